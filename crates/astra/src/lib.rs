@@ -1,0 +1,1 @@
+//! Songs as documents in DataStax Astra DB and objects in S3.

@@ -1,0 +1,1 @@
+//! Vectors arranged for search.

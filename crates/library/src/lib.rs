@@ -1,0 +1,1 @@
+//! What a user has: the factory, configuration, the use cases.

@@ -1,0 +1,1 @@
+//! Songs as files, with a SQLite catalog.

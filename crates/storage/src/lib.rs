@@ -1,0 +1,1 @@
+//! Where songs are kept: the contract, the cache, retries.

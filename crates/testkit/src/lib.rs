@@ -1,0 +1,1 @@
+//! The storage contract as tests, fixtures and faults.
