@@ -1,1 +1,43 @@
-//! What a song is.
+//! What a song is: the domain types every other crate of songrec speaks in.
+//!
+//! Plain data and pure functions; no I/O, no async, no backend.
+#![warn(missing_docs)]
+
+mod card;
+mod document;
+mod edit;
+mod features;
+mod filter;
+mod id;
+mod key;
+mod model;
+mod path;
+mod progress;
+mod segment;
+mod song;
+mod tags;
+mod text;
+mod vector;
+
+pub use card::Card;
+pub use document::{Document, DocumentKind};
+pub use edit::{Edits, Field, InvalidEdit};
+pub use features::{FeatureGroups, Features};
+pub use filter::{
+    Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
+};
+pub use id::{Digest, InvalidId, OperationId, SongId};
+pub use key::{InvalidKey, Key, Mode};
+pub use model::{InvalidModelName, Metric, ModelName, ModelSpec};
+pub use path::{decode_path, encode_path};
+pub use progress::{Event, Progress, Silent};
+pub use segment::{Segment, SegmentId};
+pub use song::{
+    AudioProperties, BlobRef, Conflict, Embedding, EmbeddingRef, Revision, Song, SongFile, Stamp,
+};
+pub use tags::{Art, Tags};
+pub use text::{fold, words};
+pub use vector::{InvalidVector, Vector};
+
+/// A moment in UTC; written as RFC 3339 text in documents.
+pub use jiff::Timestamp;

@@ -1,0 +1,109 @@
+//! What the signal says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Key;
+
+/// Named descriptors of one song's signal.
+///
+/// A value is absent where the signal does not define it: silence has no key.
+/// Every value is finite.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Features {
+    /// The version of the analysis; a higher one replaces a lower one.
+    pub version: u32,
+    /// Tempo in beats per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bpm: Option<f32>,
+    /// How clear the beat is, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bpm_confidence: Option<f32>,
+    /// The most likely key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// How much better the key fits than the others, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_confidence: Option<f32>,
+    /// Frequency of A4 in Hz that fits best, about 440.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tuning_hz: Option<f32>,
+    /// Integrated loudness in LUFS (EBU R 128, ITU-R BS.1770).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loudness_lufs: Option<f32>,
+    /// Loudness range in LU (EBU Tech 3342).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loudness_range_lu: Option<f32>,
+    /// Highest sample magnitude in dB relative to full scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_db: Option<f32>,
+    /// Mean root-mean-square amplitude over frames, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rms: Option<f32>,
+    /// Difference in dB between loud (95th percentile) and soft (10th
+    /// percentile) frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dynamic_range_db: Option<f32>,
+    /// Mean spectral centroid in Hz: how bright it sounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spectral_centroid_hz: Option<f32>,
+    /// Mean spectral bandwidth in Hz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spectral_bandwidth_hz: Option<f32>,
+    /// Mean frequency in Hz below which 85 % of the magnitude lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spectral_rolloff_hz: Option<f32>,
+    /// Mean spectral flatness: 0 for a tone, 1 for white noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spectral_flatness: Option<f32>,
+    /// Mean share of samples at which the sign changes, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_crossing_rate: Option<f32>,
+    /// How clearly pitched it is, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pitch_salience: Option<f32>,
+    /// Onsets per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub onset_rate: Option<f32>,
+    /// Whether it is made to be repeated; absent for what is neither a loop
+    /// nor a one-shot, such as a whole song.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_loop: Option<bool>,
+    /// The likeliest instrument, such as `kick`, guessed from name and sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instrument: Option<String>,
+    /// How sure the guess is, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instrument_confidence: Option<f32>,
+    /// Moods guessed from the sound, such as `dark` or `energetic`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub moods: Vec<String>,
+    /// Silence before the first sound, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence_start_s: Option<f32>,
+    /// Silence after the last sound, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence_end_s: Option<f32>,
+    /// The groups of values that explanations compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<FeatureGroups>,
+}
+
+/// The six groups of the 47-value set, unscaled, as `explain` compares them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FeatureGroups {
+    /// Means of 20 mel-frequency cepstral coefficients: timbre.
+    pub mfcc: Vec<f32>,
+    /// Means of 12 pitch classes from C: harmony.
+    pub chroma: Vec<f32>,
+    /// Means of 7 bands of spectral contrast in dB: texture.
+    pub spectral_contrast: Vec<f32>,
+    /// Tempo in BPM, standard deviation of the gaps between beats in seconds,
+    /// mean and standard deviation of onset strength.
+    pub rhythm: Vec<f32>,
+    /// Mean and standard deviation of the zero-crossing rate.
+    pub zcr: Vec<f32>,
+    /// Mean and standard deviation of the root-mean-square amplitude.
+    pub rms: Vec<f32>,
+}

@@ -1,0 +1,615 @@
+//! The one grammar of filters, for every command and every endpoint.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Card, Key, words};
+
+/// Which songs are meant: those that pass every term.
+///
+/// | text | passes |
+/// | --- | --- |
+/// | `genre:techno,house` | any of the genres; likewise `mood`, `instrument` |
+/// | `artist:daft punk` | every word begins a word of the artist; likewise `title`, `album`, `path` |
+/// | `bpm:120..130`, `year:1990..`, `duration:<1:30` | numbers in the range, ends included |
+/// | `key:Am,8B`, `key:~8A` | any of the keys; with `~` also those that mix with it |
+/// | `loop:yes` | loops |
+/// | `genre:*` | songs with any genre at all |
+/// | `-genre:rock` | songs that the rest of the term does not pass |
+/// | `warm pad` | every word begins a word of title, artist, album, genre, mood, instrument or path |
+///
+/// Case, accents and punctuation do not count. A value with a comma is quoted:
+/// `artist:"Earth, Wind"`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
+pub struct Filter {
+    /// What has to hold, all of it.
+    pub terms: Vec<Term>,
+}
+
+/// One thing that has to hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Term {
+    /// Whether it must *not* hold.
+    pub negated: bool,
+    /// What.
+    pub test: Test,
+}
+
+/// What a term looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// In one of the lists, every (folded) word begins a word of the field.
+    Words(WordField, Vec<Vec<String>>),
+    /// A value of the field is one of these, as [`words`] joined by spaces.
+    Values(ValueField, Vec<String>),
+    /// The number lies in one of the ranges.
+    Number(NumberField, Vec<NumberRange>),
+    /// The key is one of these.
+    Key(Vec<Key>),
+    /// It is, or is not, a loop.
+    Loop(bool),
+    /// The field has a value.
+    HasWords(WordField),
+    /// The field has a value.
+    HasValue(ValueField),
+    /// The field has a value.
+    HasNumber(NumberField),
+    /// The key is known.
+    HasKey,
+    /// It is known whether it is a loop.
+    HasLoop,
+}
+
+/// Fields that are searched by words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are the usual tags")]
+pub enum WordField {
+    /// All of them, genre, mood and instrument included.
+    Any,
+    Title,
+    Artist,
+    Album,
+    Path,
+}
+
+/// Fields that hold whole values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are the usual tags")]
+pub enum ValueField {
+    Genre,
+    Mood,
+    Instrument,
+}
+
+/// Fields that hold a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are the usual tags")]
+pub enum NumberField {
+    Bpm,
+    Year,
+    /// In seconds.
+    Duration,
+}
+
+/// Numbers from `min` to `max`, both included; open where there is none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the struct says it")]
+pub struct NumberRange {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+}
+
+impl NumberRange {
+    /// Whether `number` lies in the range.
+    pub fn contains(&self, number: f64) -> bool {
+        self.min.is_none_or(|min| min <= number) && self.max.is_none_or(|max| number <= max)
+    }
+}
+
+impl Filter {
+    /// The filter that every song passes.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Whether every song passes.
+    pub fn is_all(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// The filter made of several texts, as flags give them.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is no term.
+    pub fn parse_all<S: AsRef<str>>(texts: &[S]) -> Result<Self, InvalidFilter> {
+        let terms = texts.iter().map(|text| text.as_ref().parse()).collect::<Result<_, _>>()?;
+        Ok(Self { terms })
+    }
+
+    /// Free text: every word begins a word of the song.
+    pub fn text(text: &str) -> Self {
+        let words = words(text);
+        if words.is_empty() {
+            return Self::all();
+        }
+        Self {
+            terms: vec![Term { negated: false, test: Test::Words(WordField::Any, vec![words]) }],
+        }
+    }
+
+    /// This filter and `other` together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.terms.extend(other.terms);
+        self
+    }
+
+    /// Whether the song with this card passes: the definition that every
+    /// backend's own search has to agree with.
+    pub fn passes(&self, card: &Card) -> bool {
+        self.terms.iter().all(|term| term.test.holds(card) != term.negated)
+    }
+}
+
+impl Test {
+    fn holds(&self, card: &Card) -> bool {
+        match self {
+            Self::Words(field, lists) => {
+                let of_card = field.words(card);
+                lists.iter().any(|list| {
+                    list.iter().all(|word| of_card.iter().any(|found| found.starts_with(word)))
+                })
+            }
+            Self::Values(field, wanted) => {
+                field.values(card).iter().any(|value| wanted.contains(&normal(value)))
+            }
+            Self::Number(field, ranges) => field
+                .number(card)
+                .is_some_and(|number| ranges.iter().any(|range| range.contains(number))),
+            Self::Key(keys) => card.key.is_some_and(|key| keys.contains(&key)),
+            Self::Loop(wanted) => card.is_loop == Some(*wanted),
+            Self::HasWords(field) => !field.words(card).is_empty(),
+            Self::HasValue(field) => !field.values(card).is_empty(),
+            Self::HasNumber(field) => field.number(card).is_some(),
+            Self::HasKey => card.key.is_some(),
+            Self::HasLoop => card.is_loop.is_some(),
+        }
+    }
+}
+
+impl WordField {
+    /// The words of this field of `card`.
+    pub fn words(self, card: &Card) -> Vec<String> {
+        match self {
+            Self::Any => card.words().into_iter().collect(),
+            Self::Title => words(&card.title),
+            Self::Artist => words(card.artist.as_deref().unwrap_or_default()),
+            Self::Album => words(card.album.as_deref().unwrap_or_default()),
+            Self::Path => words(card.path.as_deref().unwrap_or_default()),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "text",
+            Self::Title => "title",
+            Self::Artist => "artist",
+            Self::Album => "album",
+            Self::Path => "path",
+        }
+    }
+}
+
+impl ValueField {
+    /// The values of this field of `card`, as written.
+    pub fn values(self, card: &Card) -> &[String] {
+        match self {
+            Self::Genre => &card.genres,
+            Self::Mood => &card.moods,
+            Self::Instrument => card.instrument.as_slice(),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Genre => "genre",
+            Self::Mood => "mood",
+            Self::Instrument => "instrument",
+        }
+    }
+}
+
+impl NumberField {
+    /// The number in this field of `card`.
+    pub fn number(self, card: &Card) -> Option<f64> {
+        match self {
+            Self::Bpm => card.bpm,
+            Self::Year => card.year.map(f64::from),
+            Self::Duration => Some(card.duration),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bpm => "bpm",
+            Self::Year => "year",
+            Self::Duration => "duration",
+        }
+    }
+
+    // `bpm:120` means what a person calls 120, and 119.96 is that.
+    const fn half_width(self) -> f64 {
+        match self {
+            Self::Bpm | Self::Duration => 0.5,
+            Self::Year => 0.0,
+        }
+    }
+
+    fn parse(self, text: &str) -> Option<f64> {
+        let number = match self {
+            Self::Bpm | Self::Year => text.parse().ok()?,
+            Self::Duration => seconds(text)?,
+        };
+        Some(number).filter(|number: &f64| number.is_finite())
+    }
+
+    fn range(self, text: &str) -> Option<NumberRange> {
+        let text = text.trim();
+        let end = |text: &str| {
+            let text = text.trim();
+            if text.is_empty() { Some(None) } else { self.parse(text).map(Some) }
+        };
+        let needed = |text: &str| self.parse(text.trim());
+        if let Some((min, max)) = text.split_once("..") {
+            let range = NumberRange { min: end(min)?, max: end(max)? };
+            let backwards = matches!((range.min, range.max), (Some(min), Some(max)) if min > max);
+            return (!backwards && (range.min.is_some() || range.max.is_some())).then_some(range);
+        }
+        if let Some(number) = text.strip_prefix(">=") {
+            return Some(NumberRange { min: Some(needed(number)?), max: None });
+        }
+        if let Some(number) = text.strip_prefix("<=") {
+            return Some(NumberRange { min: None, max: Some(needed(number)?) });
+        }
+        if let Some(number) = text.strip_prefix('>') {
+            return Some(NumberRange { min: Some(needed(number)?.next_up()), max: None });
+        }
+        if let Some(number) = text.strip_prefix('<') {
+            return Some(NumberRange { min: None, max: Some(needed(number)?.next_down()) });
+        }
+        let (number, half) = (needed(text)?, self.half_width());
+        Some(NumberRange { min: Some(number - half), max: Some(number + half) })
+    }
+}
+
+/// How values are compared: their words, joined by spaces.
+fn normal(value: &str) -> String {
+    words(value).join(" ")
+}
+
+// `90`, `90s`, `1:30`, `1:02:03`, `1m30s`, `2h`.
+fn seconds(text: &str) -> Option<f64> {
+    if text.contains(':') {
+        let mut parts = text.split(':');
+        let first: f64 = parts.next()?.parse().ok()?;
+        return parts.try_fold(first, |sum, part| Some(sum * 60.0 + part.parse::<f64>().ok()?));
+    }
+    let mut sum = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let number: f64 = rest[..unit_at].parse().ok()?;
+        let unit_end = rest[unit_at..]
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .map_or(rest.len(), |length| unit_at + length);
+        sum += number
+            * match &rest[unit_at..unit_end] {
+                "" | "s" => 1.0,
+                "ms" => 0.001,
+                "m" | "min" => 60.0,
+                "h" => 3600.0,
+                _ => return None,
+            };
+        rest = &rest[unit_end..];
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+impl FromStr for Term {
+    type Err = InvalidFilter;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFilter> {
+        let text = text.trim();
+        let (negated, body) = match text.strip_prefix(['-', '!']) {
+            Some(rest) => (true, rest.trim_start()),
+            None => (false, text),
+        };
+        let invalid = |expected: String| InvalidFilter { text: text.to_owned(), expected };
+        let field = body.split_once(':').filter(|(name, _)| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+        });
+        let test = match field {
+            None => free_text(body),
+            Some((name, values)) => parse_test(&name.to_ascii_lowercase(), values.trim()),
+        }
+        .map_err(invalid)?;
+        Ok(Self { negated, test })
+    }
+}
+
+fn free_text(text: &str) -> Result<Test, String> {
+    let list = words(text);
+    if list.is_empty() {
+        return Err("at least one word, or a term such as `genre:techno`".to_owned());
+    }
+    Ok(Test::Words(WordField::Any, vec![list]))
+}
+
+fn parse_test(name: &str, text: &str) -> Result<Test, String> {
+    let any = text == "*";
+    let values = split_values(text).ok_or("a closing quotation mark")?;
+    if values.is_empty() {
+        return Err(format!("a value after `{name}:`, or `*` for any"));
+    }
+    let in_words = |field| {
+        if any {
+            return Ok(Test::HasWords(field));
+        }
+        let lists: Vec<_> = values.iter().map(|value| words(value)).collect();
+        if lists.iter().any(Vec::is_empty) {
+            return Err(format!("words after `{name}:`"));
+        }
+        Ok(Test::Words(field, lists))
+    };
+    let in_values = |field| {
+        if any {
+            return Ok(Test::HasValue(field));
+        }
+        Ok(Test::Values(field, values.iter().map(|value| normal(value)).collect()))
+    };
+    let in_numbers = |field: NumberField| {
+        if any {
+            return Ok(Test::HasNumber(field));
+        }
+        let ranges: Option<Vec<_>> = values.iter().map(|value| field.range(value)).collect();
+        ranges.map(|ranges| Test::Number(field, ranges)).ok_or_else(|| {
+            let example = match field {
+                NumberField::Bpm => "`bpm:120`, `bpm:120..130` or `bpm:>=140`",
+                NumberField::Year => "`year:1999`, `year:1990..1999` or `year:<1980`",
+                NumberField::Duration => "`duration:<10`, `duration:1:30..4:00` or `duration:>5m`",
+            };
+            format!("a number or a range, such as {example}")
+        })
+    };
+    match name {
+        "text" => in_words(WordField::Any),
+        "title" => in_words(WordField::Title),
+        "artist" => in_words(WordField::Artist),
+        "album" => in_words(WordField::Album),
+        "path" => in_words(WordField::Path),
+        "genre" => in_values(ValueField::Genre),
+        "mood" => in_values(ValueField::Mood),
+        "instrument" => in_values(ValueField::Instrument),
+        "bpm" | "tempo" => in_numbers(NumberField::Bpm),
+        "year" => in_numbers(NumberField::Year),
+        "duration" | "length" => in_numbers(NumberField::Duration),
+        "key" if any => Ok(Test::HasKey),
+        "key" => parse_keys(&values).map(Test::Key),
+        "loop" if any => Ok(Test::HasLoop),
+        "loop" => match text {
+            "yes" | "true" => Ok(Test::Loop(true)),
+            "no" | "false" => Ok(Test::Loop(false)),
+            _ => Err("`loop:yes` or `loop:no`".to_owned()),
+        },
+        _ => Err("a field out of text, title, artist, album, path, genre, mood, instrument, bpm, \
+                  year, duration, key, loop"
+            .to_owned()),
+    }
+}
+
+fn parse_keys(values: &[String]) -> Result<Vec<Key>, String> {
+    let mut keys = Vec::new();
+    for value in values {
+        let (compatible, name) = match value.strip_prefix('~') {
+            Some(name) => (true, name),
+            None => (false, value.as_str()),
+        };
+        let key: Key = name.parse().map_err(|error: crate::InvalidKey| error.to_string())?;
+        if compatible {
+            keys.extend(key.compatible());
+        } else {
+            keys.push(key);
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+// Splits at commas outside of quotation marks; nothing if one is not closed.
+fn split_values(text: &str) -> Option<Vec<String>> {
+    let mut values = vec![String::new()];
+    let mut quoted = false;
+    for character in text.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ',' if !quoted => values.push(String::new()),
+            other => values.last_mut().expect("never empty").push(other),
+        }
+    }
+    let values = values.iter().map(|value| value.trim().to_owned());
+    (!quoted).then(|| values.filter(|value| !value.is_empty()).collect())
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.negated {
+            f.write_str("-")?;
+        }
+        let join = |values: Vec<String>| values.join(",");
+        match &self.test {
+            Test::Words(field, lists) => {
+                let lists = lists.iter().map(|list| list.join(" ")).collect();
+                write!(f, "{}:{}", field.as_str(), join(lists))
+            }
+            Test::Values(field, values) => write!(f, "{}:{}", field.as_str(), join(values.clone())),
+            Test::Number(field, ranges) => {
+                let end = |end: Option<f64>| end.map(|end| end.to_string()).unwrap_or_default();
+                let ranges =
+                    ranges.iter().map(|range| format!("{}..{}", end(range.min), end(range.max)));
+                write!(f, "{}:{}", field.as_str(), join(ranges.collect()))
+            }
+            Test::Key(keys) => write!(f, "key:{}", join(keys.iter().map(Key::to_string).collect())),
+            Test::Loop(wanted) => f.write_str(if *wanted { "loop:yes" } else { "loop:no" }),
+            Test::HasWords(field) => write!(f, "{}:*", field.as_str()),
+            Test::HasValue(field) => write!(f, "{}:*", field.as_str()),
+            Test::HasNumber(field) => write!(f, "{}:*", field.as_str()),
+            Test::HasKey => f.write_str("key:*"),
+            Test::HasLoop => f.write_str("loop:*"),
+        }
+    }
+}
+
+impl TryFrom<Vec<String>> for Filter {
+    type Error = InvalidFilter;
+
+    fn try_from(texts: Vec<String>) -> Result<Self, InvalidFilter> {
+        Self::parse_all(&texts)
+    }
+}
+
+impl From<Filter> for Vec<String> {
+    fn from(filter: Filter) -> Self {
+        filter.terms.iter().map(Term::to_string).collect()
+    }
+}
+
+/// A text that is no filter.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a filter: expected {expected}")]
+pub struct InvalidFilter {
+    text: String,
+    expected: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card() -> Card {
+        Card {
+            id: crate::SongId::from_bytes([1; 16]),
+            title: "Deep Kick 01".into(),
+            artist: Some("Björk, Earth".into()),
+            album: None,
+            genres: vec!["Drum & Bass".into(), "Techno".into()],
+            year: Some(1999),
+            bpm: Some(119.96),
+            key: Some("Am".parse().unwrap()),
+            moods: vec![],
+            instrument: Some("kick".into()),
+            is_loop: Some(false),
+            duration: 75.5,
+            path: Some("drums/kick01.wav".into()),
+        }
+    }
+
+    fn passes(text: &str) -> bool {
+        Filter::parse_all(&[text]).unwrap().passes(&card())
+    }
+
+    #[test]
+    fn each_field_can_be_asked_for() {
+        for text in [
+            "genre:techno,house",
+            "genre:drum and bass,drum & bass",
+            "artist:bjork",
+            "artist:\"björk, ear\"",
+            "title:kick deep",
+            "bpm:120",
+            "bpm:119..121,10..20",
+            "bpm:>100",
+            "year:..1999",
+            "year:>=1999",
+            "key:8A",
+            "key:~9A",
+            "loop:no",
+            "duration:1:15..1:16",
+            "duration:<1m16s",
+            "instrument:*",
+            "-album:*",
+            "-genre:rock",
+            "!year:<1990",
+            "kick drum",
+            "path:drums",
+            "text:bass",
+        ] {
+            assert!(passes(text), "{text}");
+        }
+        for text in [
+            "genre:tech",
+            "genre:drum",
+            "bpm:121",
+            "bpm:>119.96",
+            "year:2000..",
+            "key:C",
+            "loop:yes",
+            "mood:*",
+            "kick snare",
+            "title:bjork",
+            "-genre:techno",
+            "duration:<1m15s",
+        ] {
+            assert!(!passes(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_filter_means_the_same_after_printing() {
+        for text in [
+            "-genre:drum & bass,house",
+            "bpm:120..130,>140",
+            "key:~8A",
+            "artist:\"a, b\",c",
+            "some words",
+            "loop:yes",
+            "year:*",
+        ] {
+            let term: Term = text.parse().unwrap();
+
+            assert_eq!(term.to_string().parse(), Ok(term), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused_with_what_was_expected() {
+        for text in [
+            "",
+            "colour:red",
+            "bpm:fast",
+            "bpm:130..120",
+            "genre:",
+            "key:H",
+            "artist:\"a",
+            "bpm:..",
+            "-",
+        ] {
+            assert!(text.parse::<Term>().is_err(), "{text}");
+        }
+        let error = "bpm:fast".parse::<Term>().unwrap_err().to_string();
+        assert!(error.contains("`bpm:fast`") && error.contains("bpm:120..130"), "{error}");
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(seconds("1:02:03"), Some(3723.0));
+        assert_eq!(seconds("1m30s"), Some(90.0));
+        assert_eq!(seconds("250ms"), Some(0.25));
+        assert_eq!(seconds("2h"), Some(7200.0));
+        assert_eq!(seconds("x"), None);
+        assert_eq!(seconds(""), None);
+    }
+}

@@ -1,0 +1,328 @@
+//! The song: the manifest of everything stored for one recording.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Digest, Edits, Features, Field, InvalidId, ModelName, OperationId, SongId, Tags, Timestamp,
+    Vector,
+};
+
+/// One recording: what it is, where its audio is, what is known about it.
+///
+/// The song names the facts stored for it, its blob and its embeddings. It is
+/// written after them, so what a song names exists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Song {
+    /// The version of this document's shape.
+    pub format: u32,
+    /// The song's id, made from `audio_hash`.
+    pub id: SongId,
+    /// SHA-256 over the encoded audio alone, without tags, art or padding.
+    pub audio_hash: Digest,
+    /// The version of the document, for compare-and-set.
+    pub revision: Revision,
+    /// The files known to hold this recording, sorted by path; more than one
+    /// are exact duplicates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SongFile>,
+    /// The copy of the audio kept by the library, if it keeps one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<BlobRef>,
+    /// What the container and the codec say.
+    pub audio: AudioProperties,
+    /// What the file says.
+    #[serde(default)]
+    pub tags: Tags,
+    /// What a person said; wins over the tags.
+    #[serde(default, skip_serializing_if = "Edits::is_empty")]
+    pub edits: Edits,
+    /// What the signal says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Features>,
+    /// The embeddings stored for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub embeddings: BTreeMap<ModelName, EmbeddingRef>,
+    /// When it came into the library.
+    pub added_at: Timestamp,
+    /// When the document last changed.
+    pub updated_at: Timestamp,
+    /// When each value that can be merged was last set, by its name, such as
+    /// `edits.title`; a value without a stamp is older than any with one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stamps: BTreeMap<String, Stamp>,
+    /// Values that lost a merge, kept until somebody decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
+}
+
+impl Song {
+    /// The shape of documents written by this version.
+    pub const FORMAT: u32 = 1;
+
+    /// A song that nothing but its audio is known of.
+    pub fn new(audio_hash: Digest, audio: AudioProperties, now: Timestamp) -> Self {
+        Self {
+            format: Self::FORMAT,
+            id: SongId::from_audio_hash(&audio_hash),
+            audio_hash,
+            revision: Revision::first(),
+            files: Vec::new(),
+            blob: None,
+            audio,
+            tags: Tags::default(),
+            edits: Edits::default(),
+            features: None,
+            embeddings: BTreeMap::new(),
+            added_at: now,
+            updated_at: now,
+            stamps: BTreeMap::new(),
+            conflicts: Vec::new(),
+        }
+    }
+
+    /// Makes this the next version of the document, written by a new
+    /// operation at `now`. Every change ends with it.
+    pub fn revise(&mut self, now: Timestamp) {
+        self.revision = self.revision.next();
+        self.updated_at = now;
+    }
+
+    /// Adds a file, or replaces what is known of the one at its path.
+    pub fn add_file(&mut self, file: SongFile) {
+        match self.files.binary_search_by(|known| known.path.cmp(&file.path)) {
+            Ok(at) => self.files[at] = file,
+            Err(at) => self.files.insert(at, file),
+        }
+    }
+
+    /// Forgets the file at `path`; says whether it was known.
+    pub fn remove_file(&mut self, path: &str) -> bool {
+        let before = self.files.len();
+        self.files.retain(|file| file.path != path);
+        self.files.len() < before
+    }
+
+    /// Whether this song names `embedding` as its own under `model`.
+    pub fn names(&self, model: &ModelName, embedding: &EmbeddingRef) -> bool {
+        self.embeddings.get(model) == Some(embedding)
+    }
+}
+
+/// A version of a document: its number, and the operation that wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// 1 for a new document, one more with every write.
+    pub number: u64,
+    /// The write itself; random, so equal numbers of two writers differ.
+    pub operation: OperationId,
+}
+
+impl Revision {
+    /// The first version of a new document.
+    pub fn first() -> Self {
+        Self { number: 1, operation: OperationId::random() }
+    }
+
+    /// The version after this one, written by a new operation.
+    pub fn next(self) -> Self {
+        Self { number: self.number + 1, operation: OperationId::random() }
+    }
+}
+
+/// One file that holds a recording.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SongFile {
+    /// The path, as [`encode_path`](crate::encode_path) writes it: relative to
+    /// the library's root and with `/` where the file lies below it, absolute
+    /// otherwise.
+    pub path: String,
+    /// SHA-256 of the whole file, tags included.
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// A copy of the audio kept by the library, named by its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRef {
+    /// SHA-256 of the bytes.
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+    /// The name the backend keeps it under, where that is not made from the
+    /// digest alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// What the container and the codec say about the audio.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AudioProperties {
+    /// The container in small letters, such as `mp4` or `wav`.
+    pub container: String,
+    /// The codec in small letters, such as `aac` or `pcm_s16le`.
+    pub codec: String,
+    /// In Hz.
+    pub sample_rate: u32,
+    /// The number of channels.
+    pub channels: u32,
+    /// Bits per sample, where the codec has a fixed number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bit_depth: Option<u32>,
+    /// Samples per channel.
+    pub frames: u64,
+    /// In seconds.
+    pub duration: f64,
+    /// Mean bits per second of the encoded audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitrate: Option<u32>,
+}
+
+/// How one model hears one song.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embedding {
+    /// The song that was heard.
+    pub song: SongId,
+    /// The model that heard it.
+    pub model: ModelName,
+    /// What it heard.
+    pub vector: Vector,
+}
+
+impl Embedding {
+    /// The reference by which a song names this embedding, where the backend
+    /// needs no key.
+    pub fn reference(&self) -> EmbeddingRef {
+        EmbeddingRef {
+            dimension: self.vector.dimension(),
+            digest: Digest::of(&self.vector.to_le_bytes()),
+            key: None,
+        }
+    }
+}
+
+/// How a song names one of its embeddings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmbeddingRef {
+    /// The number of elements.
+    pub dimension: usize,
+    /// SHA-256 over the little-endian float32 elements.
+    pub digest: Digest,
+    /// The name the backend keeps it under, where that is not made from song
+    /// and model alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A value that lost a merge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// What it is a value of.
+    pub field: Field,
+    /// The value; null is a cleared field.
+    pub value: serde_json::Value,
+    /// When it was set.
+    pub stamp: Stamp,
+    /// The operation that had written it.
+    pub operation: OperationId,
+}
+
+/// A moment of a hybrid logical clock: 48 bits of milliseconds since 1970 and
+/// a 16-bit counter; written as 16 hexadecimal digits, so text sorts like time.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct Stamp(u64);
+
+impl Stamp {
+    /// The stamp for something that happens now, later than `last` whatever
+    /// the clock says.
+    pub fn after(last: Self, now: Timestamp) -> Self {
+        let clock = (now.as_millisecond().max(0).unsigned_abs() & 0xffff_ffff_ffff) << 16;
+        Self(clock.max(last.0.saturating_add(1)))
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Stamp {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let valid = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        u64::from_str_radix(text, 16)
+            .ok()
+            .filter(|_| valid)
+            .map(Self)
+            .ok_or_else(|| InvalidId::new(text, "a stamp of 16 hexadecimal digits"))
+    }
+}
+
+impl TryFrom<String> for Stamp {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<Stamp> for String {
+    fn from(stamp: Stamp) -> Self {
+        stamp.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str) -> SongFile {
+        SongFile { path: path.to_owned(), sha256: Digest::of(b"file"), size: 4 }
+    }
+
+    #[test]
+    fn files_stay_sorted_and_one_per_path() {
+        let mut song =
+            Song::new(Digest::of(b"x"), AudioProperties::default(), Timestamp::UNIX_EPOCH);
+        for path in ["b", "a", "c", "a"] {
+            song.add_file(file(path));
+        }
+
+        let paths: Vec<_> = song.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["a", "b", "c"]);
+        assert!(song.remove_file("b"));
+        assert!(!song.remove_file("b"));
+    }
+
+    #[test]
+    fn a_document_survives_json() {
+        let mut song =
+            Song::new(Digest::of(b"x"), AudioProperties::default(), Timestamp::UNIX_EPOCH);
+        song.add_file(file("a"));
+        song.edits.set(Field::Title, Some("T")).unwrap();
+        song.stamps.insert("edits.title".into(), Stamp::after(Stamp::default(), song.added_at));
+
+        let json = serde_json::to_string(&song).unwrap();
+
+        assert_eq!(serde_json::from_str::<Song>(&json).unwrap(), song);
+    }
+
+    #[test]
+    fn a_stamp_never_goes_back() {
+        let late = Stamp::after(Stamp::default(), Timestamp::from_second(2_000_000_000).unwrap());
+
+        let next = Stamp::after(late, Timestamp::UNIX_EPOCH);
+
+        assert!(next > late);
+        assert!(next.to_string() > late.to_string());
+        assert_eq!(next.to_string().parse(), Ok(next));
+    }
+}
