@@ -1,4 +1,4 @@
-//! Small documents beside the songs: playlists and synths.
+//! Small documents beside the songs: playlists, synths, who takes part.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,17 +12,23 @@ pub enum DocumentKind {
     Playlist,
     /// A synthesizer definition with its lineage.
     Synth,
+    /// The library itself: its identity and version.
+    Library,
+    /// A machine that takes part in syncing.
+    Machine,
 }
 
 impl DocumentKind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Playlist, Self::Synth];
+    pub const ALL: [Self; 4] = [Self::Playlist, Self::Synth, Self::Library, Self::Machine];
 
     /// The kind in small letters, as documents name it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Playlist => "playlist",
             Self::Synth => "synth",
+            Self::Library => "library",
+            Self::Machine => "machine",
         }
     }
 }

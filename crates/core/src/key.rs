@@ -117,8 +117,7 @@ fn parse(text: &str) -> Option<Key> {
         _ => return None,
     };
     let mut rest = chars.as_str();
-    loop {
-        let Some(sign) = rest.chars().next() else { break };
+    while let Some(sign) = rest.chars().next() {
         match sign {
             '#' | '♯' => tonic += 1,
             'b' | '♭' => tonic -= 1,

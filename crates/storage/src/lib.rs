@@ -1,1 +1,25 @@
-//! Where songs are kept: the contract, the cache, retries.
+//! Where songs are kept: the contract every backend fulfils, and a backend in
+//! memory that defines what fulfilling it means.
+#![warn(missing_docs)]
+
+mod backend;
+mod blob;
+mod change;
+mod error;
+mod ext;
+mod memory;
+mod query;
+
+pub use backend::{
+    Capabilities, DeleteSong, Finding, NewBlob, NewEmbedding, Origin, Outcome, PutDocument,
+    PutMode, PutSong, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+};
+pub use blob::{BlobSource, BlobStream, read_blob};
+pub use change::{Change, ChangePage, ChangeState, Cursor, Tombstone};
+pub use error::{Error, ErrorKind, Result};
+pub use ext::{FoundNeighbor, StorageBackendExt};
+pub use memory::MemoryBackend;
+pub use query::{
+    Lookup, NearestQuery, NearestSegments, Neighbor, Order, OrderBy, Page, PageToken,
+    SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery,
+};

@@ -1,0 +1,54 @@
+//! What changed since somebody looked.
+
+use serde::{Deserialize, Serialize};
+use songrec_core::{Revision, Song, SongId, Timestamp};
+
+use crate::Origin;
+
+/// Where a reader of changes is; means something to the backend alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(pub String);
+
+/// Some changes, and where the rest begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangePage {
+    /// The changes; a song that changed twice may appear once, with its last
+    /// state.
+    pub changes: Vec<Change>,
+    /// What to ask for next; also after the last change, for later ones.
+    pub cursor: Cursor,
+    /// Whether there are more changes already.
+    pub more: bool,
+}
+
+/// A song that is newer than a cursor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Which song.
+    pub song: SongId,
+    /// What became of it.
+    pub state: ChangeState,
+    /// Who wrote it, where writers are numbered.
+    pub origin: Option<Origin>,
+}
+
+/// What became of a song.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChangeState {
+    /// It is stored like this.
+    Present(Box<Song>),
+    /// It was deleted.
+    Deleted(Box<Tombstone>),
+}
+
+/// What is left of a deleted song, until everybody knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The version of the document that the deletion made.
+    pub revision: Revision,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// The song as its deleter saw it; storing it again restores it.
+    pub song: Song,
+}

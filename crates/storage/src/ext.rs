@@ -1,0 +1,102 @@
+//! Convenient spellings of the contract.
+
+use async_trait::async_trait;
+use songrec_core::{ModelName, Song, SongId};
+
+use crate::{
+    Error, ErrorKind, NearestQuery, Neighbor, Outcome, PutMode, PutSong, Result, StorageBackend,
+    StoredEmbedding,
+};
+
+/// A search hit with its song.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundNeighbor {
+    /// The song, which names the embedding that was found.
+    pub song: Song,
+    /// Higher is closer.
+    pub similarity: f64,
+    /// Lower is closer.
+    pub distance: f64,
+}
+
+/// What every backend can do beyond what it must provide.
+#[async_trait]
+pub trait StorageBackendExt: StorageBackend {
+    /// The song with this id.
+    async fn get_song(&self, id: SongId) -> Result<Option<Song>> {
+        Ok(self.get_songs(&[id]).await?.pop().flatten())
+    }
+
+    /// Stores one song.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if its mode does not allow it; the stored song is unchanged.
+    async fn put_song(&self, song: &Song, mode: PutMode) -> Result<()> {
+        let put = PutSong { song: song.clone(), mode, origin: None };
+        match self.put_songs(&[put]).await?.pop() {
+            Some(Outcome::Conflict(_)) => Err(Error::new(
+                ErrorKind::Conflict,
+                "store",
+                format_args!("song `{}`", song.id.short()),
+                self,
+            )
+            .because("another version is stored")
+            .with_hint("read the song again and repeat the change")),
+            Some(Outcome::Done) | None => Ok(()),
+        }
+    }
+
+    /// The embedding of one song.
+    async fn get_embedding(
+        &self,
+        model: &ModelName,
+        song: SongId,
+    ) -> Result<Option<StoredEmbedding>> {
+        Ok(self.get_embeddings(model, &[song]).await?.pop().flatten())
+    }
+
+    /// The nearest songs themselves: hits of [`nearest`](StorageBackend::nearest)
+    /// confirmed against their songs, with as many as were asked for if there
+    /// are as many.
+    ///
+    /// Costs one search and one read of songs, and again as much for every
+    /// time that leftovers of a crash fill half of the hits.
+    async fn nearest_songs(&self, query: &NearestQuery) -> Result<Vec<FoundNeighbor>> {
+        // Leftovers count against the offset too, so everything before the
+        // page has to be looked at to know where the page begins.
+        let wanted = query.offset.saturating_add(query.k);
+        let mut ask = wanted;
+        loop {
+            let unconfirmed =
+                self.nearest(&NearestQuery { k: ask, offset: 0, ..query.clone() }).await?;
+            let exhausted = unconfirmed.len() < ask;
+            let found = confirm(self, &query.model, unconfirmed).await?;
+            if found.len() >= wanted || exhausted {
+                return Ok(found.into_iter().skip(query.offset).take(query.k).collect());
+            }
+            ask = ask.saturating_mul(2);
+        }
+    }
+}
+
+impl<B: StorageBackend + ?Sized> StorageBackendExt for B {}
+
+async fn confirm<B: StorageBackend + ?Sized>(
+    backend: &B,
+    model: &ModelName,
+    hits: Vec<Neighbor>,
+) -> Result<Vec<FoundNeighbor>> {
+    let ids: Vec<SongId> = hits.iter().map(|hit| hit.song).collect();
+    let songs = backend.get_songs(&ids).await?;
+    let found = hits.into_iter().zip(songs).filter_map(|(hit, song)| {
+        let song = song?;
+        let confirmed = song.embeddings.get(model).is_some_and(|named| named.key == hit.key);
+        confirmed.then_some(FoundNeighbor {
+            song,
+            similarity: hit.similarity,
+            distance: hit.distance,
+        })
+    });
+    Ok(found.collect())
+}

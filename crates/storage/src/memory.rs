@@ -1,0 +1,639 @@
+//! A library in memory: the reference for what the contract means.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use songrec_core::{
+    BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Metric,
+    ModelName, ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, fold,
+};
+
+use crate::{
+    BlobSource, BlobStream, Capabilities, Change, ChangePage, ChangeState, Cursor, DeleteSong,
+    Error, ErrorKind, Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob,
+    NewEmbedding, Order, OrderBy, Origin, Outcome, Page, PageToken, PutDocument, PutMode, PutSong,
+    Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept,
+    Tombstone, VerifyOptions, query::refuse_search, read_blob,
+};
+
+/// A library that is gone when it is dropped; for tests and for embedding.
+///
+/// Every search looks at every song: right before fast.
+#[derive(Default)]
+pub struct MemoryBackend {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    models: BTreeMap<ModelName, ModelSpec>,
+    songs: BTreeMap<SongId, Stored>,
+    last_change: u64,
+    embeddings: HashMap<(ModelName, SongId), Kept<Embedding>>,
+    blobs: HashMap<Digest, Kept<Bytes>>,
+    segments: BTreeMap<SegmentId, Segment>,
+    documents: BTreeMap<(DocumentKind, String), Document>,
+}
+
+struct Stored {
+    state: ChangeState,
+    change: u64,
+    origin: Option<Origin>,
+}
+
+struct Kept<T> {
+    fact: T,
+    since: Instant,
+}
+
+impl<T> Kept<T> {
+    fn new(fact: T) -> Self {
+        Self { fact, since: Instant::now() }
+    }
+}
+
+impl MemoryBackend {
+    /// An empty library.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change of the state is complete before anything can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn invalid(
+        &self,
+        operation: &'static str,
+        subject: impl fmt::Display,
+        why: impl Into<String>,
+    ) -> Error {
+        Error::new(ErrorKind::Invalid, operation, subject, self).because(why.into())
+    }
+}
+
+impl State {
+    fn song(&self, id: &SongId) -> Option<&Song> {
+        match &self.songs.get(id)?.state {
+            ChangeState::Present(song) => Some(song),
+            ChangeState::Deleted(_) => None,
+        }
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Song> {
+        self.songs.keys().filter_map(|id| self.song(id))
+    }
+
+    fn set(&mut self, id: SongId, state: ChangeState, origin: Option<Origin>) {
+        self.last_change += 1;
+        self.songs.insert(id, Stored { state, change: self.last_change, origin });
+    }
+
+    fn find(&self, query: &SongQuery) -> (Vec<&Song>, bool) {
+        let mut found: Vec<(&Song, Card)> = self
+            .present()
+            .map(|song| (song, Card::of(song)))
+            .filter(|(_, card)| query.filter.passes(card))
+            .collect();
+        found.sort_by(|left, right| in_order(query.order, left, right));
+        let offset = query.after.as_ref().and_then(|token| token.0.parse().ok()).unwrap_or(0);
+        let mut rest = found.into_iter().map(|(song, _)| song).skip(offset + query.skip);
+        let page = rest.by_ref().take(query.limit).collect();
+        (page, rest.next().is_some())
+    }
+}
+
+fn next_token(query: &SongQuery, given: usize, more: bool) -> Option<PageToken> {
+    let before: usize = query.after.as_ref().and_then(|token| token.0.parse().ok()).unwrap_or(0);
+    more.then(|| PageToken((before + query.skip + given).to_string()))
+}
+
+fn in_order(order: Order, left: &(&Song, Card), right: &(&Song, Card)) -> Ordering {
+    fn absent_last<T>(
+        left: Option<T>,
+        right: Option<T>,
+        compare: impl Fn(&T, &T) -> Ordering,
+        descending: bool,
+    ) -> Ordering {
+        match (&left, &right) {
+            (Some(left), Some(right)) if descending => compare(right, left),
+            (Some(left), Some(right)) => compare(left, right),
+            _ => left.is_none().cmp(&right.is_none()),
+        }
+    }
+    let down = order.descending;
+    let ((left_song, left), (right_song, right)) = (left, right);
+    let text = |left: Option<&str>, right: Option<&str>| {
+        absent_last(left.map(fold), right.map(fold), Ord::cmp, down)
+    };
+    let ids = left.id.cmp(&right.id);
+    match order.by {
+        OrderBy::Id if down => return ids.reverse(),
+        OrderBy::Id => Ordering::Equal,
+        OrderBy::Title => text(Some(&left.title), Some(&right.title)),
+        OrderBy::Artist => text(left.artist.as_deref(), right.artist.as_deref()),
+        OrderBy::Album => text(left.album.as_deref(), right.album.as_deref()),
+        OrderBy::Year => absent_last(left.year, right.year, Ord::cmp, down),
+        OrderBy::Bpm => absent_last(left.bpm, right.bpm, f64::total_cmp, down),
+        OrderBy::Duration => {
+            absent_last(Some(left.duration), Some(right.duration), f64::total_cmp, down)
+        }
+        OrderBy::Added => {
+            absent_last(Some(left_song.added_at), Some(right_song.added_at), Ord::cmp, down)
+        }
+    }
+    .then(ids)
+}
+
+#[async_trait]
+impl StorageBackend for MemoryBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { any_metric: true, keeps_audio: true, urls: false, batch: 100, remote: false }
+    }
+
+    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
+        let mut state = self.state();
+        match state.models.get(&model.name) {
+            None => drop(state.models.insert(model.name.clone(), model.clone())),
+            Some(known) if known.dimension == model.dimension && known.metric == model.metric => {}
+            Some(known) => {
+                let why = format!(
+                    "it is known with {} dimensions compared by {}, not {} by {}",
+                    known.dimension, known.metric, model.dimension, model.metric
+                );
+                return Err(self.invalid(
+                    "make room for",
+                    format_args!("model `{}`", model.name),
+                    why,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn models(&self) -> Result<Vec<ModelSpec>> {
+        Ok(self.state().models.values().cloned().collect())
+    }
+
+    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        let mut state = self.state();
+        for PutSong { song, .. } in songs {
+            if let Some(model) = song.embeddings.keys().find(|m| !state.models.contains_key(*m)) {
+                let why = format!("it names an embedding of `{model}`, which is not known here");
+                return Err(self.invalid("store", format_args!("song `{}`", song.id.short()), why));
+            }
+        }
+        let mut outcomes = Vec::with_capacity(songs.len());
+        for PutSong { song, mode, origin } in songs {
+            let stored = state.song(&song.id);
+            let version = stored.map(|stored| stored.revision.operation);
+            let allowed = match mode {
+                PutMode::Create => version.is_none(),
+                PutMode::Replace(expected) => version == Some(*expected),
+            };
+            outcomes.push(if version == Some(song.revision.operation) {
+                Outcome::Done
+            } else if allowed {
+                let present = ChangeState::Present(Box::new(song.clone()));
+                state.set(song.id, present, origin.clone());
+                Outcome::Done
+            } else {
+                Outcome::Conflict(stored.cloned().map(Box::new))
+            });
+        }
+        Ok(outcomes)
+    }
+
+    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        let state = self.state();
+        Ok(ids.iter().map(|id| state.song(id).cloned()).collect())
+    }
+
+    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
+        let state = self.state();
+        let (songs, more) = state.find(query);
+        let next = next_token(query, songs.len(), more);
+        Ok(Page { items: songs.into_iter().cloned().collect(), next })
+    }
+
+    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+        let state = self.state();
+        let (songs, more) = state.find(query);
+        let next = next_token(query, songs.len(), more);
+        Ok(Page { items: songs.into_iter().map(Card::of).collect(), next })
+    }
+
+    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
+        let state = self.state();
+        Ok(state.present().filter(|song| filter.passes(&Card::of(song))).count() as u64)
+    }
+
+    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
+        let state = self.state();
+        let answers = lookups.iter().map(|lookup| match lookup {
+            Lookup::IdPrefix(prefix) => {
+                let prefix = prefix.replace('-', "").to_lowercase();
+                let named =
+                    |song: &&Song| song.id.to_string().replace('-', "").starts_with(&prefix);
+                state.present().filter(named).map(|song| song.id).take(20).collect()
+            }
+            Lookup::Path(path) => state
+                .present()
+                .filter(|song| song.files.iter().any(|file| file.path == *path))
+                .map(|song| song.id)
+                .collect(),
+            Lookup::FileHash(hash) => state
+                .present()
+                .filter(|song| song.files.iter().any(|file| file.sha256 == *hash))
+                .map(|song| song.id)
+                .collect(),
+        });
+        Ok(answers.collect())
+    }
+
+    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        let mut state = self.state();
+        let mut outcomes = Vec::with_capacity(songs.len());
+        for delete in songs {
+            let Some(song) = state.song(&delete.id).cloned() else {
+                outcomes.push(Outcome::Done);
+                continue;
+            };
+            if delete.version.is_some_and(|version| version != song.revision.operation) {
+                outcomes.push(Outcome::Conflict(Some(Box::new(song))));
+                continue;
+            }
+            let mut revision = song.revision.next();
+            revision.operation = delete.operation;
+            let tombstone = Tombstone { revision, deleted_at: delete.at, song };
+            let deleted = ChangeState::Deleted(Box::new(tombstone));
+            state.set(delete.id, deleted, delete.origin.clone());
+            outcomes.push(Outcome::Done);
+        }
+        Ok(outcomes)
+    }
+
+    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
+        let mut state = self.state();
+        for id in ids {
+            if state.song(id).is_none() {
+                state.songs.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+        let mut state = self.state();
+        for NewEmbedding { embedding, .. } in embeddings {
+            let why = match state.models.get(&embedding.model) {
+                None => Some(format!("there is no model `{}` here", embedding.model)),
+                Some(model) => model.refuses(&embedding.vector),
+            };
+            if let Some(why) = why {
+                let subject = format!("an embedding of song `{}`", embedding.song.short());
+                return Err(self.invalid("store", subject, why));
+            }
+        }
+        let mut references = Vec::with_capacity(embeddings.len());
+        for NewEmbedding { embedding, .. } in embeddings {
+            let place = (embedding.model.clone(), embedding.song);
+            let named = state
+                .song(&embedding.song)
+                .and_then(|song| song.embeddings.get(&embedding.model))
+                .cloned();
+            if let Some(named) = named.filter(|_| state.embeddings.contains_key(&place)) {
+                references.push(named);
+                continue;
+            }
+            references.push(embedding.reference());
+            state.embeddings.insert(place, Kept::new(embedding.clone()));
+        }
+        Ok(references)
+    }
+
+    async fn get_embeddings(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        let state = self.state();
+        let find = |id: &SongId| {
+            let reference = state.song(id)?.embeddings.get(model)?.clone();
+            let embedding = state.embeddings.get(&(model.clone(), *id))?.fact.clone();
+            Some(StoredEmbedding { embedding, reference })
+        };
+        Ok(songs.iter().map(find).collect())
+    }
+
+    async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
+        let state = self.state();
+        let model = state.models.get(&query.model).ok_or_else(|| {
+            self.invalid("search", format_args!("model `{}`", query.model), "there is none here")
+        })?;
+        let metric = query.metric.unwrap_or(model.metric);
+        if let Some(why) = refuse_search(model, &query.vector, metric) {
+            return Err(self.invalid("search", format_args!("model `{}`", query.model), why));
+        }
+        let mut hits: Vec<Neighbor> = state
+            .embeddings
+            .values()
+            .map(|kept| &kept.fact)
+            .filter(|embedding| embedding.model == query.model)
+            .filter(|embedding| !query.exclude.contains(&embedding.song))
+            .filter(|embedding| {
+                state.song(&embedding.song).is_some_and(|song| {
+                    song.embeddings.contains_key(&query.model)
+                        && query.filter.passes(&Card::of(song))
+                })
+            })
+            .map(|embedding| {
+                let (similarity, distance) = metric.compare(&query.vector, &embedding.vector);
+                Neighbor { song: embedding.song, similarity, distance, key: None }
+            })
+            .filter(|hit| query.threshold.is_none_or(|least| hit.similarity >= least))
+            .collect();
+        hits.sort_by(|left, right| {
+            right.similarity.total_cmp(&left.similarity).then(left.song.cmp(&right.song))
+        });
+        Ok(hits.into_iter().skip(query.offset).take(query.k).collect())
+    }
+
+    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+        let subject = format!("blob `{}`", blob.sha256);
+        let bytes = match source {
+            BlobSource::Stream(stream) => read_blob(stream).await?,
+            BlobSource::Path(path) => std::fs::read(&path).map(Bytes::from).map_err(|error| {
+                let shown = path.display();
+                self.invalid("store", &subject, format!("`{shown}` cannot be read: {error}"))
+            })?,
+        };
+        if bytes.len() as u64 != blob.size || Digest::of(&bytes) != blob.sha256 {
+            return Err(self.invalid(
+                "store",
+                subject,
+                "the bytes are not those that were promised",
+            ));
+        }
+        self.state().blobs.insert(blob.sha256, Kept::new(bytes));
+        Ok(BlobRef { sha256: blob.sha256, size: blob.size, key: None })
+    }
+
+    async fn get_blob(
+        &self,
+        blob: &BlobRef,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<BlobStream>> {
+        let Some(bytes) = self.state().blobs.get(&blob.sha256).map(|kept| kept.fact.clone()) else {
+            return Ok(None);
+        };
+        let range = range.unwrap_or(0..bytes.len() as u64);
+        if range.start > range.end || range.end > bytes.len() as u64 {
+            let why = format!("bytes {}..{} of {}", range.start, range.end, bytes.len());
+            return Err(self.invalid("read", format_args!("blob `{}`", blob.sha256), why));
+        }
+        let piece = bytes.slice(range.start as usize..range.end as usize);
+        Ok(Some(stream::once(async { Ok(piece) }).boxed()))
+    }
+
+    async fn blob_url(&self, _: &BlobRef, _: Duration) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
+        let state = self.state();
+        let seen: u64 = match since {
+            None => 0,
+            Some(cursor) => cursor.0.parse().map_err(|_| {
+                Error::new(ErrorKind::CursorLost, "read", "the changes", self)
+                    .because(format!("`{}` is not a cursor of this library", cursor.0))
+            })?,
+        };
+        let mut newer: Vec<_> = state.songs.iter().filter(|(_, one)| one.change > seen).collect();
+        newer.sort_by_key(|(_, stored)| stored.change);
+        let more = newer.len() > limit.max(1);
+        newer.truncate(limit.max(1));
+        let cursor = newer.last().map_or(seen, |(_, stored)| stored.change);
+        let changes = newer.into_iter().map(|(id, stored)| Change {
+            song: *id,
+            state: stored.state.clone(),
+            origin: stored.origin.clone(),
+        });
+        Ok(ChangePage { changes: changes.collect(), cursor: Cursor(cursor.to_string()), more })
+    }
+
+    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let mut swept = Swept::default();
+        let songs = &state.songs;
+        // A tombstone keeps its facts: the song may be restored.
+        let named: Vec<&Song> = songs
+            .values()
+            .map(|stored| match &stored.state {
+                ChangeState::Present(song) => &**song,
+                ChangeState::Deleted(tombstone) => &tombstone.song,
+            })
+            .collect();
+        state.embeddings.retain(|(model, id), kept| {
+            let keep = kept.since.elapsed() < min_age
+                || named.iter().any(|song| song.id == *id && song.embeddings.contains_key(model));
+            if !keep {
+                swept.facts += 1;
+                swept.bytes += kept.fact.vector.dimension() as u64 * 4;
+            }
+            keep
+        });
+        state.blobs.retain(|digest, kept| {
+            let keep = kept.since.elapsed() < min_age
+                || named
+                    .iter()
+                    .any(|song| song.blob.as_ref().is_some_and(|blob| blob.sha256 == *digest));
+            if !keep {
+                swept.facts += 1;
+                swept.bytes += kept.fact.len() as u64;
+            }
+            keep
+        });
+        Ok(swept)
+    }
+
+    async fn verify(&self, _: &VerifyOptions, _: &dyn Progress) -> Result<Vec<Finding>> {
+        let state = self.state();
+        let mut findings = Vec::new();
+        for song in state.present() {
+            for (model, reference) in &song.embeddings {
+                let stored = state.embeddings.get(&(model.clone(), song.id));
+                if stored.map(|kept| kept.fact.reference()).as_ref() != Some(reference) {
+                    findings.push(Finding {
+                        subject: format!("song `{}`", song.id),
+                        problem: format!("its embedding by `{model}` is not what it names"),
+                        repaired: false,
+                        hint: Some("scan its file again".to_owned()),
+                    });
+                }
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
+        let mut state = self.state();
+        for segment in segments {
+            let why = match state.models.get(&segment.model) {
+                None => Some(format!("there is no model `{}` here", segment.model)),
+                Some(model) => model.refuses(&segment.vector),
+            };
+            let backwards = !(0.0 <= segment.start && segment.start <= segment.end);
+            let why = why.or_else(|| backwards.then(|| "it ends before it begins".to_owned()));
+            if let Some(why) = why {
+                return Err(self.invalid("store", format_args!("segment `{}`", segment.id), why));
+            }
+        }
+        for segment in segments {
+            state.segments.entry(segment.id).or_insert_with(|| segment.clone());
+        }
+        Ok(())
+    }
+
+    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
+        let state = self.state();
+        Ok(ids.iter().map(|id| state.segments.get(id).cloned()).collect())
+    }
+
+    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
+        let state = self.state();
+        let mut found: Vec<_> = state.segments.values().filter(|one| query.passes(one)).collect();
+        found.sort_by(|left, right| query.compare(left, right));
+        Ok(found.into_iter().skip(query.skip).take(query.limit).cloned().collect())
+    }
+
+    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
+        let state = self.state();
+        let refuse = |why: String| self.invalid("search", "segments", why);
+        let name = query.among.model.as_ref().ok_or_else(|| refuse("a model is needed".into()))?;
+        let model = state
+            .models
+            .get(name)
+            .ok_or_else(|| refuse(format!("there is no model `{name}` here")))?;
+        let metric: Metric = query.metric.unwrap_or(model.metric);
+        if let Some(why) = refuse_search(model, &query.vector, metric) {
+            return Err(refuse(why));
+        }
+        let mut hits: Vec<SegmentNeighbor> = state
+            .segments
+            .values()
+            .filter(|segment| query.among.passes(segment) && !query.exclude.contains(&segment.id))
+            .map(|segment| {
+                let (similarity, distance) = metric.compare(&query.vector, &segment.vector);
+                SegmentNeighbor { segment: segment.clone(), similarity, distance }
+            })
+            .filter(|hit| query.threshold.is_none_or(|least| hit.similarity >= least))
+            .collect();
+        hits.sort_by(|left, right| {
+            right
+                .similarity
+                .total_cmp(&left.similarity)
+                .then(left.segment.id.cmp(&right.segment.id))
+        });
+        hits.truncate(query.k);
+        Ok(hits)
+    }
+
+    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
+        let mut state = self.state();
+        Ok(ids.iter().map(|id| state.segments.remove(id).is_some()).collect())
+    }
+
+    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
+        let mut state = self.state();
+        if let Some(put) = documents.iter().find(|put| !Document::is_valid_id(&put.document.id)) {
+            let id = &put.document.id;
+            return Err(self.invalid(
+                "store",
+                "a document",
+                format!("`{id}` is not a document id"),
+            ));
+        }
+        let mut outcomes = Vec::with_capacity(documents.len());
+        for PutDocument { document, mode } in documents {
+            let place = (document.kind, document.id.clone());
+            let stored = state.documents.get(&place);
+            let version = stored.map(|stored| stored.revision.operation);
+            let allowed = match mode {
+                PutMode::Create => version.is_none(),
+                PutMode::Replace(expected) => version == Some(*expected),
+            };
+            outcomes.push(if version == Some(document.revision.operation) {
+                Outcome::Done
+            } else if allowed {
+                state.documents.insert(place, document.clone());
+                Outcome::Done
+            } else {
+                Outcome::Conflict(stored.cloned().map(Box::new))
+            });
+        }
+        Ok(outcomes)
+    }
+
+    async fn get_documents(
+        &self,
+        kind: DocumentKind,
+        ids: &[String],
+    ) -> Result<Vec<Option<Document>>> {
+        let state = self.state();
+        Ok(ids.iter().map(|id| state.documents.get(&(kind, id.clone())).cloned()).collect())
+    }
+
+    async fn list_documents(
+        &self,
+        kinds: &[DocumentKind],
+        _: Option<&PageToken>,
+    ) -> Result<Page<Document>> {
+        let state = self.state();
+        let items = state.documents.values().filter(|one| kinds.contains(&one.kind));
+        Ok(Page { items: items.cloned().collect(), next: None })
+    }
+
+    async fn delete_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        let mut state = self.state();
+        let place = (kind, id.to_owned());
+        match state.documents.get(&place) {
+            Some(stored) if stored.revision.operation != version => {
+                Ok(Outcome::Conflict(Some(Box::new(stored.clone()))))
+            }
+            _ => {
+                state.documents.remove(&place);
+                Ok(Outcome::Done)
+            }
+        }
+    }
+}
+
+impl fmt::Display for MemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("memory")
+    }
+}
+
+impl fmt::Debug for MemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let songs = self.state().songs.len();
+        f.debug_struct("MemoryBackend").field("songs", &songs).finish_non_exhaustive()
+    }
+}
