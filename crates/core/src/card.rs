@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Field, Key, Song, SongId, decode_path, words};
+use crate::{Field, Key, ModelName, Song, SongId, decode_path, words};
 
 /// What is shown of a song in a list, and what filters look at: edits before
 /// tags before what was measured.
@@ -41,6 +41,16 @@ pub struct Card {
     /// The song's first file, or nothing if no file is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The codec, such as `mp3`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub codec: String,
+    /// The size of the audio in bytes: of the first file, or of the copy that
+    /// the library keeps.
+    #[serde(default)]
+    pub size: u64,
+    /// The models that heard it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelName>,
 }
 
 impl Card {
@@ -88,6 +98,14 @@ impl Card {
             is_loop,
             duration: (song.audio.duration * 1000.0).round() / 1000.0,
             path,
+            codec: song.audio.codec.clone(),
+            size: song
+                .files
+                .first()
+                .map(|file| file.size)
+                .or(song.blob.as_ref().map(|blob| blob.size))
+                .unwrap_or(0),
+            models: song.embeddings.keys().cloned().collect(),
         }
     }
 

@@ -514,6 +514,9 @@ mod tests {
             is_loop: Some(false),
             duration: 75.5,
             path: Some("drums/kick01.wav".into()),
+            codec: "pcm_s16le".into(),
+            size: 1,
+            models: vec![],
         }
     }
 
