@@ -1,0 +1,161 @@
+//! A change under way: the pages it will write, kept beside the files.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::layout::{File, PAGE, State};
+
+/// The unit in which changes are noted: one bit of a page's mask.
+pub(crate) const LINE: usize = PAGE / 64;
+
+/// Reads the files as they will be once the edit is applied, and collects what
+/// has to be written for that. Nothing is written until it is committed.
+#[derive(Debug)]
+pub(crate) struct Edit<'a> {
+    pub(crate) state: State,
+    base: [&'a [u8]; 8],
+    pages: Vec<EditedPage>,
+    places: HashMap<u64, usize, BuildHasherDefault<Spread>>,
+    last: Option<(u64, usize)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct EditedPage {
+    pub(crate) file: File,
+    pub(crate) page: u32,
+    /// Which lines differ from the file.
+    pub(crate) mask: u64,
+    pub(crate) bytes: Box<[u8; PAGE]>,
+}
+
+impl<'a> Edit<'a> {
+    /// Over files that hold `base`, by [`File`].
+    pub(crate) fn new(state: State, base: [&'a [u8]; 8]) -> Self {
+        Self { state, base, pages: Vec::new(), places: HashMap::default(), last: None }
+    }
+
+    pub(crate) fn read(&mut self, file: File, at: u64, into: &mut [u8]) {
+        let (mut at, mut into) = (at, into);
+        while !into.is_empty() {
+            let offset = (at % PAGE as u64) as usize;
+            let count = into.len().min(PAGE - offset);
+            let (now, rest) = into.split_at_mut(count);
+            match self.edited(file, at / PAGE as u64) {
+                Some(place) => {
+                    now.copy_from_slice(&self.pages[place].bytes[offset..offset + count]);
+                }
+                None => copy_or_zero(self.base[file as usize], at, now),
+            }
+            at += count as u64;
+            into = rest;
+        }
+    }
+
+    pub(crate) fn bytes<const N: usize>(&mut self, file: File, at: u64) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.read(file, at, &mut bytes);
+        bytes
+    }
+
+    pub(crate) fn u32(&mut self, file: File, at: u64) -> u32 {
+        u32::from_le_bytes(self.bytes(file, at))
+    }
+
+    pub(crate) fn write(&mut self, file: File, at: u64, bytes: &[u8]) {
+        self.reserve(file, at + bytes.len() as u64);
+        let (mut at, mut bytes) = (at, bytes);
+        while !bytes.is_empty() {
+            let offset = (at % PAGE as u64) as usize;
+            let count = bytes.len().min(PAGE - offset);
+            let (now, rest) = bytes.split_at(count);
+            let place = self.touch(file, at / PAGE as u64);
+            let page = &mut self.pages[place];
+            page.bytes[offset..offset + count].copy_from_slice(now);
+            for line in offset / LINE..=(offset + count - 1) / LINE {
+                page.mask |= 1 << line;
+            }
+            at += count as u64;
+            bytes = rest;
+        }
+    }
+
+    pub(crate) fn write_u32(&mut self, file: File, at: u64, value: u32) {
+        self.write(file, at, &value.to_le_bytes());
+    }
+
+    /// Makes the file at least `len` long, in steps.
+    pub(crate) fn reserve(&mut self, file: File, len: u64) {
+        let length = &mut self.state.lengths[file as usize];
+        if len > *length {
+            *length = len.next_multiple_of(file.growth());
+        }
+    }
+
+    /// How many bytes the edit will write.
+    pub(crate) fn weight(&self) -> usize {
+        self.pages.len() * PAGE
+    }
+
+    /// The pages in the order of the files, with the state among them.
+    pub(crate) fn finish(mut self) -> (State, Vec<EditedPage>) {
+        let state = self.state;
+        self.write(File::Head, State::AT as u64, &state.encode());
+        let mut pages = self.pages;
+        pages.sort_unstable_by_key(|page| (page.file, page.page));
+        (state, pages)
+    }
+
+    fn edited(&mut self, file: File, page: u64) -> Option<usize> {
+        let id = (file as u64) << 56 | page;
+        if let Some((last, place)) = self.last
+            && last == id
+        {
+            return Some(place);
+        }
+        let place = *self.places.get(&id)?;
+        self.last = Some((id, place));
+        Some(place)
+    }
+
+    fn touch(&mut self, file: File, page: u64) -> usize {
+        if let Some(place) = self.edited(file, page) {
+            return place;
+        }
+        let mut bytes = Box::new([0; PAGE]);
+        copy_or_zero(self.base[file as usize], page * PAGE as u64, bytes.as_mut_slice());
+        let place = self.pages.len();
+        self.pages.push(EditedPage { file, page: page as u32, mask: 0, bytes });
+        let id = (file as u64) << 56 | page;
+        self.places.insert(id, place);
+        self.last = Some((id, place));
+        place
+    }
+}
+
+fn copy_or_zero(base: &[u8], at: u64, into: &mut [u8]) {
+    let start = (at as usize).min(base.len());
+    let have = (base.len() - start).min(into.len());
+    into[..have].copy_from_slice(&base[start..start + have]);
+    into[have..].fill(0);
+}
+
+/// Page numbers need no more than one multiplication to be spread.
+#[derive(Debug, Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(self.0 ^ u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // 2^64 divided by the golden ratio; the high bits are the good ones.
+        self.0 = word.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}

@@ -1,0 +1,413 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::edit::Edit;
+use crate::layout::{File, Fixed, MAX_DIMENSION, NONE, Slot, npy_header};
+use crate::store::{Store, View, corrupt};
+use crate::{Error, Hit, Key, Metric, Query, Result, search, table};
+
+/// Rows of a batch that are one step: all of them are stored or none.
+const STEP: usize = 4096;
+
+/// What an index is made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How many values a row has.
+    pub dimension: usize,
+    /// What near means when a query does not say; rows are arranged by it.
+    pub metric: Metric,
+    pub kind: Kind,
+}
+
+/// How rows are arranged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Kind {
+    /// What is faster for the number of rows.
+    #[default]
+    Auto,
+    /// One list of all rows.
+    Flat,
+    /// Many lists of rows that are near each other.
+    Ivf,
+}
+
+impl Kind {
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            Self::Auto => 0,
+            Self::Flat => 1,
+            Self::Ivf => 2,
+        }
+    }
+
+    pub(crate) fn from_code(code: u32) -> Option<Self> {
+        [Self::Auto, Self::Flat, Self::Ivf].into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+/// A folder of rows that can be searched.
+///
+/// May be shared between threads, and opened by any number of processes at
+/// once. An open index shows what others put and remove, at the next call.
+///
+/// # Atomicity
+///
+/// A call of [`put`](Self::put) or [`remove`](Self::remove) with up to 4,096
+/// rows happens or does not, whatever crashes; a longer one is several such
+/// steps in order. A search sees the rows between two steps.
+///
+/// # Errors
+///
+/// [`Error::Corrupt`] may come from any call; it never comes as a panic or a
+/// wrong answer about which rows there are. [`Error::is_rebuildable`] says
+/// whether to delete the folder and build it again.
+pub struct Index {
+    store: Store,
+}
+
+impl Index {
+    /// Makes an empty index in `dir`, which is created if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] if there is one already.
+    pub fn create(dir: &Path, options: &Options) -> Result<Self> {
+        if !(1..=MAX_DIMENSION).contains(&options.dimension) {
+            return Err(Error::DimensionRange(options.dimension));
+        }
+        let fixed = Fixed {
+            dimension: options.dimension,
+            metric: options.metric,
+            kind: options.kind,
+            seed: RandomState::new().hash_one(dir),
+        };
+        Store::create(dir, fixed).map(|store| Self { store })
+    }
+
+    /// Opens the index in `dir`, for reading and writing.
+    ///
+    /// Costs the same at any size. Only after a crash in the middle of a
+    /// change does it write, which the process must then be allowed to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`], [`Error::Corrupt`] and [`Error::Newer`] are left by
+    /// building the index again.
+    pub fn open(dir: &Path) -> Result<Self> {
+        Store::open(dir).map(|store| Self { store })
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.store.dir()
+    }
+
+    pub fn dimension(&self) -> usize {
+        self.store.fixed().dimension
+    }
+
+    pub fn metric(&self) -> Metric {
+        self.store.fixed().metric
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.store.fixed().kind
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.store.read(|view| Ok(view.state.live as usize)).unwrap_or(0)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A number that grows with each change, by whichever process.
+    pub fn generation(&self) -> u64 {
+        self.store.read(|view| Ok(view.state.sequence)).unwrap_or(0)
+    }
+
+    /// Adds rows, or replaces those whose keys are there. Of a key that comes
+    /// more than once the last row counts.
+    ///
+    /// Durable when it returns. One call with many rows is much faster than
+    /// many calls, because each waits for the disk once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`], [`Error::NotFinite`] and, under cosine,
+    /// [`Error::Zero`]; nothing is stored then.
+    pub fn put(&self, rows: &[(Key, &[f32])]) -> Result<()> {
+        for (_, row) in rows {
+            self.check(row, self.metric())?;
+        }
+        rows.chunks(STEP).try_for_each(|rows| {
+            // The last one of each key, in the order of the batch.
+            let mut last = HashMap::with_capacity(rows.len());
+            for (i, (key, _)) in rows.iter().enumerate() {
+                last.insert(*key, i);
+            }
+            self.store.edit(|edit| {
+                rows.iter()
+                    .enumerate()
+                    .filter(|(i, (key, _))| last[key] == *i)
+                    .try_for_each(|(_, (key, row))| self.put_one(edit, key, row))
+            })
+        })
+    }
+
+    /// Removes rows, and says how many of the keys were there.
+    ///
+    /// Durable when it returns. The space is used by rows added later.
+    pub fn remove(&self, keys: &[Key]) -> Result<usize> {
+        let mut removed = 0;
+        for keys in keys.chunks(STEP) {
+            removed += self.store.edit(|edit| {
+                let mut removed = 0;
+                for key in keys {
+                    removed += usize::from(self.remove_one(edit, key)?);
+                }
+                Ok(removed)
+            })?;
+        }
+        Ok(removed)
+    }
+
+    /// The row of `key`, bit for bit as it was put.
+    pub fn get(&self, key: &Key) -> Option<Vec<f32>> {
+        self.store
+            .read(|view| {
+                let Some(slot) = view.find(self.dir(), key)? else {
+                    return Ok(None);
+                };
+                let row = view.row(slot).ok_or_else(|| self.lost_row())?;
+                Ok(Some(row.to_vec()))
+            })
+            .ok()
+            .flatten()
+    }
+
+    pub fn contains(&self, key: &Key) -> bool {
+        self.store.read(|view| Ok(view.find(self.dir(), key)?.is_some())).unwrap_or(false)
+    }
+
+    /// The keys of all rows, as they are now, in no particular order.
+    pub fn keys(&self) -> impl Iterator<Item = Key> + use<> {
+        self.store
+            .read(|view| {
+                Ok((0..view.state.slots)
+                    .filter_map(|slot| view.slot(slot))
+                    .filter(Slot::is_live)
+                    .map(|slot| slot.key)
+                    .collect::<Vec<_>>())
+            })
+            .unwrap_or_default()
+            .into_iter()
+    }
+
+    /// The nearest rows, nearest first; rows that are equally similar in the
+    /// order of their keys.
+    ///
+    /// There are fewer than `k` only where there are no more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::NoVector`] and,
+    /// under cosine, [`Error::Zero`].
+    pub fn search(&self, query: &Query<'_>) -> Result<Vec<Hit>> {
+        let point = self.point(query)?;
+        self.store.read(|view| search::search(view, self.dir(), query, &point))
+    }
+
+    /// Answers many queries, on all threads of the current rayon pool.
+    pub fn search_batch(&self, queries: &[Query<'_>]) -> Result<Vec<Vec<Hit>>> {
+        queries.par_iter().map(|query| self.search(query)).collect()
+    }
+
+    /// Reads everything and compares it with its checksums and with itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] with the first thing that is wrong.
+    pub fn verify(&self) -> Result<()> {
+        self.store.read(|view| {
+            let mut live = 0;
+            for slot in 0..view.state.slots {
+                let known = view.slot(slot).ok_or_else(|| self.lost_row())?;
+                if !known.is_live() {
+                    continue;
+                }
+                live += 1;
+                let row = view.row(slot).ok_or_else(|| self.lost_row())?;
+                if crc32fast::hash(bytemuck::cast_slice(row)) != known.check {
+                    return Err(corrupt(self.dir(), "a row does not match its checksum"));
+                }
+                if view.find(self.dir(), &known.key)? != Some(slot) {
+                    return Err(corrupt(self.dir(), "its table does not name a row"));
+                }
+            }
+            if live != view.state.live {
+                return Err(corrupt(self.dir(), "it holds more or fewer rows than it says"));
+            }
+            Ok(())
+        })
+    }
+
+    /// The one point that the vectors of a query stand for.
+    fn point(&self, query: &Query<'_>) -> Result<Vec<f32>> {
+        let metric = query.metric.unwrap_or(self.metric());
+        let (first, rest) = query.vectors.split_first().ok_or(Error::NoVector)?;
+        for (vector, weight) in &query.vectors {
+            self.check(vector, metric)?;
+            if !weight.is_finite() {
+                return Err(Error::NotFinite { position: 0 });
+            }
+        }
+        if rest.is_empty() && first.1 == 1.0 {
+            return Ok(first.0.to_vec());
+        }
+        let mut sum = vec![0.0_f64; self.dimension()];
+        let mut total = 0.0_f64;
+        for (vector, weight) in &query.vectors {
+            let norm = match metric {
+                Metric::Cosine => search::dot(vector, vector).sqrt(),
+                Metric::Dot | Metric::Euclidean => 1.0,
+            };
+            for (sum, &value) in sum.iter_mut().zip(*vector) {
+                *sum += f64::from(value) * f64::from(*weight) / norm;
+            }
+            total += f64::from(*weight);
+        }
+        if metric == Metric::Euclidean && total > 0.0 {
+            sum.iter_mut().for_each(|sum| *sum /= total);
+        }
+        let point: Vec<f32> = sum.into_iter().map(|value| value as f32).collect();
+        self.check(&point, metric)?;
+        Ok(point)
+    }
+
+    fn check(&self, vector: &[f32], metric: Metric) -> Result<()> {
+        if vector.len() != self.dimension() {
+            return Err(Error::Dimension { expected: self.dimension(), found: vector.len() });
+        }
+        if let Some(position) = vector.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NotFinite { position });
+        }
+        if metric == Metric::Cosine && vector.iter().all(|&value| value == 0.0) {
+            return Err(Error::Zero);
+        }
+        Ok(())
+    }
+
+    fn lost_row(&self) -> Error {
+        corrupt(self.dir(), "a row is not where it should be")
+    }
+
+    fn put_one(&self, edit: &mut Edit<'_>, key: &Key, row: &[f32]) -> Result<()> {
+        let fixed = self.store.fixed();
+        let slot = match table::find_in(edit, key, fixed.seed) {
+            Some(slot) => slot,
+            None => {
+                let slot = self.take_slot(edit)?;
+                table::insert(edit, key, fixed.seed, slot, self.dir())?;
+                edit.state.live += 1;
+                slot
+            }
+        };
+        let bytes = bytemuck::cast_slice(row);
+        edit.write(File::Rows, fixed.row_at(slot), bytes);
+        let known = Slot {
+            key: *key,
+            sequence: edit.state.sequence + 1,
+            check: crc32fast::hash(bytes),
+            next: Slot::LIVE,
+        };
+        edit.write(File::Slots, Slot::at(slot), &known.encode());
+        Ok(())
+    }
+
+    /// A slot without a row: one that was freed, or a new one.
+    fn take_slot(&self, edit: &mut Edit<'_>) -> Result<u32> {
+        let free = edit.state.free_slot;
+        if free != NONE {
+            if free >= edit.state.slots {
+                return Err(corrupt(self.dir(), "its free rows are not where they should be"));
+            }
+            let known = Slot::decode(&edit.bytes::<{ Slot::LEN }>(File::Slots, Slot::at(free)));
+            if known.is_live() {
+                return Err(corrupt(self.dir(), "a row is both free and in use"));
+            }
+            edit.state.free_slot = known.next;
+            return Ok(free);
+        }
+        let slot = edit.state.slots;
+        if slot >= Slot::LIVE - 1 {
+            return Err(Error::Full { dir: self.dir().to_owned() });
+        }
+        edit.state.slots += 1;
+        let header = npy_header(edit.state.slots, self.dimension());
+        edit.write(File::Rows, 0, &header);
+        Ok(slot)
+    }
+
+    fn remove_one(&self, edit: &mut Edit<'_>, key: &Key) -> Result<bool> {
+        let fixed = self.store.fixed();
+        let Some(slot) = table::find_in(edit, key, fixed.seed) else {
+            return Ok(false);
+        };
+        table::remove(edit, key, fixed.seed, slot);
+        // Zeros, so that nothing of a forgotten song stays in the file.
+        edit.write(File::Rows, fixed.row_at(slot), &vec![0; fixed.row_bytes()]);
+        let known = Slot {
+            key: Key::default(),
+            sequence: edit.state.sequence + 1,
+            check: 0,
+            next: edit.state.free_slot,
+        };
+        edit.write(File::Slots, Slot::at(slot), &known.encode());
+        edit.state.free_slot = slot;
+        edit.state.live = edit.state.live.saturating_sub(1);
+        Ok(true)
+    }
+}
+
+impl View {
+    pub(crate) fn find(&self, dir: &Path, key: &Key) -> Result<Option<u32>> {
+        table::find(
+            key,
+            self.fixed.seed,
+            self.state.depth,
+            self.bytes(File::Directory),
+            self.bytes(File::Table),
+            self.bytes(File::Slots),
+        )
+        .map_err(|what| corrupt(dir, what))
+    }
+
+    pub(crate) fn slot(&self, slot: u32) -> Option<Slot> {
+        let at = slot as usize * Slot::LEN;
+        let bytes = self.bytes(File::Slots).get(at..at + Slot::LEN)?;
+        Some(Slot::decode(bytes))
+    }
+
+    pub(crate) fn row(&self, slot: u32) -> Option<&[f32]> {
+        let at = usize::try_from(self.fixed.row_at(slot)).ok()?;
+        let bytes = self.bytes(File::Rows).get(at..at + self.fixed.row_bytes())?;
+        bytemuck::try_cast_slice(bytes).ok()
+    }
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index")
+            .field("dir", &self.dir())
+            .field("dimension", &self.dimension())
+            .field("metric", &self.metric())
+            .field("kind", &self.kind())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! The redo log: what a change writes, before it is written in place.
+//!
+//! A change is one record, and durable once the log is. Records hold the bytes
+//! to write and where, so that playing them again, however often, gives the
+//! same files whichever of their pages had reached the disk. A record that is
+//! not whole is the end of the log: its change never happened.
+
+use std::fs;
+use std::io;
+
+use crate::edit::{EditedPage, LINE};
+use crate::layout::{File, PAGE, array, u32_at, u64_at};
+
+/// Length of the log's own header; records follow.
+pub(crate) const START: u64 = 64;
+const MAGIC: &[u8; 16] = b"songrec-redo-log";
+const RECORD: usize = 32;
+const ENTRY: usize = 16;
+
+/// Reads and writes at a place, without a cursor that threads would share.
+pub(crate) trait At {
+    fn read_at_most(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
+    fn write_all(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+}
+
+impl At for fs::File {
+    fn read_at_most(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < into.len() {
+            #[cfg(unix)]
+            let count =
+                std::os::unix::fs::FileExt::read_at(self, &mut into[done..], at + done as u64);
+            #[cfg(windows)]
+            let count =
+                std::os::windows::fs::FileExt::seek_read(self, &mut into[done..], at + done as u64);
+            match count {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_all(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::write_all_at(self, bytes, at);
+        #[cfg(windows)]
+        {
+            let (mut bytes, mut at) = (bytes, at);
+            while !bytes.is_empty() {
+                let count = std::os::windows::fs::FileExt::seek_write(self, bytes, at)?;
+                (bytes, at) = (&bytes[count..], at + count as u64);
+            }
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn header(epoch: u64) -> [u8; START as usize] {
+    let mut bytes = [0; START as usize];
+    bytes[..16].copy_from_slice(MAGIC);
+    bytes[16..24].copy_from_slice(&epoch.to_le_bytes());
+    let check = crc32fast::hash(&bytes[..24]);
+    bytes[24..28].copy_from_slice(&check.to_le_bytes());
+    bytes
+}
+
+/// The epoch that the log is in; only its records count.
+pub(crate) fn epoch(log: &fs::File) -> io::Result<Option<u64>> {
+    let mut bytes = [0; START as usize];
+    let count = log.read_at_most(&mut bytes, 0)?;
+    let whole = count == bytes.len()
+        && &bytes[..16] == MAGIC
+        && crc32fast::hash(&bytes[..24]) == u32_at(&bytes, 24);
+    Ok(whole.then(|| u64_at(&bytes, 16)))
+}
+
+/// One record: everything that `pages` change.
+pub(crate) fn record(epoch: u64, pages: &[EditedPage]) -> Vec<u8> {
+    let mut bytes = vec![0; RECORD];
+    for page in pages {
+        bytes.push(page.file as u8);
+        bytes.extend([0; 3]);
+        bytes.extend(page.page.to_le_bytes());
+        bytes.extend(page.mask.to_le_bytes());
+        for line in lines(page.mask) {
+            bytes.extend(&page.bytes[line * LINE..(line + 1) * LINE]);
+        }
+    }
+    let len = (bytes.len() - RECORD) as u64;
+    bytes[8..16].copy_from_slice(&epoch.to_le_bytes());
+    bytes[16..24].copy_from_slice(&len.to_le_bytes());
+    let check = crc32fast::hash(&bytes[8..]);
+    bytes[..4].copy_from_slice(b"redo");
+    bytes[4..8].copy_from_slice(&check.to_le_bytes());
+    bytes
+}
+
+/// Reads the record at `at`; `None` where none of this epoch is whole.
+pub(crate) fn read(log: &fs::File, epoch: u64, at: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut head = [0; RECORD];
+    if log.read_at_most(&mut head, at)? < RECORD
+        || &head[..4] != b"redo"
+        || u64_at(&head, 8) != epoch
+    {
+        return Ok(None);
+    }
+    let len = u64_at(&head, 16);
+    let rest = log.metadata()?.len().saturating_sub(at + RECORD as u64);
+    if len > rest {
+        return Ok(None);
+    }
+    let mut bytes = head.to_vec();
+    bytes.resize(RECORD + len as usize, 0);
+    let count = log.read_at_most(&mut bytes[RECORD..], at + RECORD as u64)?;
+    let whole = count as u64 == len && crc32fast::hash(&bytes[8..]) == u32_at(&head, 4);
+    Ok(whole.then_some(bytes))
+}
+
+/// Calls `write` with each run of bytes of a record and where it goes. `None`
+/// if the record holds what no record has.
+pub(crate) fn replay(
+    record: &[u8],
+    mut write: impl FnMut(File, u64, &[u8]) -> io::Result<()>,
+) -> io::Result<Option<()>> {
+    let mut rest = &record[RECORD.min(record.len())..];
+    while !rest.is_empty() {
+        let Some((entry, lines_and_more)) = rest.split_at_checked(ENTRY) else {
+            return Ok(None);
+        };
+        let mask = u64_at(entry, 8);
+        let (Some(file), Some((bytes, more))) = (
+            File::from_code(entry[0]),
+            lines_and_more.split_at_checked(mask.count_ones() as usize * LINE),
+        ) else {
+            return Ok(None);
+        };
+        let page = u64::from(u32::from_le_bytes(array(entry, 4))) * PAGE as u64;
+        for (line, bytes) in lines(mask).zip(bytes.chunks_exact(LINE)) {
+            write(file, page + (line * LINE) as u64, bytes)?;
+        }
+        rest = more;
+    }
+    Ok(Some(()))
+}
+
+fn lines(mask: u64) -> impl Iterator<Item = usize> {
+    (0..64).filter(move |line| mask >> line & 1 == 1)
+}

@@ -1,0 +1,125 @@
+//! Files as memory: the one place that maps them.
+#![expect(unsafe_code, reason = "mapping a file is unsafe, because another process may change it")]
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use memmap2::{Mmap, MmapMut, MmapOptions};
+
+/// Address space asked for beyond the end of a file, so that growing it does
+/// not mean mapping it again each time. It costs no memory.
+const SLACK: u64 = if cfg!(unix) { 256 << 20 } else { 0 };
+
+/// A file, mapped for reading.
+#[derive(Debug, Default)]
+pub(crate) struct Map {
+    map: Option<Mmap>,
+    len: usize,
+}
+
+impl Map {
+    /// Maps the first `len` bytes, which must exist.
+    pub(crate) fn open(file: &File, len: u64) -> io::Result<Self> {
+        if len == 0 {
+            return Ok(Self::default());
+        }
+        if file.metadata()?.len() < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let span = usize::try_from(len + SLACK.min(len)).map_err(io::Error::other)?;
+        // SAFETY: the bytes are only ever read as plain numbers, for which any
+        // value is valid, and no reference outlives the map. Writers follow
+        // the protocol of `store`: what is read while a writer is at work is
+        // thrown away. The files are never made shorter while they may be
+        // mapped; a program that does so from outside ends this process with
+        // SIGBUS, as with every mapped file.
+        let map = unsafe { MmapOptions::new().len(span).map(file)? };
+        Ok(Self { map: Some(map), len: len as usize })
+    }
+
+    /// Says that the file is at least `len` long now. False if that is beyond
+    /// what was mapped.
+    pub(crate) fn extend(&mut self, len: u64) -> bool {
+        let room = self.map.as_ref().map_or(0, |map| map.len() as u64);
+        if len > room {
+            return false;
+        }
+        self.len = self.len.max(len as usize);
+        true
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // Bounded by the file's length, not the map's: beyond it lies SIGBUS.
+        self.map.as_ref().map_or(&[], |map| &map[..self.len])
+    }
+}
+
+/// A counter in a mapped file that all processes share.
+///
+/// Even while the files are whole, odd while a writer changes them. A reader
+/// compares it before and after, so it never waits and never writes.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    map: Mapped,
+}
+
+#[derive(Debug)]
+enum Mapped {
+    Read(Mmap),
+    Write(MmapMut),
+}
+
+impl Counter {
+    /// The file must be at least eight bytes long; they are the counter.
+    pub(crate) fn read(file: &File) -> io::Result<Self> {
+        Self::check(file)?;
+        // SAFETY: as in `Map::open`; these bytes are only accessed atomically.
+        let map = unsafe { MmapOptions::new().len(8).map(file)? };
+        Ok(Self { map: Mapped::Read(map) })
+    }
+
+    pub(crate) fn write(file: &File) -> io::Result<Self> {
+        Self::check(file)?;
+        // SAFETY: as in `Map::open`; these bytes are only accessed atomically.
+        let map = unsafe { MmapOptions::new().len(8).map_mut(file)? };
+        Ok(Self { map: Mapped::Write(map) })
+    }
+
+    fn check(file: &File) -> io::Result<()> {
+        if file.metadata()?.len() < 8 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+
+    fn atomic(&self) -> &AtomicU64 {
+        let start = match &self.map {
+            Mapped::Read(map) => map.as_ptr(),
+            Mapped::Write(map) => map.as_ptr(),
+        };
+        // SAFETY: a map starts at a page boundary, so the pointer is aligned;
+        // it is valid for eight bytes as long as `self`. Stores go through
+        // `store` only, which has a writable map.
+        unsafe { &*start.cast::<AtomicU64>() }
+    }
+
+    pub(crate) fn load(&self) -> u64 {
+        self.atomic().load(Ordering::Acquire)
+    }
+
+    /// Reads the counter after everything that was read before the call.
+    pub(crate) fn load_after(&self) -> u64 {
+        fence(Ordering::Acquire);
+        self.atomic().load(Ordering::Relaxed)
+    }
+
+    /// Stores before everything that is written after the call, and after
+    /// everything before it. Does nothing through a map for reading.
+    pub(crate) fn store(&self, value: u64) {
+        if matches!(self.map, Mapped::Write(_)) {
+            self.atomic().store(value, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,626 @@
+//! The files of an index: mapped for many readers, changed by one writer.
+//!
+//! # How a change is made
+//!
+//! Under the lock file a writer collects the pages it will change
+//! ([`Edit`]), appends them to the redo log as one record and syncs it: the
+//! change is durable. Then it makes the counter odd, writes the pages in
+//! place, and makes the counter even. The pages reach the disk in their own
+//! time; a checkpoint syncs them and empties the log.
+//!
+//! # How a reader sees one state
+//!
+//! It notes the counter, reads, and looks at the counter again: the same even
+//! number means that nothing changed. If it meets changes several times in a
+//! row it takes the lock, shared, and writers wait for it.
+//!
+//! # How a crash is repaired
+//!
+//! A process that has changed files it has not synced holds the `alive` file.
+//! Whoever finds records in the log and nobody alive (or, holding the lock, an
+//! odd counter) plays the log again, which makes the files whole.
+
+use std::fs::{self, File as Disk, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+
+use crate::edit::{Edit, EditedPage, LINE};
+use crate::layout::{FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
+use crate::log::{self, At};
+use crate::map::{Counter, Map};
+use crate::{Error, Result, layout, table};
+
+/// A checkpoint is made when the log is longer: it bounds what opening after a
+/// crash has to read, and is far above one batch.
+const CHECKPOINT: u64 = 32 << 20;
+/// How often a reader tries again before it makes writers wait.
+const TRIES: usize = 4;
+/// Pages of one edit are written in place in pieces of at most this.
+const PIECE: usize = 1 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Store {
+    dir: PathBuf,
+    fixed: Fixed,
+    counter: Counter,
+    view: RwLock<View>,
+    writer: Mutex<Option<Writer>>,
+}
+
+/// The files in one state, as mapped memory.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) fixed: Fixed,
+    pub(crate) state: State,
+    maps: [Map; 8],
+    /// What the counter was when this state was read; odd if it never was.
+    seen: u64,
+}
+
+/// What a process needs to change the files.
+#[derive(Debug)]
+struct Writer {
+    lock: Disk,
+    /// Held, shared, from the first change until the checkpoint at the end.
+    alive: Disk,
+    log: Disk,
+    counter: Counter,
+    files: Vec<Disk>,
+}
+
+impl Store {
+    /// Makes an empty index. Whatever an interrupted call left is written over.
+    pub(crate) fn create(dir: &Path, fixed: Fixed) -> Result<Self> {
+        fs::create_dir_all(dir).map_err(Error::io("create the folder", dir))?;
+        let lock = open_lock(dir, "lock")?;
+        lock.lock().map_err(Error::io("lock", dir))?;
+        let head = dir.join(File::Head.name());
+        if head.try_exists().map_err(Error::io("look at", &head))? {
+            return Err(Error::Exists { dir: dir.to_owned() });
+        }
+        let epoch = 1;
+        let state =
+            State { free_slot: NONE, log_end: log::START, log_epoch: epoch, ..State::default() };
+        let mut edit = Edit::new(state, [&[]; 8]);
+        edit.write(File::Head, Fixed::AT as u64, &fixed.encode());
+        edit.write(File::Rows, 0, &layout::npy_header(0, fixed.dimension));
+        edit.reserve(File::Slots, 1);
+        table::create(&mut edit);
+        let (state, pages) = edit.finish();
+
+        let log = dir.join("log");
+        write_new(&log, |file| file.write_all(&log::header(epoch), 0))?;
+        for file in FILES.into_iter().rev() {
+            let len = state.lengths[file as usize];
+            let write = |disk: &Disk| {
+                disk.set_len(len)?;
+                let of_file = pages.iter().filter(|page| page.file == file);
+                write_pages(of_file, |_, at, bytes| disk.write_all(bytes, at))
+            };
+            let path = dir.join(file.name());
+            if file == File::Head {
+                // What makes the folder an index, so it comes last and at once.
+                let new = dir.join("head.new");
+                write_new(&new, write)?;
+                sync_folder(dir)?;
+                fs::rename(&new, &path).map_err(Error::io("name", &path))?;
+                sync_folder(dir)?;
+            } else {
+                write_new(&path, write)?;
+            }
+        }
+        drop(lock);
+        Self::open(dir)
+    }
+
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let head = match Disk::open(dir.join(File::Head.name())) {
+            Ok(head) => head,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::Missing { dir: dir.to_owned() });
+            }
+            Err(error) => return Err(Error::io("open the index", dir)(error)),
+        };
+        let mut page = vec![0; PAGE];
+        head.read_at_most(&mut page, 0).map_err(Error::io("read the index", dir))?;
+        let fixed = Fixed::decode(&page).map_err(|why| match why {
+            NotFixed::Damaged(what) => corrupt(dir, what),
+            NotFixed::Newer(found) => Error::Newer { dir: dir.to_owned(), found, known: VERSION },
+        })?;
+        let short = |_| corrupt(dir, "its head ends early");
+        let store = Self {
+            dir: dir.to_owned(),
+            fixed,
+            counter: Counter::read(&head).map_err(short)?,
+            view: RwLock::new(View {
+                fixed,
+                state: State::default(),
+                maps: Default::default(),
+                seen: 1,
+            }),
+            writer: Mutex::new(None),
+        };
+        if store.has_log()? {
+            store.recover_if_alone()?;
+        }
+        store.read(|_| Ok(()))?;
+        Ok(store)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn fixed(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    /// Runs `work` over one state of the files. It may be run several times,
+    /// and what it reads may be nonsense when it is: it must not trust it.
+    pub(crate) fn read<T>(&self, work: impl Fn(&View) -> Result<T>) -> Result<T> {
+        for attempt in 0..TRIES {
+            let before = self.counter.load();
+            if before % 2 == 1 {
+                // Writing pages in place takes some microseconds.
+                for _ in 0..200 << attempt {
+                    std::hint::spin_loop();
+                }
+                continue;
+            }
+            if let Some(result) = self.read_at(before, &work) {
+                return result;
+            }
+        }
+        loop {
+            let lock = open_lock(&self.dir, "lock")?;
+            lock.lock_shared().map_err(Error::io("lock", &self.dir))?;
+            let before = self.counter.load();
+            if before.is_multiple_of(2)
+                && let Some(result) = self.read_at(before, &work)
+            {
+                return result;
+            }
+            // No writer is at work, so the one that began has died.
+            drop(lock);
+            self.recover()?;
+        }
+    }
+
+    /// Like `read`, once; `None` if the files changed meanwhile.
+    fn read_at<T>(&self, before: u64, work: impl Fn(&View) -> Result<T>) -> Option<Result<T>> {
+        let mut view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        if view.seen != before {
+            drop(view);
+            if let Err(error) = self.refresh(before) {
+                return (self.counter.load() == before).then_some(Err(error));
+            }
+            view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+            if view.seen != before {
+                return None;
+            }
+        }
+        let result = work(&view);
+        (self.counter.load_after() == before).then_some(result)
+    }
+
+    /// Brings the view up to the state whose counter is `now`.
+    fn refresh(&self, now: u64) -> Result<()> {
+        let mut view = self.view_mut();
+        if view.seen == now {
+            return Ok(());
+        }
+        self.refresh_view(&mut view, now)
+    }
+
+    fn refresh_view(&self, view: &mut View, now: u64) -> Result<()> {
+        let head = &mut view.maps[File::Head as usize];
+        if head.bytes().is_empty() {
+            *head = self.map(File::Head, 2 * PAGE as u64)?;
+        }
+        let state = State::decode(head.bytes())
+            .ok_or_else(|| corrupt(&self.dir, "its state does not match its checksum"))?;
+        if self.counter.load_after() != now {
+            return Ok(());
+        }
+        self.check(&state)?;
+        for file in FILES {
+            let len = state.lengths[file as usize];
+            if view.maps[file as usize].bytes().is_empty() || !view.maps[file as usize].extend(len)
+            {
+                view.maps[file as usize] = self.map(file, len)?;
+            }
+        }
+        view.state = state;
+        view.seen = now;
+        Ok(())
+    }
+
+    /// Whether the files are long enough for what the state says of them.
+    fn check(&self, state: &State) -> Result<()> {
+        let least = |file: File, len: Option<u64>| {
+            len.is_some_and(|len| state.lengths[file as usize] >= len)
+        };
+        let rows = u64::from(state.slots)
+            .checked_mul(self.fixed.row_bytes() as u64)
+            .map(|len| len + NPY_HEADER as u64);
+        let entries = 1u64.checked_shl(state.depth).map(|count| count * 4);
+        if state.live <= state.slots
+            && state.depth < 32
+            && least(File::Rows, rows)
+            && least(File::Slots, Some(crate::layout::Slot::at(state.slots)))
+            && least(File::Table, Some(u64::from(state.buckets) * PAGE as u64))
+            && least(File::Directory, entries)
+        {
+            return Ok(());
+        }
+        Err(corrupt(&self.dir, "its state says more than its files hold"))
+    }
+
+    fn map(&self, file: File, len: u64) -> Result<Map> {
+        let path = self.dir.join(file.name());
+        let disk = match Disk::open(&path) {
+            Ok(disk) => disk,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(corrupt(&self.dir, "one of its files is missing"));
+            }
+            Err(error) => return Err(Error::io("open", &path)(error)),
+        };
+        Map::open(&disk, len).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => corrupt(&self.dir, "one of its files ends early"),
+            _ => Error::io("map", &path)(error),
+        })
+    }
+
+    fn view_mut(&self) -> RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the files: all that `work` writes, or nothing. Durable when it
+    /// returns. Other writers, in this process or others, wait.
+    pub(crate) fn edit<T>(&self, work: impl FnOnce(&mut Edit<'_>) -> Result<T>) -> Result<T> {
+        let mut slot = self.writer();
+        let writer = self.begin(&mut slot)?;
+        let result = self.edit_with(writer, work);
+        let unlocked = writer.lock.unlock().map_err(Error::io("unlock", &self.dir));
+        result.and_then(|value| unlocked.map(|()| value))
+    }
+
+    fn edit_with<T>(
+        &self,
+        writer: &mut Writer,
+        work: impl FnOnce(&mut Edit<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let before = writer.counter.load();
+        self.refresh(before)?;
+        let (value, state, pages) = {
+            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+            let mut edit =
+                Edit::new(view.state, std::array::from_fn(|file| view.maps[file].bytes()));
+            let value = work(&mut edit)?;
+            if edit.weight() == 0 {
+                return Ok(value);
+            }
+            edit.state.sequence += 1;
+            let (state, pages) = edit.finish();
+            (value, state, pages)
+        };
+        self.commit(writer, before, state, pages)?;
+        Ok(value)
+    }
+
+    fn commit(
+        &self,
+        writer: &mut Writer,
+        before: u64,
+        mut state: State,
+        mut pages: Vec<EditedPage>,
+    ) -> Result<()> {
+        let failed = |operation| Error::io(operation, &self.dir);
+        // Real zeros, not a hole: a full disk is noticed here, where nothing
+        // has happened yet.
+        for file in FILES {
+            writer.extend(file, state.lengths[file as usize]).map_err(failed("make room in"))?;
+        }
+        let start = state.log_end;
+        // The record holds the state, and the state where the record ends.
+        let len = log::record(state.log_epoch, &pages).len() as u64;
+        state.log_end = start + len;
+        let head = pages
+            .iter_mut()
+            .find(|page| page.file == File::Head && page.page == (State::AT / PAGE) as u32);
+        if let Some(head) = head {
+            head.bytes[..State::LEN].copy_from_slice(&state.encode());
+        }
+        let record = log::record(state.log_epoch, &pages);
+        debug_assert_eq!(record.len() as u64, len);
+        let logged = writer.log.write_all(&record, start).and_then(|()| writer.log.sync_data());
+        if let Err(error) = logged {
+            // Not to be played by anyone: the caller is told that it failed.
+            let _ = writer.log.set_len(start);
+            return Err(failed("write the log of")(error));
+        }
+
+        let mut view = self.view_mut();
+        writer.counter.store(before + 1);
+        write_pages(pages.iter(), |file, at, bytes| {
+            writer.files[file as usize].write_all(bytes, at)
+        })
+        .map_err(failed("write to"))?;
+        writer.counter.store(before + 2);
+        self.refresh_view(&mut view, before + 2)?;
+        drop(view);
+        if state.log_end > CHECKPOINT {
+            self.checkpoint(writer)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the files for writing if need be, takes the lock, and makes the
+    /// files whole if a writer died.
+    fn begin<'a>(&self, slot: &'a mut Option<Writer>) -> Result<&'a mut Writer> {
+        let failed = |operation| Error::io(operation, &self.dir);
+        if slot.is_none() {
+            let writer = Writer::open(&self.dir)?;
+            writer.lock.lock().map_err(failed("lock"))?;
+            match writer.alive.try_lock() {
+                Ok(()) => {
+                    if self.has_log()? || writer.counter.load() % 2 == 1 {
+                        self.replay(&writer)?;
+                    }
+                    writer.alive.unlock().map_err(failed("unlock"))?;
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(failed("lock")(error)),
+            }
+            writer.alive.lock_shared().map_err(failed("lock"))?;
+            return Ok(slot.insert(writer));
+        }
+        let Some(writer) = slot else {
+            unreachable!("it was filled above");
+        };
+        writer.lock.lock().map_err(failed("lock"))?;
+        if writer.counter.load() % 2 == 1 {
+            self.replay(writer)?;
+        }
+        Ok(writer)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the log has a record that may not be in the files.
+    fn has_log(&self) -> Result<bool> {
+        let path = self.dir.join("log");
+        let log = match Disk::open(&path) {
+            Ok(log) => log,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(corrupt(&self.dir, "its log is missing"));
+            }
+            Err(error) => return Err(Error::io("open", &path)(error)),
+        };
+        let epoch = self.epoch(&log)?;
+        Ok(log::read(&log, epoch, log::START).map_err(Error::io("read", &path))?.is_some())
+    }
+
+    fn epoch(&self, log: &Disk) -> Result<u64> {
+        log::epoch(log)
+            .map_err(Error::io("read the log of", &self.dir))?
+            .ok_or_else(|| corrupt(&self.dir, "its log does not begin like one"))
+    }
+
+    /// Plays the log if no living process has.
+    fn recover_if_alone(&self) -> Result<()> {
+        let writer = Writer::open(&self.dir)?;
+        writer.lock.lock().map_err(Error::io("lock", &self.dir))?;
+        match writer.alive.try_lock() {
+            Ok(()) => self.replay(&writer),
+            Err(TryLockError::WouldBlock) => Ok(()),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &self.dir)(error)),
+        }
+    }
+
+    /// Makes the files whole after a writer died in the middle.
+    fn recover(&self) -> Result<()> {
+        let _slot = self.writer();
+        let writer = Writer::open(&self.dir)?;
+        writer.lock.lock().map_err(Error::io("lock", &self.dir))?;
+        if writer.counter.load() % 2 == 1 {
+            self.replay(&writer)?;
+        }
+        Ok(())
+    }
+
+    /// Under the lock: writes what the log says, and makes a checkpoint.
+    fn replay(&self, writer: &Writer) -> Result<()> {
+        let failed = |operation| Error::io(operation, &self.dir);
+        let epoch = self.epoch(&writer.log)?;
+        let counter = writer.counter.load() | 1;
+        writer.counter.store(counter);
+        let mut at = log::START;
+        while let Some(record) =
+            log::read(&writer.log, epoch, at).map_err(failed("read the log of"))?
+        {
+            log::replay(&record, |file, at, bytes| {
+                writer.files[file as usize].write_all(bytes, at)
+            })
+            .map_err(failed("write to"))?
+            .ok_or_else(|| corrupt(&self.dir, "its log holds what no log has"))?;
+            at += record.len() as u64;
+        }
+        let mut head = vec![0; 2 * PAGE];
+        writer.files[File::Head as usize].read_at_most(&mut head, 0).map_err(failed("read"))?;
+        let mut state = State::decode(&head)
+            .ok_or_else(|| corrupt(&self.dir, "its state does not match its checksum"))?;
+        for file in FILES {
+            writer.extend(file, state.lengths[file as usize]).map_err(failed("make room in"))?;
+        }
+        self.empty_log(writer, &mut state)?;
+        writer.counter.store(counter + 1);
+        Ok(())
+    }
+
+    /// Under the lock: makes the log unnecessary, and empties it.
+    fn checkpoint(&self, writer: &Writer) -> Result<()> {
+        let before = writer.counter.load();
+        self.refresh(before)?;
+        let mut view = self.view_mut();
+        if view.state.log_end == log::START {
+            return Ok(());
+        }
+        writer.counter.store(before + 1);
+        let mut state = view.state;
+        self.empty_log(writer, &mut state)?;
+        writer.counter.store(before + 2);
+        self.refresh_view(&mut view, before + 2)
+    }
+
+    fn empty_log(&self, writer: &Writer, state: &mut State) -> Result<()> {
+        let failed = |operation| Error::io(operation, &self.dir);
+        for file in FILES {
+            writer.files[file as usize].sync_data().map_err(failed("sync"))?;
+        }
+        let epoch = self.epoch(&writer.log)? + 1;
+        // Synced before the first record of the new epoch may be written:
+        // the old ones are played all or not at all.
+        writer
+            .log
+            .write_all(&log::header(epoch), 0)
+            .and_then(|()| writer.log.set_len(log::START))
+            .and_then(|()| writer.log.sync_data())
+            .map_err(failed("empty the log of"))?;
+        state.log_end = log::START;
+        state.log_epoch = epoch;
+        // Not synced: where it is lost, so is every record after it.
+        writer.files[File::Head as usize]
+            .write_all(&state.encode(), State::AT as u64)
+            .map_err(failed("write to"))
+    }
+}
+
+impl Drop for Store {
+    /// Leaves an empty log, so that the next to open has nothing to play. If
+    /// that fails the log is still there, and it will.
+    fn drop(&mut self) {
+        let mut slot = self.writer();
+        if let Some(writer) = slot.take()
+            && writer.lock.lock().is_ok()
+            && writer.counter.load().is_multiple_of(2)
+        {
+            let _ = self.checkpoint(&writer);
+        }
+    }
+}
+
+impl View {
+    pub(crate) fn bytes(&self, file: File) -> &[u8] {
+        self.maps[file as usize].bytes()
+    }
+}
+
+impl Writer {
+    fn open(dir: &Path) -> Result<Self> {
+        let open = |name: &str| {
+            let path = dir.join(name);
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&path)
+                .map_err(Error::io("open for writing", &path))
+        };
+        let files = FILES.into_iter().map(|file| open(file.name())).collect::<Result<Vec<_>>>()?;
+        let head = &files[File::Head as usize];
+        Ok(Self {
+            lock: open_lock(dir, "lock")?,
+            alive: open_lock(dir, "alive")?,
+            log: open("log")?,
+            counter: Counter::write(head).map_err(Error::io("map the head of", dir))?,
+            files,
+        })
+    }
+
+    fn extend(&self, file: File, len: u64) -> io::Result<()> {
+        let disk = &self.files[file as usize];
+        let mut at = disk.metadata()?.len();
+        let zeros = vec![0; (len.saturating_sub(at) as usize).min(PIECE)];
+        while at < len {
+            let count = zeros.len().min((len - at) as usize);
+            disk.write_all(&zeros[..count], at)?;
+            at += count as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the changed lines of `pages`, neighbours together.
+fn write_pages<'a>(
+    pages: impl Iterator<Item = &'a EditedPage>,
+    mut write: impl FnMut(File, u64, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut run: Option<(File, u64, Vec<u8>)> = None;
+    for page in pages {
+        for line in 0..64 {
+            if page.mask >> line & 1 == 0 {
+                continue;
+            }
+            let at = u64::from(page.page) * PAGE as u64 + (line * LINE) as u64;
+            let bytes = &page.bytes[line * LINE..(line + 1) * LINE];
+            match &mut run {
+                Some((file, start, run))
+                    if *file == page.file
+                        && *start + run.len() as u64 == at
+                        && run.len() < PIECE =>
+                {
+                    run.extend_from_slice(bytes);
+                }
+                run => {
+                    if let Some((file, start, bytes)) = run.take() {
+                        write(file, start, &bytes)?;
+                    }
+                    *run = Some((page.file, at, bytes.to_vec()));
+                }
+            }
+        }
+    }
+    match run {
+        Some((file, start, bytes)) => write(file, start, &bytes),
+        None => Ok(()),
+    }
+}
+
+fn write_new(path: &Path, write: impl FnOnce(&Disk) -> io::Result<()>) -> Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
+        .and_then(|file| {
+            write(&file)?;
+            file.sync_all()
+        })
+        .map_err(Error::io("write", path))
+}
+
+fn open_lock(dir: &Path, name: &str) -> Result<Disk> {
+    let path = dir.join(name);
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(Error::io("open", &path))
+}
+
+fn sync_folder(dir: &Path) -> Result<()> {
+    #[cfg(unix)]
+    Disk::open(dir).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", dir))?;
+    #[cfg(not(unix))]
+    let _ = dir;
+    Ok(())
+}
+
+pub(crate) fn corrupt(dir: &Path, what: &'static str) -> Error {
+    Error::Corrupt { dir: dir.to_owned(), what }
+}
