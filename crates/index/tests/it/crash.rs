@@ -1,0 +1,188 @@
+//! Whatever a crash leaves, the index is as before the change or after it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::common::{contents, copy, key, put, rows};
+use rand::prelude::*;
+use songrec_index::{Index, Key, Metric};
+
+const DIMENSION: usize = 24;
+
+/// The folder before a change, after it (with the log that says so), and what
+/// the index held each time.
+struct Change {
+    _dir: tempfile::TempDir,
+    before: PathBuf,
+    after: PathBuf,
+    held_before: BTreeMap<Key, Vec<f32>>,
+    held_after: BTreeMap<Key, Vec<f32>>,
+}
+
+fn change() -> Change {
+    let (dir, index) = crate::common::index(DIMENSION, Metric::Cosine);
+    let path = dir.path().join("index");
+    put(&index, &rows(0..600, DIMENSION));
+    index.remove(&(0..100).map(key).collect::<Vec<_>>()).unwrap();
+    drop(index);
+    let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+    copy(&path, &before);
+
+    let index = Index::open(&path).unwrap();
+    let held_before = contents(&index);
+    put(&index, &rows(500..900, DIMENSION));
+    index.remove(&(150..300).map(key).collect::<Vec<_>>()).unwrap();
+    put(&index, &[(key(400), crate::common::row(7, DIMENSION))]);
+    let held_after = contents(&index);
+    // Copied while the index is open: nothing is in the files but by chance,
+    // and the log is what a crash leaves.
+    copy(&path, &after);
+
+    Change { _dir: dir, before, after, held_before, held_after }
+}
+
+fn scratch(change: &Change) -> PathBuf {
+    let path = change.before.with_file_name("scratch");
+    let _ = fs::remove_dir_all(&path);
+    copy(&change.before, &path);
+    path
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !["log", "lock", "alive"].contains(&name.as_str()))
+        .collect()
+}
+
+#[test]
+fn whichever_sectors_reached_the_disk_a_synced_log_makes_the_index_whole() {
+    let change = change();
+    let mut random = StdRng::seed_from_u64(1);
+    for share in [0.0, 0.1, 0.5, 0.5, 0.5, 0.9, 1.0] {
+        let path = scratch(&change);
+        fs::copy(change.after.join("log"), path.join("log")).unwrap();
+        for name in names(&change.after) {
+            let new = fs::read(change.after.join(&name)).unwrap();
+            let mut mixed = fs::read(path.join(&name)).unwrap_or_default();
+            if random.random_bool(0.5) {
+                mixed.resize(new.len(), 0);
+            }
+            for (mixed, new) in mixed.chunks_mut(512).zip(new.chunks(512)) {
+                if random.random_bool(share) {
+                    mixed.copy_from_slice(&new[..mixed.len()]);
+                }
+            }
+            fs::write(path.join(&name), mixed).unwrap();
+        }
+
+        let index = Index::open(&path).unwrap();
+
+        index.verify().unwrap();
+        assert!(contents(&index) == change.held_after, "share {share}");
+        put(&index, &rows(1000..1010, DIMENSION));
+        drop(index);
+        let index = Index::open(&path).unwrap();
+        index.verify().unwrap();
+        assert_eq!(index.len(), change.held_after.len() + 10);
+    }
+}
+
+#[test]
+fn a_log_that_ends_anywhere_gives_a_state_between_two_changes() {
+    let change = change();
+    let log = fs::read(change.after.join("log")).unwrap();
+    let mut seen = Vec::new();
+    for length in (64..log.len()).step_by(997).chain([log.len()]) {
+        let path = scratch(&change);
+        fs::write(path.join("log"), &log[..length]).unwrap();
+
+        let index = Index::open(&path).unwrap();
+
+        index.verify().unwrap();
+        seen.push(index.len());
+        if index.len() == change.held_before.len() {
+            assert!(contents(&index) == change.held_before);
+        }
+    }
+    seen.dedup();
+    // Before, after the put, after the remove; the last put replaces a row.
+    assert_eq!(seen, [500, 800, 650]);
+}
+
+#[test]
+fn a_damaged_record_and_all_after_it_never_happened() {
+    let change = change();
+    let log = fs::read(change.after.join("log")).unwrap();
+    for at in (64..log.len()).step_by(1009) {
+        let path = scratch(&change);
+        let mut log = log.clone();
+        log[at] ^= 0x10;
+        fs::write(path.join("log"), &log).unwrap();
+
+        let index = Index::open(&path).unwrap();
+
+        index.verify().unwrap();
+        assert!([500, 800, 650].contains(&index.len()), "byte {at}");
+        assert!(contents(&index) != change.held_after, "byte {at}");
+    }
+}
+
+/// Not a test of its own: what the process that is killed runs.
+#[test]
+fn writes_until_killed() {
+    let Ok(path) = std::env::var("SONGREC_INDEX_CRASH_TEST") else {
+        return;
+    };
+    let index = Index::open(Path::new(&path)).unwrap();
+    let mut random = StdRng::seed_from_u64(std::process::id().into());
+    loop {
+        // Every batch gives all hundred keys of a family the same row, so
+        // that a reader can see whether a batch is whole.
+        let family = random.random_range(0..4_u64);
+        if random.random_bool(0.2) {
+            let keys: Vec<Key> = (0..100).map(|i| key(family * 100 + i)).collect();
+            index.remove(&keys).unwrap();
+        } else {
+            let row = crate::common::row(random.random(), DIMENSION);
+            let batch: Vec<(Key, &[f32])> =
+                (0..100).map(|i| (key(family * 100 + i), row.as_slice())).collect();
+            index.put(&batch).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_process_killed_at_any_moment_leaves_whole_batches() {
+    let (dir, index) = crate::common::index(DIMENSION, Metric::Cosine);
+    drop(index);
+    let path = dir.path().join("index");
+    let mut random = StdRng::seed_from_u64(3);
+    for _ in 0..40 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "crash::writes_until_killed", "--nocapture"])
+            .env("SONGREC_INDEX_CRASH_TEST", &path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The moment is the point of the test, not a wait for something.
+        std::thread::sleep(Duration::from_micros(random.random_range(3_000..40_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let index = Index::open(&path).unwrap();
+
+        index.verify().unwrap();
+        let held = contents(&index);
+        for family in 0..4 {
+            let of_family: Vec<_> = (0..100).map(|i| held.get(&key(family * 100 + i))).collect();
+            assert!(of_family.iter().all(|row| *row == of_family[0]), "a batch is stored in part");
+        }
+    }
+    assert!(Index::open(&path).unwrap().generation() > 0);
+}
