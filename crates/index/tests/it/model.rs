@@ -8,7 +8,7 @@ use songrec_index::{Error, Filter, Index, Key, Kind, Metric, Precision, Query, R
 
 #[derive(Clone, Debug)]
 enum Step {
-    Put(Vec<(u8, Vec<i8>)>),
+    Put(Vec<(u8, u8)>),
     Remove(Vec<u8>),
     Reopen,
     Verify,
@@ -17,8 +17,8 @@ enum Step {
 const DIMENSION: usize = 5;
 
 fn step() -> impl Strategy<Value = Step> {
-    let row = prop::collection::vec(-4..5_i8, DIMENSION)
-        .prop_filter("a direction", |row| row.iter().any(|&value| value != 0));
+    // Few enough that some keys get equal rows.
+    let row = 0..200_u8;
     prop_oneof![
         6 => prop::collection::vec((0..40_u8, row), 1..12).prop_map(Step::Put),
         3 => prop::collection::vec(0..40_u8, 1..8).prop_map(Step::Remove),
@@ -27,12 +27,16 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn row_of(number: u8) -> Vec<f32> {
+    crate::common::row(number.into(), DIMENSION)
+}
+
 fn metric() -> impl Strategy<Value = Metric> {
     prop_oneof![Just(Metric::Cosine), Just(Metric::Dot), Just(Metric::Euclidean)]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn any_sequence_of_changes_answers_like_a_plain_list(
@@ -55,7 +59,7 @@ proptest! {
                 Step::Put(rows) => {
                     let rows: Vec<(Key, Vec<f32>)> = rows
                         .into_iter()
-                        .map(|(id, row)| (key(id.into()), row.into_iter().map(f32::from).collect()))
+                        .map(|(id, row)| (key(id.into()), row_of(row)))
                         .collect();
                     let batch: Vec<(Key, &[f32])> =
                         rows.iter().map(|(key, row)| (*key, row.as_slice())).collect();
