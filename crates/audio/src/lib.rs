@@ -1,1 +1,17 @@
 //! From a file to a song's facts.
+
+mod decode;
+mod demux;
+pub mod dsp;
+mod error;
+pub mod features;
+mod identity;
+mod opus;
+mod resample;
+mod source;
+
+pub use decode::{Block, Damage, Decoder, Shape};
+pub use demux::Identity;
+pub use error::{Error, Reason, Result};
+pub use identity::identify;
+pub use resample::Resampler;

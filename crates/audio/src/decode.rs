@@ -1,0 +1,384 @@
+//! From a file to samples, block by block.
+
+use std::{fmt, path::Path};
+
+use serde::Serialize;
+use songrec_core::AudioProperties;
+use symphonia::{
+    core::{
+        codecs::audio::{
+            AudioCodecParameters, AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS,
+        },
+        errors::Error as MediaError,
+        packet::Packet,
+    },
+    default::get_codecs,
+};
+
+use crate::{
+    demux::{Demuxer, Identity, Next, guard},
+    error::{Error, Reason, Result},
+    opus::{self, OpusStream},
+    resample::{RATES, Resampler},
+};
+
+/// Beyond this, a sample is not sound but damage or a wrong sample format. Far
+/// above the ±32768 of files that keep 16-bit values as floats, and low enough
+/// that no sum of squares overflows.
+const LOUDEST: f32 = 1e6;
+
+/// Containers count whole packets, and count what encoders put before the
+/// first sample; up to so many frames more than there are mean nothing.
+const UNCERTAIN_FRAMES: u64 = 8192;
+
+/// Decodes the audio of one file, block by block, in bounded memory.
+///
+/// What is damaged is left out and counted; only a file in which nothing can
+/// be decoded is an error.
+pub struct Decoder {
+    demuxer: Demuxer,
+    codec: Codec,
+    shape: Option<Shape>,
+    planes: Vec<Vec<f32>>,
+    /// For streams that change their shape on the way.
+    adapter: Option<Adapter>,
+    damage: Damage,
+    frames: u64,
+    ended: bool,
+}
+
+/// How samples lie in time and space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// In Hz.
+    pub sample_rate: u32,
+    /// The number of channels.
+    pub channels: usize,
+}
+
+/// Samples that follow each other, one slice per channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    channels: &'a [Vec<f32>],
+}
+
+impl<'a> Block<'a> {
+    /// The samples of every channel; all have the same length.
+    pub fn channels(&self) -> &'a [Vec<f32>] {
+        self.channels
+    }
+
+    /// Samples per channel.
+    pub fn frames(&self) -> usize {
+        self.channels.first().map_or(0, Vec::len)
+    }
+
+    /// Replaces `mono` by the mean of all channels.
+    pub fn mono_into(&self, mono: &mut Vec<f32>) {
+        mono.clear();
+        match self.channels {
+            [] => {}
+            [only] => mono.extend_from_slice(only),
+            [left, right] => mono.extend(left.iter().zip(right).map(|(l, r)| (l + r) * 0.5)),
+            [first, others @ ..] => {
+                mono.extend_from_slice(first);
+                for other in others {
+                    mono.iter_mut().zip(other).for_each(|(sum, sample)| *sum += sample);
+                }
+                let scale = 1.0 / self.channels.len() as f32;
+                mono.iter_mut().for_each(|sample| *sample *= scale);
+            }
+        }
+    }
+}
+
+/// What was wrong with a file whose audio could be decoded all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// Packets that could not be decoded and were left out.
+    pub corrupt_packets: u64,
+    /// Samples that were not numbers, or infinite, or absurdly large; they are
+    /// taken as silence.
+    pub invalid_samples: u64,
+    /// Why reading ended before the end of the file.
+    pub stopped: Option<String>,
+    /// Samples per channel that the file promises and does not have.
+    pub missing_frames: u64,
+}
+
+enum Codec {
+    Symphonia(Box<dyn AudioDecoder>),
+    Opus(OpusStream),
+}
+
+impl Decoder {
+    /// Opens `path`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no audio in it that could be decoded.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_up_to(path, u64::MAX)
+    }
+
+    /// Opens `path` if it has at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`Reason::TooLarge`].
+    pub fn open_up_to(path: &Path, limit: u64) -> Result<Self> {
+        let demuxer = Demuxer::open(path, limit)?;
+        let codec = Codec::new(demuxer.parameters())
+            .ok_or_else(|| Error::new(path, Reason::UnsupportedCodec(demuxer.codec())))?;
+        Ok(Self {
+            demuxer,
+            codec,
+            shape: None,
+            planes: Vec::new(),
+            adapter: None,
+            damage: Damage::default(),
+            frames: 0,
+            ended: false,
+        })
+    }
+
+    /// The shape of all blocks, known after the first of them.
+    pub fn shape(&self) -> Option<Shape> {
+        self.shape
+    }
+
+    /// The next samples; None at the end. Blocks are never empty, at most a
+    /// few seconds long, and all of one [shape](Self::shape).
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read any further, and at the end when nothing
+    /// was decoded.
+    pub fn next_block(&mut self) -> Result<Option<Block<'_>>> {
+        while !self.ended {
+            match self.demuxer.next()? {
+                Next::Packet(packet) => self.decode(&packet)?,
+                Next::Restart => self.restart(),
+                Next::End => self.end()?,
+            }
+            if self.planes.first().is_some_and(|plane| !plane.is_empty()) {
+                self.damage.invalid_samples +=
+                    self.planes.iter_mut().map(|p| sanitize(p)).sum::<u64>();
+                self.frames += self.planes[0].len() as u64;
+                return Ok(Some(Block { channels: &self.planes }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the file holds, after the last block.
+    pub fn properties(&self) -> AudioProperties {
+        let Shape { sample_rate, channels } =
+            self.shape.unwrap_or(Shape { sample_rate: 0, channels: 0 });
+        let duration =
+            if sample_rate > 0 { self.frames as f64 / f64::from(sample_rate) } else { 0.0 };
+        let bits = self.demuxer.audio_bytes() as f64 * 8.0;
+        AudioProperties {
+            container: self.demuxer.container().to_owned(),
+            codec: self.demuxer.codec(),
+            sample_rate,
+            channels: channels as u32,
+            bit_depth: bit_depth(self.demuxer.parameters(), &self.demuxer.codec()),
+            frames: self.frames,
+            duration,
+            bitrate: (duration > 0.0).then(|| (bits / duration).round() as u32),
+        }
+    }
+
+    /// What was wrong, after the last block.
+    pub fn damage(&self) -> &Damage {
+        &self.damage
+    }
+
+    /// What the file is, after the last block.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read to its end.
+    pub fn identity(&mut self) -> Result<Identity> {
+        self.demuxer.identity()
+    }
+
+    fn decode(&mut self, packet: &Packet) -> Result<()> {
+        let planes = &mut self.planes;
+        planes.iter_mut().for_each(Vec::clear);
+        let decoded = match &mut self.codec {
+            Codec::Symphonia(decoder) => guard(|| {
+                let buffer = decoder.decode(packet)?;
+                buffer.copy_to_vecs_planar(planes);
+                Ok(Some((buffer.spec().rate(), buffer.num_planes())))
+            }),
+            Codec::Opus(stream) => {
+                guard(|| Ok(stream.decode(packet, planes).map(|()| (opus::RATE, planes.len()))))
+            }
+        };
+        let Ok(Some((sample_rate, channels))) = decoded else {
+            self.damage.corrupt_packets += 1;
+            planes.iter_mut().for_each(Vec::clear);
+            if !matches!(decoded, Err(MediaError::DecodeError(_) | MediaError::IoError(_)) | Ok(_))
+            {
+                self.restart();
+            }
+            return Ok(());
+        };
+        if planes.first().is_none_or(Vec::is_empty) {
+            return Ok(());
+        }
+        let shape = Shape { sample_rate, channels };
+        match self.shape {
+            None if !RATES.contains(&sample_rate) => {
+                Err(Error::new(self.demuxer.path(), Reason::UnsupportedRate(sample_rate)))
+            }
+            None => {
+                self.shape = Some(shape);
+                Ok(())
+            }
+            Some(first) => {
+                self.adapt(shape, first);
+                Ok(())
+            }
+        }
+    }
+
+    /// Brings the samples of a changed stream into the shape of the first.
+    fn adapt(&mut self, shape: Shape, first: Shape) {
+        if self.adapter.as_ref().is_some_and(|adapter| adapter.from != shape) {
+            self.adapter = None;
+        }
+        if shape == first {
+            return;
+        }
+        if !RATES.contains(&shape.sample_rate) {
+            self.damage.corrupt_packets += 1;
+            self.planes.iter_mut().for_each(Vec::clear);
+            return;
+        }
+        let adapter = self.adapter.get_or_insert_with(|| Adapter::new(shape, first));
+        adapter.adapt(&mut self.planes);
+    }
+
+    /// Another stream begins, or the decoder gave up on this one.
+    fn restart(&mut self) {
+        self.planes.iter_mut().for_each(Vec::clear);
+        match Codec::new(self.demuxer.parameters()) {
+            Some(codec) => self.codec = codec,
+            None => self.damage.stopped = Some("a stream of another codec follows".to_owned()),
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.ended = true;
+        self.planes.iter_mut().for_each(Vec::clear);
+        if let Some(damage) = self.demuxer.damage() {
+            self.damage.stopped = Some(damage.to_owned());
+        }
+        let path = self.demuxer.path();
+        if self.frames == 0 {
+            let damaged = self.damage.corrupt_packets > 0 || self.damage.stopped.is_some();
+            let reason = if damaged { Reason::Corrupt } else { Reason::Empty };
+            let error = Error::new(path, reason);
+            return Err(match self.damage.stopped.take() {
+                Some(stopped) => error.because(stopped),
+                None => error,
+            });
+        }
+        if self.demuxer.found_by_chance() {
+            return Err(Error::new(path, Reason::NotAudio));
+        }
+        let missing = self.demuxer.promised_frames().saturating_sub(self.frames);
+        if missing > UNCERTAIN_FRAMES {
+            self.damage.missing_frames = missing;
+        }
+        Ok(())
+    }
+}
+
+impl Codec {
+    fn new(parameters: &AudioCodecParameters) -> Option<Self> {
+        if parameters.codec == CODEC_ID_OPUS {
+            return OpusStream::new(parameters).map(Self::Opus);
+        }
+        let options = AudioDecoderOptions::default();
+        guard(|| get_codecs().make_audio_decoder(parameters, &options)).ok().map(Self::Symphonia)
+    }
+}
+
+/// Brings a stream from one shape into another.
+struct Adapter {
+    from: Shape,
+    to: Shape,
+    resamplers: Vec<Resampler>,
+}
+
+impl Adapter {
+    fn new(from: Shape, to: Shape) -> Self {
+        let resampler = || Resampler::new(from.sample_rate, to.sample_rate);
+        Self { from, to, resamplers: std::iter::repeat_with(resampler).take(to.channels).collect() }
+    }
+
+    fn adapt(&mut self, planes: &mut Vec<Vec<f32>>) {
+        if planes.len() != self.to.channels {
+            let mut mono = Vec::new();
+            Block { channels: planes }.mono_into(&mut mono);
+            *planes = vec![mono; self.to.channels];
+        }
+        for (plane, resampler) in planes.iter_mut().zip(&mut self.resamplers) {
+            let input = std::mem::take(plane);
+            resampler.push(&input, plane);
+        }
+    }
+}
+
+/// Silences what is no sample, and says how many there were.
+fn sanitize(samples: &mut [f32]) -> u64 {
+    // As integers the bits of magnitudes are in order, with infinity and NaN
+    // above all, and their maximum is found without a branch.
+    let magnitude = |sample: f32| sample.to_bits() & 0x7fff_ffff;
+    let highest = samples.iter().fold(0, |highest, &sample| magnitude(sample).max(highest));
+    if highest <= LOUDEST.to_bits() {
+        return 0;
+    }
+    let mut invalid = 0;
+    for sample in samples.iter_mut().filter(|sample| magnitude(**sample) > LOUDEST.to_bits()) {
+        *sample = 0.0;
+        invalid += 1;
+    }
+    invalid
+}
+
+/// Bits per sample of codecs that keep every sample.
+fn bit_depth(parameters: &AudioCodecParameters, codec: &str) -> Option<u32> {
+    match codec {
+        "flac" => parameters.bits_per_sample,
+        "alac" => {
+            let mut configuration = parameters.extra_data.as_deref()?;
+            // Older files wrap the decoder's configuration in boxes.
+            while matches!(configuration.get(4..8), Some(b"frma" | b"alac")) {
+                configuration = configuration.get(12..)?;
+            }
+            configuration.get(5).copied().map(u32::from)
+        }
+        // The names end like `pcm_s24le`.
+        pcm if pcm.starts_with("pcm_") => {
+            let digits: String = pcm.chars().filter(char::is_ascii_digit).collect();
+            let coded = digits.parse().ok();
+            parameters.bits_per_sample.filter(|&bits| bits > 0).or(coded)
+        }
+        _ => None,
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("path", &self.demuxer.path())
+            .field("shape", &self.shape)
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
+    }
+}

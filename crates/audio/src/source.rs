@@ -1,0 +1,451 @@
+//! The bytes of a file as the demuxer should see them.
+//!
+//! Two things stand between a file and a demuxer. Tags that are not part of
+//! the format (ID3, APE, Lyrics3) are cut off, so that a demuxer that looks
+//! for frames cannot mistake a picture for sound, and retagging cannot change
+//! what it finds. And lengths in RIFF and AIFF headers that point past the end
+//! of the file (interrupted recordings, streams) are corrected on the way, so
+//! that the last samples are not lost.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use sha2::{Digest as _, Sha256};
+use songrec_core::Digest;
+use symphonia::core::io::MediaSource;
+
+/// A window of a file that can hash the whole file while it is read.
+pub(crate) struct Source {
+    file: File,
+    /// Where the operating system's cursor is.
+    cursor: u64,
+    /// The window, in the file.
+    start: u64,
+    end: u64,
+    /// Where the demuxer is, in the file.
+    position: u64,
+    patches: Vec<Patch>,
+    hash: Option<FileHash>,
+}
+
+/// Bytes to be read instead of those in the file.
+#[derive(Debug, PartialEq)]
+struct Patch {
+    at: u64,
+    bytes: [u8; 4],
+}
+
+impl Source {
+    /// The audio of `file`, whose length is `length`.
+    pub(crate) fn new(mut file: File, length: u64, hash: Option<FileHash>) -> io::Result<Self> {
+        let layout = layout(&mut file, length)?;
+        let cursor = file.stream_position()?;
+        Ok(Self {
+            file,
+            cursor,
+            start: layout.start,
+            end: layout.end,
+            position: layout.start,
+            patches: layout.patches,
+            hash,
+        })
+    }
+
+    /// The number of bytes a demuxer can see.
+    pub(crate) fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
+    fn patch(&self, at: u64, buffer: &mut [u8]) {
+        let end = at + buffer.len() as u64;
+        for patch in &self.patches {
+            for (offset, &byte) in (patch.at..).zip(&patch.bytes) {
+                if (at..end).contains(&offset) {
+                    buffer[(offset - at) as usize] = byte;
+                }
+            }
+        }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_sub(self.position);
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if wanted == 0 {
+            return Ok(0);
+        }
+        if self.cursor != self.position {
+            self.cursor = self.file.seek(SeekFrom::Start(self.position))?;
+        }
+        let read = self.file.read(&mut buffer[..wanted])?;
+        if let Some(hash) = &self.hash {
+            hash.see(self.position, &buffer[..read]);
+        }
+        self.patch(self.position, &mut buffer[..read]);
+        self.position += read as u64;
+        self.cursor = self.position;
+        Ok(read)
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => self.start.checked_add(offset),
+            SeekFrom::Current(delta) => self.position.checked_add_signed(delta),
+            SeekFrom::End(delta) => self.end.checked_add_signed(delta),
+        };
+        match target {
+            Some(position) if position >= self.start => {
+                self.position = position;
+                Ok(position - self.start)
+            }
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "seek before the start")),
+        }
+    }
+}
+
+impl MediaSource for Source {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.len())
+    }
+}
+
+/// SHA-256 of a whole file, of which most bytes are read by somebody else.
+///
+/// Takes what continues what it has seen and ignores the rest, so that a
+/// demuxer may jump about; what is missing at the end is read then. A file
+/// that is read from front to back is read once.
+#[derive(Clone, Debug)]
+pub(crate) struct FileHash(Arc<Mutex<Seen>>);
+
+#[derive(Debug)]
+struct Seen {
+    sha: Sha256,
+    bytes: u64,
+}
+
+impl FileHash {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Seen { sha: Sha256::new(), bytes: 0 })))
+    }
+
+    fn see(&self, at: u64, bytes: &[u8]) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Overlap with what was seen is skipped, a gap is left for the end.
+        if let Some(new) = seen.bytes.checked_sub(at).and_then(|skip| bytes.get(skip as usize..)) {
+            seen.sha.update(new);
+            seen.bytes += new.len() as u64;
+        }
+    }
+
+    /// The digest and length of `file`, after reading what was not seen.
+    pub(crate) fn finish(&self, file: &mut File) -> io::Result<(Digest, u64)> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(seen.bytes))?;
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let read = match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            seen.sha.update(&buffer[..read]);
+            seen.bytes += read as u64;
+        }
+        Ok((Digest(seen.sha.clone().finalize().into()), seen.bytes))
+    }
+}
+
+/// Where the audio format lies in a file.
+#[derive(Debug, PartialEq)]
+struct Layout {
+    start: u64,
+    end: u64,
+    patches: Vec<Patch>,
+}
+
+fn layout(file: &mut File, length: u64) -> io::Result<Layout> {
+    let start = leading_tags(file, length)?;
+    let mut head = [0; 12];
+    let known = read_at(file, start, &mut head)?;
+    let whole = Layout { start, end: length, patches: Vec::new() };
+    match &head[..known.min(4)] {
+        b"RIFF" | b"RF64" | b"BW64" if &head[8..12] == b"WAVE" => wave(file, whole),
+        b"FORM" if matches!(&head[8..12], b"AIFF" | b"AIFC") => aiff(file, whole),
+        b"OggS" | b"caff" | [0x1a, 0x45, 0xdf, 0xa3] => Ok(whole),
+        _ if &head[4..8] == b"ftyp" => Ok(whole),
+        _ => {
+            let end = trailing_tags(file, start, length)?;
+            Ok(Layout { end, ..whole })
+        }
+    }
+}
+
+/// Reads up to `buffer.len()` bytes; what lies behind the end stays zero.
+fn read_at(file: &mut File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    file.seek(SeekFrom::Start(at))?;
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The end of the ID3v2 tags at the beginning.
+fn leading_tags(file: &mut File, length: u64) -> io::Result<u64> {
+    let mut start = 0;
+    loop {
+        let mut header = [0; 10];
+        let read = read_at(file, start, &mut header)?;
+        let Some(size) = (read == 10).then(|| id3v2_size(&header, b"ID3")).flatten() else {
+            return Ok(start);
+        };
+        if start + size >= length {
+            return Ok(start);
+        }
+        start += size;
+    }
+}
+
+/// The whole size of an ID3v2 tag, from its header or footer.
+fn id3v2_size(header: &[u8; 10], magic: &[u8; 3]) -> Option<u64> {
+    let size = &header[6..10];
+    if !header.starts_with(magic) || header[3] == 0xff || size.iter().any(|&byte| byte >= 0x80) {
+        return None;
+    }
+    let body = size.iter().fold(0, |size, &byte| size << 7 | u64::from(byte));
+    let footer = if header[5] & 0x10 != 0 { 10 } else { 0 };
+    Some(10 + body + footer)
+}
+
+/// The beginning of the ID3v1, ID3v2, APE and Lyrics3 tags at the end.
+fn trailing_tags(file: &mut File, start: u64, length: u64) -> io::Result<u64> {
+    const LONGEST: u64 = 128;
+    let mut end = length;
+    loop {
+        let mut tail = [0; LONGEST as usize];
+        let Some(at) = end.checked_sub(LONGEST).filter(|&at| at >= start) else {
+            return Ok(end);
+        };
+        read_at(file, at, &mut tail)?;
+        match trailing_tag(&tail).filter(|&size| size < end - start) {
+            Some(size) => end -= size,
+            None => return Ok(end),
+        }
+    }
+}
+
+/// The size of the tag that ends with these bytes.
+fn trailing_tag(tail: &[u8; 128]) -> Option<u64> {
+    if tail.starts_with(b"TAG") {
+        return Some(128);
+    }
+    if tail[96..].starts_with(b"APETAGEX") {
+        let word =
+            |at: usize| u32::from_le_bytes(tail[96 + at..100 + at].try_into().expect("four bytes"));
+        let header = if word(20) & 0x8000_0000 != 0 { 32 } else { 0 };
+        return matches!(word(8), 1000 | 2000).then(|| u64::from(word(12)) + header);
+    }
+    if tail.ends_with(b"LYRICS200") {
+        let size: u64 = std::str::from_utf8(&tail[113..119]).ok()?.parse().ok()?;
+        return Some(size + 15);
+    }
+    id3v2_size(tail[118..].try_into().expect("ten bytes"), b"3DI")
+}
+
+/// A chunk of a RIFF or AIFF file; `at` is where its data begins.
+struct Chunk {
+    at: u64,
+    length: u32,
+}
+
+/// Finds the first chunk called `wanted`.
+fn find_chunk(
+    file: &mut File,
+    whole: &Layout,
+    wanted: [u8; 4],
+    word: fn([u8; 4]) -> u32,
+) -> io::Result<Option<Chunk>> {
+    // More chunks than any program writes; a damaged file may hold millions.
+    const MOST_CHUNKS: usize = 1000;
+    let mut at = whole.start + 12;
+    for _ in 0..MOST_CHUNKS {
+        let mut header = [0; 8];
+        if read_at(file, at, &mut header)? < header.len() {
+            break;
+        }
+        let length = word(header[4..].try_into().expect("four bytes"));
+        at += 8;
+        if header[..4] == wanted {
+            return Ok(Some(Chunk { at, length }));
+        }
+        at += u64::from(length) + u64::from(length & 1);
+    }
+    Ok(None)
+}
+
+/// Corrects the lengths of a WAVE file that was cut off or streamed.
+fn wave(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
+    let mut head = [0; 8];
+    read_at(file, whole.start, &mut head)?;
+    let [magic, riff] = [&head[..4], &head[4..]].map(|half| half.try_into().expect("four bytes"));
+    let riff = u64::from(u32::from_le_bytes(riff));
+    let Some(data) = find_chunk(file, &whole, *b"data", u32::from_le_bytes)? else {
+        return Ok(whole);
+    };
+    let there = whole.end - data.at;
+    let mut length = match data.length {
+        u32::MAX => there,
+        // A recorder that never came to write the lengths.
+        0 if magic == *b"RIFF" && whole.start + 8 + riff != whole.end => there,
+        length => u64::from(length),
+    };
+    if magic != *b"RIFF" {
+        // Files beyond 4 GiB keep the length in a chunk of its own; the demuxer
+        // knows only their 32-bit cousins.
+        whole.patches.push(Patch { at: whole.start, bytes: *b"RIFF" });
+        if let Some(sizes) = find_chunk(file, &whole, *b"ds64", u32::from_le_bytes)? {
+            let mut long = [0; 8];
+            read_at(file, sizes.at + 8, &mut long)?;
+            length = u64::from_le_bytes(long);
+        }
+    }
+    let length = length.min(there);
+    match u32::try_from(length) {
+        Ok(short) if short == data.length => {}
+        Ok(short) if short < u32::MAX => {
+            whole.patches.push(Patch { at: data.at - 4, bytes: short.to_le_bytes() });
+        }
+        // To the demuxer this length means "until the end".
+        _ => {
+            whole.end = data.at + length;
+            whole.patches.push(Patch { at: data.at - 4, bytes: u32::MAX.to_le_bytes() });
+        }
+    }
+    if !whole.patches.is_empty() {
+        let riff = u32::try_from(whole.end - whole.start - 8).unwrap_or(u32::MAX);
+        whole.patches.push(Patch { at: whole.start + 4, bytes: riff.to_le_bytes() });
+    }
+    Ok(whole)
+}
+
+/// Corrects the lengths of an AIFF file that was cut off.
+fn aiff(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
+    let Some(sound) = find_chunk(file, &whole, *b"SSND", u32::from_be_bytes)? else {
+        return Ok(whole);
+    };
+    let there = u32::try_from(whole.end - sound.at).unwrap_or(u32::MAX);
+    if there < sound.length {
+        whole.patches.push(Patch { at: sound.at - 4, bytes: there.to_be_bytes() });
+        let form = u32::try_from(whole.end - whole.start - 8).unwrap_or(u32::MAX);
+        whole.patches.push(Patch { at: whole.start + 4, bytes: form.to_be_bytes() });
+    }
+    Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    fn seen(bytes: &[u8]) -> Vec<u8> {
+        let mut source = Source::new(file(bytes), bytes.len() as u64, None).unwrap();
+        let mut out = Vec::new();
+        source.read_to_end(&mut out).unwrap();
+        out
+    }
+
+    fn id3v2(body: usize) -> Vec<u8> {
+        let size = [
+            (body >> 21) as u8,
+            (body >> 14) as u8 & 127,
+            (body >> 7) as u8 & 127,
+            body as u8 & 127,
+        ];
+        [b"ID3\x04\0\0", &size[..], &vec![0xff; body]].concat()
+    }
+
+    #[test]
+    fn tags_around_the_audio_are_not_seen() {
+        let audio = vec![7; 1000];
+        let mut ape = b"APETAGEX\xd0\x07\0\0\0\0\0\0\0\0\0\0\0\0\0\x80________".to_vec();
+        let mut footer = ape.clone();
+        footer[12..16].copy_from_slice(&(32u32 + 5).to_le_bytes());
+        ape.extend_from_slice(b"value");
+        ape.extend_from_slice(&footer);
+        let lyrics = b"LYRICSBEGINhello000016LYRICS200";
+        let id3v1 = [b"TAG", &[b' '; 125][..]].concat();
+
+        for tail in [
+            Vec::new(),
+            id3v1.clone(),
+            ape.clone(),
+            [&ape[..], &id3v1].concat(),
+            [&ape[..], lyrics, &id3v1].concat(),
+        ] {
+            let bytes = [&id3v2(300)[..], &id3v2(20), &audio, &tail].concat();
+            assert_eq!(seen(&bytes), audio, "{} bytes at the end", tail.len());
+        }
+    }
+
+    #[test]
+    fn a_file_of_nothing_but_tags_is_left_alone() {
+        let bytes = id3v2(300);
+        assert_eq!(seen(&bytes), bytes);
+    }
+
+    fn wave_file(magic: &[u8], riff: u32, data: u32, samples: &[u8]) -> Vec<u8> {
+        [magic, &riff.to_le_bytes(), b"WAVEfmt \x02\0\0\0\x01\0data", &data.to_le_bytes(), samples]
+            .concat()
+    }
+
+    #[test]
+    fn wave_lengths_past_the_end_are_corrected() {
+        let samples = [1, 2, 3, 4, 5, 6];
+        let right = wave_file(b"RIFF", 28, 6, &samples);
+        assert_eq!(right.len(), 36);
+        assert_eq!(seen(&right), right);
+        for (riff, data) in [(0, 0), (0, 100), (u32::MAX, u32::MAX), (36, 14)] {
+            let wrong = wave_file(b"RIFF", riff, data, &samples);
+            assert_eq!(seen(&wrong), right, "RIFF {riff}, data {data}");
+        }
+    }
+
+    #[test]
+    fn a_hash_of_scattered_reads_is_the_hash_of_the_file() {
+        let bytes: Vec<u8> = (0..200_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
+        let hash = FileHash::new();
+        let mut source = Source::new(file(&bytes), bytes.len() as u64, Some(hash.clone())).unwrap();
+        let mut buffer = [0; 10_000];
+        for at in [0, 5_000, 190_000, 12_000, 14_000, 100] {
+            source.seek(SeekFrom::Start(at)).unwrap();
+            source.read_exact(&mut buffer).unwrap();
+        }
+
+        let (digest, length) = hash.finish(&mut source.file).unwrap();
+
+        assert_eq!((digest, length), (Digest::of(&bytes), bytes.len() as u64));
+    }
+}
