@@ -1,0 +1,191 @@
+//! Spectral contrast: how far peaks stand out from valleys, in octave bands.
+
+use std::sync::LazyLock;
+
+use super::{
+    mel::TOP_DB,
+    simd::{LANES, decibels, vectorized},
+    stft::{BIN_HZ, BINS, Spectrum},
+};
+
+/// Octave bands, from below 200 Hz to the Nyquist frequency.
+pub(super) const BANDS: usize = 7;
+const FIRST_EDGE_HZ: f32 = 200.0;
+const QUANTILE: f64 = 0.02;
+
+struct Band {
+    bins: std::ops::Range<usize>,
+    /// How many of the largest and smallest bins are averaged.
+    count: usize,
+}
+
+static TABLE: LazyLock<[Band; BANDS]> = LazyLock::new(|| {
+    std::array::from_fn(|band| {
+        let low = if band == 0 { 0.0 } else { FIRST_EDGE_HZ * 2f32.powi(band as i32 - 1) };
+        let high = FIRST_EDGE_HZ * 2f32.powi(band as i32);
+        let inside = |bin: usize| (low..=high).contains(&(bin as f32 * BIN_HZ));
+        let first = (0..BINS).find(|&bin| inside(bin)).expect("every band has a bin");
+        let last = (0..BINS).rev().find(|&bin| inside(bin)).expect("every band has a bin");
+        // As in librosa: a band takes in the bin below it, and all but the
+        // last give up their highest bin, after it was counted.
+        let first = first.saturating_sub(usize::from(band > 0));
+        let all = last + 1 - first;
+        let count = ((QUANTILE * all as f64).round_ties_even() as usize).max(1);
+        Band { bins: first..last + usize::from(band == BANDS - 1), count }
+    })
+});
+
+/// The valleys, then the peaks of the bands of one frame, in decibels.
+pub(super) type Extremes = [[f32; BANDS]; 2];
+
+pub(super) fn extremes(power: &Spectrum) -> Extremes {
+    let mut out = [[0.0; BANDS]; 2];
+    for (index, band) in TABLE.iter().enumerate() {
+        let (low, high) = vectorized(|| means_of_extremes(&power[band.bins.clone()], band.count));
+        out[0][index] = decibels(low);
+        out[1][index] = decibels(high);
+    }
+    out
+}
+
+/// The most values that are averaged; 2 % of the widest band.
+const MOST: usize = 9;
+
+/// The mean magnitudes of the `count` smallest and largest of `powers`.
+#[inline(always)]
+fn means_of_extremes(powers: &[f32], count: usize) -> (f32, f32) {
+    // Sorting every band of every frame would cost more than the transform.
+    // The extremes of 16 interleaved lanes are 16 different values, so the
+    // `count`-th of them bounds the `count`-th of all; few values pass.
+    const WIDE: usize = 2 * LANES;
+    let mut least = [f32::MAX; WIDE];
+    let mut most = [0.0f32; WIDE];
+    let chunks = powers.chunks_exact(WIDE);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for lane in 0..WIDE {
+            least[lane] = if chunk[lane] < least[lane] { chunk[lane] } else { least[lane] };
+            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
+        }
+    }
+    for (lane, &value) in rest.iter().enumerate() {
+        least[lane] = least[lane].min(value);
+        most[lane] = most[lane].max(value);
+    }
+    if count == 1 {
+        let low = least.into_iter().fold(f32::MAX, f32::min);
+        let high = most.into_iter().fold(0.0, f32::max);
+        return (low.sqrt(), high.sqrt());
+    }
+    // A band with more than one value to average has more than 16 bins.
+    least.sort_unstable_by(f32::total_cmp);
+    most.sort_unstable_by(f32::total_cmp);
+    let (low, high) = (least[count - 1], most[WIDE - count]);
+    let mut lows = Smallest::new(count);
+    let mut highs = Smallest::new(count);
+    for chunk in powers.chunks(WIDE) {
+        let mut any = false;
+        for &value in chunk {
+            any |= value <= low || value >= high;
+        }
+        if any {
+            for &value in chunk {
+                if value <= low {
+                    lows.offer(value);
+                }
+                if value >= high {
+                    highs.offer(-value);
+                }
+            }
+        }
+    }
+    (lows.mean_root(), highs.mean_root())
+}
+
+/// The `count` smallest values offered, in order.
+struct Smallest {
+    values: [f32; MOST],
+    count: usize,
+}
+
+impl Smallest {
+    #[inline(always)]
+    fn new(count: usize) -> Self {
+        Self { values: [f32::MAX; MOST], count }
+    }
+
+    #[inline(always)]
+    fn offer(&mut self, value: f32) {
+        let mut at = self.count;
+        while at > 0 && value < self.values[at - 1] {
+            if at < self.count {
+                self.values[at] = self.values[at - 1];
+            }
+            at -= 1;
+        }
+        if at < self.count {
+            self.values[at] = value;
+        }
+    }
+
+    #[inline(always)]
+    fn mean_root(&self) -> f32 {
+        let sum: f32 = self.values[..self.count].iter().map(|v| v.abs().sqrt()).sum();
+        sum / self.count as f32
+    }
+}
+
+/// The sums over frames of the contrast of each band.
+///
+/// Peaks and valleys are each cut off 80 dB below the highest of their own, as
+/// librosa does.
+pub(super) fn sum(frames: &[Extremes]) -> [f64; BANDS] {
+    let top =
+        |side: usize| frames.iter().flat_map(|frame| frame[side]).fold(f32::MIN, f32::max) - TOP_DB;
+    let floors = [top(0), top(1)];
+    let mut sums = [0.0; BANDS];
+    for [valleys, peaks] in frames {
+        for band in 0..BANDS {
+            sums[band] += f64::from(peaks[band].max(floors[1]) - valleys[band].max(floors[0]));
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extremes_are_those_of_the_sorted_values() {
+        let mut state = 1u32;
+        for band in TABLE.iter() {
+            for round in 0..50 {
+                let values: Vec<f32> = (0..band.bins.len())
+                    .map(|_| {
+                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        // Ties in half of the rounds.
+                        if round % 2 == 0 { (state >> 29) as f32 } else { (state >> 8) as f32 }
+                    })
+                    .collect();
+
+                let (low, high) = means_of_extremes(&values, band.count);
+
+                let mut sorted = values;
+                sorted.sort_by(f32::total_cmp);
+                let mean =
+                    |part: &[f32]| part.iter().map(|v| v.sqrt()).sum::<f32>() / band.count as f32;
+                let expected_low = mean(&sorted[..band.count]);
+                let expected_high = mean(&sorted[sorted.len() - band.count..]);
+                assert!((low - expected_low).abs() <= 1e-4 * expected_low, "{low} {expected_low}");
+                assert!((high - expected_high).abs() <= 1e-4 * expected_high);
+            }
+        }
+    }
+
+    #[test]
+    fn no_band_averages_more_than_fits() {
+        assert!(TABLE.iter().all(|band| band.count <= MOST && band.count < 2 * LANES));
+        assert!(TABLE.iter().all(|band| band.count == 1 || band.bins.len() > 2 * LANES));
+    }
+}

@@ -1,0 +1,101 @@
+//! One pass over a song's samples.
+
+use songrec_core::Features;
+
+use super::{
+    clip::Clip,
+    loudness::LoudnessMeter,
+    stft::{HOP, SAMPLE_RATE},
+    summary,
+    totals::Totals,
+    vectors::Raw45,
+};
+
+/// Samples of the longest clip that is described as one: ten minutes, in whole
+/// hops.
+pub const CLIP_SAMPLES: usize = (600 * SAMPLE_RATE as usize).next_multiple_of(HOP);
+
+/// What is known of a song before it is heard.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Samples per second as decoded, for loudness.
+    pub sample_rate: u32,
+    /// Channels as decoded, for loudness.
+    pub channels: usize,
+    /// The file's name, from which an instrument may be guessed.
+    pub name: Option<String>,
+}
+
+/// Describes a song block by block, in bounded memory.
+///
+/// Every block of audio is pushed twice: as decoded, and mixed to mono at
+/// [`SAMPLE_RATE`]. Blocks may have any size; the result does not depend on
+/// it.
+pub struct Extractor {
+    clip: Clip,
+    totals: Totals,
+    meter: LoudnessMeter,
+    name: Option<String>,
+}
+
+/// What was found in a song.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extracted {
+    /// The 45 values before scaling; absent for a song without samples.
+    pub raw45: Option<Raw45>,
+    /// The song's own features; all absent for a song without samples. They
+    /// hold the six groups from which [`super::dsp47`] makes its vector.
+    pub features: Features,
+}
+
+impl Extractor {
+    /// An extractor for one song.
+    pub fn new(source: Source) -> Self {
+        Self {
+            clip: Clip::new(),
+            totals: Totals::new(),
+            meter: LoudnessMeter::new(source.sample_rate, source.channels),
+            name: source.name,
+        }
+    }
+
+    /// Hears interleaved samples as decoded: whole frames of them.
+    pub fn push_decoded(&mut self, interleaved: &[f32]) {
+        self.meter.push(interleaved);
+    }
+
+    /// Hears mono samples at [`SAMPLE_RATE`].
+    pub fn push_mono(&mut self, mut samples: &[f32]) {
+        while !samples.is_empty() {
+            let room = CLIP_SAMPLES - self.clip.len();
+            let (now, later) = samples.split_at(samples.len().min(room));
+            self.clip.push(now);
+            if now.len() == room {
+                self.clip.finish(&mut self.totals);
+            }
+            samples = later;
+        }
+    }
+
+    /// What was found in all that was heard.
+    pub fn finish(mut self) -> Extracted {
+        self.clip.finish(&mut self.totals);
+        let loudness = self.meter.finish();
+        if self.totals.samples == 0 {
+            return Extracted { raw45: None, features: Features::default() };
+        }
+        Extracted {
+            raw45: Some(summary::raw45(&self.totals)),
+            features: summary::features(&self.totals, &loudness, self.name.as_deref()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Extractor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Extractor")
+            .field("samples", &(self.totals.samples + self.clip.len() as u64))
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,425 @@
+//! Loudness after ITU-R BS.1770-5 and EBU R 128, loudness range after EBU Tech
+//! 3342, at the audio's own rate and number of channels.
+
+use super::simd::vectorized;
+
+/// Segments of a second that are filtered side by side. The recursion of a
+/// filter is one long chain; eight of them keep the processor busy.
+const LANES: usize = 8;
+/// Tenths of a second: the grid of the gating blocks.
+const PARTS: usize = 10;
+/// Tenths in a gating block.
+const BLOCK: usize = 4;
+/// Tenths in a short-term window, and from one to the next.
+const SHORT_TERM: usize = 30;
+const SHORT_TERM_STEP: usize = 10;
+const ABSOLUTE_GATE: f64 = -70.0;
+
+/// Coefficients of a second-order section, the first of the denominator one.
+#[derive(Clone, Copy, Debug)]
+struct Section {
+    b: [f64; 3],
+    a: [f64; 2],
+}
+
+/// Loudness and peak of what was pushed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loudness {
+    /// Integrated loudness in LUFS; absent when all of it is below −70 LUFS.
+    pub integrated: Option<f64>,
+    /// Loudness range in LU; absent for less than three seconds.
+    pub range: Option<f64>,
+    /// Largest magnitude of a sample.
+    pub peak: f32,
+}
+
+/// Measures loudness block by block.
+#[derive(Debug)]
+pub struct LoudnessMeter {
+    sections: [Section; 2],
+    weights: Vec<f64>,
+    /// Samples in a second.
+    rate: usize,
+    /// Samples before a segment that settle its filters: a tenth of a second,
+    /// after which 1e-10 of what they held is left.
+    settle: usize,
+    /// Interleaved samples: `settle` old ones, then up to [`LANES`] seconds.
+    buffer: Vec<f32>,
+    /// Weighted energy of each whole tenth of a second.
+    tenths: Vec<f64>,
+    /// Weighted energy and number of all frames.
+    energy: f64,
+    frames: u64,
+    peak: f32,
+    lanes: Vec<[f64; LANES]>,
+}
+
+impl LoudnessMeter {
+    /// A meter for `rate` samples per second, from 1 Hz, in `channels` interleaved
+    /// channels, from 1.
+    pub fn new(rate: u32, channels: usize) -> Self {
+        let rate_hz = f64::from(rate.max(1));
+        let rate = rate.max(1) as usize;
+        let channels = channels.max(1);
+        let settle = rate.div_ceil(PARTS);
+        Self {
+            sections: [shelf(rate_hz), high_pass(rate_hz)],
+            weights: weights(channels),
+            rate,
+            settle,
+            buffer: vec![0.0; settle * channels],
+            tenths: Vec::new(),
+            energy: 0.0,
+            frames: 0,
+            peak: 0.0,
+            lanes: Vec::new(),
+        }
+    }
+
+    /// Adds interleaved samples, whole frames of them. Samples that are no
+    /// numbers count as silence.
+    pub fn push(&mut self, interleaved: &[f32]) {
+        let full = (self.settle + LANES * self.rate) * self.weights.len();
+        let mut rest = interleaved;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(full - self.buffer.len()));
+            let at = self.buffer.len();
+            self.buffer.extend_from_slice(now);
+            let peak = clean(&mut self.buffer[at..]);
+            self.peak = self.peak.max(peak);
+            rest = later;
+            if self.buffer.len() == full {
+                self.filter(LANES * self.rate);
+            }
+        }
+    }
+
+    /// The loudness of all that was pushed.
+    pub fn finish(mut self) -> Loudness {
+        let channels = self.weights.len();
+        let left = self.buffer.len() / channels - self.settle;
+        if left > 0 {
+            self.buffer.resize((self.settle + LANES * self.rate) * channels, 0.0);
+            self.filter(left);
+        }
+        Loudness { integrated: self.integrated(), range: self.range(), peak: self.peak }
+    }
+
+    /// Filters the full buffer, of which the first `count` frames are to be
+    /// counted, and keeps its end.
+    fn filter(&mut self, count: usize) {
+        let channels = self.weights.len();
+        let edges: Vec<usize> =
+            (0..=PARTS).map(|part| (part * self.rate + PARTS / 2) / PARTS).collect();
+        let mut energies = [[0.0; LANES]; PARTS];
+        for (channel, &weight) in self.weights.iter().enumerate() {
+            if weight == 0.0 {
+                continue;
+            }
+            self.lanes.resize(self.settle + self.rate, [0.0; LANES]);
+            let samples = &self.buffer[channel..];
+            for lane in 0..LANES {
+                let segment = samples[lane * self.rate * channels..].iter().step_by(channels);
+                for (out, sample) in self.lanes.iter_mut().zip(segment) {
+                    out[lane] = f64::from(*sample);
+                }
+            }
+            let (settling, counted) = self.lanes.split_at(self.settle);
+            let mut state = State::default();
+            vectorized(|| {
+                state.run(settling, &self.sections);
+                for (part, energy) in edges.windows(2).zip(&mut energies) {
+                    let sums = state.run(&counted[part[0]..part[1]], &self.sections);
+                    for lane in 0..LANES {
+                        energy[lane] += weight * sums[lane];
+                    }
+                }
+            });
+        }
+        // Behind `count` there are only zeros, through which the filters ring:
+        // their energy belongs to the clip, but not to a whole tenth.
+        for lane in 0..LANES {
+            for part in 0..PARTS {
+                let energy = energies[part][lane];
+                if lane * self.rate + edges[part] < count {
+                    self.energy += energy;
+                }
+                if lane * self.rate + edges[part + 1] <= count {
+                    self.tenths.push(energy);
+                }
+            }
+        }
+        self.frames += count as u64;
+        let kept = self.buffer.len() - self.settle * channels;
+        self.buffer.drain(..kept);
+    }
+
+    /// Loudness over all blocks of 400 ms that are neither below −70 LUFS nor
+    /// 10 LU below the mean of those. A shorter clip is one block.
+    fn integrated(&self) -> Option<f64> {
+        let samples_per_tenth = self.rate as f64 / PARTS as f64;
+        let blocks: Vec<f64> = if self.tenths.len() < BLOCK {
+            if self.frames == 0 {
+                return None;
+            }
+            vec![self.energy / self.frames as f64]
+        } else {
+            self.tenths
+                .windows(BLOCK)
+                .map(|tenths| tenths.iter().sum::<f64>() / (BLOCK as f64 * samples_per_tenth))
+                .collect()
+        };
+        let gated = |gate: f64| {
+            let kept: Vec<f64> = blocks.iter().copied().filter(|&b| lufs(b) > gate).collect();
+            (!kept.is_empty()).then(|| lufs(kept.iter().sum::<f64>() / kept.len() as f64))
+        };
+        gated(gated(ABSOLUTE_GATE)?.max(ABSOLUTE_GATE + 10.0) - 10.0)
+    }
+
+    /// The distance between the 10th and 95th percentile of short-term
+    /// loudness, of windows not below −70 LUFS nor 20 LU below their mean.
+    fn range(&self) -> Option<f64> {
+        let scale = SHORT_TERM as f64 * self.rate as f64 / PARTS as f64;
+        let windows: Vec<f64> = self
+            .tenths
+            .windows(SHORT_TERM)
+            .step_by(SHORT_TERM_STEP)
+            .map(|tenths| tenths.iter().sum::<f64>() / scale)
+            .filter(|&energy| lufs(energy) > ABSOLUTE_GATE)
+            .collect();
+        if windows.is_empty() {
+            return None;
+        }
+        let gate = lufs(windows.iter().sum::<f64>() / windows.len() as f64) - 20.0;
+        let mut kept: Vec<f64> = windows.into_iter().map(lufs).filter(|&l| l > gate).collect();
+        kept.sort_by(f64::total_cmp);
+        let percentile = |share: f64| kept[(share * (kept.len() - 1) as f64).round() as usize];
+        Some(percentile(0.95) - percentile(0.10))
+    }
+}
+
+fn lufs(energy: f64) -> f64 {
+    10.0 * energy.log10() - 0.691
+}
+
+/// Replaces samples that are no numbers by silence and limits the others to 80
+/// dB over full scale, so that sums of squares stay finite; returns the peak.
+fn clean(samples: &mut [f32]) -> f32 {
+    super::clean(samples);
+    let mut tops = [0.0f32; LANES];
+    vectorized(|| {
+        let chunks = samples.chunks_exact(LANES);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let magnitude = chunk[lane].abs();
+                tops[lane] = if magnitude > tops[lane] { magnitude } else { tops[lane] };
+            }
+        }
+        for (top, sample) in tops.iter_mut().zip(rest) {
+            *top = top.max(sample.abs());
+        }
+    });
+    tops.into_iter().fold(0.0, f32::max)
+}
+
+/// What the two sections of every lane remember.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    shelf: [[f64; LANES]; 2],
+    high_pass: [[f64; LANES]; 2],
+}
+
+impl State {
+    /// Filters samples; returns the energy of each lane.
+    #[inline(always)]
+    fn run(&mut self, samples: &[[f64; LANES]], sections: &[Section; 2]) -> [f64; LANES] {
+        let [first, second] = *sections;
+        let mut sums = [0.0; LANES];
+        let Self { shelf: [s1, s2], high_pass: [h1, h2] } = self;
+        for x in samples {
+            for lane in 0..LANES {
+                let x = x[lane];
+                let y = first.b[0] * x + s1[lane];
+                s1[lane] = (first.b[1] * x + s2[lane]) - first.a[0] * y;
+                s2[lane] = first.b[2] * x - first.a[1] * y;
+                let z = y + h1[lane];
+                h1[lane] = (h2[lane] - (y + y)) - second.a[0] * z;
+                h2[lane] = y - second.a[1] * z;
+                sums[lane] += z * z;
+            }
+        }
+        sums
+    }
+}
+
+/// How much each channel counts, in the usual order of 1 to 8 channels: the
+/// ones behind the listener more, the low-frequency effects not at all.
+fn weights(channels: usize) -> Vec<f64> {
+    const BACK: f64 = 1.41;
+    match channels {
+        4 => vec![1.0, 1.0, BACK, BACK],
+        5 => vec![1.0, 1.0, 1.0, BACK, BACK],
+        6 => vec![1.0, 1.0, 1.0, 0.0, BACK, BACK],
+        8 => vec![1.0, 1.0, 1.0, 0.0, BACK, BACK, BACK, BACK],
+        _ => vec![1.0; channels],
+    }
+}
+
+/// The head: a shelf that lifts highs by 4 dB. BS.1770 tabulates coefficients
+/// for 48 kHz; these are of the analogue filter behind them, for any rate.
+fn shelf(rate: f64) -> Section {
+    const HZ: f64 = 1_681.974_450_955_533;
+    const GAIN_DB: f64 = 3.999_843_853_973_347;
+    const Q: f64 = 0.707_175_236_955_419_6;
+    let k = (std::f64::consts::PI * limited(HZ, rate) / rate).tan();
+    let high = 10f64.powf(GAIN_DB / 20.0);
+    let band = high.powf(0.499_666_774_154_541_6);
+    let a0 = 1.0 + k / Q + k * k;
+    Section {
+        b: [
+            (high + band * k / Q + k * k) / a0,
+            2.0 * (k * k - high) / a0,
+            (high - band * k / Q + k * k) / a0,
+        ],
+        a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / Q + k * k) / a0],
+    }
+}
+
+/// The low-frequency roll-off of hearing, "RLB"; its numerator is 1, −2, 1.
+fn high_pass(rate: f64) -> Section {
+    const HZ: f64 = 38.135_470_876_024_44;
+    const Q: f64 = 0.500_327_037_323_877_3;
+    let k = (std::f64::consts::PI * limited(HZ, rate) / rate).tan();
+    let a0 = 1.0 + k / Q + k * k;
+    Section { b: [1.0, -2.0, 1.0], a: [2.0 * (k * k - 1.0) / a0, (1.0 - k / Q + k * k) / a0] }
+}
+
+/// Filters of absurdly low rates stay stable.
+fn limited(hz: f64, rate: f64) -> f64 {
+    hz.min(0.45 * rate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sine(hz: f64, level: f64, rate: u32, channels: usize, seconds: f64) -> Vec<f32> {
+        let frames = (f64::from(rate) * seconds) as usize;
+        (0..frames)
+            .flat_map(|n| {
+                let phase = 2.0 * std::f64::consts::PI * hz * n as f64 / f64::from(rate);
+                std::iter::repeat_n((level * phase.sin()) as f32, channels)
+            })
+            .collect()
+    }
+
+    fn measure(samples: &[f32], rate: u32, channels: usize, block: usize) -> Loudness {
+        let mut meter = LoudnessMeter::new(rate, channels);
+        for block in samples.chunks(block * channels) {
+            meter.push(block);
+        }
+        meter.finish()
+    }
+
+    #[test]
+    fn coefficients_at_48_khz_are_those_of_the_standard() {
+        let head = shelf(48_000.0);
+        let rlb = high_pass(48_000.0);
+
+        let expected = [
+            (head.b[0], 1.535_124_859_586_97),
+            (head.b[1], -2.691_696_189_406_38),
+            (head.b[2], 1.198_392_810_852_85),
+            (head.a[0], -1.690_659_293_182_41),
+            (head.a[1], 0.732_480_774_215_85),
+            (rlb.a[0], -1.990_047_454_833_98),
+            (rlb.a[1], 0.990_072_250_366_21),
+        ];
+        for (actual, expected) in expected {
+            assert!((actual - expected).abs() < 1e-7, "{actual} {expected}");
+        }
+    }
+
+    #[test]
+    fn the_reference_tone_has_its_loudness() {
+        // BS.1770: a full-scale 997 Hz sine in one channel is −3.01 LUFS, in
+        // two channels 3.01 more.
+        for (channels, expected) in [(1, -3.01), (2, 0.0)] {
+            for rate in [8_000, 22_050, 44_100, 48_000, 192_000] {
+                let clip = sine(997.0, 1.0, rate, channels, 11.3);
+
+                let loudness = measure(&clip, rate, channels, 1000);
+
+                let integrated = loudness.integrated.unwrap();
+                // The lower the rate, the more the bilinear transform bends the
+                // shelf.
+                let tolerance = if rate < 44_100 { 0.15 } else { 0.02 };
+                assert!((integrated - expected).abs() < tolerance, "{rate}: {integrated}");
+                assert!(loudness.range.unwrap() < 0.01);
+                assert!((loudness.peak - 1.0).abs() < 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn quiet_passages_are_gated() {
+        // EBU Tech 3341 case 3: −36, −23, −36 dBFS at 1 kHz make −23 LUFS.
+        let level = |db: f64| 10f64.powf(db / 20.0);
+        let clip = [(-36.0, 10.0), (-23.0, 60.0), (-36.0, 10.0)]
+            .iter()
+            .flat_map(|&(db, seconds)| sine(1000.0, level(db), 48_000, 2, seconds))
+            .collect::<Vec<_>>();
+
+        let loudness = measure(&clip, 48_000, 2, 4800);
+
+        assert!((loudness.integrated.unwrap() + 23.0).abs() < 0.1, "{loudness:?}");
+    }
+
+    #[test]
+    fn loudness_range_is_the_step_between_two_levels() {
+        // EBU Tech 3342 case 1: −20 then −30 dBFS, 20 s each: 10 LU ± 1.
+        let level = |db: f64| 10f64.powf(db / 20.0);
+        let mut clip = sine(1000.0, level(-20.0), 48_000, 2, 20.0);
+        clip.extend(sine(1000.0, level(-30.0), 48_000, 2, 20.0));
+
+        let loudness = measure(&clip, 48_000, 2, 12_345);
+
+        assert!((loudness.range.unwrap() - 10.0).abs() < 1.0, "{loudness:?}");
+    }
+
+    #[test]
+    fn blocks_do_not_change_the_measure() {
+        let mut clip = sine(200.0, 0.3, 44_100, 2, 20.0);
+        clip.extend(sine(3000.0, 0.1, 44_100, 2, 7.7));
+
+        let whole = measure(&clip, 44_100, 2, clip.len());
+        let pieces = measure(&clip, 44_100, 2, 777);
+
+        assert_eq!(whole, pieces);
+    }
+
+    #[test]
+    fn silence_has_no_loudness_and_a_click_has_one() {
+        let silence = measure(&vec![0.0; 88_200], 44_100, 2, 512);
+        let click = measure(&[0.9; 44], 44_100, 2, 44);
+        let nothing = measure(&[], 44_100, 2, 44);
+
+        assert_eq!(silence.integrated, None);
+        assert_eq!(silence.range, None);
+        assert!(click.integrated.unwrap() > -40.0);
+        assert_eq!(nothing.integrated, None);
+    }
+
+    #[test]
+    fn samples_that_are_no_numbers_count_as_silence() {
+        let mut clip = sine(997.0, 0.5, 44_100, 1, 3.0);
+        let clean = measure(&clip, 44_100, 1, 4096).integrated.unwrap();
+        clip[1000] = f32::NAN;
+        clip[2000] = f32::INFINITY;
+
+        let loudness = measure(&clip, 44_100, 1, 4096);
+
+        assert!((loudness.integrated.unwrap() - clean).abs() < 0.1);
+    }
+}
