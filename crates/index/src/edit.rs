@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::layout::{File, PAGE, State};
+use crate::layout::{COUNT, File, PAGE, State, room};
 
 /// The unit in which changes are noted: one bit of a page's mask.
 pub(crate) const LINE: usize = PAGE / 64;
@@ -13,7 +13,7 @@ pub(crate) const LINE: usize = PAGE / 64;
 #[derive(Debug)]
 pub(crate) struct Edit<'a> {
     pub(crate) state: State,
-    base: [&'a [u8]; 8],
+    base: [&'a [u8]; COUNT],
     pages: Vec<EditedPage>,
     places: HashMap<u64, usize, BuildHasherDefault<Spread>>,
     last: Option<(u64, usize)>,
@@ -30,8 +30,13 @@ pub(crate) struct EditedPage {
 
 impl<'a> Edit<'a> {
     /// Over files that hold `base`, by [`File`].
-    pub(crate) fn new(state: State, base: [&'a [u8]; 8]) -> Self {
+    pub(crate) fn new(state: State, base: [&'a [u8]; COUNT]) -> Self {
         Self { state, base, pages: Vec::new(), places: HashMap::default(), last: None }
+    }
+
+    /// A file as it is now, without the edit.
+    pub(crate) fn base(&self, file: File) -> &'a [u8] {
+        self.base[file as usize]
     }
 
     pub(crate) fn read(&mut self, file: File, at: u64, into: &mut [u8]) {
@@ -87,7 +92,11 @@ impl<'a> Edit<'a> {
     pub(crate) fn reserve(&mut self, file: File, len: u64) {
         let length = &mut self.state.lengths[file as usize];
         if len > *length {
-            *length = len.next_multiple_of(file.growth());
+            *length = match file {
+                // Two pages for ever.
+                File::Head => 2 * PAGE as u64,
+                _ => room(len),
+            };
         }
     }
 

@@ -5,10 +5,14 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::code::{Bits, Coder, Record};
 use crate::edit::Edit;
+use crate::kernel::Kernels;
 use crate::layout::{File, Fixed, MAX_DIMENSION, NONE, Slot, npy_header};
+use crate::lists::{self, Shelf};
+use crate::search::{self, Ask};
 use crate::store::{Store, View, corrupt};
-use crate::{Error, Hit, Key, Metric, Query, Result, search, table};
+use crate::{Error, Hit, Key, Metric, Query, Result, arrange, table};
 
 /// Rows of a batch that are one step: all of them are stored or none.
 const STEP: usize = 4096;
@@ -67,6 +71,7 @@ impl Kind {
 /// whether to delete the folder and build it again.
 pub struct Index {
     store: Store,
+    coder: Coder,
 }
 
 impl Index {
@@ -85,7 +90,7 @@ impl Index {
             kind: options.kind,
             seed: RandomState::new().hash_one(dir),
         };
-        Store::create(dir, fixed).map(|store| Self { store })
+        Store::create(dir, fixed).map(Self::over)
     }
 
     /// Opens the index in `dir`, for reading and writing.
@@ -98,7 +103,11 @@ impl Index {
     /// [`Error::Missing`], [`Error::Corrupt`] and [`Error::Newer`] are left by
     /// building the index again.
     pub fn open(dir: &Path) -> Result<Self> {
-        Store::open(dir).map(|store| Self { store })
+        Store::open(dir).map(Self::over)
+    }
+
+    fn over(store: Store) -> Self {
+        Self { coder: Coder::new(store.fixed()), store }
     }
 
     pub fn dir(&self) -> &Path {
@@ -151,11 +160,25 @@ impl Index {
             for (i, (key, _)) in rows.iter().enumerate() {
                 last.insert(*key, i);
             }
+            let rows: Vec<(Key, &[f32])> = rows
+                .iter()
+                .enumerate()
+                .filter(|(i, (key, _))| last[key] == *i)
+                .map(|(_, row)| *row)
+                .collect();
+            let codes: Vec<Vec<u8>> =
+                rows.par_iter().with_min_len(16).map(|(_, row)| self.coder.encode(row)).collect();
             self.store.edit(|edit| {
-                rows.iter()
-                    .enumerate()
-                    .filter(|(i, (key, _))| last[key] == *i)
-                    .try_for_each(|(_, (key, row))| self.put_one(edit, key, row))
+                let lists: Vec<(u32, Bits)> = codes
+                    .par_iter()
+                    .with_min_len(16)
+                    .map(|code| arrange::choose(edit, self.store.fixed(), &self.coder, code))
+                    .collect::<Result<_, _>>()
+                    .map_err(|what| self.corrupt(what))?;
+                for (((key, row), code), (list, bits)) in rows.iter().zip(&codes).zip(&lists) {
+                    self.put_one(edit, key, row, code, *list, bits)?;
+                }
+                Ok(())
             })
         })
     }
@@ -219,8 +242,11 @@ impl Index {
     /// [`Error::Dimension`], [`Error::NotFinite`], [`Error::NoVector`] and,
     /// under cosine, [`Error::Zero`].
     pub fn search(&self, query: &Query<'_>) -> Result<Vec<Hit>> {
-        let point = self.point(query)?;
-        self.store.read(|view| search::search(view, self.dir(), query, &point))
+        let vector = self.point(query)?;
+        let metric = query.metric.unwrap_or(self.metric());
+        let point = self.coder.point(self.metric(), metric, &vector);
+        let ask = Ask { query, metric, vector: &vector, point: &point };
+        self.store.read(|view| search::search(view, self.dir(), &ask))
     }
 
     /// Answers many queries, on all threads of the current rayon pool.
@@ -235,6 +261,7 @@ impl Index {
     /// [`Error::Corrupt`] with the first thing that is wrong.
     pub fn verify(&self) -> Result<()> {
         self.store.read(|view| {
+            arrange::verify(view, &self.coder).map_err(|what| self.corrupt(what))?;
             let mut live = 0;
             for slot in 0..view.state.slots {
                 let known = view.slot(slot).ok_or_else(|| self.lost_row())?;
@@ -245,6 +272,9 @@ impl Index {
                 let row = view.row(slot).ok_or_else(|| self.lost_row())?;
                 if crc32fast::hash(bytemuck::cast_slice(row)) != known.check {
                     return Err(corrupt(self.dir(), "a row does not match its checksum"));
+                }
+                if view.code(slot) != Some(&self.coder.encode(row)) {
+                    return Err(self.corrupt("a code is not that of its row"));
                 }
                 if view.find(self.dir(), &known.key)? != Some(slot) {
                     return Err(corrupt(self.dir(), "its table does not name a row"));
@@ -274,7 +304,7 @@ impl Index {
         let mut total = 0.0_f64;
         for (vector, weight) in &query.vectors {
             let norm = match metric {
-                Metric::Cosine => search::dot(vector, vector).sqrt(),
+                Metric::Cosine => Kernels::get().dot(vector, vector).sqrt(),
                 Metric::Dot | Metric::Euclidean => 1.0,
             };
             for (sum, &value) in sum.iter_mut().zip(*vector) {
@@ -303,23 +333,41 @@ impl Index {
         Ok(())
     }
 
+    fn corrupt(&self, what: &'static str) -> Error {
+        corrupt(self.dir(), what)
+    }
+
     fn lost_row(&self) -> Error {
         corrupt(self.dir(), "a row is not where it should be")
     }
 
-    fn put_one(&self, edit: &mut Edit<'_>, key: &Key, row: &[f32]) -> Result<()> {
+    fn put_one(
+        &self,
+        edit: &mut Edit<'_>,
+        key: &Key,
+        row: &[f32],
+        code: &[u8],
+        list: u32,
+        bits: &Bits,
+    ) -> Result<()> {
         let fixed = self.store.fixed();
-        let slot = match table::find_in(edit, key, fixed.seed) {
-            Some(slot) => slot,
+        let shelf = Shelf::new(fixed);
+        let damaged = |what| self.corrupt(what);
+        let slot = match table::find_in(edit, key, fixed.seed).map_err(damaged)? {
+            Some(slot) => {
+                lists::remove(edit, shelf, slot).map_err(damaged)?;
+                slot
+            }
             None => {
                 let slot = self.take_slot(edit)?;
-                table::insert(edit, key, fixed.seed, slot, self.dir())?;
+                table::insert(edit, key, fixed.seed, slot).map_err(damaged)?;
                 edit.state.live += 1;
                 slot
             }
         };
         let bytes = bytemuck::cast_slice(row);
         edit.write(File::Rows, fixed.row_at(slot), bytes);
+        edit.write(File::Codes, fixed.code_at(slot), code);
         let known = Slot {
             key: *key,
             sequence: edit.state.sequence + 1,
@@ -327,7 +375,8 @@ impl Index {
             next: Slot::LIVE,
         };
         edit.write(File::Slots, Slot::at(slot), &known.encode());
-        Ok(())
+        let norm = Record::decode(code).map_or(0.0, |record| record.norm);
+        lists::insert(edit, shelf, slot, list, bits, norm).map_err(damaged)
     }
 
     /// A slot without a row: one that was freed, or a new one.
@@ -356,12 +405,15 @@ impl Index {
 
     fn remove_one(&self, edit: &mut Edit<'_>, key: &Key) -> Result<bool> {
         let fixed = self.store.fixed();
-        let Some(slot) = table::find_in(edit, key, fixed.seed) else {
+        let damaged = |what| self.corrupt(what);
+        let Some(slot) = table::find_in(edit, key, fixed.seed).map_err(damaged)? else {
             return Ok(false);
         };
-        table::remove(edit, key, fixed.seed, slot);
-        // Zeros, so that nothing of a forgotten song stays in the file.
+        table::remove(edit, key, fixed.seed, slot).map_err(damaged)?;
+        lists::remove(edit, Shelf::new(fixed), slot).map_err(damaged)?;
+        // Zeros, so that the vectors of a forgotten song do not stay.
         edit.write(File::Rows, fixed.row_at(slot), &vec![0; fixed.row_bytes()]);
+        edit.write(File::Codes, fixed.code_at(slot), &vec![0; fixed.code_bytes()]);
         let known = Slot {
             key: Key::default(),
             sequence: edit.state.sequence + 1,
@@ -392,6 +444,12 @@ impl View {
         let at = slot as usize * Slot::LEN;
         let bytes = self.bytes(File::Slots).get(at..at + Slot::LEN)?;
         Some(Slot::decode(bytes))
+    }
+
+    /// The 8-bit form of a row.
+    pub(crate) fn code(&self, slot: u32) -> Option<&[u8]> {
+        let at = usize::try_from(self.fixed.code_at(slot)).ok()?;
+        self.bytes(File::Codes).get(at..at + self.fixed.code_bytes())
     }
 
     pub(crate) fn row(&self, slot: u32) -> Option<&[f32]> {

@@ -29,35 +29,59 @@ pub(crate) enum File {
     Table = 3,
     /// Which page of the table holds which hashes.
     Directory = 4,
+    /// The 8-bit codes, by slot.
+    Codes = 5,
+    /// The lists of the arrangement and their centroids.
+    Lists = 6,
+    /// The rows' 1-bit codes, by list.
+    Blocks = 7,
+    /// Where in the blocks the row of a slot is.
+    Places = 8,
 }
 
-pub(crate) const FILES: [File; 5] =
-    [File::Head, File::Rows, File::Slots, File::Table, File::Directory];
+pub(crate) const COUNT: usize = 9;
+pub(crate) const FILES: [File; COUNT] = [
+    File::Head,
+    File::Rows,
+    File::Slots,
+    File::Table,
+    File::Directory,
+    File::Codes,
+    File::Lists,
+    File::Blocks,
+    File::Places,
+];
 
 impl File {
     pub(crate) fn from_code(code: u8) -> Option<Self> {
         FILES.into_iter().find(|file| *file as u8 == code)
     }
 
-    pub(crate) fn name(self) -> &'static str {
-        match self {
+    /// Whether there is another such file for each arrangement.
+    pub(crate) fn is_arranged(self) -> bool {
+        matches!(self, Self::Lists | Self::Blocks | Self::Places)
+    }
+
+    pub(crate) fn name(self, arrangement: u64) -> String {
+        let name = match self {
             Self::Head => "head",
             Self::Rows => "rows.npy",
             Self::Slots => "slots",
             Self::Table => "table",
             Self::Directory => "directory",
-        }
+            Self::Codes => "codes",
+            Self::Lists => "lists",
+            Self::Blocks => "blocks",
+            Self::Places => "places",
+        };
+        if self.is_arranged() { format!("{name}-{arrangement}") } else { name.to_owned() }
     }
+}
 
-    /// By how much the file grows at a time: enough that growing is rare,
-    /// little enough that an add that has to grow it stays fast.
-    pub(crate) fn growth(self) -> u64 {
-        match self {
-            Self::Head => 2 * PAGE as u64,
-            Self::Rows => 1 << 20,
-            Self::Slots | Self::Table | Self::Directory => 1 << 16,
-        }
-    }
+/// How long a file is made that has to hold `len` bytes: enough more that
+/// growing is rare, little enough that the add that has to do it stays fast.
+pub(crate) fn room(len: u64) -> u64 {
+    (len + (len / 8).min(1 << 20)).next_multiple_of(4 * PAGE as u64)
 }
 
 /// Reads the `N` bytes at `at`, or zeros where there are none.
@@ -133,6 +157,20 @@ impl Fixed {
         self.dimension * 4
     }
 
+    /// How many coordinates a turned row has.
+    pub(crate) fn padded(&self) -> usize {
+        crate::rotate::padded(self.dimension)
+    }
+
+    /// Where the code of `slot` begins in [`File::Codes`].
+    pub(crate) fn code_at(&self, slot: u32) -> u64 {
+        u64::from(slot) * self.code_bytes() as u64
+    }
+
+    pub(crate) fn code_bytes(&self) -> usize {
+        crate::code::record_len(self.dimension)
+    }
+
     /// Where the row of `slot` begins in [`File::Rows`].
     pub(crate) fn row_at(&self, slot: u32) -> u64 {
         NPY_HEADER as u64 + u64::from(slot) * self.row_bytes() as u64
@@ -142,7 +180,7 @@ impl Fixed {
 pub(crate) const MAX_DIMENSION: usize = 16384;
 
 /// What changes with every put and remove; lies in page 1 of the head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub(crate) struct State {
     /// How many changes were made to the index.
     pub(crate) sequence: u64,
@@ -159,8 +197,20 @@ pub(crate) struct State {
     /// Where the next record of the log goes, and in which epoch.
     pub(crate) log_end: u64,
     pub(crate) log_epoch: u64,
+    /// Which arrangement is in use; names its files.
+    pub(crate) arrangement: u64,
+    /// How many lists it has.
+    pub(crate) lists: u32,
+    /// How many blocks, with and without rows.
+    pub(crate) blocks: u32,
+    /// The first block of the chain of those without.
+    pub(crate) free_block: u32,
+    /// How many rows there were when it was made.
+    pub(crate) arranged: u32,
+    /// How far a list may be to be looked at; see `search`.
+    pub(crate) reach: f32,
     /// How long each file is, by [`File`].
-    pub(crate) lengths: [u64; 8],
+    pub(crate) lengths: [u64; COUNT],
 }
 
 impl State {
@@ -178,7 +228,13 @@ impl State {
         words[5] = self.buckets.into();
         words[6] = self.log_end;
         words[7] = self.log_epoch;
-        words[8..16].copy_from_slice(&self.lengths);
+        words[8] = self.arrangement;
+        words[9] = self.lists.into();
+        words[10] = self.blocks.into();
+        words[11] = self.free_block.into();
+        words[12] = self.arranged.into();
+        words[13] = self.reach.to_bits().into();
+        words[14..14 + COUNT].copy_from_slice(&self.lengths);
         let mut bytes = [0; Self::LEN];
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
@@ -195,9 +251,9 @@ impl State {
         }
         let word = |i: usize| u64_at(bytes, i * 8);
         let small = |i: usize| u32::try_from(word(i)).ok();
-        let mut lengths = [0; 8];
+        let mut lengths = [0; COUNT];
         for (i, length) in lengths.iter_mut().enumerate() {
-            *length = word(8 + i);
+            *length = word(14 + i);
         }
         Some(Self {
             sequence: word(0),
@@ -208,6 +264,12 @@ impl State {
             buckets: small(5)?,
             log_end: word(6),
             log_epoch: word(7),
+            arrangement: word(8),
+            lists: small(9)?,
+            blocks: small(10)?,
+            free_block: small(11)?,
+            arranged: small(12)?,
+            reach: f32::from_bits(small(13)?),
             lengths,
         })
     }
@@ -283,7 +345,7 @@ mod tests {
             sequence: 7,
             slots: 3,
             free_slot: NONE,
-            lengths: [1, 2, 3, 4, 5, 6, 7, 8],
+            lengths: [1, 2, 3, 4, 5, 6, 7, 8, 9],
             ..State::default()
         };
         let mut head = vec![0; 2 * PAGE];

@@ -37,7 +37,13 @@ mod map;
 mod store;
 mod table;
 
+mod kernel;
+mod rotate;
+
+mod arrange;
+mod code;
 mod index;
+mod lists;
 mod search;
 
 pub use error::{Error, Result};

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::search::Rows;
 use crate::{Key, Metric};
 
 /// What to look for.
@@ -103,7 +104,7 @@ pub struct RowSet {
 pub(crate) struct Resolved {
     pub(crate) index: u64,
     pub(crate) generation: u64,
-    pub(crate) slots: Arc<[u32]>,
+    pub(crate) rows: Arc<Rows>,
 }
 
 impl RowSet {
@@ -127,12 +128,12 @@ impl RowSet {
         self.keys.iter()
     }
 
-    pub(crate) fn resolved(&self, index: u64, generation: u64) -> Option<Arc<[u32]>> {
+    pub(crate) fn resolved(&self, index: u64, generation: u64) -> Option<Arc<Rows>> {
         let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         resolved
             .as_ref()
             .filter(|known| known.index == index && known.generation == generation)
-            .map(|known| Arc::clone(&known.slots))
+            .map(|known| Arc::clone(&known.rows))
     }
 
     pub(crate) fn remember(&self, resolved: Resolved) {

@@ -1,21 +1,586 @@
 //! Finding the nearest rows.
+//!
+//! A search walks the lists nearest to the query, estimates every row's score
+//! from its 1-bit code, looks at the 8-bit codes of those that may be among
+//! the best, and at the rows themselves of those that still may be. How many
+//! that are depends on how sure the estimates are, not on a constant.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::code::{ERROR, Point, Record};
+use crate::kernel::{GROUP, Kernels, Weigh, prefetch};
+use crate::layout::{File, NONE};
+use crate::lists::{Centroids, LIST, List, Shelf};
 use crate::query::Resolved;
 use crate::store::{View, corrupt};
-use crate::{Filter, Hit, Key, Metric, Query, Result, RowSet};
+use crate::{Error, Filter, Hit, Key, Metric, Precision, Query, Result, RowSet};
 
 /// Slots that one thread looks through at a time.
 const SHARE: u32 = 16 * 1024;
+/// With no more rows than this, looking at the rows themselves is faster.
+const FEW: usize = 64;
+/// How many standard errors above its estimate a row's score may be.
+const SURE: f32 = 2.5;
+/// The same for 8-bit codes, which are sure enough to be generous.
+const SURER: f32 = 4.0;
+/// Lists that are looked at whatever their distance.
+const LEAST: usize = 2;
 
-/// A row that may be a hit. The greatest is the one to drop first.
+/// A query, and what was computed of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) query: &'a Query<'a>,
+    pub(crate) metric: Metric,
+    pub(crate) vector: &'a [f32],
+    pub(crate) point: &'a Point,
+}
+
+pub(crate) fn search(view: &View, dir: &Path, ask: &Ask<'_>) -> Result<Vec<Hit>> {
+    let query = ask.query;
+    let live = view.state.live as usize;
+    let count = query.k.saturating_add(query.offset).min(live);
+    if query.k == 0 || count == 0 {
+        return Ok(Vec::new());
+    }
+    let search = Search::new(view, dir, *ask, count)?;
+    let precision = match query.precision {
+        Precision::Auto | Precision::Proved if !ask.point.usable => Precision::Exact,
+        precision => precision,
+    };
+    let best = match (precision, &search.rows) {
+        (Precision::Exact, Some(rows)) => search.compare(rows.slots.iter().copied())?,
+        (Precision::Exact, None) => search.compare_all()?,
+        (Precision::Auto, Some(rows)) if rows.slots.len() <= FEW.max(count) => {
+            search.compare(rows.slots.iter().copied())?
+        }
+        (Precision::Auto, Some(rows)) if search.prefers_slots(rows.slots.len()) => {
+            search.code(rows.slots.iter().copied(), false)?
+        }
+        (Precision::Auto, None) if live <= FEW => search.compare_all()?,
+        (Precision::Auto, _) => search.walk()?,
+        (Precision::Proved, Some(rows)) => search.code(rows.slots.iter().copied(), true)?,
+        (Precision::Proved, None) => search.code(0..view.state.slots, true)?,
+    };
+    Ok(best
+        .heap
+        .into_sorted_vec()
+        .into_iter()
+        .skip(query.offset)
+        .map(|candidate| {
+            let (similarity, distance) = ask.metric.measure(candidate.score);
+            Hit { key: candidate.key, similarity, distance }
+        })
+        .take_while(|hit| query.threshold.is_none_or(|least| hit.similarity >= f64::from(least)))
+        .collect())
+}
+
+/// One search under way.
+struct Search<'a> {
+    view: &'a View,
+    dir: &'a Path,
+    ask: Ask<'a>,
+    /// How many rows are wanted, with those that the offset leaves out.
+    count: usize,
+    kernels: &'static Kernels,
+    norm: f64,
+    /// Slots of the excluded keys, ascending.
+    excluded: Vec<u32>,
+    rows: Option<Arc<Rows>>,
+}
+
+/// Where the rows of a set are.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// Ascending.
+    slots: Vec<u32>,
+    /// A bit for each slot.
+    bitmap: Vec<u64>,
+}
+
+impl Rows {
+    fn contains(&self, slot: u32) -> bool {
+        self.bitmap.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
+    }
+}
+
+/// A row that an estimate could not rule out.
+#[derive(Clone, Copy, Debug)]
+struct Maybe {
+    score: f32,
+    /// How high its score may be.
+    upper: f32,
+    slot: u32,
+}
+
+impl<'a> Search<'a> {
+    fn new(view: &'a View, dir: &'a Path, ask: Ask<'a>, count: usize) -> Result<Self> {
+        let kernels = Kernels::get();
+        let mut excluded = Vec::with_capacity(ask.query.exclude.len());
+        for key in ask.query.exclude {
+            excluded.extend(view.find(dir, key)?);
+        }
+        excluded.sort_unstable();
+        let rows = match ask.query.filter {
+            Filter::Rows(rows) => Some(resolve(view, dir, rows)?),
+            Filter::All | Filter::Predicate(_) => None,
+        };
+        Ok(Self {
+            view,
+            dir,
+            ask,
+            count,
+            kernels,
+            norm: kernels.dot(ask.vector, ask.vector).sqrt(),
+            excluded,
+            rows,
+        })
+    }
+
+    fn damaged(&self) -> Error {
+        corrupt(self.dir, "a row is not where it should be")
+    }
+
+    /// Whether so few rows come into question that it is faster to go from
+    /// one to the next than through the lists.
+    fn prefers_slots(&self, rows: usize) -> bool {
+        // A row out of order costs about as much as sixteen in a list, and a
+        // filter that takes a tenth makes the search go through more lists.
+        rows <= 2000.max(self.view.state.live as usize / 100)
+    }
+
+    /// Whether the query wants the row at all.
+    fn accepts(&self, slot: u32) -> Result<bool> {
+        if self.excluded.binary_search(&slot).is_ok() {
+            return Ok(false);
+        }
+        match (self.ask.query.filter, &self.rows) {
+            (Filter::Predicate(accepts), _) => {
+                let known = self.view.slot(slot).ok_or_else(|| self.damaged())?;
+                Ok(known.is_live() && accepts(&known.key))
+            }
+            (_, Some(rows)) => Ok(rows.contains(slot)),
+            (_, None) => Ok(true),
+        }
+    }
+
+    /// Compares with the row itself.
+    fn consider(&self, best: &mut Best, slot: u32) -> Result<()> {
+        let (Some(known), Some(row)) = (self.view.slot(slot), self.view.row(slot)) else {
+            return Err(self.damaged());
+        };
+        if !known.is_live() {
+            return Ok(());
+        }
+        let vector = self.ask.vector;
+        let score = match self.ask.metric {
+            Metric::Cosine => {
+                let length = self.kernels.dot(row, row).sqrt();
+                if length > 0.0 {
+                    (self.kernels.dot(vector, row) / (self.norm * length)).clamp(-1.0, 1.0)
+                } else {
+                    0.0
+                }
+            }
+            Metric::Dot => self.kernels.dot(vector, row),
+            Metric::Euclidean => -self.kernels.square(vector, row),
+        };
+        if best.wants(score) {
+            best.offer(Candidate { score, key: known.key });
+        }
+        Ok(())
+    }
+
+    /// Compares with each of some rows.
+    fn compare(&self, slots: impl Iterator<Item = u32>) -> Result<Best> {
+        let mut best = Best::new(self.count);
+        for slot in slots {
+            if self.accepts(slot)? {
+                self.consider(&mut best, slot)?;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Compares with every row, on all threads if there are many.
+    fn compare_all(&self) -> Result<Best> {
+        let slots = self.view.state.slots;
+        if slots <= SHARE {
+            return self.compare(0..slots);
+        }
+        (0..slots.div_ceil(SHARE))
+            .into_par_iter()
+            .map(|share| {
+                let start = share * SHARE;
+                self.compare(start..start.saturating_add(SHARE).min(slots))
+            })
+            .try_reduce(|| Best::new(self.count), |a, b| Ok(a.merge(b)))
+    }
+
+    /// Score and doubt of a row from its 8-bit code.
+    fn rate(&self, slot: u32) -> Result<(f32, f32, f32)> {
+        let record = self.view.code(slot).and_then(Record::decode).ok_or_else(|| self.damaged())?;
+        let point = self.ask.point;
+        let (factor, term) = point.shape.line(record.norm);
+        let score = factor * point.product(self.kernels, &record) + term;
+        let (most, usual) = point.doubt(&record);
+        // The score itself is rounded, too.
+        let rounding = (score.abs() + term.abs()) * 1e-6;
+        let (most, usual) = (factor * most + rounding, factor * usual + rounding);
+        if score.is_finite() && most.is_finite() {
+            Ok((score, most, usual))
+        } else {
+            Ok((f32::NEG_INFINITY, f32::INFINITY, f32::INFINITY))
+        }
+    }
+
+    fn prefetch(&self, slot: Option<u32>) {
+        if let Some(code) = slot.and_then(|slot| self.view.code(slot)) {
+            prefetch(code);
+        }
+    }
+
+    /// Looks at the 8-bit codes of some rows, and at the rows that are left.
+    fn code(&self, slots: impl Iterator<Item = u32>, proved: bool) -> Result<Best> {
+        let mut lowers = Top::new(self.count);
+        let mut maybe = Vec::new();
+        let mut ahead = Ahead::new(slots);
+        while let Some(slot) = ahead.next() {
+            self.prefetch(ahead.later());
+            if !self.accepts(slot)? || self.view.slot(slot).is_none_or(|slot| !slot.is_live()) {
+                continue;
+            }
+            let (score, most, usual) = self.rate(slot)?;
+            let doubt = if proved { most } else { usual * SURER };
+            let upper = upper(score, doubt);
+            if upper >= lowers.least() {
+                lowers.offer(score - doubt);
+                maybe.push(Maybe { score, upper, slot });
+            }
+        }
+        self.finish(maybe, lowers.least())
+    }
+
+    /// Compares with the rows that may be among the best, the likely first.
+    fn finish(&self, mut maybe: Vec<Maybe>, least: f32) -> Result<Best> {
+        maybe.retain(|row| row.upper >= least);
+        maybe.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.slot.cmp(&b.slot)));
+        let mut best = Best::new(self.count);
+        for (i, row) in maybe.iter().enumerate() {
+            if !best.wants(row.upper.into()) {
+                break;
+            }
+            if let Some(next) = maybe.get(i + 1).and_then(|row| self.view.row(row.slot)) {
+                prefetch(bytemuck::cast_slice(next));
+            }
+            self.consider(&mut best, row.slot)?;
+        }
+        Ok(best)
+    }
+
+    /// Goes through the lists, the nearest first.
+    fn walk(&self) -> Result<Best> {
+        let mut order = self.lists()?;
+        let mut walk = Walk { maybe: Vec::new(), top: Top::new(self.count), blocks: 0 };
+        let mut done = 0;
+        // Some of the nearest first; what is found there says how far to go.
+        while done < order.len() && (done < LEAST || walk.top.len() < self.count) {
+            let wanted = (done + LEAST).min(order.len());
+            nearest_first(&mut order, done, wanted);
+            for near in &order[done..wanted] {
+                self.scan(near, &mut walk)?;
+            }
+            done = wanted;
+        }
+        if done < order.len() {
+            // The k-th best estimate is better than the k-th best row is,
+            // because it is the luckiest of many; the 8-bit codes are not.
+            let least = self.rate_best(&walk)?;
+            let rest = &mut order[done..];
+            rest.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance));
+            for near in rest.iter() {
+                if near.demand(self.ask, self.metric_fits(), least) <= self.view.state.reach {
+                    self.scan(near, &mut walk)?;
+                }
+            }
+        }
+        self.narrow(walk)
+    }
+
+    /// Whether the lists are made for the metric that is asked for.
+    fn metric_fits(&self) -> bool {
+        self.ask.metric == self.view.fixed.metric
+    }
+
+    /// All lists, with how far they are.
+    fn lists(&self) -> Result<Vec<Near>> {
+        let bytes = self.view.bytes(File::Lists);
+        let centroids = Centroids::new(&self.view.fixed, self.view.state.lists);
+        (0..self.view.state.lists)
+            .map(|list| {
+                let record = centroids.record(bytes, list)?;
+                let known = List::decode(bytes.get(list as usize * LIST..)?);
+                let product = self.ask.point.product(self.kernels, &record);
+                let square = self.ask.point.square + known.square - 2.0 * product;
+                Some(Near {
+                    head: known.head,
+                    product,
+                    radius: known.radius,
+                    distance: square.max(0.0).sqrt(),
+                })
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(|| corrupt(self.dir, "a list is not where it should be"))
+    }
+
+    /// Estimates the scores of a list's rows.
+    fn scan(&self, near: &Near, walk: &mut Walk) -> Result<()> {
+        let point = self.ask.point;
+        let shelf = Shelf::new(&self.view.fixed);
+        let bytes = self.view.bytes(File::Blocks);
+        let how = Weigh {
+            base: near.product,
+            step: point.step,
+            bias: point.bias,
+            spread: SURE * ERROR * near.distance,
+            shape: point.shape,
+        };
+        let all = self.excluded.is_empty() && matches!(self.ask.query.filter, Filter::All);
+        let (mut sums, mut scores, mut uppers) = ([0; GROUP], [0.0; GROUP], [0.0; GROUP]);
+        let mut next = near.head;
+        while next != NONE {
+            let block = shelf
+                .block(bytes, next)
+                .ok_or_else(|| corrupt(self.dir, "a block is not where it should be"))?;
+            walk.blocks += 1;
+            if walk.blocks > self.view.state.blocks {
+                return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
+            }
+            self.kernels.bits(block.bits, &point.table, &mut sums);
+            self.kernels.weigh(&sums, block.factors, how, &mut scores, &mut uppers);
+            let least = walk.top.least();
+            for i in 0..GROUP.min(block.count as usize) {
+                // Not the same as `<`: what is not a number has to be kept.
+                if uppers[i] < least {
+                    continue;
+                }
+                let slot = block.slots[i];
+                if all || self.accepts(slot)? {
+                    if scores[i].is_finite() {
+                        walk.top.offer(scores[i]);
+                    }
+                    walk.maybe.push(Maybe {
+                        score: scores[i],
+                        upper: upper(scores[i], uppers[i] - scores[i]),
+                        slot,
+                    });
+                }
+            }
+            next = block.next;
+        }
+        Ok(())
+    }
+
+    /// The k-th best score by 8-bit code of the rows with the best estimates.
+    fn rate_best(&self, walk: &Walk) -> Result<f32> {
+        let mut likely: Vec<Maybe> = walk.maybe.clone();
+        likely.retain(|row| row.upper >= walk.top.least());
+        if likely.len() > self.count {
+            likely.select_nth_unstable_by(self.count - 1, |a, b| b.score.total_cmp(&a.score));
+            likely.truncate(self.count);
+        }
+        let mut top = Top::new(self.count);
+        for row in &likely {
+            top.offer(self.rate(row.slot)?.0);
+        }
+        Ok(top.least())
+    }
+
+    /// From estimates to 8-bit codes to rows.
+    fn narrow(&self, walk: Walk) -> Result<Best> {
+        let least = walk.top.least();
+        let mut maybe = walk.maybe;
+        maybe.retain(|row| row.upper >= least);
+        if maybe.len() > 2 * self.count {
+            // The likely first, so that the others can be measured by them.
+            maybe.select_nth_unstable_by(self.count - 1, |a, b| b.score.total_cmp(&a.score));
+        }
+        let mut lowers = Top::new(self.count);
+        let mut top = Top::new(self.count);
+        let mut left = Vec::new();
+        for (i, row) in maybe.iter().enumerate() {
+            if let Some(later) = maybe.get(i + AHEAD)
+                && later.upper >= top.least()
+            {
+                self.prefetch(Some(later.slot));
+            }
+            if row.upper < top.least() {
+                continue;
+            }
+            let (score, _, usual) = self.rate(row.slot)?;
+            let doubt = usual * SURER;
+            let upper = upper(score, doubt);
+            top.offer(score);
+            if upper >= lowers.least() {
+                lowers.offer(score - doubt);
+                left.push(Maybe { score, upper, slot: row.slot });
+            }
+        }
+        self.finish(left, lowers.least())
+    }
+}
+
+/// What is not a number may be anything.
+fn upper(score: f32, doubt: f32) -> f32 {
+    let upper = score + doubt;
+    if upper.is_nan() { f32::INFINITY } else { upper }
+}
+
+/// A walk through the lists under way.
+struct Walk {
+    maybe: Vec<Maybe>,
+    top: Top,
+    blocks: u32,
+}
+
+/// A list, from the query's point of view.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    head: u32,
+    /// The dot product of the turned query with the centroid.
+    product: f32,
+    radius: f32,
+    /// From the query to the centroid.
+    distance: f32,
+}
+
+impl Near {
+    /// How nearly a row of the list has to lie in the direction of the query
+    /// to be as good as `least`: the cosine of the angle between them, seen
+    /// from the centroid.
+    fn demand(&self, ask: Ask<'_>, fits: bool, least: f32) -> f32 {
+        if !fits {
+            return f32::NEG_INFINITY;
+        }
+        demand(ask.metric, ask.point, self.product, self.distance, self.radius, least)
+    }
+}
+
+/// See [`Near::demand`].
+pub(crate) fn demand(
+    metric: Metric,
+    point: &Point,
+    product: f32,
+    distance: f32,
+    radius: f32,
+    least: f32,
+) -> f32 {
+    let reach = match metric {
+        // Of the triangle of query, centroid and row, two sides are known and
+        // the third is to be short enough.
+        Metric::Cosine | Metric::Euclidean => {
+            let square = match metric {
+                Metric::Cosine => 2.0 - 2.0 * least,
+                Metric::Euclidean | Metric::Dot => -least,
+            };
+            (distance * distance + radius * radius - square) / (2.0 * distance * radius)
+        }
+        Metric::Dot => (least - product) / (point.length * radius),
+    };
+    if reach.is_nan() { f32::NEG_INFINITY } else { reach }
+}
+
+/// Puts the nearest lists into their places from `done` to `wanted`.
+fn nearest_first(order: &mut [Near], done: usize, wanted: usize) {
+    let rest = &mut order[done..];
+    if wanted - done < rest.len() {
+        rest.select_nth_unstable_by(wanted - done - 1, |a, b| a.distance.total_cmp(&b.distance));
+    }
+}
+
+/// How many rows ahead memory is asked for.
+const AHEAD: usize = 6;
+
+/// Slots, with a look at those to come.
+struct Ahead<I> {
+    slots: I,
+    queue: std::collections::VecDeque<u32>,
+}
+
+impl<I: Iterator<Item = u32>> Ahead<I> {
+    fn new(mut slots: I) -> Self {
+        let queue = slots.by_ref().take(AHEAD).collect();
+        Self { slots, queue }
+    }
+
+    fn next(&mut self) -> Option<u32> {
+        let next = self.queue.pop_front()?;
+        self.queue.extend(self.slots.next());
+        Some(next)
+    }
+
+    fn later(&self) -> Option<u32> {
+        self.queue.back().copied()
+    }
+}
+
+/// The greatest few of many numbers.
+#[derive(Debug)]
+struct Top {
+    count: usize,
+    heap: BinaryHeap<std::cmp::Reverse<Number>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Number(f32);
+
+impl Eq for Number {}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Top {
+    fn new(count: usize) -> Self {
+        Self { count, heap: BinaryHeap::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// What a number has to reach to be one of them.
+    fn least(&self) -> f32 {
+        if self.heap.len() < self.count {
+            return f32::NEG_INFINITY;
+        }
+        self.heap.peek().map_or(f32::NEG_INFINITY, |least| least.0.0)
+    }
+
+    fn offer(&mut self, number: f32) {
+        if self.heap.len() < self.count {
+            self.heap.push(std::cmp::Reverse(Number(number)));
+        } else if let Some(mut least) = self.heap.peek_mut()
+            && number > least.0.0
+        {
+            *least = std::cmp::Reverse(Number(number));
+        }
+    }
+}
+
+/// A row whose score is known. The greatest is the one to drop first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Candidate {
     score: f64,
@@ -36,7 +601,7 @@ impl PartialOrd for Candidate {
     }
 }
 
-/// The best candidates seen so far.
+/// The best rows seen so far.
 #[derive(Debug)]
 struct Best {
     count: usize,
@@ -71,132 +636,24 @@ impl Best {
     }
 }
 
-pub(crate) fn search(
-    view: &View,
-    dir: &Path,
-    query: &Query<'_>,
-    point: &[f32],
-) -> Result<Vec<Hit>> {
-    let count = query.k.saturating_add(query.offset).min(view.state.live as usize);
-    if query.k == 0 || count == 0 {
-        return Ok(Vec::new());
-    }
-    let metric = query.metric.unwrap_or(view.fixed.metric);
-    let excluded: HashSet<&Key> = query.exclude.iter().collect();
-    let norm = dot(point, point).sqrt();
-    let consider = |best: &mut Best, slot: u32| {
-        let (Some(known), Some(row)) = (view.slot(slot), view.row(slot)) else {
-            return Err(corrupt(dir, "a row is not where it should be"));
-        };
-        if !known.is_live() || excluded.contains(&known.key) {
-            return Ok(());
-        }
-        let score = score(metric, point, norm, row);
-        if best.wants(score)
-            && match query.filter {
-                Filter::Predicate(accepts) => accepts(&known.key),
-                Filter::All | Filter::Rows(_) => true,
-            }
-        {
-            best.offer(Candidate { score, key: known.key });
-        }
-        Ok(())
-    };
-    let best = match query.filter {
-        Filter::Rows(rows) => {
-            let slots = resolve(view, dir, rows)?;
-            let mut best = Best::new(count);
-            slots.iter().try_for_each(|&slot| consider(&mut best, slot))?;
-            best
-        }
-        Filter::All | Filter::Predicate(_) => {
-            let scan = |share: u32| {
-                let mut best = Best::new(count);
-                let start = share * SHARE;
-                let end = start.saturating_add(SHARE).min(view.state.slots);
-                (start..end).try_for_each(|slot| consider(&mut best, slot))?;
-                Ok(best)
-            };
-            let shares = view.state.slots.div_ceil(SHARE);
-            if shares == 1 {
-                scan(0)?
-            } else {
-                (0..shares)
-                    .into_par_iter()
-                    .map(scan)
-                    .try_reduce(|| Best::new(count), |a, b| Ok(a.merge(b)))?
-            }
-        }
-    };
-    Ok(best
-        .heap
-        .into_sorted_vec()
-        .into_iter()
-        .skip(query.offset)
-        .map(|candidate| {
-            let (similarity, distance) = metric.measure(candidate.score);
-            Hit { key: candidate.key, similarity, distance }
-        })
-        .take_while(|hit| query.threshold.is_none_or(|least| hit.similarity >= f64::from(least)))
-        .collect())
-}
-
-/// Where the rows of a set are, in ascending order.
-fn resolve(view: &View, dir: &Path, rows: &RowSet) -> Result<Arc<[u32]>> {
+/// Where the rows of a set are.
+fn resolve(view: &View, dir: &Path, rows: &RowSet) -> Result<Arc<Rows>> {
     let (index, generation) = (view.fixed.seed, view.state.sequence);
-    if let Some(slots) = rows.resolved(index, generation) {
-        return Ok(slots);
+    if let Some(rows) = rows.resolved(index, generation) {
+        return Ok(rows);
     }
     let mut slots = Vec::with_capacity(rows.len());
     for key in rows.keys() {
         slots.extend(view.find(dir, key)?);
     }
     slots.sort_unstable();
-    let slots: Arc<[u32]> = slots.into();
-    rows.remember(Resolved { index, generation, slots: Arc::clone(&slots) });
-    Ok(slots)
-}
-
-/// What similarity is computed from; see [`Metric::measure`].
-fn score(metric: Metric, point: &[f32], norm: f64, row: &[f32]) -> f64 {
-    match metric {
-        Metric::Cosine => {
-            let length = dot(row, row).sqrt();
-            if length > 0.0 { (dot(point, row) / (norm * length)).clamp(-1.0, 1.0) } else { 0.0 }
-        }
-        Metric::Dot => dot(point, row),
-        Metric::Euclidean => -square(point, row),
-    }
-}
-
-/// Partial sums of one dot product. Products of two float32 are exact in
-/// float64, so that machines with and without fused multiply-add agree; the
-/// order of the additions is fixed by this number.
-const LANES: usize = 16;
-
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    sums(a, b, |a, b| f64::from(a) * f64::from(b))
-}
-
-fn square(a: &[f32], b: &[f32]) -> f64 {
-    sums(a, b, |a, b| {
-        let difference = f64::from(a) - f64::from(b);
-        difference * difference
-    })
-}
-
-#[inline(always)]
-fn sums(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f64) -> f64 {
-    let mut sums = [0.0; LANES];
-    let (a_rows, a_rest) = a.as_chunks::<LANES>();
-    let (b_rows, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_rows.iter().zip(b_rows) {
-        for ((sum, &a), &b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += term(a, b);
+    let mut bitmap = vec![0; (view.state.slots as usize).div_ceil(64)];
+    for &slot in &slots {
+        if let Some(word) = bitmap.get_mut(slot as usize / 64) {
+            *word |= 1 << (slot % 64);
         }
     }
-    for ((sum, &a), &b) in sums.iter_mut().zip(a_rest).zip(b_rest) {
-        *sum += term(a, b);
-    }
-    sums.iter().sum()
+    let found = Arc::new(Rows { slots, bitmap });
+    rows.remember(Resolved { index, generation, rows: Arc::clone(&found) });
+    Ok(found)
 }

@@ -26,7 +26,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::edit::{Edit, EditedPage, LINE};
-use crate::layout::{FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
+use crate::layout::{COUNT, FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
+use crate::lists::{self, Centroids, Shelf};
 use crate::log::{self, At};
 use crate::map::{Counter, Map};
 use crate::{Error, Result, layout, table};
@@ -53,7 +54,7 @@ pub(crate) struct Store {
 pub(crate) struct View {
     pub(crate) fixed: Fixed,
     pub(crate) state: State,
-    maps: [Map; 8],
+    maps: [Map; COUNT],
     /// What the counter was when this state was read; odd if it never was.
     seen: u64,
 }
@@ -66,7 +67,10 @@ struct Writer {
     alive: Disk,
     log: Disk,
     counter: Counter,
+    head: Disk,
+    /// The files by [`File`], and whose arrangement some of them are of.
     files: Vec<Disk>,
+    arrangement: u64,
 }
 
 impl Store {
@@ -75,18 +79,30 @@ impl Store {
         fs::create_dir_all(dir).map_err(Error::io("create the folder", dir))?;
         let lock = open_lock(dir, "lock")?;
         lock.lock().map_err(Error::io("lock", dir))?;
-        let head = dir.join(File::Head.name());
+        let head = dir.join(File::Head.name(0));
         if head.try_exists().map_err(Error::io("look at", &head))? {
             return Err(Error::Exists { dir: dir.to_owned() });
         }
         let epoch = 1;
-        let state =
-            State { free_slot: NONE, log_end: log::START, log_epoch: epoch, ..State::default() };
-        let mut edit = Edit::new(state, [&[]; 8]);
+        let state = State {
+            free_slot: NONE,
+            free_block: NONE,
+            log_end: log::START,
+            log_epoch: epoch,
+            arrangement: 1,
+            lists: 1,
+            ..State::default()
+        };
+        let mut edit = Edit::new(state, [&[]; COUNT]);
         edit.write(File::Head, Fixed::AT as u64, &fixed.encode());
         edit.write(File::Rows, 0, &layout::npy_header(0, fixed.dimension));
-        edit.reserve(File::Slots, 1);
+        for file in [File::Slots, File::Codes, File::Blocks, File::Places] {
+            edit.reserve(file, 1);
+        }
         table::create(&mut edit);
+        // One list around the origin, until there are rows to arrange.
+        let origin = (vec![0.0; fixed.padded()], 0.0);
+        edit.write(File::Lists, 0, &lists::empty(&fixed, &[origin]));
         let (state, pages) = edit.finish();
 
         let log = dir.join("log");
@@ -98,7 +114,7 @@ impl Store {
                 let of_file = pages.iter().filter(|page| page.file == file);
                 write_pages(of_file, |_, at, bytes| disk.write_all(bytes, at))
             };
-            let path = dir.join(file.name());
+            let path = dir.join(file.name(state.arrangement));
             if file == File::Head {
                 // What makes the folder an index, so it comes last and at once.
                 let new = dir.join("head.new");
@@ -115,7 +131,7 @@ impl Store {
     }
 
     pub(crate) fn open(dir: &Path) -> Result<Self> {
-        let head = match Disk::open(dir.join(File::Head.name())) {
+        let head = match Disk::open(dir.join(File::Head.name(0))) {
             Ok(head) => head,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Error::Missing { dir: dir.to_owned() });
@@ -216,7 +232,7 @@ impl Store {
     fn refresh_view(&self, view: &mut View, now: u64) -> Result<()> {
         let head = &mut view.maps[File::Head as usize];
         if head.bytes().is_empty() {
-            *head = self.map(File::Head, 2 * PAGE as u64)?;
+            *head = self.map(File::Head, 0, 2 * PAGE as u64)?;
         }
         let state = State::decode(head.bytes())
             .ok_or_else(|| corrupt(&self.dir, "its state does not match its checksum"))?;
@@ -226,9 +242,10 @@ impl Store {
         self.check(&state)?;
         for file in FILES {
             let len = state.lengths[file as usize];
-            if view.maps[file as usize].bytes().is_empty() || !view.maps[file as usize].extend(len)
-            {
-                view.maps[file as usize] = self.map(file, len)?;
+            let map = &mut view.maps[file as usize];
+            let other = file.is_arranged() && state.arrangement != view.state.arrangement;
+            if other || map.bytes().is_empty() || !map.extend(len) {
+                *map = self.map(file, state.arrangement, len)?;
             }
         }
         view.state = state;
@@ -244,6 +261,7 @@ impl Store {
         let rows = u64::from(state.slots)
             .checked_mul(self.fixed.row_bytes() as u64)
             .map(|len| len + NPY_HEADER as u64);
+        let block = Shelf::new(&self.fixed).block_len() as u64;
         let entries = 1u64.checked_shl(state.depth).map(|count| count * 4);
         if state.live <= state.slots
             && state.depth < 32
@@ -251,14 +269,18 @@ impl Store {
             && least(File::Slots, Some(crate::layout::Slot::at(state.slots)))
             && least(File::Table, Some(u64::from(state.buckets) * PAGE as u64))
             && least(File::Directory, entries)
+            && least(File::Codes, Some(self.fixed.code_at(state.slots)))
+            && least(File::Places, Some(u64::from(state.slots) * 4))
+            && least(File::Lists, Some(Centroids::new(&self.fixed, state.lists).len()))
+            && least(File::Blocks, u64::from(state.blocks).checked_mul(block))
         {
             return Ok(());
         }
         Err(corrupt(&self.dir, "its state says more than its files hold"))
     }
 
-    fn map(&self, file: File, len: u64) -> Result<Map> {
-        let path = self.dir.join(file.name());
+    fn map(&self, file: File, arrangement: u64, len: u64) -> Result<Map> {
+        let path = self.dir.join(file.name(arrangement));
         let disk = match Disk::open(&path) {
             Ok(disk) => disk,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -305,6 +327,7 @@ impl Store {
             let (state, pages) = edit.finish();
             (value, state, pages)
         };
+        writer.open_files(&self.dir, state.arrangement)?;
         self.commit(writer, before, state, pages)?;
         Ok(value)
     }
@@ -361,12 +384,12 @@ impl Store {
     fn begin<'a>(&self, slot: &'a mut Option<Writer>) -> Result<&'a mut Writer> {
         let failed = |operation| Error::io(operation, &self.dir);
         if slot.is_none() {
-            let writer = Writer::open(&self.dir)?;
+            let mut writer = Writer::open(&self.dir)?;
             writer.lock.lock().map_err(failed("lock"))?;
             match writer.alive.try_lock() {
                 Ok(()) => {
                     if self.has_log()? || writer.counter.load() % 2 == 1 {
-                        self.replay(&writer)?;
+                        self.replay(&mut writer)?;
                     }
                     writer.alive.unlock().map_err(failed("unlock"))?;
                 }
@@ -412,10 +435,10 @@ impl Store {
 
     /// Plays the log if no living process has.
     fn recover_if_alone(&self) -> Result<()> {
-        let writer = Writer::open(&self.dir)?;
+        let mut writer = Writer::open(&self.dir)?;
         writer.lock.lock().map_err(Error::io("lock", &self.dir))?;
         match writer.alive.try_lock() {
-            Ok(()) => self.replay(&writer),
+            Ok(()) => self.replay(&mut writer),
             Err(TryLockError::WouldBlock) => Ok(()),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &self.dir)(error)),
         }
@@ -424,35 +447,36 @@ impl Store {
     /// Makes the files whole after a writer died in the middle.
     fn recover(&self) -> Result<()> {
         let _slot = self.writer();
-        let writer = Writer::open(&self.dir)?;
+        let mut writer = Writer::open(&self.dir)?;
         writer.lock.lock().map_err(Error::io("lock", &self.dir))?;
         if writer.counter.load() % 2 == 1 {
-            self.replay(&writer)?;
+            self.replay(&mut writer)?;
         }
         Ok(())
     }
 
     /// Under the lock: writes what the log says, and makes a checkpoint.
-    fn replay(&self, writer: &Writer) -> Result<()> {
+    fn replay(&self, writer: &mut Writer) -> Result<()> {
         let failed = |operation| Error::io(operation, &self.dir);
         let epoch = self.epoch(&writer.log)?;
         let counter = writer.counter.load() | 1;
         writer.counter.store(counter);
-        let mut at = log::START;
-        while let Some(record) =
-            log::read(&writer.log, epoch, at).map_err(failed("read the log of"))?
-        {
-            log::replay(&record, |file, at, bytes| {
-                writer.files[file as usize].write_all(bytes, at)
-            })
-            .map_err(failed("write to"))?
-            .ok_or_else(|| corrupt(&self.dir, "its log holds what no log has"))?;
-            at += record.len() as u64;
-        }
+        // The head first, because it says which the other files are: an
+        // arrangement is only changed when the log is empty, so all records
+        // are of the one that the last of them names.
+        self.replay_files(&writer.log, epoch, |file, at, bytes| match file {
+            File::Head => writer.head.write_all(bytes, at),
+            _ => Ok(()),
+        })?;
         let mut head = vec![0; 2 * PAGE];
-        writer.files[File::Head as usize].read_at_most(&mut head, 0).map_err(failed("read"))?;
+        writer.head.read_at_most(&mut head, 0).map_err(failed("read"))?;
         let mut state = State::decode(&head)
             .ok_or_else(|| corrupt(&self.dir, "its state does not match its checksum"))?;
+        self.check(&state)?;
+        writer.open_files(&self.dir, state.arrangement)?;
+        self.replay_files(&writer.log, epoch, |file, at, bytes| {
+            writer.files[file as usize].write_all(bytes, at)
+        })?;
         for file in FILES {
             writer.extend(file, state.lengths[file as usize]).map_err(failed("make room in"))?;
         }
@@ -461,14 +485,33 @@ impl Store {
         Ok(())
     }
 
+    fn replay_files(
+        &self,
+        log: &Disk,
+        epoch: u64,
+        mut write: impl FnMut(File, u64, &[u8]) -> io::Result<()>,
+    ) -> Result<()> {
+        let mut at = log::START;
+        while let Some(record) =
+            log::read(log, epoch, at).map_err(Error::io("read the log of", &self.dir))?
+        {
+            log::replay(&record, &mut write)
+                .map_err(Error::io("write to", &self.dir))?
+                .ok_or_else(|| corrupt(&self.dir, "its log holds what no log has"))?;
+            at += record.len() as u64;
+        }
+        Ok(())
+    }
+
     /// Under the lock: makes the log unnecessary, and empties it.
-    fn checkpoint(&self, writer: &Writer) -> Result<()> {
+    fn checkpoint(&self, writer: &mut Writer) -> Result<()> {
         let before = writer.counter.load();
         self.refresh(before)?;
         let mut view = self.view_mut();
         if view.state.log_end == log::START {
             return Ok(());
         }
+        writer.open_files(&self.dir, view.state.arrangement)?;
         writer.counter.store(before + 1);
         let mut state = view.state;
         self.empty_log(writer, &mut state)?;
@@ -504,11 +547,11 @@ impl Drop for Store {
     /// that fails the log is still there, and it will.
     fn drop(&mut self) {
         let mut slot = self.writer();
-        if let Some(writer) = slot.take()
+        if let Some(mut writer) = slot.take()
             && writer.lock.lock().is_ok()
             && writer.counter.load().is_multiple_of(2)
         {
-            let _ = self.checkpoint(&writer);
+            let _ = self.checkpoint(&mut writer);
         }
     }
 }
@@ -521,23 +564,28 @@ impl View {
 
 impl Writer {
     fn open(dir: &Path) -> Result<Self> {
-        let open = |name: &str| {
-            let path = dir.join(name);
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(&path)
-                .map_err(Error::io("open for writing", &path))
-        };
-        let files = FILES.into_iter().map(|file| open(file.name())).collect::<Result<Vec<_>>>()?;
-        let head = &files[File::Head as usize];
+        let head = open_existing(dir, &File::Head.name(0))?;
         Ok(Self {
             lock: open_lock(dir, "lock")?,
             alive: open_lock(dir, "alive")?,
-            log: open("log")?,
-            counter: Counter::write(head).map_err(Error::io("map the head of", dir))?,
-            files,
+            log: open_existing(dir, "log")?,
+            counter: Counter::write(&head).map_err(Error::io("map the head of", dir))?,
+            head,
+            files: Vec::new(),
+            arrangement: 0,
         })
+    }
+
+    /// Under the lock: opens what is to be written.
+    fn open_files(&mut self, dir: &Path, arrangement: u64) -> Result<()> {
+        if self.files.is_empty() || self.arrangement != arrangement {
+            self.files = FILES
+                .into_iter()
+                .map(|file| open_existing(dir, &file.name(arrangement)))
+                .collect::<Result<Vec<_>>>()?;
+            self.arrangement = arrangement;
+        }
+        Ok(())
     }
 
     fn extend(&self, file: File, len: u64) -> io::Result<()> {
@@ -600,6 +648,16 @@ fn write_new(path: &Path, write: impl FnOnce(&Disk) -> io::Result<()>) -> Result
             file.sync_all()
         })
         .map_err(Error::io("write", path))
+}
+
+fn open_existing(dir: &Path, name: &str) -> Result<Disk> {
+    let path = dir.join(name);
+    match OpenOptions::new().read(true).write(true).open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(corrupt(dir, "one of its files is missing"))
+        }
+        opened => opened.map_err(Error::io("open for writing", &path)),
+    }
 }
 
 fn open_lock(dir: &Path, name: &str) -> Result<Disk> {

@@ -6,9 +6,10 @@
 //! taken. A page that fills up is split into two. So a look-up reads two
 //! places, and a change writes one or two pages, whatever the size.
 
+use crate::Key;
 use crate::edit::Edit;
 use crate::layout::{File, NONE, PAGE, Slot, u32_at};
-use crate::{Error, Key};
+use crate::lists::Damage;
 
 /// Bytes before the entries of a page: depth and count.
 const HEADER: usize = 16;
@@ -35,7 +36,7 @@ pub(crate) fn find(
     directory: &[u8],
     table: &[u8],
     slots: &[u8],
-) -> Result<Option<u32>, &'static str> {
+) -> Result<Option<u32>, Damage> {
     if depth > MAX_DEPTH {
         return Err("its table is deeper than any");
     }
@@ -77,32 +78,32 @@ pub(crate) fn create(edit: &mut Edit<'_>) {
 }
 
 /// The same as [`find`], of the files as they will be.
-pub(crate) fn find_in(edit: &mut Edit<'_>, key: &Key, seed: u64) -> Option<u32> {
+pub(crate) fn find_in(edit: &mut Edit<'_>, key: &Key, seed: u64) -> Result<Option<u32>, Damage> {
     let hash = key.hash(seed);
-    let page = page_of(edit, hash);
+    let page = page_of(edit, hash)?;
     for step in 0..ENTRIES {
         let entry = entry(edit, page, (hash as usize + step) % ENTRIES);
         if entry.slot == NONE {
-            return None;
+            return Ok(None);
         }
-        if entry.hash == hash && edit.bytes::<16>(File::Slots, Slot::at(entry.slot)) == key.0 {
-            return Some(entry.slot);
+        if entry.hash != hash {
+            continue;
+        }
+        if entry.slot >= edit.state.slots {
+            return Err("its table names a slot that is not there");
+        }
+        if edit.bytes::<16>(File::Slots, Slot::at(entry.slot)) == key.0 {
+            return Ok(Some(entry.slot));
         }
     }
-    None
+    Ok(None)
 }
 
 /// Adds a key that is not there.
-pub(crate) fn insert(
-    edit: &mut Edit<'_>,
-    key: &Key,
-    seed: u64,
-    slot: u32,
-    dir: &std::path::Path,
-) -> Result<(), Error> {
+pub(crate) fn insert(edit: &mut Edit<'_>, key: &Key, seed: u64, slot: u32) -> Result<(), Damage> {
     let hash = key.hash(seed);
     loop {
-        let page = page_of(edit, hash);
+        let page = page_of(edit, hash)?;
         let (depth, count) = header(edit, page);
         if count < FULL {
             place(edit, page, Entry { hash, slot });
@@ -110,21 +111,21 @@ pub(crate) fn insert(
             return Ok(());
         }
         if depth >= MAX_DEPTH {
-            return Err(Error::Full { dir: dir.to_owned() });
+            return Err("too many of its keys have one hash");
         }
-        split(edit, page, depth, hash);
+        split(edit, page, depth, hash)?;
     }
 }
 
 /// Removes a key from the table. Nothing happens if it is not there.
-pub(crate) fn remove(edit: &mut Edit<'_>, key: &Key, seed: u64, slot: u32) {
+pub(crate) fn remove(edit: &mut Edit<'_>, key: &Key, seed: u64, slot: u32) -> Result<(), Damage> {
     let hash = key.hash(seed);
-    let page = page_of(edit, hash);
+    let page = page_of(edit, hash)?;
     let Some(mut hole) = (0..ENTRIES)
         .map(|step| (hash as usize + step) % ENTRIES)
         .find(|&at| entry(edit, page, at).slot == slot)
     else {
-        return;
+        return Ok(());
     };
     // Entries that were put further along because the hole was taken move up,
     // so that a search may stop at the first free place.
@@ -145,15 +146,23 @@ pub(crate) fn remove(edit: &mut Edit<'_>, key: &Key, seed: u64, slot: u32) {
     write_entry(edit, page, hole, Entry { hash: 0, slot: NONE });
     let (depth, count) = header(edit, page);
     write_header(edit, page, depth, count.saturating_sub(1));
+    Ok(())
 }
 
 fn choice(hash: u32, depth: u32) -> u32 {
     if depth == 0 { 0 } else { hash >> (32 - depth) }
 }
 
-fn page_of(edit: &mut Edit<'_>, hash: u32) -> u32 {
+fn page_of(edit: &mut Edit<'_>, hash: u32) -> Result<u32, Damage> {
     let depth = edit.state.depth;
-    edit.u32(File::Directory, u64::from(choice(hash, depth)) * 4)
+    if depth > MAX_DEPTH {
+        return Err("its table is deeper than any");
+    }
+    let page = edit.u32(File::Directory, u64::from(choice(hash, depth)) * 4);
+    if page >= edit.state.buckets {
+        return Err("its directory names a page that is not there");
+    }
+    Ok(page)
 }
 
 fn header(edit: &mut Edit<'_>, page: u32) -> (u32, u32) {
@@ -204,7 +213,10 @@ fn write_page(edit: &mut Edit<'_>, page: u32, depth: u32, entries: &[Entry]) {
 }
 
 /// Moves the entries whose next bit is set to a new page.
-fn split(edit: &mut Edit<'_>, page: u32, depth: u32, hash: u32) {
+fn split(edit: &mut Edit<'_>, page: u32, depth: u32, hash: u32) -> Result<(), Damage> {
+    if depth > edit.state.depth {
+        return Err("a page of its table is deeper than its directory");
+    }
     if depth == edit.state.depth {
         // Every entry of the directory becomes two; four bytes each, so even
         // for ten million rows this writes some hundred kilobytes.
@@ -231,4 +243,5 @@ fn split(edit: &mut Edit<'_>, page: u32, depth: u32, hash: u32) {
     for i in first..first + (1 << width) {
         edit.write_u32(File::Directory, u64::from(i) * 4, new);
     }
+    Ok(())
 }

@@ -1,0 +1,331 @@
+//! Rows in lists: the arrangement that a search walks through.
+//!
+//! A list is a chain of blocks of 32 rows; only the first block may have room.
+//! A row is added to the first block of its list, and the place of a removed
+//! row is taken by the last row of the first block. So adding and removing
+//! touch one or two blocks, and lists stay packed.
+
+use std::ops::Range;
+
+use crate::code::{Bits, Record, record_len};
+use crate::edit::Edit;
+use crate::kernel::{Factors, GROUP};
+use crate::layout::{File, Fixed, NONE, u32_at};
+
+/// Length of a list's own entry.
+pub(crate) const LIST: usize = 64;
+
+/// Where things lie in [`File::Lists`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Centroids {
+    lists: usize,
+    padded: usize,
+    record: usize,
+}
+
+impl Centroids {
+    pub(crate) fn new(fixed: &Fixed, lists: u32) -> Self {
+        Self { lists: lists as usize, padded: fixed.padded(), record: record_len(fixed.dimension) }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        (self.lists * (LIST + self.record + self.padded * 4)) as u64
+    }
+
+    pub(crate) fn record_at(&self, list: u32) -> Range<usize> {
+        let start = self.lists * LIST + list as usize * self.record;
+        start..start + self.record
+    }
+
+    pub(crate) fn values_at(&self, list: u32) -> Range<usize> {
+        let start = self.lists * (LIST + self.record) + list as usize * self.padded * 4;
+        start..start + self.padded * 4
+    }
+
+    /// The 8-bit code of a centroid.
+    pub(crate) fn record<'a>(&self, bytes: &'a [u8], list: u32) -> Option<Record<'a>> {
+        Record::decode(bytes.get(self.record_at(list))?)
+    }
+
+    /// The centroid.
+    pub(crate) fn values<'a>(&self, bytes: &'a [u8], list: u32) -> Option<&'a [f32]> {
+        bytemuck::try_cast_slice(bytes.get(self.values_at(list))?).ok()
+    }
+}
+
+/// The entry of a list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List {
+    /// The first block, or [`NONE`].
+    pub(crate) head: u32,
+    /// How many rows it holds.
+    pub(crate) count: u32,
+    /// The square of the centroid's length.
+    pub(crate) square: f32,
+    /// How far rows are from the centroid: the root of the mean square.
+    pub(crate) radius: f32,
+}
+
+impl List {
+    pub(crate) fn decode(bytes: &[u8]) -> Self {
+        Self {
+            head: u32_at(bytes, 0),
+            count: u32_at(bytes, 4),
+            square: f32::from_bits(u32_at(bytes, 8)),
+            radius: f32::from_bits(u32_at(bytes, 12)),
+        }
+    }
+
+    pub(crate) fn encode(&self) -> [u8; LIST] {
+        let mut bytes = [0; LIST];
+        bytes[..4].copy_from_slice(&self.head.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.count.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.square.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.radius.to_le_bytes());
+        bytes
+    }
+}
+
+/// Where things lie in a block, and how long it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shelf {
+    columns: usize,
+}
+
+impl Shelf {
+    const SLOTS: usize = 64;
+    const SCALES: usize = Self::SLOTS + GROUP * 4;
+    const SHIFTS: usize = Self::SCALES + GROUP * 4;
+    const NORMS: usize = Self::SHIFTS + GROUP * 4;
+    const BITS: usize = Self::NORMS + GROUP * 4;
+
+    pub(crate) fn new(fixed: &Fixed) -> Self {
+        Self { columns: fixed.padded() / 8 }
+    }
+
+    pub(crate) fn block_len(&self) -> usize {
+        Self::BITS + self.columns * GROUP
+    }
+
+    fn at(&self, block: u32) -> u64 {
+        u64::from(block) * self.block_len() as u64
+    }
+
+    pub(crate) fn block<'a>(&self, bytes: &'a [u8], block: u32) -> Option<Block<'a>> {
+        let start = usize::try_from(self.at(block)).ok()?;
+        let bytes = bytes.get(start..start + self.block_len())?;
+        let part = |at: usize| &bytes[at..at + GROUP * 4];
+        let floats = |at| bytemuck::try_cast_slice(part(at)).ok()?.try_into().ok();
+        Some(Block {
+            next: u32_at(bytes, 0),
+            list: u32_at(bytes, 4),
+            count: u32_at(bytes, 8),
+            slots: bytemuck::try_cast_slice(part(Self::SLOTS)).ok()?.try_into().ok()?,
+            factors: Factors {
+                scale: floats(Self::SCALES)?,
+                shift: floats(Self::SHIFTS)?,
+                norm: floats(Self::NORMS)?,
+            },
+            bits: &bytes[Self::BITS..],
+        })
+    }
+
+    /// Puts a row into a block that is being made in memory.
+    pub(crate) fn fill(&self, block: &mut [u8], place: usize, slot: u32, bits: &Bits, norm: f32) {
+        let mut word = |at: usize, value: [u8; 4]| {
+            block[at + place * 4..at + place * 4 + 4].copy_from_slice(&value);
+        };
+        word(Self::SLOTS, slot.to_le_bytes());
+        word(Self::SCALES, bits.scale.to_le_bytes());
+        word(Self::SHIFTS, bits.shift.to_le_bytes());
+        word(Self::NORMS, norm.to_le_bytes());
+        for (column, byte) in bits.bits.iter().enumerate() {
+            block[Self::BITS + column * GROUP + place] = *byte;
+        }
+    }
+}
+
+/// The head of a block that is being made in memory.
+pub(crate) fn block_head(next: u32, list: u32, count: u32) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&next.to_le_bytes());
+    bytes[4..8].copy_from_slice(&list.to_le_bytes());
+    bytes[8..].copy_from_slice(&count.to_le_bytes());
+    bytes
+}
+
+/// 32 rows of a list, or fewer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block<'a> {
+    pub(crate) next: u32,
+    pub(crate) list: u32,
+    pub(crate) count: u32,
+    pub(crate) slots: &'a [u32; GROUP],
+    pub(crate) factors: Factors<'a>,
+    pub(crate) bits: &'a [u8],
+}
+
+impl Block<'_> {
+    /// The 1-bit code of one row.
+    pub(crate) fn row(&self, place: usize) -> Bits {
+        Bits {
+            bits: self.bits.chunks_exact(GROUP).map(|column| column[place]).collect(),
+            scale: self.factors.scale[place],
+            shift: self.factors.shift[place],
+        }
+    }
+}
+
+/// What is wrong with the files, if lists cannot be changed.
+pub(crate) type Damage = &'static str;
+
+fn list(edit: &mut Edit<'_>, list: u32) -> Result<List, Damage> {
+    if list >= edit.state.lists {
+        return Err("a block is of a list that is not there");
+    }
+    let bytes: [u8; 16] = edit.bytes(File::Lists, u64::from(list) * LIST as u64);
+    let known = List::decode(&bytes);
+    if known.head != NONE && known.head >= edit.state.blocks {
+        return Err("a list begins in a block that is not there");
+    }
+    Ok(known)
+}
+
+fn write_list(edit: &mut Edit<'_>, list: u32, head: u32, count: u32) {
+    let at = u64::from(list) * LIST as u64;
+    edit.write_u32(File::Lists, at, head);
+    edit.write_u32(File::Lists, at + 4, count);
+}
+
+/// Adds a row to a list.
+pub(crate) fn insert(
+    edit: &mut Edit<'_>,
+    shelf: Shelf,
+    slot: u32,
+    to: u32,
+    bits: &Bits,
+    norm: f32,
+) -> Result<(), Damage> {
+    let known = list(edit, to)?;
+    let mut head = known.head;
+    let mut count = match head {
+        NONE => GROUP as u32,
+        head => edit.u32(File::Blocks, shelf.at(head) + 8),
+    };
+    if count >= GROUP as u32 {
+        let new = take_block(edit, shelf)?;
+        edit.write(File::Blocks, shelf.at(new), &block_head(head, to, 0));
+        (head, count) = (new, 0);
+    }
+    let (at, place) = (shelf.at(head), u64::from(count));
+    let mut word = |start: usize, value: [u8; 4]| {
+        edit.write(File::Blocks, at + start as u64 + place * 4, &value);
+    };
+    word(Shelf::SLOTS, slot.to_le_bytes());
+    word(Shelf::SCALES, bits.scale.to_le_bytes());
+    word(Shelf::SHIFTS, bits.shift.to_le_bytes());
+    word(Shelf::NORMS, norm.to_le_bytes());
+    for (column, byte) in bits.bits.iter().enumerate() {
+        let column = (Shelf::BITS + column * GROUP) as u64;
+        edit.write(File::Blocks, at + column + place, &[*byte]);
+    }
+    edit.write_u32(File::Blocks, at + 8, count + 1);
+    write_list(edit, to, head, known.count.saturating_add(1));
+    edit.write_u32(File::Places, u64::from(slot) * 4, place_of(head, count));
+    Ok(())
+}
+
+pub(crate) fn place_of(block: u32, place: u32) -> u32 {
+    block * GROUP as u32 + place
+}
+
+/// Takes a row out of its list.
+pub(crate) fn remove(edit: &mut Edit<'_>, shelf: Shelf, slot: u32) -> Result<(), Damage> {
+    let wide = GROUP as u32;
+    let place = edit.u32(File::Places, u64::from(slot) * 4);
+    let (block, place) = (place / wide, u64::from(place % wide));
+    let at = shelf.at(block);
+    if block >= edit.state.blocks || edit.u32(File::Blocks, slot_at(at, place)) != slot {
+        return Err("a row is not in its list");
+    }
+    let from = edit.u32(File::Blocks, at + 4);
+    let known = list(edit, from)?;
+    let head = shelf.at(known.head);
+    let count = match known.head {
+        NONE => 0,
+        _ => edit.u32(File::Blocks, head + 8),
+    };
+    if !(1..=wide).contains(&count) {
+        return Err("a list has a first block without rows");
+    }
+    let last = u64::from(count - 1);
+    if (head, last) != (at, place) {
+        let moved = edit.u32(File::Blocks, slot_at(head, last));
+        if moved >= edit.state.slots {
+            return Err("a block names a slot that is not there");
+        }
+        for start in [Shelf::SLOTS, Shelf::SCALES, Shelf::SHIFTS, Shelf::NORMS] {
+            let word: [u8; 4] = edit.bytes(File::Blocks, head + start as u64 + last * 4);
+            edit.write(File::Blocks, at + start as u64 + place * 4, &word);
+        }
+        for column in 0..shelf.columns {
+            let start = (Shelf::BITS + column * GROUP) as u64;
+            let byte: [u8; 1] = edit.bytes(File::Blocks, head + start + last);
+            edit.write(File::Blocks, at + start + place, &byte);
+        }
+        let to = place_of(block, place as u32);
+        edit.write_u32(File::Places, u64::from(moved) * 4, to);
+    }
+    edit.write_u32(File::Blocks, slot_at(head, last), NONE);
+    edit.write_u32(File::Blocks, head + 8, count - 1);
+    let mut first = known.head;
+    if count == 1 {
+        first = edit.u32(File::Blocks, head);
+        edit.write_u32(File::Blocks, head, edit.state.free_block);
+        edit.state.free_block = known.head;
+    }
+    write_list(edit, from, first, known.count.saturating_sub(1));
+    edit.write_u32(File::Places, u64::from(slot) * 4, NONE);
+    Ok(())
+}
+
+fn slot_at(block: u64, place: u64) -> u64 {
+    block + Shelf::SLOTS as u64 + place * 4
+}
+
+fn take_block(edit: &mut Edit<'_>, shelf: Shelf) -> Result<u32, Damage> {
+    let free = edit.state.free_block;
+    if free == NONE {
+        let new = edit.state.blocks;
+        if new >= NONE / GROUP as u32 {
+            return Err("it has as many blocks as it can name");
+        }
+        edit.state.blocks += 1;
+        edit.reserve(File::Blocks, shelf.at(new + 1));
+        return Ok(new);
+    }
+    if free >= edit.state.blocks || edit.u32(File::Blocks, shelf.at(free) + 8) != 0 {
+        return Err("a block is both free and in use");
+    }
+    edit.state.free_block = edit.u32(File::Blocks, shelf.at(free));
+    Ok(free)
+}
+
+/// Lists without rows, as bytes of [`File::Lists`].
+pub(crate) fn empty(fixed: &Fixed, centroids: &[(Vec<f32>, f32)]) -> Vec<u8> {
+    let layout = Centroids::new(fixed, centroids.len() as u32);
+    let mut bytes = vec![0; layout.len() as usize];
+    for (list, (values, radius)) in centroids.iter().enumerate() {
+        let entry = List {
+            head: NONE,
+            count: 0,
+            square: values.iter().map(|value| value * value).sum(),
+            radius: *radius,
+        };
+        let list = list as u32;
+        bytes[list as usize * LIST..][..LIST].copy_from_slice(&entry.encode());
+        bytes[layout.record_at(list)].copy_from_slice(&crate::code::encode_turned(values, 0.0));
+        bytes[layout.values_at(list)].copy_from_slice(bytemuck::cast_slice(values));
+    }
+    bytes
+}
