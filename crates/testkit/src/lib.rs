@@ -1,1 +1,27 @@
-//! The storage contract as tests, fixtures and faults.
+//! The storage contract as tests, and what tests need: songs out of nothing,
+//! vectors from a seed, backends that fail on purpose.
+//!
+//! A backend's whole conformance test is one line:
+//!
+//! ```no_run
+//! use songrec_storage::MemoryBackend;
+//!
+//! songrec_testkit::conformance!(async { MemoryBackend::new() });
+//! # fn main() {}
+//! ```
+// Everything here runs inside tests, where a panic is the answer.
+#![allow(clippy::unwrap_used)]
+
+pub mod conformance;
+mod filter;
+mod fixture;
+mod model;
+mod song;
+
+pub use filter::random_filter;
+pub use fixture::{Fixture, Opened, in_parallel, library_of, run_case, temp_dir};
+pub use model::{dot_model, euclidean_model, random_vector, tiny_model, vector};
+pub use song::{
+    audio, delete, new_blob, new_embedding, odd_texts, operation, put, random_song, retagged,
+    retitled, song, song_with_hash, time,
+};

@@ -1,0 +1,165 @@
+//! Deleting songs, and forgetting that they were.
+
+use songrec_core::{Filter, OperationId};
+use songrec_storage::{
+    ChangeState, Lookup, Outcome, PutMode, SongQuery, StorageBackend, StorageBackendExt,
+};
+
+use crate::{delete, put, retagged, song};
+
+use super::change::all_changes;
+
+/// Deleted songs are `None`, and are found nowhere.
+pub async fn a_deleted_song_is_none(backend: &dyn StorageBackend) {
+    let (gone, kept) = (song("gone"), song("kept"));
+    for song in [&gone, &kept] {
+        backend.put_song(song, PutMode::Create).await.unwrap();
+    }
+
+    assert_eq!(backend.delete_songs(&[delete(gone.id)]).await.unwrap(), [Outcome::Done]);
+
+    let stored = backend.get_songs(&[gone.id, kept.id]).await.unwrap();
+    assert_eq!(stored, [None, Some(kept.clone())]);
+    assert_eq!(backend.count_songs(&Filter::all()).await.unwrap(), 1);
+    let query = SongQuery { limit: 10, ..SongQuery::default() };
+    assert_eq!(backend.find_songs(&query).await.unwrap().items, [kept.clone()]);
+    assert_eq!(backend.find_cards(&query).await.unwrap().items.len(), 1);
+    let lookups = [
+        Lookup::IdPrefix(gone.id.to_string()),
+        Lookup::Path(gone.files[0].path.clone()),
+        Lookup::FileHash(gone.files[0].sha256),
+    ];
+    assert_eq!(backend.lookup(&lookups).await.unwrap(), [vec![], vec![], vec![]]);
+}
+
+/// A deletion of a version leaves another one alone and is told of it.
+pub async fn a_deletion_takes_the_version_it_names(backend: &dyn StorageBackend) {
+    let first = song("one");
+    let second = retagged(&first);
+    backend.put_song(&first, PutMode::Create).await.unwrap();
+    backend.put_song(&second, PutMode::Replace(first.revision.operation)).await.unwrap();
+    let mut deletion = delete(first.id);
+
+    deletion.version = Some(first.revision.operation);
+    let outcomes = backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Conflict(Some(Box::new(second.clone())))]);
+    assert_eq!(backend.get_song(first.id).await.unwrap(), Some(second.clone()));
+
+    deletion.version = Some(second.revision.operation);
+    let outcomes = backend.delete_songs(&[deletion]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Done]);
+    assert_eq!(backend.get_song(first.id).await.unwrap(), None);
+}
+
+/// What is not there is deleted already, and gets no tombstone.
+pub async fn deleting_what_is_not_there_leaves_no_trace(backend: &dyn StorageBackend) {
+    let mut of_a_version = delete(song("two").id);
+    of_a_version.version = Some(OperationId::random());
+
+    let outcomes =
+        backend.delete_songs(&[delete(song("one").id), of_a_version]).await.unwrap();
+
+    assert_eq!(outcomes, [Outcome::Done, Outcome::Done]);
+    assert_eq!(all_changes(backend, 10).await, []);
+}
+
+/// A deletion whose answer was lost is repeated without harm, and so is
+/// another deletion of the same song: the tombstone stays as it was.
+pub async fn repeating_a_deletion_succeeds(backend: &dyn StorageBackend) {
+    let one = song("one");
+    backend.put_song(&one, PutMode::Create).await.unwrap();
+    let mut deletion = delete(one.id);
+    deletion.version = Some(one.revision.operation);
+
+    for repeated in [&deletion, &deletion, &delete(one.id)] {
+        let outcomes = backend.delete_songs(std::slice::from_ref(repeated)).await.unwrap();
+
+        assert_eq!(outcomes, [Outcome::Done]);
+    }
+
+    let changes = all_changes(backend, 10).await;
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    let ChangeState::Deleted(tombstone) = &changes[0].state else {
+        panic!("not deleted: {changes:?}");
+    };
+    assert_eq!(tombstone.revision.operation, deletion.operation);
+}
+
+/// A deletion leaves a tombstone that says who, when, and what it was.
+pub async fn a_deletion_leaves_a_tombstone(backend: &dyn StorageBackend) {
+    let one = song("one");
+    backend.put_song(&one, PutMode::Create).await.unwrap();
+    let deletion = delete(one.id);
+
+    backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
+
+    let changes = all_changes(backend, 10).await;
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].song, one.id);
+    let ChangeState::Deleted(tombstone) = &changes[0].state else {
+        panic!("not deleted: {changes:?}");
+    };
+    assert_eq!(tombstone.revision.operation, deletion.operation);
+    assert_eq!(tombstone.revision.number, one.revision.number + 1);
+    assert_eq!(tombstone.deleted_at, deletion.at);
+    assert_eq!(tombstone.song, one);
+}
+
+/// `Create` may follow a tombstone, which is then gone; the write of the song
+/// before it may not come back as if it were new.
+pub async fn a_deleted_song_can_be_created_again(backend: &dyn StorageBackend) {
+    let one = song("one");
+    backend.put_song(&one, PutMode::Create).await.unwrap();
+    let next = retagged(&one);
+    backend.delete_songs(&[delete(one.id)]).await.unwrap();
+
+    // To replace what was deleted is to have lost against the deletion.
+    let mode = PutMode::Replace(one.revision.operation);
+    let outcomes = backend.put_songs(&[put(&next, mode)]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Conflict(None)]);
+
+    let outcomes = backend.put_songs(&[put(&next, PutMode::Create)]).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Done]);
+    assert_eq!(backend.get_song(one.id).await.unwrap().as_ref(), Some(&next));
+    let changes = all_changes(backend, 10).await;
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(changes[0].state, ChangeState::Present(Box::new(next)));
+}
+
+/// Purging forgets a tombstone for good.
+pub async fn purging_forgets_a_tombstone(backend: &dyn StorageBackend) {
+    let (gone, kept) = (song("gone"), song("kept"));
+    for song in [&gone, &kept] {
+        backend.put_song(song, PutMode::Create).await.unwrap();
+    }
+    backend.delete_songs(&[delete(gone.id)]).await.unwrap();
+
+    for _ in 0..2 {
+        // What is not a tombstone stays as it is; what is not there, too.
+        backend.purge_songs(&[gone.id, kept.id, song("missing").id]).await.unwrap();
+    }
+
+    let changes = all_changes(backend, 10).await;
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!(changes[0].state, ChangeState::Present(Box::new(kept.clone())));
+    assert_eq!(backend.get_songs(&[gone.id, kept.id]).await.unwrap(), [None, Some(kept)]);
+    backend.put_song(&gone, PutMode::Create).await.unwrap();
+    assert_eq!(backend.get_song(gone.id).await.unwrap(), Some(gone));
+}
+
+/// Each deletion of a batch stands for itself.
+pub async fn each_deletion_of_a_batch_stands_for_itself(backend: &dyn StorageBackend) {
+    let [gone, changed, missing] = ["gone", "changed", "missing"].map(song);
+    for song in [&gone, &changed] {
+        backend.put_song(song, PutMode::Create).await.unwrap();
+    }
+    let mut stale = delete(changed.id);
+    stale.version = Some(OperationId::random());
+
+    let outcomes =
+        backend.delete_songs(&[stale, delete(missing.id), delete(gone.id)]).await.unwrap();
+
+    let conflict = Outcome::Conflict(Some(Box::new(changed.clone())));
+    assert_eq!(outcomes, [conflict, Outcome::Done, Outcome::Done]);
+    assert_eq!(backend.get_songs(&[gone.id, changed.id]).await.unwrap(), [None, Some(changed)]);
+}

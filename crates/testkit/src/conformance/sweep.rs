@@ -1,0 +1,161 @@
+//! Facts that no song names, and whether everything is as it should be.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use songrec_core::{BlobRef, Embedding, Silent, Song};
+use songrec_storage::{
+    BlobSource, Finding, PutMode, StorageBackend, StorageBackendExt, Swept, VerifyOptions,
+    read_blob,
+};
+
+use crate::{
+    audio, delete, library_of, new_blob, new_embedding, retagged, song, tiny_model, vector,
+};
+
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn put_blob(backend: &dyn StorageBackend, bytes: &Bytes) -> Option<BlobRef> {
+    if !backend.capabilities().keeps_audio {
+        return None;
+    }
+    let source = BlobSource::Stream(stream::iter([Ok(bytes.clone())]).boxed());
+    Some(backend.put_blob(&new_blob(bytes), source).await.unwrap())
+}
+
+// A song with an embedding and, where audio is kept, a blob; not stored yet,
+// but its facts are.
+async fn with_facts(backend: &dyn StorageBackend, seed: &str) -> (Song, Bytes) {
+    backend.put_model(&tiny_model()).await.unwrap();
+    let mut song = song(seed);
+    let bytes = audio(1_000, seed.len() as u64);
+    song.blob = put_blob(backend, &bytes).await;
+    let model = tiny_model().name;
+    let embedding = Embedding { song: song.id, model: model.clone(), vector: vector(&[1.0; 8]) };
+    let references =
+        backend.put_embeddings(&[new_embedding(&song, embedding)]).await.unwrap();
+    song.embeddings.insert(model, references[0].clone());
+    (song, bytes)
+}
+
+async fn has_facts(backend: &dyn StorageBackend, song: &Song, bytes: &Bytes) -> bool {
+    let embedding = backend.get_embedding(&tiny_model().name, song.id).await.unwrap();
+    let blob = match &song.blob {
+        None => return embedding.is_some(),
+        Some(blob) => backend.get_blob(blob, None).await.unwrap(),
+    };
+    let Some(blob) = blob else { return false };
+    embedding.is_some() && read_blob(blob).await.unwrap() == *bytes
+}
+
+async fn sweep(backend: &dyn StorageBackend) -> Swept {
+    backend.sweep(Duration::ZERO).await.unwrap()
+}
+
+/// What a song names is never swept; what none names is, and is counted.
+pub async fn sweeping_removes_what_no_song_names(backend: &dyn StorageBackend) {
+    assert_eq!(sweep(backend).await, Swept::default());
+    let (named, bytes) = with_facts(backend, "named").await;
+    backend.put_song(&named, PutMode::Create).await.unwrap();
+    let (_, orphaned) = with_facts(backend, "not named").await;
+
+    let swept = sweep(backend).await;
+
+    let blobs = u64::from(backend.capabilities().keeps_audio);
+    assert_eq!(swept.facts, 1 + blobs);
+    assert!(swept.bytes >= 32 + blobs * orphaned.len() as u64, "{swept:?}");
+    assert!(has_facts(backend, &named, &bytes).await);
+    assert_eq!(sweep(backend).await, Swept::default(), "there was nothing left to sweep");
+    let query =
+        songrec_storage::NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 10);
+    assert_eq!(backend.nearest(&query).await.unwrap().len(), 1);
+}
+
+/// What is young may be on its way: it is swept only when it is older than
+/// asked for.
+pub async fn sweeping_spares_the_young(backend: &dyn StorageBackend) {
+    let (song, bytes) = with_facts(backend, "on its way").await;
+
+    assert_eq!(backend.sweep(A_DAY).await.unwrap(), Swept::default());
+
+    backend.put_song(&song, PutMode::Create).await.unwrap();
+    assert!(has_facts(backend, &song, &bytes).await);
+}
+
+/// Facts of a deleted song stay for as long as its tombstone, from which it
+/// can be restored; then they go.
+pub async fn sweeping_spares_what_can_be_restored(backend: &dyn StorageBackend) {
+    let (song, bytes) = with_facts(backend, "restored").await;
+    backend.put_song(&song, PutMode::Create).await.unwrap();
+    backend.delete_songs(&[delete(song.id)]).await.unwrap();
+
+    assert_eq!(sweep(backend).await, Swept::default());
+    let restored = retagged(&song);
+    backend.put_song(&restored, PutMode::Create).await.unwrap();
+    assert!(has_facts(backend, &restored, &bytes).await);
+
+    backend.delete_songs(&[delete(song.id)]).await.unwrap();
+    backend.purge_songs(&[song.id]).await.unwrap();
+    let swept = sweep(backend).await;
+    assert_eq!(swept.facts, 1 + u64::from(backend.capabilities().keeps_audio));
+}
+
+/// A fact that its song no longer names goes.
+pub async fn sweeping_removes_what_is_no_longer_named(backend: &dyn StorageBackend) {
+    let (song, _) = with_facts(backend, "edited").await;
+    backend.put_song(&song, PutMode::Create).await.unwrap();
+    let mut bare = retagged(&song);
+    bare.embeddings.clear();
+    bare.blob = None;
+    backend.put_song(&bare, PutMode::Replace(song.revision.operation)).await.unwrap();
+
+    let swept = sweep(backend).await;
+
+    assert_eq!(swept.facts, 1 + u64::from(backend.capabilities().keeps_audio));
+    assert_eq!(backend.get_song(song.id).await.unwrap(), Some(bare));
+}
+
+async fn verify(backend: &dyn StorageBackend) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (repair, read_data) in [(false, false), (false, true), (true, false), (true, true)] {
+        let options = VerifyOptions { repair, read_data };
+        findings.extend(backend.verify(&options, &Silent).await.unwrap());
+    }
+    findings
+}
+
+/// In a library that nothing happened to, there is nothing to find, and
+/// looking changes nothing.
+pub async fn verifying_a_sound_library_finds_nothing(backend: &dyn StorageBackend) {
+    assert_eq!(verify(backend).await, []);
+    let fixture = library_of(20, 51).heard_by(&tiny_model(), 7).store(backend).await;
+    let mut expected = fixture.songs.clone();
+    // Files of the fixture are made up, so they are not looked for.
+    let (song, bytes) = with_facts(backend, "with facts").await;
+    backend.put_song(&song, PutMode::Create).await.unwrap();
+    let edited = retagged(&expected[3]);
+    let mode = PutMode::Replace(expected[3].revision.operation);
+    backend.put_song(&edited, mode).await.unwrap();
+    expected[3] = edited;
+    let gone = expected.remove(7);
+    backend.delete_songs(&[delete(gone.id)]).await.unwrap();
+
+    assert_eq!(verify(backend).await, []);
+
+    let ids: Vec<_> = expected.iter().map(|song| song.id).collect();
+    let stored: Vec<_> =
+        backend.get_songs(&ids).await.unwrap().into_iter().map(Option::unwrap).collect();
+    assert_eq!(stored, expected);
+    assert!(has_facts(backend, &song, &bytes).await);
+}
+
+/// What a crash leaves, facts without a song, is nothing to worry about.
+pub async fn verifying_accepts_facts_without_a_song(backend: &dyn StorageBackend) {
+    with_facts(backend, "on its way").await;
+
+    assert_eq!(verify(backend).await, []);
+
+    let swept = sweep(backend).await;
+    assert_eq!(swept.facts, 1 + u64::from(backend.capabilities().keeps_audio));
+}
