@@ -1,0 +1,260 @@
+//! Commands: how a body names one, and which level of the API takes it.
+
+mod find;
+mod insert;
+mod query;
+mod remove;
+mod schema;
+mod update;
+mod write;
+
+use crate::answer::Answer;
+use crate::database::Database;
+use crate::error::{ApiError, Code, Result, refuse};
+use crate::fields::Fields;
+use crate::json::{self, ParseError, Value};
+use crate::rules::Rules;
+pub(crate) use write::{Fate, Writer};
+
+/// What the path of a request addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    General,
+    Keyspace(String),
+    Collection(String, String),
+}
+
+impl Level {
+    pub(crate) fn keyspace(&self) -> Option<&str> {
+        match self {
+            Self::General => None,
+            Self::Keyspace(keyspace) | Self::Collection(keyspace, _) => Some(keyspace),
+        }
+    }
+
+    pub(crate) fn collection(&self) -> Option<&str> {
+        match self {
+            Self::Collection(_, collection) => Some(collection),
+            _ => None,
+        }
+    }
+}
+
+/// A command and its arguments, not looked at yet.
+#[derive(Debug)]
+pub(crate) struct Command {
+    pub(crate) name: String,
+    arguments: Value,
+}
+
+const GENERAL: [&str; 8] = [
+    "createKeyspace",
+    "dropKeyspace",
+    "findKeyspaces",
+    "createNamespace",
+    "dropNamespace",
+    "findNamespaces",
+    "findEmbeddingProviders",
+    "findRerankingProviders",
+];
+const KEYSPACE: [&str; 5] =
+    ["createCollection", "findCollections", "deleteCollection", "listTables", "listTypes"];
+const COLLECTION: [&str; 14] = [
+    "insertOne",
+    "insertMany",
+    "find",
+    "findOne",
+    "updateOne",
+    "updateMany",
+    "findOneAndUpdate",
+    "findOneAndReplace",
+    "findOneAndDelete",
+    "deleteOne",
+    "deleteMany",
+    "countDocuments",
+    "estimatedDocumentCount",
+    "findAndRerank",
+];
+const TABLES: [&str; 13] = [
+    "createTable",
+    "dropTable",
+    "alterTable",
+    "createIndex",
+    "createVectorIndex",
+    "createTextIndex",
+    "dropIndex",
+    "listIndexes",
+    "createType",
+    "dropType",
+    "alterType",
+    "listTables",
+    "listTypes",
+];
+
+/// Whether a command changes documents.
+pub(crate) fn is_write(name: &str) -> bool {
+    name.starts_with("insert")
+        || name.starts_with("update")
+        || name.starts_with("delete")
+        || name.starts_with("findOneAnd")
+        || name.starts_with("create")
+        || name.starts_with("drop")
+}
+
+impl Command {
+    /// Reads a request body: an object whose one member is the command.
+    pub(crate) fn parse(body: &[u8], max_number_length: usize) -> Result<Self> {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            ApiError::new(Code::NotJson, format!("the body is not UTF-8: {error}"))
+        })?;
+        let value = json::parse(text, max_number_length).map_err(|error| match error {
+            ParseError::NumberTooLong(..) => ApiError::new(Code::Limit, error.to_string()),
+            _ => ApiError::new(Code::NotJson, format!("the body is not JSON: {error}")),
+        })?;
+        let Value::Object(object) = value else {
+            return refuse(
+                Code::Structure,
+                format!("a request is an object, not {}", value.kind()),
+            );
+        };
+        if object.len() != 1 {
+            return refuse(
+                Code::Structure,
+                format!("a request has one member, the command; this one has {}", object.len()),
+            );
+        }
+        match object.into_iter().next() {
+            Some((name, arguments @ (Value::Object(_) | Value::Null))) => {
+                Ok(Self { name, arguments })
+            }
+            Some((name, other)) => {
+                refuse(Code::Structure, format!("`{name}` takes an object, not {}", other.kind()))
+            }
+            None => refuse(Code::Structure, "a request has one member, the command"),
+        }
+    }
+
+    fn fields<'a>(&'a self, known: &[&str]) -> Result<Fields<'a>> {
+        Fields::of(Some(&self.arguments), &self.name, known)
+    }
+
+    /// For commands that take no options: absent, null or empty.
+    fn no_options(&self, fields: &Fields<'_>) -> Result<()> {
+        match fields.get("options") {
+            None => Ok(()),
+            Some(Value::Object(options)) if options.is_empty() => Ok(()),
+            Some(_) => refuse(Code::NoOptions, format!("`{}` takes no options", self.name)),
+        }
+    }
+}
+
+/// Everything a command needs.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) database: &'a Database,
+    pub(crate) rules: &'a Rules,
+    pub(crate) level: &'a Level,
+    pub(crate) writer: &'a Writer,
+    /// Answer a scan with an empty page that says there is more.
+    pub(crate) empty_page: bool,
+}
+
+impl Context<'_> {
+    pub(crate) fn run(&self, command: &Command) -> Answer {
+        self.dispatch(command).unwrap_or_else(Answer::error)
+    }
+
+    fn dispatch(&self, command: &Command) -> Result<Answer> {
+        let name = command.name.as_str();
+        let known = match self.level {
+            Level::General => GENERAL.contains(&name),
+            Level::Keyspace(_) => KEYSPACE.contains(&name),
+            Level::Collection(..) => COLLECTION.contains(&name),
+        };
+        if !known {
+            return self.unknown(name);
+        }
+        match (self.level, name) {
+            (Level::General, _) => self.general(command),
+            (Level::Keyspace(keyspace), _) => self.in_keyspace(keyspace, command),
+            (Level::Collection(keyspace, collection), _) => {
+                let collection = self.database.collection(keyspace, collection)?;
+                match name {
+                    "insertOne" => self.insert_one(&collection, command),
+                    "insertMany" => self.insert_many(&collection, command),
+                    "find" => self.find(&collection, command),
+                    "findOne" => self.find_one(&collection, command),
+                    "updateOne" => self.update_one(&collection, command),
+                    "updateMany" => self.update_many(&collection, command),
+                    "findOneAndUpdate" => self.find_one_and_update(&collection, command),
+                    "findOneAndReplace" => self.find_one_and_replace(&collection, command),
+                    "findOneAndDelete" => self.find_one_and_delete(&collection, command),
+                    "deleteOne" => self.delete_one(&collection, command),
+                    "deleteMany" => self.delete_many(&collection, command),
+                    "countDocuments" => self.count_documents(&collection, command),
+                    "estimatedDocumentCount" => Self::estimated_count(&collection, command),
+                    _ => refuse(
+                        Code::NoRerankCommand,
+                        "this server has no reranking; search by `$vector` and by `$lexical`, and merge",
+                    ),
+                }
+            }
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Result<Answer> {
+        let (here, elsewhere) = match self.level {
+            Level::General => ("the root", None),
+            Level::Keyspace(_) => ("a keyspace", Some(&COLLECTION[..])),
+            Level::Collection(..) => ("a collection", Some(&KEYSPACE[..])),
+        };
+        if TABLES.contains(&name) {
+            return refuse(
+                Code::UnsupportedCommand,
+                format!("`{name}` is for tables, which this server does not have"),
+            );
+        }
+        let hint = match elsewhere {
+            Some(names) if names.contains(&name) => "; it belongs to another path",
+            _ if GENERAL.contains(&name) => "; it belongs to the path without a keyspace",
+            _ => "",
+        };
+        refuse(Code::UnknownCommand, format!("{here} has no command `{name}`{hint}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_one_command() {
+        for (body, code) in [
+            ("", Code::NotJson),
+            ("{", Code::NotJson),
+            (r#"{"find":{},"find":{}}"#, Code::NotJson),
+            ("[]", Code::Structure),
+            ("{}", Code::Structure),
+            (r#"{"find":{},"findOne":{}}"#, Code::Structure),
+            (r#"{"find":[]}"#, Code::Structure),
+        ] {
+            assert_eq!(Command::parse(body.as_bytes(), 100).unwrap_err().code, code, "{body}");
+        }
+        assert_eq!(Command::parse(b"\xff", 100).unwrap_err().code, Code::NotJson);
+        let long = format!(r#"{{"insertOne":{{"document":{{"n":{}}}}}}}"#, "1".repeat(101));
+        assert_eq!(Command::parse(long.as_bytes(), 100).unwrap_err().code, Code::Limit);
+        assert_eq!(Command::parse(br#"{"find":null}"#, 100).unwrap().name, "find");
+    }
+
+    #[test]
+    fn writes_are_told_from_reads() {
+        for name in COLLECTION.into_iter().chain(KEYSPACE).chain(GENERAL) {
+            let read =
+                ["find", "findOne", "findAndRerank", "countDocuments", "estimatedDocumentCount"]
+                    .contains(&name)
+                    || name.starts_with("list")
+                    || (name.starts_with("find") && name.ends_with('s'));
+            assert_eq!(is_write(name), !read, "{name}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Starting and stopping.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::auth::Credential;
+use crate::connection::{Door, Line};
+use crate::database::Database;
+use crate::error::Names;
+use crate::faults::Faults;
+use crate::http::{self, Shared};
+use crate::limits::Limits;
+use crate::requests::Requests;
+use crate::rules::Rules;
+use crate::settings::Features;
+use crate::store::{OpenError, Store};
+
+/// The keyspace that every database starts with, as on Astra.
+pub const DEFAULT_KEYSPACE: &str = "default_keyspace";
+
+/// How an emulator shall be. Every setting has a default.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    address: SocketAddr,
+    data: Option<PathBuf>,
+    credentials: Vec<Credential>,
+    keyspaces: Vec<String>,
+    rules: Rules,
+    faults: Faults,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: None,
+            credentials: Vec::new(),
+            keyspaces: vec![DEFAULT_KEYSPACE.to_owned()],
+            rules: Rules {
+                limits: Limits::default(),
+                features: Features { lexical: true, rerank: false },
+                names: Names::Current,
+                missed_neighbors: 0.0,
+            },
+            faults: Faults::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// Where to listen; a free port of the loopback by default.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Keeps the data in a folder; in memory alone by default.
+    #[must_use]
+    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = Some(folder.into());
+        self
+    }
+
+    /// Accepts this token. Without tokens and users, a random one is made.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.credentials.push(Credential::Token(token.into()));
+        self
+    }
+
+    /// Accepts this user, in the form of self-hosted servers:
+    /// `Cassandra:` and user and password in base64.
+    #[must_use]
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials.push(Credential::User { name: name.into(), password: password.into() });
+        self
+    }
+
+    /// The keyspaces that are there from the start; `default_keyspace` if not called.
+    #[must_use]
+    pub fn keyspaces(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.keyspaces = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What is refused.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.rules.limits = limits;
+        self
+    }
+
+    /// Documents in one page; see [`Limits::page_size`].
+    #[must_use]
+    pub fn page_size(mut self, documents: usize) -> Self {
+        self.rules.limits.page_size = documents.max(1);
+        self
+    }
+
+    /// Whether the database can search text (`$lexical`); yes by default, as on Astra.
+    #[must_use]
+    pub fn lexical(mut self, lexical: bool) -> Self {
+        self.rules.features.lexical = lexical;
+        self
+    }
+
+    /// Whether collections carry a `rerank` block; no by default. The
+    /// reranking itself is not emulated.
+    #[must_use]
+    pub fn rerank(mut self, rerank: bool) -> Self {
+        self.rules.features.rerank = rerank;
+        self
+    }
+
+    /// Which names error codes go by.
+    #[must_use]
+    pub fn error_names(mut self, names: Names) -> Self {
+        self.rules.names = names;
+        self
+    }
+
+    /// The part of the candidates, 0 to 1, that a vector search misses. Real
+    /// indexes are approximate; a program should not depend on a certain hit.
+    #[must_use]
+    pub fn missed_neighbors(mut self, part: f64) -> Self {
+        self.rules.missed_neighbors = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
+        self
+    }
+
+    /// The plan of faults to begin with.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    fn open(mut self) -> Result<Arc<Shared>, OpenError> {
+        let (store, place) = match &self.data {
+            None => (Store::Memory, String::from("memory")),
+            Some(folder) => (Store::open(folder)?, folder.display().to_string()),
+        };
+        let database = Database::open(store, &self.rules.limits, &place)?;
+        for keyspace in &self.keyspaces {
+            database
+                .create_keyspace(keyspace)
+                .map_err(|error| OpenError::Damaged(place.clone(), error.message))?;
+        }
+        if self.credentials.is_empty() {
+            self.credentials.push(Credential::random());
+        }
+        Ok(Arc::new(Shared {
+            database,
+            rules: self.rules,
+            credentials: self.credentials,
+            faults: self.faults,
+            requests: Requests::default(),
+        }))
+    }
+
+    /// Opens the data, binds the address and serves until shut down.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be used, or the address cannot be bound.
+    pub async fn start(self) -> Result<Emulator, StartError> {
+        let address = self.address;
+        let listener =
+            TcpListener::bind(address).await.map_err(|error| StartError::Bind(address, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Bind(address, error))?;
+        let shared = tokio::task::spawn_blocking(move || self.open())
+            .await
+            .map_err(|error| StartError::Bind(address, io::Error::other(error)))??;
+        let service =
+            http::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = axum::serve(Door(listener), service).with_graceful_shutdown(async {
+            // Either somebody asks for it, or the emulator is dropped.
+            let _ = stopped.await;
+        });
+        let task = tokio::spawn(server.into_future());
+        Ok(Emulator {
+            url: format!("http://{address}"),
+            address,
+            shared,
+            stop: Some(stop),
+            task: Some(task),
+        })
+    }
+}
+
+/// Why an emulator did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The address is taken, or not one of this machine.
+    #[error("could not listen on `{0}`")]
+    Bind(SocketAddr, #[source] io::Error),
+    /// The server stopped by itself.
+    #[error("the server stopped")]
+    Serve(#[source] io::Error),
+}
+
+/// A running server. It stops when dropped.
+pub struct Emulator {
+    url: String,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Emulator {
+    /// Settings, to be changed before the start.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The endpoint, such as `http://127.0.0.1:40313`. Commands are at
+    /// `/v1/…` and at `/api/json/v1/…`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A token that it accepts.
+    pub fn token(&self) -> String {
+        self.shared.credentials.first().map(Credential::token).unwrap_or_default()
+    }
+
+    /// What goes wrong, and when.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// What was asked.
+    pub fn requests(&self) -> &Requests {
+        &self.shared.requests
+    }
+
+    /// Runs until the server stops by itself, which it does not.
+    ///
+    /// # Errors
+    ///
+    /// The server stopped.
+    pub async fn wait(mut self) -> Result<(), StartError> {
+        match self.task.take() {
+            Some(task) => match task.await {
+                Ok(result) => result.map_err(StartError::Serve),
+                Err(error) => Err(StartError::Serve(io::Error::other(error))),
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// Answers what is on its way, then stops. Everything is on disk then.
+    pub async fn shutdown(mut self) {
+        self.stop.take();
+        if let Some(mut task) = self.task.take()
+            && tokio::time::timeout(PATIENCE, &mut task).await.is_err()
+        {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
+/// How long a shutdown waits for requests on their way.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The server as a router, for tests without a socket.
+///
+/// Dropped connections are emulated by bodies that fail.
+///
+/// # Errors
+///
+/// The data cannot be used.
+pub fn app(builder: Builder) -> Result<(Router, Faults, Requests), OpenError> {
+    let shared = builder.open()?;
+    Ok((http::router(Arc::clone(&shared)), shared.faults.clone(), shared.requests.clone()))
+}

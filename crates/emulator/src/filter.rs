@@ -1,0 +1,619 @@
+//! Filters: how they are read, what they match.
+//!
+//! A filter becomes a tree of conditions in which `$not` no longer occurs: the
+//! server inverts each operator below it, and so does this.
+
+use std::cmp::Ordering;
+
+use crate::document::Document;
+use crate::error::{ApiError, Code, Result, refuse};
+use crate::id::{self, Key};
+use crate::json::{Object, Value};
+use crate::limits::Limits;
+use crate::number::Number;
+use crate::path::Path;
+use crate::settings::Settings;
+
+/// A filter that has been checked against a collection.
+#[derive(Clone, Debug)]
+pub(crate) enum Filter {
+    All(Vec<Filter>),
+    Any(Vec<Filter>),
+    Field { path: Path, test: Test },
+    Id(IdTest),
+    Lexical(String),
+}
+
+/// A condition on the value at a path.
+#[derive(Clone, Debug)]
+pub(crate) enum Test {
+    Equals(Operand),
+    Differs(Operand),
+    In(Vec<Operand>),
+    NotIn(Vec<Operand>),
+    Compares(Comparison, Operand),
+    Exists(bool),
+    ContainsAll(Vec<Operand>),
+    ContainsNone(Vec<Operand>),
+    Size { length: usize, equal: bool },
+}
+
+/// A condition on the `_id`.
+#[derive(Clone, Debug)]
+pub(crate) enum IdTest {
+    In(Vec<(Key, Value)>),
+    NotIn(Vec<Key>),
+    Compares(Comparison, Operand),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+/// A value to compare with. Extended values of the text kind compare as text,
+/// because that is how they are indexed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Operand {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    Date(i64),
+    /// An array or an object, compared as a whole and in order.
+    Whole(Value),
+}
+
+impl Filter {
+    /// A filter that matches everything is `All` of nothing.
+    pub(crate) fn parse(
+        filter: Option<&Value>,
+        settings: &Settings,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let object = match filter {
+            None | Some(Value::Null) => return Ok(Self::All(Vec::new())),
+            Some(Value::Object(object)) => object,
+            Some(other) => {
+                return refuse(
+                    Code::FilterType,
+                    format!("a filter is an object, not {}", other.kind()),
+                );
+            }
+        };
+        let mut reader = Reader { settings, limits, comparisons: 0, ids: 0 };
+        let filter = reader.conditions(object, false, false)?;
+        if reader.comparisons > limits.filter_comparisons {
+            return refuse(
+                Code::FilterLimit,
+                format!(
+                    "the filter has {} conditions; at most {} are allowed",
+                    reader.comparisons, limits.filter_comparisons
+                ),
+            );
+        }
+        if reader.ids > 1 {
+            return refuse(Code::FilterIds, "a filter may name `_id` only once");
+        }
+        Ok(filter)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::All(filters) if filters.is_empty())
+    }
+
+    /// The rows that the filter names by `_id`, if it does.
+    pub(crate) fn ids(&self) -> Option<&[(Key, Value)]> {
+        match self {
+            Self::Id(IdTest::In(ids)) => Some(ids),
+            Self::All(filters) => filters.iter().find_map(Self::ids),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn matches(&self, document: &Document) -> bool {
+        match self {
+            Self::All(filters) => filters.iter().all(|filter| filter.matches(document)),
+            Self::Any(filters) => filters.iter().any(|filter| filter.matches(document)),
+            Self::Field { path, test } => test.matches(path.find(&document.body)),
+            Self::Id(test) => test.matches(document),
+            Self::Lexical(words) => crate::lexical::matches(document, words),
+        }
+    }
+
+    /// Calls `visit` with the equalities that every matching document has.
+    pub(crate) fn equalities(&self, visit: &mut impl FnMut(&Path, Value)) {
+        match self {
+            Self::All(filters) => filters.iter().for_each(|filter| filter.equalities(visit)),
+            Self::Field { path, test: Test::Equals(operand) } => visit(path, operand.to_value()),
+            _ => {}
+        }
+    }
+}
+
+struct Reader<'a> {
+    settings: &'a Settings,
+    limits: &'a Limits,
+    comparisons: usize,
+    ids: usize,
+}
+
+fn bad(message: impl Into<String>) -> ApiError {
+    ApiError::new(Code::Filter, message)
+}
+
+fn invert(filters: Vec<Filter>, inverted: bool) -> Filter {
+    if inverted { Filter::Any(filters) } else { Filter::All(filters) }
+}
+
+impl Reader<'_> {
+    /// Conditions that all hold; or, inverted, of which one does not.
+    fn conditions(&mut self, object: &Object, inverted: bool, in_or: bool) -> Result<Filter> {
+        let mut filters = Vec::with_capacity(object.len());
+        for (name, value) in object.iter() {
+            match (name, value) {
+                ("$and", Value::Array(list)) => {
+                    let list = self.list(list, inverted, in_or || inverted)?;
+                    filters.push(invert(list, inverted));
+                }
+                ("$or", Value::Array(list)) => {
+                    let list = self.list(list, inverted, true)?;
+                    filters.push(invert(list, !inverted));
+                }
+                ("$not", Value::Object(object)) => {
+                    filters.push(self.conditions(object, !inverted, in_or)?);
+                }
+                ("$and" | "$or" | "$not", other) => {
+                    return Err(bad(format!("`{name}` does not take {}", other.kind())));
+                }
+                _ => self.field(name, value, inverted, in_or, &mut filters)?,
+            }
+        }
+        if filters.len() == 1 {
+            return Ok(filters.remove(0));
+        }
+        Ok(invert(filters, inverted))
+    }
+
+    fn list(&mut self, list: &[Value], inverted: bool, in_or: bool) -> Result<Vec<Filter>> {
+        list.iter()
+            .map(|value| match value {
+                Value::Object(object) => self.conditions(object, inverted, in_or),
+                other => refuse(
+                    Code::FilterType,
+                    format!("`$and` and `$or` list objects, not {}", other.kind()),
+                ),
+            })
+            .collect()
+    }
+
+    fn field(
+        &mut self,
+        name: &str,
+        value: &Value,
+        inverted: bool,
+        in_or: bool,
+        filters: &mut Vec<Filter>,
+    ) -> Result<()> {
+        if let Value::Array(_) = value {
+            return Err(bad(format!("`{name}` cannot be compared with a bare array; use `$eq`")));
+        }
+        let operators = value.as_object().filter(|object| {
+            object.iter().any(|(name, _)| name.starts_with('$') && !is_extended(name))
+        });
+        let Some(operators) = operators else {
+            filters.push(self.condition(name, "$eq", value, inverted, in_or)?);
+            return Ok(());
+        };
+        let mut conditions = Vec::with_capacity(operators.len());
+        for (operator, value) in operators.iter() {
+            conditions.push(self.condition(name, operator, value, inverted, in_or)?);
+        }
+        // Several operators on one field all hold; inverted, one of them fails.
+        if inverted && conditions.len() > 1 {
+            filters.push(Filter::Any(conditions));
+        } else {
+            filters.extend(conditions);
+        }
+        Ok(())
+    }
+
+    fn condition(
+        &mut self,
+        name: &str,
+        operator: &str,
+        value: &Value,
+        inverted: bool,
+        in_or: bool,
+    ) -> Result<Filter> {
+        const OPERATORS: [&str; 12] = [
+            "$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte", "$exists", "$all", "$size",
+            "$match",
+        ];
+        if !OPERATORS.contains(&operator) {
+            return refuse(
+                Code::FilterOperator,
+                if operator.starts_with('$') {
+                    format!("there is no filter operator `{operator}`")
+                } else {
+                    format!("`{name}` mixes operators with the field `{operator}`")
+                },
+            );
+        }
+        self.comparisons += 1;
+        let path = self.path(name, operator)?;
+        if operator == "$match" {
+            let Some(words) = value.as_str() else {
+                return Err(bad(format!("`$match` takes a string, not {}", value.kind())));
+            };
+            if inverted {
+                return refuse(Code::FilterOperator, "`$match` cannot be inverted by `$not`");
+            }
+            return Ok(Filter::Lexical(words.to_owned()));
+        }
+        if path.is_id() {
+            self.ids += 1;
+            if in_or {
+                return Err(bad("`_id` cannot be used with `$or`"));
+            }
+            if operator != "$exists" {
+                return self.id(operator, value, inverted);
+            }
+        }
+        if !self.settings.indexing.covers(&path) {
+            if path.is_id() {
+                return refuse(
+                    Code::FilterId,
+                    format!("`_id` is not indexed: `{operator}` cannot be used"),
+                );
+            }
+            return refuse(
+                Code::FilterUnindexed,
+                format!(
+                    "path `{}` of collection `{}` is not indexed",
+                    path.as_str(),
+                    self.settings.name
+                ),
+            );
+        }
+        let test = self.test(operator, value)?;
+        Ok(Filter::Field { path, test: if inverted { test.invert() } else { test } })
+    }
+
+    fn path(&self, name: &str, operator: &str) -> Result<Path> {
+        if name.is_empty() {
+            return Err(bad("a filter path must not be empty"));
+        }
+        match name {
+            "$vector" | "$vectorize" if operator != "$exists" => {
+                return Err(bad(format!(
+                    "`{name}` can only be filtered by `$exists`, not `{operator}`"
+                )));
+            }
+            "$lexical" if !self.settings.lexical.enabled => {
+                return refuse(
+                    Code::NoLexicalCollection,
+                    format!("collection `{}` was created without `lexical`", self.settings.name),
+                );
+            }
+            "$lexical" if operator != "$match" => {
+                return Err(bad(format!(
+                    "`$lexical` can only be filtered by `$match`, not `{operator}`"
+                )));
+            }
+            "$vector" | "$vectorize" | "$lexical" => {}
+            _ if name.starts_with('$') => {
+                return Err(bad(format!("a filter path must not start with `$`: `{name}`")));
+            }
+            _ if operator == "$match" => {
+                return Err(bad(format!("`$match` is for `$lexical`, not `{name}`")));
+            }
+            _ => {}
+        }
+        Path::parse(name).map_err(|problem| bad(format!("filter path `{name}`: {problem}")))
+    }
+
+    fn test(&self, operator: &str, value: &Value) -> Result<Test> {
+        Ok(match operator {
+            "$eq" => Test::Equals(Operand::of(value)?),
+            "$ne" => Test::Differs(Operand::of(value)?),
+            "$in" => Test::In(self.values(operator, value)?),
+            "$nin" => Test::NotIn(self.values(operator, value)?),
+            "$all" => match value {
+                Value::Array(list) if !list.is_empty() => {
+                    Test::ContainsAll(list.iter().map(Operand::of).collect::<Result<_>>()?)
+                }
+                _ => return Err(bad("`$all` takes an array with at least one value")),
+            },
+            "$exists" => match value {
+                Value::Bool(exists) => Test::Exists(*exists),
+                other => {
+                    return Err(bad(format!("`$exists` takes a boolean, not {}", other.kind())));
+                }
+            },
+            "$size" => match value {
+                Value::Number(number) => match number.as_i64().map(usize::try_from) {
+                    Some(Ok(length)) => Test::Size { length, equal: true },
+                    _ => {
+                        return Err(bad(format!(
+                            "`$size` takes an integer of at least 0, not {number}"
+                        )));
+                    }
+                },
+                other => {
+                    return Err(bad(format!("`$size` takes an integer, not {}", other.kind())));
+                }
+            },
+            _ => Test::Compares(comparison(operator), ordered(operator, value)?),
+        })
+    }
+
+    fn values(&self, operator: &str, value: &Value) -> Result<Vec<Operand>> {
+        self.list_of(operator, value)?.iter().map(Operand::of).collect()
+    }
+
+    fn list_of<'v>(&self, operator: &str, value: &'v Value) -> Result<&'v [Value]> {
+        match value {
+            Value::Array(list) if list.len() > self.limits.in_values => Err(bad(format!(
+                "`{operator}` has {} values; at most {} are allowed",
+                list.len(),
+                self.limits.in_values
+            ))),
+            Value::Array(list) => Ok(list),
+            other => Err(bad(format!("`{operator}` takes an array, not {}", other.kind()))),
+        }
+    }
+
+    fn id(&mut self, operator: &str, value: &Value, inverted: bool) -> Result<Filter> {
+        let key = |value: &Value| Ok((Key::of(value)?, value.clone()));
+        let test = match operator {
+            "$eq" | "$ne" => {
+                let ids = vec![key(value)?];
+                if (operator == "$eq") != inverted {
+                    IdTest::In(ids)
+                } else {
+                    IdTest::NotIn(ids.into_iter().map(|(key, _)| key).collect())
+                }
+            }
+            "$in" | "$nin" => {
+                let ids: Vec<_> =
+                    self.list_of(operator, value)?.iter().map(key).collect::<Result<_>>()?;
+                if (operator == "$in") != inverted {
+                    IdTest::In(ids)
+                } else {
+                    IdTest::NotIn(ids.into_iter().map(|(key, _)| key).collect())
+                }
+            }
+            "$gt" | "$gte" | "$lt" | "$lte" => {
+                let comparison = comparison(operator);
+                let comparison = if inverted { comparison.invert() } else { comparison };
+                IdTest::Compares(comparison, ordered(operator, value)?)
+            }
+            _ => {
+                return refuse(
+                    Code::FilterOperator,
+                    format!("`{operator}` cannot be used with `_id`"),
+                );
+            }
+        };
+        let indexed = Path::parse("_id").is_ok_and(|path| self.settings.indexing.covers(&path));
+        if !indexed && !matches!(test, IdTest::In(_)) {
+            return refuse(
+                Code::FilterId,
+                format!("`_id` is not indexed: `{operator}` cannot be used"),
+            );
+        }
+        Ok(Filter::Id(test))
+    }
+}
+
+fn is_extended(name: &str) -> bool {
+    matches!(name, "$date" | "$uuid" | "$objectId" | "$binary")
+}
+
+fn comparison(operator: &str) -> Comparison {
+    match operator {
+        "$gt" => Comparison::Greater,
+        "$gte" => Comparison::GreaterOrEqual,
+        "$lt" => Comparison::Less,
+        _ => Comparison::LessOrEqual,
+    }
+}
+
+fn ordered(operator: &str, value: &Value) -> Result<Operand> {
+    match Operand::of(value)? {
+        Operand::Null | Operand::Whole(_) => Err(bad(format!(
+            "`{operator}` takes a number, string, date or boolean, not {}",
+            value.kind()
+        ))),
+        operand => Ok(operand),
+    }
+}
+
+impl Comparison {
+    fn invert(self) -> Self {
+        match self {
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+        }
+    }
+
+    fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+        }
+    }
+}
+
+impl Operand {
+    /// Reads a value of a filter.
+    pub(crate) fn of(value: &Value) -> Result<Self> {
+        if let Some((name, inner)) = value.as_extended() {
+            return match (name, inner) {
+                ("$date", inner) => match inner.as_integer() {
+                    Some(millis) => Ok(Self::Date(millis)),
+                    None => Err(bad(format!("`$date` takes milliseconds, not {inner}"))),
+                },
+                ("$uuid", Value::String(text)) if id::parse_uuid(text).is_some() => {
+                    Ok(Self::Text(text.to_ascii_lowercase()))
+                }
+                ("$objectId", Value::String(text)) if id::is_object_id(text) => {
+                    Ok(Self::Text(text.to_ascii_lowercase()))
+                }
+                _ => Err(bad(format!("{value} is not a value to compare with"))),
+            };
+        }
+        Ok(Self::of_stored(value))
+    }
+
+    /// A value of a document, which has been checked.
+    pub(crate) fn of_stored(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::Number(number.clone()),
+            Value::String(text) => Self::Text(text.clone()),
+            Value::Array(_) | Value::Raw(_) | Value::Object(_) => match value.as_extended() {
+                Some(("$date", millis)) => Self::Date(millis.as_integer().unwrap_or(0)),
+                Some(("$uuid" | "$objectId", Value::String(text))) => {
+                    Self::Text(text.to_ascii_lowercase())
+                }
+                _ => Self::Whole(value.clone()),
+            },
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(*value),
+            Self::Number(number) => Value::Number(number.clone()),
+            Self::Text(text) => Value::String(text.clone()),
+            Self::Date(millis) => Value::from(crate::json::object! { "$date" => *millis }),
+            Self::Whole(value) => value.clone(),
+        }
+    }
+
+    /// Whether a stored value is this one.
+    fn equals(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Null, Value::Null) => true,
+            (Self::Bool(a), Value::Bool(b)) => a == b,
+            (Self::Number(a), Value::Number(b)) => a == b,
+            (Self::Text(a), Value::String(b)) => a == b,
+            (Self::Text(a), Value::Object(_)) => match value.as_extended() {
+                Some(("$uuid" | "$objectId", Value::String(b))) => *a == b.to_ascii_lowercase(),
+                _ => false,
+            },
+            (Self::Date(a), Value::Object(_)) => value.as_date() == Some(*a),
+            (Self::Whole(a), b) => a == b,
+            _ => false,
+        }
+    }
+
+    /// How a stored value stands to this one, if they are of one type.
+    fn compare(&self, value: &Value) -> Option<Ordering> {
+        match (self, value) {
+            (Self::Bool(a), Value::Bool(b)) => Some(b.cmp(a)),
+            (Self::Number(a), Value::Number(b)) => Some(b.cmp(a)),
+            (Self::Text(a), Value::String(b)) => Some(b.as_str().cmp(a)),
+            (Self::Text(a), Value::Object(_)) => match value.as_extended() {
+                Some(("$uuid" | "$objectId", Value::String(b))) => {
+                    Some(b.to_ascii_lowercase().as_str().cmp(a))
+                }
+                _ => None,
+            },
+            (Self::Date(a), Value::Object(_)) => value.as_date().map(|b| b.cmp(a)),
+            _ => None,
+        }
+    }
+
+    /// Equal to the value or to an element of it, if that is an array.
+    fn is_in(&self, value: &Value) -> bool {
+        match value {
+            Value::Array(values) => {
+                self.equals(value) || values.iter().any(|element| self.equals(element))
+            }
+            _ => self.equals(value),
+        }
+    }
+}
+
+impl Test {
+    fn invert(self) -> Self {
+        match self {
+            Self::Equals(operand) => Self::Differs(operand),
+            Self::Differs(operand) => Self::Equals(operand),
+            Self::In(operands) => Self::NotIn(operands),
+            Self::NotIn(operands) => Self::In(operands),
+            Self::Compares(comparison, operand) => Self::Compares(comparison.invert(), operand),
+            Self::Exists(exists) => Self::Exists(!exists),
+            // The server inverts "contains each" into "contains none".
+            Self::ContainsAll(operands) => Self::ContainsNone(operands),
+            Self::ContainsNone(operands) => Self::ContainsAll(operands),
+            Self::Size { length, equal } => Self::Size { length, equal: !equal },
+        }
+    }
+
+    pub(crate) fn matches(&self, value: Option<&Value>) -> bool {
+        match self {
+            Self::Equals(operand) => value.is_some_and(|value| equal(operand, value)),
+            Self::Differs(operand) => !value.is_some_and(|value| equal(operand, value)),
+            Self::In(operands) => {
+                value.is_some_and(|value| operands.iter().any(|operand| operand.is_in(value)))
+            }
+            Self::NotIn(operands) => {
+                !value.is_some_and(|value| operands.iter().any(|operand| operand.is_in(value)))
+            }
+            Self::Compares(comparison, operand) => value
+                .and_then(|value| operand.compare(value))
+                .is_some_and(|ordering| comparison.holds(ordering)),
+            Self::Exists(exists) => value.is_some() == *exists,
+            Self::ContainsAll(operands) => {
+                value.is_some_and(|value| operands.iter().all(|operand| operand.is_in(value)))
+            }
+            Self::ContainsNone(operands) => {
+                !value.is_some_and(|value| operands.iter().any(|operand| operand.is_in(value)))
+            }
+            Self::Size { length, equal } => {
+                let found = match value {
+                    Some(Value::Array(values)) => Some(values.len()),
+                    _ => None,
+                };
+                (found == Some(*length)) == *equal
+            }
+        }
+    }
+}
+
+/// `$eq`: the field or an element of it; for `null` and for arrays and
+/// objects, the field itself.
+fn equal(operand: &Operand, value: &Value) -> bool {
+    match operand {
+        Operand::Null | Operand::Whole(_) => operand.equals(value),
+        _ => operand.is_in(value),
+    }
+}
+
+impl IdTest {
+    fn matches(&self, document: &Document) -> bool {
+        match self {
+            Self::In(ids) => ids.iter().any(|(key, _)| *key == document.key),
+            Self::NotIn(keys) => !keys.contains(&document.key),
+            Self::Compares(comparison, operand) => {
+                operand.compare(document.id()).is_some_and(|ordering| comparison.holds(ordering))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Checklist 1, 2 and 12: statuses, strictness, names of codes.
+
+use serde_json::json;
+use songrec_emulator::{Emulator, Limits, Names};
+
+use crate::client::{Client, code};
+
+#[tokio::test]
+async fn failures_come_with_status_200_and_without_data() {
+    let client = Client::with_collection(Emulator::builder()).await;
+
+    let answer = client.c(json!({"find": {"filter": {"a": {"$regex": "x"}}}})).await;
+
+    assert_eq!(code(&answer), "FILTER_UNSUPPORTED_OPERATOR");
+    let error = answer["errors"][0].as_object().unwrap();
+    for member in ["message", "errorCode", "id", "family", "scope", "title"] {
+        assert!(error.contains_key(member), "{member}");
+    }
+    assert_eq!((error["family"].as_str(), error["scope"].as_str()), (Some("REQUEST"), Some("FILTER")));
+}
+
+#[tokio::test]
+async fn tokens_and_content_types_have_statuses_of_their_own() {
+    let builder = Emulator::builder().token("AstraCS:one:two").user("cassandra", "secret");
+    let client = Client::start(builder).await;
+    let url = format!("{}/api/json/v1", client.emulator.url());
+    let send = |token: Option<&str>, kind: &str, body: &str| {
+        let request = client.http.post(&url).header("Content-Type", kind).body(body.to_owned());
+        let request = match token {
+            Some(token) => request.header("Token", token),
+            None => request,
+        };
+        async { let r = request.send().await.unwrap(); (r.status().as_u16(), r.json::<serde_json::Value>().await.unwrap()) }
+    };
+    let find = r#"{"findKeyspaces":{}}"#;
+
+    for (token, expected) in [(None, "MISSING_AUTHENTICATION_TOKEN"), (Some("AstraCS:x:y"), "UNAUTHENTICATED_REQUEST")] {
+        let (status, answer) = send(token, "application/json", find).await;
+        assert_eq!((status, code(&answer)), (401, expected));
+    }
+    for token in ["AstraCS:one:two", "Cassandra:Y2Fzc2FuZHJh:c2VjcmV0"] {
+        let (status, answer) = send(Some(token), "application/json; charset=utf-8", find).await;
+        assert_eq!((status, &answer["status"]["keyspaces"]), (200, &json!(["default_keyspace"])));
+    }
+    let (status, answer) = send(Some("AstraCS:one:two"), "text/plain", find).await;
+    assert_eq!((status, code(&answer)), (415, "UNSUPPORTED_CONTENT_TYPE"));
+}
+
+#[tokio::test]
+async fn other_paths_methods_and_sizes_are_refused_before_the_api() {
+    let limits = limits(|l| l.body_bytes = 1_000);
+    let client = Client::start(Emulator::builder().limits(limits)).await;
+    let status = async |method: reqwest::Method, path: &str, body: String| {
+        let url = format!("{}{path}", client.emulator.url());
+        let request = client.http.request(method, url).header("Token", &client.token).header("Content-Type", "application/json").body(body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let (post, get) = (reqwest::Method::POST, reqwest::Method::GET);
+
+    assert_eq!(status(post.clone(), "/v2/x", String::new()).await, (404, String::new()));
+    assert_eq!(status(post.clone(), "/v1/a/b/c", String::new()).await, (404, String::new()));
+    assert_eq!(status(get.clone(), "/v1/a", String::new()).await, (405, String::new()));
+    assert_eq!(status(post.clone(), "/v1", "x".repeat(1_001)).await.0, 413);
+    assert_eq!(status(get, "/stargate/health", String::new()).await.0, 200);
+    // An unknown keyspace is not a path.
+    let (ok, text) = status(post, "/v1/nowhere", r#"{"findCollections":{}}"#.into()).await;
+    assert!(ok == 200 && text.contains("UNKNOWN_KEYSPACE"), "{text}");
+}
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
+}
+
+#[tokio::test]
+async fn requests_are_read_strictly() {
+    let client = Client::with_collection(Emulator::builder()).await;
+    for (body, expected) in [
+        ("{", "REQUEST_NOT_JSON"),
+        (r#"{"find":{"filter":{"a":1,"a":2}}}"#, "REQUEST_NOT_JSON"),
+        (r#"{"find":{},"findOne":{}}"#, "REQUEST_STRUCTURE_MISMATCH"),
+        ("{}", "REQUEST_STRUCTURE_MISMATCH"),
+        (r#"{"find":{"options":{"limit":"5"}}}"#, "REQUEST_STRUCTURE_MISMATCH"),
+        (r#"{"search":{}}"#, "COMMAND_UNKNOWN"),
+        (r#"{"createCollection":{"name":"x"}}"#, "COMMAND_UNKNOWN"),
+        (r#"{"createTable":{"name":"x"}}"#, "UNSUPPORTED_COLLECTION_COMMAND"),
+        (r#"{"find":{"where":{}}}"#, "COMMAND_FIELD_UNKNOWN"),
+        (r#"{"find":{"options":{"offset":1}}}"#, "COMMAND_FIELD_UNKNOWN"),
+        (r#"{"countDocuments":{"options":{"limit":1}}}"#, "COMMAND_ACCEPTS_NO_OPTIONS"),
+        (r#"{"insertOne":{}}"#, "COMMAND_FIELD_VALUE_INVALID"),
+        (r#"{"find":{"options":{"limit":0}}}"#, "COMMAND_FIELD_VALUE_INVALID"),
+        (r#"{"find":{"options":{"skip":-1}}}"#, "COMMAND_FIELD_VALUE_INVALID"),
+        (r#"{"find":{"options":{"skip":1}}}"#, "COMMAND_FIELD_VALUE_INVALID"),
+        (r#"{"deleteOne":{}}"#, "COMMAND_FIELD_VALUE_INVALID"),
+        (r#"{"findAndRerank":{}}"#, "UNSUPPORTED_RERANKING_COMMAND"),
+    ] {
+        let url = format!("{}/v1/default_keyspace/c", client.emulator.url());
+        let request = client.http.post(url).header("Token", &client.token).header("Content-Type", "application/json");
+        let answer = request.body(body).send().await.unwrap().json().await.unwrap();
+        assert_eq!(code(&answer), expected, "{body}");
+    }
+    for options in [json!(null), json!({})] {
+        let answer = client.c(json!({"countDocuments": {"options": options}})).await;
+        assert_eq!(answer, json!({"status": {"count": 0}}));
+    }
+}
+
+#[tokio::test]
+async fn old_servers_use_old_names() {
+    let client = Client::with_collection(Emulator::builder().error_names(Names::Old)).await;
+
+    let missing = client.on("nothing", json!({"find": {}})).await;
+    let filter = client.c(json!({"find": {"filter": {"a": {"$gt": null}}}})).await;
+
+    assert_eq!(code(&missing), "COLLECTION_NOT_EXIST");
+    assert_eq!(code(&filter), "INVALID_FILTER_EXPRESSION");
+    assert!(filter["errors"][0]["exceptionClass"].is_string());
+}
+
+#[tokio::test]
+async fn requests_are_counted_and_listed() {
+    let client = Client::with_collection(Emulator::builder()).await;
+    let requests = client.emulator.requests();
+    requests.reset();
+
+    client.c(json!({"find": {}})).await;
+    client.c(json!({"find": {"filter": []}})).await;
+    client.c(json!({"insertOne": {"document": {}}})).await;
+
+    assert_eq!((requests.total(), requests.count("find"), requests.count("insertOne")), (3, 2, 1));
+    let list = requests.list();
+    assert_eq!(list[1].errors, ["FILTER_UNSUPPORTED_DATA_TYPE"]);
+    assert_eq!((list[2].number, list[2].collection.as_deref(), list[2].status), (3, Some("c"), Some(200)));
+
+    let url = format!("{}/emulator/requests", client.emulator.url());
+    let over_http: serde_json::Value =
+        client.http.get(&url).header("Token", &client.token).send().await.unwrap().json().await.unwrap();
+    assert_eq!(over_http["counts"], json!({"find": 2, "insertOne": 1}));
+    assert_eq!(client.http.get(&url).send().await.unwrap().status(), 401);
+    client.http.delete(&url).header("Token", &client.token).send().await.unwrap();
+    assert_eq!(requests.total(), 0);
+}
