@@ -1,10 +1,14 @@
 //! Choosing the lists: which centroids there are, and which row goes where.
 
-use crate::code::{Bits, Coder, Record};
+use rayon::prelude::*;
+
+use crate::code::{Bits, Coder, Point, Record};
 use crate::edit::Edit;
+use crate::index::Kind;
 use crate::kernel::{GROUP, Kernels};
-use crate::layout::{File, Fixed, NONE, u32_at};
-use crate::lists::{Centroids, Damage, LIST, List, Shelf, place_of};
+use crate::layout::{File, Fixed, NONE, State, u32_at};
+use crate::lists::{Centroids, Damage, LIST, List, Shelf, block_head, place_of};
+use crate::search::{LEAST, Near};
 use crate::store::View;
 
 /// Which list a row belongs to, and its code there.
@@ -61,6 +65,412 @@ impl Signed {
         let sum: i32 = values.iter().map(|&value| i32::from(value)).sum();
         Self { values, scale: record.scale, offset: 128 * sum }
     }
+}
+
+/// With fewer rows than this one list is as fast (measured; see the README).
+const CROSSOVER: usize = 10_000;
+/// With fewer rows than this nothing is gained by arranging them.
+const FEW: usize = 1000;
+/// Rows that the centroids are trained on, for each list.
+const SAMPLE: usize = 64;
+const ITERATIONS: usize = 8;
+/// Rows that are searched for to measure how far a search has to go, and how
+/// many neighbors of each.
+const PROBES: usize = 256;
+const NEIGHBORS: usize = 10;
+/// The part of those neighbors that may be missed.
+const MISSED: f64 = 0.001;
+/// Rows that are compared with all probes while they are near.
+const TILE: u32 = 128;
+
+/// How many lists suit a number of rows.
+pub(crate) fn lists_for(kind: Kind, rows: usize) -> usize {
+    let many = (rows as f64).sqrt() as usize;
+    match kind {
+        Kind::Flat => 1,
+        Kind::Ivf => many.max(1),
+        Kind::Auto if rows < CROSSOVER => 1,
+        Kind::Auto => many,
+    }
+}
+
+/// Whether the rows have become so many more, or so many fewer, that another
+/// arrangement is worth its while.
+pub(crate) fn is_due(kind: Kind, state: &State) -> bool {
+    let (live, arranged) = (state.live as usize, state.arranged as usize);
+    if live < FEW {
+        return false;
+    }
+    let lists = lists_for(kind, live);
+    let grown = if lists == 1 { 8 } else { 2 };
+    arranged == 0
+        || live >= grown * arranged
+        || live * 8 <= arranged
+        || (lists > 1) != (state.lists > 1) && live >= 2 * arranged
+}
+
+/// An arrangement, before it is written.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Each list's centroid, and how far its rows are from it.
+    centroids: Vec<(Vec<f32>, f32)>,
+    /// The list of each slot; any, if the slot has no row.
+    chosen: Vec<u32>,
+    /// The change after which rows are not in `chosen`.
+    sequence: u64,
+    reach: f32,
+}
+
+/// Makes a plan for the rows of `view`, which may change meanwhile.
+pub(crate) fn plan(view: &View, coder: &Coder) -> Result<Plan, Damage> {
+    let slots: Vec<u32> = (0..view.state.slots)
+        .filter(|&slot| view.slot(slot).is_some_and(|slot| slot.is_live()))
+        .collect();
+    let count = lists_for(view.fixed.kind, slots.len());
+    let mut plan = Plan {
+        centroids: vec![(middle(view, coder, &slots)?, 0.0)],
+        chosen: vec![0; view.state.slots as usize],
+        sequence: view.state.sequence,
+        reach: f32::INFINITY,
+    };
+    if count < 2 {
+        return Ok(plan);
+    }
+    let middle = plan.centroids.clone();
+    let trained = train(view, coder, &slots, count)?;
+    let chosen = choose_all(view, &slots, &trained)?;
+    let mut radii = vec![(0.0_f64, 0_u32); count];
+    for (&slot, &(list, distance)) in slots.iter().zip(&chosen) {
+        plan.chosen[slot as usize] = list;
+        let (sum, rows) = &mut radii[list as usize];
+        *sum += f64::from(distance.max(0.0));
+        *rows += 1;
+    }
+    plan.centroids = trained
+        .into_iter()
+        .zip(radii)
+        .map(|(values, (sum, rows))| (values, (sum / f64::from(rows.max(1))).sqrt() as f32))
+        .collect();
+    let (reach, part) = measure(view, coder, &slots, &plan)?;
+    plan.reach = reach;
+    // Where a search would go through so many lists, one list is as fast.
+    if view.fixed.kind == Kind::Auto && part > 0.5 {
+        plan.chosen.fill(0);
+        plan.centroids = middle;
+        plan.reach = f32::INFINITY;
+    }
+    Ok(plan)
+}
+
+/// The mean of the turned rows.
+fn middle(view: &View, coder: &Coder, slots: &[u32]) -> Result<Vec<f32>, Damage> {
+    let mut sum = vec![0.0_f64; coder.len];
+    let step = slots.len().div_ceil(20_000).max(1);
+    let mut rows = 0.0_f64;
+    for &slot in slots.iter().step_by(step) {
+        for (sum, value) in sum.iter_mut().zip(record(view, slot)?.values()) {
+            *sum += f64::from(value);
+        }
+        rows += 1.0;
+    }
+    Ok(sum.into_iter().map(|sum| finite((sum / rows.max(1.0)) as f32)).collect())
+}
+
+fn finite(value: f32) -> f32 {
+    if value.is_finite() { value } else { 0.0 }
+}
+
+fn record<'a>(view: &'a View, slot: u32) -> Result<Record<'a>, Damage> {
+    view.code(slot).and_then(Record::decode).ok_or("a row has no code")
+}
+
+/// Centroids by k-means (Lloyd 1982) over a sample of the rows.
+fn train(view: &View, coder: &Coder, slots: &[u32], count: usize) -> Result<Vec<Vec<f32>>, Damage> {
+    let take = |wanted: usize| {
+        let wanted = wanted.min(slots.len());
+        (0..wanted).map(move |i| slots[i * slots.len() / wanted])
+    };
+    let sample: Vec<u32> = take(count * SAMPLE).collect();
+    let mut centroids = take(count)
+        .map(|slot| Ok(record(view, slot)?.values().collect()))
+        .collect::<Result<Vec<Vec<f32>>, Damage>>()?;
+    for _ in 0..ITERATIONS {
+        let chosen = choose_all(view, &sample, &centroids)?;
+        let mut members = vec![Vec::new(); count];
+        for (&slot, &(list, _)) in sample.iter().zip(&chosen) {
+            members[list as usize].push(slot);
+        }
+        // A centroid that nothing is near to starts again from a row that is
+        // far from its own.
+        let mut lonely: Vec<usize> = (0..sample.len()).collect();
+        lonely.sort_unstable_by(|&a, &b| chosen[b].1.total_cmp(&chosen[a].1));
+        let mut lonely = lonely.into_iter().map(|i| sample[i]);
+        for members in &mut members {
+            if members.is_empty() {
+                members.extend(lonely.next());
+            }
+        }
+        centroids = members
+            .par_iter()
+            .map(|members| middle(view, coder, members))
+            .collect::<Result<_, _>>()?;
+    }
+    Ok(centroids)
+}
+
+/// The nearest centroid of each row, and the square of its distance.
+fn choose_all(
+    view: &View,
+    slots: &[u32],
+    centroids: &[Vec<f32>],
+) -> Result<Vec<(u32, f32)>, Damage> {
+    let kernels = Kernels::get();
+    let signed: Vec<(Signed, f32)> = centroids
+        .iter()
+        .map(|values| {
+            let square = values.iter().map(|value| value * value).sum();
+            let bytes = crate::code::encode_turned(values, 0.0);
+            let record = Record::decode(&bytes).ok_or("a centroid has no code")?;
+            Ok((Signed::new(&record), square))
+        })
+        .collect::<Result<_, Damage>>()?;
+    slots
+        .par_iter()
+        .with_min_len(256)
+        .map(|&slot| {
+            let record = record(view, slot)?;
+            let length: f32 = if view.fixed.metric == crate::Metric::Cosine {
+                1.0
+            } else {
+                record.norm * record.norm
+            };
+            let mut best = (0, f32::INFINITY);
+            for (pair, centroids) in signed.chunks(2).enumerate() {
+                let (one, other) = (&centroids[0], &centroids[centroids.len() - 1]);
+                let products = kernels.bytes(record.code, &one.0.values, &other.0.values);
+                for (i, ((signed, square), product)) in
+                    [(one, products.0), (other, products.1)].into_iter().enumerate()
+                {
+                    let product = (product - signed.offset) as f32 * signed.scale * record.scale;
+                    let distance = square - 2.0 * product;
+                    if distance < best.1 {
+                        best = ((pair * 2 + i) as u32, distance);
+                    }
+                }
+            }
+            let last = signed.len() as u32 - 1;
+            Ok((best.0.min(last), finite(best.1 + length)))
+        })
+        .collect()
+}
+
+/// How far a search has to go to miss hardly any neighbor, and through which
+/// part of the rows that takes it. Measured on rows of the index itself, so it
+/// suits its data, clustered or not.
+fn measure(view: &View, coder: &Coder, slots: &[u32], plan: &Plan) -> Result<(f32, f64), Damage> {
+    let metric = view.fixed.metric;
+    let probes: Vec<u32> = (0..PROBES.min(slots.len()))
+        .map(|i| slots[(i * slots.len() + slots.len() / 2) / PROBES.min(slots.len())])
+        .collect();
+    let points: Vec<Point> = probes
+        .iter()
+        .map(|&slot| {
+            let row = view.row(slot).ok_or("a row is missing")?;
+            Ok(coder.point(metric, metric, row))
+        })
+        .collect::<Result<_, Damage>>()?;
+    let found = neighbors(view, slots, &probes, &points)?;
+    let lists = crate::lists::empty(&view.fixed, &plan.centroids);
+    let centroids = Centroids::new(&view.fixed, plan.centroids.len() as u32);
+    let kernels = Kernels::get();
+    let mut sizes = vec![0_u32; plan.centroids.len()];
+    for &slot in slots {
+        sizes[plan.chosen[slot as usize] as usize] += 1;
+    }
+    let demands = points
+        .par_iter()
+        .zip(&found)
+        .map(|(point, found)| {
+            let least = found.last().map_or(f32::NEG_INFINITY, |&(score, _)| score);
+            let mut order = (0..plan.centroids.len() as u32)
+                .map(|list| {
+                    let record = centroids.record(&lists, list).ok_or("a centroid has no code")?;
+                    let known = List::decode(&lists[list as usize * LIST..]);
+                    let near = Near::new(point, &record, &known, kernels);
+                    Ok((near.distance, near.demand(metric, point, least), list))
+                })
+                .collect::<Result<Vec<(f32, f32, u32)>, Damage>>()?;
+            order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+            let certain: Vec<u32> =
+                order[..LEAST.min(order.len())].iter().map(|near| near.2).collect();
+            order.sort_unstable_by_key(|near| near.2);
+            let of_neighbors: Vec<f32> = found
+                .iter()
+                .map(|&(_, slot)| plan.chosen[slot as usize])
+                .map(|list| {
+                    if certain.contains(&list) { f32::NEG_INFINITY } else { order[list as usize].1 }
+                })
+                .collect();
+            let of_lists: Vec<f32> = order.into_iter().map(|near| near.1).collect();
+            Ok((of_neighbors, of_lists))
+        })
+        .collect::<Result<Vec<_>, Damage>>()?;
+    let mut of_neighbors: Vec<f32> =
+        demands.iter().flat_map(|(of_neighbors, _)| of_neighbors.iter().copied()).collect();
+    of_neighbors.sort_unstable_by(|a, b| b.total_cmp(a));
+    let missed = (of_neighbors.len() as f64 * MISSED) as usize;
+    // A little further, because so few are hardly a measurement.
+    let reach = of_neighbors.get(missed).map_or(f32::INFINITY, |demand| demand + 0.01);
+    let mut visited = 0_u64;
+    for (_, of_lists) in &demands {
+        for (&demand, &size) in of_lists.iter().zip(&sizes) {
+            if demand <= reach {
+                visited += u64::from(size);
+            }
+        }
+    }
+    let all = slots.len() as u64 * demands.len().max(1) as u64;
+    Ok((reach, visited as f64 / all as f64))
+}
+
+/// The nearest rows of each probe but itself, with their scores, by 8-bit
+/// codes, the best first.
+fn neighbors(
+    view: &View,
+    slots: &[u32],
+    probes: &[u32],
+    points: &[Point],
+) -> Result<Vec<Vec<(f32, u32)>>, Damage> {
+    let kernels = Kernels::get();
+    let nothing = || vec![Vec::with_capacity(NEIGHBORS + 1); probes.len()];
+    let offer = |best: &mut Vec<(f32, u32)>, score: f32, slot: u32| {
+        if best.len() < NEIGHBORS || best.last().is_some_and(|last| score > last.0) {
+            let at = best.partition_point(|known| known.0 >= score);
+            best.insert(at, (score, slot));
+            best.truncate(NEIGHBORS);
+        }
+    };
+    slots
+        .par_chunks(TILE as usize)
+        .try_fold(nothing, |mut best, slots| {
+            for ((probe, point), best) in probes.iter().zip(points).zip(&mut best) {
+                for &slot in slots.iter().filter(|slot| *slot != probe) {
+                    let record = record(view, slot)?;
+                    let (factor, term) = point.shape.line(record.norm);
+                    let score = factor * point.product(kernels, &record) + term;
+                    if score.is_finite() {
+                        offer(best, score, slot);
+                    }
+                }
+            }
+            Ok(best)
+        })
+        .try_reduce(nothing, |mut all, more| {
+            for (all, more) in all.iter_mut().zip(more) {
+                for (score, slot) in more {
+                    offer(all, score, slot);
+                }
+            }
+            Ok(all)
+        })
+}
+
+/// The files of an arrangement.
+#[derive(Debug)]
+pub(crate) struct Arranged {
+    pub(crate) lists: Vec<u8>,
+    pub(crate) blocks: Vec<u8>,
+    pub(crate) places: Vec<u8>,
+    /// What the state has to say of it.
+    pub(crate) list_count: u32,
+    pub(crate) block_count: u32,
+    pub(crate) reach: f32,
+}
+
+/// Carries a plan out for the rows as they are now.
+pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arranged, Damage> {
+    let fixed = &view.fixed;
+    let count = plan.centroids.len();
+    let mut lists = crate::lists::empty(fixed, &plan.centroids);
+    let layout = Centroids::new(fixed, count as u32);
+    let mut members = vec![Vec::new(); count];
+    for slot in 0..view.state.slots {
+        let known = view.slot(slot).ok_or("a slot is missing")?;
+        if !known.is_live() {
+            continue;
+        }
+        let list = match plan.chosen.get(slot as usize) {
+            Some(&list) if known.sequence <= plan.sequence => list,
+            // Put since the plan was made.
+            _ if count == 1 => 0,
+            _ => nearest(&lists, &layout, count as u32, &record(view, slot)?)
+                .ok_or("a list has no centroid")?,
+        };
+        members[list as usize].push(slot);
+    }
+    let shelf = Shelf::new(fixed);
+    let mut places = vec![0xff; view.state.slots as usize * 4];
+    let mut start = 0_u32;
+    let mut starts = Vec::with_capacity(count);
+    for (list, members) in members.iter().enumerate() {
+        starts.push(start);
+        let blocks = members.len().div_ceil(GROUP) as u32;
+        let (_, radius) = plan.centroids[list];
+        let entry = List {
+            head: if blocks == 0 { NONE } else { start },
+            count: members.len() as u32,
+            radius,
+            ..List::decode(&lists[list * LIST..])
+        };
+        lists[list * LIST..][..LIST].copy_from_slice(&entry.encode());
+        // The first block takes what is over, so that all others are full.
+        let first = members.len() - (blocks as usize).saturating_sub(1) * GROUP;
+        for (i, &slot) in members.iter().enumerate() {
+            let (block, place) = match i.checked_sub(first) {
+                None => (0, i),
+                Some(rest) => (1 + rest / GROUP, rest % GROUP),
+            };
+            let place = place_of(start + block as u32, place as u32);
+            places[slot as usize * 4..][..4].copy_from_slice(&place.to_le_bytes());
+        }
+        start += blocks;
+    }
+    let mut blocks = vec![0; start as usize * shelf.block_len()];
+    let mut parts = Vec::with_capacity(count);
+    let mut rest = blocks.as_mut_slice();
+    for members in &members {
+        let (part, more) = rest.split_at_mut(members.len().div_ceil(GROUP) * shelf.block_len());
+        parts.push(part);
+        rest = more;
+    }
+    parts.into_par_iter().zip(&members).enumerate().try_for_each(|(list, (part, members))| {
+        let values = layout.values(&lists, list as u32).ok_or("a list has no centroid")?;
+        let total = members.len().div_ceil(GROUP);
+        let mut rows = members.iter();
+        for (i, block) in part.chunks_exact_mut(shelf.block_len()).enumerate() {
+            let wanted = if i == 0 { members.len() - (total - 1) * GROUP } else { GROUP };
+            let next = match i + 1 {
+                next if next == total => NONE,
+                next => starts[list] + next as u32,
+            };
+            let head = block_head(next, list as u32, wanted as u32);
+            block[..head.len()].copy_from_slice(&head);
+            for (place, &slot) in rows.by_ref().take(wanted).enumerate() {
+                let record = record(view, slot)?;
+                let bits = coder.bits(&record, values);
+                shelf.fill(block, place, slot, &bits, record.norm);
+            }
+        }
+        Ok::<_, Damage>(())
+    })?;
+    Ok(Arranged {
+        lists,
+        blocks,
+        places,
+        list_count: count as u32,
+        block_count: start,
+        reach: plan.reach,
+    })
 }
 
 /// Whether every row is in one list, with the code that it should have there.

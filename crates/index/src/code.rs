@@ -263,11 +263,6 @@ impl Point {
         let usual = self.length * record.error / (record.code.len() as f32).sqrt();
         (most, usual + rounding)
     }
-
-    /// The query again, in a form that [`crate::arrange`] can scan a pair of.
-    pub(crate) fn high(&self) -> &[i8] {
-        &self.high
-    }
 }
 
 /// The table for [`Kernels::bits`], and the step and bias that make a dot
@@ -310,7 +305,7 @@ mod tests {
     use crate::kernel::GROUP;
 
     fn coder(dimension: usize, metric: Metric, seed: u64) -> Coder {
-        Coder::new(&Fixed { dimension, metric, kind: Kind::Auto, seed: 3 })
+        Coder::new(&Fixed { dimension, metric, kind: Kind::Auto, seed })
     }
 
     #[test]

@@ -100,6 +100,12 @@ impl<'a> Edit<'a> {
         }
     }
 
+    /// Says that the state is changed, if nothing else is.
+    pub(crate) fn touch_state(&mut self) {
+        let state = self.state;
+        self.write(File::Head, State::AT as u64, &state.encode());
+    }
+
     /// How many bytes the edit will write.
     pub(crate) fn weight(&self) -> usize {
         self.pages.len() * PAGE

@@ -254,6 +254,32 @@ impl Index {
         queries.par_iter().map(|query| self.search(query)).collect()
     }
 
+    /// Whether [`arrange`](Self::arrange) is worth its while: the number of
+    /// rows is another than when they were last arranged, by far.
+    pub fn wants_arranging(&self) -> bool {
+        self.store.read(|view| Ok(arrange::is_due(self.kind(), &view.state))).unwrap_or(false)
+    }
+
+    /// Arranges the rows anew for the number of them that there is now.
+    ///
+    /// Answers are the same before, during and after; searches become faster.
+    /// It takes seconds to a minute, on all threads of the current rayon pool,
+    /// and may run on a thread of its own: searches go on, and writers only
+    /// wait at the end, for about a second for each million rows.
+    pub fn arrange(&self) -> Result<()> {
+        let snapshot = self.store.snapshot()?;
+        let plan = arrange::plan(&snapshot, &self.coder).map_err(|what| self.corrupt(what))?;
+        drop(snapshot);
+        self.store.arrange(|view| {
+            arrange::carry_out(view, &self.coder, &plan).map_err(|what| self.corrupt(what))
+        })
+    }
+
+    /// How many lists the rows are arranged in.
+    pub fn lists(&self) -> usize {
+        self.store.read(|view| Ok(view.state.lists as usize)).unwrap_or(0)
+    }
+
     /// Reads everything and compares it with its checksums and with itself.
     ///
     /// # Errors

@@ -74,12 +74,14 @@ pub(crate) struct Factors<'a> {
     pub(crate) norm: &'a [f32; GROUP],
 }
 
+type Bytes = fn(&[u8], &[i8], &[i8]) -> (i32, i32);
+
 /// One set of loops.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernels {
     pub(crate) name: &'static str,
     bits: fn(&[u8], &[u8], &mut [u32; GROUP]),
-    bytes: fn(&[u8], &[i8], &[i8]) -> (i32, i32),
+    bytes: Bytes,
     dot: fn(&[f32], &[f32]) -> f64,
     square: fn(&[f32], &[f32]) -> f64,
     weigh: fn(&[u32; GROUP], Factors<'_>, Weigh, &mut [f32; GROUP], &mut [f32; GROUP]),

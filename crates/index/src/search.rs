@@ -29,7 +29,7 @@ const SURE: f32 = 2.5;
 /// The same for 8-bit codes, which are sure enough to be generous.
 const SURER: f32 = 4.0;
 /// Lists that are looked at whatever their distance.
-const LEAST: usize = 2;
+pub(crate) const LEAST: usize = 2;
 
 /// A query, and what was computed of it.
 #[derive(Clone, Copy, Debug)]
@@ -303,7 +303,11 @@ impl<'a> Search<'a> {
             let rest = &mut order[done..];
             rest.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance));
             for near in rest.iter() {
-                if near.demand(self.ask, self.metric_fits(), least) <= self.view.state.reach {
+                // Lists are made for one metric; with another, any may hold the
+                // nearest.
+                if !self.metric_fits()
+                    || near.demand(self.ask.metric, self.ask.point, least) <= self.view.state.reach
+                {
                     self.scan(near, &mut walk)?;
                 }
             }
@@ -324,14 +328,7 @@ impl<'a> Search<'a> {
             .map(|list| {
                 let record = centroids.record(bytes, list)?;
                 let known = List::decode(bytes.get(list as usize * LIST..)?);
-                let product = self.ask.point.product(self.kernels, &record);
-                let square = self.ask.point.square + known.square - 2.0 * product;
-                Some(Near {
-                    head: known.head,
-                    product,
-                    radius: known.radius,
-                    distance: square.max(0.0).sqrt(),
-                })
+                Some(Near::new(self.ask.point, &record, &known, self.kernels))
             })
             .collect::<Option<_>>()
             .ok_or_else(|| corrupt(self.dir, "a list is not where it should be"))
@@ -449,49 +446,42 @@ struct Walk {
 
 /// A list, from the query's point of view.
 #[derive(Clone, Copy, Debug)]
-struct Near {
+pub(crate) struct Near {
     head: u32,
     /// The dot product of the turned query with the centroid.
     product: f32,
     radius: f32,
     /// From the query to the centroid.
-    distance: f32,
+    pub(crate) distance: f32,
 }
 
 impl Near {
+    pub(crate) fn new(point: &Point, record: &Record<'_>, list: &List, kernels: &Kernels) -> Self {
+        let product = point.product(kernels, record);
+        let square = point.square + list.square - 2.0 * product;
+        Self { head: list.head, product, radius: list.radius, distance: square.max(0.0).sqrt() }
+    }
+
     /// How nearly a row of the list has to lie in the direction of the query
-    /// to be as good as `least`: the cosine of the angle between them, seen
+    /// for its score to be `least`: the cosine of the angle between them, seen
     /// from the centroid.
-    fn demand(&self, ask: Ask<'_>, fits: bool, least: f32) -> f32 {
-        if !fits {
-            return f32::NEG_INFINITY;
-        }
-        demand(ask.metric, ask.point, self.product, self.distance, self.radius, least)
+    pub(crate) fn demand(&self, metric: Metric, point: &Point, least: f32) -> f32 {
+        // Of the triangle of query, centroid and row two sides are known, and
+        // the third is to be no longer than this.
+        let side = match metric {
+            Metric::Cosine => 2.0 - 2.0 * least,
+            Metric::Euclidean => -least,
+            // No triangle: the row only has to lie far along the query.
+            Metric::Dot => return known((least - self.product) / (point.length * self.radius)),
+        };
+        let (distance, radius) = (self.distance, self.radius);
+        known((distance * distance + radius * radius - side) / (2.0 * distance * radius))
     }
 }
 
-/// See [`Near::demand`].
-pub(crate) fn demand(
-    metric: Metric,
-    point: &Point,
-    product: f32,
-    distance: f32,
-    radius: f32,
-    least: f32,
-) -> f32 {
-    let reach = match metric {
-        // Of the triangle of query, centroid and row, two sides are known and
-        // the third is to be short enough.
-        Metric::Cosine | Metric::Euclidean => {
-            let square = match metric {
-                Metric::Cosine => 2.0 - 2.0 * least,
-                Metric::Euclidean | Metric::Dot => -least,
-            };
-            (distance * distance + radius * radius - square) / (2.0 * distance * radius)
-        }
-        Metric::Dot => (least - product) / (point.length * radius),
-    };
-    if reach.is_nan() { f32::NEG_INFINITY } else { reach }
+/// What is not a number demands nothing.
+fn known(demand: f32) -> f32 {
+    if demand.is_nan() { f32::NEG_INFINITY } else { demand }
 }
 
 /// Puts the nearest lists into their places from `done` to `wanted`.

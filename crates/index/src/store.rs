@@ -25,6 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
+use crate::arrange::Arranged;
 use crate::edit::{Edit, EditedPage, LINE};
 use crate::layout::{COUNT, FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
 use crate::lists::{self, Centroids, Shelf};
@@ -149,12 +150,7 @@ impl Store {
             dir: dir.to_owned(),
             fixed,
             counter: Counter::read(&head).map_err(short)?,
-            view: RwLock::new(View {
-                fixed,
-                state: State::default(),
-                maps: Default::default(),
-                seen: 1,
-            }),
+            view: RwLock::new(View::new(fixed)),
             writer: Mutex::new(None),
         };
         if store.has_log()? {
@@ -379,6 +375,81 @@ impl Store {
         Ok(())
     }
 
+    /// The files as they are now, mapped once more: for long work that must
+    /// not keep writers waiting, and can bear that rows change under it.
+    pub(crate) fn snapshot(&self) -> Result<View> {
+        loop {
+            let sequence = self.read(|view| Ok(view.seen))?;
+            let mut view = View::new(self.fixed);
+            self.refresh_view(&mut view, sequence)?;
+            if view.seen == sequence {
+                return Ok(view);
+            }
+        }
+    }
+
+    /// Changes to another arrangement, which `make` makes of the rows while
+    /// other writers wait. Readers go on with the old one until it is ready.
+    pub(crate) fn arrange(&self, make: impl FnOnce(&View) -> Result<Arranged>) -> Result<()> {
+        let mut slot = self.writer();
+        let writer = self.begin(&mut slot)?;
+        let result = self.arrange_with(writer, make);
+        let unlocked = writer.lock.unlock().map_err(Error::io("unlock", &self.dir));
+        result.and(unlocked)
+    }
+
+    fn arrange_with(
+        &self,
+        writer: &mut Writer,
+        make: impl FnOnce(&View) -> Result<Arranged>,
+    ) -> Result<()> {
+        // Records of the log are then all of one arrangement.
+        self.checkpoint(writer)?;
+        let old = {
+            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+            view.state.arrangement
+        };
+        let made = {
+            let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+            make(&view)?
+        };
+        let new = old + 1;
+        let mut lengths = Vec::new();
+        for (file, bytes) in
+            [(File::Lists, &made.lists), (File::Blocks, &made.blocks), (File::Places, &made.places)]
+        {
+            let len = layout::room(bytes.len() as u64);
+            write_new(&self.dir.join(file.name(new)), |disk| {
+                disk.set_len(len)?;
+                disk.write_all(bytes, 0)
+            })?;
+            lengths.push((file, len));
+        }
+        sync_folder(&self.dir)?;
+        self.edit_with(writer, |edit| {
+            let state = &mut edit.state;
+            state.arrangement = new;
+            state.lists = made.list_count;
+            state.blocks = made.block_count;
+            state.free_block = NONE;
+            state.arranged = state.live;
+            state.reach = made.reach;
+            for (file, len) in lengths {
+                state.lengths[file as usize] = len;
+            }
+            edit.touch_state();
+            Ok(())
+        })?;
+        // Whoever has them mapped keeps them. What stays because of a crash is
+        // removed after the next arrangement, or written over by it.
+        for number in old.saturating_sub(1)..=old {
+            for file in FILES.into_iter().filter(|file| file.is_arranged()) {
+                let _ = fs::remove_file(self.dir.join(file.name(number)));
+            }
+        }
+        Ok(())
+    }
+
     /// Opens the files for writing if need be, takes the lock, and makes the
     /// files whole if a writer died.
     fn begin<'a>(&self, slot: &'a mut Option<Writer>) -> Result<&'a mut Writer> {
@@ -557,6 +628,10 @@ impl Drop for Store {
 }
 
 impl View {
+    fn new(fixed: Fixed) -> Self {
+        Self { fixed, state: State::default(), maps: Default::default(), seen: 1 }
+    }
+
     pub(crate) fn bytes(&self, file: File) -> &[u8] {
         self.maps[file as usize].bytes()
     }
