@@ -173,7 +173,10 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// `CursorLost` if the history of the cursor is gone.
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage>;
 
-    /// Removes facts that no song names and that are older than `min_age`.
+    /// Removes facts that no song names and that are not younger than
+    /// `min_age`; with zero, all of them. A tombstone names what its song
+    /// named, so that the song can be restored. A fact that is stored again is
+    /// young again.
     async fn sweep(&self, min_age: Duration) -> Result<Swept>;
 
     /// Checks that what songs name exists and that what is derived agrees,
@@ -188,8 +191,9 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `Invalid`, before anything is stored, for a vector that its model
-    /// refuses, and for a segment that ends before it begins.
+    /// `Invalid`, before anything is stored, for a model there is no room for,
+    /// a vector that its model refuses, and a segment that does not begin at
+    /// zero or later, ends before it begins, or never ends.
     async fn put_segments(&self, segments: &[Segment]) -> Result<()>;
 
     /// The segments with these ids.

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -12,9 +12,10 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
 use songrec_core::{
     BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Metric,
-    ModelName, ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, fold,
+    ModelName, ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, Timestamp, fold,
 };
 
 use crate::{
@@ -28,9 +29,10 @@ use crate::{
 /// A library that is gone when it is dropped; for tests and for embedding.
 ///
 /// Every search looks at every song: right before fast.
-#[derive(Default)]
 pub struct MemoryBackend {
     state: Mutex<State>,
+    // Cursors carry it, so that those of another library are known as such.
+    history: OperationId,
 }
 
 #[derive(Default)]
@@ -38,11 +40,15 @@ struct State {
     models: BTreeMap<ModelName, ModelSpec>,
     songs: BTreeMap<SongId, Stored>,
     last_change: u64,
-    embeddings: HashMap<(ModelName, SongId), Kept<Embedding>>,
+    // By digest too: of two that are on their way, either may be named.
+    embeddings: HashMap<(ModelName, SongId, Digest), Kept<Embedding>>,
     blobs: HashMap<Digest, Kept<Bytes>>,
     segments: BTreeMap<SegmentId, Segment>,
     documents: BTreeMap<(DocumentKind, String), Document>,
 }
+
+/// Bytes of a blob that are given at a time.
+const PIECE: usize = 1 << 20;
 
 struct Stored {
     state: ChangeState,
@@ -64,7 +70,7 @@ impl<T> Kept<T> {
 impl MemoryBackend {
     /// An empty library.
     pub fn new() -> Self {
-        Self::default()
+        Self { state: Mutex::default(), history: OperationId::random() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -79,6 +85,22 @@ impl MemoryBackend {
         why: impl Into<String>,
     ) -> Error {
         Error::new(ErrorKind::Invalid, operation, subject, self).because(why.into())
+    }
+
+    fn foreign_token(&self) -> Error {
+        self.invalid("find", "songs", "the page token is not from this query")
+            .with_hint("begin again without a token")
+    }
+
+    fn lost_cursor(&self, cursor: &Cursor) -> Error {
+        Error::new(ErrorKind::CursorLost, "read", "the changes", self)
+            .because(format!("`{}` is not a cursor of this library", cursor.0.escape_debug()))
+    }
+}
+
+impl Default for MemoryBackend {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -99,60 +121,103 @@ impl State {
         self.songs.insert(id, Stored { state, change: self.last_change, origin });
     }
 
-    fn find(&self, query: &SongQuery) -> (Vec<&Song>, bool) {
-        let mut found: Vec<(&Song, Card)> = self
+    // The embedding that `song` names under `model`.
+    fn named(&self, song: &Song, model: &ModelName) -> Option<&Embedding> {
+        let digest = song.embeddings.get(model)?.digest;
+        Some(&self.embeddings.get(&(model.clone(), song.id, digest))?.fact)
+    }
+
+    // A page of songs, and where the next one begins; nothing if the token is
+    // not from this query.
+    fn find(&self, query: &SongQuery) -> Option<(Vec<&Song>, Option<PageToken>)> {
+        let after = match &query.after {
+            None => None,
+            Some(token) => Some(Position::of_token(token, query)?),
+        };
+        let mut found: Vec<(Position, &Song)> = self
             .present()
             .map(|song| (song, Card::of(song)))
             .filter(|(_, card)| query.filter.passes(card))
+            .map(|(song, card)| (Position::of(query.order, song, &card), song))
+            .filter(|(position, _)| {
+                after.as_ref().is_none_or(|after| in_order(query.order, after, position).is_lt())
+            })
             .collect();
-        found.sort_by(|left, right| in_order(query.order, left, right));
-        let offset = query.after.as_ref().and_then(|token| token.0.parse().ok()).unwrap_or(0);
-        let mut rest = found.into_iter().map(|(song, _)| song).skip(offset + query.skip);
-        let page = rest.by_ref().take(query.limit).collect();
-        (page, rest.next().is_some())
+        found.sort_by(|(left, _), (right, _)| in_order(query.order, left, right));
+        let mut rest = found.into_iter().skip(query.skip);
+        let page: Vec<_> = rest.by_ref().take(query.limit).collect();
+        let last = page.last().filter(|_| rest.next().is_some());
+        let next = last.map(|(position, _)| position.token(query));
+        Some((page.into_iter().map(|(_, song)| song).collect(), next))
     }
 }
 
-fn next_token(query: &SongQuery, given: usize, more: bool) -> Option<PageToken> {
-    let before: usize = query.after.as_ref().and_then(|token| token.0.parse().ok()).unwrap_or(0);
-    more.then(|| PageToken((before + query.skip + given).to_string()))
+// Where a song is in an order. A page begins after a position, not after a
+// number of songs, so that songs may come and go between two pages.
+#[derive(Debug, Serialize, Deserialize)]
+struct Position {
+    rank: Option<Rank>,
+    id: SongId,
 }
 
-fn in_order(order: Order, left: &(&Song, Card), right: &(&Song, Card)) -> Ordering {
-    fn absent_last<T>(
-        left: Option<T>,
-        right: Option<T>,
-        compare: impl Fn(&T, &T) -> Ordering,
-        descending: bool,
-    ) -> Ordering {
-        match (&left, &right) {
-            (Some(left), Some(right)) if descending => compare(right, left),
-            (Some(left), Some(right)) => compare(left, right),
-            _ => left.is_none().cmp(&right.is_none()),
-        }
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Rank {
+    Text(String),
+    // Bits of a float64, arranged so that they compare as it does.
+    Number(i64),
+    Time(Timestamp),
+}
+
+impl Rank {
+    fn number(number: f64) -> Self {
+        let bits = number.to_bits().cast_signed();
+        Self::Number(if bits < 0 { bits ^ i64::MAX } else { bits })
     }
-    let down = order.descending;
-    let ((left_song, left), (right_song, right)) = (left, right);
-    let text = |left: Option<&str>, right: Option<&str>| {
-        absent_last(left.map(fold), right.map(fold), Ord::cmp, down)
+}
+
+impl Position {
+    fn of(order: Order, song: &Song, card: &Card) -> Self {
+        let text = |text: Option<&str>| text.map(|text| Rank::Text(fold(text)));
+        let rank = match order.by {
+            OrderBy::Id => None,
+            OrderBy::Title => text(Some(&card.title)),
+            OrderBy::Artist => text(card.artist.as_deref()),
+            OrderBy::Album => text(card.album.as_deref()),
+            OrderBy::Year => card.year.map(|year| Rank::number(year.into())),
+            OrderBy::Bpm => card.bpm.map(Rank::number),
+            OrderBy::Duration => Some(Rank::number(card.duration)),
+            OrderBy::Added => Some(Rank::Time(song.added_at)),
+        };
+        Self { rank, id: song.id }
+    }
+
+    fn token(&self, query: &SongQuery) -> PageToken {
+        let position = serde_json::to_string(self).expect("a position is plain data");
+        PageToken(format!("{} {position}", fingerprint(query)))
+    }
+
+    fn of_token(token: &PageToken, query: &SongQuery) -> Option<Self> {
+        let (of, position) = token.0.split_once(' ')?;
+        (of == fingerprint(query)).then(|| serde_json::from_str(position).ok()).flatten()
+    }
+}
+
+// What a token has to agree with its query in.
+fn fingerprint(query: &SongQuery) -> String {
+    Digest::of(format!("{:?}", (&query.filter, query.order)).as_bytes()).to_string()
+}
+
+fn in_order(order: Order, left: &Position, right: &Position) -> Ordering {
+    let by_rank = match (&left.rank, &right.rank) {
+        (Some(left), Some(right)) if order.descending => right.cmp(left),
+        (Some(left), Some(right)) => left.cmp(right),
+        (left, right) => left.is_none().cmp(&right.is_none()),
     };
-    let ids = left.id.cmp(&right.id);
+    let by_id = left.id.cmp(&right.id);
     match order.by {
-        OrderBy::Id if down => return ids.reverse(),
-        OrderBy::Id => Ordering::Equal,
-        OrderBy::Title => text(Some(&left.title), Some(&right.title)),
-        OrderBy::Artist => text(left.artist.as_deref(), right.artist.as_deref()),
-        OrderBy::Album => text(left.album.as_deref(), right.album.as_deref()),
-        OrderBy::Year => absent_last(left.year, right.year, Ord::cmp, down),
-        OrderBy::Bpm => absent_last(left.bpm, right.bpm, f64::total_cmp, down),
-        OrderBy::Duration => {
-            absent_last(Some(left.duration), Some(right.duration), f64::total_cmp, down)
-        }
-        OrderBy::Added => {
-            absent_last(Some(left_song.added_at), Some(right_song.added_at), Ord::cmp, down)
-        }
+        OrderBy::Id if order.descending => by_id.reverse(),
+        _ => by_rank.then(by_id),
     }
-    .then(ids)
 }
 
 #[async_trait]
@@ -221,15 +286,13 @@ impl StorageBackend for MemoryBackend {
 
     async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
         let state = self.state();
-        let (songs, more) = state.find(query);
-        let next = next_token(query, songs.len(), more);
+        let (songs, next) = state.find(query).ok_or_else(|| self.foreign_token())?;
         Ok(Page { items: songs.into_iter().cloned().collect(), next })
     }
 
     async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
         let state = self.state();
-        let (songs, more) = state.find(query);
-        let next = next_token(query, songs.len(), more);
+        let (songs, next) = state.find(query).ok_or_else(|| self.foreign_token())?;
         Ok(Page { items: songs.into_iter().map(Card::of).collect(), next })
     }
 
@@ -307,17 +370,19 @@ impl StorageBackend for MemoryBackend {
         }
         let mut references = Vec::with_capacity(embeddings.len());
         for NewEmbedding { embedding, .. } in embeddings {
-            let place = (embedding.model.clone(), embedding.song);
-            let named = state
-                .song(&embedding.song)
-                .and_then(|song| song.embeddings.get(&embedding.model))
-                .cloned();
-            if let Some(named) = named.filter(|_| state.embeddings.contains_key(&place)) {
+            let named = state.song(&embedding.song).and_then(|song| {
+                state.named(song, &embedding.model)?;
+                song.embeddings.get(&embedding.model).cloned()
+            });
+            if let Some(named) = named {
                 references.push(named);
                 continue;
             }
-            references.push(embedding.reference());
+            let reference = embedding.reference();
+            let place = (embedding.model.clone(), embedding.song, reference.digest);
+            // Stored again, it is young again: its song is on the way now.
             state.embeddings.insert(place, Kept::new(embedding.clone()));
+            references.push(reference);
         }
         Ok(references)
     }
@@ -329,9 +394,9 @@ impl StorageBackend for MemoryBackend {
     ) -> Result<Vec<Option<StoredEmbedding>>> {
         let state = self.state();
         let find = |id: &SongId| {
-            let reference = state.song(id)?.embeddings.get(model)?.clone();
-            let embedding = state.embeddings.get(&(model.clone(), *id))?.fact.clone();
-            Some(StoredEmbedding { embedding, reference })
+            let song = state.song(id)?;
+            let embedding = state.named(song, model)?.clone();
+            Some(StoredEmbedding { embedding, reference: song.embeddings.get(model)?.clone() })
         };
         Ok(songs.iter().map(find).collect())
     }
@@ -346,17 +411,11 @@ impl StorageBackend for MemoryBackend {
             return Err(self.invalid("search", format_args!("model `{}`", query.model), why));
         }
         let mut hits: Vec<Neighbor> = state
-            .embeddings
-            .values()
-            .map(|kept| &kept.fact)
-            .filter(|embedding| embedding.model == query.model)
-            .filter(|embedding| !query.exclude.contains(&embedding.song))
-            .filter(|embedding| {
-                state.song(&embedding.song).is_some_and(|song| {
-                    song.embeddings.contains_key(&query.model)
-                        && query.filter.passes(&Card::of(song))
-                })
-            })
+            .present()
+            .filter(|song| !query.exclude.contains(&song.id))
+            .filter_map(|song| Some((song, state.named(song, &query.model)?)))
+            .filter(|(song, _)| query.filter.passes(&Card::of(song)))
+            .map(|(_, embedding)| embedding)
             .map(|embedding| {
                 let (similarity, distance) = metric.compare(&query.vector, &embedding.vector);
                 Neighbor { song: embedding.song, similarity, distance, key: None }
@@ -402,8 +461,11 @@ impl StorageBackend for MemoryBackend {
             let why = format!("bytes {}..{} of {}", range.start, range.end, bytes.len());
             return Err(self.invalid("read", format_args!("blob `{}`", blob.sha256), why));
         }
-        let piece = bytes.slice(range.start as usize..range.end as usize);
-        Ok(Some(stream::once(async { Ok(piece) }).boxed()))
+        let mut rest = bytes.slice(range.start as usize..range.end as usize);
+        let pieces = std::iter::from_fn(move || {
+            (!rest.is_empty()).then(|| Ok(rest.split_to(rest.len().min(PIECE))))
+        });
+        Ok(Some(stream::iter(pieces).boxed()))
     }
 
     async fn blob_url(&self, _: &BlobRef, _: Duration) -> Result<Option<String>> {
@@ -414,40 +476,44 @@ impl StorageBackend for MemoryBackend {
         let state = self.state();
         let seen: u64 = match since {
             None => 0,
-            Some(cursor) => cursor.0.parse().map_err(|_| {
-                Error::new(ErrorKind::CursorLost, "read", "the changes", self)
-                    .because(format!("`{}` is not a cursor of this library", cursor.0))
-            })?,
+            Some(cursor) => cursor
+                .0
+                .strip_prefix(&format!("{}-", self.history))
+                .and_then(|seen| seen.parse().ok())
+                .filter(|seen| *seen <= state.last_change)
+                .ok_or_else(|| self.lost_cursor(cursor))?,
         };
         let mut newer: Vec<_> = state.songs.iter().filter(|(_, one)| one.change > seen).collect();
         newer.sort_by_key(|(_, stored)| stored.change);
         let more = newer.len() > limit.max(1);
         newer.truncate(limit.max(1));
-        let cursor = newer.last().map_or(seen, |(_, stored)| stored.change);
+        let last = newer.last().map_or(seen, |(_, stored)| stored.change);
+        let cursor = Cursor(format!("{}-{last}", self.history));
         let changes = newer.into_iter().map(|(id, stored)| Change {
             song: *id,
             state: stored.state.clone(),
             origin: stored.origin.clone(),
         });
-        Ok(ChangePage { changes: changes.collect(), cursor: Cursor(cursor.to_string()), more })
+        Ok(ChangePage { changes: changes.collect(), cursor, more })
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
         let mut state = self.state();
         let state = &mut *state;
         let mut swept = Swept::default();
-        let songs = &state.songs;
         // A tombstone keeps its facts: the song may be restored.
-        let named: Vec<&Song> = songs
-            .values()
-            .map(|stored| match &stored.state {
-                ChangeState::Present(song) => &**song,
-                ChangeState::Deleted(tombstone) => &tombstone.song,
-            })
-            .collect();
-        state.embeddings.retain(|(model, id), kept| {
+        let song = |stored: &Stored| match &stored.state {
+            ChangeState::Present(song) => (**song).clone(),
+            ChangeState::Deleted(tombstone) => tombstone.song.clone(),
+        };
+        let songs: HashMap<SongId, Song> =
+            state.songs.iter().map(|(id, stored)| (*id, song(stored))).collect();
+        let blobs: HashSet<Digest> =
+            songs.values().filter_map(|song| Some(song.blob.as_ref()?.sha256)).collect();
+        state.embeddings.retain(|(model, id, digest), kept| {
+            let named = songs.get(id).and_then(|song| song.embeddings.get(model));
             let keep = kept.since.elapsed() < min_age
-                || named.iter().any(|song| song.id == *id && song.embeddings.contains_key(model));
+                || named.is_some_and(|reference| reference.digest == *digest);
             if !keep {
                 swept.facts += 1;
                 swept.bytes += kept.fact.vector.dimension() as u64 * 4;
@@ -455,10 +521,7 @@ impl StorageBackend for MemoryBackend {
             keep
         });
         state.blobs.retain(|digest, kept| {
-            let keep = kept.since.elapsed() < min_age
-                || named
-                    .iter()
-                    .any(|song| song.blob.as_ref().is_some_and(|blob| blob.sha256 == *digest));
+            let keep = kept.since.elapsed() < min_age || blobs.contains(digest);
             if !keep {
                 swept.facts += 1;
                 swept.bytes += kept.fact.len() as u64;
@@ -473,8 +536,8 @@ impl StorageBackend for MemoryBackend {
         let mut findings = Vec::new();
         for song in state.present() {
             for (model, reference) in &song.embeddings {
-                let stored = state.embeddings.get(&(model.clone(), song.id));
-                if stored.map(|kept| kept.fact.reference()).as_ref() != Some(reference) {
+                let stored = state.named(song, model);
+                if stored.map(Embedding::reference).as_ref() != Some(reference) {
                     findings.push(Finding {
                         subject: format!("song `{}`", song.id),
                         problem: format!("its embedding by `{model}` is not what it names"),
@@ -482,6 +545,15 @@ impl StorageBackend for MemoryBackend {
                         hint: Some("scan its file again".to_owned()),
                     });
                 }
+            }
+            let blob = song.blob.as_ref();
+            if blob.is_some_and(|blob| !state.blobs.contains_key(&blob.sha256)) {
+                findings.push(Finding {
+                    subject: format!("song `{}`", song.id),
+                    problem: "the audio that it names is not there".to_owned(),
+                    repaired: false,
+                    hint: Some("scan its file again".to_owned()),
+                });
             }
         }
         Ok(findings)
@@ -494,8 +566,11 @@ impl StorageBackend for MemoryBackend {
                 None => Some(format!("there is no model `{}` here", segment.model)),
                 Some(model) => model.refuses(&segment.vector),
             };
-            let backwards = !(0.0 <= segment.start && segment.start <= segment.end);
-            let why = why.or_else(|| backwards.then(|| "it ends before it begins".to_owned()));
+            let sound = 0.0 <= segment.start && segment.start <= segment.end;
+            let sound = sound && segment.end.is_finite();
+            let (start, end) = (segment.start, segment.end);
+            let why =
+                why.or_else(|| (!sound).then(|| format!("{start} to {end} is no part of a song")));
             if let Some(why) = why {
                 return Err(self.invalid("store", format_args!("segment `{}`", segment.id), why));
             }
@@ -635,5 +710,60 @@ impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let songs = self.state().songs.len();
         f.debug_struct("MemoryBackend").field("songs", &songs).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use songrec_core::{AudioProperties, EmbeddingRef, Silent};
+
+    use super::*;
+    use crate::StorageBackendExt;
+
+    fn song() -> Song {
+        Song::new(Digest::of(b"audio"), AudioProperties::default(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[tokio::test]
+    async fn a_cursor_of_another_library_is_lost() {
+        let (one, other) = (MemoryBackend::new(), MemoryBackend::new());
+        for library in [&one, &other] {
+            library.put_song(&song(), PutMode::Create).await.unwrap();
+        }
+        let cursor = one.changes(None, 10).await.unwrap().cursor;
+
+        let error = other.changes(Some(&cursor), 10).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::CursorLost);
+        assert_eq!(one.changes(Some(&cursor), 10).await.unwrap().changes, []);
+    }
+
+    #[tokio::test]
+    async fn verifying_finds_what_is_named_but_not_there() {
+        let library = MemoryBackend::new();
+        let name: ModelName = "tiny@1".parse().unwrap();
+        let model = ModelSpec {
+            name: name.clone(),
+            dimension: 1,
+            metric: Metric::Cosine,
+            description: String::new(),
+        };
+        library.put_model(&model).await.unwrap();
+        let mut song = song();
+        let reference = EmbeddingRef { dimension: 1, digest: Digest::of(b"?"), key: None };
+        song.embeddings.insert(name, reference);
+        song.blob = Some(BlobRef { sha256: Digest::of(b"?"), size: 1, key: None });
+        library.put_song(&song, PutMode::Create).await.unwrap();
+
+        let findings = library.verify(&VerifyOptions::default(), &Silent).await.unwrap();
+
+        assert_eq!(findings.len(), 2, "{findings:?}");
+    }
+
+    #[test]
+    fn ranks_compare_as_their_numbers_do() {
+        let numbers = [f64::NEG_INFINITY, -1.5, -1e-300, -0.0, 0.0, 1e-300, 0.5, 2.0, 1e300];
+
+        assert!(numbers.map(Rank::number).is_sorted());
     }
 }
