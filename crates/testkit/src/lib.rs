@@ -9,8 +9,8 @@
 //! songrec_testkit::conformance!(async { MemoryBackend::new() });
 //! # fn main() {}
 //! ```
-// Everything here runs inside tests, where a panic is the answer.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
+#![expect(clippy::cloned_ref_to_slice_refs, reason = "lists are shown as lists, in small tests")]
 
 pub mod conformance;
 mod filter;

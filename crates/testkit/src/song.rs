@@ -45,10 +45,11 @@ pub fn retagged(song: &Song) -> Song {
     next
 }
 
-/// The next version of `song`, with this title.
+/// The next version of `song`, with this title, whatever was edited.
 pub fn retitled(song: &Song, title: &str) -> Song {
     let mut next = song.clone();
     next.revise(time(next.revision.number));
+    next.edits.reset(&Field::Title);
     next.tags.title = Some(title.to_owned());
     next
 }

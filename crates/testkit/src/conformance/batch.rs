@@ -61,8 +61,7 @@ pub async fn each_song_of_a_batch_stands_for_itself(backend: &dyn StorageBackend
     assert_eq!(outcomes, expected);
     let ids = [&taken, &fresh, &stale, &kept, &absent, &repeated].map(|song| song.id);
     let stored = backend.get_songs(&ids).await.unwrap();
-    let expected =
-        [Some(taken), Some(fresh), Some(stale), Some(new_kept), None, Some(repeated)];
+    let expected = [Some(taken), Some(fresh), Some(stale), Some(new_kept), None, Some(repeated)];
     assert_eq!(stored, expected);
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use songrec_core::{BlobRef, Digest};
-use songrec_storage::{
-    BlobSource, Error, ErrorKind, NewBlob, Result, StorageBackend, read_blob,
-};
+use songrec_storage::{BlobSource, Error, ErrorKind, NewBlob, Result, StorageBackend, read_blob};
 
 use crate::{audio, new_blob, temp_dir};
+
+use super::refusal::assert_refused;
 
 // A stream that gives `bytes` in uneven pieces, some of them empty.
 fn pieces(bytes: &Bytes) -> BlobSource {
@@ -41,8 +41,11 @@ async fn keeps_audio(backend: &dyn StorageBackend) -> bool {
         return true;
     }
     let bytes = audio(10, 1);
-    let error = backend.put_blob(&new_blob(&bytes), pieces(&bytes)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert_refused(
+        backend.put_blob(&new_blob(&bytes), pieces(&bytes)).await,
+        ErrorKind::Unsupported,
+        "audio",
+    );
     false
 }
 
@@ -107,14 +110,13 @@ pub async fn a_part_of_a_blob_can_be_read(backend: &dyn StorageBackend) {
         assert_eq!(part, bytes[from as usize..to as usize], "{from}..{to}");
     }
     for (from, to) in [(0, 10_001), (10_001, 10_002), (9_999, u64::MAX), (u64::MAX, u64::MAX)] {
-        let answer = backend.get_blob(&reference, Some(from..to)).await;
+        let part = backend.get_blob(&reference, Some(from..to)).await;
 
-        let error = answer.err().unwrap_or_else(|| panic!("{from}..{to} of 10000 was given"));
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{from}..{to}: {error}");
+        assert_refused(part, ErrorKind::Invalid, format_args!("{from}..{to} of 10000"));
     }
     #[expect(clippy::reversed_empty_ranges, reason = "the backend has to refuse it")]
     let backwards = backend.get_blob(&reference, Some(5..3)).await;
-    assert_eq!(backwards.err().map(|error| error.kind()), Some(ErrorKind::Invalid));
+    assert_refused(backwards, ErrorKind::Invalid, "5..3");
 }
 
 /// A blob that is not there is `None`, whole or in part, and has no address.
@@ -166,20 +168,25 @@ pub async fn wrong_bytes_are_refused(backend: &dyn StorageBackend) {
         ("another size and part", NewBlob { size: 49_999, ..promised }, pieces(&short)),
     ];
     for (what, blob, source) in wrong {
-        let error = backend.put_blob(&blob, source).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{what}: {error}");
+        assert_refused(backend.put_blob(&blob, source).await, ErrorKind::Invalid, what);
     }
     let folder = temp_dir();
     let path = folder.path().join("damaged.wav");
     std::fs::write(&path, &damaged).unwrap();
-    let error = backend.put_blob(&promised, BlobSource::Path(path)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid, "a damaged file: {error}");
+    assert_refused(
+        backend.put_blob(&promised, BlobSource::Path(path)).await,
+        ErrorKind::Invalid,
+        "a damaged file",
+    );
     let absent = BlobSource::Path(folder.path().join("absent.wav"));
     backend.put_blob(&promised, absent).await.expect_err("a file that is not there");
     let torn = Error::new(ErrorKind::Transient, "read", "a blob", place);
     let stream = stream::iter([Ok(bytes.slice(..1_000)), Err(torn)]).boxed();
-    let error = backend.put_blob(&promised, BlobSource::Stream(stream)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Transient, "a torn stream: {error}");
+    assert_refused(
+        backend.put_blob(&promised, BlobSource::Stream(stream)).await,
+        ErrorKind::Transient,
+        "a torn stream",
+    );
 
     let unnamed = BlobRef { sha256: promised.sha256, size: promised.size, key: None };
     assert!(read(backend, &unnamed, None).await.is_none());

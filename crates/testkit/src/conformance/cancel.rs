@@ -5,13 +5,9 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use songrec_core::{Embedding, OperationId};
-use songrec_storage::{
-    BlobSource, Outcome, PutMode, StorageBackend, StorageBackendExt, read_blob,
-};
+use songrec_storage::{BlobSource, Outcome, PutMode, StorageBackend, StorageBackendExt, read_blob};
 
-use crate::{
-    audio, delete, new_blob, new_embedding, put, retagged, song, tiny_model, vector,
-};
+use crate::{audio, delete, new_blob, new_embedding, put, retagged, song, tiny_model, vector};
 
 // Polls a future `polls` times, with a pause for others between, and drops it.
 // Its answer, if it had come by then.
@@ -126,11 +122,14 @@ pub async fn a_dropped_read_harms_nobody(backend: &dyn StorageBackend) {
         give_up_after(polls, backend.get_songs(&[one.id])).await;
         give_up_after(polls, backend.find_songs(&query)).await;
         give_up_after(polls, backend.changes(None, 5)).await;
-        give_up_after(polls, backend.delete_document(
-            songrec_core::DocumentKind::Playlist,
-            "none",
-            OperationId::random(),
-        ))
+        give_up_after(
+            polls,
+            backend.delete_document(
+                songrec_core::DocumentKind::Playlist,
+                "none",
+                OperationId::random(),
+            ),
+        )
         .await;
     }
 

@@ -11,6 +11,8 @@ use songrec_storage::{
 
 use crate::{delete, in_parallel, put, retagged, song};
 
+use super::refusal::assert_refused;
+
 // Every change since a cursor, and the cursor after the last.
 async fn since(
     backend: &dyn StorageBackend,
@@ -151,9 +153,11 @@ pub async fn nonsense_is_a_lost_cursor(backend: &dyn StorageBackend) {
     backend.put_song(&song("one"), PutMode::Create).await.unwrap();
 
     for text in ["", "nonsense", "-1", "99999999999999999999999", "{\"a\":1}", "\u{0}", "null"] {
-        let error = backend.changes(Some(&Cursor(text.into())), 10).await.unwrap_err();
-
-        assert_eq!(error.kind(), ErrorKind::CursorLost, "`{text}`: {error}");
+        assert_refused(
+            backend.changes(Some(&Cursor(text.into())), 10).await,
+            ErrorKind::CursorLost,
+            format_args!("`{text}`"),
+        );
     }
 }
 

@@ -56,8 +56,7 @@ pub async fn deleting_what_is_not_there_leaves_no_trace(backend: &dyn StorageBac
     let mut of_a_version = delete(song("two").id);
     of_a_version.version = Some(OperationId::random());
 
-    let outcomes =
-        backend.delete_songs(&[delete(song("one").id), of_a_version]).await.unwrap();
+    let outcomes = backend.delete_songs(&[delete(song("one").id), of_a_version]).await.unwrap();
 
     assert_eq!(outcomes, [Outcome::Done, Outcome::Done]);
     assert_eq!(all_changes(backend, 10).await, []);

@@ -6,6 +6,8 @@ use songrec_storage::{ErrorKind, Outcome, PutDocument, PutMode, StorageBackend};
 
 use crate::{operation, time};
 
+use super::refusal::assert_refused;
+
 fn document(kind: DocumentKind, id: &str) -> Document {
     let revision = Revision { number: 1, operation: operation(&format!("{kind:?} {id}")) };
     let body = json!({ "name": id, "songs": [1, 2, 3] });
@@ -80,8 +82,7 @@ pub async fn documents_are_known_by_kind_and_id(backend: &dyn StorageBackend) {
     }
     let ids = ["other", "missing", "same", "other"].map(str::to_owned);
     let stored = backend.get_documents(DocumentKind::Playlist, &ids).await.unwrap();
-    let expected =
-        [Some(other.clone()), None, Some(documents[0].clone()), Some(other)];
+    let expected = [Some(other.clone()), None, Some(documents[0].clone()), Some(other)];
     assert_eq!(stored, expected);
 }
 
@@ -156,9 +157,11 @@ pub async fn wrong_document_ids_are_refused(backend: &dyn StorageBackend) {
         let wrong = document(DocumentKind::Playlist, id);
         let new = [put(&wrong, PutMode::Create)];
 
-        let error = backend.put_documents(&new).await.unwrap_err();
-
-        assert_eq!(error.kind(), ErrorKind::Invalid, "`{id}`: {error}");
+        assert_refused(
+            backend.put_documents(&new).await,
+            ErrorKind::Invalid,
+            format_args!("`{id}`"),
+        );
         // What cannot be stored is missing.
         assert_eq!(get(backend, &wrong).await, None, "`{id}`");
     }

@@ -9,6 +9,8 @@ use crate::{
     delete, dot_model, euclidean_model, new_embedding, put, retagged, song, tiny_model, vector,
 };
 
+use super::refusal::assert_refused;
+
 fn heard(song: &Song, values: [f32; 8]) -> Embedding {
     Embedding { song: song.id, model: tiny_model().name, vector: vector(&values) }
 }
@@ -44,8 +46,7 @@ pub async fn embeddings_come_back_bit_for_bit(backend: &dyn StorageBackend) {
         })
     }));
 
-    let mut songs: Vec<Song> =
-        (0..cases.len()).map(|number| song(&number.to_string())).collect();
+    let mut songs: Vec<Song> = (0..cases.len()).map(|number| song(&number.to_string())).collect();
     for (song, values) in songs.iter_mut().zip(&cases) {
         store(backend, song, &heard(song, *values)).await;
     }
@@ -130,10 +131,8 @@ pub async fn embeddings_come_in_the_order_asked_for(backend: &dyn StorageBackend
 
     let stored = backend.get_embeddings(&tiny_model().name, &asked).await.unwrap();
 
-    let first: Vec<_> = stored
-        .iter()
-        .map(|one| one.as_ref().map(|one| one.embedding.vector.values()[0]))
-        .collect();
+    let first: Vec<_> =
+        stored.iter().map(|one| one.as_ref().map(|one| one.embedding.vector.values()[0])).collect();
     assert_eq!(first, [Some(3.0), None, Some(1.0), Some(3.0), Some(2.0)]);
 }
 
@@ -164,8 +163,7 @@ pub async fn the_first_embedding_wins(backend: &dyn StorageBackend) {
     store(backend, &mut one, &first).await;
     let second = heard(&one, [f32::from_bits(1.0f32.to_bits() + 1); 8]);
 
-    let references =
-        backend.put_embeddings(&[new_embedding(&one, second.clone())]).await.unwrap();
+    let references = backend.put_embeddings(&[new_embedding(&one, second.clone())]).await.unwrap();
 
     assert_eq!(references, [one.embeddings[&second.model].clone()]);
     let stored = backend.get_embedding(&first.model, one.id).await.unwrap().unwrap();
@@ -220,9 +218,7 @@ pub async fn refused_embeddings_store_nothing(backend: &dyn StorageBackend) {
 
     for (what, embedding) in cases {
         let new = [new_embedding(&good, fine.clone()), new_embedding(&bad, embedding)];
-        let error = backend.put_embeddings(&new).await.unwrap_err();
-
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{what}: {error}");
+        assert_refused(backend.put_embeddings(&new).await, ErrorKind::Invalid, what);
     }
 
     // Had the good one been stored, a song could name it.

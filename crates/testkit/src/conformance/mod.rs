@@ -16,6 +16,7 @@ mod lookup;
 mod nearest;
 mod odd;
 mod race;
+mod refusal;
 mod segment;
 mod songs;
 mod sweep;

@@ -13,6 +13,8 @@ use crate::{
     random_vector, retitled, song, tiny_model, vector,
 };
 
+use super::refusal::assert_refused;
+
 const METRICS: [Metric; 3] = [Metric::Cosine, Metric::DotProduct, Metric::Euclidean];
 
 // Backends may compute in float32 and answer in it: 24 bits, and some of them
@@ -142,8 +144,7 @@ pub async fn filters_never_make_nearest_short(backend: &dyn StorageBackend) {
     let mut rng = StdRng::seed_from_u64(16);
 
     for round in 0..60 {
-        let mut query =
-            NearestQuery::new(model.name.clone(), random_vector(&mut rng, &model), 5);
+        let mut query = NearestQuery::new(model.name.clone(), random_vector(&mut rng, &model), 5);
         query.filter = random_filter(&mut rng, &cards);
         query.offset = if round % 3 == 0 { rng.random_range(0..5) } else { 0 };
         if round % 2 == 0 {
@@ -226,15 +227,17 @@ pub async fn equally_near_songs_come_by_their_ids(backend: &dyn StorageBackend) 
 pub async fn a_wrong_search_is_refused(backend: &dyn StorageBackend) {
     let model = tiny_model();
     let unknown = NearestQuery::new(model.name.clone(), vector(&[1.0; 8]), 5);
-    let error = backend.nearest(&unknown).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid, "an unknown model: {error}");
+    assert_refused(backend.nearest(&unknown).await, ErrorKind::Invalid, "an unknown model");
     backend.put_model(&model).await.unwrap();
     assert_eq!(backend.nearest(&unknown).await.unwrap(), [], "no songs");
 
     for values in [&[1.0; 7][..], &[1.0; 9], &[0.0; 8]] {
         let query = NearestQuery::new(model.name.clone(), vector(values), 5);
-        let error = backend.nearest(&query).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{values:?}: {error}");
+        assert_refused(
+            backend.nearest(&query).await,
+            ErrorKind::Invalid,
+            format_args!("{values:?}"),
+        );
     }
     let mut query = unknown;
     query.metric = Some(Metric::Euclidean);
@@ -287,8 +290,7 @@ pub async fn nearest_songs_are_songs(backend: &dyn StorageBackend) {
     backend.delete_songs(&deleted).await.unwrap();
 
     for offset in [0, 3, 20, 25, 100] {
-        let found =
-            backend.nearest_songs(&NearestQuery { offset, ..query.clone() }).await.unwrap();
+        let found = backend.nearest_songs(&NearestQuery { offset, ..query.clone() }).await.unwrap();
 
         let hits: Vec<_> = found
             .iter()
@@ -320,8 +322,7 @@ pub async fn a_song_is_found_while_it_names_its_embedding(backend: &dyn StorageB
     let mut heard = retitled(&bare, "heard");
     let embedding =
         Embedding { song: bare.id, model: model.name.clone(), vector: vector(&[2.0; 8]) };
-    let references =
-        backend.put_embeddings(&[new_embedding(&heard, embedding)]).await.unwrap();
+    let references = backend.put_embeddings(&[new_embedding(&heard, embedding)]).await.unwrap();
     heard.embeddings.insert(model.name.clone(), references[0].clone());
     backend.put_song(&heard, PutMode::Replace(bare.revision.operation)).await.unwrap();
     let found = backend.nearest_songs(&query).await.unwrap();

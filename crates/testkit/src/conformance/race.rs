@@ -54,9 +54,8 @@ pub async fn of_racing_replacements_one_wins(backend: &dyn StorageBackend) {
         let versions: Vec<Song> = (0..WRITERS).map(|_| retagged(&current)).collect();
         let mode = PutMode::Replace(current.revision.operation);
 
-        let outcomes = in_parallel(WRITERS, |writer| {
-            put_one(backend, &versions[writer], mode).boxed()
-        });
+        let outcomes =
+            in_parallel(WRITERS, |writer| put_one(backend, &versions[writer], mode).boxed());
 
         one_won(backend, &versions, &outcomes).await;
         current = backend.get_song(current.id).await.unwrap().unwrap();

@@ -2,11 +2,11 @@
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{Metric, ModelSpec, Segment, SegmentId, SongId};
-use songrec_storage::{
-    ErrorKind, NearestSegments, SegmentOrder, SegmentQuery, StorageBackend,
-};
+use songrec_storage::{ErrorKind, NearestSegments, SegmentOrder, SegmentQuery, StorageBackend};
 
 use crate::{dot_model, random_vector, song, time, tiny_model, vector};
+
+use super::refusal::assert_refused;
 
 const KINDS: [&str; 4] = ["window", "harmonic", "it's 100%_odd", ""];
 const ORDERS: [SegmentOrder; 3] =
@@ -131,9 +131,7 @@ pub async fn refused_segments_store_nothing(backend: &dyn StorageBackend) {
     ];
 
     for (what, wrong) in cases {
-        let error = backend.put_segments(&[segment(1), wrong]).await.unwrap_err();
-
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{what}: {error}");
+        assert_refused(backend.put_segments(&[segment(1), wrong]).await, ErrorKind::Invalid, what);
     }
     let query = SegmentQuery { limit: 10, ..SegmentQuery::default() };
     assert_eq!(backend.find_segments(&query).await.unwrap(), []);
@@ -166,8 +164,7 @@ pub async fn segments_are_found_by_their_query(backend: &dyn StorageBackend) {
             numbers(&expected).into_iter().skip(query.skip).take(query.limit).collect();
         assert_eq!(numbers(&part), expected, "{query:?}");
     }
-    let beyond =
-        SegmentQuery { skip: usize::MAX, limit: usize::MAX, ..SegmentQuery::default() };
+    let beyond = SegmentQuery { skip: usize::MAX, limit: usize::MAX, ..SegmentQuery::default() };
     assert_eq!(backend.find_segments(&beyond).await.unwrap(), []);
     let all = SegmentQuery { limit: usize::MAX, ..SegmentQuery::default() };
     assert_eq!(backend.find_segments(&all).await.unwrap().len(), 60);
@@ -255,9 +252,7 @@ pub async fn a_wrong_search_of_segments_is_refused(backend: &dyn StorageBackend)
         ("a wrong dimension", query(Some(&model), &[1.0; 5])),
         ("a zero vector under cosine", query(Some(&model), &[0.0; 8])),
     ] {
-        let error = backend.nearest_segments(&wrong).await.unwrap_err();
-
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{what}: {error}");
+        assert_refused(backend.nearest_segments(&wrong).await, ErrorKind::Invalid, what);
     }
     let right = query(Some(&model), &[1.0; 8]);
     assert_eq!(backend.nearest_segments(&right).await.unwrap().len(), 1);

@@ -5,6 +5,8 @@ use songrec_storage::{ErrorKind, Outcome, PutMode, StorageBackend, StorageBacken
 
 use crate::{put, retagged, song, tiny_model};
 
+use super::refusal::assert_refused;
+
 /// What is missing is `None`, never an error.
 pub async fn a_missing_song_is_none(backend: &dyn StorageBackend) {
     let id = song("missing").id;
@@ -34,8 +36,11 @@ pub async fn create_refuses_to_overwrite(backend: &dyn StorageBackend) {
     // The loser is told what is stored, so that it can merge without asking.
     assert_eq!(outcomes, [Outcome::Conflict(Some(Box::new(first.clone())))]);
     assert_eq!(backend.get_song(first.id).await.unwrap(), Some(first.clone()));
-    let error = backend.put_song(&second, PutMode::Create).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_refused(
+        backend.put_song(&second, PutMode::Create).await,
+        ErrorKind::Conflict,
+        "another song",
+    );
 }
 
 /// A write says which version it replaces.
@@ -124,20 +129,18 @@ pub async fn a_song_of_an_unknown_model_is_refused(backend: &dyn StorageBackend)
     };
     song.embeddings.insert(tiny_model().name, reference);
 
-    let error = backend.put_songs(&[put(&song, PutMode::Create)]).await.unwrap_err();
-
-    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert_refused(
+        backend.put_songs(&[put(&song, PutMode::Create)]).await,
+        ErrorKind::Invalid,
+        "an unknown model",
+    );
     assert_eq!(backend.get_song(song.id).await.unwrap(), None);
 }
 
 /// Every error names the place it comes from.
 pub async fn errors_name_the_backend(backend: &dyn StorageBackend) {
     let place = backend.to_string();
-    let query = songrec_storage::NearestQuery::new(
-        tiny_model().name,
-        crate::vector(&[1.0; 8]),
-        1,
-    );
+    let query = songrec_storage::NearestQuery::new(tiny_model().name, crate::vector(&[1.0; 8]), 1);
 
     let error = backend.nearest(&query).await.unwrap_err();
 
@@ -170,9 +173,11 @@ pub async fn a_model_does_not_change(backend: &dyn StorageBackend) {
     let mut other = tiny.clone();
     other.metric = songrec_core::Metric::Euclidean;
     for wrong in [wider, other] {
-        let error = backend.put_model(&wrong).await.unwrap_err();
-
-        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert_refused(
+            backend.put_model(&wrong).await,
+            ErrorKind::Invalid,
+            format_args!("{wrong:?}"),
+        );
     }
     assert_eq!(backend.models().await.unwrap(), [tiny]);
 }

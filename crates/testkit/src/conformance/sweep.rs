@@ -33,8 +33,7 @@ async fn with_facts(backend: &dyn StorageBackend, seed: &str) -> (Song, Bytes) {
     song.blob = put_blob(backend, &bytes).await;
     let model = tiny_model().name;
     let embedding = Embedding { song: song.id, model: model.clone(), vector: vector(&[1.0; 8]) };
-    let references =
-        backend.put_embeddings(&[new_embedding(&song, embedding)]).await.unwrap();
+    let references = backend.put_embeddings(&[new_embedding(&song, embedding)]).await.unwrap();
     song.embeddings.insert(model, references[0].clone());
     (song, bytes)
 }
@@ -67,8 +66,7 @@ pub async fn sweeping_removes_what_no_song_names(backend: &dyn StorageBackend) {
     assert!(swept.bytes >= 32 + blobs * orphaned.len() as u64, "{swept:?}");
     assert!(has_facts(backend, &named, &bytes).await);
     assert_eq!(sweep(backend).await, Swept::default(), "there was nothing left to sweep");
-    let query =
-        songrec_storage::NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 10);
+    let query = songrec_storage::NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 10);
     assert_eq!(backend.nearest(&query).await.unwrap().len(), 1);
 }
 
