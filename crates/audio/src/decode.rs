@@ -39,7 +39,8 @@ pub struct Decoder {
     demuxer: Demuxer,
     codec: Codec,
     shape: Option<Shape>,
-    planes: Vec<Vec<f32>>,
+    /// The samples of the current block, interleaved.
+    samples: Vec<f32>,
     /// For streams that change their shape on the way.
     adapter: Option<Adapter>,
     damage: Damage,
@@ -56,37 +57,39 @@ pub struct Shape {
     pub channels: usize,
 }
 
-/// Samples that follow each other, one slice per channel.
+/// Samples that follow each other.
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
-    channels: &'a [Vec<f32>],
+    samples: &'a [f32],
+    channels: usize,
 }
 
 impl<'a> Block<'a> {
-    /// The samples of every channel; all have the same length.
-    pub fn channels(&self) -> &'a [Vec<f32>] {
+    /// The samples, interleaved: whole frames of one sample per channel.
+    pub fn samples(&self) -> &'a [f32] {
+        self.samples
+    }
+
+    /// The number of channels.
+    pub fn channels(&self) -> usize {
         self.channels
     }
 
     /// Samples per channel.
     pub fn frames(&self) -> usize {
-        self.channels.first().map_or(0, Vec::len)
+        self.samples.len() / self.channels
     }
 
     /// Replaces `mono` by the mean of all channels.
     pub fn mono_into(&self, mono: &mut Vec<f32>) {
         mono.clear();
         match self.channels {
-            [] => {}
-            [only] => mono.extend_from_slice(only),
-            [left, right] => mono.extend(left.iter().zip(right).map(|(l, r)| (l + r) * 0.5)),
-            [first, others @ ..] => {
-                mono.extend_from_slice(first);
-                for other in others {
-                    mono.iter_mut().zip(other).for_each(|(sum, sample)| *sum += sample);
-                }
-                let scale = 1.0 / self.channels.len() as f32;
-                mono.iter_mut().for_each(|sample| *sample *= scale);
+            1 => mono.extend_from_slice(self.samples),
+            2 => mono.extend(self.samples.chunks_exact(2).map(|frame| (frame[0] + frame[1]) * 0.5)),
+            channels => {
+                let scale = 1.0 / channels as f32;
+                let frames = self.samples.chunks_exact(channels);
+                mono.extend(frames.map(|frame| frame.iter().sum::<f32>() * scale));
             }
         }
     }
@@ -134,7 +137,7 @@ impl Decoder {
             demuxer,
             codec,
             shape: None,
-            planes: Vec::new(),
+            samples: Vec::new(),
             adapter: None,
             damage: Damage::default(),
             frames: 0,
@@ -161,11 +164,11 @@ impl Decoder {
                 Next::Restart => self.restart(),
                 Next::End => self.end()?,
             }
-            if self.planes.first().is_some_and(|plane| !plane.is_empty()) {
-                self.damage.invalid_samples +=
-                    self.planes.iter_mut().map(|p| sanitize(p)).sum::<u64>();
-                self.frames += self.planes[0].len() as u64;
-                return Ok(Some(Block { channels: &self.planes }));
+            if let (false, Some(shape)) = (self.samples.is_empty(), self.shape) {
+                self.damage.invalid_samples += sanitize(&mut self.samples);
+                let block = Block { samples: &self.samples, channels: shape.channels };
+                self.frames += block.frames() as u64;
+                return Ok(Some(block));
             }
         }
         Ok(None)
@@ -205,28 +208,31 @@ impl Decoder {
     }
 
     fn decode(&mut self, packet: &Packet) -> Result<()> {
-        let planes = &mut self.planes;
-        planes.iter_mut().for_each(Vec::clear);
+        let samples = &mut self.samples;
+        samples.clear();
         let decoded = match &mut self.codec {
             Codec::Symphonia(decoder) => guard(|| {
                 let buffer = decoder.decode(packet)?;
-                buffer.copy_to_vecs_planar(planes);
+                buffer.copy_to_vec_interleaved(samples);
                 Ok(Some((buffer.spec().rate(), buffer.num_planes())))
             }),
             Codec::Opus(stream) => {
-                guard(|| Ok(stream.decode(packet, planes).map(|()| (opus::RATE, planes.len()))))
+                guard(|| Ok(stream.decode(packet, samples).map(|channels| (opus::RATE, channels))))
             }
         };
         let Ok(Some((sample_rate, channels))) = decoded else {
             self.damage.corrupt_packets += 1;
-            planes.iter_mut().for_each(Vec::clear);
-            if !matches!(decoded, Err(MediaError::DecodeError(_) | MediaError::IoError(_)) | Ok(_))
-            {
+            samples.clear();
+            let gave_up = !matches!(
+                decoded,
+                Ok(_) | Err(MediaError::DecodeError(_) | MediaError::IoError(_))
+            );
+            if gave_up {
                 self.restart();
             }
             return Ok(());
         };
-        if planes.first().is_none_or(Vec::is_empty) {
+        if samples.is_empty() {
             return Ok(());
         }
         let shape = Shape { sample_rate, channels };
@@ -255,16 +261,16 @@ impl Decoder {
         }
         if !RATES.contains(&shape.sample_rate) {
             self.damage.corrupt_packets += 1;
-            self.planes.iter_mut().for_each(Vec::clear);
+            self.samples.clear();
             return;
         }
         let adapter = self.adapter.get_or_insert_with(|| Adapter::new(shape, first));
-        adapter.adapt(&mut self.planes);
+        adapter.adapt(&mut self.samples);
     }
 
     /// Another stream begins, or the decoder gave up on this one.
     fn restart(&mut self) {
-        self.planes.iter_mut().for_each(Vec::clear);
+        self.samples.clear();
         match Codec::new(self.demuxer.parameters()) {
             Some(codec) => self.codec = codec,
             None => self.damage.stopped = Some("a stream of another codec follows".to_owned()),
@@ -273,7 +279,7 @@ impl Decoder {
 
     fn end(&mut self) -> Result<()> {
         self.ended = true;
-        self.planes.iter_mut().for_each(Vec::clear);
+        self.samples.clear();
         if let Some(damage) = self.demuxer.damage() {
             self.damage.stopped = Some(damage.to_owned());
         }
@@ -321,15 +327,24 @@ impl Adapter {
         Self { from, to, resamplers: std::iter::repeat_with(resampler).take(to.channels).collect() }
     }
 
-    fn adapt(&mut self, planes: &mut Vec<Vec<f32>>) {
-        if planes.len() != self.to.channels {
-            let mut mono = Vec::new();
-            Block { channels: planes }.mono_into(&mut mono);
-            *planes = vec![mono; self.to.channels];
+    fn adapt(&mut self, samples: &mut Vec<f32>) {
+        let from = self.from.channels;
+        let channels = self.to.channels;
+        let mut mono = Vec::new();
+        Block { samples, channels: from }.mono_into(&mut mono);
+        let mut planes = vec![Vec::new(); channels];
+        for (channel, (plane, resampler)) in planes.iter_mut().zip(&mut self.resamplers).enumerate()
+        {
+            if from == channels {
+                let own: Vec<f32> = samples.iter().skip(channel).step_by(from).copied().collect();
+                resampler.push(&own, plane);
+            } else {
+                resampler.push(&mono, plane);
+            }
         }
-        for (plane, resampler) in planes.iter_mut().zip(&mut self.resamplers) {
-            let input = std::mem::take(plane);
-            resampler.push(&input, plane);
+        samples.clear();
+        for frame in 0..planes[0].len() {
+            samples.extend(planes.iter().map(|plane| plane[frame]));
         }
     }
 }

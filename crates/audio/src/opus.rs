@@ -40,23 +40,16 @@ impl OpusStream {
         })
     }
 
-    /// Decodes one packet into one vector per channel, or fails if it is
-    /// damaged.
-    pub(crate) fn decode(&mut self, packet: &Packet, planes: &mut Vec<Vec<f32>>) -> Option<()> {
+    /// Decodes one packet and appends its interleaved samples to `output`.
+    /// Says how many channels there are; None if the packet is damaged.
+    pub(crate) fn decode(&mut self, packet: &Packet, output: &mut Vec<f32>) -> Option<usize> {
         let frames = self.decoder.decode_float(&packet.data, &mut self.samples, false).ok()?;
         let skipped = self.skip.min(frames);
         self.skip -= skipped;
         let end = frames.saturating_sub(packet.trim_end.get() as usize).max(skipped);
-        planes.resize_with(self.channels, Vec::new);
-        for (channel, plane) in planes.iter_mut().enumerate() {
-            let samples = self.samples[skipped * self.channels..end * self.channels]
-                .iter()
-                .skip(channel)
-                .step_by(self.channels);
-            plane.clear();
-            plane.extend(samples.map(|sample| sample * self.gain));
-        }
-        Some(())
+        let heard = &self.samples[skipped * self.channels..end * self.channels];
+        output.extend(heard.iter().map(|sample| sample * self.gain));
+        Some(self.channels)
     }
 }
 

@@ -87,11 +87,11 @@ const FILES: &[Expected] = &[
 /// Decodes a file as a whole, one vector per channel.
 fn decode(name: &str) -> (Vec<Vec<f32>>, Decoder) {
     let mut decoder = Decoder::open(&fixture(name)).unwrap();
-    let mut channels = Vec::new();
+    let mut channels: Vec<Vec<f32>> = Vec::new();
     while let Some(block) = decoder.next_block().unwrap() {
-        channels.resize_with(block.channels().len(), Vec::new);
-        for (whole, part) in channels.iter_mut().zip(block.channels()) {
-            whole.extend_from_slice(part);
+        channels.resize_with(block.channels(), Vec::new);
+        for (at, channel) in channels.iter_mut().enumerate() {
+            channel.extend(block.samples().iter().skip(at).step_by(block.channels()));
         }
     }
     (channels, decoder)
