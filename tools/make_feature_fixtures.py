@@ -131,7 +131,8 @@ def clips():
     yield "voice", 0.3 * voice * np.minimum(1, np.minimum(t / 0.3, (t[-1] - t) / 0.5))
 
     sweep_t = np.arange(int(2.5 * RATE)) / RATE
-    yield "sweep", 0.5 * np.sin(2 * np.pi * 60 * 2.5 / np.log(150) * (np.exp(sweep_t / 2.5 * np.log(150)) - 1))
+    octaves = np.log(60)  # to 3600 Hz, as far as the constant-Q transform hears
+    yield "sweep", 0.5 * np.sin(2 * np.pi * 60 * 2.5 / octaves * (np.exp(sweep_t / 2.5 * octaves) - 1))
 
     yield "noise", np.concatenate([np.zeros(9000), 0.2 * rng.standard_normal(int(1.5 * RATE)), np.zeros(12000)])
 

@@ -1,18 +1,16 @@
 //! Pitch classes from the short-time spectrum, as librosa's `chroma_stft`.
 
 use super::{
-    simd::vectorized,
-    stft::{BIN_HZ, BINS, FRAME, Spectrum},
+    simd::{Simd, WithSimd, run},
+    stft::{BIN_HZ, BINS, FRAME, PADDED_BINS, Spectrum},
 };
 
 /// Pitch classes, from C.
 pub(super) const CLASSES: usize = 12;
-/// [`CLASSES`] rounded up to whole lanes.
-const LANES: usize = 16;
-
 /// What every frequency bin adds to every pitch class.
 pub(super) struct ChromaFilter {
-    weights: Vec<[f32; LANES]>,
+    /// For each class, the weight of every bin.
+    weights: Box<[Spectrum; CLASSES]>,
 }
 
 impl ChromaFilter {
@@ -24,49 +22,54 @@ impl ChromaFilter {
         // 0 Hz has no pitch: librosa puts it one and a half octaves below the
         // first bin.
         pitch[0] = pitch[1] - 18.0;
-        let weights = (0..BINS)
-            .map(|bin| {
-                let width = (pitch[bin + 1] - pitch[bin]).max(1.0);
-                let mut column: [f64; CLASSES] = std::array::from_fn(|class| {
-                    let distance = (pitch[bin] - class as f64 + 6.0 + 120.0).rem_euclid(12.0) - 6.0;
-                    (-0.5 * (2.0 * distance / width).powi(2)).exp()
-                });
-                let norm = column.iter().map(|w| w * w).sum::<f64>().sqrt();
-                // The middle of the keyboard counts most.
-                let octave = (-0.5 * ((pitch[bin] / 12.0 - 5.0) / 2.0).powi(2)).exp();
-                // From A to C.
-                column.rotate_left(3);
-                let mut row = [0.0; LANES];
-                for (row, weight) in row.iter_mut().zip(column) {
-                    *row = (weight / norm * octave) as f32;
-                }
-                row
-            })
-            .collect();
+        let mut weights = Box::new([[0.0; PADDED_BINS]; CLASSES]);
+        for bin in 0..BINS {
+            let width = (pitch[bin + 1] - pitch[bin]).max(1.0);
+            let mut column: [f64; CLASSES] = std::array::from_fn(|class| {
+                let distance = (pitch[bin] - class as f64 + 6.0 + 120.0).rem_euclid(12.0) - 6.0;
+                (-0.5 * (2.0 * distance / width).powi(2)).exp()
+            });
+            let norm = column.iter().map(|w| w * w).sum::<f64>().sqrt();
+            // The middle of the keyboard counts most.
+            let octave = (-0.5 * ((pitch[bin] / 12.0 - 5.0) / 2.0).powi(2)).exp();
+            // From A to C.
+            column.rotate_left(3);
+            for (weights, weight) in weights.iter_mut().zip(column) {
+                weights[bin] = (weight / norm * octave) as f32;
+            }
+        }
         Self { weights }
     }
 
     /// Adds the pitch classes of one frame, divided by the largest of them.
     pub(super) fn add(&self, power: &Spectrum, sums: &mut [f64; CLASSES]) {
-        let mut classes = [[0.0f32; LANES]; 2];
-        vectorized(|| {
-            for (power, weights) in
-                power[..BINS - 1].chunks_exact(2).zip(self.weights.chunks_exact(2))
-            {
-                for half in 0..2 {
-                    for lane in 0..LANES {
-                        classes[half][lane] += power[half] * weights[half][lane];
-                    }
-                }
-            }
-        });
-        let mut frame: [f32; CLASSES] = std::array::from_fn(|class| {
-            classes[0][class] + classes[1][class] + power[BINS - 1] * self.weights[BINS - 1][class]
-        });
+        let mut frame = run(Classes { weights: &self.weights, power });
         normalize(&mut frame);
         for (sum, class) in sums.iter_mut().zip(frame) {
             *sum += f64::from(class);
         }
+    }
+}
+
+struct Classes<'a> {
+    weights: &'a [Spectrum; CLASSES],
+    power: &'a Spectrum,
+}
+
+impl WithSimd for Classes<'_> {
+    type Output = [f32; CLASSES];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f32; CLASSES] {
+        let (power, _) = S::as_simd_f32s(self.power);
+        let weights = self.weights.each_ref().map(|weights| S::as_simd_f32s(weights).0);
+        let mut sums = [simd.splat_f32s(0.0); CLASSES];
+        for (at, power) in power.iter().enumerate() {
+            for class in 0..CLASSES {
+                sums[class] = simd.mul_add_e_f32s(*power, weights[class][at], sums[class]);
+            }
+        }
+        sums.map(|sum| simd.reduce_sum_f32s(sum))
     }
 }
 

@@ -111,7 +111,10 @@ impl Clip {
         let hop = &self.padded[start..start + length];
         // The very first sample has none before it to differ from.
         let before = if start == PAD { hop[0] } else { self.padded[start - 1] };
-        let (energy, changes) = vectorized(|| (energy(hop), sign_changes(hop)));
+        let (energy, changes) = vectorized(
+            #[inline(always)]
+            || (energy(hop), sign_changes(hop)),
+        );
         let first = is_negative(before) != is_negative(hop[0]);
         self.energies.push(energy);
         self.crossings.push((changes + u16::from(first), first));
@@ -270,12 +273,15 @@ impl Clip {
         let cepstrum = Cepstrum::<13>::new();
         let mut clipped = [0.0f32; MELS];
         for log_mel in self.rows.log_mel.chunks_exact(MELS) {
-            let coefficients = vectorized(|| {
-                for (out, value) in clipped.iter_mut().zip(log_mel) {
-                    *out = if *value > floor { *value } else { floor };
-                }
-                cepstrum.of(&clipped)
-            });
+            let coefficients = vectorized(
+                #[inline(always)]
+                || {
+                    for (out, value) in clipped.iter_mut().zip(log_mel) {
+                        *out = if *value > floor { *value } else { floor };
+                    }
+                    cepstrum.of(&clipped)
+                },
+            );
             for (moments, value) in whole.mfcc.iter_mut().zip(coefficients) {
                 moments.push(f64::from(value));
             }

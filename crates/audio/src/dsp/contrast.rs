@@ -41,7 +41,10 @@ pub(super) type Extremes = [[f32; BANDS]; 2];
 pub(super) fn extremes(power: &Spectrum) -> Extremes {
     let mut out = [[0.0; BANDS]; 2];
     for (index, band) in TABLE.iter().enumerate() {
-        let (low, high) = vectorized(|| means_of_extremes(&power[band.bins.clone()], band.count));
+        let (low, high) = vectorized(
+            #[inline(always)]
+            || means_of_extremes(&power[band.bins.clone()], band.count),
+        );
         out[0][index] = decibels(low);
         out[1][index] = decibels(high);
     }

@@ -14,7 +14,7 @@ use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 
 use super::{
     chroma::{CLASSES, normalize},
-    simd::{LANES, fold, vectorized},
+    simd::{LANES, Simd, WithSimd, run, vectorized},
     stft::{HOP, SAMPLE_RATE, frames},
     tuning::{self, STEPS},
 };
@@ -33,12 +33,12 @@ const C1_HZ: f64 = 32.703_195_662_574_83;
 /// Frames from one that is computed to the next, for each octave from the top.
 const STEP: [usize; OCTAVES] = [1, 1, 1, 1, 1, 2, 4];
 
-/// One filter in the frequency domain: weights of the bins from `start`, padded
-/// to whole lanes.
+/// Filters that are applied together, one in each lane, to the bins from
+/// `start`.
 struct Kernel {
     start: usize,
-    re: Vec<f32>,
-    im: Vec<f32>,
+    /// For each bin, the real and the imaginary weight in each filter.
+    weights: Vec<[[f32; LANES]; 2]>,
 }
 
 static PLAN: LazyLock<Arc<dyn RealToComplex<f32>>> =
@@ -55,17 +55,19 @@ fn kernels(tuning: usize) -> Vec<Kernel> {
     let ratio = (2.0 / per_octave).exp2();
     let quality = (ratio + 1.0) / (ratio - 1.0);
     let plan = realfft::RealFftPlanner::<f64>::new().plan_fft_forward(WIDE_FRAME);
-    (0..BINS_PER_OCTAVE)
+    let filters: Vec<Vec<Complex<f64>>> = (0..BINS_PER_OCTAVE)
         .map(|bin| {
             let octaves = (OCTAVES - 1) as f64 + bin as f64 / per_octave;
             let hz = lowest * octaves.exp2();
-            kernel(hz, quality * f64::from(SAMPLE_RATE) / hz, &*plan)
+            filter(hz, quality * f64::from(SAMPLE_RATE) / hz, &*plan)
         })
-        .collect()
+        .collect();
+    filters.chunks(LANES).map(together).collect()
 }
 
-/// A complex tone of `hz` under a Hann window of `length` samples.
-fn kernel(hz: f64, length: f64, plan: &dyn RealToComplex<f64>) -> Kernel {
+/// The spectrum of a complex tone of `hz` under a Hann window of `length`
+/// samples.
+fn filter(hz: f64, length: f64, plan: &dyn RealToComplex<f64>) -> Vec<Complex<f64>> {
     let before = (length / 2.0).ceil() as usize;
     let count = before + (length / 2.0).floor() as usize;
     let mut parts = [plan.make_input_vec(), plan.make_input_vec()];
@@ -88,38 +90,49 @@ fn kernel(hz: f64, length: f64, plan: &dyn RealToComplex<f64>) -> Kernel {
     // twice for the half as many samples here.
     let scale = 2.0 / sum * length / WIDE_FRAME as f64 / length.sqrt();
     // The transform of a + ib from those of a and of b.
-    let spectrum: Vec<Complex<f64>> = re
+    let mut spectrum: Vec<Complex<f64>> = re
         .iter()
         .zip(&im)
         .map(|(re, im)| Complex::new(re.re - im.im, re.im + im.re) * scale)
         .collect();
-    sparse(&spectrum)
+    make_sparse(&mut spectrum);
+    spectrum
 }
 
 /// Drops the smallest weights, up to a share of the sum of magnitudes.
-fn sparse(spectrum: &[Complex<f64>]) -> Kernel {
+fn make_sparse(spectrum: &mut [Complex<f64>]) {
     let mut sorted: Vec<f64> = spectrum.iter().map(|weight| weight.norm()).collect();
     sorted.sort_by(f64::total_cmp);
     let total: f64 = sorted.iter().sum();
     let mut sum = 0.0;
-    let threshold = sorted
-        .iter()
-        .copied()
-        .find(|magnitude| {
-            sum += magnitude / total;
-            sum >= SPARSITY
-        })
-        .unwrap_or(0.0);
-    let kept = |at: usize| spectrum[at].norm() >= threshold;
-    let first = (0..spectrum.len()).find(|&at| kept(at)).expect("the largest is kept");
-    let last = (0..spectrum.len()).rev().find(|&at| kept(at)).expect("the largest is kept");
-    let lanes = (last + 1 - first).next_multiple_of(LANES);
-    let weight = |at: usize| if kept(at) { spectrum[at] } else { Complex::ZERO };
-    Kernel {
-        start: first,
-        re: (first..first + lanes).map(|at| weight(at).re as f32).collect(),
-        im: (first..first + lanes).map(|at| weight(at).im as f32).collect(),
+    let threshold = sorted.into_iter().find(|magnitude| {
+        sum += magnitude / total;
+        sum >= SPARSITY
+    });
+    for weight in spectrum {
+        if weight.norm() < threshold.unwrap_or(0.0) {
+            *weight = Complex::ZERO;
+        }
     }
+}
+
+/// Puts filters into lanes; lanes without a filter answer nothing.
+fn together(filters: &[Vec<Complex<f64>>]) -> Kernel {
+    let is_used = |bin: &usize| filters.iter().any(|filter| filter[*bin] != Complex::ZERO);
+    let bins = 0..FRAME / 2 + 1;
+    let start = bins.clone().find(is_used).expect("the largest weight is kept");
+    let end = bins.rev().find(is_used).expect("the largest weight is kept") + 1;
+    let weights = (start..end)
+        .map(|bin| {
+            let mut weights = [[0.0; LANES]; 2];
+            for (lane, filter) in filters.iter().enumerate() {
+                weights[0][lane] = filter[bin].re as f32;
+                weights[1][lane] = filter[bin].im as f32;
+            }
+            weights
+        })
+        .collect();
+    Kernel { start, weights }
 }
 
 /// The sums over frames of the pitch classes of a clip whose tuning in bins is
@@ -137,7 +150,8 @@ pub(super) fn sum(samples: &[f32], tuning: usize) -> [f64; CLASSES] {
         octave.add(&half, hop, step, gain, kernels, &mut classes);
         hop /= 2;
         if index + 1 < OCTAVES {
-            half = halved(&half);
+            // Without what rang on beyond the ends: there librosa cuts.
+            half = halved(&half[MARGIN..half.len() - MARGIN]);
         }
     }
     let mut sums = [0.0; CLASSES];
@@ -155,21 +169,14 @@ struct Octave {
     input: Vec<f32>,
     bins: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
-    re: Vec<f32>,
-    im: Vec<f32>,
 }
 
 impl Octave {
     fn new() -> Self {
-        let bins = PLAN.make_output_vec();
-        // Kernels may reach beyond the last bin by less than their padding.
-        let padded = bins.len() + 4 * LANES;
         Self {
             input: PLAN.make_input_vec(),
-            bins,
+            bins: PLAN.make_output_vec(),
             scratch: PLAN.make_scratch_vec(),
-            re: vec![0.0; padded],
-            im: vec![0.0; padded],
         }
     }
 
@@ -211,6 +218,7 @@ impl Octave {
         kernels: &[Kernel],
     ) -> [f32; CLASSES] {
         const HALF: usize = FRAME / 2;
+        let centre = centre + MARGIN;
         if centre >= HALF && centre + HALF <= samples.len() {
             self.input.copy_from_slice(&samples[centre - HALF..centre + HALF]);
         } else {
@@ -224,40 +232,55 @@ impl Octave {
         }
         PLAN.process_with_scratch(&mut self.input, &mut self.bins, &mut self.scratch)
             .expect("the buffers were made by this plan");
-        let Self { bins, re, im, .. } = self;
-        vectorized(|| {
-            for ((re, im), bin) in re.iter_mut().zip(im.iter_mut()).zip(bins.iter()) {
-                *re = bin.re;
-                *im = bin.im;
-            }
-            let mut classes = [0.0; CLASSES];
-            for (bin, kernel) in kernels.iter().enumerate() {
-                // Three bins a class; the last of the octave is the lower
-                // neighbour of the next C.
-                classes[(bin + 1) / 3 % CLASSES] += gain * magnitude(kernel, re, im);
-            }
-            classes
-        })
+        let mut magnitudes = [0.0; BINS_PER_OCTAVE.next_multiple_of(LANES)];
+        run(Magnitudes { kernels, bins: &self.bins, out: &mut magnitudes });
+        let mut classes = [0.0; CLASSES];
+        for (bin, magnitude) in magnitudes[..BINS_PER_OCTAVE].iter().enumerate() {
+            // Three bins a class; the last of the octave is the lower
+            // neighbour of the next C.
+            classes[(bin + 1) / 3 % CLASSES] += gain * magnitude;
+        }
+        classes
     }
 }
 
-/// The magnitude of a filter's response.
-#[inline(always)]
-fn magnitude(kernel: &Kernel, re: &[f32], im: &[f32]) -> f32 {
-    let end = kernel.start + kernel.re.len();
-    let (re, im) = (&re[kernel.start..end], &im[kernel.start..end]);
-    let mut real = [0.0f32; LANES];
-    let mut imaginary = [0.0f32; LANES];
-    let weights = kernel.re.chunks_exact(LANES).zip(kernel.im.chunks_exact(LANES));
-    let values = re.chunks_exact(LANES).zip(im.chunks_exact(LANES));
-    for ((kernel_re, kernel_im), (re, im)) in weights.zip(values) {
-        for lane in 0..LANES {
-            real[lane] += kernel_re[lane] * re[lane] - kernel_im[lane] * im[lane];
-            imaginary[lane] += kernel_re[lane] * im[lane] + kernel_im[lane] * re[lane];
+/// Writes the magnitudes of the filters' responses.
+struct Magnitudes<'a> {
+    kernels: &'a [Kernel],
+    bins: &'a [Complex<f32>],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Magnitudes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // A kernel's lanes fill one register or several.
+        let registers = LANES / S::F32_LANES;
+        for (kernel, out) in self.kernels.iter().zip(self.out.chunks_exact_mut(LANES)) {
+            let mut re = [simd.splat_f32s(0.0); LANES];
+            let mut im = [simd.splat_f32s(0.0); LANES];
+            let bins = &self.bins[kernel.start..kernel.start + kernel.weights.len()];
+            for ([weights_re, weights_im], bin) in kernel.weights.iter().zip(bins) {
+                let (weights_re, _) = S::as_simd_f32s(weights_re);
+                let (weights_im, _) = S::as_simd_f32s(weights_im);
+                let (bin_re, bin_im) = (simd.splat_f32s(bin.re), simd.splat_f32s(bin.im));
+                for at in 0..registers {
+                    let (w_re, w_im) = (weights_re[at], weights_im[at]);
+                    re[at] = simd.mul_add_e_f32s(w_re, bin_re, re[at]);
+                    re[at] = simd.negate_mul_add_e_f32s(w_im, bin_im, re[at]);
+                    im[at] = simd.mul_add_e_f32s(w_re, bin_im, im[at]);
+                    im[at] = simd.mul_add_e_f32s(w_im, bin_re, im[at]);
+                }
+            }
+            let (out, _) = S::as_mut_simd_f32s(out);
+            for at in 0..registers {
+                let square = simd.mul_add_e_f32s(im[at], im[at], simd.mul_f32s(re[at], re[at]));
+                out[at] = simd.sqrt_f32s(square);
+            }
         }
     }
-    let (real, imaginary) = (fold(real), fold(imaginary));
-    (real * real + imaginary * imaginary).sqrt()
 }
 
 fn add(frame: &mut [f32; CLASSES], classes: &[f32; CLASSES], share: f32) {
@@ -300,35 +323,60 @@ fn bessel(x: f64) -> f64 {
     sum
 }
 
-/// Every second sample of the low-passed signal, without delay.
+/// Samples that the filter rings on before the first and after the last.
+const MARGIN: usize = TAPS;
+
+/// Every second sample of the low-passed signal, without delay, and
+/// [`MARGIN`] samples more at both ends.
 fn halved(samples: &[f32]) -> Vec<f32> {
     // Outputs that are computed together, each from its own stretch of the
     // even and of the odd samples.
     const BLOCK: usize = 1024;
-    let count = samples.len().div_ceil(2);
+    let count = samples.len().div_ceil(2) + 2 * MARGIN;
     let mut out = vec![0.0; count];
+    // Zero outside of the clip.
+    let sample = |at: usize| {
+        at.checked_sub(2 * MARGIN).and_then(|at| samples.get(at)).copied().unwrap_or(0.0)
+    };
+    let mut even = [0.0f32; BLOCK];
     let mut odd = [0.0f32; BLOCK + 2 * TAPS];
     let taps = &*HALF_BAND;
     for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-        let first = block * BLOCK;
-        for (at, odd) in odd.iter_mut().enumerate() {
-            // Odd sample `first + at - TAPS`, zero outside of the clip.
-            let sample = 2 * (first + at) + 1;
-            *odd =
-                sample.checked_sub(2 * TAPS).and_then(|s| samples.get(s)).copied().unwrap_or(0.0);
+        let first = 2 * block * BLOCK;
+        // Odd samples from `TAPS` before to `TAPS` after the block.
+        let inner = (first.checked_sub(2 * (MARGIN + TAPS)))
+            .and_then(|start| samples.get(start..start + 2 * (BLOCK + 2 * TAPS)));
+        if let Some(inner) = inner {
+            for (odd, pair) in odd.iter_mut().zip(inner.chunks_exact(2)) {
+                *odd = pair[1];
+            }
+            for (even, pair) in even.iter_mut().zip(inner[2 * TAPS..].chunks_exact(2)) {
+                *even = pair[0];
+            }
+        } else {
+            for (at, odd) in odd.iter_mut().enumerate() {
+                let at = first + 2 * at + 1;
+                *odd = at.checked_sub(2 * TAPS).map_or(0.0, sample);
+            }
+            for (at, even) in even.iter_mut().enumerate() {
+                *even = sample(first + 2 * at);
+            }
         }
-        vectorized(|| {
-            for (out, pair) in out.iter_mut().zip(samples[2 * first..].chunks(2)) {
-                *out = 0.5 * pair[0];
-            }
-            for (tap, weight) in taps.iter().enumerate() {
-                let left = &odd[TAPS - 1 - tap..][..BLOCK];
-                let right = &odd[TAPS + tap..][..BLOCK];
-                for ((out, left), right) in out.iter_mut().zip(left).zip(right) {
-                    *out += weight * (left + right);
+        vectorized(
+            #[inline(always)]
+            || {
+                for (out, even) in out.iter_mut().zip(&even) {
+                    *out = 0.5 * even;
                 }
-            }
-        });
+                for (tap, weight) in taps.iter().enumerate() {
+                    let left = &odd[TAPS - 1 - tap..][..BLOCK];
+                    let right = &odd[TAPS + tap..][..BLOCK];
+                    for ((out, left), right) in out.iter_mut().zip(left).zip(right) {
+                        *out += weight * (left + right);
+                    }
+                }
+            },
+        );
     }
     out
 }
@@ -353,8 +401,8 @@ mod tests {
         let inner = 100..10_900;
         for at in inner.clone() {
             // 85 dB down is 6e-5.
-            assert!((low[at] - expected[at]).abs() < 1e-4);
-            assert!(high[at].abs() < 1e-4);
+            assert!((low[MARGIN + at] - expected[at]).abs() < 1e-4);
+            assert!(high[MARGIN + at].abs() < 1e-4);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    simd::{LANES, decibels, dot, vectorized},
+    simd::{LANES, Simd, WithSimd, decibels, dot, run, vectorized},
     stft::{BIN_HZ, BINS, PADDED_BINS, SAMPLE_RATE, Spectrum},
 };
 
@@ -55,30 +55,45 @@ fn mel_to_hz(mel: f64) -> f64 {
 /// Appends the decibels of the mel bands of a power spectrum, not yet cut off
 /// below.
 pub(super) fn push_log_mel(power: &Spectrum, out: &mut Vec<f32>) {
-    let bands: &[Band] = &BANDS;
     let at = out.len();
     out.resize(at + MELS, 0.0);
-    let out = &mut out[at..];
-    vectorized(|| {
-        for (out, band) in out.iter_mut().zip(bands) {
-            *out = dot(&band.weights, &power[band.start..band.start + band.weights.len()]);
+    run(LogMel { bands: &BANDS, power, out: &mut out[at..] });
+}
+
+struct LogMel<'a> {
+    bands: &'a [Band],
+    power: &'a Spectrum,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for LogMel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (out, band) in self.out.iter_mut().zip(self.bands) {
+            let end = band.start + band.weights.len();
+            *out = dot(simd, &band.weights, &self.power[band.start..end]);
         }
-        for out in out.iter_mut() {
+        for out in self.out {
             *out = decibels(*out);
         }
-    });
+    }
 }
 
 /// The level below which the decibels of a clip are cut off.
 pub(super) fn floor(log_mel: &[f32]) -> f32 {
     let mut tops = [f32::MIN; LANES];
-    vectorized(|| {
-        for chunk in log_mel.chunks_exact(LANES) {
-            for lane in 0..LANES {
-                tops[lane] = tops[lane].max(chunk[lane]);
+    vectorized(
+        #[inline(always)]
+        || {
+            for chunk in log_mel.chunks_exact(LANES) {
+                for lane in 0..LANES {
+                    tops[lane] = tops[lane].max(chunk[lane]);
+                }
             }
-        }
-    });
+        },
+    );
     tops.into_iter().fold(f32::MIN, f32::max) - TOP_DB
 }
 

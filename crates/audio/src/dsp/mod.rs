@@ -71,11 +71,14 @@ const LARGEST_SAMPLE: f32 = 1e4;
 
 /// Replaces what cannot be a sample by silence.
 fn clean(samples: &mut [f32]) {
-    simd::vectorized(|| {
-        for sample in samples {
-            // Also false for what is not a number.
-            let good = sample.abs() <= LARGEST_SAMPLE;
-            *sample = if good { *sample } else { 0.0 };
-        }
-    });
+    simd::vectorized(
+        #[inline(always)]
+        || {
+            for sample in samples {
+                // Also false for what is not a number.
+                let good = sample.abs() <= LARGEST_SAMPLE;
+                *sample = if good { *sample } else { 0.0 };
+            }
+        },
+    );
 }

@@ -32,23 +32,26 @@ pub(super) fn onset_strength(log_mel: &[f32], floor: f32) -> OnsetStrength {
     for at in DELAY..frames {
         // The rise from frame `at - 3` to `at - 2` is told at `at`.
         let (before, after) = log_mel[(at - DELAY) * MELS..(at - DELAY + 2) * MELS].split_at(MELS);
-        let (sum, rising) = vectorized(|| {
-            let mut sums = [0.0f32; LANES];
-            let mut counts = [0u32; LANES];
-            for ((rises, before), after) in rises
-                .chunks_exact_mut(LANES)
-                .zip(before.chunks_exact(LANES))
-                .zip(after.chunks_exact(LANES))
-            {
-                for lane in 0..LANES {
-                    let rise = (after[lane].max(floor) - before[lane].max(floor)).max(0.0);
-                    rises[lane] = rise;
-                    sums[lane] += rise;
-                    counts[lane] += u32::from(rise > 0.0);
+        let (sum, rising) = vectorized(
+            #[inline(always)]
+            || {
+                let mut sums = [0.0f32; LANES];
+                let mut counts = [0u32; LANES];
+                for ((rises, before), after) in rises
+                    .chunks_exact_mut(LANES)
+                    .zip(before.chunks_exact(LANES))
+                    .zip(after.chunks_exact(LANES))
+                {
+                    for lane in 0..LANES {
+                        let rise = (after[lane].max(floor) - before[lane].max(floor)).max(0.0);
+                        rises[lane] = rise;
+                        sums[lane] += rise;
+                        counts[lane] += u32::from(rise > 0.0);
+                    }
                 }
-            }
-            (fold(sums), counts.iter().sum::<u32>() as usize)
-        });
+                (fold(sums), counts.iter().sum::<u32>() as usize)
+            },
+        );
         strength.mean[at] = sum / MELS as f32;
         // If fewer than half of the bands rise, the middle two do not.
         if rising >= MELS / 2 {
@@ -116,21 +119,24 @@ impl Tempogram {
         // Sums over some frames in f32, over those sums in f64.
         let mut partial = vec![0.0f32; bins.len()];
         for (at, window) in padded.windows(WINDOW).take(strength.len()).enumerate() {
-            let energy = vectorized(|| {
-                let mut sums = [0.0f32; LANES];
-                for ((input, x), w) in input
-                    .chunks_exact_mut(LANES)
-                    .zip(window.chunks_exact(LANES))
-                    .zip(plans.window.chunks_exact(LANES))
-                {
-                    for lane in 0..LANES {
-                        let value = x[lane] * w[lane];
-                        input[lane] = value;
-                        sums[lane] += value * value;
+            let energy = vectorized(
+                #[inline(always)]
+                || {
+                    let mut sums = [0.0f32; LANES];
+                    for ((input, x), w) in input
+                        .chunks_exact_mut(LANES)
+                        .zip(window.chunks_exact(LANES))
+                        .zip(plans.window.chunks_exact(LANES))
+                    {
+                        for lane in 0..LANES {
+                            let value = x[lane] * w[lane];
+                            input[lane] = value;
+                            sums[lane] += value * value;
+                        }
                     }
-                }
-                fold(sums)
-            });
+                    fold(sums)
+                },
+            );
             self.frames += 1;
             if energy < f32::MIN_POSITIVE {
                 continue;
@@ -141,11 +147,14 @@ impl Tempogram {
                 .forward
                 .process_with_scratch(&mut input, &mut bins, &mut scratch)
                 .expect("the buffers were made by this plan");
-            vectorized(|| {
-                for (sum, bin) in partial.iter_mut().zip(&bins) {
-                    *sum += (bin.re * bin.re + bin.im * bin.im) / energy;
-                }
-            });
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (sum, bin) in partial.iter_mut().zip(&bins) {
+                        *sum += (bin.re * bin.re + bin.im * bin.im) / energy;
+                    }
+                },
+            );
             if at % 256 == 255 {
                 self.flush(&mut partial);
             }
@@ -159,7 +168,7 @@ impl Tempogram {
         }
     }
 
-    /// The mean autocorrelation at each lag in frames.
+    /// The mean autocorrelation at each lag in frames, 1 at most.
     fn autocorrelation(&self) -> Vec<f64> {
         let plans = &*PLANS;
         let mut bins = plans.inverse.make_input_vec();
@@ -169,7 +178,10 @@ impl Tempogram {
             bin.re = (power * scale) as f32;
         }
         plans.inverse.process(&mut bins, &mut lags).expect("the buffers were made by this plan");
-        lags[..WINDOW].iter().map(|&lag| f64::from(lag)).collect()
+        // A single onset has an autocorrelation of zero, of which the transform
+        // makes rounding noise that the logarithm below would take for a beat.
+        const NOISE: f32 = 1e-6;
+        lags[..WINDOW].iter().map(|&lag| if lag < NOISE { 0.0 } else { f64::from(lag) }).collect()
     }
 
     /// The tempo whose period fits best, weighed by how usual it is; on the
@@ -182,7 +194,7 @@ impl Tempogram {
                 continue;
             }
             let prior = -0.5 * (bpm / START_BPM).log2().powi(2);
-            let score = (1e6 * strength.max(0.0)).ln_1p() + prior;
+            let score = (1e6 * strength).ln_1p() + prior;
             if score > best.0 {
                 best = (score, bpm);
             }

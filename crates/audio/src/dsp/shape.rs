@@ -29,14 +29,17 @@ static BIN_NUMBERS: [f32; PADDED_BINS] = {
 /// Writes the magnitudes of a power spectrum; returns the largest.
 pub(super) fn magnitudes(power: &Spectrum, out: &mut Spectrum) -> f32 {
     let mut tops = [0.0f32; LANES];
-    vectorized(|| {
-        for (out, power) in out.chunks_exact_mut(LANES).zip(power.chunks_exact(LANES)) {
-            for lane in 0..LANES {
-                out[lane] = power[lane].sqrt();
-                tops[lane] = if out[lane] > tops[lane] { out[lane] } else { tops[lane] };
+    vectorized(
+        #[inline(always)]
+        || {
+            for (out, power) in out.chunks_exact_mut(LANES).zip(power.chunks_exact(LANES)) {
+                for lane in 0..LANES {
+                    out[lane] = power[lane].sqrt();
+                    tops[lane] = if out[lane] > tops[lane] { out[lane] } else { tops[lane] };
+                }
             }
-        }
-    });
+        },
+    );
     tops.into_iter().fold(0.0, f32::max)
 }
 
@@ -45,40 +48,45 @@ pub(super) fn shape(magnitudes: &Spectrum) -> Shape {
     // Sums of blocks serve the total and, added up again, the rolloff.
     const BLOCK: usize = 40;
     let mut blocks = [0.0f32; PADDED_BINS / BLOCK];
-    vectorized(|| {
-        let mut moments = [0.0f32; LANES];
-        for (block, (values, numbers)) in blocks
-            .iter_mut()
-            .zip(magnitudes.chunks_exact(BLOCK).zip(BIN_NUMBERS.chunks_exact(BLOCK)))
-        {
-            let mut sums = [0.0f32; LANES];
-            for (value, number) in values.chunks_exact(LANES).zip(numbers.chunks_exact(LANES)) {
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut moments = [0.0f32; LANES];
+            for (block, (values, numbers)) in blocks
+                .iter_mut()
+                .zip(magnitudes.chunks_exact(BLOCK).zip(BIN_NUMBERS.chunks_exact(BLOCK)))
+            {
+                let mut sums = [0.0f32; LANES];
+                for (value, number) in values.chunks_exact(LANES).zip(numbers.chunks_exact(LANES)) {
+                    for lane in 0..LANES {
+                        sums[lane] += value[lane];
+                        moments[lane] += value[lane] * number[lane];
+                    }
+                }
+                *block = fold(sums);
+            }
+            let total: f32 = blocks.iter().sum();
+            if total < f32::MIN_POSITIVE {
+                return Shape::default();
+            }
+            let centroid = fold(moments) / total;
+            let mut squares = [0.0f32; LANES];
+            for (value, number) in
+                magnitudes.chunks_exact(LANES).zip(BIN_NUMBERS.chunks_exact(LANES))
+            {
                 for lane in 0..LANES {
-                    sums[lane] += value[lane];
-                    moments[lane] += value[lane] * number[lane];
+                    let distance = number[lane] - centroid;
+                    squares[lane] += value[lane] * distance * distance;
                 }
             }
-            *block = fold(sums);
-        }
-        let total: f32 = blocks.iter().sum();
-        if total < f32::MIN_POSITIVE {
-            return Shape::default();
-        }
-        let centroid = fold(moments) / total;
-        let mut squares = [0.0f32; LANES];
-        for (value, number) in magnitudes.chunks_exact(LANES).zip(BIN_NUMBERS.chunks_exact(LANES)) {
-            for lane in 0..LANES {
-                let distance = number[lane] - centroid;
-                squares[lane] += value[lane] * distance * distance;
+            let spread = fold(squares) / total;
+            Shape {
+                centroid: centroid * BIN_HZ,
+                bandwidth: spread.sqrt() * BIN_HZ,
+                rolloff: rolloff(magnitudes, &blocks, BLOCK, ROLLOFF * total) * BIN_HZ,
             }
-        }
-        let spread = fold(squares) / total;
-        Shape {
-            centroid: centroid * BIN_HZ,
-            bandwidth: spread.sqrt() * BIN_HZ,
-            rolloff: rolloff(magnitudes, &blocks, BLOCK, ROLLOFF * total) * BIN_HZ,
-        }
-    })
+        },
+    )
 }
 
 /// The first bin up to which the magnitudes sum to `target`.
@@ -107,19 +115,22 @@ fn rolloff(magnitudes: &Spectrum, blocks: &[f32], block: usize, target: f32) -> 
 /// 1 for white noise and for silence.
 pub(super) fn flatness(power: &Spectrum) -> f32 {
     const FLOOR: f32 = 1e-10;
-    vectorized(|| {
-        let mut sums = [0.0f32; LANES];
-        let mut logs = [0.0f32; LANES];
-        // Without 0 Hz, which leaves a whole number of lanes.
-        for chunk in power[1..BINS].chunks_exact(LANES) {
-            for lane in 0..LANES {
-                let value = chunk[lane].max(FLOOR);
-                sums[lane] += value;
-                logs[lane] += log2(value);
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut sums = [0.0f32; LANES];
+            let mut logs = [0.0f32; LANES];
+            // Without 0 Hz, which leaves a whole number of lanes.
+            for chunk in power[1..BINS].chunks_exact(LANES) {
+                for lane in 0..LANES {
+                    let value = chunk[lane].max(FLOOR);
+                    sums[lane] += value;
+                    logs[lane] += log2(value);
+                }
             }
-        }
-        let count = (BINS - 1) as f32;
-        (fold(logs) / count).exp2() / (fold(sums) / count)
-    })
+            let count = (BINS - 1) as f32;
+            (fold(logs) / count).exp2() / (fold(sums) / count)
+        },
+    )
     .min(1.0)
 }

@@ -1,35 +1,49 @@
 //! Wide registers without unsafe code.
 
+pub(super) use pulp::{Simd, WithSimd};
+
+/// Runs a kernel written for any width of register with the widest there is.
+#[inline(always)]
+pub(super) fn run<K: WithSimd>(kernel: K) -> K::Output {
+    pulp::Arch::new().dispatch(kernel)
+}
+
 /// Runs `work` compiled for the widest vector registers this processor has.
 ///
-/// What `work` calls must be `#[inline(always)]`, or it is compiled for the
-/// baseline processor after all.
+/// The closure, and what it calls, must be `#[inline(always)]`, or they are
+/// compiled for the baseline processor after all.
 #[inline(always)]
 pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
-/// The number of lanes that sums are kept in, so that the compiler may use
-/// wide registers; the result does not depend on which it uses.
+/// The number of values that are worked on together; a multiple of the lanes
+/// of any register in use.
 pub(super) const LANES: usize = 8;
 
 /// The sum of products of two slices of equal length, a multiple of [`LANES`].
 #[inline(always)]
-pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0f32; LANES];
-    for (l, r) in left.chunks_exact(LANES).zip(right.chunks_exact(LANES)) {
-        for lane in 0..LANES {
-            sums[lane] += l[lane] * r[lane];
-        }
+pub(super) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
+    let (left, _) = S::as_simd_f32s(left);
+    let (right, _) = S::as_simd_f32s(right);
+    let mut sum = simd.splat_f32s(0.0);
+    for (l, r) in left.iter().zip(right) {
+        sum = simd.mul_add_e_f32s(*l, *r, sum);
     }
-    fold(sums)
+    simd.reduce_sum_f32s(sum)
 }
 
 /// The sum of all lanes, in one fixed order.
 #[inline(always)]
-pub(super) fn fold(lanes: [f32; LANES]) -> f32 {
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+pub(super) fn fold(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// Logarithm to base 2 of a positive normal number, to about 1e-7.

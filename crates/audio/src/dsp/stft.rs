@@ -66,18 +66,24 @@ impl Stft {
     /// The power spectrum of the windowed `frame` of [`FRAME`] samples.
     pub(super) fn power(&mut self, frame: &[f32]) -> &Spectrum {
         let Self { windowed, bins, scratch, power } = self;
-        vectorized(|| {
-            for ((out, x), w) in windowed.iter_mut().zip(frame).zip(WINDOW.iter()) {
-                *out = x * w;
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((out, x), w) in windowed.iter_mut().zip(frame).zip(WINDOW.iter()) {
+                    *out = x * w;
+                }
+            },
+        );
         PLAN.process_with_scratch(windowed, bins, scratch)
             .expect("the buffers were made by this plan");
-        vectorized(|| {
-            for (out, bin) in power.iter_mut().zip(bins.iter()) {
-                *out = bin.re * bin.re + bin.im * bin.im;
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                for (out, bin) in power.iter_mut().zip(bins.iter()) {
+                    *out = bin.re * bin.re + bin.im * bin.im;
+                }
+            },
+        );
         power
     }
 }
