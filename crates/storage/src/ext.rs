@@ -60,9 +60,12 @@ pub trait StorageBackendExt: StorageBackend {
     /// confirmed against their songs, with as many as were asked for if there
     /// are as many.
     ///
-    /// Costs one search and one read of songs, and again as much for every
-    /// time that leftovers of a crash fill half of the hits.
+    /// Costs one search and one read of songs, and the same for twice as many
+    /// hits whenever leftovers of a crash made it too few.
     async fn nearest_songs(&self, query: &NearestQuery) -> Result<Vec<FoundNeighbor>> {
+        if query.k == 0 {
+            return Ok(Vec::new());
+        }
         // Leftovers count against the offset too, so everything before the
         // page has to be looked at to know where the page begins.
         let wanted = query.offset.saturating_add(query.k);

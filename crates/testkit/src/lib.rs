@@ -13,11 +13,13 @@
 #![expect(clippy::cloned_ref_to_slice_refs, reason = "lists are shown as lists, in small tests")]
 
 pub mod conformance;
+mod faulty;
 mod filter;
 mod fixture;
 mod model;
 mod song;
 
+pub use faulty::{Fault, Faulty};
 pub use filter::random_filter;
 pub use fixture::{Fixture, Opened, in_parallel, library_of, run_case, temp_dir};
 pub use model::{dot_model, euclidean_model, random_vector, tiny_model, vector};
