@@ -1,0 +1,207 @@
+//! The workspace keeps the shape that `ARCHITECTURE.md` says it has: who may
+//! know whom, where the heavy dependencies live, how files are named.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// What each crate may know of ours. Everything points down: a crate that
+/// needs another one above it is in the wrong place, or the code is.
+const MAY_KNOW: [(&str, &[&str]); 14] = [
+    ("core", &[]),
+    ("index", &[]),
+    ("emulator", &[]),
+    ("storage", &["core"]),
+    ("audio", &["core"]),
+    ("testkit", &["core", "storage"]),
+    ("analysis", &["core", "index"]),
+    ("local", &["core", "storage", "index"]),
+    ("astra", &["core", "storage"]),
+    ("sync", &["core", "storage"]),
+    ("library", &["core", "storage", "audio", "analysis", "local", "astra", "index"]),
+    ("server", &["library", "core"]),
+    ("cli", &["library", "sync", "server", "emulator", "core", "storage"]),
+    (
+        "bench",
+        &[
+            "core", "storage", "index", "audio", "analysis", "local", "astra", "sync", "library",
+            "server", "emulator", "testkit",
+        ],
+    ),
+];
+
+/// What tests of a crate may know beyond what the crate itself may.
+const TESTS_MAY_KNOW: &[&str] = &["testkit", "emulator"];
+
+/// `sync` does not know which backends it makes agree; its tests have to.
+const TESTS_OF_SYNC_MAY_KNOW: &[&str] = &["local", "astra"];
+
+/// A dependency that is large, or that only one crate should speak to, and
+/// the crates it lives in.
+const LIVES_IN: [(&str, &[&str]); 12] = [
+    ("rusqlite", &["local", "emulator"]),
+    ("reqwest", &["astra"]),
+    ("object_store", &["astra"]),
+    ("axum", &["emulator", "server"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("anyhow", &["cli"]),
+    ("symphonia", &["audio"]),
+    ("rubato", &["audio"]),
+    ("realfft", &["audio"]),
+    ("ort", &["audio"]),
+    ("dotenvy", &["library"]),
+];
+
+/// Names of files that say nothing about what is in them.
+const NO_NAMES: [&str; 5] = ["utils.rs", "common.rs", "types.rs", "helpers.rs", "prelude.rs"];
+
+struct Package {
+    // The folder, which is the name without `songrec-`.
+    name: String,
+    folder: PathBuf,
+    dependencies: BTreeSet<String>,
+    dev_dependencies: BTreeSet<String>,
+}
+
+fn packages() -> Vec<Package> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages: Vec<_> = metadata["packages"].as_array().unwrap().iter().map(package).collect();
+    assert!(packages.len() > 5, "where is everybody?");
+    packages
+}
+
+fn package(of: &Value) -> Package {
+    let manifest = Path::new(of["manifest_path"].as_str().unwrap());
+    let name = of["name"].as_str().unwrap();
+    let mut package = Package {
+        name: name.strip_prefix("songrec-").unwrap_or(name).to_owned(),
+        folder: manifest.parent().unwrap().to_owned(),
+        dependencies: BTreeSet::new(),
+        dev_dependencies: BTreeSet::new(),
+    };
+    for dependency in of["dependencies"].as_array().unwrap() {
+        let name = dependency["name"].as_str().unwrap().to_owned();
+        match dependency["kind"].as_str() {
+            Some("dev") => package.dev_dependencies.insert(name),
+            _ => package.dependencies.insert(name),
+        };
+    }
+    package
+}
+
+fn may_know(name: &str) -> &'static [&'static str] {
+    MAY_KNOW
+        .iter()
+        .find(|(known, _)| *known == name)
+        .unwrap_or_else(|| panic!("`{name}` is new: say in `MAY_KNOW` what it may know"))
+        .1
+}
+
+#[test]
+fn no_dependency_points_up() {
+    for package in packages() {
+        let allowed = may_know(&package.name);
+        for ours in package.dependencies.iter().filter_map(|name| name.strip_prefix("songrec-")) {
+            assert!(
+                allowed.contains(&ours),
+                "`{}` must not know `{ours}`, only {allowed:?}",
+                package.name
+            );
+        }
+        for ours in package.dev_dependencies.iter().filter_map(|name| name.strip_prefix("songrec-"))
+        {
+            let of_sync = package.name == "sync" && TESTS_OF_SYNC_MAY_KNOW.contains(&ours);
+            assert!(
+                allowed.contains(&ours) || TESTS_MAY_KNOW.contains(&ours) || of_sync,
+                "tests of `{}` must not know `{ours}`",
+                package.name
+            );
+        }
+    }
+}
+
+/// The table above would allow a cycle if it had one.
+#[test]
+fn what_crates_may_know_has_no_cycle() {
+    let mut left: BTreeMap<&str, BTreeSet<&str>> =
+        MAY_KNOW.iter().map(|(name, known)| (*name, known.iter().copied().collect())).collect();
+    while !left.is_empty() {
+        let free: Vec<&str> =
+            left.iter().filter(|(_, known)| known.is_empty()).map(|(name, _)| *name).collect();
+        assert!(!free.is_empty(), "these know each other: {left:?}");
+        left.retain(|name, _| !free.contains(name));
+        for known in left.values_mut() {
+            known.retain(|name| !free.contains(name));
+        }
+    }
+}
+
+#[test]
+fn a_heavy_dependency_lives_in_one_place() {
+    for package in packages() {
+        for (heavy, homes) in LIVES_IN {
+            assert!(
+                !package.dependencies.contains(heavy) || homes.contains(&package.name.as_str()),
+                "`{heavy}` lives in {homes:?}, not in `{}`",
+                package.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_crate_is_named_after_its_folder() {
+    for package in packages() {
+        assert!(package.folder.ends_with(&package.name), "{} is odd", package.folder.display());
+    }
+}
+
+#[test]
+fn a_crate_begins_with_what_it_is() {
+    for package in packages() {
+        let source = package.folder.join("src");
+        let roots = ["lib.rs", "main.rs"].map(|root| source.join(root));
+        let roots: Vec<_> = roots.iter().filter(|root| root.exists()).collect();
+        assert!(!roots.is_empty(), "`{}` has no root", package.name);
+        for root in roots {
+            let text = std::fs::read_to_string(root).unwrap();
+            let first = text.lines().next().unwrap_or_default();
+            assert!(
+                first.strip_prefix("//! ").is_some_and(|sentence| sentence.len() > 10),
+                "the first line of {} does not say what the crate is",
+                root.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_file_is_named_after_what_is_in_it() {
+    let mut folders: Vec<PathBuf> =
+        packages().iter().map(|package| package.folder.clone()).collect();
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" {
+                folders.push(path);
+                continue;
+            }
+            seen += usize::from(name.ends_with(".rs"));
+            assert!(!NO_NAMES.contains(&name.as_str()), "{} says nothing", path.display());
+        }
+    }
+    assert!(seen > 50, "only {seen} files were looked at");
+}
