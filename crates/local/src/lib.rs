@@ -1,1 +1,38 @@
 //! Songs as files, with a SQLite catalog.
+//!
+//! [`LocalBackend`] keeps a library in a folder: each song a JSON document,
+//! each embedding a `.npy` file, audio where it lies or as copies. The catalog
+//! and the vector indexes are derived from these files; delete them, and every
+//! answer is the same.
+#![warn(missing_docs)]
+
+mod backend;
+
+mod blobs;
+mod documents;
+mod embeddings;
+mod rebuild;
+mod segments;
+mod songs;
+mod sweep;
+mod verify;
+
+mod catalog;
+mod inner;
+mod known_files;
+mod vectors;
+
+mod disk;
+mod embedding_file;
+mod error;
+mod files;
+mod layout;
+mod library_file;
+mod lock;
+mod npy;
+mod progress;
+mod segment_file;
+mod stored;
+
+pub use backend::{LocalBackend, LocalOptions};
+pub use known_files::{KnownFile, KnownFiles, KnownFilesError, KnownOutcome};

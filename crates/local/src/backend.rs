@@ -1,0 +1,431 @@
+//! [`LocalBackend`]: the contract, answered by blocking code elsewhere.
+
+use std::{fmt, ops::Range, path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use songrec_core::{
+    BlobRef, Card, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec, OperationId,
+    Progress, Segment, SegmentId, Song, SongId,
+};
+use songrec_storage::{
+    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
+    NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
+    PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend,
+    StoredEmbedding, Swept, VerifyOptions,
+};
+use uuid::Uuid;
+
+use crate::{
+    blobs,
+    catalog::Catalog,
+    disk::{Disk, RealDisk},
+    error::{self, Fault},
+    inner::Inner,
+    progress::teller,
+};
+
+/// How many songs a batch should have: the wait for the disk is shared by all
+/// of it, and others can write in between.
+const BATCH: usize = 64;
+
+/// A library in a folder of this machine.
+///
+/// Every song is a JSON file and every embedding a `.npy` file; a SQLite
+/// catalog and vector indexes are made from them, and can be thrown away at
+/// any time. Any number of processes may use one library; those that write
+/// take turns.
+///
+/// ```
+/// use songrec_local::{LocalBackend, LocalOptions};
+/// use songrec_core::Filter;
+/// use songrec_storage::StorageBackend;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), songrec_storage::Error> {
+/// let folder = tempfile::tempdir().unwrap();
+/// let library = LocalBackend::create(folder.path(), LocalOptions::default()).await?;
+/// assert_eq!(library.count_songs(&Filter::all()).await?, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LocalBackend {
+    inner: Arc<Inner>,
+}
+
+/// What is decided about a library when it is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalOptions {
+    /// Whether it keeps copies of the audio, instead of knowing where the
+    /// files are.
+    pub keeps_copies: bool,
+}
+
+impl LocalBackend {
+    /// Makes a library in `root`, which may hold other files already.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if there is a library already.
+    pub async fn create(root: impl AsRef<Path>, options: LocalOptions) -> Result<Self> {
+        Self::create_on(root.as_ref(), Arc::new(RealDisk), options).await
+    }
+
+    /// Opens the library in `root`.
+    ///
+    /// Costs the same at any size, unless the catalog or an index is missing,
+    /// damaged or not of these files; then it is built from the files, and
+    /// `progress` is told. Files that are damaged are left out and told as
+    /// skipped.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no library, `Incompatible` if it was written by
+    /// a newer version of songrec.
+    pub async fn open(root: impl AsRef<Path>, progress: &dyn Progress) -> Result<Self> {
+        Self::open_on(root.as_ref(), Arc::new(RealDisk), progress).await
+    }
+
+    /// Opens the library in `root`, or makes one if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); the options of a library that is there are
+    /// left as they are.
+    pub async fn open_or_create(
+        root: impl AsRef<Path>,
+        options: LocalOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let root = root.as_ref();
+        match Self::open(root, progress).await {
+            Err(error) if error.kind() == songrec_storage::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match Self::create(root, options).await {
+            // Somebody else was faster.
+            Err(error) if error.kind() == songrec_storage::ErrorKind::Conflict => {
+                Self::open(root, progress).await
+            }
+            other => other,
+        }
+    }
+
+    /// Whether there is a library in `root`.
+    pub fn is_library(root: impl AsRef<Path>) -> bool {
+        crate::layout::Layout::new(root.as_ref()).library_file().is_file()
+    }
+
+    /// The folder of the library; relative paths of songs begin there.
+    pub fn root(&self) -> &Path {
+        self.inner.layout.root()
+    }
+
+    /// What the library is known by, wherever it is copied to.
+    pub fn id(&self) -> Uuid {
+        self.inner.library.id
+    }
+
+    pub(crate) async fn create_on(
+        root: &Path,
+        disk: Arc<dyn Disk>,
+        options: LocalOptions,
+    ) -> Result<Self> {
+        let path = root.to_owned();
+        let create = move || Inner::create(&path, disk, options.keeps_copies);
+        let inner = join(tokio::task::spawn_blocking(create).await);
+        let inner = inner.map_err(|fault| fault.during("create", "the library", root.display()))?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub(crate) async fn open_on(
+        root: &Path,
+        disk: Arc<dyn Disk>,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let path = root.to_owned();
+        let (teller, pass_on) = teller(progress);
+        let open = tokio::task::spawn_blocking(move || Inner::open(&path, disk, &teller));
+        pass_on.await;
+        let inner = join(open.await);
+        let inner = inner.map_err(|fault| fault.during("open", "the library", root.display()))?;
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The one place where async meets blocking I/O.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        subject: impl fmt::Display,
+        work: impl FnOnce(&Inner) -> error::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        run_blocking(&self.inner, work)
+            .await
+            .map_err(|fault| fault.during(operation, subject, self))
+    }
+}
+
+/// Runs `work` where it may wait for the disk.
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(&Inner) -> error::Result<T> + Send + 'static,
+) -> error::Result<T> {
+    let inner = Arc::clone(inner);
+    join(tokio::task::spawn_blocking(move || work(&inner)).await)
+}
+
+fn join<T>(
+    joined: std::result::Result<error::Result<T>, tokio::task::JoinError>,
+) -> error::Result<T> {
+    match joined {
+        Ok(answer) => answer,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => Err(Fault::Io {
+                action: "finish work on",
+                path: "the library".into(),
+                source: error.into(),
+            }),
+        },
+    }
+}
+
+fn some(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+#[async_trait]
+impl StorageBackend for LocalBackend {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            any_metric: true,
+            keeps_audio: self.inner.library.keeps_copies,
+            urls: false,
+            batch: BATCH,
+            remote: false,
+        }
+    }
+
+    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
+        let (subject, model) = (format!("model `{}`", model.name), model.clone());
+        self.blocking("make room for", subject, move |inner| inner.put_model(&model)).await
+    }
+
+    async fn models(&self) -> Result<Vec<ModelSpec>> {
+        self.blocking("list", "models", |inner| {
+            let models = inner.read(Catalog::models)?;
+            Ok(models.into_iter().map(|model| model.spec).collect())
+        })
+        .await
+    }
+
+    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        if songs.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
+        self.blocking("store", subject, move |inner| inner.put_songs(&songs)).await
+    }
+
+    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, ids) = (some(ids.len(), "song"), ids.to_vec());
+        self.blocking("read", subject, move |inner| inner.get_songs(&ids)).await
+    }
+
+    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
+        let query = query.clone();
+        self.blocking("find", "songs", move |inner| inner.find_songs(&query)).await
+    }
+
+    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+        let query = query.clone();
+        self.blocking("find", "songs", move |inner| inner.find_cards(&query)).await
+    }
+
+    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
+        let filter = filter.clone();
+        self.blocking("count", "songs", move |inner| inner.count_songs(&filter)).await
+    }
+
+    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
+        if lookups.is_empty() {
+            return Ok(vec![]);
+        }
+        let lookups = lookups.to_vec();
+        self.blocking("look up", "songs", move |inner| inner.lookup(&lookups)).await
+    }
+
+    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        if songs.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
+        self.blocking("delete", subject, move |inner| inner.delete_songs(&songs)).await
+    }
+
+    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (subject, ids) = (some(ids.len(), "deleted song"), ids.to_vec());
+        self.blocking("forget", subject, move |inner| inner.purge_songs(&ids)).await
+    }
+
+    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+        if embeddings.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, embeddings) = (some(embeddings.len(), "embedding"), embeddings.to_vec());
+        self.blocking("store", subject, move |inner| inner.put_embeddings(&embeddings)).await
+    }
+
+    async fn get_embeddings(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        if songs.is_empty() {
+            return Ok(vec![]);
+        }
+        let subject = format!("{} by `{model}`", some(songs.len(), "embedding"));
+        let (model, songs) = (model.clone(), songs.to_vec());
+        self.blocking("read", subject, move |inner| inner.get_embeddings(&model, &songs)).await
+    }
+
+    async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
+        let (subject, query) = (format!("model `{}`", query.model), query.clone());
+        self.blocking("search", subject, move |inner| inner.nearest(&query)).await
+    }
+
+    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+        let put = blobs::put(&self.inner, blob, source).await;
+        put.map_err(|fault| fault.during("store", format_args!("blob `{}`", blob.sha256), self))
+    }
+
+    async fn get_blob(
+        &self,
+        blob: &BlobRef,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<BlobStream>> {
+        let got = blobs::get(&self.inner, blob, range).await;
+        got.map_err(|fault| fault.during("read", format_args!("blob `{}`", blob.sha256), self))
+    }
+
+    async fn blob_url(&self, _: &BlobRef, _: Duration) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
+        let since = since.cloned();
+        self.blocking("read", "the changes", move |inner| inner.changes(since.as_ref(), limit))
+            .await
+    }
+
+    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.blocking("sweep", "facts", move |inner| inner.sweep(min_age)).await
+    }
+
+    async fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Finding>> {
+        let (teller, pass_on) = teller(progress);
+        let options = *options;
+        let verify =
+            self.blocking("verify", "the library", move |inner| inner.verify(&options, &teller));
+        futures::join!(verify, pass_on).0
+    }
+
+    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
+        if segments.is_empty() {
+            return Ok(());
+        }
+        let (subject, segments) = (some(segments.len(), "segment"), segments.to_vec());
+        self.blocking("store", subject, move |inner| inner.put_segments(&segments)).await
+    }
+
+    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let ids = ids.to_vec();
+        self.blocking("read", "segments", move |inner| inner.get_segments(&ids)).await
+    }
+
+    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
+        let query = query.clone();
+        self.blocking("find", "segments", move |inner| inner.find_segments(&query)).await
+    }
+
+    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
+        let query = query.clone();
+        self.blocking("search", "segments", move |inner| inner.nearest_segments(&query)).await
+    }
+
+    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, ids) = (some(ids.len(), "segment"), ids.to_vec());
+        self.blocking("delete", subject, move |inner| inner.delete_segments(&ids)).await
+    }
+
+    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
+        if documents.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, documents) = (some(documents.len(), "document"), documents.to_vec());
+        self.blocking("store", subject, move |inner| inner.put_documents(&documents)).await
+    }
+
+    async fn get_documents(
+        &self,
+        kind: DocumentKind,
+        ids: &[String],
+    ) -> Result<Vec<Option<Document>>> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, ids) = (some(ids.len(), kind.as_str()), ids.to_vec());
+        self.blocking("read", subject, move |inner| inner.get_documents(kind, &ids)).await
+    }
+
+    async fn list_documents(
+        &self,
+        kinds: &[DocumentKind],
+        after: Option<&PageToken>,
+    ) -> Result<Page<Document>> {
+        let (kinds, after) = (kinds.to_vec(), after.cloned());
+        self.blocking("list", "documents", move |inner| {
+            inner.list_documents(&kinds, after.as_ref())
+        })
+        .await
+    }
+
+    async fn delete_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        let (subject, id) = (format!("{} `{id}`", kind.as_str()), id.to_owned());
+        self.blocking("delete", subject, move |inner| inner.delete_document(kind, &id, version))
+            .await
+    }
+}
+
+impl fmt::Display for LocalBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.root().display())
+    }
+}
+
+impl fmt::Debug for LocalBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalBackend").field("root", &self.root()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+//! Audio: copies that the library keeps, and files of songs where they lie.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom, Write},
+    ops::Range,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use sha2::{Digest as _, Sha256};
+use songrec_core::{BlobRef, Digest, decode_path};
+use songrec_storage::{BlobSource, BlobStream, Error, NewBlob};
+
+use crate::{
+    backend::run_blocking,
+    catalog::Catalog,
+    error::{Fault, Result},
+    inner::Inner,
+};
+
+/// How many bytes are read or written at a time.
+const PIECE: usize = 1 << 20;
+
+/// A blob on its way into the library.
+#[derive(Debug)]
+struct Incoming {
+    path: PathBuf,
+    file: File,
+    hash: Sha256,
+    size: u64,
+    kept: bool,
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.kept {
+            // A sweep removes what cannot be removed now.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Incoming {
+    fn begin(inner: &Inner) -> Result<Self> {
+        // Not `.tmp`: those are removed by whoever has the write lock, and
+        // taking in a blob does not need it.
+        let path = inner.files.unfinished_path().with_extension("blob");
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(Fault::io("make", folder))?;
+        }
+        let file = File::create_new(&path).map_err(Fault::io("write", &path))?;
+        Ok(Self { path, file, hash: Sha256::new(), size: 0, kept: false })
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(Fault::io("write", &self.path))
+    }
+
+    fn finish(mut self, inner: &Inner, blob: &NewBlob) -> Result<BlobRef> {
+        let digest = Digest(self.hash.clone().finalize().into());
+        if self.size != blob.size {
+            return Err(Fault::invalid(format_args!(
+                "{} bytes came instead of {}",
+                self.size, blob.size
+            )));
+        }
+        if digest != blob.sha256 {
+            return Err(Fault::invalid(format_args!("the bytes that came have digest `{digest}`")));
+        }
+        inner.files.finish(&self.path, &inner.layout.blob(&blob.sha256))?;
+        self.kept = true;
+        Ok(reference(blob))
+    }
+}
+
+fn reference(blob: &NewBlob) -> BlobRef {
+    BlobRef { sha256: blob.sha256, size: blob.size, key: None }
+}
+
+impl Inner {
+    /// The reference of a blob that is there already. It becomes young again,
+    /// so that it is not swept before its song comes.
+    fn known_blob(&self, blob: &NewBlob) -> Result<Option<BlobRef>> {
+        if !self.library.keeps_copies {
+            return Err(Fault::Unsupported(
+                "this library keeps no copies of audio: it was made without".to_owned(),
+            ));
+        }
+        let path = self.layout.blob(&blob.sha256);
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == blob.size) {
+            let young = File::options()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.set_modified(SystemTime::now()));
+            return match young {
+                Ok(()) => Ok(Some(reference(blob))),
+                // Swept in between.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(Fault::io("touch", &path)(error)),
+            };
+        }
+        Ok(None)
+    }
+
+    fn put_file(&self, blob: &NewBlob, path: &Path) -> Result<BlobRef> {
+        let mut incoming = Incoming::begin(self)?;
+        let mut file = File::open(path).map_err(Fault::io("read", path))?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            match file.read(&mut piece).map_err(Fault::io("read", path))? {
+                0 => return incoming.finish(self, blob),
+                count => incoming.add(&piece[..count])?,
+            }
+        }
+    }
+
+    /// The file with the bytes of a blob, open: a copy that the library keeps,
+    /// or a file of a stored song.
+    fn open_blob(&self, blob: &BlobRef) -> Result<Option<(PathBuf, File)>> {
+        let mut paths = vec![self.layout.blob(&blob.sha256)];
+        let of_songs = self.read(|connection| Catalog::paths_of(connection, &blob.sha256))?;
+        paths.extend(of_songs.iter().filter_map(|path| self.audio_path(path)));
+        for path in paths {
+            // A file that cannot be read counts as one that is not there; the
+            // next path may have the same bytes.
+            let Ok(file) = File::open(&path) else { continue };
+            if file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == blob.size) {
+                return Ok(Some((path, file)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where a file of a song lies. A relative path does not leave the library.
+    pub(crate) fn audio_path(&self, path: &str) -> Option<PathBuf> {
+        let path = decode_path(path);
+        let leaves = path.components().any(|part| matches!(part, Component::ParentDir));
+        if path.is_relative() && leaves {
+            return None;
+        }
+        Some(self.layout.root().join(path))
+    }
+}
+
+pub(crate) async fn put(inner: &Arc<Inner>, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+    let wanted = *blob;
+    if let Some(known) = on(inner, move |inner| inner.known_blob(&wanted)).await? {
+        return Ok(known);
+    }
+    let mut stream = match source {
+        BlobSource::Path(path) => {
+            return on(inner, move |inner| inner.put_file(&wanted, &path)).await;
+        }
+        BlobSource::Stream(stream) => stream,
+    };
+    let mut incoming = on(inner, Incoming::begin).await?;
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(Fault::Stream)?;
+        if incoming.size + piece.len() as u64 > wanted.size {
+            return Err(Fault::invalid(format_args!("more than {} bytes came", wanted.size)));
+        }
+        incoming = on(inner, move |_| {
+            incoming.add(&piece)?;
+            Ok(incoming)
+        })
+        .await?;
+    }
+    on(inner, move |inner| incoming.finish(inner, &wanted)).await
+}
+
+pub(crate) async fn get(
+    inner: &Arc<Inner>,
+    blob: &BlobRef,
+    range: Option<Range<u64>>,
+) -> Result<Option<BlobStream>> {
+    let wanted = blob.clone();
+    let Some((path, file)) = on(inner, move |inner| inner.open_blob(&wanted)).await? else {
+        return Ok(None);
+    };
+    let range = range.unwrap_or(0..blob.size);
+    if range.start > range.end || range.end > blob.size {
+        return Err(Fault::invalid(format_args!(
+            "bytes {}..{} of {}",
+            range.start, range.end, blob.size
+        )));
+    }
+    let inner = Arc::clone(inner);
+    let pieces = stream::try_unfold((file, range), move |(file, range)| {
+        let (inner, path) = (Arc::clone(&inner), path.clone());
+        async move {
+            if range.is_empty() {
+                return Ok(None);
+            }
+            let subject = path.display().to_string();
+            let location = inner.layout.root().display().to_string();
+            let read = on(&inner, move |_| read_piece(file, range, &path)).await;
+            let (bytes, file, rest) =
+                read.map_err(|fault| fault.during("read", format_args!("`{subject}`"), location))?;
+            Ok::<_, Error>(Some((bytes, (file, rest))))
+        }
+    });
+    Ok(Some(pieces.boxed()))
+}
+
+fn read_piece(mut file: File, range: Range<u64>, path: &Path) -> Result<(Bytes, File, Range<u64>)> {
+    let length = (range.end - range.start).min(PIECE as u64);
+    let mut bytes = vec![0; length as usize];
+    file.seek(SeekFrom::Start(range.start))
+        .and_then(|_| file.read_exact(&mut bytes))
+        .map_err(Fault::io("read", path))?;
+    Ok((bytes.into(), file, range.start + length..range.end))
+}
+
+async fn on<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    run_blocking(inner, work).await
+}

@@ -1,0 +1,266 @@
+//! Filters as SQL: the same songs as [`Filter::passes`].
+
+use rusqlite::types::Value;
+use songrec_core::{Filter, NumberField, NumberRange, Test, ValueField, WordField};
+
+/// A query for the numbers of songs, and its parameters in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Sql {
+    pub(crate) text: String,
+    pub(crate) params: Vec<Value>,
+}
+
+impl Sql {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn bind(&mut self, value: impl Into<Value>) {
+        self.text.push('?');
+        self.params.push(value.into());
+    }
+
+    fn append(&mut self, other: Self) {
+        self.text.push_str(&other.text);
+        self.params.extend(other.params);
+    }
+}
+
+// Bits of the column `has`.
+pub(crate) const WORD_FIELDS: [WordField; 5] =
+    [WordField::Any, WordField::Title, WordField::Artist, WordField::Album, WordField::Path];
+
+fn bit(field: WordField) -> i64 {
+    1 << WORD_FIELDS.iter().position(|one| *one == field).expect("every field is listed")
+}
+
+/// Which fields have words, as the column `has` keeps it.
+pub(crate) fn has(has_words: impl Fn(WordField) -> bool) -> i64 {
+    WORD_FIELDS.iter().filter(|field| has_words(**field)).map(|field| bit(*field)).sum()
+}
+
+pub(crate) const fn value_code(field: ValueField) -> i64 {
+    match field {
+        ValueField::Genre => 0,
+        ValueField::Mood => 1,
+        ValueField::Instrument => 2,
+    }
+}
+
+/// The songs that pass `filter`, as a query with one column `n`, each once.
+///
+/// The rarest kind of term leads: words, then values; the rest is asked song
+/// by song. Numbers are looked up in their indexes if nothing else leads.
+pub(crate) fn songs_passing(filter: &Filter) -> Sql {
+    let mut texts = Vec::new();
+    let mut lead_value = None;
+    let mut rest = Vec::new();
+    for term in &filter.terms {
+        match &term.test {
+            Test::Words(field, lists) if !term.negated => match matching(*field, lists) {
+                Words::Match(text) => texts.push(text),
+                Words::All | Words::None | Words::Has => rest.push((false, &term.test)),
+            },
+            Test::Values(field, values) if !term.negated && lead_value.is_none() => {
+                lead_value = Some((*field, values, &term.test));
+            }
+            test => rest.push((term.negated, test)),
+        }
+    }
+    if let (false, Some((_, _, test))) = (texts.is_empty(), lead_value) {
+        rest.push((false, test));
+    }
+    // Looking at the row of each song doubles the work.
+    let needs_row = rest.iter().any(|(_, test)| is_of_row(test));
+    let join =
+        |n: &str| if needs_row { format!(" CROSS JOIN song s ON s.n = {n}") } else { "".into() };
+
+    let mut sql = Sql::default();
+    let mut joined = " AND ";
+    let n = if !texts.is_empty() {
+        let join = join("words.rowid");
+        sql.push(&format!("SELECT words.rowid AS n FROM words{join} WHERE words MATCH "));
+        sql.bind(texts.join(" AND "));
+        "words.rowid"
+    } else if let Some((field, values, _)) = lead_value {
+        // One value comes at most once a song, several may come more often.
+        let distinct = if values.len() == 1 { "" } else { "DISTINCT " };
+        sql.push(&format!("SELECT {distinct}v.n AS n FROM value v{} WHERE ", join("v.n")));
+        sql.append(one_of("v.", field, values));
+        "v.n"
+    } else {
+        sql.push("SELECT s.n AS n FROM song s");
+        joined = " WHERE ";
+        "s.n"
+    };
+    for (negated, test) in rest {
+        sql.push(joined);
+        sql.append(condition(negated, test, n));
+        joined = " AND ";
+    }
+    sql
+}
+
+// Whether a test looks at the row of the song itself.
+fn is_of_row(test: &Test) -> bool {
+    match test {
+        Test::Words(field, lists) => matches!(matching(*field, lists), Words::Has),
+        Test::Values(..) | Test::HasValue(_) => false,
+        Test::Number(..)
+        | Test::Key(_)
+        | Test::Loop(_)
+        | Test::HasWords(_)
+        | Test::HasNumber(_)
+        | Test::HasKey
+        | Test::HasLoop => true,
+    }
+}
+
+fn one_of(table: &str, field: ValueField, values: &[String]) -> Sql {
+    let mut sql = Sql::default();
+    sql.push(&format!("{table}field = {} AND {table}value IN (", value_code(field)));
+    for (i, value) in values.iter().enumerate() {
+        if i > 0 {
+            sql.push(", ");
+        }
+        sql.bind(value.clone());
+    }
+    sql.push(")");
+    sql
+}
+
+// Whether the song `n`, which is the row `s`, passes.
+fn condition(negated: bool, test: &Test, n: &str) -> Sql {
+    let mut sql = Sql::default();
+    match test {
+        Test::Words(field, lists) => match matching(*field, lists) {
+            Words::Match(text) => {
+                sql.push(&format!("{n} IN (SELECT rowid FROM words WHERE words MATCH "));
+                sql.bind(text);
+                sql.push(")");
+            }
+            Words::All => sql.push("1"),
+            Words::None => sql.push("0"),
+            Words::Has => return condition(negated, &Test::HasWords(*field), n),
+        },
+        Test::Values(field, values) => {
+            sql.push(&format!("EXISTS (SELECT 1 FROM value x WHERE x.n = {n} AND "));
+            sql.append(one_of("x.", *field, values));
+            sql.push(")");
+        }
+        Test::Number(field, ranges) => {
+            sql.push("(");
+            for (i, range) in ranges.iter().enumerate() {
+                if i > 0 {
+                    sql.push(" OR ");
+                }
+                sql.append(in_range(column(*field), range));
+            }
+            sql.push(if ranges.is_empty() { "0)" } else { ")" });
+        }
+        Test::Key(keys) => {
+            sql.push("s.key IN (");
+            for (i, key) in keys.iter().enumerate() {
+                if i > 0 {
+                    sql.push(", ");
+                }
+                sql.bind(key.to_string());
+            }
+            sql.push(")");
+        }
+        Test::Loop(wanted) => {
+            sql.push("s.is_loop = ");
+            sql.bind(i64::from(*wanted));
+        }
+        Test::HasWords(field) => sql.push(&format!("s.has & {} <> 0", bit(*field))),
+        Test::HasValue(field) => sql.push(&format!(
+            "EXISTS (SELECT 1 FROM value x WHERE x.n = {n} AND x.field = {})",
+            value_code(*field)
+        )),
+        Test::HasNumber(field) => sql.push(&format!("{} IS NOT NULL", column(*field))),
+        Test::HasKey => sql.push("s.key IS NOT NULL"),
+        Test::HasLoop => sql.push("s.is_loop IS NOT NULL"),
+    }
+    if negated {
+        // A comparison with an absent value is NULL, which is not true either.
+        sql.text = format!("({}) IS NOT TRUE", sql.text);
+    }
+    sql
+}
+
+const fn column(field: NumberField) -> &'static str {
+    match field {
+        NumberField::Bpm => "s.bpm",
+        NumberField::Year => "s.year",
+        NumberField::Duration => "s.duration",
+    }
+}
+
+fn in_range(column: &str, range: &NumberRange) -> Sql {
+    let mut sql = Sql::default();
+    match (range.min, range.max) {
+        (None, None) => sql.push(&format!("{column} IS NOT NULL")),
+        (Some(min), None) => {
+            sql.push(&format!("{column} >= "));
+            sql.bind(min);
+        }
+        (None, Some(max)) => {
+            sql.push(&format!("{column} <= "));
+            sql.bind(max);
+        }
+        (Some(min), Some(max)) => {
+            sql.push(&format!("{column} BETWEEN "));
+            sql.bind(min);
+            sql.push(" AND ");
+            sql.bind(max);
+        }
+    }
+    sql
+}
+
+enum Words {
+    /// Songs that match this text of the table `words`.
+    Match(String),
+    /// Every song.
+    All,
+    /// Every song with a word in the field.
+    Has,
+    /// No song.
+    None,
+}
+
+fn matching(field: WordField, lists: &[Vec<String>]) -> Words {
+    if lists.iter().any(Vec::is_empty) {
+        return Words::All;
+    }
+    let mut lists_of_text = Vec::new();
+    for list in lists {
+        if !list.iter().all(|word| is_beginning(word)) {
+            continue;
+        }
+        // Every word begins with nothing.
+        let words: Vec<&String> = list.iter().filter(|word| !word.is_empty()).collect();
+        if words.is_empty() {
+            return Words::Has;
+        }
+        let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"*")).collect();
+        lists_of_text.push(format!("({})", words.join(" AND ")));
+    }
+    if lists_of_text.is_empty() {
+        return Words::None;
+    }
+    let text = lists_of_text.join(" OR ");
+    Words::Match(match field {
+        WordField::Any => format!("({text})"),
+        WordField::Title => format!("title : ({text})"),
+        WordField::Artist => format!("artist : ({text})"),
+        WordField::Album => format!("album : ({text})"),
+        WordField::Path => format!("path : ({text})"),
+    })
+}
+
+// Words are of folded letters and digits; the table would split or fold what
+// is not, and find what `Filter::passes` does not.
+fn is_beginning(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || !b.is_ascii())
+}

@@ -1,0 +1,405 @@
+//! Pages of songs: filter, order, place.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{Connection, OptionalExtension, Row, types::Value};
+use songrec_core::{Card, Digest, Filter, SongId};
+use songrec_storage::{Order, OrderBy, Page, PageToken, SongQuery};
+
+use super::{
+    Catalog,
+    filter::{Sql, songs_passing},
+};
+use crate::error::{Fault, Result};
+
+// A filter that many songs pass fills a page from the first rows in order, and
+// then nothing has to be known about the others. This many rows are looked at
+// before the set of all songs that pass is made instead.
+const WALKED_FIRST: usize = 1_500;
+
+// A set of this size is sorted faster than it is found along an index.
+const SORTED_AT_MOST: usize = 5_000;
+
+/// The most songs of one page.
+const LONGEST_PAGE: usize = 1_000;
+
+/// A song in its place in an order.
+struct Place {
+    n: i64,
+    id: SongId,
+    value: Value,
+}
+
+impl Catalog {
+    /// The cards of a page.
+    pub(crate) fn find(connection: &Connection, query: &SongQuery) -> Result<Page<Card>> {
+        Self::find_walking(connection, query, WALKED_FIRST)
+    }
+
+    pub(crate) fn find_walking(
+        connection: &Connection,
+        query: &SongQuery,
+        walked_first: usize,
+    ) -> Result<Page<Card>> {
+        let from = match &query.after {
+            Some(token) => Some(parse_token(token, query)?),
+            None => None,
+        };
+        if query.limit == 0 {
+            return Ok(Page { items: vec![], next: None });
+        }
+        let limit = query.limit.min(LONGEST_PAGE);
+        let (cards, more) = match walk(connection, query, from.as_ref(), limit, walked_first)? {
+            Some(found) => found,
+            None => search(connection, query, from.as_ref(), limit)?,
+        };
+        let next = cards.last().filter(|_| more).map(|(place, _)| token(query, place));
+        Ok(Page { items: cards.into_iter().map(|(_, card)| card).collect(), next })
+    }
+
+    /// How many songs pass.
+    pub(crate) fn count(connection: &Connection, filter: &Filter) -> Result<u64> {
+        let Sql { text, params } = songs_passing(filter);
+        let sql = format!("SELECT count(*) FROM ({text})");
+        let count: i64 = connection
+            .prepare_cached(&sql)?
+            .query_row(rusqlite::params_from_iter(params), |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The ids of all songs that pass, in no order.
+    pub(crate) fn ids_passing(connection: &Connection, filter: &Filter) -> Result<Vec<[u8; 16]>> {
+        let Sql { text, params } = songs_passing(filter);
+        let sql = format!("SELECT id FROM song WHERE n IN ({text})");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let ids = statement.query_map(rusqlite::params_from_iter(params), |row| row.get(0))?;
+        Ok(ids.collect::<Result<_, _>>()?)
+    }
+
+    /// The card of a song, as the catalog has it.
+    pub(crate) fn card_of(connection: &Connection, id: SongId) -> Result<Option<Card>> {
+        let json: Option<String> = connection
+            .prepare_cached("SELECT card FROM song WHERE id = ?")?
+            .query_row([id.as_bytes()], |row| row.get(0))
+            .optional()?;
+        json.as_deref().map(parse_card).transpose()
+    }
+
+    /// The card of one song.
+    pub(crate) fn card(connection: &Connection, n: i64) -> Result<Card> {
+        let json: String = connection
+            .prepare_cached("SELECT card FROM song WHERE n = ?")?
+            .query_row([n], |row| row.get(0))?;
+        parse_card(&json)
+    }
+}
+
+type Found = (Vec<(Place, Card)>, bool);
+
+// Goes through the songs in order and keeps those that pass. Gives up, with
+// nothing, when too many do not.
+fn walk(
+    connection: &Connection,
+    query: &SongQuery,
+    from: Option<&Place>,
+    limit: usize,
+    patience: usize,
+) -> Result<Option<Found>> {
+    let is_all = query.filter.is_all();
+    let (mut skip, mut looked_at) = (query.skip, 0);
+    let mut found = Vec::new();
+    let mut more = false;
+    let ended = in_order(connection, query.order, from, !is_all, |place, card| {
+        if let Some(card) = &card {
+            looked_at += 1;
+            if looked_at > patience {
+                return Ok(ControlFlow::Break(false));
+            }
+            if !query.filter.passes(card) {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+        if skip > 0 {
+            skip -= 1;
+            return Ok(ControlFlow::Continue(()));
+        }
+        if found.len() == limit {
+            more = true;
+            return Ok(ControlFlow::Break(true));
+        }
+        let card = match card {
+            Some(card) => card,
+            None => Catalog::card(connection, place.n)?,
+        };
+        found.push((place, card));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(ended.then_some((found, more)))
+}
+
+// Makes the set of all songs that pass, and takes the page from it.
+fn search(
+    connection: &Connection,
+    query: &SongQuery,
+    from: Option<&Place>,
+    limit: usize,
+) -> Result<Found> {
+    let set = songs_passing(&query.filter);
+    let passing: Vec<i64> = {
+        let mut statement = connection.prepare_cached(&set.text)?;
+        let rows =
+            statement.query_map(rusqlite::params_from_iter(&set.params), |row| row.get(0))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    let (mut places, mut more) = (Vec::new(), false);
+    let mut skip = query.skip;
+    let mut take = |place: Place| {
+        if skip > 0 {
+            skip -= 1;
+        } else if places.len() == limit {
+            more = true;
+            return ControlFlow::Break(true);
+        } else {
+            places.push(place);
+        }
+        ControlFlow::Continue(())
+    };
+    if passing.len() <= SORTED_AT_MOST {
+        sorted(connection, query.order, from, &set, |place| Ok(take(place)))?;
+    } else {
+        let largest = passing.iter().max().copied().unwrap_or(0);
+        let mut passes = vec![false; usize::try_from(largest).map_or(0, |n| n + 1)];
+        for n in passing {
+            if let Some(bit) = usize::try_from(n).ok().and_then(|n| passes.get_mut(n)) {
+                *bit = true;
+            }
+        }
+        let passes = |n: i64| usize::try_from(n).ok().and_then(|n| passes.get(n)) == Some(&true);
+        in_order(connection, query.order, from, false, |place, _| {
+            Ok(if passes(place.n) { take(place) } else { ControlFlow::Continue(()) })
+        })?;
+    }
+    let cards = places.into_iter().map(|place| {
+        let card = Catalog::card(connection, place.n)?;
+        Ok((place, card))
+    });
+    Ok((cards.collect::<Result<_>>()?, more))
+}
+
+struct Column {
+    name: &'static str,
+    nullable: bool,
+}
+
+fn column(by: OrderBy) -> Option<Column> {
+    let (name, nullable) = match by {
+        OrderBy::Id => return None,
+        OrderBy::Title => ("title", false),
+        OrderBy::Artist => ("artist", true),
+        OrderBy::Album => ("album", true),
+        OrderBy::Year => ("year", true),
+        OrderBy::Bpm => ("bpm", true),
+        OrderBy::Duration => ("duration", false),
+        OrderBy::Added => ("added", false),
+    };
+    Some(Column { name, nullable })
+}
+
+// Visits all songs in order along an index. Says whether all were visited, or
+// what the visitor broke off with.
+fn in_order(
+    connection: &Connection,
+    order: Order,
+    from: Option<&Place>,
+    with_cards: bool,
+    mut visit: impl FnMut(Place, Option<Card>) -> Result<ControlFlow<bool>>,
+) -> Result<bool> {
+    let card = if with_cards { "card" } else { "NULL" };
+    let mut run = |sql: String, params: Vec<Value>| -> Result<ControlFlow<bool>> {
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+        while let Some(row) = rows.next()? {
+            let json: Option<String> = row.get(3)?;
+            let card = json.as_deref().map(parse_card).transpose()?;
+            if let ControlFlow::Break(broken) = visit(place(row)?, card)? {
+                return Ok(ControlFlow::Break(broken));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    };
+
+    let direction = if order.descending { "DESC" } else { "ASC" };
+    let Some(Column { name, nullable }) = column(order.by) else {
+        let (condition, params) = match from {
+            Some(place) if order.descending => ("id < ?", vec![blob(place.id)]),
+            Some(place) => ("id > ?", vec![blob(place.id)]),
+            None => ("1", vec![]),
+        };
+        let sql = format!(
+            "SELECT n, id, NULL, {card} FROM song WHERE {condition} ORDER BY id {direction}"
+        );
+        return Ok(matches!(
+            run(sql, params)?,
+            ControlFlow::Continue(()) | ControlFlow::Break(true)
+        ));
+    };
+    if from.is_none_or(|place| place.value != Value::Null) {
+        let (condition, params) = match from {
+            Some(place) if order.descending => (
+                format!("{name} <= ?1 AND ({name} < ?1 OR id > ?2)"),
+                vec![place.value.clone(), blob(place.id)],
+            ),
+            Some(place) => {
+                (format!("({name}, id) > (?, ?)"), vec![place.value.clone(), blob(place.id)])
+            }
+            None => (format!("{name} IS NOT NULL"), vec![]),
+        };
+        let sql = format!(
+            "SELECT n, id, {name}, {card} FROM song INDEXED BY song_{name} WHERE {condition} \
+             ORDER BY {name} {direction}, id"
+        );
+        if let ControlFlow::Break(broken) = run(sql, params)? {
+            return Ok(broken);
+        }
+    }
+    if nullable {
+        let (condition, params) = match from {
+            Some(place) if place.value == Value::Null => (" AND id > ?", vec![blob(place.id)]),
+            _ => ("", vec![]),
+        };
+        let sql = format!(
+            "SELECT n, id, NULL, {card} FROM song INDEXED BY song_{name} \
+             WHERE {name} IS NULL{condition} ORDER BY id"
+        );
+        if let ControlFlow::Break(broken) = run(sql, params)? {
+            return Ok(broken);
+        }
+    }
+    Ok(true)
+}
+
+// Visits the songs of a small set in order.
+fn sorted(
+    connection: &Connection,
+    order: Order,
+    from: Option<&Place>,
+    set: &Sql,
+    mut visit: impl FnMut(Place) -> Result<ControlFlow<bool>>,
+) -> Result<()> {
+    let direction = if order.descending { "DESC" } else { "ASC" };
+    let mut params = set.params.clone();
+    // A plus keeps SQLite from walking along the index after all.
+    let (value, condition, order_by) = match column(order.by) {
+        None => {
+            let (sign, place) = (if order.descending { "<" } else { ">" }, from);
+            let condition = place.map_or(String::new(), |_| format!(" AND +id {sign} ?"));
+            params.extend(place.map(|place| blob(place.id)));
+            ("NULL", condition, format!("+id {direction}"))
+        }
+        Some(Column { name, .. }) => {
+            let sign = if order.descending { "<" } else { ">" };
+            let condition = match from {
+                None => String::new(),
+                Some(place) if place.value == Value::Null => {
+                    params.push(blob(place.id));
+                    format!(" AND {name} IS NULL AND +id > ?")
+                }
+                Some(place) => {
+                    params.extend([place.value.clone(), place.value.clone(), blob(place.id)]);
+                    format!(
+                        " AND (+{name} {sign} ? OR (+{name} = ? AND +id > ?) OR {name} IS NULL)"
+                    )
+                }
+            };
+            (name, condition, format!("{name} IS NULL, +{name} {direction}, +id"))
+        }
+    };
+    let Sql { text, .. } = set;
+    let sql = format!(
+        "SELECT n, id, {value}, NULL FROM song WHERE n IN ({text}){condition} ORDER BY {order_by}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+    while let Some(row) = rows.next()? {
+        if visit(place(row)?)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn place(row: &Row<'_>) -> Result<Place> {
+    Ok(Place { n: row.get(0)?, id: SongId::from_bytes(row.get(1)?), value: row.get(2)? })
+}
+
+fn blob(id: SongId) -> Value {
+    Value::Blob(id.as_bytes().to_vec())
+}
+
+fn parse_card(json: &str) -> Result<Card> {
+    serde_json::from_str(json).map_err(|error| {
+        Fault::Catalog(rusqlite::Error::FromSqlConversionFailure(
+            0,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        ))
+    })
+}
+
+// A token is `query.id.value`, all of it in hexadecimal digits but the type of
+// the value: `-`, `i…`, `r…`, `t…` or `b…`.
+fn token(query: &SongQuery, place: &Place) -> PageToken {
+    let value = match &place.value {
+        Value::Null => "-".to_owned(),
+        Value::Integer(number) => format!("i{}", hex(&number.to_be_bytes())),
+        Value::Real(number) => format!("r{}", hex(&number.to_be_bytes())),
+        Value::Text(text) => format!("t{}", hex(text.as_bytes())),
+        Value::Blob(bytes) => format!("b{}", hex(bytes)),
+    };
+    PageToken(format!("{}.{}.{value}", fingerprint(query), hex(place.id.as_bytes())))
+}
+
+fn parse_token(token: &PageToken, query: &SongQuery) -> Result<Place> {
+    let parse = || {
+        let mut parts = token.0.split('.');
+        let (of_query, id, value) = (parts.next()?, parts.next()?, parts.next()?);
+        let id = SongId::from_bytes(unhex(id)?.try_into().ok()?);
+        let (kind, digits) = value.split_at_checked(1)?;
+        let bytes = unhex(digits)?;
+        let value = match kind {
+            "-" => Value::Null,
+            "i" => Value::Integer(i64::from_be_bytes(bytes.try_into().ok()?)),
+            "r" => Value::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
+            "t" => Value::Text(String::from_utf8(bytes).ok()?),
+            "b" => Value::Blob(bytes),
+            _ => return None,
+        };
+        (of_query == fingerprint(query) && parts.next().is_none()).then_some(Place {
+            n: 0,
+            id,
+            value,
+        })
+    };
+    parse().ok_or_else(|| Fault::invalid(format_args!("`{}` is no page of this query", token.0)))
+}
+
+// What a token is valid for: filter and order.
+fn fingerprint(query: &SongQuery) -> String {
+    let text = format!("{:?}", (&query.filter, query.order));
+    hex(&Digest::of(text.as_bytes()).0[..6])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    digits
+        .as_bytes()
+        .chunks_exact(2)
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}

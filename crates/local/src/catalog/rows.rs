@@ -1,0 +1,267 @@
+//! Songs as rows, and rows away again.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use songrec_core::{Card, Digest, ModelName, Song, SongId, ValueField, WordField, fold, words};
+use songrec_storage::Tombstone;
+
+use super::{Catalog, filter};
+use crate::{
+    disk::Stamp,
+    error::Result,
+    stored::{Settled, Stored},
+};
+
+impl Catalog {
+    /// Makes the rows of a song what its files say, as a new change.
+    pub(crate) fn set(connection: &Connection, id: SongId, settled: &Settled) -> Result<()> {
+        let sql = match settled {
+            Settled::Damaged(_) => "INSERT OR IGNORE INTO damaged (id) VALUES (?)",
+            _ => "DELETE FROM damaged WHERE id = ?",
+        };
+        connection.prepare_cached(sql)?.execute([id.as_bytes()])?;
+        match settled {
+            Settled::Present(song) => {
+                Self::remove_tombstone(connection, id)?;
+                Self::set_song(connection, song)
+            }
+            Settled::Deleted(tombstone) => {
+                Self::remove_song(connection, id)?;
+                Self::set_tombstone(connection, tombstone)
+            }
+            Settled::Absent | Settled::Damaged(_) => {
+                Self::remove_tombstone(connection, id)?;
+                Self::remove_song(connection, id)
+            }
+        }
+    }
+
+    fn set_song(connection: &Connection, stored: &Stored<Song>) -> Result<()> {
+        let song = &stored.document;
+        let card = Card::of(song);
+        let card_json = serde_json::to_string(&card).expect("cards have nothing JSON has not");
+        let change = Self::next_change(connection)?;
+        let known: Option<(i64, String)> = connection
+            .prepare_cached("SELECT n, card FROM song WHERE id = ?")?
+            .query_row([song.id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let words_of = |field: WordField| field.words(&card).join(" ");
+        let row = params![
+            song.id.as_bytes(),
+            change,
+            stored.stamp.mtime,
+            stored.stamp.size,
+            fold(&card.title),
+            card.artist.as_deref().map(fold),
+            card.album.as_deref().map(fold),
+            card.year,
+            card.bpm,
+            card.duration,
+            sortable(song.added_at),
+            card.key.map(|key| key.to_string()),
+            card.is_loop,
+            filter::has(|field| !field.words(&card).is_empty()),
+            song.blob.as_ref().map(|blob| blob.sha256.0),
+            card_json,
+        ];
+        let n: i64 = connection
+            .prepare_cached(
+                "INSERT INTO song (id, change, mtime, size, title, artist, album, year, bpm, \
+                 duration, added, key, is_loop, has, blob, card) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (id) DO UPDATE SET change = excluded.change, \
+                 mtime = excluded.mtime, size = excluded.size, title = excluded.title, \
+                 artist = excluded.artist, album = excluded.album, year = excluded.year, \
+                 bpm = excluded.bpm, duration = excluded.duration, added = excluded.added, \
+                 key = excluded.key, is_loop = excluded.is_loop, has = excluded.has, \
+                 blob = excluded.blob, card = excluded.card \
+                 RETURNING n",
+            )?
+            .query_row(row, |row| row.get(0))?;
+        let was_known = known.is_some();
+        if was_known {
+            connection.prepare_cached("DELETE FROM file WHERE n = ?")?.execute([n])?;
+            connection.prepare_cached("DELETE FROM embedding WHERE n = ?")?.execute([n])?;
+        }
+        for file in &song.files {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO file (n, path, sha256) VALUES (?, ?, ?)")?
+                .execute(params![n, file.path, file.sha256.0])?;
+        }
+        for model in song.embeddings.keys() {
+            connection
+                .prepare_cached(
+                    "INSERT INTO embedding (n, m) SELECT ?, m FROM model WHERE name = ?",
+                )?
+                .execute(params![n, model.as_str()])?;
+        }
+        // Most changes leave alone what filters look at.
+        if known.is_some_and(|(_, known)| known == card_json) {
+            return Ok(());
+        }
+        if was_known {
+            Self::remove_words(connection, n)?;
+        }
+        connection
+            .prepare_cached(
+                "INSERT INTO words (rowid, title, artist, album, path, others) \
+                 VALUES (?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                n,
+                words_of(WordField::Title),
+                words_of(WordField::Artist),
+                words_of(WordField::Album),
+                words_of(WordField::Path),
+                other_words(&card),
+            ])?;
+        for field in [ValueField::Genre, ValueField::Mood, ValueField::Instrument] {
+            for value in field.values(&card) {
+                connection
+                    .prepare_cached(
+                        "INSERT OR IGNORE INTO value (n, field, value) VALUES (?, ?, ?)",
+                    )?
+                    .execute(params![n, filter::value_code(field), words(value).join(" ")])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_tombstone(connection: &Connection, stored: &Stored<Tombstone>) -> Result<()> {
+        let song = &stored.document.song;
+        let change = Self::next_change(connection)?;
+        connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO tombstone (id, change, mtime, size, blob) \
+                 VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                song.id.as_bytes(),
+                change,
+                stored.stamp.mtime,
+                stored.stamp.size,
+                song.blob.as_ref().map(|blob| blob.sha256.0),
+            ])?;
+        Ok(())
+    }
+
+    fn remove_song(connection: &Connection, id: SongId) -> Result<()> {
+        let n: Option<i64> = connection
+            .prepare_cached("SELECT n FROM song WHERE id = ?")?
+            .query_row([id.as_bytes()], |row| row.get(0))
+            .optional()?;
+        let Some(n) = n else { return Ok(()) };
+        Self::remove_words(connection, n)?;
+        for sql in [
+            "DELETE FROM file WHERE n = ?",
+            "DELETE FROM embedding WHERE n = ?",
+            "DELETE FROM song WHERE n = ?",
+        ] {
+            connection.prepare_cached(sql)?.execute([n])?;
+        }
+        Ok(())
+    }
+
+    fn remove_words(connection: &Connection, n: i64) -> Result<()> {
+        connection.prepare_cached("DELETE FROM words WHERE rowid = ?")?.execute([n])?;
+        connection.prepare_cached("DELETE FROM value WHERE n = ?")?.execute([n])?;
+        Ok(())
+    }
+
+    fn remove_tombstone(connection: &Connection, id: SongId) -> Result<()> {
+        connection
+            .prepare_cached("DELETE FROM tombstone WHERE id = ?")?
+            .execute([id.as_bytes()])?;
+        Ok(())
+    }
+
+    fn next_change(connection: &Connection) -> Result<i64> {
+        Ok(connection
+            .prepare_cached(
+                "UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value",
+            )?
+            .query_row([], |row| row.get(0))?)
+    }
+
+    /// What the catalog believes the files of a song to be.
+    pub(crate) fn stamps(
+        connection: &Connection,
+        id: SongId,
+    ) -> Result<(Option<Stamp>, Option<Stamp>)> {
+        let stamp = |table: &str| -> Result<Option<Stamp>> {
+            Ok(connection
+                .prepare_cached(&format!("SELECT mtime, size FROM {table} WHERE id = ?"))?
+                .query_row([id.as_bytes()], |row| {
+                    Ok(Stamp { mtime: row.get(0)?, size: row.get(1)? })
+                })
+                .optional()?)
+        };
+        Ok((stamp("song")?, stamp("tombstone")?))
+    }
+
+    /// The ids of the songs or tombstones of one shard.
+    pub(crate) fn ids_of_shard(
+        connection: &Connection,
+        table: &str,
+        shard: u8,
+    ) -> Result<Vec<SongId>> {
+        let (mut first, mut last) = ([0; 16], [0xff; 16]);
+        (first[0], last[0]) = (shard, shard);
+        let mut statement = connection
+            .prepare_cached(&format!("SELECT id FROM {table} WHERE id BETWEEN ? AND ?"))?;
+        let ids = statement.query_map([first, last], |row| row.get(0).map(SongId::from_bytes))?;
+        Ok(ids.collect::<Result<_, _>>()?)
+    }
+
+    /// The songs that name an embedding of a model.
+    pub(crate) fn ids_of_model(connection: &Connection, m: i64) -> Result<Vec<SongId>> {
+        let mut statement = connection.prepare_cached(
+            "SELECT song.id FROM embedding JOIN song USING (n) WHERE m = ? ORDER BY song.id",
+        )?;
+        let ids = statement.query_map([m], |row| row.get(0).map(SongId::from_bytes))?;
+        Ok(ids.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether the song names an embedding of the model.
+    pub(crate) fn names(connection: &Connection, id: SongId, model: &ModelName) -> Result<bool> {
+        Ok(connection
+            .prepare_cached(
+                "SELECT 1 FROM embedding JOIN song USING (n) JOIN model USING (m) \
+                 WHERE song.id = ? AND model.name = ?",
+            )?
+            .exists(params![id.as_bytes(), model.as_str()])?)
+    }
+
+    /// Whether a song or a tombstone names the blob.
+    pub(crate) fn names_blob(connection: &Connection, digest: &Digest) -> Result<bool> {
+        Ok(connection
+            .prepare_cached(
+                "SELECT 1 FROM song WHERE blob = ?1 \
+                 UNION ALL SELECT 1 FROM tombstone WHERE blob = ?1",
+            )?
+            .exists([digest.0])?)
+    }
+
+    /// Whether there are songs of which it is not known what they name.
+    pub(crate) fn is_any_damaged(connection: &Connection) -> Result<bool> {
+        Ok(connection.prepare_cached("SELECT 1 FROM damaged LIMIT 1")?.exists([])?)
+    }
+
+    /// The paths of files with this content, as songs have them.
+    pub(crate) fn paths_of(connection: &Connection, digest: &Digest) -> Result<Vec<String>> {
+        let mut statement =
+            connection.prepare_cached("SELECT path FROM file WHERE sha256 = ? ORDER BY path")?;
+        let paths = statement.query_map([digest.0], |row| row.get(0))?;
+        Ok(paths.collect::<Result<_, _>>()?)
+    }
+}
+
+fn other_words(card: &Card) -> String {
+    let others = card.genres.iter().chain(&card.moods).chain(&card.instrument);
+    others.flat_map(|text| words(text)).collect::<Vec<_>>().join(" ")
+}
+
+// Nanoseconds since long ago, big-endian: compared as bytes it sorts like the
+// time, before 1970 as well.
+fn sortable(time: songrec_core::Timestamp) -> [u8; 16] {
+    ((1u128 << 100).wrapping_add_signed(time.as_nanosecond())).to_be_bytes()
+}

@@ -1,0 +1,156 @@
+//! Small documents: one file each, and few enough to need no catalog.
+
+use std::fs;
+
+use songrec_core::{Document, DocumentKind, OperationId};
+use songrec_storage::{Outcome, Page, PageToken, PutDocument, PutMode};
+
+use crate::{
+    disk::NewFile,
+    error::{Fault, Result},
+    inner::Inner,
+};
+
+/// The most documents of one page.
+const LONGEST_PAGE: usize = 1_000;
+
+impl Inner {
+    pub(crate) fn put_documents(
+        &self,
+        documents: &[PutDocument],
+    ) -> Result<Vec<Outcome<Document>>> {
+        if let Some(put) = documents.iter().find(|put| !Document::is_valid_id(&put.document.id)) {
+            let id = &put.document.id;
+            return Err(Fault::invalid(format_args!(
+                "`{id}` is not a document id: expected 1 to 64 of `a-z`, `0-9`, `_` and `-`"
+            )));
+        }
+        self.write(|_| {
+            let mut outcomes = Vec::with_capacity(documents.len());
+            for PutDocument { document, mode } in documents {
+                let stored = self.read_document(document.kind, &document.id)?;
+                let version = stored.as_ref().map(|stored| stored.revision.operation);
+                let allowed = match mode {
+                    PutMode::Create => version.is_none(),
+                    PutMode::Replace(expected) => version == Some(*expected),
+                };
+                outcomes.push(if version == Some(document.revision.operation) {
+                    Outcome::Done
+                } else if allowed {
+                    let bytes = serde_json::to_vec_pretty(document).map_err(Fault::invalid)?;
+                    let path = self.layout.document(document.kind, &document.id);
+                    self.files.store(&[NewFile { path, bytes }])?;
+                    Outcome::Done
+                } else {
+                    Outcome::Conflict(stored.map(Box::new))
+                });
+            }
+            Ok(outcomes)
+        })
+    }
+
+    pub(crate) fn get_documents(
+        &self,
+        kind: DocumentKind,
+        ids: &[String],
+    ) -> Result<Vec<Option<Document>>> {
+        ids.iter()
+            .map(
+                |id| {
+                    if Document::is_valid_id(id) { self.read_document(kind, id) } else { Ok(None) }
+                },
+            )
+            .collect()
+    }
+
+    pub(crate) fn list_documents(
+        &self,
+        kinds: &[DocumentKind],
+        after: Option<&PageToken>,
+    ) -> Result<Page<Document>> {
+        let after = match after {
+            Some(token) => Some(parse_token(token)?),
+            None => None,
+        };
+        let mut places = Vec::new();
+        for kind in DocumentKind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
+            let ids = self.document_ids(kind)?;
+            places.extend(ids.into_iter().map(|id| (kind, id)));
+        }
+        places.sort();
+        places.retain(|place| after.as_ref().is_none_or(|after| place > after));
+        let more = places.len() > LONGEST_PAGE;
+        places.truncate(LONGEST_PAGE);
+        let next = places
+            .last()
+            .filter(|_| more)
+            .map(|(kind, id)| PageToken(format!("{}/{id}", kind.as_str())));
+        let mut items = Vec::with_capacity(places.len());
+        for (kind, id) in places {
+            match self.read_document(kind, &id) {
+                Ok(document) => items.extend(document),
+                // One damaged file must not hide the others; `verify` tells.
+                Err(fault @ Fault::Damaged { .. }) => {
+                    tracing::warn!("left out of a list: {fault}");
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(Page { items, next })
+    }
+
+    pub(crate) fn delete_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        if !Document::is_valid_id(id) {
+            return Ok(Outcome::Done);
+        }
+        self.write(|_| match self.read_document(kind, id)? {
+            Some(stored) if stored.revision.operation != version => {
+                Ok(Outcome::Conflict(Some(Box::new(stored))))
+            }
+            Some(_) => {
+                self.files.remove([self.layout.document(kind, id).as_path()])?;
+                Ok(Outcome::Done)
+            }
+            None => Ok(Outcome::Done),
+        })
+    }
+
+    pub(crate) fn read_document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
+        let path = self.layout.document(kind, id);
+        let Some(bytes) = self.files.read(&path)? else { return Ok(None) };
+        let document: Document =
+            serde_json::from_slice(&bytes).map_err(|error| Fault::damaged(&path, error))?;
+        if document.kind != kind || document.id != id {
+            return Err(Fault::damaged(&path, "it holds another document than its name says"));
+        }
+        Ok(Some(document))
+    }
+
+    pub(crate) fn document_ids(&self, kind: DocumentKind) -> Result<Vec<String>> {
+        let folder = self.layout.documents(kind);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            other => other.map_err(Fault::io("list", &folder))?,
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(Fault::io("list", &folder))?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            ids.extend(id.filter(|id| Document::is_valid_id(id)).map(str::to_owned));
+        }
+        Ok(ids)
+    }
+}
+
+fn parse_token(token: &PageToken) -> Result<(DocumentKind, String)> {
+    let place = token.0.split_once('/').and_then(|(kind, id)| {
+        let kind = DocumentKind::ALL.into_iter().find(|one| one.as_str() == kind)?;
+        Document::is_valid_id(id).then(|| (kind, id.to_owned()))
+    });
+    place.ok_or_else(|| Fault::invalid(format_args!("`{}` is no page of documents", token.0)))
+}

@@ -1,0 +1,163 @@
+//! Embeddings, and the songs nearest to a vector.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use rusqlite::Connection;
+use songrec_core::{Digest, EmbeddingRef, ModelName, ModelSpec, SongId, Vector};
+use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, StoredEmbedding};
+
+use crate::{
+    catalog::{Catalog, Kind, Model},
+    disk::NewFile,
+    embedding_file,
+    error::{Fault, Result},
+    inner::Inner,
+    npy,
+    vectors::{Search, row_set},
+};
+
+impl Inner {
+    pub(crate) fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+        self.write(|writing| {
+            let models = Catalog::models(writing.connection)?;
+            for NewEmbedding { embedding, .. } in embeddings {
+                let spec = models.iter().map(|model| &model.spec);
+                refuse(spec, &embedding.model, &embedding.vector).map_err(|why| {
+                    let song = embedding.song.short();
+                    Fault::invalid(format_args!("the embedding of song `{song}`: {why}"))
+                })?;
+            }
+            let mut references = Vec::with_capacity(embeddings.len());
+            let mut files: BTreeMap<PathBuf, (Digest, NewFile)> = BTreeMap::new();
+            let mut late = Vec::new();
+            for NewEmbedding { embedding, .. } in embeddings {
+                let (model, id) = (&embedding.model, embedding.song);
+                if let Some(named) = writing.named_by_song(embedding)? {
+                    match self.embedding(model, id, &named) {
+                        Ok(Some(_)) => {
+                            references.push(named);
+                            continue;
+                        }
+                        // It is missing or damaged; this may be what is missing.
+                        Ok(None) | Err(Fault::Damaged { .. }) => late.push(id),
+                        Err(other) => return Err(other),
+                    }
+                }
+                let reference = embedding.reference();
+                let mut path = self.layout.embedding(model, id);
+                let there = match files.get(&path) {
+                    Some((digest, _)) => Some(*digest),
+                    None => match embedding_file::read_file(&self.files, &path) {
+                        Ok(there) => there.map(|(_, digest)| digest),
+                        Err(Fault::Damaged { .. }) => None,
+                        Err(other) => return Err(other),
+                    },
+                };
+                if there.is_some_and(|digest| digest != reference.digest) {
+                    path = self.layout.other_embedding(model, id, &reference.digest);
+                }
+                // One that is there already is written again, to be young.
+                let bytes = npy::encode(&embedding.vector);
+                let file = NewFile { path: path.clone(), bytes };
+                files.insert(path, (reference.digest, file));
+                references.push(reference);
+            }
+            let files: Vec<NewFile> = files.into_values().map(|(_, file)| file).collect();
+            self.files.store(&files)?;
+            // Songs that were there before what they name.
+            writing.refresh(&late)?;
+            Ok(references)
+        })
+    }
+
+    pub(crate) fn get_embeddings(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        let find = |id: &SongId| {
+            let Some(stored) = self.read_song(*id)? else { return Ok(None) };
+            let Some(reference) = stored.document.embeddings.get(model) else { return Ok(None) };
+            let vector = self.embedding(model, *id, reference)?;
+            Ok(vector.map(|vector| StoredEmbedding {
+                embedding: songrec_core::Embedding { song: *id, model: model.clone(), vector },
+                reference: reference.clone(),
+            }))
+        };
+        self.read(|_| songs.iter().map(find).collect())
+    }
+
+    pub(crate) fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
+        self.read(|connection| {
+            let model = self.searchable(connection, &query.model, &query.vector, query.metric)?;
+            let Some(rows) = self.rows(connection, &model, Kind::Song)? else {
+                return Ok(vec![]);
+            };
+            let among = if query.filter.is_all() {
+                None
+            } else {
+                Some(row_set(Catalog::ids_passing(connection, &query.filter)?))
+            };
+            let mut exclude: Vec<[u8; 16]> =
+                query.exclude.iter().map(|id| *id.as_bytes()).collect();
+            loop {
+                let hits = rows.search(&Search {
+                    vector: &query.vector,
+                    metric: query.metric.unwrap_or(model.spec.metric),
+                    // Rows that are not wanted count against the offset too.
+                    k: query.offset.saturating_add(query.k),
+                    offset: 0,
+                    threshold: query.threshold,
+                    among: among.as_ref(),
+                    exclude: &exclude,
+                })?;
+                // The index may be ahead of the catalog while somebody writes.
+                let before = exclude.len();
+                for hit in &hits {
+                    let id = SongId::from_bytes(hit.id);
+                    if !Catalog::names(connection, id, &query.model)? {
+                        exclude.push(hit.id);
+                    }
+                }
+                if exclude.len() == before {
+                    let hits = hits.into_iter().skip(query.offset).map(|hit| Neighbor {
+                        song: SongId::from_bytes(hit.id),
+                        similarity: hit.similarity,
+                        distance: hit.distance,
+                        key: None,
+                    });
+                    return Ok(hits.collect());
+                }
+            }
+        })
+    }
+
+    /// The model, if vectors of it can be searched for with this one.
+    pub(crate) fn searchable(
+        &self,
+        connection: &Connection,
+        name: &ModelName,
+        vector: &Vector,
+        metric: Option<songrec_core::Metric>,
+    ) -> Result<Model> {
+        let model = Catalog::model(connection, name)?
+            .ok_or_else(|| Fault::invalid(format_args!("there is no model `{name}` here")))?;
+        let metric = metric.unwrap_or(model.spec.metric);
+        match (ModelSpec { metric, ..model.spec.clone() }).refuses(vector) {
+            Some(why) => Err(Fault::Invalid(why)),
+            None => Ok(model),
+        }
+    }
+}
+
+/// Why a vector cannot be stored under a model, if it cannot.
+pub(crate) fn refuse<'a>(
+    mut models: impl Iterator<Item = &'a ModelSpec>,
+    name: &ModelName,
+    vector: &Vector,
+) -> Result<(), String> {
+    match models.find(|spec| spec.name == *name) {
+        None => Err(format!("there is no model `{name}` here")),
+        Some(spec) => spec.refuses(vector).map_or(Ok(()), Err),
+    }
+}

@@ -1,0 +1,139 @@
+//! What can go wrong with files, catalog and index, and what callers are told.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use songrec_storage::{Error, ErrorKind};
+
+pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
+
+/// What went wrong, before it is said during which operation.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("could not {action} `{}`", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("the catalog did not answer")]
+    Catalog(#[from] rusqlite::Error),
+    #[error("the vectors of `{model}` did not answer")]
+    Index { model: String, source: songrec_index::Error },
+    #[error("`{}` is damaged: {why}", path.display())]
+    Damaged { path: PathBuf, why: String },
+    #[error(
+        "`{}` has format {found}, and this version of songrec knows up to {known}",
+        path.display()
+    )]
+    Newer { path: PathBuf, found: u64, known: u64 },
+    #[error("there is no library in `{}`", .0.display())]
+    Missing(PathBuf),
+    #[error("there is a library in `{}` already", .0.display())]
+    Exists(PathBuf),
+    #[error("another process has been writing to it for {0} s")]
+    Busy(u64),
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("`{0}` belongs to another history")]
+    CursorLost(String),
+    /// What a caller's own stream said.
+    #[error("the bytes did not arrive")]
+    Stream(#[source] Error),
+}
+
+impl Fault {
+    /// For `map_err`: what was being done to which path.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn damaged(path: &Path, why: impl fmt::Display) -> Self {
+        Self::Damaged { path: path.to_owned(), why: why.to_string() }
+    }
+
+    pub(crate) fn invalid(why: impl fmt::Display) -> Self {
+        Self::Invalid(why.to_string())
+    }
+
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    ErrorKind::Denied
+                }
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Unavailable,
+            },
+            Self::Catalog(error) => match error.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                    ErrorKind::Locked
+                }
+                Some(rusqlite::ErrorCode::DiskFull) => ErrorKind::Full,
+                Some(
+                    rusqlite::ErrorCode::ReadOnly
+                    | rusqlite::ErrorCode::PermissionDenied
+                    | rusqlite::ErrorCode::AuthorizationForStatementDenied,
+                ) => ErrorKind::Denied,
+                Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::SystemIoFailure) => {
+                    ErrorKind::Unavailable
+                }
+                _ => ErrorKind::Corrupt,
+            },
+            Self::Index { source, .. } => match source {
+                songrec_index::Error::Io { source, .. } => {
+                    let same = io::Error::from(source.kind());
+                    Self::Io { action: "", path: PathBuf::new(), source: same }.kind()
+                }
+                songrec_index::Error::Full { .. } => ErrorKind::Full,
+                songrec_index::Error::Newer { .. } => ErrorKind::Incompatible,
+                error if error.is_rebuildable() => ErrorKind::Corrupt,
+                _ => ErrorKind::Invalid,
+            },
+            Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Newer { .. } => ErrorKind::Incompatible,
+            Self::Missing(_) => ErrorKind::NotFound,
+            Self::Exists(_) => ErrorKind::Conflict,
+            Self::Busy(_) => ErrorKind::Locked,
+            Self::Invalid(_) => ErrorKind::Invalid,
+            Self::Unsupported(_) => ErrorKind::Unsupported,
+            Self::CursorLost(_) => ErrorKind::CursorLost,
+            Self::Stream(error) => error.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing(_) => Some("make one with `songrec init`"),
+            Self::Exists(_) => Some("open it instead of making it"),
+            Self::Busy(_) => Some("wait for the other process, or end it"),
+            Self::Newer { .. } => Some("install a newer songrec"),
+            Self::CursorLost(_) => Some("begin again without a cursor"),
+            Self::Invalid(_) | Self::Unsupported(_) | Self::Stream(_) => None,
+            _ => match self.kind() {
+                ErrorKind::Full => Some("make room on the disk, then run it again"),
+                ErrorKind::Denied => Some("check who may write to the library's folder"),
+                ErrorKind::Corrupt => Some("run `songrec verify --repair`"),
+                ErrorKind::Unavailable => Some("check that the disk is there, then run it again"),
+                _ => None,
+            },
+        }
+    }
+
+    /// The error that a caller gets.
+    pub(crate) fn during(
+        self,
+        operation: &'static str,
+        subject: impl fmt::Display,
+        location: impl fmt::Display,
+    ) -> Error {
+        let error = Error::new(self.kind(), operation, subject, location);
+        let error = match self.hint() {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        };
+        error.because(self)
+    }
+}

@@ -1,0 +1,170 @@
+//! Files that are whole or not there.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use uuid::Uuid;
+
+use crate::{
+    disk::{Disk, NewFile, Stamp},
+    error::{Fault, Result},
+};
+
+/// Writes and removes files in batches: all of a batch wait for the disk
+/// together, and each folder is synced once.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    disk: Arc<dyn Disk>,
+    unfinished: PathBuf,
+}
+
+impl Files {
+    pub(crate) fn new(disk: Arc<dyn Disk>, unfinished: PathBuf) -> Self {
+        Self { disk, unfinished }
+    }
+
+    /// A name for a file on its way; never used twice.
+    pub(crate) fn unfinished_path(&self) -> PathBuf {
+        self.unfinished.join(format!("{}.tmp", Uuid::new_v4().simple()))
+    }
+
+    /// The bytes of a file; nothing if there is none.
+    pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        match self.disk.read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Fault::io("read", path)(error)),
+        }
+    }
+
+    /// Stores files, each replacing what is at its path at once. When it
+    /// returns they survive a power cut.
+    pub(crate) fn store(&self, files: &[NewFile]) -> Result<Vec<Stamp>> {
+        let unfinished: Vec<PathBuf> = files.iter().map(|_| self.unfinished_path()).collect();
+        self.make_dir(&self.unfinished)?;
+        let stamps = self.each(files.len(), |i| {
+            self.disk
+                .write(&unfinished[i], &files[i].bytes)
+                .map_err(Fault::io("write", &unfinished[i]))
+        });
+        let stamps = stamps.inspect_err(|_| {
+            // A full disk is no reason to keep it full.
+            for path in &unfinished {
+                let _ = self.disk.remove(path);
+            }
+        })?;
+        for (file, unfinished) in files.iter().zip(&unfinished) {
+            self.put_in_place(unfinished, &file.path)?;
+        }
+        self.sync_folders(files.iter().map(|file| file.path.as_path()))?;
+        Ok(stamps)
+    }
+
+    /// Gives a finished file its name, and makes both survive a power cut.
+    pub(crate) fn finish(&self, unfinished: &Path, path: &Path) -> Result<()> {
+        self.disk.sync(unfinished).map_err(Fault::io("write", unfinished))?;
+        self.put_in_place(unfinished, path)?;
+        self.sync_folders([path])
+    }
+
+    /// Removes files; those that are not there are no matter.
+    pub(crate) fn remove<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+        let paths: Vec<&Path> = paths.into_iter().collect();
+        for path in &paths {
+            self.disk.remove(path).map_err(Fault::io("remove", path))?;
+        }
+        self.sync_folders(paths)
+    }
+
+    /// Runs a step of the catalog or of an index.
+    pub(crate) fn step<T>(&self, run: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut run = Some(run);
+        let mut answer = None;
+        self.disk
+            .step(&mut || {
+                if let Some(run) = run.take() {
+                    answer = Some(run());
+                }
+            })
+            .map_err(Fault::io("change", &self.unfinished))?;
+        answer.unwrap_or_else(|| Err(Fault::invalid("the step was not run")))
+    }
+
+    fn put_in_place(&self, unfinished: &Path, path: &Path) -> Result<()> {
+        let put = || self.disk.rename(unfinished, path);
+        let done = match put() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(folder) = path.parent() {
+                    self.make_dir(folder)?;
+                }
+                put()
+            }
+            other => other,
+        };
+        done.map_err(Fault::io("write", path))
+    }
+
+    // Makes a folder, and makes its name survive a power cut.
+    fn make_dir(&self, path: &Path) -> Result<()> {
+        let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.is_dir()).collect();
+        for folder in missing.into_iter().rev() {
+            self.disk.create_dir(folder).map_err(Fault::io("make", folder))?;
+            if let Some(parent) = folder.parent() {
+                self.disk.sync_dir(parent).map_err(Fault::io("sync", parent))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_folders<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+        let folders: BTreeSet<&Path> = paths.into_iter().filter_map(Path::parent).collect();
+        let folders: Vec<&Path> = folders.into_iter().collect();
+        self.each(folders.len(), |i| match self.disk.sync_dir(folders[i]) {
+            // A folder that is gone holds no name that could get lost.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Fault::io("sync", folders[i])(error))
+            }
+            _ => Ok(()),
+        })
+        .map(drop)
+    }
+
+    /// Does `count` steps that do not depend on each other, several at once.
+    fn each<T: Send>(
+        &self,
+        count: usize,
+        work: impl Fn(usize) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let width = self.disk.width().min(count);
+        if width <= 1 {
+            return (0..count).map(work).collect();
+        }
+        let next = AtomicUsize::new(0);
+        let run = || {
+            let mut done = Vec::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= count {
+                    return done;
+                }
+                done.push((i, work(i)));
+            }
+        };
+        let mut all: Vec<(usize, Result<T>)> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..width).map(|_| scope.spawn(run)).collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().expect("file steps do not panic"))
+                .collect()
+        });
+        all.sort_by_key(|(i, _)| *i);
+        all.into_iter().map(|(_, result)| result).collect()
+    }
+}

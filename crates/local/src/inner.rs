@@ -1,0 +1,567 @@
+//! The library as the blocking code sees it: reading, writing, recovering.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+
+use rusqlite::Connection;
+use songrec_core::{Embedding, EmbeddingRef, ModelName, Progress, Song, SongId, Vector};
+
+use crate::{
+    catalog::{Catalog, Kind, Model, Opened},
+    disk::{Disk, NewFile, Stamp},
+    embedding_file,
+    error::{Fault, Result},
+    files::Files,
+    layout::{Folder, Layout},
+    library_file::LibraryFile,
+    lock::{Locked, WriteLock},
+    rebuild, segment_file,
+    stored::{Settled, settle},
+    vectors::{Rows, Vectors},
+};
+
+/// How many rows of an index are made at once; enough to make the wait for the
+/// disk small against the work.
+const ROWS_AT_ONCE: usize = 2_048;
+
+/// Everything that the backend is made of.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) files: Files,
+    pub(crate) library: LibraryFile,
+    pub(crate) catalog: Catalog,
+    pub(crate) vectors: Vectors,
+    lock: WriteLock,
+}
+
+/// The right to write, with a connection to write with.
+pub(crate) struct Writing<'a> {
+    pub(crate) inner: &'a Inner,
+    pub(crate) connection: &'a Connection,
+    _lock: &'a Locked<'a>,
+}
+
+/// Rows to put and rows to remove.
+type RowChanges = (Vec<([u8; 16], Vector)>, Vec<[u8; 16]>);
+
+/// A song whose files were written, and what the catalog should learn of it.
+pub(crate) struct Published {
+    pub(crate) id: SongId,
+    pub(crate) settled: Settled,
+    /// The embeddings that the index has for it; nothing if that is not known.
+    pub(crate) before: Option<BTreeMap<ModelName, EmbeddingRef>>,
+}
+
+impl Inner {
+    pub(crate) fn create(root: &Path, disk: Arc<dyn Disk>, keeps_copies: bool) -> Result<Self> {
+        let layout = Layout::new(root);
+        let files = Files::new(disk, layout.unfinished());
+        if layout.library_file().exists() {
+            return Err(Fault::Exists(root.to_owned()));
+        }
+        std::fs::create_dir_all(root).map_err(Fault::io("make", root))?;
+        let lock = WriteLock::new(layout.lock());
+        let library = {
+            let _locked = lock.acquire()?;
+            // Somebody else may have been faster.
+            if layout.library_file().exists() {
+                return Err(Fault::Exists(root.to_owned()));
+            }
+            let library = LibraryFile::new(keeps_copies);
+            library.write(&layout, &files)?;
+            library
+        };
+        Self::with(layout, files, library, lock, &songrec_core::Silent)
+    }
+
+    pub(crate) fn open(root: &Path, disk: Arc<dyn Disk>, progress: &dyn Progress) -> Result<Self> {
+        let layout = Layout::new(root);
+        let files = Files::new(disk, layout.unfinished());
+        let library = LibraryFile::read(&layout, &files)?;
+        let lock = WriteLock::new(layout.lock());
+        Self::with(layout, files, library, lock, progress)
+    }
+
+    fn with(
+        layout: Layout,
+        files: Files,
+        library: LibraryFile,
+        lock: WriteLock,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let inner = Self {
+            catalog: Catalog::new(layout.catalog()),
+            vectors: Vectors::new(layout.clone()),
+            layout,
+            files,
+            library,
+            lock,
+        };
+        inner.ensure_catalog(progress)?;
+        let mut opened = inner.catalog.take()?;
+        inner.help_recover(&mut opened)?;
+        if rebuild::differs(&inner, &opened.connection)? {
+            inner.write(|writing| rebuild::reconcile(writing, progress))?;
+        }
+        inner.catalog.give(opened);
+        Ok(inner)
+    }
+
+    /// Builds the catalog if it cannot be used.
+    fn ensure_catalog(&self, progress: &dyn Progress) -> Result<()> {
+        if self.catalog.refused(self.library.id, false)?.is_none() {
+            return Ok(());
+        }
+        let locked = self.lock.acquire()?;
+        // Another process may have built it in the meantime.
+        let Some(why) = self.catalog.refused(self.library.id, true)? else { return Ok(()) };
+        tracing::info!("the catalog is built from the files: {why}");
+        self.build_all(&locked, progress)
+    }
+
+    // The catalog first, then the indexes from it.
+    fn build_all(&self, locked: &Locked<'_>, progress: &dyn Progress) -> Result<()> {
+        rebuild::build(self, progress)?;
+        let opened = self.catalog.take()?;
+        let writing = Writing { inner: self, connection: &opened.connection, _lock: locked };
+        rebuild::build_lost_rows(&writing, progress)?;
+        writing.remove_unfinished()?;
+        self.catalog.give(opened);
+        Ok(())
+    }
+
+    /// Reads from one state of the catalog.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let mut opened = self.take()?;
+        self.help_recover(&mut opened)?;
+        opened.connection.execute_batch("BEGIN")?;
+        let answer = work(&opened.connection);
+        opened.connection.execute_batch("COMMIT")?;
+        self.catalog.give(opened);
+        answer
+    }
+
+    /// Writes, while nobody else does.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Writing<'_>) -> Result<T>) -> Result<T> {
+        self.ensure_there()?;
+        let locked = self.lock.acquire()?;
+        let opened = self.catalog.take()?;
+        let answer = {
+            let writing = Writing { inner: self, connection: &opened.connection, _lock: &locked };
+            writing.recover().and_then(|()| work(&writing))
+        };
+        self.catalog.give(opened);
+        answer
+    }
+
+    /// Throws the catalog away and builds it again.
+    pub(crate) fn build_again(&self, progress: &dyn Progress) -> Result<()> {
+        let locked = self.lock.acquire()?;
+        self.build_all(&locked, progress)
+    }
+
+    // Settles what a writer left that is no more. What is pending because a
+    // writer is at work is left to it.
+    fn help_recover(&self, opened: &mut Opened) -> Result<()> {
+        if Catalog::is_anything_pending(&opened.connection)?
+            && let Some(locked) = self.lock.try_acquire()?
+        {
+            let writing = Writing { inner: self, connection: &opened.connection, _lock: &locked };
+            writing.recover()?;
+        }
+        Ok(())
+    }
+
+    fn take(&self) -> Result<Opened> {
+        self.ensure_there()?;
+        self.catalog.take()
+    }
+
+    // Somebody may delete the catalog while it is in use.
+    fn ensure_there(&self) -> Result<()> {
+        if !self.layout.catalog().exists() {
+            self.ensure_catalog(&songrec_core::Silent)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of a model to search in; nothing if there can be none.
+    pub(crate) fn rows(
+        &self,
+        connection: &Connection,
+        model: &Model,
+        kind: Kind,
+    ) -> Result<Option<Arc<Rows>>> {
+        match self.rows_as_recorded(connection, model, kind)? {
+            Recorded::Rows(rows) => Ok(Some(rows)),
+            Recorded::None => Ok(None),
+            // With its own connection: this one may be in the middle of reading.
+            Recorded::Lost => self.write(|writing| writing.rows(model, kind)).map(Some),
+        }
+    }
+
+    fn rows_as_recorded(
+        &self,
+        connection: &Connection,
+        model: &Model,
+        kind: Kind,
+    ) -> Result<Recorded> {
+        let Some((folder, generation)) = Catalog::vectors(connection, model.m, kind)? else {
+            let has_rows = match kind {
+                Kind::Song => !Catalog::ids_of_model(connection, model.m)?.is_empty(),
+                Kind::Segments => !Catalog::songs_with_segments(connection, model.m)?.is_empty(),
+            };
+            return Ok(if has_rows { Recorded::Lost } else { Recorded::None });
+        };
+        Ok(match self.vectors.open(&model.spec.name, &folder)? {
+            // It may be ahead of the catalog, while somebody is writing.
+            Some(rows) if rows.generation() >= generation => Recorded::Rows(rows),
+            _ => Recorded::Lost,
+        })
+    }
+
+    /// Whether the rows of a model have to be made again.
+    pub(crate) fn rows_are_lost(
+        &self,
+        connection: &Connection,
+        model: &Model,
+        kind: Kind,
+    ) -> Result<bool> {
+        Ok(matches!(self.rows_as_recorded(connection, model, kind)?, Recorded::Lost))
+    }
+
+    /// An embedding, if it is there and what its song says it is.
+    pub(crate) fn embedding(
+        &self,
+        model: &ModelName,
+        id: SongId,
+        reference: &EmbeddingRef,
+    ) -> Result<Option<Vector>> {
+        embedding_file::read(&self.layout, &self.files, model, id, reference)
+    }
+}
+
+enum Recorded {
+    Rows(Arc<Rows>),
+    None,
+    Lost,
+}
+
+impl Writing<'_> {
+    /// Stores documents of songs and lets everybody know: the order of it is
+    /// what makes it safe to die anywhere.
+    ///
+    /// 1. The songs are noted as pending.
+    /// 2. Their files are replaced, each at once.
+    /// 3. Files that say nothing any more are removed.
+    /// 4. The indexes and the catalog learn of it, and nothing is pending.
+    pub(crate) fn store(
+        &self,
+        new_files: &[NewFile],
+        leftovers: &[std::path::PathBuf],
+        publish: impl FnOnce(&[Stamp]) -> Vec<Published>,
+        ids: &[SongId],
+    ) -> Result<()> {
+        self.note_pending(Kind::Song, ids)?;
+        let stamps = self.inner.files.store(new_files)?;
+        if !leftovers.is_empty() {
+            self.inner.files.remove(leftovers.iter().map(std::path::PathBuf::as_path))?;
+        }
+        self.publish(publish(&stamps))
+    }
+
+    pub(crate) fn note_pending(&self, kind: Kind, ids: &[SongId]) -> Result<()> {
+        self.commit(|connection| Catalog::add_pending(connection, kind, ids.iter().copied()))
+    }
+
+    /// Runs a transaction.
+    pub(crate) fn commit(&self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
+        self.inner.files.step(|| {
+            let transaction = self.connection.unchecked_transaction()?;
+            work(&transaction)?;
+            Ok(transaction.commit()?)
+        })
+    }
+
+    /// Lets indexes and catalog know what the files of some songs say.
+    pub(crate) fn publish(&self, songs: Vec<Published>) -> Result<()> {
+        let mut generations = Vec::new();
+        for model in Catalog::models(self.connection)? {
+            let (put, remove) = self.index_changes(&model, &songs)?;
+            generations.extend(self.change_rows(&model, Kind::Song, &put, &remove)?);
+        }
+        let touched: BTreeSet<u8> = songs.iter().map(|song| song.id.as_bytes()[0]).collect();
+        self.commit(|connection| {
+            for song in &songs {
+                Catalog::set(connection, song.id, &song.settled)?;
+            }
+            for (m, folder, generation) in &generations {
+                Catalog::set_vectors(connection, *m, Kind::Song, Some((folder, *generation)))?;
+            }
+            for shard in &touched {
+                for folder in [Folder::Songs, Folder::Trash] {
+                    self.note_shard(connection, folder, *shard)?;
+                }
+            }
+            Catalog::remove_pending(connection, Kind::Song, songs.iter().map(|song| song.id))
+        })
+    }
+
+    /// Notes that a shard is what the catalog thinks it is.
+    pub(crate) fn note_shard(
+        &self,
+        connection: &Connection,
+        folder: Folder,
+        shard: u8,
+    ) -> Result<()> {
+        let path = self.inner.layout.shard(folder, shard);
+        let stamp = Stamp::at(&path).map_err(Fault::io("read", &path))?;
+        Catalog::set_shard(connection, folder, shard, stamp)
+    }
+
+    // What has to be put into the rows of a model, and what removed.
+    fn index_changes(&self, model: &Model, songs: &[Published]) -> Result<RowChanges> {
+        let name = &model.spec.name;
+        let (mut put, mut remove) = (Vec::new(), Vec::new());
+        for song in songs {
+            let wanted = match &song.settled {
+                Settled::Present(stored) => stored.document.embeddings.get(name),
+                Settled::Deleted(_) | Settled::Absent | Settled::Damaged(_) => None,
+            };
+            if song.before.as_ref().is_some_and(|before| before.get(name) == wanted) {
+                continue;
+            }
+            let vector = match wanted {
+                Some(reference) => self.vector_or_warning(model, song.id, reference)?,
+                None => None,
+            };
+            match vector {
+                Some(vector) => put.push((*song.id.as_bytes(), vector)),
+                None => remove.push(*song.id.as_bytes()),
+            }
+        }
+        Ok((put, remove))
+    }
+
+    // A song whose embedding is damaged can still be listed; `verify` tells.
+    pub(crate) fn vector_or_warning(
+        &self,
+        model: &Model,
+        id: SongId,
+        reference: &EmbeddingRef,
+    ) -> Result<Option<Vector>> {
+        match self.inner.embedding(&model.spec.name, id, reference) {
+            Ok(Some(vector)) if model.spec.refuses(&vector).is_none() => Ok(Some(vector)),
+            Ok(_) => Ok(None),
+            Err(Fault::Damaged { path, why }) => {
+                tracing::warn!("`{}` is damaged: {why}", path.display());
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Changes rows of a model, and gives what the catalog has to note.
+    pub(crate) fn change_rows(
+        &self,
+        model: &Model,
+        kind: Kind,
+        put: &[([u8; 16], Vector)],
+        remove: &[[u8; 16]],
+    ) -> Result<Option<(i64, String, u64)>> {
+        if put.is_empty() && remove.is_empty() {
+            return Ok(None);
+        }
+        if put.is_empty() && Catalog::vectors(self.connection, model.m, kind)?.is_none() {
+            return Ok(None);
+        }
+        let rows = self.rows(model, kind)?;
+        let change = || -> Result<()> {
+            if !remove.is_empty() {
+                rows.remove(remove)?;
+            }
+            if !put.is_empty() {
+                rows.put(put)?;
+            }
+            Ok(())
+        };
+        match self.inner.files.step(change) {
+            // Damaged rows are made again from the catalog and the files when
+            // the change is settled.
+            Err(fault @ Fault::Index { .. }) => {
+                self.commit(|connection| Catalog::set_vectors(connection, model.m, kind, None))?;
+                return Err(fault);
+            }
+            other => other?,
+        }
+        let recorded = Catalog::vectors(self.connection, model.m, kind)?;
+        let folder = recorded.map(|(folder, _)| folder).unwrap_or_default();
+        Ok(Some((model.m, folder, rows.generation())))
+    }
+
+    /// Removes rows that nobody has.
+    pub(crate) fn remove_rows(&self, model: &Model, kind: Kind, ids: &[[u8; 16]]) -> Result<()> {
+        let changed = self.change_rows(model, kind, &[], ids)?;
+        self.commit(|connection| {
+            if let Some((m, folder, generation)) = &changed {
+                Catalog::set_vectors(connection, *m, kind, Some((folder, *generation)))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The rows of a model to change, made again if they are lost.
+    pub(crate) fn rows(&self, model: &Model, kind: Kind) -> Result<Arc<Rows>> {
+        match self.inner.rows_as_recorded(self.connection, model, kind)? {
+            Recorded::Rows(rows) => Ok(rows),
+            Recorded::None | Recorded::Lost => self.build_rows(model, kind, &songrec_core::Silent),
+        }
+    }
+
+    /// Makes the rows of a model from the files that the catalog knows.
+    pub(crate) fn build_rows(
+        &self,
+        model: &Model,
+        kind: Kind,
+        progress: &dyn Progress,
+    ) -> Result<Arc<Rows>> {
+        let name = &model.spec.name;
+        let ids = match kind {
+            Kind::Song => Catalog::ids_of_model(self.connection, model.m)?,
+            Kind::Segments => Catalog::songs_with_segments(self.connection, model.m)?,
+        };
+        let (folder, rows) = self.inner.vectors.create(&model.spec, kind)?;
+        let total = Some(ids.len() as u64);
+        let shown = !ids.is_empty();
+        if shown {
+            let work = format!("arranging the vectors of `{name}`");
+            progress.on(songrec_core::Event::Started { work: &work, total });
+        }
+        let mut waiting = Vec::with_capacity(ROWS_AT_ONCE);
+        for id in ids {
+            match kind {
+                Kind::Song => {
+                    let song: Option<Song> = match settle(&self.inner.layout, &self.inner.files, id)
+                    {
+                        (Settled::Present(stored), _) => Some(stored.document),
+                        _ => None,
+                    };
+                    let reference = song.as_ref().and_then(|song| song.embeddings.get(name));
+                    if let Some(reference) = reference
+                        && let Some(vector) = self.vector_or_warning(model, id, reference)?
+                    {
+                        waiting.push((*id.as_bytes(), vector));
+                    }
+                }
+                Kind::Segments => {
+                    let segments = segment_file::read(&self.inner.layout, &self.inner.files, id)?;
+                    let of_model = segments.into_iter().filter(|one| one.model == *name);
+                    waiting.extend(of_model.map(|one| (*one.id.as_bytes(), one.vector)));
+                }
+            }
+            if shown {
+                progress.on(songrec_core::Event::Advanced { item: &id.short(), bytes: 0 });
+            }
+            if waiting.len() >= ROWS_AT_ONCE {
+                self.inner.files.step(|| rows.put(&waiting))?;
+                waiting.clear();
+            }
+        }
+        if !waiting.is_empty() {
+            self.inner.files.step(|| rows.put(&waiting))?;
+        }
+        let generation = rows.generation();
+        self.commit(|connection| {
+            Catalog::set_vectors(connection, model.m, kind, Some((&folder, generation)))
+        })?;
+        self.inner.vectors.remove_others(name, kind, Some(&folder));
+        if shown {
+            progress.on(songrec_core::Event::Finished);
+        }
+        Ok(rows)
+    }
+
+    /// Finishes what somebody began who is no more.
+    pub(crate) fn recover(&self) -> Result<()> {
+        if !Catalog::is_anything_pending(self.connection)? {
+            return Ok(());
+        }
+        let songs = Catalog::pending(self.connection, Kind::Song)?;
+        tracing::info!("finishing a write of {} songs that was cut off", songs.len());
+        for some in songs.chunks(256) {
+            self.refresh_pending(some)?;
+        }
+        let segments = Catalog::pending(self.connection, Kind::Segments)?;
+        self.publish_segments(&segments)?;
+        self.remove_unfinished()
+    }
+
+    /// Makes indexes and catalog agree with the files of some songs.
+    /// Gives what is wrong with those that are damaged.
+    pub(crate) fn refresh(&self, ids: &[SongId]) -> Result<Vec<String>> {
+        let mut faults = Vec::new();
+        for some in ids.chunks(256) {
+            self.note_pending(Kind::Song, some)?;
+            faults.extend(self.refresh_pending(some)?);
+        }
+        Ok(faults)
+    }
+
+    fn refresh_pending(&self, ids: &[SongId]) -> Result<Vec<String>> {
+        let (mut published, mut leftovers) = (Vec::new(), Vec::new());
+        let mut faults = Vec::new();
+        for id in ids {
+            let (settled, leftover) = settle(&self.inner.layout, &self.inner.files, *id);
+            leftovers.extend(leftover);
+            match &settled {
+                Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
+                    faults.push(rebuild::reason(fault));
+                }
+                // A disk that does not answer says nothing about the song.
+                Settled::Damaged(_) => {
+                    let Settled::Damaged(fault) = settled else { continue };
+                    return Err(fault);
+                }
+                _ => {}
+            }
+            published.push(Published { id: *id, settled, before: None });
+        }
+        if !leftovers.is_empty() {
+            self.inner.files.remove(leftovers.iter().map(std::path::PathBuf::as_path))?;
+        }
+        self.publish(published)?;
+        Ok(faults)
+    }
+
+    /// Removes what was on its way when its writer ended. Batches are written
+    /// under the lock, so what is there now is nobody's; blobs are not, so
+    /// they are left until they are old.
+    pub(crate) fn remove_unfinished(&self) -> Result<()> {
+        for path in self.unfinished()? {
+            self.inner.files.remove([path.as_path()])?;
+        }
+        Ok(())
+    }
+
+    /// Files on their way that are nobody's.
+    pub(crate) fn unfinished(&self) -> Result<Vec<std::path::PathBuf>> {
+        let folder = self.inner.layout.unfinished();
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+            other => other.map_err(Fault::io("list", &folder))?,
+        };
+        let paths = entries.flatten().map(|entry| entry.path());
+        Ok(paths.filter(|path| path.extension().is_some_and(|ext| ext == "tmp")).collect())
+    }
+
+    /// Which of these embeddings their stored songs name.
+    pub(crate) fn named_by_song(&self, embedding: &Embedding) -> Result<Option<EmbeddingRef>> {
+        let stored =
+            crate::stored::read_song(&self.inner.layout, &self.inner.files, embedding.song)?;
+        Ok(stored.and_then(|stored| stored.document.embeddings.get(&embedding.model).cloned()))
+    }
+}

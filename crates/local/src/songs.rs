@@ -1,0 +1,397 @@
+//! Songs: stored, read, found, deleted.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::PathBuf,
+};
+
+use rusqlite::{Connection, params};
+use songrec_core::{Card, Filter, ModelSpec, Song, SongId};
+use songrec_storage::{
+    Change, ChangePage, ChangeState, Cursor, DeleteSong, Lookup, Outcome, Page, PutMode, PutSong,
+    SongQuery, Tombstone,
+};
+
+use crate::{
+    catalog::Catalog,
+    disk::NewFile,
+    error::{Fault, Result},
+    inner::{Inner, Published, Writing},
+    layout::Folder,
+    stored::{self, Settled, Stored},
+};
+
+/// The most songs that a look-up by prefix gives.
+const MOST_BY_PREFIX: usize = 20;
+
+impl Inner {
+    pub(crate) fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        self.write(|writing| {
+            let models = Catalog::models(writing.connection)?;
+            let known: HashSet<_> = models.iter().map(|model| &model.spec.name).collect();
+            for PutSong { song, .. } in songs {
+                if let Some(model) = song.embeddings.keys().find(|name| !known.contains(name)) {
+                    return Err(Fault::invalid(format_args!(
+                        "song `{}` names an embedding of `{model}`, which is not known here",
+                        song.id.short()
+                    )));
+                }
+            }
+            let mut outcomes = Vec::with_capacity(songs.len());
+            for some in without_repeats(songs, |put| put.song.id) {
+                outcomes.extend(writing.put_some(some)?);
+            }
+            Ok(outcomes)
+        })
+    }
+
+    pub(crate) fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        self.write(|writing| {
+            let mut outcomes = Vec::with_capacity(songs.len());
+            for some in without_repeats(songs, |delete| delete.id) {
+                outcomes.extend(writing.delete_some(some)?);
+            }
+            Ok(outcomes)
+        })
+    }
+
+    pub(crate) fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
+        self.write(|writing| {
+            let (mut published, mut paths) = (Vec::new(), Vec::new());
+            let mut seen = HashSet::new();
+            for id in ids.iter().filter(|id| seen.insert(**id)) {
+                let path = self.layout.of_song(Folder::Trash, *id);
+                if self.read_song(*id)?.is_none() && path.exists() {
+                    paths.push(path);
+                    let before = Some(BTreeMap::new());
+                    published.push(Published { id: *id, settled: Settled::Absent, before });
+                }
+            }
+            let ids: Vec<SongId> = published.iter().map(|one| one.id).collect();
+            if ids.is_empty() {
+                return Ok(());
+            }
+            writing.store(&[], &paths, |_| published, &ids)
+        })
+    }
+
+    /// The song that is stored, from its file.
+    pub(crate) fn read_song(&self, id: SongId) -> Result<Option<Stored<Song>>> {
+        stored::read_song(&self.layout, &self.files, id)
+    }
+
+    pub(crate) fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        self.read(|_| {
+            ids.iter().map(|id| Ok(self.read_song(*id)?.map(|stored| stored.document))).collect()
+        })
+    }
+
+    pub(crate) fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
+        let cards = self.find_cards(query)?;
+        let mut items = Vec::with_capacity(cards.items.len());
+        for card in &cards.items {
+            match self.read_song(card.id) {
+                Ok(Some(stored)) => items.push(stored.document),
+                // Deleted since the page was made.
+                Ok(None) => {}
+                // One damaged file must not hide the others; `verify` tells.
+                Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
+                    tracing::warn!("left out of a list: {fault}");
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(Page { items, next: cards.next })
+    }
+
+    pub(crate) fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+        self.read(|connection| Catalog::find(connection, query))
+    }
+
+    pub(crate) fn count_songs(&self, filter: &Filter) -> Result<u64> {
+        self.read(|connection| Catalog::count(connection, filter))
+    }
+
+    pub(crate) fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
+        self.read(|connection| lookups.iter().map(|one| look_up(connection, one)).collect())
+    }
+
+    pub(crate) fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
+        let limit = limit.max(1);
+        let (epoch, seen, rows) = self.read(|connection| {
+            let epoch = Catalog::epoch(connection)?;
+            let last = Catalog::last_change(connection)?;
+            let seen = match since {
+                None => 0,
+                Some(cursor) => cursor
+                    .0
+                    .split_once('.')
+                    .filter(|(of, _)| *of == epoch)
+                    .and_then(|(_, number)| number.parse().ok())
+                    .filter(|seen| (0..=last).contains(seen))
+                    .ok_or_else(|| Fault::CursorLost(cursor.0.clone()))?,
+            };
+            Ok((epoch, seen, changes_since(connection, seen, limit)?))
+        })?;
+        let more = rows.len() > limit;
+        let rows = &rows[..rows.len().min(limit)];
+        let mut changes = Vec::with_capacity(rows.len());
+        for (id, _) in rows {
+            let (settled, _) = stored::settle(&self.layout, &self.files, *id);
+            let (state, origin) = match settled {
+                Settled::Present(stored) => {
+                    (ChangeState::Present(Box::new(stored.document)), stored.origin)
+                }
+                Settled::Deleted(stored) => {
+                    (ChangeState::Deleted(Box::new(stored.document)), stored.origin)
+                }
+                // Purged since the page was made.
+                Settled::Absent => continue,
+                Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
+                    tracing::warn!("left out of the changes: {fault}");
+                    continue;
+                }
+                Settled::Damaged(fault) => return Err(fault),
+            };
+            changes.push(Change { song: *id, state, origin });
+        }
+        let last = rows.last().map_or(seen, |(_, change)| *change);
+        Ok(ChangePage { changes, cursor: Cursor(format!("{epoch}.{last}")), more })
+    }
+
+    pub(crate) fn put_model(&self, spec: &ModelSpec) -> Result<()> {
+        let known = self.read(|connection| Catalog::model(connection, &spec.name))?;
+        if let Some(known) = known {
+            return same_model(&known.spec, spec);
+        }
+        if !(1..=16_384).contains(&spec.dimension) {
+            return Err(Fault::invalid(format_args!(
+                "its dimension is {}, but has to be 1 to 16384",
+                spec.dimension
+            )));
+        }
+        self.write(|writing| {
+            if let Some(known) = Catalog::model(writing.connection, &spec.name)? {
+                return same_model(&known.spec, spec);
+            }
+            let bytes = serde_json::to_vec_pretty(spec).map_err(Fault::invalid)?;
+            self.files.store(&[NewFile { path: self.layout.model(&spec.name), bytes }])?;
+            writing.commit(|connection| Catalog::set_model(connection, spec))
+        })
+    }
+}
+
+impl Writing<'_> {
+    // Ids are different from each other.
+    fn put_some(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        let inner = self.inner;
+        let mut outcomes = Vec::with_capacity(songs.len());
+        let (mut files, mut leftovers) = (Vec::new(), Vec::<PathBuf>::new());
+        let (mut accepted, mut ids) = (Vec::new(), Vec::new());
+        for put in songs {
+            let PutSong { song, mode, origin } = put;
+            let stored = inner.read_song(song.id)?.map(|stored| stored.document);
+            let version = stored.as_ref().map(|stored| stored.revision.operation);
+            let allowed = match mode {
+                PutMode::Create => version.is_none(),
+                PutMode::Replace(expected) => version == Some(*expected),
+            };
+            if version == Some(song.revision.operation) {
+                outcomes.push(Outcome::Done);
+                continue;
+            }
+            if !allowed {
+                outcomes.push(Outcome::Conflict(stored.map(Box::new)));
+                continue;
+            }
+            let file = stored::song_file(&inner.layout, song, origin.as_ref())?;
+            // A number that JSON has no form for would make a file that nobody
+            // can read.
+            if let Err(error) = serde_json::from_slice::<Song>(&file.bytes) {
+                return Err(Fault::invalid(format_args!(
+                    "song `{}` cannot be written as JSON: {error}",
+                    song.id.short()
+                )));
+            }
+            files.push(file);
+            let trash = inner.layout.of_song(Folder::Trash, song.id);
+            if trash.exists() {
+                leftovers.push(trash);
+            }
+            ids.push(song.id);
+            accepted.push((put, stored.map(|stored| stored.embeddings).unwrap_or_default()));
+            outcomes.push(Outcome::Done);
+        }
+        if ids.is_empty() {
+            return Ok(outcomes);
+        }
+        self.store(
+            &files,
+            &leftovers,
+            |stamps| {
+                let published = accepted.into_iter().zip(stamps).map(|((put, before), stamp)| {
+                    let (document, origin) = (put.song.clone(), put.origin.clone());
+                    let stored = Stored { document, origin, stamp: *stamp };
+                    let settled = Settled::Present(Box::new(stored));
+                    Published { id: put.song.id, settled, before: Some(before) }
+                });
+                published.collect()
+            },
+            &ids,
+        )?;
+        Ok(outcomes)
+    }
+
+    // Ids are different from each other.
+    fn delete_some(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        let inner = self.inner;
+        let mut outcomes = Vec::with_capacity(songs.len());
+        let (mut files, mut leftovers) = (Vec::new(), Vec::new());
+        let (mut accepted, mut ids) = (Vec::new(), Vec::new());
+        for delete in songs {
+            let Some(stored) = inner.read_song(delete.id)? else {
+                outcomes.push(Outcome::Done);
+                continue;
+            };
+            let song = stored.document;
+            if delete.version.is_some_and(|version| version != song.revision.operation) {
+                outcomes.push(Outcome::Conflict(Some(Box::new(song))));
+                continue;
+            }
+            let mut revision = song.revision.next();
+            revision.operation = delete.operation;
+            let before = song.embeddings.clone();
+            let tombstone = Tombstone { revision, deleted_at: delete.at, song };
+            files.push(stored::tombstone_file(&inner.layout, &tombstone, delete.origin.as_ref())?);
+            leftovers.push(inner.layout.of_song(Folder::Songs, delete.id));
+            ids.push(delete.id);
+            accepted.push((tombstone, delete.origin.clone(), before));
+            outcomes.push(Outcome::Done);
+        }
+        if ids.is_empty() {
+            return Ok(outcomes);
+        }
+        self.store(
+            &files,
+            &leftovers,
+            |stamps| {
+                let deleted = accepted.into_iter().zip(stamps);
+                let published = deleted.map(|((document, origin, before), stamp)| {
+                    let id = document.song.id;
+                    let stored = Stored { document, origin, stamp: *stamp };
+                    let settled = Settled::Deleted(Box::new(stored));
+                    Published { id, settled, before: Some(before) }
+                });
+                published.collect()
+            },
+            &ids,
+        )?;
+        Ok(outcomes)
+    }
+}
+
+/// Cuts a batch so that no part has an element twice.
+fn without_repeats<T>(all: &[T], id: impl Fn(&T) -> SongId) -> Vec<&[T]> {
+    let (mut parts, mut begin) = (Vec::new(), 0);
+    let mut seen = HashSet::new();
+    for (i, one) in all.iter().enumerate() {
+        if !seen.insert(id(one)) {
+            parts.push(&all[begin..i]);
+            begin = i;
+            seen.clear();
+            seen.insert(id(one));
+        }
+    }
+    parts.push(&all[begin..]);
+    parts
+}
+
+fn same_model(known: &ModelSpec, spec: &ModelSpec) -> Result<()> {
+    if known.dimension == spec.dimension && known.metric == spec.metric {
+        return Ok(());
+    }
+    Err(Fault::invalid(format_args!(
+        "it is known with {} dimensions compared by {}, not {} by {}",
+        known.dimension, known.metric, spec.dimension, spec.metric
+    )))
+}
+
+fn look_up(connection: &Connection, lookup: &Lookup) -> Result<Vec<SongId>> {
+    let ids = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<Vec<SongId>> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let ids = statement.query_map(params, |row| row.get(0).map(SongId::from_bytes))?;
+        Ok(ids.collect::<Result<_, _>>()?)
+    };
+    match lookup {
+        Lookup::IdPrefix(prefix) => {
+            let Some((first, last)) = range_of_prefix(prefix) else { return Ok(vec![]) };
+            ids(
+                "SELECT id FROM song WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+                params![first, last, MOST_BY_PREFIX as i64],
+            )
+        }
+        Lookup::Path(path) => ids(
+            "SELECT DISTINCT id FROM file JOIN song USING (n) WHERE path = ? ORDER BY id",
+            params![path],
+        ),
+        Lookup::FileHash(hash) => ids(
+            "SELECT DISTINCT id FROM file JOIN song USING (n) WHERE sha256 = ? ORDER BY id",
+            params![hash.0],
+        ),
+    }
+}
+
+/// The lowest and the highest id that begin with these digits.
+fn range_of_prefix(prefix: &str) -> Option<([u8; 16], [u8; 16])> {
+    let digits: Vec<u8> = prefix
+        .chars()
+        .filter(|c| *c != '-')
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    if digits.len() > 32 {
+        return None;
+    }
+    let end = |fill: u8| {
+        let mut id = [0; 16];
+        for (i, byte) in id.iter_mut().enumerate() {
+            let digit = |i: usize| digits.get(i).copied().unwrap_or(fill);
+            *byte = digit(2 * i) << 4 | digit(2 * i + 1);
+        }
+        id
+    };
+    Some((end(0), end(0xf)))
+}
+
+fn changes_since(connection: &Connection, seen: i64, limit: usize) -> Result<Vec<(SongId, i64)>> {
+    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut statement = connection.prepare_cached(
+        "SELECT id, change FROM song WHERE change > ?1 \
+         UNION ALL SELECT id, change FROM tombstone WHERE change > ?1 \
+         ORDER BY change LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![seen, one_more], |row| {
+        Ok((SongId::from_bytes(row.get(0)?), row.get(1)?))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_range_of_ids() {
+        assert_eq!(range_of_prefix(""), Some(([0; 16], [0xff; 16])));
+        let (first, last) = range_of_prefix("3F-a").unwrap();
+        assert_eq!((first[0], first[1], last[0], last[1]), (0x3f, 0xa0, 0x3f, 0xaf));
+        assert_eq!(range_of_prefix("xyz"), None);
+        assert_eq!(range_of_prefix(&"0".repeat(33)), None);
+    }
+
+    #[test]
+    fn a_batch_is_cut_before_a_repeat() {
+        let id = |n: &u8| SongId::from_bytes([*n; 16]);
+
+        assert_eq!(without_repeats(&[1, 2, 1, 1, 3], id), [&[1, 2][..], &[1], &[1, 3]]);
+    }
+}

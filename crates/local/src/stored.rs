@@ -1,0 +1,164 @@
+//! Songs and tombstones as they lie in files.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use songrec_core::{Song, SongId};
+use songrec_storage::{Origin, Tombstone};
+
+use crate::{
+    disk::{NewFile, Stamp},
+    error::{Fault, Result},
+    files::Files,
+    layout::{Folder, Layout},
+};
+
+/// A document with what its file says beside it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored<T> {
+    pub(crate) document: T,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) stamp: Stamp,
+}
+
+/// What the files say about a song.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    Present(Box<Stored<Song>>),
+    Deleted(Box<Stored<Tombstone>>),
+    Absent,
+    /// There is a file, but it cannot be understood.
+    Damaged(Fault),
+}
+
+#[derive(Serialize)]
+struct Written<'a, T> {
+    #[serde(flatten)]
+    document: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a Origin>,
+}
+
+#[derive(Deserialize)]
+struct Beside {
+    #[serde(default)]
+    origin: Option<Origin>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    #[serde(default)]
+    format: u32,
+}
+
+pub(crate) fn song_file(layout: &Layout, song: &Song, origin: Option<&Origin>) -> Result<NewFile> {
+    let path = layout.of_song(Folder::Songs, song.id);
+    Ok(NewFile { path, bytes: written(song, origin)? })
+}
+
+pub(crate) fn tombstone_file(
+    layout: &Layout,
+    tombstone: &Tombstone,
+    origin: Option<&Origin>,
+) -> Result<NewFile> {
+    let path = layout.of_song(Folder::Trash, tombstone.song.id);
+    Ok(NewFile { path, bytes: written(tombstone, origin)? })
+}
+
+fn written<T: Serialize>(document: &T, origin: Option<&Origin>) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(&Written { document, origin }).map_err(Fault::invalid)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The song that is stored; nothing if none is.
+pub(crate) fn read_song(
+    layout: &Layout,
+    files: &Files,
+    id: SongId,
+) -> Result<Option<Stored<Song>>> {
+    let path = layout.of_song(Folder::Songs, id);
+    let Some((stamp, bytes)) = read(files, &path)? else { return Ok(None) };
+    let document: Song = parse_song(&path, &bytes, |song: &Song| song.id == id)?;
+    Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
+}
+
+/// The tombstone of a song; nothing if there is none.
+pub(crate) fn read_tombstone(
+    layout: &Layout,
+    files: &Files,
+    id: SongId,
+) -> Result<Option<Stored<Tombstone>>> {
+    let path = layout.of_song(Folder::Trash, id);
+    let Some((stamp, bytes)) = read(files, &path)? else { return Ok(None) };
+    let document: Tombstone =
+        parse_song(&path, &bytes, |tombstone: &Tombstone| tombstone.song.id == id)?;
+    Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
+}
+
+/// What the files say about a song, and which file says nothing any more.
+pub(crate) fn settle(layout: &Layout, files: &Files, id: SongId) -> (Settled, Option<PathBuf>) {
+    let song = read_song(layout, files, id);
+    let tombstone = read_tombstone(layout, files, id);
+    match (song, tombstone) {
+        (Ok(Some(song)), Ok(Some(tombstone))) => {
+            // Deleting writes the tombstone and then removes the song;
+            // restoring writes the song and then removes the tombstone. Which
+            // of them was cut off is told by the version that was deleted.
+            let deleted = tombstone.document.song.revision == song.document.revision;
+            if deleted {
+                let leftover = layout.of_song(Folder::Songs, id);
+                (Settled::Deleted(Box::new(tombstone)), Some(leftover))
+            } else {
+                let leftover = layout.of_song(Folder::Trash, id);
+                (Settled::Present(Box::new(song)), Some(leftover))
+            }
+        }
+        (Ok(Some(song)), _) => (Settled::Present(Box::new(song)), None),
+        (Ok(None), Ok(Some(tombstone))) => (Settled::Deleted(Box::new(tombstone)), None),
+        (Ok(None), Ok(None)) => (Settled::Absent, None),
+        (Err(fault), _) | (Ok(None), Err(fault)) => (Settled::Damaged(fault), None),
+    }
+}
+
+/// The song that a file in `songs/` or `trash/` belongs to, by its name.
+pub(crate) fn id_of(path: &Path) -> Option<SongId> {
+    if path.extension()? != "json" {
+        return None;
+    }
+    let stem = path.file_stem()?.to_str()?;
+    // Only the one spelling, so that no two files have one id.
+    stem.parse::<SongId>().ok().filter(|id| id.to_string() == stem)
+}
+
+fn read(files: &Files, path: &Path) -> Result<Option<(Stamp, Vec<u8>)>> {
+    // The stamp first: if the file is replaced in between, the stamp is too
+    // old, and the file is read once more than needed.
+    let Some(stamp) = Stamp::at(path).map_err(Fault::io("read", path))? else {
+        return Ok(None);
+    };
+    Ok(files.read(path)?.map(|bytes| (stamp, bytes)))
+}
+
+fn parse_song<T: DeserializeOwned>(
+    path: &Path,
+    bytes: &[u8],
+    is_named_right: impl Fn(&T) -> bool,
+) -> Result<T> {
+    match serde_json::from_slice(bytes) {
+        Ok(document) if is_named_right(&document) => Ok(document),
+        Ok(_) => Err(Fault::damaged(path, "it holds another song than its name says")),
+        Err(error) => match serde_json::from_slice::<Version>(bytes) {
+            Ok(Version { format }) if format > Song::FORMAT => Err(Fault::Newer {
+                path: path.to_owned(),
+                found: format.into(),
+                known: Song::FORMAT.into(),
+            }),
+            _ => Err(Fault::damaged(path, error)),
+        },
+    }
+}
+
+fn origin(bytes: &[u8]) -> Option<Origin> {
+    serde_json::from_slice::<Beside>(bytes).ok()?.origin
+}

@@ -1,0 +1,134 @@
+//! Facts that no song names.
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use songrec_core::{Digest, ModelName, SongId};
+use songrec_storage::Swept;
+
+use crate::{
+    catalog::Catalog,
+    embedding_file,
+    error::{Fault, Result},
+    inner::{Inner, Writing},
+    rebuild::names_in,
+    stored::{Settled, settle},
+};
+
+impl Inner {
+    pub(crate) fn sweep(&self, min_age: Duration) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let begin = SystemTime::now();
+        let mut old = Vec::new();
+        for name in names_in(&self.layout.embeddings())? {
+            let Ok(model) = name.parse::<ModelName>() else { continue };
+            let folder = self.layout.embeddings().join(&name);
+            for shard in names_in(&folder)? {
+                for file in names_in(&folder.join(&shard))? {
+                    let path = folder.join(&shard).join(&file);
+                    // `id.npy`, or `id.digest.npy` beside another one.
+                    let id = file
+                        .strip_suffix(".npy")
+                        .map(|name| name.split_once('.').map_or(name, |(id, _)| id));
+                    let id = id.and_then(|id| id.parse::<SongId>().ok());
+                    if let Some(id) = id.filter(|_| is_old(&path, begin, min_age)) {
+                        old.push((path, Fact::Embedding(model.clone(), id)));
+                    }
+                }
+                // Few at a time, so that others can write in between.
+                self.remove_unnamed(&mut old, &mut swept)?;
+            }
+        }
+        for shard in names_in(&self.layout.blobs())? {
+            let folder = self.layout.blobs().join(shard);
+            for file in names_in(&folder)? {
+                let path = folder.join(&file);
+                let digest = file.parse::<Digest>().ok();
+                if let Some(digest) = digest.filter(|_| is_old(&path, begin, min_age)) {
+                    old.push((path, Fact::Blob(digest)));
+                }
+            }
+            self.remove_unnamed(&mut old, &mut swept)?;
+        }
+        for file in names_in(&self.layout.unfinished())? {
+            let path = self.layout.unfinished().join(&file);
+            // A blob may take long to come in, but not a day.
+            let min_age = min_age.max(Duration::from_secs(24 * 60 * 60));
+            if file.ends_with(".blob") && is_old(&path, begin, min_age) {
+                old.push((path, Fact::Unfinished));
+            }
+        }
+        self.remove_unnamed(&mut old, &mut swept)?;
+        Ok(swept)
+    }
+
+    fn remove_unnamed(&self, old: &mut Vec<(PathBuf, Fact)>, swept: &mut Swept) -> Result<()> {
+        if old.is_empty() {
+            return Ok(());
+        }
+        self.write(|writing| {
+            let mut unnamed = Vec::new();
+            let mut seen = HashSet::new();
+            for (path, fact) in old.drain(..) {
+                if !fact.is_named(&path, writing)? && seen.insert(path.clone()) {
+                    swept.facts += u64::from(!matches!(fact, Fact::Unfinished));
+                    swept.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                    unnamed.push(path);
+                }
+            }
+            self.files.remove(unnamed.iter().map(PathBuf::as_path))
+        })
+    }
+}
+
+enum Fact {
+    Embedding(ModelName, SongId),
+    Blob(Digest),
+    Unfinished,
+}
+
+impl Fact {
+    // A tombstone keeps its facts: the song may be restored.
+    fn is_named(&self, path: &Path, writing: &Writing<'_>) -> Result<bool> {
+        match self {
+            Self::Embedding(model, id) => is_embedding_named(path, model, *id, writing),
+            Self::Blob(digest) => Ok(Catalog::names_blob(writing.connection, digest)?
+                || Catalog::is_any_damaged(writing.connection)?),
+            Self::Unfinished => Ok(false),
+        }
+    }
+}
+
+fn is_embedding_named(
+    path: &Path,
+    model: &ModelName,
+    id: SongId,
+    writing: &Writing<'_>,
+) -> Result<bool> {
+    let inner = writing.inner;
+    let song = match settle(&inner.layout, &inner.files, id).0 {
+        Settled::Present(stored) => stored.document,
+        Settled::Deleted(stored) => stored.document.song,
+        Settled::Absent => return Ok(false),
+        // It cannot be known what a damaged song names.
+        Settled::Damaged(Fault::Damaged { .. } | Fault::Newer { .. }) => return Ok(true),
+        Settled::Damaged(fault) => return Err(fault),
+    };
+    let Some(reference) = song.embeddings.get(model) else { return Ok(false) };
+    match embedding_file::read_file(&inner.files, path) {
+        Ok(there) => Ok(there.is_some_and(|(_, digest)| digest == reference.digest)),
+        // Damaged, but perhaps the only trace of what the song names.
+        Err(Fault::Damaged { .. }) => Ok(true),
+        Err(other) => Err(other),
+    }
+}
+
+fn is_old(path: &Path, now: SystemTime, min_age: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    // A file from the future is young, and one that is gone is no matter.
+    modified.is_ok_and(|time| now.duration_since(time).is_ok_and(|age| age >= min_age))
+}

@@ -1,0 +1,199 @@
+//! The vector indexes: the one module that knows the index crate.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use songrec_core::{Metric, ModelName, ModelSpec, Vector};
+use songrec_index::{Filter, Index, Key, Options, Precision, Query, RowSet};
+use uuid::Uuid;
+
+use crate::{
+    catalog::Kind,
+    error::{Fault, Result},
+    layout::Layout,
+};
+
+/// What to look for in an index.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Search<'a> {
+    pub(crate) vector: &'a Vector,
+    pub(crate) metric: Metric,
+    pub(crate) k: usize,
+    pub(crate) offset: usize,
+    pub(crate) threshold: Option<f64>,
+    /// Only these, if it is said.
+    pub(crate) among: Option<&'a RowSet>,
+    pub(crate) exclude: &'a [[u8; 16]],
+}
+
+/// A row that was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Hit {
+    pub(crate) id: [u8; 16],
+    pub(crate) similarity: f64,
+    pub(crate) distance: f64,
+}
+
+/// Keeps the indexes open that were used.
+#[derive(Debug)]
+pub(crate) struct Vectors {
+    layout: Layout,
+    open: Mutex<HashMap<PathBuf, Arc<Rows>>>,
+}
+
+/// The rows of one model.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    index: Index,
+    model: ModelName,
+}
+
+impl Vectors {
+    pub(crate) fn new(layout: Layout) -> Self {
+        Self { layout, open: Mutex::default() }
+    }
+
+    /// A new folder without rows. Its name was never used before, so nobody
+    /// can have an older one of that name open.
+    pub(crate) fn create(&self, spec: &ModelSpec, kind: Kind) -> Result<(String, Arc<Rows>)> {
+        let prefix = match kind {
+            Kind::Song => "songs",
+            Kind::Segments => "segments",
+        };
+        let folder = format!("{prefix}-{}", &Uuid::new_v4().simple().to_string()[..8]);
+        let path = self.layout.index(&spec.name, &folder);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(Fault::io("make", parent))?;
+        }
+        let options = Options {
+            dimension: spec.dimension,
+            metric: metric(spec.metric),
+            kind: songrec_index::Kind::Auto,
+        };
+        let index = Index::create(&path, &options).map_err(|source| fault(&spec.name, source))?;
+        Ok((folder, self.keep(path, index, &spec.name)))
+    }
+
+    /// The rows in a folder; nothing if they are not there or damaged, so that
+    /// they have to be made again.
+    pub(crate) fn open(&self, model: &ModelName, folder: &str) -> Result<Option<Arc<Rows>>> {
+        let path = self.layout.index(model, folder);
+        if let Some(rows) = self.all_open().get(&path) {
+            return Ok(Some(Arc::clone(rows)));
+        }
+        match Index::open(&path) {
+            Ok(index) => Ok(Some(self.keep(path, index, model))),
+            Err(error) if error.is_rebuildable() => Ok(None),
+            Err(error) => Err(fault(model, error)),
+        }
+    }
+
+    /// Removes every folder of a model and kind but the one to keep.
+    pub(crate) fn remove_others(&self, model: &ModelName, kind: Kind, keep: Option<&str>) {
+        let prefix = match kind {
+            Kind::Song => "songs-",
+            Kind::Segments => "segments-",
+        };
+        let folder = self.layout.index(model, "");
+        // What cannot be removed now is derived, and in nobody's way.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if name.starts_with(prefix) && Some(name) != keep {
+                let path = self.layout.index(model, name);
+                self.all_open().remove(&path);
+                let _ = fs::remove_dir_all(path);
+            }
+        }
+    }
+
+    fn keep(&self, path: PathBuf, index: Index, model: &ModelName) -> Arc<Rows> {
+        let rows = Arc::new(Rows { index, model: model.clone() });
+        self.all_open().insert(path, Arc::clone(&rows));
+        rows
+    }
+
+    fn all_open(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Arc<Rows>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rows {
+    /// Grows with every change.
+    pub(crate) fn generation(&self) -> u64 {
+        self.index.generation()
+    }
+
+    pub(crate) fn put(&self, rows: &[([u8; 16], Vector)]) -> Result<()> {
+        let rows: Vec<(Key, &[f32])> =
+            rows.iter().map(|(id, vector)| (Key(*id), vector.values())).collect();
+        self.index.put(&rows).map_err(|source| fault(&self.model, source))
+    }
+
+    pub(crate) fn remove(&self, ids: &[[u8; 16]]) -> Result<()> {
+        let keys: Vec<Key> = ids.iter().map(|id| Key(*id)).collect();
+        self.index.remove(&keys).map(drop).map_err(|source| fault(&self.model, source))
+    }
+
+    /// The vector of a row, bit for bit.
+    pub(crate) fn get(&self, id: &[u8; 16]) -> Option<Vec<f32>> {
+        self.index.get(&Key(*id))
+    }
+
+    pub(crate) fn contains(&self, id: &[u8; 16]) -> bool {
+        self.index.contains(&Key(*id))
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = [u8; 16]> + use<> {
+        self.index.keys().map(|key| key.0)
+    }
+
+    /// Reads everything, and says what is damaged.
+    pub(crate) fn damage(&self) -> Option<String> {
+        self.index.verify().err().map(|error| error.to_string())
+    }
+
+    /// The nearest rows, nearest first, equally near ones by their ids.
+    pub(crate) fn search(&self, search: &Search<'_>) -> Result<Vec<Hit>> {
+        let exclude: Vec<Key> = search.exclude.iter().map(|id| Key(*id)).collect();
+        let query = Query {
+            k: search.k,
+            offset: search.offset,
+            // The index rounds its threshold to float32. A lower one lets in
+            // too many, at the end; they are left out below.
+            threshold: search.threshold.map(|least| (least as f32).next_down()),
+            metric: Some(metric(search.metric)),
+            filter: search.among.map_or(Filter::All, Filter::Rows),
+            exclude: &exclude,
+            precision: Precision::Proved,
+            ..Query::new(search.vector.values(), search.k)
+        };
+        let hits = self.index.search(&query).map_err(|source| fault(&self.model, source))?;
+        let hits = hits
+            .into_iter()
+            .map(|hit| Hit { id: hit.key.0, similarity: hit.similarity, distance: hit.distance })
+            .filter(|hit| search.threshold.is_none_or(|least| hit.similarity >= least));
+        Ok(hits.collect())
+    }
+}
+
+/// A set of rows to search in.
+pub(crate) fn row_set(ids: Vec<[u8; 16]>) -> RowSet {
+    RowSet::new(ids.into_iter().map(Key))
+}
+
+const fn metric(metric: Metric) -> songrec_index::Metric {
+    match metric {
+        Metric::Cosine => songrec_index::Metric::Cosine,
+        Metric::DotProduct => songrec_index::Metric::Dot,
+        Metric::Euclidean => songrec_index::Metric::Euclidean,
+    }
+}
+
+fn fault(model: &ModelName, source: songrec_index::Error) -> Fault {
+    Fault::Index { model: model.to_string(), source }
+}

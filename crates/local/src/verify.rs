@@ -1,0 +1,454 @@
+//! Whether everything is as songs and catalog say.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest as _, Sha256};
+use songrec_core::{Card, Digest, DocumentKind, Event, ModelName, Progress, Song, SongId};
+use songrec_storage::{Finding, VerifyOptions};
+
+use crate::{
+    catalog::{Catalog, Kind, Model},
+    error::{Fault, Result},
+    inner::Inner,
+    layout::Folder,
+    rebuild::{ids_of_shard, ids_that_differ, names_in, reason, stamps_of_shard},
+    segment_file,
+    stored::{Settled, id_of, settle},
+};
+
+const SCAN_AGAIN: &str = "scan its file again";
+
+/// What is found, in the order that it is found in.
+struct Findings<'a> {
+    found: Vec<Finding>,
+    /// Folders that files of songs are in, but which are not there, with the
+    /// number of these files.
+    missing_folders: BTreeMap<PathBuf, u64>,
+    repair: bool,
+    progress: &'a dyn Progress,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, subject: String, problem: String, repaired: bool, hint: Option<&str>) {
+        self.progress.on(Event::Skipped { item: &subject, reason: &problem });
+        let hint = hint.filter(|_| !repaired).map(str::to_owned);
+        self.found.push(Finding { subject, problem, repaired, hint });
+    }
+
+    /// Something that `--repair` puts right.
+    fn add_repairable(&mut self, subject: String, problem: String) {
+        self.add(subject, problem, self.repair, Some("run `songrec verify --repair`"));
+    }
+}
+
+impl Inner {
+    pub(crate) fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Finding>> {
+        let (found, missing_folders) = (Vec::new(), BTreeMap::new());
+        let repair = options.repair;
+        let mut findings = Findings { found, missing_folders, repair, progress };
+        progress.on(Event::Started { work: "verifying", total: None });
+        self.verify_catalog(&mut findings)?;
+        self.verify_models(&mut findings)?;
+        let mut total = 0;
+        for shard in 0..=u8::MAX {
+            self.verify_shard(shard, &mut findings)?;
+            let ids = ids_of_shard(self, shard)?;
+            total += ids.len() as u64;
+            progress.on(Event::Total { total });
+            for id in ids.into_keys() {
+                self.verify_song(id, options, &mut findings)?;
+                progress.on(Event::Advanced { item: &id.short(), bytes: 0 });
+            }
+            self.verify_segments(shard, &mut findings)?;
+        }
+        self.verify_rows(options, &mut findings)?;
+        self.verify_documents(&mut findings)?;
+        self.verify_unfinished(&mut findings)?;
+        for (folder, files) in &findings.missing_folders {
+            let folder = folder.display();
+            let text = format!("`{folder}` with {files} files of songs is not on this machine");
+            progress.on(Event::Note { text: &text });
+        }
+        progress.on(Event::Finished);
+        Ok(findings.found)
+    }
+
+    fn verify_catalog(&self, findings: &mut Findings<'_>) -> Result<()> {
+        let damage = match self.read(Catalog::damage) {
+            Ok(damage) => damage,
+            Err(fault @ Fault::Catalog(_)) => Some(reason(&fault)),
+            Err(other) => return Err(other),
+        };
+        if let Some(damage) = damage {
+            let subject = self.layout.catalog().display().to_string();
+            if findings.repair {
+                self.build_again(findings.progress)?;
+            }
+            findings.add_repairable(subject, format!("the catalog is damaged: {damage}"));
+        }
+        Ok(())
+    }
+
+    fn verify_models(&self, findings: &mut Findings<'_>) -> Result<()> {
+        for model in self.read(Catalog::models)? {
+            let path = self.layout.model(&model.spec.name);
+            let same = self.files.read(&path)?.is_some_and(|bytes| {
+                serde_json::from_slice::<songrec_core::ModelSpec>(&bytes)
+                    .is_ok_and(|spec| spec.name == model.spec.name)
+            });
+            if same {
+                continue;
+            }
+            if findings.repair {
+                let bytes = serde_json::to_vec_pretty(&model.spec).map_err(Fault::invalid)?;
+                let path = path.clone();
+                self.write(|_| self.files.store(&[crate::disk::NewFile { path, bytes }]))?;
+            }
+            findings.add_repairable(
+                path.display().to_string(),
+                "the description of the model is missing or damaged".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    // Files against the catalog, by their stamps.
+    fn verify_shard(&self, shard: u8, findings: &mut Findings<'_>) -> Result<()> {
+        for folder in [Folder::Songs, Folder::Trash] {
+            let path = self.layout.shard(folder, shard);
+            for name in names_in(&path)? {
+                if id_of(Path::new(&name)).is_none_or(|id| id.as_bytes()[0] != shard) {
+                    findings.add(
+                        path.join(&name).display().to_string(),
+                        "it is no file of the library".to_owned(),
+                        false,
+                        Some("move it elsewhere"),
+                    );
+                }
+            }
+        }
+        let different = self.write(|writing| {
+            let ids = ids_that_differ(writing, shard)?;
+            let mut different = Vec::new();
+            for id in ids {
+                let (settled, leftover) = settle(&self.layout, &self.files, id);
+                // Damaged files are told with their songs.
+                if !matches!(settled, Settled::Damaged(_)) {
+                    different.push((id, leftover.is_some()));
+                }
+            }
+            if findings.repair {
+                let ids: Vec<SongId> = different.iter().map(|(id, _)| *id).collect();
+                writing.refresh(&ids)?;
+            }
+            Ok(different)
+        })?;
+        for (id, is_both) in different {
+            let problem = if is_both {
+                "it is both stored and deleted"
+            } else {
+                "the catalog does not know its file as it is"
+            };
+            findings.add_repairable(subject(id), problem.to_owned());
+        }
+        Ok(())
+    }
+
+    fn verify_song(
+        &self,
+        id: SongId,
+        options: &VerifyOptions,
+        findings: &mut Findings<'_>,
+    ) -> Result<()> {
+        let song = match settle(&self.layout, &self.files, id).0 {
+            Settled::Present(stored) => stored.document,
+            Settled::Deleted(_) | Settled::Absent => return Ok(()),
+            Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
+                let hint = match fault {
+                    Fault::Newer { .. } => "install a newer songrec",
+                    _ => "bring the file back from a backup, or delete it and scan again",
+                };
+                findings.add(subject(id), reason(&fault), false, Some(hint));
+                return Ok(());
+            }
+            Settled::Damaged(fault) => return Err(fault),
+        };
+        self.verify_card(&song, findings)?;
+        for (model, reference) in &song.embeddings {
+            let problem = match self.embedding(model, id, reference) {
+                Ok(Some(vector)) => {
+                    self.verify_row(model, id, vector.values(), options, findings)?;
+                    continue;
+                }
+                Ok(None) => format!("its embedding by `{model}` is missing"),
+                Err(fault @ Fault::Damaged { .. }) => reason(&fault),
+                Err(other) => return Err(other),
+            };
+            findings.add(subject(id), problem, false, Some(SCAN_AGAIN));
+        }
+        for file in &song.files {
+            let problem = match self.audio_path(&file.path) {
+                // A disk that is not mounted, or a song from another machine:
+                // nothing is wrong with the song, so it is said once a folder.
+                Some(path) if path.parent().is_some_and(|folder| !folder.is_dir()) => {
+                    let folder = path.parent().unwrap_or(&path).to_owned();
+                    *findings.missing_folders.entry(folder).or_default() += 1;
+                    None
+                }
+                Some(path) => compare(&path, file.size, &file.sha256, options.read_data)?,
+                None => Some("has a path outside of the library".to_owned()),
+            };
+            if let Some(problem) = problem {
+                let problem = format!("its file `{}` {problem}", file.path);
+                findings.add(subject(id), problem, false, Some("run `songrec scan` again"));
+            }
+        }
+        if let Some(blob) = &song.blob {
+            let path = self.layout.blob(&blob.sha256);
+            if let Some(problem) = compare(&path, blob.size, &blob.sha256, options.read_data)? {
+                let problem = format!("its copy `{}` {problem}", path.display());
+                findings.add(subject(id), problem, false, Some(SCAN_AGAIN));
+            }
+        }
+        Ok(())
+    }
+
+    // The stamps may agree while the rows do not.
+    fn verify_card(&self, song: &Song, findings: &mut Findings<'_>) -> Result<()> {
+        let known = self.read(|connection| Catalog::card_of(connection, song.id))?;
+        if known.as_ref() == Some(&Card::of(song)) {
+            return Ok(());
+        }
+        // Somebody may have changed it since it was read.
+        let still_differs = self.write(|writing| {
+            let now = self.read_song(song.id)?.map(|stored| Card::of(&stored.document));
+            let differs = Catalog::card_of(writing.connection, song.id)? != now;
+            if differs && findings.repair {
+                writing.refresh(&[song.id])?;
+            }
+            Ok(differs)
+        })?;
+        if still_differs {
+            findings.add_repairable(
+                subject(song.id),
+                "the catalog says something else about it than its file".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    fn verify_row(
+        &self,
+        name: &ModelName,
+        id: SongId,
+        values: &[f32],
+        options: &VerifyOptions,
+        findings: &mut Findings<'_>,
+    ) -> Result<()> {
+        let agrees = self.read(|connection| {
+            let Some(model) = Catalog::model(connection, name)? else { return Ok(false) };
+            let rows = self.rows(connection, &model, Kind::Song)?;
+            Ok(rows.is_some_and(|rows| {
+                if options.read_data {
+                    rows.get(id.as_bytes()).is_some_and(|row| same_bits(&row, values))
+                } else {
+                    rows.contains(id.as_bytes())
+                }
+            }))
+        })?;
+        if agrees {
+            return Ok(());
+        }
+        let is_named = self.write(|writing| {
+            let named = Catalog::names(writing.connection, id, name)?;
+            if named && findings.repair {
+                writing.refresh(&[id])?;
+            }
+            Ok(named)
+        })?;
+        if is_named {
+            findings.add_repairable(
+                subject(id),
+                format!("the index of `{name}` does not have its vector"),
+            );
+        }
+        Ok(())
+    }
+
+    fn verify_segments(&self, shard: u8, findings: &mut Findings<'_>) -> Result<()> {
+        for id in stamps_of_shard(self, Folder::Segments, shard)?.into_keys() {
+            match segment_file::read(&self.layout, &self.files, id) {
+                Ok(segments) => {
+                    let unknown = self.read(|connection| {
+                        let mut unknown = 0;
+                        for segment in &segments {
+                            let song = Catalog::song_of_segment(connection, segment.id)?;
+                            unknown += u64::from(song != Some(id));
+                        }
+                        Ok(unknown)
+                    })?;
+                    if unknown > 0 {
+                        if findings.repair {
+                            self.write(|writing| writing.publish_segments(&[id]))?;
+                        }
+                        findings.add_repairable(
+                            subject(id),
+                            format!("the catalog does not know {unknown} of its segments"),
+                        );
+                    }
+                }
+                Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
+                    findings.add(subject(id), reason(&fault), false, Some(SCAN_AGAIN));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    // Rows that no song has, and rows that are damaged.
+    fn verify_rows(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<()> {
+        for model in self.read(Catalog::models)? {
+            for kind in [Kind::Song, Kind::Segments] {
+                let problem = self.write(|writing| {
+                    let rows = self.rows_in_use(writing.connection, &model, kind)?;
+                    let Some(rows) = rows else { return Ok(None) };
+                    let damage = options.read_data.then(|| rows.damage()).flatten();
+                    if let Some(damage) = damage {
+                        if findings.repair {
+                            writing.build_rows(&model, kind, findings.progress)?;
+                        }
+                        return Ok(Some(format!("it is damaged: {damage}")));
+                    }
+                    let mut strangers = Vec::new();
+                    for id in rows.ids() {
+                        let known = match kind {
+                            Kind::Song => Catalog::names(
+                                writing.connection,
+                                SongId::from_bytes(id),
+                                &model.spec.name,
+                            )?,
+                            Kind::Segments => Catalog::song_of_segment(
+                                writing.connection,
+                                songrec_core::SegmentId::from_bytes(id),
+                            )?
+                            .is_some(),
+                        };
+                        if !known {
+                            strangers.push(id);
+                        }
+                    }
+                    if strangers.is_empty() {
+                        return Ok(None);
+                    }
+                    if findings.repair {
+                        writing.remove_rows(&model, kind, &strangers)?;
+                    }
+                    Ok(Some(format!("it has {} rows of songs that are gone", strangers.len())))
+                })?;
+                if let Some(problem) = problem {
+                    let of = match kind {
+                        Kind::Song => "songs",
+                        Kind::Segments => "segments",
+                    };
+                    let name = &model.spec.name;
+                    findings.add_repairable(format!("index of {of} by `{name}`"), problem);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rows_in_use(
+        &self,
+        connection: &rusqlite::Connection,
+        model: &Model,
+        kind: Kind,
+    ) -> Result<Option<std::sync::Arc<crate::vectors::Rows>>> {
+        match Catalog::vectors(connection, model.m, kind)? {
+            Some((folder, _)) => self.vectors.open(&model.spec.name, &folder),
+            None => Ok(None),
+        }
+    }
+
+    fn verify_documents(&self, findings: &mut Findings<'_>) -> Result<()> {
+        for kind in DocumentKind::ALL {
+            for id in self.document_ids(kind)? {
+                match self.read_document(kind, &id) {
+                    Err(fault @ Fault::Damaged { .. }) => findings.add(
+                        format!("{} `{id}`", kind.as_str()),
+                        reason(&fault),
+                        false,
+                        Some("bring the file back from a backup, or delete it"),
+                    ),
+                    other => drop(other?),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_unfinished(&self, findings: &mut Findings<'_>) -> Result<()> {
+        let unfinished = self.write(|writing| {
+            let unfinished = writing.unfinished()?;
+            if findings.repair {
+                writing.remove_unfinished()?;
+            }
+            Ok(unfinished)
+        })?;
+        for path in unfinished {
+            let problem = "it was left by a write that was cut off".to_owned();
+            findings.add_repairable(path.display().to_string(), problem);
+        }
+        Ok(())
+    }
+}
+
+fn subject(id: SongId) -> String {
+    format!("song `{id}`")
+}
+
+fn same_bits(left: &[f32], right: &[f32]) -> bool {
+    left.len() == right.len()
+        && left.iter().zip(right).all(|(left, right)| left.to_bits() == right.to_bits())
+}
+
+// What is wrong with a file that should have this size and digest.
+fn compare(path: &Path, size: u64, digest: &Digest, read_data: bool) -> Result<Option<String>> {
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => metadata,
+        Ok(_) => return Ok(Some("is no file".to_owned())),
+        Err(error) => return Ok(Some(format!("cannot be found: {error}"))),
+    };
+    if metadata.len() != size {
+        return Ok(Some(format!("has {} bytes instead of {size}", metadata.len())));
+    }
+    if !read_data {
+        return Ok(None);
+    }
+    Ok(match digest_of(path) {
+        Ok(found) if found == *digest => None,
+        Ok(_) => Some("has other bytes than when it was scanned".to_owned()),
+        Err(error) => Some(format!("cannot be read: {error}")),
+    })
+}
+
+fn digest_of(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(Digest(hash.finalize().into())),
+            count => hash.update(&piece[..count]),
+        }
+    }
+}
