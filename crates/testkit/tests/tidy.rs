@@ -1,5 +1,6 @@
 //! The workspace keeps the shape that `ARCHITECTURE.md` says it has: who may
 //! know whom, where the heavy dependencies live, how files are named.
+#![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
