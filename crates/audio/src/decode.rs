@@ -61,7 +61,7 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug)]
 pub struct Block<'a> {
     samples: &'a [f32],
-    channels: usize,
+    shape: Shape,
 }
 
 impl<'a> Block<'a> {
@@ -72,18 +72,23 @@ impl<'a> Block<'a> {
 
     /// The number of channels.
     pub fn channels(&self) -> usize {
-        self.channels
+        self.shape.channels
+    }
+
+    /// In Hz.
+    pub fn sample_rate(&self) -> u32 {
+        self.shape.sample_rate
     }
 
     /// Samples per channel.
     pub fn frames(&self) -> usize {
-        self.samples.len() / self.channels
+        self.samples.len() / self.shape.channels
     }
 
     /// Replaces `mono` by the mean of all channels.
     pub fn mono_into(&self, mono: &mut Vec<f32>) {
         mono.clear();
-        match self.channels {
+        match self.shape.channels {
             1 => mono.extend_from_slice(self.samples),
             2 => mono.extend(self.samples.chunks_exact(2).map(|frame| (frame[0] + frame[1]) * 0.5)),
             channels => {
@@ -166,7 +171,7 @@ impl Decoder {
             }
             if let (false, Some(shape)) = (self.samples.is_empty(), self.shape) {
                 self.damage.invalid_samples += sanitize(&mut self.samples);
-                let block = Block { samples: &self.samples, channels: shape.channels };
+                let block = Block { samples: &self.samples, shape };
                 self.frames += block.frames() as u64;
                 return Ok(Some(block));
             }
@@ -331,7 +336,7 @@ impl Adapter {
         let from = self.from.channels;
         let channels = self.to.channels;
         let mut mono = Vec::new();
-        Block { samples, channels: from }.mono_into(&mut mono);
+        Block { samples, shape: self.from }.mono_into(&mut mono);
         let mut planes = vec![Vec::new(); channels];
         for (channel, (plane, resampler)) in planes.iter_mut().zip(&mut self.resamplers).enumerate()
         {

@@ -68,12 +68,13 @@ impl Error {
             Reason::Corrupt => "get the file again, or try to repair it".to_owned(),
             Reason::TooLarge { .. } => "raise the limit on file sizes".to_owned(),
             Reason::Io => "check the disk; then try again".to_owned(),
+            Reason::Cancelled => "run it again to go on".to_owned(),
         }
     }
 }
 
-/// What this crate can read, for messages.
-const FORMATS: &str = "MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, M4A (AAC-LC, ALAC), CAF and the \
+/// What this crate can read, in words.
+pub const FORMATS: &str = "MP3, FLAC, WAV, AIFF, Ogg Vorbis, Opus, M4A (AAC-LC, ALAC), CAF and the \
                        audio of MKV and WebM";
 
 /// Why a file's audio could not be had.
@@ -105,6 +106,8 @@ pub enum Reason {
     },
     /// The file system failed.
     Io,
+    /// Somebody asked to stop.
+    Cancelled,
 }
 
 impl Reason {
@@ -121,6 +124,7 @@ impl Reason {
             Self::Corrupt => "corrupt",
             Self::TooLarge { .. } => "too_large",
             Self::Io => "io",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -140,6 +144,7 @@ impl fmt::Display for Reason {
                 write!(f, "it has {bytes} bytes, more than the {limit} allowed")
             }
             Self::Io => f.write_str("the disk or file system failed"),
+            Self::Cancelled => f.write_str("cancelled"),
         }
     }
 }

@@ -36,11 +36,11 @@ pub(crate) fn all() -> Vec<Kind> {
             album: "Metal and Glass",
             genre: "Percussion",
             members: [
-                ("Tower Bell", bell(62.0, 2.4, 1.1, 0.7)),
-                ("Hand Bell", bell(76.0, 1.8, 0.7, 0.5)),
-                ("Glass Bell", bell(81.0, 1.6, 0.6, 0.4)),
-                ("Temple Bell", bell(67.0, 2.4, 1.3, 0.6)),
-                ("Desk Bell", bell(86.0, 1.4, 0.5, 0.8)),
+                ("Tower Bell", bell(69.0, 2.2, 0.7, 0.9)),
+                ("Hand Bell", bell(76.0, 1.8, 0.5, 0.8)),
+                ("Glass Bell", bell(81.0, 1.6, 0.45, 0.7)),
+                ("Temple Bell", bell(74.0, 2.4, 0.8, 1.0)),
+                ("Desk Bell", bell(88.0, 1.4, 0.4, 1.1)),
             ],
         },
         Kind {
@@ -281,20 +281,33 @@ fn riser(from: f64, to: f64, seconds: f64, sharpness: f64, seed: u64) -> Stereo 
 
 /// Partials in the ratios of cast bells, the high ones fading first.
 fn bell(pitch: f64, seconds: f64, fall: f64, strike: f64) -> Stereo {
-    const PARTIALS: [(f64, f64); 7] =
-        [(0.5, 0.4), (1.0, 1.0), (1.2, 0.6), (1.5, 0.35), (2.0, 0.7), (2.67, 0.4), (4.07, 0.3)];
+    const PARTIALS: [(f64, f64); 10] = [
+        (0.5, 0.25),
+        (1.0, 0.8),
+        (1.2, 0.7),
+        (1.5, 0.4),
+        (2.0, 0.9),
+        (2.67, 0.6),
+        (3.01, 0.4),
+        (4.17, 0.6),
+        (5.43, 0.5),
+        (6.8, 0.4),
+    ];
     let hz = note(pitch);
     let mut oscillators = PARTIALS.map(|_| Oscillator::new(0.0));
+    let mut clapper = Noise::new(pitch as u64);
+    let mut high = Filter::new(Pass::High, 0.7);
     centre(render(seconds, |t| {
         let ringing: f64 = oscillators
             .iter_mut()
             .zip(PARTIALS)
             .map(|(oscillator, (ratio, level))| {
                 let own = if ratio > 1.0 { level * strike } else { level };
-                own * oscillator.sine(hz * ratio) * decay(t, 0.002, fall / ratio.sqrt())
+                own * oscillator.sine(hz * ratio) * decay(t, 0.002, fall / ratio.powf(0.3))
             })
             .sum();
-        ringing * swell(t, 0.001, 0.1, seconds)
+        let hit = high.run(clapper.next(), 5_000.0) * decay(t, 0.0, 0.006);
+        (ringing + strike * hit) * swell(t, 0.001, 0.1, seconds)
     }))
 }
 
