@@ -21,21 +21,20 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 }
 
 /// Whoever may use the database may break it.
-fn allowed(shared: &Shared, headers: &HeaderMap) -> Result<(), Response> {
-    auth::check(headers, &shared.credentials).map_err(|error| {
-        (StatusCode::UNAUTHORIZED, Json(json!({ "error": error.message }))).into_response()
-    })
+fn refusal(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
+    let error = auth::check(headers, &shared.credentials).err()?;
+    Some((StatusCode::UNAUTHORIZED, Json(json!({ "error": error.message }))).into_response())
 }
 
 async fn list(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    match allowed(&shared, &headers) {
-        Ok(()) => Json(json!({ "rules": shared.faults.list() })).into_response(),
-        Err(refused) => refused,
+    if let Some(refused) = refusal(&shared, &headers) {
+        return refused;
     }
+    Json(json!({ "rules": shared.faults.list() })).into_response()
 }
 
 async fn add(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: String) -> Response {
-    if let Err(refused) = allowed(&shared, &headers) {
+    if let Some(refused) = refusal(&shared, &headers) {
         return refused;
     }
     match serde_json::from_str::<Rule>(&body) {
@@ -50,7 +49,7 @@ async fn add(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: String
 }
 
 async fn clear(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if let Err(refused) = allowed(&shared, &headers) {
+    if let Some(refused) = refusal(&shared, &headers) {
         return refused;
     }
     shared.faults.clear();
@@ -62,7 +61,7 @@ async fn remove(
     headers: HeaderMap,
     Path(rule): Path<u64>,
 ) -> Response {
-    if let Err(refused) = allowed(&shared, &headers) {
+    if let Some(refused) = refusal(&shared, &headers) {
         return refused;
     }
     match shared.faults.remove(RuleId::from_number(rule)) {
@@ -72,7 +71,7 @@ async fn remove(
 }
 
 async fn requests(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if let Err(refused) = allowed(&shared, &headers) {
+    if let Some(refused) = refusal(&shared, &headers) {
         return refused;
     }
     let requests = &shared.requests;
@@ -81,7 +80,7 @@ async fn requests(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Resp
 }
 
 async fn reset(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    if let Err(refused) = allowed(&shared, &headers) {
+    if let Some(refused) = refusal(&shared, &headers) {
         return refused;
     }
     shared.requests.reset();

@@ -49,7 +49,7 @@ impl Answer {
         self.errors.iter().map(|error| error.code.name(names)).collect()
     }
 
-    pub(crate) fn to_json(self, names: Names) -> String {
+    pub(crate) fn into_json(self, names: Names) -> String {
         let mut envelope = Object::new();
         if self.errors.is_empty()
             && let Some(data) = self.data

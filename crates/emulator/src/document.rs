@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn each_limit_is_kept_on_both_sides() {
         for (fits, breaks) in [
-            (r#"{"a":{"b":{"c":1}}}"#, r#"{"a":{"b":{"c":[]}}}"#),
+            (r#"{"a":{"b":{"c":1}}}"#, r#"{"a":{"b":{"c":[[]]}}}"#),
             (r#"{"aaaaaaaaa":{"bbbbbbbbbb":1}}"#, r#"{"aaaaaaaaa":{"bbbbbbbbbbb":1}}"#),
             (
                 r#"{"a":{"1":1,"2":1,"3":1,"4":1}}"#,

@@ -260,21 +260,6 @@ impl Emulator {
         &self.shared.requests
     }
 
-    /// Runs until the server stops by itself, which it does not.
-    ///
-    /// # Errors
-    ///
-    /// The server stopped.
-    pub async fn wait(mut self) -> Result<(), StartError> {
-        match self.task.take() {
-            Some(task) => match task.await {
-                Ok(result) => result.map_err(StartError::Serve),
-                Err(error) => Err(StartError::Serve(io::Error::other(error))),
-            },
-            None => Ok(()),
-        }
-    }
-
     /// Answers what is on its way, then stops. Everything is on disk then.
     pub async fn shutdown(mut self) {
         self.stop.take();
@@ -289,6 +274,82 @@ impl Emulator {
 
 /// How long a shutdown waits for requests on their way.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the command `songrec emulator` can set.
+#[derive(Clone)]
+pub struct Options {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// The folder for the data; memory if `None`.
+    pub data: Option<PathBuf>,
+    /// Tokens that are accepted. Without tokens and users, a random one is made.
+    pub tokens: Vec<String>,
+    /// Users that are accepted, with their passwords.
+    pub users: Vec<(String, String)>,
+    /// What is refused.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    /// The port of a self-hosted Data API, on the loopback.
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 8181)),
+            data: None,
+            tokens: Vec::new(),
+            users: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, data, tokens, users, limits } = self;
+        f.debug_struct("Options")
+            .field("address", address)
+            .field("data", data)
+            .field("tokens", &tokens.len())
+            .field("users", &users.len())
+            .field("limits", limits)
+            .finish()
+    }
+}
+
+/// Serves until `stop` is done. `ready` is told the endpoint and the token.
+///
+/// # Errors
+///
+/// The server did not start, or stopped by itself.
+pub async fn serve(
+    options: Options,
+    ready: impl FnOnce(&Emulator),
+    stop: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let Options { address, data, tokens, users, limits } = options;
+    let mut builder = Emulator::builder().address(address).limits(limits);
+    builder.data = data;
+    for token in tokens {
+        builder = builder.token(token);
+    }
+    for (name, password) in users {
+        builder = builder.user(name, password);
+    }
+    let mut emulator = builder.start().await?;
+    ready(&emulator);
+    let Some(mut task) = emulator.task.take() else { return Ok(()) };
+    tokio::select! {
+        ended = &mut task => match ended {
+            Ok(result) => result.map_err(StartError::Serve),
+            Err(error) => Err(StartError::Serve(io::Error::other(error))),
+        },
+        () = stop => {
+            emulator.task = Some(task);
+            emulator.shutdown().await;
+            Ok(())
+        }
+    }
+}
 
 /// The server as a router, for tests without a socket.
 ///

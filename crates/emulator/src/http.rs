@@ -73,11 +73,11 @@ async fn handle(shared: Arc<Shared>, level: Level, request: Request) -> Response
     let (parts, body) = request.into_parts();
     let line = parts.extensions.get::<ConnectInfo<Line>>().map(|info| info.0.clone());
     if let Err(error) = auth::check(&parts.headers, &shared.credentials) {
-        return envelope(StatusCode::UNAUTHORIZED, Answer::error(error).to_json(names));
+        return envelope(StatusCode::UNAUTHORIZED, Answer::error(error).into_json(names));
     }
     if !is_json(&parts.headers) {
         let error = ApiError::new(Code::ContentType, "send `Content-Type: application/json`");
-        return envelope(StatusCode::UNSUPPORTED_MEDIA_TYPE, Answer::error(error).to_json(names));
+        return envelope(StatusCode::UNSUPPORTED_MEDIA_TYPE, Answer::error(error).into_json(names));
     }
     let Some(body) = read_body(&parts.headers, body, shared.rules.limits.body_bytes).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
@@ -259,15 +259,14 @@ async fn carry_out(
 
 fn answer(answer: Answer, names: Names) -> Outcome {
     let codes = answer.codes(names);
-    Outcome::Answer { status: StatusCode::OK, text: answer.to_json(names), codes, cut: false }
+    Outcome::Answer { status: StatusCode::OK, text: answer.into_json(names), codes, cut: false }
 }
 
 /// Commands read, compute and write to disk: not on the threads that wait for
 /// connections.
-async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T
-where
-    T: From<Panicked>,
-{
+async fn on_thread<T: From<Panicked> + Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(_) => T::from(Panicked),

@@ -235,20 +235,20 @@ mod tests {
 
     fn value() -> impl Strategy<Value = String> {
         prop_oneof![
-            (0..6).prop_map(|n| n.to_string()),
-            (0..6).prop_map(|n| format!("\"{n}\"")),
+            (0..6_u8).prop_map(|n| n.to_string()),
+            (0..6_u8).prop_map(|n| format!("\"{n}\"")),
             prop::collection::vec(0..6, 0..3).prop_map(|list| format!("{list:?}")),
             Just("null".to_owned()),
-            (0..6).prop_map(|n| format!(r#"{{"$date":{n}}}"#)),
+            (0..6_u8).prop_map(|n| format!(r#"{{"$date":{n}}}"#)),
             any::<bool>().prop_map(|b| b.to_string()),
         ]
     }
 
     fn scalar() -> impl Strategy<Value = String> {
         prop_oneof![
-            (0..6).prop_map(|n| n.to_string()),
-            (0..6).prop_map(|n| format!("\"{n}\"")),
-            (0..6).prop_map(|n| format!(r#"{{"$date":{n}}}"#)),
+            (0..6_u8).prop_map(|n| n.to_string()),
+            (0..6_u8).prop_map(|n| format!("\"{n}\"")),
+            (0..6_u8).prop_map(|n| format!(r#"{{"$date":{n}}}"#)),
         ]
     }
 

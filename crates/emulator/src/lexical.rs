@@ -110,8 +110,8 @@ mod tests {
             rank(query, documents.iter(), |_| true).iter().map(|d| d.id().clone()).collect()
         };
 
-        assert_eq!(ids("GUITAR"), [3.into(), 2.into(), Value::from(1_i64)]);
-        assert_eq!(ids("guitar solo"), [Value::from(2_i64)]);
+        assert_eq!(ids("GUITAR"), [3_i64, 2, 1].map(Value::from));
+        assert_eq!(ids("guitar solo"), [2_i64].map(Value::from));
         assert_eq!(ids("!"), Vec::<Value>::new());
         assert!(matches(&documents[1], "solo guitar") && !matches(&documents[1], "solo drums"));
     }

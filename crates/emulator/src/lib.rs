@@ -63,7 +63,7 @@ mod settings;
 mod store;
 mod vector;
 
-pub use emulator::{Builder, DEFAULT_KEYSPACE, Emulator, StartError, app};
+pub use emulator::{Builder, DEFAULT_KEYSPACE, Emulator, Options, StartError, app, serve};
 pub use error::Names;
 pub use faults::{Fault, Faults, Rule, RuleId, RuleState, When};
 pub use limits::Limits;

@@ -24,7 +24,8 @@ impl Client {
     }
 
     pub(crate) async fn create(&self, name: &str, options: Value) {
-        let answer = self.keyspace(json!({"createCollection": {"name": name, "options": options}})).await;
+        let answer =
+            self.keyspace(json!({"createCollection": {"name": name, "options": options}})).await;
         assert_eq!(answer, json!({"status": {"ok": 1}}));
     }
 
@@ -67,7 +68,11 @@ impl Client {
     pub(crate) async fn insert(&self, documents: Vec<Value>) {
         for chunk in documents.chunks(100) {
             let answer = self.c(json!({"insertMany": {"documents": chunk}})).await;
-            assert_eq!(answer["status"]["insertedIds"].as_array().unwrap().len(), chunk.len(), "{answer}");
+            assert_eq!(
+                answer["status"]["insertedIds"].as_array().unwrap().len(),
+                chunk.len(),
+                "{answer}"
+            );
         }
     }
 
@@ -103,7 +108,8 @@ pub(crate) fn binary(values: &[f32]) -> Value {
     let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_be_bytes()).collect();
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |g, b| g << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        let group =
+            chunk.iter().fold(0_u32, |g, b| g << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
         for i in 0..4 {
             let digit = ALPHABET[(group >> (18 - 6 * i) & 63) as usize];
             text.push(if i <= chunk.len() { char::from(digit) } else { '=' });

@@ -11,7 +11,10 @@ async fn keyspaces_come_and_go() {
     let ok = json!({"status": {"ok": 1}});
 
     let options = json!({"replication": {"class": "SimpleStrategy", "replication_factor": 1}});
-    assert_eq!(client.general(json!({"createKeyspace": {"name": "k2", "options": options}})).await, ok);
+    assert_eq!(
+        client.general(json!({"createKeyspace": {"name": "k2", "options": options}})).await,
+        ok
+    );
     assert_eq!(client.general(json!({"createKeyspace": {"name": "k2"}})).await, ok);
     let found = client.general(json!({"findKeyspaces": {}})).await;
     assert_eq!(found, json!({"status": {"keyspaces": ["default_keyspace", "k2"]}}));
@@ -36,7 +39,10 @@ async fn namespaces_are_keyspaces_with_a_warning() {
     assert_eq!(found["status"]["namespaces"], json!(["default_keyspace", "old"]));
     for answer in [created, found] {
         let warning = &answer["status"]["warnings"][0];
-        assert_eq!((warning["errorCode"].as_str(), warning["scope"].as_str()), (Some("DEPRECATED_COMMAND"), Some("WARNING")));
+        assert_eq!(
+            (warning["errorCode"].as_str(), warning["scope"].as_str()),
+            (Some("DEPRECATED_COMMAND"), Some("WARNING"))
+        );
         assert!(answer.get("errors").is_none());
     }
 }
@@ -48,12 +54,14 @@ async fn creating_a_collection_again_needs_the_same_settings() {
     client.create("songs", options.clone()).await;
     client.create("songs", options).await;
 
-    let other = json!({"createCollection": {"name": "songs", "options": {"vector": {"dimension": 4}}}});
+    let other =
+        json!({"createCollection": {"name": "songs", "options": {"vector": {"dimension": 4}}}});
     assert_eq!(code(&client.keyspace(other).await), "EXISTING_COLLECTION_DIFFERENT_SETTINGS");
 
     let names = client.keyspace(json!({"findCollections": {}})).await;
     assert_eq!(names, json!({"status": {"collections": ["songs"]}}));
-    let explained = client.keyspace(json!({"findCollections": {"options": {"explain": true}}})).await;
+    let explained =
+        client.keyspace(json!({"findCollections": {"options": {"explain": true}}})).await;
     assert_eq!(
         explained["status"]["collections"],
         json!([{"name": "songs", "options": {
@@ -88,7 +96,10 @@ async fn a_database_holds_a_number_of_collections() {
 async fn there_are_no_tables() {
     let client = Client::start(Emulator::builder()).await;
     assert_eq!(client.keyspace(json!({"listTables": {}})).await, json!({"status": {"tables": []}}));
-    assert_eq!(client.keyspace(json!({"listTypes": {"options": {"explain": true}}})).await, json!({"status": {"types": []}}));
+    assert_eq!(
+        client.keyspace(json!({"listTypes": {"options": {"explain": true}}})).await,
+        json!({"status": {"types": []}})
+    );
 }
 
 #[tokio::test]
@@ -107,13 +118,19 @@ async fn the_devops_api_makes_keyspaces() {
     let base = format!("{}/v2/databases/8a2d4f6e", client.emulator.url());
     let (http, token) = (&client.http, &client.token);
 
-    let created = http.post(format!("{base}/keyspaces/k2")).bearer_auth(token).send().await.unwrap();
+    let created =
+        http.post(format!("{base}/keyspaces/k2")).bearer_auth(token).send().await.unwrap();
     let described: serde_json::Value =
         http.get(&base).bearer_auth(token).send().await.unwrap().json().await.unwrap();
-    let deleted = http.delete(format!("{base}/keyspaces/k2")).bearer_auth(token).send().await.unwrap();
-    let again = http.delete(format!("{base}/keyspaces/k2")).bearer_auth(token).send().await.unwrap();
+    let deleted =
+        http.delete(format!("{base}/keyspaces/k2")).bearer_auth(token).send().await.unwrap();
+    let again =
+        http.delete(format!("{base}/keyspaces/k2")).bearer_auth(token).send().await.unwrap();
 
-    assert_eq!((created.status().as_u16(), deleted.status().as_u16(), again.status().as_u16()), (201, 202, 404));
+    assert_eq!(
+        (created.status().as_u16(), deleted.status().as_u16(), again.status().as_u16()),
+        (201, 202, 404)
+    );
     assert_eq!(described["status"], "ACTIVE");
     assert_eq!(described["info"]["keyspaces"], json!(["default_keyspace", "k2"]));
     assert_eq!(http.get(&base).send().await.unwrap().status(), 401);

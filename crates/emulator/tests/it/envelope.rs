@@ -16,7 +16,10 @@ async fn failures_come_with_status_200_and_without_data() {
     for member in ["message", "errorCode", "id", "family", "scope", "title"] {
         assert!(error.contains_key(member), "{member}");
     }
-    assert_eq!((error["family"].as_str(), error["scope"].as_str()), (Some("REQUEST"), Some("FILTER")));
+    assert_eq!(
+        (error["family"].as_str(), error["scope"].as_str()),
+        (Some("REQUEST"), Some("FILTER"))
+    );
 }
 
 #[tokio::test]
@@ -30,11 +33,16 @@ async fn tokens_and_content_types_have_statuses_of_their_own() {
             Some(token) => request.header("Token", token),
             None => request,
         };
-        async { let r = request.send().await.unwrap(); (r.status().as_u16(), r.json::<serde_json::Value>().await.unwrap()) }
+        async {
+            let r = request.send().await.unwrap();
+            (r.status().as_u16(), r.json::<serde_json::Value>().await.unwrap())
+        }
     };
     let find = r#"{"findKeyspaces":{}}"#;
 
-    for (token, expected) in [(None, "MISSING_AUTHENTICATION_TOKEN"), (Some("AstraCS:x:y"), "UNAUTHENTICATED_REQUEST")] {
+    for (token, expected) in
+        [(None, "MISSING_AUTHENTICATION_TOKEN"), (Some("AstraCS:x:y"), "UNAUTHENTICATED_REQUEST")]
+    {
         let (status, answer) = send(token, "application/json", find).await;
         assert_eq!((status, code(&answer)), (401, expected));
     }
@@ -52,7 +60,12 @@ async fn other_paths_methods_and_sizes_are_refused_before_the_api() {
     let client = Client::start(Emulator::builder().limits(limits)).await;
     let status = async |method: reqwest::Method, path: &str, body: String| {
         let url = format!("{}{path}", client.emulator.url());
-        let request = client.http.request(method, url).header("Token", &client.token).header("Content-Type", "application/json").body(body);
+        let request = client
+            .http
+            .request(method, url)
+            .header("Token", &client.token)
+            .header("Content-Type", "application/json")
+            .body(body);
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
@@ -97,7 +110,11 @@ async fn requests_are_read_strictly() {
         (r#"{"findAndRerank":{}}"#, "UNSUPPORTED_RERANKING_COMMAND"),
     ] {
         let url = format!("{}/v1/default_keyspace/c", client.emulator.url());
-        let request = client.http.post(url).header("Token", &client.token).header("Content-Type", "application/json");
+        let request = client
+            .http
+            .post(url)
+            .header("Token", &client.token)
+            .header("Content-Type", "application/json");
         let answer = request.body(body).send().await.unwrap().json().await.unwrap();
         assert_eq!(code(&answer), expected, "{body}");
     }
@@ -132,11 +149,22 @@ async fn requests_are_counted_and_listed() {
     assert_eq!((requests.total(), requests.count("find"), requests.count("insertOne")), (3, 2, 1));
     let list = requests.list();
     assert_eq!(list[1].errors, ["FILTER_UNSUPPORTED_DATA_TYPE"]);
-    assert_eq!((list[2].number, list[2].collection.as_deref(), list[2].status), (3, Some("c"), Some(200)));
+    assert_eq!(
+        (list[2].number, list[2].collection.as_deref(), list[2].status),
+        (3, Some("c"), Some(200))
+    );
 
     let url = format!("{}/emulator/requests", client.emulator.url());
-    let over_http: serde_json::Value =
-        client.http.get(&url).header("Token", &client.token).send().await.unwrap().json().await.unwrap();
+    let over_http: serde_json::Value = client
+        .http
+        .get(&url)
+        .header("Token", &client.token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(over_http["counts"], json!({"find": 2, "insertOne": 1}));
     assert_eq!(client.http.get(&url).send().await.unwrap().status(), 401);
     client.http.delete(&url).header("Token", &client.token).send().await.unwrap();

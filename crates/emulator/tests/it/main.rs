@@ -1,4 +1,5 @@
 //! The server as a client meets it, over HTTP.
+#![expect(clippy::unwrap_used, reason = "helpers outside of test functions are tests too")]
 
 mod client;
 mod collections;
