@@ -102,6 +102,10 @@ impl Demuxer {
             MediaError::Unsupported(what) if what.starts_with("core (probe)") => {
                 Error::new(path, Reason::NotAudio)
             }
+            // Of a file that was cut off before its index.
+            MediaError::Unsupported(what) if what.contains("missing") => {
+                Error::new(path, Reason::Corrupt).because(what)
+            }
             MediaError::Unsupported(what) => {
                 Error::new(path, Reason::UnsupportedCodec(what.to_owned()))
             }
