@@ -62,14 +62,22 @@ impl WithSimd for Classes<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> [f32; CLASSES] {
         let (power, _) = S::as_simd_f32s(self.power);
-        let weights = self.weights.each_ref().map(|weights| S::as_simd_f32s(weights).0);
+        // Not by `map`, whose closures would not be compiled for the register.
+        let mut weights = [power; CLASSES];
+        for class in 0..CLASSES {
+            weights[class] = S::as_simd_f32s(&self.weights[class]).0;
+        }
         let mut sums = [simd.splat_f32s(0.0); CLASSES];
         for (at, power) in power.iter().enumerate() {
             for class in 0..CLASSES {
                 sums[class] = simd.mul_add_e_f32s(*power, weights[class][at], sums[class]);
             }
         }
-        sums.map(|sum| simd.reduce_sum_f32s(sum))
+        let mut classes = [0.0; CLASSES];
+        for class in 0..CLASSES {
+            classes[class] = simd.reduce_sum_f32s(sums[class]);
+        }
+        classes
     }
 }
 

@@ -9,10 +9,10 @@ use super::{
     mel::{self, Cepstrum, MELS},
     moments::Moments,
     rhythm::{FRAME_RATE, OnsetStrength, Tempogram, onset_strength},
-    salience::salience,
-    shape::{Shape, flatness, magnitudes, shape},
+    salience,
+    shape::{self, Shape},
     simd::{LANES, fold, vectorized},
-    stft::{FRAME, HOP, PAD, PADDED_BINS, Spectrum, Stft, frames},
+    stft::{FRAME, HOP, PAD, PADDED_BINS, Spectrum, Stft, are_alike, frames},
     totals::{Totals, Trimmed, Whole},
     tuning::{self, FINE_STEPS, Peaks},
 };
@@ -66,6 +66,10 @@ pub(super) struct Clip {
     crossings: Vec<(u16, bool)>,
     stft: Stft,
     magnitudes: Box<Spectrum>,
+    /// The magnitudes of every frame, as shares of its largest: what pitch
+    /// classes are taken from once the tuning is known. Half the memory of
+    /// exact ones, and less work than a second transform.
+    shares: Vec<u16>,
     shapes: [Moments; 3],
     flatness: Moments,
     salience: Moments,
@@ -80,6 +84,7 @@ impl Clip {
             crossings: Vec::new(),
             stft: Stft::new(),
             magnitudes: Box::new([0.0; PADDED_BINS]),
+            shares: Vec::new(),
             shapes: Default::default(),
             flatness: Moments::default(),
             salience: Moments::default(),
@@ -101,8 +106,9 @@ impl Clip {
         while (self.energies.len() + 1) * HOP <= self.len() {
             self.describe_hop(HOP);
         }
-        while self.rows.frames() * HOP + FRAME <= self.padded.len() {
-            self.describe_frame();
+        // Pairs, so that the result does not depend on the size of blocks.
+        while (self.rows.frames() + 1) * HOP + FRAME <= self.padded.len() {
+            self.describe_frames(2);
         }
     }
 
@@ -120,22 +126,59 @@ impl Clip {
         self.crossings.push((changes + u16::from(first), first));
     }
 
-    fn describe_frame(&mut self) {
-        let at = self.rows.frames();
-        let frame = &self.padded[at * HOP..at * HOP + FRAME];
-        let power = self.stft.power(frame);
-        let Shape { centroid, bandwidth, rolloff } =
-            push_row(power, &mut self.magnitudes, &mut self.rows);
-        for (moments, value) in self.shapes.iter_mut().zip([centroid, bandwidth, rolloff]) {
+    /// Describes the next frame, or the next two.
+    fn describe_frames(&mut self, count: usize) {
+        let first = self.rows.frames();
+        let Self { padded, stft, magnitudes, rows, energies, .. } = self;
+        let frame = |at: usize| &padded[at * HOP..at * HOP + FRAME];
+        let energy = |at: usize| {
+            let reach = PAD / HOP;
+            let hops = at.saturating_sub(reach)..(at + reach).min(energies.len());
+            energies[hops].iter().sum::<f32>()
+        };
+        if count == 2 && are_alike(energy(first), energy(first + 1)) {
+            let powers = stft.powers(frame(first), frame(first + 1));
+            for (at, power) in (first..).zip(powers) {
+                let shape = push_row(power, magnitudes, rows);
+                push_shares(magnitudes, &mut self.shares);
+                Self::note(
+                    at,
+                    power,
+                    shape,
+                    &mut self.shapes,
+                    &mut self.flatness,
+                    &mut self.salience,
+                );
+            }
+            return;
+        }
+        for at in first..first + count {
+            let power = stft.power(frame(at));
+            let shape = push_row(power, magnitudes, rows);
+            push_shares(magnitudes, &mut self.shares);
+            Self::note(at, power, shape, &mut self.shapes, &mut self.flatness, &mut self.salience);
+        }
+    }
+
+    fn note(
+        at: usize,
+        power: &Spectrum,
+        shape: Shape,
+        shapes: &mut [Moments; 3],
+        flatness: &mut Moments,
+        salience: &mut Moments,
+    ) {
+        let values = [shape.centroid, shape.bandwidth, shape.rolloff];
+        for (moments, value) in shapes.iter_mut().zip(values) {
             moments.push(f64::from(value));
         }
         if at.is_multiple_of(FLATNESS_STEP) {
-            self.flatness.push(f64::from(flatness(power)));
+            flatness.push(f64::from(shape::flatness(power)));
         }
         if at.is_multiple_of(SALIENCE_STEP) {
             // Loud frames say more about pitch than soft ones.
             let energy: f32 = power.iter().sum();
-            self.salience.push_weighted(f64::from(salience(power)), f64::from(energy));
+            salience.push_weighted(f64::from(salience::salience(power)), f64::from(energy));
         }
     }
 
@@ -152,7 +195,8 @@ impl Clip {
         }
         self.padded.resize(PAD + samples + PAD, 0.0);
         while self.rows.frames() < frames(samples) {
-            self.describe_frame();
+            let left = frames(samples) - self.rows.frames();
+            self.describe_frames(left.min(2));
         }
 
         let (start, end) = self.sounding(samples);
@@ -180,6 +224,7 @@ impl Clip {
         self.rows.clear();
         self.energies.clear();
         self.crossings.clear();
+        self.shares.clear();
         self.shapes = Default::default();
         self.flatness = Moments::default();
         self.salience = Moments::default();
@@ -265,9 +310,10 @@ impl Clip {
         for (sum, count) in whole.tuning.iter_mut().zip(histogram) {
             *sum += count;
         }
-        for at in 0..self.rows.frames() {
-            let power = self.stft.power(&self.padded[at * HOP..at * HOP + FRAME]);
-            filter.add(power, &mut whole.chroma);
+        let mut power = Box::new([0.0; PADDED_BINS]);
+        for shares in self.shares.chunks_exact(PADDED_BINS) {
+            squares(shares, &mut power);
+            filter.add(&power, &mut whole.chroma);
         }
 
         let cepstrum = Cepstrum::<13>::new();
@@ -357,10 +403,49 @@ impl Clip {
 fn push_row(power: &Spectrum, buffer: &mut Spectrum, rows: &mut Rows) -> Shape {
     mel::push_log_mel(power, &mut rows.log_mel);
     rows.extremes.push(contrast::extremes(power));
-    let top = magnitudes(power, buffer);
+    let top = shape::magnitudes(power, buffer);
     rows.peaks.push(power, top * top);
     rows.fine_peaks.push(buffer, top);
-    shape(buffer)
+    shape::shape(buffer)
+}
+
+/// Appends magnitudes in 65,535ths of the largest.
+fn push_shares(magnitudes: &Spectrum, out: &mut Vec<u16>) {
+    let at = out.len();
+    out.resize(at + PADDED_BINS, 0);
+    vectorized(
+        #[inline(always)]
+        || {
+            let mut tops = [0.0f32; LANES];
+            for chunk in magnitudes.chunks_exact(LANES) {
+                for lane in 0..LANES {
+                    tops[lane] = if chunk[lane] > tops[lane] { chunk[lane] } else { tops[lane] };
+                }
+            }
+            let top = tops.into_iter().fold(0.0, f32::max);
+            if top < f32::MIN_POSITIVE {
+                return;
+            }
+            let scale = f32::from(u16::MAX) / top;
+            for (out, magnitude) in out[at..].iter_mut().zip(magnitudes) {
+                // Adding 2²³ leaves the rounded number in the low bits.
+                *out = (magnitude * scale + 8_388_608.0).to_bits() as u16;
+            }
+        },
+    );
+}
+
+/// The powers of magnitudes that [`push_shares`] appended.
+fn squares(shares: &[u16], power: &mut Spectrum) {
+    vectorized(
+        #[inline(always)]
+        || {
+            for (power, share) in power.iter_mut().zip(shares) {
+                let share = f32::from(*share);
+                *power = share * share;
+            }
+        },
+    );
 }
 
 #[inline(always)]

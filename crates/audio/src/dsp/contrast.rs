@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::{
     mel::TOP_DB,
-    simd::{LANES, decibels, vectorized},
+    simd::{LANES, Simd, WithSimd, decibels, run},
     stft::{BIN_HZ, BINS, Spectrum},
 };
 
@@ -39,16 +39,24 @@ static TABLE: LazyLock<[Band; BANDS]> = LazyLock::new(|| {
 pub(super) type Extremes = [[f32; BANDS]; 2];
 
 pub(super) fn extremes(power: &Spectrum) -> Extremes {
-    let mut out = [[0.0; BANDS]; 2];
-    for (index, band) in TABLE.iter().enumerate() {
-        let (low, high) = vectorized(
-            #[inline(always)]
-            || means_of_extremes(&power[band.bins.clone()], band.count),
-        );
-        out[0][index] = decibels(low);
-        out[1][index] = decibels(high);
+    run(Frame(power))
+}
+
+struct Frame<'a>(&'a Spectrum);
+
+impl WithSimd for Frame<'_> {
+    type Output = Extremes;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Extremes {
+        let mut out = [[0.0; BANDS]; 2];
+        for (index, band) in TABLE.iter().enumerate() {
+            let (low, high) = means_of_extremes(simd, &self.0[band.bins.clone()], band.count);
+            out[0][index] = decibels(low);
+            out[1][index] = decibels(high);
+        }
+        out
     }
-    out
 }
 
 /// The most values that are averaged; 2 % of the widest band.
@@ -56,25 +64,11 @@ const MOST: usize = 9;
 
 /// The mean magnitudes of the `count` smallest and largest of `powers`.
 #[inline(always)]
-fn means_of_extremes(powers: &[f32], count: usize) -> (f32, f32) {
+fn means_of_extremes<S: Simd>(simd: S, powers: &[f32], count: usize) -> (f32, f32) {
     // Sorting every band of every frame would cost more than the transform.
     // The extremes of 16 interleaved lanes are 16 different values, so the
     // `count`-th of them bounds the `count`-th of all; few values pass.
-    const WIDE: usize = 2 * LANES;
-    let mut least = [f32::MAX; WIDE];
-    let mut most = [0.0f32; WIDE];
-    let chunks = powers.chunks_exact(WIDE);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for lane in 0..WIDE {
-            least[lane] = if chunk[lane] < least[lane] { chunk[lane] } else { least[lane] };
-            most[lane] = if chunk[lane] > most[lane] { chunk[lane] } else { most[lane] };
-        }
-    }
-    for (lane, &value) in rest.iter().enumerate() {
-        least[lane] = least[lane].min(value);
-        most[lane] = most[lane].max(value);
-    }
+    let (mut least, mut most) = lane_extremes(simd, powers);
     if count == 1 {
         let low = least.into_iter().fold(f32::MAX, f32::min);
         let high = most.into_iter().fold(0.0, f32::max);
@@ -103,6 +97,37 @@ fn means_of_extremes(powers: &[f32], count: usize) -> (f32, f32) {
         }
     }
     (lows.mean_root(), highs.mean_root())
+}
+
+/// Lanes whose extremes are told.
+const WIDE: usize = 2 * LANES;
+
+/// The smallest and the largest value in each of interleaved lanes.
+#[inline(always)]
+fn lane_extremes<S: Simd>(simd: S, powers: &[f32]) -> ([f32; WIDE], [f32; WIDE]) {
+    let mut least = [f32::MAX; WIDE];
+    let mut most = [0.0f32; WIDE];
+    let chunks = powers.chunks_exact(WIDE);
+    let rest = chunks.remainder();
+    {
+        let registers = WIDE / S::F32_LANES;
+        let mut low = [simd.splat_f32s(f32::MAX); WIDE];
+        let mut high = [simd.splat_f32s(0.0); WIDE];
+        for chunk in chunks {
+            let (values, _) = S::as_simd_f32s(chunk);
+            for at in 0..registers {
+                low[at] = simd.min_f32s(low[at], values[at]);
+                high[at] = simd.max_f32s(high[at], values[at]);
+            }
+        }
+        S::as_mut_simd_f32s(&mut least).0.copy_from_slice(&low[..registers]);
+        S::as_mut_simd_f32s(&mut most).0.copy_from_slice(&high[..registers]);
+    }
+    for (lane, &value) in rest.iter().enumerate() {
+        least[lane] = least[lane].min(value);
+        most[lane] = most[lane].max(value);
+    }
+    (least, most)
 }
 
 /// The `count` smallest values offered, in order.
@@ -172,7 +197,7 @@ mod tests {
                     })
                     .collect();
 
-                let (low, high) = means_of_extremes(&values, band.count);
+                let (low, high) = means_of_extremes(pulp::Scalar::new(), &values, band.count);
 
                 let mut sorted = values;
                 sorted.sort_by(f32::total_cmp);

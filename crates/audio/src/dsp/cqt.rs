@@ -10,12 +10,13 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+use realfft::{RealToComplex, num_complex::Complex};
+use rustfft::{Fft, FftPlanner};
 
 use super::{
     chroma::{CLASSES, normalize},
-    simd::{LANES, Simd, WithSimd, run, vectorized},
-    stft::{HOP, SAMPLE_RATE, frames},
+    simd::{LANES, Simd, WithSimd, dot, run, vectorized},
+    stft::{HOP, SAMPLE_RATE, are_alike, frames},
     tuning::{self, STEPS},
 };
 
@@ -41,8 +42,8 @@ struct Kernel {
     weights: Vec<[[f32; LANES]; 2]>,
 }
 
-static PLAN: LazyLock<Arc<dyn RealToComplex<f32>>> =
-    LazyLock::new(|| RealFftPlanner::new().plan_fft_forward(FRAME));
+static PLAN: LazyLock<Arc<dyn Fft<f32>>> =
+    LazyLock::new(|| FftPlanner::new().plan_fft_forward(FRAME));
 
 /// The filters of an octave, the same for every octave, for each tuning.
 static KERNELS: [OnceLock<Vec<Kernel>>; STEPS] = [const { OnceLock::new() }; STEPS];
@@ -166,17 +167,21 @@ pub(super) fn sum(samples: &[f32], tuning: usize) -> [f64; CLASSES] {
 
 /// Working memory for one octave.
 struct Octave {
-    input: Vec<f32>,
     bins: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
+    /// The bins that filters use, of either of two frames.
+    used: [Vec<Complex<f32>>; 2],
 }
+
+/// The pitch classes of an octave in a frame.
+type Classes = [f32; CLASSES];
 
 impl Octave {
     fn new() -> Self {
         Self {
-            input: PLAN.make_input_vec(),
-            bins: PLAN.make_output_vec(),
-            scratch: PLAN.make_scratch_vec(),
+            bins: vec![Complex::ZERO; FRAME],
+            scratch: vec![Complex::ZERO; PLAN.get_inplace_scratch_len()],
+            used: [(); 2].map(|()| vec![Complex::ZERO; FRAME / 2]),
         }
     }
 
@@ -188,59 +193,139 @@ impl Octave {
         step: usize,
         gain: f32,
         kernels: &[Kernel],
-        classes: &mut [[f32; CLASSES]],
+        classes: &mut [Classes],
     ) {
         let last = classes.len() - 1;
-        let mut before = self.classes(samples, 0, gain, kernels);
-        add(&mut classes[0], &before, 1.0);
-        let mut at = 0;
-        while at < last {
-            let next = (at + step).min(last);
-            let after = self.classes(samples, next * hop, gain, kernels);
-            let gap = next - at;
-            for between in 1..=gap {
-                let share = between as f32 / gap as f32;
-                let frame = &mut classes[at + between];
-                add(frame, &before, 1.0 - share);
-                add(frame, &after, share);
+        let computed = 1 + last.div_ceil(step);
+        let place = |index: usize| (index * step).min(last);
+        // The last that was computed, and where.
+        let mut before: Option<(usize, Classes)> = None;
+        let mut fill = |at: usize, after: Classes| {
+            add(&mut classes[at], &after, gain);
+            if let Some((from, before)) = before {
+                for between in from + 1..at {
+                    let share = (between - from) as f32 / (at - from) as f32;
+                    add(&mut classes[between], &before, gain * (1.0 - share));
+                    add(&mut classes[between], &after, gain * share);
+                }
             }
-            before = after;
-            at = next;
+            before = Some((at, after));
+        };
+        for index in (0..computed).step_by(2) {
+            let left = place(index);
+            let right = (index + 1 < computed).then(|| place(index + 1));
+            let found = self.classes(samples, left * hop, right.map(|at| at * hop), kernels);
+            fill(left, found[0]);
+            if let Some(right) = right {
+                fill(right, found[1]);
+            }
         }
     }
 
-    /// The pitch classes of the frame centred on a sample.
+    /// The pitch classes of the frames centred on two samples, or on one.
     fn classes(
         &mut self,
         samples: &[f32],
-        centre: usize,
-        gain: f32,
+        left: usize,
+        right: Option<usize>,
         kernels: &[Kernel],
-    ) -> [f32; CLASSES] {
-        const HALF: usize = FRAME / 2;
-        let centre = centre + MARGIN;
-        if centre >= HALF && centre + HALF <= samples.len() {
-            self.input.copy_from_slice(&samples[centre - HALF..centre + HALF]);
-        } else {
-            self.input.fill(0.0);
-            let from = centre.saturating_sub(HALF);
-            let to = (centre + HALF).min(samples.len());
-            if from < to {
-                let at = from + HALF - centre;
-                self.input[at..at + to - from].copy_from_slice(&samples[from..to]);
-            }
+    ) -> [Classes; 2] {
+        let mut buffers = [[0.0; FRAME]; 2];
+        let [left_buffer, right_buffer] = &mut buffers;
+        let left = frame(samples, left, left_buffer);
+        let Some(right) = right.map(|right| frame(samples, right, right_buffer)) else {
+            self.transform(left, &[0.0; FRAME], kernels);
+            return [self.fold(0, kernels), [0.0; CLASSES]];
+        };
+        let energies = run(Energies { left, right });
+        if are_alike(energies[0], energies[1]) {
+            self.transform(left, right, kernels);
+            return [self.fold(0, kernels), self.fold(1, kernels)];
         }
-        PLAN.process_with_scratch(&mut self.input, &mut self.bins, &mut self.scratch)
-            .expect("the buffers were made by this plan");
+        self.transform(left, &[0.0; FRAME], kernels);
+        let left = self.fold(0, kernels);
+        self.transform(right, &[0.0; FRAME], kernels);
+        [left, self.fold(0, kernels)]
+    }
+
+    /// Transforms two frames at once and separates the bins that are used.
+    fn transform(&mut self, left: &[f32], right: &[f32], kernels: &[Kernel]) {
+        let Self { bins, scratch, used } = self;
+        let [left_bins, right_bins] = used;
+        let range = used_bins(kernels);
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((bin, left), right) in bins.iter_mut().zip(left).zip(right) {
+                    *bin = Complex::new(*left, *right);
+                }
+            },
+        );
+        PLAN.process_with_scratch(bins, scratch);
+        vectorized(
+            #[inline(always)]
+            || {
+                let low = &bins[range.clone()];
+                let high = &bins[FRAME + 1 - range.end..FRAME + 1 - range.start];
+                let out = left_bins[range.clone()].iter_mut().zip(&mut right_bins[range]);
+                for ((left, right), (x, y)) in out.zip(low.iter().zip(high.iter().rev())) {
+                    *left = Complex::new(0.5 * (x.re + y.re), 0.5 * (x.im - y.im));
+                    *right = Complex::new(0.5 * (x.im + y.im), 0.5 * (y.re - x.re));
+                }
+            },
+        );
+    }
+
+    /// The pitch classes of one of the frames transformed last.
+    fn fold(&self, side: usize, kernels: &[Kernel]) -> Classes {
         let mut magnitudes = [0.0; BINS_PER_OCTAVE.next_multiple_of(LANES)];
-        run(Magnitudes { kernels, bins: &self.bins, out: &mut magnitudes });
+        run(Magnitudes { kernels, bins: &self.used[side], out: &mut magnitudes });
         let mut classes = [0.0; CLASSES];
         for (bin, magnitude) in magnitudes[..BINS_PER_OCTAVE].iter().enumerate() {
             // Three bins a class; the last of the octave is the lower
             // neighbour of the next C.
-            classes[(bin + 1) / 3 % CLASSES] += gain * magnitude;
+            classes[(bin + 1) / 3 % CLASSES] += magnitude;
         }
         classes
+    }
+}
+
+/// The bins that filters use; never the first, which has no mirror image.
+fn used_bins(kernels: &[Kernel]) -> std::ops::Range<usize> {
+    let start = kernels.iter().map(|kernel| kernel.start).min().unwrap_or(1);
+    let end = kernels.iter().map(|kernel| kernel.start + kernel.weights.len()).max().unwrap_or(1);
+    start.max(1)..end
+}
+
+/// The samples of the frame centred on one; `buffer` if it reaches over an end.
+fn frame<'a>(samples: &'a [f32], centre: usize, buffer: &'a mut [f32; FRAME]) -> &'a [f32] {
+    const HALF: usize = FRAME / 2;
+    let centre = centre + MARGIN;
+    if centre >= HALF && centre + HALF <= samples.len() {
+        return &samples[centre - HALF..centre + HALF];
+    }
+    let from = centre.saturating_sub(HALF);
+    let to = (centre + HALF).min(samples.len());
+    if from < to {
+        let at = from + HALF - centre;
+        buffer[at..at + to - from].copy_from_slice(&samples[from..to]);
+    }
+    buffer
+}
+
+/// The energies of two frames.
+struct Energies<'a> {
+    left: &'a [f32],
+    right: &'a [f32],
+}
+
+impl WithSimd for Energies<'_> {
+    type Output = [f32; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> [f32; 2] {
+        // Not by `map`, whose closure would not be compiled for the register.
+        [dot(simd, self.left, self.left), dot(simd, self.right, self.right)]
     }
 }
 

@@ -6,6 +6,9 @@ use super::simd::{Simd, WithSimd, run, vectorized};
 /// Segments of a second that are filtered side by side. The recursion of a
 /// filter is one long chain; eight of them keep the processor busy.
 const LANES: usize = 8;
+/// Samples of each segment that are brought together at a time; they fit the
+/// first-level cache.
+const TILE: usize = 256;
 /// Tenths of a second: the grid of the gating blocks.
 const PARTS: usize = 10;
 /// Tenths in a gating block.
@@ -51,7 +54,7 @@ pub struct LoudnessMeter {
     energy: f64,
     frames: u64,
     peak: f32,
-    lanes: Vec<[f64; LANES]>,
+    tile: Vec<[f64; LANES]>,
 }
 
 impl LoudnessMeter {
@@ -72,7 +75,7 @@ impl LoudnessMeter {
             energy: 0.0,
             frames: 0,
             peak: 0.0,
-            lanes: Vec::new(),
+            tile: vec![[0.0; LANES]; TILE],
         }
     }
 
@@ -116,19 +119,28 @@ impl LoudnessMeter {
             if weight == 0.0 {
                 continue;
             }
-            self.lanes.resize(self.settle + self.rate, [0.0; LANES]);
             let samples = &self.buffer[channel..];
-            for lane in 0..LANES {
-                let segment = samples[lane * self.rate * channels..].iter().step_by(channels);
-                for (out, sample) in self.lanes.iter_mut().zip(segment) {
-                    out[lane] = f64::from(*sample);
-                }
-            }
-            let (settling, counted) = self.lanes.split_at(self.settle);
             let mut state = State::default();
-            state.run(settling, &self.sections);
+            let mut run = |from: usize, to: usize| {
+                let mut sums = [0.0; LANES];
+                for start in (from..to).step_by(TILE) {
+                    let tile = &mut self.tile[..TILE.min(to - start)];
+                    for lane in 0..LANES {
+                        let segment = &samples[(lane * self.rate + start) * channels..];
+                        for (out, sample) in tile.iter_mut().zip(segment.iter().step_by(channels)) {
+                            out[lane] = f64::from(*sample);
+                        }
+                    }
+                    let energies = state.run(tile, &self.sections);
+                    for lane in 0..LANES {
+                        sums[lane] += energies[lane];
+                    }
+                }
+                sums
+            };
+            run(0, self.settle);
             for (part, energy) in edges.windows(2).zip(&mut energies) {
-                let sums = state.run(&counted[part[0]..part[1]], &self.sections);
+                let sums = run(self.settle + part[0], self.settle + part[1]);
                 for lane in 0..LANES {
                     energy[lane] += weight * sums[lane];
                 }
@@ -252,23 +264,19 @@ impl WithSimd for Filter<'_> {
         // The lanes fill two registers or more, which do not wait for each
         // other.
         let registers = LANES / S::F64_LANES;
-        let load = |values: &[f64; LANES]| {
-            let mut out = [simd.splat_f64s(0.0); LANES];
-            out[..registers].copy_from_slice(S::as_simd_f64s(values).0);
-            out
-        };
-        let store = |values: &[S::f64s; LANES]| {
-            let mut out = [0.0; LANES];
-            S::as_mut_simd_f64s(&mut out).0.copy_from_slice(&values[..registers]);
-            out
-        };
         let [first, second] = *self.sections;
-        let [b0, b1, b2] = first.b.map(|b| simd.splat_f64s(b));
-        let [a1, a2] = first.a.map(|a| simd.splat_f64s(a));
-        let [c1, c2] = second.a.map(|a| simd.splat_f64s(a));
-        let [mut s1, mut s2] = self.state.shelf.each_ref().map(load);
-        let [mut h1, mut h2] = self.state.high_pass.each_ref().map(load);
-        let mut sums = [simd.splat_f64s(0.0); LANES];
+        let (b0, b1, b2) =
+            (simd.splat_f64s(first.b[0]), simd.splat_f64s(first.b[1]), simd.splat_f64s(first.b[2]));
+        let (a1, a2) = (simd.splat_f64s(first.a[0]), simd.splat_f64s(first.a[1]));
+        let (c1, c2) = (simd.splat_f64s(second.a[0]), simd.splat_f64s(second.a[1]));
+        let State { shelf: [s1_values, s2_values], high_pass: [h1_values, h2_values] } = self.state;
+        let zero = [simd.splat_f64s(0.0); LANES];
+        let (mut s1, mut s2, mut h1, mut h2) = (zero, zero, zero, zero);
+        s1[..registers].copy_from_slice(S::as_simd_f64s(s1_values).0);
+        s2[..registers].copy_from_slice(S::as_simd_f64s(s2_values).0);
+        h1[..registers].copy_from_slice(S::as_simd_f64s(h1_values).0);
+        h2[..registers].copy_from_slice(S::as_simd_f64s(h2_values).0);
+        let mut sums = zero;
         for samples in self.samples {
             let (samples, _) = S::as_simd_f64s(samples);
             for at in 0..registers {
@@ -283,9 +291,13 @@ impl WithSimd for Filter<'_> {
                 sums[at] = simd.mul_add_e_f64s(z, z, sums[at]);
             }
         }
-        self.state.shelf = [store(&s1), store(&s2)];
-        self.state.high_pass = [store(&h1), store(&h2)];
-        store(&sums)
+        S::as_mut_simd_f64s(s1_values).0.copy_from_slice(&s1[..registers]);
+        S::as_mut_simd_f64s(s2_values).0.copy_from_slice(&s2[..registers]);
+        S::as_mut_simd_f64s(h1_values).0.copy_from_slice(&h1[..registers]);
+        S::as_mut_simd_f64s(h2_values).0.copy_from_slice(&h2[..registers]);
+        let mut out = [0.0; LANES];
+        S::as_mut_simd_f64s(&mut out).0.copy_from_slice(&sums[..registers]);
+        out
     }
 }
 

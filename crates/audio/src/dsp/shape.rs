@@ -1,7 +1,7 @@
 //! Where the energy of a spectrum lies.
 
 use super::{
-    simd::{LANES, fold, log2, vectorized},
+    simd::{LANES, Simd, WithSimd, fold, log2, run, vectorized},
     stft::{BIN_HZ, BINS, PADDED_BINS, Spectrum},
 };
 
@@ -45,53 +45,60 @@ pub(super) fn magnitudes(power: &Spectrum, out: &mut Spectrum) -> f32 {
 
 /// The shape of a frame of magnitudes.
 pub(super) fn shape(magnitudes: &Spectrum) -> Shape {
-    // Sums of blocks serve the total and, added up again, the rolloff.
-    const BLOCK: usize = 40;
-    let mut blocks = [0.0f32; PADDED_BINS / BLOCK];
-    vectorized(
-        #[inline(always)]
-        || {
-            let mut moments = [0.0f32; LANES];
-            for (block, (values, numbers)) in blocks
-                .iter_mut()
-                .zip(magnitudes.chunks_exact(BLOCK).zip(BIN_NUMBERS.chunks_exact(BLOCK)))
-            {
-                let mut sums = [0.0f32; LANES];
-                for (value, number) in values.chunks_exact(LANES).zip(numbers.chunks_exact(LANES)) {
-                    for lane in 0..LANES {
-                        sums[lane] += value[lane];
-                        moments[lane] += value[lane] * number[lane];
-                    }
-                }
-                *block = fold(sums);
+    run(Shapes(magnitudes))
+}
+
+/// Sums of so many bins serve the total and, added up again, the rolloff.
+const BLOCK: usize = 40;
+
+struct Shapes<'a>(&'a Spectrum);
+
+impl WithSimd for Shapes<'_> {
+    type Output = Shape;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Shape {
+        let (values, _) = S::as_simd_f32s(self.0);
+        let (numbers, _) = S::as_simd_f32s(&BIN_NUMBERS);
+        let width = BLOCK / S::F32_LANES;
+        let mut blocks = [0.0f32; PADDED_BINS / BLOCK];
+        let mut moments = simd.splat_f32s(0.0);
+        for (block, (values, numbers)) in
+            blocks.iter_mut().zip(values.chunks_exact(width).zip(numbers.chunks_exact(width)))
+        {
+            let mut sum = simd.splat_f32s(0.0);
+            for (value, number) in values.iter().zip(numbers) {
+                sum = simd.add_f32s(sum, *value);
+                moments = simd.mul_add_e_f32s(*value, *number, moments);
             }
-            let total: f32 = blocks.iter().sum();
-            if total < f32::MIN_POSITIVE {
-                return Shape::default();
+            *block = simd.reduce_sum_f32s(sum);
+        }
+        let total: f32 = blocks.iter().sum();
+        if total < f32::MIN_POSITIVE {
+            return Shape::default();
+        }
+        let centroid = simd.reduce_sum_f32s(moments) / total;
+        let centre = simd.splat_f32s(centroid);
+        let mut squares = [simd.splat_f32s(0.0); 2];
+        for (values, numbers) in values.chunks_exact(2).zip(numbers.chunks_exact(2)) {
+            for half in 0..2 {
+                let distance = simd.sub_f32s(numbers[half], centre);
+                let square = simd.mul_f32s(distance, distance);
+                squares[half] = simd.mul_add_e_f32s(values[half], square, squares[half]);
             }
-            let centroid = fold(moments) / total;
-            let mut squares = [0.0f32; LANES];
-            for (value, number) in
-                magnitudes.chunks_exact(LANES).zip(BIN_NUMBERS.chunks_exact(LANES))
-            {
-                for lane in 0..LANES {
-                    let distance = number[lane] - centroid;
-                    squares[lane] += value[lane] * distance * distance;
-                }
-            }
-            let spread = fold(squares) / total;
-            Shape {
-                centroid: centroid * BIN_HZ,
-                bandwidth: spread.sqrt() * BIN_HZ,
-                rolloff: rolloff(magnitudes, &blocks, BLOCK, ROLLOFF * total) * BIN_HZ,
-            }
-        },
-    )
+        }
+        let spread = simd.reduce_sum_f32s(simd.add_f32s(squares[0], squares[1])) / total;
+        Shape {
+            centroid: centroid * BIN_HZ,
+            bandwidth: spread.sqrt() * BIN_HZ,
+            rolloff: rolloff(self.0, &blocks, ROLLOFF * total) * BIN_HZ,
+        }
+    }
 }
 
 /// The first bin up to which the magnitudes sum to `target`.
 #[inline(always)]
-fn rolloff(magnitudes: &Spectrum, blocks: &[f32], block: usize, target: f32) -> f32 {
+fn rolloff(magnitudes: &Spectrum, blocks: &[f32], target: f32) -> f32 {
     let mut sum = 0.0;
     let mut at = 0;
     for next in blocks {
@@ -99,7 +106,7 @@ fn rolloff(magnitudes: &Spectrum, blocks: &[f32], block: usize, target: f32) -> 
             break;
         }
         sum += next;
-        at += block;
+        at += BLOCK;
     }
     while at < BINS - 1 {
         sum += magnitudes[at];

@@ -1,6 +1,9 @@
 //! How far a clip is tuned from A4 = 440 Hz.
 
-use super::stft::{BIN_HZ, BINS, Spectrum};
+use super::{
+    simd::LANES,
+    stft::{BIN_HZ, BINS, Spectrum},
+};
 
 /// Steps of the histogram: hundredths of an interval.
 pub(super) const STEPS: usize = 100;
@@ -36,16 +39,26 @@ impl Peaks {
         let last = (HIGH_HZ / BIN_HZ).ceil() as usize;
         debug_assert!(last < BINS);
         let near = &spectrum[first - 1..=last];
-        // A frame of noise has a hundred maxima, most of them below the
-        // threshold: ask for that first.
-        for (at, around) in near.windows(3).enumerate() {
-            let &[before, here, after] = around else { unreachable!("windows of three") };
-            if here > threshold && here > before && here >= after {
-                let curve = after + before - 2.0 * here;
-                let slope = (after - before) / 2.0;
-                let shift = if slope.abs() >= curve.abs() { 0.0 } else { -slope / curve };
-                self.hz.push(((first + at) as f32 + shift) * BIN_HZ);
-                self.strength.push(here + 0.5 * slope * shift);
+        let inner = &near[1..near.len() - 1];
+        for (chunk, values) in inner.chunks(LANES).enumerate() {
+            // Most of a spectrum is below the threshold: ask for that first.
+            let mut any = false;
+            for value in values {
+                any |= *value > threshold;
+            }
+            if !any {
+                continue;
+            }
+            let at = chunk * LANES;
+            for (at, around) in (at..).zip(near[at..at + values.len() + 2].windows(3)) {
+                let &[before, here, after] = around else { unreachable!("windows of three") };
+                if here > threshold && here > before && here >= after {
+                    let curve = after + before - 2.0 * here;
+                    let slope = (after - before) / 2.0;
+                    let shift = if slope.abs() >= curve.abs() { 0.0 } else { -slope / curve };
+                    self.hz.push(((first + at) as f32 + shift) * BIN_HZ);
+                    self.strength.push(here + 0.5 * slope * shift);
+                }
             }
         }
         self.ends.push(self.hz.len());
