@@ -22,6 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             "--page-size" => options.limits.page_size = value.parse()?,
             "--collections" => options.limits.collections = value.parse()?,
+            "--rerank" => options.rerank = value.parse()?,
             _ => return Err(format!("unknown option `{name}`").into()),
         }
     }

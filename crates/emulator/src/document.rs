@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{ApiError, Code, Result, refuse};
 use crate::id::{self, Key};
-use crate::json::{Object, Value};
+use crate::json::{Object, Value, object};
 use crate::limits::Limits;
 use crate::settings::Settings;
 use crate::vector::{self, Vector};
@@ -35,11 +35,17 @@ impl Document {
     /// The document with its vector as a tree again, for projections and updates.
     pub(crate) fn tree(&self) -> Object {
         let mut body = self.body.clone();
-        if let Some(Value::Raw(text)) = body.get("$vector") {
+        let written = match body.get("$vector") {
             // Only arrays of numbers that were read before are kept as text.
-            let array = crate::json::parse(text, usize::MAX).unwrap_or(Value::Null);
-            body.set("$vector", array);
-        }
+            Some(Value::Raw(text)) => crate::json::parse(text, usize::MAX).unwrap_or(Value::Null),
+            Some(Value::Packed(values)) => {
+                let mut text = String::new();
+                crate::json::write_binary(values, &mut text);
+                Value::from(object! { "$binary" => text })
+            }
+            _ => return body,
+        };
+        body.set("$vector", written);
         body
     }
 }
@@ -71,10 +77,7 @@ pub(crate) fn shred(
     }
     drop(indexed);
 
-    if vector.is_some() && matches!(body.get("$vector"), Some(Value::Array(_))) {
-        let text = body.get("$vector").map(Value::to_string).unwrap_or_default();
-        body.set("$vector", Value::Raw(text.into()));
-    }
+    pack(&mut body, vector.as_ref());
     let document = Document { key, body, vector, version };
     let characters = size(&document.body);
     if characters > limits.document_characters {
@@ -94,11 +97,18 @@ pub(crate) fn restore(text: &str, version: u64) -> Option<Arc<Document>> {
         None | Some(Value::Null) => None,
         Some(value) => Some(Vector::new(vector::read(value).ok()?)),
     };
-    if let Some(array @ Value::Array(_)) = body.get("$vector") {
-        let text = array.to_string();
-        body.set("$vector", Value::Raw(text.into()));
-    }
+    pack(&mut body, vector.as_ref());
     Some(Arc::new(Document { key, body, vector, version }))
+}
+
+/// Puts the written form of the vector in less space.
+fn pack(body: &mut Object, vector: Option<&Vector>) {
+    let packed = match (body.get("$vector"), vector) {
+        (Some(array @ Value::Array(_)), Some(_)) => Value::Raw(array.to_string().into()),
+        (Some(Value::Object(_)), Some(vector)) => Value::Packed(Arc::clone(vector.values())),
+        _ => return,
+    };
+    body.set("$vector", packed);
 }
 
 fn over<T>(message: String) -> Result<T> {

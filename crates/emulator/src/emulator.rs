@@ -288,6 +288,10 @@ pub struct Options {
     pub users: Vec<(String, String)>,
     /// What is refused.
     pub limits: Limits,
+    /// Whether collections can have `$lexical`.
+    pub lexical: bool,
+    /// Whether collections carry a `rerank` block.
+    pub rerank: bool,
 }
 
 impl Default for Options {
@@ -299,19 +303,23 @@ impl Default for Options {
             tokens: Vec::new(),
             users: Vec::new(),
             limits: Limits::default(),
+            lexical: true,
+            rerank: false,
         }
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, data, tokens, users, limits } = self;
+        let Self { address, data, tokens, users, limits, lexical, rerank } = self;
         f.debug_struct("Options")
             .field("address", address)
             .field("data", data)
             .field("tokens", &tokens.len())
             .field("users", &users.len())
             .field("limits", limits)
+            .field("lexical", lexical)
+            .field("rerank", rerank)
             .finish()
     }
 }
@@ -326,8 +334,9 @@ pub async fn serve(
     ready: impl FnOnce(&Emulator),
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    let Options { address, data, tokens, users, limits } = options;
+    let Options { address, data, tokens, users, limits, lexical, rerank } = options;
     let mut builder = Emulator::builder().address(address).limits(limits);
+    builder = builder.lexical(lexical).rerank(rerank);
     builder.data = data;
     for token in tokens {
         builder = builder.token(token);

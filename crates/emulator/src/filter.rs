@@ -481,13 +481,15 @@ impl Operand {
             Value::Bool(value) => Self::Bool(*value),
             Value::Number(number) => Self::Number(number.clone()),
             Value::String(text) => Self::Text(text.clone()),
-            Value::Array(_) | Value::Raw(_) | Value::Object(_) => match value.as_extended() {
-                Some(("$date", millis)) => Self::Date(millis.as_integer().unwrap_or(0)),
-                Some(("$uuid" | "$objectId", Value::String(text))) => {
-                    Self::Text(text.to_ascii_lowercase())
+            Value::Array(_) | Value::Raw(_) | Value::Object(_) | Value::Packed(_) => {
+                match value.as_extended() {
+                    Some(("$date", millis)) => Self::Date(millis.as_integer().unwrap_or(0)),
+                    Some(("$uuid" | "$objectId", Value::String(text))) => {
+                        Self::Text(text.to_ascii_lowercase())
+                    }
+                    _ => Self::Whole(value.clone()),
                 }
-                _ => Self::Whole(value.clone()),
-            },
+            }
         }
     }
 

@@ -6,6 +6,10 @@
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::number::Number;
 
@@ -21,6 +25,8 @@ pub(crate) enum Value {
     /// Text that is already JSON. Only in stored documents, for vectors written
     /// as arrays: 500 numbers as a tree take ten times their text.
     Raw(Box<str>),
+    /// A vector written as `$binary`, without its base64. Only in stored documents.
+    Packed(Arc<[f32]>),
 }
 
 /// Members in the order they were written. Names are unique.
@@ -110,7 +116,7 @@ impl Value {
             Self::Number(_) => "Number",
             Self::String(_) => "String",
             Self::Array(_) | Self::Raw(_) => "Array",
-            Self::Object(_) => "Object",
+            Self::Object(_) | Self::Packed(_) => "Object",
         }
     }
 
@@ -159,6 +165,11 @@ impl Value {
             }
             Self::String(text) => write_string(text, out),
             Self::Raw(text) => out.push_str(text),
+            Self::Packed(values) => {
+                out.push_str("{\"$binary\":\"");
+                write_binary(values, out);
+                out.push_str("\"}");
+            }
             Self::Array(values) => {
                 out.push('[');
                 for (i, value) in values.iter().enumerate() {
@@ -187,6 +198,12 @@ impl Object {
         }
         out.push('}');
     }
+}
+
+/// Base64 of big-endian floats.
+pub(crate) fn write_binary(values: &[f32], out: &mut String) {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_be_bytes()).collect();
+    STANDARD.encode_string(bytes, out);
 }
 
 fn write_string(text: &str, out: &mut String) {

@@ -190,7 +190,7 @@ fn rank(value: Option<&Value>) -> u8 {
         Some(Value::Null) => 1,
         Some(Value::Number(_)) => 2,
         Some(Value::String(_)) => 3,
-        Some(value @ Value::Object(_)) => {
+        Some(value @ (Value::Object(_) | Value::Packed(_))) => {
             if value.as_date().is_some() {
                 7
             } else {

@@ -1,5 +1,7 @@
 //! Vectors: their two written forms, the scores, and the exact search.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -36,7 +38,7 @@ impl Metric {
 /// A stored vector and what every comparison needs of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Vector {
-    values: Box<[f32]>,
+    values: Arc<[f32]>,
     norm: f32,
 }
 
@@ -50,7 +52,7 @@ impl Vector {
         self.values.len()
     }
 
-    pub(crate) fn values(&self) -> &[f32] {
+    pub(crate) fn values(&self) -> &Arc<[f32]> {
         &self.values
     }
 

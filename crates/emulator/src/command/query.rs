@@ -87,23 +87,19 @@ impl Context<'_> {
         count: usize,
     ) -> Ranked {
         let Some(space) = &collection.settings.vector else { return Vec::new() };
-        let mut scored = Vec::new();
+        let misses = self.rules.missed_neighbors > 0.0;
+        let mut best = Best::new(if misses { usize::MAX } else { count });
         collection.visit(filter, None, |document| {
             if let Some(other) = &document.vector {
-                scored.push((vector.similarity(other, space.metric), Arc::clone(document)));
+                best.offer(vector.similarity(other, space.metric), document);
             }
             true
         });
-        self.miss_some(&mut scored, vector);
-        let better = |(a, x): &(f32, Arc<Document>), (b, y): &(f32, Arc<Document>)| {
-            b.total_cmp(a).then_with(|| x.key.cmp(&y.key))
-        };
-        if count > 0 && count < scored.len() {
-            scored.select_nth_unstable_by(count - 1, better);
+        if misses {
+            self.miss_some(&mut best.scored, vector);
+            best.count = count;
         }
-        scored.truncate(count);
-        scored.sort_by(better);
-        scored.into_iter().map(|(score, document)| (document, Some(score))).collect()
+        best.into_ranked()
     }
 
     /// Forgets the configured part of the candidates; the same for the same query.
@@ -118,6 +114,49 @@ impl Context<'_> {
         scored.shuffle(&mut StdRng::seed_from_u64(seed));
         scored.truncate(scored.len() - missed);
     }
+}
+
+/// The best of many, without keeping them all.
+struct Best {
+    count: usize,
+    scored: Vec<(f32, Arc<Document>)>,
+    /// What is worse is not among the best.
+    floor: f32,
+}
+
+impl Best {
+    fn new(count: usize) -> Self {
+        Self { count, scored: Vec::new(), floor: f32::NEG_INFINITY }
+    }
+
+    fn offer(&mut self, score: f32, document: &Arc<Document>) {
+        if score < self.floor {
+            return;
+        }
+        self.scored.push((score, Arc::clone(document)));
+        // Cut when twice full: each document is looked at a constant number of times.
+        if self.scored.len() >= self.count.saturating_mul(2).max(64) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.count > 0 && self.count < self.scored.len() {
+            let (_, (score, _), _) = self.scored.select_nth_unstable_by(self.count - 1, better);
+            self.floor = *score;
+        }
+        self.scored.truncate(self.count);
+    }
+
+    fn into_ranked(mut self) -> Ranked {
+        self.cut();
+        self.scored.sort_by(better);
+        self.scored.into_iter().map(|(score, document)| (document, Some(score))).collect()
+    }
+}
+
+fn better((a, x): &(f32, Arc<Document>), (b, y): &(f32, Arc<Document>)) -> std::cmp::Ordering {
+    b.total_cmp(a).then_with(|| x.key.cmp(&y.key))
 }
 
 /// The `limit` of a vector search.

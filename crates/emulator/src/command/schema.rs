@@ -9,7 +9,7 @@ use crate::json::{Object, Value, object};
 impl Context<'_> {
     pub(super) fn general(&self, command: &Command) -> Result<Answer> {
         let deprecated = command.name.contains("Namespace");
-        let answer = match command.name.as_str() {
+        let answer: Result<Answer> = match command.name.as_str() {
             "createKeyspace" | "createNamespace" => self.create_keyspace(command),
             "dropKeyspace" | "dropNamespace" => {
                 let fields = command.fields(&["name", "options"])?;
@@ -24,11 +24,15 @@ impl Context<'_> {
                 let member = if deprecated { "namespaces" } else { "keyspaces" };
                 Ok(Answer::status(object! { member => names }))
             }
-            "findEmbeddingProviders" => {
-                refuse(Code::NoVectorize, "this server has no embedding providers")
+            // Nothing is computed here, so there is nobody to compute it.
+            list => {
+                command.fields(&["options"])?;
+                let embedding = list == "findEmbeddingProviders";
+                let member = if embedding { "embeddingProviders" } else { "rerankingProviders" };
+                Ok(Answer::status(object! { member => Object::new() }))
             }
-            _ => refuse(Code::NoRerank, "this server has no reranking providers"),
-        }?;
+        };
+        let answer = answer?;
         if deprecated {
             let instead = command.name.replace("Namespace", "Keyspace");
             return Ok(answer.warn(format!("`{}` is deprecated; use `{instead}`", command.name)));
