@@ -28,6 +28,7 @@ pub(crate) struct Source {
     /// Where the demuxer is, in the file.
     position: u64,
     patches: Vec<Patch>,
+    seekable: bool,
     hash: Option<FileHash>,
 }
 
@@ -35,7 +36,13 @@ pub(crate) struct Source {
 #[derive(Debug, PartialEq)]
 struct Patch {
     at: u64,
-    bytes: [u8; 4],
+    bytes: Vec<u8>,
+}
+
+impl Patch {
+    fn new(at: u64, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { at, bytes: bytes.into() }
+    }
 }
 
 impl Source {
@@ -50,6 +57,7 @@ impl Source {
             end: layout.end,
             position: layout.start,
             patches: layout.patches,
+            seekable: layout.seekable,
             hash,
         })
     }
@@ -111,7 +119,7 @@ impl Seek for Source {
 
 impl MediaSource for Source {
     fn is_seekable(&self) -> bool {
-        true
+        self.seekable
     }
 
     fn byte_len(&self) -> Option<u64> {
@@ -172,18 +180,21 @@ struct Layout {
     start: u64,
     end: u64,
     patches: Vec<Patch>,
+    /// Whether what the format says about places in the file can be believed.
+    seekable: bool,
 }
 
 fn layout(file: &mut File, length: u64) -> io::Result<Layout> {
     let start = leading_tags(file, length)?;
     let mut head = [0; 12];
     let known = read_at(file, start, &mut head)?;
-    let whole = Layout { start, end: length, patches: Vec::new() };
+    let whole = Layout { start, end: length, patches: Vec::new(), seekable: true };
     match &head[..known.min(4)] {
         b"RIFF" | b"RF64" | b"BW64" if &head[8..12] == b"WAVE" => wave(file, whole),
         b"FORM" if matches!(&head[8..12], b"AIFF" | b"AIFC") => aiff(file, whole),
-        b"OggS" | b"caff" | [0x1a, 0x45, 0xdf, 0xa3] => Ok(whole),
-        _ if &head[4..8] == b"ftyp" => Ok(whole),
+        b"OggS" | b"caff" => Ok(whole),
+        [0x1a, 0x45, 0xdf, 0xa3] => mkv(file, whole),
+        _ if &head[4..8] == b"ftyp" => mp4(file, whole),
         _ => {
             let end = trailing_tags(file, start, length)?;
             Ok(Layout { end, ..whole })
@@ -318,7 +329,7 @@ fn wave(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
     if magic != *b"RIFF" {
         // Files beyond 4 GiB keep the length in a chunk of its own; the demuxer
         // knows only their 32-bit cousins.
-        whole.patches.push(Patch { at: whole.start, bytes: *b"RIFF" });
+        whole.patches.push(Patch::new(whole.start, *b"RIFF"));
         if let Some(sizes) = find_chunk(file, &whole, *b"ds64", u32::from_le_bytes)? {
             let mut long = [0; 8];
             read_at(file, sizes.at + 8, &mut long)?;
@@ -329,17 +340,17 @@ fn wave(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
     match u32::try_from(length) {
         Ok(short) if short == data.length => {}
         Ok(short) if short < u32::MAX => {
-            whole.patches.push(Patch { at: data.at - 4, bytes: short.to_le_bytes() });
+            whole.patches.push(Patch::new(data.at - 4, short.to_le_bytes()));
         }
         // To the demuxer this length means "until the end".
         _ => {
             whole.end = data.at + length;
-            whole.patches.push(Patch { at: data.at - 4, bytes: u32::MAX.to_le_bytes() });
+            whole.patches.push(Patch::new(data.at - 4, u32::MAX.to_le_bytes()));
         }
     }
     if !whole.patches.is_empty() {
         let riff = u32::try_from(whole.end - whole.start - 8).unwrap_or(u32::MAX);
-        whole.patches.push(Patch { at: whole.start + 4, bytes: riff.to_le_bytes() });
+        whole.patches.push(Patch::new(whole.start + 4, riff.to_le_bytes()));
     }
     Ok(whole)
 }
@@ -351,11 +362,78 @@ fn aiff(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
     };
     let there = u32::try_from(whole.end - sound.at).unwrap_or(u32::MAX);
     if there < sound.length {
-        whole.patches.push(Patch { at: sound.at - 4, bytes: there.to_be_bytes() });
+        whole.patches.push(Patch::new(sound.at - 4, there.to_be_bytes()));
         let form = u32::try_from(whole.end - whole.start - 8).unwrap_or(u32::MAX);
-        whole.patches.push(Patch { at: whole.start + 4, bytes: form.to_be_bytes() });
+        whole.patches.push(Patch::new(whole.start + 4, form.to_be_bytes()));
     }
     Ok(whole)
+}
+
+/// Corrects the length of the last box of an MP4 file that was cut off.
+fn mp4(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
+    // More boxes than any file has at its top, fragmented ones aside, which
+    // need no correction.
+    const MOST_BOXES: usize = 1000;
+    let mut at = whole.start;
+    for _ in 0..MOST_BOXES {
+        let mut header = [0; 16];
+        if read_at(file, at, &mut header)? < 8 {
+            break;
+        }
+        let [short, long] = [&header[..4], &header[8..]];
+        let length = match u32::from_be_bytes(short.try_into().expect("four bytes")) {
+            // Until the end of the file.
+            0 => break,
+            1 => u64::from_be_bytes(long.try_into().expect("eight bytes")),
+            short => u64::from(short),
+        };
+        let there = whole.end - at;
+        if length > there {
+            let high = ((there >> 32) as u32).to_be_bytes();
+            let low = (there as u32).to_be_bytes();
+            if header[..4] == [0, 0, 0, 1] {
+                whole.patches.push(Patch::new(at + 8, high));
+                whole.patches.push(Patch::new(at + 12, low));
+            } else {
+                whole.patches.push(Patch::new(at, low));
+            }
+            break;
+        }
+        at += length.max(8);
+    }
+    Ok(whole)
+}
+
+/// Lets the one big element of an MKV file that was cut off last until the
+/// end of the file.
+fn mkv(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
+    const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
+    let mut header = [0; 12];
+    read_at(file, whole.start, &mut header)?;
+    let Some((width, length)) = variable_length(&header[4..]) else { return Ok(whole) };
+    let segment = whole.start + 4 + width as u64 + length;
+    if read_at(file, segment, &mut header)? < header.len() || header[..4] != SEGMENT {
+        return Ok(whole);
+    }
+    let Some((width, length)) = variable_length(&header[4..]) else { return Ok(whole) };
+    if segment + 4 + width as u64 + length > whole.end {
+        // All ones: a length that is not known.
+        let mut unknown = vec![0xff; width];
+        unknown[0] >>= width - 1;
+        whole.patches.push(Patch::new(segment + 4, unknown));
+        // The demuxer would look for the index, which is lost.
+        whole.seekable = false;
+    }
+    Ok(whole)
+}
+
+/// Reads a length of one to eight bytes; says how many, and the length.
+fn variable_length(bytes: &[u8]) -> Option<(usize, u64)> {
+    let first = *bytes.first()?;
+    let width = first.leading_zeros() as usize + 1;
+    let rest = bytes.get(1..width)?;
+    let start = u64::from(first) & (0xff >> width);
+    Some((width, rest.iter().fold(start, |length, &byte| length << 8 | u64::from(byte))))
 }
 
 #[cfg(test)]

@@ -54,7 +54,6 @@ fn the_nearest_neighbour_of_an_example_is_of_its_kind() {
             }
         }
         let share = f64::from(right) / examples.len() as f64;
-        println!("{model} {share} {wrong:?}");
         assert!(share >= least, "{model}: {share}, not {wrong:?}");
     }
 }
