@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -108,7 +108,30 @@ impl Inner {
             inner.write(|writing| rebuild::reconcile(writing, progress))?;
         }
         inner.catalog.give(opened);
+        inner.remove_unfinished()?;
         Ok(inner)
+    }
+
+    // Mostly there is nothing, and then nobody has to wait.
+    fn remove_unfinished(&self) -> Result<()> {
+        if self.unfinished()?.is_empty() {
+            return Ok(());
+        }
+        if let Some(_locked) = self.lock.try_acquire()? {
+            for path in self.unfinished()? {
+                self.files.remove([path.as_path()])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Files on their way. Batches are written under the lock, so what is
+    /// there when it is free is nobody's; blobs are not, so they are left
+    /// until they are old.
+    pub(crate) fn unfinished(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.layout.unfinished();
+        let names = rebuild::names_in(&folder)?.into_iter();
+        Ok(names.filter(|name| name.ends_with(".tmp")).map(|name| folder.join(name)).collect())
     }
 
     /// Builds the catalog if it cannot be used.
@@ -262,14 +285,14 @@ impl Writing<'_> {
     pub(crate) fn store(
         &self,
         new_files: &[NewFile],
-        leftovers: &[std::path::PathBuf],
+        leftovers: &[PathBuf],
         publish: impl FnOnce(&[Stamp]) -> Vec<Published>,
         ids: &[SongId],
     ) -> Result<()> {
         self.note_pending(Kind::Song, ids)?;
         let stamps = self.inner.files.store(new_files)?;
         if !leftovers.is_empty() {
-            self.inner.files.remove(leftovers.iter().map(std::path::PathBuf::as_path))?;
+            self.inner.files.remove(leftovers.iter().map(PathBuf::as_path))?;
         }
         self.publish(publish(&stamps))
     }
@@ -531,31 +554,16 @@ impl Writing<'_> {
             published.push(Published { id: *id, settled, before: None });
         }
         if !leftovers.is_empty() {
-            self.inner.files.remove(leftovers.iter().map(std::path::PathBuf::as_path))?;
+            self.inner.files.remove(leftovers.iter().map(PathBuf::as_path))?;
         }
         self.publish(published)?;
         Ok(faults)
     }
 
-    /// Removes what was on its way when its writer ended. Batches are written
-    /// under the lock, so what is there now is nobody's; blobs are not, so
-    /// they are left until they are old.
+    /// Removes what was on its way when its writer ended.
     pub(crate) fn remove_unfinished(&self) -> Result<()> {
-        for path in self.unfinished()? {
-            self.inner.files.remove([path.as_path()])?;
-        }
-        Ok(())
-    }
-
-    /// Files on their way that are nobody's.
-    pub(crate) fn unfinished(&self) -> Result<Vec<std::path::PathBuf>> {
-        let folder = self.inner.layout.unfinished();
-        let entries = match std::fs::read_dir(&folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-            other => other.map_err(Fault::io("list", &folder))?,
-        };
-        let paths = entries.flatten().map(|entry| entry.path());
-        Ok(paths.filter(|path| path.extension().is_some_and(|ext| ext == "tmp")).collect())
+        let unfinished = self.inner.unfinished()?;
+        self.inner.files.remove(unfinished.iter().map(PathBuf::as_path))
     }
 
     /// Which of these embeddings their stored songs name.

@@ -34,5 +34,8 @@ mod progress;
 mod segment_file;
 mod stored;
 
+#[cfg(test)]
+mod crash;
+
 pub use backend::{LocalBackend, LocalOptions};
 pub use known_files::{KnownFile, KnownFiles, KnownFilesError, KnownOutcome};

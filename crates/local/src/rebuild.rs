@@ -27,7 +27,7 @@ use crate::{
 pub(crate) fn build(inner: &Inner, progress: &dyn Progress) -> Result<()> {
     let work = "building the catalog from the files";
     progress.on(Event::Started { work, total: None });
-    inner.catalog.build(inner.library.id, |connection| {
+    inner.catalog.build(inner.library.id, &inner.files, |connection| {
         for spec in models_of_files(inner, progress)? {
             Catalog::set_model(connection, &spec)?;
         }

@@ -399,7 +399,7 @@ impl Inner {
 
     fn verify_unfinished(&self, findings: &mut Findings<'_>) -> Result<()> {
         let unfinished = self.write(|writing| {
-            let unfinished = writing.unfinished()?;
+            let unfinished = self.unfinished()?;
             if findings.repair {
                 writing.remove_unfinished()?;
             }

@@ -12,13 +12,18 @@ use super::{
 };
 use crate::error::{Fault, Result};
 
-// A filter that many songs pass fills a page from the first rows in order, and
-// then nothing has to be known about the others. This many rows are looked at
-// before the set of all songs that pass is made instead.
-const WALKED_FIRST: usize = 1_500;
+/// When a page is looked for in another way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// A filter that many songs pass fills a page from the first rows in
+    /// order, and then nothing has to be known about the others. This many
+    /// rows are looked at before the set of all songs that pass is made.
+    pub(super) walked: usize,
+    /// A set of this size is sorted faster than it is found along an index.
+    pub(super) sorted: usize,
+}
 
-// A set of this size is sorted faster than it is found along an index.
-const SORTED_AT_MOST: usize = 5_000;
+const LIMITS: Limits = Limits { walked: 1_500, sorted: 5_000 };
 
 /// The most songs of one page.
 const LONGEST_PAGE: usize = 1_000;
@@ -33,13 +38,13 @@ struct Place {
 impl Catalog {
     /// The cards of a page.
     pub(crate) fn find(connection: &Connection, query: &SongQuery) -> Result<Page<Card>> {
-        Self::find_walking(connection, query, WALKED_FIRST)
+        Self::find_within(connection, query, LIMITS)
     }
 
-    pub(crate) fn find_walking(
+    pub(super) fn find_within(
         connection: &Connection,
         query: &SongQuery,
-        walked_first: usize,
+        limits: Limits,
     ) -> Result<Page<Card>> {
         let from = match &query.after {
             Some(token) => Some(parse_token(token, query)?),
@@ -49,9 +54,9 @@ impl Catalog {
             return Ok(Page { items: vec![], next: None });
         }
         let limit = query.limit.min(LONGEST_PAGE);
-        let (cards, more) = match walk(connection, query, from.as_ref(), limit, walked_first)? {
+        let (cards, more) = match walk(connection, query, from.as_ref(), limit, limits.walked)? {
             Some(found) => found,
-            None => search(connection, query, from.as_ref(), limit)?,
+            None => search(connection, query, from.as_ref(), limit, limits.sorted)?,
         };
         let next = cards.last().filter(|_| more).map(|(place, _)| token(query, place));
         Ok(Page { items: cards.into_iter().map(|(_, card)| card).collect(), next })
@@ -143,6 +148,7 @@ fn search(
     query: &SongQuery,
     from: Option<&Place>,
     limit: usize,
+    sorted_at_most: usize,
 ) -> Result<Found> {
     let set = songs_passing(&query.filter);
     let passing: Vec<i64> = {
@@ -164,7 +170,7 @@ fn search(
         }
         ControlFlow::Continue(())
     };
-    if passing.len() <= SORTED_AT_MOST {
+    if passing.len() <= sorted_at_most {
         sorted(connection, query.order, from, &set, |place| Ok(take(place)))?;
     } else {
         let largest = passing.iter().max().copied().unwrap_or(0);

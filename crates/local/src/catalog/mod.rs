@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::{
     disk::Stamp,
     error::{Fault, Result},
+    files::Files,
     layout::Folder,
 };
 
@@ -136,6 +137,7 @@ impl Catalog {
     pub(crate) fn build(
         &self,
         library: Uuid,
+        files: &Files,
         fill: impl FnOnce(&Connection) -> Result<()>,
     ) -> Result<()> {
         let new = self.path.with_extension("sqlite.new");
@@ -164,8 +166,8 @@ impl Catalog {
         // The old log would be played into the new catalog, and the old
         // catalog without its log would lack what was acknowledged; so first
         // neither is there, and that is only one more reason to build.
-        remove_database(&self.path)?;
-        fs::rename(&new, &self.path).map_err(Fault::io("write", &self.path))?;
+        files.step(|| remove_database(&self.path))?;
+        files.step(|| fs::rename(&new, &self.path).map_err(Fault::io("write", &self.path)))?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }

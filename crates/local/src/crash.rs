@@ -1,0 +1,577 @@
+//! A disk that dies, and what must hold after.
+//!
+//! Each write is let do `n` steps for `n` in `0..`, dying before the last one,
+//! after it, or halfway through it; then, in some of the runs, everything is
+//! lost that was not synced. The library is opened again, and must be as it
+//! was before or as it should be, song by song, and the same as one whose
+//! catalog and indexes are built anew.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use songrec_core::{
+    Card, Document, DocumentKind, Embedding, Field, Filter, Metric, ModelSpec, Revision, Segment,
+    SegmentId, Silent, Song, SongId, Vector,
+};
+use songrec_storage::{
+    ChangeState, DeleteSong, NearestQuery, NearestSegments, Neighbor, PutDocument, PutMode,
+    PutSong, SegmentQuery, SongQuery, VerifyOptions,
+};
+
+use crate::{
+    catalog::{Catalog, Kind},
+    disk::{Disk, RealDisk, Stamp},
+    error::Result,
+    inner::Inner,
+    layout::Folder,
+};
+
+/// How a disk dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    Before,
+    After,
+    /// A file is written by half.
+    Halfway,
+}
+
+/// What the disk keeps of what was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loses {
+    /// Only the process died.
+    Nothing,
+    /// As above, and so fast after the last change that the time of a folder
+    /// says nothing.
+    NothingAtOnce,
+    /// The power was cut.
+    Unsynced,
+}
+
+#[derive(Debug)]
+struct MortalDisk {
+    steps: AtomicU64,
+    lives_for: u64,
+    death: Death,
+    dead: AtomicBool,
+    unsynced: Mutex<Vec<Undo>>,
+}
+
+/// How to get back to what is on the disk for sure.
+#[derive(Debug)]
+struct Undo {
+    folder: PathBuf,
+    files: Vec<(PathBuf, Option<Vec<u8>>)>,
+}
+
+impl MortalDisk {
+    fn new(lives_for: u64, death: Death) -> Arc<Self> {
+        Arc::new(Self {
+            steps: AtomicU64::new(0),
+            lives_for,
+            death,
+            dead: AtomicBool::new(false),
+            unsynced: Mutex::default(),
+        })
+    }
+
+    fn live<T>(&self, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let died = || Err(io::Error::other("the disk died"));
+        if self.dead.load(Ordering::SeqCst) {
+            return died();
+        }
+        if self.steps.fetch_add(1, Ordering::SeqCst) < self.lives_for {
+            return run();
+        }
+        self.dead.store(true, Ordering::SeqCst);
+        if self.death == Death::After {
+            run()?;
+        }
+        died()
+    }
+
+    fn will_change(&self, folder: &Path, paths: &[&Path]) {
+        let files = paths.iter().map(|path| (path.to_path_buf(), fs::read(path).ok())).collect();
+        let undo = Undo { folder: folder.to_owned(), files };
+        self.unsynced.lock().unwrap().push(undo);
+    }
+
+    fn lose_unsynced(&self) {
+        for undo in self.unsynced.lock().unwrap().drain(..).rev() {
+            for (path, before) in undo.files {
+                match before {
+                    Some(bytes) => fs::write(path, bytes).unwrap(),
+                    None => drop(fs::remove_file(path)),
+                }
+            }
+        }
+    }
+}
+
+impl Disk for MortalDisk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if self.dead.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk is dead"));
+        }
+        RealDisk.read(path)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<Stamp> {
+        let halfway = Death::Halfway == self.death;
+        self.will_change(path.parent().unwrap(), &[path]);
+        self.live(|| RealDisk.write(path, bytes)).inspect_err(|_| {
+            if halfway {
+                let _ = fs::write(path, &bytes[..bytes.len() / 2]);
+            }
+        })
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<Stamp> {
+        self.live(|| RealDisk.sync(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.will_change(to.parent().unwrap(), &[to]);
+        self.live(|| RealDisk.rename(from, to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.will_change(path.parent().unwrap(), &[path]);
+        self.live(|| RealDisk.remove(path))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.live(|| RealDisk.create_dir(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.live(|| RealDisk.sync_dir(path))?;
+        self.unsynced.lock().unwrap().retain(|undo| undo.folder != path);
+        Ok(())
+    }
+
+    fn step(&self, run: &mut dyn FnMut()) -> io::Result<()> {
+        self.live(|| {
+            run();
+            Ok(())
+        })
+    }
+
+    fn width(&self) -> usize {
+        1
+    }
+}
+
+/// Everything that can be asked of a library.
+#[derive(Debug, PartialEq)]
+struct Answers {
+    songs: BTreeMap<SongId, (Song, Card, Vec<Option<Vec<f32>>>)>,
+    deleted: BTreeMap<SongId, Song>,
+    nearest: Vec<Neighbor>,
+    by_file: Vec<Vec<SongId>>,
+    filtered: Vec<u64>,
+    segments: Vec<Segment>,
+    nearest_segments: Vec<SegmentId>,
+    documents: Vec<Document>,
+}
+
+impl Answers {
+    fn of(inner: &Inner) -> Self {
+        let page = SongQuery { limit: 1_000, ..SongQuery::default() };
+        let cards = inner.find_cards(&page).unwrap().items;
+        let ids: Vec<SongId> = cards.iter().map(|card| card.id).collect();
+        let mut songs = BTreeMap::new();
+        for (card, song) in cards.into_iter().zip(inner.get_songs(&ids).unwrap()) {
+            let song = song.expect("what is listed is stored");
+            let mut vectors = Vec::new();
+            for model in song.embeddings.keys() {
+                let stored = inner.get_embeddings(model, &[song.id]).unwrap().pop().unwrap();
+                let stored = stored.expect("what a song names is stored");
+                assert!(song.names(model, &stored.reference));
+                vectors.push(Some(stored.embedding.vector.values().to_vec()));
+            }
+            songs.insert(song.id, (song, card, vectors));
+        }
+        let (mut deleted, mut told) = (BTreeMap::new(), BTreeSet::new());
+        for change in inner.changes(None, 1_000).unwrap().changes {
+            match change.state {
+                ChangeState::Present(song) => {
+                    assert!(told.insert(song.id));
+                    assert_eq!(*song, songs[&song.id].0, "changes tell what is stored");
+                }
+                ChangeState::Deleted(tombstone) => {
+                    deleted.insert(change.song, tombstone.song);
+                }
+            }
+        }
+        assert_eq!(told, songs.keys().copied().collect(), "changes tell every song");
+        let nearest = NearestQuery::new(model().name, vector(1), 100);
+        let among = SegmentQuery { model: Some(model().name), ..SegmentQuery::default() };
+        let nearest_segments = NearestSegments {
+            vector: vector(3),
+            among,
+            k: 100,
+            threshold: None,
+            metric: None,
+            exclude: vec![],
+        };
+        let paths = (0..9).map(|n| songrec_storage::Lookup::Path(format!("{n}.wav")));
+        let filters = ["new", "genre:*", "title:edited"];
+        let every = SegmentQuery { limit: 1_000, ..SegmentQuery::default() };
+        let found = inner.nearest_segments(&nearest_segments).unwrap();
+        Self {
+            songs,
+            deleted,
+            nearest: inner.nearest(&nearest).unwrap(),
+            by_file: inner.lookup(&paths.collect::<Vec<_>>()).unwrap(),
+            filtered: filters
+                .map(|text| inner.count_songs(&Filter::parse_all(&[text]).unwrap()).unwrap())
+                .to_vec(),
+            segments: inner.find_segments(&every).unwrap(),
+            nearest_segments: found.into_iter().map(|one| one.segment.id).collect(),
+            documents: inner.list_documents(&DocumentKind::ALL, None).unwrap().items,
+        }
+    }
+}
+
+fn model() -> ModelSpec {
+    ModelSpec {
+        name: "tiny@1".parse().unwrap(),
+        dimension: 3,
+        metric: Metric::Cosine,
+        description: String::new(),
+    }
+}
+
+fn vector(n: u8) -> Vector {
+    Vector::new(vec![f32::from(n) + 1.0, 1.0, -f32::from(n)]).unwrap()
+}
+
+// A song with the operation of its write made of `n`, so that writing it again
+// is the same write.
+fn song(n: u8) -> Song {
+    let mut song = songrec_testkit::song(&format!("song {n}"));
+    song.files.clear();
+    song.add_file(songrec_core::SongFile {
+        path: format!("{n}.wav"),
+        sha256: songrec_core::Digest::of(&[n]),
+        size: 1,
+    });
+    song.revision =
+        Revision { number: 1, operation: songrec_core::OperationId::from_bytes([n; 16]) };
+    song
+}
+
+fn heard(mut song: Song, n: u8) -> (Song, Embedding) {
+    let embedding = Embedding { song: song.id, model: model().name, vector: vector(n) };
+    song.embeddings.insert(model().name, embedding.reference());
+    (song, embedding)
+}
+
+fn edited(song: &Song) -> Song {
+    let mut edited = song.clone();
+    edited.edits.set(Field::Title, Some("edited")).unwrap();
+    edited.revision.number += 1;
+    edited.revision.operation = songrec_core::OperationId::from_bytes([200; 16]);
+    edited
+}
+
+fn segment(n: u8, of: &Song) -> Segment {
+    Segment {
+        id: SegmentId::from_bytes([n; 16]),
+        song: of.id,
+        start: f64::from(n),
+        end: f64::from(n) + 1.0,
+        frequencies: Some((20.0, 2_000.0)),
+        kind: "window".to_owned(),
+        confidence: 0.5,
+        model: model().name,
+        vector: vector(n),
+        created_at: songrec_core::Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn document(n: u8) -> Document {
+    Document {
+        kind: DocumentKind::Playlist,
+        id: format!("list-{n}"),
+        revision: Revision { number: 1, operation: songrec_core::OperationId::from_bytes([n; 16]) },
+        updated_at: songrec_core::Timestamp::UNIX_EPOCH,
+        body: serde_json::json!({ "songs": [n] }),
+    }
+}
+
+fn store(inner: &Inner, songs: &[(Song, Embedding)], mode: PutMode) -> Result<()> {
+    let embeddings: Vec<_> = songs
+        .iter()
+        .map(|(song, embedding)| songrec_testkit::new_embedding(song, embedding.clone()))
+        .collect();
+    inner.put_embeddings(&embeddings)?;
+    let puts: Vec<_> =
+        songs.iter().map(|(song, _)| PutSong { song: song.clone(), mode, origin: None }).collect();
+    let outcomes = inner.put_songs(&puts)?;
+    assert!(outcomes.iter().all(songrec_storage::Outcome::is_done), "{outcomes:?}");
+    Ok(())
+}
+
+fn delete(inner: &Inner, songs: &[Song]) -> Result<()> {
+    let deletes: Vec<_> = songs
+        .iter()
+        .map(|song| DeleteSong {
+            id: song.id,
+            version: None,
+            operation: songrec_core::OperationId::from_bytes([100; 16]),
+            at: songrec_core::Timestamp::UNIX_EPOCH,
+            origin: None,
+        })
+        .collect();
+    inner.delete_songs(&deletes).map(drop)
+}
+
+// In memory where that can be had: what matters here is the order of steps,
+// and thousands of libraries wait for a disk long.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        songrec_testkit::temp_dir()
+    }
+}
+
+/// A library with songs 0 to 3, of which 3 is deleted, segments of 0 and 1 and
+/// a document.
+fn prepare(root: &Path) {
+    let inner = Inner::create(root, Arc::new(RealDisk), true).unwrap();
+    inner.put_model(&model()).unwrap();
+    let songs: Vec<_> = (0..4).map(|n| heard(song(n), n)).collect();
+    store(&inner, &songs, PutMode::Create).unwrap();
+    delete(&inner, &[song(3)]).unwrap();
+    let segments: Vec<_> = (0..4).map(|n| segment(n, &song(n % 2))).collect();
+    inner.put_segments(&segments).unwrap();
+    let put = PutDocument { document: document(0), mode: PutMode::Create };
+    inner.put_documents(&[put]).unwrap();
+}
+
+// Copies a library with its times, so that it looks as if nothing happened.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+            set_time(&to, fs::metadata(entry.path()).unwrap().modified().unwrap());
+        }
+    }
+    set_time(to, fs::metadata(from).unwrap().modified().unwrap());
+}
+
+fn set_time(path: &Path, time: std::time::SystemTime) {
+    fs::File::open(path).unwrap().set_modified(time).unwrap();
+}
+
+// Makes every folder look as the catalog knows it.
+fn hide_changes(root: &Path) {
+    let catalog = Catalog::new(root.join("catalog.sqlite"));
+    let Ok(opened) = catalog.take() else { return };
+    let layout = crate::layout::Layout::new(root);
+    for folder in Folder::ALL {
+        for (shard, mtime) in Catalog::shards(&opened.connection, folder).unwrap_or_default() {
+            let time = std::time::UNIX_EPOCH
+                + std::time::Duration::from_nanos(u64::try_from(mtime).unwrap());
+            if layout.shard(folder, shard).is_dir() {
+                set_time(&layout.shard(folder, shard), time);
+            }
+        }
+    }
+}
+
+/// Lets `work` die at every step in every way, on libraries that are damaged
+/// first, and looks at what is left.
+fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>) {
+    let template = folder();
+    prepare(template.path());
+    let before = Answers::of(&open(template.path(), Arc::new(RealDisk)).unwrap());
+    let fresh = || {
+        let folder = folder();
+        copy(template.path(), folder.path());
+        if let Some(damage) = damage {
+            damage(folder.path());
+        }
+        folder
+    };
+    let after = {
+        let folder = fresh();
+        let inner = open(folder.path(), Arc::new(RealDisk)).unwrap();
+        work(&inner).unwrap();
+        Answers::of(&inner)
+    };
+    let mut deaths = 0;
+    let ways = [
+        (Death::Before, Loses::NothingAtOnce),
+        (Death::Before, Loses::Unsynced),
+        (Death::After, Loses::Nothing),
+        (Death::After, Loses::NothingAtOnce),
+        (Death::After, Loses::Unsynced),
+        (Death::Halfway, Loses::Nothing),
+    ];
+    for (death, loses) in ways {
+        for lives_for in 0.. {
+            let folder = fresh();
+            let disk = MortalDisk::new(lives_for, death);
+            let died = {
+                let opened = open(folder.path(), Arc::clone(&disk) as Arc<dyn Disk>);
+                opened.and_then(|inner| work(&inner))
+            };
+            let is_dead = disk.dead.load(Ordering::SeqCst);
+            assert_eq!(died.is_err(), is_dead, "{died:?}");
+            match loses {
+                Loses::Nothing => {}
+                Loses::NothingAtOnce => hide_changes(folder.path()),
+                Loses::Unsynced => disk.lose_unsynced(),
+            }
+            let name = format!("{death:?}, loses {loses:?}, step {lives_for}");
+            if damage.is_none() {
+                check(folder.path(), &name, [&before, &after]);
+            }
+            let inner = open(folder.path(), Arc::new(RealDisk)).unwrap();
+            work(&inner).unwrap_or_else(|fault| panic!("{name}: again: {fault}"));
+            assert_eq!(Answers::of(&inner), after, "{name}: after another run");
+            drop(inner);
+            if damage.is_some() {
+                check(folder.path(), &name, [&before, &after]);
+            }
+            if !is_dead {
+                break;
+            }
+            deaths += 1;
+        }
+    }
+    assert!(deaths > 20, "died only {deaths} times");
+}
+
+fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Inner> {
+    Inner::open(root, disk, &Silent)
+}
+
+fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {
+    let inner = open(root, Arc::new(RealDisk)).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+    let left = Answers::of(&inner);
+    for id in before.songs.keys().chain(after.songs.keys()) {
+        let now = left.songs.get(id);
+        let allowed = [before.songs.get(id), after.songs.get(id)];
+        assert!(allowed.contains(&now), "{name}: song {id} is {now:?}");
+    }
+    let known = |id: &SongId| before.songs.contains_key(id) || after.songs.contains_key(id);
+    assert!(left.songs.keys().all(known), "{name}");
+    let nearest: BTreeSet<SongId> = left.nearest.iter().map(|hit| hit.song).collect();
+    let named: BTreeSet<SongId> = left
+        .songs
+        .values()
+        .filter(|(song, _, _)| !song.embeddings.is_empty())
+        .map(|(song, _, _)| song.id)
+        .collect();
+    assert_eq!(nearest, named, "{name}: the index has what songs name");
+    assert!(inner.unfinished().unwrap().is_empty(), "{name}: nothing is left over");
+    let found = inner.verify(&VerifyOptions { repair: false, read_data: true }, &Silent).unwrap();
+    let found: Vec<_> = found.iter().filter(|one| !one.problem.contains(".wav`")).collect();
+    assert!(found.is_empty(), "{name}: {found:?}");
+    drop(inner);
+
+    fs::remove_file(root.join("catalog.sqlite")).unwrap();
+    fs::remove_dir_all(root.join("index")).unwrap();
+    let rebuilt = Answers::of(&open(root, Arc::new(RealDisk)).unwrap());
+    assert_eq!(rebuilt, left, "{name}: built from the files");
+}
+
+#[test]
+fn storing_a_batch_survives_every_death() {
+    let new: Vec<_> = (4..6).map(|n| heard(song(n), n)).collect();
+    let mut restored = heard(song(3), 3).0;
+    restored.revision.operation = songrec_core::OperationId::from_bytes([50; 16]);
+
+    survives(None, |inner| {
+        store(inner, &new, PutMode::Create)?;
+        let mode = PutMode::Create;
+        inner.put_songs(&[PutSong { song: restored.clone(), mode, origin: None }]).map(drop)
+    });
+}
+
+#[test]
+fn editing_survives_every_death() {
+    let (first, second) = (heard(song(0), 0).0, heard(song(1), 1).0);
+    let mut silent = edited(&second);
+    silent.embeddings.clear();
+
+    survives(None, |inner| {
+        let puts = [(&first, edited(&first)), (&second, silent.clone())].map(|(old, new)| {
+            let mode = PutMode::Replace(old.revision.operation);
+            PutSong { song: new, mode, origin: None }
+        });
+        inner.put_songs(&puts).map(drop)
+    });
+}
+
+#[test]
+fn deleting_survives_every_death() {
+    survives(None, |inner| {
+        delete(inner, &[song(0), song(1)])?;
+        inner.purge_songs(&[song(3).id])
+    });
+}
+
+#[test]
+fn segments_and_documents_survive_every_death() {
+    survives(None, |inner| {
+        inner.put_segments(&[segment(10, &song(0)), segment(11, &song(2))])?;
+        let gone = [segment(1, &song(1)), segment(3, &song(1))].map(|one| one.id);
+        inner.delete_segments(&gone)?;
+        let put = PutDocument { document: document(1), mode: PutMode::Create };
+        inner.put_documents(&[put]).map(drop)
+    });
+}
+
+#[test]
+fn building_the_catalog_survives_every_death() {
+    let damage = |root: &Path| fs::remove_file(root.join("catalog.sqlite")).unwrap();
+
+    survives(Some(&damage), |inner| {
+        inner.put_model(&model())?;
+        inner.build_again(&Silent)?;
+        store(inner, &[heard(song(4), 4)], PutMode::Create)
+    });
+}
+
+#[test]
+fn repairing_survives_every_death() {
+    let damage = |root: &Path| {
+        let inner = open(root, Arc::new(RealDisk)).unwrap();
+        inner
+            .write(|writing| {
+                let connection = writing.connection;
+                let stale = "UPDATE song SET card = replace(card, 'song 0', 'other'), mtime = 1";
+                connection.execute(stale, [])?;
+                let tiny = Catalog::model(connection, &model().name)?.unwrap();
+                let rows = writing.rows(&tiny, Kind::Song)?;
+                rows.remove(&[*song(1).id.as_bytes()])?;
+                rows.put(&[([77; 16], vector(7))])
+            })
+            .unwrap();
+        fs::create_dir_all(root.join("tmp")).unwrap();
+        fs::write(root.join("tmp/left.tmp"), "left").unwrap();
+    };
+
+    survives(Some(&damage), |inner| {
+        let options = VerifyOptions { repair: true, read_data: true };
+        inner.verify(&options, &Silent).map(drop)
+    });
+}
