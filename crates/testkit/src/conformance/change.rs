@@ -1,6 +1,9 @@
 //! What changed since somebody looked.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+};
 
 use futures::FutureExt;
 use songrec_core::SongId;
@@ -11,7 +14,7 @@ use songrec_storage::{
 
 use crate::{delete, in_parallel, put, retagged, song};
 
-use super::refusal::assert_refused;
+use super::{race::Leaving, refusal::assert_refused};
 
 // Every change since a cursor, and the cursor after the last.
 async fn since(
@@ -20,10 +23,16 @@ async fn since(
     limit: usize,
 ) -> (Vec<Change>, Cursor) {
     let mut changes = Vec::new();
+    let mut promised = false;
     loop {
+        assert!(changes.len() < 100_000, "the same changes again and again");
         let page = backend.changes(cursor.as_ref(), limit).await.unwrap();
         assert!(page.changes.len() <= limit.max(1), "more than {limit} changes");
-        assert!(!page.more || !page.changes.is_empty(), "a page gave nothing but promised more");
+        assert!(
+            !(promised || page.more) || !page.changes.is_empty(),
+            "more was promised, and nothing given"
+        );
+        promised = page.more;
         changes.extend(page.changes);
         if !page.more {
             return (changes, page.cursor);
@@ -122,6 +131,40 @@ pub async fn a_cursor_can_be_used_again(backend: &dyn StorageBackend) {
     assert_eq!(once, again);
 }
 
+/// While a reader turns pages, songs may change, go and come: in the end it
+/// knows every song as it became.
+pub async fn a_song_that_changes_meanwhile_is_told_as_it_became(backend: &dyn StorageBackend) {
+    let mut songs: Vec<_> = (0..8).map(|number| song(&number.to_string())).collect();
+    for song in &songs {
+        backend.put_song(song, PutMode::Create).await.unwrap();
+    }
+    let mut told = Vec::new();
+    let mut cursor = None;
+    for number in 0..songs.len() {
+        let page = backend.changes(cursor.as_ref(), 2).await.unwrap();
+        told.extend(page.changes);
+        cursor = Some(page.cursor);
+        // One that was told perhaps, and one that was not.
+        for at in [number, songs.len() - 1 - number] {
+            let edited = retagged(&songs[at]);
+            let mode = PutMode::Replace(songs[at].revision.operation);
+            backend.put_song(&edited, mode).await.unwrap();
+            songs[at] = edited;
+        }
+    }
+    backend.delete_songs(&[delete(songs[3].id)]).await.unwrap();
+
+    told.extend(since(backend, cursor, 2).await.0);
+
+    let states = last_states(told);
+    for (number, song) in songs.iter().enumerate() {
+        match &states[&song.id] {
+            ChangeState::Present(told) => assert_eq!(**told, *song),
+            ChangeState::Deleted(tombstone) => assert_eq!((number, &tombstone.song), (3, song)),
+        }
+    }
+}
+
 /// A cursor survives being written down and read again.
 pub async fn a_cursor_is_text(backend: &dyn StorageBackend) {
     backend.put_song(&song("one"), PutMode::Create).await.unwrap();
@@ -187,18 +230,17 @@ pub async fn no_change_slips_past_a_cursor(backend: &dyn StorageBackend) {
     const WRITERS: usize = 4;
     const EACH: usize = 12;
     let songs: Vec<_> = (0..WRITERS * EACH).map(|number| song(&number.to_string())).collect();
-    let writing = std::sync::atomic::AtomicUsize::new(WRITERS);
+    let writing = AtomicUsize::new(WRITERS);
 
     let told = in_parallel(WRITERS + 1, |who| {
         let (songs, writing) = (&songs, &writing);
         async move {
-            use std::sync::atomic::Ordering::SeqCst;
             let mut told = Vec::new();
             if who < WRITERS {
+                let _leaving = Leaving(writing);
                 for song in &songs[who * EACH..(who + 1) * EACH] {
                     backend.put_song(song, PutMode::Create).await.unwrap();
                 }
-                writing.fetch_sub(1, SeqCst);
                 return told;
             }
             let mut cursor = None;

@@ -146,6 +146,20 @@ pub async fn purging_forgets_a_tombstone(backend: &dyn StorageBackend) {
     assert_eq!(backend.get_song(gone.id).await.unwrap(), Some(gone));
 }
 
+/// The same deletion twice in one batch is one deletion.
+pub async fn a_batch_of_deletions_may_repeat_itself(backend: &dyn StorageBackend) {
+    let one = song("one");
+    backend.put_song(&one, PutMode::Create).await.unwrap();
+    let mut deletion = delete(one.id);
+    deletion.version = Some(one.revision.operation);
+
+    let outcomes =
+        backend.delete_songs(&[deletion.clone(), deletion, delete(one.id)]).await.unwrap();
+
+    assert_eq!(outcomes, [Outcome::Done, Outcome::Done, Outcome::Done]);
+    assert_eq!(all_changes(backend, 10).await.len(), 1);
+}
+
 /// Each deletion of a batch stands for itself.
 pub async fn each_deletion_of_a_batch_stands_for_itself(backend: &dyn StorageBackend) {
     let [gone, changed, missing] = ["gone", "changed", "missing"].map(song);

@@ -11,6 +11,7 @@ mod delete;
 mod document;
 mod embedding;
 mod find;
+mod history;
 mod large;
 mod lookup;
 mod nearest;
@@ -29,6 +30,7 @@ pub use delete::*;
 pub use document::*;
 pub use embedding::*;
 pub use find::*;
+pub use history::*;
 pub use large::*;
 pub use lookup::*;
 pub use nearest::*;
@@ -82,11 +84,13 @@ macro_rules! conformance {
             a_deleted_song_can_be_created_again,
             purging_forgets_a_tombstone,
             each_deletion_of_a_batch_stands_for_itself,
+            a_batch_of_deletions_may_repeat_itself,
             // Changes.
             changes_tell_everything_from_the_beginning,
             changes_always_get_on,
             a_cursor_tells_what_came_after_it,
             a_cursor_can_be_used_again,
+            a_song_that_changes_meanwhile_is_told_as_it_became,
             a_cursor_is_text,
             what_changed_nothing_is_no_change,
             nonsense_is_a_lost_cursor,
@@ -163,6 +167,8 @@ macro_rules! conformance {
             wrong_document_ids_are_refused,
             documents_are_listed,
             a_document_is_deleted_by_its_version,
+            // Whole histories.
+            a_random_history_goes_as_in_memory,
             // Odd songs.
             real_songs_come_back,
             odd_texts_come_back,

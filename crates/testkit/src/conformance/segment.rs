@@ -164,6 +164,7 @@ pub async fn segments_are_found_by_their_query(backend: &dyn StorageBackend) {
             numbers(&expected).into_iter().skip(query.skip).take(query.limit).collect();
         assert_eq!(numbers(&part), expected, "{query:?}");
     }
+    assert_eq!(backend.find_segments(&SegmentQuery::default()).await.unwrap(), []);
     let beyond = SegmentQuery { skip: usize::MAX, limit: usize::MAX, ..SegmentQuery::default() };
     assert_eq!(backend.find_segments(&beyond).await.unwrap(), []);
     let all = SegmentQuery { limit: usize::MAX, ..SegmentQuery::default() };

@@ -1,0 +1,185 @@
+//! Whole histories, against the library in memory.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use songrec_core::{Embedding, Filter, OperationId, Song, SongFile, SongId};
+use songrec_storage::{
+    ChangeState, Cursor, DeleteSong, Lookup, MemoryBackend, NearestQuery, PutMode, PutSong,
+    StorageBackend, StorageBackendExt,
+};
+
+use crate::{delete, new_embedding, random_vector, retagged, song, time, tiny_model, vector};
+
+const STEPS: usize = 120;
+const SONGS: usize = 6;
+
+// Both libraries, to which the same happens.
+struct Pair<'a> {
+    backend: &'a dyn StorageBackend,
+    reference: MemoryBackend,
+    // What somebody who follows the changes of either knows.
+    told: [Told; 2],
+}
+
+#[derive(Default)]
+struct Told {
+    cursor: Option<Cursor>,
+    states: BTreeMap<SongId, ChangeState>,
+}
+
+impl Told {
+    async fn follow(&mut self, backend: &dyn StorageBackend, limit: usize) {
+        for _ in 0..1_000 {
+            let page = backend.changes(self.cursor.as_ref(), limit).await.unwrap();
+            self.states.extend(page.changes.into_iter().map(|change| (change.song, change.state)));
+            self.cursor = Some(page.cursor);
+            if !page.more {
+                return;
+            }
+        }
+        panic!("the same changes again and again");
+    }
+}
+
+/// Whatever happens, in whatever order, the answers are those of the library
+/// in memory, which is the definition.
+pub async fn a_random_history_goes_as_in_memory(backend: &dyn StorageBackend) {
+    let model = tiny_model();
+    let mut pair = Pair { backend, reference: MemoryBackend::new(), told: Default::default() };
+    backend.put_model(&model).await.unwrap();
+    pair.reference.put_model(&model).await.unwrap();
+    let mut rng = StdRng::seed_from_u64(91);
+    // Versions that were written or could have been, the stale ones too.
+    let mut versions: Vec<Song> = (0..SONGS).map(|number| song(&number.to_string())).collect();
+
+    for step in 0..STEPS {
+        match rng.random_range(0..10) {
+            0..5 => pair.put(&mut rng, &mut versions).await,
+            5 => pair.hear(&mut rng, &mut versions).await,
+            6 | 7 => pair.delete(&mut rng, &versions).await,
+            8 => pair.purge(&mut rng, &versions).await,
+            _ => {
+                // Facts that are on their way would be lost to both, but which
+                // of them are there to be lost is each backend's own matter.
+                let age = Duration::from_secs(3_600);
+                backend.sweep(age).await.unwrap();
+            }
+        }
+        if step % 4 == 0 {
+            pair.compare(&versions[..SONGS], &mut rng).await;
+        }
+    }
+    pair.compare(&versions[..SONGS], &mut rng).await;
+}
+
+impl Pair<'_> {
+    async fn put(&self, rng: &mut StdRng, versions: &mut Vec<Song>) {
+        let mut batch = Vec::new();
+        for _ in 0..rng.random_range(1..4) {
+            let base = versions.choose(rng).unwrap().clone();
+            let song = if rng.random_bool(0.2) { base.clone() } else { changed(rng, &base) };
+            let current = self.reference.get_song(base.id).await.unwrap();
+            let current = current.map(|song| song.revision.operation);
+            let mode = match rng.random_range(0..6) {
+                0..3 => current.map_or(PutMode::Create, PutMode::Replace),
+                3 => PutMode::Create,
+                4 => PutMode::Replace(base.revision.operation),
+                _ => PutMode::Replace(OperationId::random()),
+            };
+            versions.push(song.clone());
+            batch.push(PutSong { song, mode, origin: None });
+        }
+        let outcomes = self.backend.put_songs(&batch).await.unwrap();
+        let expected = self.reference.put_songs(&batch).await.unwrap();
+        assert_eq!(outcomes, expected, "{batch:#?}");
+    }
+
+    // Stores an embedding, which the next version of the song names.
+    async fn hear(&self, rng: &mut StdRng, versions: &mut Vec<Song>) {
+        let model = tiny_model();
+        let base = versions.choose(rng).unwrap().clone();
+        let mut next = changed(rng, &base);
+        let vector = random_vector(rng, &model);
+        let embedding = Embedding { song: base.id, model: model.name.clone(), vector };
+        let new = [new_embedding(&next, embedding)];
+        let reference = self.backend.put_embeddings(&new).await.unwrap().pop().unwrap();
+        let expected = self.reference.put_embeddings(&new).await.unwrap().pop().unwrap();
+        assert_eq!(reference.digest, expected.digest);
+        next.embeddings.insert(model.name, reference);
+        versions.push(next);
+    }
+
+    async fn delete(&self, rng: &mut StdRng, versions: &[Song]) {
+        let mut batch = Vec::new();
+        for _ in 0..rng.random_range(1..3) {
+            let base = versions.choose(rng).unwrap();
+            let version = rng.random_bool(0.3).then_some(base.revision.operation);
+            batch.push(DeleteSong { version, ..delete(base.id) });
+        }
+        let outcomes = self.backend.delete_songs(&batch).await.unwrap();
+        let expected = self.reference.delete_songs(&batch).await.unwrap();
+        assert_eq!(outcomes, expected, "{batch:#?}");
+    }
+
+    // Whoever follows the changes has to know of a deletion before it is
+    // forgotten.
+    async fn purge(&mut self, rng: &mut StdRng, versions: &[Song]) {
+        self.follow().await;
+        let ids: Vec<SongId> = versions.choose_multiple(rng, 2).map(|version| version.id).collect();
+        self.backend.purge_songs(&ids).await.unwrap();
+        self.reference.purge_songs(&ids).await.unwrap();
+    }
+
+    async fn follow(&mut self) {
+        let [told, expected] = &mut self.told;
+        told.follow(self.backend, 2).await;
+        expected.follow(&self.reference, 3).await;
+        assert_eq!(told.states, expected.states);
+    }
+
+    async fn compare(&mut self, songs: &[Song], rng: &mut StdRng) {
+        self.follow().await;
+        let name = tiny_model().name;
+        let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
+        let stored = self.backend.get_songs(&ids).await.unwrap();
+        assert_eq!(stored, self.reference.get_songs(&ids).await.unwrap());
+        for ((song, id), told) in stored.iter().zip(&ids).map(|pair| (pair, &self.told[0])) {
+            match (song, told.states.get(id)) {
+                (Some(song), Some(ChangeState::Present(told))) => assert_eq!(*song, **told),
+                (None, None | Some(ChangeState::Deleted(_))) => {}
+                different => panic!("{different:?}"),
+            }
+        }
+        // Songs may name what never came, or what was replaced meanwhile: then
+        // there is no embedding.
+        let embeddings = self.backend.get_embeddings(&name, &ids).await.unwrap();
+        assert_eq!(embeddings, self.reference.get_embeddings(&name, &ids).await.unwrap());
+        let query = NearestQuery::new(name, vector(&[1.0; 8]), rng.random_range(1..8));
+        let near = self.backend.nearest_songs(&query).await.unwrap();
+        let expected = self.reference.nearest_songs(&query).await.unwrap();
+        let in_order = |found: &[songrec_storage::FoundNeighbor]| -> Vec<Song> {
+            found.iter().map(|found| found.song.clone()).collect()
+        };
+        assert_eq!(in_order(&near), in_order(&expected));
+        let filter = Filter::text("moved");
+        let count = self.backend.count_songs(&filter).await.unwrap();
+        assert_eq!(count, self.reference.count_songs(&filter).await.unwrap());
+        let mut lookups: Vec<Lookup> =
+            (0..4).map(|number| Lookup::Path(format!("moved/{number}.wav"))).collect();
+        lookups.push(Lookup::FileHash(songs[0].audio_hash));
+        let found = self.backend.lookup(&lookups).await.unwrap();
+        assert_eq!(found, self.reference.lookup(&lookups).await.unwrap());
+    }
+}
+
+fn changed(rng: &mut StdRng, base: &Song) -> Song {
+    let mut next = retagged(base);
+    if rng.random_bool(0.3) {
+        next.files.clear();
+        let path = format!("moved/{}.wav", rng.random_range(0..4));
+        next.add_file(SongFile { path, sha256: base.audio_hash, size: 1 });
+        next.updated_at = time(rng.random_range(0..100));
+    }
+    next
+}
