@@ -9,8 +9,7 @@ use super::{
     mel::{self, Cepstrum, MELS},
     moments::Moments,
     rhythm::{FRAME_RATE, OnsetStrength, Tempogram, onset_strength},
-    salience,
-    shape::{self, Shape},
+    salience, shape,
     simd::{LANES, fold, vectorized},
     stft::{FRAME, HOP, PAD, PADDED_BINS, Spectrum, Stft, are_alike, frames},
     totals::{Totals, Trimmed, Whole},
@@ -97,7 +96,9 @@ impl Clip {
     }
 
     pub(super) fn push(&mut self, samples: &[f32]) {
+        let at = self.padded.len();
         self.padded.extend_from_slice(samples);
+        super::clean(&mut self.padded[at..]);
         self.describe();
     }
 
@@ -129,56 +130,50 @@ impl Clip {
     /// Describes the next frame, or the next two.
     fn describe_frames(&mut self, count: usize) {
         let first = self.rows.frames();
-        let Self { padded, stft, magnitudes, rows, energies, .. } = self;
+        let Self {
+            padded,
+            stft,
+            magnitudes,
+            rows,
+            energies,
+            shares,
+            shapes,
+            flatness,
+            salience,
+            ..
+        } = self;
         let frame = |at: usize| &padded[at * HOP..at * HOP + FRAME];
         let energy = |at: usize| {
             let reach = PAD / HOP;
             let hops = at.saturating_sub(reach)..(at + reach).min(energies.len());
             energies[hops].iter().sum::<f32>()
         };
+        let mut note = |at: usize, power: &Spectrum| {
+            let top = push_row(power, magnitudes, rows);
+            push_shares(magnitudes, top, shares);
+            let shape = shape::shape(magnitudes);
+            let values = [shape.centroid, shape.bandwidth, shape.rolloff];
+            for (moments, value) in shapes.iter_mut().zip(values) {
+                moments.push(f64::from(value));
+            }
+            if at.is_multiple_of(FLATNESS_STEP) {
+                flatness.push(f64::from(shape::flatness(power)));
+            }
+            if at.is_multiple_of(SALIENCE_STEP) {
+                // Loud frames say more about pitch than soft ones.
+                let energy: f32 = power.iter().sum();
+                salience.push_weighted(f64::from(salience::salience(power)), f64::from(energy));
+            }
+        };
         if count == 2 && are_alike(energy(first), energy(first + 1)) {
             let powers = stft.powers(frame(first), frame(first + 1));
             for (at, power) in (first..).zip(powers) {
-                let shape = push_row(power, magnitudes, rows);
-                push_shares(magnitudes, &mut self.shares);
-                Self::note(
-                    at,
-                    power,
-                    shape,
-                    &mut self.shapes,
-                    &mut self.flatness,
-                    &mut self.salience,
-                );
+                note(at, power);
             }
             return;
         }
         for at in first..first + count {
-            let power = stft.power(frame(at));
-            let shape = push_row(power, magnitudes, rows);
-            push_shares(magnitudes, &mut self.shares);
-            Self::note(at, power, shape, &mut self.shapes, &mut self.flatness, &mut self.salience);
-        }
-    }
-
-    fn note(
-        at: usize,
-        power: &Spectrum,
-        shape: Shape,
-        shapes: &mut [Moments; 3],
-        flatness: &mut Moments,
-        salience: &mut Moments,
-    ) {
-        let values = [shape.centroid, shape.bandwidth, shape.rolloff];
-        for (moments, value) in shapes.iter_mut().zip(values) {
-            moments.push(f64::from(value));
-        }
-        if at.is_multiple_of(FLATNESS_STEP) {
-            flatness.push(f64::from(shape::flatness(power)));
-        }
-        if at.is_multiple_of(SALIENCE_STEP) {
-            // Loud frames say more about pitch than soft ones.
-            let energy: f32 = power.iter().sum();
-            salience.push_weighted(f64::from(salience::salience(power)), f64::from(energy));
+            note(at, stft.power(frame(at)));
         }
     }
 
@@ -399,34 +394,28 @@ impl Clip {
     }
 }
 
-/// Appends what later stages need of a frame; returns its shape.
-fn push_row(power: &Spectrum, buffer: &mut Spectrum, rows: &mut Rows) -> Shape {
+/// Appends what later stages need of a frame and writes its magnitudes, of
+/// which it returns the largest.
+fn push_row(power: &Spectrum, magnitudes: &mut Spectrum, rows: &mut Rows) -> f32 {
     mel::push_log_mel(power, &mut rows.log_mel);
     rows.extremes.push(contrast::extremes(power));
-    let top = shape::magnitudes(power, buffer);
+    let top = shape::magnitudes(power, magnitudes);
     rows.peaks.push(power, top * top);
-    rows.fine_peaks.push(buffer, top);
-    shape::shape(buffer)
+    rows.fine_peaks.push(magnitudes, top);
+    top
 }
 
-/// Appends magnitudes in 65,535ths of the largest.
-fn push_shares(magnitudes: &Spectrum, out: &mut Vec<u16>) {
+/// Appends magnitudes in 65,535ths of `top`, the largest.
+fn push_shares(magnitudes: &Spectrum, top: f32, out: &mut Vec<u16>) {
     let at = out.len();
     out.resize(at + PADDED_BINS, 0);
+    if top < f32::MIN_POSITIVE {
+        return;
+    }
+    let scale = f32::from(u16::MAX) / top;
     vectorized(
         #[inline(always)]
         || {
-            let mut tops = [0.0f32; LANES];
-            for chunk in magnitudes.chunks_exact(LANES) {
-                for lane in 0..LANES {
-                    tops[lane] = if chunk[lane] > tops[lane] { chunk[lane] } else { tops[lane] };
-                }
-            }
-            let top = tops.into_iter().fold(0.0, f32::max);
-            if top < f32::MIN_POSITIVE {
-                return;
-            }
-            let scale = f32::from(u16::MAX) / top;
             for (out, magnitude) in out[at..].iter_mut().zip(magnitudes) {
                 // Adding 2²³ leaves the rounded number in the low bits.
                 *out = (magnitude * scale + 8_388_608.0).to_bits() as u16;

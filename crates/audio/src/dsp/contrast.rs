@@ -68,35 +68,49 @@ fn means_of_extremes<S: Simd>(simd: S, powers: &[f32], count: usize) -> (f32, f3
     // Sorting every band of every frame would cost more than the transform.
     // The extremes of 16 interleaved lanes are 16 different values, so the
     // `count`-th of them bounds the `count`-th of all; few values pass.
-    let (mut least, mut most) = lane_extremes(simd, powers);
+    let (least, most) = lane_extremes(simd, powers);
     if count == 1 {
         let low = least.into_iter().fold(f32::MAX, f32::min);
         let high = most.into_iter().fold(0.0, f32::max);
         return (low.sqrt(), high.sqrt());
     }
     // A band with more than one value to average has more than 16 bins.
-    least.sort_unstable_by(f32::total_cmp);
-    most.sort_unstable_by(f32::total_cmp);
-    let (low, high) = (least[count - 1], most[WIDE - count]);
     let mut lows = Smallest::new(count);
     let mut highs = Smallest::new(count);
-    for chunk in powers.chunks(WIDE) {
-        let mut any = false;
-        for &value in chunk {
-            any |= value <= low || value >= high;
-        }
-        if any {
-            for &value in chunk {
-                if value <= low {
-                    lows.offer(value);
-                }
-                if value >= high {
-                    highs.offer(-value);
-                }
-            }
+    for lane in 0..WIDE {
+        lows.offer(least[lane]);
+        highs.offer(-most[lane]);
+    }
+    let (low, high) = (lows.values[count - 1], -highs.values[count - 1]);
+    lows = Smallest::new(count);
+    highs = Smallest::new(count);
+    let (registers, rest) = S::as_simd_f32s(powers);
+    let (low_all, high_all) = (simd.splat_f32s(low), simd.splat_f32s(high));
+    for (at, values) in registers.iter().enumerate() {
+        let passes = simd.or_m32s(
+            simd.less_than_or_equal_f32s(*values, low_all),
+            simd.greater_than_or_equal_f32s(*values, high_all),
+        );
+        if simd.first_true_m32s(passes) < S::F32_LANES {
+            let values = &powers[at * S::F32_LANES..(at + 1) * S::F32_LANES];
+            offer_both(values, (low, high), &mut lows, &mut highs);
         }
     }
+    offer_both(rest, (low, high), &mut lows, &mut highs);
     (lows.mean_root(), highs.mean_root())
+}
+
+/// Offers the values not above the one, and those not below the other bound.
+#[inline(always)]
+fn offer_both(values: &[f32], (low, high): (f32, f32), lows: &mut Smallest, highs: &mut Smallest) {
+    for &value in values {
+        if value <= low {
+            lows.offer(value);
+        }
+        if value >= high {
+            highs.offer(-value);
+        }
+    }
 }
 
 /// Lanes whose extremes are told.

@@ -414,9 +414,6 @@ const MARGIN: usize = TAPS;
 /// Every second sample of the low-passed signal, without delay, and
 /// [`MARGIN`] samples more at both ends.
 fn halved(samples: &[f32]) -> Vec<f32> {
-    // Outputs that are computed together, each from its own stretch of the
-    // even and of the odd samples.
-    const BLOCK: usize = 1024;
     let count = samples.len().div_ceil(2) + 2 * MARGIN;
     let mut out = vec![0.0; count];
     // Zero outside of the clip.
@@ -425,7 +422,7 @@ fn halved(samples: &[f32]) -> Vec<f32> {
     };
     let mut even = [0.0f32; BLOCK];
     let mut odd = [0.0f32; BLOCK + 2 * TAPS];
-    let taps = &*HALF_BAND;
+    let mut low = [0.0f32; BLOCK];
     for (block, out) in out.chunks_mut(BLOCK).enumerate() {
         let first = 2 * block * BLOCK;
         // Odd samples from `TAPS` before to `TAPS` after the block.
@@ -447,23 +444,47 @@ fn halved(samples: &[f32]) -> Vec<f32> {
                 *even = sample(first + 2 * at);
             }
         }
-        vectorized(
-            #[inline(always)]
-            || {
-                for (out, even) in out.iter_mut().zip(&even) {
-                    *out = 0.5 * even;
-                }
-                for (tap, weight) in taps.iter().enumerate() {
-                    let left = &odd[TAPS - 1 - tap..][..BLOCK];
-                    let right = &odd[TAPS + tap..][..BLOCK];
-                    for ((out, left), right) in out.iter_mut().zip(left).zip(right) {
-                        *out += weight * (left + right);
-                    }
-                }
-            },
-        );
+        run(HalfBand { even: &even, odd: &odd, out: &mut low });
+        out.copy_from_slice(&low[..out.len()]);
     }
     out
+}
+
+/// Outputs that are computed together.
+const BLOCK: usize = 1024;
+
+/// Low-passed samples from the even ones they replace and the odd ones around.
+struct HalfBand<'a> {
+    even: &'a [f32; BLOCK],
+    odd: &'a [f32; BLOCK + 2 * TAPS],
+    out: &'a mut [f32; BLOCK],
+}
+
+impl WithSimd for HalfBand<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (even, _) = S::as_simd_f32s(self.even);
+        let (out, _) = S::as_mut_simd_f32s(self.out);
+        let half = simd.splat_f32s(0.5);
+        let mut weights = [half; TAPS];
+        let mut left = [even; TAPS];
+        let mut right = [even; TAPS];
+        for tap in 0..TAPS {
+            weights[tap] = simd.splat_f32s(HALF_BAND[tap]);
+            left[tap] = S::as_simd_f32s(&self.odd[TAPS - 1 - tap..][..BLOCK]).0;
+            right[tap] = S::as_simd_f32s(&self.odd[TAPS + tap..][..BLOCK]).0;
+        }
+        for at in 0..out.len() {
+            let mut sum = simd.mul_f32s(half, even[at]);
+            for tap in 0..TAPS {
+                let pair = simd.add_f32s(left[tap][at], right[tap][at]);
+                sum = simd.mul_add_e_f32s(weights[tap], pair, sum);
+            }
+            out[at] = sum;
+        }
+    }
 }
 
 #[cfg(test)]

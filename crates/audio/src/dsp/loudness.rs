@@ -1,7 +1,10 @@
 //! Loudness after ITU-R BS.1770-5 and EBU R 128, loudness range after EBU Tech
 //! 3342, at the audio's own rate and number of channels.
 
-use super::simd::{Simd, WithSimd, run, vectorized};
+use super::{
+    LARGEST_SAMPLE,
+    simd::{Simd, WithSimd, run},
+};
 
 /// Segments of a second that are filtered side by side. The recursion of a
 /// filter is one long chain; eight of them keep the processor busy.
@@ -87,8 +90,8 @@ impl LoudnessMeter {
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(full - self.buffer.len()));
             let at = self.buffer.len();
-            self.buffer.extend_from_slice(now);
-            let peak = clean(&mut self.buffer[at..]);
+            self.buffer.resize(at + now.len(), 0.0);
+            let peak = run(CleanCopy { from: now, to: &mut self.buffer[at..] });
             self.peak = self.peak.max(peak);
             rest = later;
             if self.buffer.len() == full {
@@ -212,28 +215,35 @@ fn lufs(energy: f64) -> f64 {
     10.0 * energy.log10() - 0.691
 }
 
-/// Replaces samples that are no numbers by silence and limits the others to 80
-/// dB over full scale, so that sums of squares stay finite; returns the peak.
-fn clean(samples: &mut [f32]) -> f32 {
-    super::clean(samples);
-    let mut tops = [0.0f32; LANES];
-    vectorized(
-        #[inline(always)]
-        || {
-            let chunks = samples.chunks_exact(LANES);
-            let rest = chunks.remainder();
-            for chunk in chunks {
-                for lane in 0..LANES {
-                    let magnitude = chunk[lane].abs();
-                    tops[lane] = if magnitude > tops[lane] { magnitude } else { tops[lane] };
-                }
-            }
-            for (top, sample) in tops.iter_mut().zip(rest) {
-                *top = top.max(sample.abs());
-            }
-        },
-    );
-    tops.into_iter().fold(0.0, f32::max)
+/// Copies samples, silence for what can be none; tells the largest magnitude.
+struct CleanCopy<'a> {
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl WithSimd for CleanCopy<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let (from, from_rest) = S::as_simd_f32s(self.from);
+        let (to, to_rest) = S::as_mut_simd_f32s(self.to);
+        let (zero, largest) = (simd.splat_f32s(0.0), simd.splat_f32s(LARGEST_SAMPLE));
+        let mut top = zero;
+        for (to, from) in to.iter_mut().zip(from) {
+            let magnitude = simd.abs_f32s(*from);
+            // Also false for what is not a number.
+            let good = simd.less_than_or_equal_f32s(magnitude, largest);
+            *to = simd.select_f32s(good, *from, zero);
+            top = simd.max_f32s(top, simd.select_f32s(good, magnitude, zero));
+        }
+        let mut top = simd.reduce_max_f32s(top);
+        for (to, from) in to_rest.iter_mut().zip(from_rest) {
+            *to = if from.abs() <= LARGEST_SAMPLE { *from } else { 0.0 };
+            top = top.max(to.abs());
+        }
+        top
+    }
 }
 
 /// What the two sections of every lane remember.

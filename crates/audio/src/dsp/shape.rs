@@ -1,7 +1,7 @@
 //! Where the energy of a spectrum lies.
 
 use super::{
-    simd::{LANES, Simd, WithSimd, fold, log2, run, vectorized},
+    simd::{Simd, WithSimd, log2, run, vectorized},
     stft::{BIN_HZ, BINS, PADDED_BINS, Spectrum},
 };
 
@@ -28,19 +28,28 @@ static BIN_NUMBERS: [f32; PADDED_BINS] = {
 
 /// Writes the magnitudes of a power spectrum; returns the largest.
 pub(super) fn magnitudes(power: &Spectrum, out: &mut Spectrum) -> f32 {
-    let mut tops = [0.0f32; LANES];
-    vectorized(
-        #[inline(always)]
-        || {
-            for (out, power) in out.chunks_exact_mut(LANES).zip(power.chunks_exact(LANES)) {
-                for lane in 0..LANES {
-                    out[lane] = power[lane].sqrt();
-                    tops[lane] = if out[lane] > tops[lane] { out[lane] } else { tops[lane] };
-                }
-            }
-        },
-    );
-    tops.into_iter().fold(0.0, f32::max)
+    run(Magnitudes { power, out })
+}
+
+struct Magnitudes<'a> {
+    power: &'a Spectrum,
+    out: &'a mut Spectrum,
+}
+
+impl WithSimd for Magnitudes<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let (power, _) = S::as_simd_f32s(self.power);
+        let (out, _) = S::as_mut_simd_f32s(self.out);
+        let mut top = simd.splat_f32s(0.0);
+        for (out, power) in out.iter_mut().zip(power) {
+            *out = simd.sqrt_f32s(*power);
+            top = simd.max_f32s(top, *out);
+        }
+        simd.reduce_max_f32s(top)
+    }
 }
 
 /// The shape of a frame of magnitudes.
@@ -122,22 +131,35 @@ fn rolloff(magnitudes: &Spectrum, blocks: &[f32], target: f32) -> f32 {
 /// 1 for white noise and for silence.
 pub(super) fn flatness(power: &Spectrum) -> f32 {
     const FLOOR: f32 = 1e-10;
+    // Without 0 Hz, which leaves a whole number of lanes.
+    let mut raised = [0.0f32; BINS - 1];
+    let mut logs = [0.0f32; BINS - 1];
     vectorized(
         #[inline(always)]
         || {
-            let mut sums = [0.0f32; LANES];
-            let mut logs = [0.0f32; LANES];
-            // Without 0 Hz, which leaves a whole number of lanes.
-            for chunk in power[1..BINS].chunks_exact(LANES) {
-                for lane in 0..LANES {
-                    let value = chunk[lane].max(FLOOR);
-                    sums[lane] += value;
-                    logs[lane] += log2(value);
-                }
+            for ((raised, log), power) in raised.iter_mut().zip(&mut logs).zip(&power[1..]) {
+                *raised = power.max(FLOOR);
+                *log = log2(*raised);
             }
-            let count = (BINS - 1) as f32;
-            (fold(logs) / count).exp2() / (fold(sums) / count)
         },
-    )
-    .min(1.0)
+    );
+    let count = (BINS - 1) as f32;
+    let (sum, logs) = (run(Sum(&raised)), run(Sum(&logs)));
+    ((logs / count).exp2() / (sum / count)).min(1.0)
+}
+
+/// The sum of a whole number of lanes.
+struct Sum<'a>(&'a [f32]);
+
+impl WithSimd for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let mut sum = simd.splat_f32s(0.0);
+        for values in S::as_simd_f32s(self.0).0 {
+            sum = simd.add_f32s(sum, *values);
+        }
+        simd.reduce_sum_f32s(sum)
+    }
 }
