@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use songrec_core::{Embedding, EmbeddingRef, ModelName, Progress, Song, SongId, Vector};
 
 use crate::{
-    catalog::{Catalog, Kind, Model, Opened},
+    catalog::{Catalog, Kind, Model, Opened, is_damage},
     disk::{Disk, NewFile, Stamp},
     embedding_file,
     error::{Fault, Result},
@@ -102,14 +102,28 @@ impl Inner {
             lock,
         };
         inner.ensure_catalog(progress)?;
-        let mut opened = inner.catalog.take()?;
-        inner.help_recover(&mut opened)?;
-        if rebuild::differs(&inner, &opened.connection)? {
-            inner.write(|writing| rebuild::reconcile(writing, progress))?;
+        match inner.catch_up(progress) {
+            // The damage shows only where it is read.
+            Err(Fault::Catalog(error)) if is_damage(&error) => {
+                tracing::info!("the catalog is built from the files: {error}");
+                inner.build_again(progress)?;
+                inner.catch_up(progress)?;
+            }
+            other => other?,
         }
-        inner.catalog.give(opened);
         inner.remove_unfinished()?;
         Ok(inner)
+    }
+
+    // Takes in what happened since the catalog was last written.
+    fn catch_up(&self, progress: &dyn Progress) -> Result<()> {
+        let mut opened = self.catalog.take()?;
+        self.help_recover(&mut opened)?;
+        if rebuild::differs(self, &opened.connection)? {
+            self.write(|writing| rebuild::reconcile(writing, progress))?;
+        }
+        self.catalog.give(opened);
+        Ok(())
     }
 
     // Mostly there is nothing, and then nobody has to wait.

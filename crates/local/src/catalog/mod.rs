@@ -187,9 +187,11 @@ impl Catalog {
             .query_row([], |row| row.get(0))?)
     }
 
-    /// Reads and compares everything, and says what is wrong first.
-    pub(crate) fn damage(connection: &Connection) -> Result<Option<String>> {
-        let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    /// Reads everything, and says what is wrong first; a thorough look also
+    /// compares the indexes with the rows.
+    pub(crate) fn damage(connection: &Connection, thorough: bool) -> Result<Option<String>> {
+        let sql = if thorough { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
+        let said: String = connection.query_row(sql, [], |row| row.get(0))?;
         Ok((said != "ok").then_some(said))
     }
 
@@ -387,7 +389,7 @@ fn migrate(connection: &mut Connection) -> Result<()> {
 }
 
 /// Whether building the catalog again helps.
-fn is_damage(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     match error.sqlite_error_code() {
         Some(
             rusqlite::ErrorCode::DatabaseCorrupt

@@ -1,0 +1,347 @@
+//! What is special about a library in a folder.
+#![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use songrec_core::{
+    BlobRef, Card, Digest, Event, Field, Filter, Progress, Silent, Song, SongFile, SongId,
+};
+use songrec_local::{LocalBackend, LocalOptions};
+use songrec_storage::{
+    ErrorKind, Finding, Lookup, MemoryBackend, NearestQuery, Order, OrderBy, PutMode, SongQuery,
+    StorageBackend, StorageBackendExt, VerifyOptions, read_blob,
+};
+use songrec_testkit::{Fixture, library_of, retitled, song, temp_dir, tiny_model, vector};
+
+async fn create(root: &Path) -> LocalBackend {
+    LocalBackend::create(root, LocalOptions::default()).await.unwrap()
+}
+
+async fn open(root: &Path) -> LocalBackend {
+    LocalBackend::open(root, &Silent).await.unwrap()
+}
+
+async fn filled(root: &Path, count: usize) -> (LocalBackend, Fixture) {
+    let library = create(root).await;
+    let fixture = library_of(count, 1).heard_by(&tiny_model(), 2).store(&library).await;
+    (library, fixture)
+}
+
+async fn cards(backend: &dyn StorageBackend) -> Vec<Card> {
+    let order = Order { by: OrderBy::Title, descending: false };
+    let query = SongQuery { order, limit: 1_000, ..SongQuery::default() };
+    backend.find_cards(&query).await.unwrap().items
+}
+
+async fn verify(library: &LocalBackend, repair: bool) -> Vec<Finding> {
+    library.verify(&VerifyOptions { repair, read_data: true }, &Silent).await.unwrap()
+}
+
+fn song_path(root: &Path, id: SongId) -> PathBuf {
+    root.join("songs").join(id.shard()).join(format!("{id}.json"))
+}
+
+fn embedding_path(root: &Path, id: SongId) -> PathBuf {
+    root.join("embeddings").join("tiny@1").join(id.shard()).join(format!("{id}.npy"))
+}
+
+/// Writes down what it is told.
+#[derive(Debug, Default)]
+struct Listener(Mutex<Vec<String>>);
+
+impl Progress for Listener {
+    fn on(&self, event: Event<'_>) {
+        self.0.lock().unwrap().push(format!("{event:?}"));
+    }
+}
+
+impl Listener {
+    fn heard(&self, text: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|event| event.contains(text))
+    }
+}
+
+#[tokio::test]
+async fn a_library_is_made_once() {
+    let folder = temp_dir();
+    assert!(!LocalBackend::is_library(folder.path()));
+    let error = LocalBackend::open(folder.path(), &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.hint().unwrap().contains("songrec init"));
+
+    let made = create(folder.path()).await;
+
+    assert!(LocalBackend::is_library(folder.path()));
+    let options = LocalOptions::default();
+    let error = LocalBackend::create(folder.path(), options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let opened = LocalBackend::open_or_create(folder.path(), options, &Silent).await.unwrap();
+    assert_eq!(opened.id(), made.id());
+}
+
+#[tokio::test]
+async fn a_newer_library_is_refused_and_left_alone() {
+    let folder = temp_dir();
+    drop(create(folder.path()).await);
+    let path = folder.path().join("songrec.json");
+    let newer = fs::read_to_string(&path).unwrap().replace("\"format\": 1", "\"format\": 2");
+    fs::write(&path, &newer).unwrap();
+
+    let error = LocalBackend::open(folder.path(), &Silent).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+}
+
+/// The first invariant, over random songs, against the definition.
+#[tokio::test]
+async fn what_is_derived_can_be_thrown_away() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 150).await;
+    let memory = MemoryBackend::new();
+    let theirs = Fixture { embeddings: fixture.embeddings.clone(), ..fixture.clone() };
+    theirs.store(&memory).await;
+    drop(library);
+
+    for damage in ["nothing", "both", "catalog", "index", "garbage", "half"] {
+        let catalog = folder.path().join("catalog.sqlite");
+        let index = folder.path().join("index");
+        match damage {
+            "both" => {
+                fs::remove_file(&catalog).unwrap();
+                fs::remove_dir_all(&index).unwrap();
+            }
+            "catalog" => fs::remove_file(&catalog).unwrap(),
+            "index" => fs::remove_dir_all(&index).unwrap(),
+            "garbage" => fs::write(&catalog, vec![0x5a; 100_000]).unwrap(),
+            "half" => {
+                let bytes = fs::read(&catalog).unwrap();
+                fs::write(&catalog, &bytes[..1_000]).unwrap();
+            }
+            _ => {}
+        }
+        let listener = Listener::default();
+        let library = LocalBackend::open(folder.path(), &listener).await.unwrap();
+
+        assert_eq!(listener.heard("Started"), damage != "nothing", "{damage}");
+        assert_eq!(cards(&library).await, cards(&memory).await, "{damage}");
+        let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
+        assert_eq!(
+            library.get_songs(&ids).await.unwrap(),
+            memory.get_songs(&ids).await.unwrap(),
+            "{damage}"
+        );
+        let mut query = NearestQuery::new(tiny_model().name, vector(&[0.3; 8]), 40);
+        query.filter = Filter::parse_all(&["-genre:rock"]).unwrap();
+        let (ours, theirs) =
+            (library.nearest(&query).await.unwrap(), memory.nearest(&query).await.unwrap());
+        let songs = |hits: &[songrec_storage::Neighbor]| {
+            hits.iter().map(|hit| hit.song).collect::<Vec<_>>()
+        };
+        assert_eq!(songs(&ours), songs(&theirs), "{damage}");
+        let mut told = BTreeMapOf::default();
+        for change in library.changes(None, 1_000).await.unwrap().changes {
+            told.insert(change.song, change.state);
+        }
+        assert_eq!(told.len(), fixture.songs.len(), "{damage}");
+        let found = verify(&library, false).await;
+        assert!(found.is_empty(), "{damage}: {found:?}");
+    }
+}
+
+type BTreeMapOf = std::collections::BTreeMap<SongId, songrec_storage::ChangeState>;
+
+#[tokio::test]
+async fn a_cursor_from_before_the_catalog_was_lost_is_lost() {
+    let folder = temp_dir();
+    let (library, _) = filled(folder.path(), 3).await;
+    let cursor = library.changes(None, 10).await.unwrap().cursor;
+    drop(library);
+    fs::remove_file(folder.path().join("catalog.sqlite")).unwrap();
+
+    let error = open(folder.path()).await.changes(Some(&cursor), 10).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::CursorLost);
+}
+
+/// Somebody brings songs back from a backup, or takes some away.
+#[tokio::test]
+async fn files_that_come_and_go_by_other_means_are_noticed() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 20).await;
+    let (gone, kept) = (fixture.songs[3].id, fixture.songs[4].id);
+    drop(library);
+    let backup = fs::read(song_path(folder.path(), gone)).unwrap();
+    fs::remove_file(song_path(folder.path(), gone)).unwrap();
+
+    let library = open(folder.path()).await;
+
+    assert_eq!(library.count_songs(&Filter::all()).await.unwrap(), 19);
+    let query = NearestQuery::new(tiny_model().name, vector(&[0.3; 8]), 100);
+    assert_eq!(library.nearest(&query).await.unwrap().len(), 19);
+    drop(library);
+
+    fs::write(song_path(folder.path(), gone), backup).unwrap();
+    let library = open(folder.path()).await;
+
+    assert_eq!(cards(&library).await.len(), 20);
+    assert_eq!(library.nearest(&query).await.unwrap().len(), 20);
+    assert!(library.get_song(kept).await.unwrap().is_some());
+    assert_eq!(verify(&library, false).await, []);
+}
+
+#[tokio::test]
+async fn a_damaged_song_is_left_out_and_named() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 12).await;
+    let damaged = fixture.songs[5].id;
+    drop(library);
+    let path = song_path(folder.path(), damaged);
+    fs::write(&path, "{ half a docum").unwrap();
+    fs::remove_file(folder.path().join("catalog.sqlite")).unwrap();
+    let listener = Listener::default();
+
+    let library = LocalBackend::open(folder.path(), &listener).await.unwrap();
+
+    assert!(listener.heard("Skipped") && listener.heard(&damaged.to_string()));
+    assert_eq!(cards(&library).await.len(), 11);
+    let error = library.get_songs(&[damaged]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let found = verify(&library, true).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].subject.contains(&damaged.to_string()) && !found[0].repaired);
+    // What it names is not known, so nothing that it may name is garbage.
+    let swept = library.sweep(std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(swept.facts, 0);
+}
+
+#[tokio::test]
+async fn a_damaged_embedding_is_an_error_and_a_finding() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 8).await;
+    let (flipped, missing) = (fixture.songs[1].id, fixture.songs[2].id);
+    let path = embedding_path(folder.path(), flipped);
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, bytes).unwrap();
+    fs::remove_file(embedding_path(folder.path(), missing)).unwrap();
+
+    let error = library.get_embedding(&tiny_model().name, flipped).await.unwrap_err();
+    let found = verify(&library, true).await;
+
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let subjects: Vec<&str> = found.iter().map(|one| one.subject.as_str()).collect();
+    assert!(subjects.contains(&format!("song `{flipped}`").as_str()), "{found:?}");
+    assert!(subjects.contains(&format!("song `{missing}`").as_str()), "{found:?}");
+}
+
+#[tokio::test]
+async fn verifying_puts_right_what_loses_nothing() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 8).await;
+    // A file is changed in place, which its folder does not show.
+    let path = song_path(folder.path(), fixture.songs[0].id);
+    let mut changed: Song = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    changed.edits.set(Field::Title, Some("changed by hand")).unwrap();
+    fs::write(&path, serde_json::to_vec(&changed).unwrap()).unwrap();
+    fs::write(folder.path().join("tmp").join("left.tmp"), "left").unwrap();
+
+    let seen = verify(&library, false).await;
+    let repaired = verify(&library, true).await;
+
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert!(seen.iter().all(|one| !one.repaired && one.hint.is_some()), "{seen:?}");
+    assert!(repaired.len() == 2 && repaired.iter().all(|one| one.repaired), "{repaired:?}");
+    assert_eq!(verify(&library, false).await, []);
+    let filter = Filter::text("changed by hand");
+    assert_eq!(library.count_songs(&filter).await.unwrap(), 1);
+}
+
+/// Whichever page of the catalog is damaged.
+#[tokio::test]
+async fn a_damaged_catalog_is_built_again() {
+    let folder = temp_dir();
+    let (library, _) = filled(folder.path(), 20).await;
+    drop(library);
+    let path = folder.path().join("catalog.sqlite");
+    let whole = fs::read(&path).unwrap();
+    let mut found_by_verify = 0;
+
+    for page in (0..whole.len()).step_by(4096) {
+        let mut bytes = whole.clone();
+        bytes[page..page + 4096].fill(0xa5);
+        fs::write(&path, bytes).unwrap();
+
+        let library = open(folder.path()).await;
+        let found = verify(&library, true).await;
+
+        found_by_verify += usize::from(!found.is_empty());
+        assert_eq!(cards(&library).await.len(), 20, "{page}");
+        assert_eq!(verify(&library, false).await, [], "{page}");
+    }
+    assert!(found_by_verify > 5, "only {found_by_verify}");
+}
+
+#[tokio::test]
+async fn audio_is_read_where_it_lies() {
+    let (folder, elsewhere) = (temp_dir(), temp_dir());
+    let library = create(folder.path()).await;
+    let bytes = songrec_testkit::audio(3_000_000, 1);
+    let blob = BlobRef { sha256: Digest::of(&bytes), size: 3_000_000, key: None };
+    assert!(library.get_blob(&blob, None).await.unwrap().is_none());
+    for (path, file) in [
+        ("music/loop.wav".to_owned(), folder.path().join("music/loop.wav")),
+        (elsewhere.path().join("a.wav").display().to_string(), elsewhere.path().join("a.wav")),
+    ] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, &bytes).unwrap();
+        let mut song = song(&path);
+        song.files = vec![SongFile { path, sha256: blob.sha256, size: blob.size }];
+        library.put_song(&song, PutMode::Create).await.unwrap();
+
+        let whole = library.get_blob(&blob, None).await.unwrap().unwrap();
+        let part = library.get_blob(&blob, Some(1_000_000..2_500_000)).await.unwrap().unwrap();
+
+        assert!(read_blob(whole).await.unwrap() == bytes);
+        assert!(read_blob(part).await.unwrap() == bytes[1_000_000..2_500_000]);
+        fs::write(&file, "another file by now").unwrap();
+        assert!(library.get_blob(&blob, None).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_song_that_leaves_the_library_is_not_followed() {
+    let (folder, elsewhere) = (temp_dir(), temp_dir());
+    let library = create(&folder.path().join("library")).await;
+    fs::write(elsewhere.path().join("secret"), "secret").unwrap();
+    let outside = elsewhere.path().strip_prefix("/").unwrap().join("secret");
+    let path = format!("{}{}", "../".repeat(20), outside.display());
+    let blob = BlobRef { sha256: Digest::of(b"secret"), size: 6, key: None };
+    let mut song = song("a");
+    song.files = vec![SongFile { path, sha256: blob.sha256, size: blob.size }];
+    library.put_song(&song, PutMode::Create).await.unwrap();
+
+    assert!(library.get_blob(&blob, None).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn files_are_those_that_other_programs_can_read() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 1).await;
+    let song = &fixture.songs[0];
+
+    let json = fs::read(song_path(folder.path(), song.id)).unwrap();
+    assert_eq!(serde_json::from_slice::<Song>(&json).unwrap(), *song);
+    let npy = fs::read(embedding_path(folder.path(), song.id)).unwrap();
+    assert!(npy.starts_with(b"\x93NUMPY\x01\x00"));
+    assert!(npy.ends_with(&fixture.embeddings[0].vector.to_le_bytes()));
+
+    let edited = retitled(song, "edited");
+    library.put_song(&edited, PutMode::Replace(song.revision.operation)).await.unwrap();
+    let lookup = [Lookup::IdPrefix(song.id.short())];
+    assert_eq!(library.lookup(&lookup).await.unwrap(), [[song.id]]);
+}
