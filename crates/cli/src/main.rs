@@ -1,1 +1,68 @@
-fn main() {}
+//! songrec at a terminal.
+
+mod args;
+mod ask;
+mod commands;
+mod context;
+mod log;
+mod printer;
+mod progress;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    args::{Cli, Command},
+    context::Context,
+    printer::ReaderGone,
+    status::ExitStatus,
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are data, and not wrong.
+            let code = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
+            // Where nobody reads, there is nobody to tell.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let context = Context::new(cli.global);
+    let result = log::begin(&context.global).and_then(|()| run(&context, cli.command));
+    let status = match result.and_then(|status| context.printer.flush().map(|()| status)) {
+        Ok(ExitStatus::SomeFailed) if context.global.keep_going_ok => ExitStatus::Done,
+        Ok(status) => status,
+        Err(error) if error.is::<ReaderGone>() => ExitStatus::Done,
+        Err(error) => {
+            let status = ExitStatus::of(&error);
+            context.printer.error(&error, status);
+            status
+        }
+    };
+    status.into()
+}
+
+fn run(context: &Context, command: Command) -> anyhow::Result<ExitStatus> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let interrupt = context.interrupt.clone();
+        // The first Ctrl-C asks for an orderly end, the second one does not
+        // ask: the library stands that too.
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                interrupt.set();
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(i32::from(ExitStatus::Interrupted.code()));
+            }
+        });
+        commands::run(context, command).await
+    });
+    // Work that nobody waits for must not hold up the end.
+    runtime.shutdown_background();
+    result
+}

@@ -1,1 +1,40 @@
-//! What a user has: the factory, configuration, the use cases.
+//! What a user has: a library, its settings, and what can be done with it.
+
+mod config;
+mod directories;
+mod doctor;
+mod duplicates;
+mod edit;
+mod error;
+mod explain;
+mod hearing;
+mod library;
+mod open;
+mod relocate;
+mod remove;
+mod resolve;
+mod scan;
+mod similar;
+mod stats;
+mod transfer;
+mod verify;
+
+pub use config::{Config, NamedLibrary, Origin, SETTINGS, Setting, Shown, Sources, parse_bytes};
+pub use directories::Directories;
+pub use doctor::{Check, CheckState, doctor};
+pub use duplicates::{DuplicateFile, Duplicates};
+pub use edit::EditChange;
+pub use error::{Error, ErrorKind, Result};
+pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
+pub use hearing::Interrupt;
+pub use library::Library;
+pub use open::{InitOptions, local_root};
+pub use relocate::{RelocateOptions, Relocated};
+pub use remove::Removed;
+pub use resolve::Named;
+pub use scan::{OnItem, ScanItem, ScanOptions, ScanReport};
+pub use similar::{Query, Similar, SimilarOptions, SimilarSong};
+pub use stats::{ModelStats, Stats};
+pub use transfer::{Exported, Imported};
+
+pub use songrec_audio::built_in_models;

@@ -1,0 +1,463 @@
+//! The command line as clap sees it, and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use songrec_core::{Filter, Metric, ModelName, Term};
+
+/// Find music and samples by how they sound.
+#[derive(Debug, Parser)]
+#[command(
+    name = "songrec",
+    version,
+    about,
+    after_help = "`songrec demo` shows what it does. `songrec help COMMAND` says more about a command, \
+                  `songrec help exit-codes` what the exit codes mean.",
+    disable_help_subcommand = false,
+    propagate_version = false,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Which library: `local`, or a name from the configuration
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) storage_backend: Option<String>,
+    /// The folder of the local library
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) library: Option<PathBuf>,
+    /// A configuration file in place of the usual ones
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_config")]
+    pub(crate) config: Option<PathBuf>,
+    /// Read no configuration file and no `.env`
+    #[arg(long, global = true)]
+    pub(crate) no_config: bool,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub(crate) color: When,
+    /// Show no progress
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// How many threads to use; 0 is one per core
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+    /// Write what is logged to a file too
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+    /// Exit with 0 even if some items failed
+    #[arg(long, global = true)]
+    pub(crate) keep_going_ok: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a small library from example audio and show what songrec does
+    Demo(DemoArgs),
+    /// Make a local library
+    Init(InitArgs),
+    /// Find audio files and take in what is new or changed
+    Scan(ScanArgs),
+    /// List the songs that sound like a song or an audio file
+    #[command(alias = "recommend")]
+    Similar(SimilarArgs),
+    /// Say why two songs match
+    Explain(ExplainArgs),
+    /// List songs
+    #[command(alias = "list")]
+    Ls(LsArgs),
+    /// Show everything that is known of a song
+    Show(ShowArgs),
+    /// Change what is known of songs; audio files stay as they are
+    Edit(EditArgs),
+    /// Forget songs; audio files stay unless --delete-audio
+    #[command(alias = "remove")]
+    Rm(RmArgs),
+    /// Find songs by words of title, artist, album, genre, mood or path
+    Search(SearchArgs),
+    /// List recordings that are there more than once
+    Dup(DupArgs),
+    /// Count songs, genres, tempos, keys, models
+    Stats(StatsArgs),
+    /// Follow audio files that were moved as a whole
+    Relocate(RelocateArgs),
+    /// Check that everything is as it should be
+    Verify(VerifyArgs),
+    /// Write songs as JSON and embeddings as .npy
+    Export(ExportArgs),
+    /// Take in an export, or `metadata.json` with `embeddings/*.npy`
+    Import(ImportArgs),
+    /// Show the settings, or where they are
+    Config(ConfigArgs),
+    /// Check that songrec can work here
+    Doctor,
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all of them to a folder
+    Man(ManArgs),
+    /// Print the version
+    Version,
+    /// What the exit codes mean
+    #[command(long_about = crate::status::HELP, hide = true)]
+    ExitCodes,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The audio files to use in place of the examples
+    #[arg(long, value_name = "DIR")]
+    pub(crate) audio: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Where; the user's data folder if it is not said
+    pub(crate) dir: Option<PathBuf>,
+    /// Keep a copy of every audio file in the library
+    #[arg(long)]
+    pub(crate) keep_copies: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Folders and audio files
+    #[arg(required_unless_present = "failed", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Leave out what this glob matches; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// About how much memory to use, such as 500M
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory: Option<String>,
+    /// Take the genre from the folder's name where a file has none
+    #[arg(long)]
+    pub(crate) genre_from_folder: bool,
+    /// The models that hear every song; may be repeated
+    #[arg(long = "model", value_name = "NAME")]
+    pub(crate) models: Vec<String>,
+    /// Only try the files again that could not be read
+    #[arg(long)]
+    pub(crate) failed: bool,
+    /// Also take in again what was forgotten
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Only say what would be done
+    #[arg(short = 'n', long, alias = "pretend")]
+    pub(crate) dry_run: bool,
+}
+
+/// The options that say which songs are meant, the same for every command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Which songs")]
+pub(crate) struct FilterArgs {
+    /// Only songs that pass, such as `bpm:120..130`, `genre:techno,house`,
+    /// `key:~8A`, `-artist:x` or words; may be repeated
+    #[arg(short, long = "filter", value_name = "FILTER", allow_hyphen_values = true)]
+    filters: Vec<Term>,
+    /// Only this genre, or one of several with commas
+    #[arg(long, value_name = "GENRE")]
+    genre: Option<String>,
+    /// Only artists with these words
+    #[arg(long, value_name = "WORDS")]
+    artist: Option<String>,
+    /// Only albums with these words
+    #[arg(long, value_name = "WORDS")]
+    album: Option<String>,
+    /// Only this tempo, such as 120 or 120..130
+    #[arg(long, value_name = "RANGE")]
+    bpm: Option<String>,
+    /// Only this key, such as Am or 8A; `~8A` also those that mix with it
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Only this year, such as 1999 or 1990..1999
+    #[arg(long, value_name = "RANGE")]
+    year: Option<String>,
+}
+
+impl FilterArgs {
+    pub(crate) fn filter(&self) -> Result<Filter, songrec_core::InvalidFilter> {
+        let named = [
+            ("genre", &self.genre),
+            ("artist", &self.artist),
+            ("album", &self.album),
+            ("bpm", &self.bpm),
+            ("key", &self.key),
+            ("year", &self.year),
+        ];
+        let mut terms = self.filters.clone();
+        for (name, value) in named {
+            if let Some(value) = value {
+                terms.push(format!("{name}:{value}").parse()?);
+            }
+        }
+        Ok(Filter { terms })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimilarArgs {
+    /// A song (id, beginning of an id, path, or words), or any audio file
+    pub(crate) song: String,
+    /// How many songs
+    #[arg(short, long, value_name = "N")]
+    pub(crate) k: Option<usize>,
+    /// The lowest similarity that counts
+    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    pub(crate) threshold: Option<f64>,
+    /// How to compare: cosine, dot or euclidean
+    #[arg(long, value_name = "METRIC")]
+    pub(crate) metric: Option<Metric>,
+    /// The model to compare by
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<ModelName>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// A song that does not count; may be repeated
+    #[arg(long, value_name = "SONG")]
+    pub(crate) exclude: Vec<String>,
+    /// How many of the nearest to leave out
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: usize,
+    /// At most so many songs of one artist
+    #[arg(long, value_name = "N")]
+    pub(crate) max_per_artist: Option<usize>,
+    /// At most so many songs of one album
+    #[arg(long, value_name = "N")]
+    pub(crate) max_per_album: Option<usize>,
+    /// List the song itself too
+    #[arg(long)]
+    pub(crate) include_self: bool,
+    /// List every copy of a recording, not just the nearest
+    #[arg(long)]
+    pub(crate) all_copies: bool,
+    /// Say why each song is similar
+    #[arg(long)]
+    pub(crate) explain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A song
+    pub(crate) a: String,
+    /// Another song
+    pub(crate) b: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    Id,
+    Title,
+    Artist,
+    Album,
+    Year,
+    Bpm,
+    Duration,
+    Added,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LsArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// The order
+    #[arg(short, long, value_enum, default_value_t = Sort::Artist)]
+    pub(crate) sort: Sort,
+    /// From high to low
+    #[arg(short, long)]
+    pub(crate) reverse: bool,
+    /// At most so many songs; all if it is not said
+    #[arg(short = 'l', long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// How many songs to leave out first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: usize,
+    /// Only count them
+    #[arg(long)]
+    pub(crate) count: bool,
+    /// Print their paths alone, one a line
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) paths: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Songs
+    #[arg(required = true, value_name = "SONG")]
+    pub(crate) songs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EditArgs {
+    /// Songs
+    #[arg(required_unless_present_any = ["filters", "genre", "artist", "album", "bpm", "key", "year"], value_name = "SONG")]
+    pub(crate) songs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Set a field, such as `title=Kick` or `genre=techno,house`; may be
+    /// repeated
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Empty a field, whatever the file says
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) clear: Vec<String>,
+    /// Go back to what the file says
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) reset: Vec<String>,
+    /// Only say what would be done
+    #[arg(short = 'n', long, alias = "pretend")]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// Songs
+    #[arg(required_unless_present_any = ["filters", "genre", "artist", "album", "bpm", "key", "year"], value_name = "SONG")]
+    pub(crate) songs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Also delete their audio files, after asking
+    #[arg(long)]
+    pub(crate) delete_audio: bool,
+    /// Refuse to forget more than so many songs
+    #[arg(long, value_name = "N")]
+    pub(crate) max_delete: Option<usize>,
+    /// Only say what would be done
+    #[arg(short = 'n', long, alias = "pretend")]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// Words; each begins a word of the song
+    #[arg(required = true)]
+    pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// At most so many songs
+    #[arg(short, long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// How many songs to leave out first
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DupArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RelocateArgs {
+    /// Where the files were
+    pub(crate) from: PathBuf,
+    /// Where they are now
+    pub(crate) to: PathBuf,
+    /// Believe a file of the right size without reading it
+    #[arg(long)]
+    pub(crate) by_size: bool,
+    /// Only say what would be done
+    #[arg(short = 'n', long, alias = "pretend")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Put right what can be put right without losing anything
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Read every byte, instead of looking at sizes
+    #[arg(long)]
+    pub(crate) read_data: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Where to; an empty folder, or one of an earlier export
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Only embeddings by this model; may be repeated
+    #[arg(long = "model", value_name = "NAME")]
+    pub(crate) models: Vec<ModelName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Where from
+    pub(crate) dir: PathBuf,
+    /// The model of vectors that do not say theirs, such as clap@1
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<ModelName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) what: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Every setting with its value and where it comes from
+    Show,
+    /// Where configuration, library, cache and state are
+    Path,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Write a page for every command to this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

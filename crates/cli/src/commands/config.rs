@@ -1,0 +1,57 @@
+use anyhow::Result;
+use serde_json::json;
+
+use crate::{
+    args::{ConfigArgs, ConfigCommand},
+    context::Context,
+    printer::Table,
+    status::ExitStatus,
+};
+
+pub(super) fn run(context: &Context, args: ConfigArgs) -> Result<ExitStatus> {
+    let config = context.config([])?;
+    let printer = &context.printer;
+    match args.what {
+        ConfigCommand::Show if printer.json => {
+            config.show().iter().try_for_each(|shown| printer.json(shown))?;
+        }
+        ConfigCommand::Show => {
+            let mut table = Table::default();
+            table.row(["setting", "value", "from", "variable"].map(str::to_owned));
+            for shown in config.show() {
+                let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+                table.row([
+                    shown.key,
+                    or_none(shown.value),
+                    or_none(shown.origin),
+                    or_none(shown.variable),
+                ]);
+            }
+            for (number, line) in table.lines().iter().enumerate() {
+                printer.line(if number == 0 { printer.dim(line) } else { line.clone() })?;
+            }
+        }
+        ConfigCommand::Path => {
+            let directories = config.directories();
+            let library = songrec_library::local_root(&config);
+            let places = [
+                ("config", &directories.config),
+                ("library", &library),
+                ("cache", &directories.cache),
+                ("state", &directories.state),
+            ];
+            if printer.json {
+                let all: serde_json::Map<_, _> =
+                    places.iter().map(|(name, path)| ((*name).to_owned(), json!(path))).collect();
+                printer.json(&all)?;
+            } else {
+                let mut table = Table::default();
+                for (name, path) in places {
+                    table.row([name.to_owned(), path.display().to_string()]);
+                }
+                table.lines().iter().try_for_each(|line| printer.line(line))?;
+            }
+        }
+    }
+    Ok(ExitStatus::Done)
+}

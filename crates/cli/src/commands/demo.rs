@@ -1,0 +1,119 @@
+use std::path::PathBuf;
+
+use anyhow::Result;
+use songrec_core::Card;
+use songrec_library::{Error, InitOptions, Library, ScanItem, ScanOptions, SimilarOptions};
+use songrec_storage::{Order, OrderBy, SongQuery};
+
+use crate::{
+    args::DemoArgs,
+    commands::{select::counted, similar},
+    context::Context,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus> {
+    let printer = &context.printer;
+    let audio = example_audio(args.audio)?;
+    let root = context.config([])?.directories().cache.join("demo-library");
+    let library_flag = ("library", root.to_string_lossy().into_owned(), "songrec demo");
+    let config = context.config([library_flag])?;
+    let options = InitOptions::default();
+    let (library, _) = Library::init(config, &root, options, context.progress.clone()).await?;
+    printer.say(format!("listening to the audio in `{}` …", audio.display()));
+    let scan = ScanOptions {
+        paths: vec![audio],
+        genre_from_folder: true,
+        again: true,
+        ..ScanOptions::default()
+    };
+    let on_item = |item: &ScanItem| {
+        if let ScanItem::Failed { path, reason } = item {
+            printer.warn(format!("skipped `{path}`: {reason}"));
+        }
+    };
+    let started = std::time::Instant::now();
+    let report = library.scan(&scan, &context.interrupt, &*context.progress, &on_item).await?;
+    if report.interrupted {
+        return Ok(ExitStatus::Interrupted);
+    }
+    printer.say(format!(
+        "{} heard in {:.1} s, {} known from before\n",
+        counted(report.added + report.updated, "file"),
+        started.elapsed().as_secs_f64(),
+        report.unchanged + report.moved + report.duplicates,
+    ));
+    let Some(song) = first_song(&library).await? else {
+        return Err(Error::not_found("there is no audio to show anything with").into());
+    };
+    let options = SimilarOptions { k: 5, explain: true, ..SimilarOptions::default() };
+    let found = library.similar(&song.id.to_string(), &options).await?;
+    if printer.json {
+        printer.json(&found)?;
+    } else {
+        similar::print(context, &found)?;
+        printer.flush()?;
+        what_next(context, &root, &song, found.results.first().map(|song| &song.card));
+    }
+    Ok(ExitStatus::Done)
+}
+
+async fn first_song(library: &Library) -> Result<Option<Card>> {
+    let query = SongQuery {
+        order: Order { by: OrderBy::Title, descending: false },
+        limit: 1,
+        ..SongQuery::default()
+    };
+    let page = library.backend().find_cards(&query).await.map_err(Error::from)?;
+    Ok(page.items.into_iter().next())
+}
+
+fn what_next(context: &Context, root: &std::path::Path, song: &Card, nearest: Option<&Card>) {
+    // Whoever runs it by cargo goes on by cargo.
+    let program = match std::env::var_os("CARGO") {
+        Some(_) => "cargo run --release --",
+        None => "songrec",
+    };
+    let demo = format!("{program} --library '{}'", root.display());
+    let other = nearest.map_or_else(String::new, |card| {
+        format!(
+            "\n    {demo} explain {} {}   # why two songs match",
+            song.id.short(),
+            card.id.short()
+        )
+    });
+    context.printer.say(format!(
+        "
+Go on with this demo library:
+    {demo} ls   # all songs{other}
+    {demo} similar {} --bpm 100..140 -k 3
+    {demo} stats
+
+Or with your own music:
+    {program} init            # make a library
+    {program} scan ~/Music    # listen to what is there; run it again at any time
+    {program} similar SONG    # any song of it, or any audio file",
+        song.id.short()
+    ));
+}
+
+// The examples of the source tree: of the one that is worked in, or else of
+// the one that this program was built from.
+fn example_audio(given: Option<PathBuf>) -> Result<PathBuf> {
+    if let Some(given) = given {
+        if given.exists() {
+            return Ok(given);
+        }
+        return Err(Error::not_found(format_args!("there is no `{}`", given.display())).into());
+    }
+    let places = [
+        PathBuf::from("examples/audio"),
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/audio")),
+    ];
+    let found = places.iter().find(|place| place.is_dir()).ok_or_else(|| {
+        Error::not_found("the example audio is not here")
+            .because("it comes with the sources of songrec, in `examples/audio`")
+            .with_hint("`songrec demo --audio DIR` takes any folder of audio files")
+    })?;
+    Ok(found.canonicalize().unwrap_or_else(|_| found.clone()))
+}

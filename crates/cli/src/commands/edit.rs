@@ -1,0 +1,73 @@
+use anyhow::Result;
+use songrec_core::{Card, Field};
+use songrec_library::{EditChange, Error};
+
+use crate::{
+    args::EditArgs,
+    ask::confirm,
+    commands::select::{self, counted},
+    context::Context,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus> {
+    let changes = changes(&args)?;
+    let library = context.library().await?;
+    let songs = select::songs(&library, &args.songs, &args.filter).await?;
+    if songs.is_empty() {
+        context.printer.say("no song passes; nothing was changed");
+        return Ok(ExitStatus::FoundNothing);
+    }
+    // One wrong value must not leave half of the songs changed.
+    let mut probe = songs[0].edits.clone();
+    for change in &changes {
+        if let EditChange::Set(field, text) = change {
+            probe.set(field.clone(), Some(text)).map_err(Error::usage)?;
+        }
+    }
+    let what = counted(songs.len() as u64, "song");
+    if args.dry_run {
+        select::print(&context.printer, &songs.iter().map(Card::of).collect::<Vec<_>>())?;
+        context.printer.say(format!("{what} would be changed"));
+        return Ok(ExitStatus::Done);
+    }
+    let several = args.songs.is_empty() && songs.len() > 1;
+    if several && !confirm(&format!("change {what}?"), args.yes)? {
+        context.printer.say("nothing was changed");
+        return Ok(ExitStatus::Done);
+    }
+    for song in &songs {
+        let edited = library.edit(song.id, &changes).await?;
+        if context.printer.json {
+            context.printer.json(&edited)?;
+        } else {
+            context.printer.line(edited.id.to_string())?;
+        }
+    }
+    context.printer.say(format!("changed {what}"));
+    Ok(ExitStatus::Done)
+}
+
+fn changes(args: &EditArgs) -> Result<Vec<EditChange>> {
+    let field = |name: &str| name.parse::<Field>().map_err(Error::usage);
+    let mut changes = Vec::new();
+    for text in &args.set {
+        let (name, value) = text.split_once('=').ok_or_else(|| {
+            Error::usage(format_args!("`{text}` is not `FIELD=VALUE`"))
+                .with_hint("such as `--set title=Kick`")
+        })?;
+        changes.push(EditChange::Set(field(name.trim())?, value.to_owned()));
+    }
+    for name in &args.clear {
+        changes.push(EditChange::Clear(field(name)?));
+    }
+    for name in &args.reset {
+        changes.push(EditChange::Reset(field(name)?));
+    }
+    if changes.is_empty() {
+        return Err(Error::usage("there is nothing to change")
+            .with_hint("`--set FIELD=VALUE`, `--clear FIELD` or `--reset FIELD`")
+            .into());
+    }
+    Ok(changes)
+}

@@ -1,0 +1,36 @@
+use anyhow::Result;
+
+use crate::{
+    args::ExplainArgs, commands::similar::reasons, context::Context, printer::Table,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: ExplainArgs) -> Result<ExitStatus> {
+    let library = context.library().await?;
+    let pair = library.explain(&args.a, &args.b).await?;
+    let printer = &context.printer;
+    if printer.json {
+        printer.json(&pair)?;
+        return Ok(ExitStatus::Done);
+    }
+    let similarity = pair.similarity.map(|similarity| format!(" (similarity {similarity:.3})"));
+    printer.line(format!(
+        "{} and {}{}",
+        printer.bold(&pair.left.title),
+        printer.bold(&pair.right.title),
+        similarity.unwrap_or_default()
+    ))?;
+    reasons(context, &pair.explanation)?;
+    let mut table = Table::with_numbers_at(&[1, 2]);
+    for fact in &pair.explanation.facts {
+        let name = match fact.unit {
+            "" => fact.name.to_owned(),
+            unit => format!("{} ({unit})", fact.name),
+        };
+        table.row([name, fact.left.clone(), fact.right.clone(), fact.remark.clone()]);
+    }
+    for line in table.lines() {
+        printer.line(line)?;
+    }
+    Ok(ExitStatus::Done)
+}

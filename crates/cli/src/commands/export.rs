@@ -1,0 +1,31 @@
+use anyhow::Result;
+
+use crate::{
+    args::ExportArgs,
+    commands::select::{counted, wrong_filter},
+    context::Context,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatus> {
+    let library = context.library().await?;
+    let filter = args.filter.filter().map_err(wrong_filter)?;
+    let exported = library
+        .export(&args.dir, &filter, &args.models, &context.interrupt, &*context.progress)
+        .await?;
+    let printer = &context.printer;
+    if printer.json {
+        printer.json(&exported)?;
+    }
+    if exported.interrupted {
+        printer.say("interrupted; run the same command to begin again");
+        return Ok(ExitStatus::Interrupted);
+    }
+    printer.say(format!(
+        "wrote {} and {} to `{}`",
+        counted(exported.songs, "song"),
+        counted(exported.embeddings, "embedding"),
+        args.dir.display()
+    ));
+    Ok(if exported.songs == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}

@@ -1,0 +1,54 @@
+//! One file for each command.
+
+mod config;
+mod demo;
+mod doctor;
+mod dup;
+mod edit;
+mod explain;
+mod export;
+mod import;
+mod init;
+mod ls;
+mod packaging;
+mod relocate;
+mod rm;
+mod scan;
+mod search;
+mod select;
+mod show;
+mod similar;
+mod stats;
+mod verify;
+
+use anyhow::Result;
+
+use crate::{args::Command, context::Context, status::ExitStatus};
+
+/// Runs a command.
+pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatus> {
+    match command {
+        Command::Demo(args) => demo::run(context, args).await,
+        Command::Init(args) => init::run(context, args).await,
+        Command::Scan(args) => scan::run(context, args).await,
+        Command::Similar(args) => similar::run(context, args).await,
+        Command::Explain(args) => explain::run(context, args).await,
+        Command::Ls(args) => ls::run(context, args).await,
+        Command::Show(args) => show::run(context, args).await,
+        Command::Edit(args) => edit::run(context, args).await,
+        Command::Rm(args) => rm::run(context, args).await,
+        Command::Search(args) => search::run(context, args).await,
+        Command::Dup(args) => dup::run(context, args).await,
+        Command::Stats(args) => stats::run(context, args).await,
+        Command::Relocate(args) => relocate::run(context, args).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
+        Command::Import(args) => import::run(context, args).await,
+        Command::Config(args) => config::run(context, args),
+        Command::Doctor => doctor::run(context).await,
+        Command::Completions(args) => packaging::completions(context, args),
+        Command::Man(args) => packaging::man(context, args),
+        Command::Version => packaging::version(context),
+        Command::ExitCodes => packaging::exit_codes(context),
+    }
+}

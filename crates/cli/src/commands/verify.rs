@@ -1,0 +1,33 @@
+use anyhow::Result;
+use songrec_storage::VerifyOptions;
+
+use crate::{args::VerifyArgs, commands::select::counted, context::Context, status::ExitStatus};
+
+pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatus> {
+    let library = context.library().await?;
+    let options = VerifyOptions { repair: args.repair, read_data: args.read_data };
+    let findings = library.verify(&options, &*context.progress).await?;
+    let printer = &context.printer;
+    for finding in &findings {
+        if printer.json {
+            printer.json(finding)?;
+            continue;
+        }
+        let state = if finding.repaired { " (repaired)" } else { "" };
+        printer.line(format!("{}: {}{state}", finding.subject, finding.problem))?;
+        if let Some(hint) = finding.hint.as_ref().filter(|_| !finding.repaired) {
+            printer.line(format!("    {hint}"))?;
+        }
+    }
+    let open = findings.iter().filter(|finding| !finding.repaired).count();
+    let repaired = findings.len() - open;
+    printer.say(match (open, repaired) {
+        (0, 0) => "everything is as it should be".to_owned(),
+        (0, repaired) => format!("{} found and repaired", counted(repaired as u64, "problem")),
+        (open, 0) => format!("{} found", counted(open as u64, "problem")),
+        (open, repaired) => {
+            format!("{} found, {repaired} more repaired", counted(open as u64, "problem"))
+        }
+    });
+    Ok(if open == 0 { ExitStatus::Done } else { ExitStatus::Corrupt })
+}

@@ -1,0 +1,72 @@
+//! What every command needs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Result;
+use songrec_core::Progress;
+use songrec_library::{Config, Directories, Error, Interrupt, Library, Sources};
+
+use crate::{args::GlobalArgs, printer::Printer, progress::progress};
+
+/// The run: how to print, the settings, and the way to stop.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) printer: Printer,
+    pub(crate) global: GlobalArgs,
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Context {
+    pub(crate) fn new(global: GlobalArgs) -> Self {
+        Self {
+            printer: Printer::new(&global),
+            progress: progress(&global),
+            interrupt: Interrupt::default(),
+            global,
+        }
+    }
+
+    /// The settings, with what the command's own flags set.
+    pub(crate) fn config(
+        &self,
+        flags: impl IntoIterator<Item = (&'static str, String, &'static str)>,
+    ) -> Result<Arc<Config>> {
+        let global = &self.global;
+        let mut all = Vec::new();
+        if let Some(name) = &global.storage_backend {
+            all.push(("storage_backend", name.clone(), "--storage-backend"));
+        }
+        if let Some(path) = &global.library {
+            all.push(("library", path.to_string_lossy().into_owned(), "--library"));
+        }
+        if let Some(threads) = global.threads {
+            all.push(("threads", threads.to_string(), "--threads"));
+        }
+        all.extend(flags);
+        let working_folder = std::env::current_dir()
+            .map_err(|error| Error::usage("the working folder does not exist").because(error))?;
+        // A variable that is not text cannot be one of ours.
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Ok(Arc::new(Config::load(Sources {
+            directories: Directories::of_user()?,
+            working_folder,
+            variables,
+            file: global.config.clone(),
+            no_files: global.no_config,
+            flags: all,
+        })?))
+    }
+
+    /// The library that the settings mean.
+    pub(crate) async fn library(&self) -> Result<Library> {
+        self.library_with(self.config([])?).await
+    }
+
+    /// The library that these settings mean.
+    pub(crate) async fn library_with(&self, config: Arc<Config>) -> Result<Library> {
+        Ok(Library::open(config, self.progress.clone()).await?)
+    }
+}

@@ -1,0 +1,157 @@
+//! What goes wrong, and what is said then.
+
+use std::{io::Read, process::Stdio};
+
+use crate::world::{World, examples, examples_folder};
+
+#[test]
+fn each_kind_of_trouble_has_its_exit_code_and_a_next_step() {
+    let bare = World::bare();
+    let world = World::with(&["kick"]);
+    let cases: [(&World, &[&str], i32, &str); 9] = [
+        (&bare, &["ls"], 10, "songrec init"),
+        (&world, &["similar", "nothing-like-this"], 4, "songrec search"),
+        (&world, &["similar", "music/none.wav"], 4, "songrec search"),
+        (&world, &["scan", "nowhere"], 4, "name folders"),
+        (&world, &["ls", "--filter", "colour:red"], 2, "field"),
+        (&world, &["similar", "music"], 2, "songrec scan"),
+        (&world, &["ls", "--storage-backend", "nope"], 2, "[libraries.nope]"),
+        (&world, &["frobnicate"], 2, "Usage"),
+        (&world, &["scan", "music", "--model", "clap@9"], 2, "dsp45@1"),
+    ];
+    for (world, arguments, code, hint) in cases {
+        let run = world.run(arguments);
+
+        assert_eq!(run.code, code, "{arguments:?}: {run:?}");
+        assert!(run.stderr.contains(hint), "{arguments:?}: {run:?}");
+        assert!(run.stdout.is_empty(), "errors are no data: {run:?}");
+    }
+}
+
+#[test]
+fn an_error_has_a_cause_and_a_hint() {
+    let world = World::new();
+    std::fs::create_dir_all(world.path("config/songrec")).unwrap();
+    std::fs::write(world.path("config/songrec/config.toml"), "[search]\nresults = \"many\"\n")
+        .unwrap();
+
+    let run = world.run(&["ls"]);
+
+    let expected = format!(
+        "error: `many` is not a value for `search.results`
+  caused by: it comes from {}, and should be a whole number
+
+hint: `search.results` is how many results are shown
+",
+        world.path("config/songrec/config.toml").display()
+    );
+    assert_eq!(run.stderr, expected);
+    assert_eq!(run.code, 2);
+}
+
+#[test]
+fn an_error_in_json_is_one_document_on_stderr() {
+    let world = World::new();
+
+    let run = world.run(&["show", "nothing", "--json"]);
+
+    let error: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+    assert_eq!(error["type"], "error");
+    assert_eq!(error["code"], 4);
+    assert!(error["hint"].is_string());
+}
+
+#[test]
+fn an_ambiguous_name_lists_the_candidates() {
+    let world = World::new();
+    for (number, file) in examples("kick").iter().take(3).enumerate() {
+        let ending = file.extension().unwrap().to_str().unwrap();
+        world.add(file, &format!("thing {number}.{ending}"));
+    }
+    world.run(&["scan", "music"]).ok();
+
+    let run = world.run(&["show", "thing"]);
+
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stderr.contains("names several songs"), "{run:?}");
+    assert_eq!(run.stderr.matches("thing ").count(), 3, "{run:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let world = World::with(&["kick", "snare", "bass"]);
+    let mut child = world
+        .command(&["export", "out", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+
+    let status = child.wait().unwrap();
+
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert!(status.success(), "{status}: {stderr}");
+    assert!(!stderr.contains("panic"), "{stderr}");
+}
+
+#[test]
+fn a_damaged_catalog_is_built_again() {
+    let world = World::with(&["kick", "snare"]);
+    let ids = world.ids();
+    let library = world.path("data/songrec/library");
+    for name in ["catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        let _ = std::fs::remove_file(library.join(name));
+    }
+    std::fs::write(library.join("catalog.sqlite"), vec![0x5a; 8192]).unwrap();
+
+    assert_eq!(world.ids(), ids);
+}
+
+#[test]
+fn a_newer_library_is_refused() {
+    let world = World::with(&["kick"]);
+    let path = world.path("data/songrec/library/songrec.json");
+    let mut document: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    document["format"] = 999.into();
+    std::fs::write(&path, document.to_string()).unwrap();
+
+    let run = world.run(&["ls"]);
+
+    assert_eq!(run.code, 7, "{run:?}");
+}
+
+#[test]
+fn an_interrupt_leaves_a_whole_library_and_says_how_to_go_on() {
+    let world = World::new();
+    let folder = examples_folder();
+    let child = world
+        .command(&["scan", folder.to_str().unwrap(), "--threads", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first id on stdout would do, but stdout is only sent on at the end;
+    // the library itself shows that the work has begun.
+    let songs = world.path("data/songrec/library/songs");
+    while std::fs::read_dir(&songs).map_or(0, Iterator::count) < 2 {
+        std::thread::yield_now();
+    }
+    let killed =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+
+    let output = child.wait_with_output().unwrap();
+
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    // A fast machine may be done before the signal arrives.
+    if output.status.code() != Some(0) {
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(stderr.contains("run the same command to go on"), "{stderr}");
+    }
+    world.run(&["verify"]).ok();
+    world.run(&["scan", folder.to_str().unwrap()]).ok();
+    world.run(&["verify", "--read-data"]).ok();
+}

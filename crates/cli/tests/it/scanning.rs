@@ -1,0 +1,191 @@
+//! `scan`: what it takes in, and what it leaves alone.
+
+use std::fs;
+
+use crate::world::{World, examples, examples_folder};
+
+#[test]
+fn a_second_scan_finds_nothing_new() {
+    let world = World::with(&["kick", "snare"]);
+
+    let summary = world.json_lines(&["scan", "music"]).pop().unwrap();
+
+    assert_eq!(summary["added"], 0);
+    assert_eq!(summary["unchanged"], 2);
+}
+
+#[test]
+fn a_moved_file_keeps_its_song() {
+    let world = World::with(&["kick"]);
+    let id = world.ids()[0].clone();
+    let old = fs::read_dir(world.path("music")).unwrap().next().unwrap().unwrap().path();
+    fs::create_dir(world.path("music/sub")).unwrap();
+    fs::rename(&old, world.path("music/sub/other name.wav")).unwrap();
+
+    let items = world.json_lines(&["scan", "music"]);
+
+    assert_eq!(items[0]["type"], "moved");
+    assert_eq!(world.ids(), [id.clone()]);
+    let song = world.json(&["show", &id]);
+    let files = song["files"].as_array().unwrap();
+    assert_eq!(files.len(), 1);
+    assert!(files[0]["path"].as_str().unwrap().ends_with("sub/other name.wav"));
+}
+
+#[test]
+fn a_copy_is_stored_once_and_reported() {
+    let world = World::with(&["kick"]);
+    world.add(&examples("kick")[0], "copy.wav");
+
+    let summary = world.json_lines(&["scan", "music"]).pop().unwrap();
+
+    assert_eq!(summary["duplicates"], 1);
+    assert_eq!(world.ids().len(), 1);
+    let duplicates = world.json(&["dup"]);
+    assert_eq!(duplicates["files"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_once_and_retried_when_asked() {
+    let world = World::with(&["kick"]);
+    fs::write(world.path("music/bad.mp3"), b"this is not audio at all").unwrap();
+    fs::write(world.path("music/empty.wav"), b"").unwrap();
+
+    let first = world.run(&["scan", "music"]);
+    let second = world.json_lines(&["scan", "music"]).pop().unwrap();
+    let retried = world.run(&["scan", "--failed"]);
+
+    assert_eq!(first.code, 3, "{first:?}");
+    assert!(first.stderr.contains("bad.mp3") && first.stderr.contains("empty.wav"), "{first:?}");
+    assert_eq!(second["failed_before"], 2);
+    assert_eq!(retried.code, 3, "{retried:?}");
+    fs::copy(&examples("snare")[0], world.path("music/bad.mp3")).unwrap();
+    let repaired = world.json_lines(&["scan", "--failed"]).pop().unwrap();
+    assert_eq!(repaired["added"], 1);
+    assert_eq!(repaired["failed"], 1);
+}
+
+#[test]
+fn a_forgotten_song_stays_forgotten_until_it_is_named() {
+    let world = World::with(&["kick", "snare"]);
+    let ids = world.ids();
+    world.run(&["rm", &ids[0]]).ok();
+
+    let summary = world.json_lines(&["scan", "music"]).pop().unwrap();
+    assert_eq!(summary["forgotten"], 1);
+    assert_eq!(world.ids(), [ids[1].clone()]);
+
+    world.run(&["scan", "music", "--again"]).ok();
+    assert_eq!(world.ids(), ids);
+}
+
+#[test]
+fn ignored_and_excluded_files_are_left_out() {
+    let world = World::new();
+    world.add(&examples("kick")[0], "in.wav");
+    world.add(&examples("snare")[0], "drafts/out.wav");
+    world.add(&examples("bass")[0], "loops/out.wav");
+    fs::write(world.path("music/.songrecignore"), "drafts/\n").unwrap();
+
+    let summary = world.json_lines(&["scan", "music", "--exclude", "loops/**"]).pop().unwrap();
+
+    assert_eq!(summary["added"], 1, "{summary}");
+}
+
+#[test]
+fn a_missing_file_costs_no_song() {
+    let world = World::with(&["kick", "snare"]);
+    let file = fs::read_dir(world.path("music")).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(file).unwrap();
+
+    let summary = world.json_lines(&["scan", "music"]).pop().unwrap();
+
+    assert_eq!(summary["missing"], 1);
+    assert_eq!(world.ids().len(), 2);
+}
+
+#[test]
+fn a_replaced_file_is_another_song() {
+    let world = World::with(&["kick"]);
+    let path = fs::read_dir(world.path("music")).unwrap().next().unwrap().unwrap().path();
+    fs::copy(&examples("bass")[0], &path).unwrap();
+
+    let summary = world.json_lines(&["scan", "music"]).pop().unwrap();
+
+    assert_eq!(summary["added"], 1);
+    let songs: Vec<_> = world.ids().iter().map(|id| world.json(&["show", id])).collect();
+    let with_files = songs.iter().filter(|song| song["files"].is_array()).count();
+    assert_eq!((songs.len(), with_files), (2, 1), "the old song has lost its file");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let world = World::new();
+    world.add(&examples("kick")[0], "kick.wav");
+
+    let summary = world.json_lines(&["scan", "music", "--dry-run"]).pop().unwrap();
+
+    assert_eq!(summary["added"], 1);
+    assert!(world.ids().is_empty());
+    world.run(&["scan", "music"]).ok();
+    assert_eq!(world.ids().len(), 1);
+}
+
+#[test]
+fn the_folder_gives_the_genre_where_a_file_has_none() {
+    let world = World::new();
+    let bare = world.path("music/techno/bare.wav");
+    fs::create_dir_all(bare.parent().unwrap()).unwrap();
+    fs::write(&bare, tone()).unwrap();
+
+    world.run(&["scan", "music", "--genre-from-folder"]).ok();
+
+    let song = world.json(&["ls"]);
+    assert_eq!(song["genres"], serde_json::json!(["techno"]));
+}
+
+// One second of a decaying 220 Hz tone, 16 bit mono at 8 kHz.
+fn tone() -> Vec<u8> {
+    let samples = (0..8000).flat_map(|n| {
+        let t = f64::from(n) / 8000.0;
+        let value = (t * 220.0 * std::f64::consts::TAU).sin() * (-3.0 * t).exp();
+        ((value * 20_000.0) as i16).to_le_bytes()
+    });
+    let samples: Vec<u8> = samples.collect();
+    let mut wav = b"RIFF".to_vec();
+    wav.extend((36 + samples.len() as u32).to_le_bytes());
+    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    wav.extend(8000u32.to_le_bytes());
+    wav.extend(16_000u32.to_le_bytes());
+    wav.extend(b"\x02\0\x10\0data");
+    wav.extend((samples.len() as u32).to_le_bytes());
+    wav.extend(samples);
+    wav
+}
+
+#[test]
+fn two_processes_scanning_into_one_library_lose_nothing() {
+    let world = World::new();
+    let folder = examples_folder();
+    let folder = folder.to_str().unwrap();
+
+    let mut first = world.command(&["scan", folder]).spawn().unwrap();
+    let mut second = world.command(&["scan", folder]).spawn().unwrap();
+
+    assert!(first.wait().unwrap().success());
+    assert!(second.wait().unwrap().success());
+    let files = walk(&examples_folder());
+    assert_eq!(world.json(&["ls", "--count"])["songs"], files);
+    world.run(&["verify", "--read-data"]).ok();
+}
+
+fn walk(folder: &std::path::Path) -> usize {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let is_text = path.extension().is_some_and(|ending| ending == "md");
+            if path.is_dir() { walk(&path) } else { usize::from(!is_text) }
+        })
+        .sum()
+}

@@ -1,0 +1,88 @@
+//! What a person says about songs.
+
+use songrec_core::{Field, Song, SongId, Stamp};
+use songrec_storage::{Outcome, PutMode, PutSong, StorageBackendExt};
+
+use crate::{
+    Error, ErrorKind, Library, Result,
+    library::{named, now},
+};
+
+/// One change of one field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EditChange {
+    /// Sets the field to what the text says.
+    Set(Field, String),
+    /// Empties the field, whatever the file says.
+    Clear(Field),
+    /// Goes back to what the file says.
+    Reset(Field),
+}
+
+/// How often a change is made again on top of somebody else's.
+const ATTEMPTS: usize = 20;
+
+impl Library {
+    /// Changes fields of a song, and gives the song as it is then. Nothing in
+    /// the audio file changes.
+    ///
+    /// # Errors
+    ///
+    /// When a value does not fit its field; then nothing is changed.
+    pub async fn edit(&self, id: SongId, changes: &[EditChange]) -> Result<Song> {
+        self.update(id, |song| {
+            let mut edits = song.edits.clone();
+            for change in changes {
+                let invalid = |error| Error::usage("the song was not changed").because(error);
+                let field = match change {
+                    EditChange::Set(field, text) => {
+                        edits.set(field.clone(), Some(text)).map_err(invalid)?;
+                        field
+                    }
+                    EditChange::Clear(field) => {
+                        edits.set(field.clone(), None).map_err(invalid)?;
+                        field
+                    }
+                    EditChange::Reset(field) => {
+                        edits.reset(field);
+                        field
+                    }
+                };
+                let last = song.stamps.values().copied().max().unwrap_or_default();
+                song.stamps.insert(format!("edits.{field}"), Stamp::after(last, now()));
+            }
+            let changed = song.edits != edits;
+            song.edits = edits;
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Makes a change that can be repeated on a newer version, until no
+    /// other writer comes between.
+    pub(crate) async fn update(
+        &self,
+        id: SongId,
+        change: impl Fn(&mut Song) -> Result<bool>,
+    ) -> Result<Song> {
+        let gone = || Error::not_found(format_args!("{} is no longer in the library", named(id)));
+        let mut current = self.backend.get_song(id).await?.ok_or_else(gone)?;
+        for _ in 0..ATTEMPTS {
+            let mut song = current.clone();
+            if !change(&mut song)? {
+                return Ok(song);
+            }
+            song.revise(now());
+            let mode = PutMode::Replace(current.revision.operation);
+            let put = PutSong { song: song.clone(), mode, origin: None };
+            match self.backend.put_songs(&[put]).await?.pop() {
+                Some(Outcome::Conflict(Some(newer))) => current = *newer,
+                Some(Outcome::Conflict(None)) => return Err(gone()),
+                Some(Outcome::Done) | None => return Ok(song),
+            }
+        }
+        Err(Error::new(ErrorKind::Failed, format_args!("{} could not be changed", named(id)))
+            .because(format!("others changed it {ATTEMPTS} times in a row"))
+            .with_hint("try again"))
+    }
+}

@@ -1,0 +1,169 @@
+//! What can go wrong for a person who uses a library.
+
+use std::fmt;
+
+use songrec_storage::ErrorKind as StorageKind;
+
+/// What a use case gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, as a person would sort it; each has an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request or the configuration is wrong.
+    Usage,
+    /// A named song, file or model does not exist.
+    NotFound,
+    /// It may work later: network, rate limit, a sleeping database.
+    Temporary,
+    /// Credentials or permissions.
+    Denied,
+    /// What is stored is damaged, or from a newer version.
+    Corrupt,
+    /// There is no library here yet.
+    NoLibrary,
+    /// Another process holds what is needed.
+    Locked,
+    /// Anything else, such as a full disk.
+    Failed,
+}
+
+/// An error with its causes and something to do about it.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// An error of `kind` with a message.
+    pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string(), source: None, hint: None }
+    }
+
+    /// A wrong request.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// Something named does not exist.
+    pub fn not_found(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::NotFound, message)
+    }
+
+    /// This error with its cause.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// This error with something to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+
+    /// A file operation that failed.
+    pub fn io(operation: &str, path: &std::path::Path, error: std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            std::io::ErrorKind::PermissionDenied => ErrorKind::Denied,
+            _ => ErrorKind::Failed,
+        };
+        Self::new(kind, format_args!("could not {operation} `{}`", path.display())).because(error)
+    }
+
+    /// How a person would sort it.
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What a person can do.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+// The storage error keeps its own message and causes; only the kind is
+// translated, and the hint is carried along.
+impl From<songrec_storage::Error> for Error {
+    fn from(error: songrec_storage::Error) -> Self {
+        let kind = match error.kind() {
+            StorageKind::NotFound => ErrorKind::NoLibrary,
+            StorageKind::Transient | StorageKind::Unavailable => ErrorKind::Temporary,
+            StorageKind::Denied => ErrorKind::Denied,
+            StorageKind::Corrupt | StorageKind::Incompatible => ErrorKind::Corrupt,
+            StorageKind::Invalid | StorageKind::Unsupported => ErrorKind::Usage,
+            StorageKind::Locked => ErrorKind::Locked,
+            StorageKind::Conflict | StorageKind::CursorLost | StorageKind::Full => {
+                ErrorKind::Failed
+            }
+        };
+        let hint = error.hint().map(str::to_owned);
+        let message = error.to_string();
+        let source = Causes::of(&error);
+        Self { kind, message, source: source.map(Into::into), hint }
+    }
+}
+
+// The causes below an error, as texts; the error itself is taken apart.
+#[derive(Debug)]
+struct Causes {
+    message: String,
+    source: Option<Box<Causes>>,
+}
+
+impl Causes {
+    fn of(error: &dyn std::error::Error) -> Option<Self> {
+        let source = error.source()?;
+        Some(Self { message: source.to_string(), source: Self::of(source).map(Box::new) })
+    }
+}
+
+impl fmt::Display for Causes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Causes {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_error_keeps_message_causes_and_hint() {
+        let storage =
+            songrec_storage::Error::new(StorageKind::Denied, "read", "song `3f9a`", "`home`")
+                .because("401 Unauthorized")
+                .with_hint("check the token");
+
+        let error = Error::from(storage);
+
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert_eq!(error.to_string(), "could not read song `3f9a` in `home`");
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "401 Unauthorized");
+        assert_eq!(error.hint(), Some("check the token"));
+    }
+}

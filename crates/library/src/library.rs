@@ -1,0 +1,115 @@
+//! What a user has.
+
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use songrec_core::{ModelName, SongId, Timestamp, decode_path, encode_path};
+use songrec_storage::StorageBackend;
+
+use crate::{Config, Error, Result};
+
+/// One library: where its songs are kept, and how this user wants to use it.
+#[derive(Clone, Debug)]
+pub struct Library {
+    pub(crate) backend: Arc<dyn StorageBackend>,
+    pub(crate) config: Arc<Config>,
+    /// What stays the same for as long as the library exists.
+    pub(crate) id: String,
+    /// The folder that relative paths of songs are meant from.
+    pub(crate) root: Option<PathBuf>,
+}
+
+impl Library {
+    /// A library kept by `backend`. Paths of files below `root` are kept
+    /// relative to it, so that the folder can be moved as a whole.
+    pub fn new(
+        backend: Arc<dyn StorageBackend>,
+        config: Arc<Config>,
+        id: String,
+        root: Option<PathBuf>,
+    ) -> Self {
+        Self { backend, config, id, root }
+    }
+
+    /// Where the songs are kept.
+    pub fn backend(&self) -> &dyn StorageBackend {
+        &*self.backend
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The folder of a local library.
+    pub fn root(&self) -> Option<&Path> {
+        self.root.as_deref()
+    }
+
+    /// The model that searches compare by.
+    ///
+    /// # Errors
+    ///
+    /// When the configured name is no model name.
+    pub fn search_model(&self) -> Result<ModelName> {
+        let name = self.config.text("search.model").unwrap_or("dsp45@1");
+        name.parse().map_err(|error| Error::usage("`search.model` is wrong").because(error))
+    }
+
+    /// Where this machine keeps what it alone knows of this library.
+    pub(crate) fn state_folder(&self) -> PathBuf {
+        self.config.directories().state.join("libraries").join(&self.id)
+    }
+
+    /// How a song names the file at an absolute path.
+    pub(crate) fn stored_path(&self, path: &Path) -> String {
+        let relative = self.root.as_deref().and_then(|root| path.strip_prefix(root).ok());
+        match relative {
+            Some(relative) => encode_path(&slashes(relative)),
+            None => encode_path(path),
+        }
+    }
+
+    /// The file that a song names.
+    pub fn file_path(&self, stored: &str) -> PathBuf {
+        let path = decode_path(stored);
+        match &self.root {
+            Some(root) => root.join(path),
+            None => path,
+        }
+    }
+}
+
+// `/` between the parts on every platform, so that a library can be carried
+// from one to another.
+fn slashes(path: &Path) -> PathBuf {
+    if std::path::MAIN_SEPARATOR == '/' {
+        return path.to_owned();
+    }
+    let parts: Vec<_> = path
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+            _ => None,
+        })
+        .collect();
+    PathBuf::from(parts.join("/"))
+}
+
+/// The absolute form of `path`, with links followed where it exists.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Now, to the millisecond: what documents can hold on every backend.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+/// A short name for a song in messages.
+pub(crate) fn named(id: SongId) -> String {
+    format!("song `{}`", id.short())
+}

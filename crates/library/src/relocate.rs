@@ -1,0 +1,149 @@
+//! Following files that were moved as a whole.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::Digest as _;
+use songrec_core::{Digest, Event, Progress, Song, SongFile};
+use songrec_storage::SongQuery;
+
+use crate::{Error, Interrupt, Library, Result, library::absolute, scan::blocking};
+
+/// What to rewrite.
+#[derive(Clone, Debug)]
+pub struct RelocateOptions {
+    /// Where the files were.
+    pub from: PathBuf,
+    /// Where they are now.
+    pub to: PathBuf,
+    /// Believe a file of the right size, without reading it.
+    pub by_size: bool,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What was rewritten.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Relocated {
+    /// Files found at their new place.
+    pub relocated: u64,
+    /// Files that are not there, or are other files.
+    pub not_found: Vec<String>,
+    /// Whether the work was ended early.
+    pub interrupted: bool,
+}
+
+impl Library {
+    /// Rewrites the paths of files that were moved from one folder to
+    /// another. Each is checked by its hash: what is not the same file keeps
+    /// its old path.
+    ///
+    /// # Errors
+    ///
+    /// When the new folder does not exist, or the backend's own.
+    pub async fn relocate(
+        &self,
+        options: &RelocateOptions,
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) -> Result<Relocated> {
+        if !options.to.exists() {
+            return Err(Error::not_found(format_args!("there is no `{}`", options.to.display()))
+                .with_hint("name the folder in which the files are now"));
+        }
+        // The old folder may be gone, so links in it cannot be followed.
+        let from = std::path::absolute(&options.from).unwrap_or_else(|_| options.from.clone());
+        let to = absolute(&options.to);
+        progress.on(Event::Started { work: "relocating", total: None });
+        let mut result = Relocated::default();
+        let mut query = SongQuery { limit: 200, ..SongQuery::default() };
+        'pages: loop {
+            let page = self.backend.find_songs(&query).await?;
+            for song in &page.items {
+                if interrupt.is_set() {
+                    result.interrupted = true;
+                    break 'pages;
+                }
+                self.relocate_song(song, &from, &to, options, progress, &mut result).await?;
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        progress.on(Event::Finished);
+        Ok(result)
+    }
+
+    async fn relocate_song(
+        &self,
+        song: &Song,
+        from: &Path,
+        to: &Path,
+        options: &RelocateOptions,
+        progress: &dyn Progress,
+        result: &mut Relocated,
+    ) -> Result<()> {
+        let mut moved: Vec<(String, String)> = Vec::new();
+        for file in &song.files {
+            let old = self.file_path(&file.path);
+            let Ok(rest) = old.strip_prefix(from) else { continue };
+            let new = if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) };
+            let (check, expected, by_size) = (new.clone(), file.clone(), options.by_size);
+            if blocking(move || is_file(&check, &expected, by_size)).await? {
+                moved.push((file.path.clone(), self.stored_path(&absolute(&new))));
+                result.relocated += 1;
+                progress.on(Event::Advanced { item: &file.path, bytes: file.size });
+            } else {
+                result.not_found.push(file.path.clone());
+                progress
+                    .on(Event::Skipped { item: &file.path, reason: "not found at its new place" });
+            }
+        }
+        if moved.is_empty() || options.dry_run {
+            return Ok(());
+        }
+        self.update(song.id, |song| {
+            let mut changed = false;
+            for (old, new) in &moved {
+                let Some(file) = song.files.iter().find(|file| file.path == *old).cloned() else {
+                    continue;
+                };
+                song.remove_file(old);
+                song.add_file(SongFile { path: new.clone(), ..file });
+                changed = true;
+            }
+            Ok(changed)
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+fn is_file(path: &Path, expected: &SongFile, by_size: bool) -> bool {
+    let Ok(metadata) = path.metadata() else { return false };
+    if !metadata.is_file() || metadata.len() != expected.size {
+        return false;
+    }
+    by_size || hash_file(path).is_ok_and(|hash| hash == expected.sha256)
+}
+
+/// SHA-256 of a file, read piece by piece.
+pub(crate) fn hash_file(path: &Path) -> std::io::Result<Digest> {
+    let mut hash = sha2::Sha256::new();
+    std::io::copy(&mut std::fs::File::open(path)?, &mut HashWriter(&mut hash))?;
+    Ok(Digest(hash.finalize().into()))
+}
+
+struct HashWriter<'a>(&'a mut sha2::Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,383 @@
+//! Libraries as plain files: out, and in again.
+
+mod old_layout;
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use songrec_core::{
+    Card, Embedding, Event, Filter, ModelName, ModelSpec, OperationId, Progress, Song, SongId,
+    Vector,
+};
+use songrec_storage::{NewEmbedding, Outcome, PutMode, PutSong, SongQuery, StorageBackendExt};
+
+use crate::{Error, ErrorKind, Interrupt, Library, Result};
+
+/// What went out.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Exported {
+    /// Songs written.
+    pub songs: u64,
+    /// Embeddings written.
+    pub embeddings: u64,
+    /// Whether the work was ended early.
+    pub interrupted: bool,
+}
+
+/// What came in.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Imported {
+    /// Songs that are new.
+    pub added: u64,
+    /// Songs that were there already, and got what they lacked.
+    pub completed: u64,
+    /// Songs that were there already, complete.
+    pub already_there: u64,
+    /// What could not be taken in, and why.
+    pub failed: Vec<(String, String)>,
+    /// Whether the work was ended early.
+    pub interrupted: bool,
+}
+
+/// The songs of an export, one JSON document a line.
+const SONGS: &str = "songs.jsonl";
+/// The models of an export, one JSON document.
+const MODELS: &str = "models.json";
+const BATCH: usize = 100;
+
+impl Library {
+    /// Writes songs and their embeddings to `folder`: `models.json`,
+    /// `songs.jsonl` (one song a line, as the library keeps them) and
+    /// `embeddings/MODEL/ID.npy`. Writing there again replaces what is there.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written, or holds something else.
+    pub async fn export(
+        &self,
+        folder: &Path,
+        filter: &Filter,
+        models: &[ModelName],
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) -> Result<Exported> {
+        refuse_foreign(folder)?;
+        let wanted = |model: &ModelName| models.is_empty() || models.contains(model);
+        let specs: Vec<ModelSpec> =
+            self.backend.models().await?.into_iter().filter(|spec| wanted(&spec.name)).collect();
+        for spec in &specs {
+            let place = folder.join("embeddings").join(spec.name.as_str());
+            std::fs::create_dir_all(&place).map_err(|error| Error::io("create", &place, error))?;
+        }
+        write_whole(&folder.join(MODELS), |file| {
+            serde_json::to_writer_pretty(file, &specs).map_err(Into::into)
+        })?;
+        let total = self.backend.count_songs(filter).await?;
+        progress.on(Event::Started { work: "exporting", total: Some(total) });
+        // The list gets its name only when it is complete.
+        let unfinished = folder.join(".songs.jsonl.unfinished");
+        let mut list = BufWriter::new(
+            File::create(&unfinished).map_err(|error| Error::io("write", &unfinished, error))?,
+        );
+        let mut exported = Exported::default();
+        let mut query = SongQuery { filter: filter.clone(), limit: BATCH, ..SongQuery::default() };
+        loop {
+            let page = self.backend.find_songs(&query).await?;
+            for spec in &specs {
+                exported.embeddings +=
+                    self.export_embeddings(folder, &spec.name, &page.items).await?;
+            }
+            for song in &page.items {
+                serde_json::to_writer(&mut list, song)
+                    .map_err(std::io::Error::from)
+                    .and_then(|()| list.write_all(b"\n"))
+                    .map_err(|error| Error::io("write", &unfinished, error))?;
+                exported.songs += 1;
+                progress.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
+            }
+            if interrupt.is_set() {
+                exported.interrupted = true;
+                return Ok(exported);
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        let finish =
+            list.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
+        finish
+            .and_then(|()| std::fs::rename(&unfinished, folder.join(SONGS)))
+            .map_err(|error| Error::io("finish", &folder.join(SONGS), error))?;
+        progress.on(Event::Finished);
+        Ok(exported)
+    }
+
+    async fn export_embeddings(
+        &self,
+        folder: &Path,
+        model: &ModelName,
+        songs: &[Song],
+    ) -> Result<u64> {
+        let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
+        let mut written = 0;
+        for stored in self.backend.get_embeddings(model, &ids).await?.into_iter().flatten() {
+            let name = format!("{}.npy", stored.embedding.song);
+            let path = folder.join("embeddings").join(model.as_str()).join(name);
+            write_vector(&path, &stored.embedding.vector)
+                .map_err(|error| Error::io("write", &path, error))?;
+            written += 1;
+        }
+        Ok(written)
+    }
+
+    /// Takes in what [`export`](Self::export) wrote, or a library of the
+    /// older layouts `data/embeddings/*.npy` + `metadata.json`. Songs that are
+    /// there already keep what they have; nothing in `folder` is changed.
+    ///
+    /// `model` names the model of vectors that do not say theirs.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing there that can be taken in.
+    pub async fn import(
+        &self,
+        folder: &Path,
+        model: Option<&ModelName>,
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) -> Result<Imported> {
+        if folder.join(SONGS).is_file() {
+            return self.import_export(folder, interrupt, progress).await;
+        }
+        let found = old_layout::find(folder)?;
+        self.import_old(&found, model, interrupt, progress).await
+    }
+
+    async fn import_export(
+        &self,
+        folder: &Path,
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) -> Result<Imported> {
+        let path = folder.join(MODELS);
+        let file = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
+        let specs: Vec<ModelSpec> = serde_json::from_reader(BufReader::new(file))
+            .map_err(|error| corrupt(&path).because(error))?;
+        for spec in &specs {
+            self.backend.put_model(spec).await?;
+        }
+        let path = folder.join(SONGS);
+        let list = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
+        progress.on(Event::Started { work: "importing", total: None });
+        let mut imported = Imported::default();
+        let mut batch = Vec::new();
+        for (number, line) in BufReader::new(list).lines().enumerate() {
+            if interrupt.is_set() {
+                imported.interrupted = true;
+                return Ok(imported);
+            }
+            let line = line.map_err(|error| Error::io("read", &path, error))?;
+            match serde_json::from_str::<Song>(&line) {
+                Ok(song) => batch.push(self.read_arrival(folder, song, &mut imported)),
+                Err(error) if line.trim().is_empty() => drop(error),
+                Err(error) => {
+                    imported
+                        .failed
+                        .push((format!("{SONGS} line {}", number + 1), error.to_string()));
+                }
+            }
+            if batch.len() == BATCH {
+                self.take_in_batch(std::mem::take(&mut batch), &mut imported, progress).await?;
+            }
+        }
+        self.take_in_batch(batch, &mut imported, progress).await?;
+        progress.on(Event::Finished);
+        Ok(imported)
+    }
+
+    // A song with the vectors that it names and that are what it says.
+    fn read_arrival(&self, folder: &Path, mut song: Song, imported: &mut Imported) -> Arrival {
+        let mut vectors = Vec::new();
+        let named = std::mem::take(&mut song.embeddings);
+        for (model, reference) in named {
+            let name = format!("{}.npy", song.id);
+            let path = folder.join("embeddings").join(model.as_str()).join(name);
+            // An export may be of some models only.
+            if !path.exists() {
+                continue;
+            }
+            match read_vector(&path) {
+                Ok(vector) => {
+                    let embedding = Embedding { song: song.id, model: model.clone(), vector };
+                    if embedding.reference().digest == reference.digest {
+                        vectors.push((model, embedding.vector));
+                    } else {
+                        let why = "it is not the vector that its song names".to_owned();
+                        imported.failed.push((path.display().to_string(), why));
+                    }
+                }
+                Err(why) => imported.failed.push((path.display().to_string(), why)),
+            }
+        }
+        // Copies that another library keeps are not here.
+        song.blob = None;
+        Arrival { song, vectors }
+    }
+
+    async fn take_in_batch(
+        &self,
+        batch: Vec<Arrival>,
+        imported: &mut Imported,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        for arrival in batch {
+            let id = arrival.song.id;
+            match self.take_in_one(arrival).await {
+                Ok(TakenIn::Added) => imported.added += 1,
+                Ok(TakenIn::Completed) => imported.completed += 1,
+                Ok(TakenIn::AlreadyThere) => imported.already_there += 1,
+                Err(error) if error.kind() == ErrorKind::Usage => {
+                    let why = std::error::Error::source(&error).map(ToString::to_string);
+                    imported
+                        .failed
+                        .push((id.to_string(), why.unwrap_or_else(|| error.to_string())));
+                }
+                Err(error) => return Err(error),
+            }
+            progress.on(Event::Advanced { item: &id.to_string(), bytes: 0 });
+        }
+        Ok(())
+    }
+
+    async fn take_in_one(&self, arrival: Arrival) -> Result<TakenIn> {
+        let Arrival { mut song, vectors } = arrival;
+        let card = Card::of(&song);
+        let new: Vec<NewEmbedding> = vectors
+            .into_iter()
+            .map(|(model, vector)| NewEmbedding {
+                embedding: Embedding { song: song.id, model, vector },
+                card: card.clone(),
+                operation: OperationId::random(),
+            })
+            .collect();
+        let references = self.backend.put_embeddings(&new).await?;
+        for (new, reference) in new.into_iter().zip(references) {
+            song.embeddings.insert(new.embedding.model, reference);
+        }
+        let put = PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
+        match self.backend.put_songs(&[put]).await?.pop() {
+            Some(Outcome::Conflict(_)) => {}
+            Some(Outcome::Done) | None => return Ok(TakenIn::Added),
+        }
+        let before = self.backend.get_song(song.id).await?.map(|song| song.revision);
+        let completed = self.update(song.id, |stored| Ok(complete(stored, &song))).await?;
+        Ok(if Some(completed.revision) == before {
+            TakenIn::AlreadyThere
+        } else {
+            TakenIn::Completed
+        })
+    }
+}
+
+/// A song on its way in.
+struct Arrival {
+    song: Song,
+    vectors: Vec<(ModelName, Vector)>,
+}
+
+enum TakenIn {
+    Added,
+    Completed,
+    AlreadyThere,
+}
+
+// Adds to `stored` what it lacks; says whether it lacked anything.
+fn complete(stored: &mut Song, other: &Song) -> bool {
+    let before = stored.clone();
+    for (model, reference) in &other.embeddings {
+        stored.embeddings.entry(model.clone()).or_insert_with(|| reference.clone());
+    }
+    for file in &other.files {
+        if !stored.files.iter().any(|known| known.path == file.path) {
+            stored.add_file(file.clone());
+        }
+    }
+    for (field, value) in other.edits.iter() {
+        if stored.edits.get(field).is_none() {
+            stored.edits.set_value(field.clone(), value.clone());
+        }
+    }
+    if stored.features.is_none() {
+        stored.features.clone_from(&other.features);
+    }
+    *stored != before
+}
+
+// Little-endian float32, as the library's own files are.
+fn write_vector(path: &Path, vector: &Vector) -> std::io::Result<()> {
+    use npyz::WriterBuilder;
+
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(&[vector.dimension() as u64])
+        .writer(BufWriter::new(File::create(path)?))
+        .begin_nd()?;
+    writer.extend(vector.values().iter().copied())?;
+    writer.finish()
+}
+
+// Float32 or float64, of any shape: other programs write a row as well as a
+// list.
+fn read_vector(path: &Path) -> std::result::Result<Vector, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let npy = npyz::NpyFile::new(BufReader::new(file)).map_err(|error| error.to_string())?;
+    let read = match npy.try_data::<f32>() {
+        Ok(values) => values.collect::<std::io::Result<Vec<f32>>>(),
+        Err(npy) => match npy.try_data::<f64>() {
+            Ok(values) => values.map(|value| value.map(|value| value as f32)).collect(),
+            Err(npy) => {
+                return Err(format!("it holds {}, not float32 or float64", npy.dtype().descr()));
+            }
+        },
+    };
+    Vector::new(read.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+}
+
+fn corrupt(path: &Path) -> Error {
+    Error::new(ErrorKind::Corrupt, format_args!("`{}` is damaged", path.display()))
+}
+
+// A folder that holds other things is not written over.
+fn refuse_foreign(folder: &Path) -> Result<()> {
+    let is_ours = folder.join(MODELS).is_file();
+    let is_empty = match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(Error::io("read", folder, error)),
+    };
+    if is_ours || is_empty {
+        return Ok(());
+    }
+    Err(Error::usage(format_args!("`{}` holds other things", folder.display()))
+        .with_hint("name an empty folder, or one of an earlier export"))
+}
+
+fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+) -> Result<()> {
+    let unfinished: PathBuf = path.with_extension("unfinished");
+    File::create(&unfinished)
+        .and_then(|file| {
+            let mut file = BufWriter::new(file);
+            write(&mut file)?;
+            file.into_inner().map_err(|error| error.into_error())?.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        .map_err(|error| Error::io("write", path, error))
+}
