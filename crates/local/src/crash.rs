@@ -168,10 +168,13 @@ impl Disk for MortalDisk {
     }
 }
 
+/// A song with its card and its vectors.
+type Whole = (Song, Card, Vec<Vec<f32>>);
+
 /// Everything that can be asked of a library.
 #[derive(Debug, PartialEq)]
 struct Answers {
-    songs: BTreeMap<SongId, (Song, Card, Vec<Option<Vec<f32>>>)>,
+    songs: BTreeMap<SongId, Whole>,
     deleted: BTreeMap<SongId, Song>,
     nearest: Vec<Neighbor>,
     by_file: Vec<Vec<SongId>>,
@@ -194,7 +197,7 @@ impl Answers {
                 let stored = inner.get_embeddings(model, &[song.id]).unwrap().pop().unwrap();
                 let stored = stored.expect("what a song names is stored");
                 assert!(song.names(model, &stored.reference));
-                vectors.push(Some(stored.embedding.vector.values().to_vec()));
+                vectors.push(stored.embedding.vector.values().to_vec());
             }
             songs.insert(song.id, (song, card, vectors));
         }

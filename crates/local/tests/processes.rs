@@ -1,5 +1,6 @@
 //! Several processes with one library, and processes that are killed.
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
+#![expect(clippy::print_stderr, reason = "a child process tells its parent how far it is")]
 
 use std::{
     collections::BTreeSet,
