@@ -209,14 +209,15 @@ impl Levels {
         self.hops[self.hops.len() - count..].iter().sum::<f32>() / count.max(1) as f32
     }
 
-    fn mean(&self) -> f32 {
-        self.hops.iter().sum::<f32>() / self.hops.len().max(1) as f32
+    /// The mean level of the last quarter, as a share of that of all.
+    fn last_quarter(&self) -> f32 {
+        let mean = |hops: &[f32]| hops.iter().sum::<f32>() / hops.len().max(1) as f32;
+        mean(&self.hops[self.hops.len() / 4 * 3..]) / mean(&self.hops).max(f32::MIN_POSITIVE)
     }
 }
 
 /// Whether a sample is made to be repeated: because its name says so, or
-/// because it lasts a whole number of bars, or of beats, and runs on to its
-/// very end.
+/// because it lasts a whole number of bars and is as loud at its end.
 fn is_loop(
     name: Option<&str>,
     seconds: f64,
@@ -237,10 +238,14 @@ fn is_loop(
     if says(&["oneshot", "oneshots", "hit", "hits"]) || one_shot {
         return Some(false);
     }
-    let runs_on = levels.silence_start < 0.1
-        && levels.silence_end < 0.1
-        && levels.tail() > 0.1 * levels.mean();
-    let (Some(bpm), true) = (features.bpm, runs_on && onsets >= 3) else { return None };
+    let Some(bpm) = features.bpm.filter(|_| onsets >= 3) else { return None };
+    // The last hit of a loop may die away, but not for longer than a beat.
+    let beat = 60.0 / f64::from(bpm);
+    let runs_on =
+        levels.silence_start < 0.1 && levels.silence_end < beat && levels.last_quarter() > 0.3;
+    if !runs_on {
+        return None;
+    }
     let beats = seconds * f64::from(bpm) / 60.0;
     let bars = beats / 4.0;
     // Half a tenth of a beat is what editing to the grid leaves.
