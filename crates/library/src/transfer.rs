@@ -269,18 +269,17 @@ impl Library {
         for (new, reference) in new.into_iter().zip(references) {
             song.embeddings.insert(new.embedding.model, reference);
         }
-        let put = PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
-        match self.backend.put_songs(&[put]).await?.pop() {
-            Some(Outcome::Conflict(_)) => {}
-            Some(Outcome::Done) | None => return Ok(TakenIn::Added),
-        }
         let before = self.backend.get_song(song.id).await?.map(|song| song.revision);
+        if before.is_none() {
+            let put = PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
+            match self.backend.put_songs(&[put]).await?.pop() {
+                Some(Outcome::Conflict(_)) => {}
+                Some(Outcome::Done) | None => return Ok(TakenIn::Added),
+            }
+        }
         let completed = self.update(song.id, |stored| Ok(complete(stored, &song))).await?;
-        Ok(if Some(completed.revision) == before {
-            TakenIn::AlreadyThere
-        } else {
-            TakenIn::Completed
-        })
+        let unchanged = Some(completed.revision) == before;
+        Ok(if unchanged { TakenIn::AlreadyThere } else { TakenIn::Completed })
     }
 }
 
