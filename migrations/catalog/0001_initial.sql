@@ -57,7 +57,7 @@ CREATE TABLE song (
     added    BLOB NOT NULL,    -- sorts like the time
     key      TEXT,
     is_loop  INTEGER,
-    has      INTEGER NOT NULL, -- bits: which fields have words
+    has      INTEGER NOT NULL, -- bits: which fields have words or values
     blob     BLOB,             -- SHA-256 of the copy that the library keeps
     card     TEXT NOT NULL     -- JSON
 );
@@ -70,6 +70,8 @@ CREATE INDEX song_bpm ON song (bpm, id);
 CREATE INDEX song_duration ON song (duration, id);
 CREATE INDEX song_added ON song (added, id);
 CREATE INDEX song_key ON song (key);
+CREATE INDEX song_loop ON song (is_loop);
+CREATE INDEX song_has ON song (has);
 CREATE INDEX song_blob ON song (blob) WHERE blob IS NOT NULL;
 
 CREATE TABLE tombstone (

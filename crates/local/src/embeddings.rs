@@ -13,8 +13,13 @@ use crate::{
     error::{Fault, Result},
     inner::Inner,
     npy,
-    vectors::{Search, row_set},
+    vectors::{Hit, Rows, Search, row_set},
 };
+
+/// How many of the nearest songs are looked at for one that passes a filter,
+/// before the songs that pass are looked up, and how many at the most.
+const LOOKED_AT_FOR_EACH: usize = 20;
+const LOOKED_AT_MOST: usize = 1_000;
 
 impl Inner {
     pub(crate) fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
@@ -93,42 +98,36 @@ impl Inner {
             let Some(rows) = self.rows(connection, &model, Kind::Song)? else {
                 return Ok(vec![]);
             };
-            let among = if query.filter.is_all() {
-                None
-            } else {
-                Some(row_set(Catalog::ids_passing(connection, &query.filter)?))
+            let exclude: Vec<[u8; 16]> = query.exclude.iter().map(|id| *id.as_bytes()).collect();
+            let wanted = query.offset.saturating_add(query.k);
+            let search = Search {
+                vector: &query.vector,
+                metric: query.metric.unwrap_or(model.spec.metric),
+                k: wanted,
+                offset: 0,
+                threshold: query.threshold,
+                among: None,
+                exclude: &exclude,
             };
-            let mut exclude: Vec<[u8; 16]> =
-                query.exclude.iter().map(|id| *id.as_bytes()).collect();
-            loop {
-                let hits = rows.search(&Search {
-                    vector: &query.vector,
-                    metric: query.metric.unwrap_or(model.spec.metric),
-                    // Rows that are not wanted count against the offset too.
-                    k: query.offset.saturating_add(query.k),
-                    offset: 0,
-                    threshold: query.threshold,
-                    among: among.as_ref(),
-                    exclude: &exclude,
-                })?;
-                // The index may be ahead of the catalog while somebody writes.
-                let before = exclude.len();
-                for hit in &hits {
-                    let id = SongId::from_bytes(hit.id);
-                    if !Catalog::names(connection, id, &query.model)? {
-                        exclude.push(hit.id);
+            let hits = if query.filter.is_all() {
+                named(connection, &query.model, &rows, search)?
+            } else {
+                match passing_of_nearest(connection, query, &rows, search)? {
+                    Some(hits) => hits,
+                    None => {
+                        let among = row_set(Catalog::ids_passing(connection, &query.filter)?);
+                        let search = Search { among: Some(&among), ..search };
+                        named(connection, &query.model, &rows, search)?
                     }
                 }
-                if exclude.len() == before {
-                    let hits = hits.into_iter().skip(query.offset).map(|hit| Neighbor {
-                        song: SongId::from_bytes(hit.id),
-                        similarity: hit.similarity,
-                        distance: hit.distance,
-                        key: None,
-                    });
-                    return Ok(hits.collect());
-                }
-            }
+            };
+            let hits = hits.into_iter().skip(query.offset).take(query.k).map(|hit| Neighbor {
+                song: SongId::from_bytes(hit.id),
+                similarity: hit.similarity,
+                distance: hit.distance,
+                key: None,
+            });
+            Ok(hits.collect())
         })
     }
 
@@ -148,6 +147,53 @@ impl Inner {
             None => Ok(model),
         }
     }
+}
+
+/// Hits that songs name. The index may be ahead of the catalog while somebody
+/// writes.
+fn named(
+    connection: &Connection,
+    model: &ModelName,
+    rows: &Rows,
+    search: Search<'_>,
+) -> Result<Vec<Hit>> {
+    let mut exclude = search.exclude.to_vec();
+    loop {
+        let hits = rows.search(&Search { exclude: &exclude, ..search })?;
+        let before = exclude.len();
+        for hit in &hits {
+            if !Catalog::names(connection, SongId::from_bytes(hit.id), model)? {
+                exclude.push(hit.id);
+            }
+        }
+        if exclude.len() == before {
+            return Ok(hits);
+        }
+    }
+}
+
+/// Hits that pass the filter, taken from the nearest of all: where many songs
+/// pass, that is faster than knowing which. Nothing if there are not enough.
+fn passing_of_nearest(
+    connection: &Connection,
+    query: &NearestQuery,
+    rows: &Rows,
+    search: Search<'_>,
+) -> Result<Option<Vec<Hit>>> {
+    let k = search.k.saturating_mul(LOOKED_AT_FOR_EACH).clamp(1, LOOKED_AT_MOST);
+    let hits = named(connection, &query.model, rows, Search { k, ..search })?;
+    let is_all = hits.len() < k;
+    let mut passing = Vec::new();
+    for hit in hits {
+        let card = Catalog::card_of(connection, SongId::from_bytes(hit.id))?;
+        if card.is_some_and(|card| query.filter.passes(&card)) {
+            passing.push(hit);
+            if passing.len() == search.k {
+                return Ok(Some(passing));
+            }
+        }
+    }
+    Ok(is_all.then_some(passing))
 }
 
 /// Why a vector cannot be stored under a model, if it cannot.

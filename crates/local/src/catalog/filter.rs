@@ -1,7 +1,7 @@
 //! Filters as SQL: the same songs as [`Filter::passes`].
 
 use rusqlite::types::Value;
-use songrec_core::{Filter, NumberField, NumberRange, Test, ValueField, WordField};
+use songrec_core::{Card, Filter, NumberField, NumberRange, Term, Test, ValueField, WordField};
 
 /// A query for the numbers of songs, and its parameters in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,17 +26,24 @@ impl Sql {
     }
 }
 
-// Bits of the column `has`.
-pub(crate) const WORD_FIELDS: [WordField; 5] =
+// Bits of the column `has`: first fields with words, then fields with values.
+const WORD_FIELDS: [WordField; 5] =
     [WordField::Any, WordField::Title, WordField::Artist, WordField::Album, WordField::Path];
+const VALUE_FIELDS: [ValueField; 3] = [ValueField::Genre, ValueField::Mood, ValueField::Instrument];
 
-fn bit(field: WordField) -> i64 {
+fn word_bit(field: WordField) -> i64 {
     1 << WORD_FIELDS.iter().position(|one| *one == field).expect("every field is listed")
 }
 
-/// Which fields have words, as the column `has` keeps it.
-pub(crate) fn has(has_words: impl Fn(WordField) -> bool) -> i64 {
-    WORD_FIELDS.iter().filter(|field| has_words(**field)).map(|field| bit(*field)).sum()
+fn value_bit(field: ValueField) -> i64 {
+    1 << (WORD_FIELDS.len() as i64 + value_code(field))
+}
+
+/// Which fields have words or values, as the column `has` keeps it.
+pub(crate) fn has(card: &Card) -> i64 {
+    let words = WORD_FIELDS.iter().filter(|field| !field.words(card).is_empty());
+    let values = VALUE_FIELDS.iter().filter(|field| !field.values(card).is_empty());
+    words.map(|field| word_bit(*field)).chain(values.map(|field| value_bit(*field))).sum()
 }
 
 pub(crate) const fn value_code(field: ValueField) -> i64 {
@@ -49,64 +56,102 @@ pub(crate) const fn value_code(field: ValueField) -> i64 {
 
 /// The songs that pass `filter`, as a query with one column `n`, each once.
 ///
-/// The rarest kind of term leads: words, then values; the rest is asked song
-/// by song. Numbers are looked up in their indexes if nothing else leads.
-pub(crate) fn songs_passing(filter: &Filter) -> Sql {
-    let mut texts = Vec::new();
-    let mut lead_value = None;
-    let mut rest = Vec::new();
-    for term in &filter.terms {
-        match &term.test {
-            Test::Words(field, lists) if !term.negated => match matching(*field, lists) {
-                Words::Match(text) => texts.push(text),
-                Words::All | Words::None | Words::Has => rest.push((false, &term.test)),
-            },
-            Test::Values(field, values) if !term.negated && lead_value.is_none() => {
-                lead_value = Some((*field, values, &term.test));
-            }
-            test => rest.push((term.negated, test)),
-        }
-    }
-    if let (false, Some((_, _, test))) = (texts.is_empty(), lead_value) {
-        rest.push((false, test));
-    }
+/// The term at `lead` is looked up, the rest is asked song by song. Without a
+/// lead, words lead, or else values.
+pub(crate) fn songs_passing(filter: &Filter, lead: Option<usize>) -> Sql {
+    let terms = &filter.terms;
+    let leads =
+        |kind: fn(&Test) -> bool| terms.iter().position(|term| !term.negated && kind(&term.test));
+    let lead = lead
+        .or_else(|| leads(|test| text_of(test).is_some()))
+        .or_else(|| leads(|test| matches!(test, Test::Values(..))));
+    let lead_test = lead.and_then(|lead| terms.get(lead)).map(|term| &term.test);
+    // All words are looked up at once.
+    let texts: Vec<String> = match lead_test.and_then(text_of) {
+        Some(_) => terms
+            .iter()
+            .filter(|term| !term.negated)
+            .filter_map(|term| text_of(&term.test))
+            .collect(),
+        None => vec![],
+    };
+    let rest: Vec<_> = terms
+        .iter()
+        .enumerate()
+        .filter(|(i, term)| match (lead_test, &term.test) {
+            (Some(Test::Words(..)), test) if !term.negated => text_of(test).is_none(),
+            (Some(Test::Values(..)), _) => Some(*i) != lead,
+            _ => true,
+        })
+        .map(|(_, term)| term)
+        .collect();
     // Looking at the row of each song doubles the work.
-    let needs_row = rest.iter().any(|(_, test)| is_of_row(test));
-    let join =
-        |n: &str| if needs_row { format!(" CROSS JOIN song s ON s.n = {n}") } else { "".into() };
+    let needs_row = rest.iter().any(|term| is_of_row(&term.test));
+    let join = |n: &str| {
+        if needs_row { format!(" CROSS JOIN song s ON s.n = {n}") } else { String::new() }
+    };
 
     let mut sql = Sql::default();
     let mut joined = " AND ";
-    let n = if !texts.is_empty() {
-        let join = join("words.rowid");
-        sql.push(&format!("SELECT words.rowid AS n FROM words{join} WHERE words MATCH "));
-        sql.bind(texts.join(" AND "));
-        "words.rowid"
-    } else if let Some((field, values, _)) = lead_value {
-        // One value comes at most once a song, several may come more often.
-        let distinct = if values.len() == 1 { "" } else { "DISTINCT " };
-        sql.push(&format!("SELECT {distinct}v.n AS n FROM value v{} WHERE ", join("v.n")));
-        sql.append(one_of("v.", field, values));
-        "v.n"
-    } else {
-        sql.push("SELECT s.n AS n FROM song s");
-        joined = " WHERE ";
-        "s.n"
+    let n = match lead_test {
+        Some(Test::Words(..)) if !texts.is_empty() => {
+            let join = join("words.rowid");
+            sql.push(&format!("SELECT words.rowid AS n FROM words{join} WHERE words MATCH "));
+            sql.bind(texts.join(" AND "));
+            "words.rowid"
+        }
+        Some(Test::Values(field, values)) => {
+            // One value comes at most once a song, several may come more often.
+            let distinct = if values.len() == 1 { "" } else { "DISTINCT " };
+            let join = join("v.n");
+            sql.push(&format!("SELECT {distinct}v.n AS n FROM value v{join} WHERE "));
+            sql.append(one_of("v.", *field, values));
+            "v.n"
+        }
+        Some(_) => {
+            sql.push("SELECT s.n AS n FROM song s");
+            joined = " WHERE ";
+            // The plus keeps SQLite from going by the number after all.
+            "+s.n"
+        }
+        None => {
+            sql.push("SELECT s.n AS n FROM song s");
+            joined = " WHERE ";
+            "s.n"
+        }
     };
-    for (negated, test) in rest {
+    for term in rest {
         sql.push(joined);
-        sql.append(condition(negated, test, n));
+        sql.append(condition(term.negated, &term.test, n));
         joined = " AND ";
     }
     sql
+}
+
+/// Whether a term may lead: what it looks for is looked up in an index.
+pub(crate) fn may_lead(term: &Term) -> bool {
+    !term.negated
+        && match &term.test {
+            Test::Values(..) | Test::Number(..) | Test::Key(_) => true,
+            test => text_of(test).is_some(),
+        }
+}
+
+fn text_of(test: &Test) -> Option<String> {
+    let Test::Words(field, lists) = test else { return None };
+    match matching(*field, lists) {
+        Words::Match(text) => Some(text),
+        Words::All | Words::None | Words::Has => None,
+    }
 }
 
 // Whether a test looks at the row of the song itself.
 fn is_of_row(test: &Test) -> bool {
     match test {
         Test::Words(field, lists) => matches!(matching(*field, lists), Words::Has),
-        Test::Values(..) | Test::HasValue(_) => false,
-        Test::Number(..)
+        Test::Values(..) => false,
+        Test::HasValue(_)
+        | Test::Number(..)
         | Test::Key(_)
         | Test::Loop(_)
         | Test::HasWords(_)
@@ -172,11 +217,8 @@ fn condition(negated: bool, test: &Test, n: &str) -> Sql {
             sql.push("s.is_loop = ");
             sql.bind(i64::from(*wanted));
         }
-        Test::HasWords(field) => sql.push(&format!("s.has & {} <> 0", bit(*field))),
-        Test::HasValue(field) => sql.push(&format!(
-            "EXISTS (SELECT 1 FROM value x WHERE x.n = {n} AND x.field = {})",
-            value_code(*field)
-        )),
+        Test::HasWords(field) => sql.push(&format!("s.has & {} <> 0", word_bit(*field))),
+        Test::HasValue(field) => sql.push(&format!("s.has & {} <> 0", value_bit(*field))),
         Test::HasNumber(field) => sql.push(&format!("{} IS NOT NULL", column(*field))),
         Test::HasKey => sql.push("s.key IS NOT NULL"),
         Test::HasLoop => sql.push("s.is_loop IS NOT NULL"),

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, types::Value};
-use songrec_core::{Card, Digest, Filter, SongId};
+use songrec_core::{Card, Digest, Filter, SongId, Term};
 use songrec_storage::{Order, OrderBy, Page, PageToken, SongQuery};
 
 use super::{
     Catalog,
-    filter::{Sql, songs_passing},
+    filter::{Sql, may_lead, songs_passing},
 };
 use crate::error::{Fault, Result};
 
@@ -23,7 +23,10 @@ pub(super) struct Limits {
     pub(super) sorted: usize,
 }
 
-const LIMITS: Limits = Limits { walked: 1_500, sorted: 5_000 };
+const LIMITS: Limits = Limits { walked: 800, sorted: 5_000 };
+
+/// How many songs of a term are counted to see how rare it is.
+const COUNTED_AT_MOST: i64 = 8_000;
 
 /// The most songs of one page.
 const LONGEST_PAGE: usize = 1_000;
@@ -64,7 +67,13 @@ impl Catalog {
 
     /// How many songs pass.
     pub(crate) fn count(connection: &Connection, filter: &Filter) -> Result<u64> {
-        let Sql { text, params } = songs_passing(filter);
+        // Of what does not pass there is no index, but of the rest.
+        if let [Term { negated: true, test }] = filter.terms.as_slice() {
+            let passes = Filter { terms: vec![Term { negated: false, test: test.clone() }] };
+            let all = Self::count(connection, &Filter::all())?;
+            return Ok(all - Self::count(connection, &passes)?);
+        }
+        let Sql { text, params } = passing(connection, filter)?;
         let sql = format!("SELECT count(*) FROM ({text})");
         let count: i64 = connection
             .prepare_cached(&sql)?
@@ -74,7 +83,7 @@ impl Catalog {
 
     /// The ids of all songs that pass, in no order.
     pub(crate) fn ids_passing(connection: &Connection, filter: &Filter) -> Result<Vec<[u8; 16]>> {
-        let Sql { text, params } = songs_passing(filter);
+        let Sql { text, params } = passing(connection, filter)?;
         let sql = format!("SELECT id FROM song WHERE n IN ({text})");
         let mut statement = connection.prepare_cached(&sql)?;
         let ids = statement.query_map(rusqlite::params_from_iter(params), |row| row.get(0))?;
@@ -100,6 +109,27 @@ impl Catalog {
 }
 
 type Found = (Vec<(Place, Card)>, bool);
+
+// The songs that pass, led by the term that the fewest songs pass.
+fn passing(connection: &Connection, filter: &Filter) -> Result<Sql> {
+    let mut fewest = None;
+    if filter.terms.len() > 1 {
+        for (i, term) in filter.terms.iter().enumerate().filter(|(_, term)| may_lead(term)) {
+            let alone = Filter { terms: vec![term.clone()] };
+            let Sql { text, params } = songs_passing(&alone, Some(0));
+            let sql = format!("SELECT count(*) FROM ({text} LIMIT {COUNTED_AT_MOST})");
+            let count: i64 = connection
+                .prepare_cached(&sql)?
+                .query_row(rusqlite::params_from_iter(params), |row| row.get(0))?;
+            if fewest.is_none_or(|(_, fewest)| count < fewest) {
+                fewest = Some((i, count));
+            }
+        }
+    }
+    // Words are quick to look up, so they lead where nothing else is rare.
+    let lead = fewest.filter(|(_, count)| *count < COUNTED_AT_MOST).map(|(i, _)| i);
+    Ok(songs_passing(filter, lead))
+}
 
 // Goes through the songs in order and keeps those that pass. Gives up, with
 // nothing, when too many do not.
@@ -150,7 +180,7 @@ fn search(
     limit: usize,
     sorted_at_most: usize,
 ) -> Result<Found> {
-    let set = songs_passing(&query.filter);
+    let set = passing(connection, &query.filter)?;
     let passing: Vec<i64> = {
         let mut statement = connection.prepare_cached(&set.text)?;
         let rows =
@@ -171,7 +201,7 @@ fn search(
         ControlFlow::Continue(())
     };
     if passing.len() <= sorted_at_most {
-        sorted(connection, query.order, from, &set, |place| Ok(take(place)))?;
+        sorted(connection, query.order, from, &passing, |place| Ok(take(place)))?;
     } else {
         let largest = passing.iter().max().copied().unwrap_or(0);
         let mut passes = vec![false; usize::try_from(largest).map_or(0, |n| n + 1)];
@@ -289,11 +319,12 @@ fn sorted(
     connection: &Connection,
     order: Order,
     from: Option<&Place>,
-    set: &Sql,
+    set: &[i64],
     mut visit: impl FnMut(Place) -> Result<ControlFlow<bool>>,
 ) -> Result<()> {
     let direction = if order.descending { "DESC" } else { "ASC" };
-    let mut params = set.params.clone();
+    let set = serde_json::to_string(set).expect("numbers are JSON");
+    let mut params = vec![Value::Text(set)];
     // A plus keeps SQLite from walking along the index after all.
     let (value, condition, order_by) = match column(order.by) {
         None => {
@@ -320,9 +351,9 @@ fn sorted(
             (name, condition, format!("{name} IS NULL, +{name} {direction}, +id"))
         }
     };
-    let Sql { text, .. } = set;
     let sql = format!(
-        "SELECT n, id, {value}, NULL FROM song WHERE n IN ({text}){condition} ORDER BY {order_by}"
+        "SELECT n, id, {value}, NULL FROM song \
+         WHERE n IN (SELECT value FROM json_each(?)){condition} ORDER BY {order_by}"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(params))?;

@@ -59,7 +59,7 @@ impl Catalog {
             sortable(song.added_at),
             card.key.map(|key| key.to_string()),
             card.is_loop,
-            filter::has(|field| !field.words(&card).is_empty()),
+            filter::has(&card),
             song.blob.as_ref().map(|blob| blob.sha256.0),
             card_json,
         ];
