@@ -104,6 +104,9 @@ const STORE: usize = 64;
 /// the frames of ten minutes; longer files are summed up as they go.
 const MEMORY_PER_FILE: u64 = 96 << 20;
 
+/// A walk that only counts; nothing after an interrupt.
+type Counting = JoinHandle<Option<u64>>;
+
 /// A file that was looked at.
 struct Looked {
     candidate: Candidate,
@@ -301,7 +304,7 @@ impl<'a> Scan<'a> {
         &self,
         send: tokio::sync::mpsc::Sender<Candidate>,
         interrupt: &Interrupt,
-    ) -> Result<(JoinHandle<Walked>, Option<JoinHandle<Option<u64>>>)> {
+    ) -> Result<(JoinHandle<Walked>, Option<Counting>)> {
         let interrupt = interrupt.clone();
         if self.options.failed {
             let known = self.known.failed()?;

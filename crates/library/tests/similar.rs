@@ -1,4 +1,5 @@
 //! What `similar` promises, over a library in memory.
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 use std::{collections::BTreeMap, sync::Arc};
 

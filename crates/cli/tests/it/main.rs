@@ -1,4 +1,5 @@
 //! songrec as a person runs it: the binary, on real audio.
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod answers;
 mod crash;

@@ -25,7 +25,7 @@ fn a_moved_file_keeps_its_song() {
     let items = world.json_lines(&["scan", "music"]);
 
     assert_eq!(items[0]["type"], "moved");
-    assert_eq!(world.ids(), [id.clone()]);
+    assert_eq!(world.ids(), std::slice::from_ref(&id));
     let song = world.json(&["show", &id]);
     let files = song["files"].as_array().unwrap();
     assert_eq!(files.len(), 1);
