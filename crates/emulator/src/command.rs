@@ -4,6 +4,7 @@ mod find;
 mod insert;
 mod query;
 mod remove;
+mod rerank;
 mod schema;
 mod update;
 mod write;
@@ -193,10 +194,7 @@ impl Context<'_> {
                     "deleteMany" => self.delete_many(&collection, command),
                     "countDocuments" => self.count_documents(&collection, command),
                     "estimatedDocumentCount" => Self::estimated_count(&collection, command),
-                    _ => refuse(
-                        Code::NoRerankCommand,
-                        "this server has no reranking; search by `$vector` and by `$lexical`, and merge",
-                    ),
+                    _ => self.find_and_rerank(&collection, command),
                 }
             }
         }

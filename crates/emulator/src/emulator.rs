@@ -114,8 +114,8 @@ impl Builder {
         self
     }
 
-    /// Whether collections carry a `rerank` block; no by default. The
-    /// reranking itself is not emulated.
+    /// Whether collections carry a `rerank` block and `findAndRerank` works; no by
+    /// default. The reranking model is a stand-in that counts words.
     #[must_use]
     pub fn rerank(mut self, rerank: bool) -> Self {
         self.rules.features.rerank = rerank;

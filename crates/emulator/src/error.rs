@@ -130,6 +130,7 @@ codes! {
     LexicalTooLong, "LEXICAL_CONTENT_TOO_LONG", "LEXICAL_CONTENT_TOO_BIG", REQUEST, "DOCUMENT", "The lexical text is too long";
     NoRerank, "RERANKING_FEATURE_NOT_ENABLED", "", REQUEST, "SCHEMA", "The database has no reranking";
     NoRerankCommand, "UNSUPPORTED_RERANKING_COMMAND", "", REQUEST, "SCHEMA", "The collection has no reranking";
+    NoRerankQuery, "MISSING_RERANK_QUERY_TEXT", "", REQUEST, "", "The reranking has no query";
     AlreadyExists, "DOCUMENT_ALREADY_EXISTS", "", REQUEST, "DOCUMENT", "A document with this `_id` exists";
     ReplaceId, "DOCUMENT_REPLACE_DIFFERENT_DOCID", "", REQUEST, "DOCUMENT", "The replacement has another `_id`";
     Limit, "SHRED_DOC_LIMIT_VIOLATION", "", REQUEST, "DOCUMENT", "The document exceeds a limit";

@@ -127,6 +127,11 @@ impl Settings {
         options
     }
 
+    /// Whether `findAndRerank` works on it.
+    pub(crate) fn reranks(&self) -> bool {
+        self.rerank.get("enabled") == Some(&Value::Bool(true))
+    }
+
     /// Indexes that the collection takes of the database's supply.
     pub(crate) fn indexes(&self) -> usize {
         8 + usize::from(self.vector.is_some()) + usize::from(self.lexical.enabled)

@@ -169,3 +169,44 @@ async fn a_search_answers_a_thousand_at_most_and_may_miss_some() {
     }
     assert_eq!(found, [1_000, 550]);
 }
+
+#[tokio::test]
+async fn vectors_and_words_are_merged_and_reranked() {
+    let client = Client::start(Emulator::builder().rerank(true)).await;
+    client.create("c", json!({"vector": {"dimension": 2}})).await;
+    client
+        .insert(vec![
+            json!({"_id": "both", "$vector": [1, 0], "$lexical": "sea song", "text": "a song"}),
+            json!({"_id": "near", "$vector": [1, 0.1], "text": "nothing of that"}),
+            json!({"_id": "words", "$lexical": "sea", "text": "a sea song"}),
+            json!({"_id": "mute", "$vector": [1, 0.2]}),
+        ])
+        .await;
+    let find = |sort: Value, options: Value| json!({"findAndRerank": {"sort": sort, "projection": {"_id": 1, "x": 1}, "options": options}});
+    let hybrid = json!({"$hybrid": {"$vector": [1, 0], "$lexical": "sea"}});
+
+    let answer = client
+        .c(find(
+            hybrid.clone(),
+            json!({"rerankOn": "text", "rerankQuery": "sea song", "includeScores": true}),
+        ))
+        .await;
+
+    let ids: Vec<_> =
+        answer["data"]["documents"].as_array().unwrap().iter().map(|d| &d["_id"]).collect();
+    assert_eq!(ids, ["words", "both", "near"]);
+    assert_eq!(answer["data"]["nextPageState"], Value::Null);
+    let scores = &answer["status"]["documentResponses"][1]["scores"];
+    assert_eq!((&scores["$rerank"], &scores["$vector"]), (&json!(0.0), &json!(1.0)));
+    assert_eq!((&scores["$vectorRank"], scores["$bm25Rank"].as_i64()), (&json!(1), Some(2)));
+    assert!((scores["$rrf"].as_f64().unwrap() - (1.0 / 61.0 + 1.0 / 62.0)).abs() < 1e-12);
+    for (sort, options, expected) in [
+        (json!({"$hybrid": "sea"}), json!({}), "VECTORIZE_FEATURE_NOT_AVAILABLE"),
+        (json!({"a": 1}), json!({}), "SORT_CLAUSE_INVALID"),
+        (hybrid.clone(), json!({"rerankOn": "text"}), "MISSING_RERANK_QUERY_TEXT"),
+        (hybrid.clone(), json!({"hybridLimits": 101}), "COMMAND_FIELD_VALUE_INVALID"),
+        (hybrid, json!({"hybridLimits": {"$vector": 5, "x": 1}}), "COMMAND_FIELD_UNKNOWN"),
+    ] {
+        assert_eq!(code(&client.c(find(sort, options)).await), expected);
+    }
+}
