@@ -113,7 +113,9 @@ impl Collection {
     async fn insert_chunk(&self, documents: &[Box<RawValue>]) -> Result<Vec<Inserted>> {
         let mut outcomes: Vec<Option<Inserted>> = documents.iter().map(|_| None).collect();
         let mut pauses = self.client.pauses();
+        let mut round = 0;
         loop {
+            round += 1;
             let open: Vec<usize> = (0..documents.len())
                 .filter(|at| matches!(&outcomes[*at], None | Some(Inserted::Failed(_))))
                 .collect();
@@ -122,7 +124,7 @@ impl Collection {
                 options: InsertOptions { ordered: false, return_document_responses: true },
             };
             let answer = self.send::<_, IgnoredAny>("insertMany", &command, Repeat::Always).await?;
-            let news = self.outcomes(answer, open.len())?;
+            let news = self.outcomes(answer, open.len(), round > 1)?;
             let mut pause = None;
             for (at, outcome) in open.into_iter().zip(news) {
                 if let Inserted::Failed(error) = &outcome
@@ -145,8 +147,14 @@ impl Collection {
         }
     }
 
-    fn outcomes(&self, answer: Answer<IgnoredAny>, sent: usize) -> Result<Vec<Inserted>> {
-        let Answer { status, errors, .. } = answer;
+    fn outcomes(
+        &self,
+        answer: Answer<IgnoredAny>,
+        sent: usize,
+        again: bool,
+    ) -> Result<Vec<Inserted>> {
+        let Answer { status, errors, attempts, .. } = answer;
+        let repeated = again || attempts > 1;
         let Status { document_responses, inserted_ids, .. } = status;
         let Some(responses) = document_responses else {
             // Everything was stored, or nothing was told document by document.
@@ -168,7 +176,7 @@ impl Collection {
                 return Inserted::Failed(self.bad_answer("insertMany", "an error is missing"));
             };
             match error.problem {
-                Problem::DocumentExists => Inserted::Exists,
+                Problem::DocumentExists => Inserted::Exists { repeated },
                 problem => Inserted::Failed(Error {
                     problem,
                     code: error.code.clone(),

@@ -243,9 +243,12 @@ pub struct FoundPage<T> {
 pub enum Inserted {
     /// It is stored.
     Done,
-    /// A document of its `_id` is stored: another one, or the same if an
-    /// answer was lost.
-    Exists,
+    /// A document of its `_id` is stored.
+    Exists {
+        /// Whether it was sent more than once, so that it may be this very
+        /// document, stored before an answer was lost.
+        repeated: bool,
+    },
     /// It is not stored, or nobody knows.
     Failed(super::Error),
 }

@@ -142,6 +142,7 @@ struct Answer<D> {
     data: Option<D>,
     status: Status,
     errors: Vec<Error>,
+    attempts: u32,
 }
 
 impl Client {
@@ -367,7 +368,7 @@ impl Client {
         if repeated.is_some() {
             return Err(errors.into_iter().next().expect("just found"));
         }
-        Ok(Answer { data: envelope.data, status: envelope.status, errors })
+        Ok(Answer { data: envelope.data, status: envelope.status, errors, attempts: attempt })
     }
 
     fn warn_once(&self, warnings: &[Value]) {

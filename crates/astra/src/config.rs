@@ -1,0 +1,153 @@
+//! What has to be known to reach a library in Astra.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{
+    Secret,
+    client::{Endpoint, InvalidEndpoint, Patience},
+};
+
+/// Where a library in Astra is, and how to get in.
+///
+/// Everything but the secrets can be read from a configuration file; they come
+/// from the environment, and are put in afterwards.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AstraConfig {
+    /// The address of the Data API: that of an Astra database, or of a
+    /// self-hosted server.
+    pub endpoint: String,
+    /// The keyspace; `default` stands for `default_keyspace`, as Astra calls it.
+    #[serde(default = "default_keyspace")]
+    pub keyspace: String,
+    /// The token: `AstraCS:…`, or what
+    /// [`password_token`](crate::client::password_token) makes.
+    #[serde(skip, default = "no_secret")]
+    pub token: Secret,
+    /// Where the audio is, if the library keeps audio.
+    #[serde(default)]
+    pub blobs: Option<BlobConfig>,
+    /// How long to wait for one answer, in seconds.
+    #[serde(default)]
+    pub timeout_s: Option<f64>,
+}
+
+/// Where audio is kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobConfig {
+    /// `s3://bucket/prefix`, `file:///folder`, or `memory:` for tests.
+    pub url: String,
+    /// The address of a server other than Amazon's, such as
+    /// `http://127.0.0.1:9000`.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The region of the bucket; `us-east-1` if it is not said.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The access key. Without one the usual places of the machine are asked
+    /// (instance, container and web identity roles).
+    #[serde(skip)]
+    pub access_key: Option<Secret>,
+    /// The secret key that belongs to it.
+    #[serde(skip)]
+    pub secret_key: Option<Secret>,
+    /// The session token that belongs to temporary keys.
+    #[serde(skip)]
+    pub session_token: Option<Secret>,
+}
+
+impl BlobConfig {
+    /// Audio at `url`, with nothing else said.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            endpoint: None,
+            region: None,
+            access_key: None,
+            secret_key: None,
+            session_token: None,
+        }
+    }
+}
+
+/// The keyspace of a new Astra database.
+pub const DEFAULT_KEYSPACE: &str = "default_keyspace";
+
+impl AstraConfig {
+    /// A library at `endpoint`, in the default keyspace, without audio.
+    pub fn new(endpoint: impl Into<String>, token: Secret) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            keyspace: default_keyspace(),
+            token,
+            blobs: None,
+            timeout_s: None,
+        }
+    }
+
+    pub(crate) fn address(&self) -> Result<Endpoint, InvalidEndpoint> {
+        self.endpoint.parse()
+    }
+
+    // CQL reserves `default`, so no keyspace can have that name.
+    pub(crate) fn keyspace_name(&self) -> &str {
+        match self.keyspace.as_str() {
+            "default" | "" => DEFAULT_KEYSPACE,
+            name => name,
+        }
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        let standard = Patience::default();
+        match self.timeout_s.filter(|seconds| (0.01..=600.0).contains(seconds)) {
+            None => standard,
+            Some(seconds) => {
+                let request = Duration::from_secs_f64(seconds);
+                let operation = standard.operation.max(request * 4);
+                Patience { request, operation, ..standard }
+            }
+        }
+    }
+}
+
+fn default_keyspace() -> String {
+    DEFAULT_KEYSPACE.to_owned()
+}
+
+fn no_secret() -> Secret {
+    Secret::new("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_is_read_without_its_secrets() {
+        let config: AstraConfig = serde_json::from_str(
+            r#"{"endpoint": "http://127.0.0.1:8181", "keyspace": "default",
+                "blobs": {"url": "s3://bucket/a", "region": "eu-west-1"}}"#,
+        )
+        .unwrap();
+
+        assert_eq!(config.keyspace_name(), "default_keyspace");
+        assert!(config.token.is_empty());
+        let secret = r#"{"endpoint": "http://127.0.0.1:8181", "token": "AstraCS:x"}"#;
+        assert!(serde_json::from_str::<AstraConfig>(secret).is_err(), "secrets are not for files");
+    }
+
+    #[test]
+    fn a_configuration_does_not_show_its_secrets() {
+        let mut config = AstraConfig::new("http://127.0.0.1:1", Secret::new("AstraCS:hush"));
+        let mut blobs = BlobConfig::new("s3://bucket");
+        blobs.secret_key = Some(Secret::new("whisper"));
+        config.blobs = Some(blobs);
+
+        let shown = format!("{config:?}");
+
+        assert!(!shown.contains("hush") && !shown.contains("whisper"), "{shown}");
+    }
+}

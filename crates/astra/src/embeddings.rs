@@ -1,0 +1,482 @@
+//! Embeddings: one collection per model, each document a vector and what
+//! filters look at.
+//!
+//! The `_id` is the song's id and the operation that wrote it, so that nothing
+//! ever takes the place of something else; the song names the one that is its
+//! own. Vectors are sent as big-endian float32 and come back bit for bit.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use songrec_core::{
+    Card, Digest, Embedding, EmbeddingRef, Metric, ModelName, OperationId, SongId, Vector,
+};
+use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, Result, StoredEmbedding};
+
+use crate::{
+    backend::{AT_ONCE, AstraBackend, SHORT_VECTOR, at_once},
+    client::{self, Collection, Find, Inserted, MAX_IN, MAX_INSERT, MAX_NEAREST, Problem},
+    facets::{Conditions, Facets},
+    row::{Face, Inline, Row},
+    schema::{KnownModel, field_name},
+    songs::{SONG, about},
+};
+
+/// The document of an embedding, as it is written.
+#[derive(Serialize)]
+struct EmbeddingDocument<'a> {
+    #[serde(rename = "_id")]
+    id: &'a str,
+    of: &'static str,
+    song: SongId,
+    /// The version of the song that the card is of.
+    n: u64,
+    /// When it was written, in milliseconds since 1970: only so that `sweep`
+    /// leaves alone what is young.
+    created: u64,
+    digest: Digest,
+    card: String,
+    find: Facets,
+    #[serde(rename = "$vector")]
+    vector: Value,
+}
+
+/// The document of an embedding, as it is read.
+#[derive(Debug, Deserialize)]
+pub(crate) struct EmbeddingRow {
+    #[serde(rename = "_id")]
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) song: Option<SongId>,
+    #[serde(default)]
+    pub(crate) digest: Option<Digest>,
+    #[serde(default)]
+    pub(crate) card: Option<String>,
+    #[serde(default, rename = "$vector")]
+    vector: Value,
+}
+
+impl EmbeddingRow {
+    pub(crate) fn vector(&self) -> Option<Vector> {
+        Vector::new(client::read_vector(&self.vector)?).ok()
+    }
+}
+
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn key_of(song: SongId, operation: OperationId) -> String {
+    format!("{song}.{}", operation.short())
+}
+
+impl AstraBackend {
+    pub(crate) async fn store_embeddings(
+        &self,
+        embeddings: &[NewEmbedding],
+    ) -> Result<Vec<EmbeddingRef>> {
+        let mut by_model: BTreeMap<&ModelName, (KnownModel, Vec<usize>)> = BTreeMap::new();
+        for (at, NewEmbedding { embedding, .. }) in embeddings.iter().enumerate() {
+            let name = &embedding.model;
+            let refused = |why| {
+                let subject = format!("an embedding of {}", about(embedding.song));
+                self.invalid("store", subject, why)
+            };
+            if !by_model.contains_key(name) {
+                let known = self.model(name).await?;
+                let known =
+                    known.ok_or_else(|| refused(format!("there is no model `{name}` here")))?;
+                by_model.insert(name, (known, Vec::new()));
+            }
+            let (known, places) = by_model.get_mut(name).expect("just inserted");
+            if let Some(why) = known.spec.refuses(&embedding.vector) {
+                return Err(refused(why));
+            }
+            places.push(at);
+        }
+        let named = self.named_already(embeddings).await?;
+        let mut references: Vec<Option<EmbeddingRef>> = named;
+        for (known, places) in by_model.into_values() {
+            let open: Vec<usize> =
+                places.into_iter().filter(|at| references[*at].is_none()).collect();
+            let chunks: Vec<&[usize]> = open.chunks(MAX_INSERT).collect();
+            let stored: Vec<Vec<(usize, EmbeddingRef)>> = at_once(
+                4,
+                chunks
+                    .into_iter()
+                    .map(|chunk| self.insert_embeddings(&known, embeddings, chunk))
+                    .collect(),
+            )
+            .await?;
+            for (at, reference) in stored.into_iter().flatten() {
+                references[at] = Some(reference);
+            }
+        }
+        Ok(references.into_iter().map(|one| one.expect("each is named or inserted")).collect())
+    }
+
+    // The references of those embeddings that stored songs name already. Songs
+    // that were just looked for and not there are not asked for again.
+    async fn named_already(
+        &self,
+        embeddings: &[NewEmbedding],
+    ) -> Result<Vec<Option<EmbeddingRef>>> {
+        let ids: Vec<SongId> = embeddings
+            .iter()
+            .map(|new| new.embedding.song)
+            .filter(|song| !self.is_absent(*song))
+            .collect();
+        let rows =
+            self.rows(&ids, json!({"state": 1, "sync": 1, "keys": 1, "embeddings": 1})).await?;
+        let named = embeddings.iter().map(|NewEmbedding { embedding, .. }| {
+            let row = rows.get(&embedding.song).filter(|row| row.is_present())?;
+            let field = field_name(&embedding.model);
+            Some(EmbeddingRef {
+                dimension: embedding.vector.dimension(),
+                digest: row.embeddings.get(&field)?.digest,
+                key: Some(row.keys.get(&field)?.clone()),
+            })
+        });
+        Ok(named.collect())
+    }
+
+    async fn insert_embeddings(
+        &self,
+        known: &KnownModel,
+        embeddings: &[NewEmbedding],
+        which: &[usize],
+    ) -> Result<Vec<(usize, EmbeddingRef)>> {
+        let keys: Vec<String> = which
+            .iter()
+            .map(|at| key_of(embeddings[*at].embedding.song, embeddings[*at].operation))
+            .collect();
+        let mut references: Vec<EmbeddingRef> = which
+            .iter()
+            .zip(&keys)
+            .map(|(at, key)| EmbeddingRef {
+                key: Some(key.clone()),
+                ..embeddings[*at].embedding.reference()
+            })
+            .collect();
+        let created = now_ms();
+        let documents: Vec<EmbeddingDocument<'_>> = which
+            .iter()
+            .zip(keys.iter().zip(&references))
+            .map(|(at, (key, reference))| {
+                let NewEmbedding { embedding, card, .. } = &embeddings[*at];
+                let Face { card, facets } = Face::of(card);
+                EmbeddingDocument {
+                    id: key,
+                    of: SONG,
+                    song: embedding.song,
+                    n: 0,
+                    created,
+                    digest: reference.digest,
+                    card,
+                    find: facets,
+                    vector: client::binary_vector(embedding.vector.values()),
+                }
+            })
+            .collect();
+        let collection = self.embeddings(known);
+        let failed = |error| {
+            self.failed(
+                "store",
+                format_args!("{} embeddings of `{}`", which.len(), known.spec.name),
+                error,
+            )
+        };
+        let inserted = collection.insert_many(&documents).await.map_err(failed)?;
+        let mut taken = Vec::new();
+        for (number, inserted) in inserted.into_iter().enumerate() {
+            match inserted {
+                Inserted::Done => {}
+                Inserted::Exists { .. } => taken.push(number),
+                Inserted::Failed(error) => return Err(failed(error)),
+            }
+        }
+        // The same write, nearly always. A digest says so for sure.
+        for chunk in taken.chunks(MAX_IN) {
+            let ids: Vec<&String> = chunk.iter().map(|number| &keys[*number]).collect();
+            let find = Find::new(json!({"_id": {"$in": ids}})).project(json!({"digest": 1}));
+            let rows: Vec<EmbeddingRow> =
+                collection.find(find).try_collect().await.map_err(failed)?;
+            for row in rows {
+                for number in chunk.iter().filter(|number| keys[**number] == row.id) {
+                    if let Some(digest) = row.digest {
+                        references[*number].digest = digest;
+                    }
+                }
+            }
+        }
+        if known.spec.dimension <= SHORT_VECTOR {
+            for (document, reference) in documents.into_iter().zip(&references) {
+                if document.digest == reference.digest
+                    && let Some(data) = document.vector["$binary"].as_str()
+                {
+                    self.remember_vector(document.id.to_owned(), document.digest, data.to_owned());
+                }
+            }
+        }
+        Ok(which.iter().copied().zip(references).collect())
+    }
+
+    pub(crate) async fn read_embeddings(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        if songs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let field = field_name(model);
+        let mut projection = json!({"state": 1, "sync": 1, "keys": 1});
+        projection[format!("embeddings.{field}")] = json!(1);
+        let mut rows = self.rows(songs, projection).await?;
+        let mut found: HashMap<SongId, StoredEmbedding> = HashMap::new();
+        let mut elsewhere: HashMap<String, (SongId, EmbeddingRef)> = HashMap::new();
+        for (id, row) in &mut rows {
+            let Some((key, inline)) = own_embedding(row, &field) else { continue };
+            let reference = |dimension| EmbeddingRef {
+                dimension,
+                digest: inline.digest,
+                key: Some(key.clone()),
+            };
+            let vector = inline.data.as_deref().and_then(from_base64);
+            // What stands there may be of an embedding that was named before.
+            match vector.filter(|vector| Digest::of(&vector.to_le_bytes()) == inline.digest) {
+                Some(vector) => {
+                    let reference = reference(vector.dimension());
+                    let embedding = Embedding { song: *id, model: model.clone(), vector };
+                    found.insert(*id, StoredEmbedding { embedding, reference });
+                }
+                None => drop(elsewhere.insert(key.clone(), (*id, reference(0)))),
+            }
+        }
+        if !elsewhere.is_empty()
+            && let Some(known) = self.model(model).await?
+        {
+            let keys: Vec<&String> = elsewhere.keys().collect();
+            let collection = self.embeddings(&known);
+            let chunks: Vec<&[&String]> = keys.chunks(MAX_IN).collect();
+            let pages: Vec<Vec<EmbeddingRow>> = at_once(
+                AT_ONCE,
+                chunks
+                    .into_iter()
+                    .map(|chunk| {
+                        let find = Find::new(json!({"_id": {"$in": chunk}}));
+                        let find = find.project(json!({"digest": 1, "$vector": 1}));
+                        collection.find(find).try_collect()
+                    })
+                    .collect(),
+            )
+            .await
+            .map_err(|error| self.failed("read", format_args!("embeddings of `{model}`"), error))?;
+            for row in pages.into_iter().flatten() {
+                let (Some(vector), Some((song, reference))) =
+                    (row.vector(), elsewhere.get(&row.id))
+                else {
+                    continue;
+                };
+                let reference = EmbeddingRef { dimension: vector.dimension(), ..reference.clone() };
+                let embedding = Embedding { song: *song, model: model.clone(), vector };
+                if embedding.reference().digest == reference.digest {
+                    found.insert(*song, StoredEmbedding { embedding, reference });
+                }
+            }
+        }
+        Ok(songs.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    pub(crate) async fn search(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
+        let subject = format!("model `{}`", query.model);
+        let known =
+            self.searched(&subject, Some(&query.model), query.metric, &query.vector).await?;
+        let wanted = query.offset.saturating_add(query.k);
+        if query.k == 0 {
+            return Ok(Vec::new());
+        }
+        let excluded: HashSet<SongId> = query.exclude.iter().copied().collect();
+        let mut conditions = Conditions::of(&query.filter, vec![json!({"of": SONG})]);
+        let mut left_to_us: Vec<SongId> = Vec::new();
+        let different: Vec<SongId> = excluded.iter().copied().collect();
+        for chunk in different.chunks(MAX_IN) {
+            if !conditions.admit(&json!({"song": {"$nin": chunk}})) {
+                left_to_us.extend(chunk);
+            }
+        }
+        let collection = self.embeddings(&known);
+        let search = Search {
+            collection: &collection,
+            filter: conditions.filter(),
+            bare: json!({"of": SONG}),
+            projection: json!({"$vector": 1, "song": 1, "card": 1}),
+            vector: &query.vector,
+            metric: known.spec.metric,
+            threshold: query.threshold,
+            wanted,
+            spare: left_to_us.len(),
+        };
+        let hits = search
+            .run(
+                |row: &EmbeddingRow| row.vector(),
+                |row, similarity, distance| {
+                    let song = row.song.filter(|song| !excluded.contains(song))?;
+                    let card: Card = serde_json::from_str(row.card.as_deref()?).ok()?;
+                    query.filter.passes(&card).then(|| Neighbor {
+                        song,
+                        similarity,
+                        distance,
+                        key: Some(row.id.clone()),
+                    })
+                },
+                |left, right| {
+                    right
+                        .similarity
+                        .total_cmp(&left.similarity)
+                        .then(left.song.cmp(&right.song))
+                        .then(left.key.cmp(&right.key))
+                },
+                |hit| hit.similarity,
+            )
+            .await
+            .map_err(|error| self.failed("search", &subject, error))?;
+        Ok(hits.into_iter().skip(query.offset).take(query.k).collect())
+    }
+
+    /// The model to search, if it can be searched like this.
+    pub(crate) async fn searched(
+        &self,
+        subject: &str,
+        model: Option<&ModelName>,
+        metric: Option<Metric>,
+        vector: &Vector,
+    ) -> Result<KnownModel> {
+        let refuse = |why: String| self.invalid("search", subject, why);
+        let name = model.ok_or_else(|| refuse("a model is needed".to_owned()))?;
+        let known = self.model(name).await?;
+        let known = known.ok_or_else(|| refuse(format!("there is no model `{name}` here")))?;
+        if let Some(metric) = metric.filter(|metric| *metric != known.spec.metric) {
+            let why =
+                format!("its collection compares by {}, and cannot by {metric}", known.spec.metric);
+            return Err(refuse(why).with_hint("leave out `--metric`, or search a local library"));
+        }
+        match known.spec.refuses(vector) {
+            Some(why) => Err(refuse(why)),
+            None => Ok(known),
+        }
+    }
+}
+
+/// A search by vector whose answer is exact: scores are computed again from
+/// the vectors, because the server's have the last bits of float32 missing,
+/// and ties at the end are followed until they are complete.
+pub(crate) struct Search<'a> {
+    pub(crate) collection: &'a Collection,
+    pub(crate) filter: Value,
+    /// The filter for databases that cannot do the whole one.
+    pub(crate) bare: Value,
+    pub(crate) projection: Value,
+    pub(crate) vector: &'a Vector,
+    pub(crate) metric: Metric,
+    pub(crate) threshold: Option<f64>,
+    pub(crate) wanted: usize,
+    /// How many hits may be dropped by us.
+    pub(crate) spare: usize,
+}
+
+impl Search<'_> {
+    pub(crate) async fn run<T, H>(
+        mut self,
+        vector_of: impl Fn(&T) -> Option<Vector>,
+        accept: impl Fn(&T, f64, f64) -> Option<H>,
+        compare: impl Fn(&H, &H) -> std::cmp::Ordering,
+        similarity_of: impl Fn(&H) -> f64,
+    ) -> client::Result<Vec<H>>
+    where
+        T: for<'de> Deserialize<'de> + Send + 'static,
+    {
+        // One more than is wanted says whether the last ones are tied.
+        let mut limit = self.wanted.saturating_add(self.spare).saturating_add(1).min(MAX_NEAREST);
+        let rescore = |row: &T, hits: &mut Vec<H>| {
+            let Some(vector) = vector_of(row) else { return f64::INFINITY };
+            let (similarity, distance) = self.metric.compare(self.vector, &vector);
+            if self.threshold.is_none_or(|least| similarity >= least) {
+                hits.extend(accept(row, similarity, distance));
+            }
+            similarity
+        };
+        loop {
+            let find = Find::new(self.filter.clone())
+                .project(self.projection.clone())
+                .nearest(self.vector.values(), limit);
+            let rows = match self.collection.find_page::<T>(&find).await {
+                Ok(page) => page.documents,
+                Err(error)
+                    if error.problem() == Problem::Unsupported && self.filter != self.bare =>
+                {
+                    self.filter = self.bare.clone();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let mut hits = Vec::new();
+            let mut lowest = f64::INFINITY;
+            for row in &rows {
+                lowest = lowest.min(rescore(row, &mut hits));
+            }
+            hits.sort_by(&compare);
+            // What was not given is no nearer than the last that was, but for
+            // the rounding of float32.
+            let below = lowest + lowest.abs() * 1e-5 + 1e-9;
+            let complete = rows.len() < limit
+                || self.threshold.is_some_and(|least| least > below)
+                || hits
+                    .get(self.wanted.saturating_sub(1))
+                    .is_some_and(|last| similarity_of(last) > below);
+            if complete {
+                hits.truncate(self.wanted);
+                return Ok(hits);
+            }
+            if limit == MAX_NEAREST {
+                break;
+            }
+            limit = limit.saturating_mul(2).min(MAX_NEAREST);
+        }
+        // More than the server searches for: every vector is read once.
+        let find = Find::new(self.filter.clone()).project(self.projection.clone());
+        let mut all = std::pin::pin!(self.collection.find::<T>(find));
+        let mut hits = Vec::new();
+        let enough = self.wanted.saturating_mul(2).saturating_add(1000);
+        while let Some(row) = all.try_next().await? {
+            rescore(&row, &mut hits);
+            if hits.len() > enough {
+                hits.sort_by(&compare);
+                hits.truncate(self.wanted);
+            }
+        }
+        hits.sort_by(&compare);
+        hits.truncate(self.wanted);
+        Ok(hits)
+    }
+}
+
+// The embedding that a stored song names as its own.
+fn own_embedding<'a>(row: &'a Row, field: &str) -> Option<(&'a String, &'a Inline)> {
+    row.is_present().then_some(())?;
+    Some((row.keys.get(field)?, row.embeddings.get(field)?))
+}
+
+fn from_base64(text: &str) -> Option<Vector> {
+    let bytes = STANDARD.decode(text).ok()?;
+    let (values, rest) = bytes.as_chunks::<4>();
+    let values = values.iter().map(|four| f32::from_be_bytes(*four)).collect();
+    rest.is_empty().then(|| Vector::new(values).ok()).flatten()
+}

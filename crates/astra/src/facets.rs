@@ -1,0 +1,454 @@
+//! The fields that filters look at, and filters in the words of the Data API.
+//!
+//! Beside the card of each song stand indexed fields, made so that every test
+//! of a [`Filter`] becomes an equality or a range:
+//!
+//! - `find.words`: every beginning of every word, after one letter that says
+//!   which field it is from, so that "begins a word of the artist" is "contains
+//!   `abjo`". The letter alone says that the field has words at all.
+//! - `find.genre`, `find.mood`, `find.instrument`: whole values as
+//!   [`words`] joined by spaces.
+//! - `find.bpm`, `find.year`, `find.duration`, `find.key`, `find.loop`: as they are.
+//!
+//! Beginnings are cut at [`LONGEST_PREFIX`] characters, and a song with too
+//! many words holds only [`EVERYTHING`], which every search for words asks for
+//! as well. The server may therefore find too much, never too little; whoever
+//! reads its answer applies the filter to the cards again.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use songrec_core::{
+    Card, Digest, Filter, NumberField, NumberRange, Song, Test, ValueField, WordField, words,
+};
+
+use crate::client::{MAX_COMPARISONS, MAX_IN};
+
+/// Characters of a word that can be searched for; longer words are found by
+/// their first so many.
+const LONGEST_PREFIX: usize = 10;
+/// Characters of a value that can be searched for.
+const LONGEST_VALUE: usize = 100;
+/// Elements in one indexed array; the server allows 1,000.
+const MOST_ELEMENTS: usize = 1000;
+/// Stands for more than can be indexed. No word contains it.
+const EVERYTHING: &str = "*";
+/// Follows what was cut. No word contains it.
+const CUT: char = '…';
+/// Hexadecimal digits at the beginning of an id that can be searched for.
+pub(crate) const ID_DIGITS: usize = 12;
+
+/// What filters look at, as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Facets {
+    words: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    genre: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mood: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    instrument: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bpm: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    year: Option<i32>,
+    duration: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#loop: Option<bool>,
+    /// Whether a list holds only [`EVERYTHING`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
+}
+
+/// What look-ups go by, as it is stored beside the facets of a song.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Handles {
+    id: Vec<String>,
+    path: Vec<String>,
+    file: Vec<String>,
+}
+
+impl Facets {
+    pub(crate) fn of(card: &Card) -> Self {
+        let values = |field: ValueField| {
+            at_most(field.values(card).iter().map(|value| stored_value(&normal(value))).collect())
+        };
+        let words = word_prefixes(card);
+        let (genre, mood) = (values(ValueField::Genre), values(ValueField::Mood));
+        let is_cut = |list: &Vec<String>| list.iter().any(|one| one == EVERYTHING);
+        let more = [&words, &genre, &mood].into_iter().any(is_cut);
+        Self {
+            more,
+            words,
+            genre,
+            mood,
+            instrument: values(ValueField::Instrument),
+            bpm: card.bpm.filter(|bpm| bpm.is_finite()),
+            year: card.year,
+            duration: card.duration,
+            key: card.key.map(|key| key.to_string()),
+            r#loop: card.is_loop,
+        }
+    }
+}
+
+impl Handles {
+    pub(crate) fn of(song: &Song) -> Self {
+        let digits = song.id.to_string().replace('-', "");
+        Self {
+            id: (1..=ID_DIGITS).map(|length| digits[..length].to_owned()).collect(),
+            path: at_most(song.files.iter().map(|file| path_handle(&file.path)).collect()),
+            file: at_most(song.files.iter().map(|file| file.sha256.to_string()).collect()),
+        }
+    }
+}
+
+impl Handles {
+    /// Every beginning of the id that can be searched for.
+    pub(crate) fn id_prefixes(self) -> Vec<String> {
+        self.id
+    }
+}
+
+/// What stands for a path: paths may be longer than what can be indexed.
+pub(crate) fn path_handle(path: &str) -> String {
+    Digest::of(path.as_bytes()).to_string()[..32].to_owned()
+}
+
+/// What to search for to find `handle`, and what holds too many to name it.
+pub(crate) fn handles_in(handles: &[String]) -> Value {
+    json!({"$in": handles.iter().map(String::as_str).chain([EVERYTHING]).collect::<Vec<_>>()})
+}
+
+/// Look-ups that fit into one request, with room for [`EVERYTHING`].
+pub(crate) const HANDLES: usize = MAX_IN - 1;
+
+/// A filter in the words of the Data API.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Conditions {
+    all: Vec<Value>,
+    comparisons: usize,
+    /// Whether the server finds exactly what passes, as long as no song holds
+    /// [`EVERYTHING`] where `by_lists` is set.
+    pub(crate) exact: bool,
+    pub(crate) by_lists: bool,
+}
+
+/// The condition that a song has more to search for than is indexed.
+pub(crate) fn has_more() -> Value {
+    json!({"find.more": true})
+}
+
+impl Conditions {
+    /// `filter` beside `base`; what does not fit into one request is left out.
+    pub(crate) fn of(filter: &Filter, base: Vec<Value>) -> Self {
+        let comparisons = base.iter().map(comparisons).sum();
+        let mut conditions = Self { all: base, comparisons, exact: true, by_lists: false };
+        for term in &filter.terms {
+            conditions.by_lists |= matches!(term.test, Test::Words(..) | Test::Values(..));
+            let Translated { condition, exact } = translate(&term.test, term.negated);
+            conditions.exact &= exact;
+            match condition {
+                Some(condition) if conditions.admit(&condition) => {}
+                _ => conditions.exact = false,
+            }
+        }
+        conditions
+    }
+
+    /// Adds a condition if there is room for its comparisons.
+    pub(crate) fn admit(&mut self, condition: &Value) -> bool {
+        let more = comparisons(condition);
+        let fits = self.comparisons + more < MAX_COMPARISONS;
+        if fits {
+            self.comparisons += more;
+            self.all.push(condition.clone());
+        }
+        fits
+    }
+
+    /// Adds a condition for which there has to be room: one comparison, of
+    /// which a few are kept back.
+    pub(crate) fn admit_always(&mut self, condition: Value) {
+        self.all.push(condition);
+    }
+
+    pub(crate) fn filter(&self) -> Value {
+        match self.all.as_slice() {
+            [] => json!({}),
+            [one] => one.clone(),
+            all => json!({"$and": all}),
+        }
+    }
+}
+
+struct Translated {
+    condition: Option<Value>,
+    exact: bool,
+}
+
+fn translate(test: &Test, negated: bool) -> Translated {
+    let exactly = |condition| Translated { condition: Some(condition), exact: true };
+    match test {
+        Test::Words(field, lists) => in_words(*field, lists, negated),
+        Test::Values(field, values) => {
+            let exact = values.iter().all(|value| value.chars().count() <= LONGEST_VALUE);
+            let stored: Vec<String> = values.iter().map(|value| stored_value(value)).collect();
+            let path = value_path(*field);
+            // What was cut may be the same only so far.
+            if negated && !exact {
+                return Translated { condition: None, exact: false };
+            }
+            Translated { condition: Some(any_of(path, &stored, negated)), exact }
+        }
+        Test::Number(field, ranges) => in_ranges(number_path(*field), ranges, negated),
+        Test::Key(keys) => {
+            let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            exactly(any_of("find.key", &names, negated))
+        }
+        Test::Loop(wanted) if negated => exactly(json!({"find.loop": {"$ne": wanted}})),
+        Test::Loop(wanted) => exactly(json!({"find.loop": wanted})),
+        Test::HasWords(field) => {
+            let tags: Vec<String> = tags(*field).map(String::from).collect();
+            exactly(contains_any(&tags, negated))
+        }
+        Test::HasValue(field) => exactly(exists(value_path(*field), !negated)),
+        Test::HasNumber(field) => exactly(exists(number_path(*field), !negated)),
+        Test::HasKey => exactly(exists("find.key", !negated)),
+        Test::HasLoop => exactly(exists("find.loop", !negated)),
+    }
+}
+
+// One list of words has to fit, all of it; or, negated, of every list one word
+// must not.
+fn in_words(field: WordField, lists: &[Vec<String>], negated: bool) -> Translated {
+    let is_cut = |word: &String| word.chars().count() > LONGEST_PREFIX;
+    let exact = !lists.iter().flatten().any(is_cut);
+    // The beginning of a word that must not be there may be there.
+    if negated && !exact {
+        return Translated { condition: None, exact: false };
+    }
+    let word = |word: &String| {
+        let prefix: String = word.chars().take(LONGEST_PREFIX).collect();
+        let tagged: Vec<String> = tags(field).map(|tag| format!("{tag}{prefix}")).collect();
+        contains_any(&tagged, negated)
+    };
+    let list = |list: &Vec<String>| {
+        let words: Vec<Value> = list.iter().map(word).collect();
+        if negated { joined("$or", words) } else { joined("$and", words) }
+    };
+    let lists: Vec<Value> = lists.iter().map(list).collect();
+    let condition = if negated { joined("$and", lists) } else { joined("$or", lists) };
+    Translated { condition: Some(condition), exact }
+}
+
+fn in_ranges(path: &str, ranges: &[NumberRange], negated: bool) -> Translated {
+    let finite = |end: Option<f64>| end.is_none_or(f64::is_finite);
+    if ranges.is_empty() || !ranges.iter().all(|range| finite(range.min) && finite(range.max)) {
+        return Translated { condition: None, exact: false };
+    }
+    let range = |range: &NumberRange| match (range.min, range.max, negated) {
+        (None, None, _) => exists(path, !negated),
+        (Some(min), None, false) => json!({path: {"$gte": min}}),
+        (None, Some(max), false) => json!({path: {"$lte": max}}),
+        (Some(min), Some(max), false) => json!({path: {"$gte": min, "$lte": max}}),
+        (min, max, true) => {
+            let below = min.map(|min| json!({path: {"$lt": min}}));
+            let above = max.map(|max| json!({path: {"$gt": max}}));
+            joined("$or", [Some(exists(path, false)), below, above].into_iter().flatten().collect())
+        }
+    };
+    let ranges: Vec<Value> = ranges.iter().map(range).collect();
+    let condition = if negated { joined("$and", ranges) } else { joined("$or", ranges) };
+    Translated { condition: Some(condition), exact: true }
+}
+
+fn contains_any(tagged: &[String], negated: bool) -> Value {
+    if negated {
+        return json!({"find.words": {"$nin": tagged}});
+    }
+    json!({"find.words": {"$in": tagged.iter().map(String::as_str).chain([EVERYTHING]).collect::<Vec<_>>()}})
+}
+
+fn any_of(path: &str, values: &[String], negated: bool) -> Value {
+    let (operator, join) = if negated { ("$nin", "$and") } else { ("$in", "$or") };
+    // A song with too many values may have this one, and may not.
+    let chunk = |values: &[String]| match negated {
+        true => json!({path: {operator: values}}),
+        false => json!({path: {operator:
+            values.iter().map(String::as_str).chain([EVERYTHING]).collect::<Vec<_>>()}}),
+    };
+    match values {
+        [] => json!({path: {operator: []}}),
+        values => joined(join, values.chunks(MAX_IN - 1).map(chunk).collect()),
+    }
+}
+
+fn exists(path: &str, wanted: bool) -> Value {
+    json!({path: {"$exists": wanted}})
+}
+
+fn joined(operator: &str, mut conditions: Vec<Value>) -> Value {
+    match conditions.len() {
+        1 => conditions.remove(0),
+        _ => json!({operator: conditions}),
+    }
+}
+
+fn comparisons(condition: &Value) -> usize {
+    match condition {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| match (name.as_str(), value) {
+                ("$and" | "$or", Value::Array(all)) => all.iter().map(comparisons).sum(),
+                (_, Value::Object(operators)) => operators.len(),
+                _ => 1,
+            })
+            .sum(),
+        _ => 0,
+    }
+}
+
+const fn value_path(field: ValueField) -> &'static str {
+    match field {
+        ValueField::Genre => "find.genre",
+        ValueField::Mood => "find.mood",
+        ValueField::Instrument => "find.instrument",
+    }
+}
+
+const fn number_path(field: NumberField) -> &'static str {
+    match field {
+        NumberField::Bpm => "find.bpm",
+        NumberField::Year => "find.year",
+        NumberField::Duration => "find.duration",
+    }
+}
+
+// `o` stands for what only free text finds: genre, mood and instrument.
+fn tags(field: WordField) -> impl Iterator<Item = char> {
+    match field {
+        WordField::Any => "talpo",
+        WordField::Title => "t",
+        WordField::Artist => "a",
+        WordField::Album => "l",
+        WordField::Path => "p",
+    }
+    .chars()
+}
+
+fn word_prefixes(card: &Card) -> Vec<String> {
+    let fields = [WordField::Title, WordField::Artist, WordField::Album, WordField::Path];
+    let mut prefixes = BTreeSet::new();
+    let mut add = |tag: char, found: Vec<String>| {
+        if !found.is_empty() {
+            prefixes.insert(tag.to_string());
+        }
+        for word in found {
+            let mut prefix = String::from(tag);
+            for character in word.chars().take(LONGEST_PREFIX) {
+                prefix.push(character);
+                prefixes.insert(prefix.clone());
+            }
+        }
+    };
+    for field in fields {
+        let tag = tags(field).next().expect("every field has a tag");
+        add(tag, field.words(card));
+    }
+    let others = card.genres.iter().chain(&card.moods).chain(card.instrument.as_ref());
+    add('o', others.flat_map(|value| words(value)).collect());
+    if prefixes.len() <= MOST_ELEMENTS {
+        return prefixes.into_iter().collect();
+    }
+    // Which fields have words is still said.
+    let tags = prefixes.into_iter().filter(|prefix| prefix.chars().count() == 1);
+    tags.chain([EVERYTHING.to_owned()]).collect()
+}
+
+fn at_most(mut values: Vec<String>) -> Vec<String> {
+    values.sort_unstable();
+    values.dedup();
+    if values.len() > MOST_ELEMENTS { vec![EVERYTHING.to_owned()] } else { values }
+}
+
+fn normal(value: &str) -> String {
+    words(value).join(" ")
+}
+
+fn stored_value(normal: &str) -> String {
+    match normal.char_indices().nth(LONGEST_VALUE) {
+        None => normal.to_owned(),
+        Some((at, _)) => format!("{}{CUT}", &normal[..at]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(texts: &[&str]) -> Conditions {
+        Conditions::of(&Filter::parse_all(texts).unwrap(), Vec::new())
+    }
+
+    #[test]
+    fn each_test_has_its_words() {
+        for (text, expected) in [
+            ("artist:bjo", json!({"find.words": {"$in": ["abjo", "*"]}})),
+            ("-artist:bjo", json!({"find.words": {"$nin": ["abjo"]}})),
+            (
+                "kick",
+                json!({"find.words": {"$in": ["tkick", "akick", "lkick", "pkick", "okick", "*"]}}),
+            ),
+            ("genre:Drum & Bass", json!({"find.genre": {"$in": ["drum bass", "*"]}})),
+            ("-genre:rock", json!({"find.genre": {"$nin": ["rock"]}})),
+            ("year:1990..", json!({"find.year": {"$gte": 1990.0}})),
+            ("key:Am", json!({"find.key": {"$in": ["Am", "*"]}})),
+            ("-loop:yes", json!({"find.loop": {"$ne": true}})),
+            ("-album:*", json!({"find.words": {"$nin": ["l"]}})),
+            ("bpm:*", json!({"find.bpm": {"$exists": true}})),
+        ] {
+            let conditions = conditions(&[text]);
+
+            assert_eq!(conditions.filter(), expected, "{text}");
+            assert!(conditions.exact, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_left_out_and_checked_later() {
+        let long = conditions(&["title:abcdefghijkl"]);
+        assert_eq!(long.filter(), json!({"find.words": {"$in": ["tabcdefghij", "*"]}}));
+        assert!(!long.exact);
+
+        let negated = conditions(&["-title:abcdefghijkl", "loop:yes"]);
+        assert_eq!(negated.filter(), json!({"find.loop": true}));
+        assert!(!negated.exact);
+
+        let years: Vec<String> = (1900..2000).map(|year| year.to_string()).collect();
+        let many = conditions(&[&format!("year:{}", years.join(",")), "loop:yes"]);
+        assert_eq!(many.filter(), json!({"find.loop": true}), "more comparisons than allowed");
+        assert!(!many.exact);
+    }
+
+    #[test]
+    fn no_array_gets_too_long() {
+        let card: Card = serde_json::from_value(json!({
+            "id": "3f9a62c1-5a0e-8d7b-9c42-0d6f3b1e7a55",
+            "title": (0..5000).map(|n| format!("w{n} ")).collect::<String>(),
+            "genres": (0..1500).map(|n| format!("genre {n}")).collect::<Vec<_>>(),
+            "moods": ["x".repeat(9000)],
+            "duration": 1.0,
+        }))
+        .unwrap();
+
+        let facets = Facets::of(&card);
+
+        assert!(facets.words.len() <= MOST_ELEMENTS && facets.words.contains(&"*".to_owned()));
+        assert_eq!(facets.genre, ["*"]);
+        assert!(facets.mood[0].len() < 8000);
+    }
+}

@@ -1,0 +1,376 @@
+//! Songs as documents of the `songs` collection.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use songrec_core::{Card, Digest, Metric, OperationId, Song, SongId, Timestamp, fold};
+use songrec_storage::{Change, ChangeState, OrderBy, Origin, Tombstone};
+
+use crate::{
+    facets::{Facets, Handles},
+    schema::field_name,
+};
+
+/// The number of a change that has none yet; after every number that is given.
+///
+/// A writer cannot know its place among all writers without asking, and an
+/// asked-for number may be passed by a reader before the write lands. So
+/// writers leave this, which every reader takes for new, and readers number
+/// what they have seen (`changes.rs`).
+pub(crate) const NOT_NUMBERED: i64 = (1 << 53) - 1;
+
+/// Operations that a document remembers.
+const HISTORY: usize = 8;
+
+pub(crate) const PRESENT: &str = "present";
+pub(crate) const DELETED: &str = "deleted";
+
+/// What a song says about its own writing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sync {
+    pub(crate) n: u64,
+    /// The operation that wrote it.
+    pub(crate) rev: OperationId,
+    /// The last operations, this one included.
+    #[serde(default)]
+    pub(crate) hist: Vec<OperationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seq: Option<u64>,
+    /// Its number among all changes.
+    pub(crate) at: i64,
+}
+
+impl Sync {
+    pub(crate) fn new(
+        number: u64,
+        rev: OperationId,
+        before: &[OperationId],
+        origin: Option<&Origin>,
+    ) -> Self {
+        let mut hist: Vec<OperationId> = before.to_vec();
+        hist.push(rev);
+        hist.drain(..hist.len().saturating_sub(HISTORY));
+        Self {
+            n: number,
+            rev,
+            hist,
+            by: origin.map(|origin| origin.machine.clone()),
+            seq: origin.map(|origin| origin.sequence),
+            at: NOT_NUMBERED,
+        }
+    }
+}
+
+/// What a song needs of its embedding to be answered in one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Inline {
+    pub(crate) digest: Digest,
+    /// The elements as big-endian float32 in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<String>,
+}
+
+/// A song as it is written.
+#[derive(Debug, Serialize)]
+pub(crate) struct SongDocument {
+    #[serde(rename = "_id")]
+    pub(crate) id: SongId,
+    state: &'static str,
+    pub(crate) sync: Sync,
+    song: String,
+    card: String,
+    pub(crate) keys: BTreeMap<String, String>,
+    pub(crate) embeddings: BTreeMap<String, Inline>,
+    find: Find,
+    order: OrderKeys,
+}
+
+#[derive(Debug, Serialize)]
+struct Find {
+    #[serde(flatten)]
+    facets: Facets,
+    #[serde(flatten)]
+    handles: Handles,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blob: Option<Digest>,
+}
+
+/// What songs are sorted by on the server.
+#[derive(Debug, Serialize)]
+struct OrderKeys {
+    id: SongId,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artist: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    album: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    year: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bpm: Option<f64>,
+    duration: f64,
+    added: i64,
+}
+
+impl SongDocument {
+    pub(crate) fn of(song: &Song, before: &[OperationId], origin: Option<&Origin>) -> Self {
+        let card = Card::of(song);
+        let keys = song
+            .embeddings
+            .iter()
+            .filter_map(|(model, named)| Some((field_name(model), named.key.clone()?)));
+        let embeddings = song
+            .embeddings
+            .iter()
+            .map(|(model, named)| (field_name(model), Inline { digest: named.digest, data: None }));
+        Self {
+            id: song.id,
+            state: PRESENT,
+            sync: Sync::new(song.revision.number, song.revision.operation, before, origin),
+            song: text(song),
+            keys: keys.collect(),
+            embeddings: embeddings.collect(),
+            find: Find {
+                facets: Facets::of(&card),
+                handles: Handles::of(song),
+                blob: song.blob.as_ref().map(|blob| blob.sha256),
+            },
+            order: OrderKeys {
+                id: song.id,
+                title: order_text(&card.title),
+                artist: card.artist.as_deref().map(order_text),
+                album: card.album.as_deref().map(order_text),
+                year: card.year,
+                bpm: card.bpm.filter(|bpm| bpm.is_finite()),
+                duration: card.duration,
+                added: order_time(song.added_at),
+            },
+            card: text(&card),
+        }
+    }
+
+    /// The change that makes the stored document this one. Elements of
+    /// embeddings that are not at hand stay where they are; what they belong
+    /// to is known by their digest.
+    pub(crate) fn update(&self) -> Value {
+        let mut set = json!({
+            "state": self.state,
+            "sync": self.sync,
+            "song": self.song,
+            "card": self.card,
+            "keys": self.keys,
+            "find": self.find,
+            "order": self.order,
+        });
+        for (model, inline) in &self.embeddings {
+            set[format!("embeddings.{model}.digest")] = json!(inline.digest);
+            if let Some(data) = &inline.data {
+                set[format!("embeddings.{model}.data")] = json!(data);
+            }
+        }
+        json!({"$set": set})
+    }
+
+    /// What the documents of its embeddings show of it.
+    pub(crate) fn face(&self) -> Face {
+        Face { card: self.card.clone(), facets: self.find.facets.clone() }
+    }
+}
+
+/// What stands beside a vector: the card, and what filters look at.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Face {
+    pub(crate) card: String,
+    pub(crate) facets: Facets,
+}
+
+impl Face {
+    pub(crate) fn of(card: &Card) -> Self {
+        Self { card: text(card), facets: Facets::of(card) }
+    }
+}
+
+/// The change that makes a stored song a tombstone.
+pub(crate) fn bury(
+    tombstone: &Tombstone,
+    before: &[OperationId],
+    origin: Option<&Origin>,
+) -> Value {
+    let Tombstone { revision, song, .. } = tombstone;
+    let mut find = json!({"id": Handles::of(song).id_prefixes()});
+    if let Some(blob) = &song.blob {
+        find["blob"] = json!(blob.sha256);
+    }
+    json!({
+        "$set": {
+            "state": DELETED,
+            "sync": Sync::new(revision.number, revision.operation, before, origin),
+            "song": text(tombstone),
+            "find": find,
+        },
+        "$unset": {"card": "", "order": ""},
+    })
+}
+
+/// A song as it is read; what was not asked for is absent.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Row {
+    #[serde(rename = "_id")]
+    pub(crate) id: SongId,
+    #[serde(default)]
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) sync: Option<Sync>,
+    #[serde(default)]
+    pub(crate) song: Option<String>,
+    #[serde(default)]
+    pub(crate) card: Option<String>,
+    #[serde(default)]
+    pub(crate) keys: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) embeddings: BTreeMap<String, Inline>,
+}
+
+/// What [`Row::song`] and [`Row::change`] need.
+pub(crate) fn whole() -> Value {
+    json!({"state": 1, "sync": 1, "song": 1, "keys": 1})
+}
+
+impl Row {
+    pub(crate) fn is_present(&self) -> bool {
+        self.state == PRESENT
+    }
+
+    pub(crate) fn rev(&self) -> Option<OperationId> {
+        self.sync.as_ref().map(|sync| sync.rev)
+    }
+
+    pub(crate) fn history(&self) -> &[OperationId] {
+        self.sync.as_ref().map_or(&[], |sync| &sync.hist)
+    }
+
+    /// The song, if it is not deleted.
+    pub(crate) fn song(&self) -> Result<Option<Song>, Damaged> {
+        if self.is_present() { self.parse(&self.song).map(Some) } else { Ok(None) }
+    }
+
+    pub(crate) fn card(&self) -> Result<Card, Damaged> {
+        self.parse(&self.card)
+    }
+
+    pub(crate) fn change(&self) -> Result<Change, Damaged> {
+        let state = if self.is_present() {
+            ChangeState::Present(Box::new(self.parse(&self.song)?))
+        } else {
+            ChangeState::Deleted(Box::new(self.parse(&self.song)?))
+        };
+        let origin = self
+            .sync
+            .as_ref()
+            .and_then(|sync| Some(Origin { machine: sync.by.clone()?, sequence: sync.seq? }));
+        Ok(Change { song: self.id, state, origin })
+    }
+
+    fn parse<T: for<'a> Deserialize<'a>>(&self, text: &Option<String>) -> Result<T, Damaged> {
+        let text = text.as_deref().unwrap_or_default();
+        serde_json::from_str(text).map_err(|error| Damaged { id: self.id, error })
+    }
+}
+
+/// A document that does not hold what it should.
+#[derive(Debug, thiserror::Error)]
+#[error("the document of song `{id}` cannot be read: {error}")]
+pub(crate) struct Damaged {
+    id: SongId,
+    error: serde_json::Error,
+}
+
+/// The field that songs are sorted by, and whether some songs lack it.
+pub(crate) const fn order_path(by: OrderBy) -> (&'static str, bool) {
+    match by {
+        OrderBy::Id => ("order.id", false),
+        OrderBy::Title => ("order.title", false),
+        OrderBy::Artist => ("order.artist", true),
+        OrderBy::Album => ("order.album", true),
+        OrderBy::Year => ("order.year", true),
+        OrderBy::Bpm => ("order.bpm", true),
+        OrderBy::Duration => ("order.duration", false),
+        OrderBy::Added => ("order.added", false),
+    }
+}
+
+// The server compares UTF-16 units, we compare characters. They differ for
+// characters beyond U+FFFF alone, whose units begin below U+E000; behind a
+// U+FFFF they come after all others, in their own order.
+fn order_text(text: &str) -> String {
+    const MOST: usize = 1000;
+    let mut key = String::new();
+    for character in fold(text).chars() {
+        if u32::from(character) > 0xFFFF {
+            key.push('\u{FFFF}');
+        }
+        if key.len() + character.len_utf8() > MOST {
+            break;
+        }
+        key.push(character);
+    }
+    key
+}
+
+// Nanoseconds fit for 292 years; songs from beyond are equally old.
+fn order_time(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond()).unwrap_or(if time > Timestamp::UNIX_EPOCH {
+        i64::MAX
+    } else {
+        i64::MIN
+    })
+}
+
+pub(crate) fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("documents are plain data")
+}
+
+/// The similarity that the server's score stands for.
+pub(crate) fn similarity_of_score(metric: Metric, score: f64) -> f64 {
+    match metric {
+        Metric::Cosine | Metric::DotProduct => 2.0 * score - 1.0,
+        Metric::Euclidean => score,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_sorts_as_we_do() {
+        let utf16 = |text: &str| order_text(text).encode_utf16().collect::<Vec<_>>();
+        let mut texts =
+            ["a", "b", "\u{1D11E}", "\u{1D11F}", "\u{FF5E}x", "\u{E000}", "\u{10000}a", "aa", ""];
+
+        texts.sort_by_key(|text| fold(text));
+
+        assert!(texts.windows(2).all(|pair| utf16(pair[0]) <= utf16(pair[1])), "{texts:?}");
+    }
+
+    #[test]
+    fn a_document_remembers_its_last_writers() {
+        let operations: Vec<_> = (0..10).map(|_| OperationId::random()).collect();
+
+        let sync = Sync::new(11, OperationId::random(), &operations, None);
+
+        assert_eq!(sync.hist.len(), HISTORY);
+        assert_eq!(sync.hist.last(), Some(&sync.rev));
+        assert_eq!(sync.hist[0], operations[3]);
+    }
+
+    #[test]
+    fn scores_become_similarities() {
+        assert_eq!(similarity_of_score(Metric::Cosine, 1.0), 1.0);
+        assert_eq!(similarity_of_score(Metric::DotProduct, 0.0), -1.0);
+        assert_eq!(similarity_of_score(Metric::Euclidean, 0.5), 0.5);
+    }
+}

@@ -1,0 +1,311 @@
+//! Segments: what they are in `library`, where they are found by what they
+//! say; their vectors beside those of the songs, where they are found by what
+//! they sound like. The document in `library` decides: it is written last and
+//! deleted first, and a vector without one is never shown.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use songrec_core::{Segment, SegmentId, SongId, Vector};
+use songrec_storage::{NearestSegments, Result, SegmentNeighbor, SegmentQuery};
+
+use crate::{
+    backend::{AT_ONCE, AstraBackend, at_once},
+    client::{self, Find, Inserted, MAX_IN},
+    embeddings::{Search, now_ms},
+    row::text,
+    schema::KnownModel,
+    songs::SEGMENT,
+};
+
+/// What segments are found by, in either collection.
+#[derive(Debug, Serialize)]
+struct Region<'a> {
+    song: SongId,
+    model: &'a str,
+    what: &'a str,
+    start: f64,
+    end: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    low: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    high: Option<f64>,
+    confidence: f64,
+}
+
+impl<'a> Region<'a> {
+    fn of(segment: &'a Segment) -> Self {
+        Self {
+            song: segment.song,
+            model: segment.model.as_str(),
+            what: short(&segment.kind),
+            start: segment.start,
+            end: segment.end,
+            low: segment.frequencies.map(|(low, _)| low.into()),
+            high: segment.frequencies.map(|(_, high)| high.into()),
+            confidence: segment.confidence.into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Stored {
+    #[serde(default)]
+    payload: Option<String>,
+    #[serde(default, rename = "$vector")]
+    vector: Value,
+}
+
+fn id_of(id: SegmentId) -> String {
+    format!("segment:{id}")
+}
+
+// An indexed text may have 8,000 bytes; a longer kind is found by its beginning.
+fn short(kind: &str) -> &str {
+    const MOST: usize = 200;
+    kind.char_indices().nth(MOST).map_or(kind, |(at, _)| &kind[..at])
+}
+
+// What the server can leave out; the rest is left out by `SegmentQuery::passes`.
+fn conditions(query: &SegmentQuery, base: Value) -> Value {
+    let mut all = vec![base];
+    if let Some(song) = query.song {
+        all.push(json!({"region.song": song}));
+    }
+    if let Some(model) = &query.model {
+        all.push(json!({"region.model": model}));
+    }
+    if !query.kinds.is_empty() && query.kinds.len() <= MAX_IN {
+        let kinds: Vec<&str> = query.kinds.iter().map(|kind| short(kind)).collect();
+        all.push(json!({"region.what": {"$in": kinds}}));
+    }
+    let finite = |(from, to): &(f64, f64)| from.is_finite() && to.is_finite();
+    if let Some((from, to)) = query.time.filter(finite) {
+        all.push(json!({"region.start": {"$lte": to}}));
+        all.push(json!({"region.end": {"$gte": from}}));
+    }
+    if let Some(least) = query.min_confidence.filter(|least| least.is_finite()) {
+        all.push(json!({"region.confidence": {"$gte": f64::from(least)}}));
+    }
+    json!({"$and": all})
+}
+
+impl AstraBackend {
+    pub(crate) async fn store_segments(&self, segments: &[Segment]) -> Result<()> {
+        let mut by_model: BTreeMap<&str, (KnownModel, Vec<&Segment>)> = BTreeMap::new();
+        for segment in segments {
+            let known = self.model(&segment.model).await?;
+            let why = match &known {
+                None => Some(format!("there is no model `{}` here", segment.model)),
+                Some(known) => known.spec.refuses(&segment.vector),
+            };
+            let backwards = !(0.0 <= segment.start && segment.start <= segment.end);
+            let why = why.or_else(|| backwards.then(|| "it ends before it begins".to_owned()));
+            match (why, known) {
+                (None, Some(known)) => by_model
+                    .entry(segment.model.as_str())
+                    .or_insert_with(|| (known, Vec::new()))
+                    .1
+                    .push(segment),
+                (why, _) => {
+                    let why = why.unwrap_or_default();
+                    let subject = format!("segment `{}`", segment.id);
+                    return Err(self.invalid("store", subject, why));
+                }
+            }
+        }
+        // The first one of an id wins, also within a batch.
+        for (known, of_model) in by_model.into_values() {
+            let vectors: Vec<Value> = of_model
+                .iter()
+                .map(|segment| {
+                    json!({
+                        "_id": id_of(segment.id),
+                        "of": SEGMENT,
+                        "created": now_ms(),
+                        "region": Region::of(segment),
+                        "payload": text(segment),
+                        "$vector": client::binary_vector(segment.vector.values()),
+                    })
+                })
+                .collect();
+            self.insert_segments(&self.embeddings(&known), &vectors).await?;
+        }
+        let documents: Vec<Value> = segments
+            .iter()
+            .map(|segment| {
+                json!({
+                    "_id": id_of(segment.id),
+                    "kind": SEGMENT,
+                    "region": Region::of(segment),
+                    "payload": text(segment),
+                })
+            })
+            .collect();
+        self.insert_segments(&self.library, &documents).await
+    }
+
+    async fn insert_segments(
+        &self,
+        collection: &client::Collection,
+        documents: &[Value],
+    ) -> Result<()> {
+        let failed =
+            |error| self.failed("store", format_args!("{} segments", documents.len()), error);
+        for inserted in collection.insert_many(documents).await.map_err(failed)? {
+            if let Inserted::Failed(error) = inserted {
+                return Err(failed(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_segment(&self, payload: Option<&String>) -> Result<Segment> {
+        let payload = payload.map(String::as_str).unwrap_or_default();
+        serde_json::from_str(payload).map_err(|error| self.damaged("read", "a segment", error))
+    }
+
+    pub(crate) async fn read_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
+        let mut keys: Vec<String> = ids.iter().map(|id| id_of(*id)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let chunks: Vec<&[String]> = keys.chunks(MAX_IN).collect();
+        let pages: Vec<Vec<Stored>> = at_once(
+            AT_ONCE,
+            chunks
+                .into_iter()
+                .map(|chunk| {
+                    let find = Find::new(json!({"_id": {"$in": chunk}}));
+                    self.library.find(find.project(json!({"payload": 1}))).try_collect()
+                })
+                .collect(),
+        )
+        .await
+        .map_err(|error| self.failed("read", "segments", error))?;
+        let mut found: HashMap<SegmentId, Segment> = HashMap::new();
+        for stored in pages.into_iter().flatten() {
+            let segment = self.read_segment(stored.payload.as_ref())?;
+            found.insert(segment.id, segment);
+        }
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    /// Every segment that passes goes by once; those asked for stay.
+    pub(crate) async fn list_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
+        let failed = |error| self.failed("list", "segments", error);
+        let wanted = query.skip.saturating_add(query.limit);
+        if query.limit == 0 {
+            return Ok(Vec::new());
+        }
+        let find = Find::new(conditions(query, json!({"kind": SEGMENT})));
+        let mut all =
+            std::pin::pin!(self.library.find::<Stored>(find.project(json!({"payload": 1}))));
+        let mut found: Vec<Segment> = Vec::new();
+        let mut seen = HashSet::new();
+        while let Some(stored) = all.try_next().await.map_err(failed)? {
+            let segment = self.read_segment(stored.payload.as_ref())?;
+            if query.passes(&segment) && seen.insert(segment.id) {
+                found.push(segment);
+            }
+            if found.len() > wanted.saturating_mul(2).saturating_add(1000) {
+                found.sort_by(|left, right| query.compare(left, right));
+                found.truncate(wanted);
+            }
+        }
+        found.sort_by(|left, right| query.compare(left, right));
+        Ok(found.into_iter().skip(query.skip).take(query.limit).collect())
+    }
+
+    pub(crate) async fn search_segments(
+        &self,
+        query: &NearestSegments,
+    ) -> Result<Vec<SegmentNeighbor>> {
+        let model = query.among.model.as_ref();
+        let known = self.searched("segments", model, query.metric, &query.vector).await?;
+        let excluded: HashSet<SegmentId> = query.exclude.iter().copied().collect();
+        let collection = self.embeddings(&known);
+        let filter = conditions(&query.among, json!({"of": SEGMENT}));
+        let mut wanted = query.k;
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        loop {
+            let search = Search {
+                collection: &collection,
+                filter: filter.clone(),
+                bare: json!({"of": SEGMENT}),
+                projection: json!({"$vector": 1, "payload": 1}),
+                vector: &query.vector,
+                metric: known.spec.metric,
+                threshold: query.threshold,
+                wanted,
+                spare: excluded.len(),
+            };
+            let hits: Vec<SegmentNeighbor> = search
+                .run(
+                    |stored: &Stored| Vector::new(client::read_vector(&stored.vector)?).ok(),
+                    |stored, similarity, distance| {
+                        let payload = stored.payload.as_deref()?;
+                        let segment: Segment = serde_json::from_str(payload).ok()?;
+                        let counts =
+                            query.among.passes(&segment) && !excluded.contains(&segment.id);
+                        counts.then_some(SegmentNeighbor { segment, similarity, distance })
+                    },
+                    |left, right| {
+                        right
+                            .similarity
+                            .total_cmp(&left.similarity)
+                            .then(left.segment.id.cmp(&right.segment.id))
+                    },
+                    |hit| hit.similarity,
+                )
+                .await
+                .map_err(|error| self.failed("search", "segments", error))?;
+            let exhausted = hits.len() < wanted;
+            let ids: Vec<SegmentId> = hits.iter().map(|hit| hit.segment.id).collect();
+            let stored = self.read_segments(&ids).await?;
+            let mut confirmed: Vec<SegmentNeighbor> = hits
+                .into_iter()
+                .zip(stored)
+                .filter(|(hit, stored)| stored.as_ref() == Some(&hit.segment))
+                .map(|(hit, _)| hit)
+                .collect();
+            if exhausted || confirmed.len() >= query.k {
+                confirmed.truncate(query.k);
+                return Ok(confirmed);
+            }
+            wanted = wanted.saturating_mul(2);
+        }
+    }
+
+    pub(crate) async fn remove_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
+        let failed = |error| self.failed("delete", format_args!("{} segments", ids.len()), error);
+        let stored = self.read_segments(ids).await?;
+        let mut deleted = HashSet::new();
+        let there: Vec<bool> = ids
+            .iter()
+            .zip(&stored)
+            .map(|(id, segment)| segment.is_some() && deleted.insert(*id))
+            .collect();
+        let keys: Vec<String> = deleted.iter().map(|id| id_of(*id)).collect();
+        let mut models: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for segment in stored.iter().flatten() {
+            models.entry(segment.model.clone()).or_default().push(id_of(segment.id));
+        }
+        for chunk in keys.chunks(MAX_IN) {
+            let filter = json!({"_id": {"$in": chunk}, "kind": SEGMENT});
+            self.library.delete_many(filter).await.map_err(failed)?;
+        }
+        for (model, keys) in models {
+            let Some(known) = self.model(&model).await? else { continue };
+            let collection = self.embeddings(&known);
+            for chunk in keys.chunks(MAX_IN) {
+                let filter = json!({"_id": {"$in": chunk}});
+                collection.delete_many(filter).await.map_err(failed)?;
+            }
+        }
+        Ok(there)
+    }
+}

@@ -1,0 +1,630 @@
+//! Songs: storing, reading, looking up, deleting.
+//!
+//! A song is one document, and every write of it is a compare-and-set on the
+//! operation that wrote it. Whether a write whose answer was lost has happened
+//! is read from the document, never guessed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures::{TryStreamExt, future};
+use serde_json::{Value, json};
+use songrec_core::{OperationId, Song, SongId};
+use songrec_storage::{DeleteSong, Lookup, Outcome, PutMode, PutSong, Result, Tombstone};
+
+use crate::{
+    backend::{AT_ONCE, AstraBackend, ROUNDS, Seen, at_once, places},
+    client::{Find, Inserted, MAX_IN, MAX_INSERT, Problem, Update, Version},
+    facets::{HANDLES, ID_DIGITS, handles_in, path_handle},
+    row::{DELETED, Face, PRESENT, Row, SongDocument, bury, whole},
+};
+
+/// Songs that a prefix names at the most, by the contract.
+const PREFIX_NAMES: usize = 20;
+
+impl AstraBackend {
+    pub(crate) async fn store_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        for PutSong { song, .. } in songs {
+            for model in song.embeddings.keys() {
+                if self.model(model).await?.is_none() {
+                    let why =
+                        format!("it names an embedding of `{model}`, which is not known here");
+                    return Err(self.invalid("store", about(song.id), why));
+                }
+            }
+        }
+        let mut outcomes: Vec<Option<Outcome<Song>>> = songs.iter().map(|_| None).collect();
+        // Writes of one song follow one another; different songs do not wait.
+        let mut rounds: Vec<Vec<usize>> = Vec::new();
+        let ids: Vec<SongId> = songs.iter().map(|put| put.song.id).collect();
+        for same in places(&ids).into_values() {
+            for (round, at) in same.into_iter().enumerate() {
+                if rounds.len() <= round {
+                    rounds.push(Vec::new());
+                }
+                rounds[round].push(at);
+            }
+        }
+        for mut round in rounds {
+            round.sort_unstable();
+            let (creates, replaces): (Vec<_>, Vec<_>) =
+                round.into_iter().partition(|at| songs[*at].mode == PutMode::Create);
+            let chunks: Vec<&[usize]> = creates.chunks(MAX_INSERT).collect();
+            let created: Vec<Vec<(usize, Outcome<Song>)>> = at_once(
+                4,
+                chunks.into_iter().map(|chunk| self.create_songs(songs, chunk)).collect(),
+            )
+            .await?;
+            for (at, outcome) in created.into_iter().flatten() {
+                outcomes[at] = Some(outcome);
+            }
+            let replaced = self.replace_songs(songs, &replaces).await?;
+            for (at, outcome) in replaced {
+                outcomes[at] = Some(outcome);
+            }
+        }
+        Ok(outcomes.into_iter().map(|one| one.expect("every song is in one round")).collect())
+    }
+
+    fn document(&self, put: &PutSong, before: &[OperationId]) -> SongDocument {
+        let mut document = SongDocument::of(&put.song, before, put.origin.as_ref());
+        for (model, inline) in &mut document.embeddings {
+            let key = document.keys.get(model);
+            inline.data = key.and_then(|key| self.vector(key, inline.digest));
+        }
+        document
+    }
+
+    async fn create_songs(
+        &self,
+        songs: &[PutSong],
+        which: &[usize],
+    ) -> Result<Vec<(usize, Outcome<Song>)>> {
+        let failed = |error| self.failed("store", format_args!("{} songs", which.len()), error);
+        let documents: Vec<SongDocument> =
+            which.iter().map(|at| self.document(&songs[*at], &[])).collect();
+        let inserted = self.songs.insert_many(&documents).await.map_err(failed)?;
+        let mut outcomes = Vec::with_capacity(which.len());
+        let mut taken = Vec::new();
+        for ((at, inserted), document) in which.iter().zip(inserted).zip(&documents) {
+            match inserted {
+                Inserted::Done => {
+                    self.remember_written(document);
+                    outcomes.push((*at, Outcome::Done));
+                }
+                Inserted::Exists { repeated } => taken.push((*at, repeated)),
+                Inserted::Failed(error) => return Err(failed(error)),
+            }
+        }
+        for _ in 0..ROUNDS {
+            if taken.is_empty() {
+                return Ok(outcomes);
+            }
+            let ids: Vec<SongId> = taken.iter().map(|(at, _)| songs[*at].song.id).collect();
+            let rows = self.rows(&ids, whole()).await?;
+            let settled: Vec<_> = at_once(
+                AT_ONCE,
+                std::mem::take(&mut taken)
+                    .into_iter()
+                    .map(|(at, repeated)| {
+                        let row = rows.get(&songs[at].song.id);
+                        async move {
+                            let outcome = self.create_over(&songs[at], row, repeated).await?;
+                            Ok::<_, songrec_storage::Error>((at, repeated, outcome))
+                        }
+                    })
+                    .collect(),
+            )
+            .await?;
+            for (at, repeated, outcome) in settled {
+                match outcome {
+                    Some(outcome) => outcomes.push((at, outcome)),
+                    None => taken.push((at, repeated)),
+                }
+            }
+        }
+        if taken.is_empty() { Ok(outcomes) } else { Err(self.contended("store", "songs")) }
+    }
+
+    // What becomes of a song whose place was taken; nothing if it has to be
+    // looked at again.
+    async fn create_over(
+        &self,
+        put: &PutSong,
+        row: Option<&Row>,
+        repeated: bool,
+    ) -> Result<Option<Outcome<Song>>> {
+        let song = &put.song;
+        let Some(row) = row else {
+            let document = self.document(put, &[]);
+            return match self.songs.insert_one(&document).await {
+                Ok(()) => {
+                    self.remember_written(&document);
+                    Ok(Some(Outcome::Done))
+                }
+                Err(error) if error.problem() == Problem::DocumentExists => Ok(None),
+                Err(error) => Err(self.failed("store", about(song.id), error)),
+            };
+        };
+        let operation = song.revision.operation;
+        if row.is_present() && row.rev() == Some(operation) {
+            // Whoever stored it may have died before its embeddings were told.
+            if row.history().len() > 1 {
+                self.show_everywhere(song, &BTreeMap::new(), true).await?;
+            }
+            return Ok(Some(Outcome::Done));
+        }
+        if repeated && row.history().contains(&operation) {
+            return Ok(Some(Outcome::Done));
+        }
+        if row.is_present() {
+            let stored =
+                row.song().map_err(|error| self.damaged("store", about(song.id), error))?;
+            return Ok(Some(Outcome::Conflict(stored.map(Box::new))));
+        }
+        let document = self.document(put, row.history());
+        let filter = json!({"_id": song.id, "sync.rev": row.rev()});
+        let update = Update::new(filter, document.update()).repeatable();
+        let updated = self.songs.update_one(&update).await;
+        if updated.map_err(|error| self.failed("store", about(song.id), error))?.modified == 0 {
+            return Ok(None);
+        }
+        self.remember_written(&document);
+        // A deleted song comes back, and so do its embeddings.
+        self.show_everywhere(song, &row.keys, true).await?;
+        Ok(Some(Outcome::Done))
+    }
+
+    async fn replace_songs(
+        &self,
+        songs: &[PutSong],
+        which: &[usize],
+    ) -> Result<Vec<(usize, Outcome<Song>)>> {
+        // The last writers are needed for the new document. Who read the song
+        // or wrote it knows them; the others are asked for together.
+        let unknown: Vec<SongId> = which
+            .iter()
+            .filter(|at| {
+                let put = &songs[**at];
+                let expected = match put.mode {
+                    PutMode::Replace(expected) => Some(expected),
+                    PutMode::Create => None,
+                };
+                self.seen(put.song.id).map(|seen| seen.rev) != expected
+            })
+            .map(|at| songs[*at].song.id)
+            .collect();
+        let rows = self.rows(&unknown, whole()).await?;
+        let unknown: std::collections::HashSet<SongId> = unknown.into_iter().collect();
+        at_once(
+            AT_ONCE,
+            which
+                .iter()
+                .map(|at| {
+                    let id = songs[*at].song.id;
+                    let asked = unknown.contains(&id).then(|| rows.get(&id).cloned());
+                    async move { Ok((*at, self.replace_song(&songs[*at], asked).await?)) }
+                })
+                .collect(),
+        )
+        .await
+    }
+
+    // `row` is what is stored, if that was asked already.
+    async fn replace_song(&self, put: &PutSong, row: Option<Option<Row>>) -> Result<Outcome<Song>> {
+        let PutMode::Replace(expected) = put.mode else { unreachable!("the others are created") };
+        let (song, operation) = (&put.song, put.song.revision.operation);
+        let damaged = |error| self.damaged("store", about(song.id), error);
+        let mut row = row;
+        for _ in 0..ROUNDS {
+            let (history, known) = match &row {
+                Some(None) => return Ok(Outcome::Conflict(None)),
+                Some(Some(stored)) if !stored.is_present() => return Ok(Outcome::Conflict(None)),
+                Some(Some(stored)) if stored.rev() == Some(operation) => {
+                    // Its embeddings may not have been told yet.
+                    self.show_everywhere(song, &BTreeMap::new(), false).await?;
+                    return Ok(Outcome::Done);
+                }
+                Some(Some(stored)) if stored.rev() == Some(expected) => {
+                    (stored.history().to_vec(), None)
+                }
+                Some(Some(stored)) if stored.history().contains(&operation) => {
+                    return Ok(Outcome::Done);
+                }
+                Some(Some(stored)) => {
+                    let stored = stored.song().map_err(damaged)?;
+                    return Ok(Outcome::Conflict(stored.map(Box::new)));
+                }
+                None => match self.seen(song.id).filter(|seen| seen.rev == expected) {
+                    Some(seen) => (seen.hist.clone(), Some(seen)),
+                    None => (Vec::new(), None),
+                },
+            };
+            let document = self.document(put, &history);
+            let filter = json!({"_id": song.id, "sync.rev": expected, "state": PRESENT});
+            let update = Update::new(filter, document.update())
+                .repeatable()
+                .project(json!({"card": 1, "keys": 1}));
+            let updated = self
+                .songs
+                .find_one_and_update::<Row>(&update, Version::Before)
+                .await
+                .map_err(|error| self.failed("store", about(song.id), error))?;
+            if updated.modified == 1 {
+                self.remember_written(&document);
+                let before = updated.document;
+                let old_keys = before.as_ref().map_or_else(BTreeMap::new, |row| row.keys.clone());
+                let face = document.face();
+                let same_face = match known.and_then(|seen| seen.face) {
+                    Some(known) => known == face,
+                    None => before.is_some_and(|row| row.card.as_deref() == Some(&face.card)),
+                };
+                if !same_face || old_keys != document.keys {
+                    self.show_everywhere(song, &old_keys, false).await?;
+                }
+                return Ok(Outcome::Done);
+            }
+            row = Some(self.rows(&[song.id], whole()).await?.remove(&song.id));
+        }
+        Err(self.contended("store", about(song.id)))
+    }
+
+    fn remember_written(&self, document: &SongDocument) {
+        self.remember(
+            document.id,
+            Seen {
+                rev: document.sync.rev,
+                hist: document.sync.hist.clone(),
+                keys: document.keys.clone(),
+                face: Some(document.face()),
+            },
+        );
+    }
+
+    /// Brings the documents of a song's embeddings up to date with the song:
+    /// what they show, and which of them are its own. `anyway` also if they
+    /// show a later version, as of a song that was deleted.
+    pub(crate) async fn show_everywhere(
+        &self,
+        song: &Song,
+        old_keys: &BTreeMap<String, String>,
+        anyway: bool,
+    ) -> Result<()> {
+        let face = Face::of(&songrec_core::Card::of(song));
+        let mut updates = Vec::new();
+        for (model, named) in &song.embeddings {
+            let (Some(known), Some(key)) = (self.model(model).await?, &named.key) else { continue };
+            let mut filter = json!({"_id": key});
+            if !anyway {
+                // An older version that comes late must not hide a newer one.
+                filter["n"] = json!({"$lte": song.revision.number});
+            }
+            let set = json!({"$set": {
+                "of": SONG, "n": song.revision.number, "card": face.card, "find": face.facets,
+            }});
+            updates.push((known, Update::new(filter, set).repeatable()));
+        }
+        for known in self.known_models() {
+            let field = crate::schema::field_name(&known.spec.name);
+            let named = song.embeddings.get(&known.spec.name).and_then(|named| named.key.as_ref());
+            if let Some(old) = old_keys.get(&field).filter(|old| Some(*old) != named) {
+                let set = json!({"$set": {"of": GONE}});
+                updates.push((known, Update::new(json!({"_id": old}), set).repeatable()));
+            }
+        }
+        let all = updates.into_iter().map(|(known, update)| async move {
+            self.embeddings(&known).update_one(&update).await
+        });
+        future::try_join_all(all)
+            .await
+            .map_err(|error| self.failed("show", about(song.id), error))?;
+        Ok(())
+    }
+
+    pub(crate) async fn read_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        let rows = self.rows(ids, whole()).await?;
+        let mut songs: HashMap<SongId, Song> = HashMap::with_capacity(rows.len());
+        for (id, row) in rows {
+            let song = row.song().map_err(|error| self.damaged("read", about(id), error))?;
+            songs.extend(song.map(|song| (id, song)));
+        }
+        Ok(ids.iter().map(|id| songs.get(id).cloned()).collect())
+    }
+
+    /// The documents of these songs, tombstones included.
+    pub(crate) async fn rows(
+        &self,
+        ids: &[SongId],
+        projection: Value,
+    ) -> Result<HashMap<SongId, Row>> {
+        let different: Vec<SongId> = places(ids).into_keys().collect();
+        let chunks: Vec<&[SongId]> = different.chunks(MAX_IN).collect();
+        let pages: Vec<Vec<Row>> = at_once(
+            AT_ONCE,
+            chunks
+                .into_iter()
+                .map(|chunk| {
+                    let filter = match chunk {
+                        [one] => json!({"_id": one}),
+                        many => json!({"_id": {"$in": many}}),
+                    };
+                    self.songs
+                        .find::<Row>(Find::new(filter).project(projection.clone()))
+                        .try_collect()
+                })
+                .collect(),
+        )
+        .await
+        .map_err(|error| self.failed("read", format_args!("{} songs", ids.len()), error))?;
+        let rows: HashMap<SongId, Row> =
+            pages.into_iter().flatten().map(|row| (row.id, row)).collect();
+        for id in different {
+            match rows.get(&id) {
+                None => self.remember_absent(id),
+                Some(row) => self.remember_row(row),
+            }
+        }
+        Ok(rows)
+    }
+
+    pub(crate) fn remember_row(&self, row: &Row) {
+        if let Some(sync) = &row.sync {
+            let (rev, hist, keys) = (sync.rev, sync.hist.clone(), row.keys.clone());
+            self.remember(row.id, Seen { rev, hist, keys, face: None });
+        }
+    }
+
+    pub(crate) async fn look_up(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
+        let mut answers: Vec<Vec<SongId>> = vec![Vec::new(); lookups.len()];
+        // Paths and hashes are asked for together.
+        let (mut paths, mut files) = (Vec::new(), Vec::new());
+        for lookup in lookups {
+            match lookup {
+                Lookup::Path(path) => paths.push(path_handle(path)),
+                Lookup::FileHash(hash) => files.push(hash.to_string()),
+                Lookup::IdPrefix(_) => {}
+            }
+        }
+        let mut songs: HashMap<SongId, Song> = HashMap::new();
+        for (field, mut handles) in [("find.path", paths), ("find.file", files)] {
+            handles.sort_unstable();
+            handles.dedup();
+            let chunks: Vec<&[String]> = handles.chunks(HANDLES).collect();
+            let found: Vec<Vec<Row>> = at_once(
+                AT_ONCE,
+                chunks
+                    .into_iter()
+                    .map(|chunk| {
+                        let filter =
+                            json!({"$and": [{"state": PRESENT}, {field: handles_in(chunk)}]});
+                        self.songs.find::<Row>(Find::new(filter).project(whole())).try_collect()
+                    })
+                    .collect(),
+            )
+            .await
+            .map_err(|error| self.failed("look up", "songs", error))?;
+            for row in found.into_iter().flatten() {
+                let song =
+                    row.song().map_err(|error| self.damaged("look up", about(row.id), error))?;
+                songs.extend(song.map(|song| (row.id, song)));
+            }
+        }
+        let mut ids: Vec<&SongId> = songs.keys().collect();
+        ids.sort_unstable();
+        let mut by_path: HashMap<&str, Vec<SongId>> = HashMap::new();
+        let mut by_hash: HashMap<_, Vec<SongId>> = HashMap::new();
+        for id in ids {
+            for file in &songs[id].files {
+                let same_path = by_path.entry(&file.path).or_default();
+                if same_path.last() != Some(id) {
+                    same_path.push(*id);
+                }
+                let same_hash = by_hash.entry(file.sha256).or_default();
+                if same_hash.last() != Some(id) {
+                    same_hash.push(*id);
+                }
+            }
+        }
+        // Whole ids are read together; real prefixes one by one.
+        let digits = |text: &str| text.replace('-', "").to_lowercase();
+        let whole_ids: Vec<SongId> = lookups
+            .iter()
+            .filter_map(|lookup| match lookup {
+                Lookup::IdPrefix(text) if digits(text).len() == 32 => digits(text).parse().ok(),
+                _ => None,
+            })
+            .collect();
+        let rows = self.rows(&whole_ids, json!({"state": 1, "sync": 1, "keys": 1})).await?;
+        let mut prefixes: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, lookup) in lookups.iter().enumerate() {
+            match lookup {
+                Lookup::Path(path) => {
+                    answers[at] = by_path.get(path.as_str()).cloned().unwrap_or_default();
+                }
+                Lookup::FileHash(hash) => {
+                    answers[at] = by_hash.get(hash).cloned().unwrap_or_default();
+                }
+                Lookup::IdPrefix(text) if digits(text).len() == 32 => {
+                    let id = digits(text).parse::<SongId>().ok();
+                    let row = id.and_then(|id| rows.get(&id)).filter(|row| row.is_present());
+                    answers[at] = row.map(|row| row.id).into_iter().collect();
+                }
+                Lookup::IdPrefix(text) => prefixes.entry(digits(text)).or_default().push(at),
+            }
+        }
+        let found: Vec<(Vec<usize>, Vec<SongId>)> = at_once(
+            AT_ONCE,
+            prefixes
+                .into_iter()
+                .map(|(prefix, places)| async move {
+                    Ok::<_, songrec_storage::Error>((places, self.ids_beginning(prefix).await?))
+                })
+                .collect(),
+        )
+        .await?;
+        for (places, ids) in found {
+            for at in places {
+                answers[at] = ids.clone();
+            }
+        }
+        Ok(answers)
+    }
+
+    // The first ids with this beginning. Where there are too many to sort, the
+    // beginnings that are one digit longer are asked for in turn.
+    async fn ids_beginning(&self, prefix: String) -> Result<Vec<SongId>> {
+        if !prefix.bytes().all(|b| b.is_ascii_hexdigit()) || prefix.len() > 32 {
+            return Ok(Vec::new());
+        }
+        let mut ids = Vec::new();
+        let mut open = vec![prefix.clone()];
+        while let Some(part) = open.pop() {
+            let searched = &part[..part.len().min(ID_DIGITS)];
+            let mut filter = vec![json!({"state": PRESENT})];
+            if !searched.is_empty() {
+                filter.push(json!({"find.id": searched}));
+            }
+            let mut taken = 0;
+            loop {
+                let find = Find::new(json!({"$and": filter}))
+                    .project(json!({"state": 1}))
+                    .sort(json!({"order.id": 1}))
+                    .limit(PREFIX_NAMES)
+                    .skip(taken);
+                let page = match self.songs.find_page::<Row>(&find).await {
+                    Ok(page) => page.documents,
+                    Err(error)
+                        if error.problem() == Problem::SortTooLarge && part.len() < ID_DIGITS =>
+                    {
+                        let longer = "fedcba9876543210".chars();
+                        open.extend(longer.map(|digit| format!("{part}{digit}")));
+                        break;
+                    }
+                    Err(error) => {
+                        return Err(self.failed("look up", format_args!("`{prefix}`"), error));
+                    }
+                };
+                taken += page.len();
+                let last = self.is_last_page(page.len(), PREFIX_NAMES);
+                let matches = |id: &SongId| id.to_string().replace('-', "").starts_with(&prefix);
+                ids.extend(page.into_iter().map(|row| row.id).filter(matches));
+                if last || ids.len() >= PREFIX_NAMES {
+                    break;
+                }
+            }
+            if ids.len() >= PREFIX_NAMES {
+                break;
+            }
+        }
+        ids.truncate(PREFIX_NAMES);
+        Ok(ids)
+    }
+
+    pub(crate) async fn bury_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        let ids: Vec<SongId> = songs.iter().map(|delete| delete.id).collect();
+        let rows = self.rows(&ids, whole()).await?;
+        let outcomes: Vec<(Outcome<Song>, Vec<String>)> = at_once(
+            AT_ONCE,
+            songs
+                .iter()
+                .map(|delete| self.bury_song(delete, rows.get(&delete.id).cloned()))
+                .collect(),
+        )
+        .await?;
+        let mut keys = Vec::new();
+        let outcomes = outcomes
+            .into_iter()
+            .map(|(outcome, of_song)| {
+                keys.extend(of_song);
+                outcome
+            })
+            .collect();
+        self.hide(&keys).await?;
+        Ok(outcomes)
+    }
+
+    // Embeddings of deleted songs are no hits any more. Which collection each
+    // key is in is not asked: an update of what is not there does nothing.
+    async fn hide(&self, keys: &[String]) -> Result<()> {
+        let mut updates = Vec::new();
+        for model in self.known_models() {
+            for chunk in keys.chunks(MAX_IN) {
+                let filter = json!({"_id": {"$in": chunk}});
+                let update = Update::new(filter, json!({"$set": {"of": GONE}})).repeatable();
+                let collection = self.embeddings(&model);
+                updates.push(async move { collection.update_many(&update).await });
+            }
+        }
+        at_once(AT_ONCE, updates)
+            .await
+            .map_err(|error| self.failed("hide", "embeddings of deleted songs", error))?;
+        Ok(())
+    }
+
+    async fn bury_song(
+        &self,
+        delete: &DeleteSong,
+        mut row: Option<Row>,
+    ) -> Result<(Outcome<Song>, Vec<String>)> {
+        let damaged = |error| self.damaged("delete", about(delete.id), error);
+        for _ in 0..ROUNDS {
+            let Some(stored) = row else { return Ok((Outcome::Done, Vec::new())) };
+            let keys: Vec<String> = stored.keys.values().cloned().collect();
+            let Some(song) = stored.song().map_err(damaged)? else {
+                // Who deleted it may have died before its embeddings were told.
+                return Ok((Outcome::Done, keys));
+            };
+            let rev = song.revision.operation;
+            if delete.version.is_some_and(|version| version != rev) {
+                let outcome = if stored.history().contains(&delete.operation) {
+                    Outcome::Done
+                } else {
+                    Outcome::Conflict(Some(Box::new(song)))
+                };
+                return Ok((outcome, Vec::new()));
+            }
+            let mut revision = song.revision.next();
+            revision.operation = delete.operation;
+            let tombstone = Tombstone { revision, deleted_at: delete.at, song };
+            let filter = json!({"_id": delete.id, "sync.rev": rev, "state": PRESENT});
+            let change = bury(&tombstone, stored.history(), delete.origin.as_ref());
+            let update = Update::new(filter, change).repeatable();
+            let updated = self.songs.update_one(&update).await;
+            self.forget(delete.id);
+            let updated =
+                updated.map_err(|error| self.failed("delete", about(delete.id), error))?;
+            if updated.modified == 1 {
+                return Ok((Outcome::Done, keys));
+            }
+            row = self.rows(&[delete.id], whole()).await?.remove(&delete.id);
+        }
+        Err(self.contended("delete", about(delete.id)))
+    }
+
+    pub(crate) async fn purge(&self, ids: &[SongId]) -> Result<()> {
+        let different: Vec<SongId> = places(ids).into_keys().collect();
+        let chunks: Vec<&[SongId]> = different.chunks(MAX_IN).collect();
+        at_once(
+            4,
+            chunks
+                .into_iter()
+                .map(|chunk| {
+                    self.songs.delete_many(json!({"_id": {"$in": chunk}, "state": DELETED}))
+                })
+                .collect(),
+        )
+        .await
+        .map_err(|error| self.failed("purge", format_args!("{} songs", ids.len()), error))?;
+        different.into_iter().for_each(|id| self.forget(id));
+        Ok(())
+    }
+}
+
+/// What the document of an embedding is of: a song, a segment, or of a song
+/// that no longer names it.
+pub(crate) const SONG: &str = "song";
+pub(crate) const SEGMENT: &str = "segment";
+pub(crate) const GONE: &str = "gone";
+
+pub(crate) fn about(id: SongId) -> String {
+    format!("song `{}`", id.short())
+}

@@ -1,0 +1,261 @@
+//! Removing what no song names, and checking what songs name.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::{Duration, SystemTime},
+};
+
+use futures::{StreamExt, TryStreamExt};
+use serde_json::json;
+use songrec_core::{Card, Digest, Event, Progress, Song, SongId};
+use songrec_storage::{Finding, Result, Swept, VerifyOptions};
+
+use crate::{
+    backend::AstraBackend,
+    blobs::Blobs,
+    client::{Find, MAX_IN},
+    embeddings::{EmbeddingRow, now_ms},
+    row::{PRESENT, Row, text, whole},
+    schema::KnownModel,
+    songs::SEGMENT,
+};
+
+/// Facts looked at together.
+const TOGETHER: usize = MAX_IN;
+
+impl AstraBackend {
+    pub(crate) async fn sweep_facts(&self, min_age: Duration) -> Result<Swept> {
+        let mut swept = Swept::default();
+        self.refresh("sweep").await?;
+        self.close_old_numbers(min_age).await?;
+        for known in self.known_models() {
+            self.sweep_embeddings(&known, min_age, &mut swept).await?;
+        }
+        if let Some(blobs) = &self.blobs {
+            self.sweep_blobs(blobs, min_age, &mut swept).await?;
+        }
+        Ok(swept)
+    }
+
+    async fn sweep_embeddings(
+        &self,
+        known: &KnownModel,
+        min_age: Duration,
+        swept: &mut Swept,
+    ) -> Result<()> {
+        let failed = |error| {
+            self.failed("sweep", format_args!("embeddings of `{}`", known.spec.name), error)
+        };
+        let collection = self.embeddings(known);
+        let age = u64::try_from(min_age.as_millis()).unwrap_or(u64::MAX);
+        let old = json!({"created": {"$lte": now_ms().saturating_sub(age)}});
+        let find = Find::new(old).project(json!({"song": 1, "of": 1}));
+        let mut rows = Box::pin(collection.find::<EmbeddingRow>(find)).try_chunks(TOGETHER);
+        while let Some(chunk) = rows.next().await {
+            let chunk = chunk.map_err(|stopped| failed(stopped.1))?;
+            let garbage = self.unnamed(chunk).await?;
+            if garbage.is_empty() {
+                continue;
+            }
+            collection.delete_many(json!({"_id": {"$in": garbage}})).await.map_err(failed)?;
+            swept.facts += garbage.len() as u64;
+            swept.bytes += garbage.len() as u64 * known.spec.dimension as u64 * 4;
+        }
+        Ok(())
+    }
+
+    // Those that neither a song nor a tombstone names: a tombstone keeps its
+    // facts, for the song may be restored.
+    async fn unnamed(&self, rows: Vec<EmbeddingRow>) -> Result<Vec<String>> {
+        let songs: Vec<SongId> = rows.iter().filter_map(|row| row.song).collect();
+        let stored = self.rows(&songs, json!({"state": 1, "sync": 1, "keys": 1})).await?;
+        let segments: Vec<String> =
+            rows.iter().filter(|row| row.song.is_none()).map(|row| row.id.clone()).collect();
+        let mut kept: HashSet<String> = HashSet::new();
+        if !segments.is_empty() {
+            let filter = json!({"_id": {"$in": segments}});
+            let find = Find::new(filter).project(json!({"kind": 1}));
+            let found: Vec<EmbeddingRow> = self
+                .library
+                .find(find)
+                .try_collect()
+                .await
+                .map_err(|error| self.failed("sweep", SEGMENT, error))?;
+            kept.extend(found.into_iter().map(|row| row.id));
+        }
+        let is_named = |row: &EmbeddingRow| match row.song {
+            None => kept.contains(&row.id),
+            Some(song) => stored
+                .get(&song)
+                .is_some_and(|stored| stored.keys.values().any(|key| *key == row.id)),
+        };
+        Ok(rows.into_iter().filter(|row| !is_named(row)).map(|row| row.id).collect())
+    }
+
+    async fn sweep_blobs(&self, blobs: &Blobs, min_age: Duration, swept: &mut Swept) -> Result<()> {
+        let now = SystemTime::now();
+        let mut listed = Box::pin(blobs.list()).try_chunks(TOGETHER - 1);
+        while let Some(chunk) = listed.next().await {
+            let chunk = chunk.map_err(|stopped| stopped.1)?;
+            let digests: HashSet<Digest> = chunk.iter().map(|(digest, _)| *digest).collect();
+            let find = Find::new(json!({"find.blob": {"$in": digests}})).project(whole());
+            let rows: Vec<Row> = self
+                .songs
+                .find(find)
+                .try_collect()
+                .await
+                .map_err(|error| self.failed("sweep", "blobs", error))?;
+            let mut named = HashSet::new();
+            for row in rows {
+                let change = row.change().map_err(|error| self.damaged("sweep", "blobs", error))?;
+                let song = match change.state {
+                    songrec_storage::ChangeState::Present(song) => *song,
+                    songrec_storage::ChangeState::Deleted(tombstone) => tombstone.song,
+                };
+                named.extend(song.blob.and_then(|blob| blob.key));
+            }
+            for (_, meta) in chunk {
+                let age = now.duration_since(meta.last_modified.into()).unwrap_or_default();
+                if age >= min_age && !named.contains(meta.location.as_ref()) {
+                    blobs.delete(&meta.location).await?;
+                    swept.facts += 1;
+                    swept.bytes += meta.size;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn check(
+        &self,
+        options: &VerifyOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Finding>> {
+        self.refresh("verify").await?;
+        progress.on(Event::Started { work: "verifying", total: None });
+        let mut findings = Vec::new();
+        let find = Find::new(json!({"state": PRESENT})).project(whole());
+        let mut rows = Box::pin(self.songs.find::<Row>(find)).try_chunks(TOGETHER);
+        while let Some(chunk) = rows.next().await {
+            let chunk = chunk.map_err(|stopped| self.failed("verify", "the songs", stopped.1))?;
+            let mut songs = Vec::with_capacity(chunk.len());
+            for row in &chunk {
+                match row.song() {
+                    Ok(song) => songs.extend(song),
+                    Err(error) => findings.push(Finding {
+                        subject: format!("song `{}`", row.id),
+                        problem: error.to_string(),
+                        repaired: false,
+                        hint: Some("scan its file again".to_owned()),
+                    }),
+                }
+            }
+            self.check_embeddings(&songs, options, &mut findings).await?;
+            for song in &songs {
+                self.check_blob(song, options, &mut findings).await?;
+                progress.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
+            }
+        }
+        progress.on(Event::Finished);
+        Ok(findings)
+    }
+
+    async fn check_embeddings(
+        &self,
+        songs: &[Song],
+        options: &VerifyOptions,
+        findings: &mut Vec<Finding>,
+    ) -> Result<()> {
+        let mut by_model: BTreeMap<_, Vec<&Song>> = BTreeMap::new();
+        for song in songs {
+            for model in song.embeddings.keys() {
+                by_model.entry(model).or_default().push(song);
+            }
+        }
+        for (model, songs) in by_model {
+            let Some(known) = self.model(model).await? else {
+                findings.push(Finding {
+                    subject: format!("model `{model}`"),
+                    problem: "songs name embeddings of it, but it is not known".to_owned(),
+                    repaired: false,
+                    hint: Some("scan with this model again".to_owned()),
+                });
+                continue;
+            };
+            let keys: Vec<&String> =
+                songs.iter().filter_map(|song| song.embeddings[model].key.as_ref()).collect();
+            let find = Find::new(json!({"_id": {"$in": keys}}))
+                .project(json!({"digest": 1, "card": 1, "of": 1, "$vector": 1}));
+            let found: Vec<EmbeddingRow> =
+                self.embeddings(&known).find(find).try_collect().await.map_err(|error| {
+                    self.failed("verify", format_args!("model `{model}`"), error)
+                })?;
+            let found: HashMap<String, EmbeddingRow> =
+                found.into_iter().map(|row| (row.id.clone(), row)).collect();
+            for song in songs {
+                let named = &song.embeddings[model];
+                let row = named.key.as_ref().and_then(|key| found.get(key));
+                let is_whole = row.and_then(EmbeddingRow::vector).is_some_and(|vector| {
+                    vector.dimension() == named.dimension
+                        && Digest::of(&vector.to_le_bytes()) == named.digest
+                });
+                let subject = format!("song `{}`", song.id);
+                if !is_whole {
+                    findings.push(Finding {
+                        subject,
+                        problem: format!("its embedding by `{model}` is not what it names"),
+                        repaired: false,
+                        hint: Some("scan its file again".to_owned()),
+                    });
+                    continue;
+                }
+                let card = text(&Card::of(song));
+                if row.and_then(|row| row.card.as_ref()) != Some(&card) {
+                    if options.repair {
+                        self.show_everywhere(song, &BTreeMap::new(), true).await?;
+                    }
+                    findings.push(Finding {
+                        subject,
+                        problem: format!("searches by `{model}` see an older version of it"),
+                        repaired: options.repair,
+                        hint: (!options.repair).then(|| "run `songrec verify --repair`".to_owned()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_blob(
+        &self,
+        song: &Song,
+        options: &VerifyOptions,
+        findings: &mut Vec<Finding>,
+    ) -> Result<()> {
+        let (Some(blob), Some(blobs)) = (&song.blob, &self.blobs) else { return Ok(()) };
+        let problem = match blobs.size_of(blob).await? {
+            None => Some("its audio is missing"),
+            Some(size) if size != blob.size => Some("its audio has another size"),
+            Some(_) if options.read_data => {
+                use sha2::Digest as _;
+                let mut hash = sha2::Sha256::new();
+                if let Some(mut stream) = blobs.get(blob, None).await? {
+                    while let Some(piece) = stream.try_next().await? {
+                        hash.update(&piece);
+                    }
+                }
+                (Digest(hash.finalize().into()) != blob.sha256).then_some("its audio is damaged")
+            }
+            Some(_) => None,
+        };
+        if let Some(problem) = problem {
+            findings.push(Finding {
+                subject: format!("song `{}`", song.id),
+                problem: problem.to_owned(),
+                repaired: false,
+                hint: Some("scan its file again, or sync with a machine that has it".to_owned()),
+            });
+        }
+        Ok(())
+    }
+}
