@@ -443,6 +443,10 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>)
                 Loses::Unsynced => disk.lose_unsynced(),
             }
             let name = format!("{death:?}, loses {loses:?}, step {lives_for}");
+            if !is_dead {
+                let inner = open(folder.path(), Arc::new(RealDisk)).unwrap();
+                assert_eq!(Answers::of(&inner), after, "{name}: what was done stays done");
+            }
             if damage.is_none() {
                 check(folder.path(), &name, [&before, &after]);
             }

@@ -74,6 +74,12 @@ impl Files {
         self.sync_folders([path])
     }
 
+    /// Moves a file to where nobody looks for it.
+    pub(crate) fn set_aside(&self, from: &Path, to: &Path) -> Result<()> {
+        self.put_in_place(from, to)?;
+        self.sync_folders([to, from])
+    }
+
     /// Removes files; those that are not there are no matter.
     pub(crate) fn remove<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
         let paths: Vec<&Path> = paths.into_iter().collect();

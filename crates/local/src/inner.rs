@@ -117,8 +117,8 @@ impl Inner {
 
     // Takes in what happened since the catalog was last written.
     fn catch_up(&self, progress: &dyn Progress) -> Result<()> {
-        let mut opened = self.catalog.take()?;
-        self.help_recover(&mut opened)?;
+        let opened = self.catalog.take()?;
+        self.help_recover(&opened)?;
         if rebuild::differs(self, &opened.connection)? {
             self.write(|writing| rebuild::reconcile(writing, progress))?;
         }
@@ -173,8 +173,11 @@ impl Inner {
 
     /// Reads from one state of the catalog.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut opened = self.take()?;
-        self.help_recover(&mut opened)?;
+        let opened = self.take()?;
+        if let Err(fault) = self.help_recover(&opened) {
+            // What can be read is read, even where nothing can be written.
+            tracing::warn!("a write that was cut off waits: {}", rebuild::reason(&fault));
+        }
         opened.connection.execute_batch("BEGIN")?;
         let answer = work(&opened.connection);
         opened.connection.execute_batch("COMMIT")?;
@@ -203,7 +206,7 @@ impl Inner {
 
     // Settles what a writer left that is no more. What is pending because a
     // writer is at work is left to it.
-    fn help_recover(&self, opened: &mut Opened) -> Result<()> {
+    fn help_recover(&self, opened: &Opened) -> Result<()> {
         if Catalog::is_anything_pending(&opened.connection)?
             && let Some(locked) = self.lock.try_acquire()?
         {
@@ -215,7 +218,14 @@ impl Inner {
 
     fn take(&self) -> Result<Opened> {
         self.ensure_there()?;
-        self.catalog.take()
+        match self.catalog.take() {
+            // Somebody is building it this moment: that is waited for.
+            Err(Fault::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                self.ensure_catalog(&songrec_core::Silent)?;
+                self.catalog.take()
+            }
+            other => other,
+        }
     }
 
     // Somebody may delete the catalog while it is in use.
@@ -535,6 +545,17 @@ impl Writing<'_> {
         let segments = Catalog::pending(self.connection, Kind::Segments)?;
         self.publish_segments(&segments)?;
         self.remove_unfinished()
+    }
+
+    /// Takes a file that cannot be understood out of the way, where it can be
+    /// looked at, and forgets the song.
+    pub(crate) fn set_aside(&self, id: SongId) -> Result<()> {
+        let from = self.inner.layout.of_song(Folder::Songs, id);
+        let to = self.inner.layout.set_aside(id);
+        tracing::warn!("`{}` is damaged and was moved to `{}`", from.display(), to.display());
+        self.note_pending(Kind::Song, &[id])?;
+        self.inner.files.set_aside(&from, &to)?;
+        self.refresh_pending(&[id]).map(drop)
     }
 
     /// Makes indexes and catalog agree with the files of some songs.

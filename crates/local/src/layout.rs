@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use songrec_core::{Digest, DocumentKind, ModelName, SongId};
+use uuid::Uuid;
 
 /// The paths of one library.
 #[derive(Clone, Debug)]
@@ -67,6 +68,13 @@ impl Layout {
     /// The document of a song in one of the folders.
     pub(crate) fn of_song(&self, folder: Folder, id: SongId) -> PathBuf {
         self.shard(folder, id.as_bytes()[0]).join(format!("{id}.json"))
+    }
+
+    /// Where a damaged document of a song goes when another one takes its
+    /// place; never used twice.
+    pub(crate) fn set_aside(&self, id: SongId) -> PathBuf {
+        let unique = Uuid::new_v4().simple().to_string();
+        self.root.join("damaged").join(format!("{id}.{}.json", &unique[..8]))
     }
 
     pub(crate) fn embeddings(&self) -> PathBuf {

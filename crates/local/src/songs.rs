@@ -190,7 +190,14 @@ impl Writing<'_> {
         let (mut accepted, mut ids) = (Vec::new(), Vec::new());
         for put in songs {
             let PutSong { song, mode, origin } = put;
-            let stored = inner.read_song(song.id)?.map(|stored| stored.document);
+            let stored = match inner.read_song(song.id) {
+                // Creating a song again is how a damaged one is put right.
+                Err(Fault::Damaged { .. }) if *mode == PutMode::Create => {
+                    self.set_aside(song.id)?;
+                    None
+                }
+                other => other?.map(|stored| stored.document),
+            };
             let version = stored.as_ref().map(|stored| stored.revision.operation);
             let allowed = match mode {
                 PutMode::Create => version.is_none(),
@@ -249,7 +256,15 @@ impl Writing<'_> {
         let (mut files, mut leftovers) = (Vec::new(), Vec::new());
         let (mut accepted, mut ids) = (Vec::new(), Vec::new());
         for delete in songs {
-            let Some(stored) = inner.read_song(delete.id)? else {
+            let stored = match inner.read_song(delete.id) {
+                // No tombstone can be made of it.
+                Err(Fault::Damaged { .. }) if delete.version.is_none() => {
+                    self.set_aside(delete.id)?;
+                    None
+                }
+                other => other?,
+            };
+            let Some(stored) = stored else {
                 outcomes.push(Outcome::Done);
                 continue;
             };

@@ -144,15 +144,14 @@ impl Inner {
         let different = self.write(|writing| {
             let ids = ids_that_differ(writing, shard)?;
             let mut different = Vec::new();
-            for id in ids {
-                let (settled, leftover) = settle(&self.layout, &self.files, id);
+            for id in &ids {
+                let (settled, leftover) = settle(&self.layout, &self.files, *id);
                 // Damaged files are told with their songs.
                 if !matches!(settled, Settled::Damaged(_)) {
-                    different.push((id, leftover.is_some()));
+                    different.push((*id, leftover.is_some()));
                 }
             }
             if findings.repair {
-                let ids: Vec<SongId> = different.iter().map(|(id, _)| *id).collect();
                 writing.refresh(&ids)?;
             }
             Ok(different)
@@ -182,7 +181,7 @@ impl Inner {
             Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
                 let hint = match fault {
                     Fault::Newer { .. } => "install a newer songrec",
-                    _ => "bring the file back from a backup, or delete it and scan again",
+                    _ => "bring the file back from a backup, or scan its audio again",
                 };
                 findings.add(subject(id), reason(&fault), false, Some(hint));
                 return Ok(());

@@ -217,6 +217,35 @@ async fn a_damaged_song_is_left_out_and_named() {
     // What it names is not known, so nothing that it may name is garbage.
     let swept = library.sweep(std::time::Duration::ZERO).await.unwrap();
     assert_eq!(swept.facts, 0);
+
+    // Storing it again, as a scan does, puts it right and keeps the old file.
+    library.put_song(&fixture.songs[5], PutMode::Create).await.unwrap();
+
+    assert_eq!(library.get_song(damaged).await.unwrap().as_ref(), Some(&fixture.songs[5]));
+    assert_eq!(verify(&library, false).await, []);
+    let aside: Vec<_> = fs::read_dir(folder.path().join("damaged")).unwrap().flatten().collect();
+    assert_eq!(fs::read_to_string(aside[0].path()).unwrap(), "{ half a docum");
+}
+
+/// A disk that forgets: nothing but the file itself changes.
+#[tokio::test]
+async fn a_song_that_was_damaged_in_place_can_be_left_out_or_deleted() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 12).await;
+    for (i, song) in fixture.songs[..2].iter().enumerate() {
+        fs::write(song_path(folder.path(), song.id), vec![0; 100 + i]).unwrap();
+    }
+    let query = SongQuery { limit: 100, ..SongQuery::default() };
+
+    assert_eq!(library.find_songs(&query).await.unwrap().items.len(), 10);
+    assert_eq!(verify(&library, true).await.len(), 2);
+    assert_eq!(cards(&library).await.len(), 10);
+
+    let delete = songrec_testkit::delete(fixture.songs[0].id);
+    library.delete_songs(&[delete]).await.unwrap();
+
+    assert!(library.get_song(fixture.songs[0].id).await.unwrap().is_none());
+    assert_eq!(verify(&library, false).await.len(), 1);
 }
 
 #[tokio::test]
