@@ -111,7 +111,8 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Stores embeddings, and gives the references by which their songs have
     /// to name them. Storing one again is a no-op. One that a stored song
     /// names is never replaced: the first one wins, and its reference is
-    /// given.
+    /// given. Of several that were stored before their song, the song gets
+    /// the one whose reference it names.
     ///
     /// # Errors
     ///

@@ -65,7 +65,8 @@ pub struct Page<T> {
 /// A way to name a song other than by its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// The beginning of the id, in hexadecimal digits with or without hyphens.
+    /// The beginning of the id, in small or capital hexadecimal digits, with or
+    /// without hyphens; what is no such beginning names no song.
     IdPrefix(String),
     /// The path of one of its files, exactly as the song has it.
     Path(String),

@@ -9,9 +9,16 @@
 //! songrec_testkit::conformance!(async { MemoryBackend::new() });
 //! # fn main() {}
 //! ```
+//!
+//! The same line over [`Alternating`] handles of one library checks that
+//! several processes may use it, and over a wrapper around [`Faulty`] that the
+//! wrapper makes up for what fails. Cases are also plain functions, such as
+//! [`conformance::of_racing_creates_one_wins`], for a backend that has to be
+//! prepared for one of them.
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 #![expect(clippy::cloned_ref_to_slice_refs, reason = "lists are shown as lists, in small tests")]
 
+mod alternating;
 pub mod conformance;
 mod faulty;
 mod filter;
@@ -19,6 +26,7 @@ mod fixture;
 mod model;
 mod song;
 
+pub use alternating::Alternating;
 pub use faulty::{Fault, Faulty};
 pub use filter::random_filter;
 pub use fixture::{Fixture, Opened, in_parallel, library_of, run_case, temp_dir};
