@@ -1,5 +1,6 @@
 //! Sounds at the edge of what can be described, and sounds whose tempo, key and
 //! level are known.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use proptest::prelude::*;
 use songrec_audio::{
@@ -285,7 +286,7 @@ proptest! {
     fn no_input_panics_or_makes_what_is_no_number(
         bits in prop::collection::vec(any::<u32>(), 1..4000),
         size in 1usize..3000,
-        sample_rate in prop_oneof![Just(1u32), 8_000u32..192_000, any::<u32>().prop_map(|r| r % 400_000)],
+        sample_rate in prop_oneof![Just(1u32), 8_000u32..192_000, any::<u32>()],
         channels in 0usize..10,
         name in ".{0,20}",
     ) {

@@ -64,8 +64,8 @@ impl WithSimd for Classes<'_> {
         let (power, _) = S::as_simd_f32s(self.power);
         // Not by `map`, whose closures would not be compiled for the register.
         let mut weights = [power; CLASSES];
-        for class in 0..CLASSES {
-            weights[class] = S::as_simd_f32s(&self.weights[class]).0;
+        for (weights, row) in weights.iter_mut().zip(self.weights) {
+            *weights = S::as_simd_f32s(row).0;
         }
         let mut sums = [simd.splat_f32s(0.0); CLASSES];
         for (at, power) in power.iter().enumerate() {
@@ -74,8 +74,8 @@ impl WithSimd for Classes<'_> {
             }
         }
         let mut classes = [0.0; CLASSES];
-        for class in 0..CLASSES {
-            classes[class] = simd.reduce_sum_f32s(sums[class]);
+        for (class, sum) in classes.iter_mut().zip(sums) {
+            *class = simd.reduce_sum_f32s(sum);
         }
         classes
     }

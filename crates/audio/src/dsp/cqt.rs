@@ -171,6 +171,8 @@ struct Octave {
     scratch: Vec<Complex<f32>>,
     /// The bins that filters use, of either of two frames.
     used: [Vec<Complex<f32>>; 2],
+    /// Frames that reach over an end.
+    buffers: [Vec<f32>; 2],
 }
 
 /// The pitch classes of an octave in a frame.
@@ -182,6 +184,7 @@ impl Octave {
             bins: vec![Complex::ZERO; FRAME],
             scratch: vec![Complex::ZERO; PLAN.get_inplace_scratch_len()],
             used: [(); 2].map(|()| vec![Complex::ZERO; FRAME / 2]),
+            buffers: Default::default(),
         }
     }
 
@@ -203,10 +206,11 @@ impl Octave {
         let mut fill = |at: usize, after: Classes| {
             add(&mut classes[at], &after, gain);
             if let Some((from, before)) = before {
-                for between in from + 1..at {
-                    let share = (between - from) as f32 / (at - from) as f32;
-                    add(&mut classes[between], &before, gain * (1.0 - share));
-                    add(&mut classes[between], &after, gain * share);
+                let gap = (at - from) as f32;
+                for (between, classes) in (1u16..).zip(&mut classes[from + 1..at]) {
+                    let share = f32::from(between) / gap;
+                    add(classes, &before, gain * (1.0 - share));
+                    add(classes, &after, gain * share);
                 }
             }
             before = Some((at, after));
@@ -230,27 +234,29 @@ impl Octave {
         right: Option<usize>,
         kernels: &[Kernel],
     ) -> [Classes; 2] {
-        let mut buffers = [[0.0; FRAME]; 2];
+        let mut buffers = std::mem::take(&mut self.buffers);
         let [left_buffer, right_buffer] = &mut buffers;
         let left = frame(samples, left, left_buffer);
-        let Some(right) = right.map(|right| frame(samples, right, right_buffer)) else {
-            self.transform(left, &[0.0; FRAME], kernels);
-            return [self.fold(0, kernels), [0.0; CLASSES]];
+        let found = match right.map(|right| frame(samples, right, right_buffer)) {
+            Some(right) if are_alike_frames(left, right) => {
+                self.transform(left, right, kernels);
+                [self.fold(0, kernels), self.fold(1, kernels)]
+            }
+            Some(right) => [self.alone(left, kernels), self.alone(right, kernels)],
+            None => [self.alone(left, kernels), [0.0; CLASSES]],
         };
-        let energies = run(Energies { left, right });
-        if are_alike(energies[0], energies[1]) {
-            self.transform(left, right, kernels);
-            return [self.fold(0, kernels), self.fold(1, kernels)];
-        }
-        self.transform(left, &[0.0; FRAME], kernels);
-        let left = self.fold(0, kernels);
-        self.transform(right, &[0.0; FRAME], kernels);
-        [left, self.fold(0, kernels)]
+        self.buffers = buffers;
+        found
+    }
+
+    fn alone(&mut self, frame: &[f32], kernels: &[Kernel]) -> Classes {
+        self.transform(frame, &[0.0; FRAME], kernels);
+        self.fold(0, kernels)
     }
 
     /// Transforms two frames at once and separates the bins that are used.
     fn transform(&mut self, left: &[f32], right: &[f32], kernels: &[Kernel]) {
-        let Self { bins, scratch, used } = self;
+        let Self { bins, scratch, used, .. } = self;
         let [left_bins, right_bins] = used;
         let range = used_bins(kernels);
         vectorized(
@@ -298,12 +304,14 @@ fn used_bins(kernels: &[Kernel]) -> std::ops::Range<usize> {
 }
 
 /// The samples of the frame centred on one; `buffer` if it reaches over an end.
-fn frame<'a>(samples: &'a [f32], centre: usize, buffer: &'a mut [f32; FRAME]) -> &'a [f32] {
+fn frame<'a>(samples: &'a [f32], centre: usize, buffer: &'a mut Vec<f32>) -> &'a [f32] {
     const HALF: usize = FRAME / 2;
     let centre = centre + MARGIN;
     if centre >= HALF && centre + HALF <= samples.len() {
         return &samples[centre - HALF..centre + HALF];
     }
+    buffer.clear();
+    buffer.resize(FRAME, 0.0);
     let from = centre.saturating_sub(HALF);
     let to = (centre + HALF).min(samples.len());
     if from < to {
@@ -311,6 +319,11 @@ fn frame<'a>(samples: &'a [f32], centre: usize, buffer: &'a mut [f32; FRAME]) ->
         buffer[at..at + to - from].copy_from_slice(&samples[from..to]);
     }
     buffer
+}
+
+fn are_alike_frames(left: &[f32], right: &[f32]) -> bool {
+    let [left, right] = run(Energies { left, right });
+    are_alike(left, right)
 }
 
 /// The energies of two frames.

@@ -12,6 +12,10 @@ const LANES: usize = 8;
 /// Samples of each segment that are brought together at a time; they fit the
 /// first-level cache.
 const TILE: usize = 256;
+/// Higher rates are those of damaged files.
+const HIGHEST_RATE: u32 = 1_000_000;
+/// Samples for which room is made before they come.
+const MOST_ROOM: usize = 1 << 22;
 /// Tenths of a second: the grid of the gating blocks.
 const PARTS: usize = 10;
 /// Tenths in a gating block.
@@ -61,19 +65,24 @@ pub struct LoudnessMeter {
 }
 
 impl LoudnessMeter {
-    /// A meter for `rate` samples per second, from 1 Hz, in `channels` interleaved
+    /// A meter for `rate` samples per second, from 1 Hz to 1 MHz, in `channels` interleaved
     /// channels, from 1.
     pub fn new(rate: u32, channels: usize) -> Self {
-        let rate_hz = f64::from(rate.max(1));
-        let rate = rate.max(1) as usize;
+        let rate = rate.clamp(1, HIGHEST_RATE);
+        let rate_hz = f64::from(rate);
+        let rate = rate as usize;
         let channels = channels.max(1);
         let settle = rate.div_ceil(PARTS);
+        // Room that is not used costs nothing; growing would copy.
+        let room = (settle + LANES * rate) * channels;
+        let mut buffer = Vec::with_capacity(room.min(MOST_ROOM));
+        buffer.resize(settle * channels, 0.0);
         Self {
             sections: [shelf(rate_hz), high_pass(rate_hz)],
             weights: weights(channels),
             rate,
             settle,
-            buffer: vec![0.0; settle * channels],
+            buffer,
             tenths: Vec::new(),
             energy: 0.0,
             frames: 0,
@@ -135,30 +144,31 @@ impl LoudnessMeter {
                         }
                     }
                     let energies = state.run(tile, &self.sections);
-                    for lane in 0..LANES {
-                        sums[lane] += energies[lane];
+                    for (sum, energy) in sums.iter_mut().zip(energies) {
+                        *sum += energy;
                     }
                 }
                 sums
             };
             run(0, self.settle);
-            for (part, energy) in edges.windows(2).zip(&mut energies) {
+            // Of less than a second, not even the first segment is full.
+            let parts = edges.windows(2).take_while(|part| part[0] < count);
+            for (part, energy) in parts.zip(&mut energies) {
                 let sums = run(self.settle + part[0], self.settle + part[1]);
-                for lane in 0..LANES {
-                    energy[lane] += weight * sums[lane];
+                for (energy, sum) in energy.iter_mut().zip(sums) {
+                    *energy += weight * sum;
                 }
             }
         }
         // Behind `count` there are only zeros, through which the filters ring:
         // their energy belongs to the clip, but not to a whole tenth.
         for lane in 0..LANES {
-            for part in 0..PARTS {
-                let energy = energies[part][lane];
-                if lane * self.rate + edges[part] < count {
-                    self.energy += energy;
+            for (part, energies) in edges.windows(2).zip(&energies) {
+                if lane * self.rate + part[0] < count {
+                    self.energy += energies[lane];
                 }
-                if lane * self.rate + edges[part + 1] <= count {
-                    self.tenths.push(energy);
+                if lane * self.rate + part[1] <= count {
+                    self.tenths.push(energies[lane]);
                 }
             }
         }

@@ -61,7 +61,7 @@ pub(super) fn log2(x: f32) -> f32 {
     let s2 = s * s;
     // 2 / ln 2 · 1/(2k + 1).
     let series = s
-        * (2.885_390_1
+        * (2.885_39
             + s2 * (0.961_796_7 + s2 * (0.577_078 + s2 * (0.412_198_6 + s2 * 0.320_598_9))));
     exponent as f32 + series
 }
@@ -70,7 +70,7 @@ pub(super) fn log2(x: f32) -> f32 {
 #[inline(always)]
 pub(super) fn decibels(power: f32) -> f32 {
     // 10 · log10(2).
-    const PER_OCTAVE: f32 = 3.010_299_9;
+    const PER_OCTAVE: f32 = 3.010_3;
     PER_OCTAVE * log2(power.max(1e-10))
 }
 

@@ -238,7 +238,7 @@ fn is_loop(
     if says(&["oneshot", "oneshots", "hit", "hits"]) || one_shot {
         return Some(false);
     }
-    let Some(bpm) = features.bpm.filter(|_| onsets >= 3) else { return None };
+    let bpm = features.bpm.filter(|_| onsets >= 3)?;
     // The last hit of a loop may die away, but not for longer than a beat.
     let beat = 60.0 / f64::from(bpm);
     let runs_on =
