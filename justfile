@@ -11,3 +11,13 @@ test *ARGS:
 # Dependencies against the advisory database, which needs a network.
 audit:
     cargo deny check advisories
+
+# Whole commands over 100,000 random songs of 512 dimensions.
+bench SONGS="100000" DIMENSION="512":
+    cargo build --release -p songrec-cli -p songrec-bench
+    cargo run --release -q -p songrec-bench --bin commands -- {{SONGS}} {{DIMENSION}}
+
+# The features beside librosa (and, with `--bliss`, bliss-audio); needs Python.
+bench-features *ARGS:
+    cargo build --release -p songrec-bench --bin features_pipeline
+    python3 tools/bench_features.py {{ARGS}}
