@@ -70,7 +70,7 @@ pub struct Analysis {
 
 /// Reads and decodes `path` once and finds out all that is wanted.
 ///
-/// Takes 100 MB of memory at most, however long the song is, and one thread.
+/// Takes one thread, and less than 200 MB of memory however long the song is.
 /// The same file gives the same answer, bit for bit, on the same machine.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ use symphonia::{
 use crate::{
     demux::{Demuxer, Identity, Next, guard},
     error::{Error, Reason, Result},
+    gapless::Gapless,
     opus::{self, OpusStream},
     resample::{RATES, Resampler},
 };
@@ -41,6 +42,8 @@ pub struct Decoder {
     shape: Option<Shape>,
     /// The samples of the current block, interleaved.
     samples: Vec<f32>,
+    /// Samples per channel still to be skipped, and then to be heard.
+    gapless: Option<Gapless>,
     /// For streams that change their shape on the way.
     adapter: Option<Adapter>,
     damage: Damage,
@@ -139,6 +142,7 @@ impl Decoder {
         let codec = Codec::new(demuxer.parameters())
             .ok_or_else(|| Error::new(path, Reason::UnsupportedCodec(demuxer.codec())))?;
         Ok(Self {
+            gapless: demuxer.gapless(),
             demuxer,
             codec,
             shape: None,
@@ -241,6 +245,15 @@ impl Decoder {
             return Ok(());
         }
         let shape = Shape { sample_rate, channels };
+        if let Some(gapless) = &mut self.gapless {
+            let frames = samples.len() / channels;
+            let skipped = frames.min(usize::try_from(gapless.skip).unwrap_or(usize::MAX));
+            gapless.skip -= skipped as u64;
+            let heard = gapless.length.min((frames - skipped) as u64);
+            gapless.length -= heard;
+            samples.truncate((skipped + heard as usize) * channels);
+            samples.drain(..skipped * channels);
+        }
         match self.shape {
             None if !RATES.contains(&sample_rate) => {
                 Err(Error::new(self.demuxer.path(), Reason::UnsupportedRate(sample_rate)))
@@ -290,7 +303,9 @@ impl Decoder {
         }
         let path = self.demuxer.path();
         if self.frames == 0 {
-            let damaged = self.damage.corrupt_packets > 0 || self.damage.stopped.is_some();
+            let damaged = self.damage.corrupt_packets > 0
+                || self.damage.stopped.is_some()
+                || self.demuxer.is_cut_off();
             let reason = if damaged { Reason::Corrupt } else { Reason::Empty };
             let error = Error::new(path, reason);
             return Err(match self.damage.stopped.take() {
@@ -313,6 +328,12 @@ impl Codec {
     fn new(parameters: &AudioCodecParameters) -> Option<Self> {
         if parameters.codec == CODEC_ID_OPUS {
             return OpusStream::new(parameters).map(Self::Opus);
+        }
+        // A damaged header may ask for more memory than there is, and to be
+        // refused it would end the process.
+        const LONGEST_PACKET: u64 = 1 << 20;
+        if parameters.max_frames_per_packet.is_some_and(|frames| frames > LONGEST_PACKET) {
+            return None;
         }
         let options = AudioDecoderOptions::default();
         guard(|| get_codecs().make_audio_decoder(parameters, &options)).ok().map(Self::Symphonia)

@@ -11,7 +11,10 @@ use sha2::{Digest as _, Sha256};
 use songrec_core::{Digest, SongId};
 use symphonia::{
     core::{
-        codecs::audio::{AudioCodecParameters, well_known::CODEC_ID_OPUS},
+        codecs::audio::{
+            AudioCodecParameters,
+            well_known::{CODEC_ID_AAC, CODEC_ID_OPUS},
+        },
         common::Limit,
         errors::Error as MediaError,
         formats::{
@@ -26,6 +29,7 @@ use symphonia::{
 
 use crate::{
     error::{Error, Reason, Result},
+    gapless::{Gapless, gapless},
     source::{FileHash, Source},
 };
 
@@ -59,6 +63,8 @@ pub(crate) struct Demuxer {
     audio_bytes: u64,
     /// Bytes in which packets can lie.
     source_bytes: u64,
+    gapless: Option<Gapless>,
+    cut_off: bool,
     damage: Option<String>,
 }
 
@@ -89,11 +95,13 @@ impl Demuxer {
         if bytes > limit {
             return Err(Error::new(path, Reason::TooLarge { bytes, limit }));
         }
-        let file = File::open(path).map_err(io)?;
+        let mut file = File::open(path).map_err(io)?;
+        let gapless = gapless(&mut file, bytes).map_err(io)?;
         let file_hash = FileHash::new();
         let view = file.try_clone().map_err(io)?;
         let source = Source::new(view, bytes, Some(file_hash.clone())).map_err(io)?;
         let source_bytes = source.len();
+        let cut_off = source.is_cut_off();
         let format = guard(|| probe(source)).map_err(|error| match error {
             MediaError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
                 Error::io(path, error)
@@ -121,6 +129,8 @@ impl Demuxer {
             file_hash,
             audio_bytes: 0,
             source_bytes,
+            gapless,
+            cut_off,
             damage: None,
         };
         demuxer.hash_parameters();
@@ -129,6 +139,12 @@ impl Demuxer {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The part of the decoded samples to be heard, where the decoder does not
+    /// know it by itself.
+    pub(crate) fn gapless(&self) -> Option<Gapless> {
+        self.gapless.filter(|_| self.parameters().codec == CODEC_ID_AAC)
     }
 
     /// Samples per channel that the file says it has; 0 where it is a guess.
@@ -155,6 +171,11 @@ impl Demuxer {
     /// Bytes of audio packets so far.
     pub(crate) fn audio_bytes(&self) -> u64 {
         self.audio_bytes
+    }
+
+    /// Whether the file is shorter than it says.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.cut_off
     }
 
     /// Why reading ended before the end, if it did.
@@ -213,7 +234,8 @@ impl Demuxer {
     /// The identity of the file, all of whose packets must have been read.
     pub(crate) fn identity(&mut self) -> Result<Identity> {
         if self.audio_bytes == 0 {
-            let reason = if self.damage.is_some() { Reason::Corrupt } else { Reason::Empty };
+            let damaged = self.cut_off || self.damage.is_some();
+            let reason = if damaged { Reason::Corrupt } else { Reason::Empty };
             return Err(Error::new(&self.path, reason));
         }
         if self.found_by_chance() {

@@ -1,4 +1,14 @@
 //! From a file to a song's facts.
+//!
+//! [`analyze`] reads a file once and finds out all there is: what it is
+//! ([`Identity`]), how its audio is stored, its tags, the song's features and
+//! its embeddings by the [built-in models](built_in_models). The parts can be
+//! had alone: [`identify`] without decoding, [`read_tags`], [`Decoder`] for the
+//! samples, [`Resampler`], and [`dsp`] for what is computed from them.
+//!
+//! Everything is a stream: memory does not grow with the length of a song.
+//! Damaged files give what is left of them, with [warnings](Warning); an
+//! [`Error`] says that there is nothing, and why.
 
 mod analyze;
 mod decode;
@@ -7,6 +17,7 @@ pub mod dsp;
 mod error;
 pub mod features;
 mod file_name;
+mod gapless;
 mod identity;
 mod models;
 mod opus;

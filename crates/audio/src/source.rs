@@ -67,6 +67,11 @@ impl Source {
         self.end - self.start
     }
 
+    /// Whether the file is shorter than it says.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        !self.patches.is_empty()
+    }
+
     fn patch(&self, at: u64, buffer: &mut [u8]) {
         let end = at + buffer.len() as u64;
         for patch in &self.patches {
@@ -192,7 +197,8 @@ fn layout(file: &mut File, length: u64) -> io::Result<Layout> {
     match &head[..known.min(4)] {
         b"RIFF" | b"RF64" | b"BW64" if &head[8..12] == b"WAVE" => wave(file, whole),
         b"FORM" if matches!(&head[8..12], b"AIFF" | b"AIFC") => aiff(file, whole),
-        b"OggS" | b"caff" => Ok(whole),
+        b"OggS" => Ok(whole),
+        b"caff" => caf(file, whole),
         [0x1a, 0x45, 0xdf, 0xa3] => mkv(file, whole),
         _ if &head[4..8] == b"ftyp" => mp4(file, whole),
         _ => {
@@ -203,7 +209,7 @@ fn layout(file: &mut File, length: u64) -> io::Result<Layout> {
 }
 
 /// Reads up to `buffer.len()` bytes; what lies behind the end stays zero.
-fn read_at(file: &mut File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_at(file: &mut File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
     file.seek(SeekFrom::Start(at))?;
     let mut filled = 0;
     while filled < buffer.len() {
@@ -400,6 +406,29 @@ fn mp4(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
             break;
         }
         at += length.max(8);
+    }
+    Ok(whole)
+}
+
+/// Corrects the length of the last chunk of a CAF file that was cut off.
+fn caf(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
+    const MOST_CHUNKS: usize = 1000;
+    let mut at = whole.start + 8;
+    for _ in 0..MOST_CHUNKS {
+        let mut header = [0; 12];
+        if read_at(file, at, &mut header)? < header.len() {
+            break;
+        }
+        at += 12;
+        let length = i64::from_be_bytes(header[4..].try_into().expect("eight bytes"));
+        // A negative length means "until the end".
+        let Ok(length) = u64::try_from(length) else { break };
+        let there = whole.end - at;
+        if length > there {
+            whole.patches.push(Patch::new(at - 8, there.to_be_bytes()));
+            break;
+        }
+        at += length;
     }
     Ok(whole)
 }
