@@ -97,6 +97,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         times.iter().sum::<Duration>()
     );
 
+    // This process is client and server; the documents are most of it.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if let Some(memory) = status.lines().find_map(|line| line.strip_prefix("VmRSS:")) {
+        println!("memory: {}", memory.trim());
+    }
+
     let vector = random.vector();
     let ids: Vec<_> = (0..100).map(|i| format!("song-{}", i * 7 % count)).collect();
     let sort = json!({"$vector": {"$binary": vector}});

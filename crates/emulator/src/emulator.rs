@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{RwLock, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::auth::Credential;
@@ -164,6 +164,7 @@ impl Builder {
             credentials: self.credentials,
             faults: self.faults,
             requests: Requests::default(),
+            on_their_way: RwLock::default(),
         }))
     }
 
@@ -269,6 +270,7 @@ impl Emulator {
             task.abort();
             let _ = task.await;
         }
+        let _ = tokio::time::timeout(PATIENCE, self.shared.on_their_way.write()).await;
     }
 }
 

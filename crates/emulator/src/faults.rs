@@ -66,6 +66,9 @@ pub enum Fault {
     /// The database did not confirm in time. No read sees the writes, until the
     /// next conditional write on the same document finishes them first.
     TimeoutAppliedLater,
+    /// The database did not confirm in time. Of the documents of the request,
+    /// every other one is written: each is a write of its own.
+    TimeoutPartlyApplied,
     /// `FAILED_CONCURRENT_OPERATIONS`, for the commands that retry; others get
     /// it without being done.
     ConcurrentFailure {
@@ -124,6 +127,7 @@ impl Fault {
             Self::TimeoutApplied,
             Self::TimeoutNotApplied,
             Self::TimeoutAppliedLater,
+            Self::TimeoutPartlyApplied,
             Self::ConcurrentFailure { applied: false },
             Self::ConcurrentFailure { applied: true },
         ]
@@ -143,6 +147,7 @@ impl Fault {
             Self::TimeoutApplied => "timeoutApplied",
             Self::TimeoutNotApplied => "timeoutNotApplied",
             Self::TimeoutAppliedLater => "timeoutAppliedLater",
+            Self::TimeoutPartlyApplied => "timeoutPartlyApplied",
             Self::ConcurrentFailure { .. } => "concurrentFailure",
             Self::AppliedThenRepeated => "appliedThenRepeated",
             Self::EmptyPage => "emptyPage",

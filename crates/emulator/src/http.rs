@@ -10,6 +10,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use tokio::sync::RwLock;
 
 use crate::answer::Answer;
 use crate::auth::{self, Credential};
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) credentials: Vec<Credential>,
     pub(crate) faults: Faults,
     pub(crate) requests: Requests,
+    /// Held by every request until it is done; a shutdown waits for all.
+    pub(crate) on_their_way: RwLock<()>,
 }
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -83,40 +86,46 @@ async fn handle(shared: Arc<Shared>, level: Level, request: Request) -> Response
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
 
+    // A request that has arrived is carried out, whether or not the client
+    // still waits: that is how an answer comes too late.
+    let task = tokio::spawn(answer_to(shared, level, body, line));
+    task.await.unwrap_or_else(|_| {
+        envelope(StatusCode::OK, Answer::error(ApiError::from(Panicked)).into_json(names))
+    })
+}
+
+async fn answer_to(shared: Arc<Shared>, level: Level, body: Bytes, line: Option<Line>) -> Response {
+    let _on_its_way = shared.on_their_way.read().await;
     let started = Instant::now();
     let request_bytes = body.len();
     let parsed = {
-        let shared = Arc::clone(&shared);
-        on_thread(move || Command::parse(&body, shared.rules.limits.number_characters)).await
+        let longest = shared.rules.limits.number_characters;
+        on_thread(move || Command::parse(&body, longest)).await
     };
     let name = match &parsed {
         Ok(command) => command.name.clone(),
         Err(_) => String::new(),
     };
+    let number = shared.requests.count_one(&name);
     let verdict = shared.faults.decide(&name, level.collection());
-    let fault = verdict.fault.as_ref().map(Fault::name);
     let mut entry = Entry {
-        number: 0,
+        number,
         command: name,
         keyspace: level.keyspace().map(str::to_owned),
         collection: level.collection().map(str::to_owned),
-        fault,
+        fault: verdict.fault.as_ref().map(Fault::name),
         status: None,
         errors: Vec::new(),
         request_bytes,
         answer_bytes: 0,
         duration: Duration::ZERO,
     };
-    let outcome = carry_out(&shared, level, parsed, verdict).await;
-    let response = match outcome {
+    let response = match carry_out(&shared, level, parsed, verdict).await {
         Outcome::Answer { status, text, codes, cut } => {
             entry.status = Some(status.as_u16());
             entry.errors = codes.iter().map(|code| (*code).to_owned()).collect();
             entry.answer_bytes = text.len();
-            if cut {
-                return finish(shared, entry, started, broken(line, status, text));
-            }
-            envelope(status, text)
+            if cut { broken(line, status, text) } else { envelope(status, text) }
         }
         Outcome::Gateway(response) => {
             entry.status = Some(response.status().as_u16());
@@ -124,11 +133,13 @@ async fn handle(shared: Arc<Shared>, level: Level, request: Request) -> Response
         }
         Outcome::Silence => broken(line, StatusCode::OK, String::new()),
     };
-    finish(shared, entry, started, response)
+    entry.duration = started.elapsed();
+    log(&entry);
+    shared.requests.add(entry);
+    response
 }
 
-fn finish(shared: Arc<Shared>, mut entry: Entry, started: Instant, response: Response) -> Response {
-    entry.duration = started.elapsed();
+fn log(entry: &Entry) {
     tracing::debug!(
         command = %entry.command,
         collection = entry.collection.as_deref().unwrap_or(""),
@@ -138,8 +149,6 @@ fn finish(shared: Arc<Shared>, mut entry: Entry, started: Instant, response: Res
         micros = entry.duration.as_micros(),
         "request"
     );
-    shared.requests.add(entry);
-    response
 }
 
 /// What the client gets to see.
@@ -217,6 +226,10 @@ async fn carry_out(
         Some(Fault::TimeoutNotApplied) => api_error(timeout()),
         Some(Fault::TimeoutAppliedLater) => {
             run(Fate::Later, false).await;
+            api_error(timeout())
+        }
+        Some(Fault::TimeoutPartlyApplied) => {
+            run(Fate::Partly, false).await;
             api_error(timeout())
         }
         Some(Fault::Overloaded) => api_error(ApiError::new(

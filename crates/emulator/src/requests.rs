@@ -43,8 +43,9 @@ const KEPT: usize = 10_000;
 
 /// The requests of a running emulator. Clones share them.
 ///
-/// Only requests that got past authentication count. Those that a fault
-/// stopped count as well: they were sent.
+/// Requests count when they have arrived, past authentication. Those that a
+/// fault stopped, or that nobody waits for any more, count as well: they were
+/// sent.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
     log: Arc<Mutex<Log>>,
@@ -77,7 +78,7 @@ impl Requests {
         self.log().counts.clone()
     }
 
-    /// The last requests, oldest first; at most 10,000.
+    /// The last requests that are done, the first done first; at most 10,000.
     pub fn list(&self) -> Vec<Entry> {
         self.log().last.iter().cloned().collect()
     }
@@ -87,11 +88,17 @@ impl Requests {
         *self.log() = Log::default();
     }
 
-    pub(crate) fn add(&self, mut entry: Entry) {
+    /// Counts a request that arrived; gives its number.
+    pub(crate) fn count_one(&self, command: &str) -> u64 {
         let mut log = self.log();
         log.total += 1;
-        entry.number = log.total;
-        *log.counts.entry(entry.command.clone()).or_default() += 1;
+        *log.counts.entry(command.to_owned()).or_default() += 1;
+        log.total
+    }
+
+    /// Lists a request that is done.
+    pub(crate) fn add(&self, entry: Entry) {
+        let mut log = self.log();
         if log.last.len() == KEPT {
             log.last.pop_front();
         }

@@ -5,6 +5,7 @@
 
 use std::path::Path as FilePath;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -54,6 +55,8 @@ pub enum OpenError {
 }
 
 const FORMAT: i64 = 1;
+/// Enough for a server that is just ending.
+const PATIENCE: Duration = Duration::from_millis(500);
 const FILE: &str = "emulator.sqlite";
 
 const SCHEMA: &str = "
@@ -82,6 +85,7 @@ impl Store {
             .map_err(|error| OpenError::Folder(folder.display().to_string(), error))?;
         let fail = |error| OpenError::Database(place.clone(), error);
         let connection = Connection::open(&file).map_err(fail)?;
+        connection.busy_timeout(PATIENCE).map_err(fail)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
         // A crash of the machine may lose the last writes, a crash of the
         // process none: good enough for a test server, and ten times faster.

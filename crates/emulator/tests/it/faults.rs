@@ -245,3 +245,42 @@ async fn a_storm_is_the_same_each_time_and_loses_nothing_it_confirmed() {
     }
     assert_eq!(histories[0], histories[1]);
 }
+
+#[tokio::test]
+async fn of_many_documents_some_may_be_written() {
+    let client = Client::with_collection(Emulator::builder()).await;
+    let once = |command: &str| Rule::fault(Fault::TimeoutPartlyApplied).on(command).next(1);
+    client.emulator.faults().add(once("insertMany"));
+
+    let documents: Vec<_> = (0..10).map(|i| json!({"_id": i})).collect();
+    let answer = client.c(json!({"insertMany": {"documents": documents}})).await;
+
+    assert_eq!(code(&answer), "TIMEOUT_WRITING_DATA");
+    let mut ids = client.scan(json!({})).await.0;
+    ids.sort_by_key(|id| id.as_i64());
+    assert_eq!(ids, [0, 2, 4, 6, 8]);
+    client.emulator.faults().add(once("updateMany"));
+    client.c(json!({"updateMany": {"filter": {}, "update": {"$set": {"seen": true}}}})).await;
+    let seen = client.c(json!({"countDocuments": {"filter": {"seen": true}}})).await;
+    assert_eq!(seen["status"]["count"], 3);
+}
+
+#[tokio::test]
+async fn a_request_is_carried_out_though_nobody_waits_for_it() {
+    let client = Client::with_collection(Emulator::builder()).await;
+    client.emulator.faults().add(Rule::delay(Duration::from_millis(300)).on("insertOne").next(1));
+    client.emulator.requests().reset();
+
+    let insert = json!({"insertOne": {"document": {"_id": "late"}}});
+    let request = client.request("/v1/default_keyspace/c", &insert);
+    let error = request.timeout(Duration::from_millis(60)).send().await.unwrap_err();
+
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!(client.emulator.requests().count("insertOne"), 1);
+    let count = async || client.c(json!({"countDocuments": {}})).await["status"]["count"].clone();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while count().await == json!(0) {
+        assert!(Instant::now() < deadline, "it never arrived");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
