@@ -1,7 +1,8 @@
 //! A library in memory: the reference for what the contract means.
 
+mod position;
+
 use std::{
-    cmp::Ordering,
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
     ops::Range,
@@ -12,18 +13,18 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
 use songrec_core::{
     BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Metric,
-    ModelName, ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, Timestamp, fold,
+    ModelName, ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId,
 };
 
+use self::position::{Position, in_order};
 use crate::{
     BlobSource, BlobStream, Capabilities, Change, ChangePage, ChangeState, Cursor, DeleteSong,
     Error, ErrorKind, Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob,
-    NewEmbedding, Order, OrderBy, Origin, Outcome, Page, PageToken, PutDocument, PutMode, PutSong,
-    Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept,
-    Tombstone, VerifyOptions, query::refuse_search, read_blob,
+    NewEmbedding, Origin, Outcome, Page, PageToken, PutDocument, PutMode, PutSong, Result,
+    SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept, Tombstone,
+    VerifyOptions, query::refuse_search, read_blob,
 };
 
 /// A library that is gone when it is dropped; for tests and for embedding.
@@ -149,74 +150,6 @@ impl State {
         let last = page.last().filter(|_| rest.next().is_some());
         let next = last.map(|(position, _)| position.token(query));
         Some((page.into_iter().map(|(_, song)| song).collect(), next))
-    }
-}
-
-// Where a song is in an order. A page begins after a position, not after a
-// number of songs, so that songs may come and go between two pages.
-#[derive(Debug, Serialize, Deserialize)]
-struct Position {
-    rank: Option<Rank>,
-    id: SongId,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-enum Rank {
-    Text(String),
-    // Bits of a float64, arranged so that they compare as it does.
-    Number(i64),
-    Time(Timestamp),
-}
-
-impl Rank {
-    fn number(number: f64) -> Self {
-        let bits = number.to_bits().cast_signed();
-        Self::Number(if bits < 0 { bits ^ i64::MAX } else { bits })
-    }
-}
-
-impl Position {
-    fn of(order: Order, song: &Song, card: &Card) -> Self {
-        let text = |text: Option<&str>| text.map(|text| Rank::Text(fold(text)));
-        let rank = match order.by {
-            OrderBy::Id => None,
-            OrderBy::Title => text(Some(&card.title)),
-            OrderBy::Artist => text(card.artist.as_deref()),
-            OrderBy::Album => text(card.album.as_deref()),
-            OrderBy::Year => card.year.map(|year| Rank::number(year.into())),
-            OrderBy::Bpm => card.bpm.map(Rank::number),
-            OrderBy::Duration => Some(Rank::number(card.duration)),
-            OrderBy::Added => Some(Rank::Time(song.added_at)),
-        };
-        Self { rank, id: song.id }
-    }
-
-    fn token(&self, query: &SongQuery) -> PageToken {
-        let position = serde_json::to_string(self).expect("a position is plain data");
-        PageToken(format!("{} {position}", fingerprint(query)))
-    }
-
-    fn of_token(token: &PageToken, query: &SongQuery) -> Option<Self> {
-        let (of, position) = token.0.split_once(' ')?;
-        (of == fingerprint(query)).then(|| serde_json::from_str(position).ok()).flatten()
-    }
-}
-
-// What a token has to agree with its query in.
-fn fingerprint(query: &SongQuery) -> String {
-    Digest::of(format!("{:?}", (&query.filter, query.order)).as_bytes()).to_string()
-}
-
-fn in_order(order: Order, left: &Position, right: &Position) -> Ordering {
-    let by_rank = match (&left.rank, &right.rank) {
-        (Some(left), Some(right)) if order.descending => right.cmp(left),
-        (Some(left), Some(right)) => left.cmp(right),
-        (left, right) => left.is_none().cmp(&right.is_none()),
-    };
-    let by_id = left.id.cmp(&right.id);
-    match order.by {
-        OrderBy::Id if order.descending => by_id.reverse(),
-        _ => by_rank.then(by_id),
     }
 }
 
@@ -715,7 +648,7 @@ impl fmt::Debug for MemoryBackend {
 
 #[cfg(test)]
 mod tests {
-    use songrec_core::{AudioProperties, EmbeddingRef, Silent};
+    use songrec_core::{AudioProperties, Silent, Timestamp};
 
     use super::*;
     use crate::StorageBackendExt;
@@ -758,12 +691,5 @@ mod tests {
         let findings = library.verify(&VerifyOptions::default(), &Silent).await.unwrap();
 
         assert_eq!(findings.len(), 2, "{findings:?}");
-    }
-
-    #[test]
-    fn ranks_compare_as_their_numbers_do() {
-        let numbers = [f64::NEG_INFINITY, -1.5, -1e-300, -0.0, 0.0, 1e-300, 0.5, 2.0, 1e300];
-
-        assert!(numbers.map(Rank::number).is_sorted());
     }
 }
