@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner};
+use rustfft::{Fft, FftPlanner, num_complex::Complex};
 
 use super::{
     mel::MELS,
-    simd::{LANES, fold, vectorized},
+    simd::{LANES, Simd, WithSimd, dot, fold, run, vectorized},
     stft::{HOP, SAMPLE_RATE, hann},
 };
 
@@ -71,20 +72,11 @@ const TRANSFORM: usize = 720;
 const START_BPM: f64 = 120.0;
 const MOST_BPM: f64 = 320.0;
 
-struct Plans {
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
-    window: Vec<f32>,
-}
-
-static PLANS: LazyLock<Plans> = LazyLock::new(|| {
-    let mut planner = RealFftPlanner::new();
-    Plans {
-        forward: planner.plan_fft_forward(TRANSFORM),
-        inverse: planner.plan_fft_inverse(TRANSFORM),
-        window: hann(WINDOW),
-    }
-});
+static FORWARD: LazyLock<Arc<dyn Fft<f32>>> =
+    LazyLock::new(|| FftPlanner::new().plan_fft_forward(TRANSFORM));
+static INVERSE: LazyLock<Arc<dyn ComplexToReal<f32>>> =
+    LazyLock::new(|| RealFftPlanner::new().plan_fft_inverse(TRANSFORM));
+static TAPER: LazyLock<Vec<f32>> = LazyLock::new(|| hann(WINDOW));
 
 /// The mean over frames of the local autocorrelation of onset strength.
 ///
@@ -106,78 +98,58 @@ impl Tempogram {
     /// Adds the frames of one clip.
     pub(super) fn add(&mut self, strength: &[f32]) {
         let (Some(&first), Some(&last)) = (strength.first(), strength.last()) else { return };
-        let plans = &*PLANS;
         let half = WINDOW / 2;
         // Windows at the ends see a ramp to zero.
         let mut padded = Vec::with_capacity(strength.len() + WINDOW);
         padded.extend((0..half).map(|i| first * i as f32 / half as f32));
         padded.extend_from_slice(strength);
         padded.extend((0..half).rev().map(|i| last * i as f32 / half as f32));
-        let mut input = plans.forward.make_input_vec();
-        let mut bins = plans.forward.make_output_vec();
-        let mut scratch = plans.forward.make_scratch_vec();
+        let mut bins = vec![Complex::ZERO; TRANSFORM];
+        let mut scratch = vec![Complex::ZERO; FORWARD.get_inplace_scratch_len()];
+        let mut windows = [[0.0f32; WINDOW]; 2];
         // Sums over some frames in f32, over those sums in f64.
-        let mut partial = vec![0.0f32; bins.len()];
-        for (at, window) in padded.windows(WINDOW).take(strength.len()).enumerate() {
-            let energy = vectorized(
-                #[inline(always)]
-                || {
-                    let mut sums = [0.0f32; LANES];
-                    for ((input, x), w) in input
-                        .chunks_exact_mut(LANES)
-                        .zip(window.chunks_exact(LANES))
-                        .zip(plans.window.chunks_exact(LANES))
-                    {
-                        for lane in 0..LANES {
-                            let value = x[lane] * w[lane];
-                            input[lane] = value;
-                            sums[lane] += value * value;
-                        }
-                    }
-                    fold(sums)
-                },
-            );
-            self.frames += 1;
-            if energy < f32::MIN_POSITIVE {
-                continue;
+        let mut partial = vec![0.0f32; TRANSFORM];
+        for (at, pair) in (0..strength.len()).step_by(2).enumerate() {
+            let mut any = false;
+            for (half, window) in windows.iter_mut().enumerate() {
+                if pair + half < strength.len() {
+                    any |= window_of_energy_one(&padded[pair + half..][..WINDOW], window);
+                } else {
+                    window.fill(0.0);
+                }
             }
-            self.heard = true;
-            input[WINDOW..].fill(0.0);
-            plans
-                .forward
-                .process_with_scratch(&mut input, &mut bins, &mut scratch)
-                .expect("the buffers were made by this plan");
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (sum, bin) in partial.iter_mut().zip(&bins) {
-                        *sum += (bin.re * bin.re + bin.im * bin.im) / energy;
-                    }
-                },
-            );
-            if at % 256 == 255 {
+            if any {
+                self.heard = true;
+                add_power(&windows, &mut bins, &mut scratch, &mut partial);
+            }
+            if at % 128 == 127 {
                 self.flush(&mut partial);
             }
         }
         self.flush(&mut partial);
+        self.frames += strength.len();
     }
 
+    /// Adds the powers of pairs of real signals, one in the real and one in the
+    /// imaginary part. Of such a pair, the powers at a frequency and at its
+    /// mirror image sum to twice the sum of both signals' powers.
     fn flush(&mut self, partial: &mut [f32]) {
-        for (sum, partial) in self.power.iter_mut().zip(partial) {
-            *sum += f64::from(std::mem::take(partial));
+        for (bin, sum) in self.power.iter_mut().enumerate() {
+            let mirror = (TRANSFORM - bin) % TRANSFORM;
+            *sum += 0.5 * (f64::from(partial[bin]) + f64::from(partial[mirror]));
         }
+        partial.fill(0.0);
     }
 
     /// The mean autocorrelation at each lag in frames, 1 at most.
     fn autocorrelation(&self) -> Vec<f64> {
-        let plans = &*PLANS;
-        let mut bins = plans.inverse.make_input_vec();
-        let mut lags = plans.inverse.make_output_vec();
+        let mut bins = INVERSE.make_input_vec();
+        let mut lags = INVERSE.make_output_vec();
         let scale = 1.0 / (TRANSFORM as f64 * self.frames.max(1) as f64);
         for (bin, power) in bins.iter_mut().zip(&self.power) {
             bin.re = (power * scale) as f32;
         }
-        plans.inverse.process(&mut bins, &mut lags).expect("the buffers were made by this plan");
+        INVERSE.process(&mut bins, &mut lags).expect("the buffers were made by this plan");
         // A single onset has an autocorrelation of zero, of which the transform
         // makes rounding noise that the logarithm below would take for a beat.
         const NOISE: f32 = 1e-6;
@@ -215,4 +187,62 @@ impl Tempogram {
     pub(super) fn heard(&self) -> bool {
         self.heard
     }
+}
+
+/// Tapers a window and scales it to energy 1, unless it is silent; tells
+/// whether it sounds.
+fn window_of_energy_one(values: &[f32], out: &mut [f32; WINDOW]) -> bool {
+    let taper: &[f32] = &TAPER;
+    vectorized(
+        #[inline(always)]
+        || {
+            for ((out, value), taper) in out.iter_mut().zip(values).zip(taper) {
+                *out = value * taper;
+            }
+        },
+    );
+    let energy = run(Energy(out));
+    if energy < f32::MIN_POSITIVE {
+        out.fill(0.0);
+        return false;
+    }
+    let scale = 1.0 / energy.sqrt();
+    for value in out {
+        *value *= scale;
+    }
+    true
+}
+
+struct Energy<'a>(&'a [f32]);
+
+impl WithSimd for Energy<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        dot(simd, self.0, self.0)
+    }
+}
+
+/// Adds the power of two windows, one in the real and one in the imaginary
+/// part.
+fn add_power(
+    [left, right]: &[[f32; WINDOW]; 2],
+    bins: &mut [Complex<f32>],
+    scratch: &mut [Complex<f32>],
+    sums: &mut [f32],
+) {
+    for ((bin, left), right) in bins.iter_mut().zip(left).zip(right) {
+        *bin = Complex::new(*left, *right);
+    }
+    bins[WINDOW..].fill(Complex::ZERO);
+    FORWARD.process_with_scratch(bins, scratch);
+    vectorized(
+        #[inline(always)]
+        || {
+            for (sum, bin) in sums.iter_mut().zip(bins.iter()) {
+                *sum += bin.re * bin.re + bin.im * bin.im;
+            }
+        },
+    );
 }
