@@ -1,5 +1,7 @@
 //! Choosing the lists: which centroids there are, and which row goes where.
 
+use std::collections::HashSet;
+
 use rayon::prelude::*;
 
 use crate::code::{Bits, Coder, Point, Record};
@@ -74,12 +76,12 @@ const FEW: usize = 1000;
 /// Rows that the centroids are trained on, for each list.
 const SAMPLE: usize = 64;
 const ITERATIONS: usize = 8;
-/// Rows that are searched for to measure how far a search has to go, and how
-/// many neighbors of each.
+/// Rows that are searched for to measure how far a search has to go.
 const PROBES: usize = 256;
-const NEIGHBORS: usize = 10;
+/// How many neighbors of each, few and many.
+const NEIGHBORS: [usize; 2] = [10, 100];
 /// The part of those neighbors that may be missed.
-const MISSED: f64 = 0.001;
+const MISSED: f64 = 0.0005;
 /// Rows that are compared with all probes while they are near.
 const TILE: u32 = 128;
 
@@ -119,6 +121,7 @@ pub(crate) struct Plan {
     /// The change after which rows are not in `chosen`.
     sequence: u64,
     reach: f32,
+    enough: [u32; 2],
 }
 
 /// Makes a plan for the rows of `view`, which may change meanwhile.
@@ -132,6 +135,7 @@ pub(crate) fn plan(view: &View, coder: &Coder) -> Result<Plan, Damage> {
         chosen: vec![0; view.state.slots as usize],
         sequence: view.state.sequence,
         reach: f32::INFINITY,
+        enough: [u32::MAX; 2],
     };
     if count < 2 {
         return Ok(plan);
@@ -151,13 +155,13 @@ pub(crate) fn plan(view: &View, coder: &Coder) -> Result<Plan, Damage> {
         .zip(radii)
         .map(|(values, (sum, rows))| (values, (sum / f64::from(rows.max(1))).sqrt() as f32))
         .collect();
-    let (reach, part) = measure(view, coder, &slots, &plan)?;
-    plan.reach = reach;
-    // Where a search would go through so many lists, one list is as fast.
-    if view.fixed.kind == Kind::Auto && part > 0.5 {
+    (plan.reach, plan.enough) = measure(view, coder, &slots, &plan)?;
+    // Where a search would go through so many rows, one list is as fast.
+    if view.fixed.kind == Kind::Auto && plan.enough[0] as usize > slots.len() / 2 {
         plan.chosen.fill(0);
         plan.centroids = middle;
         plan.reach = f32::INFINITY;
+        plan.enough = [u32::MAX; 2];
     }
     Ok(plan)
 }
@@ -190,7 +194,10 @@ fn train(view: &View, coder: &Coder, slots: &[u32], count: usize) -> Result<Vec<
         let wanted = wanted.min(slots.len());
         (0..wanted).map(move |i| slots[i * slots.len() / wanted])
     };
-    let sample: Vec<u32> = take(count * SAMPLE).collect();
+    // Not on the rows that will be searched for to measure the result: their
+    // lists would suit them better than those of what users search for.
+    let probes: HashSet<u32> = probes(slots).collect();
+    let sample: Vec<u32> = take(count * SAMPLE).filter(|slot| !probes.contains(slot)).collect();
     let mut centroids = take(count)
         .map(|slot| Ok(record(view, slot)?.values().collect()))
         .collect::<Result<Vec<Vec<f32>>, Damage>>()?;
@@ -264,14 +271,23 @@ fn choose_all(
         .collect()
 }
 
-/// How far a search has to go to miss hardly any neighbor, and through which
-/// part of the rows that takes it. Measured on rows of the index itself, so it
-/// suits its data, clustered or not.
-fn measure(view: &View, coder: &Coder, slots: &[u32], plan: &Plan) -> Result<(f32, f64), Damage> {
+/// Rows from everywhere.
+fn probes(slots: &[u32]) -> impl Iterator<Item = u32> {
+    let count = PROBES.min(slots.len() / 4);
+    (0..count).map(move |i| slots[(i * slots.len() + slots.len() / 2) / count])
+}
+
+/// How far a search has to go, and how many rows it has to see, to miss hardly
+/// any neighbor. Measured on rows of the index itself, so it suits its data,
+/// clustered or not.
+fn measure(
+    view: &View,
+    coder: &Coder,
+    slots: &[u32],
+    plan: &Plan,
+) -> Result<(f32, [u32; 2]), Damage> {
     let metric = view.fixed.metric;
-    let probes: Vec<u32> = (0..PROBES.min(slots.len()))
-        .map(|i| slots[(i * slots.len() + slots.len() / 2) / PROBES.min(slots.len())])
-        .collect();
+    let probes: Vec<u32> = probes(slots).collect();
     let points: Vec<Point> = probes
         .iter()
         .map(|&slot| {
@@ -287,50 +303,48 @@ fn measure(view: &View, coder: &Coder, slots: &[u32], plan: &Plan) -> Result<(f3
     for &slot in slots {
         sizes[plan.chosen[slot as usize] as usize] += 1;
     }
-    let demands = points
-        .par_iter()
-        .zip(&found)
-        .map(|(point, found)| {
+    let mut demands = Vec::new();
+    let mut seen = [Vec::new(), Vec::new()];
+    for (point, found) in points.iter().zip(&found) {
+        let mut order = (0..plan.centroids.len() as u32)
+            .map(|list| {
+                let record = centroids.record(&lists, list).ok_or("a centroid has no code")?;
+                let known = List::decode(&lists[list as usize * LIST..]);
+                Ok((Near::new(point, &record, &known, kernels), list))
+            })
+            .collect::<Result<Vec<(Near, u32)>, Damage>>()?;
+        order.sort_unstable_by(|a, b| a.0.distance.total_cmp(&b.0.distance));
+        // For each list its rank, and the rows seen when it has been seen.
+        let mut places = vec![(0, 0); order.len()];
+        let mut rows = 0;
+        for (rank, &(_, list)) in order.iter().enumerate() {
+            rows += sizes[list as usize];
+            places[list as usize] = (rank, rows);
+        }
+        for (seen, &wanted) in seen.iter_mut().zip(&NEIGHBORS) {
+            let found = &found[..wanted.min(found.len())];
             let least = found.last().map_or(f32::NEG_INFINITY, |&(score, _)| score);
-            let mut order = (0..plan.centroids.len() as u32)
-                .map(|list| {
-                    let record = centroids.record(&lists, list).ok_or("a centroid has no code")?;
-                    let known = List::decode(&lists[list as usize * LIST..]);
-                    let near = Near::new(point, &record, &known, kernels);
-                    Ok((near.distance, near.demand(metric, point, least), list))
-                })
-                .collect::<Result<Vec<(f32, f32, u32)>, Damage>>()?;
-            order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-            let certain: Vec<u32> =
-                order[..LEAST.min(order.len())].iter().map(|near| near.2).collect();
-            order.sort_unstable_by_key(|near| near.2);
-            let of_neighbors: Vec<f32> = found
-                .iter()
-                .map(|&(_, slot)| plan.chosen[slot as usize])
-                .map(|list| {
-                    if certain.contains(&list) { f32::NEG_INFINITY } else { order[list as usize].1 }
-                })
-                .collect();
-            let of_lists: Vec<f32> = order.into_iter().map(|near| near.1).collect();
-            Ok((of_neighbors, of_lists))
-        })
-        .collect::<Result<Vec<_>, Damage>>()?;
-    let mut of_neighbors: Vec<f32> =
-        demands.iter().flat_map(|(of_neighbors, _)| of_neighbors.iter().copied()).collect();
-    of_neighbors.sort_unstable_by(|a, b| b.total_cmp(a));
-    let missed = (of_neighbors.len() as f64 * MISSED) as usize;
-    // A little further, because so few are hardly a measurement.
-    let reach = of_neighbors.get(missed).map_or(f32::INFINITY, |demand| demand + 0.01);
-    let mut visited = 0_u64;
-    for (_, of_lists) in &demands {
-        for (&demand, &size) in of_lists.iter().zip(&sizes) {
-            if demand <= reach {
-                visited += u64::from(size);
+            for &(_, slot) in found {
+                let (rank, rows) = places[plan.chosen[slot as usize] as usize];
+                seen.push(rows);
+                demands.push(if rank < LEAST {
+                    f32::NEG_INFINITY
+                } else {
+                    order[rank].0.demand(metric, point, least)
+                });
             }
         }
     }
-    let all = slots.len() as u64 * demands.len().max(1) as u64;
-    Ok((reach, visited as f64 / all as f64))
+    demands.sort_unstable_by(|a, b| b.total_cmp(a));
+    let missed = |count: usize| (count as f64 * MISSED) as usize;
+    // A little further: so few are hardly a measurement, and the centroids
+    // were trained on these rows but not on what will be asked for.
+    let reach = demands.get(missed(demands.len())).map_or(f32::INFINITY, |demand| demand + 0.02);
+    let enough = seen.map(|mut seen| {
+        seen.sort_unstable_by(|a, b| b.cmp(a));
+        seen.get(missed(seen.len())).map_or(u32::MAX, |&rows| rows.saturating_add(rows / 4))
+    });
+    Ok((reach, enough))
 }
 
 /// The nearest rows of each probe but itself, with their scores, by 8-bit
@@ -342,12 +356,12 @@ fn neighbors(
     points: &[Point],
 ) -> Result<Vec<Vec<(f32, u32)>>, Damage> {
     let kernels = Kernels::get();
-    let nothing = || vec![Vec::with_capacity(NEIGHBORS + 1); probes.len()];
+    let nothing = || vec![Vec::with_capacity(NEIGHBORS[1] + 1); probes.len()];
     let offer = |best: &mut Vec<(f32, u32)>, score: f32, slot: u32| {
-        if best.len() < NEIGHBORS || best.last().is_some_and(|last| score > last.0) {
+        if best.len() < NEIGHBORS[1] || best.last().is_some_and(|last| score > last.0) {
             let at = best.partition_point(|known| known.0 >= score);
             best.insert(at, (score, slot));
-            best.truncate(NEIGHBORS);
+            best.truncate(NEIGHBORS[1]);
         }
     };
     slots
@@ -385,6 +399,7 @@ pub(crate) struct Arranged {
     pub(crate) list_count: u32,
     pub(crate) block_count: u32,
     pub(crate) reach: f32,
+    pub(crate) enough: [u32; 2],
 }
 
 /// Carries a plan out for the rows as they are now.
@@ -470,6 +485,7 @@ pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arran
         list_count: count as u32,
         block_count: start,
         reach: plan.reach,
+        enough: plan.enough,
     })
 }
 

@@ -200,6 +200,9 @@ pub(crate) struct Point {
     pub(crate) table: Vec<u8>,
     pub(crate) step: f32,
     pub(crate) bias: f32,
+    /// One over the root of the number of coordinates: the part of an error
+    /// in any direction that is along the query, usually.
+    share: f32,
     /// Whether all that is finite, so that codes can be used at all.
     pub(crate) usable: bool,
 }
@@ -239,6 +242,7 @@ impl Point {
             coarse: coarse.into(),
             fine: fine.into(),
             rounded: rounded.sqrt() as f32,
+            share: 1.0 / (turned.len() as f32).sqrt(),
             table,
             step,
             bias,
@@ -260,7 +264,7 @@ impl Point {
         let length = if self.unit { 1.0 } else { record.norm };
         let rounding = TURNED * self.length * (length + record.error);
         let most = self.length * record.error + self.rounded * (length + record.error) + rounding;
-        let usual = self.length * record.error / (record.code.len() as f32).sqrt();
+        let usual = self.length * record.error * self.share;
         (most, usual + rounding)
     }
 }

@@ -254,6 +254,20 @@ impl Index {
         queries.par_iter().map(|query| self.search(query)).collect()
     }
 
+    /// The `k` nearest rows of every row but itself, on all threads of the
+    /// current rayon pool. Rows that are removed meanwhile are left out.
+    pub fn graph(&self, k: usize) -> Result<Vec<(Key, Vec<Hit>)>> {
+        let keys: Vec<Key> = self.keys().collect();
+        keys.into_par_iter()
+            .filter_map(|key| {
+                let row = self.get(&key)?;
+                let exclude = [key];
+                let query = Query { exclude: &exclude, ..Query::new(&row, k) };
+                Some(self.search(&query).map(|hits| (key, hits)))
+            })
+            .collect()
+    }
+
     /// Whether [`arrange`](Self::arrange) is worth its while: the number of
     /// rows is another than when they were last arranged, by far.
     pub fn wants_arranging(&self) -> bool {

@@ -85,6 +85,7 @@ pub(crate) struct Kernels {
     dot: fn(&[f32], &[f32]) -> f64,
     square: fn(&[f32], &[f32]) -> f64,
     weigh: fn(&[u32; GROUP], Factors<'_>, Weigh, &mut [f32; GROUP], &mut [f32; GROUP]),
+    above: fn(&[f32; GROUP], f32) -> u32,
 }
 
 impl std::fmt::Debug for Kernels {
@@ -166,6 +167,14 @@ impl Kernels {
         uppers: &mut [f32; GROUP],
     ) {
         (self.weigh)(sums, factors, weigh, scores, uppers);
+    }
+}
+
+impl Kernels {
+    /// A bit for each number that is not below `least`; set for what is not a
+    /// number.
+    pub(crate) fn above(&self, numbers: &[f32; GROUP], least: f32) -> u32 {
+        (self.above)(numbers, least)
     }
 }
 

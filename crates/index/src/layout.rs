@@ -209,6 +209,8 @@ pub(crate) struct State {
     pub(crate) arranged: u32,
     /// How far a list may be to be looked at; see `search`.
     pub(crate) reach: f32,
+    /// How many rows have to be seen to find ten neighbors and a hundred.
+    pub(crate) enough: [u32; 2],
     /// How long each file is, by [`File`].
     pub(crate) lengths: [u64; COUNT],
 }
@@ -217,6 +219,14 @@ impl State {
     /// Where it lies in [`File::Head`].
     pub(crate) const AT: usize = PAGE;
     pub(crate) const LEN: usize = 256;
+
+    /// How many rows have to be seen to find `count` neighbors: a power law
+    /// through the two numbers that were measured.
+    pub(crate) fn budget(&self, count: f32) -> f32 {
+        let [ten, hundred] = self.enough.map(|rows| rows.max(1) as f32);
+        let slope = (hundred / ten).log10().max(0.1);
+        ten * (count / 10.0).max(1.0).powf(slope)
+    }
 
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
         let mut words = [0; Self::LEN / 8 - 1];
@@ -234,7 +244,9 @@ impl State {
         words[11] = self.free_block.into();
         words[12] = self.arranged.into();
         words[13] = self.reach.to_bits().into();
-        words[14..14 + COUNT].copy_from_slice(&self.lengths);
+        words[14] = self.enough[0].into();
+        words[15] = self.enough[1].into();
+        words[16..16 + COUNT].copy_from_slice(&self.lengths);
         let mut bytes = [0; Self::LEN];
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
@@ -253,7 +265,7 @@ impl State {
         let small = |i: usize| u32::try_from(word(i)).ok();
         let mut lengths = [0; COUNT];
         for (i, length) in lengths.iter_mut().enumerate() {
-            *length = word(14 + i);
+            *length = word(16 + i);
         }
         Some(Self {
             sequence: word(0),
@@ -270,6 +282,7 @@ impl State {
             free_block: small(11)?,
             arranged: small(12)?,
             reach: f32::from_bits(small(13)?),
+            enough: [small(14)?, small(15)?],
             lengths,
         })
     }

@@ -25,11 +25,13 @@ const SHARE: u32 = 16 * 1024;
 /// With no more rows than this, looking at the rows themselves is faster.
 const FEW: usize = 64;
 /// How many standard errors above its estimate a row's score may be.
-const SURE: f32 = 2.5;
+const SURE: f32 = 2.8;
 /// The same for 8-bit codes, which are sure enough to be generous.
 const SURER: f32 = 4.0;
+/// Rows that a predicate is asked about to know which part it accepts.
+const SAMPLE: u32 = 256;
 /// Lists that are looked at whatever their distance.
-pub(crate) const LEAST: usize = 2;
+pub(crate) const LEAST: usize = 3;
 
 /// A query, and what was computed of it.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +113,6 @@ impl Rows {
 /// A row that an estimate could not rule out.
 #[derive(Clone, Copy, Debug)]
 struct Maybe {
-    score: f32,
     /// How high its score may be.
     upper: f32,
     slot: u32,
@@ -259,7 +260,7 @@ impl<'a> Search<'a> {
             let upper = upper(score, doubt);
             if upper >= lowers.least() {
                 lowers.offer(score - doubt);
-                maybe.push(Maybe { score, upper, slot });
+                maybe.push(Maybe { upper, slot });
             }
         }
         self.finish(maybe, lowers.least())
@@ -285,34 +286,66 @@ impl<'a> Search<'a> {
     /// Goes through the lists, the nearest first.
     fn walk(&self) -> Result<Best> {
         let mut order = self.lists()?;
-        let mut walk = Walk { maybe: Vec::new(), top: Top::new(self.count), blocks: 0 };
+        let budget = self.budget()?;
+        let mut walk = Walk {
+            top: Top::new(self.count),
+            lowers: Top::new(self.count),
+            rated: Vec::new(),
+            maybe: Vec::new(),
+            seen: 0,
+            blocks: 0,
+        };
         let mut done = 0;
-        // Some of the nearest first; what is found there says how far to go.
-        while done < order.len() && (done < LEAST || walk.top.len() < self.count) {
-            let wanted = (done + LEAST).min(order.len());
+        let mut step = LEAST;
+        while done < order.len() {
+            let wanted = (done + step).min(order.len());
             nearest_first(&mut order, done, wanted);
             for near in &order[done..wanted] {
-                self.scan(near, &mut walk)?;
-            }
-            done = wanted;
-        }
-        if done < order.len() {
-            // The k-th best estimate is better than the k-th best row is,
-            // because it is the luckiest of many; the 8-bit codes are not.
-            let least = self.rate_best(&walk)?;
-            let rest = &mut order[done..];
-            rest.sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance));
-            for near in rest.iter() {
-                // Lists are made for one metric; with another, any may hold the
-                // nearest.
-                if !self.metric_fits()
-                    || near.demand(self.ask.metric, self.ask.point, least) <= self.view.state.reach
-                {
+                if walk.top.is_full() && walk.seen as f32 >= budget {
+                    return self.narrow(walk);
+                }
+                if done < LEAST || !self.is_too_far(near, &walk) {
                     self.scan(near, &mut walk)?;
                 }
             }
+            done = wanted;
+            step *= 2;
         }
         self.narrow(walk)
+    }
+
+    /// After how many rows the neighbors are among those seen.
+    ///
+    /// Where only some rows are accepted, the neighbors lie as far apart as
+    /// that many more would among all.
+    fn budget(&self) -> Result<f32> {
+        if !self.metric_fits() || self.view.state.lists == 1 {
+            return Ok(f32::INFINITY);
+        }
+        let live = self.view.state.live as f32;
+        let share = match (self.ask.query.filter, &self.rows) {
+            (Filter::Predicate(_), _) => {
+                let slots = self.view.state.slots;
+                let step = slots.div_ceil(SAMPLE).max(1) as usize;
+                let mut accepted = 0.5;
+                for slot in (0..slots).step_by(step) {
+                    accepted += f32::from(u8::from(self.accepts(slot)?));
+                }
+                (accepted * step as f32 / live).min(1.0)
+            }
+            (_, Some(rows)) => rows.slots.len() as f32 / live,
+            (_, None) => 1.0,
+        };
+        Ok(self.view.state.budget(self.count as f32 / share))
+    }
+
+    /// Whether the list is too far away to hold anything that is wanted.
+    ///
+    /// Lists are made for one metric; with another, any may hold the nearest.
+    fn is_too_far(&self, near: &Near, walk: &Walk) -> bool {
+        self.metric_fits()
+            && near.demand(self.ask.metric, self.ask.point, walk.top.least())
+                > self.view.state.reach
     }
 
     /// Whether the lists are made for the metric that is asked for.
@@ -359,75 +392,57 @@ impl<'a> Search<'a> {
             }
             self.kernels.bits(block.bits, &point.table, &mut sums);
             self.kernels.weigh(&sums, block.factors, how, &mut scores, &mut uppers);
-            let least = walk.top.least();
-            for i in 0..GROUP.min(block.count as usize) {
-                // Not the same as `<`: what is not a number has to be kept.
-                if uppers[i] < least {
+            let mut likely = self.kernels.above(&uppers, walk.top.least());
+            if block.count < GROUP as u32 {
+                likely &= (1 << block.count) - 1;
+            }
+            while likely != 0 {
+                let i = likely.trailing_zeros() as usize;
+                likely &= likely - 1;
+                let least = walk.top.least();
+                let slot = block.slots[i];
+                if !all && !self.accepts(slot)? {
                     continue;
                 }
-                let slot = block.slots[i];
-                if all || self.accepts(slot)? {
-                    if scores[i].is_finite() {
-                        walk.top.offer(scores[i]);
-                    }
-                    walk.maybe.push(Maybe {
-                        score: scores[i],
-                        upper: upper(scores[i], uppers[i] - scores[i]),
-                        slot,
-                    });
+                if scores[i] <= least {
+                    walk.maybe.push((upper(scores[i], uppers[i] - scores[i]), slot));
+                } else {
+                    self.rate_in(walk, slot)?;
                 }
             }
+            walk.seen += block.count;
             next = block.next;
         }
         Ok(())
     }
 
-    /// The k-th best score by 8-bit code of the rows with the best estimates.
-    fn rate_best(&self, walk: &Walk) -> Result<f32> {
-        let mut likely: Vec<Maybe> = walk.maybe.clone();
-        likely.retain(|row| row.upper >= walk.top.least());
-        if likely.len() > self.count {
-            likely.select_nth_unstable_by(self.count - 1, |a, b| b.score.total_cmp(&a.score));
-            likely.truncate(self.count);
+    /// Looks at the 8-bit code of a row.
+    fn rate_in(&self, walk: &mut Walk, slot: u32) -> Result<()> {
+        let (score, _, usual) = self.rate(slot)?;
+        let doubt = usual * SURER;
+        let upper = upper(score, doubt);
+        walk.top.offer(score);
+        if upper >= walk.lowers.least() {
+            walk.lowers.offer(score - doubt);
+            walk.rated.push(Maybe { upper, slot });
         }
-        let mut top = Top::new(self.count);
-        for row in &likely {
-            top.offer(self.rate(row.slot)?.0);
-        }
-        Ok(top.least())
+        Ok(())
     }
 
     /// From estimates to 8-bit codes to rows.
-    fn narrow(&self, walk: Walk) -> Result<Best> {
+    fn narrow(&self, mut walk: Walk) -> Result<Best> {
+        let mut maybe = std::mem::take(&mut walk.maybe);
         let least = walk.top.least();
-        let mut maybe = walk.maybe;
-        maybe.retain(|row| row.upper >= least);
-        if maybe.len() > 2 * self.count {
-            // The likely first, so that the others can be measured by them.
-            maybe.select_nth_unstable_by(self.count - 1, |a, b| b.score.total_cmp(&a.score));
-        }
-        let mut lowers = Top::new(self.count);
-        let mut top = Top::new(self.count);
-        let mut left = Vec::new();
-        for (i, row) in maybe.iter().enumerate() {
-            if let Some(later) = maybe.get(i + AHEAD)
-                && later.upper >= top.least()
-            {
-                self.prefetch(Some(later.slot));
+        maybe.retain(|&(upper, _)| upper >= least);
+        for (i, &(upper, slot)) in maybe.iter().enumerate() {
+            if let Some(&(_, later)) = maybe.get(i + AHEAD) {
+                self.prefetch(Some(later));
             }
-            if row.upper < top.least() {
-                continue;
-            }
-            let (score, _, usual) = self.rate(row.slot)?;
-            let doubt = usual * SURER;
-            let upper = upper(score, doubt);
-            top.offer(score);
-            if upper >= lowers.least() {
-                lowers.offer(score - doubt);
-                left.push(Maybe { score, upper, slot: row.slot });
+            if upper >= walk.top.least() {
+                self.rate_in(&mut walk, slot)?;
             }
         }
-        self.finish(left, lowers.least())
+        self.finish(walk.rated, walk.lowers.least())
     }
 }
 
@@ -439,8 +454,16 @@ fn upper(score: f32, doubt: f32) -> f32 {
 
 /// A walk through the lists under way.
 struct Walk {
-    maybe: Vec<Maybe>,
+    /// The best scores by 8-bit code. Unlike the best estimates, which are
+    /// the luckiest of many, they are scores that rows do have.
     top: Top,
+    lowers: Top,
+    /// Rows whose 8-bit codes were looked at.
+    rated: Vec<Maybe>,
+    /// How high the scores of others may be.
+    maybe: Vec<(f32, u32)>,
+    /// How many rows were seen, wanted or not.
+    seen: u32,
     blocks: u32,
 }
 
@@ -486,10 +509,12 @@ fn known(demand: f32) -> f32 {
 
 /// Puts the nearest lists into their places from `done` to `wanted`.
 fn nearest_first(order: &mut [Near], done: usize, wanted: usize) {
+    let by_distance = |a: &Near, b: &Near| a.distance.total_cmp(&b.distance);
     let rest = &mut order[done..];
     if wanted - done < rest.len() {
-        rest.select_nth_unstable_by(wanted - done - 1, |a, b| a.distance.total_cmp(&b.distance));
+        rest.select_nth_unstable_by(wanted - done - 1, by_distance);
     }
+    order[done..wanted].sort_unstable_by(by_distance);
 }
 
 /// How many rows ahead memory is asked for.
@@ -523,6 +548,7 @@ impl<I: Iterator<Item = u32>> Ahead<I> {
 struct Top {
     count: usize,
     heap: BinaryHeap<std::cmp::Reverse<Number>>,
+    least: f32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -544,28 +570,30 @@ impl PartialOrd for Number {
 
 impl Top {
     fn new(count: usize) -> Self {
-        Self { count, heap: BinaryHeap::new() }
+        Self { count, heap: BinaryHeap::new(), least: f32::NEG_INFINITY }
     }
 
-    fn len(&self) -> usize {
-        self.heap.len()
+    fn is_full(&self) -> bool {
+        self.heap.len() >= self.count
     }
 
     /// What a number has to reach to be one of them.
     fn least(&self) -> f32 {
-        if self.heap.len() < self.count {
-            return f32::NEG_INFINITY;
-        }
-        self.heap.peek().map_or(f32::NEG_INFINITY, |least| least.0.0)
+        self.least
     }
 
     fn offer(&mut self, number: f32) {
         if self.heap.len() < self.count {
             self.heap.push(std::cmp::Reverse(Number(number)));
-        } else if let Some(mut least) = self.heap.peek_mut()
-            && number > least.0.0
+        } else if number > self.least
+            && let Some(mut least) = self.heap.peek_mut()
         {
             *least = std::cmp::Reverse(Number(number));
+        }
+        if self.is_full()
+            && let Some(least) = self.heap.peek()
+        {
+            self.least = least.0.0;
         }
     }
 }

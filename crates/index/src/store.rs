@@ -434,6 +434,7 @@ impl Store {
             state.free_block = NONE;
             state.arranged = state.live;
             state.reach = made.reach;
+            state.enough = made.enough;
             for (file, len) in lengths {
                 state.lengths[file as usize] = len;
             }

@@ -15,6 +15,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         weigh: |sums, factors, how, scores, uppers| unsafe {
             weigh(sums, factors, how, scores, uppers);
         },
+        above: |numbers, least| unsafe { above(numbers, least) },
     })
 }
 
@@ -93,6 +94,19 @@ fn weigh(
     uppers: &mut [f32; GROUP],
 ) {
     portable::weigh(sums, factors, how, scores, uppers);
+}
+
+#[target_feature(enable = "avx2")]
+fn above(numbers: &[f32; GROUP], least: f32) -> u32 {
+    let least = _mm256_set1_ps(least);
+    let mut mask = 0;
+    for (i, eight) in numbers.as_chunks::<8>().0.iter().enumerate() {
+        // SAFETY: eight floats.
+        let eight = unsafe { _mm256_loadu_ps(eight.as_ptr()) };
+        let bits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NLT_UQ>(eight, least));
+        mask |= (bits as u32) << (i * 8);
+    }
+    mask
 }
 
 #[target_feature(enable = "avx2")]

@@ -21,6 +21,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         weigh: |sums, factors, how, scores, uppers| unsafe {
             weigh(sums, factors, how, scores, uppers);
         },
+        above: |numbers, least| unsafe { above(numbers, least) },
     })
 }
 
@@ -140,6 +141,17 @@ fn weigh(
     uppers: &mut [f32; GROUP],
 ) {
     portable::weigh(sums, factors, how, scores, uppers);
+}
+
+#[target_feature(enable = "avx512f")]
+fn above(numbers: &[f32; GROUP], least: f32) -> u32 {
+    let least = _mm512_set1_ps(least);
+    // SAFETY: twice sixteen of 32 floats.
+    let (front, back) =
+        unsafe { (_mm512_loadu_ps(numbers.as_ptr()), _mm512_loadu_ps(numbers[16..].as_ptr())) };
+    let front = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(front, least);
+    let back = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(back, least);
+    u32::from(front) | u32::from(back) << 16
 }
 
 fn cast<T: Copy>(vector: __m512i) -> T {

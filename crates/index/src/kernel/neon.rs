@@ -17,6 +17,7 @@ pub(super) fn kernels() -> Option<Kernels> {
             let factors: Factors<'_> = factors;
             portable::weigh(sums, factors, how, scores, uppers);
         },
+        above: portable::above,
     })
 }
 

@@ -2,7 +2,8 @@
 
 use super::{Factors, GROUP, Kernels, Weigh};
 
-pub(super) const KERNELS: Kernels = Kernels { name: "portable", bits, bytes, dot, square, weigh };
+pub(super) const KERNELS: Kernels =
+    Kernels { name: "portable", bits, bytes, dot, square, weigh, above };
 
 /// Partial sums of one dot product. The products of float32 values are exact
 /// in float64, so machines with and without fused multiply-add agree.
@@ -80,4 +81,13 @@ pub(super) fn weigh(
         scores[i] = factor * a + term;
         uppers[i] = scores[i] + factor * weigh.spread * factors.scale[i];
     }
+}
+
+#[inline(always)]
+pub(super) fn above(numbers: &[f32; GROUP], least: f32) -> u32 {
+    let mut mask = 0;
+    for (i, &number) in numbers.iter().enumerate() {
+        mask |= u32::from(number >= least || number.is_nan()) << i;
+    }
+    mask
 }

@@ -14,9 +14,13 @@ pub(crate) fn options(dimension: usize, metric: Metric, kind: Kind) -> Options {
 }
 
 pub(crate) fn index(dimension: usize, metric: Metric) -> (TempDir, Index) {
+    index_of(dimension, metric, Kind::Auto)
+}
+
+pub(crate) fn index_of(dimension: usize, metric: Metric, kind: Kind) -> (TempDir, Index) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index");
-    let index = Index::create(&path, &options(dimension, metric, Kind::Auto)).unwrap();
+    let index = Index::create(&path, &options(dimension, metric, kind)).unwrap();
     (dir, index)
 }
 

@@ -11,6 +11,7 @@ enum Step {
     Put(Vec<(u8, u8)>),
     Remove(Vec<u8>),
     Reopen,
+    Arrange,
     Verify,
 }
 
@@ -23,6 +24,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => prop::collection::vec((0..40_u8, row), 1..12).prop_map(Step::Put),
         3 => prop::collection::vec(0..40_u8, 1..8).prop_map(Step::Remove),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Arrange),
         1 => Just(Step::Verify),
     ]
 }
@@ -42,6 +44,7 @@ proptest! {
     fn any_sequence_of_changes_answers_like_a_plain_list(
         steps in prop::collection::vec(step(), 1..40),
         stored in metric(),
+        kind in prop_oneof![Just(Kind::Auto), Just(Kind::Flat), Just(Kind::Ivf)],
         asked in metric(),
         (k, offset) in (1..12_usize, 0..4_usize),
         set in prop::collection::vec(0..50_u8, 0..30),
@@ -49,7 +52,7 @@ proptest! {
     ) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("index");
-        let mut index = Index::create(&path, &options(DIMENSION, stored, Kind::Auto)).unwrap();
+        let mut index = Index::create(&path, &options(DIMENSION, stored, kind)).unwrap();
         // Sees every change, though it makes none.
         let watcher = Index::open(&path).unwrap();
         let mut model: BTreeMap<Key, Vec<f32>> = BTreeMap::new();
@@ -78,6 +81,7 @@ proptest! {
                     drop(index);
                     index = Index::open(&path).unwrap();
                 }
+                Step::Arrange => index.arrange().unwrap(),
                 Step::Verify => index.verify().unwrap(),
             }
         }

@@ -1,0 +1,265 @@
+//! How fast and how exact searches in an index are.
+//!
+//! ```text
+//! cargo run --release -p songrec-bench --bin index_search -- [ROWS] [DIMENSION] [DATA] [FOLDER]
+//! python3 tools/bench_index_peers.py FOLDER
+//! ```
+//!
+//! DATA is `clustered` (unit vectors around 1,000 centers, or one for each
+//! hundred rows if there are fewer) or `isotropic`. Queries are other vectors
+//! of the same kind. Recall is measured against [`Precision::Proved`]. The
+//! rows, the queries and the true neighbors are left in FOLDER as `.npy`
+//! files, for the script that runs the peers on the same data.
+#![allow(clippy::print_stdout, reason = "it prints figures")]
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use songrec_index::{Filter, Hit, Index, Key, Kind, Metric, Options, Precision, Query, RowSet};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const QUERIES: usize = 1000;
+/// Queries whose true neighbors are looked for.
+const CHECKED: usize = 200;
+const NEIGHBORS: usize = 10;
+const BATCH: usize = 4096;
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let rows: usize = arguments.next().as_deref().unwrap_or("100000").parse()?;
+    let dimension: usize = arguments.next().as_deref().unwrap_or("512").parse()?;
+    let data = arguments.next().unwrap_or_else(|| "clustered".to_owned());
+    let folder = arguments.next().map_or_else(
+        || PathBuf::from(format!("target/bench/index-{data}-{rows}x{dimension}")),
+        PathBuf::from,
+    );
+    let source = Source::new(&data, rows, dimension)?;
+    let path = folder.join("index");
+    std::fs::create_dir_all(&folder)?;
+    let queries: Vec<Vec<f32>> = (0..QUERIES).map(|i| source.vector(2, i)).collect();
+    if !path.exists() {
+        build(&source, &path, rows)?;
+    }
+
+    let (cold, first) = (Instant::now(), &queries[0]);
+    let index = Index::open(&path)?;
+    index.search(&Query::new(first, NEIGHBORS))?;
+    println!(
+        "{rows} x {dimension} {data}, {} lists; open and first query {:.2} ms",
+        index.lists(),
+        cold.elapsed().as_secs_f64() * 1e3
+    );
+
+    let truth = queries[..CHECKED.min(queries.len())]
+        .iter()
+        .map(|query| {
+            let query = Query { precision: Precision::Proved, ..Query::new(query, NEIGHBORS) };
+            Ok(index.search(&query)?)
+        })
+        .collect::<Result<Vec<Vec<Hit>>>>()?;
+    write_npy(&folder.join("queries.npy"), &queries.concat(), dimension)?;
+    let numbers: Vec<f32> = truth
+        .iter()
+        .flatten()
+        .map(|hit| u128::from_be_bytes(hit.key.0) as f32)
+        .collect();
+    write_npy(&folder.join("truth.npy"), &numbers, NEIGHBORS)?;
+
+    measure("all rows", &queries, &truth, |query| {
+        Ok(index.search(&Query::new(query, NEIGHBORS))?)
+    })?;
+    for part in [10, 100, 1000] {
+        if rows / part < NEIGHBORS {
+            continue;
+        }
+        // A multiplicative hash, so that the wanted are all over the file.
+        let wanted = |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let set = RowSet::new((0..rows).filter(|&i| wanted(i) % part as u64 == 0).map(key));
+        let ask = |query, precision| Query {
+            filter: Filter::Rows(&set),
+            precision,
+            ..Query::new(query, NEIGHBORS)
+        };
+        let truth = queries[..truth.len()]
+            .iter()
+            .map(|query| Ok(index.search(&ask(query, Precision::Proved))?))
+            .collect::<Result<Vec<Vec<Hit>>>>()?;
+        measure(&format!("one row in {part}"), &queries, &truth, |query| {
+            Ok(index.search(&ask(query, Precision::Auto))?)
+        })?;
+    }
+    changes(&index, &queries, rows)?;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines().filter(|line| line.starts_with("Rss")) {
+        println!("  {}", line.replace('\t', " "));
+    }
+    Ok(())
+}
+
+fn key(number: usize) -> Key {
+    Key::from(number as u128)
+}
+
+fn build(source: &Source, path: &Path, rows: usize) -> Result<()> {
+    let options =
+        Options { dimension: source.dimension, metric: Metric::Cosine, kind: Kind::Auto };
+    let index = Index::create(path, &options)?;
+    let mut putting = 0.0;
+    for first in (0..rows).step_by(BATCH) {
+        let vectors: Vec<Vec<f32>> =
+            (first..rows.min(first + BATCH)).map(|i| source.vector(1, i)).collect();
+        let batch: Vec<(Key, &[f32])> =
+            vectors.iter().enumerate().map(|(i, row)| (key(first + i), row.as_slice())).collect();
+        let start = Instant::now();
+        index.put(&batch)?;
+        putting += start.elapsed().as_secs_f64();
+    }
+    let start = Instant::now();
+    index.arrange()?;
+    println!(
+        "build: put {putting:.1} s, arrange {:.1} s, process CPU {:.1} s with making the data",
+        start.elapsed().as_secs_f64(),
+        process_cpu()
+    );
+    Ok(())
+}
+
+/// Adds and removes, one by one and a thousand at once.
+fn changes(index: &Index, vectors: &[Vec<f32>], rows: usize) -> Result<()> {
+    let batch: Vec<(Key, &[f32])> =
+        vectors.iter().enumerate().map(|(i, row)| (key(rows + i), row.as_slice())).collect();
+    let keys: Vec<Key> = batch.iter().map(|row| row.0).collect();
+    let mut add = Vec::new();
+    let mut remove = Vec::new();
+    for (row, key) in batch.iter().zip(&keys).take(50) {
+        let start = Instant::now();
+        index.put(std::slice::from_ref(row))?;
+        add.push(start.elapsed().as_secs_f64() * 1e3);
+        let start = Instant::now();
+        index.remove(std::slice::from_ref(key))?;
+        remove.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    let start = Instant::now();
+    index.put(&batch)?;
+    let add_batch = start.elapsed().as_secs_f64() * 1e3 / batch.len() as f64;
+    let start = Instant::now();
+    index.remove(&keys)?;
+    let remove_batch = start.elapsed().as_secs_f64() * 1e3 / batch.len() as f64;
+    println!(
+        "  durable: add {:.2} ms, remove {:.2} ms; in a batch of {}: {add_batch:.4} and \
+         {remove_batch:.4} ms each",
+        median(&mut add),
+        median(&mut remove),
+        batch.len()
+    );
+    Ok(())
+}
+
+fn measure(
+    name: &str,
+    queries: &[Vec<f32>],
+    truth: &[Vec<Hit>],
+    search: impl Fn(&[f32]) -> Result<Vec<Hit>>,
+) -> Result<()> {
+    for query in &queries[..queries.len() / 5] {
+        search(query)?;
+    }
+    let mut times = Vec::with_capacity(queries.len());
+    let mut found = Vec::with_capacity(queries.len());
+    let before = thread_cpu();
+    for query in queries {
+        let start = Instant::now();
+        found.push(search(query)?);
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    let cpu = (thread_cpu() - before) * 1e6 / queries.len() as f64;
+    let (mut hits, mut all) = (0, 0);
+    for (found, truth) in found.iter().zip(truth) {
+        hits += found.iter().filter(|hit| truth.iter().any(|other| other.key == hit.key)).count();
+        all += truth.len();
+    }
+    println!(
+        "  {name}: recall {:.4}, median {:.1} µs, mean CPU {cpu:.1} µs",
+        hits as f64 / all as f64,
+        median(&mut times)
+    );
+    Ok(())
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// CPU seconds of this thread, as Linux counts them; zero elsewhere.
+fn thread_cpu() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).map_or(0.0, |ns| ns / 1e9)
+}
+
+/// CPU seconds of all threads, as Linux counts them; zero elsewhere.
+fn process_cpu() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Fields 14 and 15 of proc(5), in hundredths of a second.
+    let ticks: f64 =
+        text.split(' ').skip(13).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
+/// Makes the vectors, the same ones each time.
+struct Source {
+    dimension: usize,
+    /// Each with how far its vectors are from it.
+    centers: Vec<(Vec<f32>, f32)>,
+}
+
+impl Source {
+    fn new(data: &str, rows: usize, dimension: usize) -> Result<Self> {
+        let mut random = StdRng::seed_from_u64(99);
+        let count = match data {
+            "clustered" => (rows / 100).clamp(10, 1000),
+            "isotropic" => 0,
+            other => return Err(format!("expected clustered or isotropic, got `{other}`").into()),
+        };
+        let centers = (0..count)
+            .map(|_| {
+                let center = unit((0..dimension).map(|_| gauss(&mut random)).collect());
+                (center, random.random_range(0.5..1.0) / (dimension as f32).sqrt())
+            })
+            .collect();
+        Ok(Self { dimension, centers })
+    }
+
+    fn vector(&self, set: u64, number: usize) -> Vec<f32> {
+        let mut random = StdRng::seed_from_u64(set << 40 | number as u64);
+        if self.centers.is_empty() {
+            return unit((0..self.dimension).map(|_| gauss(&mut random)).collect());
+        }
+        let (center, spread) = &self.centers[random.random_range(0..self.centers.len())];
+        unit(center.iter().map(|value| value + spread * gauss(&mut random)).collect())
+    }
+}
+
+/// A normally distributed number (Box and Muller, 1958).
+fn gauss(random: &mut StdRng) -> f32 {
+    let (a, b): (f32, f32) = (random.random(), random.random());
+    (-2.0 * (1.0 - a).ln()).sqrt() * (std::f32::consts::TAU * b).cos()
+}
+
+fn unit(mut values: Vec<f32>) -> Vec<f32> {
+    let norm = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+    values.iter_mut().for_each(|value| *value /= norm);
+    values
+}
+
+fn write_npy(path: &Path, values: &[f32], width: usize) -> Result<()> {
+    let shape = format!("({}, {width})", values.len() / width);
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{text:<117}\n").bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    Ok(std::fs::write(path, bytes)?)
+}

@@ -1,0 +1,211 @@
+//! Rows in lists: faster, and nothing else.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rand::prelude::*;
+use songrec_index::{Filter, Index, Key, Kind, Metric, Precision, Query, RowSet};
+
+use crate::common::{answers, contents, copy, index_of, key, plain, put};
+
+/// Rows around some centers, as embeddings of songs are.
+fn clustered(count: u64, dimension: usize, seed: u64) -> Vec<(Key, Vec<f32>)> {
+    let center = |i: u64| crate::common::row(1_000_000 + i, dimension);
+    let mut random = StdRng::seed_from_u64(seed);
+    (0..count)
+        .map(|i| {
+            let center = center(random.random_range(0..count / 50 + 1));
+            let values =
+                center.into_iter().map(|value| value + random.random_range(-0.7..0.7)).collect();
+            (key(i), values)
+        })
+        .collect()
+}
+
+fn shared(found: &[songrec_index::Hit], expected: &[songrec_index::Hit]) -> usize {
+    let keys: HashSet<Key> = expected.iter().map(|hit| hit.key).collect();
+    found.iter().filter(|hit| keys.contains(&hit.key)).count()
+}
+
+#[test]
+fn lists_find_nearly_all_neighbors_and_proofs_all() {
+    for (metric, dimension) in
+        [(Metric::Cosine, 128), (Metric::Euclidean, 96), (Metric::Dot, 64), (Metric::Cosine, 45)]
+    {
+        let (_dir, index) = index_of(dimension, metric, Kind::Ivf);
+        put(&index, &clustered(12_000, dimension, 1));
+        assert!(index.wants_arranging());
+        index.arrange().unwrap();
+        assert!(!index.wants_arranging());
+        assert!(index.lists() > 50);
+        index.verify().unwrap();
+
+        let queries = clustered(12_000, dimension, 2);
+        let (mut found, mut all) = (0, 0);
+        for (_, query) in queries.iter().step_by(100) {
+            let mut query = Query::new(query, 10);
+            let fast = index.search(&query).unwrap();
+            query.precision = Precision::Exact;
+            let exact = index.search(&query).unwrap();
+            query.precision = Precision::Proved;
+            let proved = index.search(&query).unwrap();
+
+            assert_eq!(proved, exact, "{metric:?} {dimension}");
+            assert_eq!(fast.len(), 10);
+            found += shared(&fast, &exact);
+            all += exact.len();
+        }
+        let recall = found as f64 / all as f64;
+        assert!(recall >= 0.99, "{metric:?} {dimension}: {recall}");
+    }
+}
+
+#[test]
+fn filters_keep_the_recall_at_any_selectivity() {
+    let (_dir, index) = index_of(64, Metric::Cosine, Kind::Ivf);
+    put(&index, &clustered(20_000, 64, 1));
+    index.arrange().unwrap();
+    for part in [1, 10, 100, 1000] {
+        let wanted = |key: &Key| u128::from_be_bytes(key.0).is_multiple_of(part);
+        let rows = RowSet::new((0..20_000).map(key).filter(wanted));
+        let (mut found, mut all) = (0, 0);
+        for (_, query) in clustered(20_000, 64, 3).iter().step_by(200) {
+            let mut query = Query::new(query, 10);
+            query.filter = Filter::Rows(&rows);
+            let by_rows = index.search(&query).unwrap();
+            query.filter = Filter::Predicate(&wanted);
+            let by_predicate = index.search(&query).unwrap();
+            query.precision = Precision::Exact;
+            let exact = index.search(&query).unwrap();
+
+            for fast in [by_rows, by_predicate] {
+                assert!(fast.iter().all(|hit| wanted(&hit.key)));
+                assert_eq!(fast.len(), exact.len());
+                found += shared(&fast, &exact);
+                all += exact.len();
+            }
+        }
+        let recall = found as f64 / all as f64;
+        assert!(recall >= 0.99, "1 of {part}: {recall}");
+    }
+}
+
+#[test]
+fn changes_after_arranging_keep_the_lists_whole() {
+    let (dir, mut index) = index_of(32, Metric::Euclidean, Kind::Ivf);
+    let mut model: BTreeMap<Key, Vec<f32>> = BTreeMap::new();
+    let mut random = StdRng::seed_from_u64(9);
+    for round in 0..12 {
+        let rows: Vec<(Key, Vec<f32>)> = clustered(1200, 32, round)
+            .into_iter()
+            .map(|(_, row)| (key(random.random_range(0..4000)), row))
+            .collect();
+        put(&index, &rows);
+        model.extend(rows);
+        let keys: Vec<Key> = (0..600).map(|_| key(random.random_range(0..4000))).collect();
+        index.remove(&keys).unwrap();
+        model.retain(|key, _| !keys.contains(key));
+        if round % 3 == 1 {
+            index.arrange().unwrap();
+        }
+        if round % 4 == 3 {
+            drop(index);
+            index = Index::open(&dir.path().join("index")).unwrap();
+        }
+
+        index.verify().unwrap();
+        assert_eq!(index.len(), model.len());
+        let point = crate::common::row(round, 32);
+        let mut query = Query::new(&point, 20);
+        query.precision = Precision::Proved;
+        let expected = plain(&model, &query, Metric::Euclidean);
+        assert_eq!(answers(&index.search(&query).unwrap()), answers(&expected));
+    }
+    assert!(contents(&index) == model);
+}
+
+#[test]
+fn others_read_and_write_while_rows_are_arranged() {
+    let (dir, index) = index_of(32, Metric::Cosine, Kind::Ivf);
+    let path = dir.path().join("index");
+    put(&index, &clustered(3000, 32, 1));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let reader = Index::open(&path).unwrap();
+            let query = crate::common::row(4, 32);
+            while !done.load(Ordering::Relaxed) {
+                assert_eq!(reader.search(&Query::new(&query, 10)).unwrap().len(), 10);
+                assert!(reader.contains(&key(17)));
+            }
+        });
+        scope.spawn(|| {
+            let writer = Index::open(&path).unwrap();
+            let mut next = 10_000;
+            while !done.load(Ordering::Relaxed) {
+                put(&writer, &crate::common::rows(next..next + 20, 32));
+                next += 20;
+                if next.is_multiple_of(100) {
+                    writer.remove(&(next - 100..next).map(key).collect::<Vec<_>>()).unwrap();
+                }
+            }
+        });
+        for _ in 0..6 {
+            index.arrange().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    index.verify().unwrap();
+    assert!((0..3000).all(|i| index.contains(&key(i))));
+}
+
+#[test]
+fn a_crash_after_arranging_loses_nothing() {
+    let (dir, index) = index_of(32, Metric::Cosine, Kind::Ivf);
+    let (path, crashed) = (dir.path().join("index"), dir.path().join("crashed"));
+    put(&index, &clustered(2000, 32, 1));
+    index.arrange().unwrap();
+    // A checkpoint: what is in the files now is on the disk.
+    drop(index);
+    let index = Index::open(&path).unwrap();
+    index.arrange().unwrap();
+    let (synced, later) = (dir.path().join("synced"), dir.path().join("later"));
+    copy(&path, &synced);
+    put(&index, &crate::common::rows(5000..5100, 32));
+    index.remove(&(0..50).map(key).collect::<Vec<_>>()).unwrap();
+    let held = contents(&index);
+    copy(&path, &later);
+
+    // Of the changes since, only the log has reached the disk.
+    copy(&synced, &crashed);
+    std::fs::copy(later.join("log"), crashed.join("log")).unwrap();
+    for cut in [None, Some("head")] {
+        if let Some(name) = cut {
+            // Not even the change of arrangement itself.
+            let mut head = std::fs::read(crashed.join(name)).unwrap();
+            head[4096..4096 + 256].fill(0);
+            std::fs::write(crashed.join(name), head).unwrap();
+            std::fs::copy(later.join("log"), crashed.join("log")).unwrap();
+        }
+        let index = Index::open(&crashed).unwrap();
+        index.verify().unwrap();
+        assert!(contents(&index) == held);
+    }
+}
+
+#[test]
+fn a_graph_of_all_neighbors_is_what_searches_give() {
+    let (_dir, index) = index_of(48, Metric::Cosine, Kind::Auto);
+    put(&index, &clustered(400, 48, 5));
+
+    let graph = index.graph(5).unwrap();
+
+    assert_eq!(graph.len(), 400);
+    for (key, neighbors) in &graph {
+        let row = index.get(key).unwrap();
+        let mut query = Query::new(&row, 5);
+        let exclude = [*key];
+        query.exclude = &exclude;
+        assert_eq!(*neighbors, index.search(&query).unwrap());
+    }
+}

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Run faiss, hnswlib and usearch on the data that `index_search` has left.
+
+    pip install faiss-cpu hnswlib usearch numpy
+    cargo run --release -p songrec-bench --bin index_search -- 100000 512 clustered FOLDER
+    python3 tools/bench_index_peers.py FOLDER
+
+Each peer is built from the same rows and asked the same queries, one at a
+time, on one thread; printed are its recall at 10 against the true neighbors,
+the median wall time and the mean CPU time of a query, and the CPU time that
+building it took. What is not installed is left out.
+"""
+
+import os
+import sys
+import time
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np
+
+K = 10
+
+
+def measure(name, built, queries, truth, search):
+    """Print a line: search(query) gives row numbers."""
+    for query in queries[:100]:
+        search(query)
+    times, found = [], []
+    cpu = time.thread_time()
+    for query in queries:
+        start = time.perf_counter()
+        found.append(search(query))
+        times.append(time.perf_counter() - start)
+    cpu = (time.thread_time() - cpu) / len(queries)
+    hits = sum(len(set(map(int, f)) & set(t)) for f, t in zip(found, truth))
+    print(
+        f"{name:32} recall {hits / (len(truth) * K):.4f}  median {np.median(times) * 1e6:8.1f} µs"
+        f"  mean CPU {cpu * 1e6:8.1f} µs  built in {built:.1f} s CPU",
+        flush=True,
+    )
+
+
+def timed(work):
+    start = time.process_time()
+    result = work()
+    return result, time.process_time() - start
+
+
+def faiss_peers(rows, queries, truth):
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    dimension = rows.shape[1]
+
+    def ask(index):
+        return lambda query: index.search(query[None], K)[1][0]
+
+    def add(index):
+        index.train(rows)
+        index.add(rows)
+        return index
+
+    flat, built = timed(lambda: add(faiss.IndexFlatIP(dimension)))
+    measure("faiss Flat", built, queries[:200], truth, ask(flat))
+    lists = int(len(rows) ** 0.5)
+    ivf, built = timed(
+        lambda: add(faiss.index_factory(dimension, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT))
+    )
+    for probes in (4, 8, 16, 32):
+        ivf.nprobe = probes
+        measure(f"faiss IVF{lists},SQ8 nprobe {probes}", built, queries, truth, ask(ivf))
+    try:
+        refined, built = timed(
+            lambda: add(
+                faiss.index_factory(
+                    dimension, f"IVF{lists},RaBitQ,RFlat", faiss.METRIC_INNER_PRODUCT
+                )
+            )
+        )
+    except RuntimeError as error:
+        print("faiss IVF RaBitQ: left out:", str(error).splitlines()[0])
+    else:
+        refined.k_factor = 20
+        for probes in (4, 8, 16, 32):
+            faiss.downcast_index(refined.base_index).nprobe = probes
+            measure(f"faiss IVF RaBitQ refined {probes}", built, queries, truth, ask(refined))
+    if len(rows) <= 100_000:
+        graph = faiss.IndexHNSWFlat(dimension, 32, faiss.METRIC_INNER_PRODUCT)
+        graph, built = timed(lambda: add(graph))
+        for width in (32, 64, 128, 256):
+            graph.hnsw.efSearch = width
+            measure(f"faiss HNSW32 ef {width}", built, queries, truth, ask(graph))
+
+
+def hnswlib_peer(rows, queries, truth):
+    import hnswlib
+
+    def make():
+        graph = hnswlib.Index("ip", rows.shape[1])
+        graph.init_index(len(rows), M=16, ef_construction=100)
+        graph.set_num_threads(1)
+        graph.add_items(rows, num_threads=1)
+        return graph
+
+    graph, built = timed(make)
+    for width in (32, 64, 128, 256):
+        graph.set_ef(width)
+        search = lambda query: graph.knn_query(query, k=K, num_threads=1)[0][0]
+        measure(f"hnswlib ef {width}", built, queries, truth, search)
+
+
+def usearch_peer(rows, queries, truth):
+    from usearch.index import Index
+
+    def make():
+        graph = Index(ndim=rows.shape[1], metric="ip", dtype="bf16")
+        graph.add(np.arange(len(rows)), rows, threads=1)
+        return graph
+
+    graph, built = timed(make)
+    for width in (32, 64, 128, 256):
+        graph.expansion_search = width
+        search = lambda query: graph.search(query, K, threads=1).keys
+        measure(f"usearch bf16 ef {width}", built, queries, truth, search)
+
+
+def main():
+    folder = sys.argv[1]
+    rows = np.load(os.path.join(folder, "index", "rows.npy"), mmap_mode="r")
+    # Slots of rows that were removed again hold zeros, at the end here.
+    live = int(np.count_nonzero(np.any(rows[:, :4] != 0, axis=1)))
+    rows = np.ascontiguousarray(rows[:live])
+    queries = np.load(os.path.join(folder, "queries.npy"))
+    truth = np.load(os.path.join(folder, "truth.npy")).astype(np.int64)
+    print(f"{rows.shape[0]} x {rows.shape[1]}")
+    peers = [faiss_peers]
+    if len(rows) <= 100_000:
+        # Building a graph of more takes an hour.
+        peers += [hnswlib_peer, usearch_peer]
+    for peer in peers:
+        try:
+            peer(rows, queries, truth)
+        except ImportError as error:
+            print(f"{error.name} is not installed")
+
+
+if __name__ == "__main__":
+    main()
