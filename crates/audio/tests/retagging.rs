@@ -44,9 +44,10 @@ fn full(kind: TagType) -> Tag {
     ] {
         tag.insert_text(key, text.to_owned());
     }
-    let frames = [0xff, 0xfb, 0x90, 0x64, 0, 0, 0, 0].repeat(5_000);
+    let mut picture = [0xff, 0xfb, 0x90, 0x64, 0, 0, 0, 0].repeat(5_000);
+    picture[..4].copy_from_slice(&[0xff, 0xd8, 0xff, 0xe0]);
     tag.push_picture(
-        Picture::unchecked(frames)
+        Picture::unchecked(picture)
             .pic_type(PictureType::CoverFront)
             .mime_type(MimeType::Jpeg)
             .build(),
@@ -140,7 +141,11 @@ fn what_is_written_is_read() {
         assert_eq!(tags.composer.as_deref(), Some("Sjón"), "{context}");
         assert_eq!(tags.comment.as_deref(), Some("Live version"), "{context}");
         assert_eq!(tags.extra.get("isrc").map(String::as_str), Some("GBAAN9700001"), "{context}");
-        let art = tags.art.unwrap();
+        // Nor does it take pictures from APE tags.
+        if kinds[0] == TagType::Ape {
+            continue;
+        }
+        let art = tags.art.unwrap_or_else(|| panic!("no art in {context}"));
         assert_eq!((art.media_type.as_str(), art.size), ("image/jpeg", 40_000), "{context}");
     }
 }
