@@ -240,7 +240,7 @@ impl Octave {
         let found = match right.map(|right| frame(samples, right, right_buffer)) {
             Some(right) if are_alike_frames(left, right) => {
                 self.transform(left, right, kernels);
-                [self.fold(0, kernels), self.fold(1, kernels)]
+                self.fold(kernels)
             }
             Some(right) => [self.alone(left, kernels), self.alone(right, kernels)],
             None => [self.alone(left, kernels), [0.0; CLASSES]],
@@ -251,7 +251,7 @@ impl Octave {
 
     fn alone(&mut self, frame: &[f32], kernels: &[Kernel]) -> Classes {
         self.transform(frame, &[0.0; FRAME], kernels);
-        self.fold(0, kernels)
+        self.fold(kernels)[0]
     }
 
     /// Transforms two frames at once and separates the bins that are used.
@@ -282,15 +282,17 @@ impl Octave {
         );
     }
 
-    /// The pitch classes of one of the frames transformed last.
-    fn fold(&self, side: usize, kernels: &[Kernel]) -> Classes {
-        let mut magnitudes = [0.0; BINS_PER_OCTAVE.next_multiple_of(LANES)];
-        run(Magnitudes { kernels, bins: &self.used[side], out: &mut magnitudes });
-        let mut classes = [0.0; CLASSES];
-        for (bin, magnitude) in magnitudes[..BINS_PER_OCTAVE].iter().enumerate() {
-            // Three bins a class; the last of the octave is the lower
-            // neighbour of the next C.
-            classes[(bin + 1) / 3 % CLASSES] += magnitude;
+    /// The pitch classes of the two frames transformed last.
+    fn fold(&self, kernels: &[Kernel]) -> [Classes; 2] {
+        let mut magnitudes = [[0.0; BINS_PER_OCTAVE.next_multiple_of(LANES)]; 2];
+        run(Magnitudes { kernels, bins: &self.used, out: &mut magnitudes });
+        let mut classes = [[0.0; CLASSES]; 2];
+        for (classes, magnitudes) in classes.iter_mut().zip(&magnitudes) {
+            for (bin, magnitude) in magnitudes[..BINS_PER_OCTAVE].iter().enumerate() {
+                // Three bins a class; the last of the octave is the lower
+                // neighbour of the next C.
+                classes[(bin + 1) / 3 % CLASSES] += magnitude;
+            }
         }
         classes
     }
@@ -342,11 +344,11 @@ impl WithSimd for Energies<'_> {
     }
 }
 
-/// Writes the magnitudes of the filters' responses.
+/// Writes the magnitudes of the filters' responses in two frames.
 struct Magnitudes<'a> {
     kernels: &'a [Kernel],
-    bins: &'a [Complex<f32>],
-    out: &'a mut [f32],
+    bins: &'a [Vec<Complex<f32>>; 2],
+    out: &'a mut [[f32; BINS_PER_OCTAVE.next_multiple_of(LANES)]; 2],
 }
 
 impl WithSimd for Magnitudes<'_> {
@@ -354,28 +356,40 @@ impl WithSimd for Magnitudes<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // A kernel's lanes fill one register or several.
-        let registers = LANES / S::F32_LANES;
-        for (kernel, out) in self.kernels.iter().zip(self.out.chunks_exact_mut(LANES)) {
-            let mut re = [simd.splat_f32s(0.0); LANES];
-            let mut im = [simd.splat_f32s(0.0); LANES];
-            let bins = &self.bins[kernel.start..kernel.start + kernel.weights.len()];
-            for ([weights_re, weights_im], bin) in kernel.weights.iter().zip(bins) {
-                let (weights_re, _) = S::as_simd_f32s(weights_re);
-                let (weights_im, _) = S::as_simd_f32s(weights_im);
-                let (bin_re, bin_im) = (simd.splat_f32s(bin.re), simd.splat_f32s(bin.im));
-                for at in 0..registers {
-                    let (w_re, w_im) = (weights_re[at], weights_im[at]);
-                    re[at] = simd.mul_add_e_f32s(w_re, bin_re, re[at]);
-                    re[at] = simd.negate_mul_add_e_f32s(w_im, bin_im, re[at]);
-                    im[at] = simd.mul_add_e_f32s(w_re, bin_im, im[at]);
-                    im[at] = simd.mul_add_e_f32s(w_im, bin_re, im[at]);
+        let [left_out, right_out] = self.out;
+        let outs = left_out.chunks_exact_mut(LANES).zip(right_out.chunks_exact_mut(LANES));
+        for (kernel, (left_out, right_out)) in self.kernels.iter().zip(outs) {
+            let range = kernel.start..kernel.start + kernel.weights.len();
+            let (left, right) = (&self.bins[0][range.clone()], &self.bins[1][range]);
+            let (left_out, _) = S::as_mut_simd_f32s(left_out);
+            let (right_out, _) = S::as_mut_simd_f32s(right_out);
+            // A kernel's lanes fill one register or several.
+            for at in 0..left_out.len() {
+                // Four products each, summed apart: a sum waits for the one
+                // before it, and eight of them hide the wait.
+                let zero = simd.splat_f32s(0.0);
+                let (mut l0, mut l1, mut l2, mut l3) = (zero, zero, zero, zero);
+                let (mut r0, mut r1, mut r2, mut r3) = (zero, zero, zero, zero);
+                for ([re, im], (l, r)) in kernel.weights.iter().zip(left.iter().zip(right)) {
+                    let re = S::as_simd_f32s(re).0[at];
+                    let im = S::as_simd_f32s(im).0[at];
+                    let (l_re, l_im) = (simd.splat_f32s(l.re), simd.splat_f32s(l.im));
+                    let (r_re, r_im) = (simd.splat_f32s(r.re), simd.splat_f32s(r.im));
+                    l0 = simd.mul_add_e_f32s(re, l_re, l0);
+                    l1 = simd.mul_add_e_f32s(im, l_im, l1);
+                    l2 = simd.mul_add_e_f32s(re, l_im, l2);
+                    l3 = simd.mul_add_e_f32s(im, l_re, l3);
+                    r0 = simd.mul_add_e_f32s(re, r_re, r0);
+                    r1 = simd.mul_add_e_f32s(im, r_im, r1);
+                    r2 = simd.mul_add_e_f32s(re, r_im, r2);
+                    r3 = simd.mul_add_e_f32s(im, r_re, r3);
                 }
-            }
-            let (out, _) = S::as_mut_simd_f32s(out);
-            for at in 0..registers {
-                let square = simd.mul_add_e_f32s(im[at], im[at], simd.mul_f32s(re[at], re[at]));
-                out[at] = simd.sqrt_f32s(square);
+                let (re, im) = (simd.sub_f32s(l0, l1), simd.add_f32s(l2, l3));
+                let square = simd.mul_add_e_f32s(im, im, simd.mul_f32s(re, re));
+                left_out[at] = simd.sqrt_f32s(square);
+                let (re, im) = (simd.sub_f32s(r0, r1), simd.add_f32s(r2, r3));
+                let square = simd.mul_add_e_f32s(im, im, simd.mul_f32s(re, re));
+                right_out[at] = simd.sqrt_f32s(square);
             }
         }
     }

@@ -53,7 +53,7 @@ pub struct LoudnessMeter {
     /// Samples before a segment that settle its filters: a tenth of a second,
     /// after which 1e-10 of what they held is left.
     settle: usize,
-    /// Interleaved samples: `settle` old ones, then up to [`LANES`] seconds.
+    /// Interleaved samples: `settle` old frames, then a second for each segment.
     buffer: Vec<f32>,
     /// Weighted energy of each whole tenth of a second.
     tenths: Vec<f64>,
@@ -94,7 +94,7 @@ impl LoudnessMeter {
     /// Adds interleaved samples, whole frames of them. Samples that are no
     /// numbers count as silence.
     pub fn push(&mut self, interleaved: &[f32]) {
-        let full = (self.settle + LANES * self.rate) * self.weights.len();
+        let full = self.full();
         let mut rest = interleaved;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(full - self.buffer.len()));
@@ -104,7 +104,7 @@ impl LoudnessMeter {
             self.peak = self.peak.max(peak);
             rest = later;
             if self.buffer.len() == full {
-                self.filter(LANES * self.rate);
+                self.filter(full / self.weights.len() - self.settle);
             }
         }
     }
@@ -114,10 +114,16 @@ impl LoudnessMeter {
         let channels = self.weights.len();
         let left = self.buffer.len() / channels - self.settle;
         if left > 0 {
-            self.buffer.resize((self.settle + LANES * self.rate) * channels, 0.0);
+            self.buffer.resize(self.full(), 0.0);
             self.filter(left);
         }
         Loudness { integrated: self.integrated(), range: self.range(), peak: self.peak }
+    }
+
+    /// Samples of a full buffer.
+    fn full(&self) -> usize {
+        let segments = if self.weights.len() == 2 { LANES / 2 } else { LANES };
+        (self.settle + segments * self.rate) * self.weights.len()
     }
 
     /// Filters the full buffer, of which the first `count` frames are to be
@@ -126,8 +132,11 @@ impl LoudnessMeter {
         let channels = self.weights.len();
         let edges: Vec<usize> =
             (0..=PARTS).map(|part| (part * self.rate + PARTS / 2) / PARTS).collect();
+        // Energy of each tenth in each segment.
         let mut energies = [[0.0; LANES]; PARTS];
-        for (channel, &weight) in self.weights.iter().enumerate() {
+        // Both channels of stereo go side by side, in half as many segments.
+        let together = if channels == 2 { 2 } else { 1 };
+        for (channel, &weight) in self.weights.iter().enumerate().step_by(together) {
             if weight == 0.0 {
                 continue;
             }
@@ -137,14 +146,11 @@ impl LoudnessMeter {
                 let mut sums = [0.0; LANES];
                 for start in (from..to).step_by(TILE) {
                     let tile = &mut self.tile[..TILE.min(to - start)];
-                    for lane in 0..LANES {
-                        let segment = &samples[(lane * self.rate + start) * channels..];
-                        for (out, sample) in tile.iter_mut().zip(segment.iter().step_by(channels)) {
-                            out[lane] = f64::from(*sample);
-                        }
+                    for segment in 0..LANES / together {
+                        let frames = &samples[(segment * self.rate + start) * channels..];
+                        gather(tile, frames, channels, segment, together);
                     }
-                    let energies = state.run(tile, &self.sections);
-                    for (sum, energy) in sums.iter_mut().zip(energies) {
+                    for (sum, energy) in sums.iter_mut().zip(state.run(tile, &self.sections)) {
                         *sum += energy;
                     }
                 }
@@ -153,22 +159,22 @@ impl LoudnessMeter {
             run(0, self.settle);
             // Of less than a second, not even the first segment is full.
             let parts = edges.windows(2).take_while(|part| part[0] < count);
-            for (part, energy) in parts.zip(&mut energies) {
+            for (part, energies) in parts.zip(&mut energies) {
                 let sums = run(self.settle + part[0], self.settle + part[1]);
-                for (energy, sum) in energy.iter_mut().zip(sums) {
-                    *energy += weight * sum;
+                for (energy, sums) in energies.iter_mut().zip(sums.chunks_exact(together)) {
+                    *energy += weight * sums.iter().sum::<f64>();
                 }
             }
         }
         // Behind `count` there are only zeros, through which the filters ring:
         // their energy belongs to the clip, but not to a whole tenth.
-        for lane in 0..LANES {
+        for segment in 0..LANES / together {
             for (part, energies) in edges.windows(2).zip(&energies) {
-                if lane * self.rate + part[0] < count {
-                    self.energy += energies[lane];
+                if segment * self.rate + part[0] < count {
+                    self.energy += energies[segment];
                 }
-                if lane * self.rate + part[1] <= count {
-                    self.tenths.push(energies[lane]);
+                if segment * self.rate + part[1] <= count {
+                    self.tenths.push(energies[segment]);
                 }
             }
         }
@@ -218,6 +224,27 @@ impl LoudnessMeter {
         kept.sort_by(f64::total_cmp);
         let percentile = |share: f64| kept[(share * (kept.len() - 1) as f64).round() as usize];
         Some(percentile(0.95) - percentile(0.10))
+    }
+}
+
+/// Brings the samples of one segment into its lane, or those of both channels
+/// into its two.
+fn gather(
+    tile: &mut [[f64; LANES]],
+    frames: &[f32],
+    channels: usize,
+    segment: usize,
+    together: usize,
+) {
+    if together == 2 {
+        for (out, pair) in tile.iter_mut().zip(frames.chunks_exact(2)) {
+            out[2 * segment] = f64::from(pair[0]);
+            out[2 * segment + 1] = f64::from(pair[1]);
+        }
+    } else {
+        for (out, sample) in tile.iter_mut().zip(frames.iter().step_by(channels)) {
+            out[segment] = f64::from(*sample);
+        }
     }
 }
 
