@@ -78,6 +78,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Make a local library
     Init(InitArgs),
+    /// Make what a library in Astra DB needs, or check that it is there
+    #[cfg(feature = "astra")]
+    InitAstra(InitAstraArgs),
     /// Find audio files and take in what is new or changed
     Scan(ScanArgs),
     /// List the songs that sound like a song or an audio file
@@ -103,6 +106,10 @@ pub(crate) enum Command {
     Stats(StatsArgs),
     /// Follow audio files that were moved as a whole
     Relocate(RelocateArgs),
+    /// Write the audio of a song to a file
+    Get(GetArgs),
+    /// Print an address at which the audio of a song can be had for a while
+    Url(UrlArgs),
     /// Check that everything is as it should be
     Verify(VerifyArgs),
     /// Write songs as JSON and embeddings as .npy
@@ -113,6 +120,9 @@ pub(crate) enum Command {
     Config(ConfigArgs),
     /// Check that songrec can work here
     Doctor,
+    /// Serve the Data API on this machine, to try Astra mode without an account
+    #[cfg(feature = "emulator")]
+    Emulator(EmulatorArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
@@ -129,6 +139,53 @@ pub(crate) struct DemoArgs {
     /// The audio files to use in place of the examples
     #[arg(long, value_name = "DIR")]
     pub(crate) audio: Option<PathBuf>,
+    /// Also make a library in Astra mode, in an emulator, and compare
+    #[cfg(all(feature = "astra", feature = "emulator"))]
+    #[arg(long)]
+    pub(crate) cloud: bool,
+}
+
+#[cfg(feature = "astra")]
+#[derive(Debug, Args)]
+pub(crate) struct InitAstraArgs {
+    /// Only say what is missing or different
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// The keyspace, in place of the configured one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) keyspace: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// A song
+    pub(crate) song: String,
+    /// Where to: a new file, or a folder
+    #[arg(default_value = ".")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UrlArgs {
+    /// A song
+    pub(crate) song: String,
+    /// For how long, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub(crate) expires_in: u64,
+}
+
+#[cfg(feature = "emulator")]
+#[derive(Debug, Args)]
+pub(crate) struct EmulatorArgs {
+    /// Keep the data in this folder; in memory if it is not said
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8181")]
+    pub(crate) addr: std::net::SocketAddr,
+    /// A file with the token to accept; a random one is made if it is not said
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

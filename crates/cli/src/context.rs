@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Result;
 use songrec_core::Progress;
-use songrec_library::{Config, Directories, Error, Interrupt, Library, Sources};
+use songrec_library::{Config, Directories, Error, ErrorKind, Interrupt, Library, Sources};
 
 use crate::{args::GlobalArgs, printer::Printer, progress::progress};
 
@@ -63,6 +63,22 @@ impl Context {
     /// The library that the settings mean.
     pub(crate) async fn library(&self) -> Result<Library> {
         self.library_with(self.config([])?).await
+    }
+
+    /// The library that the settings mean, for a command that only reads: where
+    /// it cannot be reached, the local one answers, and that is said.
+    pub(crate) async fn library_to_read(&self) -> Result<Library> {
+        let config = self.config([])?;
+        let error = match Library::open(config.clone(), self.progress.clone()).await {
+            Err(error) if error.kind() == ErrorKind::Temporary => error,
+            opened => return Ok(opened?),
+        };
+        let local = self.config([("storage_backend", "local".to_owned(), "the fallback")])?;
+        let Ok(library) = Library::open(local, self.progress.clone()).await else {
+            return Err(error.into());
+        };
+        self.printer.warn(format!("{error}; the local library answers in its place"));
+        Ok(library)
     }
 
     /// The library that these settings mean.

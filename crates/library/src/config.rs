@@ -47,6 +47,14 @@ const fn setting(
     Setting { key, variables, default, secret: false, kind, about }
 }
 
+const fn secret(
+    key: &'static str,
+    variables: &'static [&'static str],
+    about: &'static str,
+) -> Setting {
+    Setting { key, variables, default: None, secret: true, kind: Kind::Text, about }
+}
+
 /// Everything that can be set.
 pub const SETTINGS: &[Setting] = &[
     setting(
@@ -100,6 +108,79 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Count,
         "how many results are shown",
     ),
+    setting(
+        "astra.endpoint",
+        &["ASTRA_DB_API_ENDPOINT"],
+        None,
+        Kind::Text,
+        "the address of the Data API, of Astra or of a server of your own",
+    ),
+    setting(
+        "astra.database_id",
+        &["ASTRA_DB_ID"],
+        None,
+        Kind::Text,
+        "the id of the Astra database, where no endpoint is given",
+    ),
+    setting(
+        "astra.region",
+        &["ASTRA_DB_REGION"],
+        None,
+        Kind::Text,
+        "the region of the Astra database, where no endpoint is given",
+    ),
+    setting(
+        "astra.keyspace",
+        &["ASTRA_DB_KEYSPACE"],
+        Some("default_keyspace"),
+        Kind::Text,
+        "the keyspace of the library",
+    ),
+    secret("astra.token", &["ASTRA_DB_APPLICATION_TOKEN"], "the application token"),
+    setting(
+        "astra.username",
+        &["ASTRA_DB_USERNAME"],
+        None,
+        Kind::Text,
+        "the user of a server of your own, in place of a token",
+    ),
+    secret("astra.password", &["ASTRA_DB_PASSWORD"], "the password of that user"),
+    setting(
+        "blobs.url",
+        &["SONGREC_BLOBS"],
+        None,
+        Kind::Text,
+        "where an Astra library keeps audio: `s3://bucket/prefix` or `file:///folder`",
+    ),
+    setting(
+        "blobs.endpoint",
+        &["SONGREC_BLOBS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"],
+        None,
+        Kind::Text,
+        "the address of an S3 server that is not Amazon's",
+    ),
+    setting(
+        "blobs.region",
+        &["SONGREC_BLOBS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"],
+        None,
+        Kind::Text,
+        "the region of the bucket",
+    ),
+    secret(
+        "blobs.access_key",
+        &["SONGREC_BLOBS_ACCESS_KEY", "AWS_ACCESS_KEY_ID"],
+        "the access key of the bucket",
+    ),
+    secret(
+        "blobs.secret_key",
+        &["SONGREC_BLOBS_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"],
+        "the secret key of the bucket",
+    ),
+    secret(
+        "blobs.session_token",
+        &["SONGREC_BLOBS_SESSION_TOKEN", "AWS_SESSION_TOKEN"],
+        "the session token that belongs to temporary keys",
+    ),
 ];
 
 /// Where a value came from.
@@ -133,11 +214,21 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedLibrary {
-    /// `local`.
+    /// `local` or `astra`.
     pub kind: String,
     /// The folder of a local library.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// The address of an Astra library; that of `[astra]` if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The keyspace of an Astra library; that of `[astra]` if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyspace: Option<String>,
+    /// Where an Astra library keeps audio; as `[blobs]` says if it is not
+    /// said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blobs: Option<String>,
 }
 
 /// All settings of one run, each with its origin.

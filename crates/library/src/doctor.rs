@@ -10,7 +10,7 @@ use crate::{Config, Error, ErrorKind, Library};
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
     /// What.
-    pub name: &'static str,
+    pub name: String,
     /// How it is.
     pub state: CheckState,
     /// What was found, in words.
@@ -33,11 +33,32 @@ pub enum CheckState {
     Broken,
 }
 
-fn good(name: &'static str, detail: impl Into<String>) -> Check {
-    Check { name, state: CheckState::Good, detail: detail.into(), hint: None, kind: None }
+fn good(name: &str, detail: impl Into<String>) -> Check {
+    let (name, detail) = (name.to_owned(), detail.into());
+    Check { name, state: CheckState::Good, detail, hint: None, kind: None }
 }
 
-fn broken(name: &'static str, error: &crate::Error) -> Check {
+#[cfg(feature = "astra")]
+impl From<songrec_astra::Probe> for Check {
+    fn from(probe: songrec_astra::Probe) -> Self {
+        Self {
+            name: format!("astra: {}", probe.check),
+            state: if probe.ok { CheckState::Good } else { CheckState::Broken },
+            detail: probe.outcome,
+            hint: probe.hint,
+            kind: (!probe.ok).then_some(ErrorKind::Temporary),
+        }
+    }
+}
+
+impl Check {
+    /// Something that did not work.
+    pub fn broken(name: &str, error: &Error) -> Self {
+        broken(name, error)
+    }
+}
+
+fn broken(name: &str, error: &Error) -> Check {
     let mut detail = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(source) = cause {
@@ -45,7 +66,7 @@ fn broken(name: &'static str, error: &crate::Error) -> Check {
         cause = source.source();
     }
     Check {
-        name,
+        name: name.to_owned(),
         state: CheckState::Broken,
         detail,
         hint: error.hint().map(str::to_owned),

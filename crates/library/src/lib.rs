@@ -1,5 +1,6 @@
 //! What a user has: a library, its settings, and what can be done with it.
 
+mod audio;
 mod config;
 mod directories;
 mod doctor;
@@ -37,4 +38,6 @@ pub use similar::{Query, Similar, SimilarOptions, SimilarSong};
 pub use stats::{ModelStats, Stats};
 pub use transfer::{Exported, Imported};
 
+#[cfg(feature = "astra")]
+pub use songrec_astra::{InitReport, InitState, Probe};
 pub use songrec_audio::built_in_models;

@@ -12,6 +12,11 @@ use songrec_local::{LocalBackend, LocalOptions};
 
 use crate::{Config, Error, ErrorKind, Library, Result, library::absolute};
 
+#[cfg(feature = "astra")]
+const KINDS: &str = "`local`, `astra`";
+#[cfg(not(feature = "astra"))]
+const KINDS: &str = "`local`";
+
 /// What a new local library is like.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InitOptions {
@@ -27,19 +32,23 @@ impl Library {
     /// `NoLibrary` if there is none yet.
     pub async fn open(config: Arc<Config>, progress: Arc<dyn Progress>) -> Result<Self> {
         let name = config.text("storage_backend").unwrap_or("local").to_owned();
-        if let Some(named) = config.library(&name) {
+        if let Some(named) = config.library(&name).cloned() {
             return match (named.kind.as_str(), &named.path) {
-                ("local", Some(path)) => Self::open_local(config.clone(), path, progress).await,
+                ("local", Some(path)) => Self::open_local(config, path, progress).await,
+                #[cfg(feature = "astra")]
+                ("astra", _) => Self::open_astra(config, Some(&named)).await,
                 (kind, _) => Err(unknown_kind(kind)),
             };
         }
         match name.as_str() {
+            #[cfg(feature = "astra")]
+            "astra" => Self::open_astra(config, None).await,
             "local" => {
                 let root = local_root(&config);
                 Self::open_local(config, &root, progress).await
             }
             other => Err(Error::usage(format_args!("there is no library `{other}`"))
-                .because(format!("`{other}` is neither `local` nor a name in `[libraries]`"))
+                .because(format!("`{other}` is neither {KINDS} nor a name in `[libraries]`"))
                 .with_hint(format_args!(
                     "add `[libraries.{other}]` with `kind` and `path` to the configuration"
                 ))),
@@ -102,5 +111,124 @@ pub fn local_root(config: &Config) -> PathBuf {
 
 fn unknown_kind(kind: &str) -> Error {
     Error::usage(format_args!("`{kind}` is not a kind of library"))
-        .with_hint("the kinds are `local`")
+        .with_hint(format_args!("the kinds are {KINDS}"))
+}
+
+#[cfg(feature = "astra")]
+mod astra {
+    //! Libraries in Astra DB.
+
+    use std::sync::Arc;
+
+    use songrec_astra::{
+        AstraBackend, AstraConfig, BlobConfig, InitReport, Probe, Secret,
+        client::{Endpoint, password_token},
+    };
+
+    use crate::{Config, Error, ErrorKind, Library, NamedLibrary, Result};
+
+    impl Library {
+        pub(super) async fn open_astra(
+            config: Arc<Config>,
+            named: Option<&NamedLibrary>,
+        ) -> Result<Self> {
+            let backend =
+                AstraBackend::open(&astra_config(&config, named)?).await.map_err(|error| {
+                    let missing = error.kind() == songrec_storage::ErrorKind::NotFound;
+                    let error = Error::from(error);
+                    if missing && error.hint().is_none() {
+                        return error.with_hint("`songrec init-astra` makes the library");
+                    }
+                    error
+                })?;
+            let id = backend.library_id();
+            Ok(Self::new(Arc::new(backend), config, id, None))
+        }
+
+        /// Makes what a library in Astra needs, or with `check` only says what
+        /// is missing or different. Doing it again is safe.
+        ///
+        /// # Errors
+        ///
+        /// When the settings are not complete, or the database refuses.
+        pub async fn init_astra(config: &Config, check: bool) -> Result<InitReport> {
+            let backend = AstraBackend::connect(&chosen(config)?)?;
+            let report = backend.init(check).await?;
+            if !check {
+                for spec in songrec_audio::built_in_models() {
+                    if config.list("scan.models").iter().any(|name| *name == spec.name.as_str()) {
+                        songrec_storage::StorageBackend::put_model(&backend, spec).await?;
+                    }
+                }
+            }
+            Ok(report)
+        }
+
+        /// Looks at everything that a library in Astra needs.
+        ///
+        /// # Errors
+        ///
+        /// When the settings are not complete.
+        pub async fn doctor_astra(config: &Config) -> Result<Vec<Probe>> {
+            Ok(AstraBackend::connect(&chosen(config)?)?.doctor().await)
+        }
+    }
+
+    // The settings of the library that is used, if it is in Astra, else of the
+    // one called `astra`.
+    fn chosen(config: &Config) -> Result<AstraConfig> {
+        let named = config.text("storage_backend").and_then(|name| config.library(name));
+        astra_config(config, named.filter(|library| library.kind == "astra"))
+    }
+
+    fn astra_config(config: &Config, named: Option<&NamedLibrary>) -> Result<AstraConfig> {
+        let mut astra = AstraConfig::new(endpoint(config, named)?, token(config)?);
+        let keyspace = named.and_then(|named| named.keyspace.as_deref());
+        if let Some(keyspace) = keyspace.or_else(|| config.text("astra.keyspace")) {
+            keyspace.clone_into(&mut astra.keyspace);
+        }
+        let url = named.and_then(|named| named.blobs.as_deref());
+        astra.blobs = url.or_else(|| config.text("blobs.url")).map(|url| {
+            let text = |key: &str| config.text(key).map(str::to_owned);
+            let secret = |key: &str| config.text(key).map(Secret::new);
+            let mut blobs = BlobConfig::new(url);
+            blobs.endpoint = text("blobs.endpoint");
+            blobs.region = text("blobs.region");
+            blobs.access_key = secret("blobs.access_key");
+            blobs.secret_key = secret("blobs.secret_key");
+            blobs.session_token = secret("blobs.session_token");
+            blobs
+        });
+        Ok(astra)
+    }
+
+    fn endpoint(config: &Config, named: Option<&NamedLibrary>) -> Result<String> {
+        let given = named.and_then(|named| named.endpoint.as_deref());
+        if let Some(endpoint) = given.or_else(|| config.text("astra.endpoint")) {
+            return Ok(endpoint.to_owned());
+        }
+        match (config.text("astra.database_id"), config.text("astra.region")) {
+            (Some(database), Some(region)) => {
+                Endpoint::astra(database, region).map(|endpoint| endpoint.to_string()).map_err(
+                    |error| Error::usage("the address of the database is wrong").because(error),
+                )
+            }
+            _ => Err(Error::usage("it is not known where the Astra library is").with_hint(
+                "set `ASTRA_DB_API_ENDPOINT`, or `ASTRA_DB_ID` and `ASTRA_DB_REGION`, in `.env`",
+            )),
+        }
+    }
+
+    fn token(config: &Config) -> Result<Secret> {
+        if let Some(token) = config.text("astra.token") {
+            return Ok(Secret::new(token));
+        }
+        match (config.text("astra.username"), config.text("astra.password")) {
+            (Some(user), Some(password)) => Ok(password_token(user, &Secret::new(password))),
+            _ => Err(Error::new(ErrorKind::Denied, "there is no token for the Astra library")
+                .with_hint(
+                    "set `ASTRA_DB_APPLICATION_TOKEN` in `.env`, or `ASTRA_DB_USERNAME` and `ASTRA_DB_PASSWORD` for a server of your own",
+                )),
+        }
+    }
 }

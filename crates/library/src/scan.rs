@@ -1,6 +1,6 @@
 //! Finding audio files and taking them in.
 
-mod take_in;
+pub(crate) mod take_in;
 mod walk;
 
 use std::{

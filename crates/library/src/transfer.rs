@@ -10,12 +10,11 @@ use std::{
 
 use serde::Serialize;
 use songrec_core::{
-    Card, Embedding, Event, Filter, ModelName, ModelSpec, OperationId, Progress, Song, SongId,
-    Vector,
+    Embedding, Event, Filter, ModelName, ModelSpec, OperationId, Progress, Song, SongId, Vector,
 };
 use songrec_storage::{NewEmbedding, Outcome, PutMode, PutSong, SongQuery, StorageBackendExt};
 
-use crate::{Error, ErrorKind, Interrupt, Library, Result};
+use crate::{Error, ErrorKind, Interrupt, Library, Result, scan::take_in::card_with};
 
 /// What went out.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -256,11 +255,15 @@ impl Library {
 
     async fn take_in_one(&self, arrival: Arrival) -> Result<TakenIn> {
         let Arrival { mut song, vectors } = arrival;
-        let card = Card::of(&song);
-        let new: Vec<NewEmbedding> = vectors
+        let heard: Vec<Embedding> = vectors
             .into_iter()
-            .map(|(model, vector)| NewEmbedding {
-                embedding: Embedding { song: song.id, model, vector },
+            .map(|(model, vector)| Embedding { song: song.id, model, vector })
+            .collect();
+        let card = card_with(&mut song, &heard);
+        let new: Vec<NewEmbedding> = heard
+            .into_iter()
+            .map(|embedding| NewEmbedding {
+                embedding,
                 card: card.clone(),
                 operation: OperationId::random(),
             })

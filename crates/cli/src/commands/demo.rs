@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus> {
     let printer = &context.printer;
-    let audio = example_audio(args.audio)?;
+    let audio = example_audio(args.audio.clone())?;
     let root = context.config([])?.directories().cache.join("demo-library");
     let library_flag = ("library", root.to_string_lossy().into_owned(), "songrec demo");
     let config = context.config([library_flag])?;
@@ -53,6 +53,12 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
     } else {
         similar::print(context, &found)?;
         printer.flush()?;
+    }
+    #[cfg(all(feature = "astra", feature = "emulator"))]
+    if args.cloud {
+        cloud::run(context, &scan, &song, &found).await?;
+    }
+    if !printer.json {
         what_next(context, &root, &song, found.results.first().map(|song| &song.card));
     }
     Ok(ExitStatus::Done)
@@ -116,4 +122,78 @@ fn example_audio(given: Option<PathBuf>) -> Result<PathBuf> {
             .with_hint("`songrec demo --audio DIR` takes any folder of audio files")
     })?;
     Ok(found.canonicalize().unwrap_or_else(|_| found.clone()))
+}
+
+/// The same in Astra mode: a Data API of this process, and a folder for audio.
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod cloud {
+    use anyhow::Result;
+    use songrec_core::Card;
+    use songrec_emulator::Emulator;
+    use songrec_library::{
+        Error, ErrorKind, Library, ScanItem, ScanOptions, Similar, SimilarOptions,
+    };
+
+    use crate::{
+        commands::{select::counted, similar},
+        context::Context,
+    };
+
+    pub(super) async fn run(
+        context: &Context,
+        scan: &ScanOptions,
+        song: &Card,
+        local: &Similar,
+    ) -> Result<()> {
+        let printer = &context.printer;
+        let failed =
+            |error| Error::new(ErrorKind::Failed, "the emulator did not start").because(error);
+        let emulator =
+            Emulator::builder().start().await.map_err(|error| failed(error.to_string()))?;
+        let audio = tempfile::tempdir()?;
+        let blobs = format!("file://{}", audio.path().display());
+        let config = context.config([
+            ("storage_backend", "astra".to_owned(), "songrec demo"),
+            ("astra.endpoint", emulator.url().to_owned(), "songrec demo"),
+            ("astra.token", emulator.token(), "songrec demo"),
+            ("blobs.url", blobs, "songrec demo"),
+        ])?;
+        printer.say("\nThe same in Astra mode, with the Data API emulated on this machine:");
+        Library::init_astra(&config, false).await?;
+        let library = context.library_with(config).await?;
+        let on_item = |item: &ScanItem| {
+            if let ScanItem::Failed { path, reason } = item {
+                printer.warn(format!("skipped `{path}`: {reason}"));
+            }
+        };
+        let report = library.scan(scan, &context.interrupt, &*context.progress, &on_item).await?;
+        let requests = emulator.requests().total();
+        printer.say(format!(
+            "{} stored with embeddings and audio, in {requests} requests",
+            counted(report.added, "song")
+        ));
+        let options =
+            SimilarOptions { k: local.results.len(), explain: true, ..SimilarOptions::default() };
+        let cloud = library.similar(&song.id.to_string(), &options).await?;
+        let again = emulator.requests().total() - requests;
+        if printer.json {
+            printer.json(&cloud)?;
+        } else {
+            similar::print(context, &cloud)?;
+            printer.flush()?;
+        }
+        let ids =
+            |similar: &Similar| similar.results.iter().map(|one| one.card.id).collect::<Vec<_>>();
+        if ids(local) != ids(&cloud) {
+            return Err(
+                Error::new(ErrorKind::Corrupt, "the two libraries answer differently").into()
+            );
+        }
+        printer.say(format!(
+            "the same answer as from the local library, in {}",
+            counted(again as u64, "request")
+        ));
+        emulator.shutdown().await;
+        Ok(())
+    }
 }

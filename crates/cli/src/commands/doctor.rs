@@ -1,12 +1,13 @@
 use anyhow::Result;
-use songrec_library::{CheckState, ErrorKind, doctor};
+use songrec_library::{Check, CheckState, Config, ErrorKind, doctor};
 
 use crate::{context::Context, printer::Table, status::ExitStatus};
 
 pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
     let config = context.config([])?;
     let library = songrec_library::Library::open(config.clone(), context.progress.clone()).await;
-    let checks = doctor(&config, library.as_ref()).await;
+    let mut checks = doctor(&config, library.as_ref()).await;
+    checks.extend(astra(&config).await);
     let printer = &context.printer;
     if printer.json {
         checks.iter().try_for_each(|check| printer.json(check))?;
@@ -18,7 +19,7 @@ pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
                 CheckState::Doubtful => "?",
                 CheckState::Broken => "no",
             };
-            table.row([state.to_owned(), check.name.to_owned(), check.detail.clone()]);
+            table.row([state.to_owned(), check.name.clone(), check.detail.clone()]);
             if let Some(hint) = &check.hint {
                 table.row([String::new(), String::new(), format!("-> {hint}")]);
             }
@@ -32,4 +33,24 @@ pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
         _ => 0,
     });
     Ok(worst.map_or(ExitStatus::Done, ExitStatus::of_kind))
+}
+
+// What a library in Astra needs, if one is spoken of at all.
+#[cfg(feature = "astra")]
+async fn astra(config: &Config) -> Vec<Check> {
+    let is_spoken_of = config.text("astra.endpoint").is_some()
+        || config.text("astra.database_id").is_some()
+        || config.text("storage_backend") == Some("astra");
+    if !is_spoken_of {
+        return Vec::new();
+    }
+    match songrec_library::Library::doctor_astra(config).await {
+        Ok(probes) => probes.into_iter().map(Check::from).collect(),
+        Err(error) => vec![Check::broken("astra", &error)],
+    }
+}
+
+#[cfg(not(feature = "astra"))]
+async fn astra(_: &Config) -> Vec<Check> {
+    Vec::new()
 }

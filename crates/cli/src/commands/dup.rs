@@ -8,7 +8,7 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_read().await?;
     let filter = args.filter.filter().map_err(wrong_filter)?;
     let printer = &context.printer;
     let mut printed = Ok(());

@@ -15,7 +15,7 @@ use crate::{
 const PAGE: usize = 1_000;
 
 pub(super) async fn run(context: &Context, args: LsArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_read().await?;
     let filter = args.filter.filter().map_err(wrong_filter)?;
     if args.count {
         let count =

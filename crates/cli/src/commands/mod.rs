@@ -5,10 +5,15 @@ mod demo;
 mod doctor;
 mod dup;
 mod edit;
+#[cfg(feature = "emulator")]
+mod emulator;
 mod explain;
 mod export;
+mod get;
 mod import;
 mod init;
+#[cfg(feature = "astra")]
+mod init_astra;
 mod ls;
 mod packaging;
 mod relocate;
@@ -30,6 +35,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
     match command {
         Command::Demo(args) => demo::run(context, args).await,
         Command::Init(args) => init::run(context, args).await,
+        #[cfg(feature = "astra")]
+        Command::InitAstra(args) => init_astra::run(context, args).await,
         Command::Scan(args) => scan::run(context, args).await,
         Command::Similar(args) => similar::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
@@ -41,11 +48,15 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Dup(args) => dup::run(context, args).await,
         Command::Stats(args) => stats::run(context, args).await,
         Command::Relocate(args) => relocate::run(context, args).await,
+        Command::Get(args) => get::run(context, args).await,
+        Command::Url(args) => get::url(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Config(args) => config::run(context, args),
         Command::Doctor => doctor::run(context).await,
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => emulator::run(context, args).await,
         Command::Completions(args) => packaging::completions(context, args),
         Command::Man(args) => packaging::man(context, args),
         Command::Version => packaging::version(context),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_read().await?;
     let filter = args.filter.filter().map_err(wrong_filter)?;
     let words = Filter::text(&args.words.join(" "));
     if words.is_all() {

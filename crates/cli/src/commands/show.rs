@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_read().await?;
     for (number, name) in args.songs.iter().enumerate() {
         let song = library.song(name).await?;
         if context.printer.json {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_read().await?;
     let mut exclude = Vec::new();
     for name in &args.exclude {
         exclude.push(library.song(name).await?.id);

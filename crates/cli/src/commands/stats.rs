@@ -14,7 +14,7 @@ use crate::{
 const TOP: usize = 12;
 
 pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_read().await?;
     let stats = library.stats(&args.filter.filter().map_err(wrong_filter)?).await?;
     if context.printer.json {
         context.printer.json(&stats)?;

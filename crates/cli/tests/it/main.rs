@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod answers;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod cloud;
 mod crash;
 mod errors;
 mod keeping;

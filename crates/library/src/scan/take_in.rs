@@ -96,13 +96,20 @@ impl Scan<'_> {
             song.id = arrival.id();
             song.tags = arrival.found.tags.clone();
             song.add_file(file_of(&arrival.found.identity, arrival.stored.clone()));
-            let card = Card::of(&song);
-            for (model, vector) in &analysis.embeddings {
-                let embedding =
-                    Embedding { song: song.id, model: model.clone(), vector: vector.clone() };
-                let operation = song.revision.operation;
+            let heard: Vec<Embedding> = analysis
+                .embeddings
+                .iter()
+                .map(|(model, vector)| Embedding {
+                    song: song.id,
+                    model: model.clone(),
+                    vector: vector.clone(),
+                })
+                .collect();
+            let card = card_with(&mut song, &heard);
+            let operation = song.revision.operation;
+            for embedding in heard {
+                places.push((at, embedding.model.clone()));
                 embeddings.push(NewEmbedding { embedding, card: card.clone(), operation });
-                places.push((at, model.clone()));
             }
         }
         let references = self.library.backend.put_embeddings(&embeddings).await?;
@@ -289,6 +296,14 @@ impl Scan<'_> {
         };
         (self.on_item)(&item);
     }
+}
+
+/// The card of `song` as it will be once it names these embeddings.
+pub(crate) fn card_with(song: &mut Song, embeddings: &[Embedding]) -> Card {
+    for embedding in embeddings {
+        song.embeddings.insert(embedding.model.clone(), embedding.reference());
+    }
+    Card::of(song)
 }
 
 impl Arrival {

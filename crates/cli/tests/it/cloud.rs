@@ -1,0 +1,208 @@
+//! A library in Astra mode, with the Data API emulated: the same commands, the
+//! same answers.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::world::{World, examples_folder};
+
+/// `songrec emulator`, until it is dropped.
+struct Cloud(Child);
+
+impl Cloud {
+    /// Starts one for `world`, and tells its `.env` where it is.
+    fn start(world: &World) -> Self {
+        let mut child = world
+            .command(&["emulator", "--addr", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut env = format!("SONGREC_BLOBS=file://{}\n", world.path("bucket").display());
+        for _ in 0..2 {
+            env += &lines.next().unwrap().unwrap();
+            env.push('\n');
+        }
+        std::fs::create_dir_all(world.path("bucket")).unwrap();
+        std::fs::write(world.path(".env"), env).unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn astra<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["--storage-backend", "astra"], arguments].concat()
+}
+
+// What may differ: when, and under which names the facts are kept.
+fn comparable(mut value: Value) -> Value {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                for name in
+                    ["added_at", "updated_at", "stamps", "revision", "key", "blob", "path", "files"]
+                {
+                    object.remove(name);
+                }
+                object.values_mut().for_each(strip);
+            }
+            Value::Array(values) => values.iter_mut().for_each(strip),
+            Value::Number(number) => {
+                // Scores are compared to five decimals.
+                let rounded = (number.as_f64().unwrap() * 1e5).round() / 1e5;
+                *value = rounded.into();
+            }
+            _ => {}
+        }
+    }
+    strip(&mut value);
+    value
+}
+
+#[test]
+fn every_command_gives_the_same_answer_in_the_cloud() {
+    let world = World::new();
+    let _cloud = Cloud::start(&world);
+    let folder = examples_folder();
+    let folder = folder.to_str().unwrap();
+    world.run(&astra(&["init-astra"])).ok();
+    world.run(&astra(&["init-astra", "--check"])).ok();
+    world.run(&["scan", folder]).ok();
+    world.run(&astra(&["scan", folder])).ok();
+    let ids = world.ids();
+    for library in [&[][..], &["--storage-backend", "astra"]] {
+        let run = |arguments: &[&str]| world.run(&[library, arguments].concat()).ok();
+        run(&["edit", &ids[0], "--set", "title=Renamed", "--set", "genre=Drum & Bass"]);
+        run(&["rm", &ids[1]]);
+    }
+    let questions: Vec<Vec<&str>> = vec![
+        vec!["ls", "--sort", "title", "--limit", "7"],
+        vec!["ls", "--sort", "bpm", "--reverse", "--filter", "bpm:*"],
+        vec!["ls", "--filter", "genre:drum & bass"],
+        vec!["ls", "--count", "--filter=-genre:drums"],
+        vec!["search", "renamed"],
+        vec!["search", "kic"],
+        vec!["show", &ids[0]],
+        vec!["show", &ids[2][..8]],
+        vec!["stats"],
+        vec!["similar", &ids[0], "-k", "20"],
+        vec!["similar", &ids[5], "--model", "dsp47@1", "--explain"],
+        vec!["similar", &ids[7], "--filter", "duration:<2", "--offset", "2"],
+        vec!["similar", &ids[9], "--threshold", "0.5", "--max-per-artist", "1"],
+        vec!["explain", &ids[2], &ids[3]],
+    ];
+    for question in questions {
+        let ask = |arguments: &[&str]| -> Vec<Value> {
+            world.json_lines(arguments).into_iter().map(comparable).collect()
+        };
+        let (local, cloud) = (ask(&question), ask(&astra(&question)));
+
+        assert!(!local.is_empty(), "{question:?}");
+        assert_eq!(cloud.len(), local.len(), "{question:?}");
+        for (cloud, local) in cloud.iter().zip(&local) {
+            assert_eq!(cloud, local, "{question:?}");
+        }
+    }
+    world.run(&astra(&["verify"])).ok();
+    world.run(&astra(&["doctor"])).ok();
+}
+
+#[test]
+fn audio_comes_back_from_the_cloud_bit_for_bit() {
+    let world = World::new();
+    let _cloud = Cloud::start(&world);
+    let file = world.add(&crate::world::examples("kick")[0], "kick.wav");
+    world.run(&astra(&["init-astra"])).ok();
+    world.run(&astra(&["scan", "music"])).ok();
+    let id = world.json_lines(&astra(&["ls"]))[0]["id"].as_str().unwrap().to_owned();
+    let original = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+
+    world.run(&astra(&["get", &id, "back.wav"])).ok();
+    let again = world.run(&astra(&["get", &id, "back.wav"]));
+    let url = world.run(&astra(&["url", &id]));
+
+    assert_eq!(std::fs::read(world.path("back.wav")).unwrap(), original);
+    assert_eq!(again.code, 2, "what is there is left alone: {again:?}");
+    assert_eq!(url.code, 2, "a folder has no addresses: {url:?}");
+}
+
+#[test]
+fn reads_fall_back_to_the_local_library_and_say_so() {
+    let world = World::with(&["kick", "snare"]);
+    // Nothing listens on port 1.
+    std::fs::write(
+        world.path(".env"),
+        "ASTRA_DB_API_ENDPOINT=http://127.0.0.1:1\nASTRA_DB_APPLICATION_TOKEN=AstraCS:hush\n",
+    )
+    .unwrap();
+
+    let read = world.run(&astra(&["ls"])).ok();
+    let write = world.run(&astra(&["scan", "music"]));
+
+    assert_eq!(read.stdout.lines().count(), 3, "{read:?}");
+    assert!(read.stderr.contains("the local library answers in its place"), "{read:?}");
+    assert_eq!(write.code, 5, "{write:?}");
+    for run in [&read, &write] {
+        assert!(!run.stderr.contains("hush"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_missing_setting_is_named() {
+    let world = World::new();
+
+    let nowhere = world.run(&astra(&["ls"]));
+    std::fs::write(world.path(".env"), "ASTRA_DB_API_ENDPOINT=http://127.0.0.1:1\n").unwrap();
+    let no_token = world.run(&astra(&["ls"]));
+
+    assert_eq!(nowhere.code, 2, "{nowhere:?}");
+    assert!(nowhere.stderr.contains("ASTRA_DB_API_ENDPOINT"), "{nowhere:?}");
+    assert_eq!(no_token.code, 6, "{no_token:?}");
+    assert!(no_token.stderr.contains("ASTRA_DB_APPLICATION_TOKEN"), "{no_token:?}");
+}
+
+#[test]
+fn no_secret_is_ever_shown() {
+    let world = World::new();
+    let _cloud = Cloud::start(&world);
+    let env = std::fs::read_to_string(world.path(".env")).unwrap();
+    let token =
+        env.lines().find_map(|line| line.strip_prefix("ASTRA_DB_APPLICATION_TOKEN=")).unwrap();
+    world.add(&crate::world::examples("kick")[0], "kick.wav");
+    for arguments in [
+        &["init-astra"][..],
+        &["scan", "music"],
+        &["ls"],
+        &["similar", "kick"],
+        &["config", "show"],
+        &["doctor"],
+        &["show", "nothing"],
+        &["rm", "kick"],
+    ] {
+        let run = world.run(&astra(&[arguments, &["-vv", "--log-file", "log.txt"]].concat()));
+
+        assert!(!run.stdout.contains(token) && !run.stderr.contains(token), "{arguments:?}");
+    }
+    assert!(!std::fs::read_to_string(world.path("log.txt")).unwrap().contains(token));
+}
+
+#[test]
+fn the_cloud_demo_gets_the_same_answer() {
+    let world = World::bare();
+
+    let run = world.run(&["demo", "--cloud", "--audio", examples_folder().to_str().unwrap()]).ok();
+
+    assert!(run.stderr.contains("the same answer as from the local library"), "{run:?}");
+}
