@@ -39,6 +39,8 @@ const UNCERTAIN_FRAMES: u64 = 8192;
 pub struct Decoder {
     demuxer: Demuxer,
     codec: Codec,
+    /// What is known of the file before its first sample.
+    properties: AudioProperties,
     shape: Option<Shape>,
     /// The samples of the current block, interleaved.
     samples: Vec<f32>,
@@ -141,8 +143,16 @@ impl Decoder {
         let demuxer = Demuxer::open(path, limit)?;
         let codec = Codec::new(demuxer.parameters())
             .ok_or_else(|| Error::new(path, Reason::UnsupportedCodec(demuxer.codec())))?;
+        let name = demuxer.codec();
+        let properties = AudioProperties {
+            container: demuxer.container().to_owned(),
+            bit_depth: bit_depth(demuxer.parameters(), &name),
+            codec: name,
+            ..AudioProperties::default()
+        };
         Ok(Self {
             gapless: demuxer.gapless(),
+            properties,
             demuxer,
             codec,
             shape: None,
@@ -191,14 +201,12 @@ impl Decoder {
             if sample_rate > 0 { self.frames as f64 / f64::from(sample_rate) } else { 0.0 };
         let bits = self.demuxer.audio_bytes() as f64 * 8.0;
         AudioProperties {
-            container: self.demuxer.container().to_owned(),
-            codec: self.demuxer.codec(),
             sample_rate,
             channels: channels as u32,
-            bit_depth: bit_depth(self.demuxer.parameters(), &self.demuxer.codec()),
             frames: self.frames,
             duration,
             bitrate: (duration > 0.0).then(|| (bits / duration).round() as u32),
+            ..self.properties.clone()
         }
     }
 
@@ -298,11 +306,14 @@ impl Decoder {
     fn end(&mut self) -> Result<()> {
         self.ended = true;
         self.samples.clear();
+        if let Some(mut adapter) = self.adapter.take() {
+            adapter.finish(&mut self.samples);
+        }
         if let Some(damage) = self.demuxer.damage() {
             self.damage.stopped = Some(damage.to_owned());
         }
         let path = self.demuxer.path();
-        if self.frames == 0 {
+        if self.frames == 0 && self.samples.is_empty() {
             let damaged = self.damage.corrupt_packets > 0
                 || self.damage.stopped.is_some()
                 || self.demuxer.is_cut_off();
@@ -368,10 +379,23 @@ impl Adapter {
                 resampler.push(&mono, plane);
             }
         }
-        samples.clear();
-        for frame in 0..planes[0].len() {
-            samples.extend(planes.iter().map(|plane| plane[frame]));
+        interleave(&planes, samples);
+    }
+
+    /// The rest of the last stream.
+    fn finish(&mut self, samples: &mut Vec<f32>) {
+        let mut planes = vec![Vec::new(); self.to.channels];
+        for (plane, resampler) in planes.iter_mut().zip(&mut self.resamplers) {
+            resampler.finish(plane);
         }
+        interleave(&planes, samples);
+    }
+}
+
+fn interleave(planes: &[Vec<f32>], samples: &mut Vec<f32>) {
+    samples.clear();
+    for frame in 0..planes.first().map_or(0, Vec::len) {
+        samples.extend(planes.iter().map(|plane| plane[frame]));
     }
 }
 

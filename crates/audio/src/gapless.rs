@@ -166,3 +166,67 @@ fn likely(gapless: &Gapless) -> bool {
     const LONGEST: u64 = 8_192;
     gapless.skip <= LONGEST && gapless.length > 0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], inside: &[&[u8]]) -> Vec<u8> {
+        let inside = inside.concat();
+        [&(inside.len() as u32 + 8).to_be_bytes()[..], kind, &inside].concat()
+    }
+
+    fn found(moov: &[u8]) -> Option<Gapless> {
+        let bytes = [boxed(b"ftyp", &[b"M4A "]), boxed(b"mdat", &[&[7; 99]]), moov.to_vec()];
+        let bytes = bytes.concat();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        gapless(&mut file, bytes.len() as u64).unwrap()
+    }
+
+    fn comment(text: &str) -> Vec<u8> {
+        let name = boxed(b"name", &[&[0; 4], b"iTunSMPB"]);
+        let data = boxed(b"data", &[&[0, 0, 0, 1, 0, 0, 0, 0], text.as_bytes()]);
+        let item = boxed(b"----", &[&name, &data]);
+        let meta = boxed(b"meta", &[&[0; 4], &boxed(b"ilst", &[&item])]);
+        boxed(b"udta", &[&meta])
+    }
+
+    fn header(kind: &[u8; 4], scale: u32) -> Vec<u8> {
+        boxed(kind, &[&[0; 12], &scale.to_be_bytes(), &[0; 8]])
+    }
+
+    fn track(handler: &[u8; 4], duration: u32, start: u32) -> Vec<u8> {
+        let media = [header(b"mdhd", 44_100), boxed(b"hdlr", &[&[0; 8], handler, &[0; 12]])];
+        let edit = [[0, 0, 0, 0], [0, 0, 0, 1], duration.to_be_bytes(), start.to_be_bytes()];
+        let edits = boxed(b"edts", &[&boxed(b"elst", &[edit.as_flattened(), &[0, 1, 0, 0]])]);
+        boxed(b"trak", &[&edits, &boxed(b"mdia", &[&media.concat()])])
+    }
+
+    #[test]
+    fn a_comment_of_itunes_is_believed() {
+        let comment = comment(" 00000000 00000840 000001CA 00000000003F31F6 00000000");
+        let moov = boxed(b"moov", &[&header(b"mvhd", 1_000), &track(b"soun", 9, 9), &comment]);
+        assert_eq!(found(&moov), Some(Gapless { skip: 0x840, length: 0x3f_31f6 }));
+    }
+
+    #[test]
+    fn an_edit_list_counts_in_the_time_of_the_movie() {
+        let video = track(b"vide", 5, 5);
+        let moov = boxed(b"moov", &[&header(b"mvhd", 1_000), &video, &track(b"soun", 300, 1_024)]);
+        assert_eq!(found(&moov), Some(Gapless { skip: 1_024, length: 13_230 }));
+    }
+
+    #[test]
+    fn what_cannot_be_a_start_up_is_not_believed() {
+        let edited = boxed(b"moov", &[&header(b"mvhd", 1_000), &track(b"soun", 300, 44_100)]);
+        assert_eq!(found(&edited), None);
+        let empty = boxed(b"moov", &[&header(b"mvhd", 1_000), &track(b"soun", 0, 1_024)]);
+        assert_eq!(found(&empty), None);
+        let timeless = boxed(b"moov", &[&header(b"mvhd", 0), &track(b"soun", 300, 1_024)]);
+        assert_eq!(found(&timeless), None);
+        assert_eq!(found(b"moovmoovmoov"), None);
+    }
+}

@@ -198,6 +198,26 @@ fn the_same_stream_in_another_container_is_the_same_song() {
 }
 
 #[test]
+fn streams_chained_one_after_the_other_are_heard_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chained.ogg");
+    // The second is of another codec, rate and number of channels.
+    for (second, tolerance) in [("vorbis.ogg", 0), ("flac.ogg", 0), ("mono.opus", 2)] {
+        let bytes = ["vorbis.ogg", second].map(|name| std::fs::read(fixture(name)).unwrap());
+        std::fs::write(&path, bytes.concat()).unwrap();
+
+        let mut decoder = Decoder::open(&path).unwrap();
+        while let Some(block) = decoder.next_block().unwrap() {
+            assert_eq!((block.channels(), block.sample_rate()), (2, 44_100));
+        }
+
+        let frames = decoder.properties().frames;
+        assert!(frames.abs_diff(2 * 13_230) <= tolerance, "and {second}: {frames}");
+        assert_eq!(decoder.damage(), &Default::default(), "and {second}");
+    }
+}
+
+#[test]
 fn different_audio_is_a_different_song() {
     let mut songs: Vec<_> =
         FILES.iter().map(|file| identify(&fixture(file.name)).unwrap().song()).collect();
