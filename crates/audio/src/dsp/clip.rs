@@ -214,6 +214,11 @@ impl Clip {
         self.clear();
     }
 
+    /// Bytes that are kept for samples and frames to come.
+    pub(super) fn room(&self) -> usize {
+        4 * (self.padded.capacity() + self.rows.log_mel.capacity()) + 2 * self.shares.capacity()
+    }
+
     fn clear(&mut self) {
         self.padded.truncate(PAD);
         self.rows.clear();

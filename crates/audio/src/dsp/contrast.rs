@@ -70,12 +70,14 @@ fn means_of_extremes<S: Simd>(simd: S, powers: &[f32], count: usize) -> (f32, f3
     // The extremes of 16 interleaved lanes are 16 different values, so the
     // `count`-th of them bounds the `count`-th of all; few values pass.
     let (least, most) = lane_extremes(simd, powers);
+    if count == 1 {
+        let low = least.into_iter().fold(f32::MAX, |low, v| if v < low { v } else { low });
+        let high = most.into_iter().fold(0.0, |high, v| if v > high { v } else { high });
+        return (low.sqrt(), high.sqrt());
+    }
     // A band with more than one value to average has more than 16 bins.
     let low = nth_smallest(&least, count);
     let high = -nth_smallest(&most.map(|value| -value), count);
-    if count == 1 {
-        return (low.sqrt(), high.sqrt());
-    }
     let mut lows = Smallest::new(count);
     let mut highs = Smallest::new(count);
     let (registers, rest) = S::as_simd_f32s(powers);
