@@ -1,9 +1,11 @@
-//! Where songs are kept: the contract every backend fulfils, and a backend in
-//! memory that defines what fulfilling it means.
+//! Where songs are kept: the contract every backend fulfils, a backend in
+//! memory that defines what fulfilling it means, and a cache for those that
+//! are far away.
 #![warn(missing_docs)]
 
 mod backend;
 mod blob;
+mod cached;
 mod change;
 mod error;
 mod ext;
@@ -15,6 +17,7 @@ pub use backend::{
     PutMode, PutSong, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 pub use blob::{BlobSource, BlobStream, read_blob};
+pub use cached::{Cache, CacheStats, CacheUse, Cached, CachedFiles, CachedOptions};
 pub use change::{Change, ChangePage, ChangeState, Cursor, Tombstone};
 pub use error::{Error, ErrorKind, Result};
 pub use ext::{FoundNeighbor, StorageBackendExt};

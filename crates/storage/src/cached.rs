@@ -1,0 +1,392 @@
+//! Another backend, of which is remembered what it said.
+
+mod cache;
+mod folder;
+mod recent;
+mod usage;
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use songrec_core::{
+    BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, ModelName,
+    ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, Vector,
+};
+
+use crate::{
+    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
+    NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
+    PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend,
+    StoredEmbedding, Swept, VerifyOptions,
+};
+
+use cache::Download;
+pub use cache::{Cache, CacheStats, CacheUse, CachedFiles};
+use recent::Recent;
+
+/// What is remembered in memory, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedOptions {
+    /// How old a song or the list of models may be: for so long, what others
+    /// write may go unnoticed. Zero remembers none of them.
+    pub fresh_for: Duration,
+    /// How many songs at the most.
+    pub songs: usize,
+    /// How many embeddings at the most.
+    pub embeddings: usize,
+}
+
+impl Default for CachedOptions {
+    fn default() -> Self {
+        // A song is some KiB, an embedding 2 to 8 KiB: tens of MiB together.
+        Self { fresh_for: Duration::from_secs(30), songs: 4_096, embeddings: 2_048 }
+    }
+}
+
+/// Another backend, asked only for what is not known already; for one that is
+/// far away.
+///
+/// # Semantics
+///
+/// Embeddings and whole blobs never change, and are kept on disk
+/// ([`Cache`]). An embedding is only taken from there by the digest by which
+/// its song names it, and only while the song itself is known and fresh;
+/// otherwise the backend is asked.
+///
+/// Songs and the list of models are remembered in memory for a short time
+/// ([`CachedOptions::fresh_for`]), in which what *others* wrote may go
+/// unnoticed; what was written through this handle never does. A compare-and-set
+/// of an old song fails as it should, and the song is read anew after it.
+///
+/// Searches, counts, segments and documents are always asked for. So is an
+/// empty part of a blob, which is the cheap way to ask whether it is stored: a
+/// whole blob may still be given after somebody else has swept it.
+///
+/// # Errors
+///
+/// Those of the backend; a cache that fails is only slow, and says so in the
+/// log.
+#[derive(Debug)]
+pub struct Cached {
+    inner: Arc<dyn StorageBackend>,
+    cache: Cache,
+    recent: Recent,
+    // Since then a blob that is here may have gone there.
+    swept: AtomicBool,
+}
+
+impl Cached {
+    /// `inner`, with its facts kept in `cache`.
+    pub fn new(inner: Arc<dyn StorageBackend>, cache: Cache, options: CachedOptions) -> Self {
+        Self { inner, cache, recent: Recent::new(&options), swept: AtomicBool::new(false) }
+    }
+
+    /// The backend itself.
+    pub fn inner(&self) -> &Arc<dyn StorageBackend> {
+        &self.inner
+    }
+
+    /// The cache on disk.
+    pub const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    // Fills in the embeddings that fresh songs name and that are known; gives
+    // the places of the others.
+    async fn known_embeddings(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+        answers: &mut [Option<StoredEmbedding>],
+    ) -> Vec<usize> {
+        let mut unknown = Vec::new();
+        let mut on_disk = Vec::new();
+        let stored = |at: usize, vector: Vector, reference: EmbeddingRef| StoredEmbedding {
+            embedding: Embedding { song: songs[at], model: model.clone(), vector },
+            reference,
+        };
+        for (at, named) in self.recent.named(model, songs).into_iter().enumerate() {
+            let Some(reference) = named else {
+                unknown.push(at);
+                continue;
+            };
+            match self.recent.vector(&reference.digest) {
+                Some(vector) => answers[at] = Some(stored(at, vector, reference)),
+                None => on_disk.push((at, reference)),
+            }
+        }
+        let wanted = on_disk.iter().map(|(_, reference)| reference.clone()).collect();
+        let found = self.cache.vectors(wanted).await;
+        for ((at, reference), vector) in on_disk.into_iter().zip(found) {
+            let Some(vector) = vector else {
+                unknown.push(at);
+                continue;
+            };
+            self.recent.remember_vector(reference.digest, &vector);
+            answers[at] = Some(stored(at, vector, reference));
+        }
+        unknown
+    }
+
+    // Everything of a blob that is not here yet.
+    async fn fetch(&self, blob: &BlobRef) -> Result<Option<BlobStream>> {
+        let turn = self.cache.turn(blob.sha256);
+        let turn = turn.lock().await;
+        match self.cache.begin(blob.sha256, blob.size).await {
+            Download::Room(room) => {
+                let stream = match self.inner.get_blob(blob, None).await {
+                    Ok(Some(stream)) => stream,
+                    other => {
+                        self.cache.discard(room).await;
+                        return other;
+                    }
+                };
+                if let Some(here) = self.cache.download(room, blob.sha256, stream).await? {
+                    let whole = 0..here.size();
+                    return Ok(Some(here.read(whole)));
+                }
+            }
+            Download::Here => {
+                if let Some(here) = self.cache.blob(blob.sha256).await {
+                    let whole = 0..here.size();
+                    return Ok(Some(here.read(whole)));
+                }
+            }
+            Download::NoRoom => {}
+        }
+        drop(turn);
+        // Nothing to keep, so nothing to wait for: straight through.
+        self.inner.get_blob(blob, None).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl StorageBackend for Cached {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
+        let _writing = self.recent.writing_models();
+        self.inner.put_model(model).await
+    }
+
+    async fn models(&self) -> Result<Vec<ModelSpec>> {
+        if let Some(models) = self.recent.models() {
+            return Ok(models);
+        }
+        let reading = self.recent.reading();
+        let models = self.inner.models().await?;
+        self.recent.remember_models(reading, &models);
+        Ok(models)
+    }
+
+    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        let _writing = self.recent.writing(songs.iter().map(|put| put.song.id));
+        self.inner.put_songs(songs).await
+    }
+
+    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        let reading = self.recent.reading();
+        let mut songs = self.recent.songs(ids);
+        let unknown: Vec<usize> = (0..ids.len()).filter(|at| songs[*at].is_none()).collect();
+        if unknown.is_empty() {
+            return Ok(songs);
+        }
+        let asked: Vec<SongId> = unknown.iter().map(|at| ids[*at]).collect();
+        let read = self.inner.get_songs(&asked).await?;
+        self.recent.remember_songs(reading, read.iter().flatten());
+        for (at, song) in unknown.into_iter().zip(read) {
+            songs[at] = song;
+        }
+        Ok(songs)
+    }
+
+    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
+        let reading = self.recent.reading();
+        let page = self.inner.find_songs(query).await?;
+        self.recent.remember_songs(reading, &page.items);
+        Ok(page)
+    }
+
+    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+        self.inner.find_cards(query).await
+    }
+
+    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
+        self.inner.count_songs(filter).await
+    }
+
+    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
+        self.inner.lookup(lookups).await
+    }
+
+    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        let _writing = self.recent.writing(songs.iter().map(|delete| delete.id));
+        self.inner.delete_songs(songs).await
+    }
+
+    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
+        let _writing = self.recent.writing(ids.iter().copied());
+        self.inner.purge_songs(ids).await
+    }
+
+    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+        // No song changes by it, and what songs name is known by digest.
+        self.inner.put_embeddings(embeddings).await
+    }
+
+    async fn get_embeddings(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        let mut answers = vec![None; songs.len()];
+        let unknown = self.known_embeddings(model, songs, &mut answers).await;
+        if unknown.is_empty() {
+            return Ok(answers);
+        }
+        let asked: Vec<SongId> = unknown.iter().map(|at| songs[*at]).collect();
+        let read = self.inner.get_embeddings(model, &asked).await?;
+        let mut kept = Vec::new();
+        for StoredEmbedding { embedding, reference } in read.iter().flatten() {
+            let vector = &embedding.vector;
+            if Digest::of(&vector.to_le_bytes()) == reference.digest {
+                self.recent.remember_vector(reference.digest, vector);
+                kept.push((reference.digest, vector.clone()));
+            }
+        }
+        // All of them came with one request: there is no download of each that
+        // another process could be spared by waiting.
+        self.cache.keep_vectors(kept).await;
+        for (at, embedding) in unknown.into_iter().zip(read) {
+            answers[at] = embedding;
+        }
+        Ok(answers)
+    }
+
+    async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
+        let hits = self.inner.nearest(query).await?;
+        self.recent.doubt(&query.model, &hits);
+        Ok(hits)
+    }
+
+    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+        self.inner.put_blob(blob, source).await
+    }
+
+    async fn get_blob(
+        &self,
+        blob: &BlobRef,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<BlobStream>> {
+        if range.as_ref().is_some_and(Range::is_empty) {
+            return self.inner.get_blob(blob, range).await;
+        }
+        if self.swept.load(Ordering::Relaxed)
+            && self.inner.get_blob(blob, Some(0..0)).await?.is_none()
+        {
+            return Ok(None);
+        }
+        if let Some(here) = self.cache.blob(blob.sha256).await {
+            let range = range.clone().unwrap_or(0..here.size());
+            if range.end <= here.size() {
+                return Ok(Some(here.read(range)));
+            }
+        }
+        match range {
+            // A part is no reason to download the whole.
+            Some(_) => self.inner.get_blob(blob, range).await,
+            None => self.fetch(blob).await,
+        }
+    }
+
+    async fn blob_url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
+        self.inner.blob_url(blob, valid_for).await
+    }
+
+    async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
+        let page = self.inner.changes(since, limit).await?;
+        self.recent.forget(page.changes.iter().map(|change| change.song));
+        Ok(page)
+    }
+
+    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.swept.store(true, Ordering::Relaxed);
+        self.inner.sweep(min_age).await
+    }
+
+    async fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Finding>> {
+        let _writing = options.repair.then(|| self.recent.writing_anything());
+        self.inner.verify(options, progress).await
+    }
+
+    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
+        self.inner.put_segments(segments).await
+    }
+
+    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
+        self.inner.get_segments(ids).await
+    }
+
+    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
+        self.inner.find_segments(query).await
+    }
+
+    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
+        self.inner.nearest_segments(query).await
+    }
+
+    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
+        self.inner.delete_segments(ids).await
+    }
+
+    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
+        self.inner.put_documents(documents).await
+    }
+
+    async fn get_documents(
+        &self,
+        kind: DocumentKind,
+        ids: &[String],
+    ) -> Result<Vec<Option<Document>>> {
+        self.inner.get_documents(kind, ids).await
+    }
+
+    async fn list_documents(
+        &self,
+        kinds: &[DocumentKind],
+        after: Option<&PageToken>,
+    ) -> Result<Page<Document>> {
+        self.inner.list_documents(kinds, after).await
+    }
+
+    async fn delete_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        self.inner.delete_document(kind, id, version).await
+    }
+}
+
+// A cache is no place of its own: errors name where the songs are.
+impl fmt::Display for Cached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

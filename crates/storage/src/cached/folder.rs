@@ -1,0 +1,702 @@
+//! The cache's folder: plain files named by what is in them. Everything here
+//! blocks.
+//!
+//! ```text
+//! v1/blobs/9c/9c1e…        audio
+//! v1/embeddings/3f/3f9a…   little-endian float32
+//! v1/temporary/…           being written; locked by whoever writes it
+//! v1/usage                 how many bytes there are; the lock of evictions
+//! ```
+//!
+//! Nothing is synced to disk and nothing is trusted: a file is hashed before
+//! it is used, so one that a power cut tore is only a file to fetch again.
+//! When a file was last used is its modification time.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use sha2::{Digest as _, Sha256};
+use songrec_core::Digest;
+
+use super::usage::Usage;
+
+/// How far back a file's last use may lie before it is noted again. Enough to
+/// know which files are the oldest, and it spares a write for each read.
+const TOUCH_AFTER: Duration = Duration::from_secs(60);
+
+/// Bytes that are read and hashed at a time.
+const PIECE: usize = 256 << 10;
+
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    root: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Blob,
+    Embedding,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Blob, Self::Embedding];
+
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Blob => "blobs",
+            Self::Embedding => "embeddings",
+        }
+    }
+}
+
+// A file of the cache, as small as can be: there may be a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Fact {
+    pub(super) used: SystemTime,
+    pub(super) bytes: u64,
+    pub(super) kind: Kind,
+    pub(super) digest: Digest,
+}
+
+/// What came of looking for a file.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Its bytes are those of its name; the file is at its beginning.
+    Sound(File),
+    /// They were not, and it was removed.
+    Damaged,
+    Missing,
+}
+
+/// What came of asking for room.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// Write it here.
+    Draft(Draft),
+    /// Somebody else has written it meanwhile.
+    Here,
+    /// Somebody else is writing it.
+    Busy,
+    /// It is larger than what the cache may hold, or what is being written
+    /// takes all there is.
+    NoRoom,
+}
+
+/// What an eviction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Evicted {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+}
+
+impl Folder {
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
+        let folder = Self { root: root.join("v1") };
+        fs::create_dir_all(&folder.root)?;
+        // By this tag, backups know what they can leave out.
+        let tag = root.join("CACHEDIR.TAG");
+        if !tag.exists() {
+            fs::write(
+                tag,
+                "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of songrec.\n",
+            )?;
+        }
+        folder.remove_leftovers()?;
+        Ok(folder)
+    }
+
+    pub(super) fn find(&self, kind: Kind, digest: &Digest) -> io::Result<Found> {
+        let path = self.place(kind, digest);
+        let Some(mut file) = present(File::open(&path))? else { return Ok(Found::Missing) };
+        let mut hasher = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        loop {
+            let read = file.read(&mut piece)?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&piece[..read]);
+        }
+        if <[u8; 32]>::from(hasher.finalize()) != digest.0 {
+            self.remove(&path)?;
+            return Ok(Found::Damaged);
+        }
+        touch(&path, &file);
+        file.rewind()?;
+        Ok(Found::Sound(file))
+    }
+
+    /// Makes room for a file of `size` bytes, and begins it. With `wait`, waits
+    /// for whoever is writing it already.
+    ///
+    /// The room is counted before a byte is written, so that writers together
+    /// do not pass the limit either.
+    pub(super) fn begin(
+        &self,
+        kind: Kind,
+        digest: &Digest,
+        size: u64,
+        limit: u64,
+        wait: bool,
+    ) -> io::Result<(Begun, Evicted)> {
+        let mut evicted = Evicted::default();
+        if size > limit {
+            return Ok((Begun::NoRoom, evicted));
+        }
+        let path = self.root.join("temporary").join(format!("{}-{digest}", kind.folder()));
+        let file = loop {
+            let file = create(&path)?;
+            if wait {
+                file.lock()?;
+            } else {
+                match file.try_lock() {
+                    Ok(()) => {}
+                    Err(TryLockError::WouldBlock) => return Ok((Begun::Busy, evicted)),
+                    Err(TryLockError::Error(error)) => return Err(error),
+                }
+            }
+            // Whoever held the lock has published or removed the file by now;
+            // its lock is worth nothing any more.
+            if is_at(&file, &path)? {
+                break file;
+            }
+        };
+        let place = self.place(kind, digest);
+        let mut draft = Draft {
+            folder: self.clone(),
+            file: Some(file),
+            path,
+            place,
+            size: 0,
+            written: 0,
+            hasher: Sha256::new(),
+        };
+        if draft.place.exists() {
+            return Ok((Begun::Here, evicted));
+        }
+        let mut usage = self.usage()?;
+        if usage.bytes().saturating_add(size) > limit {
+            evicted = self.evict(&mut usage, (limit - limit / 10).saturating_sub(size))?;
+            if usage.bytes().saturating_add(size) > limit {
+                drop(usage);
+                return Ok((Begun::NoRoom, evicted));
+            }
+        }
+        // Counted first: killed between, there is less in the folder than was
+        // counted, never more.
+        usage.set(usage.bytes() + size)?;
+        draft.take_room(size)?;
+        drop(usage);
+        Ok((Begun::Draft(draft), evicted))
+    }
+
+    /// Removes what was used longest ago until no more than `limit` bytes are
+    /// left.
+    pub(super) fn prune(&self, limit: u64) -> io::Result<Evicted> {
+        let mut usage = self.usage()?;
+        self.evict(&mut usage, limit)
+    }
+
+    /// Every file, in no order, and the bytes of what is being written.
+    pub(super) fn list(&self) -> io::Result<(Vec<Fact>, u64)> {
+        let mut facts = Vec::new();
+        for kind in Kind::ALL {
+            for shard in entries(&self.root.join(kind.folder()))? {
+                for entry in entries(&shard.path())? {
+                    // What is not named by a digest is not of the cache.
+                    let name = entry.file_name();
+                    let Some(Ok(digest)) = name.to_str().map(str::parse) else { continue };
+                    let Some(metadata) = present(entry.metadata())? else { continue };
+                    let used = metadata.modified()?;
+                    facts.push(Fact { used, bytes: metadata.len(), kind, digest });
+                }
+            }
+        }
+        let mut unfinished = 0;
+        for entry in entries(&self.root.join("temporary"))? {
+            unfinished += present(entry.metadata())?.map_or(0, |metadata| metadata.len());
+        }
+        Ok((facts, unfinished))
+    }
+
+    fn evict(&self, usage: &mut Usage, target: u64) -> io::Result<Evicted> {
+        self.remove_leftovers()?;
+        let (mut facts, unfinished) = self.list()?;
+        facts.sort_unstable();
+        let mut bytes = unfinished + facts.iter().map(|fact| fact.bytes).sum::<u64>();
+        let mut evicted = Evicted::default();
+        for fact in facts {
+            if bytes <= target {
+                break;
+            }
+            // Where an open file cannot be removed, another one goes instead.
+            if present(fs::remove_file(self.place(fact.kind, &fact.digest))).is_ok() {
+                bytes -= fact.bytes;
+                evicted.files += 1;
+                evicted.bytes += fact.bytes;
+            }
+        }
+        usage.counted(bytes)?;
+        Ok(evicted)
+    }
+
+    // Locks and gives what is counted; counts if nobody has for long.
+    fn usage(&self) -> io::Result<Usage> {
+        let mut usage = Usage::lock(&self.root.join("usage"))?;
+        if !usage.is_trusted() {
+            let (facts, unfinished) = self.list()?;
+            usage.counted(unfinished + facts.iter().map(|fact| fact.bytes).sum::<u64>())?;
+        }
+        Ok(usage)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut usage = self.usage()?;
+        let Some(metadata) = present(fs::metadata(path))? else { return Ok(()) };
+        present(fs::remove_file(path))?;
+        usage.set(usage.bytes().saturating_sub(metadata.len()))
+    }
+
+    // Removes the temporary files of processes that died: their locks died
+    // with them.
+    fn remove_leftovers(&self) -> io::Result<()> {
+        for entry in entries(&self.root.join("temporary"))? {
+            let path = entry.path();
+            let Some(file) = present(File::open(&path))? else { continue };
+            // Whoever has opened it but not locked it yet will see that it is
+            // gone.
+            if file.try_lock().is_ok() && is_at(&file, &path)? {
+                present(fs::remove_file(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, kind: Kind, digest: &Digest) -> PathBuf {
+        self.root.join(kind.folder()).join(digest.shard()).join(digest.to_string())
+    }
+}
+
+/// A file that is being written, and hashed on the way.
+///
+/// Dropped before it is finished, it leaves nothing.
+#[derive(Debug)]
+pub(super) struct Draft {
+    folder: Folder,
+    // Locked for as long as it is written. Gone once it is finished.
+    file: Option<File>,
+    path: PathBuf,
+    place: PathBuf,
+    size: u64,
+    written: u64,
+    hasher: Sha256,
+}
+
+impl Draft {
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn take_room(&mut self, size: u64) -> io::Result<()> {
+        let file = self.file.as_ref().expect("it is not finished");
+        file.set_len(0)?;
+        // As large as it will be, so that counting the files counts it right.
+        file.set_len(size)?;
+        self.size = size;
+        Ok(())
+    }
+
+    /// Writes the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// If they are more than there was to be room for.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.written += bytes.len() as u64;
+        if self.written > self.size {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than expected"));
+        }
+        self.hasher.update(bytes);
+        self.file.as_mut().expect("it is not finished").write_all(bytes)
+    }
+
+    /// The file at its beginning, and for everybody, if its bytes are those
+    /// that have this digest.
+    pub(super) fn finish(mut self, digest: &Digest) -> io::Result<Option<File>> {
+        let hash: [u8; 32] = std::mem::take(&mut self.hasher).finalize().into();
+        if self.written != self.size || hash != digest.0 {
+            return Ok(None);
+        }
+        if let Some(shard) = self.place.parent() {
+            fs::create_dir_all(shard)?;
+        }
+        let mut file = self.file.as_ref().expect("it is not finished").try_clone()?;
+        file.rewind()?;
+        // If the folder was deleted meanwhile, the bytes are still good for
+        // whoever asked for them.
+        if fs::rename(&self.path, &self.place).is_ok() {
+            self.file = None;
+        }
+        // The lock is of the open file, which both handles share.
+        let _ = file.unlock();
+        Ok(Some(file))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.file.is_none() {
+            return;
+        }
+        // What cannot be removed is removed, and what cannot be counted is
+        // counted, when room is made the next time.
+        if self.size == 0 {
+            let _ = fs::remove_file(&self.path);
+            return;
+        }
+        let usage = self.folder.usage();
+        let removed = fs::remove_file(&self.path).is_ok();
+        if let (Ok(mut usage), true) = (usage, removed) {
+            let bytes = usage.bytes().saturating_sub(self.size);
+            let _ = usage.set(bytes);
+        }
+    }
+}
+
+/// Opens `path` for reading and writing, and creates it, with its folder, if
+/// it is not there.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            open()
+        }
+        opened => opened,
+    }
+}
+
+/// Whether `file` is still what `path` names: a lock on a file that was
+/// removed or renamed keeps nobody out.
+#[cfg(unix)]
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let Some(named) = present(fs::metadata(path))? else { return Ok(false) };
+    let own = file.metadata()?;
+    Ok((own.dev(), own.ino()) == (named.dev(), named.ino()))
+}
+
+/// Whether `path` is there. A file that is open and locked is not replaced by
+/// another one here.
+#[cfg(not(unix))]
+pub(super) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    path.try_exists()
+}
+
+// What is gone is no error: the cache may be deleted at any time.
+fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.filter_map(|entry| present(entry).transpose()).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        // A file where a folder should be, which is not of the cache.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+// Notes that a file was used. Not being able to only makes it look older.
+fn touch(path: &Path, file: &File) {
+    let now = SystemTime::now();
+    let used = file.metadata().and_then(|metadata| metadata.modified());
+    let recently = used.is_ok_and(|used| {
+        now.duration_since(used).map_or_else(|ahead| ahead.duration(), |ago| ago) < TOUCH_AFTER
+    });
+    if !recently {
+        let noted =
+            OpenOptions::new().write(true).open(path).and_then(|file| file.set_modified(now));
+        if let Err(error) = noted {
+            tracing::debug!(path = %path.display(), %error, "could not note the use of a cached file");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_LIMIT: u64 = 1 << 40;
+
+    fn folder() -> (Folder, tempfile::TempDir) {
+        let root = tempfile::tempdir().unwrap();
+        (Folder::open(root.path()).unwrap(), root)
+    }
+
+    fn bytes(seed: u8, size: usize) -> (Vec<u8>, Digest) {
+        let bytes = vec![seed; size];
+        let digest = Digest::of(&bytes);
+        (bytes, digest)
+    }
+
+    fn draft(folder: &Folder, digest: &Digest, size: u64, limit: u64) -> Option<Draft> {
+        match folder.begin(Kind::Blob, digest, size, limit, false).unwrap().0 {
+            Begun::Draft(draft) => Some(draft),
+            Begun::Here | Begun::Busy | Begun::NoRoom => None,
+        }
+    }
+
+    fn keep(folder: &Folder, seed: u8, size: usize, limit: u64) -> Digest {
+        let (bytes, digest) = bytes(seed, size);
+        let mut draft = draft(folder, &digest, size as u64, limit).expect("there is room");
+        draft.write(&bytes).unwrap();
+        draft.finish(&digest).unwrap().expect("the bytes are right");
+        digest
+    }
+
+    fn has(folder: &Folder, digest: &Digest) -> bool {
+        matches!(folder.find(Kind::Blob, digest).unwrap(), Found::Sound(_))
+    }
+
+    fn used_ago(folder: &Folder, digest: &Digest, seconds: u64) {
+        let file = OpenOptions::new().write(true).open(folder.place(Kind::Blob, digest)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+    }
+
+    fn counted(folder: &Folder) -> u64 {
+        folder.usage().unwrap().bytes()
+    }
+
+    fn listed(folder: &Folder) -> u64 {
+        let (facts, unfinished) = folder.list().unwrap();
+        unfinished + facts.iter().map(|fact| fact.bytes).sum::<u64>()
+    }
+
+    #[test]
+    fn what_was_used_longest_ago_goes_first() {
+        let (folder, _root) = folder();
+        let kept: Vec<_> = (0..10).map(|seed| keep(&folder, seed, 100, 1_000)).collect();
+        for (digest, seconds) in kept.iter().zip([500, 900, 100, 800, 700, 200, 300, 400, 600, 950])
+        {
+            used_ago(&folder, digest, seconds);
+        }
+        // Reading it makes it the youngest.
+        assert!(has(&folder, &kept[9]));
+
+        let new = keep(&folder, 10, 100, 1_000);
+
+        let left: Vec<_> = (0..10).filter(|at| has(&folder, &kept[*at])).collect();
+        assert_eq!(left, [0, 2, 4, 5, 6, 7, 8, 9], "90 % are left, the new one included");
+        assert!(has(&folder, &new));
+        assert_eq!((counted(&folder), listed(&folder)), (900, 900));
+    }
+
+    #[test]
+    fn what_is_larger_than_the_limit_is_not_kept() {
+        let (folder, _root) = folder();
+        let small = keep(&folder, 1, 90, 100);
+
+        assert!(draft(&folder, &bytes(2, 101).1, 101, 100).is_none());
+
+        assert!(has(&folder, &small), "nothing had to go for it");
+    }
+
+    #[test]
+    fn what_is_being_written_counts() {
+        let (folder, _root) = folder();
+        let first = draft(&folder, &bytes(1, 60).1, 60, 100).unwrap();
+
+        assert!(draft(&folder, &bytes(2, 60).1, 60, 100).is_none());
+        drop(first);
+
+        assert!(draft(&folder, &bytes(2, 60).1, 60, 100).is_some());
+        assert_eq!((counted(&folder), listed(&folder)), (0, 0));
+    }
+
+    #[test]
+    fn wrong_bytes_are_never_published() {
+        let (folder, _root) = folder();
+        let (right, digest) = bytes(1, 100);
+        let mut wrong = right.clone();
+        wrong[50] ^= 1;
+        for (what, wrong) in [("another byte", &wrong[..]), ("too short", &right[..99])] {
+            let mut draft = draft(&folder, &digest, 100, NO_LIMIT).unwrap();
+            draft.write(wrong).unwrap();
+
+            assert!(draft.finish(&digest).unwrap().is_none(), "{what}");
+            assert!(!has(&folder, &digest), "{what}");
+        }
+        let mut draft = draft(&folder, &digest, 100, NO_LIMIT).unwrap();
+        draft.write(&right).unwrap();
+        draft.write(b"x").expect_err("more than there is room for");
+        drop(draft);
+
+        assert_eq!((counted(&folder), listed(&folder)), (0, 0));
+    }
+
+    #[test]
+    fn a_damaged_file_is_removed() {
+        let (folder, _root) = folder();
+        let digest = keep(&folder, 1, 100, NO_LIMIT);
+        let place = folder.place(Kind::Blob, &digest);
+        let damages: [(&str, &[u8]); 3] =
+            [("empty", b""), ("short", &[1; 99]), ("other", &[2; 100])];
+        for (what, damage) in damages {
+            fs::write(&place, damage).unwrap();
+
+            let found = folder.find(Kind::Blob, &digest).unwrap();
+
+            assert!(matches!(found, Found::Damaged), "{what}: {found:?}");
+            assert!(!place.exists(), "{what}");
+            keep(&folder, 1, 100, NO_LIMIT);
+            assert!(has(&folder, &digest), "{what}");
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_writes_a_file() {
+        let (folder, _root) = folder();
+        let (right, digest) = bytes(1, 100);
+        let mut first = draft(&folder, &digest, 100, NO_LIMIT).unwrap();
+        let second = folder.begin(Kind::Blob, &digest, 100, NO_LIMIT, false).unwrap().0;
+        assert!(matches!(second, Begun::Busy));
+
+        let waiting = std::thread::spawn({
+            let folder = folder.clone();
+            move || folder.begin(Kind::Blob, &digest, 100, NO_LIMIT, true).unwrap().0
+        });
+        first.write(&right).unwrap();
+        first.finish(&digest).unwrap();
+
+        assert!(matches!(waiting.join().unwrap(), Begun::Here));
+        assert_eq!(listed(&folder), 100);
+    }
+
+    #[test]
+    fn leftovers_of_the_dead_go_and_drafts_of_the_living_stay() {
+        let (folder, root) = folder();
+        let (right, digest) = bytes(1, 100);
+        let mut living = draft(&folder, &digest, 100, NO_LIMIT).unwrap();
+        living.write(&right).unwrap();
+        let dead = root.path().join("v1/temporary").join(format!("blobs-{}", bytes(2, 1).1));
+        fs::write(&dead, b"torn").unwrap();
+
+        Folder::open(root.path()).unwrap();
+
+        assert!(!dead.exists());
+        living.finish(&digest).unwrap();
+        assert!(has(&folder, &digest));
+    }
+
+    #[test]
+    fn what_the_dead_left_can_be_written_again() {
+        let (folder, root) = folder();
+        let (right, digest) = bytes(1, 100);
+        let dead = root.path().join("v1/temporary").join(format!("blobs-{digest}"));
+        fs::create_dir_all(dead.parent().unwrap()).unwrap();
+        fs::write(&dead, [7; 1_000]).unwrap();
+
+        let mut draft = draft(&folder, &digest, 100, NO_LIMIT).unwrap();
+        draft.write(&right).unwrap();
+        draft.finish(&digest).unwrap();
+
+        assert!(has(&folder, &digest));
+        assert_eq!(listed(&folder), 100);
+    }
+
+    #[test]
+    fn a_count_that_is_torn_or_gone_is_made_again() {
+        let (folder, root) = folder();
+        keep(&folder, 1, 100, NO_LIMIT);
+        let usage = root.path().join("v1/usage");
+        let torn = fs::read(&usage).unwrap().len() - 5;
+        let tears: [&dyn Fn(); 3] = [
+            &|| fs::write(&usage, b"nonsense").unwrap(),
+            &|| OpenOptions::new().write(true).open(&usage).unwrap().set_len(torn as u64).unwrap(),
+            &|| fs::remove_file(&usage).unwrap(),
+        ];
+        for tear in tears {
+            tear();
+
+            assert_eq!(counted(&folder), 100);
+        }
+    }
+
+    #[test]
+    fn the_folder_may_be_deleted_while_it_is_used() {
+        let (folder, root) = folder();
+        let old = keep(&folder, 1, 100, NO_LIMIT);
+        let (right, digest) = bytes(2, 100);
+        let mut draft = draft(&folder, &digest, 100, NO_LIMIT).unwrap();
+        draft.write(&right[..50]).unwrap();
+
+        fs::remove_dir_all(root.path().join("v1")).unwrap();
+
+        draft.write(&right[50..]).unwrap();
+        let mut whole = Vec::new();
+        let given = draft.finish(&digest).unwrap();
+        given.expect("the bytes are there still").read_to_end(&mut whole).unwrap();
+        assert_eq!(whole, right);
+        assert!(!has(&folder, &old));
+        assert!(has(&folder, &keep(&folder, 3, 100, NO_LIMIT)));
+        assert_eq!((counted(&folder), listed(&folder)), (100, 100));
+    }
+
+    #[test]
+    fn what_is_not_of_the_cache_stays() {
+        let (folder, root) = folder();
+        keep(&folder, 1, 100, NO_LIMIT);
+        let strange = root.path().join("v1/blobs/my thesis");
+        let stranger = root.path().join("v1/blobs/9c/notes.txt");
+        fs::create_dir_all(stranger.parent().unwrap()).unwrap();
+        fs::write(&strange, b"1").unwrap();
+        fs::write(&stranger, b"2").unwrap();
+
+        let evicted = folder.prune(0).unwrap();
+
+        assert_eq!(evicted, Evicted { files: 1, bytes: 100 });
+        assert!(strange.exists() && stranger.exists());
+    }
+
+    #[test]
+    fn threads_together_stay_below_the_limit() {
+        const LIMIT: u64 = 2_000;
+        let (folder, _root) = folder();
+        let largest = std::sync::Mutex::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..8u8 {
+                let (folder, largest) = (&folder, &largest);
+                scope.spawn(move || {
+                    for round in 0..40u8 {
+                        let (right, digest) = bytes(thread.wrapping_mul(31) ^ round, 300);
+                        if let Some(mut draft) = draft(folder, &digest, 300, LIMIT) {
+                            draft.write(&right).unwrap();
+                            draft.finish(&digest).unwrap();
+                        }
+                        // Nobody makes room while it is counted.
+                        let usage = folder.usage().unwrap();
+                        let mut largest = largest.lock().unwrap();
+                        *largest = usage.bytes().max(*largest);
+                    }
+                });
+            }
+        });
+
+        let largest = largest.into_inner().unwrap();
+        assert!((1_000..=LIMIT).contains(&largest), "{largest}");
+        assert!(listed(&folder) <= counted(&folder));
+        assert!(folder.list().unwrap().0.len() >= 4);
+    }
+}

@@ -1,0 +1,218 @@
+//! What was read a moment ago, in memory.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use lru::LruCache;
+use songrec_core::{Digest, EmbeddingRef, ModelName, ModelSpec, Song, SongId, Vector};
+use tokio::time::Instant;
+
+use super::CachedOptions;
+use crate::Neighbor;
+
+#[derive(Debug)]
+pub(super) struct Recent {
+    state: Mutex<State>,
+    fresh_for: Duration,
+}
+
+#[derive(Debug)]
+struct State {
+    songs: LruCache<SongId, Remembered<Song>>,
+    vectors: LruCache<Digest, Vector>,
+    models: Option<Remembered<Vec<ModelSpec>>>,
+    // How many writes have begun or ended, and how many are on their way.
+    turns: u64,
+    writes: usize,
+}
+
+#[derive(Debug)]
+struct Remembered<T> {
+    value: T,
+    read_at: Instant,
+}
+
+impl<T> Remembered<T> {
+    fn fresh(&self, within: Duration) -> Option<&T> {
+        (self.read_at.elapsed() < within).then_some(&self.value)
+    }
+}
+
+/// A read that has begun. What it gives may be older than a write that it
+/// overlaps, and is then not remembered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    turn: u64,
+    alone: bool,
+    since: Instant,
+}
+
+impl Recent {
+    pub(super) fn new(options: &CachedOptions) -> Self {
+        let room = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
+        let state = State {
+            songs: LruCache::new(room(options.songs)),
+            vectors: LruCache::new(room(options.embeddings)),
+            models: None,
+            turns: 0,
+            writes: 0,
+        };
+        Self { state: Mutex::new(state), fresh_for: options.fresh_for }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What is remembered is only ever whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        let state = self.state();
+        Reading { turn: state.turns, alone: state.writes == 0, since: Instant::now() }
+    }
+
+    /// Forgets what is written now, and again when it has been written or
+    /// given up.
+    pub(super) fn writing(&self, songs: impl IntoIterator<Item = SongId>) -> Writing<'_> {
+        self.begin_write(Written::Songs(songs.into_iter().collect()))
+    }
+
+    /// The same for models.
+    pub(super) fn writing_models(&self) -> Writing<'_> {
+        self.begin_write(Written::Models)
+    }
+
+    /// The same for a write that may be of anything.
+    pub(super) fn writing_anything(&self) -> Writing<'_> {
+        self.begin_write(Written::Anything)
+    }
+
+    fn begin_write(&self, written: Written) -> Writing<'_> {
+        let writing = Writing { recent: self, written };
+        let mut state = self.state();
+        state.writes += 1;
+        writing.forget(&mut state);
+        drop(state);
+        writing
+    }
+
+    /// The songs with these ids that are remembered and fresh.
+    pub(super) fn songs(&self, ids: &[SongId]) -> Vec<Option<Song>> {
+        let mut state = self.state();
+        ids.iter().map(|id| state.songs.get(id)?.fresh(self.fresh_for).cloned()).collect()
+    }
+
+    pub(super) fn remember_songs<'a>(
+        &self,
+        reading: Reading,
+        songs: impl IntoIterator<Item = &'a Song>,
+    ) {
+        let mut state = self.state();
+        if self.fresh_for.is_zero() || !state.allows(reading) {
+            return;
+        }
+        for song in songs {
+            if state.songs.peek(&song.id).is_some_and(|known| known.read_at > reading.since) {
+                continue;
+            }
+            let remembered = Remembered { value: song.clone(), read_at: reading.since };
+            state.songs.put(song.id, remembered);
+        }
+    }
+
+    /// Forgets songs that are known to have changed.
+    pub(super) fn forget(&self, songs: impl IntoIterator<Item = SongId>) {
+        drop(self.writing(songs));
+    }
+
+    /// Forgets the songs of hits that they do not name: either of the two is
+    /// old, and only reading the song again tells which.
+    pub(super) fn doubt(&self, model: &ModelName, hits: &[Neighbor]) {
+        let mut state = self.state();
+        for hit in hits {
+            let unnamed = state.songs.peek(&hit.song).is_some_and(|song| {
+                song.value.embeddings.get(model).is_none_or(|named| named.key != hit.key)
+            });
+            if unnamed {
+                state.songs.pop(&hit.song);
+                // What is being read now may be the old one again.
+                state.turns += 1;
+            }
+        }
+    }
+
+    /// How these songs name their embeddings, where that is fresh.
+    pub(super) fn named(&self, model: &ModelName, songs: &[SongId]) -> Vec<Option<EmbeddingRef>> {
+        let mut state = self.state();
+        let named = songs
+            .iter()
+            .map(|id| state.songs.get(id)?.fresh(self.fresh_for)?.embeddings.get(model).cloned());
+        named.collect()
+    }
+
+    pub(super) fn vector(&self, digest: &Digest) -> Option<Vector> {
+        self.state().vectors.get(digest).cloned()
+    }
+
+    /// Remembers a vector that has this digest, for good.
+    pub(super) fn remember_vector(&self, digest: Digest, vector: &Vector) {
+        self.state().vectors.put(digest, vector.clone());
+    }
+
+    pub(super) fn models(&self) -> Option<Vec<ModelSpec>> {
+        self.state().models.as_ref()?.fresh(self.fresh_for).cloned()
+    }
+
+    pub(super) fn remember_models(&self, reading: Reading, models: &[ModelSpec]) {
+        let mut state = self.state();
+        if !self.fresh_for.is_zero() && state.allows(reading) {
+            state.models = Some(Remembered { value: models.to_vec(), read_at: reading.since });
+        }
+    }
+}
+
+impl State {
+    fn allows(&self, reading: Reading) -> bool {
+        reading.alone && reading.turn == self.turns
+    }
+}
+
+/// A write that has begun.
+#[derive(Debug)]
+#[must_use = "it ends when it is dropped"]
+pub(super) struct Writing<'a> {
+    recent: &'a Recent,
+    written: Written,
+}
+
+#[derive(Debug)]
+enum Written {
+    Songs(Vec<SongId>),
+    Models,
+    Anything,
+}
+
+impl Writing<'_> {
+    fn forget(&self, state: &mut State) {
+        state.turns += 1;
+        match &self.written {
+            Written::Songs(songs) => songs.iter().for_each(|id| drop(state.songs.pop(id))),
+            Written::Models => state.models = None,
+            Written::Anything => {
+                state.songs.clear();
+                state.models = None;
+            }
+        }
+    }
+}
+
+// However it ended, it may have happened.
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let mut state = self.recent.state();
+        state.writes -= 1;
+        self.forget(&mut state);
+    }
+}
