@@ -21,6 +21,11 @@ const SILENCE: f64 = 1e-4;
 /// So is what is 60 dB below the loudest hop.
 const SILENCE_BELOW_TOP: f64 = 1e-3;
 
+/// Fewer onsets are no rhythm.
+const LEAST_ONSETS: usize = 3;
+/// In less time than so many beats last, no tempo can be told.
+const LEAST_BEATS: f64 = 3.0;
+
 /// The 45 values in their order.
 pub(super) fn raw45(totals: &Totals) -> Raw45 {
     let whole = &totals.whole;
@@ -52,7 +57,6 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
     let whole = &totals.whole;
     let seconds = totals.samples as f64 / f64::from(SAMPLE_RATE);
     let levels = Levels::of(totals);
-    let tempo = whole.periodicity.tempo();
     let trimmed_frames = totals.trimmed.frames as f64;
     let key = levels
         .sounding
@@ -61,7 +65,14 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
     let tuned = whole.tuning.iter().any(|&count| count > 0);
     let tuning = tuning::offset(tuning::fullest(&whole.tuning));
     let sounding = |value: f64| levels.sounding.then_some(value as f32);
-    let one_shot = levels.is_one_shot(seconds, whole.onsets.count());
+    let onsets = whole.onsets.count();
+    let one_shot = levels.is_one_shot(seconds, onsets);
+    // A single hit and a swelling pad repeat nothing that could be counted.
+    let tempo = whole.periodicity.tempo().filter(|tempo| {
+        !one_shot
+            && onsets >= LEAST_ONSETS
+            && levels.sounding_seconds * tempo.bpm / 60.0 >= LEAST_BEATS
+    });
     let guess = levels
         .sounding
         .then(|| {
@@ -105,7 +116,7 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
         silence_end_s: Some(levels.silence_end as f32),
         groups: Some(groups(&totals.trimmed)),
     };
-    features.is_loop = is_loop(name, seconds, one_shot, &levels, &features, whole.onsets.count());
+    features.is_loop = is_loop(name, seconds, one_shot, &levels, &features);
     if seconds >= 1.0 {
         features.moods = mood::moods(&features);
     }
@@ -224,7 +235,6 @@ fn is_loop(
     one_shot: bool,
     levels: &Levels,
     features: &Features,
-    onsets: usize,
 ) -> Option<bool> {
     const LONGEST: f64 = 60.0;
     if !levels.sounding || seconds > LONGEST {
@@ -238,7 +248,7 @@ fn is_loop(
     if says(&["oneshot", "oneshots", "hit", "hits"]) || one_shot {
         return Some(false);
     }
-    let bpm = features.bpm.filter(|_| onsets >= 3)?;
+    let bpm = features.bpm?;
     // The last hit of a loop may die away, but not for longer than a beat.
     let beat = 60.0 / f64::from(bpm);
     let runs_on =
