@@ -203,6 +203,12 @@ impl Folder {
 
     /// Every file, in no order, and the bytes of what is being written.
     pub(super) fn list(&self) -> io::Result<(Vec<Fact>, u64)> {
+        // First, because a file moves from here to there at any moment: counted
+        // twice it does no harm, but missed it would be room that is not there.
+        let mut unfinished = 0;
+        for entry in entries(&self.root.join("temporary"))? {
+            unfinished += present(entry.metadata())?.map_or(0, |metadata| metadata.len());
+        }
         let mut facts = Vec::new();
         for kind in Kind::ALL {
             for shard in entries(&self.root.join(kind.folder()))? {
@@ -215,10 +221,6 @@ impl Folder {
                     facts.push(Fact { used, bytes: metadata.len(), kind, digest });
                 }
             }
-        }
-        let mut unfinished = 0;
-        for entry in entries(&self.root.join("temporary"))? {
-            unfinished += present(entry.metadata())?.map_or(0, |metadata| metadata.len());
         }
         Ok((facts, unfinished))
     }

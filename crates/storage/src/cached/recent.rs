@@ -216,3 +216,81 @@ impl Drop for Writing<'_> {
         self.forget(&mut state);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use songrec_core::{AudioProperties, Timestamp};
+
+    use super::*;
+
+    fn recent() -> Recent {
+        Recent::new(&CachedOptions::default())
+    }
+
+    fn song(seed: &str) -> Song {
+        let hash = Digest::of(seed.as_bytes());
+        Song::new(hash, AudioProperties::default(), Timestamp::UNIX_EPOCH)
+    }
+
+    fn knows(recent: &Recent, song: &Song) -> bool {
+        recent.songs(&[song.id]) == [Some(song.clone())]
+    }
+
+    #[test]
+    fn what_was_read_alone_is_remembered() {
+        let (recent, one) = (recent(), song("one"));
+
+        recent.remember_songs(recent.reading(), [&one]);
+
+        assert!(knows(&recent, &one));
+    }
+
+    #[test]
+    fn what_was_read_beside_a_write_is_not_remembered() {
+        let (recent, one) = (recent(), song("one"));
+
+        let before = recent.reading();
+        let writing = recent.writing([one.id]);
+        let during = recent.reading();
+        recent.remember_songs(before, [&one]);
+        assert!(!knows(&recent, &one), "the write may have changed it already");
+        drop(writing);
+        for reading in [before, during] {
+            recent.remember_songs(reading, [&one]);
+
+            assert!(!knows(&recent, &one), "it may have been read before the write");
+        }
+    }
+
+    #[test]
+    fn a_write_forgets_what_it_writes() {
+        let (recent, one, other) = (recent(), song("one"), song("other"));
+        recent.remember_songs(recent.reading(), [&one, &other]);
+
+        drop(recent.writing([one.id]));
+
+        assert!(!knows(&recent, &one) && knows(&recent, &other));
+        drop(recent.writing_anything());
+        assert!(!knows(&recent, &other));
+    }
+
+    #[test]
+    fn a_song_that_does_not_name_a_hit_is_doubted() {
+        let (recent, one, mut other) = (recent(), song("one"), song("other"));
+        let model: ModelName = "tiny@1".parse().unwrap();
+        let digest = Digest::of(b"vector");
+        let named = EmbeddingRef { dimension: 1, digest, key: Some("new".to_owned()) };
+        other.embeddings.insert(model.clone(), named);
+        recent.remember_songs(recent.reading(), [&one, &other]);
+        let hit = |song: &Song| Neighbor {
+            song: song.id,
+            similarity: 1.0,
+            distance: 0.0,
+            key: Some("new".to_owned()),
+        };
+
+        recent.doubt(&model, &[hit(&one), hit(&other)]);
+
+        assert!(!knows(&recent, &one) && knows(&recent, &other));
+    }
+}
