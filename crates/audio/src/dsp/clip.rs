@@ -18,6 +18,10 @@ use super::{
 
 /// How far below the loudest frame the ends of a clip are silence, in dB.
 const TRIM_DB: f32 = 20.0;
+/// Samples, three quarters of a minute of them, for which room is made at once.
+const GROWTH: usize = 1 << 20;
+/// Bytes of shares that are given back before the constant-Q transform.
+const MANY_SHARES: usize = 32 << 20;
 /// Flatness, and pitch salience, are measured in every so many frames; they are
 /// slow to compute and only their means are kept.
 const FLATNESS_STEP: usize = 4;
@@ -97,6 +101,7 @@ impl Clip {
 
     pub(super) fn push(&mut self, samples: &[f32]) {
         let at = self.padded.len();
+        grow(&mut self.padded, samples.len(), GROWTH);
         self.padded.extend_from_slice(samples);
         super::clean(&mut self.padded[at..]);
         self.describe();
@@ -315,6 +320,9 @@ impl Clip {
             squares(shares, &mut power);
             filter.add(&power, &mut whole.chroma);
         }
+        if 2 * self.shares.capacity() > MANY_SHARES {
+            self.shares = Vec::new();
+        }
 
         let cepstrum = Cepstrum::<13>::new();
         let mut clipped = [0.0f32; MELS];
@@ -399,6 +407,14 @@ impl Clip {
     }
 }
 
+/// Makes room for `more` values, by at least `step`: doubling, as vectors grow
+/// by themselves, would leave up to half of a long clip's memory unused.
+fn grow<T>(values: &mut Vec<T>, more: usize, step: usize) {
+    if values.capacity() - values.len() < more {
+        values.reserve_exact(more.max(step));
+    }
+}
+
 /// Appends what later stages need of a frame and writes its magnitudes, of
 /// which it returns the largest.
 fn push_row(power: &Spectrum, magnitudes: &mut Spectrum, rows: &mut Rows) -> f32 {
@@ -413,6 +429,7 @@ fn push_row(power: &Spectrum, magnitudes: &mut Spectrum, rows: &mut Rows) -> f32
 /// Appends magnitudes in 65,535ths of `top`, the largest.
 fn push_shares(magnitudes: &Spectrum, top: f32, out: &mut Vec<u16>) {
     let at = out.len();
+    grow(out, PADDED_BINS, GROWTH / HOP * PADDED_BINS);
     out.resize(at + PADDED_BINS, 0);
     if top < f32::MIN_POSITIVE {
         return;

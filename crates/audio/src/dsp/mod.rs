@@ -15,12 +15,12 @@
 //! Some of librosa's definitions look at the whole clip: decibels are cut off
 //! 80 below its loudest value, its tuning is estimated from all of it, its ends
 //! are trimmed 20 dB below its loudest frame. So a clip's samples and its mel
-//! spectrum are kept until it ends, which takes 6 MB a minute. A song of up to
+//! spectrum are kept until it ends, which takes 13 to 17 MB a minute. A song of up to
 //! ten minutes ([`CLIP_SAMPLES`]) is one clip, and its values are exactly as
 //! defined. A longer one is cut into clips of ten minutes, each described on
 //! its own; means are then taken over the frames of all clips, deviations over
 //! their pooled frames, and the tempo from the mean of all their tempograms.
-//! Memory thus stays below 70 MB however long the song is.
+//! Memory thus stays below 200 MB however long the song is.
 //!
 //! # Defined answers
 //!
