@@ -118,6 +118,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Show the settings, or where they are
     Config(ConfigArgs),
+    /// Look at the copies of what is far away, or remove them
+    Cache(CacheArgs),
     /// Check that songrec can work here
     Doctor,
     /// Serve the Data API on this machine, to try Astra mode without an account
@@ -494,6 +496,26 @@ pub(crate) enum ConfigCommand {
     Show,
     /// Where configuration, library, cache and state are
     Path,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    #[command(subcommand)]
+    pub(crate) what: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// What is in it, and how much
+    Info,
+    /// Remove the least recently used down to a size
+    Prune {
+        /// Such as 500M; the configured limit if it is not said
+        #[arg(value_name = "SIZE")]
+        to: Option<String>,
+    },
+    /// Remove everything
+    Clear,
 }
 
 #[derive(Debug, Args)]

@@ -109,6 +109,20 @@ pub const SETTINGS: &[Setting] = &[
         "how many results are shown",
     ),
     setting(
+        "cache.folder",
+        &["SONGREC_CACHE"],
+        None,
+        Kind::Path,
+        "where copies of what is far away are kept; the user's cache folder if it is not set",
+    ),
+    setting(
+        "cache.limit",
+        &["SONGREC_CACHE_LIMIT"],
+        Some("2G"),
+        Kind::Bytes,
+        "how large that may grow; the least recently used goes first",
+    ),
+    setting(
         "astra.endpoint",
         &["ASTRA_DB_API_ENDPOINT"],
         None,

@@ -1,6 +1,7 @@
 //! What a user has: a library, its settings, and what can be done with it.
 
 mod audio;
+mod cache;
 mod config;
 mod directories;
 mod doctor;
@@ -20,6 +21,7 @@ mod stats;
 mod transfer;
 mod verify;
 
+pub use cache::cache;
 pub use config::{Config, NamedLibrary, Origin, SETTINGS, Setting, Shown, Sources, parse_bytes};
 pub use directories::Directories;
 pub use doctor::{Check, CheckState, doctor};

@@ -125,6 +125,8 @@ mod astra {
         client::{Endpoint, password_token},
     };
 
+    use songrec_storage::{Cached, CachedOptions};
+
     use crate::{Config, Error, ErrorKind, Library, NamedLibrary, Result};
 
     impl Library {
@@ -142,6 +144,8 @@ mod astra {
                     error
                 })?;
             let id = backend.library_id();
+            let cache = crate::cache(&config).await?;
+            let backend = Cached::new(Arc::new(backend), cache, CachedOptions::default());
             Ok(Self::new(Arc::new(backend), config, id, None))
         }
 

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod cache;
 mod config;
 mod demo;
 mod doctor;
@@ -54,6 +55,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Export(args) => export::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Config(args) => config::run(context, args),
+        Command::Cache(args) => cache::run(context, args).await,
         Command::Doctor => doctor::run(context).await,
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(context, args).await,

@@ -1,0 +1,18 @@
+//! Copies of what is far away.
+
+use songrec_storage::Cache;
+
+use crate::{Config, Result};
+
+/// The cache that the settings mean.
+///
+/// # Errors
+///
+/// When its folder cannot be used.
+pub async fn cache(config: &Config) -> Result<Cache> {
+    let folder = match config.text("cache.folder") {
+        Some(folder) => folder.into(),
+        None => config.directories().cache.join("facts"),
+    };
+    Ok(Cache::open(folder, config.bytes("cache.limit")).await?)
+}
