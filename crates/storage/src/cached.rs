@@ -1,6 +1,7 @@
 //! Another backend, of which is remembered what it said.
 
 mod cache;
+mod draft;
 mod folder;
 mod recent;
 mod usage;

@@ -1,5 +1,6 @@
 //! The cache keeps every promise of what is behind it, asks it for nothing
 //! twice, and survives damage, death and company.
+#![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 
 use std::{
     collections::HashMap,
@@ -13,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::join_all, stream};
-use songrec_core::{BlobRef, Embedding, Song};
+use songrec_core::{BlobRef, Embedding, ModelSpec, Song};
 use songrec_storage::{
     BlobSource, Cache, Cached, CachedOptions, ErrorKind, MemoryBackend, NearestQuery, PutMode,
     SongQuery, StorageBackend, StorageBackendExt, read_blob,
@@ -359,21 +360,21 @@ fn whether_a_blob_is_stored_only_the_backend_knows() {
 async fn what_others_wrote_is_seen_after_a_while() {
     let library = library().await;
     let one = &library.songs[0];
-    let other = tiny_model();
-    let ninth = songrec_core::ModelSpec { name: "ninth@1".parse().unwrap(), ..other.clone() };
+    let known = vec![tiny_model()];
+    let ninth = ModelSpec { name: "ninth@1".parse().unwrap(), ..tiny_model() };
     assert_eq!(library.cached.get_song(one.id).await.unwrap().as_ref(), Some(one));
-    assert_eq!(library.cached.models().await.unwrap(), [other.clone()]);
+    assert_eq!(library.cached.models().await.unwrap(), known);
     let edited = retagged(one);
     library.behind.put_song(&edited, PutMode::Replace(one.revision.operation)).await.unwrap();
     library.behind.put_model(&ninth).await.unwrap();
 
     tokio::time::advance(Duration::from_secs(29)).await;
     assert_eq!(library.cached.get_song(one.id).await.unwrap().as_ref(), Some(one));
-    assert_eq!(library.cached.models().await.unwrap(), [other.clone()]);
+    assert_eq!(library.cached.models().await.unwrap(), known);
 
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(library.cached.get_song(one.id).await.unwrap(), Some(edited));
-    assert_eq!(library.cached.models().await.unwrap(), [ninth, other]);
+    assert_eq!(library.cached.models().await.unwrap(), [ninth, tiny_model()]);
 }
 
 #[test]

@@ -18,7 +18,10 @@ use serde::Serialize;
 use songrec_core::{Digest, EmbeddingRef, Timestamp, Vector};
 use tokio::sync::mpsc;
 
-use super::folder::{Begun, Draft, Evicted, Folder, Found, Kind};
+use super::{
+    draft::Draft,
+    folder::{Begun, Evicted, Folder, Found, Kind},
+};
 use crate::{BlobStream, Error, ErrorKind, Result};
 
 /// Embeddings and audio as files in a folder, the least recently used of which

@@ -14,7 +14,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -22,7 +22,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 
-use super::usage::Usage;
+use super::{draft::Draft, usage::Usage};
 
 /// How far back a file's last use may lie before it is noted again. Enough to
 /// know which files are the oldest, and it spares a write for each read.
@@ -166,16 +166,9 @@ impl Folder {
             }
         };
         let place = self.place(kind, digest);
-        let mut draft = Draft {
-            folder: self.clone(),
-            file: Some(file),
-            path,
-            place,
-            size: 0,
-            written: 0,
-            hasher: Sha256::new(),
-        };
-        if draft.place.exists() {
+        let here = place.exists();
+        let mut draft = Draft::new(self.clone(), file, path, place);
+        if here {
             return Ok((Begun::Here, evicted));
         }
         let mut usage = self.usage()?;
@@ -246,8 +239,8 @@ impl Folder {
         Ok(evicted)
     }
 
-    // Locks and gives what is counted; counts if nobody has for long.
-    fn usage(&self) -> io::Result<Usage> {
+    /// Locks and gives what is counted; counts if nobody has for long.
+    pub(super) fn usage(&self) -> io::Result<Usage> {
         let mut usage = Usage::lock(&self.root.join("usage"))?;
         if !usage.is_trusted() {
             let (facts, unfinished) = self.list()?;
@@ -280,92 +273,6 @@ impl Folder {
 
     fn place(&self, kind: Kind, digest: &Digest) -> PathBuf {
         self.root.join(kind.folder()).join(digest.shard()).join(digest.to_string())
-    }
-}
-
-/// A file that is being written, and hashed on the way.
-///
-/// Dropped before it is finished, it leaves nothing.
-#[derive(Debug)]
-pub(super) struct Draft {
-    folder: Folder,
-    // Locked for as long as it is written. Gone once it is finished.
-    file: Option<File>,
-    path: PathBuf,
-    place: PathBuf,
-    size: u64,
-    written: u64,
-    hasher: Sha256,
-}
-
-impl Draft {
-    pub(super) const fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn take_room(&mut self, size: u64) -> io::Result<()> {
-        let file = self.file.as_ref().expect("it is not finished");
-        file.set_len(0)?;
-        // As large as it will be, so that counting the files counts it right.
-        file.set_len(size)?;
-        self.size = size;
-        Ok(())
-    }
-
-    /// Writes the next bytes.
-    ///
-    /// # Errors
-    ///
-    /// If they are more than there was to be room for.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.written += bytes.len() as u64;
-        if self.written > self.size {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than expected"));
-        }
-        self.hasher.update(bytes);
-        self.file.as_mut().expect("it is not finished").write_all(bytes)
-    }
-
-    /// The file at its beginning, and for everybody, if its bytes are those
-    /// that have this digest.
-    pub(super) fn finish(mut self, digest: &Digest) -> io::Result<Option<File>> {
-        let hash: [u8; 32] = std::mem::take(&mut self.hasher).finalize().into();
-        if self.written != self.size || hash != digest.0 {
-            return Ok(None);
-        }
-        if let Some(shard) = self.place.parent() {
-            fs::create_dir_all(shard)?;
-        }
-        let mut file = self.file.as_ref().expect("it is not finished").try_clone()?;
-        file.rewind()?;
-        // If the folder was deleted meanwhile, the bytes are still good for
-        // whoever asked for them.
-        if fs::rename(&self.path, &self.place).is_ok() {
-            self.file = None;
-        }
-        // The lock is of the open file, which both handles share.
-        let _ = file.unlock();
-        Ok(Some(file))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if self.file.is_none() {
-            return;
-        }
-        // What cannot be removed is removed, and what cannot be counted is
-        // counted, when room is made the next time.
-        if self.size == 0 {
-            let _ = fs::remove_file(&self.path);
-            return;
-        }
-        let usage = self.folder.usage();
-        let removed = fs::remove_file(&self.path).is_ok();
-        if let (Ok(mut usage), true) = (usage, removed) {
-            let bytes = usage.bytes().saturating_sub(self.size);
-            let _ = usage.set(bytes);
-        }
     }
 }
 
@@ -425,7 +332,7 @@ fn touch(path: &Path, file: &File) {
     let now = SystemTime::now();
     let used = file.metadata().and_then(|metadata| metadata.modified());
     let recently = used.is_ok_and(|used| {
-        now.duration_since(used).map_or_else(|ahead| ahead.duration(), |ago| ago) < TOUCH_AFTER
+        now.duration_since(used).unwrap_or_else(|ahead| ahead.duration()) < TOUCH_AFTER
     });
     if !recently {
         let noted =
