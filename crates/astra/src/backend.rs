@@ -2,7 +2,7 @@
 //! where each part is.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt,
     num::NonZeroUsize,
     ops::Range,
@@ -83,7 +83,6 @@ struct Memory {
 pub(crate) struct Seen {
     pub(crate) rev: OperationId,
     pub(crate) hist: Vec<OperationId>,
-    pub(crate) keys: BTreeMap<String, String>,
     /// What the documents of its embeddings show; unknown if it was read.
     pub(crate) face: Option<Face>,
 }
@@ -222,7 +221,7 @@ impl AstraBackend {
         Ok(())
     }
 
-    pub(crate) fn library_id(&self) -> String {
+    pub fn library_id(&self) -> String {
         self.registry.read().unwrap_or_else(PoisonError::into_inner).library.clone()
     }
 

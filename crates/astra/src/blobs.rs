@@ -210,6 +210,8 @@ impl Blobs {
             found
                 .into_stream()
                 .map_err(move |error| failed_in(&place, "read", &about, error))
+                .map_ok(|bytes| stream::iter(pieces(bytes).map(Ok)))
+                .try_flatten()
                 .boxed()
         };
         let Some(range) = range else {
@@ -393,6 +395,11 @@ impl Incoming {
         let subject = format!("blob `{}`", self.blob.sha256);
         Error::new(ErrorKind::Invalid, "store", subject, &blobs.place).because(why)
     }
+}
+
+// Some stores give a whole object at once.
+fn pieces(mut bytes: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || (!bytes.is_empty()).then(|| bytes.split_to(bytes.len().min(READ))))
 }
 
 fn key_of(blob: &NewBlob) -> String {

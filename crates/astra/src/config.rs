@@ -32,6 +32,9 @@ pub struct AstraConfig {
     /// How long to wait for one answer, in seconds.
     #[serde(default)]
     pub timeout_s: Option<f64>,
+    /// All of the waiting, for programs that know better.
+    #[serde(skip)]
+    pub patience: Option<Patience>,
 }
 
 /// Where audio is kept.
@@ -85,6 +88,7 @@ impl AstraConfig {
             token,
             blobs: None,
             timeout_s: None,
+            patience: None,
         }
     }
 
@@ -101,7 +105,7 @@ impl AstraConfig {
     }
 
     pub(crate) fn patience(&self) -> Patience {
-        let standard = Patience::default();
+        let standard = self.patience.clone().unwrap_or_default();
         match self.timeout_s.filter(|seconds| (0.01..=600.0).contains(seconds)) {
             None => standard,
             Some(seconds) => {

@@ -335,12 +335,9 @@ struct Sort {
 }
 
 impl Sort {
+    // Songs with equal values come by their `_id`s, whatever the direction.
     fn command(self) -> Value {
-        let direction = if self.down { -1 } else { 1 };
-        match self.by {
-            "order.id" => json!({"order.id": direction}),
-            by => json!({by: direction, "order.id": 1}),
-        }
+        json!({self.by: if self.down { -1 } else { 1 }})
     }
 
     // What comes after the song with this value and id.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use songrec_core::{Card, Digest, Metric, OperationId, Song, SongId, Timestamp, fold};
+use songrec_core::{Card, Digest, OperationId, Song, SongId, Timestamp, fold};
 use songrec_storage::{Change, ChangeState, OrderBy, Origin, Tombstone};
 
 use crate::{
@@ -333,14 +333,6 @@ pub(crate) fn text<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("documents are plain data")
 }
 
-/// The similarity that the server's score stands for.
-pub(crate) fn similarity_of_score(metric: Metric, score: f64) -> f64 {
-    match metric {
-        Metric::Cosine | Metric::DotProduct => 2.0 * score - 1.0,
-        Metric::Euclidean => score,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,12 +357,5 @@ mod tests {
         assert_eq!(sync.hist.len(), HISTORY);
         assert_eq!(sync.hist.last(), Some(&sync.rev));
         assert_eq!(sync.hist[0], operations[3]);
-    }
-
-    #[test]
-    fn scores_become_similarities() {
-        assert_eq!(similarity_of_score(Metric::Cosine, 1.0), 1.0);
-        assert_eq!(similarity_of_score(Metric::DotProduct, 0.0), -1.0);
-        assert_eq!(similarity_of_score(Metric::Euclidean, 0.5), 0.5);
     }
 }

@@ -215,6 +215,7 @@ impl AstraBackend {
         let (song, operation) = (&put.song, put.song.revision.operation);
         let damaged = |error| self.damaged("store", about(song.id), error);
         let mut row = row;
+        let mut sent = false;
         for _ in 0..ROUNDS {
             let (history, known) = match &row {
                 Some(None) => return Ok(Outcome::Conflict(None)),
@@ -227,7 +228,8 @@ impl AstraBackend {
                 Some(Some(stored)) if stored.rev() == Some(expected) => {
                     (stored.history().to_vec(), None)
                 }
-                Some(Some(stored)) if stored.history().contains(&operation) => {
+                // It landed, and somebody else has written since.
+                Some(Some(stored)) if sent && stored.history().contains(&operation) => {
                     return Ok(Outcome::Done);
                 }
                 Some(Some(stored)) => {
@@ -244,6 +246,7 @@ impl AstraBackend {
             let update = Update::new(filter, document.update())
                 .repeatable()
                 .project(json!({"card": 1, "keys": 1}));
+            sent = true;
             let updated = self
                 .songs
                 .find_one_and_update::<Row>(&update, Version::Before)
@@ -274,7 +277,6 @@ impl AstraBackend {
             Seen {
                 rev: document.sync.rev,
                 hist: document.sync.hist.clone(),
-                keys: document.keys.clone(),
                 face: Some(document.face()),
             },
         );
@@ -368,8 +370,8 @@ impl AstraBackend {
 
     pub(crate) fn remember_row(&self, row: &Row) {
         if let Some(sync) = &row.sync {
-            let (rev, hist, keys) = (sync.rev, sync.hist.clone(), row.keys.clone());
-            self.remember(row.id, Seen { rev, hist, keys, face: None });
+            let (rev, hist) = (sync.rev, sync.hist.clone());
+            self.remember(row.id, Seen { rev, hist, face: None });
         }
     }
 
@@ -566,6 +568,7 @@ impl AstraBackend {
         mut row: Option<Row>,
     ) -> Result<(Outcome<Song>, Vec<String>)> {
         let damaged = |error| self.damaged("delete", about(delete.id), error);
+        let mut sent = false;
         for _ in 0..ROUNDS {
             let Some(stored) = row else { return Ok((Outcome::Done, Vec::new())) };
             let keys: Vec<String> = stored.keys.values().cloned().collect();
@@ -575,7 +578,7 @@ impl AstraBackend {
             };
             let rev = song.revision.operation;
             if delete.version.is_some_and(|version| version != rev) {
-                let outcome = if stored.history().contains(&delete.operation) {
+                let outcome = if sent && stored.history().contains(&delete.operation) {
                     Outcome::Done
                 } else {
                     Outcome::Conflict(Some(Box::new(song)))
@@ -588,6 +591,7 @@ impl AstraBackend {
             let filter = json!({"_id": delete.id, "sync.rev": rev, "state": PRESENT});
             let change = bury(&tombstone, stored.history(), delete.origin.as_ref());
             let update = Update::new(filter, change).repeatable();
+            sent = true;
             let updated = self.songs.update_one(&update).await;
             self.forget(delete.id);
             let updated =

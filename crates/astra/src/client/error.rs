@@ -297,7 +297,7 @@ impl Problem {
     // the same as doing it once.
     pub(super) const fn is_worth_repeating(self, repeat: Repeat) -> bool {
         match self {
-            Self::Throttled | Self::Unreachable => true,
+            Self::Throttled | Self::Unreachable | Self::Asleep => true,
             Self::TimedOut
             | Self::Interrupted
             | Self::Overloaded
