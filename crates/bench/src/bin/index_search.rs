@@ -61,16 +61,16 @@ fn main() -> Result<()> {
         })
         .collect::<Result<Vec<Vec<Hit>>>>()?;
     write_npy(&folder.join("queries.npy"), &queries.concat(), dimension)?;
-    let numbers: Vec<f32> = truth
-        .iter()
-        .flatten()
-        .map(|hit| u128::from_be_bytes(hit.key.0) as f32)
-        .collect();
+    let numbers: Vec<f32> =
+        truth.iter().flatten().map(|hit| u128::from_be_bytes(hit.key.0) as f32).collect();
     write_npy(&folder.join("truth.npy"), &numbers, NEIGHBORS)?;
 
-    measure("all rows", &queries, &truth, |query| {
-        Ok(index.search(&Query::new(query, NEIGHBORS))?)
-    })?;
+    measure(
+        "all rows",
+        &queries,
+        &truth,
+        |query| Ok(index.search(&Query::new(query, NEIGHBORS))?),
+    )?;
     for part in [10, 100, 1000] {
         if rows / part < NEIGHBORS {
             continue;
@@ -78,17 +78,12 @@ fn main() -> Result<()> {
         // A multiplicative hash, so that the wanted are all over the file.
         let wanted = |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let set = RowSet::new((0..rows).filter(|&i| wanted(i) % part as u64 == 0).map(key));
-        let ask = |query, precision| Query {
-            filter: Filter::Rows(&set),
-            precision,
-            ..Query::new(query, NEIGHBORS)
-        };
         let truth = queries[..truth.len()]
             .iter()
-            .map(|query| Ok(index.search(&ask(query, Precision::Proved))?))
+            .map(|query| Ok(index.search(&among(&set, query, Precision::Proved))?))
             .collect::<Result<Vec<Vec<Hit>>>>()?;
         measure(&format!("one row in {part}"), &queries, &truth, |query| {
-            Ok(index.search(&ask(query, Precision::Auto))?)
+            Ok(index.search(&among(&set, query, Precision::Auto))?)
         })?;
     }
     changes(&index, &queries, rows)?;
@@ -99,13 +94,16 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+fn among<'a>(set: &'a RowSet, query: &'a [f32], precision: Precision) -> Query<'a> {
+    Query { filter: Filter::Rows(set), precision, ..Query::new(query, NEIGHBORS) }
+}
+
 fn key(number: usize) -> Key {
     Key::from(number as u128)
 }
 
 fn build(source: &Source, path: &Path, rows: usize) -> Result<()> {
-    let options =
-        Options { dimension: source.dimension, metric: Metric::Cosine, kind: Kind::Auto };
+    let options = Options { dimension: source.dimension, metric: Metric::Cosine, kind: Kind::Auto };
     let index = Index::create(path, &options)?;
     let mut putting = 0.0;
     for first in (0..rows).step_by(BATCH) {
