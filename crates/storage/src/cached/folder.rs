@@ -494,6 +494,29 @@ mod tests {
     }
 
     #[test]
+    fn after_a_download_that_failed_one_of_those_who_waited_tries_again() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let (folder, _root) = folder();
+        let (_, digest) = bytes(1, 100);
+        let writers = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let begun = folder.begin(Kind::Blob, &digest, 100, NO_LIMIT, true);
+                        let Begun::Draft(draft) = begun.unwrap().0 else { panic!("there is room") };
+                        assert_eq!(writers.fetch_add(1, Ordering::SeqCst), 0, "two at a time");
+                        std::thread::yield_now();
+                        writers.fetch_sub(1, Ordering::SeqCst);
+                        drop(draft);
+                    }
+                });
+            }
+        });
+        assert_eq!(listed(&folder), 0);
+    }
+
+    #[test]
     fn leftovers_of_the_dead_go_and_drafts_of_the_living_stay() {
         let (folder, root) = folder();
         let (right, digest) = bytes(1, 100);
