@@ -1,7 +1,8 @@
 use super::*;
 use crate::document::shred;
 use crate::json::parse;
-use crate::settings::Features;
+use crate::limits::Limits;
+use crate::settings::{Features, Settings};
 
 fn settings(options: &str) -> Settings {
     let features = Features { lexical: true, rerank: false };
