@@ -76,7 +76,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "scan.max_memory",
         &["SONGREC_MAX_MEMORY"],
-        Some("1G"),
+        Some("4G"),
         Kind::Bytes,
         "about how much memory a scan may use",
     ),

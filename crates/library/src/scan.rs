@@ -101,8 +101,8 @@ const LOOK_UP: usize = 256;
 /// How many songs are stored at once, if as many are ready.
 const STORE: usize = 64;
 /// About how much memory it takes to hear one file: decoder, transforms, and
-/// the frames of ten minutes; longer files are summed up as they go.
-const MEMORY_PER_FILE: u64 = 96 << 20;
+/// the frames of up to ten minutes; longer files are heard in such parts.
+const MEMORY_PER_FILE: u64 = 180 << 20;
 
 /// A walk that only counts; nothing after an interrupt.
 type Counting = JoinHandle<Option<u64>>;
