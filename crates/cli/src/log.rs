@@ -36,3 +36,13 @@ pub(crate) fn begin(global: &GlobalArgs) -> Result<()> {
     let _ = tracing_subscriber::registry().with(filter).with(to_stderr).with(to_file).try_init();
     Ok(())
 }
+
+/// Logs a panic. One that is caught, in the threads that hear files, is told to
+/// the person as the reason why a file was skipped.
+pub(crate) fn panic(info: &std::panic::PanicHookInfo<'_>) {
+    if std::thread::current().name() == Some("main") {
+        tracing::error!("songrec has a bug, please report it: {info}");
+    } else {
+        tracing::debug!("{info}");
+    }
+}

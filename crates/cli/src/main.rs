@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             return code.into();
         }
     };
+    std::panic::set_hook(Box::new(log::panic));
     let context = Context::new(cli.global);
     let result = log::begin(&context.global).and_then(|()| run(&context, cli.command));
     let status = match result.and_then(|status| context.printer.flush().map(|()| status)) {

@@ -100,8 +100,12 @@ fn parse(text: &str) -> Option<Key> {
             "A" | "a" => Key::from_wheel(number, Mode::Minor),
             "B" | "b" => Key::from_wheel(number, Mode::Major),
             // Open Key: 1d is C major, which is 8B.
-            "m" | "M" if number > 0 => Key::from_wheel((number + 6) % 12 + 1, Mode::Minor),
-            "d" | "D" if number > 0 => Key::from_wheel((number + 6) % 12 + 1, Mode::Major),
+            "m" | "M" if (1..=12).contains(&number) => {
+                Key::from_wheel((number + 6) % 12 + 1, Mode::Minor)
+            }
+            "d" | "D" if (1..=12).contains(&number) => {
+                Key::from_wheel((number + 6) % 12 + 1, Mode::Major)
+            }
             _ => None,
         };
     }
@@ -117,6 +121,7 @@ fn parse(text: &str) -> Option<Key> {
         _ => return None,
     };
     let mut rest = chars.as_str();
+    let letter = tonic;
     while let Some(sign) = rest.chars().next() {
         match sign {
             '#' | '♯' => tonic += 1,
@@ -124,6 +129,10 @@ fn parse(text: &str) -> Option<Key> {
             _ => break,
         }
         rest = &rest[sign.len_utf8()..];
+        // Beyond double sharps and flats there is no such note.
+        if tonic.abs_diff(letter) > 2 {
+            return None;
+        }
     }
     let rest = rest.trim_matches([' ', '-', '_', ':']);
     let mode = match rest {
@@ -184,7 +193,8 @@ mod tests {
         }
         assert_eq!(key("Bb"), key("A#"));
         assert_eq!(key("Cb"), key("B"));
-        for text in ["", "H", "13A", "0A", "0m", "A blues", "bpm"] {
+        assert!(format!("C{}", "#".repeat(500)).parse::<Key>().is_err());
+        for text in ["", "H", "13A", "0A", "0m", "255m", "13d", "A blues", "bpm"] {
             assert!(text.parse::<Key>().is_err(), "{text}");
         }
     }
