@@ -82,6 +82,9 @@ pub(crate) struct SongDocument {
     pub(crate) sync: Sync,
     song: String,
     card: String,
+    /// The card as it stands beside its vectors.
+    #[serde(skip)]
+    shown: String,
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) embeddings: BTreeMap<String, Inline>,
     find: Find,
@@ -149,6 +152,7 @@ impl SongDocument {
                 added: order_time(song.added_at),
             },
             card: text(&card),
+            shown: Face::of(&card).card,
         }
     }
 
@@ -176,7 +180,7 @@ impl SongDocument {
 
     /// What the documents of its embeddings show of it.
     pub(crate) fn face(&self) -> Face {
-        Face { card: self.card.clone(), facets: self.find.facets.clone() }
+        Face { card: self.shown.clone(), facets: self.find.facets.clone() }
     }
 }
 
@@ -188,8 +192,11 @@ pub(crate) struct Face {
 }
 
 impl Face {
+    /// Beside the vector of one model the others are no news, and would be told
+    /// wrongly as soon as another one has heard the song.
     pub(crate) fn of(card: &Card) -> Self {
-        Self { card: text(card), facets: Facets::of(card) }
+        let shown = Card { models: Vec::new(), ..card.clone() };
+        Self { card: text(&shown), facets: Facets::of(card) }
     }
 }
 

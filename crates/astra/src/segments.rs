@@ -101,7 +101,8 @@ impl AstraBackend {
                 None => Some(format!("there is no model `{}` here", segment.model)),
                 Some(known) => known.spec.refuses(&segment.vector),
             };
-            let backwards = !(0.0 <= segment.start && segment.start <= segment.end);
+            let backwards =
+                !(0.0 <= segment.start && segment.start <= segment.end && segment.end.is_finite());
             let why = why.or_else(|| backwards.then(|| "it ends before it begins".to_owned()));
             match (why, known) {
                 (None, Some(known)) => by_model

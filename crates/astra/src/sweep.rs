@@ -15,7 +15,7 @@ use crate::{
     blobs::Blobs,
     client::{Find, MAX_IN},
     embeddings::{EmbeddingRow, now_ms},
-    row::{PRESENT, Row, text, whole},
+    row::{Face, PRESENT, Row, whole},
     schema::KnownModel,
     songs::SEGMENT,
 };
@@ -209,7 +209,7 @@ impl AstraBackend {
                     });
                     continue;
                 }
-                let card = text(&Card::of(song));
+                let card = Face::of(&Card::of(song)).card;
                 if row.and_then(|row| row.card.as_ref()) != Some(&card) {
                     if options.repair {
                         self.show_everywhere(song, &BTreeMap::new(), true).await?;
