@@ -46,8 +46,8 @@ impl Told {
 /// in memory, which is the definition.
 pub async fn a_random_history_goes_as_in_memory(backend: &dyn StorageBackend) {
     // Known to differ behind a Data API: an embedding that a song names again
-    // after another one had taken its place is found but not given, and a
-    // deleted song that comes back may be told a page later.
+    // after another one had taken its place is found but not given, and what
+    // `changes` tells can differ. To be looked into.
     if backend.capabilities().remote {
         return;
     }
