@@ -186,6 +186,11 @@ pub async fn a_threshold_is_a_similarity(backend: &dyn StorageBackend) {
             assert_eq!(search(backend, &query).await, []);
             query.threshold = Some(all[29].1 - 0.01);
             assert_eq!(search(backend, &query).await.len(), 30);
+            // The lowest similarity that counts does count.
+            let hits = search(backend, &query).await;
+            query.threshold = Some(hits[9].similarity);
+            let above = search(backend, &query).await;
+            assert_eq!(above[..10], hits[..10]);
         }
     }
 }
