@@ -1,4 +1,5 @@
 //! Tests of the backend over the emulator of the Data API.
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod conformance;
 mod costs;
