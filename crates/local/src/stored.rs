@@ -79,7 +79,7 @@ pub(crate) fn read_song(
 ) -> Result<Option<Stored<Song>>> {
     let path = layout.of_song(Folder::Songs, id);
     let Some((stamp, bytes)) = read(files, &path)? else { return Ok(None) };
-    let document: Song = parse_song(&path, &bytes, |song: &Song| song.id == id)?;
+    let document: Song = parse(&path, &bytes, id, |song: &Song| song)?;
     Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
 }
 
@@ -91,8 +91,7 @@ pub(crate) fn read_tombstone(
 ) -> Result<Option<Stored<Tombstone>>> {
     let path = layout.of_song(Folder::Trash, id);
     let Some((stamp, bytes)) = read(files, &path)? else { return Ok(None) };
-    let document: Tombstone =
-        parse_song(&path, &bytes, |tombstone: &Tombstone| tombstone.song.id == id)?;
+    let document: Tombstone = parse(&path, &bytes, id, |tombstone: &Tombstone| &tombstone.song)?;
     Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
 }
 
@@ -140,20 +139,31 @@ fn read(files: &Files, path: &Path) -> Result<Option<(Stamp, Vec<u8>)>> {
     Ok(files.read(path)?.map(|bytes| (stamp, bytes)))
 }
 
-fn parse_song<T: DeserializeOwned>(
+fn parse<T: DeserializeOwned>(
     path: &Path,
     bytes: &[u8],
-    is_named_right: impl Fn(&T) -> bool,
+    id: SongId,
+    song: impl Fn(&T) -> &Song,
 ) -> Result<T> {
+    let newer = |format: u32| Fault::Newer {
+        path: path.to_owned(),
+        found: format.into(),
+        known: Song::FORMAT.into(),
+    };
     match serde_json::from_slice(bytes) {
-        Ok(document) if is_named_right(&document) => Ok(document),
-        Ok(_) => Err(Fault::damaged(path, "it holds another song than its name says")),
+        Ok(document) => {
+            let Song { format, id: of, .. } = song(&document);
+            if *format > Song::FORMAT {
+                return Err(newer(*format));
+            }
+            if *of != id {
+                return Err(Fault::damaged(path, "it holds another song than its name says"));
+            }
+            Ok(document)
+        }
+        // A newer document may have another shape.
         Err(error) => match serde_json::from_slice::<Version>(bytes) {
-            Ok(Version { format }) if format > Song::FORMAT => Err(Fault::Newer {
-                path: path.to_owned(),
-                found: format.into(),
-                known: Song::FORMAT.into(),
-            }),
+            Ok(Version { format }) if format > Song::FORMAT => Err(newer(format)),
             _ => Err(Fault::damaged(path, error)),
         },
     }

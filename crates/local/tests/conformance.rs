@@ -1,9 +1,18 @@
-//! A library in a folder keeps every promise.
+//! A library in a folder keeps every promise, with copies of audio and without.
 
 use songrec_local::{LocalBackend, LocalOptions};
+use songrec_testkit::temp_dir;
 
-songrec_testkit::conformance!(async {
-    let folder = songrec_testkit::temp_dir();
-    let options = LocalOptions { keeps_copies: true };
-    (LocalBackend::create(folder.path(), options).await.unwrap(), folder)
-});
+async fn create(keeps_copies: bool) -> (LocalBackend, tempfile::TempDir) {
+    let folder = temp_dir();
+    let library = LocalBackend::create(folder.path(), LocalOptions { keeps_copies }).await;
+    (library.expect("an empty folder can become a library"), folder)
+}
+
+mod with_copies {
+    songrec_testkit::conformance!(super::create(true));
+}
+
+mod without_copies {
+    songrec_testkit::conformance!(super::create(false));
+}

@@ -227,6 +227,24 @@ async fn a_damaged_song_is_left_out_and_named() {
     assert_eq!(fs::read_to_string(aside[0].path()).unwrap(), "{ half a docum");
 }
 
+#[tokio::test]
+async fn a_song_of_a_newer_version_is_left_alone() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 3).await;
+    let id = fixture.songs[1].id;
+    let path = song_path(folder.path(), id);
+    let newer = fs::read_to_string(&path).unwrap().replacen("\"format\":1", "\"format\":2", 1);
+    fs::write(&path, &newer).unwrap();
+
+    let error = library.get_songs(&[id]).await.unwrap_err();
+    let put = library.put_song(&fixture.songs[1], PutMode::Create).await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::Incompatible);
+    assert_eq!(put.kind(), ErrorKind::Incompatible);
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+    assert_eq!(verify(&library, true).await.len(), 1);
+}
+
 /// A disk that forgets: nothing but the file itself changes.
 #[tokio::test]
 async fn a_song_that_was_damaged_in_place_can_be_left_out_or_deleted() {
