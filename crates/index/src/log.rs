@@ -98,6 +98,14 @@ pub(crate) fn record(epoch: u64, pages: &[EditedPage]) -> Vec<u8> {
     bytes
 }
 
+/// Whether the log begins like one that has a record of this epoch; the record
+/// need not be whole.
+pub(crate) fn has_record(log: &fs::File, epoch: u64) -> io::Result<bool> {
+    let mut head = [0; RECORD];
+    let count = log.read_at_most(&mut head, START)?;
+    Ok(count == RECORD && &head[..4] == b"redo" && u64_at(&head, 8) == epoch)
+}
+
 /// Reads the record at `at`; `None` where none of this epoch is whole.
 pub(crate) fn read(log: &fs::File, epoch: u64, at: u64) -> io::Result<Option<Vec<u8>>> {
     let mut head = [0; RECORD];

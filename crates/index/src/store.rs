@@ -496,7 +496,7 @@ impl Store {
             Err(error) => return Err(Error::io("open", &path)(error)),
         };
         let epoch = self.epoch(&log)?;
-        Ok(log::read(&log, epoch, log::START).map_err(Error::io("read", &path))?.is_some())
+        log::has_record(&log, epoch).map_err(Error::io("read", &path))
     }
 
     fn epoch(&self, log: &Disk) -> Result<u64> {
