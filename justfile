@@ -21,3 +21,7 @@ bench SONGS="100000" DIMENSION="512":
 bench-features *ARGS:
     cargo build --release -p songrec-bench --bin features_pipeline
     python3 tools/bench_features.py {{ARGS}}
+
+# The index by itself; `tools/bench_index_peers.py` runs its peers beside it.
+bench-index *ARGS:
+    cargo run --release -p songrec-bench --bin index_search -- {{ARGS}}
