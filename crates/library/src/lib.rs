@@ -31,7 +31,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
 pub use hearing::Interrupt;
 pub use library::Library;
-pub use open::{InitOptions, local_root};
+pub use open::{Distance, InitOptions, local_root};
 pub use relocate::{RelocateOptions, Relocated};
 pub use remove::Removed;
 pub use resolve::Named;

@@ -38,6 +38,16 @@ impl Library {
         &*self.backend
     }
 
+    /// The same, for work that outlives a borrow.
+    pub fn shared_backend(&self) -> Arc<dyn StorageBackend> {
+        self.backend.clone()
+    }
+
+    /// What stays the same for as long as the library exists.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config

@@ -24,6 +24,58 @@ pub struct InitOptions {
     pub keep_copies: bool,
 }
 
+/// How what is far away is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// Through copies on this machine, for looking at songs.
+    Cached,
+    /// Directly, for copying a whole library: every answer is the library's
+    /// own, and the copies of what this user listens to are left in peace.
+    Direct,
+}
+
+// Where a library is.
+enum Place {
+    Local(PathBuf),
+    #[cfg(feature = "astra")]
+    Astra(Option<crate::NamedLibrary>),
+}
+
+impl Place {
+    fn of(config: &Config, name: &str) -> Result<Self> {
+        if let Some(named) = config.library(name) {
+            return match (named.kind.as_str(), &named.path) {
+                ("local", Some(path)) => Ok(Self::Local(path.clone())),
+                #[cfg(feature = "astra")]
+                ("astra", _) => Ok(Self::Astra(Some(named.clone()))),
+                (kind, _) => Err(unknown_kind(kind)),
+            };
+        }
+        match name {
+            #[cfg(feature = "astra")]
+            "astra" => Ok(Self::Astra(None)),
+            "local" => Ok(Self::Local(local_root(config))),
+            folder if folder.contains(std::path::is_separator) || folder.starts_with('.') => {
+                Ok(Self::Local(PathBuf::from(folder)))
+            }
+            other => Err(Error::usage(format_args!("there is no library `{other}`"))
+                .because(format!("`{other}` is neither {KINDS} nor a name in `[libraries]`"))
+                .with_hint(format_args!(
+                    "add `[libraries.{other}]` with `kind` and `path` to the configuration, or \
+                     write a folder with a slash: `./{other}`"
+                ))),
+        }
+    }
+}
+
+fn is_absent_or_empty(folder: &Path) -> Result<bool> {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => Ok(entries.next().is_none()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(Error::io("read", folder, error)),
+    }
+}
+
 impl Library {
     /// Opens the library that the settings mean.
     ///
@@ -32,27 +84,51 @@ impl Library {
     /// `NoLibrary` if there is none yet.
     pub async fn open(config: Arc<Config>, progress: Arc<dyn Progress>) -> Result<Self> {
         let name = config.text("storage_backend").unwrap_or("local").to_owned();
-        if let Some(named) = config.library(&name).cloned() {
-            return match (named.kind.as_str(), &named.path) {
-                ("local", Some(path)) => Self::open_local(config, path, progress).await,
-                #[cfg(feature = "astra")]
-                ("astra", _) => Self::open_astra(config, Some(&named)).await,
-                (kind, _) => Err(unknown_kind(kind)),
-            };
-        }
-        match name.as_str() {
-            #[cfg(feature = "astra")]
-            "astra" => Self::open_astra(config, None).await,
-            "local" => {
-                let root = local_root(&config);
+        Self::open_named(config, &name, Distance::Cached, progress).await
+    }
+
+    /// Opens a library by its name: `local`, `astra`, one from `[libraries]`,
+    /// or the folder of a local one.
+    ///
+    /// # Errors
+    ///
+    /// `Usage` if nothing has that name; `NoLibrary` if there is none yet.
+    pub async fn open_named(
+        config: Arc<Config>,
+        name: &str,
+        distance: Distance,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Self> {
+        match Place::of(&config, name)? {
+            Place::Local(root) => {
+                // A folder is never far away.
+                let _ = distance;
                 Self::open_local(config, &root, progress).await
             }
-            other => Err(Error::usage(format_args!("there is no library `{other}`"))
-                .because(format!("`{other}` is neither {KINDS} nor a name in `[libraries]`"))
-                .with_hint(format_args!(
-                    "add `[libraries.{other}]` with `kind` and `path` to the configuration"
-                ))),
+            #[cfg(feature = "astra")]
+            Place::Astra(named) => Self::open_astra(config, named.as_ref(), distance).await,
         }
+    }
+
+    /// Opens a library by its name to copy songs into it: a local one is made
+    /// if its folder is not there or empty. Says whether it is new.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_named`](Self::open_named); `NoLibrary` for a folder that holds
+    /// other things.
+    pub async fn open_or_make(
+        config: Arc<Config>,
+        name: &str,
+        options: InitOptions,
+        progress: Arc<dyn Progress>,
+    ) -> Result<(Self, bool)> {
+        if let Place::Local(root) = Place::of(&config, name)?
+            && is_absent_or_empty(&root)?
+        {
+            return Self::init(config, &root, options, progress).await;
+        }
+        Ok((Self::open_named(config, name, Distance::Direct, progress).await?, false))
     }
 
     async fn open_local(
@@ -127,12 +203,14 @@ mod astra {
 
     use songrec_storage::{Cached, CachedOptions};
 
+    use super::Distance;
     use crate::{Config, Error, ErrorKind, Library, NamedLibrary, Result};
 
     impl Library {
         pub(super) async fn open_astra(
             config: Arc<Config>,
             named: Option<&NamedLibrary>,
+            distance: Distance,
         ) -> Result<Self> {
             let backend =
                 AstraBackend::open(&astra_config(&config, named)?).await.map_err(|error| {
@@ -144,6 +222,9 @@ mod astra {
                     error
                 })?;
             let id = backend.library_id();
+            if distance == Distance::Direct {
+                return Ok(Self::new(Arc::new(backend), config, id, None));
+            }
             let cache = crate::cache(&config).await?;
             let backend = Cached::new(Arc::new(backend), cache, CachedOptions::default());
             Ok(Self::new(Arc::new(backend), config, id, None))
