@@ -24,6 +24,8 @@ mod faulty;
 mod filter;
 mod fixture;
 mod model;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod song;
 
 pub use alternating::Alternating;
