@@ -243,6 +243,10 @@ pub struct NamedLibrary {
     /// said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blobs: Option<String>,
+    /// The variable that holds the token of an Astra library; the usual one if
+    /// it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_variable: Option<String>,
 }
 
 /// All settings of one run, each with its origin.
@@ -254,7 +258,19 @@ pub struct NamedLibrary {
 pub struct Config {
     values: BTreeMap<&'static str, (Vec<String>, Origin)>,
     libraries: BTreeMap<String, (NamedLibrary, Origin)>,
+    /// The tokens of libraries that have their own.
+    tokens: Tokens,
     directories: Directories,
+}
+
+// By the variables that hold them; never shown.
+#[derive(Clone, Default)]
+struct Tokens(BTreeMap<String, String>);
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// From where settings are read.
@@ -295,6 +311,7 @@ impl Config {
                 })
                 .collect(),
             libraries: BTreeMap::new(),
+            tokens: Tokens::default(),
             directories: sources.directories,
         };
         for file in
@@ -311,6 +328,11 @@ impl Config {
                 {
                     config.set(setting, value, Origin::Variable((*name).to_owned()))?;
                 }
+            }
+        }
+        for name in config.token_variables() {
+            if let Some(token) = sources.variables.get(&name).filter(|token| !token.is_empty()) {
+                config.tokens.0.insert(name, token.clone());
             }
         }
         for (key, value, flag) in sources.flags {
@@ -355,6 +377,16 @@ impl Config {
     /// The library called `name`, if one is configured.
     pub fn library(&self, name: &str) -> Option<&NamedLibrary> {
         self.libraries.get(name).map(|(library, _)| library)
+    }
+
+    /// The token of a library that has its own.
+    #[cfg(feature = "astra")]
+    pub(crate) fn token_in(&self, variable: &str) -> Option<&str> {
+        self.tokens.0.get(variable).map(String::as_str)
+    }
+
+    fn token_variables(&self) -> Vec<String> {
+        self.libraries.values().filter_map(|(named, _)| named.token_variable.clone()).collect()
     }
 
     /// Where a setting came from.
@@ -515,6 +547,11 @@ impl Config {
         for pair in dotenvy::from_path_iter(path).map_err(invalid)? {
             let (name, value) = pair.map_err(invalid)?;
             found.insert(name, value);
+        }
+        for name in self.token_variables() {
+            if let Some(token) = found.get(&name).filter(|token| !token.is_empty()) {
+                self.tokens.0.insert(name, token.clone());
+            }
         }
         for setting in SETTINGS {
             for name in setting.variables.iter().rev() {

@@ -267,7 +267,7 @@ mod astra {
     }
 
     fn astra_config(config: &Config, named: Option<&NamedLibrary>) -> Result<AstraConfig> {
-        let mut astra = AstraConfig::new(endpoint(config, named)?, token(config)?);
+        let mut astra = AstraConfig::new(endpoint(config, named)?, token(config, named)?);
         let keyspace = named.and_then(|named| named.keyspace.as_deref());
         if let Some(keyspace) = keyspace.or_else(|| config.text("astra.keyspace")) {
             keyspace.clone_into(&mut astra.keyspace);
@@ -304,7 +304,14 @@ mod astra {
         }
     }
 
-    fn token(config: &Config) -> Result<Secret> {
+    fn token(config: &Config, named: Option<&NamedLibrary>) -> Result<Secret> {
+        if let Some(variable) = named.and_then(|named| named.token_variable.as_deref()) {
+            return config.token_in(variable).map(Secret::new).ok_or_else(|| {
+                Error::new(ErrorKind::Denied, "there is no token for the Astra library")
+                    .because(format!("its `token_variable` is `{variable}`, which is not set"))
+                    .with_hint(format_args!("set `{variable}` in `.env`"))
+            });
+        }
         if let Some(token) = config.text("astra.token") {
             return Ok(Secret::new(token));
         }
