@@ -125,6 +125,7 @@ impl AstraBackend {
                     changes: Vec::new(),
                     cursor: write(&position),
                     more: false,
+                    documents: DOCUMENTS_MAY_HAVE_CHANGED,
                 });
             }
             let feed = self.feed().await?;
@@ -155,7 +156,12 @@ impl AstraBackend {
             let told: HashSet<SongId> = page.told.iter().copied().collect();
             for row in found.documents.iter().filter(|row| !told.contains(&row.id)) {
                 if changes.len() == limit {
-                    return Ok(ChangePage { changes, cursor: write(&position), more: true });
+                    return Ok(ChangePage {
+                        changes,
+                        cursor: write(&position),
+                        more: true,
+                        documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                    });
                 }
                 let change = row.change();
                 changes.push(change.map_err(|error| self.damaged("read", "the changes", error))?);
@@ -166,7 +172,12 @@ impl AstraBackend {
             if page.state.is_none() {
                 position.seen = page.until;
                 position.page = None;
-                return Ok(ChangePage { changes, cursor: write(&position), more: false });
+                return Ok(ChangePage {
+                    changes,
+                    cursor: write(&position),
+                    more: false,
+                    documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                });
             }
             if changes.len() == limit {
                 // There may be no more songs behind, and `more` promises some.
@@ -174,11 +185,21 @@ impl AstraBackend {
                 let ahead = self.songs.find_page::<Row>(&next).await;
                 let ahead = ahead.map_err(|error| self.failed("read", "the changes", error))?;
                 if !ahead.documents.is_empty() || ahead.next.is_some() {
-                    return Ok(ChangePage { changes, cursor: write(&position), more: true });
+                    return Ok(ChangePage {
+                        changes,
+                        cursor: write(&position),
+                        more: true,
+                        documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                    });
                 }
                 position.seen = page.until;
                 position.page = None;
-                return Ok(ChangePage { changes, cursor: write(&position), more: false });
+                return Ok(ChangePage {
+                    changes,
+                    cursor: write(&position),
+                    more: false,
+                    documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                });
             }
         }
     }
@@ -318,6 +339,9 @@ impl AstraBackend {
     }
 }
 
+/// Nothing here tells yet whether playlists or synths changed, so they are
+/// looked at; a marker row in the songs' collection would spare that request.
+const DOCUMENTS_MAY_HAVE_CHANGED: bool = true;
 /// Changes in one page at the most.
 const LARGEST_PAGE: usize = 1000;
 /// A reader is surely gone after so long, whatever a sweep asks for.

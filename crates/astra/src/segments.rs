@@ -71,8 +71,8 @@ fn short(kind: &str) -> &str {
 // What the server can leave out; the rest is left out by `SegmentQuery::passes`.
 fn conditions(query: &SegmentQuery, base: Value) -> Value {
     let mut all = vec![base];
-    if let Some(song) = query.song {
-        all.push(json!({"region.song": song}));
+    if !query.songs.is_empty() && query.songs.len() <= MAX_IN {
+        all.push(json!({"region.song": {"$in": query.songs}}));
     }
     if let Some(model) = &query.model {
         all.push(json!({"region.model": model}));

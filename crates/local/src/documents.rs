@@ -2,11 +2,12 @@
 
 use std::fs;
 
+use sha2::Digest as _;
 use songrec_core::{Document, DocumentKind, OperationId};
 use songrec_storage::{Outcome, Page, PageToken, PutDocument, PutMode};
 
 use crate::{
-    disk::NewFile,
+    disk::{NewFile, Stamp},
     error::{Fault, Result},
     inner::Inner,
 };
@@ -99,6 +100,30 @@ impl Inner {
         Ok(Page { items, next })
     }
 
+    /// A text that changes whenever a playlist or a synth does, also by hand.
+    ///
+    /// Made of what the folders say of the files, which are few.
+    pub(crate) fn state_of_documents(&self) -> Result<String> {
+        let mut files = Vec::new();
+        for kind in [DocumentKind::Playlist, DocumentKind::Synth] {
+            for id in self.document_ids(kind)? {
+                let path = self.layout.document(kind, &id);
+                match fs::metadata(&path) {
+                    Ok(found) => files.push((kind, id, Stamp::of(&found), inode(&found))),
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(Fault::io("look at", &path)(error)),
+                }
+            }
+        }
+        files.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
+        let mut hasher = sha2::Sha256::new();
+        for (kind, id, stamp, inode) in files {
+            let (mtime, size) = (stamp.mtime, stamp.size);
+            hasher.update(format!("{}/{id} {mtime} {size} {inode}\n", kind.as_str()));
+        }
+        Ok(hasher.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     pub(crate) fn delete_document(
         &self,
         kind: DocumentKind,
@@ -147,10 +172,54 @@ impl Inner {
     }
 }
 
+// A file that is written anew is another file, even within one tick of the
+// clock that dates files.
+#[cfg(unix)]
+fn inode(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &fs::Metadata) -> u64 {
+    0
+}
+
 fn parse_token(token: &PageToken) -> Result<(DocumentKind, String)> {
     let place = token.0.split_once('/').and_then(|(kind, id)| {
         let kind = DocumentKind::ALL.into_iter().find(|one| one.as_str() == kind)?;
         Document::is_valid_id(id).then(|| (kind, id.to_owned()))
     });
     place.ok_or_else(|| Fault::invalid(format_args!("`{}` is no page of documents", token.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use songrec_core::{Revision, Timestamp};
+    use songrec_storage::StorageBackend;
+
+    use super::*;
+    use crate::LocalBackend;
+
+    #[tokio::test]
+    async fn only_playlists_and_synths_that_changed_are_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let library =
+            LocalBackend::create(folder.path(), crate::LocalOptions::default()).await.unwrap();
+        let cursor = library.changes(None, 10).await.unwrap().cursor;
+        let put = |kind| {
+            let revision = Revision::first();
+            let (updated_at, body) = (Timestamp::UNIX_EPOCH, serde_json::Value::Null);
+            let document = Document { kind, id: "one".into(), revision, updated_at, body };
+            [PutDocument { document, mode: PutMode::Create }]
+        };
+
+        library.put_documents(&put(DocumentKind::Machine)).await.unwrap();
+        library.put_documents(&put(DocumentKind::Library)).await.unwrap();
+        assert!(!library.changes(Some(&cursor), 10).await.unwrap().documents);
+
+        library.put_documents(&put(DocumentKind::Playlist)).await.unwrap();
+        let page = library.changes(Some(&cursor), 10).await.unwrap();
+        assert!(page.documents);
+        assert!(!library.changes(Some(&page.cursor), 10).await.unwrap().documents);
+    }
 }

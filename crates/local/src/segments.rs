@@ -212,7 +212,7 @@ impl Writing<'_> {
         // Rows of segments that the catalog still has and the files have not.
         let mut remove: BTreeSet<[u8; 16]> = removed.iter().map(|id| *id.as_bytes()).collect();
         for (song, segments) in &by_song {
-            let of_song = SegmentQuery { song: Some(*song), ..SegmentQuery::default() };
+            let of_song = SegmentQuery { songs: vec![*song], ..SegmentQuery::default() };
             remove.extend(Catalog::segment_ids(self.connection, &of_song)?);
             for segment in segments {
                 remove.remove(segment.id.as_bytes());

@@ -127,7 +127,7 @@ impl Inner {
                     .0
                     .split_once('.')
                     .filter(|(of, _)| *of == epoch)
-                    .and_then(|(_, number)| number.parse().ok())
+                    .and_then(|(_, rest)| rest.split('.').next()?.parse().ok())
                     .filter(|seen| (0..=last).contains(seen))
                     .ok_or_else(|| Fault::CursorLost(cursor.0.clone()))?,
             };
@@ -156,7 +156,11 @@ impl Inner {
             changes.push(Change { song: *id, state, origin });
         }
         let last = rows.last().map_or(seen, |(_, change)| *change);
-        Ok(ChangePage { changes, cursor: Cursor(format!("{epoch}.{last}")), more })
+        // Read before anybody can list them, so what is written meanwhile is
+        // told by the next page.
+        let now = self.state_of_documents()?;
+        let documents = since.and_then(|cursor| cursor.0.splitn(3, '.').nth(2)) != Some(&now);
+        Ok(ChangePage { changes, cursor: Cursor(format!("{epoch}.{last}.{now}")), more, documents })
     }
 
     pub(crate) fn put_model(&self, spec: &ModelSpec) -> Result<()> {

@@ -20,6 +20,12 @@ pub struct ChangePage {
     pub cursor: Cursor,
     /// Whether there are more changes already.
     pub more: bool,
+    /// Whether playlists or synths were stored or deleted since the cursor
+    /// that was given; they are few, and told as a whole by
+    /// [`list_documents`](crate::StorageBackend::list_documents). May be true
+    /// when nothing was, and is without a cursor. Of several pages one tells
+    /// it: whoever reads on remembers.
+    pub documents: bool,
 }
 
 /// A song that is newer than a cursor.

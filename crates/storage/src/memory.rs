@@ -36,11 +36,13 @@ pub struct MemoryBackend {
     history: OperationId,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     models: BTreeMap<ModelName, ModelSpec>,
     songs: BTreeMap<SongId, Stored>,
     last_change: u64,
+    // The last change of a document that is told of as a whole.
+    last_document: u64,
     // By digest too: of two that are on their way, either may be named.
     embeddings: HashMap<(ModelName, SongId, Digest), Kept<Embedding>>,
     blobs: HashMap<Digest, Kept<Bytes>>,
@@ -51,12 +53,14 @@ struct State {
 /// Bytes of a blob that are given at a time.
 const PIECE: usize = 1 << 20;
 
+#[derive(Clone)]
 struct Stored {
     state: ChangeState,
     change: u64,
     origin: Option<Origin>,
 }
 
+#[derive(Clone)]
 struct Kept<T> {
     fact: T,
     since: Instant,
@@ -72,6 +76,13 @@ impl MemoryBackend {
     /// An empty library.
     pub fn new() -> Self {
         Self { state: Mutex::default(), history: OperationId::random() }
+    }
+
+    /// A copy that goes its own way from here, as a backup that is restored
+    /// later: it has the same songs, facts, documents and cursors.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { state: Mutex::new(self.state().clone()), history: self.history }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,6 +131,13 @@ impl State {
     fn set(&mut self, id: SongId, state: ChangeState, origin: Option<Origin>) {
         self.last_change += 1;
         self.songs.insert(id, Stored { state, change: self.last_change, origin });
+    }
+
+    fn note_document(&mut self, kind: DocumentKind) {
+        if matches!(kind, DocumentKind::Playlist | DocumentKind::Synth) {
+            self.last_change += 1;
+            self.last_document = self.last_change;
+        }
     }
 
     // The embedding that `song` names under `model`.
@@ -420,14 +438,18 @@ impl StorageBackend for MemoryBackend {
         newer.sort_by_key(|(_, stored)| stored.change);
         let more = newer.len() > limit.max(1);
         newer.truncate(limit.max(1));
-        let last = newer.last().map_or(seen, |(_, stored)| stored.change);
+        let last = match newer.last() {
+            Some((_, stored)) if more => stored.change,
+            _ => state.last_change,
+        };
         let cursor = Cursor(format!("{}-{last}", self.history));
         let changes = newer.into_iter().map(|(id, stored)| Change {
             song: *id,
             state: stored.state.clone(),
             origin: stored.origin.clone(),
         });
-        Ok(ChangePage { changes: changes.collect(), cursor, more })
+        let documents = since.is_none() || state.last_document > seen;
+        Ok(ChangePage { changes: changes.collect(), cursor, more, documents })
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
@@ -586,6 +608,7 @@ impl StorageBackend for MemoryBackend {
                 Outcome::Done
             } else if allowed {
                 state.documents.insert(place, document.clone());
+                state.note_document(document.kind);
                 Outcome::Done
             } else {
                 Outcome::Conflict(stored.cloned().map(Box::new))
@@ -625,10 +648,12 @@ impl StorageBackend for MemoryBackend {
             Some(stored) if stored.revision.operation != version => {
                 Ok(Outcome::Conflict(Some(Box::new(stored.clone()))))
             }
-            _ => {
+            Some(_) => {
                 state.documents.remove(&place);
+                state.note_document(kind);
                 Ok(Outcome::Done)
             }
+            None => Ok(Outcome::Done),
         }
     }
 }
@@ -669,6 +694,33 @@ mod tests {
 
         assert_eq!(error.kind(), ErrorKind::CursorLost);
         assert_eq!(one.changes(Some(&cursor), 10).await.unwrap().changes, []);
+    }
+
+    #[tokio::test]
+    async fn only_playlists_and_synths_are_told_of() {
+        let library = MemoryBackend::new();
+        let cursor = library.changes(None, 10).await.unwrap().cursor;
+        for kind in [DocumentKind::Machine, DocumentKind::Library] {
+            let revision = songrec_core::Revision::first();
+            let (updated_at, body) = (Timestamp::UNIX_EPOCH, serde_json::Value::Null);
+            let document = Document { kind, id: "one".into(), revision, updated_at, body };
+            let put = PutDocument { document, mode: PutMode::Create };
+            library.put_documents(&[put]).await.unwrap();
+        }
+        library.put_song(&song(), PutMode::Create).await.unwrap();
+
+        assert!(!library.changes(Some(&cursor), 10).await.unwrap().documents);
+    }
+
+    #[tokio::test]
+    async fn a_fork_goes_its_own_way() {
+        let library = MemoryBackend::new();
+        let cursor = library.changes(None, 10).await.unwrap().cursor;
+        let fork = library.fork();
+        library.put_song(&song(), PutMode::Create).await.unwrap();
+
+        assert_eq!(fork.changes(Some(&cursor), 10).await.unwrap().changes, []);
+        assert_eq!(library.changes(Some(&cursor), 10).await.unwrap().changes.len(), 1);
     }
 
     #[tokio::test]

@@ -128,8 +128,8 @@ pub struct Neighbor {
 /// Segments that overlap a region, in an order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SegmentQuery {
-    /// Of this song only.
-    pub song: Option<SongId>,
+    /// Of one of these songs; of any if there are none.
+    pub songs: Vec<SongId>,
     /// Of this model only.
     pub model: Option<ModelName>,
     /// Of one of these kinds; of any if there are none.
@@ -155,7 +155,7 @@ impl SegmentQuery {
     /// Whether `segment` is one of those asked for: the definition.
     pub fn passes(&self, segment: &Segment) -> bool {
         let overlaps = |low: f64, high: f64, from: f64, to: f64| low <= to && from <= high;
-        self.song.is_none_or(|song| song == segment.song)
+        (self.songs.is_empty() || self.songs.contains(&segment.song))
             && self.model.as_ref().is_none_or(|model| *model == segment.model)
             && (self.kinds.is_empty() || self.kinds.contains(&segment.kind))
             && self.time.is_none_or(|(from, to)| overlaps(segment.start, segment.end, from, to))

@@ -109,9 +109,10 @@ impl Catalog {
 fn add_conditions(sql: &mut Sql, query: &SegmentQuery) {
     let mut conditions: Vec<String> = Vec::new();
     let params = &mut sql.params;
-    if let Some(song) = query.song {
-        conditions.push("song = ?".to_owned());
-        params.push(Value::Blob(song.as_bytes().to_vec()));
+    if !query.songs.is_empty() {
+        let marks = vec!["?"; query.songs.len()].join(", ");
+        conditions.push(format!("song IN ({marks})"));
+        params.extend(query.songs.iter().map(|song| Value::Blob(song.as_bytes().to_vec())));
     }
     if let Some(model) = &query.model {
         conditions.push("m = (SELECT m FROM model WHERE name = ?)".to_owned());

@@ -6,13 +6,13 @@ use std::{
 };
 
 use futures::FutureExt;
-use songrec_core::SongId;
+use songrec_core::{Document, DocumentKind, Revision, SongId};
 use songrec_storage::{
-    Change, ChangeState, Cursor, DeleteSong, ErrorKind, Origin, PutMode, PutSong, StorageBackend,
-    StorageBackendExt,
+    Change, ChangeState, Cursor, DeleteSong, ErrorKind, Origin, PutDocument, PutMode, PutSong,
+    StorageBackend, StorageBackendExt,
 };
 
-use crate::{delete, in_parallel, put, retagged, song};
+use crate::{delete, in_parallel, put, retagged, song, time};
 
 use super::{race::Leaving, refusal::assert_refused};
 
@@ -259,4 +259,56 @@ pub async fn no_change_slips_past_a_cursor(backend: &dyn StorageBackend) {
 
     let told = last_states(told.into_iter().flatten().collect());
     assert_eq!(told.len(), songs.len(), "some songs were never told");
+}
+
+/// Changes tell that playlists or synths were stored, changed or deleted since
+/// the cursor, on one page or another, and whether songs changed too or not.
+pub async fn changes_tell_that_documents_changed(backend: &dyn StorageBackend) {
+    // Whether documents changed, and the cursor after the last page.
+    async fn told(backend: &dyn StorageBackend, cursor: &Cursor) -> (bool, Cursor) {
+        let (mut documents, mut cursor) = (false, cursor.clone());
+        loop {
+            let page = backend.changes(Some(&cursor), 1).await.unwrap();
+            documents |= page.documents;
+            cursor = page.cursor;
+            if !page.more {
+                return (documents, cursor);
+            }
+        }
+    }
+    let first = backend.changes(None, 10).await.unwrap();
+    assert!(first.documents, "without a cursor everything is new");
+
+    let mut cursor = first.cursor;
+    for (round, kind) in [DocumentKind::Playlist, DocumentKind::Synth].into_iter().enumerate() {
+        let document = Document {
+            kind,
+            id: "one".into(),
+            revision: Revision::first(),
+            updated_at: time(1),
+            body: serde_json::json!({ "songs": [] }),
+        };
+        let put = |document: &Document, mode| [PutDocument { document: document.clone(), mode }];
+        backend.put_documents(&put(&document, PutMode::Create)).await.unwrap();
+        let (stored, after) = told(backend, &cursor).await;
+        assert!(stored, "a new {kind:?}");
+        cursor = after;
+
+        let mut next = document.clone();
+        next.revision = next.revision.next();
+        let version = document.revision.operation;
+        backend.put_documents(&put(&next, PutMode::Replace(version))).await.unwrap();
+        for number in 0..3 {
+            let seed = format!("{round} {number}");
+            backend.put_song(&song(&seed), PutMode::Create).await.unwrap();
+        }
+        let (changed, after) = told(backend, &cursor).await;
+        assert!(changed, "a changed {kind:?}, and songs on several pages");
+        cursor = after;
+
+        backend.delete_document(kind, "one", next.revision.operation).await.unwrap();
+        let (deleted, after) = told(backend, &cursor).await;
+        assert!(deleted, "a deleted {kind:?}");
+        cursor = after;
+    }
 }

@@ -96,6 +96,7 @@ macro_rules! conformance {
             nonsense_is_a_lost_cursor,
             changes_say_who_wrote,
             no_change_slips_past_a_cursor,
+            changes_tell_that_documents_changed,
             // Look-ups.
             a_song_is_found_by_the_beginning_of_its_id,
             a_prefix_names_twenty_at_most,

@@ -53,11 +53,20 @@ fn random_segments(count: usize, seed: u64, models: &[ModelSpec]) -> Vec<Segment
         .collect()
 }
 
+// None, which means all, or a song with segments and others.
+fn random_songs(rng: &mut StdRng, segments: &[Segment], one: SongId) -> Vec<SongId> {
+    if rng.random_bool(0.5) {
+        return Vec::new();
+    }
+    let others = rng.random_range(0..3);
+    segments.choose_multiple(rng, others).map(|other| other.song).chain([one]).collect()
+}
+
 fn random_query(rng: &mut StdRng, segments: &[Segment], models: &[ModelSpec]) -> SegmentQuery {
     let one = segments.choose(rng).unwrap();
     let kinds = rng.random_range(0..3);
     SegmentQuery {
-        song: rng.random_bool(0.4).then_some(one.song),
+        songs: random_songs(rng, segments, one.song),
         model: rng.random_bool(0.4).then(|| models.choose(rng).unwrap().name.clone()),
         kinds: KINDS.choose_multiple(rng, kinds).map(|kind| (*kind).to_owned()).collect(),
         // Touching ends overlap.
