@@ -44,7 +44,7 @@ const TESTS_OF_SYNC_MAY_KNOW: &[&str] = &["local", "astra"];
 /// A dependency that is large, or that only one crate should speak to, and
 /// the crates it lives in.
 const LIVES_IN: [(&str, &[&str]); 12] = [
-    ("rusqlite", &["local", "emulator"]),
+    ("rusqlite", &["local", "emulator", "sync"]),
     ("reqwest", &["astra"]),
     ("object_store", &["astra"]),
     ("axum", &["emulator", "server"]),

@@ -1,0 +1,113 @@
+//! Errors that say what a caller can do.
+
+use songrec_storage::ErrorKind as StorageErrorKind;
+
+use crate::Place;
+
+/// What a sync gives.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a sync could not go on. Whatever was done before is done; the next sync
+/// goes on from there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A library failed in a way that no other song would fare better.
+    #[error("{place} library `{name}` failed")]
+    #[expect(missing_docs, reason = "the message says what each is")]
+    Library {
+        place: Place,
+        name: String,
+        #[source]
+        source: songrec_storage::Error,
+    },
+    /// More songs would be deleted than may be. Nothing was written.
+    #[error("{planned} songs would be deleted from `{name}`, more than the {allowed} that may be")]
+    #[expect(missing_docs, reason = "the message says what each is")]
+    TooManyDeletions { place: Place, name: String, planned: u64, allowed: u64 },
+    /// A side is not the library it was. Nothing was written.
+    #[error("`{name}` is not the library that was synced before")]
+    #[expect(missing_docs, reason = "the message says what each is")]
+    OtherLibrary { place: Place, name: String },
+    /// Somebody stopped it before anything was written.
+    #[error("stopped before anything was written")]
+    Interrupted,
+    /// Another process has the state.
+    #[error("another process is syncing these libraries")]
+    Busy,
+    /// What was remembered of earlier syncs cannot be read or written.
+    #[error("what is remembered of earlier syncs, in `{place}`, cannot be used")]
+    #[expect(missing_docs, reason = "the message says what each is")]
+    State {
+        place: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What was asked for cannot be done.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A library failed; its own kind says more.
+    Library(StorageErrorKind),
+    /// A guard against deleting too much.
+    Guard,
+    /// A guard against another library.
+    OtherLibrary,
+    /// Stopped on request.
+    Interrupted,
+    /// Another process is at it; wait.
+    Busy,
+    /// The state folder.
+    State,
+    /// The request itself is wrong.
+    Invalid,
+}
+
+impl Error {
+    /// What a caller can do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Library { source, .. } => ErrorKind::Library(source.kind()),
+            Self::TooManyDeletions { .. } => ErrorKind::Guard,
+            Self::OtherLibrary { .. } => ErrorKind::OtherLibrary,
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Busy => ErrorKind::Busy,
+            Self::State { .. } => ErrorKind::State,
+            Self::Invalid(_) => ErrorKind::Invalid,
+        }
+    }
+
+    /// What a person can do, if there is more to say than the message.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Library { source, .. } => source.hint().map(str::to_owned),
+            Self::TooManyDeletions { planned, .. } => Some(format!(
+                "look at the plan with `--dry-run`; if it is right, allow it with \
+                 `--max-delete {planned}`"
+            )),
+            Self::OtherLibrary { .. } => Some(
+                "if it was made anew or another one is meant, look at the plan with \
+                 `--adopt --dry-run`, then sync with `--adopt`; that deletes nothing"
+                    .to_owned(),
+            ),
+            Self::Busy => Some("wait until it is done".to_owned()),
+            Self::State { .. } => Some(
+                "if the folder is damaged, move it away: the next sync compares everything, \
+                 and deletes nothing"
+                    .to_owned(),
+            ),
+            Self::Interrupted | Self::Invalid(_) => None,
+        }
+    }
+
+    pub(crate) fn state(
+        place: impl std::fmt::Display,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::State { place: place.to_string(), source: source.into() }
+    }
+}
