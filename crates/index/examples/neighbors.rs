@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         songs.iter().map(|(id, row)| (Key::from(*id), row.as_slice())).collect();
     index.put(&rows)?;
     if index.wants_arranging() {
-        index.arrange()?;
+        index.arrange(&|| false)?;
     }
 
     let wanted = RowSet::new([2, 3, 4].map(Key::from));

@@ -106,10 +106,28 @@ pub(crate) fn is_due(kind: Kind, state: &State) -> bool {
     let lists = lists_for(kind, live);
     let grown = if lists == 1 { 8 } else { 2 };
     arranged == 0
+        || kind == Kind::Ivf && state.lists == 1
         || live >= grown * arranged
         || live * 8 <= arranged
         || (lists > 1) != (state.lists > 1) && live >= 2 * arranged
 }
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Damaged(Damage),
+    /// Somebody said so.
+    Stopped,
+}
+
+impl From<Damage> for Ended {
+    fn from(what: Damage) -> Self {
+        Self::Damaged(what)
+    }
+}
+
+/// Asked now and then whether to stop.
+type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// An arrangement, before it is written.
 #[derive(Debug)]
@@ -125,11 +143,11 @@ pub(crate) struct Plan {
 }
 
 /// Makes a plan for the rows of `view`, which may change meanwhile.
-pub(crate) fn plan(view: &View, coder: &Coder) -> Result<Plan, Damage> {
+pub(crate) fn plan(view: &View, coder: &Coder, kind: Kind, stop: Stop<'_>) -> Result<Plan, Ended> {
     let slots: Vec<u32> = (0..view.state.slots)
         .filter(|&slot| view.slot(slot).is_some_and(|slot| slot.is_live()))
         .collect();
-    let count = lists_for(view.fixed.kind, slots.len());
+    let count = lists_for(kind, slots.len());
     let mut plan = Plan {
         centroids: vec![(middle(view, coder, &slots)?, 0.0)],
         chosen: vec![0; view.state.slots as usize],
@@ -141,8 +159,8 @@ pub(crate) fn plan(view: &View, coder: &Coder) -> Result<Plan, Damage> {
         return Ok(plan);
     }
     let middle = plan.centroids.clone();
-    let trained = train(view, coder, &slots, count)?;
-    let chosen = choose_all(view, &slots, &trained)?;
+    let trained = train(view, coder, &slots, count, stop)?;
+    let chosen = choose_all(view, &slots, &trained, stop)?;
     let mut radii = vec![(0.0_f64, 0_u32); count];
     for (&slot, &(list, distance)) in slots.iter().zip(&chosen) {
         plan.chosen[slot as usize] = list;
@@ -155,9 +173,9 @@ pub(crate) fn plan(view: &View, coder: &Coder) -> Result<Plan, Damage> {
         .zip(radii)
         .map(|(values, (sum, rows))| (values, (sum / f64::from(rows.max(1))).sqrt() as f32))
         .collect();
-    (plan.reach, plan.enough) = measure(view, coder, &slots, &plan)?;
+    (plan.reach, plan.enough) = measure(view, coder, &slots, &plan, stop)?;
     // Where a search would go through so many rows, one list is as fast.
-    if view.fixed.kind == Kind::Auto && plan.enough[0] as usize > slots.len() / 2 {
+    if kind == Kind::Auto && plan.enough[0] as usize > slots.len() / 2 {
         plan.chosen.fill(0);
         plan.centroids = middle;
         plan.reach = f32::INFINITY;
@@ -189,7 +207,13 @@ fn record<'a>(view: &'a View, slot: u32) -> Result<Record<'a>, Damage> {
 }
 
 /// Centroids by k-means (Lloyd 1982) over a sample of the rows.
-fn train(view: &View, coder: &Coder, slots: &[u32], count: usize) -> Result<Vec<Vec<f32>>, Damage> {
+fn train(
+    view: &View,
+    coder: &Coder,
+    slots: &[u32],
+    count: usize,
+    stop: Stop<'_>,
+) -> Result<Vec<Vec<f32>>, Ended> {
     let take = |wanted: usize| {
         let wanted = wanted.min(slots.len());
         (0..wanted).map(move |i| slots[i * slots.len() / wanted])
@@ -202,7 +226,7 @@ fn train(view: &View, coder: &Coder, slots: &[u32], count: usize) -> Result<Vec<
         .map(|slot| Ok(record(view, slot)?.values().collect()))
         .collect::<Result<Vec<Vec<f32>>, Damage>>()?;
     for _ in 0..ITERATIONS {
-        let chosen = choose_all(view, &sample, &centroids)?;
+        let chosen = choose_all(view, &sample, &centroids, stop)?;
         let mut members = vec![Vec::new(); count];
         for (&slot, &(list, _)) in sample.iter().zip(&chosen) {
             members[list as usize].push(slot);
@@ -230,7 +254,8 @@ fn choose_all(
     view: &View,
     slots: &[u32],
     centroids: &[Vec<f32>],
-) -> Result<Vec<(u32, f32)>, Damage> {
+    stop: Stop<'_>,
+) -> Result<Vec<(u32, f32)>, Ended> {
     let kernels = Kernels::get();
     let signed: Vec<(Signed, f32)> = centroids
         .iter()
@@ -245,6 +270,9 @@ fn choose_all(
         .par_iter()
         .with_min_len(256)
         .map(|&slot| {
+            if slot % 256 == 0 && stop() {
+                return Err(Ended::Stopped);
+            }
             let record = record(view, slot)?;
             let length: f32 = if view.fixed.metric == crate::Metric::Cosine {
                 1.0
@@ -285,7 +313,8 @@ fn measure(
     coder: &Coder,
     slots: &[u32],
     plan: &Plan,
-) -> Result<(f32, [u32; 2]), Damage> {
+    stop: Stop<'_>,
+) -> Result<(f32, [u32; 2]), Ended> {
     let metric = view.fixed.metric;
     let probes: Vec<u32> = probes(slots).collect();
     let points: Vec<Point> = probes
@@ -295,7 +324,7 @@ fn measure(
             Ok(coder.point(metric, metric, row))
         })
         .collect::<Result<_, Damage>>()?;
-    let found = neighbors(view, slots, &probes, &points)?;
+    let found = neighbors(view, slots, &probes, &points, stop)?;
     let lists = crate::lists::empty(&view.fixed, &plan.centroids);
     let centroids = Centroids::new(&view.fixed, plan.centroids.len() as u32);
     let kernels = Kernels::get();
@@ -354,7 +383,8 @@ fn neighbors(
     slots: &[u32],
     probes: &[u32],
     points: &[Point],
-) -> Result<Vec<Vec<(f32, u32)>>, Damage> {
+    stop: Stop<'_>,
+) -> Result<Vec<Vec<(f32, u32)>>, Ended> {
     let kernels = Kernels::get();
     let nothing = || vec![Vec::with_capacity(NEIGHBORS[1] + 1); probes.len()];
     let offer = |best: &mut Vec<(f32, u32)>, score: f32, slot: u32| {
@@ -367,6 +397,9 @@ fn neighbors(
     slots
         .par_chunks(TILE as usize)
         .try_fold(nothing, |mut best, slots| {
+            if stop() {
+                return Err(Ended::Stopped);
+            }
             for ((probe, point), best) in probes.iter().zip(points).zip(&mut best) {
                 for &slot in slots.iter().filter(|slot| *slot != probe) {
                     let record = record(view, slot)?;
@@ -487,6 +520,29 @@ pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arran
         reach: plan.reach,
         enough: plan.enough,
     })
+}
+
+/// The keys of a list's rows.
+pub(crate) fn keys_of(view: &View, list: u32) -> Result<Vec<crate::Key>, Damage> {
+    let lists = view.bytes(File::Lists);
+    let shelf = Shelf::new(&view.fixed);
+    let known = List::decode(lists.get(list as usize * LIST..).ok_or("a list is missing")?);
+    let mut keys = Vec::with_capacity(known.count.min(view.state.slots) as usize);
+    let (mut next, mut blocks) = (known.head, 0);
+    while next != NONE {
+        blocks += 1;
+        // Of a snapshot, too, the blocks may be of later lists than the state.
+        if blocks > view.state.blocks {
+            break;
+        }
+        let Some(block) = shelf.block(view.bytes(File::Blocks), next) else { break };
+        for &slot in block.slots.iter().take(block.count as usize) {
+            let live = view.slot(slot).filter(crate::layout::Slot::is_live);
+            keys.extend(live.map(|slot| slot.key));
+        }
+        next = block.next;
+    }
+    Ok(keys)
 }
 
 /// Whether every row is in one list, with the code that it should have there.

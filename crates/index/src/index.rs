@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::arrange::Ended;
 use crate::code::{Bits, Coder, Record};
 use crate::edit::Edit;
 use crate::kernel::Kernels;
@@ -12,7 +13,7 @@ use crate::layout::{File, Fixed, MAX_DIMENSION, NONE, Slot, npy_header};
 use crate::lists::{self, Shelf};
 use crate::search::{self, Ask};
 use crate::store::{Store, View, corrupt};
-use crate::{Error, Hit, Key, Metric, Query, Result, arrange, table};
+use crate::{AllNeighbors, Error, Filter, Hit, Key, Metric, Query, Result, arrange, table};
 
 /// Rows of a batch that are one step: all of them are stored or none.
 const STEP: usize = 4096;
@@ -72,6 +73,7 @@ impl Kind {
 pub struct Index {
     store: Store,
     coder: Coder,
+    kind: Kind,
 }
 
 impl Index {
@@ -107,7 +109,13 @@ impl Index {
     }
 
     fn over(store: Store) -> Self {
-        Self { coder: Coder::new(store.fixed()), store }
+        Self { coder: Coder::new(store.fixed()), kind: store.fixed().kind, store }
+    }
+
+    /// The same index, arranged by another kind than it was made with, for as
+    /// long as it is open here.
+    pub fn with_kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 
     pub fn dir(&self) -> &Path {
@@ -123,7 +131,7 @@ impl Index {
     }
 
     pub fn kind(&self) -> Kind {
-        self.store.fixed().kind
+        self.kind
     }
 
     /// How many rows there are.
@@ -254,39 +262,88 @@ impl Index {
         queries.par_iter().map(|query| self.search(query)).collect()
     }
 
-    /// The `k` nearest rows of every row but itself, on all threads of the
-    /// current rayon pool. Rows that are removed meanwhile are left out.
-    pub fn graph(&self, k: usize) -> Result<Vec<(Key, Vec<Hit>)>> {
-        let keys: Vec<Key> = self.keys().collect();
-        keys.into_par_iter()
-            .filter_map(|key| {
-                let row = self.get(&key)?;
-                let exclude = [key];
-                let query = Query { exclude: &exclude, ..Query::new(&row, k) };
-                Some(self.search(&query).map(|hits| (key, hits)))
-            })
-            .collect()
+    /// The nearest rows of every row but itself, on all threads of the current
+    /// rayon pool: the graph of neighbors.
+    ///
+    /// `on_found` is told each row with its neighbors, from any thread and in
+    /// any order, so that a graph of any size takes no memory here. Rows that
+    /// are near each other come one after another, which is fast. Rows that
+    /// are put or removed meanwhile may be left out. False if `stop`, which is
+    /// asked before each row, ended it.
+    ///
+    /// # Errors
+    ///
+    /// As [`search`](Self::search).
+    pub fn neighbors_of_all(
+        &self,
+        options: &AllNeighbors<'_>,
+        stop: &(dyn Fn() -> bool + Sync),
+        on_found: &(dyn Fn(Key, Vec<Hit>) + Sync),
+    ) -> Result<bool> {
+        let snapshot = self.store.snapshot()?;
+        for list in 0..snapshot.state.lists {
+            let keys = arrange::keys_of(&snapshot, list).map_err(|what| self.corrupt(what))?;
+            let done = keys.into_par_iter().map(|key| {
+                if stop() {
+                    return Ok(false);
+                }
+                let wanted = match options.filter {
+                    Filter::All => true,
+                    Filter::Rows(rows) => rows.contains(&key),
+                    Filter::Predicate(accepts) => accepts(&key),
+                };
+                if wanted && let Some(row) = self.get(&key) {
+                    let exclude = [key];
+                    let query = Query {
+                        exclude: &exclude,
+                        filter: options.filter,
+                        threshold: options.threshold,
+                        precision: options.precision,
+                        ..Query::new(&row, options.k)
+                    };
+                    on_found(key, self.search(&query)?);
+                }
+                Ok(true)
+            });
+            if !done.try_reduce(|| true, |a, b| Ok(a && b))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether [`arrange`](Self::arrange) is worth its while: the number of
     /// rows is another than when they were last arranged, by far.
     pub fn wants_arranging(&self) -> bool {
-        self.store.read(|view| Ok(arrange::is_due(self.kind(), &view.state))).unwrap_or(false)
+        self.store.read(|view| Ok(arrange::is_due(self.kind, &view.state))).unwrap_or(false)
     }
 
     /// Arranges the rows anew for the number of them that there is now.
     ///
-    /// Answers are the same before, during and after; searches become faster.
+    /// Answers are as good before, during and after; searches become faster.
     /// It takes seconds to a minute, on all threads of the current rayon pool,
     /// and may run on a thread of its own: searches go on, and writers only
-    /// wait at the end, for about a second for each million rows.
-    pub fn arrange(&self) -> Result<()> {
+    /// wait at the end, for about a second for each million rows. A process
+    /// that ends in the middle leaves the rows as they were.
+    ///
+    /// False if nothing was done: another process or thread is doing it, or
+    /// `stop` said so, which is asked every few milliseconds until the end
+    /// begins.
+    pub fn arrange(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+        let Some(_turn) = self.store.turn_to_arrange()? else {
+            return Ok(false);
+        };
         let snapshot = self.store.snapshot()?;
-        let plan = arrange::plan(&snapshot, &self.coder).map_err(|what| self.corrupt(what))?;
+        let plan = match arrange::plan(&snapshot, &self.coder, self.kind, stop) {
+            Ok(plan) => plan,
+            Err(Ended::Stopped) => return Ok(false),
+            Err(Ended::Damaged(what)) => return Err(self.corrupt(what)),
+        };
         drop(snapshot);
         self.store.arrange(|view| {
             arrange::carry_out(view, &self.coder, &plan).map_err(|what| self.corrupt(what))
-        })
+        })?;
+        Ok(true)
     }
 
     /// How many lists the rows are arranged in.

@@ -50,4 +50,4 @@ pub use error::{Error, Result};
 pub use index::{Index, Kind, Options};
 pub use key::Key;
 pub use metric::Metric;
-pub use query::{Filter, Hit, Precision, Query, RowSet};
+pub use query::{AllNeighbors, Filter, Hit, Precision, Query, RowSet};

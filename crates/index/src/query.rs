@@ -46,6 +46,18 @@ impl<'a> Query<'a> {
     }
 }
 
+/// What [`Index::neighbors_of_all`](crate::Index::neighbors_of_all) looks for.
+#[derive(Clone, Copy, Debug)]
+pub struct AllNeighbors<'a> {
+    /// How many neighbors of each row.
+    pub k: usize,
+    /// Leaves out hits that are less similar.
+    pub threshold: Option<f32>,
+    /// Which rows are looked at, as rows and as neighbors.
+    pub filter: Filter<'a>,
+    pub precision: Precision,
+}
+
 /// Which rows may be hits.
 #[derive(Clone, Copy, Default)]
 pub enum Filter<'a> {

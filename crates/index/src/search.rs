@@ -90,6 +90,8 @@ struct Search<'a> {
     count: usize,
     kernels: &'static Kernels,
     norm: f64,
+    /// The score that hits have at least, or a little less.
+    floor: f32,
     /// Slots of the excluded keys, ascending.
     excluded: Vec<u32>,
     rows: Option<Arc<Rows>>,
@@ -137,6 +139,7 @@ impl<'a> Search<'a> {
             count,
             kernels,
             norm: kernels.dot(ask.vector, ask.vector).sqrt(),
+            floor: ask.query.threshold.map_or(f32::NEG_INFINITY, |least| floor(ask.metric, least)),
             excluded,
             rows,
         })
@@ -247,7 +250,7 @@ impl<'a> Search<'a> {
 
     /// Looks at the 8-bit codes of some rows, and at the rows that are left.
     fn code(&self, slots: impl Iterator<Item = u32>, proved: bool) -> Result<Best> {
-        let mut lowers = Top::new(self.count);
+        let mut lowers = Top::new(self.count, self.floor);
         let mut maybe = Vec::new();
         let mut ahead = Ahead::new(slots);
         while let Some(slot) = ahead.next() {
@@ -288,8 +291,8 @@ impl<'a> Search<'a> {
         let mut order = self.lists()?;
         let budget = self.budget()?;
         let mut walk = Walk {
-            top: Top::new(self.count),
-            lowers: Top::new(self.count),
+            top: Top::new(self.count, self.floor),
+            lowers: Top::new(self.count, self.floor),
             rated: Vec::new(),
             maybe: Vec::new(),
             seen: 0,
@@ -301,7 +304,8 @@ impl<'a> Search<'a> {
             let wanted = (done + step).min(order.len());
             nearest_first(&mut order, done, wanted);
             for near in &order[done..wanted] {
-                if walk.top.is_full() && walk.seen as f32 >= budget {
+                let enough = walk.top.is_full() || self.floor > f32::NEG_INFINITY;
+                if enough && walk.seen as f32 >= budget {
                     return self.narrow(walk);
                 }
                 if done < LEAST || !self.is_too_far(near, &walk) {
@@ -446,6 +450,16 @@ impl<'a> Search<'a> {
     }
 }
 
+/// The lowest score of a similarity, with room for rounding.
+fn floor(metric: Metric, similarity: f32) -> f32 {
+    let score = match metric {
+        Metric::Cosine | Metric::Dot => similarity,
+        Metric::Euclidean if similarity > 0.0 => 1.0 - 1.0 / similarity,
+        Metric::Euclidean => f32::NEG_INFINITY,
+    };
+    score - 1e-5 * (1.0 + score.abs())
+}
+
 /// What is not a number may be anything.
 fn upper(score: f32, doubt: f32) -> f32 {
     let upper = score + doubt;
@@ -569,8 +583,9 @@ impl PartialOrd for Number {
 }
 
 impl Top {
-    fn new(count: usize) -> Self {
-        Self { count, heap: BinaryHeap::new(), least: f32::NEG_INFINITY }
+    /// Of numbers that reach `floor`.
+    fn new(count: usize, floor: f32) -> Self {
+        Self { count, heap: BinaryHeap::new(), least: floor }
     }
 
     fn is_full(&self) -> bool {
@@ -584,7 +599,9 @@ impl Top {
 
     fn offer(&mut self, number: f32) {
         if self.heap.len() < self.count {
-            self.heap.push(std::cmp::Reverse(Number(number)));
+            if number >= self.least {
+                self.heap.push(std::cmp::Reverse(Number(number)));
+            }
         } else if number > self.least
             && let Some(mut least) = self.heap.peek_mut()
         {

@@ -388,6 +388,17 @@ impl Store {
         }
     }
 
+    /// The turn to arrange; nothing if somebody else has it. Given back when
+    /// it is dropped, or when its process ends.
+    pub(crate) fn turn_to_arrange(&self) -> Result<Option<Disk>> {
+        let turn = open_lock(&self.dir, "arranging")?;
+        match turn.try_lock() {
+            Ok(()) => Ok(Some(turn)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &self.dir)(error)),
+        }
+    }
+
     /// Changes to another arrangement, which `make` makes of the rows while
     /// other writers wait. Readers go on with the old one until it is ready.
     pub(crate) fn arrange(&self, make: impl FnOnce(&View) -> Result<Arranged>) -> Result<()> {

@@ -116,7 +116,7 @@ fn build(source: &Source, path: &Path, rows: usize) -> Result<()> {
         putting += start.elapsed().as_secs_f64();
     }
     let start = Instant::now();
-    index.arrange()?;
+    index.arrange(&|| false)?;
     println!(
         "build: put {putting:.1} s, arrange {:.1} s, process CPU {:.1} s with making the data",
         start.elapsed().as_secs_f64(),

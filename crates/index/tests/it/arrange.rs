@@ -1,16 +1,18 @@
 //! Rows in lists: faster, and nothing else.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rand::prelude::*;
-use songrec_index::{Filter, Index, Key, Kind, Metric, Precision, Query, RowSet};
+use songrec_index::{AllNeighbors, Filter, Index, Key, Kind, Metric, Precision, Query, RowSet};
 
-use crate::common::{answers, contents, copy, index_of, key, plain, put};
+use crate::plain::{answers, plain};
+use crate::sample::{contents, copy, index_of, key, put};
 
 /// Rows around some centers, as embeddings of songs are.
 fn clustered(count: u64, dimension: usize, seed: u64) -> Vec<(Key, Vec<f32>)> {
-    let center = |i: u64| crate::common::row(1_000_000 + i, dimension);
+    let center = |i: u64| crate::sample::row(1_000_000 + i, dimension);
     let mut random = StdRng::seed_from_u64(seed);
     (0..count)
         .map(|i| {
@@ -35,7 +37,7 @@ fn lists_find_nearly_all_neighbors_and_proofs_all() {
         let (_dir, index) = index_of(dimension, metric, Kind::Ivf);
         put(&index, &clustered(12_000, dimension, 1));
         assert!(index.wants_arranging());
-        index.arrange().unwrap();
+        index.arrange(&|| false).unwrap();
         assert!(!index.wants_arranging());
         assert!(index.lists() > 50);
         index.verify().unwrap();
@@ -67,7 +69,7 @@ fn lists_find_nearly_all_neighbors_and_proofs_all() {
 fn filters_keep_the_recall_at_any_selectivity() {
     let (_dir, index) = index_of(64, Metric::Cosine, Kind::Ivf);
     put(&index, &clustered(20_000, 64, 1));
-    index.arrange().unwrap();
+    index.arrange(&|| false).unwrap();
     for part in [1, 10, 100, 1000] {
         let wanted = |key: &Key| u128::from_be_bytes(key.0).is_multiple_of(part);
         let rows = RowSet::new((0..20_000).map(key).filter(wanted));
@@ -109,7 +111,7 @@ fn changes_after_arranging_keep_the_lists_whole() {
         index.remove(&keys).unwrap();
         model.retain(|key, _| !keys.contains(key));
         if round % 3 == 1 {
-            index.arrange().unwrap();
+            index.arrange(&|| false).unwrap();
         }
         if round % 4 == 3 {
             drop(index);
@@ -118,7 +120,7 @@ fn changes_after_arranging_keep_the_lists_whole() {
 
         index.verify().unwrap();
         assert_eq!(index.len(), model.len());
-        let point = crate::common::row(round, 32);
+        let point = crate::sample::row(round, 32);
         let mut query = Query::new(&point, 20);
         query.precision = Precision::Proved;
         let expected = plain(&model, &query, Metric::Euclidean);
@@ -136,7 +138,7 @@ fn others_read_and_write_while_rows_are_arranged() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let reader = Index::open(&path).unwrap();
-            let query = crate::common::row(4, 32);
+            let query = crate::sample::row(4, 32);
             while !done.load(Ordering::Relaxed) {
                 assert_eq!(reader.search(&Query::new(&query, 10)).unwrap().len(), 10);
                 assert!(reader.contains(&key(17)));
@@ -146,7 +148,7 @@ fn others_read_and_write_while_rows_are_arranged() {
             let writer = Index::open(&path).unwrap();
             let mut next = 10_000;
             while !done.load(Ordering::Relaxed) {
-                put(&writer, &crate::common::rows(next..next + 20, 32));
+                put(&writer, &crate::sample::rows(next..next + 20, 32));
                 next += 20;
                 if next.is_multiple_of(100) {
                     writer.remove(&(next - 100..next).map(key).collect::<Vec<_>>()).unwrap();
@@ -154,7 +156,7 @@ fn others_read_and_write_while_rows_are_arranged() {
             }
         });
         for _ in 0..6 {
-            index.arrange().unwrap();
+            index.arrange(&|| false).unwrap();
         }
         done.store(true, Ordering::Relaxed);
     });
@@ -167,14 +169,14 @@ fn a_crash_after_arranging_loses_nothing() {
     let (dir, index) = index_of(32, Metric::Cosine, Kind::Ivf);
     let (path, crashed) = (dir.path().join("index"), dir.path().join("crashed"));
     put(&index, &clustered(2000, 32, 1));
-    index.arrange().unwrap();
+    index.arrange(&|| false).unwrap();
     // A checkpoint: what is in the files now is on the disk.
     drop(index);
     let index = Index::open(&path).unwrap();
-    index.arrange().unwrap();
+    index.arrange(&|| false).unwrap();
     let (synced, later) = (dir.path().join("synced"), dir.path().join("later"));
     copy(&path, &synced);
-    put(&index, &crate::common::rows(5000..5100, 32));
+    put(&index, &crate::sample::rows(5000..5100, 32));
     index.remove(&(0..50).map(key).collect::<Vec<_>>()).unwrap();
     let held = contents(&index);
     copy(&path, &later);
@@ -197,18 +199,102 @@ fn a_crash_after_arranging_loses_nothing() {
 }
 
 #[test]
-fn a_graph_of_all_neighbors_is_what_searches_give() {
-    let (_dir, index) = index_of(48, Metric::Cosine, Kind::Auto);
-    put(&index, &clustered(400, 48, 5));
+fn the_neighbors_of_all_are_what_searches_give() {
+    let (_dir, index) = index_of(48, Metric::Cosine, Kind::Ivf);
+    put(&index, &clustered(1500, 48, 5));
+    assert!(index.arrange(&|| false).unwrap());
+    assert!(index.lists() > 1);
+    let even = RowSet::new((0..1500).filter(|i| i % 2 == 0).map(key));
+    for (filter, threshold, rows) in [
+        (Filter::All, None, 1500),
+        (Filter::Rows(&even), None, 750),
+        (Filter::All, Some(0.8), 1500),
+    ] {
+        let graph = Mutex::new(BTreeMap::new());
+        let precision = Precision::Auto;
+        let options = AllNeighbors { k: 5, threshold, filter, precision };
 
-    let graph = index.graph(5).unwrap();
+        let done = index.neighbors_of_all(&options, &|| false, &|key, hits| {
+            assert!(graph.lock().unwrap().insert(key, hits).is_none(), "told twice");
+        });
 
-    assert_eq!(graph.len(), 400);
-    for (key, neighbors) in &graph {
-        let row = index.get(key).unwrap();
-        let mut query = Query::new(&row, 5);
-        let exclude = [*key];
-        query.exclude = &exclude;
-        assert_eq!(*neighbors, index.search(&query).unwrap());
+        assert!(done.unwrap());
+        let graph = graph.into_inner().unwrap();
+        assert_eq!(graph.len(), rows);
+        let mut found = [0, 0];
+        for (key, neighbors) in &graph {
+            let row = index.get(key).unwrap();
+            let exclude = [*key];
+            let query = Query {
+                exclude: &exclude,
+                filter,
+                threshold,
+                precision: Precision::Exact,
+                ..Query::new(&row, 5)
+            };
+            let expected = index.search(&query).unwrap();
+            found[0] += neighbors.iter().filter(|hit| expected.contains(hit)).count();
+            found[1] += expected.len();
+            assert!(neighbors.len() <= expected.len());
+        }
+        let recall = found[0] as f64 / found[1] as f64;
+        assert!(recall >= 0.995, "{filter:?} {threshold:?}: {recall}");
+        assert!(found[1] > 0 && (threshold.is_none() || found[1] < 5 * rows));
     }
+}
+
+#[test]
+fn long_work_stops_when_it_is_told_to() {
+    let (_dir, index) = index_of(48, Metric::Cosine, Kind::Ivf);
+    put(&index, &clustered(3000, 48, 5));
+    let told = AtomicUsize::new(0);
+    let (filter, precision) = (Filter::All, Precision::Auto);
+    let options = AllNeighbors { k: 5, threshold: None, filter, precision };
+
+    let enough = || told.load(Ordering::Relaxed) >= 100;
+    let count = |_, _| drop(told.fetch_add(1, Ordering::Relaxed));
+    let all = index.neighbors_of_all(&options, &enough, &count).unwrap();
+
+    assert!(!all);
+    assert!(told.into_inner() < 200);
+    assert!(!index.arrange(&|| true).unwrap());
+    assert_eq!(index.lists(), 1);
+}
+
+#[test]
+fn one_at_a_time_arranges() {
+    let (dir, index) = index_of(48, Metric::Cosine, Kind::Ivf);
+    put(&index, &clustered(3000, 48, 5));
+    let other = Index::open(&dir.path().join("index")).unwrap();
+    let refused = AtomicUsize::new(0);
+
+    // Asked in the middle of arranging.
+    let meanwhile = || {
+        let done = other.arrange(&|| false).unwrap();
+        refused.fetch_add(usize::from(!done), Ordering::Relaxed);
+        false
+    };
+    assert!(index.arrange(&meanwhile).unwrap());
+
+    assert!(refused.into_inner() > 0);
+    assert!(other.lists() > 1);
+    other.verify().unwrap();
+}
+
+#[test]
+fn an_index_may_be_arranged_by_another_kind_than_it_was_made_with() {
+    let (dir, index) = index_of(16, Metric::Cosine, Kind::Auto);
+    put(&index, &clustered(1500, 16, 5));
+    index.arrange(&|| false).unwrap();
+    assert_eq!((index.lists(), index.wants_arranging()), (1, false));
+
+    let index = Index::open(&dir.path().join("index")).unwrap().with_kind(Kind::Ivf);
+
+    assert!(index.wants_arranging());
+    index.arrange(&|| false).unwrap();
+    assert!(index.lists() > 1 && !index.wants_arranging());
+    let index = index.with_kind(Kind::Flat);
+    assert!(!index.wants_arranging());
+    index.arrange(&|| false).unwrap();
+    assert_eq!(index.lists(), 1);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::common::{contents, copy, key, put, rows};
+use crate::sample::{contents, copy, key, put, rows};
 use rand::prelude::*;
 use songrec_index::{Index, Key, Metric};
 
@@ -23,7 +23,7 @@ struct Change {
 }
 
 fn change() -> Change {
-    let (dir, index) = crate::common::index(DIMENSION, Metric::Cosine);
+    let (dir, index) = crate::sample::index(DIMENSION, Metric::Cosine);
     let path = dir.path().join("index");
     put(&index, &rows(0..600, DIMENSION));
     index.remove(&(0..100).map(key).collect::<Vec<_>>()).unwrap();
@@ -35,7 +35,7 @@ fn change() -> Change {
     let held_before = contents(&index);
     put(&index, &rows(500..900, DIMENSION));
     index.remove(&(150..300).map(key).collect::<Vec<_>>()).unwrap();
-    put(&index, &[(key(400), crate::common::row(7, DIMENSION))]);
+    put(&index, &[(key(400), crate::sample::row(7, DIMENSION))]);
     let held_after = contents(&index);
     // Copied while the index is open: nothing is in the files but by chance,
     // and the log is what a crash leaves.
@@ -55,7 +55,7 @@ fn names(dir: &Path) -> Vec<String> {
     fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| !["log", "lock", "alive"].contains(&name.as_str()))
+        .filter(|name| !["log", "lock", "alive", "arranging"].contains(&name.as_str()))
         .collect()
 }
 
@@ -148,7 +148,7 @@ fn writes_until_killed() {
             let keys: Vec<Key> = (0..100).map(|i| key(family * 100 + i)).collect();
             index.remove(&keys).unwrap();
         } else {
-            let row = crate::common::row(random.random(), DIMENSION);
+            let row = crate::sample::row(random.random(), DIMENSION);
             let batch: Vec<(Key, &[f32])> =
                 (0..100).map(|i| (key(family * 100 + i), row.as_slice())).collect();
             index.put(&batch).unwrap();
@@ -158,7 +158,7 @@ fn writes_until_killed() {
 
 #[test]
 fn a_process_killed_at_any_moment_leaves_whole_batches() {
-    let (dir, index) = crate::common::index(DIMENSION, Metric::Cosine);
+    let (dir, index) = crate::sample::index(DIMENSION, Metric::Cosine);
     drop(index);
     let path = dir.path().join("index");
     let mut random = StdRng::seed_from_u64(3);

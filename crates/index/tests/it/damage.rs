@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::common::{contents, copy, key, put, row, rows};
+use crate::sample::{contents, copy, key, put, row, rows};
 use rand::prelude::*;
 use songrec_index::{Error, Index, Metric, Precision, Query};
 
@@ -11,11 +11,11 @@ const DIMENSION: usize = 20;
 
 fn sound(dir: &Path) {
     let index =
-        Index::create(dir, &crate::common::options(DIMENSION, Metric::Cosine, Default::default()))
+        Index::create(dir, &crate::sample::options(DIMENSION, Metric::Cosine, Default::default()))
             .unwrap();
     put(&index, &rows(0..500, DIMENSION));
     index.remove(&(0..50).map(key).collect::<Vec<_>>()).unwrap();
-    index.arrange().unwrap();
+    index.arrange(&|| false).unwrap();
     index.remove(&(50..60).map(key).collect::<Vec<_>>()).unwrap();
 }
 
@@ -23,7 +23,7 @@ fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| !["lock", "alive"].contains(&name.as_str()))
+        .filter(|name| !["lock", "alive", "arranging"].contains(&name.as_str()))
         .collect();
     names.sort();
     names
@@ -82,7 +82,7 @@ fn an_index_is_not_made_over_another() {
 
     let again = Index::create(
         &dir.path().join("index"),
-        &crate::common::options(3, Metric::Dot, Default::default()),
+        &crate::sample::options(3, Metric::Dot, Default::default()),
     )
     .unwrap_err();
 

@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod arrange;
-mod common;
 mod crash;
 mod damage;
 mod model;
+mod plain;
+mod sample;
 mod sharing;

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{key, put, row, rows};
+use crate::sample::{key, put, row, rows};
 use songrec_index::{Index, Key, Metric, Query};
 
 #[test]
 fn an_open_index_shows_what_another_adds() {
-    let (dir, writer) = crate::common::index(8, Metric::Cosine);
+    let (dir, writer) = crate::sample::index(8, Metric::Cosine);
     let reader = Index::open(&dir.path().join("index")).unwrap();
     assert!(reader.is_empty());
     let first = reader.generation();
@@ -23,7 +23,7 @@ fn an_open_index_shows_what_another_adds() {
 
 #[test]
 fn two_that_write_in_turn_lose_nothing() {
-    let (dir, one) = crate::common::index(8, Metric::Cosine);
+    let (dir, one) = crate::sample::index(8, Metric::Cosine);
     let two = Index::open(&dir.path().join("index")).unwrap();
     std::thread::scope(|scope| {
         for (index, first) in [(&one, 0), (&two, 10_000)] {
@@ -46,7 +46,7 @@ fn two_that_write_in_turn_lose_nothing() {
 #[test]
 fn a_search_sees_whole_batches_only() {
     const COUNT: u64 = 64;
-    let (dir, writer) = crate::common::index(16, Metric::Euclidean);
+    let (dir, writer) = crate::sample::index(16, Metric::Euclidean);
     let batch = |turn: u64| -> Vec<(Key, Vec<f32>)> {
         // Half of the keys stay, the others come and go.
         (0..COUNT)
