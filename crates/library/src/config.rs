@@ -35,6 +35,7 @@ enum Kind {
     Bytes,
     Flag,
     List,
+    Choice(&'static [&'static str]),
 }
 
 const fn setting(
@@ -107,6 +108,13 @@ pub const SETTINGS: &[Setting] = &[
         Some("10"),
         Kind::Count,
         "how many results are shown",
+    ),
+    setting(
+        "search.index",
+        &["SONGREC_INDEX"],
+        Some("auto"),
+        Kind::Choice(&["auto", "flat", "ivf"]),
+        "how a local library searches: always exact, by lists from 1,000 songs on, or as suits",
     ),
     setting(
         "cache.folder",
@@ -434,12 +442,17 @@ impl Config {
         origin: Origin,
     ) -> Result<()> {
         let expected = match (setting.kind, values.first()) {
-            (Kind::Count, Some(text)) if text.parse::<usize>().is_err() => "a whole number",
+            (Kind::Count, Some(text)) if text.parse::<usize>().is_err() => "a whole number".into(),
             (Kind::Bytes, Some(text)) if parse_bytes(text).is_none() => {
-                "a size such as `500M` or `2G`"
+                "a size such as `500M` or `2G`".into()
             }
-            (Kind::Flag, Some(text)) if text != "true" && text != "false" => "`true` or `false`",
-            (Kind::Text | Kind::Path, None) => "a value",
+            (Kind::Flag, Some(text)) if text != "true" && text != "false" => {
+                "`true` or `false`".into()
+            }
+            (Kind::Choice(of), Some(text)) if !of.contains(&text.as_str()) => {
+                format!("one of `{}`", of.join("`, `"))
+            }
+            (Kind::Text | Kind::Path | Kind::Choice(_), None) => "a value".into(),
             _ => {
                 self.values.insert(setting.key, (values, origin));
                 return Ok(());

@@ -6,6 +6,7 @@ use std::{
 };
 
 use songrec_core::{ModelName, SongId, Timestamp, decode_path, encode_path};
+use songrec_local::LocalBackend;
 use songrec_storage::StorageBackend;
 
 use crate::{Config, Error, Result};
@@ -19,6 +20,8 @@ pub struct Library {
     pub(crate) id: String,
     /// The folder that relative paths of songs are meant from.
     pub(crate) root: Option<PathBuf>,
+    /// The backend, where it is a local one: it can do things of its own.
+    pub(crate) local: Option<LocalBackend>,
 }
 
 impl Library {
@@ -30,7 +33,7 @@ impl Library {
         id: String,
         root: Option<PathBuf>,
     ) -> Self {
-        Self { backend, config, id, root }
+        Self { backend, config, id, root, local: None }
     }
 
     /// Where the songs are kept.

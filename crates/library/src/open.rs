@@ -8,7 +8,7 @@ use std::{
 };
 
 use songrec_core::Progress;
-use songrec_local::{LocalBackend, LocalOptions};
+use songrec_local::{IndexKind, LocalBackend, LocalOptions};
 
 use crate::{Config, Error, ErrorKind, Library, Result, library::absolute};
 
@@ -144,9 +144,9 @@ impl Library {
             .with_hint("`songrec init` makes one; `--library` names another folder"));
         }
         let root = absolute(root);
-        let backend = LocalBackend::open(&root, &*progress).await?;
-        let id = backend.id().to_string();
-        Ok(Self::new(Arc::new(backend), config, id, Some(root)))
+        let options = LocalOptions { index: index(&config), ..LocalOptions::default() };
+        let backend = LocalBackend::open_with(&root, options, &*progress).await?;
+        Ok(Self::over_local(backend, config, root))
     }
 
     /// Makes a new local library in `root`, or opens the one that is there.
@@ -166,10 +166,15 @@ impl Library {
         }
         std::fs::create_dir_all(root).map_err(|error| Error::io("create", root, error))?;
         let root = absolute(root);
-        let options = LocalOptions { keeps_copies: options.keep_copies };
+        let options = LocalOptions { keeps_copies: options.keep_copies, index: index(&config) };
         let backend = LocalBackend::create(&root, options).await?;
+        Ok((Self::over_local(backend, config, root), true))
+    }
+
+    fn over_local(backend: LocalBackend, config: Arc<Config>, root: PathBuf) -> Self {
         let id = backend.id().to_string();
-        Ok((Self::new(Arc::new(backend), config, id, Some(root)), true))
+        let local = Some(backend.clone());
+        Self { local, ..Self::new(Arc::new(backend), config, id, Some(root)) }
     }
 }
 
@@ -183,6 +188,14 @@ pub fn local_root(config: &Config) -> PathBuf {
         folder.ancestors().find(|folder| LocalBackend::is_library(folder)).map(Path::to_owned)
     });
     above.unwrap_or_else(|| config.directories().library.clone())
+}
+
+fn index(config: &Config) -> IndexKind {
+    match config.text("search.index") {
+        Some("flat") => IndexKind::Flat,
+        Some("ivf") => IndexKind::Ivf,
+        _ => IndexKind::Auto,
+    }
 }
 
 fn unknown_kind(kind: &str) -> Error {

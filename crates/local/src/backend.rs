@@ -7,6 +7,7 @@ use songrec_core::{
     BlobRef, Card, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec, OperationId,
     Progress, Segment, SegmentId, Song, SongId,
 };
+pub use songrec_index::Kind as IndexKind;
 use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
     NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
@@ -21,6 +22,7 @@ use crate::{
     disk::{Disk, RealDisk},
     error::{self, Fault},
     inner::Inner,
+    near::{NearOptions, OnNeighbors},
     progress::teller,
 };
 
@@ -53,12 +55,14 @@ pub struct LocalBackend {
     inner: Arc<Inner>,
 }
 
-/// What is decided about a library when it is made.
+/// How a library is made and used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LocalOptions {
     /// Whether it keeps copies of the audio, instead of knowing where the
-    /// files are.
+    /// files are. Decided when it is made.
     pub keeps_copies: bool,
+    /// How its vectors are arranged for search, by this process.
+    pub index: IndexKind,
 }
 
 impl LocalBackend {
@@ -83,29 +87,42 @@ impl LocalBackend {
     /// `NotFound` if there is no library, `Incompatible` if it was written by
     /// a newer version of songrec.
     pub async fn open(root: impl AsRef<Path>, progress: &dyn Progress) -> Result<Self> {
-        Self::open_on(root.as_ref(), Arc::new(RealDisk), progress).await
+        Self::open_with(root, LocalOptions::default(), progress).await
+    }
+
+    /// Opens the library in `root`, to be used as `options` say.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_with(
+        root: impl AsRef<Path>,
+        options: LocalOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        Self::open_on(root.as_ref(), Arc::new(RealDisk), options, progress).await
     }
 
     /// Opens the library in `root`, or makes one if there is none.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); the options of a library that is there are
-    /// left as they are.
+    /// As [`open`](Self::open); what was decided about a library that is there
+    /// stays.
     pub async fn open_or_create(
         root: impl AsRef<Path>,
         options: LocalOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let root = root.as_ref();
-        match Self::open(root, progress).await {
+        match Self::open_with(root, options, progress).await {
             Err(error) if error.kind() == songrec_storage::ErrorKind::NotFound => {}
             other => return other,
         }
         match Self::create(root, options).await {
             // Somebody else was faster.
             Err(error) if error.kind() == songrec_storage::ErrorKind::Conflict => {
-                Self::open(root, progress).await
+                Self::open_with(root, options, progress).await
             }
             other => other,
         }
@@ -126,13 +143,34 @@ impl LocalBackend {
         self.inner.library.id
     }
 
+    /// Tells the neighbors of every song: the graph of neighbors, on all cores
+    /// and in little memory. Other work goes on; songs that are stored or
+    /// deleted meanwhile may be missing. False if it was ended early.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if there is no such model.
+    pub async fn neighbors_of_all(
+        &self,
+        options: &NearOptions,
+        on_found: OnNeighbors,
+        progress: &dyn Progress,
+    ) -> Result<bool> {
+        let (subject, options) = (format!("model `{}`", options.model), options.clone());
+        let (teller, pass_on) = teller(progress);
+        let compare = self.blocking("compare all of", subject, move |inner| {
+            inner.neighbors_of_all(&options, &on_found, &teller)
+        });
+        futures::join!(compare, pass_on).0
+    }
+
     pub(crate) async fn create_on(
         root: &Path,
         disk: Arc<dyn Disk>,
         options: LocalOptions,
     ) -> Result<Self> {
         let path = root.to_owned();
-        let create = move || Inner::create(&path, disk, options.keeps_copies);
+        let create = move || Inner::create(&path, disk, options);
         let inner = join(tokio::task::spawn_blocking(create).await);
         let inner = inner.map_err(|fault| fault.during("create", "the library", root.display()))?;
         Ok(Self { inner: Arc::new(inner) })
@@ -141,11 +179,13 @@ impl LocalBackend {
     pub(crate) async fn open_on(
         root: &Path,
         disk: Arc<dyn Disk>,
+        options: LocalOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let path = root.to_owned();
         let (teller, pass_on) = teller(progress);
-        let open = tokio::task::spawn_blocking(move || Inner::open(&path, disk, &teller));
+        let open = move || Inner::open(&path, disk, options, &teller);
+        let open = tokio::task::spawn_blocking(open);
         pass_on.await;
         let inner = join(open.await);
         let inner = inner.map_err(|fault| fault.during("open", "the library", root.display()))?;
@@ -174,7 +214,7 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     join(tokio::task::spawn_blocking(move || work(&inner)).await)
 }
 
-fn join<T>(
+pub(crate) fn join<T>(
     joined: std::result::Result<error::Result<T>, tokio::task::JoinError>,
 ) -> error::Result<T> {
     match joined {

@@ -26,6 +26,7 @@ use songrec_storage::{
 };
 
 use crate::{
+    backend::{IndexKind, LocalOptions},
     catalog::{Catalog, Kind},
     disk::{Disk, RealDisk, Stamp},
     error::Result,
@@ -337,6 +338,8 @@ fn delete(inner: &Inner, songs: &[Song]) -> Result<()> {
     inner.delete_songs(&deletes).map(drop)
 }
 
+const COPIES: LocalOptions = LocalOptions { keeps_copies: true, index: IndexKind::Auto };
+
 // In memory where that can be had: what matters here is the order of steps,
 // and thousands of libraries wait for a disk long.
 fn folder() -> tempfile::TempDir {
@@ -351,7 +354,7 @@ fn folder() -> tempfile::TempDir {
 /// A library with songs 0 to 3, of which 3 is deleted, segments of 0 and 1 and
 /// a document.
 fn prepare(root: &Path) {
-    let inner = Inner::create(root, Arc::new(RealDisk), true).unwrap();
+    let inner = Inner::create(root, Arc::new(RealDisk), COPIES).unwrap();
     inner.put_model(&model()).unwrap();
     let songs: Vec<_> = (0..4).map(|n| heard(song(n), n)).collect();
     store(&inner, &songs, PutMode::Create).unwrap();
@@ -467,7 +470,7 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>)
 }
 
 fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Inner> {
-    Inner::open(root, disk, &Silent)
+    Inner::open(root, disk, COPIES, &Silent)
 }
 
 fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {

@@ -98,6 +98,7 @@ impl Inner {
             let Some(rows) = self.rows(connection, &model, Kind::Song)? else {
                 return Ok(vec![]);
             };
+            self.vectors.read(&rows);
             let exclude: Vec<[u8; 16]> = query.exclude.iter().map(|id| *id.as_bytes()).collect();
             let wanted = query.offset.saturating_add(query.k);
             let search = Search {

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use songrec_core::{Embedding, EmbeddingRef, ModelName, Progress, Song, SongId, Vector};
 
 use crate::{
+    backend::LocalOptions,
     catalog::{Catalog, Kind, Model, Opened, is_damage},
     disk::{Disk, NewFile, Stamp},
     embedding_file,
@@ -57,7 +58,7 @@ pub(crate) struct Published {
 }
 
 impl Inner {
-    pub(crate) fn create(root: &Path, disk: Arc<dyn Disk>, keeps_copies: bool) -> Result<Self> {
+    pub(crate) fn create(root: &Path, disk: Arc<dyn Disk>, options: LocalOptions) -> Result<Self> {
         let layout = Layout::new(root);
         let files = Files::new(disk, layout.unfinished());
         if layout.library_file().exists() {
@@ -71,19 +72,24 @@ impl Inner {
             if layout.library_file().exists() {
                 return Err(Fault::Exists(root.to_owned()));
             }
-            let library = LibraryFile::new(keeps_copies);
+            let library = LibraryFile::new(options.keeps_copies);
             library.write(&layout, &files)?;
             library
         };
-        Self::with(layout, files, library, lock, &songrec_core::Silent)
+        Self::with(layout, files, library, lock, options, &songrec_core::Silent)
     }
 
-    pub(crate) fn open(root: &Path, disk: Arc<dyn Disk>, progress: &dyn Progress) -> Result<Self> {
+    pub(crate) fn open(
+        root: &Path,
+        disk: Arc<dyn Disk>,
+        options: LocalOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
         let layout = Layout::new(root);
         let files = Files::new(disk, layout.unfinished());
         let library = LibraryFile::read(&layout, &files)?;
         let lock = WriteLock::new(layout.lock());
-        Self::with(layout, files, library, lock, progress)
+        Self::with(layout, files, library, lock, options, progress)
     }
 
     fn with(
@@ -91,11 +97,12 @@ impl Inner {
         files: Files,
         library: LibraryFile,
         lock: WriteLock,
+        options: LocalOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let inner = Self {
             catalog: Catalog::new(layout.catalog()),
-            vectors: Vectors::new(layout.clone()),
+            vectors: Vectors::new(layout.clone(), options.index),
             layout,
             files,
             library,
@@ -447,6 +454,7 @@ impl Writing<'_> {
         }
         let recorded = Catalog::vectors(self.connection, model.m, kind)?;
         let folder = recorded.map(|(folder, _)| folder).unwrap_or_default();
+        self.inner.vectors.written(&rows);
         Ok(Some((model.m, folder, rows.generation())))
     }
 
@@ -520,6 +528,11 @@ impl Writing<'_> {
         }
         if !waiting.is_empty() {
             self.inner.files.step(|| rows.put(&waiting))?;
+        }
+        // Whoever waits for this waits a little longer, for an index that is
+        // as good as the one that was lost.
+        if rows.want_arranging() {
+            self.inner.files.step(|| rows.arrange(&|| false).map(drop))?;
         }
         let generation = rows.generation();
         self.commit(|connection| {

@@ -11,12 +11,14 @@ mod backend;
 mod blobs;
 mod documents;
 mod embeddings;
+mod near;
 mod rebuild;
 mod segments;
 mod songs;
 mod sweep;
 mod verify;
 
+mod arranger;
 mod catalog;
 mod inner;
 mod known_files;
@@ -37,5 +39,6 @@ mod stored;
 #[cfg(test)]
 mod crash;
 
-pub use backend::{LocalBackend, LocalOptions};
-pub use known_files::{KnownFile, KnownFiles, KnownFilesError, KnownOutcome};
+pub use backend::{IndexKind, LocalBackend, LocalOptions};
+pub use known_files::{KnownFile, KnownFiles, KnownFilesError, KnownOutcome, Standing, Verdict};
+pub use near::{LooseVectors, NearOptions, OnNeighbors};

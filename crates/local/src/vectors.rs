@@ -3,15 +3,17 @@
 use std::{
     collections::HashMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use songrec_core::{Metric, ModelName, ModelSpec, Vector};
-use songrec_index::{Filter, Index, Key, Options, Precision, Query, RowSet};
+use songrec_index::{AllNeighbors, Filter, Index, Key, Options, Precision, Query, RowSet};
 use uuid::Uuid;
 
 use crate::{
+    arranger::Arranger,
+    backend::IndexKind,
     catalog::Kind,
     error::{Fault, Result},
     layout::Layout,
@@ -38,10 +40,18 @@ pub(crate) struct Hit {
     pub(crate) distance: f64,
 }
 
+/// With fewer rows than this a search proves its answer, which takes no time
+/// then; with more it is as good as exact (the index says how good), unless
+/// the kind of the index is flat. Where lists begin to be faster; measured, as
+/// the README of the index says.
+const PROVED: usize = 10_000;
+
 /// Keeps the indexes open that were used.
 #[derive(Debug)]
 pub(crate) struct Vectors {
     layout: Layout,
+    kind: IndexKind,
+    arranger: Arranger,
     open: Mutex<HashMap<PathBuf, Arc<Rows>>>,
 }
 
@@ -53,8 +63,19 @@ pub(crate) struct Rows {
 }
 
 impl Vectors {
-    pub(crate) fn new(layout: Layout) -> Self {
-        Self { layout, open: Mutex::default() }
+    pub(crate) fn new(layout: Layout, kind: IndexKind) -> Self {
+        Self { layout, kind, arranger: Arranger::new(), open: Mutex::default() }
+    }
+
+    /// Has rows arranged, beside other work, if that is worth its while now
+    /// that they were written.
+    pub(crate) fn written(&self, rows: &Arc<Rows>) {
+        self.arranger.after_writing(rows);
+    }
+
+    /// The same for rows that were read.
+    pub(crate) fn read(&self, rows: &Arc<Rows>) {
+        self.arranger.after_reading(rows);
     }
 
     /// A new folder without rows. Its name was never used before, so nobody
@@ -69,12 +90,8 @@ impl Vectors {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Fault::io("make", parent))?;
         }
-        let options = Options {
-            dimension: spec.dimension,
-            metric: metric(spec.metric),
-            kind: songrec_index::Kind::Auto,
-        };
-        let index = Index::create(&path, &options).map_err(|source| fault(&spec.name, source))?;
+        let index =
+            Index::create(&path, &options(spec)).map_err(|source| fault(&spec.name, source))?;
         Ok((folder, self.keep(path, index, &spec.name)))
     }
 
@@ -112,7 +129,7 @@ impl Vectors {
     }
 
     fn keep(&self, path: PathBuf, index: Index, model: &ModelName) -> Arc<Rows> {
-        let rows = Arc::new(Rows { index, model: model.clone() });
+        let rows = Arc::new(Rows { index: index.with_kind(self.kind), model: model.clone() });
         self.all_open().insert(path, Arc::clone(&rows));
         rows
     }
@@ -123,6 +140,12 @@ impl Vectors {
 }
 
 impl Rows {
+    /// New rows that no catalog knows of.
+    pub(crate) fn loose(path: &Path, spec: &ModelSpec, kind: IndexKind) -> Result<Self> {
+        let index = Index::create(path, &options(spec)).map_err(|from| fault(&spec.name, from))?;
+        Ok(Self { index: index.with_kind(kind), model: spec.name.clone() })
+    }
+
     /// Grows with every change.
     pub(crate) fn generation(&self) -> u64 {
         self.index.generation()
@@ -152,6 +175,45 @@ impl Rows {
         self.index.keys().map(|key| key.0)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether searches would become faster.
+    pub(crate) fn want_arranging(&self) -> bool {
+        self.index.kind() != IndexKind::Flat && self.index.wants_arranging()
+    }
+
+    /// Arranges the rows for their number. False if `stop` ended it, or if
+    /// somebody else is doing it.
+    pub(crate) fn arrange(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+        self.index.arrange(stop).map_err(|source| fault(&self.model, source))
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        match self.index.kind() {
+            IndexKind::Flat => Precision::Proved,
+            IndexKind::Auto if self.index.len() < PROVED => Precision::Proved,
+            IndexKind::Ivf if self.index.lists() < 2 => Precision::Proved,
+            IndexKind::Auto | IndexKind::Ivf => Precision::Auto,
+        }
+    }
+
+    /// The nearest rows of every row but itself, told from any thread. False
+    /// if `stop` ended it.
+    pub(crate) fn neighbors_of_all(
+        &self,
+        options: &AllNeighbors<'_>,
+        stop: &(dyn Fn() -> bool + Sync),
+        on_found: &(dyn Fn([u8; 16], Vec<Hit>) + Sync),
+    ) -> Result<bool> {
+        self.index
+            .neighbors_of_all(options, stop, &|key, hits| {
+                on_found(key.0, hits.into_iter().map(Hit::from).collect());
+            })
+            .map_err(|source| fault(&self.model, source))
+    }
+
     /// Reads everything, and says what is damaged.
     pub(crate) fn damage(&self) -> Option<String> {
         self.index.verify().err().map(|error| error.to_string())
@@ -169,16 +231,26 @@ impl Rows {
             metric: Some(metric(search.metric)),
             filter: search.among.map_or(Filter::All, Filter::Rows),
             exclude: &exclude,
-            precision: Precision::Proved,
+            precision: self.precision(),
             ..Query::new(search.vector.values(), search.k)
         };
         let hits = self.index.search(&query).map_err(|source| fault(&self.model, source))?;
         let hits = hits
             .into_iter()
-            .map(|hit| Hit { id: hit.key.0, similarity: hit.similarity, distance: hit.distance })
+            .map(Hit::from)
             .filter(|hit| search.threshold.is_none_or(|least| hit.similarity >= least));
         Ok(hits.collect())
     }
+}
+
+impl From<songrec_index::Hit> for Hit {
+    fn from(hit: songrec_index::Hit) -> Self {
+        Self { id: hit.key.0, similarity: hit.similarity, distance: hit.distance }
+    }
+}
+
+fn options(spec: &ModelSpec) -> Options {
+    Options { dimension: spec.dimension, metric: metric(spec.metric), kind: IndexKind::Auto }
 }
 
 /// A set of rows to search in.

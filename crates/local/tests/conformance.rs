@@ -5,7 +5,10 @@ use songrec_testkit::temp_dir;
 
 async fn create(keeps_copies: bool) -> (LocalBackend, tempfile::TempDir) {
     let folder = temp_dir();
-    let library = LocalBackend::create(folder.path(), LocalOptions { keeps_copies }).await;
+    let library = {
+        let options = LocalOptions { keeps_copies, ..LocalOptions::default() };
+        LocalBackend::create(folder.path(), options).await
+    };
     (library.expect("an empty folder can become a library"), folder)
 }
 

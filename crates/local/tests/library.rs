@@ -4,13 +4,13 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 use songrec_core::{
     BlobRef, Card, Digest, Event, Field, Filter, Progress, Silent, Song, SongFile, SongId,
 };
-use songrec_local::{LocalBackend, LocalOptions};
+use songrec_local::{IndexKind, LocalBackend, LocalOptions, NearOptions, OnNeighbors};
 use songrec_storage::{
     ErrorKind, Finding, Lookup, MemoryBackend, NearestQuery, Order, OrderBy, PutMode, SongQuery,
     StorageBackend, StorageBackendExt, VerifyOptions, read_blob,
@@ -95,6 +95,66 @@ async fn a_newer_library_is_refused_and_left_alone() {
 
     assert_eq!(error.kind(), ErrorKind::Incompatible);
     assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+}
+
+/// With lists as without, and made again as they were.
+#[tokio::test]
+async fn an_index_of_lists_answers_like_comparing_with_every_song() {
+    let folder = temp_dir();
+    let (library, _) = filled(folder.path(), 1_100).await;
+    let query = NearestQuery::new(tiny_model().name, vector(&[0.3; 8]), 30);
+    let exact = library.nearest(&query).await.unwrap();
+    drop(library);
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+
+    let by_lists = LocalOptions { index: IndexKind::Ivf, ..LocalOptions::default() };
+    let library = LocalBackend::open_with(folder.path(), by_lists, &Silent).await.unwrap();
+    let found = library.nearest(&query).await.unwrap();
+
+    let indexes: Vec<_> = fs::read_dir(folder.path().join("index/tiny@1")).unwrap().collect();
+    let [index] = &indexes[..] else { panic!("one index of songs") };
+    let index = songrec_index::Index::open(&index.as_ref().unwrap().path()).unwrap();
+    assert!(index.lists() > 1);
+    let songs = |hits: &[songrec_storage::Neighbor]| {
+        hits.iter().map(|hit| hit.song).collect::<std::collections::BTreeSet<_>>()
+    };
+    let missed = songs(&exact).difference(&songs(&found)).count();
+    assert!(missed <= 1, "{missed} of 30 are missing");
+}
+
+#[tokio::test]
+async fn every_song_is_told_its_neighbors() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 60).await;
+    let found = Arc::new(Mutex::new(std::collections::BTreeMap::new()));
+    let options = NearOptions {
+        model: tiny_model().name,
+        k: 3,
+        threshold: None,
+        filter: Filter::parse_all(&["-genre:rock"]).unwrap(),
+        stop: Arc::default(),
+    };
+
+    let told = Arc::clone(&found);
+    let on_found: OnNeighbors = Arc::new(move |song, hits| {
+        assert!(told.lock().unwrap().insert(song, hits).is_none(), "told twice");
+    });
+    assert!(library.neighbors_of_all(&options, on_found, &Silent).await.unwrap());
+
+    let found = found.lock().unwrap();
+    let mut expected = 0;
+    for embedding in &fixture.embeddings {
+        let (song, vector) = (embedding.song, &embedding.vector);
+        let mut query = NearestQuery::new(tiny_model().name, vector.clone(), 3);
+        query.filter = options.filter.clone();
+        query.exclude = vec![song];
+        let hits = library.nearest(&query).await.unwrap();
+        let passes =
+            cards(&library).await.iter().any(|card| card.id == song && options.filter.passes(card));
+        expected += usize::from(passes);
+        assert_eq!(found.get(&song), passes.then_some(&hits));
+    }
+    assert_eq!(found.len(), expected);
 }
 
 /// The first invariant, over random songs, against the definition.
