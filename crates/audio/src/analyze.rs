@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::Path,
     sync::{
         Arc,
@@ -12,11 +13,12 @@ use std::{
 use songrec_core::{AudioProperties, Features, ModelName, SongId, Tags, Vector};
 
 use crate::{
-    decode::Decoder,
+    decode::{Block, Decoder},
     demux::Identity,
     dsp::{Extracted, Extractor, SAMPLE_RATE, Source},
     error::{Error, Reason, Result},
     models::{BuiltIn, Heard, built_in_models},
+    neural::{Ear, HeardWindow, Impression, Listener, ModelError},
     resample::Resampler,
     tags::read_tags,
     warning::Warning,
@@ -30,6 +32,13 @@ pub struct Wanted {
     /// The models whose vectors are wanted. Names that are not
     /// [built in](built_in_models) are left to others.
     pub models: Vec<ModelName>,
+    /// The learned models whose vectors are wanted, all from one decode.
+    pub listeners: Vec<Arc<Listener>>,
+    /// Whether the windows that learned models hear are wanted one by one.
+    pub windows: bool,
+    /// The only part of the song that is to be heard, in seconds from its
+    /// start; what the file is and how long is found out all the same.
+    pub part: Option<Range<f64>>,
     /// The largest file to be read, in bytes.
     pub max_bytes: u64,
     /// Set by another thread to end the work early, with
@@ -38,11 +47,14 @@ pub struct Wanted {
 }
 
 impl Default for Wanted {
-    /// Everything, of files of any size.
+    /// All that is built in, of whole files of any size.
     fn default() -> Self {
         Self {
             features: true,
             models: built_in_models().iter().map(|model| model.name.clone()).collect(),
+            listeners: Vec::new(),
+            windows: false,
+            part: None,
             max_bytes: u64::MAX,
             cancel: None,
         }
@@ -64,6 +76,12 @@ pub struct Analysis {
     pub features: Option<Features>,
     /// How the wanted models hear it.
     pub embeddings: BTreeMap<ModelName, Vector>,
+    /// What learned models heard window by window, if wanted; in the order of
+    /// the song.
+    pub windows: BTreeMap<ModelName, Vec<HeardWindow>>,
+    /// The learned models that failed, and why. Everything else is as good as
+    /// without them.
+    pub failed: BTreeMap<ModelName, ModelError>,
     /// What a person may want to know.
     pub warnings: Vec<Warning>,
 }
@@ -79,27 +97,168 @@ pub struct Analysis {
 /// of the file is a warning.
 pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Analysis> {
     let mut decoder = Decoder::open_up_to(path, wanted.max_bytes)?;
-    let (heard, peak) = listen(path, &mut decoder, wanted)?;
+    let heard = listen(path, &mut decoder, wanted)?;
     let identity = decoder.identity()?;
     let audio = decoder.properties();
     let (tags, problem) = read_tags(path);
 
     let mut warnings = Warning::of_damage(decoder.damage(), audio.sample_rate);
     warnings.extend(problem.map(|reason| Warning::Tags { reason }));
-    let mut embeddings = BTreeMap::new();
-    let mut features = None;
+    let mut analysis = Analysis {
+        song: identity.song(),
+        identity,
+        audio,
+        tags,
+        features: None,
+        embeddings: BTreeMap::new(),
+        windows: BTreeMap::new(),
+        failed: BTreeMap::new(),
+        warnings,
+    };
     if let Some(heard) = heard {
-        warnings.extend(Warning::of_sound(&heard.features, peak, audio.duration));
-        for name in &wanted.models {
-            let Some(model) = BuiltIn::find(name) else { continue };
-            match embed(model, &heard) {
-                Some(vector) => _ = embeddings.insert(name.clone(), vector),
-                None => warnings.push(Warning::NoEmbedding { model: name.clone() }),
+        heard.tell(wanted, &mut analysis);
+    }
+    Ok(analysis)
+}
+
+/// Everything that hears a song while it is decoded.
+struct Ears {
+    /// The part of the song that is heard, in frames as decoded.
+    part: Range<u64>,
+    /// Frames decoded so far.
+    frames: u64,
+    extractor: Option<Extractor>,
+    peak: f32,
+    learned: Vec<Ear>,
+    /// One for each sample rate that somebody wants.
+    resamplers: BTreeMap<u32, Resampler>,
+    mono: Vec<f32>,
+    resampled: Vec<f32>,
+}
+
+/// What was heard.
+struct Impressions {
+    extracted: Option<Extracted>,
+    peak: f32,
+    learned: Vec<(ModelName, std::result::Result<Impression, ModelError>)>,
+}
+
+impl Ears {
+    fn new(path: &Path, block: &Block<'_>, wanted: &Wanted) -> Self {
+        let rate = block.sample_rate();
+        let part = wanted.part.clone().unwrap_or(0.0..f64::INFINITY);
+        // Casts saturate: before the start is the start, infinity is the end.
+        let frame = |seconds: f64| (seconds * f64::from(rate)).round() as u64;
+        let described =
+            wanted.features || wanted.models.iter().any(|name| BuiltIn::find(name).is_some());
+        let extractor = described.then(|| {
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            Extractor::new(Source { sample_rate: rate, channels: block.channels(), name })
+        });
+        let learned: Vec<Ear> = wanted
+            .listeners
+            .iter()
+            .map(|listener| Ear::new(listener.clone(), wanted.windows, part.start.max(0.0)))
+            .collect();
+        let rates = learned.iter().map(Ear::sample_rate);
+        let resamplers = rates
+            .chain(extractor.is_some().then_some(SAMPLE_RATE))
+            .map(|to| (to, Resampler::new(rate, to)))
+            .collect();
+        Self {
+            part: frame(part.start)..frame(part.end),
+            frames: 0,
+            extractor,
+            peak: 0.0,
+            learned,
+            resamplers,
+            mono: Vec::new(),
+            resampled: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, block: &Block<'_>) {
+        let first = self.frames;
+        self.frames += block.frames() as u64;
+        let start = self.part.start.max(first) - first;
+        let end = self.part.end.min(self.frames).saturating_sub(first);
+        if start >= end {
+            return;
+        }
+        let block = block.part(start as usize..end as usize);
+        block.mono_into(&mut self.mono);
+        self.peak = self.mono.iter().fold(self.peak, |peak, sample| sample.abs().max(peak));
+        if let Some(extractor) = &mut self.extractor {
+            extractor.push_decoded(block.samples());
+        }
+        for (&rate, resampler) in &mut self.resamplers {
+            self.resampled.clear();
+            resampler.push(&self.mono, &mut self.resampled);
+            hear(rate, &self.resampled, &mut self.extractor, &mut self.learned);
+        }
+    }
+
+    fn finish(mut self) -> Impressions {
+        for (&rate, resampler) in &mut self.resamplers {
+            self.resampled.clear();
+            resampler.finish(&mut self.resampled);
+            hear(rate, &self.resampled, &mut self.extractor, &mut self.learned);
+        }
+        Impressions {
+            // While the engines still compute, the rest is described.
+            extracted: self.extractor.map(Extractor::finish),
+            peak: self.peak,
+            learned: self.learned.into_iter().map(|ear| (ear.model(), ear.finish())).collect(),
+        }
+    }
+}
+
+fn hear(rate: u32, samples: &[f32], extractor: &mut Option<Extractor>, learned: &mut [Ear]) {
+    for ear in learned.iter_mut().filter(|ear| ear.sample_rate() == rate) {
+        ear.push(samples);
+    }
+    if let Some(extractor) = extractor
+        && rate == SAMPLE_RATE
+    {
+        extractor.push_mono(samples);
+    }
+}
+
+impl Impressions {
+    fn tell(self, wanted: &Wanted, analysis: &mut Analysis) {
+        if let Some(extracted) = self.extracted {
+            let duration = match &wanted.part {
+                Some(part) => part.end.min(analysis.audio.duration) - part.start.max(0.0),
+                None => analysis.audio.duration,
+            };
+            analysis.warnings.extend(Warning::of_sound(&extracted.features, self.peak, duration));
+            for name in &wanted.models {
+                let Some(model) = BuiltIn::find(name) else { continue };
+                analysis.put(name.clone(), embed(model, &extracted));
+            }
+            analysis.features = wanted.features.then_some(extracted.features);
+        }
+        for (model, impression) in self.learned {
+            match impression {
+                Ok(Impression { vector, windows }) => {
+                    if wanted.windows {
+                        analysis.windows.insert(model.clone(), windows);
+                    }
+                    analysis.put(model, vector);
+                }
+                Err(error) => _ = analysis.failed.insert(model, error),
             }
         }
-        features = wanted.features.then_some(heard.features);
     }
-    Ok(Analysis { song: identity.song(), identity, audio, tags, features, embeddings, warnings })
+}
+
+impl Analysis {
+    fn put(&mut self, model: ModelName, vector: Option<Vector>) {
+        match vector {
+            Some(vector) => _ = self.embeddings.insert(model, vector),
+            None => self.warnings.push(Warning::NoEmbedding { model }),
+        }
+    }
 }
 
 fn embed(model: &BuiltIn, heard: &Extracted) -> Option<Vector> {
@@ -108,39 +267,16 @@ fn embed(model: &BuiltIn, heard: &Extracted) -> Option<Vector> {
     model.embed(&Heard { raw45, groups })
 }
 
-/// Decodes all blocks; what is heard in them, and the highest sample.
-fn listen(path: &Path, decoder: &mut Decoder, wanted: &Wanted) -> Result<(Option<Extracted>, f32)> {
-    let listens = wanted.features || wanted.models.iter().any(|name| BuiltIn::find(name).is_some());
+/// Decodes all blocks; what is heard in them, if there are any.
+fn listen(path: &Path, decoder: &mut Decoder, wanted: &Wanted) -> Result<Option<Impressions>> {
     let cancelled = || wanted.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed));
-    let mut ears: Option<(Extractor, Resampler)> = None;
-    let mut peak = 0.0f32;
-    let (mut mono, mut resampled) = (Vec::new(), Vec::new());
+    let mut ears: Option<Ears> = None;
     loop {
         if cancelled() {
             return Err(Error::new(path, Reason::Cancelled));
         }
         let Some(block) = decoder.next_block()? else { break };
-        if !listens {
-            continue;
-        }
-        let (extractor, resampler) = ears.get_or_insert_with(|| {
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            let source =
-                Source { sample_rate: block.sample_rate(), channels: block.channels(), name };
-            (Extractor::new(source), Resampler::new(block.sample_rate(), SAMPLE_RATE))
-        });
-        extractor.push_decoded(block.samples());
-        block.mono_into(&mut mono);
-        peak = mono.iter().fold(peak, |peak, sample| sample.abs().max(peak));
-        resampled.clear();
-        resampler.push(&mono, &mut resampled);
-        extractor.push_mono(&resampled);
+        ears.get_or_insert_with(|| Ears::new(path, &block, wanted)).push(&block);
     }
-    let heard = ears.map(|(mut extractor, mut resampler)| {
-        resampled.clear();
-        resampler.finish(&mut resampled);
-        extractor.push_mono(&resampled);
-        extractor.finish()
-    });
-    Ok((heard, peak))
+    Ok(ears.map(Ears::finish))
 }

@@ -1,6 +1,6 @@
 //! From a file to samples, block by block.
 
-use std::{fmt, path::Path};
+use std::{fmt, ops::Range, path::Path};
 
 use serde::Serialize;
 use songrec_core::AudioProperties;
@@ -88,6 +88,16 @@ impl<'a> Block<'a> {
     /// Samples per channel.
     pub fn frames(&self) -> usize {
         self.samples.len() / self.shape.channels
+    }
+
+    /// Some of its frames.
+    ///
+    /// # Panics
+    ///
+    /// If they are not all in it.
+    pub fn part(&self, frames: Range<usize>) -> Self {
+        let channels = self.shape.channels;
+        Self { samples: &self.samples[frames.start * channels..frames.end * channels], ..*self }
     }
 
     /// Replaces `mono` by the mean of all channels.

@@ -20,6 +20,7 @@ mod file_name;
 mod gapless;
 mod identity;
 mod models;
+pub mod neural;
 mod opus;
 mod resample;
 mod source;
