@@ -32,7 +32,7 @@ use crate::{
     blobs::Blobs,
     client::{self, Client, Collection, Find, Keyspace, Problem},
     config::AstraConfig,
-    row::Face,
+    row::{Before, Face},
     schema::{self, KnownModel, ModelDocument, Registry, WrongSchema},
 };
 
@@ -76,13 +76,14 @@ struct Memory {
     seen: LruCache<SongId, Seen>,
     absent: LruCache<SongId, Instant>,
     vectors: LruCache<String, (Digest, String)>,
+    fresh: LruCache<String, ()>,
 }
 
 /// The last version of a song that this process read or wrote.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) rev: OperationId,
-    pub(crate) hist: Vec<OperationId>,
+    pub(crate) before: Before,
     /// What the documents of its embeddings show; unknown if it was read.
     pub(crate) face: Option<Face>,
 }
@@ -147,6 +148,7 @@ impl AstraBackend {
                 seen: LruCache::new(size(REMEMBERED)),
                 absent: LruCache::new(size(REMEMBERED)),
                 vectors: LruCache::new(size(VECTORS)),
+                fresh: LruCache::new(size(REMEMBERED)),
             }),
             largest_page: AtomicUsize::new(0),
             abandoned: Mutex::default(),
@@ -323,6 +325,17 @@ impl AstraBackend {
     pub(crate) fn vector(&self, key: &str, digest: Digest) -> Option<String> {
         let mut memory = self.memory();
         memory.vectors.get(key).filter(|(known, _)| *known == digest).map(|(_, data)| data.clone())
+    }
+
+    /// Remembers that the document of an embedding is as its song will want
+    /// it: just inserted, and not named by any song yet.
+    pub(crate) fn remember_fresh(&self, key: String) {
+        self.memory().fresh.put(key, ());
+    }
+
+    /// Whether it is; asked once, by the song that names it.
+    pub(crate) fn take_fresh(&self, key: &str) -> bool {
+        self.memory().fresh.pop(key).is_some()
     }
 
     /// Notes a number whose giver went away (`changes.rs`).

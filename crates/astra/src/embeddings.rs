@@ -35,7 +35,7 @@ struct EmbeddingDocument<'a> {
     id: &'a str,
     of: &'static str,
     song: SongId,
-    /// The version of the song that the card is of.
+    /// The version of the song's document that the card is of (`Sync::n`).
     n: u64,
     /// When it was written, in milliseconds since 1970: only so that `sweep`
     /// leaves alone what is young.
@@ -53,11 +53,15 @@ pub(crate) struct EmbeddingRow {
     #[serde(rename = "_id")]
     pub(crate) id: String,
     #[serde(default)]
+    pub(crate) of: String,
+    #[serde(default)]
     pub(crate) song: Option<SongId>,
     #[serde(default)]
     pub(crate) digest: Option<Digest>,
     #[serde(default)]
     pub(crate) card: Option<String>,
+    #[serde(default)]
+    pub(crate) n: u64,
     #[serde(default, rename = "$vector")]
     vector: Value,
 }
@@ -197,7 +201,7 @@ impl AstraBackend {
         let mut taken = Vec::new();
         for (number, inserted) in inserted.into_iter().enumerate() {
             match inserted {
-                Inserted::Done => {}
+                Inserted::Done => self.remember_fresh(keys[number].clone()),
                 Inserted::Exists { .. } => taken.push(number),
                 Inserted::Failed(error) => return Err(failed(error)),
             }

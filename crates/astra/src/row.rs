@@ -8,6 +8,7 @@ use songrec_core::{Card, Digest, OperationId, Song, SongId, Timestamp, fold};
 use songrec_storage::{Change, ChangeState, OrderBy, Origin, Tombstone};
 
 use crate::{
+    embeddings::now_ms,
     facets::{Facets, Handles},
     schema::field_name,
 };
@@ -29,6 +30,11 @@ pub(crate) const DELETED: &str = "deleted";
 /// What a song says about its own writing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sync {
+    /// Greater with every write of this document; by it the documents of its
+    /// embeddings know which of two updates is the later one. Not the song's
+    /// own number, which a writer may choose: about the time of the write in
+    /// milliseconds, so that it goes on where a purged document ended.
+    #[serde(default)]
     pub(crate) n: u64,
     /// The operation that wrote it.
     pub(crate) rev: OperationId,
@@ -43,24 +49,30 @@ pub(crate) struct Sync {
     pub(crate) at: i64,
 }
 
+/// What the next version of a document has to know of the last one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Before {
+    pub(crate) hist: Vec<OperationId>,
+    pub(crate) n: u64,
+}
+
 impl Sync {
-    pub(crate) fn new(
-        number: u64,
-        rev: OperationId,
-        before: &[OperationId],
-        origin: Option<&Origin>,
-    ) -> Self {
-        let mut hist: Vec<OperationId> = before.to_vec();
+    pub(crate) fn new(rev: OperationId, before: &Before, origin: Option<&Origin>) -> Self {
+        let mut hist = before.hist.clone();
         hist.push(rev);
         hist.drain(..hist.len().saturating_sub(HISTORY));
         Self {
-            n: number,
+            n: now_ms().max(before.n + 1),
             rev,
             hist,
             by: origin.map(|origin| origin.machine.clone()),
             seq: origin.map(|origin| origin.sequence),
             at: NOT_NUMBERED,
         }
+    }
+
+    pub(crate) fn before(&self) -> Before {
+        Before { hist: self.hist.clone(), n: self.n }
     }
 }
 
@@ -119,7 +131,7 @@ struct OrderKeys {
 }
 
 impl SongDocument {
-    pub(crate) fn of(song: &Song, before: &[OperationId], origin: Option<&Origin>) -> Self {
+    pub(crate) fn of(song: &Song, before: &Before, origin: Option<&Origin>) -> Self {
         let card = Card::of(song);
         let keys = song
             .embeddings
@@ -132,7 +144,7 @@ impl SongDocument {
         Self {
             id: song.id,
             state: PRESENT,
-            sync: Sync::new(song.revision.number, song.revision.operation, before, origin),
+            sync: Sync::new(song.revision.operation, before, origin),
             song: text(song),
             keys: keys.collect(),
             embeddings: embeddings.collect(),
@@ -201,12 +213,8 @@ impl Face {
 }
 
 /// The change that makes a stored song a tombstone.
-pub(crate) fn bury(
-    tombstone: &Tombstone,
-    before: &[OperationId],
-    origin: Option<&Origin>,
-) -> Value {
-    let Tombstone { revision, song, .. } = tombstone;
+pub(crate) fn bury(tombstone: &Tombstone, sync: &Sync) -> Value {
+    let song = &tombstone.song;
     let mut find = json!({"id": Handles::of(song).id_prefixes()});
     if let Some(blob) = &song.blob {
         find["blob"] = json!(blob.sha256);
@@ -214,7 +222,7 @@ pub(crate) fn bury(
     json!({
         "$set": {
             "state": DELETED,
-            "sync": Sync::new(revision.number, revision.operation, before, origin),
+            "sync": sync,
             "song": text(tombstone),
             "find": find,
         },
@@ -253,6 +261,10 @@ impl Row {
 
     pub(crate) fn rev(&self) -> Option<OperationId> {
         self.sync.as_ref().map(|sync| sync.rev)
+    }
+
+    pub(crate) fn before(&self) -> Before {
+        self.sync.as_ref().map(Sync::before).unwrap_or_default()
     }
 
     pub(crate) fn history(&self) -> &[OperationId] {
@@ -359,10 +371,13 @@ mod tests {
     fn a_document_remembers_its_last_writers() {
         let operations: Vec<_> = (0..10).map(|_| OperationId::random()).collect();
 
-        let sync = Sync::new(11, OperationId::random(), &operations, None);
+        let before = Before { hist: operations.clone(), n: u64::from(u32::MAX) << 20 };
+
+        let sync = Sync::new(OperationId::random(), &before, None);
 
         assert_eq!(sync.hist.len(), HISTORY);
         assert_eq!(sync.hist.last(), Some(&sync.rev));
         assert_eq!(sync.hist[0], operations[3]);
+        assert_eq!(sync.n, before.n + 1, "the clock is behind");
     }
 }

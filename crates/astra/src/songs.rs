@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures::{TryStreamExt, future};
 use serde_json::{Value, json};
-use songrec_core::{OperationId, Song, SongId};
+use songrec_core::{Song, SongId};
 use songrec_storage::{DeleteSong, Lookup, Outcome, PutMode, PutSong, Result, Tombstone};
 
 use crate::{
     backend::{AT_ONCE, AstraBackend, ROUNDS, Seen, at_once, places},
     client::{Find, Inserted, MAX_IN, MAX_INSERT, Problem, Update, Version},
     facets::{HANDLES, ID_DIGITS, handles_in, path_handle},
-    row::{DELETED, Face, PRESENT, Row, SongDocument, bury, whole},
+    row::{Before, DELETED, Face, PRESENT, Row, SongDocument, Sync, bury, whole},
 };
 
 /// Songs that a prefix names at the most, by the contract.
@@ -33,19 +33,8 @@ impl AstraBackend {
             }
         }
         let mut outcomes: Vec<Option<Outcome<Song>>> = songs.iter().map(|_| None).collect();
-        // Writes of one song follow one another; different songs do not wait.
-        let mut rounds: Vec<Vec<usize>> = Vec::new();
         let ids: Vec<SongId> = songs.iter().map(|put| put.song.id).collect();
-        for same in places(&ids).into_values() {
-            for (round, at) in same.into_iter().enumerate() {
-                if rounds.len() <= round {
-                    rounds.push(Vec::new());
-                }
-                rounds[round].push(at);
-            }
-        }
-        for mut round in rounds {
-            round.sort_unstable();
+        for round in rounds(&ids) {
             let (creates, replaces): (Vec<_>, Vec<_>) =
                 round.into_iter().partition(|at| songs[*at].mode == PutMode::Create);
             let chunks: Vec<&[usize]> = creates.chunks(MAX_INSERT).collect();
@@ -65,7 +54,7 @@ impl AstraBackend {
         Ok(outcomes.into_iter().map(|one| one.expect("every song is in one round")).collect())
     }
 
-    fn document(&self, put: &PutSong, before: &[OperationId]) -> SongDocument {
+    fn document(&self, put: &PutSong, before: &Before) -> SongDocument {
         let mut document = SongDocument::of(&put.song, before, put.origin.as_ref());
         for (model, inline) in &mut document.embeddings {
             let key = document.keys.get(model);
@@ -81,20 +70,29 @@ impl AstraBackend {
     ) -> Result<Vec<(usize, Outcome<Song>)>> {
         let failed = |error| self.failed("store", format_args!("{} songs", which.len()), error);
         let documents: Vec<SongDocument> =
-            which.iter().map(|at| self.document(&songs[*at], &[])).collect();
+            which.iter().map(|at| self.document(&songs[*at], &Before::default())).collect();
         let inserted = self.songs.insert_many(&documents).await.map_err(failed)?;
         let mut outcomes = Vec::with_capacity(which.len());
-        let mut taken = Vec::new();
+        let (mut taken, mut known_before) = (Vec::new(), Vec::new());
         for ((at, inserted), document) in which.iter().zip(inserted).zip(&documents) {
             match inserted {
                 Inserted::Done => {
-                    self.remember_written(document);
+                    if !self.remember_written(document) {
+                        known_before.push((&songs[*at].song, document));
+                    }
                     outcomes.push((*at, Outcome::Done));
                 }
                 Inserted::Exists { repeated } => taken.push((*at, repeated)),
                 Inserted::Failed(error) => return Err(failed(error)),
             }
         }
+        // What was stored long before may have been hidden meanwhile, when
+        // another song of this id was deleted and purged.
+        let shown = known_before
+            .into_iter()
+            .map(|(song, document)| self.show_everywhere(song, document.sync.n, None))
+            .collect();
+        at_once(AT_ONCE, shown).await?;
         for _ in 0..ROUNDS {
             if taken.is_empty() {
                 return Ok(outcomes);
@@ -135,10 +133,12 @@ impl AstraBackend {
     ) -> Result<Option<Outcome<Song>>> {
         let song = &put.song;
         let Some(row) = row else {
-            let document = self.document(put, &[]);
+            let document = self.document(put, &Before::default());
             return match self.songs.insert_one(&document).await {
                 Ok(()) => {
-                    self.remember_written(&document);
+                    if !self.remember_written(&document) {
+                        self.show_everywhere(song, document.sync.n, None).await?;
+                    }
                     Ok(Some(Outcome::Done))
                 }
                 Err(error) if error.problem() == Problem::DocumentExists => Ok(None),
@@ -148,8 +148,9 @@ impl AstraBackend {
         let operation = song.revision.operation;
         if row.is_present() && row.rev() == Some(operation) {
             // Whoever stored it may have died before its embeddings were told.
-            if row.history().len() > 1 {
-                self.show_everywhere(song, &BTreeMap::new(), true).await?;
+            let first = row.history().len() == 1;
+            if !(first && row.keys.values().all(|key| self.take_fresh(key))) {
+                self.show_everywhere(song, row.before().n, None).await?;
             }
             return Ok(Some(Outcome::Done));
         }
@@ -161,7 +162,7 @@ impl AstraBackend {
                 row.song().map_err(|error| self.damaged("store", about(song.id), error))?;
             return Ok(Some(Outcome::Conflict(stored.map(Box::new))));
         }
-        let document = self.document(put, row.history());
+        let document = self.document(put, &row.before());
         let filter = json!({"_id": song.id, "sync.rev": row.rev()});
         let update = Update::new(filter, document.update()).repeatable();
         let updated = self.songs.update_one(&update).await;
@@ -170,7 +171,7 @@ impl AstraBackend {
         }
         self.remember_written(&document);
         // A deleted song comes back, and so do its embeddings.
-        self.show_everywhere(song, &row.keys, true).await?;
+        self.show_everywhere(song, document.sync.n, Some(&row.keys)).await?;
         Ok(Some(Outcome::Done))
     }
 
@@ -217,17 +218,15 @@ impl AstraBackend {
         let mut row = row;
         let mut sent = false;
         for _ in 0..ROUNDS {
-            let (history, known) = match &row {
+            let (before, known) = match &row {
                 Some(None) => return Ok(Outcome::Conflict(None)),
                 Some(Some(stored)) if !stored.is_present() => return Ok(Outcome::Conflict(None)),
                 Some(Some(stored)) if stored.rev() == Some(operation) => {
                     // Its embeddings may not have been told yet.
-                    self.show_everywhere(song, &BTreeMap::new(), false).await?;
+                    self.show_everywhere(song, stored.before().n, None).await?;
                     return Ok(Outcome::Done);
                 }
-                Some(Some(stored)) if stored.rev() == Some(expected) => {
-                    (stored.history().to_vec(), None)
-                }
+                Some(Some(stored)) if stored.rev() == Some(expected) => (stored.before(), None),
                 // It landed, and somebody else has written since.
                 Some(Some(stored)) if sent && stored.history().contains(&operation) => {
                     return Ok(Outcome::Done);
@@ -237,11 +236,11 @@ impl AstraBackend {
                     return Ok(Outcome::Conflict(stored.map(Box::new)));
                 }
                 None => match self.seen(song.id).filter(|seen| seen.rev == expected) {
-                    Some(seen) => (seen.hist.clone(), Some(seen)),
-                    None => (Vec::new(), None),
+                    Some(seen) => (seen.before.clone(), Some(seen)),
+                    None => (Before::default(), None),
                 },
             };
-            let document = self.document(put, &history);
+            let document = self.document(put, &before);
             let filter = json!({"_id": song.id, "sync.rev": expected, "state": PRESENT});
             let update = Update::new(filter, document.update())
                 .repeatable()
@@ -262,7 +261,7 @@ impl AstraBackend {
                     None => before.is_some_and(|row| row.card.as_deref() == Some(&face.card)),
                 };
                 if !same_face || old_keys != document.keys {
-                    self.show_everywhere(song, &old_keys, false).await?;
+                    self.show_everywhere(song, document.sync.n, Some(&old_keys)).await?;
                 }
                 return Ok(Outcome::Done);
             }
@@ -271,46 +270,45 @@ impl AstraBackend {
         Err(self.contended("store", about(song.id)))
     }
 
-    fn remember_written(&self, document: &SongDocument) {
-        self.remember(
-            document.id,
-            Seen {
-                rev: document.sync.rev,
-                hist: document.sync.hist.clone(),
-                face: Some(document.face()),
-            },
-        );
+    // Says whether the documents of all its embeddings were just inserted by
+    // us, and so show what they should.
+    fn remember_written(&self, document: &SongDocument) -> bool {
+        let seen = Seen {
+            rev: document.sync.rev,
+            before: document.sync.before(),
+            face: Some(document.face()),
+        };
+        self.remember(document.id, seen);
+        let fresh = document.keys.values().filter(|key| self.take_fresh(key)).count();
+        fresh == document.keys.len()
     }
 
-    /// Brings the documents of a song's embeddings up to date with the song:
-    /// what they show, and which of them are its own. `anyway` also if they
-    /// show a later version, as of a song that was deleted.
+    /// Brings the documents of a song's embeddings up to date with its version
+    /// `n`: what they show, and which of them are its own. An older version
+    /// that comes late does not hide a newer one.
     pub(crate) async fn show_everywhere(
         &self,
         song: &Song,
-        old_keys: &BTreeMap<String, String>,
-        anyway: bool,
+        n: u64,
+        old_keys: Option<&BTreeMap<String, String>>,
     ) -> Result<()> {
         let face = Face::of(&songrec_core::Card::of(song));
+        let of_key = |key: &str| json!({"_id": key, "n": {"$lte": n}});
         let mut updates = Vec::new();
         for (model, named) in &song.embeddings {
             let (Some(known), Some(key)) = (self.model(model).await?, &named.key) else { continue };
-            let mut filter = json!({"_id": key});
-            if !anyway {
-                // An older version that comes late must not hide a newer one.
-                filter["n"] = json!({"$lte": song.revision.number});
-            }
             let set = json!({"$set": {
-                "of": SONG, "n": song.revision.number, "card": face.card, "find": face.facets,
+                "of": SONG, "n": n, "card": face.card, "find": face.facets,
             }});
-            updates.push((known, Update::new(filter, set).repeatable()));
+            updates.push((known, Update::new(of_key(key), set).repeatable()));
         }
         for known in self.known_models() {
             let field = crate::schema::field_name(&known.spec.name);
             let named = song.embeddings.get(&known.spec.name).and_then(|named| named.key.as_ref());
-            if let Some(old) = old_keys.get(&field).filter(|old| Some(*old) != named) {
-                let set = json!({"$set": {"of": GONE}});
-                updates.push((known, Update::new(json!({"_id": old}), set).repeatable()));
+            let old = old_keys.and_then(|keys| keys.get(&field));
+            if let Some(old) = old.filter(|old| Some(*old) != named) {
+                let set = json!({"$set": {"of": GONE, "n": n}});
+                updates.push((known, Update::new(of_key(old), set).repeatable()));
             }
         }
         let all = updates.into_iter().map(|(known, update)| async move {
@@ -370,8 +368,7 @@ impl AstraBackend {
 
     pub(crate) fn remember_row(&self, row: &Row) {
         if let Some(sync) = &row.sync {
-            let (rev, hist) = (sync.rev, sync.hist.clone());
-            self.remember(row.id, Seen { rev, hist, face: None });
+            self.remember(row.id, Seen { rev: sync.rev, before: sync.before(), face: None });
         }
     }
 
@@ -523,35 +520,43 @@ impl AstraBackend {
 
     pub(crate) async fn bury_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
         let ids: Vec<SongId> = songs.iter().map(|delete| delete.id).collect();
-        let rows = self.rows(&ids, whole()).await?;
-        let outcomes: Vec<(Outcome<Song>, Vec<String>)> = at_once(
-            AT_ONCE,
-            songs
-                .iter()
-                .map(|delete| self.bury_song(delete, rows.get(&delete.id).cloned()))
-                .collect(),
-        )
-        .await?;
-        let mut keys = Vec::new();
-        let outcomes = outcomes
-            .into_iter()
-            .map(|(outcome, of_song)| {
-                keys.extend(of_song);
-                outcome
-            })
-            .collect();
-        self.hide(&keys).await?;
+        let mut outcomes: Vec<Option<Outcome<Song>>> = songs.iter().map(|_| None).collect();
+        let (mut keys, mut n) = (Vec::new(), 0);
+        for round in rounds(&ids) {
+            let of_round: Vec<SongId> = round.iter().map(|at| ids[*at]).collect();
+            let rows = self.rows(&of_round, whole()).await?;
+            let buried: Vec<(Outcome<Song>, Buried)> = at_once(
+                AT_ONCE,
+                round
+                    .iter()
+                    .map(|at| self.bury_song(&songs[*at], rows.get(&ids[*at]).cloned()))
+                    .collect(),
+            )
+            .await?;
+            for (at, (outcome, buried)) in round.into_iter().zip(buried) {
+                keys.extend(buried.keys);
+                n = n.max(buried.n);
+                outcomes[at] = Some(outcome);
+            }
+        }
+        let outcomes =
+            outcomes.into_iter().map(|one| one.expect("every song is in one round")).collect();
+        self.hide(&keys, n).await?;
         Ok(outcomes)
     }
 
-    // Embeddings of deleted songs are no hits any more. Which collection each
-    // key is in is not asked: an update of what is not there does nothing.
-    async fn hide(&self, keys: &[String]) -> Result<()> {
+    // Embeddings of songs deleted up to `n` are no hits any more. Which
+    // collection each key is in is not asked: an update of what is not there
+    // does nothing.
+    async fn hide(&self, keys: &[String], n: u64) -> Result<()> {
         let mut updates = Vec::new();
         for model in self.known_models() {
             for chunk in keys.chunks(MAX_IN) {
-                let filter = json!({"_id": {"$in": chunk}});
-                let update = Update::new(filter, json!({"$set": {"of": GONE}})).repeatable();
+                let filter = json!({"_id": {"$in": chunk}, "n": {"$lte": n}});
+                // Their own number stays: `n` is the greatest of all of these
+                // songs, and a song that comes back may have a lesser one.
+                let set = json!({"$set": {"of": GONE}});
+                let update = Update::new(filter, set).repeatable();
                 let collection = self.embeddings(&model);
                 updates.push(async move { collection.update_many(&update).await });
             }
@@ -566,15 +571,15 @@ impl AstraBackend {
         &self,
         delete: &DeleteSong,
         mut row: Option<Row>,
-    ) -> Result<(Outcome<Song>, Vec<String>)> {
+    ) -> Result<(Outcome<Song>, Buried)> {
         let damaged = |error| self.damaged("delete", about(delete.id), error);
         let mut sent = false;
         for _ in 0..ROUNDS {
-            let Some(stored) = row else { return Ok((Outcome::Done, Vec::new())) };
+            let Some(stored) = row else { return Ok((Outcome::Done, Buried::default())) };
             let keys: Vec<String> = stored.keys.values().cloned().collect();
             let Some(song) = stored.song().map_err(damaged)? else {
                 // Who deleted it may have died before its embeddings were told.
-                return Ok((Outcome::Done, keys));
+                return Ok((Outcome::Done, Buried { keys, n: stored.before().n }));
             };
             let rev = song.revision.operation;
             if delete.version.is_some_and(|version| version != rev) {
@@ -583,13 +588,15 @@ impl AstraBackend {
                 } else {
                     Outcome::Conflict(Some(Box::new(song)))
                 };
-                return Ok((outcome, Vec::new()));
+                return Ok((outcome, Buried::default()));
             }
             let mut revision = song.revision.next();
             revision.operation = delete.operation;
             let tombstone = Tombstone { revision, deleted_at: delete.at, song };
             let filter = json!({"_id": delete.id, "sync.rev": rev, "state": PRESENT});
-            let change = bury(&tombstone, stored.history(), delete.origin.as_ref());
+            let origin = delete.origin.as_ref();
+            let sync = Sync::new(delete.operation, &stored.before(), origin);
+            let change = bury(&tombstone, &sync);
             let update = Update::new(filter, change).repeatable();
             sent = true;
             let updated = self.songs.update_one(&update).await;
@@ -597,7 +604,7 @@ impl AstraBackend {
             let updated =
                 updated.map_err(|error| self.failed("delete", about(delete.id), error))?;
             if updated.modified == 1 {
-                return Ok((Outcome::Done, keys));
+                return Ok((Outcome::Done, Buried { keys, n: sync.n }));
             }
             row = self.rows(&[delete.id], whole()).await?.remove(&delete.id);
         }
@@ -621,6 +628,29 @@ impl AstraBackend {
         different.into_iter().for_each(|id| self.forget(id));
         Ok(())
     }
+}
+
+// What a deleted song named, as of which version of its document.
+#[derive(Debug, Default)]
+struct Buried {
+    keys: Vec<String>,
+    n: u64,
+}
+
+// The places of a batch in the order in which they have to be done: writes of
+// one song follow one another, different songs do not wait.
+fn rounds(ids: &[SongId]) -> Vec<Vec<usize>> {
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    for same in places(ids).into_values() {
+        for (round, at) in same.into_iter().enumerate() {
+            if rounds.len() <= round {
+                rounds.push(Vec::new());
+            }
+            rounds[round].push(at);
+        }
+    }
+    rounds.iter_mut().for_each(|round| round.sort_unstable());
+    rounds
 }
 
 /// What the document of an embedding is of: a song, a segment, or of a song

@@ -17,7 +17,7 @@ use crate::{
     embeddings::{EmbeddingRow, now_ms},
     row::{Face, PRESENT, Row, whole},
     schema::KnownModel,
-    songs::SEGMENT,
+    songs::{SEGMENT, SONG},
 };
 
 /// Facts looked at together.
@@ -141,7 +141,7 @@ impl AstraBackend {
             let mut songs = Vec::with_capacity(chunk.len());
             for row in &chunk {
                 match row.song() {
-                    Ok(song) => songs.extend(song),
+                    Ok(song) => songs.extend(song.map(|song| (song, row.before().n))),
                     Err(error) => findings.push(Finding {
                         subject: format!("song `{}`", row.id),
                         problem: error.to_string(),
@@ -151,7 +151,7 @@ impl AstraBackend {
                 }
             }
             self.check_embeddings(&songs, options, &mut findings).await?;
-            for song in &songs {
+            for (song, _) in &songs {
                 self.check_blob(song, options, &mut findings).await?;
                 progress.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
             }
@@ -162,14 +162,14 @@ impl AstraBackend {
 
     async fn check_embeddings(
         &self,
-        songs: &[Song],
+        songs: &[(Song, u64)],
         options: &VerifyOptions,
         findings: &mut Vec<Finding>,
     ) -> Result<()> {
-        let mut by_model: BTreeMap<_, Vec<&Song>> = BTreeMap::new();
-        for song in songs {
-            for model in song.embeddings.keys() {
-                by_model.entry(model).or_default().push(song);
+        let mut by_model: BTreeMap<_, Vec<&(Song, u64)>> = BTreeMap::new();
+        for one in songs {
+            for model in one.0.embeddings.keys() {
+                by_model.entry(model).or_default().push(one);
             }
         }
         for (model, songs) in by_model {
@@ -183,16 +183,16 @@ impl AstraBackend {
                 continue;
             };
             let keys: Vec<&String> =
-                songs.iter().filter_map(|song| song.embeddings[model].key.as_ref()).collect();
+                songs.iter().filter_map(|(song, _)| song.embeddings[model].key.as_ref()).collect();
             let find = Find::new(json!({"_id": {"$in": keys}}))
-                .project(json!({"digest": 1, "card": 1, "of": 1, "$vector": 1}));
+                .project(json!({"digest": 1, "card": 1, "of": 1, "n": 1, "$vector": 1}));
             let found: Vec<EmbeddingRow> =
                 self.embeddings(&known).find(find).try_collect().await.map_err(|error| {
                     self.failed("verify", format_args!("model `{model}`"), error)
                 })?;
             let found: HashMap<String, EmbeddingRow> =
                 found.into_iter().map(|row| (row.id.clone(), row)).collect();
-            for song in songs {
+            for (song, n) in songs {
                 let named = &song.embeddings[model];
                 let row = named.key.as_ref().and_then(|key| found.get(key));
                 let is_whole = row.and_then(EmbeddingRow::vector).is_some_and(|vector| {
@@ -210,9 +210,13 @@ impl AstraBackend {
                     continue;
                 }
                 let card = Face::of(&Card::of(song)).card;
-                if row.and_then(|row| row.card.as_ref()) != Some(&card) {
+                let shown =
+                    row.is_some_and(|row| row.of == SONG && row.card.as_ref() == Some(&card));
+                if !shown {
                     if options.repair {
-                        self.show_everywhere(song, &BTreeMap::new(), true).await?;
+                        // The clock of whoever wrote it may have been ahead.
+                        let n = row.map_or(0, |row| row.n).max(*n);
+                        self.show_everywhere(song, n, None).await?;
                     }
                     findings.push(Finding {
                         subject,

@@ -5,6 +5,7 @@ mod conformance;
 mod costs;
 mod cql;
 mod errors;
+mod histories;
 mod lost_answers;
 mod making;
 mod support;
