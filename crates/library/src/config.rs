@@ -645,7 +645,9 @@ fn split(setting: &Setting, text: &str) -> Vec<String> {
         Kind::List => {
             text.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect()
         }
-        Kind::Text | Kind::Path | Kind::Count | Kind::Bytes | Kind::Flag => vec![text.to_owned()],
+        Kind::Text | Kind::Path | Kind::Count | Kind::Bytes | Kind::Flag | Kind::Choice(_) => {
+            vec![text.to_owned()]
+        }
     }
 }
 
