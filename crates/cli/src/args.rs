@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use songrec_core::{Filter, Metric, ModelName, Term};
+use songrec_library::Blend;
 
 /// Find music and samples by how they sound.
 #[derive(Debug, Parser)]
@@ -277,8 +278,17 @@ impl FilterArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimilarArgs {
-    /// A song (id, beginning of an id, path, or words), or any audio file
-    pub(crate) song: String,
+    /// A song (id, beginning of an id, path, or words), or any audio file;
+    /// several for what sounds like all of them together
+    #[arg(required = true, value_name = "SONG")]
+    pub(crate) songs: Vec<String>,
+    /// A song that the results should be unlike; may be repeated
+    #[arg(long, value_name = "SONG")]
+    pub(crate) minus: Vec<String>,
+    /// How much each song counts, such as 1,0.5: first the SONGs, 1 if not
+    /// said, then those of --minus, 0.5 if not said
+    #[arg(long, value_name = "X,Y", value_delimiter = ',')]
+    pub(crate) weights: Vec<f64>,
     /// How many songs
     #[arg(short, long, value_name = "N")]
     pub(crate) k: Option<usize>,
@@ -290,7 +300,11 @@ pub(crate) struct SimilarArgs {
     pub(crate) metric: Option<Metric>,
     /// The model to compare by
     #[arg(long, value_name = "NAME")]
-    pub(crate) model: Option<ModelName>,
+    pub(crate) model: Option<String>,
+    /// Several models to compare by, such as dsp47=0.6,dsp45=0.4: the first one
+    /// finds three candidates for each result, all of them score these
+    #[arg(long, value_name = "MODEL=X,…", conflicts_with = "model")]
+    pub(crate) blend: Option<Blend>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     /// A song that does not count; may be repeated

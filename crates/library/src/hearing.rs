@@ -1,6 +1,7 @@
 //! The bridge from async to the CPU: every file is heard here.
 
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
@@ -70,21 +71,21 @@ pub(crate) async fn identify(path: &Path) -> Result<Identity> {
 }
 
 /// Hears a file that is not in the library: a song that is not kept, and its
-/// vector under one model.
-pub(crate) async fn hear_outside(path: &Path, model: &ModelName) -> Result<(Song, Vector)> {
-    let wanted = Wanted { models: vec![model.clone()], ..Wanted::default() };
+/// vectors under those of `models` that can hear it.
+pub(crate) async fn hear_outside(
+    path: &Path,
+    models: &[ModelName],
+) -> Result<(Song, BTreeMap<ModelName, Vector>)> {
+    let wanted = Wanted { models: models.to_vec(), ..Wanted::default() };
     let file = path.to_owned();
-    let analysis = on_cpu(None, move || songrec_audio::analyze(&file, &wanted))
+    let mut analysis = on_cpu(None, move || songrec_audio::analyze(&file, &wanted))
         .await
         .map_err(|reason| Error::new(ErrorKind::Failed, reason))?
         .map_err(|error| unreadable(&error))?;
-    let vector = analysis.embeddings.get(model).cloned().ok_or_else(|| {
-        Error::usage(format_args!("`{model}` cannot hear `{}`", path.display()))
-            .because("it is silent or too short, or the model is not built in")
-    })?;
+    let vectors = std::mem::take(&mut analysis.embeddings);
     let mut song = song_of(&analysis);
     song.add_file(file_of(&analysis.identity, encode_path(path)));
-    Ok((song, vector))
+    Ok((song, vectors))
 }
 
 /// A new song with all that was heard, but no file and no embedding yet.

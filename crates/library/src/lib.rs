@@ -36,7 +36,10 @@ pub use relocate::{RelocateOptions, Relocated};
 pub use remove::Removed;
 pub use resolve::Named;
 pub use scan::{OnItem, ScanItem, ScanOptions, ScanReport};
-pub use similar::{Query, Similar, SimilarOptions, SimilarSong};
+pub use similar::{
+    Blend, BlendPart, Example, InvalidBlend, ModelWeight, Query, Similar, SimilarOptions,
+    SimilarSong, UNLIKE, WeightedQuery,
+};
 pub use stats::{ModelStats, Stats};
 pub use transfer::{Exported, Imported};
 

@@ -1,18 +1,32 @@
 //! What sounds alike.
 
-use std::collections::HashMap;
+mod blend;
+mod chosen;
+mod example;
 
 use serde::Serialize;
-use songrec_core::{Card, Filter, Metric, ModelName, Song, SongId, Vector, fold};
+use songrec_core::{Card, Filter, Metric, ModelName, ModelSpec, SongId, Vector};
 use songrec_storage::{FoundNeighbor, NearestQuery, StorageBackendExt};
 
-use crate::{Error, Explanation, Library, Named, Result, explain, hearing};
+pub use self::{
+    blend::{Blend, BlendPart, InvalidBlend},
+    example::{Example, UNLIKE},
+};
+use self::{
+    blend::{Scored, Voice, score},
+    chosen::{Chosen, ChosenSong},
+    example::{HeardExample, combine},
+};
+use crate::{Error, Explanation, Library, Result, explain};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct SimilarOptions {
-    /// The model to compare by; the configured one if it is not said.
-    pub model: Option<ModelName>,
+    /// The model to compare by, with or without its revision; the configured
+    /// one if it is not said.
+    pub model: Option<String>,
+    /// Several models to compare by, in place of one.
+    pub blend: Option<Blend>,
     /// How many songs.
     pub k: usize,
     /// How many of the nearest to leave out.
@@ -42,6 +56,7 @@ impl Default for SimilarOptions {
     fn default() -> Self {
         Self {
             model: None,
+            blend: None,
             k: 10,
             offset: 0,
             threshold: None,
@@ -60,14 +75,24 @@ impl Default for SimilarOptions {
 /// Similar songs, nearest first.
 #[derive(Clone, Debug, Serialize)]
 pub struct Similar {
-    /// What they are similar to.
+    /// What they are similar to: the first song, if several were given.
     pub query: Query,
-    /// The model that was compared by.
+    /// All songs that were given, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<WeightedQuery>,
+    /// The model that was compared by; of several, the one that found the
+    /// candidates.
     pub model: ModelName,
+    /// The models that were compared by, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blend: Vec<ModelWeight>,
     /// How.
     pub metric: Metric,
     /// The songs.
     pub results: Vec<SimilarSong>,
+    /// What a person should know of how they were found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Why there are fewer than were asked for, if there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortfall: Option<String>,
@@ -88,6 +113,25 @@ pub struct Query {
     pub duration: f64,
 }
 
+/// One of several songs that were asked about.
+#[derive(Clone, Debug, Serialize)]
+pub struct WeightedQuery {
+    /// The song.
+    #[serde(flatten)]
+    pub query: Query,
+    /// How much it counts; below 0, the results should be unlike it.
+    pub weight: f64,
+}
+
+/// How much a model counts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModelWeight {
+    /// The model.
+    pub model: ModelName,
+    /// The weights of all models add up to 1.
+    pub weight: f64,
+}
+
 /// One similar song.
 #[derive(Clone, Debug, Serialize)]
 pub struct SimilarSong {
@@ -103,6 +147,13 @@ pub struct SimilarSong {
     /// How many other copies of the recording were left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub copies_left_out: usize,
+    /// What each model says, if several were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<BlendPart>,
+    /// Of several songs that were asked about, the title of the one that it is
+    /// explained beside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// Why it is similar, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Explanation>,
@@ -113,8 +164,12 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// How many hits are looked at in one go when some may be left out.
+/// How many hits are looked at in one go when some may be left out, or come
+/// in another order.
 const MARGIN: usize = 50;
+/// How many candidates the first of several models finds for each result: as
+/// many as the system that this way of blending comes from.
+const CANDIDATES: usize = 3;
 
 impl Library {
     /// The songs that sound like `name`: a song of the library, or any audio
@@ -124,72 +179,103 @@ impl Library {
     ///
     /// When there is no such song, or it has no embedding by the model.
     pub async fn similar(&self, name: &str, options: &SimilarOptions) -> Result<Similar> {
-        let model_name = match &options.model {
-            Some(name) => name.clone(),
-            None => self.search_model()?,
-        };
-        let (song, vector) = match self.resolve(name).await? {
-            Named::Song(song) => {
-                let vector = self.stored_vector(&model_name, &song).await?;
-                (*song, vector)
-            }
-            Named::File(path) => hearing::hear_outside(&path, &model_name).await?,
-        };
-        self.similar_to(&song, vector, model_name, options).await
+        self.similar_to(&[Example::like(name)], options).await
     }
 
-    async fn stored_vector(&self, model: &ModelName, song: &Song) -> Result<Vector> {
-        match self.backend.get_embedding(model, song.id).await? {
-            Some(stored) => Ok(stored.embedding.vector),
-            None => Err(Error::not_found(format_args!(
-                "`{}` was not heard by `{model}`",
-                Card::of(song).title
-            ))
-            .with_hint(match song.embeddings.keys().next() {
-                Some(other) => {
-                    format!("it was heard by `{other}`: try `--model {other}`, or scan it again")
-                }
-                None => "scan its file again".to_owned(),
-            })),
-        }
-    }
-
-    /// The songs near to a vector that stands for `song`.
+    /// The songs that sound like all `examples` together, and unlike those
+    /// with a weight below 0.
+    ///
+    /// With several models the first one finds the candidates, three for each
+    /// result, and all of them score these: a result that only another model
+    /// finds similar is not among them. Costs one search, one read of songs,
+    /// and two reads of embeddings for each model beyond the first, unless so
+    /// many hits are left out that more have to be asked for.
     ///
     /// # Errors
     ///
-    /// When the library does not know the model, or its vectors differ in
-    /// dimension.
+    /// When there is no such song, or no model heard all of them.
     pub async fn similar_to(
         &self,
-        song: &Song,
-        vector: Vector,
-        model: ModelName,
+        examples: &[Example],
         options: &SimilarOptions,
     ) -> Result<Similar> {
-        let spec = self.backend.models().await?.into_iter().find(|spec| spec.name == model);
-        let Some(spec) = spec else {
-            return Err(Error::not_found(format_args!("no song here was heard by `{model}`"))
-                .with_hint("`songrec stats` lists the models; `songrec scan PATH` adds songs"));
+        let models = self.chosen_models(options).await?;
+        let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
+        let examples = self.hear_examples(examples, &names).await?;
+        let mut notes = Vec::new();
+        let voices = voices(models, &examples, options.metric, &mut notes)?;
+        self.found_by(&voices, &examples, notes, options).await
+    }
+
+    /// The model of this library that `name` means: a whole name, or the part
+    /// before `@` where there is one revision of it.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none, `Usage` if there are several.
+    pub async fn find_model(&self, name: &str) -> Result<ModelSpec> {
+        find_model(&self.backend.models().await?, name)
+    }
+
+    // The models to compare by, with their weights.
+    async fn chosen_models(&self, options: &SimilarOptions) -> Result<Vec<(ModelSpec, f64)>> {
+        let blend = match (&options.blend, &options.model) {
+            (Some(_), Some(_)) => {
+                return Err(Error::usage("one model and several exclude each other")
+                    .with_hint("name all of them in `--blend`"));
+            }
+            (Some(blend), None) => blend.clone(),
+            (None, Some(model)) => Blend::of_one(model),
+            (None, None) => Blend::of_one(self.config.text("search.model").unwrap_or("dsp45@1")),
+        };
+        let known = self.backend.models().await?;
+        let mut models: Vec<(ModelSpec, f64)> = Vec::new();
+        for (name, weight) in blend.parts() {
+            let spec = find_model(&known, name)?;
+            if models.iter().any(|(other, _)| other.name == spec.name) {
+                return Err(Error::usage(format_args!("`{}` is named twice", spec.name))
+                    .with_hint("give each model one weight"));
+            }
+            models.push((spec, *weight));
+        }
+        Ok(models)
+    }
+
+    // The songs near to what the voices look for.
+    async fn found_by(
+        &self,
+        voices: &[Voice],
+        examples: &[HeardExample],
+        mut notes: Vec<String>,
+        options: &SimilarOptions,
+    ) -> Result<Similar> {
+        let [first, others @ ..] = voices else {
+            return Err(Error::usage("there is no model to compare by"));
         };
         let mut exclude = options.exclude.clone();
         if !options.include_self {
-            exclude.push(song.id);
+            exclude.extend(examples.iter().map(|example| example.song.id));
         }
+        let wanted = options.offset.saturating_add(options.k);
         let may_leave_out = !options.all_copies
             || options.max_per_artist.is_some()
             || options.max_per_album.is_some();
-        let mut chosen = Chosen::new(song, options);
-        let wanted = options.offset.saturating_add(options.k);
-        let mut ask = if may_leave_out { wanted.saturating_add(MARGIN) } else { wanted };
+        let mut ask = match (others, may_leave_out) {
+            ([], false) => wanted,
+            ([], true) => wanted.saturating_add(MARGIN),
+            (_, _) => wanted.saturating_mul(CANDIDATES).max(MARGIN),
+        };
+        let mut pool: Vec<Scored> = Vec::new();
         let mut seen = 0;
-        loop {
+        let chosen = loop {
             let query = NearestQuery {
-                model: model.clone(),
-                vector: vector.clone(),
+                model: first.spec.name.clone(),
+                vector: first.vector.clone(),
                 k: ask,
                 offset: seen,
-                threshold: options.threshold,
+                // Of several models the score counts, not what one of them
+                // says.
+                threshold: options.threshold.filter(|_| others.is_empty()),
                 metric: options.metric,
                 filter: options.filter.clone(),
                 exclude: exclude.clone(),
@@ -197,47 +283,81 @@ impl Library {
             let found = self.backend.nearest_songs(&query).await?;
             let exhausted = found.len() < ask;
             seen += found.len();
-            for hit in found {
-                chosen.consider(hit);
+            pool.extend(self.scored(voices, found).await?);
+            if !others.is_empty() {
+                pool.sort_by(|left, right| {
+                    let (left, right) = (&left.hit, &right.hit);
+                    right
+                        .similarity
+                        .total_cmp(&left.similarity)
+                        .then(left.song.id.cmp(&right.song.id))
+                });
             }
-            if chosen.songs.len() >= wanted || exhausted {
-                break;
+            let passing = match options.threshold {
+                Some(threshold) if !others.is_empty() => {
+                    pool.partition_point(|scored| scored.hit.similarity >= threshold)
+                }
+                _ => pool.len(),
+            };
+            let mut chosen = Chosen::new(examples.iter().map(|example| &example.song), options);
+            pool[..passing].iter().for_each(|scored| chosen.consider(scored));
+            // What is too dissimilar is no reason to look further.
+            if chosen.songs.len() + (pool.len() - passing) >= wanted || exhausted {
+                break chosen;
             }
             ask = ask.saturating_mul(2);
-        }
+        };
+        let limited = chosen.limited;
         let results: Vec<SimilarSong> = chosen
             .songs
             .into_iter()
             .skip(options.offset)
             .take(options.k)
             .enumerate()
-            .map(|(place, chosen)| SimilarSong {
-                rank: options.offset + place + 1,
-                similarity: chosen.hit.similarity,
-                distance: chosen.hit.distance,
-                explanation: options.explain.then(|| explain(song, &chosen.hit.song)),
-                copies_left_out: chosen.copies,
-                card: Card::of(&chosen.hit.song),
-            })
+            .map(|(place, chosen)| result(options.offset + place + 1, chosen, examples, options))
             .collect();
+        notes.extend(unheard_results(voices, &results));
         let shortfall = match results.len() < options.k {
-            true => Some(self.shortfall(&model, results.len(), chosen.limited, options).await?),
+            true => Some(self.shortfall(&first.spec.name, results.len(), limited, options).await?),
             false => None,
         };
-        let card = Card::of(song);
-        let in_library = self.backend.get_song(song.id).await?.is_some();
+        let all: f64 = voices.iter().map(|voice| voice.weight).sum();
+        let blend = voices.iter().map(|voice| ModelWeight {
+            model: voice.spec.name.clone(),
+            weight: voice.weight / all,
+        });
+        let mut queries: Vec<WeightedQuery> = examples
+            .iter()
+            .map(|example| WeightedQuery { query: Query::of(example), weight: example.weight })
+            .collect();
+        let query = queries.first().expect("a voice needs an example").query.clone();
+        if queries.len() == 1 {
+            queries.clear();
+        }
         Ok(Similar {
-            query: Query {
-                id: in_library.then_some(song.id),
-                title: card.title,
-                artist: card.artist,
-                duration: card.duration,
-            },
-            metric: options.metric.unwrap_or(spec.metric),
-            model,
+            query,
+            queries,
+            model: first.spec.name.clone(),
+            blend: if others.is_empty() { Vec::new() } else { blend.collect() },
+            metric: first.metric,
             results,
+            notes,
             shortfall,
         })
+    }
+
+    // What all voices say of what the first of them found.
+    async fn scored(&self, voices: &[Voice], found: Vec<FoundNeighbor>) -> Result<Vec<Scored>> {
+        let ids: Vec<SongId> = found.iter().map(|hit| hit.song.id).collect();
+        let mut vectors: Vec<Vec<Option<Vector>>> = vec![Vec::new(); found.len()];
+        for voice in voices.iter().skip(1) {
+            let stored = self.backend.get_embeddings(&voice.spec.name, &ids).await?;
+            for (vectors, stored) in vectors.iter_mut().zip(stored) {
+                vectors.push(stored.map(|stored| stored.embedding.vector));
+            }
+        }
+        let scored = found.into_iter().zip(vectors);
+        Ok(scored.map(|(hit, vectors)| score(voices, hit, vectors)).collect())
     }
 
     // Why there are only `found` results, in words.
@@ -277,105 +397,106 @@ impl Library {
     }
 }
 
-// The hits that stay, in order, under the limits that were asked for.
-struct Chosen<'a> {
-    options: &'a SimilarOptions,
-    songs: Vec<ChosenSong>,
-    artists: HashMap<String, usize>,
-    albums: HashMap<(String, String), usize>,
-    limited: usize,
-    query: Option<Recording>,
-}
-
-struct ChosenSong {
-    hit: FoundNeighbor,
-    recording: Option<Recording>,
-    copies: usize,
-}
-
-// What tells that two songs are encodings of one recording: the same title
-// and artist in the tags, and the same length. Names guessed from files are
-// no evidence.
-struct Recording {
-    title: String,
-    artist: String,
-    duration: f64,
-}
-
-impl Recording {
-    fn of(song: &Song) -> Option<Self> {
-        let tags = song.edits.apply(&song.tags);
-        if tags.from_file_name {
-            return None;
-        }
-        Some(Self {
-            title: fold(&tags.title?),
-            artist: fold(&tags.artist?),
-            duration: song.audio.duration,
-        })
-    }
-
-    // Encoders pad by up to a tenth of a second; a radio edit is seconds
-    // shorter.
-    fn is_copy_of(&self, other: &Self) -> bool {
-        self.title == other.title
-            && self.artist == other.artist
-            && (self.duration - other.duration).abs() <= 1.0
-    }
-}
-
-impl<'a> Chosen<'a> {
-    fn new(song: &Song, options: &'a SimilarOptions) -> Self {
+impl Query {
+    fn of(example: &HeardExample) -> Self {
+        let card = Card::of(&example.song);
         Self {
-            options,
-            songs: Vec::new(),
-            artists: HashMap::new(),
-            albums: HashMap::new(),
-            limited: 0,
-            // Other copies of the song itself are not news either.
-            query: (!options.include_self).then(|| Recording::of(song)).flatten(),
+            id: example.in_library.then_some(example.song.id),
+            title: card.title,
+            artist: card.artist,
+            duration: card.duration,
         }
     }
+}
 
-    fn consider(&mut self, hit: FoundNeighbor) {
-        let recording = Recording::of(&hit.song);
-        if let Some(recording) = recording.as_ref().filter(|_| !self.options.all_copies) {
-            if self.query.as_ref().is_some_and(|query| recording.is_copy_of(query)) {
-                self.limited += 1;
-                return;
-            }
-            let same = self.songs.iter_mut().find(|chosen| {
-                chosen.recording.as_ref().is_some_and(|other| recording.is_copy_of(other))
-            });
-            if let Some(same) = same {
-                same.copies += 1;
-                self.limited += 1;
-                return;
-            }
+pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
+    let named: Vec<&ModelSpec> = known
+        .iter()
+        .filter(|spec| spec.name.as_str() == name || spec.name.name() == name)
+        .collect();
+    match named.as_slice() {
+        [spec] => Ok((*spec).clone()),
+        [] => Err(Error::not_found(format_args!("no song here was heard by `{name}`"))
+            .with_hint("`songrec stats` lists the models; `songrec scan PATH` adds songs")),
+        several => {
+            let names: Vec<&str> = several.iter().map(|spec| spec.name.as_str()).collect();
+            Err(Error::usage(format_args!("`{name}` names several models"))
+                .because(format!("they are {}", names.join(", ")))
+                .with_hint("name one with its revision; their vectors cannot be compared"))
         }
-        let card = Card::of(&hit.song);
-        let artist = card.artist.as_deref().map(fold);
-        let album =
-            card.album.as_deref().map(|album| (artist.clone().unwrap_or_default(), fold(album)));
-        let full = |count: Option<&usize>, limit: Option<usize>| {
-            limit.is_some_and(|limit| count.copied().unwrap_or(0) >= limit)
-        };
-        let too_many = artist
-            .as_ref()
-            .is_some_and(|artist| full(self.artists.get(artist), self.options.max_per_artist))
-            || album
-                .as_ref()
-                .is_some_and(|album| full(self.albums.get(album), self.options.max_per_album));
-        if too_many {
-            self.limited += 1;
-            return;
-        }
-        if let Some(artist) = artist {
-            *self.artists.entry(artist).or_default() += 1;
-        }
-        if let Some(album) = album {
-            *self.albums.entry(album).or_default() += 1;
-        }
-        self.songs.push(ChosenSong { hit, recording, copies: 0 });
     }
+}
+
+// The models that heard all examples, each with what it looks for. A model
+// that did not is left out, and that is said; with none left, the first one's
+// trouble is the answer.
+fn voices(
+    models: Vec<(ModelSpec, f64)>,
+    examples: &[HeardExample],
+    metric: Option<Metric>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Voice>> {
+    let mut voices = Vec::new();
+    let mut trouble = None;
+    for (spec, weight) in models {
+        let metric = metric.unwrap_or(spec.metric);
+        match combine(examples, &spec.name, metric) {
+            Ok(vector) => voices.push(Voice { spec, weight, vector, metric }),
+            Err(error) => {
+                notes.push(format!("`{}` is left out: {error}", spec.name));
+                trouble.get_or_insert(error);
+            }
+        }
+    }
+    match trouble {
+        Some(error) if voices.is_empty() => Err(error),
+        _ => Ok(voices),
+    }
+}
+
+// One result, explained beside the example that it has most in common with.
+fn result(
+    rank: usize,
+    chosen: ChosenSong,
+    examples: &[HeardExample],
+    options: &SimilarOptions,
+) -> SimilarSong {
+    let Scored { hit, parts } = chosen.scored;
+    let likeness =
+        |explanation: &Explanation| explanation.groups.iter().map(|group| group.score).sum::<f64>();
+    let explained = examples
+        .iter()
+        .filter(|example| options.explain && example.weight > 0.0)
+        .map(|example| (explain(&example.song, &hit.song), &example.song))
+        .reduce(|best, next| if likeness(&next.0) > likeness(&best.0) { next } else { best });
+    let beside = explained.as_ref().filter(|_| examples.len() > 1);
+    SimilarSong {
+        rank,
+        similarity: hit.similarity,
+        distance: hit.distance,
+        beside: beside.map(|(_, song)| Card::of(song).title),
+        explanation: explained.map(|(explanation, _)| explanation),
+        parts,
+        copies_left_out: chosen.copies,
+        card: Card::of(&hit.song),
+    }
+}
+
+// Which models did not hear some of the results, in words.
+fn unheard_results(voices: &[Voice], results: &[SimilarSong]) -> Vec<String> {
+    let note = |(at, voice): (usize, &Voice)| {
+        let unheard =
+            |song: &&SimilarSong| song.parts.get(at).is_some_and(|part| part.similarity.is_none());
+        let count = results.iter().filter(unheard).count();
+        (count > 0).then(|| {
+            format!(
+                "{count} of {} were not heard by `{}`: the other models alone say how similar \
+                 they are; `songrec scan --model {} --missing` fills it in",
+                results.len(),
+                voice.spec.name,
+                voice.spec.name
+            )
+        })
+    };
+    voices.iter().enumerate().filter_map(note).collect()
 }

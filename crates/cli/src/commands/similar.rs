@@ -1,5 +1,5 @@
 use anyhow::Result;
-use songrec_library::{Explanation, Similar, SimilarOptions};
+use songrec_library::{Error, Example, Explanation, Similar, SimilarOptions, SimilarSong};
 
 use crate::{
     args::SimilarArgs,
@@ -10,13 +10,15 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStatus> {
+    let examples = examples(&args)?;
     let library = context.library_to_read().await?;
     let mut exclude = Vec::new();
     for name in &args.exclude {
         exclude.push(library.song(name).await?.id);
     }
     let options = SimilarOptions {
-        model: args.model,
+        model: args.model.clone(),
+        blend: args.blend.clone(),
         k: args.k.unwrap_or_else(|| library.config().count("search.results")),
         offset: args.offset,
         threshold: args.threshold,
@@ -29,7 +31,7 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         all_copies: args.all_copies,
         explain: args.explain,
     };
-    let similar = library.similar(&args.song, &options).await?;
+    let similar = library.similar_to(&examples, &options).await?;
     if context.printer.json {
         context.printer.json(&similar)?;
     } else {
@@ -38,12 +40,35 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
     Ok(if similar.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
+// The songs to be like and unlike, with their weights.
+fn examples(args: &SimilarArgs) -> Result<Vec<Example>> {
+    let like = args.songs.iter().map(Example::like);
+    let unlike = args.minus.iter().map(Example::unlike);
+    let mut examples: Vec<Example> = like.chain(unlike).collect();
+    if args.weights.len() > examples.len() {
+        return Err(Error::usage(format_args!(
+            "there are {} weights for {} songs",
+            args.weights.len(),
+            examples.len()
+        ))
+        .with_hint("give one weight a song, in their order")
+        .into());
+    }
+    for (example, weight) in examples.iter_mut().zip(&args.weights) {
+        if !weight.is_finite() || *weight <= 0.0 {
+            return Err(Error::usage(format_args!("`{weight}` is not a weight"))
+                .with_hint("a weight is above 0; `--minus SONG` names what to be unlike")
+                .into());
+        }
+        example.weight = weight.copysign(example.weight);
+    }
+    Ok(examples)
+}
+
 /// Prints similar songs for people.
 pub(super) fn print(context: &Context, similar: &Similar) -> Result<()> {
     let printer = &context.printer;
-    let artist = similar.query.artist.as_deref().map(|artist| format!("{artist} - "));
-    let name = format!("{}{}", artist.unwrap_or_default(), similar.query.title);
-    printer.say(format!("similar to {name}, by `{}`:", similar.model));
+    printer.say(format!("similar to {}, by {}:", asked(similar), models(similar)));
     let mut table = Table::with_numbers_at(&[0, 1, 7]);
     table.row(
         ["#", "similarity", "id", "artist", "title", "album", "genre", "bpm", "key"]
@@ -55,20 +80,65 @@ pub(super) fn print(context: &Context, similar: &Similar) -> Result<()> {
         table.row(numbers.into_iter().chain(cells(&song.card)));
     }
     let lines = table.lines();
-    let explanations = similar.results.iter().map(|song| song.explanation.as_ref());
-    for (line, explanation) in lines.iter().zip(std::iter::once(None).chain(explanations)) {
-        let is_heading = std::ptr::eq(line, &lines[0]);
+    let results = std::iter::once(None).chain(similar.results.iter().map(Some));
+    for (line, song) in lines.iter().zip(results) {
+        let is_heading = song.is_none();
         if !is_heading || lines.len() > 1 {
             printer.line(if is_heading { printer.dim(line) } else { line.clone() })?;
         }
-        if let Some(explanation) = explanation {
-            reasons(context, explanation)?;
+        if let Some(song) = song {
+            why(context, song)?;
         }
+    }
+    for note in &similar.notes {
+        printer.say(note);
     }
     if let Some(shortfall) = &similar.shortfall {
         printer.say(shortfall);
     }
     Ok(())
+}
+
+// What was asked about, in words.
+fn asked(similar: &Similar) -> String {
+    let name = |query: &songrec_library::Query| {
+        let artist = query.artist.as_deref().map(|artist| format!("{artist} - "));
+        format!("{}{}", artist.unwrap_or_default(), query.title)
+    };
+    let named = |sign: f64| {
+        let songs = similar.queries.iter().filter(move |one| one.weight * sign > 0.0);
+        songs.map(|one| name(&one.query)).collect::<Vec<_>>().join(" and ")
+    };
+    match (named(1.0), named(-1.0)) {
+        (like, _) if like.is_empty() => name(&similar.query),
+        (like, unlike) if unlike.is_empty() => like,
+        (like, unlike) => format!("{like}, unlike {unlike}"),
+    }
+}
+
+fn models(similar: &Similar) -> String {
+    if similar.blend.is_empty() {
+        return format!("`{}`", similar.model);
+    }
+    let parts = similar.blend.iter().map(|part| format!("{:.2} `{}`", part.weight, part.model));
+    parts.collect::<Vec<_>>().join(" + ")
+}
+
+// Why a song is where it is, if that was asked for.
+fn why(context: &Context, song: &SimilarSong) -> Result<()> {
+    let Some(explanation) = &song.explanation else { return Ok(()) };
+    for part in &song.parts {
+        context.printer.line(match part.similarity {
+            Some(similarity) => {
+                format!("      {:.2} x {similarity:>6.3}  by `{}`", part.weight, part.model)
+            }
+            None => format!("      not heard by `{}`", part.model),
+        })?;
+    }
+    if let Some(beside) = &song.beside {
+        context.printer.line(format!("      beside {beside}:"))?;
+    }
+    reasons(context, explanation)
 }
 
 /// Prints why, one reason a line.
