@@ -15,6 +15,7 @@ pub(crate) struct Edit<'a> {
     pub(crate) state: State,
     base: [&'a [u8]; COUNT],
     pages: Vec<EditedPage>,
+    laid: Vec<Laid>,
     places: HashMap<u64, usize, BuildHasherDefault<Spread>>,
     last: Option<(u64, usize)>,
 }
@@ -28,10 +29,40 @@ pub(crate) struct EditedPage {
     pub(crate) bytes: Box<[u8; PAGE]>,
 }
 
+/// Bytes that go where nobody looks yet.
+#[derive(Debug)]
+pub(crate) struct Laid {
+    pub(crate) file: File,
+    pub(crate) at: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// With fewer bytes than this in new places they go through the log, which
+/// costs one sync instead of three.
+const MANY: usize = 1 << 20;
+
+/// All that an edit writes.
+#[derive(Debug)]
+pub(crate) struct Edited {
+    pub(crate) state: State,
+    /// What has to be on the disk before the log says that it is part of the
+    /// index: whole pages beyond all rows.
+    pub(crate) laid: Vec<Laid>,
+    /// In the order of the files, with the state among them.
+    pub(crate) pages: Vec<EditedPage>,
+}
+
 impl<'a> Edit<'a> {
     /// Over files that hold `base`, by [`File`].
     pub(crate) fn new(state: State, base: [&'a [u8]; COUNT]) -> Self {
-        Self { state, base, pages: Vec::new(), places: HashMap::default(), last: None }
+        Self {
+            state,
+            base,
+            pages: Vec::new(),
+            laid: Vec::new(),
+            places: HashMap::default(),
+            last: None,
+        }
     }
 
     /// A file as it is now, without the edit.
@@ -84,6 +115,18 @@ impl<'a> Edit<'a> {
         }
     }
 
+    /// Writes to a place beyond all rows, which this edit does not read again.
+    /// Many such bytes need not be written twice, to the log and in place.
+    pub(crate) fn lay(&mut self, file: File, at: u64, bytes: &[u8]) {
+        self.reserve(file, at + bytes.len() as u64);
+        let run = self.laid.iter_mut().find(|run| run.file == file);
+        match run.filter(|run| run.at + run.bytes.len() as u64 == at) {
+            Some(run) => run.bytes.extend_from_slice(bytes),
+            // The latest run of a file comes first, so that it is found.
+            None => self.laid.insert(0, Laid { file, at, bytes: bytes.to_vec() }),
+        }
+    }
+
     pub(crate) fn write_u32(&mut self, file: File, at: u64, value: u32) {
         self.write(file, at, &value.to_le_bytes());
     }
@@ -108,16 +151,39 @@ impl<'a> Edit<'a> {
 
     /// How many bytes the edit will write.
     pub(crate) fn weight(&self) -> usize {
-        self.pages.len() * PAGE
+        self.pages.len() * PAGE + self.laid.iter().map(|run| run.bytes.len()).sum::<usize>()
     }
 
-    /// The pages in the order of the files, with the state among them.
-    pub(crate) fn finish(mut self) -> (State, Vec<EditedPage>) {
+    pub(crate) fn finish(mut self) -> Edited {
+        let laid = self.settle_laid();
         let state = self.state;
         self.write(File::Head, State::AT as u64, &state.encode());
         let mut pages = self.pages;
         pages.sort_unstable_by_key(|page| (page.file, page.page));
-        (state, pages)
+        Edited { state, laid, pages }
+    }
+
+    /// Leaves the whole pages of long runs, and writes the rest as usual: a
+    /// page at the end of a run may hold something else, now or later.
+    fn settle_laid(&mut self) -> Vec<Laid> {
+        let runs = std::mem::take(&mut self.laid);
+        let many = runs.iter().map(|run| run.bytes.len()).sum::<usize>() >= MANY;
+        let mut left = Vec::new();
+        for Laid { file, at, mut bytes } in runs {
+            let page = PAGE as u64;
+            let end = at + bytes.len() as u64;
+            let (first, last) = (at.next_multiple_of(page), end / page * page);
+            if !many || first >= last {
+                self.write(file, at, &bytes);
+                continue;
+            }
+            self.write(file, last, &bytes[(last - at) as usize..]);
+            bytes.truncate((last - at) as usize);
+            let rest = bytes.split_off((first - at) as usize);
+            self.write(file, at, &bytes);
+            left.push(Laid { file, at: first, bytes: rest });
+        }
+        left
     }
 
     fn edited(&mut self, file: File, page: u64) -> Option<usize> {

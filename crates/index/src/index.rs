@@ -450,6 +450,7 @@ impl Index {
         let fixed = self.store.fixed();
         let shelf = Shelf::new(fixed);
         let damaged = |what| self.corrupt(what);
+        let slots = edit.state.slots;
         let slot = match table::find_in(edit, key, fixed.seed).map_err(damaged)? {
             Some(slot) => {
                 lists::remove(edit, shelf, slot).map_err(damaged)?;
@@ -463,8 +464,13 @@ impl Index {
             }
         };
         let bytes = bytemuck::cast_slice(row);
-        edit.write(File::Rows, fixed.row_at(slot), bytes);
-        edit.write(File::Codes, fixed.code_at(slot), code);
+        if slot >= slots {
+            edit.lay(File::Rows, fixed.row_at(slot), bytes);
+            edit.lay(File::Codes, fixed.code_at(slot), code);
+        } else {
+            edit.write(File::Rows, fixed.row_at(slot), bytes);
+            edit.write(File::Codes, fixed.code_at(slot), code);
+        }
         let known = Slot {
             key: *key,
             sequence: edit.state.sequence + 1,

@@ -6,7 +6,9 @@
 //! ([`Edit`]), appends them to the redo log as one record and syncs it: the
 //! change is durable. Then it makes the counter odd, writes the pages in
 //! place, and makes the counter even. The pages reach the disk in their own
-//! time; a checkpoint syncs them and empties the log.
+//! time; a checkpoint syncs them and empties the log. Many new rows at once are
+//! written and synced where they belong, beyond all others, before the log
+//! makes them part of the index: so they are written once.
 //!
 //! # How a reader sees one state
 //!
@@ -26,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::arrange::Arranged;
-use crate::edit::{Edit, EditedPage, LINE};
+use crate::edit::{Edit, Edited, EditedPage, LINE};
 use crate::layout::{COUNT, FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
 use crate::lists::{self, Centroids, Shelf};
 use crate::log::{self, At};
@@ -104,7 +106,7 @@ impl Store {
         // One list around the origin, until there are rows to arrange.
         let origin = (vec![0.0; fixed.padded()], 0.0);
         edit.write(File::Lists, 0, &lists::empty(&fixed, &[origin]));
-        let (state, pages) = edit.finish();
+        let Edited { state, pages, .. } = edit.finish();
 
         let log = dir.join("log");
         write_new(&log, |file| file.write_all(&log::header(epoch), 0))?;
@@ -311,7 +313,7 @@ impl Store {
     ) -> Result<T> {
         let before = writer.counter.load();
         self.refresh(before)?;
-        let (value, state, pages) = {
+        let (value, edited) = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
             let mut edit =
                 Edit::new(view.state, std::array::from_fn(|file| view.maps[file].bytes()));
@@ -320,26 +322,27 @@ impl Store {
                 return Ok(value);
             }
             edit.state.sequence += 1;
-            let (state, pages) = edit.finish();
-            (value, state, pages)
+            (value, edit.finish())
         };
-        writer.open_files(&self.dir, state.arrangement)?;
-        self.commit(writer, before, state, pages)?;
+        writer.open_files(&self.dir, edited.state.arrangement)?;
+        self.commit(writer, before, edited)?;
         Ok(value)
     }
 
-    fn commit(
-        &self,
-        writer: &mut Writer,
-        before: u64,
-        mut state: State,
-        mut pages: Vec<EditedPage>,
-    ) -> Result<()> {
+    fn commit(&self, writer: &mut Writer, before: u64, edited: Edited) -> Result<()> {
+        let Edited { mut state, laid, mut pages } = edited;
         let failed = |operation| Error::io(operation, &self.dir);
+        for run in &laid {
+            let disk = &writer.files[run.file as usize];
+            disk.write_all(&run.bytes, run.at).map_err(failed("write to"))?;
+        }
         // Real zeros, not a hole: a full disk is noticed here, where nothing
         // has happened yet.
         for file in FILES {
             writer.extend(file, state.lengths[file as usize]).map_err(failed("make room in"))?;
+        }
+        for run in &laid {
+            writer.files[run.file as usize].sync_data().map_err(failed("sync"))?;
         }
         let start = state.log_end;
         // The record holds the state, and the state where the record ends.

@@ -132,6 +132,64 @@ fn a_damaged_record_and_all_after_it_never_happened() {
     }
 }
 
+/// So many at once that their rows do not go through the log.
+#[test]
+fn a_crash_with_many_rows_on_their_way_leaves_all_or_none() {
+    const WIDE: usize = 512;
+    let (dir, index) = crate::sample::index(WIDE, Metric::Cosine);
+    let path = dir.path().join("index");
+    put(&index, &rows(0..101, WIDE));
+    drop(index);
+    let (before, after) = (dir.path().join("before"), dir.path().join("after"));
+    copy(&path, &before);
+    let index = Index::open(&path).unwrap();
+    let held_before = contents(&index);
+    // With one that is replaced, in the page where the new ones begin.
+    put(&index, &rows(100..1001, WIDE));
+    put(&index, &[(key(100), crate::sample::row(7, WIDE))]);
+    let held_after = contents(&index);
+    copy(&path, &after);
+    assert!(fs::metadata(after.join("log")).unwrap().len() < 700 << 10, "rows are in the log");
+    // Where rows.npy and codes hold what was synced before the log was.
+    let synced = |name: &str| match name {
+        "rows.npy" => (128 + 101 * WIDE * 4_usize).next_multiple_of(4096),
+        "codes" => (101 * (WIDE + 16)).next_multiple_of(4096),
+        _ => usize::MAX,
+    };
+    let mut random = StdRng::seed_from_u64(1);
+    for (share, logged) in [(0.0, true), (0.5, true), (0.5, true), (0.0, false), (0.5, false)] {
+        let crashed = dir.path().join("crashed");
+        let _ = fs::remove_dir_all(&crashed);
+        copy(&before, &crashed);
+        for name in names(&after) {
+            let new = fs::read(after.join(&name)).unwrap();
+            let mut mixed = fs::read(before.join(&name)).unwrap();
+            mixed.resize(new.len(), 0);
+            for at in (0..new.len()).step_by(512) {
+                let is_laid = at >= synced(&name);
+                // Nothing is written in place before the log is.
+                if is_laid && logged || (is_laid || logged) && random.random_bool(share) {
+                    mixed[at..at + 512].copy_from_slice(&new[at..at + 512]);
+                }
+            }
+            fs::write(crashed.join(&name), mixed).unwrap();
+        }
+        if logged {
+            fs::copy(after.join("log"), crashed.join("log")).unwrap();
+        }
+
+        let index = Index::open(&crashed).unwrap();
+
+        index.verify().unwrap();
+        let held = if logged { &held_after } else { &held_before };
+        assert!(contents(&index) == *held, "share {share}, logged {logged}");
+        put(&index, &rows(900..1800, WIDE));
+        drop(index);
+        let index = Index::open(&crashed).unwrap();
+        index.verify().unwrap();
+    }
+}
+
 /// Not a test of its own: what the process that is killed runs.
 #[test]
 fn writes_until_killed() {
