@@ -18,6 +18,7 @@ pub(crate) enum ExitStatus {
     Failed,
     NoLibrary,
     Locked,
+    Guard,
     Interrupted,
 }
 
@@ -35,6 +36,7 @@ What the exit codes mean:
     8  failed for another reason, such as a full disk
    10  there is no library yet
    11  another process holds what is needed
+   12  a guard stopped it before anything was written, such as `--max-delete`
   130  interrupted
 
 A code that is not listed means failure too.";
@@ -53,6 +55,7 @@ impl ExitStatus {
             Self::Failed => 8,
             Self::NoLibrary => 10,
             Self::Locked => 11,
+            Self::Guard => 12,
             Self::Interrupted => 130,
         }
     }
@@ -74,6 +77,8 @@ impl ExitStatus {
             ErrorKind::Corrupt => Self::Corrupt,
             ErrorKind::NoLibrary => Self::NoLibrary,
             ErrorKind::Locked => Self::Locked,
+            ErrorKind::Guard => Self::Guard,
+            ErrorKind::Interrupted => Self::Interrupted,
             ErrorKind::Failed => Self::Failed,
         }
     }
@@ -103,6 +108,7 @@ mod tests {
             ExitStatus::Failed,
             ExitStatus::NoLibrary,
             ExitStatus::Locked,
+            ExitStatus::Guard,
             ExitStatus::Interrupted,
         ] {
             let code = format!("{:>5}  ", status.code());

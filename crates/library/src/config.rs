@@ -131,6 +131,27 @@ pub const SETTINGS: &[Setting] = &[
         "how large that may grow; the least recently used goes first",
     ),
     setting(
+        "sync.remote",
+        &["SONGREC_SYNC_REMOTE"],
+        Some("astra"),
+        Kind::Text,
+        "the library that the local one is synced with",
+    ),
+    setting(
+        "sync.audio",
+        &["SONGREC_SYNC_AUDIO"],
+        Some("all"),
+        Kind::Text,
+        "which audio is carried to libraries that keep audio: `all`, `none`, `recent`, `recent:DAYS`",
+    ),
+    setting(
+        "sync.machine",
+        &["SONGREC_MACHINE"],
+        None,
+        Kind::Text,
+        "what this machine is called; its host name if it is not set",
+    ),
+    setting(
         "astra.endpoint",
         &["ASTRA_DB_API_ENDPOINT"],
         None,

@@ -24,6 +24,10 @@ pub enum ErrorKind {
     NoLibrary,
     /// Another process holds what is needed.
     Locked,
+    /// A guard stopped it before anything was written.
+    Guard,
+    /// Somebody asked for its end before anything was written.
+    Interrupted,
     /// Anything else, such as a full disk.
     Failed,
 }
@@ -41,6 +45,12 @@ impl Error {
     /// An error of `kind` with a message.
     pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
         Self { kind, message: message.to_string(), source: None, hint: None }
+    }
+
+    /// An error of `kind` that says what `error` says, with its causes.
+    pub fn caused(kind: ErrorKind, error: impl std::error::Error) -> Self {
+        let source = Causes::of(&error).map(Into::into);
+        Self { kind, message: error.to_string(), source, hint: None }
     }
 
     /// A wrong request.
@@ -100,25 +110,27 @@ impl std::error::Error for Error {
     }
 }
 
+impl From<StorageKind> for ErrorKind {
+    fn from(kind: StorageKind) -> Self {
+        match kind {
+            StorageKind::NotFound => Self::NoLibrary,
+            StorageKind::Transient | StorageKind::Unavailable => Self::Temporary,
+            StorageKind::Denied => Self::Denied,
+            StorageKind::Corrupt | StorageKind::Incompatible => Self::Corrupt,
+            StorageKind::Invalid | StorageKind::Unsupported => Self::Usage,
+            StorageKind::Locked => Self::Locked,
+            StorageKind::Conflict | StorageKind::CursorLost | StorageKind::Full => Self::Failed,
+        }
+    }
+}
+
 // The storage error keeps its own message and causes; only the kind is
 // translated, and the hint is carried along.
 impl From<songrec_storage::Error> for Error {
     fn from(error: songrec_storage::Error) -> Self {
-        let kind = match error.kind() {
-            StorageKind::NotFound => ErrorKind::NoLibrary,
-            StorageKind::Transient | StorageKind::Unavailable => ErrorKind::Temporary,
-            StorageKind::Denied => ErrorKind::Denied,
-            StorageKind::Corrupt | StorageKind::Incompatible => ErrorKind::Corrupt,
-            StorageKind::Invalid | StorageKind::Unsupported => ErrorKind::Usage,
-            StorageKind::Locked => ErrorKind::Locked,
-            StorageKind::Conflict | StorageKind::CursorLost | StorageKind::Full => {
-                ErrorKind::Failed
-            }
-        };
+        let kind = error.kind().into();
         let hint = error.hint().map(str::to_owned);
-        let message = error.to_string();
-        let source = Causes::of(&error);
-        Self { kind, message, source: source.map(Into::into), hint }
+        Self { hint, ..Self::caused(kind, error) }
     }
 }
 

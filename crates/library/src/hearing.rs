@@ -26,7 +26,7 @@ impl Interrupt {
     }
 
     /// The same question for code that knows nothing of interrupts.
-    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+    pub fn flag(&self) -> Arc<AtomicBool> {
         self.0.clone()
     }
 
