@@ -20,6 +20,8 @@ pub struct Library {
     pub(crate) id: String,
     /// The folder that relative paths of songs are meant from.
     pub(crate) root: Option<PathBuf>,
+    /// Where it is.
+    pub(crate) place: String,
     /// The backend, where it is a local one: it can do things of its own.
     pub(crate) local: Option<LocalBackend>,
 }
@@ -33,7 +35,8 @@ impl Library {
         id: String,
         root: Option<PathBuf>,
     ) -> Self {
-        Self { backend, config, id, root, local: None }
+        let place = root.as_deref().map_or_else(|| id.clone(), |root| root.display().to_string());
+        Self { backend, config, id, root, place, local: None }
     }
 
     /// Where the songs are kept.
@@ -49,6 +52,12 @@ impl Library {
     /// What stays the same for as long as the library exists.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Where it is: a folder, or an address. Another library may come to be
+    /// there, with another [`id`](Self::id).
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// The settings.

@@ -225,22 +225,23 @@ mod astra {
             named: Option<&NamedLibrary>,
             distance: Distance,
         ) -> Result<Self> {
-            let backend =
-                AstraBackend::open(&astra_config(&config, named)?).await.map_err(|error| {
-                    let missing = error.kind() == songrec_storage::ErrorKind::NotFound;
-                    let error = Error::from(error);
-                    if missing && error.hint().is_none() {
-                        return error.with_hint("`songrec init-astra` makes the library");
-                    }
-                    error
-                })?;
+            let astra = astra_config(&config, named)?;
+            let backend = AstraBackend::open(&astra).await.map_err(|error| {
+                let missing = error.kind() == songrec_storage::ErrorKind::NotFound;
+                let error = Error::from(error);
+                if missing && error.hint().is_none() {
+                    return error.with_hint("`songrec init-astra` makes the library");
+                }
+                error
+            })?;
+            let place = format!("{} {}", astra.endpoint, astra.keyspace);
             let id = backend.library_id();
             if distance == Distance::Direct {
-                return Ok(Self::new(Arc::new(backend), config, id, None));
+                return Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) });
             }
             let cache = crate::cache(&config).await?;
             let backend = Cached::new(Arc::new(backend), cache, CachedOptions::default());
-            Ok(Self::new(Arc::new(backend), config, id, None))
+            Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) })
         }
 
         /// Makes what a library in Astra needs, or with `check` only says what
