@@ -140,7 +140,11 @@ impl AstraBackend {
         Ok(Self {
             songs: keyspace.collection(schema::SONGS),
             library: keyspace.collection(schema::LIBRARY),
-            blobs: config.blobs.as_ref().map(Blobs::open).transpose()?,
+            blobs: config
+                .blobs
+                .as_ref()
+                .map(|blobs| Blobs::open(blobs, &config.patience()))
+                .transpose()?,
             client,
             keyspace,
             registry: RwLock::default(),

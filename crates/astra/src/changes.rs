@@ -16,19 +16,23 @@
 //! hundred changes cost two pages of updates.
 //!
 //! A look when nothing changed is one request; one writer costs nothing.
+//!
+//! Playlists and synths are few, and only that some of them changed is told.
+//! For that a row that is no song stands among the songs
+//! ([`mark_documents`](AstraBackend::mark_documents)) and is numbered like them.
 
 use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use songrec_core::SongId;
+use songrec_core::{OperationId, SongId};
 use songrec_storage::{Change, ChangePage, Cursor, Error, ErrorKind, Result};
 
 use crate::{
     backend::AstraBackend,
     client::{Find, MAX_IN, Update, Version},
     embeddings::now_ms,
-    row::{NOT_NUMBERED, Row, text, whole},
+    row::{Before, DOCUMENTS, DOCUMENTS_MARKER, NOT_NUMBERED, Row, Sync, text, whole},
     schema::FEED_ID,
 };
 
@@ -125,7 +129,7 @@ impl AstraBackend {
                     changes: Vec::new(),
                     cursor: write(&position),
                     more: false,
-                    documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                    documents: since.is_none(),
                 });
             }
             let feed = self.feed().await?;
@@ -135,13 +139,16 @@ impl AstraBackend {
             let until = feed.complete().max(position.seen);
             position.page = Some(PageBegun { until, state: None, told: Vec::new() });
         }
-        self.tell(position, limit.clamp(1, LARGEST_PAGE)).await
+        let mut page = self.tell(position, limit.clamp(1, LARGEST_PAGE)).await?;
+        page.documents |= since.is_none();
+        Ok(page)
     }
 
     async fn tell(&self, mut position: Position, limit: usize) -> Result<ChangePage> {
         let page = position.page.as_mut().expect("a page was begun");
         let filter = json!({"sync.at": {"$gt": position.seen}});
         let mut changes: Vec<Change> = Vec::new();
+        let mut documents = false;
         loop {
             let find = Find::new(filter.clone()).project(whole()).after(page.state.clone());
             let found = match self.songs.find_page::<Row>(&find).await {
@@ -154,13 +161,15 @@ impl AstraBackend {
                 Err(error) => return Err(self.failed("read", "the changes", error)),
             };
             let told: HashSet<SongId> = page.told.iter().copied().collect();
-            for row in found.documents.iter().filter(|row| !told.contains(&row.id)) {
+            documents |= found.documents.iter().any(Row::is_documents_marker);
+            let songs = found.documents.iter().filter(|row| !row.is_documents_marker());
+            for row in songs.filter(|row| !told.contains(&row.id)) {
                 if changes.len() == limit {
                     return Ok(ChangePage {
                         changes,
                         cursor: write(&position),
                         more: true,
-                        documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                        documents,
                     });
                 }
                 let change = row.change();
@@ -176,7 +185,7 @@ impl AstraBackend {
                     changes,
                     cursor: write(&position),
                     more: false,
-                    documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                    documents,
                 });
             }
             if changes.len() == limit {
@@ -184,12 +193,14 @@ impl AstraBackend {
                 let next = Find::new(filter.clone()).project(whole()).after(page.state.clone());
                 let ahead = self.songs.find_page::<Row>(&next).await;
                 let ahead = ahead.map_err(|error| self.failed("read", "the changes", error))?;
-                if !ahead.documents.is_empty() || ahead.next.is_some() {
+                documents |= ahead.documents.iter().any(Row::is_documents_marker);
+                let is_song = |row: &Row| !row.is_documents_marker();
+                if ahead.documents.iter().any(is_song) || ahead.next.is_some() {
                     return Ok(ChangePage {
                         changes,
                         cursor: write(&position),
                         more: true,
-                        documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                        documents,
                     });
                 }
                 position.seen = page.until;
@@ -198,10 +209,21 @@ impl AstraBackend {
                     changes,
                     cursor: write(&position),
                     more: false,
-                    documents: DOCUMENTS_MAY_HAVE_CHANGED,
+                    documents,
                 });
             }
         }
+    }
+
+    /// Lets every reader of the changes know that playlists or synths changed.
+    /// Called after they did: a reader who sees the mark sees the change. A
+    /// writer that dies in between leaves a change that is told with the next.
+    pub(crate) async fn mark_documents(&self) -> Result<()> {
+        let sync = Sync::new(OperationId::random(), &Before::default(), None);
+        let mark = json!({"$set": {"state": DOCUMENTS, "sync": sync}});
+        let update = Update::new(json!({"_id": DOCUMENTS_MARKER}), mark).upsert().repeatable();
+        let updated = self.songs.update_one(&update).await;
+        updated.map_err(|error| self.failed("note", "changed documents", error)).map(drop)
     }
 
     // Says whether there is anything new, after giving numbers to what has none.
@@ -339,9 +361,6 @@ impl AstraBackend {
     }
 }
 
-/// Nothing here tells yet whether playlists or synths changed, so they are
-/// looked at; a marker row in the songs' collection would spare that request.
-const DOCUMENTS_MAY_HAVE_CHANGED: bool = true;
 /// Changes in one page at the most.
 const LARGEST_PAGE: usize = 1000;
 /// A reader is surely gone after so long, whatever a sweep asks for.

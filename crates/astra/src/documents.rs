@@ -41,6 +41,14 @@ fn id_of(kind: DocumentKind, id: &str) -> String {
     format!("{}:{id}", kind.as_str())
 }
 
+// What users make and every machine shows; the others tell of machines.
+const fn is_told(kind: DocumentKind) -> bool {
+    match kind {
+        DocumentKind::Playlist | DocumentKind::Synth => true,
+        DocumentKind::Machine | DocumentKind::Library => false,
+    }
+}
+
 impl AstraBackend {
     pub(crate) async fn store_documents(
         &self,
@@ -59,7 +67,14 @@ impl AstraBackend {
             .enumerate()
             .any(|(at, put)| documents[..at].iter().any(|other| is_same(put, other)));
         let width = if repeats { 1 } else { AT_ONCE };
-        at_once(width, documents.iter().map(|put| self.store_document(put)).collect()).await
+        let stored =
+            at_once(width, documents.iter().map(|put| self.store_document(put)).collect()).await;
+        // Some may be stored although others failed.
+        if documents.iter().any(|put| is_told(put.document.kind)) {
+            let marked = self.mark_documents().await;
+            return stored.and_then(|stored| marked.map(|()| stored));
+        }
+        stored
     }
 
     async fn store_document(&self, put: &PutDocument) -> Result<Outcome<Document>> {
@@ -160,6 +175,20 @@ impl AstraBackend {
     }
 
     pub(crate) async fn remove_document(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        let removed = self.remove_quietly(kind, id, version).await;
+        if is_told(kind) {
+            let marked = self.mark_documents().await;
+            return removed.and_then(|removed| marked.map(|()| removed));
+        }
+        removed
+    }
+
+    async fn remove_quietly(
         &self,
         kind: DocumentKind,
         id: &str,

@@ -26,6 +26,10 @@ const HISTORY: usize = 8;
 
 pub(crate) const PRESENT: &str = "present";
 pub(crate) const DELETED: &str = "deleted";
+/// The state of the row that says that playlists or synths changed.
+pub(crate) const DOCUMENTS: &str = "documents";
+/// Its `_id`: no digest of audio begins with so many zeros.
+pub(crate) const DOCUMENTS_MARKER: &str = "00000000-0000-8000-8000-000000000000";
 
 /// What a song says about its own writing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -257,6 +261,10 @@ pub(crate) fn whole() -> Value {
 impl Row {
     pub(crate) fn is_present(&self) -> bool {
         self.state == PRESENT
+    }
+
+    pub(crate) fn is_documents_marker(&self) -> bool {
+        self.state == DOCUMENTS
     }
 
     pub(crate) fn rev(&self) -> Option<OperationId> {

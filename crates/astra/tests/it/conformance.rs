@@ -1,4 +1,5 @@
-//! The contract, over the emulator as it is and as it may be.
+//! The contract, over the emulator and an S3 server, as they are and as they
+//! may be.
 
 /// The whole contract. `SONGREC_TEST_EMULATOR` makes it harder: `small` for
 /// pages of seven documents and the old names of errors, `faulty` for 30 % of
@@ -17,7 +18,7 @@ mod while_a_third_fails_in_short {
             $(#[test]
             fn $case() {
                 run_case(async {
-                    let (backend, _emulator) =
+                    let (backend, _cloud) =
                         crate::support::faulty_library(Emulator::builder()).await;
                     conformance::$case(&backend).await;
                 });
@@ -39,5 +40,16 @@ mod while_a_third_fails_in_short {
         nearest_songs_are_songs,
         documents_change_by_compare_and_set,
         segments_come_back,
+        changes_tell_that_documents_changed,
+        a_blob_comes_back,
+        a_large_blob_comes_in_pieces,
+        a_part_of_a_blob_can_be_read,
+        a_missing_blob_is_none,
+        storing_a_blob_again_changes_nothing,
+        wrong_bytes_are_refused,
+        a_blob_has_an_address_where_there_are_any,
+        sweeping_removes_what_no_song_names,
+        sweeping_spares_what_can_be_restored,
+        a_random_history_goes_as_in_memory,
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the backend over the emulator of the Data API.
 #![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
+mod blobs;
 mod conformance;
 mod costs;
 mod cql;
