@@ -5,7 +5,7 @@ use songrec_storage::ErrorKind as StorageErrorKind;
 use crate::Place;
 
 /// What a sync gives.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a sync could not go on. Whatever was done before is done; the next sync
 /// goes on from there.
@@ -90,8 +90,8 @@ impl Error {
                  `--max-delete {planned}`"
             )),
             Self::OtherLibrary { .. } => Some(
-                "if it was made anew or another one is meant, look at the plan with \
-                 `--adopt --dry-run`, then sync with `--adopt`; that deletes nothing"
+                "if it was made anew, or another one is meant, sync with `--adopt`: as a first sync, \
+                 it compares everything and deletes nothing"
                     .to_owned(),
             ),
             Self::Busy => Some("wait until it is done".to_owned()),

@@ -1,13 +1,41 @@
 //! Makes two libraries agree: migrate, sync, check.
+//!
+//! Both sides are any [`StorageBackend`](songrec_storage::StorageBackend); this
+//! crate does not know which. [`Syncer`] says what keeps a sync safe.
 
+mod apply;
+mod check;
+mod conflict;
+mod document;
 mod error;
+mod facts;
+mod look;
+mod machine;
+mod merge;
+mod migrate;
 mod options;
 mod report;
+mod resolve;
+mod rules;
+mod segment;
 mod side;
+mod state;
+mod syncer;
+mod trash;
+mod values;
 
+pub use check::{Comparison, Difference, DifferenceKind, check};
+pub use conflict::{FieldConflict, SongConflicts, conflicts, conflicts_of, resolve_conflict};
 pub use error::{Error, ErrorKind, Result};
+pub use machine::{Machine, machines, retire};
+pub use migrate::{Migrated, MigrationPlan};
 pub use options::{AudioPolicy, Direction, InvalidOption, MaxDelete, Options, Verify};
 pub use report::{
     Action, Counts, DocumentWork, Failure, MergedField, Note, Plan, Report, SongWork,
 };
+#[doc(hidden)]
+pub use rules::Rules;
 pub use side::{Pair, Place, Side};
+pub use state::State;
+pub use syncer::{Interrupt, Syncer, never};
+pub use trash::{Trashed, restore, trash};

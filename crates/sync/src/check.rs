@@ -1,0 +1,409 @@
+//! Comparing two libraries song by song, or bit by bit.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use sha2::Digest as _;
+use songrec_core::{BlobRef, Card, Digest, Event, ModelName, Progress, Song, SongId};
+use songrec_storage::{SongQuery, StorageBackend, StoredEmbedding};
+
+use crate::{
+    Error, Pair, Place, Result, Side,
+    syncer::{Interrupt, in_words, is_about_one},
+    values::{Values, tag_fields},
+};
+
+/// What a comparison of two libraries found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Comparison {
+    /// How many songs each has.
+    pub songs: Pair<u64>,
+    /// How many songs both have.
+    pub compared: u64,
+    /// Embeddings whose bits were read on both sides and compared.
+    pub embeddings: u64,
+    /// Pieces of audio that were read and compared with their digest.
+    pub blobs: u64,
+    /// Bytes that were read for that.
+    pub bytes: u64,
+    /// What is not the same.
+    pub differences: Vec<Difference>,
+    /// Songs that two machines heard with different last bits, each of which
+    /// counts as the song's: no difference.
+    pub heard_differently: u64,
+    /// Whether somebody stopped it before its end.
+    pub interrupted: bool,
+}
+
+impl Comparison {
+    /// Whether both libraries have the same.
+    pub fn is_equal(&self) -> bool {
+        self.differences.is_empty() && !self.interrupted
+    }
+}
+
+/// Something that is not the same in two libraries.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// Which song.
+    pub song: SongId,
+    /// How lists call it.
+    pub title: String,
+    /// What differs.
+    pub kind: DifferenceKind,
+    /// In words.
+    pub text: String,
+}
+
+/// What differs between two libraries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DifferenceKind {
+    /// Only the right one has the song.
+    MissingLeft,
+    /// Only the left one has the song.
+    MissingRight,
+    /// They say different things of it.
+    Song,
+    /// Only one knows how a model hears it.
+    Embedding,
+    /// Only one has its audio, where both keep audio.
+    Audio,
+    /// What is stored is not what the song names.
+    Damaged,
+}
+
+/// Songs that are compared at once.
+const PAGE: usize = 200;
+/// Songs whose bits are compared in a sample.
+const SAMPLE: u64 = 50;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Data {
+    None,
+    Sample { of: u64 },
+    All,
+}
+
+/// Compares two libraries song by song; with `read_data` also what is stored
+/// bit by bit, against what songs name.
+///
+/// # Errors
+///
+/// If one of them cannot be read.
+pub async fn check(
+    left: &Side,
+    right: &Side,
+    read_data: bool,
+    progress: &dyn Progress,
+    interrupt: Interrupt<'_>,
+) -> Result<Comparison> {
+    let data = if read_data { Data::All } else { Data::None };
+    let sides = Pair { left: left.clone(), right: right.clone() };
+    compare(&sides, data, None, progress, interrupt).await
+}
+
+pub(crate) async fn compare(
+    sides: &Pair<Side>,
+    data: Data,
+    models: Option<&BTreeSet<ModelName>>,
+    progress: &dyn Progress,
+    interrupt: Interrupt<'_>,
+) -> Result<Comparison> {
+    let mut found = Comparison::default();
+    let all = songrec_core::Filter::all();
+    for place in Place::BOTH {
+        let count = sides[place].backend.count_songs(&all).await;
+        found.songs[place] = count.map_err(|error| failed(sides, place, error))?;
+    }
+    let total = found.songs.left;
+    progress.on(Event::Started { work: "comparing", total: Some(total) });
+    let mut seen: HashSet<SongId> = HashSet::new();
+    let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
+    loop {
+        if interrupt() {
+            found.interrupted = true;
+            break;
+        }
+        let page = sides.left.backend.find_songs(&query).await;
+        let page = page.map_err(|error| failed(sides, Place::Left, error))?;
+        let ids: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
+        let mut theirs = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(100) {
+            let read = sides.right.backend.get_songs(chunk).await;
+            theirs.extend(read.map_err(|error| failed(sides, Place::Right, error))?);
+        }
+        let mut both = Vec::new();
+        for (left, right) in page.items.into_iter().zip(theirs) {
+            seen.insert(left.id);
+            progress.on(Event::Advanced { item: &Card::of(&left).title, bytes: 0 });
+            match right {
+                None => found.differences.push(difference(
+                    &left,
+                    DifferenceKind::MissingRight,
+                    format!("it is not in {}", sides.right.name),
+                )),
+                Some(right) => {
+                    found.compared += 1;
+                    compare_songs(sides, &left, &right, models, &mut found);
+                    both.push(Pair { left, right });
+                }
+            }
+        }
+        let read: Vec<Pair<Song>> = match data {
+            Data::None => Vec::new(),
+            Data::All => both,
+            Data::Sample { of } => {
+                // Some of every part of the library, always the same.
+                let step = (of / SAMPLE).max(1);
+                both.into_iter().filter(|pair| number_of(pair.left.id) % step == 0).collect()
+            }
+        };
+        read_facts(sides, &read, models, &mut found).await?;
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    if !found.interrupted && found.songs.right > found.compared {
+        find_missing(sides, &seen, &mut found).await?;
+    }
+    progress.on(Event::Finished);
+    Ok(found)
+}
+
+fn number_of(song: SongId) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&song.as_bytes()[8..]);
+    u64::from_be_bytes(bytes)
+}
+
+fn failed(sides: &Pair<Side>, place: Place, source: songrec_storage::Error) -> Error {
+    Error::Library { place, name: sides[place].name.clone(), source }
+}
+
+fn difference(song: &Song, kind: DifferenceKind, text: String) -> Difference {
+    Difference { song: song.id, title: Card::of(song).title, kind, text }
+}
+
+async fn find_missing(
+    sides: &Pair<Side>,
+    seen: &HashSet<SongId>,
+    found: &mut Comparison,
+) -> Result<()> {
+    let mut query = SongQuery { limit: 1_000, ..SongQuery::default() };
+    loop {
+        let page = sides.right.backend.find_cards(&query).await;
+        let page = page.map_err(|error| failed(sides, Place::Right, error))?;
+        for card in page.items.into_iter().filter(|card| !seen.contains(&card.id)) {
+            found.differences.push(Difference {
+                song: card.id,
+                title: card.title,
+                kind: DifferenceKind::MissingLeft,
+                text: format!("it is not in {}", sides.left.name),
+            });
+        }
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn compare_songs(
+    sides: &Pair<Side>,
+    left: &Song,
+    right: &Song,
+    models: Option<&BTreeSet<ModelName>>,
+    found: &mut Comparison,
+) {
+    let (one, two) = (Values::of(left), Values::of(right));
+    if !one.say_the_same_as(&two) {
+        let fields = fields_that_differ(&one, &two);
+        found.differences.push(difference(
+            left,
+            DifferenceKind::Song,
+            format!("they differ in {}", fields.join(", ")),
+        ));
+    }
+    let carried = |model: &ModelName| models.is_none_or(|models| models.contains(model));
+    for (model, reference) in left.embeddings.iter().filter(|(model, _)| carried(model)) {
+        match right.embeddings.get(model) {
+            None => found.differences.push(difference(
+                left,
+                DifferenceKind::Embedding,
+                format!("{} does not know how `{model}` hears it", sides.right.name),
+            )),
+            Some(theirs) if theirs.digest != reference.digest => found.heard_differently += 1,
+            Some(_) => {}
+        }
+    }
+    for model in right.embeddings.keys().filter(|model| carried(model)) {
+        if !left.embeddings.contains_key(model) {
+            found.differences.push(difference(
+                left,
+                DifferenceKind::Embedding,
+                format!("{} does not know how `{model}` hears it", sides.left.name),
+            ));
+        }
+    }
+    let keep = Place::BOTH.into_iter().all(|place| sides[place].backend.capabilities().keeps_audio);
+    let digest = |song: &Song| song.blob.as_ref().map(|blob| blob.sha256);
+    if keep && digest(left) != digest(right) {
+        let text = match (digest(left), digest(right)) {
+            (Some(_), None) => format!("its audio is not in {}", sides.right.name),
+            (None, Some(_)) => format!("its audio is not in {}", sides.left.name),
+            _ => "the copies of its audio differ".to_owned(),
+        };
+        found.differences.push(difference(left, DifferenceKind::Audio, text));
+    }
+}
+
+fn fields_that_differ(left: &Values, right: &Values) -> Vec<String> {
+    let mut fields = BTreeSet::new();
+    let edits = left.edits.iter().chain(right.edits.iter()).map(|(field, _)| field);
+    for field in edits {
+        if left.edits.get(field) != right.edits.get(field) {
+            fields.insert(format!("edits.{field}"));
+        }
+    }
+    let (one, two) = (tag_fields(&left.tags), tag_fields(&right.tags));
+    let names: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
+    fields.extend(names.into_iter().filter(|name| one.get(*name) != two.get(*name)).cloned());
+    if left.files != right.files {
+        fields.insert("files".to_owned());
+    }
+    if left.conflicts != right.conflicts {
+        fields.insert("conflicts".to_owned());
+    }
+    fields.into_iter().collect()
+}
+
+async fn read_facts(
+    sides: &Pair<Side>,
+    songs: &[Pair<Song>],
+    models: Option<&BTreeSet<ModelName>>,
+    found: &mut Comparison,
+) -> Result<()> {
+    let mut by_model: BTreeMap<&ModelName, Vec<&Pair<Song>>> = BTreeMap::new();
+    for pair in songs {
+        for model in pair.left.embeddings.keys().chain(pair.right.embeddings.keys()) {
+            if models.is_none_or(|models| models.contains(model)) {
+                let of_model = by_model.entry(model).or_default();
+                if of_model.last().is_none_or(|last| last.left.id != pair.left.id) {
+                    of_model.push(pair);
+                }
+            }
+        }
+    }
+    for (model, pairs) in by_model {
+        for chunk in pairs.chunks(100) {
+            let ids: Vec<SongId> = chunk.iter().map(|pair| pair.left.id).collect();
+            for place in Place::BOTH {
+                let read = embeddings(&*sides[place].backend, model, &ids).await;
+                let read = read.map_err(|error| failed(sides, place, error))?;
+                for (pair, stored) in chunk.iter().zip(read) {
+                    compare_embedding(sides, place, model, &pair[place], stored, found);
+                }
+            }
+        }
+    }
+    for place in Place::BOTH {
+        // A side that keeps no audio names what the other one has.
+        if !sides[place].backend.capabilities().keeps_audio {
+            continue;
+        }
+        let backend = &*sides[place].backend;
+        let blobs =
+            songs.iter().filter_map(|pair| Some((&pair[place], pair[place].blob.as_ref()?)));
+        let read: Vec<_> = stream::iter(blobs)
+            .map(|(song, blob)| async move {
+                let read = read_blob(backend, blob).await;
+                read.map(|read| (song, blob, read)).map_err(|error| failed(sides, place, error))
+            })
+            .buffered(8)
+            .try_collect()
+            .await?;
+        for (song, blob, problem) in read {
+            found.blobs += 1;
+            found.bytes += blob.size;
+            if let Some(problem) = problem {
+                let text = format!("its audio in {} {problem}", sides[place].name);
+                found.differences.push(difference(song, DifferenceKind::Damaged, text));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn embeddings(
+    backend: &dyn StorageBackend,
+    model: &ModelName,
+    ids: &[SongId],
+) -> songrec_storage::Result<Vec<Option<StoredEmbedding>>> {
+    match backend.get_embeddings(model, ids).await {
+        Err(error) if is_about_one(&error) => {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                match backend.get_embeddings(model, std::slice::from_ref(id)).await {
+                    Ok(mut one) => found.push(one.pop().flatten()),
+                    Err(error) if is_about_one(&error) => found.push(None),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(found)
+        }
+        other => other,
+    }
+}
+
+fn compare_embedding(
+    sides: &Pair<Side>,
+    place: Place,
+    model: &ModelName,
+    song: &Song,
+    stored: Option<StoredEmbedding>,
+    found: &mut Comparison,
+) {
+    let Some(named) = song.embeddings.get(model) else { return };
+    let name = &sides[place].name;
+    let problem = match stored {
+        None => Some(format!("its embedding by `{model}` cannot be read from {name}")),
+        Some(stored) => {
+            let bytes = stored.embedding.vector.to_le_bytes();
+            found.bytes += bytes.len() as u64;
+            (Digest::of(&bytes) != named.digest)
+                .then(|| format!("its embedding by `{model}` in {name} is not the one it names"))
+        }
+    };
+    found.embeddings += 1;
+    if let Some(text) = problem {
+        found.differences.push(difference(song, DifferenceKind::Damaged, text));
+    }
+}
+
+// What is wrong with a blob, if something is.
+async fn read_blob(
+    backend: &dyn StorageBackend,
+    blob: &BlobRef,
+) -> songrec_storage::Result<Option<String>> {
+    let mut stream = match backend.get_blob(blob, None).await {
+        Ok(Some(stream)) => stream,
+        Ok(None) => return Ok(Some("is missing".to_owned())),
+        Err(error) if is_about_one(&error) => {
+            return Ok(Some(format!("cannot be read: {}", in_words(&error))));
+        }
+        Err(error) => return Err(error),
+    };
+    let mut hasher = sha2::Sha256::new();
+    let mut size = 0;
+    while let Some(piece) = stream.next().await {
+        let piece = piece?;
+        size += piece.len() as u64;
+        hasher.update(&piece);
+    }
+    let digest = Digest(hasher.finalize().into());
+    let whole = digest == blob.sha256 && size == blob.size;
+    Ok((!whole).then(|| "is not what it was".to_owned()))
+}

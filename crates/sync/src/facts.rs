@@ -1,0 +1,478 @@
+//! Facts on their way from one library to the other, before their songs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use songrec_core::{
+    BlobRef, Card, EmbeddingRef, ModelName, ModelSpec, OperationId, Song, SongId, Timestamp,
+};
+use songrec_storage::{BlobSource, BlobStream, NewBlob, NewEmbedding, StoredEmbedding};
+use tokio::sync::OnceCell;
+
+use crate::{
+    AudioPolicy, Note, Options, Pair, Place, Result, Syncer,
+    resolve::operation_of,
+    syncer::{in_words, is_about_one},
+    values::Refs,
+};
+
+/// What may be carried, and what was learned of both libraries on the way.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    keeps_audio: Pair<bool>,
+    audio: AudioPolicy,
+    models: Option<BTreeSet<ModelName>>,
+    now: Timestamp,
+    throttle: Option<Throttle>,
+    known_models: Pair<OnceCell<BTreeMap<ModelName, ModelSpec>>>,
+    room: Mutex<Pair<BTreeSet<ModelName>>>,
+    purged: Pair<OnceCell<HashMap<SongId, u64>>>,
+    pub(crate) segments: Pair<OnceCell<bool>>,
+}
+
+/// What was carried for some songs.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    pub(crate) embeddings: HashMap<(SongId, ModelName), EmbeddingRef>,
+    pub(crate) bytes: u64,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// A song that needs facts at a place.
+pub(crate) struct Needs<'a> {
+    pub(crate) song: &'a Song,
+    pub(crate) operation: OperationId,
+    pub(crate) own: &'a Refs,
+    pub(crate) theirs: &'a Refs,
+}
+
+impl Carrier {
+    pub(crate) fn new(syncer: &Syncer, options: &Options) -> Self {
+        Self {
+            keeps_audio: Pair::of(|place| syncer.backend(place).capabilities().keeps_audio),
+            audio: options.audio,
+            models: options.models.clone(),
+            now: syncer.now(),
+            throttle: options.bandwidth.map(Throttle::new),
+            known_models: Pair::default(),
+            room: Mutex::default(),
+            purged: Pair::default(),
+            segments: Pair::default(),
+        }
+    }
+
+    fn carries(&self, model: &ModelName) -> bool {
+        self.models.as_ref().is_none_or(|models| models.contains(model))
+    }
+
+    fn carries_audio_of(&self, song: &Song) -> bool {
+        match self.audio {
+            AudioPolicy::All => true,
+            AudioPolicy::None => false,
+            AudioPolicy::Recent(days) => {
+                let age = self.now.duration_since(song.added_at);
+                age.as_secs() <= i64::from(days) * 24 * 60 * 60
+            }
+        }
+    }
+
+    /// Whether `place` lacks facts of a song that the other side has, and that
+    /// are carried.
+    pub(crate) fn lacks(&self, place: Place, own: &Refs, theirs: &Refs, song: &Song) -> bool {
+        let heard = theirs
+            .embeddings
+            .keys()
+            .any(|model| self.carries(model) && !own.embeddings.contains_key(model));
+        let audio = self.keeps_audio[place]
+            && self.keeps_audio[place.other()]
+            && own.blob.is_none()
+            && theirs.blob.is_some()
+            && self.carries_audio_of(song);
+        heard || audio
+    }
+
+    /// How many bytes may have to be carried to `place` for a song.
+    pub(crate) fn bytes(&self, place: Place, own: &Refs, theirs: &Refs, song: &Song) -> u64 {
+        let heard = theirs
+            .embeddings
+            .iter()
+            .filter(|(model, _)| self.carries(model) && !own.embeddings.contains_key(*model))
+            .map(|(_, reference)| reference.dimension as u64 * 4)
+            .sum::<u64>();
+        let audio = self.keeps_audio[place] && self.carries_audio_of(song);
+        let blob = match (&own.blob, &theirs.blob) {
+            (None, Some(blob)) if audio => blob.size,
+            (None, None) if audio && !self.keeps_audio[place.other()] => {
+                song.files.first().map_or(0, |file| file.size)
+            }
+            _ => 0,
+        };
+        heard + blob
+    }
+
+    pub(crate) async fn purged(
+        &self,
+        syncer: &Syncer,
+        place: Place,
+        song: SongId,
+    ) -> Result<Option<u64>> {
+        let purged = self.purged[place].get_or_try_init(|| syncer.purged(place)).await?;
+        Ok(purged.get(&song).copied())
+    }
+}
+
+impl Syncer {
+    async fn models_at<'a>(
+        &self,
+        carrier: &'a Carrier,
+        place: Place,
+    ) -> Result<&'a BTreeMap<ModelName, ModelSpec>> {
+        carrier.known_models[place]
+            .get_or_try_init(|| async {
+                let backend = self.backend(place);
+                let models = self.ask(place, || backend.models()).await;
+                let models = models.map_err(|error| self.failed(place, error))?;
+                Ok(models.into_iter().map(|model| (model.name.clone(), model)).collect())
+            })
+            .await
+    }
+
+    /// Makes room at `place` for a model that the other side knows; says
+    /// whether there is room.
+    pub(crate) async fn make_room(
+        &self,
+        carrier: &Carrier,
+        place: Place,
+        model: &ModelName,
+    ) -> Result<bool> {
+        if carrier.room.lock().expect("nothing panics with it")[place].contains(model)
+            || self.models_at(carrier, place).await?.contains_key(model)
+        {
+            return Ok(true);
+        }
+        let Some(spec) = self.models_at(carrier, place.other()).await?.get(model) else {
+            return Ok(false);
+        };
+        let backend = self.backend(place);
+        self.ask(place, || backend.put_model(spec))
+            .await
+            .map_err(|error| self.failed(place, error))?;
+        carrier.room.lock().expect("nothing panics with it")[place].insert(model.clone());
+        Ok(true)
+    }
+
+    /// Carries the embeddings that songs lack at `place`.
+    pub(crate) async fn carry_embeddings(
+        &self,
+        carrier: &Carrier,
+        place: Place,
+        songs: &[Needs<'_>],
+    ) -> Result<Carried> {
+        let mut carried = Carried::default();
+        let mut wanted: BTreeMap<&ModelName, Vec<&Needs<'_>>> = BTreeMap::new();
+        for needs in songs {
+            for model in needs.theirs.embeddings.keys() {
+                if carrier.carries(model) && !needs.own.embeddings.contains_key(model) {
+                    wanted.entry(model).or_default().push(needs);
+                }
+            }
+        }
+        for (model, songs) in wanted {
+            if !self.make_room(carrier, place, model).await? {
+                continue;
+            }
+            for chunk in songs.chunks(self.batch()) {
+                self.carry_batch(carrier, place, model, chunk, &mut carried).await?;
+            }
+        }
+        Ok(carried)
+    }
+
+    async fn carry_batch(
+        &self,
+        carrier: &Carrier,
+        place: Place,
+        model: &ModelName,
+        songs: &[&Needs<'_>],
+        carried: &mut Carried,
+    ) -> Result<()> {
+        let from = place.other();
+        let ids: Vec<SongId> = songs.iter().map(|needs| needs.song.id).collect();
+        let found = self.read_embeddings(from, model, &ids, carried).await?;
+        let mut new = Vec::with_capacity(songs.len());
+        for (needs, found) in songs.iter().zip(found) {
+            let Some(StoredEmbedding { embedding, .. }) = found else {
+                carried.notes.push(Note {
+                    song: needs.song.id,
+                    text: format!(
+                        "its embedding by `{model}` is not in {}, so it was not copied",
+                        self.sides[from].name
+                    ),
+                });
+                continue;
+            };
+            carried.bytes += embedding.vector.dimension() as u64 * 4;
+            // The same for a repeated write, another for another version.
+            let what = format!("songrec sync embedding {model} {}", needs.operation);
+            new.push(NewEmbedding {
+                card: Card::of(needs.song),
+                operation: operation_of(&what),
+                embedding,
+            });
+        }
+        let bytes: u64 = new.iter().map(|one| one.embedding.vector.dimension() as u64 * 4).sum();
+        if let Some(throttle) = &carrier.throttle {
+            throttle.take(bytes).await;
+        }
+        let backend = self.backend(place);
+        match self.ask(place, || backend.put_embeddings(&new)).await {
+            Ok(references) => {
+                for (one, reference) in new.into_iter().zip(references) {
+                    let key = (one.embedding.song, one.embedding.model);
+                    carried.embeddings.insert(key, reference);
+                }
+                Ok(())
+            }
+            // One may be refused; the others need not suffer.
+            Err(error) if is_about_one(&error) => {
+                for one in new {
+                    let put = std::slice::from_ref(&one);
+                    match self.ask(place, || backend.put_embeddings(put)).await {
+                        Ok(mut references) => {
+                            if let Some(reference) = references.pop() {
+                                let key = (one.embedding.song, one.embedding.model.clone());
+                                carried.embeddings.insert(key, reference);
+                            }
+                        }
+                        Err(error) if is_about_one(&error) => carried.notes.push(Note {
+                            song: one.embedding.song,
+                            text: format!(
+                                "its embedding by `{model}` was not copied: {}",
+                                in_words(&error)
+                            ),
+                        }),
+                        Err(error) => return Err(self.failed(place, error)),
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => Err(self.failed(place, error)),
+        }
+    }
+
+    async fn read_embeddings(
+        &self,
+        place: Place,
+        model: &ModelName,
+        ids: &[SongId],
+        carried: &mut Carried,
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        let backend = self.backend(place);
+        match self.ask(place, || backend.get_embeddings(model, ids)).await {
+            Ok(found) => Ok(found),
+            Err(error) if is_about_one(&error) => {
+                let mut found = Vec::with_capacity(ids.len());
+                for id in ids {
+                    let one = std::slice::from_ref(id);
+                    match self.ask(place, || backend.get_embeddings(model, one)).await {
+                        Ok(mut one) => found.push(one.pop().flatten()),
+                        Err(error) if is_about_one(&error) => {
+                            let text = format!(
+                                "its embedding by `{model}` cannot be read: {}",
+                                in_words(&error)
+                            );
+                            carried.notes.push(Note { song: *id, text });
+                            found.push(None);
+                        }
+                        Err(error) => return Err(self.failed(place, error)),
+                    }
+                }
+                Ok(found)
+            }
+            Err(error) => Err(self.failed(place, error)),
+        }
+    }
+
+    /// The blob that a song has to name at `place`, carried there if it is
+    /// not there and audio is carried.
+    pub(crate) async fn carry_blob(
+        &self,
+        carrier: &Carrier,
+        place: Place,
+        needs: &Needs<'_>,
+        before: Option<&BlobRef>,
+        carried: &mut Carried,
+    ) -> Result<Option<BlobRef>> {
+        let (own, theirs) = (needs.own.blob.as_ref(), needs.theirs.blob.as_ref());
+        let other = place.other();
+        let keeps = &carrier.keeps_audio;
+        let wanted = match (own, theirs) {
+            (Some(own), Some(theirs)) if own.sha256 == theirs.sha256 => {
+                return Ok(Some(own.clone()));
+            }
+            // Both have one; the other side's is new.
+            (Some(own), Some(theirs)) => {
+                if before.is_none_or(|before| before.sha256 == theirs.sha256) {
+                    return Ok(Some(own.clone()));
+                }
+                Some(theirs.clone())
+            }
+            (Some(own), None) => return Ok(Some(own.clone())),
+            (None, Some(theirs)) => Some(theirs.clone()),
+            (None, None) => None,
+        };
+        if !keeps[place] {
+            // Where it is, is worth knowing.
+            return Ok(wanted.filter(|_| keeps[other]).or(own.cloned()));
+        }
+        if !carrier.carries_audio_of(needs.song) {
+            return Ok(own.cloned());
+        }
+        let wanted = match wanted {
+            Some(wanted) if keeps[other] || self.has_blob(other, &wanted).await? => Some(wanted),
+            // A side that keeps no copies may still reach the file.
+            _ if !keeps[other] && !self.is_remote(other) => {
+                self.reachable(other, needs.song).await?
+            }
+            _ => None,
+        };
+        let Some(wanted) = wanted else { return Ok(own.cloned()) };
+        let new = NewBlob {
+            sha256: wanted.sha256,
+            size: wanted.size,
+            operation: operation_of(&format!("songrec sync blob {}", needs.operation)),
+        };
+        let here = BlobRef { key: None, ..wanted.clone() };
+        if !self.is_remote(place) && self.has_blob(place, &here).await? {
+            return Ok(Some(here));
+        }
+        match self.copy_blob(carrier, place, &wanted, &new).await? {
+            Copied::Done(reference) => {
+                carried.bytes += wanted.size;
+                Ok(Some(reference))
+            }
+            Copied::Missing => {
+                let text =
+                    format!("its audio is not in {}, so it was not copied", self.sides[other].name);
+                carried.notes.push(Note { song: needs.song.id, text });
+                Ok(own.cloned())
+            }
+            Copied::Refused(why) => {
+                let text = format!("its audio was not copied: {why}");
+                carried.notes.push(Note { song: needs.song.id, text });
+                Ok(own.cloned())
+            }
+        }
+    }
+
+    pub(crate) async fn has_blob(&self, place: Place, blob: &BlobRef) -> Result<bool> {
+        let backend = self.backend(place);
+        match self.ask(place, || backend.get_blob(blob, Some(0..0))).await {
+            Ok(found) => Ok(found.is_some()),
+            Err(error) if is_about_one(&error) => Ok(false),
+            Err(error) => Err(self.failed(place, error)),
+        }
+    }
+
+    async fn reachable(&self, place: Place, song: &Song) -> Result<Option<BlobRef>> {
+        let mut seen = BTreeSet::new();
+        for file in &song.files {
+            let blob = BlobRef { sha256: file.sha256, size: file.size, key: None };
+            if seen.insert(file.sha256) && self.has_blob(place, &blob).await? {
+                return Ok(Some(blob));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn copy_blob(
+        &self,
+        carrier: &Carrier,
+        place: Place,
+        wanted: &BlobRef,
+        new: &NewBlob,
+    ) -> Result<Copied> {
+        let other = place.other();
+        let (from, to) = (self.backend(other), self.backend(place));
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            // A stream cannot be sent again, so it is asked for again.
+            let stream = match self.ask(other, || from.get_blob(wanted, None)).await {
+                Ok(Some(stream)) => stream,
+                Ok(None) => return Ok(Copied::Missing),
+                Err(error) if is_about_one(&error) => return Ok(Copied::Refused(in_words(&error))),
+                Err(error) => return Err(self.failed(other, error)),
+            };
+            let stream = match &carrier.throttle {
+                Some(throttle) => throttle.slow(stream),
+                None => stream,
+            };
+            self.count(place);
+            match to.put_blob(new, BlobSource::Stream(stream)).await {
+                Ok(reference) => return Ok(Copied::Done(reference)),
+                Err(error) if error.is_temporary() && tries < 4 => {
+                    if !self.pause.is_zero() {
+                        tokio::time::sleep(self.pause * tries).await;
+                    }
+                }
+                Err(error) if is_about_one(&error) => return Ok(Copied::Refused(in_words(&error))),
+                Err(error) => return Err(self.failed(place, error)),
+            }
+        }
+    }
+}
+
+enum Copied {
+    Done(BlobRef),
+    Missing,
+    Refused(String),
+}
+
+/// So many bytes a second, among all that go by.
+#[derive(Clone, Debug)]
+pub(crate) struct Throttle {
+    per_second: u64,
+    // When the bytes that were let by so far are through.
+    free_at: std::sync::Arc<Mutex<Instant>>,
+}
+
+impl Throttle {
+    pub(crate) fn new(per_second: u64) -> Self {
+        let free_at = std::sync::Arc::new(Mutex::new(Instant::now()));
+        Self { per_second: per_second.max(1), free_at }
+    }
+
+    /// Waits until `bytes` may go by.
+    pub(crate) async fn take(&self, bytes: u64) {
+        let wait = {
+            let mut free_at = self.free_at.lock().expect("nothing panics with it");
+            let now = Instant::now();
+            let begin = (*free_at).max(now);
+            *free_at = begin + Duration::from_secs_f64(bytes as f64 / self.per_second as f64);
+            begin - now
+        };
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    pub(crate) fn slow(&self, stream: BlobStream) -> BlobStream {
+        let throttle = self.clone();
+        stream
+            .then(move |piece| {
+                let throttle = throttle.clone();
+                async move {
+                    if let Ok(piece) = &piece {
+                        throttle.take(piece.len() as u64).await;
+                    }
+                    piece
+                }
+            })
+            .boxed()
+    }
+}

@@ -1,0 +1,244 @@
+//! What changed in both libraries since the last sync.
+
+use std::collections::HashMap;
+
+use songrec_core::SongId;
+use songrec_storage::{ChangeState, Cursor, ErrorKind};
+
+use crate::{
+    Error, Pair, Place, Result, Syncer,
+    machine::Fence,
+    resolve::State as SongState,
+    syncer::{Interrupt, cursor_of},
+    values::Base,
+};
+
+/// What a look at both libraries found; the songs are in the spool.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// Up to where the changes were read.
+    pub(crate) cursors: Pair<Option<Cursor>>,
+    before: Pair<Option<Cursor>>,
+    /// Whether all songs of a side were told, not only those that changed.
+    pub(crate) full: Pair<bool>,
+    /// Whether playlists or synths have to be looked at.
+    pub(crate) documents: bool,
+    /// How many songs there is something to decide about.
+    told: u64,
+    pub(crate) fences: Pair<Option<Fence>>,
+}
+
+impl Look {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.told == 0 && !self.documents && !self.full.left && !self.full.right
+    }
+
+    pub(crate) fn cursors_are_old(&self) -> bool {
+        self.cursors == self.before
+    }
+
+    /// Whether a side is an older copy of itself, so that what is absent there
+    /// may be just older.
+    pub(crate) fn was_restored(&self, place: Place) -> bool {
+        self.fences[place].as_ref().is_some_and(|fence| fence.full)
+    }
+}
+
+/// Changes in one page.
+const PAGE: usize = 1_000;
+
+// What one side told.
+struct Told {
+    cursor: Cursor,
+    full: bool,
+    documents: bool,
+    songs: u64,
+}
+
+impl Syncer {
+    pub(crate) async fn look(&self, full: Pair<bool>, interrupt: Interrupt<'_>) -> Result<Look> {
+        let todo = self.state.todo()?;
+        self.spool()?.clear()?;
+        let before = Pair {
+            left: self.state.meta::<Cursor>(cursor_of(Place::Left))?,
+            right: self.state.meta::<Cursor>(cursor_of(Place::Right))?,
+        };
+        for place in Place::BOTH.into_iter().filter(|place| full[*place]) {
+            self.check_library(place).await?;
+        }
+        let read = |place: Place| {
+            let cursor = before[place].clone().filter(|_| !full[place]);
+            self.read_changes(place, cursor, interrupt)
+        };
+        let (left, right) = futures::try_join!(read(Place::Left), read(Place::Right))?;
+        let mut told = left.songs + right.songs;
+        for (place, side) in [(Place::Left, &left), (Place::Right, &right)] {
+            if side.full {
+                told += self.find_absent(place)?;
+            }
+        }
+        if !todo.is_empty() {
+            told += todo.len() as u64;
+            self.look_at_todo(&todo).await?;
+        }
+        let pending = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
+        Ok(Look {
+            full: Pair { left: left.full, right: right.full },
+            documents: left.documents || right.documents || pending,
+            cursors: Pair { left: Some(left.cursor), right: Some(right.cursor) },
+            before,
+            told,
+            fences: Pair::default(),
+        })
+    }
+
+    pub(crate) fn set_documents_pending(&self, pending: bool) -> Result<()> {
+        let was = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
+        if was == pending { Ok(()) } else { self.state.set_meta("documents_pending", &pending) }
+    }
+
+    async fn read_changes(
+        &self,
+        place: Place,
+        since: Option<Cursor>,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Told> {
+        let backend = self.backend(place);
+        let mut cursor = since;
+        let mut told = Told {
+            full: cursor.is_none(),
+            cursor: Cursor(String::new()),
+            documents: false,
+            songs: 0,
+        };
+        loop {
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+            let since = cursor.as_ref();
+            let page = match self.ask(place, || backend.changes(since, PAGE)).await {
+                Err(error) if error.kind() == ErrorKind::CursorLost && since.is_some() => {
+                    // Its history is gone: perhaps it was rebuilt, perhaps it
+                    // is another library.
+                    self.check_library(place).await?;
+                    (cursor, told.full, told.songs) = (None, true, 0);
+                    continue;
+                }
+                other => other.map_err(|error| self.failed(place, error))?,
+            };
+            told.documents |= page.documents;
+            let songs: Vec<SongId> = page.changes.iter().map(|change| change.song).collect();
+            let bases = self.state.bases(&songs)?;
+            let mut new = Vec::new();
+            for (change, base) in page.changes.into_iter().zip(bases) {
+                let echo = base.as_ref().is_some_and(|base| is_echo(base, place, &change.state));
+                if echo && !told.full {
+                    continue;
+                }
+                let state = match change.state {
+                    // A song that is as it should be is noted as such, unless
+                    // the other side may lack something of it.
+                    ChangeState::Present(song) if echo => {
+                        let base = base.expect("an echo has a base");
+                        let (own, other) = (&base.refs[place], &base.refs[place.other()]);
+                        if own_facts(own) == own_facts(other) {
+                            SongState::Same
+                        } else {
+                            SongState::Present(song)
+                        }
+                    }
+                    ChangeState::Present(song) => SongState::Present(song),
+                    ChangeState::Deleted(tombstone) => SongState::Deleted(tombstone),
+                };
+                new.push((change.song, state));
+            }
+            told.songs += new.len() as u64;
+            if !new.is_empty() {
+                self.spool()?.tell(place, &new)?;
+            }
+            let more = page.more;
+            told.cursor = page.cursor.clone();
+            cursor = Some(page.cursor);
+            if !more {
+                return Ok(told);
+            }
+        }
+    }
+
+    // In a full pass, what should be there and was not told is absent.
+    fn find_absent(&self, place: Place) -> Result<u64> {
+        let spool = self.spool()?;
+        let (mut after, mut absent) = (None, 0);
+        loop {
+            let bases = self.state.bases_after(after, PAGE)?;
+            let Some((last, _)) = bases.last() else { return Ok(absent) };
+            after = Some(*last);
+            let alive: Vec<SongId> =
+                bases.iter().filter(|(_, base)| !base.deleted).map(|(song, _)| *song).collect();
+            let untold = spool.untold(place, &alive)?;
+            absent += untold.len() as u64;
+            let told: Vec<_> = untold.into_iter().map(|song| (song, SongState::Absent)).collect();
+            spool.tell(place, &told)?;
+        }
+    }
+
+    // Songs on the list are looked at as they are now, though nothing was told
+    // of them.
+    async fn look_at_todo(
+        &self,
+        todo: &std::collections::BTreeMap<SongId, crate::state::Todo>,
+    ) -> Result<()> {
+        let spool = self.spool()?;
+        let songs: Vec<SongId> = todo.keys().copied().collect();
+        for place in Place::BOTH {
+            let untold = spool.untold(place, &songs)?;
+            for chunk in untold.chunks(100) {
+                let found = self.fetch(place, chunk).await?;
+                let mut told = Vec::with_capacity(chunk.len());
+                for song in chunk {
+                    let state = match (found.get(song), &todo[song].states[place]) {
+                        (Some(song), _) => SongState::Present(Box::new(song.clone())),
+                        // A tombstone is told once, and kept with the list.
+                        (None, deleted @ SongState::Deleted(_)) => deleted.clone(),
+                        (None, _) => SongState::Absent,
+                    };
+                    told.push((*song, state));
+                }
+                spool.tell(place, &told)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// These songs as they are at `place`, those that are there.
+    pub(crate) async fn fetch(
+        &self,
+        place: Place,
+        songs: &[SongId],
+    ) -> Result<HashMap<SongId, songrec_core::Song>> {
+        let backend = self.backend(place);
+        let mut found = HashMap::with_capacity(songs.len());
+        for chunk in songs.chunks(100) {
+            let read = self.ask(place, || backend.get_songs(chunk)).await;
+            let read = read.map_err(|error| self.failed(place, error))?;
+            found.extend(read.into_iter().flatten().map(|song| (song.id, song)));
+        }
+        Ok(found)
+    }
+}
+
+// What of the facts that a song names can be compared between two sides.
+fn own_facts(
+    refs: &crate::values::Refs,
+) -> (Vec<&songrec_core::ModelName>, Option<songrec_core::Digest>) {
+    (refs.embeddings.keys().collect(), refs.blob.as_ref().map(|blob| blob.sha256))
+}
+
+fn is_echo(base: &Base, place: Place, state: &ChangeState) -> bool {
+    let (operation, deleted) = match state {
+        ChangeState::Present(song) => (song.revision.operation, false),
+        ChangeState::Deleted(tombstone) => (tombstone.revision.operation, true),
+    };
+    base.deleted == deleted
+        && base.revisions[place].is_some_and(|known| known.operation == operation)
+}

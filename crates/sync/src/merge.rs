@@ -1,0 +1,358 @@
+//! One song out of two versions of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use songrec_core::{Conflict, Edits, Field, OperationId, Song, SongFile, Stamp};
+
+use crate::{
+    MergedField, Pair, Place, Rules,
+    values::{Values, tag_fields, tags_of},
+};
+
+/// What came of a merge.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Merged {
+    /// The song; its revision and the facts it names are the caller's.
+    pub(crate) song: Song,
+    /// Fields that both sides had changed, and values that did not come
+    /// through.
+    pub(crate) fields: Vec<MergedField>,
+}
+
+/// What both sides last agreed on, as a merge looks at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before<'a> {
+    pub(crate) values: &'a Values,
+    /// The number of the version on each side; zero if it is not known.
+    pub(crate) numbers: Pair<u64>,
+}
+
+/// Makes one song of two.
+///
+/// A field that one side changed since `base` becomes that side's. One that
+/// both changed becomes the later one's, and the other value is kept as a
+/// conflict. Lists and files are merged element by element. A value that
+/// differs from the base but was set before it comes from an old copy that was
+/// restored: it replaces nothing, and is kept as a conflict. Without a base
+/// everything that is said counts as changed.
+///
+/// The result is the same with the sides exchanged, but for who `fields` says
+/// it was.
+pub(crate) fn merge(
+    before: Option<Before<'_>>,
+    left: &Song,
+    right: &Song,
+    rules: &Rules,
+) -> Merged {
+    let before = before.filter(|_| rules.base);
+    let base = before.map(|before| before.values);
+    let of_side = |place| if place == Place::Left { left } else { right };
+    let mut merging = Merging {
+        base,
+        sides: Pair { left: Values::of(left), right: Values::of(right) },
+        operations: Pair { left: left.revision.operation, right: right.revision.operation },
+        older: Pair::of(|place| {
+            rules.old_values_do_not_return
+                && before
+                    .is_some_and(|before| of_side(place).revision.number <= before.numbers[place])
+        }),
+        rules,
+        fields: Vec::new(),
+        lost: Vec::new(),
+    };
+    let edits = merging.edits();
+    let tags = merging.tags();
+    let files = merging.files();
+    let conflicts = merging.conflicts(&edits);
+    let Merging { sides, fields, .. } = merging;
+    let mut stamps = sides.left.stamps;
+    for (name, stamp) in sides.right.stamps {
+        let known = stamps.entry(name).or_insert(stamp);
+        *known = (*known).max(stamp);
+    }
+    let added_at = match base.map(|base| base.added_at) {
+        Some(before) if left.added_at == before => right.added_at,
+        Some(before) if right.added_at == before => left.added_at,
+        _ => left.added_at.min(right.added_at),
+    };
+    // What follows from the audio: a function of it and of the version that
+    // worked it out, so which of two equals is taken matters to nobody, as
+    // long as everybody takes the same.
+    let derived = |song: &Song| {
+        let version = song.features.as_ref().map(|features| features.version);
+        (version, serde_json::to_string(&(&song.features, &song.audio)).unwrap_or_default())
+    };
+    let newer = if derived(left) >= derived(right) { left } else { right };
+    let song = Song {
+        format: left.format.max(right.format),
+        id: left.id,
+        audio_hash: left.audio_hash,
+        revision: left.revision,
+        files,
+        blob: None,
+        audio: newer.audio.clone(),
+        tags,
+        edits,
+        features: newer.features.clone(),
+        embeddings: BTreeMap::new(),
+        added_at,
+        updated_at: left.updated_at.max(right.updated_at),
+        stamps,
+        conflicts,
+    };
+    Merged { song, fields }
+}
+
+/// Whether `song` holds values that were set before those of `base`, as an old
+/// copy does that was restored.
+pub(crate) fn is_old(before: Before<'_>, place: Place, song: &Song) -> bool {
+    let base = before.values;
+    let fields = base.edits.iter().chain(song.edits.iter()).map(|(field, _)| field);
+    song.revision.number <= before.numbers[place]
+        || fields.into_iter().any(|field| {
+            let name = format!("edits.{field}");
+            song.edits.get(field) != base.edits.get(field)
+                && song.stamps.get(&name) < base.stamps.get(&name)
+        })
+        // A resolved conflict leaves a stamp.
+        || base.conflicts.iter().any(|entry| {
+            !song.conflicts.iter().any(|one| same_entry(one, entry))
+                && song.stamps.get(&resolved(&entry.field)) < Some(&entry.stamp)
+        })
+}
+
+/// The name of the stamp that says when the conflicts of a field were last
+/// decided.
+pub(crate) fn resolved(field: &Field) -> String {
+    format!("conflicts.{field}")
+}
+
+fn same_entry(left: &Conflict, right: &Conflict) -> bool {
+    left.field == right.field && left.value == right.value
+}
+
+struct Merging<'a> {
+    base: Option<&'a Values>,
+    sides: Pair<Values>,
+    operations: Pair<OperationId>,
+    // Whether a whole version is from before the base. Not by its time: every
+    // write counts on, whatever the clock says.
+    older: Pair<bool>,
+    rules: &'a Rules,
+    fields: Vec<MergedField>,
+    lost: Vec<Conflict>,
+}
+
+impl Merging<'_> {
+    // The side whose version counts where nothing else decides.
+    fn later(&self) -> Place {
+        let of = |place: Place| (self.sides[place].updated_at, self.operations[place]);
+        if of(Place::Left) >= of(Place::Right) { Place::Left } else { Place::Right }
+    }
+
+    fn edits(&mut self) -> Edits {
+        let fields: BTreeSet<Field> = [Some(&self.sides.left), Some(&self.sides.right), self.base]
+            .into_iter()
+            .flatten()
+            .flat_map(|values| values.edits.iter().map(|(field, _)| field.clone()))
+            .collect();
+        let mut edits = Edits::default();
+        for field in fields {
+            if let Some(value) = self.edit(&field) {
+                edits.set_value(field, value);
+            }
+        }
+        edits
+    }
+
+    fn edit(&mut self, field: &Field) -> Option<Value> {
+        let name = format!("edits.{field}");
+        let said = Pair::of(|place| self.sides[place].edits.get(field).cloned());
+        if said.left == said.right {
+            return said.left;
+        }
+        let stamp = Pair::of(|place| self.sides[place].stamps.get(&name).copied());
+        let before = self.base.and_then(|base| base.edits.get(field).cloned());
+        let set_before = self.base.and_then(|base| base.stamps.get(&name).copied());
+        let changed = Pair::of(|place| said[place] != before);
+        let old = Pair::of(|place| {
+            self.rules.old_values_do_not_return && changed[place] && stamp[place] < set_before
+        });
+        let counts = Pair::of(|place| changed[place] && !old[place]);
+
+        let (value, from) = match (counts.left, counts.right) {
+            (true, false) => (said.left.clone(), Some(Place::Left)),
+            (false, true) => (said.right.clone(), Some(Place::Right)),
+            (false, false) => (before, None),
+            (true, true) => {
+                let of =
+                    |place: Place| (stamp[place], said[place].as_ref().map(ToString::to_string));
+                let later =
+                    if of(Place::Left) >= of(Place::Right) { Place::Left } else { Place::Right };
+                match elements(&before, &said, later) {
+                    Some(all) => (Some(all), None),
+                    None => (said[later].clone(), Some(later)),
+                }
+            }
+        };
+        let both_changed = changed.left && changed.right;
+        let mut other = None;
+        let mut kept = false;
+        for place in Place::BOTH {
+            let came_through = contains(value.as_ref(), said[place].as_ref());
+            if !changed[place] || came_through || from.is_none() && counts[place] {
+                continue;
+            }
+            other = Some(said[place].clone().unwrap_or(Value::Null));
+            if let Some(lost) = &said[place] {
+                kept = true;
+                self.lost.push(Conflict {
+                    field: field.clone(),
+                    value: lost.clone(),
+                    stamp: stamp[place].unwrap_or_default(),
+                    operation: self.operations[place],
+                });
+            }
+        }
+        if both_changed || other.is_some() {
+            self.fields.push(MergedField { field: name, value: value.clone(), from, other, kept });
+        }
+        value
+    }
+
+    fn tags(&mut self) -> songrec_core::Tags {
+        let said = Pair::of(|place| tag_fields(&self.sides[place].tags));
+        if said.left == said.right {
+            return self.sides.left.tags.clone();
+        }
+        let before = self.base.map(|base| tag_fields(&base.tags)).unwrap_or_default();
+        let names: BTreeSet<String> =
+            said.left.keys().chain(said.right.keys()).chain(before.keys()).cloned().collect();
+        let older = self.older;
+        let later = self.later();
+        let mut merged = BTreeMap::new();
+        for name in names {
+            let was = before.get(&name).cloned();
+            let now = Pair::of(|place| said[place].get(&name).cloned());
+            let changed = Pair::of(|place| now[place] != was && !older[place]);
+            let value = if now.left == now.right {
+                now.left
+            } else {
+                match (changed.left, changed.right) {
+                    (true, false) => now.left,
+                    (false, true) => now.right,
+                    // Both from before the base: what was agreed stays.
+                    (false, false) => was,
+                    (true, true) => {
+                        let all = elements(&was, &now, later);
+                        let from = all.is_none().then_some(later);
+                        let value = all.or_else(|| now[later].clone());
+                        let lost = now[later.other()].clone();
+                        // Nothing said is nothing lost.
+                        let other = from.and(lost).filter(|lost| Some(lost) != value.as_ref());
+                        self.fields.push(MergedField {
+                            field: name.clone(),
+                            value: value.clone(),
+                            from,
+                            other,
+                            kept: false,
+                        });
+                        value
+                    }
+                }
+            };
+            if let Some(value) = value {
+                merged.insert(name, value);
+            }
+        }
+        tags_of(merged)
+    }
+
+    fn files(&mut self) -> Vec<SongFile> {
+        let by_path = |values: &Values| -> BTreeMap<String, SongFile> {
+            values.files.iter().map(|file| (file.path.clone(), file.clone())).collect()
+        };
+        let said = Pair::of(|place| by_path(&self.sides[place]));
+        let before = self.base.map(by_path).unwrap_or_default();
+        let older = self.older;
+        let later = self.later();
+        let paths: BTreeSet<&String> =
+            said.left.keys().chain(said.right.keys()).chain(before.keys()).collect();
+        let mut files = Vec::new();
+        for path in paths {
+            let was = before.get(path);
+            let now = Pair::of(|place| said[place].get(path));
+            // An old copy adds what is not known; it changes and removes
+            // nothing.
+            let changed = Pair::of(|place| now[place] != was && !(older[place] && was.is_some()));
+            let file = match (changed.left, changed.right) {
+                (true, false) => now.left,
+                (false, true) => now.right,
+                (false, false) => was,
+                // A file that is gone for one and new for the other is there.
+                (true, true) => now[later].or(now[later.other()]),
+            };
+            files.extend(file.cloned());
+        }
+        files
+    }
+
+    fn conflicts(&mut self, edits: &Edits) -> Vec<Conflict> {
+        let mut entries: BTreeMap<(String, String), Conflict> = BTreeMap::new();
+        let old = self.sides.left.conflicts.iter().chain(&self.sides.right.conflicts);
+        for entry in old.filter(|entry| !self.is_decided(entry)).chain(&self.lost) {
+            if edits.get(&entry.field) == Some(&entry.value) {
+                continue;
+            }
+            let key = (entry.field.to_string(), entry.value.to_string());
+            match entries.get_mut(&key) {
+                Some(known) if (known.stamp, known.operation) >= (entry.stamp, entry.operation) => {
+                }
+                Some(known) => *known = entry.clone(),
+                None => drop(entries.insert(key, entry.clone())),
+            }
+        }
+        entries.into_values().collect()
+    }
+
+    // Whether somebody who saw this entry took it away.
+    fn is_decided(&self, entry: &Conflict) -> bool {
+        let has = |values: &Values| values.conflicts.iter().any(|one| same_entry(one, entry));
+        let seen = self.base.is_some_and(has);
+        seen && Place::BOTH.into_iter().any(|place| {
+            let side = &self.sides[place];
+            let decided = side.stamps.get(&resolved(&entry.field)).copied().unwrap_or_default();
+            !has(side) && decided >= entry.stamp && decided > Stamp::default()
+        })
+    }
+}
+
+// Whether everything that `part` says is said by `whole`.
+fn contains(whole: Option<&Value>, part: Option<&Value>) -> bool {
+    match (whole, part) {
+        (Some(Value::Array(whole)), Some(Value::Array(part))) => {
+            part.iter().all(|one| whole.contains(one))
+        }
+        _ => whole == part,
+    }
+}
+
+// Two lists merged element by element, in the order of the later one; nothing
+// if they are not both lists.
+fn elements(before: &Option<Value>, now: &Pair<Option<Value>>, later: Place) -> Option<Value> {
+    let list = |place: Place| now[place].as_ref().and_then(Value::as_array);
+    let (first, second) = (list(later)?, list(later.other())?);
+    let before = match before {
+        None => &[][..],
+        Some(before) => before.as_array()?,
+    };
+    let stays = |one: &&Value, other: &[Value]| other.contains(one) || !before.contains(one);
+    let mut all: Vec<Value> = first.iter().filter(|one| stays(one, second)).cloned().collect();
+    for one in second.iter().filter(|one| stays(one, first)) {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+    Some(Value::Array(all))
+}

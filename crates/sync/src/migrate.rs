@@ -1,0 +1,385 @@
+//! Copying a whole library.
+
+use futures::{StreamExt, stream};
+use serde::Serialize;
+use songrec_core::{Card, DocumentKind, Event, OperationId, Progress, Song};
+use songrec_storage::{ChangeState, Cursor, Outcome, PutDocument, PutMode, PutSong};
+
+use crate::{
+    Comparison, Error, Failure, Note, Options, Place, Result, Syncer, Verify,
+    check::{Data, compare},
+    facts::{Carried, Carrier, Needs},
+    syncer::{Interrupt, in_words, is_about_one},
+    values::{Refs, Values},
+};
+
+/// What a migration did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Migrated {
+    /// Songs that were copied.
+    pub copied: u64,
+    /// Songs that were there already, the same.
+    pub already: u64,
+    /// Songs that were there already and say something else; they were left as
+    /// they are. A sync makes one of both.
+    pub different: Vec<Note>,
+    /// Playlists and synths that were copied.
+    pub documents: u64,
+    /// What could not be copied.
+    pub failed: Vec<Failure>,
+    /// Things to know that stopped nothing, such as audio that is nowhere.
+    pub notes: Vec<Note>,
+    /// Bytes of embeddings and audio that were copied.
+    pub bytes: u64,
+    /// Whether somebody stopped it; run again, it goes on where it was.
+    pub interrupted: bool,
+    /// What the comparison at the end found, if there was one.
+    pub verified: Option<Comparison>,
+}
+
+impl Migrated {
+    /// Whether everything is there, as far as it was verified.
+    pub fn is_complete(&self) -> bool {
+        let verified = self.verified.as_ref();
+        self.failed.is_empty()
+            && !self.interrupted
+            && self.missing() == 0
+            && verified.is_none_or(|found| !found.interrupted)
+    }
+
+    /// Songs that the verification did not find as they should be. What the
+    /// target has beyond the source, and songs that were there before and
+    /// differ, do not count.
+    pub fn missing(&self) -> u64 {
+        use crate::DifferenceKind::{Damaged, Embedding, MissingRight, Song};
+        let known: std::collections::HashSet<_> =
+            self.different.iter().chain(&self.notes).map(|note| note.song).collect();
+        let found = self.verified.iter().flat_map(|found| &found.differences);
+        found
+            .filter(|one| matches!(one.kind, Damaged | MissingRight | Song | Embedding))
+            .filter(|one| !known.contains(&one.song))
+            .count() as u64
+    }
+}
+
+/// What a migration would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MigrationPlan {
+    /// Songs of the source.
+    pub songs: u64,
+    /// Songs that the target has already.
+    pub already: u64,
+    /// Bytes of embeddings and audio that may have to be copied.
+    pub bytes: u64,
+    /// Calls that the target will get about.
+    pub requests: u64,
+}
+
+/// Where a migration goes on.
+const CURSOR: &str = "migrate";
+/// Songs of one page of the source.
+const PAGE: usize = 1_000;
+
+impl Syncer {
+    /// What a migration from the left library to the right one would do.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be read.
+    pub async fn plan_migration(
+        &self,
+        options: &Options,
+        interrupt: Interrupt<'_>,
+    ) -> Result<MigrationPlan> {
+        let carrier = Carrier::new(self, options);
+        let mut plan = MigrationPlan::default();
+        let (source, batch) = (self.backend(Place::Left), self.batch() as u64);
+        let mut models = std::collections::BTreeSet::new();
+        let mut blobs = 0;
+        let mut cursor: Option<Cursor> = None;
+        loop {
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+            let page = self.ask(Place::Left, || source.changes(cursor.as_ref(), PAGE)).await;
+            let page = page.map_err(|error| self.failed(Place::Left, error))?;
+            let songs: Vec<Song> = present(page.changes);
+            let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
+            let there = self.fetch(Place::Right, &ids).await?;
+            for song in &songs {
+                plan.songs += 1;
+                if there.contains_key(&song.id) {
+                    plan.already += 1;
+                    continue;
+                }
+                models.extend(song.embeddings.keys().cloned());
+                let bytes = carrier.bytes(Place::Right, &Refs::default(), &Refs::of(song), song);
+                blobs += u64::from(song.blob.is_some() || !song.files.is_empty());
+                plan.bytes += bytes;
+            }
+            cursor = Some(page.cursor);
+            if !page.more {
+                break;
+            }
+        }
+        let new = plan.songs - plan.already;
+        let audio = self.backend(Place::Right).capabilities().keeps_audio
+            && options.audio != crate::AudioPolicy::None;
+        plan.requests =
+            new.div_ceil(batch) * (2 + models.len() as u64) + if audio { blobs } else { 0 };
+        Ok(plan)
+    }
+
+    /// Copies the left library into the right one. Writes only what is not
+    /// there, deletes nothing, and changes nothing that is there. Interrupted,
+    /// it goes on where it was; run twice, it copies once.
+    ///
+    /// # Errors
+    ///
+    /// If a library fails in a way that no other song would fare better.
+    pub async fn migrate(
+        &self,
+        options: &Options,
+        verify: Verify,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Migrated> {
+        let carrier = Carrier::new(self, options);
+        let source = self.backend(Place::Left);
+        let all = songrec_core::Filter::all();
+        let total = self.ask(Place::Left, || source.count_songs(&all)).await;
+        let total = total.map_err(|error| self.failed(Place::Left, error))?;
+        progress.on(Event::Started { work: "copying", total: Some(total) });
+        let mut migrated = Migrated::default();
+        let mut cursor: Option<Cursor> = self.state.meta(CURSOR)?.flatten();
+        loop {
+            if interrupt() {
+                migrated.interrupted = true;
+                break;
+            }
+            let since = cursor.as_ref();
+            let page = match self.ask(Place::Left, || source.changes(since, PAGE)).await {
+                Err(error)
+                    if error.kind() == songrec_storage::ErrorKind::CursorLost
+                        && since.is_some() =>
+                {
+                    cursor = None;
+                    continue;
+                }
+                other => other.map_err(|error| self.failed(Place::Left, error))?,
+            };
+            let songs = present(page.changes);
+            let failed = migrated.failed.len();
+            let chunks: Vec<&[Song]> = songs.chunks(self.batch()).collect();
+            let mut under_way = stream::iter(chunks)
+                .map(|chunk| self.migrate_chunk(&carrier, chunk, progress))
+                .buffer_unordered(options.jobs.max(1));
+            while let Some(done) = under_way.next().await {
+                migrated.add(done?);
+            }
+            cursor = Some(page.cursor);
+            // What failed is tried again from here on.
+            if migrated.failed.len() == failed && migrated.failed.is_empty() {
+                self.state.set_meta(CURSOR, &cursor)?;
+            }
+            if !page.more {
+                break;
+            }
+        }
+        if !migrated.interrupted {
+            self.migrate_documents(&mut migrated).await?;
+        }
+        progress.on(Event::Finished);
+        if !migrated.interrupted {
+            // The next migration looks at everything again.
+            self.state.set_meta(CURSOR, &None::<Cursor>)?;
+            let data = match verify {
+                Verify::None => None,
+                Verify::Sample => Some(Data::Sample { of: total }),
+                Verify::Full => Some(Data::All),
+            };
+            if let Some(data) = data {
+                let models = options.models.as_ref();
+                let found = compare(&self.sides, data, models, progress, interrupt).await?;
+                migrated.interrupted |= found.interrupted;
+                migrated.verified = Some(found);
+            }
+        }
+        Ok(migrated)
+    }
+
+    async fn migrate_chunk(
+        &self,
+        carrier: &Carrier,
+        songs: &[Song],
+        progress: &dyn Progress,
+    ) -> Result<Migrated> {
+        let mut done = Migrated::default();
+        let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
+        let there = self.fetch(Place::Right, &ids).await?;
+        let nothing = Refs::default();
+        let refs: Vec<Refs> = songs.iter().map(Refs::of).collect();
+        let mut needs = Vec::new();
+        for (song, theirs) in songs.iter().zip(&refs) {
+            match there.get(&song.id) {
+                Some(known) => done.note_there(song, known),
+                None => {
+                    let operation = song.revision.operation;
+                    needs.push(Needs { song, operation, own: &nothing, theirs });
+                }
+            }
+        }
+        let mut carried = if needs.is_empty() {
+            Carried::default()
+        } else {
+            let carried = self.carry_embeddings(carrier, Place::Right, &needs).await?;
+            self.carry_segments(carrier, Place::Right, &needs, |_| vec![]).await?;
+            carried
+        };
+        let mut puts = Vec::with_capacity(needs.len());
+        for one in &needs {
+            let blob = self.carry_blob(carrier, Place::Right, one, None, &mut carried).await?;
+            let models = one.theirs.embeddings.keys();
+            let embeddings = models.filter_map(|model| {
+                let reference = carried.embeddings.get(&(one.song.id, model.clone()))?;
+                Some((model.clone(), reference.clone()))
+            });
+            let embeddings = embeddings.collect();
+            let song = Song { embeddings, blob, ..one.song.clone() };
+            puts.push(PutSong { song, mode: PutMode::Create, origin: None });
+        }
+        self.put_new(&puts, &mut done).await?;
+        for song in songs {
+            progress.on(Event::Advanced { item: &Card::of(song).title, bytes: 0 });
+        }
+        done.bytes += carried.bytes;
+        done.notes.append(&mut carried.notes);
+        Ok(done)
+    }
+
+    async fn put_new(&self, puts: &[PutSong], done: &mut Migrated) -> Result<()> {
+        if puts.is_empty() {
+            return Ok(());
+        }
+        let target = self.backend(Place::Right);
+        match self.ask(Place::Right, || target.put_songs(puts)).await {
+            Ok(outcomes) => {
+                for (put, outcome) in puts.iter().zip(outcomes) {
+                    done.note_outcome(&put.song, outcome);
+                }
+                Ok(())
+            }
+            Err(error) if is_about_one(&error) => {
+                for put in puts {
+                    let one = std::slice::from_ref(put);
+                    match self.ask(Place::Right, || target.put_songs(one)).await {
+                        Ok(mut outcome) => {
+                            let outcome = outcome.pop().unwrap_or(Outcome::Conflict(None));
+                            done.note_outcome(&put.song, outcome);
+                        }
+                        Err(error) if is_about_one(&error) => done.failed.push(Failure {
+                            subject: put.song.id.to_string(),
+                            title: Card::of(&put.song).title,
+                            reason: in_words(&error),
+                            hint: error.hint().map(str::to_owned),
+                        }),
+                        Err(error) => return Err(self.failed(Place::Right, error)),
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => Err(self.failed(Place::Right, error)),
+        }
+    }
+
+    async fn migrate_documents(&self, migrated: &mut Migrated) -> Result<()> {
+        let (source, target) = (self.backend(Place::Left), self.backend(Place::Right));
+        let kinds = [DocumentKind::Playlist, DocumentKind::Synth];
+        let mut after = None;
+        loop {
+            let page =
+                self.ask(Place::Left, || source.list_documents(&kinds, after.as_ref())).await;
+            let page = page.map_err(|error| self.failed(Place::Left, error))?;
+            for chunk in page.items.chunks(self.batch()) {
+                let puts: Vec<_> = chunk
+                    .iter()
+                    .map(|one| PutDocument { document: one.clone(), mode: PutMode::Create })
+                    .collect();
+                let outcomes = self.ask(Place::Right, || target.put_documents(&puts)).await;
+                let outcomes = outcomes.map_err(|error| self.failed(Place::Right, error))?;
+                for (document, outcome) in chunk.iter().zip(outcomes) {
+                    let other: Option<OperationId> = match outcome {
+                        Outcome::Done => None,
+                        Outcome::Conflict(other)
+                            if other.as_ref().is_some_and(|other| other.body == document.body) =>
+                        {
+                            None
+                        }
+                        Outcome::Conflict(other) => {
+                            Some(other.map_or(document.revision.operation, |other| {
+                                other.revision.operation
+                            }))
+                        }
+                    };
+                    if other.is_none() {
+                        migrated.documents += 1;
+                        continue;
+                    }
+                    migrated.failed.push(Failure {
+                        subject: format!("{} {}", document.kind.as_str(), document.id),
+                        title: document.id.clone(),
+                        reason: "another one of this name is there".to_owned(),
+                        hint: Some("a sync keeps both".to_owned()),
+                    });
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn present(changes: Vec<songrec_storage::Change>) -> Vec<Song> {
+    let songs = changes.into_iter().filter_map(|change| match change.state {
+        ChangeState::Present(song) => Some(*song),
+        ChangeState::Deleted(_) => None,
+    });
+    songs.collect()
+}
+
+impl Migrated {
+    fn add(&mut self, mut other: Self) {
+        self.copied += other.copied;
+        self.already += other.already;
+        self.bytes += other.bytes;
+        self.different.append(&mut other.different);
+        self.failed.append(&mut other.failed);
+        self.notes.append(&mut other.notes);
+    }
+
+    fn note_there(&mut self, song: &Song, known: &Song) {
+        let same = known.revision.operation == song.revision.operation
+            || Values::of(known).say_the_same_as(&Values::of(song));
+        if same {
+            self.already += 1;
+        } else {
+            let text = "another version of it is there and was left alone".to_owned();
+            self.different.push(Note { song: song.id, text });
+        }
+    }
+
+    fn note_outcome(&mut self, song: &Song, outcome: Outcome<Song>) {
+        match outcome {
+            Outcome::Done => self.copied += 1,
+            Outcome::Conflict(Some(known)) => self.note_there(song, &known),
+            Outcome::Conflict(None) => self.failed.push(Failure {
+                subject: song.id.to_string(),
+                title: Card::of(song).title,
+                reason: "others changed it meanwhile".to_owned(),
+                hint: Some("run it again".to_owned()),
+            }),
+        }
+    }
+}

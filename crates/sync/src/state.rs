@@ -1,0 +1,554 @@
+//! What is remembered of earlier syncs of two libraries.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde::{Serialize, de::DeserializeOwned};
+use songrec_core::{DocumentKind, SongId};
+
+use crate::{
+    Error, Pair, Place, Result,
+    resolve::{Attempt, State as SongState},
+    values::Base,
+};
+
+/// What is remembered of earlier syncs of two libraries: how far each was
+/// read, and what both agreed on.
+///
+/// One folder for each pair of libraries, on the machine that syncs them and
+/// never inside a library. If it is lost, the next sync compares everything
+/// and deletes nothing.
+///
+/// One process has it at a time, by a lock of the system that is let go when
+/// the process ends, however it ends.
+#[derive(Debug)]
+pub struct State {
+    connection: Mutex<Connection>,
+    place: String,
+    folder: Option<PathBuf>,
+    _lock: Option<File>,
+}
+
+/// The shape of the file.
+const VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+-- What both sides last agreed on; `since` in seconds is when a deletion was.
+CREATE TABLE base (
+    song BLOB PRIMARY KEY, deleted INTEGER NOT NULL, since INTEGER NOT NULL, value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX base_deleted ON base (since) WHERE deleted = 1;
+-- Writes that were noted before they were sent.
+CREATE TABLE attempt (
+    song BLOB NOT NULL, operation TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (song, operation)
+) WITHOUT ROWID;
+-- Songs that the next sync has to look at, whatever the libraries tell.
+CREATE TABLE todo (
+    song BLOB PRIMARY KEY, value TEXT NOT NULL, reason TEXT NOT NULL
+) WITHOUT ROWID;
+-- What both sides agreed on about playlists and synths.
+CREATE TABLE document (
+    kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+";
+
+/// Something that is remembered by name.
+pub(crate) trait Meta: Serialize + DeserializeOwned {}
+impl<T: Serialize + DeserializeOwned> Meta for T {}
+
+/// A song that the next sync has to look at.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Todo {
+    /// What was told of it, where that cannot be asked again.
+    pub(crate) states: Pair<SongState>,
+    pub(crate) reason: String,
+}
+
+impl State {
+    /// Opens the state in `folder`, and makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` if another process has it.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let place = folder.display().to_string();
+        let failed = |error: std::io::Error| Error::state(&place, error);
+        fs::create_dir_all(folder).map_err(failed)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(folder.join("lock"))
+            .map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        let connection =
+            Connection::open(folder.join("sync.db")).map_err(|e| Error::state(&place, e))?;
+        Self::with(connection, place, Some(folder.to_owned()), Some(lock))
+    }
+
+    /// A state that is gone when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    pub fn in_memory() -> Result<Self> {
+        let place = "memory".to_owned();
+        let connection = Connection::open_in_memory().map_err(|e| Error::state(&place, e))?;
+        Self::with(connection, place, None, None)
+    }
+
+    fn with(
+        connection: Connection,
+        place: String,
+        folder: Option<PathBuf>,
+        lock: Option<File>,
+    ) -> Result<Self> {
+        let state = Self { connection: Mutex::new(connection), place, folder, _lock: lock };
+        state.prepare()?;
+        Ok(state)
+    }
+
+    fn prepare(&self) -> Result<()> {
+        let mut connection = self.connection();
+        let failed = |error| Error::state(&self.place, error);
+        // Each commit has to be on disk before a request is sent.
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            .map_err(failed)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let version: i64 = connection
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(failed)?;
+        match version {
+            VERSION => Ok(()),
+            0 => {
+                let transaction = connection.transaction().map_err(failed)?;
+                transaction.execute_batch(SCHEMA).map_err(failed)?;
+                transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
+                transaction.commit().map_err(failed)
+            }
+            newer => Err(Error::state(
+                &self.place,
+                format!("it has version {newer}, and this program knows version {VERSION}"),
+            )),
+        }
+    }
+
+    /// A copy that goes its own way, as a backup that is restored later.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for it.
+    #[doc(hidden)]
+    pub fn fork(&self) -> Result<Self> {
+        let copy = Self::in_memory()?;
+        {
+            let from = self.connection();
+            let to = copy.connection();
+            let copied = copy_rows(&from, &to);
+            copied.map_err(|fault| Error::state(&self.place, fault.0))?;
+        }
+        Ok(copy)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // Whatever panicked, its transaction was rolled back.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    // One transaction: all of it or nothing.
+    pub(crate) fn change<T>(
+        &self,
+        work: impl FnOnce(&Changing<'_>) -> Result<T, Fault>,
+    ) -> Result<T> {
+        let mut connection = self.connection();
+        let failed = |fault: Fault| Error::state(&self.place, fault.0);
+        let transaction = connection.transaction().map_err(|e| failed(e.into()))?;
+        let done = work(&Changing { transaction: &transaction }).map_err(failed)?;
+        transaction.commit().map_err(|e| failed(e.into()))?;
+        Ok(done)
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        work(&self.connection()).map_err(|fault| Error::state(&self.place, fault.0))
+    }
+
+    pub(crate) fn meta<T: Meta>(&self, name: &str) -> Result<Option<T>> {
+        self.read(|connection| {
+            let text: Option<String> = connection
+                .prepare_cached("SELECT value FROM meta WHERE name = ?")?
+                .query_row([name], |row| row.get(0))
+                .optional()?;
+            text.map(|text| Ok(serde_json::from_str(&text)?)).transpose()
+        })
+    }
+
+    pub(crate) fn set_meta<T: Meta>(&self, name: &str, value: &T) -> Result<()> {
+        self.change(|changing| changing.set_meta(name, value))
+    }
+
+    pub(crate) fn bases(&self, songs: &[SongId]) -> Result<Vec<Option<Base>>> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT value FROM base WHERE song = ?")?;
+            songs
+                .iter()
+                .map(|song| {
+                    let text: Option<String> =
+                        statement.query_row([song.as_bytes()], |row| row.get(0)).optional()?;
+                    text.map(|text| Ok(serde_json::from_str(&text)?)).transpose()
+                })
+                .collect()
+        })
+    }
+
+    /// Bases after a song, in the order of songs.
+    pub(crate) fn bases_after(
+        &self,
+        after: Option<SongId>,
+        limit: usize,
+    ) -> Result<Vec<(SongId, Base)>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT song, value FROM base WHERE ?1 IS NULL OR song > ?1 ORDER BY song LIMIT ?2",
+            )?;
+            let after = after.map(|song| *song.as_bytes());
+            let rows = statement.query_map(params![after, limit as i64], |row| {
+                Ok((SongId::from_bytes(row.get(0)?), row.get::<_, String>(1)?))
+            })?;
+            rows.map(|row| {
+                let (song, text) = row?;
+                Ok((song, serde_json::from_str(&text)?))
+            })
+            .collect()
+        })
+    }
+
+    /// Agreed deletions that were agreed on before `until`, the oldest first.
+    pub(crate) fn deletions(&self, until: i64, limit: usize) -> Result<Vec<(SongId, Base)>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT song, value FROM base WHERE deleted = 1 AND since <= ?1 \
+                 ORDER BY since, song LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![until, limit as i64], |row| {
+                Ok((SongId::from_bytes(row.get(0)?), row.get::<_, String>(1)?))
+            })?;
+            rows.map(|row| {
+                let (song, text) = row?;
+                Ok((song, serde_json::from_str(&text)?))
+            })
+            .collect()
+        })
+    }
+
+    pub(crate) fn attempts(&self, songs: &[SongId]) -> Result<HashMap<SongId, Vec<Attempt>>> {
+        self.read(|connection| {
+            let mut found = HashMap::new();
+            let mut statement =
+                connection.prepare_cached("SELECT value FROM attempt WHERE song = ?")?;
+            for song in songs {
+                let rows = statement
+                    .query_map([song.as_bytes()], |row| row.get::<_, String>(0))?
+                    .collect::<Result<Vec<_>, _>>()?;
+                if !rows.is_empty() {
+                    let attempts = rows.iter().map(|text| serde_json::from_str(text));
+                    found.insert(*song, attempts.collect::<Result<_, _>>()?);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    pub(crate) fn todo(&self) -> Result<BTreeMap<SongId, Todo>> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT song, value, reason FROM todo")?;
+            let rows = statement.query_map([], |row| {
+                Ok((
+                    SongId::from_bytes(row.get(0)?),
+                    row.get::<_, String>(1)?,
+                    row.get::<_, String>(2)?,
+                ))
+            })?;
+            rows.map(|row| {
+                let (song, states, reason) = row?;
+                Ok((song, Todo { states: serde_json::from_str(&states)?, reason }))
+            })
+            .collect()
+        })
+    }
+
+    pub(crate) fn documents<T: Meta>(&self) -> Result<BTreeMap<(DocumentKind, String), T>> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT kind, id, value FROM document")?;
+            let rows = statement.query_map([], |row| {
+                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, String>(2)?))
+            })?;
+            let mut found = BTreeMap::new();
+            for row in rows {
+                let (kind, id, value): (String, String, String) = row?;
+                if let Some(kind) =
+                    DocumentKind::ALL.into_iter().find(|known| known.as_str() == kind)
+                {
+                    found.insert((kind, id), serde_json::from_str(&value)?);
+                }
+            }
+            Ok(found)
+        })
+    }
+}
+
+fn copy_rows(from: &Connection, to: &Connection) -> Result<(), Fault> {
+    for (table, columns) in [("meta", 2), ("base", 4), ("attempt", 3), ("todo", 3), ("document", 3)]
+    {
+        let mut select = from.prepare(&format!("SELECT * FROM {table}"))?;
+        let marks = vec!["?"; columns].join(", ");
+        let mut insert = to.prepare(&format!("INSERT INTO {table} VALUES ({marks})"))?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let values: Vec<rusqlite::types::Value> =
+                (0..columns).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+            insert.execute(rusqlite::params_from_iter(values))?;
+        }
+    }
+    Ok(())
+}
+
+/// What went wrong inside the file.
+#[derive(Debug)]
+pub(crate) struct Fault(Box<dyn std::error::Error + Send + Sync>);
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+/// A change of the state: all of it happens, or nothing.
+pub(crate) struct Changing<'a> {
+    transaction: &'a Transaction<'a>,
+}
+
+impl Changing<'_> {
+    pub(crate) fn set_meta<T: Meta>(&self, name: &str, value: &T) -> Result<(), Fault> {
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)")?
+            .execute(params![name, serde_json::to_string(value)?])?;
+        Ok(())
+    }
+
+    /// Notes what both sides agree on, and forgets what led there.
+    pub(crate) fn agree(&self, song: SongId, base: &Base, now: i64) -> Result<(), Fault> {
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO base (song, deleted, since, value) VALUES (?, ?, ?, ?)",
+            )?
+            .execute(params![song.as_bytes(), base.deleted, now, serde_json::to_string(base)?])?;
+        self.settle(song)
+    }
+
+    pub(crate) fn forget(&self, song: SongId) -> Result<(), Fault> {
+        self.transaction
+            .prepare_cached("DELETE FROM base WHERE song = ?")?
+            .execute([song.as_bytes()])?;
+        self.settle(song)
+    }
+
+    /// There is nothing left to do about a song.
+    pub(crate) fn settle(&self, song: SongId) -> Result<(), Fault> {
+        for table in ["DELETE FROM attempt WHERE song = ?", "DELETE FROM todo WHERE song = ?"] {
+            self.transaction.prepare_cached(table)?.execute([song.as_bytes()])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn forget_everything(&self) -> Result<(), Fault> {
+        self.transaction.execute_batch(
+            "DELETE FROM base; DELETE FROM attempt; DELETE FROM todo; DELETE FROM document; \
+             DELETE FROM meta WHERE name <> 'machine';",
+        )?;
+        Ok(())
+    }
+
+    pub(crate) fn note_attempt(&self, song: SongId, attempt: &Attempt) -> Result<(), Fault> {
+        self.transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO attempt (song, operation, value) VALUES (?, ?, ?)",
+            )?
+            .execute(params![
+                song.as_bytes(),
+                attempt.operation.to_string(),
+                serde_json::to_string(attempt)?
+            ])?;
+        Ok(())
+    }
+
+    pub(crate) fn put_todo(&self, song: SongId, todo: &Todo) -> Result<(), Fault> {
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO todo (song, value, reason) VALUES (?, ?, ?)")?
+            .execute(params![song.as_bytes(), serde_json::to_string(&todo.states)?, todo.reason])?;
+        Ok(())
+    }
+
+    pub(crate) fn set_document<T: Meta>(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        value: Option<&T>,
+    ) -> Result<(), Fault> {
+        match value {
+            Some(value) => self
+                .transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO document (kind, id, value) VALUES (?, ?, ?)",
+                )?
+                .execute(params![kind.as_str(), id, serde_json::to_string(value)?])?,
+            None => self
+                .transaction
+                .prepare_cached("DELETE FROM document WHERE kind = ? AND id = ?")?
+                .execute(params![kind.as_str(), id])?,
+        };
+        Ok(())
+    }
+}
+
+/// What is known of a song on each side, on its way from the libraries to the
+/// plan: in a file of its own, so that memory does not grow with them.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    connection: Mutex<Connection>,
+    place: String,
+}
+
+// Pages of 4 KiB that stay in memory: 32 MiB.
+const SPOOL: &str = "
+PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768;
+CREATE TABLE told (
+    song BLOB NOT NULL, side INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (song, side)
+) WITHOUT ROWID;
+";
+
+impl Spool {
+    /// An empty one, beside the state or in memory, as the state is.
+    pub(crate) fn new(state: &State) -> Result<Self> {
+        let place = state.place().to_owned();
+        let failed = |error: Fault| Error::state(&place, error.0);
+        let connection = match state.folder() {
+            Some(folder) => {
+                let path = folder.join("spool.db");
+                // Left by a process that died; it is only a copy.
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::state(&place, error));
+                    }
+                    _ => {}
+                }
+                Connection::open(path)
+            }
+            None => Connection::open_in_memory(),
+        }
+        .map_err(|error| failed(error.into()))?;
+        connection.execute_batch(SPOOL).map_err(|error| failed(error.into()))?;
+        Ok(Self { connection: Mutex::new(connection), place })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&connection).map_err(|fault| Error::state(&self.place, fault.0))
+    }
+
+    pub(crate) fn clear(&self) -> Result<()> {
+        self.with(|connection| Ok(connection.execute_batch("DELETE FROM told")?))
+    }
+
+    /// Notes what was told; the last that is told of a song counts.
+    pub(crate) fn tell(&self, place: Place, told: &[(SongId, SongState)]) -> Result<()> {
+        self.with(|connection| {
+            connection.execute_batch("BEGIN")?;
+            let mut insert = connection.prepare_cached(
+                "INSERT OR REPLACE INTO told (song, side, value) VALUES (?, ?, ?)",
+            )?;
+            for (song, state) in told {
+                let state = serde_json::to_string(state)?;
+                insert.execute(params![song.as_bytes(), place as i64, state])?;
+            }
+            connection.execute_batch("COMMIT")?;
+            Ok(())
+        })
+    }
+
+    /// Which of these songs nothing was told of at `place`.
+    pub(crate) fn untold(&self, place: Place, songs: &[SongId]) -> Result<Vec<SongId>> {
+        self.with(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM told WHERE song = ? AND side = ?)")?;
+            let mut untold = Vec::new();
+            for song in songs {
+                let told: bool = statement
+                    .query_row(params![song.as_bytes(), place as i64], |row| row.get(0))?;
+                if !told {
+                    untold.push(*song);
+                }
+            }
+            Ok(untold)
+        })
+    }
+
+    /// Songs after one, with what was told of them on both sides.
+    pub(crate) fn after(
+        &self,
+        after: Option<SongId>,
+        limit: usize,
+    ) -> Result<Vec<(SongId, Pair<SongState>)>> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT song, side, value FROM told WHERE song IN \
+                 (SELECT DISTINCT song FROM told WHERE ?1 IS NULL OR song > ?1 \
+                  ORDER BY song LIMIT ?2) ORDER BY song, side",
+            )?;
+            let after = after.map(|song| *song.as_bytes());
+            let mut rows = statement.query(params![after, limit as i64])?;
+            let mut songs: Vec<(SongId, Pair<SongState>)> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let song = SongId::from_bytes(row.get(0)?);
+                let side: i64 = row.get(1)?;
+                let place = if side == 0 { Place::Left } else { Place::Right };
+                let state: SongState = serde_json::from_str(&row.get::<_, String>(2)?)?;
+                if songs.last().is_none_or(|(last, _)| *last != song) {
+                    songs.push((song, Pair::default()));
+                }
+                let (_, states) = songs.last_mut().expect("one was just added");
+                states[place] = state;
+            }
+            Ok(songs)
+        })
+    }
+}

@@ -1,0 +1,581 @@
+//! One pair of libraries, and what can be done with them.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use songrec_core::{Progress, SongId, Timestamp};
+use songrec_storage::{ErrorKind, StorageBackend};
+
+use crate::{
+    Direction, Error, Failure, Options, Pair, Place, Plan, Report, Result, Rules, Side, State,
+    apply::{Applied, Todos},
+    facts::Carrier,
+    look::Look,
+    machine::Fence,
+    state::{Spool, Todo},
+};
+
+/// Asked now and then whether to stop; what is under way is finished first.
+pub type Interrupt<'a> = &'a (dyn Fn() -> bool + Send + Sync);
+
+/// Nobody asks to stop.
+pub fn never() -> bool {
+    false
+}
+
+/// Two libraries, and what is remembered of syncing them.
+///
+/// # What keeps this safe
+///
+/// Every song has one version at a time in each library, and every write of a
+/// song says which version it replaces. So of two who write, one loses, reads
+/// what is there, merges, and writes again; nothing is overwritten unseen. A
+/// song is written after the facts it names. What both sides agree on is noted
+/// after both have it, and how far the changes of a library were read after
+/// everything before was done or is on a durable list of things to do. So
+/// whatever is cut off is found again by the next sync, does the same again,
+/// and that is safe, because a write that is repeated is the same write: a
+/// copied song keeps its operation, and a merged one gets an operation that is
+/// made from what went into it.
+///
+/// There is no journal that has to be replayed. The attempts that are noted
+/// before they are sent only spare people needless conflicts: they tell that
+/// what is found on one side is our own write, and what it was made of.
+pub struct Syncer {
+    pub(crate) sides: Pair<Side>,
+    pub(crate) state: State,
+    spool: OnceLock<Spool>,
+    requests: Pair<AtomicU64>,
+    pub(crate) rules: Rules,
+    clock: Clock,
+    pub(crate) pause: Duration,
+    pub(crate) keep_deleted: Duration,
+}
+
+type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How often a call that may work when tried again is tried.
+const TRIES: u32 = 4;
+/// Compare everything after so many days, though nothing asks for it.
+const FULL_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long deleted songs can be restored.
+const KEEP_DELETED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// A machine that only reads says so once a day.
+const SAY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const fn say_after() -> Duration {
+    SAY_AFTER
+}
+
+/// How often one sync looks again because something changed meanwhile.
+const ROUNDS: usize = 4;
+/// Own writes are read back at once if they are not more than these; otherwise
+/// the next sync finds that they are its own.
+const READ_BACK: u64 = 2_000;
+
+impl fmt::Debug for Syncer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Syncer").field("sides", &self.sides).finish_non_exhaustive()
+    }
+}
+
+impl Syncer {
+    /// Two libraries, and what is remembered of syncing them.
+    pub fn new(left: Side, right: Side, state: State) -> Self {
+        Self {
+            sides: Pair { left, right },
+            state,
+            spool: OnceLock::new(),
+            requests: Pair::default(),
+            rules: Rules::default(),
+            clock: Arc::new(Timestamp::now),
+            pause: Duration::from_millis(200),
+            keep_deleted: KEEP_DELETED,
+        }
+    }
+
+    /// With another clock, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// With some rules off, without pauses, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules, keep_deleted: Duration) -> Self {
+        self.rules = rules;
+        self.pause = Duration::ZERO;
+        self.keep_deleted = keep_deleted;
+        self
+    }
+
+    /// What is remembered, when nothing is to be synced any more.
+    pub fn into_state(self) -> State {
+        self.state
+    }
+
+    /// The two libraries.
+    pub const fn sides(&self) -> &Pair<Side> {
+        &self.sides
+    }
+
+    /// What a sync would do. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), but that more deletions than may be are told by
+    /// the plan, not refused.
+    pub async fn plan(&self, options: &Options, interrupt: Interrupt<'_>) -> Result<Plan> {
+        self.meet(options, false).await?;
+        let looked = self.look_and_check(options, false, interrupt).await?;
+        let Some((look, carrier)) = looked else { return Ok(Plan::default()) };
+        self.make_plan(options, &look, &carrier, interrupt).await
+    }
+
+    /// Makes the two libraries agree.
+    ///
+    /// # Errors
+    ///
+    /// `TooManyDeletions` and `OtherLibrary` before anything is written;
+    /// `Library` if one cannot be reached or refuses everything. What fails for
+    /// one song is in the report, and does not keep the others.
+    pub async fn run(
+        &self,
+        options: &Options,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Report> {
+        for place in Place::BOTH {
+            self.requests[place].store(0, Ordering::Relaxed);
+        }
+        let mut report = Report::default();
+        let mut options = options.clone();
+        self.meet(&options, true).await?;
+        for round in 0..ROUNDS {
+            let done = self.look_and_do(&options, progress, interrupt, &mut report).await;
+            let more = match done {
+                Ok(more) => more,
+                // What was done is worth telling.
+                Err(Error::Interrupted) if round > 0 || !report.songs.is_empty() => {
+                    report.interrupted = true;
+                    break;
+                }
+                Err(error) if !report.songs.is_empty() || !report.documents.is_empty() => {
+                    report.failed.push(Failure {
+                        subject: "sync".to_owned(),
+                        title: String::new(),
+                        reason: in_words(&error),
+                        hint: error.hint(),
+                    });
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            if !more || report.interrupted || round + 1 == ROUNDS {
+                break;
+            }
+            options.full = false;
+        }
+        for place in Place::BOTH {
+            report.requests[place] = self.requests[place].load(Ordering::Relaxed);
+        }
+        Ok(report)
+    }
+
+    async fn look_and_do(
+        &self,
+        options: &Options,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+        report: &mut Report,
+    ) -> Result<bool> {
+        let looked = self.look_and_check(options, true, interrupt).await?;
+        let Some((look, carrier)) = looked else { return Ok(false) };
+        report.full |= look.full.left || look.full.right;
+        self.round(options, look, &carrier, progress, interrupt, report).await
+    }
+
+    // What changed, and whether this is still the machine and these are still
+    // the libraries that they were; nothing if there is nothing to do.
+    async fn look_and_check(
+        &self,
+        options: &Options,
+        writes: bool,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Option<(Look, Carrier)>> {
+        let now = self.now();
+        let mut full = Pair::of(|_| options.full || self.is_due("full_at", FULL_AFTER, now));
+        let mut fences: Pair<Option<Fence>> = Pair::default();
+        for place in Place::BOTH.into_iter().filter(|place| !self.is_remote(*place)) {
+            let fence = self.fence(place, writes).await?;
+            full[place] |= fence.full && self.rules.restored_is_compared;
+            fences[place] = Some(fence);
+        }
+        let mut look = self.look(full, interrupt).await?;
+        let say = Place::BOTH
+            .into_iter()
+            .any(|place| self.is_remote(place) && self.is_due(said_at(place), SAY_AFTER, now));
+        if look.is_empty() && !say {
+            if writes {
+                self.advance(&look, &Todos::new())?;
+            }
+            return Ok(None);
+        }
+        for place in Place::BOTH.into_iter().filter(|place| self.is_remote(*place)) {
+            let fence = self.fence(place, writes).await?;
+            let again = fence.full && look.full != Pair::of(|_| true);
+            fences[place] = Some(fence);
+            if again {
+                // Another machine under our name, or an older copy of us.
+                look = self.look(Pair::of(|_| true), interrupt).await?;
+            }
+        }
+        look.fences = fences;
+        let carrier = Carrier::new(self, options);
+        Ok(Some((look, carrier)))
+    }
+
+    async fn make_plan(
+        &self,
+        options: &Options,
+        look: &Look,
+        carrier: &Carrier,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Plan> {
+        let mut plan = Plan { full: look.full.left || look.full.right, ..Plan::default() };
+        let mut after = None;
+        loop {
+            let chunk = self.spool()?.after(after, PLANNED_AT_ONCE)?;
+            let Some((last, _)) = chunk.last() else { break };
+            after = Some(*last);
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+            self.plan_chunk(options, look, carrier, chunk, &mut plan).await?;
+        }
+        if look.documents {
+            self.plan_documents(options, look, &mut plan).await?;
+        }
+        for place in Place::BOTH {
+            let batch = self.batch() as u64;
+            let songs = plan.counts[place].total();
+            let writes = songs.div_ceil(batch);
+            plan.requests[place] += if songs == 0 { 0 } else { writes + 3 };
+        }
+        Ok(plan)
+    }
+
+    async fn guard(&self, options: &Options, plan: &Plan) -> Result<()> {
+        for place in Place::BOTH {
+            let documents = plan
+                .documents
+                .iter()
+                .filter(|work| work.actions[place] == Some(crate::Action::Delete));
+            let planned = plan.counts[place].delete + documents.count() as u64;
+            // Enough of them are always allowed, without asking how many
+            // songs there are.
+            if planned == 0 || planned <= options.max_delete.of(0) {
+                continue;
+            }
+            let all = songrec_core::Filter::all();
+            let backend = self.backend(place);
+            let songs = self.ask(place, || backend.count_songs(&all)).await;
+            let allowed = options.max_delete.of(songs.map_err(|e| self.failed(place, e))?);
+            if planned > allowed {
+                let name = self.sides[place].name.clone();
+                return Err(Error::TooManyDeletions { place, name, planned, allowed });
+            }
+        }
+        Ok(())
+    }
+
+    // Plans and does what was told; says whether to look again.
+    async fn round(
+        &self,
+        options: &Options,
+        look: Look,
+        carrier: &Carrier,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+        report: &mut Report,
+    ) -> Result<bool> {
+        use songrec_core::Event;
+
+        let plan = self.make_plan(options, &look, carrier, interrupt).await?;
+        self.guard(options, &plan).await?;
+        let total = plan.songs.len() as u64;
+        if total > 0 {
+            progress.on(Event::Started { work: "syncing", total: Some(total) });
+        }
+        let applied = self.apply_all(options, &look, carrier, progress, interrupt).await;
+        if total > 0 {
+            progress.on(Event::Finished);
+        }
+        let (mut applied, error) = applied;
+        let written = applied.works.len() as u64;
+        let again = applied.again;
+        let mut documents = (Vec::new(), false);
+        if error.is_none() && !applied.interrupted && look.documents {
+            documents = self.apply_documents(options, &look, &mut applied.failed).await?;
+        }
+        let wrote = Place::BOTH.into_iter().any(|place| {
+            let of_songs = applied.works.iter().any(|work| work.actions[place].is_some());
+            of_songs
+                || documents
+                    .0
+                    .iter()
+                    .any(|work: &crate::DocumentWork| work.actions[place].is_some())
+        });
+        let (waiting, failed) = (applied.waiting, applied.failed.len());
+        self.note_todo(&applied.todo)?;
+        for place in Place::BOTH {
+            report.bytes[place] += applied.bytes[place];
+        }
+        for work in &applied.works {
+            for place in Place::BOTH {
+                if let Some(action) = work.actions[place] {
+                    report.counts[place].note(action);
+                }
+            }
+        }
+        report.songs.append(&mut applied.works);
+        report.documents.append(&mut documents.0);
+        // What failed in an earlier round and was done in this one did not
+        // fail.
+        report.failed = std::mem::take(&mut applied.failed);
+        report.notes.append(&mut applied.notes);
+        report.waiting = waiting;
+        report.conflicts += applied.conflicts;
+        report.interrupted |= applied.interrupted;
+        if let Some(error) = error {
+            return Err(error);
+        }
+        if applied.interrupted {
+            return Ok(false);
+        }
+        self.set_documents_pending(documents.1)?;
+        self.advance(&look, &applied.todo)?;
+        if look.full.left && look.full.right {
+            self.state.set_meta("full_at", &self.now())?;
+        }
+        report.purged += self.say(options, &look, wrote).await?;
+        Ok(failed == 0 && (again || wrote && written <= READ_BACK))
+    }
+
+    // Everything before these cursors was done, or is on the list.
+    fn advance(&self, look: &Look, todo: &Todos) -> Result<()> {
+        if look.cursors_are_old() && todo.is_empty() {
+            return Ok(());
+        }
+        self.state.change(|changing| {
+            for place in Place::BOTH {
+                if let Some(cursor) = &look.cursors[place] {
+                    changing.set_meta(cursor_of(place), cursor)?;
+                }
+            }
+            if self.rules.todo_is_remembered {
+                for (song, todo) in todo {
+                    changing.put_todo(*song, todo)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn note_todo(&self, todo: &BTreeMap<SongId, Todo>) -> Result<()> {
+        if todo.is_empty() || !self.rules.todo_is_remembered {
+            return Ok(());
+        }
+        self.state.change(|changing| {
+            todo.iter().try_for_each(|(song, todo)| changing.put_todo(*song, todo))
+        })
+    }
+
+    // Applies what is in the spool, a bounded number of batches at once.
+    async fn apply_all(
+        &self,
+        options: &Options,
+        look: &Look,
+        carrier: &Carrier,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+    ) -> (Applied, Option<Error>) {
+        let mut all = Applied::default();
+        let spool = match self.spool() {
+            Ok(spool) => spool,
+            Err(error) => return (all, Some(error)),
+        };
+        let batch = self.batch();
+        let (mut after, mut ended, mut first_error) = (None, false, None);
+        let mut under_way = stream::FuturesUnordered::new();
+        loop {
+            while !ended && under_way.len() < options.jobs.max(1) {
+                if interrupt() {
+                    all.interrupted = true;
+                    ended = true;
+                    break;
+                }
+                match spool.after(after, batch) {
+                    Ok(chunk) => match chunk.last() {
+                        None => ended = true,
+                        Some((last, _)) => {
+                            after = Some(*last);
+                            under_way
+                                .push(self.apply_chunk(options, look, carrier, progress, chunk));
+                        }
+                    },
+                    Err(error) => {
+                        first_error.get_or_insert(error);
+                        ended = true;
+                    }
+                }
+            }
+            match under_way.next().await {
+                None => break,
+                Some(Ok(applied)) => all.add(applied),
+                // What is under way is finished; nothing new is begun.
+                Some(Err(error)) => {
+                    first_error.get_or_insert(error);
+                    ended = true;
+                }
+            }
+        }
+        (all, first_error)
+    }
+
+    // ---- Small things that all parts use.
+
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    pub(crate) fn backend(&self, place: Place) -> &dyn StorageBackend {
+        &*self.sides[place].backend
+    }
+
+    pub(crate) fn is_remote(&self, place: Place) -> bool {
+        self.backend(place).capabilities().remote
+    }
+
+    pub(crate) fn spool(&self) -> Result<&Spool> {
+        if self.spool.get().is_none() {
+            let made = Spool::new(&self.state)?;
+            let _ = self.spool.set(made);
+        }
+        Ok(self.spool.get().expect("it was just made"))
+    }
+
+    pub(crate) fn batch(&self) -> usize {
+        let of = |place| self.backend(place).capabilities().batch;
+        of(Place::Left).min(of(Place::Right)).clamp(1, 100)
+    }
+
+    pub(crate) fn may_write(direction: Direction, place: Place) -> bool {
+        match direction {
+            Direction::Both => true,
+            Direction::Push => place == Place::Right,
+            Direction::Pull => place == Place::Left,
+        }
+    }
+
+    pub(crate) fn count(&self, place: Place) {
+        self.requests[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    // Asks a library, again if that may help.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        place: Place,
+        call: impl Fn() -> F,
+    ) -> songrec_storage::Result<T>
+    where
+        F: Future<Output = songrec_storage::Result<T>>,
+    {
+        let mut pause = self.pause;
+        for _ in 1..TRIES {
+            self.requests[place].fetch_add(1, Ordering::Relaxed);
+            match call().await {
+                Err(error) if error.is_temporary() => {
+                    tracing::debug!("tried again: {error}");
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                        pause *= 3;
+                    }
+                }
+                other => return other,
+            }
+        }
+        self.requests[place].fetch_add(1, Ordering::Relaxed);
+        call().await
+    }
+
+    pub(crate) fn failed(&self, place: Place, source: songrec_storage::Error) -> Error {
+        Error::Library { place, name: self.sides[place].name.clone(), source }
+    }
+
+    // Whether something that was last done when the state says is due again;
+    // also when the clock went back since.
+    pub(crate) fn is_due(&self, name: &str, after: Duration, now: Timestamp) -> bool {
+        let Ok(Some(last)) = self.state.meta::<Timestamp>(name) else { return true };
+        let passed = now.duration_since(last).unsigned_abs();
+        passed >= after
+    }
+}
+
+/// Songs that are decided at once while a plan is made.
+const PLANNED_AT_ONCE: usize = 256;
+
+pub(crate) const fn cursor_of(place: Place) -> &'static str {
+    match place {
+        Place::Left => "cursor_left",
+        Place::Right => "cursor_right",
+    }
+}
+
+pub(crate) const fn said_at(place: Place) -> &'static str {
+    match place {
+        Place::Left => "said_left",
+        Place::Right => "said_right",
+    }
+}
+
+/// Whether an error is about one song rather than about the library.
+pub(crate) fn is_about_one(error: &songrec_storage::Error) -> bool {
+    match error.kind() {
+        ErrorKind::Conflict
+        | ErrorKind::Corrupt
+        | ErrorKind::Incompatible
+        | ErrorKind::Invalid
+        | ErrorKind::Unsupported => true,
+        ErrorKind::NotFound
+        | ErrorKind::Denied
+        | ErrorKind::Transient
+        | ErrorKind::Unavailable
+        | ErrorKind::Locked
+        | ErrorKind::Full
+        | ErrorKind::CursorLost => false,
+    }
+}
+
+/// What went wrong, in words, from the outermost cause to the innermost.
+pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,96 @@
+//! Deleted songs that can be restored.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use songrec_core::{Card, Revision, SongId, Timestamp};
+use songrec_storage::{ChangeState, Outcome, PutMode, PutSong, Result, StorageBackend, Tombstone};
+
+/// A deleted song that can be restored.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trashed {
+    /// Which song.
+    pub song: SongId,
+    /// How lists called it.
+    pub title: String,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// Where its files were.
+    pub paths: Vec<String>,
+}
+
+/// Changes of one page.
+const PAGE: usize = 1_000;
+
+async fn tombstones(backend: &dyn StorageBackend) -> Result<Vec<Tombstone>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut cursor = None;
+    loop {
+        let page = backend.changes(cursor.as_ref(), PAGE).await?;
+        for change in page.changes {
+            // The last that is told of a song counts.
+            match change.state {
+                ChangeState::Deleted(tombstone) => found.insert(change.song, *tombstone),
+                ChangeState::Present(_) => found.remove(&change.song),
+            };
+        }
+        cursor = Some(page.cursor);
+        if !page.more {
+            return Ok(found.into_values().collect());
+        }
+    }
+}
+
+/// The deleted songs of a library, those deleted last first. Looks at all that
+/// ever changed.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn trash(backend: &dyn StorageBackend) -> Result<Vec<Trashed>> {
+    let mut trashed: Vec<Trashed> = tombstones(backend)
+        .await?
+        .into_iter()
+        .map(|tombstone| Trashed {
+            song: tombstone.song.id,
+            title: Card::of(&tombstone.song).title,
+            deleted_at: tombstone.deleted_at,
+            paths: tombstone.song.files.into_iter().map(|file| file.path).collect(),
+        })
+        .collect();
+    trashed.sort_by_key(|one| (std::cmp::Reverse(one.deleted_at), one.song));
+    Ok(trashed)
+}
+
+/// Restores deleted songs as their deleters saw them; gives those that are
+/// back. One that is not deleted, or was forgotten for good, is left out.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn restore(
+    backend: &dyn StorageBackend,
+    songs: &[SongId],
+    now: Timestamp,
+) -> Result<Vec<SongId>> {
+    let wanted: BTreeSet<SongId> = songs.iter().copied().collect();
+    let puts: Vec<PutSong> = tombstones(backend)
+        .await?
+        .into_iter()
+        .filter(|tombstone| wanted.contains(&tombstone.song.id))
+        .map(|tombstone| {
+            let mut song = tombstone.song;
+            // Later than the deletion: whoever compares knows that it was seen.
+            song.revision = Revision { number: tombstone.revision.number, ..song.revision }.next();
+            song.updated_at = now;
+            PutSong { song, mode: PutMode::Create, origin: None }
+        })
+        .collect();
+    let mut restored = Vec::new();
+    for chunk in puts.chunks(backend.capabilities().batch.max(1)) {
+        let outcomes = backend.put_songs(chunk).await?;
+        let done = chunk.iter().zip(outcomes).filter(|(_, outcome)| *outcome == Outcome::Done);
+        restored.extend(done.map(|(put, _)| put.song.id));
+    }
+    Ok(restored)
+}
