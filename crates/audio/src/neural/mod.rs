@@ -17,9 +17,18 @@
 mod description;
 mod ear;
 mod embedder;
+mod engine;
 mod error;
+mod folder;
+mod front_end;
+mod known;
 mod listener;
+mod log_mel;
+mod onnx;
+mod onnx_model;
 mod pooling;
+#[cfg(feature = "text")]
+mod tokens;
 mod windows;
 
 pub use description::{
@@ -29,7 +38,11 @@ pub use description::{
 pub use ear::HeardWindow;
 pub(crate) use ear::{Ear, Impression};
 pub use embedder::{Batching, Embedder, Listening, Short, checked_vector};
+pub use engine::{Device, EngineKind, MOST_THREADS, OpenOptions, search::RuntimeSearch};
 pub use error::{ModelError, ModelErrorKind};
+pub use folder::{Added, ModelFolder};
+pub use known::{Known, known_models};
 pub use listener::{Figures, Listener, Pending};
+pub use onnx_model::OnnxModel;
 pub use pooling::Pool;
 pub use windows::{Window, Windows};
