@@ -101,7 +101,7 @@ pub(crate) enum Command {
     Rm(RmArgs),
     /// Find songs by words of title, artist, album, genre, mood or path
     Search(SearchArgs),
-    /// List recordings that are there more than once
+    /// List recordings that are there more than once, or almost
     Dup(DupArgs),
     /// Count songs, genres, tempos, keys, models
     Stats(StatsArgs),
@@ -444,6 +444,17 @@ pub(crate) struct SearchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DupArgs {
+    /// Compare every song with every other, and list groups of those that
+    /// sound almost the same: re-encodings and edits
+    #[arg(long)]
+    pub(crate) near: bool,
+    /// The lowest similarity that is near
+    #[arg(long, value_name = "X", default_value_t = songrec_library::NEAR, requires = "near",
+          allow_hyphen_values = true)]
+    pub(crate) threshold: f64,
+    /// The model to compare by
+    #[arg(long, value_name = "NAME", requires = "near")]
+    pub(crate) model: Option<ModelName>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }

@@ -1,4 +1,5 @@
 use anyhow::Result;
+use songrec_library::{Error, Library, NearDuplicateOptions};
 
 use crate::{
     args::DupArgs,
@@ -9,6 +10,9 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
+    if args.near {
+        return near(context, &library, &args).await;
+    }
     let filter = args.filter.filter().map_err(wrong_filter)?;
     let printer = &context.printer;
     let mut printed = Ok(());
@@ -43,4 +47,52 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
         ),
     });
     Ok(if found == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}
+
+async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<ExitStatus> {
+    let threshold = args.threshold;
+    if !threshold.is_finite() {
+        return Err(Error::usage(format_args!("`{threshold}` is not a similarity"))
+            .with_hint("1 is the same; 0.97 finds re-encodings, 0.9 more than that")
+            .into());
+    }
+    let options = NearDuplicateOptions {
+        model: args.model.clone(),
+        threshold,
+        filter: args.filter.filter().map_err(wrong_filter)?,
+    };
+    let found = library.near_duplicates(&options, &context.interrupt, &*context.progress).await?;
+    let printer = &context.printer;
+    let Some(groups) = found else {
+        printer.say("interrupted before all songs were compared");
+        return Ok(ExitStatus::Interrupted);
+    };
+    let mut songs = 0;
+    for group in &groups {
+        songs += group.songs.len() as u64;
+        if printer.json {
+            printer.json(group)?;
+            continue;
+        }
+        let heading =
+            format!("{}, {:.3}", counted(group.songs.len() as u64, "song"), group.similarity);
+        printer.line(printer.bold(&heading))?;
+        for song in &group.songs {
+            let card = &song.card;
+            let place = card.path.as_ref().map(|path| library.file_path(path));
+            let place = place.map(|path| format!("  {}", path.display())).unwrap_or_default();
+            let length = format!("{:.1} s", card.duration);
+            printer.line(format!(
+                "    {:.3}  {}  {}  {length}{place}",
+                song.similarity,
+                card.id.short(),
+                card.title
+            ))?;
+        }
+    }
+    printer.say(match groups.len() as u64 {
+        0 => format!("no two songs are {threshold} similar"),
+        groups => format!("{} of {}", counted(groups, "group"), counted(songs, "song")),
+    });
+    Ok(if groups.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
