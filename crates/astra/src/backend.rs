@@ -171,8 +171,11 @@ impl AstraBackend {
         subject: impl fmt::Display,
         error: client::Error,
     ) -> Error {
-        let hint = error.hint();
-        Error::new(error.kind(), operation, subject, self).because(error).with_hint(hint)
+        let (hint, asked) = (error.hint(), error.retry_after);
+        Error::new(error.kind(), operation, subject, self)
+            .because(error)
+            .with_hint(hint)
+            .with_retry_after(asked)
     }
 
     pub(crate) fn invalid(

@@ -4,6 +4,7 @@ mod cache;
 mod draft;
 mod folder;
 mod recent;
+mod trusted;
 mod usage;
 
 use std::{

@@ -1,6 +1,6 @@
 //! Errors that say what a caller can do.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// What a storage operation gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -45,10 +45,11 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     operation: &'static str,
-    subject: String,
-    location: String,
+    subject: Box<str>,
+    location: Box<str>,
     source: Option<Source>,
     hint: Option<String>,
+    retry_after: Option<Duration>,
 }
 
 impl Error {
@@ -62,10 +63,11 @@ impl Error {
         Self {
             kind,
             operation,
-            subject: subject.to_string(),
-            location: location.to_string(),
+            subject: subject.to_string().into(),
+            location: location.to_string().into(),
             source: None,
             hint: None,
+            retry_after: None,
         }
     }
 
@@ -81,6 +83,18 @@ impl Error {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// This error with how long the place asks to be left alone.
+    #[must_use]
+    pub const fn with_retry_after(mut self, asked: Option<Duration>) -> Self {
+        self.retry_after = asked;
+        self
+    }
+
+    /// How long the place asks to be left alone, if it does.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// What a caller can do.

@@ -1,6 +1,6 @@
 //! Where songs are kept: the contract every backend fulfils, a backend in
-//! memory that defines what fulfilling it means, and a cache for those that
-//! are far away.
+//! memory that defines what fulfilling it means, a cache for those that are far
+//! away, and patience with those that fail for a moment.
 #![warn(missing_docs)]
 
 mod backend;
@@ -11,6 +11,7 @@ mod error;
 mod ext;
 mod memory;
 mod query;
+mod retrying;
 
 pub use backend::{
     Capabilities, DeleteSong, Finding, NewBlob, NewEmbedding, Origin, Outcome, PutDocument,
@@ -26,3 +27,4 @@ pub use query::{
     Lookup, NearestQuery, NearestSegments, Neighbor, Order, OrderBy, Page, PageToken,
     SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery,
 };
+pub use retrying::{Retries, Retrying};

@@ -21,7 +21,7 @@ pub struct Error {
     pub(super) detail: Box<str>,
     pub(super) code: Option<Box<str>>,
     pub(super) occurrence: Option<Box<str>>,
-    pub(super) retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     pub(super) attempts: u32,
 }
 

@@ -15,6 +15,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the seed of the one that failed")]
 fn histories_go_as_in_memory_whatever_their_seed() {
     run_case(async {
         for seed in seeds() {

@@ -31,6 +31,9 @@ use crate::{BlobStream, Error, ErrorKind, Result};
 ///
 /// A file is named by the SHA-256 of its bytes, and is compared with its name
 /// before it is used; one that differs is removed, and so is fetched again.
+/// Audio is compared once in ten minutes while nobody touches its file, so that
+/// parts of it are cheap; damage that leaves no trace in the file's times is
+/// found when they are over.
 /// Nothing is ever invalid, and libraries can share a folder. Any number of
 /// processes may use a folder and die at any moment; it may be deleted at any
 /// time, also while it is used.

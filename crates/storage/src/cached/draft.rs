@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Seek, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -19,8 +19,8 @@ pub(super) struct Draft {
     folder: Folder,
     // Locked for as long as it is written. Gone once it is finished.
     file: Option<File>,
-    path: PathBuf,
-    place: PathBuf,
+    path: Box<Path>,
+    place: Box<Path>,
     size: u64,
     written: u64,
     hasher: Sha256,
@@ -30,6 +30,7 @@ impl Draft {
     /// A draft in `file`, which is at `path` and locked, for `place`.
     pub(super) fn new(folder: Folder, file: File, path: PathBuf, place: PathBuf) -> Self {
         let hasher = Sha256::new();
+        let (path, place) = (path.into(), place.into());
         Self { folder, file: Some(file), path, place, size: 0, written: 0, hasher }
     }
 
