@@ -1,27 +1,41 @@
 //! Finding audio files and taking them in.
+//!
+//! Files that are as they were and whose songs are as they were heard of last
+//! are left alone without a word to the library (`follow.rs`). The others are
+//! read (`look.rs`), several at a time, and stored (`take_in.rs`), many at a
+//! time.
 
+mod follow;
+mod gather;
+mod look;
+mod missing;
 pub(crate) mod take_in;
 mod walk;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use serde::Serialize;
-use songrec_audio::{Analysis, Identity, Wanted, built_in_models};
-use songrec_core::{Event, ModelName, Progress, Song, SongId, Tags, encode_path};
-use songrec_local::{KnownFile, KnownFiles, KnownOutcome};
-use songrec_storage::Lookup;
-
-use tokio::task::{JoinHandle, spawn_blocking};
+use songrec_audio::built_in_models;
+use songrec_core::{Digest, Event, ModelName, Progress, Song, SongId, encode_path};
+use songrec_local::{KnownFile, KnownFiles, KnownOutcome, Standing, Verdict};
+use songrec_storage::{ErrorKind as StorageTrouble, StorageBackendExt};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use crate::{
     Error, ErrorKind, Interrupt, Library, Result,
-    hearing::on_cpu,
     library::absolute,
-    scan::walk::{Candidate, Walked, walk},
+    scan::{
+        gather::gathered,
+        walk::{Candidate, Walked, walk},
+    },
 };
 
 /// What to scan, and how.
@@ -98,8 +112,14 @@ pub type OnItem<'a> = &'a (dyn Fn(&ScanItem) + Send + Sync);
 
 /// How many files are asked for at once whether they are known.
 const LOOK_UP: usize = 256;
+/// How many files are read at once to know which songs they are.
+const IDENTIFY: usize = 64;
 /// How many songs are stored at once, if as many are ready.
 const STORE: usize = 64;
+/// How long a request is held back for more to ask by it, and how long songs
+/// are held back for more to store with them, where the library is far away.
+const WAIT_TO_ASK: Duration = Duration::from_millis(30);
+const WAIT_TO_STORE: Duration = Duration::from_secs(1);
 /// About how much memory it takes to hear one file: decoder, transforms, and
 /// the frames of up to ten minutes; longer files are heard in such parts.
 const MEMORY_PER_FILE: u64 = 180 << 20;
@@ -107,22 +127,11 @@ const MEMORY_PER_FILE: u64 = 180 << 20;
 /// A walk that only counts; nothing after an interrupt.
 type Counting = JoinHandle<Option<u64>>;
 
-/// A file that was looked at.
-struct Looked {
+/// A file that cannot be left alone without a look at it.
+struct Unsettled {
     candidate: Candidate,
-    found: std::result::Result<Found, String>,
-}
-
-/// What a readable file turned out to be.
-struct Found {
-    identity: Identity,
-    tags: Tags,
-    /// What was heard; nothing if a song is known that was heard already.
-    analysis: Option<Box<Analysis>>,
-    /// The song that has this audio, if it is known.
-    song: Option<SongId>,
-    /// A song that has its audio at this path no longer.
-    replaced: Option<SongId>,
+    /// The song that this machine has seen at this path.
+    held: Option<SongId>,
 }
 
 impl Library {
@@ -130,8 +139,11 @@ impl Library {
     ///
     /// Can be interrupted and repeated at any time: what was taken in stays,
     /// and what was not is found again. Reads a file only if its size or time
-    /// changed since it was last seen; costs one look at the catalog for each
-    /// file besides.
+    /// changed since it was last seen, or if its song did; what changed in the
+    /// library is asked for once, however many files there are.
+    ///
+    /// A path is taken away from a song only if this machine itself has seen
+    /// the song's audio there: the paths of other machines are theirs.
     ///
     /// # Errors
     ///
@@ -185,6 +197,9 @@ struct Scan<'a> {
     roots: Vec<PathBuf>,
     threads: usize,
     pool: rayon::ThreadPool,
+    /// Held while the library is asked of songs and the answer is written
+    /// down, so that an older answer never comes after a newer one.
+    hearing: tokio::sync::Mutex<()>,
 }
 
 impl<'a> Scan<'a> {
@@ -223,7 +238,8 @@ impl<'a> Scan<'a> {
                 library.backend.put_model(spec.expect("checked by scan_models")).await?;
             }
         }
-        let known = Arc::new(library.known_files()?);
+        let known = library.known_files()?.judged_by(standard(library, &models));
+        let known = Arc::new(known);
         let number = known.begin_scan()?;
         Ok(Self {
             library,
@@ -236,68 +252,96 @@ impl<'a> Scan<'a> {
             roots,
             threads,
             pool,
+            hearing: tokio::sync::Mutex::new(()),
         })
     }
 
     async fn run(&self, interrupt: &Interrupt) -> Result<ScanReport> {
-        let (send, receive) = tokio::sync::mpsc::channel(LOOK_UP);
-        let (walking, mut counting) = self.walk(send, interrupt)?;
-        let left_alone = std::sync::Mutex::new(ScanReport::default());
-        let candidates = futures::stream::unfold(receive, |mut receive| async {
-            receive.recv().await.map(|candidate| (candidate, receive))
-        });
-        let unknown = candidates.ready_chunks(LOOK_UP).then(|chunk| async {
-            let rest = match self.unknown(chunk).await {
-                Ok(unknown) => {
-                    let mut report = left_alone.lock().unwrap_or_else(PoisonError::into_inner);
-                    report.add(&unknown.report);
-                    unknown.rest.into_iter().map(Ok).collect()
-                }
-                Err(error) => vec![Err(error)],
+        let caught_up = self.catch_up().await?;
+        let (told, stored) = mpsc::channel(1);
+        let taking = self.take_all(interrupt, caught_up, told);
+        let (report, ()) = futures::join!(taking, self.follow_along(stored));
+        let mut report = report?;
+        report.interrupted = interrupt.is_set();
+        if !report.interrupted {
+            let caught_up = if self.options.dry_run {
+                caught_up
+            } else {
+                // What is not heard of now is heard of, or asked for, by the
+                // next scan.
+                self.catch_up_after().await.unwrap_or(false)
             };
-            futures::stream::iter(rest)
-        });
-        let looked = unknown
-            .flatten()
-            .map(|candidate: Result<Candidate>| async {
-                let candidate = candidate?;
-                if interrupt.is_set() {
-                    return Ok(None);
-                }
-                let found = self.look(&candidate, interrupt).await?;
-                // It was left in the middle, and is no failure.
-                if found.is_err() && interrupt.is_set() {
-                    return Ok(None);
-                }
-                Ok::<_, Error>(Some(Looked { candidate, found }))
-            })
-            // More in flight than threads, so that none of them waits while
-            // songs are being stored.
-            .buffer_unordered(self.threads * 4)
-            .ready_chunks(STORE);
-        let mut looked = std::pin::pin!(looked);
+            if !self.options.failed {
+                report.missing = self.missing(caught_up).await?;
+            }
+        }
+        Ok(report)
+    }
+
+    // Takes in everything there is, and tells of every few songs that are
+    // stored.
+    async fn take_all(
+        &self,
+        interrupt: &Interrupt,
+        caught_up: bool,
+        told: mpsc::Sender<()>,
+    ) -> Result<ScanReport> {
+        let (send, receive) = mpsc::channel(LOOK_UP);
+        let (walking, mut counting) = self.walk(send, interrupt)?;
+        let left_alone = Mutex::new(ScanReport::default());
+        let unsettled = self.unsettled(receive, caught_up, &left_alone);
+        let looked = self.looked(unsettled, interrupt);
+        let patience = if self.is_remote() { WAIT_TO_STORE } else { Duration::ZERO };
+        let mut looked = std::pin::pin!(gathered(looked, STORE, patience));
         let mut report = ScanReport::default();
+        let mut untold = 0;
         while let Some(chunk) = looked.next().await {
             if counting.as_ref().is_some_and(JoinHandle::is_finished)
                 && let Some(Ok(Some(total))) = join(counting.take()).await
             {
                 self.progress.on(Event::Total { total });
             }
-            let ready: Result<Vec<Option<Looked>>> = chunk.into_iter().collect();
-            let done = self.take_in(ready?.into_iter().flatten().collect()).await?;
+            let done = self.take_in(chunk.into_iter().collect::<Result<_>>()?).await?;
+            untold += done.added + done.updated + done.moved + done.duplicates;
             report.add(&done);
+            if untold >= follow::EVERY && told.try_send(()).is_ok() {
+                untold = 0;
+            }
         }
         report.add(&left_alone.lock().unwrap_or_else(PoisonError::into_inner));
         let walked = walking.await.expect("the walker does not panic");
-        report.interrupted = interrupt.is_set();
         for (path, reason) in walked.unreadable {
             self.fail(&path, &reason);
             report.failed += 1;
         }
-        if !report.interrupted && !self.options.failed {
-            report.missing = self.missing().await?;
-        }
         Ok(report)
+    }
+
+    fn is_remote(&self) -> bool {
+        self.library.backend.capabilities().remote
+    }
+
+    // What is left of the candidates without those that are as they were.
+    fn unsettled<'s>(
+        &'s self,
+        receive: mpsc::Receiver<Candidate>,
+        caught_up: bool,
+        left_alone: &'s Mutex<ScanReport>,
+    ) -> impl Stream<Item = Result<Unsettled>> + Send + 's {
+        let candidates = futures::stream::unfold(receive, |mut receive| async {
+            receive.recv().await.map(|candidate| (candidate, receive))
+        });
+        let rest = candidates.ready_chunks(LOOK_UP).then(move |chunk| async move {
+            let rest = match self.leave_alone(chunk, caught_up).await {
+                Ok((rest, report)) => {
+                    left_alone.lock().unwrap_or_else(PoisonError::into_inner).add(&report);
+                    rest.into_iter().map(Ok).collect()
+                }
+                Err(error) => vec![Err(error)],
+            };
+            futures::stream::iter(rest)
+        });
+        rest.flatten()
     }
 
     fn walk(
@@ -331,66 +375,126 @@ impl<'a> Scan<'a> {
     }
 
     // Leaves out what is as it was.
-    async fn unknown(&self, candidates: Vec<Candidate>) -> Result<Unknown> {
+    async fn leave_alone(
+        &self,
+        candidates: Vec<Candidate>,
+        caught_up: bool,
+    ) -> Result<(Vec<Unsettled>, ScanReport)> {
         let paths: Vec<String> = candidates.iter().map(|one| encode_path(&one.path)).collect();
         let (known, asked) = (self.known.clone(), paths.clone());
-        let known = blocking(move || known.get(&asked)).await??;
-        let unchanged: Vec<Option<KnownOutcome>> = candidates
-            .iter()
-            .zip(known)
-            .map(|(candidate, known)| {
-                let known = known?;
-                let same = known.size == candidate.size && known.modified == candidate.modified;
-                same.then_some(known.outcome)
-            })
-            .collect();
-        let ids: Vec<SongId> = unchanged
-            .iter()
-            .filter_map(|outcome| match outcome {
-                Some(KnownOutcome::Song(id)) => Some(*id),
+        let mut known = blocking(move || known.get(&asked)).await??;
+        self.settle(&candidates, &mut known, caught_up).await?;
+        let mut report = ScanReport::default();
+        let (mut rest, mut seen) = (Vec::new(), Vec::new());
+        for ((candidate, path), known) in candidates.into_iter().zip(paths).zip(known) {
+            let held = match &known {
+                Some(KnownFile { outcome: KnownOutcome::Song(id, _), .. }) => Some(*id),
                 _ => None,
-            })
-            .collect();
-        let mut songs = self.library.backend.get_songs(&ids).await?.into_iter();
-        let mut result = Unknown::default();
-        let mut seen = Vec::new();
-        for ((candidate, path), outcome) in candidates.into_iter().zip(paths).zip(unchanged) {
-            let keep = match outcome {
-                None => true,
-                Some(KnownOutcome::Failed(_)) => {
-                    let again = self.options.failed || candidate.named || self.options.again;
-                    result.report.failed_before += u64::from(!again);
-                    again
-                }
-                Some(KnownOutcome::Song(_)) => match songs.next().flatten() {
-                    Some(song) => {
-                        let settled = self.is_settled(&song, &candidate);
-                        result.report.unchanged += u64::from(settled);
-                        !settled
-                    }
-                    None => {
-                        let again = candidate.named || self.options.again;
-                        result.report.forgotten += u64::from(!again);
-                        again
-                    }
-                },
             };
-            if keep {
-                result.rest.push(candidate);
-            } else {
+            let again = candidate.named || self.options.again;
+            let left_alone = match known.filter(|known| is_same(&candidate, known)) {
+                None => false,
+                Some(KnownFile { outcome: KnownOutcome::Failed(_), .. }) => {
+                    let again = again || self.options.failed;
+                    report.failed_before += u64::from(!again);
+                    !again
+                }
+                Some(KnownFile { outcome: KnownOutcome::Song(_, standing), .. }) => {
+                    match standing {
+                        Standing::Settled => {
+                            report.unchanged += 1;
+                            true
+                        }
+                        Standing::Forgotten => {
+                            report.forgotten += u64::from(!again);
+                            !again
+                        }
+                        Standing::Arriving | Standing::Unsure | Standing::Wanting => false,
+                    }
+                }
+            };
+            if left_alone {
                 self.progress.on(Event::Advanced { item: &path, bytes: candidate.size });
                 seen.push(path);
+            } else {
+                rest.push(Unsettled { candidate, held });
             }
         }
         let (known, number) = (self.known.clone(), self.number);
         blocking(move || known.mark_seen(&seen, number)).await??;
-        Ok(result)
+        Ok((rest, report))
     }
 
-    // Whether nothing is left to do for a song whose file did not change.
-    fn is_settled(&self, song: &Song, candidate: &Candidate) -> bool {
-        let path = self.library.stored_path(&candidate.path);
-        song.files.iter().any(|file| file.path == path) && self.was_heard(song)
+    // Asks what the library holds of files of which nothing is known for sure.
+    async fn settle(
+        &self,
+        candidates: &[Candidate],
+        known: &mut [Option<KnownFile>],
+        caught_up: bool,
+    ) -> Result<()> {
+        let mut doubtful: Vec<(&mut Standing, SongId, &str)> = Vec::new();
+        for (candidate, known) in candidates.iter().zip(known) {
+            let Some(known) = known.as_mut().filter(|known| is_same(candidate, known)) else {
+                continue;
+            };
+            if let KnownOutcome::Song(id, standing) = &mut known.outcome
+                && *standing != Standing::Arriving
+                && (!caught_up || *standing == Standing::Unsure)
+            {
+                doubtful.push((standing, *id, &known.path));
+            }
+        }
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        let _hearing = self.hearing.lock().await;
+        let ids: Vec<SongId> = doubtful.iter().map(|(_, id, _)| *id).collect();
+        let songs = self.songs(&ids).await?;
+        let mut verdicts = Vec::new();
+        for ((standing, id, path), song) in doubtful.into_iter().zip(songs) {
+            *standing = match song {
+                Ok(Some(song)) => self.standing(&song, path),
+                Ok(None) => Standing::Forgotten,
+                // Whoever looks at the file tells what is wrong.
+                Err(_) => Standing::Wanting,
+            };
+            verdicts.push(Verdict { path: path.to_owned(), song: id, standing: *standing });
+        }
+        let known = self.known.clone();
+        blocking(move || known.judge(&verdicts)).await??;
+        Ok(())
+    }
+
+    // The songs with these ids, and of each that cannot be read, what kind of
+    // trouble it is: one bad song must not keep a scan from all others.
+    async fn songs(
+        &self,
+        ids: &[SongId],
+    ) -> Result<Vec<std::result::Result<Option<Song>, StorageTrouble>>> {
+        let backend = self.library.backend();
+        let is_of_one = |error: &songrec_storage::Error| {
+            matches!(error.kind(), StorageTrouble::Corrupt | StorageTrouble::Incompatible)
+        };
+        match backend.get_songs(ids).await {
+            Err(error) if is_of_one(&error) => {}
+            songs => return Ok(songs?.into_iter().map(Ok).collect()),
+        }
+        let mut songs = Vec::with_capacity(ids.len());
+        for id in ids {
+            songs.push(match backend.get_song(*id).await {
+                Err(error) if is_of_one(&error) => Err(error.kind()),
+                song => Ok(song?),
+            });
+        }
+        Ok(songs)
+    }
+
+    // What is left to do for a song whose file, at an absolute path, did not
+    // change.
+    fn standing(&self, song: &Song, path: &str) -> Standing {
+        let stored = self.library.stored_path(&songrec_core::decode_path(path));
+        let named = song.files.iter().any(|file| file.path == stored);
+        if named && self.was_heard(song) { Standing::Settled } else { Standing::Wanting }
     }
 
     fn was_heard(&self, song: &Song) -> bool {
@@ -405,120 +509,10 @@ impl<'a> Scan<'a> {
                 || self.models.iter().all(|model| song.embeddings.contains_key(model)))
     }
 
-    // Reads a file as far as is needed: to its identity if its song is known,
-    // else all of it.
-    async fn look(
-        &self,
-        candidate: &Candidate,
-        interrupt: &Interrupt,
-    ) -> Result<std::result::Result<Found, String>> {
-        let path = candidate.path.clone();
-        let identity = match on_cpu(Some(&self.pool), move || songrec_audio::identify(&path)).await
-        {
-            Ok(Ok(identity)) => identity,
-            Ok(Err(error)) => return Ok(Err(reason_of(&error))),
-            Err(panic) => return Ok(Err(panic)),
-        };
-        let stored = self.library.stored_path(&candidate.path);
-        let lookups = [Lookup::FileHash(identity.sha256), Lookup::Path(stored)];
-        let mut found = self.library.backend.lookup(&lookups).await?.into_iter();
-        let by_hash = found.next().unwrap_or_default();
-        let by_path = found.next().unwrap_or_default();
-        // The same bytes are the same song, whatever a newer demuxer makes of
-        // them.
-        let id = by_hash.first().copied().unwrap_or_else(|| identity.song());
-        let song = self.library.backend.get_songs(&[id]).await?.pop().flatten();
-        let replaced = by_path.into_iter().find(|other| *other != id);
-        let heard = song.as_ref().is_some_and(|song| self.was_heard(song));
-        let wanted = Wanted {
-            models: self.models.clone(),
-            cancel: Some(interrupt.flag()),
-            ..Wanted::default()
-        };
-        let dry_run = self.options.dry_run;
-        let path = candidate.path.clone();
-        let work = move || {
-            if heard || dry_run {
-                return Ok((songrec_audio::read_tags(&path).0, None));
-            }
-            let analysis = songrec_audio::analyze(&path, &wanted)?;
-            Ok((analysis.tags.clone(), Some(Box::new(analysis))))
-        };
-        match on_cpu(Some(&self.pool), work).await {
-            Ok(Ok((tags, analysis))) => {
-                let tags = self.with_folder_genre(tags, &candidate.path);
-                Ok(Ok(Found { identity, tags, analysis, song: song.map(|song| song.id), replaced }))
-            }
-            Ok(Err(error)) => Ok(Err(reason_of(&error))),
-            Err(panic) => Ok(Err(panic)),
-        }
-    }
-
-    fn with_folder_genre(&self, mut tags: Tags, path: &Path) -> Tags {
-        let wanted =
-            self.options.genre_from_folder || self.library.config.flag("scan.genre_from_folder");
-        if wanted && tags.genres.is_empty() {
-            let folder = path.parent().and_then(Path::file_name);
-            tags.genres.extend(folder.map(|name| name.to_string_lossy().into_owned()));
-        }
-        tags
-    }
-
     fn fail(&self, path: &Path, reason: &str) {
         let path = encode_path(path);
         self.progress.on(Event::Skipped { item: &path, reason });
         (self.on_item)(&ScanItem::Failed { path, reason: reason.to_owned() });
-    }
-
-    // Files below the scanned folders that were known and are gone. They stay
-    // known: a disk that is not mounted must not cost a library its songs.
-    async fn missing(&self) -> Result<u64> {
-        let mut missing = 0;
-        for root in &self.roots {
-            let folder = encode_path(root);
-            let mut after = String::new();
-            loop {
-                let (known, number) = (self.known.clone(), self.number);
-                let (below, from) = (folder.clone(), after.clone());
-                let page = blocking(move || known.unseen(&below, number, &from, LOOK_UP)).await??;
-                let Some(last) = page.last() else { break };
-                after = last.path.clone();
-                missing += self.report_missing(page).await?;
-            }
-        }
-        Ok(missing)
-    }
-
-    async fn report_missing(&self, page: Vec<KnownFile>) -> Result<u64> {
-        let mut gone = Vec::new();
-        let mut forget = Vec::new();
-        for file in page {
-            if songrec_core::decode_path(&file.path).exists() {
-                continue;
-            }
-            match file.outcome {
-                KnownOutcome::Song(id) => gone.push((file.path, id)),
-                KnownOutcome::Failed(_) => forget.push(file.path),
-            }
-        }
-        let ids: Vec<SongId> = gone.iter().map(|(_, id)| *id).collect();
-        let songs = self.library.backend.get_songs(&ids).await?;
-        let mut missing = 0;
-        for ((path, id), song) in gone.into_iter().zip(songs) {
-            let stored = self.library.stored_path(&songrec_core::decode_path(&path));
-            let still_named =
-                song.is_some_and(|song| song.files.iter().any(|file| file.path == stored));
-            if still_named {
-                missing += 1;
-                (self.on_item)(&ScanItem::Missing { id, path });
-            } else {
-                // Moved, and found at its new place.
-                forget.push(path);
-            }
-        }
-        let known = self.known.clone();
-        blocking(move || known.forget(&forget)).await??;
-        Ok(missing)
     }
 }
 
@@ -553,12 +547,6 @@ async fn join<T>(
     Some(task?.await)
 }
 
-#[derive(Default)]
-struct Unknown {
-    rest: Vec<Candidate>,
-    report: ScanReport,
-}
-
 impl ScanReport {
     fn add(&mut self, done: &Self) {
         self.added += done.added;
@@ -572,12 +560,19 @@ impl ScanReport {
     }
 }
 
-fn reason_of(error: &songrec_audio::Error) -> String {
-    let mut reason = error.reason().to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        reason = format!("{reason}: {source}");
-    }
-    reason
+fn is_same(candidate: &Candidate, known: &KnownFile) -> bool {
+    known.size == candidate.size && known.modified == candidate.modified
+}
+
+// What a song has to have been heard by, and where its paths are meant from:
+// with any of it different, what was enough may not be.
+fn standard(library: &Library, models: &[ModelName]) -> i64 {
+    let mut names: Vec<&str> = models.iter().map(ModelName::as_str).collect();
+    names.sort_unstable();
+    let root = library.root().map(encode_path).unwrap_or_default();
+    let text = format!("{} {} {root}", songrec_audio::dsp::FEATURES_VERSION, names.join(" "));
+    let [a, b, c, d, e, f, g, h, ..] = Digest::of(text.as_bytes()).0;
+    i64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// In `library`: the one place where async meets blocking I/O of its own.

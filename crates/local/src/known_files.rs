@@ -2,13 +2,19 @@
 //!
 //! True of one machine only and derived: without it a scan reads every file
 //! once more and comes to the same library.
+//!
+//! Beside each file stands what the library held of it when it was last heard
+//! of. The cursor says up to where: whoever reads the library's changes from
+//! there on, and writes down what they mean for the files, knows of every file
+//! without asking for its song. What is written down is never newer news than
+//! the cursor's, so it may be read from there again.
 
 use std::{
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use songrec_core::SongId;
 
 /// A file as it was when it was last looked at.
@@ -28,30 +34,87 @@ pub struct KnownFile {
 /// What a file turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KnownOutcome {
-    /// A recording of this song.
-    Song(SongId),
+    /// A recording of this song, which the library holds like this.
+    Song(SongId, Standing),
     /// Nothing that could be read, for this reason.
     Failed(String),
+}
+
+/// What the library holds of a file's song, as far as this machine has heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The song is about to be stored; if nothing else was written down since,
+    /// nobody knows whether it was.
+    Arriving,
+    /// The library has to be asked.
+    Unsure,
+    /// The song names the file, and was heard as the
+    /// [standard](KnownFiles::judged_by) asks.
+    Settled,
+    /// The song was deleted.
+    Forgotten,
+    /// The song does not name the file, or was not heard enough.
+    Wanting,
+}
+
+impl Standing {
+    const ALL: [Self; 5] =
+        [Self::Arriving, Self::Unsure, Self::Settled, Self::Forgotten, Self::Wanting];
+
+    const fn number(self) -> i64 {
+        self as i64
+    }
+
+    fn of_number(number: i64) -> Self {
+        Self::ALL.into_iter().find(|one| one.number() == number).unwrap_or(Self::Unsure)
+    }
+
+    // Whether a song that is enough for one scan may not be for another.
+    const fn depends_on_standard(self) -> bool {
+        matches!(self, Self::Settled | Self::Wanting)
+    }
+}
+
+/// A file whose song was heard of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// As in [`KnownFile::path`].
+    pub path: String,
+    /// Whose file it was taken for; nothing is written down if it is another's
+    /// now.
+    pub song: SongId,
+    /// What the library holds of it.
+    pub standing: Standing,
 }
 
 /// The files that one machine knows of one library.
 #[derive(Debug)]
 pub struct KnownFiles {
     connection: Mutex<Connection>,
+    standard: i64,
 }
 
+// A file of an older version is learnt again.
+const VERSION: i64 = 2;
+
+const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;";
+
 const SCHEMA: &str = "
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
-    CREATE TABLE IF NOT EXISTS files (
+    DROP TABLE IF EXISTS files;
+    CREATE TABLE files (
         path TEXT PRIMARY KEY,
         size INTEGER NOT NULL,
         modified INTEGER NOT NULL,
         song BLOB,
         reason TEXT,
-        seen INTEGER NOT NULL
+        seen INTEGER NOT NULL,
+        standing INTEGER NOT NULL,
+        standard INTEGER NOT NULL
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS failed ON files (path) WHERE reason IS NOT NULL;
+    CREATE INDEX failed ON files (path) WHERE reason IS NOT NULL;
+    CREATE INDEX of_song ON files (song) WHERE song IS NOT NULL;
+    DROP TABLE IF EXISTS heard;
+    CREATE TABLE heard (one INTEGER PRIMARY KEY CHECK (one = 1), cursor TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS scans (number INTEGER PRIMARY KEY AUTOINCREMENT);
 ";
 
@@ -82,7 +145,35 @@ impl KnownFiles {
             }
             opened => opened?,
         };
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { connection: Mutex::new(connection), standard: 0 })
+    }
+
+    /// The same, for a scan that asks `standard` of a song: what was judged by
+    /// another one is [`Unsure`](Standing::Unsure).
+    #[must_use]
+    pub fn judged_by(self, standard: i64) -> Self {
+        Self { standard, ..self }
+    }
+
+    fn read(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<KnownFile> {
+        let song: Option<[u8; 16]> = row.get(3)?;
+        let outcome = match song {
+            Some(bytes) => {
+                let standing = Standing::of_number(row.get(5)?);
+                let standard: i64 = row.get(6)?;
+                let foreign = standing.depends_on_standard() && standard != self.standard;
+                let standing = if foreign { Standing::Unsure } else { standing };
+                KnownOutcome::Song(SongId::from_bytes(bytes), standing)
+            }
+            None => KnownOutcome::Failed(row.get::<_, Option<String>>(4)?.unwrap_or_default()),
+        };
+        let size: i64 = row.get(1)?;
+        Ok(KnownFile {
+            path: row.get(0)?,
+            size: size.unsigned_abs(),
+            modified: row.get(2)?,
+            outcome,
+        })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -102,12 +193,11 @@ impl KnownFiles {
     /// What is known of the files at these paths.
     pub fn get(&self, paths: &[String]) -> Result<Vec<Option<KnownFile>>, KnownFilesError> {
         let connection = self.connection();
-        let mut select = connection.prepare_cached(
-            "SELECT path, size, modified, song, reason FROM files WHERE path = ?1",
-        )?;
+        let mut select =
+            connection.prepare_cached(&format!("SELECT {COLUMNS} FROM files WHERE path = ?1"))?;
         let mut found = Vec::with_capacity(paths.len());
         for path in paths {
-            found.push(select.query_row([path], read_row).optional()?);
+            found.push(select.query_row([path], |row| self.read(row)).optional()?);
         }
         Ok(found)
     }
@@ -118,16 +208,28 @@ impl KnownFiles {
         let transaction = connection.transaction()?;
         {
             let mut insert = transaction.prepare_cached(
-                "INSERT OR REPLACE INTO files (path, size, modified, song, reason, seen)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT OR REPLACE INTO files
+                     (path, size, modified, song, reason, seen, standing, standard)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             for file in files {
-                let (song, reason) = match &file.outcome {
-                    KnownOutcome::Song(id) => (Some(id.as_bytes().as_slice()), None),
-                    KnownOutcome::Failed(reason) => (None, Some(reason)),
+                let (song, reason, standing) = match &file.outcome {
+                    KnownOutcome::Song(id, standing) => {
+                        (Some(id.as_bytes().as_slice()), None, *standing)
+                    }
+                    KnownOutcome::Failed(reason) => (None, Some(reason), Standing::Unsure),
                 };
                 let size = i64::try_from(file.size).unwrap_or(i64::MAX);
-                insert.execute(params![file.path, size, file.modified, song, reason, scan])?;
+                insert.execute(params![
+                    file.path,
+                    size,
+                    file.modified,
+                    song,
+                    reason,
+                    scan,
+                    standing.number(),
+                    self.standard
+                ])?;
             }
         }
         transaction.commit()?;
@@ -162,24 +264,121 @@ impl KnownFiles {
         // The character after `/` bounds what begins with the folder.
         let high = format!("{}0", folder.trim_end_matches('/'));
         let connection = self.connection();
-        let mut select = connection.prepare_cached(
-            "SELECT path, size, modified, song, reason FROM files
-             WHERE path >= ?1 AND path < ?2 AND path > ?3 AND seen < ?4 ORDER BY path LIMIT ?5",
-        )?;
+        let mut select = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM files
+             WHERE path >= ?1 AND path < ?2 AND path > ?3 AND seen < ?4 ORDER BY path LIMIT ?5"
+        ))?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = select.query_map(params![low, high, after, scan, limit], read_row)?;
+        let rows =
+            select.query_map(params![low, high, after, scan, limit], |row| self.read(row))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Every file that could not be read, by path.
     pub fn failed(&self) -> Result<Vec<KnownFile>, KnownFilesError> {
         let connection = self.connection();
-        let mut select = connection.prepare_cached(
-            "SELECT path, size, modified, song, reason FROM files
-             WHERE reason IS NOT NULL ORDER BY path",
-        )?;
-        let rows = select.query_map([], read_row)?;
+        let mut select = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM files WHERE reason IS NOT NULL ORDER BY path"
+        ))?;
+        let rows = select.query_map([], |row| self.read(row))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How many files are known as a song's.
+    pub fn count_songs(&self) -> Result<u64, KnownFilesError> {
+        let select = "SELECT COUNT(*) FROM files WHERE song IS NOT NULL";
+        let count: i64 = self.connection().query_row(select, [], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The files that this machine has seen hold one of these songs, with
+    /// their songs.
+    pub fn of_songs(&self, songs: &[SongId]) -> Result<Vec<(SongId, String)>, KnownFilesError> {
+        let connection = self.connection();
+        let mut select =
+            connection.prepare_cached("SELECT path FROM files WHERE song = ?1 ORDER BY path")?;
+        let mut found = Vec::new();
+        for id in songs {
+            let paths = select.query_map([id.as_bytes().as_slice()], |row| row.get(0))?;
+            for path in paths {
+                found.push((*id, path?));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Up to where the library's changes were heard of.
+    pub fn cursor(&self) -> Result<Option<String>, KnownFilesError> {
+        let connection = self.connection();
+        let cursor = connection.query_row("SELECT cursor FROM heard", [], |row| row.get(0));
+        Ok(cursor.optional()?)
+    }
+
+    /// Takes note that nothing is known of any song: the place of the cursor is
+    /// not known any more.
+    pub fn doubt(&self) -> Result<(), KnownFilesError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        transaction.execute("DELETE FROM heard", [])?;
+        let unsure = Standing::Unsure.number();
+        transaction.execute(
+            "UPDATE files SET standing = ?1 WHERE song IS NOT NULL AND standing <> ?2",
+            [unsure, Standing::Arriving.number()],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Takes note of what the library holds, and that its changes were heard
+    /// of up to `cursor`.
+    pub fn hear(&self, verdicts: &[Verdict], cursor: &str) -> Result<(), KnownFilesError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        self.write_down(&transaction, verdicts, None)?;
+        transaction.execute("INSERT OR REPLACE INTO heard VALUES (1, ?1)", [cursor])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Takes note of what the library was asked for.
+    pub fn judge(&self, verdicts: &[Verdict]) -> Result<(), KnownFilesError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        self.write_down(&transaction, verdicts, None)?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Takes note that the songs of arriving files are stored. Where something
+    /// later was heard meanwhile, that stays.
+    pub fn arrive(&self, verdicts: &[Verdict]) -> Result<(), KnownFilesError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        self.write_down(&transaction, verdicts, Some(Standing::Arriving))?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn write_down(
+        &self,
+        transaction: &Transaction<'_>,
+        verdicts: &[Verdict],
+        only: Option<Standing>,
+    ) -> Result<(), KnownFilesError> {
+        let mut update = transaction.prepare_cached(
+            "UPDATE files SET standing = ?3, standard = ?4
+             WHERE path = ?1 AND song = ?2 AND (?5 IS NULL OR standing = ?5)",
+        )?;
+        for Verdict { path, song, standing } in verdicts {
+            update.execute(params![
+                path,
+                song.as_bytes().as_slice(),
+                standing.number(),
+                self.standard,
+                only.map(Standing::number)
+            ])?;
+        }
+        Ok(())
     }
 
     /// Forgets files, so that the next scan looks at them again.
@@ -197,11 +396,28 @@ impl KnownFiles {
     }
 }
 
+// What `KnownFiles::read` reads.
+const COLUMNS: &str = "path, size, modified, song, reason, standing, standard";
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(30))?;
-    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(SETTINGS)?;
+    if version_of(&connection)? == VERSION {
+        return Ok(connection);
+    }
+    let making = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Somebody else may have made it while this process waited.
+    if version_of(&making)? != VERSION {
+        making.execute_batch(SCHEMA)?;
+        making.pragma_update(None, "user_version", VERSION)?;
+    }
+    making.commit()?;
     Ok(connection)
+}
+
+fn version_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {
@@ -209,17 +425,6 @@ fn is_damage(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
     )
-}
-
-fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<KnownFile> {
-    let song: Option<[u8; 16]> = row.get(3)?;
-    let reason: Option<String> = row.get(4)?;
-    let outcome = match song {
-        Some(bytes) => KnownOutcome::Song(SongId::from_bytes(bytes)),
-        None => KnownOutcome::Failed(reason.unwrap_or_default()),
-    };
-    let size: i64 = row.get(1)?;
-    Ok(KnownFile { path: row.get(0)?, size: size.unsigned_abs(), modified: row.get(2)?, outcome })
 }
 
 /// The files that are known could not be read or written.
@@ -241,8 +446,21 @@ mod tests {
         KnownFile { path: path.to_owned(), size: 1, modified: 2, outcome }
     }
 
+    const SONG: SongId = SongId::from_bytes([7; 16]);
+
     fn song() -> KnownOutcome {
-        KnownOutcome::Song(SongId::from_bytes([7; 16]))
+        KnownOutcome::Song(SONG, Standing::Forgotten)
+    }
+
+    fn verdict(path: &str, standing: Standing) -> Verdict {
+        Verdict { path: path.to_owned(), song: SONG, standing }
+    }
+
+    fn standing(known: &KnownFiles, path: &str) -> Standing {
+        match known.get(&[path.to_owned()]).unwrap().pop().flatten().unwrap().outcome {
+            KnownOutcome::Song(_, standing) => standing,
+            KnownOutcome::Failed(reason) => panic!("{reason}"),
+        }
     }
 
     #[test]
@@ -291,5 +509,60 @@ mod tests {
         let known = KnownFiles::open(&path).unwrap();
 
         assert_eq!(known.failed().unwrap(), []);
+    }
+
+    #[test]
+    fn what_was_heard_stands_with_the_cursor_and_by_the_standard() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("known.sqlite");
+        let known = KnownFiles::open(&path).unwrap().judged_by(1);
+        let arriving = KnownOutcome::Song(SONG, Standing::Arriving);
+        known.put(&["/m/a", "/m/b"].map(|path| file(path, arriving.clone())), 1).unwrap();
+        assert_eq!(known.cursor().unwrap(), None);
+
+        known.hear(&[verdict("/m/a", Standing::Wanting)], "c1").unwrap();
+        known.arrive(&["/m/a", "/m/b"].map(|path| verdict(path, Standing::Settled))).unwrap();
+
+        assert_eq!(known.cursor().unwrap().as_deref(), Some("c1"));
+        assert_eq!(standing(&known, "/m/a"), Standing::Wanting, "it was heard later");
+        assert_eq!(standing(&known, "/m/b"), Standing::Settled);
+        let stricter = KnownFiles::open(&path).unwrap().judged_by(2);
+        assert_eq!(standing(&stricter, "/m/b"), Standing::Unsure);
+        known.doubt().unwrap();
+        assert_eq!(known.cursor().unwrap(), None);
+        assert_eq!(standing(&known, "/m/b"), Standing::Unsure);
+    }
+
+    #[test]
+    fn what_is_heard_of_a_song_is_not_said_of_the_one_that_took_its_place() {
+        let root = tempfile::tempdir().unwrap();
+        let known = KnownFiles::open(&root.path().join("known.sqlite")).unwrap();
+        let other = SongId::from_bytes([8; 16]);
+        known.put(&[file("/m/a", KnownOutcome::Song(other, Standing::Settled))], 1).unwrap();
+
+        known.judge(&[verdict("/m/a", Standing::Forgotten)]).unwrap();
+
+        assert_eq!(standing(&known, "/m/a"), Standing::Settled);
+        assert_eq!(known.of_songs(&[SONG, other]).unwrap(), [(other, "/m/a".to_owned())]);
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_is_learnt_again() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("known.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(
+            "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER NOT NULL,
+                 modified INTEGER NOT NULL, song BLOB, reason TEXT, seen INTEGER NOT NULL);
+             INSERT INTO files VALUES ('/m/a', 1, 2, NULL, 'not audio', 1);",
+        )
+        .unwrap();
+        drop(old);
+
+        let known = KnownFiles::open(&path).unwrap();
+
+        assert_eq!(known.failed().unwrap(), []);
+        known.put(&[file("/m/a", song())], 1).unwrap();
+        assert_eq!(standing(&known, "/m/a"), Standing::Forgotten);
     }
 }

@@ -1,15 +1,19 @@
 //! Storing what a scan found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use songrec_core::{
     Card, Embedding, EmbeddingRef, Event, Features, ModelName, OperationId, Song, SongId,
     encode_path,
 };
-use songrec_local::{KnownFile, KnownOutcome};
+use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
 
-use super::{Candidate, Found, Looked, Scan, ScanItem, ScanReport, blocking};
+use super::{
+    Candidate, Scan, ScanItem, ScanReport, blocking,
+    look::{Found, Looked},
+};
 use crate::{
     Error, ErrorKind, Result,
     hearing::{file_of, song_of},
@@ -18,6 +22,8 @@ use crate::{
 
 /// How often a song is merged again on top of another writer's version.
 const ATTEMPTS: usize = 20;
+/// Audio files that are on their way at once; parts of each are in memory.
+const BLOBS_AT_ONCE: usize = 4;
 
 /// One readable file on its way into the library.
 struct Arrival {
@@ -41,9 +47,21 @@ enum Change {
     Nothing,
 }
 
+/// What arrivals changed about their songs, by the arrivals' paths.
+#[derive(Default)]
+struct Stored {
+    changes: BTreeMap<String, Change>,
+    standings: BTreeMap<String, Standing>,
+}
+
+/// The files, by absolute path, that this machine has seen hold each song.
+type SeenHere = HashSet<(SongId, String)>;
+
 impl Scan<'_> {
-    /// Stores what was found: facts first, then the songs that name them,
-    /// then takes note that the files are known.
+    /// Stores what was found: facts first, then the songs that name them. That
+    /// the files are known is noted before the songs are stored, and what was
+    /// stored of them after it: of what is heard of them in between, nothing
+    /// gets lost.
     pub(super) async fn take_in(&self, looked: Vec<Looked>) -> Result<ScanReport> {
         let mut report = ScanReport::default();
         let mut known = Vec::new();
@@ -64,25 +82,35 @@ impl Scan<'_> {
                 }
             }
         }
+        for arrival in &arrivals {
+            let outcome = KnownOutcome::Song(arrival.id(), Standing::Arriving);
+            known.push(known_file(&arrival.candidate, outcome));
+        }
         if !self.options.dry_run {
             self.store_facts(&mut arrivals).await?;
             self.detach(&arrivals).await?;
+            let (files, number) = (self.known.clone(), self.number);
+            blocking(move || files.put(&known, number)).await??;
         }
         let mut of_song: BTreeMap<SongId, Vec<&Arrival>> = BTreeMap::new();
         for arrival in &arrivals {
             of_song.entry(arrival.id()).or_default().push(arrival);
         }
-        let changes = self.store_songs(&of_song).await?;
+        let stored = self.store_songs(&of_song).await?;
+        let mut verdicts = Vec::new();
         for (id, arrivals) in &of_song {
             for arrival in arrivals {
-                let change = changes.get(&arrival.stored).unwrap_or(&Change::Nothing);
+                let change = stored.changes.get(&arrival.stored).unwrap_or(&Change::Nothing);
                 self.tell(*id, arrival, change, &mut report);
-                known.push(known_file(&arrival.candidate, KnownOutcome::Song(*id)));
+                if let Some(standing) = stored.standings.get(&arrival.stored) {
+                    let path = encode_path(&arrival.candidate.path);
+                    verdicts.push(Verdict { path, song: *id, standing: *standing });
+                }
             }
         }
         if !self.options.dry_run {
-            let (files, number) = (self.known.clone(), self.number);
-            blocking(move || files.put(&known, number)).await??;
+            let files = self.known.clone();
+            blocking(move || files.arrive(&verdicts)).await??;
         }
         Ok(report)
     }
@@ -117,9 +145,8 @@ impl Scan<'_> {
             arrivals[at].embeddings.insert(model, reference);
         }
         if self.library.backend.capabilities().keeps_audio {
-            for arrival in arrivals {
-                self.store_blob(arrival).await?;
-            }
+            let storing = arrivals.iter_mut().map(|arrival| self.store_blob(arrival));
+            stream::iter(storing).buffer_unordered(BLOBS_AT_ONCE).try_collect::<()>().await?;
         }
         Ok(())
     }
@@ -139,7 +166,9 @@ impl Scan<'_> {
         Ok(())
     }
 
-    // A file whose audio was replaced no longer belongs to the song it was.
+    // A file whose audio was replaced no longer belongs to the song that it
+    // held when this machine saw it last. Other songs may name its path too:
+    // for files of other machines, of which nothing is known here.
     async fn detach(&self, arrivals: &[Arrival]) -> Result<()> {
         for arrival in arrivals {
             if let Some(other) = arrival.found.replaced {
@@ -158,25 +187,28 @@ impl Scan<'_> {
     async fn store_songs(
         &self,
         of_song: &BTreeMap<SongId, Vec<&Arrival>>,
-    ) -> Result<BTreeMap<String, Change>> {
-        let mut changes = BTreeMap::new();
+    ) -> Result<Stored> {
+        let mut result = Stored::default();
         let ids: Vec<SongId> = of_song.keys().copied().collect();
-        let mut current: BTreeMap<SongId, Option<Song>> = self
-            .library
-            .backend
-            .get_songs(&ids)
-            .await?
-            .into_iter()
-            .zip(&ids)
-            .map(|(song, id)| (*id, song))
-            .collect();
+        let (known, asked) = (self.known.clone(), ids.clone());
+        let seen: SeenHere =
+            blocking(move || known.of_songs(&asked)).await??.into_iter().collect();
+        // One that is damaged is here only to be stored anew.
+        let songs = self.songs(&ids).await?.into_iter().map(|song| song.unwrap_or_default());
+        let mut current: BTreeMap<SongId, Option<Song>> = ids.iter().copied().zip(songs).collect();
         for _ in 0..ATTEMPTS {
             let mut puts = Vec::new();
             for (id, stored) in &current {
                 let mut song = stored.clone();
                 for arrival in &of_song[id] {
-                    let change = self.merge(&mut song, arrival);
-                    changes.insert(arrival.stored.clone(), change);
+                    let change = self.merge(&mut song, arrival, &seen);
+                    result.changes.insert(arrival.stored.clone(), change);
+                }
+                for arrival in of_song[id].iter().filter(|_| song.is_some()) {
+                    let path = encode_path(&arrival.candidate.path);
+                    let standing = song.as_ref().map(|song| self.standing(song, &path));
+                    let standing = standing.unwrap_or(Standing::Unsure);
+                    result.standings.insert(arrival.stored.clone(), standing);
                 }
                 let Some(mut song) = song.filter(|song| Some(song) != stored.as_ref()) else {
                     continue;
@@ -191,7 +223,7 @@ impl Scan<'_> {
                 puts.push(PutSong { song, mode, origin: None });
             }
             if puts.is_empty() || self.options.dry_run {
-                return Ok(changes);
+                return Ok(result);
             }
             let outcomes = self.library.backend.put_songs(&puts).await?;
             current = puts
@@ -203,7 +235,7 @@ impl Scan<'_> {
                 })
                 .collect();
             if current.is_empty() {
-                return Ok(changes);
+                return Ok(result);
             }
         }
         Err(Error::new(ErrorKind::Failed, "songs could not be stored")
@@ -213,7 +245,7 @@ impl Scan<'_> {
 
     // Brings what was found into `song`, and says what that changes. Doing it
     // twice is doing it once.
-    fn merge(&self, song: &mut Option<Song>, arrival: &Arrival) -> Change {
+    fn merge(&self, song: &mut Option<Song>, arrival: &Arrival, seen: &SeenHere) -> Change {
         let Found { identity, tags, analysis, .. } = &arrival.found;
         let Some(song) = song else {
             // A song that was there is gone again: it is taken in by the next
@@ -232,7 +264,7 @@ impl Scan<'_> {
         let before = song.clone();
         let file = file_of(identity, arrival.stored.clone());
         let is_new_path = !song.files.iter().any(|known| known.path == file.path);
-        let gone = if is_new_path { self.gone(song) } else { Vec::new() };
+        let gone = if is_new_path { self.gone(song, seen) } else { Vec::new() };
         for path in &gone {
             song.remove_file(path);
         }
@@ -263,10 +295,13 @@ impl Scan<'_> {
         }
     }
 
-    // The files of `song` that no longer exist.
-    fn gone(&self, song: &Song) -> Vec<String> {
-        let paths = song.files.iter().map(|file| &file.path);
-        paths.filter(|path| !self.library.file_path(path).exists()).cloned().collect()
+    // The files of `song` that this machine has seen and that no longer exist.
+    fn gone(&self, song: &Song, seen: &SeenHere) -> Vec<String> {
+        let is_gone = |path: &&String| {
+            let file = self.library.file_path(path);
+            seen.contains(&(song.id, encode_path(&file))) && !file.exists()
+        };
+        song.files.iter().map(|file| &file.path).filter(is_gone).cloned().collect()
     }
 
     fn tell(&self, id: SongId, arrival: &Arrival, change: &Change, report: &mut ScanReport) {

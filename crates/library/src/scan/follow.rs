@@ -1,0 +1,103 @@
+//! Hearing of what changed in the library, so that nobody has to ask of every
+//! file whether its song is as it was.
+
+use songrec_local::{Standing, Verdict};
+use songrec_storage::{ChangePage, ChangeState, Cursor, ErrorKind};
+use tokio::sync::mpsc;
+
+use super::{Scan, blocking};
+use crate::Result;
+
+/// Changes that are read at once.
+const PAGE: usize = 100;
+/// Pages that are read at a time from a library that is far away. Where there
+/// are more before a scan, the songs of the files that are found are asked for,
+/// which is cheaper.
+const PAGES: usize = 20;
+/// One more page is read after a scan for so many files that are known, so that
+/// a large library is caught up with in a few scans.
+const FILES_PER_PAGE: u64 = 500;
+/// After how many songs of its own a scan reads on, while it goes on.
+pub(super) const EVERY: u64 = 500;
+
+impl Scan<'_> {
+    /// Hears of what changed since the last scan; says whether everything is
+    /// known that is to be known of the library's songs.
+    pub(super) async fn catch_up(&self) -> Result<bool> {
+        let known = self.known.clone();
+        // Without a place to read on from there is everything to be asked.
+        if blocking(move || known.cursor()).await??.is_none() {
+            return Ok(false);
+        }
+        // What cannot be heard of is asked for.
+        Ok(self.follow(self.at_most(PAGES)).await.unwrap_or(false))
+    }
+
+    /// Hears of what happened during the scan, its own songs among it; says
+    /// whether that was all.
+    pub(super) async fn catch_up_after(&self) -> Result<bool> {
+        let known = self.known.clone();
+        let files = blocking(move || known.count_songs()).await??;
+        let more = usize::try_from(files / FILES_PER_PAGE).unwrap_or(usize::MAX);
+        self.follow(self.at_most(PAGES.saturating_add(more))).await
+    }
+
+    // Here, a change costs no more than to look at its song.
+    fn at_most(&self, pages: usize) -> usize {
+        if self.is_remote() { pages } else { usize::MAX }
+    }
+
+    /// Reads on whenever some songs are stored, until no more will be.
+    pub(super) async fn follow_along(&self, mut stored: mpsc::Receiver<()>) {
+        while stored.recv().await.is_some() {
+            if self.follow(self.at_most(PAGES)).await.is_err() {
+                // The scan itself meets what is wrong, or the next one does.
+                return;
+            }
+        }
+    }
+
+    /// Hears of up to so many pages of changes; says whether those were all.
+    async fn follow(&self, pages: usize) -> Result<bool> {
+        let known = self.known.clone();
+        let mut cursor = blocking(move || known.cursor()).await??.map(Cursor);
+        for _ in 0..pages {
+            let _hearing = self.hearing.lock().await;
+            let page = match self.library.backend.changes(cursor.as_ref(), PAGE).await {
+                Err(error) if error.kind() == ErrorKind::CursorLost && cursor.is_some() => {
+                    // Songs may be gone of which nothing is told any more.
+                    let known = self.known.clone();
+                    blocking(move || known.doubt()).await??;
+                    return Ok(false);
+                }
+                page => page?,
+            };
+            self.hear(&page).await?;
+            if !page.more {
+                return Ok(true);
+            }
+            cursor = Some(page.cursor);
+        }
+        Ok(false)
+    }
+
+    async fn hear(&self, page: &ChangePage) -> Result<()> {
+        let known = self.known.clone();
+        let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
+        let files = blocking(move || known.of_songs(&ids)).await??;
+        let mut files = files.into_iter().peekable();
+        let mut verdicts = Vec::new();
+        for change in &page.changes {
+            while let Some((song, path)) = files.next_if(|(song, _)| *song == change.song) {
+                let standing = match &change.state {
+                    ChangeState::Present(song) => self.standing(song, &path),
+                    ChangeState::Deleted(_) => Standing::Forgotten,
+                };
+                verdicts.push(Verdict { path, song, standing });
+            }
+        }
+        let (known, cursor) = (self.known.clone(), page.cursor.0.clone());
+        blocking(move || known.hear(&verdicts, &cursor)).await??;
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! Doing together what comes at about the same time.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+/// The items of `stream`, up to `most` together: those that come within
+/// `patience` of the first of them.
+pub(super) fn gathered<S: Stream + Send>(
+    stream: S,
+    most: usize,
+    patience: Duration,
+) -> impl Stream<Item = Vec<S::Item>> + Send
+where
+    S::Item: Send,
+{
+    stream::unfold(Box::pin(stream), move |mut stream| async move {
+        let mut together = vec![stream.next().await?];
+        let until = Instant::now() + patience;
+        while together.len() < most {
+            // Without patience, what is ready is still taken.
+            match timeout_at(until, stream.next()).await {
+                Ok(Some(item)) => together.push(item),
+                // The end is told again when it is asked for again.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Some((together, stream))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_soon_after_the_first_comes_with_it() {
+        let pauses = [0, 10, 10, 50, 5, 0, 0];
+        let items = stream::iter(pauses.into_iter().enumerate()).then(|(n, pause)| async move {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            n
+        });
+
+        let together: Vec<_> = gathered(items, 3, Duration::from_millis(30)).collect().await;
+
+        assert_eq!(together, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
+    }
+
+    #[tokio::test]
+    async fn without_patience_only_what_is_ready_comes_together() {
+        let items = stream::iter(0..5).chain(stream::pending());
+
+        let first = Box::pin(gathered(items, 9, Duration::ZERO)).next().await;
+
+        assert_eq!(first, Some(vec![0, 1, 2, 3, 4]));
+    }
+}

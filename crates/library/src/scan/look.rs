@@ -1,0 +1,197 @@
+//! Reading files as far as is needed: to their identity if their songs are
+//! known, else all of them.
+
+use std::{path::Path, time::Duration};
+
+use futures::{Stream, StreamExt, stream};
+use songrec_audio::{Analysis, Identity, Wanted};
+use songrec_core::{Song, SongId, Tags};
+use songrec_storage::Lookup;
+
+use super::{Candidate, IDENTIFY, Scan, StorageTrouble, Unsettled, WAIT_TO_ASK, gathered};
+use crate::{Interrupt, Result, hearing::on_cpu};
+
+const DAMAGED: &str = "its song is damaged: bring that back from a backup, or scan with `--again`";
+const NEWER: &str = "its song was written by a newer version of songrec";
+
+/// A file that was looked at.
+pub(super) struct Looked {
+    pub(super) candidate: Candidate,
+    pub(super) found: std::result::Result<Found, String>,
+}
+
+/// What a readable file turned out to be.
+pub(super) struct Found {
+    pub(super) identity: Identity,
+    pub(super) tags: Tags,
+    /// What was heard; nothing if a song is known that was heard already.
+    pub(super) analysis: Option<Box<Analysis>>,
+    /// The song that has this audio, if it is known.
+    pub(super) song: Option<SongId>,
+    /// A song that this machine has seen at this path, and that is there no
+    /// longer.
+    pub(super) replaced: Option<SongId>,
+}
+
+/// A file of which is known which audio it is.
+struct Identified {
+    unsettled: Unsettled,
+    identity: std::result::Result<Identity, String>,
+}
+
+/// A file of which is known which song it is.
+struct Placed {
+    unsettled: Unsettled,
+    place: std::result::Result<Place, String>,
+}
+
+struct Place {
+    identity: Identity,
+    id: SongId,
+    /// The song itself, if it is stored.
+    song: Option<Song>,
+}
+
+impl Scan<'_> {
+    /// Looks at files, several at a time; ends with an interrupt.
+    pub(super) fn looked<'s>(
+        &'s self,
+        unsettled: impl Stream<Item = Result<Unsettled>> + Send + 's,
+        interrupt: &'s Interrupt,
+    ) -> impl Stream<Item = Result<Looked>> + Send + 's {
+        // More in flight than threads, so that none of them waits while others
+        // are asked for or stored.
+        let identified = unsettled
+            .map(move |unsettled| async move {
+                match unsettled {
+                    Ok(_) if interrupt.is_set() => None,
+                    Ok(unsettled) => Some(Ok(self.identify(unsettled).await)),
+                    Err(error) => Some(Err(error)),
+                }
+            })
+            .buffer_unordered(IDENTIFY.max(self.threads * 4))
+            .filter_map(|identified| async { identified });
+        let patience = if self.is_remote() { WAIT_TO_ASK } else { Duration::ZERO };
+        let placed = gathered(identified, IDENTIFY, patience).then(move |chunk| async move {
+            let placed = match chunk.into_iter().collect::<Result<Vec<_>>>() {
+                Ok(chunk) => self.place(chunk).await,
+                Err(error) => Err(error),
+            };
+            stream::iter(match placed {
+                Ok(placed) => placed.into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            })
+        });
+        placed
+            .flatten()
+            .map(move |placed| async move {
+                match placed {
+                    Ok(_) if interrupt.is_set() => None,
+                    Ok(placed) => self.hear_file(placed, interrupt).await.map(Ok),
+                    Err(error) => Some(Err(error)),
+                }
+            })
+            .buffer_unordered(self.threads * 4)
+            .filter_map(|looked| async { looked })
+    }
+
+    async fn identify(&self, unsettled: Unsettled) -> Identified {
+        let path = unsettled.candidate.path.clone();
+        let read = on_cpu(Some(&self.pool), move || songrec_audio::identify(&path)).await;
+        let identity = match read {
+            Ok(Ok(identity)) => Ok(identity),
+            Ok(Err(error)) => Err(reason_of(&error)),
+            Err(panic) => Err(panic),
+        };
+        Identified { unsettled, identity }
+    }
+
+    // Finds the songs of files, with two questions for all of them.
+    async fn place(&self, files: Vec<Identified>) -> Result<Vec<Placed>> {
+        let identities: Vec<&Identity> =
+            files.iter().filter_map(|file| file.identity.as_ref().ok()).collect();
+        let hashes: Vec<Lookup> =
+            identities.iter().map(|identity| Lookup::FileHash(identity.sha256)).collect();
+        let by_hash = self.library.backend.lookup(&hashes).await?;
+        // The same bytes are the same song, whatever a newer demuxer makes of
+        // them.
+        let ids: Vec<SongId> = identities
+            .iter()
+            .zip(by_hash)
+            .map(|(identity, songs)| songs.first().copied().unwrap_or_else(|| identity.song()))
+            .collect();
+        let songs = self.songs(&ids).await?;
+        let mut songs = ids.into_iter().zip(songs);
+        let placed = files.into_iter().map(|Identified { unsettled, identity }| {
+            let place = identity.and_then(|identity| {
+                let (id, song) = songs.next().expect("there is one for each identity");
+                let again = unsettled.candidate.named || self.options.again;
+                let song = match song {
+                    Ok(song) => song,
+                    // What is stored anew takes the place of what is damaged.
+                    Err(StorageTrouble::Corrupt) if again => None,
+                    Err(StorageTrouble::Corrupt) => return Err(DAMAGED.to_owned()),
+                    Err(_) => return Err(NEWER.to_owned()),
+                };
+                Ok(Place { identity, id, song })
+            });
+            Placed { unsettled, place }
+        });
+        Ok(placed.collect())
+    }
+
+    // Nothing if it was left in the middle.
+    async fn hear_file(&self, placed: Placed, interrupt: &Interrupt) -> Option<Looked> {
+        let Placed { unsettled: Unsettled { candidate, held }, place } = placed;
+        let Place { identity, id, song } = match place {
+            Ok(place) => place,
+            Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
+        };
+        let heard = song.as_ref().is_some_and(|song| self.was_heard(song));
+        let wanted = Wanted {
+            models: self.models.clone(),
+            cancel: Some(interrupt.flag()),
+            ..Wanted::default()
+        };
+        let tags_are_enough = heard || self.options.dry_run;
+        let path = candidate.path.clone();
+        let work = move || {
+            if tags_are_enough {
+                return Ok((songrec_audio::read_tags(&path).0, None));
+            }
+            let analysis = songrec_audio::analyze(&path, &wanted)?;
+            Ok((analysis.tags.clone(), Some(Box::new(analysis))))
+        };
+        let found = match on_cpu(Some(&self.pool), work).await {
+            Ok(Ok((tags, analysis))) => {
+                let tags = self.with_folder_genre(tags, &candidate.path);
+                let replaced = held.filter(|held| *held != id);
+                let song = song.map(|song| song.id);
+                Ok(Found { identity, tags, analysis, song, replaced })
+            }
+            // That it was left in the middle is no failure of the file.
+            _ if interrupt.is_set() => return None,
+            Ok(Err(error)) => Err(reason_of(&error)),
+            Err(panic) => Err(panic),
+        };
+        Some(Looked { candidate, found })
+    }
+
+    fn with_folder_genre(&self, mut tags: Tags, path: &Path) -> Tags {
+        let wanted =
+            self.options.genre_from_folder || self.library.config.flag("scan.genre_from_folder");
+        if wanted && tags.genres.is_empty() {
+            let folder = path.parent().and_then(Path::file_name);
+            tags.genres.extend(folder.map(|name| name.to_string_lossy().into_owned()));
+        }
+        tags
+    }
+}
+
+fn reason_of(error: &songrec_audio::Error) -> String {
+    let mut reason = error.reason().to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        reason = format!("{reason}: {source}");
+    }
+    reason
+}

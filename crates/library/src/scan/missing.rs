@@ -1,0 +1,72 @@
+//! Files that were known and are gone.
+
+use songrec_core::{SongId, encode_path};
+use songrec_local::{KnownFile, KnownOutcome, Standing};
+
+use super::{LOOK_UP, Scan, ScanItem, blocking};
+use crate::Result;
+
+impl Scan<'_> {
+    /// Tells the files below the scanned folders that were known and are gone.
+    /// They stay known: a disk that is not mounted must not cost a library its
+    /// songs.
+    pub(super) async fn missing(&self, caught_up: bool) -> Result<u64> {
+        let mut missing = 0;
+        for root in &self.roots {
+            let folder = encode_path(root);
+            let mut after = String::new();
+            loop {
+                let (known, number) = (self.known.clone(), self.number);
+                let (below, from) = (folder.clone(), after.clone());
+                let page = blocking(move || known.unseen(&below, number, &from, LOOK_UP)).await??;
+                let Some(last) = page.last() else { break };
+                after = last.path.clone();
+                missing += self.tell_missing(page, caught_up).await?;
+            }
+        }
+        Ok(missing)
+    }
+
+    async fn tell_missing(&self, page: Vec<KnownFile>, caught_up: bool) -> Result<u64> {
+        let mut forget = Vec::new();
+        let mut gone = Vec::new();
+        for file in page {
+            if songrec_core::decode_path(&file.path).exists() {
+                continue;
+            }
+            match file.outcome {
+                KnownOutcome::Song(id, standing) => gone.push((file.path, id, standing)),
+                KnownOutcome::Failed(_) => forget.push(file.path),
+            }
+        }
+        let is_sure = |standing| caught_up && standing == Standing::Settled;
+        let unsure: Vec<SongId> = gone
+            .iter()
+            .filter(|(_, _, standing)| !is_sure(*standing))
+            .map(|(_, id, _)| *id)
+            .collect();
+        let mut songs = self.songs(&unsure).await?.into_iter();
+        let mut missing = 0;
+        for (path, id, standing) in gone {
+            let still_named = is_sure(standing) || {
+                let stored = self.library.stored_path(&songrec_core::decode_path(&path));
+                match songs.next() {
+                    Some(Ok(Some(song))) => song.files.iter().any(|file| file.path == stored),
+                    // What cannot be read may well name it.
+                    Some(Err(_)) => true,
+                    Some(Ok(None)) | None => false,
+                }
+            };
+            if still_named {
+                missing += 1;
+                (self.on_item)(&ScanItem::Missing { id, path });
+            } else {
+                // Moved, and found at its new place.
+                forget.push(path);
+            }
+        }
+        let known = self.known.clone();
+        blocking(move || known.forget(&forget)).await??;
+        Ok(missing)
+    }
+}
