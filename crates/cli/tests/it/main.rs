@@ -9,4 +9,6 @@ mod errors;
 mod keeping;
 mod scanning;
 mod searching;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod two_machines;
 mod world;

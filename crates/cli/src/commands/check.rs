@@ -1,0 +1,63 @@
+use anyhow::Result;
+use songrec_sync::{Difference, Place, Side};
+
+use crate::{
+    args::CheckArgs,
+    commands::{
+        pair::{Libraries, wrong},
+        select::{counted, size},
+    },
+    context::Context,
+    printer::Table,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<ExitStatus> {
+    let libraries = Libraries::open(context, Some(args.left), Some(args.right)).await?;
+    let [left, right] = Place::BOTH
+        .map(|place| Side::new(&libraries.names[place], libraries.opened[place].shared_backend()));
+    let interrupt = || context.interrupt.is_set();
+    let found = songrec_sync::check(&left, &right, args.read_data, &*context.progress, &interrupt)
+        .await
+        .map_err(wrong)?;
+    let printer = &context.printer;
+    if printer.json {
+        printer.json(&found)?;
+    } else {
+        let mut table = Table::default();
+        for Difference { song, title, text, .. } in &found.differences {
+            table.row([song.short().to_string(), title.clone(), text.clone()]);
+        }
+        for line in table.lines() {
+            printer.line(line)?;
+        }
+    }
+    if found.heard_differently > 0 {
+        printer.say(format!(
+            "{} heard by two machines with different last bits, which is no difference",
+            counted(found.heard_differently, "song")
+        ));
+    }
+    let read = match args.read_data {
+        true => format!(
+            "; {} and {} of audio read, {}",
+            counted(found.embeddings, "embedding"),
+            counted(found.blobs, "piece"),
+            size(found.bytes)
+        ),
+        false => String::new(),
+    };
+    printer.say(format!(
+        "{} compared: {}{read}",
+        counted(found.compared, "song"),
+        match found.differences.len() {
+            0 => "both libraries have the same".to_owned(),
+            count => counted(count as u64, "difference"),
+        }
+    ));
+    Ok(match found {
+        found if found.interrupted => ExitStatus::Interrupted,
+        found if found.is_equal() => ExitStatus::Done,
+        _ => ExitStatus::FoundNothing,
+    })
+}

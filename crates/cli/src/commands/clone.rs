@@ -1,0 +1,45 @@
+use std::path::Path;
+
+use anyhow::Result;
+use songrec_library::InitOptions;
+use songrec_sync::Direction;
+
+use crate::{
+    args::CloneArgs,
+    commands::pair::{self, Libraries, wrong},
+    context::Context,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: CloneArgs) -> Result<ExitStatus> {
+    let folder = folder(&args.dir);
+    let init = InitOptions { keep_copies: args.keep_copies };
+    let libraries =
+        Libraries::open_or_make(context, args.from.clone(), folder.clone(), init).await?;
+    // The new library is the local one of the syncs to come, so it is at the
+    // left here too.
+    let libraries = libraries.swapped();
+    let mut options = pair::options(libraries.config())?;
+    options.direction = Direction::Pull;
+    if let Some(audio) = args.audio {
+        options.audio = audio;
+    }
+    let interrupt = || context.interrupt.is_set();
+    let syncer = libraries.syncer()?;
+    let report = syncer.run(&options, &*context.progress, &interrupt).await.map_err(wrong)?;
+    let printer = &context.printer;
+    pair::print_report(printer, &libraries.names, &report)?;
+    if report.is_complete() {
+        printer.say(format!("in `{folder}`, `songrec sync` keeps both the same from now on"));
+    }
+    Ok(match report.interrupted {
+        true => ExitStatus::Interrupted,
+        false if report.failed.is_empty() => ExitStatus::Done,
+        false => ExitStatus::SomeFailed,
+    })
+}
+
+// A folder as a name of a library: with a separator in it.
+fn folder(dir: &Path) -> String {
+    Path::new(".").join(dir).display().to_string()
+}

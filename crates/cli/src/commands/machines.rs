@@ -1,0 +1,90 @@
+use anyhow::Result;
+use songrec_library::{Error, Library};
+use songrec_sync::Machine;
+
+use crate::{
+    args::{MachinesArgs, MachinesCommand},
+    commands::select::counted,
+    context::Context,
+    printer::Table,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: MachinesArgs) -> Result<ExitStatus> {
+    let library = context.shared_library().await?;
+    match args.command.unwrap_or(MachinesCommand::List) {
+        MachinesCommand::List => list(context, &library).await,
+        MachinesCommand::Retire { machine } => retire(context, &library, &machine).await,
+    }
+}
+
+async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
+    let machines = machines(library).await?;
+    let printer = &context.printer;
+    let newest = machines.iter().map(|machine| machine.round).max().unwrap_or_default();
+    let mut table = Table::default();
+    for machine in &machines {
+        if printer.json {
+            printer.json(machine)?;
+            continue;
+        }
+        let state = match (machine.retired, newest.saturating_sub(machine.round)) {
+            (true, _) => "retired".to_owned(),
+            (false, 0) => "up to date with deletions".to_owned(),
+            (false, behind) => {
+                format!("{} of deletions behind", counted(behind, "round"))
+            }
+        };
+        let seen = machine.last_seen.to_string();
+        let id = machine.id.clone();
+        table.row([id, machine.name.clone(), format!("last seen {seen}"), state]);
+    }
+    for line in table.lines() {
+        printer.line(line)?;
+    }
+    printer.say(match machines.len() {
+        0 => "no machine has synced with this library".to_owned(),
+        count => counted(count as u64, "machine"),
+    });
+    Ok(if machines.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}
+
+async fn retire(context: &Context, library: &Library, named: &str) -> Result<ExitStatus> {
+    let machines = machines(library).await?;
+    let found: Vec<&Machine> = machines
+        .iter()
+        .filter(|machine| machine.id.starts_with(named) || machine.name == named)
+        .collect();
+    let machine = match found.as_slice() {
+        [machine] => machine,
+        [] => {
+            return Err(Error::not_found(format_args!("no machine is called `{named}`"))
+                .with_hint("`songrec machines` lists them")
+                .into());
+        }
+        several => {
+            return Err(Error::usage(format_args!(
+                "`{named}` may be any of {} machines",
+                several.len()
+            ))
+            .with_hint("name it by more of its id; `songrec machines` lists them")
+            .into());
+        }
+    };
+    let retired =
+        songrec_sync::retire(library.backend(), &machine.id).await.map_err(Error::from)?;
+    if let Some(machine) = retired {
+        if context.printer.json {
+            context.printer.json(&machine)?;
+        }
+        context.printer.say(format!(
+            "deletions no longer wait for `{}`; if it comes back, it compares everything once",
+            machine.name
+        ));
+    }
+    Ok(ExitStatus::Done)
+}
+
+async fn machines(library: &Library) -> Result<Vec<Machine>> {
+    Ok(songrec_sync::machines(library.backend()).await.map_err(Error::from)?)
+}

@@ -1,0 +1,120 @@
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use songrec_library::InitOptions;
+use songrec_sync::{AudioPolicy, Migrated, MigrationPlan, Place};
+
+use crate::{
+    args::MigrateArgs,
+    commands::{
+        pair::{self, Libraries, wrong},
+        select::{counted, size},
+    },
+    context::Context,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStatus> {
+    let libraries = if args.dry_run {
+        Libraries::open(context, Some(args.from), Some(args.to)).await?
+    } else {
+        let init = InitOptions { keep_copies: args.keep_copies };
+        Libraries::open_or_make(context, args.from, args.to, init).await?
+    };
+    let mut options = pair::options(libraries.config())?;
+    if args.no_audio || args.audio_urls {
+        options.audio = AudioPolicy::None;
+    }
+    if !args.models.is_empty() {
+        options.models = Some(args.models.into_iter().collect());
+    }
+    if let Some(jobs) = args.jobs {
+        options.jobs = jobs.max(1);
+    }
+    options.bandwidth = args.bandwidth;
+    let syncer = libraries.syncer()?;
+    let interrupt = || context.interrupt.is_set();
+    let printer = &context.printer;
+    if args.dry_run {
+        let plan = syncer.plan_migration(&options, &interrupt).await.map_err(wrong)?;
+        if printer.json {
+            printer.json(&plan)?;
+        } else {
+            printer.line(plan_in_words(&libraries, &plan))?;
+        }
+        return Ok(ExitStatus::Done);
+    }
+    let migrated = syncer
+        .migrate(&options, args.verify, &*context.progress, &interrupt)
+        .await
+        .map_err(wrong)?;
+    if printer.json {
+        printer.json(&migrated)?;
+    } else {
+        printer.line(report_in_words(&migrated))?;
+    }
+    for note in migrated.different.iter().chain(&migrated.notes) {
+        printer.say(format!("note: song `{}`: {}", note.song.short(), note.text));
+    }
+    pair::print_failures(printer, &migrated.failed);
+    if let Some(found) = &migrated.verified {
+        for difference in &found.differences {
+            printer.say(format!("{}: {}", difference.title, difference.text));
+        }
+    }
+    Ok(match migrated {
+        migrated if migrated.is_complete() => ExitStatus::Done,
+        migrated if migrated.interrupted => {
+            printer.say("interrupted; the same command goes on where it was");
+            ExitStatus::Interrupted
+        }
+        _ => ExitStatus::SomeFailed,
+    })
+}
+
+fn plan_in_words(libraries: &Libraries, plan: &MigrationPlan) -> String {
+    let mut text = format!(
+        "{} in `{}`, {} of them in `{}` already; at most {}, about {}",
+        counted(plan.songs, "song"),
+        libraries.names.left,
+        plan.already,
+        libraries.names.right,
+        size(plan.bytes),
+        counted(plan.requests, "request"),
+    );
+    if libraries.is_remote(Place::Right) {
+        text += &pair::of_the_free_plan(plan.requests, plan.bytes);
+    }
+    text
+}
+
+fn report_in_words(migrated: &Migrated) -> String {
+    let mut text = format!(
+        "{} copied, {} there already, {} failed; {} carried",
+        counted(migrated.copied, "song"),
+        migrated.already,
+        migrated.failed.len(),
+        size(migrated.bytes),
+    );
+    if migrated.documents > 0 {
+        let _ = write!(text, ", {} copied", counted(migrated.documents, "other document"));
+    }
+    if !migrated.different.is_empty() {
+        let different = counted(migrated.different.len() as u64, "song");
+        let _ = write!(text, "; {different} left as they are there, which a sync would merge");
+    }
+    if let Some(found) = &migrated.verified {
+        let _ = write!(
+            text,
+            "\nverified: {} compared, {} and {} read bit by bit; {}",
+            counted(found.compared, "song"),
+            counted(found.embeddings, "embedding"),
+            counted(found.blobs, "piece") + " of audio",
+            match migrated.missing() {
+                0 => "nothing is missing".to_owned(),
+                missing => format!("{} NOT as they should be", counted(missing, "song")),
+            }
+        );
+    }
+    text
+}

@@ -1,0 +1,339 @@
+//! Two libraries at once: how they are opened, and what is said of them.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use anyhow::Result;
+use serde_json::Value;
+use songrec_core::{Digest, SongId};
+use songrec_library::{Config, Distance, Error, ErrorKind, InitOptions, Library};
+use songrec_sync::{
+    Action, Counts, DocumentWork, ErrorKind as SyncErrorKind, Failure, MergedField, Options, Pair,
+    Place, Plan, Report, Side, SongWork, State, Syncer,
+};
+
+use crate::{
+    commands::select::{counted, size},
+    context::Context,
+    printer::{Printer, Table},
+};
+
+/// Two libraries that are made to agree, by name.
+#[derive(Debug)]
+pub(super) struct Libraries {
+    pub(super) names: Pair<String>,
+    pub(super) opened: Pair<Library>,
+    config: Arc<Config>,
+}
+
+impl Libraries {
+    /// Opens the libraries called `left` and `right`: if they are not said,
+    /// the local one and the one that is synced with.
+    pub(super) async fn open(
+        context: &Context,
+        left: Option<String>,
+        right: Option<String>,
+    ) -> Result<Self> {
+        let config = context.config([])?;
+        let left = left.unwrap_or_else(|| "local".to_owned());
+        let right = right.unwrap_or_else(|| remote(&config));
+        let open = |name: String| {
+            let progress = context.progress.clone();
+            let config = config.clone();
+            async move { Library::open_named(config, &name, Distance::Direct, progress).await }
+        };
+        let opened = Pair { left: open(left.clone()).await?, right: open(right.clone()).await? };
+        Self::of(config, Pair { left, right }, opened)
+    }
+
+    /// The same, but a folder where the right one is to be is made if it is
+    /// not there or empty.
+    pub(super) async fn open_or_make(
+        context: &Context,
+        left: String,
+        right: String,
+        options: InitOptions,
+    ) -> Result<Self> {
+        let config = context.config([])?;
+        let progress = || context.progress.clone();
+        let from = Library::open_named(config.clone(), &left, Distance::Direct, progress()).await?;
+        let (to, is_new) =
+            Library::open_or_make(config.clone(), &right, options, progress()).await?;
+        if is_new {
+            context.printer.say(format!("made a library in `{right}`"));
+        }
+        Self::of(config, Pair { left, right }, Pair { left: from, right: to })
+    }
+
+    fn of(config: Arc<Config>, names: Pair<String>, opened: Pair<Library>) -> Result<Self> {
+        if opened.left.id() == opened.right.id() {
+            return Err(Error::usage(format_args!(
+                "`{}` and `{}` are one and the same library",
+                names.left, names.right
+            ))
+            .into());
+        }
+        Ok(Self { names, opened, config })
+    }
+
+    /// The same two the other way round.
+    pub(super) fn swapped(self) -> Self {
+        let Pair { left, right } = self.names;
+        let names = Pair { left: right, right: left };
+        let Pair { left, right } = self.opened;
+        Self { names, opened: Pair { left: right, right: left }, config: self.config }
+    }
+
+    /// What makes them agree, with what this machine remembers of the two.
+    pub(super) fn syncer(&self) -> Result<Syncer> {
+        // By where the two are, not by which they are: so it is noticed when
+        // another library is in the place of one.
+        let places = Place::BOTH.map(|place| self.opened[place].place().to_owned());
+        let name = Digest::of(places.join("\n").as_bytes()).to_string();
+        let folder = self.config.directories().state.join("sync").join(&name[..16]);
+        let state = State::open(folder).map_err(wrong)?;
+        let [left, right] = Place::BOTH
+            .map(|place| Side::new(&self.names[place], self.opened[place].shared_backend()));
+        Ok(Syncer::new(left, right, state))
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether a side is reached through a network.
+    pub(super) fn is_remote(&self, place: Place) -> bool {
+        self.opened[place].backend().capabilities().remote
+    }
+}
+
+/// The library that the local one is synced with.
+pub(crate) fn remote(config: &Config) -> String {
+    config.text("sync.remote").unwrap_or("astra").to_owned()
+}
+
+/// The options that the settings mean.
+pub(super) fn options(config: &Config) -> Result<Options> {
+    let audio = config.text("sync.audio").unwrap_or("all");
+    let audio =
+        audio.parse().map_err(|error| Error::usage("`sync.audio` is wrong").because(error))?;
+    let machine = match config.text("sync.machine") {
+        Some(name) => name.to_owned(),
+        None => gethostname::gethostname().to_string_lossy().into_owned(),
+    };
+    Ok(Options { audio, machine, ..Options::default() })
+}
+
+/// An error of the two as a person would sort it.
+pub(super) fn wrong(error: songrec_sync::Error) -> Error {
+    let kind = match error.kind() {
+        SyncErrorKind::Library(kind) => ErrorKind::from(kind),
+        SyncErrorKind::Guard | SyncErrorKind::OtherLibrary => ErrorKind::Guard,
+        SyncErrorKind::Interrupted => ErrorKind::Interrupted,
+        SyncErrorKind::Busy => ErrorKind::Locked,
+        SyncErrorKind::State => ErrorKind::Failed,
+        SyncErrorKind::Invalid => ErrorKind::Usage,
+    };
+    let hint = error.hint();
+    let result = Error::caused(kind, error);
+    match hint {
+        Some(hint) => result.with_hint(hint),
+        None => result,
+    }
+}
+
+/// What will be done, in words or as one JSON document.
+pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &Plan) -> Result<()> {
+    if printer.json {
+        return printer.json(plan);
+    }
+    print_work(printer, &libraries.names, &plan.songs, &plan.documents)?;
+    if plan.is_empty() {
+        printer.say("both libraries are the same; there is nothing to do");
+        return Ok(());
+    }
+    for place in Place::BOTH {
+        if plan.counts[place].total() == 0 {
+            continue;
+        }
+        let name = &libraries.names[place];
+        let mut text = format!(
+            "`{name}` would get: {}; at most {}, about {}",
+            in_words(&plan.counts[place]),
+            size(plan.bytes[place]),
+            counted(plan.requests[place], "request"),
+        );
+        if libraries.is_remote(place) {
+            text += &of_the_free_plan(plan.requests[place], plan.bytes[place]);
+        }
+        printer.say(text);
+    }
+    Ok(())
+}
+
+/// What was done, in words or as one JSON document.
+pub(super) fn print_report(printer: &Printer, names: &Pair<String>, report: &Report) -> Result<()> {
+    if printer.json {
+        return printer.json(report);
+    }
+    print_work(printer, names, &report.songs, &report.documents)?;
+    for note in &report.notes {
+        printer.say(format!("note: song `{}`: {}", note.song.short(), note.text));
+    }
+    print_failures(printer, &report.failed);
+    for place in Place::BOTH {
+        if report.counts[place].total() > 0 {
+            printer.say(format!(
+                "`{}` got: {}; {}, {}",
+                names[place],
+                in_words(&report.counts[place]),
+                size(report.bytes[place]),
+                counted(report.requests[place], "request"),
+            ));
+        }
+    }
+    if report.is_empty() {
+        printer.say("both libraries are the same; nothing had to be done");
+    }
+    if report.waiting > 0 {
+        printer.say(format!("{} for a sync in the other direction", waits(report.waiting, "song")));
+    }
+    if report.conflicts > 0 {
+        printer.say(format!(
+            "{} values that lost a merge; `songrec conflicts` shows them",
+            has(report.conflicts, "song"),
+        ));
+    }
+    if report.interrupted {
+        printer.say("interrupted; the same command goes on from here");
+    }
+    Ok(())
+}
+
+/// What could not be done.
+pub(super) fn print_failures(printer: &Printer, failed: &[Failure]) {
+    for failure in failed {
+        let named = if failure.title.is_empty() { &failure.subject } else { &failure.title };
+        printer.warn(format!("{named}: {}", failure.reason));
+        if let Some(hint) = &failure.hint {
+            printer.say(format!("    {hint}"));
+        }
+    }
+}
+
+fn print_work(
+    printer: &Printer,
+    names: &Pair<String>,
+    songs: &[SongWork],
+    documents: &[DocumentWork],
+) -> Result<()> {
+    let mut table = Table::default();
+    let mut below: Vec<Vec<String>> = Vec::new();
+    for work in songs {
+        let (action, place) = what_where(names, &work.actions);
+        table.row([action, place, short(work.song), work.title.clone()]);
+        let merged = work.merged.iter().map(|field| merged_line(names, field));
+        below.push(merged.chain(work.note.clone()).collect());
+    }
+    for work in documents {
+        let (action, place) = what_where(names, &work.actions);
+        table.row([action, place, work.kind.as_str().to_owned(), work.id.clone()]);
+        let kept = work.kept_as.iter().map(|id| format!("the other version is kept as `{id}`"));
+        below.push(kept.collect());
+    }
+    for (line, below) in table.lines().iter().zip(below) {
+        printer.line(line)?;
+        for text in below {
+            printer.line(printer.dim(&format!("    {text}")))?;
+        }
+    }
+    printer.flush()
+}
+
+fn what_where(names: &Pair<String>, actions: &Pair<Option<Action>>) -> (String, String) {
+    match (actions.left, actions.right) {
+        (Some(left), Some(right)) if left == right => (verb(left).to_owned(), "both".to_owned()),
+        (Some(left), Some(right)) => {
+            (format!("{}, {}", verb(left), verb(right)), format!("{}, {}", names.left, names.right))
+        }
+        (Some(action), None) => (verb(action).to_owned(), names.left.clone()),
+        (None, Some(action)) => (verb(action).to_owned(), names.right.clone()),
+        (None, None) => ("agree".to_owned(), String::new()),
+    }
+}
+
+const fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Add => "add",
+        Action::Update => "update",
+        Action::Merge => "merge",
+        Action::Delete => "delete",
+        Action::Restore => "restore",
+    }
+}
+
+fn merged_line(names: &Pair<String>, field: &MergedField) -> String {
+    let mut text = format!("{}: {}", field.field, shown(field.value.as_ref()));
+    if let Some(place) = field.from {
+        let _ = write!(text, " (from `{}`)", names[place]);
+    }
+    if let Some(other) = &field.other {
+        let fate = if field.kept { "kept as a conflict" } else { "overruled" };
+        let _ = write!(text, "; {} is {fate}", shown(Some(other)));
+    }
+    text
+}
+
+/// A value of a field, for people.
+pub(super) fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "(empty)".to_owned(),
+        Some(Value::String(text)) => format!("\"{text}\""),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn short(id: SongId) -> String {
+    id.short().to_string()
+}
+
+fn in_words(counts: &Counts) -> String {
+    let parts = [
+        (counts.add, "added"),
+        (counts.update, "updated"),
+        (counts.merge, "merged"),
+        (counts.delete, "deleted"),
+        (counts.restore, "restored"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+}
+
+/// What requests and bytes are of what the free plan of Astra DB allows: its
+/// credit is good for about 20 million reads and writes and 80 GB a month.
+pub(super) fn of_the_free_plan(requests: u64, bytes: u64) -> String {
+    format!(
+        " ({} of the 20 million operations a month and at most {} of the 80 GB that the free plan \
+         of Astra DB has)",
+        share(requests, 20_000_000),
+        share(bytes, 80_000_000_000),
+    )
+}
+
+fn share(part: u64, whole: u64) -> String {
+    let percent = part as f64 * 100.0 / whole as f64;
+    if percent < 0.01 { "under 0.01 %".to_owned() } else { format!("{percent:.2} %") }
+}
+
+fn waits(count: u64, one: &str) -> String {
+    let verb = if count == 1 { "waits" } else { "wait" };
+    format!("{} {verb}", counted(count, one))
+}
+
+fn has(count: u64, one: &str) -> String {
+    let verb = if count == 1 { "has" } else { "have" };
+    format!("{} {verb}", counted(count, one))
+}

@@ -1,0 +1,84 @@
+use anyhow::Result;
+use songrec_core::SongId;
+use songrec_library::{Error, Library, now};
+use songrec_sync::Trashed;
+
+use crate::{
+    args::{TrashArgs, TrashCommand},
+    commands::select::counted,
+    context::Context,
+    printer::Table,
+    status::ExitStatus,
+};
+
+pub(super) async fn run(context: &Context, args: TrashArgs) -> Result<ExitStatus> {
+    let library = context.library().await?;
+    let trashed = songrec_sync::trash(library.backend()).await.map_err(Error::from)?;
+    match args.command.unwrap_or(TrashCommand::List) {
+        TrashCommand::List => list(context, &trashed),
+        TrashCommand::Restore { songs } => restore(context, &library, &trashed, &songs).await,
+    }
+}
+
+fn list(context: &Context, trashed: &[Trashed]) -> Result<ExitStatus> {
+    let printer = &context.printer;
+    let mut table = Table::default();
+    for one in trashed {
+        if printer.json {
+            printer.json(one)?;
+            continue;
+        }
+        let deleted = format!("deleted {}", one.deleted_at);
+        table.row([one.song.short().to_string(), one.title.clone(), deleted]);
+    }
+    for line in table.lines() {
+        printer.line(line)?;
+    }
+    printer.say(match trashed.len() {
+        0 => "no deleted song can be restored".to_owned(),
+        count => format!(
+            "{} can be restored: `songrec trash restore SONG`",
+            counted(count as u64, "deleted song")
+        ),
+    });
+    Ok(if trashed.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}
+
+async fn restore(
+    context: &Context,
+    library: &Library,
+    trashed: &[Trashed],
+    named: &[String],
+) -> Result<ExitStatus> {
+    let mut ids: Vec<SongId> = Vec::new();
+    for name in named {
+        ids.push(find(trashed, name)?);
+    }
+    let restored =
+        songrec_sync::restore(library.backend(), &ids, now()).await.map_err(Error::from)?;
+    for id in &restored {
+        context.printer.line(id.to_string())?;
+    }
+    context.printer.say(format!("restored {}", counted(restored.len() as u64, "song")));
+    Ok(if restored.len() == ids.len() { ExitStatus::Done } else { ExitStatus::SomeFailed })
+}
+
+// The deleted song that a person means: by id, the beginning of one, or title.
+fn find(trashed: &[Trashed], name: &str) -> Result<SongId> {
+    let found: Vec<&Trashed> = trashed
+        .iter()
+        .filter(|one| one.song.to_string().starts_with(name) || one.title == name)
+        .collect();
+    match found.as_slice() {
+        [one] => Ok(one.song),
+        [] => Err(Error::not_found(format_args!("no deleted song is called `{name}`"))
+            .with_hint("`songrec trash` lists those that can be restored")
+            .into()),
+        several => Err(Error::usage(format_args!(
+            "`{name}` may be any of {} deleted songs",
+            several.len()
+        ))
+        .with_hint("name it by more of its id")
+        .into()),
+    }
+}
