@@ -4,9 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Result;
 use songrec_core::Progress;
-use songrec_library::{Config, Directories, Error, ErrorKind, Interrupt, Library, Sources};
+use songrec_library::{
+    Config, Directories, Distance, Error, ErrorKind, Interrupt, Library, Sources,
+};
 
-use crate::{args::GlobalArgs, printer::Printer, progress::progress};
+use crate::{args::GlobalArgs, commands::pair, printer::Printer, progress::progress};
 
 /// The run: how to print, the settings, and the way to stop.
 #[derive(Debug)]
@@ -79,6 +81,18 @@ impl Context {
         };
         self.printer.warn(format!("{error}; the local library answers in its place"));
         Ok(library)
+    }
+
+    /// The library that machines share: the one that is asked for, else the
+    /// one that is synced with.
+    pub(crate) async fn shared_library(&self) -> Result<Library> {
+        let config = self.config([])?;
+        let name = match &self.global.storage_backend {
+            Some(name) => name.clone(),
+            None => pair::remote(&config),
+        };
+        let progress = self.progress.clone();
+        Ok(Library::open_named(config, &name, Distance::Direct, progress).await?)
     }
 
     /// The library that these settings mean.

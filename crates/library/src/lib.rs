@@ -31,7 +31,7 @@ pub use edit::EditChange;
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
 pub use hearing::Interrupt;
-pub use library::Library;
+pub use library::{Library, now};
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates};
 pub use open::{Distance, InitOptions, local_root};
 pub use relocate::{RelocateOptions, Relocated};

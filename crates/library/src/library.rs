@@ -126,7 +126,7 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Now, to the millisecond: what documents can hold on every backend.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }

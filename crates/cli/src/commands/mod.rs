@@ -1,7 +1,10 @@
 //! One file for each command.
 
 mod cache;
+mod check;
+mod clone;
 mod config;
+mod conflicts;
 mod demo;
 mod doctor;
 mod dup;
@@ -16,7 +19,10 @@ mod init;
 #[cfg(feature = "astra")]
 mod init_astra;
 mod ls;
+mod machines;
+mod migrate;
 mod packaging;
+pub(crate) mod pair;
 mod relocate;
 mod rm;
 mod scan;
@@ -25,6 +31,8 @@ mod select;
 mod show;
 mod similar;
 mod stats;
+mod sync;
+mod trash;
 mod verify;
 
 use anyhow::Result;
@@ -52,6 +60,14 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Get(args) => get::run(context, args).await,
         Command::Url(args) => get::url(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Migrate(args) => migrate::run(context, args).await,
+        Command::Sync(args) => sync::run(context, args).await,
+        Command::Status(args) => sync::status(context, args).await,
+        Command::Clone(args) => clone::run(context, args).await,
+        Command::Check(args) => check::run(context, args).await,
+        Command::Conflicts(args) => conflicts::run(context, args).await,
+        Command::Trash(args) => trash::run(context, args).await,
+        Command::Machines(args) => machines::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Config(args) => config::run(context, args),
