@@ -8,7 +8,7 @@ use crate::code::{Bits, Coder, Point, Record};
 use crate::edit::Edit;
 use crate::index::Kind;
 use crate::kernel::{GROUP, Kernels};
-use crate::layout::{File, Fixed, NONE, State, u32_at};
+use crate::layout::{File, Fixed, MEASURED, NONE, State, u32_at};
 use crate::lists::{Centroids, Damage, LIST, List, Shelf, block_head, place_of};
 use crate::search::{LEAST, Near};
 use crate::store::View;
@@ -78,10 +78,8 @@ const SAMPLE: usize = 64;
 const ITERATIONS: usize = 8;
 /// Rows that are searched for to measure how far a search has to go.
 const PROBES: usize = 256;
-/// How many neighbors of each, few and many.
-const NEIGHBORS: [usize; 2] = [10, 100];
-/// The part of those neighbors that may be missed.
-const MISSED: f64 = 0.0005;
+/// The part of their neighbors that may be missed, by [`MEASURED`].
+const MISSED: [f64; 3] = [0.0005, 0.0005, 0.002];
 /// Rows that are compared with all probes while they are near.
 const TILE: u32 = 128;
 
@@ -138,8 +136,8 @@ pub(crate) struct Plan {
     chosen: Vec<u32>,
     /// The change after which rows are not in `chosen`.
     sequence: u64,
-    reach: f32,
-    enough: [u32; 2],
+    reach: [f32; 3],
+    enough: [u32; 3],
 }
 
 /// Makes a plan for the rows of `view`, which may change meanwhile.
@@ -152,8 +150,8 @@ pub(crate) fn plan(view: &View, coder: &Coder, kind: Kind, stop: Stop<'_>) -> Re
         centroids: vec![(middle(view, coder, &slots)?, 0.0)],
         chosen: vec![0; view.state.slots as usize],
         sequence: view.state.sequence,
-        reach: f32::INFINITY,
-        enough: [u32::MAX; 2],
+        reach: [f32::INFINITY; 3],
+        enough: [u32::MAX; 3],
     };
     if count < 2 {
         return Ok(plan);
@@ -178,8 +176,8 @@ pub(crate) fn plan(view: &View, coder: &Coder, kind: Kind, stop: Stop<'_>) -> Re
     if kind == Kind::Auto && plan.enough[0] as usize > slots.len() / 2 {
         plan.chosen.fill(0);
         plan.centroids = middle;
-        plan.reach = f32::INFINITY;
-        plan.enough = [u32::MAX; 2];
+        plan.reach = [f32::INFINITY; 3];
+        plan.enough = [u32::MAX; 3];
     }
     Ok(plan)
 }
@@ -314,7 +312,7 @@ fn measure(
     slots: &[u32],
     plan: &Plan,
     stop: Stop<'_>,
-) -> Result<(f32, [u32; 2]), Ended> {
+) -> Result<([f32; 3], [u32; 3]), Ended> {
     let metric = view.fixed.metric;
     let probes: Vec<u32> = probes(slots).collect();
     let points: Vec<Point> = probes
@@ -332,17 +330,17 @@ fn measure(
     for &slot in slots {
         sizes[plan.chosen[slot as usize] as usize] += 1;
     }
-    let mut demands = Vec::new();
-    let mut seen = [Vec::new(), Vec::new()];
+    let mut demands: [Vec<f32>; 3] = Default::default();
+    let mut seen: [Vec<u32>; 3] = Default::default();
     for (point, found) in points.iter().zip(&found) {
         let mut order = (0..plan.centroids.len() as u32)
             .map(|list| {
                 let record = centroids.record(&lists, list).ok_or("a centroid has no code")?;
                 let known = List::decode(&lists[list as usize * LIST..]);
-                Ok((Near::new(point, &record, &known, kernels), list))
+                Ok((Near::new(metric, point, &record, &known, kernels), list))
             })
             .collect::<Result<Vec<(Near, u32)>, Damage>>()?;
-        order.sort_unstable_by(|a, b| a.0.distance.total_cmp(&b.0.distance));
+        order.sort_unstable_by(|a, b| a.0.rank.total_cmp(&b.0.rank));
         // For each list its rank, and the rows seen when it has been seen.
         let mut places = vec![(0, 0); order.len()];
         let mut rows = 0;
@@ -350,13 +348,13 @@ fn measure(
             rows += sizes[list as usize];
             places[list as usize] = (rank, rows);
         }
-        for (seen, &wanted) in seen.iter_mut().zip(&NEIGHBORS) {
+        for (i, &wanted) in MEASURED.iter().enumerate() {
             let found = &found[..wanted.min(found.len())];
             let least = found.last().map_or(f32::NEG_INFINITY, |&(score, _)| score);
             for &(_, slot) in found {
                 let (rank, rows) = places[plan.chosen[slot as usize] as usize];
-                seen.push(rows);
-                demands.push(if rank < LEAST {
+                seen[i].push(rows);
+                demands[i].push(if rank < LEAST {
                     f32::NEG_INFINITY
                 } else {
                     order[rank].0.demand(metric, point, least)
@@ -364,16 +362,54 @@ fn measure(
             }
         }
     }
-    demands.sort_unstable_by(|a, b| b.total_cmp(a));
-    let missed = |count: usize| (count as f64 * MISSED) as usize;
     // A little further: so few are hardly a measurement, and the centroids
     // were trained on these rows but not on what will be asked for.
-    let reach = demands.get(missed(demands.len())).map_or(f32::INFINITY, |demand| demand + 0.02);
-    let enough = seen.map(|mut seen| {
-        seen.sort_unstable_by(|a, b| b.cmp(a));
-        seen.get(missed(seen.len())).map_or(u32::MAX, |&rows| rows.saturating_add(rows / 4))
-    });
+    let (mut reach, mut enough) = ([f32::INFINITY; 3], [u32::MAX; 3]);
+    for i in 0..MEASURED.len() {
+        demands[i].sort_unstable_by(|a, b| b.total_cmp(a));
+        seen[i].sort_unstable_by(|a, b| b.cmp(a));
+        let missed = (seen[i].len() as f64 * MISSED[i]) as usize;
+        if let (Some(&demand), Some(&rows)) = (demands[i].get(missed), seen[i].get(missed)) {
+            reach[i] = demand + 0.02;
+            enough[i] = rows.saturating_add(rows / 4);
+        }
+    }
     Ok((reach, enough))
+}
+
+/// The best of many rows.
+#[derive(Clone, Debug)]
+struct Nearest {
+    rows: Vec<(f32, u32)>,
+    /// What a score has to be above.
+    bar: f32,
+}
+
+impl Nearest {
+    const COUNT: usize = MEASURED[MEASURED.len() - 1];
+
+    fn new() -> Self {
+        Self { rows: Vec::new(), bar: f32::NEG_INFINITY }
+    }
+
+    fn offer(&mut self, score: f32, slot: u32) {
+        if score > self.bar {
+            self.rows.push((score, slot));
+            // Now and then, so that a row costs little.
+            if self.rows.len() == 2 * Self::COUNT {
+                self.rows.select_nth_unstable_by(Self::COUNT - 1, |a, b| b.0.total_cmp(&a.0));
+                self.bar = self.rows[Self::COUNT - 1].0;
+                self.rows.truncate(Self::COUNT);
+            }
+        }
+    }
+
+    /// The best first.
+    fn sorted(mut self) -> Vec<(f32, u32)> {
+        self.rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        self.rows.truncate(Self::COUNT);
+        self.rows
+    }
 }
 
 /// The nearest rows of each probe but itself, with their scores, by 8-bit
@@ -386,15 +422,8 @@ fn neighbors(
     stop: Stop<'_>,
 ) -> Result<Vec<Vec<(f32, u32)>>, Ended> {
     let kernels = Kernels::get();
-    let nothing = || vec![Vec::with_capacity(NEIGHBORS[1] + 1); probes.len()];
-    let offer = |best: &mut Vec<(f32, u32)>, score: f32, slot: u32| {
-        if best.len() < NEIGHBORS[1] || best.last().is_some_and(|last| score > last.0) {
-            let at = best.partition_point(|known| known.0 >= score);
-            best.insert(at, (score, slot));
-            best.truncate(NEIGHBORS[1]);
-        }
-    };
-    slots
+    let nothing = || vec![Nearest::new(); probes.len()];
+    let best = slots
         .par_chunks(TILE as usize)
         .try_fold(nothing, |mut best, slots| {
             if stop() {
@@ -406,7 +435,7 @@ fn neighbors(
                     let (factor, term) = point.shape.line(record.norm);
                     let score = factor * point.product(kernels, &record) + term;
                     if score.is_finite() {
-                        offer(best, score, slot);
+                        best.offer(score, slot);
                     }
                 }
             }
@@ -414,12 +443,13 @@ fn neighbors(
         })
         .try_reduce(nothing, |mut all, more| {
             for (all, more) in all.iter_mut().zip(more) {
-                for (score, slot) in more {
-                    offer(all, score, slot);
+                for (score, slot) in more.rows {
+                    all.offer(score, slot);
                 }
             }
             Ok(all)
-        })
+        })?;
+    Ok(best.into_iter().map(Nearest::sorted).collect())
 }
 
 /// The files of an arrangement.
@@ -431,8 +461,8 @@ pub(crate) struct Arranged {
     /// What the state has to say of it.
     pub(crate) list_count: u32,
     pub(crate) block_count: u32,
-    pub(crate) reach: f32,
-    pub(crate) enough: [u32; 2],
+    pub(crate) reach: [f32; 3],
+    pub(crate) enough: [u32; 3],
 }
 
 /// Carries a plan out for the rows as they are now.

@@ -202,7 +202,7 @@ pub(crate) struct Point {
     pub(crate) bias: f32,
     /// One over the root of the number of coordinates: the part of an error
     /// in any direction that is along the query, usually.
-    share: f32,
+    pub(crate) share: f32,
     /// Whether all that is finite, so that codes can be used at all.
     pub(crate) usable: bool,
 }

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
@@ -17,6 +18,10 @@ use crate::{AllNeighbors, Error, Filter, Hit, Key, Metric, Query, Result, arrang
 
 /// Rows of a batch that are one step: all of them are stored or none.
 const STEP: usize = 4096;
+
+/// Searches after opening for which what they read is asked for ahead: it may
+/// not be in memory. Later ones would pay for asking and gain nothing.
+const COLD: u32 = 8;
 
 /// What an index is made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +79,8 @@ pub struct Index {
     store: Store,
     coder: Coder,
     kind: Kind,
+    /// How many searches there were, until they no longer count.
+    searches: AtomicU32,
 }
 
 impl Index {
@@ -109,7 +116,12 @@ impl Index {
     }
 
     fn over(store: Store) -> Self {
-        Self { coder: Coder::new(store.fixed()), kind: store.fixed().kind, store }
+        Self {
+            coder: Coder::new(store.fixed()),
+            kind: store.fixed().kind,
+            searches: AtomicU32::new(0),
+            store,
+        }
     }
 
     /// The same index, arranged by another kind than it was made with, for as
@@ -253,7 +265,11 @@ impl Index {
         let vector = self.point(query)?;
         let metric = query.metric.unwrap_or(self.metric());
         let point = self.coder.point(self.metric(), metric, &vector);
-        let ask = Ask { query, metric, vector: &vector, point: &point };
+        let ahead = self.searches.load(Ordering::Relaxed) < COLD;
+        if ahead {
+            self.searches.fetch_add(1, Ordering::Relaxed);
+        }
+        let ask = Ask { query, metric, vector: &vector, point: &point, ahead };
         self.store.read(|view| search::search(view, self.dir(), &ask))
     }
 

@@ -9,7 +9,7 @@ use crate::{Metric, index::Kind};
 compile_error!("the files of songrec-index are little-endian and are mapped as they are");
 
 pub(crate) const PAGE: usize = 4096;
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const MAGIC: &[u8; 16] = b"songrec-index\r\n\0";
 
 /// No slot, no block: the end of a chain.
@@ -140,6 +140,9 @@ impl Fixed {
         if version > VERSION {
             return Err(NotFixed::Newer(version));
         }
+        if version < VERSION {
+            return Err(NotFixed::Damaged("its files are of an older format"));
+        }
         if crc32fast::hash(&bytes[..40]) != u32_at(&bytes, 40) {
             return Err(NotFixed::Damaged("its head does not match its checksum"));
         }
@@ -179,6 +182,9 @@ impl Fixed {
 
 pub(crate) const MAX_DIMENSION: usize = 16384;
 
+/// For how many neighbors it is measured how far a search has to go.
+pub(crate) const MEASURED: [usize; 3] = [10, 100, 1000];
+
 /// What changes with every put and remove; lies in page 1 of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub(crate) struct State {
@@ -207,10 +213,11 @@ pub(crate) struct State {
     pub(crate) free_block: u32,
     /// How many rows there were when it was made.
     pub(crate) arranged: u32,
-    /// How far a list may be to be looked at; see `search`.
-    pub(crate) reach: f32,
-    /// How many rows have to be seen to find ten neighbors and a hundred.
-    pub(crate) enough: [u32; 2],
+    /// How far a list may be to be looked at, for each number of neighbors in
+    /// [`MEASURED`]; see `search`.
+    pub(crate) reach: [f32; 3],
+    /// How many rows have to be seen to find as many neighbors.
+    pub(crate) enough: [u32; 3],
     /// How long each file is, by [`File`].
     pub(crate) lengths: [u64; COUNT],
 }
@@ -220,12 +227,21 @@ impl State {
     pub(crate) const AT: usize = PAGE;
     pub(crate) const LEN: usize = 256;
 
-    /// How many rows have to be seen to find `count` neighbors: a power law
-    /// through the two numbers that were measured.
+    /// How many rows have to be seen to find `count` neighbors: power laws
+    /// between and beyond the numbers that were measured.
     pub(crate) fn budget(&self, count: f32) -> f32 {
-        let [ten, hundred] = self.enough.map(|rows| rows.max(1) as f32);
-        let slope = (hundred / ten).log10().max(0.1);
-        ten * (count / 10.0).max(1.0).powf(slope)
+        let last = MEASURED.len() - 1;
+        let above = MEASURED.iter().position(|&known| count <= known as f32);
+        let above = above.unwrap_or(last).max(1);
+        let [few, many] = [above - 1, above].map(|i| self.enough[i].max(1) as f32);
+        let slope = (many / few).log10().max(0.1);
+        few * (count / MEASURED[above - 1] as f32).max(1.0).powf(slope)
+    }
+
+    /// How far a list may be to be looked at for `count` neighbors.
+    pub(crate) fn reach(&self, count: f32) -> f32 {
+        let above = MEASURED.iter().position(|&known| count <= known as f32);
+        above.map_or(f32::INFINITY, |i| self.reach[i])
     }
 
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
@@ -243,10 +259,11 @@ impl State {
         words[10] = self.blocks.into();
         words[11] = self.free_block.into();
         words[12] = self.arranged.into();
-        words[13] = self.reach.to_bits().into();
-        words[14] = self.enough[0].into();
-        words[15] = self.enough[1].into();
-        words[16..16 + COUNT].copy_from_slice(&self.lengths);
+        words[13..13 + COUNT].copy_from_slice(&self.lengths);
+        for (i, (reach, enough)) in self.reach.iter().zip(self.enough).enumerate() {
+            words[13 + COUNT + i] = reach.to_bits().into();
+            words[16 + COUNT + i] = enough.into();
+        }
         let mut bytes = [0; Self::LEN];
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
@@ -265,7 +282,12 @@ impl State {
         let small = |i: usize| u32::try_from(word(i)).ok();
         let mut lengths = [0; COUNT];
         for (i, length) in lengths.iter_mut().enumerate() {
-            *length = word(16 + i);
+            *length = word(13 + i);
+        }
+        let (mut reach, mut enough) = ([0.0; 3], [0; 3]);
+        for i in 0..MEASURED.len() {
+            reach[i] = f32::from_bits(small(13 + COUNT + i)?);
+            enough[i] = small(16 + COUNT + i)?;
         }
         Some(Self {
             sequence: word(0),
@@ -281,8 +303,8 @@ impl State {
             blocks: small(10)?,
             free_block: small(11)?,
             arranged: small(12)?,
-            reach: f32::from_bits(small(13)?),
-            enough: [small(14)?, small(15)?],
+            reach,
+            enough,
             lengths,
         })
     }

@@ -111,6 +111,12 @@ impl Shelf {
         u64::from(block) * self.block_len() as u64
     }
 
+    /// Where `count` rows of a list lie that begins in `block`, if nothing was
+    /// put or removed since it was made.
+    pub(crate) fn span(&self, block: u32, count: u32) -> (u64, usize) {
+        (self.at(block), count.div_ceil(GROUP as u32) as usize * self.block_len())
+    }
+
     pub(crate) fn block<'a>(&self, bytes: &'a [u8], block: u32) -> Option<Block<'a>> {
         let start = usize::try_from(self.at(block)).ok()?;
         let bytes = bytes.get(start..start + self.block_len())?;

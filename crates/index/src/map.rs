@@ -49,6 +49,22 @@ impl Map {
         true
     }
 
+    /// Asks for some bytes to be read from the disk, without waiting for them.
+    pub(crate) fn will_need(&self, range: std::ops::Range<usize>) {
+        #[cfg(unix)]
+        if let Some(map) = &self.map
+            && range.start < range.end
+            && range.end <= self.len
+        {
+            // The system rounds up the length, but not down the start. Only
+            // advice: where it is not taken, reading waits.
+            let start = range.start / 4096 * 4096;
+            let _ = map.advise_range(memmap2::Advice::WillNeed, start, range.end - start);
+        }
+        #[cfg(not(unix))]
+        let _ = range;
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         // Bounded by the file's length, not the map's: beyond it lies SIGBUS.
         self.map.as_ref().map_or(&[], |map| &map[..self.len])

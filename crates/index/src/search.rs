@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::code::{ERROR, Point, Record};
 use crate::kernel::{GROUP, Kernels, Weigh, prefetch};
 use crate::layout::{File, NONE};
-use crate::lists::{Centroids, LIST, List, Shelf};
+use crate::lists::{Block, Centroids, LIST, List, Shelf};
 use crate::query::Resolved;
 use crate::store::{View, corrupt};
 use crate::{Error, Filter, Hit, Key, Metric, Precision, Query, Result, RowSet};
@@ -30,8 +30,16 @@ const SURE: f32 = 2.8;
 const SURER: f32 = 4.0;
 /// Rows that a predicate is asked about to know which part it accepts.
 const SAMPLE: u32 = 256;
+/// What a row out of order costs, in rows of a list.
+const OUT_OF_ORDER: f32 = 10.0;
 /// Lists that are looked at whatever their distance.
 pub(crate) const LEAST: usize = 3;
+
+/// What is asked for ahead at the most: lists at once, codes of rows in the
+/// nearest lists, codes or rows that are left in the end.
+const LISTS_AHEAD: usize = 16;
+const CODES_AHEAD: usize = 64;
+const ROWS_AHEAD: usize = 2000;
 
 /// A query, and what was computed of it.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +48,9 @@ pub(crate) struct Ask<'a> {
     pub(crate) metric: Metric,
     pub(crate) vector: &'a [f32],
     pub(crate) point: &'a Point,
+    /// Whether what will be read is asked for ahead of it, all at once: on a
+    /// disk that is a tenth of the time of waiting for one after the other.
+    pub(crate) ahead: bool,
 }
 
 pub(crate) fn search(view: &View, dir: &Path, ask: &Ask<'_>) -> Result<Vec<Hit>> {
@@ -60,7 +71,7 @@ pub(crate) fn search(view: &View, dir: &Path, ask: &Ask<'_>) -> Result<Vec<Hit>>
         (Precision::Auto, Some(rows)) if rows.slots.len() <= FEW.max(count) => {
             search.compare(rows.slots.iter().copied())?
         }
-        (Precision::Auto, Some(rows)) if search.prefers_slots(rows.slots.len()) => {
+        (Precision::Auto, Some(rows)) if search.prefers_slots(rows.slots.len())? => {
             search.code(rows.slots.iter().copied(), false)?
         }
         (Precision::Auto, None) if live <= FEW => search.compare_all()?,
@@ -151,10 +162,13 @@ impl<'a> Search<'a> {
 
     /// Whether so few rows come into question that it is faster to go from
     /// one to the next than through the lists.
-    fn prefers_slots(&self, rows: usize) -> bool {
-        // A row out of order costs about as much as sixteen in a list, and a
-        // filter that takes a tenth makes the search go through more lists.
-        rows <= 2000.max(self.view.state.live as usize / 100)
+    fn prefers_slots(&self, rows: usize) -> Result<bool> {
+        let live = self.view.state.live as f32;
+        let budget = match self.is_arranged_for() {
+            true => self.view.state.budget(self.wanted()?).min(live),
+            false => live,
+        };
+        Ok(rows <= 2000 || rows as f32 * OUT_OF_ORDER <= budget)
     }
 
     /// Whether the query wants the row at all.
@@ -273,6 +287,12 @@ impl<'a> Search<'a> {
     fn finish(&self, mut maybe: Vec<Maybe>, least: f32) -> Result<Best> {
         maybe.retain(|row| row.upper >= least);
         maybe.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.slot.cmp(&b.slot)));
+        if self.ask.ahead {
+            let fixed = &self.view.fixed;
+            for row in maybe.iter().take(self.count.saturating_mul(3).min(ROWS_AHEAD)) {
+                self.view.will_need(File::Rows, fixed.row_at(row.slot), fixed.row_bytes());
+            }
+        }
         let mut best = Best::new(self.count);
         for (i, row) in maybe.iter().enumerate() {
             if !best.wants(row.upper.into()) {
@@ -289,26 +309,36 @@ impl<'a> Search<'a> {
     /// Goes through the lists, the nearest first.
     fn walk(&self) -> Result<Best> {
         let mut order = self.lists()?;
-        let budget = self.budget()?;
+        let wanted = self.wanted()?;
+        let (budget, reach) = match self.is_arranged_for() {
+            true => (self.view.state.budget(wanted), self.view.state.reach(wanted)),
+            false => (f32::INFINITY, f32::INFINITY),
+        };
         let mut walk = Walk {
             top: Top::new(self.count, self.floor),
             lowers: Top::new(self.count, self.floor),
             rated: Vec::new(),
             maybe: Vec::new(),
             seen: 0,
-            blocks: 0,
         };
         let mut done = 0;
         let mut step = LEAST;
         while done < order.len() {
             let wanted = (done + step).min(order.len());
             nearest_first(&mut order, done, wanted);
+            if self.ask.ahead {
+                self.ask_for_lists(&order[done..wanted]);
+                if done == 0 {
+                    self.ask_for_likely(&order[..wanted])?;
+                }
+            }
             for near in &order[done..wanted] {
                 let enough = walk.top.is_full() || self.floor > f32::NEG_INFINITY;
                 if enough && walk.seen as f32 >= budget {
                     return self.narrow(walk);
                 }
-                if done < LEAST || !self.is_too_far(near, &walk) {
+                let demand = near.demand(self.ask.metric, self.ask.point, walk.top.least());
+                if done < LEAST || demand <= reach {
                     self.scan(near, &mut walk)?;
                 }
             }
@@ -318,14 +348,9 @@ impl<'a> Search<'a> {
         self.narrow(walk)
     }
 
-    /// After how many rows the neighbors are among those seen.
-    ///
-    /// Where only some rows are accepted, the neighbors lie as far apart as
-    /// that many more would among all.
-    fn budget(&self) -> Result<f32> {
-        if !self.metric_fits() || self.view.state.lists == 1 {
-            return Ok(f32::INFINITY);
-        }
+    /// Among how many of all rows the wanted ones are the nearest: where only
+    /// some rows are accepted, they lie as far apart as that many more would.
+    fn wanted(&self) -> Result<f32> {
         let live = self.view.state.live as f32;
         let share = match (self.ask.query.filter, &self.rows) {
             (Filter::Predicate(_), _) => {
@@ -340,21 +365,13 @@ impl<'a> Search<'a> {
             (_, Some(rows)) => rows.slots.len() as f32 / live,
             (_, None) => 1.0,
         };
-        Ok(self.view.state.budget(self.count as f32 / share))
+        Ok(self.count as f32 / share)
     }
 
-    /// Whether the list is too far away to hold anything that is wanted.
-    ///
-    /// Lists are made for one metric; with another, any may hold the nearest.
-    fn is_too_far(&self, near: &Near, walk: &Walk) -> bool {
-        self.metric_fits()
-            && near.demand(self.ask.metric, self.ask.point, walk.top.least())
-                > self.view.state.reach
-    }
-
-    /// Whether the lists are made for the metric that is asked for.
-    fn metric_fits(&self) -> bool {
-        self.ask.metric == self.view.fixed.metric
+    /// Whether the lists say where the nearest rows are. They are made for one
+    /// metric; with another, any may hold the nearest.
+    fn is_arranged_for(&self) -> bool {
+        self.ask.metric == self.view.fixed.metric && self.view.state.lists > 1
     }
 
     /// All lists, with how far they are.
@@ -365,14 +382,19 @@ impl<'a> Search<'a> {
             .map(|list| {
                 let record = centroids.record(bytes, list)?;
                 let known = List::decode(bytes.get(list as usize * LIST..)?);
-                Some(Near::new(self.ask.point, &record, &known, self.kernels))
+                Some(Near::new(self.ask.metric, self.ask.point, &record, &known, self.kernels))
             })
             .collect::<Option<_>>()
             .ok_or_else(|| corrupt(self.dir, "a list is not where it should be"))
     }
 
-    /// Estimates the scores of a list's rows.
-    fn scan(&self, near: &Near, walk: &mut Walk) -> Result<()> {
+    /// Estimates the scores of a list's rows, block by block; how high they may
+    /// be comes with them.
+    fn estimate(
+        &self,
+        near: &Near,
+        mut on_block: impl FnMut(&Block<'_>, &[f32; GROUP], &[f32; GROUP]) -> Result<()>,
+    ) -> Result<()> {
         let point = self.ask.point;
         let shelf = Shelf::new(&self.view.fixed);
         let bytes = self.view.bytes(File::Blocks);
@@ -383,20 +405,29 @@ impl<'a> Search<'a> {
             spread: SURE * ERROR * near.distance,
             shape: point.shape,
         };
-        let all = self.excluded.is_empty() && matches!(self.ask.query.filter, Filter::All);
         let (mut sums, mut scores, mut uppers) = ([0; GROUP], [0.0; GROUP], [0.0; GROUP]);
-        let mut next = near.head;
+        let (mut next, mut blocks) = (near.head, 0);
         while next != NONE {
             let block = shelf
                 .block(bytes, next)
                 .ok_or_else(|| corrupt(self.dir, "a block is not where it should be"))?;
-            walk.blocks += 1;
-            if walk.blocks > self.view.state.blocks {
+            blocks += 1;
+            if blocks > self.view.state.blocks {
                 return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
             }
             self.kernels.bits(block.bits, &point.table, &mut sums);
             self.kernels.weigh(&sums, block.factors, how, &mut scores, &mut uppers);
-            let mut likely = self.kernels.above(&uppers, walk.top.least());
+            on_block(&block, &scores, &uppers)?;
+            next = block.next;
+        }
+        Ok(())
+    }
+
+    /// Looks for likely rows in a list.
+    fn scan(&self, near: &Near, walk: &mut Walk) -> Result<()> {
+        let all = self.excluded.is_empty() && matches!(self.ask.query.filter, Filter::All);
+        self.estimate(near, |block, scores, uppers| {
+            let mut likely = self.kernels.above(uppers, walk.top.least());
             if block.count < GROUP as u32 {
                 likely &= (1 << block.count) - 1;
             }
@@ -415,9 +446,40 @@ impl<'a> Search<'a> {
                 }
             }
             walk.seen += block.count;
-            next = block.next;
+            Ok(())
+        })
+    }
+
+    /// Has lists read from the disk.
+    fn ask_for_lists(&self, lists: &[Near]) {
+        let shelf = Shelf::new(&self.view.fixed);
+        for near in lists.iter().take(LISTS_AHEAD).filter(|near| near.head != NONE) {
+            let (at, len) = shelf.span(near.head, near.count);
+            self.view.will_need(File::Blocks, at, len);
+        }
+    }
+
+    /// Has the 8-bit codes read of rows that look good in the nearest lists.
+    fn ask_for_likely(&self, lists: &[Near]) -> Result<()> {
+        let mut estimates = Vec::new();
+        for near in lists {
+            self.estimate(near, |block, scores, _| {
+                let count = (block.count as usize).min(GROUP);
+                estimates.extend(scores[..count].iter().copied().zip(block.slots.iter().copied()));
+                Ok(())
+            })?;
+        }
+        estimates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        for &(_, slot) in estimates.iter().take(CODES_AHEAD) {
+            self.ask_for_code(slot);
         }
         Ok(())
+    }
+
+    fn ask_for_code(&self, slot: u32) {
+        let fixed = &self.view.fixed;
+        self.view.will_need(File::Codes, fixed.code_at(slot), fixed.code_bytes());
+        self.view.will_need(File::Slots, crate::layout::Slot::at(slot), 1);
     }
 
     /// Looks at the 8-bit code of a row.
@@ -438,6 +500,9 @@ impl<'a> Search<'a> {
         let mut maybe = std::mem::take(&mut walk.maybe);
         let least = walk.top.least();
         maybe.retain(|&(upper, _)| upper >= least);
+        if self.ask.ahead {
+            maybe.iter().take(ROWS_AHEAD).for_each(|&(_, slot)| self.ask_for_code(slot));
+        }
         for (i, &(upper, slot)) in maybe.iter().enumerate() {
             if let Some(&(_, later)) = maybe.get(i + AHEAD) {
                 self.prefetch(Some(later));
@@ -478,25 +543,42 @@ struct Walk {
     maybe: Vec<(f32, u32)>,
     /// How many rows were seen, wanted or not.
     seen: u32,
-    blocks: u32,
 }
 
 /// A list, from the query's point of view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Near {
     head: u32,
+    /// How many rows it holds.
+    count: u32,
     /// The dot product of the turned query with the centroid.
     product: f32,
     radius: f32,
     /// From the query to the centroid.
     pub(crate) distance: f32,
+    /// In which order lists are looked at, the lowest first.
+    pub(crate) rank: f32,
 }
 
 impl Near {
-    pub(crate) fn new(point: &Point, record: &Record<'_>, list: &List, kernels: &Kernels) -> Self {
+    pub(crate) fn new(
+        metric: Metric,
+        point: &Point,
+        record: &Record<'_>,
+        list: &List,
+        kernels: &Kernels,
+    ) -> Self {
         let product = point.product(kernels, record);
         let square = point.square + list.square - 2.0 * product;
-        Self { head: list.head, product, radius: list.radius, distance: square.max(0.0).sqrt() }
+        let distance = square.max(0.0).sqrt();
+        let rank = match metric {
+            Metric::Cosine | Metric::Euclidean => distance,
+            // How far along the query the furthest rows of a list lie: the
+            // centroid, and of what its rows are off it in any direction some
+            // standard deviations.
+            Metric::Dot => -(product + 2.5 * point.length * list.radius * point.share),
+        };
+        Self { head: list.head, count: list.count, product, radius: list.radius, distance, rank }
     }
 
     /// How nearly a row of the list has to lie in the direction of the query
@@ -523,12 +605,12 @@ fn known(demand: f32) -> f32 {
 
 /// Puts the nearest lists into their places from `done` to `wanted`.
 fn nearest_first(order: &mut [Near], done: usize, wanted: usize) {
-    let by_distance = |a: &Near, b: &Near| a.distance.total_cmp(&b.distance);
+    let by_rank = |a: &Near, b: &Near| a.rank.total_cmp(&b.rank);
     let rest = &mut order[done..];
     if wanted - done < rest.len() {
-        rest.select_nth_unstable_by(wanted - done - 1, by_distance);
+        rest.select_nth_unstable_by(wanted - done - 1, by_rank);
     }
-    order[done..wanted].sort_unstable_by(by_distance);
+    order[done..wanted].sort_unstable_by(by_rank);
 }
 
 /// How many rows ahead memory is asked for.

@@ -650,6 +650,14 @@ impl View {
     pub(crate) fn bytes(&self, file: File) -> &[u8] {
         self.maps[file as usize].bytes()
     }
+
+    /// Asks for some bytes of a file to be read from the disk, without waiting
+    /// for them.
+    pub(crate) fn will_need(&self, file: File, at: u64, len: usize) {
+        if let Ok(start) = usize::try_from(at) {
+            self.maps[file as usize].will_need(start..start.saturating_add(len));
+        }
+    }
 }
 
 impl Writer {
