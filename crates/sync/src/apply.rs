@@ -175,6 +175,7 @@ impl Syncer {
             states: &item.states,
             purged,
             complete: look.full.left && look.full.right,
+            restored: Pair::of(|place| !self.is_remote(place) && look.was_restored(place)),
             lacks: &lacks,
         };
         Ok(resolve(&case, &self.rules))
@@ -261,10 +262,8 @@ impl Syncer {
                 self.state.change(|changing| {
                     for (song, verdict) in &settled {
                         match verdict {
-                            Verdict::Agreed(base) if self.is_worth_noting(base) => {
-                                changing.agree(*song, base, now)?;
-                            }
-                            Verdict::Agreed(_) | Verdict::Forget => changing.forget(*song)?,
+                            Verdict::Agreed(base) => changing.agree(*song, base, now)?,
+                            Verdict::Forget => changing.forget(*song)?,
                             Verdict::Nothing => changing.settle(*song)?,
                             Verdict::Fetch(_) | Verdict::Write(_) => {}
                         }
@@ -279,15 +278,6 @@ impl Syncer {
             put_off(&mut applied.todo, &item, "others changed it again and again");
         }
         Ok(applied)
-    }
-
-    // A deletion that a shared library never had, or has no more, is of no
-    // interest to it.
-    fn is_worth_noting(&self, base: &Base) -> bool {
-        !base.deleted
-            || Place::BOTH
-                .into_iter()
-                .all(|place| !self.is_remote(place) || base.revisions[place].is_some())
     }
 
     // What is to be written of a song, if anything may be.

@@ -43,7 +43,11 @@ pub(crate) fn decide(
     lost: Pair<bool>,
 ) -> Decision {
     let operation = |place: Place| now[place].map(|document| document.revision.operation);
-    let changed = |place: Place| base.is_none_or(|base| operation(place) != Some(base.0[place]));
+    // What differs from an older copy may be newer or older.
+    let changed = |place: Place| {
+        let differs = base.is_none_or(|base| operation(place) != Some(base.0[place]));
+        differs || lost[place.other()] && now[place.other()].is_some()
+    };
     match (now.left, now.right) {
         (None, None) => {
             if base.is_some() {

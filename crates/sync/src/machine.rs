@@ -7,7 +7,7 @@ use serde_json::json;
 use songrec_core::{Document, DocumentKind, OperationId, Revision, SongId, Timestamp};
 use songrec_storage::{Outcome, PutDocument, PutMode, StorageBackend};
 
-use crate::{Error, Options, Pair, Place, Result, Syncer, look::Look, syncer::said_at};
+use crate::{Direction, Error, Options, Pair, Place, Result, Syncer, look::Look, syncer::said_at};
 
 /// The document that says which library this is, and which round of purging
 /// is under way.
@@ -43,13 +43,19 @@ struct MachineBody {
 
 // What this machine remembers of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Own {
-    id: String,
     sessions: Pair<Session>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 struct Session {
+    // Under which this machine goes there.
+    id: String,
+    // It was found to be a copy or an older self, and has not yet compared
+    // everything since.
+    suspect: bool,
     // The version of the machine's document, as it was last written.
     known: Option<Revision>,
     // Versions that were sent since, any of which may have landed.
@@ -97,10 +103,7 @@ struct PurgedSong {
 
 impl Syncer {
     fn own(&self) -> Result<Own> {
-        match self.state.meta::<Own>("machine")? {
-            Some(own) => Ok(own),
-            None => Ok(Own { id: new_id(), sessions: Pair::default() }),
-        }
+        Ok(self.state.meta("machine")?.unwrap_or_default())
     }
 
     /// Makes sure that both libraries are those that were synced before, or
@@ -230,8 +233,7 @@ impl Syncer {
     pub(crate) async fn fence(&self, place: Place, writes: bool) -> Result<Fence> {
         let mut own = self.own()?;
         let session = &own.sessions[place];
-        let acknowledge = session.read;
-        let stored = match own.id.as_str() {
+        let stored = match session.id.as_str() {
             "" => None,
             id => self.read_document(place, DocumentKind::Machine, id).await?,
         };
@@ -241,34 +243,26 @@ impl Syncer {
             0
         };
         let stored = stored.map(|document| document.revision);
-        let own_write = |revision: &Revision| {
+        let is_ours = |revision: &Revision| {
             session.known.is_some_and(|known| known.operation == revision.operation)
                 || self.rules.sessions_are_a_set
                     && session.tried.iter().any(|tried| tried.operation == revision.operation)
         };
         let same = match &stored {
-            Some(stored) => own_write(stored),
+            Some(stored) => is_ours(stored),
             // Nothing was ever written there; or it was, and is gone.
             None => session.known.is_none(),
         };
-        let mut fence = Fence { full: false, version: stored, acknowledge, round };
+        let mut fence =
+            Fence { full: session.suspect, version: stored, acknowledge: session.read, round };
         if !same && self.rules.sessions_are_fenced {
             tracing::info!("a copy of this machine was at {}", self.sides[place].name);
-            fence.full = true;
-            if self.is_remote(place) {
-                // A copy, or we are one: both cannot go by one name.
-                own = Own { id: new_id(), sessions: Pair::default() };
-                fence.version = None;
-                fence.acknowledge = 0;
-            }
-            own.sessions[place] = Session { known: fence.version, ..Session::default() };
-            if writes && self.is_remote(place) {
-                // And everything is to be compared, also if this sync does not
-                // get so far.
-                self.state.change(|changing| {
-                    changing.set_meta("machine", &own)?;
-                    changing.set_meta("full_at", &Timestamp::UNIX_EPOCH)
-                })?;
+            // Copies cannot go by one name. And everything is to be compared,
+            // also if this sync does not get so far.
+            own.sessions[place] = Session { id: new_id(), suspect: true, ..Session::default() };
+            fence = Fence { full: true, version: None, acknowledge: 0, round };
+            if writes {
+                self.state.set_meta("machine", &own)?;
             }
         }
         Ok(fence)
@@ -316,16 +310,23 @@ impl Syncer {
             Some(version) => (version.next(), PutMode::Replace(version.operation)),
             None => (Revision::first(), PutMode::Create),
         };
+        let session = &mut own.sessions[place];
+        if session.id.is_empty() {
+            session.id = new_id();
+        }
         // Known before it is sent: if its answer is lost, it is still ours.
-        own.sessions[place].tried.push(revision);
-        own.sessions[place].read = fence.round;
+        session.tried.push(revision);
+        session.read = fence.round;
+        let id = session.id.clone();
         self.state.set_meta("machine", &own)?;
-        let document = self.document(DocumentKind::Machine, &own.id, revision, &body);
+        let document = self.document(DocumentKind::Machine, &id, revision, &body);
         match self.put_document(place, document, mode).await? {
             Outcome::Done => {
                 let session = &mut own.sessions[place];
                 session.known = Some(revision);
                 session.tried.clear();
+                // What waits for the other direction has to be compared then.
+                session.suspect &= options.direction != Direction::Both;
                 self.state.set_meta("machine", &own)
             }
             // Somebody came between; the next sync finds out who it was.

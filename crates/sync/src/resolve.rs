@@ -41,6 +41,9 @@ pub(crate) struct Case<'a> {
     pub(crate) states: &'a Pair<State>,
     /// The number of the tombstone that was purged there, if one was.
     pub(crate) purged: Pair<Option<u64>>,
+    /// Whether a side is an older copy of itself, so that it may not know what
+    /// both sides had agreed on.
+    pub(crate) restored: Pair<bool>,
     /// Whether a side should also get the facts that only the other has.
     pub(crate) complete: bool,
     /// What each side lacks of what the other has.
@@ -257,6 +260,11 @@ impl Resolving<'_> {
                 self.copy(place, song, PutMode::Create, Action::Restore, Some(LOST))
             }
             (View::Present(song), View::Gone) => self.new(place, song),
+            // What was deleted in an old copy is not what the other side has.
+            (View::Deleted(tombstone), View::Same(known)) if self.is_restored() => match known {
+                None => Verdict::Fetch(other),
+                Some(song) => self.against_deletion(other, song, tombstone),
+            },
             (View::Deleted(tombstone), View::Same(_)) => {
                 let base = self.base.expect("what is the same is the same as the base");
                 let Some(version) = base.revisions[other] else {
@@ -302,9 +310,18 @@ impl Resolving<'_> {
         Some(verdict)
     }
 
+    // A side that was restored did not see what was agreed on since, so that
+    // cannot tell what it changed.
     fn before(&self) -> Option<Before<'_>> {
+        if self.is_restored() {
+            return None;
+        }
         let base = self.base.filter(|base| !base.deleted)?;
         Some(Before { values: &base.values, numbers: Pair::of(|place| base.number(place)) })
+    }
+
+    fn is_restored(&self) -> bool {
+        self.rules.restored_is_compared && (self.case.restored.left || self.case.restored.right)
     }
 
     fn unchanged(&self, place: Place, one: Option<&Song>, two: Option<&Song>) -> Verdict {
@@ -335,9 +352,11 @@ impl Resolving<'_> {
     fn changed(&self, place: Place, song: &Song, known: Option<&Song>) -> Verdict {
         let other = place.other();
         let base = self.base.expect("what is the same is the same as the base");
-        let before = self.before().expect("a song that is the same was not deleted");
         let Some(version) = base.revisions[other] else { return Verdict::Fetch(other) };
-        if self.rules.old_values_do_not_return && is_old(before, place, song) {
+        let is_old = self.before().is_none_or(|before| {
+            self.rules.old_values_do_not_return && is_old(before, place, song)
+        });
+        if is_old {
             return match known {
                 None => Verdict::Fetch(other),
                 Some(known) => {
@@ -511,7 +530,9 @@ impl Resolving<'_> {
         tombstone: Option<&Tombstone>,
     ) -> Option<&'static str> {
         let Some(base) = self.base else { return Some(FIRST_SYNC) };
-        let mut seen = vec![&base.values];
+        // A deleter whose library had been restored had not seen the base.
+        let old = tombstone.is_some() && self.is_restored() && self.case.restored[place.other()];
+        let mut seen: Vec<&Values> = (!old).then_some(&base.values).into_iter().collect();
         let deleted = tombstone.map(|tombstone| Values::of(&tombstone.song));
         seen.extend(&deleted);
         let values = Values::of(song);

@@ -39,7 +39,8 @@ const VERSION: i64 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
--- What both sides last agreed on; `since` in seconds is when a deletion was.
+-- What both sides last agreed on. `deleted`: 0 no, 1 with tombstones on both
+-- sides, 2 otherwise; `since`: when it was agreed on, in seconds.
 CREATE TABLE base (
     song BLOB PRIMARY KEY, deleted INTEGER NOT NULL, since INTEGER NOT NULL, value TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -367,11 +368,16 @@ impl Changing<'_> {
 
     /// Notes what both sides agree on, and forgets what led there.
     pub(crate) fn agree(&self, song: SongId, base: &Base, now: i64) -> Result<(), Fault> {
+        let deleted = match (base.deleted, base.revisions.left, base.revisions.right) {
+            (false, ..) => 0,
+            (true, Some(_), Some(_)) => 1,
+            (true, ..) => 2,
+        };
         self.transaction
             .prepare_cached(
                 "INSERT OR REPLACE INTO base (song, deleted, since, value) VALUES (?, ?, ?, ?)",
             )?
-            .execute(params![song.as_bytes(), base.deleted, now, serde_json::to_string(base)?])?;
+            .execute(params![song.as_bytes(), deleted, now, serde_json::to_string(base)?])?;
         self.settle(song)
     }
 

@@ -1,0 +1,42 @@
+//! Random histories of several machines that share one library, for as long
+//! as one likes: `cargo run --release -p songrec-sync --example soak -- STEPS [SEED]`.
+#![expect(clippy::unwrap_used, reason = "a panic is the answer of a soak")]
+#![expect(clippy::print_stdout, reason = "it is a program")]
+
+#[path = "../tests/model/mod.rs"]
+mod model;
+
+use model::{Setup, history, play, shrink};
+
+const STEPS: usize = 250;
+
+fn main() {
+    let number = |at: usize| std::env::args().nth(at).map(|text| text.parse::<u64>().unwrap());
+    let wanted = number(1).unwrap_or(1_000_000);
+    let given = std::env::var("SONGREC_SYNC_SEED").ok().map(|text| text.parse().unwrap());
+    let first: u64 = number(2).or(given).unwrap_or_else(rand::random);
+    let begun = std::time::Instant::now();
+    let (mut done, mut syncs, mut crashes, mut seed) = (0, 0, 0, first);
+    println!("first seed {first}, {STEPS} steps each");
+    while done < wanted {
+        match play(seed, &history(seed, STEPS), Setup::default()) {
+            Ok(world) => {
+                syncs += world.syncs;
+                crashes += world.crashes;
+            }
+            Err(broken) => {
+                println!("{}", shrink(broken, Setup::default()));
+                std::process::exit(1);
+            }
+        }
+        done += STEPS as u64;
+        seed = seed.wrapping_add(1);
+        if done % 100_000 == 0 {
+            println!(
+                "{done} steps, {syncs} syncs, {crashes} of them cut off, {:?}",
+                begun.elapsed()
+            );
+        }
+    }
+    println!("all held: {done} steps, seeds {first}..{seed}, {:?}", begun.elapsed());
+}

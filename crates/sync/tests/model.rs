@@ -1,0 +1,25 @@
+//! Random histories of several machines: nothing that was said is lost, and in
+//! the end all say the same.
+#![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
+
+#[path = "model/mod.rs"]
+mod model;
+
+use model::{Setup, history, play, shrink};
+
+#[test]
+fn after_any_history_everybody_has_everything() {
+    const STEPS: usize = 200;
+    let mut steps = 0;
+    for seed in 0..100 {
+        let all = history(seed, STEPS);
+        match play(seed, &all, Setup::default()) {
+            Ok(world) => {
+                steps += all.len();
+                assert!(world.syncs > 0);
+            }
+            Err(broken) => panic!("{}", shrink(broken, Setup::default())),
+        }
+    }
+    assert_eq!(steps, 20_000);
+}

@@ -1,0 +1,830 @@
+//! Random histories of several machines that share one library, and what must
+//! hold after them.
+//!
+//! A history is a list of seeds, one for each step, so that a step does the
+//! same when others are left out; that is how a failing history is made
+//! shorter.
+
+mod shaky;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use songrec_core::{
+    AudioProperties, Card, Digest, Document, DocumentKind, Embedding, Field, Metric, ModelSpec,
+    OperationId, Revision, Silent, Song, SongFile, SongId, Stamp, Timestamp, Vector,
+};
+use songrec_storage::{
+    BlobSource, ChangeState, DeleteSong, MemoryBackend, NewBlob, NewEmbedding, Outcome,
+    PutDocument, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
+};
+use songrec_sync::{
+    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, Verify, never,
+    resolve_conflict, restore, retire,
+};
+
+pub(crate) use shaky::{Place, Shaky};
+
+/// What histories are made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) rules: Rules,
+    /// Requests are lost, callers die.
+    pub(crate) faults: bool,
+    /// Machines are restored from backups.
+    pub(crate) restores: bool,
+    /// Machines are copied with their identity.
+    pub(crate) clones: bool,
+    /// Machines sync with each other, too.
+    pub(crate) direct: bool,
+    /// Tombstones are purged.
+    pub(crate) purges: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            rules: Rules::default(),
+            faults: true,
+            restores: true,
+            clones: true,
+            direct: true,
+            purges: true,
+        }
+    }
+}
+
+const SONGS: u64 = 4;
+const DAY: i64 = 24 * 60 * 60;
+
+fn model() -> ModelSpec {
+    ModelSpec {
+        name: "tiny@1".parse().unwrap(),
+        dimension: 2,
+        metric: Metric::Euclidean,
+        description: String::new(),
+    }
+}
+
+struct Machine {
+    library: Arc<Place>,
+    // With the shared library, and with other machines.
+    states: BTreeMap<usize, State>,
+    clock: Arc<AtomicI64>,
+}
+
+struct Backup {
+    of: usize,
+    library: MemoryBackend,
+    states: BTreeMap<usize, State>,
+}
+
+/// With whom a state is, for the shared library.
+const SHARED: usize = usize::MAX;
+
+/// A value that somebody said, until somebody who saw it says otherwise.
+type Said = (String, String, String);
+
+pub(crate) struct World {
+    setup: Setup,
+    machines: Vec<Machine>,
+    shared: Arc<Place>,
+    backups: Vec<Backup>,
+    now: i64,
+    said: BTreeSet<Said>,
+    log: Vec<String>,
+    pub(crate) syncs: u64,
+    pub(crate) crashes: u64,
+}
+
+// Everything in memory is ready at once; what is not is a caller that died.
+fn now_or_dead<T>(future: impl Future<Output = T>) -> Option<T> {
+    future.now_or_never()
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    now_or_dead(future).expect("nothing waits here")
+}
+
+fn audio_hash(number: u64) -> Digest {
+    Digest::of(format!("song {number}").as_bytes())
+}
+
+const FIELDS: [&str; 3] = ["title", "artist", "genre"];
+
+impl World {
+    pub(crate) fn new(seed: u64, setup: Setup) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let machines = rng.random_range(2..=5);
+        let skew = [0, 0, 90, -90, DAY, -DAY, 400 * DAY];
+        let machines = (0..machines)
+            .map(|_| {
+                let memory = MemoryBackend::new();
+                run(memory.put_model(&model())).unwrap();
+                Machine {
+                    library: Place::new(memory, false),
+                    states: BTreeMap::new(),
+                    clock: Arc::new(AtomicI64::new(*skew.choose(&mut rng).unwrap())),
+                }
+            })
+            .collect();
+        let memory = MemoryBackend::new();
+        Self {
+            setup,
+            machines,
+            shared: Place::new(memory, true),
+            backups: Vec::new(),
+            now: 1_800_000_000,
+            said: BTreeSet::new(),
+            log: Vec::new(),
+            syncs: 0,
+            crashes: 0,
+        }
+    }
+
+    fn time(&self, machine: usize) -> Timestamp {
+        let offset = self.machines[machine].clock.load(Ordering::Relaxed);
+        Timestamp::from_second(self.now + offset).unwrap()
+    }
+
+    fn library(&self, machine: usize) -> &MemoryBackend {
+        &self.machines[machine].library.memory
+    }
+
+    fn songs(&self, machine: usize) -> Vec<Song> {
+        songs_of(self.library(machine))
+    }
+
+    pub(crate) fn step(&mut self, seed: u64) -> Result<(), String> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        self.now += rng.random_range(1..600);
+        let machine = rng.random_range(0..self.machines.len());
+        let unique = format!("{:06x}", seed & 0xff_ffff);
+        match rng.random_range(0..100) {
+            0..=11 => self.add(machine, &mut rng, &unique),
+            12..=31 => self.edit(machine, &mut rng, &unique),
+            32..=35 => self.retag(machine, &mut rng, &unique),
+            36..=39 => self.move_file(machine, &mut rng, &unique),
+            40..=45 => self.delete(machine, &mut rng),
+            46..=47 => self.undelete(machine, &mut rng),
+            48..=51 => self.decide(machine, &mut rng),
+            52..=56 => self.playlist(machine, &mut rng, &unique),
+            57..=86 => self.sync(machine, SHARED, &mut rng)?,
+            87..=90 => {
+                let other = rng.random_range(0..self.machines.len());
+                if self.setup.direct && other != machine {
+                    self.sync(machine, other, &mut rng)?;
+                }
+            }
+            91 => self.back_up(machine),
+            92 => self.restore(&mut rng),
+            93 => self.copy_machine(machine, &mut rng),
+            94 => {
+                let jump = *[3_600, -3_600, DAY, -DAY, -40 * DAY].choose(&mut rng).unwrap();
+                self.machines[machine].clock.fetch_add(jump, Ordering::Relaxed);
+                self.log.push(format!("{machine}: clock jumps by {jump}"));
+            }
+            95 | 96 => {
+                let days = rng.random_range(1..20);
+                self.now += days * DAY;
+                self.log.push(format!("{days} days pass"));
+            }
+            97 => self.retire(&mut rng),
+            98 => self.migrate(machine, &mut rng),
+            _ => {
+                run(self.shared.land(None));
+                for machine in &self.machines {
+                    run(machine.library.land(None));
+                }
+                self.log.push("what was late lands".into());
+            }
+        }
+        Ok(())
+    }
+
+    // ---- What people do.
+
+    fn add(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
+        let number = rng.random_range(0..SONGS);
+        let now = self.time(machine);
+        let mut song = Song::new(audio_hash(number), AudioProperties::default(), now);
+        let library = self.library(machine);
+        if run(library.get_song(song.id)).unwrap().is_some() {
+            return;
+        }
+        let path = format!("m{machine}/{number}-{unique}.flac");
+        song.tags.title = Some(format!("song {number}"));
+        song.add_file(SongFile { path: path.clone(), sha256: audio_hash(number), size: 4 });
+        // Another machine hears the last bit otherwise.
+        let heard = vec![number as f32, machine as f32];
+        let vector = Vector::new(heard).unwrap();
+        let embedding = Embedding { song: song.id, model: model().name, vector };
+        let new =
+            NewEmbedding { card: Card::of(&song), operation: song.revision.operation, embedding };
+        let references = run(library.put_embeddings(&[new])).unwrap();
+        song.embeddings.insert(model().name, references[0].clone());
+        if rng.random_bool(0.3) {
+            let bytes = bytes::Bytes::from(format!("audio {number}"));
+            let new = NewBlob {
+                sha256: Digest::of(&bytes),
+                size: bytes.len() as u64,
+                operation: song.revision.operation,
+            };
+            let stream = futures::stream::iter([Ok(bytes)]).boxed();
+            song.blob = Some(run(library.put_blob(&new, BlobSource::Stream(stream))).unwrap());
+        }
+        let put = PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
+        assert_eq!(run(library.put_songs(&[put])).unwrap(), [Outcome::Done]);
+        self.say(&song, "files", &path);
+        self.log.push(format!("{machine}: adds {number} {path}"));
+    }
+
+    fn choose(&self, machine: usize, rng: &mut StdRng) -> Option<Song> {
+        self.songs(machine).choose(rng).cloned()
+    }
+
+    fn replace(&mut self, machine: usize, before: &Song, mut after: Song) {
+        after.revise(self.time(machine));
+        let mode = PutMode::Replace(before.revision.operation);
+        let put = PutSong { song: after, mode, origin: None };
+        assert_eq!(run(self.library(machine).put_songs(&[put])).unwrap(), [Outcome::Done]);
+    }
+
+    fn edit(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
+        let Some(song) = self.choose(machine, rng) else { return };
+        let name = *FIELDS.choose(rng).unwrap();
+        let field: Field = name.parse().unwrap();
+        let mut next = song.clone();
+        let before = next.edits.get(&field).cloned();
+        match (name, rng.random_range(0..10)) {
+            (_, 0) => {
+                next.edits.reset(&field);
+            }
+            (_, 1) => next.edits.set(field.clone(), None).unwrap(),
+            ("genre", 2..=7) => {
+                // One more, and perhaps one less.
+                let mut all: Vec<Value> =
+                    before.as_ref().and_then(Value::as_array).cloned().unwrap_or_default();
+                if all.len() > 1 && rng.random() {
+                    all.remove(0);
+                }
+                all.push(json!(unique));
+                next.edits.set_value(field.clone(), Value::Array(all));
+            }
+            _ => next.edits.set(field.clone(), Some(unique)).unwrap(),
+        }
+        if next.edits.get(&field) == before.as_ref() {
+            return;
+        }
+        let last = next.stamps.values().chain(next.conflicts.iter().map(|one| &one.stamp)).max();
+        let stamp = Stamp::after(last.copied().unwrap_or_default(), self.time(machine));
+        next.stamps.insert(format!("edits.{name}"), stamp);
+        let after = next.edits.get(&field).cloned();
+        self.log.push(format!("{machine}: {} {name} = {after:?}", song.id.short()));
+        // Whoever edits saw the value that was shown.
+        for value in values_of(before.as_ref()) {
+            if !values_of(after.as_ref()).contains(&value) {
+                self.unsay(&song, name, &value);
+            }
+        }
+        // In a list only what is new is said: what it kept, others may take
+        // away.
+        for value in values_of(after.as_ref()) {
+            if !values_of(before.as_ref()).contains(&value) {
+                self.say(&song, name, &value);
+            }
+        }
+        self.replace(machine, &song, next);
+    }
+
+    fn retag(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
+        let Some(song) = self.choose(machine, rng) else { return };
+        let mut next = song.clone();
+        next.tags.album = Some(unique.to_owned());
+        next.tags.genres = vec![unique.to_owned()];
+        self.log.push(format!("{machine}: {} retagged {unique}", song.id.short()));
+        self.replace(machine, &song, next);
+    }
+
+    fn move_file(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
+        let Some(song) = self.choose(machine, rng) else { return };
+        let Some(file) = song.files.choose(rng).cloned() else { return };
+        let mut next = song.clone();
+        let path = format!("m{machine}/moved-{unique}.flac");
+        next.remove_file(&file.path);
+        next.add_file(SongFile { path: path.clone(), ..file.clone() });
+        self.log.push(format!("{machine}: {} {} moves to {path}", song.id.short(), file.path));
+        self.unsay(&song, "files", &file.path);
+        self.say(&song, "files", &path);
+        self.replace(machine, &song, next);
+    }
+
+    fn delete(&mut self, machine: usize, rng: &mut StdRng) {
+        let Some(song) = self.choose(machine, rng) else { return };
+        let delete = DeleteSong {
+            id: song.id,
+            version: Some(song.revision.operation),
+            operation: OperationId::random(),
+            at: self.time(machine),
+            origin: None,
+        };
+        assert_eq!(run(self.library(machine).delete_songs(&[delete])).unwrap(), [Outcome::Done]);
+        self.log.push(format!("{machine}: deletes {}", song.id.short()));
+        for (field, value) in visible(&song) {
+            self.unsay(&song, &field, &value);
+        }
+    }
+
+    fn undelete(&mut self, machine: usize, rng: &mut StdRng) {
+        let library = self.library(machine);
+        let changes = run(library.changes(None, 1_000)).unwrap().changes;
+        let deleted: Vec<SongId> = changes
+            .iter()
+            .filter(|change| matches!(change.state, ChangeState::Deleted(_)))
+            .map(|change| change.song)
+            .collect();
+        if let Some(song) = deleted.choose(rng) {
+            run(restore(library, &[*song], self.time(machine))).unwrap();
+            self.log.push(format!("{machine}: restores {}", song.short()));
+        }
+    }
+
+    fn decide(&mut self, machine: usize, rng: &mut StdRng) {
+        let songs = self.songs(machine);
+        let with: Vec<&Song> = songs.iter().filter(|song| !song.conflicts.is_empty()).collect();
+        let Some(song) = with.choose(rng) else { return };
+        let entry = song.conflicts.choose(rng).unwrap();
+        let taken = rng.random_bool(0.5).then_some(&entry.value);
+        let name = entry.field.to_string();
+        let library = self.library(machine);
+        let now = self.time(machine);
+        run(resolve_conflict(library, song.id, &entry.field, taken, now)).unwrap();
+        self.log.push(format!("{machine}: {} decides {name}: {taken:?}", song.id.short()));
+        let stays = taken.or(song.edits.get(&entry.field)).cloned();
+        let stays = values_of(stays.as_ref());
+        for (field, value) in visible(song) {
+            if field == name && !stays.contains(&value) {
+                self.unsay(song, &field, &value);
+            }
+        }
+    }
+
+    fn playlist(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
+        let library = self.library(machine);
+        let id = format!("list-{}", rng.random_range(0..2));
+        let ids = std::slice::from_ref(&id);
+        let kind = DocumentKind::Playlist;
+        let stored = run(library.get_documents(kind, ids)).unwrap().pop().flatten();
+        let now = self.time(machine);
+        if let Some(stored) = &stored {
+            let seen = stored.body["name"].as_str().unwrap().to_owned();
+            self.said.remove(&("playlist".into(), String::new(), seen));
+            if rng.random_bool(0.2) {
+                let version = stored.revision.operation;
+                run(self.library(machine).delete_document(kind, &id, version)).unwrap();
+                self.log.push(format!("{machine}: deletes playlist {id}"));
+                return;
+            }
+        }
+        let revision =
+            stored.as_ref().map_or_else(Revision::first, |stored| stored.revision.next());
+        let body = json!({ "name": unique });
+        let document = Document { kind, id: id.clone(), revision, updated_at: now, body };
+        let mode = match &stored {
+            Some(stored) => PutMode::Replace(stored.revision.operation),
+            None => PutMode::Create,
+        };
+        let put = PutDocument { document, mode };
+        assert_eq!(run(self.library(machine).put_documents(&[put])).unwrap(), [Outcome::Done]);
+        self.said.insert(("playlist".into(), String::new(), unique.to_owned()));
+        self.log.push(format!("{machine}: playlist {id} = {unique}"));
+    }
+
+    fn say(&mut self, song: &Song, field: &str, value: &str) {
+        self.said.insert((song.id.to_string(), field.to_owned(), value.to_owned()));
+    }
+
+    fn unsay(&mut self, song: &Song, field: &str, value: &str) {
+        self.said.remove(&(song.id.to_string(), field.to_owned(), value.to_owned()));
+    }
+
+    // ---- What machines do.
+
+    fn syncer(
+        &mut self,
+        machine: usize,
+        with: usize,
+        seed: u64,
+        share: f64,
+        dies_at: Arc<Mutex<Option<u64>>>,
+    ) -> Syncer {
+        let keep = if self.setup.purges { 25 * DAY } else { 100_000 * DAY };
+        let keep = Duration::from_secs(keep.unsigned_abs());
+        let one = &mut self.machines[machine];
+        let state = one.states.remove(&with).unwrap_or_else(|| State::in_memory().unwrap());
+        let (now, clock) = (self.now, Arc::clone(&one.clock));
+        let own = Arc::clone(&self.machines[machine].library);
+        let other = match with {
+            SHARED => Arc::clone(&self.shared),
+            other => Arc::clone(&self.machines[other].library),
+        };
+        // The own library is a disk: it does not lose answers, but its caller
+        // may die.
+        let left = Shaky::new(own, seed ^ 1, 0.0, Arc::clone(&dies_at));
+        let right = Shaky::new(other, seed ^ 2, share, dies_at);
+        Syncer::new(Side::new("own", left), Side::new("other", right), state)
+            .with_rules(self.setup.rules, keep)
+            .with_clock(move || {
+                Timestamp::from_second(now + clock.load(Ordering::Relaxed)).unwrap()
+            })
+    }
+
+    fn sync(&mut self, machine: usize, with: usize, rng: &mut StdRng) -> Result<(), String> {
+        let faulty = self.setup.faults && rng.random_bool(0.5);
+        let share = if faulty { rng.random_range(0.0..0.5) } else { 0.0 };
+        let dies = self.setup.faults && rng.random_bool(0.25);
+        let dies_at = dies.then(|| rng.random_range(0..25));
+        let dies_at = Arc::new(Mutex::new(dies_at));
+        let direction = match rng.random_range(0..10) {
+            0 => Direction::Push,
+            1 => Direction::Pull,
+            _ => Direction::Both,
+        };
+        let options = Options {
+            direction,
+            max_delete: MaxDelete::Songs(1_000),
+            jobs: rng.random_range(1..3),
+            full: rng.random_bool(0.03),
+            adopt: true,
+            machine: format!("machine {machine}"),
+            ..Options::default()
+        };
+        let syncer = self.syncer(machine, with, rng.random(), share, dies_at);
+        let result = now_or_dead(syncer.run(&options, &Silent, &never));
+        self.syncs += 1;
+        let with_name = if with == SHARED { "shared".to_owned() } else { with.to_string() };
+        let text = match &result {
+            None => {
+                self.crashes += 1;
+                "dies".to_owned()
+            }
+            Some(Err(error)) => format!("fails: {error}"),
+            Some(Ok(report)) => summary(report),
+        };
+        self.log.push(format!("{machine}: syncs with {with_name} {direction:?}: {text}"));
+        self.machines[machine].states.insert(with, syncer.into_state());
+        self.check_facts(with)
+    }
+
+    // A reader elsewhere never sees a song whose facts cannot be had.
+    fn check_facts(&self, with: usize) -> Result<(), String> {
+        let library = match with {
+            SHARED => &self.shared.memory,
+            other => self.library(other),
+        };
+        let findings = run(library.verify(&VerifyOptions::default(), &Silent)).unwrap();
+        match findings.first() {
+            None => Ok(()),
+            Some(finding) => Err(format!("{}: {}", finding.subject, finding.problem)),
+        }
+    }
+
+    fn back_up(&mut self, machine: usize) {
+        let one = &self.machines[machine];
+        let states = one.states.iter().map(|(with, state)| (*with, state.fork().unwrap()));
+        let backup =
+            Backup { of: machine, library: one.library.memory.fork(), states: states.collect() };
+        self.backups.push(backup);
+        if self.backups.len() > 3 {
+            self.backups.remove(0);
+        }
+        self.log.push(format!("{machine}: is backed up"));
+    }
+
+    fn restore(&mut self, rng: &mut StdRng) {
+        if !self.setup.restores || self.backups.is_empty() {
+            return;
+        }
+        let at = rng.random_range(0..self.backups.len());
+        let what = rng.random_range(0..3);
+        let machine = self.backups[at].of;
+        let backup = &self.backups[at];
+        let library = backup.library.fork();
+        let states: BTreeMap<usize, State> =
+            backup.states.iter().map(|(with, state)| (*with, state.fork().unwrap())).collect();
+        if what != 1 {
+            // What was only here is gone with the disk, and nobody can help it.
+            let others: Vec<MemoryBackend> = (0..self.machines.len())
+                .filter(|other| *other != machine)
+                .map(|other| self.library(other).fork())
+                .chain([self.shared.memory.fork(), library.fork()])
+                .collect();
+            let here = said_in(self.library(machine));
+            let elsewhere: BTreeSet<Said> = others.iter().flat_map(said_in).collect();
+            self.said.retain(|said| !here.contains(said) || elsewhere.contains(said));
+            self.machines[machine].library = Place::new(library, false);
+        }
+        if what != 2 {
+            self.machines[machine].states = states;
+        }
+        let what = ["library and state", "state", "library"][what];
+        self.log.push(format!("{machine}: {what} restored from a backup"));
+    }
+
+    // The disk of one machine is copied to another, in place of what was
+    // there.
+    fn copy_machine(&mut self, machine: usize, rng: &mut StdRng) {
+        let to = rng.random_range(0..self.machines.len());
+        if !self.setup.clones || to == machine {
+            return;
+        }
+        let here = said_in(self.library(to));
+        let others: Vec<MemoryBackend> = (0..self.machines.len())
+            .filter(|other| *other != to)
+            .map(|other| self.library(other).fork())
+            .chain([self.shared.memory.fork()])
+            .collect();
+        let elsewhere: BTreeSet<Said> = others.iter().flat_map(said_in).collect();
+        self.said.retain(|said| !here.contains(said) || elsewhere.contains(said));
+        let from = &self.machines[machine];
+        let states: BTreeMap<usize, State> =
+            from.states.iter().map(|(with, state)| (*with, state.fork().unwrap())).collect();
+        let library = Place::new(from.library.memory.fork(), false);
+        self.machines[to].library = library;
+        // A state with oneself makes no sense.
+        self.machines[to].states = states.into_iter().filter(|(with, _)| *with != to).collect();
+        self.backups.retain(|backup| backup.of != to);
+        self.log.push(format!("{machine}: is copied to {to}"));
+    }
+
+    fn retire(&mut self, rng: &mut StdRng) {
+        let machines = run(songrec_sync::machines(&self.shared.memory)).unwrap();
+        if let Some(machine) = machines.choose(rng) {
+            run(retire(&self.shared.memory, &machine.id)).unwrap();
+            self.log.push(format!("machine {} ({}) is retired", machine.id, machine.name));
+        }
+    }
+
+    fn migrate(&mut self, machine: usize, rng: &mut StdRng) {
+        let to = rng.random_range(0..self.machines.len());
+        if to == machine || !self.setup.direct {
+            return;
+        }
+        let left = Shaky::new(Arc::clone(&self.machines[machine].library), 1, 0.0, Arc::default());
+        let right = Shaky::new(Arc::clone(&self.machines[to].library), 2, 0.0, Arc::default());
+        let syncer = Syncer::new(
+            Side::new("from", left),
+            Side::new("to", right),
+            State::in_memory().unwrap(),
+        );
+        let options = Options::default();
+        run(syncer.migrate(&options, Verify::None, &Silent, &never)).unwrap();
+        self.log.push(format!("{machine}: is migrated to {to}"));
+    }
+
+    // ---- What must hold.
+
+    /// Everybody syncs in quiet, twice; then all must be equal, and everything
+    /// that was said and not taken back must be there.
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
+        run(self.shared.land(None));
+        for machine in 0..self.machines.len() {
+            run(self.machines[machine].library.land(None));
+        }
+        let mut rng = StdRng::seed_from_u64(0);
+        let faults = std::mem::replace(&mut self.setup.faults, false);
+        for _ in 0..2 {
+            for machine in 0..self.machines.len() {
+                let options = Options {
+                    max_delete: MaxDelete::Songs(1_000),
+                    adopt: true,
+                    ..Options::default()
+                };
+                let syncer = self.syncer(machine, SHARED, rng.random(), 0.0, Arc::default());
+                let result = run(syncer.run(&options, &Silent, &never));
+                self.machines[machine].states.insert(SHARED, syncer.into_state());
+                let report = result.map_err(|error| format!("a quiet sync failed: {error:?}"))?;
+                self.log.push(format!("{machine}: syncs in quiet: {}", summary(&report)));
+                if !report.is_complete() {
+                    return Err(format!("a quiet sync left something: {:?}", report.failed));
+                }
+            }
+        }
+        self.setup.faults = faults;
+        self.check_equal()?;
+        self.check_said()?;
+        for machine in 0..self.machines.len() {
+            self.check_facts(machine)?;
+        }
+        self.check_facts(SHARED)
+    }
+
+    fn check_equal(&self) -> Result<(), String> {
+        let wanted = picture(&self.shared.memory);
+        for machine in 0..self.machines.len() {
+            let found = picture(self.library(machine));
+            if found != wanted {
+                let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
+                for key in keys {
+                    let (own, shared) = (found.get(key), wanted.get(key));
+                    if own != shared {
+                        return Err(format!(
+                            "machine {machine} and the shared library differ in {key}:\n  \
+                             {own:?}\n  {shared:?}"
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_said(&self) -> Result<(), String> {
+        let there = said_in(&self.shared.memory);
+        match self.said.difference(&there).next() {
+            None => Ok(()),
+            Some((song, field, value)) => Err(format!(
+                "`{value}`, said as {field} of {}, is gone",
+                &song[..8.min(song.len())]
+            )),
+        }
+    }
+}
+
+fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    for work in &report.songs {
+        let actions = (work.actions.left, work.actions.right);
+        text.push_str(&format!(" {} {actions:?}", work.song.short()));
+        if let Some(note) = &work.note {
+            text.push_str(&format!(" ({note})"));
+        }
+    }
+    for work in &report.documents {
+        text.push_str(&format!(" {} {:?}", work.id, (work.actions.left, work.actions.right)));
+    }
+    for failure in &report.failed {
+        text.push_str(&format!(" failed: {}", failure.reason));
+    }
+    if report.full {
+        text.push_str(" full");
+    }
+    if report.purged > 0 {
+        text.push_str(&format!(" purged {}", report.purged));
+    }
+    text
+}
+
+fn songs_of(library: &MemoryBackend) -> Vec<Song> {
+    let changes = run(library.changes(None, usize::MAX)).unwrap().changes;
+    let mut songs: Vec<Song> = changes
+        .into_iter()
+        .filter_map(|change| match change.state {
+            ChangeState::Present(song) => Some(*song),
+            ChangeState::Deleted(_) => None,
+        })
+        .collect();
+    songs.sort_by_key(|song| song.id);
+    songs
+}
+
+fn values_of(value: Option<&Value>) -> Vec<String> {
+    match value {
+        None | Some(Value::Null) => vec![],
+        Some(Value::Array(all)) => {
+            all.iter().map(|one| one.as_str().unwrap_or_default().to_owned()).collect()
+        }
+        Some(one) => vec![one.as_str().unwrap_or_default().to_owned()],
+    }
+}
+
+// Everything that is said of a song, shown or in conflict.
+fn visible(song: &Song) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (field, value) in song.edits.iter() {
+        all.extend(values_of(Some(value)).into_iter().map(|one| (field.to_string(), one)));
+    }
+    for entry in &song.conflicts {
+        let values = values_of(Some(&entry.value)).into_iter();
+        all.extend(values.map(|one| (entry.field.to_string(), one)));
+    }
+    all.extend(song.files.iter().map(|file| ("files".to_owned(), file.path.clone())));
+    all
+}
+
+fn said_in(library: &MemoryBackend) -> BTreeSet<Said> {
+    let mut said = BTreeSet::new();
+    for song in songs_of(library) {
+        let id = song.id.to_string();
+        said.extend(visible(&song).into_iter().map(|(field, value)| (id.clone(), field, value)));
+    }
+    for document in playlists(library) {
+        let name = document.body["name"].as_str().unwrap().to_owned();
+        said.insert(("playlist".into(), String::new(), name));
+    }
+    said
+}
+
+fn playlists(library: &MemoryBackend) -> Vec<Document> {
+    run(library.list_documents(&[DocumentKind::Playlist], None)).unwrap().items
+}
+
+// What a person sees of a library.
+fn picture(library: &MemoryBackend) -> BTreeMap<String, Value> {
+    let mut picture = BTreeMap::new();
+    for song in songs_of(library) {
+        let conflicts: BTreeSet<String> =
+            song.conflicts.iter().map(|entry| format!("{}={}", entry.field, entry.value)).collect();
+        let models: Vec<String> = song.embeddings.keys().map(ToString::to_string).collect();
+        let said = json!({
+            "edits": song.edits,
+            "tags": song.tags,
+            "files": song.files,
+            "conflicts": conflicts,
+            "models": models,
+        });
+        picture.insert(format!("song {}", song.id.short()), said);
+    }
+    for document in playlists(library) {
+        picture.insert(format!("playlist {}", document.id), document.body);
+    }
+    picture
+}
+
+use futures::StreamExt as _;
+
+/// A history that went wrong.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) seed: u64,
+    pub(crate) steps: Vec<u64>,
+    pub(crate) problem: String,
+    pub(crate) log: Vec<String>,
+}
+
+/// The steps of the history that a seed stands for.
+pub(crate) fn history(seed: u64, steps: usize) -> Vec<u64> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
+    (0..steps).map(|_| rng.random()).collect()
+}
+
+/// Plays a history and what must hold after it.
+pub(crate) fn play(seed: u64, steps: &[u64], setup: Setup) -> Result<World, Broken> {
+    let mut world = World::new(seed, setup);
+    let mut problem = None;
+    for step in steps {
+        if let Err(wrong) = world.step(*step) {
+            problem = Some(wrong);
+            break;
+        }
+    }
+    if problem.is_none() {
+        problem = world.settle().err();
+    }
+    match problem {
+        None => Ok(world),
+        Some(problem) => Err(Broken {
+            seed,
+            steps: steps.to_vec(),
+            problem,
+            log: std::mem::take(&mut world.log),
+        }),
+    }
+}
+
+/// The shortest history found that still goes wrong.
+pub(crate) fn shrink(mut broken: Broken, setup: Setup) -> Broken {
+    let mut size = broken.steps.len() / 2;
+    while size > 0 {
+        let mut at = 0;
+        while at < broken.steps.len() {
+            let mut fewer = broken.steps.clone();
+            fewer.drain(at..(at + size).min(fewer.len()));
+            match play(broken.seed, &fewer, setup) {
+                Err(shorter) => broken = shorter,
+                Ok(_) => at += size,
+            }
+        }
+        size /= 2;
+    }
+    broken
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "seed {} ({} steps): {}", self.seed, self.steps.len(), self.problem)?;
+        for line in &self.log {
+            writeln!(f, "  {line}")?;
+        }
+        write!(f, "replay with SONGREC_SYNC_SEED={} just soak", self.seed)
+    }
+}
