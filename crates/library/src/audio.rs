@@ -1,16 +1,18 @@
 //! The audio that a library keeps: to a file, or as an address.
 
 use std::{
-    io::Write,
+    fs::File,
+    io::{self, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use futures::StreamExt;
 use sha2::Digest as _;
-use songrec_core::{BlobRef, Card, Digest, Event, Progress, Song};
+use songrec_core::{BlobRef, Card, Digest, Event, Progress, Song, SongFile};
+use songrec_storage::BlobStream;
 
-use crate::{Error, ErrorKind, Interrupt, Library, Result};
+use crate::{Error, ErrorKind, Interrupt, Library, Result, relocate::hash_file, scan::blocking};
 
 impl Library {
     /// Writes the audio of a song to `target`: a file, or a folder in which it
@@ -33,42 +35,85 @@ impl Library {
             return Err(Error::usage(format_args!("`{}` is there already", target.display()))
                 .with_hint("name another file, or remove it first"));
         }
+        let failed = |error| Error::io("write", &target, error);
+        let folder = match target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut is_damaged = false;
         for blob in blobs(song) {
-            let Some(mut stream) = self.backend.get_blob(&blob, None).await? else { continue };
+            let Some(stream) = self.backend.get_blob(&blob, None).await? else { continue };
             progress.on(Event::Started { work: "downloading", total: None });
-            let folder = match target.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder,
-                _ => Path::new("."),
-            };
-            let failed = |error| Error::io("write", &target, error);
             // Complete before it has its name.
             let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-            let mut hash = sha2::Sha256::new();
-            while let Some(piece) = stream.next().await {
-                if interrupt.is_set() {
-                    return Err(Error::new(ErrorKind::Failed, "interrupted; nothing was written"));
-                }
-                let piece = piece?;
-                hash.update(&piece);
-                file.write_all(&piece).map_err(failed)?;
-            }
-            if Digest(hash.finalize().into()) != blob.sha256 {
-                return Err(Error::new(
-                    ErrorKind::Corrupt,
-                    format_args!("the audio of `{}` is damaged", Card::of(song).title),
-                )
-                .with_hint("`songrec verify --read-data` looks at everything"));
+            let digest = receive(stream, &mut file, interrupt, failed).await?;
+            progress.on(Event::Finished);
+            if digest != blob.sha256 {
+                is_damaged = true;
+                continue;
             }
             file.as_file().sync_all().map_err(failed)?;
             file.persist_noclobber(&target).map_err(|error| failed(error.error))?;
-            progress.on(Event::Finished);
             return Ok(target);
         }
-        Err(Error::not_found(format_args!(
-            "the library has no audio of `{}`",
-            Card::of(song).title
-        ))
-        .with_hint("its files are on another machine, or were moved: `songrec show` lists them"))
+        for file in &song.files {
+            // Where the library itself does not see the files of this machine,
+            // or sees another one of the same size first.
+            let (path, folder) = (self.file_path(&file.path), folder.to_owned());
+            let expected = file.clone();
+            let copied = blocking(move || copy_of(&path, &expected, &folder)).await?;
+            if let Some(copy) = copied.map_err(failed)? {
+                copy.persist_noclobber(&target).map_err(|error| failed(error.error))?;
+                return Ok(target);
+            }
+        }
+        let title = Card::of(song).title;
+        if is_damaged {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format_args!("the audio of `{title}` is damaged"),
+            )
+            .with_hint("`songrec verify --read-data` looks at everything"));
+        }
+        Err(Error::not_found(format_args!("the audio of `{title}` is not here"))
+            .because(self.where_audio_is(song))
+            .with_hint(self.where_to_get(song)))
+    }
+
+    // What a song says of its audio.
+    fn where_audio_is(&self, song: &Song) -> String {
+        let mut lines: Vec<String> = song
+            .files
+            .iter()
+            .map(|file| {
+                let path = self.file_path(&file.path);
+                let state = if path.exists() { "another file is there" } else { "not here" };
+                format!("`{}`: {state}", path.display())
+            })
+            .collect();
+        if song.blob.as_ref().is_some_and(|blob| blob.key.is_some()) {
+            lines.push("a copy that another library keeps".to_owned());
+        }
+        match lines.as_slice() {
+            [] => "no file of it is known".to_owned(),
+            [one] => format!("all that is known is {one}"),
+            several => format!("known are\n  {}", several.join("\n  ")),
+        }
+    }
+
+    fn where_to_get(&self, song: &Song) -> String {
+        let id = song.id.short();
+        let remote = self.backend.capabilities().remote;
+        if !remote && song.blob.as_ref().is_some_and(|blob| blob.key.is_some()) {
+            return format!(
+                "`songrec get {id} --storage-backend astra`, or the name of the library that keeps it, gets it from there"
+            );
+        }
+        if song.files.is_empty() {
+            return "`songrec scan` its file again, wherever it is now".to_owned();
+        }
+        "its files are on another machine, or were moved: scan them again where they are now"
+            .to_owned()
     }
 
     /// An address at which anybody can get the audio of a song for some time.
@@ -98,6 +143,43 @@ fn blobs(song: &Song) -> impl Iterator<Item = BlobRef> + '_ {
     let files =
         song.files.iter().map(|file| BlobRef { sha256: file.sha256, size: file.size, key: None });
     song.blob.clone().into_iter().chain(files)
+}
+
+// Writes what comes to a file; gives its digest.
+async fn receive(
+    mut stream: BlobStream,
+    file: &mut impl Write,
+    interrupt: &Interrupt,
+    failed: impl Fn(io::Error) -> Error,
+) -> Result<Digest> {
+    let mut hash = sha2::Sha256::new();
+    while let Some(piece) = stream.next().await {
+        if interrupt.is_set() {
+            return Err(Error::new(ErrorKind::Failed, "interrupted; nothing was written"));
+        }
+        let piece = piece?;
+        hash.update(&piece);
+        file.write_all(&piece).map_err(&failed)?;
+    }
+    Ok(Digest(hash.finalize().into()))
+}
+
+// A copy of the file at `path` in `folder`, if it is the expected one.
+fn copy_of(
+    path: &Path,
+    expected: &SongFile,
+    folder: &Path,
+) -> io::Result<Option<tempfile::NamedTempFile>> {
+    let Ok(mut source) = File::open(path) else { return Ok(None) };
+    if !source.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == expected.size) {
+        return Ok(None);
+    }
+    let mut copy = tempfile::NamedTempFile::new_in(folder)?;
+    io::copy(&mut source, &mut copy)?;
+    copy.as_file().sync_all()?;
+    // What was copied counts, whatever becomes of its source meanwhile.
+    let is_expected = hash_file(copy.path())? == expected.sha256;
+    Ok(is_expected.then_some(copy))
 }
 
 fn file_name(song: &Song) -> String {

@@ -1,9 +1,9 @@
 //! Forgetting songs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use songrec_core::{OperationId, Song};
+use songrec_core::{OperationId, Song, SongFile};
 use songrec_storage::DeleteSong;
 
 use crate::{Library, Result, library::now};
@@ -20,11 +20,16 @@ pub struct Removed {
 }
 
 impl Library {
-    /// The audio files of `songs` on this machine.
+    /// The audio files of `songs` on this machine. Each is read: under a path
+    /// that another machine named there may be another song here, and what is
+    /// deleted must be what was meant.
     pub fn audio_files(&self, songs: &[Song]) -> Vec<PathBuf> {
-        let paths =
-            songs.iter().flat_map(|song| &song.files).map(|file| self.file_path(&file.path));
-        paths.filter(|path| path.is_file()).collect()
+        let files = songs.iter().flat_map(|song| song.files.iter().map(move |file| (song, file)));
+        files
+            .map(|(song, file)| (song, file, self.file_path(&file.path)))
+            .filter(|(song, file, path)| is_of(song, file, path))
+            .map(|(_, _, path)| path)
+            .collect()
     }
 
     /// Forgets songs. Their audio files stay, unless `delete_audio` says that
@@ -60,4 +65,13 @@ impl Library {
         }
         Ok(removed)
     }
+}
+
+// Whether the file at `path` holds the audio of `song`, with the tags that it
+// had when it was scanned or with others.
+fn is_of(song: &Song, file: &SongFile, path: &Path) -> bool {
+    path.is_file()
+        && songrec_audio::identify(path).is_ok_and(|identity| {
+            identity.sha256 == file.sha256 || identity.audio_hash == song.audio_hash
+        })
 }

@@ -60,9 +60,17 @@ impl Library {
         }
         let stored = self.stored_path(&absolute(path));
         let by_path = [Lookup::Path(stored), Lookup::Path(name.to_owned())];
-        if let Some(id) = self.backend.lookup(&by_path).await?.into_iter().flatten().next()
-            && let Some(song) = self.backend.get_song(id).await?
-        {
+        let mut ids: Vec<SongId> = self.backend.lookup(&by_path).await?.concat();
+        ids.sort_unstable();
+        ids.dedup();
+        let songs = self.backend.get_songs(&ids).await?;
+        let mut songs: Vec<Song> = songs.into_iter().flatten().collect();
+        if songs.len() > 1 {
+            // Machines that share a library may name different files alike.
+            let cards: Vec<_> = songs.iter().map(Card::of).collect();
+            return Err(ambiguous(name, &cards, false));
+        }
+        if let Some(song) = songs.pop() {
             return Ok(Named::Song(Box::new(song)));
         }
         let looks_like_path = name.contains(['/', '\\']);
@@ -79,16 +87,22 @@ impl Library {
 
     async fn resolve_file(&self, path: &Path) -> Result<Named> {
         let path = absolute(path);
-        let by_path = Lookup::Path(self.stored_path(&path));
-        let mut ids = self.backend.lookup(&[by_path]).await?.into_iter().flatten();
-        if let Some(id) = ids.next()
-            && let Some(song) = self.backend.get_song(id).await?
+        let stored = self.stored_path(&path);
+        let ids = self.backend.lookup(&[Lookup::Path(stored.clone())]).await?.concat();
+        // Another machine may have another file under this path, which shows
+        // by its size unless it is very much alike.
+        if let [id] = ids.as_slice()
+            && let Some(song) = self.backend.get_song(*id).await?
+            && let Ok(metadata) = path.metadata()
+            && song.files.iter().any(|file| file.path == stored && file.size == metadata.len())
         {
             return Ok(Named::Song(Box::new(song)));
         }
         // The same audio may be known from another place.
         let identity = hearing::identify(&path).await?;
-        if let Some(song) = self.backend.get_song(identity.song()).await? {
+        let by_hash = self.backend.lookup(&[Lookup::FileHash(identity.sha256)]).await?.concat();
+        let id = by_hash.first().copied().unwrap_or_else(|| identity.song());
+        if let Some(song) = self.backend.get_song(id).await? {
             return Ok(Named::Song(Box::new(song)));
         }
         Ok(Named::File(path))

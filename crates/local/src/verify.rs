@@ -29,6 +29,8 @@ struct Findings<'a> {
     /// Folders that files of songs are in, but which are not there, with the
     /// number of these files.
     missing_folders: BTreeMap<PathBuf, u64>,
+    /// Songs without audio here, of which another library has a copy.
+    elsewhere: u64,
     repair: bool,
     progress: &'a dyn Progress,
 }
@@ -54,7 +56,7 @@ impl Inner {
     ) -> Result<Vec<Finding>> {
         let (found, missing_folders) = (Vec::new(), BTreeMap::new());
         let repair = options.repair;
-        let mut findings = Findings { found, missing_folders, repair, progress };
+        let mut findings = Findings { found, missing_folders, elsewhere: 0, repair, progress };
         progress.on(Event::Started { work: "verifying", total: None });
         if !self.verify_catalog(options, &mut findings)? {
             // Nothing that it says is worth comparing with.
@@ -80,6 +82,15 @@ impl Inner {
         for (folder, files) in &findings.missing_folders {
             let folder = folder.display();
             let text = format!("`{folder}` with {files} files of songs is not on this machine");
+            progress.on(Event::Note { text: &text });
+        }
+        if findings.elsewhere > 0 {
+            let text = match findings.elsewhere {
+                1 => "1 song has its audio elsewhere: another library keeps a copy".to_owned(),
+                songs => {
+                    format!("{songs} songs have their audio elsewhere: another library keeps copies")
+                }
+            };
             progress.on(Event::Note { text: &text });
         }
         progress.on(Event::Finished);
@@ -205,30 +216,52 @@ impl Inner {
             };
             findings.add(subject(id), problem, false, Some(SCAN_AGAIN));
         }
+        self.verify_audio(&song, options, findings)
+    }
+
+    // A path may be one of another machine, which has another file there or
+    // none. That can only be told where the audio is kept elsewhere for sure.
+    fn verify_audio(
+        &self,
+        song: &Song,
+        options: &VerifyOptions,
+        findings: &mut Findings<'_>,
+    ) -> Result<()> {
+        let is_elsewhere = song.blob.as_ref().is_some_and(|blob| blob.key.is_some());
+        let mut is_here = false;
         for file in &song.files {
             let problem = match self.audio_path(&file.path) {
                 // A disk that is not mounted, or a song from another machine:
                 // nothing is wrong with the song, so it is said once a folder.
                 Some(path) if path.parent().is_some_and(|folder| !folder.is_dir()) => {
                     let folder = path.parent().unwrap_or(&path).to_owned();
-                    *findings.missing_folders.entry(folder).or_default() += 1;
-                    None
+                    if !is_elsewhere {
+                        *findings.missing_folders.entry(folder).or_default() += 1;
+                    }
+                    continue;
                 }
+                Some(path) if is_elsewhere && !has_size(&path, file.size) => continue,
                 Some(path) => compare(&path, file.size, &file.sha256, options.read_data)?,
                 None => Some("has a path outside of the library".to_owned()),
             };
+            is_here |= problem.is_none();
             if let Some(problem) = problem {
                 let problem = format!("its file `{}` {problem}", file.path);
-                findings.add(subject(id), problem, false, Some("run `songrec scan` again"));
+                findings.add(subject(song.id), problem, false, Some("run `songrec scan` again"));
             }
         }
         if let Some(blob) = &song.blob {
             let path = self.layout.blob(&blob.sha256);
-            if let Some(problem) = compare(&path, blob.size, &blob.sha256, options.read_data)? {
-                let problem = format!("its copy `{}` {problem}", path.display());
-                findings.add(subject(id), problem, false, Some(SCAN_AGAIN));
+            match compare(&path, blob.size, &blob.sha256, options.read_data)? {
+                None => is_here = true,
+                Some(_) if is_elsewhere && !path.exists() => {}
+                Some(problem) => {
+                    let problem = format!("its copy `{}` {problem}", path.display());
+                    findings.add(subject(song.id), problem, false, Some(SCAN_AGAIN));
+                }
             }
         }
+        findings.elsewhere += u64::from(is_elsewhere && !is_here);
         Ok(())
     }
 
@@ -430,6 +463,10 @@ fn subject(id: SongId) -> String {
 fn same_bits(left: &[f32], right: &[f32]) -> bool {
     left.len() == right.len()
         && left.iter().zip(right).all(|(left, right)| left.to_bits() == right.to_bits())
+}
+
+fn has_size(path: &Path, size: u64) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
 }
 
 // What is wrong with a file that should have this size and digest.
