@@ -161,6 +161,17 @@ impl Blobs {
             })
     }
 
+    /// Whether an object is as it was listed, and was not stored again since.
+    pub(crate) async fn is_still(&self, listed: &ObjectMeta) -> Result<bool> {
+        match self.store.head(&listed.location).await {
+            // A list may tell parts of seconds, which an answer's header cannot.
+            Ok(now) => Ok(now.last_modified.timestamp() == listed.last_modified.timestamp()
+                && now.size == listed.size),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(self.failed("look at", format_args!("`{}`", listed.location), error)),
+        }
+    }
+
     /// Deletes a blob; nothing if it is not there.
     pub(crate) async fn delete(&self, key: &Path) -> Result<()> {
         match self.store.delete(key).await {
@@ -208,22 +219,37 @@ impl Blobs {
         }
     }
 
-    /// Writes, reads and deletes something small.
+    /// Writes, lists, reads and deletes something small.
     pub(crate) async fn try_out(&self) -> Result<()> {
-        let name = format!("audio/probe/{:016x}", rand::random::<u64>());
-        let path = Path::from(name);
-        let failed = |error| self.failed("write and read", "a probe", error);
-        self.store.put(&path, PutPayload::from_static(b"songrec")).await.map_err(failed)?;
-        let bytes = match self.store.get(&path).await {
-            Ok(found) => found.bytes().await,
-            Err(error) => Err(error),
-        };
-        self.store.delete(&path).await.map_err(failed)?;
-        match bytes.map_err(failed)?.as_ref() {
-            b"songrec" => Ok(()),
-            _ => Err(Error::new(ErrorKind::Corrupt, "read", "a probe", &self.place)
-                .because("other bytes came back than were written")),
+        let folder = Path::from(format!("audio/probe-{:016x}", rand::random::<u64>()));
+        let path = folder.clone().join("probe");
+        let may_not = |operation| move |error| self.failed(operation, "a probe", error);
+        self.store
+            .put(&path, PutPayload::from_static(b"songrec"))
+            .await
+            .map_err(may_not("write"))?;
+        let tried = async {
+            let listed = self.store.list(Some(&folder)).try_next().await;
+            let listed = listed.map_err(may_not("list"))?.is_some();
+            let bytes = match self.store.get(&path).await {
+                Ok(found) => found.bytes().await,
+                Err(error) => Err(error),
+            };
+            Ok((listed, bytes.map_err(may_not("read"))?))
         }
+        .await;
+        // Also what could not be read.
+        let deleted = self.store.delete(&path).await.map_err(may_not("delete"));
+        let (listed, bytes) = tried?;
+        deleted?;
+        if listed && bytes.as_ref() == b"songrec" {
+            return Ok(());
+        }
+        let why =
+            if listed { "other bytes came back than were written" } else { "it is not listed" };
+        Err(Error::new(ErrorKind::Corrupt, "read", "a probe", &self.place)
+            .because(why)
+            .with_hint("use another server for the audio: this one does not keep what it is given"))
     }
 
     fn failed(

@@ -21,7 +21,7 @@ use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, Result, StoredEmbedd
 
 use crate::{
     backend::{AT_ONCE, AstraBackend, SHORT_VECTOR, at_once},
-    client::{self, Collection, Find, Inserted, MAX_IN, MAX_INSERT, MAX_NEAREST, Problem},
+    client::{self, Collection, Find, Inserted, MAX_IN, MAX_INSERT, MAX_NEAREST, Problem, Update},
     facets::{Conditions, Facets},
     row::{Face, Inline, Row},
     schema::{KnownModel, field_name},
@@ -206,9 +206,14 @@ impl AstraBackend {
                 Inserted::Failed(error) => return Err(failed(error)),
             }
         }
-        // The same write, nearly always. A digest says so for sure.
+        // The same write, nearly always. A digest says so for sure. Stored again
+        // it is young again, before its song names it: a sweep that has seen it
+        // old leaves it alone.
         for chunk in taken.chunks(MAX_IN) {
             let ids: Vec<&String> = chunk.iter().map(|number| &keys[*number]).collect();
+            let young = json!({"$set": {"created": created}});
+            let renewed = Update::new(json!({"_id": {"$in": ids}}), young).repeatable();
+            collection.update_many(&renewed).await.map_err(failed)?;
             let find = Find::new(json!({"_id": {"$in": ids}})).project(json!({"digest": 1}));
             let rows: Vec<EmbeddingRow> =
                 collection.find(find).try_collect().await.map_err(failed)?;

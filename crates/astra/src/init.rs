@@ -258,15 +258,22 @@ impl AstraBackend {
                 Err(error) => Err((error.to_string(), Some(error.hint().to_owned()))),
             },
         ));
+        if let Some(ahead) = self.client.server_ahead_s() {
+            probes.push(clock(ahead));
+        }
         if reached {
             let report = self.init(true).await;
             match report {
                 Ok(report) => {
                     for part in report.parts {
-                        let fine = matches!(part.state, InitState::Present | InitState::Made);
-                        let hint = Some("run `songrec init-astra`".to_owned());
                         let text = part.to_string();
-                        let outcome = if fine { Ok(text) } else { Err((text, hint)) };
+                        let outcome = match part.state {
+                            InitState::Present | InitState::Made => Ok(text),
+                            InitState::Missing => {
+                                Err((text, Some("run `songrec init-astra`".to_owned())))
+                            }
+                            InitState::Different(_) => Err((text, Some(SETTLED.to_owned()))),
+                        };
                         probes.push(Probe::new(part.name, outcome));
                     }
                 }
@@ -279,11 +286,38 @@ impl AstraBackend {
         }
         if let Some(blobs) = &self.blobs {
             probes.push(match blobs.try_out().await {
-                Ok(()) => Probe::new("audio", Ok(format!("`{}` can be written", blobs.place()))),
+                Ok(()) => {
+                    let may = "can be written, listed, read and deleted";
+                    Probe::new("audio", Ok(format!("what is in `{}` {may}", blobs.place())))
+                }
                 Err(error) => Probe::failed("audio", &error),
             });
         }
         probes
+    }
+}
+
+/// More than this between two clocks is worth a word: changes of two machines
+/// are shown in the order of their clocks, and S3 refuses fifteen minutes.
+const CLOCKS_DIFFER_S: i64 = 120;
+
+const SETTLED: &str = "settings cannot be changed: set `ASTRA_DB_KEYSPACE` to another keyspace, or \
+                       delete the collection in the Astra portal if nothing in it is needed, and \
+                       run `songrec init-astra`";
+
+fn clock(ahead: i64) -> Probe {
+    let seconds = ahead.unsigned_abs();
+    if seconds <= CLOCKS_DIFFER_S.unsigned_abs() {
+        return Probe::new("clock", Ok("agrees with the server's".to_owned()));
+    }
+    let direction = if ahead > 0 { "behind" } else { "ahead of" };
+    let outcome = format!("{seconds} s {direction} the server's");
+    Probe {
+        check: "clock".to_owned(),
+        ok: false,
+        only_a_warning: true,
+        outcome,
+        hint: Some("set the clock of this machine, best by a time service".to_owned()),
     }
 }
 
@@ -294,6 +328,8 @@ pub struct Probe {
     pub check: String,
     /// Whether it is as it should be.
     pub ok: bool,
+    /// Whether everything works although it is not.
+    pub only_a_warning: bool,
     /// What was found.
     pub outcome: String,
     /// What to do about it.
@@ -308,8 +344,8 @@ impl Probe {
     ) -> Self {
         let check = check.into();
         match found {
-            Ok(outcome) => Self { check, ok: true, outcome, hint: None },
-            Err((outcome, hint)) => Self { check, ok: false, outcome, hint },
+            Ok(outcome) => Self { check, ok: true, only_a_warning: false, outcome, hint: None },
+            Err((outcome, hint)) => Self { check, ok: false, only_a_warning: false, outcome, hint },
         }
     }
 
@@ -328,6 +364,15 @@ impl Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clocks_that_differ_are_a_warning() {
+        assert!(clock(-120).ok && clock(120).ok);
+        let behind = clock(121);
+        assert!(!behind.ok && behind.only_a_warning);
+        assert_eq!(behind.outcome, "121 s behind the server's");
+        assert_eq!(clock(-7_200).outcome, "7200 s ahead of the server's");
+    }
 
     #[test]
     fn a_report_says_what_is_missing() {

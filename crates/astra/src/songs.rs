@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures::{TryStreamExt, future};
 use serde_json::{Value, json};
-use songrec_core::{Song, SongId};
+use songrec_core::{OperationId, Song, SongId};
 use songrec_storage::{DeleteSong, Lookup, Outcome, PutMode, PutSong, Result, Tombstone};
 
 use crate::{
@@ -613,18 +613,23 @@ impl AstraBackend {
 
     pub(crate) async fn purge(&self, ids: &[SongId]) -> Result<()> {
         let different: Vec<SongId> = places(ids).into_keys().collect();
-        let chunks: Vec<&[SongId]> = different.chunks(MAX_IN).collect();
-        at_once(
-            4,
-            chunks
-                .into_iter()
-                .map(|chunk| {
-                    self.songs.delete_many(json!({"_id": {"$in": chunk}, "state": DELETED}))
-                })
-                .collect(),
-        )
-        .await
-        .map_err(|error| self.failed("purge", format_args!("{} songs", ids.len()), error))?;
+        let rows = self.rows(&different, json!({"state": 1, "sync": 1})).await?;
+        let tombstones: Vec<(SongId, OperationId)> = rows
+            .values()
+            .filter(|row| row.state == DELETED)
+            .filter_map(|row| Some((row.id, row.rev()?)))
+            .collect();
+        let purges = tombstones.chunks(MAX_IN).map(|chunk| {
+            let (ids, revs): (Vec<SongId>, Vec<OperationId>) = chunk.iter().copied().unzip();
+            // These tombstones and no later ones: a request that arrives late
+            // must not take a deletion that nobody has seen.
+            self.songs.delete_many(json!({
+                "_id": {"$in": ids}, "state": DELETED, "sync.rev": {"$in": revs},
+            }))
+        });
+        at_once(4, purges.collect())
+            .await
+            .map_err(|error| self.failed("purge", format_args!("{} songs", ids.len()), error))?;
         different.into_iter().for_each(|id| self.forget(id));
         Ok(())
     }

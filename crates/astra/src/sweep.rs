@@ -1,4 +1,24 @@
 //! Removing what no song names, and checking what songs name.
+//!
+//! A sweep looks at facts, then at the songs that may name them, and then
+//! removes; in between a song may come to name one. What keeps this safe:
+//!
+//! - Facts are only removed when they are old, and storing one again makes it
+//!   young. Whoever names a fact has stored it just before, so it is young,
+//!   however old the upload is that is being resumed.
+//! - What is removed is named together with the age it was seen with (the
+//!   `created` of an embedding, the time and tag of an object). One that was
+//!   stored again since is not removed, and neither is one that is stored
+//!   again before a request arrives that was thought lost.
+//! - A tombstone names what its song named, so that a deleted song can be
+//!   restored without storing anything again. Purging removes no facts.
+//!
+//! So no fence in the song's document is needed, and no state of being purged:
+//! those are for layouts that remove facts at once. What is left is the instant
+//! between the last look at an object and its removal, because S3 removes
+//! unconditionally; a file that is uploaded again in that instant, a day or
+//! more after its first upload, is lost, `verify` says so, and a scan or a sync
+//! brings it back.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -48,8 +68,8 @@ impl AstraBackend {
         };
         let collection = self.embeddings(known);
         let age = u64::try_from(min_age.as_millis()).unwrap_or(u64::MAX);
-        let old = json!({"created": {"$lte": now_ms().saturating_sub(age)}});
-        let find = Find::new(old).project(json!({"song": 1, "of": 1}));
+        let old = json!({"$lte": now_ms().saturating_sub(age)});
+        let find = Find::new(json!({"created": old})).project(json!({"song": 1, "of": 1}));
         let mut rows = Box::pin(collection.find::<EmbeddingRow>(find)).try_chunks(TOGETHER);
         while let Some(chunk) = rows.next().await {
             let chunk = chunk.map_err(|stopped| failed(stopped.1))?;
@@ -57,7 +77,9 @@ impl AstraBackend {
             if garbage.is_empty() {
                 continue;
             }
-            collection.delete_many(json!({"_id": {"$in": garbage}})).await.map_err(failed)?;
+            let still_old = json!({"_id": {"$in": garbage}, "created": old});
+            // Counted here, because the server's count is lost with an answer.
+            collection.delete_many(still_old).await.map_err(failed)?;
             swept.facts += garbage.len() as u64;
             swept.bytes += garbage.len() as u64 * known.spec.dimension as u64 * 4;
         }
@@ -116,7 +138,10 @@ impl AstraBackend {
             }
             for (_, meta) in chunk {
                 let age = now.duration_since(meta.last_modified.into()).unwrap_or_default();
-                if age >= min_age && !named.contains(meta.location.as_ref()) {
+                if age >= min_age
+                    && !named.contains(meta.location.as_ref())
+                    && blobs.is_still(&meta).await?
+                {
                     blobs.delete(&meta.location).await?;
                     swept.facts += 1;
                     swept.bytes += meta.size;

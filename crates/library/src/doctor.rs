@@ -43,10 +43,14 @@ impl From<songrec_astra::Probe> for Check {
     fn from(probe: songrec_astra::Probe) -> Self {
         Self {
             name: format!("astra: {}", probe.check),
-            state: if probe.ok { CheckState::Good } else { CheckState::Broken },
+            state: match (probe.ok, probe.only_a_warning) {
+                (true, _) => CheckState::Good,
+                (false, true) => CheckState::Doubtful,
+                (false, false) => CheckState::Broken,
+            },
             detail: probe.outcome,
             hint: probe.hint,
-            kind: (!probe.ok).then_some(ErrorKind::Temporary),
+            kind: (!probe.ok && !probe.only_a_warning).then_some(ErrorKind::Temporary),
         }
     }
 }
@@ -87,6 +91,7 @@ pub async fn doctor(config: &Config, library: Result<&Library, &Error>) -> Vec<C
         Err(error) => checks.push(broken("library", error)),
         Ok(library) => {
             checks.push(good("library", format!("{} opens", library.backend)));
+            checks.push(known_models(library).await);
             checks.push(match library.backend.count_songs(&Filter::all()).await {
                 Ok(0) => Check {
                     hint: Some("`songrec scan PATH` adds songs".to_owned()),
@@ -110,6 +115,31 @@ pub async fn doctor(config: &Config, library: Result<&Library, &Error>) -> Vec<C
         }
     }
     checks
+}
+
+// Whether the library made room for models as this version knows them.
+async fn known_models(library: &Library) -> Check {
+    let known = match library.backend.models().await {
+        Ok(known) => known,
+        Err(error) => return broken("rooms", &error.into()),
+    };
+    let differs = |ours: &&songrec_core::ModelSpec| {
+        known.iter().any(|theirs| {
+            theirs.name == ours.name
+                && (theirs.dimension != ours.dimension || theirs.metric != ours.metric)
+        })
+    };
+    let ours = built_in_models();
+    let different: Vec<&str> = ours.iter().filter(differs).map(|spec| spec.name.as_str()).collect();
+    if different.is_empty() {
+        return good("rooms", format!("for {} models", known.len()));
+    }
+    Check {
+        state: CheckState::Broken,
+        hint: Some("use another library, or the version of songrec that made this one".to_owned()),
+        kind: Some(ErrorKind::Corrupt),
+        ..good("rooms", format!("of another dimension or metric for {}", different.join(", ")))
+    }
 }
 
 fn configuration(config: &Config) -> Check {

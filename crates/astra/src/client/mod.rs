@@ -38,7 +38,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -127,6 +127,8 @@ struct Inner {
     patience: Patience,
     breaker: Breaker,
     requests: AtomicU64,
+    // The server's clock less ours at its last answer, in seconds.
+    ahead: AtomicI64,
     warned: Mutex<HashSet<String>>,
 }
 
@@ -186,6 +188,7 @@ impl Client {
             patience,
             breaker: Breaker::new(),
             requests: AtomicU64::new(0),
+            ahead: AtomicI64::new(UNKNOWN),
             warned: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -204,6 +207,13 @@ impl Client {
     /// How many requests were sent so far, repeated ones included.
     pub fn requests(&self) -> u64 {
         self.inner.requests.load(Ordering::Relaxed)
+    }
+
+    /// By how many seconds the server's clock was ahead of ours when it last
+    /// answered, to a second or two; negative if it was behind, `None` before
+    /// the first answer and if the server does not say.
+    pub fn server_ahead_s(&self) -> Option<i64> {
+        Some(self.inner.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNKNOWN)
     }
 
     async fn send<C: Serialize + Sync, D: DeserializeOwned>(
@@ -292,6 +302,9 @@ impl Client {
             let status = response.status();
             let html = has_type(response.headers(), "text/html");
             let retry_after = retry_after(response.headers());
+            if let Some(ahead) = ahead(response.headers()) {
+                inner.ahead.store(ahead, Ordering::Relaxed);
+            }
             Ok::<_, reqwest::Error>((status, html, retry_after, response.bytes().await?))
         }
         .await;
@@ -471,6 +484,15 @@ fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
     found.is_some_and(|found| found.starts_with(wanted))
 }
 
+/// A clock that nobody has told of.
+const UNKNOWN: i64 = i64::MIN;
+
+fn ahead(headers: &HeaderMap) -> Option<i64> {
+    let text = headers.get(header::DATE)?.to_str().ok()?;
+    let theirs = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(theirs.as_second() - jiff::Timestamp::now().as_second())
+}
+
 // Seconds only: a date would have to be compared with a clock that may be wrong.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     const MOST: u64 = 60;
@@ -550,6 +572,18 @@ mod tests {
 
         assert_eq!(error.problem(), Problem::Denied);
         assert!(!format!("{error:?}{error}").contains("CS"));
+    }
+
+    #[test]
+    fn a_date_tells_how_the_clocks_differ() {
+        let headers = |text: &str| {
+            HeaderMap::from_iter([(header::DATE, HeaderValue::from_str(text).unwrap())])
+        };
+
+        assert!(ahead(&headers("Sun, 06 Nov 1994 08:49:37 GMT")).unwrap() < -900_000_000);
+        let now = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        assert!(ahead(&headers(&now)).unwrap().abs() <= 1);
+        assert_eq!(ahead(&headers("yesterday")), None);
     }
 
     #[test]

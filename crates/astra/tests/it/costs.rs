@@ -1,10 +1,10 @@
 //! How many requests things cost.
 
 use songrec_astra::AstraBackend;
-use songrec_core::Filter;
+use songrec_core::{Filter, SongId};
 use songrec_emulator::{Builder, Emulator};
 use songrec_storage::{
-    NearestQuery, Outcome, PutMode, SongQuery, StorageBackend, StorageBackendExt,
+    Lookup, NearestQuery, Outcome, PutMode, SongQuery, StorageBackend, StorageBackendExt,
 };
 use songrec_testkit::{library_of, new_embedding, put, run_case, tiny_model};
 
@@ -105,5 +105,53 @@ fn looking_for_changes_costs_one_request_when_there_are_none() {
 
         assert!(page.changes.is_empty() && !page.documents);
         assert_eq!(emulator.requests().total(), 1);
+    });
+}
+
+#[test]
+fn a_scan_looks_up_a_hundred_files_with_a_request() {
+    run_case(async {
+        let (backend, fixture, emulator) = opened(Emulator::builder(), 220).await;
+        emulator.requests().reset();
+        let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
+        let songs = backend.get_songs(&ids).await.unwrap();
+        assert!(songs.iter().all(Option::is_some));
+        assert_eq!(emulator.requests().total(), 3, "songs by their ids");
+
+        let first = |song: &songrec_core::Song| song.files.first().cloned();
+        let files: Vec<_> = fixture.songs.iter().filter_map(first).take(150).collect();
+        assert_eq!(files.len(), 150);
+        for (what, lookups) in [
+            ("paths", files.iter().map(|file| Lookup::Path(file.path.clone())).collect::<Vec<_>>()),
+            ("hashes", files.iter().map(|file| Lookup::FileHash(file.sha256)).collect()),
+        ] {
+            emulator.requests().reset();
+            let found = backend.lookup(&lookups).await.unwrap();
+            assert!(found.iter().all(|ids| !ids.is_empty()), "{what}");
+            // Two questions, whose answers have two pages each.
+            assert!(emulator.requests().total() <= 4, "{what}: {:?}", emulator.requests().counts());
+        }
+    });
+}
+
+#[test]
+fn pages_are_read_as_they_are_asked_for_and_not_before() {
+    run_case(async {
+        let (backend, _fixture, emulator) = opened(Emulator::builder().page_size(20), 400).await;
+        emulator.requests().reset();
+        let query = SongQuery { limit: 60, ..SongQuery::default() };
+        let page = backend.find_songs(&query).await.unwrap();
+        assert_eq!(page.items.len(), 60);
+        assert!(emulator.requests().total() <= 4, "{:?}", emulator.requests().counts());
+
+        // All songs are numbered for the first reader; later pages cost
+        // themselves.
+        let mut changes = backend.changes(None, 60).await.unwrap();
+        for _ in 0..4 {
+            emulator.requests().reset();
+            changes = backend.changes(Some(&changes.cursor), 60).await.unwrap();
+            assert!(changes.changes.len() <= 60 && changes.more);
+            assert!(emulator.requests().total() <= 5, "{:?}", emulator.requests().counts());
+        }
     });
 }

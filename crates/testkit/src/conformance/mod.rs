@@ -44,12 +44,18 @@ pub use sweep::*;
 /// expression opens: a future of an empty backend, of an `Arc` of one, or of
 /// a pair of one and what has to live as long as it.
 ///
-/// A list of attributes may come first, such as
-/// `#[ignore = "needs an account"]`, and is put on every test.
+/// An attribute may come first, such as `#[ignore = "needs an account"]`, and is
+/// put on every test.
 #[macro_export]
 macro_rules! conformance {
-    ($(#[$attribute:meta])* $open:expr) => {
-        $crate::conformance!(@cases [$(#[$attribute])*] $open;
+    (#[$attribute:meta] $open:expr) => {
+        $crate::conformance!(@all [#[$attribute]] $open);
+    };
+    ($open:expr) => {
+        $crate::conformance!(@all [] $open);
+    };
+    (@all $attributes:tt $open:expr) => {
+        $crate::conformance!(@cases $attributes $open;
             // Songs and models.
             a_missing_song_is_none,
             a_stored_song_comes_back,
