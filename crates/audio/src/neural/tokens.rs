@@ -71,3 +71,43 @@ impl Tokens {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `tools/make_test_models.py` made the tokenizer and asked Python's.
+    #[test]
+    fn ids_are_those_that_python_gives() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+        let expected = std::fs::read_to_string(fixtures.join("expected.json")).unwrap();
+        let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+        let expected = expected["clap-tiny@1"]["texts"].as_array().unwrap();
+        let numbers = |value: &serde_json::Value| -> Vec<i64> {
+            value.as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect()
+        };
+        let file = TokenizerFile {
+            file: "tokenizer.json".to_owned(),
+            sha256: None,
+            max_length: 40,
+            pad_id: 1,
+            pad_to_max: false,
+            suffix: String::new(),
+        };
+        let tokens = Tokens::open(&fixtures.join("clap-tiny@1/tokenizer.json"), &file).unwrap();
+        let texts: Vec<&str> = expected.iter().map(|text| text["text"].as_str().unwrap()).collect();
+
+        let batch = tokens.encode(&texts).unwrap();
+
+        assert_eq!(batch.shape, [texts.len(), 40], "the longest is cut off");
+        for (row, expected) in expected.iter().enumerate() {
+            let row = row * 40..(row + 1) * 40;
+            assert_eq!(batch.ids[row.clone()], numbers(&expected["ids"]), "{}", expected["text"]);
+            assert_eq!(batch.mask[row], numbers(&expected["mask"]), "{}", expected["text"]);
+        }
+        assert_eq!(
+            tokens.encode(&["calm piano", ""]).unwrap().mask.iter().filter(|m| **m == 0).count(),
+            2
+        );
+    }
+}
