@@ -25,3 +25,8 @@ bench-features *ARGS:
 # The index by itself; `tools/bench_index_peers.py` runs its peers beside it.
 bench-index *ARGS:
     cargo run --release -p songrec-bench --bin index_search -- {{ARGS}}
+
+# Three machines killed at random for five minutes, with an emulator and an S3
+# server; `SONGREC_SOAK_SECONDS` and `SONGREC_SOAK_SEED` choose otherwise.
+soak-processes:
+    SONGREC_SOAK_SECONDS=${SONGREC_SOAK_SECONDS:-300} cargo test -p songrec-cli --test it soak -- --nocapture

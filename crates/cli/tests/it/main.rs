@@ -11,4 +11,6 @@ mod scanning;
 mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod two_machines;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod soak;
 mod world;
