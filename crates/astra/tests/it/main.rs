@@ -11,5 +11,6 @@ mod live;
 mod lost_answers;
 mod making;
 mod patience;
+mod storms;
 mod support;
 mod sweeping;
