@@ -1,9 +1,16 @@
 //! How fast and how exact searches in an index are.
 //!
 //! ```text
-//! cargo run --release -p songrec-bench --bin index_search -- [ROWS] [DIMENSION] [DATA] [FOLDER]
+//! cargo run --release -p songrec-bench --bin index_search -- [ROWS] [DIMENSION] [DATA] [FOLDER] [KIND]
+//! cargo run --release -p songrec-bench --bin index_search -- ask FOLDER [QUERIES] [FIRST]
 //! python3 tools/bench_index_peers.py FOLDER
 //! ```
+//!
+//! With `ask` it only opens the index that is in FOLDER, asks some of its
+//! queries, and says how long opening and the first one took, how often it
+//! waited for the disk (major faults), and how much memory is resident, by
+//! file, as `/proc/self/smaps` has it. `echo 1 > /proc/sys/vm/drop_caches`
+//! before it makes that a cold start.
 //!
 //! DATA is `clustered` (unit vectors around 1,000 centers, or one for each
 //! hundred rows if there are fewer) or `isotropic`. Queries are other vectors
@@ -29,6 +36,9 @@ const BATCH: usize = 4096;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
+    if std::env::args().nth(1).as_deref() == Some("ask") {
+        return ask(arguments.skip(1).collect());
+    }
     let rows: usize = arguments.next().as_deref().unwrap_or("100000").parse()?;
     let dimension: usize = arguments.next().as_deref().unwrap_or("512").parse()?;
     let data = arguments.next().unwrap_or_else(|| "clustered".to_owned());
@@ -36,12 +46,18 @@ fn main() -> Result<()> {
         || PathBuf::from(format!("target/bench/index-{data}-{rows}x{dimension}")),
         PathBuf::from,
     );
+    let kind = match arguments.next().as_deref() {
+        None | Some("auto") => Kind::Auto,
+        Some("flat") => Kind::Flat,
+        Some("ivf") => Kind::Ivf,
+        Some(other) => return Err(format!("expected auto, flat or ivf, got `{other}`").into()),
+    };
     let source = Source::new(&data, rows, dimension)?;
     let path = folder.join("index");
     std::fs::create_dir_all(&folder)?;
     let queries: Vec<Vec<f32>> = (0..QUERIES).map(|i| source.vector(2, i)).collect();
     if !path.exists() {
-        build(&source, &path, rows)?;
+        build(&source, &path, rows, kind)?;
     }
 
     let (cold, first) = (Instant::now(), &queries[0]);
@@ -94,6 +110,71 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// Opens an index and asks some queries, as a process that has just begun.
+fn ask(arguments: Vec<String>) -> Result<()> {
+    let folder = PathBuf::from(arguments.first().ok_or("which folder?")?);
+    let count: usize = arguments.get(1).map_or("1", String::as_str).parse()?;
+    let first: usize = arguments.get(2).map_or("0", String::as_str).parse()?;
+    let bytes = std::fs::read(folder.join("queries.npy"))?;
+    let path = folder.join("index");
+    let before = major_faults();
+    let start = Instant::now();
+    let index = Index::open(&path)?;
+    let opened = start.elapsed();
+    let size = index.dimension() * 4;
+    for i in (first..).take(count) {
+        let at = 128 + i * size % (bytes.len() - 128);
+        let query: Vec<f32> = bytes[at..at + size]
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|four| f32::from_le_bytes(*four))
+            .collect();
+        index.search(&Query::new(&query, NEIGHBORS))?;
+        if i == first {
+            println!(
+                "open {:.2} ms, with the first query {:.2} ms, waits for the disk {}",
+                opened.as_secs_f64() * 1e3,
+                start.elapsed().as_secs_f64() * 1e3,
+                major_faults() - before
+            );
+        }
+    }
+    let mut resident = std::collections::BTreeMap::<String, u64>::new();
+    let mut name = String::new();
+    for line in std::fs::read_to_string("/proc/self/smaps")?.lines() {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        match fields[..] {
+            ["Rss:", kilobytes, _] => {
+                *resident.entry(name.clone()).or_default() += kilobytes.parse::<u64>()?;
+            }
+            [range, _, _, _, _, ..] if range.contains('-') => {
+                let file = fields.get(5).unwrap_or(&"anonymous");
+                let of_index = Path::new(file).parent().is_some_and(|at| at.ends_with("index"));
+                name = match Path::new(file).file_name().and_then(|name| name.to_str()) {
+                    Some(name) if of_index => name.to_owned(),
+                    _ => "program, heap and stacks".to_owned(),
+                };
+            }
+            _ => {}
+        }
+    }
+    let rows = resident.remove("rows.npy").unwrap_or_default();
+    let rest: u64 = resident.values().sum();
+    println!("resident: {} MB, and {} MB of float32 rows", rest >> 10, rows >> 10);
+    for (name, kilobytes) in resident.iter().filter(|(_, kilobytes)| **kilobytes > 512) {
+        println!("  {:>6.1} MB {name}", *kilobytes as f64 / 1024.0);
+    }
+    Ok(())
+}
+
+/// How often this process waited for the disk; zero where that is not known.
+fn major_faults() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Field 12 of proc(5).
+    text.split(' ').nth(11).and_then(|count| count.parse().ok()).unwrap_or_default()
+}
+
 fn among<'a>(set: &'a RowSet, query: &'a [f32], precision: Precision) -> Query<'a> {
     Query { filter: Filter::Rows(set), precision, ..Query::new(query, NEIGHBORS) }
 }
@@ -102,8 +183,8 @@ fn key(number: usize) -> Key {
     Key::from(number as u128)
 }
 
-fn build(source: &Source, path: &Path, rows: usize) -> Result<()> {
-    let options = Options { dimension: source.dimension, metric: Metric::Cosine, kind: Kind::Auto };
+fn build(source: &Source, path: &Path, rows: usize, kind: Kind) -> Result<()> {
+    let options = Options { dimension: source.dimension, metric: Metric::Cosine, kind };
     let index = Index::create(path, &options)?;
     let mut putting = 0.0;
     for first in (0..rows).step_by(BATCH) {
