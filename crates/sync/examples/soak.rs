@@ -6,6 +6,8 @@
 #[path = "../tests/model/mod.rs"]
 mod model;
 
+use songrec_sync::Rules;
+
 use model::{Setup, history, play, shrink};
 
 const STEPS: usize = 250;
@@ -15,17 +17,22 @@ fn main() {
     let wanted = number(1).unwrap_or(1_000_000);
     let given = std::env::var("SONGREC_SYNC_SEED").ok().map(|text| text.parse().unwrap());
     let first: u64 = number(2).or(given).unwrap_or_else(rand::random);
+    let mut setup = Setup::default();
+    if let Ok(rule) = std::env::var("SONGREC_SYNC_WITHOUT") {
+        println!("without the rule `{rule}`");
+        setup.rules = Rules::without(&rule);
+    }
     let begun = std::time::Instant::now();
     let (mut done, mut syncs, mut crashes, mut seed) = (0, 0, 0, first);
     println!("first seed {first}, {STEPS} steps each");
     while done < wanted {
-        match play(seed, &history(seed, STEPS), Setup::default()) {
+        match play(seed, &history(seed, STEPS), setup) {
             Ok(world) => {
                 syncs += world.syncs;
                 crashes += world.crashes;
             }
             Err(broken) => {
-                println!("{}", shrink(broken, Setup::default()));
+                println!("{}", shrink(broken, setup));
                 std::process::exit(1);
             }
         }

@@ -356,3 +356,239 @@ fn elements(before: &Option<Value>, now: &Pair<Option<Value>>, later: Place) -> 
     }
     Some(Value::Array(all))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use songrec_core::{AudioProperties, Digest, Revision, Timestamp};
+
+    use super::*;
+
+    fn time(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    // What somebody did to a song, at a moment of its own clock.
+    #[derive(Clone, Debug)]
+    enum Act {
+        Set(usize, u8),
+        Clear(usize),
+        Reset(usize),
+        AddTo(usize, u8),
+        TakeFrom(usize),
+        Retag(u8),
+        AddFile(u8),
+        RemoveFile,
+    }
+
+    const FIELDS: [Field; 2] = [Field::Title, Field::Artist];
+    const LISTS: [Field; 2] = [Field::Genre, Field::Mood];
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            (0..2usize, any::<u8>()).prop_map(|(field, value)| Act::Set(field, value)),
+            (0..2usize).prop_map(Act::Clear),
+            (0..2usize).prop_map(Act::Reset),
+            (0..2usize, 0..6u8).prop_map(|(field, value)| Act::AddTo(field, value)),
+            (0..2usize).prop_map(Act::TakeFrom),
+            any::<u8>().prop_map(Act::Retag),
+            (0..4u8).prop_map(Act::AddFile),
+            Just(Act::RemoveFile),
+        ]
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<(Act, i64)>> {
+        proptest::collection::vec((act(), -1_000..1_000i64), 0..6)
+    }
+
+    fn do_all(song: &Song, acts: &[(Act, i64)]) -> Song {
+        let mut song = song.clone();
+        for (act, at) in acts {
+            let mut edited = None;
+            match act {
+                Act::Set(field, value) => {
+                    edited = Some(FIELDS[*field].clone());
+                    song.edits.set(FIELDS[*field].clone(), Some(&value.to_string())).unwrap();
+                }
+                Act::Clear(field) => {
+                    edited = Some(FIELDS[*field].clone());
+                    song.edits.set(FIELDS[*field].clone(), None).unwrap();
+                }
+                Act::Reset(field) => {
+                    edited = Some(FIELDS[*field].clone());
+                    song.edits.reset(&FIELDS[*field]);
+                }
+                Act::AddTo(field, value) => {
+                    let field = LISTS[*field].clone();
+                    let old = song.edits.get(&field).and_then(Value::as_array).cloned();
+                    let mut all = old.unwrap_or_default();
+                    let value = Value::from(value.to_string());
+                    if !all.contains(&value) {
+                        all.push(value);
+                    }
+                    song.edits.set_value(field.clone(), Value::Array(all));
+                    edited = Some(field);
+                }
+                Act::TakeFrom(field) => {
+                    let field = LISTS[*field].clone();
+                    let old = song.edits.get(&field).and_then(Value::as_array).cloned();
+                    if let Some(mut all) = old.filter(|all| !all.is_empty()) {
+                        all.remove(0);
+                        song.edits.set_value(field.clone(), Value::Array(all));
+                        edited = Some(field);
+                    }
+                }
+                Act::Retag(value) => song.tags.album = Some(value.to_string()),
+                Act::AddFile(value) => song.add_file(SongFile {
+                    path: format!("{value}.flac"),
+                    sha256: Digest::of(&[*value]),
+                    size: 1,
+                }),
+                Act::RemoveFile => {
+                    if let Some(path) = song.files.first().map(|file| file.path.clone()) {
+                        song.remove_file(&path);
+                    }
+                }
+            }
+            if let Some(field) = edited {
+                let last = song.stamps.values().max().copied().unwrap_or_default();
+                song.stamps.insert(format!("edits.{field}"), Stamp::after(last, time(*at)));
+            }
+            song.revise(time(*at));
+        }
+        song
+    }
+
+    fn fresh() -> Song {
+        Song::new(Digest::of(b"audio"), AudioProperties::default(), time(0))
+    }
+
+    fn before(values: &Values, number: u64) -> Before<'_> {
+        Before { values, numbers: Pair { left: number, right: number } }
+    }
+
+    proptest! {
+        #[test]
+        fn merging_equals_changes_nothing(first in acts(), then in acts()) {
+            let base = do_all(&fresh(), &first);
+            let song = do_all(&base, &then);
+            let values = Values::of(&base);
+
+            for known in [None, Some(before(&values, base.revision.number))] {
+                let merged = merge(known, &song, &song, &Rules::default());
+
+                prop_assert_eq!(Values::of(&merged.song), Values::of(&song));
+                prop_assert_eq!(merged.fields, vec![]);
+            }
+        }
+
+        #[test]
+        fn what_one_side_did_alone_is_done(first in acts(), then in acts()) {
+            let base = do_all(&fresh(), &first);
+            let song = do_all(&base, &then);
+            let values = Values::of(&base);
+            let known = Some(before(&values, base.revision.number));
+
+            let merged = merge(known, &song, &base, &Rules::default());
+            prop_assert!(Values::of(&merged.song).say_the_same_as(&Values::of(&song)));
+            prop_assert!(!is_old(known.unwrap(), Place::Left, &song) || then.is_empty());
+
+            let merged = merge(known, &base, &song, &Rules::default());
+            prop_assert!(Values::of(&merged.song).say_the_same_as(&Values::of(&song)));
+        }
+
+        #[test]
+        fn sides_can_be_exchanged(first in acts(), one in acts(), two in acts()) {
+            let base = do_all(&fresh(), &first);
+            let (left, right) = (do_all(&base, &one), do_all(&base, &two));
+            let values = Values::of(&base);
+
+            for known in [None, Some(before(&values, base.revision.number))] {
+                let there = merge(known, &left, &right, &Rules::default()).song;
+                let back = merge(known, &right, &left, &Rules::default()).song;
+
+                prop_assert_eq!(Values::of(&there), Values::of(&back));
+                prop_assert_eq!(there.features, back.features);
+            }
+        }
+
+        #[test]
+        fn every_new_value_is_shown_or_in_conflict(
+            first in acts(), one in acts(), two in acts()
+        ) {
+            let base = do_all(&fresh(), &first);
+            let (left, right) = (do_all(&base, &one), do_all(&base, &two));
+            let values = Values::of(&base);
+            let known = Some(before(&values, base.revision.number));
+
+            let merged = merge(known, &left, &right, &Rules::default());
+
+            let there = Values::of(&merged.song).holdings(true);
+            let old = values.holdings(true);
+            for side in [&left, &right] {
+                for value in Values::of(side).holdings(true) {
+                    // Of tags the later file counts, and the report says so.
+                    let weak = value.starts_with("tags.") || value.ends_with("says");
+                    // A file that was also removed or changed is there once.
+                    let weak = weak || value.starts_with("files=");
+                    prop_assert!(
+                        weak || old.contains(&value) || there.contains(&value),
+                        "{value} is gone: {:?}", merged.song
+                    );
+                }
+            }
+        }
+
+        #[test]
+        fn merging_again_changes_nothing(first in acts(), one in acts(), two in acts()) {
+            let base = do_all(&fresh(), &first);
+            let (left, right) = (do_all(&base, &one), do_all(&base, &two));
+            let values = Values::of(&base);
+            let known = Some(before(&values, base.revision.number));
+            let mut merged = merge(known, &left, &right, &Rules::default()).song;
+            merged.revision = Revision { number: 100, ..merged.revision };
+
+            // One side has the merged version, the other still what went in.
+            let input = Values::of(&left);
+            let again = merge(
+                Some(before(&input, left.revision.number)), &left, &merged, &Rules::default()
+            );
+
+            prop_assert!(Values::of(&again.song).say_the_same_as(&Values::of(&merged)));
+        }
+
+        #[test]
+        fn an_old_copy_brings_no_value_back(first in acts(), then in acts()) {
+            let old = do_all(&fresh(), &first);
+            let base = do_all(&old, &then);
+            let values = Values::of(&base);
+
+            let known = Some(before(&values, base.revision.number));
+            let merged = merge(known, &old, &base, &Rules::default()).song;
+
+            prop_assert_eq!(merged.edits, base.edits);
+            prop_assert_eq!(merged.tags, base.tags);
+        }
+    }
+
+    #[test]
+    fn a_conflict_goes_when_somebody_decided_and_not_when_an_old_copy_lacks_it() {
+        let mut base = do_all(&fresh(), &[(Act::Set(0, 1), 0)]);
+        let stamp = Stamp::after(Stamp::default(), time(0));
+        let operation = base.revision.operation;
+        let entry = Conflict { field: Field::Title, value: "lost".into(), stamp, operation };
+        base.conflicts.push(entry);
+        let values = Values::of(&base);
+        let known = Some(before(&values, base.revision.number));
+        let mut decided = base.clone();
+        decided.conflicts.clear();
+        decided.revise(time(1));
+        let mut old = decided.clone();
+        let later = Stamp::after(stamp, time(1));
+        decided.stamps.insert(resolved(&Field::Title), later);
+        old.revision.number = 1;
+
+        assert_eq!(merge(known, &decided, &base, &Rules::default()).song.conflicts, []);
+        assert_eq!(merge(known, &old, &base, &Rules::default()).song.conflicts.len(), 1);
+    }
+}

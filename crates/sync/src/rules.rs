@@ -60,3 +60,35 @@ impl Default for Rules {
         }
     }
 }
+
+impl Rules {
+    /// All rules but the one of this name.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn without(name: &str) -> Self {
+        let mut rules = Self::default();
+        let rule = match name {
+            "base" => &mut rules.base,
+            "conflicts_keep_alive" => &mut rules.conflicts_keep_alive,
+            "unseen_values_keep_alive" => &mut rules.unseen_values_keep_alive,
+            "old_values_do_not_return" => &mut rules.old_values_do_not_return,
+            "absence_is_no_deletion" => &mut rules.absence_is_no_deletion,
+            "todo_is_remembered" => &mut rules.todo_is_remembered,
+            "base_comes_last" => &mut rules.base_comes_last,
+            "attempts_are_noted" => &mut rules.attempts_are_noted,
+            "merges_are_repeatable" => &mut rules.merges_are_repeatable,
+            "facts_come_first" => &mut rules.facts_come_first,
+            "sessions_are_fenced" => &mut rules.sessions_are_fenced,
+            "sessions_are_a_set" => &mut rules.sessions_are_a_set,
+            "restored_is_compared" => &mut rules.restored_is_compared,
+            "purging_waits" => &mut rules.purging_waits,
+            "versions_are_compared" => &mut rules.versions_are_compared,
+            other => panic!("there is no rule `{other}`"),
+        };
+        *rule = false;
+        rules
+    }
+}

@@ -38,11 +38,15 @@ pub(crate) struct Place {
     pub(crate) memory: MemoryBackend,
     late: Mutex<BTreeMap<String, Vec<Late>>>,
     pub(crate) remote: bool,
+    /// Changes on one page at the most.
+    pub(crate) page: usize,
 }
 
 impl Place {
     pub(crate) fn new(memory: MemoryBackend, remote: bool) -> Arc<Self> {
-        Arc::new(Self { memory, late: Mutex::default(), remote })
+        // Small pages, so that there are several.
+        let page = if remote { 3 } else { usize::MAX };
+        Arc::new(Self { memory, late: Mutex::default(), remote, page })
     }
 
     /// Applies what is late, of one song or document or of all.
@@ -298,8 +302,7 @@ impl StorageBackend for Shaky {
     }
 
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
-        // Small pages, so that there are several.
-        let limit = if self.place.remote { limit.min(3) } else { limit };
+        let limit = limit.min(self.place.page);
         self.whole("changes", self.place.memory.changes(since, limit)).await
     }
 
