@@ -315,17 +315,21 @@ async fn read_facts(
             continue;
         }
         let backend = &*sides[place].backend;
-        let blobs =
-            songs.iter().filter_map(|pair| Some((&pair[place], pair[place].blob.as_ref()?)));
-        let read: Vec<_> = stream::iter(blobs)
-            .map(|(song, blob)| async move {
-                let read = read_blob(backend, blob).await;
-                read.map(|read| (song, blob, read)).map_err(|error| failed(sides, place, error))
+        let blobs: Vec<(usize, BlobRef)> = songs
+            .iter()
+            .enumerate()
+            .filter_map(|(at, pair)| Some((at, pair[place].blob.clone()?)))
+            .collect();
+        let read: Vec<(usize, BlobRef, Option<String>)> = stream::iter(blobs)
+            .map(|(at, blob): (usize, BlobRef)| async move {
+                let read = read_blob(backend, &blob).await;
+                read.map(|read| (at, blob, read)).map_err(|error| failed(sides, place, error))
             })
             .buffered(8)
             .try_collect()
             .await?;
-        for (song, blob, problem) in read {
+        for (at, blob, problem) in read {
+            let song = &songs[at][place];
             found.blobs += 1;
             found.bytes += blob.size;
             if let Some(problem) = problem {

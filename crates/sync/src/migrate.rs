@@ -170,9 +170,9 @@ impl Syncer {
             };
             let songs = present(page.changes);
             let failed = migrated.failed.len();
-            let chunks: Vec<&[Song]> = songs.chunks(self.batch()).collect();
+            let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
             let mut under_way = stream::iter(chunks)
-                .map(|chunk| self.migrate_chunk(&carrier, chunk, progress))
+                .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk, progress))
                 .buffer_unordered(options.jobs.max(1));
             while let Some(done) = under_way.next().await {
                 migrated.add(done?);
@@ -211,7 +211,7 @@ impl Syncer {
     async fn migrate_chunk(
         &self,
         carrier: &Carrier,
-        songs: &[Song],
+        songs: Vec<Song>,
         progress: &dyn Progress,
     ) -> Result<Migrated> {
         let mut done = Migrated::default();
@@ -249,7 +249,7 @@ impl Syncer {
             puts.push(PutSong { song, mode: PutMode::Create, origin: None });
         }
         self.put_new(&puts, &mut done).await?;
-        for song in songs {
+        for song in &songs {
             progress.on(Event::Advanced { item: &Card::of(song).title, bytes: 0 });
         }
         done.bytes += carried.bytes;
