@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plain::{answers, plain};
-use crate::sample::{key, options};
+use crate::sample::{copy, key, options};
 use proptest::prelude::*;
 use songrec_index::{Error, Filter, Index, Key, Kind, Metric, Precision, Query, RowSet};
 
@@ -12,6 +12,8 @@ enum Step {
     Put(Vec<(u8, u8)>),
     Remove(Vec<u8>),
     Reopen,
+    /// Ends without a word, as a process that is killed.
+    Crash,
     Arrange,
     Verify,
 }
@@ -25,6 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => prop::collection::vec((0..40_u8, row), 1..12).prop_map(Step::Put),
         3 => prop::collection::vec(0..40_u8, 1..8).prop_map(Step::Remove),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Crash),
         1 => Just(Step::Arrange),
         1 => Just(Step::Verify),
     ]
@@ -52,10 +55,11 @@ proptest! {
         excluded in prop::collection::vec(0..40_u8, 0..4),
     ) {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("index");
+        let mut path = dir.path().join("index");
         let mut index = Index::create(&path, &options(DIMENSION, stored, kind)).unwrap();
         // Sees every change, though it makes none.
-        let watcher = Index::open(&path).unwrap();
+        let mut watcher = Index::open(&path).unwrap();
+        let mut crashes = 0;
         let mut model: BTreeMap<Key, Vec<f32>> = BTreeMap::new();
 
         for step in steps {
@@ -81,6 +85,16 @@ proptest! {
                 Step::Reopen => {
                     drop(index);
                     index = Index::open(&path).unwrap();
+                }
+                Step::Crash => {
+                    // The files as they are while it is open: what is in the
+                    // log has not been settled, and nobody is alive.
+                    crashes += 1;
+                    let left = dir.path().join(format!("crash {crashes}"));
+                    copy(&path, &left);
+                    path = left;
+                    index = Index::open(&path).unwrap();
+                    watcher = Index::open(&path).unwrap();
                 }
                 Step::Arrange => assert!(index.arrange(&|| false).unwrap()),
                 Step::Verify => index.verify().unwrap(),
