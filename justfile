@@ -30,3 +30,8 @@ bench-index *ARGS:
 # server; `SONGREC_SOAK_SECONDS` and `SONGREC_SOAK_SEED` choose otherwise.
 soak-processes:
     SONGREC_SOAK_SECONDS=${SONGREC_SOAK_SECONDS:-300} cargo test -p songrec-cli --test it soak -- --nocapture
+
+# Storing into the cloud beside astrapy and boto3; PYTHON is one that has both.
+bench-astra PYTHON="python3" *ARGS:
+    cargo build --release -p songrec-astra --example bench_store
+    cargo run --release -q -p songrec-astra --example bench_store -- --python {{PYTHON}} {{ARGS}}

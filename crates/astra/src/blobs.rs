@@ -84,15 +84,19 @@ impl Blobs {
                 self.check_bucket().await?;
                 Ok(None)
             }
-            Err(error) => match self.size(&path, &subject).await? {
-                Some(size) if size < end => {
-                    let why = format!("the object has {size} bytes, not {}", blob.size);
-                    Err(Error::new(ErrorKind::Corrupt, "read", subject, &self.place)
-                        .because(why)
-                        .with_hint("run `songrec verify`"))
+            // A range beyond the end of a damaged object has no clear kind.
+            Err(error @ object_store::Error::Generic { .. }) if end > 0 => {
+                match self.size(&path, &subject).await? {
+                    Some(size) if size < end => {
+                        let why = format!("the object has {size} bytes, not {}", blob.size);
+                        Err(Error::new(ErrorKind::Corrupt, "read", subject, &self.place)
+                            .because(why)
+                            .with_hint("run `songrec verify`"))
+                    }
+                    _ => Err(self.failed("read", &subject, error)),
                 }
-                _ => Err(self.failed("read", &subject, error)),
-            },
+            }
+            Err(error) => Err(self.failed("read", &subject, error)),
         }
     }
 
