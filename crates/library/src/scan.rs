@@ -156,9 +156,9 @@ impl Library {
         progress: &dyn Progress,
         on_item: OnItem<'_>,
     ) -> Result<ScanReport> {
-        let scan = Scan::begin(self, options, progress, on_item).await?;
+        let scan = Scan::begin(self, options, interrupt, progress, on_item).await?;
         progress.on(Event::Started { work: "scanning", total: None });
-        let result = scan.run(interrupt).await;
+        let result = scan.run().await;
         progress.on(Event::Finished);
         result
     }
@@ -188,6 +188,7 @@ impl From<songrec_local::KnownFilesError> for Error {
 struct Scan<'a> {
     library: &'a Library,
     options: &'a ScanOptions,
+    interrupt: &'a Interrupt,
     progress: &'a dyn Progress,
     on_item: OnItem<'a>,
     known: Arc<KnownFiles>,
@@ -206,6 +207,7 @@ impl<'a> Scan<'a> {
     async fn begin(
         library: &'a Library,
         options: &'a ScanOptions,
+        interrupt: &'a Interrupt,
         progress: &'a dyn Progress,
         on_item: OnItem<'a>,
     ) -> Result<Self> {
@@ -244,6 +246,7 @@ impl<'a> Scan<'a> {
         Ok(Self {
             library,
             options,
+            interrupt,
             progress,
             on_item,
             known,
@@ -256,13 +259,13 @@ impl<'a> Scan<'a> {
         })
     }
 
-    async fn run(&self, interrupt: &Interrupt) -> Result<ScanReport> {
+    async fn run(&self) -> Result<ScanReport> {
         let caught_up = self.catch_up().await?;
         let (told, stored) = mpsc::channel(1);
-        let taking = self.take_all(interrupt, caught_up, told);
+        let taking = self.take_all(caught_up, told);
         let (report, ()) = futures::join!(taking, self.follow_along(stored));
         let mut report = report?;
-        report.interrupted = interrupt.is_set();
+        report.interrupted = self.interrupt.is_set();
         if !report.interrupted {
             let caught_up = if self.options.dry_run {
                 caught_up
@@ -280,17 +283,12 @@ impl<'a> Scan<'a> {
 
     // Takes in everything there is, and tells of every few songs that are
     // stored.
-    async fn take_all(
-        &self,
-        interrupt: &Interrupt,
-        caught_up: bool,
-        told: mpsc::Sender<()>,
-    ) -> Result<ScanReport> {
+    async fn take_all(&self, caught_up: bool, told: mpsc::Sender<()>) -> Result<ScanReport> {
         let (send, receive) = mpsc::channel(LOOK_UP);
-        let (walking, mut counting) = self.walk(send, interrupt)?;
+        let (walking, mut counting) = self.walk(send)?;
         let left_alone = Mutex::new(ScanReport::default());
         let unsettled = self.unsettled(receive, caught_up, &left_alone);
-        let looked = self.looked(unsettled, interrupt);
+        let looked = self.looked(unsettled);
         let patience = if self.is_remote() { WAIT_TO_STORE } else { Duration::ZERO };
         let mut looked = std::pin::pin!(gathered(looked, STORE, patience));
         let mut report = ScanReport::default();
@@ -346,10 +344,9 @@ impl<'a> Scan<'a> {
 
     fn walk(
         &self,
-        send: tokio::sync::mpsc::Sender<Candidate>,
-        interrupt: &Interrupt,
+        send: mpsc::Sender<Candidate>,
     ) -> Result<(JoinHandle<Walked>, Option<Counting>)> {
-        let interrupt = interrupt.clone();
+        let interrupt = self.interrupt.clone();
         if self.options.failed {
             let known = self.known.failed()?;
             let below = |path: &Path| {
@@ -582,4 +579,20 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         Error::new(ErrorKind::Failed, "a part of the work came to an unexpected end").because(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A server scans in tasks that move between threads: this has to compile.
+    #[expect(dead_code, reason = "compiling it is the test")]
+    fn a_scan_may_move_between_threads(
+        library: &Library,
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) {
+        fn is_send<T: Send>(_: T) {}
+        is_send(library.scan(&ScanOptions::default(), interrupt, progress, &|_| {}));
+    }
 }

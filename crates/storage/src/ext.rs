@@ -27,6 +27,27 @@ pub trait StorageBackendExt: StorageBackend {
         Ok(self.get_songs(&[id]).await?.pop().flatten())
     }
 
+    /// The songs with these ids, without those that are damaged or of a newer
+    /// version: they are left out, and the log says so. For answers that one
+    /// bad song must not keep from all others.
+    async fn get_readable_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        match self.get_songs(ids).await {
+            Err(error) if is_damage(&error) => {}
+            songs => return songs,
+        }
+        let mut songs = Vec::with_capacity(ids.len());
+        for id in ids {
+            songs.push(match self.get_song(*id).await {
+                Err(error) if is_damage(&error) => {
+                    tracing::warn!("song `{id}` was left out: {error}");
+                    None
+                }
+                song => song?,
+            });
+        }
+        Ok(songs)
+    }
+
     /// Stores one song.
     ///
     /// # Errors
@@ -58,7 +79,7 @@ pub trait StorageBackendExt: StorageBackend {
 
     /// The nearest songs themselves: hits of [`nearest`](StorageBackend::nearest)
     /// confirmed against their songs, with as many as were asked for if there
-    /// are as many.
+    /// are as many. A song that cannot be read is no hit.
     ///
     /// Costs one search and one read of songs, and the same for twice as many
     /// hits whenever leftovers of a crash made it too few.
@@ -85,13 +106,17 @@ pub trait StorageBackendExt: StorageBackend {
 
 impl<B: StorageBackend + ?Sized> StorageBackendExt for B {}
 
+fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible)
+}
+
 async fn confirm<B: StorageBackend + ?Sized>(
     backend: &B,
     model: &ModelName,
     hits: Vec<Neighbor>,
 ) -> Result<Vec<FoundNeighbor>> {
     let ids: Vec<SongId> = hits.iter().map(|hit| hit.song).collect();
-    let songs = backend.get_songs(&ids).await?;
+    let songs = backend.get_readable_songs(&ids).await?;
     let found = hits.into_iter().zip(songs).filter_map(|(hit, song)| {
         let song = song?;
         let confirmed = song.embeddings.get(model).is_some_and(|named| named.key == hit.key);

@@ -62,6 +62,9 @@ impl Scan<'_> {
         let known = self.known.clone();
         let mut cursor = blocking(move || known.cursor()).await??.map(Cursor);
         for _ in 0..pages {
+            if self.interrupt.is_set() {
+                return Ok(false);
+            }
             let _hearing = self.hearing.lock().await;
             let page = match self.library.backend.changes(cursor.as_ref(), PAGE).await {
                 Err(error) if error.kind() == ErrorKind::CursorLost && cursor.is_some() => {

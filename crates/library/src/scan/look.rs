@@ -9,7 +9,7 @@ use songrec_core::{Song, SongId, Tags};
 use songrec_storage::Lookup;
 
 use super::{Candidate, IDENTIFY, Scan, StorageTrouble, Unsettled, WAIT_TO_ASK, gathered};
-use crate::{Interrupt, Result, hearing::on_cpu};
+use crate::{Result, hearing::on_cpu};
 
 const DAMAGED: &str = "its song is damaged: bring that back from a backup, or scan with `--again`";
 const NEWER: &str = "its song was written by a newer version of songrec";
@@ -57,14 +57,13 @@ impl Scan<'_> {
     pub(super) fn looked<'s>(
         &'s self,
         unsettled: impl Stream<Item = Result<Unsettled>> + Send + 's,
-        interrupt: &'s Interrupt,
     ) -> impl Stream<Item = Result<Looked>> + Send + 's {
         // More in flight than threads, so that none of them waits while others
         // are asked for or stored.
         let identified = unsettled
             .map(move |unsettled| async move {
                 match unsettled {
-                    Ok(_) if interrupt.is_set() => None,
+                    Ok(_) if self.interrupt.is_set() => None,
                     Ok(unsettled) => Some(Ok(self.identify(unsettled).await)),
                     Err(error) => Some(Err(error)),
                 }
@@ -86,8 +85,8 @@ impl Scan<'_> {
             .flatten()
             .map(move |placed| async move {
                 match placed {
-                    Ok(_) if interrupt.is_set() => None,
-                    Ok(placed) => self.hear_file(placed, interrupt).await.map(Ok),
+                    Ok(_) if self.interrupt.is_set() => None,
+                    Ok(placed) => self.hear_file(placed).await.map(Ok),
                     Err(error) => Some(Err(error)),
                 }
             })
@@ -141,7 +140,7 @@ impl Scan<'_> {
     }
 
     // Nothing if it was left in the middle.
-    async fn hear_file(&self, placed: Placed, interrupt: &Interrupt) -> Option<Looked> {
+    async fn hear_file(&self, placed: Placed) -> Option<Looked> {
         let Placed { unsettled: Unsettled { candidate, held }, place } = placed;
         let Place { identity, id, song } = match place {
             Ok(place) => place,
@@ -150,7 +149,7 @@ impl Scan<'_> {
         let heard = song.as_ref().is_some_and(|song| self.was_heard(song));
         let wanted = Wanted {
             models: self.models.clone(),
-            cancel: Some(interrupt.flag()),
+            cancel: Some(self.interrupt.flag()),
             ..Wanted::default()
         };
         let tags_are_enough = heard || self.options.dry_run;
@@ -170,7 +169,7 @@ impl Scan<'_> {
                 Ok(Found { identity, tags, analysis, song, replaced })
             }
             // That it was left in the middle is no failure of the file.
-            _ if interrupt.is_set() => return None,
+            _ if self.interrupt.is_set() => return None,
             Ok(Err(error)) => Err(reason_of(&error)),
             Err(panic) => Err(panic),
         };

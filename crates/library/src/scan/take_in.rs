@@ -184,15 +184,11 @@ impl Scan<'_> {
 
     // Merges the arrivals into their songs, again on top of what another
     // process stored meanwhile.
-    async fn store_songs(
-        &self,
-        of_song: &BTreeMap<SongId, Vec<&Arrival>>,
-    ) -> Result<Stored> {
+    async fn store_songs(&self, of_song: &BTreeMap<SongId, Vec<&Arrival>>) -> Result<Stored> {
         let mut result = Stored::default();
         let ids: Vec<SongId> = of_song.keys().copied().collect();
         let (known, asked) = (self.known.clone(), ids.clone());
-        let seen: SeenHere =
-            blocking(move || known.of_songs(&asked)).await??.into_iter().collect();
+        let seen: SeenHere = blocking(move || known.of_songs(&asked)).await??.into_iter().collect();
         // One that is damaged is here only to be stored anew.
         let songs = self.songs(&ids).await?.into_iter().map(|song| song.unwrap_or_default());
         let mut current: BTreeMap<SongId, Option<Song>> = ids.iter().copied().zip(songs).collect();
