@@ -3,12 +3,13 @@
 
     pip install faiss-cpu hnswlib usearch numpy
     cargo run --release -p songrec-bench --bin index_search -- 100000 512 clustered FOLDER
-    python3 tools/bench_index_peers.py FOLDER
+    python3 tools/bench_index_peers.py FOLDER [NAME]
 
 Each peer is built from the same rows and asked the same queries, one at a
 time, on one thread; printed are its recall at 10 against the true neighbors,
 the median wall time and the mean CPU time of a query, and the CPU time that
-building it took. What is not installed is left out.
+building it took. What is not installed is left out, and so is what has not
+NAME in its name.
 """
 
 import os
@@ -21,6 +22,11 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 
 K = 10
+NAME = sys.argv[2].lower() if len(sys.argv) > 2 else ""
+
+
+def wanted(name):
+    return NAME in name.lower()
 
 
 def measure(name, built, queries, truth, search):
@@ -62,33 +68,43 @@ def faiss_peers(rows, queries, truth):
         index.add(rows)
         return index
 
-    flat, built = timed(lambda: add(faiss.IndexFlatIP(dimension)))
-    measure("faiss Flat", built, queries[:200], truth, ask(flat))
-    lists = int(len(rows) ** 0.5)
-    ivf, built = timed(
-        lambda: add(faiss.index_factory(dimension, f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT))
-    )
-    for probes in (4, 8, 16, 32):
-        ivf.nprobe = probes
-        measure(f"faiss IVF{lists},SQ8 nprobe {probes}", built, queries, truth, ask(ivf))
-    try:
-        refined, built = timed(
-            lambda: add(
-                faiss.index_factory(
-                    dimension, f"IVF{lists},RaBitQ,RFlat", faiss.METRIC_INNER_PRODUCT
+    def make(description):
+        # Building may use all cores, searching one.
+        faiss.omp_set_num_threads(os.cpu_count())
+        try:
+            return timed(
+                lambda: add(
+                    faiss.index_factory(dimension, description, faiss.METRIC_INNER_PRODUCT)
                 )
             )
-        )
-    except RuntimeError as error:
-        print("faiss IVF RaBitQ: left out:", str(error).splitlines()[0])
-    else:
-        refined.k_factor = 20
+        finally:
+            faiss.omp_set_num_threads(1)
+
+    if wanted("faiss Flat"):
+        flat, built = make("Flat")
+        measure("faiss Flat", built, queries[:200], truth, ask(flat))
+    lists = int(len(rows) ** 0.5)
+    if wanted("faiss IVF SQ8"):
+        ivf, built = make(f"IVF{lists},SQ8")
         for probes in (4, 8, 16, 32):
-            faiss.downcast_index(refined.base_index).nprobe = probes
-            measure(f"faiss IVF RaBitQ refined {probes}", built, queries, truth, ask(refined))
-    if len(rows) <= 100_000:
-        graph = faiss.IndexHNSWFlat(dimension, 32, faiss.METRIC_INNER_PRODUCT)
-        graph, built = timed(lambda: add(graph))
+            ivf.nprobe = probes
+            measure(f"faiss IVF{lists},SQ8 nprobe {probes}", built, queries, truth, ask(ivf))
+    if wanted("faiss IVF RaBitQ"):
+        try:
+            refined, built = make(f"IVF{lists},RaBitQ,RFlat")
+        except RuntimeError as error:
+            print("faiss IVF RaBitQ: left out:", str(error).splitlines()[0])
+        else:
+            # How many of the best estimates are looked at in full, for each hit.
+            for factor in (20, 80):
+                refined.k_factor = factor
+                for probes in (4, 8, 16):
+                    faiss.downcast_index(refined.base_index).nprobe = probes
+                    name = f"faiss IVF RaBitQ x{factor} nprobe {probes}"
+                    measure(name, built, queries, truth, ask(refined))
+    # Building a graph of more takes an hour.
+    if len(rows) <= 100_000 and wanted("faiss HNSW32"):
+        graph, built = make("HNSW32")
         for width in (32, 64, 128, 256):
             graph.hnsw.efSearch = width
             measure(f"faiss HNSW32 ef {width}", built, queries, truth, ask(graph))
@@ -137,8 +153,7 @@ def main():
     print(f"{rows.shape[0]} x {rows.shape[1]}")
     peers = [faiss_peers]
     if len(rows) <= 100_000:
-        # Building a graph of more takes an hour.
-        peers += [hnswlib_peer, usearch_peer]
+        peers += [peer for peer in (hnswlib_peer, usearch_peer) if wanted(peer.__name__)]
     for peer in peers:
         try:
             peer(rows, queries, truth)
