@@ -17,7 +17,8 @@ fn main() {
     let wanted = number(1).unwrap_or(1_000_000);
     let given = std::env::var("SONGREC_SYNC_SEED").ok().map(|text| text.parse().unwrap());
     let first: u64 = number(2).or(given).unwrap_or_else(rand::random);
-    let mut setup = Setup::default();
+    let calm = std::env::var_os("SONGREC_SYNC_CALM").is_some();
+    let mut setup = if calm { Setup::calm() } else { Setup::default() };
     if let Ok(rule) = std::env::var("SONGREC_SYNC_WITHOUT") {
         println!("without the rule `{rule}`");
         setup.rules = Rules::without(&rule);

@@ -77,6 +77,8 @@ pub(crate) struct Fence {
     // The round that may be acknowledged after this look.
     acknowledge: u64,
     round: u64,
+    // Whether it is time to look how far purging is.
+    daily: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -237,10 +239,12 @@ impl Syncer {
             "" => None,
             id => self.read_document(place, DocumentKind::Machine, id).await?,
         };
-        let round = if self.is_remote(place) {
+        let daily = self.is_due(rounds_at(place), crate::syncer::say_after(), self.now());
+        // Once a day is enough for what only takes space.
+        let round = if self.is_remote(place) && daily {
             self.read_library(place).await?.map_or(0, |(_, body)| body.round)
         } else {
-            0
+            session.read
         };
         let stored = stored.map(|document| document.revision);
         let is_ours = |revision: &Revision| {
@@ -253,14 +257,19 @@ impl Syncer {
             // Nothing was ever written there; or it was, and is gone.
             None => session.known.is_none(),
         };
-        let mut fence =
-            Fence { full: session.suspect, version: stored, acknowledge: session.read, round };
+        let mut fence = Fence {
+            full: session.suspect,
+            version: stored,
+            acknowledge: session.read,
+            round,
+            daily,
+        };
         if !same && self.rules.sessions_are_fenced {
             tracing::info!("a copy of this machine was at {}", self.sides[place].name);
             // Copies cannot go by one name. And everything is to be compared,
             // also if this sync does not get so far.
             own.sessions[place] = Session { id: new_id(), suspect: true, ..Session::default() };
-            fence = Fence { full: true, version: None, acknowledge: 0, round };
+            fence = Fence { full: true, version: None, acknowledge: 0, round, daily };
             if writes {
                 self.state.set_meta("machine", &own)?;
             }
@@ -278,15 +287,17 @@ impl Syncer {
             let own = self.own()?;
             let due = self.is_due(said_at(place), crate::syncer::say_after(), now);
             let moved = !look.cursors_are_old();
-            let say = wrote || due || fence.full || (!self.is_remote(place) && moved);
+            let say =
+                wrote || due || fence.daily || fence.full || (!self.is_remote(place) && moved);
             if !say {
                 continue;
             }
             self.say_at(place, options, own, fence).await?;
             if self.is_remote(place) {
                 self.state.set_meta(said_at(place), &now)?;
-                if due || fence.full || look.full[place] {
+                if fence.daily || fence.full || look.full[place] {
                     purged += self.purge(place).await?;
+                    self.state.set_meta(rounds_at(place), &now)?;
                 }
             }
         }
@@ -474,6 +485,13 @@ impl Syncer {
     /// `Library` if it cannot be read.
     pub async fn machines(&self, place: Place) -> Result<Vec<Machine>> {
         machines(self.backend(place)).await.map_err(|error| self.failed(place, error))
+    }
+}
+
+const fn rounds_at(place: Place) -> &'static str {
+    match place {
+        Place::Left => "rounds_at_left",
+        Place::Right => "rounds_at_right",
     }
 }
 

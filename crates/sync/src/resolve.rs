@@ -368,6 +368,13 @@ impl Resolving<'_> {
                 }
             };
         }
+        // Numbers only grow, on every side: that is how an old copy is known.
+        if song.revision.number <= version.number {
+            let (next, own) =
+                self.renewed(song, version.number, slice::from_ref(&song.revision.operation));
+            let versions = Pair::of(|at| Some(if at == place { own } else { version }));
+            return self.put(next, versions, place, vec![], None);
+        }
         self.copy(place, song, PutMode::Replace(version.operation), Action::Update, None)
     }
 
@@ -402,7 +409,7 @@ impl Resolving<'_> {
         for place in Place::BOTH {
             let (whole, part) = (songs[place], songs[place.other()]);
             let lacks = (self.case.lacks)(place, &Refs::of(whole), &Refs::of(part), part);
-            if whole.revision.number >= part.revision.number
+            if whole.revision.number > part.revision.number
                 && Values::of(&song).say_the_same_as(&Values::of(whole))
                 && (&song.stamps, &song.features) == (&whole.stamps, &whole.features)
                 && whole.revision.operation != part.revision.operation

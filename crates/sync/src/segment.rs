@@ -39,16 +39,16 @@ impl Syncer {
     ) -> Result<HashMap<SongId, Vec<SegmentId>>> {
         let mut agreed: HashMap<SongId, Vec<SegmentId>> = HashMap::new();
         let other = place.other();
-        let has = self.has_segments(carrier, other).await?;
-        if !has && !self.has_segments(carrier, place).await? {
+        let songs: Vec<SongId> = songs.iter().map(|needs| needs.song.id).collect();
+        let known: BTreeSet<SegmentId> = songs.iter().flat_map(|song| of_base(*song)).collect();
+        // Nothing to bring, and nothing that was agreed on to delete.
+        if known.is_empty() && !self.has_segments(carrier, other).await? {
             return Ok(agreed);
         }
-        let songs: Vec<SongId> = songs.iter().map(|needs| needs.song.id).collect();
         let query = SegmentQuery { songs: songs.clone(), limit: usize::MAX, ..Default::default() };
         let theirs = self.find_segments(other, &query).await?;
         let ours: BTreeSet<SegmentId> =
             self.find_segments(place, &query).await?.iter().map(|segment| segment.id).collect();
-        let known: BTreeSet<SegmentId> = songs.iter().flat_map(|song| of_base(*song)).collect();
         let mut new = Vec::new();
         for segment in &theirs {
             agreed.entry(segment.song).or_default().push(segment.id);

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
+    ops::RangeInclusive,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -77,9 +78,10 @@ pub(crate) const fn say_after() -> Duration {
 
 /// How often one sync looks again because something changed meanwhile.
 const ROUNDS: usize = 4;
-/// Own writes are read back at once if they are not more than these; otherwise
-/// the next sync finds that they are its own.
-const READ_BACK: u64 = 2_000;
+/// So many own writes are read back at once. Fewer are found by the next look
+/// at no extra cost, and more are left to the next sync, which finds that they
+/// are its own.
+const READ_BACK: RangeInclusive<u64> = 13..=2_000;
 
 impl fmt::Debug for Syncer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -370,7 +372,7 @@ impl Syncer {
             self.state.set_meta("full_at", &self.now())?;
         }
         report.purged += self.say(options, &look, wrote).await?;
-        Ok(failed == 0 && (again || wrote && written <= READ_BACK))
+        Ok(failed == 0 && (again || wrote && READ_BACK.contains(&written)))
     }
 
     // Everything before these cursors was done, or is on the list.

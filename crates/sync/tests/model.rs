@@ -8,6 +8,15 @@ mod model;
 use model::{Setup, history, play, shrink};
 
 #[test]
+fn where_nothing_goes_wrong_nothing_comes_back() {
+    for seed in 0..40 {
+        if let Err(broken) = play(seed, &history(seed, 150), Setup::calm()) {
+            panic!("{}", shrink(broken, Setup::calm()));
+        }
+    }
+}
+
+#[test]
 fn after_any_history_everybody_has_everything() {
     const STEPS: usize = 200;
     let mut steps = 0;

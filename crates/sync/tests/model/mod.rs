@@ -50,6 +50,18 @@ pub(crate) struct Setup {
     pub(crate) purges: bool,
 }
 
+impl Setup {
+    /// Everybody syncs with the shared library, and nothing goes wrong: then
+    /// nothing that was taken back may be left either.
+    pub(crate) fn calm() -> Self {
+        Self { faults: false, restores: false, clones: false, direct: false, ..Self::default() }
+    }
+
+    fn is_calm(&self) -> bool {
+        !(self.faults || self.restores || self.clones || self.direct)
+    }
+}
+
 impl Default for Setup {
     fn default() -> Self {
         Self {
@@ -101,6 +113,7 @@ pub(crate) struct World {
     backups: Vec<Backup>,
     now: i64,
     said: BTreeSet<Said>,
+    taken_back: BTreeSet<Said>,
     log: Vec<String>,
     pub(crate) syncs: u64,
     pub(crate) crashes: u64,
@@ -145,6 +158,7 @@ impl World {
             backups: Vec::new(),
             now: 1_800_000_000,
             said: BTreeSet::new(),
+            taken_back: BTreeSet::new(),
             log: Vec::new(),
             syncs: 0,
             crashes: 0,
@@ -339,9 +353,13 @@ impl World {
         };
         assert_eq!(run(self.library(machine).delete_songs(&[delete])).unwrap(), [Outcome::Done]);
         self.log.push(format!("{machine}: deletes {}", song.id.short()));
+        // All that its deleter saw; if somebody else keeps it, that is there
+        // again.
+        let id = song.id.to_string();
         for (field, value) in visible(&song) {
-            self.unsay(&song, &field, &value);
+            self.said.remove(&(id.clone(), field, value));
         }
+        self.taken_back.retain(|said| said.0 != id);
     }
 
     fn undelete(&mut self, machine: usize, rng: &mut StdRng) {
@@ -354,6 +372,10 @@ impl World {
             .collect();
         if let Some(song) = deleted.choose(rng) {
             run(restore(library, &[*song], self.time(machine))).unwrap();
+            let back = run(self.library(machine).get_song(*song)).unwrap().unwrap();
+            for (field, value) in visible(&back) {
+                self.taken_back.remove(&(back.id.to_string(), field, value));
+            }
             self.log.push(format!("{machine}: restores {}", song.short()));
         }
     }
@@ -410,11 +432,15 @@ impl World {
     }
 
     fn say(&mut self, song: &Song, field: &str, value: &str) {
-        self.said.insert((song.id.to_string(), field.to_owned(), value.to_owned()));
+        let said = (song.id.to_string(), field.to_owned(), value.to_owned());
+        self.taken_back.remove(&said);
+        self.said.insert(said);
     }
 
     fn unsay(&mut self, song: &Song, field: &str, value: &str) {
-        self.said.remove(&(song.id.to_string(), field.to_owned(), value.to_owned()));
+        let said = (song.id.to_string(), field.to_owned(), value.to_owned());
+        self.said.remove(&said);
+        self.taken_back.insert(said);
     }
 
     // ---- What machines do.
@@ -650,6 +676,20 @@ impl World {
 
     fn check_said(&self) -> Result<(), String> {
         let there = said_in(&self.shared.memory);
+        // A value that lost to one that was taken back meanwhile is still a
+        // conflict; but nothing like that is shown.
+        let shown: BTreeSet<Said> = songs_of(&self.shared.memory)
+            .into_iter()
+            .flat_map(|song| {
+                let song = Song { conflicts: vec![], ..song };
+                let id = song.id.to_string();
+                visible(&song).into_iter().map(move |(field, value)| (id.clone(), field, value))
+            })
+            .collect();
+        let left = shown.intersection(&self.taken_back).next();
+        if let (true, Some((song, field, value))) = (self.setup.is_calm(), left) {
+            return Err(format!("`{value}`, taken back as {field} of {song}, is shown again"));
+        }
         match self.said.difference(&there).next() {
             None => Ok(()),
             Some((song, field, value)) => Err(format!(
