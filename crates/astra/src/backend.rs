@@ -32,7 +32,7 @@ use crate::{
     blobs::Blobs,
     client::{self, Client, Collection, Find, Keyspace, Problem},
     config::AstraConfig,
-    row::{Before, Face},
+    row::{Before, Face, text},
     schema::{self, KnownModel, ModelDocument, Registry, WrongSchema},
 };
 
@@ -100,6 +100,29 @@ impl AstraBackend {
         let backend = Self::connect(config)?;
         backend.refresh("open").await?;
         Ok(backend)
+    }
+
+    /// The same without a request, by what [`knowledge`](Self::knowledge) an
+    /// earlier opening had. What is no longer so is noticed by the first look
+    /// at the [`changes`](StorageBackend::changes), and models that are new
+    /// when they are asked for; so it is for who begins with that look.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the configuration is. Knowledge that cannot be read is as
+    /// none: then it asks.
+    pub async fn open_knowing(config: &AstraConfig, knowledge: &str) -> Result<Self> {
+        let registry = serde_json::from_str(knowledge).ok().map(Registry::read);
+        let Some(Ok(registry)) = registry else { return Self::open(config).await };
+        let backend = Self::connect(config)?;
+        *backend.registry.write().unwrap_or_else(PoisonError::into_inner) = registry;
+        Ok(backend)
+    }
+
+    /// What was learned by opening, as text.
+    pub fn knowledge(&self) -> String {
+        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
+        text(&registry.documents())
     }
 
     /// The same without a look at what is there: for [`init`](Self::init) and

@@ -15,11 +15,16 @@
 //! late or repeated. A number need not belong to one change alone, so a
 //! hundred changes cost two pages of updates.
 //!
-//! A look when nothing changed is one request; one writer costs nothing.
+//! Few changes are not numbered at all: a reader whose first page holds all
+//! that is new tells it, and notes in its cursor which versions those were. So a
+//! look when nothing changed is one request, also after own writes, and the
+//! numbers, which cost some requests, are given once for every [`FEW`] changes.
 //!
-//! Playlists and synths are few, and only that some of them changed is told.
-//! For that a row that is no song stands among the songs
-//! ([`mark_documents`](AstraBackend::mark_documents)) and is numbered like them.
+//! Among the songs stands a row that is none, the marker. It is new to every
+//! look, because it never gets a number, and says two things: which library
+//! this is, so that another one in its place is noticed without a request of
+//! its own; and, by its version, that some playlists or synths changed
+//! ([`mark_documents`](AstraBackend::mark_documents)).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -37,13 +42,19 @@ use crate::{
 };
 
 /// Where a reader is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Position {
     /// The library it is a place in.
     library: String,
     /// Every change with a number up to this one was told.
     seen: i64,
+    /// Versions of songs that are told beyond that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    told: Vec<OperationId>,
+    /// The version of the marker that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    marker: Option<OperationId>,
     /// The page that is being told, between two calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     page: Option<PageBegun>,
@@ -77,6 +88,27 @@ struct OpenNumber<'a> {
     name: Option<String>,
     number: i64,
     backend: &'a AstraBackend,
+}
+
+/// What a first look at the changes gives.
+enum Glance {
+    /// All there is.
+    All(ChangePage),
+    /// More than can be told at once.
+    Much,
+    /// Nothing, or little, in a library without a marker.
+    NoMarker,
+}
+
+// Whether the marker is among these rows, in another version than the one that
+// was seen before.
+fn is_marked(seen: &mut Option<OperationId>, rows: &[Row]) -> bool {
+    let marker = rows.iter().find(|row| row.is_documents_marker()).and_then(Row::rev);
+    let is_news = marker.is_some() && marker != *seen;
+    if is_news {
+        *seen = marker;
+    }
+    is_news
 }
 
 impl OpenNumber<'_> {
@@ -118,19 +150,32 @@ impl AstraBackend {
         since: Option<&Cursor>,
         limit: usize,
     ) -> Result<ChangePage> {
-        let library = self.library_id();
         let mut position = match since {
-            None => Position { library, seen: 0, page: None },
-            Some(cursor) => self.read_cursor(cursor, &library)?,
+            None => Position::default(),
+            Some(cursor) => self.read_cursor(cursor)?,
         };
+        let limit = limit.clamp(1, LARGEST_PAGE);
         if position.page.is_none() {
-            if !self.number_changes(position.seen).await? {
-                return Ok(ChangePage {
-                    changes: Vec::new(),
-                    cursor: write(&position),
-                    more: false,
-                    documents: since.is_none(),
-                });
+            match self.glance(&position, limit).await? {
+                Glance::All(page) => return Ok(page),
+                Glance::Much => {}
+                Glance::NoMarker => {
+                    self.refresh("read the changes of").await?;
+                    match self.place_marker(&self.library_id()).await {
+                        Err(error) if error.kind() != ErrorKind::Denied => return Err(error),
+                        _ => {}
+                    }
+                }
+            }
+            let library = self.library_id();
+            if !position.library.is_empty() && position.library != library {
+                return Err(self.lost(OTHER_LIBRARY));
+            }
+            match self.give_numbers().await {
+                Ok(()) => {}
+                // Who may only read tells what is new again and again.
+                Err(error) if error.kind() == ErrorKind::Denied => {}
+                Err(error) => return Err(error),
             }
             let feed = self.feed().await?;
             if feed.next < position.seen {
@@ -138,10 +183,50 @@ impl AstraBackend {
             }
             let until = feed.complete().max(position.seen);
             position.page = Some(PageBegun { until, state: None, told: Vec::new() });
+            (position.library, position.told) = (library, Vec::new());
         }
-        let mut page = self.tell(position, limit.clamp(1, LARGEST_PAGE)).await?;
-        page.documents |= since.is_none();
-        Ok(page)
+        self.tell(position, limit).await
+    }
+
+    // All that is new, if it is little.
+    async fn glance(&self, position: &Position, limit: usize) -> Result<Glance> {
+        let new = json!({"sync.at": {"$gt": position.seen}});
+        // One more for the marker, and one more to see that there are more.
+        let find = Find::new(new).project(whole()).limit(FEW + 2);
+        let found = self.songs.find_page::<Row>(&find).await;
+        let found = found.map_err(|error| self.failed("read", "the changes", error))?;
+        let marker = found.documents.iter().find(|row| row.is_documents_marker());
+        let Some((library, marker)) =
+            marker.and_then(|row| Some((row.library.clone()?, row.rev()?)))
+        else {
+            // It may be on a later page.
+            let more = found.next.is_some() || found.documents.len() > FEW;
+            return Ok(if more { Glance::Much } else { Glance::NoMarker });
+        };
+        if library != self.library_id() {
+            self.refresh("read the changes of").await?;
+        }
+        if !position.library.is_empty() && position.library != library {
+            return Err(self.lost(OTHER_LIBRARY));
+        }
+        let songs = || found.documents.iter().filter(|row| !row.is_documents_marker());
+        let news: Vec<&Row> = songs()
+            .filter(|row| row.rev().is_none_or(|rev| !position.told.contains(&rev)))
+            .collect();
+        if found.next.is_some() || songs().count() > FEW || news.len() > limit {
+            return Ok(Glance::Much);
+        }
+        let changes = news.into_iter().map(Row::change).collect::<std::result::Result<_, _>>();
+        let changes = changes.map_err(|error| self.damaged("read", "the changes", error))?;
+        let now = Position {
+            library,
+            seen: position.seen,
+            told: songs().filter_map(Row::rev).collect(),
+            marker: Some(marker),
+            page: None,
+        };
+        let documents = position.marker != Some(marker);
+        Ok(Glance::All(ChangePage { changes, cursor: write(&now), more: false, documents }))
     }
 
     async fn tell(&self, mut position: Position, limit: usize) -> Result<ChangePage> {
@@ -161,7 +246,7 @@ impl AstraBackend {
                 Err(error) => return Err(self.failed("read", "the changes", error)),
             };
             let told: HashSet<SongId> = page.told.iter().copied().collect();
-            documents |= found.documents.iter().any(Row::is_documents_marker);
+            documents |= is_marked(&mut position.marker, &found.documents);
             let songs = found.documents.iter().filter(|row| !row.is_documents_marker());
             for row in songs.filter(|row| !told.contains(&row.id)) {
                 if changes.len() == limit {
@@ -193,7 +278,7 @@ impl AstraBackend {
                 let next = Find::new(filter.clone()).project(whole()).after(page.state.clone());
                 let ahead = self.songs.find_page::<Row>(&next).await;
                 let ahead = ahead.map_err(|error| self.failed("read", "the changes", error))?;
-                documents |= ahead.documents.iter().any(Row::is_documents_marker);
+                documents |= is_marked(&mut position.marker, &ahead.documents);
                 let is_song = |row: &Row| !row.is_documents_marker();
                 if ahead.documents.iter().any(is_song) || ahead.next.is_some() {
                     return Ok(ChangePage {
@@ -220,42 +305,37 @@ impl AstraBackend {
     /// writer that dies in between leaves a change that is told with the next.
     pub(crate) async fn mark_documents(&self) -> Result<()> {
         let sync = Sync::new(OperationId::random(), &Before::default(), None);
-        let mark = json!({"$set": {"state": DOCUMENTS, "sync": sync}});
-        let update = Update::new(json!({"_id": DOCUMENTS_MARKER}), mark).upsert().repeatable();
-        let updated = self.songs.update_one(&update).await;
+        let marker = json!({"state": DOCUMENTS, "sync": sync, "library": self.library_id()});
+        let update = Update::new(json!({"_id": DOCUMENTS_MARKER}), json!({"$set": marker}));
+        let updated = self.songs.update_one(&update.upsert().repeatable()).await;
         updated.map_err(|error| self.failed("note", "changed documents", error)).map(drop)
     }
 
-    // Says whether there is anything new, after giving numbers to what has none.
-    async fn number_changes(&self, seen: i64) -> Result<bool> {
-        let failed = |error| self.failed("read", "the changes", error);
-        let new = json!({"sync.at": {"$gt": seen}});
-        let find = Find::new(new).project(json!({"state": 1})).limit(1);
-        // An empty page is not the end.
-        let mut page = self.songs.find_page::<Row>(&find).await.map_err(failed)?;
-        while page.documents.is_empty() {
-            let Some(next) = page.next else { return Ok(false) };
-            let find = find.clone().after(Some(next));
-            page = self.songs.find_page::<Row>(&find).await.map_err(failed)?;
-        }
-        match self.give_numbers().await {
-            Ok(()) => Ok(true),
-            // Who may only read tells what is new again and again.
-            Err(error) if error.kind() == ErrorKind::Denied => Ok(true),
-            Err(error) => Err(error),
-        }
+    /// Makes the marker, if there is none.
+    pub(crate) async fn place_marker(&self, library: &str) -> Result<()> {
+        let sync = Sync::new(OperationId::random(), &Before::default(), None);
+        let place = json!({
+            "$setOnInsert": {"state": DOCUMENTS, "sync": sync},
+            "$set": {"library": library},
+        });
+        let update = Update::new(json!({"_id": DOCUMENTS_MARKER}), place).upsert().repeatable();
+        let placed = self.songs.update_one(&update).await;
+        placed.map_err(|error| self.failed("mark", "the library", error)).map(drop)
     }
 
     async fn give_numbers(&self) -> Result<()> {
         let failed = |error| self.failed("number", "the changes", error);
-        let find = Find::new(json!({"sync.at": NOT_NUMBERED})).project(json!({"sync": 1}));
+        let find =
+            Find::new(json!({"sync.at": NOT_NUMBERED})).project(json!({"state": 1, "sync": 1}));
         let mut open: Option<OpenNumber<'_>> = None;
         let mut state = None;
         loop {
             let page = self.songs.find_page::<Row>(&find.clone().after(state)).await;
             let page = page.map_err(failed)?;
-            for chunk in page.documents.chunks(MAX_IN) {
-                let revs: Vec<_> = chunk.iter().filter_map(Row::rev).collect();
+            let songs: Vec<&Row> =
+                page.documents.iter().filter(|row| !row.is_documents_marker()).collect();
+            for chunk in songs.chunks(MAX_IN) {
+                let revs: Vec<_> = chunk.iter().filter_map(|row| row.rev()).collect();
                 if open.is_none() {
                     open = Some(self.open_number().await?);
                 }
@@ -345,13 +425,9 @@ impl AstraBackend {
         Ok(())
     }
 
-    fn read_cursor(&self, cursor: &Cursor, library: &str) -> Result<Position> {
-        let position: Position = serde_json::from_str(&cursor.0)
-            .map_err(|_| self.lost(&format!("`{}` is not a cursor of this library", cursor.0)))?;
-        if position.library != library {
-            return Err(self.lost("the cursor is of another library, or of one that was made anew"));
-        }
-        Ok(position)
+    fn read_cursor(&self, cursor: &Cursor) -> Result<Position> {
+        serde_json::from_str(&cursor.0)
+            .map_err(|_| self.lost(&format!("`{}` is not a cursor of this library", cursor.0)))
     }
 
     fn lost(&self, why: &str) -> Error {
@@ -361,6 +437,9 @@ impl AstraBackend {
     }
 }
 
+/// So many changes are told without giving them numbers.
+const FEW: usize = 16;
+const OTHER_LIBRARY: &str = "the cursor is of another library, or of one that was made anew";
 /// Changes in one page at the most.
 const LARGEST_PAGE: usize = 1000;
 /// A reader is surely gone after so long, whatever a sweep asks for.

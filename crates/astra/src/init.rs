@@ -229,7 +229,10 @@ impl AstraBackend {
                 Err(error) => return Err(self.failed("make", "the library", error)),
             }
         }
-        Ok(())
+        // Whoever was first said which library it is. Where this is not
+        // reached, the first look at the changes does it.
+        self.refresh("make").await?;
+        self.place_marker(&self.library_id()).await
     }
 
     /// Looks at everything that has to work, one thing after the other, and

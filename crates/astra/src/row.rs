@@ -26,7 +26,8 @@ const HISTORY: usize = 8;
 
 pub(crate) const PRESENT: &str = "present";
 pub(crate) const DELETED: &str = "deleted";
-/// The state of the row that says that playlists or synths changed.
+/// The state of the row that says which library this is, and that playlists or
+/// synths changed.
 pub(crate) const DOCUMENTS: &str = "documents";
 /// Its `_id`: no digest of audio begins with so many zeros.
 pub(crate) const DOCUMENTS_MARKER: &str = "00000000-0000-8000-8000-000000000000";
@@ -251,11 +252,14 @@ pub(crate) struct Row {
     pub(crate) keys: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) embeddings: BTreeMap<String, Inline>,
+    /// Of the marker: which library this is.
+    #[serde(default)]
+    pub(crate) library: Option<String>,
 }
 
 /// What [`Row::song`] and [`Row::change`] need.
 pub(crate) fn whole() -> Value {
-    json!({"state": 1, "sync": 1, "song": 1, "keys": 1})
+    json!({"state": 1, "sync": 1, "song": 1, "keys": 1, "library": 1})
 }
 
 impl Row {

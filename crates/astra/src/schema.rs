@@ -124,6 +124,21 @@ pub(crate) enum WrongSchema {
 }
 
 impl Registry {
+    /// The documents that this was read from.
+    pub(crate) fn documents(&self) -> Vec<Value> {
+        let schema = SchemaDocument {
+            id: SCHEMA_ID.to_owned(),
+            kind: "schema".to_owned(),
+            version: SCHEMA_VERSION,
+            library: self.library.clone(),
+        };
+        let models = self.models.values().map(|known| ModelDocument::of(&known.spec));
+        std::iter::once(serde_json::to_value(schema))
+            .chain(models.map(serde_json::to_value))
+            .collect::<Result<_, _>>()
+            .expect("they are plain data")
+    }
+
     /// Reads the schema and model documents of a library.
     pub(crate) fn read(documents: Vec<Value>) -> Result<Self, WrongSchema> {
         let mut registry = Self::default();

@@ -207,13 +207,14 @@ fn unknown_kind(kind: &str) -> Error {
 mod astra {
     //! Libraries in Astra DB.
 
-    use std::sync::Arc;
+    use std::{path::PathBuf, sync::Arc};
 
     use songrec_astra::{
         AstraBackend, AstraConfig, BlobConfig, InitReport, Probe, Secret,
         client::{Endpoint, password_token},
     };
 
+    use songrec_core::Digest;
     use songrec_storage::{Cached, CachedOptions};
 
     use super::Distance;
@@ -226,7 +227,13 @@ mod astra {
             distance: Distance,
         ) -> Result<Self> {
             let astra = astra_config(&config, named)?;
-            let backend = AstraBackend::open(&astra).await.map_err(|error| {
+            let place = format!("{} {}", astra.endpoint, astra.keyspace);
+            let knowledge = Knowledge::of(&config, &place);
+            let opened = match distance {
+                Distance::Direct => AstraBackend::open_knowing(&astra, &knowledge.read()).await,
+                Distance::Cached => AstraBackend::open(&astra).await,
+            };
+            let backend = opened.map_err(|error| {
                 let missing = error.kind() == songrec_storage::ErrorKind::NotFound;
                 let error = Error::from(error);
                 if missing && error.hint().is_none() {
@@ -234,7 +241,7 @@ mod astra {
                 }
                 error
             })?;
-            let place = format!("{} {}", astra.endpoint, astra.keyspace);
+            knowledge.keep(&backend.knowledge());
             let id = backend.library_id();
             if distance == Distance::Direct {
                 return Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) });
@@ -270,6 +277,35 @@ mod astra {
         /// When the settings are not complete.
         pub async fn doctor_astra(config: &Config) -> Result<Vec<Probe>> {
             Ok(AstraBackend::connect(&chosen(config)?)?.doctor().await)
+        }
+    }
+
+    // What an earlier run learned by opening, which spares a request.
+    struct Knowledge(PathBuf);
+
+    impl Knowledge {
+        fn of(config: &Config, place: &str) -> Self {
+            let name = Digest::of(place.as_bytes()).to_string();
+            let folder = config.directories().state.join("astra");
+            Self(folder.join(format!("{}.json", &name[..16])))
+        }
+
+        fn read(&self) -> String {
+            std::fs::read_to_string(&self.0).unwrap_or_default()
+        }
+
+        // Where it cannot be kept, the next run asks again.
+        fn keep(&self, text: &str) {
+            if self.read() == text {
+                return;
+            }
+            let new = self.0.with_extension(format!("{}.new", std::process::id()));
+            let _ = self
+                .0
+                .parent()
+                .map_or(Ok(()), std::fs::create_dir_all)
+                .and_then(|()| std::fs::write(&new, text))
+                .and_then(|()| std::fs::rename(&new, &self.0));
         }
     }
 
