@@ -1,7 +1,7 @@
 //! Progress on the terminal.
 
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal, Write},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,13 +13,27 @@ use crate::args::GlobalArgs;
 
 /// Who draws the progress of a run, if anybody.
 pub(crate) fn progress(global: &GlobalArgs) -> Arc<dyn Progress> {
-    let hidden = global.no_progress
-        || global.quiet
-        || std::env::var_os("SONGREC_NO_PROGRESS").is_some_and(|value| !value.is_empty());
-    if hidden || !std::io::stderr().is_terminal() {
+    if global.quiet {
         return Arc::new(Silent);
     }
+    let hidden = global.no_progress
+        || std::env::var_os("SONGREC_NO_PROGRESS").is_some_and(|value| !value.is_empty());
+    if hidden || !io::stderr().is_terminal() {
+        return Arc::new(Notes);
+    }
     Arc::new(Terminal::default())
+}
+
+/// Draws nothing, and still says what is worth saying.
+#[derive(Debug)]
+struct Notes;
+
+impl Progress for Notes {
+    fn on(&self, event: Event<'_>) {
+        if let Event::Note { text } = event {
+            tell(None, text, 0);
+        }
+    }
 }
 
 /// Draws a bar on stderr.
@@ -55,7 +69,9 @@ impl Progress for Terminal {
                 }
             }
             Event::Skipped { item, reason } => {
-                tell(bar.as_ref(), &format!("skipped {item}: {reason}"), 1)
+                if let Some(bar) = &*bar {
+                    tell(Some(bar), &format!("skipped {item}: {reason}"), 1);
+                }
             }
             Event::Note { text } => tell(bar.as_ref(), text, 0),
             Event::Finished => {
@@ -69,9 +85,13 @@ impl Progress for Terminal {
 }
 
 fn tell(bar: Option<&ProgressBar>, text: &str, advance: u64) {
-    if let Some(bar) = bar {
-        bar.println(text);
-        bar.inc(advance);
+    match bar {
+        Some(bar) => {
+            bar.println(text);
+            bar.inc(advance);
+        }
+        // Where nobody listens, there is nobody to tell.
+        None => drop(writeln!(io::stderr().lock(), "{text}")),
     }
 }
 

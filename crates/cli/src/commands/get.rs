@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: GetArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_read().await?;
     let song = library.song(&args.song).await?;
     let path = library.get_audio(&song, &args.to, &context.interrupt, &*context.progress).await?;
     if context.printer.json {
