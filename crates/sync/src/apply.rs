@@ -616,6 +616,11 @@ impl Syncer {
             for one in writing.iter().filter(|one| !one.conflict && !one.waits) {
                 changing.agree(one.item.song, &self.base_of(one), now)?;
             }
+            for one in writing.iter().filter(|one| one.waits) {
+                if let Some(base) = half_of(one) {
+                    changing.set_base(one.item.song, &base, now)?;
+                }
+            }
             Ok(())
         })?;
         for mut one in writing {
@@ -685,6 +690,27 @@ impl Syncer {
             },
         }
     }
+}
+
+// What both sides agree on when only one of them got what was made of both:
+// the version of the other side, which is in it.
+fn half_of(one: &Writing) -> Option<Base> {
+    let place = match (one.done.left, one.done.right) {
+        (true, false) => Place::Left,
+        (false, true) => Place::Right,
+        (true, true) | (false, false) => return None,
+    };
+    let input = one.write.inputs[place.other()].as_ref()?;
+    let mut revisions = Pair::default();
+    revisions[place.other()] = Some(input.revision);
+    Some(Base {
+        deleted: false,
+        revisions,
+        added: Pair::of(|_| input.values.added_at),
+        values: input.values.clone(),
+        refs: one.refs.clone(),
+        segments: one.item.base.as_ref().map(|base| base.segments.clone()).unwrap_or_default(),
+    })
 }
 
 fn attempt_of(write: &Write) -> Option<Attempt> {

@@ -368,6 +368,11 @@ impl Changing<'_> {
 
     /// Notes what both sides agree on, and forgets what led there.
     pub(crate) fn agree(&self, song: SongId, base: &Base, now: i64) -> Result<(), Fault> {
+        self.set_base(song, base, now)?;
+        self.settle(song)
+    }
+
+    pub(crate) fn set_base(&self, song: SongId, base: &Base, now: i64) -> Result<(), Fault> {
         let deleted = match (base.deleted, base.revisions.left, base.revisions.right) {
             (false, ..) => 0,
             (true, Some(_), Some(_)) => 1,
@@ -378,7 +383,7 @@ impl Changing<'_> {
                 "INSERT OR REPLACE INTO base (song, deleted, since, value) VALUES (?, ?, ?, ?)",
             )?
             .execute(params![song.as_bytes(), deleted, now, serde_json::to_string(base)?])?;
-        self.settle(song)
+        Ok(())
     }
 
     pub(crate) fn forget(&self, song: SongId) -> Result<(), Fault> {

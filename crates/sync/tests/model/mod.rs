@@ -114,6 +114,7 @@ pub(crate) struct World {
     now: i64,
     said: BTreeSet<Said>,
     taken_back: BTreeSet<Said>,
+    exempt: BTreeSet<Said>,
     log: Vec<String>,
     pub(crate) syncs: u64,
     pub(crate) crashes: u64,
@@ -159,6 +160,7 @@ impl World {
             now: 1_800_000_000,
             said: BTreeSet::new(),
             taken_back: BTreeSet::new(),
+            exempt: BTreeSet::new(),
             log: Vec::new(),
             syncs: 0,
             crashes: 0,
@@ -393,10 +395,14 @@ impl World {
         self.log.push(format!("{machine}: {} decides {name}: {taken:?}", song.id.short()));
         let stays = taken.or(song.edits.get(&entry.field)).cloned();
         let stays = values_of(stays.as_ref());
+        let id = song.id.to_string();
         for (field, value) in visible(song) {
-            if field == name && !stays.contains(&value) {
-                self.unsay(song, &field, &value);
+            let said = (id.clone(), field, value);
+            if said.1 == name && !stays.contains(&said.2) {
+                self.said.remove(&said);
             }
+            // Others may decide otherwise meanwhile.
+            self.exempt.insert(said);
         }
     }
 
@@ -686,7 +692,7 @@ impl World {
                 visible(&song).into_iter().map(move |(field, value)| (id.clone(), field, value))
             })
             .collect();
-        let left = shown.intersection(&self.taken_back).next();
+        let left = shown.intersection(&self.taken_back).find(|said| !self.exempt.contains(*said));
         if let (true, Some((song, field, value))) = (self.setup.is_calm(), left) {
             return Err(format!("`{value}`, taken back as {field} of {song}, is shown again"));
         }
