@@ -35,3 +35,8 @@ soak-processes:
 bench-astra PYTHON="python3" *ARGS:
     cargo build --release -p songrec-astra --example bench_store
     cargo run --release -q -p songrec-astra --example bench_store -- --python {{PYTHON}} {{ARGS}}
+
+# Learned embeddings beside a Python script that does the same; needs Python.
+bench-embed MODELS NAME *ARGS:
+    cargo build --release -p songrec-audio --example bench_embed
+    python3 tools/bench_embed.py {{MODELS}} {{NAME}} {{ARGS}}

@@ -88,7 +88,8 @@ pub struct Analysis {
 
 /// Reads and decodes `path` once and finds out all that is wanted.
 ///
-/// Takes one thread, and less than 200 MB of memory however long the song is.
+/// Takes one thread, and less than 200 MB of memory however long the song is;
+/// listeners have threads of their own, and here need three of their windows.
 /// The same file gives the same answer, bit for bit, on the same machine.
 ///
 /// # Errors
@@ -204,6 +205,7 @@ impl Ears {
             resampler.finish(&mut self.resampled);
             hear(rate, &self.resampled, &mut self.extractor, &mut self.learned);
         }
+        self.learned.iter_mut().for_each(Ear::end);
         Impressions {
             // While the engines still compute, the rest is described.
             extracted: self.extractor.map(Extractor::finish),

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use songrec_core::{Digest, Metric, ModelName, ModelSpec};
 
-use super::embedder::{Listening, Short};
+use super::{
+    embedder::{Listening, Short},
+    engine::EngineKind,
+};
 
 /// What `model.toml` says: a model's name, its files, and how it listens.
 ///
@@ -25,9 +28,9 @@ pub struct Description {
     /// How its vectors are compared.
     #[serde(default)]
     pub metric: Metric,
-    /// The engine that it needs, when not any will do: `rten` or `ort`.
+    /// The engine that it needs, when not any will do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub engine: Option<String>,
+    pub engine: Option<EngineKind>,
     /// Under which terms its weights may be used.
     #[serde(default)]
     pub licence: String,
@@ -262,10 +265,6 @@ impl Description {
         let wrong = |text: String| Err(InvalidDescription(text));
         if !(1..=65_536).contains(&self.dimension) {
             return wrong(format!("`dimension` is {}: expected 1 to 65536", self.dimension));
-        }
-        if let Some(engine) = self.engine.as_deref().filter(|name| !["rten", "ort"].contains(name))
-        {
-            return wrong(format!("`engine` is `{engine}`: expected `rten` or `ort`"));
         }
         let table = &self.listening;
         if !(4_000..=192_000).contains(&table.sample_rate) {

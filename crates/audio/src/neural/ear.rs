@@ -126,11 +126,16 @@ impl Ear {
         }
     }
 
-    /// Ends the song and waits for all that is outstanding.
-    pub(crate) fn finish(mut self) -> Result<Impression, ModelError> {
+    /// Ends the song: hands its last window over.
+    pub(crate) fn end(&mut self) {
         if let Some(windows) = self.windows.take() {
             windows.finish(|window| self.hear(window));
         }
+    }
+
+    /// Waits for all that is outstanding.
+    pub(crate) fn finish(mut self) -> Result<Impression, ModelError> {
+        self.end();
         while !self.pending.is_empty() {
             self.collect_one();
         }

@@ -1,4 +1,8 @@
 //! What runs ONNX files.
+#![cfg_attr(
+    not(all(feature = "rten", feature = "ort")),
+    allow(dead_code, reason = "what only an engine that was left out would use")
+)]
 
 #[cfg(feature = "ort")]
 mod onnx_runtime;
@@ -57,8 +61,8 @@ pub struct OpenOptions {
     pub search: RuntimeSearch,
 }
 
-/// More threads than this would cost more memory than they save time; each
-/// needs some 40 MB for a CLAP.
+/// More threads than this are not taken unasked: each keeps the activations of
+/// a window in memory, some 40 MB for a CLAP.
 pub const MOST_THREADS: usize = 16;
 
 /// One ONNX file, loaded.
@@ -106,7 +110,7 @@ impl OpenOptions {
 
     pub(crate) fn threads(&self) -> usize {
         let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.threads.unwrap_or(all).clamp(1, MOST_THREADS)
+        self.threads.unwrap_or(all.min(MOST_THREADS)).max(1)
     }
 }
 

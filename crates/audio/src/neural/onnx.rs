@@ -2,6 +2,10 @@
 //!
 //! An ONNX file is one protobuf message; what is needed of it is read by
 //! field number, and weights, which are nearly all of its bytes, are skipped.
+#![cfg_attr(
+    not(all(feature = "rten", feature = "ort")),
+    allow(dead_code, reason = "what only an engine that was left out would use")
+)]
 
 use std::{
     collections::BTreeSet,
@@ -86,8 +90,15 @@ impl Outline {
                     weights.insert(name);
                     Ok(())
                 }
-                11 if depth == 0 => Ok(self.inputs.push(reader.port(length)?)),
-                12 if depth == 0 => Ok(self.outputs.push(reader.port(length)?)),
+                11 | 12 if depth == 0 => {
+                    let port = reader.port(length)?;
+                    if field == 11 {
+                        self.inputs.push(port)
+                    } else {
+                        self.outputs.push(port)
+                    }
+                    Ok(())
+                }
                 _ => Ok(()),
             }
         })

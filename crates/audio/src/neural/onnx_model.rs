@@ -1,4 +1,8 @@
 //! A model in ONNX files on this machine.
+#![cfg_attr(
+    not(all(feature = "rten", feature = "ort")),
+    allow(dead_code, reason = "what only an engine that was left out would use")
+)]
 
 #[cfg(feature = "text")]
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,11 +60,7 @@ impl OnnxModel {
         folder: &Path,
         options: &OpenOptions,
     ) -> Result<Self, ModelError> {
-        let wish = description
-            .engine
-            .as_deref()
-            .map(|name| name.parse().expect("checked when the description was read"));
-        let engine = options.engine_for(wish);
+        let engine = options.engine_for(description.engine);
         let path = folder.join(&description.audio.file);
         check_digest(description.name.as_str(), &path, description.audio.sha256)?;
         let audio = engine::open(description.name.as_str(), &path, engine, options)?;

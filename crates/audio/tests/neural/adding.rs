@@ -2,12 +2,11 @@
 
 use std::fs;
 
-use songrec_audio::neural::{
-    Description, Embedder, EngineKind, FrontEnd, ModelErrorKind, ModelFolder, OpenOptions,
-    RuntimeSearch,
-};
+use songrec_audio::neural::{Description, Embedder, FrontEnd, ModelErrorKind, ModelFolder};
+#[cfg(feature = "rten")]
+use songrec_audio::neural::{EngineKind, OpenOptions};
 
-use crate::models::{engines, fixtures, models};
+use crate::models::{engines, fixtures};
 
 /// The committed CLAP as somebody exported it, without a description.
 fn exported() -> tempfile::TempDir {
@@ -219,20 +218,4 @@ fn rten_refuses_what_it_would_compute_wrongly() {
     assert_eq!(error.kind(), ModelErrorKind::Unsupported);
     assert!(error.reason().contains("`stretch`"), "{error}");
     assert!(error.hint().contains("ort"), "{}", error.hint());
-}
-
-#[cfg(feature = "ort")]
-#[test]
-fn a_missing_runtime_is_an_error_that_says_where_it_was_looked_for() {
-    let search = RuntimeSearch {
-        configured: Some("/nowhere/libonnxruntime.so".into()),
-        ..RuntimeSearch::default()
-    };
-    let options = OpenOptions { engine: Some(EngineKind::Ort), search, ..OpenOptions::default() };
-
-    let error = models().open("clap-tiny@1", &options).unwrap_err();
-
-    assert_eq!(error.kind(), ModelErrorKind::NoEngine);
-    assert!(error.to_string().contains("/nowhere/libonnxruntime.so"), "{error}");
-    assert!(error.hint().contains("pip install onnxruntime"), "{}", error.hint());
 }

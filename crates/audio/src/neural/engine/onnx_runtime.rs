@@ -99,7 +99,7 @@ fn runtime(model: &str, options: &OpenOptions) -> Result<(Environment, String), 
     let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(runtime) = &*runtime {
         if let Some(wanted) = &options.search.configured
-            && *wanted != runtime.path
+            && !options.search.candidates().contains(&runtime.path)
         {
             return Err(ModelError::new(
                 model,

@@ -35,8 +35,8 @@ impl Engine for Rten {
     }
 
     fn batching(&self) -> Batching {
-        // More in one call were not faster: the working set of one window is
-        // what still fits into the caches.
+        // One window in a call: calls run side by side instead, and the bits of
+        // a vector cannot depend on what else was in its batch.
         Batching { inputs: 1, calls: self.threads }
     }
 

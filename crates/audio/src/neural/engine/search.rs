@@ -59,7 +59,9 @@ impl RuntimeSearch {
     /// Library files that exist, the best first.
     pub fn candidates(&self) -> Vec<PathBuf> {
         if let Some(only) = self.configured.as_ref().or(self.variable.as_ref()) {
-            return if only.is_dir() { libraries(only) } else { vec![only.clone()] };
+            // A relative path would be looked for beside the program.
+            let only = std::path::absolute(only).unwrap_or_else(|_| only.clone());
+            return if only.is_dir() { libraries(&only) } else { vec![only] };
         }
         let wheels = self.pythons.iter().flat_map(|python| site_packages(python));
         let wheels = wheels.map(|site| site.join("onnxruntime/capi"));
