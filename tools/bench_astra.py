@@ -55,14 +55,14 @@ def main() -> None:
     )
     deny = ["song", "card", "keys", "embeddings", "sync.n", "sync.hist", "sync.by", "sync.seq"]
     of_songs = database.create_collection(
-        "songs", definition=CollectionDefinition.builder().set_indexing("deny", deny).build()
+        "songs", definition=CollectionDefinition.builder().with_indexing("deny", deny).build()
     )
     of_embeddings = database.create_collection(
         "embeddings_bench_1",
         definition=CollectionDefinition.builder()
-        .set_vector_dimension(512)
-        .set_vector_metric("cosine")
-        .set_indexing("deny", ["card", "payload", "digest"])
+        .with_vector_dimension(512)
+        .with_vector_metric("cosine")
+        .with_indexing("deny", ["card", "payload", "digest"])
         .build(),
     )
     s3 = boto3.client(
