@@ -5,6 +5,8 @@
 //! same when others are left out; that is how a failing history is made
 //! shorter.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 mod shaky;
 
 use std::{

@@ -1,0 +1,406 @@
+//! Each rule that keeps songs whole, beside what happens without it.
+#![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
+
+#[path = "model/mod.rs"]
+mod model;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use model::{Place as Library, Setup, Shaky, history, play};
+use songrec_core::{Embedding, Field, Silent, Song, SongId, Stamp, Timestamp, Vector};
+use songrec_storage::{
+    MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
+};
+use songrec_sync::{Options, Report, Rules, Side, State, Syncer, machines, never, retire};
+use songrec_testkit::{delete, new_embedding, song, time, tiny_model};
+
+const DAY: i64 = 24 * 60 * 60;
+
+// A machine with a library, a state and a clock, at a shared library.
+struct Machine {
+    own: Arc<Library>,
+    shared: Arc<Library>,
+    state: Option<State>,
+    clock: Arc<AtomicI64>,
+    rules: Rules,
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("nothing waits here")
+}
+
+impl Machine {
+    fn new(shared: &Arc<Library>, clock: &Arc<AtomicI64>, rules: Rules) -> Self {
+        Self {
+            own: Library::new(MemoryBackend::new(), false),
+            shared: Arc::clone(shared),
+            state: Some(State::in_memory().unwrap()),
+            clock: Arc::clone(clock),
+            rules,
+        }
+    }
+
+    // Syncs; dies at a call, if that is said. Nothing if it died.
+    fn sync_until(
+        &mut self,
+        dies_at: Option<u64>,
+        meanwhile: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Option<Report> {
+        let dies_at = Arc::new(Mutex::new(dies_at));
+        let own = Shaky::new(Arc::clone(&self.own), 1, 0.0, Arc::clone(&dies_at));
+        let shared = Shaky::new(Arc::clone(&self.shared), 2, 0.0, dies_at);
+        let clock = Arc::clone(&self.clock);
+        let state = self.state.take().unwrap();
+        let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state)
+            .with_rules(self.rules, Duration::from_secs(20 * DAY.unsigned_abs()))
+            .with_clock(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap());
+        let options = Options::default();
+        let report = syncer.run(&options, &Silent, meanwhile).now_or_never();
+        self.state = Some(syncer.into_state());
+        report.map(|report| report.unwrap())
+    }
+
+    fn sync(&mut self) -> Report {
+        self.sync_until(None, &never).unwrap()
+    }
+
+    fn own(&self) -> &MemoryBackend {
+        &self.own.memory
+    }
+
+    fn song(&self, id: SongId) -> Option<Song> {
+        now(self.own().get_song(id)).unwrap()
+    }
+
+    fn add(&self, song: &Song) {
+        now(self.own().put_song(song, PutMode::Create)).unwrap();
+    }
+
+    fn edit(&self, id: SongId, field: &str, value: &str, at: u64) {
+        edit(self.own(), id, field, value, at);
+    }
+
+    fn title(&self, id: SongId) -> Option<String> {
+        title(&self.song(id)?)
+    }
+}
+
+fn title(song: &Song) -> Option<String> {
+    song.edits.get(&Field::Title).and_then(|value| value.as_str()).map(str::to_owned)
+}
+
+fn edit(library: &MemoryBackend, id: SongId, field: &str, value: &str, at: u64) {
+    let before = now(library.get_song(id)).unwrap().unwrap();
+    let mut after = before.clone();
+    after.edits.set(field.parse().unwrap(), Some(value)).unwrap();
+    let last = after.stamps.values().max().copied().unwrap_or_default();
+    after.stamps.insert(format!("edits.{field}"), Stamp::after(last, time(at)));
+    after.revise(time(at));
+    let mode = PutMode::Replace(before.revision.operation);
+    now(library.put_song(&after, mode)).unwrap();
+}
+
+// Two machines that have the same song.
+fn two(rules: Rules) -> (Machine, Machine, SongId) {
+    let shared = Library::new(MemoryBackend::new(), true);
+    let clock = Arc::new(AtomicI64::new(1_800_000_000));
+    let mut one = Machine::new(&shared, &clock, rules);
+    let mut two = Machine::new(&shared, &clock, rules);
+    one.add(&song("x"));
+    one.sync();
+    two.sync();
+    one.sync();
+    (one, two, song("x").id)
+}
+
+// The promise holds with the rule, and does not without it.
+fn needs(rule: &str, promise: impl Fn(Rules) -> bool) {
+    assert!(promise(Rules::default()), "it does not hold at all");
+    assert!(!promise(Rules::without(rule)), "it holds without `{rule}`");
+}
+
+// Some random history goes wrong without the rule, and none with it.
+fn some_history_needs(rule: &str, setup: Setup, seeds: std::ops::Range<u64>) {
+    let without = Setup { rules: Rules::without(rule), ..setup };
+    let wrong = seeds.into_iter().find(|seed| play(*seed, &history(*seed, 250), without).is_err());
+    let seed = wrong.unwrap_or_else(|| panic!("all histories go well without `{rule}`"));
+    if let Err(broken) = play(seed, &history(seed, 250), setup) {
+        panic!("{broken}");
+    }
+}
+
+#[test]
+fn what_one_side_took_out_of_a_list_stays_out_by_the_base() {
+    needs("base", |rules| {
+        let (mut one, mut two, id) = two(rules);
+        one.edit(id, "genre", "House, Techno", 1);
+        one.sync();
+        two.sync();
+        one.edit(id, "genre", "House", 2);
+        two.edit(id, "genre", "House, Techno, Dub", 3);
+        one.sync();
+        two.sync();
+
+        let genres = two.song(id).unwrap().edits.get(&Field::Genre).cloned().unwrap();
+        genres == serde_json::json!(["House", "Dub"])
+    });
+}
+
+#[test]
+fn an_unseen_conflict_keeps_a_song_alive() {
+    some_history_needs("conflicts_keep_alive", Setup::default(), 55..150);
+}
+
+#[test]
+fn only_what_the_deleter_had_not_seen_keeps_a_song_alive() {
+    needs("unseen_values_keep_alive", |rules| {
+        let (mut one, mut two, id) = two(rules);
+        // Both say the same; that one deletes saw all there is to see.
+        one.edit(id, "title", "same", 1);
+        two.edit(id, "title", "same", 1);
+        now(one.own().delete_songs(&[delete(id)])).unwrap();
+        two.sync();
+        one.sync();
+        two.sync();
+
+        two.song(id).is_none()
+    });
+}
+
+#[test]
+fn an_old_copy_of_a_song_does_not_undo_newer_edits() {
+    needs("old_values_do_not_return", |rules| {
+        let (mut one, _, id) = two(rules);
+        let old = one.song(id).unwrap();
+        one.edit(id, "title", "new", 1);
+        one.sync();
+        one.sync();
+        // Somebody copies the old file of the song back, by hand.
+        let current = one.song(id).unwrap();
+        let mut back = old;
+        back.revision.operation = songrec_testkit::operation("by hand");
+        let mode = PutMode::Replace(current.revision.operation);
+        let put = PutSong { song: back, mode, origin: None };
+        assert_eq!(now(one.own().put_songs(&[put])).unwrap(), [Outcome::Done]);
+        one.sync();
+
+        one.title(id).as_deref() == Some("new")
+    });
+}
+
+#[test]
+fn what_a_side_lost_is_put_back_and_not_deleted_on_the_other() {
+    needs("absence_is_no_deletion", |rules| {
+        let (mut one, two, id) = two(rules);
+        // Both the song and its tombstone are gone.
+        now(one.own().delete_songs(&[delete(id)])).unwrap();
+        now(one.own().purge_songs(&[id])).unwrap();
+        one.clock.fetch_add(31 * DAY, Ordering::Relaxed);
+        one.sync();
+
+        now(two.shared.memory.get_song(id)).unwrap().is_some() && one.song(id).is_some()
+    });
+}
+
+#[test]
+fn what_could_not_be_done_is_done_later() {
+    some_history_needs("todo_is_remembered", Setup::default(), 3..60);
+}
+
+#[test]
+fn nothing_is_agreed_on_before_both_sides_have_it() {
+    needs("base_comes_last", |rules| {
+        (0..20).all(|dies_at| {
+            let (mut one, mut two, id) = two(rules);
+            one.edit(id, "title", "new", 1);
+            one.sync_until(Some(dies_at), &never);
+            one.sync();
+            two.sync();
+
+            two.title(id).as_deref() == Some("new")
+        })
+    });
+}
+
+#[test]
+fn an_own_write_that_landed_unknown_is_no_conflict() {
+    needs("attempts_are_noted", |rules| {
+        (0..20).all(|dies_at| {
+            let (mut one, _, id) = two(rules);
+            one.edit(id, "title", "first", 1);
+            one.sync_until(Some(dies_at), &never);
+            // Whether that landed or not, the same person goes on.
+            one.edit(id, "title", "second", 2);
+            one.sync();
+
+            let song = one.song(id).unwrap();
+            title(&song).as_deref() == Some("second") && song.conflicts.is_empty()
+        })
+    });
+}
+
+#[test]
+fn a_merge_that_is_repeated_is_the_same_write() {
+    needs("merges_are_repeatable", |rules| {
+        let merged = || {
+            // The same histories, one ended by a crash after the write.
+            let (mut one, mut two, id) = two(rules);
+            one.edit(id, "title", "one", 1);
+            two.edit(id, "artist", "two", 2);
+            for machine in [&one, &two] {
+                // As if nothing were random.
+                let song = machine.song(id).unwrap();
+                let mut same = song.clone();
+                let name = format!("{:?}", song.edits);
+                same.revision.operation = songrec_testkit::operation(&name);
+                let mode = PutMode::Replace(song.revision.operation);
+                now(machine.own().put_song(&same, mode)).unwrap();
+            }
+            one.sync();
+            two.sync();
+            two.song(id).unwrap().revision
+        };
+        merged() == merged()
+    });
+}
+
+#[test]
+fn nobody_sees_a_song_before_its_facts() {
+    needs("facts_come_first", |rules| {
+        (0..30).all(|dies_at| {
+            let shared = Library::new(MemoryBackend::new(), true);
+            let clock = Arc::new(AtomicI64::new(1_800_000_000));
+            let mut one = Machine::new(&shared, &clock, rules);
+            let mut new = song("x");
+            let model = tiny_model();
+            now(one.own().put_model(&model)).unwrap();
+            now(shared.memory.put_model(&model)).unwrap();
+            let vector = Vector::new(vec![1.0; model.dimension]).unwrap();
+            let embedding = Embedding { song: new.id, model: model.name.clone(), vector };
+            let references = now(one.own().put_embeddings(&[new_embedding(&new, embedding)]));
+            new.embeddings.insert(model.name, references.unwrap()[0].clone());
+            one.add(&new);
+            one.sync_until(Some(dies_at), &never);
+
+            now(shared.memory.verify(&VerifyOptions::default(), &Silent)).unwrap().is_empty()
+        })
+    });
+}
+
+#[test]
+fn a_copied_machine_goes_on_under_a_name_of_its_own() {
+    needs("sessions_are_fenced", |rules| {
+        let (mut one, _, id) = two(rules);
+        let mut copy = Machine::new(&one.shared, &one.clock, rules);
+        copy.own = Library::new(one.own().fork(), false);
+        copy.state = Some(one.state.as_ref().unwrap().fork().unwrap());
+        one.edit(id, "title", "one", 1);
+        one.sync();
+        copy.edit(id, "artist", "copy", 2);
+        copy.sync();
+
+        now(machines(&one.shared.memory)).unwrap().len() == 3
+    });
+}
+
+#[test]
+fn a_retired_machine_comes_back_under_another_name() {
+    needs("sessions_are_fenced", |rules| {
+        let (mut one, _, id) = two(rules);
+        let all = now(machines(&one.shared.memory)).unwrap();
+        for machine in &all {
+            now(retire(&one.shared.memory, &machine.id)).unwrap();
+        }
+        one.edit(id, "title", "back", 1);
+        let report = one.sync();
+
+        let active = now(machines(&one.shared.memory)).unwrap();
+        report.full && active.iter().filter(|machine| !machine.retired).count() == 1
+    });
+}
+
+#[test]
+fn a_lost_answer_does_not_make_a_machine_a_stranger() {
+    needs("sessions_are_a_set", |rules| {
+        (0..30).all(|dies_at| {
+            let (mut one, _, id) = two(rules);
+            one.edit(id, "title", "first", 1);
+            one.sync_until(Some(dies_at), &never);
+            one.edit(id, "artist", "second", 2);
+            one.sync();
+
+            now(machines(&one.shared.memory)).unwrap().len() == 2
+        })
+    });
+}
+
+#[test]
+fn a_restored_library_gets_back_what_happened_since() {
+    needs("restored_is_compared", |rules| {
+        let (mut one, mut two, id) = two(rules);
+        let backup = one.own().fork();
+        two.edit(id, "title", "since", 1);
+        two.sync();
+        one.sync();
+        one.own = Library::new(backup, false);
+        // As many changes as the cursor knows of, so that it looks right.
+        for number in 0..5 {
+            one.add(&song(&number.to_string()));
+        }
+        one.sync();
+
+        one.title(id).as_deref() == Some("since")
+    });
+}
+
+#[test]
+fn tombstones_wait_for_machines_that_are_away() {
+    needs("purging_waits", |rules| {
+        let (mut one, mut two, id) = two(rules);
+        now(one.own().delete_songs(&[delete(id)])).unwrap();
+        for _ in 0..4 {
+            one.clock.fetch_add(25 * DAY, Ordering::Relaxed);
+            one.sync();
+        }
+        let told = now(one.shared.memory.changes(None, 10)).unwrap().changes.len();
+        // When all have seen it, it goes.
+        for _ in 0..4 {
+            one.clock.fetch_add(2 * DAY, Ordering::Relaxed);
+            two.sync();
+            one.sync();
+        }
+        let left = now(one.shared.memory.changes(None, 10)).unwrap().changes.len();
+
+        two.song(id).is_none() && told == 1 && left == 0
+    });
+}
+
+#[test]
+fn what_changes_between_look_and_write_is_not_overwritten() {
+    needs("versions_are_compared", |rules| {
+        let (mut one, _, id) = two(rules);
+        one.edit(id, "title", "mine", 1);
+        let shared = Arc::clone(&one.shared);
+        let asked = Mutex::new(0);
+        let meanwhile = move || {
+            let mut asked = asked.lock().unwrap();
+            *asked += 1;
+            // After the look and the plan, before the write.
+            if *asked == 4 {
+                edit(&shared.memory, id, "artist", "theirs", 2);
+            }
+            false
+        };
+        one.sync_until(None, &meanwhile).unwrap();
+
+        let song = now(one.shared.memory.get_song(id)).unwrap().unwrap();
+        song.edits.iter().count() == 2
+    });
+}
