@@ -65,7 +65,7 @@ impl Libraries {
     }
 
     fn of(config: Arc<Config>, names: Pair<String>, opened: Pair<Library>) -> Result<Self> {
-        if opened.left.id() == opened.right.id() {
+        if opened.left.place() == opened.right.place() || opened.left.id() == opened.right.id() {
             return Err(Error::usage(format_args!(
                 "`{}` and `{}` are one and the same library",
                 names.left, names.right
