@@ -7,6 +7,7 @@ mod cloud;
 mod crash;
 mod errors;
 mod keeping;
+mod near;
 mod scanning;
 mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]
