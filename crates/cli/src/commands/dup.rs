@@ -53,7 +53,7 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
     let threshold = args.threshold;
     if !threshold.is_finite() {
         return Err(Error::usage(format_args!("`{threshold}` is not a similarity"))
-            .with_hint("1 is the same; 0.97 finds re-encodings, 0.9 more than that")
+            .with_hint("1 is the same; 0.99 finds good re-encodings, 0.95 most of them")
             .into());
     }
     let options = NearDuplicateOptions {
