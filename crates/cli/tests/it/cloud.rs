@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::world::{World, examples_folder};
+use crate::{
+    remote::Database,
+    world::{World, examples_folder},
+};
 
 /// `songrec emulator`, until it is dropped.
 struct Cloud(Child);
@@ -46,7 +49,7 @@ fn astra<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 }
 
 // What may differ: when, and under which names the facts are kept.
-fn comparable(mut value: Value) -> Value {
+pub(crate) fn comparable(mut value: Value) -> Value {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(object) => {
@@ -157,6 +160,29 @@ fn reads_fall_back_to_the_local_library_and_say_so() {
     for run in [&read, &write] {
         assert!(!run.stderr.contains("hush"), "{run:?}");
     }
+}
+
+#[test]
+fn every_read_is_answered_locally_once_the_database_is_gone() {
+    let world = World::with(&["kick", "snare"]);
+    let mut database = Database::start();
+    database.serve(&world, &world.path("audio"));
+    world.run(&astra(&["init-astra"])).ok();
+    world.run(&astra(&["scan", "music"])).ok();
+    let id = world.ids().remove(0);
+    database.stop();
+
+    // Each of them is patient for some seconds first.
+    for read in [&["similar", &id, "-k", "1"][..], &["get", &id, "back.wav"]] {
+        let run = world.run(&astra(read));
+
+        assert!(run.code <= 1, "{run:?}");
+        let said = run.stderr.matches("the local library answers in its place").count();
+        assert_eq!(said, 1, "{run:?}");
+    }
+    let write = world.run(&astra(&["edit", &id, "--set", "title=x"]));
+    assert_eq!(write.code, 5, "{write:?}");
+    assert_eq!(world.json(&["show", &id])["edits"], Value::Null, "nothing was written instead");
 }
 
 #[test]

@@ -241,3 +241,39 @@ fn what_packages_need_can_be_printed() {
     assert!(world.run(&["exit-codes"]).ok().stdout.contains("130"));
     assert_eq!(world.run(&["help", "exit-codes"]).code, 0);
 }
+
+#[test]
+fn audio_that_another_library_keeps_is_no_damage() {
+    let world = World::with(&["kick", "snare"]);
+    let ids = world.ids();
+    let library = world.path("data/songrec/library");
+    // As a sync leaves songs of another machine, of which one is in the cloud.
+    for (id, is_kept) in ids.iter().zip([true, false]) {
+        let path = library.join(format!("songs/{}/{id}.json", &id[..2]));
+        let mut song: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        song["files"][0]["path"] = world.path("music/of another machine.wav").to_str().into();
+        if is_kept {
+            let file = &song["files"][0];
+            song["blob"] = serde_json::json!({
+                "sha256": file["sha256"], "size": file["size"], "key": "audio/9c/9c.one"
+            });
+        }
+        fs::write(&path, song.to_string()).unwrap();
+    }
+    world.run(&["verify", "--repair"]);
+
+    let verified = world.run(&["verify"]);
+    let kept = world.run(&["get", &ids[0]]);
+    let lost = world.run(&["get", &ids[1]]);
+
+    assert_eq!(verified.code, 7, "{verified:?}");
+    assert!(verified.stdout.contains(&ids[1]), "{verified:?}");
+    assert!(!verified.stdout.contains(&ids[0]), "{verified:?}");
+    assert!(verified.stderr.contains("1 song has its audio elsewhere"), "{verified:?}");
+    assert_eq!((kept.code, lost.code), (4, 4), "{kept:?} {lost:?}");
+    assert!(kept.stderr.contains("--storage-backend astra"), "{kept:?}");
+    for run in [kept, lost] {
+        assert!(run.stderr.contains("of another machine.wav`: not here"), "{run:?}");
+    }
+}

@@ -3,15 +3,27 @@
 
 mod answers;
 #[cfg(all(feature = "astra", feature = "emulator"))]
+mod bucket;
+#[cfg(all(feature = "astra", feature = "emulator"))]
 mod cloud;
 mod crash;
 mod errors;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod faults;
 mod keeping;
 mod near;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod machines;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod remote;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod rescanning;
 mod scanning;
 mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod two_machines;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod syncing;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod soak;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{World, examples, examples_folder};
+use crate::world::{World, examples, examples_folder, tone};
 
 #[test]
 fn a_second_scan_finds_nothing_new() {
@@ -136,31 +136,12 @@ fn the_folder_gives_the_genre_where_a_file_has_none() {
     let world = World::new();
     let bare = world.path("music/techno/bare.wav");
     fs::create_dir_all(bare.parent().unwrap()).unwrap();
-    fs::write(&bare, tone()).unwrap();
+    fs::write(&bare, tone(220.0, 1.0)).unwrap();
 
     world.run(&["scan", "music", "--genre-from-folder"]).ok();
 
     let song = world.json(&["ls"]);
     assert_eq!(song["genres"], serde_json::json!(["techno"]));
-}
-
-// One second of a decaying 220 Hz tone, 16 bit mono at 8 kHz.
-fn tone() -> Vec<u8> {
-    let samples = (0..8000).flat_map(|n| {
-        let t = f64::from(n) / 8000.0;
-        let value = (t * 220.0 * std::f64::consts::TAU).sin() * (-3.0 * t).exp();
-        ((value * 20_000.0) as i16).to_le_bytes()
-    });
-    let samples: Vec<u8> = samples.collect();
-    let mut wav = b"RIFF".to_vec();
-    wav.extend((36 + samples.len() as u32).to_le_bytes());
-    wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(8000u32.to_le_bytes());
-    wav.extend(16_000u32.to_le_bytes());
-    wav.extend(b"\x02\0\x10\0data");
-    wav.extend((samples.len() as u32).to_le_bytes());
-    wav.extend(samples);
-    wav
 }
 
 #[test]
@@ -188,4 +169,64 @@ fn walk(folder: &std::path::Path) -> usize {
             if path.is_dir() { walk(&path) } else { usize::from(!is_text) }
         })
         .sum()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_whose_name_is_no_text_is_named_by_its_id() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let world = World::new();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.wav");
+    fs::copy(&examples("kick")[0], world.path("music").join(name)).unwrap();
+
+    world.run(&["scan", "music"]).ok();
+
+    let id = world.ids().remove(0);
+    let bytes = fs::read(&examples("kick")[0]).unwrap();
+    world.run(&["show", &id]).ok();
+    world.run(&["get", &id, "back.wav"]).ok();
+    assert_eq!(fs::read(world.path("back.wav")).unwrap(), bytes);
+    let again = world.json_lines(&["scan", "music"]).pop().unwrap();
+    assert_eq!(again["unchanged"], 1, "{again}");
+    world.run(&["rm", &id, "--delete-audio", "--yes"]).ok();
+    assert_eq!(fs::read_dir(world.path("music")).unwrap().count(), 0);
+}
+
+#[test]
+fn one_damaged_song_keeps_a_scan_from_no_other() {
+    let world = World::with(&["kick", "snare"]);
+    let ids = world.ids();
+    let library = world.path("data/songrec/library");
+    fs::write(library.join(format!("songs/{}/{}.json", &ids[0][..2], ids[0])), "{\"id\":").unwrap();
+    world.add(&examples("bass")[0], "bass.wav");
+
+    let hit = world.run(&["similar", &ids[1]]);
+    let shown = world.run(&["show", &ids[0]]);
+    let scan = world.json_lines(&["scan", "music"]).pop().unwrap();
+
+    assert_eq!(hit.code, 1, "there is nothing else to hit: {hit:?}");
+    assert!(hit.stderr.contains("left out"), "{hit:?}");
+    assert_eq!(shown.code, 7, "{shown:?}");
+    assert_eq!((&scan["added"], &scan["failed"]), (&1.into(), &0.into()), "{scan}");
+    let again = world.json_lines(&["scan", "music", "--again"]).pop().unwrap();
+    assert_eq!((&again["added"], &again["unchanged"]), (&1.into(), &2.into()), "{again}");
+    world.run(&["show", &ids[0]]).ok();
+    world.run(&["verify"]).ok();
+}
+
+#[test]
+fn a_damaged_song_fails_its_file_alone() {
+    let world = World::with(&["kick", "snare"]);
+    let ids = world.ids();
+    let library = world.path("data/songrec/library");
+    fs::write(library.join(format!("songs/{}/{}.json", &ids[0][..2], ids[0])), "{\"id\":").unwrap();
+    // Without its state the machine has to ask.
+    fs::remove_dir_all(world.path("state")).unwrap();
+
+    let items = world.json_lines(&["scan", "music"]);
+
+    let summary = items.last().unwrap();
+    assert_eq!((&summary["unchanged"], &summary["failed"]), (&1.into(), &1.into()), "{items:?}");
+    assert!(items[0]["reason"].as_str().unwrap().contains("--again"), "{items:?}");
 }
