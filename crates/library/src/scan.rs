@@ -380,7 +380,8 @@ impl<'a> Scan<'a> {
         let paths: Vec<String> = candidates.iter().map(|one| encode_path(&one.path)).collect();
         let (known, asked) = (self.known.clone(), paths.clone());
         let mut known = blocking(move || known.get(&asked)).await??;
-        self.settle(&candidates, &mut known, caught_up).await?;
+        // Who wants something again wants it looked at, too.
+        self.settle(&candidates, &mut known, caught_up && !self.options.again).await?;
         let mut report = ScanReport::default();
         let (mut rest, mut seen) = (Vec::new(), Vec::new());
         for ((candidate, path), known) in candidates.into_iter().zip(paths).zip(known) {
@@ -436,7 +437,7 @@ impl<'a> Scan<'a> {
             };
             if let KnownOutcome::Song(id, standing) = &mut known.outcome
                 && *standing != Standing::Arriving
-                && (!caught_up || *standing == Standing::Unsure)
+                && (!caught_up || candidate.named || *standing == Standing::Unsure)
             {
                 doubtful.push((standing, *id, &known.path));
             }

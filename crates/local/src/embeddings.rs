@@ -37,7 +37,12 @@ impl Inner {
             let mut late = Vec::new();
             for NewEmbedding { embedding, .. } in embeddings {
                 let (model, id) = (&embedding.model, embedding.song);
-                if let Some(named) = writing.named_by_song(embedding)? {
+                let named = match writing.named_by_song(embedding) {
+                    // A song that takes its place is on the way.
+                    Err(Fault::Damaged { .. }) => None,
+                    other => other?,
+                };
+                if let Some(named) = named {
                     match self.embedding(model, id, &named) {
                         Ok(Some(_)) => {
                             references.push(named);

@@ -88,7 +88,9 @@ impl Inner {
             let text = match findings.elsewhere {
                 1 => "1 song has its audio elsewhere: another library keeps a copy".to_owned(),
                 songs => {
-                    format!("{songs} songs have their audio elsewhere: another library keeps copies")
+                    format!(
+                        "{songs} songs have their audio elsewhere: another library keeps copies"
+                    )
                 }
             };
             progress.on(Event::Note { text: &text });
