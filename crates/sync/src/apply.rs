@@ -367,7 +367,7 @@ impl Syncer {
         &self,
         carrier: &Carrier,
         place: Place,
-        writing: &mut Vec<Writing>,
+        writing: &mut [Writing],
         applied: &mut Applied,
     ) -> Result<()> {
         let mut carried = crate::facts::Carried::default();

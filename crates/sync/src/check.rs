@@ -157,7 +157,9 @@ pub(crate) async fn compare(
             Data::Sample { of } => {
                 // Some of every part of the library, always the same.
                 let step = (of / SAMPLE).max(1);
-                both.into_iter().filter(|pair| number_of(pair.left.id) % step == 0).collect()
+                both.into_iter()
+                    .filter(|pair| number_of(pair.left.id).is_multiple_of(step))
+                    .collect()
             }
         };
         read_facts(sides, &read, models, &mut found).await?;
@@ -180,7 +182,8 @@ fn number_of(song: SongId) -> u64 {
 }
 
 fn failed(sides: &Pair<Side>, place: Place, source: songrec_storage::Error) -> Error {
-    Error::Library { place, name: sides[place].name.clone(), source }
+    let (name, source) = (sides[place].name.clone(), Box::new(source));
+    Error::Library { place, name, source }
 }
 
 fn difference(song: &Song, kind: DifferenceKind, text: String) -> Difference {

@@ -19,7 +19,7 @@ pub enum Error {
         place: Place,
         name: String,
         #[source]
-        source: songrec_storage::Error,
+        source: Box<songrec_storage::Error>,
     },
     /// More songs would be deleted than may be. Nothing was written.
     #[error("{planned} songs would be deleted from `{name}`, more than the {allowed} that may be")]

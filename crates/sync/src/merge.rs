@@ -487,13 +487,13 @@ mod tests {
             let base = do_all(&fresh(), &first);
             let song = do_all(&base, &then);
             let values = Values::of(&base);
-            let known = Some(before(&values, base.revision.number));
+            let known = before(&values, base.revision.number);
 
-            let merged = merge(known, &song, &base, &Rules::default());
+            let merged = merge(Some(known), &song, &base, &Rules::default());
             prop_assert!(Values::of(&merged.song).say_the_same_as(&Values::of(&song)));
-            prop_assert!(!is_old(known.unwrap(), Place::Left, &song) || then.is_empty());
+            prop_assert!(!is_old(known, Place::Left, &song) || then.is_empty());
 
-            let merged = merge(known, &base, &song, &Rules::default());
+            let merged = merge(Some(known), &base, &song, &Rules::default());
             prop_assert!(Values::of(&merged.song).say_the_same_as(&Values::of(&song)));
         }
 

@@ -259,7 +259,7 @@ impl Resolving<'_> {
             (View::Present(song), View::Lost) => {
                 self.copy(place, song, PutMode::Create, Action::Restore, Some(LOST))
             }
-            (View::Present(song), View::Gone) => self.new(place, song),
+            (View::Present(song), View::Gone) => self.alone(place, song),
             // What was deleted in an old copy is not what the other side has.
             (View::Deleted(tombstone), View::Same(known)) if self.is_restored() => match known {
                 None => Verdict::Fetch(other),
@@ -563,7 +563,7 @@ impl Resolving<'_> {
     }
 
     // A song where there was none, or where both had deleted it.
-    fn new(&self, place: Place, song: &Song) -> Verdict {
+    fn alone(&self, place: Place, song: &Song) -> Verdict {
         let other = place.other();
         let Some(base) = self.base else {
             return self.copy(place, song, PutMode::Create, Action::Add, None);

@@ -523,7 +523,8 @@ impl Syncer {
     }
 
     pub(crate) fn failed(&self, place: Place, source: songrec_storage::Error) -> Error {
-        Error::Library { place, name: self.sides[place].name.clone(), source }
+        let (name, source) = (self.sides[place].name.clone(), Box::new(source));
+        Error::Library { place, name, source }
     }
 
     // Whether something that was last done when the state says is due again;

@@ -299,7 +299,7 @@ async fn playlists_and_segments_come_along() {
         vector: songrec_testkit::vector(&vec![0.5; tiny_model().dimension]),
         created_at: time(0),
     };
-    one.own().put_segments(&[segment.clone()]).await.unwrap();
+    one.own().put_segments(std::slice::from_ref(&segment)).await.unwrap();
     let list = Document {
         kind: DocumentKind::Playlist,
         id: "best".into(),
@@ -341,7 +341,7 @@ async fn playlists_and_segments_come_along() {
     }
 
     // Deleted here, deleted there.
-    let stored = one.own().get_documents(list.kind, &[kept_as.clone()]).await.unwrap();
+    let stored = one.own().get_documents(list.kind, std::slice::from_ref(&kept_as)).await.unwrap();
     let version = stored[0].as_ref().unwrap().revision.operation;
     one.own().delete_document(list.kind, &kept_as, version).await.unwrap();
     one.sync().await;

@@ -27,7 +27,7 @@ use songrec_storage::{
 /// write of the same song or document at the latest.
 #[derive(Clone, Debug)]
 pub(crate) enum Late {
-    Put(PutSong),
+    Put(Box<PutSong>),
     Delete(DeleteSong),
     Document(PutDocument),
 }
@@ -60,7 +60,7 @@ impl Place {
         };
         for one in late {
             match one {
-                Late::Put(put) => drop(self.memory.put_songs(&[put]).await),
+                Late::Put(put) => drop(self.memory.put_songs(&[*put]).await),
                 Late::Delete(delete) => drop(self.memory.delete_songs(&[delete]).await),
                 Late::Document(put) => drop(self.memory.put_documents(&[put]).await),
             }
@@ -234,7 +234,7 @@ impl StorageBackend for Shaky {
 
     async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
         let key = |put: &PutSong| song_key(put.song.id);
-        let late = |put: &PutSong| Some(Late::Put(put.clone()));
+        let late = |put: &PutSong| Some(Late::Put(Box::new(put.clone())));
         self.batch("put_songs", songs, key, late, MemoryBackend::put_songs).await
     }
 
