@@ -26,6 +26,11 @@ bench-features *ARGS:
 bench-index *ARGS:
     cargo run --release -p songrec-bench --bin index_search -- {{ARGS}}
 
+# Random histories of several machines that sync; prints seeds that replay.
+soak STEPS="1000000" *SEED:
+    cargo run --release -q -p songrec-sync --example soak -- {{STEPS}} {{SEED}}
+    cargo test --release -q -p songrec-sync --test pair -- --ignored
+
 # Three machines killed at random for five minutes, with an emulator and an S3
 # server; `SONGREC_SOAK_SECONDS` and `SONGREC_SOAK_SEED` choose otherwise.
 soak-processes:

@@ -10,7 +10,7 @@ use crate::{
     machine::Fence,
     resolve::State as SongState,
     syncer::{Interrupt, cursor_of},
-    values::Base,
+    values::{Base, Refs},
 };
 
 /// What a look at both libraries found; the songs are in the spool.
@@ -141,7 +141,7 @@ impl Syncer {
                     ChangeState::Present(song) if echo => {
                         let base = base.expect("an echo has a base");
                         let (own, other) = (&base.refs[place], &base.refs[place.other()]);
-                        if own_facts(own) == own_facts(other) {
+                        if own_facts(own) == own_facts(other) && *own == Refs::of(&song) {
                             SongState::Same
                         } else {
                             SongState::Present(song)
@@ -228,9 +228,7 @@ impl Syncer {
 }
 
 // What of the facts that a song names can be compared between two sides.
-fn own_facts(
-    refs: &crate::values::Refs,
-) -> (Vec<&songrec_core::ModelName>, Option<songrec_core::Digest>) {
+fn own_facts(refs: &Refs) -> (Vec<&songrec_core::ModelName>, Option<songrec_core::Digest>) {
     (refs.embeddings.keys().collect(), refs.blob.as_ref().map(|blob| blob.sha256))
 }
 

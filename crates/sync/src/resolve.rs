@@ -326,19 +326,25 @@ impl Resolving<'_> {
 
     fn unchanged(&self, place: Place, one: Option<&Song>, two: Option<&Song>) -> Verdict {
         let base = self.base.expect("what is the same is the same as the base");
-        if !self.case.complete {
-            return Verdict::Nothing;
-        }
         let other = place.other();
-        let lacking = |at: Place, song: &Song| {
-            (self.case.lacks)(at, &base.refs[at], &base.refs[at.other()], song)
+        // A copy of another library may name other facts for the same version.
+        let mut refs = base.refs.clone();
+        for (at, song) in [(place, one), (other, two)] {
+            if let Some(song) = song {
+                refs[at] = Refs::of(song);
+            }
+        }
+        let as_it_is = || {
+            if refs == base.refs {
+                return Verdict::Nothing;
+            }
+            Verdict::Agreed(Box::new(Base { refs: refs.clone(), ..base.clone() }))
         };
-        let (Some(one), Some(two)) = (one, two) else {
-            // In a full pass every song was read.
-            return Verdict::Nothing;
-        };
-        if !lacking(place, two) && !lacking(other, one) {
-            return Verdict::Nothing;
+        let (Some(one), Some(two)) = (one, two) else { return as_it_is() };
+        let lacking =
+            |at: Place, song: &Song| (self.case.lacks)(at, &refs[at], &refs[at.other()], song);
+        if !self.case.complete || !lacking(place, two) && !lacking(other, one) {
+            return as_it_is();
         }
         let (left, right) = if place == Place::Left { (one, two) } else { (two, one) };
         let mut verdict = self.merged(Pair { left, right }, None);
