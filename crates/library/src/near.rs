@@ -64,7 +64,8 @@ impl Library {
     /// A local library is searched where it is, in about the time of one
     /// search for each song. The embeddings of one that is far away are read
     /// first, a hundred in a request, and compared on this machine; `progress`
-    /// is told how many requests that takes.
+    /// is told how many requests that takes. What is shown of the songs that
+    /// are found takes one request more for each hundred of them.
     ///
     /// Nothing if it was interrupted.
     ///
@@ -105,27 +106,42 @@ impl Library {
         }
         let groups = std::mem::take(&mut *groups.lock().unwrap_or_else(PoisonError::into_inner));
         let mut found = Vec::new();
-        for group in groups.finish() {
-            found.extend(self.with_cards(group).await?);
+        let mut groups = groups.finish().into_iter().peekable();
+        while groups.peek().is_some() {
+            let (mut some, mut songs) = (Vec::new(), 0);
+            while songs < READ
+                && let Some(group) = groups.next()
+            {
+                songs += group.len();
+                some.push(group);
+            }
+            found.extend(self.with_cards(some).await?);
         }
         found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
         Ok(Some(found))
     }
 
-    // A group with what is shown of its songs; nothing if only one of them is
-    // still there.
-    async fn with_cards(&self, group: Vec<(SongId, f64)>) -> Result<Option<NearDuplicates>> {
-        let ids: Vec<SongId> = group.iter().map(|(id, _)| *id).collect();
-        let songs = self.backend.get_songs(&ids).await?;
-        let songs: Vec<NearDuplicate> = group
-            .into_iter()
-            .zip(songs)
-            .filter_map(|((_, similarity), song)| {
-                Some(NearDuplicate { similarity, card: Card::of(&song?) })
-            })
-            .collect();
-        let similarity = songs.last().map_or(0.0, |song| song.similarity);
-        Ok((songs.len() > 1).then_some(NearDuplicates { similarity, songs }))
+    // Groups with what is shown of their songs; without those of which only
+    // one song is still there.
+    async fn with_cards(&self, groups: Vec<Vec<(SongId, f64)>>) -> Result<Vec<NearDuplicates>> {
+        let ids: Vec<SongId> = groups.iter().flatten().map(|(id, _)| *id).collect();
+        let mut songs = self.backend.get_songs(&ids).await?.into_iter();
+        let mut found = Vec::new();
+        for group in groups {
+            let stored = songs.by_ref().take(group.len());
+            let songs: Vec<NearDuplicate> = group
+                .iter()
+                .zip(stored)
+                .filter_map(|((_, similarity), song)| {
+                    Some(NearDuplicate { similarity: *similarity, card: Card::of(&song?) })
+                })
+                .collect();
+            if songs.len() > 1 {
+                let similarity = songs.last().map_or(0.0, |song| song.similarity);
+                found.push(NearDuplicates { similarity, songs });
+            }
+        }
+        Ok(found)
     }
 
     // The embeddings of a library that is far away, brought here; nothing if

@@ -25,33 +25,51 @@ fn names(group: &serde_json::Value) -> BTreeSet<&str> {
     paths.map(|path| path.rsplit('/').next().unwrap()).collect()
 }
 
+/// The group that the five encodings are in.
+fn encodings(groups: &[serde_json::Value]) -> &serde_json::Value {
+    groups.iter().find(|group| names(group).contains("s16.wav")).unwrap()
+}
+
 #[test]
-fn the_formats_of_one_sound_are_near_duplicates_and_nothing_else_is() {
+fn the_formats_of_one_sound_are_near_duplicates() {
     let world = world();
 
     let groups = world.json_lines(&["dup", "--near"]);
 
-    assert_eq!(groups.len(), 1, "{groups:#?}");
-    assert_eq!(names(&groups[0]), BTreeSet::from(ENCODINGS));
-    let least = groups[0]["similarity"].as_f64().unwrap();
-    for song in groups[0]["songs"].as_array().unwrap() {
+    let group = encodings(&groups);
+    assert_eq!(names(group), BTreeSet::from(ENCODINGS), "{groups:#?}");
+    let least = group["similarity"].as_f64().unwrap();
+    for song in group["songs"].as_array().unwrap() {
         let similarity = song["similarity"].as_f64().unwrap();
-        assert!((least..=1.000_001).contains(&similarity) && least >= 0.97);
+        assert!((least..=1.000_001).contains(&similarity) && least >= 0.95);
     }
+    // What else sounds almost the same is at least of one kind.
+    for group in groups.iter().filter(|group| !names(group).contains("s16.wav")) {
+        let songs = group["songs"].as_array().unwrap();
+        let kinds: BTreeSet<&str> = songs
+            .iter()
+            .map(|song| song["path"].as_str().unwrap().rsplit('/').nth(1).unwrap())
+            .collect();
+        assert_eq!(kinds.len(), 1, "{group:#?}");
+    }
+    let least = |group: &serde_json::Value| group["similarity"].as_f64().unwrap();
+    assert!(groups.windows(2).all(|pair| least(&pair[0]) >= least(&pair[1])));
 }
 
 #[test]
 fn near_is_what_the_threshold_says() {
     let world = world();
 
-    let text = world.run(&["dup", "--near", "--threshold", "0.9"]).ok();
+    let close = world.json_lines(&["dup", "--near", "--threshold", "0.99"]);
+    let text = world.run(&["dup", "--near"]).ok();
     let none = world.run(&["dup", "--near", "--threshold", "1.5"]);
-    let other = world.json_lines(&["dup", "--near", "--model", "dsp45-row@1"]);
+    let other = world.json_lines(&["dup", "--near", "--model", "dsp47@1", "--threshold", "0.997"]);
 
-    assert!(text.stdout.contains("s16.wav") && text.stderr.contains("group"), "{text:?}");
+    assert_eq!(names(encodings(&close)), BTreeSet::from(["s16.wav", "cd.flac", "cbr.mp3"]));
+    assert!(text.stdout.contains("s16.wav") && text.stderr.contains("groups of"), "{text:?}");
     assert_eq!((none.code, none.stdout.as_str()), (1, ""));
     assert!(none.stderr.contains("no two songs"), "{none:?}");
-    assert!(other.iter().any(|group| names(group).is_superset(&BTreeSet::from(ENCODINGS))));
+    assert_eq!(names(encodings(&other)), BTreeSet::from(ENCODINGS));
     assert_eq!(world.run(&["dup", "--threshold", "0.9"]).code, 2);
     assert_eq!(world.run(&["dup", "--near", "--threshold", "nan"]).code, 2);
 }
@@ -61,8 +79,8 @@ fn only_songs_that_pass_the_filter_are_compared() {
     let world = world();
 
     let lossless = world.json_lines(&["dup", "--near", "--filter", "path:flac"]);
-    let all = world.json_lines(&["dup", "--near", "--filter", "duration:<1"]);
+    let short = world.json_lines(&["dup", "--near", "--filter", "duration:<0.5"]);
 
     assert!(lossless.is_empty(), "{lossless:?}");
-    assert_eq!(names(&all[0]), BTreeSet::from(ENCODINGS));
+    assert_eq!(names(encodings(&short)), BTreeSet::from(ENCODINGS));
 }
