@@ -1,6 +1,6 @@
 //! The command line as clap sees it, and nothing else.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use songrec_core::{Field, Filter, Metric, ModelName, Term};
@@ -24,6 +24,21 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The arguments with the commands that once were flags as commands.
+pub(crate) fn with_old_spellings(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> impl Iterator<Item = OsString> {
+    let mut arguments = arguments.into_iter();
+    let program = arguments.next();
+    let first = arguments.next().map(|first| match first.to_str() {
+        Some("--sync") => "sync".into(),
+        Some("--migrate") => "migrate".into(),
+        Some("--init-astra") => "init-astra".into(),
+        _ => first,
+    });
+    program.into_iter().chain(first).chain(arguments)
 }
 
 #[derive(Clone, Debug, Args)]

@@ -21,7 +21,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(args::with_old_spellings(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are data, and not wrong.

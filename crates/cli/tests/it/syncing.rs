@@ -53,6 +53,17 @@ fn a_library_goes_to_the_cloud_and_to_a_disk_and_back() {
 }
 
 #[test]
+fn the_old_flags_are_the_commands() {
+    let (world, _cloud) = with_cloud(&["kick"]);
+
+    world.run(&["--init-astra", "--check"]).ok();
+    world.run(&["--migrate", "--from", "local", "--to", "astra"]).ok();
+    let run = world.run(&["--sync"]).ok();
+
+    assert!(run.stderr.contains("the same"), "{run:?}");
+}
+
+#[test]
 fn a_migration_without_audio_carries_none() {
     let (world, _cloud) = with_cloud(&["kick"]);
 
@@ -168,6 +179,24 @@ fn a_library_that_is_gone_or_another_one_is_no_deletion() {
     drop(cloud);
     let away = world.run(&["sync"]);
     assert_eq!(away.code, 5, "{away:?}");
+}
+
+#[test]
+fn audio_that_stayed_elsewhere_is_fetched_when_it_is_wanted() {
+    let (one, cloud) = with_cloud(&["kick"]);
+    one.run(&["sync"]).ok();
+    let two = another(&one, &cloud);
+    two.run(&["clone", "astra", "data/songrec/library", "--audio", "none"]).ok();
+    let id = one.ids()[0].clone();
+    fs::remove_dir_all(one.path("music")).unwrap();
+
+    let verified = two.run(&["verify", "--read-data"]);
+    let run = two.run(&["get", &id, "kick.wav"]).ok();
+
+    assert_eq!(verified.code, 0, "{verified:?}");
+    assert!(run.stderr.contains("fetching it from `astra`"), "{run:?}");
+    let original = fs::read(&crate::world::examples("kick")[0]).unwrap();
+    assert_eq!(fs::read(two.path("kick.wav")).unwrap(), original);
 }
 
 #[test]

@@ -22,5 +22,5 @@ fn the_example_of_two_machines_does_what_it_says() {
     assert!(output.status.success(), "{stdout}\n{stderr}");
     assert!(stdout.contains("From the studio"), "{stdout}");
     assert!(stdout.contains("\"From the laptop\""), "the other title is kept: {stdout}");
-    assert!(stderr.contains("both libraries are the same"), "{stderr}");
+    assert!(stderr.contains("both libraries have the same"), "{stderr}");
 }
