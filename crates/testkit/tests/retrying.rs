@@ -1,5 +1,4 @@
 //! Asking again makes up for what fails, and stops when it is no use.
-#![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 
 use std::{sync::Arc, time::Duration};
 
