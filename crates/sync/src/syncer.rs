@@ -317,6 +317,8 @@ impl Syncer {
         let plan = self.make_plan(options, &look, carrier, interrupt).await?;
         self.guard(options, &plan).await?;
         let total = plan.songs.len() as u64;
+        // As large as the report will be; one of both is enough.
+        drop(plan);
         if total > 0 {
             progress.on(Event::Started { work: "syncing", total: Some(total) });
         }
