@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, StreamExt};
+use futures::{StreamExt, stream::BoxStream};
 use serde::Serialize;
 use songrec_audio::built_in_models;
 use songrec_core::{Digest, Event, ModelName, Progress, Song, SongId, encode_path};
@@ -325,7 +325,7 @@ impl<'a> Scan<'a> {
         receive: mpsc::Receiver<Candidate>,
         caught_up: bool,
         left_alone: &'s Mutex<ScanReport>,
-    ) -> impl Stream<Item = Result<Unsettled>> + Send + 's {
+    ) -> BoxStream<'s, Result<Unsettled>> {
         let candidates = futures::stream::unfold(receive, |mut receive| async {
             receive.recv().await.map(|candidate| (candidate, receive))
         });
@@ -339,7 +339,7 @@ impl<'a> Scan<'a> {
             };
             futures::stream::iter(rest)
         });
-        rest.flatten()
+        rest.flatten().boxed()
     }
 
     fn walk(

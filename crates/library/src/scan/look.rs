@@ -3,7 +3,10 @@
 
 use std::{path::Path, time::Duration};
 
-use futures::{Stream, StreamExt, stream};
+use futures::{
+    StreamExt, future,
+    stream::{self, BoxStream},
+};
 use songrec_audio::{Analysis, Identity, Wanted};
 use songrec_core::{Song, SongId, Tags};
 use songrec_storage::Lookup;
@@ -56,8 +59,8 @@ impl Scan<'_> {
     /// Looks at files, several at a time; ends with an interrupt.
     pub(super) fn looked<'s>(
         &'s self,
-        unsettled: impl Stream<Item = Result<Unsettled>> + Send + 's,
-    ) -> impl Stream<Item = Result<Looked>> + Send + 's {
+        unsettled: BoxStream<'s, Result<Unsettled>>,
+    ) -> BoxStream<'s, Result<Looked>> {
         // More in flight than threads, so that none of them waits while others
         // are asked for or stored.
         let identified = unsettled
@@ -69,7 +72,7 @@ impl Scan<'_> {
                 }
             })
             .buffer_unordered(IDENTIFY.max(self.threads * 4))
-            .filter_map(|identified| async { identified });
+            .filter_map(future::ready);
         let patience = if self.is_remote() { WAIT_TO_ASK } else { Duration::ZERO };
         let placed = gathered(identified, IDENTIFY, patience).then(move |chunk| async move {
             let placed = match chunk.into_iter().collect::<Result<Vec<_>>>() {
@@ -91,7 +94,8 @@ impl Scan<'_> {
                 }
             })
             .buffer_unordered(self.threads * 4)
-            .filter_map(|looked| async { looked })
+            .filter_map(future::ready)
+            .boxed()
     }
 
     async fn identify(&self, unsettled: Unsettled) -> Identified {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_core::{
     Card, Embedding, EmbeddingRef, Event, Features, ModelName, OperationId, Song, SongId,
     encode_path,
@@ -145,7 +145,8 @@ impl Scan<'_> {
             arrivals[at].embeddings.insert(model, reference);
         }
         if self.library.backend.capabilities().keeps_audio {
-            let storing = arrivals.iter_mut().map(|arrival| self.store_blob(arrival));
+            let storing: Vec<_> =
+                arrivals.iter_mut().map(|arrival| self.store_blob(arrival).boxed()).collect();
             stream::iter(storing).buffer_unordered(BLOBS_AT_ONCE).try_collect::<()>().await?;
         }
         Ok(())
