@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 /// The items of `stream`, up to `most` together: those that come within
-/// `patience` of the first of them.
+/// `patience` of the first of them, or are ready with it if there is none.
 pub(super) fn gathered<S: Stream + Send>(
     stream: S,
     most: usize,
@@ -19,11 +19,15 @@ where
         let mut together = vec![stream.next().await?];
         let until = Instant::now() + patience;
         while together.len() < most {
-            // Without patience, what is ready is still taken.
-            match timeout_at(until, stream.next()).await {
-                Ok(Some(item)) => together.push(item),
+            let next = if patience.is_zero() {
+                stream.next().now_or_never()
+            } else {
+                timeout_at(until, stream.next()).await.ok()
+            };
+            match next {
+                Some(Some(item)) => together.push(item),
                 // The end is told again when it is asked for again.
-                Ok(None) | Err(_) => break,
+                Some(None) | None => break,
             }
         }
         Some((together, stream))
