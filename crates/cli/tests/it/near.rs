@@ -84,3 +84,29 @@ fn only_songs_that_pass_the_filter_are_compared() {
     assert!(lossless.is_empty(), "{lossless:?}");
     assert_eq!(names(encodings(&short)), BTreeSet::from(ENCODINGS));
 }
+
+#[cfg(all(feature = "astra", feature = "emulator"))]
+#[test]
+fn a_library_in_the_cloud_gives_the_same_groups_in_few_requests() {
+    use crate::remote::{Database, astra, with_astra};
+    let world = world();
+    let database = Database::start();
+    database.serve(&world, &world.path("bucket"));
+    astra(&world, &["init-astra"]).ok();
+    astra(&world, &["scan", "music", examples_folder().to_str().unwrap()]).ok();
+    let _ = std::fs::remove_dir_all(world.path("cache"));
+    let local = world.json_lines(&["dup", "--near"]);
+    database.requests().reset();
+
+    let cloud = world.json_lines(&with_astra(&["dup", "--near"]));
+
+    // Opening, models, a count, a page of cards, their embeddings, and the
+    // songs that were found: not one for each of the 55 songs.
+    let requests = database.requests().total();
+    assert!(requests <= 20, "{:?}", database.requests().counts());
+    let all = |groups: &[serde_json::Value]| -> Vec<BTreeSet<String>> {
+        groups.iter().map(|group| names(group).into_iter().map(str::to_owned).collect()).collect()
+    };
+    assert!(!local.is_empty());
+    assert_eq!(all(&cloud), all(&local));
+}
