@@ -63,7 +63,8 @@ def random_clap(name, size):
         audio.enable_fusion, audio.fusion_type = True, "aff_2d"
     if size == "tiny":
         audio.patch_embeds_hidden_size, audio.hidden_size = 16, 128
-        audio.depths, audio.num_attention_heads = [1, 1, 1, 1], [1, 1, 2, 2]
+        # Two layers in one stage: every second one shifts its windows.
+        audio.depths, audio.num_attention_heads = [2, 1, 1, 1], [1, 1, 2, 2]
         text.hidden_size, text.intermediate_size, text.vocab_size = 32, 64, 1000
         text.num_hidden_layers, text.num_attention_heads = 2, 2
     config._attn_implementation = "eager"

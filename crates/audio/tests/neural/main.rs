@@ -143,10 +143,14 @@ fn two_runs_give_the_same_bits_and_threads_and_batches_do_not_matter() {
                     .unwrap()
             };
             let first = vector(1);
-            assert_eq!(vector(1), first, "{model}");
+            assert_eq!(vector(1), first, "{model}, {:?}", options.engine);
             for threads in [2, 3] {
                 let worst = worst(vector(threads).values(), first.values());
-                assert!(worst < 1e-5, "{model} with {threads} threads: {worst}");
+                assert!(
+                    worst < 1e-5,
+                    "{model}, {:?} with {threads} threads: {worst}",
+                    options.engine
+                );
             }
 
             let model = open(model, &options);

@@ -170,8 +170,11 @@ impl Engine for OnnxRuntime {
 
     fn batching(&self) -> Batching {
         match self.device {
-            Device::Cpu => Batching { inputs: 4, calls: 1 },
-            // Enough to fill a graphics card, little enough for its memory.
+            // One window in a call: what else is waiting is chance, and the
+            // last bits of a vector would depend on it.
+            Device::Cpu => Batching { inputs: 1, calls: 1 },
+            // Enough to fill a graphics card, little enough for its memory;
+            // there the last bits may differ from run to run.
             Device::Cuda | Device::CoreMl => Batching { inputs: 16, calls: 1 },
         }
     }
