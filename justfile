@@ -45,3 +45,8 @@ bench-astra PYTHON="python3" *ARGS:
 bench-embed MODELS NAME *ARGS:
     cargo build --release -p songrec-audio --example bench_embed
     python3 tools/bench_embed.py {{MODELS}} {{NAME}} {{ARGS}}
+
+# `songrec migrate` beside an astrapy script and rclone.
+bench-migrate PYTHON="python3" RCLONE="rclone":
+    cargo build --release -p songrec-cli -p songrec-bench
+    cargo run --release -q -p songrec-bench --bin migrate -- {{PYTHON}} {{RCLONE}}
