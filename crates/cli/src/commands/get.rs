@@ -42,12 +42,11 @@ pub(super) async fn url(context: &Context, args: UrlArgs) -> Result<ExitStatus> 
     let library = context.library().await?;
     let mut song = library.song(&args.song).await?;
     let mut library = library;
-    if is_elsewhere(&library, &song) {
-        if let Some((_, shared)) = shared(context).await?
-            && let Some(there) = shared.backend().get_song(song.id).await.map_err(Error::from)?
-        {
-            (library, song) = (shared, there);
-        }
+    if is_elsewhere(&library, &song)
+        && let Some((_, shared)) = shared(context).await?
+        && let Some(there) = shared.backend().get_song(song.id).await.map_err(Error::from)?
+    {
+        (library, song) = (shared, there);
     }
     let url = library.audio_url(&song, Duration::from_secs(args.expires_in)).await?;
     if context.printer.json {

@@ -11,9 +11,9 @@ mod errors;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod faults;
 mod keeping;
-mod near;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod machines;
+mod near;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]
@@ -21,9 +21,9 @@ mod rescanning;
 mod scanning;
 mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]
-mod two_machines;
+mod soak;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod syncing;
 #[cfg(all(feature = "astra", feature = "emulator"))]
-mod soak;
+mod two_machines;
 mod world;
