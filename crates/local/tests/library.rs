@@ -141,7 +141,7 @@ async fn every_song_is_told_its_neighbors() {
     });
     assert!(library.neighbors_of_all(&options, on_found, &Silent).await.unwrap());
 
-    let found = found.lock().unwrap();
+    let found = std::mem::take(&mut *found.lock().unwrap());
     let mut expected = 0;
     for embedding in &fixture.embeddings {
         let (song, vector) = (embedding.song, &embedding.vector);
