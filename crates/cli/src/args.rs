@@ -105,6 +105,10 @@ pub(crate) enum Command {
     Similar(SimilarArgs),
     /// Say why two songs match
     Explain(ExplainArgs),
+    /// Print what models hear in audio files, as JSON or .npy
+    Embed(EmbedArgs),
+    /// List the models that can hear here; add, check, measure or remove one
+    Model(ModelArgs),
     /// List songs
     #[command(alias = "list")]
     Ls(LsArgs),
@@ -115,7 +119,8 @@ pub(crate) enum Command {
     /// Forget songs; audio files stay unless --delete-audio
     #[command(alias = "remove")]
     Rm(RmArgs),
-    /// Find songs by words of title, artist, album, genre, mood or path
+    /// Find songs by words of title, artist, album, genre, mood or path, or by
+    /// what they sound like
     Search(SearchArgs),
     /// List recordings that are there more than once, or almost
     Dup(DupArgs),
@@ -235,7 +240,7 @@ pub(crate) struct InitArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
     /// Folders and audio files
-    #[arg(required_unless_present = "failed", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["failed", "missing"], value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Leave out what this glob matches; may be repeated
     #[arg(long, value_name = "GLOB")]
@@ -249,6 +254,12 @@ pub(crate) struct ScanArgs {
     /// The models that hear every song; may be repeated
     #[arg(long = "model", value_name = "NAME")]
     pub(crate) models: Vec<String>,
+    /// Only the songs of the library that one of the models has not heard yet
+    #[arg(long, conflicts_with_all = ["failed", "paths"])]
+    pub(crate) missing: bool,
+    /// Also keep what learned models hear window by window, to find passages
+    #[arg(long)]
+    pub(crate) segments: bool,
     /// Only try the files again that could not be read
     #[arg(long)]
     pub(crate) failed: bool,
@@ -310,8 +321,9 @@ impl FilterArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimilarArgs {
-    /// A song (id, beginning of an id, path, or words), or any audio file;
-    /// several for what sounds like all of them together
+    /// A song (id, beginning of an id, path, or words), or any audio file, or
+    /// a part of one: song.flac@1:20-1:35; several for what sounds like all of
+    /// them together
     #[arg(required = true, value_name = "SONG")]
     pub(crate) songs: Vec<String>,
     /// A song that the results should be unlike; may be repeated
@@ -360,6 +372,79 @@ pub(crate) struct SimilarArgs {
     /// Say why each song is similar
     #[arg(long)]
     pub(crate) explain: bool,
+    /// List parts of songs, not whole songs; what `scan --segments` kept. The
+    /// same is done without it for a part of a song
+    #[arg(long, conflicts_with_all = ["blend", "minus", "weights"])]
+    pub(crate) passages: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// Audio files, or parts of them such as song.flac@1:20-1:35
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<String>,
+    /// The models that hear; may be repeated
+    #[arg(long = "model", value_name = "NAME")]
+    pub(crate) models: Vec<String>,
+    /// Write a .npy file for each file and model to this folder
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
+    pub(crate) npy: Option<PathBuf>,
+    /// Each window that a learned model hears, not only their mean
+    #[arg(long)]
+    pub(crate) windows: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    #[command(subcommand)]
+    pub(crate) what: ModelCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// The models that can hear here
+    #[command(alias = "ls")]
+    List,
+    /// What is known of a model: files, licence, what to cite
+    Info {
+        /// The model, with or without its revision
+        name: String,
+    },
+    /// Add a model from a folder or an address with its ONNX files
+    #[command(
+        after_help = "A folder with a `model.toml` says itself what it holds. Of clap, clap-fused, \
+                            clap-music, ms-clap, wav2vec2 and mert songrec knows it: the files that \
+                            `tools/export_models.py` makes are enough. The files are checked and \
+                            copied. Nothing is downloaded unless FROM is an address."
+    )]
+    Add {
+        /// What it is called, such as clap
+        name: String,
+        /// A folder, or the address of one: https://…
+        from: String,
+    },
+    /// Remove a model that was added; what it heard stays in libraries
+    #[command(alias = "rm")]
+    Remove {
+        /// The model
+        name: String,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Check a model's files against their digests, and let it hear a probe
+    Verify {
+        /// The models; all that were added if none is named
+        names: Vec<String>,
+    },
+    /// Measure how fast a model hears
+    Bench {
+        /// The model
+        name: String,
+        /// How many seconds of audio it has to hear
+        #[arg(long, value_name = "N", default_value_t = 60.0)]
+        seconds: f64,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -462,13 +547,29 @@ pub(crate) struct RmArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SearchArgs {
     /// Words; each begins a word of the song
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["text", "like"])]
     pub(crate) words: Vec<String>,
+    /// What the songs should sound like, such as "warm analogue pad"; may be
+    /// repeated. Needs a model that reads
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) text: Vec<String>,
+    /// A song that they should sound like too; may be repeated
+    #[arg(long, value_name = "SONG")]
+    pub(crate) like: Vec<String>,
+    /// What they should not sound like; may be repeated
+    #[arg(long, value_name = "TEXT", requires = "text")]
+    pub(crate) not: Vec<String>,
+    /// The model that reads and hears; the first one that can if it is not said
+    #[arg(long, value_name = "NAME", requires = "text")]
+    pub(crate) model: Option<String>,
+    /// The lowest similarity that counts
+    #[arg(long, value_name = "X", allow_hyphen_values = true, requires = "text")]
+    pub(crate) threshold: Option<f64>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// At most so many songs
-    #[arg(short, long, value_name = "N", default_value_t = 50)]
-    pub(crate) limit: usize,
+    /// At most so many songs; 50, or with --text as many as are usually shown
+    #[arg(short, long, short_alias = 'k', value_name = "N")]
+    pub(crate) limit: Option<usize>,
     /// How many songs to leave out first
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) offset: usize,

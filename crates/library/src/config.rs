@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{Directories, Error, Result};
+use crate::{Directories, Error, ModelTable, Result};
 
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug)]
@@ -287,7 +287,8 @@ pub struct NamedLibrary {
 pub struct Config {
     values: BTreeMap<&'static str, (Vec<String>, Origin)>,
     libraries: BTreeMap<String, (NamedLibrary, Origin)>,
-    /// The tokens of libraries that have their own.
+    models: BTreeMap<String, (ModelTable, Origin)>,
+    /// The tokens of libraries and of models that have their own.
     tokens: Tokens,
     directories: Directories,
 }
@@ -340,6 +341,7 @@ impl Config {
                 })
                 .collect(),
             libraries: BTreeMap::new(),
+            models: BTreeMap::new(),
             tokens: Tokens::default(),
             directories: sources.directories,
         };
@@ -408,14 +410,25 @@ impl Config {
         self.libraries.get(name).map(|(library, _)| library)
     }
 
-    /// The token of a library that has its own.
-    #[cfg(feature = "astra")]
+    /// Every `[models.NAME]`, by name.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &ModelTable)> {
+        self.models.iter().map(|(name, (table, _))| (name.as_str(), table))
+    }
+
+    /// The token of a library or a model that has its own.
+    #[cfg(any(feature = "astra", feature = "bridge"))]
     pub(crate) fn token_in(&self, variable: &str) -> Option<&str> {
         self.tokens.0.get(variable).map(String::as_str)
     }
 
     fn token_variables(&self) -> Vec<String> {
-        self.libraries.values().filter_map(|(named, _)| named.token_variable.clone()).collect()
+        let of_libraries =
+            self.libraries.values().filter_map(|(named, _)| named.token_variable.clone());
+        let of_models = self.models.values().filter_map(|(table, _)| match table {
+            ModelTable::Http(table) => table.token_variable.clone(),
+            ModelTable::Onnx(_) => None,
+        });
+        of_libraries.chain(of_models).collect()
     }
 
     /// Where a setting came from.
@@ -448,7 +461,20 @@ impl Config {
             variable: None,
             about: "a library by name".to_owned(),
         });
-        settings.chain(libraries).collect()
+        let models = self.models.iter().map(|(name, (table, origin))| Shown {
+            key: format!("models.{name}"),
+            value: Some(match table {
+                ModelTable::Onnx(table) => match &table.folder {
+                    Some(folder) => format!("onnx {}", folder.display()),
+                    None => "onnx".to_owned(),
+                },
+                ModelTable::Http(table) => format!("http {} ({})", table.url, table.form),
+            }),
+            origin: Some(origin.to_string()),
+            variable: None,
+            about: "a model by name".to_owned(),
+        });
+        settings.chain(libraries).chain(models).collect()
     }
 
     fn set(&mut self, setting: &'static Setting, text: &str, origin: Origin) -> Result<()> {
@@ -505,6 +531,11 @@ impl Config {
                         self.read_library(file, name, value)?;
                     }
                 }
+                toml::Value::Table(models) if name == "models" => {
+                    for (name, value) in models {
+                        self.read_model(file, name, value)?;
+                    }
+                }
                 toml::Value::Table(section) => {
                     for (key, value) in section {
                         self.read_value(file, &format!("{name}.{key}"), value)?;
@@ -529,6 +560,33 @@ impl Config {
         }
         library.path = library.path.map(|path| resolve(&path, file.path.parent()));
         self.libraries.insert(name, (library, Origin::File(file.path.clone())));
+        Ok(())
+    }
+
+    fn read_model(&mut self, file: &ConfigFile, name: String, value: toml::Value) -> Result<()> {
+        let invalid = |why: String| {
+            Error::usage(format_args!("`[models.{name}]` in `{}` is wrong", file.path.display()))
+                .because(why)
+                .with_hint("`config.toml` of songrec's sources shows every key with an example")
+        };
+        let mut table: ModelTable = value
+            .try_into()
+            .map_err(|error: toml::de::Error| invalid(error.message().to_owned()))?;
+        table.check(&name).map_err(invalid)?;
+        match &mut table {
+            ModelTable::Onnx(table) => {
+                for path in [&mut table.folder, &mut table.library] {
+                    *path = path.take().map(|path| resolve(&path, file.path.parent()));
+                }
+            }
+            // Otherwise whoever writes a project's file could have any
+            // variable of this user sent anywhere.
+            ModelTable::Http(table) if file.project && table.token_variable.is_some() => {
+                return Err(invalid("a project's file may not name a token".to_owned()));
+            }
+            ModelTable::Http(_) => {}
+        }
+        self.models.insert(name, (table, Origin::File(file.path.clone())));
         Ok(())
     }
 
@@ -782,6 +840,38 @@ mod tests {
 
         assert_eq!(config.text("library"), root.path().join("config/songs").to_str());
         assert_eq!(config.library("disk").unwrap().path, Some("/mnt/disk".into()));
+    }
+
+    #[test]
+    fn a_model_is_a_table_that_says_where_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let mut sources = sources(root.path());
+        write(
+            &sources.directories.config,
+            "[models.clap]\nkind = \"onnx\"\nfolder = \"clap\"\nengine = \"ort\"\n\
+             [models.w2v]\nkind = \"http\"\ndimension = 768\ntoken_variable = \"W2V\"",
+        );
+        sources.variables.insert("W2V".into(), "hush".into());
+
+        let config = Config::load(sources.clone()).unwrap();
+
+        let tables: Vec<_> = config.models().collect();
+        let ("clap", ModelTable::Onnx(clap)) = tables[0] else { panic!("{tables:?}") };
+        assert_eq!(clap.folder, Some(root.path().join("config/clap")));
+        assert!(matches!(tables[1], ("w2v", ModelTable::Http(_))), "{tables:?}");
+        assert!(!format!("{config:?}").contains("hush"));
+        assert!(config.show().iter().any(|shown| shown.key == "models.w2v"));
+
+        write(&sources.directories.config, "[models.w2v]\nkind = \"http\"\nurl = 3");
+        assert!(Config::load(sources.clone()).unwrap_err().to_string().contains("[models.w2v]"));
+        write(&sources.directories.config, "");
+        write(
+            &root.path().join(".songrec.toml"),
+            "[models.w2v]\nkind = \"http\"\ndimension = 7\ntoken_variable = \"HOME\"",
+        );
+        let error = Config::load(sources).unwrap_err();
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(why.contains("may not name a token"), "{why}");
     }
 
     #[test]

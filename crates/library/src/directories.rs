@@ -13,6 +13,8 @@ pub struct Directories {
     pub config: PathBuf,
     /// The library that is used if no other is named.
     pub library: PathBuf,
+    /// The models that were added.
+    pub models: PathBuf,
     /// What can be fetched or computed again.
     pub cache: PathBuf,
     /// What is true of this machine only, such as which files were seen.
@@ -40,6 +42,7 @@ impl Directories {
         Ok(Self {
             config: strategy.config_dir().join("config.toml"),
             library: strategy.data_dir().join("library"),
+            models: strategy.data_dir().join("models"),
             cache: strategy.cache_dir(),
             state: strategy.state_dir().unwrap_or_else(|| strategy.data_dir().join("state")),
         })
@@ -51,6 +54,7 @@ impl Directories {
         Self {
             config: root.join("config/config.toml"),
             library: root.join("library"),
+            models: root.join("models"),
             cache: root.join("cache"),
             state: root.join("state"),
         }

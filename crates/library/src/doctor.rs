@@ -1,10 +1,11 @@
 //! What works here, and what does not.
 
+use std::sync::Arc;
+
 use serde::Serialize;
-use songrec_audio::built_in_models;
 use songrec_core::Filter;
 
-use crate::{Config, Error, ErrorKind, Library};
+use crate::{Config, Error, ErrorKind, KnownModel, Library, ModelPlace, Models};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -80,12 +81,9 @@ fn broken(name: &str, error: &Error) -> Check {
 
 /// Looks at everything that songrec needs, and at the library that would be
 /// used. Changes nothing.
-pub async fn doctor(config: &Config, library: Result<&Library, &Error>) -> Vec<Check> {
+pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> Vec<Check> {
     let mut checks = vec![configuration(config), folders(config), processors(config)];
-    checks.push(good(
-        "models",
-        built_in_models().iter().map(|spec| spec.name.as_str()).collect::<Vec<_>>().join(", "),
-    ));
+    checks.extend(hearing(config).await);
     checks.push(good("formats", songrec_audio::FORMATS.to_owned()));
     match library {
         Err(error) => checks.push(broken("library", error)),
@@ -129,7 +127,8 @@ async fn known_models(library: &Library) -> Check {
                 && (theirs.dimension != ours.dimension || theirs.metric != ours.metric)
         })
     };
-    let ours = built_in_models();
+    let ours: Vec<songrec_core::ModelSpec> =
+        library.models().list().into_iter().flatten().map(|model| model.spec).collect();
     let different: Vec<&str> = ours.iter().filter(differs).map(|spec| spec.name.as_str()).collect();
     if different.is_empty() {
         return good("rooms", format!("for {} models", known.len()));
@@ -139,6 +138,76 @@ async fn known_models(library: &Library) -> Check {
         hint: Some("use another library, or the version of songrec that made this one".to_owned()),
         kind: Some(ErrorKind::Corrupt),
         ..good("rooms", format!("of another dimension or metric for {}", different.join(", ")))
+    }
+}
+
+// The models, what computes them, and the servers of those that are far away.
+async fn hearing(config: &Arc<Config>) -> Vec<Check> {
+    let models = Models::new(config.clone());
+    let mut checks = Vec::new();
+    let mut names = Vec::new();
+    let mut needs_runtime = false;
+    let mut far_away = Vec::new();
+    for model in models.list() {
+        match model {
+            Ok(model) => {
+                needs_runtime |= models.needs_runtime(&model);
+                names.push(model.spec.name.to_string());
+                if matches!(model.place, ModelPlace::Http(_)) {
+                    far_away.push(model);
+                }
+            }
+            Err(error) => checks.push(broken("model", &error)),
+        }
+    }
+    checks.insert(0, good("models", names.join(", ")));
+    checks.extend(engines(&models, needs_runtime));
+    for model in far_away {
+        checks.push(server(&models, &model).await);
+    }
+    checks
+}
+
+fn engines(models: &Models, needs_runtime: bool) -> Vec<Check> {
+    let search = models.runtime_search();
+    let runtime = match search.first() {
+        Some(path) => good("engine: ort", format!("ONNX Runtime is at {}", path.display())),
+        None => Check {
+            state: if needs_runtime { CheckState::Broken } else { CheckState::Good },
+            kind: needs_runtime.then_some(ErrorKind::Usage),
+            hint: needs_runtime.then(|| {
+                "`pip install onnxruntime`, name its library in `ORT_DYLIB_PATH`, or take `rten`"
+                    .to_owned()
+            }),
+            ..good("engine: ort", format!("ONNX Runtime was not found; looked at {search}"))
+        },
+    };
+    vec![good("engine: rten", "built in"), runtime]
+}
+
+#[cfg(feature = "bridge")]
+async fn server(models: &Models, model: &KnownModel) -> Check {
+    let name = format!("server: {}", model.spec.name);
+    match models.server_health(model).await {
+        Ok(Some(health)) => {
+            let platform = health.model.map(|model| model.platform).filter(|text| !text.is_empty());
+            let platform = platform.map(|text| format!(", by {text}")).unwrap_or_default();
+            good(
+                &name,
+                format!("{} is well ({:.0} ms){platform}", model.place, health.latency * 1000.0),
+            )
+        }
+        Ok(None) => good(&name, "on this machine"),
+        Err(error) => broken(&name, &error),
+    }
+}
+
+#[cfg(not(feature = "bridge"))]
+async fn server(_: &Models, model: &KnownModel) -> Check {
+    Check {
+        state: CheckState::Doubtful,
+        hint: Some("use a songrec that was built with the feature `bridge`".to_owned()),
+        ..good(&format!("server: {}", model.spec.name), "cannot be asked by this songrec")
     }
 }
 

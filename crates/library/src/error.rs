@@ -98,6 +98,18 @@ impl Error {
     }
 }
 
+// One failed model is the answer for many songs; its causes go along as texts.
+impl Clone for Error {
+    fn clone(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            source: Causes::of(self).map(Into::into),
+            hint: self.hint.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -10,10 +10,10 @@ use std::{
     },
 };
 
-use songrec_audio::{Analysis, Identity, Wanted};
+use songrec_audio::{Analysis, Identity, Wanted, neural::HeardWindow};
 use songrec_core::{ModelName, Song, SongFile, Vector, encode_path};
 
-use crate::{Error, ErrorKind, Result, library::now};
+use crate::{Error, ErrorKind, Hearing, Library, Part, Result, library::now, part::clock};
 
 /// Tells long work to come to an end.
 #[derive(Clone, Debug, Default)]
@@ -70,22 +70,94 @@ pub(crate) async fn identify(path: &Path) -> Result<Identity> {
         .map_err(|error| unreadable(&error))
 }
 
-/// Hears a file that is not in the library: a song that is not kept, and its
-/// vectors under those of `models` that can hear it.
-pub(crate) async fn hear_outside(
+/// What models heard in a file.
+#[derive(Clone, Debug)]
+pub struct HeardFile {
+    /// The song in it, as it would be taken in.
+    pub song: Song,
+    /// How each model heard it.
+    pub vectors: BTreeMap<ModelName, Vector>,
+    /// The same window by window, for learned models and if that was asked
+    /// for.
+    pub windows: BTreeMap<ModelName, Vec<HeardWindow>>,
+    /// The models that did not hear it, and why.
+    pub unheard: BTreeMap<ModelName, Error>,
+}
+
+/// Hears a file that need not be in any library; it is not kept.
+///
+/// # Errors
+///
+/// When there is no audio in it. A model that did not hear it is told beside
+/// the others.
+pub async fn hear_file(
     path: &Path,
-    models: &[ModelName],
-) -> Result<(Song, BTreeMap<ModelName, Vector>)> {
-    let wanted = Wanted { models: models.to_vec(), ..Wanted::default() };
+    hearing: &Hearing,
+    part: Option<Part>,
+    windows: bool,
+) -> Result<HeardFile> {
+    let wanted = Wanted { windows, part: part.map(Part::range), ..hearing.wanted() };
     let file = path.to_owned();
     let mut analysis = on_cpu(None, move || songrec_audio::analyze(&file, &wanted))
         .await
         .map_err(|reason| Error::new(ErrorKind::Failed, reason))?
         .map_err(|error| unreadable(&error))?;
+    let duration = analysis.audio.duration;
+    if let Some(part) = part.filter(|part| part.start >= duration) {
+        return Err(Error::usage(format_args!("`{}` has no part {part}", path.display()))
+            .because(format!("it ends after {}", clock(duration))));
+    }
     let vectors = std::mem::take(&mut analysis.embeddings);
+    let mut unheard: BTreeMap<ModelName, Error> = std::mem::take(&mut analysis.failed)
+        .into_iter()
+        .map(|(model, error)| (model, Error::from(error)))
+        .collect();
+    for spec in hearing.specs() {
+        if !vectors.contains_key(&spec.name) && !unheard.contains_key(&spec.name) {
+            let error =
+                Error::usage(format_args!("`{}` cannot hear `{}`", spec.name, path.display()))
+                    .because("it is silent or too short")
+                    .with_hint("name another file, or a longer part of it");
+            unheard.insert(spec.name.clone(), error);
+        }
+    }
     let mut song = song_of(&analysis);
     song.add_file(file_of(&analysis.identity, encode_path(path)));
-    Ok((song, vectors))
+    Ok(HeardFile { song, vectors, windows: analysis.windows, unheard })
+}
+
+impl Library {
+    /// Hears a file that is not in the library, by those of `models` that are
+    /// on this machine; why the others did not hear it is told beside them.
+    ///
+    /// # Errors
+    ///
+    /// When there is no audio in it, or none of the models is here.
+    pub(crate) async fn hear_outside(
+        &self,
+        path: &Path,
+        models: &[ModelName],
+        part: Option<Part>,
+        windows: bool,
+    ) -> Result<HeardFile> {
+        let mut here = Vec::new();
+        let mut absent = BTreeMap::new();
+        for name in models {
+            match self.models.hearing(&[name.to_string()]).await {
+                Ok(_) => here.push(name.to_string()),
+                Err(error) => _ = absent.insert(name.clone(), error),
+            }
+        }
+        if here.is_empty()
+            && let Some((_, error)) = absent.pop_first()
+        {
+            return Err(error);
+        }
+        let hearing = self.models.hearing(&here).await?;
+        let mut heard = hear_file(path, &hearing, part, windows).await?;
+        heard.unheard.extend(absent);
+        Ok(heard)
+    }
 }
 
 /// A new song with all that was heard, but no file and no embedding yet.

@@ -11,8 +11,11 @@ mod error;
 mod explain;
 mod hearing;
 mod library;
+mod models;
 mod near;
+mod npy;
 mod open;
+mod part;
 mod relocate;
 mod remove;
 mod resolve;
@@ -30,17 +33,23 @@ pub use duplicates::{DuplicateFile, Duplicates};
 pub use edit::EditChange;
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
-pub use hearing::Interrupt;
+pub use hearing::{HeardFile, Interrupt, hear_file};
 pub use library::{Library, now};
+pub use models::{
+    AddedModel, Hearing, HttpModelPlace, HttpTable, KnownModel, ModelBench, ModelFile, ModelPlace,
+    ModelTable, Models, OnnxModelPlace, OnnxTable,
+};
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates};
+pub use npy::write_npy;
 pub use open::{Distance, InitOptions, local_root};
+pub use part::{Part, clock};
 pub use relocate::{RelocateOptions, Relocated};
 pub use remove::Removed;
 pub use resolve::Named;
 pub use scan::{OnItem, ScanItem, ScanOptions, ScanReport};
 pub use similar::{
-    Blend, BlendPart, Example, InvalidBlend, ModelWeight, Query, Similar, SimilarOptions,
-    SimilarSong, UNLIKE, WeightedQuery,
+    Blend, BlendPart, Example, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
+    SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery,
 };
 pub use stats::{ModelStats, Stats};
 pub use transfer::{Exported, Imported};

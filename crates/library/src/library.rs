@@ -9,7 +9,7 @@ use songrec_core::{ModelName, SongId, Timestamp, decode_path, encode_path};
 use songrec_local::LocalBackend;
 use songrec_storage::StorageBackend;
 
-use crate::{Config, Error, Result};
+use crate::{Config, Error, Models, Result};
 
 /// One library: where its songs are kept, and how this user wants to use it.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Library {
     pub(crate) place: String,
     /// The backend, where it is a local one: it can do things of its own.
     pub(crate) local: Option<LocalBackend>,
+    /// The models that can hear here.
+    pub(crate) models: Arc<Models>,
 }
 
 impl Library {
@@ -36,7 +38,8 @@ impl Library {
         root: Option<PathBuf>,
     ) -> Self {
         let place = root.as_deref().map_or_else(|| id.clone(), |root| root.display().to_string());
-        Self { backend, config, id, root, place, local: None }
+        let models = Arc::new(Models::new(config.clone()));
+        Self { backend, config, id, root, place, local: None, models }
     }
 
     /// Where the songs are kept.
@@ -63,6 +66,11 @@ impl Library {
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The models that can hear here.
+    pub const fn models(&self) -> &Arc<Models> {
+        &self.models
     }
 
     /// The folder of a local library.

@@ -23,14 +23,14 @@ use serde::Serialize;
 use songrec_audio::built_in_models;
 use songrec_core::{Digest, Event, ModelName, Progress, Song, SongId, encode_path};
 use songrec_local::{KnownFile, KnownFiles, KnownOutcome, Standing, Verdict};
-use songrec_storage::{ErrorKind as StorageTrouble, StorageBackendExt};
+use songrec_storage::{ErrorKind as StorageTrouble, SongQuery, StorageBackendExt};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, spawn_blocking},
 };
 
 use crate::{
-    Error, ErrorKind, Interrupt, Library, Result,
+    Error, ErrorKind, Hearing, Interrupt, Library, Result,
     library::absolute,
     scan::{
         gather::gathered,
@@ -49,6 +49,10 @@ pub struct ScanOptions {
     pub genre_from_folder: bool,
     /// Only look again at the files that could not be read before.
     pub failed: bool,
+    /// Only look at the files of songs that one of the models has not heard.
+    pub missing: bool,
+    /// Keep what learned models hear window by window as segments.
+    pub segments: bool,
     /// Also take in again what was forgotten.
     pub again: bool,
     /// Only say what would be done.
@@ -74,6 +78,8 @@ pub struct ScanReport {
     pub missing: u64,
     /// Files that could not be read.
     pub failed: u64,
+    /// Songs that a learned model did not hear, because it failed.
+    pub unheard: u64,
     /// Files that were not looked at because they could not be read before.
     pub failed_before: u64,
     /// Whether the scan was ended early.
@@ -104,6 +110,7 @@ pub enum ScanItem {
     Moved { id: SongId, path: String, from: String },
     Duplicate { id: SongId, path: String },
     Missing { id: SongId, path: String },
+    Unheard { id: SongId, path: String, model: ModelName, reason: String },
     Failed { path: String, reason: String },
 }
 
@@ -156,7 +163,10 @@ impl Library {
         progress: &dyn Progress,
         on_item: OnItem<'_>,
     ) -> Result<ScanReport> {
-        let scan = Scan::begin(self, options, interrupt, progress, on_item).await?;
+        let mut scan = Scan::begin(self, options, interrupt, progress, on_item).await?;
+        if options.missing {
+            scan.named = Some(scan.unheard_files().await?);
+        }
         progress.on(Event::Started { work: "scanning", total: None });
         let result = scan.run().await;
         progress.on(Event::Finished);
@@ -195,6 +205,10 @@ struct Scan<'a> {
     /// The number of this scan among those of this machine.
     number: i64,
     models: Vec<ModelName>,
+    /// The same models, at work.
+    ears: Hearing,
+    /// The files to look at, if they are not to be found by a walk.
+    named: Option<Vec<PathBuf>>,
     roots: Vec<PathBuf>,
     threads: usize,
     pool: rayon::ThreadPool,
@@ -233,11 +247,11 @@ impl<'a> Scan<'a> {
                 Error::new(ErrorKind::Failed, "could not start the threads of a scan")
                     .because(error)
             })?;
-        let models = library.scan_models()?;
+        let ears = library.models.hearing(library.config.list("scan.models")).await?;
+        let models: Vec<ModelName> = ears.specs().iter().map(|spec| spec.name.clone()).collect();
         if !options.dry_run {
-            for model in &models {
-                let spec = built_in_models().iter().find(|spec| spec.name == *model);
-                library.backend.put_model(spec.expect("checked by scan_models")).await?;
+            for spec in ears.specs() {
+                library.backend.put_model(spec).await?;
             }
         }
         let known = library.known_files()?.judged_by(standard(library, &models));
@@ -252,6 +266,8 @@ impl<'a> Scan<'a> {
             known,
             number,
             models,
+            ears,
+            named: None,
             roots,
             threads,
             pool,
@@ -347,6 +363,11 @@ impl<'a> Scan<'a> {
         send: mpsc::Sender<Candidate>,
     ) -> Result<(JoinHandle<Walked>, Option<Counting>)> {
         let interrupt = self.interrupt.clone();
+        if let Some(paths) = self.named.clone() {
+            self.progress.on(Event::Total { total: paths.len() as u64 });
+            let walking = spawn_blocking(move || walk::named(paths, &send, &interrupt));
+            return Ok((walking, None));
+        }
         if self.options.failed {
             let known = self.known.failed()?;
             let below = |path: &Path| {
@@ -399,6 +420,8 @@ impl<'a> Scan<'a> {
                 }
                 Some(KnownFile { outcome: KnownOutcome::Song(_, standing), .. }) => {
                     match standing {
+                        // Whether its segments are kept is not known yet.
+                        Standing::Settled if self.keeps_segments() => false,
                         Standing::Settled => {
                             report.unchanged += 1;
                             true
@@ -502,40 +525,58 @@ impl<'a> Scan<'a> {
             .is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION);
         // A model that cannot hear a song, because it is silent, is not asked
         // again: then the song has none at all.
+        let is_built_in =
+            |model: &ModelName| built_in_models().iter().any(|spec| spec.name == *model);
+        let is_silent = || {
+            let loudness = song.features.as_ref().and_then(|features| features.loudness_lufs);
+            song.embeddings.is_empty()
+                || (loudness.is_none() && !song.embeddings.keys().any(is_built_in))
+        };
         complete
-            && (song.embeddings.is_empty()
-                || self.models.iter().all(|model| song.embeddings.contains_key(model)))
+            && self.models.iter().all(|model| {
+                song.embeddings.contains_key(model) || (is_built_in(model) && is_silent())
+            })
+    }
+
+    fn keeps_segments(&self) -> bool {
+        self.options.segments && !self.ears.listeners().is_empty()
+    }
+
+    /// The files of this machine whose songs one of the models has not heard,
+    /// or whose segments are wanted; one for each song.
+    async fn unheard_files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut elsewhere = 0u64;
+        let mut query = SongQuery { limit: 500, ..SongQuery::default() };
+        loop {
+            let page = self.library.backend.find_songs(&query).await?;
+            for song in page.items {
+                if self.was_heard(&song) && !self.keeps_segments() {
+                    continue;
+                }
+                let mut paths = song.files.iter().map(|file| self.library.file_path(&file.path));
+                match paths.find(|path| path.is_file()) {
+                    Some(path) => files.push(path),
+                    None => elsewhere += 1,
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        if elsewhere > 0 {
+            let text =
+                format!("{elsewhere} songs are left out: their files are not on this machine");
+            self.progress.on(Event::Note { text: &text });
+        }
+        Ok(files)
     }
 
     fn fail(&self, path: &Path, reason: &str) {
         let path = encode_path(path);
         self.progress.on(Event::Skipped { item: &path, reason });
         (self.on_item)(&ScanItem::Failed { path, reason: reason.to_owned() });
-    }
-}
-
-impl Library {
-    /// The models that hear every scanned song.
-    ///
-    /// # Errors
-    ///
-    /// When a configured model is not one that songrec has.
-    pub fn scan_models(&self) -> Result<Vec<ModelName>> {
-        let names = self.config.list("scan.models");
-        let mut models = Vec::new();
-        for name in names {
-            let model: ModelName = name
-                .parse()
-                .map_err(|error| Error::usage("`scan.models` is wrong").because(error))?;
-            if !built_in_models().iter().any(|spec| spec.name == model) {
-                let known: Vec<&str> =
-                    built_in_models().iter().map(|spec| spec.name.as_str()).collect();
-                return Err(Error::usage(format_args!("there is no model `{model}`"))
-                    .with_hint(format_args!("the models are {}", known.join(", "))));
-            }
-            models.push(model);
-        }
-        Ok(models)
     }
 }
 
@@ -554,6 +595,7 @@ impl ScanReport {
         self.unchanged += done.unchanged;
         self.forgotten += done.forgotten;
         self.failed += done.failed;
+        self.unheard += done.unheard;
         self.failed_before += done.failed_before;
     }
 }

@@ -3,14 +3,16 @@
 mod blend;
 mod chosen;
 mod example;
+mod passages;
 
 use serde::Serialize;
-use songrec_core::{Card, Filter, Metric, ModelName, ModelSpec, SongId, Vector};
+use songrec_core::{Card, Filter, Metric, ModelName, ModelSpec, Song, SongId, Vector};
 use songrec_storage::{FoundNeighbor, NearestQuery, StorageBackendExt};
 
 pub use self::{
     blend::{Blend, BlendPart, InvalidBlend},
-    example::{Example, UNLIKE},
+    example::{Example, Subject, UNLIKE},
+    passages::{Passage, Passages},
 };
 use self::{
     blend::{Scored, Voice, score},
@@ -104,13 +106,14 @@ pub struct Query {
     /// Its id, if it is in the library.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<SongId>,
-    /// Its title, or the file's name.
+    /// Its title, or the file's name, or the words.
     pub title: String,
     /// Its artist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artist: Option<String>,
-    /// In seconds.
-    pub duration: f64,
+    /// In seconds, if it is a song.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<f64>,
 }
 
 /// One of several songs that were asked about.
@@ -207,6 +210,35 @@ impl Library {
         self.found_by(&voices, &examples, notes, options).await
     }
 
+    /// The model by which words are searched for: of those that heard songs of
+    /// this library, the first one that is here and can read.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none.
+    pub async fn reading_model(&self) -> Result<ModelName> {
+        let known = self.backend.models().await?;
+        let readers: Vec<ModelName> = self
+            .models
+            .list()
+            .into_iter()
+            .filter_map(Result::ok)
+            .filter(|model| model.reads_text)
+            .map(|model| model.spec.name)
+            .collect();
+        if let Some(spec) = known.iter().find(|spec| readers.contains(&spec.name)) {
+            return Ok(spec.name.clone());
+        }
+        Err(match readers.first() {
+            None => Error::not_found("no model here can read")
+                .with_hint("`songrec model add clap DIR` adds one that does"),
+            Some(reader) => Error::not_found(format_args!("no song here was heard by `{reader}`"))
+                .with_hint(format_args!(
+                    "`songrec scan --model {reader} --missing` lets it hear all songs"
+                )),
+        })
+    }
+
     /// The model of this library that `name` means: a whole name, or the part
     /// before `@` where there is one revision of it.
     ///
@@ -254,7 +286,7 @@ impl Library {
         };
         let mut exclude = options.exclude.clone();
         if !options.include_self {
-            exclude.extend(examples.iter().map(|example| example.song.id));
+            exclude.extend(songs_of(examples).map(|song| song.id));
         }
         let wanted = options.offset.saturating_add(options.k);
         let may_leave_out = !options.all_copies
@@ -299,7 +331,7 @@ impl Library {
                 }
                 _ => pool.len(),
             };
-            let mut chosen = Chosen::new(examples.iter().map(|example| &example.song), options);
+            let mut chosen = Chosen::new(songs_of(examples), options);
             pool[..passing].iter().for_each(|scored| chosen.consider(scored));
             // What is too dissimilar is no reason to look further.
             if chosen.songs.len() + (pool.len() - passing) >= wanted || exhausted {
@@ -397,14 +429,18 @@ impl Library {
     }
 }
 
+fn songs_of(examples: &[HeardExample]) -> impl Iterator<Item = &Song> {
+    examples.iter().filter_map(|example| example.song.as_ref())
+}
+
 impl Query {
     fn of(example: &HeardExample) -> Self {
-        let card = Card::of(&example.song);
+        let card = example.song.as_ref().map(Card::of);
         Self {
-            id: example.in_library.then_some(example.song.id),
-            title: card.title,
-            artist: card.artist,
-            duration: card.duration,
+            id: card.as_ref().filter(|_| example.in_library).map(|card| card.id),
+            title: example.title.clone(),
+            artist: card.as_ref().and_then(|card| card.artist.clone()),
+            duration: card.map(|card| card.duration),
         }
     }
 }
@@ -467,7 +503,8 @@ fn result(
     let explained = examples
         .iter()
         .filter(|example| options.explain && example.weight > 0.0)
-        .map(|example| (explain(&example.song, &hit.song), &example.song))
+        .filter_map(|example| example.song.as_ref())
+        .map(|song| (explain(song, &hit.song), song))
         .reduce(|best, next| if likeness(&next.0) > likeness(&best.0) { next } else { best });
     let beside = explained.as_ref().filter(|_| examples.len() > 1);
     SimilarSong {

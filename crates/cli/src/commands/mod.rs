@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod dup;
 mod edit;
+mod embed;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod explain;
@@ -21,6 +22,7 @@ mod init_astra;
 mod ls;
 mod machines;
 mod migrate;
+mod model;
 mod packaging;
 pub(crate) mod pair;
 mod relocate;
@@ -49,6 +51,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Scan(args) => scan::run(context, args).await,
         Command::Similar(args) => similar::run(context, args).await,
         Command::Explain(args) => explain::run(context, args).await,
+        Command::Embed(args) => embed::run(context, args).await,
+        Command::Model(args) => model::run(context, args).await,
         Command::Ls(args) => ls::run(context, args).await,
         Command::Show(args) => show::run(context, args).await,
         Command::Edit(args) => edit::run(context, args).await,

@@ -18,6 +18,8 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         exclude: args.exclude,
         genre_from_folder: args.genre_from_folder,
         failed: args.failed,
+        missing: args.missing,
+        segments: args.segments,
         again: args.again,
         dry_run: args.dry_run,
     };
@@ -51,7 +53,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
     } else {
         summarize(context, &report, args.dry_run, started.elapsed());
     }
-    Ok(status(&report))
+    Ok(status(&report, args.missing))
 }
 
 fn print(context: &Context, item: &ScanItem) -> Result<()> {
@@ -60,6 +62,10 @@ fn print(context: &Context, item: &ScanItem) -> Result<()> {
         ScanItem::Updated { .. } | ScanItem::Moved { .. } | ScanItem::Duplicate { .. } => Ok(()),
         ScanItem::Missing { path, .. } => {
             context.printer.warn(format!("`{path}` is not there any more"));
+            Ok(())
+        }
+        ScanItem::Unheard { path, reason, .. } => {
+            context.printer.warn(format!("`{path}` was not heard: {reason}"));
             Ok(())
         }
         ScanItem::Failed { path, reason } => {
@@ -100,6 +106,12 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
             counted(report.failed_before, "file")
         ));
     }
+    if report.unheard > 0 {
+        printer.say(format!(
+            "{} kept without what a model would have heard; the same command with `--missing` in place of paths tries again",
+            counted(report.unheard, "song")
+        ));
+    }
     if report.missing > 0 {
         printer.say(format!(
             "{} not found any more; their songs stay: `songrec relocate` if they moved, `songrec rm` to forget them",
@@ -112,12 +124,12 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
 }
 
 // A scan in which nothing worked must not look like a success.
-fn status(report: &ScanReport) -> ExitStatus {
+fn status(report: &ScanReport, missing: bool) -> ExitStatus {
     if report.interrupted {
         ExitStatus::Interrupted
-    } else if report.failed > 0 {
+    } else if report.failed > 0 || report.unheard > 0 {
         ExitStatus::SomeFailed
-    } else if report.files() == 0 {
+    } else if report.files() == 0 && !missing {
         ExitStatus::FoundNothing
     } else {
         ExitStatus::Done

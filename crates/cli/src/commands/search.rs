@@ -1,10 +1,11 @@
 use anyhow::Result;
 use songrec_core::Filter;
+use songrec_library::{Example, Library, SimilarOptions};
 use songrec_storage::{Order, OrderBy, SongQuery};
 
 use crate::{
     args::SearchArgs,
-    commands::{ls::list, select::wrong_filter},
+    commands::{ls::list, select::wrong_filter, similar},
     context::Context,
     status::ExitStatus,
 };
@@ -13,6 +14,9 @@ pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatu
     let library = context.library_to_read().await?;
     let filter = args.filter.filter().map_err(wrong_filter)?;
     let words = Filter::text(&args.words.join(" "));
+    if !args.text.is_empty() || !args.like.is_empty() {
+        return by_sound(context, &library, &args, filter.and(words)).await;
+    }
     if words.is_all() {
         return Err(songrec_library::Error::usage("there is no word to search for").into());
     }
@@ -21,8 +25,41 @@ pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatu
         order: Order { by: OrderBy::Artist, descending: false },
         after: None,
         skip: args.offset,
-        limit: args.limit,
+        limit: args.limit.unwrap_or(50),
     };
     let found = list(context, &library, query, false).await?;
     Ok(if found == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}
+
+// What sounds like words say, through a model that reads and hears.
+async fn by_sound(
+    context: &Context,
+    library: &Library,
+    args: &SearchArgs,
+    filter: Filter,
+) -> Result<ExitStatus> {
+    let model = match &args.model {
+        Some(model) => model.clone(),
+        None if args.text.is_empty() => library.search_model()?.to_string(),
+        None => library.reading_model().await?.to_string(),
+    };
+    let texts = args.text.iter().map(Example::text);
+    let songs = args.like.iter().map(Example::like);
+    let examples: Vec<Example> =
+        texts.chain(songs).chain(args.not.iter().map(Example::not_text)).collect();
+    let options = SimilarOptions {
+        model: Some(model),
+        k: args.limit.unwrap_or_else(|| library.config().count("search.results")),
+        offset: args.offset,
+        threshold: args.threshold,
+        filter,
+        ..SimilarOptions::default()
+    };
+    let found = library.similar_to(&examples, &options).await?;
+    if context.printer.json {
+        context.printer.json(&found)?;
+    } else {
+        similar::print(context, &found)?;
+    }
+    Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }

@@ -1,5 +1,7 @@
 use anyhow::Result;
-use songrec_library::{Error, Example, Explanation, Similar, SimilarOptions, SimilarSong};
+use songrec_library::{
+    Error, Example, Explanation, Part, Passages, Similar, SimilarOptions, SimilarSong,
+};
 
 use crate::{
     args::SimilarArgs,
@@ -31,6 +33,17 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         all_copies: args.all_copies,
         explain: args.explain,
     };
+    if let [song] = args.songs.as_slice()
+        && args.minus.is_empty()
+        && args.blend.is_none()
+        && (args.passages
+            || (Part::split(song).1.is_some() && library.has_passages(&options).await?))
+    {
+        let passages = library.passages(song, &options).await?;
+        print_passages(context, &passages)?;
+        let none = passages.results.is_empty();
+        return Ok(if none { ExitStatus::FoundNothing } else { ExitStatus::Done });
+    }
     let similar = library.similar_to(&examples, &options).await?;
     if context.printer.json {
         context.printer.json(&similar)?;
@@ -38,6 +51,37 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         print(context, &similar)?;
     }
     Ok(if similar.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}
+
+fn print_passages(context: &Context, passages: &Passages) -> Result<()> {
+    let printer = &context.printer;
+    if printer.json {
+        return printer.json(passages);
+    }
+    printer.say(format!("passages similar to {}, by `{}`:", passages.query.title, passages.model));
+    let mut table = Table::with_numbers_at(&[0, 1, 8]);
+    table.row(
+        ["#", "similarity", "id", "part", "artist", "title", "album", "genre", "bpm", "key"]
+            .map(str::to_owned),
+    );
+    for passage in &passages.results {
+        let place = [
+            passage.rank.to_string(),
+            format!("{:.3}", passage.similarity),
+            passage.card.id.short(),
+            passage.part.to_string(),
+        ];
+        table.row(place.into_iter().chain(cells(&passage.card)));
+    }
+    for (number, line) in table.lines().iter().enumerate() {
+        if !passages.results.is_empty() {
+            printer.line(if number == 0 { printer.dim(line) } else { line.clone() })?;
+        }
+    }
+    if let Some(shortfall) = &passages.shortfall {
+        printer.say(shortfall);
+    }
+    Ok(())
 }
 
 // The songs to be like and unlike, with their weights.

@@ -18,6 +18,8 @@ mod near;
 mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod rescanning;
+#[cfg(feature = "bridge")]
+mod models;
 mod scanning;
 mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -8,8 +8,8 @@ use futures::{
     stream::{self, BoxStream},
 };
 use songrec_audio::{Analysis, Identity, Wanted};
-use songrec_core::{Song, SongId, Tags};
-use songrec_storage::Lookup;
+use songrec_core::{ModelName, Song, SongId, Tags};
+use songrec_storage::{Lookup, SegmentQuery};
 
 use super::{Candidate, IDENTIFY, Scan, StorageTrouble, Unsettled, WAIT_TO_ASK, gathered};
 use crate::{Result, hearing::on_cpu};
@@ -31,6 +31,8 @@ pub(super) struct Found {
     pub(super) analysis: Option<Box<Analysis>>,
     /// The song that has this audio, if it is known.
     pub(super) song: Option<SongId>,
+    /// Whether the library keeps a copy of the audio already.
+    pub(super) has_blob: bool,
     /// A song that this machine has seen at this path, and that is there no
     /// longer.
     pub(super) replaced: Option<SongId>,
@@ -151,12 +153,9 @@ impl Scan<'_> {
             Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
         };
         let heard = song.as_ref().is_some_and(|song| self.was_heard(song));
-        let wanted = Wanted {
-            models: self.models.clone(),
-            cancel: Some(self.interrupt.flag()),
-            ..Wanted::default()
-        };
-        let tags_are_enough = heard || self.options.dry_run;
+        let wanted = self.wanted(song.as_ref());
+        let tags_are_enough = self.options.dry_run
+            || (heard && !(self.keeps_segments() && self.lacks_segments(id).await));
         let path = candidate.path.clone();
         let work = move || {
             if tags_are_enough {
@@ -169,8 +168,9 @@ impl Scan<'_> {
             Ok(Ok((tags, analysis))) => {
                 let tags = self.with_folder_genre(tags, &candidate.path);
                 let replaced = held.filter(|held| *held != id);
+                let has_blob = song.as_ref().is_some_and(|song| song.blob.is_some());
                 let song = song.map(|song| song.id);
-                Ok(Found { identity, tags, analysis, song, replaced })
+                Ok(Found { identity, tags, analysis, song, has_blob, replaced })
             }
             // That it was left in the middle is no failure of the file.
             _ if self.interrupt.is_set() => return None,
@@ -178,6 +178,46 @@ impl Scan<'_> {
             Err(panic) => Err(panic),
         };
         Some(Looked { candidate, found })
+    }
+
+    // What has to be found out: of a song that is known, only what it lacks.
+    fn wanted(&self, song: Option<&Song>) -> Wanted {
+        let mut wanted = Wanted {
+            windows: self.options.segments,
+            cancel: Some(self.interrupt.flag()),
+            ..self.ears.wanted()
+        };
+        let is_current = |song: &&Song| {
+            let features = song.features.as_ref();
+            features.is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION)
+        };
+        if let Some(song) = song.filter(is_current) {
+            let lacks = |model: &ModelName| !song.embeddings.contains_key(model);
+            wanted.features = false;
+            wanted.models.retain(lacks);
+            if !self.options.segments {
+                wanted.listeners.retain(|listener| lacks(&listener.spec().name));
+            }
+        }
+        wanted
+    }
+
+    // Whether segments by one of the learned models are not stored. Where that
+    // cannot be asked they are stored once more, which changes nothing.
+    async fn lacks_segments(&self, song: SongId) -> bool {
+        for listener in self.ears.listeners() {
+            let query = SegmentQuery {
+                songs: vec![song],
+                model: Some(listener.spec().name.clone()),
+                limit: 1,
+                ..SegmentQuery::default()
+            };
+            match self.library.backend.find_segments(&query).await {
+                Ok(segments) if !segments.is_empty() => {}
+                _ => return true,
+            }
+        }
+        false
     }
 
     fn with_folder_genre(&self, mut tags: Tags, path: &Path) -> Tags {

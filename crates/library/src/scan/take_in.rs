@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use songrec_audio::neural::HeardWindow;
 use songrec_core::{
-    Card, Embedding, EmbeddingRef, Event, Features, ModelName, OperationId, Song, SongId,
-    encode_path,
+    Card, Digest, Embedding, EmbeddingRef, Event, Features, ModelName, OperationId, Segment,
+    SegmentId, Song, SongId, encode_path,
 };
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
@@ -140,6 +141,10 @@ impl Scan<'_> {
                 embeddings.push(NewEmbedding { embedding, card: card.clone(), operation });
             }
         }
+        let segments: Vec<Segment> = arrivals.iter().flat_map(segments_of).collect();
+        if !segments.is_empty() {
+            self.library.backend.put_segments(&segments).await?;
+        }
         let references = self.library.backend.put_embeddings(&embeddings).await?;
         for ((at, model), reference) in places.into_iter().zip(references) {
             arrivals[at].embeddings.insert(model, reference);
@@ -153,7 +158,8 @@ impl Scan<'_> {
     }
 
     async fn store_blob(&self, arrival: &mut Arrival) -> Result<()> {
-        if arrival.found.song.is_some() && arrival.found.analysis.is_none() {
+        let known = arrival.found.song.is_some();
+        if arrival.found.has_blob || (known && arrival.found.analysis.is_none()) {
             return Ok(());
         }
         let identity = &arrival.found.identity;
@@ -303,6 +309,12 @@ impl Scan<'_> {
 
     fn tell(&self, id: SongId, arrival: &Arrival, change: &Change, report: &mut ScanReport) {
         let path = encode_path(&arrival.candidate.path);
+        let failed = arrival.found.analysis.iter().flat_map(|analysis| &analysis.failed);
+        for (number, (model, error)) in failed.enumerate() {
+            report.unheard += u64::from(number == 0);
+            let (path, model) = (path.clone(), model.clone());
+            (self.on_item)(&ScanItem::Unheard { id, path, model, reason: error.to_string() });
+        }
         self.progress.on(Event::Advanced { item: &path, bytes: arrival.candidate.size });
         let item = match change {
             Change::Added => {
@@ -328,6 +340,34 @@ impl Scan<'_> {
         };
         (self.on_item)(&item);
     }
+}
+
+// What learned models heard window by window. A window has the same id
+// whoever hears it, so that hearing it again stores nothing.
+fn segments_of(arrival: &Arrival) -> Vec<Segment> {
+    let Some(analysis) = &arrival.found.analysis else { return Vec::new() };
+    let (song, created_at) = (arrival.id(), now());
+    let of_model = |(model, windows): (&ModelName, &Vec<HeardWindow>)| {
+        let segment = |window: &HeardWindow| {
+            let text = format!("window {song} {model} {:.3} {:.3}", window.start, window.end);
+            let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+                Digest::of(text.as_bytes()).0;
+            Segment {
+                id: SegmentId::from_bytes(id),
+                song,
+                start: window.start,
+                end: window.end,
+                frequencies: None,
+                kind: "window".to_owned(),
+                confidence: 1.0,
+                model: model.clone(),
+                vector: window.vector.clone(),
+                created_at,
+            }
+        };
+        windows.iter().map(segment).collect::<Vec<_>>()
+    };
+    analysis.windows.iter().flat_map(of_model).collect()
 }
 
 /// The card of `song` as it will be once it names these embeddings.

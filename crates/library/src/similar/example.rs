@@ -1,21 +1,31 @@
 //! What is asked about: songs to be like, and songs to be unlike.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use songrec_core::{Card, Metric, ModelName, Song, Vector};
+use songrec_core::{Card, Metric, ModelName, Song, SongId, Vector};
 
-use crate::{Error, Library, Named, Result, hearing};
+use crate::{Error, Library, Named, Part, Result};
 
-/// A song that the results should be like, or unlike.
+/// Something that the results should be like, or unlike.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// A song of the library, or any audio file.
-    pub name: String,
+    /// What.
+    pub subject: Subject,
     /// How much it counts; below 0, the results should be unlike it.
     pub weight: f64,
 }
 
-/// How much a song counts that the results should be unlike. Less than the
+/// What results can be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A song of the library, or any audio file, or a part of one such as
+    /// `song.flac@1:20-1:35`.
+    Song(String),
+    /// Words for a sound, to be read by a model that can.
+    Text(String),
+}
+
+/// How much something counts that the results should be unlike. Less than the
 /// songs that they should be like: songs have much in common with all songs,
 /// and who takes all of it away is left with noise.
 pub const UNLIKE: f64 = -0.5;
@@ -23,22 +33,39 @@ pub const UNLIKE: f64 = -0.5;
 impl Example {
     /// A song to be like.
     pub fn like(name: impl Into<String>) -> Self {
-        Self { name: name.into(), weight: 1.0 }
+        Self { subject: Subject::Song(name.into()), weight: 1.0 }
     }
 
     /// A song to be unlike.
     pub fn unlike(name: impl Into<String>) -> Self {
-        Self { name: name.into(), weight: UNLIKE }
+        Self { subject: Subject::Song(name.into()), weight: UNLIKE }
+    }
+
+    /// Words to sound like.
+    pub fn text(words: impl Into<String>) -> Self {
+        Self { subject: Subject::Text(words.into()), weight: 1.0 }
+    }
+
+    /// Words not to sound like.
+    pub fn not_text(words: impl Into<String>) -> Self {
+        Self { subject: Subject::Text(words.into()), weight: UNLIKE }
     }
 }
 
 /// An example as the models heard it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct HeardExample {
-    pub(super) song: Song,
+    /// The song's title, or the words.
+    pub(super) title: String,
+    /// The song; nothing for words.
+    pub(super) song: Option<Song>,
     pub(super) in_library: bool,
+    /// Whether the vectors are those that are stored of the song.
+    pub(super) is_stored: bool,
     pub(super) weight: f64,
     pub(super) vectors: BTreeMap<ModelName, Vector>,
+    /// Why models did not hear it, where that is known.
+    pub(super) unheard: BTreeMap<ModelName, Error>,
 }
 
 impl Library {
@@ -50,25 +77,25 @@ impl Library {
         models: &[ModelName],
     ) -> Result<Vec<HeardExample>> {
         let mut heard = Vec::with_capacity(examples.len());
-        for Example { name, weight } in examples {
+        for Example { subject, weight } in examples {
+            let (Subject::Song(name) | Subject::Text(name)) = subject;
             if !weight.is_finite() || *weight == 0.0 {
                 return Err(Error::usage(format_args!("`{weight}` is not a weight for `{name}`"))
                     .with_hint("a weight is a number other than 0, such as 1 or 0.5"));
             }
-            let (song, in_library, vectors) = match self.resolve(name).await? {
-                Named::Song(song) => (*song, true, BTreeMap::new()),
-                Named::File(path) => {
-                    let (song, vectors) = hearing::hear_outside(&path, models).await?;
-                    (song, false, vectors)
-                }
-            };
-            heard.push(HeardExample { song, in_library, weight: *weight, vectors });
+            heard.push(match subject {
+                Subject::Text(words) => self.read_example(words, *weight, models).await?,
+                Subject::Song(name) => self.song_example(name, *weight, models).await?,
+            });
         }
-        let ids: Vec<_> =
-            heard.iter().filter(|one| one.in_library).map(|one| one.song.id).collect();
+        let ids: Vec<SongId> = heard
+            .iter()
+            .filter(|one| one.is_stored)
+            .filter_map(|one| one.song.as_ref().map(|song| song.id))
+            .collect();
         for model in models {
             let stored = self.backend.get_embeddings(model, &ids).await?;
-            let songs = heard.iter_mut().filter(|one| one.in_library);
+            let songs = heard.iter_mut().filter(|one| one.is_stored);
             for (example, stored) in songs.zip(stored) {
                 if let Some(stored) = stored {
                     example.vectors.insert(model.clone(), stored.embedding.vector);
@@ -76,6 +103,94 @@ impl Library {
             }
         }
         Ok(heard)
+    }
+
+    async fn song_example(
+        &self,
+        name: &str,
+        weight: f64,
+        models: &[ModelName],
+    ) -> Result<HeardExample> {
+        let (name, part) = Part::split(name);
+        let (song, path) = match (self.resolve(name).await?, part) {
+            (Named::Song(song), None) => {
+                return Ok(HeardExample {
+                    title: Card::of(&song).title,
+                    song: Some(*song),
+                    in_library: true,
+                    is_stored: true,
+                    weight,
+                    vectors: BTreeMap::new(),
+                    unheard: BTreeMap::new(),
+                });
+            }
+            // What is not stored has to be heard: a part of a song, or a file
+            // outside the library.
+            (Named::Song(song), Some(_)) => {
+                let path = self.audio_file(&song)?;
+                (Some(*song), path)
+            }
+            (Named::File(path), _) => (None, path),
+        };
+        let heard = self.hear_outside(&path, models, part, false).await?;
+        let in_library = song.is_some();
+        let song = song.unwrap_or(heard.song);
+        let title = Card::of(&song).title;
+        Ok(HeardExample {
+            title: part.map_or(title.clone(), |part| format!("{title} ({part})")),
+            song: Some(song),
+            in_library,
+            is_stored: false,
+            weight,
+            vectors: heard.vectors,
+            unheard: heard.unheard,
+        })
+    }
+
+    // Words, as the models that can read understand them.
+    async fn read_example(
+        &self,
+        words: &str,
+        weight: f64,
+        models: &[ModelName],
+    ) -> Result<HeardExample> {
+        if words.trim().is_empty() {
+            return Err(Error::usage("there are no words to sound like")
+                .with_hint("describe a sound, such as `--text \"warm analogue pad\"`"));
+        }
+        let mut vectors = BTreeMap::new();
+        let mut unheard = BTreeMap::new();
+        for name in models {
+            match self.models.read(name, words).await {
+                Ok(vector) => _ = vectors.insert(name.clone(), vector),
+                Err(error) => _ = unheard.insert(name.clone(), error),
+            }
+        }
+        Ok(HeardExample {
+            title: words.to_owned(),
+            song: None,
+            in_library: false,
+            is_stored: false,
+            weight,
+            vectors,
+            unheard,
+        })
+    }
+
+    /// A file of this machine that holds the audio of `song`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none any more.
+    pub(crate) fn audio_file(&self, song: &Song) -> Result<PathBuf> {
+        let mut paths = song.files.iter().map(|file| self.file_path(&file.path));
+        paths.find(|path| path.is_file()).ok_or_else(|| {
+            Error::not_found(format_args!(
+                "the audio of `{}` is not on this machine",
+                Card::of(song).title
+            ))
+            .with_hint("`songrec get` writes the audio that a library keeps to a file, which can be named instead")
+        })
     }
 }
 
@@ -126,35 +241,32 @@ pub(super) fn combine(
 }
 
 fn unheard(example: &HeardExample, model: &ModelName) -> Error {
-    let title = Card::of(&example.song).title;
-    if !example.in_library {
-        return Error::usage(format_args!("`{model}` cannot hear `{title}`"))
-            .because("it is silent or too short, or the model is not here");
+    if let Some(error) = example.unheard.get(model) {
+        return error.clone();
     }
-    Error::not_found(format_args!("`{title}` was not heard by `{model}`")).with_hint(match example
-        .song
-        .embeddings
-        .keys()
-        .next()
-    {
-        Some(other) => {
-            format!("it was heard by `{other}`: try `--model {other}`, or scan it again")
-        }
-        None => "scan its file again".to_owned(),
-    })
+    let heard_by = example.song.as_ref().and_then(|song| song.embeddings.keys().next());
+    Error::not_found(format_args!("`{}` was not heard by `{model}`", example.title)).with_hint(
+        match heard_by {
+            Some(other) => {
+                format!("it was heard by `{other}`: try `--model {other}`, or scan it again")
+            }
+            None => "scan its file again".to_owned(),
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use songrec_core::{AudioProperties, Digest, Timestamp};
-
     use super::*;
 
     fn example(weight: f64, values: &[f32]) -> HeardExample {
         HeardExample {
-            song: Song::new(Digest::of(b"x"), AudioProperties::default(), Timestamp::UNIX_EPOCH),
+            title: "x".to_owned(),
+            song: None,
             in_library: true,
+            is_stored: true,
             weight,
+            unheard: BTreeMap::new(),
             vectors: BTreeMap::from([(model(), Vector::new(values.to_vec()).unwrap())]),
         }
     }

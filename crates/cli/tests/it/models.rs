@@ -1,0 +1,468 @@
+//! `model`, `embed`, and what learned models hear: in folders and on servers.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+
+use crate::world::{World, examples};
+
+/// A server in the plain form that hears how loud a window is, and how often
+/// it crosses zero.
+struct Server {
+    address: SocketAddr,
+    heard: Arc<AtomicUsize>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (heard, stopped) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let (counter, end) = (heard.clone(), stopped.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if end.load(Ordering::SeqCst) {
+                    return;
+                }
+                let counter = counter.clone();
+                std::thread::spawn(move || answer(stream.unwrap(), &counter));
+            }
+        });
+        Self { address, heard, stopped }
+    }
+
+    fn heard(&self) -> usize {
+        self.heard.swap(0, Ordering::SeqCst)
+    }
+
+    /// Nobody listens there any more.
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // Wakes the thread up, which then closes the socket.
+        while std::net::TcpStream::connect(self.address).is_ok() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn answer(mut stream: std::net::TcpStream, heard: &AtomicUsize) {
+    let mut request = Vec::new();
+    let mut piece = [0; 65_536];
+    let (head, length) = loop {
+        let Ok(read @ 1..) = stream.read(&mut piece) else { return };
+        request.extend_from_slice(&piece[..read]);
+        let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8(request[..end].to_vec()).unwrap().to_lowercase();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.trim().parse::<usize>().unwrap());
+        request.drain(..end + 4);
+        break (head, length);
+    };
+    while request.len() < length {
+        let Ok(read @ 1..) = stream.read(&mut piece) else { return };
+        request.extend_from_slice(&piece[..read]);
+    }
+    let body = if head.starts_with("post /process/ear") {
+        heard.fetch_add(1, Ordering::SeqCst);
+        let request: Value = serde_json::from_slice(&request).unwrap();
+        let audio: Vec<f64> =
+            request["audio"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        json!({ "features": features(&audio) })
+    } else {
+        json!({ "status": "healthy" })
+    };
+    let body = body.to_string();
+    let _ = stream.write_all(
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .as_bytes(),
+    );
+}
+
+fn features(audio: &[f64]) -> [f64; 3] {
+    let count = audio.len() as f64;
+    let level = (audio.iter().map(|sample| sample * sample).sum::<f64>() / count).sqrt();
+    let crossings = audio.windows(2).filter(|two| (two[0] < 0.0) != (two[1] < 0.0)).count();
+    [level + 0.01, crossings as f64 / count * 10.0, 0.1]
+}
+
+/// Tells songrec of the server's model `ear`.
+fn configure(world: &World, server: &Server, more: &str) {
+    write_config(
+        world,
+        &format!(
+            "[models.ear]\nkind = \"http\"\nform = \"plain\"\nurl = \"http://{}\"\n\
+             dimension = 3\nsample_rate = 8000\nwindow = 0.25\nretries = 0\n{more}",
+            server.address
+        ),
+    );
+}
+
+fn write_config(world: &World, text: &str) {
+    let path = world.path("config/songrec/config.toml");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn tiny_model(name: &str) -> PathBuf {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../audio/tests/fixtures/models");
+    models.join(name).canonicalize().unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn a_model_is_added_checked_and_removed() {
+    let world = World::bare();
+    let files = tiny_model("clap-tiny@1");
+    let files = files.to_str().unwrap();
+
+    let added = world.json(&["model", "add", "clap-tiny", files]);
+    let again = world.json(&["model", "add", "clap-tiny", files]);
+    let name = added["name"].as_str().unwrap().to_owned();
+
+    assert_eq!(added["was_there"], false);
+    assert_eq!(again["was_there"], true, "{again}");
+    let listed = world.json_lines(&["model", "list"]);
+    let listed: Vec<&str> = listed.iter().map(|model| model["name"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["dsp45@1", "dsp45-row@1", "dsp47@1", &name]);
+    let info = world.json(&["model", "info", "clap-tiny"]);
+    assert!(info["files"][0]["sha256"].is_string(), "{info}");
+    world.run(&["model", "verify"]).ok();
+
+    let folder = world.path("data/songrec/models").join(&name);
+    let audio = folder.join(info["files"][0]["name"].as_str().unwrap());
+    let mut bytes = std::fs::read(&audio).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&audio, bytes).unwrap();
+    let damaged = world.run(&["model", "verify", "clap-tiny"]);
+    assert_eq!(damaged.code, 7, "{damaged:?}");
+    assert!(damaged.stderr.contains(&name), "{damaged:?}");
+
+    let asked = world.run(&["model", "remove", "clap-tiny"]);
+    assert_eq!(asked.code, 2, "there is nobody to ask: {asked:?}");
+    world.run(&["model", "remove", "clap-tiny", "--yes"]).ok();
+    assert!(!folder.exists());
+}
+
+#[test]
+fn what_is_no_model_is_refused_with_a_next_step() {
+    let world = World::bare();
+    let files = tiny_model("clap-tiny@1");
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["model", "add", "clap", "nowhere"], 4, "name the folder"),
+        (&["model", "add", "other", files.to_str().unwrap()], 2, "not of `other`"),
+        (&["model", "add", "clap", "music"], 4, "export_models.py"),
+        (&["model", "info", "nope"], 2, "dsp45@1"),
+        (&["model", "remove", "dsp45", "--yes"], 2, "a part of songrec"),
+        (&["model", "bench", "dsp45"], 2, "a part of songrec"),
+        (&["embed", "music/none.wav"], 4, "check the path"),
+    ];
+    for (arguments, code, hint) in cases {
+        let run = world.run(arguments);
+
+        assert_eq!(run.code, code, "{arguments:?}: {run:?}");
+        assert!(run.stderr.contains(hint), "{arguments:?}: {run:?}");
+    }
+    assert!(!world.path("data/songrec/models/clap@0").exists());
+}
+
+#[test]
+fn files_are_embedded_without_a_library() {
+    let world = World::bare();
+    let pad = examples("pad")[0].clone();
+    let kick = examples("kick")[0].clone();
+    let (pad, kick) = (pad.to_str().unwrap(), kick.to_str().unwrap());
+
+    let lines = world.json_lines(&["embed", pad, kick, "--model", "dsp45", "--model", "dsp47@1"]);
+    let again = world.json_lines(&["embed", pad, "--threads", "1"]);
+    let files = world.run(&["embed", pad, kick, "--npy", "out"]).ok();
+    let part = world.json(&["embed", &format!("{pad}@0:00-0:00.5")]);
+
+    let models: Vec<&str> = lines.iter().map(|line| line["model"].as_str().unwrap()).collect();
+    assert_eq!(models, ["dsp45@1", "dsp47@1", "dsp45@1", "dsp47@1"]);
+    assert_eq!(lines[0]["vector"], again[0]["vector"], "two runs are equal to the bit");
+    assert_ne!(lines[0]["vector"], part["vector"]);
+    assert_eq!(part["part"]["end"], 0.5);
+    for file in files.stdout.lines() {
+        let bytes = std::fs::read(world.path(file)).unwrap();
+        assert!(bytes.starts_with(b"\x93NUMPY"), "{file}");
+        assert_eq!(bytes.len() % 64, 45 * 4 % 64, "a header of whole lines, then 45 values");
+    }
+}
+
+#[test]
+fn a_folder_of_a_model_hears_and_reads_nothing_of_the_network() {
+    let world = World::with(&["kick", "snare", "pad"]);
+    let files = tiny_model("clap-tiny@1");
+    world.run(&["model", "add", "clap-tiny", files.to_str().unwrap()]).ok();
+    let pad = examples("pad")[0].clone();
+    let pad = pad.to_str().unwrap();
+
+    let one = world.json(&["embed", pad, "--model", "clap-tiny"]);
+    let other = world.json(&["embed", pad, "--model", "clap-tiny", "--threads", "1"]);
+
+    let (one, other) = (numbers(&one["vector"]), numbers(&other["vector"]));
+    for (left, right) in one.iter().zip(&other) {
+        assert!((left - right).abs() < 1e-5, "threads do not matter");
+    }
+    let length: f64 = one.iter().map(|value| value * value).sum();
+    assert!((length - 1.0).abs() < 1e-5);
+    let doctor = world.json_lines(&["doctor"]);
+    let state =
+        |name: &str| doctor.iter().find(|check| check["name"] == name).unwrap()["state"].clone();
+    assert_eq!(state("engine: rten"), "good");
+    assert_eq!(state("engine: ort"), "good", "nobody needs it");
+}
+
+#[test]
+fn a_model_on_a_server_hears_like_any_other() {
+    let world = World::new();
+    let server = Server::start();
+    configure(&world, &server, "");
+    let pad = examples("pad")[0].clone();
+    let pad = pad.to_str().unwrap();
+
+    let heard = world.json(&["embed", pad, "--model", "ear", "--windows"]);
+    let windows = heard["windows"].as_array().unwrap();
+
+    assert_eq!(windows.len(), server.heard());
+    assert_eq!(heard["model"], "ear@1");
+    let length: f64 = numbers(&heard["vector"]).iter().map(|value| value * value).sum();
+    assert!((length - 1.0).abs() < 1e-6, "{heard}");
+    let bench = world.json(&["model", "bench", "ear", "--seconds", "5"]);
+    assert_eq!(bench["windows"], 20);
+    assert_eq!(bench["server"]["breaker"], "closed");
+    assert_eq!(bench["server"]["requests"], 20, "{bench}");
+    let checks = world.json_lines(&["doctor"]);
+    let check = checks.iter().find(|check| check["name"] == "server: ear@1").unwrap();
+    assert_eq!(check["state"], "good", "{check}");
+}
+
+#[test]
+fn a_server_that_is_gone_or_another_model_is_said_so() {
+    let world = World::new();
+    let server = Server::start();
+    let pad = examples("pad")[0].clone();
+    let pad = pad.to_str().unwrap();
+    configure(&world, &server, "");
+    write_config(
+        &world,
+        &std::fs::read_to_string(world.path("config/songrec/config.toml"))
+            .unwrap()
+            .replace("dimension = 3", "dimension = 512"),
+    );
+    let other = world.run(&["embed", pad, "--model", "ear"]);
+    configure(&world, &server, "");
+    server.stop();
+
+    let gone = world.run(&["embed", pad, "--model", "ear"]);
+    let doctor = world.run(&["doctor"]);
+    let info = world.run(&["model", "info", "ear"]);
+
+    assert_eq!(other.code, 7, "{other:?}");
+    assert!(other.stderr.contains("512") && other.stderr.contains("ear@1"), "{other:?}");
+    assert_eq!(gone.code, 5, "{gone:?}");
+    assert!(gone.stderr.contains("nobody answers"), "{gone:?}");
+    assert!(gone.stderr.contains("hint: start the server"), "{gone:?}");
+    assert_eq!(doctor.code, 5, "{doctor:?}");
+    assert!(doctor.stdout.contains("server: ear@1"), "{doctor:?}");
+    assert_eq!(info.code, 5, "{info:?}");
+}
+
+#[test]
+fn a_wrong_table_of_a_model_is_refused_by_name() {
+    let world = World::new();
+    for (text, named) in [
+        ("[models.ear]\nkind = \"http\"\n", "dimension"),
+        ("[models.ear]\nkind = \"smoke\"\n", "smoke"),
+        ("[models.ear]\nkind = \"onnx\"\nengine = \"steam\"\n", "steam"),
+    ] {
+        write_config(&world, text);
+
+        let run = world.run(&["model", "list"]);
+
+        assert_eq!(run.code, 2, "{run:?}");
+        assert!(run.stderr.contains("[models.ear]") && run.stderr.contains(named), "{run:?}");
+    }
+}
+
+fn summary(world: &World, arguments: &[&str]) -> Value {
+    world.json_lines(arguments).pop().unwrap()
+}
+
+#[test]
+fn a_new_model_hears_the_old_songs_once() {
+    let world = World::with(&["kick", "snare", "pad"]);
+    let server = Server::start();
+    configure(&world, &server, "");
+    let fill = ["scan", "--model", "ear", "--missing"];
+
+    let first = summary(&world, &fill);
+    let heard = server.heard();
+    let second = summary(&world, &fill);
+
+    assert_eq!(first["updated"], 3, "{first}");
+    assert!(heard >= 3);
+    assert_eq!((second["updated"].as_u64(), server.heard()), (Some(0), 0), "{second}");
+    let id = world.ids()[0].clone();
+    let song = world.json(&["show", &id]);
+    let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
+    assert_eq!(models, ["dsp45-row@1", "dsp45@1", "dsp47@1", "ear@1"]);
+    let similar = world.json(&["similar", &id, "--model", "ear"]);
+    assert_eq!(similar["results"].as_array().unwrap().len(), 2);
+    let blended = world.json(&["similar", &id, "--blend", "ear=0.6,dsp45=0.4"]);
+    assert_eq!(blended["results"][0]["parts"].as_array().unwrap().len(), 2, "{blended}");
+    world.run(&["verify", "--read-data"]).ok();
+}
+
+#[test]
+fn several_models_hear_new_songs_from_one_decode() {
+    let world = World::new();
+    let server = Server::start();
+    configure(&world, &server, "");
+    world.add(&examples("pad")[0], "pad.wav");
+
+    let scanned = summary(&world, &["scan", "music", "--model", "ear", "--model", "dsp45"]);
+
+    assert_eq!(scanned["added"], 1, "{scanned}");
+    let song = world.json(&["show", &world.ids()[0]]);
+    let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
+    assert_eq!(models, ["dsp45@1", "ear@1"]);
+    let heard = world.json(&["embed", "music/pad.wav", "--model", "ear"]);
+    let dimension = song["embeddings"]["ear@1"]["dimension"].as_u64();
+    assert!(dimension.is_none_or(|dimension| dimension == 3), "{song} {heard}");
+}
+
+#[test]
+fn songs_are_taken_in_without_the_server_and_filled_in_when_it_is_back() {
+    let world = World::new();
+    let server = Server::start();
+    configure(&world, &server, "");
+    server.stop();
+    world.add(&examples("pad")[0], "pad.wav");
+    world.add(&examples("kick")[0], "kick.wav");
+    let models = ["--model", "dsp45", "--model", "ear"];
+
+    let without = world.run(&[&["scan", "music"][..], &models].concat());
+
+    assert_eq!(without.code, 3, "{without:?}");
+    assert!(without.stderr.contains("was not heard"), "{without:?}");
+    assert!(without.stderr.contains("--missing"), "{without:?}");
+    assert_eq!(world.ids().len(), 2, "what could be heard is kept");
+
+    let back = Server::start();
+    configure(&world, &back, "");
+    let filled = summary(&world, &[&["scan", "--missing"][..], &models].concat());
+    assert_eq!(filled["updated"], 2, "{filled}");
+    let similar = world.json(&["similar", "music/pad.wav", "--model", "ear"]);
+    assert!(similar["results"][0]["path"].as_str().unwrap().ends_with("kick.wav"), "{similar}");
+}
+
+#[test]
+fn passages_are_found_by_a_part_of_a_song() {
+    let world = World::new();
+    let server = Server::start();
+    configure(&world, &server, "hop = 0.125\n");
+    for kind in ["pad", "kick", "bass"] {
+        world.add(&examples(kind)[0], &format!("{kind}.wav"));
+    }
+    let keep = ["scan", "music", "--model", "ear", "--model", "dsp45", "--segments"];
+    world.run(&keep).ok();
+    let heard = server.heard();
+    world.run(&keep).ok();
+    assert!(heard > 6, "{heard}");
+    assert_eq!(server.heard(), 0, "what is kept is not heard again");
+
+    let passages =
+        world.json(&["similar", "music/pad.wav@0:00-0:00.25", "--model", "ear", "-k", "5"]);
+    let outside = world.json(&[
+        "similar",
+        examples("pad")[0].to_str().unwrap(),
+        "--passages",
+        "--model",
+        "ear",
+    ]);
+    let songs = world.json(&["similar", "music/pad.wav@0-0.25", "--model", "dsp45"]);
+
+    let results = passages["results"].as_array().unwrap();
+    assert_eq!(results.len(), 5, "{passages}");
+    for result in results {
+        let (start, end) = (result["start"].as_f64().unwrap(), result["end"].as_f64().unwrap());
+        assert!((end - start - 0.25).abs() < 1e-6, "{result}");
+        let is_own = result["path"].as_str().unwrap().ends_with("pad.wav");
+        let overlaps = is_own && start < 0.2499;
+        assert!(!overlaps, "it is no news that a part is similar to itself: {result}");
+    }
+    assert_eq!(passages["part"]["end"], 0.25);
+    assert!(outside["results"][0]["start"].is_number(), "{outside}");
+    assert!(songs["results"].is_array(), "{songs}");
+    let beyond = world.run(&["similar", "music/pad.wav@59:00-59:10", "--model", "ear"]);
+    assert_eq!(beyond.code, 2, "{beyond:?}");
+    assert!(beyond.stderr.contains("has no part 59:00-59:10"), "{beyond:?}");
+}
+
+#[test]
+fn words_need_a_model_that_reads() {
+    let world = World::with(&["kick", "pad"]);
+
+    let none = world.run(&["search", "--text", "warm analogue pad"]);
+    let deaf = world.run(&["search", "--text", "warm analogue pad", "--model", "dsp45"]);
+    let empty = world.run(&["search", "--text", " ", "--model", "dsp45"]);
+
+    assert_eq!(none.code, 4, "{none:?}");
+    assert!(none.stderr.contains("songrec model add clap"), "{none:?}");
+    assert_eq!(deaf.code, 2, "{deaf:?}");
+    assert!(deaf.stderr.contains("cannot read words"), "{deaf:?}");
+    assert_eq!(empty.code, 2, "{empty:?}");
+}
+
+#[test]
+fn words_find_songs_through_a_model_that_reads() {
+    let world = World::with(&["kick", "snare", "pad"]);
+    let files = tiny_model("clap-tiny@1");
+    world.run(&["model", "add", "clap-tiny", files.to_str().unwrap()]).ok();
+    let unheard = world.run(&["search", "--text", "warm analogue pad"]);
+    world.run(&["scan", "--model", "clap-tiny", "--missing"]).ok();
+    let id = world.ids()[0].clone();
+
+    let found = world.json(&["search", "--text", "warm analogue pad"]);
+    let again = world.json(&["search", "--text", "warm analogue pad"]);
+    let other = world.json(&["search", "--text", "harsh noise"]);
+    let more = world.json(&["search", "--text", "pad", "--like", &id, "--not", "vocals"]);
+    let narrowed = world.json(&["search", "kick", "--text", "warm analogue pad"]);
+
+    assert_eq!(unheard.code, 4, "{unheard:?}");
+    assert!(unheard.stderr.contains("--missing"), "{unheard:?}");
+    assert_eq!(found["results"].as_array().unwrap().len(), 3, "{found}");
+    assert_eq!(found, again);
+    assert_ne!(found["results"][0]["similarity"], other["results"][0]["similarity"]);
+    assert_eq!(found["query"], json!({ "title": "warm analogue pad" }));
+    assert_eq!(more["queries"].as_array().unwrap().len(), 3);
+    let others: Vec<&str> = more["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|song| song["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(others.len(), 2, "{more}");
+    assert!(!others.contains(&id.as_str()));
+    assert_eq!(narrowed["results"].as_array().unwrap().len(), 1, "{narrowed}");
+}

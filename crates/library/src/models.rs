@@ -1,0 +1,511 @@
+//! The models that can hear on this machine: built in, in folders, on servers.
+
+mod add;
+mod bench;
+#[cfg(feature = "bridge")]
+mod server;
+mod table;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde::Serialize;
+use songrec_audio::{
+    Wanted, built_in_models,
+    neural::{
+        Description, Device, Embedder, EngineKind, Listener, ModelError, ModelErrorKind,
+        ModelFolder, OpenOptions, RuntimeSearch,
+    },
+};
+use songrec_core::{Digest, ModelName, ModelSpec, Vector};
+
+pub use self::{
+    add::AddedModel,
+    bench::ModelBench,
+    table::{HttpTable, ModelTable, OnnxTable},
+};
+use crate::{Config, Error, ErrorKind, Result};
+
+/// A model that can hear here.
+#[derive(Clone, Debug, Serialize)]
+pub struct KnownModel {
+    /// Its name, dimension and metric.
+    #[serde(flatten)]
+    pub spec: ModelSpec,
+    /// Whether it can read text.
+    pub reads_text: bool,
+    /// Where it is.
+    #[serde(flatten)]
+    pub place: ModelPlace,
+}
+
+/// Where a model is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ModelPlace {
+    /// A part of songrec.
+    BuiltIn,
+    /// ONNX files in a folder.
+    Onnx(Box<OnnxModelPlace>),
+    /// On an inference server.
+    Http(Box<HttpModelPlace>),
+}
+
+/// A model in a folder.
+#[derive(Clone, Debug, Serialize)]
+pub struct OnnxModelPlace {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Samples per second that it hears.
+    pub sample_rate: u32,
+    /// Seconds of a window.
+    pub window: f64,
+    /// Under which terms its weights may be used.
+    pub licence: String,
+    /// What to cite.
+    pub citation: String,
+    /// Where it comes from.
+    pub homepage: String,
+    /// Its files, with their digests.
+    pub files: Vec<ModelFile>,
+    /// How it is computed, where the configuration says so.
+    #[serde(skip)]
+    table: OnnxTable,
+}
+
+/// A file of a model.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelFile {
+    /// Its name in the model's folder.
+    pub name: String,
+    /// What it holds.
+    pub sha256: Option<Digest>,
+}
+
+/// A model on a server.
+#[derive(Clone, Debug, Serialize)]
+pub struct HttpModelPlace {
+    /// Its name in the configuration.
+    #[serde(skip)]
+    key: String,
+    /// The server's address.
+    pub url: String,
+    /// What it speaks: `oip` or `plain`.
+    pub form: String,
+    /// The model's name on the server.
+    pub remote: String,
+    /// Samples per second that it hears.
+    pub sample_rate: u32,
+    /// Seconds of a window.
+    pub window: f64,
+    /// All that the configuration says.
+    #[serde(skip)]
+    table: HttpTable,
+}
+
+impl fmt::Display for ModelPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            Self::Onnx(place) => write!(f, "{}", place.folder.display()),
+            Self::Http(place) => write!(f, "{} ({})", place.url, place.form),
+        }
+    }
+}
+
+/// Finds models, and keeps those that were opened: loading one takes seconds.
+#[derive(Debug)]
+pub struct Models {
+    config: Arc<Config>,
+    folder: ModelFolder,
+    open: Mutex<BTreeMap<ModelName, Arc<Listener>>>,
+    #[cfg(feature = "bridge")]
+    bridges: Mutex<BTreeMap<String, Arc<songrec_bridge::Bridge>>>,
+}
+
+/// The models that hear songs, ready to work: all of them from one decode.
+#[derive(Clone, Debug)]
+pub struct Hearing {
+    specs: Vec<ModelSpec>,
+    listeners: Vec<Arc<Listener>>,
+}
+
+impl Hearing {
+    /// The models, in the order in which they were asked for.
+    pub fn specs(&self) -> &[ModelSpec] {
+        &self.specs
+    }
+
+    /// Those of them that are learned, at work.
+    pub fn listeners(&self) -> &[Arc<Listener>] {
+        &self.listeners
+    }
+
+    /// What has to be found out about a file for these models.
+    pub fn wanted(&self) -> Wanted {
+        Wanted {
+            models: self.specs.iter().map(|spec| spec.name.clone()).collect(),
+            listeners: self.listeners.clone(),
+            ..Wanted::default()
+        }
+    }
+}
+
+impl Models {
+    /// The models that this configuration knows of. Opens nothing yet.
+    pub fn new(config: Arc<Config>) -> Self {
+        Self {
+            folder: ModelFolder::new(&config.directories().models),
+            config,
+            open: Mutex::default(),
+            #[cfg(feature = "bridge")]
+            bridges: Mutex::default(),
+        }
+    }
+
+    /// The folder of the models that were added.
+    pub fn folder(&self) -> &Path {
+        self.folder.root()
+    }
+
+    /// Every model that can hear here: the built-in ones, those that were
+    /// added, those on servers; with what is wrong with those that cannot.
+    pub fn list(&self) -> Vec<Result<KnownModel>> {
+        let mut models: Vec<Result<KnownModel>> = built_in_models()
+            .iter()
+            .map(|spec| {
+                let place = ModelPlace::BuiltIn;
+                Ok(KnownModel { spec: spec.clone(), reads_text: false, place })
+            })
+            .collect();
+        match self.folder.list() {
+            Ok(added) => models.extend(added.into_iter().map(|model| -> Result<KnownModel> {
+                let description = model?;
+                let table = self.table_of(&description.name);
+                Ok(in_folder(&self.folder, description, table))
+            })),
+            Err(error) => models.push(Err(error.into())),
+        }
+        for (key, table) in self.config.models() {
+            match table {
+                ModelTable::Http(table) => models.push(on_server(key, table)),
+                ModelTable::Onnx(table) => {
+                    let Some(folder) = &table.folder else { continue };
+                    models.push(elsewhere(key, folder, table));
+                }
+            }
+        }
+        models
+    }
+
+    /// The model that `name` means: a whole name, or the part before `@` where
+    /// there is one revision of it.
+    ///
+    /// # Errors
+    ///
+    /// `Usage` if there is none or several, with what there is instead; what
+    /// is wrong with a model of that name, if something is.
+    pub fn find(&self, name: &str) -> Result<KnownModel> {
+        let mut known = Vec::new();
+        let mut broken = None;
+        for model in self.list() {
+            match model {
+                Ok(model) => known.push(model),
+                Err(error) if error.to_string().contains(&format!("`{name}")) => {
+                    broken = Some(error);
+                }
+                Err(_) => {}
+            }
+        }
+        let is_named = |model: &&KnownModel| {
+            model.spec.name.as_str() == name || model.spec.name.name() == name
+        };
+        let named: Vec<&KnownModel> = known.iter().filter(is_named).collect();
+        match (named.as_slice(), broken) {
+            ([model], _) => Ok((*model).clone()),
+            ([], Some(error)) => Err(error),
+            ([], None) => Err(unknown(name, &known)),
+            (several, _) => {
+                let names: Vec<&str> =
+                    several.iter().map(|model| model.spec.name.as_str()).collect();
+                Err(Error::usage(format_args!("`{name}` names several models"))
+                    .because(format!("they are {}", names.join(", ")))
+                    .with_hint("name one with its revision; their vectors cannot be compared"))
+            }
+        }
+    }
+
+    /// The models with these names, ready to work.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model, or it cannot be opened.
+    pub async fn hearing(self: &Arc<Self>, names: &[String]) -> Result<Hearing> {
+        let mut hearing = Hearing { specs: Vec::new(), listeners: Vec::new() };
+        for name in names {
+            let model = self.find(name)?;
+            if hearing.specs.contains(&model.spec) {
+                continue;
+            }
+            hearing.specs.push(model.spec.clone());
+            if !matches!(model.place, ModelPlace::BuiltIn) {
+                hearing.listeners.push(self.listener(&model).await?);
+            }
+        }
+        Ok(hearing)
+    }
+
+    /// A learned model, at work; opened if it is not yet.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub async fn listener(self: &Arc<Self>, model: &KnownModel) -> Result<Arc<Listener>> {
+        let name = &model.spec.name;
+        if let Some(open) = lock(&self.open).get(name) {
+            return Ok(open.clone());
+        }
+        let (models, opening) = (self.clone(), model.clone());
+        // Loading and optimizing a graph takes seconds.
+        let embedder = crate::scan::blocking(move || models.open(&opening)).await??;
+        let listener = Arc::new(Listener::new(embedder));
+        // Of two that opened it at the same time, the first one stays.
+        Ok(lock(&self.open).entry(name.clone()).or_insert(listener).clone())
+    }
+
+    /// What a model makes of words, to be compared with what it heard.
+    ///
+    /// # Errors
+    ///
+    /// When it is not here, or cannot read.
+    pub async fn read(self: &Arc<Self>, name: &ModelName, words: &str) -> Result<Vector> {
+        let model = self.find(name.as_str())?;
+        if !model.reads_text {
+            return Err(Error::usage(format_args!("`{name}` cannot read words")).with_hint(
+                "`songrec model list` says which models can; `--model` names another one",
+            ));
+        }
+        let listener = self.listener(&model).await?;
+        let words = words.to_owned();
+        let reading = move || listener.embedder().embed_text(&[&words]);
+        let mut vectors = crate::scan::blocking(reading).await??;
+        vectors.pop().ok_or_else(|| {
+            Error::new(ErrorKind::Failed, format_args!("`{name}` made nothing of the words"))
+        })
+    }
+
+    /// Where ONNX Runtime is looked for.
+    pub(crate) fn runtime_search(&self) -> RuntimeSearch {
+        let configured = self.config.models().find_map(|(_, table)| match table {
+            ModelTable::Onnx(table) => table.library.clone(),
+            ModelTable::Http(_) => None,
+        });
+        RuntimeSearch::of_this_machine(configured)
+    }
+
+    /// Whether a model cannot be heard by what is built in.
+    pub(crate) fn needs_runtime(&self, model: &KnownModel) -> bool {
+        let ModelPlace::Onnx(place) = &model.place else { return false };
+        place.table.engine.as_deref() == Some("ort")
+            || place.table.device.as_deref().is_some_and(|device| device != "cpu")
+    }
+
+    /// How a model in a folder is opened.
+    pub(crate) fn open_options(&self, table: &OnnxTable) -> OpenOptions {
+        let engine = table.engine.as_deref().map(|engine| match engine {
+            "ort" => EngineKind::Ort,
+            _ => EngineKind::Rten,
+        });
+        let device = match table.device.as_deref() {
+            Some("cuda") => Device::Cuda,
+            Some("coreml") => Device::CoreMl,
+            _ => Device::Cpu,
+        };
+        let threads = Some(self.config.count("threads")).filter(|threads| *threads > 0);
+        OpenOptions {
+            engine,
+            device,
+            threads: table.threads.or(threads),
+            search: RuntimeSearch::of_this_machine(table.library.clone()),
+        }
+    }
+
+    fn open(&self, model: &KnownModel) -> Result<Arc<dyn Embedder>> {
+        match &model.place {
+            ModelPlace::BuiltIn => {
+                Err(Error::usage(format_args!("`{}` is a part of songrec", model.spec.name))
+                    .with_hint("it needs no opening, and hears every song that is scanned"))
+            }
+            ModelPlace::Onnx(place) => {
+                let root = place.folder.parent().unwrap_or(&place.folder);
+                let options = self.open_options(&place.table);
+                Ok(Arc::new(ModelFolder::new(root).open(model.spec.name.as_str(), &options)?))
+            }
+            #[cfg(feature = "bridge")]
+            ModelPlace::Http(place) => server::open(place, self.bridge(place)?),
+            #[cfg(not(feature = "bridge"))]
+            ModelPlace::Http(place) => {
+                Err(Error::usage(format_args!("`{}` is on a server", place.key))
+                    .because("this songrec was built without the feature `bridge`"))
+            }
+        }
+    }
+
+    // How the configuration wants an added model to be computed: said of its
+    // whole name, or of the part before `@`.
+    fn table_of(&self, name: &ModelName) -> OnnxTable {
+        let tables: Vec<(&str, &OnnxTable)> = self
+            .config
+            .models()
+            .filter_map(|(key, table)| match table {
+                ModelTable::Onnx(table) if table.folder.is_none() => Some((key, table)),
+                ModelTable::Onnx(_) | ModelTable::Http(_) => None,
+            })
+            .collect();
+        let said_of = |wanted: &str| tables.iter().find(|(key, _)| *key == wanted);
+        let table = said_of(name.as_str()).or_else(|| said_of(name.name()));
+        table.map(|(_, table)| (*table).clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "bridge")]
+impl Models {
+    /// Whether the server of a model is well; nothing for a model of this
+    /// machine.
+    ///
+    /// # Errors
+    ///
+    /// When it is not well.
+    pub async fn server_health(
+        &self,
+        model: &KnownModel,
+    ) -> Result<Option<songrec_bridge::Health>> {
+        let ModelPlace::Http(place) = &model.place else { return Ok(None) };
+        let bridge = self.bridge(place)?;
+        server::health(place, &bridge).await.map(Some)
+    }
+
+    /// What was asked of the server of a model, and how it went.
+    pub fn server_figures(&self, model: &KnownModel) -> Option<songrec_bridge::Figures> {
+        let ModelPlace::Http(place) = &model.place else { return None };
+        lock(&self.bridges).get(&place.key).map(|bridge| bridge.figures())
+    }
+
+    // One bridge for each model: its breaker has to see everything.
+    fn bridge(&self, place: &HttpModelPlace) -> Result<Arc<songrec_bridge::Bridge>> {
+        let mut bridges = lock(&self.bridges);
+        if let Some(bridge) = bridges.get(&place.key) {
+            return Ok(bridge.clone());
+        }
+        let bridge = Arc::new(server::bridge(&self.config, place)?);
+        bridges.insert(place.key.clone(), bridge.clone());
+        Ok(bridge)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unknown(name: &str, known: &[KnownModel]) -> Error {
+    let names: Vec<&str> = known.iter().map(|model| model.spec.name.as_str()).collect();
+    let short = name.split('@').next().unwrap_or(name);
+    let revisions: Vec<&str> =
+        names.iter().copied().filter(|known| known.split('@').next() == Some(short)).collect();
+    let error = Error::usage(format_args!("there is no model `{name}` here"));
+    if revisions.is_empty() {
+        return error.with_hint(format_args!(
+            "the models are {}; `songrec model add` adds others",
+            names.join(", ")
+        ));
+    }
+    error.because(format!("there is {} instead", revisions.join(", "))).with_hint(
+        "vectors of two revisions cannot be compared: name the one that is here, or add the other",
+    )
+}
+
+fn in_folder(root: &ModelFolder, description: Description, table: OnnxTable) -> KnownModel {
+    let files = description.files().into_iter();
+    let place = OnnxModelPlace {
+        folder: root.folder_of(&description.name),
+        sample_rate: description.listening.sample_rate,
+        window: description.listening.window,
+        licence: description.licence.clone(),
+        citation: description.citation.clone(),
+        homepage: description.homepage.clone(),
+        files: files.map(|(name, sha256)| ModelFile { name: name.to_owned(), sha256 }).collect(),
+        table,
+    };
+    KnownModel {
+        spec: description.spec(),
+        reads_text: description.text.is_some(),
+        place: ModelPlace::Onnx(Box::new(place)),
+    }
+}
+
+// A model whose folder the configuration names: the model's own, or one of
+// several models.
+fn elsewhere(key: &str, folder: &Path, table: &OnnxTable) -> Result<KnownModel> {
+    let (root, name) = match folder.join("model.toml").is_file() {
+        true => (folder.parent().unwrap_or(folder), folder.file_name()),
+        false => (folder, None),
+    };
+    let models = ModelFolder::new(root);
+    let name = name.map_or_else(|| key.to_owned(), |name| name.to_string_lossy().into_owned());
+    let description = models.find(&name).map_err(|error| {
+        Error::from(error).with_hint(format_args!(
+            "`[models.{key}]` should name a folder that `songrec model add` made, or one that \
+             holds such folders"
+        ))
+    })?;
+    if description.name.as_str() != key && description.name.name() != key {
+        return Err(Error::usage(format_args!(
+            "`[models.{key}]` names the folder of `{}`",
+            description.name
+        ))
+        .with_hint(format_args!("call it `[models.{}]`", description.name.name())));
+    }
+    Ok(in_folder(&models, description, table.clone()))
+}
+
+fn on_server(key: &str, table: &HttpTable) -> Result<KnownModel> {
+    let spec = table.spec(key)?;
+    let place = HttpModelPlace {
+        key: key.to_owned(),
+        url: table.url.clone(),
+        form: table.form.clone(),
+        remote: table.remote.clone().unwrap_or_else(|| spec.name.name().to_owned()),
+        sample_rate: table.sample_rate,
+        window: table.window,
+        table: table.clone(),
+    };
+    Ok(KnownModel { spec, reads_text: false, place: ModelPlace::Http(Box::new(place)) })
+}
+
+impl From<ModelError> for Error {
+    fn from(error: ModelError) -> Self {
+        let kind = match error.kind() {
+            ModelErrorKind::NotFound => ErrorKind::NotFound,
+            ModelErrorKind::Exists
+            | ModelErrorKind::Invalid
+            | ModelErrorKind::Unsupported
+            | ModelErrorKind::NoEngine => ErrorKind::Usage,
+            ModelErrorKind::Mismatch => ErrorKind::Corrupt,
+            ModelErrorKind::Unavailable => ErrorKind::Temporary,
+            _ => ErrorKind::Failed,
+        };
+        let result = Self::new(kind, &error);
+        let result = match error.hint() {
+            "" => result,
+            hint => result.with_hint(hint),
+        };
+        match std::error::Error::source(&error) {
+            Some(source) => result.because(source.to_string()),
+            None => result,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Adding, checking and removing models in folders.
+
+use std::path::Path;
+
+use serde::Serialize;
+use songrec_audio::neural::{Description, ModelFolder, known_models};
+use songrec_core::Progress;
+
+use super::{KnownModel, ModelPlace, Models, OnnxTable, in_folder};
+use crate::{Error, Result, scan::blocking};
+
+/// What became of adding a model.
+#[derive(Clone, Debug, Serialize)]
+pub struct AddedModel {
+    /// The model.
+    #[serde(flatten)]
+    pub model: KnownModel,
+    /// Whether it was there already, with the same files.
+    pub was_there: bool,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+impl Models {
+    /// Names of models whose files songrec knows how to use.
+    pub fn addable() -> Vec<&'static str> {
+        known_models().iter().map(|known| known.name).collect()
+    }
+
+    /// Adds a model from a folder of this machine, or from an address at which
+    /// its files lie. What it is, its `model.toml` says, or songrec itself for
+    /// [some](Self::addable).
+    ///
+    /// Only an address that is given is ever asked. The files are checked
+    /// before the model is there, and copied: `from` stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing or not the one that is described; then nothing
+    /// was added.
+    pub async fn add(&self, name: &str, from: &str, progress: &dyn Progress) -> Result<AddedModel> {
+        if from.starts_with("http://") || from.starts_with("https://") {
+            let (folder, description) = self.download(name, from, progress).await?;
+            return self.add_folder(description, folder.path()).await;
+        }
+        let folder = Path::new(from);
+        if !folder.is_dir() {
+            return Err(Error::not_found(format_args!("there is no folder `{from}`")).with_hint(
+                "name the folder with the model's files, or an address that begins with `https://`",
+            ));
+        }
+        let description = describe(name, folder)?;
+        self.add_folder(description, folder).await
+    }
+
+    async fn add_folder(&self, description: Description, files: &Path) -> Result<AddedModel> {
+        let options = self.open_options(&self.table_of(&description.name));
+        let (folder, files) = (self.folder.clone(), files.to_owned());
+        let adding = move || folder.add(description, &files, &options);
+        let added = blocking(adding).await??;
+        Ok(AddedModel {
+            model: in_folder(&self.folder, added.description, OnnxTable::default()),
+            was_there: added.was_there,
+            notes: added.notes,
+        })
+    }
+
+    /// Checks every file of a model against its digest, and lets it hear a
+    /// probe.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub async fn verify(&self, model: &KnownModel) -> Result<()> {
+        let ModelPlace::Onnx(place) = &model.place else { return Ok(()) };
+        let options = self.open_options(&place.table);
+        let root = place.folder.parent().unwrap_or(&place.folder).to_owned();
+        let name = model.spec.name.clone();
+        let verifying = move || ModelFolder::new(root).verify(name.as_str(), &options);
+        blocking(verifying).await??;
+        Ok(())
+    }
+
+    /// Removes a model that was added. What it heard stays in libraries.
+    ///
+    /// # Errors
+    ///
+    /// When it is no such model.
+    pub fn remove(&self, model: &KnownModel) -> Result<()> {
+        let name = &model.spec.name;
+        match &model.place {
+            ModelPlace::Onnx(place) if place.folder.parent() == Some(self.folder()) => {
+                Ok(self.folder.remove(name)?)
+            }
+            ModelPlace::Onnx(place) => {
+                Err(Error::usage(format_args!("`{name}` was not added by songrec"))
+                    .with_hint(format_args!("remove `{}` yourself", place.folder.display())))
+            }
+            ModelPlace::BuiltIn => Err(Error::usage(format_args!("`{name}` is a part of songrec"))
+                .with_hint("`scan.models` says which models hear every song")),
+            ModelPlace::Http(_) => Err(Error::usage(format_args!("`{name}` is on a server"))
+                .with_hint(format_args!(
+                    "remove `[models.{}]` from the configuration",
+                    name.name()
+                ))),
+        }
+    }
+
+    #[cfg(not(feature = "bridge"))]
+    async fn download(
+        &self,
+        _: &str,
+        from: &str,
+        _: &dyn Progress,
+    ) -> Result<(tempfile::TempDir, Description)> {
+        Err(Error::usage(format_args!("`{from}` cannot be asked"))
+            .because("this songrec was built without the feature `bridge`")
+            .with_hint("get the files with another program, and name their folder"))
+    }
+
+    // The files that a model needs, from below an address, into a folder that
+    // goes away again.
+    #[cfg(feature = "bridge")]
+    async fn download(
+        &self,
+        name: &str,
+        from: &str,
+        progress: &dyn Progress,
+    ) -> Result<(tempfile::TempDir, Description)> {
+        use songrec_core::Event;
+
+        use super::server;
+
+        let root = self.folder();
+        std::fs::create_dir_all(root).map_err(|error| Error::io("create", root, error))?;
+        let folder = tempfile::Builder::new()
+            .prefix(".downloading-")
+            .tempdir_in(root)
+            .map_err(|error| Error::io("create a folder in", root, error))?;
+        let fetch = async |file: &str| {
+            let url = format!("{}/{file}", from.trim_end_matches('/'));
+            progress.on(Event::Started { work: "downloading", total: None });
+            let fetched = server::fetch(&url, &folder.path().join(file), |bytes| {
+                progress.on(Event::Advanced { item: file, bytes });
+            })
+            .await;
+            progress.on(Event::Finished);
+            fetched
+        };
+        fetch("model.toml").await?;
+        let description = describe(name, folder.path())?;
+        for (file, _) in description.files() {
+            // What is missing is said by the one who needs it.
+            fetch(file).await?;
+        }
+        Ok((folder, description))
+    }
+}
+
+// What describes the files in `folder`: their own `model.toml`, if it is of
+// that name, or what songrec knows of the name.
+fn describe(name: &str, folder: &Path) -> Result<Description> {
+    let has_own = folder.join("model.toml").is_file();
+    let known = (!has_own).then_some(name);
+    let description = ModelFolder::description_for(known, folder)?;
+    let own = &description.name;
+    if own.as_str() != name && own.name() != name {
+        return Err(Error::usage(format_args!("the files are those of `{own}`, not of `{name}`"))
+            .with_hint(format_args!("`songrec model add {} …` adds them", own.name())));
+    }
+    Ok(description)
+}

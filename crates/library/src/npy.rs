@@ -1,0 +1,37 @@
+//! Vectors as NumPy keeps them.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter},
+    path::Path,
+};
+
+use npyz::WriterBuilder;
+use songrec_core::Vector;
+
+/// Writes a vector, or with `rows` a matrix with a row for each, as
+/// little-endian float32.
+///
+/// # Errors
+///
+/// When the file cannot be written, or the vectors differ in dimension.
+pub fn write_npy(path: &Path, vectors: &[&Vector], rows: bool) -> io::Result<()> {
+    let dimension = vectors.first().map_or(0, |vector| vector.dimension());
+    if vectors.iter().any(|vector| vector.dimension() != dimension) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the vectors differ in dimension"));
+    }
+    let shape = match rows {
+        true => vec![vectors.len() as u64, dimension as u64],
+        false => vec![dimension as u64],
+    };
+    let vectors = if rows { vectors } else { vectors.get(..1).unwrap_or_default() };
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(&shape)
+        .writer(BufWriter::new(File::create(path)?))
+        .begin_nd()?;
+    for vector in vectors {
+        writer.extend(vector.values().iter().copied())?;
+    }
+    writer.finish()
+}

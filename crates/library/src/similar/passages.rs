@@ -1,0 +1,175 @@
+//! Parts of songs that sound like a part of a song.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use songrec_core::{Card, Metric, ModelName, Song, SongId};
+use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery};
+
+use super::{Example, MARGIN, Query, SimilarOptions, example::combine};
+use crate::{Error, Library, Part, Result};
+
+/// Parts of songs, the most similar first.
+#[derive(Clone, Debug, Serialize)]
+pub struct Passages {
+    /// What they are similar to.
+    pub query: Query,
+    /// The part of it, if not the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// The model that was compared by.
+    pub model: ModelName,
+    /// How.
+    pub metric: Metric,
+    /// The parts.
+    pub results: Vec<Passage>,
+    /// Why there are fewer than were asked for, if there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<String>,
+}
+
+/// One part of a song.
+#[derive(Clone, Debug, Serialize)]
+pub struct Passage {
+    /// Counted from 1, the nearest.
+    pub rank: usize,
+    /// Higher is closer.
+    pub similarity: f64,
+    /// Lower is closer.
+    pub distance: f64,
+    /// From where to where, in seconds.
+    #[serde(flatten)]
+    pub part: Part,
+    /// The song.
+    #[serde(flatten)]
+    pub card: Card,
+}
+
+/// More passages of one song are not stored, in practice: ten hours of windows
+/// of ten seconds.
+const OF_ONE_SONG: usize = 4000;
+
+impl Library {
+    /// Whether passages can be found by the model that `options` mean.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model.
+    pub async fn has_passages(&self, options: &SimilarOptions) -> Result<bool> {
+        let models = self.chosen_models(options).await?;
+        let [(spec, _)] = models.as_slice() else { return Ok(false) };
+        let any =
+            SegmentQuery { model: Some(spec.name.clone()), limit: 1, ..SegmentQuery::default() };
+        Ok(!self.backend.find_segments(&any).await?.is_empty())
+    }
+
+    /// The parts of songs that sound like `name`: a song, a file, or a part of
+    /// one, such as `song.flac@1:20-1:35`. Passages of the song itself count
+    /// only where they do not overlap what is asked about.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such song, or several models are asked.
+    pub async fn passages(&self, name: &str, options: &SimilarOptions) -> Result<Passages> {
+        let models = self.chosen_models(options).await?;
+        let [(spec, _)] = models.as_slice() else {
+            return Err(Error::usage("passages are compared by one model")
+                .with_hint("name it with `--model`"));
+        };
+        let model = &spec.name;
+        let metric = options.metric.unwrap_or(spec.metric);
+        let heard = self.hear_examples(&[Example::like(name)], std::slice::from_ref(model)).await?;
+        let vector = combine(&heard, model, metric)?;
+        let example = heard.first().expect("one was asked about");
+        let part = Part::split(name).1;
+        let own = example.song.as_ref().map(|song| song.id);
+        let mut exclude = Vec::new();
+        if let Some(own) = own.filter(|_| example.in_library && !options.include_self) {
+            // Ends that merely touch are no overlap.
+            let time = part.map(|part| (part.start + 1e-3, part.end - 1e-3));
+            let among = SegmentQuery {
+                songs: vec![own],
+                model: Some(model.clone()),
+                time,
+                limit: OF_ONE_SONG,
+                ..SegmentQuery::default()
+            };
+            let overlapping = self.backend.find_segments(&among).await?;
+            exclude.extend(overlapping.into_iter().map(|segment| segment.id));
+        }
+        let wanted = options.offset.saturating_add(options.k);
+        let mut ask = match options.filter.is_all() && options.exclude.is_empty() {
+            true => wanted,
+            false => wanted.saturating_add(MARGIN),
+        };
+        let passing = loop {
+            let query = NearestSegments {
+                vector: vector.clone(),
+                among: SegmentQuery { model: Some(model.clone()), ..SegmentQuery::default() },
+                k: ask,
+                threshold: options.threshold,
+                metric: options.metric,
+                exclude: exclude.clone(),
+            };
+            let found = self.backend.nearest_segments(&query).await?;
+            let exhausted = found.len() < ask;
+            let passing = self.passing(found, options).await?;
+            if passing.len() >= wanted || exhausted {
+                break passing;
+            }
+            ask = ask.saturating_mul(2);
+        };
+        let results: Vec<Passage> = passing
+            .into_iter()
+            .skip(options.offset)
+            .take(options.k)
+            .enumerate()
+            .map(|(place, (hit, card))| Passage {
+                rank: options.offset + place + 1,
+                similarity: hit.similarity,
+                distance: hit.distance,
+                part: Part { start: hit.segment.start, end: hit.segment.end },
+                card,
+            })
+            .collect();
+        let shortfall = (results.len() < options.k).then(|| {
+            format!(
+                "only {} found: `songrec scan --model {model} --segments` keeps passages of songs",
+                results.len()
+            )
+        });
+        Ok(Passages {
+            query: Query::of(example),
+            part,
+            model: model.clone(),
+            metric,
+            results,
+            shortfall,
+        })
+    }
+
+    // The hits whose songs are there and pass.
+    async fn passing(
+        &self,
+        found: Vec<SegmentNeighbor>,
+        options: &SimilarOptions,
+    ) -> Result<Vec<(SegmentNeighbor, Card)>> {
+        let mut ids: Vec<SongId> = found.iter().map(|hit| hit.segment.song).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let songs: BTreeMap<SongId, Song> = self
+            .backend
+            .get_songs(&ids)
+            .await?
+            .into_iter()
+            .flatten()
+            .map(|song| (song.id, song))
+            .collect();
+        let with_card = |hit: SegmentNeighbor| {
+            let card = Card::of(songs.get(&hit.segment.song)?);
+            let passes = options.filter.passes(&card) && !options.exclude.contains(&card.id);
+            passes.then_some((hit, card))
+        };
+        Ok(found.into_iter().filter_map(with_card).collect())
+    }
+}
