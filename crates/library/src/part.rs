@@ -61,21 +61,19 @@ pub fn clock(seconds: f64) -> String {
 // `95`, `95.5`, `1:35`, `1:02:03.5`.
 fn seconds(text: &str) -> Option<f64> {
     let mut total = 0.0;
-    let mut fields = 0;
-    for field in text.trim().split(':') {
+    for (before, field) in text.trim().split(':').enumerate() {
         let is_number = !field.is_empty()
             && field.bytes().all(|b| b.is_ascii_digit() || b == b'.')
             && field.bytes().any(|b| b.is_ascii_digit());
-        if !is_number || fields == 3 {
+        if !is_number || before == 3 {
             return None;
         }
         let value: f64 = field.parse().ok()?;
         // After hours or minutes, 60 and more is a slip.
-        if fields > 0 && value >= 60.0 {
+        if before > 0 && value >= 60.0 {
             return None;
         }
         total = total * 60.0 + value;
-        fields += 1;
     }
     (total.is_finite() && total < 1e7).then_some(total)
 }

@@ -13,13 +13,13 @@ mod faults;
 mod keeping;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod machines;
+#[cfg(feature = "bridge")]
+mod models;
 mod near;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod rescanning;
-#[cfg(feature = "bridge")]
-mod models;
 mod scanning;
 mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -15,7 +15,7 @@ pub enum ModelTable {
     /// ONNX files on this machine.
     Onnx(OnnxTable),
     /// A model on an inference server.
-    Http(HttpTable),
+    Http(Box<HttpTable>),
 }
 
 /// A model in a folder of this machine, and how it is computed.
