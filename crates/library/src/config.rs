@@ -558,6 +558,9 @@ impl Config {
         if library.kind == "local" && library.path.is_none() {
             return Err(invalid("a local library needs a `path`".to_owned()));
         }
+        if file.project && library.token_variable.is_some() {
+            return Err(invalid("a project's file may not name a token".to_owned()));
+        }
         library.path = library.path.map(|path| resolve(&path, file.path.parent()));
         self.libraries.insert(name, (library, Origin::File(file.path.clone())));
         Ok(())
@@ -865,13 +868,15 @@ mod tests {
         write(&sources.directories.config, "[models.w2v]\nkind = \"http\"\nurl = 3");
         assert!(Config::load(sources.clone()).unwrap_err().to_string().contains("[models.w2v]"));
         write(&sources.directories.config, "");
-        write(
-            &root.path().join(".songrec.toml"),
+        for project in [
             "[models.w2v]\nkind = \"http\"\ndimension = 7\ntoken_variable = \"HOME\"",
-        );
-        let error = Config::load(sources).unwrap_err();
-        let why = std::error::Error::source(&error).unwrap().to_string();
-        assert!(why.contains("may not name a token"), "{why}");
+            "[libraries.far]\nkind = \"astra\"\ntoken_variable = \"HOME\"",
+        ] {
+            write(&root.path().join(".songrec.toml"), project);
+            let error = Config::load(sources.clone()).unwrap_err();
+            let why = std::error::Error::source(&error).unwrap().to_string();
+            assert!(why.contains("may not name a token"), "{why}");
+        }
     }
 
     #[test]
