@@ -104,6 +104,7 @@ pub struct HttpModelPlace {
     pub window: f64,
     /// All that the configuration says.
     #[serde(skip)]
+    #[cfg_attr(not(feature = "bridge"), expect(dead_code, reason = "only a bridge asks"))]
     table: HttpTable,
 }
 

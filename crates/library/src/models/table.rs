@@ -1,9 +1,13 @@
 //! Models as the configuration describes them: `[models.NAME]`.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
+#[cfg(feature = "bridge")]
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use songrec_audio::neural::{Listening, Short};
+#[cfg(feature = "bridge")]
+use songrec_audio::neural::Listening;
+use songrec_audio::neural::Short;
 use songrec_core::{Metric, ModelName, ModelSpec};
 
 use crate::{Error, Result};
@@ -241,6 +245,7 @@ impl HttpTable {
     }
 
     /// How the model listens.
+    #[cfg(feature = "bridge")]
     pub(crate) fn listening(&self) -> Listening {
         let samples = |seconds: f64| ((seconds * f64::from(self.sample_rate)) as usize).max(1);
         let window = samples(self.window);
@@ -254,6 +259,7 @@ impl HttpTable {
     }
 
     /// Seconds as the clock counts them; they were checked before.
+    #[cfg(feature = "bridge")]
     pub(crate) fn seconds(value: f64) -> Duration {
         Duration::try_from_secs_f64(value).unwrap_or_default()
     }
