@@ -26,6 +26,8 @@ pub(crate) struct Look {
     /// How many songs there is something to decide about.
     told: u64,
     pub(crate) fences: Pair<Option<Fence>>,
+    /// Whether a side no longer knew where it was read up to.
+    pub(crate) cursor_lost: Pair<bool>,
 }
 
 impl Look {
@@ -50,6 +52,7 @@ const PAGE: usize = 1_000;
 // What one side told.
 struct Told {
     cursor: Cursor,
+    cursor_lost: bool,
     full: bool,
     documents: bool,
     songs: u64,
@@ -84,6 +87,7 @@ impl Syncer {
         let pending = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
         Ok(Look {
             full: Pair { left: left.full, right: right.full },
+            cursor_lost: Pair { left: left.cursor_lost, right: right.cursor_lost },
             documents: left.documents || right.documents || pending,
             cursors: Pair { left: Some(left.cursor), right: Some(right.cursor) },
             before,
@@ -107,6 +111,7 @@ impl Syncer {
         let mut cursor = since;
         let mut told = Told {
             full: cursor.is_none(),
+            cursor_lost: false,
             cursor: Cursor(String::new()),
             documents: false,
             songs: 0,
@@ -122,6 +127,7 @@ impl Syncer {
                     // is another library.
                     self.check_library(place).await?;
                     (cursor, told.full, told.songs) = (None, true, 0);
+                    told.cursor_lost = true;
                     continue;
                 }
                 other => other.map_err(|error| self.failed(place, error))?,

@@ -284,7 +284,6 @@ impl Syncer {
         let mut purged = 0;
         for place in Place::BOTH {
             let Some(fence) = &look.fences[place] else { continue };
-            let own = self.own()?;
             let due = self.is_due(said_at(place), crate::syncer::say_after(), now);
             let moved = !look.cursors_are_old();
             let say =
@@ -292,7 +291,7 @@ impl Syncer {
             if !say {
                 continue;
             }
-            self.say_at(place, options, own, fence).await?;
+            self.say_at(place, options, fence).await?;
             if self.is_remote(place) {
                 self.state.set_meta(said_at(place), &now)?;
                 if fence.daily || fence.full || look.full[place] {
@@ -304,13 +303,38 @@ impl Syncer {
         Ok(purged)
     }
 
-    async fn say_at(
+    /// Leaves a word in the libraries on this machine before anything is
+    /// written: so it is noticed when one of them is replaced by an older copy,
+    /// also if this sync does not get to its end.
+    pub(crate) async fn begin(&self, options: &Options, look: &mut Look) -> Result<()> {
+        for place in Place::BOTH.into_iter().filter(|place| !self.is_remote(*place)) {
+            let Some(fence) = &mut look.fences[place] else { continue };
+            if let Some(version) = self.leave_word(place, options, fence).await? {
+                fence.version = Some(version);
+            }
+        }
+        Ok(())
+    }
+
+    async fn say_at(&self, place: Place, options: &Options, fence: &Fence) -> Result<()> {
+        if self.leave_word(place, options, fence).await?.is_none() {
+            return Ok(());
+        }
+        let mut own = self.own()?;
+        // What waits for the other direction has to be compared then.
+        own.sessions[place].suspect &= options.direction != Direction::Both;
+        self.state.set_meta("machine", &own)
+    }
+
+    // Writes the machine's own document, and gives its version; nothing if
+    // somebody came between. The next sync finds out who it was.
+    async fn leave_word(
         &self,
         place: Place,
         options: &Options,
-        mut own: Own,
         fence: &Fence,
-    ) -> Result<()> {
+    ) -> Result<Option<Revision>> {
+        let mut own = self.own()?;
         let body = MachineBody {
             name: options.machine.clone(),
             round: fence.acknowledge,
@@ -331,18 +355,14 @@ impl Syncer {
         let id = session.id.clone();
         self.state.set_meta("machine", &own)?;
         let document = self.document(DocumentKind::Machine, &id, revision, &body);
-        match self.put_document(place, document, mode).await? {
-            Outcome::Done => {
-                let session = &mut own.sessions[place];
-                session.known = Some(revision);
-                session.tried.clear();
-                // What waits for the other direction has to be compared then.
-                session.suspect &= options.direction != Direction::Both;
-                self.state.set_meta("machine", &own)
-            }
-            // Somebody came between; the next sync finds out who it was.
-            Outcome::Conflict(_) => Ok(()),
+        if !self.put_document(place, document, mode).await?.is_done() {
+            return Ok(None);
         }
+        let session = &mut own.sessions[place];
+        session.known = Some(revision);
+        session.tried.clear();
+        self.state.set_meta("machine", &own)?;
+        Ok(Some(revision))
     }
 
     // ---- Purging.

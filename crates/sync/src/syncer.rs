@@ -306,7 +306,7 @@ impl Syncer {
     async fn round(
         &self,
         options: &Options,
-        look: Look,
+        mut look: Look,
         carrier: &Carrier,
         progress: &dyn Progress,
         interrupt: Interrupt<'_>,
@@ -316,6 +316,9 @@ impl Syncer {
 
         let plan = self.make_plan(options, &look, carrier, interrupt).await?;
         self.guard(options, &plan).await?;
+        if !plan.is_empty() {
+            self.begin(options, &mut look).await?;
+        }
         let total = plan.songs.len() as u64;
         // As large as the report will be; one of both is enough.
         drop(plan);
