@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use futures::future::BoxFuture;
 use songrec_core::{Event, Progress, Revision, SegmentId, Song, SongId};
-use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong};
+use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult};
 
 use crate::{
     Action, Failure, Note, Options, Pair, Place, Plan, Result, SongWork, Syncer,
     facts::{Carrier, Needs},
     look::Look,
     resolve::{Attempt, Case, How, State as SongState, Step, Target, Verdict, Write, resolve},
-    state::Todo,
+    state::Postponed,
     syncer::{in_words, is_about_one},
     values::{Base, Refs, Values},
 };
 
-pub(crate) type Todos = BTreeMap<SongId, Todo>;
+pub(crate) type PostponedSongs = BTreeMap<SongId, Postponed>;
 
 /// What was done for some songs.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub(crate) struct Applied {
     pub(crate) works: Vec<SongWork>,
     pub(crate) failed: Vec<Failure>,
     pub(crate) notes: Vec<Note>,
-    pub(crate) todo: Todos,
+    pub(crate) postponed: PostponedSongs,
     pub(crate) waiting: u64,
     pub(crate) conflicts: u64,
     pub(crate) bytes: Pair<u64>,
@@ -37,7 +38,7 @@ impl Applied {
         self.works.append(&mut other.works);
         self.failed.append(&mut other.failed);
         self.notes.append(&mut other.notes);
-        self.todo.append(&mut other.todo);
+        self.postponed.append(&mut other.postponed);
         self.waiting += other.waiting;
         self.conflicts += other.conflicts;
         for place in Place::BOTH {
@@ -247,7 +248,7 @@ impl Syncer {
                     }
                     Verdict::Fetch(_) => {
                         applied.again = true;
-                        put_off(&mut applied.todo, &item, "it changes again and again");
+                        put_off(&mut applied.postponed, &item, "it changes again and again");
                     }
                     other => settled.push((item.song, other)),
                 }
@@ -275,7 +276,7 @@ impl Syncer {
         }
         for item in open {
             applied.again = true;
-            put_off(&mut applied.todo, &item, "others changed it again and again");
+            put_off(&mut applied.postponed, &item, "others changed it again and again");
         }
         Ok(applied)
     }
@@ -297,7 +298,7 @@ impl Syncer {
         }
         if waits {
             applied.waiting += 1;
-            put_off(&mut applied.todo, &item, "it waits for a sync in the other direction");
+            put_off(&mut applied.postponed, &item, "it waits for a sync in the other direction");
         }
         let refs = Pair::of(|place| item.refs(place));
         let nothing = write.steps == Pair::default();
@@ -490,25 +491,7 @@ impl Syncer {
             return Ok(());
         }
         let backend = self.backend(place);
-        let outcomes = match self.ask(place, || backend.put_songs(&puts)).await {
-            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            // One may be refused; the others need not suffer.
-            Err(error) if is_about_one(&error) => {
-                let mut outcomes = Vec::with_capacity(puts.len());
-                for put in &puts {
-                    let one = std::slice::from_ref(put);
-                    match self.ask(place, || backend.put_songs(one)).await {
-                        Ok(mut outcome) => {
-                            outcomes.push(Ok(outcome.pop().unwrap_or(Outcome::Conflict(None))));
-                        }
-                        Err(error) if is_about_one(&error) => outcomes.push(Err(error)),
-                        Err(error) => return Err(self.failed(place, error)),
-                    }
-                }
-                outcomes
-            }
-            Err(error) => return Err(self.failed(place, error)),
-        };
+        let outcomes = self.write_each(place, &puts, |some| backend.put_songs(some)).await?;
         for (at, outcome) in whose.into_iter().zip(outcomes) {
             self.note_outcome(place, &mut writing[at], outcome, applied);
         }
@@ -544,28 +527,37 @@ impl Syncer {
             return Ok(());
         }
         let backend = self.backend(place);
-        let outcomes = match self.ask(place, || backend.delete_songs(&deletes)).await {
-            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            Err(error) if is_about_one(&error) => {
-                let mut outcomes = Vec::with_capacity(deletes.len());
-                for delete in &deletes {
-                    let one = std::slice::from_ref(delete);
-                    match self.ask(place, || backend.delete_songs(one)).await {
-                        Ok(mut outcome) => {
-                            outcomes.push(Ok(outcome.pop().unwrap_or(Outcome::Conflict(None))));
-                        }
-                        Err(error) if is_about_one(&error) => outcomes.push(Err(error)),
-                        Err(error) => return Err(self.failed(place, error)),
-                    }
-                }
-                outcomes
-            }
-            Err(error) => return Err(self.failed(place, error)),
-        };
+        let outcomes = self.write_each(place, &deletes, |some| backend.delete_songs(some)).await?;
         for (at, outcome) in whose.into_iter().zip(outcomes) {
             self.note_outcome(place, &mut writing[at], outcome, applied);
         }
         Ok(())
+    }
+
+    // Writes songs together; where that is refused because of one of them, each
+    // by itself, so that the others need not suffer.
+    async fn write_each<'a, T: Sync>(
+        &self,
+        place: Place,
+        items: &'a [T],
+        write: impl Fn(&'a [T]) -> BoxFuture<'a, StorageResult<Vec<Outcome<Song>>>> + Send + Sync,
+    ) -> Result<Vec<StorageResult<Outcome<Song>>>> {
+        match self.ask(place, || write(items)).await {
+            Ok(outcomes) => return Ok(outcomes.into_iter().map(Ok).collect()),
+            Err(error) if is_about_one(&error) => {}
+            Err(error) => return Err(self.failed(place, error)),
+        }
+        let mut outcomes = Vec::with_capacity(items.len());
+        for item in items {
+            match self.ask(place, || write(std::slice::from_ref(item))).await {
+                Ok(mut outcome) => {
+                    outcomes.push(Ok(outcome.pop().unwrap_or(Outcome::Conflict(None))));
+                }
+                Err(error) if is_about_one(&error) => outcomes.push(Err(error)),
+                Err(error) => return Err(self.failed(place, error)),
+            }
+        }
+        Ok(outcomes)
     }
 
     fn note_outcome(
@@ -586,13 +578,13 @@ impl Syncer {
                 one.conflict = true;
                 one.waits = true;
                 applied.again = true;
-                put_off(&mut applied.todo, &one.item, "it was deleted meanwhile");
+                put_off(&mut applied.postponed, &one.item, "it was deleted meanwhile");
             }
             Err(error) => {
                 one.conflict = true;
                 one.waits = true;
                 let reason = in_words(&error);
-                put_off(&mut applied.todo, &one.item, &reason);
+                put_off(&mut applied.postponed, &one.item, &reason);
                 applied.failed.push(Failure {
                     subject: one.item.song.to_string(),
                     title: one.write.title(),
@@ -719,13 +711,13 @@ fn attempt_of(write: &Write) -> Option<Attempt> {
     noted.then(|| Attempt { operation: song.revision.operation, inputs: write.inputs.clone() })
 }
 
-fn put_off(todo: &mut Todos, item: &Item, reason: &str) {
+fn put_off(postponed: &mut PostponedSongs, item: &Item, reason: &str) {
     // A tombstone is told once; what is there can be asked for again.
     let states = Pair::of(|place| match &item.states[place] {
         deleted @ SongState::Deleted(_) => deleted.clone(),
         SongState::Same | SongState::Present(_) | SongState::Absent => SongState::Same,
     });
-    todo.insert(item.song, Todo { states, reason: reason.to_owned() });
+    postponed.insert(item.song, Postponed { states, reason: reason.to_owned() });
 }
 
 fn work_of(song: SongId, write: &Write, options: &Options) -> SongWork {

@@ -60,7 +60,7 @@ struct Told {
 
 impl Syncer {
     pub(crate) async fn look(&self, full: Pair<bool>, interrupt: Interrupt<'_>) -> Result<Look> {
-        let todo = self.state.todo()?;
+        let postponed = self.state.postponed()?;
         self.spool()?.clear()?;
         let before = Pair {
             left: self.state.meta::<Cursor>(cursor_of(Place::Left))?,
@@ -80,9 +80,9 @@ impl Syncer {
                 told += self.find_absent(place)?;
             }
         }
-        if !todo.is_empty() {
-            told += todo.len() as u64;
-            self.look_at_todo(&todo).await?;
+        if !postponed.is_empty() {
+            told += postponed.len() as u64;
+            self.look_at_postponed(&postponed).await?;
         }
         let pending = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
         Ok(Look {
@@ -190,19 +190,19 @@ impl Syncer {
 
     // Songs on the list are looked at as they are now, though nothing was told
     // of them.
-    async fn look_at_todo(
+    async fn look_at_postponed(
         &self,
-        todo: &std::collections::BTreeMap<SongId, crate::state::Todo>,
+        postponed: &std::collections::BTreeMap<SongId, crate::state::Postponed>,
     ) -> Result<()> {
         let spool = self.spool()?;
-        let songs: Vec<SongId> = todo.keys().copied().collect();
+        let songs: Vec<SongId> = postponed.keys().copied().collect();
         for place in Place::BOTH {
             let untold = spool.untold(place, &songs)?;
             for chunk in untold.chunks(100) {
                 let found = self.fetch(place, chunk).await?;
                 let mut told = Vec::with_capacity(chunk.len());
                 for song in chunk {
-                    let state = match (found.get(song), &todo[song].states[place]) {
+                    let state = match (found.get(song), &postponed[song].states[place]) {
                         (Some(song), _) => SongState::Present(Box::new(song.clone())),
                         // A tombstone is told once, and kept with the list.
                         (None, deleted @ SongState::Deleted(_)) => deleted.clone(),

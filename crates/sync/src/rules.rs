@@ -18,7 +18,7 @@ pub struct Rules {
     /// A song that is absent without a trace was lost, not deleted.
     pub absence_is_no_deletion: bool,
     /// What could not be done is remembered before cursors advance.
-    pub todo_is_remembered: bool,
+    pub postponed_is_remembered: bool,
     /// What both sides agreed on is noted after both have it, not before.
     pub base_comes_last: bool,
     /// Writes are noted before they are sent.
@@ -47,7 +47,7 @@ impl Default for Rules {
             unseen_values_keep_alive: true,
             old_values_do_not_return: true,
             absence_is_no_deletion: true,
-            todo_is_remembered: true,
+            postponed_is_remembered: true,
             base_comes_last: true,
             attempts_are_noted: true,
             merges_are_repeatable: true,
@@ -76,7 +76,7 @@ impl Rules {
             "unseen_values_keep_alive" => &mut rules.unseen_values_keep_alive,
             "old_values_do_not_return" => &mut rules.old_values_do_not_return,
             "absence_is_no_deletion" => &mut rules.absence_is_no_deletion,
-            "todo_is_remembered" => &mut rules.todo_is_remembered,
+            "postponed_is_remembered" => &mut rules.postponed_is_remembered,
             "base_comes_last" => &mut rules.base_comes_last,
             "attempts_are_noted" => &mut rules.attempts_are_noted,
             "merges_are_repeatable" => &mut rules.merges_are_repeatable,

@@ -51,7 +51,7 @@ CREATE TABLE attempt (
     PRIMARY KEY (song, operation)
 ) WITHOUT ROWID;
 -- Songs that the next sync has to look at, whatever the libraries tell.
-CREATE TABLE todo (
+CREATE TABLE postponed (
     song BLOB PRIMARY KEY, value TEXT NOT NULL, reason TEXT NOT NULL
 ) WITHOUT ROWID;
 -- What both sides agreed on about playlists and synths.
@@ -66,7 +66,7 @@ impl<T: Serialize + DeserializeOwned> Meta for T {}
 
 /// A song that the next sync has to look at.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Todo {
+pub(crate) struct Postponed {
     /// What was told of it, where that cannot be asked again.
     pub(crate) states: Pair<SongState>,
     pub(crate) reason: String,
@@ -281,10 +281,10 @@ impl State {
         })
     }
 
-    pub(crate) fn todo(&self) -> Result<BTreeMap<SongId, Todo>> {
+    pub(crate) fn postponed(&self) -> Result<BTreeMap<SongId, Postponed>> {
         self.read(|connection| {
             let mut statement =
-                connection.prepare_cached("SELECT song, value, reason FROM todo")?;
+                connection.prepare_cached("SELECT song, value, reason FROM postponed")?;
             let rows = statement.query_map([], |row| {
                 Ok((
                     SongId::from_bytes(row.get(0)?),
@@ -294,7 +294,7 @@ impl State {
             })?;
             rows.map(|row| {
                 let (song, states, reason) = row?;
-                Ok((song, Todo { states: serde_json::from_str(&states)?, reason }))
+                Ok((song, Postponed { states: serde_json::from_str(&states)?, reason }))
             })
             .collect()
         })
@@ -322,7 +322,8 @@ impl State {
 }
 
 fn copy_rows(from: &Connection, to: &Connection) -> Result<(), Fault> {
-    for (table, columns) in [("meta", 2), ("base", 4), ("attempt", 3), ("todo", 3), ("document", 3)]
+    for (table, columns) in
+        [("meta", 2), ("base", 4), ("attempt", 3), ("postponed", 3), ("document", 3)]
     {
         let mut select = from.prepare(&format!("SELECT * FROM {table}"))?;
         let marks = vec!["?"; columns].join(", ");
@@ -395,7 +396,8 @@ impl Changing<'_> {
 
     /// There is nothing left to do about a song.
     pub(crate) fn settle(&self, song: SongId) -> Result<(), Fault> {
-        for table in ["DELETE FROM attempt WHERE song = ?", "DELETE FROM todo WHERE song = ?"] {
+        for table in ["DELETE FROM attempt WHERE song = ?", "DELETE FROM postponed WHERE song = ?"]
+        {
             self.transaction.prepare_cached(table)?.execute([song.as_bytes()])?;
         }
         Ok(())
@@ -403,7 +405,7 @@ impl Changing<'_> {
 
     pub(crate) fn forget_everything(&self) -> Result<(), Fault> {
         self.transaction.execute_batch(
-            "DELETE FROM base; DELETE FROM attempt; DELETE FROM todo; DELETE FROM document; \
+            "DELETE FROM base; DELETE FROM attempt; DELETE FROM postponed; DELETE FROM document; \
              DELETE FROM meta WHERE name <> 'machine';",
         )?;
         Ok(())
@@ -422,10 +424,16 @@ impl Changing<'_> {
         Ok(())
     }
 
-    pub(crate) fn put_todo(&self, song: SongId, todo: &Todo) -> Result<(), Fault> {
+    pub(crate) fn put_postponed(&self, song: SongId, postponed: &Postponed) -> Result<(), Fault> {
         self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO todo (song, value, reason) VALUES (?, ?, ?)")?
-            .execute(params![song.as_bytes(), serde_json::to_string(&todo.states)?, todo.reason])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO postponed (song, value, reason) VALUES (?, ?, ?)",
+            )?
+            .execute(params![
+                song.as_bytes(),
+                serde_json::to_string(&postponed.states)?,
+                postponed.reason
+            ])?;
         Ok(())
     }
 

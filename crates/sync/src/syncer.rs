@@ -18,11 +18,11 @@ use songrec_storage::{ErrorKind, StorageBackend};
 
 use crate::{
     Direction, Error, Failure, Options, Pair, Place, Plan, Report, Result, Rules, Side, State,
-    apply::{Applied, Todos},
+    apply::{Applied, PostponedSongs},
     facts::Carrier,
     look::Look,
     machine::Fence,
-    state::{Spool, Todo},
+    state::{Postponed, Spool},
 };
 
 /// Asked now and then whether to stop; what is under way is finished first.
@@ -230,7 +230,7 @@ impl Syncer {
             .any(|place| self.is_remote(place) && self.is_due(said_at(place), SAY_AFTER, now));
         if look.is_empty() && !say {
             if writes {
-                self.advance(&look, &Todos::new())?;
+                self.advance(&look, &PostponedSongs::new())?;
             }
             return Ok(None);
         }
@@ -345,7 +345,7 @@ impl Syncer {
                     .any(|work: &crate::DocumentWork| work.actions[place].is_some())
         });
         let (waiting, failed) = (applied.waiting, applied.failed.len());
-        self.note_todo(&applied.todo)?;
+        self.note_postponed(&applied.postponed)?;
         for place in Place::BOTH {
             report.bytes[place] += applied.bytes[place];
         }
@@ -372,7 +372,7 @@ impl Syncer {
             return Ok(false);
         }
         self.set_documents_pending(documents.1)?;
-        self.advance(&look, &applied.todo)?;
+        self.advance(&look, &applied.postponed)?;
         if look.full.left && look.full.right {
             self.state.set_meta("full_at", &self.now())?;
         }
@@ -381,8 +381,8 @@ impl Syncer {
     }
 
     // Everything before these cursors was done, or is on the list.
-    fn advance(&self, look: &Look, todo: &Todos) -> Result<()> {
-        if look.cursors_are_old() && todo.is_empty() {
+    fn advance(&self, look: &Look, postponed: &PostponedSongs) -> Result<()> {
+        if look.cursors_are_old() && postponed.is_empty() {
             return Ok(());
         }
         self.state.change(|changing| {
@@ -391,21 +391,23 @@ impl Syncer {
                     changing.set_meta(cursor_of(place), cursor)?;
                 }
             }
-            if self.rules.todo_is_remembered {
-                for (song, todo) in todo {
-                    changing.put_todo(*song, todo)?;
+            if self.rules.postponed_is_remembered {
+                for (song, postponed) in postponed {
+                    changing.put_postponed(*song, postponed)?;
                 }
             }
             Ok(())
         })
     }
 
-    fn note_todo(&self, todo: &BTreeMap<SongId, Todo>) -> Result<()> {
-        if todo.is_empty() || !self.rules.todo_is_remembered {
+    fn note_postponed(&self, postponed: &BTreeMap<SongId, Postponed>) -> Result<()> {
+        if postponed.is_empty() || !self.rules.postponed_is_remembered {
             return Ok(());
         }
         self.state.change(|changing| {
-            todo.iter().try_for_each(|(song, todo)| changing.put_todo(*song, todo))
+            postponed
+                .iter()
+                .try_for_each(|(song, postponed)| changing.put_postponed(*song, postponed))
         })
     }
 

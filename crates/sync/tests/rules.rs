@@ -211,7 +211,7 @@ fn what_a_side_lost_is_put_back_and_not_deleted_on_the_other() {
 
 #[test]
 fn what_could_not_be_done_is_done_later() {
-    some_history_needs("todo_is_remembered", Setup::default(), 3..60);
+    some_history_needs("postponed_is_remembered", Setup::default(), 3..60);
 }
 
 #[test]
