@@ -1,1 +1,66 @@
-//! Benchmarks.
+//! Benchmarks, and what several of them need.
+
+use std::{error::Error, io::Write, path::Path};
+
+use rand::{RngCore, SeedableRng, rngs::StdRng};
+use songrec_core::{Digest, Embedding, Filter, ModelSpec, OperationId, Silent};
+use songrec_local::{LocalBackend, LocalOptions};
+use songrec_storage::{BlobSource, NewBlob, PutMode, StorageBackend};
+use songrec_testkit::{new_embedding, put, random_song, random_vector};
+
+/// Storing is quickest in batches of this size.
+const BATCH: usize = 512;
+
+/// A local library of at least `songs` random songs, each heard by `model`;
+/// with `audio`, each with so many bytes of audio. What is there already stays.
+///
+/// # Errors
+///
+/// Those of the library and the disk.
+pub async fn random_library(
+    folder: &Path,
+    model: &ModelSpec,
+    songs: usize,
+    audio: usize,
+) -> Result<LocalBackend, Box<dyn Error>> {
+    let options = LocalOptions { keeps_copies: audio > 0, ..LocalOptions::default() };
+    std::fs::create_dir_all(folder)?;
+    let library = LocalBackend::open_or_create(folder, options, &Silent).await?;
+    library.put_model(model).await?;
+    let mut stored = usize::try_from(library.count_songs(&Filter::all()).await?)?;
+    let mut rng = StdRng::seed_from_u64(stored as u64);
+    while stored < songs {
+        let mut batch: Vec<_> =
+            (0..BATCH.min(songs - stored)).map(|_| random_song(&mut rng)).collect();
+        let embeddings: Vec<_> = batch
+            .iter()
+            .map(|song| {
+                let vector = random_vector(&mut rng, model);
+                new_embedding(song, Embedding { song: song.id, model: model.name.clone(), vector })
+            })
+            .collect();
+        let references = library.put_embeddings(&embeddings).await?;
+        for (song, reference) in batch.iter_mut().zip(references) {
+            song.embeddings.clear();
+            song.embeddings.insert(model.name.clone(), reference);
+            if audio == 0 {
+                continue;
+            }
+            let mut bytes = vec![0; audio];
+            rng.fill_bytes(&mut bytes);
+            let mut file = tempfile::NamedTempFile::new()?;
+            file.write_all(&bytes)?;
+            let new = NewBlob {
+                sha256: Digest::of(&bytes),
+                size: audio as u64,
+                operation: OperationId::random(),
+            };
+            let source = BlobSource::Path(file.path().to_owned());
+            (song.blob, song.files) = (Some(library.put_blob(&new, source).await?), Vec::new());
+        }
+        let puts: Vec<_> = batch.iter().map(|song| put(song, PutMode::Create)).collect();
+        library.put_songs(&puts).await?;
+        stored += batch.len();
+    }
+    Ok(library)
+}

@@ -18,17 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::{SeedableRng, rngs::StdRng};
-use songrec_core::{Embedding, Filter, Metric, ModelSpec, Silent};
-use songrec_local::{LocalBackend, LocalOptions};
-use songrec_storage::{PutMode, SongQuery, StorageBackend};
-use songrec_testkit::{new_embedding, put, random_song, random_vector};
+use songrec_bench::random_library;
+use songrec_core::{Metric, ModelSpec};
+use songrec_storage::{SongQuery, StorageBackend};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const RUNS: usize = 11;
-/// Storing is quickest in batches of this size.
-const BATCH: usize = 512;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -79,32 +75,8 @@ async fn main() -> Result<()> {
 
 /// Fills the library up to `songs` songs; gives the id of one of them.
 async fn fill(folder: &Path, model: &ModelSpec, songs: usize) -> Result<String> {
-    let options = LocalOptions::default();
-    std::fs::create_dir_all(folder)?;
-    let library = LocalBackend::open_or_create(folder, options, &Silent).await?;
-    library.put_model(model).await?;
-    let mut stored = usize::try_from(library.count_songs(&Filter::all()).await?)?;
     let started = Instant::now();
-    let mut rng = StdRng::seed_from_u64(stored as u64);
-    while stored < songs {
-        let mut batch: Vec<_> =
-            (0..BATCH.min(songs - stored)).map(|_| random_song(&mut rng)).collect();
-        let embeddings: Vec<_> = batch
-            .iter()
-            .map(|song| {
-                let vector = random_vector(&mut rng, model);
-                new_embedding(song, Embedding { song: song.id, model: model.name.clone(), vector })
-            })
-            .collect();
-        let references = library.put_embeddings(&embeddings).await?;
-        for (song, reference) in batch.iter_mut().zip(references) {
-            song.embeddings.clear();
-            song.embeddings.insert(model.name.clone(), reference);
-        }
-        let puts: Vec<_> = batch.iter().map(|song| put(song, PutMode::Create)).collect();
-        library.put_songs(&puts).await?;
-        stored += batch.len();
-    }
+    let library = random_library(folder, model, songs, 0).await?;
     if started.elapsed() > Duration::from_secs(1) {
         println!("filled in {:.0} s", started.elapsed().as_secs_f64());
     }

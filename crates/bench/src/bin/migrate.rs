@@ -14,24 +14,21 @@
 
 use std::{
     error::Error,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use rand::{RngCore, SeedableRng, rngs::StdRng};
-use songrec_core::{Digest, Embedding, Metric, ModelSpec, OperationId, Silent};
-use songrec_local::{LocalBackend, LocalOptions};
-use songrec_storage::{BlobSource, NewBlob, PutMode, StorageBackend};
-use songrec_testkit::{new_embedding, put, random_song, random_vector, s3::S3Server};
+use songrec_bench::random_library;
+use songrec_core::{Metric, ModelSpec};
+use songrec_testkit::s3::S3Server;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const SONGS: usize = 10_000;
 const DIMENSION: usize = 512;
 const MODEL: &str = "random@1";
-const BATCH: usize = 500;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -43,9 +40,15 @@ fn main() -> Result<()> {
     }
     let there = tempfile::tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
+    let model = ModelSpec {
+        name: MODEL.parse()?,
+        dimension: DIMENSION,
+        metric: Metric::Cosine,
+        description: String::new(),
+    };
 
     let library = there.path().join("documents");
-    runtime.block_on(fill(&library, SONGS, 0))?;
+    runtime.block_on(random_library(&library, &model, SONGS, 0))?;
     let cloud = Cloud::start(&songrec, there.path(), None)?;
     let ours = cloud.migrate(&library, &["--no-audio"])?;
     println!("{SONGS} songs of {DIMENSION} dimensions: songrec {}", per(SONGS, ours));
@@ -66,7 +69,7 @@ fn main() -> Result<()> {
 
     for (songs, size) in [(2_000, 64 << 10), (60, 5_000_000)] {
         let library = there.path().join(format!("audio-{size}"));
-        runtime.block_on(fill(&library, songs, size))?;
+        runtime.block_on(random_library(&library, &model, songs, size))?;
         let s3 = S3Server::start();
         let cloud = Cloud::start(&songrec, there.path(), Some(&s3))?;
         let ours = cloud.migrate(&library, &["--jobs", "16"])?;
@@ -80,56 +83,6 @@ fn main() -> Result<()> {
             Ok(time) => println!("  rclone, audio alone, {}", rate(time)),
             Err(why) => println!("  rclone: not measured: {why}"),
         }
-    }
-    Ok(())
-}
-
-// A local library of random songs; with `size`, each with so much audio.
-async fn fill(folder: &Path, songs: usize, size: usize) -> Result<()> {
-    let options = LocalOptions { keeps_copies: size > 0, ..LocalOptions::default() };
-    std::fs::create_dir_all(folder)?;
-    let library = LocalBackend::open_or_create(folder, options, &Silent).await?;
-    let model = ModelSpec {
-        name: MODEL.parse()?,
-        dimension: DIMENSION,
-        metric: Metric::Cosine,
-        description: String::new(),
-    };
-    library.put_model(&model).await?;
-    let mut rng = StdRng::seed_from_u64(size as u64);
-    let mut stored = 0;
-    while stored < songs {
-        let mut batch: Vec<_> =
-            (0..BATCH.min(songs - stored)).map(|_| random_song(&mut rng)).collect();
-        let embeddings: Vec<_> = batch
-            .iter()
-            .map(|song| {
-                let vector = random_vector(&mut rng, &model);
-                new_embedding(song, Embedding { song: song.id, model: model.name.clone(), vector })
-            })
-            .collect();
-        let references = library.put_embeddings(&embeddings).await?;
-        for (song, reference) in batch.iter_mut().zip(references) {
-            song.embeddings.clear();
-            song.embeddings.insert(model.name.clone(), reference);
-            (song.blob, song.files) = (None, Vec::new());
-            if size > 0 {
-                let mut bytes = vec![0; size];
-                rng.fill_bytes(&mut bytes);
-                let new = NewBlob {
-                    sha256: Digest::of(&bytes),
-                    size: size as u64,
-                    operation: OperationId::random(),
-                };
-                let mut file = tempfile::NamedTempFile::new()?;
-                file.write_all(&bytes)?;
-                let source = BlobSource::Path(file.path().to_owned());
-                song.blob = Some(library.put_blob(&new, source).await?);
-            }
-        }
-        let puts: Vec<_> = batch.iter().map(|song| put(song, PutMode::Create)).collect();
-        library.put_songs(&puts).await?;
-        stored += batch.len();
     }
     Ok(())
 }

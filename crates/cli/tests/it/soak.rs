@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::Value;
 use songrec_testkit::s3::S3Server;
 
-use crate::world::World;
+use crate::world::{World, wav};
 
 const MACHINES: usize = 3;
 
@@ -308,26 +308,10 @@ fn shared_part(song: &Value) -> Value {
     song
 }
 
-// A WAV file of 0.4 s of noise that no other seed gives.
+// 0.4 s of noise that no other seed gives.
 fn noise(seed: u64) -> Vec<u8> {
     let mut rng = StdRng::seed_from_u64(seed);
-    let rate = 22_050u32;
-    let count = rate * 2 / 5;
-    let mut wav = Vec::new();
-    wav.extend(b"RIFF");
-    wav.extend((36 + count * 2).to_le_bytes());
-    wav.extend(b"WAVEfmt ");
-    wav.extend(16u32.to_le_bytes());
-    wav.extend(1u16.to_le_bytes());
-    wav.extend(1u16.to_le_bytes());
-    wav.extend(rate.to_le_bytes());
-    wav.extend((rate * 2).to_le_bytes());
-    wav.extend(2u16.to_le_bytes());
-    wav.extend(16u16.to_le_bytes());
-    wav.extend(b"data");
-    wav.extend((count * 2).to_le_bytes());
-    wav.extend((0..count).flat_map(|_| rng.random_range(-9000i16..9000).to_le_bytes()));
-    wav
+    wav(22_050, (0..8_820).map(|_| rng.random_range(-9000..9000)))
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -126,19 +126,24 @@ pub(crate) fn examples_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/audio").canonicalize().unwrap()
 }
 
-/// A decaying tone, 16 bit mono at 8 kHz.
+/// A decaying tone at 8 kHz.
 pub(crate) fn tone(hertz: f64, seconds: f64) -> Vec<u8> {
-    let samples = (0..(seconds * 8000.0) as u32).flat_map(|n| {
+    let samples = (0..(seconds * 8000.0) as u32).map(|n| {
         let t = f64::from(n) / 8000.0;
         let value = (t * hertz * std::f64::consts::TAU).sin() * (-3.0 * t).exp();
-        ((value * 20_000.0) as i16).to_le_bytes()
+        (value * 20_000.0) as i16
     });
-    let samples: Vec<u8> = samples.collect();
+    wav(8000, samples)
+}
+
+/// A WAV file, 16 bit mono.
+pub(crate) fn wav(sample_rate: u32, samples: impl Iterator<Item = i16>) -> Vec<u8> {
+    let samples: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
     let mut wav = b"RIFF".to_vec();
     wav.extend((36 + samples.len() as u32).to_le_bytes());
     wav.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    wav.extend(8000u32.to_le_bytes());
-    wav.extend(16_000u32.to_le_bytes());
+    wav.extend(sample_rate.to_le_bytes());
+    wav.extend((sample_rate * 2).to_le_bytes());
     wav.extend(b"\x02\0\x10\0data");
     wav.extend((samples.len() as u32).to_le_bytes());
     wav.extend(samples);
