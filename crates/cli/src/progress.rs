@@ -9,7 +9,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use songrec_core::{Event, Progress, Silent};
 
-use crate::args::GlobalArgs;
+use crate::{
+    args::GlobalArgs,
+    commands::select::{counted, size},
+};
 
 /// Who draws the progress of a run, if anybody.
 pub(crate) fn progress(global: &GlobalArgs) -> Arc<dyn Progress> {
@@ -39,7 +42,13 @@ impl Progress for Notes {
 /// Draws a bar on stderr.
 #[derive(Debug, Default)]
 struct Terminal {
-    bar: Mutex<Option<ProgressBar>>,
+    drawn: Mutex<Option<Drawn>>,
+}
+
+#[derive(Debug)]
+struct Drawn {
+    bar: ProgressBar,
+    work: String,
 }
 
 // Five times a second is smooth, and little work over a slow line.
@@ -47,37 +56,32 @@ const FRAMES_PER_SECOND: u8 = 5;
 
 impl Progress for Terminal {
     fn on(&self, event: Event<'_>) {
-        let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            Event::Started { work, total } => {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        match (event, &*drawn) {
+            (Event::Started { work, total }, _) => {
                 let target = ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND);
-                let new =
+                let bar =
                     ProgressBar::with_draw_target(total, target).with_message(work.to_owned());
-                new.set_style(style(total.is_some()));
-                new.enable_steady_tick(Duration::from_millis(250));
-                *bar = Some(new);
+                bar.set_style(style(total.is_some()));
+                bar.enable_steady_tick(Duration::from_millis(250));
+                *drawn = Some(Drawn { bar, work: work.to_owned() });
             }
-            Event::Total { total } => {
-                if let Some(bar) = &*bar {
-                    bar.set_length(total);
-                    bar.set_style(style(true));
-                }
+            (Event::Total { total }, Some(drawn)) => {
+                drawn.bar.set_length(total);
+                drawn.bar.set_style(style(true));
             }
-            Event::Advanced { .. } => {
-                if let Some(bar) = &*bar {
-                    bar.inc(1);
-                }
+            (Event::Advanced { .. }, Some(drawn)) => drawn.bar.inc(1),
+            (Event::Carried { bytes, requests }, Some(Drawn { bar, work })) => {
+                let requests = counted(requests, "request");
+                bar.set_message(format!("{work}: {}, {requests}", size(bytes)));
             }
-            Event::Skipped { item, reason } => {
-                if let Some(bar) = &*bar {
-                    tell(Some(bar), &format!("skipped {item}: {reason}"), 1);
-                }
+            (Event::Skipped { item, reason }, Some(drawn)) => {
+                tell(Some(&drawn.bar), &format!("skipped {item}: {reason}"), 1);
             }
-            Event::Note { text } => tell(bar.as_ref(), text, 0),
-            Event::Finished => {
-                if let Some(bar) = bar.take() {
-                    bar.finish_and_clear();
-                }
+            (Event::Note { text }, drawn) => tell(drawn.as_ref().map(|drawn| &drawn.bar), text, 0),
+            (Event::Finished, Some(Drawn { bar, .. })) => {
+                bar.finish_and_clear();
+                *drawn = None;
             }
             _ => {}
         }

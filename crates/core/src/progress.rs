@@ -25,6 +25,13 @@ pub enum Event<'a> {
         /// How many bytes it was.
         bytes: u64,
     },
+    /// So much went over the network, all in all, since the work began.
+    Carried {
+        /// Bytes of audio and embeddings.
+        bytes: u64,
+        /// Requests.
+        requests: u64,
+    },
     /// An item was left out.
     Skipped {
         /// What it was.

@@ -228,6 +228,7 @@ impl Syncer {
         if let Some(throttle) = &carrier.throttle {
             throttle.take(bytes).await;
         }
+        self.count_bytes(bytes);
         let backend = self.backend(place);
         match self.ask(place, || backend.put_embeddings(&new)).await {
             Ok(references) => {
@@ -412,6 +413,7 @@ impl Syncer {
                 Some(throttle) => throttle.slow(stream),
                 None => stream,
             };
+            let stream = self.count_pieces(stream);
             self.count(place);
             match to.put_blob(new, BlobSource::Stream(stream)).await {
                 Ok(reference) => return Ok(Copied::Done(reference)),

@@ -37,5 +37,5 @@ pub use report::{
 pub use rules::Rules;
 pub use side::{Pair, Place, Side};
 pub use state::State;
-pub use syncer::{Interrupt, Syncer, never};
+pub use syncer::{Interrupt, Syncer, Traffic, never};
 pub use trash::{Trashed, restore, trash};

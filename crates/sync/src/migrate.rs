@@ -6,7 +6,7 @@ use songrec_core::{Card, DocumentKind, Event, OperationId, Progress, Song};
 use songrec_storage::{ChangeState, Cursor, Outcome, PutDocument, PutMode, PutSong};
 
 use crate::{
-    Comparison, Error, Failure, Note, Options, Place, Result, Syncer, Verify,
+    Comparison, Error, Failure, Note, Options, Pair, Place, Result, Syncer, Verify,
     check::{Data, compare},
     facts::{Carried, Carrier, Needs},
     syncer::{Interrupt, in_words, is_about_one},
@@ -31,6 +31,8 @@ pub struct Migrated {
     pub notes: Vec<Note>,
     /// Bytes of embeddings and audio that were copied.
     pub bytes: u64,
+    /// Calls that each side got.
+    pub requests: Pair<u64>,
     /// Whether somebody stopped it; run again, it goes on where it was.
     pub interrupted: bool,
     /// What the comparison at the end found, if there was one.
@@ -144,6 +146,7 @@ impl Syncer {
         progress: &dyn Progress,
         interrupt: Interrupt<'_>,
     ) -> Result<Migrated> {
+        self.count_from_zero();
         let carrier = Carrier::new(self, options);
         let source = self.backend(Place::Left);
         let all = songrec_core::Filter::all();
@@ -172,10 +175,13 @@ impl Syncer {
             let failed = migrated.failed.len();
             let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
             let mut under_way = stream::iter(chunks)
-                .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk, progress))
+                .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk, progress, interrupt))
                 .buffer_unordered(options.jobs.max(1));
             while let Some(done) = under_way.next().await {
                 migrated.add(done?);
+            }
+            if migrated.interrupted {
+                break;
             }
             cursor = Some(page.cursor);
             // What failed is tried again from here on.
@@ -205,6 +211,7 @@ impl Syncer {
                 migrated.verified = Some(found);
             }
         }
+        migrated.requests = self.traffic().requests;
         Ok(migrated)
     }
 
@@ -213,8 +220,13 @@ impl Syncer {
         carrier: &Carrier,
         songs: Vec<Song>,
         progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
     ) -> Result<Migrated> {
         let mut done = Migrated::default();
+        if interrupt() {
+            done.interrupted = true;
+            return Ok(done);
+        }
         let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
         let there = self.fetch(Place::Right, &ids).await?;
         let nothing = Refs::default();
@@ -238,6 +250,11 @@ impl Syncer {
         };
         let mut puts = Vec::with_capacity(needs.len());
         for one in &needs {
+            // Audio may take long; what has all of its facts is still written.
+            if interrupt() {
+                done.interrupted = true;
+                break;
+            }
             let blob = self.carry_blob(carrier, Place::Right, one, None, &mut carried).await?;
             let models = one.theirs.embeddings.keys();
             let embeddings = models.filter_map(|model| {
@@ -249,7 +266,7 @@ impl Syncer {
             puts.push(PutSong { song, mode: PutMode::Create, origin: None });
         }
         self.put_new(&puts, &mut done).await?;
-        for song in &songs {
+        for song in songs.iter().filter(|_| !done.interrupted) {
             progress.on(Event::Advanced { item: &Card::of(song).title, bytes: 0 });
         }
         done.bytes += carried.bytes;
@@ -351,6 +368,7 @@ fn present(changes: Vec<songrec_storage::Change>) -> Vec<Song> {
 
 impl Migrated {
     fn add(&mut self, mut other: Self) {
+        self.interrupted |= other.interrupted;
         self.copied += other.copied;
         self.already += other.already;
         self.bytes += other.bytes;

@@ -14,7 +14,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use songrec_core::{Progress, SongId, Timestamp};
-use songrec_storage::{ErrorKind, StorageBackend};
+use songrec_storage::{BlobStream, ErrorKind, StorageBackend};
 
 use crate::{
     Direction, Error, Failure, Options, Pair, Place, Plan, Report, Result, Rules, Side, State,
@@ -24,6 +24,15 @@ use crate::{
     machine::Fence,
     state::{Postponed, Spool},
 };
+
+/// How much went between two libraries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Calls that each side got.
+    pub requests: Pair<u64>,
+    /// Bytes of embeddings and audio, also of those that had to be sent again.
+    pub bytes: u64,
+}
 
 /// Asked now and then whether to stop; what is under way is finished first.
 pub type Interrupt<'a> = &'a (dyn Fn() -> bool + Send + Sync);
@@ -56,6 +65,7 @@ pub struct Syncer {
     pub(crate) state: State,
     spool: OnceLock<Spool>,
     requests: Pair<AtomicU64>,
+    bytes: Arc<AtomicU64>,
     pub(crate) rules: Rules,
     clock: Clock,
     pub(crate) pause: Duration,
@@ -97,6 +107,7 @@ impl Syncer {
             state,
             spool: OnceLock::new(),
             requests: Pair::default(),
+            bytes: Arc::default(),
             rules: Rules::default(),
             clock: Arc::new(Timestamp::now),
             pause: Duration::from_millis(200),
@@ -132,6 +143,37 @@ impl Syncer {
         &self.sides
     }
 
+    /// How much went between the two since the sync or the migration began.
+    /// May be asked while it goes on.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            requests: Pair::of(|place| self.requests[place].load(Ordering::Relaxed)),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn count_from_zero(&self) {
+        for place in Place::BOTH {
+            self.requests[place].store(0, Ordering::Relaxed);
+        }
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    // The same stream, of which every piece is counted as it comes by.
+    pub(crate) fn count_pieces(&self, stream: BlobStream) -> BlobStream {
+        let bytes = self.bytes.clone();
+        let count = move |piece: &songrec_storage::Result<bytes::Bytes>| {
+            if let Ok(piece) = piece {
+                bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            }
+        };
+        stream.inspect(count).boxed()
+    }
+
     /// What a sync would do. Writes nothing.
     ///
     /// # Errors
@@ -158,9 +200,7 @@ impl Syncer {
         progress: &dyn Progress,
         interrupt: Interrupt<'_>,
     ) -> Result<Report> {
-        for place in Place::BOTH {
-            self.requests[place].store(0, Ordering::Relaxed);
-        }
+        self.count_from_zero();
         let mut report = Report::default();
         let mut options = options.clone();
         self.meet(&options, true).await?;
@@ -189,9 +229,7 @@ impl Syncer {
             }
             options.full = false;
         }
-        for place in Place::BOTH {
-            report.requests[place] = self.requests[place].load(Ordering::Relaxed);
-        }
+        report.requests = self.traffic().requests;
         Ok(report)
     }
 

@@ -26,7 +26,9 @@ pub(super) async fn run(context: &Context, args: CloneArgs) -> Result<ExitStatus
     }
     let interrupt = || context.interrupt.is_set();
     let syncer = libraries.syncer()?;
-    let report = syncer.run(&options, &*context.progress, &interrupt).await.map_err(wrong)?;
+    let progress = &*context.progress;
+    let done = syncer.run(&options, progress, &interrupt);
+    let report = pair::watched(&syncer, progress, done).await.map_err(wrong)?;
     let printer = &context.printer;
     pair::print_report(printer, &libraries.names, &report)?;
     if report.is_complete() {

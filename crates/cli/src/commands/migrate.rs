@@ -44,10 +44,9 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStat
         }
         return Ok(ExitStatus::Done);
     }
-    let migrated = syncer
-        .migrate(&options, args.verify, &*context.progress, &interrupt)
-        .await
-        .map_err(wrong)?;
+    let progress = &*context.progress;
+    let done = syncer.migrate(&options, args.verify, progress, &interrupt);
+    let migrated = pair::watched(&syncer, progress, done).await.map_err(wrong)?;
     if printer.json {
         printer.json(&migrated)?;
     } else {
@@ -90,11 +89,12 @@ fn plan_in_words(libraries: &Libraries, plan: &MigrationPlan) -> String {
 
 fn report_in_words(migrated: &Migrated) -> String {
     let mut text = format!(
-        "{} copied, {} there already, {} failed; {} carried",
+        "{} copied, {} there already, {} failed; {} carried, {}",
         counted(migrated.copied, "song"),
         migrated.already,
         migrated.failed.len(),
         size(migrated.bytes),
+        counted(migrated.requests.left + migrated.requests.right, "request"),
     );
     if migrated.documents > 0 {
         let _ = write!(text, ", {} copied", counted(migrated.documents, "other document"));

@@ -29,7 +29,7 @@ mod relocate;
 mod rm;
 mod scan;
 mod search;
-mod select;
+pub(crate) mod select;
 mod show;
 mod similar;
 mod stats;

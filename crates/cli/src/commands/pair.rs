@@ -1,10 +1,10 @@
 //! Two libraries at once: how they are opened, and what is said of them.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, future::Future, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use serde_json::Value;
-use songrec_core::{Digest, SongId};
+use songrec_core::{Digest, Event, Progress, SongId};
 use songrec_library::{Config, Distance, Error, ErrorKind, InitOptions, Library};
 use songrec_sync::{
     Action, Counts, DocumentWork, ErrorKind as SyncErrorKind, Failure, MergedField, Options, Pair,
@@ -138,6 +138,26 @@ pub(super) fn wrong(error: songrec_sync::Error) -> Error {
     match hint {
         Some(hint) => result.with_hint(hint),
         None => result,
+    }
+}
+
+/// Does `work` of `syncer`, and tells now and then how much went over.
+pub(super) async fn watched<T>(
+    syncer: &Syncer,
+    progress: &dyn Progress,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = tick.tick() => {
+                let traffic = syncer.traffic();
+                let requests = traffic.requests.left + traffic.requests.right;
+                progress.on(Event::Carried { bytes: traffic.bytes, requests });
+            }
+        }
     }
 }
 

@@ -43,7 +43,9 @@ async fn plan(context: &Context, libraries: &Libraries, options: &Options) -> Re
 async fn once(context: &Context, libraries: &Libraries, options: &Options) -> Result<Report> {
     let syncer = libraries.syncer()?;
     let interrupt = || context.interrupt.is_set();
-    Ok(syncer.run(options, &*context.progress, &interrupt).await.map_err(wrong)?)
+    let progress = &*context.progress;
+    let done = syncer.run(options, progress, &interrupt);
+    Ok(pair::watched(&syncer, progress, done).await.map_err(wrong)?)
 }
 
 // What goes wrong for a while is said once and tried again; what only a person
