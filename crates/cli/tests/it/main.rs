@@ -13,6 +13,8 @@ mod faults;
 mod keeping;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod machines;
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod migrating;
 #[cfg(feature = "bridge")]
 mod models;
 mod near;

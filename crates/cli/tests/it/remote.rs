@@ -43,6 +43,10 @@ impl Database {
         self.emulator().requests()
     }
 
+    pub(crate) fn url(&self) -> &str {
+        self.emulator().url()
+    }
+
     pub(crate) fn token(&self) -> String {
         self.emulator().token()
     }
@@ -60,7 +64,7 @@ impl Database {
     }
 
     pub(crate) fn serve_with(&self, world: &World, blobs: &str) {
-        let url = self.emulator().url();
+        let url = self.url();
         let env = format!(
             "ASTRA_DB_API_ENDPOINT={url}\nASTRA_DB_APPLICATION_TOKEN={}\n{blobs}",
             self.token()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{remote::Database, world::World};
 
 // A machine with a library of some examples, and a cloud.
-fn with_cloud(kinds: &[&str]) -> (World, Database) {
+pub(crate) fn with_cloud(kinds: &[&str]) -> (World, Database) {
     let world = World::with(kinds);
     let cloud = Database::start();
     cloud.serve(&world, &world.path("bucket"));
@@ -16,7 +16,7 @@ fn with_cloud(kinds: &[&str]) -> (World, Database) {
 }
 
 // Another machine that shares the cloud of `first`.
-fn another(first: &World, cloud: &Database) -> World {
+pub(crate) fn another(first: &World, cloud: &Database) -> World {
     let world = World::bare();
     cloud.serve(&world, &first.path("bucket"));
     world
