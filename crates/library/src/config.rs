@@ -276,6 +276,9 @@ pub struct NamedLibrary {
     /// it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_variable: Option<String>,
+    /// Whether a project's file says so.
+    #[serde(skip)]
+    pub is_of_project: bool,
 }
 
 /// All settings of one run, each with its origin.
@@ -436,6 +439,15 @@ impl Config {
         self.values.get(key).map(|(_, origin)| origin)
     }
 
+    /// Whether the working folder says so: the project's file, or `.env`.
+    pub fn is_of_project(&self, key: &str) -> bool {
+        match self.origin(key) {
+            Some(Origin::File(path)) => path.file_name().is_some_and(|name| name == PROJECT_FILE),
+            Some(Origin::DotEnv(..)) => true,
+            _ => false,
+        }
+    }
+
     /// Every setting with its value and origin; secrets hidden.
     pub fn show(&self) -> Vec<Shown> {
         let settings = SETTINGS.iter().map(|setting| {
@@ -561,6 +573,7 @@ impl Config {
         if file.project && library.token_variable.is_some() {
             return Err(invalid("a project's file may not name a token".to_owned()));
         }
+        library.is_of_project = file.project;
         library.path = library.path.map(|path| resolve(&path, file.path.parent()));
         self.libraries.insert(name, (library, Origin::File(file.path.clone())));
         Ok(())
@@ -577,6 +590,10 @@ impl Config {
             .map_err(|error: toml::de::Error| invalid(error.message().to_owned()))?;
         table.check(&name).map_err(invalid)?;
         match &mut table {
+            // What it names is loaded, and so could do anything.
+            ModelTable::Onnx(table) if file.project && table.library.is_some() => {
+                return Err(invalid("a project's file may not name a `library`".to_owned()));
+            }
             ModelTable::Onnx(table) => {
                 for path in [&mut table.folder, &mut table.library] {
                     *path = path.take().map(|path| resolve(&path, file.path.parent()));
@@ -871,11 +888,12 @@ mod tests {
         for project in [
             "[models.w2v]\nkind = \"http\"\ndimension = 7\ntoken_variable = \"HOME\"",
             "[libraries.far]\nkind = \"astra\"\ntoken_variable = \"HOME\"",
+            "[models.clap]\nkind = \"onnx\"\nlibrary = \"./onnxruntime.so\"",
         ] {
             write(&root.path().join(".songrec.toml"), project);
             let error = Config::load(sources.clone()).unwrap_err();
             let why = std::error::Error::source(&error).unwrap().to_string();
-            assert!(why.contains("may not name a token"), "{why}");
+            assert!(why.contains("a project's file may not name a"), "{why}");
         }
     }
 

@@ -317,7 +317,9 @@ mod astra {
     }
 
     fn astra_config(config: &Config, named: Option<&NamedLibrary>) -> Result<AstraConfig> {
-        let mut astra = AstraConfig::new(endpoint(config, named)?, token(config, named)?);
+        let endpoint = endpoint(config, named)?;
+        refuse_a_projects_server(config, named, &endpoint)?;
+        let mut astra = AstraConfig::new(endpoint, token(config, named)?);
         let keyspace = named.and_then(|named| named.keyspace.as_deref());
         if let Some(keyspace) = keyspace.or_else(|| config.text("astra.keyspace")) {
             keyspace.clone_into(&mut astra.keyspace);
@@ -354,6 +356,35 @@ mod astra {
         }
     }
 
+    // Otherwise whoever wrote the files of a folder would be sent the token of
+    // everybody who works there. A token of the folder's own may go anywhere.
+    fn refuse_a_projects_server(
+        config: &Config,
+        named: Option<&NamedLibrary>,
+        endpoint: &str,
+    ) -> Result<()> {
+        let of_project = match named.filter(|named| named.endpoint.is_some()) {
+            Some(named) => named.is_of_project,
+            None => config.is_of_project("astra.endpoint"),
+        };
+        let own_token = ["astra.token", "astra.password"]
+            .into_iter()
+            .find(|key| config.text(key).is_some())
+            .is_some_and(|key| config.is_of_project(key));
+        let parsed: Option<Endpoint> = endpoint.parse().ok();
+        let harmless = parsed.is_none_or(|endpoint| endpoint.is_astra() || endpoint.is_here());
+        if !of_project || own_token || harmless {
+            return Ok(());
+        }
+        Err(Error::usage(format_args!("your token is not sent to `{endpoint}`"))
+            .because(
+                "a file of the working folder names that server, and the token is from elsewhere",
+            )
+            .with_hint(
+                "if you trust the server, name it in your own configuration or in the environment",
+            ))
+    }
+
     fn token(config: &Config, named: Option<&NamedLibrary>) -> Result<Secret> {
         if let Some(variable) = named.and_then(|named| named.token_variable.as_deref()) {
             return config.token_in(variable).map(Secret::new).ok_or_else(|| {
@@ -371,6 +402,55 @@ mod astra {
                 .with_hint(
                     "set `ASTRA_DB_APPLICATION_TOKEN` in `.env`, or `ASTRA_DB_USERNAME` and `ASTRA_DB_PASSWORD` for a server of your own",
                 )),
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::path::Path;
+
+        use super::*;
+        use crate::{Directories, Sources};
+
+        fn load(root: &Path, project: &str, dot_env: &str, token: Option<&str>) -> Config {
+            let mut sources = Sources {
+                directories: Directories::below(root),
+                working_folder: root.to_owned(),
+                variables: std::collections::BTreeMap::new(),
+                file: None,
+                no_files: false,
+                flags: Vec::new(),
+            };
+            std::fs::write(root.join(".songrec.toml"), project).unwrap();
+            std::fs::write(root.join(".env"), dot_env).unwrap();
+            if let Some(token) = token {
+                sources.variables.insert("ASTRA_DB_APPLICATION_TOKEN".into(), token.into());
+            }
+            Config::load(sources).unwrap()
+        }
+
+        #[test]
+        fn a_folders_files_do_not_have_a_token_sent_anywhere() {
+            let root = tempfile::tempdir().unwrap();
+            let server = "[astra]\nendpoint = \"https://data.example.org\"";
+            let far = "[libraries.far]\nkind = \"astra\"\nendpoint = \"https://data.example.org\"";
+            let astra = "[astra]\nendpoint = \"https://6f3b1e7a-5a0e-4d7b-9c42-0d6f3b1e7a55-us-east1.apps.astra.datastax.com\"";
+            let token = "ASTRA_DB_APPLICATION_TOKEN=AstraCS:own";
+            let dot_env = "ASTRA_DB_API_ENDPOINT=https://data.example.org";
+            let asked = |project: &str, dot_env: &str, token: Option<&str>, named: &str| {
+                let config = load(root.path(), project, dot_env, token);
+                astra_config(&config, config.library(named)).map(drop)
+            };
+
+            for (project, dot_env, named) in [(server, "", ""), (far, "", "far"), ("", dot_env, "")]
+            {
+                let error = asked(project, dot_env, Some("AstraCS:mine"), named).unwrap_err();
+
+                assert!(error.to_string().contains("`https://data.example.org"), "{error}");
+            }
+            asked(server, token, None, "").unwrap();
+            asked(far, token, None, "far").unwrap();
+            asked(astra, "", Some("AstraCS:mine"), "").unwrap();
         }
     }
 }

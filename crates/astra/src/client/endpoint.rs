@@ -1,6 +1,6 @@
 //! Where a Data API answers, and with what it is entered.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Url;
@@ -61,9 +61,13 @@ impl Endpoint {
     /// Whether a token sent there can be read on the way: plain HTTP to
     /// another machine.
     pub fn is_exposed(&self) -> bool {
-        let host = self.host();
-        let here = host == "localhost" || host == "[::1]" || host.starts_with("127.");
-        self.base.scheme() == "http" && !here
+        self.base.scheme() == "http" && !self.is_here()
+    }
+
+    /// Whether it is on this machine.
+    pub fn is_here(&self) -> bool {
+        let host = self.host().trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
     pub(crate) fn host(&self) -> &str {
@@ -154,6 +158,22 @@ mod tests {
 
             assert_eq!(endpoint.to_string(), text.trim_end_matches('/'));
             assert!(!endpoint.is_astra());
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_here() {
+        for (text, here) in [
+            ("http://localhost:1", true),
+            ("http://127.0.0.2", true),
+            ("http://[::1]:1", true),
+            ("http://127.example.org", false),
+            ("http://10.0.0.1", false),
+        ] {
+            let endpoint: Endpoint = text.parse().unwrap();
+
+            assert_eq!(endpoint.is_here(), here, "{text}");
+            assert_eq!(endpoint.is_exposed(), !here, "{text}");
         }
     }
 
