@@ -7,7 +7,7 @@ use songrec_core::{Event, Progress, Revision, SegmentId, Song, SongId};
 use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult};
 
 use crate::{
-    Action, Failure, Note, Options, Pair, Place, Plan, Result, SongWork, Syncer,
+    Action, Failure, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
     facts::{Carrier, Needs},
     look::Look,
     resolve::{Attempt, Case, How, State as SongState, Step, Target, Verdict, Write, resolve},
@@ -16,36 +16,20 @@ use crate::{
     values::{Base, Refs, Values},
 };
 
-pub(crate) type PostponedSongs = BTreeMap<SongId, Postponed>;
-
 /// What was done for some songs.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
-    pub(crate) works: Vec<SongWork>,
-    pub(crate) failed: Vec<Failure>,
-    pub(crate) notes: Vec<Note>,
-    pub(crate) postponed: PostponedSongs,
-    pub(crate) waiting: u64,
-    pub(crate) conflicts: u64,
-    pub(crate) bytes: Pair<u64>,
+    pub(crate) report: Report,
     /// Something changed meanwhile, in a way that only another look shows.
     pub(crate) again: bool,
-    pub(crate) interrupted: bool,
+    // What the next sync has to look at, until it is noted.
+    postponed: BTreeMap<SongId, Postponed>,
 }
 
 impl Applied {
-    pub(crate) fn add(&mut self, mut other: Self) {
-        self.works.append(&mut other.works);
-        self.failed.append(&mut other.failed);
-        self.notes.append(&mut other.notes);
-        self.postponed.append(&mut other.postponed);
-        self.waiting += other.waiting;
-        self.conflicts += other.conflicts;
-        for place in Place::BOTH {
-            self.bytes[place] += other.bytes[place];
-        }
+    pub(crate) fn add(&mut self, other: Self) {
+        self.report.add(other.report);
         self.again |= other.again;
-        self.interrupted |= other.interrupted;
     }
 }
 
@@ -202,17 +186,17 @@ impl Syncer {
                 Verdict::Nothing | Verdict::Forget | Verdict::Fetch(_) => {}
                 Verdict::Write(write) => {
                     let work = work_of(item.song, &write, options);
-                    for place in Place::BOTH {
-                        let Some(action) = work.actions[place] else { continue };
-                        plan.counts[place].note(action);
-                        if let Target::Song(song) = &write.target {
-                            let refs = Pair::of(|place| item.refs(place));
+                    if let Target::Song(song) = &write.target {
+                        let refs = Pair::of(|place| item.refs(place));
+                        for place in
+                            Place::BOTH.into_iter().filter(|at| work.actions[*at].is_some())
+                        {
                             plan.bytes[place] +=
                                 carrier.bytes(place, &refs[place], &refs[place.other()], song);
                         }
                     }
                     if work.actions != Pair::default() {
-                        plan.songs.push(work);
+                        plan.add(work);
                     }
                 }
             }
@@ -255,7 +239,7 @@ impl Syncer {
             }
             for (_, verdict) in &settled {
                 if let Verdict::Agreed(base) = verdict {
-                    applied.conflicts +=
+                    applied.report.conflicts +=
                         u64::from(!base.deleted && !base.values.conflicts.is_empty());
                 }
             }
@@ -278,7 +262,17 @@ impl Syncer {
             applied.again = true;
             put_off(&mut applied.postponed, &item, "others changed it again and again");
         }
+        self.note_postponed(std::mem::take(&mut applied.postponed))?;
         Ok(applied)
+    }
+
+    fn note_postponed(&self, postponed: BTreeMap<SongId, Postponed>) -> Result<()> {
+        if postponed.is_empty() || !self.rules.postponed_is_remembered {
+            return Ok(());
+        }
+        self.state.change(|changing| {
+            postponed.iter().try_for_each(|(song, one)| changing.put_postponed(*song, one))
+        })
     }
 
     // What is to be written of a song, if anything may be.
@@ -297,7 +291,7 @@ impl Syncer {
             }
         }
         if waits {
-            applied.waiting += 1;
+            applied.report.waiting += 1;
             put_off(&mut applied.postponed, &item, "it waits for a sync in the other direction");
         }
         let refs = Pair::of(|place| item.refs(place));
@@ -444,8 +438,8 @@ impl Syncer {
                 one.segments = Some(known);
             }
         }
-        applied.bytes[place] += carried.bytes;
-        applied.notes.append(&mut carried.notes);
+        applied.report.bytes[place] += carried.bytes;
+        applied.report.add_notes(carried.notes);
         Ok(())
     }
 
@@ -585,7 +579,7 @@ impl Syncer {
                 one.waits = true;
                 let reason = in_words(&error);
                 put_off(&mut applied.postponed, &one.item, &reason);
-                applied.failed.push(Failure {
+                applied.report.add_failure(Failure {
                     subject: one.item.song.to_string(),
                     title: one.write.title(),
                     reason,
@@ -622,7 +616,7 @@ impl Syncer {
             if actions != Pair::default() {
                 let title = one.write.title();
                 progress.on(Event::Advanced { item: &title, bytes: 0 });
-                applied.works.push(SongWork {
+                applied.report.add_song(SongWork {
                     song: one.item.song,
                     title,
                     actions,
@@ -631,7 +625,7 @@ impl Syncer {
                 });
             }
             if let (Target::Song(song), false) = (&one.write.target, one.conflict) {
-                applied.conflicts += u64::from(!song.conflicts.is_empty());
+                applied.report.conflicts += u64::from(!song.conflicts.is_empty());
             }
             if one.conflict && !one.waits {
                 // A side that was written already has what was written.
@@ -711,7 +705,7 @@ fn attempt_of(write: &Write) -> Option<Attempt> {
     noted.then(|| Attempt { operation: song.revision.operation, inputs: write.inputs.clone() })
 }
 
-fn put_off(postponed: &mut PostponedSongs, item: &Item, reason: &str) {
+fn put_off(postponed: &mut BTreeMap<SongId, Postponed>, item: &Item, reason: &str) {
     // A tombstone is told once; what is there can be asked for again.
     let states = Pair::of(|place| match &item.states[place] {
         deleted @ SongState::Deleted(_) => deleted.clone(),

@@ -9,7 +9,8 @@ use songrec_core::{BlobRef, Card, Digest, Event, ModelName, Progress, Song, Song
 use songrec_storage::{SongQuery, StorageBackend, StoredEmbedding};
 
 use crate::{
-    Error, Pair, Place, Result, Side,
+    Error, LeftOut, Pair, Place, Result, Side,
+    report::list,
     syncer::{Interrupt, in_words, is_about_one},
     values::{Values, tag_fields},
 };
@@ -27,19 +28,44 @@ pub struct Comparison {
     pub blobs: u64,
     /// Bytes that were read for that.
     pub bytes: u64,
-    /// What is not the same.
+    /// What is not the same; the first [`LISTED`](crate::LISTED) of it.
     pub differences: Vec<Difference>,
     /// Songs that two machines heard with different last bits, each of which
     /// counts as the song's: no difference.
     pub heard_differently: u64,
     /// Whether somebody stopped it before its end.
     pub interrupted: bool,
+    /// What is counted but not listed.
+    #[serde(skip_serializing_if = "LeftOut::is_nothing")]
+    pub left_out: LeftOut,
+    /// Differences by which the right one is not as the left one, but of songs
+    /// of which that was expected.
+    #[serde(skip)]
+    pub(crate) surprises: u64,
+    #[serde(skip)]
+    expected: HashSet<SongId>,
 }
 
 impl Comparison {
     /// Whether both libraries have the same.
     pub fn is_equal(&self) -> bool {
         self.differences.is_empty() && !self.interrupted
+    }
+
+    /// How much is not the same.
+    pub fn total(&self) -> u64 {
+        self.differences.len() as u64 + self.left_out.differences
+    }
+
+    fn add(&mut self, difference: Difference) {
+        use DifferenceKind::{Audio, Damaged, Embedding, MissingLeft, MissingRight, Song};
+        self.surprises += match difference.kind {
+            Damaged | MissingRight | Song | Embedding => {
+                u64::from(!self.expected.contains(&difference.song))
+            }
+            MissingLeft | Audio => 0,
+        };
+        list(&mut self.differences, [difference], &mut self.left_out.differences);
     }
 }
 
@@ -101,17 +127,18 @@ pub async fn check(
 ) -> Result<Comparison> {
     let data = if read_data { Data::All } else { Data::None };
     let sides = Pair { left: left.clone(), right: right.clone() };
-    compare(&sides, data, None, progress, interrupt).await
+    compare(&sides, data, None, HashSet::new(), progress, interrupt).await
 }
 
 pub(crate) async fn compare(
     sides: &Pair<Side>,
     data: Data,
     models: Option<&BTreeSet<ModelName>>,
+    expected: HashSet<SongId>,
     progress: &dyn Progress,
     interrupt: Interrupt<'_>,
 ) -> Result<Comparison> {
-    let mut found = Comparison::default();
+    let mut found = Comparison { expected, ..Comparison::default() };
     let all = songrec_core::Filter::all();
     for place in Place::BOTH {
         let count = sides[place].backend.count_songs(&all).await;
@@ -139,7 +166,7 @@ pub(crate) async fn compare(
             seen.insert(left.id);
             progress.on(Event::Advanced { item: &Card::of(&left).title, bytes: 0 });
             match right {
-                None => found.differences.push(difference(
+                None => found.add(difference(
                     &left,
                     DifferenceKind::MissingRight,
                     format!("it is not in {}", sides.right.name),
@@ -200,7 +227,7 @@ async fn find_missing(
         let page = sides.right.backend.find_cards(&query).await;
         let page = page.map_err(|error| failed(sides, Place::Right, error))?;
         for card in page.items.into_iter().filter(|card| !seen.contains(&card.id)) {
-            found.differences.push(Difference {
+            found.add(Difference {
                 song: card.id,
                 title: card.title,
                 kind: DifferenceKind::MissingLeft,
@@ -224,7 +251,7 @@ fn compare_songs(
     let (one, two) = (Values::of(left), Values::of(right));
     if !one.say_the_same_as(&two) {
         let fields = fields_that_differ(&one, &two);
-        found.differences.push(difference(
+        found.add(difference(
             left,
             DifferenceKind::Song,
             format!("they differ in {}", fields.join(", ")),
@@ -233,7 +260,7 @@ fn compare_songs(
     let carried = |model: &ModelName| models.is_none_or(|models| models.contains(model));
     for (model, reference) in left.embeddings.iter().filter(|(model, _)| carried(model)) {
         match right.embeddings.get(model) {
-            None => found.differences.push(difference(
+            None => found.add(difference(
                 left,
                 DifferenceKind::Embedding,
                 format!("{} does not know how `{model}` hears it", sides.right.name),
@@ -244,7 +271,7 @@ fn compare_songs(
     }
     for model in right.embeddings.keys().filter(|model| carried(model)) {
         if !left.embeddings.contains_key(model) {
-            found.differences.push(difference(
+            found.add(difference(
                 left,
                 DifferenceKind::Embedding,
                 format!("{} does not know how `{model}` hears it", sides.left.name),
@@ -259,7 +286,7 @@ fn compare_songs(
             (None, Some(_)) => format!("its audio is not in {}", sides.left.name),
             _ => "the copies of its audio differ".to_owned(),
         };
-        found.differences.push(difference(left, DifferenceKind::Audio, text));
+        found.add(difference(left, DifferenceKind::Audio, text));
     }
 }
 
@@ -337,7 +364,7 @@ async fn read_facts(
             found.bytes += blob.size;
             if let Some(problem) = problem {
                 let text = format!("its audio in {} {problem}", sides[place].name);
-                found.differences.push(difference(song, DifferenceKind::Damaged, text));
+                found.add(difference(song, DifferenceKind::Damaged, text));
             }
         }
     }
@@ -386,7 +413,7 @@ fn compare_embedding(
     };
     found.embeddings += 1;
     if let Some(text) = problem {
-        found.differences.push(difference(song, DifferenceKind::Damaged, text));
+        found.add(difference(song, DifferenceKind::Damaged, text));
     }
 }
 

@@ -7,7 +7,7 @@ use songrec_core::{Document, DocumentKind, OperationId};
 use songrec_storage::{Outcome, PutDocument, PutMode};
 
 use crate::{
-    Action, DocumentWork, Failure, Options, Pair, Place, Plan, Result, Syncer,
+    Action, DocumentWork, Failure, Options, Pair, Place, Plan, Report, Result, Syncer,
     look::Look,
     resolve::operation_of,
     syncer::{in_words, is_about_one},
@@ -148,16 +148,15 @@ impl Syncer {
         Ok(())
     }
 
-    /// Does what is to be done about playlists and synths; says what was done,
-    /// and whether something is left to do.
+    /// Does what is to be done about playlists and synths; says whether
+    /// something is left to do.
     pub(crate) async fn apply_documents(
         &self,
         options: &Options,
         look: &Look,
-        failed: &mut Vec<Failure>,
-    ) -> Result<(Vec<DocumentWork>, bool)> {
+        report: &mut Report,
+    ) -> Result<bool> {
         let (now, decisions, bases) = self.decide_documents(look).await?;
-        let mut works = Vec::new();
         let mut pending = false;
         for (key, decision) in decisions {
             let here = Pair::of(|place| now[place].get(&key));
@@ -187,13 +186,13 @@ impl Syncer {
             match self.do_document(&key, &decision, &here).await {
                 Ok(Some(kept_as)) => {
                     let (kind, id) = key;
-                    works.push(DocumentWork { kind, id, actions, kept_as });
+                    report.documents.push(DocumentWork { kind, id, actions, kept_as });
                 }
                 // Somebody came between; the next look tells.
                 Ok(None) => pending = true,
                 Err((_, error)) if is_about_one(&error) => {
                     pending = true;
-                    failed.push(Failure {
+                    report.add_failure(Failure {
                         subject: format!("{} {}", key.0.as_str(), key.1),
                         title: key.1,
                         reason: in_words(&error),
@@ -203,7 +202,7 @@ impl Syncer {
                 Err((place, error)) => return Err(self.failed(place, error)),
             }
         }
-        Ok((works, pending))
+        Ok(pending)
     }
 
     fn note_document(&self, (kind, id): &Key, agreed: Option<Agreed>) -> Result<()> {

@@ -31,7 +31,8 @@ pub use machine::{Machine, machines, retire};
 pub use migrate::{Migrated, MigrationPlan};
 pub use options::{AudioPolicy, Direction, InvalidOption, MaxDelete, Options, Verify};
 pub use report::{
-    Action, Counts, DocumentWork, Failure, MergedField, Note, Plan, Report, SongWork,
+    Action, Counts, DocumentWork, Failure, LISTED, LeftOut, MergedField, Note, Plan, Report,
+    SongWork,
 };
 #[doc(hidden)]
 pub use rules::Rules;

@@ -48,6 +48,8 @@ impl Look {
 
 /// Changes in one page.
 const PAGE: usize = 1_000;
+/// Songs that are read at once by their ids.
+const FETCHED_AT_ONCE: usize = 100;
 
 // What one side told.
 struct Told {
@@ -60,7 +62,6 @@ struct Told {
 
 impl Syncer {
     pub(crate) async fn look(&self, full: Pair<bool>, interrupt: Interrupt<'_>) -> Result<Look> {
-        let postponed = self.state.postponed()?;
         self.spool()?.clear()?;
         let before = Pair {
             left: self.state.meta::<Cursor>(cursor_of(Place::Left))?,
@@ -80,10 +81,7 @@ impl Syncer {
                 told += self.find_absent(place)?;
             }
         }
-        if !postponed.is_empty() {
-            told += postponed.len() as u64;
-            self.look_at_postponed(&postponed).await?;
-        }
+        told += self.look_at_postponed().await?;
         let pending = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
         Ok(Look {
             full: Pair { left: left.full, right: right.full },
@@ -189,31 +187,34 @@ impl Syncer {
     }
 
     // Songs on the list are looked at as they are now, though nothing was told
-    // of them.
-    async fn look_at_postponed(
-        &self,
-        postponed: &std::collections::BTreeMap<SongId, crate::state::Postponed>,
-    ) -> Result<()> {
+    // of them; says how many they are.
+    async fn look_at_postponed(&self) -> Result<u64> {
         let spool = self.spool()?;
-        let songs: Vec<SongId> = postponed.keys().copied().collect();
-        for place in Place::BOTH {
-            let untold = spool.untold(place, &songs)?;
-            for chunk in untold.chunks(100) {
-                let found = self.fetch(place, chunk).await?;
-                let mut told = Vec::with_capacity(chunk.len());
-                for song in chunk {
-                    let state = match (found.get(song), &postponed[song].states[place]) {
-                        (Some(song), _) => SongState::Present(Box::new(song.clone())),
+        let (mut after, mut songs) = (None, 0);
+        loop {
+            let postponed = self.state.postponed_after(after, FETCHED_AT_ONCE)?;
+            let Some((last, _)) = postponed.last_key_value() else { return Ok(songs) };
+            after = Some(*last);
+            songs += postponed.len() as u64;
+            let ids: Vec<SongId> = postponed.keys().copied().collect();
+            for place in Place::BOTH {
+                let untold = spool.untold(place, &ids)?;
+                if untold.is_empty() {
+                    continue;
+                }
+                let mut found = self.fetch(place, &untold).await?;
+                let told = untold.into_iter().map(|song| {
+                    let state = match (found.remove(&song), &postponed[&song].states[place]) {
+                        (Some(song), _) => SongState::Present(Box::new(song)),
                         // A tombstone is told once, and kept with the list.
                         (None, deleted @ SongState::Deleted(_)) => deleted.clone(),
                         (None, _) => SongState::Absent,
                     };
-                    told.push((*song, state));
-                }
-                spool.tell(place, &told)?;
+                    (song, state)
+                });
+                spool.tell(place, &told.collect::<Vec<_>>())?;
             }
         }
-        Ok(())
     }
 
     /// These songs as they are at `place`, those that are there.
@@ -224,7 +225,7 @@ impl Syncer {
     ) -> Result<HashMap<SongId, songrec_core::Song>> {
         let backend = self.backend(place);
         let mut found = HashMap::with_capacity(songs.len());
-        for chunk in songs.chunks(100) {
+        for chunk in songs.chunks(FETCHED_AT_ONCE) {
             let read = self.ask(place, || backend.get_songs(chunk)).await;
             let read = read.map_err(|error| self.failed(place, error))?;
             found.extend(read.into_iter().flatten().map(|song| (song.id, song)));

@@ -1,14 +1,17 @@
 //! Copying a whole library.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt, stream};
 use serde::Serialize;
-use songrec_core::{Card, DocumentKind, Event, OperationId, Progress, Song};
+use songrec_core::{Card, DocumentKind, Event, OperationId, Progress, Song, SongId};
 use songrec_storage::{ChangeState, Cursor, Outcome, PutDocument, PutMode, PutSong};
 
 use crate::{
-    Comparison, Error, Failure, Note, Options, Pair, Place, Result, Syncer, Verify,
+    Comparison, Error, Failure, LeftOut, Note, Options, Pair, Place, Result, Syncer, Verify,
     check::{Data, compare},
     facts::{Carried, Carrier, Needs},
+    report::list,
     syncer::{Interrupt, in_words, is_about_one},
     values::{Refs, Values},
 };
@@ -21,7 +24,8 @@ pub struct Migrated {
     /// Songs that were there already, the same.
     pub already: u64,
     /// Songs that were there already and say something else; they were left as
-    /// they are. A sync makes one of both.
+    /// they are. A sync makes one of both. The first [`LISTED`](crate::LISTED)
+    /// of them, as of all details.
     pub different: Vec<Note>,
     /// Playlists and synths that were copied.
     pub documents: u64,
@@ -37,6 +41,13 @@ pub struct Migrated {
     pub interrupted: bool,
     /// What the comparison at the end found, if there was one.
     pub verified: Option<Comparison>,
+    /// What is counted but not listed.
+    #[serde(skip_serializing_if = "LeftOut::is_nothing")]
+    pub left_out: LeftOut,
+    // Those of the notes and those that are different, also what is not
+    // listed.
+    #[serde(skip)]
+    known: HashSet<SongId>,
 }
 
 impl Migrated {
@@ -53,14 +64,17 @@ impl Migrated {
     /// target has beyond the source, and songs that were there before and
     /// differ, do not count.
     pub fn missing(&self) -> u64 {
-        use crate::DifferenceKind::{Damaged, Embedding, MissingRight, Song};
-        let known: std::collections::HashSet<_> =
-            self.different.iter().chain(&self.notes).map(|note| note.song).collect();
-        let found = self.verified.iter().flat_map(|found| &found.differences);
-        found
-            .filter(|one| matches!(one.kind, Damaged | MissingRight | Song | Embedding))
-            .filter(|one| !known.contains(&one.song))
-            .count() as u64
+        self.verified.as_ref().map_or(0, |found| found.surprises)
+    }
+
+    /// How much could not be copied.
+    pub fn failures(&self) -> u64 {
+        self.failed.len() as u64 + self.left_out.failed
+    }
+
+    /// How many songs were there already and say something else.
+    pub fn differing(&self) -> u64 {
+        self.different.len() as u64 + self.left_out.different
     }
 }
 
@@ -172,7 +186,6 @@ impl Syncer {
                 other => other.map_err(|error| self.failed(Place::Left, error))?,
             };
             let songs = present(page.changes);
-            let failed = migrated.failed.len();
             let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
             let mut under_way = stream::iter(chunks)
                 .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk, progress, interrupt))
@@ -185,7 +198,7 @@ impl Syncer {
             }
             cursor = Some(page.cursor);
             // What failed is tried again from here on.
-            if migrated.failed.len() == failed && migrated.failed.is_empty() {
+            if migrated.failed.is_empty() {
                 self.state.set_meta(CURSOR, &cursor)?;
             }
             if !page.more {
@@ -206,7 +219,8 @@ impl Syncer {
             };
             if let Some(data) = data {
                 let models = options.models.as_ref();
-                let found = compare(&self.sides, data, models, progress, interrupt).await?;
+                let known = std::mem::take(&mut migrated.known);
+                let found = compare(&self.sides, data, models, known, progress, interrupt).await?;
                 migrated.interrupted |= found.interrupted;
                 migrated.verified = Some(found);
             }
@@ -270,7 +284,7 @@ impl Syncer {
             progress.on(Event::Advanced { item: &Card::of(song).title, bytes: 0 });
         }
         done.bytes += carried.bytes;
-        done.notes.append(&mut carried.notes);
+        done.add_notes(carried.notes);
         Ok(done)
     }
 
@@ -294,7 +308,7 @@ impl Syncer {
                             let outcome = outcome.pop().unwrap_or(Outcome::Conflict(None));
                             done.note_outcome(&put.song, outcome);
                         }
-                        Err(error) if is_about_one(&error) => done.failed.push(Failure {
+                        Err(error) if is_about_one(&error) => done.add_failure(Failure {
                             subject: put.song.id.to_string(),
                             title: Card::of(&put.song).title,
                             reason: in_words(&error),
@@ -342,7 +356,7 @@ impl Syncer {
                         migrated.documents += 1;
                         continue;
                     }
-                    migrated.failed.push(Failure {
+                    migrated.add_failure(Failure {
                         subject: format!("{} {}", document.kind.as_str(), document.id),
                         title: document.id.clone(),
                         reason: "another one of this name is there".to_owned(),
@@ -367,14 +381,24 @@ fn present(changes: Vec<songrec_storage::Change>) -> Vec<Song> {
 }
 
 impl Migrated {
-    fn add(&mut self, mut other: Self) {
+    fn add(&mut self, other: Self) {
         self.interrupted |= other.interrupted;
         self.copied += other.copied;
         self.already += other.already;
         self.bytes += other.bytes;
-        self.different.append(&mut other.different);
-        self.failed.append(&mut other.failed);
-        self.notes.append(&mut other.notes);
+        self.known.extend(other.known);
+        list(&mut self.different, other.different, &mut self.left_out.different);
+        list(&mut self.failed, other.failed, &mut self.left_out.failed);
+        list(&mut self.notes, other.notes, &mut self.left_out.notes);
+    }
+
+    fn add_notes(&mut self, notes: Vec<Note>) {
+        self.known.extend(notes.iter().map(|note| note.song));
+        list(&mut self.notes, notes, &mut self.left_out.notes);
+    }
+
+    fn add_failure(&mut self, failure: Failure) {
+        list(&mut self.failed, [failure], &mut self.left_out.failed);
     }
 
     fn note_there(&mut self, song: &Song, known: &Song) {
@@ -384,7 +408,9 @@ impl Migrated {
             self.already += 1;
         } else {
             let text = "another version of it is there and was left alone".to_owned();
-            self.different.push(Note { song: song.id, text });
+            self.known.insert(song.id);
+            let note = Note { song: song.id, text };
+            list(&mut self.different, [note], &mut self.left_out.different);
         }
     }
 
@@ -392,7 +418,7 @@ impl Migrated {
         match outcome {
             Outcome::Done => self.copied += 1,
             Outcome::Conflict(Some(known)) => self.note_there(song, &known),
-            Outcome::Conflict(None) => self.failed.push(Failure {
+            Outcome::Conflict(None) => self.add_failure(Failure {
                 subject: song.id.to_string(),
                 title: Card::of(song).title,
                 reason: "others changed it meanwhile".to_owned(),

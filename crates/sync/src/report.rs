@@ -101,12 +101,55 @@ impl Counts {
     pub const fn total(&self) -> u64 {
         self.add + self.update + self.merge + self.delete + self.restore
     }
+
+    const fn add(&mut self, other: &Self) {
+        self.add += other.add;
+        self.update += other.update;
+        self.merge += other.merge;
+        self.delete += other.delete;
+        self.restore += other.restore;
+    }
+}
+
+/// So many details of one kind are listed. A first sync of a large library is
+/// counted as a whole, but nobody reads hundreds of thousands of lines of it,
+/// and memory must not grow with it.
+pub const LISTED: usize = 10_000;
+
+/// How many details the lists of a plan or a report leave out, because there
+/// are more than [`LISTED`]. They are counted, and done, like the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "one for each list")]
+pub struct LeftOut {
+    pub songs: u64,
+    pub failed: u64,
+    pub notes: u64,
+    pub different: u64,
+    pub differences: u64,
+}
+
+impl LeftOut {
+    /// Whether the lists are complete.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Puts details at the end of their list, as long as there is room.
+pub(crate) fn list<T>(details: &mut Vec<T>, more: impl IntoIterator<Item = T>, left_out: &mut u64) {
+    for one in more {
+        if details.len() < LISTED {
+            details.push(one);
+        } else {
+            *left_out += 1;
+        }
+    }
 }
 
 /// What a sync will do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Plan {
-    /// Every song that something happens to.
+    /// The songs that something happens to, the first [`LISTED`] of them.
     pub songs: Vec<SongWork>,
     /// Every playlist and synth that something happens to.
     pub documents: Vec<DocumentWork>,
@@ -121,6 +164,9 @@ pub struct Plan {
     pub agreed: u64,
     /// Whether everything was compared, and not only what changed.
     pub full: bool,
+    /// What is counted but not listed.
+    #[serde(skip_serializing_if = "LeftOut::is_nothing")]
+    pub left_out: LeftOut,
 }
 
 impl Plan {
@@ -128,12 +174,31 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.songs.is_empty() && self.documents.is_empty()
     }
+
+    /// How many songs something happens to.
+    pub fn total(&self) -> u64 {
+        self.songs.len() as u64 + self.left_out.songs
+    }
+
+    pub(crate) fn add(&mut self, work: SongWork) {
+        count(&mut self.counts, &work);
+        list(&mut self.songs, [work], &mut self.left_out.songs);
+    }
+}
+
+fn count(counts: &mut Pair<Counts>, work: &SongWork) {
+    for place in Place::BOTH {
+        if let Some(action) = work.actions[place] {
+            counts[place].note(action);
+        }
+    }
 }
 
 /// What a sync did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// Every song that was written somewhere, as it was done in the end.
+    /// The songs that were written somewhere, as it was done in the end; the
+    /// first [`LISTED`] of them.
     pub songs: Vec<SongWork>,
     /// Every playlist and synth that was written somewhere.
     pub documents: Vec<DocumentWork>,
@@ -159,6 +224,9 @@ pub struct Report {
     pub interrupted: bool,
     /// Tombstones that every machine had seen and that are gone for good now.
     pub purged: u64,
+    /// What is counted but not listed.
+    #[serde(skip_serializing_if = "LeftOut::is_nothing")]
+    pub left_out: LeftOut,
 }
 
 impl Report {
@@ -170,6 +238,53 @@ impl Report {
     /// Whether nothing had to be done.
     pub fn is_empty(&self) -> bool {
         self.songs.is_empty() && self.documents.is_empty() && self.failed.is_empty()
+    }
+
+    /// How many songs were written somewhere.
+    pub fn total(&self) -> u64 {
+        self.songs.len() as u64 + self.left_out.songs
+    }
+
+    /// How much could not be done.
+    pub fn failures(&self) -> u64 {
+        self.failed.len() as u64 + self.left_out.failed
+    }
+
+    pub(crate) fn add_song(&mut self, work: SongWork) {
+        count(&mut self.counts, &work);
+        list(&mut self.songs, [work], &mut self.left_out.songs);
+    }
+
+    pub(crate) fn add_failure(&mut self, failure: Failure) {
+        list(&mut self.failed, [failure], &mut self.left_out.failed);
+    }
+
+    pub(crate) fn add_notes(&mut self, notes: Vec<Note>) {
+        list(&mut self.notes, notes, &mut self.left_out.notes);
+    }
+
+    /// Adds what was done besides.
+    pub(crate) fn add(&mut self, other: Self) {
+        list(&mut self.songs, other.songs, &mut self.left_out.songs);
+        self.documents.extend(other.documents);
+        list(&mut self.failed, other.failed, &mut self.left_out.failed);
+        self.add_notes(other.notes);
+        self.left_out.songs += other.left_out.songs;
+        self.left_out.failed += other.left_out.failed;
+        self.left_out.notes += other.left_out.notes;
+        self.waiting += other.waiting;
+        self.conflicts += other.conflicts;
+        for place in Place::BOTH {
+            self.counts[place].add(&other.counts[place]);
+            self.bytes[place] += other.bytes[place];
+        }
+        self.interrupted |= other.interrupted;
+    }
+
+    /// Forgets what waits and what failed: it is tried again.
+    pub(crate) fn try_again(&mut self) {
+        (self.waiting, self.left_out.failed) = (0, 0);
+        self.failed.clear();
     }
 }
 
@@ -194,4 +309,69 @@ pub struct Note {
     pub song: SongId,
     /// In words.
     pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(number: usize) -> SongWork {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        SongWork {
+            song: SongId::from_bytes(bytes),
+            title: format!("song {number}"),
+            actions: Pair { left: None, right: Some(Action::Add) },
+            merged: vec![],
+            note: None,
+        }
+    }
+
+    #[test]
+    fn what_is_not_listed_is_counted() {
+        let songs = LISTED * 2 + 5;
+        let (mut plan, mut report) = (Plan::default(), Report::default());
+
+        for number in 0..songs {
+            plan.add(work(number));
+            let mut one = Report::default();
+            one.add_song(work(number));
+            report.add(one);
+        }
+        let mut whole = Report::default();
+        whole.add(report);
+
+        for (listed, left_out, counts, total) in [
+            (&plan.songs, plan.left_out, plan.counts, plan.total()),
+            (&whole.songs, whole.left_out, whole.counts, whole.total()),
+        ] {
+            assert_eq!(listed.len(), LISTED);
+            assert_eq!(listed[7], work(7));
+            assert_eq!(left_out.songs, (songs - LISTED) as u64);
+            assert_eq!((counts.right.add, total), (songs as u64, songs as u64));
+        }
+        let json = serde_json::to_value(&plan).unwrap();
+        assert_eq!(json["left_out"]["songs"], songs - LISTED);
+        assert_eq!(serde_json::to_value(Plan::default()).unwrap().get("left_out"), None);
+    }
+
+    #[test]
+    fn a_failure_that_is_tried_again_is_none() {
+        let failure = Failure {
+            subject: "song".to_owned(),
+            title: String::new(),
+            reason: "refused".to_owned(),
+            hint: None,
+        };
+        let mut report = Report { waiting: 3, ..Report::default() };
+        for _ in 0..=LISTED {
+            report.add_failure(failure.clone());
+        }
+        assert_eq!(report.failures(), LISTED as u64 + 1);
+
+        report.try_again();
+
+        assert_eq!((report.failures(), report.waiting), (0, 0));
+        assert!(report.is_complete());
+    }
 }

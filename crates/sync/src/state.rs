@@ -281,11 +281,19 @@ impl State {
         })
     }
 
-    pub(crate) fn postponed(&self) -> Result<BTreeMap<SongId, Postponed>> {
+    /// Songs after one that the next sync has to look at.
+    pub(crate) fn postponed_after(
+        &self,
+        after: Option<SongId>,
+        limit: usize,
+    ) -> Result<BTreeMap<SongId, Postponed>> {
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT song, value, reason FROM postponed")?;
-            let rows = statement.query_map([], |row| {
+            let mut statement = connection.prepare_cached(
+                "SELECT song, value, reason FROM postponed WHERE ?1 IS NULL OR song > ?1 \
+                 ORDER BY song LIMIT ?2",
+            )?;
+            let after = after.map(|song| *song.as_bytes());
+            let rows = statement.query_map(params![after, limit as i64], |row| {
                 Ok((
                     SongId::from_bytes(row.get(0)?),
                     row.get::<_, String>(1)?,

@@ -1,7 +1,6 @@
 //! One pair of libraries, and what can be done with them.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     future::Future,
     ops::RangeInclusive,
@@ -13,16 +12,12 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use songrec_core::{Progress, SongId, Timestamp};
+use songrec_core::{Progress, Timestamp};
 use songrec_storage::{BlobStream, ErrorKind, StorageBackend};
 
 use crate::{
     Direction, Error, Failure, Options, Pair, Place, Plan, Report, Result, Rules, Side, State,
-    apply::{Applied, PostponedSongs},
-    facts::Carrier,
-    look::Look,
-    machine::Fence,
-    state::{Postponed, Spool},
+    apply::Applied, facts::Carrier, look::Look, machine::Fence, state::Spool,
 };
 
 /// How much went between two libraries.
@@ -214,7 +209,7 @@ impl Syncer {
                     break;
                 }
                 Err(error) if !report.songs.is_empty() || !report.documents.is_empty() => {
-                    report.failed.push(Failure {
+                    report.add_failure(Failure {
                         subject: "sync".to_owned(),
                         title: String::new(),
                         reason: in_words(&error),
@@ -268,7 +263,7 @@ impl Syncer {
             .any(|place| self.is_remote(place) && self.is_due(said_at(place), SAY_AFTER, now));
         if look.is_empty() && !say {
             if writes {
-                self.advance(&look, &PostponedSongs::new())?;
+                self.advance(&look)?;
             }
             return Ok(None);
         }
@@ -357,9 +352,7 @@ impl Syncer {
         if !plan.is_empty() {
             self.begin(options, &mut look).await?;
         }
-        let total = plan.songs.len() as u64;
-        // As large as the report will be; one of both is enough.
-        drop(plan);
+        let total = plan.total();
         if total > 0 {
             progress.on(Event::Started { work: "syncing", total: Some(total) });
         }
@@ -367,50 +360,31 @@ impl Syncer {
         if total > 0 {
             progress.on(Event::Finished);
         }
-        let (mut applied, error) = applied;
-        let written = applied.works.len() as u64;
-        let again = applied.again;
-        let mut documents = (Vec::new(), false);
-        if error.is_none() && !applied.interrupted && look.documents {
-            documents = self.apply_documents(options, &look, &mut applied.failed).await?;
-        }
-        let wrote = Place::BOTH.into_iter().any(|place| {
-            let of_songs = applied.works.iter().any(|work| work.actions[place].is_some());
-            of_songs
-                || documents
-                    .0
-                    .iter()
-                    .any(|work: &crate::DocumentWork| work.actions[place].is_some())
-        });
-        let (waiting, failed) = (applied.waiting, applied.failed.len());
-        self.note_postponed(&applied.postponed)?;
-        for place in Place::BOTH {
-            report.bytes[place] += applied.bytes[place];
-        }
-        for work in &applied.works {
-            for place in Place::BOTH {
-                if let Some(action) = work.actions[place] {
-                    report.counts[place].note(action);
-                }
+        let (mut applied, mut error) = applied;
+        let Applied { report: done, again, .. } = &mut applied;
+        let mut documents_pending = false;
+        if error.is_none() && !done.interrupted && look.documents {
+            match self.apply_documents(options, &look, done).await {
+                Ok(pending) => documents_pending = pending,
+                // What was done before is worth telling.
+                Err(failed) => error = Some(failed),
             }
         }
-        report.songs.append(&mut applied.works);
-        report.documents.append(&mut documents.0);
+        let (written, failed) = (done.total(), done.failures());
+        let wrote = written > 0 || !done.documents.is_empty();
+        let (again, interrupted) = (*again, done.interrupted);
         // What failed in an earlier round and was done in this one did not
         // fail.
-        report.failed = std::mem::take(&mut applied.failed);
-        report.notes.append(&mut applied.notes);
-        report.waiting = waiting;
-        report.conflicts += applied.conflicts;
-        report.interrupted |= applied.interrupted;
+        report.try_again();
+        report.add(applied.report);
         if let Some(error) = error {
             return Err(error);
         }
-        if applied.interrupted {
+        if interrupted {
             return Ok(false);
         }
-        self.set_documents_pending(documents.1)?;
-        self.advance(&look, &applied.postponed)?;
+        self.set_documents_pending(documents_pending)?;
+        self.advance(&look)?;
         if look.full.left && look.full.right {
             self.state.set_meta("full_at", &self.now())?;
         }
@@ -419,8 +393,8 @@ impl Syncer {
     }
 
     // Everything before these cursors was done, or is on the list.
-    fn advance(&self, look: &Look, postponed: &PostponedSongs) -> Result<()> {
-        if look.cursors_are_old() && postponed.is_empty() {
+    fn advance(&self, look: &Look) -> Result<()> {
+        if look.cursors_are_old() {
             return Ok(());
         }
         self.state.change(|changing| {
@@ -429,23 +403,7 @@ impl Syncer {
                     changing.set_meta(cursor_of(place), cursor)?;
                 }
             }
-            if self.rules.postponed_is_remembered {
-                for (song, postponed) in postponed {
-                    changing.put_postponed(*song, postponed)?;
-                }
-            }
             Ok(())
-        })
-    }
-
-    fn note_postponed(&self, postponed: &BTreeMap<SongId, Postponed>) -> Result<()> {
-        if postponed.is_empty() || !self.rules.postponed_is_remembered {
-            return Ok(());
-        }
-        self.state.change(|changing| {
-            postponed
-                .iter()
-                .try_for_each(|(song, postponed)| changing.put_postponed(*song, postponed))
         })
     }
 
@@ -469,7 +427,7 @@ impl Syncer {
         loop {
             while !ended && under_way.len() < options.jobs.max(1) {
                 if interrupt() {
-                    all.interrupted = true;
+                    all.report.interrupted = true;
                     ended = true;
                     break;
                 }

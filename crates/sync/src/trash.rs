@@ -1,6 +1,6 @@
 //! Deleted songs that can be restored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use songrec_core::{Card, Revision, SongId, Timestamp};
@@ -22,17 +22,25 @@ pub struct Trashed {
 /// Changes of one page.
 const PAGE: usize = 1_000;
 
-async fn tombstones(backend: &dyn StorageBackend) -> Result<Vec<Tombstone>> {
-    let mut found = std::collections::BTreeMap::new();
+// What `keep` makes of every tombstone, so that not all of them are held.
+async fn tombstones<T>(
+    backend: &dyn StorageBackend,
+    keep: impl Fn(Tombstone) -> Option<T> + Send,
+) -> Result<Vec<T>> {
+    let mut found = BTreeMap::new();
     let mut cursor = None;
     loop {
         let page = backend.changes(cursor.as_ref(), PAGE).await?;
         for change in page.changes {
             // The last that is told of a song counts.
-            match change.state {
-                ChangeState::Deleted(tombstone) => found.insert(change.song, *tombstone),
-                ChangeState::Present(_) => found.remove(&change.song),
+            let kept = match change.state {
+                ChangeState::Deleted(tombstone) => keep(*tombstone),
+                ChangeState::Present(_) => None,
             };
+            match kept {
+                Some(kept) => drop(found.insert(change.song, kept)),
+                None => drop(found.remove(&change.song)),
+            }
         }
         cursor = Some(page.cursor);
         if !page.more {
@@ -48,16 +56,15 @@ async fn tombstones(backend: &dyn StorageBackend) -> Result<Vec<Tombstone>> {
 ///
 /// Those of the library.
 pub async fn trash(backend: &dyn StorageBackend) -> Result<Vec<Trashed>> {
-    let mut trashed: Vec<Trashed> = tombstones(backend)
-        .await?
-        .into_iter()
-        .map(|tombstone| Trashed {
+    let shown = |tombstone: Tombstone| {
+        Some(Trashed {
             song: tombstone.song.id,
             title: Card::of(&tombstone.song).title,
             deleted_at: tombstone.deleted_at,
             paths: tombstone.song.files.into_iter().map(|file| file.path).collect(),
         })
-        .collect();
+    };
+    let mut trashed = tombstones(backend, shown).await?;
     trashed.sort_by_key(|one| (std::cmp::Reverse(one.deleted_at), one.song));
     Ok(trashed)
 }
@@ -74,10 +81,10 @@ pub async fn restore(
     now: Timestamp,
 ) -> Result<Vec<SongId>> {
     let wanted: BTreeSet<SongId> = songs.iter().copied().collect();
-    let puts: Vec<PutSong> = tombstones(backend)
+    let asked = |tombstone: Tombstone| wanted.contains(&tombstone.song.id).then_some(tombstone);
+    let puts: Vec<PutSong> = tombstones(backend, asked)
         .await?
         .into_iter()
-        .filter(|tombstone| wanted.contains(&tombstone.song.id))
         .map(|tombstone| {
             let mut song = tombstone.song;
             // Later than the deletion: whoever compares knows that it was seen.
