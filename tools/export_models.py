@@ -40,7 +40,7 @@ import os
 import shutil
 import sys
 
-import numpy as np
+import onnx
 import torch
 from torch import nn
 from transformers import ClapConfig, ClapModel, HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
@@ -159,7 +159,8 @@ def export_clap(name, model, out, checkpoint=None):
 
 
 class Waveform(nn.Module):
-    """Samples in; normalised, through the model, mean over frames, length 1."""
+    """Samples in; normalised, through the model, mean over frames, length 1.
+    A tiny model has a `head` that brings its frames to the real one's size."""
 
     def __init__(self, model, layers=False, head=None):
         super().__init__()
@@ -170,10 +171,9 @@ class Waveform(nn.Module):
         variance = waveform.var(-1, keepdim=True, unbiased=False)
         heard = self.model((waveform - mean) / torch.sqrt(variance + 1e-7), output_hidden_states=self.layers)
         frames = torch.stack(heard.hidden_states).mean(0) if self.layers else heard.last_hidden_state
-        pooled = frames.mean(1)
         if self.head is not None:
-            pooled = self.head(pooled)
-        return nn.functional.normalize(pooled, dim=-1)
+            frames = self.head(frames)
+        return nn.functional.normalize(frames.mean(1), dim=-1)
 
 
 def random_waveform(name, size):
@@ -249,6 +249,11 @@ def save(module, args, inputs, output, axes, path):
     with torch.inference_mode():
         torch.onnx.export(module, args, path, input_names=inputs, output_names=[output], dynamic_axes=dynamic,
                           opset_version=OPSET, do_constant_folding=True, dynamo=False)
+        dimension = module(*args).shape[-1]
+    # The exporter does not see that it is always the same; songrec then does.
+    model = onnx.load(path)
+    model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value = dimension
+    onnx.save(model, path)
     print(f"{path}: {os.path.getsize(path) / 1e6:.1f} MB")
 
 

@@ -295,3 +295,57 @@ fn invalid() -> io::Error {
 fn cut_off(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::UnexpectedEof { invalid() } else { error }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// What an export of the real size has.
+    #[derive(Deserialize)]
+    struct Real {
+        inputs: BTreeMap<String, Vec<Option<u64>>>,
+        outputs: BTreeMap<String, Vec<Option<u64>>>,
+        operators: BTreeSet<String>,
+    }
+
+    /// Only so are the tests that run them worth something.
+    #[test]
+    fn the_test_models_have_the_ports_and_operators_of_the_real_ones() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models");
+        let real = std::fs::read_to_string(fixtures.join("real_outlines.json")).unwrap();
+        let real: BTreeMap<String, BTreeMap<String, Real>> = serde_json::from_str(&real).unwrap();
+        let named = |ports: Vec<Port>| -> BTreeMap<_, _> {
+            ports.into_iter().map(|port| (port.name, port.shape)).collect()
+        };
+        let mut compared = Vec::new();
+        for (model, files) in &real {
+            for (file, real) in files {
+                let path = fixtures.join(model).join(file);
+                if !path.exists() {
+                    continue;
+                }
+                let outline = Outline::read(&path).unwrap();
+                assert_eq!(outline.operators, real.operators, "{model}/{file}");
+                assert_eq!(named(outline.inputs), real.inputs, "{model}/{file}");
+                assert_eq!(named(outline.outputs), real.outputs, "{model}/{file}");
+                assert!(path.metadata().unwrap().len() <= 3_000_000, "{model}/{file} is large");
+                compared.push(format!("{model}/{file}"));
+            }
+        }
+        // The fused CLAP reads as the other one does.
+        assert_eq!(
+            compared,
+            [
+                "clap-fused-tiny@1/clap_audio.onnx",
+                "clap-tiny@1/clap_audio.onnx",
+                "clap-tiny@1/clap_text.onnx",
+                "mert-tiny@1/mert.onnx",
+                "wav2vec2-tiny@1/wav2vec2.onnx",
+            ]
+        );
+    }
+}
