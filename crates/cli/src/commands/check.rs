@@ -4,7 +4,7 @@ use songrec_sync::{Difference, Place, Side};
 use crate::{
     args::CheckArgs,
     commands::{
-        pair::{Libraries, wrong},
+        pair::{self, Libraries, wrong},
         select::{counted, size},
     },
     context::Context,
@@ -31,6 +31,7 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<ExitStatus
         for line in table.lines() {
             printer.line(line)?;
         }
+        pair::and_more(printer, found.left_out.differences, "difference");
     }
     if found.heard_differently > 0 {
         printer.say(format!(
@@ -50,9 +51,9 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<ExitStatus
     printer.say(format!(
         "{} compared: {}{read}",
         counted(found.compared, "song"),
-        match found.differences.len() {
+        match found.total() {
             0 => "both libraries have the same".to_owned(),
-            count => counted(count as u64, "difference"),
+            count => counted(count, "difference"),
         }
     ));
     Ok(match found {

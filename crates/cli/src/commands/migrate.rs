@@ -55,11 +55,13 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStat
     for note in migrated.different.iter().chain(&migrated.notes) {
         printer.say(format!("note: song `{}`: {}", note.song.short(), note.text));
     }
-    pair::print_failures(printer, &migrated.failed);
+    pair::and_more(printer, migrated.left_out.different + migrated.left_out.notes, "note");
+    pair::print_failures(printer, &migrated.failed, migrated.left_out.failed);
     if let Some(found) = &migrated.verified {
         for difference in &found.differences {
             printer.say(format!("{}: {}", difference.title, difference.text));
         }
+        pair::and_more(printer, found.left_out.differences, "difference");
     }
     Ok(match migrated {
         migrated if migrated.is_complete() => ExitStatus::Done,
@@ -92,15 +94,15 @@ fn report_in_words(migrated: &Migrated) -> String {
         "{} copied, {} there already, {} failed; {} carried, {}",
         counted(migrated.copied, "song"),
         migrated.already,
-        migrated.failed.len(),
+        migrated.failures(),
         size(migrated.bytes),
         counted(migrated.requests.left + migrated.requests.right, "request"),
     );
     if migrated.documents > 0 {
         let _ = write!(text, ", {} copied", counted(migrated.documents, "other document"));
     }
-    if !migrated.different.is_empty() {
-        let different = counted(migrated.different.len() as u64, "song");
+    if migrated.differing() > 0 {
+        let different = counted(migrated.differing(), "song");
         let _ = write!(text, "; {different} left as they are there, which a sync would merge");
     }
     if let Some(found) = &migrated.verified {

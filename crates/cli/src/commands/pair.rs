@@ -167,6 +167,7 @@ pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &Plan) 
         return printer.json(plan);
     }
     print_work(printer, &libraries.names, &plan.songs, &plan.documents)?;
+    and_more(printer, plan.left_out.songs, "song");
     if plan.is_empty() {
         printer.say("both libraries are the same; there is nothing to do");
         return Ok(());
@@ -196,10 +197,12 @@ pub(super) fn print_report(printer: &Printer, names: &Pair<String>, report: &Rep
         return printer.json(report);
     }
     print_work(printer, names, &report.songs, &report.documents)?;
+    and_more(printer, report.left_out.songs, "song");
     for note in &report.notes {
         printer.say(format!("note: song `{}`: {}", note.song.short(), note.text));
     }
-    print_failures(printer, &report.failed);
+    and_more(printer, report.left_out.notes, "note");
+    print_failures(printer, &report.failed, report.left_out.failed);
     for place in Place::BOTH {
         if report.counts[place].total() > 0 {
             printer.say(format!(
@@ -230,13 +233,21 @@ pub(super) fn print_report(printer: &Printer, names: &Pair<String>, report: &Rep
 }
 
 /// What could not be done.
-pub(super) fn print_failures(printer: &Printer, failed: &[Failure]) {
+pub(super) fn print_failures(printer: &Printer, failed: &[Failure], left_out: u64) {
     for failure in failed {
         let named = if failure.title.is_empty() { &failure.subject } else { &failure.title };
         printer.warn(format!("{named}: {}", failure.reason));
         if let Some(hint) = &failure.hint {
             printer.say(format!("    {hint}"));
         }
+    }
+    and_more(printer, left_out, "failure");
+}
+
+/// What was counted and not listed.
+pub(super) fn and_more(printer: &Printer, left_out: u64, one: &str) {
+    if left_out > 0 {
+        printer.say(format!("… and {} more", counted(left_out, one)));
     }
 }
 
