@@ -82,6 +82,7 @@ pub(crate) struct Kernels {
     pub(crate) name: &'static str,
     bits: fn(&[u8], &[u8], &mut [u32; GROUP]),
     bytes: Bytes,
+    masked: fn(&[u8], &[i8]) -> i32,
     dot: fn(&[f32], &[f32]) -> f64,
     square: fn(&[f32], &[f32]) -> f64,
     weigh: fn(&[u32; GROUP], Factors<'_>, Weigh, &mut [f32; GROUP], &mut [f32; GROUP]),
@@ -143,6 +144,15 @@ impl Kernels {
             "code and query are of the same padded dimension"
         );
         (self.bytes)(code, high, low)
+    }
+
+    /// The sum of the values whose bit is set.
+    pub(crate) fn masked(&self, bits: &[u8], values: &[i8]) -> i32 {
+        assert!(
+            bits.len() * 8 == values.len() && values.len().is_multiple_of(64),
+            "bits and query are of the same padded dimension"
+        );
+        (self.masked)(bits, values)
     }
 
     /// The dot product of two vectors, in float64.
@@ -239,6 +249,11 @@ mod tests {
                     (product(&high), product(&low)),
                     "{kernels:?} {dimension}"
                 );
+                let bits = &code[..dimension / 8];
+                let set = |i: usize| bits[i / 8] >> (i % 8) & 1 == 1;
+                let expected: i32 =
+                    (0..dimension).filter(|&i| set(i)).map(|i| i32::from(high[i])).sum();
+                assert_eq!(kernels.masked(bits, &high), expected, "{kernels:?} {dimension}");
             }
         }
         for dimension in [1, 5, 45, 64, 100, 512, 777] {

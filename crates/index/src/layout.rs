@@ -9,7 +9,7 @@ use crate::{Metric, index::Kind};
 compile_error!("the files of songrec-index are little-endian and are mapped as they are");
 
 pub(crate) const PAGE: usize = 4096;
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 const MAGIC: &[u8; 16] = b"songrec-index\r\n\0";
 
 /// No slot, no block: the end of a chain.
@@ -33,7 +33,7 @@ pub(crate) enum File {
     Codes = 5,
     /// The lists of the arrangement and their centroids.
     Lists = 6,
-    /// The rows' 1-bit codes, by list.
+    /// The rows' bits, by list.
     Blocks = 7,
     /// Where in the blocks the row of a slot is.
     Places = 8,

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::code::{Bits, Record, record_len};
+use crate::code::{Bits, Plane, Record, record_len};
 use crate::edit::Edit;
 use crate::kernel::{Factors, GROUP};
 use crate::layout::{File, Fixed, NONE, u32_at};
@@ -97,27 +97,38 @@ impl Shelf {
     const SCALES: usize = Self::SLOTS + GROUP * 4;
     const SHIFTS: usize = Self::SCALES + GROUP * 4;
     const NORMS: usize = Self::SHIFTS + GROUP * 4;
+    /// The first bits, byte column by byte column.
     const BITS: usize = Self::NORMS + GROUP * 4;
 
     pub(crate) fn new(fixed: &Fixed) -> Self {
         Self { columns: fixed.padded() / 8 }
     }
 
-    pub(crate) fn block_len(&self) -> usize {
+    /// The second bits, row by row, each with its scale and shift: few rows'
+    /// are looked at, and each is then one or two lines of memory.
+    fn second(self) -> usize {
         Self::BITS + self.columns * GROUP
     }
 
-    fn at(&self, block: u32) -> u64 {
+    fn second_len(self) -> usize {
+        self.columns + 8
+    }
+
+    pub(crate) fn block_len(self) -> usize {
+        self.second() + self.second_len() * GROUP
+    }
+
+    fn at(self, block: u32) -> u64 {
         u64::from(block) * self.block_len() as u64
     }
 
     /// Where `count` rows of a list lie that begins in `block`, if nothing was
     /// put or removed since it was made.
-    pub(crate) fn span(&self, block: u32, count: u32) -> (u64, usize) {
+    pub(crate) fn span(self, block: u32, count: u32) -> (u64, usize) {
         (self.at(block), count.div_ceil(GROUP as u32) as usize * self.block_len())
     }
 
-    pub(crate) fn block<'a>(&self, bytes: &'a [u8], block: u32) -> Option<Block<'a>> {
+    pub(crate) fn block<'a>(self, bytes: &'a [u8], block: u32) -> Option<Block<'a>> {
         let start = usize::try_from(self.at(block)).ok()?;
         let bytes = bytes.get(start..start + self.block_len())?;
         let part = |at: usize| &bytes[at..at + GROUP * 4];
@@ -132,22 +143,75 @@ impl Shelf {
                 shift: floats(Self::SHIFTS)?,
                 norm: floats(Self::NORMS)?,
             },
-            bits: &bytes[Self::BITS..],
+            bits: &bytes[Self::BITS..self.second()],
+            second: &bytes[self.second()..],
         })
     }
 
-    /// Puts a row into a block that is being made in memory.
-    pub(crate) fn fill(&self, block: &mut [u8], place: usize, slot: u32, bits: &Bits, norm: f32) {
-        let mut word = |at: usize, value: [u8; 4]| {
-            block[at + place * 4..at + place * 4 + 4].copy_from_slice(&value);
-        };
-        word(Self::SLOTS, slot.to_le_bytes());
-        word(Self::SCALES, bits.scale.to_le_bytes());
-        word(Self::SHIFTS, bits.shift.to_le_bytes());
-        word(Self::NORMS, norm.to_le_bytes());
-        for (column, byte) in bits.bits.iter().enumerate() {
-            block[Self::BITS + column * GROUP + place] = *byte;
+    /// What a search reads of a block whatever it finds: its head, slots,
+    /// factors and first bits.
+    pub(crate) fn scanned_of(self, bytes: &[u8], block: u32) -> Option<&[u8]> {
+        let start = usize::try_from(self.at(block)).ok()?;
+        bytes.get(start..)?.get(..self.second())
+    }
+
+    /// All bytes of the second bits of the row at a place, as [`place_of`] has
+    /// it.
+    pub(crate) fn second_of(self, bytes: &[u8], place: u32) -> Option<&[u8]> {
+        let (block, place) = (place / GROUP as u32, place as usize % GROUP);
+        let start = usize::try_from(self.at(block)).ok()? + self.second();
+        bytes.get(start + place * self.second_len()..)?.get(..self.second_len())
+    }
+
+    /// The slot of the row at a place, and its norm.
+    pub(crate) fn slot_of(self, bytes: &[u8], place: u32) -> Option<(u32, f32)> {
+        let (block, place) = (place / GROUP as u32, place as usize % GROUP);
+        let start = usize::try_from(self.at(block)).ok()? + place * 4;
+        let word = |at: usize| Some(u32_at(bytes.get(start + at..)?.get(..4)?, 0));
+        Some((word(Self::SLOTS)?, f32::from_bits(word(Self::NORMS)?)))
+    }
+
+    /// Where in a block the bytes of the row at `place` are.
+    fn pieces(self, place: usize) -> impl Iterator<Item = Range<usize>> {
+        let words = [Self::SLOTS, Self::SCALES, Self::SHIFTS, Self::NORMS].into_iter();
+        let words = words.map(move |start| start + place * 4..start + place * 4 + 4);
+        let first = (0..self.columns).map(move |column| {
+            let at = Self::BITS + column * GROUP + place;
+            at..at + 1
+        });
+        let second = self.second() + place * self.second_len();
+        words.chain(first).chain(std::iter::once(second..second + self.second_len()))
+    }
+
+    /// Gives `put` the bytes of a row, and where in a block they belong.
+    fn write(
+        self,
+        place: usize,
+        slot: u32,
+        bits: &Bits,
+        norm: f32,
+        mut put: impl FnMut(usize, &[u8]),
+    ) {
+        // In the order of `pieces`.
+        let Bits { first, second } = bits;
+        let mut bytes = slot.to_le_bytes().to_vec();
+        bytes.extend([first.scale, first.shift, norm].into_iter().flat_map(f32::to_le_bytes));
+        bytes.extend(&first.bits);
+        bytes.extend(&second.bits);
+        bytes.extend([second.scale, second.shift].into_iter().flat_map(f32::to_le_bytes));
+        let mut rest = bytes.as_slice();
+        for piece in self.pieces(place) {
+            let (now, later) = rest.split_at(piece.len());
+            put(piece.start, now);
+            rest = later;
         }
+    }
+
+    /// Puts a row into a block that is being made in memory.
+    pub(crate) fn fill(self, block: &mut [u8], place: usize, slot: u32, bits: &Bits, norm: f32) {
+        self.write(place, slot, bits, norm, |at, bytes| {
+            block[at..at + bytes.len()].copy_from_slice(bytes);
+        });
     }
 }
 
@@ -169,15 +233,37 @@ pub(crate) struct Block<'a> {
     pub(crate) slots: &'a [u32; GROUP],
     pub(crate) factors: Factors<'a>,
     pub(crate) bits: &'a [u8],
+    second: &'a [u8],
 }
 
-impl Block<'_> {
-    /// The 1-bit code of one row.
+/// The second bits of a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Second<'a> {
+    pub(crate) bits: &'a [u8],
+    pub(crate) scale: f32,
+    pub(crate) shift: f32,
+}
+
+impl<'a> Second<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        let (bits, factors) = bytes.split_at(bytes.len() - 8);
+        let float = |at| f32::from_bits(u32_at(factors, at));
+        Self { bits, scale: float(0), shift: float(4) }
+    }
+}
+
+impl<'a> Block<'a> {
+    /// The bits of one row.
     pub(crate) fn row(&self, place: usize) -> Bits {
+        let len = self.second.len() / GROUP;
+        let Second { bits, scale, shift } = Second::new(&self.second[place * len..][..len]);
         Bits {
-            bits: self.bits.chunks_exact(GROUP).map(|column| column[place]).collect(),
-            scale: self.factors.scale[place],
-            shift: self.factors.shift[place],
+            first: Plane {
+                bits: self.bits.chunks_exact(GROUP).map(|column| column[place]).collect(),
+                scale: self.factors.scale[place],
+                shift: self.factors.shift[place],
+            },
+            second: Plane { bits: bits.to_vec(), scale, shift },
         }
     }
 }
@@ -223,18 +309,10 @@ pub(crate) fn insert(
         edit.write(File::Blocks, shelf.at(new), &block_head(head, to, 0));
         (head, count) = (new, 0);
     }
-    let (at, place) = (shelf.at(head), u64::from(count));
-    let mut word = |start: usize, value: [u8; 4]| {
-        edit.write(File::Blocks, at + start as u64 + place * 4, &value);
-    };
-    word(Shelf::SLOTS, slot.to_le_bytes());
-    word(Shelf::SCALES, bits.scale.to_le_bytes());
-    word(Shelf::SHIFTS, bits.shift.to_le_bytes());
-    word(Shelf::NORMS, norm.to_le_bytes());
-    for (column, byte) in bits.bits.iter().enumerate() {
-        let column = (Shelf::BITS + column * GROUP) as u64;
-        edit.write(File::Blocks, at + column + place, &[*byte]);
-    }
+    let at = shelf.at(head);
+    shelf.write(count as usize, slot, bits, norm, |within, bytes| {
+        edit.write(File::Blocks, at + within as u64, bytes);
+    });
     edit.write_u32(File::Blocks, at + 8, count + 1);
     write_list(edit, to, head, known.count.saturating_add(1));
     edit.write_u32(File::Places, u64::from(slot) * 4, place_of(head, count));
@@ -270,14 +348,11 @@ pub(crate) fn remove(edit: &mut Edit<'_>, shelf: Shelf, slot: u32) -> Result<(),
         if moved >= edit.state.slots {
             return Err("a block names a slot that is not there");
         }
-        for start in [Shelf::SLOTS, Shelf::SCALES, Shelf::SHIFTS, Shelf::NORMS] {
-            let word: [u8; 4] = edit.bytes(File::Blocks, head + start as u64 + last * 4);
-            edit.write(File::Blocks, at + start as u64 + place * 4, &word);
-        }
-        for column in 0..shelf.columns {
-            let start = (Shelf::BITS + column * GROUP) as u64;
-            let byte: [u8; 1] = edit.bytes(File::Blocks, head + start + last);
-            edit.write(File::Blocks, at + start + place, &byte);
+        let mut bytes = Vec::new();
+        for (from, to) in shelf.pieces(last as usize).zip(shelf.pieces(place as usize)) {
+            bytes.resize(from.len(), 0);
+            edit.read(File::Blocks, head + from.start as u64, &mut bytes);
+            edit.write(File::Blocks, at + to.start as u64, &bytes);
         }
         let to = place_of(block, place as u32);
         edit.write_u32(File::Places, u64::from(moved) * 4, to);

@@ -1,44 +1,38 @@
 //! Finding the nearest rows.
 //!
 //! A search walks the lists nearest to the query, estimates every row's score
-//! from its 1-bit code, looks at the 8-bit codes of those that may be among
-//! the best, and at the rows themselves of those that still may be. How many
-//! that are depends on how sure the estimates are, not on a constant.
+//! from its first bits, and better from its second bits where it may be among
+//! the best; of those that still may be it looks at the 8-bit codes, and in
+//! the end at the rows themselves. How many that are depends on how sure the
+//! estimates are, not on a constant.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+mod best;
+mod walk;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::code::{ERROR, Point, Record};
-use crate::kernel::{GROUP, Kernels, Weigh, prefetch};
-use crate::layout::{File, NONE};
-use crate::lists::{Block, Centroids, LIST, List, Shelf};
+use self::best::{Best, Candidate, Top};
+pub(crate) use self::walk::{LEAST, Near};
+use crate::code::{Point, Record};
+use crate::kernel::{Kernels, prefetch};
+use crate::layout::File;
 use crate::query::Resolved;
 use crate::store::{View, corrupt};
-use crate::{Error, Filter, Hit, Key, Metric, Precision, Query, Result, RowSet};
+use crate::{Error, Filter, Hit, Metric, Precision, Query, Result, RowSet};
 
 /// Slots that one thread looks through at a time.
 const SHARE: u32 = 16 * 1024;
 /// With no more rows than this, looking at the rows themselves is faster.
 const FEW: usize = 64;
-/// How many standard errors above its estimate a row's score may be.
-const SURE: f32 = 2.8;
-/// The same for 8-bit codes, which are sure enough to be generous.
-const SURER: f32 = 4.0;
-/// Rows that a predicate is asked about to know which part it accepts.
-const SAMPLE: u32 = 256;
+/// How many standard errors above the score of its 8-bit code a row's own may
+/// be: these are so small that it costs little to be generous.
+const SUREST: f32 = 4.0;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
-/// Lists that are looked at whatever their distance.
-pub(crate) const LEAST: usize = 3;
-
-/// What is asked for ahead at the most: lists at once, codes of rows in the
-/// nearest lists, codes or rows that are left in the end.
-const LISTS_AHEAD: usize = 16;
-const CODES_AHEAD: usize = 64;
+/// What is asked for ahead at the most: codes or rows that are left in the end.
 const ROWS_AHEAD: usize = 2000;
 
 /// A query, and what was computed of it.
@@ -273,7 +267,7 @@ impl<'a> Search<'a> {
                 continue;
             }
             let (score, most, usual) = self.rate(slot)?;
-            let doubt = if proved { most } else { usual * SURER };
+            let doubt = if proved { most } else { usual * SUREST };
             let upper = upper(score, doubt);
             if upper >= lowers.least() {
                 lowers.offer(score - doubt);
@@ -305,214 +299,6 @@ impl<'a> Search<'a> {
         }
         Ok(best)
     }
-
-    /// Goes through the lists, the nearest first.
-    fn walk(&self) -> Result<Best> {
-        let mut order = self.lists()?;
-        let wanted = self.wanted()?;
-        let (budget, reach) = match self.is_arranged_for() {
-            true => (self.view.state.budget(wanted), self.view.state.reach(wanted)),
-            false => (f32::INFINITY, f32::INFINITY),
-        };
-        let mut walk = Walk {
-            top: Top::new(self.count, self.floor),
-            lowers: Top::new(self.count, self.floor),
-            rated: Vec::new(),
-            maybe: Vec::new(),
-            seen: 0,
-        };
-        let mut done = 0;
-        let mut step = LEAST;
-        while done < order.len() {
-            let wanted = (done + step).min(order.len());
-            nearest_first(&mut order, done, wanted);
-            if self.ask.ahead {
-                self.ask_for_lists(&order[done..wanted]);
-                if done == 0 {
-                    self.ask_for_likely(&order[..wanted])?;
-                }
-            }
-            for near in &order[done..wanted] {
-                let enough = walk.top.is_full() || self.floor > f32::NEG_INFINITY;
-                if enough && walk.seen as f32 >= budget {
-                    return self.narrow(walk);
-                }
-                let demand = near.demand(self.ask.metric, self.ask.point, walk.top.least());
-                if done < LEAST || demand <= reach {
-                    self.scan(near, &mut walk)?;
-                }
-            }
-            done = wanted;
-            step *= 2;
-        }
-        self.narrow(walk)
-    }
-
-    /// Among how many of all rows the wanted ones are the nearest: where only
-    /// some rows are accepted, they lie as far apart as that many more would.
-    fn wanted(&self) -> Result<f32> {
-        let live = self.view.state.live as f32;
-        let share = match (self.ask.query.filter, &self.rows) {
-            (Filter::Predicate(_), _) => {
-                let slots = self.view.state.slots;
-                let step = slots.div_ceil(SAMPLE).max(1) as usize;
-                let mut accepted = 0.5;
-                for slot in (0..slots).step_by(step) {
-                    accepted += f32::from(u8::from(self.accepts(slot)?));
-                }
-                (accepted * step as f32 / live).min(1.0)
-            }
-            (_, Some(rows)) => rows.slots.len() as f32 / live,
-            (_, None) => 1.0,
-        };
-        Ok(self.count as f32 / share)
-    }
-
-    /// Whether the lists say where the nearest rows are. They are made for one
-    /// metric; with another, any may hold the nearest.
-    fn is_arranged_for(&self) -> bool {
-        self.ask.metric == self.view.fixed.metric && self.view.state.lists > 1
-    }
-
-    /// All lists, with how far they are.
-    fn lists(&self) -> Result<Vec<Near>> {
-        let bytes = self.view.bytes(File::Lists);
-        let centroids = Centroids::new(&self.view.fixed, self.view.state.lists);
-        (0..self.view.state.lists)
-            .map(|list| {
-                let record = centroids.record(bytes, list)?;
-                let known = List::decode(bytes.get(list as usize * LIST..)?);
-                Some(Near::new(self.ask.metric, self.ask.point, &record, &known, self.kernels))
-            })
-            .collect::<Option<_>>()
-            .ok_or_else(|| corrupt(self.dir, "a list is not where it should be"))
-    }
-
-    /// Estimates the scores of a list's rows, block by block; how high they may
-    /// be comes with them.
-    fn estimate(
-        &self,
-        near: &Near,
-        mut on_block: impl FnMut(&Block<'_>, &[f32; GROUP], &[f32; GROUP]) -> Result<()>,
-    ) -> Result<()> {
-        let point = self.ask.point;
-        let shelf = Shelf::new(&self.view.fixed);
-        let bytes = self.view.bytes(File::Blocks);
-        let how = Weigh {
-            base: near.product,
-            step: point.step,
-            bias: point.bias,
-            spread: SURE * ERROR * near.distance,
-            shape: point.shape,
-        };
-        let (mut sums, mut scores, mut uppers) = ([0; GROUP], [0.0; GROUP], [0.0; GROUP]);
-        let (mut next, mut blocks) = (near.head, 0);
-        while next != NONE {
-            let block = shelf
-                .block(bytes, next)
-                .ok_or_else(|| corrupt(self.dir, "a block is not where it should be"))?;
-            blocks += 1;
-            if blocks > self.view.state.blocks {
-                return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
-            }
-            self.kernels.bits(block.bits, &point.table, &mut sums);
-            self.kernels.weigh(&sums, block.factors, how, &mut scores, &mut uppers);
-            on_block(&block, &scores, &uppers)?;
-            next = block.next;
-        }
-        Ok(())
-    }
-
-    /// Looks for likely rows in a list.
-    fn scan(&self, near: &Near, walk: &mut Walk) -> Result<()> {
-        let all = self.excluded.is_empty() && matches!(self.ask.query.filter, Filter::All);
-        self.estimate(near, |block, scores, uppers| {
-            let mut likely = self.kernels.above(uppers, walk.top.least());
-            if block.count < GROUP as u32 {
-                likely &= (1 << block.count) - 1;
-            }
-            while likely != 0 {
-                let i = likely.trailing_zeros() as usize;
-                likely &= likely - 1;
-                let least = walk.top.least();
-                let slot = block.slots[i];
-                if !all && !self.accepts(slot)? {
-                    continue;
-                }
-                if scores[i] <= least {
-                    walk.maybe.push((upper(scores[i], uppers[i] - scores[i]), slot));
-                } else {
-                    self.rate_in(walk, slot)?;
-                }
-            }
-            walk.seen += block.count;
-            Ok(())
-        })
-    }
-
-    /// Has lists read from the disk.
-    fn ask_for_lists(&self, lists: &[Near]) {
-        let shelf = Shelf::new(&self.view.fixed);
-        for near in lists.iter().take(LISTS_AHEAD).filter(|near| near.head != NONE) {
-            let (at, len) = shelf.span(near.head, near.count);
-            self.view.will_need(File::Blocks, at, len);
-        }
-    }
-
-    /// Has the 8-bit codes read of rows that look good in the nearest lists.
-    fn ask_for_likely(&self, lists: &[Near]) -> Result<()> {
-        let mut estimates = Vec::new();
-        for near in lists {
-            self.estimate(near, |block, scores, _| {
-                let count = (block.count as usize).min(GROUP);
-                estimates.extend(scores[..count].iter().copied().zip(block.slots.iter().copied()));
-                Ok(())
-            })?;
-        }
-        estimates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-        for &(_, slot) in estimates.iter().take(CODES_AHEAD) {
-            self.ask_for_code(slot);
-        }
-        Ok(())
-    }
-
-    fn ask_for_code(&self, slot: u32) {
-        let fixed = &self.view.fixed;
-        self.view.will_need(File::Codes, fixed.code_at(slot), fixed.code_bytes());
-        self.view.will_need(File::Slots, crate::layout::Slot::at(slot), 1);
-    }
-
-    /// Looks at the 8-bit code of a row.
-    fn rate_in(&self, walk: &mut Walk, slot: u32) -> Result<()> {
-        let (score, _, usual) = self.rate(slot)?;
-        let doubt = usual * SURER;
-        let upper = upper(score, doubt);
-        walk.top.offer(score);
-        if upper >= walk.lowers.least() {
-            walk.lowers.offer(score - doubt);
-            walk.rated.push(Maybe { upper, slot });
-        }
-        Ok(())
-    }
-
-    /// From estimates to 8-bit codes to rows.
-    fn narrow(&self, mut walk: Walk) -> Result<Best> {
-        let mut maybe = std::mem::take(&mut walk.maybe);
-        let least = walk.top.least();
-        maybe.retain(|&(upper, _)| upper >= least);
-        if self.ask.ahead {
-            maybe.iter().take(ROWS_AHEAD).for_each(|&(_, slot)| self.ask_for_code(slot));
-        }
-        for (i, &(upper, slot)) in maybe.iter().enumerate() {
-            if let Some(&(_, later)) = maybe.get(i + AHEAD) {
-                self.prefetch(Some(later));
-            }
-            if upper >= walk.top.least() {
-                self.rate_in(&mut walk, slot)?;
-            }
-        }
-        self.finish(walk.rated, walk.lowers.least())
-    }
 }
 
 /// The lowest score of a similarity, with room for rounding.
@@ -531,90 +317,8 @@ fn upper(score: f32, doubt: f32) -> f32 {
     if upper.is_nan() { f32::INFINITY } else { upper }
 }
 
-/// A walk through the lists under way.
-struct Walk {
-    /// The best scores by 8-bit code. Unlike the best estimates, which are
-    /// the luckiest of many, they are scores that rows do have.
-    top: Top,
-    lowers: Top,
-    /// Rows whose 8-bit codes were looked at.
-    rated: Vec<Maybe>,
-    /// How high the scores of others may be.
-    maybe: Vec<(f32, u32)>,
-    /// How many rows were seen, wanted or not.
-    seen: u32,
-}
-
-/// A list, from the query's point of view.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Near {
-    head: u32,
-    /// How many rows it holds.
-    count: u32,
-    /// The dot product of the turned query with the centroid.
-    product: f32,
-    radius: f32,
-    /// From the query to the centroid.
-    pub(crate) distance: f32,
-    /// In which order lists are looked at, the lowest first.
-    pub(crate) rank: f32,
-}
-
-impl Near {
-    pub(crate) fn new(
-        metric: Metric,
-        point: &Point,
-        record: &Record<'_>,
-        list: &List,
-        kernels: &Kernels,
-    ) -> Self {
-        let product = point.product(kernels, record);
-        let square = point.square + list.square - 2.0 * product;
-        let distance = square.max(0.0).sqrt();
-        let rank = match metric {
-            Metric::Cosine | Metric::Euclidean => distance,
-            // How far along the query the furthest rows of a list lie: the
-            // centroid, and of what its rows are off it in any direction some
-            // standard deviations.
-            Metric::Dot => -(product + 2.5 * point.length * list.radius * point.share),
-        };
-        Self { head: list.head, count: list.count, product, radius: list.radius, distance, rank }
-    }
-
-    /// How nearly a row of the list has to lie in the direction of the query
-    /// for its score to be `least`: the cosine of the angle between them, seen
-    /// from the centroid.
-    pub(crate) fn demand(&self, metric: Metric, point: &Point, least: f32) -> f32 {
-        // Of the triangle of query, centroid and row two sides are known, and
-        // the third is to be no longer than this.
-        let side = match metric {
-            Metric::Cosine => 2.0 - 2.0 * least,
-            Metric::Euclidean => -least,
-            // No triangle: the row only has to lie far along the query.
-            Metric::Dot => return known((least - self.product) / (point.length * self.radius)),
-        };
-        let (distance, radius) = (self.distance, self.radius);
-        known((distance * distance + radius * radius - side) / (2.0 * distance * radius))
-    }
-}
-
-/// What is not a number demands nothing.
-fn known(demand: f32) -> f32 {
-    if demand.is_nan() { f32::NEG_INFINITY } else { demand }
-}
-
-/// Puts the nearest lists into their places from `done` to `wanted`.
-fn nearest_first(order: &mut [Near], done: usize, wanted: usize) {
-    let by_rank = |a: &Near, b: &Near| a.rank.total_cmp(&b.rank);
-    let rest = &mut order[done..];
-    if wanted - done < rest.len() {
-        rest.select_nth_unstable_by(wanted - done - 1, by_rank);
-    }
-    order[done..wanted].sort_unstable_by(by_rank);
-}
-
 /// How many rows ahead memory is asked for.
-const AHEAD: usize = 6;
+const AHEAD: usize = 8;
 
 /// Slots, with a look at those to come.
 struct Ahead<I> {
@@ -636,120 +340,6 @@ impl<I: Iterator<Item = u32>> Ahead<I> {
 
     fn later(&self) -> Option<u32> {
         self.queue.back().copied()
-    }
-}
-
-/// The greatest few of many numbers.
-#[derive(Debug)]
-struct Top {
-    count: usize,
-    heap: BinaryHeap<std::cmp::Reverse<Number>>,
-    least: f32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Number(f32);
-
-impl Eq for Number {}
-
-impl Ord for Number {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Number {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Top {
-    /// Of numbers that reach `floor`.
-    fn new(count: usize, floor: f32) -> Self {
-        Self { count, heap: BinaryHeap::new(), least: floor }
-    }
-
-    fn is_full(&self) -> bool {
-        self.heap.len() >= self.count
-    }
-
-    /// What a number has to reach to be one of them.
-    fn least(&self) -> f32 {
-        self.least
-    }
-
-    fn offer(&mut self, number: f32) {
-        if self.heap.len() < self.count {
-            if number >= self.least {
-                self.heap.push(std::cmp::Reverse(Number(number)));
-            }
-        } else if number > self.least
-            && let Some(mut least) = self.heap.peek_mut()
-        {
-            *least = std::cmp::Reverse(Number(number));
-        }
-        if self.is_full()
-            && let Some(least) = self.heap.peek()
-        {
-            self.least = least.0.0;
-        }
-    }
-}
-
-/// A row whose score is known. The greatest is the one to drop first.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Candidate {
-    score: f64,
-    key: Key,
-}
-
-impl Eq for Candidate {}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.score.total_cmp(&self.score).then_with(|| self.key.cmp(&other.key))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// The best rows seen so far.
-#[derive(Debug)]
-struct Best {
-    count: usize,
-    heap: BinaryHeap<Candidate>,
-}
-
-impl Best {
-    fn new(count: usize) -> Self {
-        Self { count, heap: BinaryHeap::new() }
-    }
-
-    /// Whether a row of this score may be among the best.
-    fn wants(&self, score: f64) -> bool {
-        self.heap.len() < self.count || self.heap.peek().is_some_and(|worst| score >= worst.score)
-    }
-
-    fn offer(&mut self, candidate: Candidate) {
-        if self.heap.len() < self.count {
-            self.heap.push(candidate);
-        } else if let Some(mut worst) = self.heap.peek_mut()
-            && candidate < *worst
-        {
-            *worst = candidate;
-        }
-    }
-
-    fn merge(mut self, other: Self) -> Self {
-        for candidate in other.heap {
-            self.offer(candidate);
-        }
-        self
     }
 }
 

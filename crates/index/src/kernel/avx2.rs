@@ -10,6 +10,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         // SAFETY: the processor has AVX2.
         bits: |codes, table, sums| unsafe { bits(codes, table, sums) },
         bytes: |code, high, low| unsafe { bytes(code, high, low) },
+        masked: |bits, values| unsafe { masked(bits, values) },
         dot: |a, b| unsafe { dot(a, b) },
         square: |a, b| unsafe { square(a, b) },
         weigh: |sums, factors, how, scores, uppers| unsafe {
@@ -67,6 +68,25 @@ fn bytes(code: &[u8], high: &[i8], low: &[i8]) -> (i32, i32) {
     }
     let (first, second): ([i32; 8], [i32; 8]) = (cast(first), cast(second));
     (first.iter().sum(), second.iter().sum())
+}
+
+#[target_feature(enable = "avx2")]
+fn masked(bits: &[u8], values: &[i8]) -> i32 {
+    // Which of four bytes a lane looks at, and which bit of it.
+    let byte =
+        _mm256_set_epi64x(0x0303_0303_0303_0303, 0x0202_0202_0202_0202, 0x0101_0101_0101_0101, 0);
+    let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+    let (one, ones) = (_mm256_set1_epi8(1), _mm256_set1_epi16(1));
+    let mut sum = _mm256_setzero_si256();
+    for (bits, values) in bits.as_chunks::<4>().0.iter().zip(values.as_chunks::<32>().0) {
+        let bits = _mm256_shuffle_epi8(_mm256_set1_epi32(i32::from_le_bytes(*bits)), byte);
+        let set = _mm256_cmpeq_epi8(_mm256_and_si256(bits, bit), bit);
+        // SAFETY: 32 bytes long.
+        let values = unsafe { _mm256_loadu_si256(values.as_ptr().cast()) };
+        let pairs = _mm256_maddubs_epi16(one, _mm256_and_si256(values, set));
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
+    }
+    cast::<[i32; 8]>(sum).iter().sum()
 }
 
 /// The portable loop, compiled for this processor.

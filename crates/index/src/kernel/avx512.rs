@@ -16,6 +16,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         // SAFETY: the processor has what these are compiled for.
         bits: |codes, table, sums| unsafe { bits(codes, table, sums) },
         bytes: |code, high, low| unsafe { bytes(code, high, low) },
+        masked: |bits, values| unsafe { masked(bits, values) },
         dot: |a, b| unsafe { dot(a, b) },
         square: |a, b| unsafe { square(a, b) },
         weigh: |sums, factors, how, scores, uppers| unsafe {
@@ -88,6 +89,19 @@ fn bytes(code: &[u8], high: &[i8], low: &[i8]) -> (i32, i32) {
         second = _mm512_dpbusd_epi32(second, code, low);
     }
     (_mm512_reduce_add_epi32(first), _mm512_reduce_add_epi32(second))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn masked(bits: &[u8], values: &[i8]) -> i32 {
+    let one = _mm512_set1_epi8(1);
+    let mut sum = _mm512_setzero_si512();
+    for (bits, values) in bits.as_chunks::<8>().0.iter().zip(values.as_chunks::<64>().0) {
+        // SAFETY: 64 bytes long.
+        let values = unsafe { _mm512_loadu_si512(values.as_ptr().cast()) };
+        let values = _mm512_maskz_mov_epi8(u64::from_le_bytes(*bits), values);
+        sum = _mm512_dpbusd_epi32(sum, one, values);
+    }
+    _mm512_reduce_add_epi32(sum)
 }
 
 #[target_feature(enable = "avx512f")]

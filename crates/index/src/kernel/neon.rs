@@ -10,6 +10,7 @@ pub(super) fn kernels() -> Option<Kernels> {
         // SAFETY: the processor has NEON.
         bits: |codes, table, sums| unsafe { bits(codes, table, sums) },
         bytes: |code, high, low| unsafe { bytes(code, high, low) },
+        masked: |bits, values| unsafe { masked(bits, values) },
         // These compile to NEON as they are: it is part of the architecture.
         dot: portable::dot,
         square: portable::square,
@@ -79,6 +80,20 @@ fn bytes(code: &[u8], high: &[i8], low: &[i8]) -> (i32, i32) {
         second = vmlal_high_s16(second, code, low);
     }
     (vaddvq_s32(first), vaddvq_s32(second))
+}
+
+#[target_feature(enable = "neon")]
+fn masked(bits: &[u8], values: &[i8]) -> i32 {
+    let bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040_2010_0804_0201));
+    let mut sum = vdupq_n_s32(0);
+    for (bits, values) in bits.as_chunks::<2>().0.iter().zip(values.as_chunks::<16>().0) {
+        let bits = vcombine_u8(vdup_n_u8(bits[0]), vdup_n_u8(bits[1]));
+        let set = vreinterpretq_s8_u8(vtstq_u8(bits, bit));
+        // SAFETY: sixteen bytes long.
+        let values = unsafe { vld1q_s8(values.as_ptr()) };
+        sum = vpadalq_s16(sum, vpaddlq_s8(vandq_s8(values, set)));
+    }
+    vaddvq_s32(sum)
 }
 
 #[target_feature(enable = "neon")]

@@ -1,9 +1,9 @@
 //! The loops in plain Rust; what the others have to agree with.
 
-use super::{Factors, GROUP, Kernels, Weigh};
+use super::{Factors, GROUP, Kernels, Shape, Weigh};
 
 pub(super) const KERNELS: Kernels =
-    Kernels { name: "portable", bits, bytes, dot, square, weigh, above };
+    Kernels { name: "portable", bits, bytes, masked, dot, square, weigh, above };
 
 /// Partial sums of one dot product. The products of float32 values are exact
 /// in float64, so machines with and without fused multiply-add agree.
@@ -30,6 +30,16 @@ fn bytes(code: &[u8], high: &[i8], low: &[i8]) -> (i32, i32) {
         second += i32::from(code) * i32::from(low);
     }
     (first, second)
+}
+
+fn masked(bits: &[u8], values: &[i8]) -> i32 {
+    let mut sum = 0;
+    for (&byte, values) in bits.iter().zip(values.as_chunks::<8>().0) {
+        for (bit, &value) in values.iter().enumerate() {
+            sum += i32::from(value) * i32::from(byte >> bit & 1);
+        }
+    }
+    sum
 }
 
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
@@ -70,16 +80,35 @@ pub(super) fn sums(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f64) -> f64 
 pub(super) fn weigh(
     sums: &[u32; GROUP],
     factors: Factors<'_>,
-    weigh: Weigh,
+    how: Weigh,
+    scores: &mut [f32; GROUP],
+    uppers: &mut [f32; GROUP],
+) {
+    // The shape is looked at once, not for each row: so rows are computed side
+    // by side.
+    let of = (sums, factors, how);
+    match how.shape {
+        shape @ Shape::Plain => weigh_all(of, |n| shape.line(n), scores, uppers),
+        shape @ Shape::Times => weigh_all(of, |n| shape.line(n), scores, uppers),
+        shape @ Shape::Over => weigh_all(of, |n| shape.line(n), scores, uppers),
+        shape @ Shape::Square(_) => weigh_all(of, |n| shape.line(n), scores, uppers),
+        shape @ Shape::TimesSquare(_) => weigh_all(of, |n| shape.line(n), scores, uppers),
+    }
+}
+
+#[inline(always)]
+fn weigh_all(
+    (sums, factors, how): (&[u32; GROUP], Factors<'_>, Weigh),
+    line: impl Fn(f32) -> (f32, f32),
     scores: &mut [f32; GROUP],
     uppers: &mut [f32; GROUP],
 ) {
     for i in 0..GROUP {
-        let sum = weigh.step * sums[i] as f32 + weigh.bias;
-        let a = weigh.base + factors.scale[i] * sum + factors.shift[i];
-        let (factor, term) = weigh.shape.line(factors.norm[i]);
+        let sum = how.step * sums[i] as f32 + how.bias;
+        let a = how.base + factors.scale[i] * sum + factors.shift[i];
+        let (factor, term) = line(factors.norm[i]);
         scores[i] = factor * a + term;
-        uppers[i] = scores[i] + factor * weigh.spread * factors.scale[i];
+        uppers[i] = scores[i] + factor * how.spread * factors.scale[i];
     }
 }
 

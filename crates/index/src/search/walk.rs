@@ -1,0 +1,395 @@
+//! The walk through the lists: from bits to 8-bit codes.
+
+use super::best::{Best, Top};
+use super::{AHEAD, Maybe, ROWS_AHEAD, SUREST, Search, upper};
+use crate::code::{ERROR, ERROR_OF_BOTH, Point, Record};
+use crate::kernel::{GROUP, Kernels, Shape, Weigh, prefetch};
+use crate::layout::{File, NONE, Slot};
+use crate::lists::{Block, Centroids, LIST, List, Second, Shelf, place_of};
+use crate::store::corrupt;
+use crate::{Filter, Metric, Result};
+
+/// Lists that are looked at whatever their distance.
+pub(crate) const LEAST: usize = 3;
+/// How many standard errors above its estimate by first bits a row's score may
+/// be.
+const SURE: f32 = 2.5;
+/// The same by both bits.
+const SURER: f32 = 2.6;
+/// Rows that a predicate is asked about to know which part it accepts.
+const SAMPLE: u32 = 256;
+
+/// What is asked for ahead at the most: lists at once, and codes of rows in
+/// the nearest ones.
+const LISTS_AHEAD: usize = 16;
+const CODES_AHEAD: usize = 64;
+
+impl<'a> Search<'a> {
+    /// Goes through the lists, the nearest first.
+    pub(super) fn walk(&self) -> Result<Best> {
+        let mut order = self.lists()?;
+        let wanted = self.wanted()?;
+        let (budget, reach) = match self.is_arranged_for() {
+            true => (self.view.state.budget(wanted), self.view.state.reach(wanted)),
+            false => (f32::INFINITY, f32::INFINITY),
+        };
+        let mut walk = Walk {
+            top: Top::new(self.count, self.floor),
+            lowers: Top::new(self.count, self.floor),
+            likely: Vec::new(),
+            maybe: Vec::new(),
+            rated: Vec::new(),
+            seen: 0,
+        };
+        let mut done = 0;
+        let mut step = LEAST;
+        while done < order.len() {
+            let wanted = (done + step).min(order.len());
+            nearest_first(&mut order, done, wanted);
+            if self.ask.ahead {
+                self.ask_for_lists(&order[done..wanted]);
+                if done == 0 {
+                    self.ask_for_likely(&order[..wanted])?;
+                }
+            }
+            for (rank, near) in order.iter().enumerate().take(wanted).skip(done) {
+                let enough = walk.top.is_full() || self.floor > f32::NEG_INFINITY;
+                if enough && walk.seen as f32 >= budget {
+                    return self.narrow(&order, walk);
+                }
+                let demand = near.demand(self.ask.metric, self.ask.point, walk.top.least());
+                if done < LEAST || demand <= reach {
+                    self.scan(near, rank, &mut walk)?;
+                }
+            }
+            done = wanted;
+            step *= 2;
+        }
+        self.narrow(&order, walk)
+    }
+
+    /// Among how many of all rows the wanted ones are the nearest: where only
+    /// some rows are accepted, they lie as far apart as that many more would.
+    pub(super) fn wanted(&self) -> Result<f32> {
+        let live = self.view.state.live as f32;
+        let share = match (self.ask.query.filter, &self.rows) {
+            (Filter::Predicate(_), _) => {
+                let slots = self.view.state.slots;
+                let step = slots.div_ceil(SAMPLE).max(1) as usize;
+                let mut accepted = 0.5;
+                for slot in (0..slots).step_by(step) {
+                    accepted += f32::from(u8::from(self.accepts(slot)?));
+                }
+                (accepted * step as f32 / live).min(1.0)
+            }
+            (_, Some(rows)) => rows.slots.len() as f32 / live,
+            (_, None) => 1.0,
+        };
+        Ok(self.count as f32 / share)
+    }
+
+    /// Whether the lists say where the nearest rows are. They are made for one
+    /// metric; with another, any may hold the nearest.
+    pub(super) fn is_arranged_for(&self) -> bool {
+        self.ask.metric == self.view.fixed.metric && self.view.state.lists > 1
+    }
+
+    /// All lists, with how far they are.
+    fn lists(&self) -> Result<Vec<Near>> {
+        let bytes = self.view.bytes(File::Lists);
+        let centroids = Centroids::new(&self.view.fixed, self.view.state.lists);
+        (0..self.view.state.lists)
+            .map(|list| {
+                let record = centroids.record(bytes, list)?;
+                let known = List::decode(bytes.get(list as usize * LIST..)?);
+                Some(Near::new(self.ask.metric, self.ask.point, &record, &known, self.kernels))
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(|| corrupt(self.dir, "a list is not where it should be"))
+    }
+
+    /// Estimates the scores of a list's rows by their first bits, block by
+    /// block.
+    fn estimate(
+        &self,
+        near: &Near,
+        mut on_block: impl FnMut(u32, &Block<'_>, &Estimates) -> Result<()>,
+    ) -> Result<()> {
+        let point = self.ask.point;
+        let shelf = Shelf::new(&self.view.fixed);
+        let bytes = self.view.bytes(File::Blocks);
+        let how = Weigh {
+            base: near.product,
+            step: point.step,
+            bias: point.bias,
+            spread: SURE * ERROR * near.distance,
+            shape: point.shape,
+        };
+        let mut estimates =
+            Estimates { sums: [0; GROUP], scores: [0.0; GROUP], uppers: [0.0; GROUP] };
+        let (mut number, mut blocks) = (near.head, 0);
+        while number != NONE {
+            let block = shelf
+                .block(bytes, number)
+                .ok_or_else(|| corrupt(self.dir, "a block is not where it should be"))?;
+            blocks += 1;
+            if blocks > self.view.state.blocks {
+                return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
+            }
+            // The processor itself does not look across pages.
+            prefetch(shelf.scanned_of(bytes, block.next).unwrap_or_default());
+            let Estimates { sums, scores, uppers } = &mut estimates;
+            self.kernels.bits(block.bits, &point.table, sums);
+            self.kernels.weigh(sums, block.factors, how, scores, uppers);
+            on_block(number, &block, &estimates)?;
+            number = block.next;
+        }
+        Ok(())
+    }
+
+    /// Looks for likely rows in a list, the one at `rank` of those seen.
+    fn scan(&self, near: &Near, rank: usize, walk: &mut Walk) -> Result<()> {
+        let all = self.excluded.is_empty() && matches!(self.ask.query.filter, Filter::All);
+        let point = self.ask.point;
+        self.estimate(near, |number, block, estimates| {
+            let mut rows = self.kernels.above(&estimates.uppers, walk.top.least());
+            if block.count < GROUP as u32 {
+                rows &= (1 << block.count) - 1;
+            }
+            while rows != 0 {
+                let place = rows.trailing_zeros();
+                rows &= rows - 1;
+                let i = place as usize;
+                if !all && !self.accepts(block.slots[i])? {
+                    continue;
+                }
+                let likely = Likely {
+                    upper: upper(estimates.uppers[i], 0.0),
+                    first: point.step * estimates.sums[i] as f32 + point.bias,
+                    place: place_of(number, place),
+                    rank: rank as u32,
+                };
+                // Those that look best raise what the others have to reach.
+                if estimates.scores[i] > walk.top.least() {
+                    self.look_closer(near, &likely, walk)?;
+                } else {
+                    walk.likely.push(likely);
+                }
+            }
+            walk.seen += block.count;
+            Ok(())
+        })
+    }
+
+    /// Estimates the score of a row by both bits.
+    #[inline]
+    fn look_closer(&self, near: &Near, likely: &Likely, walk: &mut Walk) -> Result<()> {
+        let point = self.ask.point;
+        let shelf = Shelf::new(&self.view.fixed);
+        let bytes = self.view.bytes(File::Blocks);
+        let second = shelf.second_of(bytes, likely.place).ok_or_else(|| self.damaged())?;
+        let Second { bits, scale, shift } = Second::new(second);
+        let sum = likely.first + 0.5 * point.signed(self.kernels, bits);
+        let product = near.product + scale * sum + shift;
+        // Of cosines the norm is not asked for: it is in another line of memory.
+        let slot = || shelf.slot_of(bytes, likely.place).ok_or_else(|| self.damaged());
+        let (factor, term) = match point.shape {
+            Shape::Plain => (1.0, 0.0),
+            shape => shape.line(slot()?.1),
+        };
+        let score = factor * product + term;
+        let upper = upper(score, factor * SURER * ERROR_OF_BOTH * near.distance * scale);
+        let least = walk.top.least();
+        if score > least {
+            self.rate_in(walk, slot()?.0)?;
+        } else if upper >= least {
+            walk.maybe.push(Maybe { upper, slot: slot()?.0 });
+        }
+        Ok(())
+    }
+
+    /// Has lists read from the disk.
+    fn ask_for_lists(&self, lists: &[Near]) {
+        let shelf = Shelf::new(&self.view.fixed);
+        for near in lists.iter().take(LISTS_AHEAD).filter(|near| near.head != NONE) {
+            let (at, len) = shelf.span(near.head, near.count);
+            self.view.will_need(File::Blocks, at, len);
+        }
+    }
+
+    /// Has the 8-bit codes read of rows that look good in the nearest lists.
+    fn ask_for_likely(&self, lists: &[Near]) -> Result<()> {
+        let mut estimates = Vec::new();
+        for near in lists {
+            self.estimate(near, |_, block, of_block| {
+                let count = (block.count as usize).min(GROUP);
+                let scores = of_block.scores[..count].iter().copied();
+                estimates.extend(scores.zip(block.slots.iter().copied()));
+                Ok(())
+            })?;
+        }
+        estimates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        for &(_, slot) in estimates.iter().take(CODES_AHEAD) {
+            self.ask_for_code(slot);
+        }
+        Ok(())
+    }
+
+    fn ask_for_code(&self, slot: u32) {
+        let fixed = &self.view.fixed;
+        self.view.will_need(File::Codes, fixed.code_at(slot), fixed.code_bytes());
+        self.view.will_need(File::Slots, Slot::at(slot), 1);
+    }
+
+    /// Looks at the 8-bit code of a row.
+    fn rate_in(&self, walk: &mut Walk, slot: u32) -> Result<()> {
+        let (score, _, usual) = self.rate(slot)?;
+        let doubt = usual * SUREST;
+        let upper = upper(score, doubt);
+        walk.top.offer(score);
+        if upper >= walk.lowers.least() {
+            walk.lowers.offer(score - doubt);
+            walk.rated.push(Maybe { upper, slot });
+        }
+        Ok(())
+    }
+
+    /// From first bits to both, to 8-bit codes, to rows.
+    fn narrow(&self, order: &[Near], mut walk: Walk) -> Result<Best> {
+        let shelf = Shelf::new(&self.view.fixed);
+        let bytes = self.view.bytes(File::Blocks);
+        let mut likely = std::mem::take(&mut walk.likely);
+        let least = walk.top.least();
+        likely.retain(|row| row.upper >= least);
+        for (i, row) in likely.iter().enumerate() {
+            if let Some(later) = likely.get(i + AHEAD) {
+                prefetch(shelf.second_of(bytes, later.place).unwrap_or_default());
+            }
+            if row.upper >= walk.top.least() {
+                let near = order.get(row.rank as usize).ok_or_else(|| self.damaged())?;
+                self.look_closer(near, row, &mut walk)?;
+            }
+        }
+
+        let mut maybe = std::mem::take(&mut walk.maybe);
+        let least = walk.top.least();
+        maybe.retain(|row| row.upper >= least);
+        if self.ask.ahead {
+            maybe.iter().take(ROWS_AHEAD).for_each(|row| self.ask_for_code(row.slot));
+        }
+        for (i, row) in maybe.iter().enumerate() {
+            if let Some(later) = maybe.get(i + AHEAD) {
+                self.prefetch(Some(later.slot));
+            }
+            if row.upper >= walk.top.least() {
+                self.rate_in(&mut walk, row.slot)?;
+            }
+        }
+        self.finish(walk.rated, walk.lowers.least())
+    }
+}
+
+/// What the first bits of a block say.
+struct Estimates {
+    /// Of the query's levels, as [`Kernels::bits`] has them.
+    sums: [u32; GROUP],
+    scores: [f32; GROUP],
+    /// How high the scores may be.
+    uppers: [f32; GROUP],
+}
+
+/// A row that its first bits do not rule out.
+#[derive(Clone, Copy, Debug)]
+struct Likely {
+    /// How high its score may be.
+    upper: f32,
+    /// The dot product of the turned query with its first bits.
+    first: f32,
+    /// Which place of which block it has, as [`place_of`] says.
+    place: u32,
+    /// Which of the lists it is in, the nearest being 0.
+    rank: u32,
+}
+
+/// A walk through the lists under way.
+struct Walk {
+    /// The best scores by 8-bit code. Unlike the best estimates, which are
+    /// the luckiest of many, they are scores that rows do have.
+    top: Top,
+    lowers: Top,
+    likely: Vec<Likely>,
+    /// Rows that both bits do not rule out.
+    maybe: Vec<Maybe>,
+    /// Rows whose 8-bit codes were looked at.
+    rated: Vec<Maybe>,
+    /// How many rows were seen, wanted or not.
+    seen: u32,
+}
+
+/// A list, from the query's point of view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Near {
+    head: u32,
+    /// How many rows it holds.
+    count: u32,
+    /// The dot product of the turned query with the centroid.
+    product: f32,
+    radius: f32,
+    /// From the query to the centroid.
+    pub(crate) distance: f32,
+    /// In which order lists are looked at, the lowest first.
+    pub(crate) rank: f32,
+}
+
+impl Near {
+    pub(crate) fn new(
+        metric: Metric,
+        point: &Point,
+        record: &Record<'_>,
+        list: &List,
+        kernels: &Kernels,
+    ) -> Self {
+        let product = point.product(kernels, record);
+        let square = point.square + list.square - 2.0 * product;
+        let distance = square.max(0.0).sqrt();
+        let rank = match metric {
+            Metric::Cosine | Metric::Euclidean => distance,
+            // How far along the query the furthest rows of a list lie: the
+            // centroid, and of what its rows are off it in any direction some
+            // standard deviations.
+            Metric::Dot => -(product + 2.5 * point.length * list.radius * point.share),
+        };
+        Self { head: list.head, count: list.count, product, radius: list.radius, distance, rank }
+    }
+
+    /// How nearly a row of the list has to lie in the direction of the query
+    /// for its score to be `least`: the cosine of the angle between them, seen
+    /// from the centroid.
+    pub(crate) fn demand(&self, metric: Metric, point: &Point, least: f32) -> f32 {
+        // Of the triangle of query, centroid and row two sides are known, and
+        // the third is to be no longer than this.
+        let side = match metric {
+            Metric::Cosine => 2.0 - 2.0 * least,
+            Metric::Euclidean => -least,
+            // No triangle: the row only has to lie far along the query.
+            Metric::Dot => return known((least - self.product) / (point.length * self.radius)),
+        };
+        let (distance, radius) = (self.distance, self.radius);
+        known((distance * distance + radius * radius - side) / (2.0 * distance * radius))
+    }
+}
+
+/// What is not a number demands nothing.
+fn known(demand: f32) -> f32 {
+    if demand.is_nan() { f32::NEG_INFINITY } else { demand }
+}
+
+/// Puts the nearest lists into their places from `done` to `wanted`.
+fn nearest_first(order: &mut [Near], done: usize, wanted: usize) {
+    let by_rank = |a: &Near, b: &Near| a.rank.total_cmp(&b.rank);
+    let rest = &mut order[done..];
+    if wanted - done < rest.len() {
+        rest.select_nth_unstable_by(wanted - done - 1, by_rank);
+    }
+    order[done..wanted].sort_unstable_by(by_rank);
+}
