@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
 
+use crate::log::At;
+
 /// Address space asked for beyond the end of a file, so that growing it does
 /// not mean mapping it again each time. It costs no memory.
 const SLACK: u64 = if cfg!(unix) { 256 << 20 } else { 0 };
@@ -16,11 +18,12 @@ const SLACK: u64 = if cfg!(unix) { 256 << 20 } else { 0 };
 pub(crate) struct Map {
     map: Option<Mmap>,
     len: usize,
+    file: Option<File>,
 }
 
 impl Map {
     /// Maps the first `len` bytes, which must exist.
-    pub(crate) fn open(file: &File, len: u64) -> io::Result<Self> {
+    pub(crate) fn open(file: File, len: u64) -> io::Result<Self> {
         if len == 0 {
             return Ok(Self::default());
         }
@@ -34,8 +37,8 @@ impl Map {
         // thrown away. The files are never made shorter while they may be
         // mapped; a program that does so from outside ends this process with
         // SIGBUS, as with every mapped file.
-        let map = unsafe { MmapOptions::new().len(span).map(file)? };
-        Ok(Self { map: Some(map), len: len as usize })
+        let map = unsafe { MmapOptions::new().len(span).map(&file)? };
+        Ok(Self { map: Some(map), len: len as usize, file: Some(file) })
     }
 
     /// Says that the file is at least `len` long now. False if that is beyond
@@ -63,6 +66,29 @@ impl Map {
         }
         #[cfg(not(unix))]
         let _ = range;
+    }
+
+    /// Reads some bytes past the map, so that no page of them becomes part of
+    /// this process. False if the file has fewer.
+    pub(crate) fn read(&self, at: usize, into: &mut [u8]) -> io::Result<bool> {
+        match &self.file {
+            Some(file) if at.checked_add(into.len()).is_some_and(|end| end <= self.len) => {
+                Ok(file.read_at_most(into, at as u64)? == into.len())
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Gives the pages back that reading has made part of this process. They
+    /// stay in the system's cache, and come back when they are read again.
+    pub(crate) fn forget(&self) {
+        #[cfg(unix)]
+        if let Some(map) = &self.map {
+            // SAFETY: a file's pages that are mapped for reading only come back
+            // with the bytes of the file, for all threads; so nothing that is
+            // borrowed from the map changes. Only advice, as above.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

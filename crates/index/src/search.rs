@@ -10,17 +10,17 @@ mod best;
 mod walk;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
 use self::best::{Best, Candidate, Top};
 pub(crate) use self::walk::{LEAST, Near};
 use crate::code::{Point, Record};
-use crate::kernel::{Kernels, prefetch};
+use crate::kernel::Kernels;
 use crate::layout::File;
 use crate::query::Resolved;
-use crate::store::{View, corrupt};
+use crate::store::{Buffer, View, corrupt};
 use crate::{Error, Filter, Hit, Metric, Precision, Query, Result, RowSet};
 
 /// Slots that one thread looks through at a time.
@@ -30,6 +30,8 @@ const FEW: usize = 64;
 /// How many standard errors above the score of its 8-bit code a row's own may
 /// be: these are so small that it costs little to be generous.
 const SUREST: f32 = 4.0;
+/// More rows than this are read through their map, whatever its size.
+const MANY: usize = 16 * 1024;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
 /// What is asked for ahead at the most: codes or rows that are left in the end.
@@ -59,19 +61,19 @@ pub(crate) fn search(view: &View, dir: &Path, ask: &Ask<'_>) -> Result<Vec<Hit>>
         Precision::Auto | Precision::Proved if !ask.point.usable => Precision::Exact,
         precision => precision,
     };
-    let best = match (precision, &search.rows) {
-        (Precision::Exact, Some(rows)) => search.compare(rows.slots.iter().copied())?,
+    let best = match (precision, search.rows.as_deref()) {
+        (Precision::Exact, Some(rows)) => search.compare_some(rows)?,
         (Precision::Exact, None) => search.compare_all()?,
         (Precision::Auto, Some(rows)) if rows.slots.len() <= FEW.max(count) => {
-            search.compare(rows.slots.iter().copied())?
+            search.compare_some(rows)?
         }
         (Precision::Auto, Some(rows)) if search.prefers_slots(rows.slots.len())? => {
-            search.code(rows.slots.iter().copied(), false)?
+            search.code_some(rows, false)?
         }
         (Precision::Auto, None) if live <= FEW => search.compare_all()?,
         (Precision::Auto, _) => search.walk()?,
-        (Precision::Proved, Some(rows)) => search.code(rows.slots.iter().copied(), true)?,
-        (Precision::Proved, None) => search.code(0..view.state.slots, true)?,
+        (Precision::Proved, Some(rows)) => search.code_some(rows, true)?,
+        (Precision::Proved, None) => search.code_all(true)?,
     };
     Ok(best
         .heap
@@ -109,11 +111,38 @@ pub(crate) struct Rows {
     slots: Vec<u32>,
     /// A bit for each slot.
     bitmap: Vec<u64>,
+    /// The 8-bit codes one after another, once they were needed; not where
+    /// they are as easily had from the map.
+    codes: OnceLock<Vec<u8>>,
 }
 
 impl Rows {
     fn contains(&self, slot: u32) -> bool {
         self.bitmap.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
+    }
+}
+
+/// Rows whose 8-bit codes were looked at, without those that these rule out.
+struct Seen {
+    rows: Vec<Maybe>,
+    /// How low the best scores may be.
+    lowers: Top,
+}
+
+impl Seen {
+    fn new(search: &Search<'_>) -> Self {
+        Self { rows: Vec::new(), lowers: Top::new(search.count, search.floor) }
+    }
+
+    /// Of what [`Search::rate`] says, only what is `proved` counts, or what is
+    /// as good as sure.
+    fn offer(&mut self, slot: u32, (score, most, usual): (f32, f32, f32), proved: bool) {
+        let doubt = if proved { most } else { usual * SUREST };
+        let upper = upper(score, doubt);
+        if upper >= self.lowers.least() {
+            self.lowers.offer(score - doubt);
+            self.rows.push(Maybe { upper, slot });
+        }
     }
 }
 
@@ -154,6 +183,10 @@ impl<'a> Search<'a> {
         corrupt(self.dir, "a row is not where it should be")
     }
 
+    fn unreadable(&self) -> impl FnOnce(std::io::Error) -> Error {
+        Error::io("read a row of", self.dir)
+    }
+
     /// Whether so few rows come into question that it is faster to go from
     /// one to the next than through the lists.
     fn prefers_slots(&self, rows: usize) -> Result<bool> {
@@ -181,13 +214,13 @@ impl<'a> Search<'a> {
     }
 
     /// Compares with the row itself.
-    fn consider(&self, best: &mut Best, slot: u32) -> Result<()> {
-        let (Some(known), Some(row)) = (self.view.slot(slot), self.view.row(slot)) else {
-            return Err(self.damaged());
-        };
+    fn consider(&self, best: &mut Best, slot: u32, buffer: &mut Buffer) -> Result<()> {
+        let known = self.view.slot(slot).ok_or_else(|| self.damaged())?;
         if !known.is_live() {
             return Ok(());
         }
+        let row = self.view.read_row(slot, buffer).map_err(self.unreadable())?;
+        let row = row.ok_or_else(|| self.damaged())?;
         let vector = self.ask.vector;
         let score = match self.ask.metric {
             Metric::Cosine => {
@@ -208,34 +241,58 @@ impl<'a> Search<'a> {
     }
 
     /// Compares with each of some rows.
-    fn compare(&self, slots: impl Iterator<Item = u32>) -> Result<Best> {
+    fn compare(&self, slots: impl Iterator<Item = u32>, buffer: &mut Buffer) -> Result<Best> {
         let mut best = Best::new(self.count);
         for slot in slots {
             if self.accepts(slot)? {
-                self.consider(&mut best, slot)?;
+                self.consider(&mut best, slot, buffer)?;
             }
         }
         Ok(best)
+    }
+
+    /// Compares with every row of a set.
+    fn compare_some(&self, rows: &Rows) -> Result<Best> {
+        self.through(rows.slots.len(), |buffer| self.compare(rows.slots.iter().copied(), buffer))
     }
 
     /// Compares with every row, on all threads if there are many.
     fn compare_all(&self) -> Result<Best> {
         let slots = self.view.state.slots;
         if slots <= SHARE {
-            return self.compare(0..slots);
+            return self.through(slots as usize, |buffer| self.compare(0..slots, buffer));
         }
-        (0..slots.div_ceil(SHARE))
-            .into_par_iter()
-            .map(|share| {
-                let start = share * SHARE;
-                self.compare(start..start.saturating_add(SHARE).min(slots))
-            })
-            .try_reduce(|| Best::new(self.count), |a, b| Ok(a.merge(b)))
+        self.through(slots as usize, |_| {
+            (0..slots.div_ceil(SHARE))
+                .into_par_iter()
+                .map(|share| {
+                    let start = share * SHARE;
+                    let end = start.saturating_add(SHARE).min(slots);
+                    self.compare(start..end, &mut Buffer::new(true))
+                })
+                .try_reduce(|| Best::new(self.count), |a, b| Ok(a.merge(b)))
+        })
+    }
+
+    /// Reads so many rows or codes one by one, or through the map if they are
+    /// many, which is faster, and gives that memory back.
+    fn through(&self, rows: usize, work: impl FnOnce(&mut Buffer) -> Result<Best>) -> Result<Best> {
+        let many = rows > MANY;
+        let best = work(&mut Buffer::new(many));
+        if many {
+            self.view.forget_rows();
+        }
+        best
     }
 
     /// Score and doubt of a row from its 8-bit code.
-    fn rate(&self, slot: u32) -> Result<(f32, f32, f32)> {
-        let record = self.view.code(slot).and_then(Record::decode).ok_or_else(|| self.damaged())?;
+    fn rate(&self, slot: u32, buffer: &mut Buffer) -> Result<(f32, f32, f32)> {
+        let code = self.view.read_code(slot, buffer).map_err(self.unreadable())?;
+        self.rate_code(code.ok_or_else(|| self.damaged())?)
+    }
+
+    fn rate_code(&self, code: &[u8]) -> Result<(f32, f32, f32)> {
+        let record = Record::decode(code).ok_or_else(|| self.damaged())?;
         let point = self.ask.point;
         let (factor, term) = point.shape.line(record.norm);
         let score = factor * point.product(self.kernels, &record) + term;
@@ -250,35 +307,57 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn prefetch(&self, slot: Option<u32>) {
-        if let Some(code) = slot.and_then(|slot| self.view.code(slot)) {
-            prefetch(code);
+    /// Looks at the 8-bit codes of a set's rows, and at the rows that are left.
+    fn code_some(&self, rows: &Rows, proved: bool) -> Result<Best> {
+        let slots = rows.slots.iter().copied();
+        if self.view.is_mapped() || rows.slots.len() > MANY {
+            return self.through(rows.slots.len(), |buffer| self.code(slots, proved, buffer));
         }
+        // Read once, so that further searches in the set do not have to.
+        let codes = match rows.codes.get() {
+            Some(codes) => codes,
+            None => {
+                let read = self.view.read_codes(&rows.slots).map_err(self.unreadable())?;
+                let read = read.ok_or_else(|| self.damaged())?;
+                rows.codes.get_or_init(|| read)
+            }
+        };
+        let mut seen = Seen::new(self);
+        for (slot, code) in slots.zip(codes.chunks_exact(self.view.fixed.code_bytes())) {
+            if self.accepts(slot)? {
+                seen.offer(slot, self.rate_code(code)?, proved);
+            }
+        }
+        self.finish(seen.rows, seen.lowers.least(), &mut Buffer::new(false))
     }
 
-    /// Looks at the 8-bit codes of some rows, and at the rows that are left.
-    fn code(&self, slots: impl Iterator<Item = u32>, proved: bool) -> Result<Best> {
-        let mut lowers = Top::new(self.count, self.floor);
-        let mut maybe = Vec::new();
+    /// The same of all rows.
+    fn code_all(&self, proved: bool) -> Result<Best> {
+        let slots = self.view.state.slots;
+        self.through(slots as usize, |buffer| self.code(0..slots, proved, buffer))
+    }
+
+    fn code(
+        &self,
+        slots: impl Iterator<Item = u32>,
+        proved: bool,
+        buffer: &mut Buffer,
+    ) -> Result<Best> {
+        let mut seen = Seen::new(self);
         let mut ahead = Ahead::new(slots);
         while let Some(slot) = ahead.next() {
-            self.prefetch(ahead.later());
-            if !self.accepts(slot)? || self.view.slot(slot).is_none_or(|slot| !slot.is_live()) {
-                continue;
+            if let Some(later) = ahead.later() {
+                self.view.prefetch_code(later);
             }
-            let (score, most, usual) = self.rate(slot)?;
-            let doubt = if proved { most } else { usual * SUREST };
-            let upper = upper(score, doubt);
-            if upper >= lowers.least() {
-                lowers.offer(score - doubt);
-                maybe.push(Maybe { upper, slot });
+            if self.accepts(slot)? && self.view.slot(slot).is_some_and(|slot| slot.is_live()) {
+                seen.offer(slot, self.rate(slot, buffer)?, proved);
             }
         }
-        self.finish(maybe, lowers.least())
+        self.finish(seen.rows, seen.lowers.least(), &mut Buffer::new(false))
     }
 
     /// Compares with the rows that may be among the best, the likely first.
-    fn finish(&self, mut maybe: Vec<Maybe>, least: f32) -> Result<Best> {
+    fn finish(&self, mut maybe: Vec<Maybe>, least: f32, buffer: &mut Buffer) -> Result<Best> {
         maybe.retain(|row| row.upper >= least);
         maybe.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.slot.cmp(&b.slot)));
         if self.ask.ahead {
@@ -292,10 +371,10 @@ impl<'a> Search<'a> {
             if !best.wants(row.upper.into()) {
                 break;
             }
-            if let Some(next) = maybe.get(i + 1).and_then(|row| self.view.row(row.slot)) {
-                prefetch(bytemuck::cast_slice(next));
+            if let Some(next) = maybe.get(i + 1) {
+                self.view.prefetch_row(next.slot);
             }
-            self.consider(&mut best, row.slot)?;
+            self.consider(&mut best, row.slot, buffer)?;
         }
         Ok(best)
     }
@@ -360,7 +439,7 @@ fn resolve(view: &View, dir: &Path, rows: &RowSet) -> Result<Arc<Rows>> {
             *word |= 1 << (slot % 64);
         }
     }
-    let found = Arc::new(Rows { slots, bitmap });
+    let found = Arc::new(Rows { slots, bitmap, codes: OnceLock::new() });
     rows.remember(Resolved { index, generation, rows: Arc::clone(&found) });
     Ok(found)
 }

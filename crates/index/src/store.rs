@@ -29,6 +29,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::arrange::Arranged;
 use crate::edit::{Edit, Edited, EditedPage, LINE};
+use crate::kernel::prefetch;
 use crate::layout::{COUNT, FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
 use crate::lists::{self, Centroids, Shelf};
 use crate::log::{self, At};
@@ -40,6 +41,9 @@ use crate::{Error, Result, layout, table};
 const CHECKPOINT: u64 = 32 << 20;
 /// How often a reader tries again before it makes writers wait.
 const TRIES: usize = 4;
+/// How long rows and codes together may be to be read through their maps,
+/// unless somebody says otherwise.
+const MAPPED: u64 = 384 << 20;
 /// Pages of one edit are written in place in pieces of at most this.
 const PIECE: usize = 1 << 20;
 
@@ -60,6 +64,24 @@ pub(crate) struct View {
     maps: [Map; COUNT],
     /// What the counter was when this state was read; odd if it never was.
     seen: u64,
+    /// How long rows and codes together may be to be read through their maps.
+    mapped: u64,
+}
+
+/// What reading rows and codes needs.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    many: bool,
+    row: Vec<f32>,
+    code: Vec<u8>,
+}
+
+impl Buffer {
+    /// With `many`, reading goes through the map in any case, and
+    /// [`View::forget_rows`] is to follow.
+    pub(crate) fn new(many: bool) -> Self {
+        Self { many, row: Vec::new(), code: Vec::new() }
+    }
 }
 
 /// What a process needs to change the files.
@@ -152,7 +174,7 @@ impl Store {
             dir: dir.to_owned(),
             fixed,
             counter: Counter::read(&head).map_err(short)?,
-            view: RwLock::new(View::new(fixed)),
+            view: RwLock::new(View::new(fixed, MAPPED)),
             writer: Mutex::new(None),
         };
         if store.has_log()? {
@@ -160,6 +182,11 @@ impl Store {
         }
         store.read(|_| Ok(()))?;
         Ok(store)
+    }
+
+    /// See [`crate::Index::with_mapped`].
+    pub(crate) fn set_mapped(&self, bytes: u64) {
+        self.view_mut().mapped = bytes;
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -286,7 +313,7 @@ impl Store {
             }
             Err(error) => return Err(Error::io("open", &path)(error)),
         };
-        Map::open(&disk, len).map_err(|error| match error.kind() {
+        Map::open(disk, len).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => corrupt(&self.dir, "one of its files ends early"),
             _ => Error::io("map", &path)(error),
         })
@@ -326,6 +353,7 @@ impl Store {
         };
         writer.open_files(&self.dir, edited.state.arrangement)?;
         self.commit(writer, before, edited)?;
+        self.view.read().unwrap_or_else(PoisonError::into_inner).forget_rows();
         Ok(value)
     }
 
@@ -382,8 +410,8 @@ impl Store {
     /// not keep writers waiting, and can bear that rows change under it.
     pub(crate) fn snapshot(&self) -> Result<View> {
         loop {
-            let sequence = self.read(|view| Ok(view.seen))?;
-            let mut view = View::new(self.fixed);
+            let (sequence, mapped) = self.read(|view| Ok((view.seen, view.mapped)))?;
+            let mut view = View::new(self.fixed, mapped);
             self.refresh_view(&mut view, sequence)?;
             if view.seen == sequence {
                 return Ok(view);
@@ -425,7 +453,9 @@ impl Store {
         };
         let made = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-            make(&view)?
+            let made = make(&view);
+            view.forget_rows();
+            made?
         };
         let new = old + 1;
         let mut lengths = Vec::new();
@@ -643,12 +673,99 @@ impl Drop for Store {
 }
 
 impl View {
-    fn new(fixed: Fixed) -> Self {
-        Self { fixed, state: State::default(), maps: Default::default(), seen: 1 }
+    fn new(fixed: Fixed, mapped: u64) -> Self {
+        Self { fixed, state: State::default(), maps: Default::default(), seen: 1, mapped }
     }
 
     pub(crate) fn bytes(&self, file: File) -> &[u8] {
         self.maps[file as usize].bytes()
+    }
+
+    /// Whether single rows and codes are read through their maps.
+    ///
+    /// The system maps sixteen pages around each that is read. Where the files
+    /// are so large that sooner or later a process would have hundreds of
+    /// megabytes of them mapped, a row is read by a call of the system, which
+    /// takes half a microsecond longer.
+    pub(crate) fn is_mapped(&self) -> bool {
+        let lengths = &self.state.lengths;
+        lengths[File::Rows as usize].saturating_add(lengths[File::Codes as usize]) <= self.mapped
+    }
+
+    /// The 8-bit code of a row, in the map or in `buffer`; nothing if the file
+    /// ends before it.
+    pub(crate) fn read_code<'a>(
+        &'a self,
+        slot: u32,
+        buffer: &'a mut Buffer,
+    ) -> io::Result<Option<&'a [u8]>> {
+        if buffer.many || self.is_mapped() {
+            return Ok(self.code(slot));
+        }
+        let Buffer { code, .. } = buffer;
+        code.resize(self.fixed.code_bytes(), 0);
+        Ok(self.read_past_map(File::Codes, self.fixed.code_at(slot), code)?.then_some(code))
+    }
+
+    /// The 8-bit codes of some rows, one after another.
+    pub(crate) fn read_codes(&self, slots: &[u32]) -> io::Result<Option<Vec<u8>>> {
+        let len = self.fixed.code_bytes();
+        let mut codes = vec![0; slots.len() * len];
+        for (&slot, code) in slots.iter().zip(codes.chunks_exact_mut(len)) {
+            if !self.read_past_map(File::Codes, self.fixed.code_at(slot), code)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(codes))
+    }
+
+    /// The same of a row itself.
+    pub(crate) fn read_row<'a>(
+        &'a self,
+        slot: u32,
+        buffer: &'a mut Buffer,
+    ) -> io::Result<Option<&'a [f32]>> {
+        if buffer.many || self.is_mapped() {
+            return Ok(self.row(slot));
+        }
+        let Buffer { row, .. } = buffer;
+        row.resize(self.fixed.dimension, 0.0);
+        let bytes = bytemuck::cast_slice_mut(row);
+        Ok(self.read_past_map(File::Rows, self.fixed.row_at(slot), bytes)?.then_some(row))
+    }
+
+    fn read_past_map(&self, file: File, at: u64, into: &mut [u8]) -> io::Result<bool> {
+        match usize::try_from(at) {
+            Ok(at) => self.maps[file as usize].read(at, into),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Brings the code of a row near, if it will be read through its map.
+    pub(crate) fn prefetch_code(&self, slot: u32) {
+        if self.is_mapped()
+            && let Some(code) = self.code(slot)
+        {
+            prefetch(code);
+        }
+    }
+
+    /// The same of a row itself.
+    pub(crate) fn prefetch_row(&self, slot: u32) {
+        if self.is_mapped()
+            && let Some(row) = self.row(slot)
+        {
+            prefetch(bytemuck::cast_slice(row));
+        }
+    }
+
+    /// After all rows or codes were read through their maps: gives them back
+    /// where single ones are not read so.
+    pub(crate) fn forget_rows(&self) {
+        if !self.is_mapped() {
+            self.maps[File::Rows as usize].forget();
+            self.maps[File::Codes as usize].forget();
+        }
     }
 
     /// Asks for some bytes of a file to be read from the disk, without waiting

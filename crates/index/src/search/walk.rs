@@ -1,12 +1,12 @@
 //! The walk through the lists: from bits to 8-bit codes.
 
 use super::best::{Best, Top};
-use super::{AHEAD, Maybe, ROWS_AHEAD, SUREST, Search, upper};
+use super::{AHEAD, Maybe, ROWS_AHEAD, Search, Seen, upper};
 use crate::code::{ERROR, ERROR_OF_BOTH, Point, Record};
 use crate::kernel::{GROUP, Kernels, Shape, Weigh, prefetch};
 use crate::layout::{File, NONE, Slot};
 use crate::lists::{Block, Centroids, LIST, List, Second, Shelf, place_of};
-use crate::store::corrupt;
+use crate::store::{Buffer, corrupt};
 use crate::{Filter, Metric, Result};
 
 /// Lists that are looked at whatever their distance.
@@ -35,11 +35,11 @@ impl<'a> Search<'a> {
         };
         let mut walk = Walk {
             top: Top::new(self.count, self.floor),
-            lowers: Top::new(self.count, self.floor),
             likely: Vec::new(),
             maybe: Vec::new(),
-            rated: Vec::new(),
-            seen: 0,
+            seen: Seen::new(self),
+            rows: 0,
+            buffer: Buffer::new(false),
         };
         let mut done = 0;
         let mut step = LEAST;
@@ -54,7 +54,7 @@ impl<'a> Search<'a> {
             }
             for (rank, near) in order.iter().enumerate().take(wanted).skip(done) {
                 let enough = walk.top.is_full() || self.floor > f32::NEG_INFINITY;
-                if enough && walk.seen as f32 >= budget {
+                if enough && walk.rows as f32 >= budget {
                     return self.narrow(&order, walk);
                 }
                 let demand = near.demand(self.ask.metric, self.ask.point, walk.top.least());
@@ -176,7 +176,7 @@ impl<'a> Search<'a> {
                     walk.likely.push(likely);
                 }
             }
-            walk.seen += block.count;
+            walk.rows += block.count;
             Ok(())
         })
     }
@@ -243,14 +243,9 @@ impl<'a> Search<'a> {
 
     /// Looks at the 8-bit code of a row.
     fn rate_in(&self, walk: &mut Walk, slot: u32) -> Result<()> {
-        let (score, _, usual) = self.rate(slot)?;
-        let doubt = usual * SUREST;
-        let upper = upper(score, doubt);
-        walk.top.offer(score);
-        if upper >= walk.lowers.least() {
-            walk.lowers.offer(score - doubt);
-            walk.rated.push(Maybe { upper, slot });
-        }
+        let rated = self.rate(slot, &mut walk.buffer)?;
+        walk.top.offer(rated.0);
+        walk.seen.offer(slot, rated, false);
         Ok(())
     }
 
@@ -279,13 +274,13 @@ impl<'a> Search<'a> {
         }
         for (i, row) in maybe.iter().enumerate() {
             if let Some(later) = maybe.get(i + AHEAD) {
-                self.prefetch(Some(later.slot));
+                self.view.prefetch_code(later.slot);
             }
             if row.upper >= walk.top.least() {
                 self.rate_in(&mut walk, row.slot)?;
             }
         }
-        self.finish(walk.rated, walk.lowers.least())
+        self.finish(walk.seen.rows, walk.seen.lowers.least(), &mut walk.buffer)
     }
 }
 
@@ -316,14 +311,14 @@ struct Walk {
     /// The best scores by 8-bit code. Unlike the best estimates, which are
     /// the luckiest of many, they are scores that rows do have.
     top: Top,
-    lowers: Top,
     likely: Vec<Likely>,
     /// Rows that both bits do not rule out.
     maybe: Vec<Maybe>,
-    /// Rows whose 8-bit codes were looked at.
-    rated: Vec<Maybe>,
-    /// How many rows were seen, wanted or not.
-    seen: u32,
+    /// Those whose 8-bit codes were looked at.
+    seen: Seen,
+    /// In how many rows, wanted or not, the likely ones were looked for.
+    rows: u32,
+    buffer: Buffer,
 }
 
 /// A list, from the query's point of view.

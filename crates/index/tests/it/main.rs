@@ -4,6 +4,7 @@
 mod arrange;
 mod crash;
 mod damage;
+mod memory;
 mod model;
 mod plain;
 mod sample;
