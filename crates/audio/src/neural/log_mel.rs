@@ -1,8 +1,8 @@
 //! CLAP's log-mel spectrogram, by the definitions of `ClapFeatureExtractor`.
 
-use std::{fmt, sync::Arc};
+use std::{f64::consts::LOG10_2, fmt, ops::Range, sync::Arc};
 
-use realfft::{RealFftPlanner, RealToComplex};
+use rustfft::{Fft, FftPlanner, num_complex::Complex64};
 
 use super::description::{FrontEnd, MelScale};
 
@@ -15,15 +15,17 @@ const FLOOR: f64 = 1e-10;
 /// Computed in f64, as the extractor does. In f32 the transform's own noise
 /// shows in bands that are nearly empty beside a loud tone: up to 1.4 dB.
 pub(crate) struct LogMel {
-    fft: Arc<dyn RealToComplex<f64>>,
+    fft: Arc<dyn Fft<f64>>,
     frame: usize,
     hop: usize,
     channels: usize,
     window: Vec<f64>,
+    /// The bins that some band listens to.
+    bins: Range<usize>,
     bands: Vec<Band>,
 }
 
-/// One triangle: the weights of the bins from `start` on.
+/// One triangle: the weights of the spectrum's bins from `start` on.
 struct Band {
     start: usize,
     weights: Vec<f64>,
@@ -39,13 +41,17 @@ impl LogMel {
             panic!("a log-mel front end, not {front_end:?}")
         };
         let turn = std::f64::consts::TAU / frame as f64;
+        let bands = bands(frame, f64::from(sample_rate), mels, min_hz..max_hz, scale);
+        let first = bands.iter().map(|band| band.start).min().unwrap_or(0);
+        let end = bands.iter().map(|band| band.start + band.weights.len()).max().unwrap_or(0);
         Self {
-            fft: RealFftPlanner::new().plan_fft_forward(frame),
+            fft: FftPlanner::new().plan_fft_forward(frame),
             frame,
             hop,
             channels,
             window: (0..frame).map(|n| 0.5 - 0.5 * (turn * n as f64).cos()).collect(),
-            bands: bands(frame, f64::from(sample_rate), mels, min_hz..max_hz, scale),
+            bins: first..end,
+            bands,
         }
     }
 
@@ -57,64 +63,101 @@ impl LogMel {
 
     /// The spectrogram, frame by frame, once for each channel.
     pub(crate) fn apply(&self, samples: &[f32]) -> Vec<f32> {
-        let half = self.frame / 2;
-        let padded = reflected(samples, half);
-        let frames = 1 + (padded.len() - self.frame) / self.hop;
-        let mut decibels = Vec::with_capacity(frames * self.bands.len() * self.channels);
-        let mut input = self.fft.make_input_vec();
-        let mut spectrum = self.fft.make_output_vec();
-        let mut scratch = self.fft.make_scratch_vec();
-        let mut power = vec![0.0; half + 1];
-        for at in (0..frames).map(|frame| frame * self.hop) {
-            let samples = &padded[at..at + self.frame];
-            for ((input, sample), weight) in input.iter_mut().zip(samples).zip(&self.window) {
-                *input = sample * weight;
+        let mels = self.bands.len();
+        let frames = 1 + samples.len() / self.hop;
+        let mut decibels = vec![0.0; frames * mels];
+        let mut buffer = vec![Complex64::ZERO; self.frame];
+        let mut scratch = vec![Complex64::ZERO; self.fft.get_inplace_scratch_len()];
+        let mut power = vec![[0.0; 2]; self.bins.len()];
+        let mut edges = [Vec::new(), Vec::new()];
+        for (pair, decibels) in decibels.chunks_mut(2 * mels).enumerate() {
+            // Two frames go through one transform, as the real and the
+            // imaginary part; the last one, if it is alone, goes twice.
+            let (early, late) = decibels.split_at_mut(mels);
+            let second = if late.is_empty() { 2 * pair } else { 2 * pair + 1 };
+            let [edge, other_edge] = &mut edges;
+            let first = self.frame_at(samples, 2 * pair, edge);
+            let second = self.frame_at(samples, second, other_edge);
+            for (((value, first), second), weight) in
+                buffer.iter_mut().zip(first).zip(second).zip(&self.window)
+            {
+                *value = Complex64::new(f64::from(*first) * weight, f64::from(*second) * weight);
             }
-            self.fft
-                .process_with_scratch(&mut input, &mut spectrum, &mut scratch)
-                .expect("the buffers are the transform's own");
-            for (power, bin) in power.iter_mut().zip(&spectrum) {
-                *power = bin.norm_sqr();
+            self.fft.process_with_scratch(&mut buffer, &mut scratch);
+            for (bin, power) in self.bins.clone().zip(&mut power) {
+                *power = powers(buffer[bin], buffer[(self.frame - bin) % self.frame]);
             }
-            decibels.extend(self.bands.iter().map(|band| {
-                let bins = &power[band.start..band.start + band.weights.len()];
-                let sum: f64 =
-                    bins.iter().zip(&band.weights).map(|(bin, weight)| bin * weight).sum();
-                (10.0 * sum.max(FLOOR).log10()) as f32
-            }));
+            self.listen(&power, early, late);
         }
         let one = decibels.len();
+        decibels.reserve_exact(one * (self.channels - 1));
         for _ in 1..self.channels {
             decibels.extend_from_within(..one);
         }
         decibels
     }
+
+    /// The samples of one frame, which is centred on a hop; at the ends of the
+    /// song they are put together in `edge`.
+    fn frame_at<'a>(&self, samples: &'a [f32], number: usize, edge: &'a mut Vec<f32>) -> &'a [f32] {
+        let half = self.frame / 2;
+        let centre = number * self.hop;
+        if centre >= half && centre + half <= samples.len() {
+            return &samples[centre - half..centre + half];
+        }
+        let start = centre as isize - half as isize;
+        edge.clear();
+        edge.extend((start..start + self.frame as isize).map(|at| mirrored(samples, at)));
+        edge
+    }
+
+    /// Decibels of every band, for two frames at once.
+    fn listen(&self, power: &[[f64; 2]], early: &mut [f32], late: &mut [f32]) {
+        // log2 is the fastest logarithm of most maths libraries.
+        let decibels = |power: f64| (10.0 * LOG10_2 * power.max(FLOOR).log2()) as f32;
+        for (number, band) in self.bands.iter().enumerate() {
+            let start = band.start.saturating_sub(self.bins.start);
+            let bins = &power[start..start + band.weights.len()];
+            let mut sums = [0.0; 2];
+            for (power, weight) in bins.iter().zip(&band.weights) {
+                sums[0] += power[0] * weight;
+                sums[1] += power[1] * weight;
+            }
+            early[number] = decibels(sums[0]);
+            if let Some(late) = late.get_mut(number) {
+                *late = decibels(sums[1]);
+            }
+        }
+    }
 }
 
-/// `samples` with `edge` more at each end, mirrored at the first and last
-/// sample; what is too short to be mirrored is mirrored again and again.
-fn reflected(samples: &[f32], edge: usize) -> Vec<f64> {
+/// The powers of one bin in two real signals that were transformed as the real
+/// and the imaginary part of one; `mirror` is the bin of the opposite
+/// frequency.
+fn powers(bin: Complex64, mirror: Complex64) -> [f64; 2] {
+    let first = (bin + mirror.conj()).norm_sqr();
+    let second = (bin - mirror.conj()).norm_sqr();
+    [0.25 * first, 0.25 * second]
+}
+
+/// The sample at `at`; beyond the ends the samples are mirrored at the first
+/// and the last one, again and again where they are few.
+fn mirrored(samples: &[f32], mut at: isize) -> f32 {
     let last = samples.len() as isize - 1;
-    let mirrored = |mut at: isize| {
-        if last <= 0 {
-            return 0;
-        }
-        while !(0..=last).contains(&at) {
-            at = if at < 0 { -at } else { 2 * last - at };
-        }
-        at as usize
-    };
-    let edge = edge as isize;
-    let before = (-edge..0).map(|at| f64::from(samples[mirrored(at)]));
-    let after = (last + 1..=last + edge).map(|at| f64::from(samples[mirrored(at)]));
-    before.chain(samples.iter().copied().map(f64::from)).chain(after).collect()
+    if last <= 0 {
+        return samples.first().copied().unwrap_or(0.0);
+    }
+    while !(0..=last).contains(&at) {
+        at = if at < 0 { -at } else { 2 * last - at };
+    }
+    samples[at as usize]
 }
 
 fn bands(
     frame: usize,
     sample_rate: f64,
     mels: usize,
-    hz: std::ops::Range<f64>,
+    hz: Range<f64>,
     scale: MelScale,
 ) -> Vec<Band> {
     let (low, high) = (to_mel(hz.start, scale), to_mel(hz.end, scale));
@@ -176,9 +219,37 @@ mod tests {
 
     #[test]
     fn short_samples_are_mirrored_more_than_once() {
-        assert_eq!(reflected(&[1.0, 2.0, 3.0], 2), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
-        assert_eq!(reflected(&[1.0, 2.0], 3), [2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0]);
-        assert_eq!(reflected(&[1.0], 2), [1.0; 5]);
+        let around = |samples: &[f32], edge: isize| -> Vec<f32> {
+            let end = samples.len() as isize + edge;
+            (-edge..end).map(|at| mirrored(samples, at)).collect()
+        };
+
+        assert_eq!(around(&[1.0, 2.0, 3.0], 2), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0, 1.0]);
+        assert_eq!(around(&[1.0, 2.0], 3), [2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0]);
+        assert_eq!(around(&[1.0], 2), [1.0; 5]);
+    }
+
+    #[test]
+    fn a_loud_frame_is_not_heard_in_the_quiet_one_beside_it() {
+        let front_end = FrontEnd::LogMel {
+            frame: 16,
+            hop: 16,
+            mels: 4,
+            min_hz: 50.0,
+            max_hz: 4_000.0,
+            scale: MelScale::Htk,
+            channels: 1,
+        };
+        let log_mel = LogMel::new(&front_end, 8_000);
+        // Frame 1 is all ones; its neighbours touch none of them.
+        let mut samples = vec![0.0; 64];
+        samples[8..24].fill(1.0);
+
+        let heard = log_mel.apply(&samples);
+
+        let [zeroth, first, rest @ ..] = heard.as_chunks::<4>().0 else { panic!("{heard:?}") };
+        assert_eq!((zeroth, rest), (&[-100.0; 4], &[[-100.0; 4]; 3][..]));
+        assert!(first[0] > -20.0, "{first:?}");
     }
 
     #[test]
