@@ -104,7 +104,11 @@ def main():
         print(json.dumps(python))
         for run in runs:
             print(f"{run['engine']}: {run['songs_per_minute'] / python['songs_per_minute']:.2f} times Python's "
-                  f"songs per minute, {100 * run['engine_share']:.1f} % of the time in the engine")
+                  "songs per minute", end="")
+            # Known on one thread only.
+            if share := run["engine_share"]:
+                print(f", {100 * share:.1f} % of the processor's time in the engine", end="")
+            print()
 
 
 if __name__ == "__main__":
