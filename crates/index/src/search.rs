@@ -122,6 +122,10 @@ impl Rows {
     }
 }
 
+fn likely_first(rows: &mut [Maybe]) {
+    rows.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.slot.cmp(&b.slot)));
+}
+
 /// Rows whose 8-bit codes were looked at, without those that these rule out.
 struct Seen {
     rows: Vec<Maybe>,
@@ -359,7 +363,7 @@ impl<'a> Search<'a> {
     /// Compares with the rows that may be among the best, the likely first.
     fn finish(&self, mut maybe: Vec<Maybe>, least: f32, buffer: &mut Buffer) -> Result<Best> {
         maybe.retain(|row| row.upper >= least);
-        maybe.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.slot.cmp(&b.slot)));
+        likely_first(&mut maybe);
         if self.ask.ahead {
             let fixed = &self.view.fixed;
             for row in maybe.iter().take(self.count.saturating_mul(3).min(ROWS_AHEAD)) {

@@ -687,6 +687,7 @@ impl View {
     /// are so large that sooner or later a process would have hundreds of
     /// megabytes of them mapped, a row is read by a call of the system, which
     /// takes half a microsecond longer.
+    #[inline]
     pub(crate) fn is_mapped(&self) -> bool {
         let lengths = &self.state.lengths;
         lengths[File::Rows as usize].saturating_add(lengths[File::Codes as usize]) <= self.mapped
@@ -694,6 +695,7 @@ impl View {
 
     /// The 8-bit code of a row, in the map or in `buffer`; nothing if the file
     /// ends before it.
+    #[inline]
     pub(crate) fn read_code<'a>(
         &'a self,
         slot: u32,
@@ -720,6 +722,7 @@ impl View {
     }
 
     /// The same of a row itself.
+    #[inline]
     pub(crate) fn read_row<'a>(
         &'a self,
         slot: u32,

@@ -1,7 +1,7 @@
 //! The walk through the lists: from bits to 8-bit codes.
 
 use super::best::{Best, Top};
-use super::{AHEAD, Maybe, ROWS_AHEAD, Search, Seen, upper};
+use super::{AHEAD, Maybe, ROWS_AHEAD, Search, Seen, likely_first, upper};
 use crate::code::{ERROR, ERROR_OF_BOTH, Point, Record};
 use crate::kernel::{GROUP, Kernels, Shape, Weigh, prefetch};
 use crate::layout::{File, NONE, Slot};
@@ -15,9 +15,12 @@ pub(crate) const LEAST: usize = 3;
 /// be.
 const SURE: f32 = 2.5;
 /// The same by both bits.
-const SURER: f32 = 2.6;
+const SURER: f32 = 2.8;
 /// Rows that a predicate is asked about to know which part it accepts.
 const SAMPLE: u32 = 256;
+/// A list of more rows than this is asked for while it is looked through; of
+/// shorter ones the processor guesses as well, and it takes no time.
+const LONG: u32 = 4096;
 
 /// What is asked for ahead at the most: lists at once, and codes of rows in
 /// the nearest ones.
@@ -136,8 +139,10 @@ impl<'a> Search<'a> {
             if blocks > self.view.state.blocks {
                 return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
             }
-            // The processor itself does not look across pages.
-            prefetch(shelf.scanned_of(bytes, block.next).unwrap_or_default());
+            if near.count > LONG {
+                // The processor itself does not look across pages.
+                prefetch(shelf.scanned_of(bytes, block.next).unwrap_or_default());
+            }
             let Estimates { sums, scores, uppers } = &mut estimates;
             self.kernels.bits(block.bits, &point.table, sums);
             self.kernels.weigh(sums, block.factors, how, scores, uppers);
@@ -198,9 +203,11 @@ impl<'a> Search<'a> {
             shape => shape.line(slot()?.1),
         };
         let score = factor * product + term;
-        let upper = upper(score, factor * SURER * ERROR_OF_BOTH * near.distance * scale);
+        let error = factor * ERROR_OF_BOTH * near.distance * scale;
+        let upper = upper(score, SURER * error);
         let least = walk.top.least();
-        if score > least {
+        // What looks better by more than luck raises what others have to reach.
+        if score - error > least {
             self.rate_in(walk, slot()?.0)?;
         } else if upper >= least {
             walk.maybe.push(Maybe { upper, slot: slot()?.0 });
@@ -272,13 +279,15 @@ impl<'a> Search<'a> {
         if self.ask.ahead {
             maybe.iter().take(ROWS_AHEAD).for_each(|row| self.ask_for_code(row.slot));
         }
+        likely_first(&mut maybe);
         for (i, row) in maybe.iter().enumerate() {
+            if row.upper < walk.top.least() {
+                break;
+            }
             if let Some(later) = maybe.get(i + AHEAD) {
                 self.view.prefetch_code(later.slot);
             }
-            if row.upper >= walk.top.least() {
-                self.rate_in(&mut walk, row.slot)?;
-            }
+            self.rate_in(&mut walk, row.slot)?;
         }
         self.finish(walk.seen.rows, walk.seen.lowers.least(), &mut walk.buffer)
     }
