@@ -39,7 +39,7 @@ fn an_error_has_a_cause_and_a_hint() {
 
     let expected = format!(
         "error: `many` is not a value for `search.results`
-  caused by: it comes from {}, and should be a whole number
+  caused by: it comes from {}, line 2, and should be a whole number
 
 hint: `search.results` is how many results are shown
 ",
