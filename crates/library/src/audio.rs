@@ -155,7 +155,7 @@ async fn receive(
     let mut hash = sha2::Sha256::new();
     while let Some(piece) = stream.next().await {
         if interrupt.is_set() {
-            return Err(Error::new(ErrorKind::Failed, "interrupted; nothing was written"));
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted; nothing was written"));
         }
         let piece = piece?;
         hash.update(&piece);

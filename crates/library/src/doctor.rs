@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use songrec_audio::neural::EngineKind;
 use songrec_core::Filter;
 
 use crate::{Config, Error, ErrorKind, KnownModel, Library, ModelPlace, Models};
@@ -39,9 +40,16 @@ fn good(name: &str, detail: impl Into<String>) -> Check {
     Check { name, state: CheckState::Good, detail, hint: None, kind: None }
 }
 
-#[cfg(feature = "astra")]
-impl From<songrec_astra::Probe> for Check {
-    fn from(probe: songrec_astra::Probe) -> Self {
+impl Check {
+    /// Something that did not work.
+    pub fn broken(name: &str, error: &Error) -> Self {
+        broken(name, error)
+    }
+
+    /// What a library in Astra found out about itself, and what kind of trouble
+    /// it is, if it is any.
+    #[cfg(feature = "astra")]
+    pub(crate) fn of_probe(probe: songrec_astra::Probe, trouble: Option<ErrorKind>) -> Self {
         Self {
             name: format!("astra: {}", probe.check),
             state: match (probe.ok, probe.only_a_warning) {
@@ -51,15 +59,8 @@ impl From<songrec_astra::Probe> for Check {
             },
             detail: probe.outcome,
             hint: probe.hint,
-            kind: (!probe.ok && !probe.only_a_warning).then_some(ErrorKind::Temporary),
+            kind: trouble,
         }
-    }
-}
-
-impl Check {
-    /// Something that did not work.
-    pub fn broken(name: &str, error: &Error) -> Self {
-        broken(name, error)
     }
 }
 
@@ -143,70 +144,141 @@ async fn known_models(library: &Library) -> Check {
 
 // The models, what computes them, and the servers of those that are far away.
 async fn hearing(config: &Arc<Config>) -> Vec<Check> {
-    let models = Models::new(config.clone());
-    let mut checks = Vec::new();
-    let mut names = Vec::new();
-    let mut needs_runtime = false;
-    let mut far_away = Vec::new();
-    for model in models.list() {
-        match model {
-            Ok(model) => {
-                needs_runtime |= models.needs_runtime(&model);
-                names.push(model.spec.name.to_string());
-                if matches!(model.place, ModelPlace::Http(_)) {
-                    far_away.push(model);
-                }
-            }
-            Err(error) => checks.push(broken("model", &error)),
-        }
-    }
-    checks.insert(0, good("models", names.join(", ")));
-    checks.extend(engines(&models, needs_runtime));
-    for model in far_away {
-        checks.push(server(&models, &model).await);
+    let models = Arc::new(Models::new(config.clone()));
+    let (known, broken_ones): (Vec<_>, Vec<_>) =
+        models.list().into_iter().partition(std::result::Result::is_ok);
+    let known: Vec<KnownModel> = known.into_iter().flatten().collect();
+    let names: Vec<&str> = known.iter().map(|model| model.spec.name.as_str()).collect();
+    let mut checks = vec![good("models", names.join(", "))];
+    checks.extend(
+        broken_ones
+            .iter()
+            .filter_map(|model| model.as_ref().err())
+            .map(|error| broken("model", error)),
+    );
+    checks.push(rten(&known));
+    checks.extend(onnx_runtime(&models, &known));
+    for model in known.iter().filter(|model| matches!(model.place, ModelPlace::Http(_))) {
+        checks.push(server(&models, model).await);
     }
     checks
 }
 
-fn engines(models: &Models, needs_runtime: bool) -> Vec<Check> {
-    let search = models.runtime_search();
-    let runtime = match search.first() {
-        Some(path) => good("engine: ort", format!("ONNX Runtime is at {}", path.display())),
-        None => Check {
-            state: if needs_runtime { CheckState::Broken } else { CheckState::Good },
-            kind: needs_runtime.then_some(ErrorKind::Usage),
-            hint: needs_runtime.then(|| {
-                "`pip install onnxruntime`, name its library in `ORT_DYLIB_PATH`, or take `rten`"
-                    .to_owned()
-            }),
-            ..good("engine: ort", format!("ONNX Runtime was not found; looked at {search}"))
-        },
-    };
-    vec![good("engine: rten", "built in"), runtime]
+// Those of `known` that are computed by `engine`.
+fn computed_by(known: &[KnownModel], engine: EngineKind) -> impl Iterator<Item = &KnownModel> {
+    known.iter().filter(move |model| match &model.place {
+        ModelPlace::Onnx(place) => place.engine == engine,
+        ModelPlace::BuiltIn | ModelPlace::Http(_) => false,
+    })
 }
 
-#[cfg(feature = "bridge")]
-async fn server(models: &Models, model: &KnownModel) -> Check {
-    let name = format!("server: {}", model.spec.name);
-    match models.server_health(model).await {
-        Ok(Some(health)) => {
-            let platform = health.model.map(|model| model.platform).filter(|text| !text.is_empty());
-            let platform = platform.map(|text| format!(", by {text}")).unwrap_or_default();
-            good(
-                &name,
-                format!("{} is well ({:.0} ms){platform}", model.place, health.latency * 1000.0),
-            )
+fn rten(known: &[KnownModel]) -> Check {
+    let name = "engine: rten";
+    if cfg!(feature = "rten") {
+        return good(name, "built in");
+    }
+    left_out(name, "rten", computed_by(known, EngineKind::Rten).next())
+}
+
+// Where ONNX Runtime is, or was looked for: for each model that asks for it,
+// else in general.
+fn onnx_runtime(models: &Models, known: &[KnownModel]) -> Vec<Check> {
+    let name = "engine: ort";
+    let asking: Vec<&KnownModel> = computed_by(known, EngineKind::Ort).collect();
+    if cfg!(not(feature = "ort")) {
+        return vec![left_out(name, "ort", asking.first().copied())];
+    }
+    if asking.is_empty() {
+        let search = models.runtime_search();
+        return vec![match search.first() {
+            Some(path) => good(name, format!("ONNX Runtime is at {}", path.display())),
+            None => good(name, format!("nobody asks for ONNX Runtime; looked for it at {search}")),
+        }];
+    }
+    let check = |model: &&KnownModel| {
+        let model_name = &model.spec.name;
+        let search = models.search_for(model);
+        match search.first() {
+            Some(path) => {
+                good(name, format!("ONNX Runtime is at {}, for `{model_name}`", path.display()))
+            }
+            None => Check {
+                state: CheckState::Broken,
+                kind: Some(ErrorKind::Usage),
+                hint: Some(
+                    "`pip install onnxruntime`, name its library in `ORT_DYLIB_PATH`, or take \
+                     `rten`"
+                        .to_owned(),
+                ),
+                ..good(
+                    name,
+                    format!(
+                        "`{model_name}` asks for ONNX Runtime, which was not found; looked at \
+                         {search}"
+                    ),
+                )
+            },
         }
-        Ok(None) => good(&name, "on this machine"),
-        Err(error) => broken(&name, &error),
+    };
+    asking.iter().map(check).collect()
+}
+
+// An engine that this songrec was built without.
+fn left_out(name: &str, feature: &str, asking: Option<&KnownModel>) -> Check {
+    let detail = format!("this songrec was built without the feature `{feature}`");
+    match asking {
+        None => good(name, detail),
+        Some(model) => Check {
+            state: CheckState::Broken,
+            kind: Some(ErrorKind::Usage),
+            hint: Some(format!(
+                "take a songrec with it, or set `engine` in `[models.{}]`",
+                model.spec.name.name()
+            )),
+            ..good(name, format!("`{}` asks for it, but {detail}", model.spec.name))
+        },
     }
 }
 
+// Whether the server of a model is well, and hears a window of noise.
+#[cfg(feature = "bridge")]
+async fn server(models: &Arc<Models>, model: &KnownModel) -> Check {
+    let name = format!("server: {}", model.spec.name);
+    let found = match models.server_health(model).await {
+        Ok(health) => models.bench(model, 0.1).await.map(|bench| (health, bench)),
+        Err(error) => Err(error),
+    };
+    let (health, bench) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            let breaker = models.server_figures(model).map(|figures| figures.breaker);
+            let breaker = breaker.map(|breaker| format!("; breaker {breaker}"));
+            let check = broken(&name, &error);
+            return Check { detail: check.detail + &breaker.unwrap_or_default(), ..check };
+        }
+    };
+    let platform = health.as_ref().and_then(|health| health.model.as_ref());
+    let platform = platform.map(|model| model.platform.as_str()).filter(|text| !text.is_empty());
+    let platform = platform.map(|text| format!(", by {text}")).unwrap_or_default();
+    let latency = health.map_or(0.0, |health| health.latency * 1000.0);
+    let mut detail = format!("{} is well ({latency:.0} ms){platform}", model.place);
+    if let Some(figures) = bench.server {
+        let failed: u64 = figures.failures.values().sum();
+        detail += &format!(
+            "; heard a window in {:.0} ms; {} requests, {failed} failed, breaker {}",
+            figures.mean_latency.unwrap_or_default() * 1000.0,
+            figures.requests,
+            figures.breaker
+        );
+    }
+    good(&name, detail)
+}
+
 #[cfg(not(feature = "bridge"))]
-async fn server(_: &Models, model: &KnownModel) -> Check {
+async fn server(_: &Arc<Models>, model: &KnownModel) -> Check {
     Check {
         state: CheckState::Doubtful,
-        hint: Some("use a songrec that was built with the feature `bridge`".to_owned()),
+        hint: Some("take a songrec that was built with the feature `bridge`".to_owned()),
         ..good(&format!("server: {}", model.spec.name), "cannot be asked by this songrec")
     }
 }

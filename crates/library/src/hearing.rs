@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use songrec_audio::{Analysis, Identity, Wanted, neural::HeardWindow};
@@ -28,6 +29,13 @@ impl Interrupt {
     /// The same question for code that knows nothing of interrupts.
     pub fn flag(&self) -> Arc<AtomicBool> {
         self.0.clone()
+    }
+
+    /// Waits until the end is asked for.
+    pub async fn wait(&self) {
+        while !self.is_set() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Whether the end was asked for.

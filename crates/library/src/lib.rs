@@ -48,12 +48,12 @@ pub use remove::Removed;
 pub use resolve::Named;
 pub use scan::{OnItem, ScanItem, ScanOptions, ScanReport};
 pub use similar::{
-    Blend, BlendPart, Example, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
+    Blend, BlendPart, Example, Found, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery,
 };
 pub use stats::{ModelStats, Stats};
 pub use transfer::{Exported, Imported};
 
 #[cfg(feature = "astra")]
-pub use songrec_astra::{InitReport, InitState, Probe};
+pub use songrec_astra::{InitReport, InitState};
 pub use songrec_audio::built_in_models;

@@ -3,6 +3,8 @@
 mod add;
 mod bench;
 #[cfg(feature = "bridge")]
+mod download;
+#[cfg(feature = "bridge")]
 mod server;
 mod table;
 
@@ -72,6 +74,9 @@ pub struct OnnxModelPlace {
     pub homepage: String,
     /// Its files, with their digests.
     pub files: Vec<ModelFile>,
+    /// What computes it: what the configuration says, else what the model
+    /// itself asks for.
+    pub engine: EngineKind,
     /// How it is computed, where the configuration says so.
     #[serde(skip)]
     table: OnnxTable,
@@ -308,19 +313,16 @@ impl Models {
         RuntimeSearch::of_this_machine(configured)
     }
 
-    /// Whether a model cannot be heard by what is built in.
-    pub(crate) fn needs_runtime(&self, model: &KnownModel) -> bool {
-        let ModelPlace::Onnx(place) = &model.place else { return false };
-        place.table.engine.as_deref() == Some("ort")
-            || place.table.device.as_deref().is_some_and(|device| device != "cpu")
+    /// The same for one model, which may say it itself.
+    pub(crate) fn search_for(&self, model: &KnownModel) -> RuntimeSearch {
+        match &model.place {
+            ModelPlace::Onnx(place) => self.open_options(&place.table).search,
+            ModelPlace::BuiltIn | ModelPlace::Http(_) => self.runtime_search(),
+        }
     }
 
     /// How a model in a folder is opened.
     pub(crate) fn open_options(&self, table: &OnnxTable) -> OpenOptions {
-        let engine = table.engine.as_deref().map(|engine| match engine {
-            "ort" => EngineKind::Ort,
-            _ => EngineKind::Rten,
-        });
         let device = match table.device.as_deref() {
             Some("cuda") => Device::Cuda,
             Some("coreml") => Device::CoreMl,
@@ -328,7 +330,7 @@ impl Models {
         };
         let threads = Some(self.config.count("threads")).filter(|threads| *threads > 0);
         OpenOptions {
-            engine,
+            engine: configured_engine(table),
             device,
             threads: table.threads.or(threads),
             search: RuntimeSearch::of_this_machine(table.library.clone()),
@@ -341,6 +343,11 @@ impl Models {
                 Err(Error::usage(format_args!("`{}` is a part of songrec", model.spec.name))
                     .with_hint("it needs no opening, and hears every song that is scanned"))
             }
+            ModelPlace::Onnx(_) if cfg!(not(any(feature = "rten", feature = "ort"))) => {
+                Err(Error::usage(format_args!("`{}` cannot hear here", model.spec.name))
+                    .because("this songrec was built without the features `rten` and `ort`")
+                    .with_hint("take a songrec with one of them, or a model on a server"))
+            }
             ModelPlace::Onnx(place) => {
                 let root = place.folder.parent().unwrap_or(&place.folder);
                 let options = self.open_options(&place.table);
@@ -349,10 +356,12 @@ impl Models {
             #[cfg(feature = "bridge")]
             ModelPlace::Http(place) => server::open(place, self.bridge(place)?),
             #[cfg(not(feature = "bridge"))]
-            ModelPlace::Http(place) => {
-                Err(Error::usage(format_args!("`{}` is on a server", place.key))
-                    .because("this songrec was built without the feature `bridge`"))
-            }
+            ModelPlace::Http(place) => Err(Error::usage(format_args!(
+                "`{}` cannot hear here: it is on a server",
+                place.key
+            ))
+            .because("this songrec was built without the feature `bridge`")
+            .with_hint("take a songrec with it")),
         }
     }
 
@@ -429,6 +438,13 @@ fn unknown(name: &str, known: &[KnownModel]) -> Error {
     )
 }
 
+fn configured_engine(table: &OnnxTable) -> Option<EngineKind> {
+    table.engine.as_deref().map(|engine| match engine {
+        "ort" => EngineKind::Ort,
+        _ => EngineKind::Rten,
+    })
+}
+
 fn in_folder(root: &ModelFolder, description: Description, table: OnnxTable) -> KnownModel {
     let files = description.files().into_iter();
     let place = OnnxModelPlace {
@@ -439,6 +455,13 @@ fn in_folder(root: &ModelFolder, description: Description, table: OnnxTable) -> 
         citation: description.citation.clone(),
         homepage: description.homepage.clone(),
         files: files.map(|(name, sha256)| ModelFile { name: name.to_owned(), sha256 }).collect(),
+        engine: configured_engine(&table).or(description.engine).unwrap_or({
+            match table.device.as_deref() {
+                None | Some("cpu") => EngineKind::default(),
+                // Only that one computes on anything else.
+                Some(_) => EngineKind::Ort,
+            }
+        }),
         table,
     };
     KnownModel {

@@ -214,11 +214,11 @@ mod astra {
         client::{Endpoint, password_token},
     };
 
-    use songrec_core::Digest;
-    use songrec_storage::{Cached, CachedOptions};
+    use songrec_core::{BlobRef, Digest};
+    use songrec_storage::{Cached, CachedOptions, SongQuery, StorageBackend};
 
     use super::Distance;
-    use crate::{Config, Error, ErrorKind, Library, NamedLibrary, Result};
+    use crate::{Check, Config, Error, ErrorKind, Library, NamedLibrary, Result};
 
     impl Library {
         pub(super) async fn open_astra(
@@ -275,9 +275,32 @@ mod astra {
         /// # Errors
         ///
         /// When the settings are not complete.
-        pub async fn doctor_astra(config: &Config) -> Result<Vec<Probe>> {
-            Ok(AstraBackend::connect(&chosen(config)?)?.doctor().await)
+        pub async fn doctor_astra(config: &Config) -> Result<Vec<Check>> {
+            let backend = AstraBackend::connect(&chosen(config)?)?;
+            let mut checks = Vec::new();
+            for probe in backend.doctor().await {
+                let trouble = match probe.ok || probe.only_a_warning {
+                    true => None,
+                    false => Some(trouble(&backend, &probe).await),
+                };
+                checks.push(Check::of_probe(probe, trouble));
+            }
+            Ok(checks)
         }
+    }
+
+    // A probe says in words what is wrong. Of which kind it is, the same place
+    // says when it is asked for something that is not there.
+    async fn trouble(backend: &AstraBackend, probe: &Probe) -> ErrorKind {
+        let nothing = || {
+            let digest = Digest::of(b"nothing");
+            BlobRef { sha256: digest, size: 1, key: Some(format!("audio/{digest}")) }
+        };
+        let asked = match probe.check.as_str() {
+            "audio" => backend.get_blob(&nothing(), None).await.err(),
+            _ => backend.find_cards(&SongQuery { limit: 1, ..SongQuery::default() }).await.err(),
+        };
+        asked.map_or(ErrorKind::Temporary, |error| error.kind().into())
     }
 
     // What an earlier run learned by opening, which spares a request.

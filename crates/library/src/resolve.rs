@@ -28,13 +28,17 @@ impl Library {
     /// `NotFound` if there is none, `Usage` with the candidates if there are
     /// several.
     pub async fn song(&self, name: &str) -> Result<Song> {
-        match self.resolve(name).await? {
-            Named::Song(song) => Ok(*song),
-            Named::File(path) => {
-                Err(Error::not_found(format_args!("`{}` is not in the library", path.display()))
-                    .with_hint(format_args!("`songrec scan '{}'` adds it", path.display())))
-            }
-        }
+        song_of(self.resolve(name).await?)
+    }
+
+    /// The songs that `names` mean, each as [`song`](Self::song) finds it.
+    /// Those that are named by their ids are read together.
+    ///
+    /// # Errors
+    ///
+    /// As there, of the first name that is wrong.
+    pub async fn songs(&self, names: &[impl AsRef<str>]) -> Result<Vec<Song>> {
+        self.resolve_all(names).await?.into_iter().map(song_of).collect()
     }
 
     /// Like [`song`](Self::song), but an audio file outside the library is
@@ -44,6 +48,64 @@ impl Library {
     ///
     /// As there.
     pub async fn resolve(&self, name: &str) -> Result<Named> {
+        Ok(self.resolve_all(&[name]).await?.remove(0))
+    }
+
+    /// Like [`songs`](Self::songs), but audio files outside the library are
+    /// answers too.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) async fn resolve_all(&self, names: &[impl AsRef<str>]) -> Result<Vec<Named>> {
+        let by_id = self.resolve_ids(names).await?;
+        let mut all = Vec::with_capacity(names.len());
+        for (name, song) in names.iter().zip(by_id) {
+            all.push(match song {
+                Some(song) => Named::Song(Box::new(song)),
+                None => self.resolve_one(name.as_ref()).await?,
+            });
+        }
+        Ok(all)
+    }
+
+    // The songs of those names that are ids, or their beginnings: two questions
+    // for all of them.
+    async fn resolve_ids(&self, names: &[impl AsRef<str>]) -> Result<Vec<Option<Song>>> {
+        let mut ids: Vec<Option<SongId>> =
+            names.iter().map(|name| whole_id(name.as_ref())).collect();
+        let beginnings: Vec<(usize, &str)> = names
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| ids[*at].is_none())
+            .filter_map(|(at, name)| Some((at, beginning_of_id(name.as_ref())?)))
+            .collect();
+        if !beginnings.is_empty() {
+            let lookups: Vec<Lookup> =
+                beginnings.iter().map(|(_, text)| Lookup::IdPrefix((*text).to_owned())).collect();
+            let found = self.backend.lookup(&lookups).await?;
+            for ((at, _), found) in beginnings.into_iter().zip(found) {
+                match found.as_slice() {
+                    [] => {}
+                    [id] => ids[at] = Some(*id),
+                    several => {
+                        let songs = self.backend.get_songs(several).await?;
+                        let cards: Vec<_> = songs.iter().flatten().map(Card::of).collect();
+                        return Err(ambiguous(names[at].as_ref(), &cards, false));
+                    }
+                }
+            }
+        }
+        let asked: Vec<SongId> = ids.iter().flatten().copied().collect();
+        if asked.is_empty() {
+            return Ok(ids.iter().map(|_| None).collect());
+        }
+        let mut songs = self.backend.get_songs(&asked).await?.into_iter();
+        Ok(ids.iter().map(|id| id.and_then(|_| songs.next().flatten())).collect())
+    }
+
+    // What a name means that is not the id of a song.
+    async fn resolve_one(&self, name: &str) -> Result<Named> {
         if name.trim().is_empty() {
             return Err(Error::usage("an empty text names no song"));
         }
@@ -54,9 +116,6 @@ impl Library {
         if path.is_dir() {
             return Err(Error::usage(format_args!("`{name}` is a folder, not a song"))
                 .with_hint(format_args!("`songrec scan '{name}'` adds what is in it")));
-        }
-        if let Some(song) = self.resolve_id(name).await? {
-            return Ok(Named::Song(Box::new(song)));
         }
         let stored = self.stored_path(&absolute(path));
         let by_path = [Lookup::Path(stored), Lookup::Path(name.to_owned())];
@@ -108,28 +167,6 @@ impl Library {
         Ok(Named::File(path))
     }
 
-    async fn resolve_id(&self, name: &str) -> Result<Option<Song>> {
-        if let Ok(id) = name.parse::<SongId>() {
-            return Ok(self.backend.get_song(id).await?);
-        }
-        let prefix = name.strip_prefix("smpl_").unwrap_or(name);
-        let hexadecimal = prefix.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        // Shorter ones are more likely to be words.
-        if !hexadecimal || !(4..36).contains(&prefix.len()) {
-            return Ok(None);
-        }
-        let ids = self.backend.lookup(&[Lookup::IdPrefix(prefix.to_owned())]).await?.remove(0);
-        match ids.as_slice() {
-            [] => Ok(None),
-            [id] => Ok(self.backend.get_song(*id).await?),
-            several => {
-                let songs = self.backend.get_songs(several).await?;
-                let cards: Vec<_> = songs.iter().flatten().map(Card::of).collect();
-                Err(ambiguous(name, &cards, false))
-            }
-        }
-    }
-
     async fn resolve_words(&self, name: &str) -> Result<Named> {
         let nothing = || {
             Error::not_found(format_args!("there is no song `{name}`")).with_hint(
@@ -156,6 +193,29 @@ impl Library {
         let song = self.backend.get_song(id).await?.ok_or_else(nothing)?;
         Ok(Named::Song(Box::new(song)))
     }
+}
+
+fn song_of(named: Named) -> Result<Song> {
+    match named {
+        Named::Song(song) => Ok(*song),
+        Named::File(path) => {
+            Err(Error::not_found(format_args!("`{}` is not in the library", path.display()))
+                .with_hint(format_args!("`songrec scan '{}'` adds it", path.display())))
+        }
+    }
+}
+
+// What exists is a file or a folder, whatever it is called.
+fn whole_id(name: &str) -> Option<SongId> {
+    name.parse().ok().filter(|_| !Path::new(name).exists())
+}
+
+fn beginning_of_id(name: &str) -> Option<&str> {
+    let text = name.strip_prefix("smpl_").unwrap_or(name);
+    let is_hexadecimal = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    // Shorter ones are more likely to be words.
+    let is_one = is_hexadecimal && (4..36).contains(&text.len()) && !Path::new(name).exists();
+    is_one.then_some(text)
 }
 
 fn ambiguous(name: &str, candidates: &[Card], more: bool) -> Error {

@@ -8,8 +8,12 @@
 mod follow;
 mod gather;
 mod look;
+mod memory;
 mod missing;
+mod report;
+mod settle;
 pub(crate) mod take_in;
+mod unheard;
 mod walk;
 
 use std::{
@@ -19,24 +23,21 @@ use std::{
 };
 
 use futures::{StreamExt, stream::BoxStream};
-use serde::Serialize;
-use songrec_audio::built_in_models;
-use songrec_core::{Digest, Event, ModelName, Progress, Song, SongId, encode_path};
-use songrec_local::{KnownFile, KnownFiles, KnownOutcome, Standing, Verdict};
-use songrec_storage::{ErrorKind as StorageTrouble, SongQuery, StorageBackendExt};
+use songrec_core::{Event, ModelName, ModelSpec, Progress, SongId, encode_path};
+use songrec_local::{KnownFile, KnownFiles};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, spawn_blocking},
 };
 
-use crate::{
-    Error, ErrorKind, Hearing, Interrupt, Library, Result,
-    library::absolute,
-    scan::{
-        gather::gathered,
-        walk::{Candidate, Walked, walk},
-    },
+pub use self::report::{ScanItem, ScanReport};
+use self::{
+    gather::gathered,
+    memory::{Finding, Memory},
+    settle::standard,
+    walk::{Candidate, Walked, walk},
 };
+use crate::{Error, ErrorKind, Hearing, Interrupt, Library, Result, library::absolute};
 
 /// What to scan, and how.
 #[derive(Clone, Debug, Default)]
@@ -57,61 +58,6 @@ pub struct ScanOptions {
     pub again: bool,
     /// Only say what would be done.
     pub dry_run: bool,
-}
-
-/// What a scan did.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct ScanReport {
-    /// Songs that are new.
-    pub added: u64,
-    /// Songs whose file was retagged, or heard by more models.
-    pub updated: u64,
-    /// Files that were known at another place.
-    pub moved: u64,
-    /// Files with audio that is known from another file, which is still there.
-    pub duplicates: u64,
-    /// Files that are as they were.
-    pub unchanged: u64,
-    /// Files whose song was forgotten, and which are left alone.
-    pub forgotten: u64,
-    /// Files that are known and were not found.
-    pub missing: u64,
-    /// Files that could not be read.
-    pub failed: u64,
-    /// Songs that a learned model did not hear, because it failed.
-    pub unheard: u64,
-    /// Files that were not looked at because they could not be read before.
-    pub failed_before: u64,
-    /// Whether the scan was ended early.
-    pub interrupted: bool,
-}
-
-impl ScanReport {
-    /// All files that were found.
-    pub const fn files(&self) -> u64 {
-        self.added
-            + self.updated
-            + self.moved
-            + self.duplicates
-            + self.unchanged
-            + self.forgotten
-            + self.failed
-            + self.failed_before
-    }
-}
-
-/// What became of one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are those of the report")]
-pub enum ScanItem {
-    Added { id: SongId, path: String },
-    Updated { id: SongId, path: String },
-    Moved { id: SongId, path: String, from: String },
-    Duplicate { id: SongId, path: String },
-    Missing { id: SongId, path: String },
-    Unheard { id: SongId, path: String, model: ModelName, reason: String },
-    Failed { path: String, reason: String },
 }
 
 /// Who is told what became of each file that was not as before.
@@ -164,9 +110,6 @@ impl Library {
         on_item: OnItem<'_>,
     ) -> Result<ScanReport> {
         let mut scan = Scan::begin(self, options, interrupt, progress, on_item).await?;
-        if options.missing {
-            scan.named = Some(scan.unheard_files().await?);
-        }
         progress.on(Event::Started { work: "scanning", total: None });
         let result = scan.run().await;
         progress.on(Event::Finished);
@@ -207,6 +150,10 @@ struct Scan<'a> {
     models: Vec<ModelName>,
     /// The same models, at work.
     ears: Hearing,
+    memory: Memory,
+    /// The learned models that the library makes room for once they have
+    /// heard something: only then their vectors are known to be theirs.
+    roomless: Mutex<Vec<ModelSpec>>,
     /// The files to look at, if they are not to be found by a walk.
     named: Option<Vec<PathBuf>>,
     roots: Vec<PathBuf>,
@@ -249,11 +196,15 @@ impl<'a> Scan<'a> {
             })?;
         let ears = library.models.hearing(library.config.list("scan.models")).await?;
         let models: Vec<ModelName> = ears.specs().iter().map(|spec| spec.name.clone()).collect();
-        if !options.dry_run {
-            for spec in ears.specs() {
-                library.backend.put_model(spec).await?;
-            }
-        }
+        let roomless = make_room(library, &ears, options.dry_run).await?;
+        let folder = library.state_folder().join("heard");
+        let memory = if options.again {
+            Memory::empty(folder)
+        } else {
+            let learned: Vec<ModelName> =
+                ears.listeners().iter().map(|listener| listener.spec().name.clone()).collect();
+            blocking(move || Memory::of(folder, &learned)).await?
+        };
         let known = library.known_files()?.judged_by(standard(library, &models));
         let known = Arc::new(known);
         let number = known.begin_scan()?;
@@ -267,6 +218,8 @@ impl<'a> Scan<'a> {
             number,
             models,
             ears,
+            memory,
+            roomless: Mutex::new(roomless),
             named: None,
             roots,
             threads,
@@ -275,8 +228,13 @@ impl<'a> Scan<'a> {
         })
     }
 
-    async fn run(&self) -> Result<ScanReport> {
+    async fn run(&mut self) -> Result<ScanReport> {
         let caught_up = self.catch_up().await?;
+        self.name_unheard(caught_up).await?;
+        self.look_and_take_in(caught_up).await
+    }
+
+    async fn look_and_take_in(&self, caught_up: bool) -> Result<ScanReport> {
         let (told, stored) = mpsc::channel(1);
         let taking = self.take_all(caught_up, told);
         let (report, ()) = futures::join!(taking, self.follow_along(stored));
@@ -392,187 +350,6 @@ impl<'a> Scan<'a> {
         Ok((spawn_blocking(move || walker.run(&send, &interrupt)), Some(counting)))
     }
 
-    // Leaves out what is as it was.
-    async fn leave_alone(
-        &self,
-        candidates: Vec<Candidate>,
-        caught_up: bool,
-    ) -> Result<(Vec<Unsettled>, ScanReport)> {
-        let paths: Vec<String> = candidates.iter().map(|one| encode_path(&one.path)).collect();
-        let (known, asked) = (self.known.clone(), paths.clone());
-        let mut known = blocking(move || known.get(&asked)).await??;
-        // Who wants something again wants it looked at, too.
-        self.settle(&candidates, &mut known, caught_up && !self.options.again).await?;
-        let mut report = ScanReport::default();
-        let (mut rest, mut seen) = (Vec::new(), Vec::new());
-        for ((candidate, path), known) in candidates.into_iter().zip(paths).zip(known) {
-            let held = match &known {
-                Some(KnownFile { outcome: KnownOutcome::Song(id, _), .. }) => Some(*id),
-                _ => None,
-            };
-            let again = candidate.named || self.options.again;
-            let left_alone = match known.filter(|known| is_same(&candidate, known)) {
-                None => false,
-                Some(KnownFile { outcome: KnownOutcome::Failed(_), .. }) => {
-                    let again = again || self.options.failed;
-                    report.failed_before += u64::from(!again);
-                    !again
-                }
-                Some(KnownFile { outcome: KnownOutcome::Song(_, standing), .. }) => {
-                    match standing {
-                        // Whether its segments are kept is not known yet.
-                        Standing::Settled if self.keeps_segments() => false,
-                        Standing::Settled => {
-                            report.unchanged += 1;
-                            true
-                        }
-                        Standing::Forgotten => {
-                            report.forgotten += u64::from(!again);
-                            !again
-                        }
-                        Standing::Arriving | Standing::Unsure | Standing::Wanting => false,
-                    }
-                }
-            };
-            if left_alone {
-                self.progress.on(Event::Advanced { item: &path, bytes: candidate.size });
-                seen.push(path);
-            } else {
-                rest.push(Unsettled { candidate, held });
-            }
-        }
-        let (known, number) = (self.known.clone(), self.number);
-        blocking(move || known.mark_seen(&seen, number)).await??;
-        Ok((rest, report))
-    }
-
-    // Asks what the library holds of files of which nothing is known for sure.
-    async fn settle(
-        &self,
-        candidates: &[Candidate],
-        known: &mut [Option<KnownFile>],
-        caught_up: bool,
-    ) -> Result<()> {
-        let mut doubtful: Vec<(&mut Standing, SongId, &str)> = Vec::new();
-        for (candidate, known) in candidates.iter().zip(known) {
-            let Some(known) = known.as_mut().filter(|known| is_same(candidate, known)) else {
-                continue;
-            };
-            if let KnownOutcome::Song(id, standing) = &mut known.outcome
-                && *standing != Standing::Arriving
-                && (!caught_up || candidate.named || *standing == Standing::Unsure)
-            {
-                doubtful.push((standing, *id, &known.path));
-            }
-        }
-        if doubtful.is_empty() {
-            return Ok(());
-        }
-        let _hearing = self.hearing.lock().await;
-        let ids: Vec<SongId> = doubtful.iter().map(|(_, id, _)| *id).collect();
-        let songs = self.songs(&ids).await?;
-        let mut verdicts = Vec::new();
-        for ((standing, id, path), song) in doubtful.into_iter().zip(songs) {
-            *standing = match song {
-                Ok(Some(song)) => self.standing(&song, path),
-                Ok(None) => Standing::Forgotten,
-                // Whoever looks at the file tells what is wrong.
-                Err(_) => Standing::Wanting,
-            };
-            verdicts.push(Verdict { path: path.to_owned(), song: id, standing: *standing });
-        }
-        let known = self.known.clone();
-        blocking(move || known.judge(&verdicts)).await??;
-        Ok(())
-    }
-
-    // The songs with these ids, and of each that cannot be read, what kind of
-    // trouble it is: one bad song must not keep a scan from all others.
-    async fn songs(
-        &self,
-        ids: &[SongId],
-    ) -> Result<Vec<std::result::Result<Option<Song>, StorageTrouble>>> {
-        let backend = self.library.backend();
-        let is_of_one = |error: &songrec_storage::Error| {
-            matches!(error.kind(), StorageTrouble::Corrupt | StorageTrouble::Incompatible)
-        };
-        match backend.get_songs(ids).await {
-            Err(error) if is_of_one(&error) => {}
-            songs => return Ok(songs?.into_iter().map(Ok).collect()),
-        }
-        let mut songs = Vec::with_capacity(ids.len());
-        for id in ids {
-            songs.push(match backend.get_song(*id).await {
-                Err(error) if is_of_one(&error) => Err(error.kind()),
-                song => Ok(song?),
-            });
-        }
-        Ok(songs)
-    }
-
-    // What is left to do for a song whose file, at an absolute path, did not
-    // change.
-    fn standing(&self, song: &Song, path: &str) -> Standing {
-        let stored = self.library.stored_path(&songrec_core::decode_path(path));
-        let named = song.files.iter().any(|file| file.path == stored);
-        if named && self.was_heard(song) { Standing::Settled } else { Standing::Wanting }
-    }
-
-    fn was_heard(&self, song: &Song) -> bool {
-        let complete = song
-            .features
-            .as_ref()
-            .is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION);
-        // A model that cannot hear a song, because it is silent, is not asked
-        // again: then the song has none at all.
-        let is_built_in =
-            |model: &ModelName| built_in_models().iter().any(|spec| spec.name == *model);
-        let is_silent = || {
-            let loudness = song.features.as_ref().and_then(|features| features.loudness_lufs);
-            song.embeddings.is_empty()
-                || (loudness.is_none() && !song.embeddings.keys().any(is_built_in))
-        };
-        complete
-            && self.models.iter().all(|model| {
-                song.embeddings.contains_key(model) || (is_built_in(model) && is_silent())
-            })
-    }
-
-    fn keeps_segments(&self) -> bool {
-        self.options.segments && !self.ears.listeners().is_empty()
-    }
-
-    /// The files of this machine whose songs one of the models has not heard,
-    /// or whose segments are wanted; one for each song.
-    async fn unheard_files(&self) -> Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
-        let mut elsewhere = 0u64;
-        let mut query = SongQuery { limit: 500, ..SongQuery::default() };
-        loop {
-            let page = self.library.backend.find_songs(&query).await?;
-            for song in page.items {
-                if self.was_heard(&song) && !self.keeps_segments() {
-                    continue;
-                }
-                let mut paths = song.files.iter().map(|file| self.library.file_path(&file.path));
-                match paths.find(|path| path.is_file()) {
-                    Some(path) => files.push(path),
-                    None => elsewhere += 1,
-                }
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => break,
-            }
-        }
-        if elsewhere > 0 {
-            let text =
-                format!("{elsewhere} songs are left out: their files are not on this machine");
-            self.progress.on(Event::Note { text: &text });
-        }
-        Ok(files)
-    }
-
     fn fail(&self, path: &Path, reason: &str) {
         let path = encode_path(path);
         self.progress.on(Event::Skipped { item: &path, reason });
@@ -580,39 +357,30 @@ impl<'a> Scan<'a> {
     }
 }
 
+// Makes room for what is built in, and finds out whether that for learned
+// models fits. Gives those for which there is none yet.
+async fn make_room(library: &Library, ears: &Hearing, dry_run: bool) -> Result<Vec<ModelSpec>> {
+    let known = match ears.listeners() {
+        [] => Vec::new(),
+        _ => library.backend.models().await?,
+    };
+    let mut roomless = Vec::new();
+    for spec in ears.specs() {
+        let is_learned = ears.listeners().iter().any(|listener| listener.spec() == spec);
+        let has_room = known.iter().any(|known| known.name == spec.name);
+        if is_learned && !has_room {
+            roomless.push(spec.clone());
+        } else if !dry_run {
+            library.backend.put_model(spec).await?;
+        }
+    }
+    Ok(roomless)
+}
+
 async fn join<T>(
     task: Option<JoinHandle<T>>,
 ) -> Option<std::result::Result<T, tokio::task::JoinError>> {
     Some(task?.await)
-}
-
-impl ScanReport {
-    fn add(&mut self, done: &Self) {
-        self.added += done.added;
-        self.updated += done.updated;
-        self.moved += done.moved;
-        self.duplicates += done.duplicates;
-        self.unchanged += done.unchanged;
-        self.forgotten += done.forgotten;
-        self.failed += done.failed;
-        self.unheard += done.unheard;
-        self.failed_before += done.failed_before;
-    }
-}
-
-fn is_same(candidate: &Candidate, known: &KnownFile) -> bool {
-    known.size == candidate.size && known.modified == candidate.modified
-}
-
-// What a song has to have been heard by, and where its paths are meant from:
-// with any of it different, what was enough may not be.
-fn standard(library: &Library, models: &[ModelName]) -> i64 {
-    let mut names: Vec<&str> = models.iter().map(ModelName::as_str).collect();
-    names.sort_unstable();
-    let root = library.root().map(encode_path).unwrap_or_default();
-    let text = format!("{} {} {root}", songrec_audio::dsp::FEATURES_VERSION, names.join(" "));
-    let [a, b, c, d, e, f, g, h, ..] = Digest::of(text.as_bytes()).0;
-    i64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// In `library`: the one place where async meets blocking I/O of its own.

@@ -1,25 +1,27 @@
 //! What sounds alike.
 
+mod answer;
 mod blend;
 mod chosen;
 mod example;
 mod passages;
 
-use serde::Serialize;
-use songrec_core::{Card, Filter, Metric, ModelName, ModelSpec, Song, SongId, Vector};
+use songrec_core::{Filter, Metric, ModelName, ModelSpec, Song, SongId, Vector};
 use songrec_storage::{FoundNeighbor, NearestQuery, StorageBackendExt};
 
-pub use self::{
-    blend::{Blend, BlendPart, InvalidBlend},
-    example::{Example, Subject, UNLIKE},
-    passages::{Passage, Passages},
-};
 use self::{
+    answer::result,
     blend::{Scored, Voice, score},
-    chosen::{Chosen, ChosenSong},
+    chosen::Chosen,
     example::{HeardExample, combine},
 };
-use crate::{Error, Explanation, Library, Result, explain};
+pub use self::{
+    answer::{ModelWeight, Query, Similar, SimilarSong, WeightedQuery},
+    blend::{Blend, BlendPart, InvalidBlend},
+    example::{Example, Subject, UNLIKE},
+    passages::{Found, Passage, Passages},
+};
+use crate::{Error, Library, Result};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -74,99 +76,6 @@ impl Default for SimilarOptions {
     }
 }
 
-/// Similar songs, nearest first.
-#[derive(Clone, Debug, Serialize)]
-pub struct Similar {
-    /// What they are similar to: the first song, if several were given.
-    pub query: Query,
-    /// All songs that were given, if there are several.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub queries: Vec<WeightedQuery>,
-    /// The model that was compared by; of several, the one that found the
-    /// candidates.
-    pub model: ModelName,
-    /// The models that were compared by, if there are several.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub blend: Vec<ModelWeight>,
-    /// How.
-    pub metric: Metric,
-    /// The songs.
-    pub results: Vec<SimilarSong>,
-    /// What a person should know of how they were found.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-    /// Why there are fewer than were asked for, if there are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shortfall: Option<String>,
-}
-
-/// What was asked about.
-#[derive(Clone, Debug, Serialize)]
-pub struct Query {
-    /// Its id, if it is in the library.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<SongId>,
-    /// Its title, or the file's name, or the words.
-    pub title: String,
-    /// Its artist.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub artist: Option<String>,
-    /// In seconds, if it is a song.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub duration: Option<f64>,
-}
-
-/// One of several songs that were asked about.
-#[derive(Clone, Debug, Serialize)]
-pub struct WeightedQuery {
-    /// The song.
-    #[serde(flatten)]
-    pub query: Query,
-    /// How much it counts; below 0, the results should be unlike it.
-    pub weight: f64,
-}
-
-/// How much a model counts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ModelWeight {
-    /// The model.
-    pub model: ModelName,
-    /// The weights of all models add up to 1.
-    pub weight: f64,
-}
-
-/// One similar song.
-#[derive(Clone, Debug, Serialize)]
-pub struct SimilarSong {
-    /// Counted from 1, the nearest.
-    pub rank: usize,
-    /// Higher is closer.
-    pub similarity: f64,
-    /// Lower is closer.
-    pub distance: f64,
-    /// The song.
-    #[serde(flatten)]
-    pub card: Card,
-    /// How many other copies of the recording were left out.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub copies_left_out: usize,
-    /// What each model says, if several were asked.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<BlendPart>,
-    /// Of several songs that were asked about, the title of the one that it is
-    /// explained beside.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub beside: Option<String>,
-    /// Why it is similar, if that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub explanation: Option<Explanation>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
-}
-
 /// How many hits are looked at in one go when some may be left out, or come
 /// in another order.
 const MARGIN: usize = 50;
@@ -205,9 +114,18 @@ impl Library {
         let models = self.chosen_models(options).await?;
         let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
         let examples = self.hear_examples(examples, &names).await?;
+        self.like_examples(models, &examples, options).await
+    }
+
+    async fn like_examples(
+        &self,
+        models: Vec<(ModelSpec, f64)>,
+        examples: &[HeardExample],
+        options: &SimilarOptions,
+    ) -> Result<Similar> {
         let mut notes = Vec::new();
-        let voices = voices(models, &examples, options.metric, &mut notes)?;
-        self.found_by(&voices, &examples, notes, options).await
+        let voices = voices(models, examples, options.metric, &mut notes)?;
+        self.found_by(&voices, examples, notes, options).await
     }
 
     /// The model by which words are searched for: of those that heard songs of
@@ -433,18 +351,6 @@ fn songs_of(examples: &[HeardExample]) -> impl Iterator<Item = &Song> {
     examples.iter().filter_map(|example| example.song.as_ref())
 }
 
-impl Query {
-    fn of(example: &HeardExample) -> Self {
-        let card = example.song.as_ref().map(Card::of);
-        Self {
-            id: card.as_ref().filter(|_| example.in_library).map(|card| card.id),
-            title: example.title.clone(),
-            artist: card.as_ref().and_then(|card| card.artist.clone()),
-            duration: card.map(|card| card.duration),
-        }
-    }
-}
-
 pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
     let named: Vec<&ModelSpec> = known
         .iter()
@@ -487,35 +393,6 @@ fn voices(
     match trouble {
         Some(error) if voices.is_empty() => Err(error),
         _ => Ok(voices),
-    }
-}
-
-// One result, explained beside the example that it has most in common with.
-fn result(
-    rank: usize,
-    chosen: ChosenSong,
-    examples: &[HeardExample],
-    options: &SimilarOptions,
-) -> SimilarSong {
-    let Scored { hit, parts } = chosen.scored;
-    let likeness =
-        |explanation: &Explanation| explanation.groups.iter().map(|group| group.score).sum::<f64>();
-    let explained = examples
-        .iter()
-        .filter(|example| options.explain && example.weight > 0.0)
-        .filter_map(|example| example.song.as_ref())
-        .map(|song| (explain(song, &hit.song), song))
-        .reduce(|best, next| if likeness(&next.0) > likeness(&best.0) { next } else { best });
-    let beside = explained.as_ref().filter(|_| examples.len() > 1);
-    SimilarSong {
-        rank,
-        similarity: hit.similarity,
-        distance: hit.distance,
-        beside: beside.map(|(_, song)| Card::of(song).title),
-        explanation: explained.map(|(explanation, _)| explanation),
-        parts,
-        copies_left_out: chosen.copies,
-        card: Card::of(&hit.song),
     }
 }
 

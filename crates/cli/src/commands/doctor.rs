@@ -27,10 +27,13 @@ pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
         table.lines().iter().try_for_each(|line| printer.line(line))?;
     }
     let worst = checks.iter().filter_map(|check| check.kind).max_by_key(|kind| match kind {
-        ErrorKind::Corrupt => 3,
-        ErrorKind::Denied => 2,
-        ErrorKind::Temporary => 1,
-        _ => 0,
+        ErrorKind::Corrupt => 5,
+        ErrorKind::Denied => 4,
+        ErrorKind::Usage => 3,
+        ErrorKind::NoLibrary => 2,
+        // Trying again helps only where nothing else is wrong.
+        ErrorKind::Temporary => 0,
+        _ => 1,
     });
     Ok(worst.map_or(ExitStatus::Done, ExitStatus::of_kind))
 }
@@ -45,7 +48,7 @@ async fn astra(config: &Config) -> Vec<Check> {
         return Vec::new();
     }
     match songrec_library::Library::doctor_astra(config).await {
-        Ok(probes) => probes.into_iter().map(Check::from).collect(),
+        Ok(checks) => checks,
         Err(error) => vec![Check::broken("astra", &error)],
     }
 }

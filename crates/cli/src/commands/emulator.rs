@@ -17,11 +17,7 @@ pub(super) async fn run(context: &Context, args: EmulatorArgs) -> Result<ExitSta
     let options = Options { address: args.addr, data: args.data, tokens, ..Options::default() };
     let printer = &context.printer;
     let interrupt = context.interrupt.clone();
-    let stop = async move {
-        while !interrupt.is_set() {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
+    let stop = async move { interrupt.wait().await };
     let ready = |emulator: &songrec_emulator::Emulator| {
         let mut settings = vec![format!("ASTRA_DB_API_ENDPOINT={}", emulator.url())];
         if !token_is_known {

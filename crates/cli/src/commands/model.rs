@@ -85,6 +85,7 @@ async fn info(context: &Context, models: &Models, name: &str) -> Result<ExitStat
         ModelPlace::BuiltIn => {}
         ModelPlace::Onnx(place) => {
             row("hears", format!("{} s at {} Hz", place.window, place.sample_rate));
+            row("engine", place.engine.to_string());
             row("licence", place.licence.clone());
             row("homepage", place.homepage.clone());
             row("cite", place.citation.clone());
@@ -125,7 +126,7 @@ async fn server(_: &Models, _: &KnownModel) -> Option<Result<serde_json::Value>>
 }
 
 async fn add(context: &Context, models: &Models, name: &str, from: &str) -> Result<ExitStatus> {
-    let added = models.add(name, from, &*context.progress).await?;
+    let added = models.add(name, from, &context.interrupt, &*context.progress).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&added)?;

@@ -56,10 +56,6 @@ async fn by_sound(
         ..SimilarOptions::default()
     };
     let found = library.similar_to(&examples, &options).await?;
-    if context.printer.json {
-        context.printer.json(&found)?;
-    } else {
-        similar::print(context, &found)?;
-    }
+    similar::print(context, &found)?;
     Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }

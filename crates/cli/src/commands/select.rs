@@ -17,8 +17,7 @@ pub(super) async fn songs(
     filter: &FilterArgs,
 ) -> Result<Vec<Song>> {
     let mut songs: Vec<Song> = Vec::new();
-    for name in names {
-        let song = library.song(name).await?;
+    for song in library.songs(names).await? {
         if !songs.iter().any(|known| known.id == song.id) {
             songs.push(song);
         }

@@ -12,8 +12,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    for (number, name) in args.songs.iter().enumerate() {
-        let song = library.song(name).await?;
+    for (number, song) in library.songs(&args.songs).await?.into_iter().enumerate() {
         if context.printer.json {
             context.printer.json(&song)?;
             continue;

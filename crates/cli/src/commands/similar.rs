@@ -1,6 +1,6 @@
 use anyhow::Result;
 use songrec_library::{
-    Error, Example, Explanation, Part, Passages, Similar, SimilarOptions, SimilarSong,
+    Error, Example, Explanation, Found, Part, Passages, Similar, SimilarOptions, SimilarSong,
 };
 
 use crate::{
@@ -14,10 +14,7 @@ use crate::{
 pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStatus> {
     let examples = examples(&args)?;
     let library = context.library_to_read().await?;
-    let mut exclude = Vec::new();
-    for name in &args.exclude {
-        exclude.push(library.song(name).await?.id);
-    }
+    let excluded = library.songs(&args.exclude).await?;
     let options = SimilarOptions {
         model: args.model.clone(),
         blend: args.blend.clone(),
@@ -26,31 +23,36 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         threshold: args.threshold,
         metric: args.metric,
         filter: args.filter.filter().map_err(wrong_filter)?,
-        exclude,
+        exclude: excluded.iter().map(|song| song.id).collect(),
         max_per_artist: args.max_per_artist,
         max_per_album: args.max_per_album,
         include_self: args.include_self,
         all_copies: args.all_copies,
         explain: args.explain,
     };
-    if let [song] = args.songs.as_slice()
-        && args.minus.is_empty()
-        && args.blend.is_none()
-        && (args.passages
-            || (Part::split(song).1.is_some() && library.has_passages(&options).await?))
-    {
-        let passages = library.passages(song, &options).await?;
-        print_passages(context, &passages)?;
-        let none = passages.results.is_empty();
-        return Ok(if none { ExitStatus::FoundNothing } else { ExitStatus::Done });
-    }
-    let similar = library.similar_to(&examples, &options).await?;
-    if context.printer.json {
-        context.printer.json(&similar)?;
-    } else {
-        print(context, &similar)?;
-    }
-    Ok(if similar.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+    let found = match args.songs.as_slice() {
+        [song] if args.passages => Found::Passages(library.passages(song, &options).await?),
+        [song] if args.minus.is_empty() && Part::split(song).1.is_some() => {
+            library.passages_or_songs(song, &options).await?
+        }
+        several if args.passages => {
+            return Err(Error::usage(format_args!("{} songs have no passages", several.len()))
+                .with_hint("name one song, or a part of one")
+                .into());
+        }
+        _ => Found::Songs(library.similar_to(&examples, &options).await?),
+    };
+    let none = match &found {
+        Found::Passages(passages) => {
+            print_passages(context, passages)?;
+            passages.results.is_empty()
+        }
+        Found::Songs(similar) => {
+            print(context, similar)?;
+            similar.results.is_empty()
+        }
+    };
+    Ok(if none { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
 fn print_passages(context: &Context, passages: &Passages) -> Result<()> {
@@ -109,9 +111,12 @@ fn examples(args: &SimilarArgs) -> Result<Vec<Example>> {
     Ok(examples)
 }
 
-/// Prints similar songs for people.
+/// Prints similar songs.
 pub(super) fn print(context: &Context, similar: &Similar) -> Result<()> {
     let printer = &context.printer;
+    if printer.json {
+        return printer.json(similar);
+    }
     printer.say(format!("similar to {}, by {}:", asked(similar), models(similar)));
     let mut table = Table::with_numbers_at(&[0, 1, 7]);
     table.row(

@@ -262,7 +262,7 @@ fn a_wrong_key_and_a_bucket_that_is_not_there_are_named() {
 
     assert_eq!(wrong_key.code, 6, "{wrong_key:?}");
     assert!(wrong_key.stderr.contains("access key, its secret"), "{wrong_key:?}");
-    assert_ne!(doctor.code, 0, "{doctor:?}");
+    assert_eq!(doctor.code, 6, "{doctor:?}");
     assert!(doctor.stdout.contains("access key, its secret"), "{doctor:?}");
     for run in [&no_bucket, &no_room] {
         let is_named =

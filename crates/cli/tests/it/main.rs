@@ -7,15 +7,21 @@ mod bucket;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod cloud;
 mod crash;
+#[cfg(all(feature = "bridge", feature = "rten"))]
+mod downloading;
+#[cfg(all(feature = "bridge", feature = "rten"))]
+mod ear;
 mod errors;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod faults;
 mod keeping;
+#[cfg(all(feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
+mod learned;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod machines;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod migrating;
-#[cfg(feature = "bridge")]
+#[cfg(all(feature = "bridge", feature = "rten"))]
 mod models;
 mod near;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -7,7 +7,10 @@ use songrec_audio::neural::{Description, ModelFolder, known_models};
 use songrec_core::Progress;
 
 use super::{KnownModel, ModelPlace, Models, OnnxTable, in_folder};
-use crate::{Error, Result, scan::blocking};
+use crate::{Error, ErrorKind, Interrupt, Result, scan::blocking};
+
+/// What a model says of itself.
+pub(super) const DESCRIPTION: &str = "model.toml";
 
 /// What became of adding a model.
 #[derive(Clone, Debug, Serialize)]
@@ -38,10 +41,25 @@ impl Models {
     ///
     /// When a file is missing or not the one that is described; then nothing
     /// was added.
-    pub async fn add(&self, name: &str, from: &str, progress: &dyn Progress) -> Result<AddedModel> {
-        if from.starts_with("http://") || from.starts_with("https://") {
-            let (folder, description) = self.download(name, from, progress).await?;
-            return self.add_folder(description, folder.path()).await;
+    pub async fn add(
+        &self,
+        name: &str,
+        from: &str,
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) -> Result<AddedModel> {
+        if let Some(rest) = ["http://", "https://"].iter().find_map(|it| from.strip_prefix(it)) {
+            if rest.trim_matches('/').is_empty() {
+                return Err(Error::usage(format_args!("`{from}` is no address"))
+                    .with_hint("an address is such as `https://example.org/models/clap`"));
+            }
+            return tokio::select! {
+                added = self.add_address(name, from, progress) => added,
+                () = interrupt.wait() => Err(Error::new(
+                    ErrorKind::Interrupted,
+                    "interrupted; nothing was added",
+                )),
+            };
         }
         let folder = Path::new(from);
         if !folder.is_dir() {
@@ -49,8 +67,38 @@ impl Models {
                 "name the folder with the model's files, or an address that begins with `https://`",
             ));
         }
-        let description = describe(name, folder)?;
+        let description = described_by(name, folder, from)?;
         self.add_folder(description, folder).await
+    }
+
+    #[cfg(feature = "bridge")]
+    async fn add_address(
+        &self,
+        name: &str,
+        from: &str,
+        progress: &dyn Progress,
+    ) -> Result<AddedModel> {
+        use super::download::Downloaded;
+
+        match self.download(name, from, progress).await? {
+            Downloaded::IsHere(description) => Ok(AddedModel {
+                model: in_folder(&self.folder, description, OnnxTable::default()),
+                was_there: true,
+                notes: Vec::new(),
+            }),
+            Downloaded::Files(files) => {
+                let added = self.add_folder(files.description.clone(), files.folder()).await;
+                let added = added.map_err(|error| files.tell(error))?;
+                Ok(AddedModel { notes: [files.notes, added.notes].concat(), ..added })
+            }
+        }
+    }
+
+    #[cfg(not(feature = "bridge"))]
+    async fn add_address(&self, _: &str, from: &str, _: &dyn Progress) -> Result<AddedModel> {
+        Err(Error::usage(format_args!("`{from}` cannot be asked"))
+            .because("this songrec was built without the feature `bridge`")
+            .with_hint("get the files with another program, and name their folder"))
     }
 
     async fn add_folder(&self, description: Description, files: &Path) -> Result<AddedModel> {
@@ -105,68 +153,27 @@ impl Models {
                 ))),
         }
     }
-
-    #[cfg(not(feature = "bridge"))]
-    async fn download(
-        &self,
-        _: &str,
-        from: &str,
-        _: &dyn Progress,
-    ) -> Result<(tempfile::TempDir, Description)> {
-        Err(Error::usage(format_args!("`{from}` cannot be asked"))
-            .because("this songrec was built without the feature `bridge`")
-            .with_hint("get the files with another program, and name their folder"))
-    }
-
-    // The files that a model needs, from below an address, into a folder that
-    // goes away again.
-    #[cfg(feature = "bridge")]
-    async fn download(
-        &self,
-        name: &str,
-        from: &str,
-        progress: &dyn Progress,
-    ) -> Result<(tempfile::TempDir, Description)> {
-        use songrec_core::Event;
-
-        use super::server;
-
-        let root = self.folder();
-        std::fs::create_dir_all(root).map_err(|error| Error::io("create", root, error))?;
-        let folder = tempfile::Builder::new()
-            .prefix(".downloading-")
-            .tempdir_in(root)
-            .map_err(|error| Error::io("create a folder in", root, error))?;
-        let fetch = async |file: &str| {
-            let url = format!("{}/{file}", from.trim_end_matches('/'));
-            progress.on(Event::Started { work: "downloading", total: None });
-            let fetched = server::fetch(&url, &folder.path().join(file), |bytes| {
-                progress.on(Event::Advanced { item: file, bytes });
-            })
-            .await;
-            progress.on(Event::Finished);
-            fetched
-        };
-        fetch("model.toml").await?;
-        let description = describe(name, folder.path())?;
-        for (file, _) in description.files() {
-            // What is missing is said by the one who needs it.
-            fetch(file).await?;
-        }
-        Ok((folder, description))
-    }
 }
 
-// What describes the files in `folder`: their own `model.toml`, if it is of
-// that name, or what songrec knows of the name.
-fn describe(name: &str, folder: &Path) -> Result<Description> {
-    let has_own = folder.join("model.toml").is_file();
+// What describes the files in `folder`, which came from `from`: their own
+// `model.toml`, if it is of that name, or what songrec knows of the name.
+pub(super) fn described_by(name: &str, folder: &Path, from: &str) -> Result<Description> {
+    let has_own = folder.join(DESCRIPTION).is_file();
     let known = (!has_own).then_some(name);
+    if !has_own && !Models::addable().contains(&name) {
+        let place = format!("{}/{DESCRIPTION}", from.trim_end_matches('/'));
+        return Err(Error::not_found(format_args!("there is no `{place}`"))
+            .because(format!("songrec itself does not know the model `{name}`"))
+            .with_hint(format_args!(
+                "put a `{DESCRIPTION}` beside its files, or name one of {}",
+                Models::addable().join(", ")
+            )));
+    }
     let description = ModelFolder::description_for(known, folder)?;
     let own = &description.name;
     if own.as_str() != name && own.name() != name {
         return Err(Error::usage(format_args!("the files are those of `{own}`, not of `{name}`"))
-            .with_hint(format_args!("`songrec model add {} …` adds them", own.name())));
+            .with_hint(format_args!("`songrec model add {} {from}` adds them", own.name())));
     }
     Ok(description)
 }

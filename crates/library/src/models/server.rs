@@ -89,18 +89,18 @@ fn explained(name: &str, error: BridgeError) -> Error {
         .with_hint(hint)
 }
 
-/// A model's file is not larger than this.
-const LARGEST_FILE: u64 = 16 << 30;
-
-/// Gets one file of a model; says whether there is one.
+/// Gets one file of at most so many bytes; says whether there is one.
 pub(super) async fn fetch(
     url: &str,
     to: &std::path::Path,
+    most: u64,
     progress: impl FnMut(u64),
 ) -> Result<bool> {
-    songrec_bridge::fetch(url, to, LARGEST_FILE, progress).await.map_err(|error| {
+    songrec_bridge::fetch(url, to, most, progress).await.map_err(|error| {
         let kind = match error.problem() {
             Problem::Config => ErrorKind::Usage,
+            Problem::Garbage => ErrorKind::Corrupt,
+            Problem::Denied => ErrorKind::Denied,
             _ => ErrorKind::Temporary,
         };
         let hint = error.hint().to_owned();

@@ -1,17 +1,24 @@
 //! Reading files as far as is needed: to their identity if their songs are
 //! known, else all of them.
 
-use std::{path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{
     StreamExt, future,
     stream::{self, BoxStream},
 };
-use songrec_audio::{Analysis, Identity, Wanted};
+use songrec_audio::{Analysis, Identity, Wanted, neural::Listener};
 use songrec_core::{ModelName, Song, SongId, Tags};
-use songrec_storage::{Lookup, SegmentQuery};
+use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
-use super::{Candidate, IDENTIFY, Scan, StorageTrouble, Unsettled, WAIT_TO_ASK, gathered};
+use super::{
+    Candidate, Finding, IDENTIFY, Scan, Unsettled, WAIT_TO_ASK, gathered, take_in::WINDOW,
+};
 use crate::{Result, hearing::on_cpu};
 
 const DAMAGED: &str = "its song is damaged: bring that back from a backup, or scan with `--again`";
@@ -29,6 +36,8 @@ pub(super) struct Found {
     pub(super) tags: Tags,
     /// What was heard; nothing if a song is known that was heard already.
     pub(super) analysis: Option<Box<Analysis>>,
+    /// The learned models that listened, well or not.
+    pub(super) listened: Vec<ModelName>,
     /// The song that has this audio, if it is known.
     pub(super) song: Option<SongId>,
     /// Whether the library keeps a copy of the audio already.
@@ -55,6 +64,8 @@ struct Place {
     id: SongId,
     /// The song itself, if it is stored.
     song: Option<Song>,
+    /// The learned models whose segments of the song are wanted and not kept.
+    without_segments: Vec<ModelName>,
 }
 
 impl Scan<'_> {
@@ -111,7 +122,8 @@ impl Scan<'_> {
         Identified { unsettled, identity }
     }
 
-    // Finds the songs of files, with two questions for all of them.
+    // Finds the songs of files, with two questions for all of them, and one
+    // for each learned model if segments are wanted.
     async fn place(&self, files: Vec<Identified>) -> Result<Vec<Placed>> {
         let identities: Vec<&Identity> =
             files.iter().filter_map(|file| file.identity.as_ref().ok()).collect();
@@ -126,6 +138,8 @@ impl Scan<'_> {
             .map(|(identity, songs)| songs.first().copied().unwrap_or_else(|| identity.song()))
             .collect();
         let songs = self.songs(&ids).await?;
+        let stored: Vec<SongId> = songs.iter().flatten().flatten().map(|song| song.id).collect();
+        let lacks_segments = self.lacking_segments(&stored).await?;
         let mut songs = ids.into_iter().zip(songs);
         let placed = files.into_iter().map(|Identified { unsettled, identity }| {
             let place = identity.and_then(|identity| {
@@ -138,7 +152,12 @@ impl Scan<'_> {
                     Err(StorageTrouble::Corrupt) => return Err(DAMAGED.to_owned()),
                     Err(_) => return Err(NEWER.to_owned()),
                 };
-                Ok(Place { identity, id, song })
+                let without_segments = lacks_segments
+                    .iter()
+                    .filter(|(_, songs)| songs.contains(&id))
+                    .map(|(model, _)| model.clone())
+                    .collect();
+                Ok(Place { identity, id, song, without_segments })
             });
             Placed { unsettled, place }
         });
@@ -148,14 +167,18 @@ impl Scan<'_> {
     // Nothing if it was left in the middle.
     async fn hear_file(&self, placed: Placed) -> Option<Looked> {
         let Placed { unsettled: Unsettled { candidate, held }, place } = placed;
-        let Place { identity, id, song } = match place {
+        let Place { identity, id, song, without_segments } = match place {
             Ok(place) => place,
             Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
         };
         let heard = song.as_ref().is_some_and(|song| self.was_heard(song));
-        let wanted = self.wanted(song.as_ref());
-        let tags_are_enough = self.options.dry_run
-            || (heard && !(self.keeps_segments() && self.lacks_segments(id).await));
+        let wanted = self.wanted(song.as_ref(), &without_segments);
+        let tags_are_enough = self.options.dry_run || (heard && without_segments.is_empty());
+        let name_of = |listener: &Arc<Listener>| listener.spec().name.clone();
+        let listened = match tags_are_enough {
+            true => Vec::new(),
+            false => wanted.listeners.iter().map(name_of).collect(),
+        };
         let path = candidate.path.clone();
         let work = move || {
             if tags_are_enough {
@@ -170,7 +193,7 @@ impl Scan<'_> {
                 let replaced = held.filter(|held| *held != id);
                 let has_blob = song.as_ref().is_some_and(|song| song.blob.is_some());
                 let song = song.map(|song| song.id);
-                Ok(Found { identity, tags, analysis, song, has_blob, replaced })
+                Ok(Found { identity, tags, analysis, listened, song, has_blob, replaced })
             }
             // That it was left in the middle is no failure of the file.
             _ if self.interrupt.is_set() => return None,
@@ -181,7 +204,7 @@ impl Scan<'_> {
     }
 
     // What has to be found out: of a song that is known, only what it lacks.
-    fn wanted(&self, song: Option<&Song>) -> Wanted {
+    fn wanted(&self, song: Option<&Song>, without_segments: &[ModelName]) -> Wanted {
         let mut wanted = Wanted {
             windows: self.options.segments,
             cancel: Some(self.interrupt.flag()),
@@ -195,29 +218,46 @@ impl Scan<'_> {
             let lacks = |model: &ModelName| !song.embeddings.contains_key(model);
             wanted.features = false;
             wanted.models.retain(lacks);
-            if !self.options.segments {
-                wanted.listeners.retain(|listener| lacks(&listener.spec().name));
-            }
+            wanted.listeners.retain(|listener| {
+                let name = &listener.spec().name;
+                without_segments.contains(name)
+                    || (lacks(name) && !self.memory.has(Finding::Nothing, name, song.id))
+            });
         }
         wanted
     }
 
-    // Whether segments by one of the learned models are not stored. Where that
-    // cannot be asked they are stored once more, which changes nothing.
-    async fn lacks_segments(&self, song: SongId) -> bool {
-        for listener in self.ears.listeners() {
-            let query = SegmentQuery {
-                songs: vec![song],
-                model: Some(listener.spec().name.clone()),
-                limit: 1,
-                ..SegmentQuery::default()
-            };
-            match self.library.backend.find_segments(&query).await {
-                Ok(segments) if !segments.is_empty() => {}
-                _ => return true,
-            }
+    // Those of `songs` of which segments are wanted and not kept, for each
+    // learned model. The first window of a song is stored after its others.
+    async fn lacking_segments(
+        &self,
+        songs: &[SongId],
+    ) -> Result<BTreeMap<ModelName, BTreeSet<SongId>>> {
+        let mut lacking = BTreeMap::new();
+        if !self.options.segments {
+            return Ok(lacking);
         }
-        false
+        for listener in self.ears.listeners() {
+            let model = &listener.spec().name;
+            let mut unknown: BTreeSet<SongId> = songs.iter().copied().collect();
+            unknown.retain(|song| !self.memory.has(Finding::Segments, model, *song));
+            if !unknown.is_empty() {
+                let first_windows = SegmentQuery {
+                    songs: unknown.iter().copied().collect(),
+                    model: Some(model.clone()),
+                    kinds: vec![WINDOW.to_owned()],
+                    time: Some((0.0, 0.0)),
+                    limit: unknown.len(),
+                    ..SegmentQuery::default()
+                };
+                let found = self.library.backend.find_segments(&first_windows).await?;
+                let kept: Vec<SongId> = found.iter().map(|segment| segment.song).collect();
+                self.memory.note(Finding::Segments, model, &kept)?;
+                kept.iter().for_each(|song| _ = unknown.remove(song));
+            }
+            lacking.insert(model.clone(), unknown);
+        }
+        Ok(lacking)
     }
 
     fn with_folder_genre(&self, mut tags: Tags, path: &Path) -> Tags {

@@ -1,18 +1,21 @@
 //! Storing what a scan found.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::PoisonError,
+};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_audio::neural::HeardWindow;
 use songrec_core::{
-    Card, Digest, Embedding, EmbeddingRef, Event, Features, ModelName, OperationId, Segment,
-    SegmentId, Song, SongId, encode_path,
+    Card, Digest, Embedding, EmbeddingRef, Event, Features, ModelName, ModelSpec, OperationId,
+    Segment, SegmentId, Song, SongId, encode_path,
 };
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
 
 use super::{
-    Candidate, Scan, ScanItem, ScanReport, blocking,
+    Candidate, Finding, Scan, ScanItem, ScanReport, blocking,
     look::{Found, Looked},
 };
 use crate::{
@@ -25,6 +28,9 @@ use crate::{
 const ATTEMPTS: usize = 20;
 /// Audio files that are on their way at once; parts of each are in memory.
 const BLOBS_AT_ONCE: usize = 4;
+
+/// What kind of segment a window is that a learned model heard.
+pub(super) const WINDOW: &str = "window";
 
 /// One readable file on its way into the library.
 struct Arrival {
@@ -89,6 +95,7 @@ impl Scan<'_> {
         }
         if !self.options.dry_run {
             self.store_facts(&mut arrivals).await?;
+            self.remember(&arrivals)?;
             self.detach(&arrivals).await?;
             let (files, number) = (self.known.clone(), self.number);
             blocking(move || files.put(&known, number)).await??;
@@ -141,10 +148,8 @@ impl Scan<'_> {
                 embeddings.push(NewEmbedding { embedding, card: card.clone(), operation });
             }
         }
-        let segments: Vec<Segment> = arrivals.iter().flat_map(segments_of).collect();
-        if !segments.is_empty() {
-            self.library.backend.put_segments(&segments).await?;
-        }
+        self.make_room_for(arrivals).await?;
+        self.store_segments(arrivals).await?;
         let references = self.library.backend.put_embeddings(&embeddings).await?;
         for ((at, model), reference) in places.into_iter().zip(references) {
             arrivals[at].embeddings.insert(model, reference);
@@ -155,6 +160,58 @@ impl Scan<'_> {
             stream::iter(storing).buffer_unordered(BLOBS_AT_ONCE).try_collect::<()>().await?;
         }
         Ok(())
+    }
+
+    // Makes room for the models that were the first time heard of.
+    async fn make_room_for(&self, arrivals: &[Arrival]) -> Result<()> {
+        let heard = |spec: &ModelSpec| {
+            let mut analyses = arrivals.iter().filter_map(|one| one.found.analysis.as_ref());
+            analyses.any(|heard| heard.embeddings.contains_key(&spec.name))
+        };
+        let new: Vec<ModelSpec> = {
+            let mut roomless = self.roomless.lock().unwrap_or_else(PoisonError::into_inner);
+            roomless.extract_if(.., |spec| heard(spec)).collect()
+        };
+        for spec in &new {
+            self.library.backend.put_model(spec).await?;
+        }
+        Ok(())
+    }
+
+    // The first window of a song is stored after its others, so that it proves
+    // that they are there.
+    async fn store_segments(&self, arrivals: &[Arrival]) -> Result<()> {
+        let segments: Vec<Segment> = arrivals.iter().flat_map(segments_of).collect();
+        let (first, others): (Vec<Segment>, Vec<Segment>) =
+            segments.into_iter().partition(|segment| segment.start == 0.0);
+        for segments in [others, first] {
+            if !segments.is_empty() {
+                self.library.backend.put_segments(&segments).await?;
+            }
+        }
+        Ok(())
+    }
+
+    // Remembers what need not be asked or heard again.
+    fn remember(&self, arrivals: &[Arrival]) -> Result<()> {
+        let mut findings: BTreeMap<(Finding, &ModelName), Vec<SongId>> = BTreeMap::new();
+        for arrival in arrivals {
+            let Some(analysis) = &arrival.found.analysis else { continue };
+            for model in &arrival.found.listened {
+                if analysis.failed.contains_key(model) {
+                    continue;
+                }
+                if !analysis.embeddings.contains_key(model) {
+                    findings.entry((Finding::Nothing, model)).or_default().push(arrival.id());
+                }
+                if self.options.segments {
+                    findings.entry((Finding::Segments, model)).or_default().push(arrival.id());
+                }
+            }
+        }
+        findings
+            .into_iter()
+            .try_for_each(|((finding, model), songs)| self.memory.note(finding, model, &songs))
     }
 
     async fn store_blob(&self, arrival: &mut Arrival) -> Result<()> {
@@ -358,7 +415,7 @@ fn segments_of(arrival: &Arrival) -> Vec<Segment> {
                 start: window.start,
                 end: window.end,
                 frequencies: None,
-                kind: "window".to_owned(),
+                kind: WINDOW.to_owned(),
                 confidence: 1.0,
                 model: model.clone(),
                 vector: window.vector.clone(),

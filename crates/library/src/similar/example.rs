@@ -77,6 +77,14 @@ impl Library {
         models: &[ModelName],
     ) -> Result<Vec<HeardExample>> {
         let mut heard = Vec::with_capacity(examples.len());
+        let names: Vec<&str> = examples
+            .iter()
+            .filter_map(|example| match &example.subject {
+                Subject::Song(name) => Some(Part::split(name).0),
+                Subject::Text(_) => None,
+            })
+            .collect();
+        let mut named = self.resolve_all(&names).await?.into_iter();
         for Example { subject, weight } in examples {
             let (Subject::Song(name) | Subject::Text(name)) = subject;
             if !weight.is_finite() || *weight == 0.0 {
@@ -85,7 +93,10 @@ impl Library {
             }
             heard.push(match subject {
                 Subject::Text(words) => self.read_example(words, *weight, models).await?,
-                Subject::Song(name) => self.song_example(name, *weight, models).await?,
+                Subject::Song(name) => {
+                    let song = named.next().expect("there is one for each song");
+                    self.song_example(song, Part::split(name).1, *weight, models).await?
+                }
             });
         }
         let ids: Vec<SongId> = heard
@@ -107,12 +118,12 @@ impl Library {
 
     async fn song_example(
         &self,
-        name: &str,
+        named: Named,
+        part: Option<Part>,
         weight: f64,
         models: &[ModelName],
     ) -> Result<HeardExample> {
-        let (name, part) = Part::split(name);
-        let (song, path) = match (self.resolve(name).await?, part) {
+        let (song, path) = match (named, part) {
             (Named::Song(song), None) => {
                 return Ok(HeardExample {
                     title: Card::of(&song).title,

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use songrec_core::{Card, Metric, ModelName, Song, SongId};
+use songrec_core::{Card, Metric, ModelName, ModelSpec, Song, SongId, Vector};
 use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery};
 
-use super::{Example, MARGIN, Query, SimilarOptions, example::combine};
+use super::{
+    Example, MARGIN, Query, Similar, SimilarOptions,
+    example::{HeardExample, combine},
+};
 use crate::{Error, Library, Part, Result};
 
 /// Parts of songs, the most similar first.
@@ -45,24 +48,20 @@ pub struct Passage {
     pub card: Card,
 }
 
+/// What sounds like a part of a song.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Parts of songs.
+    Passages(Passages),
+    /// Whole songs.
+    Songs(Similar),
+}
+
 /// More passages of one song are not stored, in practice: ten hours of windows
 /// of ten seconds.
 const OF_ONE_SONG: usize = 4000;
 
 impl Library {
-    /// Whether passages can be found by the model that `options` mean.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such model.
-    pub async fn has_passages(&self, options: &SimilarOptions) -> Result<bool> {
-        let models = self.chosen_models(options).await?;
-        let [(spec, _)] = models.as_slice() else { return Ok(false) };
-        let any =
-            SegmentQuery { model: Some(spec.name.clone()), limit: 1, ..SegmentQuery::default() };
-        Ok(!self.backend.find_segments(&any).await?.is_empty())
-    }
-
     /// The parts of songs that sound like `name`: a song, a file, or a part of
     /// one, such as `song.flac@1:20-1:35`. Passages of the song itself count
     /// only where they do not overlap what is asked about.
@@ -76,10 +75,54 @@ impl Library {
             return Err(Error::usage("passages are compared by one model")
                 .with_hint("name it with `--model`"));
         };
+        let one = std::slice::from_ref(&spec.name);
+        let heard = self.hear_examples(&[Example::like(name)], one).await?;
+        self.passages_like(name, &heard, spec, options).await
+    }
+
+    /// The parts of songs that sound like `name`, or whole songs where no parts
+    /// are kept, or several models are asked.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such song.
+    pub async fn passages_or_songs(&self, name: &str, options: &SimilarOptions) -> Result<Found> {
+        let models = self.chosen_models(options).await?;
+        let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
+        let heard = self.hear_examples(&[Example::like(name)], &names).await?;
+        if let [(spec, _)] = models.as_slice() {
+            let passages = self.passages_like(name, &heard, spec, options).await?;
+            let vector = combine(&heard, &spec.name, passages.metric)?;
+            if !passages.results.is_empty() || self.keeps_passages(spec, vector).await? {
+                return Ok(Found::Passages(passages));
+            }
+        }
+        Ok(Found::Songs(self.like_examples(models, &heard, options).await?))
+    }
+
+    // Whether there is any passage by this model: one near to any vector.
+    async fn keeps_passages(&self, spec: &ModelSpec, vector: Vector) -> Result<bool> {
+        let any = NearestSegments {
+            vector,
+            among: SegmentQuery { model: Some(spec.name.clone()), ..SegmentQuery::default() },
+            k: 1,
+            threshold: None,
+            metric: None,
+            exclude: Vec::new(),
+        };
+        Ok(!self.backend.nearest_segments(&any).await?.is_empty())
+    }
+
+    async fn passages_like(
+        &self,
+        name: &str,
+        heard: &[HeardExample],
+        spec: &ModelSpec,
+        options: &SimilarOptions,
+    ) -> Result<Passages> {
         let model = &spec.name;
         let metric = options.metric.unwrap_or(spec.metric);
-        let heard = self.hear_examples(&[Example::like(name)], std::slice::from_ref(model)).await?;
-        let vector = combine(&heard, model, metric)?;
+        let vector = combine(heard, model, metric)?;
         let example = heard.first().expect("one was asked about");
         let part = Part::split(name).1;
         let own = example.song.as_ref().map(|song| song.id);

@@ -1,0 +1,195 @@
+//! Getting the files of a model from an address that a person gave. Nothing
+//! else of songrec ever does.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use songrec_audio::neural::Description;
+use songrec_core::{Digest, Event, Progress};
+
+use super::{
+    Models,
+    add::{DESCRIPTION, described_by},
+    server,
+};
+use crate::{Error, ErrorKind, Result, relocate::hash_file, scan::blocking};
+
+/// A description is a page of text.
+const LARGEST_DESCRIPTION: u64 = 1 << 20;
+/// An ONNX file in one piece cannot be larger: it is a message of protobuf.
+const LARGEST_FILE: u64 = 2 << 30;
+/// How the folder of a download begins. The dot hides it from the models.
+const PREFIX: &str = ".downloading-";
+/// What is older was left behind by a process that is gone.
+const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
+
+/// The files of a model, in a folder that goes away again.
+pub(super) struct Download {
+    folder: tempfile::TempDir,
+    from: String,
+    pub(super) description: Description,
+    /// What a person should know.
+    pub(super) notes: Vec<String>,
+}
+
+impl Download {
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What is wrong with the files, for somebody who knows only where they
+    /// came from.
+    pub(super) fn tell(&self, error: Error) -> Error {
+        of_address(&error, self.folder(), &self.from)
+    }
+}
+
+fn of_address(error: &Error, folder: &Path, from: &str) -> Error {
+    let folder = folder.to_string_lossy();
+    let elsewhere = |text: &str| text.replace(&*folder, from.trim_end_matches('/'));
+    let told = Error::new(error.kind(), elsewhere(&error.to_string()));
+    let told = match std::error::Error::source(error) {
+        Some(source) => told.because(elsewhere(&source.to_string())),
+        None => told,
+    };
+    match error.hint() {
+        Some(hint) => told.with_hint(elsewhere(hint)),
+        None => told,
+    }
+}
+
+/// What came of asking for a model's files.
+pub(super) enum Downloaded {
+    Files(Download),
+    /// What lies at the address is here already.
+    IsHere(Description),
+}
+
+impl Models {
+    /// Gets the files that a model needs from below an address: its
+    /// `model.toml`, unless songrec itself knows the name, and what that names.
+    /// Each is checked against its digest before the next one is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When not all of them can be had. Nothing of them stays then.
+    ///
+    /// # Cancellation
+    ///
+    /// Safe; nothing stays.
+    pub(super) async fn download(
+        &self,
+        name: &str,
+        from: &str,
+        progress: &dyn Progress,
+    ) -> Result<Downloaded> {
+        let root = self.folder();
+        std::fs::create_dir_all(root).map_err(|error| Error::io("create", root, error))?;
+        remove_left_behind(root);
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(root)
+            .map_err(|error| Error::io("create a folder in", root, error))?;
+        let fetch = async |file: &str, most: u64| {
+            progress.on(Event::Started { work: "downloading", total: None });
+            let to = folder.path().join(file);
+            let fetched = server::fetch(&below(from, file), &to, most, |bytes| {
+                progress.on(Event::Advanced { item: file, bytes });
+            })
+            .await;
+            progress.on(Event::Finished);
+            fetched
+        };
+        fetch(DESCRIPTION, LARGEST_DESCRIPTION).await?;
+        let described = described_by(name, folder.path(), from);
+        let mut description = described.map_err(|error| of_address(&error, folder.path(), from))?;
+        if self.has(&description) {
+            return Ok(Downloaded::IsHere(description));
+        }
+        let audio = &description.audio;
+        if !fetch(&audio.file, LARGEST_FILE).await? {
+            return Err(Error::not_found(format_args!(
+                "there is no `{}`",
+                below(from, &audio.file)
+            ))
+            .with_hint(
+                "name the address of the folder in which the model's files lie, without the \
+                     name of a file",
+            ));
+        }
+        check(folder.path(), from, &audio.file, audio.sha256).await?;
+        let mut notes = Vec::new();
+        if let Some(text) = description.text.take() {
+            let mut absent = None;
+            for (file, digest) in
+                [(&text.file, text.sha256), (&text.tokenizer.file, text.tokenizer.sha256)]
+            {
+                if !fetch(file, LARGEST_FILE).await? {
+                    absent = Some(below(from, file));
+                    break;
+                }
+                check(folder.path(), from, file, digest).await?;
+            }
+            match absent {
+                Some(absent) => {
+                    notes.push(format!("it cannot read text: there is no `{absent}`"));
+                }
+                None => description.text = Some(text),
+            }
+        }
+        Ok(Downloaded::Files(Download { folder, from: from.to_owned(), description, notes }))
+    }
+
+    // Whether the model that is described is here, to the last byte. One that
+    // does not say its digests may be any.
+    fn has(&self, description: &Description) -> bool {
+        let files = description.files();
+        files.iter().all(|(_, digest)| digest.is_some())
+            && self
+                .folder
+                .find(description.name.as_str())
+                .is_ok_and(|here| here.files() == files && here.name == description.name)
+    }
+}
+
+fn below(from: &str, file: &str) -> String {
+    format!("{}/{file}", from.trim_end_matches('/'))
+}
+
+// Whether what came is what the description promises.
+async fn check(folder: &Path, from: &str, file: &str, expected: Option<Digest>) -> Result<()> {
+    let Some(expected) = expected else { return Ok(()) };
+    let path = folder.join(file);
+    let hashed = path.clone();
+    let found = blocking(move || hash_file(&hashed))
+        .await?
+        .map_err(|error| Error::io("read", &path, error))?;
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Corrupt,
+        format_args!("`{}` is not the file of the model", below(from, file)),
+    )
+    .because(format!("its SHA-256 is {found}, but that of the model's file is {expected}"))
+    .with_hint("it was damaged on its way, or replaced by another: ask whoever offers it"))
+}
+
+// Removes what processes that were killed left behind. What cannot be removed
+// harms nobody.
+fn remove_left_behind(root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    let is_old = |path: &PathBuf| {
+        let modified = path.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|then| SystemTime::now().duration_since(then).ok());
+        age.is_some_and(|age| age > LEFT_BEHIND)
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
+        .map(|entry| entry.path())
+        .filter(is_old)
+        .for_each(|path| _ = std::fs::remove_dir_all(path));
+}

@@ -1,0 +1,72 @@
+//! What a scan did, as a whole and file by file.
+
+use serde::Serialize;
+use songrec_core::{ModelName, SongId};
+
+/// What a scan did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ScanReport {
+    /// Songs that are new.
+    pub added: u64,
+    /// Songs whose file was retagged, or heard by more models.
+    pub updated: u64,
+    /// Files that were known at another place.
+    pub moved: u64,
+    /// Files with audio that is known from another file, which is still there.
+    pub duplicates: u64,
+    /// Files that are as they were.
+    pub unchanged: u64,
+    /// Files whose song was forgotten, and which are left alone.
+    pub forgotten: u64,
+    /// Files that are known and were not found.
+    pub missing: u64,
+    /// Files that could not be read.
+    pub failed: u64,
+    /// Songs that a learned model did not hear, because it failed.
+    pub unheard: u64,
+    /// Files that were not looked at because they could not be read before.
+    pub failed_before: u64,
+    /// Whether the scan was ended early.
+    pub interrupted: bool,
+}
+
+impl ScanReport {
+    /// All files that were found.
+    pub const fn files(&self) -> u64 {
+        self.added
+            + self.updated
+            + self.moved
+            + self.duplicates
+            + self.unchanged
+            + self.forgotten
+            + self.failed
+            + self.failed_before
+    }
+
+    /// Counts what another part of the scan did.
+    pub(super) fn add(&mut self, done: &Self) {
+        self.added += done.added;
+        self.updated += done.updated;
+        self.moved += done.moved;
+        self.duplicates += done.duplicates;
+        self.unchanged += done.unchanged;
+        self.forgotten += done.forgotten;
+        self.failed += done.failed;
+        self.unheard += done.unheard;
+        self.failed_before += done.failed_before;
+    }
+}
+
+/// What became of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are those of the report")]
+pub enum ScanItem {
+    Added { id: SongId, path: String },
+    Updated { id: SongId, path: String },
+    Moved { id: SongId, path: String, from: String },
+    Duplicate { id: SongId, path: String },
+    Missing { id: SongId, path: String },
+    Unheard { id: SongId, path: String, model: ModelName, reason: String },
+    Failed { path: String, reason: String },
+}

@@ -1,0 +1,189 @@
+//! Which files can be left alone, because they and their songs are as they
+//! were.
+
+use std::sync::Arc;
+
+use songrec_audio::{built_in_models, neural::Listener};
+use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
+use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
+use songrec_storage::{ErrorKind as StorageTrouble, StorageBackendExt};
+
+use super::{Candidate, Finding, Scan, ScanReport, Unsettled, blocking};
+use crate::{Library, Result};
+
+impl Scan<'_> {
+    /// Leaves out what is as it was.
+    pub(super) async fn leave_alone(
+        &self,
+        candidates: Vec<Candidate>,
+        caught_up: bool,
+    ) -> Result<(Vec<Unsettled>, ScanReport)> {
+        let paths: Vec<String> = candidates.iter().map(|one| encode_path(&one.path)).collect();
+        let (known, asked) = (self.known.clone(), paths.clone());
+        let mut known = blocking(move || known.get(&asked)).await??;
+        // Who wants something again wants it looked at, too.
+        self.settle(&candidates, &mut known, caught_up && !self.options.again).await?;
+        let mut report = ScanReport::default();
+        let (mut rest, mut seen) = (Vec::new(), Vec::new());
+        for ((candidate, path), known) in candidates.into_iter().zip(paths).zip(known) {
+            let held = match &known {
+                Some(KnownFile { outcome: KnownOutcome::Song(id, _), .. }) => Some(*id),
+                _ => None,
+            };
+            let again = candidate.named || self.options.again;
+            let left_alone = match known.filter(|known| is_same(&candidate, known)) {
+                None => false,
+                Some(KnownFile { outcome: KnownOutcome::Failed(_), .. }) => {
+                    let again = again || self.options.failed;
+                    report.failed_before += u64::from(!again);
+                    !again
+                }
+                Some(KnownFile { outcome: KnownOutcome::Song(_, standing), .. }) => {
+                    match standing {
+                        Standing::Settled if held.is_some_and(|id| self.may_lack_segments(id)) => {
+                            false
+                        }
+                        Standing::Settled => {
+                            report.unchanged += 1;
+                            true
+                        }
+                        Standing::Forgotten => {
+                            report.forgotten += u64::from(!again);
+                            !again
+                        }
+                        Standing::Arriving | Standing::Unsure | Standing::Wanting => false,
+                    }
+                }
+            };
+            if left_alone {
+                self.progress.on(Event::Advanced { item: &path, bytes: candidate.size });
+                seen.push(path);
+            } else {
+                rest.push(Unsettled { candidate, held });
+            }
+        }
+        let (known, number) = (self.known.clone(), self.number);
+        blocking(move || known.mark_seen(&seen, number)).await??;
+        Ok((rest, report))
+    }
+
+    // Asks what the library holds of files of which nothing is known for sure.
+    async fn settle(
+        &self,
+        candidates: &[Candidate],
+        known: &mut [Option<KnownFile>],
+        caught_up: bool,
+    ) -> Result<()> {
+        let mut doubtful: Vec<(&mut Standing, SongId, &str)> = Vec::new();
+        for (candidate, known) in candidates.iter().zip(known) {
+            let Some(known) = known.as_mut().filter(|known| is_same(candidate, known)) else {
+                continue;
+            };
+            if let KnownOutcome::Song(id, standing) = &mut known.outcome
+                && *standing != Standing::Arriving
+                && (!caught_up || candidate.named || *standing == Standing::Unsure)
+            {
+                doubtful.push((standing, *id, &known.path));
+            }
+        }
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        let _hearing = self.hearing.lock().await;
+        let ids: Vec<SongId> = doubtful.iter().map(|(_, id, _)| *id).collect();
+        let songs = self.songs(&ids).await?;
+        let mut verdicts = Vec::new();
+        for ((standing, id, path), song) in doubtful.into_iter().zip(songs) {
+            *standing = match song {
+                Ok(Some(song)) => self.standing(&song, path),
+                Ok(None) => Standing::Forgotten,
+                // Whoever looks at the file tells what is wrong.
+                Err(_) => Standing::Wanting,
+            };
+            verdicts.push(Verdict { path: path.to_owned(), song: id, standing: *standing });
+        }
+        let known = self.known.clone();
+        blocking(move || known.judge(&verdicts)).await??;
+        Ok(())
+    }
+
+    /// The songs with these ids, and of each that cannot be read, what kind of
+    /// trouble it is: one bad song must not keep a scan from all others.
+    pub(super) async fn songs(
+        &self,
+        ids: &[SongId],
+    ) -> Result<Vec<std::result::Result<Option<Song>, StorageTrouble>>> {
+        let backend = self.library.backend();
+        let is_of_one = |error: &songrec_storage::Error| {
+            matches!(error.kind(), StorageTrouble::Corrupt | StorageTrouble::Incompatible)
+        };
+        match backend.get_songs(ids).await {
+            Err(error) if is_of_one(&error) => {}
+            songs => return Ok(songs?.into_iter().map(Ok).collect()),
+        }
+        let mut songs = Vec::with_capacity(ids.len());
+        for id in ids {
+            songs.push(match backend.get_song(*id).await {
+                Err(error) if is_of_one(&error) => Err(error.kind()),
+                song => Ok(song?),
+            });
+        }
+        Ok(songs)
+    }
+
+    /// What is left to do for a song whose file, at an absolute path, did not
+    /// change.
+    pub(super) fn standing(&self, song: &Song, path: &str) -> Standing {
+        let stored = self.library.stored_path(&songrec_core::decode_path(path));
+        let named = song.files.iter().any(|file| file.path == stored);
+        if named && self.was_heard(song) { Standing::Settled } else { Standing::Wanting }
+    }
+
+    /// Whether the models of this scan, and the song's own features, have
+    /// nothing more to say of it.
+    pub(super) fn was_heard(&self, song: &Song) -> bool {
+        let complete = song
+            .features
+            .as_ref()
+            .is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION);
+        // A model that cannot hear a song, because it is silent, is not asked
+        // again: then the song has none at all.
+        let is_built_in =
+            |model: &ModelName| built_in_models().iter().any(|spec| spec.name == *model);
+        let is_silent = || {
+            let loudness = song.features.as_ref().and_then(|features| features.loudness_lufs);
+            song.embeddings.is_empty()
+                || (loudness.is_none() && !song.embeddings.keys().any(is_built_in))
+        };
+        complete
+            && self.models.iter().all(|model| {
+                song.embeddings.contains_key(model)
+                    || (is_built_in(model) && is_silent())
+                    || self.memory.has(Finding::Nothing, model, song.id)
+            })
+    }
+
+    /// Whether segments of a song are wanted, and this machine does not know
+    /// that they are kept.
+    pub(super) fn may_lack_segments(&self, song: SongId) -> bool {
+        let lacks = |listener: &Arc<Listener>| {
+            !self.memory.has(Finding::Segments, &listener.spec().name, song)
+        };
+        self.options.segments && self.ears.listeners().iter().any(lacks)
+    }
+}
+
+fn is_same(candidate: &Candidate, known: &KnownFile) -> bool {
+    known.size == candidate.size && known.modified == candidate.modified
+}
+
+/// What a song has to have been heard by, and where its paths are meant from:
+/// with any of it different, what was enough may not be.
+pub(super) fn standard(library: &Library, models: &[ModelName]) -> i64 {
+    let mut names: Vec<&str> = models.iter().map(ModelName::as_str).collect();
+    names.sort_unstable();
+    let root = library.root().map(encode_path).unwrap_or_default();
+    let text = format!("{} {} {root}", songrec_audio::dsp::FEATURES_VERSION, names.join(" "));
+    let [a, b, c, d, e, f, g, h, ..] = Digest::of(text.as_bytes()).0;
+    i64::from_le_bytes([a, b, c, d, e, f, g, h])
+}

@@ -1,0 +1,101 @@
+//! The songs that a model has not heard yet: `scan --missing`.
+
+use std::{collections::HashSet, path::PathBuf};
+
+use songrec_core::{Event, SongId};
+use songrec_local::{KnownOutcome, Standing};
+use songrec_storage::SongQuery;
+
+use super::{LOOK_UP, Scan, blocking};
+use crate::Result;
+
+impl Scan<'_> {
+    /// Names the file of each song that one of the models has not heard, or of
+    /// which segments are wanted, so that only these are looked at.
+    pub(super) async fn name_unheard(&mut self, caught_up: bool) -> Result<()> {
+        if !self.options.missing {
+            return Ok(());
+        }
+        // Far away a list of all songs is dear, and this machine knows which
+        // songs its own files are. Elsewhere than on Windows, absolute paths
+        // begin with `/`, and so can be gone through.
+        let files = match self.is_remote() && caught_up && !cfg!(windows) {
+            true => self.unheard_known_files().await?,
+            false => self.unheard_files().await?,
+        };
+        self.named = Some(files);
+        Ok(())
+    }
+
+    // Of the files that this machine knows.
+    async fn unheard_known_files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut named = HashSet::new();
+        let mut after = String::new();
+        loop {
+            let (known, number, from) = (self.known.clone(), self.number, after.clone());
+            let page = blocking(move || known.unseen("", number, &from, LOOK_UP)).await??;
+            let Some(last) = page.last() else { return Ok(files) };
+            after.clone_from(&last.path);
+            let of_songs: Vec<(String, SongId, Standing)> = page
+                .into_iter()
+                .filter_map(|file| match file.outcome {
+                    KnownOutcome::Song(id, standing) => Some((file.path, id, standing)),
+                    KnownOutcome::Failed(_) => None,
+                })
+                .collect();
+            let unsure = |standing| matches!(standing, Standing::Unsure | Standing::Arriving);
+            let ids: Vec<SongId> =
+                of_songs.iter().filter(|file| unsure(file.2)).map(|file| file.1).collect();
+            let mut songs = self.songs(&ids).await?.into_iter();
+            for (path, id, standing) in of_songs {
+                let standing = match unsure(standing).then(|| songs.next()).flatten() {
+                    None => standing,
+                    Some(Ok(Some(song))) => self.standing(&song, &path),
+                    Some(Ok(None)) => Standing::Forgotten,
+                    // Whoever looks at the file tells what is wrong.
+                    Some(Err(_)) => Standing::Wanting,
+                };
+                let wanted = match standing {
+                    Standing::Forgotten => false,
+                    Standing::Settled => self.may_lack_segments(id),
+                    Standing::Arriving | Standing::Unsure | Standing::Wanting => true,
+                };
+                let path = songrec_core::decode_path(&path);
+                if wanted && path.is_file() && named.insert(id) {
+                    files.push(path);
+                }
+            }
+        }
+    }
+
+    // Of the files that songs of the library name and that are on this machine.
+    async fn unheard_files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        let mut elsewhere = 0u64;
+        let mut query = SongQuery { limit: 500, ..SongQuery::default() };
+        loop {
+            let page = self.library.backend.find_songs(&query).await?;
+            for song in page.items {
+                if self.was_heard(&song) && !self.may_lack_segments(song.id) {
+                    continue;
+                }
+                let mut paths = song.files.iter().map(|file| self.library.file_path(&file.path));
+                match paths.find(|path| path.is_file()) {
+                    Some(path) => files.push(path),
+                    None => elsewhere += 1,
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        if elsewhere > 0 {
+            let text =
+                format!("{elsewhere} songs are left out: their files are not on this machine");
+            self.progress.on(Event::Note { text: &text });
+        }
+        Ok(files)
+    }
+}
