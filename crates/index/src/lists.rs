@@ -148,13 +148,6 @@ impl Shelf {
         })
     }
 
-    /// What a search reads of a block whatever it finds: its head, slots,
-    /// factors and first bits.
-    pub(crate) fn scanned_of(self, bytes: &[u8], block: u32) -> Option<&[u8]> {
-        let start = usize::try_from(self.at(block)).ok()?;
-        bytes.get(start..)?.get(..self.second())
-    }
-
     /// All bytes of the second bits of the row at a place, as [`place_of`] has
     /// it.
     pub(crate) fn second_of(self, bytes: &[u8], place: u32) -> Option<&[u8]> {

@@ -13,15 +13,11 @@ use crate::{Filter, Metric, Result};
 pub(crate) const LEAST: usize = 3;
 /// How many standard errors above its estimate by first bits a row's score may
 /// be.
-const SURE: f32 = 2.5;
+const SURE: f32 = 2.4;
 /// The same by both bits.
-const SURER: f32 = 2.8;
+const SURER: f32 = 2.7;
 /// Rows that a predicate is asked about to know which part it accepts.
 const SAMPLE: u32 = 256;
-/// A list of more rows than this is asked for while it is looked through; of
-/// shorter ones the processor guesses as well, and it takes no time.
-const LONG: u32 = 4096;
-
 /// What is asked for ahead at the most: lists at once, and codes of rows in
 /// the nearest ones.
 const LISTS_AHEAD: usize = 16;
@@ -138,10 +134,6 @@ impl<'a> Search<'a> {
             blocks += 1;
             if blocks > self.view.state.blocks {
                 return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
-            }
-            if near.count > LONG {
-                // The processor itself does not look across pages.
-                prefetch(shelf.scanned_of(bytes, block.next).unwrap_or_default());
             }
             let Estimates { sums, scores, uppers } = &mut estimates;
             self.kernels.bits(block.bits, &point.table, sums);
