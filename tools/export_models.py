@@ -24,26 +24,31 @@ The same for the others, from these checkpoints:
  clap        laion/clap-htsat-unfused        48 kHz, 512 dimensions, reads text
  clap-fused  laion/clap-htsat-fused          the same, with feature fusion
  clap-music  laion/larger_clap_music         the same, larger, trained on music
- ms-clap     microsoft/msclap, CLAP_weights_2023.pth   44.1 kHz, 1024 dimensions;
-             also needs `pip install msclap`; --checkpoint names the .pth file
+ ms-clap     microsoft/msclap, CLAP_weights_2023.pth   44.1 kHz, 1024 dimensions,
+             reads text; the folder also has to hold GPT-2's tokenizer.json, and
+             `pip install librosa && pip install --no-deps msclap torchlibrosa`
+             is needed
  wav2vec2    facebook/wav2vec2-base          16 kHz, 768 dimensions
  mert        m-a-p/MERT-v1-95M               24 kHz, 768 dimensions; its own code
              comes with the checkpoint and is run (trust_remote_code)
 
 --random makes a model of the real or of a tiny size with random weights, to try
-things out without any checkpoint; there, `mert` is a HuBERT of MERT's size, and
-`ms-clap` is not offered. Both depend on nothing but the seed, 0.
+things out without any checkpoint; there, `mert` is a HuBERT of MERT's size. The
+weights depend on nothing but the seed, 0.
 """
 
 import argparse
+import importlib.util
 import os
 import shutil
 import sys
+import types
 
 import onnx
 import torch
 from torch import nn
-from transformers import ClapConfig, ClapModel, HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
+from transformers import (ClapConfig, ClapModel, GPT2Config, GPT2Model, HubertConfig, HubertModel, Wav2Vec2Config,
+                          Wav2Vec2Model)
 
 OPSET = 17
 FRAMES, MELS = 1001, 64
@@ -77,27 +82,38 @@ def random_clap(name, size):
     return model.eval()
 
 
-def without_resize(model):
-    """Writes CLAP's bicubic stretch of 1001 frames to 1024 as what it is: four
-    constant weights for each output frame. rten has no cubic `Resize`, and the
+def stretch(module, frames, width):
+    """The bicubic stretch of `frames` to `width` along the time of [batch,
+    channels, frames, mels], written as what it is: four constant weights for
+    each output frame, which `module` keeps. rten has no cubic `Resize`, and the
     result is nearer to PyTorch's in every runtime."""
+    matrix = nn.functional.interpolate(
+        torch.eye(frames)[None, None], (width, frames), mode="bicubic", align_corners=True
+    )[0, 0]
+    taps = matrix.abs().topk(4, dim=1).indices
+    weights = matrix.gather(1, taps)
+    for tap in range(4):
+        module.register_buffer(f"frames{tap}", taps[:, tap].clone(), persistent=False)
+        module.register_buffer(f"weights{tap}", weights[:, tap, None].clone(), persistent=False)
+
+    def stretched(mel):
+        return sum(
+            mel.index_select(2, getattr(module, f"frames{tap}")) * getattr(module, f"weights{tap}")
+            for tap in range(4)
+        )
+
+    return stretched
+
+
+def without_resize(model):
+    """Replaces the `Resize` in LAION's CLAP."""
     encoder = model.audio_model.audio_encoder
     ratio = encoder.freq_ratio
     width = encoder.spec_size * ratio
-    matrix = nn.functional.interpolate(
-        torch.eye(FRAMES)[None, None], (width, FRAMES), mode="bicubic", align_corners=True
-    )[0, 0]
-    frames = matrix.abs().topk(4, dim=1).indices
-    weights = matrix.gather(1, frames)
-    for tap in range(4):
-        encoder.register_buffer(f"frames{tap}", frames[:, tap].clone(), persistent=False)
-        encoder.register_buffer(f"weights{tap}", weights[:, tap, None].clone(), persistent=False)
+    stretched = stretch(encoder, FRAMES, width)
 
     def to_image(mel):
-        mel = sum(
-            mel.index_select(2, getattr(encoder, f"frames{tap}")) * getattr(encoder, f"weights{tap}")
-            for tap in range(4)
-        )
+        mel = stretched(mel)
         batch, channels = mel.shape[:2]
         mel = mel.reshape(-1, channels * ratio, width // ratio, MELS).permute(0, 1, 3, 2)
         return mel.reshape(-1, channels, MELS * ratio, width // ratio)
@@ -206,38 +222,113 @@ def export_waveform(name, model, head, out):
 # --- MS-CLAP ------------------------------------------------------------------
 
 
-def export_ms_clap(checkpoint, out):
-    from msclap import CLAP  # `pip install msclap`
+MS_CLAP_SAMPLES = 44_100 * 7
+MS_CLAP_TOKENS = 77
 
-    clap = CLAP(model_fp=checkpoint, version="2023", use_cuda=False).clap.eval()
 
-    class Audio(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.encoder = clap.audio_encoder
+def ms_clap(size, words):
+    """MS-CLAP of 2023 with random weights, from its own code."""
+    found = importlib.util.find_spec("msclap")
+    if found is None:
+        sys.exit("ms-clap needs its code: pip install librosa && pip install --no-deps msclap torchlibrosa")
+    # What the package itself imports, such as torchaudio, is for reading files.
+    package = types.ModuleType("msclap")
+    package.__path__ = list(found.submodule_search_locations)
+    sys.modules["msclap"] = package
+    from msclap.models import clap, config, htsat
 
-        def forward(self, waveform):
-            return nn.functional.normalize(self.encoder(waveform)[0], dim=-1)
+    torch.manual_seed(0)
+    heard, width = 768, 768
+    text = GPT2Config(vocab_size=words)
+    if size == "tiny":
+        heard, width = 128, 32
+        text = GPT2Config(vocab_size=words, n_embd=width, n_layer=2, n_head=2, n_positions=MS_CLAP_TOKENS)
+    text._attn_implementation = "eager"
+    # It would download GPT-2, whose weights are in the checkpoint anyway.
+    clap.AutoModel = types.SimpleNamespace(from_pretrained=lambda name: GPT2Model(text))
+    # `config_2023.yml` of the package.
+    model = clap.CLAP(
+        audioenc_name="HTSAT", sample_rate=44_100, window_size=1024, hop_size=320, mel_bins=64, fmin=50, fmax=8000,
+        classes_num=527, out_emb=heard, text_model="gpt2", transformer_embed_dim=width, d_proj=1024)
+    if size == "tiny":
+        # Two layers in one stage: every second one shifts its windows.
+        model.audio_encoder.base.htsat = htsat.HTSAT_Swin_Transformer(
+            config=config, embed_dim=16, depths=[2, 1, 1, 1], num_heads=[1, 1, 2, 2])
+    return model.eval()
 
-    class Text(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.encoder = clap.caption_encoder
 
-        def forward(self, input_ids, attention_mask):
-            read = self.encoder({"input_ids": input_ids, "attention_mask": attention_mask})
-            return nn.functional.normalize(read, dim=-1)
+def ms_clap_from(checkpoint):
+    model = ms_clap("real", 50_257)
+    weights = torch.load(f"{checkpoint}/CLAP_weights_2023.pth", map_location="cpu")["model"]
+    # Old files also hold the masks of GPT-2's attention, which are no weights.
+    missing = model.load_state_dict(weights, strict=False).missing_keys
+    if missing:
+        sys.exit(f"the checkpoint lacks {missing[:5]}: it is not that of 2023")
+    return model
 
-    audio, text = Audio().eval(), Text().eval()
-    save(audio, (torch.randn(2, 44_100 * 7),), ["waveform"], "audio_embeds", {0: "batch"}, f"{out}/ms_clap_audio.onnx")
-    compare(audio, f"{out}/ms_clap_audio.onnx", waveform=torch.randn(1, 44_100 * 7) * 0.1)
-    ids = torch.randint(1, 50_000, (2, 77))
-    ids[:, 20:] = 0
-    mask = (ids != 0).long()
-    save(text, (ids, mask), ["input_ids", "attention_mask"], "text_embeds", {0: "batch"}, f"{out}/ms_clap_text.onnx")
-    compare(text, f"{out}/ms_clap_text.onnx", input_ids=ids, attention_mask=mask)
-    clap_tokenizer = CLAP(model_fp=checkpoint, version="2023", use_cuda=False).tokenizer
-    clap_tokenizer.save_pretrained(out)
+
+class MsClapAudio(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.encoder = model.audio_encoder
+
+    def forward(self, waveform):
+        return nn.functional.normalize(self.encoder(waveform)[0], dim=-1)
+
+
+class MsClapText(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.encoder = model.caption_encoder
+
+    def forward(self, input_ids, attention_mask):
+        read = self.encoder({"input_ids": input_ids, "attention_mask": attention_mask})
+        return nn.functional.normalize(read, dim=-1)
+
+
+def without_ms_resize(model):
+    """Replaces the `Resize` in Microsoft's CLAP."""
+    encoder = model.audio_encoder.base.htsat
+    ratio = encoder.freq_ratio
+    width = encoder.spec_size * ratio
+    stretched = stretch(encoder, 1 + MS_CLAP_SAMPLES // 320, width)
+
+    def to_image(mel):
+        mel = stretched(mel).permute(0, 1, 3, 2)
+        mel = mel.reshape(-1, 1, MELS, ratio, width // ratio).permute(0, 1, 3, 2, 4)
+        return mel.reshape(-1, 1, MELS * ratio, width // ratio)
+
+    encoder.reshape_wav2img = to_image
+
+
+def export_ms_clap(model, words, out, checkpoint=None):
+    audio, text = MsClapAudio(model).eval(), MsClapText(model).eval()
+    noise = torch.randn(2, MS_CLAP_SAMPLES) * 0.1
+    with torch.inference_mode():
+        before = audio(noise)
+        without_ms_resize(model)
+        report("the stretch as four weights", before, audio(noise))
+    save(audio, (noise,), ["waveform"], "audio_embeds", {0: "batch"}, f"{out}/ms_clap_audio.onnx")
+    for batch in (1, 3):
+        compare(audio, f"{out}/ms_clap_audio.onnx", waveform=torch.randn(batch, MS_CLAP_SAMPLES) * 0.1)
+
+    def texts(batch):
+        ids = torch.randint(1, words, (batch, MS_CLAP_TOKENS))
+        for row in range(batch):
+            ids[row, 20 + row:] = 0
+        return ids, (ids != 0).long()
+
+    save(text, texts(2), ["input_ids", "attention_mask"], "text_embeds", {0: "batch"}, f"{out}/ms_clap_text.onnx")
+    for batch in (1, 3):
+        ids, mask = texts(batch)
+        compare(text, f"{out}/ms_clap_text.onnx", input_ids=ids, attention_mask=mask)
+    target = f"{out}/tokenizer.json"
+    if checkpoint:
+        shutil.copyfile(f"{checkpoint}/tokenizer.json", target)
+    else:
+        toy_gpt2_tokenizer().save(target)
+    print(target)
+    return audio, text
 
 
 # --- common -------------------------------------------------------------------
@@ -289,25 +380,42 @@ def save_tokenizer(checkpoint, out, words):
     print(target)
 
 
+TOY_TEXT = [
+    "calm piano music with soft strings and a slow waltz",
+    "an aggressive heavy metal guitar riff over double bass drums",
+    "upbeat electronic dance music with a warm analogue pad, 128 bpm",
+    "female vocals, acoustic guitar, folk ballad, naïve café jazz",
+    "field recording of rain on a tin roof and distant thunder",
+]
+
+
 def toy_tokenizer(words):
     """RoBERTa's kind of tokenizer, trained on a few lines."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import processors
 
-    lines = [
-        "calm piano music with soft strings and a slow waltz",
-        "an aggressive heavy metal guitar riff over double bass drums",
-        "upbeat electronic dance music with a warm analogue pad, 128 bpm",
-        "female vocals, acoustic guitar, folk ballad, naïve café jazz",
-        "field recording of rain on a tin roof and distant thunder",
-    ]
+    tokenizer = byte_level(words, ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+    return tokenizer
+
+
+def toy_gpt2_tokenizer():
+    """GPT-2's kind of tokenizer: `!` is token 0, and nothing is added."""
+    tokenizer = byte_level(600, [])
+    tokenizer.add_special_tokens(["<|endoftext|>"])
+    assert tokenizer.token_to_id("!") == 0
+    return tokenizer
+
+
+def byte_level(words, special):
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(lines * 20, trainers.BpeTrainer(
+    tokenizer.train_from_iterator(TOY_TEXT * 20, trainers.BpeTrainer(
         vocab_size=words, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"]))
-    tokenizer.post_processor = processors.RobertaProcessing(
-        ("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
+        special_tokens=special))
     return tokenizer
 
 
@@ -332,9 +440,9 @@ def main():
             model = random_clap(args.model, args.random)
         export_clap(args.model, model, args.out, args.checkpoint)
     elif args.model == "ms-clap":
-        if args.random:
-            sys.exit("ms-clap cannot be made with random weights: name a checkpoint")
-        export_ms_clap(args.checkpoint, args.out)
+        words = 50_257 if args.checkpoint or args.random == "real" else 700
+        model = ms_clap_from(args.checkpoint) if args.checkpoint else ms_clap(args.random, words)
+        export_ms_clap(model, words, args.out, args.checkpoint)
     else:
         if args.checkpoint and args.model == "mert":
             from transformers import AutoModel
