@@ -15,7 +15,6 @@ pub(crate) use sharing::*;
 #[command(
     name = "songrec",
     version,
-    about,
     after_help = "`songrec demo` shows what it does. `songrec help COMMAND` says more about a command, \
                   `songrec help exit-codes` what the exit codes mean.",
     disable_help_subcommand = false,
@@ -47,7 +46,7 @@ pub(crate) fn with_old_spellings(
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Which library: `local`, or a name from the configuration
+    /// Which library: `local`, `astra`, or a name from the configuration
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) storage_backend: Option<String>,
     /// The folder of the local library
@@ -337,10 +336,10 @@ pub(crate) struct SimilarArgs {
     #[arg(long, value_name = "X,Y", value_delimiter = ',')]
     pub(crate) weights: Vec<f64>,
     /// How many songs
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = some, allow_negative_numbers = true)]
     pub(crate) k: Option<usize>,
     /// The lowest similarity that counts
-    #[arg(long, value_name = "X", allow_hyphen_values = true)]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true)]
     pub(crate) threshold: Option<f64>,
     /// How to compare: cosine, dot or euclidean
     #[arg(long, value_name = "METRIC")]
@@ -395,6 +394,21 @@ pub(crate) struct EmbedArgs {
     /// Each window that a learned model hears, not only their mean
     #[arg(long)]
     pub(crate) windows: bool,
+}
+
+// A number of things of which none would be nothing to ask for.
+fn some(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number from 1 on".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok();
+    number
+        .filter(|number| number.is_finite())
+        .ok_or_else(|| "expected a number, such as 0.8".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -481,7 +495,7 @@ pub(crate) struct LsArgs {
     #[arg(short, long)]
     pub(crate) reverse: bool,
     /// At most so many songs; all if it is not said
-    #[arg(short = 'l', long, value_name = "N")]
+    #[arg(short = 'l', long, value_name = "N", value_parser = some, allow_negative_numbers = true)]
     pub(crate) limit: Option<usize>,
     /// How many songs to leave out first
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -563,15 +577,16 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "TEXT", requires = "text")]
     pub(crate) not: Vec<String>,
     /// The model that reads and hears; the first one that can if it is not said
-    #[arg(long, value_name = "NAME", requires = "text")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// The lowest similarity that counts
-    #[arg(long, value_name = "X", allow_hyphen_values = true, requires = "text")]
+    #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true)]
     pub(crate) threshold: Option<f64>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     /// At most so many songs; 50, or with --text as many as are usually shown
-    #[arg(short, long, short_alias = 'k', value_name = "N")]
+    #[arg(short, long, short_alias = 'k', value_name = "N", value_parser = some,
+          allow_negative_numbers = true)]
     pub(crate) limit: Option<usize>,
     /// How many songs to leave out first
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -581,9 +596,12 @@ pub(crate) struct SearchArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DupArgs {
     /// Compare every song with every other, and list groups of those that
-    /// sound almost the same: re-encodings and edits
+    /// sound almost the same and are equally long: re-encodings and remasters
     #[arg(long)]
     pub(crate) near: bool,
+    /// List songs that sound almost the same whatever their lengths: edits, too
+    #[arg(long, requires = "near")]
+    pub(crate) any_length: bool,
     /// The lowest similarity that is near
     #[arg(long, value_name = "X", default_value_t = songrec_library::NEAR, requires = "near",
           allow_hyphen_values = true)]

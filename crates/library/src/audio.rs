@@ -40,6 +40,13 @@ impl Library {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        if !folder.is_dir() {
+            return Err(Error::not_found(format_args!(
+                "there is no folder `{}`",
+                folder.display()
+            ))
+            .with_hint("make it first, or name another place"));
+        }
         let mut is_damaged = false;
         for blob in blobs(song) {
             let Some(stream) = self.backend.get_blob(&blob, None).await? else { continue };

@@ -265,7 +265,7 @@ async fn server(models: &Arc<Models>, model: &KnownModel) -> Check {
     if let Some(figures) = bench.server {
         let failed: u64 = figures.failures.values().sum();
         detail += &format!(
-            "; heard a window in {:.0} ms; {} requests, {failed} failed, breaker {}",
+            "; heard a window in {:.0} ms: requests {}, failed {failed}, breaker {}",
             figures.mean_latency.unwrap_or_default() * 1000.0,
             figures.requests,
             figures.breaker
@@ -298,7 +298,9 @@ fn folders(config: &Config) -> Check {
             .and_then(|()| std::fs::write(&probe, b"songrec"))
             .and_then(|()| std::fs::remove_file(&probe));
         if let Err(error) = written {
-            return broken("folders", &Error::io("write to", folder, error));
+            let error = Error::io("write to", folder, error)
+                .with_hint("`songrec config path` lists the folders: check who may write there");
+            return broken("folders", &error);
         }
     }
     good("folders", format!("state in {}", directories.state.display()))

@@ -341,7 +341,9 @@ impl Library {
     ///
     /// When one of them does not exist.
     pub async fn explain(&self, left: &str, right: &str) -> Result<ExplainedPair> {
-        let (left, right) = (self.song(left).await?, self.song(right).await?);
+        let mut songs = self.songs(&[left, right]).await?.into_iter();
+        let (left, right) = (songs.next(), songs.next());
+        let (left, right) = left.zip(right).expect("there is one for each name");
         let model = self.search_model()?;
         let ids: [SongId; 2] = [left.id, right.id];
         let embeddings = self.backend.get_embeddings(&model, &ids).await?;

@@ -56,4 +56,4 @@ pub use transfer::{Exported, Imported};
 
 #[cfg(feature = "astra")]
 pub use songrec_astra::{InitReport, InitState};
-pub use songrec_audio::built_in_models;
+pub use songrec_audio::{FORMATS, built_in_models};

@@ -36,7 +36,11 @@ pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus>
         context.printer.say("nothing was changed");
         return Ok(ExitStatus::Done);
     }
-    for song in &songs {
+    for (number, song) in songs.iter().enumerate() {
+        if context.interrupt.is_set() {
+            context.printer.say(format!("interrupted; {number} of {what} were changed"));
+            return Ok(ExitStatus::Interrupted);
+        }
         let edited = library.edit(song.id, &changes).await?;
         if context.printer.json {
             context.printer.json(&edited)?;

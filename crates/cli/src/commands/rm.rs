@@ -1,6 +1,6 @@
 use anyhow::Result;
 use songrec_core::Card;
-use songrec_library::Error;
+use songrec_library::{Error, ErrorKind};
 
 use crate::{
     args::RmArgs,
@@ -20,9 +20,12 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
     }
     let what = counted(songs.len() as u64, "song");
     if let Some(most) = args.max_delete.filter(|most| songs.len() > *most) {
-        return Err(Error::usage(format_args!("{what} would be forgotten, more than {most}"))
-            .with_hint("nothing was changed; raise `--max-delete` if this is meant")
-            .into());
+        return Err(Error::new(
+            ErrorKind::Guard,
+            format_args!("{what} would be forgotten, more than {most}"),
+        )
+        .with_hint("nothing was changed; raise `--max-delete` if this is meant")
+        .into());
     }
     let files = if args.delete_audio { library.audio_files(&songs) } else { Vec::new() };
     // The list is what the question is about; in JSON it is the answer.

@@ -52,6 +52,12 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         printer.json(&summary)?;
     } else {
         summarize(context, &report, args.dry_run, started.elapsed());
+        if found_nothing(&report, args.missing) && !report.interrupted {
+            printer.say(format!(
+                "no file there has the name of an audio file; songrec reads {}",
+                songrec_library::FORMATS
+            ));
+        }
     }
     Ok(status(&report, args.missing))
 }
@@ -123,13 +129,18 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
     }
 }
 
+// That nothing is missing any more is no failure.
+fn found_nothing(report: &ScanReport, missing: bool) -> bool {
+    report.files() == 0 && !missing
+}
+
 // A scan in which nothing worked must not look like a success.
 fn status(report: &ScanReport, missing: bool) -> ExitStatus {
     if report.interrupted {
         ExitStatus::Interrupted
     } else if report.failed > 0 || report.unheard > 0 {
         ExitStatus::SomeFailed
-    } else if report.files() == 0 && !missing {
+    } else if found_nothing(report, missing) {
         ExitStatus::FoundNothing
     } else {
         ExitStatus::Done

@@ -17,6 +17,11 @@ pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatu
     if !args.text.is_empty() || !args.like.is_empty() {
         return by_sound(context, &library, &args, filter.and(words)).await;
     }
+    if args.model.is_some() || args.threshold.is_some() {
+        return Err(songrec_library::Error::usage("words are compared by no model")
+            .with_hint("`--text` searches by what songs sound like, `--like` by a song")
+            .into());
+    }
     if words.is_all() {
         return Err(songrec_library::Error::usage("there is no word to search for").into());
     }

@@ -4,7 +4,7 @@ use songrec_library::Library;
 
 use crate::{
     args::ShowArgs,
-    commands::select::{length, size},
+    commands::select::{counted, length, size},
     context::Context,
     printer::Table,
     status::ExitStatus,
@@ -63,8 +63,11 @@ fn describe(library: &Library, song: &Song) -> Table {
     row(
         "audio",
         Some(format!(
-            "{} in {}, {} Hz, {} channels{bits}{rate}",
-            audio.codec, audio.container, audio.sample_rate, audio.channels
+            "{} in {}, {} Hz, {}{bits}{rate}",
+            audio.codec,
+            audio.container,
+            audio.sample_rate,
+            counted(audio.channels.into(), "channel")
         )),
     );
     if let Some(features) = &song.features {

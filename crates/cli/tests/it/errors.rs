@@ -78,6 +78,50 @@ fn an_ambiguous_name_lists_the_candidates() {
 }
 
 #[test]
+fn numbers_that_ask_for_nothing_are_refused_by_name() {
+    let world = World::with(&["kick"]);
+    for (arguments, named) in [
+        (&["similar", "kick", "-k", "0"][..], "-k"),
+        (&["similar", "kick", "-k", "-3"], "-k"),
+        (&["similar", "kick", "--threshold", "NaN"], "--threshold"),
+        (&["similar", "kick", "--threshold", "inf"], "--threshold"),
+        (&["ls", "--limit", "0"], "--limit"),
+        (&["search", "kick", "--limit", "-1"], "--limit"),
+        (&["search", "--like", "kick", "--threshold", "high"], "--threshold"),
+        (&["dup", "--near", "--threshold", "NaN"], "NaN"),
+        (&["model", "bench", "dsp45", "--seconds", "NaN"], "NaN"),
+    ] {
+        let run = world.run(arguments);
+
+        assert_eq!(run.code, 2, "{arguments:?}: {run:?}");
+        assert!(run.stderr.contains(named), "{arguments:?}: {run:?}");
+    }
+    let words = world.run(&["search", "kick", "--threshold", "0.5"]);
+    assert!(words.code == 2 && words.stderr.contains("--text"), "{words:?}");
+    world.run(&["search", "--like", "kick", "--threshold", "-1"]);
+    let most = usize::MAX.to_string();
+    let all = world.run(&["similar", "kick", "-k", &most, "--include-self"]).ok();
+    assert!(all.stderr.contains("only 1 found"), "{all:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_without_audio_is_told_what_was_looked_for() {
+    let world = World::new();
+    std::fs::write(world.path("music/notes.txt"), "no music").unwrap();
+    std::os::unix::fs::symlink("nowhere.wav", world.path("music/gone.wav")).unwrap();
+
+    let dangling = world.run(&["scan", "music"]);
+    std::fs::remove_file(world.path("music/gone.wav")).unwrap();
+    let run = world.run(&["scan", "music"]);
+
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.stderr.contains("songrec reads MP3, FLAC"), "{run:?}");
+    assert_eq!(dangling.code, 3, "{dangling:?}");
+    assert_eq!(dangling.stderr.matches("gone.wav").count(), 1, "{dangling:?}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let world = World::with(&["kick", "snare", "bass"]);
     let mut child = world

@@ -62,7 +62,7 @@ fn audio_is_deleted_only_after_asking() {
     assert_eq!(unasked.code, 2, "nobody is there to ask: {unasked:?}");
     assert_eq!(fs::read_dir(world.path("music")).unwrap().count(), 2);
     let too_many = world.run(&["rm", "--filter", "duration:>0", "--yes", "--max-delete", "1"]);
-    assert_eq!(too_many.code, 2, "{too_many:?}");
+    assert_eq!(too_many.code, 12, "{too_many:?}");
     world.run(&["rm", &ids[0], "--delete-audio", "--yes"]).ok();
 
     assert_eq!(fs::read_dir(world.path("music")).unwrap().count(), 1);

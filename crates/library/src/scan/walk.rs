@@ -197,6 +197,11 @@ fn unreadable(error: &ignore::Error) -> (PathBuf, String) {
             _ => None,
         }
     }
-    let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+    // The walker wraps the error, and names the path in it once more.
+    let within = |error: &std::io::Error| Some(error.get_ref()?.source()?.to_string());
+    let reason = match error.io_error() {
+        Some(io) => within(io).unwrap_or_else(|| io.to_string()),
+        None => error.to_string(),
+    };
     (path_of(error).unwrap_or_default(), reason)
 }
