@@ -13,7 +13,7 @@ use crate::kernel::Kernels;
 use crate::layout::{File, Fixed, MAX_DIMENSION, NONE, Slot, npy_header};
 use crate::lists::{self, Shelf};
 use crate::search::{self, Ask};
-use crate::store::{Buffer, Store, View, corrupt};
+use crate::store::{Buffer, Reading, Store, View, corrupt};
 use crate::{AllNeighbors, Error, Filter, Hit, Key, Metric, Query, Result, arrange, table};
 
 /// Rows of a batch that are one step: all of them are stored or none.
@@ -239,7 +239,7 @@ impl Index {
                 let Some(slot) = view.find(self.dir(), key)? else {
                     return Ok(None);
                 };
-                let mut buffer = Buffer::new(false);
+                let mut buffer = Buffer::new(Reading::Usual);
                 let row =
                     view.read_row(slot, &mut buffer).map_err(Error::io("read", self.dir()))?;
                 Ok(Some(row.ok_or_else(|| self.lost_row())?.to_vec()))

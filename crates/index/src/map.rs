@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
@@ -12,6 +13,9 @@ use crate::log::At;
 /// Address space asked for beyond the end of a file, so that growing it does
 /// not mean mapping it again each time. It costs no memory.
 const SLACK: u64 = if cfg!(unix) { 256 << 20 } else { 0 };
+
+/// Places that are looked at to know whether the system has bytes in memory.
+const TRIED: usize = 16;
 
 /// A file, mapped for reading.
 #[derive(Debug, Default)]
@@ -53,19 +57,54 @@ impl Map {
     }
 
     /// Asks for some bytes to be read from the disk, without waiting for them.
-    pub(crate) fn will_need(&self, range: std::ops::Range<usize>) {
+    pub(crate) fn will_need(&self, ranges: &[Range<usize>]) {
         #[cfg(unix)]
         if let Some(map) = &self.map
-            && range.start < range.end
-            && range.end <= self.len
+            // Asking takes two microseconds for each range.
+            && !self.seem_cached(ranges)
         {
-            // The system rounds up the length, but not down the start. Only
-            // advice: where it is not taken, reading waits.
-            let start = range.start / 4096 * 4096;
-            let _ = map.advise_range(memmap2::Advice::WillNeed, start, range.end - start);
+            for range in ranges.iter().filter(|range| range.end <= self.len) {
+                // The system rounds up the length, but not down the start.
+                // Only advice: where it is not taken, reading waits.
+                let start = range.start / 4096 * 4096;
+                let len = range.end.saturating_sub(start);
+                let _ = map.advise_range(memmap2::Advice::WillNeed, start, len);
+            }
         }
         #[cfg(not(unix))]
-        let _ = range;
+        let _ = ranges;
+    }
+
+    /// Whether the system has some bytes in memory, as far as looking at a few
+    /// of them tells.
+    pub(crate) fn seem_cached(&self, ranges: &[Range<usize>]) -> bool {
+        let mut tried = (0..TRIED).filter_map(|i| {
+            let range = ranges.get(ranges.len() * i / TRIED)?;
+            Some(range.start + range.len() * i / TRIED)
+        });
+        tried.all(|at| self.is_cached(at))
+    }
+
+    /// Whether the system has a byte in memory; no if it does not tell.
+    #[cfg(target_os = "linux")]
+    fn is_cached(&self, at: usize) -> bool {
+        use std::os::fd::AsRawFd;
+
+        let (Some(file), Ok(at)) = (&self.file, i64::try_from(at)) else {
+            return false;
+        };
+        let mut byte = 0_u8;
+        let into = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+        // SAFETY: the file is open, and the one buffer is as long as it says.
+        // Reading does not wait: a byte that is not in memory is not read.
+        let read =
+            unsafe { libc::preadv2(file.as_raw_fd(), &raw const into, 1, at, libc::RWF_NOWAIT) };
+        read == 1
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_cached(&self, _: usize) -> bool {
+        false
     }
 
     /// Reads some bytes past the map, so that no page of them becomes part of

@@ -20,7 +20,7 @@ use crate::code::{Point, Record};
 use crate::kernel::Kernels;
 use crate::layout::File;
 use crate::query::Resolved;
-use crate::store::{Buffer, View, corrupt};
+use crate::store::{Buffer, Reading, View, corrupt};
 use crate::{Error, Filter, Hit, Metric, Precision, Query, Result, RowSet};
 
 /// Slots that one thread looks through at a time.
@@ -44,8 +44,9 @@ pub(crate) struct Ask<'a> {
     pub(crate) metric: Metric,
     pub(crate) vector: &'a [f32],
     pub(crate) point: &'a Point,
-    /// Whether what will be read is asked for ahead of it, all at once: on a
-    /// disk that is a tenth of the time of waiting for one after the other.
+    /// Whether the process may have just begun and soon end. What will be read
+    /// is asked for ahead of it then, all at once: on a disk that is a tenth of
+    /// the time of waiting for one after the other.
     pub(crate) ahead: bool,
 }
 
@@ -183,6 +184,10 @@ impl<'a> Search<'a> {
         })
     }
 
+    fn buffer(&self) -> Buffer {
+        Buffer::new(if self.ask.ahead { Reading::Once } else { Reading::Usual })
+    }
+
     fn damaged(&self) -> Error {
         corrupt(self.dir, "a row is not where it should be")
     }
@@ -272,7 +277,7 @@ impl<'a> Search<'a> {
                 .map(|share| {
                     let start = share * SHARE;
                     let end = start.saturating_add(SHARE).min(slots);
-                    self.compare(start..end, &mut Buffer::new(true))
+                    self.compare(start..end, &mut Buffer::new(Reading::Many))
                 })
                 .try_reduce(|| Best::new(self.count), |a, b| Ok(a.merge(b)))
         })
@@ -282,7 +287,8 @@ impl<'a> Search<'a> {
     /// many, which is faster, and gives that memory back.
     fn through(&self, rows: usize, work: impl FnOnce(&mut Buffer) -> Result<Best>) -> Result<Best> {
         let many = rows > MANY;
-        let best = work(&mut Buffer::new(many));
+        let mut buffer = if many { Buffer::new(Reading::Many) } else { self.buffer() };
+        let best = work(&mut buffer);
         if many {
             self.view.forget_rows();
         }
@@ -332,7 +338,7 @@ impl<'a> Search<'a> {
                 seen.offer(slot, self.rate_code(code)?, proved);
             }
         }
-        self.finish(seen.rows, seen.lowers.least(), &mut Buffer::new(false))
+        self.finish(seen.rows, seen.lowers.least(), &mut self.buffer())
     }
 
     /// The same of all rows.
@@ -351,13 +357,13 @@ impl<'a> Search<'a> {
         let mut ahead = Ahead::new(slots);
         while let Some(slot) = ahead.next() {
             if let Some(later) = ahead.later() {
-                self.view.prefetch_code(later);
+                self.view.prefetch_code(later, buffer);
             }
             if self.accepts(slot)? && self.view.slot(slot).is_some_and(|slot| slot.is_live()) {
                 seen.offer(slot, self.rate(slot, buffer)?, proved);
             }
         }
-        self.finish(seen.rows, seen.lowers.least(), &mut Buffer::new(false))
+        self.finish(seen.rows, seen.lowers.least(), &mut self.buffer())
     }
 
     /// Compares with the rows that may be among the best, the likely first.
@@ -366,9 +372,9 @@ impl<'a> Search<'a> {
         likely_first(&mut maybe);
         if self.ask.ahead {
             let fixed = &self.view.fixed;
-            for row in maybe.iter().take(self.count.saturating_mul(3).min(ROWS_AHEAD)) {
-                self.view.will_need(File::Rows, fixed.row_at(row.slot), fixed.row_bytes());
-            }
+            let likely = maybe.iter().take(self.count.saturating_mul(3).min(ROWS_AHEAD));
+            let parts = likely.map(|row| (fixed.row_at(row.slot), fixed.row_bytes()));
+            self.view.will_need(File::Rows, parts);
         }
         let mut best = Best::new(self.count);
         for (i, row) in maybe.iter().enumerate() {
@@ -376,7 +382,7 @@ impl<'a> Search<'a> {
                 break;
             }
             if let Some(next) = maybe.get(i + 1) {
-                self.view.prefetch_row(next.slot);
+                self.view.prefetch_row(next.slot, buffer);
             }
             self.consider(&mut best, row.slot, buffer)?;
         }

@@ -24,6 +24,7 @@
 
 use std::fs::{self, File as Disk, OpenOptions, TryLockError};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
@@ -71,16 +72,25 @@ pub(crate) struct View {
 /// What reading rows and codes needs.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    many: bool,
+    reading: Reading,
     row: Vec<f32>,
     code: Vec<u8>,
 }
 
+/// How rows and codes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As suits the length of their files.
+    Usual,
+    /// Past the map: a page that is read once is not worth mapping.
+    Once,
+    /// Through the map; [`View::forget_rows`] follows.
+    Many,
+}
+
 impl Buffer {
-    /// With `many`, reading goes through the map in any case, and
-    /// [`View::forget_rows`] is to follow.
-    pub(crate) fn new(many: bool) -> Self {
-        Self { many, row: Vec::new(), code: Vec::new() }
+    pub(crate) fn new(reading: Reading) -> Self {
+        Self { reading, row: Vec::new(), code: Vec::new() }
     }
 }
 
@@ -701,7 +711,7 @@ impl View {
         slot: u32,
         buffer: &'a mut Buffer,
     ) -> io::Result<Option<&'a [u8]>> {
-        if buffer.many || self.is_mapped() {
+        if self.reads_map(buffer) {
             return Ok(self.code(slot));
         }
         let Buffer { code, .. } = buffer;
@@ -728,7 +738,7 @@ impl View {
         slot: u32,
         buffer: &'a mut Buffer,
     ) -> io::Result<Option<&'a [f32]>> {
-        if buffer.many || self.is_mapped() {
+        if self.reads_map(buffer) {
             return Ok(self.row(slot));
         }
         let Buffer { row, .. } = buffer;
@@ -744,9 +754,17 @@ impl View {
         }
     }
 
+    fn reads_map(&self, buffer: &Buffer) -> bool {
+        match buffer.reading {
+            Reading::Usual => self.is_mapped(),
+            Reading::Once => false,
+            Reading::Many => true,
+        }
+    }
+
     /// Brings the code of a row near, if it will be read through its map.
-    pub(crate) fn prefetch_code(&self, slot: u32) {
-        if self.is_mapped()
+    pub(crate) fn prefetch_code(&self, slot: u32, buffer: &Buffer) {
+        if self.reads_map(buffer)
             && let Some(code) = self.code(slot)
         {
             prefetch(code);
@@ -754,8 +772,8 @@ impl View {
     }
 
     /// The same of a row itself.
-    pub(crate) fn prefetch_row(&self, slot: u32) {
-        if self.is_mapped()
+    pub(crate) fn prefetch_row(&self, slot: u32, buffer: &Buffer) {
+        if self.reads_map(buffer)
             && let Some(row) = self.row(slot)
         {
             prefetch(bytemuck::cast_slice(row));
@@ -771,12 +789,20 @@ impl View {
         }
     }
 
-    /// Asks for some bytes of a file to be read from the disk, without waiting
-    /// for them.
-    pub(crate) fn will_need(&self, file: File, at: u64, len: usize) {
-        if let Ok(start) = usize::try_from(at) {
-            self.maps[file as usize].will_need(start..start.saturating_add(len));
-        }
+    /// Asks for some parts of a file, by their starts and lengths, to be read
+    /// from the disk, without waiting for them.
+    pub(crate) fn will_need(&self, file: File, parts: impl Iterator<Item = (u64, usize)>) {
+        let ranges: Vec<Range<usize>> = parts
+            .filter_map(|(start, len)| Some((usize::try_from(start).ok()?, len)))
+            .map(|(start, len)| start..start.saturating_add(len))
+            .collect();
+        self.maps[file as usize].will_need(&ranges);
+    }
+
+    /// Whether the system seems to have a file in memory.
+    pub(crate) fn seems_cached(&self, file: File) -> bool {
+        let map = &self.maps[file as usize];
+        map.seem_cached(std::slice::from_ref(&(0..map.bytes().len())))
     }
 }
 

@@ -38,7 +38,7 @@ impl<'a> Search<'a> {
             maybe: Vec::new(),
             seen: Seen::new(self),
             rows: 0,
-            buffer: Buffer::new(false),
+            buffer: self.buffer(),
         };
         let mut done = 0;
         let mut step = LEAST;
@@ -210,14 +210,15 @@ impl<'a> Search<'a> {
     /// Has lists read from the disk.
     fn ask_for_lists(&self, lists: &[Near]) {
         let shelf = Shelf::new(&self.view.fixed);
-        for near in lists.iter().take(LISTS_AHEAD).filter(|near| near.head != NONE) {
-            let (at, len) = shelf.span(near.head, near.count);
-            self.view.will_need(File::Blocks, at, len);
-        }
+        let lists = lists.iter().take(LISTS_AHEAD).filter(|near| near.head != NONE);
+        self.view.will_need(File::Blocks, lists.map(|near| shelf.span(near.head, near.count)));
     }
 
     /// Has the 8-bit codes read of rows that look good in the nearest lists.
     fn ask_for_likely(&self, lists: &[Near]) -> Result<()> {
+        if self.view.seems_cached(File::Codes) {
+            return Ok(());
+        }
         let mut estimates = Vec::new();
         for near in lists {
             self.estimate(near, |_, block, of_block| {
@@ -227,17 +228,18 @@ impl<'a> Search<'a> {
                 Ok(())
             })?;
         }
-        estimates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-        for &(_, slot) in estimates.iter().take(CODES_AHEAD) {
-            self.ask_for_code(slot);
+        if estimates.len() > CODES_AHEAD {
+            estimates.select_nth_unstable_by(CODES_AHEAD, |a, b| b.0.total_cmp(&a.0));
         }
+        self.ask_for_codes(estimates.into_iter().take(CODES_AHEAD).map(|(_, slot)| slot));
         Ok(())
     }
 
-    fn ask_for_code(&self, slot: u32) {
+    fn ask_for_codes(&self, slots: impl Iterator<Item = u32> + Clone) {
         let fixed = &self.view.fixed;
-        self.view.will_need(File::Codes, fixed.code_at(slot), fixed.code_bytes());
-        self.view.will_need(File::Slots, Slot::at(slot), 1);
+        let codes = slots.clone().map(|slot| (fixed.code_at(slot), fixed.code_bytes()));
+        self.view.will_need(File::Codes, codes);
+        self.view.will_need(File::Slots, slots.map(|slot| (Slot::at(slot), 1)));
     }
 
     /// Looks at the 8-bit code of a row.
@@ -269,7 +271,7 @@ impl<'a> Search<'a> {
         let least = walk.top.least();
         maybe.retain(|row| row.upper >= least);
         if self.ask.ahead {
-            maybe.iter().take(ROWS_AHEAD).for_each(|row| self.ask_for_code(row.slot));
+            self.ask_for_codes(maybe.iter().take(ROWS_AHEAD).map(|row| row.slot));
         }
         likely_first(&mut maybe);
         for (i, row) in maybe.iter().enumerate() {
@@ -277,7 +279,7 @@ impl<'a> Search<'a> {
                 break;
             }
             if let Some(later) = maybe.get(i + AHEAD) {
-                self.view.prefetch_code(later.slot);
+                self.view.prefetch_code(later.slot, &walk.buffer);
             }
             self.rate_in(&mut walk, row.slot)?;
         }

@@ -51,6 +51,10 @@ fn rows_and_codes_stay_out_of_memory_where_they_are_many() {
 
     let index = Index::open(&path).unwrap();
     index.search(&Query::new(&row(1, DIMENSION), 10)).unwrap();
+    assert_eq!(resident(), 0, "a process that asks once maps nothing");
+    for _ in 0..20 {
+        index.search(&Query::new(&row(1, DIMENSION), 10)).unwrap();
+    }
     assert!(resident() > 0, "of a small index they are mapped");
     drop(index);
 
