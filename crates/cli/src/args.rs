@@ -176,6 +176,31 @@ pub(crate) enum Command {
     ExitCodes,
 }
 
+impl Command {
+    /// Whether it can be left anywhere, because it changes nothing and has
+    /// nothing to say of how far it came.
+    pub(crate) fn can_be_left(&self) -> bool {
+        matches!(
+            self,
+            Self::Similar(_)
+                | Self::Explain(_)
+                | Self::Ls(_)
+                | Self::Show(_)
+                | Self::Search(_)
+                | Self::Stats(_)
+                | Self::Url(_)
+                | Self::Doctor
+                | Self::Verify(VerifyArgs { repair: false, .. })
+                | Self::Model(ModelArgs {
+                    what: ModelCommand::List
+                        | ModelCommand::Info { .. }
+                        | ModelCommand::Verify { .. }
+                        | ModelCommand::Bench { .. },
+                })
+        )
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// The audio files to use in place of the examples

@@ -61,7 +61,13 @@ fn run(context: &Context, command: Command) -> anyhow::Result<ExitStatus> {
                 std::process::exit(i32::from(ExitStatus::Interrupted.code()));
             }
         });
-        commands::run(context, command).await
+        if !command.can_be_left() {
+            return commands::run(context, command).await;
+        }
+        tokio::select! {
+            result = commands::run(context, command) => result,
+            () = context.interrupt.wait() => Ok(ExitStatus::Interrupted),
+        }
     });
     // Work that nobody waits for must not hold up the end.
     runtime.shutdown_background();

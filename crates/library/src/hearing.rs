@@ -113,7 +113,8 @@ pub async fn hear_file(
     let duration = analysis.audio.duration;
     if let Some(part) = part.filter(|part| part.start >= duration) {
         return Err(Error::usage(format_args!("`{}` has no part {part}", path.display()))
-            .because(format!("it ends after {}", clock(duration))));
+            .because(format!("it ends after {}", clock(duration)))
+            .with_hint("name a part before that, such as `@0:01-0:02.5`"));
     }
     let vectors = std::mem::take(&mut analysis.embeddings);
     let mut unheard: BTreeMap<ModelName, Error> = std::mem::take(&mut analysis.failed)

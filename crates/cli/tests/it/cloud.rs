@@ -185,6 +185,31 @@ fn every_read_is_answered_locally_once_the_database_is_gone() {
     assert_eq!(world.json(&["show", &id])["edits"], Value::Null, "nothing was written instead");
 }
 
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_command_that_waits_for_an_answer() {
+    let world = World::new();
+    // Takes calls, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let env = format!("ASTRA_DB_API_ENDPOINT=http://{address}\nASTRA_DB_APPLICATION_TOKEN=x\n");
+    std::fs::write(world.path(".env"), env).unwrap();
+    let mut child = world
+        .command(&astra(&["ls"]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _call = silent.accept().unwrap();
+    let began = std::time::Instant::now();
+
+    let id = child.id().to_string();
+    std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
+
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
 #[test]
 fn a_missing_setting_is_named() {
     let world = World::new();

@@ -149,6 +149,26 @@ fn what_learned_models_are_asked_costs_the_same_in_a_small_and_a_large_library()
 }
 
 #[test]
+fn songs_that_are_named_by_their_ids_are_asked_for_together() {
+    let both = Both::with_tones(12);
+    both.scan("astra", &["music", "--model", "dsp45"]);
+    let cards = both.lines("astra", &["ls"]);
+    let ids: Vec<&str> = cards.iter().map(|card| card["id"].as_str().unwrap()).collect();
+    let beginnings: Vec<&str> = ids.iter().map(|id| &id[..8]).collect();
+
+    let whole = both.cost(&[&["show"][..], &ids].concat());
+    let begun = both.cost(&[&["show"][..], &beginnings].concat());
+
+    assert_eq!(ids.len(), 13);
+    assert!(whole <= 3, "{whole} requests");
+    // Two to look up each beginning; the songs are read together.
+    assert!(begun <= whole + 2 * ids.len(), "{begun} requests");
+    let shown = both.lines("astra", &[&["show"][..], &beginnings].concat());
+    let shown: Vec<&str> = shown.iter().map(|song| song["id"].as_str().unwrap()).collect();
+    assert_eq!(shown, ids, "in the order in which they were named");
+}
+
+#[test]
 fn a_song_in_which_a_model_hears_nothing_is_heard_once() {
     let both = Both::with_tones(3);
     for place in PLACES {

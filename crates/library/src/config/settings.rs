@@ -221,16 +221,24 @@ pub(super) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
 }
 
-/// The setting with the most letters in common at the same places, if it is
-/// most of them: enough to catch a slip.
+/// The setting that was probably meant: one whose last part is the same, or
+/// begins the same as far as most of it, which is enough to catch a slip. Of
+/// several, one of the same section; of these, the most alike.
 pub(super) fn nearest_key(key: &str) -> Option<&'static str> {
-    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().replace('-', "_");
-    let wanted = last(key);
-    SETTINGS.iter().map(|setting| setting.key).find(|known| {
-        let known = last(known);
-        let same = known.bytes().zip(wanted.bytes()).take_while(|(a, b)| a == b).count();
-        known == wanted || (same >= 3 && same * 2 >= known.len().max(wanted.len()))
-    })
+    let parts = |key: &str| {
+        let (section, last) = key.rsplit_once('.').unwrap_or(("", key));
+        (section.to_owned(), last.replace('-', "_"))
+    };
+    let (section, wanted) = parts(key);
+    let likeness = |known: &str| {
+        let (known_section, known) = parts(known);
+        let pairs = known.bytes().zip(wanted.bytes());
+        let same = pairs.take_while(|(left, right)| left == right).count();
+        let is_near = same >= 3 && same * 2 >= known.len().max(wanted.len());
+        is_near.then_some((known_section == section, known == wanted, same))
+    };
+    let near = SETTINGS.iter().filter_map(|setting| Some((likeness(setting.key)?, setting.key)));
+    near.max_by_key(|(likeness, _)| *likeness).map(|(_, known)| known)
 }
 
 /// The values that a text stands for.

@@ -53,6 +53,20 @@ fn what_is_no_setting_is_refused_with_the_one_that_was_meant() {
 }
 
 #[test]
+fn the_setting_that_was_meant_is_found_in_spite_of_a_slip() {
+    for (slip, meant) in [
+        ("search.result", Some("search.results")),
+        ("serch.model", Some("search.model")),
+        ("scan.model", Some("scan.models")),
+        ("scan.max-memory", Some("scan.max_memory")),
+        ("blobs.end_point", None),
+        ("colour", None),
+    ] {
+        assert_eq!(super::settings::nearest_key(slip), meant, "{slip}");
+    }
+}
+
+#[test]
 fn a_wrong_value_is_refused_with_its_origin() {
     let root = tempfile::tempdir().unwrap();
     for (text, line) in [
