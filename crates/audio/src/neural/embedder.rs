@@ -18,7 +18,8 @@ use super::error::{ModelError, ModelErrorKind};
 ///
 /// A vector is a pure function of the window: neither what else is in the
 /// batch, nor the number of threads, nor the time may change it by more than
-/// 1e-5 in any element; the same call on one machine gives the same bits.
+/// 1e-5 in any element; on a processor the same call on one machine gives the
+/// same bits. Graphics cards and servers need not keep to the last bits.
 ///
 /// # Errors
 ///

@@ -21,7 +21,8 @@ use super::{
     onnx::Outline,
 };
 
-/// What runs a model's ONNX files. Both give the same vectors.
+/// What runs a model's ONNX files. Both give the same vectors, but for the last
+/// bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineKind {
@@ -32,7 +33,8 @@ pub enum EngineKind {
     Ort,
 }
 
-/// Where a model is computed.
+/// Where a model is computed. Only on the processor are two runs equal to the
+/// last bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {

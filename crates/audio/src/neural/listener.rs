@@ -279,6 +279,12 @@ mod tests {
         spec: ModelSpec,
         listening: Listening,
         batching: Batching,
+        prepared: AtomicU64,
+        heard: AtomicU64,
+        /// The most windows that were prepared and not heard yet.
+        most: AtomicU64,
+        /// The engine waits until so many windows wait for it.
+        waits_for: u64,
     }
 
     impl First {
@@ -298,7 +304,15 @@ mod tests {
                     normalize: false,
                 },
                 batching: Batching { inputs, calls },
+                prepared: AtomicU64::new(0),
+                heard: AtomicU64::new(0),
+                most: AtomicU64::new(0),
+                waits_for: 0,
             })
+        }
+
+        fn waiting(&self) -> u64 {
+            self.prepared.load(Ordering::SeqCst) - self.heard.load(Ordering::SeqCst)
         }
     }
 
@@ -316,9 +330,15 @@ mod tests {
             self.batching
         }
         fn prepare(&self, window: &[f32]) -> Vec<f32> {
+            self.prepared.fetch_add(1, Ordering::SeqCst);
+            self.most.fetch_max(self.waiting(), Ordering::SeqCst);
             window.to_vec()
         }
         fn embed(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vector>, ModelError> {
+            while self.waiting() < self.waits_for && self.prepared.load(Ordering::SeqCst) < 1_000 {
+                thread::yield_now();
+            }
+            self.heard.fetch_add(inputs.len() as u64, Ordering::SeqCst);
             assert!(inputs.len() <= self.batching.inputs);
             assert!(inputs.iter().all(|input| input[0] != -1.0), "a panic on request");
             if inputs.iter().any(|input| input[0] == -2.0) {
@@ -365,6 +385,20 @@ mod tests {
             assert_eq!(error.model(), "first@1");
         }
         assert_eq!(listener.hear(&[3.0]).wait().unwrap().values(), [3.0]);
+    }
+
+    /// Else an hour of sound would wait in memory for a slow model.
+    #[test]
+    fn who_is_faster_than_the_engine_waits_for_it() {
+        let mut slow = First::new(1, 1);
+        Arc::get_mut(&mut slow).unwrap().waits_for = 3;
+        let listener = Listener::new(slow.clone());
+
+        let pending: Vec<_> = (0..1_000).map(|_| listener.hear(&[1.0])).collect();
+        pending.into_iter().for_each(|pending| _ = pending.wait().unwrap());
+
+        // One in the engine, two in the queue, one that waits to get in.
+        assert!(slow.most.load(Ordering::SeqCst) <= 4, "{slow:?}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Signals that `tools/make_test_models.py` makes in the same way.
+//! Signals that `tools/make_test_models.py` makes in the same way; all but the
+//! song.
 
 use std::{f64::consts::TAU, fs, path::Path};
 
@@ -12,6 +13,7 @@ pub(crate) fn signal(kind: &str, rate: u32, seconds: f64) -> Vec<i16> {
         "silence" => Box::new(|_| 0.0),
         "chirp" => Box::new(|t| 0.3 * (TAU * (100.0 + 300.0 * t) * t).sin()),
         "music" => music(),
+        "song" => song(),
         _ => panic!("no signal is called {kind}"),
     };
     let times = (0..count).map(|n| n as f64 / f64::from(rate));
@@ -32,6 +34,51 @@ fn music() -> Box<dyn FnMut(f64) -> f64> {
         let voices = chord.iter().zip(1..);
         let tones: f64 = voices.map(|(hz, n)| 0.1 * (TAU * hz * f64::from(n) * t).sin()).sum();
         tones + 0.5 * noise() * (-(t % 0.5) * 30.0).exp()
+    })
+}
+
+/// Something like a pop song at 97 beats a minute, so that no shift by whole
+/// seconds falls on a beat: drums, a bass, chords of plucked strings and a
+/// melody; verses of eight bars without the snare and quieter, and choruses.
+fn song() -> Box<dyn FnMut(f64) -> f64> {
+    const BEAT: f64 = 60.0 / 97.0;
+    // Semitones from A: the roots of Am, F, C and G, and what is stacked on them.
+    const CHORDS: [(f64, [f64; 3]); 4] = [
+        (0.0, [0.0, 3.0, 7.0]),
+        (-4.0, [0.0, 4.0, 7.0]),
+        (3.0, [0.0, 4.0, 7.0]),
+        (-2.0, [0.0, 4.0, 7.0]),
+    ];
+    const MELODY: [f64; 16] = [
+        12.0, 15.0, 17.0, 15.0, 12.0, 10.0, 12.0, 7.0, 15.0, 17.0, 19.0, 22.0, 19.0, 17.0, 15.0,
+        17.0,
+    ];
+    let hz = |semitones: f64| 220.0 * (semitones / 12.0).exp2();
+    // Harmonics that fade as one over their number, and faster when high.
+    let string = move |hz: f64, t: f64| -> f64 {
+        let harmonics = (1..=4).map(f64::from);
+        harmonics.map(|n| (TAU * hz * n * t).sin() * (-t * n * 1.5).exp() / n).sum()
+    };
+    let mut noise = noise(4);
+    Box::new(move |t| {
+        let beats = t / BEAT;
+        let bar = (beats / 4.0) as usize;
+        let is_chorus = (bar / 8) % 2 == 1;
+        let (root, chord) = CHORDS[bar % 4];
+        let since = |every: f64, offset: f64| (beats - offset).rem_euclid(every) * BEAT;
+
+        let kick = since(2.0, 0.0);
+        let kick = 0.5
+            * (TAU * (50.0 * kick + 8.0 * (1.0 - (-kick * 30.0).exp()))).sin()
+            * (-kick * 12.0).exp();
+        let hat = 0.12 * noise() * (-since(0.5, 0.0) * 60.0).exp();
+        let snare = if is_chorus { 0.4 * noise() * (-since(2.0, 1.0) * 18.0).exp() } else { 0.0 };
+        let bass = 0.16 * string(hz(root - 24.0), since(1.0, 0.0));
+        let strummed = since(1.0, 0.5);
+        let chord: f64 =
+            chord.iter().map(|note| 0.06 * string(hz(root + note - 12.0), strummed)).sum();
+        let melody = 0.12 * string(hz(MELODY[beats as usize % 16]), since(1.0, 0.0));
+        (kick + hat + snare + bass + chord + melody) * if is_chorus { 1.0 } else { 0.7 }
     })
 }
 
