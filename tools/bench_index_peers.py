@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Run faiss, hnswlib and usearch on the data that `index_search` has left.
+"""Run faiss, hnswlib, usearch and chromadb on the data that `index_search` has left.
 
-    pip install faiss-cpu hnswlib usearch numpy
+    pip install faiss-cpu hnswlib usearch chromadb numpy
     cargo run --release -p songrec-bench --bin index_search -- 100000 512 clustered FOLDER
     python3 tools/bench_index_peers.py FOLDER [NAME]
 
@@ -142,6 +142,29 @@ def usearch_peer(rows, queries, truth):
         measure(f"usearch bf16 ef {width}", built, queries, truth, search)
 
 
+def chromadb_peer(rows, queries, truth):
+    import tempfile
+
+    import chromadb
+    from chromadb.config import Settings
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        client = chromadb.PersistentClient(folder, Settings(anonymized_telemetry=False))
+
+        def make():
+            songs = client.create_collection(
+                "songs", configuration={"hnsw": {"space": "ip"}}, embedding_function=None
+            )
+            for first in range(0, len(rows), 5000):
+                batch = rows[first : first + 5000]
+                songs.add(ids=[str(first + i) for i in range(len(batch))], embeddings=batch)
+            return songs
+
+        songs, built = timed(make)
+        search = lambda query: songs.query(query_embeddings=query[None], n_results=K, include=[])["ids"][0]
+        measure("chromadb", built, queries, truth, search)
+
+
 def main():
     folder = sys.argv[1]
     rows = np.load(os.path.join(folder, "index", "rows.npy"), mmap_mode="r")
@@ -153,7 +176,7 @@ def main():
     print(f"{rows.shape[0]} x {rows.shape[1]}")
     peers = [faiss_peers]
     if len(rows) <= 100_000:
-        peers += [peer for peer in (hnswlib_peer, usearch_peer) if wanted(peer.__name__)]
+        peers += [peer for peer in (hnswlib_peer, usearch_peer, chromadb_peer) if wanted(peer.__name__)]
     for peer in peers:
         try:
             peer(rows, queries, truth)

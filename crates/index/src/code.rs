@@ -204,6 +204,13 @@ impl Coder {
     }
 }
 
+/// The nearest whole number. Unlike `round`, not a call on processors without
+/// an instruction for it.
+#[inline(always)]
+fn nearest(value: f32) -> i32 {
+    (value + 0.5_f32.copysign(value)) as i32
+}
+
 /// The 8-bit form of values that are turned already.
 pub(crate) fn encode_turned(turned: &[f32], norm: f32) -> Vec<u8> {
     let greatest = turned.iter().fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
@@ -215,7 +222,7 @@ pub(crate) fn encode_turned(turned: &[f32], norm: f32) -> Vec<u8> {
     for (byte, &value) in bytes.iter_mut().zip(turned) {
         let mut rounded = 0;
         if usable {
-            rounded = (value / scale).round() as i32;
+            rounded = nearest(value / scale);
             *byte = (rounded + ZERO) as u8;
         }
         error += (f64::from(value) - f64::from(rounded as f32 * scale)).powi(2);
@@ -276,9 +283,9 @@ impl Point {
         let mut rounded = 0.0_f64;
         if usable {
             for ((high, low), &value) in high.iter_mut().zip(&mut low).zip(&turned) {
-                *high = (value / coarse).round() as i8;
+                *high = nearest(value / coarse) as i8;
                 let rest = value - f32::from(*high) * coarse;
-                *low = (rest / fine).round() as i8;
+                *low = nearest(rest / fine) as i8;
                 let missed = f64::from(value)
                     - f64::from(*high) * f64::from(coarse)
                     - f64::from(*low) * f64::from(fine);
@@ -341,7 +348,11 @@ fn table(turned: &[f32], greatest: f32) -> (Vec<u8>, f32, f32) {
     const LEVELS: f32 = 31.0;
     let step = 2.0 * greatest / LEVELS;
     let level = |value: f32| {
-        if step > 0.0 { ((value + greatest) / step).round().clamp(0.0, LEVELS) as u8 } else { 0 }
+        if step > 0.0 {
+            nearest((value + greatest) / step).clamp(0, LEVELS as i32) as u8
+        } else {
+            0
+        }
     };
     let mut table = vec![0; turned.len() / 16 * 128];
     for (values, table) in turned.as_chunks::<16>().0.iter().zip(table.as_chunks_mut::<128>().0) {

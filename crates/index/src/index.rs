@@ -566,38 +566,6 @@ impl Index {
     }
 }
 
-impl View {
-    pub(crate) fn find(&self, dir: &Path, key: &Key) -> Result<Option<u32>> {
-        table::find(
-            key,
-            self.fixed.seed,
-            self.state.depth,
-            self.bytes(File::Directory),
-            self.bytes(File::Table),
-            self.bytes(File::Slots),
-        )
-        .map_err(|what| corrupt(dir, what))
-    }
-
-    pub(crate) fn slot(&self, slot: u32) -> Option<Slot> {
-        let at = slot as usize * Slot::LEN;
-        let bytes = self.bytes(File::Slots).get(at..at + Slot::LEN)?;
-        Some(Slot::decode(bytes))
-    }
-
-    /// The 8-bit form of a row.
-    pub(crate) fn code(&self, slot: u32) -> Option<&[u8]> {
-        let at = usize::try_from(self.fixed.code_at(slot)).ok()?;
-        self.bytes(File::Codes).get(at..at + self.fixed.code_bytes())
-    }
-
-    pub(crate) fn row(&self, slot: u32) -> Option<&[f32]> {
-        let at = usize::try_from(self.fixed.row_at(slot)).ok()?;
-        let bytes = self.bytes(File::Rows).get(at..at + self.fixed.row_bytes())?;
-        bytemuck::try_cast_slice(bytes).ok()
-    }
-}
-
 impl fmt::Debug for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index")

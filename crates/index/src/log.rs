@@ -77,9 +77,16 @@ pub(crate) fn epoch(log: &fs::File) -> io::Result<Option<u64>> {
     Ok(whole.then(|| u64_at(&bytes, 16)))
 }
 
+/// How long [`record`] makes the record of `pages`.
+pub(crate) fn record_len(pages: &[EditedPage]) -> usize {
+    let lines: usize = pages.iter().map(|page| page.mask.count_ones() as usize).sum();
+    RECORD + pages.len() * ENTRY + lines * LINE
+}
+
 /// One record: everything that `pages` change.
 pub(crate) fn record(epoch: u64, pages: &[EditedPage]) -> Vec<u8> {
-    let mut bytes = vec![0; RECORD];
+    let mut bytes = Vec::with_capacity(record_len(pages));
+    bytes.resize(RECORD, 0);
     for page in pages {
         bytes.push(page.file as u8);
         bytes.extend([0; 3]);

@@ -32,6 +32,9 @@ const FEW: usize = 64;
 const SUREST: f32 = 4.0;
 /// More rows than this are read through their map, whatever its size.
 const MANY: usize = 16 * 1024;
+/// With a threshold most hits may lie just above it, where estimates rule out
+/// the most; of the nearest few it is only the last.
+const CARE: f32 = 1.3;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
 /// What is asked for ahead at the most: codes or rows that are left in the end.
@@ -100,6 +103,8 @@ struct Search<'a> {
     norm: f64,
     /// The score that hits have at least, or a little less.
     floor: f32,
+    /// How much more than usual estimates are doubted.
+    care: f32,
     /// Slots of the excluded keys, ascending.
     excluded: Vec<u32>,
     rows: Option<Arc<Rows>>,
@@ -179,6 +184,7 @@ impl<'a> Search<'a> {
             kernels,
             norm: kernels.dot(ask.vector, ask.vector).sqrt(),
             floor: ask.query.threshold.map_or(f32::NEG_INFINITY, |least| floor(ask.metric, least)),
+            care: if ask.query.threshold.is_some() { CARE } else { 1.0 },
             excluded,
             rows,
         })

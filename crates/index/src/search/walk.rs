@@ -121,7 +121,7 @@ impl<'a> Search<'a> {
             base: near.product,
             step: point.step,
             bias: point.bias,
-            spread: SURE * ERROR * near.distance,
+            spread: SURE * self.care * ERROR * near.distance,
             shape: point.shape,
         };
         let mut estimates =
@@ -196,7 +196,7 @@ impl<'a> Search<'a> {
         };
         let score = factor * product + term;
         let error = factor * ERROR_OF_BOTH * near.distance * scale;
-        let upper = upper(score, SURER * error);
+        let upper = upper(score, SURER * self.care * error);
         let least = walk.top.least();
         // What looks better by more than luck raises what others have to reach.
         if score - error > least {
