@@ -12,7 +12,7 @@ use sha2::Digest as _;
 use songrec_core::{BlobRef, Card, Digest, Event, Progress, Song, SongFile};
 use songrec_storage::BlobStream;
 
-use crate::{Error, ErrorKind, Interrupt, Library, Result, relocate::hash_file, scan::blocking};
+use crate::{Error, ErrorKind, Interrupt, Library, Result, relocate::hash_file, work::blocking};
 
 impl Library {
     /// Writes the audio of a song to `target`: a file, or a folder in which it

@@ -1,73 +1,16 @@
-//! The bridge from async to the CPU: every file is heard here.
+//! Hearing a file, whether or not it is in a library.
 
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
 };
 
 use songrec_audio::{Analysis, Identity, Wanted, neural::HeardWindow};
 use songrec_core::{ModelName, Song, SongFile, Vector, encode_path};
 
-use crate::{Error, ErrorKind, Hearing, Library, Part, Result, library::now, part::clock};
-
-/// Tells long work to come to an end.
-#[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
-
-impl Interrupt {
-    /// Asks for the end; what is in flight is finished.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// The same question for code that knows nothing of interrupts.
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        self.0.clone()
-    }
-
-    /// Waits until the end is asked for.
-    pub async fn wait(&self) {
-        while !self.is_set() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Whether the end was asked for.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Runs `work` on `pool`; the runtime stays free to do I/O. A panic of a
-/// decoder becomes an error, and takes nothing with it.
-pub(crate) async fn on_cpu<T: Send + 'static>(
-    pool: Option<&rayon::ThreadPool>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> std::result::Result<T, String> {
-    let (send, receive) = tokio::sync::oneshot::channel();
-    let job = move || {
-        let result = catch_unwind(AssertUnwindSafe(work));
-        // Fails only if the caller was cancelled and nobody wants the result.
-        let _ = send.send(result);
-    };
-    match pool {
-        Some(pool) => pool.spawn(job),
-        None => rayon::spawn(job),
-    }
-    receive.await.expect("the job always sends").map_err(|panic| {
-        let text = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned());
-        format!("reading it failed inside songrec: {}", text.unwrap_or_default())
-    })
-}
+use crate::{
+    Error, ErrorKind, Hearing, Library, Part, Result, library::now, part::clock, work::on_cpu,
+};
 
 /// What a file is, without decoding it.
 pub(crate) async fn identify(path: &Path) -> Result<Identity> {

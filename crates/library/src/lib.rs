@@ -24,6 +24,7 @@ mod similar;
 mod stats;
 mod transfer;
 mod verify;
+mod work;
 
 pub use cache::cache;
 pub use config::{Config, NamedLibrary, Origin, SETTINGS, Setting, Shown, Sources, parse_bytes};
@@ -33,7 +34,7 @@ pub use duplicates::{DuplicateFile, Duplicates};
 pub use edit::EditChange;
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
-pub use hearing::{HeardFile, Interrupt, hear_file};
+pub use hearing::{HeardFile, hear_file};
 pub use library::{Library, now};
 pub use models::{
     AddedModel, Hearing, HttpModelPlace, HttpTable, KnownModel, ModelBench, ModelFile, ModelPlace,
@@ -53,6 +54,7 @@ pub use similar::{
 };
 pub use stats::{ModelStats, Stats};
 pub use transfer::{Exported, Imported};
+pub use work::Interrupt;
 
 #[cfg(feature = "astra")]
 pub use songrec_astra::{InitReport, InitState};

@@ -4,124 +4,34 @@ mod add;
 mod bench;
 #[cfg(feature = "bridge")]
 mod download;
+mod place;
 #[cfg(feature = "bridge")]
 mod server;
 mod table;
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use serde::Serialize;
 use songrec_audio::{
     Wanted, built_in_models,
     neural::{
-        Description, Device, Embedder, EngineKind, Listener, ModelError, ModelErrorKind,
-        ModelFolder, OpenOptions, RuntimeSearch,
+        Device, Embedder, Listener, ModelError, ModelErrorKind, ModelFolder, OpenOptions,
+        RuntimeSearch,
     },
 };
-use songrec_core::{Digest, ModelName, ModelSpec, Vector};
+use songrec_core::{ModelName, ModelSpec, Vector};
 
+use self::place::{configured_engine, elsewhere, in_folder, on_server};
 pub use self::{
     add::AddedModel,
     bench::ModelBench,
+    place::{HttpModelPlace, KnownModel, ModelFile, ModelPlace, OnnxModelPlace},
     table::{HttpTable, ModelTable, OnnxTable},
 };
-use crate::{Config, Error, ErrorKind, Result};
-
-/// A model that can hear here.
-#[derive(Clone, Debug, Serialize)]
-pub struct KnownModel {
-    /// Its name, dimension and metric.
-    #[serde(flatten)]
-    pub spec: ModelSpec,
-    /// Whether it can read text.
-    pub reads_text: bool,
-    /// Where it is.
-    #[serde(flatten)]
-    pub place: ModelPlace,
-}
-
-/// Where a model is.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ModelPlace {
-    /// A part of songrec.
-    BuiltIn,
-    /// ONNX files in a folder.
-    Onnx(Box<OnnxModelPlace>),
-    /// On an inference server.
-    Http(Box<HttpModelPlace>),
-}
-
-/// A model in a folder.
-#[derive(Clone, Debug, Serialize)]
-pub struct OnnxModelPlace {
-    /// The folder.
-    pub folder: PathBuf,
-    /// Samples per second that it hears.
-    pub sample_rate: u32,
-    /// Seconds of a window.
-    pub window: f64,
-    /// Under which terms its weights may be used.
-    pub licence: String,
-    /// What to cite.
-    pub citation: String,
-    /// Where it comes from.
-    pub homepage: String,
-    /// Its files, with their digests.
-    pub files: Vec<ModelFile>,
-    /// What computes it: what the configuration says, else what the model
-    /// itself asks for.
-    pub engine: EngineKind,
-    /// How it is computed, where the configuration says so.
-    #[serde(skip)]
-    table: OnnxTable,
-}
-
-/// A file of a model.
-#[derive(Clone, Debug, Serialize)]
-pub struct ModelFile {
-    /// Its name in the model's folder.
-    pub name: String,
-    /// What it holds.
-    pub sha256: Option<Digest>,
-}
-
-/// A model on a server.
-#[derive(Clone, Debug, Serialize)]
-pub struct HttpModelPlace {
-    /// Its name in the configuration.
-    #[serde(skip)]
-    key: String,
-    /// The server's address.
-    pub url: String,
-    /// What it speaks: `oip` or `plain`.
-    pub form: String,
-    /// The model's name on the server.
-    pub remote: String,
-    /// Samples per second that it hears.
-    pub sample_rate: u32,
-    /// Seconds of a window.
-    pub window: f64,
-    /// All that the configuration says.
-    #[serde(skip)]
-    #[cfg_attr(not(feature = "bridge"), expect(dead_code, reason = "only a bridge asks"))]
-    table: HttpTable,
-}
-
-impl fmt::Display for ModelPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn => f.write_str("built in"),
-            Self::Onnx(place) => write!(f, "{}", place.folder.display()),
-            Self::Http(place) => write!(f, "{} ({})", place.url, place.form),
-        }
-    }
-}
+use crate::{Config, Error, ErrorKind, Result, work::blocking};
 
 /// Finds models, and keeps those that were opened: loading one takes seconds.
 #[derive(Debug)]
@@ -277,7 +187,7 @@ impl Models {
         }
         let (models, opening) = (self.clone(), model.clone());
         // Loading and optimizing a graph takes seconds.
-        let embedder = crate::scan::blocking(move || models.open(&opening)).await??;
+        let embedder = blocking(move || models.open(&opening)).await??;
         let listener = Arc::new(Listener::new(embedder));
         // Of two that opened it at the same time, the first one stays.
         Ok(lock(&self.open).entry(name.clone()).or_insert(listener).clone())
@@ -298,7 +208,7 @@ impl Models {
         let listener = self.listener(&model).await?;
         let words = words.to_owned();
         let reading = move || listener.embedder().embed_text(&[&words]);
-        let mut vectors = crate::scan::blocking(reading).await??;
+        let mut vectors = blocking(reading).await??;
         vectors.pop().ok_or_else(|| {
             Error::new(ErrorKind::Failed, format_args!("`{name}` made nothing of the words"))
         })
@@ -436,78 +346,6 @@ fn unknown(name: &str, known: &[KnownModel]) -> Error {
     error.because(format!("there is {} instead", revisions.join(", "))).with_hint(
         "vectors of two revisions cannot be compared: name the one that is here, or add the other",
     )
-}
-
-fn configured_engine(table: &OnnxTable) -> Option<EngineKind> {
-    table.engine.as_deref().map(|engine| match engine {
-        "ort" => EngineKind::Ort,
-        _ => EngineKind::Rten,
-    })
-}
-
-fn in_folder(root: &ModelFolder, description: Description, table: OnnxTable) -> KnownModel {
-    let files = description.files().into_iter();
-    let place = OnnxModelPlace {
-        folder: root.folder_of(&description.name),
-        sample_rate: description.listening.sample_rate,
-        window: description.listening.window,
-        licence: description.licence.clone(),
-        citation: description.citation.clone(),
-        homepage: description.homepage.clone(),
-        files: files.map(|(name, sha256)| ModelFile { name: name.to_owned(), sha256 }).collect(),
-        engine: configured_engine(&table).or(description.engine).unwrap_or({
-            match table.device.as_deref() {
-                None | Some("cpu") => EngineKind::default(),
-                // Only that one computes on anything else.
-                Some(_) => EngineKind::Ort,
-            }
-        }),
-        table,
-    };
-    KnownModel {
-        spec: description.spec(),
-        reads_text: description.text.is_some(),
-        place: ModelPlace::Onnx(Box::new(place)),
-    }
-}
-
-// A model whose folder the configuration names: the model's own, or one of
-// several models.
-fn elsewhere(key: &str, folder: &Path, table: &OnnxTable) -> Result<KnownModel> {
-    let (root, name) = match folder.join("model.toml").is_file() {
-        true => (folder.parent().unwrap_or(folder), folder.file_name()),
-        false => (folder, None),
-    };
-    let models = ModelFolder::new(root);
-    let name = name.map_or_else(|| key.to_owned(), |name| name.to_string_lossy().into_owned());
-    let description = models.find(&name).map_err(|error| {
-        Error::from(error).with_hint(format_args!(
-            "`[models.{key}]` should name a folder that `songrec model add` made, or one that \
-             holds such folders"
-        ))
-    })?;
-    if description.name.as_str() != key && description.name.name() != key {
-        return Err(Error::usage(format_args!(
-            "`[models.{key}]` names the folder of `{}`",
-            description.name
-        ))
-        .with_hint(format_args!("call it `[models.{}]`", description.name.name())));
-    }
-    Ok(in_folder(&models, description, table.clone()))
-}
-
-fn on_server(key: &str, table: &HttpTable) -> Result<KnownModel> {
-    let spec = table.spec(key)?;
-    let place = HttpModelPlace {
-        key: key.to_owned(),
-        url: table.url.clone(),
-        form: table.form.clone(),
-        remote: table.remote.clone().unwrap_or_else(|| spec.name.name().to_owned()),
-        sample_rate: table.sample_rate,
-        window: table.window,
-        table: table.clone(),
-    };
-    Ok(KnownModel { spec, reads_text: false, place: ModelPlace::Http(Box::new(place)) })
 }
 
 impl From<ModelError> for Error {

@@ -7,7 +7,7 @@ use sha2::Digest as _;
 use songrec_core::{Digest, Event, Progress, Song, SongFile};
 use songrec_storage::SongQuery;
 
-use crate::{Error, Interrupt, Library, Result, library::absolute, scan::blocking};
+use crate::{Error, Interrupt, Library, Result, library::absolute, work::blocking};
 
 /// What to rewrite.
 #[derive(Clone, Debug)]

@@ -37,7 +37,9 @@ use self::{
     settle::standard,
     walk::{Candidate, Walked, walk},
 };
-use crate::{Error, ErrorKind, Hearing, Interrupt, Library, Result, library::absolute};
+use crate::{
+    Error, ErrorKind, Hearing, Interrupt, Library, Result, library::absolute, work::blocking,
+};
 
 /// What to scan, and how.
 #[derive(Clone, Debug, Default)]
@@ -381,15 +383,6 @@ async fn join<T>(
     task: Option<JoinHandle<T>>,
 ) -> Option<std::result::Result<T, tokio::task::JoinError>> {
     Some(task?.await)
-}
-
-/// In `library`: the one place where async meets blocking I/O of its own.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        Error::new(ErrorKind::Failed, "a part of the work came to an unexpected end").because(error)
-    })
 }
 
 #[cfg(test)]

@@ -52,6 +52,9 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         printer.json(&summary)?;
     } else {
         summarize(context, &report, args.dry_run, started.elapsed());
+        if args.missing && report.files() == 0 && !report.interrupted {
+            printer.say("the models have heard every song whose file is on this machine");
+        }
         if found_nothing(&report, args.missing) && !report.interrupted {
             printer.say(format!(
                 "no file there has the name of an audio file; songrec reads {}",

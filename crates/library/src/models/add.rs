@@ -7,7 +7,7 @@ use songrec_audio::neural::{Description, ModelFolder, known_models};
 use songrec_core::Progress;
 
 use super::{KnownModel, ModelPlace, Models, OnnxTable, in_folder};
-use crate::{Error, ErrorKind, Interrupt, Result, scan::blocking};
+use crate::{Error, ErrorKind, Interrupt, Result, work::blocking};
 
 /// What a model says of itself.
 pub(super) const DESCRIPTION: &str = "model.toml";

@@ -10,7 +10,7 @@ use songrec_audio::neural::{Listener, ModelError, Windows};
 use songrec_core::ModelName;
 
 use super::{KnownModel, ModelPlace, Models};
-use crate::{Error, Result, scan::blocking};
+use crate::{Error, Result, work::blocking};
 
 /// How fast a model heard.
 #[derive(Clone, Debug, Serialize)]

@@ -14,7 +14,7 @@ use super::{
     add::{DESCRIPTION, described_by},
     server,
 };
-use crate::{Error, ErrorKind, Result, relocate::hash_file, scan::blocking};
+use crate::{Error, ErrorKind, Result, relocate::hash_file, work::blocking};
 
 /// A description is a page of text.
 const LARGEST_DESCRIPTION: u64 = 1 << 20;

@@ -19,7 +19,7 @@ use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 use super::{
     Candidate, Finding, IDENTIFY, Scan, Unsettled, WAIT_TO_ASK, gathered, take_in::WINDOW,
 };
-use crate::{Result, hearing::on_cpu};
+use crate::{Result, work::on_cpu};
 
 const DAMAGED: &str = "its song is damaged: bring that back from a backup, or scan with `--again`";
 const NEWER: &str = "its song was written by a newer version of songrec";

@@ -11,8 +11,9 @@ use songrec_core::{
 use super::{Arrival, BATCH, Imported, read_vector};
 use crate::{
     Error, ErrorKind, Interrupt, Library, Result,
-    hearing::{file_of, on_cpu},
+    hearing::file_of,
     library::{absolute, now},
+    work::on_cpu,
 };
 
 /// An old library that was found.
