@@ -358,8 +358,18 @@ pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
         .collect();
     match named.as_slice() {
         [spec] => Ok((*spec).clone()),
-        [] => Err(Error::not_found(format_args!("no song here was heard by `{name}`"))
-            .with_hint("`songrec stats` lists the models; `songrec scan PATH` adds songs")),
+        [] => {
+            let error = Error::not_found(format_args!("no song here was heard by `{name}`"));
+            let others: Vec<&str> = known.iter().map(|spec| spec.name.as_str()).collect();
+            Err(match others.as_slice() {
+                [] => error.with_hint("`songrec scan PATH` adds songs"),
+                others => error.with_hint(format_args!(
+                    "`--model` or `search.model` names another one, such as {}; `songrec scan \
+                     --model {name} --missing` lets this one hear",
+                    others.join(", ")
+                )),
+            })
+        }
         several => {
             let names: Vec<&str> = several.iter().map(|spec| spec.name.as_str()).collect();
             Err(Error::usage(format_args!("`{name}` names several models"))

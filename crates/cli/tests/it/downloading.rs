@@ -288,7 +288,7 @@ fn ctrl_c_ends_a_download_and_leaves_nothing() {
 fn what_a_killed_download_left_behind_goes_away_in_time() {
     let (world, site) = (World::bare(), Site::start());
     let models = world.path("data/songrec/models");
-    let (old, young) = (models.join(".downloading-old"), models.join(".downloading-young"));
+    let (old, young) = (models.join(".adding-1-0"), models.join(".downloading-young"));
     for folder in [&old, &young] {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join("clap_audio.onnx"), "half").unwrap();

@@ -88,6 +88,7 @@ fn what_learned_models_find_is_the_same_here_and_in_the_cloud() {
         vec!["similar", &a, "--exclude", &b, "--exclude", &c, "--model", "clap-tiny"],
         vec!["similar", &part, "--model", "ear", "-k", "4"],
         vec!["similar", &part, "--model", "dsp45"],
+        vec!["similar", &part, "--model", "ear", "--filter", "duration:<0.45", "-k", "3"],
         vec!["similar", &a, "--passages", "--model", "ear", "--threshold", "0.9"],
         vec!["similar", "music/silence.wav@0-0.25", "--model", "clap-tiny"],
         vec!["search", "--text", "warm analogue pad"],
@@ -127,11 +128,12 @@ fn what_learned_models_are_asked_costs_the_same_in_a_small_and_a_large_library()
             both.scan("astra", &["music", "--model", "ear", "--model", "dsp45", "--segments"]);
             let [a, b, c] = ["tone 001", "tone 004", "tone 006"].map(|title| both.id_of(title));
             let part = format!("{a}@0-0.25");
-            let questions: [&[&str]; 6] = [
+            let questions: [&[&str]; 7] = [
                 &["similar", &a, "--model", "ear", "-k", "3"],
                 &["similar", &a, "--blend", "ear=0.6,dsp45=0.4", "-k", "3", "--explain"],
                 &["similar", &a, &b, "--minus", &c, "--model", "ear", "-k", "3"],
                 &["similar", &part, "--model", "ear", "-k", "3"],
+                &["similar", &part, "--model", "ear", "--filter", "title:tone 003", "-k", "3"],
                 &["search", "--like", &a, "--like", &b, "--limit", "3"],
                 &["scan", "music", "--model", "ear", "--model", "dsp45", "--segments"],
             ];
@@ -146,6 +148,21 @@ fn what_learned_models_are_asked_costs_the_same_in_a_small_and_a_large_library()
 
     assert_eq!(costs[0], costs[1], "requests in a small and in a large library");
     assert!(costs[1].iter().all(|cost| *cost <= 12), "{costs:?}");
+}
+
+#[test]
+fn passages_of_songs_that_do_not_pass_are_none() {
+    let both = Both::with_tones(2);
+    for place in PLACES {
+        both.scan(place, &["music", "--model", "ear", "--model", "dsp45", "--segments"]);
+        let part = format!("{}@0-0.25", both.id_of("tone 001"));
+        let none = ["similar", &part, "--model", "ear", "--filter", "genre:polka"];
+
+        let run = both.run(place, &none);
+
+        assert_eq!(run.code, 1, "{run:?}");
+        assert!(run.stderr.contains("only 0 found that pass"), "{run:?}");
+    }
 }
 
 #[test]

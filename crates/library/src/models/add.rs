@@ -1,6 +1,9 @@
 //! Adding, checking and removing models in folders.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 use songrec_audio::neural::{Description, ModelFolder, known_models};
@@ -11,6 +14,15 @@ use crate::{Error, ErrorKind, Interrupt, Result, work::blocking};
 
 /// What a model says of itself.
 pub(super) const DESCRIPTION: &str = "model.toml";
+
+/// How the folder of a download begins. The dot hides it from the models.
+#[cfg(feature = "bridge")]
+pub(super) const DOWNLOADING: &str = ".downloading-";
+/// How folders begin in which models are brought here, put together and taken
+/// apart.
+const UNFINISHED: [&str; 3] = [".downloading-", ".adding-", ".removing-"];
+/// What is older was left behind by a process that is gone.
+const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
 
 /// What became of adding a model.
 #[derive(Clone, Debug, Serialize)]
@@ -48,6 +60,7 @@ impl Models {
         interrupt: &Interrupt,
         progress: &dyn Progress,
     ) -> Result<AddedModel> {
+        remove_left_behind(self.folder());
         if let Some(rest) = ["http://", "https://"].iter().find_map(|it| from.strip_prefix(it)) {
             if rest.trim_matches('/').is_empty() {
                 return Err(Error::usage(format_args!("`{from}` is no address"))
@@ -176,4 +189,25 @@ pub(super) fn described_by(name: &str, folder: &Path, from: &str) -> Result<Desc
             .with_hint(format_args!("`songrec model add {} {from}` adds them", own.name())));
     }
     Ok(description)
+}
+
+// Removes what processes that were killed left behind. What cannot be removed
+// harms nobody.
+fn remove_left_behind(root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    let is_old = |path: &PathBuf| {
+        let modified = path.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|then| SystemTime::now().duration_since(then).ok());
+        age.is_some_and(|age| age > LEFT_BEHIND)
+    };
+    let is_unfinished = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name();
+        UNFINISHED.iter().any(|begins| name.to_string_lossy().starts_with(begins))
+    };
+    entries
+        .flatten()
+        .filter(is_unfinished)
+        .map(|entry| entry.path())
+        .filter(is_old)
+        .for_each(|path| _ = std::fs::remove_dir_all(path));
 }

@@ -1,17 +1,14 @@
 //! Getting the files of a model from an address that a person gave. Nothing
 //! else of songrec ever does.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+use std::path::Path;
 
 use songrec_audio::neural::Description;
 use songrec_core::{Digest, Event, Progress};
 
 use super::{
     Models,
-    add::{DESCRIPTION, described_by},
+    add::{DESCRIPTION, DOWNLOADING, described_by},
     server,
 };
 use crate::{Error, ErrorKind, Result, relocate::hash_file, work::blocking};
@@ -20,11 +17,6 @@ use crate::{Error, ErrorKind, Result, relocate::hash_file, work::blocking};
 const LARGEST_DESCRIPTION: u64 = 1 << 20;
 /// An ONNX file in one piece cannot be larger: it is a message of protobuf.
 const LARGEST_FILE: u64 = 2 << 30;
-/// How the folder of a download begins. The dot hides it from the models.
-const PREFIX: &str = ".downloading-";
-/// What is older was left behind by a process that is gone.
-const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
-
 /// The files of a model, in a folder that goes away again.
 pub(super) struct Download {
     folder: tempfile::TempDir,
@@ -87,9 +79,8 @@ impl Models {
     ) -> Result<Downloaded> {
         let root = self.folder();
         std::fs::create_dir_all(root).map_err(|error| Error::io("create", root, error))?;
-        remove_left_behind(root);
         let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
+            .prefix(DOWNLOADING)
             .tempdir_in(root)
             .map_err(|error| Error::io("create a folder in", root, error))?;
         let fetch = async |file: &str, most: u64| {
@@ -175,21 +166,4 @@ async fn check(folder: &Path, from: &str, file: &str, expected: Option<Digest>) 
     )
     .because(format!("its SHA-256 is {found}, but that of the model's file is {expected}"))
     .with_hint("it was damaged on its way, or replaced by another: ask whoever offers it"))
-}
-
-// Removes what processes that were killed left behind. What cannot be removed
-// harms nobody.
-fn remove_left_behind(root: &Path) {
-    let Ok(entries) = std::fs::read_dir(root) else { return };
-    let is_old = |path: &PathBuf| {
-        let modified = path.metadata().and_then(|metadata| metadata.modified());
-        let age = modified.ok().and_then(|then| SystemTime::now().duration_since(then).ok());
-        age.is_some_and(|age| age > LEFT_BEHIND)
-    };
-    entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
-        .map(|entry| entry.path())
-        .filter(is_old)
-        .for_each(|path| _ = std::fs::remove_dir_all(path));
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use songrec_core::{Card, Metric, ModelName, ModelSpec, Song, SongId, Vector};
-use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery};
+use songrec_core::{Card, Filter, Metric, ModelName, ModelSpec, Song, SongId, Vector};
+use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery, SongQuery};
 
 use super::{
     Example, MARGIN, Query, Similar, SimilarOptions,
@@ -60,6 +60,8 @@ pub enum Found {
 /// More passages of one song are not stored, in practice: ten hours of windows
 /// of ten seconds.
 const OF_ONE_SONG: usize = 4000;
+/// As many songs as a backend far away can be asked of in one request.
+const FEW: usize = 100;
 
 impl Library {
     /// The parts of songs that sound like `name`: a song, a file, or a part of
@@ -140,28 +142,15 @@ impl Library {
             let overlapping = self.backend.find_segments(&among).await?;
             exclude.extend(overlapping.into_iter().map(|segment| segment.id));
         }
-        let wanted = options.offset.saturating_add(options.k);
-        let mut ask = match options.filter.is_all() && options.exclude.is_empty() {
-            true => wanted,
-            false => wanted.saturating_add(MARGIN),
+        let nearest = NearestSegments {
+            vector,
+            among: SegmentQuery { model: Some(model.clone()), ..SegmentQuery::default() },
+            k: options.offset.saturating_add(options.k),
+            threshold: options.threshold,
+            metric: options.metric,
+            exclude,
         };
-        let passing = loop {
-            let query = NearestSegments {
-                vector: vector.clone(),
-                among: SegmentQuery { model: Some(model.clone()), ..SegmentQuery::default() },
-                k: ask,
-                threshold: options.threshold,
-                metric: options.metric,
-                exclude: exclude.clone(),
-            };
-            let found = self.backend.nearest_segments(&query).await?;
-            let exhausted = found.len() < ask;
-            let passing = self.passing(found, options).await?;
-            if passing.len() >= wanted || exhausted {
-                break passing;
-            }
-            ask = ask.saturating_mul(2);
-        };
+        let passing = self.nearest_passages(nearest, options).await?;
         let results: Vec<Passage> = passing
             .into_iter()
             .skip(options.offset)
@@ -176,8 +165,11 @@ impl Library {
             })
             .collect();
         let shortfall = (results.len() < options.k).then(|| {
+            let only_some = options.threshold.is_some() || !options.filter.is_all();
+            let among = if only_some { " that pass" } else { "" };
             format!(
-                "only {} found: `songrec scan --model {model} --segments` keeps passages of songs",
+                "only {} found{among}: `songrec scan --model {model} --segments` keeps passages of \
+                 songs",
                 results.len()
             )
         });
@@ -189,6 +181,45 @@ impl Library {
             results,
             shortfall,
         })
+    }
+
+    // The nearest passages of songs that pass, up to as many as the query asks
+    // for.
+    async fn nearest_passages(
+        &self,
+        mut query: NearestSegments,
+        options: &SimilarOptions,
+    ) -> Result<Vec<(SegmentNeighbor, Card)>> {
+        let wanted = query.k;
+        match self.few_passing(&options.filter).await? {
+            // Without songs the query would mean those of all.
+            Some(none) if none.is_empty() => return Ok(Vec::new()),
+            few => query.among.songs = few.unwrap_or_default(),
+        }
+        if !options.filter.is_all() || !options.exclude.is_empty() {
+            query.k = wanted.saturating_add(MARGIN);
+        }
+        loop {
+            let found = self.backend.nearest_segments(&query).await?;
+            let exhausted = found.len() < query.k;
+            let passing = self.passing(found, options).await?;
+            if passing.len() >= wanted || exhausted {
+                return Ok(passing);
+            }
+            query.k = query.k.saturating_mul(2);
+        }
+    }
+
+    // The songs that pass, if they are so few that their passages can be asked
+    // for by name; else passages are found first, and looked at whether they
+    // pass.
+    async fn few_passing(&self, filter: &Filter) -> Result<Option<Vec<SongId>>> {
+        if filter.is_all() {
+            return Ok(None);
+        }
+        let query = SongQuery { filter: filter.clone(), limit: FEW + 1, ..SongQuery::default() };
+        let cards = self.backend.find_cards(&query).await?.items;
+        Ok((cards.len() <= FEW).then(|| cards.iter().map(|card| card.id).collect()))
     }
 
     // The hits whose songs are there and pass.
