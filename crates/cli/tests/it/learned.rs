@@ -233,6 +233,8 @@ fn filling_in_asks_only_of_what_is_not_known() {
     let both = Both::with_tones(60);
     both.scan("astra", &["music", "--model", "dsp45"]);
     let fill = ["scan", "--model", "ear", "--model", "dsp45", "--missing"];
+    let planned = both.scan("astra", &[&fill[1..], &["--dry-run"]].concat());
+    assert_eq!((&planned["updated"], both.server.heard()), (&61.into(), 0), "{planned}");
     let filled = both.scan("astra", &fill[1..]);
     assert_eq!(filled["updated"], 60, "{filled}");
     both.server.heard();

@@ -36,6 +36,8 @@ pub(super) struct Found {
     pub(super) tags: Tags,
     /// What was heard; nothing if a song is known that was heard already.
     pub(super) analysis: Option<Box<Analysis>>,
+    /// Whether the song is known and there was nothing to find out about it.
+    pub(super) was_heard: bool,
     /// The learned models that listened, well or not.
     pub(super) listened: Vec<ModelName>,
     /// The song that has this audio, if it is known.
@@ -171,9 +173,10 @@ impl Scan<'_> {
             Ok(place) => place,
             Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
         };
-        let heard = song.as_ref().is_some_and(|song| self.was_heard(song));
+        let was_heard =
+            without_segments.is_empty() && song.as_ref().is_some_and(|song| self.was_heard(song));
         let wanted = self.wanted(song.as_ref(), &without_segments);
-        let tags_are_enough = self.options.dry_run || (heard && without_segments.is_empty());
+        let tags_are_enough = self.options.dry_run || was_heard;
         let name_of = |listener: &Arc<Listener>| listener.spec().name.clone();
         let listened = match tags_are_enough {
             true => Vec::new(),
@@ -193,7 +196,16 @@ impl Scan<'_> {
                 let replaced = held.filter(|held| *held != id);
                 let has_blob = song.as_ref().is_some_and(|song| song.blob.is_some());
                 let song = song.map(|song| song.id);
-                Ok(Found { identity, tags, analysis, listened, song, has_blob, replaced })
+                Ok(Found {
+                    identity,
+                    tags,
+                    analysis,
+                    was_heard,
+                    listened,
+                    song,
+                    has_blob,
+                    replaced,
+                })
             }
             // That it was left in the middle is no failure of the file.
             _ if self.interrupt.is_set() => return None,

@@ -351,6 +351,7 @@ impl Scan<'_> {
             None if is_new_path && before.files.is_empty() => Change::Moved { from: String::new() },
             None if is_new_path => Change::Duplicate,
             None if *song != before => Change::Updated,
+            None if self.options.dry_run && !arrival.found.was_heard => Change::Updated,
             None => Change::Nothing,
         }
     }
