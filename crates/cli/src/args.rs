@@ -4,7 +4,7 @@ mod sharing;
 
 use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use songrec_core::{Filter, Metric, ModelName, Term};
 use songrec_library::Blend;
 
@@ -279,7 +279,7 @@ pub(crate) struct ScanArgs {
     #[arg(long)]
     pub(crate) genre_from_folder: bool,
     /// The models that hear every song; may be repeated
-    #[arg(long = "model", value_name = "NAME")]
+    #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) models: Vec<String>,
     /// Only the songs of the library that one of the models has not heard yet
     #[arg(long, conflicts_with_all = ["failed", "paths"])]
@@ -358,7 +358,7 @@ pub(crate) struct SimilarArgs {
     pub(crate) minus: Vec<String>,
     /// How much each song counts, such as 1,0.5: first the SONGs, 1 if not
     /// said, then those of --minus, 0.5 if not said
-    #[arg(long, value_name = "X,Y", value_delimiter = ',')]
+    #[arg(long, value_name = "X,Y", value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) weights: Vec<f64>,
     /// How many songs
     #[arg(short, long, value_name = "N", value_parser = some, allow_negative_numbers = true)]
@@ -370,7 +370,7 @@ pub(crate) struct SimilarArgs {
     #[arg(long, value_name = "METRIC")]
     pub(crate) metric: Option<Metric>,
     /// The model to compare by
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
     /// Several models to compare by, such as dsp47=0.6,dsp45=0.4: the first one
     /// finds three candidates for each result, all of them score these
@@ -411,7 +411,7 @@ pub(crate) struct EmbedArgs {
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<String>,
     /// The models that hear; may be repeated
-    #[arg(long = "model", value_name = "NAME")]
+    #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) models: Vec<String>,
     /// Write a .npy file for each file and model to this folder
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
@@ -602,7 +602,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "TEXT", requires = "text")]
     pub(crate) not: Vec<String>,
     /// The model that reads and hears; the first one that can if it is not said
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
     /// The lowest similarity that counts
     #[arg(long, value_name = "X", value_parser = number, allow_hyphen_values = true)]

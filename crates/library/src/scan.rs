@@ -197,6 +197,11 @@ impl<'a> Scan<'a> {
                     .because(error)
             })?;
         let ears = library.models.hearing(library.config.list("scan.models")).await?;
+        if options.segments && ears.listeners().is_empty() {
+            return Err(Error::usage("there are no segments to keep")
+                .because("only learned models hear window by window, and none is to hear")
+                .with_hint("`--model` names one; `songrec model list` says which are here"));
+        }
         let models: Vec<ModelName> = ears.specs().iter().map(|spec| spec.name.clone()).collect();
         let roomless = make_room(library, &ears, options.dry_run).await?;
         let folder = library.state_folder().join("heard");

@@ -5,7 +5,7 @@ use songrec_library::{
 
 use crate::{
     args::SimilarArgs,
-    commands::select::{cells, wrong_filter},
+    commands::select::{cells, counted, wrong_filter},
     context::Context,
     printer::Table,
     status::ExitStatus,
@@ -93,9 +93,9 @@ fn examples(args: &SimilarArgs) -> Result<Vec<Example>> {
     let mut examples: Vec<Example> = like.chain(unlike).collect();
     if args.weights.len() > examples.len() {
         return Err(Error::usage(format_args!(
-            "there are {} weights for {} songs",
+            "there are {} weights for {}",
             args.weights.len(),
-            examples.len()
+            counted(examples.len() as u64, "song")
         ))
         .with_hint("give one weight a song, in their order")
         .into());

@@ -89,6 +89,10 @@ fn numbers_that_ask_for_nothing_are_refused_by_name() {
         (&["search", "kick", "--limit", "-1"], "--limit"),
         (&["search", "--like", "kick", "--threshold", "high"], "--threshold"),
         (&["dup", "--near", "--threshold", "NaN"], "NaN"),
+        (&["similar", "kick", "--weights", "-1"], "`-1` is not a weight"),
+        (&["similar", "kick", "--weights", "1,2"], "2 weights for 1 song"),
+        (&["similar", "kick", "--model", ""], "--model"),
+        (&["scan", "music", "--model", ""], "--model"),
         (&["model", "bench", "dsp45", "--seconds", "NaN"], "NaN"),
     ] {
         let run = world.run(arguments);

@@ -298,6 +298,9 @@ fn passages_are_found_by_a_part_of_a_song() {
     assert_eq!(passages["part"]["end"], 0.25);
     assert!(outside["results"][0]["start"].is_number(), "{outside}");
     assert!(songs["results"].is_array(), "{songs}");
+    let deaf = world.run(&["scan", "music", "--segments"]);
+    assert_eq!(deaf.code, 2, "{deaf:?}");
+    assert!(deaf.stderr.contains("only learned models"), "{deaf:?}");
     let beyond = world.run(&["similar", "music/pad.wav@59:00-59:10", "--model", "ear"]);
     assert_eq!(beyond.code, 2, "{beyond:?}");
     assert!(beyond.stderr.contains("has no part 59:00-59:10"), "{beyond:?}");
