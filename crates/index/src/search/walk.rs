@@ -173,7 +173,7 @@ impl<'a> Search<'a> {
                     walk.likely.push(likely);
                 }
             }
-            walk.rows += block.count;
+            walk.rows = walk.rows.saturating_add(block.count);
             Ok(())
         })
     }
