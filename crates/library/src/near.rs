@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use songrec_core::{Card, Event, Filter, ModelName, Progress, SongId};
 use songrec_local::{LooseVectors, NearOptions, OnNeighbors};
-use songrec_storage::{Neighbor, SongQuery};
+use songrec_storage::SongQuery;
 
 use crate::{Error, Interrupt, Library, Result};
 
@@ -17,6 +17,14 @@ use crate::{Error, Interrupt, Library, Result};
 /// sounds of one kind, such as two snares, may have as much, so what is found is
 /// worth a look and not to be deleted unheard.
 pub const NEAR: f64 = 0.95;
+
+/// How much longer one of two encodings of a recording may be than the other,
+/// as a part of it, unless any length counts: remasters begin and end
+/// elsewhere.
+const LONGER: f64 = 0.1;
+/// The same in seconds, for short sounds: encoders add some thousand samples of
+/// silence.
+const PADDED: f64 = 0.07;
 
 /// Neighbors of each song that are looked at. Larger groups are found all the
 /// same, because every song of them brings its own.
@@ -35,6 +43,8 @@ pub struct NearDuplicateOptions {
     pub threshold: f64,
     /// Which songs are compared with each other.
     pub filter: Filter,
+    /// Whether songs of different lengths count, such as edits, too.
+    pub any_length: bool,
 }
 
 /// Songs that are almost the same, the most alike first.
@@ -58,8 +68,8 @@ pub struct NearDuplicate {
 
 impl Library {
     /// Every song compared with every other: groups of those that are almost
-    /// the same, the most alike first. In a group each song is near to another
-    /// one, but the first need not be near to the last.
+    /// the same, and almost equally long, the most alike first. In a group each
+    /// song is near to another one, but the first need not be near to the last.
     ///
     /// A local library is searched where it is, in about the time of one
     /// search for each song. The embeddings of one that is far away are read
@@ -92,7 +102,10 @@ impl Library {
         let groups = Arc::new(Mutex::new(Groups::default()));
         let told = Arc::clone(&groups);
         let on_found: OnNeighbors = Arc::new(move |song, neighbors| {
-            told.lock().unwrap_or_else(PoisonError::into_inner).join(song, &neighbors);
+            let mut groups = told.lock().unwrap_or_else(PoisonError::into_inner);
+            for neighbor in neighbors {
+                groups.join(song, neighbor.song, neighbor.similarity);
+            }
         });
         let all = match &self.local {
             Some(local) => local.neighbors_of_all(&near, on_found, progress).await?,
@@ -112,36 +125,47 @@ impl Library {
             while songs < READ
                 && let Some(group) = groups.next()
             {
-                songs += group.len();
+                songs += group.songs.len();
                 some.push(group);
             }
-            found.extend(self.with_cards(some).await?);
+            found.extend(self.with_cards(some, options.any_length).await?);
         }
         found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
         Ok(Some(found))
     }
 
-    // Groups with what is shown of their songs; without those of which only
-    // one song is still there.
-    async fn with_cards(&self, groups: Vec<Vec<(SongId, f64)>>) -> Result<Vec<NearDuplicates>> {
-        let ids: Vec<SongId> = groups.iter().flatten().map(|(id, _)| *id).collect();
-        let mut songs = self.backend.get_songs(&ids).await?.into_iter();
-        let mut found = Vec::new();
-        for group in groups {
-            let stored = songs.by_ref().take(group.len());
-            let songs: Vec<NearDuplicate> = group
-                .iter()
-                .zip(stored)
-                .filter_map(|((_, similarity), song)| {
-                    Some(NearDuplicate { similarity: *similarity, card: Card::of(&song?) })
-                })
-                .collect();
-            if songs.len() > 1 {
-                let similarity = songs.last().map_or(0.0, |song| song.similarity);
-                found.push(NearDuplicates { similarity, songs });
+    // Groups with what is shown of their songs; without songs that are gone, and
+    // pairs of which one is much longer.
+    async fn with_cards(
+        &self,
+        groups: Vec<Group>,
+        any_length: bool,
+    ) -> Result<Vec<NearDuplicates>> {
+        let ids: Vec<SongId> =
+            groups.iter().flat_map(|group| &group.songs).map(|(id, _)| *id).collect();
+        let songs = self.backend.get_songs(&ids).await?;
+        let cards: HashMap<SongId, Card> =
+            songs.iter().flatten().map(|song| (song.id, Card::of(song))).collect();
+        let mut kept = Groups::default();
+        for (one, other, similarity) in groups.into_iter().flat_map(|group| group.pairs) {
+            if let (Some(a), Some(b)) = (cards.get(&one), cards.get(&other))
+                && (any_length || equally_long(a.duration, b.duration))
+            {
+                kept.join(one, other, similarity);
             }
         }
-        Ok(found)
+        let groups = kept.finish().into_iter().map(|group| NearDuplicates {
+            similarity: group.songs.last().map_or(0.0, |(_, similarity)| *similarity),
+            songs: group
+                .songs
+                .iter()
+                .filter_map(|(id, similarity)| {
+                    let card = cards.get(id)?.clone();
+                    Some(NearDuplicate { similarity: *similarity, card })
+                })
+                .collect(),
+        });
+        Ok(groups.collect())
     }
 
     // The embeddings of a library that is far away, brought here; nothing if
@@ -192,38 +216,51 @@ impl Library {
     }
 }
 
+/// Whether two recordings may be one, by their lengths in seconds.
+fn equally_long(one: f64, other: f64) -> bool {
+    (one - other).abs() <= (LONGER * one.max(other)).max(PADDED)
+}
+
 /// Songs that are joined to others, directly or through them: a forest (Galler
-/// and Fischer 1964) in little memory, whatever the number of pairs.
+/// and Fischer 1964).
 #[derive(Debug, Default)]
 struct Groups {
-    numbers: HashMap<SongId, usize>,
+    numbers: HashMap<SongId, u32>,
     songs: Vec<Member>,
+    pairs: Vec<(u32, u32, f64)>,
 }
 
 #[derive(Debug)]
 struct Member {
     id: SongId,
-    parent: usize,
+    parent: u32,
     /// How similar the nearest other one is.
     nearest: f64,
 }
 
+/// Some songs that are joined.
+#[derive(Debug, Default, PartialEq)]
+struct Group {
+    /// Each with how similar the nearest of the others is, the nearest first.
+    songs: Vec<(SongId, f64)>,
+    /// Which two were joined.
+    pairs: Vec<(SongId, SongId, f64)>,
+}
+
 impl Groups {
-    fn join(&mut self, song: SongId, neighbors: &[Neighbor]) {
-        for neighbor in neighbors {
-            let one = self.number(song);
-            let other = self.number(neighbor.song);
-            for member in [one, other] {
-                let nearest = &mut self.songs[member].nearest;
-                *nearest = nearest.max(neighbor.similarity);
-            }
-            let (one, other) = (self.root(one), self.root(other));
-            self.songs[one].parent = other;
+    fn join(&mut self, one: SongId, other: SongId, similarity: f64) {
+        let (one, other) = (self.number(one), self.number(other));
+        self.pairs.push((one, other, similarity));
+        for member in [one, other] {
+            let nearest = &mut self.songs[member as usize].nearest;
+            *nearest = nearest.max(similarity);
         }
+        let (one, other) = (self.root(one), self.root(other));
+        self.songs[one as usize].parent = other;
     }
 
-    fn number(&mut self, id: SongId) -> usize {
-        let next = self.songs.len();
+    fn number(&mut self, id: SongId) -> u32 {
+        let next = self.songs.len() as u32;
         let number = *self.numbers.entry(id).or_insert(next);
         if number == next {
             self.songs.push(Member { id, parent: next, nearest: f64::NEG_INFINITY });
@@ -231,29 +268,36 @@ impl Groups {
         number
     }
 
-    fn root(&mut self, mut of: usize) -> usize {
-        while self.songs[of].parent != of {
-            let parent = self.songs[of].parent;
-            self.songs[of].parent = self.songs[parent].parent;
-            of = parent;
+    fn root(&mut self, mut of: u32) -> u32 {
+        loop {
+            let parent = self.songs[of as usize].parent;
+            if parent == of {
+                return of;
+            }
+            let above = self.songs[parent as usize].parent;
+            self.songs[of as usize].parent = above;
+            of = above;
         }
-        of
     }
 
-    /// The groups, in each the songs with the nearest neighbors first.
-    fn finish(mut self) -> Vec<Vec<(SongId, f64)>> {
-        let mut groups: HashMap<usize, Vec<(SongId, f64)>> = HashMap::new();
-        for member in 0..self.songs.len() {
+    fn finish(mut self) -> Vec<Group> {
+        let mut groups: HashMap<u32, Group> = HashMap::new();
+        for member in 0..self.songs.len() as u32 {
             let root = self.root(member);
-            let Member { id, nearest, .. } = self.songs[member];
-            groups.entry(root).or_default().push((id, nearest));
+            let Member { id, nearest, .. } = self.songs[member as usize];
+            groups.entry(root).or_default().songs.push((id, nearest));
+        }
+        for (one, other, similarity) in std::mem::take(&mut self.pairs) {
+            let [one_id, other_id] = [one, other].map(|number| self.songs[number as usize].id);
+            let group = groups.entry(self.root(one)).or_default();
+            group.pairs.push((one_id, other_id, similarity));
         }
         let mut groups: Vec<_> = groups.into_values().collect();
         for group in &mut groups {
-            group.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            group.songs.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         }
         // So that equal runs give equal answers.
-        groups.sort_by_key(|group| group.first().map(|(id, _)| *id));
+        groups.sort_by_key(|group| group.songs.first().map(|(id, _)| *id));
         groups
     }
 }
@@ -266,36 +310,42 @@ mod tests {
         SongId::from_bytes([number; 16])
     }
 
-    fn near(song: u8, similarity: f64) -> Neighbor {
-        Neighbor { song: id(song), similarity, distance: 1.0 - similarity, key: None }
-    }
-
     #[test]
     fn songs_are_grouped_through_others() {
         let mut groups = Groups::default();
-        groups.join(id(1), &[near(2, 0.99)]);
-        groups.join(id(7), &[near(8, 0.98)]);
-        groups.join(id(2), &[near(1, 0.99), near(3, 0.97)]);
-        groups.join(id(4), &[near(3, 0.975)]);
+        let pairs = [(1, 2, 0.99), (7, 8, 0.98), (2, 1, 0.99), (2, 3, 0.97), (4, 3, 0.975)];
+        for (one, other, similarity) in pairs {
+            groups.join(id(one), id(other), similarity);
+        }
 
         let groups = groups.finish();
 
         assert_eq!(
-            groups,
+            groups.iter().map(|group| group.songs.clone()).collect::<Vec<_>>(),
             [
                 vec![(id(1), 0.99), (id(2), 0.99), (id(3), 0.975), (id(4), 0.975)],
                 vec![(id(7), 0.98), (id(8), 0.98)]
             ]
         );
+        assert_eq!(groups[1].pairs, [(id(7), id(8), 0.98)]);
+        assert_eq!(groups[0].pairs.len(), 4);
     }
 
     #[test]
     fn a_long_chain_is_one_group() {
         let mut groups = Groups::default();
         for number in 0..200 {
-            groups.join(id(number), &[near(number + 1, 0.99)]);
+            groups.join(id(number), id(number + 1), 0.99);
         }
 
         assert_eq!(groups.finish().len(), 1);
+    }
+
+    #[test]
+    fn encodings_are_equally_long_and_other_sounds_are_not() {
+        // An MP3 with its padding, a remaster with a shorter end.
+        assert!(equally_long(0.3, 0.36) && equally_long(241.0, 236.5));
+        assert!(!equally_long(0.3, 0.5) && !equally_long(241.0, 205.0));
+        assert!(equally_long(0.0, 0.0));
     }
 }

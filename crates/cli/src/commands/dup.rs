@@ -60,6 +60,7 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
         model: args.model.clone(),
         threshold,
         filter: args.filter.filter().map_err(wrong_filter)?,
+        any_length: args.any_length,
     };
     let found = library.near_duplicates(&options, &context.interrupt, &*context.progress).await?;
     let printer = &context.printer;
