@@ -200,6 +200,23 @@ fn a_file_as_transformers_exports_it_is_understood() {
     }
 }
 
+/// The name of an input says how Wav2Vec2 wants its samples; of another model
+/// it says nothing.
+#[test]
+fn what_is_not_known_of_a_model_is_not_guessed() {
+    let Some(options) = engines().into_iter().next() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let text = ODD.replace("kind = \"wav2vec2\"", "kind = \"other\"");
+    let description = Description::from_toml(&text).unwrap();
+
+    let added = ModelFolder::new(home.path())
+        .add(description, &fixtures().join("odd"), &options)
+        .unwrap()
+        .description;
+
+    assert_eq!(added.front_end, FrontEnd::Samples);
+}
+
 #[cfg(feature = "rten")]
 #[test]
 fn rten_refuses_what_it_would_compute_wrongly() {
