@@ -364,8 +364,8 @@ pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
             Err(match others.as_slice() {
                 [] => error.with_hint("`songrec scan PATH` adds songs"),
                 others => error.with_hint(format_args!(
-                    "`--model` or `search.model` names another one, such as {}; `songrec scan \
-                     --model {name} --missing` lets this one hear",
+                    "this library knows {}; `songrec scan --model NAME --missing` lets another \
+                     model hear it",
                     others.join(", ")
                 )),
             })

@@ -145,7 +145,7 @@ fn a_wrong_blend_is_refused_with_a_right_one() {
     let id = world.ids()[0].clone();
     let cases: [(&[&str], i32, &str); 6] = [
         (&["--blend", "dsp47=-1"], 2, "clap=0.6,dsp47=0.4"),
-        (&["--blend", "dsp47=0.5,nope=0.5"], 4, "songrec stats"),
+        (&["--blend", "dsp47=0.5,nope=0.5"], 4, "this library knows dsp45-row@1"),
         (&["--blend", "dsp47=1", "--model", "dsp45"], 2, "--blend"),
         (&["--weights", "0"], 2, "above 0"),
         (&["--weights", "1,2"], 2, "one weight a song"),
