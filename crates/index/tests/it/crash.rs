@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::sample::{contents, copy, key, put, rows};
 use rand::prelude::*;
@@ -220,7 +220,9 @@ fn a_process_killed_at_any_moment_leaves_whole_batches() {
     drop(index);
     let path = dir.path().join("index");
     let mut random = StdRng::seed_from_u64(3);
-    for _ in 0..40 {
+    for round in 0..40 {
+        let watcher = Index::open(&path).unwrap();
+        let before = watcher.generation();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "crash::writes_until_killed", "--nocapture"])
             .env("SONGREC_INDEX_CRASH_TEST", &path)
@@ -228,6 +230,14 @@ fn a_process_killed_at_any_moment_leaves_whole_batches() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        // In every other round it is killed while it begins, else while it
+        // writes, however slow the machine is.
+        let begun = Instant::now();
+        while round % 2 == 1 && watcher.generation() == before {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not write");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(watcher);
         // The moment is the point of the test, not a wait for something.
         std::thread::sleep(Duration::from_micros(random.random_range(3_000..40_000)));
         child.kill().unwrap();
@@ -242,5 +252,4 @@ fn a_process_killed_at_any_moment_leaves_whole_batches() {
             assert!(of_family.iter().all(|row| *row == of_family[0]), "a batch is stored in part");
         }
     }
-    assert!(Index::open(&path).unwrap().generation() > 0);
 }
