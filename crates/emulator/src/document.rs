@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{ApiError, Code, Result, refuse};
 use crate::id::{self, Key};
+use crate::indexing::Indexed;
 use crate::json::{Object, Value, object};
 use crate::limits::Limits;
 use crate::settings::Settings;
@@ -66,20 +67,18 @@ pub(crate) fn shred(
 
     Shape { limits }.object(&body, 1, 0)?;
     let vector = special_members(&body, settings, limits)?;
-    let indexed = settings.indexing.indexed(&body);
     let mut check = IndexedShape { limits, properties: 0 };
-    check.object("", indexed.object(), true)?;
+    check.object("", &body, settings.indexing.of_document(), true)?;
     if check.properties > limits.document_properties {
         return over(format!(
             "the document has {} indexed properties; at most {} are allowed",
             check.properties, limits.document_properties
         ));
     }
-    drop(indexed);
 
     pack(&mut body, vector.as_ref());
     let document = Document { key, body, vector, version };
-    let characters = size(&document.body);
+    let characters = document.body.characters();
     if characters > limits.document_characters {
         return over(format!(
             "the document has {characters} characters; at most {} are allowed",
@@ -113,14 +112,6 @@ fn pack(body: &mut Object, vector: Option<&Vector>) {
 
 fn over<T>(message: String) -> Result<T> {
     refuse(Code::Limit, message)
-}
-
-/// Characters of the JSON text.
-fn size(body: &Object) -> usize {
-    let mut text = String::new();
-    body.write(&mut text);
-    // Java counts UTF-16 units.
-    if text.is_ascii() { text.len() } else { text.encode_utf16().count() }
 }
 
 /// Checks `$vector`, `$vectorize` and `$lexical`.
@@ -247,7 +238,7 @@ impl Shape<'_> {
             }
             Value::Number(number) => {
                 // Only arithmetic can make a longer one than the parser lets in.
-                let length = number.to_string().len();
+                let length = number.characters();
                 if length > self.limits.number_characters + 8 {
                     return over(format!(
                         "a number has {length} characters; at most {} are allowed",
@@ -268,26 +259,34 @@ struct IndexedShape<'a> {
 }
 
 impl IndexedShape<'_> {
-    fn object(&mut self, field: &str, object: &Object, root: bool) -> Result<()> {
-        if object.len() > self.limits.object_properties {
+    fn object(
+        &mut self,
+        field: &str,
+        object: &Object,
+        indexed: Indexed<'_>,
+        root: bool,
+    ) -> Result<()> {
+        let members =
+            || object.iter().filter_map(|(name, value)| Some((name, value, indexed.member(name)?)));
+        let properties = members().count();
+        if properties > self.limits.object_properties {
             return over(format!(
-                "the object at `{field}` has {} properties; at most {} are allowed where indexed",
-                object.len(),
+                "the object at `{field}` has {properties} properties; at most {} are allowed where indexed",
                 self.limits.object_properties
             ));
         }
-        self.properties += object.len();
-        for (name, value) in object.iter() {
+        self.properties += properties;
+        for (name, value, indexed) in members() {
             // These have been checked, and are indexed in their own way.
             if root && matches!(name, "_id" | "$vector" | "$vectorize" | "$lexical") {
                 continue;
             }
-            self.value(name, value)?;
+            self.value(name, value, indexed)?;
         }
         Ok(())
     }
 
-    fn value(&mut self, field: &str, value: &Value) -> Result<()> {
+    fn value(&mut self, field: &str, value: &Value, indexed: Indexed<'_>) -> Result<()> {
         match value {
             Value::String(text) if text.len() > self.limits.string_bytes => over(format!(
                 "the string at `{field}` has {} bytes; at most {} are allowed where indexed",
@@ -302,14 +301,14 @@ impl IndexedShape<'_> {
                         self.limits.array_elements
                     ));
                 }
-                values.iter().try_for_each(|value| self.value(field, value))
+                values.iter().try_for_each(|value| self.value(field, value, indexed))
             }
             Value::Object(object) => {
                 if object.single().is_some_and(|(name, _)| name.starts_with('$')) {
                     self.properties += 1;
                     return extended(field, value);
                 }
-                self.object(field, object, false)
+                self.object(field, object, indexed, false)
             }
             _ => Ok(()),
         }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use crate::json::{Object, Value};
 use crate::path::Path;
 
 /// The `indexing` option of a collection.
@@ -23,7 +22,7 @@ enum Rule {
 
 /// One level of the listed paths; a branch without members covers all below it.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Branch(HashMap<String, Branch>);
+pub(crate) struct Branch(HashMap<String, Branch>);
 
 impl Indexing {
     pub(crate) fn allow(paths: &[Path]) -> Self {
@@ -53,37 +52,44 @@ impl Indexing {
         }
     }
 
-    /// The document, cut down to what is indexed of it.
-    pub(crate) fn indexed<'a>(&'a self, document: &'a Object) -> Indexed<'a> {
+    /// What is indexed of a document.
+    pub(crate) fn of_document(&self) -> Indexed<'_> {
         match self.rule {
-            Rule::Everything => Indexed::All(document),
-            Rule::Nothing => Indexed::Part(Object::new()),
-            Rule::Allow | Rule::Deny => {
-                let mut part = document.clone();
-                part.remove("$vector");
-                if self.rule == Rule::Allow {
-                    self.root.keep(&mut part);
-                } else {
-                    self.root.drop(&mut part);
-                }
-                Indexed::Part(part)
-            }
+            Rule::Everything => Indexed::All,
+            Rule::Nothing => Indexed::Nothing,
+            Rule::Allow => Indexed::Only(&self.root),
+            Rule::Deny => Indexed::AllBut(&self.root),
         }
     }
 }
 
-/// The indexed part of a document.
-#[derive(Debug)]
+/// What is indexed of an object. Elements of arrays are as the array: lists
+/// pass through them.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Indexed<'a> {
-    All(&'a Object),
-    Part(Object),
+    All,
+    Nothing,
+    Only(&'a Branch),
+    AllBut(&'a Branch),
 }
 
-impl Indexed<'_> {
-    pub(crate) fn object(&self) -> &Object {
+impl<'a> Indexed<'a> {
+    /// What is indexed of a member; `None` if nothing of it.
+    pub(crate) fn member(self, name: &str) -> Option<Self> {
+        let listed = |branch: &'a Branch| branch.0.get(name);
         match self {
-            Self::All(object) => object,
-            Self::Part(object) => object,
+            Self::All => Some(Self::All),
+            Self::Nothing => None,
+            Self::Only(branch) => match listed(branch) {
+                None => is_special(name).then_some(Self::All),
+                Some(next) if next.0.is_empty() => Some(Self::All),
+                Some(next) => Some(Self::Only(next)),
+            },
+            Self::AllBut(branch) => match listed(branch) {
+                None => Some(Self::All),
+                Some(next) if next.0.is_empty() => None,
+                Some(next) => Some(Self::AllBut(next)),
+            },
         }
     }
 }
@@ -119,44 +125,11 @@ impl Branch {
             Some(next) => next.0.is_empty() || next.covers(rest),
         }
     }
-
-    fn keep(&self, object: &mut Object) {
-        object.retain(|name, value| match self.0.get(name) {
-            None => is_special(name),
-            Some(next) => {
-                if !next.0.is_empty() {
-                    each_object(value, &mut |object| next.keep(object));
-                }
-                true
-            }
-        });
-    }
-
-    fn drop(&self, object: &mut Object) {
-        object.retain(|name, value| match self.0.get(name) {
-            None => true,
-            Some(next) if next.0.is_empty() => false,
-            Some(next) => {
-                each_object(value, &mut |object| next.drop(object));
-                true
-            }
-        });
-    }
-}
-
-/// The object itself, or the objects in an array: lists pass through arrays.
-fn each_object(value: &mut Value, apply: &mut impl FnMut(&mut Object)) {
-    match value {
-        Value::Object(object) => apply(object),
-        Value::Array(values) => values.iter_mut().for_each(|value| each_object(value, apply)),
-        _ => {}
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::parse;
 
     fn paths(list: &[&str]) -> Vec<Path> {
         list.iter().map(|p| Path::parse(p).unwrap()).collect()
@@ -191,18 +164,26 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_cut_through_arrays() {
-        let Value::Object(document) =
-            parse(r#"{"_id":1,"a":[{"x":1,"y":2},3],"b":2}"#, 100).unwrap()
-        else {
-            unreachable!()
+    fn members_are_followed_as_deep_as_lists_go() {
+        let is_indexed = |indexing: &Indexing, path: &[&str]| {
+            let indexed = path.iter().try_fold(indexing.of_document(), |at, name| at.member(name));
+            indexed.is_some()
         };
-        let text = |indexing: Indexing| {
-            Value::Object(indexing.indexed(&document).object().clone()).to_string()
-        };
+        let (deny, allow) = (Indexing::deny(&paths(&["a.x"])), Indexing::allow(&paths(&["a.x"])));
 
-        assert_eq!(text(Indexing::deny(&paths(&["a.x"]))), r#"{"_id":1,"a":[{"y":2},3],"b":2}"#);
-        assert_eq!(text(Indexing::allow(&paths(&["a.x"]))), r#"{"a":[{"x":1},3]}"#);
-        assert_eq!(text(Indexing::deny(&paths(&["*"]))), "{}");
+        for (path, denied, allowed) in [
+            (&["_id"][..], false, false),
+            (&["a"], false, true),
+            (&["a", "x"], true, true),
+            (&["a", "x", "y"], true, true),
+            (&["a", "y"], false, false),
+            (&["b"], false, false),
+            (&["$vector"], false, true),
+        ] {
+            assert_eq!(is_indexed(&deny, path), !denied, "{path:?}");
+            assert_eq!(is_indexed(&allow, path), allowed, "{path:?}");
+        }
+        assert!(!is_indexed(&Indexing::deny(&paths(&["*"])), &["a"]));
+        assert!(is_indexed(&Indexing::allow(&paths(&["*"])), &["a"]));
     }
 }

@@ -83,10 +83,6 @@ impl Object {
         Some(self.0.remove(at).1)
     }
 
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &mut Value) -> bool) {
-        self.0.retain_mut(|(name, value)| keep(name, value));
-    }
-
     /// The only member, if there is exactly one.
     pub(crate) fn single(&self) -> Option<(&str, &Value)> {
         match self.0.as_slice() {
@@ -188,7 +184,45 @@ impl Value {
     }
 }
 
+impl Value {
+    /// Characters of the JSON text that [`write`](Self::write) makes, as Java
+    /// counts them: in UTF-16 units.
+    pub(crate) fn characters(&self) -> usize {
+        let with_commas = |count: usize| 2 + count.saturating_sub(1);
+        match self {
+            Self::Null | Self::Bool(true) => 4,
+            Self::Bool(false) => 5,
+            Self::Number(number) => number.characters(),
+            Self::String(text) => characters_of(text),
+            Self::Raw(text) => text.encode_utf16().count(),
+            Self::Packed(values) => "{\"$binary\":\"\"}".len() + (values.len() * 4).div_ceil(3) * 4,
+            Self::Array(values) => {
+                with_commas(values.len()) + values.iter().map(Self::characters).sum::<usize>()
+            }
+            Self::Object(object) => object.characters(),
+        }
+    }
+}
+
+fn characters_of(text: &str) -> usize {
+    let of_byte = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        // What continues a character; those of four bytes are two units.
+        0x80..0xc0 => 0,
+        0xf0.. => 2,
+        _ => 1,
+    };
+    2 + text.bytes().map(of_byte).sum::<usize>()
+}
+
 impl Object {
+    /// As [`Value::characters`].
+    pub(crate) fn characters(&self) -> usize {
+        let members = self.iter().map(|(name, value)| characters_of(name) + 1 + value.characters());
+        2 + self.len().saturating_sub(1) + members.sum::<usize>()
+    }
+
     pub(crate) fn write(&self, out: &mut String) {
         out.push('{');
         for (i, (name, value)) in self.iter().enumerate() {

@@ -70,6 +70,20 @@ impl Number {
         Self::parse(&format!("{value:?}")).unwrap_or_else(|| Self::from_i64(0))
     }
 
+    /// Characters of the text that it is written as.
+    pub(crate) fn characters(&self) -> usize {
+        struct Counter(usize);
+        impl fmt::Write for Counter {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                self.0 += text.len();
+                Ok(())
+            }
+        }
+        let mut counter = Counter(0);
+        let _ = fmt::Write::write_fmt(&mut counter, format_args!("{self}"));
+        counter.0
+    }
+
     pub(crate) fn zero() -> Self {
         Self::from_i64(0)
     }

@@ -61,6 +61,25 @@ proptest! {
     }
 
     #[test]
+    fn characters_are_those_of_the_text(
+        texts in prop::collection::vec(any::<String>(), 0..4),
+        number in any::<f64>(),
+        integer in any::<i64>(),
+        vector in prop::collection::vec(any::<f32>(), 0..6),
+    ) {
+        let vector = Value::Packed(vector.into());
+        let mut members = vec![("$vector".to_owned(), vector), ("empty".to_owned(), Value::Array(vec![]))];
+        for text in texts {
+            members.push((text.clone(), Value::String(text)));
+        }
+        let number = parse(&format!("[{number:?},{integer},null,true,false,{{}}]").replace("inf", "0"), 500);
+        members.extend(number.ok().map(|number| ("n".to_owned(), number)));
+        let object = Value::Object(members.into_iter().collect());
+        let text = object.to_string();
+        prop_assert_eq!(object.characters(), text.encode_utf16().count(), "{}", text);
+    }
+
+    #[test]
     fn no_text_panics(text in any::<String>()) {
         let _ = parse(&text, 100);
     }
