@@ -24,7 +24,7 @@ use songrec_core::{
 use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, ErrorKind,
     Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page,
-    PageToken, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 
@@ -465,8 +465,8 @@ impl StorageBackend for AstraBackend {
         self.bury_songs(songs).await
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
-        self.purge(ids).await
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        self.purge(tombstones).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use futures::{TryStreamExt, future};
 use serde_json::{Value, json};
 use songrec_core::{OperationId, Song, SongId};
-use songrec_storage::{DeleteSong, Lookup, Outcome, PutMode, PutSong, Result, Tombstone};
+use songrec_storage::{
+    DeleteSong, Lookup, Outcome, PurgeSong, PutMode, PutSong, Result, Tombstone,
+};
 
 use crate::{
     backend::{AT_ONCE, AstraBackend, ROUNDS, Seen, at_once, places},
@@ -611,26 +613,19 @@ impl AstraBackend {
         Err(self.contended("delete", about(delete.id)))
     }
 
-    pub(crate) async fn purge(&self, ids: &[SongId]) -> Result<()> {
-        let different: Vec<SongId> = places(ids).into_keys().collect();
-        let rows = self.rows(&different, json!({"state": 1, "sync": 1})).await?;
-        let tombstones: Vec<(SongId, OperationId)> = rows
-            .values()
-            .filter(|row| row.state == DELETED)
-            .filter_map(|row| Some((row.id, row.rev()?)))
-            .collect();
+    pub(crate) async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
         let purges = tombstones.chunks(MAX_IN).map(|chunk| {
-            let (ids, revs): (Vec<SongId>, Vec<OperationId>) = chunk.iter().copied().unzip();
-            // These tombstones and no later ones: a request that arrives late
-            // must not take a deletion that nobody has seen.
+            let (ids, deletions): (Vec<SongId>, Vec<OperationId>) =
+                chunk.iter().map(|purge| (purge.id, purge.deletion)).unzip();
+            // An operation is of one song, so no song goes by that of another.
             self.songs.delete_many(json!({
-                "_id": {"$in": ids}, "state": DELETED, "sync.rev": {"$in": revs},
+                "_id": {"$in": ids}, "state": DELETED, "sync.rev": {"$in": deletions},
             }))
         });
-        at_once(4, purges.collect())
-            .await
-            .map_err(|error| self.failed("purge", format_args!("{} songs", ids.len()), error))?;
-        different.into_iter().for_each(|id| self.forget(id));
+        let purged = at_once(4, purges.collect()).await;
+        let count = tombstones.len();
+        purged.map_err(|error| self.failed("purge", format_args!("{count} songs"), error))?;
+        tombstones.iter().for_each(|purge| self.forget(purge.id));
         Ok(())
     }
 }

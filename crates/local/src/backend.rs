@@ -11,8 +11,8 @@ pub use songrec_index::Kind as IndexKind;
 use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
     NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
-    PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend,
-    StoredEmbedding, Swept, VerifyOptions,
+    PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 use uuid::Uuid;
 
@@ -306,12 +306,12 @@ impl StorageBackend for LocalBackend {
         self.blocking("delete", subject, move |inner| inner.delete_songs(&songs)).await
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
-        if ids.is_empty() {
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        if tombstones.is_empty() {
             return Ok(());
         }
-        let (subject, ids) = (some(ids.len(), "deleted song"), ids.to_vec());
-        self.blocking("forget", subject, move |inner| inner.purge_songs(&ids)).await
+        let (subject, tombstones) = (some(tombstones.len(), "deleted song"), tombstones.to_vec());
+        self.blocking("forget", subject, move |inner| inner.purge_songs(&tombstones)).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {

@@ -21,8 +21,8 @@ use songrec_core::{
     SegmentId, Silent, Song, SongId, Vector,
 };
 use songrec_storage::{
-    ChangeState, DeleteSong, NearestQuery, NearestSegments, Neighbor, PutDocument, PutMode,
-    PutSong, SegmentQuery, SongQuery, VerifyOptions,
+    ChangeState, DeleteSong, NearestQuery, NearestSegments, Neighbor, PurgeSong, PutDocument,
+    PutMode, PutSong, SegmentQuery, SongQuery, VerifyOptions,
 };
 
 use crate::{
@@ -324,13 +324,15 @@ fn store(inner: &Inner, songs: &[(Song, Embedding)], mode: PutMode) -> Result<()
     Ok(())
 }
 
+const DELETION: songrec_core::OperationId = songrec_core::OperationId::from_bytes([100; 16]);
+
 fn delete(inner: &Inner, songs: &[Song]) -> Result<()> {
     let deletes: Vec<_> = songs
         .iter()
         .map(|song| DeleteSong {
             id: song.id,
             version: None,
-            operation: songrec_core::OperationId::from_bytes([100; 16]),
+            operation: DELETION,
             at: songrec_core::Timestamp::UNIX_EPOCH,
             origin: None,
         })
@@ -535,7 +537,7 @@ fn editing_survives_every_death() {
 fn deleting_survives_every_death() {
     survives(None, |inner| {
         delete(inner, &[song(0), song(1)])?;
-        inner.purge_songs(&[song(3).id])
+        inner.purge_songs(&[PurgeSong { id: song(3).id, deletion: DELETION }])
     });
 }
 

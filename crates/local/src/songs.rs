@@ -8,8 +8,8 @@ use std::{
 use rusqlite::{Connection, params};
 use songrec_core::{Card, Filter, ModelSpec, Song, SongId};
 use songrec_storage::{
-    Change, ChangePage, ChangeState, Cursor, DeleteSong, Lookup, Outcome, Page, PutMode, PutSong,
-    SongQuery, Tombstone,
+    Change, ChangePage, ChangeState, Cursor, DeleteSong, Lookup, Outcome, Page, PurgeSong, PutMode,
+    PutSong, SongQuery, Tombstone,
 };
 
 use crate::{
@@ -55,16 +55,22 @@ impl Inner {
         })
     }
 
-    pub(crate) fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
+    pub(crate) fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
         self.write(|writing| {
             let (mut published, mut paths) = (Vec::new(), Vec::new());
             let mut seen = HashSet::new();
-            for id in ids.iter().filter(|id| seen.insert(**id)) {
-                let path = self.layout.of_song(Folder::Trash, *id);
-                if self.read_song(*id)?.is_none() && path.exists() {
-                    paths.push(path);
+            for PurgeSong { id, deletion } in tombstones.iter().copied() {
+                let buried = match stored::read_tombstone(&self.layout, &self.files, id) {
+                    // Whose it is cannot be told; `verify` tells that.
+                    Err(Fault::Damaged { .. } | Fault::Newer { .. }) => None,
+                    other => other?,
+                };
+                let is_meant =
+                    buried.is_some_and(|one| one.document.revision.operation == deletion);
+                if is_meant && self.read_song(id)?.is_none() && seen.insert(id) {
+                    paths.push(self.layout.of_song(Folder::Trash, id));
                     let before = Some(BTreeMap::new());
-                    published.push(Published { id: *id, settled: Settled::Absent, before });
+                    published.push(Published { id, settled: Settled::Absent, before });
                 }
             }
             let ids: Vec<SongId> = published.iter().map(|one| one.id).collect();

@@ -104,9 +104,11 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// tombstone.
     async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>>;
 
-    /// Forgets the tombstones of deleted songs for good. What is not a
-    /// tombstone stays as it is.
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()>;
+    /// Forgets tombstones for good, each if it is the one that its deletion
+    /// left. Whatever else is stored stays as it is: the song, if it was
+    /// restored or added again, and the tombstone of a later deletion, which
+    /// nobody may have seen yet.
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()>;
 
     /// Stores embeddings, and gives the references by which their songs have
     /// to name them. Storing one again is a no-op. One that a stored song
@@ -188,7 +190,9 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>>;
 
-    /// Stores segments. Storing one again is a no-op.
+    /// Stores segments. Storing one again is a no-op. [`changes`](Self::changes)
+    /// tells songs alone: whoever stores or deletes segments of a stored song
+    /// stores the song again after that, as its next version.
     ///
     /// # Errors
     ///
@@ -304,6 +308,15 @@ pub struct DeleteSong {
     pub at: Timestamp,
     /// Who, as for [`PutSong::origin`].
     pub origin: Option<Origin>,
+}
+
+/// A tombstone to forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PurgeSong {
+    /// Of which song.
+    pub id: SongId,
+    /// The deletion that left it ([`DeleteSong::operation`]).
+    pub deletion: OperationId,
 }
 
 /// What became of a write that could lose a race.

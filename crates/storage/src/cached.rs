@@ -26,8 +26,8 @@ use songrec_core::{
 use crate::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
     NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
-    PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend,
-    StoredEmbedding, Swept, VerifyOptions,
+    PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 
 use cache::Download;
@@ -237,9 +237,9 @@ impl StorageBackend for Cached {
         self.inner.delete_songs(songs).await
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
-        let _writing = self.recent.writing(ids.iter().copied());
-        self.inner.purge_songs(ids).await
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        let _writing = self.recent.writing(tombstones.iter().map(|purge| purge.id));
+        self.inner.purge_songs(tombstones).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {

@@ -14,8 +14,8 @@ mod query;
 mod retrying;
 
 pub use backend::{
-    Capabilities, DeleteSong, Finding, NewBlob, NewEmbedding, Origin, Outcome, PutDocument,
-    PutMode, PutSong, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+    Capabilities, DeleteSong, Finding, NewBlob, NewEmbedding, Origin, Outcome, PurgeSong,
+    PutDocument, PutMode, PutSong, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 pub use blob::{BlobSource, BlobStream, read_blob};
 pub use cached::{Cache, CacheStats, CacheUse, Cached, CachedFiles, CachedOptions};

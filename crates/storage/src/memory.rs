@@ -22,9 +22,9 @@ use self::position::{Position, in_order};
 use crate::{
     BlobSource, BlobStream, Capabilities, Change, ChangePage, ChangeState, Cursor, DeleteSong,
     Error, ErrorKind, Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob,
-    NewEmbedding, Origin, Outcome, Page, PageToken, PutDocument, PutMode, PutSong, Result,
-    SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept, Tombstone,
-    VerifyOptions, query::refuse_search, read_blob,
+    NewEmbedding, Origin, Outcome, Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong,
+    Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept,
+    Tombstone, VerifyOptions, query::refuse_search, read_blob,
 };
 
 /// A library that is gone when it is dropped; for tests and for embedding.
@@ -121,6 +121,13 @@ impl State {
         match &self.songs.get(id)?.state {
             ChangeState::Present(song) => Some(song),
             ChangeState::Deleted(_) => None,
+        }
+    }
+
+    fn tombstone(&self, id: &SongId) -> Option<&Tombstone> {
+        match &self.songs.get(id)?.state {
+            ChangeState::Present(_) => None,
+            ChangeState::Deleted(tombstone) => Some(tombstone),
         }
     }
 
@@ -297,10 +304,10 @@ impl StorageBackend for MemoryBackend {
         Ok(outcomes)
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
         let mut state = self.state();
-        for id in ids {
-            if state.song(id).is_none() {
+        for PurgeSong { id, deletion } in tombstones {
+            if state.tombstone(id).is_some_and(|one| one.revision.operation == *deletion) {
                 state.songs.remove(id);
             }
         }

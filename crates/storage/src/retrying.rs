@@ -19,8 +19,8 @@ use songrec_core::{
 use crate::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, Finding, Lookup,
     NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
-    PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend,
-    StoredEmbedding, Swept, VerifyOptions,
+    PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 
 /// How often to ask again, and for how long.
@@ -234,8 +234,8 @@ impl StorageBackend for Retrying {
         self.again(|| self.inner.delete_songs(songs)).await
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
-        self.again(|| self.inner.purge_songs(ids)).await
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        self.again(|| self.inner.purge_songs(tombstones)).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {

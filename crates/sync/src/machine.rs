@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use songrec_core::{Document, DocumentKind, OperationId, Revision, SongId, Timestamp};
-use songrec_storage::{Outcome, PutDocument, PutMode, StorageBackend};
+use songrec_storage::{Outcome, PurgeSong, PutDocument, PutMode, StorageBackend};
 
 use crate::{Direction, Error, Options, Pair, Place, Result, Syncer, look::Look, syncer::said_at};
 
@@ -409,7 +409,7 @@ impl Syncer {
             let songs = self.still_deleted(place, self.read_round(place, round).await?)?;
             own.sessions[place].cleaned = round;
             self.state.change(|changing| {
-                songs.iter().try_for_each(|song| changing.forget(*song))?;
+                songs.iter().try_for_each(|one| changing.forget(one.id))?;
                 changing.set_meta("machine", &own)
             })?;
         }
@@ -419,16 +419,16 @@ impl Syncer {
     // Those of these songs that are deleted by the same deletion here. Whoever
     // restored one has another version of it; if that was deleted again, its
     // tombstone is another one, and has its own round.
-    fn still_deleted(&self, place: Place, songs: Vec<PurgedSong>) -> Result<Vec<SongId>> {
+    fn still_deleted(&self, place: Place, songs: Vec<PurgedSong>) -> Result<Vec<PurgedSong>> {
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
         let bases = self.state.bases(&ids)?;
-        let same = songs.iter().zip(bases).filter(|(song, base)| {
+        let same = songs.into_iter().zip(bases).filter(|(song, base)| {
             base.as_ref().is_some_and(|base| {
                 base.deleted
                     && base.revisions[place].is_some_and(|known| known.operation == song.operation)
             })
         });
-        Ok(same.map(|(song, _)| song.id).collect())
+        Ok(same.map(|(song, _)| song).collect())
     }
 
     async fn put_library(
@@ -455,12 +455,14 @@ impl Syncer {
         }
         let songs = self.read_round(place, body.round).await?;
         let same = self.still_deleted(place, songs)?;
+        let tombstones: Vec<PurgeSong> =
+            same.iter().map(|song| PurgeSong { id: song.id, deletion: song.operation }).collect();
         let backend = self.backend(place);
-        for chunk in same.chunks(100) {
+        for chunk in tombstones.chunks(100) {
             let purged = self.ask(place, || backend.purge_songs(chunk)).await;
             purged.map_err(|error| self.failed(place, error))?;
         }
-        self.state.change(|changing| same.iter().try_for_each(|song| changing.forget(*song)))?;
+        self.state.change(|changing| same.iter().try_for_each(|one| changing.forget(one.id)))?;
         let done = LibraryBody { purged: body.round, ..body };
         self.put_library(place, revision, &done).await?;
         Ok(same.len() as u64)

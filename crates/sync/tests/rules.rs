@@ -19,7 +19,7 @@ use songrec_storage::{
     MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
 };
 use songrec_sync::{Options, Report, Rules, Side, State, Syncer, machines, never, retire};
-use songrec_testkit::{delete, new_embedding, song, time, tiny_model};
+use songrec_testkit::{delete, new_embedding, purge, song, time, tiny_model};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -200,8 +200,9 @@ fn what_a_side_lost_is_put_back_and_not_deleted_on_the_other() {
     needs("absence_is_no_deletion", |rules| {
         let (mut one, two, id) = two(rules);
         // Both the song and its tombstone are gone.
-        now(one.own().delete_songs(&[delete(id)])).unwrap();
-        now(one.own().purge_songs(&[id])).unwrap();
+        let deletion = delete(id);
+        now(one.own().delete_songs(std::slice::from_ref(&deletion))).unwrap();
+        now(one.own().purge_songs(&[purge(&deletion)])).unwrap();
         one.clock.fetch_add(31 * DAY, Ordering::Relaxed);
         one.sync();
 

@@ -15,8 +15,8 @@ use songrec_core::{
 use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
     NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
-    PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend,
-    StoredEmbedding, Swept, VerifyOptions,
+    PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 
 /// Handles of one library, such as two processes or two machines have them;
@@ -90,8 +90,8 @@ impl<B: StorageBackend> StorageBackend for Alternating<B> {
         self.next().delete_songs(songs).await
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
-        self.next().purge_songs(ids).await
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        self.next().purge_songs(tombstones).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {

@@ -19,7 +19,7 @@ use songrec_core::{
 use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, ErrorKind,
     Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page,
-    PageToken, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 
@@ -246,8 +246,8 @@ impl<B: StorageBackend> StorageBackend for Faulty<B> {
         self.batch("delete_songs", songs, B::delete_songs).await
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
-        self.batch("purge_songs", ids, B::purge_songs).await
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        self.batch("purge_songs", tombstones, B::purge_songs).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {

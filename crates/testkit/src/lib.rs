@@ -34,6 +34,6 @@ pub use filter::random_filter;
 pub use fixture::{Fixture, Opened, in_parallel, library_of, run_case, temp_dir};
 pub use model::{dot_model, euclidean_model, random_vector, tiny_model, vector};
 pub use song::{
-    audio, delete, new_blob, new_embedding, odd_texts, operation, put, random_song, retagged,
-    retitled, song, song_with_hash, time,
+    audio, delete, new_blob, new_embedding, odd_texts, operation, purge, put, random_song,
+    retagged, retitled, song, song_with_hash, time,
 };

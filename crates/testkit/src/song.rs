@@ -6,7 +6,7 @@ use songrec_core::{
     Art, AudioProperties, Card, Digest, Embedding, FeatureGroups, Features, Field, Key, Mode,
     OperationId, Song, SongFile, SongId, Stamp, Tags, Timestamp, encode_path,
 };
-use songrec_storage::{DeleteSong, NewBlob, NewEmbedding, PutMode, PutSong};
+use songrec_storage::{DeleteSong, NewBlob, NewEmbedding, PurgeSong, PutMode, PutSong};
 
 /// A plain song: the same for the same seed, down to its operation.
 pub fn song(seed: &str) -> Song {
@@ -78,6 +78,11 @@ pub fn put(song: &Song, mode: PutMode) -> PutSong {
 /// The deletion of a song, whatever its version; a new one every time.
 pub fn delete(id: SongId) -> DeleteSong {
     DeleteSong { id, version: None, operation: OperationId::random(), at: time(9), origin: None }
+}
+
+/// Forgets the tombstone that a deletion left.
+pub fn purge(deletion: &DeleteSong) -> PurgeSong {
+    PurgeSong { id: deletion.id, deletion: deletion.operation }
 }
 
 /// `embedding` to be stored for `song`; a new write every time.

@@ -12,8 +12,9 @@ use songrec_core::{
 use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, ErrorKind, Finding,
     Lookup, MemoryBackend, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome,
-    Page, PageToken, PutDocument, PutMode, PutSong, Result, SegmentNeighbor, SegmentQuery,
-    SongQuery, StorageBackend, StorageBackendExt, StoredEmbedding, Swept, VerifyOptions, read_blob,
+    Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong, Result, SegmentNeighbor,
+    SegmentQuery, SongQuery, StorageBackend, StorageBackendExt, StoredEmbedding, Swept,
+    VerifyOptions, read_blob,
 };
 use songrec_testkit::{
     Fault, Faulty, audio, library_of, new_blob, put, run_case, song, tiny_model, vector,
@@ -101,8 +102,8 @@ impl<B: StorageBackend> StorageBackend for Insisting<B> {
         insist(|| self.0.delete_songs(songs)).await
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
-        insist(|| self.0.purge_songs(ids)).await
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        insist(|| self.0.purge_songs(tombstones)).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {

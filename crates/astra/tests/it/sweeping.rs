@@ -14,7 +14,7 @@ use songrec_storage::{
     BlobSource, NewBlob, NewEmbedding, PutMode, StorageBackend, StorageBackendExt,
 };
 use songrec_testkit::{
-    delete, new_embedding, random_vector, run_case,
+    delete, new_embedding, purge, random_vector, run_case,
     s3::{self, Operation},
     song, tiny_model,
 };
@@ -130,8 +130,9 @@ fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
         backend.put_song(&song, PutMode::Create).await.unwrap();
         assert!(has_embedding(&backend, &song).await, "restored without storing it again");
 
-        backend.delete_songs(&[delete(song.id)]).await.unwrap();
-        backend.purge_songs(&[song.id]).await.unwrap();
+        let deletion = delete(song.id);
+        backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
+        backend.purge_songs(&[purge(&deletion)]).await.unwrap();
         assert_eq!(backend.sweep(Duration::ZERO).await.unwrap().facts, 1);
     });
 }
@@ -142,12 +143,13 @@ fn a_purge_that_is_done_late_does_not_take_a_later_tombstone() {
         let (backend, cloud) = opened().await;
         let (mut song, _) = heard("one");
         backend.put_song(&song, PutMode::Create).await.unwrap();
-        backend.delete_songs(&[delete(song.id)]).await.unwrap();
+        let deletion = delete(song.id);
+        backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
         let slow = Rule::delay(Duration::from_millis(800)).on("deleteMany").next(1);
         let slow = cloud.faults().add(slow);
         let purger = Arc::clone(&backend);
-        let id = song.id;
-        let purge = tokio::spawn(async move { purger.purge_songs(&[id]).await.unwrap() });
+        let purge = purge(&deletion);
+        let purge = tokio::spawn(async move { purger.purge_songs(&[purge]).await.unwrap() });
         while cloud.faults().fired(slow) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

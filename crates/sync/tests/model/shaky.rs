@@ -19,8 +19,8 @@ use songrec_core::{
 use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, ErrorKind,
     Finding, Lookup, MemoryBackend, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding,
-    Outcome, Page, PageToken, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery,
-    SongQuery, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+    Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor,
+    SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 
 /// A write whose answer was lost, and which is applied later: at the next
@@ -264,8 +264,8 @@ impl StorageBackend for Shaky {
         self.batch("delete_songs", songs, key, late, MemoryBackend::delete_songs).await
     }
 
-    async fn purge_songs(&self, ids: &[SongId]) -> Result<()> {
-        self.whole("purge_songs", self.place.memory.purge_songs(ids)).await
+    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        self.whole("purge_songs", self.place.memory.purge_songs(tombstones)).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {

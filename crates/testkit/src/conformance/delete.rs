@@ -2,10 +2,10 @@
 
 use songrec_core::{Filter, OperationId};
 use songrec_storage::{
-    ChangeState, Lookup, Outcome, PutMode, SongQuery, StorageBackend, StorageBackendExt,
+    ChangeState, Lookup, Outcome, PurgeSong, PutMode, SongQuery, StorageBackend, StorageBackendExt,
 };
 
-use crate::{delete, put, retagged, song};
+use crate::{delete, purge, put, retagged, song};
 
 use super::change::all_changes;
 
@@ -131,11 +131,14 @@ pub async fn purging_forgets_a_tombstone(backend: &dyn StorageBackend) {
     for song in [&gone, &kept] {
         backend.put_song(song, PutMode::Create).await.unwrap();
     }
-    backend.delete_songs(&[delete(gone.id)]).await.unwrap();
+    let deletion = delete(gone.id);
+    backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
 
     for _ in 0..2 {
         // What is not a tombstone stays as it is; what is not there, too.
-        backend.purge_songs(&[gone.id, kept.id, song("missing").id]).await.unwrap();
+        let of_a_song = PurgeSong { id: kept.id, deletion: kept.revision.operation };
+        let of_nothing = purge(&delete(song("missing").id));
+        backend.purge_songs(&[purge(&deletion), of_a_song, of_nothing]).await.unwrap();
     }
 
     let changes = all_changes(backend, 10).await;
@@ -144,6 +147,25 @@ pub async fn purging_forgets_a_tombstone(backend: &dyn StorageBackend) {
     assert_eq!(backend.get_songs(&[gone.id, kept.id]).await.unwrap(), [None, Some(kept)]);
     backend.put_song(&gone, PutMode::Create).await.unwrap();
     assert_eq!(backend.get_song(gone.id).await.unwrap(), Some(gone));
+}
+
+/// A purge takes the tombstone that it names, and no later one: nobody may
+/// have seen that yet.
+pub async fn purging_takes_the_tombstone_it_names(backend: &dyn StorageBackend) {
+    let one = song("one");
+    let (first, second) = (delete(one.id), delete(one.id));
+    backend.put_song(&one, PutMode::Create).await.unwrap();
+    backend.delete_songs(std::slice::from_ref(&first)).await.unwrap();
+    backend.put_song(&retagged(&one), PutMode::Create).await.unwrap();
+    backend.delete_songs(std::slice::from_ref(&second)).await.unwrap();
+
+    backend.purge_songs(&[purge(&first)]).await.unwrap();
+    let changes = all_changes(backend, 10).await;
+    let ChangeState::Deleted(tombstone) = &changes[0].state else { panic!("{changes:?}") };
+    assert_eq!(tombstone.revision.operation, second.operation);
+
+    backend.purge_songs(&[purge(&first), purge(&second)]).await.unwrap();
+    assert!(all_changes(backend, 10).await.is_empty());
 }
 
 /// The same deletion twice in one batch is one deletion.

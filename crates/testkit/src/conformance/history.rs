@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{Embedding, Filter, OperationId, Song, SongFile, SongId};
 use songrec_storage::{
-    ChangeState, Cursor, DeleteSong, Lookup, MemoryBackend, NearestQuery, PutMode, PutSong,
-    StorageBackend, StorageBackendExt,
+    ChangeState, Cursor, DeleteSong, Lookup, MemoryBackend, NearestQuery, PurgeSong, PutMode,
+    PutSong, StorageBackend, StorageBackendExt,
 };
 
 use crate::{delete, new_embedding, random_vector, retagged, song, time, tiny_model, vector};
@@ -132,9 +132,20 @@ impl Pair<'_> {
     // forgotten.
     async fn purge(&mut self, rng: &mut StdRng, versions: &[Song]) {
         self.follow().await;
-        let ids: Vec<SongId> = versions.choose_multiple(rng, 2).map(|version| version.id).collect();
-        self.backend.purge_songs(&ids).await.unwrap();
-        self.reference.purge_songs(&ids).await.unwrap();
+        let known = &self.told[1].states;
+        let purges: Vec<PurgeSong> = versions
+            .choose_multiple(rng, 2)
+            .map(|version| {
+                let deletion = match known.get(&version.id) {
+                    Some(ChangeState::Deleted(tombstone)) => tombstone.revision.operation,
+                    // Of a deletion that is not the last one, or never was.
+                    _ => version.revision.operation,
+                };
+                PurgeSong { id: version.id, deletion }
+            })
+            .collect();
+        self.backend.purge_songs(&purges).await.unwrap();
+        self.reference.purge_songs(&purges).await.unwrap();
     }
 
     async fn follow(&mut self) {

@@ -3,7 +3,7 @@
 use songrec_core::Filter;
 use songrec_storage::{Lookup, NearestQuery, Outcome, PutMode, SongQuery, StorageBackend};
 
-use crate::{delete, library_of, new_embedding, put, tiny_model, vector};
+use crate::{delete, library_of, new_embedding, purge, put, tiny_model, vector};
 
 /// A batch may be as large as a caller likes, whatever the backend's own
 /// limits are.
@@ -52,7 +52,8 @@ pub async fn large_batches_are_no_different(backend: &dyn StorageBackend) {
     let deletions: Vec<_> = ids.iter().map(|id| delete(*id)).collect();
     let outcomes = backend.delete_songs(&deletions).await.unwrap();
     assert!(outcomes.len() == COUNT && outcomes.iter().all(Outcome::is_done));
-    backend.purge_songs(&ids).await.unwrap();
+    let purges: Vec<_> = deletions.iter().map(purge).collect();
+    backend.purge_songs(&purges).await.unwrap();
     assert_eq!(backend.count_songs(&Filter::all()).await.unwrap(), 0);
     assert_eq!(super::change::all_changes(backend, COUNT).await.len(), 0);
 }

@@ -78,6 +78,7 @@ macro_rules! conformance {
             // Races.
             of_racing_creates_one_wins,
             of_racing_replacements_one_wins,
+            what_comes_back_survives_a_purge,
             a_write_does_not_race_itself,
             of_an_edit_and_a_deletion_one_wins,
             a_reader_sees_whole_versions,
@@ -89,6 +90,7 @@ macro_rules! conformance {
             a_deletion_leaves_a_tombstone,
             a_deleted_song_can_be_created_again,
             purging_forgets_a_tombstone,
+            purging_takes_the_tombstone_it_names,
             each_deletion_of_a_batch_stands_for_itself,
             a_batch_of_deletions_may_repeat_itself,
             // Changes.

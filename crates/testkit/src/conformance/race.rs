@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use futures::FutureExt;
 use songrec_core::Song;
-use songrec_storage::{Outcome, PutMode, StorageBackend, StorageBackendExt};
+use songrec_storage::{ChangeState, Outcome, PutMode, StorageBackend, StorageBackendExt};
 
-use crate::{delete, in_parallel, put, retagged, song};
+use super::change::all_changes;
+use crate::{delete, in_parallel, purge, put, retagged, song};
 
 // One round lets a broken lock pass most of the time; ten do not.
 const ROUNDS: usize = 10;
@@ -70,6 +71,44 @@ pub async fn of_racing_replacements_one_wins(backend: &dyn StorageBackend) {
 
         one_won(backend, &versions, &outcomes).await;
         current = backend.get_song(current.id).await.unwrap().unwrap();
+    }
+}
+
+/// A song that comes back while its tombstone is purged is there, and so is
+/// the tombstone of whoever deletes it again.
+pub async fn what_comes_back_survives_a_purge(backend: &dyn StorageBackend) {
+    for round in 0..ROUNDS {
+        let (stays, goes) = (song(&format!("stays {round}")), song(&format!("goes {round}")));
+        let deletions = [delete(stays.id), delete(goes.id)];
+        for song in [&stays, &goes] {
+            backend.put_song(song, PutMode::Create).await.unwrap();
+        }
+        backend.delete_songs(&deletions).await.unwrap();
+        let back = [retagged(&stays), retagged(&goes)];
+        let again = delete(goes.id);
+
+        in_parallel(WRITERS, |writer| {
+            let (again, back, deletions) = (&again, &back, &deletions);
+            async move {
+                match writer {
+                    0 => backend.put_song(&back[0], PutMode::Create).await.unwrap(),
+                    1 => {
+                        backend.put_song(&back[1], PutMode::Create).await.unwrap();
+                        backend.delete_songs(std::slice::from_ref(again)).await.unwrap();
+                    }
+                    _ => backend.purge_songs(&deletions.each_ref().map(purge)).await.unwrap(),
+                }
+            }
+            .boxed()
+        });
+
+        assert_eq!(backend.get_song(stays.id).await.unwrap().as_ref(), Some(&back[0]));
+        let told = all_changes(backend, 100).await;
+        let last = told.iter().find(|change| change.song == goes.id);
+        let Some(ChangeState::Deleted(tombstone)) = last.map(|change| &change.state) else {
+            panic!("the second deletion was forgotten: {last:?}");
+        };
+        assert_eq!(tombstone.revision.operation, again.operation);
     }
 }
 

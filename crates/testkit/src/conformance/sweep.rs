@@ -11,7 +11,7 @@ use songrec_storage::{
 };
 
 use crate::{
-    audio, delete, library_of, new_blob, new_embedding, retagged, song, tiny_model, vector,
+    audio, delete, library_of, new_blob, new_embedding, purge, retagged, song, tiny_model, vector,
 };
 
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,8 +93,9 @@ pub async fn sweeping_spares_what_can_be_restored(backend: &dyn StorageBackend) 
     backend.put_song(&restored, PutMode::Create).await.unwrap();
     assert!(has_facts(backend, &restored, &bytes).await);
 
-    backend.delete_songs(&[delete(song.id)]).await.unwrap();
-    backend.purge_songs(&[song.id]).await.unwrap();
+    let deletion = delete(song.id);
+    backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
+    backend.purge_songs(&[purge(&deletion)]).await.unwrap();
     let swept = sweep(backend).await;
     assert_eq!(swept.facts, 1 + u64::from(backend.capabilities().keeps_audio));
 }
