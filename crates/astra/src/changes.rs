@@ -28,14 +28,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use futures::{FutureExt, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use songrec_core::{OperationId, SongId};
 use songrec_storage::{Change, ChangePage, Cursor, Error, ErrorKind, Result};
 
 use crate::{
-    backend::AstraBackend,
-    client::{Find, MAX_IN, Update, Version},
+    backend::{AT_ONCE, AstraBackend},
+    client::{Find, Update, Version},
     embeddings::now_ms,
     row::{Before, DOCUMENTS, DOCUMENTS_MARKER, NOT_NUMBERED, Row, Sync, text, whole},
     schema::FEED_ID,
@@ -88,6 +89,12 @@ struct OpenNumber<'a> {
     name: Option<String>,
     number: i64,
     backend: &'a AstraBackend,
+}
+
+// Some versions that have no number yet, and where the rest begins.
+struct Unnumbered {
+    versions: Vec<OperationId>,
+    next: Option<String>,
 }
 
 /// What a first look at the changes gives.
@@ -323,39 +330,49 @@ impl AstraBackend {
         placed.map_err(|error| self.failed("mark", "the library", error)).map(drop)
     }
 
+    // All get one number: in which order they were written, nobody knows.
     async fn give_numbers(&self) -> Result<()> {
-        let failed = |error| self.failed("number", "the changes", error);
+        let mut page = self.unnumbered(None).await?;
+        while page.versions.is_empty() {
+            let Some(state) = page.next else { return Ok(()) };
+            page = self.unnumbered(Some(state)).await?;
+        }
+        let open = self.open_number().await?;
+        let number = open.number;
+        let mut under_way = stream::FuturesUnordered::new();
+        loop {
+            for versions in page.versions.chunks(CHANGED_AT_ONCE) {
+                if under_way.len() >= AT_ONCE {
+                    under_way.next().await.unwrap_or(Ok(()))?;
+                }
+                under_way.push(self.number_these(versions.to_vec(), number).boxed());
+            }
+            let Some(state) = page.next else { break };
+            page = self.unnumbered(Some(state)).await?;
+        }
+        while let Some(numbered) = under_way.next().await {
+            numbered?;
+        }
+        self.close_numbers(open.finish()).await
+    }
+
+    async fn unnumbered(&self, state: Option<String>) -> Result<Unnumbered> {
         let find =
             Find::new(json!({"sync.at": NOT_NUMBERED})).project(json!({"state": 1, "sync": 1}));
-        let mut open: Option<OpenNumber<'_>> = None;
-        let mut state = None;
-        loop {
-            let page = self.songs.find_page::<Row>(&find.clone().after(state)).await;
-            let page = page.map_err(failed)?;
-            let songs: Vec<&Row> =
-                page.documents.iter().filter(|row| !row.is_documents_marker()).collect();
-            for chunk in songs.chunks(MAX_IN) {
-                let revs: Vec<_> = chunk.iter().filter_map(|row| row.rev()).collect();
-                if open.is_none() {
-                    open = Some(self.open_number().await?);
-                }
-                let number = open.as_ref().map_or(0, |open| open.number);
-                // Of these versions and no later ones: a request that is still
-                // under way somewhere, after its answer was lost, must not
-                // number what is written after we have closed.
-                let filter = json!({"sync.at": NOT_NUMBERED, "sync.rev": {"$in": revs}});
-                let update = Update::new(filter, json!({"$set": {"sync.at": number}}));
-                self.songs.update_many(&update.repeatable()).await.map_err(failed)?;
-            }
-            state = page.next;
-            if state.is_none() {
-                break;
-            }
-        }
-        match open {
-            Some(open) => self.close_numbers(open.finish()).await,
-            None => Ok(()),
-        }
+        let page = self.songs.find_page::<Row>(&find.after(state)).await;
+        let page = page.map_err(|error| self.failed("number", "the changes", error))?;
+        let songs = page.documents.iter().filter(|row| !row.is_documents_marker());
+        Ok(Unnumbered { versions: songs.filter_map(Row::rev).collect(), next: page.next })
+    }
+
+    // Of these versions and no later ones: a request that is still under way
+    // somewhere, after its answer was lost, must not number what is written
+    // after we have closed.
+    async fn number_these(&self, versions: Vec<OperationId>, number: i64) -> Result<()> {
+        let filter = json!({"sync.at": NOT_NUMBERED, "sync.rev": {"$in": versions}});
+        let update = Update::new(filter, json!({"$set": {"sync.at": number}}));
+        let numbered = self.songs.update_many(&update.repeatable()).await;
+        numbered.map_err(|error| self.failed("number", "the changes", error)).map(drop)
     }
 
     async fn open_number(&self) -> Result<OpenNumber<'_>> {
@@ -439,6 +456,8 @@ impl AstraBackend {
 
 /// So many changes are told without giving them numbers.
 const FEW: usize = 16;
+/// Documents that the server changes in one page.
+const CHANGED_AT_ONCE: usize = 20;
 const OTHER_LIBRARY: &str = "the cursor is of another library, or of one that was made anew";
 /// Changes in one page at the most.
 const LARGEST_PAGE: usize = 1000;
