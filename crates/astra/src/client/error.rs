@@ -23,6 +23,8 @@ pub struct Error {
     pub(super) occurrence: Option<Box<str>>,
     pub(crate) retry_after: Option<Duration>,
     pub(super) attempts: u32,
+    // Nobody listens there.
+    pub(super) refused: bool,
 }
 
 /// What is wrong, as far as it makes a difference to somebody.
@@ -331,6 +333,7 @@ impl Error {
             occurrence: None,
             retry_after: None,
             attempts: 1,
+            refused: false,
         }
     }
 

@@ -92,6 +92,9 @@ pub struct Patience {
     /// For an operation with all its repetitions; a schema change takes as
     /// much longer as its answer does.
     pub operation: Duration,
+    /// For an operation at an address where nothing listens: waiting longer
+    /// rarely helps, and whoever has a copy can show that meanwhile.
+    pub refused: Duration,
     /// How often to try at the most.
     pub attempts: usize,
     /// The pause before the second attempt; it doubles from there, and each is
@@ -107,6 +110,7 @@ impl Default for Patience {
             request: Duration::from_secs(15),
             schema: Duration::from_secs(60),
             operation: Duration::from_secs(90),
+            refused: Duration::from_secs(2),
             attempts: 9,
             first_pause: Duration::from_millis(100),
             longest_pause: Duration::from_secs(8),
@@ -261,6 +265,7 @@ impl Client {
             }
             let Some(pause) = pauses.next() else { return Err(error) };
             let pause = error.retry_after.map_or(pause, |asked| asked.max(pause));
+            let in_all = if error.refused { in_all.min(patience.refused) } else { in_all };
             if started.elapsed() + pause >= in_all {
                 return Err(error);
             }
@@ -312,7 +317,7 @@ impl Client {
         let (status, html, retry_after, bytes) = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                let problem = problem_of(&error);
+                let (problem, refused) = (problem_of(&error), is_refused(&error));
                 if matches!(problem, Problem::Interrupted) {
                     probe.give_up();
                 } else {
@@ -329,7 +334,7 @@ impl Client {
                     "no answer"
                 );
                 let place = format!("{place} at `{}`", inner.endpoint.host());
-                return Err(Error::new(problem, name, place, why));
+                return Err(Error { refused, ..Error::new(problem, name, place, why) });
             }
         };
         probe.answered();
@@ -514,6 +519,19 @@ fn problem_of(error: &reqwest::Error) -> Problem {
     } else {
         Problem::Interrupted
     }
+}
+
+// Whether somebody is there and nobody listens.
+fn is_refused(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let of_io = cause.downcast_ref::<std::io::Error>();
+        if of_io.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 // The innermost causes say the most.

@@ -52,6 +52,26 @@ fn a_dead_endpoint_is_left_alone_and_asked_again_later() {
 }
 
 #[test]
+fn where_nothing_listens_is_no_long_wait() {
+    run_case(async {
+        let patience = Patience {
+            refused: Duration::from_millis(300),
+            first_pause: Duration::from_millis(200),
+            longest_pause: Duration::from_secs(10),
+            attempts: 7,
+            ..Patience::default()
+        };
+        let client = client("http://127.0.0.1:9", "token", patience);
+
+        let (problem, time) = asked(&client).await;
+
+        assert_eq!(problem, Some(Problem::Unreachable));
+        assert!(time < Duration::from_secs(1), "{time:?}");
+        assert!(client.requests() < 7);
+    });
+}
+
+#[test]
 fn a_call_and_an_operation_have_their_deadlines() {
     run_case(async {
         let emulator = Emulator::builder().start().await.unwrap();
