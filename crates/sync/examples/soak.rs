@@ -19,6 +19,7 @@ fn main() {
     let first: u64 = number(2).or(given).unwrap_or_else(rand::random);
     let calm = std::env::var_os("SONGREC_SYNC_CALM").is_some();
     let mut setup = if calm { Setup::calm() } else { Setup::default() };
+    setup.segments = !calm;
     if let Ok(rule) = std::env::var("SONGREC_SYNC_WITHOUT") {
         println!("without the rule `{rule}`");
         setup.rules = Rules::without(&rule);

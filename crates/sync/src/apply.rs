@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use songrec_core::{Event, Progress, Revision, SegmentId, Song, SongId};
 use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult};
 
 use crate::{
     Action, Failure, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
-    facts::{Carrier, Needs},
+    facts::{AUDIO_AT_ONCE, CarriedBlob, Carrier, Needs},
     look::Look,
     resolve::{Attempt, Case, How, State as SongState, Step, Target, Verdict, Write, resolve},
+    segment::OldSegments,
     state::Postponed,
     syncer::{in_words, is_about_one},
     values::{Base, Refs, Values},
@@ -154,6 +155,15 @@ impl Syncer {
         let lacks = |place: Place, own: &Refs, theirs: &Refs, song: &Song| {
             carrier.lacks(place, own, theirs, song)
         };
+        let mut segments = false;
+        if let Pair { left: SongState::Present(left), right: SongState::Present(right) } =
+            &item.states
+            && left.revision.operation != right.revision.operation
+        {
+            for place in Place::BOTH {
+                segments = segments || self.has_segments(carrier, place).await?;
+            }
+        }
         let case = Case {
             base: item.base.as_ref(),
             attempts: &item.attempts,
@@ -162,6 +172,7 @@ impl Syncer {
             complete: look.full.left && look.full.right,
             restored: Pair::of(|place| !self.is_remote(place) && look.was_restored(place)),
             lacks: &lacks,
+            segments,
         };
         Ok(resolve(&case, &self.rules))
     }
@@ -237,10 +248,19 @@ impl Syncer {
                     other => settled.push((item.song, other)),
                 }
             }
-            for (_, verdict) in &settled {
+            let mut alike = Vec::new();
+            for (song, verdict) in &settled {
+                if let Verdict::Agreed(base) = verdict
+                    && !base.deleted
+                {
+                    applied.report.conflicts += u64::from(!base.values.conflicts.is_empty());
+                    alike.push(*song);
+                }
+            }
+            let mut segments = self.common_segments(carrier, alike).await?;
+            for (song, verdict) in &mut settled {
                 if let Verdict::Agreed(base) = verdict {
-                    applied.report.conflicts +=
-                        u64::from(!base.deleted && !base.values.conflicts.is_empty());
+                    base.segments = segments.remove(song).unwrap_or_default();
                 }
             }
             if !settled.is_empty() {
@@ -395,18 +415,29 @@ impl Syncer {
                 .collect();
             if !all.is_empty() {
                 carried = self.carry_embeddings(carrier, place, &all).await?;
-                let of_base = |song: SongId| {
-                    let one = writing.iter().find(|one| one.item.song == song);
-                    let base = one.and_then(|one| one.item.base.as_ref());
-                    base.map(|base| base.segments.clone()).unwrap_or_default()
-                };
-                segments = self.carry_segments(carrier, place, &all, of_base).await?;
+                let songs = needs.iter().map(|(at, _)| {
+                    let Writing { item, write, .. } = &writing[*at];
+                    let action = write.steps[place].map(|step| step.action);
+                    let base = item.base.as_ref();
+                    OldSegments {
+                        song: item.song,
+                        agreed: base.map(|base| base.segments.clone()).unwrap_or_default(),
+                        comes_back: matches!(action, Some(Action::Add | Action::Restore)),
+                    }
+                });
+                let songs: Vec<OldSegments> = songs.collect();
+                segments = self.carry_segments(carrier, place, &songs).await?;
             }
-            for (at, needs) in &needs {
+            let copying = needs.iter().map(|(at, needs)| {
                 let before = writing[*at].item.base.as_ref();
                 let before = before.and_then(|base| base.refs[place.other()].blob.as_ref());
-                let blob = self.carry_blob(carrier, place, needs, before, &mut carried).await?;
-                blobs.push((*at, blob));
+                self.carry_blob(carrier, place, needs, before).boxed()
+            });
+            let copying: Vec<_> = copying.collect();
+            let copied: Vec<CarriedBlob> =
+                stream::iter(copying).buffered(AUDIO_AT_ONCE).try_collect().await?;
+            for ((at, _), blob) in needs.iter().zip(copied) {
+                blobs.push((*at, carried.add(blob)));
             }
         }
         for (at, blob) in blobs {

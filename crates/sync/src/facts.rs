@@ -11,7 +11,7 @@ use songrec_core::{
     BlobRef, Card, EmbeddingRef, ModelName, ModelSpec, OperationId, Song, SongId, Timestamp,
 };
 use songrec_storage::{BlobSource, BlobStream, NewBlob, NewEmbedding, StoredEmbedding};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::{
     AudioPolicy, Note, Options, Pair, Place, Result, Syncer,
@@ -19,6 +19,10 @@ use crate::{
     syncer::{in_words, is_about_one},
     values::Refs,
 };
+
+/// Songs of one batch whose audio is on its way at once; of all batches
+/// together, no more than there are jobs.
+pub(crate) const AUDIO_AT_ONCE: usize = 16;
 
 /// What may be carried, and what was learned of both libraries on the way.
 #[derive(Debug)]
@@ -32,6 +36,10 @@ pub(crate) struct Carrier {
     room: Mutex<Pair<BTreeSet<ModelName>>>,
     purged: Pair<OnceCell<HashMap<SongId, u64>>>,
     pub(crate) segments: Pair<OnceCell<bool>>,
+    /// Whether a side is an older copy of itself.
+    pub(crate) restored: Pair<bool>,
+    // Audio on its way at once, of all songs together.
+    copies: Semaphore,
 }
 
 /// What was carried for some songs.
@@ -40,6 +48,24 @@ pub(crate) struct Carried {
     pub(crate) embeddings: HashMap<(SongId, ModelName), EmbeddingRef>,
     pub(crate) bytes: u64,
     pub(crate) notes: Vec<Note>,
+}
+
+/// The audio of one song, carried where it was not.
+#[derive(Debug, Default)]
+pub(crate) struct CarriedBlob {
+    /// What the song has to name there.
+    pub(crate) blob: Option<BlobRef>,
+    bytes: u64,
+    note: Option<Note>,
+}
+
+impl Carried {
+    /// Adds the audio of a song; gives what the song has to name.
+    pub(crate) fn add(&mut self, one: CarriedBlob) -> Option<BlobRef> {
+        self.bytes += one.bytes;
+        self.notes.extend(one.note);
+        one.blob
+    }
 }
 
 /// A song that needs facts at a place.
@@ -62,6 +88,8 @@ impl Carrier {
             room: Mutex::default(),
             purged: Pair::default(),
             segments: Pair::default(),
+            restored: Pair::default(),
+            copies: Semaphore::new(options.jobs.clamp(1, Semaphore::MAX_PERMITS)),
         }
     }
 
@@ -306,32 +334,33 @@ impl Syncer {
         place: Place,
         needs: &Needs<'_>,
         before: Option<&BlobRef>,
-        carried: &mut Carried,
-    ) -> Result<Option<BlobRef>> {
+    ) -> Result<CarriedBlob> {
         let (own, theirs) = (needs.own.blob.as_ref(), needs.theirs.blob.as_ref());
         let other = place.other();
+        let names =
+            |blob: Option<&BlobRef>| CarriedBlob { blob: blob.cloned(), ..CarriedBlob::default() };
         let keeps = &carrier.keeps_audio;
         let wanted = match (own, theirs) {
             (Some(own), Some(theirs)) if own.sha256 == theirs.sha256 => {
-                return Ok(Some(own.clone()));
+                return Ok(names(Some(own)));
             }
             // Both have one; the other side's is new.
             (Some(own), Some(theirs)) => {
                 if before.is_none_or(|before| before.sha256 == theirs.sha256) {
-                    return Ok(Some(own.clone()));
+                    return Ok(names(Some(own)));
                 }
                 Some(theirs.clone())
             }
-            (Some(own), None) => return Ok(Some(own.clone())),
+            (Some(own), None) => return Ok(names(Some(own))),
             (None, Some(theirs)) => Some(theirs.clone()),
             (None, None) => None,
         };
         if !keeps[place] {
             // Where it is, is worth knowing.
-            return Ok(wanted.filter(|_| keeps[other]).or(own.cloned()));
+            return Ok(names(wanted.filter(|_| keeps[other]).as_ref().or(own)));
         }
         if !carrier.carries_audio_of(needs.song) {
-            return Ok(own.cloned());
+            return Ok(names(own));
         }
         let wanted = match wanted {
             Some(wanted) if keeps[other] || self.has_blob(other, &wanted).await? => Some(wanted),
@@ -341,7 +370,7 @@ impl Syncer {
             }
             _ => None,
         };
-        let Some(wanted) = wanted else { return Ok(own.cloned()) };
+        let Some(wanted) = wanted else { return Ok(names(own)) };
         let new = NewBlob {
             sha256: wanted.sha256,
             size: wanted.size,
@@ -349,23 +378,21 @@ impl Syncer {
         };
         let here = BlobRef { key: None, ..wanted.clone() };
         if !self.is_remote(place) && self.has_blob(place, &here).await? {
-            return Ok(Some(here));
+            return Ok(names(Some(&here)));
         }
+        let note = |text| Some(Note { song: needs.song.id, text });
         match self.copy_blob(carrier, place, &wanted, &new).await? {
             Copied::Done(reference) => {
-                carried.bytes += wanted.size;
-                Ok(Some(reference))
+                Ok(CarriedBlob { bytes: wanted.size, ..names(Some(&reference)) })
             }
             Copied::Missing => {
                 let text =
                     format!("its audio is not in {}, so it was not copied", self.sides[other].name);
-                carried.notes.push(Note { song: needs.song.id, text });
-                Ok(own.cloned())
+                Ok(CarriedBlob { note: note(text), ..names(own) })
             }
             Copied::Refused(why) => {
                 let text = format!("its audio was not copied: {why}");
-                carried.notes.push(Note { song: needs.song.id, text });
-                Ok(own.cloned())
+                Ok(CarriedBlob { note: note(text), ..names(own) })
             }
         }
     }
@@ -399,6 +426,7 @@ impl Syncer {
     ) -> Result<Copied> {
         let other = place.other();
         let (from, to) = (self.backend(other), self.backend(place));
+        let _turn = carrier.copies.acquire().await.expect("it is never closed");
         let mut tries = 0;
         loop {
             tries += 1;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use songrec_core::{Card, DocumentKind, Event, OperationId, Progress, Song, SongId};
 use songrec_storage::{ChangeState, Cursor, Outcome, PutDocument, PutMode, PutSong};
@@ -10,8 +10,9 @@ use songrec_storage::{ChangeState, Cursor, Outcome, PutDocument, PutMode, PutSon
 use crate::{
     Comparison, Error, Failure, LeftOut, Note, Options, Pair, Place, Result, Syncer, Verify,
     check::{Data, compare},
-    facts::{Carried, Carrier, Needs},
+    facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
     report::list,
+    segment::OldSegments,
     syncer::{Interrupt, in_words, is_about_one},
     values::{Refs, Values},
 };
@@ -259,17 +260,35 @@ impl Syncer {
             Carried::default()
         } else {
             let carried = self.carry_embeddings(carrier, Place::Right, &needs).await?;
-            self.carry_segments(carrier, Place::Right, &needs, |_| vec![]).await?;
+            let songs = needs.iter().map(|one| OldSegments {
+                song: one.song.id,
+                agreed: Vec::new(),
+                // A migration deletes nothing.
+                comes_back: false,
+            });
+            self.carry_segments(carrier, Place::Right, &songs.collect::<Vec<_>>()).await?;
             carried
         };
-        let mut puts = Vec::with_capacity(needs.len());
-        for one in &needs {
-            // Audio may take long; what has all of its facts is still written.
-            if interrupt() {
-                done.interrupted = true;
-                break;
+        let copying = needs.iter().map(|one| {
+            async move {
+                // Audio may take long; what has all of its facts is still written.
+                if interrupt() {
+                    return Ok(None);
+                }
+                self.carry_blob(carrier, Place::Right, one, None).await.map(Some)
             }
-            let blob = self.carry_blob(carrier, Place::Right, one, None, &mut carried).await?;
+            .boxed()
+        });
+        let copying: Vec<_> = copying.collect();
+        let blobs: Vec<Option<CarriedBlob>> =
+            stream::iter(copying).buffered(AUDIO_AT_ONCE).try_collect().await?;
+        let mut puts = Vec::with_capacity(needs.len());
+        for (one, blob) in needs.iter().zip(blobs) {
+            let Some(blob) = blob else {
+                done.interrupted = true;
+                continue;
+            };
+            let blob = carried.add(blob);
             let models = one.theirs.embeddings.keys();
             let embeddings = models.filter_map(|model| {
                 let reference = carried.embeddings.get(&(one.song.id, model.clone()))?;

@@ -48,6 +48,8 @@ pub(crate) struct Case<'a> {
     pub(crate) complete: bool,
     /// What each side lacks of what the other has.
     pub(crate) lacks: &'a Lacks<'a>,
+    /// Whether the sides may have different segments of it.
+    pub(crate) segments: bool,
 }
 
 /// Whether a side, that names these facts of a song, lacks what the other side
@@ -395,14 +397,16 @@ impl Resolving<'_> {
             });
             values.left.say_the_same_as(&values.right) && !incomplete
         };
-        if same && !self.case.complete || alike() {
+        // Both may have been stored again because segments came to them.
+        let same_segments = same || !self.case.segments;
+        if same && !self.case.complete || same_segments && alike() {
             return Verdict::Agreed(Box::new(Base {
                 deleted: false,
                 revisions: Pair::of(|place| Some(revisions[place])),
                 added: Pair::of(|place| songs[place].added_at),
                 values: Values::of(songs.left),
                 refs: Pair::of(|place| Refs::of(songs[place])),
-                segments: self.base.map(|base| base.segments.clone()).unwrap_or_default(),
+                segments: vec![],
             }));
         }
         self.merged(songs, None)
@@ -420,6 +424,7 @@ impl Resolving<'_> {
                 && (&song.stamps, &song.features) == (&whole.stamps, &whole.features)
                 && whole.revision.operation != part.revision.operation
                 && !lacks
+                && !self.case.segments
             {
                 let mode = PutMode::Replace(part.revision.operation);
                 let mut verdict = self.copy(place, whole, mode, Action::Update, note);

@@ -277,7 +277,8 @@ impl Syncer {
             }
         }
         look.fences = fences;
-        let carrier = Carrier::new(self, options);
+        let mut carrier = Carrier::new(self, options);
+        carrier.restored = Pair::of(|place| !self.is_remote(place) && look.was_restored(place));
         Ok(Some((look, carrier)))
     }
 

@@ -17,6 +17,16 @@ fn where_nothing_goes_wrong_nothing_comes_back() {
 }
 
 #[test]
+fn segments_that_come_to_a_stored_song_reach_everybody() {
+    let setup = Setup { segments: true, ..Setup::default() };
+    for seed in 500..530 {
+        if let Err(broken) = play(seed, &history(seed, 200), setup) {
+            panic!("{}", shrink(broken, setup));
+        }
+    }
+}
+
+#[test]
 fn after_any_history_everybody_has_everything() {
     const STEPS: usize = 200;
     let mut steps = 0;

@@ -287,18 +287,7 @@ async fn playlists_and_segments_come_along() {
     let song = song("x");
     one.own().put_model(&tiny_model()).await.unwrap();
     one.own().put_song(&song, PutMode::Create).await.unwrap();
-    let segment = Segment {
-        id: SegmentId::from_bytes([7; 16]),
-        song: song.id,
-        start: 1.0,
-        end: 2.0,
-        frequencies: None,
-        kind: "window".into(),
-        confidence: 0.5,
-        model: tiny_model().name,
-        vector: songrec_testkit::vector(&vec![0.5; tiny_model().dimension]),
-        created_at: time(0),
-    };
+    let segment = segment(&song, 7);
     one.own().put_segments(std::slice::from_ref(&segment)).await.unwrap();
     let list = Document {
         kind: DocumentKind::Playlist,
@@ -565,6 +554,93 @@ async fn a_song_that_is_refused_does_not_keep_the_others() {
     assert!(two.shared().get_song(song("good").id).await.unwrap().is_some());
 }
 
+fn segment(song: &Song, number: u8) -> Segment {
+    Segment {
+        id: SegmentId::from_bytes([number; 16]),
+        song: song.id,
+        start: 1.0,
+        end: 2.0,
+        frequencies: None,
+        kind: "window".into(),
+        confidence: 0.5,
+        model: tiny_model().name,
+        vector: songrec_testkit::vector(&vec![0.5; tiny_model().dimension]),
+        created_at: time(0),
+    }
+}
+
+// Segments come to a song that is stored; then the song is stored again.
+async fn add_segment(library: &MemoryBackend, id: SongId, number: u8) {
+    let song = library.get_song(id).await.unwrap().unwrap();
+    library.put_segments(&[segment(&song, number)]).await.unwrap();
+    touch(library, song).await;
+}
+
+async fn touch(library: &MemoryBackend, song: Song) {
+    let before = song.revision.operation;
+    let mut song = song;
+    song.revise(time(9));
+    library.put_song(&song, PutMode::Replace(before)).await.unwrap();
+}
+
+async fn segments(library: &MemoryBackend) -> Vec<u8> {
+    let all = SegmentQuery { limit: 10, ..SegmentQuery::default() };
+    let found = library.find_segments(&all).await.unwrap();
+    let mut numbers: Vec<u8> = found.iter().map(|segment| segment.id.as_bytes()[0]).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+#[tokio::test]
+async fn segments_that_come_later_reach_everybody() {
+    let mut one = Two::new();
+    one.own().put_model(&tiny_model()).await.unwrap();
+    let song = song("x");
+    one.own().put_song(&song, PutMode::Create).await.unwrap();
+    one.sync().await;
+    let mut two = one.another();
+    two.own().put_model(&tiny_model()).await.unwrap();
+    two.sync().await;
+
+    // Both add some at once, and the song itself stays as it is.
+    add_segment(one.own(), song.id, 1).await;
+    add_segment(two.own(), song.id, 2).await;
+    for machine in [&mut one, &mut two] {
+        machine.sync().await;
+    }
+    one.sync().await;
+
+    for library in [one.own(), two.own(), one.shared()] {
+        assert_eq!(segments(library).await, [1, 2]);
+    }
+
+    // One is deleted; then that is so everywhere.
+    two.own().delete_segments(&[segment(&song, 1).id]).await.unwrap();
+    touch(two.own(), two.own().get_song(song.id).await.unwrap().unwrap()).await;
+    two.sync().await;
+    one.sync().await;
+    for library in [one.own(), two.own(), one.shared()] {
+        assert_eq!(segments(library).await, [2]);
+    }
+    assert!(one.sync().await.is_empty() && two.sync().await.is_empty());
+}
+
+#[tokio::test]
+async fn equal_songs_of_a_first_sync_add_up_their_segments() {
+    let mut two = Two::new();
+    let song = song("x");
+    for (number, library) in [(1, two.own()), (2, two.shared())] {
+        library.put_model(&tiny_model()).await.unwrap();
+        library.put_song(&retitled(&song, "same"), PutMode::Create).await.unwrap();
+        add_segment(library, song.id, number).await;
+    }
+
+    two.sync().await;
+
+    assert_eq!(segments(two.own()).await, [1, 2]);
+    assert_eq!(segments(two.shared()).await, [1, 2]);
+}
+
 // ---- What it costs.
 
 async fn idle_costs(songs: usize) {
@@ -615,7 +691,7 @@ async fn one_song_changed_here_costs_eight_calls_at_most() {
     two.own().put_songs(&[put(&new, PutMode::Create)]).await.unwrap();
     let (report, calls) = two.try_sync(&Options::default()).await;
     assert_eq!(report.unwrap().counts.right.add, 1);
-    assert!(calls <= 9, "{calls} calls for a new song with an embedding");
+    assert!(calls <= 10, "{calls} calls for a new song with an embedding");
 
     // And then there is nothing to do, for one call.
     assert_eq!(two.try_sync(&Options::default()).await.1, 1);

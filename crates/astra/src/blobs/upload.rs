@@ -69,12 +69,12 @@ impl Blobs {
     // Checked before anything is sent.
     async fn put_small(&self, path: &Path, mut incoming: Incoming) -> Result<()> {
         let blob = incoming.blob;
-        let mut bytes = BytesMut::with_capacity(blob.size as usize);
+        let mut pieces = Vec::new();
         while let Some(piece) = incoming.next(self).await? {
-            bytes.extend_from_slice(&piece);
+            pieces.push(piece);
         }
         incoming.check(self)?;
-        match self.store.put(path, PutPayload::from_bytes(bytes.freeze())).await {
+        match self.store.put(path, PutPayload::from_iter(pieces)).await {
             Ok(_) => Ok(()),
             Err(error) => self.unless_stored(path, &blob, error).await,
         }

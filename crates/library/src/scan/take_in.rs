@@ -270,9 +270,13 @@ impl Scan<'_> {
                     let standing = standing.unwrap_or(Standing::Unsure);
                     result.standings.insert(arrival.stored.clone(), standing);
                 }
-                let Some(mut song) = song.filter(|song| Some(song) != stored.as_ref()) else {
-                    continue;
+                // Changes tell songs alone: one whose segments came is stored
+                // again, so that they are told with it.
+                let has_news = |song: &Song| {
+                    Some(song) != stored.as_ref()
+                        || of_song[id].iter().any(|arrival| brings_segments(arrival))
                 };
+                let Some(mut song) = song.filter(has_news) else { continue };
                 let mode = match stored {
                     Some(stored) => {
                         song.revise(now());
@@ -398,6 +402,11 @@ impl Scan<'_> {
         };
         (self.on_item)(&item);
     }
+}
+
+fn brings_segments(arrival: &Arrival) -> bool {
+    let windows = arrival.found.analysis.iter().flat_map(|analysis| analysis.windows.values());
+    windows.flatten().next().is_some()
 }
 
 // What learned models heard window by window. A window has the same id

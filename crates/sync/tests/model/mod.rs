@@ -23,11 +23,12 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use songrec_core::{
     AudioProperties, Card, Digest, Document, DocumentKind, Embedding, Field, Metric, ModelSpec,
-    OperationId, Revision, Silent, Song, SongFile, SongId, Stamp, Timestamp, Vector,
+    OperationId, Revision, Segment, SegmentId, Silent, Song, SongFile, SongId, Stamp, Timestamp,
+    Vector,
 };
 use songrec_storage::{
     BlobSource, ChangeState, DeleteSong, MemoryBackend, NewBlob, NewEmbedding, Outcome,
-    PutDocument, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
+    PutDocument, PutMode, PutSong, SegmentQuery, StorageBackend, StorageBackendExt, VerifyOptions,
 };
 use songrec_sync::{
     Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, Verify, never,
@@ -50,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) direct: bool,
     /// Tombstones are purged.
     pub(crate) purges: bool,
+    /// Segments come to songs that are stored already.
+    pub(crate) segments: bool,
 }
 
 impl Setup {
@@ -73,6 +76,7 @@ impl Default for Setup {
             clones: true,
             direct: true,
             purges: true,
+            segments: false,
         }
     }
 }
@@ -117,6 +121,7 @@ pub(crate) struct World {
     said: BTreeSet<Said>,
     taken_back: BTreeSet<Said>,
     exempt: BTreeSet<Said>,
+    deleted: BTreeSet<SongId>,
     log: Vec<String>,
     pub(crate) syncs: u64,
     pub(crate) crashes: u64,
@@ -136,6 +141,8 @@ fn audio_hash(number: u64) -> Digest {
 }
 
 const FIELDS: [&str; 3] = ["title", "artist", "genre"];
+/// In what is said of a song: one of its segments, by its id.
+const SEGMENT: &str = "segment";
 
 impl World {
     pub(crate) fn new(seed: u64, setup: Setup) -> Self {
@@ -163,6 +170,7 @@ impl World {
             said: BTreeSet::new(),
             taken_back: BTreeSet::new(),
             exempt: BTreeSet::new(),
+            deleted: BTreeSet::new(),
             log: Vec::new(),
             syncs: 0,
             crashes: 0,
@@ -187,6 +195,10 @@ impl World {
         self.now += rng.random_range(1..600);
         let machine = rng.random_range(0..self.machines.len());
         let unique = format!("{:06x}", seed & 0xff_ffff);
+        if self.setup.segments && seed.is_multiple_of(25) {
+            self.segment(machine, &mut rng, seed);
+            return Ok(());
+        }
         match rng.random_range(0..100) {
             0..=11 => self.add(machine, &mut rng, &unique),
             12..=31 => self.edit(machine, &mut rng, &unique),
@@ -333,6 +345,33 @@ impl World {
         self.replace(machine, &song, next);
     }
 
+    // Facts first, then the song that they belong to: only songs are told.
+    fn segment(&mut self, machine: usize, rng: &mut StdRng, seed: u64) {
+        let Some(song) = self.choose(machine, rng) else { return };
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&seed.to_be_bytes());
+        let id = SegmentId::from_bytes(bytes);
+        let segment = Segment {
+            id,
+            song: song.id,
+            model: model().name,
+            kind: "chorus".to_owned(),
+            start: 1.0,
+            end: 2.0,
+            frequencies: None,
+            confidence: 0.5,
+            vector: Vector::new(vec![1.0, 2.0]).unwrap(),
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        run(self.library(machine).put_segments(&[segment])).unwrap();
+        // One that comes to a song that is deleted elsewhere goes with it.
+        if !self.deleted.contains(&song.id) {
+            self.said.insert((song.id.to_string(), SEGMENT.to_owned(), id.to_string()));
+        }
+        self.log.push(format!("{machine}: {} gets segment {id}", song.id.short()));
+        self.replace(machine, &song, song.clone());
+    }
+
     fn move_file(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
         let Some(song) = self.choose(machine, rng) else { return };
         let Some(file) = song.files.choose(rng).cloned() else { return };
@@ -363,6 +402,8 @@ impl World {
         for (field, value) in visible(&song) {
             self.said.remove(&(id.clone(), field, value));
         }
+        self.deleted.insert(song.id);
+        self.said.retain(|said| said.0 != id || said.1 != SEGMENT);
         self.taken_back.retain(|said| said.0 != id);
     }
 
@@ -774,12 +815,20 @@ fn said_in(library: &MemoryBackend) -> BTreeSet<Said> {
     for song in songs_of(library) {
         let id = song.id.to_string();
         said.extend(visible(&song).into_iter().map(|(field, value)| (id.clone(), field, value)));
+        let segments = segments_of(library, song.id).into_iter();
+        said.extend(segments.map(|segment| (id.clone(), SEGMENT.to_owned(), segment)));
     }
     for document in playlists(library) {
         let name = document.body["name"].as_str().unwrap().to_owned();
         said.insert(("playlist".into(), String::new(), name));
     }
     said
+}
+
+fn segments_of(library: &MemoryBackend, song: SongId) -> BTreeSet<String> {
+    let query = SegmentQuery { songs: vec![song], limit: 1_000, ..Default::default() };
+    let found = run(library.find_segments(&query)).unwrap();
+    found.iter().map(|segment| segment.id.to_string()).collect()
 }
 
 fn playlists(library: &MemoryBackend) -> Vec<Document> {
@@ -799,6 +848,7 @@ fn picture(library: &MemoryBackend) -> BTreeMap<String, Value> {
             "files": song.files,
             "conflicts": conflicts,
             "models": models,
+            "segments": segments_of(library, song.id),
         });
         picture.insert(format!("song {}", song.id.short()), said);
     }
