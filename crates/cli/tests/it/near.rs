@@ -75,6 +75,36 @@ fn near_is_what_the_threshold_says() {
 }
 
 #[test]
+fn songs_of_other_lengths_are_near_only_if_asked_for() {
+    let world = world();
+    let lengths = |group: &serde_json::Value| -> Vec<f64> {
+        let songs = group["songs"].as_array().unwrap();
+        songs.iter().map(|song| song["duration"].as_f64().unwrap()).collect()
+    };
+    // Every two of a group that are joined are equally long; with groups of two
+    // that is both.
+    let unequal = |groups: &[serde_json::Value]| {
+        let pairs = groups.iter().map(lengths).filter(|lengths| lengths.len() == 2);
+        pairs
+            .filter(|pair| (pair[0] - pair[1]).abs() > (0.1 * pair[0].max(pair[1])).max(0.07))
+            .count()
+    };
+    // Low enough that sounds of one kind are near to each other.
+    let near = ["dup", "--near", "--threshold", "0.9"];
+
+    let equal = world.json_lines(&near);
+    let any = world.json_lines(&[&near[..], &["--any-length"]].concat());
+
+    assert_eq!(unequal(&equal), 0, "{equal:#?}");
+    let songs = |groups: &[serde_json::Value]| {
+        groups.iter().map(|group| lengths(group).len()).sum::<usize>()
+    };
+    assert!(songs(&any) > songs(&equal), "{any:#?}");
+    assert!(names(encodings(&equal)).is_superset(&BTreeSet::from(ENCODINGS)));
+    assert_eq!(world.run(&["dup", "--any-length"]).code, 2);
+}
+
+#[test]
 fn only_songs_that_pass_the_filter_are_compared() {
     let world = world();
 
