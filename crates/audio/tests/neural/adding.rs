@@ -68,6 +68,22 @@ fn other_weights_get_another_revision() {
 }
 
 #[test]
+fn other_windows_get_another_revision() {
+    let Some(options) = engines().into_iter().next() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let models = ModelFolder::new(home.path());
+    let revision = |window| {
+        let mut description = known("wav2vec2");
+        description.listening.window = window;
+        description.listening.hop = Some(2.0);
+        let from = fixtures().join("wav2vec2-tiny@1");
+        models.add(description, &from, &options).unwrap().description.name
+    };
+
+    assert_ne!(revision(10.0), revision(5.0));
+}
+
+#[test]
 fn the_wrong_file_is_refused_by_name_and_leaves_nothing_behind() {
     let Some(options) = engines().into_iter().next() else { return };
     let home = tempfile::tempdir().unwrap();
