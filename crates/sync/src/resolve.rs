@@ -395,7 +395,10 @@ impl Resolving<'_> {
                 let refs = Pair::of(|place| Refs::of(songs[place]));
                 (self.case.lacks)(place, &refs[place], &refs[place.other()], songs[place.other()])
             });
-            values.left.say_the_same_as(&values.right) && !incomplete
+            // When it was said counts too: a third side may say another thing in
+            // between, and whoever said this last has to win everywhere.
+            let same_stamps = songs.left.stamps == songs.right.stamps;
+            values.left.say_the_same_as(&values.right) && same_stamps && !incomplete
         };
         // Both may have been stored again because segments came to them.
         let same_segments = same || !self.case.segments;

@@ -42,3 +42,14 @@ fn after_any_history_everybody_has_everything() {
     }
     assert_eq!(steps, 20_000);
 }
+
+// A machine says what another one has said, later; a third one had said
+// something else in between.
+#[test]
+fn who_said_the_same_last_wins_over_what_was_said_in_between() {
+    let all = history(701_872, 250);
+
+    if let Err(broken) = play(701_872, &all, Setup::default()) {
+        panic!("{}", shrink(broken, Setup::default()));
+    }
+}
