@@ -17,6 +17,8 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use songrec_core::SongId;
 
+use crate::wal;
+
 /// A file as it was when it was last looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownFile {
@@ -96,8 +98,6 @@ pub struct KnownFiles {
 
 // A file of an older version is learnt again.
 const VERSION: i64 = 2;
-
-const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;";
 
 const SCHEMA: &str = "
     DROP TABLE IF EXISTS files;
@@ -401,8 +401,8 @@ const COLUMNS: &str = "path, size, modified, song, reason, standing, standard";
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(30))?;
-    connection.execute_batch(SETTINGS)?;
+    wal::switch(&connection, std::time::Duration::from_secs(30))?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     if version_of(&connection)? == VERSION {
         return Ok(connection);
     }

@@ -23,6 +23,7 @@ mod catalog;
 mod inner;
 mod known_files;
 mod vectors;
+mod wal;
 
 mod disk;
 mod embedding_file;

@@ -28,6 +28,7 @@ use crate::{
     error::{Fault, Result},
     files::Files,
     layout::Folder,
+    wal,
 };
 
 /// Every change of the schema, oldest first; the version is their number.
@@ -335,9 +336,8 @@ impl Catalog {
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // Writers take turns by the library's own lock; this is for checkpoints.
-    connection.busy_timeout(Duration::from_secs(10))?;
+    wal::switch(&connection, Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(96);
-    connection.pragma_update(None, "journal_mode", "WAL")?;
     // FULL, not NORMAL: a `pending` row that a power cut forgets would leave a
     // stale row that nothing ever looks at again.
     connection.pragma_update(None, "synchronous", "FULL")?;
