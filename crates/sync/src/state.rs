@@ -230,11 +230,8 @@ impl State {
         limit: usize,
     ) -> Result<Vec<(SongId, Base)>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT song, value FROM base WHERE ?1 IS NULL OR song > ?1 ORDER BY song LIMIT ?2",
-            )?;
-            let after = after.map(|song| *song.as_bytes());
-            let rows = statement.query_map(params![after, limit as i64], |row| {
+            let mut statement = connection.prepare_cached(BASES_AFTER)?;
+            let rows = statement.query_map(params![key(after.as_ref()), limit as i64], |row| {
                 Ok((SongId::from_bytes(row.get(0)?), row.get::<_, String>(1)?))
             })?;
             rows.map(|row| {
@@ -288,12 +285,8 @@ impl State {
         limit: usize,
     ) -> Result<BTreeMap<SongId, Postponed>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT song, value, reason FROM postponed WHERE ?1 IS NULL OR song > ?1 \
-                 ORDER BY song LIMIT ?2",
-            )?;
-            let after = after.map(|song| *song.as_bytes());
-            let rows = statement.query_map(params![after, limit as i64], |row| {
+            let mut statement = connection.prepare_cached(POSTPONED_AFTER)?;
+            let rows = statement.query_map(params![key(after.as_ref()), limit as i64], |row| {
                 Ok((
                     SongId::from_bytes(row.get(0)?),
                     row.get::<_, String>(1)?,
@@ -467,6 +460,17 @@ impl Changing<'_> {
     }
 }
 
+// Pages begin where the one before ended, and cost the same everywhere.
+const BASES_AFTER: &str = "SELECT song, value FROM base WHERE song > ?1 ORDER BY song LIMIT ?2";
+const POSTPONED_AFTER: &str =
+    "SELECT song, value, reason FROM postponed WHERE song > ?1 ORDER BY song LIMIT ?2";
+const TOLD_AFTER: &str = "SELECT song, side, value FROM told WHERE song > ?1 ORDER BY song, side";
+
+// What the songs after this one come after; the empty key comes before all.
+fn key(after: Option<&SongId>) -> &[u8] {
+    after.map_or(&[], |song| song.as_bytes())
+}
+
 /// What is known of a song on each side, on its way from the libraries to the
 /// plan: in a file of its own, so that memory does not grow with them.
 #[derive(Debug)]
@@ -556,26 +560,85 @@ impl Spool {
         limit: usize,
     ) -> Result<Vec<(SongId, Pair<SongState>)>> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT song, side, value FROM told WHERE song IN \
-                 (SELECT DISTINCT song FROM told WHERE ?1 IS NULL OR song > ?1 \
-                  ORDER BY song LIMIT ?2) ORDER BY song, side",
-            )?;
-            let after = after.map(|song| *song.as_bytes());
-            let mut rows = statement.query(params![after, limit as i64])?;
+            let mut statement = connection.prepare_cached(TOLD_AFTER)?;
+            let mut rows = statement.query([key(after.as_ref())])?;
             let mut songs: Vec<(SongId, Pair<SongState>)> = Vec::new();
             while let Some(row) = rows.next()? {
                 let song = SongId::from_bytes(row.get(0)?);
-                let side: i64 = row.get(1)?;
-                let place = if side == 0 { Place::Left } else { Place::Right };
-                let state: SongState = serde_json::from_str(&row.get::<_, String>(2)?)?;
                 if songs.last().is_none_or(|(last, _)| *last != song) {
+                    if songs.len() == limit {
+                        break;
+                    }
                     songs.push((song, Pair::default()));
                 }
+                let side: i64 = row.get(1)?;
+                let place = if side == 0 { Place::Left } else { Place::Right };
                 let (_, states) = songs.last_mut().expect("one was just added");
-                states[place] = state;
+                states[place] = serde_json::from_str(&row.get::<_, String>(2)?)?;
             }
             Ok(songs)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn song(number: u8) -> SongId {
+        SongId::from_bytes([number; 16])
+    }
+
+    #[test]
+    fn pages_of_what_was_told_have_every_song_once() {
+        let spool = Spool::new(&State::in_memory().unwrap()).unwrap();
+        let told = |songs: &[u8]| -> Vec<_> {
+            songs.iter().map(|number| (song(*number), SongState::Absent)).collect()
+        };
+        spool.tell(Place::Left, &told(&[0, 1, 2, 4, 255])).unwrap();
+        spool.tell(Place::Right, &told(&[1, 2, 3, 4])).unwrap();
+
+        for limit in 1..7 {
+            let (mut songs, mut after) = (Vec::new(), None);
+            loop {
+                let page = spool.after(after, limit).unwrap();
+                let Some((last, _)) = page.last() else { break };
+                after = Some(*last);
+                assert!(page.len() == limit || *last == song(255), "{limit}");
+                songs.extend(page);
+            }
+            let places = |states: &Pair<SongState>| {
+                Place::BOTH.map(|place| states[place] == SongState::Absent)
+            };
+            let got: Vec<_> = songs.iter().map(|(id, states)| (*id, places(states))).collect();
+            let expected = [
+                (song(0), [true, false]),
+                (song(1), [true, true]),
+                (song(2), [true, true]),
+                (song(3), [false, true]),
+                (song(4), [true, true]),
+                (song(255), [true, false]),
+            ];
+            assert_eq!(got, expected, "in pages of {limit}");
+        }
+    }
+
+    #[test]
+    fn a_page_reads_nothing_before_its_beginning() {
+        let state = State::in_memory().unwrap();
+        let spool = Spool::new(&state).unwrap();
+        let plan = |connection: &Connection, sql: &str| -> String {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let empty: Vec<&str> = vec![""; statement.parameter_count()];
+            let rows = statement.query_map(rusqlite::params_from_iter(empty), |row| row.get(3));
+            rows.unwrap().collect::<rusqlite::Result<Vec<String>>>().unwrap().join("; ")
+        };
+
+        for sql in [BASES_AFTER, POSTPONED_AFTER] {
+            let plan = plan(&state.connection(), sql);
+            assert!(plan.starts_with("SEARCH") && !plan.contains("TEMP"), "{sql}: {plan}");
+        }
+        let plan = plan(&spool.connection.lock().unwrap(), TOLD_AFTER);
+        assert!(plan.starts_with("SEARCH") && !plan.contains("TEMP"), "{plan}");
     }
 }
