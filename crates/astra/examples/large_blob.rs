@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use songrec_astra::{AstraBackend, AstraConfig, BlobConfig, Secret};
 use songrec_core::{Digest, OperationId};
 use songrec_storage::{BlobSource, NewBlob, StorageBackend};
-use songrec_testkit::{s3::S3Server, temp_dir};
+use songrec_testkit::{peak_memory, s3::S3Server, temp_dir};
 
 const PIECE: usize = 1 << 20;
 
@@ -93,9 +93,7 @@ async fn send_and_get(endpoint: &str, mebibytes: u64) {
     println!("got it back at {rate:.0} MiB/s, peak {} MiB", peak());
 }
 
+// The most memory that this process ever had, in MiB.
 fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
-    kibibytes.unwrap_or(0u64) / 1024
+    peak_memory("self").unwrap_or(0) >> 20
 }

@@ -16,7 +16,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use songrec_astra::{AstraBackend, AstraConfig, Secret};
 use songrec_emulator::Emulator;
 use songrec_storage::{PutMode, SongQuery, StorageBackend};
-use songrec_testkit::{put, random_song};
+use songrec_testkit::{peak_memory, put, random_song};
 
 const PAGE: usize = 500;
 
@@ -97,9 +97,7 @@ async fn fill(config: &AstraConfig, songs: usize) {
     stream::iter(batches).buffer_unordered(4).collect::<Vec<()>>().await;
 }
 
+// The most memory that this process ever had, in MiB.
 fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
-    kibibytes.unwrap_or(0u64) / 1024
+    peak_memory("self").unwrap_or(0) >> 20
 }

@@ -11,13 +11,11 @@ use songrec_core::{Metric, ModelSpec, Silent};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{PutMode, StorageBackend, StorageBackendExt};
 use songrec_sync::{Options, Side, State, Syncer, check, never};
-use songrec_testkit::{library_of, retagged};
+use songrec_testkit::{library_of, peak_memory, retagged};
 
 // The most memory that this process ever had, in MiB.
 fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
+    peak_memory("self").unwrap_or(0) >> 20
 }
 
 #[tokio::main]

@@ -23,6 +23,7 @@ mod state;
 mod syncer;
 mod trash;
 mod values;
+mod writing;
 
 pub use check::{Comparison, Difference, DifferenceKind, check};
 pub use conflict::{FieldConflict, SongConflicts, conflicts, conflicts_of, resolve_conflict};

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use songrec_core::SongId;
+use songrec_core::{Event, Progress, SongId};
 use songrec_storage::{ChangeState, Cursor, ErrorKind};
 
 use crate::{
     Error, Pair, Place, Result, Syncer,
     machine::Fence,
     resolve::State as SongState,
-    syncer::{Interrupt, cursor_of},
+    syncer::{Interrupt, cursor_of, looked_at},
     values::{Base, Refs},
 };
 
@@ -61,7 +61,12 @@ struct Told {
 }
 
 impl Syncer {
-    pub(crate) async fn look(&self, full: Pair<bool>, interrupt: Interrupt<'_>) -> Result<Look> {
+    pub(crate) async fn look(
+        &self,
+        full: Pair<bool>,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Look> {
         self.spool()?.clear()?;
         let before = Pair {
             left: self.state.meta::<Cursor>(cursor_of(Place::Left))?,
@@ -72,9 +77,12 @@ impl Syncer {
         }
         let read = |place: Place| {
             let cursor = before[place].clone().filter(|_| !full[place]);
-            self.read_changes(place, cursor, interrupt)
+            self.read_changes(place, cursor, progress, interrupt)
         };
-        let (left, right) = futures::try_join!(read(Place::Left), read(Place::Right))?;
+        progress.on(Event::Started { work: "looking for changes", total: None });
+        let read = futures::try_join!(read(Place::Left), read(Place::Right));
+        progress.on(Event::Finished);
+        let (left, right) = read?;
         let mut told = left.songs + right.songs;
         for (place, side) in [(Place::Left, &left), (Place::Right, &right)] {
             if side.full {
@@ -103,6 +111,7 @@ impl Syncer {
         &self,
         place: Place,
         since: Option<Cursor>,
+        progress: &dyn Progress,
         interrupt: Interrupt<'_>,
     ) -> Result<Told> {
         let backend = self.backend(place);
@@ -131,6 +140,7 @@ impl Syncer {
                 other => other.map_err(|error| self.failed(place, error))?,
             };
             told.documents |= page.documents;
+            looked_at(progress, page.changes.len());
             let songs: Vec<SongId> = page.changes.iter().map(|change| change.song).collect();
             let bases = self.state.bases(&songs)?;
             let mut new = Vec::new();

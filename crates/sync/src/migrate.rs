@@ -13,7 +13,7 @@ use crate::{
     facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
     report::list,
     segment::OldSegments,
-    syncer::{Interrupt, in_words, is_about_one},
+    syncer::{Interrupt, in_words, is_about_one, looked_at},
     values::{Refs, Values},
 };
 
@@ -106,6 +106,19 @@ impl Syncer {
     pub async fn plan_migration(
         &self,
         options: &Options,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+    ) -> Result<MigrationPlan> {
+        progress.on(Event::Started { work: "planning", total: None });
+        let plan = self.plan_copies(options, progress, interrupt).await;
+        progress.on(Event::Finished);
+        plan
+    }
+
+    async fn plan_copies(
+        &self,
+        options: &Options,
+        progress: &dyn Progress,
         interrupt: Interrupt<'_>,
     ) -> Result<MigrationPlan> {
         let carrier = Carrier::new(self, options);
@@ -123,6 +136,7 @@ impl Syncer {
             let songs: Vec<Song> = present(page.changes);
             let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
             let there = self.fetch(Place::Right, &ids).await?;
+            looked_at(progress, songs.len());
             for song in &songs {
                 plan.songs += 1;
                 if there.contains_key(&song.id) {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use songrec_core::{Progress, Timestamp};
+use songrec_core::{Event, Progress, Timestamp};
 use songrec_storage::{BlobStream, ErrorKind, StorageBackend};
 
 use crate::{
@@ -175,11 +175,16 @@ impl Syncer {
     ///
     /// As [`run`](Self::run), but that more deletions than may be are told by
     /// the plan, not refused.
-    pub async fn plan(&self, options: &Options, interrupt: Interrupt<'_>) -> Result<Plan> {
+    pub async fn plan(
+        &self,
+        options: &Options,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Plan> {
         self.meet(options, false).await?;
-        let looked = self.look_and_check(options, false, interrupt).await?;
+        let looked = self.look_and_check(options, false, progress, interrupt).await?;
         let Some((look, carrier)) = looked else { return Ok(Plan::default()) };
-        self.make_plan(options, &look, &carrier, interrupt).await
+        self.make_plan(options, &look, &carrier, progress, interrupt).await
     }
 
     /// Makes the two libraries agree.
@@ -235,7 +240,7 @@ impl Syncer {
         interrupt: Interrupt<'_>,
         report: &mut Report,
     ) -> Result<bool> {
-        let looked = self.look_and_check(options, true, interrupt).await?;
+        let looked = self.look_and_check(options, true, progress, interrupt).await?;
         let Some((look, carrier)) = looked else { return Ok(false) };
         report.full |= look.full.left || look.full.right;
         self.round(options, look, &carrier, progress, interrupt, report).await
@@ -247,6 +252,7 @@ impl Syncer {
         &self,
         options: &Options,
         writes: bool,
+        progress: &dyn Progress,
         interrupt: Interrupt<'_>,
     ) -> Result<Option<(Look, Carrier)>> {
         let now = self.now();
@@ -257,7 +263,7 @@ impl Syncer {
             full[place] |= fence.full && self.rules.restored_is_compared;
             fences[place] = Some(fence);
         }
-        let mut look = self.look(full, interrupt).await?;
+        let mut look = self.look(full, progress, interrupt).await?;
         let say = Place::BOTH
             .into_iter()
             .any(|place| self.is_remote(place) && self.is_due(said_at(place), SAY_AFTER, now));
@@ -273,7 +279,7 @@ impl Syncer {
             fences[place] = Some(fence);
             if again {
                 // Another machine under our name, or an older copy of us.
-                look = self.look(Pair::of(|_| true), interrupt).await?;
+                look = self.look(Pair::of(|_| true), progress, interrupt).await?;
             }
         }
         look.fences = fences;
@@ -287,19 +293,13 @@ impl Syncer {
         options: &Options,
         look: &Look,
         carrier: &Carrier,
+        progress: &dyn Progress,
         interrupt: Interrupt<'_>,
     ) -> Result<Plan> {
-        let mut plan = Plan { full: look.full.left || look.full.right, ..Plan::default() };
-        let mut after = None;
-        loop {
-            let chunk = self.spool()?.after(after, PLANNED_AT_ONCE)?;
-            let Some((last, _)) = chunk.last() else { break };
-            after = Some(*last);
-            if interrupt() {
-                return Err(Error::Interrupted);
-            }
-            self.plan_chunk(options, look, carrier, chunk, &mut plan).await?;
-        }
+        progress.on(Event::Started { work: "comparing", total: None });
+        let plan = self.plan_songs(options, look, carrier, progress, interrupt).await;
+        progress.on(Event::Finished);
+        let mut plan = plan?;
         if look.documents {
             self.plan_documents(options, look, &mut plan).await?;
         }
@@ -310,6 +310,28 @@ impl Syncer {
             plan.requests[place] += if songs == 0 { 0 } else { writes + 3 };
         }
         Ok(plan)
+    }
+
+    async fn plan_songs(
+        &self,
+        options: &Options,
+        look: &Look,
+        carrier: &Carrier,
+        progress: &dyn Progress,
+        interrupt: Interrupt<'_>,
+    ) -> Result<Plan> {
+        let mut plan = Plan { full: look.full.left || look.full.right, ..Plan::default() };
+        let mut after = None;
+        loop {
+            let chunk = self.spool()?.after(after, PLANNED_AT_ONCE)?;
+            let Some((last, _)) = chunk.last() else { return Ok(plan) };
+            after = Some(*last);
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+            looked_at(progress, chunk.len());
+            self.plan_chunk(options, look, carrier, chunk, &mut plan).await?;
+        }
     }
 
     async fn guard(&self, options: &Options, plan: &Plan) -> Result<()> {
@@ -346,9 +368,7 @@ impl Syncer {
         interrupt: Interrupt<'_>,
         report: &mut Report,
     ) -> Result<bool> {
-        use songrec_core::Event;
-
-        let plan = self.make_plan(options, &look, carrier, interrupt).await?;
+        let plan = self.make_plan(options, &look, carrier, progress, interrupt).await?;
         self.guard(options, &plan).await?;
         if !plan.is_empty() {
             self.begin(options, &mut look).await?;
@@ -537,6 +557,13 @@ impl Syncer {
         let Ok(Some(last)) = self.state.meta::<Timestamp>(name) else { return true };
         let passed = now.duration_since(last).unsigned_abs();
         passed >= after
+    }
+}
+
+/// Tells that so many songs were looked at, whichever they are.
+pub(crate) fn looked_at(progress: &dyn Progress, songs: usize) {
+    for _ in 0..songs {
+        progress.on(Event::Advanced { item: "", bytes: 0 });
     }
 }
 

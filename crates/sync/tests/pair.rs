@@ -485,7 +485,7 @@ async fn a_plan_says_what_a_sync_then_does_and_writes_nothing() {
     let syncer =
         Syncer::new(Side::new("own", own), Side::new("shared", shared), two.state.take().unwrap());
 
-    let plan = syncer.plan(&Options::default(), &never).await.unwrap();
+    let plan = syncer.plan(&Options::default(), &Silent, &never).await.unwrap();
 
     assert_eq!(plan.counts.right.add, 12);
     assert_eq!(plan.bytes.right, 12 * 4 * tiny_model().dimension as u64);
@@ -731,7 +731,7 @@ async fn a_migration_copies_everything_once_and_proves_it() {
     let shared = Side::new("shared", Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default()));
     let syncer = Syncer::new(own, shared, two.state.take().unwrap());
 
-    let plan = syncer.plan_migration(&Options::default(), &never).await.unwrap();
+    let plan = syncer.plan_migration(&Options::default(), &Silent, &never).await.unwrap();
     let first = syncer.migrate(&Options::default(), Verify::Full, &Silent, &never).await.unwrap();
     let second =
         syncer.migrate(&Options::default(), Verify::Sample, &Silent, &never).await.unwrap();

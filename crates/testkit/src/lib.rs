@@ -23,6 +23,7 @@ pub mod conformance;
 mod faulty;
 mod filter;
 mod fixture;
+mod memory;
 mod model;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -32,6 +33,7 @@ pub use alternating::Alternating;
 pub use faulty::{Fault, Faulty};
 pub use filter::random_filter;
 pub use fixture::{Fixture, Opened, in_parallel, library_of, run_case, temp_dir};
+pub use memory::peak_memory;
 pub use model::{dot_model, euclidean_model, random_vector, tiny_model, vector};
 pub use song::{
     audio, delete, new_blob, new_embedding, odd_texts, operation, purge, put, random_song,

@@ -32,7 +32,7 @@ use std::{
 
 use songrec_bench::random_library;
 use songrec_core::{Metric, ModelSpec};
-use songrec_testkit::s3::S3Server;
+use songrec_testkit::{peak_memory, s3::S3Server};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -220,11 +220,7 @@ fn run_measured(command: &mut Command) -> Result<(Output, Run)> {
         let (mut client, mut memory) = (Duration::ZERO, 0);
         loop {
             client = processor_of(&process).max(client);
-            let status =
-                std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-            let line = status.lines().find(|line| line.starts_with("VmHWM"));
-            let peak = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-            memory = peak.map_or(memory, |kibibytes| memory.max(kibibytes << 10));
+            memory = peak_memory(&process).map_or(memory, |peak| memory.max(peak));
             if is_done.recv_timeout(Duration::from_millis(5)) != Err(RecvTimeoutError::Timeout) {
                 return (client, memory);
             }

@@ -34,9 +34,10 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStat
     options.bandwidth = args.bandwidth;
     let syncer = libraries.syncer()?;
     let interrupt = || context.interrupt.is_set();
-    let printer = &context.printer;
+    let (printer, progress) = (&context.printer, &*context.progress);
     if args.dry_run {
-        let plan = syncer.plan_migration(&options, &interrupt).await.map_err(wrong)?;
+        let planning = syncer.plan_migration(&options, progress, &interrupt);
+        let plan = pair::watched(&syncer, progress, planning).await.map_err(wrong)?;
         if printer.json {
             printer.json(&plan)?;
         } else {
@@ -44,7 +45,6 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStat
         }
         return Ok(ExitStatus::Done);
     }
-    let progress = &*context.progress;
     let done = syncer.migrate(&options, args.verify, progress, &interrupt);
     let migrated = pair::watched(&syncer, progress, done).await.map_err(wrong)?;
     if printer.json {

@@ -35,7 +35,9 @@ pub(super) async fn status(context: &Context, args: StatusArgs) -> Result<ExitSt
 async fn plan(context: &Context, libraries: &Libraries, options: &Options) -> Result<ExitStatus> {
     let syncer = libraries.syncer()?;
     let interrupt = || context.interrupt.is_set();
-    let plan = syncer.plan(options, &interrupt).await.map_err(wrong)?;
+    let progress = &*context.progress;
+    let planning = syncer.plan(options, progress, &interrupt);
+    let plan = pair::watched(&syncer, progress, planning).await.map_err(wrong)?;
     pair::print_plan(&context.printer, libraries, &plan)?;
     Ok(if plan.is_empty() { ExitStatus::Done } else { ExitStatus::FoundNothing })
 }
