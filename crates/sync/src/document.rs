@@ -113,7 +113,7 @@ impl Syncer {
         let bases: BTreeMap<Key, Agreed> = self.state.documents()?;
         // A library that lost its history was restored or made anew, even if
         // it went before this machine could leave a word in it.
-        let lost = Pair::of(|place| look.was_restored(place) || look.cursor_lost[place]);
+        let lost = Pair::of(|place| look.is_older(place) || look.cursor_lost[place]);
         let keys: BTreeSet<&Key> =
             now.left.keys().chain(now.right.keys()).chain(bases.keys()).collect();
         let decisions = keys

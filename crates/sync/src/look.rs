@@ -39,8 +39,13 @@ impl Look {
         self.cursors == self.before
     }
 
-    /// Whether a side is an older copy of itself, so that what is absent there
-    /// may be just older.
+    /// Whether a side is an older copy of itself, and that is sure.
+    pub(crate) fn is_older(&self, place: Place) -> bool {
+        self.fences[place].as_ref().is_some_and(|fence| fence.older)
+    }
+
+    /// Whether a side may be an older copy of itself, so that what is absent
+    /// there may be just older.
     pub(crate) fn was_restored(&self, place: Place) -> bool {
         self.fences[place].as_ref().is_some_and(|fence| fence.full)
     }

@@ -56,6 +56,8 @@ struct Session {
     // It was found to be a copy or an older self, and has not yet compared
     // everything since.
     suspect: bool,
+    // And it is the library there that went back, not the machine.
+    older: bool,
     // The version of the machine's document, as it was last written.
     known: Option<Revision>,
     // Versions that were sent since, any of which may have landed.
@@ -72,6 +74,9 @@ pub(crate) struct Fence {
     /// Somebody else goes by our name, or one of us is an older copy: compare
     /// everything.
     pub(crate) full: bool,
+    /// And it is the library that is an older copy of itself. Otherwise it has
+    /// what was written since, by a copy of this machine or by its later self.
+    pub(crate) older: bool,
     // The version to replace.
     version: Option<Revision>,
     // The round that may be acknowledged after this look.
@@ -259,6 +264,7 @@ impl Syncer {
         };
         let mut fence = Fence {
             full: session.suspect,
+            older: session.older,
             version: stored,
             acknowledge: session.read,
             round,
@@ -266,10 +272,15 @@ impl Syncer {
         };
         if !same && self.rules.sessions_are_fenced {
             tracing::info!("a copy of this machine was at {}", self.sides[place].name);
+            // Every write counts on, so a library that went back counts less.
+            let number = |revision: Option<Revision>| revision.map(|revision| revision.number);
+            let known = number(own.sessions[place].known);
+            let older = known.is_some() && number(stored) <= known;
             // Copies cannot go by one name. And everything is to be compared,
             // also if this sync does not get so far.
-            own.sessions[place] = Session { id: new_id(), suspect: true, ..Session::default() };
-            fence = Fence { full: true, version: None, acknowledge: 0, round, daily };
+            own.sessions[place] =
+                Session { id: new_id(), suspect: true, older, ..Session::default() };
+            fence = Fence { full: true, older, version: None, acknowledge: 0, round, daily };
             if writes {
                 self.state.set_meta("machine", &own)?;
             }
@@ -322,7 +333,9 @@ impl Syncer {
         }
         let mut own = self.own()?;
         // What waits for the other direction has to be compared then.
-        own.sessions[place].suspect &= options.direction != Direction::Both;
+        let session = &mut own.sessions[place];
+        session.suspect &= options.direction != Direction::Both;
+        session.older &= session.suspect;
         self.state.set_meta("machine", &own)
     }
 

@@ -278,7 +278,7 @@ impl Syncer {
                 song: one.song.id,
                 agreed: Vec::new(),
                 // A migration deletes nothing.
-                comes_back: false,
+                comes_back: Pair::default(),
             });
             self.carry_segments(carrier, Place::Right, &songs.collect::<Vec<_>>()).await?;
             carried

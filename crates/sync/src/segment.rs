@@ -5,15 +5,16 @@ use std::collections::{BTreeSet, HashMap};
 use songrec_core::{Segment, SegmentId, SongId};
 use songrec_storage::SegmentQuery;
 
-use crate::{Place, Result, Syncer, facts::Carrier};
+use crate::{Pair, Place, Result, Syncer, facts::Carrier};
 
 /// What is known of the segments of a song before they are carried to a place.
 pub(crate) struct OldSegments {
     pub(crate) song: SongId,
     /// Those that both sides last agreed on.
     pub(crate) agreed: Vec<SegmentId>,
-    /// The song was not there: what is left of an earlier life is not its own.
-    pub(crate) comes_back: bool,
+    /// Where the song was not: what is left there of an earlier life is not its
+    /// own.
+    pub(crate) comes_back: Pair<bool>,
 }
 
 impl Syncer {
@@ -49,11 +50,16 @@ impl Syncer {
     ) -> Result<HashMap<SongId, Vec<SegmentId>>> {
         let mut agreed: HashMap<SongId, Vec<SegmentId>> = HashMap::new();
         let other = place.other();
+        let songs: Vec<&OldSegments> =
+            songs.iter().filter(|song| !song.comes_back[other]).collect();
         let known: BTreeSet<SegmentId> =
             songs.iter().flat_map(|song| &song.agreed).copied().collect();
         let back: BTreeSet<SongId> =
-            songs.iter().filter(|song| song.comes_back).map(|song| song.song).collect();
+            songs.iter().filter(|song| song.comes_back[place]).map(|song| song.song).collect();
         // Nothing to bring, and nothing to delete.
+        if songs.is_empty() {
+            return Ok(agreed);
+        }
         if known.is_empty()
             && !self.has_segments(carrier, other).await?
             && (back.is_empty() || !self.has_segments(carrier, place).await?)
@@ -74,7 +80,8 @@ impl Syncer {
         agreed.extend(query.songs.iter().map(|song| (*song, Vec::new())));
         for segment in &theirs {
             agreed.entry(segment.song).or_default().push(segment.id);
-            let wanted = !have.contains(&segment.id) && !deleted_at(place, &segment.id);
+            let deleted = deleted_at(place, &segment.id) && !back.contains(&segment.song);
+            let wanted = !have.contains(&segment.id) && !deleted;
             if wanted && self.make_room(carrier, place, &segment.model).await? {
                 new.push(segment.clone());
             }

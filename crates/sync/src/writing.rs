@@ -29,6 +29,15 @@ pub(crate) struct Writing {
     waits: bool,
 }
 
+impl Writing {
+    // The segments that both sides have: those that were carried now, or that
+    // were agreed on before.
+    fn agreed_segments(&self) -> Vec<SegmentId> {
+        let before = || self.item.base.as_ref().map(|base| base.segments.clone());
+        self.segments.clone().or_else(before).unwrap_or_default()
+    }
+}
+
 impl Syncer {
     /// What is to be written of a song, if anything may be.
     pub(crate) fn prepare(
@@ -154,12 +163,15 @@ impl Syncer {
                 carried = self.carry_embeddings(carrier, place, &all).await?;
                 let songs = needs.iter().map(|(at, _)| {
                     let Writing { item, write, .. } = &writing[*at];
-                    let action = write.steps[place].map(|step| step.action);
+                    let comes_back = |at: Place| {
+                        let action = write.steps[at].map(|step| step.action);
+                        matches!(action, Some(Action::Add | Action::Restore))
+                    };
                     let base = item.base.as_ref();
                     OldSegments {
                         song: item.song,
                         agreed: base.map(|base| base.segments.clone()).unwrap_or_default(),
-                        comes_back: matches!(action, Some(Action::Add | Action::Restore)),
+                        comes_back: Pair::of(comes_back),
                     }
                 });
                 let songs: Vec<OldSegments> = songs.collect();
@@ -425,10 +437,7 @@ impl Syncer {
                 added: Pair::of(|_| song.added_at),
                 values: Values::of(song),
                 refs: one.refs.clone(),
-                segments: one.segments.clone().unwrap_or_else(|| {
-                    let base = one.item.base.as_ref();
-                    base.map(|base| base.segments.clone()).unwrap_or_default()
-                }),
+                segments: one.agreed_segments(),
             },
             Target::Deleted { revision, seen, .. } => Base {
                 deleted: true,
@@ -463,7 +472,7 @@ fn half_of(one: &Writing) -> Option<Base> {
         added: Pair::of(|_| input.values.added_at),
         values: input.values.clone(),
         refs: one.refs.clone(),
-        segments: one.item.base.as_ref().map(|base| base.segments.clone()).unwrap_or_default(),
+        segments: one.agreed_segments(),
     })
 }
 
