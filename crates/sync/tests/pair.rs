@@ -338,6 +338,76 @@ async fn playlists_and_segments_come_along() {
     assert_eq!(two.own().get_documents(list.kind, &[kept_as]).await.unwrap(), [None]);
 }
 
+async fn put_list(library: &MemoryBackend, body: &str, at: u64) {
+    let ids = ["list".to_owned()];
+    let before = library.get_documents(DocumentKind::Playlist, &ids).await.unwrap().remove(0);
+    let (revision, mode) = match before.map(|before| before.revision) {
+        Some(before) => (before.next(), PutMode::Replace(before.operation)),
+        None => (Revision::first(), PutMode::Create),
+    };
+    let document = Document {
+        kind: DocumentKind::Playlist,
+        id: ids[0].clone(),
+        revision,
+        updated_at: time(at),
+        body: json!(body),
+    };
+    let outcomes = library.put_documents(&[PutDocument { document, mode }]).await.unwrap();
+    assert!(outcomes[0].is_done());
+}
+
+async fn lists(library: &MemoryBackend) -> Vec<String> {
+    let page = library.list_documents(&[DocumentKind::Playlist], None).await.unwrap();
+    page.items.iter().map(|one| one.body.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_copy_of_a_machine_takes_the_playlist_that_others_changed() {
+    let mut one = Two::new();
+    put_list(one.own(), "old", 50).await;
+    one.sync().await;
+    let mut copy = Two {
+        own: Library::new(one.own().fork(), false),
+        shared: Arc::clone(&one.shared),
+        state: one.state.as_ref().map(|state| state.fork().unwrap()),
+    };
+    // By a clock that is behind.
+    let mut other = one.another();
+    other.sync().await;
+    put_list(other.own(), "new", 10).await;
+    other.sync().await;
+    // From here on the two go by one name.
+    one.own().put_song(&song("x"), PutMode::Create).await.unwrap();
+    one.sync().await;
+
+    let report = copy.sync().await;
+
+    assert!(report.full, "{report:?}");
+    assert_eq!(lists(copy.own()).await, ["new"]);
+    assert_eq!(lists(copy.shared()).await, ["new"]);
+}
+
+#[tokio::test]
+async fn a_playlist_survives_that_the_shared_library_goes_back() {
+    let mut one = Two::new();
+    put_list(one.own(), "old", 1).await;
+    one.sync().await;
+    let backup = one.shared().fork();
+    put_list(one.own(), "new", 2).await;
+    one.sync().await;
+
+    let mut shared = Arc::into_inner(Library::new(backup, true)).unwrap();
+    shared.page = usize::MAX;
+    one.shared = Arc::new(shared);
+    one.own().put_song(&song("x"), PutMode::Create).await.unwrap();
+    one.sync().await;
+
+    for library in [one.own(), one.shared()] {
+        let lists = lists(library).await;
+        assert_eq!(lists.first().map(String::as_str), Some("new"), "{lists:?}");
+    }
+}
+
 #[tokio::test]
 async fn one_direction_leaves_the_other_side_alone_and_is_made_up_for_later() {
     let mut two = Two::new();
