@@ -113,7 +113,17 @@ impl Syncer {
         let bases: BTreeMap<Key, Agreed> = self.state.documents()?;
         // A library that lost its history was restored or made anew, even if
         // it went before this machine could leave a word in it.
-        let lost = Pair::of(|place| look.is_older(place) || look.cursor_lost[place]);
+        let lost = Pair::of(|place| {
+            // Whoever is a copy finds more at the shared library than it knows,
+            // and a library that went back has less. One on this machine may
+            // also come from a backup of another past, so its numbers say
+            // nothing.
+            let older = match self.is_remote(place) {
+                true => look.is_older(place),
+                false => look.was_restored(place),
+            };
+            older || look.cursor_lost[place]
+        });
         let keys: BTreeSet<&Key> =
             now.left.keys().chain(now.right.keys()).chain(bases.keys()).collect();
         let decisions = keys

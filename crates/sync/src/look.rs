@@ -39,7 +39,7 @@ impl Look {
         self.cursors == self.before
     }
 
-    /// Whether a side is an older copy of itself, and that is sure.
+    /// Whether a side has less than this machine has seen there.
     pub(crate) fn is_older(&self, place: Place) -> bool {
         self.fences[place].as_ref().is_some_and(|fence| fence.older)
     }

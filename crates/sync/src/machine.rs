@@ -56,7 +56,7 @@ struct Session {
     // It was found to be a copy or an older self, and has not yet compared
     // everything since.
     suspect: bool,
-    // And it is the library there that went back, not the machine.
+    // And the library there has less than was seen there.
     older: bool,
     // The version of the machine's document, as it was last written.
     known: Option<Revision>,
@@ -74,8 +74,8 @@ pub(crate) struct Fence {
     /// Somebody else goes by our name, or one of us is an older copy: compare
     /// everything.
     pub(crate) full: bool,
-    /// And it is the library that is an older copy of itself. Otherwise it has
-    /// what was written since, by a copy of this machine or by its later self.
+    /// And the library has less than was seen there: it went back. Otherwise it
+    /// has what was written since, by a copy of this machine or its later self.
     pub(crate) older: bool,
     // The version to replace.
     version: Option<Revision>,
