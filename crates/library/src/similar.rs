@@ -76,9 +76,11 @@ impl Default for SimilarOptions {
     }
 }
 
-/// How many hits are looked at in one go when some may be left out, or come
-/// in another order.
+/// How many hits more are looked at in one go when some may be left out, or
+/// come in another order: over a network many songs cost no more than one.
 const MARGIN: usize = 50;
+/// The same where each song is a file that is read, and looking again is quick.
+const MARGIN_HERE: usize = 6;
 /// How many candidates the first of several models finds for each result: as
 /// many as the system that this way of blending comes from.
 const CANDIDATES: usize = 3;
@@ -212,7 +214,8 @@ impl Library {
             || options.max_per_album.is_some();
         let mut ask = match (others, may_leave_out) {
             ([], false) => wanted,
-            ([], true) => wanted.saturating_add(MARGIN),
+            ([], true) if self.backend.capabilities().remote => wanted.saturating_add(MARGIN),
+            ([], true) => wanted.saturating_add(MARGIN_HERE),
             (_, _) => wanted.saturating_mul(CANDIDATES).max(MARGIN),
         };
         let mut pool: Vec<Scored> = Vec::new();

@@ -144,6 +144,26 @@ async fn a_threshold_is_on_similarity() {
 }
 
 #[tokio::test]
+async fn many_copies_do_not_hide_what_is_behind_them() {
+    let fixture = fixture(40, |number| Tags {
+        title: Some(if number < 30 { "Same".to_owned() } else { format!("Other {number}") }),
+        artist: Some("A".to_owned()),
+        ..Tags::default()
+    })
+    .await;
+    for song in &mut fixture.songs.clone() {
+        let version = song.revision.operation;
+        song.audio.duration = 60.0;
+        song.revise(Timestamp::UNIX_EPOCH);
+        fixture.library.backend().put_song(song, PutMode::Replace(version)).await.unwrap();
+    }
+
+    let (found, _) = fixture.similar(SimilarOptions { k: 5, ..Default::default() }).await;
+
+    assert_eq!(found, [30, 31, 32, 33, 34]);
+}
+
+#[tokio::test]
 async fn copies_of_one_recording_are_listed_once() {
     let fixture = fixture(6, |number| Tags {
         title: Some(if number < 3 { "Same" } else { "Other" }.to_owned()),
