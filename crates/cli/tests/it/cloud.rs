@@ -194,12 +194,7 @@ fn ctrl_c_ends_a_command_that_waits_for_an_answer() {
     let address = silent.local_addr().unwrap();
     let env = format!("ASTRA_DB_API_ENDPOINT=http://{address}\nASTRA_DB_APPLICATION_TOKEN=x\n");
     std::fs::write(world.path(".env"), env).unwrap();
-    let mut child = world
-        .command(&astra(&["ls"]))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = world.begin(&astra(&["ls"]));
     let _call = silent.accept().unwrap();
     let began = std::time::Instant::now();
 

@@ -5,7 +5,6 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -265,12 +264,7 @@ fn ctrl_c_ends_a_download_and_leaves_nothing() {
     let (world, site) = (World::bare(), Site::start());
     let audio = site.file("/clap/clap_audio.onnx");
     site.answer("/clap/clap_audio.onnx", Answer::Stuck(audio));
-    let child = world
-        .command(&["model", "add", "clap-tiny", &site.url("/clap")])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = world.begin(&["model", "add", "clap-tiny", &site.url("/clap")]);
     while site.asked.lock().unwrap().len() < 2 {
         std::thread::sleep(Duration::from_millis(5));
     }

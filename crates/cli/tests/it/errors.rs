@@ -1,6 +1,6 @@
 //! What goes wrong, and what is said then.
 
-use std::{io::Read, process::Stdio};
+use std::io::Read;
 
 use crate::world::{World, examples, examples_folder};
 
@@ -128,12 +128,7 @@ fn a_folder_without_audio_is_told_what_was_looked_for() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let world = World::with(&["kick", "snare", "bass"]);
-    let mut child = world
-        .command(&["export", "out", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = world.begin(&["export", "out", "--json"]);
     drop(child.stdout.take());
 
     let status = child.wait().unwrap();
@@ -175,12 +170,7 @@ fn a_newer_library_is_refused() {
 fn an_interrupt_leaves_a_whole_library_and_says_how_to_go_on() {
     let world = World::new();
     let folder = examples_folder();
-    let child = world
-        .command(&["scan", folder.to_str().unwrap(), "--threads", "1"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = world.begin(&["scan", folder.to_str().unwrap(), "--threads", "1"]);
     // The first id on stdout would do, but stdout is only sent on at the end;
     // the library itself shows that the work has begun.
     let songs = world.path("data/songrec/library/songs");

@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
@@ -33,8 +33,7 @@ fn a_large_library() -> (World, Database) {
 const SLOWLY: [&str; 7] = ["migrate", "--from", "local", "--to", "astra", "--bandwidth", "50K"];
 
 fn begin(world: &World) -> Child {
-    let mut command = world.command(&SLOWLY);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    world.begin(&SLOWLY)
 }
 
 // Waits until some audio is there.
@@ -136,12 +135,7 @@ fn a_watching_sync_takes_what_comes_and_ends_when_asked() {
     let two = crate::syncing::another(&one, &cloud);
     one.run(&["sync"]).ok();
     two.run(&["clone", "astra", "data/songrec/library"]).ok();
-    let mut watching = one
-        .command(&["sync", "--watch=1", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut watching = one.begin(&["sync", "--watch=1", "--json"]);
     let mut reports = BufReader::new(watching.stdout.take().unwrap()).lines();
     let id = one.ids().remove(0);
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{World, examples, examples_folder, tone};
+use crate::world::{Run, World, examples, examples_folder, tone};
 
 #[test]
 fn a_second_scan_finds_nothing_new() {
@@ -150,11 +150,11 @@ fn two_processes_scanning_into_one_library_lose_nothing() {
     let folder = examples_folder();
     let folder = folder.to_str().unwrap();
 
-    let mut first = world.command(&["scan", folder]).spawn().unwrap();
-    let mut second = world.command(&["scan", folder]).spawn().unwrap();
+    let both = [world.begin(&["scan", folder]), world.begin(&["scan", folder])];
 
-    assert!(first.wait().unwrap().success());
-    assert!(second.wait().unwrap().success());
+    for scan in both {
+        Run::of(scan.wait_with_output().unwrap()).ok();
+    }
     let files = walk(&examples_folder());
     assert_eq!(world.json(&["ls", "--count"])["songs"], files);
     world.run(&["verify", "--read-data"]).ok();

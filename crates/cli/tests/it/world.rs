@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -71,6 +71,12 @@ impl World {
             .env("XDG_STATE_HOME", self.path("state"))
             .stdin(Stdio::null());
         command
+    }
+
+    /// Starts a command, with what it says for whoever wants to read it.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
