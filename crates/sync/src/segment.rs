@@ -50,16 +50,17 @@ impl Syncer {
     ) -> Result<HashMap<SongId, Vec<SegmentId>>> {
         let mut agreed: HashMap<SongId, Vec<SegmentId>> = HashMap::new();
         let other = place.other();
+        // What comes back there has its segments from here.
         let songs: Vec<&OldSegments> =
             songs.iter().filter(|song| !song.comes_back[other]).collect();
+        if songs.is_empty() {
+            return Ok(agreed);
+        }
         let known: BTreeSet<SegmentId> =
             songs.iter().flat_map(|song| &song.agreed).copied().collect();
         let back: BTreeSet<SongId> =
             songs.iter().filter(|song| song.comes_back[place]).map(|song| song.song).collect();
         // Nothing to bring, and nothing to delete.
-        if songs.is_empty() {
-            return Ok(agreed);
-        }
         if known.is_empty()
             && !self.has_segments(carrier, other).await?
             && (back.is_empty() || !self.has_segments(carrier, place).await?)

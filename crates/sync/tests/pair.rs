@@ -696,6 +696,28 @@ async fn segments_that_come_later_reach_everybody() {
 }
 
 #[tokio::test]
+async fn a_song_that_comes_back_has_no_segments_of_its_earlier_life() {
+    let mut one = Two::new();
+    let song = song("x");
+    one.own().put_model(&tiny_model()).await.unwrap();
+    one.own().put_song(&song, PutMode::Create).await.unwrap();
+    add_segment(one.own(), song.id, 1).await;
+    assert!(one.own().delete_songs(&[delete(song.id)]).await.unwrap()[0].is_done());
+    let mut other = one.another();
+    other.own().put_model(&tiny_model()).await.unwrap();
+    other.own().put_song(&song, PutMode::Create).await.unwrap();
+    add_segment(other.own(), song.id, 2).await;
+    other.sync().await;
+
+    one.sync().await;
+    other.sync().await;
+
+    for library in [one.own(), one.shared(), other.own()] {
+        assert_eq!(segments(library).await, [2]);
+    }
+}
+
+#[tokio::test]
 async fn equal_songs_of_a_first_sync_add_up_their_segments() {
     let mut two = Two::new();
     let song = song("x");
