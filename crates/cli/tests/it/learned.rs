@@ -124,17 +124,21 @@ fn what_learned_models_are_asked_costs_the_same_in_a_small_and_a_large_library()
     let costs: Vec<Vec<usize>> = [8, 130]
         .map(|count| {
             let both = Both::with_tones(count);
+            let clap = tiny_model("clap-tiny@1");
+            both.world.run(&["model", "add", "clap-tiny", clap.to_str().unwrap()]).ok();
             both.scan("local", &["music", "--model", "dsp45"]);
             both.scan("astra", &["music", "--model", "ear", "--model", "dsp45", "--segments"]);
+            both.scan("astra", &["--model", "clap-tiny", "--missing"]);
             let [a, b, c] = ["tone 001", "tone 004", "tone 006"].map(|title| both.id_of(title));
             let part = format!("{a}@0-0.25");
-            let questions: [&[&str]; 7] = [
+            let questions: [&[&str]; 8] = [
                 &["similar", &a, "--model", "ear", "-k", "3"],
                 &["similar", &a, "--blend", "ear=0.6,dsp45=0.4", "-k", "3", "--explain"],
                 &["similar", &a, &b, "--minus", &c, "--model", "ear", "-k", "3"],
                 &["similar", &part, "--model", "ear", "-k", "3"],
                 &["similar", &part, "--model", "ear", "--filter", "title:tone 003", "-k", "3"],
                 &["search", "--like", &a, "--like", &b, "--limit", "3"],
+                &["search", "--text", "warm analogue pad", "--limit", "3"],
                 &["scan", "music", "--model", "ear", "--model", "dsp45", "--segments"],
             ];
             // The first of each fills the cache.
