@@ -57,10 +57,8 @@ fn a_migration_that_is_stopped_goes_on() {
     let child = begin(&world);
     some_audio(&world);
 
-    let asked = Instant::now();
     let signal = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let stopped = Run::of(child.wait_with_output().unwrap());
-    let took = asked.elapsed();
     let before = blobs(&world);
     let there = world.json_lines(&["--storage-backend", "astra", "ls"]).len();
     let rest = world.json(&["migrate", "--from", "local", "--to", "astra", "--verify", "full"]);
@@ -68,8 +66,9 @@ fn a_migration_that_is_stopped_goes_on() {
     assert!(signal.success());
     assert_eq!(stopped.code, 130, "{stopped:?}");
     assert!(stopped.stderr.contains("goes on where it was"), "{stopped:?}");
-    assert!(took < Duration::from_secs(10), "a batch takes longer than that: {took:?}");
-    assert!(0 < there && there < SONGS, "what had all of its audio is there: {there}");
+    // All are under way from the beginning, and would be there at the end of
+    // their batches.
+    assert!(0 < there && there < SONGS / 2, "what had all of its audio is there: {there}");
     assert_eq!(rest["copied"], SONGS - there, "{rest}");
     assert_eq!(rest["already"], there, "{rest}");
     assert_eq!(rest["verified"]["compared"], SONGS, "{rest}");
