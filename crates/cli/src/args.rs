@@ -136,6 +136,8 @@ pub(crate) enum Command {
     Url(UrlArgs),
     /// Check that everything is as it should be
     Verify(VerifyArgs),
+    /// Remove audio and embeddings that no song names any more
+    Gc(GcArgs),
     /// Copy a whole library to another place, and prove it
     Migrate(MigrateArgs),
     /// Make two libraries agree, whatever happened to either
@@ -666,6 +668,17 @@ pub(crate) struct VerifyArgs {
     /// Read every byte, instead of looking at sizes
     #[arg(long)]
     pub(crate) read_data: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Only what was stored at least so many days ago: what is younger may belong to a song that
+    /// some machine is about to store
+    #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) older_than: u32,
+    /// Do not ask; of a library in the cloud the bucket has to be its own
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

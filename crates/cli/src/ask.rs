@@ -16,7 +16,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<bool> {
     }
     if !io::stdin().is_terminal() {
         return Err(Error::usage("this needs to be confirmed, and there is nobody to ask")
-            .with_hint("`--yes` confirms it, `--dry-run` shows what would be done")
+            .with_hint("`--yes` confirms it")
             .into());
     }
     write!(io::stderr(), "{question} [y/N] ")?;

@@ -14,6 +14,7 @@ mod embed;
 mod emulator;
 mod explain;
 mod export;
+mod gc;
 mod get;
 mod import;
 mod init;
@@ -64,6 +65,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Get(args) => get::run(context, args).await,
         Command::Url(args) => get::url(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Gc(args) => gc::run(context, args).await,
         Command::Migrate(args) => migrate::run(context, args).await,
         Command::Sync(args) => sync::run(context, args).await,
         Command::Status(args) => sync::status(context, args).await,

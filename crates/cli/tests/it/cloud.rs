@@ -119,6 +119,10 @@ fn every_command_gives_the_same_answer_in_the_cloud() {
     }
     world.run(&astra(&["verify"])).ok();
     world.run(&astra(&["doctor"])).ok();
+    let unsure = world.run(&astra(&["gc"]));
+    assert!(unsure.code == 2 && unsure.stderr.contains("--yes"), "{unsure:?}");
+    assert_eq!(world.json(&astra(&["gc", "--yes"]))["removed"], 0);
+    world.run(&astra(&["verify", "--read-data"])).ok();
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! `edit`, `rm`, `relocate`, `verify`, `export`, `import`, `config`.
+//! `edit`, `rm`, `relocate`, `verify`, `gc`, `export`, `import`, `config`.
 
 use std::fs;
 
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{World, examples};
 
 #[test]
 fn an_edit_outlives_a_rescan_and_can_be_taken_back() {
@@ -67,6 +67,45 @@ fn audio_is_deleted_only_after_asking() {
 
     assert_eq!(fs::read_dir(world.path("music")).unwrap().count(), 1);
     assert_eq!(world.ids().len(), 1);
+}
+
+#[test]
+fn what_no_song_names_goes_and_what_can_be_restored_stays() {
+    let world = World::bare();
+    world.run(&["init", "--keep-copies"]).ok();
+    world.add(&examples("kick")[0], "kick.wav");
+    world.run(&["scan", "music"]).ok();
+    let id = world.ids().remove(0);
+    world.run(&["rm", &id, "--yes"]).ok();
+    let blobs = world.path("data/songrec/library/blobs");
+    let nobodys = ["0", "1"].map(|digit| blobs.join("00").join(digit.repeat(64)));
+    fs::create_dir_all(blobs.join("00")).unwrap();
+    for path in &nobodys {
+        fs::write(path, "stray").unwrap();
+    }
+    let days = |days: u64| std::time::Duration::from_secs(days * 24 * 3600 + 60);
+    let three_days_ago = std::time::SystemTime::now() - days(3);
+    for folder in fs::read_dir(&blobs).unwrap() {
+        for blob in fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = blob.unwrap().path();
+            if path != nobodys[1] {
+                let file = fs::File::options().append(true).open(path).unwrap();
+                file.set_modified(three_days_ago).unwrap();
+            }
+        }
+    }
+
+    let young = world.json(&["gc", "--older-than", "4"]);
+    let old = world.json(&["gc"]);
+
+    assert_eq!(young, json!({"removed": 0, "bytes": 0}));
+    assert_eq!(old, json!({"removed": 1, "bytes": 5}));
+    assert_eq!(nobodys.map(|path| path.exists()), [false, true]);
+    fs::remove_file(world.path("music/kick.wav")).unwrap();
+    world.run(&["trash", "restore", &id]).ok();
+    world.run(&["get", &id, "back.wav"]).ok();
+    assert_eq!(fs::read(world.path("back.wav")).unwrap(), fs::read(&examples("kick")[0]).unwrap());
+    assert_eq!(world.run(&["gc", "--older-than", "0"]).code, 2);
 }
 
 #[test]
