@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use songrec_core::{Tags, fold};
+use songrec_core::Tags;
 
 use crate::tags::clean;
 
@@ -14,40 +14,17 @@ struct Named {
     title: String,
 }
 
-/// Fills in the artist, title and track number that `tags` lack.
-pub(crate) fn complete(tags: &mut Tags, path: &Path) {
-    if tags.artist.is_some() && tags.title.is_some() {
-        return;
+/// The title, artist and track number that the name of a file says; any name
+/// is at least a title. The file is not read. What of it counts beside tags,
+/// [`Tags::complete_from_name`] says.
+pub fn read_name(path: &Path) -> Tags {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
+    match stem.and_then(|stem| parse(&stem)) {
+        Some(Named { track, artist, title }) => {
+            Tags { track, artist, title: Some(title), ..Tags::default() }
+        }
+        None => Tags::default(),
     }
-    let Some(stem) = path.file_stem().map(|stem| stem.to_string_lossy()) else { return };
-    let Some(named) = parse(&stem) else { return };
-    let same = |left: &str, right: &str| fold(left) == fold(right);
-    match (&tags.artist, &tags.title) {
-        // A known half of the name confirms the other.
-        (None, Some(title)) => {
-            if let Some(artist) = named.artist
-                && same(&named.title, title)
-            {
-                tags.artist = Some(artist);
-                tags.from_file_name = true;
-            }
-            return;
-        }
-        (Some(known), None) => {
-            tags.title = match named.artist {
-                Some(artist) if !same(&artist, known) => {
-                    Some(format!("{artist} - {}", named.title))
-                }
-                _ => Some(named.title),
-            };
-        }
-        _ => {
-            tags.artist = named.artist;
-            tags.title = Some(named.title);
-        }
-    }
-    tags.from_file_name = true;
-    tags.track = tags.track.or(named.track);
 }
 
 /// Reads names such as `Artist - Title`, `03 - Artist - Title`, `1-03 Title`,
@@ -133,40 +110,5 @@ mod tests {
         ] {
             assert_eq!(parse(name), expected, "{name}");
         }
-    }
-
-    fn completed(artist: Option<&str>, title: Option<&str>, name: &str) -> Tags {
-        let owned = |text: &str| text.to_owned();
-        let mut tags =
-            Tags { artist: artist.map(owned), title: title.map(owned), ..Tags::default() };
-        complete(&mut tags, Path::new(name));
-        tags
-    }
-
-    #[test]
-    fn the_name_fills_only_what_tags_lack() {
-        let both = completed(None, None, "/music/02 - Nena - Irgendwie.mp3");
-        assert_eq!(both.artist.as_deref(), Some("Nena"));
-        assert_eq!(both.title.as_deref(), Some("Irgendwie"));
-        assert_eq!(both.track, Some(2));
-        assert!(both.from_file_name);
-
-        let full = completed(Some("A"), Some("T"), "Nena - Irgendwie.mp3");
-        assert_eq!((full.artist.as_deref(), full.from_file_name), (Some("A"), false));
-    }
-
-    #[test]
-    fn half_known_names_are_matched_against_what_is_known() {
-        let title = completed(Some("nena"), None, "Nena - Irgendwie.mp3");
-        assert_eq!(title.title.as_deref(), Some("Irgendwie"));
-
-        let other = completed(Some("Various"), None, "Nena - Irgendwie.mp3");
-        assert_eq!(other.title.as_deref(), Some("Nena - Irgendwie"));
-
-        let artist = completed(None, Some("irgendwie"), "Nena - Irgendwie.mp3");
-        assert_eq!(artist.artist.as_deref(), Some("Nena"));
-
-        let unknown = completed(None, Some("Other"), "Nena - Irgendwie.mp3");
-        assert_eq!((unknown.artist, unknown.from_file_name), (None, false));
     }
 }

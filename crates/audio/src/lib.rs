@@ -31,6 +31,7 @@ pub use analyze::{Analysis, Wanted, analyze};
 pub use decode::{Block, Damage, Decoder, Shape};
 pub use demux::Identity;
 pub use error::{Error, FORMATS, Reason, Result};
+pub use file_name::read_name;
 pub use identity::identify;
 pub use models::built_in_models;
 pub use resample::Resampler;

@@ -1,4 +1,4 @@
-//! What is written on a file: tags, art, and the words of its name.
+//! What is written on a file: tags and art.
 
 use std::{
     fs::File,
@@ -17,8 +17,6 @@ use lofty::{
 };
 use songrec_core::{Art, Tags};
 
-use crate::file_name;
-
 /// The longest text kept of a tag, in characters.
 const LONGEST: usize = 1_000;
 /// The most values kept of a tag that may have several.
@@ -28,19 +26,17 @@ const MOST_VALUES: usize = 32;
 /// may still be music.
 ///
 /// Where the file has several tags, the format's own comes first and the
-/// others fill its gaps. Artist and title that no tag has are taken from the
-/// file's name; see [`Tags::from_file_name`]. Texts are freed of control
-/// characters and superfluous blanks, and cut at 1,000 characters.
+/// others fill its gaps. What the file's name says is not among them; see
+/// [`read_name`](crate::read_name). Texts are freed of control characters and
+/// superfluous blanks, and cut at 1,000 characters.
 ///
 /// The second value says why tags could not be read, if so.
 pub fn read_tags(path: &Path) -> (Tags, Option<String>) {
-    let (mut tags, problem) = match read(path) {
+    match read(path) {
         Ok(Some(file)) => (merged(&file), None),
         Ok(None) => (Tags::default(), None),
         Err(problem) => (Tags::default(), Some(problem)),
-    };
-    file_name::complete(&mut tags, path);
-    (tags, problem)
+    }
 }
 
 /// None if the format has no tags that are known here.

@@ -553,10 +553,10 @@ pub(crate) struct EditArgs {
     /// repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Empty a field, whatever the file says
+    /// Empty a field, whatever the file, a folder or an import says
     #[arg(long, value_name = "FIELD")]
     pub(crate) clear: Vec<String>,
-    /// Go back to what the file says
+    /// Go back to what the file, a folder or an import says
     #[arg(long, value_name = "FIELD")]
     pub(crate) reset: Vec<String>,
     /// Only say what would be done

@@ -56,7 +56,7 @@ pub struct Card {
 impl Card {
     /// The card of `song`.
     pub fn of(song: &Song) -> Self {
-        let tags = song.edits.apply(&song.tags);
+        let tags = song.effective_tags();
         let features = song.features.as_ref();
         let measured = |edited: Field| {
             (!song.edits.iter().any(|(field, _)| *field == edited)).then_some(features).flatten()
@@ -66,14 +66,9 @@ impl Card {
             let stem = path.as_deref().map(decode_path)?;
             Some(stem.file_stem()?.to_string_lossy().into_owned())
         };
-        let instrument = match song.edits.get(&Field::Instrument) {
-            Some(edited) => edited.as_str().map(str::to_owned),
-            None => features.and_then(|features| features.instrument.clone()),
-        };
-        let is_loop = match song.edits.get(&Field::Loop) {
-            Some(edited) => edited.as_bool(),
-            None => features.and_then(|features| features.is_loop),
-        };
+        let instrument =
+            tags.instrument.or_else(|| measured(Field::Instrument)?.instrument.clone());
+        let is_loop = tags.is_loop.or_else(|| measured(Field::Loop)?.is_loop);
         let moods = if tags.moods.is_empty() {
             measured(Field::Mood).map(|features| features.moods.clone()).unwrap_or_default()
         } else {

@@ -57,6 +57,11 @@ impl Field {
         NAMED.iter().map(|(_, name)| *name)
     }
 
+    /// All fields but the extra ones.
+    pub fn usual() -> impl Iterator<Item = Self> {
+        NAMED.iter().map(|(field, _)| field.clone())
+    }
+
     /// Whether it holds a list of values, so that edits of two people add up.
     pub const fn is_list(&self) -> bool {
         matches!(self, Self::Genre | Self::Mood)
@@ -151,7 +156,7 @@ impl From<Field> for String {
 /// What a person said about a song, field by field.
 ///
 /// Invariant: every value has the type of its field; null stands for a field
-/// that was cleared, whatever the file says.
+/// that was cleared, whatever other sources say.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Edits(BTreeMap<Field, Value>);
@@ -195,43 +200,16 @@ impl Edits {
         self.0.insert(field, value);
     }
 
-    /// Goes back to what the file says; says whether the field was edited.
+    /// Goes back to what other sources say; says whether the field was edited.
     pub fn reset(&mut self, field: &Field) -> bool {
         self.0.remove(field).is_some()
     }
 
-    /// `tags` with the edits in place. Fields that are no tags (instrument,
-    /// loop) are left to the caller.
+    /// `tags` with the edits in place.
     pub fn apply(&self, tags: &Tags) -> Tags {
         let mut tags = tags.clone();
         for (field, value) in &self.0 {
-            let text = || value.as_str().map(str::to_owned);
-            let list = || {
-                let values = value.as_array().map(Vec::as_slice).unwrap_or_default();
-                values.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
-            };
-            let number = || value.as_u64().and_then(|number| u32::try_from(number).ok());
-            match field {
-                Field::Title => tags.title = text(),
-                Field::Artist => tags.artist = text(),
-                Field::Album => tags.album = text(),
-                Field::AlbumArtist => tags.album_artist = text(),
-                Field::Genre => tags.genres = list(),
-                Field::Year => tags.year = value.as_i64().and_then(|year| i32::try_from(year).ok()),
-                Field::Track => tags.track = number(),
-                Field::Disc => tags.disc = number(),
-                Field::Bpm => tags.bpm = value.as_f64().map(|bpm| bpm as f32),
-                Field::Key => tags.key = value.as_str().and_then(|key| key.parse().ok()),
-                Field::Mood => tags.moods = list(),
-                Field::Comment => tags.comment = text(),
-                Field::Composer => tags.composer = text(),
-                Field::Label => tags.label = text(),
-                Field::Extra(name) => match text() {
-                    Some(text) => drop(tags.extra.insert(name.clone(), text)),
-                    None => drop(tags.extra.remove(name)),
-                },
-                Field::Instrument | Field::Loop => {}
-            }
+            tags.set(field, value);
         }
         tags
     }

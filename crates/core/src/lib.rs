@@ -15,6 +15,7 @@ mod path;
 mod progress;
 mod segment;
 mod song;
+mod sources;
 mod tags;
 mod text;
 mod vector;
@@ -35,6 +36,7 @@ pub use segment::{Segment, SegmentId};
 pub use song::{
     AudioProperties, BlobRef, Conflict, Embedding, EmbeddingRef, Revision, Song, SongFile, Stamp,
 };
+pub use sources::{FileSays, Said, Source, Sources};
 pub use tags::{Art, Tags};
 pub use text::{fold, words};
 pub use vector::{InvalidVector, Vector};

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest, Edits, Features, Field, InvalidId, ModelName, OperationId, SongId, Tags, Timestamp,
-    Vector,
+    Digest, Edits, Features, Field, InvalidId, ModelName, OperationId, SongId, Sources, Tags,
+    Timestamp, Vector,
 };
 
 /// One recording: what it is, where its audio is, what is known about it.
@@ -32,10 +32,13 @@ pub struct Song {
     pub blob: Option<BlobRef>,
     /// What the container and the codec say.
     pub audio: AudioProperties,
-    /// What the file says.
+    /// What the file's own tags say.
     #[serde(default)]
     pub tags: Tags,
-    /// What a person said; wins over the tags.
+    /// What neither the file's tags nor a person said.
+    #[serde(default, skip_serializing_if = "Sources::is_default")]
+    pub sources: Sources,
+    /// What a person said; wins over everything else.
     #[serde(default, skip_serializing_if = "Edits::is_empty")]
     pub edits: Edits,
     /// What the signal says.
@@ -59,7 +62,10 @@ pub struct Song {
 
 impl Song {
     /// The shape of documents written by this version.
-    pub const FORMAT: u32 = 1;
+    ///
+    /// In documents of format 1 the `tags` hold what any source but a person
+    /// said; see [`Sources::unsorted`]. Format 2 added `sources`.
+    pub const FORMAT: u32 = 2;
 
     /// A song that nothing but its audio is known of.
     pub fn new(audio_hash: Digest, audio: AudioProperties, now: Timestamp) -> Self {
@@ -72,6 +78,7 @@ impl Song {
             blob: None,
             audio,
             tags: Tags::default(),
+            sources: Sources::default(),
             edits: Edits::default(),
             features: None,
             embeddings: BTreeMap::new(),
@@ -83,8 +90,11 @@ impl Song {
     }
 
     /// Makes this the next version of the document, written by a new
-    /// operation at `now`. Every change ends with it.
+    /// operation at `now`, in the shape of documents of today. Every change
+    /// ends with it.
     pub fn revise(&mut self, now: Timestamp) {
+        self.sources.unsorted = self.has_unsorted_tags();
+        self.format = self.format.max(Self::FORMAT);
         self.revision = self.revision.next();
         self.updated_at = now;
     }

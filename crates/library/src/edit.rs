@@ -13,9 +13,9 @@ use crate::{
 pub enum EditChange {
     /// Sets the field to what the text says.
     Set(Field, String),
-    /// Empties the field, whatever the file says.
+    /// Empties the field, whatever other sources say.
     Clear(Field),
-    /// Goes back to what the file says.
+    /// Goes back to what other sources say.
     Reset(Field),
 }
 

@@ -74,6 +74,7 @@ pub async fn hear_file(
         }
     }
     let mut song = song_of(&analysis);
+    song.sources.file_name = songrec_audio::read_name(path);
     song.add_file(file_of(&analysis.identity, encode_path(path)));
     Ok(HeardFile { song, vectors, windows: analysis.windows, unheard })
 }

@@ -12,7 +12,7 @@ use crate::{
     Error, LeftOut, Pair, Place, Result, Side,
     report::list,
     syncer::{Interrupt, in_words, is_about_one},
-    values::{Values, tag_fields},
+    values::Values,
 };
 
 /// What a comparison of two libraries found.
@@ -298,7 +298,7 @@ fn fields_that_differ(left: &Values, right: &Values) -> Vec<String> {
             fields.insert(format!("edits.{field}"));
         }
     }
-    let (one, two) = (tag_fields(&left.tags), tag_fields(&right.tags));
+    let (one, two) = (left.said(), right.said());
     let names: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
     fields.extend(names.into_iter().filter(|name| one.get(*name) != two.get(*name)).cloned());
     if left.files != right.files {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use songrec_core::{Conflict, Edits, Field, OperationId, Song, SongFile, Stamp};
+use songrec_core::{Conflict, Edits, Field, OperationId, Song, SongFile, Sources, Stamp, Tags};
 
 use crate::{
     MergedField, Pair, Place, Rules,
-    values::{Values, tag_fields, tags_of},
+    values::{Values, said_by},
 };
 
 /// What came of a merge.
@@ -62,7 +62,7 @@ pub(crate) fn merge(
         lost: Vec::new(),
     };
     let edits = merging.edits();
-    let tags = merging.tags();
+    let (tags, sources) = merging.said();
     let files = merging.files();
     let conflicts = merging.conflicts(&edits);
     let Merging { sides, fields, .. } = merging;
@@ -85,7 +85,7 @@ pub(crate) fn merge(
     };
     let newer = if derived(left) >= derived(right) { left } else { right };
     let song = Song {
-        format: left.format.max(right.format),
+        format: left.format.max(right.format).max(Song::FORMAT),
         id: left.id,
         audio_hash: left.audio_hash,
         revision: left.revision,
@@ -93,6 +93,7 @@ pub(crate) fn merge(
         blob: None,
         audio: newer.audio.clone(),
         tags,
+        sources,
         edits,
         features: newer.features.clone(),
         embeddings: BTreeMap::new(),
@@ -221,12 +222,15 @@ impl Merging<'_> {
         value
     }
 
-    fn tags(&mut self) -> songrec_core::Tags {
-        let said = Pair::of(|place| tag_fields(&self.sides[place].tags));
+    // What files, names, folders and imports say, each for itself.
+    fn said(&mut self) -> (Tags, Sources) {
+        let said = Pair::of(|place| self.sides[place].said());
+        let unsorted = self.is_unsorted();
         if said.left == said.right {
-            return self.sides.left.tags.clone();
+            let left = &self.sides.left;
+            return (left.tags.clone(), Sources { unsorted, ..left.sources.clone() });
         }
-        let before = self.base.map(|base| tag_fields(&base.tags)).unwrap_or_default();
+        let before = self.base.map(Values::said).unwrap_or_default();
         let names: BTreeSet<String> =
             said.left.keys().chain(said.right.keys()).chain(before.keys()).cloned().collect();
         let older = self.older;
@@ -266,7 +270,18 @@ impl Merging<'_> {
                 merged.insert(name, value);
             }
         }
-        tags_of(merged)
+        let (tags, sources) = said_by(merged);
+        (tags, Sources { unsorted, ..sources })
+    }
+
+    // One side may have sorted what both had from a document of format 1.
+    fn is_unsorted(&self) -> bool {
+        let now = Pair::of(|place| self.sides[place].sources.unsorted);
+        match self.base {
+            _ if now.left == now.right => now.left,
+            Some(base) => !base.sources.unsorted,
+            None => true,
+        }
     }
 
     fn files(&mut self) -> Vec<SongFile> {
@@ -377,6 +392,8 @@ mod tests {
         AddTo(usize, u8),
         TakeFrom(usize),
         Retag(u8),
+        Import(u8),
+        AskFolder(u8),
         AddFile(u8),
         RemoveFile,
     }
@@ -392,6 +409,8 @@ mod tests {
             (0..2usize, 0..6u8).prop_map(|(field, value)| Act::AddTo(field, value)),
             (0..2usize).prop_map(Act::TakeFrom),
             any::<u8>().prop_map(Act::Retag),
+            any::<u8>().prop_map(Act::Import),
+            (0..4u8).prop_map(Act::AskFolder),
             (0..4u8).prop_map(Act::AddFile),
             Just(Act::RemoveFile),
         ]
@@ -439,6 +458,12 @@ mod tests {
                     }
                 }
                 Act::Retag(value) => song.tags.album = Some(value.to_string()),
+                Act::Import(value) => {
+                    let import = &mut song.sources.import;
+                    import.title = Some(value.to_string());
+                    import.extra.insert(format!("name.{}", value % 3), value.to_string());
+                }
+                Act::AskFolder(value) => song.sources.folder.genres = vec![value.to_string()],
                 Act::AddFile(value) => song.add_file(SongFile {
                     path: format!("{value}.flac"),
                     sha256: Digest::of(&[*value]),
@@ -568,6 +593,7 @@ mod tests {
 
             prop_assert_eq!(merged.edits, base.edits);
             prop_assert_eq!(merged.tags, base.tags);
+            prop_assert_eq!(merged.sources, base.sources);
         }
     }
 

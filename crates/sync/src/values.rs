@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use songrec_core::{
-    BlobRef, Conflict, Edits, EmbeddingRef, ModelName, Revision, SegmentId, Song, SongFile, Stamp,
-    Tags, Timestamp,
+    BlobRef, Conflict, Edits, EmbeddingRef, ModelName, Revision, SegmentId, Song, SongFile,
+    Sources, Stamp, Tags, Timestamp,
 };
 
 use crate::{Pair, Place};
@@ -18,6 +18,8 @@ pub(crate) struct Values {
     pub(crate) updated_at: Timestamp,
     pub(crate) added_at: Timestamp,
     pub(crate) tags: Tags,
+    #[serde(skip_serializing_if = "Sources::is_default")]
+    pub(crate) sources: Sources,
     pub(crate) edits: Edits,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) stamps: BTreeMap<String, Stamp>,
@@ -33,6 +35,7 @@ impl Values {
             updated_at: song.updated_at,
             added_at: song.added_at,
             tags: song.tags.clone(),
+            sources: Sources { unsorted: song.has_unsorted_tags(), ..song.sources.clone() },
             edits: song.edits.clone(),
             stamps: song.stamps.clone(),
             conflicts: song.conflicts.clone(),
@@ -45,10 +48,30 @@ impl Values {
         let entries = |values: &Self| -> BTreeSet<String> {
             values.conflicts.iter().map(|one| holding(&one.field, &one.value)).collect()
         };
+        let sorted = |values: &Self| Sources { unsorted: false, ..values.sources.clone() };
         self.tags == other.tags
+            && sorted(self) == sorted(other)
             && self.edits == other.edits
             && self.files == other.files
             && entries(self) == entries(other)
+    }
+
+    /// What others than people said, by `SOURCE.FIELD`, such as `tags.title`
+    /// or `import.extra.isrc`.
+    pub(crate) fn said(&self) -> BTreeMap<String, Value> {
+        let Sources { import, folder, file_name, unsorted: _ } = &self.sources;
+        let all = [
+            ("tags", &self.tags),
+            ("import", import),
+            ("folder", folder),
+            ("file_name", file_name),
+        ];
+        let fields = all.into_iter().flat_map(|(source, tags)| {
+            fields_of(tags)
+                .into_iter()
+                .map(move |(name, value)| (format!("{source}.{name}"), value))
+        });
+        fields.collect()
     }
 
     /// Every value that is held: as the value of a field, or, if `conflicts`
@@ -67,7 +90,9 @@ impl Values {
                 held.insert(format!("{name} as the file says"));
             }
         }
-        for (name, value) in tag_fields(&self.tags) {
+        for (name, value) in self.said() {
+            // A value is no other one because another source says it.
+            let name = format!("tags.{}", name.split_once('.').map_or("", |(_, field)| field));
             match value.as_array() {
                 Some(all) => held.extend(all.iter().map(|one| format!("{name}={one}"))),
                 None => drop(held.insert(format!("{name}={value}"))),
@@ -90,29 +115,47 @@ fn holding(field: &songrec_core::Field, value: &Value) -> String {
     format!("edits.{field}={value}")
 }
 
-/// The tags by their names, those of `extra` as `tags.extra.NAME`.
-pub(crate) fn tag_fields(tags: &Tags) -> BTreeMap<String, Value> {
+/// The tags and the other sources that say this; the reverse of
+/// [`Values::said`].
+pub(crate) fn said_by(fields: BTreeMap<String, Value>) -> (Tags, Sources) {
+    let mut of_source: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for (name, value) in fields {
+        if let Some((source, field)) = name.split_once('.') {
+            of_source.entry(source.to_owned()).or_default().insert(field.to_owned(), value);
+        }
+    }
+    let mut tags = |source: &str| tags_of(of_source.remove(source).unwrap_or_default());
+    let sources = Sources {
+        import: tags("import"),
+        folder: tags("folder"),
+        file_name: tags("file_name"),
+        unsorted: false,
+    };
+    (tags("tags"), sources)
+}
+
+/// The fields of `tags` by their names, those of `extra` as `extra.NAME`.
+fn fields_of(tags: &Tags) -> BTreeMap<String, Value> {
     let Ok(Value::Object(fields)) = serde_json::to_value(tags) else { return BTreeMap::new() };
     let mut named = BTreeMap::new();
     for (name, value) in fields {
         match value {
             Value::Object(extra) if name == "extra" => {
-                named.extend(extra.into_iter().map(|(k, v)| (format!("tags.extra.{k}"), v)));
+                named.extend(extra.into_iter().map(|(k, v)| (format!("extra.{k}"), v)));
             }
-            value => drop(named.insert(format!("tags.{name}"), value)),
+            value => drop(named.insert(name, value)),
         }
     }
     named
 }
 
-/// The tags that have these names and values.
-pub(crate) fn tags_of(fields: BTreeMap<String, Value>) -> Tags {
+/// The tags that have these fields.
+fn tags_of(fields: BTreeMap<String, Value>) -> Tags {
     let (mut tags, mut extra) = (serde_json::Map::new(), serde_json::Map::new());
     for (name, value) in fields {
-        let name = name.strip_prefix("tags.").unwrap_or(&name);
         match name.strip_prefix("extra.") {
             Some(name) => extra.insert(name.to_owned(), value),
-            None => tags.insert(name.to_owned(), value),
+            None => tags.insert(name, value),
         };
     }
     if !extra.is_empty() {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{
     Art, AudioProperties, Card, Digest, Embedding, FeatureGroups, Features, Field, Key, Mode,
-    OperationId, Song, SongFile, SongId, Stamp, Tags, Timestamp, encode_path,
+    OperationId, Song, SongFile, SongId, Sources, Stamp, Tags, Timestamp, encode_path,
 };
 use songrec_storage::{DeleteSong, NewBlob, NewEmbedding, PurgeSong, PutMode, PutSong};
 
@@ -206,6 +206,9 @@ pub fn random_song(rng: &mut StdRng) -> Song {
     song.added_at = time(rng.random_range(0..40));
     song.updated_at = song.added_at;
     song.tags = random_tags(rng);
+    if rng.random_bool(0.3) {
+        song.sources = random_sources(rng);
+    }
     song.features = rng.random_bool(0.8).then(|| random_features(rng));
     for number in 0..[0, 1, 1, 1, 2].choose(rng).copied().unwrap() {
         let folder = FOLDERS.choose(rng).unwrap();
@@ -251,6 +254,8 @@ fn random_tags(rng: &mut StdRng) -> Tags {
         bpm: rng.random_bool(0.3).then(|| rng.random_range(60..180) as f32),
         key: rng.random_bool(0.3).then(|| random_key(rng)),
         moods: some(rng, 2, &MOODS),
+        instrument: None,
+        is_loop: None,
         comment: maybe(rng, 0.2, &["ripped", "see http://example.com/?a=1&b=2"]),
         composer: None,
         label: None,
@@ -264,6 +269,20 @@ fn random_tags(rng: &mut StdRng) -> Tags {
         tags.extra.insert("replaygain.track$gain".into(), "-6.5 dB".into());
     }
     tags
+}
+
+fn random_sources(rng: &mut StdRng) -> Sources {
+    let title = |rng: &mut StdRng| maybe(rng, 0.8, &TITLES);
+    Sources {
+        import: if rng.random() {
+            Tags { instrument: maybe(rng, 0.3, &INSTRUMENTS), ..random_tags(rng) }
+        } else {
+            Tags::default()
+        },
+        folder: Tags { genres: some(rng, 1, &GENRES), ..Tags::default() },
+        file_name: Tags { title: title(rng), artist: title(rng), ..Tags::default() },
+        unsorted: rng.random_bool(0.1),
+    }
 }
 
 fn random_features(rng: &mut StdRng) -> Features {

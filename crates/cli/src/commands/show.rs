@@ -1,5 +1,9 @@
+use std::collections::BTreeMap;
+
 use anyhow::Result;
-use songrec_core::{Card, Features, Song};
+use serde::Serialize;
+use serde_json::Value;
+use songrec_core::{Card, Features, Field, Key, Said, Song, Source};
 use songrec_library::Library;
 
 use crate::{
@@ -14,7 +18,7 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
     let library = context.library_to_read().await?;
     for (number, song) in library.songs(&args.songs).await?.into_iter().enumerate() {
         if context.printer.json {
-            context.printer.json(&song)?;
+            context.printer.json(&Shown { song: &song, values: song.values() })?;
             continue;
         }
         if number > 0 {
@@ -27,8 +31,17 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
     Ok(ExitStatus::Done)
 }
 
+/// A song's document, and what of it is shown.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    song: &'a Song,
+    values: BTreeMap<Field, Said>,
+}
+
 fn describe(library: &Library, song: &Song) -> Table {
     let card = Card::of(song);
+    let values = song.values();
     let mut table = Table::default();
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -36,26 +49,14 @@ fn describe(library: &Library, song: &Song) -> Table {
         }
     };
     row("id", Some(song.id.to_string()));
-    row("title", Some(card.title));
-    row("artist", card.artist);
-    row("album", card.album);
-    row("genre", Some(card.genres.join(", ")));
-    row("year", card.year.map(|year| year.to_string()));
-    row("tempo", card.bpm.map(|bpm| format!("{bpm:.1} BPM{}", sure(song, |f| f.bpm_confidence))));
-    row(
-        "key",
-        card.key
-            .map(|key| format!("{key} ({}){}", key.camelot(), sure(song, |f| f.key_confidence))),
-    );
-    row("mood", Some(card.moods.join(", ")));
-    row(
-        "instrument",
-        card.instrument.map(|name| format!("{name}{}", sure(song, |f| f.instrument_confidence))),
-    );
-    row(
-        "loop",
-        card.is_loop.map(|is_loop| if is_loop { "yes" } else { "no, a one-shot" }.to_owned()),
-    );
+    for (name, field) in TAGS {
+        row(name, values.get(&field).and_then(|said| shown(song, &field, said)));
+    }
+    for (field, said) in &values {
+        if let Field::Extra(name) = field {
+            row(name, shown(song, field, said));
+        }
+    }
     row("length", Some(length(card.duration)));
     let audio = &song.audio;
     let bits = audio.bit_depth.map(|bits| format!(", {bits} bit")).unwrap_or_default();
@@ -91,6 +92,53 @@ fn describe(library: &Library, song: &Song) -> Table {
     row("added", Some(song.added_at.to_string()));
     row("changed", Some(song.updated_at.to_string()));
     table
+}
+
+/// The fields that have a value, as they are called here.
+const TAGS: [(&str, Field); 16] = [
+    ("title", Field::Title),
+    ("artist", Field::Artist),
+    ("album", Field::Album),
+    ("album artist", Field::AlbumArtist),
+    ("genre", Field::Genre),
+    ("year", Field::Year),
+    ("track", Field::Track),
+    ("disc", Field::Disc),
+    ("tempo", Field::Bpm),
+    ("key", Field::Key),
+    ("mood", Field::Mood),
+    ("instrument", Field::Instrument),
+    ("loop", Field::Loop),
+    ("comment", Field::Comment),
+    ("composer", Field::Composer),
+    ("label", Field::Label),
+];
+
+// A value, and in brackets where it comes from.
+fn shown(song: &Song, field: &Field, said: &Said) -> Option<String> {
+    let text = || said.value.as_str().map(str::to_owned);
+    let value = match (field, &said.value) {
+        (_, Value::Null) => "nothing".to_owned(),
+        (_, Value::Array(list)) => {
+            list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
+        (Field::Bpm, value) => format!("{:.1} BPM", value.as_f64()?),
+        (Field::Key, _) => {
+            let key: Key = text()?.parse().ok()?;
+            format!("{key} ({})", key.camelot())
+        }
+        (Field::Loop, value) => if value.as_bool()? { "yes" } else { "no, a one-shot" }.to_owned(),
+        (_, value) => text().unwrap_or_else(|| value.to_string()),
+    };
+    let confidence = match field {
+        Field::Bpm => sure(song, |f| f.bpm_confidence),
+        Field::Key => sure(song, |f| f.key_confidence),
+        Field::Instrument => sure(song, |f| f.instrument_confidence),
+        _ => String::new(),
+    };
+    // How sure it is is known of what was measured alone.
+    let confidence = if said.source == Source::Measured { confidence } else { String::new() };
+    Some(format!("{value}{confidence} [{}]", said.source))
 }
 
 fn sure(song: &Song, confidence: impl Fn(&Features) -> Option<f32>) -> String {

@@ -32,6 +32,7 @@ mod scanning;
 mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod soak;
+mod sources;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod syncing;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -13,7 +13,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use songrec_audio::{Analysis, Identity, Wanted, neural::Listener};
-use songrec_core::{ModelName, Song, SongId, Tags};
+use songrec_core::{Digest, FileSays, ModelName, Song, SongId, Tags};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
@@ -33,7 +33,8 @@ pub(super) struct Looked {
 /// What a readable file turned out to be.
 pub(super) struct Found {
     pub(super) identity: Identity,
-    pub(super) tags: Tags,
+    /// What it says of its song.
+    pub(super) says: FileSays,
     /// What was heard; nothing if a song is known that was heard already.
     pub(super) analysis: Option<Box<Analysis>>,
     /// Whether the song is known and there was nothing to find out about it.
@@ -192,13 +193,13 @@ impl Scan<'_> {
         };
         let found = match on_cpu(Some(&self.pool), work).await {
             Ok(Ok((tags, analysis))) => {
-                let tags = self.with_folder_genre(tags, &candidate.path);
+                let says = FileSays { tags, ..said_by_path(&candidate.path, identity.sha256) };
                 let replaced = held.filter(|held| *held != id);
                 let has_blob = song.as_ref().is_some_and(|song| song.blob.is_some());
                 let song = song.map(|song| song.id);
                 Ok(Found {
                     identity,
-                    tags,
+                    says,
                     analysis,
                     was_heard,
                     listened,
@@ -272,14 +273,20 @@ impl Scan<'_> {
         Ok(lacking)
     }
 
-    fn with_folder_genre(&self, mut tags: Tags, path: &Path) -> Tags {
-        let wanted =
-            self.options.genre_from_folder || self.library.config.flag("scan.genre_from_folder");
-        if wanted && tags.genres.is_empty() {
-            let folder = path.parent().and_then(Path::file_name);
-            tags.genres.extend(folder.map(|name| name.to_string_lossy().into_owned()));
-        }
-        tags
+    /// Whether the folders of files are asked for genres.
+    pub(super) fn asks_folders(&self) -> bool {
+        self.options.genre_from_folder || self.library.config.flag("scan.genre_from_folder")
+    }
+}
+
+/// What the path of a file says of the song in it.
+pub(super) fn said_by_path(path: &Path, sha256: Digest) -> FileSays {
+    let folder = path.parent().and_then(Path::file_name);
+    FileSays {
+        sha256,
+        tags: Tags::default(),
+        named: songrec_audio::read_name(path),
+        folder: folder.map(|name| name.to_string_lossy().into_owned()),
     }
 }
 

@@ -8,15 +8,15 @@ use std::{
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_audio::neural::HeardWindow;
 use songrec_core::{
-    Card, Digest, Embedding, EmbeddingRef, Event, Features, ModelName, ModelSpec, OperationId,
-    Segment, SegmentId, Song, SongId, encode_path,
+    Card, Digest, Embedding, EmbeddingRef, Event, Features, FileSays, ModelName, ModelSpec,
+    OperationId, Segment, SegmentId, Song, SongFile, SongId, decode_path, encode_path,
 };
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
 
 use super::{
     Candidate, Finding, Scan, ScanItem, ScanReport, blocking,
-    look::{Found, Looked},
+    look::{Found, Looked, said_by_path},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -130,7 +130,7 @@ impl Scan<'_> {
             let Some(analysis) = &arrival.found.analysis else { continue };
             let mut song = song_of(analysis);
             song.id = arrival.id();
-            song.tags = arrival.found.tags.clone();
+            song.retag(&arrival.found.says, self.asks_folders(), &[]);
             song.add_file(file_of(&arrival.found.identity, arrival.stored.clone()));
             let heard: Vec<Embedding> = analysis
                 .embeddings
@@ -310,7 +310,7 @@ impl Scan<'_> {
     // Brings what was found into `song`, and says what that changes. Doing it
     // twice is doing it once.
     fn merge(&self, song: &mut Option<Song>, arrival: &Arrival, seen: &SeenHere) -> Change {
-        let Found { identity, tags, analysis, .. } = &arrival.found;
+        let Found { identity, says, analysis, .. } = &arrival.found;
         let Some(song) = song else {
             // A song that was there is gone again: it is taken in by the next
             // scan, which hears it.
@@ -318,7 +318,7 @@ impl Scan<'_> {
                 return if self.options.dry_run { Change::Added } else { Change::Nothing };
             };
             let mut new = song_of(analysis);
-            new.tags = tags.clone();
+            new.retag(says, self.asks_folders(), &[]);
             new.add_file(file_of(identity, arrival.stored.clone()));
             new.embeddings = arrival.embeddings.clone();
             new.blob = arrival.blob.clone();
@@ -335,7 +335,9 @@ impl Scan<'_> {
         song.add_file(file);
         // Of several copies the first one speaks for all.
         if song.files.first().is_some_and(|first| first.path == arrival.stored) {
-            song.tags = tags.clone();
+            let known = |file: &SongFile| said_by_path(&decode_path(&file.path), file.sha256);
+            let known: Vec<FileSays> = before.files.iter().map(known).collect();
+            song.retag(says, self.asks_folders(), &known);
         }
         if let Some(analysis) = analysis {
             let version = |features: &Option<Features>| features.as_ref().map(|one| one.version);

@@ -39,7 +39,7 @@ struct Recording {
 
 impl Recording {
     fn of(song: &Song) -> Option<Self> {
-        let tags = song.edits.apply(&song.tags);
+        let tags = song.effective_tags();
         if tags.from_file_name {
             return None;
         }

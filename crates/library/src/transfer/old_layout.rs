@@ -211,11 +211,12 @@ impl OldLibrary {
 fn fill(song: &mut Song, name: Option<&str>, record: &Map<String, Value>) {
     let file = text(record, &["filename", "file_name", "path", "file_path"])
         .or_else(|| name.map(str::to_owned));
-    let stem = file.as_deref().map(Path::new).and_then(Path::file_stem);
-    let title = text(record, &["title", "track_name", "name"]);
-    song.tags = Tags {
-        from_file_name: title.is_none(),
-        title: title.or_else(|| stem.map(|stem| stem.to_string_lossy().into_owned())),
+    if let Some(file) = file {
+        song.sources.file_name = songrec_audio::read_name(Path::new(&file));
+    }
+    let import = &mut song.sources.import;
+    *import = Tags {
+        title: text(record, &["title", "track_name", "name"]),
         artist: text(record, &["artist", "artist_name"]),
         album: text(record, &["album", "collection_name"]),
         genres: text(record, &["genre", "primary_genre_name"]).into_iter().collect(),
@@ -225,7 +226,7 @@ fn fill(song: &mut Song, name: Option<&str>, record: &Map<String, Value>) {
     };
     for field in ["preview_url", "track_id", "artwork_url", "release_date"] {
         if let Some(value) = text(record, &[field]) {
-            song.tags.extra.insert(field.to_owned(), value);
+            import.extra.insert(field.to_owned(), value);
         }
     }
     song.audio.duration = number(record, &["duration", "duration_seconds"]).unwrap_or(0.0).max(0.0);

@@ -1,0 +1,161 @@
+//! Who said what of a song: nothing that one source said is lost because
+//! another one is asked.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use serde_json::{Value, json};
+
+use crate::world::{World, tone};
+
+// The tone with a title in its tags, if there is one.
+fn tagged(title: &str) -> Vec<u8> {
+    let mut wav = tone(220.0, 1.0);
+    if !title.is_empty() {
+        let text = format!("{title}\0{}", if title.len() % 2 == 0 { "\0" } else { "" });
+        wav.extend(b"LIST");
+        wav.extend((12 + text.len() as u32).to_le_bytes());
+        wav.extend(b"INFOINAM");
+        wav.extend((text.len() as u32).to_le_bytes());
+        wav.extend(text.bytes());
+        let size = wav.len() as u32 - 8;
+        wav[4..8].copy_from_slice(&size.to_le_bytes());
+    }
+    wav
+}
+
+fn write(world: &World, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = world.path("music").join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+// A newer time makes a scan look again.
+fn touch(path: &Path) {
+    let file = fs::File::options().append(true).open(path).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
+}
+
+// The value of a field and where it comes from.
+fn said(world: &World, field: &str) -> (Value, Value) {
+    let song = world.json(&["show", &world.ids()[0]]);
+    let said = &song["values"][field];
+    (said["value"].clone(), said["source"].clone())
+}
+
+#[test]
+fn a_genre_of_the_folder_stays_when_a_scan_does_not_ask_for_it() {
+    let world = World::new();
+    let path = write(&world, "techno/bare.wav", &tagged(""));
+    world.run(&["scan", "music", "--genre-from-folder"]).ok();
+    touch(&path);
+
+    world.run(&["scan", "music"]).ok();
+
+    assert_eq!(world.json(&["ls"])["genres"], json!(["techno"]));
+    assert_eq!(said(&world, "genre"), (json!(["techno"]), "folder".into()));
+    assert_eq!(world.json(&["ls", "-f", "genre:techno", "--count"])["songs"], 1);
+
+    // Tagged anew, the file says more, and takes nothing away.
+    fs::write(&path, tagged("A title")).unwrap();
+    world.run(&["scan", "music"]).ok();
+    assert_eq!(said(&world, "title"), ("A title".into(), "file".into()));
+    assert_eq!(said(&world, "genre"), (json!(["techno"]), "folder".into()));
+
+    // In another folder, that one is asked.
+    fs::rename(world.path("music/techno"), world.path("music/house")).unwrap();
+    world.run(&["scan", "music"]).ok();
+    assert_eq!(said(&world, "genre"), (json!(["house"]), "folder".into()));
+    world.run(&["verify"]).ok();
+}
+
+#[test]
+fn show_says_where_values_come_from() {
+    let world = World::new();
+    write(&world, "techno/Nena - Kick.wav", &tagged(""));
+    world.run(&["scan", "music", "--genre-from-folder"]).ok();
+    let id = world.ids().remove(0);
+    world.run(&["edit", &id, "--set", "album=Mine", "--clear", "year"]).ok();
+
+    let shown = world.run(&["show", &id]).ok().stdout;
+
+    for line in ["Nena [file name]", "techno [folder]", "Mine [edited]", "nothing [edited]"] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+}
+
+// Makes a library's one song as versions before 2 of the format wrote it.
+fn make_old(world: &World, tags: Value) {
+    let folder = world.path("data/songrec/library/songs");
+    let folder = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let path = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let mut song: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let new = song.as_object_mut().unwrap();
+    let known = ["id", "audio_hash", "revision", "files", "audio", "features", "embeddings"];
+    new.retain(|name, _| {
+        known.contains(&name.as_str()) || ["added_at", "updated_at"].contains(&name.as_str())
+    });
+    new.insert("format".into(), 1.into());
+    new.insert("tags".into(), tags);
+    fs::write(&path, song.to_string()).unwrap();
+}
+
+#[test]
+fn what_an_older_version_had_imported_outlives_an_edit_and_a_scan() {
+    let world = World::new();
+    let path = write(&world, "techno/bare.wav", &tagged("A title"));
+    world.run(&["scan", "music"]).ok();
+    make_old(
+        &world,
+        json!({
+            "title": "A title", "artist": "Imported", "genres": ["techno"],
+            "extra": {"preview_url": "https://example.com/1"},
+        }),
+    );
+    let id = world.ids().remove(0);
+    assert_eq!(said(&world, "artist"), ("Imported".into(), "file".into()), "nobody can tell yet");
+    world.run(&["edit", &id, "--set", "album=Mine"]).ok();
+    touch(&path);
+
+    world.run(&["scan", "music"]).ok();
+
+    assert_eq!(said(&world, "title"), ("A title".into(), "file".into()));
+    assert_eq!(said(&world, "artist"), ("Imported".into(), "import".into()));
+    assert_eq!(said(&world, "genre"), (json!(["techno"]), "folder".into()));
+    assert_eq!(said(&world, "extra.preview_url").1, "import");
+    assert_eq!(world.json(&["show", &id])["format"], 2);
+    world.run(&["verify", "--read-data"]).ok();
+}
+
+#[test]
+#[cfg(all(feature = "astra", feature = "emulator"))]
+fn sync_carries_what_each_source_said() {
+    use crate::syncing::{another, with_cloud};
+
+    let (one, cloud) = with_cloud(&[]);
+    write(&one, "techno/Nena - Kick.wav", &tagged(""));
+    one.run(&["scan", "music", "--genre-from-folder"]).ok();
+    one.run(&["sync"]).ok();
+    let two = another(&one, &cloud);
+    two.run(&["clone", "astra", "data/songrec/library"]).ok();
+    let id = one.ids().remove(0);
+
+    // Both say something of the song.
+    one.run(&["edit", &id, "--set", "album=Mine"]).ok();
+    two.run(&["edit", &id, "--set", "mood=calm"]).ok();
+    for world in [&one, &two, &one] {
+        world.run(&["sync"]).ok();
+    }
+
+    for world in [&one, &two] {
+        assert_eq!(said(world, "genre"), (json!(["techno"]), "folder".into()));
+        assert_eq!(said(world, "artist"), ("Nena".into(), "file_name".into()));
+        assert_eq!(said(world, "album"), ("Mine".into(), "person".into()));
+    }
+    assert_eq!(one.json(&["show", &id])["sources"], two.json(&["show", &id])["sources"]);
+    one.run(&["check", "local", "astra", "--read-data"]).ok();
+}
