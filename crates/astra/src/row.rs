@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use songrec_core::{Card, Digest, OperationId, Song, SongId, Timestamp, fold};
+use songrec_core::{Card, Digest, OperationId, Song, SongId, Timestamp, fold, shelf};
 use songrec_storage::{Change, ChangeState, OrderBy, Origin, Tombstone};
 
 use crate::{
@@ -123,8 +123,9 @@ struct Find {
 struct OrderKeys {
     id: SongId,
     title: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    artist: Option<String>,
+    /// The whole place on a shelf. Songs that an older songrec stored have the
+    /// artist alone, or nothing.
+    artist: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     album: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,7 +162,7 @@ impl SongDocument {
             order: OrderKeys {
                 id: song.id,
                 title: order_text(&card.title),
-                artist: card.artist.as_deref().map(order_text),
+                artist: order_text(&shelf(song, &card)),
                 album: card.album.as_deref().map(order_text),
                 year: card.year,
                 bpm: card.bpm.filter(|bpm| bpm.is_finite()),
@@ -336,7 +337,7 @@ pub(crate) const fn order_path(by: OrderBy) -> (&'static str, bool) {
 // The server compares UTF-16 units, we compare characters. They differ for
 // characters beyond U+FFFF alone, whose units begin below U+E000; behind a
 // U+FFFF they come after all others, in their own order.
-fn order_text(text: &str) -> String {
+pub(crate) fn order_text(text: &str) -> String {
     const MOST: usize = 1000;
     let mut key = String::new();
     for character in fold(text).chars() {

@@ -4,11 +4,11 @@
 //! operation that wrote it. Whether a write whose answer was lost has happened
 //! is read from the document, never guessed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::{TryStreamExt, future};
 use serde_json::{Value, json};
-use songrec_core::{OperationId, Song, SongId};
+use songrec_core::{OperationId, Song, SongId, fold};
 use songrec_storage::{
     DeleteSong, Lookup, Outcome, PurgeSong, PutMode, PutSong, Result, Tombstone,
 };
@@ -17,11 +17,11 @@ use crate::{
     backend::{AT_ONCE, AstraBackend, ROUNDS, Seen, at_once, places},
     client::{Find, Inserted, MAX_IN, MAX_INSERT, Problem, Update, Version},
     facets::{HANDLES, ID_DIGITS, handles_in, path_handle},
-    row::{Before, DELETED, Face, PRESENT, Row, SongDocument, Sync, bury, whole},
+    row::{Before, DELETED, Face, PRESENT, Row, SongDocument, Sync, bury, order_text, whole},
 };
 
-/// Songs that a prefix names at the most, by the contract.
-const PREFIX_NAMES: usize = 20;
+/// Songs that a prefix or a title names at the most, by the contract.
+const NAMED: usize = 20;
 
 impl AstraBackend {
     pub(crate) async fn store_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
@@ -382,7 +382,7 @@ impl AstraBackend {
             match lookup {
                 Lookup::Path(path) => paths.push(path_handle(path)),
                 Lookup::FileHash(hash) => files.push(hash.to_string()),
-                Lookup::IdPrefix(_) => {}
+                Lookup::IdPrefix(_) | Lookup::Title(_) => {}
             }
         }
         let mut songs: HashMap<SongId, Song> = HashMap::new();
@@ -436,6 +436,7 @@ impl AstraBackend {
             .collect();
         let rows = self.rows(&whole_ids, json!({"state": 1, "sync": 1, "keys": 1})).await?;
         let mut prefixes: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut titles: HashMap<&str, Vec<usize>> = HashMap::new();
         for (at, lookup) in lookups.iter().enumerate() {
             match lookup {
                 Lookup::Path(path) => {
@@ -450,6 +451,7 @@ impl AstraBackend {
                     answers[at] = row.map(|row| row.id).into_iter().collect();
                 }
                 Lookup::IdPrefix(text) => prefixes.entry(digits(text)).or_default().push(at),
+                Lookup::Title(title) => titles.entry(title).or_default().push(at),
             }
         }
         let found: Vec<(Vec<usize>, Vec<SongId>)> = at_once(
@@ -462,7 +464,11 @@ impl AstraBackend {
                 .collect(),
         )
         .await?;
-        for (places, ids) in found {
+        let titled = titles.into_iter().map(|(title, places)| async move {
+            Ok::<_, songrec_storage::Error>((places, self.ids_titled(title).await?))
+        });
+        let titled = at_once(AT_ONCE, titled.collect()).await?;
+        for (places, ids) in found.into_iter().chain(titled) {
             for at in places {
                 answers[at] = ids.clone();
             }
@@ -489,7 +495,7 @@ impl AstraBackend {
                 let find = Find::new(json!({"$and": filter}))
                     .project(json!({"state": 1}))
                     .sort(json!({"order.id": 1}))
-                    .limit(PREFIX_NAMES)
+                    .limit(NAMED)
                     .skip(taken);
                 let page = match self.songs.find_page::<Row>(&find).await {
                     Ok(page) => page.documents,
@@ -505,19 +511,60 @@ impl AstraBackend {
                     }
                 };
                 taken += page.len();
-                let last = self.is_last_page(page.len(), PREFIX_NAMES);
+                let last = self.is_last_page(page.len(), NAMED);
                 let matches = |id: &SongId| id.to_string().replace('-', "").starts_with(&prefix);
                 ids.extend(page.into_iter().map(|row| row.id).filter(matches));
-                if last || ids.len() >= PREFIX_NAMES {
+                if last || ids.len() >= NAMED {
                     break;
                 }
             }
-            if ids.len() >= PREFIX_NAMES {
+            if ids.len() >= NAMED {
                 break;
             }
         }
-        ids.truncate(PREFIX_NAMES);
+        ids.truncate(NAMED);
         Ok(ids)
+    }
+
+    // The first ids of songs with this title. What is stored of a long title is
+    // its beginning, so the cards decide.
+    async fn ids_titled(&self, title: &str) -> Result<Vec<SongId>> {
+        let wanted = fold(title);
+        let matches = |row: &Row| match row.card() {
+            Ok(card) => Ok((fold(&card.title) == wanted).then_some(row.id)),
+            Err(error) => Err(self.damaged("look up", about(row.id), error)),
+        };
+        let titled = json!({"$and": [{"state": PRESENT}, {"order.title": order_text(title)}]});
+        let find = Find::new(titled).project(json!({"state": 1, "card": 1}));
+        let mut ids = Vec::new();
+        let mut taken = 0;
+        loop {
+            let sorted = find.clone().sort(json!({"order.id": 1})).limit(NAMED).skip(taken);
+            let page = match self.songs.find_page::<Row>(&sorted).await {
+                Ok(page) => page.documents,
+                Err(error) if error.problem() == Problem::SortTooLarge => break,
+                Err(error) => return Err(self.failed("look up", "a title", error)),
+            };
+            taken += page.len();
+            for row in &page {
+                ids.extend(matches(row)?);
+            }
+            if self.is_last_page(page.len(), NAMED) || ids.len() >= NAMED {
+                ids.truncate(NAMED);
+                return Ok(ids);
+            }
+        }
+        // More than the server sorts: all of them pass by.
+        let mut first = BTreeSet::new();
+        let mut rows = std::pin::pin!(self.songs.find::<Row>(find));
+        let failed = |error| self.failed("look up", "a title", error);
+        while let Some(row) = rows.try_next().await.map_err(failed)? {
+            first.extend(matches(&row)?);
+            if first.len() > NAMED {
+                first.pop_last();
+            }
+        }
+        Ok(first.into_iter().collect())
     }
 
     pub(crate) async fn bury_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {

@@ -13,6 +13,7 @@ use crate::{Card, Key, words};
 /// | `genre:techno,house` | any of the genres; likewise `mood`, `instrument` |
 /// | `artist:daft punk` | every word begins a word of the artist; likewise `title`, `album`, `path` |
 /// | `bpm:120..130`, `year:1990..`, `duration:<1:30` | numbers in the range, ends included |
+/// | `bpm:~175` | the tempo, its double or its half |
 /// | `key:Am,8B`, `key:~8A` | any of the keys; with `~` also those that mix with it |
 /// | `loop:yes` | loops |
 /// | `genre:*` | songs with any genre at all |
@@ -117,6 +118,32 @@ impl Filter {
     /// Whether every song passes.
     pub fn is_all(&self) -> bool {
         self.terms.is_empty()
+    }
+
+    /// The filter made of what a person types to search: terms such as
+    /// `genre:techno`, and words, each of which begins a word of the song.
+    ///
+    /// # Errors
+    ///
+    /// When one of them looks like a term and is none, such as `gnre:techno`.
+    pub fn of_words<S: AsRef<str>>(texts: &[S]) -> Result<Self, InvalidFilter> {
+        let mut terms = Vec::new();
+        for text in texts {
+            let text = text.as_ref().trim();
+            let body = text.strip_prefix(['-', '!']).unwrap_or(text);
+            // In `Mission: Impossible` nothing follows the colon at once.
+            let is_named = named_value(body).is_some_and(|(name, value)| {
+                is_field(name) || value.starts_with(|first: char| !first.is_whitespace())
+            });
+            if is_named || body.len() < text.len() {
+                terms.push(text.parse()?);
+            } else if !words(text).is_empty() {
+                let test = free_text(text)
+                    .map_err(|expected| InvalidFilter { text: text.to_owned(), expected })?;
+                terms.push(Term { negated: false, test });
+            }
+        }
+        Ok(Self { terms })
     }
 
     /// The filter made of several texts, as flags give them.
@@ -256,6 +283,20 @@ impl NumberField {
         Some(number).filter(|number: &f64| number.is_finite())
     }
 
+    // The ranges that one value means: with `~` a tempo, its double and its
+    // half, because one pulse can be counted in each way.
+    fn ranges(self, text: &str) -> Option<Vec<NumberRange>> {
+        let Some(text) = text.strip_prefix('~').filter(|_| self == Self::Bpm) else {
+            return Some(vec![self.range(text)?]);
+        };
+        let range = self.range(text)?;
+        let times = |factor: f64| NumberRange {
+            min: range.min.map(|min| min * factor),
+            max: range.max.map(|max| max * factor),
+        };
+        Some([1.0, 2.0, 0.5].map(times).to_vec())
+    }
+
     fn range(self, text: &str) -> Option<NumberRange> {
         let text = text.trim();
         let end = |text: &str| {
@@ -328,10 +369,7 @@ impl FromStr for Term {
             None => (false, text),
         };
         let invalid = |expected: String| InvalidFilter { text: text.to_owned(), expected };
-        let field = body.split_once(':').filter(|(name, _)| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
-        });
-        let test = match field {
+        let test = match named_value(body) {
             None => free_text(body),
             Some((name, values)) => parse_test(&name.to_ascii_lowercase(), values.trim()),
         }
@@ -340,8 +378,22 @@ impl FromStr for Term {
     }
 }
 
+// The name and the value of a text such as `genre:techno`.
+fn named_value(text: &str) -> Option<(&str, &str)> {
+    text.split_once(':').filter(|(name, _)| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+    })
+}
+
 fn free_text(text: &str) -> Result<Test, String> {
     let list = words(text);
+    let one_of_several = |word: &&str| {
+        named_value(word.trim_start_matches(['-', '!']))
+            .is_some_and(|(name, value)| !value.is_empty() && is_field(name))
+    };
+    if let Some(word) = text.split_whitespace().find(one_of_several) {
+        return Err(format!("`{word}` as an argument of its own, because it is a filter"));
+    }
     if list.is_empty() {
         return Err("at least one word, or a term such as `genre:techno`".to_owned());
     }
@@ -374,10 +426,10 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
         if any {
             return Ok(Test::HasNumber(field));
         }
-        let ranges: Option<Vec<_>> = values.iter().map(|value| field.range(value)).collect();
-        ranges.map(|ranges| Test::Number(field, ranges)).ok_or_else(|| {
+        let ranges: Option<Vec<_>> = values.iter().map(|value| field.ranges(value)).collect();
+        ranges.map(|ranges| Test::Number(field, ranges.concat())).ok_or_else(|| {
             let example = match field {
-                NumberField::Bpm => "`bpm:120`, `bpm:120..130` or `bpm:>=140`",
+                NumberField::Bpm => "`bpm:120`, `bpm:120..130`, `bpm:>=140` or `bpm:~175`",
                 NumberField::Year => "`year:1999`, `year:1990..1999` or `year:<1980`",
                 NumberField::Duration => "`duration:<10`, `duration:1:30..4:00` or `duration:>5m`",
             };
@@ -404,10 +456,63 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
             "no" | "false" => Ok(Test::Loop(false)),
             _ => Err("`loop:yes` or `loop:no`".to_owned()),
         },
-        _ => Err("a field out of text, title, artist, album, path, genre, mood, instrument, bpm, \
-                  year, duration, key, loop"
-            .to_owned()),
+        _ => Err(match nearest_field(name) {
+            Some(nearest) => {
+                format!("a field, such as `{nearest}:`; there is none called `{name}`")
+            }
+            None => format!("a field out of {}; there is none called `{name}`", FIELDS.join(", ")),
+        }),
     }
+}
+
+/// The names of the fields that filters know.
+pub const FIELDS: [&str; 13] = [
+    "text",
+    "title",
+    "artist",
+    "album",
+    "path",
+    "genre",
+    "mood",
+    "instrument",
+    "bpm",
+    "year",
+    "duration",
+    "key",
+    "loop",
+];
+
+fn is_field(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    FIELDS.contains(&name.as_str()) || ["tempo", "length"].contains(&name.as_str())
+}
+
+// The field that somebody meant who typed `name`, if one is near.
+fn nearest_field(name: &str) -> Option<&'static str> {
+    let by_distance = FIELDS.iter().map(|field| (edits(name, field), *field));
+    let near = by_distance.filter(|(edits, field)| *edits <= 2 && *edits * 2 <= field.len());
+    near.min_by_key(|(edits, _)| *edits).map(|(_, field)| field)
+}
+
+// How many letters have to be put in, taken out, exchanged or swapped with
+// their neighbour to make `left` into `right`.
+fn edits(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=right.len()).collect()];
+    for (i, l) in left.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, r) in right.iter().enumerate() {
+            let exchanged = rows[i][j] + usize::from(l != r);
+            let mut least = exchanged.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            let is_swap = i > 0 && j > 0 && left[i - 1] == *r && *l == right[j - 1];
+            if is_swap {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    rows[left.len()][right.len()]
 }
 
 fn parse_keys(values: &[String]) -> Result<Vec<Key>, String> {
@@ -573,6 +678,7 @@ mod tests {
     #[test]
     fn a_filter_means_the_same_after_printing() {
         for text in [
+            "bpm:~175",
             "-genre:drum & bass,house",
             "bpm:120..130,>140",
             "key:~8A",
@@ -604,6 +710,55 @@ mod tests {
         }
         let error = "bpm:fast".parse::<Term>().unwrap_err().to_string();
         assert!(error.contains("`bpm:fast`") && error.contains("bpm:120..130"), "{error}");
+    }
+
+    #[test]
+    fn a_tempo_is_found_at_double_and_half_if_asked() {
+        let at = |bpm: f64| Card { bpm: Some(bpm), ..card() };
+        let about = Filter::parse_all(&["bpm:~175"]).unwrap();
+        let range = Filter::parse_all(&["bpm:~170..180"]).unwrap();
+
+        for bpm in [175.0, 174.6, 350.0, 87.5] {
+            assert!(about.passes(&at(bpm)), "{bpm}");
+        }
+        for bpm in [120.0, 176.0, 262.5, 43.75] {
+            assert!(!about.passes(&at(bpm)), "{bpm}");
+        }
+        assert!(range.passes(&at(85.0)) && range.passes(&at(360.0)) && !range.passes(&at(91.0)));
+        assert!("year:~1999".parse::<Term>().is_err());
+        let printed = about.terms[0].to_string();
+        assert_eq!(printed.parse::<Term>().unwrap(), about.terms[0], "{printed}");
+    }
+
+    #[test]
+    fn what_is_typed_to_search_is_words_and_filters() {
+        let parsed = |texts: &[&str]| Filter::of_words(texts);
+        let same = |texts: &[&str], terms: &[&str]| {
+            assert_eq!(parsed(texts).unwrap(), Filter::parse_all(terms).unwrap(), "{texts:?}");
+        };
+
+        same(&["instrument:kick"], &["instrument:kick"]);
+        same(&["warm", "genre:house", "!loop:yes"], &["text:warm", "genre:house", "-loop:yes"]);
+        same(&["Mission: Impossible"], &["text:mission impossible"]);
+        same(&["—", "deep kick"], &["deep kick"]);
+        same(&["10:15 Saturday Night"], &["text:10 15 saturday night"]);
+        assert_eq!(parsed(&["—"]).unwrap(), Filter::all());
+    }
+
+    #[test]
+    fn what_looks_like_an_unknown_filter_is_said_to_be_one() {
+        for (text, expected) in [
+            ("gnre:x", "such as `genre:`"),
+            ("intsrument:kick", "such as `instrument:`"),
+            ("bmp:120", "such as `bpm:`"),
+            ("colour:red", "none called `colour`"),
+            ("colour:red", "text, title, artist"),
+            ("kick bpm:120", "`bpm:120` as an argument of its own"),
+        ] {
+            let error = Filter::of_words(&[text]).unwrap_err().to_string();
+
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod model;
 mod path;
 mod progress;
 mod segment;
+mod shelf;
 mod song;
 mod sources;
 mod tags;
@@ -25,7 +26,7 @@ pub use document::{Document, DocumentKind};
 pub use edit::{Edits, Field, InvalidEdit};
 pub use features::{FeatureGroups, Features};
 pub use filter::{
-    Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
+    FIELDS, Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
 };
 pub use id::{Digest, InvalidId, OperationId, SongId};
 pub use key::{InvalidKey, Key, Mode};
@@ -33,6 +34,7 @@ pub use model::{InvalidModelName, Metric, ModelName, ModelSpec};
 pub use path::{decode_path, encode_path};
 pub use progress::{Event, Progress, Silent};
 pub use segment::{Segment, SegmentId};
+pub use shelf::shelf;
 pub use song::{
     AudioProperties, BlobRef, Conflict, Embedding, EmbeddingRef, Revision, Song, SongFile, Stamp,
 };

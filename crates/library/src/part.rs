@@ -1,8 +1,9 @@
 //! A part of a song, as a person writes it: `song.flac@1:20-1:35`.
 
-use std::{fmt, ops::Range, path::Path};
+use std::{fmt, ops::Range};
 
 use serde::Serialize;
+use songrec_core::decode_path;
 
 /// From where to where in a song, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -17,7 +18,7 @@ impl Part {
     /// `name` without the part at its end, if it has one. A file of that very
     /// name is a file.
     pub fn split(name: &str) -> (&str, Option<Self>) {
-        if Path::new(name).exists() {
+        if decode_path(name).exists() {
             return (name, None);
         }
         match name.rsplit_once('@') {

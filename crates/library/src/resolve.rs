@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use songrec_core::{Card, Filter, Song, SongId};
-use songrec_storage::{Lookup, SongQuery, StorageBackendExt};
+use songrec_core::{Card, FIELDS, Filter, Song, SongId, Term, decode_path};
+use songrec_storage::{Lookup, Order, OrderBy, SongQuery, StorageBackendExt};
 
 use crate::{Error, ErrorKind, Library, Result, hearing, library::absolute};
 
@@ -16,12 +16,17 @@ pub enum Named {
     File(PathBuf),
 }
 
+/// Digits of an id that lists show: so many are meant as an id.
+const SHOWN_DIGITS: usize = 8;
+
 /// How many candidates an ambiguous name lists.
 const CANDIDATES: usize = 10;
 
 impl Library {
-    /// The song that `name` means: an id, the beginning of one, a path, or
-    /// words of its title, artist or file name.
+    /// The song that `name` means: an id, the beginning of one, a path as
+    /// [`encode_path`](songrec_core::encode_path) writes it, or words of its
+    /// title, artist or file name. Of several songs with the words, one whose
+    /// whole title they are is meant.
     ///
     /// # Errors
     ///
@@ -81,17 +86,26 @@ impl Library {
             .filter_map(|(at, name)| Some((at, beginning_of_id(name.as_ref())?)))
             .collect();
         if !beginnings.is_empty() {
-            let lookups: Vec<Lookup> =
-                beginnings.iter().map(|(_, text)| Lookup::IdPrefix((*text).to_owned())).collect();
-            let found = self.backend.lookup(&lookups).await?;
+            // `1999` and `Bead` are words before they are ids.
+            let words = beginnings.iter().filter(|(_, text)| text.len() < SHOWN_DIGITS);
+            let words: Vec<(usize, &str)> = words.copied().collect();
+            let prefixes = beginnings.iter().map(|(_, text)| Lookup::IdPrefix((*text).to_owned()));
+            let titles = words.iter().map(|(_, text)| Lookup::Title((*text).to_owned()));
+            let lookups: Vec<Lookup> = prefixes.chain(titles).collect();
+            let mut found = self.backend.lookup(&lookups).await?;
+            let titled = found.split_off(beginnings.len());
+            let is_title = |at: usize| {
+                words.iter().zip(&titled).any(|((of, _), ids)| *of == at && !ids.is_empty())
+            };
             for ((at, _), found) in beginnings.into_iter().zip(found) {
                 match found.as_slice() {
                     [] => {}
+                    _ if is_title(at) => {}
                     [id] => ids[at] = Some(*id),
                     several => {
                         let songs = self.backend.get_songs(several).await?;
                         let cards: Vec<_> = songs.iter().flatten().map(Card::of).collect();
-                        return Err(ambiguous(names[at].as_ref(), &cards, false));
+                        return Err(ambiguous(names[at].as_ref(), &cards));
                     }
                 }
             }
@@ -109,7 +123,7 @@ impl Library {
         if name.trim().is_empty() {
             return Err(Error::usage("an empty text names no song"));
         }
-        let path = Path::new(name);
+        let path = &decode_path(name);
         if path.is_file() {
             return self.resolve_file(path).await;
         }
@@ -127,7 +141,7 @@ impl Library {
         if songs.len() > 1 {
             // Machines that share a library may name different files alike.
             let cards: Vec<_> = songs.iter().map(Card::of).collect();
-            return Err(ambiguous(name, &cards, false));
+            return Err(ambiguous(name, &cards));
         }
         if let Some(song) = songs.pop() {
             return Ok(Named::Song(Box::new(song)));
@@ -169,29 +183,56 @@ impl Library {
 
     async fn resolve_words(&self, name: &str) -> Result<Named> {
         let nothing = || {
-            Error::not_found(format_args!("there is no song `{name}`")).with_hint(
-                "`songrec search WORDS` finds songs by their words, `songrec ls` lists all",
-            )
+            let error = Error::not_found(format_args!("there is no song `{name}`"));
+            match is_filter(name) {
+                true => error.with_hint(format_args!("`-f '{name}'` makes it a filter")),
+                false => error.with_hint(
+                    "`songrec search WORDS` finds songs by their words, `songrec ls` lists all",
+                ),
+            }
         };
+        if is_filter(name) {
+            return match self.titled(name).await? {
+                Some(song) => Ok(Named::Song(Box::new(song))),
+                None => Err(nothing()),
+            };
+        }
+        if let Some(song) = self.titled(name).await? {
+            return Ok(Named::Song(Box::new(song)));
+        }
         let filter = Filter::text(name);
         if filter.is_all() {
             return Err(nothing());
         }
-        let query = SongQuery { filter, limit: CANDIDATES + 1, ..SongQuery::default() };
+        let order = Order { by: OrderBy::Title, descending: false };
+        let query = SongQuery { filter, order, limit: CANDIDATES + 1, ..SongQuery::default() };
         let cards = self.backend.find_cards(&query).await?.items;
-        let exact: Vec<&Card> =
-            cards.iter().filter(|card| card.title.eq_ignore_ascii_case(name.trim())).collect();
-        let id = match (cards.as_slice(), exact.as_slice()) {
-            ([], _) => return Err(nothing()),
-            ([card], _) => card.id,
-            (_, [card]) => card.id,
-            (several, _) => {
-                let more = several.len() > CANDIDATES;
-                return Err(ambiguous(name, &several[..several.len().min(CANDIDATES)], more));
-            }
+        let id = match cards.as_slice() {
+            [] => return Err(nothing()),
+            [card] => card.id,
+            several => return Err(ambiguous(name, several)),
         };
         let song = self.backend.get_song(id).await?.ok_or_else(nothing)?;
         Ok(Named::Song(Box::new(song)))
+    }
+
+    // The song with this whole title, wherever it stands among those that have
+    // its words: letter by letter if there is one, else without case and
+    // accents.
+    async fn titled(&self, title: &str) -> Result<Option<Song>> {
+        let title = title.trim();
+        let ids = self.backend.lookup(&[Lookup::Title(title.to_owned())]).await?.concat();
+        let songs = self.backend.get_songs(&ids).await?;
+        let mut songs: Vec<Song> = songs.into_iter().flatten().collect();
+        let cards: Vec<Card> = songs.iter().map(Card::of).collect();
+        let verbatim: Vec<usize> =
+            (0..cards.len()).filter(|at| cards[*at].title == title).collect();
+        match (verbatim.as_slice(), cards.len()) {
+            (_, 0) => Ok(None),
+            ([at], _) => Ok(Some(songs.swap_remove(*at))),
+            (_, 1) => Ok(songs.pop()),
+            _ => Err(ambiguous(title, &cards)),
+        }
     }
 }
 
@@ -218,9 +259,16 @@ fn beginning_of_id(name: &str) -> Option<&str> {
     is_one.then_some(text)
 }
 
-fn ambiguous(name: &str, candidates: &[Card], more: bool) -> Error {
+// Whether it is what a filter looks like, such as `genre:techno`.
+fn is_filter(name: &str) -> bool {
+    let field = name.trim_start_matches(['-', '!']).split_once(':').map(|(field, _)| field);
+    field.is_some_and(|field| FIELDS.contains(&field)) && name.parse::<Term>().is_ok()
+}
+
+fn ambiguous(name: &str, candidates: &[Card]) -> Error {
     let mut lines: Vec<String> = candidates
         .iter()
+        .take(CANDIDATES)
         .map(|card| {
             let artist = card.artist.as_deref().map(|artist| format!("{artist} - "));
             let path = card.path.as_deref().map(|path| format!("  ({path})"));
@@ -233,7 +281,7 @@ fn ambiguous(name: &str, candidates: &[Card], more: bool) -> Error {
             )
         })
         .collect();
-    if more {
+    if candidates.len() > CANDIDATES {
         lines.push("…".to_owned());
     }
     Error::usage(format_args!("`{name}` names several songs"))

@@ -267,6 +267,7 @@ async fn same_look_ups(both: &mut Both) {
             lookups.push(Lookup::Path(file.path.clone()));
             lookups.push(Lookup::FileHash(file.sha256));
         }
+        lookups.push(Lookup::Title(Card::of(song).title));
     }
     lookups.push(Lookup::Path("/nowhere".into()));
     let [local, astra] = both.backends();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rusqlite::{Connection, params};
-use songrec_core::{Card, Filter, ModelSpec, Song, SongId};
+use songrec_core::{Card, Filter, ModelSpec, Song, SongId, fold};
 use songrec_storage::{
     Change, ChangePage, ChangeState, Cursor, DeleteSong, Lookup, Outcome, Page, PurgeSong, PutMode,
     PutSong, SongQuery, Tombstone,
@@ -21,8 +21,8 @@ use crate::{
     stored::{self, Settled, Stored},
 };
 
-/// The most songs that a look-up by prefix gives.
-const MOST_BY_PREFIX: usize = 20;
+/// The most songs that a look-up by prefix or title gives.
+const MOST_BY_NAME: usize = 20;
 
 impl Inner {
     pub(crate) fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
@@ -352,7 +352,7 @@ fn look_up(connection: &Connection, lookup: &Lookup) -> Result<Vec<SongId>> {
             let Some((first, last)) = range_of_prefix(prefix) else { return Ok(vec![]) };
             ids(
                 "SELECT id FROM song WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
-                params![first, last, MOST_BY_PREFIX as i64],
+                params![first, last, MOST_BY_NAME as i64],
             )
         }
         Lookup::Path(path) => ids(
@@ -362,6 +362,10 @@ fn look_up(connection: &Connection, lookup: &Lookup) -> Result<Vec<SongId>> {
         Lookup::FileHash(hash) => ids(
             "SELECT DISTINCT id FROM file JOIN song USING (n) WHERE sha256 = ? ORDER BY id",
             params![hash.0],
+        ),
+        Lookup::Title(title) => ids(
+            "SELECT id FROM song INDEXED BY song_title WHERE title = ? ORDER BY id LIMIT ?",
+            params![fold(title), MOST_BY_NAME as i64],
         ),
     }
 }

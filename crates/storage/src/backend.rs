@@ -95,7 +95,7 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     async fn count_songs(&self, filter: &Filter) -> Result<u64>;
 
     /// The ids of the songs that each look-up names, in order of their ids;
-    /// for a prefix at most 20.
+    /// for a prefix or a title at most 20.
     async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>>;
 
     /// Deletes songs: leaves a tombstone that [`changes`](Self::changes)

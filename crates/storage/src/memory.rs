@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use songrec_core::{
     BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Metric,
-    ModelName, ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId,
+    ModelName, ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, fold,
 };
 
 use self::position::{Position, in_order};
@@ -278,6 +278,11 @@ impl StorageBackend for MemoryBackend {
                 .filter(|song| song.files.iter().any(|file| file.sha256 == *hash))
                 .map(|song| song.id)
                 .collect(),
+            Lookup::Title(title) => {
+                let title = fold(title);
+                let named = |song: &&Song| fold(&Card::of(song).title) == title;
+                state.present().filter(named).map(|song| song.id).take(20).collect()
+            }
         });
         Ok(answers.collect())
     }

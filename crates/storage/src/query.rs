@@ -40,6 +40,10 @@ pub enum OrderBy {
     #[default]
     Id,
     Title,
+    /// By artist, and then by album, disc, track, title and path, as
+    /// [`shelf`](songrec_core::shelf) says. Every song has such a place: one
+    /// without an artist comes after all that have one, and before them from
+    /// high to low.
     Artist,
     Album,
     Year,
@@ -72,6 +76,9 @@ pub enum Lookup {
     Path(String),
     /// The SHA-256 of one of its files.
     FileHash(Digest),
+    /// The whole title, as its card has it; case and accents do not count, as
+    /// [`fold`](songrec_core::fold) says.
+    Title(String),
 }
 
 /// The songs whose embeddings are nearest to a vector.

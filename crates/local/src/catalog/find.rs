@@ -231,7 +231,7 @@ fn column(by: OrderBy) -> Option<Column> {
     let (name, nullable) = match by {
         OrderBy::Id => return None,
         OrderBy::Title => ("title", false),
-        OrderBy::Artist => ("artist", true),
+        OrderBy::Artist => ("artist", false),
         OrderBy::Album => ("album", true),
         OrderBy::Year => ("year", true),
         OrderBy::Bpm => ("bpm", true),

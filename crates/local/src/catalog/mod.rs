@@ -32,7 +32,10 @@ use crate::{
 };
 
 /// Every change of the schema, oldest first; the version is their number.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../../migrations/catalog/0001_initial.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../migrations/catalog/0001_initial.sql"),
+    include_str!("../../../../migrations/catalog/0002_shelf.sql"),
+];
 
 /// "song" in ASCII, so that `file` knows a catalog from another database.
 const APPLICATION_ID: i32 = 0x736f_6e67;

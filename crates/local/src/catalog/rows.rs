@@ -1,7 +1,9 @@
 //! Songs as rows, and rows away again.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use songrec_core::{Card, Digest, ModelName, Song, SongId, ValueField, WordField, fold, words};
+use songrec_core::{
+    Card, Digest, ModelName, Song, SongId, ValueField, WordField, fold, shelf, words,
+};
 use songrec_storage::Tombstone;
 
 use super::{Catalog, filter};
@@ -51,7 +53,7 @@ impl Catalog {
             stored.stamp.mtime,
             stored.stamp.size,
             fold(&card.title),
-            card.artist.as_deref().map(fold),
+            shelf(song, &card),
             card.album.as_deref().map(fold),
             card.year,
             card.bpm,

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
-use songrec_core::{Card, Digest, Song, SongId, Timestamp, fold};
+use songrec_core::{Card, Digest, Song, SongId, Timestamp, fold, shelf};
 
 use crate::{Order, OrderBy, PageToken, SongQuery};
 
@@ -36,7 +36,7 @@ impl Position {
         let rank = match order.by {
             OrderBy::Id => None,
             OrderBy::Title => text(Some(&card.title)),
-            OrderBy::Artist => text(card.artist.as_deref()),
+            OrderBy::Artist => Some(Rank::Text(shelf(song, card))),
             OrderBy::Album => text(card.album.as_deref()),
             OrderBy::Year => card.year.map(|year| Rank::number(year.into())),
             OrderBy::Bpm => card.bpm.map(Rank::number),

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeSet};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Card, Filter, Song, SongId, Timestamp, fold};
+use songrec_core::{Card, Filter, Song, SongId, Timestamp, fold, shelf};
 use songrec_storage::{
     ErrorKind, Order, OrderBy, PageToken, PutMode, SongQuery, StorageBackend, StorageBackendExt,
 };
@@ -66,7 +66,7 @@ fn place(song: &Song, by: OrderBy) -> Option<Place> {
     match by {
         OrderBy::Id => Some(Place::Text(song.id.to_string())),
         OrderBy::Title => text(Some(card.title)),
-        OrderBy::Artist => text(card.artist),
+        OrderBy::Artist => Some(Place::Text(shelf(song, &card))),
         OrderBy::Album => text(card.album),
         OrderBy::Year => card.year.map(|year| Place::Number(year.into())),
         OrderBy::Bpm => card.bpm.map(Place::Number),

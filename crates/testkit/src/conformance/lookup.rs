@@ -3,7 +3,7 @@
 use songrec_core::{Digest, Song, SongFile, SongId};
 use songrec_storage::{Lookup, PutMode, StorageBackend, StorageBackendExt};
 
-use crate::{put, song, song_with_hash};
+use crate::{put, retitled, song, song_with_hash};
 
 fn at(path: &str, content: &str) -> SongFile {
     let sha256 = Digest::of(content.as_bytes());
@@ -126,6 +126,46 @@ pub async fn songs_are_found_by_the_hash_of_a_file(backend: &dyn StorageBackend)
         .unwrap();
 
     assert_eq!(found, [both.clone(), vec![three.id], vec![], both]);
+}
+
+/// Songs are found by their whole title as cards show it, without case and
+/// accents, and by nothing that only begins like it.
+pub async fn songs_are_found_by_their_whole_title(backend: &dyn StorageBackend) {
+    let seven = retitled(&song("seven"), "Sample 7");
+    let others = ["Sample 70", "A Sample 7", "Sample 7 (remix)"];
+    let mut twin = retitled(&song("twin"), "kept by the file");
+    twin.edits.set(songrec_core::Field::Title, Some("SÄMPLE 7")).unwrap();
+    let long = |end: &str| format!("{} {end}", "ab".repeat(600));
+    let (one, two) = (retitled(&song("one"), &long("one")), retitled(&song("two"), &long("two")));
+    for song in [&seven, &twin, &one, &two] {
+        backend.put_song(song, PutMode::Create).await.unwrap();
+    }
+    for title in others {
+        backend.put_song(&retitled(&song(title), title), PutMode::Create).await.unwrap();
+    }
+    let mut both = vec![seven.id, twin.id];
+    both.sort_unstable();
+    let titles = ["sample 7", &long("two"), "kept by the file", "Sample", "Sample 7 ", ""];
+
+    let lookups = titles.map(|title| Lookup::Title(title.to_owned()));
+    let found = backend.lookup(&lookups).await.unwrap();
+
+    assert_eq!(found, [both, vec![two.id], vec![], vec![], vec![], vec![]]);
+    assert_eq!(backend.lookup(&[Lookup::Title(long("three"))]).await.unwrap(), [vec![]]);
+}
+
+/// For a title that many songs have, the first 20 are enough to say so.
+pub async fn a_title_names_twenty_at_most(backend: &dyn StorageBackend) {
+    let mut songs: Vec<Song> =
+        (0..25).map(|number| retitled(&song(&format!("intro {number}")), "Intro")).collect();
+    let puts: Vec<_> = songs.iter().map(|song| put(song, PutMode::Create)).collect();
+    backend.put_songs(&puts).await.unwrap();
+    songs.sort_by_key(|song| song.id);
+
+    let found = backend.lookup(&[Lookup::Title("intro".into())]).await.unwrap();
+
+    let first: Vec<_> = songs.iter().take(20).map(|song| song.id).collect();
+    assert_eq!(found, [first]);
 }
 
 /// A song is found by the files it has, not by those it had.

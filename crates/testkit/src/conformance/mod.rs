@@ -110,6 +110,8 @@ macro_rules! conformance {
             a_prefix_names_twenty_at_most,
             a_song_is_found_by_its_paths,
             songs_are_found_by_the_hash_of_a_file,
+            songs_are_found_by_their_whole_title,
+            a_title_names_twenty_at_most,
             a_moved_file_is_found_where_it_is,
             // Filters, orders, pages.
             an_empty_library_has_no_songs,
