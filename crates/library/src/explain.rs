@@ -10,7 +10,8 @@ use crate::{Library, Result};
 pub struct Explanation {
     /// What they have in common, the strongest first.
     pub reasons: Vec<Reason>,
-    /// Every group of values that was compared, the most alike first.
+    /// Every group of values that says something about one of them, the most
+    /// alike first. Without a beat in either, nothing is said of rhythm.
     pub groups: Vec<GroupMatch>,
     /// Single values side by side.
     pub facts: Vec<Fact>,
@@ -154,8 +155,11 @@ pub fn explain(left: &Song, right: &Song) -> Explanation {
         let note = "at least one of them is too short or too quiet to compare in detail".to_owned();
         return Explanation { reasons: Vec::new(), groups: Vec::new(), facts, note: Some(note) };
     };
-    let mut groups: Vec<GroupMatch> =
-        GROUPS.iter().filter_map(|group| compare(group, left_groups, right_groups)).collect();
+    let beats = [left_features, right_features].map(|features| features.bpm.is_some());
+    let mut groups: Vec<GroupMatch> = GROUPS
+        .iter()
+        .filter_map(|group| compare(group, left_groups, right_groups, beats))
+        .collect();
     groups.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut reasons: Vec<Reason> = groups
         .iter()
@@ -181,12 +185,26 @@ pub fn explain(left: &Song, right: &Song) -> Explanation {
     Explanation { reasons, groups, facts, note: None }
 }
 
-fn compare(group: &Group, left: &FeatureGroups, right: &FeatureGroups) -> Option<GroupMatch> {
+// What says nothing about either song is left out: two single hits, neither of
+// which has a beat, have no pulse in common. `beats` tells which of them has one.
+fn compare(
+    group: &Group,
+    left: &FeatureGroups,
+    right: &FeatureGroups,
+    beats: [bool; 2],
+) -> Option<GroupMatch> {
     let (left, right) = ((group.values)(left), (group.values)(right));
     if left.is_empty() || left.len() != right.len() {
         return None;
     }
-    let score = if group.name == "rhythm" {
+    let is_rhythm = group.name == "rhythm";
+    let says_nothing = left.iter().chain(right).all(|value| *value == 0.0);
+    if says_nothing || (is_rhythm && beats == [false, false]) {
+        return None;
+    }
+    let score = if is_rhythm && beats != [true, true] {
+        0.0
+    } else if is_rhythm {
         rhythm_score(left, right)
     } else {
         let squares: f64 =
@@ -344,7 +362,7 @@ impl Library {
         let mut songs = self.songs(&[left, right]).await?.into_iter();
         let (left, right) = (songs.next(), songs.next());
         let (left, right) = left.zip(right).expect("there is one for each name");
-        let model = self.search_model()?;
+        let model = self.search_model().await?;
         let ids: [SongId; 2] = [left.id, right.id];
         let embeddings = self.backend.get_embeddings(&model, &ids).await?;
         let spec = self.backend.models().await?.into_iter().find(|spec| spec.name == model);
@@ -371,7 +389,13 @@ mod tests {
     fn song(seed: u8, groups: FeatureGroups) -> Song {
         let mut song =
             Song::new(Digest::of(&[seed]), AudioProperties::default(), Timestamp::UNIX_EPOCH);
-        song.features = Some(Features { groups: Some(groups), ..Features::default() });
+        let bpm = groups.rhythm.first().copied().filter(|bpm| *bpm > 0.0);
+        song.features = Some(Features { bpm, groups: Some(groups), ..Features::default() });
+        song
+    }
+
+    fn without_a_beat(mut song: Song) -> Song {
+        song.features.as_mut().unwrap().bpm = None;
         song
     }
 
@@ -423,6 +447,33 @@ mod tests {
 
         assert!(score(double) > 0.9);
         assert!(score(other) < 0.7);
+    }
+
+    #[test]
+    fn two_hits_without_a_beat_have_no_pulse_in_common() {
+        let labels = |explanation: &Explanation| -> Vec<String> {
+            explanation.reasons.iter().map(|reason| reason.label.clone()).collect()
+        };
+        let (one, two) = (song(1, groups()), song(2, groups()));
+        let (hit, other_hit) = (without_a_beat(one.clone()), without_a_beat(two.clone()));
+
+        let neither = explain(&hit, &other_hit);
+        let only_one = explain(&one, &other_hit);
+
+        assert!(neither.groups.iter().all(|group| group.group != "rhythm"), "{neither:?}");
+        assert_eq!(neither.reasons.len(), 5);
+        assert!(!labels(&only_one).contains(&"rhythm and tempo".to_owned()), "{only_one:?}");
+        assert_eq!(labels(&explain(&one, &two)).len(), 6);
+    }
+
+    #[test]
+    fn what_is_nothing_in_both_is_left_out() {
+        let mut silent = groups();
+        silent.rms = vec![0.0, 0.0];
+
+        let explanation = explain(&song(1, silent.clone()), &song(2, silent));
+
+        assert!(explanation.groups.iter().all(|group| group.group != "rms"), "{explanation:?}");
     }
 
     #[test]
