@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use songrec_core::{ModelName, SongId, Timestamp, decode_path, encode_path};
+use songrec_core::{ModelName, ModelSpec, SongId, Timestamp, decode_path, encode_path};
 use songrec_local::LocalBackend;
 use songrec_storage::StorageBackend;
 
-use crate::{Config, Error, Models, Result};
+use crate::{Config, Error, Models, Origin, Result};
 
 /// One library: where its songs are kept, and how this user wants to use it.
 #[derive(Clone, Debug)]
@@ -78,14 +78,42 @@ impl Library {
         self.root.as_deref()
     }
 
-    /// The model that searches compare by.
+    /// The model that searches compare by: the configured one. Where none is
+    /// configured and no song was heard by the usual one, as after an import of
+    /// vectors, the first of those that did hear songs.
     ///
     /// # Errors
     ///
-    /// When the configured name is no model name.
-    pub fn search_model(&self) -> Result<ModelName> {
-        let name = self.config.text("search.model").unwrap_or("dsp45@1");
+    /// When the configured name is no model name, or the library cannot be
+    /// read.
+    pub async fn search_model(&self) -> Result<ModelName> {
+        let name = match self.is_model_chosen() {
+            true => self.usual_model().to_owned(),
+            false => self.model_among(&self.backend.models().await?),
+        };
         name.parse().map_err(|error| Error::usage("`search.model` is wrong").because(error))
+    }
+
+    /// The same, given the models that the library knows.
+    pub(crate) fn model_among(&self, known: &[ModelSpec]) -> String {
+        let usual = self.usual_model();
+        match known.first() {
+            Some(first)
+                if !self.is_model_chosen()
+                    && known.iter().all(|spec| spec.name.as_str() != usual) =>
+            {
+                first.name.to_string()
+            }
+            _ => usual.to_owned(),
+        }
+    }
+
+    fn usual_model(&self) -> &str {
+        self.config.text("search.model").unwrap_or("dsp45@1")
+    }
+
+    fn is_model_chosen(&self) -> bool {
+        self.config.origin("search.model").is_some_and(|origin| *origin != Origin::Default)
     }
 
     /// Where this machine keeps what it alone knows of this library.

@@ -90,7 +90,7 @@ impl Library {
     ) -> Result<Option<Vec<NearDuplicates>>> {
         let model = match &options.model {
             Some(model) => model.clone(),
-            None => self.search_model()?,
+            None => self.search_model().await?,
         };
         let near = NearOptions {
             model,

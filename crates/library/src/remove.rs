@@ -1,9 +1,12 @@
 //! Forgetting songs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
-use songrec_core::{OperationId, Song, SongFile};
+use songrec_core::{OperationId, Song, SongFile, SongId};
 use songrec_storage::DeleteSong;
 
 use crate::{Library, Result, library::now};
@@ -20,6 +23,28 @@ pub struct Removed {
 }
 
 impl Library {
+    /// Whether the files of each of `songs` are gone from this machine: it has
+    /// seen one of them, none is where it should be, and the library keeps no
+    /// copy. A song that other machines alone have files of is not missing, nor
+    /// one that never had a file.
+    ///
+    /// # Errors
+    ///
+    /// When this machine's own state cannot be read.
+    pub fn are_missing(&self, songs: &[Song]) -> Result<Vec<bool>> {
+        let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
+        let seen = self.known_files()?.of_songs(&ids)?;
+        let seen: HashSet<SongId> = seen.into_iter().map(|(song, _)| song).collect();
+        let is_gone = |file: &SongFile| !self.file_path(&file.path).exists();
+        let is_missing = |song: &Song| {
+            seen.contains(&song.id)
+                && song.blob.is_none()
+                && !song.files.is_empty()
+                && song.files.iter().all(is_gone)
+        };
+        Ok(songs.iter().map(is_missing).collect())
+    }
+
     /// The audio files of `songs` on this machine. Each is read: under a path
     /// that another machine named there may be another song here, and what is
     /// deleted must be what was meant.

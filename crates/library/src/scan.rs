@@ -127,7 +127,7 @@ impl Library {
         Ok(self.known_files()?.failed()?)
     }
 
-    fn known_files(&self) -> Result<KnownFiles> {
+    pub(crate) fn known_files(&self) -> Result<KnownFiles> {
         Ok(KnownFiles::open(&self.state_folder().join("known-files.sqlite"))?)
     }
 }
@@ -289,6 +289,7 @@ impl<'a> Scan<'a> {
         }
         report.add(&left_alone.lock().unwrap_or_else(PoisonError::into_inner));
         let walked = walking.await.expect("the walker does not panic");
+        report.unread = walked.unread;
         for (path, reason) in walked.unreadable {
             self.fail(&path, &reason);
             report.failed += 1;
@@ -359,7 +360,7 @@ impl<'a> Scan<'a> {
 
     fn fail(&self, path: &Path, reason: &str) {
         let path = encode_path(path);
-        self.progress.on(Event::Skipped { item: &path, reason });
+        self.progress.on(Event::Advanced { item: &path, bytes: 0 });
         (self.on_item)(&ScanItem::Failed { path, reason: reason.to_owned() });
     }
 }

@@ -171,6 +171,7 @@ impl Library {
 
     // The models to compare by, with their weights.
     async fn chosen_models(&self, options: &SimilarOptions) -> Result<Vec<(ModelSpec, f64)>> {
+        let known = self.backend.models().await?;
         let blend = match (&options.blend, &options.model) {
             (Some(_), Some(_)) => {
                 return Err(Error::usage("one model and several exclude each other")
@@ -178,9 +179,8 @@ impl Library {
             }
             (Some(blend), None) => blend.clone(),
             (None, Some(model)) => Blend::of_one(model),
-            (None, None) => Blend::of_one(self.config.text("search.model").unwrap_or("dsp45@1")),
+            (None, None) => Blend::of_one(&self.model_among(&known)),
         };
-        let known = self.backend.models().await?;
         let mut models: Vec<(ModelSpec, f64)> = Vec::new();
         for (name, weight) in blend.parts() {
             let spec = find_model(&known, name)?;

@@ -1,5 +1,7 @@
 //! What a scan did, as a whole and file by file.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use songrec_core::{ModelName, SongId};
 
@@ -26,6 +28,8 @@ pub struct ScanReport {
     pub unheard: u64,
     /// Files that were not looked at because they could not be read before.
     pub failed_before: u64,
+    /// Audio files of formats that are not read, by the endings of their names.
+    pub unread: BTreeMap<String, u64>,
     /// Whether the scan was ended early.
     pub interrupted: bool,
 }

@@ -1,6 +1,9 @@
 //! Finding files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use ignore::{WalkBuilder, overrides::OverrideBuilder};
 use tokio::sync::mpsc::Sender;
@@ -23,6 +26,8 @@ pub(crate) struct Candidate {
 #[derive(Debug, Default)]
 pub(crate) struct Walked {
     pub(crate) unreadable: Vec<(PathBuf, String)>,
+    /// Audio of formats that are not read, by the endings of its files.
+    pub(crate) unread: BTreeMap<String, u64>,
 }
 
 /// The name of the files that say what a scan leaves out, in the syntax of
@@ -33,6 +38,12 @@ const IGNORE_FILE: &str = ".songrecignore";
 const ENDINGS: [&str; 22] = [
     "mp3", "mp2", "mpga", "flac", "wav", "wave", "w64", "aif", "aiff", "aifc", "ogg", "oga",
     "opus", "m4a", "m4b", "mp4", "aac", "alac", "caf", "mka", "mkv", "webm",
+];
+
+/// Endings of audio files that nothing here decodes, and that ffmpeg does.
+const UNREAD: [&str; 24] = [
+    "wma", "asf", "wv", "ape", "mpc", "mpp", "mp+", "tta", "tak", "ofr", "shn", "dsf", "dff",
+    "ac3", "eac3", "dts", "amr", "ra", "rm", "au", "snd", "spx", "voc", "3gp",
 ];
 
 /// A walk through folders that is ready to begin.
@@ -98,7 +109,11 @@ impl Walk {
                     continue;
                 }
             };
-            if self.is_meant(&entry) && !self.send(entry.path(), send, &mut walked) {
+            if !self.is_meant(&entry) {
+                if let Some(ending) = unread(&entry) {
+                    *walked.unread.entry(ending).or_default() += 1;
+                }
+            } else if !self.send(entry.path(), send, &mut walked) {
                 break;
             }
         }
@@ -184,6 +199,13 @@ fn candidate(path: &Path, named: bool) -> std::io::Result<Option<Candidate>> {
 fn may_be_audio(path: &Path) -> bool {
     path.extension()
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+// The ending of an audio file of a format that is not read.
+fn unread(entry: &ignore::DirEntry) -> Option<String> {
+    let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+    let ending = entry.path().extension()?.to_str()?.to_ascii_lowercase();
+    (is_file && UNREAD.contains(&ending.as_str())).then_some(ending)
 }
 
 fn unreadable(error: &ignore::Error) -> (PathBuf, String) {
