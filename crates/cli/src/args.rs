@@ -1,14 +1,21 @@
 //! The command line as clap sees it, and nothing else.
 
+mod filter;
 mod sharing;
+mod spelling;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
-use songrec_core::{Filter, Metric, ModelName, Term};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser},
+};
+use songrec_core::{Metric, ModelName};
 use songrec_library::Blend;
 
+pub(crate) use filter::{Chosen, FilterArgs};
 pub(crate) use sharing::*;
+pub(crate) use spelling::with_old_spellings;
 
 /// Find music and samples by how they sound.
 #[derive(Debug, Parser)]
@@ -26,21 +33,6 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// The arguments with the commands that once were flags as commands.
-pub(crate) fn with_old_spellings(
-    arguments: impl IntoIterator<Item = OsString>,
-) -> impl Iterator<Item = OsString> {
-    let mut arguments = arguments.into_iter();
-    let program = arguments.next();
-    let first = arguments.next().map(|first| match first.to_str() {
-        Some("--sync") => "sync".into(),
-        Some("--migrate") => "migrate".into(),
-        Some("--init-astra") => "init-astra".into(),
-        _ => first,
-    });
-    program.into_iter().chain(first).chain(arguments)
 }
 
 #[derive(Clone, Debug, Args)]
@@ -228,6 +220,7 @@ pub(crate) struct InitAstraArgs {
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
     /// A song
+    #[arg(value_parser = song())]
     pub(crate) song: String,
     /// Where to: a new file, or a folder
     #[arg(default_value = ".")]
@@ -237,6 +230,7 @@ pub(crate) struct GetArgs {
 #[derive(Debug, Args)]
 pub(crate) struct UrlArgs {
     /// A song
+    #[arg(value_parser = song())]
     pub(crate) song: String,
     /// For how long, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
@@ -300,63 +294,15 @@ pub(crate) struct ScanArgs {
     pub(crate) dry_run: bool,
 }
 
-/// The options that say which songs are meant, the same for every command.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Which songs")]
-pub(crate) struct FilterArgs {
-    /// Only songs that pass, such as `bpm:120..130`, `genre:techno,house`,
-    /// `key:~8A`, `-artist:x` or words; may be repeated
-    #[arg(short, long = "filter", value_name = "FILTER", allow_hyphen_values = true)]
-    filters: Vec<Term>,
-    /// Only this genre, or one of several with commas
-    #[arg(long, value_name = "GENRE")]
-    genre: Option<String>,
-    /// Only artists with these words
-    #[arg(long, value_name = "WORDS")]
-    artist: Option<String>,
-    /// Only albums with these words
-    #[arg(long, value_name = "WORDS")]
-    album: Option<String>,
-    /// Only this tempo, such as 120 or 120..130
-    #[arg(long, value_name = "RANGE")]
-    bpm: Option<String>,
-    /// Only this key, such as Am or 8A; `~8A` also those that mix with it
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-    /// Only this year, such as 1999 or 1990..1999
-    #[arg(long, value_name = "RANGE")]
-    year: Option<String>,
-}
-
-impl FilterArgs {
-    pub(crate) fn filter(&self) -> Result<Filter, songrec_core::InvalidFilter> {
-        let named = [
-            ("genre", &self.genre),
-            ("artist", &self.artist),
-            ("album", &self.album),
-            ("bpm", &self.bpm),
-            ("key", &self.key),
-            ("year", &self.year),
-        ];
-        let mut terms = self.filters.clone();
-        for (name, value) in named {
-            if let Some(value) = value {
-                terms.push(format!("{name}:{value}").parse()?);
-            }
-        }
-        Ok(Filter { terms })
-    }
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct SimilarArgs {
     /// A song (id, beginning of an id, path, or words), or any audio file, or
     /// a part of one: song.flac@1:20-1:35; several for what sounds like all of
     /// them together
-    #[arg(required = true, value_name = "SONG")]
+    #[arg(value_parser = song(), required = true, value_name = "SONG")]
     pub(crate) songs: Vec<String>,
     /// A song that the results should be unlike; may be repeated
-    #[arg(long, value_name = "SONG")]
+    #[arg(value_parser = song(), long, value_name = "SONG")]
     pub(crate) minus: Vec<String>,
     /// How much each song counts, such as 1,0.5: first the SONGs, 1 if not
     /// said, then those of --minus, 0.5 if not said
@@ -381,7 +327,7 @@ pub(crate) struct SimilarArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     /// A song that does not count; may be repeated
-    #[arg(long, value_name = "SONG")]
+    #[arg(value_parser = song(), long, value_name = "SONG")]
     pub(crate) exclude: Vec<String>,
     /// How many of the nearest to leave out
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -410,7 +356,7 @@ pub(crate) struct SimilarArgs {
 #[derive(Debug, Args)]
 pub(crate) struct EmbedArgs {
     /// Audio files, or parts of them such as song.flac@1:20-1:35
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(value_parser = song(), required = true, value_name = "FILE")]
     pub(crate) files: Vec<String>,
     /// The models that hear; may be repeated
     #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -421,6 +367,12 @@ pub(crate) struct EmbedArgs {
     /// Each window that a learned model hears, not only their mean
     #[arg(long)]
     pub(crate) windows: bool,
+}
+
+/// A song as a person names it. A path may have any bytes, and is text as
+/// [`songrec_core::encode_path`] makes it.
+fn song() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|text| songrec_core::encode_path(text.as_ref()))
 }
 
 // A number of things of which none would be nothing to ask for.
@@ -494,8 +446,10 @@ pub(crate) enum ModelCommand {
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// A song
+    #[arg(value_parser = song())]
     pub(crate) a: String,
     /// Another song
+    #[arg(value_parser = song())]
     pub(crate) b: String,
 }
 
@@ -513,6 +467,9 @@ pub(crate) enum Sort {
 
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {
+    /// Only songs that pass: filters such as `instrument:kick`, or words
+    #[arg(value_name = "FILTER")]
+    pub(crate) words: Vec<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     /// The order
@@ -530,6 +487,9 @@ pub(crate) struct LsArgs {
     /// Only count them
     #[arg(long)]
     pub(crate) count: bool,
+    /// Only songs whose files are gone from this machine
+    #[arg(long)]
+    pub(crate) missing: bool,
     /// Print their paths alone, one a line
     #[arg(long, conflicts_with = "count")]
     pub(crate) paths: bool,
@@ -538,14 +498,14 @@ pub(crate) struct LsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// Songs
-    #[arg(required = true, value_name = "SONG")]
+    #[arg(value_parser = song(), required = true, value_name = "SONG")]
     pub(crate) songs: Vec<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct EditArgs {
     /// Songs
-    #[arg(required_unless_present_any = ["filters", "genre", "artist", "album", "bpm", "key", "year"], value_name = "SONG")]
+    #[arg(value_parser = song(), required_unless_present = "FilterArgs", value_name = "SONG")]
     pub(crate) songs: Vec<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
@@ -570,10 +530,13 @@ pub(crate) struct EditArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RmArgs {
     /// Songs
-    #[arg(required_unless_present_any = ["filters", "genre", "artist", "album", "bpm", "key", "year"], value_name = "SONG")]
+    #[arg(value_parser = song(), required_unless_present_any = ["FilterArgs", "missing"], value_name = "SONG")]
     pub(crate) songs: Vec<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    /// Only songs whose files are gone from this machine
+    #[arg(long)]
+    pub(crate) missing: bool,
     /// Also delete their audio files, after asking
     #[arg(long)]
     pub(crate) delete_audio: bool,
@@ -590,15 +553,16 @@ pub(crate) struct RmArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SearchArgs {
-    /// Words; each begins a word of the song
-    #[arg(required_unless_present_any = ["text", "like"])]
+    /// Words, each of which begins a word of the song, and filters such as
+    /// `instrument:kick`
+    #[arg(value_name = "WORD|FILTER", required_unless_present_any = ["text", "like", "FilterArgs"])]
     pub(crate) words: Vec<String>,
     /// What the songs should sound like, such as "warm analogue pad"; may be
     /// repeated. Needs a model that reads
     #[arg(long, value_name = "TEXT")]
     pub(crate) text: Vec<String>,
     /// A song that they should sound like too; may be repeated
-    #[arg(long, value_name = "SONG")]
+    #[arg(value_parser = song(), long, value_name = "SONG")]
     pub(crate) like: Vec<String>,
     /// What they should not sound like; may be repeated
     #[arg(long, value_name = "TEXT", requires = "text")]
@@ -622,6 +586,9 @@ pub(crate) struct SearchArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DupArgs {
+    /// Only songs that pass: filters such as `instrument:kick`, or words
+    #[arg(value_name = "FILTER")]
+    pub(crate) words: Vec<String>,
     /// Compare every song with every other, and list groups of those that
     /// sound almost the same and are equally long: re-encodings and remasters
     #[arg(long)]
@@ -642,6 +609,9 @@ pub(crate) struct DupArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatsArgs {
+    /// Only songs that pass: filters such as `instrument:kick`, or words
+    #[arg(value_name = "FILTER")]
+    pub(crate) words: Vec<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }

@@ -1,9 +1,9 @@
 //! What every command needs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use anyhow::Result;
-use songrec_core::Progress;
+use songrec_core::{Event, Progress};
 use songrec_library::{
     Config, Directories, Distance, Error, ErrorKind, Interrupt, Library, Sources,
 };
@@ -27,6 +27,27 @@ impl Context {
             interrupt: Interrupt::default(),
             global,
         }
+    }
+
+    /// Warns while progress may be drawn: above it, and not across it.
+    pub(crate) fn warn_aside(&self, text: &str) {
+        if self.global.quiet {
+            self.printer.warn(text);
+        } else {
+            self.progress.on(Event::Note { text: &format!("warning: {text}") });
+        }
+    }
+
+    /// How this library is named on a command line, after `songrec`.
+    pub(crate) fn typed(&self) -> String {
+        let mut typed = "songrec".to_owned();
+        if let Some(library) = &self.global.library {
+            let _ = write!(typed, " --library '{}'", library.display());
+        }
+        if let Some(name) = &self.global.storage_backend {
+            let _ = write!(typed, " --storage-backend {name}");
+        }
+        typed
     }
 
     /// The settings, with what the command's own flags set.

@@ -8,6 +8,7 @@ mod log;
 mod printer;
 mod progress;
 mod status;
+mod table;
 
 use std::process::ExitCode;
 
@@ -21,11 +22,16 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(args::with_old_spellings(std::env::args_os())) {
+    let arguments: Vec<_> = args::with_old_spellings(std::env::args_os()).collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are data, and not wrong.
             let code = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
+            let ours = arguments.iter().take_while(|argument| *argument != "--");
+            if error.use_stderr() && ours.into_iter().any(|argument| argument == "--json") {
+                printer::usage_error(&error.render().to_string(), code);
+            }
             // Where nobody reads, there is nobody to tell.
             let _ = error.print();
             return code.into();

@@ -8,10 +8,13 @@ use std::{
 
 use anyhow::Result;
 use serde::Serialize;
+use songrec_core::Timestamp;
+use unicode_width::UnicodeWidthStr;
 
 use crate::{
     args::{GlobalArgs, When},
     status::ExitStatus,
+    table::{Table, wrapped},
 };
 
 /// Prints, the way the user wants it.
@@ -21,6 +24,9 @@ pub(crate) struct Printer {
     quiet: bool,
     color_out: bool,
     color_err: bool,
+    is_terminal: bool,
+    // Of the terminal that stdout is, in columns.
+    width: Option<usize>,
     // Lines of a command that prints from several tasks stay whole.
     out: Mutex<io::BufWriter<io::Stdout>>,
 }
@@ -37,6 +43,10 @@ impl Printer {
             quiet: global.quiet,
             color_out: use_color(global.color, io::stdout().is_terminal()),
             color_err: use_color(global.color, io::stderr().is_terminal()),
+            is_terminal: io::stdout().is_terminal(),
+            width: terminal_size::terminal_size_of(io::stdout())
+                .map(|(width, _)| usize::from(width.0))
+                .filter(|width| *width > 0),
             out: Mutex::new(io::BufWriter::new(io::stdout())),
         }
     }
@@ -46,6 +56,62 @@ impl Printer {
         let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let written = out.write_all(text.as_ref().as_bytes()).and_then(|()| out.write_all(b"\n"));
         check(written)
+    }
+
+    /// Whether a person looks at the data.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// A table that fits the terminal, or is whole where there is none. The
+    /// heading is weaker than the rest.
+    pub(crate) fn table(&self, table: &Table) -> Result<()> {
+        self.table_with(table, |_| Ok(()))
+    }
+
+    /// A table that fits, with more `below` the row of each number.
+    pub(crate) fn table_with(
+        &self,
+        table: &Table,
+        mut below: impl FnMut(usize) -> Result<()>,
+    ) -> Result<()> {
+        let lines = table.fitting(self.width);
+        let headings = usize::from(table.has_heading());
+        for (number, line) in lines.iter().enumerate() {
+            if number < headings {
+                self.line(self.dim(line))?;
+            } else {
+                self.line(line)?;
+                below(number - headings)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A line of data behind `lead`; what does not fit goes on below its own
+    /// beginning.
+    pub(crate) fn paragraph(&self, lead: &str, text: &str) -> Result<()> {
+        let indent = lead.width();
+        self.line(match self.width {
+            Some(width) => {
+                format!("{lead}{}", wrapped(text, width.saturating_sub(indent), indent))
+            }
+            None => format!("{lead}{text}"),
+        })
+    }
+
+    /// A time: as people say it at a terminal, and in full for programs.
+    pub(crate) fn time(&self, time: Timestamp) -> String {
+        if self.is_terminal { ago(time, songrec_library::now()) } else { time.to_string() }
+    }
+
+    /// Says that there is nothing to show, and why; in JSON that is the answer.
+    pub(crate) fn nothing(&self, why: &str) -> Result<()> {
+        if self.json {
+            self.json(&serde_json::json!({ "type": "nothing", "message": why }))?;
+        }
+        self.say(why);
+        Ok(())
     }
 
     /// One JSON document on a line of its own.
@@ -79,15 +145,8 @@ impl Printer {
             .and_then(songrec_library::Error::hint);
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
         if self.json {
-            let document = serde_json::json!({
-                "type": "error",
-                "message": error.to_string(),
-                "causes": causes,
-                "hint": hint,
-                "code": status.code(),
-            });
-            self.talk(&document.to_string());
-            return;
+            // Where nobody reads, there is nobody to tell.
+            let _ = self.json(&error_document(&error.to_string(), &causes, hint, status));
         }
         let mut text = format!("{}: {error}", self.paint_err("1;31", "error"));
         for cause in causes {
@@ -113,10 +172,53 @@ impl Printer {
         paint(self.color_err, code, text)
     }
 
-    #[expect(clippy::unused_self, reason = "all talk goes through the printer")]
     fn talk(&self, text: &str) {
+        // What was found comes before what is said of it.
+        let _ = self.flush();
         // Where nobody listens, there is nobody to tell.
         let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// What a program is told of arguments that are wrong, given clap's `words`.
+pub(crate) fn usage_error(words: &str, status: ExitStatus) {
+    let words = words.trim();
+    let (message, rest) = words.split_once("\n\n").unwrap_or((words, ""));
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let hint = Some(rest.trim()).filter(|rest| !rest.is_empty());
+    let document = error_document(message, &[], hint, status);
+    // Where nobody reads, there is nobody to tell.
+    let _ = writeln!(io::stdout(), "{document}");
+}
+
+fn error_document(
+    message: &str,
+    causes: &[String],
+    hint: Option<&str>,
+    status: ExitStatus,
+) -> serde_json::Value {
+    serde_json::json!({
+        "type": "error",
+        "message": message,
+        "causes": causes,
+        "hint": hint,
+        "code": status.code(),
+    })
+}
+
+// `5 minutes ago`, and from two days on the day, in UTC.
+fn ago(time: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second().saturating_sub(time.as_second());
+    let several = |count: i64, one: &str| match count {
+        1 => format!("1 {one} ago"),
+        count => format!("{count} {one}s ago"),
+    };
+    match seconds {
+        ..0 => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        0..60 => "just now".to_owned(),
+        60..3_600 => several(seconds / 60, "minute"),
+        3_600..172_800 => several(seconds / 3_600, "hour"),
+        _ => time.strftime("%Y-%m-%d").to_string(),
     }
 }
 
@@ -142,51 +244,8 @@ fn use_color(when: When, is_terminal: bool) -> bool {
     }
 }
 
-/// Text in columns, for people.
-#[derive(Debug, Default)]
-pub(crate) struct Table {
-    rows: Vec<Vec<String>>,
-    right: Vec<usize>,
-}
-
-impl Table {
-    /// A table whose columns at these positions are numbers.
-    pub(crate) fn with_numbers_at(right: &[usize]) -> Self {
-        Self { rows: Vec::new(), right: right.to_vec() }
-    }
-
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| one_line(&cell)).collect());
-    }
-
-    /// The lines, with columns as wide as their widest cell.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-        };
-        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-        let line = |row: &Vec<String>| {
-            let cells = row.iter().enumerate().map(|(column, cell)| {
-                let padding = " ".repeat(widths[column] - cell.chars().count());
-                if self.right.contains(&column) {
-                    format!("{padding}{cell}")
-                } else {
-                    format!("{cell}{padding}")
-                }
-            });
-            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-        };
-        self.rows.iter().map(line).collect()
-    }
-}
-
 // Control characters of a tag must not reach a terminal.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
@@ -195,19 +254,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::with_numbers_at(&[0]);
-        table.row(["1".into(), "ä".into(), "x".into()]);
-        table.row(["10".into(), "bcd".into(), "y".into()]);
-
-        assert_eq!(table.lines(), [" 1  ä    x", "10  bcd  y"]);
-    }
-
-    #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        let mut table = Table::default();
-        table.row(["a\x1b[2J\nb".into()]);
-
-        assert_eq!(table.lines(), ["a [2J b"]);
+    fn times_are_as_people_say_them() {
+        let now: Timestamp = "2026-11-22T10:15:00Z".parse().unwrap();
+        for (time, said) in [
+            ("2026-11-22T10:14:30Z", "just now"),
+            ("2026-11-22T10:13:30Z", "1 minute ago"),
+            ("2026-11-22T09:20:00Z", "55 minutes ago"),
+            ("2026-11-21T09:15:00Z", "25 hours ago"),
+            ("2026-10-01T12:00:00Z", "2026-10-01"),
+            ("2027-01-01T12:00:00Z", "2027-01-01 12:00 UTC"),
+        ] {
+            assert_eq!(ago(time.parse().unwrap(), now), said);
+        }
     }
 }

@@ -2,16 +2,20 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use songrec_core::{Event, Progress, Silent};
 
 use crate::{
     args::GlobalArgs,
     commands::select::{counted, size},
+    printer::one_line,
 };
 
 /// Who draws the progress of a run, if anybody.
@@ -48,7 +52,10 @@ struct Terminal {
 #[derive(Debug)]
 struct Drawn {
     bar: ProgressBar,
-    work: String,
+    // Whether its items are files.
+    is_scan: bool,
+    // Whether it says how much was carried, and not what is done.
+    carried: AtomicBool,
 }
 
 // Five times a second is smooth, and little work over a slow line.
@@ -60,20 +67,26 @@ impl Progress for Terminal {
         match (event, &*drawn) {
             (Event::Started { work, total }, _) => {
                 let target = ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND);
-                let bar =
-                    ProgressBar::with_draw_target(total, target).with_message(work.to_owned());
+                let bar = ProgressBar::with_draw_target(total, target).with_prefix(work.to_owned());
                 bar.set_style(style(total.is_some()));
                 bar.enable_steady_tick(Duration::from_millis(250));
-                *drawn = Some(Drawn { bar, work: work.to_owned() });
+                let is_scan = work == "scanning";
+                *drawn = Some(Drawn { bar, is_scan, carried: AtomicBool::new(false) });
             }
             (Event::Total { total }, Some(drawn)) => {
                 drawn.bar.set_length(total);
                 drawn.bar.set_style(style(true));
             }
-            (Event::Advanced { .. }, Some(drawn)) => drawn.bar.inc(1),
-            (Event::Carried { bytes, requests }, Some(Drawn { bar, work })) => {
+            (Event::Advanced { item, .. }, Some(Drawn { bar, is_scan, carried })) => {
+                bar.inc(1);
+                if !carried.load(Ordering::Relaxed) {
+                    bar.set_message(if *is_scan { file_name(item) } else { one_line(item) });
+                }
+            }
+            (Event::Carried { bytes, requests }, Some(Drawn { bar, carried, .. })) => {
                 let requests = counted(requests, "request");
-                bar.set_message(format!("{work}: {}, {requests}", size(bytes)));
+                bar.set_message(format!("{}, {requests}", size(bytes)));
+                carried.store(true, Ordering::Relaxed);
             }
             (Event::Skipped { item, reason }, Some(drawn)) => {
                 tell(Some(&drawn.bar), &format!("skipped {item}: {reason}"), 1);
@@ -101,9 +114,18 @@ fn tell(bar: Option<&ProgressBar>, text: &str, advance: u64) {
 
 fn style(total_known: bool) -> ProgressStyle {
     let template = if total_known {
-        "{msg} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left"
+        "{prefix} {bar:20} {human_pos}/{human_len}  {rate}  {eta} left  {wide_msg}"
     } else {
-        "{msg} {spinner} {human_pos}  {per_sec}"
+        "{prefix} {spinner} {human_pos}  {rate}  {wide_msg}"
     };
-    ProgressStyle::with_template(template).expect("the templates are valid")
+    let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        // Where it cannot be drawn there is nobody to see it.
+        let _ = write!(text, "{:.1}/s", state.per_sec());
+    };
+    ProgressStyle::with_template(template).expect("the templates are valid").with_key("rate", rate)
+}
+
+fn file_name(path: &str) -> String {
+    let path = songrec_core::decode_path(path);
+    one_line(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy())
 }

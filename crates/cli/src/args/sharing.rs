@@ -8,12 +8,16 @@ use songrec_sync::{AudioPolicy, Direction, MaxDelete, Verify};
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
+    /// Both libraries: `local astra`, `local→astra` or 'local->astra'
+    #[arg(value_name = "FROM TO", num_args = 1..=3, required_unless_present_all = ["from", "to"],
+          conflicts_with_all = ["from", "to"])]
+    pub(crate) places: Vec<String>,
     /// The library to copy: `local`, `astra`, a name from the configuration, or a folder
-    #[arg(long, value_name = "LIBRARY")]
-    pub(crate) from: String,
+    #[arg(long, value_name = "LIBRARY", requires = "to")]
+    pub(crate) from: Option<String>,
     /// The library to copy into; a folder that is not there or empty becomes one
-    #[arg(long, value_name = "LIBRARY")]
-    pub(crate) to: String,
+    #[arg(long, value_name = "LIBRARY", requires = "from")]
+    pub(crate) to: Option<String>,
     /// Only say what would be copied, and what that costs
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -38,6 +42,37 @@ pub(crate) struct MigrateArgs {
     /// Keep copies of the audio in a new local library
     #[arg(long)]
     pub(crate) keep_copies: bool,
+}
+
+/// The libraries that `migrate` is given, in one of the ways to write them:
+/// where from, and where to.
+///
+/// # Errors
+///
+/// When it is not two libraries, with what may have been meant.
+pub(crate) fn from_and_to(args: &MigrateArgs) -> Result<(String, String), String> {
+    if let (Some(from), Some(to)) = (&args.from, &args.to) {
+        return Ok((from.clone(), to.clone()));
+    }
+    let is_arrow = |word: &String| word == "→" || word == "->" || word == "to";
+    let places: Vec<&String> = args.places.iter().filter(|word| !is_arrow(word)).collect();
+    match places.as_slice() {
+        [from, to] => Ok(((*from).clone(), (*to).clone())),
+        [both] => {
+            let split = both.split_once('→').or_else(|| both.split_once("->"));
+            let split = split.map(|(from, to)| (from.trim(), to.trim()));
+            match split.filter(|(from, to)| !from.is_empty() && !to.is_empty()) {
+                Some((from, to)) => Ok((from.to_owned(), to.to_owned())),
+                // A shell takes `>astra` for the file to print to.
+                None if both.ends_with('-') => Err(format!(
+                    "`{both}` is what a shell leaves of an arrow: write `{}→…`, or put it in quotes",
+                    both.trim_end_matches('-')
+                )),
+                None => Err(format!("`{both}` is one library, and a copy needs two")),
+            }
+        }
+        _ => Err(format!("`{}` are not two libraries", args.places.join(" "))),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -145,11 +180,13 @@ pub(crate) enum ConflictsCommand {
     /// Show the values of one song that lost a merge
     Show {
         /// The song
+        #[arg(value_parser = super::song())]
         song: String,
     },
     /// Decide: keep what is shown, or put back a value that lost
     Resolve {
         /// The song
+        #[arg(value_parser = super::song())]
         song: String,
         /// The field; all fields of the song if it is not said
         field: Option<Field>,
@@ -198,4 +235,49 @@ fn bytes(text: &str) -> Result<u64, String> {
     songrec_library::parse_bytes(text)
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| "not a size such as `500K` or `5M`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: MigrateArgs,
+    }
+
+    fn places(line: &[&str]) -> Option<(String, String)> {
+        let line = Line::try_parse_from(["migrate"].iter().chain(line)).ok()?;
+        from_and_to(&line.args).ok()
+    }
+
+    #[test]
+    fn both_libraries_can_be_written_in_every_way() {
+        for line in [
+            &["--from", "local", "--to", "astra"][..],
+            &["local", "astra"],
+            &["local→astra"],
+            &["local->astra"],
+            &["local → astra"],
+            &["local", "→", "astra"],
+            &["local", "to", "astra"],
+            &["--dry-run", "local→astra", "--jobs", "2"],
+        ] {
+            assert_eq!(places(line), Some(("local".into(), "astra".into())), "{line:?}");
+        }
+        for line in [
+            &[][..],
+            &["local"],
+            &["local-"],
+            &["→astra"],
+            &["a", "b", "c"],
+            &["--from", "local"],
+            &["local", "astra", "--to", "b"],
+        ] {
+            assert_eq!(places(line), None, "{line:?}");
+        }
+    }
 }

@@ -5,8 +5,8 @@ use crate::{
     args::{CacheArgs, CacheCommand},
     commands::select::{counted, size},
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::Table,
 };
 
 pub(super) async fn run(context: &Context, args: CacheArgs) -> Result<ExitStatus> {
@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, args: CacheArgs) -> Result<ExitStatus
                 files(stats.embeddings.files, stats.embeddings.bytes),
             ]);
             table.row(["audio".to_owned(), files(stats.blobs.files, stats.blobs.bytes)]);
-            table.lines().iter().try_for_each(|line| printer.line(line))?;
+            printer.table(&table)?;
             return Ok(ExitStatus::Done);
         }
         CacheCommand::Prune { to } => {

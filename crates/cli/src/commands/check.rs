@@ -8,8 +8,8 @@ use crate::{
         select::{counted, size},
     },
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<ExitStatus> {
@@ -24,13 +24,12 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<ExitStatus
     if printer.json {
         printer.json(&found)?;
     } else {
-        let mut table = Table::default();
+        let columns = [Column::text(""), Column::cut("", 1), Column::wrapped("")];
+        let mut table = Table::of(columns);
         for Difference { song, title, text, .. } in &found.differences {
             table.row([song.short().to_string(), title.clone(), text.clone()]);
         }
-        for line in table.lines() {
-            printer.line(line)?;
-        }
+        printer.table(&table)?;
         pair::and_more(printer, found.left_out.differences, "difference");
     }
     if found.heard_differently > 0 {

@@ -4,8 +4,8 @@ use serde_json::json;
 use crate::{
     args::{ConfigArgs, ConfigCommand},
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 pub(super) fn run(context: &Context, args: ConfigArgs) -> Result<ExitStatus> {
@@ -16,8 +16,8 @@ pub(super) fn run(context: &Context, args: ConfigArgs) -> Result<ExitStatus> {
             config.show().iter().try_for_each(|shown| printer.json(shown))?;
         }
         ConfigCommand::Show => {
-            let mut table = Table::default();
-            table.row(["setting", "value", "from", "variable"].map(str::to_owned));
+            let columns = ["setting", "value", "from", "variable"].map(Column::text);
+            let mut table = Table::headed(columns);
             for shown in config.show() {
                 let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
                 table.row([
@@ -27,9 +27,7 @@ pub(super) fn run(context: &Context, args: ConfigArgs) -> Result<ExitStatus> {
                     or_none(shown.variable),
                 ]);
             }
-            for (number, line) in table.lines().iter().enumerate() {
-                printer.line(if number == 0 { printer.dim(line) } else { line.clone() })?;
-            }
+            printer.table(&table)?;
         }
         ConfigCommand::Path => {
             let directories = config.directories();
@@ -49,7 +47,7 @@ pub(super) fn run(context: &Context, args: ConfigArgs) -> Result<ExitStatus> {
                 for (name, path) in places {
                     table.row([name.to_owned(), path.display().to_string()]);
                 }
-                table.lines().iter().try_for_each(|line| printer.line(line))?;
+                printer.table(&table)?;
             }
         }
     }

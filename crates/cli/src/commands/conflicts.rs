@@ -27,14 +27,15 @@ async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
     for song in &songs {
         print(context, song)?;
     }
-    context.printer.say(match songs.len() {
-        0 => "no value lost a merge".to_owned(),
-        count => format!(
-            "{} with values that lost a merge; `songrec conflicts resolve SONG [FIELD --take N]` decides",
-            counted(count as u64, "song")
-        ),
-    });
-    Ok(if songs.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+    if songs.is_empty() {
+        context.printer.nothing("no value lost a merge")?;
+        return Ok(ExitStatus::FoundNothing);
+    }
+    context.printer.say(format!(
+        "{} with values that lost a merge; `songrec conflicts resolve SONG [FIELD --take N]` decides",
+        counted(songs.len() as u64, "song")
+    ));
+    Ok(ExitStatus::Done)
 }
 
 async fn show(context: &Context, library: &Library, named: &str) -> Result<ExitStatus> {
@@ -89,7 +90,7 @@ async fn resolve(
         }
     };
     if fields.is_empty() {
-        context.printer.say("no value of this song lost a merge");
+        context.printer.nothing("no value of this song lost a merge")?;
         return Ok(ExitStatus::FoundNothing);
     }
     for field in &fields {
@@ -130,7 +131,8 @@ fn print(context: &Context, song: &SongConflicts) -> Result<()> {
             None => "what the file says".to_owned(),
         };
         let other = shown(Some(&one.other));
-        printer.line(format!("    {}  {}: {other}, in place of {kept}", at + 1, one.field))?;
+        let lead = format!("    {}  ", at + 1);
+        printer.paragraph(&lead, &format!("{}: {other}, in place of {kept}", one.field))?;
     }
     Ok(())
 }

@@ -1,7 +1,11 @@
 use anyhow::Result;
 use songrec_library::{Check, CheckState, Config, ErrorKind, doctor};
 
-use crate::{context::Context, printer::Table, status::ExitStatus};
+use crate::{
+    context::Context,
+    status::ExitStatus,
+    table::{Column, Table},
+};
 
 pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
     let config = context.config([])?;
@@ -12,7 +16,7 @@ pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
     if printer.json {
         checks.iter().try_for_each(|check| printer.json(check))?;
     } else {
-        let mut table = Table::default();
+        let mut table = Table::of([Column::text(""), Column::text(""), Column::wrapped("")]);
         for check in &checks {
             let state = match check.state {
                 CheckState::Good => "ok",
@@ -24,7 +28,7 @@ pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
                 table.row([String::new(), String::new(), format!("-> {hint}")]);
             }
         }
-        table.lines().iter().try_for_each(|line| printer.line(line))?;
+        printer.table(&table)?;
     }
     let worst = checks.iter().filter_map(|check| check.kind).max_by_key(|kind| match kind {
         ErrorKind::Corrupt => 5,

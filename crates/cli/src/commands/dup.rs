@@ -3,9 +3,10 @@ use songrec_library::{Error, Library, NearDuplicateOptions};
 
 use crate::{
     args::DupArgs,
-    commands::select::{counted, size, wrong_filter},
+    commands::select::{counted, size},
     context::Context,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> {
@@ -13,7 +14,7 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
     if args.near {
         return near(context, &library, &args).await;
     }
-    let filter = args.filter.filter().map_err(wrong_filter)?;
+    let filter = args.filter.filter(&args.words)?;
     let printer = &context.printer;
     let mut printed = Ok(());
     let mut wasted = 0;
@@ -38,15 +39,13 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
         })
         .await?;
     printed?;
-    printer.say(match found {
-        0 => "no recording is there twice".to_owned(),
-        found => format!(
-            "{} there more than once, {} in copies",
-            counted(found, "recording"),
-            size(wasted)
-        ),
-    });
-    Ok(if found == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
+    if found == 0 {
+        printer.nothing("no recording is there twice")?;
+        return Ok(ExitStatus::FoundNothing);
+    }
+    let recordings = counted(found, "recording");
+    printer.say(format!("{recordings} there more than once, {} in copies", size(wasted)));
+    Ok(ExitStatus::Done)
 }
 
 async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<ExitStatus> {
@@ -59,7 +58,7 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
     let options = NearDuplicateOptions {
         model: args.model.clone(),
         threshold,
-        filter: args.filter.filter().map_err(wrong_filter)?,
+        filter: args.filter.filter(&args.words)?,
         any_length: args.any_length,
     };
     let found = library.near_duplicates(&options, &context.interrupt, &*context.progress).await?;
@@ -78,22 +77,31 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
         let heading =
             format!("{}, {:.3}", counted(group.songs.len() as u64, "song"), group.similarity);
         printer.line(printer.bold(&heading))?;
+        let mut table = Table::of([
+            Column::number(""),
+            Column::text(""),
+            Column::cut("", 1),
+            Column::number(""),
+            Column::wrapped(""),
+        ]);
         for song in &group.songs {
             let card = &song.card;
             let place = card.path.as_ref().map(|path| library.file_path(path));
-            let place = place.map(|path| format!("  {}", path.display())).unwrap_or_default();
-            let length = format!("{:.1} s", card.duration);
-            printer.line(format!(
-                "    {:.3}  {}  {}  {length}{place}",
-                song.similarity,
+            table.row([
+                format!("    {:.3}", song.similarity),
                 card.id.short(),
-                card.title
-            ))?;
+                card.title.clone(),
+                format!("{:.1} s", card.duration),
+                place.map(|path| path.display().to_string()).unwrap_or_default(),
+            ]);
         }
+        printer.table(&table)?;
     }
-    printer.say(match groups.len() as u64 {
-        0 => format!("no two songs are {threshold} similar"),
-        groups => format!("{} of {}", counted(groups, "group"), counted(songs, "song")),
-    });
-    Ok(if groups.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+    if groups.is_empty() {
+        printer.nothing(&format!("no two songs are {threshold} similar"))?;
+        return Ok(ExitStatus::FoundNothing);
+    }
+    let groups = counted(groups.len() as u64, "group");
+    printer.say(format!("{groups} of {}", counted(songs, "song")));
+    Ok(ExitStatus::Done)
 }

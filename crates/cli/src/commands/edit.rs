@@ -13,9 +13,9 @@ use crate::{
 pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus> {
     let changes = changes(&args)?;
     let library = context.library().await?;
-    let songs = select::songs(&library, &args.songs, &args.filter).await?;
+    let songs = select::songs(&library, &args.songs, &args.filter.chosen(&[])?).await?;
     if songs.is_empty() {
-        context.printer.say("no song passes; nothing was changed");
+        context.printer.nothing("no song passes; nothing was changed")?;
         return Ok(ExitStatus::FoundNothing);
     }
     // One wrong value must not leave half of the songs changed.

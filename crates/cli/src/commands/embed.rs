@@ -1,12 +1,8 @@
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{ModelName, Vector};
+use songrec_core::{ModelName, Vector, decode_path};
 use songrec_library::{Error, ErrorKind, HeardFile, Models, Part, hear_file, write_npy};
 
 use crate::{args::EmbedArgs, context::Context, status::ExitStatus};
@@ -31,7 +27,7 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
             return Ok(ExitStatus::Interrupted);
         }
         let (path, part) = Part::split(file);
-        let error = match hear_file(Path::new(path), &hearing, part, args.windows).await {
+        let error = match hear_file(&decode_path(path), &hearing, part, args.windows).await {
             Ok(mut heard) => {
                 for spec in hearing.specs() {
                     if let Some(vector) = heard.vectors.get(&spec.name) {
@@ -127,8 +123,8 @@ impl Output<'_> {
     }
 
     fn name(&mut self, file: &str, part: Option<Part>, model: &ModelName) -> Result<PathBuf> {
-        let stem = Path::new(Part::split(file).0).file_stem().unwrap_or_default().to_string_lossy();
-        let mut name = stem.into_owned();
+        let path = decode_path(Part::split(file).0);
+        let mut name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(part) = part {
             name += &format!(".{:.1}-{:.1}", part.start, part.end);
         }

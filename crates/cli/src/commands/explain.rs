@@ -1,8 +1,11 @@
 use anyhow::Result;
 
 use crate::{
-    args::ExplainArgs, commands::similar::reasons, context::Context, printer::Table,
+    args::ExplainArgs,
+    commands::similar::reasons,
+    context::Context,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: ExplainArgs) -> Result<ExitStatus> {
@@ -21,7 +24,8 @@ pub(super) async fn run(context: &Context, args: ExplainArgs) -> Result<ExitStat
         similarity.unwrap_or_default()
     ))?;
     reasons(context, &pair.explanation)?;
-    let mut table = Table::with_numbers_at(&[1, 2]);
+    let mut table =
+        Table::of([Column::text(""), Column::number(""), Column::number(""), Column::wrapped("")]);
     for fact in &pair.explanation.facts {
         let name = match fact.unit {
             "" => fact.name.to_owned(),
@@ -29,8 +33,6 @@ pub(super) async fn run(context: &Context, args: ExplainArgs) -> Result<ExitStat
         };
         table.row([name, fact.left.clone(), fact.right.clone(), fact.remark.clone()]);
     }
-    for line in table.lines() {
-        printer.line(line)?;
-    }
+    printer.table(&table)?;
     Ok(ExitStatus::Done)
 }

@@ -1,15 +1,10 @@
 use anyhow::Result;
 
-use crate::{
-    args::ExportArgs,
-    commands::select::{counted, wrong_filter},
-    context::Context,
-    status::ExitStatus,
-};
+use crate::{args::ExportArgs, commands::select::counted, context::Context, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatus> {
     let library = context.library().await?;
-    let filter = args.filter.filter().map_err(wrong_filter)?;
+    let filter = args.filter.filter(&[])?;
     let exported = library
         .export(&args.dir, &filter, &args.models, &context.interrupt, &*context.progress)
         .await?;

@@ -1,11 +1,11 @@
 use anyhow::Result;
-use songrec_core::Card;
-use songrec_library::Library;
-use songrec_storage::{Order, OrderBy, SongQuery};
+use songrec_core::{Card, Filter};
+use songrec_library::{Error, Library};
+use songrec_storage::{Order, OrderBy, Page, SongQuery};
 
 use crate::{
     args::{LsArgs, Sort},
-    commands::select::{print, wrong_filter},
+    commands::select::{present_or_missing, print, songs},
     context::Context,
     status::ExitStatus,
 };
@@ -16,10 +16,15 @@ const PAGE: usize = 1_000;
 
 pub(super) async fn run(context: &Context, args: LsArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let filter = args.filter.filter().map_err(wrong_filter)?;
+    let mut chosen = args.filter.chosen(&args.words)?;
+    if args.missing {
+        chosen.missing = Some(true);
+    }
     if args.count {
-        let count =
-            library.backend().count_songs(&filter).await.map_err(songrec_library::Error::from)?;
+        let count = match chosen.missing {
+            None => library.backend().count_songs(&chosen.filter).await.map_err(Error::from)?,
+            Some(_) => songs(&library, &[], &chosen).await?.len() as u64,
+        };
         if context.printer.json {
             context.printer.json(&serde_json::json!({ "songs": count }))?;
         } else {
@@ -28,35 +33,52 @@ pub(super) async fn run(context: &Context, args: LsArgs) -> Result<ExitStatus> {
         return Ok(ExitStatus::Done);
     }
     let query = SongQuery {
-        filter,
+        filter: chosen.filter,
         order: Order { by: order(args.sort), descending: args.reverse },
         after: None,
         skip: args.offset,
         limit: args.limit.unwrap_or(usize::MAX),
     };
-    let found = list(context, &library, query, args.paths).await?;
+    let found = list(context, &library, query, chosen.missing, args.paths).await?.songs;
     Ok(if found == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
-/// Prints the songs of a query, a page at a time, and says how many.
+/// What a list showed.
+pub(super) struct Listed {
+    pub(super) songs: usize,
+    /// Whether there are others beyond the limit.
+    pub(super) more: bool,
+}
+
+/// Prints the songs of a query, a page at a time: all, or those whose files are
+/// gone, or the others. Says why if there are none.
 pub(super) async fn list(
     context: &Context,
     library: &Library,
     mut query: SongQuery,
+    missing: Option<bool>,
     paths: bool,
-) -> Result<usize> {
-    let mut left = query.limit;
+) -> Result<Listed> {
+    let (mut left, skipped) = (query.limit, query.skip);
+    // What only the disk knows has to be looked at before it can be skipped.
+    let mut skip = if missing.is_some() { std::mem::take(&mut query.skip) } else { 0 };
     let mut found = 0;
+    let mut more = false;
     while left > 0 && !context.interrupt.is_set() {
-        query.limit = left.min(PAGE);
-        let page =
-            library.backend().find_cards(&query).await.map_err(songrec_library::Error::from)?;
-        found += page.items.len();
-        left = left.saturating_sub(page.items.len());
+        query.limit = if missing.is_some() { PAGE } else { left.min(PAGE) };
+        let page = page(library, &query, missing).await?;
+        let mut cards = page.items;
+        let skipped = cards.len().min(skip);
+        cards.drain(..skipped);
+        skip -= skipped;
+        more = page.next.is_some() || cards.len() > left;
+        cards.truncate(left);
+        found += cards.len();
+        left -= cards.len();
         if paths {
-            print_paths(context, library, &page.items)?;
-        } else if !page.items.is_empty() {
-            print(&context.printer, &page.items)?;
+            print_paths(context, library, &cards)?;
+        } else if !cards.is_empty() {
+            print(&context.printer, &cards)?;
         }
         match page.next {
             Some(next) => query.after = Some(next),
@@ -64,10 +86,20 @@ pub(super) async fn list(
         }
         query.skip = 0;
     }
-    if found == 0 {
-        context.printer.say(why_nothing(library, &query).await?);
+    if found == 0 && !context.interrupt.is_set() {
+        let why = why_nothing(library, skipped, missing).await?;
+        context.printer.nothing(&why)?;
     }
-    Ok(found)
+    Ok(Listed { songs: found, more })
+}
+
+async fn page(library: &Library, query: &SongQuery, missing: Option<bool>) -> Result<Page<Card>> {
+    if missing.is_none() {
+        return Ok(library.backend().find_cards(query).await.map_err(Error::from)?);
+    }
+    let page = library.backend().find_songs(query).await.map_err(Error::from)?;
+    let songs = present_or_missing(library, page.items, missing)?;
+    Ok(Page { items: songs.iter().map(Card::of).collect(), next: page.next })
 }
 
 fn print_paths(context: &Context, library: &Library, cards: &[Card]) -> Result<()> {
@@ -82,16 +114,16 @@ fn print_paths(context: &Context, library: &Library, cards: &[Card]) -> Result<(
     Ok(())
 }
 
-async fn why_nothing(library: &Library, query: &SongQuery) -> Result<String> {
-    let all = library
-        .backend()
-        .count_songs(&songrec_core::Filter::all())
-        .await
-        .map_err(songrec_library::Error::from)?;
+async fn why_nothing(library: &Library, skipped: usize, missing: Option<bool>) -> Result<String> {
+    let all = Filter::all();
+    let all = library.backend().count_songs(&all).await.map_err(Error::from)?;
     Ok(match all {
         0 => "the library is empty: `songrec scan PATH` adds songs".to_owned(),
-        all if query.skip >= 1 => {
-            format!("nothing after the first {}; the library has {all} songs", query.skip)
+        all if skipped >= 1 => {
+            format!("nothing after the first {skipped}; the library has {all} songs")
+        }
+        all if missing == Some(true) => {
+            format!("none of the {all} songs has lost its files on this machine")
         }
         all => format!("none of the {all} songs in the library pass"),
     })

@@ -6,8 +6,8 @@ use crate::{
     args::{MachinesArgs, MachinesCommand},
     commands::select::counted,
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: MachinesArgs) -> Result<ExitStatus> {
@@ -22,7 +22,8 @@ async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
     let machines = machines(library).await?;
     let printer = &context.printer;
     let newest = machines.iter().map(|machine| machine.round).max().unwrap_or_default();
-    let mut table = Table::default();
+    let columns = [Column::cut("", 1), Column::cut("", 2), Column::text(""), Column::wrapped("")];
+    let mut table = Table::of(columns);
     for machine in &machines {
         if printer.json {
             printer.json(machine)?;
@@ -35,18 +36,17 @@ async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
                 format!("{} of deletions behind", counted(behind, "round"))
             }
         };
-        let seen = machine.last_seen.to_string();
+        let seen = printer.time(machine.last_seen);
         let id = machine.id.clone();
         table.row([id, machine.name.clone(), format!("last seen {seen}"), state]);
     }
-    for line in table.lines() {
-        printer.line(line)?;
+    printer.table(&table)?;
+    if machines.is_empty() {
+        printer.nothing("no machine has synced with this library")?;
+        return Ok(ExitStatus::FoundNothing);
     }
-    printer.say(match machines.len() {
-        0 => "no machine has synced with this library".to_owned(),
-        count => counted(count as u64, "machine"),
-    });
-    Ok(if machines.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+    printer.say(counted(machines.len() as u64, "machine"));
+    Ok(ExitStatus::Done)
 }
 
 async fn retire(context: &Context, library: &Library, named: &str) -> Result<ExitStatus> {

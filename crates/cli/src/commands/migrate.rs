@@ -1,11 +1,11 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use songrec_library::InitOptions;
+use songrec_library::{Error, InitOptions};
 use songrec_sync::{AudioPolicy, Migrated, MigrationPlan, Place};
 
 use crate::{
-    args::MigrateArgs,
+    args::{MigrateArgs, from_and_to},
     commands::{
         pair::{self, Libraries, wrong},
         select::{counted, size},
@@ -15,11 +15,13 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStatus> {
+    let (from, to) = from_and_to(&args)
+        .map_err(|why| Error::usage(why).with_hint("`songrec migrate local astra` copies all"))?;
     let libraries = if args.dry_run {
-        Libraries::open(context, Some(args.from), Some(args.to)).await?
+        Libraries::open(context, Some(from), Some(to)).await?
     } else {
         let init = InitOptions { keep_copies: args.keep_copies };
-        Libraries::open_or_make(context, args.from, args.to, init).await?
+        Libraries::open_or_make(context, from, to, init).await?
     };
     let mut options = pair::options(libraries.config())?;
     if args.no_audio || args.audio_urls {

@@ -8,8 +8,8 @@ use crate::{
     args::{ModelArgs, ModelCommand},
     ask::confirm,
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: ModelArgs) -> Result<ExitStatus> {
@@ -27,8 +27,13 @@ pub(super) async fn run(context: &Context, args: ModelArgs) -> Result<ExitStatus
 fn list(context: &Context, models: &Models) -> Result<ExitStatus> {
     let printer = &context.printer;
     let mut status = ExitStatus::Done;
-    let mut table = Table::with_numbers_at(&[1]);
-    table.row(["model", "dimension", "metric", "reads", "where"].map(str::to_owned));
+    let mut table = Table::headed([
+        Column::text("model"),
+        Column::number("dimension"),
+        Column::text("metric"),
+        Column::text("reads"),
+        Column::wrapped("where"),
+    ]);
     for model in models.list() {
         match model {
             Ok(model) if printer.json => printer.json(&model)?,
@@ -47,9 +52,7 @@ fn list(context: &Context, models: &Models) -> Result<ExitStatus> {
         }
     }
     if !printer.json {
-        for (number, line) in table.lines().iter().enumerate() {
-            printer.line(if number == 0 { printer.dim(line) } else { line.clone() })?;
-        }
+        printer.table(&table)?;
         printer.say(format!(
             "`songrec model add NAME DIR` adds others; songrec knows how to use {}",
             Models::addable().join(", ")
@@ -104,7 +107,7 @@ async fn info(context: &Context, models: &Models, name: &str) -> Result<ExitStat
         let milliseconds = health["latency"].as_f64().unwrap_or_default() * 1000.0;
         row("server", format!("well, answers within {milliseconds:.0} ms"));
     }
-    table.lines().iter().try_for_each(|line| printer.line(line))?;
+    printer.table(&table)?;
     if let Some(Err(error)) = server {
         return Err(error);
     }
@@ -247,7 +250,7 @@ async fn bench(
     );
     row("calls", format!("{} windows each, {} at a time", bench.batch, bench.calls_at_once));
     requests(&bench, &mut row);
-    table.lines().iter().try_for_each(|line| printer.line(line))?;
+    printer.table(&table)?;
     Ok(ExitStatus::Done)
 }
 

@@ -14,7 +14,8 @@ use songrec_sync::{
 use crate::{
     commands::select::{counted, size},
     context::Context,
-    printer::{Printer, Table},
+    printer::Printer,
+    table::{Column, Table},
 };
 
 /// Two libraries that are made to agree, by name.
@@ -257,7 +258,8 @@ fn print_work(
     songs: &[SongWork],
     documents: &[DocumentWork],
 ) -> Result<()> {
-    let mut table = Table::default();
+    let columns = [Column::text(""), Column::text(""), Column::text(""), Column::cut("", 1)];
+    let mut table = Table::of(columns);
     let mut below: Vec<Vec<String>> = Vec::new();
     for work in songs {
         let (action, place) = what_where(names, &work.actions);
@@ -271,12 +273,9 @@ fn print_work(
         let kept = work.kept_as.iter().map(|id| format!("the other version is kept as `{id}`"));
         below.push(kept.collect());
     }
-    for (line, below) in table.lines().iter().zip(below) {
-        printer.line(line)?;
-        for text in below {
-            printer.line(printer.dim(&format!("    {text}")))?;
-        }
-    }
+    printer.table_with(&table, |row| {
+        below[row].iter().try_for_each(|text| printer.line(printer.dim(&format!("    {text}"))))
+    })?;
     printer.flush()
 }
 

@@ -11,11 +11,15 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
+    let mut chosen = args.filter.chosen(&[])?;
+    if args.missing {
+        chosen.missing = Some(true);
+    }
     let library = context.library().await?;
-    let songs = select::songs(&library, &args.songs, &args.filter).await?;
+    let songs = select::songs(&library, &args.songs, &chosen).await?;
     let printer = &context.printer;
     if songs.is_empty() {
-        printer.say("no song passes; nothing was forgotten");
+        printer.nothing("no song passes; nothing was forgotten")?;
         return Ok(ExitStatus::FoundNothing);
     }
     let what = counted(songs.len() as u64, "song");
@@ -46,6 +50,9 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         return Ok(ExitStatus::Done);
     }
     let question = match files.len() {
+        0 if chosen.missing == Some(true) => {
+            format!("forget {what}? Files look gone, too, if their disk is not there")
+        }
         0 => format!("forget {what}?"),
         count => format!("forget {what} and DELETE {}?", counted(count as u64, "audio file")),
     };

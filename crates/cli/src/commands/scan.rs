@@ -1,8 +1,14 @@
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::Result;
 use serde_json::json;
-use songrec_library::{ScanItem, ScanOptions, ScanReport};
+use songrec_core::{Card, SongId};
+use songrec_library::{Library, ScanItem, ScanOptions, ScanReport};
 
 use crate::{args::ScanArgs, commands::select::counted, context::Context, status::ExitStatus};
+
+/// How many new songs a person is shown.
+const TITLES: usize = 3;
 
 pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus> {
     let mut flags = Vec::new();
@@ -24,22 +30,26 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         dry_run: args.dry_run,
     };
     let printer = &context.printer;
-    let unprinted = std::sync::Mutex::new(None);
+    let unprinted = Mutex::new(None);
+    let shown = Mutex::new(Vec::new());
     let on_item = |item: &ScanItem| {
+        if let ScanItem::Added { id, .. } = item {
+            let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if shown.len() < TITLES {
+                shown.push(*id);
+            }
+        }
         let printed = if printer.json { printer.json(item) } else { print(context, item) };
         if let Err(error) = printed {
             // Nobody reads on; the songs that are found are still wanted by
             // the library, but this run is over.
             context.interrupt.set();
-            unprinted
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .get_or_insert(error);
+            unprinted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     };
     let started = std::time::Instant::now();
     let report = library.scan(&options, &context.interrupt, &*context.progress, &on_item).await?;
-    if let Some(error) = unprinted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+    if let Some(error) = unprinted.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
     if printer.json {
@@ -61,27 +71,79 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
                 songrec_library::FORMATS
             ));
         }
+        unread(context, &report);
+        if !args.dry_run {
+            let ids = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
+            what_next(context, &library, &ids, &report).await?;
+        }
     }
     Ok(status(&report, args.missing))
 }
 
 fn print(context: &Context, item: &ScanItem) -> Result<()> {
     match item {
-        ScanItem::Added { id, .. } => context.printer.line(id.to_string()),
-        ScanItem::Updated { .. } | ScanItem::Moved { .. } | ScanItem::Duplicate { .. } => Ok(()),
+        // Programs go on with the ids; a person is shown titles in the end.
+        ScanItem::Added { id, .. } if !context.printer.is_terminal() => {
+            context.printer.line(id.to_string())
+        }
+        ScanItem::Added { .. }
+        | ScanItem::Updated { .. }
+        | ScanItem::Moved { .. }
+        | ScanItem::Duplicate { .. } => Ok(()),
         ScanItem::Missing { path, .. } => {
-            context.printer.warn(format!("`{path}` is not there any more"));
+            context.warn_aside(&format!("`{path}` is not there any more"));
             Ok(())
         }
         ScanItem::Unheard { path, reason, .. } => {
-            context.printer.warn(format!("`{path}` was not heard: {reason}"));
+            context.warn_aside(&format!("`{path}` was not heard: {reason}"));
             Ok(())
         }
         ScanItem::Failed { path, reason } => {
-            context.printer.warn(format!("skipped `{path}`: {reason}"));
+            context.warn_aside(&format!("skipped `{path}`: {reason}"));
             Ok(())
         }
     }
+}
+
+// The audio that songrec does not read, by format.
+fn unread(context: &Context, report: &ScanReport) {
+    let mut formats: Vec<(&String, &u64)> = report.unread.iter().collect();
+    formats.sort_by_key(|(ending, count)| (std::cmp::Reverse(**count), *ending));
+    let formats: Vec<String> =
+        formats.iter().map(|(ending, count)| format!("{count} {ending}")).collect();
+    if !formats.is_empty() {
+        let all = counted(report.unread.values().sum(), "file");
+        context
+            .printer
+            .say(format!("{all} not read: {}; ffmpeg converts them", formats.join(", ")));
+    }
+}
+
+// Some of what is new, and what can be done with it.
+async fn what_next(
+    context: &Context,
+    library: &Library,
+    ids: &[SongId],
+    report: &ScanReport,
+) -> Result<()> {
+    let songs = library.backend().get_songs(ids).await.map_err(songrec_library::Error::from)?;
+    let cards: Vec<Card> = songs.iter().flatten().map(Card::of).collect();
+    let Some(first) = cards.first() else { return Ok(()) };
+    let titles: Vec<&str> = cards.iter().map(|card| card.title.as_str()).collect();
+    let more = report.added.saturating_sub(titles.len() as u64);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (printer, songrec) = (&context.printer, context.typed());
+    printer.say(format!("new: {}{more}", titles.join(", ")));
+    // A title that is not the only one, or that a shell would take apart, is
+    // better left to the id.
+    let is_plain = first.title.chars().all(|c| c.is_alphanumeric() || " -_.,()".contains(c));
+    let is_found =
+        is_plain && library.song(&first.title).await.is_ok_and(|song| song.id == first.id);
+    let name = if is_found { format!("'{}'", first.title) } else { first.id.short() };
+    printer.say(format!(
+        "next: `{songrec} similar {name}` lists what sounds like it, `{songrec} ls` all songs"
+    ));
+    Ok(())
 }
 
 fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::time::Duration) {
@@ -123,8 +185,10 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
     }
     if report.missing > 0 {
         printer.say(format!(
-            "{} not found any more; their songs stay: `songrec relocate` if they moved, `songrec rm` to forget them",
-            counted(report.missing, "file")
+            "{} not found any more; their songs stay: `{songrec} relocate FROM TO` if a folder moved, \
+             `{songrec} rm --missing` to forget those without a file",
+            counted(report.missing, "file"),
+            songrec = context.typed(),
         ));
     }
     if report.interrupted {

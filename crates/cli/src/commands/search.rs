@@ -5,35 +5,40 @@ use songrec_storage::{Order, OrderBy, SongQuery};
 
 use crate::{
     args::SearchArgs,
-    commands::{ls::list, select::wrong_filter, similar},
+    commands::{ls::list, similar},
     context::Context,
     status::ExitStatus,
 };
 
 pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let filter = args.filter.filter().map_err(wrong_filter)?;
-    let words = Filter::text(&args.words.join(" "));
+    let chosen = args.filter.chosen(&args.words)?;
     if !args.text.is_empty() || !args.like.is_empty() {
-        return by_sound(context, &library, &args, filter.and(words)).await;
+        let filter = args.filter.filter(&args.words)?;
+        return by_sound(context, &library, &args, filter).await;
     }
     if args.model.is_some() || args.threshold.is_some() {
         return Err(songrec_library::Error::usage("words are compared by no model")
             .with_hint("`--text` searches by what songs sound like, `--like` by a song")
             .into());
     }
-    if words.is_all() {
-        return Err(songrec_library::Error::usage("there is no word to search for").into());
+    if chosen.is_all() {
+        return Err(songrec_library::Error::usage("there is no word to search for")
+            .with_hint("`songrec ls` lists all songs")
+            .into());
     }
     let query = SongQuery {
-        filter: filter.and(words),
+        filter: chosen.filter,
         order: Order { by: OrderBy::Artist, descending: false },
         after: None,
         skip: args.offset,
         limit: args.limit.unwrap_or(50),
     };
-    let found = list(context, &library, query, false).await?;
-    Ok(if found == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
+    let found = list(context, &library, query, chosen.missing, false).await?;
+    if found.more && args.limit.is_none() {
+        context.printer.say(format!("only the first {}; `--limit N` shows more", found.songs));
+    }
+    Ok(if found.songs == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
 // What sounds like words say, through a model that reads and hears.
@@ -45,7 +50,7 @@ async fn by_sound(
 ) -> Result<ExitStatus> {
     let model = match &args.model {
         Some(model) => model.clone(),
-        None if args.text.is_empty() => library.search_model()?.to_string(),
+        None if args.text.is_empty() => library.search_model().await?.to_string(),
         None => library.reading_model().await?.to_string(),
     };
     let texts = args.text.iter().map(Example::text);

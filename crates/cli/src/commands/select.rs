@@ -1,20 +1,21 @@
 //! The songs that a command is about, and how a list of songs looks.
 
 use anyhow::Result;
-use songrec_core::{Card, Song};
+use songrec_core::{Card, Song, decode_path};
 use songrec_library::Library;
 use songrec_storage::SongQuery;
 
 use crate::{
-    args::FilterArgs,
-    printer::{Printer, Table},
+    args::Chosen,
+    printer::Printer,
+    table::{Column, Table},
 };
 
-/// The songs with these names, and all that pass the filter if one is given.
+/// The songs with these names, and all that are chosen if a filter is given.
 pub(super) async fn songs(
     library: &Library,
     names: &[String],
-    filter: &FilterArgs,
+    chosen: &Chosen,
 ) -> Result<Vec<Song>> {
     let mut songs: Vec<Song> = Vec::new();
     for song in library.songs(names).await? {
@@ -22,20 +23,20 @@ pub(super) async fn songs(
             songs.push(song);
         }
     }
-    let filter = filter.filter().map_err(wrong_filter)?;
-    if filter.is_all() {
+    if chosen.is_all() {
         return Ok(songs);
     }
     if !names.is_empty() {
         // Both narrow down: the named songs that pass.
-        songs.retain(|song| filter.passes(&Card::of(song)));
-        return Ok(songs);
+        songs.retain(|song| chosen.filter.passes(&Card::of(song)));
+        return Ok(present_or_missing(library, songs, chosen.missing)?);
     }
+    let filter = chosen.filter.clone();
     let mut query = SongQuery { filter, limit: 500, ..SongQuery::default() };
     loop {
         let page =
             library.backend().find_songs(&query).await.map_err(songrec_library::Error::from)?;
-        songs.extend(page.items);
+        songs.extend(present_or_missing(library, page.items, chosen.missing)?);
         match page.next {
             Some(next) => query.after = Some(next),
             None => return Ok(songs),
@@ -43,18 +44,51 @@ pub(super) async fn songs(
     }
 }
 
-pub(super) fn wrong_filter(error: songrec_core::InvalidFilter) -> songrec_library::Error {
-    songrec_library::Error::usage(error)
-        .with_hint("a filter is such as `bpm:120..130`, `genre:techno,house`, `key:~8A` or words")
+/// Those of `songs` whose files are gone from this machine, or the others, or
+/// all.
+pub(super) fn present_or_missing(
+    library: &Library,
+    songs: Vec<Song>,
+    missing: Option<bool>,
+) -> songrec_library::Result<Vec<Song>> {
+    let Some(wanted) = missing else { return Ok(songs) };
+    let gone = library.are_missing(&songs)?;
+    Ok(songs
+        .into_iter()
+        .zip(gone)
+        .filter(|(_, gone)| *gone == wanted)
+        .map(|(song, _)| song)
+        .collect())
 }
 
-/// What a list shows of a song, after its number or id.
-pub(super) fn cells(card: &Card) -> [String; 6] {
+/// The columns that show a song, after its number or id.
+pub(super) const SONG: [Column; 8] = [
+    Column::cut("artist", 3),
+    Column::cut("title", 4),
+    Column::cut("album", 2),
+    Column::cut("genre", 2),
+    Column::cut("instrument", 2),
+    Column::cut("folder", 2),
+    Column::number("bpm"),
+    Column::text("key"),
+];
+
+/// What stands in [these](SONG) columns. What nobody has released is a sample,
+/// which is known by its instrument and its folder.
+pub(super) fn cells(card: &Card) -> [String; 8] {
+    let is_sample = card.artist.is_none() && card.album.is_none();
+    let instrument = card.instrument.clone().filter(|_| is_sample);
+    let folder = card.path.as_deref().filter(|_| is_sample).and_then(|path| {
+        let path = decode_path(path);
+        Some(path.parent()?.file_name()?.to_string_lossy().into_owned())
+    });
     [
         card.artist.clone().unwrap_or_default(),
         card.title.clone(),
         card.album.clone().unwrap_or_default(),
         card.genres.join(", "),
+        instrument.unwrap_or_default(),
+        folder.unwrap_or_default(),
         card.bpm.map(|bpm| format!("{bpm:.0}")).unwrap_or_default(),
         card.key.map(|key| key.to_string()).unwrap_or_default(),
     ]
@@ -65,18 +99,13 @@ pub(super) fn print(printer: &Printer, cards: &[Card]) -> Result<()> {
     if printer.json {
         return cards.iter().try_for_each(|card| printer.json(card));
     }
-    let mut table = Table::with_numbers_at(&[5, 7]);
-    table.row(
-        ["id", "artist", "title", "album", "genre", "bpm", "key", "length"].map(str::to_owned),
-    );
+    let columns = std::iter::once(Column::text("id")).chain(SONG);
+    let mut table = Table::headed(columns.chain([Column::number("length")]));
     for card in cards {
         let cells = cells(card).into_iter();
         table.row(std::iter::once(card.id.short()).chain(cells).chain([length(card.duration)]));
     }
-    for (number, line) in table.lines().iter().enumerate() {
-        printer.line(if number == 0 { printer.dim(line) } else { line.clone() })?;
-    }
-    Ok(())
+    printer.table(&table)
 }
 
 /// A duration for people.

@@ -10,8 +10,8 @@ use crate::{
     args::ShowArgs,
     commands::select::{counted, length, size},
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::Table,
 };
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus> {

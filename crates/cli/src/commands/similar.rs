@@ -5,10 +5,10 @@ use songrec_library::{
 
 use crate::{
     args::SimilarArgs,
-    commands::select::{cells, counted, wrong_filter},
+    commands::select::{SONG, cells, counted},
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStatus> {
@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         offset: args.offset,
         threshold: args.threshold,
         metric: args.metric,
-        filter: args.filter.filter().map_err(wrong_filter)?,
+        filter: args.filter.filter(&[])?,
         exclude: excluded.iter().map(|song| song.id).collect(),
         max_per_artist: args.max_per_artist,
         max_per_album: args.max_per_album,
@@ -61,11 +61,13 @@ fn print_passages(context: &Context, passages: &Passages) -> Result<()> {
         return printer.json(passages);
     }
     printer.say(format!("passages similar to {}, by `{}`:", passages.query.title, passages.model));
-    let mut table = Table::with_numbers_at(&[0, 1, 8]);
-    table.row(
-        ["#", "similarity", "id", "part", "artist", "title", "album", "genre", "bpm", "key"]
-            .map(str::to_owned),
-    );
+    let place = [
+        Column::number("#"),
+        Column::number("similarity"),
+        Column::text("id"),
+        Column::text("part"),
+    ];
+    let mut table = Table::headed(place.into_iter().chain(SONG));
     for passage in &passages.results {
         let place = [
             passage.rank.to_string(),
@@ -75,11 +77,7 @@ fn print_passages(context: &Context, passages: &Passages) -> Result<()> {
         ];
         table.row(place.into_iter().chain(cells(&passage.card)));
     }
-    for (number, line) in table.lines().iter().enumerate() {
-        if !passages.results.is_empty() {
-            printer.line(if number == 0 { printer.dim(line) } else { line.clone() })?;
-        }
-    }
+    printer.table(&table)?;
     if let Some(shortfall) = &passages.shortfall {
         printer.say(shortfall);
     }
@@ -118,27 +116,14 @@ pub(super) fn print(context: &Context, similar: &Similar) -> Result<()> {
         return printer.json(similar);
     }
     printer.say(format!("similar to {}, by {}:", asked(similar), models(similar)));
-    let mut table = Table::with_numbers_at(&[0, 1, 7]);
-    table.row(
-        ["#", "similarity", "id", "artist", "title", "album", "genre", "bpm", "key"]
-            .map(str::to_owned),
-    );
+    let place = [Column::number("#"), Column::number("similarity"), Column::text("id")];
+    let mut table = Table::headed(place.into_iter().chain(SONG));
     for song in &similar.results {
         let numbers =
             [song.rank.to_string(), format!("{:.3}", song.similarity), song.card.id.short()];
         table.row(numbers.into_iter().chain(cells(&song.card)));
     }
-    let lines = table.lines();
-    let results = std::iter::once(None).chain(similar.results.iter().map(Some));
-    for (line, song) in lines.iter().zip(results) {
-        let is_heading = song.is_none();
-        if !is_heading || lines.len() > 1 {
-            printer.line(if is_heading { printer.dim(line) } else { line.clone() })?;
-        }
-        if let Some(song) = song {
-            why(context, song)?;
-        }
-    }
+    printer.table_with(&table, |row| why(context, &similar.results[row]))?;
     for note in &similar.notes {
         printer.say(note);
     }
@@ -193,15 +178,11 @@ fn why(context: &Context, song: &SimilarSong) -> Result<()> {
 /// Prints why, one reason a line.
 pub(super) fn reasons(context: &Context, explanation: &Explanation) -> Result<()> {
     for reason in &explanation.reasons {
-        context.printer.line(format!(
-            "      {:>3.0} %  {}: {}",
-            reason.score * 100.0,
-            reason.label,
-            reason.description
-        ))?;
+        let lead = format!("      {:>3.0} %  ", reason.score * 100.0);
+        context.printer.paragraph(&lead, &format!("{}: {}", reason.label, reason.description))?;
     }
     if let Some(note) = &explanation.note {
-        context.printer.line(format!("      {note}"))?;
+        context.printer.paragraph("      ", note)?;
     }
     Ok(())
 }

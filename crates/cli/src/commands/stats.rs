@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use crate::{
     args::StatsArgs,
-    commands::select::{length, size, wrong_filter},
+    commands::select::{length, size},
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 /// How many of a long list are shown to people.
@@ -15,12 +15,13 @@ const TOP: usize = 12;
 
 pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let stats = library.stats(&args.filter.filter().map_err(wrong_filter)?).await?;
+    let filter = args.filter.filter(&args.words)?;
+    let stats = library.stats(&filter).await?;
     if context.printer.json {
         context.printer.json(&stats)?;
         return Ok(ExitStatus::Done);
     }
-    let mut table = Table::with_numbers_at(&[]);
+    let mut table = Table::of([Column::text(""), Column::wrapped("")]);
     let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
     row("songs", stats.total_songs.to_string());
     row("artists", stats.artists.to_string());
@@ -42,9 +43,7 @@ pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus
             ),
         );
     }
-    for line in table.lines() {
-        context.printer.line(line)?;
-    }
+    context.printer.table(&table)?;
     Ok(ExitStatus::Done)
 }
 

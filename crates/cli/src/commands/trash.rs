@@ -7,8 +7,8 @@ use crate::{
     args::{TrashArgs, TrashCommand},
     commands::select::counted,
     context::Context,
-    printer::Table,
     status::ExitStatus,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: TrashArgs) -> Result<ExitStatus> {
@@ -22,26 +22,25 @@ pub(super) async fn run(context: &Context, args: TrashArgs) -> Result<ExitStatus
 
 fn list(context: &Context, trashed: &[Trashed]) -> Result<ExitStatus> {
     let printer = &context.printer;
-    let mut table = Table::default();
+    let mut table = Table::of([Column::text(""), Column::cut("", 1), Column::text("")]);
     for one in trashed {
         if printer.json {
             printer.json(one)?;
             continue;
         }
-        let deleted = format!("deleted {}", one.deleted_at);
+        let deleted = format!("deleted {}", printer.time(one.deleted_at));
         table.row([one.song.short().to_string(), one.title.clone(), deleted]);
     }
-    for line in table.lines() {
-        printer.line(line)?;
+    printer.table(&table)?;
+    if trashed.is_empty() {
+        printer.nothing("no deleted song can be restored")?;
+        return Ok(ExitStatus::FoundNothing);
     }
-    printer.say(match trashed.len() {
-        0 => "no deleted song can be restored".to_owned(),
-        count => format!(
-            "{} can be restored: `songrec trash restore SONG`",
-            counted(count as u64, "deleted song")
-        ),
-    });
-    Ok(if trashed.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+    printer.say(format!(
+        "{} can be restored: `songrec trash restore SONG`",
+        counted(trashed.len() as u64, "deleted song")
+    ));
+    Ok(ExitStatus::Done)
 }
 
 async fn restore(

@@ -21,8 +21,11 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatu
     }
     let open = findings.iter().filter(|finding| !finding.repaired).count();
     let repaired = findings.len() - open;
+    if findings.is_empty() {
+        printer.nothing("everything is as it should be")?;
+        return Ok(ExitStatus::Done);
+    }
     printer.say(match (open, repaired) {
-        (0, 0) => "everything is as it should be".to_owned(),
         (0, repaired) => format!("{} found and repaired", counted(repaired as u64, "problem")),
         (open, 0) => format!("{} found", counted(open as u64, "problem")),
         (open, repaired) => {

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::world::{World, examples, examples_folder};
+use crate::world::{World, examples, examples_folder, tone};
 
 #[test]
 fn each_kind_of_trouble_has_its_exit_code_and_a_next_step() {
@@ -50,15 +50,53 @@ hint: `search.results` is how many results are shown
 }
 
 #[test]
-fn an_error_in_json_is_one_document_on_stderr() {
+fn in_json_an_error_is_a_document_too() {
     let world = World::new();
+    for (arguments, code) in [
+        (&["show", "nothing", "--json"][..], 4),
+        (&["ls", "--json", "--frobnicate"], 2),
+        (&["--json"], 2),
+        (&["ls", "--json", "-f", "gnre:x"], 2),
+        (&["ls", "gnre:x", "--json"], 2),
+    ] {
+        let run = world.run(arguments);
 
-    let run = world.run(&["show", "nothing", "--json"]);
+        let error: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(error["type"], "error", "{arguments:?}: {run:?}");
+        assert_eq!((error["code"].as_i64(), run.code), (Some(code), code as i32), "{run:?}");
+        assert!(error["hint"].is_string() && !run.stderr.is_empty(), "{run:?}");
+        assert!(!error["message"].as_str().unwrap().contains("Usage"), "{run:?}");
+    }
+    let words = world.run(&["show", "nothing"]);
+    assert!(words.stdout.is_empty(), "without --json errors are no data: {words:?}");
+}
 
-    let error: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
-    assert_eq!(error["type"], "error");
-    assert_eq!(error["code"], 4);
-    assert!(error["hint"].is_string());
+#[test]
+fn in_json_nothing_found_is_a_document_too() {
+    let world = World::with(&["kick"]);
+    for arguments in [
+        &["ls", "none-such"][..],
+        &["search", "none-such"],
+        &["dup"],
+        &["dup", "--near"],
+        &["trash"],
+        &["conflicts"],
+        &["conflicts", "show", "kick"],
+        &["rm", "-f", "none-such", "--yes"],
+        &["edit", "-f", "none-such", "--set", "mood=x", "--yes"],
+        &["verify"],
+        &["gc"],
+        &["stats", "none-such"],
+    ] {
+        let run = world.run(&[arguments, &["--json"]].concat());
+
+        let documents: Vec<serde_json::Value> =
+            run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(documents.len(), 1, "{arguments:?}: {run:?}");
+    }
+    let nothing = world.json(&["ls", "none-such"]);
+    assert_eq!(nothing["type"], "nothing");
+    assert!(nothing["message"].as_str().unwrap().contains("none of the 1 songs"), "{nothing}");
 }
 
 #[test]
@@ -75,6 +113,27 @@ fn an_ambiguous_name_lists_the_candidates() {
     assert_eq!(run.code, 2, "{run:?}");
     assert!(run.stderr.contains("names several songs"), "{run:?}");
     assert_eq!(run.stderr.matches("thing ").count(), 3, "{run:?}");
+}
+
+#[test]
+fn an_exact_title_wins_among_a_thousand_that_begin_like_it() {
+    let world = World::new();
+    let song = |number: usize| {
+        let mut tone = tone(200.0 + number as f64, 0.05);
+        tone.truncate(tone.len() - number % 2);
+        std::fs::write(world.path(&format!("music/Sample {number}.wav")), tone).unwrap();
+    };
+    [7, 17].into_iter().chain(70..80).chain(700..720).for_each(song);
+    world.run(&["scan", "music"]).ok();
+
+    let found = world.json(&["show", "sample 7"]);
+    let begins = world.run(&["show", "sample 7", "sample 71", "sample"]);
+
+    assert!(found["files"][0]["path"].as_str().unwrap().ends_with("Sample 7.wav"), "{found}");
+    assert_eq!(begins.code, 2, "{begins:?}");
+    assert!(begins.stderr.contains("`sample` names several songs"), "{begins:?}");
+    assert_eq!(begins.stderr.matches("Sample ").count(), 20, "ten titles and paths: {begins:?}");
+    assert!(begins.stderr.contains('…'), "{begins:?}");
 }
 
 #[test]

@@ -230,3 +230,93 @@ fn a_damaged_song_fails_its_file_alone() {
     assert_eq!((&summary["unchanged"], &summary["failed"]), (&1.into(), &1.into()), "{items:?}");
     assert!(items[0]["reason"].as_str().unwrap().contains("--again"), "{items:?}");
 }
+
+#[test]
+fn a_scan_ends_with_what_a_person_wants_to_know() {
+    let world = World::new();
+    for kind in ["kick", "snare", "bass", "pad"] {
+        let example = &examples(kind)[0];
+        world.add(example, example.file_name().unwrap().to_str().unwrap());
+    }
+    for name in ["a.wma", "b.WMA", "deep/c.wv", "cover.jpg", "notes.txt"] {
+        world.add(&examples("kick")[0], name);
+    }
+
+    let first = world.run(&["scan", "music"]).ok();
+    let again = world.run(&["scan", "music"]).ok();
+
+    assert_eq!(first.stdout.lines().count(), 4, "an id a line for programs: {first:?}");
+    assert!(first.stderr.contains("4 files: 4 new"), "{first:?}");
+    assert!(first.stderr.contains("3 files not read: 2 wma, 1 wv; ffmpeg"), "{first:?}");
+    let new = first.stderr.lines().find_map(|line| line.strip_prefix("new: ")).unwrap();
+    assert!(new.contains(" and 1 more") && new.matches(", ").count() == 2, "{new}");
+    let next = first.stderr.lines().find_map(|line| line.strip_prefix("next: `songrec ")).unwrap();
+    let command = next.split('`').next().unwrap().replace('\'', "");
+    let (command, song) = command.split_once(' ').unwrap();
+    world.run(&[command, song]).ok();
+    assert!(!again.stderr.contains("new: ") && again.stderr.contains("4 unchanged"), "{again:?}");
+    let summary = world.json_lines(&["scan", "music"]).pop().unwrap();
+    assert_eq!(summary["unread"], serde_json::json!({ "wma": 2, "wv": 1 }));
+}
+
+#[test]
+fn songs_whose_files_are_gone_can_be_listed_and_forgotten() {
+    let world = World::with(&["kick", "snare", "bass"]);
+    let gone = fs::read_dir(world.path("music")).unwrap().next().unwrap().unwrap().path();
+    let lost = world.json(&["show", gone.to_str().unwrap()])["id"].clone();
+    fs::remove_file(&gone).unwrap();
+
+    let scan = world.run(&["scan", "music"]);
+    let listed = world.json(&["ls", "-f", "missing:yes"]);
+    let others = world.json_lines(&["search", "missing:no", "--limit", "1", "--offset", "1"]);
+
+    assert!(scan.stderr.contains("`songrec rm --missing`"), "{scan:?}");
+    assert_eq!(listed["id"], lost);
+    assert_eq!(world.json(&["ls", "--missing", "--count"])["songs"], 1);
+    assert_eq!(others.len(), 1, "two are there, and one is skipped");
+    assert_ne!(others[0]["id"], lost);
+    let elsewhere = world.run(&["similar", "kick", "-f", "missing:yes"]);
+    assert!(elsewhere.code == 2 && elsewhere.stderr.contains("`rm`"), "{elsewhere:?}");
+    world.run(&["rm", "--missing", "--yes"]).ok();
+    assert_eq!(world.ids().len(), 2);
+    assert_eq!(world.run(&["rm", "--missing", "--yes"]).code, 1);
+}
+
+#[test]
+fn songs_without_files_on_this_machine_are_not_missing() {
+    let world = World::with(&["kick", "snare"]);
+    // What another machine scanned, this one has never seen.
+    fs::remove_dir_all(world.path("state")).unwrap();
+    fs::remove_dir_all(world.path("music")).unwrap();
+
+    let listed = world.run(&["ls", "--missing"]);
+
+    assert_eq!(listed.code, 1, "{listed:?}");
+    assert!(listed.stderr.contains("has lost its files"), "{listed:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_song_can_be_named_by_a_path_that_is_no_text() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+    let world = World::with(&["snare"]);
+    let name = OsStr::from_bytes(b"music/caf\xe9.wav");
+    fs::copy(&examples("kick")[0], world.path("").join(name)).unwrap();
+    let run = |command: &str| {
+        let output = world.command(&[command, "--json"]).arg(name).output().unwrap();
+        Run::of(output)
+    };
+
+    let outside = run("similar").ok();
+    run("scan").ok();
+    let inside = run("show").ok();
+
+    assert!(outside.stdout.contains("snare"), "{outside:?}");
+    assert!(inside.stdout.contains("\"files\""), "{inside:?}");
+    assert_eq!(run("embed").code, 0);
+    fs::remove_file(world.path("").join(name)).unwrap();
+    assert_eq!(run("show").ok().stdout, inside.stdout, "by its path, also without its file");
+    run("rm").ok();
+    assert_eq!(world.ids().len(), 1);
+}

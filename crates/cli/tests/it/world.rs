@@ -90,10 +90,12 @@ impl World {
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {run:?}"))
     }
 
-    /// The JSON documents that a command prints, one a line.
+    /// The JSON documents that a command prints, one a line, without the one
+    /// that says that there is nothing.
     pub(crate) fn json_lines(&self, arguments: &[&str]) -> Vec<Value> {
         let run = self.run(&[arguments, &["--json"]].concat());
-        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let documents = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+        documents.filter(|document: &Value| document["type"] != "nothing").collect()
     }
 
     /// The ids of all songs, in order.
