@@ -7,6 +7,8 @@ const CUT: &str = "…";
 /// What a column keeps at least of its width when it has to shrink.
 const LEAST: usize = 4;
 const GAP: &str = "  ";
+/// A space at which a line does not end.
+pub(crate) const JOINED: char = '\u{a0}';
 
 /// Text in columns. A column that is empty in every row is left out.
 #[derive(Debug, Default)]
@@ -156,10 +158,11 @@ fn line(
         }
         if column.fit == Fit::Wrapped {
             let indent = text.width();
-            text += &match width {
+            let cell = match width {
                 Some(width) => wrapped(cell, width.saturating_sub(indent), indent),
                 None => cell.to_owned(),
             };
+            text += &cell.replace(JOINED, " ");
             continue;
         }
         let cell = shortened(cell, *room);
@@ -268,7 +271,7 @@ mod tests {
 
         let lines = table.fitting(Some(40));
 
-        assert_eq!(lines[1], "1   Godspeed Yo…  The Dead Flag Blu…   90");
+        assert_eq!(lines[1], "1   Godspeed Yo…  The Dead Flag Bl…   90");
         assert!(lines.iter().all(|line| line.width() <= 40), "{lines:#?}");
         assert!(table.lines()[1].contains("Black Emperor") && table.lines()[1].contains("(Intro)"));
         assert!(table.fitting(Some(3))[1].starts_with("1   God…  The…"), "never to nothing");
@@ -291,11 +294,11 @@ mod tests {
     #[test]
     fn long_texts_go_on_below_their_column() {
         let mut table = Table::of([Column::text(""), Column::wrapped("")]);
-        table.row(cells(["genres", "techno 12, house 3, drum and bass 2"]));
+        table.row(cells(["genres", "techno\u{a0}12, house\u{a0}3, drum and bass\u{a0}2"]));
 
         assert_eq!(
             table.fitting(Some(24)),
-            ["genres  techno 12, house\n        3, drum and bass\n        2"]
+            ["genres  techno 12,\n        house 3, drum\n        and bass 2"]
         );
         assert_eq!(table.lines(), ["genres  techno 12, house 3, drum and bass 2"]);
         assert_eq!(wrapped("one wordthatislong two", 8, 2), "one\n  wordthatislong\n  two");

@@ -16,7 +16,7 @@ const END: char = '\u{1}';
 /// albums, what has no track behind the tracks. What has neither artist nor
 /// album is a sample, which is found by its path and not by its title.
 pub fn shelf(song: &Song, card: &Card) -> String {
-    let tags = song.edits.apply(&song.tags);
+    let tags = song.effective_tags();
     let is_sample = card.artist.is_none() && card.album.is_none();
     let mut place = String::new();
     for name in [card.artist.as_deref(), card.album.as_deref()] {

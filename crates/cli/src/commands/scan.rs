@@ -151,7 +151,7 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
         (report.added, "new"),
         (report.updated, "updated"),
         (report.moved, "moved"),
-        (report.duplicates, "copies of known songs"),
+        (report.duplicates, if report.duplicates == 1 { "copy" } else { "copies" }),
         (report.unchanged, "unchanged"),
         (report.failed, "could not be read"),
     ];

@@ -7,7 +7,7 @@ use crate::{
     commands::select::{length, size},
     context::Context,
     status::ExitStatus,
-    table::{Column, Table},
+    table::{Column, JOINED, Table},
 };
 
 /// How many of a long list are shown to people.
@@ -52,7 +52,7 @@ fn top(counts: &BTreeMap<String, u64>) -> String {
     sorted.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
     let more = sorted.len().saturating_sub(TOP);
     let mut shown: Vec<String> =
-        sorted.iter().take(TOP).map(|(name, count)| format!("{name} {count}")).collect();
+        sorted.iter().take(TOP).map(|(name, count)| format!("{name}{JOINED}{count}")).collect();
     if shown.is_empty() {
         return "-".to_owned();
     }

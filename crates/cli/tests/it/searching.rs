@@ -139,7 +139,7 @@ fn what_looks_like_an_unknown_filter_is_said_to_be_one() {
         (&["search", "kick bpm:120"], "`bpm:120` as an argument of its own"),
         (&["search"], "<WORD|FILTER>"),
         (&["ls", "--loop", "kick"], "--loop"),
-        (&["rm"], "--filter"),
+        (&["rm"], "<SONG>"),
     ] {
         let run = world.run(arguments);
 
@@ -148,7 +148,7 @@ fn what_looks_like_an_unknown_filter_is_said_to_be_one() {
     }
     let song = world.run(&["similar", "genre:techno"]);
     assert!(song.code == 4 && song.stderr.contains("-f 'genre:techno'"), "{song:?}");
-    world.run(&["rm", "--instrument", "none-such"]);
+    assert_eq!(world.run(&["rm", "--instrument", "none-such"]).code, 1);
 }
 
 #[test]
