@@ -1,16 +1,18 @@
 //! Choosing the lists: which centroids there are, and which row goes where.
 
+mod measure;
+
 use std::collections::HashSet;
 
 use rayon::prelude::*;
 
-use crate::code::{Bits, Coder, Point, Record};
+use self::measure::{measure, probes};
+use crate::code::{Bits, Coder, Record};
 use crate::edit::Edit;
 use crate::index::Kind;
 use crate::kernel::{GROUP, Kernels};
-use crate::layout::{File, Fixed, MEASURED, NONE, State, u32_at};
+use crate::layout::{BEYOND, Enough, File, Fixed, MEASURED, NONE, Reach, State, u32_at};
 use crate::lists::{Centroids, Damage, LIST, List, Shelf, block_head, place_of};
-use crate::search::{LEAST, Near};
 use crate::store::View;
 
 /// Which list a row belongs to, and its code there.
@@ -20,10 +22,10 @@ pub(crate) fn choose(
     coder: &Coder,
     code: &[u8],
 ) -> Result<(u32, Bits), Damage> {
-    let bytes = edit.base(File::Lists);
     let record = Record::decode(code).ok_or("a code is too short")?;
     let lists = edit.state.lists;
     let centroids = Centroids::new(fixed, lists);
+    let bytes = centroids.all(edit.base()?)?;
     let missing = "a list has no centroid";
     let list =
         if lists == 1 { 0 } else { nearest(bytes, &centroids, lists, &record).ok_or(missing)? };
@@ -76,13 +78,9 @@ const FEW: usize = 1000;
 /// Rows that the centroids are trained on, for each list.
 const SAMPLE: usize = 64;
 const ITERATIONS: usize = 8;
-/// Rows that are searched for to measure how far a search has to go.
-const PROBES: usize = 256;
-/// The part of their neighbors that may be missed, by [`MEASURED`].
-const MISSED: [f64; 3] = [0.0005, 0.0005, 0.002];
-/// Rows that are compared with all probes while they are near.
-const TILE: u32 = 128;
-
+/// For which of [`MEASURED`] a search has to be better than one through a
+/// single list: of 16 rows, which are what one asks for who wants ten.
+const USUAL: usize = 4;
 /// How many lists suit a number of rows.
 pub(crate) fn lists_for(kind: Kind, rows: usize) -> usize {
     let many = (rows as f64).sqrt() as usize;
@@ -127,6 +125,10 @@ impl From<Damage> for Ended {
 /// Asked now and then whether to stop.
 type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
+/// What holds for a single list, or where nothing was measured.
+const ANY_REACH: Reach = [f32::INFINITY; BEYOND];
+const NEVER_ENOUGH: Enough = [u32::MAX; MEASURED.len()];
+
 /// An arrangement, before it is written.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -136,22 +138,22 @@ pub(crate) struct Plan {
     chosen: Vec<u32>,
     /// The change after which rows are not in `chosen`.
     sequence: u64,
-    reach: [f32; 3],
-    enough: [u32; 3],
+    reach: Reach,
+    enough: Enough,
 }
 
 /// Makes a plan for the rows of `view`, which may change meanwhile.
 pub(crate) fn plan(view: &View, coder: &Coder, kind: Kind, stop: Stop<'_>) -> Result<Plan, Ended> {
     let slots: Vec<u32> = (0..view.state.slots)
-        .filter(|&slot| view.slot(slot).is_some_and(|slot| slot.is_live()))
+        .filter(|&slot| view.slot(slot).is_ok_and(|slot| slot.is_live()))
         .collect();
     let count = lists_for(kind, slots.len());
     let mut plan = Plan {
         centroids: vec![(middle(view, coder, &slots)?, 0.0)],
         chosen: vec![0; view.state.slots as usize],
         sequence: view.state.sequence,
-        reach: [f32::INFINITY; 3],
-        enough: [u32::MAX; 3],
+        reach: ANY_REACH,
+        enough: NEVER_ENOUGH,
     };
     if count < 2 {
         return Ok(plan);
@@ -173,11 +175,11 @@ pub(crate) fn plan(view: &View, coder: &Coder, kind: Kind, stop: Stop<'_>) -> Re
         .collect();
     (plan.reach, plan.enough) = measure(view, coder, &slots, &plan, stop)?;
     // Where a search would go through so many rows, one list is as fast.
-    if kind == Kind::Auto && plan.enough[0] as usize > slots.len() / 2 {
+    if kind == Kind::Auto && plan.enough[USUAL] as usize > slots.len() / 2 {
         plan.chosen.fill(0);
         plan.centroids = middle;
-        plan.reach = [f32::INFINITY; 3];
-        plan.enough = [u32::MAX; 3];
+        plan.reach = ANY_REACH;
+        plan.enough = NEVER_ENOUGH;
     }
     Ok(plan)
 }
@@ -201,7 +203,7 @@ fn finite(value: f32) -> f32 {
 }
 
 fn record<'a>(view: &'a View, slot: u32) -> Result<Record<'a>, Damage> {
-    view.code(slot).and_then(Record::decode).ok_or("a row has no code")
+    Record::decode(view.code(slot)?).ok_or("a row has no code")
 }
 
 /// Centroids by k-means (Lloyd 1982) over a sample of the rows.
@@ -297,161 +299,6 @@ fn choose_all(
         .collect()
 }
 
-/// Rows from everywhere.
-fn probes(slots: &[u32]) -> impl Iterator<Item = u32> {
-    let count = PROBES.min(slots.len() / 4);
-    (0..count).map(move |i| slots[(i * slots.len() + slots.len() / 2) / count])
-}
-
-/// How far a search has to go, and how many rows it has to see, to miss hardly
-/// any neighbor. Measured on rows of the index itself, so it suits its data,
-/// clustered or not.
-fn measure(
-    view: &View,
-    coder: &Coder,
-    slots: &[u32],
-    plan: &Plan,
-    stop: Stop<'_>,
-) -> Result<([f32; 3], [u32; 3]), Ended> {
-    let metric = view.fixed.metric;
-    let probes: Vec<u32> = probes(slots).collect();
-    let points: Vec<Point> = probes
-        .iter()
-        .map(|&slot| {
-            let row = view.row(slot).ok_or("a row is missing")?;
-            Ok(coder.point(metric, metric, row))
-        })
-        .collect::<Result<_, Damage>>()?;
-    let found = neighbors(view, slots, &probes, &points, stop)?;
-    let lists = crate::lists::empty(&view.fixed, &plan.centroids);
-    let centroids = Centroids::new(&view.fixed, plan.centroids.len() as u32);
-    let kernels = Kernels::get();
-    let mut sizes = vec![0_u32; plan.centroids.len()];
-    for &slot in slots {
-        sizes[plan.chosen[slot as usize] as usize] += 1;
-    }
-    let mut demands: [Vec<f32>; 3] = Default::default();
-    let mut seen: [Vec<u32>; 3] = Default::default();
-    for (point, found) in points.iter().zip(&found) {
-        let mut order = (0..plan.centroids.len() as u32)
-            .map(|list| {
-                let record = centroids.record(&lists, list).ok_or("a centroid has no code")?;
-                let known = List::decode(&lists[list as usize * LIST..]);
-                Ok((Near::new(metric, point, &record, &known, kernels), list))
-            })
-            .collect::<Result<Vec<(Near, u32)>, Damage>>()?;
-        order.sort_unstable_by(|a, b| a.0.rank.total_cmp(&b.0.rank));
-        // For each list its rank, and the rows seen when it has been seen.
-        let mut places = vec![(0, 0); order.len()];
-        let mut rows = 0;
-        for (rank, &(_, list)) in order.iter().enumerate() {
-            rows += sizes[list as usize];
-            places[list as usize] = (rank, rows);
-        }
-        for (i, &wanted) in MEASURED.iter().enumerate() {
-            let found = &found[..wanted.min(found.len())];
-            let least = found.last().map_or(f32::NEG_INFINITY, |&(score, _)| score);
-            for &(_, slot) in found {
-                let (rank, rows) = places[plan.chosen[slot as usize] as usize];
-                seen[i].push(rows);
-                demands[i].push(if rank < LEAST {
-                    f32::NEG_INFINITY
-                } else {
-                    order[rank].0.demand(metric, point, least)
-                });
-            }
-        }
-    }
-    // A little further: so few are hardly a measurement, and the centroids
-    // were trained on these rows but not on what will be asked for.
-    let (mut reach, mut enough) = ([f32::INFINITY; 3], [u32::MAX; 3]);
-    for i in 0..MEASURED.len() {
-        demands[i].sort_unstable_by(|a, b| b.total_cmp(a));
-        seen[i].sort_unstable_by(|a, b| b.cmp(a));
-        let missed = (seen[i].len() as f64 * MISSED[i]) as usize;
-        if let (Some(&demand), Some(&rows)) = (demands[i].get(missed), seen[i].get(missed)) {
-            reach[i] = demand + 0.02;
-            enough[i] = rows.saturating_add(rows / 4);
-        }
-    }
-    Ok((reach, enough))
-}
-
-/// The best of many rows.
-#[derive(Clone, Debug)]
-struct Nearest {
-    rows: Vec<(f32, u32)>,
-    /// What a score has to be above.
-    bar: f32,
-}
-
-impl Nearest {
-    const COUNT: usize = MEASURED[MEASURED.len() - 1];
-
-    fn new() -> Self {
-        Self { rows: Vec::new(), bar: f32::NEG_INFINITY }
-    }
-
-    fn offer(&mut self, score: f32, slot: u32) {
-        if score > self.bar {
-            self.rows.push((score, slot));
-            // Now and then, so that a row costs little.
-            if self.rows.len() == 2 * Self::COUNT {
-                self.rows.select_nth_unstable_by(Self::COUNT - 1, |a, b| b.0.total_cmp(&a.0));
-                self.bar = self.rows[Self::COUNT - 1].0;
-                self.rows.truncate(Self::COUNT);
-            }
-        }
-    }
-
-    /// The best first.
-    fn sorted(mut self) -> Vec<(f32, u32)> {
-        self.rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        self.rows.truncate(Self::COUNT);
-        self.rows
-    }
-}
-
-/// The nearest rows of each probe but itself, with their scores, by 8-bit
-/// codes, the best first.
-fn neighbors(
-    view: &View,
-    slots: &[u32],
-    probes: &[u32],
-    points: &[Point],
-    stop: Stop<'_>,
-) -> Result<Vec<Vec<(f32, u32)>>, Ended> {
-    let kernels = Kernels::get();
-    let nothing = || vec![Nearest::new(); probes.len()];
-    let best = slots
-        .par_chunks(TILE as usize)
-        .try_fold(nothing, |mut best, slots| {
-            if stop() {
-                return Err(Ended::Stopped);
-            }
-            for ((probe, point), best) in probes.iter().zip(points).zip(&mut best) {
-                for &slot in slots.iter().filter(|slot| *slot != probe) {
-                    let record = record(view, slot)?;
-                    let (factor, term) = point.shape.line(record.norm);
-                    let score = factor * point.product(kernels, &record) + term;
-                    if score.is_finite() {
-                        best.offer(score, slot);
-                    }
-                }
-            }
-            Ok(best)
-        })
-        .try_reduce(nothing, |mut all, more| {
-            for (all, more) in all.iter_mut().zip(more) {
-                for (score, slot) in more.rows {
-                    all.offer(score, slot);
-                }
-            }
-            Ok(all)
-        })?;
-    Ok(best.into_iter().map(Nearest::sorted).collect())
-}
-
 /// The files of an arrangement.
 #[derive(Debug)]
 pub(crate) struct Arranged {
@@ -461,8 +308,8 @@ pub(crate) struct Arranged {
     /// What the state has to say of it.
     pub(crate) list_count: u32,
     pub(crate) block_count: u32,
-    pub(crate) reach: [f32; 3],
-    pub(crate) enough: [u32; 3],
+    pub(crate) reach: Reach,
+    pub(crate) enough: Enough,
 }
 
 /// Carries a plan out for the rows as they are now.
@@ -473,7 +320,7 @@ pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arran
     let layout = Centroids::new(fixed, count as u32);
     let mut members = vec![Vec::new(); count];
     for slot in 0..view.state.slots {
-        let known = view.slot(slot).ok_or("a slot is missing")?;
+        let known = view.slot(slot)?;
         if !known.is_live() {
             continue;
         }
@@ -554,7 +401,7 @@ pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arran
 
 /// The keys of a list's rows.
 pub(crate) fn keys_of(view: &View, list: u32) -> Result<Vec<crate::Key>, Damage> {
-    let lists = view.bytes(File::Lists);
+    let lists = view.unchecked(File::Lists);
     let shelf = Shelf::new(&view.fixed);
     let known = List::decode(lists.get(list as usize * LIST..).ok_or("a list is missing")?);
     let mut keys = Vec::with_capacity(known.count.min(view.state.slots) as usize);
@@ -565,9 +412,9 @@ pub(crate) fn keys_of(view: &View, list: u32) -> Result<Vec<crate::Key>, Damage>
         if blocks > view.state.blocks {
             break;
         }
-        let Some(block) = shelf.block(view.bytes(File::Blocks), next) else { break };
+        let Ok(block) = shelf.block(view, next) else { break };
         for &slot in block.slots.iter().take(block.count as usize) {
-            let live = view.slot(slot).filter(crate::layout::Slot::is_live);
+            let live = view.slot(slot).ok().filter(crate::layout::Slot::is_live);
             keys.extend(live.map(|slot| slot.key));
         }
         next = block.next;
@@ -577,16 +424,17 @@ pub(crate) fn keys_of(view: &View, list: u32) -> Result<Vec<crate::Key>, Damage>
 
 /// Whether every row is in one list, with the code that it should have there.
 pub(crate) fn verify(view: &View, coder: &Coder) -> Result<(), Damage> {
-    let lists = view.bytes(File::Lists);
     let (shelf, centroids) =
         (Shelf::new(&view.fixed), Centroids::new(&view.fixed, view.state.lists));
+    let lists = centroids.all(view)?;
+    let places = view.bytes(File::Places, 0, view.state.slots as usize * 4)?;
     let mut rows = 0;
     let mut blocks = 0;
     for list in 0..view.state.lists {
         let known = List::decode(lists.get(list as usize * LIST..).ok_or("a list is missing")?);
         let values = centroids.values(lists, list).ok_or("a centroid is missing")?;
-        let record = lists.get(centroids.record_at(list));
-        if record != Some(&crate::code::encode_turned(values, 0.0))
+        let code = lists.get(centroids.record_at(list));
+        if code != Some(&crate::code::encode_turned(values, 0.0))
             || known.square != values.iter().map(|value| value * value).sum::<f32>()
             || !known.radius.is_finite()
         {
@@ -599,7 +447,7 @@ pub(crate) fn verify(view: &View, coder: &Coder) -> Result<(), Damage> {
             if blocks > view.state.blocks {
                 return Err("the blocks of a list go in a circle");
             }
-            let of = shelf.block(view.bytes(File::Blocks), block).ok_or("a block is missing")?;
+            let of = shelf.block(view, block)?;
             let full = of.count == GROUP as u32 || block == known.head && of.count > 0;
             if of.list != list || !full || of.count > GROUP as u32 {
                 return Err("a block is not as its list needs it");
@@ -607,10 +455,10 @@ pub(crate) fn verify(view: &View, coder: &Coder) -> Result<(), Damage> {
             for place in 0..of.count {
                 let slot = of.slots[place as usize];
                 let at = slot as usize * 4;
-                let code = view.code(slot).and_then(Record::decode).ok_or("a row has no code")?;
+                let code = record(view, slot)?;
                 if slot >= view.state.slots
-                    || !view.slot(slot).is_some_and(|slot| slot.is_live())
-                    || u32_at(view.bytes(File::Places), at) != place_of(block, place)
+                    || !view.slot(slot)?.is_live()
+                    || u32_at(places, at) != place_of(block, place)
                     || of.row(place as usize) != coder.bits(&code, values)
                     || of.factors.norm[place as usize] != code.norm
                 {

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::layout::{COUNT, File, PAGE, State, room};
+use crate::check::{self, Checked, Checker, DIFFERENT};
+use crate::layout::{File, Fixed, PAGE, State, room};
+use crate::lists::Damage;
+use crate::store::View;
 
 /// The unit in which changes are noted: one bit of a page's mask.
 pub(crate) const LINE: usize = PAGE / 64;
@@ -13,7 +16,11 @@ pub(crate) const LINE: usize = PAGE / 64;
 #[derive(Debug)]
 pub(crate) struct Edit<'a> {
     pub(crate) state: State,
-    base: [&'a [u8]; COUNT],
+    fixed: Fixed,
+    /// The files as they are; none of a new index.
+    base: Option<&'a View>,
+    /// What was found wrong with what was read; nothing is written then.
+    damage: Option<Damage>,
     pages: Vec<EditedPage>,
     laid: Vec<Laid>,
     places: HashMap<u64, usize, BuildHasherDefault<Spread>>,
@@ -53,11 +60,13 @@ pub(crate) struct Edited {
 }
 
 impl<'a> Edit<'a> {
-    /// Over files that hold `base`, by [`File`].
-    pub(crate) fn new(state: State, base: [&'a [u8]; COUNT]) -> Self {
+    /// Over no files yet.
+    pub(crate) fn new(fixed: Fixed, state: State) -> Self {
         Self {
             state,
-            base,
+            fixed,
+            base: None,
+            damage: None,
             pages: Vec::new(),
             laid: Vec::new(),
             places: HashMap::default(),
@@ -65,9 +74,14 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// A file as it is now, without the edit.
-    pub(crate) fn base(&self, file: File) -> &'a [u8] {
-        self.base[file as usize]
+    /// Over the files of `view`.
+    pub(crate) fn over(view: &'a View) -> Self {
+        Self { base: Some(view), ..Self::new(view.fixed, view.state) }
+    }
+
+    /// The files as they are now, without the edit.
+    pub(crate) fn base(&self) -> Result<&'a View, Damage> {
+        self.base.ok_or("there is nothing to read yet")
     }
 
     pub(crate) fn read(&mut self, file: File, at: u64, into: &mut [u8]) {
@@ -80,7 +94,7 @@ impl<'a> Edit<'a> {
                 Some(place) => {
                     now.copy_from_slice(&self.pages[place].bytes[offset..offset + count]);
                 }
-                None => copy_or_zero(self.base[file as usize], at, now),
+                None => self.read_base(file, at, now),
             }
             at += count as u64;
             into = rest;
@@ -154,13 +168,67 @@ impl<'a> Edit<'a> {
         self.pages.len() * PAGE + self.laid.iter().map(|run| run.bytes.len()).sum::<usize>()
     }
 
-    pub(crate) fn finish(mut self) -> Edited {
+    /// All that is to be written, with the checksums of it.
+    pub(crate) fn finish(mut self) -> Result<Edited, Damage> {
         let laid = self.settle_laid();
+        self.write_checks(&laid);
         let state = self.state;
         self.write(File::Head, State::AT as u64, &state.encode());
+        if let Some(what) = self.damage {
+            return Err(what);
+        }
         let mut pages = self.pages;
         pages.sort_unstable_by_key(|page| (page.file, page.page));
-        Edited { state, laid, pages }
+        Ok(Edited { state, laid, pages })
+    }
+
+    fn write_checks(&mut self, laid: &[Laid]) {
+        let checker = Checker::new(&self.fixed, &self.state);
+        let mut sums = Vec::new();
+        for page in &self.pages {
+            let number = u64::from(page.page);
+            if let Some(place) = check::place(page.file, number) {
+                sums.push((place, checker.sum(page.file, number, page.bytes.as_slice())));
+            }
+        }
+        for run in laid {
+            for (number, bytes) in (run.at / PAGE as u64..).zip(run.bytes.chunks(PAGE)) {
+                if let Some(place) = check::place(run.file, number) {
+                    sums.push((place, checker.sum(run.file, number, bytes)));
+                }
+            }
+        }
+        for ((file, at), sum) in sums {
+            self.write_u32(file, at, sum);
+        }
+    }
+
+    /// Reads bytes within a page that the edit has not touched.
+    fn read_base(&mut self, file: File, at: u64, into: &mut [u8]) {
+        into.fill(0);
+        let Some(view) = self.base else { return };
+        if self.is_written(view, file, at / PAGE as u64) {
+            copy(view.unchecked(file), at, into);
+        }
+    }
+
+    /// Whether a page of the files is part of the index. A process that died
+    /// may have left something where nothing was before.
+    fn is_written(&mut self, view: &View, file: File, page: u64) -> bool {
+        let Ok(number) = usize::try_from(page) else { return false };
+        if view.is_known(file, number) || check::place(file, page).is_none() {
+            return true;
+        }
+        let mut bytes = [0; PAGE];
+        copy(view.unchecked(file), page * PAGE as u64, &mut bytes);
+        match view.check_page(file, number, &bytes) {
+            Checked::Sound => true,
+            Checked::Unwritten => false,
+            Checked::Different => {
+                self.damage.get_or_insert(DIFFERENT);
+                true
+            }
+        }
     }
 
     /// Leaves the whole pages of long runs, and writes the rest as usual: a
@@ -203,9 +271,15 @@ impl<'a> Edit<'a> {
             return place;
         }
         let mut bytes = Box::new([0; PAGE]);
-        copy_or_zero(self.base[file as usize], page * PAGE as u64, bytes.as_mut_slice());
+        let mut mask = u64::MAX;
+        if let Some(view) = self.base
+            && self.is_written(view, file, page)
+        {
+            copy(view.unchecked(file), page * PAGE as u64, bytes.as_mut_slice());
+            mask = 0;
+        }
         let place = self.pages.len();
-        self.pages.push(EditedPage { file, page: page as u32, mask: 0, bytes });
+        self.pages.push(EditedPage { file, page: page as u32, mask, bytes });
         let id = (file as u64) << 56 | page;
         self.places.insert(id, place);
         self.last = Some((id, place));
@@ -213,11 +287,11 @@ impl<'a> Edit<'a> {
     }
 }
 
-fn copy_or_zero(base: &[u8], at: u64, into: &mut [u8]) {
+/// Copies what a file has from `at` on.
+fn copy(base: &[u8], at: u64, into: &mut [u8]) {
     let start = (at as usize).min(base.len());
     let have = (base.len() - start).min(into.len());
     into[..have].copy_from_slice(&base[start..start + have]);
-    into[have..].fill(0);
 }
 
 /// Page numbers need no more than one multiplication to be spread.

@@ -10,7 +10,7 @@ use crate::arrange::Ended;
 use crate::code::{Bits, Coder, Record};
 use crate::edit::Edit;
 use crate::kernel::Kernels;
-use crate::layout::{File, Fixed, MAX_DIMENSION, NONE, Slot, npy_header};
+use crate::layout::{FILES, File, Fixed, MAX_DIMENSION, NONE, Slot, npy_header};
 use crate::lists::{self, Shelf};
 use crate::search::{self, Ask};
 use crate::store::{Buffer, Reading, Store, View, corrupt};
@@ -233,37 +233,33 @@ impl Index {
     }
 
     /// The row of `key`, bit for bit as it was put.
-    pub fn get(&self, key: &Key) -> Option<Vec<f32>> {
-        self.store
-            .read(|view| {
-                let Some(slot) = view.find(self.dir(), key)? else {
-                    return Ok(None);
-                };
-                let mut buffer = Buffer::new(Reading::Usual);
-                let row =
-                    view.read_row(slot, &mut buffer).map_err(Error::io("read", self.dir()))?;
-                Ok(Some(row.ok_or_else(|| self.lost_row())?.to_vec()))
-            })
-            .ok()
-            .flatten()
+    pub fn get(&self, key: &Key) -> Result<Option<Vec<f32>>> {
+        self.store.read(|view| {
+            let Some(slot) = view.find(self.dir(), key)? else {
+                return Ok(None);
+            };
+            let mut buffer = Buffer::new(Reading::Usual);
+            let row = view.read_row(slot, &mut buffer).map_err(|why| why.of(self.dir()))?;
+            Ok(Some(row.to_vec()))
+        })
     }
 
-    pub fn contains(&self, key: &Key) -> bool {
-        self.store.read(|view| Ok(view.find(self.dir(), key)?.is_some())).unwrap_or(false)
+    pub fn contains(&self, key: &Key) -> Result<bool> {
+        self.store.read(|view| Ok(view.find(self.dir(), key)?.is_some()))
     }
 
     /// The keys of all rows, as they are now, in no particular order.
-    pub fn keys(&self) -> impl Iterator<Item = Key> + use<> {
-        self.store
-            .read(|view| {
-                Ok((0..view.state.slots)
-                    .filter_map(|slot| view.slot(slot))
-                    .filter(Slot::is_live)
-                    .map(|slot| slot.key)
-                    .collect::<Vec<_>>())
-            })
-            .unwrap_or_default()
-            .into_iter()
+    pub fn keys(&self) -> Result<Vec<Key>> {
+        self.store.read(|view| {
+            let mut keys = Vec::with_capacity(view.state.live as usize);
+            for slot in 0..view.state.slots {
+                let known = view.slot(slot).map_err(|what| self.corrupt(what))?;
+                if known.is_live() {
+                    keys.push(known.key);
+                }
+            }
+            Ok(keys)
+        })
     }
 
     /// The nearest rows, nearest first; rows that are equally similar in the
@@ -310,6 +306,8 @@ impl Index {
         stop: &(dyn Fn() -> bool + Sync),
         on_found: &(dyn Fn(Key, Vec<Hit>) + Sync),
     ) -> Result<bool> {
+        // The snapshot is not compared with checksums, so that it may change.
+        self.store.check_whole(&[File::Slots, File::Lists, File::Blocks])?;
         let snapshot = self.store.snapshot()?;
         for list in 0..snapshot.state.lists {
             let keys = arrange::keys_of(&snapshot, list).map_err(|what| self.corrupt(what))?;
@@ -322,7 +320,7 @@ impl Index {
                     Filter::Rows(rows) => rows.contains(&key),
                     Filter::Predicate(accepts) => accepts(&key),
                 };
-                if wanted && let Some(row) = self.get(&key) {
+                if wanted && let Some(row) = self.get(&key)? {
                     let exclude = [key];
                     let query = Query {
                         exclude: &exclude,
@@ -363,6 +361,7 @@ impl Index {
         let Some(_turn) = self.store.turn_to_arrange()? else {
             return Ok(false);
         };
+        self.store.check_whole(&[File::Slots, File::Codes])?;
         let snapshot = self.store.snapshot()?;
         let plan = match arrange::plan(&snapshot, &self.coder, self.kind, stop) {
             Ok(plan) => plan,
@@ -381,12 +380,25 @@ impl Index {
         self.store.read(|view| Ok(view.state.lists as usize)).unwrap_or(0)
     }
 
+    /// Reads everything and compares it with its checksums.
+    ///
+    /// Every call does that with what it reads for the first time; this one
+    /// does it at once, before long work that should not end in the middle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if a part of a file is not as it was written.
+    pub fn check_files(&self) -> Result<()> {
+        self.store.check_whole(&FILES)
+    }
+
     /// Reads everything and compares it with its checksums and with itself.
     ///
     /// # Errors
     ///
     /// [`Error::Corrupt`] with the first thing that is wrong.
     pub fn verify(&self) -> Result<()> {
+        self.check_files()?;
         self.store.read(|view| {
             let verified = self.verify_view(view);
             view.forget_rows();
@@ -398,16 +410,17 @@ impl Index {
         arrange::verify(view, &self.coder).map_err(|what| self.corrupt(what))?;
         let mut live = 0;
         for slot in 0..view.state.slots {
-            let known = view.slot(slot).ok_or_else(|| self.lost_row())?;
+            let known = view.slot(slot).map_err(|what| self.corrupt(what))?;
             if !known.is_live() {
                 continue;
             }
             live += 1;
-            let row = view.row(slot).ok_or_else(|| self.lost_row())?;
+            let row = view.row(slot).map_err(|what| self.corrupt(what))?;
             if crc32fast::hash(bytemuck::cast_slice(row)) != known.check {
                 return Err(corrupt(self.dir(), "a row does not match its checksum"));
             }
-            if view.code(slot) != Some(&self.coder.encode(row)) {
+            let code = view.code(slot).map_err(|what| self.corrupt(what))?;
+            if code != self.coder.encode(row) {
                 return Err(self.corrupt("a code is not that of its row"));
             }
             if view.find(self.dir(), &known.key)? != Some(slot) {
@@ -468,10 +481,6 @@ impl Index {
 
     fn corrupt(&self, what: &'static str) -> Error {
         corrupt(self.dir(), what)
-    }
-
-    fn lost_row(&self) -> Error {
-        corrupt(self.dir(), "a row is not where it should be")
     }
 
     fn put_one(

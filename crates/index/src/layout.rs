@@ -9,7 +9,7 @@ use crate::{Metric, index::Kind};
 compile_error!("the files of songrec-index are little-endian and are mapped as they are");
 
 pub(crate) const PAGE: usize = 4096;
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 const MAGIC: &[u8; 16] = b"songrec-index\r\n\0";
 
 /// No slot, no block: the end of a chain.
@@ -37,9 +37,14 @@ pub(crate) enum File {
     Blocks = 7,
     /// Where in the blocks the row of a slot is.
     Places = 8,
+    /// The checksums of the pages of all files above that are not of one
+    /// arrangement, but of the head, which has its own; see `check`.
+    Checks = 9,
+    /// The same of those that are.
+    ListChecks = 10,
 }
 
-pub(crate) const COUNT: usize = 9;
+pub(crate) const COUNT: usize = 11;
 pub(crate) const FILES: [File; COUNT] = [
     File::Head,
     File::Rows,
@@ -50,6 +55,8 @@ pub(crate) const FILES: [File; COUNT] = [
     File::Lists,
     File::Blocks,
     File::Places,
+    File::Checks,
+    File::ListChecks,
 ];
 
 impl File {
@@ -59,7 +66,7 @@ impl File {
 
     /// Whether there is another such file for each arrangement.
     pub(crate) fn is_arranged(self) -> bool {
-        matches!(self, Self::Lists | Self::Blocks | Self::Places)
+        matches!(self, Self::Lists | Self::Blocks | Self::Places | Self::ListChecks)
     }
 
     pub(crate) fn name(self, arrangement: u64) -> String {
@@ -73,6 +80,8 @@ impl File {
             Self::Lists => "lists",
             Self::Blocks => "blocks",
             Self::Places => "places",
+            Self::Checks => "checks",
+            Self::ListChecks => "list-checks",
         };
         if self.is_arranged() { format!("{name}-{arrangement}") } else { name.to_owned() }
     }
@@ -182,8 +191,16 @@ impl Fixed {
 
 pub(crate) const MAX_DIMENSION: usize = 16384;
 
-/// For how many neighbors it is measured how far a search has to go.
-pub(crate) const MEASURED: [usize; 3] = [10, 100, 1000];
+/// For how many neighbors it is measured how many rows have to be seen.
+pub(crate) const MEASURED: [usize; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+/// How many rows have to be seen to find as many neighbors.
+pub(crate) type Enough = [u32; MEASURED.len()];
+
+/// How far a search has to go so that no more rows lie beyond than a number,
+/// in the mean of many searches: for 2^-12, 2^-11 and so on to 2^9.
+pub(crate) type Reach = [f32; BEYOND];
+pub(crate) const BEYOND: usize = 22;
+pub(crate) const LEAST_BEYOND: f32 = 1.0 / 4096.0;
 
 /// What changes with every put and remove; lies in page 1 of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
@@ -213,11 +230,8 @@ pub(crate) struct State {
     pub(crate) free_block: u32,
     /// How many rows there were when it was made.
     pub(crate) arranged: u32,
-    /// How far a list may be to be looked at, for each number of neighbors in
-    /// [`MEASURED`]; see `search`.
-    pub(crate) reach: [f32; 3],
-    /// How many rows have to be seen to find as many neighbors.
-    pub(crate) enough: [u32; 3],
+    pub(crate) reach: Reach,
+    pub(crate) enough: Enough,
     /// How long each file is, by [`File`].
     pub(crate) lengths: [u64; COUNT],
 }
@@ -225,23 +239,30 @@ pub(crate) struct State {
 impl State {
     /// Where it lies in [`File::Head`].
     pub(crate) const AT: usize = PAGE;
-    pub(crate) const LEN: usize = 256;
+    pub(crate) const LEN: usize = 512;
 
-    /// How many rows have to be seen to find `count` neighbors: power laws
-    /// between and beyond the numbers that were measured.
+    /// How many rows have to be seen to find `count` neighbors: as many as for
+    /// the next number that was measured. In between there is no telling, where
+    /// the rows of one cluster end and those of others begin.
     pub(crate) fn budget(&self, count: f32) -> f32 {
-        let last = MEASURED.len() - 1;
-        let above = MEASURED.iter().position(|&known| count <= known as f32);
-        let above = above.unwrap_or(last).max(1);
-        let [few, many] = [above - 1, above].map(|i| self.enough[i].max(1) as f32);
-        let slope = (many / few).log10().max(0.1);
-        few * (count / MEASURED[above - 1] as f32).max(1.0).powf(slope)
+        match MEASURED.iter().position(|&known| count <= known as f32) {
+            Some(above) => self.enough[above] as f32,
+            // Beyond, at least as many more rows as neighbors.
+            None => {
+                let [.., few, many] = self.enough.map(|rows| rows.max(1) as f32);
+                let most = MEASURED[MEASURED.len() - 1] as f32;
+                many * (count / most).powf((many / few).log2().max(1.0))
+            }
+        }
     }
 
-    /// How far a list may be to be looked at for `count` neighbors.
-    pub(crate) fn reach(&self, count: f32) -> f32 {
-        let above = MEASURED.iter().position(|&known| count <= known as f32);
-        above.map_or(f32::INFINITY, |i| self.reach[i])
+    /// How far a list may be to be looked at, so that no more than `beyond` of
+    /// the rows that count are in others.
+    pub(crate) fn reach(&self, beyond: f32) -> f32 {
+        let place = (beyond / LEAST_BEYOND).log2().clamp(0.0, (self.reach.len() - 1) as f32);
+        let below = (place as usize).min(self.reach.len() - 2);
+        let [near, far] = [self.reach[below + 1], self.reach[below]];
+        if far.is_finite() { far + (near - far) * (place - below as f32) } else { far }
     }
 
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
@@ -260,9 +281,10 @@ impl State {
         words[11] = self.free_block.into();
         words[12] = self.arranged.into();
         words[13..13 + COUNT].copy_from_slice(&self.lengths);
-        for (i, (reach, enough)) in self.reach.iter().zip(self.enough).enumerate() {
-            words[13 + COUNT + i] = reach.to_bits().into();
-            words[16 + COUNT + i] = enough.into();
+        let enough = self.enough.into_iter().map(u64::from);
+        let measured = enough.chain(self.reach.into_iter().map(|reach| reach.to_bits().into()));
+        for (word, measured) in words[13 + COUNT..].iter_mut().zip(measured) {
+            *word = measured;
         }
         let mut bytes = [0; Self::LEN];
         for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -284,10 +306,12 @@ impl State {
         for (i, length) in lengths.iter_mut().enumerate() {
             *length = word(13 + i);
         }
-        let (mut reach, mut enough) = ([0.0; 3], [0; 3]);
-        for i in 0..MEASURED.len() {
-            reach[i] = f32::from_bits(small(13 + COUNT + i)?);
-            enough[i] = small(16 + COUNT + i)?;
+        let (mut reach, mut enough) = (Reach::default(), Enough::default());
+        for (i, enough) in enough.iter_mut().enumerate() {
+            *enough = small(13 + COUNT + i)?;
+        }
+        for (i, reach) in reach.iter_mut().enumerate() {
+            *reach = f32::from_bits(small(13 + COUNT + MEASURED.len() + i)?);
         }
         Some(Self {
             sequence: word(0),
@@ -380,7 +404,7 @@ mod tests {
             sequence: 7,
             slots: 3,
             free_slot: NONE,
-            lengths: [1, 2, 3, 4, 5, 6, 7, 8, 9],
+            lengths: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
             ..State::default()
         };
         let mut head = vec![0; 2 * PAGE];

@@ -30,6 +30,7 @@ mod key;
 mod metric;
 mod query;
 
+mod check;
 mod edit;
 mod layout;
 mod log;

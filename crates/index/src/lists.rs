@@ -11,6 +11,7 @@ use crate::code::{Bits, Plane, Record, record_len};
 use crate::edit::Edit;
 use crate::kernel::{Factors, GROUP};
 use crate::layout::{File, Fixed, NONE, u32_at};
+use crate::store::View;
 
 /// Length of a list's own entry.
 pub(crate) const LIST: usize = 64;
@@ -40,6 +41,16 @@ impl Centroids {
     pub(crate) fn values_at(&self, list: u32) -> Range<usize> {
         let start = self.lists * (LIST + self.record) + list as usize * self.padded * 4;
         start..start + self.padded * 4
+    }
+
+    /// The entries and codes of all lists, as they were written.
+    pub(crate) fn records<'a>(&self, view: &'a View) -> Result<&'a [u8], Damage> {
+        view.bytes(File::Lists, 0, self.lists * (LIST + self.record))
+    }
+
+    /// All that the lists have.
+    pub(crate) fn all<'a>(&self, view: &'a View) -> Result<&'a [u8], Damage> {
+        view.bytes(File::Lists, 0, self.len() as usize)
     }
 
     /// The 8-bit code of a centroid.
@@ -128,9 +139,13 @@ impl Shelf {
         (self.at(block), count.div_ceil(GROUP as u32) as usize * self.block_len())
     }
 
-    pub(crate) fn block<'a>(self, bytes: &'a [u8], block: u32) -> Option<Block<'a>> {
-        let start = usize::try_from(self.at(block)).ok()?;
-        let bytes = bytes.get(start..start + self.block_len())?;
+    #[inline]
+    pub(crate) fn block(self, view: &View, block: u32) -> Result<Block<'_>, Damage> {
+        let bytes = view.bytes(File::Blocks, self.at(block), self.block_len())?;
+        self.decode(bytes).ok_or("a block is not where numbers may be")
+    }
+
+    fn decode(self, bytes: &[u8]) -> Option<Block<'_>> {
         let part = |at: usize| &bytes[at..at + GROUP * 4];
         let floats = |at| bytemuck::try_cast_slice(part(at)).ok()?.try_into().ok();
         Some(Block {

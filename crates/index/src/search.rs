@@ -19,8 +19,9 @@ pub(crate) use self::walk::{LEAST, Near};
 use crate::code::{Point, Record};
 use crate::kernel::Kernels;
 use crate::layout::File;
+use crate::lists::Damage;
 use crate::query::Resolved;
-use crate::store::{Buffer, Reading, View, corrupt};
+use crate::store::{Buffer, Reading, Unread, View, corrupt};
 use crate::{Error, Filter, Hit, Metric, Precision, Query, Result, RowSet};
 
 /// Slots that one thread looks through at a time.
@@ -35,6 +36,10 @@ const MANY: usize = 16 * 1024;
 /// With a threshold most hits may lie just above it, where estimates rule out
 /// the most; of the nearest few it is only the last.
 const CARE: f32 = 1.3;
+/// How much more estimates are doubted for each ten times as many rows as are
+/// wanted: more of them are only just among these, and one that is missed
+/// before an offset moves all that come after it.
+const CARE_OF_MANY: f32 = 0.1;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
 /// What is asked for ahead at the most: codes or rows that are left in the end.
@@ -184,7 +189,8 @@ impl<'a> Search<'a> {
             kernels,
             norm: kernels.dot(ask.vector, ask.vector).sqrt(),
             floor: ask.query.threshold.map_or(f32::NEG_INFINITY, |least| floor(ask.metric, least)),
-            care: if ask.query.threshold.is_some() { CARE } else { 1.0 },
+            care: if ask.query.threshold.is_some() { CARE } else { 1.0 }
+                * (1.0 + CARE_OF_MANY * (count as f32).log10()),
             excluded,
             rows,
         })
@@ -198,8 +204,12 @@ impl<'a> Search<'a> {
         corrupt(self.dir, "a row is not where it should be")
     }
 
-    fn unreadable(&self) -> impl FnOnce(std::io::Error) -> Error {
-        Error::io("read a row of", self.dir)
+    fn corrupt(&self) -> impl FnOnce(Damage) -> Error {
+        |what| corrupt(self.dir, what)
+    }
+
+    fn unread(&self) -> impl FnOnce(Unread) -> Error {
+        |why| why.of(self.dir)
     }
 
     /// Whether so few rows come into question that it is faster to go from
@@ -207,7 +217,7 @@ impl<'a> Search<'a> {
     fn prefers_slots(&self, rows: usize) -> Result<bool> {
         let live = self.view.state.live as f32;
         let budget = match self.is_arranged_for() {
-            true => self.view.state.budget(self.wanted()?).min(live),
+            true => self.view.state.budget(self.wanted()?.rows).min(live),
             false => live,
         };
         Ok(rows <= 2000 || rows as f32 * OUT_OF_ORDER <= budget)
@@ -220,7 +230,7 @@ impl<'a> Search<'a> {
         }
         match (self.ask.query.filter, &self.rows) {
             (Filter::Predicate(accepts), _) => {
-                let known = self.view.slot(slot).ok_or_else(|| self.damaged())?;
+                let known = self.view.slot(slot).map_err(self.corrupt())?;
                 Ok(known.is_live() && accepts(&known.key))
             }
             (_, Some(rows)) => Ok(rows.contains(slot)),
@@ -230,12 +240,11 @@ impl<'a> Search<'a> {
 
     /// Compares with the row itself.
     fn consider(&self, best: &mut Best, slot: u32, buffer: &mut Buffer) -> Result<()> {
-        let known = self.view.slot(slot).ok_or_else(|| self.damaged())?;
+        let known = self.view.slot(slot).map_err(self.corrupt())?;
         if !known.is_live() {
             return Ok(());
         }
-        let row = self.view.read_row(slot, buffer).map_err(self.unreadable())?;
-        let row = row.ok_or_else(|| self.damaged())?;
+        let row = self.view.read_row(slot, buffer).map_err(self.unread())?;
         let vector = self.ask.vector;
         let score = match self.ask.metric {
             Metric::Cosine => {
@@ -303,8 +312,7 @@ impl<'a> Search<'a> {
 
     /// Score and doubt of a row from its 8-bit code.
     fn rate(&self, slot: u32, buffer: &mut Buffer) -> Result<(f32, f32, f32)> {
-        let code = self.view.read_code(slot, buffer).map_err(self.unreadable())?;
-        self.rate_code(code.ok_or_else(|| self.damaged())?)
+        self.rate_code(self.view.read_code(slot, buffer).map_err(self.unread())?)
     }
 
     fn rate_code(&self, code: &[u8]) -> Result<(f32, f32, f32)> {
@@ -333,8 +341,7 @@ impl<'a> Search<'a> {
         let codes = match rows.codes.get() {
             Some(codes) => codes,
             None => {
-                let read = self.view.read_codes(&rows.slots).map_err(self.unreadable())?;
-                let read = read.ok_or_else(|| self.damaged())?;
+                let read = self.view.read_codes(&rows.slots).map_err(self.unread())?;
                 rows.codes.get_or_init(|| read)
             }
         };
@@ -365,7 +372,7 @@ impl<'a> Search<'a> {
             if let Some(later) = ahead.later() {
                 self.view.prefetch_code(later, buffer);
             }
-            if self.accepts(slot)? && self.view.slot(slot).is_some_and(|slot| slot.is_live()) {
+            if self.accepts(slot)? && self.view.slot(slot).map_err(self.corrupt())?.is_live() {
                 seen.offer(slot, self.rate(slot, buffer)?, proved);
             }
         }

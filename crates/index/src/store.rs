@@ -32,14 +32,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
 
 use self::change::{Writer, write_pages};
-pub(crate) use self::view::{Buffer, Reading, View};
+pub(crate) use self::view::{Buffer, Reading, Unread, View};
+use crate::check::Known;
 use crate::edit::{Edit, Edited};
-use crate::layout::{COUNT, FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
+use crate::layout::{FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
 use crate::lists::{self, Centroids, Shelf};
 use crate::log::{self, At};
 use crate::map::{Counter, Map};
 use crate::{Error, Result, layout, table};
 
+/// Pages that are compared with their checksums in one go.
+const PAGES_AT_ONCE: usize = 1024;
 /// How often a reader tries again before it makes writers wait.
 const TRIES: usize = 4;
 /// How long rows and codes together may be to be read through their maps,
@@ -75,7 +78,7 @@ impl Store {
             lists: 1,
             ..State::default()
         };
-        let mut edit = Edit::new(state, [&[]; COUNT]);
+        let mut edit = Edit::new(fixed, state);
         edit.write(File::Head, Fixed::AT as u64, &fixed.encode());
         edit.write(File::Rows, 0, &layout::npy_header(0, fixed.dimension));
         for file in [File::Slots, File::Codes, File::Blocks, File::Places] {
@@ -85,7 +88,7 @@ impl Store {
         // One list around the origin, until there are rows to arrange.
         let origin = (vec![0.0; fixed.padded()], 0.0);
         edit.write(File::Lists, 0, &lists::empty(&fixed, &[origin]));
-        let Edited { state, pages, .. } = edit.finish();
+        let Edited { state, pages, .. } = edit.finish().map_err(|what| corrupt(dir, what))?;
 
         let log = dir.join("log");
         write_new(&log, |file| file.write_all(&log::header(epoch), 0))?;
@@ -226,9 +229,14 @@ impl Store {
             let len = state.lengths[file as usize];
             let map = &mut view.maps[file as usize];
             let other = file.is_arranged() && state.arrangement != view.state.arrangement;
+            let known = &mut view.known[file as usize];
             if other || map.bytes().is_empty() || !map.extend(len) {
                 *map = self.map(file, state.arrangement, len)?;
             }
+            if other {
+                *known = Known::default();
+            }
+            known.grow(map.bytes().len());
         }
         view.state = state;
         view.seen = now;
@@ -280,12 +288,30 @@ impl Store {
         self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Compares everything that was ever written to some files with its
+    /// checksums, piece by piece, so that writers do not have to wait.
+    pub(crate) fn check_whole(&self, files: &[File]) -> Result<()> {
+        for &file in files {
+            let pages = self.read(|view| Ok(view.unchecked(file).len().div_ceil(PAGE)))?;
+            for first in (0..pages).step_by(PAGES_AT_ONCE) {
+                self.read(|view| {
+                    view.check_pages(file, first..pages.min(first + PAGES_AT_ONCE))
+                        .map_err(|what| corrupt(&self.dir, what))
+                })?;
+            }
+        }
+        self.read(|view| {
+            view.forget_rows();
+            Ok(())
+        })
+    }
+
     /// The files as they are now, mapped once more: for long work that must
     /// not keep writers waiting, and can bear that rows change under it.
     pub(crate) fn snapshot(&self) -> Result<View> {
         loop {
             let (sequence, mapped) = self.read(|view| Ok((view.seen, view.mapped)))?;
-            let mut view = View::new(self.fixed, mapped);
+            let mut view = View { compares: false, ..View::new(self.fixed, mapped) };
             self.refresh_view(&mut view, sequence)?;
             if view.seen == sequence {
                 return Ok(view);

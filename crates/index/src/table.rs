@@ -10,6 +10,7 @@ use crate::Key;
 use crate::edit::Edit;
 use crate::layout::{File, NONE, PAGE, Slot, u32_at};
 use crate::lists::Damage;
+use crate::store::View;
 
 /// Bytes before the entries of a page: depth and count.
 const HEADER: usize = 16;
@@ -29,40 +30,22 @@ struct Entry {
 }
 
 /// The slot of `key`; `Err` says what is wrong with the files.
-pub(crate) fn find(
-    key: &Key,
-    seed: u64,
-    depth: u32,
-    directory: &[u8],
-    table: &[u8],
-    slots: &[u8],
-) -> Result<Option<u32>, Damage> {
+pub(crate) fn find(key: &Key, view: &View) -> Result<Option<u32>, Damage> {
+    let depth = view.state.depth;
     if depth > MAX_DEPTH {
         return Err("its table is deeper than any");
     }
-    let hash = key.hash(seed);
-    let at = choice(hash, depth) as usize * 4;
-    if directory.len() < at + 4 {
-        return Err("its directory ends early");
-    }
-    let page = u32_at(directory, at) as usize;
-    let page = page
-        .checked_mul(PAGE)
-        .and_then(|at| table.get(at..at + PAGE))
-        .ok_or("its directory names a page that is not there")?;
+    let hash = key.hash(view.fixed.seed);
+    let at = u64::from(choice(hash, depth)) * 4;
+    let page = u32_at(view.bytes(File::Directory, at, 4)?, 0);
+    let page = view.bytes(File::Table, u64::from(page) * PAGE as u64, PAGE)?;
     for step in 0..ENTRIES {
         let at = HEADER + (hash as usize + step) % ENTRIES * ENTRY;
         let slot = u32_at(page, at + 4);
         if slot == NONE {
             return Ok(None);
         }
-        if u32_at(page, at) != hash {
-            continue;
-        }
-        let at = slot as usize * Slot::LEN;
-        let found =
-            slots.get(at..at + Slot::LEN).ok_or("its table names a slot that is not there")?;
-        if found[..16] == key.0 {
+        if u32_at(page, at) == hash && view.slot(slot)?.key == *key {
             return Ok(Some(slot));
         }
     }

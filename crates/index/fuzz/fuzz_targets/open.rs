@@ -54,5 +54,5 @@ fuzz_target!(|changes: &[u8]| {
     let _ = index.put(&[(Key::from(7_u128), &query), (Key::from(1000_u128), &query)]);
     let _ = index.remove(&[Key::from(9_u128)]);
     let _ = index.arrange(&|| false);
-    let _ = index.keys().count();
+    let _ = index.keys();
 });

@@ -12,12 +12,19 @@ use crate::{Filter, Metric, Result};
 /// Lists that are looked at whatever their distance.
 pub(crate) const LEAST: usize = 3;
 /// How many standard errors above its estimate by first bits a row's score may
-/// be.
-const SURE: f32 = 2.4;
+/// be, where one row is wanted.
+const SURE: f32 = 2.8;
 /// The same by both bits.
-const SURER: f32 = 2.7;
+const SURER: f32 = 3.0;
 /// Rows that a predicate is asked about to know which part it accepts.
 const SAMPLE: u32 = 256;
+/// How many of the rows that are wanted may be in lists that are too far to be
+/// looked at, as a part of them, and of one search: this is a bound, the truth
+/// is far below. One that is missed before an offset moves all after it.
+const BEYOND: f32 = 0.0005;
+const BEYOND_AT_MOST: f32 = 0.02;
+/// How many standard deviations of a count chance is allowed.
+const LUCK: f32 = 3.0;
 /// What is asked for ahead at the most: lists at once, and codes of rows in
 /// the nearest ones.
 const LISTS_AHEAD: usize = 16;
@@ -27,9 +34,12 @@ impl<'a> Search<'a> {
     /// Goes through the lists, the nearest first.
     pub(super) fn walk(&self) -> Result<Best> {
         let mut order = self.lists()?;
-        let wanted = self.wanted()?;
-        let (budget, reach) = match self.is_arranged_for() {
-            true => (self.view.state.budget(wanted), self.view.state.reach(wanted)),
+        let (mut budget, reach) = match self.is_arranged_for() {
+            true => {
+                let wanted = self.wanted()?;
+                let state = &self.view.state;
+                (state.budget(wanted.rows), state.reach(wanted.beyond))
+            }
             false => (f32::INFINITY, f32::INFINITY),
         };
         let mut walk = Walk {
@@ -38,6 +48,7 @@ impl<'a> Search<'a> {
             maybe: Vec::new(),
             seen: Seen::new(self),
             rows: 0,
+            scanned: Vec::new(),
             buffer: self.buffer(),
         };
         let mut done = 0;
@@ -54,7 +65,10 @@ impl<'a> Search<'a> {
             for (rank, near) in order.iter().enumerate().take(wanted).skip(done) {
                 let enough = walk.top.is_full() || self.floor > f32::NEG_INFINITY;
                 if enough && walk.rows as f32 >= budget {
-                    return self.narrow(&order, walk);
+                    budget = self.budget_left(&order, &mut walk, budget)?;
+                    if walk.rows as f32 >= budget {
+                        return self.narrow(&order, walk);
+                    }
                 }
                 let demand = near.demand(self.ask.metric, self.ask.point, walk.top.least());
                 if done < LEAST || demand <= reach {
@@ -67,11 +81,23 @@ impl<'a> Search<'a> {
         self.narrow(&order, walk)
     }
 
-    /// Among how many of all rows the wanted ones are the nearest: where only
-    /// some rows are accepted, they lie as far apart as that many more would.
-    pub(super) fn wanted(&self) -> Result<f32> {
+    /// How many rows have to be looked for to have those that are wanted. Where
+    /// only some are accepted, these lie as far apart as that many more would,
+    /// give or take what chance makes of it.
+    pub(super) fn wanted(&self) -> Result<Wanted> {
+        let count = self.count as f32;
+        let share = self.share()?;
+        // What is excluded is most likely near.
+        let rows = count + self.excluded.len() as f32;
+        let luck = if share < 1.0 { LUCK * (rows.sqrt() + 1.0) } else { 0.0 };
+        let beyond = (count * BEYOND).min(BEYOND_AT_MOST);
+        Ok(Wanted { rows: (rows + luck) / share, beyond: beyond / share })
+    }
+
+    /// Which part of all rows is accepted.
+    fn share(&self) -> Result<f32> {
         let live = self.view.state.live as f32;
-        let share = match (self.ask.query.filter, &self.rows) {
+        Ok(match (self.ask.query.filter, &self.rows) {
             (Filter::Predicate(_), _) => {
                 let slots = self.view.state.slots;
                 let step = slots.div_ceil(SAMPLE).max(1) as usize;
@@ -83,8 +109,27 @@ impl<'a> Search<'a> {
             }
             (_, Some(rows)) => rows.slots.len() as f32 / live,
             (_, None) => 1.0,
-        };
-        Ok(self.count as f32 / share)
+        })
+    }
+
+    /// How many rows have to be seen after all, once as many were as usually
+    /// suffice: more where fewer of them were accepted than are everywhere. The
+    /// accepted rows lie elsewhere then, as the songs of another genre do.
+    fn budget_left(&self, order: &[Near], walk: &mut Walk, budget: f32) -> Result<f32> {
+        let Some(rows) = &self.rows else { return Ok(budget) };
+        let shelf = Shelf::new(&self.view.fixed);
+        let mut accepted = 0_u32;
+        for &rank in &walk.scanned {
+            let near = order.get(rank as usize).ok_or_else(|| self.damaged())?;
+            self.blocks_of(near, shelf, |_, block| {
+                let slots = block.slots.iter().take(block.count as usize);
+                accepted += slots.filter(|slot| rows.contains(**slot)).count() as u32;
+                Ok(())
+            })?;
+        }
+        let expected = walk.rows as f32 * self.share()?;
+        let short = accepted as f32 + LUCK * expected.sqrt() < expected;
+        Ok(if short { budget * 2.0 } else { budget })
     }
 
     /// Whether the lists say where the nearest rows are. They are made for one
@@ -95,8 +140,8 @@ impl<'a> Search<'a> {
 
     /// All lists, with how far they are.
     fn lists(&self) -> Result<Vec<Near>> {
-        let bytes = self.view.bytes(File::Lists);
         let centroids = Centroids::new(&self.view.fixed, self.view.state.lists);
+        let bytes = centroids.records(self.view).map_err(self.corrupt())?;
         (0..self.view.state.lists)
             .map(|list| {
                 let record = centroids.record(bytes, list)?;
@@ -116,7 +161,6 @@ impl<'a> Search<'a> {
     ) -> Result<()> {
         let point = self.ask.point;
         let shelf = Shelf::new(&self.view.fixed);
-        let bytes = self.view.bytes(File::Blocks);
         let how = Weigh {
             base: near.product,
             step: point.step,
@@ -126,19 +170,30 @@ impl<'a> Search<'a> {
         };
         let mut estimates =
             Estimates { sums: [0; GROUP], scores: [0.0; GROUP], uppers: [0.0; GROUP] };
+        self.blocks_of(near, shelf, |number, block| {
+            let Estimates { sums, scores, uppers } = &mut estimates;
+            self.kernels.bits(block.bits, &point.table, sums);
+            self.kernels.weigh(sums, block.factors, how, scores, uppers);
+            on_block(number, block, &estimates)
+        })
+    }
+
+    /// Goes through the blocks of a list.
+    #[inline]
+    fn blocks_of(
+        &self,
+        near: &Near,
+        shelf: Shelf,
+        mut on_block: impl FnMut(u32, &Block<'_>) -> Result<()>,
+    ) -> Result<()> {
         let (mut number, mut blocks) = (near.head, 0);
         while number != NONE {
-            let block = shelf
-                .block(bytes, number)
-                .ok_or_else(|| corrupt(self.dir, "a block is not where it should be"))?;
+            let block = shelf.block(self.view, number).map_err(self.corrupt())?;
             blocks += 1;
             if blocks > self.view.state.blocks {
                 return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
             }
-            let Estimates { sums, scores, uppers } = &mut estimates;
-            self.kernels.bits(block.bits, &point.table, sums);
-            self.kernels.weigh(sums, block.factors, how, scores, uppers);
-            on_block(number, &block, &estimates)?;
+            on_block(number, &block)?;
             number = block.next;
         }
         Ok(())
@@ -148,6 +203,7 @@ impl<'a> Search<'a> {
     fn scan(&self, near: &Near, rank: usize, walk: &mut Walk) -> Result<()> {
         let all = self.excluded.is_empty() && matches!(self.ask.query.filter, Filter::All);
         let point = self.ask.point;
+        walk.scanned.push(rank as u32);
         self.estimate(near, |number, block, estimates| {
             let mut rows = self.kernels.above(&estimates.uppers, walk.top.least());
             if block.count < GROUP as u32 {
@@ -183,7 +239,7 @@ impl<'a> Search<'a> {
     fn look_closer(&self, near: &Near, likely: &Likely, walk: &mut Walk) -> Result<()> {
         let point = self.ask.point;
         let shelf = Shelf::new(&self.view.fixed);
-        let bytes = self.view.bytes(File::Blocks);
+        let bytes = self.view.unchecked(File::Blocks);
         let second = shelf.second_of(bytes, likely.place).ok_or_else(|| self.damaged())?;
         let Second { bits, scale, shift } = Second::new(second);
         let sum = likely.first + 0.5 * point.signed(self.kernels, bits);
@@ -253,7 +309,7 @@ impl<'a> Search<'a> {
     /// From first bits to both, to 8-bit codes, to rows.
     fn narrow(&self, order: &[Near], mut walk: Walk) -> Result<Best> {
         let shelf = Shelf::new(&self.view.fixed);
-        let bytes = self.view.bytes(File::Blocks);
+        let bytes = self.view.unchecked(File::Blocks);
         let mut likely = std::mem::take(&mut walk.likely);
         let least = walk.top.least();
         likely.retain(|row| row.upper >= least);
@@ -321,7 +377,18 @@ struct Walk {
     seen: Seen,
     /// In how many rows, wanted or not, the likely ones were looked for.
     rows: u32,
+    /// In which of the lists, the nearest being 0.
+    scanned: Vec<u32>,
     buffer: Buffer,
+}
+
+/// What a query wants, as if it accepted all rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Among how many of the nearest rows the wanted ones are.
+    pub(super) rows: f32,
+    /// How many rows that it wants may be in lists that it does not look at.
+    pub(super) beyond: f32,
 }
 
 /// A list, from the query's point of view.

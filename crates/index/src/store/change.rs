@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
-use super::{Store, View, open_existing, open_lock, sync_folder, write_new};
+use super::{Store, View, corrupt, open_existing, open_lock, sync_folder, write_new};
 use crate::arrange::Arranged;
+use crate::check::Checker;
 use crate::edit::{Edit, Edited, EditedPage, LINE};
 use crate::layout::{self, FILES, File, NONE, PAGE, State};
 use crate::log::{self, At};
@@ -53,14 +54,13 @@ impl Store {
         self.refresh(before)?;
         let (value, edited) = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-            let mut edit =
-                Edit::new(view.state, std::array::from_fn(|file| view.maps[file].bytes()));
+            let mut edit = Edit::over(&view);
             let value = work(&mut edit)?;
             if edit.weight() == 0 {
                 return Ok(value);
             }
             edit.state.sequence += 1;
-            (value, edit.finish())
+            (value, edit.finish().map_err(|what| corrupt(&self.dir, what))?)
         };
         writer.open_files(&self.dir, edited.state.arrangement)?;
         self.commit(writer, before, edited)?;
@@ -156,9 +156,14 @@ impl Store {
         };
         let new = old + 1;
         let mut lengths = Vec::new();
-        for (file, bytes) in
-            [(File::Lists, &made.lists), (File::Blocks, &made.blocks), (File::Places, &made.places)]
-        {
+        let files = [
+            (File::Lists, made.lists.as_slice()),
+            (File::Blocks, &made.blocks),
+            (File::Places, &made.places),
+        ];
+        let checks = Checker::new(&self.fixed, &State { arrangement: new, ..State::default() })
+            .of_arrangement(&files);
+        for (file, bytes) in files.into_iter().chain([(File::ListChecks, checks.as_slice())]) {
             let len = layout::room(bytes.len() as u64);
             write_new(&self.dir.join(file.name(new)), |disk| {
                 disk.set_len(len)?;

@@ -5,10 +5,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::corrupt;
+use crate::check::{self, Checked, Checker, DIFFERENT, Known};
 use crate::kernel::prefetch;
-use crate::layout::{COUNT, File, Fixed, Slot, State};
+use crate::layout::{COUNT, File, Fixed, PAGE, Slot, State};
+use crate::lists::Damage;
 use crate::map::Map;
-use crate::{Key, Result, table};
+use crate::{Error, Key, Result, table};
 
 /// The files in one state, as mapped memory.
 #[derive(Debug)]
@@ -16,6 +18,10 @@ pub(crate) struct View {
     pub(crate) fixed: Fixed,
     pub(crate) state: State,
     pub(super) maps: [Map; COUNT],
+    /// Which of their pages were compared with their checksums.
+    pub(super) known: [Known; COUNT],
+    /// Whether pages are compared at all: not where they may change meanwhile.
+    pub(super) compares: bool,
     /// What the counter was when this state was read; odd if it never was.
     pub(super) seen: u64,
     /// How long rows and codes together may be to be read through their maps.
@@ -49,41 +55,100 @@ impl Buffer {
 
 impl View {
     pub(super) fn new(fixed: Fixed, mapped: u64) -> Self {
-        Self { fixed, state: State::default(), maps: Default::default(), seen: 1, mapped }
+        Self {
+            fixed,
+            state: State::default(),
+            maps: Default::default(),
+            known: Default::default(),
+            compares: true,
+            seen: 1,
+            mapped,
+        }
     }
 
-    pub(crate) fn bytes(&self, file: File) -> &[u8] {
+    /// All bytes of a file, whether they are as they were written or not.
+    pub(crate) fn unchecked(&self, file: File) -> &[u8] {
         self.maps[file as usize].bytes()
     }
 
-    pub(crate) fn find(&self, dir: &Path, key: &Key) -> Result<Option<u32>> {
-        table::find(
-            key,
-            self.fixed.seed,
-            self.state.depth,
-            self.bytes(File::Directory),
-            self.bytes(File::Table),
-            self.bytes(File::Slots),
-        )
-        .map_err(|what| corrupt(dir, what))
+    /// Some bytes of a file, as they were written.
+    #[inline]
+    pub(crate) fn bytes(&self, file: File, at: u64, len: usize) -> Result<&[u8], Damage> {
+        let range = range(at, len)?;
+        let bytes = self.unchecked(file).get(range.clone()).ok_or(ENDS_EARLY)?;
+        self.check(file, &range)?;
+        Ok(bytes)
     }
 
-    pub(crate) fn slot(&self, slot: u32) -> Option<Slot> {
-        let at = slot as usize * Slot::LEN;
-        let bytes = self.bytes(File::Slots).get(at..at + Slot::LEN)?;
-        Some(Slot::decode(bytes))
+    /// Compares the pages of some bytes with their checksums, unless they were.
+    #[inline]
+    pub(crate) fn check(&self, file: File, range: &Range<usize>) -> Result<(), Damage> {
+        if self.known[file as usize].has(range) || !self.compares {
+            return Ok(());
+        }
+        self.compare(file, range)
+    }
+
+    #[cold]
+    fn compare(&self, file: File, range: &Range<usize>) -> Result<(), Damage> {
+        let known = &self.known[file as usize];
+        for page in range.start / PAGE..range.end.div_ceil(PAGE) {
+            if !known.has_page(page) {
+                let bytes = self.unchecked(file).get(page * PAGE..).ok_or(ENDS_EARLY)?;
+                let bytes = &bytes[..bytes.len().min(PAGE)];
+                match self.check_page(file, page, bytes) {
+                    Checked::Sound => {}
+                    // The end of a block that no row has come to yet.
+                    Checked::Unwritten if bytes.iter().all(|&byte| byte == 0) => continue,
+                    Checked::Unwritten | Checked::Different => return Err(DIFFERENT),
+                }
+                known.add(page);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of all pages that were ever written.
+    pub(crate) fn check_pages(&self, file: File, pages: Range<usize>) -> Result<(), Damage> {
+        let known = &self.known[file as usize];
+        for page in pages.filter(|&page| !known.has_page(page)) {
+            let Some(bytes) = self.unchecked(file).get(page * PAGE..) else { break };
+            match self.check_page(file, page, &bytes[..bytes.len().min(PAGE)]) {
+                Checked::Sound => known.add(page),
+                Checked::Unwritten => {}
+                Checked::Different => return Err(DIFFERENT),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_page(&self, file: File, page: usize, bytes: &[u8]) -> Checked {
+        let Some((checks, _)) = check::place(file, page as u64) else { return Checked::Sound };
+        let checks = self.unchecked(checks);
+        Checker::new(&self.fixed, &self.state).check(file, page as u64, bytes, checks)
+    }
+
+    pub(crate) fn is_known(&self, file: File, page: usize) -> bool {
+        self.known[file as usize].has_page(page)
+    }
+
+    pub(crate) fn find(&self, dir: &Path, key: &Key) -> Result<Option<u32>> {
+        table::find(key, self).map_err(|what| corrupt(dir, what))
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, slot: u32) -> Result<Slot, Damage> {
+        Ok(Slot::decode(self.bytes(File::Slots, Slot::at(slot), Slot::LEN)?))
     }
 
     /// The 8-bit form of a row.
-    pub(crate) fn code(&self, slot: u32) -> Option<&[u8]> {
-        let at = usize::try_from(self.fixed.code_at(slot)).ok()?;
-        self.bytes(File::Codes).get(at..at + self.fixed.code_bytes())
+    pub(crate) fn code(&self, slot: u32) -> Result<&[u8], Damage> {
+        self.bytes(File::Codes, self.fixed.code_at(slot), self.fixed.code_bytes())
     }
 
-    pub(crate) fn row(&self, slot: u32) -> Option<&[f32]> {
-        let at = usize::try_from(self.fixed.row_at(slot)).ok()?;
-        let bytes = self.bytes(File::Rows).get(at..at + self.fixed.row_bytes())?;
-        bytemuck::try_cast_slice(bytes).ok()
+    pub(crate) fn row(&self, slot: u32) -> Result<&[f32], Damage> {
+        let bytes = self.bytes(File::Rows, self.fixed.row_at(slot), self.fixed.row_bytes())?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| "a row is not where numbers may be")
     }
 
     /// Whether single rows and codes are read through their maps.
@@ -98,32 +163,30 @@ impl View {
         lengths[File::Rows as usize].saturating_add(lengths[File::Codes as usize]) <= self.mapped
     }
 
-    /// The 8-bit code of a row, in the map or in `buffer`; nothing if the file
-    /// ends before it.
+    /// The 8-bit code of a row, in the map or in `buffer`.
     #[inline]
     pub(crate) fn read_code<'a>(
         &'a self,
         slot: u32,
         buffer: &'a mut Buffer,
-    ) -> io::Result<Option<&'a [u8]>> {
+    ) -> Result<&'a [u8], Unread> {
         if self.reads_map(buffer) {
-            return Ok(self.code(slot));
+            return Ok(self.code(slot)?);
         }
         let Buffer { code, .. } = buffer;
         code.resize(self.fixed.code_bytes(), 0);
-        Ok(self.read_past_map(File::Codes, self.fixed.code_at(slot), code)?.then_some(code))
+        self.read_past_map(File::Codes, self.fixed.code_at(slot), code)?;
+        Ok(code)
     }
 
     /// The 8-bit codes of some rows, one after another.
-    pub(crate) fn read_codes(&self, slots: &[u32]) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn read_codes(&self, slots: &[u32]) -> Result<Vec<u8>, Unread> {
         let len = self.fixed.code_bytes();
         let mut codes = vec![0; slots.len() * len];
         for (&slot, code) in slots.iter().zip(codes.chunks_exact_mut(len)) {
-            if !self.read_past_map(File::Codes, self.fixed.code_at(slot), code)? {
-                return Ok(None);
-            }
+            self.read_past_map(File::Codes, self.fixed.code_at(slot), code)?;
         }
-        Ok(Some(codes))
+        Ok(codes)
     }
 
     /// The same of a row itself.
@@ -132,20 +195,43 @@ impl View {
         &'a self,
         slot: u32,
         buffer: &'a mut Buffer,
-    ) -> io::Result<Option<&'a [f32]>> {
+    ) -> Result<&'a [f32], Unread> {
         if self.reads_map(buffer) {
-            return Ok(self.row(slot));
+            return Ok(self.row(slot)?);
         }
         let Buffer { row, .. } = buffer;
         row.resize(self.fixed.dimension, 0.0);
         let bytes = bytemuck::cast_slice_mut(row);
-        Ok(self.read_past_map(File::Rows, self.fixed.row_at(slot), bytes)?.then_some(row))
+        self.read_past_map(File::Rows, self.fixed.row_at(slot), bytes)?;
+        Ok(row)
     }
 
-    fn read_past_map(&self, file: File, at: u64, into: &mut [u8]) -> io::Result<bool> {
-        match usize::try_from(at) {
-            Ok(at) => self.maps[file as usize].read(at, into),
-            Err(_) => Ok(false),
+    fn read_past_map(&self, file: File, at: u64, into: &mut [u8]) -> Result<(), Unread> {
+        let range = range(at, into.len())?;
+        if !self.compares || self.known[file as usize].has(&range) {
+            return self.read_bytes(file, range.start, into);
+        }
+        // Whole pages, the first time, because these have the checksums.
+        let first = range.start / PAGE;
+        let end = range.end.next_multiple_of(PAGE).min(self.unchecked(file).len());
+        let mut pages = vec![0; end.saturating_sub(first * PAGE)];
+        self.read_bytes(file, first * PAGE, &mut pages)?;
+        for (page, bytes) in pages.chunks(PAGE).enumerate() {
+            if self.check_page(file, first + page, bytes) != Checked::Sound {
+                return Err(DIFFERENT.into());
+            }
+            self.known[file as usize].add(first + page);
+        }
+        let wanted = pages.get(range.start - first * PAGE..range.end - first * PAGE);
+        into.copy_from_slice(wanted.ok_or(ENDS_EARLY)?);
+        Ok(())
+    }
+
+    fn read_bytes(&self, file: File, at: usize, into: &mut [u8]) -> Result<(), Unread> {
+        match self.maps[file as usize].read(at, into) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ENDS_EARLY.into()),
+            Err(error) => Err(Unread::Io(error)),
         }
     }
 
@@ -160,19 +246,24 @@ impl View {
     /// Brings the code of a row near, if it will be read through its map.
     pub(crate) fn prefetch_code(&self, slot: u32, buffer: &Buffer) {
         if self.reads_map(buffer)
-            && let Some(code) = self.code(slot)
+            && let Some(code) = self.there(File::Codes, self.fixed.code_at(slot))
         {
-            prefetch(code);
+            prefetch(&code[..code.len().min(self.fixed.code_bytes())]);
         }
     }
 
     /// The same of a row itself.
     pub(crate) fn prefetch_row(&self, slot: u32, buffer: &Buffer) {
         if self.reads_map(buffer)
-            && let Some(row) = self.row(slot)
+            && let Some(row) = self.there(File::Rows, self.fixed.row_at(slot))
         {
-            prefetch(bytemuck::cast_slice(row));
+            prefetch(&row[..row.len().min(self.fixed.row_bytes())]);
         }
+    }
+
+    /// What will be read soon, and only then compared.
+    fn there(&self, file: File, at: u64) -> Option<&[u8]> {
+        self.unchecked(file).get(usize::try_from(at).ok()?..)
     }
 
     /// After all rows or codes were read through their maps: gives them back
@@ -198,5 +289,34 @@ impl View {
     pub(crate) fn seems_cached(&self, file: File) -> bool {
         let map = &self.maps[file as usize];
         map.seem_cached(std::slice::from_ref(&(0..map.bytes().len())))
+    }
+}
+
+const ENDS_EARLY: Damage = "a file ends before what it should hold";
+
+fn range(at: u64, len: usize) -> Result<Range<usize>, Damage> {
+    let start = usize::try_from(at).map_err(|_| ENDS_EARLY)?;
+    Ok(start..start.checked_add(len).ok_or(ENDS_EARLY)?)
+}
+
+/// Why a row or a code could not be read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    Damaged(Damage),
+    Io(io::Error),
+}
+
+impl From<Damage> for Unread {
+    fn from(what: Damage) -> Self {
+        Self::Damaged(what)
+    }
+}
+
+impl Unread {
+    pub(crate) fn of(self, dir: &Path) -> Error {
+        match self {
+            Self::Damaged(what) => corrupt(dir, what),
+            Self::Io(source) => Error::io("read a row of", dir)(source),
+        }
     }
 }

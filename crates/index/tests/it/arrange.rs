@@ -138,7 +138,7 @@ fn others_read_and_write_while_rows_are_arranged() {
             let query = crate::sample::row(4, 32);
             while !done.load(Ordering::Relaxed) {
                 assert_eq!(reader.search(&Query::new(&query, 10)).unwrap().len(), 10);
-                assert!(reader.contains(&key(17)));
+                assert!(reader.contains(&key(17)).unwrap());
             }
         });
         scope.spawn(|| {
@@ -158,7 +158,7 @@ fn others_read_and_write_while_rows_are_arranged() {
         done.store(true, Ordering::Relaxed);
     });
     index.verify().unwrap();
-    assert!((0..3000).all(|i| index.contains(&key(i))));
+    assert!((0..3000).all(|i| index.contains(&key(i)).unwrap()));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn the_neighbors_of_all_are_what_searches_give() {
         assert_eq!(graph.len(), rows);
         let mut found = [0, 0];
         for (key, neighbors) in &graph {
-            let row = index.get(key).unwrap();
+            let row = index.get(key).unwrap().unwrap();
             let exclude = [*key];
             let query = Query {
                 exclude: &exclude,

@@ -31,7 +31,7 @@ fn rows_read_past_the_map_give_the_same_answers() {
             }
         }
     }
-    assert_eq!(index.get(&key(7)), other.get(&key(7)));
+    assert_eq!(index.get(&key(7)).unwrap(), other.get(&key(7)).unwrap());
 }
 
 /// Small, middling and large ones.
@@ -67,7 +67,7 @@ fn rows_and_codes_stay_out_of_memory_where_they_are_many() {
                 let filter = Filter::Rows(&set);
                 index.search(&Query { precision, filter, ..Query::new(&vector, 10) }).unwrap();
             }
-            assert!(index.get(&key(number)).is_some());
+            assert!(index.get(&key(number)).unwrap().is_some());
         }
     };
     look(Precision::Auto);

@@ -107,12 +107,12 @@ proptest! {
         let odd = |key: &Key| key.0[15] % 2 == 1;
         for index in [&index, &watcher] {
             prop_assert_eq!(index.len(), model.len());
-            let mut keys: Vec<Key> = index.keys().collect();
+            let mut keys: Vec<Key> = index.keys().unwrap();
             keys.sort();
             prop_assert_eq!(keys, model.keys().copied().collect::<Vec<_>>());
             for (key, row) in &model {
                 let found = index.get(key);
-                prop_assert_eq!(found.as_ref(), Some(row));
+                prop_assert_eq!(found.unwrap(), Some(row.clone()));
             }
             for filter in [Filter::All, Filter::Rows(&set), Filter::Predicate(&odd)] {
                 for precision in [Precision::Exact, Precision::Proved, Precision::Auto] {

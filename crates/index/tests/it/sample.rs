@@ -57,5 +57,6 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 
 /// Everything the index holds, in the order of the keys.
 pub(crate) fn contents(index: &Index) -> BTreeMap<Key, Vec<f32>> {
-    index.keys().map(|key| (key, index.get(&key).unwrap())).collect()
+    let row = |key| (key, index.get(&key).unwrap().unwrap());
+    index.keys().unwrap().into_iter().map(row).collect()
 }

@@ -16,7 +16,7 @@ fn an_open_index_shows_what_another_adds() {
 
     assert_eq!(reader.len(), 5000);
     assert!(reader.generation() > first);
-    assert_eq!(reader.get(&key(4321)), Some(row(4321, 8)));
+    assert_eq!(reader.get(&key(4321)).unwrap(), Some(row(4321, 8)));
     let found = reader.search(&Query::new(&row(4321, 8), 1)).unwrap();
     assert_eq!(found[0].key, key(4321));
 }

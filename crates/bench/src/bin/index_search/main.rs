@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p songrec-bench --bin index_search -- [ROWS] [DIMENSION] [DATA] [FOLDER] [KIND]
+//! cargo run --release -p songrec-bench --bin index_search -- recall [ROWS] [DIMENSION] [DATA] [FOLDER] [KIND]
 //! cargo run --release -p songrec-bench --bin index_search -- ask FOLDER [QUERIES] [FIRST]
 //! python3 tools/bench_index_peers.py FOLDER
 //! ```
@@ -13,18 +14,28 @@
 //! before it makes that a cold start.
 //!
 //! DATA is `clustered` (unit vectors around 1,000 centers, or one for each
-//! hundred rows if there are fewer) or `isotropic`. Queries are other vectors
-//! of the same kind. Recall is measured against [`Precision::Proved`]. The
-//! rows, the queries and the true neighbors are left in FOLDER as `.npy`
-//! files, for the script that runs the peers on the same data.
+//! hundred rows if there are fewer), `power-law` (the same, with clusters of
+//! very different sizes), `low-rank` (a sixteenth of the dimensions, and a
+//! little noise in all) or `isotropic`. Queries are other vectors of the same
+//! kind. Recall is measured against [`Precision::Proved`]. The rows, the
+//! queries and the true neighbors are left in FOLDER as `.npy` files, for the
+//! script that runs the peers on the same data.
+//!
+//! `recall` asks what `songrec similar` asks of the index: for the neighbors of
+//! rows but themselves, from 1 to 1,000 of them, with offsets, filters and
+//! exclusions.
 #![allow(clippy::print_stdout, reason = "it prints figures")]
+
+mod recall;
+mod source;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
 use songrec_index::{Filter, Hit, Index, Key, Kind, Metric, Options, Precision, Query, RowSet};
+
+use self::source::Source;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -35,10 +46,11 @@ const NEIGHBORS: usize = 10;
 const BATCH: usize = 4096;
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    if std::env::args().nth(1).as_deref() == Some("ask") {
-        return ask(arguments.skip(1).collect());
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == "ask").is_some() {
+        return ask(arguments.collect());
     }
+    let only_recall = arguments.next_if(|first| first == "recall").is_some();
     let rows: usize = arguments.next().as_deref().unwrap_or("100000").parse()?;
     let dimension: usize = arguments.next().as_deref().unwrap_or("512").parse()?;
     let data = arguments.next().unwrap_or_else(|| "clustered".to_owned());
@@ -58,6 +70,9 @@ fn main() -> Result<()> {
     let queries: Vec<Vec<f32>> = (0..QUERIES).map(|i| source.vector(2, i)).collect();
     if !path.exists() {
         build(&source, &path, rows, kind)?;
+    }
+    if only_recall {
+        return recall::measure(&Index::open(&path)?, rows);
     }
 
     let (cold, first) = (Instant::now(), &queries[0]);
@@ -286,52 +301,6 @@ fn process_cpu() -> f64 {
     let ticks: f64 =
         text.split(' ').skip(13).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
     ticks / 100.0
-}
-
-/// Makes the vectors, the same ones each time.
-struct Source {
-    dimension: usize,
-    /// Each with how far its vectors are from it.
-    centers: Vec<(Vec<f32>, f32)>,
-}
-
-impl Source {
-    fn new(data: &str, rows: usize, dimension: usize) -> Result<Self> {
-        let mut random = StdRng::seed_from_u64(99);
-        let count = match data {
-            "clustered" => (rows / 100).clamp(10, 1000),
-            "isotropic" => 0,
-            other => return Err(format!("expected clustered or isotropic, got `{other}`").into()),
-        };
-        let centers = (0..count)
-            .map(|_| {
-                let center = unit((0..dimension).map(|_| gauss(&mut random)).collect());
-                (center, random.random_range(0.5..1.0) / (dimension as f32).sqrt())
-            })
-            .collect();
-        Ok(Self { dimension, centers })
-    }
-
-    fn vector(&self, set: u64, number: usize) -> Vec<f32> {
-        let mut random = StdRng::seed_from_u64(set << 40 | number as u64);
-        if self.centers.is_empty() {
-            return unit((0..self.dimension).map(|_| gauss(&mut random)).collect());
-        }
-        let (center, spread) = &self.centers[random.random_range(0..self.centers.len())];
-        unit(center.iter().map(|value| value + spread * gauss(&mut random)).collect())
-    }
-}
-
-/// A normally distributed number (Box and Muller, 1958).
-fn gauss(random: &mut StdRng) -> f32 {
-    let (a, b): (f32, f32) = (random.random(), random.random());
-    (-2.0 * (1.0 - a).ln()).sqrt() * (std::f32::consts::TAU * b).cos()
-}
-
-fn unit(mut values: Vec<f32>) -> Vec<f32> {
-    let norm = values.iter().map(|value| value * value).sum::<f32>().sqrt();
-    values.iter_mut().for_each(|value| *value /= norm);
-    values
 }
 
 fn write_npy(path: &Path, values: &[f32], width: usize) -> Result<()> {
