@@ -1,6 +1,6 @@
 //! Embeddings, and the songs nearest to a vector.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use rusqlite::Connection;
 use songrec_core::{Digest, EmbeddingRef, ModelName, ModelSpec, SongId, Vector};
@@ -100,32 +100,15 @@ impl Inner {
     pub(crate) fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         self.read(|connection| {
             let model = self.searchable(connection, &query.model, &query.vector, query.metric)?;
-            let Some(rows) = self.rows(connection, &model, Kind::Song)? else {
-                return Ok(vec![]);
-            };
-            self.vectors.read(&rows);
-            let exclude: Vec<[u8; 16]> = query.exclude.iter().map(|id| *id.as_bytes()).collect();
-            let wanted = query.offset.saturating_add(query.k);
-            let search = Search {
-                vector: &query.vector,
-                metric: query.metric.unwrap_or(model.spec.metric),
-                k: wanted,
-                offset: 0,
-                threshold: query.threshold,
-                among: None,
-                exclude: &exclude,
-            };
-            let hits = if query.filter.is_all() {
-                named(connection, &query.model, &rows, search)?
-            } else {
-                match passing_of_nearest(connection, query, &rows, search)? {
-                    Some(hits) => hits,
-                    None => {
-                        let among = row_set(Catalog::ids_passing(connection, &query.filter)?);
-                        let search = Search { among: Some(&among), ..search };
-                        named(connection, &query.model, &rows, search)?
-                    }
+            let found = self.with_rows(connection, &model, Kind::Song, |rows| {
+                self.nearest_rows(connection, query, &model, rows)
+            });
+            let hits = match found {
+                Ok(hits) => hits.unwrap_or_default(),
+                Err(fault) if fault.is_damaged_index() => {
+                    self.nearest_without_index(connection, query, &model)?
                 }
+                Err(fault) => return Err(fault),
             };
             let hits = hits.into_iter().skip(query.offset).take(query.k).map(|hit| Neighbor {
                 song: SongId::from_bytes(hit.id),
@@ -135,6 +118,94 @@ impl Inner {
             });
             Ok(hits.collect())
         })
+    }
+
+    fn nearest_rows(
+        &self,
+        connection: &Connection,
+        query: &NearestQuery,
+        model: &Model,
+        rows: &Arc<Rows>,
+    ) -> Result<Vec<Hit>> {
+        self.vectors.read(rows);
+        let exclude: Vec<[u8; 16]> = query.exclude.iter().map(|id| *id.as_bytes()).collect();
+        let search = Search {
+            vector: &query.vector,
+            metric: query.metric.unwrap_or(model.spec.metric),
+            k: query.offset.saturating_add(query.k),
+            offset: 0,
+            threshold: query.threshold,
+            among: None,
+            exclude: &exclude,
+        };
+        if !query.filter.is_all() {
+            if let Some(hits) = self.passing_of_nearest(connection, query, rows, search)? {
+                return Ok(hits);
+            }
+            let among = row_set(Catalog::ids_passing(connection, &query.filter)?);
+            let search = Search { among: Some(&among), ..search };
+            return self.named(connection, &query.model, rows, search);
+        }
+        self.named(connection, &query.model, rows, search)
+    }
+
+    /// Hits that songs name. The index may be ahead of the catalog while
+    /// somebody writes.
+    fn named(
+        &self,
+        connection: &Connection,
+        model: &ModelName,
+        rows: &Rows,
+        search: Search<'_>,
+    ) -> Result<Vec<Hit>> {
+        rows.search_known(&search, |hit| {
+            let id = SongId::from_bytes(hit.id);
+            Ok(Catalog::names(connection, id, model)? || self.file_names(connection, id, model)?)
+        })
+    }
+
+    /// Whether the file of a song names an embedding that the catalog does not
+    /// know of. Either somebody is writing, or the catalog is damaged.
+    fn file_names(&self, connection: &Connection, id: SongId, model: &ModelName) -> Result<bool> {
+        let stored = match self.read_song(id) {
+            Ok(Some(stored)) => stored,
+            Ok(None) | Err(Fault::Damaged { .. } | Fault::Newer { .. }) => return Ok(false),
+            Err(other) => return Err(other),
+        };
+        let names = stored.document.embeddings.contains_key(model);
+        if names && !Catalog::is_anything_pending(connection)? {
+            tracing::warn!(
+                "the catalog does not know what song `{id}` names, so it may be damaged: \
+                 `songrec verify --repair` compares it with the files"
+            );
+        }
+        Ok(names)
+    }
+
+    /// Hits that pass the filter, taken from the nearest of all: where many
+    /// songs pass, that is faster than knowing which. Nothing if there are not
+    /// enough.
+    fn passing_of_nearest(
+        &self,
+        connection: &Connection,
+        query: &NearestQuery,
+        rows: &Rows,
+        search: Search<'_>,
+    ) -> Result<Option<Vec<Hit>>> {
+        let k = search.k.saturating_mul(LOOKED_AT_FOR_EACH).clamp(1, LOOKED_AT_MOST);
+        let hits = self.named(connection, &query.model, rows, Search { k, ..search })?;
+        let is_all = hits.len() < k;
+        let mut passing = Vec::new();
+        for hit in hits {
+            let card = Catalog::card_of(connection, SongId::from_bytes(hit.id))?;
+            if card.is_some_and(|card| query.filter.passes(&card)) {
+                passing.push(hit);
+                if passing.len() == search.k {
+                    return Ok(Some(passing));
+                }
+            }
+        }
+        Ok(is_all.then_some(passing))
     }
 
     /// The model, if vectors of it can be searched for with this one.
@@ -153,53 +224,6 @@ impl Inner {
             None => Ok(model),
         }
     }
-}
-
-/// Hits that songs name. The index may be ahead of the catalog while somebody
-/// writes.
-fn named(
-    connection: &Connection,
-    model: &ModelName,
-    rows: &Rows,
-    search: Search<'_>,
-) -> Result<Vec<Hit>> {
-    let mut exclude = search.exclude.to_vec();
-    loop {
-        let hits = rows.search(&Search { exclude: &exclude, ..search })?;
-        let before = exclude.len();
-        for hit in &hits {
-            if !Catalog::names(connection, SongId::from_bytes(hit.id), model)? {
-                exclude.push(hit.id);
-            }
-        }
-        if exclude.len() == before {
-            return Ok(hits);
-        }
-    }
-}
-
-/// Hits that pass the filter, taken from the nearest of all: where many songs
-/// pass, that is faster than knowing which. Nothing if there are not enough.
-fn passing_of_nearest(
-    connection: &Connection,
-    query: &NearestQuery,
-    rows: &Rows,
-    search: Search<'_>,
-) -> Result<Option<Vec<Hit>>> {
-    let k = search.k.saturating_mul(LOOKED_AT_FOR_EACH).clamp(1, LOOKED_AT_MOST);
-    let hits = named(connection, &query.model, rows, Search { k, ..search })?;
-    let is_all = hits.len() < k;
-    let mut passing = Vec::new();
-    for hit in hits {
-        let card = Catalog::card_of(connection, SongId::from_bytes(hit.id))?;
-        if card.is_some_and(|card| query.filter.passes(&card)) {
-            passing.push(hit);
-            if passing.len() == search.k {
-                return Ok(Some(passing));
-            }
-        }
-    }
-    Ok(is_all.then_some(passing))
 }
 
 /// Why a vector cannot be stored under a model, if it cannot.

@@ -57,6 +57,12 @@ impl Fault {
         Self::Invalid(why.to_string())
     }
 
+    /// Whether it is an index whose files are damaged, so that making it again
+    /// helps.
+    pub(crate) fn is_damaged_index(&self) -> bool {
+        matches!(self, Self::Index { source, .. } if source.is_rebuildable())
+    }
+
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { source, .. } => match source.kind() {

@@ -433,8 +433,8 @@ impl Writing<'_> {
         if put.is_empty() && Catalog::vectors(self.connection, model.m, kind)?.is_none() {
             return Ok(None);
         }
-        let rows = self.rows(model, kind)?;
-        let change = || -> Result<()> {
+        let mut rows = self.rows(model, kind)?;
+        let change = |rows: &Rows| -> Result<()> {
             if !remove.is_empty() {
                 rows.remove(remove)?;
             }
@@ -443,7 +443,16 @@ impl Writing<'_> {
             }
             Ok(())
         };
-        match self.inner.files.step(change) {
+        match self.inner.files.step(|| change(&rows)) {
+            Err(fault) if fault.is_damaged_index() => {
+                let name = &model.spec.name;
+                tracing::warn!(
+                    "{}: the index of `{name}` is made again from the embeddings",
+                    rebuild::reason(&fault)
+                );
+                rows = self.build_rows(model, kind, &songrec_core::Silent)?;
+                self.inner.files.step(|| change(&rows))?;
+            }
             // Damaged rows are made again from the catalog and the files when
             // the change is settled.
             Err(fault @ Fault::Index { .. }) => {

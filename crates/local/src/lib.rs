@@ -29,6 +29,7 @@ mod disk;
 mod embedding_file;
 mod error;
 mod files;
+mod heal;
 mod layout;
 mod library_file;
 mod lock;

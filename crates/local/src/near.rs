@@ -59,7 +59,11 @@ impl Inner {
                 true => None,
                 false => Some(row_set(Catalog::ids_passing(connection, &options.filter)?)),
             };
-            Ok((self.rows(connection, &model, Kind::Song)?, among))
+            // Before anybody is told of neighbors, for they are told once.
+            let rows = self.with_rows(connection, &model, Kind::Song, |rows| {
+                rows.check().map(|()| Arc::clone(rows))
+            })?;
+            Ok((rows, among))
         })?;
         match rows {
             Some(rows) => compare_all(&rows, options, among.as_ref(), on_found, progress),

@@ -74,9 +74,6 @@ impl Inner {
                 .as_ref()
                 .ok_or_else(|| Fault::invalid("a model is needed to search segments"))?;
             let model = self.searchable(connection, name, &query.vector, query.metric)?;
-            let Some(rows) = self.rows(connection, &model, Kind::Segments)? else {
-                return Ok(vec![]);
-            };
             let only_model = SegmentQuery {
                 model: Some(name.clone()),
                 order: query.among.order,
@@ -90,39 +87,37 @@ impl Inner {
             } else {
                 Some(row_set(Catalog::segment_ids(connection, &query.among)?))
             };
-            let mut exclude: Vec<[u8; 16]> =
-                query.exclude.iter().map(|id| *id.as_bytes()).collect();
-            let mut read = ReadSegments::default();
-            loop {
-                let hits = rows.search(&Search {
-                    vector: &query.vector,
-                    metric: query.metric.unwrap_or(model.spec.metric),
-                    k: query.k,
-                    offset: 0,
-                    threshold: query.threshold,
-                    among: among.as_ref(),
-                    exclude: &exclude,
-                })?;
-                let mut found = Vec::with_capacity(hits.len());
-                let before = exclude.len();
-                for hit in hits {
+            let exclude: Vec<[u8; 16]> = query.exclude.iter().map(|id| *id.as_bytes()).collect();
+            let search = Search {
+                vector: &query.vector,
+                metric: query.metric.unwrap_or(model.spec.metric),
+                k: query.k,
+                offset: 0,
+                threshold: query.threshold,
+                among: among.as_ref(),
+                exclude: &exclude,
+            };
+            let found = self.with_rows(connection, &model, Kind::Segments, |rows| {
+                let mut read = ReadSegments::default();
+                let mut segments = BTreeMap::new();
+                let hits = rows.search_known(&search, |hit| {
                     let id = SegmentId::from_bytes(hit.id);
                     let segment = match Catalog::song_of_segment(connection, id)? {
                         Some(song) => read.get(self, song, id)?,
                         None => None,
                     };
+                    let is_known = segment.is_some();
+                    segments.extend(segment.map(|segment| (hit.id, segment)));
+                    Ok(is_known)
+                })?;
+                let found = hits.into_iter().filter_map(|hit| {
                     let (similarity, distance) = (hit.similarity, hit.distance);
-                    match segment {
-                        Some(segment) => {
-                            found.push(SegmentNeighbor { segment, similarity, distance });
-                        }
-                        None => exclude.push(hit.id),
-                    }
-                }
-                if exclude.len() == before {
-                    return Ok(found);
-                }
-            }
+                    let segment = segments.remove(&hit.id)?;
+                    Some(SegmentNeighbor { segment, similarity, distance })
+                });
+                Ok(found.collect())
+            });
+            Ok(found?.unwrap_or_default())
         })
     }
 

@@ -163,16 +163,17 @@ impl Rows {
     }
 
     /// The vector of a row, bit for bit.
-    pub(crate) fn get(&self, id: &[u8; 16]) -> Option<Vec<f32>> {
-        self.index.get(&Key(*id))
+    pub(crate) fn get(&self, id: &[u8; 16]) -> Result<Option<Vec<f32>>> {
+        self.index.get(&Key(*id)).map_err(|source| fault(&self.model, source))
     }
 
-    pub(crate) fn contains(&self, id: &[u8; 16]) -> bool {
-        self.index.contains(&Key(*id))
+    pub(crate) fn contains(&self, id: &[u8; 16]) -> Result<bool> {
+        self.index.contains(&Key(*id)).map_err(|source| fault(&self.model, source))
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = [u8; 16]> + use<> {
-        self.index.keys().map(|key| key.0)
+    pub(crate) fn ids(&self) -> Result<Vec<[u8; 16]>> {
+        let keys = self.index.keys().map_err(|source| fault(&self.model, source))?;
+        Ok(keys.into_iter().map(|key| key.0).collect())
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -214,9 +215,42 @@ impl Rows {
             .map_err(|source| fault(&self.model, source))
     }
 
+    /// Reads everything, and compares it with its checksums.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.index.check_files().map_err(|source| fault(&self.model, source))
+    }
+
     /// Reads everything, and says what is damaged.
     pub(crate) fn damage(&self) -> Option<String> {
         self.index.verify().err().map(|error| error.to_string())
+    }
+
+    /// The nearest rows of those that `is_known` does not deny, nearest first.
+    ///
+    /// The index may be ahead of the catalog while somebody writes. Twice as
+    /// many are asked for until enough are known or there are no more, so it
+    /// ends whatever the index holds.
+    pub(crate) fn search_known(
+        &self,
+        search: &Search<'_>,
+        mut is_known: impl FnMut(&Hit) -> Result<bool>,
+    ) -> Result<Vec<Hit>> {
+        let mut ask = search.k;
+        loop {
+            let hits = self.search(&Search { k: ask, ..*search })?;
+            let is_all = hits.len() < ask;
+            let mut known = Vec::with_capacity(hits.len());
+            for hit in hits {
+                if is_known(&hit)? {
+                    known.push(hit);
+                }
+            }
+            if known.len() >= search.k || is_all {
+                known.truncate(search.k);
+                return Ok(known);
+            }
+            ask = ask.saturating_mul(2);
+        }
     }
 
     /// The nearest rows, nearest first, equally near ones by their ids.

@@ -31,6 +31,9 @@ struct Findings<'a> {
     missing_folders: BTreeMap<PathBuf, u64>,
     /// Songs without audio here, of which another library has a copy.
     elsewhere: u64,
+    /// The models whose indexes are damaged and stay so: what they have is not
+    /// compared with songs one by one.
+    unusable: BTreeSet<ModelName>,
     repair: bool,
     progress: &'a dyn Progress,
 }
@@ -54,9 +57,14 @@ impl Inner {
         options: &VerifyOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
-        let (found, missing_folders) = (Vec::new(), BTreeMap::new());
-        let repair = options.repair;
-        let mut findings = Findings { found, missing_folders, elsewhere: 0, repair, progress };
+        let mut findings = Findings {
+            found: Vec::new(),
+            missing_folders: BTreeMap::new(),
+            elsewhere: 0,
+            unusable: BTreeSet::new(),
+            repair: options.repair,
+            progress,
+        };
         progress.on(Event::Started { work: "verifying", total: None });
         if !self.verify_catalog(options, &mut findings)? {
             // Nothing that it says is worth comparing with.
@@ -64,6 +72,9 @@ impl Inner {
             return Ok(findings.found);
         }
         self.verify_models(&mut findings)?;
+        if options.read_data {
+            self.verify_indexes(&mut findings)?;
+        }
         let mut total = 0;
         for shard in 0..=u8::MAX {
             let stale = self.verify_shard(shard, &mut findings)?;
@@ -207,7 +218,7 @@ impl Inner {
         }
         for (model, reference) in &song.embeddings {
             let problem = match self.embedding(model, id, reference) {
-                Ok(Some(_)) if is_stale => continue,
+                Ok(Some(_)) if is_stale || findings.unusable.contains(model) => continue,
                 Ok(Some(vector)) => {
                     self.verify_row(model, id, vector.values(), options, findings)?;
                     continue;
@@ -304,9 +315,10 @@ impl Inner {
             let rows = self.rows(connection, &model, Kind::Song)?;
             Ok(rows.is_some_and(|rows| {
                 if options.read_data {
-                    rows.get(id.as_bytes()).is_some_and(|row| same_bits(&row, values))
+                    let row = rows.get(id.as_bytes()).ok().flatten();
+                    row.is_some_and(|row| same_bits(&row, values))
                 } else {
-                    rows.contains(id.as_bytes())
+                    rows.contains(id.as_bytes()).unwrap_or(false)
                 }
             }))
         })?;
@@ -367,15 +379,22 @@ impl Inner {
                 let problem = self.write(|writing| {
                     let rows = self.rows_in_use(writing.connection, &model, kind)?;
                     let Some(rows) = rows else { return Ok(None) };
-                    let damage = options.read_data.then(|| rows.damage()).flatten();
-                    if let Some(damage) = damage {
-                        if findings.repair {
-                            writing.build_rows(&model, kind, findings.progress)?;
-                        }
-                        return Ok(Some(format!("it is damaged: {damage}")));
-                    }
                     let mut strangers = Vec::new();
-                    for id in rows.ids() {
+                    let ids = match rows.ids() {
+                        Ok(ids) => ids,
+                        // Told with the index itself where all of it is read.
+                        Err(fault) if fault.is_damaged_index() && options.read_data => {
+                            return Ok(None);
+                        }
+                        Err(fault) if fault.is_damaged_index() => {
+                            if findings.repair {
+                                writing.build_rows(&model, kind, findings.progress)?;
+                            }
+                            return Ok(Some(reason(&fault)));
+                        }
+                        Err(other) => return Err(other),
+                    };
+                    for id in ids {
                         let known = match kind {
                             Kind::Song => Catalog::names(
                                 writing.connection,
@@ -401,12 +420,31 @@ impl Inner {
                     Ok(Some(format!("it has {} rows of songs that are gone", strangers.len())))
                 })?;
                 if let Some(problem) = problem {
-                    let of = match kind {
-                        Kind::Song => "songs",
-                        Kind::Segments => "segments",
-                    };
-                    let name = &model.spec.name;
-                    findings.add_repairable(format!("index of {of} by `{name}`"), problem);
+                    findings.add_repairable(index_of(&model, kind), problem);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // Indexes whose files are damaged. Before the songs, for each of them would
+    // miss its row.
+    fn verify_indexes(&self, findings: &mut Findings<'_>) -> Result<()> {
+        for model in self.read(Catalog::models)? {
+            for kind in [Kind::Song, Kind::Segments] {
+                let damage = self.write(|writing| {
+                    let rows = self.rows_in_use(writing.connection, &model, kind)?;
+                    let damage = rows.and_then(|rows| rows.damage());
+                    if damage.is_some() && findings.repair {
+                        writing.build_rows(&model, kind, findings.progress)?;
+                    }
+                    Ok(damage)
+                })?;
+                if let Some(damage) = damage {
+                    findings.add_repairable(index_of(&model, kind), damage);
+                    if kind == Kind::Song && !findings.repair {
+                        findings.unusable.insert(model.spec.name.clone());
+                    }
                 }
             }
         }
@@ -456,6 +494,14 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+fn index_of(model: &Model, kind: Kind) -> String {
+    let of = match kind {
+        Kind::Song => "songs",
+        Kind::Segments => "segments",
+    };
+    format!("index of {of} by `{}`", model.spec.name)
 }
 
 fn subject(id: SongId) -> String {
