@@ -28,6 +28,7 @@ mod model;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod song;
+mod wire;
 
 pub use alternating::Alternating;
 pub use faulty::{Fault, Faulty};
@@ -39,3 +40,4 @@ pub use song::{
     audio, delete, new_blob, new_embedding, odd_texts, operation, purge, put, random_song,
     retagged, retitled, song, song_with_hash, time,
 };
+pub use wire::{Wire, WireRequest};
