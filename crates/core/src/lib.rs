@@ -13,6 +13,7 @@ mod key;
 mod model;
 mod path;
 mod progress;
+mod redact;
 mod segment;
 mod shelf;
 mod song;
@@ -33,6 +34,7 @@ pub use key::{InvalidKey, Key, Mode};
 pub use model::{InvalidModelName, Metric, ModelName, ModelSpec};
 pub use path::{decode_path, encode_path};
 pub use progress::{Event, Progress, Silent};
+pub use redact::{has_password, without_password};
 pub use segment::{Segment, SegmentId};
 pub use shelf::shelf;
 pub use song::{
