@@ -238,10 +238,10 @@ fn in_words(field: WordField, lists: &[Vec<String>], negated: bool) -> Translate
     };
     let list = |list: &Vec<String>| {
         let words: Vec<Value> = list.iter().map(word).collect();
-        if negated { joined("$or", words) } else { joined("$and", words) }
+        if negated { one_of(words) } else { all_of(words) }
     };
     let lists: Vec<Value> = lists.iter().map(list).collect();
-    let condition = if negated { joined("$and", lists) } else { joined("$or", lists) };
+    let condition = if negated { all_of(lists) } else { one_of(lists) };
     Translated { condition: Some(condition), exact }
 }
 
@@ -258,11 +258,11 @@ fn in_ranges(path: &str, ranges: &[NumberRange], negated: bool) -> Translated {
         (min, max, true) => {
             let below = min.map(|min| json!({path: {"$lt": min}}));
             let above = max.map(|max| json!({path: {"$gt": max}}));
-            joined("$or", [Some(exists(path, false)), below, above].into_iter().flatten().collect())
+            one_of([Some(exists(path, false)), below, above].into_iter().flatten().collect())
         }
     };
     let ranges: Vec<Value> = ranges.iter().map(range).collect();
-    let condition = if negated { joined("$and", ranges) } else { joined("$or", ranges) };
+    let condition = if negated { all_of(ranges) } else { one_of(ranges) };
     Translated { condition: Some(condition), exact: true }
 }
 
@@ -274,16 +274,18 @@ fn contains_any(tagged: &[String], negated: bool) -> Value {
 }
 
 fn any_of(path: &str, values: &[String], negated: bool) -> Value {
-    let (operator, join) = if negated { ("$nin", "$and") } else { ("$in", "$or") };
+    let operator = if negated { "$nin" } else { "$in" };
     // A song with too many values may have this one, and may not.
     let chunk = |values: &[String]| match negated {
         true => json!({path: {operator: values}}),
         false => json!({path: {operator:
             values.iter().map(String::as_str).chain([EVERYTHING]).collect::<Vec<_>>()}}),
     };
-    match values {
-        [] => json!({path: {operator: []}}),
-        values => joined(join, values.chunks(MAX_IN - 1).map(chunk).collect()),
+    let chunks: Vec<Value> = values.chunks(MAX_IN - 1).map(chunk).collect();
+    match (chunks.is_empty(), negated) {
+        (true, _) => json!({path: {operator: []}}),
+        (false, true) => all_of(chunks),
+        (false, false) => one_of(chunks),
     }
 }
 
@@ -291,11 +293,42 @@ fn exists(path: &str, wanted: bool) -> Value {
     json!({path: {"$exists": wanted}})
 }
 
-fn joined(operator: &str, mut conditions: Vec<Value>) -> Value {
+/// One of these conditions, of which there is at least one, has to hold.
+///
+/// The server takes a member of `$or` that compares twice apart, and each of its
+/// comparisons becomes a member by itself; only what stands in an `$and` of its
+/// own stays together.
+pub(crate) fn one_of(mut conditions: Vec<Value>) -> Value {
     match conditions.len() {
         1 => conditions.remove(0),
-        _ => json!({operator: conditions}),
+        _ => json!({"$or": conditions.into_iter().map(kept_together).collect::<Vec<_>>()}),
     }
+}
+
+fn all_of(mut conditions: Vec<Value>) -> Value {
+    match conditions.len() {
+        1 => conditions.remove(0),
+        _ => json!({"$and": conditions}),
+    }
+}
+
+// The same condition as one comparison or one operator of logic.
+fn kept_together(condition: Value) -> Value {
+    let Value::Object(members) = condition else { return condition };
+    let mut single = Vec::new();
+    for (name, value) in members {
+        match value {
+            Value::Object(operators) if !name.starts_with('$') => {
+                single.extend(
+                    operators
+                        .into_iter()
+                        .map(|(operator, to)| json!({name.as_str(): {operator: to}})),
+                );
+            }
+            value => single.push(json!({name: value})),
+        }
+    }
+    all_of(single)
 }
 
 fn comparisons(condition: &Value) -> usize {
@@ -416,6 +449,47 @@ mod tests {
             assert_eq!(conditions.filter(), expected, "{text}");
             assert!(conditions.exact, "{text}");
         }
+    }
+
+    // Whether each member of each `$or` is one comparison, or says that it is
+    // several.
+    fn assert_kept_together(condition: &Value) {
+        let Value::Object(members) = condition else { return };
+        for (name, value) in members {
+            let Value::Array(inner) = value else { continue };
+            for member in inner.iter().filter(|_| name == "$or" || name == "$and") {
+                assert_kept_together(member);
+                let is_logic = member.get("$and").is_some() || member.get("$or").is_some();
+                let alone = member.as_object().is_some_and(|member| member.len() == 1);
+                assert!(alone, "{condition}");
+                assert!(name == "$and" || is_logic || comparisons(member) == 1, "{condition}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_ranges_stay_two_ranges() {
+        let found = conditions(&["bpm:100..112,130..140"]).filter();
+
+        let range = |min: f64, max: f64| json!({"$and": [{"find.bpm": {"$gte": min}}, {"find.bpm": {"$lte": max}}]});
+        assert_eq!(found, json!({"$or": [range(100.0, 112.0), range(130.0, 140.0)]}));
+    }
+
+    #[test]
+    fn no_alternative_compares_twice_without_saying_so() {
+        for texts in [
+            &["bpm:100..112,130..140"][..],
+            &["-bpm:100..112,130..140"],
+            &["year:1990..1999,2005", "duration:<2,10..20"],
+            &["title:deep house,acid", "-artist:a b,c"],
+            &["deep house", "genre:a,b", "-mood:c,d", "key:Am,C", "-year:1990..2000"],
+            &["-bpm:*", "bpm:100..112,130..,..90"],
+        ] {
+            assert_kept_together(&conditions(texts).filter());
+        }
+        let two_fields = json!({"a": {"$gte": 1, "$lt": 2}, "b": 3});
+        let split = json!({"$and": [{"a": {"$gte": 1}}, {"a": {"$lt": 2}}, {"b": 3}]});
+        assert_eq!(one_of(vec![two_fields, json!({"c": 1})]), json!({"$or": [split, {"c": 1}]}));
     }
 
     #[test]

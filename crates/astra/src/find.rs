@@ -16,7 +16,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     backend::{AT_ONCE, AstraBackend, at_once},
     client::{self, Find, Problem},
-    facets::{Conditions, ID_DIGITS, has_more},
+    facets::{Conditions, ID_DIGITS, has_more, one_of},
     row::{Damaged, PRESENT, Row, order_path},
 };
 
@@ -345,10 +345,10 @@ impl Sort {
         let beyond = if self.down { "$lt" } else { "$gt" };
         match value.filter(|_| self.by != "order.id") {
             None => json!({"order.id": {beyond: id}}),
-            Some(value) => json!({"$or": [
-                {self.by: {beyond: value}},
-                {"$and": [{self.by: value}, {"order.id": {"$gt": id}}]},
-            ]}),
+            Some(value) => one_of(vec![
+                json!({self.by: {beyond: value}}),
+                json!({self.by: value, "order.id": {"$gt": id}}),
+            ]),
         }
     }
 
