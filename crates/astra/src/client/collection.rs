@@ -41,6 +41,9 @@ impl Collection {
     pub async fn find_page<T: DeserializeOwned>(&self, find: &Find) -> Result<FoundPage<T>> {
         let answer = self.send::<_, Many<T>>("find", find, Repeat::Always).await?.check()?;
         let found = answer.data.ok_or_else(|| self.bad_answer("find", "it has no data"))?;
+        if found.next_page_state.is_some() && found.next_page_state == find.options.page_state {
+            return Err(self.bad_answer("find", "the page after it is the same one again"));
+        }
         Ok(FoundPage { documents: found.documents, next: found.next_page_state })
     }
 
@@ -182,6 +185,7 @@ impl Collection {
                     code: error.code.clone(),
                     occurrence: error.occurrence.clone(),
                     retry_after: error.retry_after,
+                    own_server: error.own_server,
                     ..Error::new(problem, error.command, &error.place, &error.detail)
                 }),
             }
@@ -220,6 +224,9 @@ impl Collection {
             sum.matched += page.matched;
             sum.modified += page.modified;
             sum.upserted = sum.upserted.or(page.upserted);
+            if more && next.is_some() && next == update.options.page_state {
+                return Err(self.bad_answer("updateMany", "the page after it is the same again"));
+            }
             if !more || next.is_none() {
                 return Ok(sum);
             }

@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::Url;
+use songrec_core::without_password;
 
 use crate::Secret;
 
@@ -85,7 +86,7 @@ impl FromStr for Endpoint {
     type Err = InvalidEndpoint;
 
     fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
-        let invalid = |why| InvalidEndpoint { text: text.to_owned(), why };
+        let invalid = |why| InvalidEndpoint { text: without_password(text).into_owned(), why };
         let text = text.trim().trim_end_matches('/');
         let mut base = Url::parse(text).map_err(|_| invalid("it is not a URL"))?;
         if !matches!(base.scheme(), "https" | "http") {
@@ -93,7 +94,10 @@ impl FromStr for Endpoint {
         }
         let host = base.host_str().ok_or_else(|| invalid("it has no host name"))?;
         if !base.username().is_empty() || base.password().is_some() {
-            return Err(invalid("user and password do not belong into it"));
+            return Err(invalid(
+                "user and password do not belong into it, but into `ASTRA_DB_USERNAME` and \
+                 `ASTRA_DB_PASSWORD`",
+            ));
         }
         let astra = host.ends_with(ASTRA_HOST);
         if astra && base.scheme() != "https" {
@@ -189,6 +193,7 @@ mod tests {
             let error = text.parse::<Endpoint>().unwrap_err();
 
             assert!(error.to_string().contains("http://127.0.0.1:8181"), "{text}");
+            assert!(!format!("{error}{error:?}").contains("word@"), "{error}");
         }
     }
 

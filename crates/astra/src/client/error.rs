@@ -25,6 +25,8 @@ pub struct Error {
     pub(super) attempts: u32,
     // Nobody listens there.
     pub(super) refused: bool,
+    // The server is not Astra's.
+    pub(super) own_server: bool,
 }
 
 /// What is wrong, as far as it makes a difference to somebody.
@@ -43,6 +45,8 @@ pub enum Problem {
     Interrupted,
     /// Something else than a Data API answered, such as a proxy.
     NotDataApi,
+    /// The answer is larger than any of a Data API.
+    TooMuch,
     /// There is no Data API at this path.
     WrongPath,
     /// The token is missing, wrong or expired.
@@ -172,6 +176,7 @@ impl Problem {
             | Self::Tls
             | Self::Asleep
             | Self::NotDataApi
+            | Self::TooMuch
             | Self::Resting => ErrorKind::Unavailable,
             Self::TimedOut
             | Self::Interrupted
@@ -190,7 +195,7 @@ impl Problem {
         }
     }
 
-    /// What a person can do about it.
+    /// What a person can do about it, if the server is Astra's.
     pub const fn hint(self) -> &'static str {
         match self {
             Self::UnknownHost => {
@@ -210,6 +215,10 @@ impl Problem {
             Self::NotDataApi => {
                 "a proxy, a login page or another server answers at this address; check \
                  `HTTPS_PROXY` and open the endpoint in a browser"
+            }
+            Self::TooMuch => {
+                "no Data API answers that much: check `ASTRA_DB_API_ENDPOINT` and `HTTPS_PROXY`, \
+                 and look at what answers there"
             }
             Self::WrongPath => {
                 "check the path of `ASTRA_DB_API_ENDPOINT`: Astra answers below `/api/json/v1`, a \
@@ -262,6 +271,35 @@ impl Problem {
         }
     }
 
+    /// What a person can do about it, if the server is one of their own.
+    pub const fn hint_at_own_server(self) -> &'static str {
+        match self {
+            Self::UnknownHost => {
+                "check the host name in `ASTRA_DB_API_ENDPOINT`, and that this machine has a network"
+            }
+            Self::TimedOut | Self::Interrupted => {
+                "try again; if it happens often, look at the network and at the server's load"
+            }
+            Self::Denied => {
+                "check `ASTRA_DB_USERNAME` and `ASTRA_DB_PASSWORD`, or the token in \
+                 `ASTRA_DB_APPLICATION_TOKEN`, which comes first where it is set"
+            }
+            Self::Forbidden => {
+                "let this user of the database read and write the keyspace and make tables in it"
+            }
+            Self::Overloaded | Self::ServerFault => {
+                "try again in a moment; if it goes on, look into the server's log"
+            }
+            Self::TooManyCollections | Self::TooManyIndexes => {
+                "set `STARGATE_DATABASE_LIMITS_MAX_COLLECTIONS` (5 in a server as it is shipped) \
+                 and `STARGATE_DATABASE_LIMITS_INDEXES_AVAILABLE_PER_DATABASE` (10 for each \
+                 collection) of the server higher and start it again, or delete collections: a \
+                 library takes `songs`, `library` and one for each model"
+            }
+            other => other.hint(),
+        }
+    }
+
     const fn describe(self) -> &'static str {
         match self {
             Self::UnknownHost => "the host name is not known",
@@ -270,6 +308,7 @@ impl Problem {
             Self::TimedOut => "no answer came in time",
             Self::Interrupted => "the connection broke",
             Self::NotDataApi => "something else than a Data API answered",
+            Self::TooMuch => "the answer is larger than any of a Data API",
             Self::WrongPath => "there is no Data API at this path",
             Self::Denied => "the token was not accepted",
             Self::Forbidden => "the token does not allow it",
@@ -334,6 +373,7 @@ impl Error {
             retry_after: None,
             attempts: 1,
             refused: false,
+            own_server: false,
         }
     }
 
@@ -360,7 +400,10 @@ impl Error {
 
     /// What a person can do about it.
     pub const fn hint(&self) -> &'static str {
-        self.problem.hint()
+        match self.own_server {
+            true => self.problem.hint_at_own_server(),
+            false => self.problem.hint(),
+        }
     }
 
     /// The server's own code, if it gave one.

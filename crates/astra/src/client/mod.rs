@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod body;
 mod breaker;
 mod collection;
 mod command;
@@ -32,13 +33,14 @@ mod endpoint;
 mod envelope;
 mod error;
 mod keyspace;
+mod patience;
 
 use std::{
     collections::HashSet,
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -47,14 +49,16 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use reqwest::{
-    Url,
+    StatusCode, Url,
     header::{self, HeaderMap, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use songrec_core::without_password;
 
 use self::{
-    breaker::Breaker,
+    body::{MAX_ANSWER, Unread},
+    breaker::{Admission, Breaker, Rest},
     envelope::{Envelope, Status},
 };
 pub use self::{
@@ -66,6 +70,7 @@ pub use self::{
     endpoint::{Endpoint, InvalidEndpoint, password_token},
     error::{Error, Problem, Result},
     keyspace::Keyspace,
+    patience::Patience,
 };
 use crate::Secret;
 
@@ -82,42 +87,6 @@ pub const MAX_BODY: usize = 20_000_000;
 // Room for what is around the documents, and for gateways that count otherwise.
 const COMFORTABLE_BODY: usize = 12_000_000;
 
-/// How long to wait, and how often to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// For one answer.
-    pub request: Duration,
-    /// For the answer to a change of the schema, which is slow on Astra.
-    pub schema: Duration,
-    /// For an operation with all its repetitions; a schema change takes as
-    /// much longer as its answer does.
-    pub operation: Duration,
-    /// For an operation at an address where nothing listens: waiting longer
-    /// rarely helps, and whoever has a copy can show that meanwhile.
-    pub refused: Duration,
-    /// How often to try at the most.
-    pub attempts: usize,
-    /// The pause before the second attempt; it doubles from there, and each is
-    /// a random part of that.
-    pub first_pause: Duration,
-    /// The longest pause.
-    pub longest_pause: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            request: Duration::from_secs(15),
-            schema: Duration::from_secs(60),
-            operation: Duration::from_secs(90),
-            refused: Duration::from_secs(2),
-            attempts: 9,
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(8),
-        }
-    }
-}
-
 /// A connection to one Data API; cheap to clone, and all clones share it.
 #[derive(Clone)]
 pub struct Client {
@@ -131,6 +100,8 @@ struct Inner {
     patience: Patience,
     breaker: Breaker,
     requests: AtomicU64,
+    // Whether anything ever answered.
+    heard: AtomicBool,
     // The server's clock less ours at its last answer, in seconds.
     ahead: AtomicI64,
     warned: Mutex<HashSet<String>>,
@@ -142,6 +113,30 @@ struct Request<'a, C> {
     command: &'a C,
     repeat: Repeat,
     slow: bool,
+}
+
+// An answer as it came.
+struct Raw {
+    status: StatusCode,
+    is_html: bool,
+    retry_after: Option<Duration>,
+    // To which address a redirect leads; none is followed.
+    leads_to: Option<String>,
+    body: Bytes,
+}
+
+// How long one request may take: until the answer begins, and in all.
+#[derive(Clone, Copy)]
+struct Times {
+    head: Duration,
+    whole: Duration,
+}
+
+// What is sent, and where to.
+struct Outgoing {
+    url: Url,
+    place: String,
+    body: Bytes,
 }
 
 struct Answer<D> {
@@ -192,6 +187,7 @@ impl Client {
             patience,
             breaker: Breaker::new(),
             requests: AtomicU64::new(0),
+            heard: AtomicBool::new(false),
             ahead: AtomicI64::new(UNKNOWN),
             warned: Mutex::default(),
         };
@@ -234,28 +230,52 @@ impl Client {
             let why = format!("the request has {} bytes", body.len());
             return Err(Error::new(Problem::TooLarge, name, place, why));
         }
-        let patience = &self.inner.patience;
-        let (once, in_all) = match request.slow {
-            false => (patience.request, patience.operation),
-            true => (patience.schema, patience.operation + patience.schema * 2),
-        };
-        let url = self.inner.endpoint.join(path);
         let started = Instant::now();
+        let outgoing = Outgoing { url: self.inner.endpoint.join(path), place, body };
+        let sent = self.send_patiently(&outgoing, &request, started).await;
+        // Whose server it is decides what a person can do.
+        let own = !self.inner.endpoint.is_astra();
+        match sent {
+            Ok(mut answer) => {
+                answer.errors.iter_mut().for_each(|error| error.own_server = own);
+                Ok(answer)
+            }
+            Err(error) => Err(Error { own_server: own, ..error }),
+        }
+    }
+
+    async fn send_patiently<C: Sync, D: DeserializeOwned>(
+        &self,
+        outgoing: &Outgoing,
+        request: &Request<'_, C>,
+        started: Instant,
+    ) -> Result<Answer<D>> {
+        let inner = &*self.inner;
+        let patience = &inner.patience;
         let mut pauses = self.pauses();
         let mut attempt = 0;
         let mut last: Option<Error> = None;
         loop {
+            let gone = started.elapsed();
+            let left = self.time_for(request).saturating_sub(gone);
+            let admission = match inner.breaker.admit(Instant::now()) {
+                Ok(admission) => admission,
+                Err(Rest { left: rest, refused }) if refused || rest >= left => {
+                    return Err(last.unwrap_or_else(|| {
+                        let host = inner.endpoint.host();
+                        Error::new(Problem::Resting, request.name, &outgoing.place, host)
+                    }));
+                }
+                Err(rest) => {
+                    tokio::time::sleep(rest.left).await;
+                    continue;
+                }
+            };
             attempt += 1;
-            if !self.inner.breaker.admits(Instant::now()) {
-                return Err(last.unwrap_or_else(|| {
-                    Error::new(Problem::Resting, name, &place, self.inner.endpoint.host())
-                }));
-            }
-            let remaining = in_all.saturating_sub(started.elapsed());
-            let mut error = match self
-                .attempt(&url, &place, &request, body.clone(), once.min(remaining), attempt)
-                .await
-            {
+            let once = if request.slow { patience.schema } else { patience.request };
+            let in_all = self.operation(request).saturating_sub(gone);
+            let times = Times { head: once.min(left), whole: once.min(in_all) };
+            let mut error = match self.attempt(outgoing, request, admission, times, attempt).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -265,12 +285,31 @@ impl Client {
             }
             let Some(pause) = pauses.next() else { return Err(error) };
             let pause = error.retry_after.map_or(pause, |asked| asked.max(pause));
+            let in_all = self.time_for(request);
             let in_all = if error.refused { in_all.min(patience.refused) } else { in_all };
             if started.elapsed() + pause >= in_all {
                 return Err(error);
             }
             last = Some(error);
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    // For an operation with all its repetitions.
+    fn operation<C>(&self, request: &Request<'_, C>) -> Duration {
+        let patience = &self.inner.patience;
+        match request.slow {
+            false => patience.operation,
+            true => patience.operation + patience.schema * 2,
+        }
+    }
+
+    // The same, or what is left of it while nothing ever answered.
+    fn time_for<C>(&self, request: &Request<'_, C>) -> Duration {
+        let in_all = self.operation(request);
+        match self.inner.patience.first_answer {
+            Some(first) if !self.inner.heard.load(Ordering::Relaxed) => in_all.min(first),
+            _ => in_all,
         }
     }
 
@@ -289,52 +328,35 @@ impl Client {
 
     async fn attempt<C: Sync, D: DeserializeOwned>(
         &self,
-        url: &Url,
-        place: &str,
+        outgoing: &Outgoing,
         request: &Request<'_, C>,
-        body: Bytes,
-        time: Duration,
+        admission: Admission,
+        times: Times,
         attempt: u32,
     ) -> Result<Answer<D>> {
         let inner = &*self.inner;
-        let name = request.name;
-        let sent = body.len();
+        let (name, place) = (request.name, outgoing.place.as_str());
         let started = Instant::now();
         inner.requests.fetch_add(1, Ordering::Relaxed);
-        let probe = Probe { breaker: &inner.breaker, open: true };
-        let answer = async {
-            let response = inner.http.post(url.clone()).timeout(time).body(body).send().await?;
-            let status = response.status();
-            let html = has_type(response.headers(), "text/html");
-            let retry_after = retry_after(response.headers());
-            if let Some(ahead) = ahead(response.headers()) {
-                inner.ahead.store(ahead, Ordering::Relaxed);
-            }
-            Ok::<_, reqwest::Error>((status, html, retry_after, response.bytes().await?))
-        }
-        .await;
-        let elapsed = started.elapsed();
-        let (status, html, retry_after, bytes) = match answer {
-            Ok(answer) => answer,
+        let probe = Probe { breaker: &inner.breaker, admission, open: true };
+        let raw = match self.exchange(outgoing, name, times).await {
+            Ok(raw) => raw,
             Err(error) => {
-                let (problem, refused) = (problem_of(&error), is_refused(&error));
-                if matches!(problem, Problem::Interrupted) {
-                    probe.give_up();
-                } else {
-                    probe.failed();
+                match error.problem {
+                    Problem::Interrupted => probe.give_up(),
+                    Problem::TooMuch => probe.answered(),
+                    _ => probe.failed(error.refused),
                 }
-                let why = causes(&error.without_url());
                 tracing::debug!(
                     command = name,
                     place,
                     attempt,
-                    ?elapsed,
-                    ?problem,
-                    why,
+                    elapsed = ?started.elapsed(),
+                    problem = ?error.problem,
+                    why = %error.detail,
                     "no answer"
                 );
-                let place = format!("{place} at `{}`", inner.endpoint.host());
-                return Err(Error { refused, ..Error::new(problem, name, place, why) });
+                return Err(error);
             }
         };
         probe.answered();
@@ -342,35 +364,21 @@ impl Client {
             command = name,
             place,
             attempt,
-            ?elapsed,
-            status = status.as_u16(),
-            sent,
-            received = bytes.len(),
+            elapsed = ?started.elapsed(),
+            status = raw.status.as_u16(),
+            sent = outgoing.body.len(),
+            received = raw.body.len(),
             "answered"
         );
-        let envelope = match serde_json::from_slice::<Envelope<D>>(&bytes) {
-            Ok(envelope) if status.is_success() || !envelope.errors.is_empty() => envelope,
+        let envelope = match serde_json::from_slice::<Envelope<D>>(&raw.body) {
+            Ok(envelope) if raw.status.is_success() || !envelope.errors.is_empty() => envelope,
             unusable => {
-                let text = String::from_utf8_lossy(&bytes);
-                let html = html || text.trim_start().starts_with('<');
-                let parses = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
-                let (problem, detail) = match unusable {
-                    // Our own idea of the documents is wrong, not the server.
-                    Err(error) if status.is_success() && parses => {
-                        (Problem::BadAnswer, error.to_string())
-                    }
-                    _ => {
-                        let problem = Problem::of_status(status.as_u16(), html, &text);
-                        let what = if html { "a web page".into() } else { text };
-                        (problem, format!("{status}, with {what}"))
-                    }
-                };
-                let place = format!("{place} at `{}`", inner.endpoint.host());
-                let mut error = Error::new(problem, name, place, detail);
-                error.retry_after = retry_after;
-                return Err(error);
+                let (problem, detail) = raw.unusable(unusable.err());
+                let error = Error::new(problem, name, self.placed(place), detail);
+                return Err(Error { retry_after: raw.retry_after, ..error });
             }
         };
+        let retry_after = raw.retry_after;
         self.warn_once(&envelope.status.warnings);
         let errors: Vec<Error> = envelope
             .errors
@@ -389,6 +397,41 @@ impl Client {
         Ok(Answer { data: envelope.data, status: envelope.status, errors, attempts: attempt })
     }
 
+    // One request and its answer, whole.
+    async fn exchange(&self, outgoing: &Outgoing, name: &'static str, times: Times) -> Result<Raw> {
+        let inner = &*self.inner;
+        let failed = |problem, why: &dyn fmt::Display| {
+            Error::new(problem, name, self.placed(&outgoing.place), why)
+        };
+        let broken = |error: reqwest::Error| {
+            let (problem, refused) = (problem_of(&error), is_refused(&error));
+            Error { refused, ..failed(problem, &causes(&error.without_url())) }
+        };
+        let post = inner.http.post(outgoing.url.clone()).body(outgoing.body.clone());
+        let head = tokio::time::timeout(times.head, post.timeout(times.whole).send()).await;
+        let response = head
+            .map_err(|_| failed(Problem::TimedOut, &format!("nothing within {:.0?}", times.head)))?
+            .map_err(broken)?;
+        inner.heard.store(true, Ordering::Relaxed);
+        let headers = response.headers();
+        if let Some(ahead) = ahead(headers) {
+            inner.ahead.store(ahead, Ordering::Relaxed);
+        }
+        let (status, is_html) = (response.status(), has_type(headers, "text/html"));
+        let (retry_after, leads_to) = (retry_after(headers), leads_to(&outgoing.url, headers));
+        let body = body::whole(response, MAX_ANSWER).await.map_err(|error| match error {
+            Unread::Broken(error) => broken(error),
+            Unread::TooLarge => {
+                failed(Problem::TooMuch, &format!("more than {} MiB", MAX_ANSWER >> 20))
+            }
+        })?;
+        Ok(Raw { status, is_html, retry_after, leads_to, body })
+    }
+
+    fn placed(&self, place: &str) -> String {
+        format!("{place} at `{}`", self.inner.endpoint.host())
+    }
+
     fn warn_once(&self, warnings: &[Value]) {
         for warning in warnings {
             let text = warning["message"].as_str().or(warning.as_str()).unwrap_or_default();
@@ -398,6 +441,28 @@ impl Client {
                 tracing::warn!("the Data API says: {text}");
             }
         }
+    }
+}
+
+impl Raw {
+    // What is wrong with an answer that is no envelope, or one that says no
+    // more than its status does.
+    fn unusable(&self, error: Option<serde_json::Error>) -> (Problem, String) {
+        let text = String::from_utf8_lossy(&self.body);
+        let is_html = self.is_html || text.trim_start().starts_with('<');
+        let parses = serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_ok();
+        if let Some(error) = error.filter(|_| self.status.is_success() && parses) {
+            // Our own idea of the documents is wrong, not the server.
+            return (Problem::BadAnswer, error.to_string());
+        }
+        let status = self.status;
+        let detail = match (&self.leads_to, is_html, text.trim()) {
+            (Some(address), ..) => format!("{status}, which leads to `{address}`"),
+            (None, true, _) => format!("{status}, with a web page"),
+            (None, false, "") => format!("{status}, without a body"),
+            (None, false, text) => format!("{status}, with {text}"),
+        };
+        (Problem::of_status(status.as_u16(), is_html, &text), detail)
     }
 }
 
@@ -434,6 +499,7 @@ impl<C: Serialize> Serialize for Named<'_, C> {
 // Tells the breaker how a request ended, also if its caller went away.
 struct Probe<'a> {
     breaker: &'a Breaker,
+    admission: Admission,
     open: bool,
 }
 
@@ -443,9 +509,9 @@ impl Probe<'_> {
         self.breaker.answered();
     }
 
-    fn failed(mut self) {
+    fn failed(mut self, refused: bool) {
         self.open = false;
-        self.breaker.failed(Instant::now());
+        self.breaker.failed(self.admission, Instant::now(), refused);
     }
 
     fn give_up(self) {}
@@ -454,7 +520,7 @@ impl Probe<'_> {
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
         if self.open {
-            self.breaker.abandoned();
+            self.breaker.abandoned(self.admission);
         }
     }
 }
@@ -496,6 +562,14 @@ fn ahead(headers: &HeaderMap) -> Option<i64> {
     let text = headers.get(header::DATE)?.to_str().ok()?;
     let theirs = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
     Some(theirs.as_second() - jiff::Timestamp::now().as_second())
+}
+
+// The address that a redirect names, without what may be secret in it.
+fn leads_to(from: &Url, headers: &HeaderMap) -> Option<String> {
+    let mut to = from.join(headers.get(header::LOCATION)?.to_str().ok()?).ok()?;
+    to.set_query(None);
+    to.set_fragment(None);
+    Some(without_password(to.as_str()).into_owned())
 }
 
 // Seconds only: a date would have to be compared with a clock that may be wrong.
