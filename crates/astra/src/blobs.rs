@@ -6,11 +6,13 @@
 //! repeated, and no answer to it can be misread.
 
 mod download;
+mod http;
 mod place;
 mod upload;
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{
     GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, path::Path,
@@ -27,6 +29,8 @@ use crate::client::Patience;
 
 /// Bytes read from a file, or given on, at once.
 const READ: usize = 1 << 20;
+/// What is written to find out whether it comes back.
+const PROBE: &[u8] = b"songrec";
 /// The longest that S3 lets an address be valid.
 const LONGEST_ADDRESS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -79,7 +83,10 @@ impl Blobs {
             _ => 0,
         };
         match self.store.get_opts(&path, options).await {
-            Ok(first) => Ok(Some(self.download(path, subject, first))),
+            Ok(first) if first.meta.size == blob.size => {
+                Ok(Some(self.download(path, subject, first)))
+            }
+            Ok(first) => Err(self.of_another_size(subject, first.meta.size, blob)),
             Err(object_store::Error::NotFound { .. }) => {
                 self.check_bucket().await?;
                 Ok(None)
@@ -87,17 +94,20 @@ impl Blobs {
             // A range beyond the end of a damaged object has no clear kind.
             Err(error @ object_store::Error::Generic { .. }) if end > 0 => {
                 match self.size(&path, &subject).await? {
-                    Some(size) if size < end => {
-                        let why = format!("the object has {size} bytes, not {}", blob.size);
-                        Err(Error::new(ErrorKind::Corrupt, "read", subject, &self.place)
-                            .because(why)
-                            .with_hint("run `songrec verify`"))
-                    }
+                    Some(size) if size < end => Err(self.of_another_size(subject, size, blob)),
                     _ => Err(self.failed("read", &subject, error)),
                 }
             }
             Err(error) => Err(self.failed("read", &subject, error)),
         }
+    }
+
+    // Nobody who asked for a song takes in what is larger or smaller than it.
+    fn of_another_size(&self, subject: String, size: u64, blob: &BlobRef) -> Error {
+        let why = format!("the object has {size} bytes, not {}", blob.size);
+        Error::new(ErrorKind::Corrupt, "read", subject, &self.place)
+            .because(why)
+            .with_hint("run `songrec verify`")
     }
 
     pub(crate) async fn address(
@@ -228,25 +238,23 @@ impl Blobs {
         let folder = Path::from(format!("audio/probe-{:016x}", rand::random::<u64>()));
         let path = folder.clone().join("probe");
         let may_not = |operation| move |error| self.failed(operation, "a probe", error);
-        self.store
-            .put(&path, PutPayload::from_static(b"songrec"))
-            .await
-            .map_err(may_not("write"))?;
+        self.store.put(&path, PutPayload::from_static(PROBE)).await.map_err(may_not("write"))?;
         let tried = async {
             let listed = self.store.list(Some(&folder)).try_next().await;
             let listed = listed.map_err(may_not("list"))?.is_some();
-            let bytes = match self.store.get(&path).await {
-                Ok(found) => found.bytes().await,
-                Err(error) => Err(error),
+            let found = self.store.get(&path).await.map_err(may_not("read"))?;
+            let bytes = match found.meta.size == PROBE.len() as u64 {
+                true => found.bytes().await.map_err(may_not("read"))?,
+                false => Bytes::new(),
             };
-            Ok((listed, bytes.map_err(may_not("read"))?))
+            Ok((listed, bytes))
         }
         .await;
         // Also what could not be read.
         let deleted = self.store.delete(&path).await.map_err(may_not("delete"));
         let (listed, bytes) = tried?;
         deleted?;
-        if listed && bytes.as_ref() == b"songrec" {
+        if listed && bytes.as_ref() == PROBE {
             return Ok(());
         }
         let why =

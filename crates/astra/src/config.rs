@@ -1,8 +1,9 @@
 //! What has to be known to reach a library in Astra.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Deserialize;
+use songrec_core::without_password;
 
 use crate::{
     Secret,
@@ -13,7 +14,7 @@ use crate::{
 ///
 /// Everything but the secrets can be read from a configuration file; they come
 /// from the environment, and are put in afterwards.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AstraConfig {
     /// The address of the Data API: that of an Astra database, or of a
@@ -38,7 +39,7 @@ pub struct AstraConfig {
 }
 
 /// Where audio is kept.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlobConfig {
     /// `s3://bucket/prefix`, `file:///folder`, or `memory:` for tests.
@@ -50,8 +51,8 @@ pub struct BlobConfig {
     /// The region of the bucket; `us-east-1` if it is not said.
     #[serde(default)]
     pub region: Option<String>,
-    /// The access key. Without one the usual places of the machine are asked
-    /// (instance, container and web identity roles).
+    /// The access key. Without it every use of the bucket is an error that says
+    /// so.
     #[serde(skip)]
     pub access_key: Option<Secret>,
     /// The secret key that belongs to it.
@@ -60,6 +61,10 @@ pub struct BlobConfig {
     /// The session token that belongs to temporary keys.
     #[serde(skip)]
     pub session_token: Option<Secret>,
+    /// Whether keys are asked of the cloud that this machine is in, at its
+    /// metadata address, if there are none. Otherwise nobody is asked.
+    #[serde(default)]
+    pub instance_role: bool,
 }
 
 impl BlobConfig {
@@ -72,6 +77,7 @@ impl BlobConfig {
             access_key: None,
             secret_key: None,
             session_token: None,
+            instance_role: false,
         }
     }
 }
@@ -117,6 +123,34 @@ impl AstraConfig {
     }
 }
 
+// Addresses are refused if they hold a password, but only when they are used.
+impl fmt::Debug for AstraConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AstraConfig")
+            .field("endpoint", &without_password(&self.endpoint))
+            .field("keyspace", &self.keyspace)
+            .field("token", &self.token)
+            .field("blobs", &self.blobs)
+            .field("timeout_s", &self.timeout_s)
+            .field("patience", &self.patience)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BlobConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlobConfig")
+            .field("url", &without_password(&self.url))
+            .field("endpoint", &self.endpoint.as_deref().map(without_password))
+            .field("region", &self.region)
+            .field("access_key", &self.access_key)
+            .field("secret_key", &self.secret_key)
+            .field("session_token", &self.session_token)
+            .field("instance_role", &self.instance_role)
+            .finish()
+    }
+}
+
 fn default_keyspace() -> String {
     DEFAULT_KEYSPACE.to_owned()
 }
@@ -146,12 +180,15 @@ mod tests {
     #[test]
     fn a_configuration_does_not_show_its_secrets() {
         let mut config = AstraConfig::new("http://127.0.0.1:1", Secret::new("AstraCS:hush"));
-        let mut blobs = BlobConfig::new("s3://bucket");
+        let mut blobs = BlobConfig::new("s3://key:murmur@bucket");
         blobs.secret_key = Some(Secret::new("whisper"));
+        blobs.endpoint = Some("https://me:mumble@host".to_owned());
         config.blobs = Some(blobs);
 
         let shown = format!("{config:?}");
 
-        assert!(!shown.contains("hush") && !shown.contains("whisper"), "{shown}");
+        for secret in ["hush", "whisper", "murmur", "mumble"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 }

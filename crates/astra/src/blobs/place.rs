@@ -1,6 +1,6 @@
 //! Where audio is kept: how a store is opened, and what its errors mean.
 
-use std::{path::Path as FilePath, sync::Arc, time::Duration};
+use std::{path::Path as FilePath, sync::Arc};
 
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, RetryConfig,
@@ -11,27 +11,34 @@ use object_store::{
 };
 use songrec_storage::{Error, ErrorKind, Result};
 
-use super::{Blobs, upload::Room};
-use crate::{client::Patience, config::BlobConfig};
+use songrec_core::{has_password, without_password};
 
-/// How long the server may take for one answer, the sending of a part
-/// included: 8 MiB in 5 minutes are 0.2 Mbit/s. A time for a whole request
-/// would end long downloads.
-const ANSWER: Duration = Duration::from_secs(300);
+use super::{
+    Blobs,
+    http::{Connector, NoKeys, Reason, Trouble, trouble},
+    upload::Room,
+};
+use crate::{client::Patience, config::BlobConfig};
 
 impl Blobs {
     pub(crate) fn open(config: &BlobConfig, patience: &Patience) -> Result<Self> {
-        let place = config.url.trim_end_matches('/').to_owned();
+        let place = without_password(config.url.trim_end_matches('/')).into_owned();
         let invalid = |why: &str| {
             Error::new(ErrorKind::Invalid, "use", format_args!("`{place}`"), "the blob store")
                 .because(why.to_owned())
                 .with_hint("set it to `s3://bucket/prefix` or `file:///folder`")
         };
+        if has_password(&config.url) {
+            return Err(invalid("keys do not belong into it").with_hint(KEYS_ELSEWHERE));
+        }
         let (patience, room) = (patience.clone(), Room::new());
         if let Some(rest) = config.url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             if bucket.is_empty() {
                 return Err(invalid("it has no bucket"));
+            }
+            if let Some(endpoint) = &config.endpoint {
+                check_endpoint(endpoint)?;
             }
             let s3 = s3(config, bucket, &patience)
                 .map_err(|error| failed_in(&place, "use", "the bucket", error))?;
@@ -57,16 +64,30 @@ impl Blobs {
     }
 }
 
+fn check_endpoint(endpoint: &str) -> Result<()> {
+    let wrong = |why: &str, hint: &str| {
+        let shown = without_password(endpoint);
+        Error::new(ErrorKind::Invalid, "use", format_args!("`{shown}`"), "the blob store")
+            .because(why.to_owned())
+            .with_hint(hint)
+    };
+    if has_password(endpoint) {
+        return Err(wrong("keys do not belong into the address of a server", KEYS_ELSEWHERE));
+    }
+    let example = "set `SONGREC_BLOBS_ENDPOINT` to one such as `https://s3.example.org`";
+    match reqwest::Url::parse(endpoint) {
+        Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(()),
+        _ => Err(wrong("it is not the address of a server", example)),
+    }
+}
+
 fn s3(config: &BlobConfig, bucket: &str, patience: &Patience) -> object_store::Result<AmazonS3> {
-    let options = ClientOptions::new()
-        .with_connect_timeout(Duration::from_secs(10).min(patience.request))
-        .with_timeout_disabled()
-        .with_read_timeout(ANSWER);
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(config.region.as_deref().unwrap_or("us-east-1"))
         .with_checksum_algorithm(Checksum::SHA256)
-        .with_client_options(options)
+        .with_client_options(ClientOptions::new())
+        .with_http_connector(Connector::new(patience))
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: patience.first_pause,
@@ -80,11 +101,20 @@ fn s3(config: &BlobConfig, bucket: &str, patience: &Patience) -> object_store::R
         let plain = endpoint.starts_with("http://");
         builder = builder.with_endpoint(endpoint.as_str()).with_allow_http(plain);
     }
-    if let Some(key) = &config.access_key {
-        builder = builder.with_access_key_id(key.expose());
-    }
-    if let Some(key) = &config.secret_key {
-        builder = builder.with_secret_access_key(key.expose());
+    match (&config.access_key, &config.secret_key) {
+        (Some(key), Some(secret)) => {
+            builder =
+                builder.with_access_key_id(key.expose()).with_secret_access_key(secret.expose());
+        }
+        (None, None) if config.instance_role => {}
+        (key, secret) => {
+            let missing = match (key, secret) {
+                (Some(_), _) => "there is an access key for the bucket, but no secret key",
+                (None, Some(_)) => "there is a secret key for the bucket, but no access key",
+                (None, None) => "there are no keys for the bucket",
+            };
+            builder = builder.with_credentials(Arc::new(NoKeys(missing)));
+        }
     }
     if let Some(token) = &config.session_token {
         builder = builder.with_token(token.expose());
@@ -115,7 +145,10 @@ pub(super) fn failed_in(
         }
         _ => (ErrorKind::Transient, "try again; check the address of the server and the network"),
     };
-    Error::new(kind, operation, subject, place).because(error).with_hint(hint)
+    let hint = trouble(&error).map_or(hint, Trouble::hint);
+    Error::new(kind, operation, subject, place).because(Reason::of(&error)).with_hint(hint)
 }
 
 pub(super) const NO_BUCKET: &str = "check the name of the bucket in `SONGREC_BLOBS`, and create it";
+const KEYS_ELSEWHERE: &str = "set `SONGREC_BLOBS_ACCESS_KEY` and `SONGREC_BLOBS_SECRET_KEY` in \
+                              `.env`, and leave them out of the address";
