@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -74,13 +77,15 @@ impl fmt::Display for BreakerState {
 }
 
 /// Lets calls through while they succeed. When so many have failed in a row,
-/// it lets none through for a while, so that neither the server nor its users
+/// where calls that were on their way together and fail together are one, it lets none through for a while, so that neither the server nor its users
 /// wait for nothing; then a single one may try, and decides.
 #[derive(Debug)]
 pub struct Breaker {
     options: BreakerOptions,
     clock: Clock,
     state: Mutex<State>,
+    // Every failure that counted, ever; changed with `state` locked.
+    noticed: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -96,6 +101,8 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     breaker: &'a Breaker,
+    // How many failures there had been when the call began.
+    after: u64,
     is_trial: bool,
     is_settled: bool,
 }
@@ -103,7 +110,12 @@ pub(crate) struct Permit<'a> {
 impl Breaker {
     /// A closed breaker.
     pub fn new(options: BreakerOptions, clock: Clock) -> Self {
-        Self { options, clock, state: Mutex::new(State::Closed { failures: 0 }) }
+        Self {
+            options,
+            clock,
+            state: Mutex::new(State::Closed { failures: 0 }),
+            noticed: AtomicU64::new(0),
+        }
     }
 
     /// Whether calls go through now.
@@ -132,7 +144,8 @@ impl Breaker {
             // The trial decides; it ends after a request's time at the latest.
             State::HalfOpen { .. } => return Err(Duration::ZERO),
         };
-        Ok(Permit { breaker: self, is_trial, is_settled: false })
+        let after = self.noticed.load(Ordering::SeqCst);
+        Ok(Permit { breaker: self, after, is_trial, is_settled: false })
     }
 
     fn rest_of(&self, since: Instant) -> Duration {
@@ -161,7 +174,10 @@ impl Permit<'_> {
         let mut state = self.breaker.lock();
         let now = self.breaker.clock.now();
         match &mut *state {
+            // It was on its way when another one failed: that is one failure.
+            State::Closed { .. } if self.after != self.breaker.noticed.load(Ordering::SeqCst) => {}
             State::Closed { failures } => {
+                self.breaker.noticed.fetch_add(1, Ordering::SeqCst);
                 *failures += 1;
                 if *failures >= self.breaker.options.failures {
                     *state = State::Open { since: now };
@@ -227,6 +243,20 @@ mod tests {
 
         assert_eq!(breaker.state(), BreakerState::Open);
         assert_eq!(breaker.admit().unwrap_err(), Duration::from_secs(30));
+    }
+
+    #[test]
+    fn calls_that_fail_together_are_one_failure() {
+        let fixture = Fixture::new();
+        for _ in 0..2 {
+            let together: Vec<_> = (0..8).map(|_| fixture.breaker.admit().unwrap()).collect();
+            together.into_iter().for_each(Permit::failed);
+        }
+        assert_eq!(fixture.breaker.state(), BreakerState::Closed);
+
+        fixture.fail(1);
+
+        assert_eq!(fixture.breaker.state(), BreakerState::Open);
     }
 
     #[test]

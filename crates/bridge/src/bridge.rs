@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::{Bytes, BytesMut};
-use reqwest::{Method, StatusCode, Url, header};
+use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::{Deserialize, Serialize};
+use songrec_core::{has_password, without_password};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -17,7 +18,8 @@ use crate::{
     },
 };
 
-/// Longer answers are no vectors of windows.
+/// Bytes of an answer at the most, after decompression. Longer ones are no
+/// vectors of windows.
 const LARGEST_ANSWER: usize = 64 << 20;
 /// Who is asked to wait longer than this gives up.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -125,6 +127,12 @@ impl Bridge {
         };
         let base = Url::parse(config.url.trim_end_matches('/'))
             .map_err(|error| wrong(format!("this is no address: {error}")))?;
+        if has_password(&config.url) {
+            let hint = "leave user and password out, and name the variable that holds the server's \
+                        token as `token_variable` of the model";
+            let why = "a password does not belong into an address";
+            return Err(BridgeError::new(Problem::Config, &config.url, why, hint));
+        }
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(wrong("this is no address of a web server".to_owned()));
         }
@@ -398,10 +406,14 @@ impl Bridge {
         };
         let json_length = number(JSON_LENGTH).and_then(|length| usize::try_from(length).ok());
         let wait = number("retry-after").map(Duration::from_secs);
+        let leads_to = leads_to(&response);
+        if response.content_length().is_some_and(|length| length > LARGEST_ANSWER as u64) {
+            return Err(self.too_much(url));
+        }
         let mut body = BytesMut::new();
         while let Some(piece) = response.chunk().await.map_err(|error| self.unsent(&url, error))? {
             if body.len() + piece.len() > LARGEST_ANSWER {
-                return Err(self.garbage(path, "the answer does not end".to_owned()));
+                return Err(self.too_much(url));
             }
             body.extend_from_slice(&piece);
         }
@@ -409,7 +421,19 @@ impl Bridge {
         if status.is_success() {
             return Ok(answer);
         }
+        if let Some(to) = leads_to {
+            let reason = format!("{status}, which leads to `{to}`, and no redirect is followed");
+            let hint = "set `url` of the model to the address where its server answers itself";
+            return Err(BridgeError::new(Problem::NotThere, url, reason, hint));
+        }
         Err(self.refused(url, status, wait, &answer.body))
+    }
+
+    fn too_much(&self, url: String) -> BridgeError {
+        let reason = format!("the answer has more than {} MiB", LARGEST_ANSWER >> 20);
+        let hint = "no vectors of windows are as large: check `url` and `endpoint` of the model, and \
+                    what answers there";
+        BridgeError::new(Problem::TooMuch, url, reason, hint)
     }
 
     fn address(&self, path: &str) -> String {
@@ -496,4 +520,14 @@ impl Bridge {
             hint,
         )
     }
+}
+
+/// The address that a redirect names, without what may be secret in it.
+pub(crate) fn leads_to(response: &Response) -> Option<String> {
+    let to =
+        response.headers().get(header::LOCATION).filter(|_| response.status().is_redirection())?;
+    let mut to = response.url().join(to.to_str().ok()?).ok()?;
+    to.set_query(None);
+    to.set_fragment(None);
+    Some(without_password(to.as_str()).into_owned())
 }

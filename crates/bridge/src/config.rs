@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use songrec_core::without_password;
 
 use crate::BreakerOptions;
 
@@ -51,7 +52,7 @@ impl fmt::Debug for Token {
 }
 
 /// One model on one server.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct BridgeConfig {
     /// The address that all paths are added to, such as
     /// `http://localhost:8000`.
@@ -88,6 +89,19 @@ pub struct BridgeConfig {
     pub breaker: BreakerOptions,
     /// Sent as `Authorization: Bearer`.
     pub token: Option<Token>,
+}
+
+// An address with a password is refused, but only when it is used.
+impl fmt::Debug for BridgeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BridgeConfig")
+            .field("url", &without_password(&self.url))
+            .field("form", &self.form)
+            .field("model", &self.model)
+            .field("version", &self.version)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
 }
 
 impl BridgeConfig {

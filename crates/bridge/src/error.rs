@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
+use songrec_core::without_password;
 
 /// What went wrong, as far as a caller cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -26,6 +27,8 @@ pub enum Problem {
     Refused,
     /// The answer is not what the form says.
     Garbage,
+    /// The answer is larger than any that the form has.
+    TooMuch,
     /// The vectors are not those of the model.
     WrongDimension,
     /// Too much failed; nothing is sent for a while.
@@ -44,7 +47,10 @@ impl Problem {
     /// Whether it speaks against the server as a whole. A server that asks for
     /// patience, or does not take a request, is alive.
     pub(crate) const fn counts_against_the_server(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Timeout | Self::Failed | Self::Garbage)
+        matches!(
+            self,
+            Self::Unreachable | Self::Timeout | Self::Failed | Self::Garbage | Self::TooMuch
+        )
     }
 }
 
@@ -60,6 +66,7 @@ impl fmt::Display for Problem {
             Self::Denied => "denied",
             Self::Refused => "refused",
             Self::Garbage => "garbage",
+            Self::TooMuch => "too much",
             Self::WrongDimension => "wrong dimension",
             Self::Resting => "resting",
         })
@@ -87,7 +94,8 @@ impl BridgeError {
         reason: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        let (url, reason, hint) = (url.into(), reason.into(), hint.into());
+        let (reason, hint) = (reason.into(), hint.into());
+        let url = without_password(&url.into()).into_owned();
         Self { problem, url, reason, hint, wait: None, source: None }
     }
 

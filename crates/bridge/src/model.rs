@@ -45,7 +45,9 @@ impl BridgedModel {
             Problem::Config => ModelErrorKind::Invalid,
             Problem::NotThere => ModelErrorKind::NotFound,
             Problem::WrongDimension => ModelErrorKind::Mismatch,
-            Problem::Denied | Problem::Refused | Problem::Garbage => ModelErrorKind::Failed,
+            Problem::Denied | Problem::Refused | Problem::Garbage | Problem::TooMuch => {
+                ModelErrorKind::Failed
+            }
             Problem::Unreachable
             | Problem::Timeout
             | Problem::Busy

@@ -81,7 +81,7 @@ fn explained(name: &str, error: BridgeError) -> Error {
         | Problem::Busy
         | Problem::Failed
         | Problem::Resting => ErrorKind::Temporary,
-        Problem::Refused | Problem::Garbage => ErrorKind::Failed,
+        Problem::Refused | Problem::Garbage | Problem::TooMuch => ErrorKind::Failed,
     };
     let hint = error.hint().to_owned();
     Error::new(kind, format_args!("the server of `{name}` does not hear"))
@@ -98,7 +98,7 @@ pub(super) async fn fetch(
 ) -> Result<bool> {
     songrec_bridge::fetch(url, to, most, progress).await.map_err(|error| {
         let kind = match error.problem() {
-            Problem::Config => ErrorKind::Usage,
+            Problem::Config | Problem::Refused => ErrorKind::Usage,
             Problem::Garbage => ErrorKind::Corrupt,
             Problem::Denied => ErrorKind::Denied,
             _ => ErrorKind::Temporary,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "bridge")]
 use songrec_audio::neural::Listening;
 use songrec_audio::neural::Short;
-use songrec_core::{Metric, ModelName, ModelSpec};
+use songrec_core::{Metric, ModelName, ModelSpec, has_password};
 
 use crate::{Error, Result};
 
@@ -205,6 +205,11 @@ impl OnnxTable {
 impl HttpTable {
     fn check(&self, name: &str) -> std::result::Result<(), String> {
         self.name(name)?;
+        if has_password(&self.url) {
+            return Err("`url` holds a password: leave it out, and name the variable that holds \
+                        the server's token as `token_variable`"
+                .to_owned());
+        }
         if !matches!(self.form.as_str(), "oip" | "plain") {
             return Err(format!("`form` is `{}`: expected `oip` or `plain`", self.form));
         }
@@ -295,6 +300,7 @@ mod tests {
             ("kind = \"htpp\"", "htpp"),
             ("kind = \"http\"\ndimension = 2\nurll = \"x\"", "urll"),
             ("kind = \"http\"\ndimension = 0", "dimension"),
+            ("kind = \"http\"\ndimension = 2\nurl = \"http://me:word@h\"", "token_variable"),
             ("kind = \"http\"\ndimension = 2\nform = \"grpc\"", "grpc"),
             ("kind = \"http\"\ndimension = 2\ntimeout = nan", "timeout"),
             ("kind = \"http\"\ndimension = 2\nhop = 11", "hop"),
