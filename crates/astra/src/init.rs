@@ -8,6 +8,7 @@ use songrec_storage::{Error, ErrorKind, Result, StorageBackend};
 
 use crate::{
     backend::AstraBackend,
+    blobs::Blobs,
     client::{CollectionSettings, Problem},
     row::text,
     schema::{self, FEED_ID, Registry, SCHEMA_ID, SCHEMA_VERSION, SchemaDocument, WrongSchema},
@@ -78,6 +79,17 @@ impl AstraBackend {
     /// `Incompatible` for a library of a newer version, and for collections of
     /// these names that are something else; what any request may fail with.
     pub async fn init(&self, check: bool) -> Result<InitReport> {
+        let mut report = self.init_database(check).await?;
+        if let Some(blobs) = &self.blobs {
+            report.parts.push(label(blobs, check).await?);
+        }
+        if !check && report.is_complete() {
+            self.refresh("open").await?;
+        }
+        Ok(report)
+    }
+
+    async fn init_database(&self, check: bool) -> Result<InitReport> {
         let mut report = InitReport::default();
         if self.init_keyspace(check, &mut report).await? {
             self.init_collections(check, &mut report).await?;
@@ -85,19 +97,6 @@ impl AstraBackend {
             for settings in schema::collections() {
                 report.add(format!("collection `{}`", settings.name), InitState::Missing);
             }
-        }
-        if let Some(blobs) = &self.blobs {
-            let label = text(&json!({"format": SCHEMA_VERSION, "layout": "audio"}));
-            let found = blobs.label(&label, !check).await?;
-            let state = match (found, check) {
-                (true, _) => InitState::Present,
-                (false, true) => InitState::Missing,
-                (false, false) => InitState::Made,
-            };
-            report.add(format!("audio in `{}`", blobs.place()), state);
-        }
-        if !check && report.is_complete() {
-            self.refresh("open").await?;
         }
         Ok(report)
     }
@@ -118,13 +117,16 @@ impl AstraBackend {
         self.client.create_keyspace(name).await.map_err(|error| {
             let may_not = matches!(error.problem(), Problem::Denied | Problem::Forbidden);
             let error = failed(error);
-            if may_not {
-                error.with_hint(format!(
-                    "this token may not make keyspaces: make `{name}` in the Astra portal, or set \
+            let (who, how) = match self.client.endpoint().is_astra() {
+                true => ("token", "in the Astra portal"),
+                false => ("user", "as one who may"),
+            };
+            match may_not {
+                true => error.with_hint(format!(
+                    "this {who} may not make keyspaces: make `{name}` {how}, or set \
                      `ASTRA_DB_KEYSPACE` to one of {known:?}"
-                ))
-            } else {
-                error
+                )),
+                false => error,
             }
         })?;
         report.add(subject, InitState::Made);
@@ -236,67 +238,115 @@ impl AstraBackend {
     }
 
     /// Looks at everything that has to work, one thing after the other, and
-    /// says of each how it is and what to do. Writes nothing but a probe into
-    /// the bucket, which it removes.
+    /// says of each how it is and what to do; what follows from something else
+    /// that is wrong is not looked at. Writes nothing but a probe into the
+    /// bucket, which it removes.
     pub async fn doctor(&self) -> Vec<Probe> {
-        let mut probes = Vec::new();
         let endpoint = self.client.endpoint();
-        let safe = match endpoint.is_exposed() {
-            false => Ok(format!("`{endpoint}`")),
-            true => Err((
-                format!(
-                    "`{endpoint}` is reached without TLS: everybody on the way can read the token"
-                ),
-                Some("use `https://`".to_owned()),
-            )),
-        };
-        probes.push(Probe::new("endpoint", safe));
-        let started = std::time::Instant::now();
-        let keyspaces = self.client.keyspaces().await;
-        let reached = keyspaces.is_ok();
-        probes.push(Probe::new(
-            "connection and token",
-            match &keyspaces {
-                Ok(_) => Ok(format!("answered in {} ms", started.elapsed().as_millis())),
-                Err(error) => Err((error.to_string(), Some(error.hint().to_owned()))),
+        let mut probes = vec![match endpoint.is_exposed() {
+            false => Probe::good("endpoint", format!("`{endpoint}`")),
+            true => Probe {
+                hint: Some("use `https://`".to_owned()),
+                kind: Some(ErrorKind::Invalid),
+                ..Probe::good(
+                    "endpoint",
+                    format!(
+                        "`{endpoint}` is reached without TLS: everybody on the way can read the \
+                         token"
+                    ),
+                )
             },
-        ));
-        if let Some(ahead) = self.client.server_ahead_s() {
-            probes.push(clock(ahead));
-        }
-        if reached {
-            let report = self.init(true).await;
-            match report {
-                Ok(report) => {
-                    for part in report.parts {
-                        let text = part.to_string();
-                        let outcome = match part.state {
-                            InitState::Present | InitState::Made => Ok(text),
-                            InitState::Missing => {
-                                Err((text, Some("run `songrec init-astra`".to_owned())))
-                            }
-                            InitState::Different(_) => Err((text, Some(SETTLED.to_owned()))),
-                        };
-                        probes.push(Probe::new(part.name, outcome));
-                    }
-                }
-                Err(error) => probes.push(Probe::failed("library", &error)),
+        }];
+        let started = std::time::Instant::now();
+        match self.client.keyspaces().await {
+            Ok(_) => {
+                let outcome = format!("answered in {} ms", started.elapsed().as_millis());
+                probes.push(Probe::good("connection and token", outcome));
+                probes.push(match self.client.server_ahead_s() {
+                    Some(ahead) => clock(ahead),
+                    None => Probe::good("clock", "not compared: the server does not tell its time"),
+                });
+                probes.extend(self.look_at_database().await);
             }
-            match self.count_songs(&songrec_core::Filter::all()).await {
-                Ok(count) => probes.push(Probe::new("songs", Ok(format!("{count} songs")))),
-                Err(error) => probes.push(Probe::failed("songs", &error)),
-            }
+            Err(error) => probes.push(Probe {
+                hint: Some(error.hint().to_owned()),
+                kind: Some(error.kind()),
+                ..Probe::good("connection and token", error.to_string())
+            }),
         }
         if let Some(blobs) = &self.blobs {
-            probes.push(match blobs.try_out().await {
-                Ok(()) => {
-                    let may = "can be written, listed, read and deleted";
-                    Probe::new("audio", Ok(format!("what is in `{}` {may}", blobs.place())))
-                }
-                Err(error) => Probe::failed("audio", &error),
+            probes.push(look_at_audio(blobs).await);
+        }
+        probes
+    }
+
+    async fn look_at_database(&self) -> Vec<Probe> {
+        let report = match self.init_database(true).await {
+            Ok(report) => report,
+            Err(error) => return vec![Probe::failed("library", &error)],
+        };
+        let is_complete = report.is_complete();
+        let collections = report
+            .parts
+            .iter()
+            .filter(|part| part.name.starts_with("collection") && part.state == InitState::Present);
+        let room = self.room(collections.count());
+        let mut probes: Vec<Probe> = report.parts.into_iter().map(Probe::of_part).collect();
+        probes.extend(room);
+        if is_complete {
+            probes.push(match self.count_songs(&songrec_core::Filter::all()).await {
+                Ok(count) => Probe::good("songs", format!("{count} songs")),
+                Err(error) => Probe::failed("songs", &error),
             });
         }
         probes
+    }
+
+    // A server of one's own has room for few models until it is told otherwise,
+    // and does not say for how many.
+    fn room(&self, collections: usize) -> Option<Probe> {
+        if self.client.endpoint().is_astra() || collections < SHIPPED_ROOM {
+            return None;
+        }
+        Some(Probe {
+            hint: Some(Problem::TooManyCollections.hint_at_own_server().to_owned()),
+            only_a_warning: true,
+            ..Probe::good(
+                "room for models",
+                format!(
+                    "{collections} collections: a server as it is shipped has room for \
+                     {SHIPPED_ROOM}, and each further model needs one"
+                ),
+            )
+        })
+    }
+}
+
+/// Collections that a self-hosted server allows if nobody said otherwise.
+const SHIPPED_ROOM: usize = 5;
+
+async fn label(blobs: &Blobs, check: bool) -> Result<InitPart> {
+    let label = text(&json!({"format": SCHEMA_VERSION, "layout": "audio"}));
+    let found = blobs.label(&label, !check).await?;
+    let state = match (found, check) {
+        (true, _) => InitState::Present,
+        (false, true) => InitState::Missing,
+        (false, false) => InitState::Made,
+    };
+    Ok(InitPart { name: format!("audio in `{}`", blobs.place()), state })
+}
+
+async fn look_at_audio(blobs: &Blobs) -> Probe {
+    if let Err(error) = blobs.try_out().await {
+        return Probe::failed("audio", &error);
+    }
+    match label(blobs, true).await {
+        Ok(InitPart { state: InitState::Present, .. }) => {
+            let may = "can be written, listed, read and deleted";
+            Probe::good("audio", format!("what is in `{}` {may}", blobs.place()))
+        }
+        Ok(part) => Probe::of_part(part),
+        Err(error) => Probe::failed("audio", &error),
     }
 }
 
@@ -305,22 +355,20 @@ impl AstraBackend {
 const CLOCKS_DIFFER_S: i64 = 120;
 
 const SETTLED: &str = "settings cannot be changed: set `ASTRA_DB_KEYSPACE` to another keyspace, or \
-                       delete the collection in the Astra portal if nothing in it is needed, and \
-                       run `songrec init-astra`";
+                       delete the collection if nothing in it is needed, and run `songrec \
+                       init-astra`";
 
 fn clock(ahead: i64) -> Probe {
     let seconds = ahead.unsigned_abs();
     if seconds <= CLOCKS_DIFFER_S.unsigned_abs() {
-        return Probe::new("clock", Ok("agrees with the server's".to_owned()));
+        return Probe::good("clock", "agrees with the server's");
     }
     let direction = if ahead > 0 { "behind" } else { "ahead of" };
     let outcome = format!("{seconds} s {direction} the server's");
     Probe {
-        check: "clock".to_owned(),
-        ok: false,
         only_a_warning: true,
-        outcome,
         hint: Some("set the clock of this machine, best by a time service".to_owned()),
+        ..Probe::good("clock", outcome)
     }
 }
 
@@ -329,26 +377,36 @@ fn clock(ahead: i64) -> Probe {
 pub struct Probe {
     /// What was looked at.
     pub check: String,
-    /// Whether it is as it should be.
-    pub ok: bool,
-    /// Whether everything works although it is not.
+    /// Whether everything works although something is to be said.
     pub only_a_warning: bool,
     /// What was found.
     pub outcome: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What kind of trouble it is, if something does not work.
+    #[serde(skip)]
+    pub kind: Option<ErrorKind>,
 }
 
 impl Probe {
-    fn new(
-        check: impl Into<String>,
-        found: std::result::Result<String, (String, Option<String>)>,
-    ) -> Self {
-        let check = check.into();
-        match found {
-            Ok(outcome) => Self { check, ok: true, only_a_warning: false, outcome, hint: None },
-            Err((outcome, hint)) => Self { check, ok: false, only_a_warning: false, outcome, hint },
+    fn good(check: impl Into<String>, outcome: impl Into<String>) -> Self {
+        let (check, outcome) = (check.into(), outcome.into());
+        Self { check, only_a_warning: false, outcome, hint: None, kind: None }
+    }
+
+    fn of_part(part: InitPart) -> Self {
+        let good = Self::good(part.name.as_str(), part.to_string());
+        match part.state {
+            InitState::Present | InitState::Made => good,
+            InitState::Missing => Self {
+                hint: Some("run `songrec init-astra`".to_owned()),
+                kind: Some(ErrorKind::NotFound),
+                ..good
+            },
+            InitState::Different(_) => {
+                Self { hint: Some(SETTLED.to_owned()), kind: Some(ErrorKind::Incompatible), ..good }
+            }
         }
     }
 
@@ -360,7 +418,11 @@ impl Probe {
             outcome.push_str(&cause.to_string());
             source = cause.source();
         }
-        Self::new(check, Err((outcome, error.hint().map(str::to_owned))))
+        Self {
+            hint: error.hint().map(str::to_owned),
+            kind: Some(error.kind()),
+            ..Self::good(check, outcome)
+        }
     }
 }
 
@@ -370,9 +432,9 @@ mod tests {
 
     #[test]
     fn clocks_that_differ_are_a_warning() {
-        assert!(clock(-120).ok && clock(120).ok);
+        assert!(!clock(-120).only_a_warning && !clock(120).only_a_warning);
         let behind = clock(121);
-        assert!(!behind.ok && behind.only_a_warning);
+        assert!(behind.only_a_warning && behind.kind.is_none());
         assert_eq!(behind.outcome, "121 s behind the server's");
         assert_eq!(clock(-7_200).outcome, "7200 s ahead of the server's");
     }

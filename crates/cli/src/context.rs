@@ -89,19 +89,35 @@ impl Context {
     }
 
     /// The library that the settings mean, for a command that only reads: where
-    /// it cannot be reached, the local one answers, and that is said.
+    /// it cannot be reached, the local one answers, and that is said. One that
+    /// did not answer within the last minute is not asked again.
     pub(crate) async fn library_to_read(&self) -> Result<Library> {
         let config = self.config([])?;
-        let error = match Library::open(config.clone(), self.progress.clone()).await {
+        let silent = Library::silent_for(&config);
+        if let Some(ago) = silent
+            && let Ok(local) = self.local_library().await
+        {
+            let ago = ago.as_secs();
+            self.printer.warn(format!(
+                "the library far away did not answer {ago} s ago, and is asked again a minute \
+                 after that; the local library answers in its place"
+            ));
+            return Ok(local);
+        }
+        let error = match Library::open_to_read(config, self.progress.clone()).await {
             Err(error) if error.kind() == ErrorKind::Temporary => error,
             opened => return Ok(opened?),
         };
-        let local = self.config([("storage_backend", "local".to_owned(), "the fallback")])?;
-        let Ok(library) = Library::open(local, self.progress.clone()).await else {
+        let Ok(library) = self.local_library().await else {
             return Err(error.into());
         };
         self.printer.warn(format!("{error}; the local library answers in its place"));
         Ok(library)
+    }
+
+    async fn local_library(&self) -> Result<Library> {
+        let config = self.config([("storage_backend", "local".to_owned(), "the fallback")])?;
+        self.library_with(config).await
     }
 
     /// The library that machines share: the one that is asked for, else the

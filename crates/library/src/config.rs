@@ -8,6 +8,7 @@ mod tests;
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::Serialize;
+use songrec_core::without_password;
 
 use self::files::{PROJECT_FILE, files};
 use self::settings::{Kind, find, split};
@@ -74,7 +75,7 @@ pub struct NamedLibrary {
 /// A flag comes before the environment, then a `.env` file in the working
 /// folder, the project's file, the user's file, the system's file, the
 /// default.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     values: BTreeMap<&'static str, (Vec<String>, Origin)>,
     libraries: BTreeMap<String, (NamedLibrary, Origin)>,
@@ -91,6 +92,14 @@ struct Tokens(BTreeMap<String, String>);
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+// As it is shown to people: without secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = self.show().into_iter().filter_map(|shown| Some((shown.key, shown.value?)));
+        f.debug_map().entries(set).finish()
     }
 }
 
@@ -241,7 +250,9 @@ impl Config {
                 Some(_) if setting.secret => {
                     (Some("(set, hidden)".to_owned()), self.origin(setting.key))
                 }
-                Some((values, origin)) => (Some(values.join(",")), Some(origin)),
+                Some((values, origin)) => {
+                    (Some(without_password(&values.join(",")).into_owned()), Some(origin))
+                }
                 None => (None, None),
             };
             Shown {
@@ -305,7 +316,10 @@ impl Config {
                 return Ok(());
             }
         };
-        let text = if setting.secret { "(hidden)".to_owned() } else { values.join(",") };
+        let text = match setting.secret {
+            true => "(hidden)".to_owned(),
+            false => without_password(&values.join(",")).into_owned(),
+        };
         Err(Error::usage(format_args!("`{text}` is not a value for `{}`", setting.key))
             .because(format!("it comes from {origin}, and should be {expected}"))
             .with_hint(format_args!("`{}` is {}", setting.key, setting.about)))

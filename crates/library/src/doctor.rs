@@ -46,20 +46,30 @@ impl Check {
         broken(name, error)
     }
 
-    /// What a library in Astra found out about itself, and what kind of trouble
-    /// it is, if it is any.
+    /// What a library in Astra found out about itself.
     #[cfg(feature = "astra")]
-    pub(crate) fn of_probe(probe: songrec_astra::Probe, trouble: Option<ErrorKind>) -> Self {
+    pub(crate) fn of_probe(probe: songrec_astra::Probe) -> Self {
         Self {
             name: format!("astra: {}", probe.check),
-            state: match (probe.ok, probe.only_a_warning) {
-                (true, _) => CheckState::Good,
-                (false, true) => CheckState::Doubtful,
-                (false, false) => CheckState::Broken,
+            state: match (probe.kind, probe.only_a_warning) {
+                (Some(_), _) => CheckState::Broken,
+                (None, true) => CheckState::Doubtful,
+                (None, false) => CheckState::Good,
             },
             detail: probe.outcome,
             hint: probe.hint,
-            kind: trouble,
+            kind: probe.kind.map(ErrorKind::from),
+        }
+    }
+
+    /// This, where `others` say what is wrong: said once, and not here.
+    #[must_use]
+    pub fn explained_by(self, others: &[Self]) -> Self {
+        match others.iter().find(|other| other.state == CheckState::Broken) {
+            Some(other) if self.state == CheckState::Broken => {
+                Self { detail: format!("does not open: see `{}`", other.name), hint: None, ..self }
+            }
+            _ => self,
         }
     }
 }

@@ -20,6 +20,8 @@ mod relocate;
 mod remove;
 mod resolve;
 mod scan;
+#[cfg(feature = "astra")]
+mod silence;
 mod similar;
 mod stats;
 mod transfer;

@@ -5,6 +5,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use songrec_core::Progress;
@@ -29,6 +30,9 @@ pub struct InitOptions {
 pub enum Distance {
     /// Through copies on this machine, for looking at songs.
     Cached,
+    /// The same for a command that only reads: who does not begin to answer
+    /// within some seconds is not waited for, and not asked again for a minute.
+    Reading,
     /// Directly, for copying a whole library: every answer is the library's
     /// own, and the copies of what this user listens to are left in peace.
     Direct,
@@ -107,6 +111,33 @@ impl Library {
             }
             #[cfg(feature = "astra")]
             Place::Astra(named) => Self::open_astra(config, named.as_ref(), distance).await,
+        }
+    }
+
+    /// Opens the library that the settings mean, for a command that only reads.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); `Temporary` after some seconds if what is far
+    /// away does not begin to answer.
+    pub async fn open_to_read(config: Arc<Config>, progress: Arc<dyn Progress>) -> Result<Self> {
+        let name = config.text("storage_backend").unwrap_or("local").to_owned();
+        Self::open_named(config, &name, Distance::Reading, progress).await
+    }
+
+    /// Whether the library that the settings mean is far away.
+    pub fn is_far(config: &Config) -> bool {
+        let name = config.text("storage_backend").unwrap_or("local");
+        !matches!(Place::of(config, name), Ok(Place::Local(_)) | Err(_))
+    }
+
+    /// How long ago the library that the settings mean did not begin to answer
+    /// a command that only read, if that was within the last minute.
+    pub fn silent_for(config: &Config) -> Option<Duration> {
+        match Place::of(config, config.text("storage_backend").unwrap_or("local")) {
+            #[cfg(feature = "astra")]
+            Ok(Place::Astra(named)) => astra::silent_for(config, named.as_ref()),
+            _ => None,
         }
     }
 
@@ -207,18 +238,22 @@ fn unknown_kind(kind: &str) -> Error {
 mod astra {
     //! Libraries in Astra DB.
 
-    use std::{path::PathBuf, sync::Arc};
-
-    use songrec_astra::{
-        AstraBackend, AstraConfig, BlobConfig, InitReport, Probe, Secret,
-        client::{Endpoint, password_token},
+    use std::{
+        path::PathBuf,
+        sync::Arc,
+        time::{Duration, Instant},
     };
 
-    use songrec_core::{BlobRef, Digest};
-    use songrec_storage::{Cached, CachedOptions, SongQuery, StorageBackend};
+    use songrec_astra::{
+        AstraBackend, AstraConfig, BlobConfig, InitReport, Secret,
+        client::{Endpoint, Patience, password_token},
+    };
+
+    use songrec_core::{Digest, without_password};
+    use songrec_storage::{Cached, CachedOptions};
 
     use super::Distance;
-    use crate::{Check, Config, Error, ErrorKind, Library, NamedLibrary, Result};
+    use crate::{Check, Config, Error, ErrorKind, Library, NamedLibrary, Result, silence::Silence};
 
     impl Library {
         pub(super) async fn open_astra(
@@ -226,13 +261,27 @@ mod astra {
             named: Option<&NamedLibrary>,
             distance: Distance,
         ) -> Result<Self> {
-            let astra = astra_config(&config, named)?;
-            let place = format!("{} {}", astra.endpoint, astra.keyspace);
+            let mut astra = astra_config(&config, named)?;
+            let place = place(&astra);
+            if distance == Distance::Reading {
+                astra = hasty(astra);
+            }
             let knowledge = Knowledge::of(&config, &place);
+            let silence = Silence::of(&config, &place);
+            let started = Instant::now();
             let opened = match distance {
                 Distance::Direct => AstraBackend::open_knowing(&astra, &knowledge.read()).await,
-                Distance::Cached => AstraBackend::open(&astra).await,
+                Distance::Cached | Distance::Reading => AstraBackend::open(&astra).await,
             };
+            match &opened {
+                // Who refuses at once may be asked again at once.
+                Err(error) if error.is_temporary() => {
+                    if distance == Distance::Reading && started.elapsed() >= FIRST_ANSWER / 2 {
+                        silence.note();
+                    }
+                }
+                _ => silence.end(),
+            }
             let backend = opened.map_err(|error| {
                 let missing = error.kind() == songrec_storage::ErrorKind::NotFound;
                 let error = Error::from(error);
@@ -276,31 +325,28 @@ mod astra {
         ///
         /// When the settings are not complete.
         pub async fn doctor_astra(config: &Config) -> Result<Vec<Check>> {
-            let backend = AstraBackend::connect(&chosen(config)?)?;
-            let mut checks = Vec::new();
-            for probe in backend.doctor().await {
-                let trouble = match probe.ok || probe.only_a_warning {
-                    true => None,
-                    false => Some(trouble(&backend, &probe).await),
-                };
-                checks.push(Check::of_probe(probe, trouble));
-            }
-            Ok(checks)
+            let backend = AstraBackend::connect(&hasty(chosen(config)?))?;
+            Ok(backend.doctor().await.into_iter().map(Check::of_probe).collect())
         }
     }
 
-    // A probe says in words what is wrong. Of which kind it is, the same place
-    // says when it is asked for something that is not there.
-    async fn trouble(backend: &AstraBackend, probe: &Probe) -> ErrorKind {
-        let nothing = || {
-            let digest = Digest::of(b"nothing");
-            BlobRef { sha256: digest, size: 1, key: Some(format!("audio/{digest}")) }
-        };
-        let asked = match probe.check.as_str() {
-            "audio" => backend.get_blob(&nothing(), None).await.err(),
-            _ => backend.find_cards(&SongQuery { limit: 1, ..SongQuery::default() }).await.err(),
-        };
-        asked.map_or(ErrorKind::Temporary, |error| error.kind().into())
+    /// How long who only reads waits for the first byte of the first answer.
+    const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
+    fn hasty(astra: AstraConfig) -> AstraConfig {
+        let patience = Patience { first_answer: Some(FIRST_ANSWER), ..Patience::default() };
+        AstraConfig { patience: Some(patience), ..astra }
+    }
+
+    fn place(astra: &AstraConfig) -> String {
+        format!("{} {}", astra.endpoint, astra.keyspace)
+    }
+
+    /// How long ago the library that the settings mean did not begin to answer
+    /// in time, if that was within the last minute.
+    pub(super) fn silent_for(config: &Config, named: Option<&NamedLibrary>) -> Option<Duration> {
+        let astra = astra_config(config, named).ok()?;
+        Silence::of(config, &place(&astra)).since()
     }
 
     // What an earlier run learned by opening, which spares a request.
@@ -342,6 +388,7 @@ mod astra {
     fn astra_config(config: &Config, named: Option<&NamedLibrary>) -> Result<AstraConfig> {
         let endpoint = endpoint(config, named)?;
         refuse_a_projects_server(config, named, &endpoint)?;
+        refuse_a_projects_role(config)?;
         let mut astra = AstraConfig::new(endpoint, token(config, named)?);
         let keyspace = named.and_then(|named| named.keyspace.as_deref());
         if let Some(keyspace) = keyspace.or_else(|| config.text("astra.keyspace")) {
@@ -357,6 +404,7 @@ mod astra {
             blobs.access_key = secret("blobs.access_key");
             blobs.secret_key = secret("blobs.secret_key");
             blobs.session_token = secret("blobs.session_token");
+            blobs.instance_role = config.flag("blobs.instance_role");
             blobs
         });
         Ok(astra)
@@ -399,6 +447,7 @@ mod astra {
         if !of_project || own_token || harmless {
             return Ok(());
         }
+        let endpoint = without_password(endpoint);
         Err(Error::usage(format_args!("your token is not sent to `{endpoint}`"))
             .because(
                 "a file of the working folder names that server, and the token is from elsewhere",
@@ -406,6 +455,16 @@ mod astra {
             .with_hint(
                 "if you trust the server, name it in your own configuration or in the environment",
             ))
+    }
+
+    // Nor are the keys of the machine's role asked for because a folder says so.
+    fn refuse_a_projects_role(config: &Config) -> Result<()> {
+        match config.flag("blobs.instance_role") && config.is_of_project("blobs.instance_role") {
+            false => Ok(()),
+            true => Err(Error::usage("`blobs.instance_role` may not come from the working folder")
+                .because("who wrote its files would have this machine's role used")
+                .with_hint("set it in your own configuration or in the environment")),
+        }
     }
 
     fn token(config: &Config, named: Option<&NamedLibrary>) -> Result<Secret> {

@@ -7,6 +7,7 @@ mod costs;
 mod cql;
 mod errors;
 mod histories;
+mod hostile;
 mod live;
 mod lost_answers;
 mod making;

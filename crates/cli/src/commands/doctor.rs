@@ -1,5 +1,5 @@
 use anyhow::Result;
-use songrec_library::{Check, CheckState, Config, ErrorKind, doctor};
+use songrec_library::{Check, CheckState, Config, ErrorKind, Library, doctor};
 
 use crate::{
     context::Context,
@@ -9,9 +9,18 @@ use crate::{
 
 pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
     let config = context.config([])?;
-    let library = songrec_library::Library::open(config.clone(), context.progress.clone()).await;
+    let library = Library::open_to_read(config.clone(), context.progress.clone()).await;
     let mut checks = doctor(&config, library.as_ref()).await;
-    checks.extend(astra(&config).await);
+    let of_astra = astra(&config).await;
+    if Library::is_far(&config) {
+        // What is wrong there is said there.
+        let explained = |check: Check| match check.name.as_str() {
+            "library" => check.explained_by(&of_astra),
+            _ => check,
+        };
+        checks = checks.into_iter().map(explained).collect();
+    }
+    checks.extend(of_astra);
     let printer = &context.printer;
     if printer.json {
         checks.iter().try_for_each(|check| printer.json(check))?;
@@ -51,7 +60,7 @@ async fn astra(config: &Config) -> Vec<Check> {
     if !is_spoken_of {
         return Vec::new();
     }
-    match songrec_library::Library::doctor_astra(config).await {
+    match Library::doctor_astra(config).await {
         Ok(checks) => checks,
         Err(error) => vec![Check::broken("astra", &error)],
     }

@@ -70,7 +70,7 @@ async fn shared(context: &Context) -> Result<Option<(String, Library)>> {
     let config = context.config([])?;
     let name = pair::remote(&config);
     let progress = context.progress.clone();
-    match Library::open_named(config, &name, Distance::Cached, progress).await {
+    match Library::open_named(config, &name, Distance::Reading, progress).await {
         Ok(library) => Ok(Some((name, library))),
         Err(error) if error.kind() == ErrorKind::Temporary => Err(error.into()),
         Err(_) => Ok(None),

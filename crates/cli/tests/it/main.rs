@@ -14,6 +14,8 @@ mod ear;
 mod errors;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod faults;
+#[cfg(all(feature = "astra", feature = "emulator", feature = "bridge"))]
+mod hostile;
 mod keeping;
 #[cfg(all(feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
 mod learned;

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use songrec_core::has_password;
 use toml::de::{DeTable, DeValue};
 
 use super::{
@@ -151,6 +152,11 @@ impl Config {
             value.try_into().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
         if library.kind == "local" && library.path.is_none() {
             return Err(wrong("a local library needs a `path`".to_owned()));
+        }
+        for (name, address) in [("endpoint", &library.endpoint), ("blobs", &library.blobs)] {
+            if address.as_deref().is_some_and(has_password) {
+                return Err(wrong(format!("`{name}` holds a password, which belongs into `.env`")));
+            }
         }
         if file.project && library.token_variable.is_some() {
             return Err(wrong("a project's file may not name a token".to_owned()));

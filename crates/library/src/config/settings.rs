@@ -214,6 +214,13 @@ pub const SETTINGS: &[Setting] = &[
         &["SONGREC_BLOBS_SESSION_TOKEN", "AWS_SESSION_TOKEN"],
         "the session token that belongs to temporary keys",
     ),
+    setting(
+        "blobs.instance_role",
+        &["SONGREC_BLOBS_INSTANCE_ROLE"],
+        Some("false"),
+        Kind::Flag,
+        "ask the cloud that this machine is in for keys of the bucket, if there are none",
+    ),
 ];
 
 /// The setting with this name.
