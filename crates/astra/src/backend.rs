@@ -25,14 +25,14 @@ use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, ErrorKind,
     Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page,
     PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
-    StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+    StorageBackend, StoredEmbedding, Swept, Unreadable, VerifyOptions,
 };
 
 use crate::{
     blobs::Blobs,
     client::{self, Client, Collection, Find, Keyspace, Problem},
     config::AstraConfig,
-    row::{Before, Face, text},
+    row::{Before, Face, WrongRow, text},
     schema::{self, KnownModel, ModelDocument, Registry, WrongSchema},
 };
 
@@ -219,6 +219,20 @@ impl AstraBackend {
         Error::new(ErrorKind::Corrupt, operation, subject, self)
             .because(error)
             .with_hint("run `songrec verify`")
+    }
+
+    /// A document of a song that cannot be used, as an error of the contract.
+    pub(crate) fn unreadable(
+        &self,
+        operation: &'static str,
+        subject: impl fmt::Display,
+        wrong: WrongRow,
+    ) -> Error {
+        let hint = match wrong.why {
+            Unreadable::Newer { .. } => "install a newer songrec",
+            Unreadable::Damaged(_) => "run `songrec verify --repair`",
+        };
+        Error::new(wrong.why.kind(), operation, subject, self).because(wrong).with_hint(hint)
     }
 
     pub(crate) fn contended(&self, operation: &'static str, subject: impl fmt::Display) -> Error {

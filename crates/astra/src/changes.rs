@@ -223,8 +223,13 @@ impl AstraBackend {
         if found.next.is_some() || songs().count() > FEW || news.len() > limit {
             return Ok(Glance::Much);
         }
-        let changes = news.into_iter().map(Row::change).collect::<std::result::Result<_, _>>();
-        let changes = changes.map_err(|error| self.damaged("read", "the changes", error))?;
+        let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
+        for row in news {
+            match row.change() {
+                Ok(change) => changes.push(change),
+                Err(wrong) => unreadable.push(wrong.into()),
+            }
+        }
         let now = Position {
             library,
             seen: position.seen,
@@ -233,13 +238,14 @@ impl AstraBackend {
             page: None,
         };
         let documents = position.marker != Some(marker);
-        Ok(Glance::All(ChangePage { changes, cursor: write(&now), more: false, documents }))
+        let cursor = write(&now);
+        Ok(Glance::All(ChangePage { changes, cursor, more: false, documents, unreadable }))
     }
 
     async fn tell(&self, mut position: Position, limit: usize) -> Result<ChangePage> {
         let page = position.page.as_mut().expect("a page was begun");
         let filter = json!({"sync.at": {"$gt": position.seen}});
-        let mut changes: Vec<Change> = Vec::new();
+        let (mut changes, mut unreadable) = (Vec::<Change>::new(), Vec::new());
         let mut documents = false;
         loop {
             let find = Find::new(filter.clone()).project(whole()).after(page.state.clone());
@@ -262,10 +268,13 @@ impl AstraBackend {
                         cursor: write(&position),
                         more: true,
                         documents,
+                        unreadable,
                     });
                 }
-                let change = row.change();
-                changes.push(change.map_err(|error| self.damaged("read", "the changes", error))?);
+                match row.change() {
+                    Ok(change) => changes.push(change),
+                    Err(wrong) => unreadable.push(wrong.into()),
+                }
                 page.told.push(row.id);
             }
             page.told.clear();
@@ -278,6 +287,7 @@ impl AstraBackend {
                     cursor: write(&position),
                     more: false,
                     documents,
+                    unreadable,
                 });
             }
             if changes.len() == limit {
@@ -293,6 +303,7 @@ impl AstraBackend {
                         cursor: write(&position),
                         more: true,
                         documents,
+                        unreadable,
                     });
                 }
                 position.seen = page.until;
@@ -302,6 +313,7 @@ impl AstraBackend {
                     cursor: write(&position),
                     more: false,
                     documents,
+                    unreadable,
                 });
             }
         }

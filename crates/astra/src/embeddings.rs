@@ -105,8 +105,8 @@ impl AstraBackend {
             }
             places.push(at);
         }
-        let named = self.named_already(embeddings).await?;
-        let mut references: Vec<Option<EmbeddingRef>> = named;
+        let mut references = self.named_already(embeddings).await?;
+        self.take_out_lost(embeddings, &mut references).await?;
         for (known, places) in by_model.into_values() {
             let open: Vec<usize> =
                 places.into_iter().filter(|at| references[*at].is_none()).collect();
@@ -149,6 +149,47 @@ impl AstraBackend {
             })
         });
         Ok(named.collect())
+    }
+
+    // One that is named and no longer there, or no longer what it was, is stored
+    // anew under another key.
+    async fn take_out_lost(
+        &self,
+        embeddings: &[NewEmbedding],
+        references: &mut [Option<EmbeddingRef>],
+    ) -> Result<()> {
+        let mut by_model: BTreeMap<&ModelName, Vec<usize>> = BTreeMap::new();
+        for (at, new) in embeddings.iter().enumerate().filter(|(at, _)| references[*at].is_some()) {
+            by_model.entry(&new.embedding.model).or_default().push(at);
+        }
+        for (model, places) in by_model {
+            let Some(known) = self.model(model).await? else { continue };
+            for chunk in places.chunks(MAX_IN) {
+                let keys: Vec<&String> =
+                    chunk.iter().filter_map(|at| references[*at].as_ref()?.key.as_ref()).collect();
+                let find = Find::new(json!({"_id": {"$in": keys}})).project(json!({"$vector": 1}));
+                let rows: Vec<EmbeddingRow> =
+                    self.embeddings(&known).find(find).try_collect().await.map_err(|error| {
+                        self.failed("read", format_args!("embeddings of `{model}`"), error)
+                    })?;
+                let whole: HashMap<String, Digest> = rows
+                    .into_iter()
+                    .filter_map(|row| {
+                        let digest = Digest::of(&row.vector()?.to_le_bytes());
+                        Some((row.id, digest))
+                    })
+                    .collect();
+                for at in chunk {
+                    let is_whole = references[*at].as_ref().is_some_and(|named| {
+                        named.key.as_ref().and_then(|key| whole.get(key)) == Some(&named.digest)
+                    });
+                    if !is_whole {
+                        references[*at] = None;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn insert_embeddings(

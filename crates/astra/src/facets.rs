@@ -6,8 +6,8 @@
 //! - `find.words`: every beginning of every word, after one letter that says
 //!   which field it is from, so that "begins a word of the artist" is "contains
 //!   `abjo`". The letter alone says that the field has words at all.
-//! - `find.genre`, `find.mood`, `find.instrument`: whole values as
-//!   [`words`] joined by spaces.
+//! - `find.genre`, `find.mood`, `find.instrument`, `find.warning`: whole values
+//!   as [`words`] joined by spaces.
 //! - `find.bpm`, `find.year`, `find.duration`, `find.key`, `find.loop`: as they are.
 //!
 //! Beginnings are cut at [`LONGEST_PREFIX`] characters, and a song with too
@@ -49,6 +49,8 @@ pub(crate) struct Facets {
     mood: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     instrument: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warning: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bpm: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +88,7 @@ impl Facets {
             genre,
             mood,
             instrument: values(ValueField::Instrument),
+            warning: values(ValueField::Warning),
             bpm: card.bpm.filter(|bpm| bpm.is_finite()),
             year: card.year,
             duration: card.duration,
@@ -350,6 +353,7 @@ const fn value_path(field: ValueField) -> &'static str {
         ValueField::Genre => "find.genre",
         ValueField::Mood => "find.mood",
         ValueField::Instrument => "find.instrument",
+        ValueField::Warning => "find.warning",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     backend::{AT_ONCE, AstraBackend, at_once},
     client::{self, Find, Problem},
     facets::{Conditions, ID_DIGITS, has_more, one_of},
-    row::{Damaged, PRESENT, Row, order_path},
+    row::{PRESENT, Row, WrongRow, order_path},
 };
 
 /// Songs in one page at the most.
@@ -43,14 +43,14 @@ enum Place {
 
 impl AstraBackend {
     pub(crate) async fn page_of_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
-        let read = |row: &Row| -> std::result::Result<Option<(Card, Song)>, Damaged> {
+        let read = |row: &Row| -> std::result::Result<Option<(Card, Song)>, WrongRow> {
             Ok(row.song()?.map(|song| (Card::of(&song), song)))
         };
         self.page(query, json!({"song": 1, "state": 1, "sync": 1, "keys": 1}), read).await
     }
 
     pub(crate) async fn page_of_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        let read = |row: &Row| -> std::result::Result<Option<(Card, Card)>, Damaged> {
+        let read = |row: &Row| -> std::result::Result<Option<(Card, Card)>, WrongRow> {
             let card = row.card()?;
             Ok(row.is_present().then(|| (card.clone(), card)))
         };
@@ -61,7 +61,7 @@ impl AstraBackend {
         &self,
         query: &SongQuery,
         projection: Value,
-        read: impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, Damaged> + Sync,
+        read: impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, WrongRow> + Sync,
     ) -> Result<Page<T>> {
         let fingerprint = fingerprint(query);
         let place = match &query.after {
@@ -98,7 +98,7 @@ impl AstraBackend {
         query: &SongQuery,
         place: Option<Place>,
         projection: Value,
-        read: &(impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, Damaged> + Sync),
+        read: &(impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, WrongRow> + Sync),
     ) -> Result<(Vec<T>, Option<Place>)> {
         let (mut state, mut given) = match place {
             None => (None, Vec::new()),
@@ -130,8 +130,7 @@ impl AstraBackend {
                     return Ok((items, Some(Place::Within { s: state, g: given })));
                 }
                 given.push(row.id);
-                let item = read(row).map_err(|error| self.damaged("list", "songs", error))?;
-                let Some((card, item)) = item else { continue };
+                let Some((card, item)) = read_or_warn(row, read) else { continue };
                 if !query.filter.passes(&card) {
                     continue;
                 }
@@ -157,7 +156,7 @@ impl AstraBackend {
         query: &SongQuery,
         place: Option<Place>,
         projection: Value,
-        read: &(impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, Damaged> + Sync),
+        read: &(impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, WrongRow> + Sync),
     ) -> Result<(Vec<T>, Option<Place>)> {
         let (path, may_lack) = order_path(query.order.by);
         let mut place = match place {
@@ -226,9 +225,7 @@ impl AstraBackend {
                     let value = with_value.then(|| sorted.value(sort.by));
                     place = Some((value, sorted.row.id));
                     last_given.clone_from(&place);
-                    let item =
-                        read(&sorted.row).map_err(|error| self.damaged("list", "songs", error))?;
-                    let Some((card, item)) = item else { continue };
+                    let Some((card, item)) = read_or_warn(&sorted.row, read) else { continue };
                     if !query.filter.passes(&card) {
                         continue;
                     }
@@ -313,11 +310,22 @@ impl AstraBackend {
         while let Some(row) =
             rows.try_next().await.map_err(|error| self.failed("count", "songs", error))?
         {
-            let card = row.card().map_err(|error| self.damaged("count", "songs", error))?;
+            let card = row.card().map_err(|error| self.unreadable("count", "songs", error))?;
             sum += u64::from(filter.passes(&card));
         }
         Ok(sum)
     }
+}
+
+// One song that cannot be read must not hide the others; `verify` tells.
+fn read_or_warn<T>(
+    row: &Row,
+    read: impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, WrongRow>,
+) -> Option<(Card, T)> {
+    read(row).unwrap_or_else(|wrong| {
+        tracing::warn!("left out of a list: {wrong}");
+        None
+    })
 }
 
 fn bare() -> Value {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Card, Digest, OperationId, Song, SongId, Timestamp, fold, shelf};
-use songrec_storage::{Change, ChangeState, OrderBy, Origin, Tombstone};
+use songrec_storage::{
+    Change, ChangeState, Checked, OrderBy, Origin, Tombstone, Unreadable, UnreadableSong,
+    read_document,
+};
 
 use crate::{
     embeddings::now_ms,
@@ -151,7 +154,7 @@ impl SongDocument {
             id: song.id,
             state: PRESENT,
             sync: Sync::new(song.revision.operation, before, origin),
-            song: text(song),
+            song: text(&Checked::new(song)),
             keys: keys.collect(),
             embeddings: embeddings.collect(),
             find: Find {
@@ -196,6 +199,11 @@ impl SongDocument {
         json!({"$set": set})
     }
 
+    /// The change that makes what lists and filters look at what it is now.
+    pub(crate) fn derived(&self) -> Value {
+        json!({"$set": {"card": self.card, "find": self.find, "order": self.order}})
+    }
+
     /// What the documents of its embeddings show of it.
     pub(crate) fn face(&self) -> Face {
         Face { card: self.shown.clone(), facets: self.find.facets.clone() }
@@ -229,7 +237,7 @@ pub(crate) fn bury(tombstone: &Tombstone, sync: &Sync) -> Value {
         "$set": {
             "state": DELETED,
             "sync": sync,
-            "song": text(tombstone),
+            "song": text(&Checked::new(tombstone)),
             "find": find,
         },
         "$unset": {"card": "", "order": ""},
@@ -285,19 +293,25 @@ impl Row {
     }
 
     /// The song, if it is not deleted.
-    pub(crate) fn song(&self) -> Result<Option<Song>, Damaged> {
-        if self.is_present() { self.parse(&self.song).map(Some) } else { Ok(None) }
+    pub(crate) fn song(&self) -> Result<Option<Song>, WrongRow> {
+        if self.is_present() { self.document().map(Some) } else { Ok(None) }
     }
 
-    pub(crate) fn card(&self) -> Result<Card, Damaged> {
-        self.parse(&self.card)
+    pub(crate) fn card(&self) -> Result<Card, WrongRow> {
+        let text = self.card.as_deref().unwrap_or_default();
+        let read = serde_json::from_str(text).map_err(|error| error.to_string());
+        let card = read.and_then(|card: Card| match card.id == self.id {
+            true => Ok(card),
+            false => Err("it holds the card of another song than its name says".to_owned()),
+        });
+        card.map_err(|why| WrongRow { id: self.id, why: Unreadable::Damaged(why) })
     }
 
-    pub(crate) fn change(&self) -> Result<Change, Damaged> {
+    pub(crate) fn change(&self) -> Result<Change, WrongRow> {
         let state = if self.is_present() {
-            ChangeState::Present(Box::new(self.parse(&self.song)?))
+            ChangeState::Present(Box::new(self.document()?))
         } else {
-            ChangeState::Deleted(Box::new(self.parse(&self.song)?))
+            ChangeState::Deleted(Box::new(self.document()?))
         };
         let origin = self
             .sync
@@ -306,18 +320,24 @@ impl Row {
         Ok(Change { song: self.id, state, origin })
     }
 
-    fn parse<T: for<'a> Deserialize<'a>>(&self, text: &Option<String>) -> Result<T, Damaged> {
-        let text = text.as_deref().unwrap_or_default();
-        serde_json::from_str(text).map_err(|error| Damaged { id: self.id, error })
+    fn document<T: songrec_storage::SongDocument>(&self) -> Result<T, WrongRow> {
+        let text = self.song.as_deref().unwrap_or_default();
+        read_document(text.as_bytes(), Some(self.id)).map_err(|why| WrongRow { id: self.id, why })
     }
 }
 
-/// A document that does not hold what it should.
+/// A row that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the document of song `{id}` cannot be read: {error}")]
-pub(crate) struct Damaged {
-    id: SongId,
-    error: serde_json::Error,
+#[error("the document of song `{id}` cannot be used: {why}")]
+pub(crate) struct WrongRow {
+    pub(crate) id: SongId,
+    pub(crate) why: Unreadable,
+}
+
+impl From<WrongRow> for UnreadableSong {
+    fn from(wrong: WrongRow) -> Self {
+        Self { song: wrong.id, why: wrong.why }
+    }
 }
 
 /// The field that songs are sorted by, and whether some songs lack it.

@@ -10,14 +10,16 @@ use futures::{TryStreamExt, future};
 use serde_json::{Value, json};
 use songrec_core::{OperationId, Song, SongId, fold};
 use songrec_storage::{
-    DeleteSong, Lookup, Outcome, PurgeSong, PutMode, PutSong, Result, Tombstone,
+    DeleteSong, Lookup, Outcome, PurgeSong, PutMode, PutSong, Result, Tombstone, Unreadable,
 };
 
 use crate::{
     backend::{AT_ONCE, AstraBackend, ROUNDS, Seen, at_once, places},
     client::{Find, Inserted, MAX_IN, MAX_INSERT, Problem, Update, Version},
     facets::{HANDLES, ID_DIGITS, handles_in, path_handle},
-    row::{Before, DELETED, Face, PRESENT, Row, SongDocument, Sync, bury, order_text, whole},
+    row::{
+        Before, DELETED, Face, PRESENT, Row, SongDocument, Sync, WrongRow, bury, order_text, whole,
+    },
 };
 
 /// Songs that a prefix or a title names at the most, by the contract.
@@ -160,9 +162,14 @@ impl AstraBackend {
             return Ok(Some(Outcome::Done));
         }
         if row.is_present() {
-            let stored =
-                row.song().map_err(|error| self.damaged("store", about(song.id), error))?;
-            return Ok(Some(Outcome::Conflict(stored.map(Box::new))));
+            match row.song() {
+                Ok(stored) => return Ok(Some(Outcome::Conflict(stored.map(Box::new)))),
+                // Creating a song again is how a damaged one is put right.
+                Err(WrongRow { why: Unreadable::Damaged(_), .. }) => {
+                    self.copy_aside("store", row).await?;
+                }
+                Err(newer) => return Err(self.unreadable("store", about(song.id), newer)),
+            }
         }
         let document = self.document(put, &row.before());
         let filter = json!({"_id": song.id, "sync.rev": row.rev()});
@@ -175,6 +182,21 @@ impl AstraBackend {
         // A deleted song comes back, and so do its embeddings.
         self.show_everywhere(song, document.sync.n, Some(&row.keys)).await?;
         Ok(Some(Outcome::Done))
+    }
+
+    /// Keeps a copy of a row that cannot be used beside the library's own
+    /// documents, before another takes its place; says under which name.
+    pub(crate) async fn copy_aside(&self, operation: &'static str, row: &Row) -> Result<String> {
+        let version = row.rev().map_or_else(|| "unknown".to_owned(), |rev| rev.to_string());
+        let name = format!("damaged:{}:{version}", row.id);
+        let copy = json!({"_id": name, "kind": "damaged", "payload": row.song});
+        match self.library.insert_one(&copy).await {
+            Ok(()) => {}
+            Err(error) if error.problem() == Problem::DocumentExists => {}
+            Err(error) => return Err(self.failed(operation, about(row.id), error)),
+        }
+        tracing::warn!("song `{}` is damaged and was copied to `{name}` of `library`", row.id);
+        Ok(name)
     }
 
     async fn replace_songs(
@@ -216,7 +238,7 @@ impl AstraBackend {
     async fn replace_song(&self, put: &PutSong, row: Option<Option<Row>>) -> Result<Outcome<Song>> {
         let PutMode::Replace(expected) = put.mode else { unreachable!("the others are created") };
         let (song, operation) = (&put.song, put.song.revision.operation);
-        let damaged = |error| self.damaged("store", about(song.id), error);
+        let unreadable = |error| self.unreadable("store", about(song.id), error);
         let mut row = row;
         let mut sent = false;
         for _ in 0..ROUNDS {
@@ -234,7 +256,7 @@ impl AstraBackend {
                     return Ok(Outcome::Done);
                 }
                 Some(Some(stored)) => {
-                    let stored = stored.song().map_err(damaged)?;
+                    let stored = stored.song().map_err(unreadable)?;
                     return Ok(Outcome::Conflict(stored.map(Box::new)));
                 }
                 None => match self.seen(song.id).filter(|seen| seen.rev == expected) {
@@ -326,7 +348,7 @@ impl AstraBackend {
         let rows = self.rows(ids, whole()).await?;
         let mut songs: HashMap<SongId, Song> = HashMap::with_capacity(rows.len());
         for (id, row) in rows {
-            let song = row.song().map_err(|error| self.damaged("read", about(id), error))?;
+            let song = row.song().map_err(|error| self.unreadable("read", about(id), error))?;
             songs.extend(song.map(|song| (id, song)));
         }
         Ok(ids.iter().map(|id| songs.get(id).cloned()).collect())
@@ -404,9 +426,11 @@ impl AstraBackend {
             .await
             .map_err(|error| self.failed("look up", "songs", error))?;
             for row in found.into_iter().flatten() {
-                let song =
-                    row.song().map_err(|error| self.damaged("look up", about(row.id), error))?;
-                songs.extend(song.map(|song| (row.id, song)));
+                match row.song() {
+                    Ok(song) => songs.extend(song.map(|song| (row.id, song))),
+                    // Whoever reads the song is told.
+                    Err(wrong) => tracing::warn!("left out of a look-up: {wrong}"),
+                }
             }
         }
         let mut ids: Vec<&SongId> = songs.keys().collect();
@@ -621,12 +645,12 @@ impl AstraBackend {
         delete: &DeleteSong,
         mut row: Option<Row>,
     ) -> Result<(Outcome<Song>, Buried)> {
-        let damaged = |error| self.damaged("delete", about(delete.id), error);
+        let unreadable = |error| self.unreadable("delete", about(delete.id), error);
         let mut sent = false;
         for _ in 0..ROUNDS {
             let Some(stored) = row else { return Ok((Outcome::Done, Buried::default())) };
             let keys: Vec<String> = stored.keys.values().cloned().collect();
-            let Some(song) = stored.song().map_err(damaged)? else {
+            let Some(song) = stored.song().map_err(unreadable)? else {
                 // Who deleted it may have died before its embeddings were told.
                 return Ok((Outcome::Done, Buried { keys, n: stored.before().n }));
             };

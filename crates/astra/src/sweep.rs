@@ -28,16 +28,16 @@ use std::{
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use songrec_core::{Card, Digest, Event, Progress, Song, SongId};
-use songrec_storage::{Finding, Result, Swept, VerifyOptions};
+use songrec_storage::{Finding, Lost, Result, Swept, Unreadable, VerifyOptions};
 
 use crate::{
     backend::AstraBackend,
     blobs::Blobs,
-    client::{Find, MAX_IN},
+    client::{Find, MAX_IN, Update},
     embeddings::{EmbeddingRow, now_ms},
-    row::{Face, PRESENT, Row, whole},
+    row::{Before, Face, PRESENT, Row, SongDocument, WrongRow, whole},
     schema::KnownModel,
-    songs::{SEGMENT, SONG},
+    songs::{SEGMENT, SONG, about},
 };
 
 /// Facts looked at together.
@@ -129,7 +129,8 @@ impl AstraBackend {
                 .map_err(|error| self.failed("sweep", "blobs", error))?;
             let mut named = HashSet::new();
             for row in rows {
-                let change = row.change().map_err(|error| self.damaged("sweep", "blobs", error))?;
+                let change =
+                    row.change().map_err(|error| self.unreadable("sweep", "blobs", error))?;
                 let song = match change.state {
                     songrec_storage::ChangeState::Present(song) => *song,
                     songrec_storage::ChangeState::Deleted(tombstone) => tombstone.song,
@@ -159,20 +160,22 @@ impl AstraBackend {
         self.refresh("verify").await?;
         progress.on(Event::Started { work: "verifying", total: None });
         let mut findings = Vec::new();
-        let find = Find::new(json!({"state": PRESENT})).project(whole());
+        let mut with_card = whole();
+        with_card["card"] = json!(1);
+        let find = Find::new(json!({"state": PRESENT})).project(with_card);
         let mut rows = Box::pin(self.songs.find::<Row>(find)).try_chunks(TOGETHER);
         while let Some(chunk) = rows.next().await {
             let chunk = chunk.map_err(|stopped| self.failed("verify", "the songs", stopped.1))?;
             let mut songs = Vec::with_capacity(chunk.len());
             for row in &chunk {
                 match row.song() {
-                    Ok(song) => songs.extend(song.map(|song| (song, row.before().n))),
-                    Err(error) => findings.push(Finding {
-                        subject: format!("song `{}`", row.id),
-                        problem: error.to_string(),
-                        repaired: false,
-                        hint: Some("scan its file again".to_owned()),
-                    }),
+                    Ok(song) => {
+                        if let Some(song) = &song {
+                            findings.extend(self.check_card(row, song, options).await?);
+                        }
+                        songs.extend(song.map(|song| (song, row.before().n)));
+                    }
+                    Err(wrong) => findings.push(self.put_right(row, wrong, options).await?),
                 }
             }
             self.check_embeddings(&songs, options, &mut findings).await?;
@@ -183,6 +186,59 @@ impl AstraBackend {
         }
         progress.on(Event::Finished);
         Ok(findings)
+    }
+
+    // What lists show may be of an older version of songrec, or damaged.
+    async fn check_card(
+        &self,
+        row: &Row,
+        song: &Song,
+        options: &VerifyOptions,
+    ) -> Result<Option<Finding>> {
+        if row.card().is_ok_and(|card| card == Card::of(song)) {
+            return Ok(None);
+        }
+        let subject = format!("song `{}`", song.id);
+        let problem = "lists show it otherwise than it says";
+        if !options.repair {
+            let hint = "run `songrec verify --repair`";
+            return Ok(Some(Finding::open(subject, problem, hint)));
+        }
+        let derived = SongDocument::of(song, &Before::default(), None).derived();
+        let of_version = json!({"_id": song.id, "sync.rev": song.revision.operation});
+        let renewed = self.songs.update_one(&Update::new(of_version, derived).repeatable()).await;
+        renewed.map_err(|error| self.failed("verify", about(song.id), error))?;
+        Ok(Some(Finding::repaired(subject, problem)))
+    }
+
+    // A damaged row keeps its place from a good one, so that one is put aside.
+    async fn put_right(
+        &self,
+        row: &Row,
+        wrong: WrongRow,
+        options: &VerifyOptions,
+    ) -> Result<Finding> {
+        let subject = format!("song `{}`", row.id);
+        let problem = wrong.why.to_string();
+        let (problem, hint) = match wrong.why {
+            Unreadable::Newer { .. } => (problem, "install a newer songrec"),
+            Unreadable::Damaged(_) if options.repair => {
+                let name = self.copy_aside("verify", row).await?;
+                // Another version may have taken its place.
+                let seen = match row.rev() {
+                    Some(rev) => json!({"_id": row.id, "sync.rev": rev}),
+                    None => json!({"_id": row.id}),
+                };
+                let removed = self.songs.delete_one(seen).await;
+                removed.map_err(|error| self.failed("verify", about(row.id), error))?;
+                self.forget(row.id);
+                let problem =
+                    format!("{problem}; it was moved to the document `{name}` of `library`");
+                return Ok(Finding::repaired(subject, problem).of_lost(Lost::Song(row.id)));
+            }
+            Unreadable::Damaged(_) => (problem, "run `songrec verify --repair`"),
+        };
+        Ok(Finding::open(subject, problem, hint))
     }
 
     async fn check_embeddings(
@@ -199,12 +255,11 @@ impl AstraBackend {
         }
         for (model, songs) in by_model {
             let Some(known) = self.model(model).await? else {
-                findings.push(Finding {
-                    subject: format!("model `{model}`"),
-                    problem: "songs name embeddings of it, but it is not known".to_owned(),
-                    repaired: false,
-                    hint: Some("scan with this model again".to_owned()),
-                });
+                findings.push(Finding::open(
+                    format!("model `{model}`"),
+                    "songs name embeddings of it, but it is not known",
+                    "scan with this model again",
+                ));
                 continue;
             };
             let keys: Vec<&String> =
@@ -226,12 +281,10 @@ impl AstraBackend {
                 });
                 let subject = format!("song `{}`", song.id);
                 if !is_whole {
-                    findings.push(Finding {
-                        subject,
-                        problem: format!("its embedding by `{model}` is not what it names"),
-                        repaired: false,
-                        hint: Some("scan its file again".to_owned()),
-                    });
+                    let problem = format!("its embedding by `{model}` is not what it names");
+                    let hint = "run `songrec verify --repair`";
+                    let lost = Lost::Embedding(song.id, model.clone());
+                    findings.push(Finding::open(subject, problem, hint).of_lost(lost));
                     continue;
                 }
                 let card = Face::of(&Card::of(song)).card;
@@ -243,11 +296,10 @@ impl AstraBackend {
                         let n = row.map_or(0, |row| row.n).max(*n);
                         self.show_everywhere(song, n, None).await?;
                     }
-                    findings.push(Finding {
-                        subject,
-                        problem: format!("searches by `{model}` see an older version of it"),
-                        repaired: options.repair,
-                        hint: (!options.repair).then(|| "run `songrec verify --repair`".to_owned()),
+                    let problem = format!("searches by `{model}` see an older version of it");
+                    findings.push(match options.repair {
+                        true => Finding::repaired(subject, problem),
+                        false => Finding::open(subject, problem, "run `songrec verify --repair`"),
                     });
                 }
             }
@@ -278,12 +330,11 @@ impl AstraBackend {
             Some(_) => None,
         };
         if let Some(problem) = problem {
-            findings.push(Finding {
-                subject: format!("song `{}`", song.id),
-                problem: problem.to_owned(),
-                repaired: false,
-                hint: Some("scan its file again, or sync with a machine that has it".to_owned()),
-            });
+            findings.push(Finding::open(
+                format!("song `{}`", song.id),
+                problem,
+                "scan its file again, or sync with a machine that has it",
+            ));
         }
         Ok(())
     }

@@ -119,6 +119,7 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Analysis> {
     if let Some(heard) = heard {
         heard.tell(wanted, &mut analysis);
     }
+    analysis.audio.warnings = analysis.warnings.iter().filter_map(Warning::kept).collect();
     Ok(analysis)
 }
 
@@ -129,6 +130,9 @@ struct Ears {
     /// Frames decoded so far.
     frames: u64,
     extractor: Option<Extractor>,
+    /// The highest sample of any channel, and of their mean, which is what
+    /// models hear: channels can cancel each other out.
+    loudest: f32,
     peak: f32,
     learned: Vec<Ear>,
     /// One for each sample rate that somebody wants.
@@ -140,6 +144,7 @@ struct Ears {
 /// What was heard.
 struct Impressions {
     extracted: Option<Extracted>,
+    loudest: f32,
     peak: f32,
     learned: Vec<(ModelName, std::result::Result<Impression, ModelError>)>,
 }
@@ -170,6 +175,7 @@ impl Ears {
             part: frame(part.start)..frame(part.end),
             frames: 0,
             extractor,
+            loudest: 0.0,
             peak: 0.0,
             learned,
             resamplers,
@@ -188,7 +194,11 @@ impl Ears {
         }
         let block = block.part(start as usize..end as usize);
         block.mono_into(&mut self.mono);
-        self.peak = self.mono.iter().fold(self.peak, |peak, sample| sample.abs().max(peak));
+        let highest = |samples: &[f32], before: f32| {
+            samples.iter().fold(before, |peak, sample| sample.abs().max(peak))
+        };
+        self.peak = highest(&self.mono, self.peak);
+        self.loudest = highest(block.samples(), self.loudest);
         if let Some(extractor) = &mut self.extractor {
             extractor.push_decoded(block.samples());
         }
@@ -209,6 +219,7 @@ impl Ears {
         Impressions {
             // While the engines still compute, the rest is described.
             extracted: self.extractor.map(Extractor::finish),
+            loudest: self.loudest,
             peak: self.peak,
             learned: self.learned.into_iter().map(|ear| (ear.model(), ear.finish())).collect(),
         }
@@ -228,20 +239,30 @@ fn hear(rate: u32, samples: &[f32], extractor: &mut Option<Extractor>, learned: 
 
 impl Impressions {
     fn tell(self, wanted: &Wanted, analysis: &mut Analysis) {
+        // Models hear something in silence, too: whatever they make of the zeros
+        // that they get.
+        let is_silent = self.peak < Warning::SILENCE;
+        if self.loudest < Warning::SILENCE {
+            analysis.warnings.push(Warning::Silent);
+        }
         if let Some(extracted) = self.extracted {
             let duration = match &wanted.part {
                 Some(part) => part.end.min(analysis.audio.duration) - part.start.max(0.0),
                 None => analysis.audio.duration,
             };
-            analysis.warnings.extend(Warning::of_sound(&extracted.features, self.peak, duration));
+            if !is_silent {
+                analysis.warnings.extend(Warning::of_sound(&extracted.features, duration));
+            }
             for name in &wanted.models {
                 let Some(model) = BuiltIn::find(name) else { continue };
-                analysis.put(name.clone(), embed(model, &extracted));
+                let vector = if is_silent { None } else { embed(model, &extracted) };
+                analysis.put(name.clone(), vector);
             }
             analysis.features = wanted.features.then_some(extracted.features);
         }
         for (model, impression) in self.learned {
             match impression {
+                Ok(_) if is_silent => analysis.put(model, None),
                 Ok(Impression { vector, windows }) => {
                     if wanted.windows {
                         analysis.windows.insert(model.clone(), windows);

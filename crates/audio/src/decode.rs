@@ -32,6 +32,10 @@ const LOUDEST: f32 = 1e6;
 /// first sample; up to so many frames more than there are mean nothing.
 const UNCERTAIN_FRAMES: u64 = 8192;
 
+/// Where samples or bytes are counted exactly, up to so many frames more than
+/// there are mean nothing.
+const MISCOUNTED_FRAMES: u64 = 64;
+
 /// Decodes the audio of one file, block by block, in bounded memory.
 ///
 /// What is damaged is left out and counted; only a file in which nothing can
@@ -127,6 +131,8 @@ pub struct Damage {
     pub stopped: Option<String>,
     /// Samples per channel that the file promises and does not have.
     pub missing_frames: u64,
+    /// Whether the file does not end as its format has files end.
+    pub ends_early: bool,
 }
 
 enum Codec {
@@ -337,10 +343,20 @@ impl Decoder {
         if self.demuxer.found_by_chance() {
             return Err(Error::new(path, Reason::NotAudio));
         }
+        let codec = &self.properties.codec;
+        let is_exact = codec == "flac" || codec.starts_with("pcm_");
+        let uncertain = if is_exact { MISCOUNTED_FRAMES } else { UNCERTAIN_FRAMES };
         let missing = self.demuxer.promised_frames().saturating_sub(self.frames);
-        if missing > UNCERTAIN_FRAMES {
+        if missing > uncertain {
             self.damage.missing_frames = missing;
         }
+        // Some programs count a header or a byte of padding in.
+        let cut =
+            self.demuxer.missing_audio().map_or(0, |share| (self.frames as f64 * share) as u64);
+        if cut > MISCOUNTED_FRAMES {
+            self.damage.missing_frames = self.damage.missing_frames.max(cut);
+        }
+        self.damage.ends_early = self.demuxer.ends_early();
         Ok(())
     }
 }

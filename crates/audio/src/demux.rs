@@ -65,6 +65,9 @@ pub(crate) struct Demuxer {
     source_bytes: u64,
     gapless: Option<Gapless>,
     cut_off: bool,
+    /// Bytes that the container says it has and that are not there.
+    missing_bytes: u64,
+    ends_early: bool,
     damage: Option<String>,
 }
 
@@ -102,6 +105,7 @@ impl Demuxer {
         let source = Source::new(view, bytes, Some(file_hash.clone())).map_err(io)?;
         let source_bytes = source.len();
         let cut_off = source.is_cut_off();
+        let (missing_bytes, ends_early) = (source.missing_bytes(), source.ends_early());
         let format = guard(|| probe(source)).map_err(|error| match error {
             MediaError::IoError(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
                 Error::io(path, error)
@@ -131,6 +135,8 @@ impl Demuxer {
             source_bytes,
             gapless,
             cut_off,
+            missing_bytes,
+            ends_early,
             damage: None,
         };
         demuxer.hash_parameters();
@@ -176,6 +182,18 @@ impl Demuxer {
     /// Whether the file is shorter than it says.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.cut_off
+    }
+
+    /// How much audio is missing, as far as the container says how many bytes of
+    /// it there should be: as a share of what was read.
+    pub(crate) fn missing_audio(&self) -> Option<f64> {
+        (self.missing_bytes > 0 && self.audio_bytes > 0)
+            .then(|| self.missing_bytes as f64 / self.audio_bytes as f64)
+    }
+
+    /// Whether the file does not end as its format has files end.
+    pub(crate) fn ends_early(&self) -> bool {
+        self.ends_early
     }
 
     /// Why reading ended before the end, if it did.

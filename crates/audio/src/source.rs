@@ -29,6 +29,8 @@ pub(crate) struct Source {
     position: u64,
     patches: Vec<Patch>,
     seekable: bool,
+    missing: u64,
+    ends_early: bool,
     hash: Option<FileHash>,
 }
 
@@ -58,6 +60,8 @@ impl Source {
             position: layout.start,
             patches: layout.patches,
             seekable: layout.seekable,
+            missing: layout.missing,
+            ends_early: layout.ends_early,
             hash,
         })
     }
@@ -70,6 +74,16 @@ impl Source {
     /// Whether the file is shorter than it says.
     pub(crate) fn is_cut_off(&self) -> bool {
         !self.patches.is_empty()
+    }
+
+    /// Bytes of audio that the file says it has and that are not there.
+    pub(crate) fn missing_bytes(&self) -> u64 {
+        self.missing
+    }
+
+    /// Whether it does not end as its format has files end.
+    pub(crate) fn ends_early(&self) -> bool {
+        self.ends_early
     }
 
     fn patch(&self, at: u64, buffer: &mut [u8]) {
@@ -187,17 +201,35 @@ struct Layout {
     patches: Vec<Patch>,
     /// Whether what the format says about places in the file can be believed.
     seekable: bool,
+    /// Bytes of audio that the format says there are and that are not there.
+    missing: u64,
+    /// Whether the last thing in it is not what the format has last.
+    ends_early: bool,
+}
+
+/// A 32-bit length that means "unknown", as programs write it that cannot go
+/// back to the beginning: all ones, or the largest that is not negative, with
+/// or without what is around the audio.
+fn is_unknown(length: u32) -> bool {
+    (0x7FFF_0000..=0x7FFF_FFFF).contains(&length) || length >= 0xFFFF_0000
 }
 
 fn layout(file: &mut File, length: u64) -> io::Result<Layout> {
     let start = leading_tags(file, length)?;
     let mut head = [0; 12];
     let known = read_at(file, start, &mut head)?;
-    let whole = Layout { start, end: length, patches: Vec::new(), seekable: true };
+    let whole = Layout {
+        start,
+        end: length,
+        patches: Vec::new(),
+        seekable: true,
+        missing: 0,
+        ends_early: false,
+    };
     match &head[..known.min(4)] {
         b"RIFF" | b"RF64" | b"BW64" if &head[8..12] == b"WAVE" => wave(file, whole),
         b"FORM" if matches!(&head[8..12], b"AIFF" | b"AIFC") => aiff(file, whole),
-        b"OggS" => Ok(whole),
+        b"OggS" => ogg(file, whole),
         b"caff" => caf(file, whole),
         [0x1a, 0x45, 0xdf, 0xa3] => mkv(file, whole),
         _ if &head[4..8] == b"ftyp" => mp4(file, whole),
@@ -342,6 +374,9 @@ fn wave(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
             length = u64::from_le_bytes(long);
         }
     }
+    if !is_unknown(data.length) || magic != *b"RIFF" {
+        whole.missing = length.saturating_sub(there);
+    }
     let length = length.min(there);
     match u32::try_from(length) {
         Ok(short) if short == data.length => {}
@@ -368,6 +403,7 @@ fn aiff(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
     };
     let there = u32::try_from(whole.end - sound.at).unwrap_or(u32::MAX);
     if there < sound.length {
+        whole.missing = if is_unknown(sound.length) { 0 } else { u64::from(sound.length - there) };
         whole.patches.push(Patch::new(sound.at - 4, there.to_be_bytes()));
         let form = u32::try_from(whole.end - whole.start - 8).unwrap_or(u32::MAX);
         whole.patches.push(Patch::new(whole.start + 4, form.to_be_bytes()));
@@ -425,11 +461,37 @@ fn caf(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
         let Ok(length) = u64::try_from(length) else { break };
         let there = whole.end - at;
         if length > there {
+            if header[..4] == *b"data" {
+                whole.missing = length - there;
+            }
             whole.patches.push(Patch::new(at - 8, there.to_be_bytes()));
             break;
         }
         at += length;
     }
+    Ok(whole)
+}
+
+/// Whether an Ogg file ends with the last page of its last stream.
+fn ogg(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
+    /// No page is longer.
+    const LONGEST_PAGE: u64 = 27 + 255 + 255 * 255;
+    const LAST: u8 = 4;
+    let from = whole.start.max(whole.end.saturating_sub(LONGEST_PAGE));
+    let mut tail = vec![0; usize::try_from(whole.end - from).unwrap_or(0)];
+    let read = read_at(file, from, &mut tail)?;
+    tail.truncate(read);
+    let pages = tail.windows(4).enumerate().filter(|(_, four)| *four == b"OggS");
+    // What looks like a page in the middle of a packet is longer than the rest.
+    let mut ends = pages.filter_map(|(at, _)| {
+        let header = tail.get(at..at + 27)?;
+        let segments = tail.get(at + 27..at + 27 + usize::from(header[26]))?;
+        let body: usize = segments.iter().map(|&length| usize::from(length)).sum();
+        let end = at + 27 + segments.len() + body;
+        (end <= tail.len()).then_some((end, header[5] & LAST != 0))
+    });
+    let last = ends.next_back();
+    whole.ends_early = !last.is_some_and(|(_, is_last)| is_last);
     Ok(whole)
 }
 
@@ -446,6 +508,9 @@ fn mkv(file: &mut File, mut whole: Layout) -> io::Result<Layout> {
     }
     let Some((width, length)) = variable_length(&header[4..]) else { return Ok(whole) };
     if segment + 4 + width as u64 + length > whole.end {
+        // Its own way to say that a length is not known.
+        let unknown = (1u64 << (7 * width)) - 1;
+        whole.ends_early = length != unknown;
         // All ones: a length that is not known.
         let mut unknown = vec![0xff; width];
         unknown[0] >>= width - 1;

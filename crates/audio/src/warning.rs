@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use songrec_core::{Features, ModelName};
+use songrec_core::{AudioWarning, Features, ModelName, WarningKind};
 
 use crate::decode::Damage;
 
@@ -30,8 +30,8 @@ pub enum Warning {
     },
     /// The file is shorter than it says.
     Truncated {
-        /// What is missing, in seconds.
-        seconds: f64,
+        /// What is missing, in seconds, where that can be told.
+        seconds: Option<f64>,
     },
     /// There is nothing to be heard.
     Silent,
@@ -90,20 +90,38 @@ impl Warning {
         if let Some(reason) = &damage.stopped {
             warnings.push(Self::Stopped { reason: reason.clone() });
         }
+        let seconds = damage.missing_frames as f64 / f64::from(sample_rate.max(1));
         if damage.missing_frames > 0 {
-            let seconds = damage.missing_frames as f64 / f64::from(sample_rate.max(1));
-            warnings.push(Self::Truncated { seconds });
+            warnings.push(Self::Truncated { seconds: Some(seconds) });
+        } else if damage.ends_early {
+            warnings.push(Self::Truncated { seconds: None });
         }
         warnings
     }
 
+    /// The highest sample of what is silent: −100 dB, below the noise of any
+    /// recording.
+    pub(crate) const SILENCE: f32 = 1e-5;
+
+    /// The part of it that is kept with the song: what is wrong with the audio
+    /// itself.
+    pub(crate) fn kept(&self) -> Option<AudioWarning> {
+        let kind = match self {
+            Self::CorruptPackets { .. } | Self::Stopped { .. } => WarningKind::Damaged,
+            Self::InvalidSamples { .. } => WarningKind::Invalid,
+            Self::Truncated { .. } => WarningKind::Truncated,
+            Self::Silent => WarningKind::Silent,
+            Self::Tags { .. } => WarningKind::Tags,
+            Self::SilenceAtStart { .. }
+            | Self::SilenceAtEnd { .. }
+            | Self::UnusualLength { .. }
+            | Self::NoEmbedding { .. } => return None,
+        };
+        Some(AudioWarning { kind, text: self.to_string() })
+    }
+
     /// What the sound itself gives reason to say; `duration` is in seconds.
-    pub(crate) fn of_sound(features: &Features, peak: f32, duration: f64) -> Vec<Self> {
-        /// −100 dB, below the noise of any recording.
-        const SILENCE: f32 = 1e-5;
-        if peak < SILENCE {
-            return vec![Self::Silent];
-        }
+    pub(crate) fn of_sound(features: &Features, duration: f64) -> Vec<Self> {
         // Shorter silence, or a breath before a long song, changes nothing.
         let much =
             |silence: Option<f32>| silence.filter(|&s| s >= 0.5 && f64::from(s) >= 0.1 * duration);
@@ -131,10 +149,13 @@ impl fmt::Display for Warning {
                 write!(f, "{samples} samples are not numbers or absurdly loud; taken as silence")
             }
             Self::Stopped { reason } => write!(f, "read only up to a damaged place: {reason}"),
-            Self::Truncated { seconds } => {
+            Self::Truncated { seconds: Some(seconds) } => {
                 write!(f, "{seconds:.1} s shorter than the file says; it may be cut off")
             }
-            Self::Silent => f.write_str("silent"),
+            Self::Truncated { seconds: None } => {
+                f.write_str("ends without the mark of an end; it may be cut off")
+            }
+            Self::Silent => f.write_str("silent: there is nothing to compare"),
             Self::SilenceAtStart { seconds } => {
                 write!(f, "begins with {seconds:.1} s of silence; trimming it helps comparison")
             }

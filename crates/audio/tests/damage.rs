@@ -8,6 +8,7 @@ use std::{
 };
 
 use songrec_audio::{Analysis, Decoder, Error, Reason, Wanted, Warning, analyze, identify};
+use songrec_core::WarningKind;
 
 fn fixtures() -> Vec<PathBuf> {
     let folder: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/formats"].iter().collect();
@@ -172,6 +173,8 @@ fn silence_is_a_song_with_a_warning() {
     for rate in [8_000, 44_100, 192_000] {
         let analysis = analyzed("silence.wav", &wave(rate, 2, &vec![0.0; rate as usize])).unwrap();
         assert!(analysis.warnings.contains(&Warning::Silent), "{:?}", analysis.warnings);
+        assert_eq!(analysis.audio.warnings[0].kind, WarningKind::Silent);
+        assert!(analysis.embeddings.is_empty(), "nothing is like silence");
     }
 }
 
@@ -225,6 +228,55 @@ fn a_file_cut_off_gives_what_is_left_of_it() {
         let cut = analyzed(&name, &bytes[..bytes.len() * 5 / 6]).unwrap();
         assert!(cut.audio.duration > 0.08, "{name}: {} s", cut.audio.duration);
         assert!(cut.audio.duration < 0.4, "{name}: {} s", cut.audio.duration);
+    }
+}
+
+/// Whether a file says that something of it is missing.
+fn is_cut(analysis: &Analysis) -> bool {
+    let kinds: Vec<WarningKind> = analysis.audio.warnings.iter().map(|one| one.kind).collect();
+    let said = analysis.warnings.iter().any(|one| matches!(one, Warning::Truncated { .. }));
+    assert_eq!(said, kinds.contains(&WarningKind::Truncated), "{:?}", analysis.warnings);
+    said
+}
+
+#[test]
+fn a_file_cut_off_says_so_and_a_whole_one_does_not() {
+    for path in fixtures() {
+        let bytes = fs::read(&path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let whole = analyzed(&name, &bytes).unwrap();
+        assert_eq!(whole.audio.warnings, [], "{name}");
+        let says_its_length =
+            ["wav", "aif", "flac"].iter().any(|kind| name.contains(kind)) && name != "streamed.wav";
+        if says_its_length {
+            let cut = analyzed(&name, &bytes[..bytes.len() * 5 / 6]).unwrap();
+            assert!(is_cut(&cut), "{name}: {:?}", cut.warnings);
+        }
+    }
+    let ogg: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "../../examples/audio/pad/dusk-pad.ogg"].iter().collect();
+    let ogg = fs::read(ogg).unwrap();
+    assert!(!is_cut(&analyzed("whole.ogg", &ogg).unwrap()));
+    assert!(is_cut(&analyzed("cut.ogg", &ogg[..ogg.len() * 2 / 3]).unwrap()));
+}
+
+#[test]
+fn a_wave_file_says_how_much_of_it_is_missing() {
+    let whole = wave(8_000, 1, &sine(8_000, 10.0));
+    let cut = analyzed("cut.wav", &whole[..44 + (whole.len() - 44) * 7 / 100]).unwrap();
+    let [Warning::Truncated { seconds: Some(seconds) }, ..] = cut.warnings[..] else {
+        panic!("{:?}", cut.warnings)
+    };
+    assert!((seconds - 9.3).abs() < 0.01, "{seconds}");
+
+    // Streams do not know their length, and some programs count a few bytes
+    // that are not there.
+    for (length, frames) in [(u32::MAX, 0), (0x7FFF_FFFF, 0), (0x7FFF_F000, 0), (0, 9), (0, 50)] {
+        let mut bytes = whole.clone();
+        let data = if length == 0 { (whole.len() - 44) as u32 + 4 * frames } else { length };
+        bytes[40..44].copy_from_slice(&data.to_le_bytes());
+        let analysis = analyzed("stream.wav", &bytes).unwrap();
+        assert!(!is_cut(&analysis), "{data}: {:?}", analysis.warnings);
     }
 }
 

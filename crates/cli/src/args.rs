@@ -277,7 +277,8 @@ pub(crate) struct ScanArgs {
     /// The models that hear every song; may be repeated
     #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) models: Vec<String>,
-    /// Only the songs of the library that one of the models has not heard yet
+    /// Only the songs of the library that one of the models has not heard yet, or whose embedding
+    /// by it is lost or damaged
     #[arg(long, conflicts_with_all = ["failed", "paths"])]
     pub(crate) missing: bool,
     /// Also keep what learned models hear window by window, to find passages
@@ -632,7 +633,8 @@ pub(crate) struct RelocateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Put right what can be put right without losing anything
+    /// Put right what can be put right without losing anything: hear songs again whose embeddings
+    /// are lost, and move damaged documents aside, from where a scan or a sync brings songs back
     #[arg(long)]
     pub(crate) repair: bool,
     /// Read every byte, instead of looking at sizes

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Field, Key, ModelName, Song, SongId, decode_path, words};
+use crate::{Field, Key, ModelName, Song, SongId, WarningKind, decode_path, words};
 
 /// What is shown of a song in a list, and what filters look at: edits before
-/// tags before what was measured.
+/// tags before what was measured. A guess that is not sure is not in it.
 ///
 /// Derived from the song. A backend may keep it beside what it searches, so
 /// that a filtered search is one question.
@@ -51,6 +51,9 @@ pub struct Card {
     /// The models that heard it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelName>,
+    /// What is wrong with its audio, as [`WarningKind::as_str`] names it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Card {
@@ -66,8 +69,9 @@ impl Card {
             let stem = path.as_deref().map(decode_path)?;
             Some(stem.file_stem()?.to_string_lossy().into_owned())
         };
-        let instrument =
-            tags.instrument.or_else(|| measured(Field::Instrument)?.instrument.clone());
+        let instrument = tags
+            .instrument
+            .or_else(|| Some(measured(Field::Instrument)?.sure_instrument()?.to_owned()));
         let is_loop = tags.is_loop.or_else(|| measured(Field::Loop)?.is_loop);
         let moods = if tags.moods.is_empty() {
             measured(Field::Mood).map(|features| features.moods.clone()).unwrap_or_default()
@@ -87,7 +91,7 @@ impl Card {
             genres: tags.genres,
             year: tags.year,
             bpm: bpm.map(|bpm| (f64::from(bpm) * 100.0).round() / 100.0),
-            key: tags.key.or_else(|| measured(Field::Key)?.key),
+            key: tags.key.or_else(|| measured(Field::Key)?.sure_key()),
             moods,
             instrument,
             is_loop,
@@ -101,6 +105,7 @@ impl Card {
                 .or(song.blob.as_ref().map(|blob| blob.size))
                 .unwrap_or(0),
             models: song.embeddings.keys().cloned().collect(),
+            warnings: warnings(song),
         }
     }
 
@@ -116,6 +121,16 @@ impl Card {
             .flat_map(words)
             .collect()
     }
+}
+
+// Each kind once, in order.
+fn warnings(song: &Song) -> Vec<String> {
+    let mut kinds: BTreeSet<WarningKind> =
+        song.audio.warnings.iter().map(|warning| warning.kind).collect();
+    if song.is_silent() {
+        kinds.insert(WarningKind::Silent);
+    }
+    kinds.into_iter().map(|kind| kind.as_str().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -145,6 +160,49 @@ mod tests {
         assert_eq!(Card::of(&song).bpm, Some(122.5));
         song.edits.set(Field::Bpm, None).unwrap();
         assert_eq!(Card::of(&song).bpm, None);
+    }
+
+    #[test]
+    fn a_guess_that_is_not_sure_is_no_fact() {
+        let mut song = song();
+        let guess = |sure: f32| Features {
+            instrument: Some("kick".into()),
+            instrument_confidence: Some(sure),
+            key: "C#m".parse().ok(),
+            key_confidence: Some(sure),
+            loudness_lufs: Some(-9.0),
+            ..Features::default()
+        };
+
+        song.features = Some(guess(0.26));
+        let unsure = Card::of(&song);
+        song.features = Some(guess(0.8));
+        let sure = Card::of(&song);
+        song.features = Some(guess(0.26));
+        song.edits.set(Field::Instrument, Some("snare")).unwrap();
+        song.tags.key = "Am".parse().ok();
+        let said = Card::of(&song);
+
+        assert_eq!((unsure.instrument, unsure.key), (None, None));
+        assert_eq!(sure.instrument.as_deref(), Some("kick"));
+        assert_eq!(sure.key, "C#m".parse().ok());
+        assert_eq!(said.instrument.as_deref(), Some("snare"));
+        assert_eq!(said.key, "Am".parse().ok());
+    }
+
+    #[test]
+    fn a_card_names_each_kind_of_warning_once() {
+        let mut song = song();
+        let warning = |kind| crate::AudioWarning { kind, text: "in words".into() };
+        song.audio.warnings = [WarningKind::Damaged, WarningKind::Truncated, WarningKind::Damaged]
+            .map(warning)
+            .into();
+        let heard = Features { loudness_lufs: Some(-9.0), ..Features::default() };
+        song.features = Some(heard);
+        assert_eq!(Card::of(&song).warnings, ["truncated", "damaged"]);
+
+        song.features = Some(Features { version: 1, ..Features::default() });
+        assert_eq!(Card::of(&song).warnings, ["truncated", "damaged", "silent"]);
     }
 
     #[test]

@@ -89,6 +89,28 @@ pub struct Features {
     pub groups: Option<FeatureGroups>,
 }
 
+impl Features {
+    /// Guesses of instruments that are less sure than this were right in one
+    /// case out of nine: they are no facts.
+    pub const SURE_INSTRUMENT: f32 = 0.5;
+
+    /// Keys that are less sure than this are those of noises and single tones:
+    /// a plain cadence has more.
+    pub const SURE_KEY: f32 = 0.4;
+
+    /// The instrument, if the guess is sure enough to be shown and filtered by.
+    pub fn sure_instrument(&self) -> Option<&str> {
+        let is_sure = self.instrument_confidence.is_none_or(|sure| sure >= Self::SURE_INSTRUMENT);
+        self.instrument.as_deref().filter(|_| is_sure)
+    }
+
+    /// The key, if it is sure enough to be shown and filtered by.
+    pub fn sure_key(&self) -> Option<Key> {
+        let is_sure = self.key_confidence.is_none_or(|sure| sure >= Self::SURE_KEY);
+        self.key.filter(|_| is_sure)
+    }
+}
+
 /// The six groups of the 47-value set, unscaled, as `explain` compares them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -10,7 +10,7 @@ use crate::{Card, Key, words};
 ///
 /// | text | passes |
 /// | --- | --- |
-/// | `genre:techno,house` | any of the genres; likewise `mood`, `instrument` |
+/// | `genre:techno,house` | any of the genres; likewise `mood`, `instrument`, `warning` |
 /// | `artist:daft punk` | every word begins a word of the artist; likewise `title`, `album`, `path` |
 /// | `bpm:120..130`, `year:1990..`, `duration:<1:30` | numbers in the range, ends included |
 /// | `bpm:~175` | the tempo, its double or its half |
@@ -82,6 +82,8 @@ pub enum ValueField {
     Genre,
     Mood,
     Instrument,
+    /// What is wrong with the audio, such as `truncated`.
+    Warning,
 }
 
 /// Fields that hold a number.
@@ -237,6 +239,7 @@ impl ValueField {
             Self::Genre => &card.genres,
             Self::Mood => &card.moods,
             Self::Instrument => card.instrument.as_slice(),
+            Self::Warning => &card.warnings,
         }
     }
 
@@ -245,6 +248,7 @@ impl ValueField {
             Self::Genre => "genre",
             Self::Mood => "mood",
             Self::Instrument => "instrument",
+            Self::Warning => "warning",
         }
     }
 }
@@ -445,6 +449,7 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
         "genre" => in_values(ValueField::Genre),
         "mood" => in_values(ValueField::Mood),
         "instrument" => in_values(ValueField::Instrument),
+        "warning" => in_values(ValueField::Warning),
         "bpm" | "tempo" => in_numbers(NumberField::Bpm),
         "year" => in_numbers(NumberField::Year),
         "duration" | "length" => in_numbers(NumberField::Duration),
@@ -466,7 +471,7 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
 }
 
 /// The names of the fields that filters know.
-pub const FIELDS: [&str; 13] = [
+pub const FIELDS: [&str; 14] = [
     "text",
     "title",
     "artist",
@@ -480,6 +485,7 @@ pub const FIELDS: [&str; 13] = [
     "duration",
     "key",
     "loop",
+    "warning",
 ];
 
 fn is_field(name: &str) -> bool {
@@ -622,6 +628,7 @@ mod tests {
             codec: "pcm_s16le".into(),
             size: 1,
             models: vec![],
+            warnings: vec!["truncated".into()],
         }
     }
 
@@ -654,6 +661,8 @@ mod tests {
             "kick drum",
             "path:drums",
             "text:bass",
+            "warning:truncated,silent",
+            "warning:*",
         ] {
             assert!(passes(text), "{text}");
         }
@@ -666,6 +675,8 @@ mod tests {
             "key:C",
             "loop:yes",
             "mood:*",
+            "warning:silent",
+            "truncated",
             "kick snare",
             "title:bjork",
             "-genre:techno",

@@ -38,7 +38,8 @@ pub use redact::{has_password, without_password};
 pub use segment::{Segment, SegmentId};
 pub use shelf::shelf;
 pub use song::{
-    AudioProperties, BlobRef, Conflict, Embedding, EmbeddingRef, Revision, Song, SongFile, Stamp,
+    AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, Revision, Song,
+    SongFile, Stamp, WarningKind,
 };
 pub use sources::{FileSays, Said, Source, Sources};
 pub use tags::{Art, Tags};

@@ -114,6 +114,20 @@ impl Song {
         self.files.len() < before
     }
 
+    /// Whether there is nothing to be heard in it, so that nothing is like it.
+    pub fn is_silent(&self) -> bool {
+        /// Below the noise of any recording.
+        const SILENCE_DB: f32 = -100.0;
+        let is_named = |warning: &AudioWarning| warning.kind == WarningKind::Silent;
+        // Songs that were heard before warnings were kept.
+        let is_measured = |features: &Features| {
+            features.version > 0
+                && features.loudness_lufs.is_none()
+                && features.peak_db.is_none_or(|db| db < SILENCE_DB)
+        };
+        self.audio.warnings.iter().any(is_named) || self.features.as_ref().is_some_and(is_measured)
+    }
+
     /// Whether this song names `embedding` as its own under `model`.
     pub fn names(&self, model: &ModelName, embedding: &EmbeddingRef) -> bool {
         self.embeddings.get(model) == Some(embedding)
@@ -135,9 +149,16 @@ impl Revision {
         Self { number: 1, operation: OperationId::random() }
     }
 
-    /// The version after this one, written by a new operation.
+    /// The highest number: what every reader of JSON can hold exactly. A
+    /// thousand writes a second for 285,000 years do not come to it.
+    pub const LAST: u64 = (1 << 53) - 1;
+
+    /// The version after this one, written by a new operation. The last number
+    /// has no next one: then the operation alone tells versions apart, which is
+    /// what every write goes by.
     pub fn next(self) -> Self {
-        Self { number: self.number + 1, operation: OperationId::random() }
+        let number = self.number.saturating_add(1).min(Self::LAST);
+        Self { number, operation: OperationId::random() }
     }
 }
 
@@ -189,6 +210,47 @@ pub struct AudioProperties {
     /// Mean bits per second of the encoded audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate: Option<u32>,
+    /// What was wrong with it when it was heard.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<AudioWarning>,
+}
+
+/// Something about audio by which what is known of it is worth less.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioWarning {
+    /// What kind, by which songs are filtered.
+    pub kind: WarningKind,
+    /// The same in words, with how much of it.
+    pub text: String,
+}
+
+/// What can be wrong with audio that was heard all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningKind {
+    /// The file is shorter than it says.
+    Truncated,
+    /// Parts of it could not be decoded.
+    Damaged,
+    /// Samples were not numbers, or absurdly loud.
+    Invalid,
+    /// There is nothing to be heard.
+    Silent,
+    /// The tags could not be read.
+    Tags,
+}
+
+impl WarningKind {
+    /// The name that filters use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::Damaged => "damaged",
+            Self::Invalid => "invalid",
+            Self::Silent => "silent",
+            Self::Tags => "tags",
+        }
+    }
 }
 
 /// How one model hears one song.
@@ -323,6 +385,18 @@ mod tests {
         let json = serde_json::to_string(&song).unwrap();
 
         assert_eq!(serde_json::from_str::<Song>(&json).unwrap(), song);
+    }
+
+    #[test]
+    fn a_number_never_goes_back() {
+        for number in [Revision::LAST - 1, Revision::LAST, u64::MAX] {
+            let last = Revision { number, ..Revision::first() };
+
+            let next = last.next();
+
+            assert_eq!(next.number, Revision::LAST);
+            assert_ne!(next.operation, last.operation);
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub use npy::write_npy;
 pub use open::{Distance, InitOptions, local_root};
 pub use part::{Part, clock};
 pub use relocate::{RelocateOptions, Relocated};
-pub use remove::Removed;
+pub use remove::{AudioFiles, Removed};
 pub use resolve::Named;
 pub use scan::{OnItem, ScanItem, ScanOptions, ScanReport};
 pub use similar::{

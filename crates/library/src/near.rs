@@ -144,8 +144,9 @@ impl Library {
         let ids: Vec<SongId> =
             groups.iter().flat_map(|group| &group.songs).map(|(id, _)| *id).collect();
         let songs = self.backend.get_songs(&ids).await?;
-        let cards: HashMap<SongId, Card> =
-            songs.iter().flatten().map(|song| (song.id, Card::of(song))).collect();
+        // One silence is like every other.
+        let audible = songs.iter().flatten().filter(|song| !song.is_silent());
+        let cards: HashMap<SongId, Card> = audible.map(|song| (song.id, Card::of(song))).collect();
         let mut kept = Groups::default();
         for (one, other, similarity) in groups.into_iter().flat_map(|group| group.pairs) {
             if let (Some(a), Some(b)) = (cards.get(&one), cards.get(&other))

@@ -6,7 +6,8 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{OperationId, Song, SongFile, SongId};
+use songrec_core::{OperationId, Song, SongFile, SongId, encode_path};
+use songrec_local::{KnownFiles, KnownOutcome};
 use songrec_storage::DeleteSong;
 
 use crate::{Library, Result, library::now};
@@ -20,6 +21,17 @@ pub struct Removed {
     pub deleted_files: Vec<PathBuf>,
     /// The audio files that could not be deleted, and why.
     pub failed_files: Vec<(PathBuf, String)>,
+    /// The files that songs name and that were left alone, and why.
+    pub left_files: Vec<(PathBuf, String)>,
+}
+
+/// The files that songs name and that are on this machine.
+#[derive(Clone, Debug, Default)]
+pub struct AudioFiles {
+    /// Those that hold the song that names them.
+    pub own: Vec<PathBuf>,
+    /// Those of which that is not sure, and why.
+    pub others: Vec<(PathBuf, String)>,
 }
 
 impl Library {
@@ -47,14 +59,29 @@ impl Library {
 
     /// The audio files of `songs` on this machine. Each is read: under a path
     /// that another machine named there may be another song here, and what is
-    /// deleted must be what was meant.
-    pub fn audio_files(&self, songs: &[Song]) -> Vec<PathBuf> {
-        let files = songs.iter().flat_map(|song| song.files.iter().map(move |file| (song, file)));
-        files
-            .map(|(song, file)| (song, file, self.file_path(&file.path)))
-            .filter(|(song, file, path)| is_of(song, file, path))
-            .map(|(_, _, path)| path)
-            .collect()
+    /// deleted must be what was meant. What a song says of its file proves
+    /// nothing; what counts is the audio that is in it, or that this machine
+    /// itself has seen the song in these very bytes.
+    ///
+    /// # Errors
+    ///
+    /// When this machine's own state cannot be read.
+    pub fn audio_files(&self, songs: &[Song]) -> Result<AudioFiles> {
+        let known = self.known_files()?;
+        let mut files = AudioFiles::default();
+        for song in songs {
+            for file in &song.files {
+                let path = self.file_path(&file.path);
+                if !path.is_file() {
+                    continue;
+                }
+                match not_of(song, file, &path, &known)? {
+                    None => files.own.push(path),
+                    Some(why) => files.others.push((path, why)),
+                }
+            }
+        }
+        Ok(files)
     }
 
     /// Forgets songs. Their audio files stay, unless `delete_audio` says that
@@ -65,9 +92,9 @@ impl Library {
     ///
     /// The backend's own; a file that cannot be deleted is reported instead.
     pub async fn remove(&self, songs: &[Song], delete_audio: bool) -> Result<Removed> {
-        let files = if delete_audio { self.audio_files(songs) } else { Vec::new() };
+        let files = if delete_audio { self.audio_files(songs)? } else { AudioFiles::default() };
         let batch = self.backend.capabilities().batch.max(1);
-        let mut removed = Removed::default();
+        let mut removed = Removed { left_files: files.others, ..Removed::default() };
         for songs in songs.chunks(batch) {
             let deletes: Vec<DeleteSong> = songs
                 .iter()
@@ -82,7 +109,7 @@ impl Library {
             let outcomes = self.backend.delete_songs(&deletes).await?;
             removed.songs += outcomes.iter().filter(|outcome| outcome.is_done()).count();
         }
-        for path in files {
+        for path in files.own {
             match std::fs::remove_file(&path) {
                 Ok(()) => removed.deleted_files.push(path),
                 Err(error) => removed.failed_files.push((path, error.to_string())),
@@ -92,11 +119,23 @@ impl Library {
     }
 }
 
-// Whether the file at `path` holds the audio of `song`, with the tags that it
-// had when it was scanned or with others.
-fn is_of(song: &Song, file: &SongFile, path: &Path) -> bool {
-    path.is_file()
-        && songrec_audio::identify(path).is_ok_and(|identity| {
-            identity.sha256 == file.sha256 || identity.audio_hash == song.audio_hash
-        })
+// Why the file at `path` may not be of `song`, if it may not.
+fn not_of(song: &Song, file: &SongFile, path: &Path, known: &KnownFiles) -> Result<Option<String>> {
+    let identity = match songrec_audio::identify(path) {
+        Ok(identity) => identity,
+        Err(error) => return Ok(Some(format!("it cannot be read: {}", error.reason()))),
+    };
+    if identity.song() == song.id {
+        return Ok(None);
+    }
+    // An older version may have made another id of the same bytes.
+    let seen = known.get(&[encode_path(path)])?.pop().flatten();
+    let was_seen = seen.is_some_and(|seen| {
+        matches!(seen.outcome, KnownOutcome::Song(id, _) if id == song.id)
+            && seen.size == identity.size
+    });
+    if was_seen && identity.sha256 == file.sha256 {
+        return Ok(None);
+    }
+    Ok(Some(format!("it holds other audio, that of song `{}`", identity.song().short())))
 }

@@ -8,6 +8,7 @@
 mod follow;
 mod gather;
 mod look;
+pub(crate) mod lost;
 mod memory;
 mod missing;
 mod report;
@@ -52,7 +53,8 @@ pub struct ScanOptions {
     pub genre_from_folder: bool,
     /// Only look again at the files that could not be read before.
     pub failed: bool,
-    /// Only look at the files of songs that one of the models has not heard.
+    /// Only look at the files of songs that one of the models has not heard, or
+    /// whose embedding by it is lost or damaged.
     pub missing: bool,
     /// Keep what learned models hear window by window as segments.
     pub segments: bool,
@@ -111,7 +113,8 @@ impl Library {
         progress: &dyn Progress,
         on_item: OnItem<'_>,
     ) -> Result<ScanReport> {
-        let mut scan = Scan::begin(self, options, interrupt, progress, on_item).await?;
+        let names = self.config.list("scan.models");
+        let mut scan = Scan::begin(self, options, names, interrupt, progress, on_item).await?;
         progress.on(Event::Started { work: "scanning", total: None });
         let result = scan.run().await;
         progress.on(Event::Finished);
@@ -158,6 +161,8 @@ struct Scan<'a> {
     roomless: Mutex<Vec<ModelSpec>>,
     /// The files to look at, if they are not to be found by a walk.
     named: Option<Vec<PathBuf>>,
+    /// What has to be heard again, as far as that is known.
+    lost: Mutex<lost::LostEmbeddings>,
     roots: Vec<PathBuf>,
     threads: usize,
     pool: rayon::ThreadPool,
@@ -170,6 +175,7 @@ impl<'a> Scan<'a> {
     async fn begin(
         library: &'a Library,
         options: &'a ScanOptions,
+        names: &[String],
         interrupt: &'a Interrupt,
         progress: &'a dyn Progress,
         on_item: OnItem<'a>,
@@ -196,7 +202,7 @@ impl<'a> Scan<'a> {
                 Error::new(ErrorKind::Failed, "could not start the threads of a scan")
                     .because(error)
             })?;
-        let ears = library.models.hearing(library.config.list("scan.models")).await?;
+        let ears = library.models.hearing(names).await?;
         if options.segments && ears.listeners().is_empty() {
             return Err(Error::usage("there are no segments to keep")
                 .because("only learned models hear window by window, and none is to hear")
@@ -228,6 +234,7 @@ impl<'a> Scan<'a> {
             memory,
             roomless: Mutex::new(roomless),
             named: None,
+            lost: Mutex::default(),
             roots,
             threads,
             pool,

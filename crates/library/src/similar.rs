@@ -260,7 +260,7 @@ impl Library {
             }
             ask = ask.saturating_mul(2);
         };
-        let limited = chosen.limited;
+        let left_out = (chosen.limited, chosen.silent);
         let results: Vec<SimilarSong> = chosen
             .songs
             .into_iter()
@@ -271,7 +271,7 @@ impl Library {
             .collect();
         notes.extend(unheard_results(voices, &results));
         let shortfall = match results.len() < options.k {
-            true => Some(self.shortfall(&first.spec.name, results.len(), limited, options).await?),
+            true => Some(self.shortfall(&first.spec.name, results.len(), left_out, options).await?),
             false => None,
         };
         let all: f64 = voices.iter().map(|voice| voice.weight).sum();
@@ -318,7 +318,7 @@ impl Library {
         &self,
         model: &ModelName,
         found: usize,
-        limited: usize,
+        (limited, silent): (usize, usize),
         options: &SimilarOptions,
     ) -> Result<String> {
         let all = self.backend.count_songs(&Filter::all()).await?;
@@ -337,6 +337,9 @@ impl Library {
             reasons.push(format!(
                 "{limited} were left out as copies or as too many of one artist or album"
             ));
+        }
+        if silent > 0 {
+            reasons.push(format!("{silent} were left out because they are silent"));
         }
         if options.offset > 0 {
             reasons.push(format!("the first {} were passed over", options.offset));

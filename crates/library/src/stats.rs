@@ -27,6 +27,8 @@ pub struct Stats {
     pub tempos: BTreeMap<&'static str, u64>,
     /// Songs per codec.
     pub codecs: BTreeMap<String, u64>,
+    /// Songs per kind of what is wrong with their audio.
+    pub warnings: BTreeMap<String, u64>,
     /// The number of artists.
     pub artists: usize,
     /// The number of albums.
@@ -116,6 +118,9 @@ impl Stats {
         }
         if let Some(bpm) = card.bpm {
             *self.tempos.entry(tempo_range(bpm)).or_default() += 1;
+        }
+        for warning in &card.warnings {
+            *self.warnings.entry(warning.clone()).or_default() += 1;
         }
         *self.codecs.entry(card.codec.clone()).or_default() += 1;
         match card.is_loop {

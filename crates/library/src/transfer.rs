@@ -12,7 +12,9 @@ use serde::Serialize;
 use songrec_core::{
     Embedding, Event, Filter, ModelName, ModelSpec, OperationId, Progress, Song, SongId, Vector,
 };
-use songrec_storage::{NewEmbedding, Outcome, PutMode, PutSong, SongQuery, StorageBackendExt};
+use songrec_storage::{
+    Checked, NewEmbedding, Outcome, PutMode, PutSong, SongQuery, StorageBackendExt, read_document,
+};
 
 use crate::{Error, ErrorKind, Interrupt, Library, Result, scan::take_in::card_with};
 
@@ -91,7 +93,7 @@ impl Library {
                     self.export_embeddings(folder, &spec.name, &page.items).await?;
             }
             for song in &page.items {
-                serde_json::to_writer(&mut list, song)
+                serde_json::to_writer(&mut list, &Checked::new(song))
                     .map_err(std::io::Error::from)
                     .and_then(|()| list.write_all(b"\n"))
                     .map_err(|error| Error::io("write", &unfinished, error))?;
@@ -181,7 +183,7 @@ impl Library {
                 return Ok(imported);
             }
             let line = line.map_err(|error| Error::io("read", &path, error))?;
-            match serde_json::from_str::<Song>(&line) {
+            match read_document::<Song>(line.as_bytes(), None) {
                 Ok(song) => batch.push(self.read_arrival(folder, song, &mut imported)),
                 Err(error) if line.trim().is_empty() => drop(error),
                 Err(error) => {

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use songrec_core::Progress;
-use songrec_storage::{Finding, Swept, VerifyOptions};
+use songrec_core::{Progress, SongId};
+use songrec_storage::{Finding, Lost, Swept, VerifyOptions};
 
-use crate::{Library, Result};
+use crate::{Interrupt, Library, Result, scan::lost::LostEmbeddings};
 
 impl Library {
     /// Checks the library, and repairs what can be repaired without losing
-    /// anything.
+    /// anything. A repair also hears songs again whose embeddings are lost or
+    /// damaged, as far as their files are on this machine; they keep everything
+    /// else.
     ///
     /// # Errors
     ///
@@ -17,9 +19,64 @@ impl Library {
     pub async fn verify(
         &self,
         options: &VerifyOptions,
+        interrupt: &Interrupt,
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
-        Ok(self.backend.verify(options, progress).await?)
+        let mut findings = self.backend.verify(options, progress).await?;
+        if options.repair {
+            self.look_again_at(&findings)?;
+            self.bring_back(&mut findings, interrupt, progress).await?;
+        }
+        Ok(findings)
+    }
+
+    // The files of songs that were put aside are new to the next scan.
+    fn look_again_at(&self, findings: &[Finding]) -> Result<()> {
+        let aside = findings.iter().filter_map(|finding| match &finding.lost {
+            Some(Lost::Song(song)) => Some(*song),
+            Some(Lost::Embedding(..)) | None => None,
+        });
+        let aside: Vec<SongId> = aside.collect();
+        if aside.is_empty() {
+            return Ok(());
+        }
+        let known = self.known_files()?;
+        let files = known.of_songs(&aside)?.into_iter().map(|(_, path)| path);
+        Ok(known.forget(&files.collect::<Vec<_>>())?)
+    }
+
+    async fn bring_back(
+        &self,
+        findings: &mut [Finding],
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let mut lost = LostEmbeddings::new();
+        for finding in findings.iter() {
+            if let Some(Lost::Embedding(song, model)) = &finding.lost {
+                lost.entry(*song).or_default().insert(model.clone());
+            }
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let open = self.hear_again(lost, interrupt, progress).await?;
+        for finding in findings.iter_mut() {
+            let Some(Lost::Embedding(song, model)) = &finding.lost else { continue };
+            match open.get(&(*song, model.clone())) {
+                None => {
+                    finding.problem.push_str("; it was heard again");
+                    (finding.repaired, finding.hint) = (true, None);
+                }
+                Some(why) => {
+                    finding.hint = Some(format!(
+                        "it could not be heard again: {why}; scan a file of it with \
+                         `songrec scan --model {model}`, or sync with a library that has it"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Removes embeddings and copies of audio that no song names, none of them

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use songrec_storage::{Error, ErrorKind};
+use songrec_storage::{Error, ErrorKind, Unreadable};
 
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
@@ -61,6 +61,16 @@ impl Fault {
     /// helps.
     pub(crate) fn is_damaged_index(&self) -> bool {
         matches!(self, Self::Index { source, .. } if source.is_rebuildable())
+    }
+
+    /// Why a document cannot be used, if that is what is wrong; itself if it is
+    /// something else.
+    pub(crate) fn unreadable(self) -> Result<Unreadable> {
+        match self {
+            Self::Damaged { .. } => Ok(Unreadable::Damaged(self.to_string())),
+            Self::Newer { found, .. } => Ok(Unreadable::Newer { found }),
+            other => Err(other),
+        }
     }
 
     fn kind(&self) -> ErrorKind {

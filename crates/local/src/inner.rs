@@ -20,7 +20,7 @@ use crate::{
     library_file::LibraryFile,
     lock::{Locked, WriteLock},
     rebuild, segment_file,
-    stored::{Settled, settle},
+    stored::{self, Settled, settle},
     vectors::{Rows, Vectors},
 };
 
@@ -573,11 +573,40 @@ impl Writing<'_> {
     /// looked at, and forgets the song.
     pub(crate) fn set_aside(&self, id: SongId) -> Result<()> {
         let from = self.inner.layout.of_song(Folder::Songs, id);
-        let to = self.inner.layout.set_aside(id);
+        let to = self.move_aside(id, &from)?;
         tracing::warn!("`{}` is damaged and was moved to `{}`", from.display(), to.display());
+        Ok(())
+    }
+
+    fn move_aside(&self, id: SongId, from: &Path) -> Result<PathBuf> {
+        let to = self.inner.layout.set_aside(id);
         self.note_pending(Kind::Song, &[id])?;
-        self.inner.files.set_aside(&from, &to)?;
-        self.refresh_pending(&[id]).map(drop)
+        self.inner.files.set_aside(from, &to)?;
+        self.refresh_pending(&[id])?;
+        Ok(to)
+    }
+
+    /// Does the same with those documents of a song, it and its tombstone, that
+    /// are damaged; says where they are now. Whoever reads the changes begins
+    /// anew: that a song is gone is told by no change.
+    pub(crate) fn set_damaged_aside(&self, id: SongId) -> Result<Vec<PathBuf>> {
+        let (layout, files) = (&self.inner.layout, &self.inner.files);
+        let mut moved = Vec::new();
+        for folder in [Folder::Songs, Folder::Trash] {
+            let read = match folder {
+                Folder::Trash => stored::read_tombstone(layout, files, id).map(drop),
+                _ => stored::read_song(layout, files, id).map(drop),
+            };
+            match read {
+                Err(Fault::Damaged { path, .. }) => moved.push(self.move_aside(id, &path)?),
+                Ok(()) | Err(Fault::Newer { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        if !moved.is_empty() {
+            self.commit(Catalog::renew_epoch)?;
+        }
+        Ok(moved)
     }
 
     /// Makes indexes and catalog agree with the files of some songs.

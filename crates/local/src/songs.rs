@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use songrec_core::{Card, Filter, ModelSpec, Song, SongId, fold};
 use songrec_storage::{
     Change, ChangePage, ChangeState, Cursor, DeleteSong, Lookup, Outcome, Page, PurgeSong, PutMode,
-    PutSong, SongQuery, Tombstone,
+    PutSong, SongQuery, Tombstone, UnreadableSong,
 };
 
 use crate::{
@@ -124,7 +124,7 @@ impl Inner {
 
     pub(crate) fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let limit = limit.max(1);
-        let (epoch, seen, rows) = self.read(|connection| {
+        let (epoch, seen, rows, damaged) = self.read(|connection| {
             let epoch = Catalog::epoch(connection)?;
             let last = Catalog::last_change(connection)?;
             let seen = match since {
@@ -137,11 +137,13 @@ impl Inner {
                     .filter(|seen| (0..=last).contains(seen))
                     .ok_or_else(|| Fault::CursorLost(cursor.0.clone()))?,
             };
-            Ok((epoch, seen, changes_since(connection, seen, limit)?))
+            let damaged = Catalog::damaged(connection)?;
+            Ok((epoch, seen, changes_since(connection, seen, limit)?, damaged))
         })?;
         let more = rows.len() > limit;
         let rows = &rows[..rows.len().min(limit)];
         let mut changes = Vec::with_capacity(rows.len());
+        let mut unreadable = Vec::new();
         for (id, _) in rows {
             let (settled, _) = stored::settle(&self.layout, &self.files, *id);
             let (state, origin) = match settled {
@@ -153,20 +155,27 @@ impl Inner {
                 }
                 // Purged since the page was made.
                 Settled::Absent => continue,
-                Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
-                    tracing::warn!("left out of the changes: {fault}");
+                Settled::Damaged(fault) => {
+                    unreadable.push(UnreadableSong { song: *id, why: fault.unreadable()? });
                     continue;
                 }
-                Settled::Damaged(fault) => return Err(fault),
             };
             changes.push(Change { song: *id, state, origin });
+        }
+        // Those that the catalog knows to be damaged have no number, and are
+        // told as long as they are.
+        for id in damaged.into_iter().filter(|_| !more) {
+            if let (Settled::Damaged(fault), _) = stored::settle(&self.layout, &self.files, id) {
+                unreadable.push(UnreadableSong { song: id, why: fault.unreadable()? });
+            }
         }
         let last = rows.last().map_or(seen, |(_, change)| *change);
         // Read before anybody can list them, so what is written meanwhile is
         // told by the next page.
         let now = self.state_of_documents()?;
         let documents = since.and_then(|cursor| cursor.0.splitn(3, '.').nth(2)) != Some(&now);
-        Ok(ChangePage { changes, cursor: Cursor(format!("{epoch}.{last}.{now}")), more, documents })
+        let cursor = Cursor(format!("{epoch}.{last}.{now}"));
+        Ok(ChangePage { changes, cursor, more, documents, unreadable })
     }
 
     pub(crate) fn put_model(&self, spec: &ModelSpec) -> Result<()> {

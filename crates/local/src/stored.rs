@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use songrec_core::{Song, SongId};
-use songrec_storage::{Origin, Tombstone};
+use songrec_storage::{Checked, Origin, SongDocument, Tombstone, Unreadable, read_document};
 
 use crate::{
     disk::{NewFile, Stamp},
@@ -34,7 +34,7 @@ pub(crate) enum Settled {
 #[derive(Serialize)]
 struct Written<'a, T> {
     #[serde(flatten)]
-    document: &'a T,
+    document: Checked<'a, T>,
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<&'a Origin>,
 }
@@ -43,12 +43,6 @@ struct Written<'a, T> {
 struct Beside {
     #[serde(default)]
     origin: Option<Origin>,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    #[serde(default)]
-    format: u32,
 }
 
 pub(crate) fn song_file(layout: &Layout, song: &Song, origin: Option<&Origin>) -> Result<NewFile> {
@@ -65,7 +59,8 @@ pub(crate) fn tombstone_file(
     Ok(NewFile { path, bytes: written(tombstone, origin)? })
 }
 
-fn written<T: Serialize>(document: &T, origin: Option<&Origin>) -> Result<Vec<u8>> {
+fn written<T: SongDocument + Serialize>(document: &T, origin: Option<&Origin>) -> Result<Vec<u8>> {
+    let document = Checked::new(document);
     let mut bytes = serde_json::to_vec(&Written { document, origin }).map_err(Fault::invalid)?;
     bytes.push(b'\n');
     Ok(bytes)
@@ -79,7 +74,7 @@ pub(crate) fn read_song(
 ) -> Result<Option<Stored<Song>>> {
     let path = layout.of_song(Folder::Songs, id);
     let Some((stamp, bytes)) = read(files, &path)? else { return Ok(None) };
-    let document: Song = parse(&path, &bytes, id, |song: &Song| song)?;
+    let document: Song = parse(&path, &bytes, id)?;
     Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
 }
 
@@ -91,7 +86,7 @@ pub(crate) fn read_tombstone(
 ) -> Result<Option<Stored<Tombstone>>> {
     let path = layout.of_song(Folder::Trash, id);
     let Some((stamp, bytes)) = read(files, &path)? else { return Ok(None) };
-    let document: Tombstone = parse(&path, &bytes, id, |tombstone: &Tombstone| &tombstone.song)?;
+    let document: Tombstone = parse(&path, &bytes, id)?;
     Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
 }
 
@@ -139,34 +134,13 @@ fn read(files: &Files, path: &Path) -> Result<Option<(Stamp, Vec<u8>)>> {
     Ok(files.read(path)?.map(|bytes| (stamp, bytes)))
 }
 
-fn parse<T: DeserializeOwned>(
-    path: &Path,
-    bytes: &[u8],
-    id: SongId,
-    song: impl Fn(&T) -> &Song,
-) -> Result<T> {
-    let newer = |format: u32| Fault::Newer {
-        path: path.to_owned(),
-        found: format.into(),
-        known: Song::FORMAT.into(),
-    };
-    match serde_json::from_slice(bytes) {
-        Ok(document) => {
-            let Song { format, id: of, .. } = song(&document);
-            if *format > Song::FORMAT {
-                return Err(newer(*format));
-            }
-            if *of != id {
-                return Err(Fault::damaged(path, "it holds another song than its name says"));
-            }
-            Ok(document)
+fn parse<T: SongDocument>(path: &Path, bytes: &[u8], id: SongId) -> Result<T> {
+    read_document(bytes, Some(id)).map_err(|why| match why {
+        Unreadable::Newer { found } => {
+            Fault::Newer { path: path.to_owned(), found, known: Song::FORMAT.into() }
         }
-        // A newer document may have another shape.
-        Err(error) => match serde_json::from_slice::<Version>(bytes) {
-            Ok(Version { format }) if format > Song::FORMAT => Err(newer(format)),
-            _ => Err(Fault::damaged(path, error)),
-        },
-    }
+        Unreadable::Damaged(why) => Fault::damaged(path, why),
+    })
 }
 
 fn origin(bytes: &[u8]) -> Option<Origin> {

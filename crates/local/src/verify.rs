@@ -9,7 +9,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 use songrec_core::{Card, Digest, DocumentKind, Event, ModelName, Progress, Song, SongId};
-use songrec_storage::{Finding, VerifyOptions};
+use songrec_storage::{Finding, Lost, VerifyOptions};
 
 use crate::{
     catalog::{Catalog, Kind, Model},
@@ -42,7 +42,15 @@ impl Findings<'_> {
     fn add(&mut self, subject: String, problem: String, repaired: bool, hint: Option<&str>) {
         self.progress.on(Event::Skipped { item: &subject, reason: &problem });
         let hint = hint.filter(|_| !repaired).map(str::to_owned);
-        self.found.push(Finding { subject, problem, repaired, hint });
+        self.found.push(Finding { subject, problem, repaired, hint, lost: None });
+    }
+
+    /// Something that is made again of the song's audio.
+    fn add_lost(&mut self, subject: String, problem: String, repaired: bool, lost: Lost) {
+        self.add(subject, problem, repaired, Some("run `songrec verify --repair`"));
+        if let Some(finding) = self.found.last_mut() {
+            finding.lost = Some(lost);
+        }
     }
 
     /// Something that `--repair` puts right.
@@ -202,13 +210,13 @@ impl Inner {
         let song = match settle(&self.layout, &self.files, id).0 {
             Settled::Present(stored) => stored.document,
             Settled::Deleted(_) | Settled::Absent => return Ok(()),
-            Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
-                let hint = match fault {
-                    Fault::Newer { .. } => "install a newer songrec",
-                    _ => "bring the file back from a backup, or scan its audio again",
-                };
+            Settled::Damaged(fault @ Fault::Newer { .. }) => {
+                let hint = "install a newer songrec";
                 findings.add(subject(id), reason(&fault), false, Some(hint));
                 return Ok(());
+            }
+            Settled::Damaged(fault @ Fault::Damaged { .. }) => {
+                return self.verify_damaged(id, &fault, findings);
             }
             Settled::Damaged(fault) => return Err(fault),
         };
@@ -227,9 +235,31 @@ impl Inner {
                 Err(fault @ Fault::Damaged { .. }) => reason(&fault),
                 Err(other) => return Err(other),
             };
-            findings.add(subject(id), problem, false, Some(SCAN_AGAIN));
+            let lost = Lost::Embedding(id, model.clone());
+            findings.add_lost(subject(id), problem, false, lost);
         }
         self.verify_audio(&song, options, findings)
+    }
+
+    // What cannot be read keeps its place from a document that can, so that it
+    // is moved where it can be looked at.
+    fn verify_damaged(&self, id: SongId, fault: &Fault, findings: &mut Findings<'_>) -> Result<()> {
+        let mut problem = reason(fault);
+        if !findings.repair {
+            let hint = "bring the file back from a backup, or run `songrec verify --repair`, \
+                        which moves it aside: then a scan of the audio or a sync brings the song back";
+            findings.add(subject(id), problem, false, Some(hint));
+            return Ok(());
+        }
+        let moved = self.write(|writing| writing.set_damaged_aside(id))?;
+        for path in &moved {
+            problem.push_str(&format!("; it was moved to `{}`", path.display()));
+        }
+        if !moved.is_empty() {
+            problem.push_str(", and the next scan of the audio or a sync brings the song back");
+        }
+        findings.add_lost(subject(id), problem, true, Lost::Song(id));
+        Ok(())
     }
 
     // A path may be one of another machine, which has another file there or

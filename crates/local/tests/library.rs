@@ -12,8 +12,8 @@ use songrec_core::{
 };
 use songrec_local::{IndexKind, LocalBackend, LocalOptions, NearOptions, OnNeighbors};
 use songrec_storage::{
-    ErrorKind, Finding, Lookup, MemoryBackend, NearestQuery, Order, OrderBy, PutMode, SongQuery,
-    StorageBackend, StorageBackendExt, VerifyOptions, read_blob,
+    ErrorKind, Finding, Lookup, Lost, MemoryBackend, NearestQuery, Order, OrderBy, PutMode,
+    SongQuery, StorageBackend, StorageBackendExt, VerifyOptions, read_blob,
 };
 use songrec_testkit::{Fixture, library_of, retitled, song, temp_dir, tiny_model, vector};
 
@@ -271,9 +271,13 @@ async fn a_damaged_song_is_left_out_and_named() {
     assert_eq!(cards(&library).await.len(), 11);
     let error = library.get_songs(&[damaged]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    let found = verify(&library, true).await;
+    let found = verify(&library, false).await;
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].subject.contains(&damaged.to_string()) && !found[0].repaired);
+    let told = library.changes(None, 100).await.unwrap();
+    assert_eq!(told.changes.len(), 11);
+    let unreadable: Vec<_> = told.unreadable.iter().map(|one| one.song).collect();
+    assert_eq!(unreadable, [damaged]);
     // What it names is not known, so nothing that it may name is garbage.
     let swept = library.sweep(std::time::Duration::ZERO).await.unwrap();
     assert_eq!(swept.facts, 0);
@@ -293,7 +297,9 @@ async fn a_song_of_a_newer_version_is_left_alone() {
     let (library, fixture) = filled(folder.path(), 3).await;
     let id = fixture.songs[1].id;
     let path = song_path(folder.path(), id);
-    let newer = fs::read_to_string(&path).unwrap().replacen("\"format\":1", "\"format\":2", 1);
+    let (known, next) = (Song::FORMAT, Song::FORMAT + 1);
+    let document = fs::read_to_string(&path).unwrap();
+    let newer = document.replacen(&format!("\"format\":{known}"), &format!("\"format\":{next}"), 1);
     fs::write(&path, &newer).unwrap();
 
     let error = library.get_songs(&[id]).await.unwrap_err();
@@ -316,14 +322,74 @@ async fn a_song_that_was_damaged_in_place_can_be_left_out_or_deleted() {
     let query = SongQuery { limit: 100, ..SongQuery::default() };
 
     assert_eq!(library.find_songs(&query).await.unwrap().items.len(), 10);
-    assert_eq!(verify(&library, true).await.len(), 2);
-    assert_eq!(cards(&library).await.len(), 10);
+    assert_eq!(verify(&library, false).await.len(), 2);
 
     let delete = songrec_testkit::delete(fixture.songs[0].id);
     library.delete_songs(&[delete]).await.unwrap();
 
     assert!(library.get_song(fixture.songs[0].id).await.unwrap().is_none());
     assert_eq!(verify(&library, false).await.len(), 1);
+}
+
+/// A disk that flips a bit inside of a value.
+#[tokio::test]
+async fn a_flipped_bit_in_a_title_is_noticed() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 4).await;
+    let id = fixture.songs[0].id;
+    let edited = retitled(&fixture.songs[0], "a title");
+    let before = PutMode::Replace(fixture.songs[0].revision.operation);
+    library.put_song(&edited, before).await.unwrap();
+    let path = song_path(folder.path(), id);
+    let document = fs::read_to_string(&path).unwrap();
+    fs::write(&path, document.replacen("a title", "a tidle", 1)).unwrap();
+
+    let error = library.get_songs(&[id]).await.unwrap_err();
+    let told = library.changes(None, 100).await.unwrap();
+    let found = verify(&library, false).await;
+
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert_eq!(told.unreadable.iter().map(|one| one.song).collect::<Vec<_>>(), [id]);
+    assert!(found.len() == 1 && found[0].problem.contains("checksum"), "{found:?}");
+    let mut next = edited.clone();
+    next.revise(edited.updated_at);
+    let put = library.put_song(&next, PutMode::Replace(edited.revision.operation)).await;
+    assert_eq!(put.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// A document that cannot be read keeps its song from coming back, and may hold
+/// what a person said: it is moved, and whoever reads the changes looks again.
+#[tokio::test]
+async fn a_repair_puts_a_damaged_song_aside() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 12).await;
+    let (song, buried) = (fixture.songs[0].id, fixture.songs[1].id);
+    library.delete_songs(&[songrec_testkit::delete(buried)]).await.unwrap();
+    let tombstone =
+        folder.path().join("trash").join(&buried.to_string()[..2]).join(format!("{buried}.json"));
+    let cursor = library.changes(None, 100).await.unwrap().cursor;
+    fs::write(song_path(folder.path(), song), "{ half a docum").unwrap();
+    fs::write(&tombstone, "{ half a tombst").unwrap();
+
+    let found = verify(&library, true).await;
+
+    assert_eq!(found.len(), 2, "{found:?}");
+    for one in &found {
+        let id = if one.subject.contains(&song.to_string()) { song } else { buried };
+        assert!(one.repaired && one.lost == Some(Lost::Song(id)), "{one:?}");
+    }
+    let mut aside: Vec<String> = fs::read_dir(folder.path().join("damaged"))
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    aside.sort();
+    assert_eq!(aside, ["{ half a docum", "{ half a tombst"]);
+    assert_eq!(cards(&library).await.len(), 10);
+    let error = library.changes(Some(&cursor), 100).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CursorLost);
+    assert_eq!(verify(&library, false).await, []);
+    library.put_song(&fixture.songs[0], PutMode::Create).await.unwrap();
+    assert_eq!(verify(&library, false).await, []);
 }
 
 #[tokio::test]
@@ -344,6 +410,10 @@ async fn a_damaged_embedding_is_an_error_and_a_finding() {
     let subjects: Vec<&str> = found.iter().map(|one| one.subject.as_str()).collect();
     assert!(subjects.contains(&format!("song `{flipped}`").as_str()), "{found:?}");
     assert!(subjects.contains(&format!("song `{missing}`").as_str()), "{found:?}");
+    let lost: Vec<_> = found.into_iter().filter_map(|one| one.lost).collect();
+    let model = tiny_model().name;
+    assert!(lost.contains(&Lost::Embedding(flipped, model.clone())), "{lost:?}");
+    assert!(lost.contains(&Lost::Embedding(missing, model)), "{lost:?}");
 }
 
 #[tokio::test]
@@ -354,7 +424,9 @@ async fn verifying_puts_right_what_loses_nothing() {
     let path = song_path(folder.path(), fixture.songs[0].id);
     let mut changed: Song = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     changed.edits.set(Field::Title, Some("changed by hand")).unwrap();
-    fs::write(&path, serde_json::to_vec(&changed).unwrap()).unwrap();
+    let mut changed = serde_json::to_value(&changed).unwrap();
+    changed["checksum"] = serde_json::Value::Null;
+    fs::write(&path, changed.to_string()).unwrap();
     fs::write(folder.path().join("tmp").join("left.tmp"), "left").unwrap();
 
     let seen = verify(&library, false).await;

@@ -64,7 +64,9 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     async fn models(&self) -> Result<Vec<ModelSpec>>;
 
     /// Stores songs, each if its mode allows it or if it is what is stored
-    /// already: a song whose [`OperationId`] is the stored one is `Done`.
+    /// already: a song whose [`OperationId`] is the stored one is `Done`. A
+    /// document that is damaged does not keep a song from being created: it is
+    /// put aside first.
     ///
     /// # Errors
     ///
@@ -113,7 +115,7 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Stores embeddings, and gives the references by which their songs have
     /// to name them. Storing one again is a no-op. One that a stored song
     /// names is never replaced: the first one wins, and its reference is
-    /// given. Of several that were stored before their song, the song gets
+    /// given; unless it is lost or damaged, then this one takes its place. Of several that were stored before their song, the song gets
     /// the one whose reference it names.
     ///
     /// # Errors
@@ -183,7 +185,9 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     async fn sweep(&self, min_age: Duration) -> Result<Swept>;
 
     /// Checks that what songs name exists and that what is derived agrees,
-    /// and repairs what can be repaired without losing anything.
+    /// and repairs what can be repaired without losing anything. A document of
+    /// a song that is damaged is put aside by a repair, where it can be looked
+    /// at: it stands in the way of the song's coming back.
     async fn verify(
         &self,
         options: &VerifyOptions,
@@ -407,4 +411,40 @@ pub struct Finding {
     /// What to do about it, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What is lost, if whoever has the song's audio can bring it back.
+    #[serde(skip)]
+    pub lost: Option<Lost>,
+}
+
+impl Finding {
+    /// Something that was not put right, with what to do about it.
+    pub fn open(
+        subject: impl Into<String>,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        let (subject, problem, hint) = (subject.into(), problem.into(), Some(hint.into()));
+        Self { subject, problem, repaired: false, hint, lost: None }
+    }
+
+    /// Something that was put right.
+    pub fn repaired(subject: impl Into<String>, problem: impl Into<String>) -> Self {
+        let (subject, problem) = (subject.into(), problem.into());
+        Self { subject, problem, repaired: true, hint: None, lost: None }
+    }
+
+    /// The same, of something that the song's audio can bring back.
+    #[must_use]
+    pub fn of_lost(self, lost: Lost) -> Self {
+        Self { lost: Some(lost), ..self }
+    }
+}
+
+/// What can be made again of a song's audio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// An embedding that a song names: it is not there, or damaged.
+    Embedding(SongId, ModelName),
+    /// A song whose document is damaged and was put aside.
+    Song(SongId),
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use songrec_core::{Revision, Song, SongId, Timestamp};
 
-use crate::Origin;
+use crate::{Origin, UnreadableSong};
 
 /// Where a reader of changes is; means something to the backend alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,10 @@ pub struct ChangePage {
     /// when nothing was, and is without a cursor. Of several pages one tells
     /// it: whoever reads on remembers.
     pub documents: bool,
+    /// Songs among the changes that are stored and cannot be read: damaged
+    /// ones, and those of a later format. One must not keep a reader from all
+    /// others.
+    pub unreadable: Vec<UnreadableSong>,
 }
 
 /// A song that is newer than a cursor.

@@ -12,9 +12,10 @@ mod ext;
 mod memory;
 mod query;
 mod retrying;
+mod stored;
 
 pub use backend::{
-    Capabilities, DeleteSong, Finding, NewBlob, NewEmbedding, Origin, Outcome, PurgeSong,
+    Capabilities, DeleteSong, Finding, Lost, NewBlob, NewEmbedding, Origin, Outcome, PurgeSong,
     PutDocument, PutMode, PutSong, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 pub use blob::{BlobSource, BlobStream, read_blob};
@@ -28,3 +29,4 @@ pub use query::{
     SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery,
 };
 pub use retrying::{Retries, Retrying};
+pub use stored::{Checked, SongDocument, Unreadable, UnreadableSong, read_document};

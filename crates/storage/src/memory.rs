@@ -21,7 +21,7 @@ use songrec_core::{
 use self::position::{Position, in_order};
 use crate::{
     BlobSource, BlobStream, Capabilities, Change, ChangePage, ChangeState, Cursor, DeleteSong,
-    Error, ErrorKind, Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob,
+    Error, ErrorKind, Finding, Lookup, Lost, NearestQuery, NearestSegments, Neighbor, NewBlob,
     NewEmbedding, Origin, Outcome, Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong,
     Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept,
     Tombstone, VerifyOptions, query::refuse_search, read_blob,
@@ -461,7 +461,8 @@ impl StorageBackend for MemoryBackend {
             origin: stored.origin.clone(),
         });
         let documents = since.is_none() || state.last_document > seen;
-        Ok(ChangePage { changes: changes.collect(), cursor, more, documents })
+        let unreadable = Vec::new();
+        Ok(ChangePage { changes: changes.collect(), cursor, more, documents, unreadable })
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
@@ -505,22 +506,20 @@ impl StorageBackend for MemoryBackend {
             for (model, reference) in &song.embeddings {
                 let stored = state.named(song, model);
                 if stored.map(Embedding::reference).as_ref() != Some(reference) {
-                    findings.push(Finding {
-                        subject: format!("song `{}`", song.id),
-                        problem: format!("its embedding by `{model}` is not what it names"),
-                        repaired: false,
-                        hint: Some("scan its file again".to_owned()),
-                    });
+                    let problem = format!("its embedding by `{model}` is not what it names");
+                    let lost = Lost::Embedding(song.id, model.clone());
+                    let subject = format!("song `{}`", song.id);
+                    let finding = Finding::open(subject, problem, "scan its file again");
+                    findings.push(finding.of_lost(lost));
                 }
             }
             let blob = song.blob.as_ref();
             if blob.is_some_and(|blob| !state.blobs.contains_key(&blob.sha256)) {
-                findings.push(Finding {
-                    subject: format!("song `{}`", song.id),
-                    problem: "the audio that it names is not there".to_owned(),
-                    repaired: false,
-                    hint: Some("scan its file again".to_owned()),
-                });
+                findings.push(Finding::open(
+                    format!("song `{}`", song.id),
+                    "the audio that it names is not there",
+                    "scan its file again",
+                ));
             }
         }
         Ok(findings)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use songrec_core::{Progress, Revision, Song, SongId};
 
 use crate::{
-    Action, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
+    Action, Failure, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
     facts::Carrier,
     look::Look,
     resolve::{Attempt, Case, State as SongState, Target, Verdict, Write, resolve},
@@ -70,7 +70,13 @@ impl Item {
 }
 
 impl Syncer {
-    async fn items(&self, chunk: Vec<(SongId, Pair<SongState>)>) -> Result<Vec<Item>> {
+    // What a side cannot read is left as it is on both.
+    async fn items(
+        &self,
+        look: &Look,
+        mut chunk: Vec<(SongId, Pair<SongState>)>,
+    ) -> Result<Vec<Item>> {
+        chunk.retain(|(song, _)| !look.refused.contains_key(song));
         let songs: Vec<SongId> = chunk.iter().map(|(song, _)| *song).collect();
         let bases = self.state.bases(&songs)?;
         let mut attempts = self.state.attempts(&songs)?;
@@ -88,13 +94,15 @@ impl Syncer {
     }
 
     // Decides about songs; those that have to be read first are read.
+    // Gives apart those that a side cannot read.
     async fn decide(
         &self,
         look: &Look,
         carrier: &Carrier,
         mut items: Vec<Item>,
-    ) -> Result<Vec<(Item, Verdict)>> {
+    ) -> Result<(Vec<(Item, Verdict)>, Vec<(Item, Failure)>)> {
         let mut decided = Vec::with_capacity(items.len());
+        let mut refused = Vec::new();
         // Each side is read once at most.
         for _ in 0..4 {
             let mut missing: Pair<Vec<Item>> = Pair::default();
@@ -111,8 +119,12 @@ impl Syncer {
                 }
                 let mut found = self.fetch(place, &ids).await?;
                 for mut item in std::mem::take(&mut missing[place]) {
+                    if let Some(failure) = found.refused.remove(&item.song) {
+                        refused.push((item, failure));
+                        continue;
+                    }
                     item.read[place] = true;
-                    item.states[place] = match found.remove(&item.song) {
+                    item.states[place] = match found.songs.remove(&item.song) {
                         Some(song) => SongState::Present(Box::new(song)),
                         None => SongState::Absent,
                     };
@@ -125,7 +137,7 @@ impl Syncer {
         }
         // What is still not clear changes as we look; the next look tells.
         decided.extend(items.into_iter().map(|item| (item, Verdict::Fetch(Place::Left))));
-        Ok(decided)
+        Ok((decided, refused))
     }
 
     async fn verdict(&self, look: &Look, carrier: &Carrier, item: &Item) -> Result<Verdict> {
@@ -170,8 +182,10 @@ impl Syncer {
         chunk: Vec<(SongId, Pair<SongState>)>,
         plan: &mut Plan,
     ) -> Result<()> {
-        let items = self.items(chunk).await?;
-        for (item, verdict) in self.decide(look, carrier, items).await? {
+        let items = self.items(look, chunk).await?;
+        let (decided, refused) = self.decide(look, carrier, items).await?;
+        plan.refused.extend(refused.into_iter().map(|(_, failure)| failure));
+        for (item, verdict) in decided {
             // What was read is not read again when it is done.
             for place in Place::BOTH.into_iter().filter(|place| item.read[*place]) {
                 self.spool()?.tell(place, &[(item.song, item.states[place].clone())])?;
@@ -209,12 +223,17 @@ impl Syncer {
         chunk: Vec<(SongId, Pair<SongState>)>,
     ) -> Result<Applied> {
         let mut applied = Applied::default();
-        let mut open = self.items(chunk).await?;
+        let mut open = self.items(look, chunk).await?;
         for _ in 0..ROUNDS {
             if open.is_empty() {
                 break;
             }
-            let decided = self.decide(look, carrier, std::mem::take(&mut open)).await?;
+            let open_items = std::mem::take(&mut open);
+            let (decided, refused) = self.decide(look, carrier, open_items).await?;
+            for (item, failure) in refused {
+                put_off(&mut applied.postponed, &item, &failure.reason);
+                applied.report.add_failure(failure);
+            }
             let mut writing = Vec::new();
             let now = self.now().as_second();
             let mut settled: Vec<(SongId, Verdict)> = Vec::new();
@@ -268,6 +287,15 @@ impl Syncer {
         }
         self.note_postponed(std::mem::take(&mut applied.postponed))?;
         Ok(applied)
+    }
+
+    /// Notes that the next sync has to look at songs that a side cannot read.
+    pub(crate) fn note_refused(&self, look: &Look) -> Result<()> {
+        let postponed = look.refused.iter().map(|(song, failure)| {
+            let (states, reason) = (Pair::default(), failure.reason.clone());
+            (*song, Postponed { states, reason })
+        });
+        self.note_postponed(postponed.collect())
     }
 
     fn note_postponed(&self, postponed: BTreeMap<SongId, Postponed>) -> Result<()> {

@@ -10,6 +10,7 @@ use songrec_storage::{SongQuery, StorageBackend, StoredEmbedding};
 
 use crate::{
     Error, LeftOut, Pair, Place, Result, Side,
+    refused::each_song,
     report::list,
     syncer::{Interrupt, in_words, is_about_one},
     values::Values,
@@ -158,7 +159,7 @@ pub(crate) async fn compare(
         let ids: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
         let mut theirs = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(100) {
-            let read = sides.right.backend.get_songs(chunk).await;
+            let read = each_song(&*sides.right.backend, chunk).await;
             theirs.extend(read.map_err(|error| failed(sides, Place::Right, error))?);
         }
         let mut both = Vec::new();
@@ -166,12 +167,16 @@ pub(crate) async fn compare(
             seen.insert(left.id);
             progress.on(Event::Advanced { item: &Card::of(&left).title, bytes: 0 });
             match right {
-                None => found.add(difference(
+                Err(error) => {
+                    let text = format!("{} cannot read it: {}", sides.right.name, in_words(&error));
+                    found.add(difference(&left, DifferenceKind::Damaged, text));
+                }
+                Ok(None) => found.add(difference(
                     &left,
                     DifferenceKind::MissingRight,
                     format!("it is not in {}", sides.right.name),
                 )),
-                Some(right) => {
+                Ok(Some(right)) => {
                     found.compared += 1;
                     compare_songs(sides, &left, &right, models, &mut found);
                     both.push(Pair { left, right });

@@ -14,6 +14,7 @@ mod machine;
 mod merge;
 mod migrate;
 mod options;
+mod refused;
 mod report;
 mod resolve;
 mod rules;

@@ -1,13 +1,12 @@
 //! What changed in both libraries since the last sync.
 
-use std::collections::HashMap;
-
 use songrec_core::{Event, Progress, SongId};
 use songrec_storage::{ChangeState, Cursor, ErrorKind};
 
 use crate::{
     Error, Pair, Place, Result, Syncer,
     machine::Fence,
+    refused::{Fetched, Refused, each_song, refusal},
     resolve::State as SongState,
     syncer::{Interrupt, cursor_of, looked_at},
     values::{Base, Refs},
@@ -28,11 +27,17 @@ pub(crate) struct Look {
     pub(crate) fences: Pair<Option<Fence>>,
     /// Whether a side no longer knew where it was read up to.
     pub(crate) cursor_lost: Pair<bool>,
+    /// Songs that a side cannot read, and that are left as they are.
+    pub(crate) refused: Refused,
 }
 
 impl Look {
     pub(crate) fn is_empty(&self) -> bool {
-        self.told == 0 && !self.documents && !self.full.left && !self.full.right
+        self.told == 0
+            && !self.documents
+            && !self.full.left
+            && !self.full.right
+            && self.refused.is_empty()
     }
 
     pub(crate) fn cursors_are_old(&self) -> bool {
@@ -63,6 +68,7 @@ struct Told {
     full: bool,
     documents: bool,
     songs: u64,
+    refused: Refused,
 }
 
 impl Syncer {
@@ -87,14 +93,16 @@ impl Syncer {
         progress.on(Event::Started { work: "looking for changes", total: None });
         let read = futures::try_join!(read(Place::Left), read(Place::Right));
         progress.on(Event::Finished);
-        let (left, right) = read?;
+        let (mut left, mut right) = read?;
+        let mut refused = std::mem::take(&mut left.refused);
+        refused.append(&mut right.refused);
         let mut told = left.songs + right.songs;
         for (place, side) in [(Place::Left, &left), (Place::Right, &right)] {
             if side.full {
                 told += self.find_absent(place)?;
             }
         }
-        told += self.look_at_postponed().await?;
+        told += self.look_at_postponed(&mut refused).await?;
         let pending = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
         Ok(Look {
             full: Pair { left: left.full, right: right.full },
@@ -104,6 +112,7 @@ impl Syncer {
             before,
             told,
             fences: Pair::default(),
+            refused,
         })
     }
 
@@ -127,6 +136,7 @@ impl Syncer {
             cursor: Cursor(String::new()),
             documents: false,
             songs: 0,
+            refused: Refused::new(),
         };
         loop {
             if interrupt() {
@@ -145,6 +155,8 @@ impl Syncer {
                 other => other.map_err(|error| self.failed(place, error))?,
             };
             told.documents |= page.documents;
+            let name = &self.sides[place].name;
+            told.refused.extend(page.unreadable.into_iter().map(|one| refusal(name, one)));
             looked_at(progress, page.changes.len());
             let songs: Vec<SongId> = page.changes.iter().map(|change| change.song).collect();
             let bases = self.state.bases(&songs)?;
@@ -203,7 +215,7 @@ impl Syncer {
 
     // Songs on the list are looked at as they are now, though nothing was told
     // of them; says how many they are.
-    async fn look_at_postponed(&self) -> Result<u64> {
+    async fn look_at_postponed(&self, refused: &mut Refused) -> Result<u64> {
         let spool = self.spool()?;
         let (mut after, mut songs) = (None, 0);
         loop {
@@ -218,8 +230,9 @@ impl Syncer {
                     continue;
                 }
                 let mut found = self.fetch(place, &untold).await?;
+                refused.append(&mut found.refused);
                 let told = untold.into_iter().map(|song| {
-                    let state = match (found.remove(&song), &postponed[&song].states[place]) {
+                    let state = match (found.songs.remove(&song), &postponed[&song].states[place]) {
                         (Some(song), _) => SongState::Present(Box::new(song)),
                         // A tombstone is told once, and kept with the list.
                         (None, deleted @ SongState::Deleted(_)) => deleted.clone(),
@@ -233,19 +246,17 @@ impl Syncer {
     }
 
     /// These songs as they are at `place`, those that are there.
-    pub(crate) async fn fetch(
-        &self,
-        place: Place,
-        songs: &[SongId],
-    ) -> Result<HashMap<SongId, songrec_core::Song>> {
+    pub(crate) async fn fetch(&self, place: Place, songs: &[SongId]) -> Result<Fetched> {
         let backend = self.backend(place);
-        let mut found = HashMap::with_capacity(songs.len());
+        let mut fetched = Fetched::default();
         for chunk in songs.chunks(FETCHED_AT_ONCE) {
-            let read = self.ask(place, || backend.get_songs(chunk)).await;
+            let read = self.ask(place, || each_song(backend, chunk)).await;
             let read = read.map_err(|error| self.failed(place, error))?;
-            found.extend(read.into_iter().flatten().map(|song| (song.id, song)));
+            for (song, read) in chunk.iter().zip(read) {
+                fetched.add(*song, &self.sides[place].name, read);
+            }
         }
-        Ok(found)
+        Ok(fetched)
     }
 }
 

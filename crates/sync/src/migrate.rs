@@ -11,6 +11,7 @@ use crate::{
     Comparison, Error, Failure, LeftOut, Note, Options, Pair, Place, Result, Syncer, Verify,
     check::{Data, compare},
     facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
+    refused::{Fetched, refusal},
     report::list,
     segment::OldSegments,
     syncer::{Interrupt, in_words, is_about_one, looked_at},
@@ -135,7 +136,7 @@ impl Syncer {
             let page = page.map_err(|error| self.failed(Place::Left, error))?;
             let songs: Vec<Song> = present(page.changes);
             let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-            let there = self.fetch(Place::Right, &ids).await?;
+            let there = self.fetch(Place::Right, &ids).await?.songs;
             looked_at(progress, songs.len());
             for song in &songs {
                 plan.songs += 1;
@@ -200,6 +201,10 @@ impl Syncer {
                 }
                 other => other.map_err(|error| self.failed(Place::Left, error))?,
             };
+            let name = &self.sides.left.name;
+            for one in page.unreadable {
+                migrated.add_failure(refusal(name, one).1);
+            }
             let songs = present(page.changes);
             let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
             let mut under_way = stream::iter(chunks)
@@ -247,7 +252,7 @@ impl Syncer {
     async fn migrate_chunk(
         &self,
         carrier: &Carrier,
-        songs: Vec<Song>,
+        mut songs: Vec<Song>,
         progress: &dyn Progress,
         interrupt: Interrupt<'_>,
     ) -> Result<Migrated> {
@@ -257,7 +262,9 @@ impl Syncer {
             return Ok(done);
         }
         let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-        let there = self.fetch(Place::Right, &ids).await?;
+        let Fetched { songs: there, refused } = self.fetch(Place::Right, &ids).await?;
+        songs.retain(|song| !refused.contains_key(&song.id));
+        refused.into_values().for_each(|failure| done.add_failure(failure));
         let nothing = Refs::default();
         let refs: Vec<Refs> = songs.iter().map(Refs::of).collect();
         let mut needs = Vec::new();

@@ -164,6 +164,9 @@ pub struct Plan {
     pub agreed: u64,
     /// Whether everything was compared, and not only what changed.
     pub full: bool,
+    /// Songs that a side cannot read, and that are left as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Failure>,
     /// What is counted but not listed.
     #[serde(skip_serializing_if = "LeftOut::is_nothing")]
     pub left_out: LeftOut,

@@ -321,6 +321,7 @@ impl Syncer {
         interrupt: Interrupt<'_>,
     ) -> Result<Plan> {
         let mut plan = Plan { full: look.full.left || look.full.right, ..Plan::default() };
+        plan.refused.extend(look.refused.values().cloned());
         let mut after = None;
         loop {
             let chunk = self.spool()?.after(after, PLANNED_AT_ONCE)?;
@@ -398,6 +399,7 @@ impl Syncer {
         // fail.
         report.try_again();
         report.add(applied.report);
+        look.refused.values().for_each(|failure| report.add_failure(failure.clone()));
         if let Some(error) = error {
             return Err(error);
         }
@@ -405,6 +407,7 @@ impl Syncer {
             return Ok(false);
         }
         self.set_documents_pending(documents_pending)?;
+        self.note_refused(&look)?;
         self.advance(&look)?;
         if look.full.left && look.full.right {
             self.state.set_meta("full_at", &self.now())?;

@@ -7,7 +7,8 @@ use songrec_core::{
 
 const WORD_FIELDS: [WordField; 5] =
     [WordField::Any, WordField::Title, WordField::Artist, WordField::Album, WordField::Path];
-const VALUE_FIELDS: [ValueField; 3] = [ValueField::Genre, ValueField::Mood, ValueField::Instrument];
+const VALUE_FIELDS: [ValueField; 4] =
+    [ValueField::Genre, ValueField::Mood, ValueField::Instrument, ValueField::Warning];
 const NUMBER_FIELDS: [NumberField; 3] =
     [NumberField::Bpm, NumberField::Year, NumberField::Duration];
 

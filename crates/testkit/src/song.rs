@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{
-    Art, AudioProperties, Card, Digest, Embedding, FeatureGroups, Features, Field, Key, Mode,
-    OperationId, Song, SongFile, SongId, Sources, Stamp, Tags, Timestamp, encode_path,
+    Art, AudioProperties, AudioWarning, Card, Digest, Embedding, FeatureGroups, Features, Field,
+    Key, Mode, OperationId, Song, SongFile, SongId, Sources, Stamp, Tags, Timestamp, WarningKind,
+    encode_path,
 };
 use songrec_storage::{DeleteSong, NewBlob, NewEmbedding, PurgeSong, PutMode, PutSong};
 
@@ -31,6 +32,7 @@ pub fn song_with_hash(audio_hash: Digest) -> Song {
         frames: 441_000,
         duration: 10.0,
         bitrate: Some(700_000),
+        warnings: Vec::new(),
     };
     let mut song = Song::new(audio_hash, audio, time(0));
     song.revision.operation = operation(&audio_hash.to_string());
@@ -203,6 +205,11 @@ pub fn random_song(rng: &mut StdRng) -> Song {
         if rng.random() { rng.random_range(0.05..20.0) } else { rng.random_range(20.0..900.0) };
     song.audio.duration = duration;
     song.audio.frames = (duration * 44_100.0) as u64;
+    for kind in [WarningKind::Truncated, WarningKind::Damaged, WarningKind::Silent] {
+        if rng.random_bool(0.1) {
+            song.audio.warnings.push(AudioWarning { kind, text: "as it was heard".into() });
+        }
+    }
     song.added_at = time(rng.random_range(0..40));
     song.updated_at = song.added_at;
     song.tags = random_tags(rng);
@@ -301,6 +308,7 @@ fn random_features(rng: &mut StdRng) -> Features {
     features.loudness_lufs = Some(rng.random_range(-40.0..0.0));
     features.is_loop = rng.random_bool(0.5).then(|| rng.random());
     features.instrument = maybe(rng, 0.4, &INSTRUMENTS);
+    features.instrument_confidence = features.instrument.as_ref().map(|_| rng.random());
     features.moods = some(rng, 2, &MOODS);
     features.groups = rng.random_bool(0.1).then(|| FeatureGroups {
         mfcc: (0..20).map(|_| rng.random_range(-200.0..200.0)).collect(),

@@ -5,6 +5,7 @@ mod blobs;
 mod conformance;
 mod costs;
 mod cql;
+mod damage;
 mod errors;
 mod histories;
 mod hostile;

@@ -169,8 +169,11 @@ pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &Plan) 
     }
     print_work(printer, &libraries.names, &plan.songs, &plan.documents)?;
     and_more(printer, plan.left_out.songs, "song");
+    print_failures(printer, &plan.refused, 0);
     if plan.is_empty() {
-        printer.say("both libraries are the same; there is nothing to do");
+        if plan.refused.is_empty() {
+            printer.say("both libraries are the same; there is nothing to do");
+        }
         return Ok(());
     }
     for place in Place::BOTH {

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use songrec_core::Card;
-use songrec_library::{Error, ErrorKind};
+use songrec_library::{AudioFiles, Error, ErrorKind};
 
 use crate::{
     args::RmArgs,
@@ -31,25 +31,31 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         .with_hint("nothing was changed; raise `--max-delete` if this is meant")
         .into());
     }
-    let files = if args.delete_audio { library.audio_files(&songs) } else { Vec::new() };
+    let files = match args.delete_audio {
+        true => library.audio_files(&songs)?,
+        false => AudioFiles::default(),
+    };
     // The list is what the question is about; in JSON it is the answer.
     let asks = args.delete_audio || args.songs.is_empty();
     if args.dry_run || (asks && !args.yes && !printer.json) {
         select::print(printer, &songs.iter().map(Card::of).collect::<Vec<_>>())?;
         printer.flush()?;
     }
-    for path in &files {
+    for path in &files.own {
         printer.say(format!(
             "{} {}",
             if args.dry_run { "would delete" } else { "to delete:" },
             path.display()
         ));
     }
+    for (path, why) in &files.others {
+        printer.warn(format!("`{}` stays: {why}", path.display()));
+    }
     if args.dry_run {
         printer.say(format!("{what} would be forgotten"));
         return Ok(ExitStatus::Done);
     }
-    let question = match files.len() {
+    let question = match files.own.len() {
         0 if chosen.missing == Some(true) => {
             format!("forget {what}? Files look gone, too, if their disk is not there")
         }

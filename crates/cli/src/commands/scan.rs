@@ -1,11 +1,17 @@
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{Card, SongId};
+use songrec_core::{Card, SongId, WarningKind};
 use songrec_library::{Library, ScanItem, ScanOptions, ScanReport};
 
-use crate::{args::ScanArgs, commands::select::counted, context::Context, status::ExitStatus};
+use crate::{
+    args::ScanArgs, commands::select::counted, context::Context, printer::Printer,
+    status::ExitStatus,
+};
 
 /// How many new songs a person is shown.
 const TITLES: usize = 3;
@@ -32,7 +38,9 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
     let printer = &context.printer;
     let unprinted = Mutex::new(None);
     let shown = Mutex::new(Vec::new());
+    let suspects = Mutex::new(Suspects::default());
     let on_item = |item: &ScanItem| {
+        suspects.lock().unwrap_or_else(PoisonError::into_inner).count(item);
         if let ScanItem::Added { id, .. } = item {
             let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
             if shown.len() < TITLES {
@@ -62,6 +70,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         printer.json(&summary)?;
     } else {
         summarize(context, &report, args.dry_run, started.elapsed());
+        suspects.into_inner().unwrap_or_else(PoisonError::into_inner).tell(printer);
         if args.missing && report.files() == 0 && !report.interrupted {
             printer.say("the models have heard every song whose file is on this machine");
         }
@@ -80,6 +89,47 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
     Ok(status(&report, args.missing))
 }
 
+/// Songs whose audio came in although something is wrong with it.
+#[derive(Default)]
+struct Suspects {
+    kinds: BTreeMap<WarningKind, u64>,
+    /// The first few, in words.
+    named: Vec<String>,
+    songs: u64,
+}
+
+impl Suspects {
+    const NAMED: usize = 3;
+
+    fn count(&mut self, item: &ScanItem) {
+        let ScanItem::Warned { path, warnings, .. } = item else { return };
+        self.songs += 1;
+        for warning in warnings {
+            *self.kinds.entry(warning.kind).or_default() += 1;
+        }
+        if self.named.len() < Self::NAMED {
+            let texts: Vec<&str> = warnings.iter().map(|warning| warning.text.as_str()).collect();
+            self.named.push(format!("`{path}`: {}", texts.join("; ")));
+        }
+    }
+
+    fn tell(&self, printer: &Printer) {
+        if self.songs == 0 {
+            return;
+        }
+        let kinds: Vec<String> =
+            self.kinds.iter().map(|(kind, count)| format!("{count} {}", kind.as_str())).collect();
+        printer.warn(format!(
+            "something is wrong with the audio of {} ({}); `songrec ls -f 'warning:*'` lists them all",
+            counted(self.songs, "song"),
+            kinds.join(", ")
+        ));
+        for named in &self.named {
+            printer.say(format!("    {named}"));
+        }
+    }
+}
+
 fn print(context: &Context, item: &ScanItem) -> Result<()> {
     match item {
         // Programs go on with the ids; a person is shown titles in the end.
@@ -94,6 +144,8 @@ fn print(context: &Context, item: &ScanItem) -> Result<()> {
             context.warn_aside(&format!("`{path}` is not there any more"));
             Ok(())
         }
+        // Told together in the end.
+        ScanItem::Warned { .. } => Ok(()),
         ScanItem::Unheard { path, reason, .. } => {
             context.warn_aside(&format!("`{path}` was not heard: {reason}"));
             Ok(())

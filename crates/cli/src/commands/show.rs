@@ -71,6 +71,9 @@ fn describe(library: &Library, song: &Song) -> Table {
             counted(audio.channels.into(), "channel")
         )),
     );
+    for warning in &audio.warnings {
+        row("warning", Some(warning.text.clone()));
+    }
     if let Some(features) = &song.features {
         for (name, value) in measured(features) {
             row(name, value);

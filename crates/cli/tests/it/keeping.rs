@@ -292,6 +292,7 @@ fn audio_that_another_library_keeps_is_no_damage() {
         let mut song: serde_json::Value =
             serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         song["files"][0]["path"] = world.path("music/of another machine.wav").to_str().into();
+        song["checksum"] = serde_json::Value::Null;
         if is_kept {
             let file = &song["files"][0];
             song["blob"] = serde_json::json!({

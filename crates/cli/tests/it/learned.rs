@@ -75,7 +75,8 @@ fn what_learned_models_find_is_the_same_here_and_in_the_cloud() {
     for place in PLACES {
         let first = both.scan(place, &scan);
         let filled = both.scan(place, &fill);
-        assert_eq!((&first["added"], &filled["updated"]), (&10.into(), &10.into()), "{place}");
+        // Nobody hears anything in silence.
+        assert_eq!((&first["added"], &filled["updated"]), (&10.into(), &9.into()), "{place}");
     }
     let [a, b, c] = ["tone 001", "tone 004", "tone 008"].map(|title| both.id_of(title));
     let part = format!("{a}@0-0.25");
@@ -90,7 +91,6 @@ fn what_learned_models_find_is_the_same_here_and_in_the_cloud() {
         vec!["similar", &part, "--model", "dsp45"],
         vec!["similar", &part, "--model", "ear", "--filter", "duration:<0.45", "-k", "3"],
         vec!["similar", &a, "--passages", "--model", "ear", "--threshold", "0.9"],
-        vec!["similar", "music/silence.wav@0-0.25", "--model", "clap-tiny"],
         vec!["search", "--text", "warm analogue pad"],
         vec![
             "search",

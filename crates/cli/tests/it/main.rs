@@ -7,6 +7,7 @@ mod bucket;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod cloud;
 mod crash;
+mod decay;
 #[cfg(all(feature = "bridge", feature = "rten"))]
 mod downloading;
 #[cfg(all(feature = "bridge", feature = "rten"))]
@@ -35,6 +36,7 @@ mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod soak;
 mod sources;
+mod suspect;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod syncing;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -228,7 +228,7 @@ fn a_damaged_song_fails_its_file_alone() {
 
     let summary = items.last().unwrap();
     assert_eq!((&summary["unchanged"], &summary["failed"]), (&1.into(), &1.into()), "{items:?}");
-    assert!(items[0]["reason"].as_str().unwrap().contains("--again"), "{items:?}");
+    assert!(items[0]["reason"].as_str().unwrap().contains("verify --repair"), "{items:?}");
 }
 
 #[test]

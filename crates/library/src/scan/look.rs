@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{Result, work::on_cpu};
 
-const DAMAGED: &str = "its song is damaged: bring that back from a backup, or scan with `--again`";
+const DAMAGED: &str = "its song is damaged: bring that back from a backup, or put it aside with \
+                       `songrec verify --repair` and scan again";
 const NEWER: &str = "its song was written by a newer version of songrec";
 
 /// A file that was looked at.
@@ -48,6 +49,8 @@ pub(super) struct Found {
     /// A song that this machine has seen at this path, and that is there no
     /// longer.
     pub(super) replaced: Option<SongId>,
+    /// The models whose embeddings of the song are lost.
+    pub(super) lost: BTreeSet<ModelName>,
 }
 
 /// A file of which is known which audio it is.
@@ -174,9 +177,12 @@ impl Scan<'_> {
             Ok(place) => place,
             Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
         };
-        let was_heard =
-            without_segments.is_empty() && song.as_ref().is_some_and(|song| self.was_heard(song));
-        let wanted = self.wanted(song.as_ref(), &without_segments);
+        let is_suspect = song.as_ref().is_some_and(|song| is_suspect(song, &identity));
+        let was_heard = without_segments.is_empty()
+            && !is_suspect
+            && song.as_ref().is_some_and(|song| self.was_heard(song));
+        let mut wanted = self.wanted(song.as_ref(), &without_segments);
+        wanted.features |= is_suspect;
         let tags_are_enough = self.options.dry_run || was_heard;
         let name_of = |listener: &Arc<Listener>| listener.spec().name.clone();
         let listened = match tags_are_enough {
@@ -197,6 +203,7 @@ impl Scan<'_> {
                 let replaced = held.filter(|held| *held != id);
                 let has_blob = song.as_ref().is_some_and(|song| song.blob.is_some());
                 let song = song.map(|song| song.id);
+                let lost = self.lost_of(id);
                 Ok(Found {
                     identity,
                     says,
@@ -206,6 +213,7 @@ impl Scan<'_> {
                     song,
                     has_blob,
                     replaced,
+                    lost,
                 })
             }
             // That it was left in the middle is no failure of the file.
@@ -228,7 +236,9 @@ impl Scan<'_> {
             features.is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION)
         };
         if let Some(song) = song.filter(is_current) {
-            let lacks = |model: &ModelName| !song.embeddings.contains_key(model);
+            let lost = self.lost_of(song.id);
+            let lacks =
+                |model: &ModelName| !song.embeddings.contains_key(model) || lost.contains(model);
             wanted.features = false;
             wanted.models.retain(lacks);
             wanted.listeners.retain(|listener| {
@@ -288,6 +298,12 @@ pub(super) fn said_by_path(path: &Path, sha256: Digest) -> FileSays {
         named: songrec_audio::read_name(path),
         folder: folder.map(|name| name.to_string_lossy().into_owned()),
     }
+}
+
+// Whether something was wrong with the audio of a song, and this is another file
+// of it than those that are known.
+fn is_suspect(song: &Song, identity: &Identity) -> bool {
+    !song.audio.warnings.is_empty() && !song.files.iter().any(|file| file.sha256 == identity.sha256)
 }
 
 fn reason_of(error: &songrec_audio::Error) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use songrec_core::{ModelName, SongId};
+use songrec_core::{AudioWarning, ModelName, SongId};
 
 /// What a scan did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -26,6 +26,8 @@ pub struct ScanReport {
     pub failed: u64,
     /// Songs that a learned model did not hear, because it failed.
     pub unheard: u64,
+    /// Songs that were heard and whose audio is cut off, damaged or silent.
+    pub warned: u64,
     /// Files that were not looked at because they could not be read before.
     pub failed_before: u64,
     /// Audio files of formats that are not read, by the endings of their names.
@@ -57,6 +59,7 @@ impl ScanReport {
         self.forgotten += done.forgotten;
         self.failed += done.failed;
         self.unheard += done.unheard;
+        self.warned += done.warned;
         self.failed_before += done.failed_before;
     }
 }
@@ -72,5 +75,6 @@ pub enum ScanItem {
     Duplicate { id: SongId, path: String },
     Missing { id: SongId, path: String },
     Unheard { id: SongId, path: String, model: ModelName, reason: String },
+    Warned { id: SongId, path: String, warnings: Vec<AudioWarning> },
     Failed { path: String, reason: String },
 }

@@ -92,6 +92,8 @@ impl Scan<'_> {
         let _hearing = self.hearing.lock().await;
         let ids: Vec<SongId> = doubtful.iter().map(|(_, id, _)| *id).collect();
         let songs = self.songs(&ids).await?;
+        let stored: Vec<Song> = songs.iter().flatten().flatten().cloned().collect();
+        self.look_for_lost(&stored).await?;
         let mut verdicts = Vec::new();
         for ((standing, id, path), song) in doubtful.into_iter().zip(songs) {
             *standing = match song {
@@ -156,6 +158,7 @@ impl Scan<'_> {
                 || (loudness.is_none() && !song.embeddings.keys().any(is_built_in))
         };
         complete
+            && self.lost_of(song.id).is_empty()
             && self.models.iter().all(|model| {
                 song.embeddings.contains_key(model)
                     || (is_built_in(model) && is_silent())

@@ -17,6 +17,7 @@ use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSo
 use super::{
     Candidate, Finding, Scan, ScanItem, ScanReport, blocking,
     look::{Found, Looked, said_by_path},
+    lost::{name_of, take_again},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -151,6 +152,7 @@ impl Scan<'_> {
         self.make_room_for(arrivals).await?;
         self.store_segments(arrivals).await?;
         let references = self.library.backend.put_embeddings(&embeddings).await?;
+        self.found_again(embeddings.iter().map(|new| name_of(&new.embedding)));
         for ((at, model), reference) in places.into_iter().zip(references) {
             arrivals[at].embeddings.insert(model, reference);
         }
@@ -345,6 +347,10 @@ impl Scan<'_> {
                 song.features.clone_from(&analysis.features);
                 song.audio = analysis.audio.clone();
             }
+            // Of the same audio in another file, too: one may say more than it
+            // holds.
+            song.audio.warnings.clone_from(&analysis.audio.warnings);
+            take_again(song, &arrival.found.lost, &arrival.embeddings);
             for (model, reference) in &arrival.embeddings {
                 song.embeddings.entry(model.clone()).or_insert_with(|| reference.clone());
             }
@@ -357,6 +363,15 @@ impl Scan<'_> {
             None if is_new_path && before.files.is_empty() => Change::Moved { from: String::new() },
             None if is_new_path => Change::Duplicate,
             None if *song != before => Change::Updated,
+            // The vector is there again, and the song names it as before.
+            None if arrival
+                .found
+                .lost
+                .iter()
+                .any(|model| arrival.embeddings.contains_key(model)) =>
+            {
+                Change::Updated
+            }
             None if self.options.dry_run && !arrival.found.was_heard => Change::Updated,
             None => Change::Nothing,
         }
@@ -378,6 +393,12 @@ impl Scan<'_> {
             report.unheard += u64::from(number == 0);
             let (path, model) = (path.clone(), model.clone());
             (self.on_item)(&ScanItem::Unheard { id, path, model, reason: error.to_string() });
+        }
+        let warnings = arrival.found.analysis.as_ref().map(|heard| &heard.audio.warnings);
+        if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
+            report.warned += 1;
+            let (path, warnings) = (path.clone(), warnings.clone());
+            (self.on_item)(&ScanItem::Warned { id, path, warnings });
         }
         self.progress.on(Event::Advanced { item: &path, bytes: arrival.candidate.size });
         let item = match change {

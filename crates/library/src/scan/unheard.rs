@@ -10,8 +10,9 @@ use super::{LOOK_UP, Scan, blocking};
 use crate::Result;
 
 impl Scan<'_> {
-    /// Names the file of each song that one of the models has not heard, or of
-    /// which segments are wanted, so that only these are looked at.
+    /// Names the file of each song that one of the models has not heard, or
+    /// whose embedding is lost, or of which segments are wanted, so that only
+    /// these are looked at.
     pub(super) async fn name_unheard(&mut self, caught_up: bool) -> Result<()> {
         if !self.options.missing {
             return Ok(());
@@ -76,6 +77,7 @@ impl Scan<'_> {
         let mut query = SongQuery { limit: 500, ..SongQuery::default() };
         loop {
             let page = self.library.backend.find_songs(&query).await?;
+            self.look_for_lost(&page.items).await?;
             for song in page.items {
                 if self.was_heard(&song) && !self.may_lack_segments(song.id) {
                     continue;

@@ -13,6 +13,8 @@ pub(super) struct Chosen<'a> {
     pub(super) songs: Vec<ChosenSong>,
     /// How many were left out as copies or under the limits.
     pub(super) limited: usize,
+    /// How many were left out because there is nothing to be heard in them.
+    pub(super) silent: usize,
     artists: HashMap<String, usize>,
     albums: HashMap<(String, String), usize>,
     queries: Vec<Recording>,
@@ -70,6 +72,7 @@ impl<'a> Chosen<'a> {
             options,
             songs: Vec::new(),
             limited: 0,
+            silent: 0,
             artists: HashMap::new(),
             albums: HashMap::new(),
             queries: if options.include_self { Vec::new() } else { queries.collect() },
@@ -79,6 +82,11 @@ impl<'a> Chosen<'a> {
     /// Takes the next hit, or leaves it out.
     pub(super) fn consider(&mut self, scored: &Scored) {
         let song = &scored.hit.song;
+        // Older versions let models hear silence.
+        if song.is_silent() {
+            self.silent += 1;
+            return;
+        }
         let recording = Recording::of(song);
         if let Some(recording) = recording.as_ref().filter(|_| !self.options.all_copies) {
             if self.queries.iter().any(|query| recording.is_copy_of(query)) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use songrec_core::{Card, Metric, ModelName, Song, SongId, Vector};
 
-use crate::{Error, Library, Named, Part, Result};
+use crate::{Error, ErrorKind, Library, Named, Part, Result};
 
 /// Something that the results should be like, or unlike.
 #[derive(Clone, Debug, PartialEq)]
@@ -218,6 +218,13 @@ pub(super) fn combine(
 ) -> Result<Vector> {
     let mut vectors = Vec::with_capacity(examples.len());
     for example in examples {
+        if example.song.as_ref().is_some_and(Song::is_silent) {
+            return Err(Error::usage(format_args!("`{}` is silent", example.title))
+                .because("nothing sounds like silence, and nothing else is worth comparing with")
+                .with_hint(
+                    "`songrec ls -f warning:silent` lists songs that are; name another one",
+                ));
+        }
         let vector = example.vectors.get(model).ok_or_else(|| unheard(example, model))?;
         vectors.push((vector, example.weight));
     }
@@ -254,6 +261,11 @@ pub(super) fn combine(
 fn unheard(example: &HeardExample, model: &ModelName) -> Error {
     if let Some(error) = example.unheard.get(model) {
         return error.clone();
+    }
+    if example.song.as_ref().is_some_and(|song| song.embeddings.contains_key(model)) {
+        let lost = format!("the embedding of `{}` by `{model}` is lost", example.title);
+        return Error::new(ErrorKind::Corrupt, lost)
+            .with_hint("`songrec verify --repair` hears its audio again");
     }
     let heard_by = example.song.as_ref().and_then(|song| song.embeddings.keys().next());
     Error::not_found(format_args!("`{}` was not heard by `{model}`", example.title)).with_hint(

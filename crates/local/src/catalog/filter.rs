@@ -29,7 +29,8 @@ impl Sql {
 // Bits of the column `has`: first fields with words, then fields with values.
 const WORD_FIELDS: [WordField; 5] =
     [WordField::Any, WordField::Title, WordField::Artist, WordField::Album, WordField::Path];
-const VALUE_FIELDS: [ValueField; 3] = [ValueField::Genre, ValueField::Mood, ValueField::Instrument];
+pub(crate) const VALUE_FIELDS: [ValueField; 4] =
+    [ValueField::Genre, ValueField::Mood, ValueField::Instrument, ValueField::Warning];
 
 fn word_bit(field: WordField) -> i64 {
     1 << WORD_FIELDS.iter().position(|one| *one == field).expect("every field is listed")
@@ -51,6 +52,7 @@ pub(crate) const fn value_code(field: ValueField) -> i64 {
         ValueField::Genre => 0,
         ValueField::Mood => 1,
         ValueField::Instrument => 2,
+        ValueField::Warning => 3,
     }
 }
 

@@ -184,6 +184,13 @@ impl Catalog {
             .query_row([], |row| row.get(0))?)
     }
 
+    /// Lets every reader of the changes begin anew.
+    pub(crate) fn renew_epoch(connection: &Connection) -> Result<()> {
+        let epoch = Uuid::new_v4().simple().to_string();
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", [epoch])?;
+        Ok(())
+    }
+
     /// The number of the last change.
     pub(crate) fn last_change(connection: &Connection) -> Result<i64> {
         Ok(connection

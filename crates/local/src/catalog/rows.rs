@@ -1,9 +1,7 @@
 //! Songs as rows, and rows away again.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use songrec_core::{
-    Card, Digest, ModelName, Song, SongId, ValueField, WordField, fold, shelf, words,
-};
+use songrec_core::{Card, Digest, ModelName, Song, SongId, WordField, fold, shelf, words};
 use songrec_storage::Tombstone;
 
 use super::{Catalog, filter};
@@ -116,7 +114,7 @@ impl Catalog {
                 words_of(WordField::Path),
                 other_words(&card),
             ])?;
-        for field in [ValueField::Genre, ValueField::Mood, ValueField::Instrument] {
+        for field in filter::VALUE_FIELDS {
             for value in field.values(&card) {
                 connection
                     .prepare_cached(
@@ -246,6 +244,13 @@ impl Catalog {
     /// Whether there are songs of which it is not known what they name.
     pub(crate) fn is_any_damaged(connection: &Connection) -> Result<bool> {
         Ok(connection.prepare_cached("SELECT 1 FROM damaged LIMIT 1")?.exists([])?)
+    }
+
+    /// Those songs.
+    pub(crate) fn damaged(connection: &Connection) -> Result<Vec<SongId>> {
+        let mut statement = connection.prepare_cached("SELECT id FROM damaged ORDER BY id")?;
+        let ids = statement.query_map([], |row| row.get(0).map(SongId::from_bytes))?;
+        Ok(ids.collect::<Result<_, _>>()?)
     }
 
     /// The paths of files with this content, as songs have them.

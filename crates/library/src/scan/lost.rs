@@ -1,0 +1,201 @@
+//! Embeddings that songs name and that are not there, or damaged: their songs
+//! are heard again, and keep everything else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::PoisonError,
+};
+
+use songrec_core::{Embedding, ModelName, Progress, Song, SongId};
+use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend};
+
+use super::{Scan, ScanItem, ScanOptions};
+use crate::{Error, Interrupt, Library, Result};
+
+/// The models by which each song has to be heard again.
+pub(crate) type LostEmbeddings = BTreeMap<SongId, BTreeSet<ModelName>>;
+
+/// Embeddings that are read at once.
+const AT_ONCE: usize = 100;
+
+impl Scan<'_> {
+    /// Finds out which of these songs name embeddings, by the models of this
+    /// scan, that are lost. Reads each of them: a library that is far away is
+    /// not asked, there `verify` does it.
+    pub(super) async fn look_for_lost(&self, songs: &[Song]) -> Result<()> {
+        if self.is_remote() {
+            return Ok(());
+        }
+        for model in &self.models {
+            let named = songs.iter().filter(|song| song.embeddings.contains_key(model));
+            let named: Vec<SongId> = named.map(|song| song.id).collect();
+            for some in named.chunks(AT_ONCE) {
+                for id in lost_of(&*self.library.backend, model, some).await? {
+                    self.lost().entry(id).or_default().insert(model.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The models by which a song has to be heard again.
+    pub(super) fn lost_of(&self, song: SongId) -> BTreeSet<ModelName> {
+        self.lost().get(&song).cloned().unwrap_or_default()
+    }
+
+    /// Takes note that these are stored again.
+    pub(super) fn found_again(&self, embeddings: impl Iterator<Item = (SongId, ModelName)>) {
+        let mut lost = self.lost();
+        for (song, model) in embeddings {
+            if let Some(models) = lost.get_mut(&song) {
+                models.remove(&model);
+                if models.is_empty() {
+                    lost.remove(&song);
+                }
+            }
+        }
+    }
+
+    fn lost(&self) -> std::sync::MutexGuard<'_, LostEmbeddings> {
+        // Every change of it is complete before anything can panic.
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// Those of `songs`, which all name an embedding by `model`, whose embedding
+// cannot be had.
+async fn lost_of(
+    backend: &dyn StorageBackend,
+    model: &ModelName,
+    songs: &[SongId],
+) -> Result<Vec<SongId>> {
+    match backend.get_embeddings(model, songs).await {
+        Ok(found) => {
+            let lost = songs.iter().zip(found).filter(|(_, found)| found.is_none());
+            return Ok(lost.map(|(song, _)| *song).collect());
+        }
+        // One of them.
+        Err(error) if error.kind() == StorageTrouble::Corrupt => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut lost = Vec::new();
+    for song in songs {
+        match backend.get_embeddings(model, std::slice::from_ref(song)).await {
+            Ok(found) if found.iter().all(Option::is_some) => {}
+            Ok(_) => lost.push(*song),
+            Err(error) if error.kind() == StorageTrouble::Corrupt => lost.push(*song),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(lost)
+}
+
+impl Library {
+    /// Hears songs again by models whose embeddings of them are lost, as far as
+    /// their files are on this machine; says what could not be heard, and why.
+    pub(crate) async fn hear_again(
+        &self,
+        lost: LostEmbeddings,
+        interrupt: &Interrupt,
+        progress: &dyn Progress,
+    ) -> Result<BTreeMap<(SongId, ModelName), String>> {
+        let mut open: BTreeMap<(SongId, ModelName), String> = BTreeMap::new();
+        let all: BTreeSet<&ModelName> = lost.values().flatten().collect();
+        let mut here = Vec::new();
+        for model in all {
+            match self.models.hearing(&[model.to_string()]).await {
+                Ok(_) => here.push(model.to_string()),
+                Err(error) => {
+                    let of_model = lost.iter().filter(|(_, models)| models.contains(model));
+                    let why = reason(&error);
+                    open.extend(of_model.map(|(song, _)| ((*song, model.clone()), why.clone())));
+                }
+            }
+        }
+        if here.is_empty() {
+            return Ok(open);
+        }
+        let (files, without) = self.files_of(lost.keys().copied().collect()).await?;
+        let failed: std::sync::Mutex<BTreeMap<String, String>> = std::sync::Mutex::default();
+        let on_item = |item: &ScanItem| {
+            let (path, reason) = match item {
+                ScanItem::Failed { path, reason } | ScanItem::Unheard { path, reason, .. } => {
+                    (path.clone(), reason.clone())
+                }
+                _ => return,
+            };
+            failed.lock().unwrap_or_else(PoisonError::into_inner).insert(path, reason);
+        };
+        let options = ScanOptions::default();
+        let mut scan = Scan::begin(self, &options, &here, interrupt, progress, &on_item).await?;
+        scan.named = Some(files.values().cloned().collect());
+        *scan.lost.get_mut().unwrap_or_else(PoisonError::into_inner) = lost;
+        scan.look_and_take_in(false).await?;
+        let still = std::mem::take(&mut *scan.lost());
+        let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (song, models) in still {
+            let of_file = files
+                .get(&song)
+                .and_then(|path| failed.get(&songrec_core::encode_path(path)).cloned());
+            let why = of_file
+                .or_else(|| without.get(&song).cloned())
+                .unwrap_or_else(|| "it was not heard".to_owned());
+            for model in models {
+                open.entry((song, model)).or_insert_with(|| why.clone());
+            }
+        }
+        Ok(open)
+    }
+
+    // A file of each of these songs that is on this machine and has the size
+    // that it had; why there is none, of the others.
+    async fn files_of(
+        &self,
+        ids: Vec<SongId>,
+    ) -> Result<(BTreeMap<SongId, PathBuf>, BTreeMap<SongId, String>)> {
+        let (mut files, mut without) = (BTreeMap::new(), BTreeMap::new());
+        for some in ids.chunks(AT_ONCE) {
+            for song in self.backend.get_songs(some).await?.into_iter().flatten() {
+                let mut paths = song.files.iter().map(|file| (self.file_path(&file.path), file));
+                let is_same = |(path, file): &(PathBuf, &songrec_core::SongFile)| {
+                    std::fs::metadata(path)
+                        .is_ok_and(|found| found.is_file() && found.len() == file.size)
+                };
+                match paths.find(is_same) {
+                    Some((path, _)) => _ = files.insert(song.id, path),
+                    None => {
+                        let why = "none of its files is on this machine as it was".to_owned();
+                        without.insert(song.id, why);
+                    }
+                }
+            }
+        }
+        Ok((files, without))
+    }
+}
+
+fn reason(error: &Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+/// The references of embeddings that were heard again are the song's own now.
+pub(super) fn take_again(
+    song: &mut Song,
+    lost: &BTreeSet<ModelName>,
+    heard: &BTreeMap<ModelName, songrec_core::EmbeddingRef>,
+) {
+    for model in lost {
+        if let Some(reference) = heard.get(model) {
+            song.embeddings.insert(model.clone(), reference.clone());
+        }
+    }
+}
+
+/// What was heard of an embedding that is stored.
+pub(super) fn name_of(embedding: &Embedding) -> (SongId, ModelName) {
+    (embedding.song, embedding.model.clone())
+}
