@@ -68,8 +68,8 @@ async fn a_password_in_an_address_is_refused_without_showing_it() {
 
     let shown = format!("{config:?}");
     let bridge = Bridge::new(config).unwrap_err();
-    let fetched = fetch("https://me:hush@host/x", &folder.path().join("x"), 1, |_| ());
-    let fetched = fetched.await.unwrap_err();
+    let to = folder.path().join("x");
+    let fetched = fetch("https://me:hush@host/x", &to, 1, |_| ()).await.unwrap_err();
 
     assert_eq!((bridge.problem(), fetched.problem()), (Problem::Config, Problem::Config));
     for text in [shown, format!("{bridge} {bridge:?}"), format!("{fetched} {fetched:?}")] {
