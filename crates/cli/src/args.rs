@@ -158,6 +158,7 @@ pub(crate) enum Command {
     Doctor,
     /// Serve the Data API on this machine, to try Astra mode without an account
     #[cfg(feature = "emulator")]
+    #[command(after_long_help = EMULATOR_HELP)]
     Emulator(EmulatorArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
@@ -238,17 +239,57 @@ pub(crate) struct UrlArgs {
 }
 
 #[cfg(feature = "emulator")]
+const EMULATOR_HELP: &str = "\
+How clients connect: the two lines that it prints go into `.env`. Commands are \
+sent by POST to ENDPOINT/v1/KEYSPACE/COLLECTION with the header `Token`; the \
+keyspace `default_keyspace` is there. With astrapy:
+  DataAPIClient(token, environment=\"other\").get_database(endpoint, keyspace=\"default_keyspace\")
+
+What is missing: models (`$vectorize`), tables, and approximation: vector \
+search is exact.
+
+What goes wrong on request: rules at ENDPOINT/emulator/faults, with the same \
+token, and counts at ENDPOINT/emulator/requests:
+  curl -X POST ENDPOINT/emulator/faults -H \"Token: TOKEN\" -d '{\"commands\": \
+[\"find\"], \"timing\": {\"when\": \"next\", \"skip\": 0, \"count\": 1}, \"faults\": \
+[{\"kind\": \"overloaded\"}]}'
+The README of the crate songrec-emulator lists all faults and limits.";
+
+#[cfg(feature = "emulator")]
 #[derive(Debug, Args)]
 pub(crate) struct EmulatorArgs {
     /// Keep the data in this folder; in memory if it is not said
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8181")]
-    pub(crate) addr: std::net::SocketAddr,
-    /// A file with the token to accept; a random one is made if it is not said
+    /// Where to listen, such as localhost:8181
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8181")]
+    pub(crate) addr: String,
+    /// A file with the token to accept, in one line; a random one is made if it is not said
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Accept this user as a self-hosted server does, with the password in
+    /// SONGREC_EMULATOR_PASSWORD or a random one
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+    pub(crate) user: Option<String>,
+    /// Documents in one page
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) page_size: u32,
+    /// Collections that the database may have
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) collections: u32,
+    /// Let collections be reranked, by a stand-in that counts words
+    #[arg(long)]
+    pub(crate) rerank: bool,
+    /// Let every request take this long at least, in milliseconds
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
+    pub(crate) delay: u64,
+    /// Estimate counts exactly; a real server's estimates are minutes old, and
+    /// so are these otherwise
+    #[arg(long)]
+    pub(crate) exact_estimates: bool,
+    /// Another limit, such as insert-documents=20; may be repeated
+    #[arg(long = "limit", value_name = "NAME=NUMBER")]
+    pub(crate) limits: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -58,9 +58,9 @@ fn run(context: &Context, command: Command) -> anyhow::Result<ExitStatus> {
     let result = runtime.block_on(async {
         let interrupt = context.interrupt.clone();
         // The first Ctrl-C asks for an orderly end, the second one does not
-        // ask: the library stands that too.
+        // ask: the library stands that too. What ends services asks once.
         tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
+            if asked_to_end().await {
                 interrupt.set();
             }
             if tokio::signal::ctrl_c().await.is_ok() {
@@ -78,4 +78,21 @@ fn run(context: &Context, command: Command) -> anyhow::Result<ExitStatus> {
     // Work that nobody waits for must not hold up the end.
     runtime.shutdown_background();
     result
+}
+
+// Waits for Ctrl-C or, where there is one, SIGTERM; false if neither can be
+// waited for.
+async fn asked_to_end() -> bool {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            return tokio::select! {
+                asked = tokio::signal::ctrl_c() => asked.is_ok(),
+                asked = terminate.recv() => asked.is_some(),
+            };
+        }
+    }
+    tokio::signal::ctrl_c().await.is_ok()
 }

@@ -21,6 +21,8 @@ pub(crate) struct Collection {
     pub(crate) stored_as: i64,
     rows: RwLock<Rows>,
     versions: AtomicU64,
+    /// How many documents there were at the start.
+    estimate: usize,
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +70,13 @@ pub(crate) struct Page {
 
 impl Collection {
     pub(crate) fn new(settings: Settings, stored_as: i64) -> Self {
-        Self { settings, stored_as, rows: RwLock::default(), versions: AtomicU64::new(1) }
+        Self {
+            settings,
+            stored_as,
+            rows: RwLock::default(),
+            versions: AtomicU64::new(1),
+            estimate: 0,
+        }
     }
 
     /// A number that no document of this collection has had.
@@ -94,9 +102,15 @@ impl Collection {
     }
 
     /// Puts back what the store had.
-    pub(crate) fn load(&self, document: Arc<Document>) {
-        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn load(&mut self, document: Arc<Document>) {
+        let rows = self.rows.get_mut().unwrap_or_else(PoisonError::into_inner);
         rows.documents.insert(document.key.clone(), document);
+        self.estimate = rows.documents.len();
+    }
+
+    /// About how many documents there are: as many as at the start.
+    pub(crate) fn estimate(&self) -> usize {
+        self.estimate
     }
 
     pub(crate) fn len(&self) -> usize {

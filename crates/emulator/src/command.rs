@@ -60,21 +60,22 @@ const GENERAL: [&str; 8] = [
 ];
 const KEYSPACE: [&str; 5] =
     ["createCollection", "findCollections", "deleteCollection", "listTables", "listTypes"];
-const COLLECTION: [&str; 14] = [
-    "insertOne",
-    "insertMany",
-    "find",
-    "findOne",
-    "updateOne",
-    "updateMany",
-    "findOneAndUpdate",
-    "findOneAndReplace",
-    "findOneAndDelete",
-    "deleteOne",
-    "deleteMany",
-    "countDocuments",
-    "estimatedDocumentCount",
-    "findAndRerank",
+/// With the members that each takes.
+const COLLECTION: [(&str, &[&str]); 14] = [
+    ("insertOne", &["document", "options"]),
+    ("insertMany", &["documents", "options"]),
+    ("find", &["filter", "projection", "sort", "options"]),
+    ("findOne", &["filter", "projection", "sort", "options"]),
+    ("updateOne", &["filter", "update", "sort", "options"]),
+    ("updateMany", &["filter", "update", "options"]),
+    ("findOneAndUpdate", &["filter", "update", "sort", "projection", "options"]),
+    ("findOneAndReplace", &["filter", "replacement", "sort", "projection", "options"]),
+    ("findOneAndDelete", &["filter", "sort", "projection", "options"]),
+    ("deleteOne", &["filter", "sort", "options"]),
+    ("deleteMany", &["filter", "options"]),
+    ("countDocuments", &["filter", "options"]),
+    ("estimatedDocumentCount", &["options"]),
+    ("findAndRerank", &["filter", "projection", "sort", "options"]),
 ];
 const TABLES: [&str; 13] = [
     "createTable",
@@ -105,10 +106,15 @@ pub(crate) fn is_write(name: &str) -> bool {
 impl Command {
     /// Reads a request body: an object whose one member is the command.
     pub(crate) fn parse(body: &[u8], max_number_length: usize) -> Result<Self> {
+        if body.trim_ascii().is_empty() {
+            return refuse(Code::FieldValue, "the body is empty; send one command");
+        }
+        // Some programs begin their files, and so their bodies, with the mark.
+        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
         let text = std::str::from_utf8(body).map_err(|error| {
             ApiError::new(Code::NotJson, format!("the body is not UTF-8: {error}"))
         })?;
-        let value = json::parse(text, max_number_length).map_err(|error| match error {
+        let value = json::parse_first(text, max_number_length).map_err(|error| match error {
             ParseError::NumberTooLong(..) => ApiError::new(Code::Limit, error.to_string()),
             _ => ApiError::new(Code::NotJson, format!("the body is not JSON: {error}")),
         })?;
@@ -125,14 +131,18 @@ impl Command {
             );
         }
         match object.into_iter().next() {
-            Some((name, arguments @ (Value::Object(_) | Value::Null))) => {
-                Ok(Self { name, arguments })
-            }
+            Some((name, arguments @ Value::Object(_))) => Ok(Self { name, arguments }),
             Some((name, other)) => {
                 refuse(Code::Structure, format!("`{name}` takes an object, not {}", other.kind()))
             }
             None => refuse(Code::Structure, "a request has one member, the command"),
         }
+    }
+
+    /// The members of a command on documents.
+    fn members(&self) -> Result<Fields<'_>> {
+        let known = COLLECTION.iter().find(|(name, _)| *name == self.name);
+        self.fields(known.map_or(&[], |(_, members)| members))
     }
 
     fn fields<'a>(&'a self, known: &[&str]) -> Result<Fields<'a>> {
@@ -170,7 +180,7 @@ impl Context<'_> {
         let known = match self.level {
             Level::General => GENERAL.contains(&name),
             Level::Keyspace(_) => KEYSPACE.contains(&name),
-            Level::Collection(..) => COLLECTION.contains(&name),
+            Level::Collection(..) => COLLECTION.iter().any(|(other, _)| *other == name),
         };
         if !known {
             return self.unknown(name);
@@ -179,6 +189,8 @@ impl Context<'_> {
             (Level::General, _) => self.general(command),
             (Level::Keyspace(keyspace), _) => self.in_keyspace(keyspace, command),
             (Level::Collection(keyspace, collection), _) => {
+                // The server reads a command before it looks for the collection.
+                command.members()?;
                 let collection = self.database.collection(keyspace, collection)?;
                 match name {
                     "insertOne" => self.insert_one(&collection, command),
@@ -193,7 +205,7 @@ impl Context<'_> {
                     "deleteOne" => self.delete_one(&collection, command),
                     "deleteMany" => self.delete_many(&collection, command),
                     "countDocuments" => self.count_documents(&collection, command),
-                    "estimatedDocumentCount" => Self::estimated_count(&collection, command),
+                    "estimatedDocumentCount" => self.estimated_count(&collection, command),
                     _ => self.find_and_rerank(&collection, command),
                 }
             }
@@ -203,8 +215,8 @@ impl Context<'_> {
     fn unknown(&self, name: &str) -> Result<Answer> {
         let (here, elsewhere) = match self.level {
             Level::General => ("the root", None),
-            Level::Keyspace(_) => ("a keyspace", Some(&COLLECTION[..])),
-            Level::Collection(..) => ("a collection", Some(&KEYSPACE[..])),
+            Level::Keyspace(_) => ("a keyspace", Some(COLLECTION.map(|(name, _)| name).to_vec())),
+            Level::Collection(..) => ("a collection", Some(KEYSPACE.to_vec())),
         };
         if TABLES.contains(&name) {
             return refuse(
@@ -228,7 +240,8 @@ mod tests {
     #[test]
     fn a_body_is_one_command() {
         for (body, code) in [
-            ("", Code::NotJson),
+            ("", Code::FieldValue),
+            (r#"{"find":null}"#, Code::Structure),
             ("{", Code::NotJson),
             (r#"{"find":{},"find":{}}"#, Code::NotJson),
             ("[]", Code::Structure),
@@ -241,12 +254,16 @@ mod tests {
         assert_eq!(Command::parse(b"\xff", 100).unwrap_err().code, Code::NotJson);
         let long = format!(r#"{{"insertOne":{{"document":{{"n":{}}}}}}}"#, "1".repeat(101));
         assert_eq!(Command::parse(long.as_bytes(), 100).unwrap_err().code, Code::Limit);
-        assert_eq!(Command::parse(br#"{"find":null}"#, 100).unwrap().name, "find");
+        for taken in
+            [r#"{"find":{}} and more"#, "\u{feff}{\"find\":{}}", r#"{"find":{"a":"\ud83d"}}"#]
+        {
+            assert_eq!(Command::parse(taken.as_bytes(), 100).unwrap().name, "find", "{taken}");
+        }
     }
 
     #[test]
     fn writes_are_told_from_reads() {
-        for name in COLLECTION.into_iter().chain(KEYSPACE).chain(GENERAL) {
+        for name in COLLECTION.map(|(name, _)| name).into_iter().chain(KEYSPACE).chain(GENERAL) {
             let read =
                 ["find", "findOne", "findAndRerank", "countDocuments", "estimatedDocumentCount"]
                     .contains(&name)

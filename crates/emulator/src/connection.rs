@@ -3,32 +3,94 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, Sleep};
+
+/// How long the head of a request may take to arrive.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a connection may be kept without a request; longer than clients
+/// keep theirs, so that they do not write into one that is just ending.
+const IDLE_PATIENCE: Duration = Duration::from_secs(150);
 
 /// How much of a connection is left; what a request holds to cut it.
 #[derive(Clone, Debug)]
-pub(crate) struct Line(Arc<AtomicI64>);
+pub(crate) struct Line(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Bytes that may still be written.
+    left: AtomicI64,
+    waiting: Mutex<Waiting>,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug)]
+enum Waiting {
+    /// The first byte of a request, since then.
+    ForRequest(Instant),
+    /// The rest of its head, since then.
+    ForHead(Instant),
+    /// Its answer, which takes as long as it takes.
+    ForAnswer,
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(crate) struct Answering(Line);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        *self.0.waiting() = Waiting::ForRequest(Instant::now());
+    }
+}
 
 impl Line {
     fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(i64::MAX)))
+        let waiting = Mutex::new(Waiting::ForRequest(Instant::now()));
+        Self(Arc::new(State { left: AtomicI64::new(i64::MAX), waiting }))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection stays open while this is held.
+    pub(crate) fn answering(&self) -> Answering {
+        *self.waiting() = Waiting::ForAnswer;
+        Answering(self.clone())
+    }
+
+    fn has_read(&self) {
+        let mut waiting = self.waiting();
+        if let Waiting::ForRequest(_) = *waiting {
+            *waiting = Waiting::ForHead(Instant::now());
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match *self.waiting() {
+            Waiting::ForRequest(since) => Some(since + IDLE_PATIENCE),
+            Waiting::ForHead(since) => Some(since + HEAD_PATIENCE),
+            Waiting::ForAnswer => None,
+        }
     }
 
     /// Ends the connection after this many more bytes to the client.
     pub(crate) fn cut_after(&self, bytes: usize) {
-        self.0.store(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.0.left.store(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
 
     /// How many of `wanted` bytes may still be written.
     fn allowance(&self, wanted: usize) -> io::Result<usize> {
-        let left = self.0.load(Ordering::SeqCst);
+        let left = self.0.left.load(Ordering::SeqCst);
         if left == i64::MAX {
             return Ok(wanted);
         }
@@ -39,8 +101,8 @@ impl Line {
     }
 
     fn spend(&self, bytes: usize) {
-        if self.0.load(Ordering::SeqCst) != i64::MAX {
-            self.0.fetch_sub(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::SeqCst);
+        if self.0.left.load(Ordering::SeqCst) != i64::MAX {
+            self.0.left.fetch_sub(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::SeqCst);
         }
     }
 }
@@ -58,7 +120,8 @@ impl Listener for Door {
         // Answers are written in one piece; waiting for more would only add
         // the 40 ms of a delayed acknowledgement.
         let _ = stream.set_nodelay(true);
-        (Wire { stream, line: Line::new() }, address)
+        let patience = Box::pin(tokio::time::sleep(IDLE_PATIENCE));
+        (Wire { stream, line: Line::new(), patience }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -71,6 +134,7 @@ impl Listener for Door {
 pub(crate) struct Wire {
     stream: TcpStream,
     line: Line,
+    patience: Pin<Box<Sleep>>,
 }
 
 impl Connected<IncomingStream<'_, Door>> for Line {
@@ -85,7 +149,19 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        if let Poll::Ready(done) = Pin::new(&mut self.stream).poll_read(context, buffer) {
+            if buffer.filled().len() > before {
+                self.line.has_read();
+            }
+            return Poll::Ready(done);
+        }
+        let Some(deadline) = self.line.deadline() else { return Poll::Pending };
+        if self.patience.deadline() != deadline {
+            self.patience.as_mut().reset(deadline);
+        }
+        ready!(self.patience.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -45,7 +45,7 @@ impl Database {
                 .map_err(|error| problem(&error.to_string()))?;
             let settings = Settings::parse(&stored.name, Some(&options), &features, &limits)
                 .map_err(|error| problem(&error.message))?;
-            let collection = Collection::new(settings, stored.id);
+            let mut collection = Collection::new(settings, stored.id);
             store
                 .documents(stored.id, |text| {
                     let document = document::restore(&text, collection.next_version());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{ApiError, Code, Result, refuse};
 use crate::id::{self, Key};
 use crate::indexing::Indexed;
-use crate::json::{Object, Value, object};
+use crate::json::{Numbers, Object, Value, object};
 use crate::limits::Limits;
 use crate::settings::Settings;
 use crate::vector::{self, Vector};
@@ -37,8 +37,7 @@ impl Document {
     pub(crate) fn tree(&self) -> Object {
         let mut body = self.body.clone();
         let written = match body.get("$vector") {
-            // Only arrays of numbers that were read before are kept as text.
-            Some(Value::Raw(text)) => crate::json::parse(text, usize::MAX).unwrap_or(Value::Null),
+            Some(Value::Numbers(numbers)) => numbers.to_value(),
             Some(Value::Packed(values)) => {
                 let mut text = String::new();
                 crate::json::write_binary(values, &mut text);
@@ -53,6 +52,23 @@ impl Document {
 
 /// Checks a document against the rules of a collection and makes it storable.
 pub(crate) fn shred(
+    body: Object,
+    settings: &Settings,
+    limits: &Limits,
+    version: u64,
+) -> Result<Arc<Document>> {
+    if settings.vector.is_none() && body.get("$vector").is_some_and(|value| *value != Value::Null) {
+        return refuse(
+            Code::NoVectors,
+            format!("collection `{}` was created without `vector`", settings.name),
+        );
+    }
+    shred_updated(body, settings, limits, version)
+}
+
+/// The same for what an update made of a document: the server lets an update
+/// set `$vector` also where the collection has none.
+pub(crate) fn shred_updated(
     mut body: Object,
     settings: &Settings,
     limits: &Limits,
@@ -103,7 +119,9 @@ pub(crate) fn restore(text: &str, version: u64) -> Option<Arc<Document>> {
 /// Puts the written form of the vector in less space.
 fn pack(body: &mut Object, vector: Option<&Vector>) {
     let packed = match (body.get("$vector"), vector) {
-        (Some(array @ Value::Array(_)), Some(_)) => Value::Raw(array.to_string().into()),
+        (Some(array @ Value::Array(_)), Some(vector)) => {
+            Value::Numbers(Numbers::of(array, vector.values()))
+        }
         (Some(Value::Object(_)), Some(vector)) => Value::Packed(Arc::clone(vector.values())),
         _ => return,
     };
@@ -120,7 +138,7 @@ fn special_members(body: &Object, settings: &Settings, limits: &Limits) -> Resul
         None | Some(Value::Null) => {}
         Some(Value::String(_)) => {
             return refuse(
-                Code::NoVectorize,
+                Code::NoEmbedding,
                 "`$vectorize` needs an embedding provider; send `$vector`",
             );
         }
@@ -162,12 +180,6 @@ fn special_members(body: &Object, settings: &Settings, limits: &Limits) -> Resul
         None | Some(Value::Null) => return Ok(None),
         Some(written) => written,
     };
-    let Some(space) = &settings.vector else {
-        return refuse(
-            Code::NoVectors,
-            format!("collection `{}` was created without `vector`", settings.name),
-        );
-    };
     let values = vector::read(written)?;
     if values.len() > limits.dimension {
         return over(format!(
@@ -177,7 +189,9 @@ fn special_members(body: &Object, settings: &Settings, limits: &Limits) -> Resul
         ));
     }
     let vector = Vector::new(values);
-    vector::check(&vector, space.dimension, space.metric)?;
+    if let Some(space) = &settings.vector {
+        vector::check(&vector, space.dimension, space.metric)?;
+    }
     Ok(Some(vector))
 }
 
@@ -426,7 +440,7 @@ mod tests {
         assert_eq!(code_with(r#"{"$vector":null}"#, cosine), None);
         assert_eq!(code_with(r#"{"$vector":[1,2,3]}"#, cosine), Some(Code::VectorLength));
         assert_eq!(code_with(r#"{"$vector":[0,0]}"#, cosine), Some(Code::Query));
-        assert_eq!(code_with(r#"{"$vectorize":"words"}"#, cosine), Some(Code::NoVectorize));
+        assert_eq!(code_with(r#"{"$vectorize":"words"}"#, cosine), Some(Code::NoEmbedding));
         assert_eq!(code(r#"{"$lexical":7}"#), Some(Code::LexicalType));
         assert_eq!(
             code_with(r#"{"$lexical":"w"}"#, r#"{"lexical":{"enabled":false}}"#),

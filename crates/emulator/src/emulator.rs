@@ -16,7 +16,7 @@ use crate::auth::Credential;
 use crate::connection::{Door, Line};
 use crate::database::Database;
 use crate::error::Names;
-use crate::faults::Faults;
+use crate::faults::{Faults, Rule};
 use crate::http::{self, Shared};
 use crate::limits::Limits;
 use crate::requests::Requests;
@@ -50,6 +50,8 @@ impl Default for Builder {
                 features: Features { lexical: true, rerank: false },
                 names: Names::Current,
                 missed_neighbors: 0.0,
+                late_estimates: true,
+                empty_last_pages: true,
             },
             faults: Faults::default(),
         }
@@ -134,6 +136,22 @@ impl Builder {
     #[must_use]
     pub fn missed_neighbors(mut self, part: f64) -> Self {
         self.rules.missed_neighbors = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
+        self
+    }
+
+    /// Whether estimated counts are those of the start, so 0 for a new
+    /// collection, as the real ones are minutes old; yes by default.
+    #[must_use]
+    pub fn late_estimates(mut self, late: bool) -> Self {
+        self.rules.late_estimates = late;
+        self
+    }
+
+    /// Whether a full page has a page state even if nothing comes after it, as
+    /// Cassandra does; yes by default.
+    #[must_use]
+    pub fn empty_last_pages(mut self, empty: bool) -> Self {
+        self.rules.empty_last_pages = empty;
         self
     }
 
@@ -294,6 +312,11 @@ pub struct Options {
     pub lexical: bool,
     /// Whether collections carry a `rerank` block.
     pub rerank: bool,
+    /// Whether estimated counts are those of the start; see
+    /// [`Builder::late_estimates`].
+    pub late_estimates: bool,
+    /// How long every request takes at least.
+    pub delay: Duration,
 }
 
 impl Default for Options {
@@ -307,13 +330,16 @@ impl Default for Options {
             limits: Limits::default(),
             lexical: true,
             rerank: false,
+            late_estimates: true,
+            delay: Duration::ZERO,
         }
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, data, tokens, users, limits, lexical, rerank } = self;
+        let Self { address, data, tokens, users, limits, lexical, rerank, late_estimates, delay } =
+            self;
         f.debug_struct("Options")
             .field("address", address)
             .field("data", data)
@@ -322,6 +348,8 @@ impl fmt::Debug for Options {
             .field("limits", limits)
             .field("lexical", lexical)
             .field("rerank", rerank)
+            .field("late_estimates", late_estimates)
+            .field("delay", delay)
             .finish()
     }
 }
@@ -336,9 +364,13 @@ pub async fn serve(
     ready: impl FnOnce(&Emulator),
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    let Options { address, data, tokens, users, limits, lexical, rerank } = options;
+    let Options { address, data, tokens, users, limits, lexical, rerank, late_estimates, delay } =
+        options;
     let mut builder = Emulator::builder().address(address).limits(limits);
-    builder = builder.lexical(lexical).rerank(rerank);
+    builder = builder.lexical(lexical).rerank(rerank).late_estimates(late_estimates);
+    if !delay.is_zero() {
+        builder.faults.add(Rule::delay(delay));
+    }
     builder.data = data;
     for token in tokens {
         builder = builder.token(token);

@@ -123,6 +123,7 @@ codes! {
     NoVectorSort, "UNSUPPORTED_VECTOR_SORT_FOR_COLLECTION", "", REQUEST, "SORT", "The collection cannot be sorted by vector";
     VectorTooLong, "VECTOR_SEARCH_TOO_BIG_VALUE", "", REQUEST, "SCHEMA", "The dimension is too large";
     NoVectorize, "VECTORIZE_FEATURE_NOT_AVAILABLE", "", REQUEST, "SCHEMA", "Embeddings are not computed here";
+    NoEmbedding, "EMBEDDING_SERVICE_NOT_CONFIGURED", "", REQUEST, "SCHEMA", "The collection has no embedding service";
     VectorizeUsage, "INVALID_USAGE_OF_VECTORIZE", "", REQUEST, "SCHEMA", "`$vectorize` and `$vector` exclude each other";
     VectorizeType, "INVALID_VECTORIZE_VALUE_TYPE", "", REQUEST, "DOCUMENT", "`$vectorize` is not a text";
     NoLexical, "LEXICAL_FEATURE_NOT_ENABLED", "LEXICAL_NOT_AVAILABLE_FOR_DATABASE", REQUEST, "SCHEMA", "The database has no lexical search";

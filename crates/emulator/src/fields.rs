@@ -62,7 +62,12 @@ impl<'a> Fields<'a> {
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>> {
         match self.get(name) {
             None => Ok(None),
-            Some(value) => match value.as_integer() {
+            // The server reads a text of digits as the number it is.
+            Some(value) => match value.as_integer().or_else(|| value.as_str()?.parse().ok()) {
+                Some(number) if i32::try_from(number).is_err() => refuse(
+                    Code::Unexpected,
+                    format!("`{}` does not fit 32 bits: {number}", self.name(name)),
+                ),
                 Some(number) => Ok(Some(number)),
                 None => Err(mismatch(&self.name(name), "an integer", value)),
             },

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use crate::document::Document;
 use crate::error::{ApiError, Code, Result};
 use crate::id::{self, Key};
+use crate::indexing::Branch;
 use crate::json::Value;
 use crate::number::Number;
 use crate::path::Path;
@@ -65,6 +66,8 @@ pub(crate) enum Operand {
     Date(i64),
     /// An array or an object, compared as a whole and in order.
     Whole(Value),
+    /// The same where some members of the stored value are not indexed.
+    Indexed(Value, Branch),
 }
 
 impl Filter {
@@ -153,15 +156,17 @@ impl Operand {
             Value::Bool(value) => Self::Bool(*value),
             Value::Number(number) => Self::Number(number.clone()),
             Value::String(text) => Self::Text(text.clone()),
-            Value::Array(_) | Value::Raw(_) | Value::Object(_) | Value::Packed(_) => {
-                match value.as_extended() {
-                    Some(("$date", millis)) => Self::Date(millis.as_integer().unwrap_or(0)),
-                    Some(("$uuid" | "$objectId", Value::String(text))) => {
-                        Self::Text(text.to_ascii_lowercase())
-                    }
-                    _ => Self::Whole(value.clone()),
+            Value::Array(_)
+            | Value::Raw(_)
+            | Value::Numbers(_)
+            | Value::Object(_)
+            | Value::Packed(_) => match value.as_extended() {
+                Some(("$date", millis)) => Self::Date(millis.as_integer().unwrap_or(0)),
+                Some(("$uuid" | "$objectId", Value::String(text))) => {
+                    Self::Text(text.to_ascii_lowercase())
                 }
-            }
+                _ => Self::Whole(value.clone()),
+            },
         }
     }
 
@@ -172,7 +177,7 @@ impl Operand {
             Self::Number(number) => Value::Number(number.clone()),
             Self::Text(text) => Value::String(text.clone()),
             Self::Date(millis) => Value::from(crate::json::object! { "$date" => *millis }),
-            Self::Whole(value) => value.clone(),
+            Self::Whole(value) | Self::Indexed(value, _) => value.clone(),
         }
     }
 
@@ -189,6 +194,7 @@ impl Operand {
             },
             (Self::Date(a), Value::Object(_)) => value.as_date() == Some(*a),
             (Self::Whole(a), b) => a == b,
+            (Self::Indexed(a, hidden), b) => *a == hidden.strip(b),
             _ => false,
         }
     }
@@ -272,7 +278,7 @@ impl Test {
 /// objects, the field itself.
 fn equal(operand: &Operand, value: &Value) -> bool {
     match operand {
-        Operand::Null | Operand::Whole(_) => operand.equals(value),
+        Operand::Null | Operand::Whole(_) | Operand::Indexed(..) => operand.equals(value),
         _ => operand.is_in(value),
     }
 }

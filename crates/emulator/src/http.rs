@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tokio::sync::RwLock;
@@ -48,7 +49,18 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/stargate/health", get(|| async { "UP" }))
         .merge(devops::router())
         .merge(admin::router())
+        .layer(middleware::from_fn(answer_in_time))
         .with_state(shared)
+}
+
+/// A client that does not send the rest of its request is not waited for.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tells the connection that its request is being answered.
+async fn answer_in_time(request: Request, next: Next) -> Response {
+    let line = request.extensions().get::<ConnectInfo<Line>>().map(|info| info.0.clone());
+    let _answering = line.as_ref().map(Line::answering);
+    next.run(request).await
 }
 
 async fn general(State(shared): State<Arc<Shared>>, request: Request) -> Response {
@@ -82,8 +94,11 @@ async fn handle(shared: Arc<Shared>, level: Level, request: Request) -> Response
         let error = ApiError::new(Code::ContentType, "send `Content-Type: application/json`");
         return envelope(StatusCode::UNSUPPORTED_MEDIA_TYPE, Answer::error(error).into_json(names));
     }
-    let Some(body) = read_body(&parts.headers, body, shared.rules.limits.body_bytes).await else {
-        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    let body = read_body(&parts.headers, body, shared.rules.limits.body_bytes);
+    let body = match tokio::time::timeout(BODY_PATIENCE, body).await {
+        Ok(Some(body)) => body,
+        Ok(None) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
 
     // A request that has arrived is carried out, whether or not the client
@@ -311,9 +326,9 @@ impl From<Panicked> for Result<Command, ApiError> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
+    // The server answers a request that does not say what it holds.
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let Ok(value) = value.to_str() else { return false };
     let kind = value.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
 }

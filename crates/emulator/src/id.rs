@@ -40,9 +40,11 @@ impl Key {
             Value::Number(number) => (Kind::Number, number.to_string()),
             Value::Bool(value) => (Kind::Boolean, value.to_string()),
             Value::Null => (Kind::Null, "null".to_owned()),
-            Value::Array(_) | Value::Object(_) | Value::Raw(_) | Value::Packed(_) => match id
-                .as_extended()
-            {
+            Value::Array(_)
+            | Value::Object(_)
+            | Value::Raw(_)
+            | Value::Numbers(_)
+            | Value::Packed(_) => match id.as_extended() {
                 Some(("$date", value)) => match value.as_integer() {
                     Some(millis) => (Kind::Date, millis.to_string()),
                     None => return Err(bad(format!("`$date` takes milliseconds, not {value}"))),

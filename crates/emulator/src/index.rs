@@ -42,7 +42,7 @@ impl Entry {
             Operand::Number(number) => Some(Self::Number(number.clone())),
             Operand::Text(text) => Some(Self::Text(text.clone())),
             Operand::Date(millis) => Some(Self::Date(*millis)),
-            Operand::Null | Operand::Whole(_) => None,
+            Operand::Null | Operand::Whole(_) | Operand::Indexed(..) => None,
         }
     }
 

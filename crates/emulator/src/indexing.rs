@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::json::Value;
 use crate::path::Path;
 
 /// The `indexing` option of a collection.
@@ -50,6 +51,16 @@ impl Indexing {
             Rule::Allow => self.root.covers(path.segments()),
             Rule::Deny => !self.root.covers(path.segments()),
         }
+    }
+
+    /// What the deny list names below this path.
+    pub(crate) fn hidden_below(&self, path: &Path) -> Option<&Branch> {
+        if self.rule != Rule::Deny {
+            return None;
+        }
+        let branch =
+            path.segments().iter().try_fold(&self.root, |branch, name| branch.0.get(name))?;
+        (!branch.0.is_empty()).then_some(branch)
     }
 
     /// What is indexed of a document.
@@ -116,6 +127,22 @@ impl Branch {
             }
         }
         root
+    }
+
+    /// `value` without the members that are listed.
+    pub(crate) fn strip(&self, value: &Value) -> Value {
+        match value {
+            Value::Object(object) => {
+                let kept = object.iter().filter_map(|(name, value)| match self.0.get(name) {
+                    None => Some((name.to_owned(), value.clone())),
+                    Some(next) if next.0.is_empty() => None,
+                    Some(next) => Some((name.to_owned(), next.strip(value))),
+                });
+                Value::Object(kept.collect())
+            }
+            Value::Array(values) => Value::Array(values.iter().map(|v| self.strip(v)).collect()),
+            other => other.clone(),
+        }
     }
 
     fn covers(&self, segments: &[String]) -> bool {

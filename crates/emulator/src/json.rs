@@ -14,7 +14,7 @@ use crate::number::Number;
 
 mod parse;
 
-pub(crate) use parse::{ParseError, parse};
+pub(crate) use parse::{ParseError, parse, parse_first};
 
 /// One JSON value.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,11 +25,92 @@ pub(crate) enum Value {
     String(String),
     Array(Vec<Value>),
     Object(Object),
-    /// Text that is already JSON. Only in stored documents, for vectors written
-    /// as arrays: 500 numbers as a tree take ten times their text.
+    /// Text that is already JSON.
     Raw(Box<str>),
+    /// A vector written as an array. Only in stored documents: 500 numbers as a
+    /// tree take ten times their text.
+    Numbers(Numbers),
     /// A vector written as `$binary`, without its base64. Only in stored documents.
     Packed(Arc<[f32]>),
+}
+
+/// The numbers of an array in little space, from which the array is written
+/// again as it came.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Numbers {
+    /// Each is the shortest decimal of its float.
+    Single(Arc<[f32]>),
+    /// Each is the shortest decimal of its float as a double, as programs write
+    /// floats that have no type for them.
+    Widened(Arc<[f32]>),
+    /// Each is the shortest decimal of a double.
+    Double(Box<[f64]>),
+    /// Anything else.
+    Text(Box<str>),
+}
+
+impl Numbers {
+    /// The smallest form of `array`, whose elements rounded to floats are
+    /// `values`. Of values that are floats it takes no memory of its own.
+    pub(crate) fn of(array: &Value, values: &Arc<[f32]>) -> Self {
+        let text = array.to_string();
+        let doubles = match array {
+            Value::Array(array) => array.iter().filter_map(|value| match value {
+                Value::Number(number) => Some(number.to_f64()),
+                _ => None,
+            }),
+            _ => return Self::Text(text.into()),
+        };
+        let double = Self::Double(doubles.collect());
+        [Self::Single(Arc::clone(values)), Self::Widened(Arc::clone(values)), double]
+            .into_iter()
+            .find(|numbers| numbers.is_written(&text))
+            .unwrap_or_else(|| Self::Text(text.into()))
+    }
+
+    fn is_written(&self, text: &str) -> bool {
+        let mut written = String::with_capacity(text.len());
+        self.write(&mut written);
+        written == text
+    }
+
+    pub(crate) fn write(&self, out: &mut String) {
+        let mut literal = String::new();
+        let mut write = |first: bool, double: Option<f64>, single: f32| {
+            out.push(if first { '[' } else { ',' });
+            literal.clear();
+            let _ = match double {
+                Some(value) => write!(literal, "{value:?}"),
+                None => write!(literal, "{single:?}"),
+            };
+            // The literal of a whole float ends in `.0`, which no client writes
+            // for an integer.
+            let literal = literal.strip_suffix(".0").unwrap_or(&literal);
+            let number = Number::parse(literal).unwrap_or_else(Number::zero);
+            let _ = write!(out, "{number}");
+        };
+        match self {
+            Self::Text(text) => return out.push_str(text),
+            Self::Single(values) => {
+                values.iter().enumerate().for_each(|(at, value)| write(at == 0, None, *value));
+            }
+            Self::Widened(values) => values
+                .iter()
+                .enumerate()
+                .for_each(|(at, value)| write(at == 0, Some(f64::from(*value)), *value)),
+            Self::Double(values) => {
+                values.iter().enumerate().for_each(|(at, value)| write(at == 0, Some(*value), 0.0))
+            }
+        }
+        out.push(']');
+    }
+
+    /// The array as a tree.
+    pub(crate) fn to_value(&self) -> Value {
+        let mut text = String::new();
+        self.write(&mut text);
+        parse(&text, usize::MAX).unwrap_or(Value::Null)
+    }
 }
 
 /// Members in the order they were written. Names are unique.
@@ -114,7 +195,7 @@ impl Value {
             Self::Bool(_) => "Boolean",
             Self::Number(_) => "Number",
             Self::String(_) => "String",
-            Self::Array(_) | Self::Raw(_) => "Array",
+            Self::Array(_) | Self::Raw(_) | Self::Numbers(_) => "Array",
             Self::Object(_) | Self::Packed(_) => "Object",
         }
     }
@@ -164,6 +245,7 @@ impl Value {
             }
             Self::String(text) => write_string(text, out),
             Self::Raw(text) => out.push_str(text),
+            Self::Numbers(numbers) => numbers.write(out),
             Self::Packed(values) => {
                 out.push_str("{\"$binary\":\"");
                 write_binary(values, out);
@@ -195,6 +277,12 @@ impl Value {
             Self::Number(number) => number.characters(),
             Self::String(text) => characters_of(text),
             Self::Raw(text) => text.encode_utf16().count(),
+            Self::Numbers(Numbers::Text(text)) => text.len(),
+            Self::Numbers(numbers) => {
+                let mut text = String::new();
+                numbers.write(&mut text);
+                text.len()
+            }
             Self::Packed(values) => "{\"$binary\":\"\"}".len() + (values.len() * 4).div_ceil(3) * 4,
             Self::Array(values) => {
                 with_commas(values.len()) + values.iter().map(Self::characters).sum::<usize>()

@@ -66,6 +66,6 @@ mod vector;
 pub use emulator::{Builder, DEFAULT_KEYSPACE, Emulator, Options, StartError, app, serve};
 pub use error::Names;
 pub use faults::{Fault, Faults, Rule, RuleId, RuleState, When};
-pub use limits::Limits;
+pub use limits::{Limits, UnknownLimit};
 pub use requests::{Entry, Requests};
 pub use store::OpenError;

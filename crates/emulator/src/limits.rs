@@ -52,6 +52,50 @@ pub struct Limits {
     pub write_attempts: usize,
 }
 
+macro_rules! named {
+    ($($field:ident),* $(,)?) => {
+        impl Limits {
+            /// The names that [`Limits::set`] takes.
+            pub const NAMES: &[&str] = &[$(stringify!($field)),*];
+
+            /// Sets a limit by its name, with `-` or `_` between its words.
+            ///
+            /// # Errors
+            ///
+            /// There is no limit of this name, or it is set to 0.
+            pub fn set(&mut self, name: &str, value: usize) -> Result<(), UnknownLimit> {
+                let name = name.replace('-', "_");
+                match name.as_str() {
+                    _ if value == 0 => return Err(UnknownLimit::Zero(name)),
+                    "count" => self.count = Some(value),
+                    $(stringify!($field) => self.$field = value,)*
+                    _ => return Err(UnknownLimit::Name(name)),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+named! {
+    page_size, sort_documents, insert_documents, delete_documents, filter_comparisons, in_values,
+    vector_search, document_characters, depth, path_characters, object_properties,
+    document_properties, number_characters, string_bytes, array_elements, dimension, body_bytes,
+    collections, lexical_bytes, write_attempts,
+}
+
+/// A limit that cannot be set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownLimit {
+    /// There is no limit of this name.
+    #[error("there is no limit `{0}`: expected `count`, `{names}`", names = Limits::NAMES.join("`, `"))]
+    Name(String),
+    /// A limit is at least 1.
+    #[error("the limit `{0}` must be at least 1")]
+    Zero(String),
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -38,7 +38,7 @@ impl PageState {
     pub(crate) fn decode(text: &str) -> Result<Self> {
         match Self::read(text) {
             Some(state) => Ok(state),
-            None => refuse(Code::Query, "the page state is not one that this server gave out"),
+            None => refuse(Code::Driver, "the page state is not one that this server gave out"),
         }
     }
 
@@ -92,7 +92,7 @@ mod tests {
             PageState { after: Some(Key::of(&Value::from("song-1")).unwrap()), remaining: None };
         let text = state.encode();
         for bad in ["", "x", "AAAA", &text[..text.len() - 4], &text.replace(&text[3..4], "_")] {
-            assert_eq!(PageState::decode(bad).unwrap_err().code, Code::Query, "{bad}");
+            assert_eq!(PageState::decode(bad).unwrap_err().code, Code::Driver, "{bad}");
         }
     }
 }

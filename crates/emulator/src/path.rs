@@ -12,14 +12,24 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// Reads a path as filters, sorts, projections and updates write it.
+    /// Reads a path as sorts, projections and updates write it.
     pub(crate) fn parse(written: &str) -> Result<Self, String> {
+        Self::read(written, false)
+    }
+
+    /// Reads a path as filters write it: one with an empty segment finds
+    /// nothing, and is no error.
+    pub(crate) fn parse_lenient(written: &str) -> Result<Self, String> {
+        Self::read(written, true)
+    }
+
+    fn read(written: &str, lenient: bool) -> Result<Self, String> {
         let mut segments = Vec::new();
         let mut segment = String::new();
         let mut characters = written.char_indices();
         while let Some((at, character)) = characters.next() {
             match character {
-                '.' if segment.is_empty() => {
+                '.' if segment.is_empty() && !lenient => {
                     return Err(format!("the segment before the dot at {at} is empty"));
                 }
                 '.' => segments.push(std::mem::take(&mut segment)),
@@ -34,7 +44,7 @@ impl Path {
                 _ => segment.push(character),
             }
         }
-        if segment.is_empty() {
+        if segment.is_empty() && (!lenient || written.is_empty()) {
             return Err("the last segment is empty".to_owned());
         }
         segments.push(segment);

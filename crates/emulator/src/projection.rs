@@ -312,8 +312,8 @@ impl End {
         let parsed;
         let values = match value {
             Value::Array(values) => values,
-            Value::Raw(text) => match crate::json::parse(text, usize::MAX) {
-                Ok(Value::Array(values)) => {
+            Value::Numbers(numbers) => match numbers.to_value() {
+                Value::Array(values) => {
                     parsed = values;
                     &parsed
                 }

@@ -13,4 +13,8 @@ pub(crate) struct Rules {
     /// The part of the neighbours that a vector search misses, 0 to 1, as an
     /// approximate index would.
     pub(crate) missed_neighbors: f64,
+    /// Estimated counts are those of the start.
+    pub(crate) late_estimates: bool,
+    /// A full page has a page state even if nothing comes after it.
+    pub(crate) empty_last_pages: bool,
 }

@@ -62,6 +62,49 @@ pub(crate) enum DefaultId {
 const SOURCE_MODELS: [&str; 7] =
     ["ada002", "bert", "cohere-v3", "gecko", "nv-qa-4", "openai-v3-large", "openai-v3-small"];
 
+/// The analyzers that the database has by name.
+const ANALYZERS: [&str; 39] = [
+    "standard",
+    "simple",
+    "whitespace",
+    "stop",
+    "lowercase",
+    "arabic",
+    "armenian",
+    "basque",
+    "bengali",
+    "brazilian",
+    "bulgarian",
+    "catalan",
+    "cjk",
+    "czech",
+    "danish",
+    "dutch",
+    "english",
+    "estonian",
+    "finnish",
+    "french",
+    "galician",
+    "german",
+    "greek",
+    "hindi",
+    "hungarian",
+    "indonesian",
+    "irish",
+    "italian",
+    "latvian",
+    "lithuanian",
+    "norwegian",
+    "persian",
+    "portuguese",
+    "romanian",
+    "russian",
+    "spanish",
+    "swedish",
+    "thai",
+    "turkish",
+];
+
 impl Settings {
     pub(crate) fn parse(
         name: &str,
@@ -71,7 +114,10 @@ impl Settings {
     ) -> Result<Self> {
         let place = "createCollection.options";
         let known = ["defaultId", "vector", "indexing", "lexical", "rerank"];
-        let options = Fields::of(options, place, &known)?;
+        let options = Fields::of(options, place, &known).map_err(|error| match error.code {
+            Code::UnknownField => ApiError::new(Code::CreateField, error.message),
+            _ => error,
+        })?;
         let (indexing, indexing_written) = match options.get("indexing") {
             None => (Indexing::default(), None),
             Some(written) => (indexing(written)?, Some(written.clone())),
@@ -258,23 +304,13 @@ fn lexical(value: Option<&Value>, features: &Features) -> Result<Lexical> {
     }
     let analyzer = match fields.get("analyzer") {
         None => standard(),
-        Some(analyzer @ (Value::String(_) | Value::Object(_))) => analyzer.clone(),
-        Some(other) => {
-            return refuse(
-                Code::CreateOptions,
-                format!("`{place}.analyzer` must be a string or an object, not {}", other.kind()),
-            );
+        Some(analyzer) => {
+            check_analyzer(analyzer).map_err(|problem| {
+                ApiError::new(Code::CreateOptions, format!("`{place}.analyzer` {problem}"))
+            })?;
+            analyzer.clone()
         }
     };
-    if let Value::Object(definition) = &analyzer {
-        let known = ["tokenizer", "filters", "charFilters"];
-        if let Some((name, _)) = definition.iter().find(|(name, _)| !known.contains(name)) {
-            return refuse(
-                Code::CreateOptions,
-                format!("`{place}.analyzer` has no field `{name}`"),
-            );
-        }
-    }
     if !enabled && fields.get("analyzer").is_some() {
         return refuse(
             Code::CreateOptions,
@@ -282,6 +318,42 @@ fn lexical(value: Option<&Value>, features: &Features) -> Result<Lexical> {
         );
     }
     Ok(Lexical { enabled, analyzer })
+}
+
+/// One of the database by its name, or one put together of a tokenizer and
+/// filters, each with a name.
+fn check_analyzer(analyzer: &Value) -> std::result::Result<(), String> {
+    let is_named = |part: &Value| {
+        part.as_object().and_then(|part| part.get("name")).and_then(Value::as_str).is_some()
+    };
+    let definition = match analyzer {
+        Value::String(name) if ANALYZERS.contains(&name.to_ascii_lowercase().as_str()) => {
+            return Ok(());
+        }
+        Value::String(name) => {
+            return Err(format!(
+                "names no analyzer: `{name}` is none of `{}`",
+                ANALYZERS.join("`, `")
+            ));
+        }
+        Value::Object(definition) => definition,
+        other => return Err(format!("must be a string or an object, not {}", other.kind())),
+    };
+    for (name, part) in definition.iter() {
+        let is_valid = match (name, part) {
+            ("tokenizer", part) => is_named(part),
+            ("filters" | "charFilters", Value::Array(list)) => list.iter().all(is_named),
+            ("filters" | "charFilters", _) => false,
+            _ => return Err(format!("has no field `{name}`")),
+        };
+        if !is_valid {
+            return Err(format!("needs a `name` in each part, which `{name}` lacks"));
+        }
+    }
+    if !definition.contains("tokenizer") {
+        return Err("needs a `tokenizer`".to_owned());
+    }
+    Ok(())
 }
 
 fn rerank(value: Option<&Value>, features: &Features) -> Result<Object> {
@@ -391,11 +463,17 @@ mod tests {
     #[test]
     fn bad_options_have_their_codes() {
         for (options, code) in [
-            (r#"{"colour":1}"#, Code::UnknownField),
+            (r#"{"colour":1}"#, Code::CreateField),
             (r#"{"vector":{}}"#, Code::CreateOptions),
             (r#"{"vector":{"dimension":0}}"#, Code::FieldValue),
             (r#"{"vector":{"dimension":4097}}"#, Code::VectorTooLong),
-            (r#"{"vector":{"dimension":"5"}}"#, Code::Structure),
+            (r#"{"vector":{"dimension":"five"}}"#, Code::Structure),
+            (r#"{"lexical":{"enabled":true,"analyzer":"klingon"}}"#, Code::CreateOptions),
+            (r#"{"lexical":{"enabled":true,"analyzer":{}}}"#, Code::CreateOptions),
+            (
+                r#"{"lexical":{"enabled":true,"analyzer":{"tokenizer":{"name":1}}}}"#,
+                Code::CreateOptions,
+            ),
             (r#"{"vector":{"dimension":5,"metric":"manhattan"}}"#, Code::FieldValue),
             (r#"{"vector":{"dimension":1}}"#, Code::Query),
             (r#"{"vector":{"service":{"provider":"x"}}}"#, Code::NoVectorize),

@@ -47,7 +47,7 @@ impl Sort {
             Some(("$lexical", words)) => lexical(words, settings),
             Some(("$vector", value)) => by_vector(value, settings),
             Some(("$vectorize", _)) => refuse(
-                Code::NoVectorize,
+                Code::NoEmbedding,
                 "sorting by `$vectorize` needs an embedding provider; sort by `$vector`",
             ),
             _ => {
@@ -138,7 +138,11 @@ pub(crate) fn compare_documents(
     fields: &[(Path, Direction)],
 ) -> Ordering {
     for (path, direction) in fields {
-        let ordering = compare(path.find(&a.body), path.find(&b.body));
+        let ordering = if path.is_id() {
+            compare_ids(a.id(), b.id())
+        } else {
+            compare(path.find(&a.body), path.find(&b.body))
+        };
         let ordering = match direction {
             Direction::Ascending => ordering,
             Direction::Descending => ordering.reverse(),
@@ -147,7 +151,17 @@ pub(crate) fn compare_documents(
             return ordering;
         }
     }
-    compare(Some(a.id()), Some(b.id()))
+    compare_ids(a.id(), b.id())
+}
+
+/// As other values, but `$uuid` and `$objectId` come before strings.
+fn compare_ids(a: &Value, b: &Value) -> Ordering {
+    let is_text = |id: &Value| matches!(id.as_extended(), Some(("$uuid" | "$objectId", _)));
+    match (a, b) {
+        (Value::String(_), Value::Object(_)) if is_text(b) => Ordering::Greater,
+        (Value::Object(_), Value::String(_)) if is_text(a) => Ordering::Less,
+        _ => compare(Some(a), Some(b)),
+    }
 }
 
 /// Missing, null, numbers, strings, objects, arrays, booleans, dates.
@@ -197,7 +211,7 @@ fn rank(value: Option<&Value>) -> u8 {
                 4
             }
         }
-        Some(Value::Array(_) | Value::Raw(_)) => 5,
+        Some(Value::Array(_) | Value::Raw(_) | Value::Numbers(_)) => 5,
         Some(Value::Bool(_)) => 6,
     }
 }
@@ -249,6 +263,20 @@ mod tests {
     }
 
     #[test]
+    fn ids_of_extended_types_come_before_texts() {
+        let id = |text| parse(text, 100).unwrap();
+        let uuid = id(r#"{"$uuid":"f47ac10b-58cc-4372-a567-0e02b2c3d479"}"#);
+        let object = id(r#"{"$objectId":"65f000000000000000000000"}"#);
+        for text in ["\"a\"", "\"z\""] {
+            for extended in [&uuid, &object] {
+                assert_eq!(compare_ids(extended, &id(text)), Ordering::Less);
+                assert_eq!(compare_ids(&id(text), extended), Ordering::Greater);
+            }
+        }
+        assert_eq!(compare_ids(&id("1"), &uuid), Ordering::Less);
+    }
+
+    #[test]
     fn bad_clauses_have_their_codes() {
         let plain = "{}";
         let vectors =
@@ -262,7 +290,7 @@ mod tests {
             (r#"{"$vector":[1,2,3]}"#, vectors, Code::VectorLength),
             (r#"{"$vector":[0,0]}"#, vectors, Code::Query),
             (r#"{"$vector":[1,2]}"#, plain, Code::NoVectors),
-            (r#"{"$vectorize":"x"}"#, vectors, Code::NoVectorize),
+            (r#"{"$vectorize":"x"}"#, vectors, Code::NoEmbedding),
             (r#"{"$lexical":"x"}"#, vectors, Code::NoLexicalCollection),
             (r#"{"$lexical":1}"#, plain, Code::Sort),
             (r#"{"a":2}"#, plain, Code::SortValue),

@@ -43,8 +43,17 @@ pub enum OpenError {
     /// The folder cannot be made.
     #[error("could not make the folder `{0}`")]
     Folder(String, #[source] std::io::Error),
-    /// The database cannot be opened, or is not one.
-    #[error("could not open `{0}`; another emulator may be using it")]
+    /// Another emulator has the folder.
+    #[error("`{0}` is in use by another emulator")]
+    InUse(String),
+    /// The disk is full.
+    #[error("the disk that holds `{0}` is full")]
+    Full(String),
+    /// The file is not a database of an emulator, or one that is damaged.
+    #[error("`{0}` is damaged, or is not the data of an emulator")]
+    Unreadable(String, #[source] rusqlite::Error),
+    /// The database cannot be opened.
+    #[error("could not open `{0}`")]
     Database(String, #[source] rusqlite::Error),
     /// It was written by a later version.
     #[error("`{0}` was written by a later version (format {1}, this one reads {FORMAT})")]
@@ -52,6 +61,22 @@ pub enum OpenError {
     /// What is stored does not read back.
     #[error("`{0}` is damaged: {1}")]
     Damaged(String, String),
+}
+
+impl OpenError {
+    fn of(place: &str, error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+
+        let place = place.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::InUse(place),
+            Some(ErrorCode::DiskFull) => Self::Full(place),
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::Unreadable(place, error)
+            }
+            _ => Self::Database(place, error),
+        }
+    }
 }
 
 const FORMAT: i64 = 1;
@@ -83,7 +108,7 @@ impl Store {
         let place = file.display().to_string();
         std::fs::create_dir_all(folder)
             .map_err(|error| OpenError::Folder(folder.display().to_string(), error))?;
-        let fail = |error| OpenError::Database(place.clone(), error);
+        let fail = |error| OpenError::of(&place, error);
         let connection = Connection::open(&file).map_err(fail)?;
         connection.busy_timeout(PATIENCE).map_err(fail)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(fail)?;
@@ -247,6 +272,20 @@ impl Store {
 }
 
 fn failed(error: rusqlite::Error) -> ApiError {
+    use rusqlite::ErrorCode;
+
     tracing::error!(%error, "the data folder failed");
-    ApiError::new(Code::Internal, format!("the emulator could not write its data folder: {error}"))
+    let problem = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "its disk is full; nothing of this request is stored",
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "its file is damaged; start again with an empty folder, or restore a copy"
+        }
+        Some(ErrorCode::ReadOnly) => "its file may only be read",
+        Some(ErrorCode::SystemIoFailure) => "the disk failed",
+        _ => "the database failed",
+    };
+    ApiError::new(
+        Code::Internal,
+        format!("the emulator could not use its data folder: {problem} ({error})"),
+    )
 }

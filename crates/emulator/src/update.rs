@@ -159,6 +159,9 @@ fn path(operator: &str, name: &str) -> Result<Path> {
         "_id" | "$vector" | "$vectorize" | "$lexical" => {}
         _ if name.starts_with('$') => {
             return match operator {
+                "$set" | "$setOnInsert" => {
+                    refuse(Code::FieldName, format!("field name `{name}` starts with `$`"))
+                }
                 "$inc" | "$mul" => refuse(
                     Code::UpdateModifier,
                     format!("`{operator}` has no modifiers, so not `{name}`"),

@@ -48,6 +48,46 @@ fn astra<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     [&["--storage-backend", "astra"], arguments].concat()
 }
 
+#[test]
+fn the_emulator_takes_its_settings_and_says_what_is_wrong_with_them() {
+    let world = World::bare();
+    std::fs::write(world.path("empty"), "\n").unwrap();
+    std::fs::write(world.path("two"), "AstraCS:a:b\nAstraCS:c:d\n").unwrap();
+    for (arguments, reason) in [
+        (["--token-file", "empty"], "`empty` holds no token"),
+        (["--token-file", "two"], "`two` holds several lines"),
+        (["--addr", "nowhere"], "`nowhere` is no address to listen at"),
+        (["--limit", "colour=3"], "there is no limit `colour`"),
+        (["--limit", "depth"], "`depth` is no limit"),
+        (["--limit", "depth=0"], "the limit `depth` must be at least 1"),
+    ] {
+        let run = world.run(&[&["emulator"], &arguments[..]].concat());
+        assert_eq!(run.code, 2, "{run:?}");
+        assert!(run.stderr.contains(reason) && run.stderr.contains("hint: "), "{run:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_emulator_prints_json_and_ends_when_asked() {
+    let world = World::bare();
+    let mut child = world
+        .command(&["--json", "emulator", "--addr", "localhost:0", "--user", "cassandra"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let said: Value = serde_json::from_str(&line).unwrap();
+
+    assert!(said["endpoint"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{said}");
+    assert!(said["token"].as_str().unwrap().starts_with("Cassandra:Y2Fzc2FuZHJh:"), "{said}");
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
 // What may differ: when, and under which names the facts are kept.
 pub(crate) fn comparable(mut value: Value) -> Value {
     fn strip(value: &mut Value) {

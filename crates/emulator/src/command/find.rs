@@ -3,9 +3,10 @@
 use super::query::vector_limit;
 use super::{Command, Context};
 use crate::answer::Answer;
-use crate::collection::Collection;
+use crate::collection::{Collection, Page};
 use crate::error::{Code, Result, refuse};
 use crate::fields::Fields;
+use crate::id::Key;
 use crate::json::{Value, object};
 use crate::paging::PageState;
 use crate::projection::{Projection, vector_to_json};
@@ -13,7 +14,7 @@ use crate::sort::Sort;
 
 impl Context<'_> {
     pub(super) fn find(&self, collection: &Collection, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["filter", "projection", "sort", "options"])?;
+        let fields = command.members()?;
         let known =
             ["limit", "skip", "pageState", "pagingState", "includeSimilarity", "includeSortVector"];
         let options = Fields::of(fields.get("options"), "find.options", &known)?;
@@ -23,7 +24,6 @@ impl Context<'_> {
             Some(state) => Some(state),
             None => options.string("pagingState")?,
         };
-        let state = state.filter(|state| !state.is_empty());
         let include_similarity = options.flag("includeSimilarity")?;
         let include_sort_vector = options.flag("includeSortVector")?;
         let query = self.query(collection, &fields)?;
@@ -91,10 +91,11 @@ impl Context<'_> {
         let size = if filter.ids().is_some() { usize::MAX } else { self.rules.limits.page_size };
         let page = collection.page(filter, start.after.as_ref(), size.min(remaining));
         let found = page.documents.len();
-        let next = page.last.filter(|_| found < remaining).map(|last| PageState {
-            after: Some(last),
-            remaining: start.remaining.map(|remaining| remaining - found),
-        });
+        let next =
+            self.resumes_at(&page, size).filter(|_| found < remaining).map(|last| PageState {
+                after: Some(last),
+                remaining: start.remaining.map(|remaining| remaining - found),
+            });
         let documents =
             page.documents.iter().map(|document| projection.apply(document, None)).collect();
         let next = next.filter(|_| !include_sort_vector).map(|next| next.encode());
@@ -106,7 +107,7 @@ impl Context<'_> {
     }
 
     pub(super) fn find_one(&self, collection: &Collection, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["filter", "projection", "sort", "options"])?;
+        let fields = command.members()?;
         let known = ["includeSimilarity", "includeSortVector"];
         let options = Fields::of(fields.get("options"), "findOne.options", &known)?;
         let include_similarity = options.flag("includeSimilarity")?;
@@ -128,7 +129,7 @@ impl Context<'_> {
         collection: &Collection,
         command: &Command,
     ) -> Result<Answer> {
-        let fields = command.fields(&["filter", "options"])?;
+        let fields = command.members()?;
         command.no_options(&fields)?;
         let filter = self.filter(collection, &fields)?;
         let most = self.rules.limits.count;
@@ -148,10 +149,30 @@ impl Context<'_> {
         })
     }
 
-    /// The server's estimate is minutes old; this one is exact.
-    pub(super) fn estimated_count(collection: &Collection, command: &Command) -> Result<Answer> {
-        command.no_options(&command.fields(&["options"])?)?;
-        Ok(Answer::status(object! { "count" => collection.len() }))
+    /// The server's estimate is minutes old: of what was written lately it
+    /// knows nothing.
+    pub(super) fn estimated_count(
+        &self,
+        collection: &Collection,
+        command: &Command,
+    ) -> Result<Answer> {
+        command.no_options(&command.members()?)?;
+        let count =
+            if self.rules.late_estimates { collection.estimate() } else { collection.len() };
+        Ok(Answer::status(object! { "count" => count }))
+    }
+
+    /// Where the scan goes on after `page`, of which `size` rows were wanted.
+    /// The database tells that there is no more only with a page that is not
+    /// full, so an empty one may come last.
+    pub(super) fn resumes_at(&self, page: &Page, size: usize) -> Option<Key> {
+        match &page.last {
+            Some(last) => Some(last.clone()),
+            None if self.rules.empty_last_pages && page.documents.len() == size => {
+                page.documents.last().map(|document| document.key.clone())
+            }
+            None => None,
+        }
     }
 }
 

@@ -21,15 +21,18 @@ enum Attempt {
 
 impl Context<'_> {
     pub(super) fn insert_one(&self, collection: &Collection, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["document", "options"])?;
+        let fields = command.members()?;
         command.no_options(&fields)?;
-        let document = fields.required("document")?;
+        let document = match command.arguments.as_object().and_then(|all| all.get("document")) {
+            Some(document) => document,
+            None => fields.required("document")?,
+        };
         let attempts = self.insert(collection, std::slice::from_ref(document), true)?;
         Ok(plain(attempts))
     }
 
     pub(super) fn insert_many(&self, collection: &Collection, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["documents", "options"])?;
+        let fields = command.members()?;
         let place = "insertMany.options";
         let options =
             Fields::of(fields.get("options"), place, &["ordered", "returnDocumentResponses"])?;
@@ -59,6 +62,14 @@ impl Context<'_> {
     ) -> Result<Vec<Attempt>> {
         let mut attempts: Vec<Attempt> =
             documents.iter().map(|document| self.prepare(collection, document)).collect();
+        // The collection is asked for what it is not: no document is looked at.
+        let without_vectors = attempts.iter_mut().find_map(|attempt| match attempt {
+            Attempt::Failed(_, error) if error.code == Code::NoVectors => Some(error),
+            _ => None,
+        });
+        if let Some(error) = without_vectors {
+            return Err(ApiError::new(error.code, std::mem::take(&mut error.message)));
+        }
         // In order, nothing after the first failure is tried.
         let tried = match attempts.iter().position(|a| matches!(a, Attempt::Failed(..))) {
             Some(first) if ordered => first,

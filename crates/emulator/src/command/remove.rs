@@ -18,7 +18,7 @@ type Removed = std::result::Result<Option<Arc<Document>>, ApiError>;
 
 impl Context<'_> {
     pub(super) fn delete_one(&self, collection: &Collection, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["filter", "sort", "options"])?;
+        let fields = command.members()?;
         command.no_options(&fields)?;
         fields.required("filter")?;
         let query = self.query(collection, &fields)?;
@@ -34,7 +34,7 @@ impl Context<'_> {
         collection: &Collection,
         command: &Command,
     ) -> Result<Answer> {
-        let fields = command.fields(&["filter", "sort", "projection", "options"])?;
+        let fields = command.members()?;
         command.no_options(&fields)?;
         let query = self.query(collection, &fields)?;
         let projection = Projection::parse(fields.get("projection"))?;
@@ -50,7 +50,7 @@ impl Context<'_> {
     }
 
     pub(super) fn delete_many(&self, collection: &Collection, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["filter", "options"])?;
+        let fields = command.members()?;
         command.no_options(&fields)?;
         let filter = self.filter(collection, &fields)?;
         if filter.is_empty() {

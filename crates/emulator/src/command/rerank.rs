@@ -65,7 +65,7 @@ impl Context<'_> {
                 format!("collection `{}` was created without `rerank`", settings.name),
             );
         }
-        let fields = command.fields(&["filter", "projection", "sort", "options"])?;
+        let fields = command.members()?;
         let known = [
             "limit",
             "hybridLimits",
@@ -176,7 +176,7 @@ fn hybrid_sort(sort: Option<&Value>) -> Result<(Value, Value)> {
     let Value::Object(parts) = hybrid else {
         return match hybrid {
             Value::String(_) => refuse(
-                Code::NoVectorize,
+                Code::NoEmbedding,
                 "a text for `$hybrid` needs an embedding provider; send `$vector` and `$lexical`",
             ),
             other => refuse(
@@ -188,7 +188,7 @@ fn hybrid_sort(sort: Option<&Value>) -> Result<(Value, Value)> {
     let fields = Fields::of(Some(hybrid), "$hybrid", &["$vector", "$lexical", "$vectorize"])?;
     if fields.get("$vectorize").is_some() {
         return refuse(
-            Code::NoVectorize,
+            Code::NoEmbedding,
             "`$vectorize` needs an embedding provider; send `$vector`",
         );
     }

@@ -47,7 +47,7 @@ impl Context<'_> {
         if let Some(replication) = options.get("replication") {
             check_replication(replication)?;
         }
-        self.database.create_keyspace(name(&fields)?)?;
+        self.database.create_keyspace(&new_name(&fields)?)?;
         Ok(Answer::ok())
     }
 
@@ -58,7 +58,7 @@ impl Context<'_> {
                 let Self { database, rules, .. } = self;
                 database.create_collection(
                     keyspace,
-                    name(&fields)?,
+                    &new_name(&fields)?,
                     fields.get("options"),
                     &rules.features,
                     &rules.limits,
@@ -102,6 +102,15 @@ impl Context<'_> {
                 Ok(Answer::status(status))
             }
         }
+    }
+}
+
+/// The name of what is to be made: the server reads a number as its text.
+fn new_name(fields: &Fields<'_>) -> Result<String> {
+    match fields.get("name") {
+        None => refuse(Code::SchemaName, "`name` must not be missing"),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(_) => name(fields).map(str::to_owned),
     }
 }
 

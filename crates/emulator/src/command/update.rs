@@ -7,12 +7,13 @@ use super::write::Seen;
 use super::{Command, Context};
 use crate::answer::Answer;
 use crate::collection::Collection;
-use crate::document::{Document, shred};
+use crate::document::{Document, shred, shred_updated};
 use crate::error::{ApiError, Code, Result, refuse};
 use crate::fields::Fields;
 use crate::filter::Filter;
 use crate::id::Key;
 use crate::json::{Object, Value, object};
+use crate::limits::Limits;
 use crate::paging::PageState;
 use crate::projection::Projection;
 use crate::update::Update;
@@ -49,9 +50,19 @@ struct Plan<'a> {
     projection: Projection,
 }
 
+impl Plan<'_> {
+    fn shred(&self, body: Object, limits: &Limits, version: u64) -> Result<Arc<Document>> {
+        let shred = match &self.edit {
+            Edit::Update(_) => shred_updated,
+            Edit::Replace(..) => shred,
+        };
+        shred(body, &self.collection.settings, limits, version)
+    }
+}
+
 impl Context<'_> {
     pub(super) fn update_one(&self, collection: &Collection, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["filter", "update", "sort", "options"])?;
+        let fields = command.members()?;
         let options = Fields::of(fields.get("options"), "updateOne.options", &["upsert"])?;
         let plan = Plan {
             collection,
@@ -69,7 +80,7 @@ impl Context<'_> {
         collection: &Collection,
         command: &Command,
     ) -> Result<Answer> {
-        let fields = command.fields(&["filter", "update", "sort", "projection", "options"])?;
+        let fields = command.members()?;
         let edit = Edit::Update(Update::parse(fields.required("update")?)?);
         self.find_one_and(collection, command, &fields, edit)
     }
@@ -79,7 +90,7 @@ impl Context<'_> {
         collection: &Collection,
         command: &Command,
     ) -> Result<Answer> {
-        let fields = command.fields(&["filter", "replacement", "sort", "projection", "options"])?;
+        let fields = command.members()?;
         let replacement = fields.required("replacement")?;
         let Value::Object(replacement) = replacement else {
             return refuse(
@@ -162,7 +173,7 @@ impl Context<'_> {
     }
 
     pub(super) fn update_many(&self, collection: &Collection, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["filter", "update", "options"])?;
+        let fields = command.members()?;
         let options = Fields::of(
             fields.get("options"),
             "updateMany.options",
@@ -183,11 +194,12 @@ impl Context<'_> {
             answer: Return::Nothing,
             projection: Projection::everything(),
         };
-        let after = match state.filter(|state| !state.is_empty()) {
+        let after = match state {
             Some(state) => PageState::decode(state)?.after,
             None => None,
         };
         let page = collection.page(&plan.query.filter, after.as_ref(), self.rules.limits.page_size);
+        let last = self.resumes_at(&page, self.rules.limits.page_size);
         if page.documents.is_empty() && plan.upsert {
             let upsert = self.upsert(&plan)?;
             let modified = usize::from(upsert.outcome.is_some_and(|outcome| outcome.modified));
@@ -213,7 +225,7 @@ impl Context<'_> {
         }
         let mut status =
             object! { "matchedCount" => page.documents.len(), "modifiedCount" => modified };
-        if let Some(last) = page.last {
+        if let Some(last) = last {
             status.set("moreData", Value::Bool(true));
             let next = PageState { after: Some(last), remaining: None };
             status.set("nextPageState", Value::String(next.encode()));
@@ -243,7 +255,7 @@ impl Context<'_> {
                 return Ok(Some(Outcome { id, modified: false, document, error: None }));
             }
             let version = plan.collection.next_version();
-            let new = shred(body, &plan.collection.settings, &rules.limits, version)?;
+            let new = plan.shred(body, &rules.limits, version)?;
             let seen = Seen::of(&current);
             if writer.compare_and_set(database, plan.collection, seen, Some(Arc::clone(&new)))? {
                 let document = answer(&new.body);
@@ -286,7 +298,7 @@ impl Context<'_> {
         }
         let Context { database, rules, writer, .. } = self;
         let version = plan.collection.next_version();
-        let new = shred(body, &plan.collection.settings, &rules.limits, version)?;
+        let new = plan.shred(body, &rules.limits, version)?;
         let id = new.id().clone();
         if writer.compare_and_set(
             database,

@@ -3,6 +3,7 @@
 use super::{Comparison, Filter, IdTest, Operand, Test, bad};
 use crate::error::{Code, Result, refuse};
 use crate::id::Key;
+use crate::indexing::Branch;
 use crate::json::{Object, Value};
 use crate::limits::Limits;
 use crate::path::Path;
@@ -25,7 +26,7 @@ impl Filter {
                 );
             }
         };
-        let mut reader = Reader { settings, limits, comparisons: 0, ids: 0 };
+        let mut reader = Reader { settings, limits, comparisons: 0, ids: 0, id_in_or: false };
         let filter = reader.conditions(object, false, false)?;
         if reader.comparisons > limits.filter_comparisons {
             return refuse(
@@ -39,6 +40,9 @@ impl Filter {
         if reader.ids > 1 {
             return refuse(Code::FilterIds, "a filter may name `_id` only once");
         }
+        if reader.id_in_or {
+            return Err(bad("`_id` cannot be used with `$or`"));
+        }
         Ok(filter)
     }
 }
@@ -48,6 +52,8 @@ struct Reader<'a> {
     limits: &'a Limits,
     comparisons: usize,
     ids: usize,
+    /// `_id` was named somewhere below `$or`.
+    id_in_or: bool,
 }
 
 fn invert(filters: Vec<Filter>, inverted: bool) -> Filter {
@@ -57,17 +63,27 @@ fn invert(filters: Vec<Filter>, inverted: bool) -> Filter {
 impl Reader<'_> {
     /// Conditions that all hold; or, inverted, of which one does not.
     fn conditions(&mut self, object: &Object, inverted: bool, in_or: bool) -> Result<Filter> {
+        let mut filters = self.members(object, inverted, in_or)?;
+        if filters.len() == 1 {
+            return Ok(filters.remove(0));
+        }
+        Ok(invert(filters, inverted))
+    }
+
+    /// One condition for each comparison of `object`, and one for each group
+    /// below it.
+    fn members(&mut self, object: &Object, inverted: bool, in_or: bool) -> Result<Vec<Filter>> {
         let mut filters = Vec::with_capacity(object.len());
         for (name, value) in object.iter() {
             match (name, value) {
                 ("$and", Value::Array(list)) => {
-                    let list = self.list(list, inverted, in_or || inverted)?;
-                    filters.push(invert(list, inverted));
+                    let mut all = Vec::with_capacity(list.len());
+                    for object in objects(list) {
+                        all.push(self.conditions(object?, inverted, in_or || inverted)?);
+                    }
+                    filters.push(invert(all, inverted));
                 }
-                ("$or", Value::Array(list)) => {
-                    let list = self.list(list, inverted, true)?;
-                    filters.push(invert(list, !inverted));
-                }
+                ("$or", Value::Array(list)) => filters.extend(self.any(list, inverted)?),
                 ("$not", Value::Object(object)) => {
                     filters.push(self.conditions(object, !inverted, in_or)?);
                 }
@@ -77,22 +93,19 @@ impl Reader<'_> {
                 _ => self.field(name, value, inverted, in_or, &mut filters)?,
             }
         }
-        if filters.len() == 1 {
-            return Ok(filters.remove(0));
-        }
-        Ok(invert(filters, inverted))
+        Ok(filters)
     }
 
-    fn list(&mut self, list: &[Value], inverted: bool, in_or: bool) -> Result<Vec<Filter>> {
-        list.iter()
-            .map(|value| match value {
-                Value::Object(object) => self.conditions(object, inverted, in_or),
-                other => refuse(
-                    Code::FilterType,
-                    format!("`$and` and `$or` list objects, not {}", other.kind()),
-                ),
-            })
-            .collect()
+    /// The server flattens `$or`: each comparison of each member stands beside
+    /// the others, also where a member holds several that look as if all had to
+    /// hold. Only `$and` within a member keeps them together. Nothing at all
+    /// is no condition.
+    fn any(&mut self, list: &[Value], inverted: bool) -> Result<Option<Filter>> {
+        let mut any = Vec::with_capacity(list.len());
+        for object in objects(list) {
+            any.extend(self.members(object?, inverted, true)?);
+        }
+        Ok((!any.is_empty()).then(|| invert(any, !inverted)))
     }
 
     fn field(
@@ -103,25 +116,34 @@ impl Reader<'_> {
         in_or: bool,
         filters: &mut Vec<Filter>,
     ) -> Result<()> {
-        if let Value::Array(_) = value {
-            return Err(bad(format!("`{name}` cannot be compared with a bare array; use `$eq`")));
-        }
-        let operators = value.as_object().filter(|object| {
-            object.iter().any(|(name, _)| name.starts_with('$') && !is_extended(name))
-        });
+        let object = match value {
+            Value::Array(_) => {
+                return Err(bad(format!(
+                    "`{name}` cannot be compared with a bare array; use `$eq`"
+                )));
+            }
+            // The server makes no condition of it.
+            Value::Object(object) if object.is_empty() => return Ok(()),
+            Value::Object(object) => Some(object),
+            _ => None,
+        };
+        let is_operator = |name: &str| name.starts_with('$') && !is_extended(name);
+        let operators = object.filter(|object| object.iter().all(|(name, _)| is_operator(name)));
         let Some(operators) = operators else {
+            // One that mixes operators and names is equal to nothing stored.
+            let nested = |(_, value): (&str, &Value)| holds_operators(value);
+            if object.is_some_and(|object| object.iter().any(nested)) {
+                return Err(bad(format!(
+                    "`{name}` is compared with an object that holds operators; write the path with dots"
+                )));
+            }
             filters.push(self.condition(name, "$eq", value, inverted, in_or)?);
             return Ok(());
         };
-        let mut conditions = Vec::with_capacity(operators.len());
+        // Several operators on one field all hold, or, inverted, one of them
+        // fails: as the members around them.
         for (operator, value) in operators.iter() {
-            conditions.push(self.condition(name, operator, value, inverted, in_or)?);
-        }
-        // Several operators on one field all hold; inverted, one of them fails.
-        if inverted && conditions.len() > 1 {
-            filters.push(Filter::Any(conditions));
-        } else {
-            filters.extend(conditions);
+            filters.push(self.condition(name, operator, value, inverted, in_or)?);
         }
         Ok(())
     }
@@ -141,11 +163,7 @@ impl Reader<'_> {
         if !OPERATORS.contains(&operator) {
             return refuse(
                 Code::FilterOperator,
-                if operator.starts_with('$') {
-                    format!("there is no filter operator `{operator}`")
-                } else {
-                    format!("`{name}` mixes operators with the field `{operator}`")
-                },
+                format!("there is no filter operator `{operator}`"),
             );
         }
         self.comparisons += 1;
@@ -161,9 +179,7 @@ impl Reader<'_> {
         }
         if path.is_id() {
             self.ids += 1;
-            if in_or {
-                return Err(bad("`_id` cannot be used with `$or`"));
-            }
+            self.id_in_or |= in_or;
             if operator != "$exists" {
                 return self.id(operator, value, inverted);
             }
@@ -184,7 +200,13 @@ impl Reader<'_> {
                 ),
             );
         }
-        let test = self.test(operator, value)?;
+        let test = match (self.test(operator, value)?, self.settings.indexing.hidden_below(&path)) {
+            (Test::Equals(operand), Some(hidden)) => Test::Equals(indexed(&path, operand, hidden)?),
+            (Test::Differs(operand), Some(hidden)) => {
+                Test::Differs(indexed(&path, operand, hidden)?)
+            }
+            (test, _) => test,
+        };
         Ok(Filter::Field { path, test: if inverted { test.invert() } else { test } })
     }
 
@@ -218,7 +240,7 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        Path::parse(name).map_err(|problem| bad(format!("filter path `{name}`: {problem}")))
+        Path::parse_lenient(name).map_err(|problem| bad(format!("filter path `{name}`: {problem}")))
     }
 
     fn test(&self, operator: &str, value: &Value) -> Result<Test> {
@@ -315,6 +337,35 @@ impl Reader<'_> {
     }
 }
 
+/// An object is compared with what is indexed of the stored ones, and must not
+/// name what is not.
+fn indexed(path: &Path, operand: Operand, hidden: &Branch) -> Result<Operand> {
+    let Operand::Whole(value) = operand else { return Ok(operand) };
+    if hidden.strip(&value) != value {
+        return refuse(
+            Code::FilterUnindexed,
+            format!("`{}` is compared with {value}, of which a part is not indexed", path.as_str()),
+        );
+    }
+    Ok(Operand::Indexed(value, hidden.clone()))
+}
+
+fn objects(list: &[Value]) -> impl Iterator<Item = Result<&Object>> {
+    list.iter().map(|value| match value {
+        Value::Object(object) => Ok(object),
+        other => {
+            refuse(Code::FilterType, format!("`$and` and `$or` list objects, not {}", other.kind()))
+        }
+    })
+}
+
+fn holds_operators(value: &Value) -> bool {
+    let Some(object) = value.as_object() else { return false };
+    object
+        .iter()
+        .any(|(name, value)| name.starts_with('$') && !is_extended(name) || holds_operators(value))
+}
+
 fn is_extended(name: &str) -> bool {
     matches!(name, "$date" | "$uuid" | "$objectId" | "$binary")
 }
@@ -330,7 +381,7 @@ fn comparison(operator: &str) -> Comparison {
 
 fn ordered(operator: &str, value: &Value) -> Result<Operand> {
     match Operand::of(value)? {
-        Operand::Null | Operand::Whole(_) => Err(bad(format!(
+        Operand::Null | Operand::Whole(_) | Operand::Indexed(..) => Err(bad(format!(
             "`{operator}` takes a number, string, date or boolean, not {}",
             value.kind()
         ))),

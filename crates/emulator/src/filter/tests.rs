@@ -109,6 +109,35 @@ fn logic_nests_and_not_inverts_operators() {
 }
 
 #[test]
+fn members_of_or_are_flattened_and_only_and_keeps_them_together() {
+    let documents = [r#"{"g":1,"i":1}"#, r#"{"g":1,"i":9}"#, r#"{"g":2,"i":50}"#, "{}"];
+    assert_eq!(matching(r#"{"$or":[{"g":1,"i":1},{"i":50}]}"#, &documents), [0, 1, 2]);
+    assert_eq!(matching(r#"{"$or":[{"i":{"$gte":5,"$lte":10}}]}"#, &documents), [0, 1, 2]);
+    assert_eq!(
+        matching(r#"{"$and":[{"$or":[{"i":{"$gt":100,"$lt":2}}]},{"g":1}]}"#, &documents),
+        [0]
+    );
+    assert_eq!(
+        matching(r#"{"$or":[{"$and":[{"g":1},{"i":1}]},{"$and":[{"i":50}]}]}"#, &documents),
+        [0, 2]
+    );
+    assert_eq!(matching(r#"{"$not":{"$or":[{"g":1,"i":50}]}}"#, &documents), [3]);
+}
+
+#[test]
+fn a_condition_of_nothing_is_none_and_what_cannot_be_is_not_found() {
+    let documents = [r#"{"g":5}"#, r#"{"o":{}}"#, "{}"];
+    for everything in [r#"{"$or":[]}"#, r#"{"o":{}}"#, r#"{"$or":[{}]}"#, r#"{"$and":[{"o":{}}]}"#]
+    {
+        assert_eq!(matching(everything, &documents), [0, 1, 2], "{everything}");
+    }
+    for nothing in [r#"{"g":{"$gt":1,"x":2}}"#, r#"{"a..b":1}"#, r#"{".g":5}"#, r#"{"g.":5}"#] {
+        assert_eq!(matching(nothing, &documents), [0; 0], "{nothing}");
+    }
+    assert_eq!(matching(r#"{"o":{"$eq":{}}}"#, &documents), [1]);
+}
+
+#[test]
 fn ids_match_by_key() {
     let documents = [r#"{"_id":1}"#, r#"{"_id":"1"}"#, r#"{"_id":{"$date":1}}"#, r#"{"_id":"b"}"#];
     assert_eq!(matching(r#"{"_id":1}"#, &documents), [0]);
@@ -146,7 +175,8 @@ fn bad_filters_have_their_codes() {
         (r#"{"a":{"$exists":1}}"#, Code::Filter),
         (r#"{"a":{"$date":"x"}}"#, Code::Filter),
         (r#"{"":1}"#, Code::Filter),
-        (r#"{"a..b":1}"#, Code::Filter),
+        (r#"{"a":{"b":{"$eq":1}}}"#, Code::Filter),
+        (r#"{"$or":[{"_id":1},{"_id":2}]}"#, Code::FilterIds),
         (r#"{"$a":1}"#, Code::Filter),
         (r#"{"$and":{"a":1}}"#, Code::Filter),
         (r#"{"$or":[1]}"#, Code::FilterType),
@@ -188,4 +218,22 @@ fn unindexed_paths_are_refused_and_ids_still_work() {
     assert_eq!(code(r#"{"_id":{"$gt":1}}"#, nothing), Some(Code::FilterId));
     assert_eq!(code(r#"{"p.x":1}"#, r#"{"indexing":{"deny":["p"]}}"#), Some(Code::FilterUnindexed));
     assert_eq!(code(r#"{"$vector":{"$exists":true}}"#, nothing), None);
+}
+
+#[test]
+fn objects_are_compared_by_what_is_indexed_of_them() {
+    let options = r#"{"indexing":{"deny":["address.city"]}}"#;
+    let document = |text: &str| {
+        let Value::Object(body) = parse(text, 100).unwrap() else { unreachable!() };
+        shred(body, &settings(options), &Limits::default(), 1).unwrap()
+    };
+    let stored = document(r#"{"address":{"street":"x","city":"y"}}"#);
+    let other = document(r#"{"address":{"street":"z","city":"y"}}"#);
+
+    let filter = filter_with(r#"{"address":{"$eq":{"street":"x"}}}"#, options).unwrap();
+    assert!(filter.matches(&stored) && !filter.matches(&other));
+    let differs = filter_with(r#"{"address":{"$ne":{"street":"x"}}}"#, options).unwrap();
+    assert!(!differs.matches(&stored) && differs.matches(&other));
+    let named = filter_with(r#"{"address":{"$eq":{"street":"x","city":"y"}}}"#, options);
+    assert_eq!(named.unwrap_err().code, Code::FilterUnindexed);
 }

@@ -23,14 +23,18 @@ const MAX_NESTING: usize = 200;
 
 /// Reads one JSON text.
 pub(crate) fn parse(text: &str, max_number_length: usize) -> Result<Value, ParseError> {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, depth: 0, max_number_length };
-    parser.skip_space();
-    let value = parser.value()?;
+    let mut parser = Parser::new(text, max_number_length);
+    let value = parser.first()?;
     parser.skip_space();
     if parser.at < parser.bytes.len() {
         return Err(parser.error("unexpected text after the value"));
     }
     Ok(value)
+}
+
+/// Reads the value that `text` begins with, whatever comes after it.
+pub(crate) fn parse_first(text: &str, max_number_length: usize) -> Result<Value, ParseError> {
+    Parser::new(text, max_number_length).first()
 }
 
 struct Parser<'a> {
@@ -41,7 +45,16 @@ struct Parser<'a> {
     max_number_length: usize,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, max_number_length: usize) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, depth: 0, max_number_length }
+    }
+
+    fn first(&mut self) -> Result<Value, ParseError> {
+        self.skip_space();
+        self.value()
+    }
+
     fn error(&self, problem: &'static str) -> ParseError {
         ParseError::Syntax { at: self.at, problem }
     }
@@ -224,22 +237,28 @@ impl Parser<'_> {
             b't' => '\t',
             b'u' => {
                 let high = self.hex()?;
-                let code = if (0xd800..0xdc00).contains(&high) {
-                    if !(self.eat(b'\\') && self.eat(b'u')) {
-                        return Err(self.error("half of a surrogate pair"));
-                    }
-                    let low = self.hex()?;
-                    if !(0xdc00..0xe000).contains(&low) {
-                        return Err(self.error("half of a surrogate pair"));
-                    }
-                    0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)
-                } else {
-                    high
+                let code = match (0xd800..0xdc00).contains(&high).then(|| self.low_half()) {
+                    Some(Some(low)) => 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00),
+                    Some(None) | None => high,
                 };
-                char::from_u32(code).ok_or(self.error("half of a surrogate pair"))?
+                // The server takes half of a surrogate pair, which is no text.
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
             }
             _ => return Err(self.error("unknown escape")),
         })
+    }
+
+    /// The second half of a surrogate pair, if it comes next.
+    fn low_half(&mut self) -> Option<u32> {
+        let start = self.at;
+        if self.eat(b'\\')
+            && self.eat(b'u')
+            && let Ok(low @ 0xdc00..0xe000) = self.hex()
+        {
+            return Some(low);
+        }
+        self.at = start;
+        None
     }
 
     fn hex(&mut self) -> Result<u32, ParseError> {

@@ -24,8 +24,6 @@ fn bad_texts_are_refused() {
         "1e",
         "nul",
         "\"\\x\"",
-        "\"\\ud800\"",
-        "\"\\ud800\\u0041\"",
         "\"\u{1}\"",
         "{} {}",
         "{a:1}",
@@ -33,6 +31,40 @@ fn bad_texts_are_refused() {
         "\"\\u12\u{e9}\"",
     ] {
         assert!(matches!(parse(text, 100), Err(ParseError::Syntax { .. })), "{text}");
+    }
+}
+
+#[test]
+fn half_of_a_surrogate_pair_is_replaced() {
+    for (text, expected) in [
+        ("\"\\ud800\"", "\u{fffd}"),
+        ("\"\\ud800\\u0041\"", "\u{fffd}A"),
+        ("\"\\udc00x\"", "\u{fffd}x"),
+        ("\"\\ud83c\\udfb5\"", "\u{1f3b5}"),
+    ] {
+        assert_eq!(parse(text, 100), Ok(Value::from(expected)), "{text}");
+    }
+}
+
+#[test]
+fn vectors_are_written_as_they_came() {
+    let doubles = "[0.12345678901234567,1E-7,-3,2.5]";
+    for (text, small) in [
+        ("[0.1,-2.5,3,1E-7,0.33333334]", true),
+        ("[0.10000000149011612,-2.5,0.3333333432674408]", true),
+        ("[0.1234567890123456,1E-7,-3,2.5]", false),
+        ("[0.123456789012345678901234,1]", false),
+        (doubles, false),
+    ] {
+        let array = parse(text, 100).unwrap();
+        let values: std::sync::Arc<[f32]> = crate::vector::read(&array).unwrap().into();
+        let numbers = Numbers::of(&array, &values);
+
+        assert_eq!(numbers.to_value(), array, "{text}");
+        assert_eq!(Value::Numbers(numbers.clone()).to_string(), array.to_string());
+        assert_eq!(Value::Numbers(numbers.clone()).characters(), array.to_string().len());
+        let shares = matches!(numbers, Numbers::Single(_) | Numbers::Widened(_));
+        assert_eq!(shares, small, "{text}");
     }
 }
 

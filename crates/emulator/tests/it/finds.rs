@@ -51,7 +51,7 @@ async fn a_scan_goes_on_behind_what_was_removed_and_added() {
     let alias = client.c(json!({"find": {"options": {"pagingState": state}}})).await;
     assert_eq!(alias["data"]["documents"][0]["_id"], rest[0]);
     let bad = client.c(json!({"find": {"options": {"pageState": "AAAA"}}})).await;
-    assert_eq!(code(&bad), "INVALID_DATABASE_QUERY");
+    assert_eq!(code(&bad), "UNEXPECTED_DRIVER_ERROR");
 }
 
 #[tokio::test]

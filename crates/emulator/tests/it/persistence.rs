@@ -78,3 +78,21 @@ async fn a_folder_has_one_server() {
     first.emulator.shutdown().await;
     Emulator::builder().data(folder.path()).start().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_folder_that_is_damaged_is_told_from_one_that_is_in_use() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("emulator.sqlite"), vec![7; 4096]).unwrap();
+
+    let damaged = Emulator::builder().data(folder.path()).start().await.unwrap_err();
+
+    assert!(
+        damaged.to_string().ends_with("is damaged, or is not the data of an emulator"),
+        "{damaged}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let first = Emulator::builder().data(folder.path()).start().await.unwrap();
+    let second = Emulator::builder().data(folder.path()).start().await.unwrap_err();
+    assert!(second.to_string().ends_with("is in use by another emulator"), "{second}");
+    first.shutdown().await;
+}

@@ -144,7 +144,7 @@ async fn what_an_index_refuses_has_its_codes() {
         ),
         (find(json!({"sort": {"$vector": [1, 2], "a": 1}})), "SORT_CLAUSE_INVALID"),
         (find(json!({"filter": {"$vector": [1, 2]}})), "FILTER_INVALID_EXPRESSION"),
-        (find(json!({"sort": {"$vectorize": "words"}})), "VECTORIZE_FEATURE_NOT_AVAILABLE"),
+        (find(json!({"sort": {"$vectorize": "words"}})), "EMBEDDING_SERVICE_NOT_CONFIGURED"),
     ] {
         assert_eq!(code(&client.c(body.clone()).await), expected, "{body}");
     }
@@ -201,7 +201,7 @@ async fn vectors_and_words_are_merged_and_reranked() {
     assert_eq!((&scores["$vectorRank"], scores["$bm25Rank"].as_i64()), (&json!(1), Some(2)));
     assert!((scores["$rrf"].as_f64().unwrap() - (1.0 / 61.0 + 1.0 / 62.0)).abs() < 1e-12);
     for (sort, options, expected) in [
-        (json!({"$hybrid": "sea"}), json!({}), "VECTORIZE_FEATURE_NOT_AVAILABLE"),
+        (json!({"$hybrid": "sea"}), json!({}), "EMBEDDING_SERVICE_NOT_CONFIGURED"),
         (json!({"a": 1}), json!({}), "SORT_CLAUSE_INVALID"),
         (hybrid.clone(), json!({"rerankOn": "text"}), "MISSING_RERANK_QUERY_TEXT"),
         (hybrid.clone(), json!({"hybridLimits": 101}), "COMMAND_FIELD_VALUE_INVALID"),
