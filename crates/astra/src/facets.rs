@@ -230,6 +230,11 @@ fn translate(test: &Test, negated: bool) -> Translated {
 fn in_words(field: WordField, lists: &[Vec<String>], negated: bool) -> Translated {
     let is_cut = |word: &String| word.chars().count() > LONGEST_PREFIX;
     let exact = !lists.iter().flatten().any(is_cut);
+    // The server makes nothing of a condition on nothing, where the definition
+    // may mean that no song passes.
+    if lists.is_empty() || lists.iter().any(Vec::is_empty) {
+        return Translated { condition: None, exact: false };
+    }
     // The beginning of a word that must not be there may be there.
     if negated && !exact {
         return Translated { condition: None, exact: false };

@@ -87,11 +87,9 @@ async fn address(written: &str) -> Result<std::net::SocketAddr> {
 }
 
 fn limits(args: &EmulatorArgs) -> Result<Limits> {
-    let mut limits = Limits {
-        page_size: args.page_size as usize,
-        collections: args.collections as usize,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.page_size = args.page_size as usize;
+    limits.collections = args.collections as usize;
     for written in &args.limits {
         let parsed = written.split_once('=').and_then(|(name, number)| {
             number.trim().parse::<usize>().ok().map(|number| (name.trim(), number))
