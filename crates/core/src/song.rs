@@ -128,6 +128,16 @@ impl Song {
         self.audio.warnings.iter().any(is_named) || self.features.as_ref().is_some_and(is_measured)
     }
 
+    /// Whether it was imported without its audio: none of its files was ever
+    /// seen, and its id is not made from audio.
+    pub fn awaits_audio(&self) -> bool {
+        let is_expected = |file: &SongFile| file.size == 0;
+        self.features.is_none()
+            && self.audio.codec.is_empty()
+            && self.blob.is_none()
+            && self.files.iter().all(is_expected)
+    }
+
     /// Whether this song names `embedding` as its own under `model`.
     pub fn names(&self, model: &ModelName, embedding: &EmbeddingRef) -> bool {
         self.embeddings.get(model) == Some(embedding)

@@ -55,7 +55,7 @@ pub use similar::{
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery,
 };
 pub use stats::{ModelStats, Stats};
-pub use transfer::{Exported, Imported};
+pub use transfer::{Different, DifferentValue, Exported, Imported};
 pub use work::Interrupt;
 
 #[cfg(feature = "astra")]

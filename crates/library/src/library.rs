@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use songrec_core::{ModelName, ModelSpec, SongId, Timestamp, decode_path, encode_path};
+use songrec_core::{ModelName, ModelSpec, Song, SongId, Timestamp, decode_path, encode_path};
 use songrec_local::LocalBackend;
-use songrec_storage::StorageBackend;
+use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend, StorageBackendExt};
 
 use crate::{Config, Error, Models, Origin, Result};
 
@@ -114,6 +114,32 @@ impl Library {
 
     fn is_model_chosen(&self) -> bool {
         self.config.origin("search.model").is_some_and(|origin| *origin != Origin::Default)
+    }
+
+    /// The songs with these ids, and of each that cannot be read, what kind of
+    /// trouble it is: one bad song must not keep work from all others.
+    pub(crate) async fn each_song(
+        &self,
+        ids: &[SongId],
+    ) -> Result<Vec<std::result::Result<Option<Song>, StorageTrouble>>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_of_one = |error: &songrec_storage::Error| {
+            matches!(error.kind(), StorageTrouble::Corrupt | StorageTrouble::Incompatible)
+        };
+        match self.backend.get_songs(ids).await {
+            Err(error) if is_of_one(&error) => {}
+            songs => return Ok(songs?.into_iter().map(Ok).collect()),
+        }
+        let mut songs = Vec::with_capacity(ids.len());
+        for id in ids {
+            songs.push(match self.backend.get_song(*id).await {
+                Err(error) if is_of_one(&error) => Err(error.kind()),
+                song => Ok(song?),
+            });
+        }
+        Ok(songs)
     }
 
     /// Where this machine keeps what it alone knows of this library.

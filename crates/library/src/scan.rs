@@ -9,6 +9,7 @@ mod follow;
 mod gather;
 mod look;
 pub(crate) mod lost;
+mod meet;
 mod memory;
 mod missing;
 mod report;

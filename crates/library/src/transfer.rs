@@ -1,6 +1,10 @@
 //! Libraries as plain files: out, and in again.
 
+mod arrive;
+mod complete;
+mod known;
 mod old_layout;
+mod record;
 
 use std::{
     fs::File,
@@ -10,13 +14,14 @@ use std::{
 
 use serde::Serialize;
 use songrec_core::{
-    Embedding, Event, Filter, ModelName, ModelSpec, OperationId, Progress, Song, SongId, Vector,
+    Embedding, Event, Filter, ModelName, ModelSpec, Progress, Song, SongId, Vector,
 };
-use songrec_storage::{
-    Checked, NewEmbedding, Outcome, PutMode, PutSong, SongQuery, StorageBackendExt, read_document,
-};
+use songrec_storage::{Checked, SongQuery, read_document};
 
-use crate::{Error, ErrorKind, Interrupt, Library, Result, scan::take_in::card_with};
+use self::arrive::{Arrival, Arriving, Waits};
+pub use self::arrive::{Different, DifferentValue, Imported};
+pub(crate) use self::{complete::joined, known::same_length, record::name_handle};
+use crate::{Error, ErrorKind, Interrupt, Library, Result};
 
 /// What went out.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -29,26 +34,12 @@ pub struct Exported {
     pub interrupted: bool,
 }
 
-/// What came in.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Imported {
-    /// Songs that are new.
-    pub added: u64,
-    /// Songs that were there already, and got what they lacked.
-    pub completed: u64,
-    /// Songs that were there already, complete.
-    pub already_there: u64,
-    /// What could not be taken in, and why.
-    pub failed: Vec<(String, String)>,
-    /// Whether the work was ended early.
-    pub interrupted: bool,
-}
-
 /// The songs of an export, one JSON document a line.
 const SONGS: &str = "songs.jsonl";
 /// The models of an export, one JSON document.
 const MODELS: &str = "models.json";
-const BATCH: usize = 100;
+/// How many songs are read at once.
+const PAGE: usize = 100;
 
 impl Library {
     /// Writes songs and their embeddings to `folder`: `models.json`,
@@ -85,7 +76,7 @@ impl Library {
             File::create(&unfinished).map_err(|error| Error::io("write", &unfinished, error))?,
         );
         let mut exported = Exported::default();
-        let mut query = SongQuery { filter: filter.clone(), limit: BATCH, ..SongQuery::default() };
+        let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
         loop {
             let page = self.backend.find_songs(&query).await?;
             for spec in &specs {
@@ -138,7 +129,8 @@ impl Library {
 
     /// Takes in what [`export`](Self::export) wrote, or a library of the
     /// older layouts `data/embeddings/*.npy` + `metadata.json`. Songs that are
-    /// there already keep what they have; nothing in `folder` is changed.
+    /// there already keep what they have, get what they lack, and what differs
+    /// is said; nothing in `folder` is changed.
     ///
     /// `model` names the model of vectors that do not say theirs.
     ///
@@ -152,57 +144,55 @@ impl Library {
         interrupt: &Interrupt,
         progress: &dyn Progress,
     ) -> Result<Imported> {
+        let mut arriving = Arriving::new(self, progress).await?;
         if folder.join(SONGS).is_file() {
-            return self.import_export(folder, interrupt, progress).await;
+            arriving.import_export(folder, interrupt).await?;
+        } else {
+            arriving.import_old(old_layout::find(folder)?, model, interrupt).await?;
         }
-        let found = old_layout::find(folder)?;
-        self.import_old(&found, model, interrupt, progress).await
+        Ok(arriving.imported)
     }
+}
 
-    async fn import_export(
-        &self,
-        folder: &Path,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) -> Result<Imported> {
+impl Arriving<'_> {
+    async fn import_export(&mut self, folder: &Path, interrupt: &Interrupt) -> Result<()> {
         let path = folder.join(MODELS);
         let file = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
         let specs: Vec<ModelSpec> = serde_json::from_reader(BufReader::new(file))
             .map_err(|error| corrupt(&path).because(error))?;
-        for spec in &specs {
-            self.backend.put_model(spec).await?;
+        for spec in specs {
+            let name = spec.name.clone();
+            if let Some(why) = self.make_room_for(spec).await? {
+                self.fail(format!("{MODELS}: {name}"), why);
+            }
         }
         let path = folder.join(SONGS);
         let list = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
-        progress.on(Event::Started { work: "importing", total: None });
-        let mut imported = Imported::default();
+        self.progress.on(Event::Started { work: "importing", total: None });
         let mut batch = Vec::new();
         for (number, line) in BufReader::new(list).lines().enumerate() {
             if interrupt.is_set() {
-                imported.interrupted = true;
-                return Ok(imported);
+                self.imported.interrupted = true;
+                return Ok(());
             }
             let line = line.map_err(|error| Error::io("read", &path, error))?;
+            let label = || format!("{SONGS} line {}", number + 1);
             match read_document::<Song>(line.as_bytes(), None) {
-                Ok(song) => batch.push(self.read_arrival(folder, song, &mut imported)),
-                Err(error) if line.trim().is_empty() => drop(error),
-                Err(error) => {
-                    imported
-                        .failed
-                        .push((format!("{SONGS} line {}", number + 1), error.to_string()));
-                }
+                _ if line.trim().is_empty() => {}
+                Ok(song) => batch.push(self.exported_arrival(folder, song)),
+                Err(error) => self.fail(label(), error.to_string()),
             }
-            if batch.len() == BATCH {
-                self.take_in_batch(std::mem::take(&mut batch), &mut imported, progress).await?;
+            if batch.len() == self.batch {
+                self.take_in(std::mem::take(&mut batch)).await?;
             }
         }
-        self.take_in_batch(batch, &mut imported, progress).await?;
-        progress.on(Event::Finished);
-        Ok(imported)
+        self.take_in(batch).await?;
+        self.progress.on(Event::Finished);
+        Ok(())
     }
 
     // A song with the vectors that it names and that are what it says.
-    fn read_arrival(&self, folder: &Path, mut song: Song, imported: &mut Imported) -> Arrival {
+    fn exported_arrival(&mut self, folder: &Path, mut song: Song) -> Arrival {
         let mut vectors = Vec::new();
         let named = std::mem::take(&mut song.embeddings);
         for (model, reference) in named {
@@ -212,114 +202,26 @@ impl Library {
             if !path.exists() {
                 continue;
             }
-            match read_vector(&path) {
-                Ok(vector) => {
-                    let embedding = Embedding { song: song.id, model: model.clone(), vector };
-                    if embedding.reference().digest == reference.digest {
-                        vectors.push((model, embedding.vector));
-                    } else {
-                        let why = "it is not the vector that its song names".to_owned();
-                        imported.failed.push((path.display().to_string(), why));
-                    }
+            let read = read_vector(&path).and_then(|vector| match self.refuses(&model, &vector) {
+                Some(why) => Err(why),
+                None => Ok(Embedding { song: song.id, model: model.clone(), vector }),
+            });
+            match read {
+                Ok(embedding) if embedding.reference().digest == reference.digest => {
+                    vectors.push((model, embedding.vector));
                 }
-                Err(why) => imported.failed.push((path.display().to_string(), why)),
+                Ok(_) => {
+                    let why = "it is not the vector that its song names".to_owned();
+                    self.fail(path.display().to_string(), why);
+                }
+                Err(why) => self.fail(path.display().to_string(), why),
             }
         }
         // Copies that another library keeps are not here.
         song.blob = None;
-        Arrival { song, vectors }
+        let label = song.id.to_string();
+        Arrival { song, vectors, label, waits: Waits::Never }
     }
-
-    async fn take_in_batch(
-        &self,
-        batch: Vec<Arrival>,
-        imported: &mut Imported,
-        progress: &dyn Progress,
-    ) -> Result<()> {
-        for arrival in batch {
-            let id = arrival.song.id;
-            match self.take_in_one(arrival).await {
-                Ok(TakenIn::Added) => imported.added += 1,
-                Ok(TakenIn::Completed) => imported.completed += 1,
-                Ok(TakenIn::AlreadyThere) => imported.already_there += 1,
-                Err(error) if error.kind() == ErrorKind::Usage => {
-                    let why = std::error::Error::source(&error).map(ToString::to_string);
-                    imported
-                        .failed
-                        .push((id.to_string(), why.unwrap_or_else(|| error.to_string())));
-                }
-                Err(error) => return Err(error),
-            }
-            progress.on(Event::Advanced { item: &id.to_string(), bytes: 0 });
-        }
-        Ok(())
-    }
-
-    async fn take_in_one(&self, arrival: Arrival) -> Result<TakenIn> {
-        let Arrival { mut song, vectors } = arrival;
-        let heard: Vec<Embedding> = vectors
-            .into_iter()
-            .map(|(model, vector)| Embedding { song: song.id, model, vector })
-            .collect();
-        let card = card_with(&mut song, &heard);
-        let new: Vec<NewEmbedding> = heard
-            .into_iter()
-            .map(|embedding| NewEmbedding {
-                embedding,
-                card: card.clone(),
-                operation: OperationId::random(),
-            })
-            .collect();
-        let references = self.backend.put_embeddings(&new).await?;
-        for (new, reference) in new.into_iter().zip(references) {
-            song.embeddings.insert(new.embedding.model, reference);
-        }
-        let before = self.backend.get_song(song.id).await?.map(|song| song.revision);
-        if before.is_none() {
-            let put = PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
-            match self.backend.put_songs(&[put]).await?.pop() {
-                Some(Outcome::Conflict(_)) => {}
-                Some(Outcome::Done) | None => return Ok(TakenIn::Added),
-            }
-        }
-        let completed = self.update(song.id, |stored| Ok(complete(stored, &song))).await?;
-        let unchanged = Some(completed.revision) == before;
-        Ok(if unchanged { TakenIn::AlreadyThere } else { TakenIn::Completed })
-    }
-}
-
-/// A song on its way in.
-struct Arrival {
-    song: Song,
-    vectors: Vec<(ModelName, Vector)>,
-}
-
-enum TakenIn {
-    Added,
-    Completed,
-    AlreadyThere,
-}
-
-// Adds to `stored` what it lacks; says whether it lacked anything.
-fn complete(stored: &mut Song, other: &Song) -> bool {
-    let before = stored.clone();
-    for (model, reference) in &other.embeddings {
-        stored.embeddings.entry(model.clone()).or_insert_with(|| reference.clone());
-    }
-    for file in &other.files {
-        if !stored.files.iter().any(|known| known.path == file.path) {
-            stored.add_file(file.clone());
-        }
-    }
-    for (field, value) in other.edits.iter() {
-        if stored.edits.get(field).is_none() {
-            stored.edits.set_value(field.clone(), value.clone());
-        }
-    }
-    if stored.features.is_none() {
-        stored.features.clone_from(&other.features);
-    }
-    *stored != before
 }
 
 // Little-endian float32, as the library's own files are.

@@ -189,7 +189,7 @@ fn an_old_library_comes_in() {
     assert_eq!(similar["results"].as_array().unwrap().len(), 2);
 }
 
-fn npy_f64(values: &[f64]) -> Vec<u8> {
+pub(crate) fn npy_f64(values: &[f64]) -> Vec<u8> {
     let mut header =
         format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({},), }}", values.len());
     while (10 + header.len() + 1) % 64 != 0 {

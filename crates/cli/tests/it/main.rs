@@ -17,6 +17,7 @@ mod errors;
 mod faults;
 #[cfg(all(feature = "astra", feature = "emulator", feature = "bridge"))]
 mod hostile;
+mod importing;
 mod keeping;
 #[cfg(all(feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
 mod learned;

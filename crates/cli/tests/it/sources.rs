@@ -15,7 +15,7 @@ use crate::world::{World, tone};
 fn tagged(title: &str) -> Vec<u8> {
     let mut wav = tone(220.0, 1.0);
     if !title.is_empty() {
-        let text = format!("{title}\0{}", if title.len() % 2 == 0 { "\0" } else { "" });
+        let text = format!("{title}\0{}", if title.len().is_multiple_of(2) { "\0" } else { "" });
         wav.extend(b"LIST");
         wav.extend((12 + text.len() as u32).to_le_bytes());
         wav.extend(b"INFOINAM");
@@ -134,9 +134,11 @@ fn what_an_older_version_had_imported_outlives_an_edit_and_a_scan() {
 #[test]
 #[cfg(all(feature = "astra", feature = "emulator"))]
 fn sync_carries_what_each_source_said() {
-    use crate::syncing::{another, with_cloud};
+    use crate::{remote::Database, syncing::another};
 
-    let (one, cloud) = with_cloud(&[]);
+    let (one, cloud) = (World::new(), Database::start());
+    cloud.serve(&one, &one.path("bucket"));
+    one.run(&["--storage-backend", "astra", "init-astra"]).ok();
     write(&one, "techno/Nena - Kick.wav", &tagged(""));
     one.run(&["scan", "music", "--genre-from-folder"]).ok();
     one.run(&["sync"]).ok();

@@ -19,7 +19,11 @@ use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 use super::{
     Candidate, Finding, IDENTIFY, Scan, Unsettled, WAIT_TO_ASK, gathered, take_in::WINDOW,
 };
-use crate::{Result, work::on_cpu};
+use crate::{
+    Result,
+    transfer::{name_handle, same_length},
+    work::on_cpu,
+};
 
 const DAMAGED: &str = "its song is damaged: bring that back from a backup, or put it aside with \
                        `songrec verify --repair` and scan again";
@@ -46,6 +50,8 @@ pub(super) struct Found {
     pub(super) song: Option<SongId>,
     /// Whether the library keeps a copy of the audio already.
     pub(super) has_blob: bool,
+    /// A song that was imported without audio and waits for this file.
+    pub(super) met: Option<Box<Song>>,
     /// A song that this machine has seen at this path, and that is there no
     /// longer.
     pub(super) replaced: Option<SongId>,
@@ -70,6 +76,8 @@ struct Place {
     id: SongId,
     /// The song itself, if it is stored.
     song: Option<Song>,
+    /// A song that was imported without audio and may wait for this file.
+    met: Option<Box<Song>>,
     /// The learned models whose segments of the song are wanted and not kept.
     without_segments: Vec<ModelName>,
 }
@@ -131,25 +139,33 @@ impl Scan<'_> {
     // Finds the songs of files, with two questions for all of them, and one
     // for each learned model if segments are wanted.
     async fn place(&self, files: Vec<Identified>) -> Result<Vec<Placed>> {
-        let identities: Vec<&Identity> =
-            files.iter().filter_map(|file| file.identity.as_ref().ok()).collect();
-        let hashes: Vec<Lookup> =
-            identities.iter().map(|identity| Lookup::FileHash(identity.sha256)).collect();
-        let by_hash = self.library.backend.lookup(&hashes).await?;
+        let known: Vec<(&Identity, &Path)> = files
+            .iter()
+            .filter_map(|file| {
+                Some((file.identity.as_ref().ok()?, file.unsettled.candidate.path.as_path()))
+            })
+            .collect();
+        // By its hash, and as what songs wait for that came without audio.
+        let hashes = known.iter().map(|(identity, _)| identity.sha256);
+        let names = known.iter().map(|(file, path)| name_handle(path).unwrap_or(file.sha256));
+        let lookups: Vec<Lookup> = hashes.chain(names).map(Lookup::FileHash).collect();
+        let mut by_hash = self.library.backend.lookup(&lookups).await?;
+        let by_name = by_hash.split_off(known.len());
         // The same bytes are the same song, whatever a newer demuxer makes of
         // them.
-        let ids: Vec<SongId> = identities
+        let mut ids: Vec<SongId> = known
             .iter()
-            .zip(by_hash)
-            .map(|(identity, songs)| songs.first().copied().unwrap_or_else(|| identity.song()))
+            .zip(&by_hash)
+            .map(|((identity, _), songs)| songs.first().copied().unwrap_or(identity.song()))
             .collect();
-        let songs = self.songs(&ids).await?;
+        let mut songs = self.library.each_song(&ids).await?;
+        let met = self.met(&known, &by_name, &mut ids, &mut songs).await?;
         let stored: Vec<SongId> = songs.iter().flatten().flatten().map(|song| song.id).collect();
         let lacks_segments = self.lacking_segments(&stored).await?;
-        let mut songs = ids.into_iter().zip(songs);
+        let mut songs = ids.into_iter().zip(songs).zip(met);
         let placed = files.into_iter().map(|Identified { unsettled, identity }| {
             let place = identity.and_then(|identity| {
-                let (id, song) = songs.next().expect("there is one for each identity");
+                let ((id, song), met) = songs.next().expect("there is one for each identity");
                 let again = unsettled.candidate.named || self.options.again;
                 let song = match song {
                     Ok(song) => song,
@@ -163,7 +179,7 @@ impl Scan<'_> {
                     .filter(|(_, songs)| songs.contains(&id))
                     .map(|(model, _)| model.clone())
                     .collect();
-                Ok(Place { identity, id, song, without_segments })
+                Ok(Place { identity, id, song, met, without_segments })
             });
             Placed { unsettled, place }
         });
@@ -173,7 +189,7 @@ impl Scan<'_> {
     // Nothing if it was left in the middle.
     async fn hear_file(&self, placed: Placed) -> Option<Looked> {
         let Placed { unsettled: Unsettled { candidate, held }, place } = placed;
-        let Place { identity, id, song, without_segments } = match place {
+        let Place { identity, id, song, met, without_segments } = match place {
             Ok(place) => place,
             Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
         };
@@ -201,6 +217,15 @@ impl Scan<'_> {
             Ok(Ok((tags, analysis))) => {
                 let says = FileSays { tags, ..said_by_path(&candidate.path, identity.sha256) };
                 let replaced = held.filter(|held| *held != id);
+                let length = analysis.as_ref().map(|heard| &heard.audio);
+                let length = length.or(song.as_ref().map(|song| &song.audio));
+                let length = length.map_or(0.0, |audio| audio.duration);
+                // A name alone may be that of many files.
+                let is_it = |met: &Song| {
+                    met.files.iter().any(|file| file.sha256 == identity.sha256)
+                        || same_length(met.audio.duration, length)
+                };
+                let met = met.filter(|met| is_it(met));
                 let has_blob = song.as_ref().is_some_and(|song| song.blob.is_some());
                 let song = song.map(|song| song.id);
                 let lost = self.lost_of(id);
@@ -212,6 +237,7 @@ impl Scan<'_> {
                     listened,
                     song,
                     has_blob,
+                    met,
                     replaced,
                     lost,
                 })

@@ -45,7 +45,7 @@ impl Scan<'_> {
             .filter(|(_, _, standing)| !is_sure(*standing))
             .map(|(_, id, _)| *id)
             .collect();
-        let mut songs = self.songs(&unsure).await?.into_iter();
+        let mut songs = self.library.each_song(&unsure).await?.into_iter();
         let mut missing = 0;
         for (path, id, standing) in gone {
             let still_named = is_sure(standing) || {

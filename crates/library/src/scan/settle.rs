@@ -6,7 +6,6 @@ use std::sync::Arc;
 use songrec_audio::{built_in_models, neural::Listener};
 use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
-use songrec_storage::{ErrorKind as StorageTrouble, StorageBackendExt};
 
 use super::{Candidate, Finding, Scan, ScanReport, Unsettled, blocking};
 use crate::{Library, Result};
@@ -91,7 +90,7 @@ impl Scan<'_> {
         }
         let _hearing = self.hearing.lock().await;
         let ids: Vec<SongId> = doubtful.iter().map(|(_, id, _)| *id).collect();
-        let songs = self.songs(&ids).await?;
+        let songs = self.library.each_song(&ids).await?;
         let stored: Vec<Song> = songs.iter().flatten().flatten().cloned().collect();
         self.look_for_lost(&stored).await?;
         let mut verdicts = Vec::new();
@@ -107,30 +106,6 @@ impl Scan<'_> {
         let known = self.known.clone();
         blocking(move || known.judge(&verdicts)).await??;
         Ok(())
-    }
-
-    /// The songs with these ids, and of each that cannot be read, what kind of
-    /// trouble it is: one bad song must not keep a scan from all others.
-    pub(super) async fn songs(
-        &self,
-        ids: &[SongId],
-    ) -> Result<Vec<std::result::Result<Option<Song>, StorageTrouble>>> {
-        let backend = self.library.backend();
-        let is_of_one = |error: &songrec_storage::Error| {
-            matches!(error.kind(), StorageTrouble::Corrupt | StorageTrouble::Incompatible)
-        };
-        match backend.get_songs(ids).await {
-            Err(error) if is_of_one(&error) => {}
-            songs => return Ok(songs?.into_iter().map(Ok).collect()),
-        }
-        let mut songs = Vec::with_capacity(ids.len());
-        for id in ids {
-            songs.push(match backend.get_song(*id).await {
-                Err(error) if is_of_one(&error) => Err(error.kind()),
-                song => Ok(song?),
-            });
-        }
-        Ok(songs)
     }
 
     /// What is left to do for a song whose file, at an absolute path, did not

@@ -23,6 +23,7 @@ use crate::{
     Error, ErrorKind, Result,
     hearing::{file_of, song_of},
     library::now,
+    transfer::joined,
 };
 
 /// How often a song is merged again on top of another writer's version.
@@ -34,11 +35,11 @@ const BLOBS_AT_ONCE: usize = 4;
 pub(super) const WINDOW: &str = "window";
 
 /// One readable file on its way into the library.
-struct Arrival {
-    candidate: Candidate,
-    found: Found,
+pub(super) struct Arrival {
+    pub(super) candidate: Candidate,
+    pub(super) found: Found,
     /// The path as its song will name it.
-    stored: String,
+    pub(super) stored: String,
     /// What the song will name, once it is stored.
     embeddings: BTreeMap<ModelName, EmbeddingRef>,
     /// The copy that the library keeps, if it keeps one.
@@ -47,7 +48,7 @@ struct Arrival {
 
 /// What a file changed about its song.
 #[derive(Clone, Debug, PartialEq)]
-enum Change {
+pub(super) enum Change {
     Added,
     Updated,
     Moved { from: String },
@@ -57,9 +58,9 @@ enum Change {
 
 /// What arrivals changed about their songs, by the arrivals' paths.
 #[derive(Default)]
-struct Stored {
+pub(super) struct Stored {
     changes: BTreeMap<String, Change>,
-    standings: BTreeMap<String, Standing>,
+    pub(super) standings: BTreeMap<String, Standing>,
 }
 
 /// The files, by absolute path, that this machine has seen hold each song.
@@ -95,6 +96,7 @@ impl Scan<'_> {
             known.push(known_file(&arrival.candidate, outcome));
         }
         if !self.options.dry_run {
+            self.still_waiting(&mut arrivals).await?;
             self.store_facts(&mut arrivals).await?;
             self.remember(&arrivals)?;
             self.detach(&arrivals).await?;
@@ -105,7 +107,10 @@ impl Scan<'_> {
         for arrival in &arrivals {
             of_song.entry(arrival.id()).or_default().push(arrival);
         }
-        let stored = self.store_songs(&of_song).await?;
+        let mut stored = self.store_songs(&of_song).await?;
+        if !self.options.dry_run {
+            self.forget_met(&arrivals, &mut stored).await?;
+        }
         let mut verdicts = Vec::new();
         for (id, arrivals) in &of_song {
             for arrival in arrivals {
@@ -149,12 +154,16 @@ impl Scan<'_> {
                 embeddings.push(NewEmbedding { embedding, card: card.clone(), operation });
             }
         }
+        for (at, new) in self.vectors_of_met(arrivals).await? {
+            places.push((at, new.embedding.model.clone()));
+            embeddings.push(new);
+        }
         self.make_room_for(arrivals).await?;
         self.store_segments(arrivals).await?;
         let references = self.library.backend.put_embeddings(&embeddings).await?;
         self.found_again(embeddings.iter().map(|new| name_of(&new.embedding)));
         for ((at, model), reference) in places.into_iter().zip(references) {
-            arrivals[at].embeddings.insert(model, reference);
+            arrivals[at].embeddings.entry(model).or_insert(reference);
         }
         if self.library.backend.capabilities().keeps_audio {
             let storing: Vec<_> =
@@ -256,7 +265,8 @@ impl Scan<'_> {
         let (known, asked) = (self.known.clone(), ids.clone());
         let seen: SeenHere = blocking(move || known.of_songs(&asked)).await??.into_iter().collect();
         // One that is damaged is here only to be stored anew.
-        let songs = self.songs(&ids).await?.into_iter().map(|song| song.unwrap_or_default());
+        let songs =
+            self.library.each_song(&ids).await?.into_iter().map(|song| song.unwrap_or_default());
         let mut current: BTreeMap<SongId, Option<Song>> = ids.iter().copied().zip(songs).collect();
         for _ in 0..ATTEMPTS {
             let mut puts = Vec::new();
@@ -324,8 +334,12 @@ impl Scan<'_> {
             new.add_file(file_of(identity, arrival.stored.clone()));
             new.embeddings = arrival.embeddings.clone();
             new.blob = arrival.blob.clone();
+            let change = match &arrival.found.met {
+                Some(met) => Change::Moved { from: joined(&mut new, met) },
+                None => Change::Added,
+            };
             *song = Some(new);
-            return Change::Added;
+            return change;
         };
         let before = song.clone();
         let file = file_of(identity, arrival.stored.clone());
@@ -351,14 +365,15 @@ impl Scan<'_> {
             // holds.
             song.audio.warnings.clone_from(&analysis.audio.warnings);
             take_again(song, &arrival.found.lost, &arrival.embeddings);
-            for (model, reference) in &arrival.embeddings {
-                song.embeddings.entry(model.clone()).or_insert_with(|| reference.clone());
-            }
         }
+        for (model, reference) in &arrival.embeddings {
+            song.embeddings.entry(model.clone()).or_insert_with(|| reference.clone());
+        }
+        let met = arrival.found.met.as_ref().map(|met| joined(song, met));
         if song.blob.is_none() {
             song.blob.clone_from(&arrival.blob);
         }
-        match gone.into_iter().next() {
+        match gone.into_iter().next().or(met) {
             Some(from) => Change::Moved { from },
             None if is_new_path && before.files.is_empty() => Change::Moved { from: String::new() },
             None if is_new_path => Change::Duplicate,
@@ -469,7 +484,7 @@ pub(crate) fn card_with(song: &mut Song, embeddings: &[Embedding]) -> Card {
 }
 
 impl Arrival {
-    fn id(&self) -> SongId {
+    pub(super) fn id(&self) -> SongId {
         self.found.song.unwrap_or_else(|| self.found.identity.song())
     }
 }

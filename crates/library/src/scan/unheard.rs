@@ -48,7 +48,7 @@ impl Scan<'_> {
             let unsure = |standing| matches!(standing, Standing::Unsure | Standing::Arriving);
             let ids: Vec<SongId> =
                 of_songs.iter().filter(|file| unsure(file.2)).map(|file| file.1).collect();
-            let mut songs = self.songs(&ids).await?.into_iter();
+            let mut songs = self.library.each_song(&ids).await?.into_iter();
             for (path, id, standing) in of_songs {
                 let standing = match unsure(standing).then(|| songs.next()).flatten() {
                     None => standing,

@@ -1,27 +1,50 @@
 //! The layout of the recommender that songrec replaces: `metadata.json`
 //! beside a folder `embeddings` of `.npy` files, in `data` or anywhere.
 
-use std::path::{Path, PathBuf};
-
-use serde_json::{Map, Value};
-use songrec_core::{
-    AudioProperties, Digest, Event, Metric, ModelName, ModelSpec, Progress, Song, SongFile, Tags,
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use super::{Arrival, BATCH, Imported, read_vector};
+use futures::{StreamExt, stream};
+use serde_json::{Map, Value};
+use songrec_audio::Identity;
+use songrec_core::{
+    AudioProperties, Digest, Event, Metric, ModelName, ModelSpec, Song, SongFile, SongId, Vector,
+};
+
+use super::{
+    arrive::{Arrival, Arriving, Waits},
+    read_vector,
+    record::{Record, Rest, name_handle},
+};
 use crate::{
-    Error, ErrorKind, Interrupt, Library, Result,
+    Error, ErrorKind, Interrupt, Result,
     hearing::file_of,
     library::{absolute, now},
     work::on_cpu,
 };
+
+/// How many records are read at once.
+const READ_AT_ONCE: usize = 16;
 
 /// An old library that was found.
 pub(super) struct OldLibrary {
     /// The folder that paths in the metadata may be meant from.
     folder: PathBuf,
     embeddings: PathBuf,
-    records: Vec<(Option<String>, Map<String, Value>)>,
+    metadata: Metadata,
+}
+
+/// What could be read of a record.
+struct ReadRecord {
+    song: Song,
+    /// The song that it makes as long as the audio is not there.
+    without_audio: SongId,
+    vector: Vector,
+    /// The audio file, if it is there, and what it is.
+    audio: Option<(PathBuf, Identity)>,
+    rest: Rest,
 }
 
 /// Looks for an old library in `folder`.
@@ -52,7 +75,7 @@ pub(super) fn find(folder: &Path) -> Result<OldLibrary> {
         Error::new(ErrorKind::Corrupt, format_args!("`{}` is damaged", metadata.display()))
             .because(error)
     })?;
-    Ok(OldLibrary { folder: folder.to_owned(), embeddings, records: records(json) })
+    Ok(OldLibrary { folder: folder.to_owned(), embeddings, metadata: records(json) })
 }
 
 fn has_npy(folder: &Path) -> bool {
@@ -63,101 +86,95 @@ fn has_npy(folder: &Path) -> bool {
     })
 }
 
-// The records are a list, or an object by id or file name; either may stand
-// below `songs`.
-fn records(json: Value) -> Vec<(Option<String>, Map<String, Value>)> {
-    let object = |value| match value {
-        Value::Object(object) => Some(object),
-        _ => None,
-    };
-    match json {
-        Value::Array(list) => {
-            list.into_iter().filter_map(object).map(|record| (None, record)).collect()
-        }
-        Value::Object(mut all) => match all.remove("songs").or_else(|| all.remove("metadata")) {
-            Some(inner) => records(inner),
-            None => all
-                .into_iter()
-                .filter_map(|(name, value)| Some((Some(name), object(value)?)))
-                .collect(),
-        },
-        _ => Vec::new(),
-    }
+/// What metadata holds.
+#[derive(Default)]
+struct Metadata {
+    records: Vec<(Option<String>, Map<String, Value>)>,
+    /// What is none, by name or place.
+    others: Vec<String>,
 }
 
-impl Library {
-    pub(super) async fn import_old(
-        &self,
-        old: &OldLibrary,
-        model: Option<&ModelName>,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) -> Result<Imported> {
-        progress.on(Event::Started { work: "importing", total: Some(old.records.len() as u64) });
-        let mut imported = Imported::default();
-        let mut batch = Vec::new();
-        for (name, record) in &old.records {
-            if interrupt.is_set() {
-                imported.interrupted = true;
-                return Ok(imported);
-            }
-            match self.old_arrival(old, name.as_deref(), record, model).await {
-                Ok(arrival) => batch.push(arrival),
-                Err(reason) => {
-                    let shown = label(name.as_deref(), record);
-                    progress.on(Event::Skipped { item: &shown, reason: &reason });
-                    imported.failed.push((shown, reason));
+// The records are a list, or an object by id or file name; either may stand
+// below `songs`.
+fn records(json: Value) -> Metadata {
+    let mut found = Metadata::default();
+    match json {
+        Value::Array(list) => {
+            for (place, value) in list.into_iter().enumerate() {
+                match value {
+                    Value::Object(record) => found.records.push((None, record)),
+                    _ => found.others.push(format!("[{place}]")),
                 }
             }
-            if batch.len() == BATCH {
-                self.take_in_batch(std::mem::take(&mut batch), &mut imported, progress).await?;
-            }
         }
-        self.take_in_batch(batch, &mut imported, progress).await?;
-        progress.on(Event::Finished);
-        Ok(imported)
+        Value::Object(mut all) => match all.remove("songs").or_else(|| all.remove("metadata")) {
+            Some(inner) => {
+                found = records(inner);
+                found.others.extend(all.into_iter().map(|(name, _)| name));
+            }
+            None => {
+                for (name, value) in all {
+                    match value {
+                        Value::Object(record) => found.records.push((Some(name), record)),
+                        _ => found.others.push(name),
+                    }
+                }
+            }
+        },
+        _ => {}
+    }
+    found
+}
+
+impl Arriving<'_> {
+    pub(super) async fn import_old(
+        &mut self,
+        old: OldLibrary,
+        model: Option<&ModelName>,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        let total = old.metadata.records.len();
+        self.imported.no_records.clone_from(&old.metadata.others);
+        let old = Arc::new(old);
+        self.progress.on(Event::Started { work: "importing", total: Some(total as u64) });
+        for begin in (0..total).step_by(self.batch) {
+            if interrupt.is_set() {
+                self.imported.interrupted = true;
+                return Ok(());
+            }
+            let read = |at: usize| {
+                let old = old.clone();
+                on_cpu(None, move || old.read(at))
+            };
+            let read: Vec<_> = stream::iter((begin..total.min(begin + self.batch)).map(read))
+                .buffered(READ_AT_ONCE)
+                .collect()
+                .await;
+            let mut batch = Vec::with_capacity(read.len());
+            for (at, read) in (begin..).zip(read) {
+                let label = old.label(at);
+                match read.and_then(|read| read) {
+                    Ok(read) => batch.extend(self.old_arrival(read, label, model).await?),
+                    Err(reason) => self.fail(label, reason),
+                }
+            }
+            self.take_in(batch).await?;
+        }
+        self.progress.on(Event::Finished);
+        Ok(())
     }
 
+    // The song that a record tells of; nothing if its vector fits no model.
     async fn old_arrival(
-        &self,
-        old: &OldLibrary,
-        name: Option<&str>,
-        record: &Map<String, Value>,
+        &mut self,
+        read: ReadRecord,
+        label: String,
         model: Option<&ModelName>,
-    ) -> std::result::Result<Arrival, String> {
-        let npy = old.vector_file(name, record).ok_or("it has no `.npy` file")?;
-        let vector = read_vector(&npy)?;
-        let audio = old.audio_file(record);
-        let mut song = match &audio {
-            // The audio is there: the song is known by it, as every other.
-            Some(path) => {
-                let file = path.clone();
-                let identity = on_cpu(None, move || songrec_audio::identify(&file))
-                    .await?
-                    .map_err(|error| error.to_string())?;
-                let mut song = Song::new(identity.audio_hash, AudioProperties::default(), now());
-                song.add_file(file_of(&identity, self.stored_path(&absolute(path))));
-                song
-            }
-            // Known by its vector until the audio comes along.
-            None => {
-                let hash = Digest::of(
-                    &[b"imported without audio\n".as_slice(), &vector.to_le_bytes()].concat(),
-                );
-                Song::new(hash, AudioProperties::default(), now())
-            }
-        };
-        fill(&mut song, name, record);
-        if audio.is_none()
-            && let Some(path) = text(record, &["path", "file_path", "audio_path", "filename"])
-        {
-            song.add_file(SongFile { path, sha256: song.audio_hash, size: 0 });
-        }
+    ) -> Result<Option<Arrival>> {
+        let ReadRecord { mut song, without_audio, vector, audio, rest } = read;
         let model = match model {
             Some(model) => model.clone(),
-            None => format!("imported-{}@1", vector.dimension())
-                .parse()
-                .map_err(|error: songrec_core::InvalidModelName| error.to_string())?,
+            None => format!("imported-{}@1", vector.dimension()).parse().map_err(Error::usage)?,
         };
         let spec = ModelSpec {
             name: model.clone(),
@@ -165,27 +182,82 @@ impl Library {
             metric: Metric::Cosine,
             description: "imported vectors; the model that made them is not known".to_owned(),
         };
-        self.backend.put_model(&spec).await.map_err(|error| {
-            let source = std::error::Error::source(&error).map(ToString::to_string);
-            source.unwrap_or_else(|| error.to_string())
-        })?;
-        if let Some(why) = spec.refuses(&vector) {
-            return Err(why);
+        if let Some(why) = self.make_room_for(spec).await?.or(self.refuses(&model, &vector)) {
+            self.fail(label, why);
+            return Ok(None);
         }
-        Ok(Arrival { song, vectors: vec![(model, vector)] })
+        let waits = match &audio {
+            Some(_) => Waits::Did(without_audio),
+            None => Waits::Yes,
+        };
+        if let Some((path, identity)) = audio {
+            song.add_file(file_of(&identity, self.library.stored_path(&absolute(&path))));
+        }
+        for name in rest.fields.keys() {
+            *self.imported.kept.entry(name.clone()).or_default() += 1;
+        }
+        self.imported.cut += rest.cut;
+        song.sources.import.extra = rest.fields;
+        Ok(Some(Arrival { song, vectors: vec![(model, vector)], label, waits }))
     }
 }
 
 impl OldLibrary {
-    fn vector_file(&self, name: Option<&str>, record: &Map<String, Value>) -> Option<PathBuf> {
-        let named = text(record, &["embedding_path", "embedding_file", "embedding"]);
+    fn label(&self, at: usize) -> String {
+        let (key, fields) = &self.metadata.records[at];
+        Record::new(fields).label(key.as_deref())
+    }
+
+    fn read(&self, at: usize) -> std::result::Result<ReadRecord, String> {
+        let (key, fields) = &self.metadata.records[at];
+        let mut record = Record::new(fields);
+        let vector = match self.vector_file(key.as_deref(), &mut record) {
+            Some(npy) => read_vector(&npy)?,
+            None => {
+                let values = record.vector().ok_or("it has no `.npy` file")?;
+                Vector::new(values).map_err(|error| error.to_string())?
+            }
+        };
+        let path = record.path();
+        let audio = match path.as_deref().and_then(|path| self.audio_file(path)) {
+            Some(path) => {
+                let read = songrec_audio::identify(&path).map_err(|error| error.to_string())?;
+                Some((path, read))
+            }
+            None => None,
+        };
+        // Without audio it is known by its vector until that comes along.
+        let no_audio =
+            Digest::of(&[b"imported without audio\n".as_slice(), &vector.to_le_bytes()].concat());
+        let audio_hash = audio.as_ref().map_or(no_audio, |(_, identity)| identity.audio_hash);
+        let mut song = Song::new(audio_hash, AudioProperties::default(), now());
+        song.sources.import = record.tags();
+        record.describe_audio(&mut song);
+        // The record may be filed under the name of its file.
+        let file = path.or_else(|| key.clone());
+        if let Some(file) = &file {
+            song.sources.file_name = songrec_audio::read_name(Path::new(&file.replace('\\', "/")));
+        }
+        if audio.is_none()
+            && let Some(file) = file
+        {
+            song.files = expected_files(file, record.sha256());
+        }
+        let mut rest = record.rest();
+        if let Some(key) = key {
+            rest.fields.entry("id".to_owned()).or_insert_with(|| key.clone());
+        }
+        let without_audio = SongId::from_audio_hash(&no_audio);
+        Ok(ReadRecord { song, without_audio, vector, audio, rest })
+    }
+
+    fn vector_file(&self, key: Option<&str>, record: &mut Record<'_>) -> Option<PathBuf> {
+        let named = record.vector_file();
         let named = named.map(PathBuf::from).into_iter().flat_map(|path| {
             let beside = path.file_name().map(|file| self.embeddings.join(file));
             [Some(self.folder.join(&path)), Some(path), beside].into_iter().flatten()
         });
-        let ids = text(record, &["song_id", "id", "embedding_id"]);
-        let file = text(record, &["filename", "file_name", "path", "file_path", "audio_path"]);
-        let stems = [name.map(str::to_owned), ids, file].into_iter().flatten().flat_map(|text| {
+        let stems = record.names(key).into_iter().flat_map(|text| {
             let path = Path::new(&text);
             let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
             let file = path.file_name().map(|file| file.to_string_lossy().into_owned());
@@ -195,9 +267,8 @@ impl OldLibrary {
         named.chain(guessed).find(|path| path.is_file())
     }
 
-    fn audio_file(&self, record: &Map<String, Value>) -> Option<PathBuf> {
-        let path = text(record, &["path", "file_path", "audio_path", "filename", "file_name"])?;
-        let path = Path::new(&path);
+    fn audio_file(&self, path: &str) -> Option<PathBuf> {
+        let path = Path::new(path);
         let beside = path.file_name().map(|file| self.folder.join("audio").join(file));
         let in_data = path.file_name().map(|file| self.folder.join("data/audio").join(file));
         [Some(self.folder.join(path)), Some(path.to_owned()), beside, in_data]
@@ -207,51 +278,21 @@ impl OldLibrary {
     }
 }
 
-// Brings what the record says into the song.
-fn fill(song: &mut Song, name: Option<&str>, record: &Map<String, Value>) {
-    let file = text(record, &["filename", "file_name", "path", "file_path"])
-        .or_else(|| name.map(str::to_owned));
-    if let Some(file) = file {
-        song.sources.file_name = songrec_audio::read_name(Path::new(&file));
-    }
-    let import = &mut song.sources.import;
-    *import = Tags {
-        title: text(record, &["title", "track_name", "name"]),
-        artist: text(record, &["artist", "artist_name"]),
-        album: text(record, &["album", "collection_name"]),
-        genres: text(record, &["genre", "primary_genre_name"]).into_iter().collect(),
-        year: number(record, &["year"]).map(|year| year as i32),
-        bpm: number(record, &["bpm", "tempo"]).filter(|bpm| *bpm > 0.0).map(|bpm| bpm as f32),
-        ..Tags::default()
+// Files that are not here, by what is known of them: audio that comes later
+// finds its song by the hash or, where that is not known or was another, by the
+// name. Their size is zero, which no audio has.
+fn expected_files(path: String, sha256: Option<Digest>) -> Vec<SongFile> {
+    let by_name = name_handle(Path::new(&path));
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+    let mut files: Vec<SongFile> = match (sha256, by_name) {
+        (Some(sha256), Some(by_name)) if name != path => vec![
+            SongFile { path, sha256, size: 0 },
+            SongFile { path: name, sha256: by_name, size: 0 },
+        ],
+        (Some(sha256), _) => vec![SongFile { path, sha256, size: 0 }],
+        (None, Some(sha256)) => vec![SongFile { path, sha256, size: 0 }],
+        (None, None) => Vec::new(),
     };
-    for field in ["preview_url", "track_id", "artwork_url", "release_date"] {
-        if let Some(value) = text(record, &[field]) {
-            import.extra.insert(field.to_owned(), value);
-        }
-    }
-    song.audio.duration = number(record, &["duration", "duration_seconds"]).unwrap_or(0.0).max(0.0);
-    song.audio.sample_rate = number(record, &["sample_rate"]).map_or(0, |rate| rate as u32);
-}
-
-fn label(name: Option<&str>, record: &Map<String, Value>) -> String {
-    name.map(str::to_owned)
-        .or_else(|| text(record, &["title", "filename", "path", "id", "song_id"]))
-        .unwrap_or_else(|| "a record without a name".to_owned())
-}
-
-fn text(record: &Map<String, Value>, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| match record.get(*name)? {
-        Value::String(text) if !text.trim().is_empty() => Some(text.trim().to_owned()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    })
-}
-
-fn number(record: &Map<String, Value>, names: &[&str]) -> Option<f64> {
-    let number = names.iter().find_map(|name| match record.get(*name)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    });
-    number.filter(|number| number.is_finite())
+    files.sort();
+    files
 }
