@@ -526,7 +526,11 @@ impl StorageBackend for AstraBackend {
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.sweep_facts(min_age).await
+        self.sweep_facts(min_age, false).await
+    }
+
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.sweep_facts(min_age, true).await
     }
 
     async fn verify(

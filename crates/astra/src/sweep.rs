@@ -44,15 +44,18 @@ use crate::{
 const TOGETHER: usize = MAX_IN;
 
 impl AstraBackend {
-    pub(crate) async fn sweep_facts(&self, min_age: Duration) -> Result<Swept> {
+    /// Removes what no song names, or only counts it.
+    pub(crate) async fn sweep_facts(&self, min_age: Duration, only_count: bool) -> Result<Swept> {
         let mut swept = Swept::default();
         self.refresh("sweep").await?;
-        self.close_old_numbers(min_age).await?;
+        if !only_count {
+            self.close_old_numbers(min_age).await?;
+        }
         for known in self.known_models() {
-            self.sweep_embeddings(&known, min_age, &mut swept).await?;
+            self.sweep_embeddings(&known, min_age, only_count, &mut swept).await?;
         }
         if let Some(blobs) = &self.blobs {
-            self.sweep_blobs(blobs, min_age, &mut swept).await?;
+            self.sweep_blobs(blobs, min_age, only_count, &mut swept).await?;
         }
         Ok(swept)
     }
@@ -61,6 +64,7 @@ impl AstraBackend {
         &self,
         known: &KnownModel,
         min_age: Duration,
+        only_count: bool,
         swept: &mut Swept,
     ) -> Result<()> {
         let failed = |error| {
@@ -79,7 +83,9 @@ impl AstraBackend {
             }
             let still_old = json!({"_id": {"$in": garbage}, "created": old});
             // Counted here, because the server's count is lost with an answer.
-            collection.delete_many(still_old).await.map_err(failed)?;
+            if !only_count {
+                collection.delete_many(still_old).await.map_err(failed)?;
+            }
             swept.facts += garbage.len() as u64;
             swept.bytes += garbage.len() as u64 * known.spec.dimension as u64 * 4;
         }
@@ -114,7 +120,13 @@ impl AstraBackend {
         Ok(rows.into_iter().filter(|row| !is_named(row)).map(|row| row.id).collect())
     }
 
-    async fn sweep_blobs(&self, blobs: &Blobs, min_age: Duration, swept: &mut Swept) -> Result<()> {
+    async fn sweep_blobs(
+        &self,
+        blobs: &Blobs,
+        min_age: Duration,
+        only_count: bool,
+        swept: &mut Swept,
+    ) -> Result<()> {
         let now = SystemTime::now();
         let mut listed = Box::pin(blobs.list()).try_chunks(TOGETHER - 1);
         while let Some(chunk) = listed.next().await {
@@ -143,7 +155,9 @@ impl AstraBackend {
                     && !named.contains(meta.location.as_ref())
                     && blobs.is_still(&meta).await?
                 {
-                    blobs.delete(&meta.location).await?;
+                    if !only_count {
+                        blobs.delete(&meta.location).await?;
+                    }
                     swept.facts += 1;
                     swept.bytes += meta.size;
                 }

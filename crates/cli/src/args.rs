@@ -689,6 +689,9 @@ pub(crate) struct GcArgs {
     /// some machine is about to store
     #[arg(long, value_name = "DAYS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) older_than: u32,
+    /// Only say what would be removed
+    #[arg(short = 'n', long, alias = "pretend")]
+    pub(crate) dry_run: bool,
     /// Do not ask; of a library in the cloud the bucket has to be its own
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -89,4 +89,13 @@ impl Library {
     pub async fn sweep(&self, min_age: Duration) -> Result<Swept> {
         Ok(self.backend.sweep(min_age).await?)
     }
+
+    /// What [`sweep`](Self::sweep) would remove now.
+    ///
+    /// # Errors
+    ///
+    /// The backend's own.
+    pub async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        Ok(self.backend.would_sweep(min_age).await?)
+    }
 }

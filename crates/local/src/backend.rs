@@ -365,7 +365,11 @@ impl StorageBackend for LocalBackend {
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.blocking("sweep", "facts", move |inner| inner.sweep(min_age)).await
+        self.blocking("sweep", "facts", move |inner| inner.sweep(min_age, false)).await
+    }
+
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.blocking("look for", "facts to sweep", move |inner| inner.sweep(min_age, true)).await
     }
 
     async fn verify(

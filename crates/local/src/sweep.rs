@@ -20,7 +20,8 @@ use crate::{
 };
 
 impl Inner {
-    pub(crate) fn sweep(&self, min_age: Duration) -> Result<Swept> {
+    /// Removes what no song names, or only counts it.
+    pub(crate) fn sweep(&self, min_age: Duration, only_count: bool) -> Result<Swept> {
         let mut swept = Swept::default();
         let begin = SystemTime::now();
         let mut old = Vec::new();
@@ -40,7 +41,7 @@ impl Inner {
                     }
                 }
                 // Few at a time, so that others can write in between.
-                self.remove_unnamed(&mut old, &mut swept)?;
+                self.remove_unnamed(&mut old, &mut swept, only_count)?;
             }
         }
         for shard in names_in(&self.layout.blobs())? {
@@ -52,7 +53,7 @@ impl Inner {
                     old.push((path, Fact::Blob(digest)));
                 }
             }
-            self.remove_unnamed(&mut old, &mut swept)?;
+            self.remove_unnamed(&mut old, &mut swept, only_count)?;
         }
         for file in names_in(&self.layout.unfinished())? {
             let path = self.layout.unfinished().join(&file);
@@ -62,11 +63,16 @@ impl Inner {
                 old.push((path, Fact::Unfinished));
             }
         }
-        self.remove_unnamed(&mut old, &mut swept)?;
+        self.remove_unnamed(&mut old, &mut swept, only_count)?;
         Ok(swept)
     }
 
-    fn remove_unnamed(&self, old: &mut Vec<(PathBuf, Fact)>, swept: &mut Swept) -> Result<()> {
+    fn remove_unnamed(
+        &self,
+        old: &mut Vec<(PathBuf, Fact)>,
+        swept: &mut Swept,
+        only_count: bool,
+    ) -> Result<()> {
         if old.is_empty() {
             return Ok(());
         }
@@ -79,6 +85,9 @@ impl Inner {
                     swept.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
                     unnamed.push(path);
                 }
+            }
+            if only_count {
+                return Ok(());
             }
             self.files.remove(unnamed.iter().map(PathBuf::as_path))
         })

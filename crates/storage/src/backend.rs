@@ -184,6 +184,9 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// young again.
     async fn sweep(&self, min_age: Duration) -> Result<Swept>;
 
+    /// What [`sweep`](Self::sweep) would remove now; changes nothing.
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept>;
+
     /// Checks that what songs name exists and that what is derived agrees,
     /// and repairs what can be repaired without losing anything. A document of
     /// a song that is damaged is put aside by a repair, where it can be looked

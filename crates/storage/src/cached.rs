@@ -327,6 +327,10 @@ impl StorageBackend for Cached {
         self.inner.sweep(min_age).await
     }
 
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.inner.would_sweep(min_age).await
+    }
+
     async fn verify(
         &self,
         options: &VerifyOptions,

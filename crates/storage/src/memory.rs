@@ -117,6 +117,38 @@ impl Default for MemoryBackend {
 }
 
 impl State {
+    fn sweep(&mut self, min_age: Duration) -> Swept {
+        let mut swept = Swept::default();
+        // A tombstone keeps its facts: the song may be restored.
+        let song = |stored: &Stored| match &stored.state {
+            ChangeState::Present(song) => (**song).clone(),
+            ChangeState::Deleted(tombstone) => tombstone.song.clone(),
+        };
+        let songs: HashMap<SongId, Song> =
+            self.songs.iter().map(|(id, stored)| (*id, song(stored))).collect();
+        let blobs: HashSet<Digest> =
+            songs.values().filter_map(|song| Some(song.blob.as_ref()?.sha256)).collect();
+        self.embeddings.retain(|(model, id, digest), kept| {
+            let named = songs.get(id).and_then(|song| song.embeddings.get(model));
+            let keep = kept.since.elapsed() < min_age
+                || named.is_some_and(|reference| reference.digest == *digest);
+            if !keep {
+                swept.facts += 1;
+                swept.bytes += kept.fact.vector.dimension() as u64 * 4;
+            }
+            keep
+        });
+        self.blobs.retain(|digest, kept| {
+            let keep = kept.since.elapsed() < min_age || blobs.contains(digest);
+            if !keep {
+                swept.facts += 1;
+                swept.bytes += kept.fact.len() as u64;
+            }
+            keep
+        });
+        swept
+    }
+
     fn song(&self, id: &SongId) -> Option<&Song> {
         match &self.songs.get(id)?.state {
             ChangeState::Present(song) => Some(song),
@@ -466,37 +498,11 @@ impl StorageBackend for MemoryBackend {
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        let mut state = self.state();
-        let state = &mut *state;
-        let mut swept = Swept::default();
-        // A tombstone keeps its facts: the song may be restored.
-        let song = |stored: &Stored| match &stored.state {
-            ChangeState::Present(song) => (**song).clone(),
-            ChangeState::Deleted(tombstone) => tombstone.song.clone(),
-        };
-        let songs: HashMap<SongId, Song> =
-            state.songs.iter().map(|(id, stored)| (*id, song(stored))).collect();
-        let blobs: HashSet<Digest> =
-            songs.values().filter_map(|song| Some(song.blob.as_ref()?.sha256)).collect();
-        state.embeddings.retain(|(model, id, digest), kept| {
-            let named = songs.get(id).and_then(|song| song.embeddings.get(model));
-            let keep = kept.since.elapsed() < min_age
-                || named.is_some_and(|reference| reference.digest == *digest);
-            if !keep {
-                swept.facts += 1;
-                swept.bytes += kept.fact.vector.dimension() as u64 * 4;
-            }
-            keep
-        });
-        state.blobs.retain(|digest, kept| {
-            let keep = kept.since.elapsed() < min_age || blobs.contains(digest);
-            if !keep {
-                swept.facts += 1;
-                swept.bytes += kept.fact.len() as u64;
-            }
-            keep
-        });
-        Ok(swept)
+        Ok(self.state().sweep(min_age))
+    }
+
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        Ok(self.state().clone().sweep(min_age))
     }
 
     async fn verify(&self, _: &VerifyOptions, _: &dyn Progress) -> Result<Vec<Finding>> {

@@ -291,6 +291,10 @@ impl StorageBackend for Retrying {
         self.again(|| self.inner.sweep(min_age)).await
     }
 
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.again(|| self.inner.would_sweep(min_age)).await
+    }
+
     async fn verify(
         &self,
         options: &VerifyOptions,

@@ -134,6 +134,10 @@ impl<B: StorageBackend> StorageBackend for Alternating<B> {
         self.next().sweep(min_age).await
     }
 
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.next().would_sweep(min_age).await
+    }
+
     async fn verify(
         &self,
         options: &VerifyOptions,

@@ -319,6 +319,10 @@ impl<B: StorageBackend> StorageBackend for Faulty<B> {
         self.whole("sweep", self.inner.sweep(min_age)).await
     }
 
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.whole("would_sweep", self.inner.would_sweep(min_age)).await
+    }
+
     async fn verify(
         &self,
         options: &VerifyOptions,

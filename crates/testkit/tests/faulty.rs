@@ -165,6 +165,10 @@ impl<B: StorageBackend> StorageBackend for Insisting<B> {
         insist(|| self.0.sweep(min_age)).await
     }
 
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        insist(|| self.0.would_sweep(min_age)).await
+    }
+
     async fn verify(
         &self,
         options: &VerifyOptions,

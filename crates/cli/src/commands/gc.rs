@@ -15,20 +15,26 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
     // A bucket does not say whose audio it keeps.
     let question = "remove what no song of this library names, also if it belongs to another \
                     library in the same bucket?";
-    if library.backend().capabilities().remote && !confirm(question, args.yes)? {
+    let is_shared = library.backend().capabilities().remote;
+    if is_shared && !args.dry_run && !confirm(question, args.yes)? {
         printer.say("nothing was removed");
         return Ok(ExitStatus::Done);
     }
-    let swept = library.sweep(DAY * args.older_than).await?;
+    let age = DAY * args.older_than;
+    let swept = match args.dry_run {
+        true => library.would_sweep(age).await?,
+        false => library.sweep(age).await?,
+    };
     if printer.json {
-        printer.json(&json!({"removed": swept.facts, "bytes": swept.bytes}))?;
-    } else {
-        let size = size(swept.bytes);
-        printer.line(match swept.facts {
-            0 => "there was nothing to remove".to_owned(),
-            1 => format!("removed 1 embedding or copy of audio, {size}"),
-            facts => format!("removed {facts} embeddings and copies of audio, {size}"),
-        })?;
+        let count = if args.dry_run { "would_remove" } else { "removed" };
+        printer.json(&json!({ count: swept.facts, "bytes": swept.bytes }))?;
+        return Ok(ExitStatus::Done);
     }
+    let (size, done) = (size(swept.bytes), if args.dry_run { "would remove" } else { "removed" });
+    printer.line(match swept.facts {
+        0 => "there was nothing to remove".to_owned(),
+        1 => format!("{done} 1 embedding or copy of audio, {size}"),
+        facts => format!("{done} {facts} embeddings and copies of audio, {size}"),
+    })?;
     Ok(ExitStatus::Done)
 }

@@ -96,9 +96,14 @@ fn what_no_song_names_goes_and_what_can_be_restored_stays() {
     }
 
     let young = world.json(&["gc", "--older-than", "4"]);
+    let asked = world.json(&["gc", "--dry-run"]);
+    let in_words = world.run(&["gc", "-n"]).ok();
+    let was_there = nobodys[0].exists();
     let old = world.json(&["gc"]);
 
     assert_eq!(young, json!({"removed": 0, "bytes": 0}));
+    assert_eq!((asked, was_there), (json!({"would_remove": 1, "bytes": 5}), true));
+    assert!(in_words.stdout.contains("would remove 1 embedding"), "{in_words:?}");
     assert_eq!(old, json!({"removed": 1, "bytes": 5}));
     assert_eq!(nobodys.map(|path| path.exists()), [false, true]);
     fs::remove_file(world.path("music/kick.wav")).unwrap();

@@ -310,6 +310,10 @@ impl StorageBackend for Shaky {
         self.whole("sweep", self.place.memory.sweep(min_age)).await
     }
 
+    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
+        self.whole("would_sweep", self.place.memory.would_sweep(min_age)).await
+    }
+
     async fn verify(
         &self,
         options: &VerifyOptions,

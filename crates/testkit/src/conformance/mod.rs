@@ -156,6 +156,7 @@ macro_rules! conformance {
             a_blob_has_an_address_where_there_are_any,
             // Sweeping and verifying.
             sweeping_removes_what_no_song_names,
+            what_would_be_swept_can_be_asked,
             sweeping_spares_the_young,
             sweeping_spares_what_can_be_restored,
             sweeping_removes_what_is_no_longer_named,

@@ -70,6 +70,27 @@ pub async fn sweeping_removes_what_no_song_names(backend: &dyn StorageBackend) {
     assert_eq!(backend.nearest(&query).await.unwrap().len(), 1);
 }
 
+/// What a sweep would remove is known without removing it.
+pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
+    let (named, bytes) = with_facts(backend, "named").await;
+    backend.put_song(&named, PutMode::Create).await.unwrap();
+    let (orphan, orphaned) = with_facts(backend, "not named").await;
+
+    let would = [
+        backend.would_sweep(Duration::ZERO).await.unwrap(),
+        backend.would_sweep(Duration::ZERO).await.unwrap(),
+    ];
+
+    assert_eq!(backend.would_sweep(A_DAY).await.unwrap(), Swept::default());
+    backend.put_song(&orphan, PutMode::Create).await.unwrap();
+    assert!(has_facts(backend, &orphan, &orphaned).await, "nothing was removed");
+    assert!(has_facts(backend, &named, &bytes).await);
+    let deletion = delete(orphan.id);
+    backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
+    backend.purge_songs(&[purge(&deletion)]).await.unwrap();
+    assert_eq!(would, [sweep(backend).await; 2]);
+}
+
 /// What is young may be on its way: it is swept only when it is older than
 /// asked for.
 pub async fn sweeping_spares_the_young(backend: &dyn StorageBackend) {
