@@ -10,8 +10,9 @@ use crate::{
     args::ShowArgs,
     commands::select::{counted, length, size},
     context::Context,
+    printer::Printer,
     status::ExitStatus,
-    table::Table,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus> {
@@ -24,9 +25,7 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
         if number > 0 {
             context.printer.line("")?;
         }
-        for line in describe(&library, &song).lines() {
-            context.printer.line(line)?;
-        }
+        context.printer.table(&describe(&context.printer, &library, &song))?;
     }
     Ok(ExitStatus::Done)
 }
@@ -39,10 +38,10 @@ struct Shown<'a> {
     values: BTreeMap<Field, Said>,
 }
 
-fn describe(library: &Library, song: &Song) -> Table {
+fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
     let card = Card::of(song);
     let values = song.values();
-    let mut table = Table::default();
+    let mut table = Table::of([Column::text(""), Column::wrapped("")]);
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             table.row([name.to_owned(), value]);
@@ -92,8 +91,8 @@ fn describe(library: &Library, song: &Song) -> Table {
     for conflict in &song.conflicts {
         row("overruled", Some(format!("{} = {}", conflict.field, conflict.value)));
     }
-    row("added", Some(song.added_at.to_string()));
-    row("changed", Some(song.updated_at.to_string()));
+    row("added", Some(printer.time(song.added_at)));
+    row("changed", Some(printer.time(song.updated_at)));
     table
 }
 

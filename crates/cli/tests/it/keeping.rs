@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::world::{World, examples};
+use crate::world::{Run, World, examples};
 
 #[test]
 fn an_edit_outlives_a_rescan_and_can_be_taken_back() {
@@ -192,6 +192,14 @@ fn an_old_library_comes_in() {
     let similar = world.json(&["similar", "One", "--model", "clap@1"]);
     assert_eq!(similar["results"][0]["title"], "two");
     assert_eq!(similar["results"].as_array().unwrap().len(), 2);
+    // No song was heard by the usual model, and none is configured.
+    let unasked = world.json(&["similar", "One"]);
+    assert_eq!((&unasked["model"], &unasked["results"]), (&"clap@1".into(), &similar["results"]));
+    assert_eq!(world.json(&["explain", "One", "two"])["similarity"].is_number(), true);
+    assert_eq!(world.run(&["dup", "--near", "--any-length", "--threshold", "0.9"]).code, 0);
+    let mut chosen = world.command(&["similar", "One"]);
+    let chosen = Run::of(chosen.env("SONGREC_MODEL", "dsp47@1").output().unwrap());
+    assert_eq!(chosen.code, 4, "what is asked for is not replaced: {chosen:?}");
 }
 
 pub(crate) fn npy_f64(values: &[f64]) -> Vec<u8> {
