@@ -255,7 +255,7 @@ fn vectors_of_another_dimension_or_revision_are_never_mixed_in() {
         let both = Both::with_tones(3);
         let (world, server) = (&both.world, &both.server);
         both.scan(place, &["music", "--model", "ear", "--model", "dsp45"]);
-        let id = both.lines(place, &["ls"])[0]["id"].as_str().unwrap().to_owned();
+        let id = both.lines(place, &["ls", "tone"])[0]["id"].as_str().unwrap().to_owned();
         let before = both.lines(place, &["ls", "--sort", "id"]);
         fs::write(world.path("outside.wav"), tone(333.0, 0.5)).unwrap();
         fs::write(world.path("music/new.wav"), tone(777.0, 0.5)).unwrap();
