@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use serde::Serialize;
 use songrec_core::without_password;
 
-use self::files::{PROJECT_FILE, files};
+use self::files::{PROJECT_FILE, at_home, files};
 use self::settings::{Kind, find, split};
 pub use self::settings::{SETTINGS, Setting, parse_bytes};
 use crate::{Directories, Error, ModelTable, Result};
@@ -287,7 +287,10 @@ impl Config {
     }
 
     fn set(&mut self, setting: &'static Setting, text: &str, origin: Origin) -> Result<()> {
-        let values = split(setting, text);
+        let mut values = split(setting, text);
+        if setting.kind == Kind::Path {
+            values = values.into_iter().map(at_home).collect();
+        }
         self.set_values(setting, values, origin)
     }
 

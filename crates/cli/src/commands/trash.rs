@@ -55,8 +55,10 @@ async fn restore(
     }
     let restored =
         songrec_sync::restore(library.backend(), &ids, now()).await.map_err(Error::from)?;
-    for id in &restored {
-        context.printer.line(id.to_string())?;
+    if context.printer.json {
+        context.printer.json(&serde_json::json!({ "restored": restored }))?;
+    } else {
+        restored.iter().try_for_each(|id| context.printer.line(id.to_string()))?;
     }
     context.printer.say(format!("restored {}", counted(restored.len() as u64, "song")));
     Ok(if restored.len() == ids.len() { ExitStatus::Done } else { ExitStatus::SomeFailed })

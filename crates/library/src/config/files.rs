@@ -269,6 +269,16 @@ impl Config {
     }
 }
 
+/// A path whose `~` nobody replaced, as in `.env` and behind `=`, from the
+/// user's home.
+pub(super) fn at_home(path: String) -> String {
+    let rest = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    match (rest, etcetera::home_dir()) {
+        (Some(rest), Ok(home)) => format!("{}{rest}", songrec_core::encode_path(&home)),
+        _ => path,
+    }
+}
+
 // Paths in a file are meant from that file's folder, and `~` is the home.
 fn resolve(path: &Path, base: Option<&Path>) -> PathBuf {
     if let Ok(rest) = path.strip_prefix("~")

@@ -40,6 +40,27 @@ fn the_nearer_source_wins() {
 }
 
 #[test]
+fn the_home_is_known_wherever_a_path_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let mut sources = sources(root.path());
+    let home = etcetera::home_dir().unwrap().join("music").display().to_string();
+    let library = |sources: &Sources| {
+        Config::load(sources.clone()).unwrap().text("library").unwrap().to_owned()
+    };
+    write(&sources.directories.config, "library = \"~/music\"");
+    assert_eq!(library(&sources), home);
+    write(&sources.directories.config, "");
+    write(&root.path().join(".env"), "SONGREC_LIBRARY=~/music\n");
+    assert_eq!(library(&sources), home);
+    sources.variables.insert("SONGREC_LIBRARY".into(), "~/music".into());
+    assert_eq!(library(&sources), home);
+    sources.flags.push(("library", "~/music".into(), "--library"));
+    assert_eq!(library(&sources), home);
+    sources.flags.push(("library", "~other".into(), "--library"));
+    assert_eq!(library(&sources), "~other", "a folder may be called so");
+}
+
+#[test]
 fn what_is_no_setting_is_refused_with_the_one_that_was_meant() {
     let root = tempfile::tempdir().unwrap();
     let sources = sources(root.path());
