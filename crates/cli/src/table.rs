@@ -81,11 +81,6 @@ impl Table {
         self.has_heading
     }
 
-    /// The lines, whole: one for each row.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.fitting(None)
-    }
-
     /// The heading, if there is one and there are rows, and then each row, made
     /// to fit into `width` columns of a terminal if it is given. A row with a
     /// wrapped cell holds line ends.
@@ -236,7 +231,7 @@ mod tests {
         table.row(cells(["1", "ä", "x"]));
         table.row(cells(["10", "bcd", "y"]));
 
-        assert_eq!(table.lines(), [" 1  ä    x", "10  bcd  y"]);
+        assert_eq!(table.fitting(None), [" 1  ä    x", "10  bcd  y"]);
     }
 
     #[test]
@@ -244,7 +239,7 @@ mod tests {
         let mut table = Table::default();
         table.row(["a\x1b[2J\nb".into()]);
 
-        assert!(!table.lines()[0].contains(char::is_control), "{:?}", table.lines());
+        assert!(!table.fitting(None)[0].contains(char::is_control), "{:?}", table.fitting(None));
     }
 
     #[test]
@@ -254,8 +249,11 @@ mod tests {
         table.row(cells(["a", "", "120"]));
         table.row(cells(["b", "", "90"]));
 
-        assert_eq!(table.lines(), ["id  bpm", "a   120", "b    90"]);
-        assert!(Table::headed([Column::text("id")]).lines().is_empty(), "no rows, no heading");
+        assert_eq!(table.fitting(None), ["id  bpm", "a   120", "b    90"]);
+        assert!(
+            Table::headed([Column::text("id")]).fitting(None).is_empty(),
+            "no rows, no heading"
+        );
     }
 
     #[test]
@@ -273,7 +271,10 @@ mod tests {
 
         assert_eq!(lines[1], "1   Godspeed Yo…  The Dead Flag Bl…   90");
         assert!(lines.iter().all(|line| line.width() <= 40), "{lines:#?}");
-        assert!(table.lines()[1].contains("Black Emperor") && table.lines()[1].contains("(Intro)"));
+        assert!(
+            table.fitting(None)[1].contains("Black Emperor")
+                && table.fitting(None)[1].contains("(Intro)")
+        );
         assert!(table.fitting(Some(3))[1].starts_with("1   God…  The…"), "never to nothing");
     }
 
@@ -300,7 +301,7 @@ mod tests {
             table.fitting(Some(24)),
             ["genres  techno 12,\n        house 3, drum\n        and bass 2"]
         );
-        assert_eq!(table.lines(), ["genres  techno 12, house 3, drum and bass 2"]);
+        assert_eq!(table.fitting(None), ["genres  techno 12, house 3, drum and bass 2"]);
         assert_eq!(wrapped("one wordthatislong two", 8, 2), "one\n  wordthatislong\n  two");
     }
 }
