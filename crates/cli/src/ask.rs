@@ -5,6 +5,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anyhow::Result;
 use songrec_library::Error;
 
+use crate::terminal;
+
 /// Whether the person at the terminal agrees to `question`.
 ///
 /// # Errors
@@ -19,8 +21,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<bool> {
             .with_hint("`--yes` confirms it")
             .into());
     }
-    write!(io::stderr(), "{question} [y/N] ")?;
-    io::stderr().flush()?;
+    terminal::err().write_all(format!("{question} [y/N] ").as_bytes())?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))

@@ -1,12 +1,12 @@
 //! What is logged, and where to.
 
-use std::{fs::File, io, sync::Mutex};
+use std::{fs::File, sync::Mutex};
 
 use anyhow::Result;
 use songrec_library::Error;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::args::GlobalArgs;
+use crate::{args::GlobalArgs, terminal};
 
 /// Begins to log: warnings always, requests with `-v`, everything with `-vv`;
 /// `SONGREC_LOG` says it more finely.
@@ -29,9 +29,10 @@ pub(crate) fn begin(global: &GlobalArgs) -> Result<()> {
         }
         None => None,
     };
-    let to_file = file.map(|file| fmt::layer().with_ansi(false).with_writer(Mutex::new(file)));
+    let to_file = file
+        .map(|file| fmt::layer().with_ansi(false).with_writer(Mutex::new(terminal::Clean(file))));
     let to_stderr =
-        fmt::layer().without_time().with_target(false).with_ansi(false).with_writer(io::stderr);
+        fmt::layer().without_time().with_target(false).with_ansi(false).with_writer(terminal::err);
     // Fails only if a test in this process began before.
     let _ = tracing_subscriber::registry().with(filter).with(to_stderr).with(to_file).try_init();
     Ok(())

@@ -9,8 +9,9 @@ mod printer;
 mod progress;
 mod status;
 mod table;
+mod terminal;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
 
@@ -26,14 +27,19 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are data, and not wrong.
-            let code = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
+            let code = ExitStatus::Usage;
             let ours = arguments.iter().take_while(|argument| *argument != "--");
             if error.use_stderr() && ours.into_iter().any(|argument| argument == "--json") {
                 printer::usage_error(&error.render().to_string(), code);
             }
             // Where nobody reads, there is nobody to tell.
-            let _ = error.print();
+            if !error.use_stderr() {
+                // Help and version are data, and not wrong.
+                let _ = error.print();
+                return ExitStatus::Done.into();
+            }
+            // It repeats what was typed, which may be the name of a file.
+            let _ = terminal::err().write_all(error.render().to_string().as_bytes());
             return code.into();
         }
     };

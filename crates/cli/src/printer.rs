@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     sync::Mutex,
 };
 
@@ -15,6 +15,7 @@ use crate::{
     args::{GlobalArgs, When},
     status::ExitStatus,
     table::{Table, wrapped},
+    terminal::{self, Clean, Style},
 };
 
 /// Prints, the way the user wants it.
@@ -28,7 +29,7 @@ pub(crate) struct Printer {
     // Of the terminal that stdout is, in columns.
     width: Option<usize>,
     // Lines of a command that prints from several tasks stay whole.
-    out: Mutex<io::BufWriter<io::Stdout>>,
+    out: Mutex<Clean<io::BufWriter<io::Stdout>>>,
 }
 
 /// Nobody reads what is printed any more; a reason to stop, not an error.
@@ -41,13 +42,11 @@ impl Printer {
         Self {
             json: global.json,
             quiet: global.quiet,
-            color_out: use_color(global.color, io::stdout().is_terminal()),
-            color_err: use_color(global.color, io::stderr().is_terminal()),
-            is_terminal: io::stdout().is_terminal(),
-            width: terminal_size::terminal_size_of(io::stdout())
-                .map(|(width, _)| usize::from(width.0))
-                .filter(|width| *width > 0),
-            out: Mutex::new(io::BufWriter::new(io::stdout())),
+            color_out: use_color(global.color, terminal::out_is_terminal()),
+            color_err: use_color(global.color, terminal::err_is_terminal()),
+            is_terminal: terminal::out_is_terminal(),
+            width: terminal::width(),
+            out: Mutex::new(terminal::out()),
         }
     }
 
@@ -116,7 +115,7 @@ impl Printer {
 
     /// One JSON document on a line of its own.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
-        self.line(serde_json::to_string(value)?)
+        self.line(terminal::json(value)?)
     }
 
     /// Sends on what was printed so far.
@@ -134,7 +133,7 @@ impl Printer {
 
     /// Something that went wrong, and stops nothing.
     pub(crate) fn warn(&self, text: impl AsRef<str>) {
-        self.talk(&format!("{}: {}", self.paint_err("33", "warning"), text.as_ref()));
+        self.talk(&format!("{}: {}", self.paint_err(Style::Yellow, "warning"), text.as_ref()));
     }
 
     /// The error that ended the run.
@@ -148,35 +147,35 @@ impl Printer {
             // Where nobody reads, there is nobody to tell.
             let _ = self.json(&error_document(&error.to_string(), &causes, hint, status));
         }
-        let mut text = format!("{}: {error}", self.paint_err("1;31", "error"));
+        let mut text = format!("{}: {error}", self.paint_err(Style::BoldRed, "error"));
         for cause in causes {
             let _ = write!(text, "\n  caused by: {cause}");
         }
         if let Some(hint) = hint {
-            let _ = write!(text, "\n\n{}: {hint}", self.paint_err("1;36", "hint"));
+            let _ = write!(text, "\n\n{}: {hint}", self.paint_err(Style::BoldCyan, "hint"));
         }
         self.talk(&text);
     }
 
     /// `text` on stdout, stronger than the rest.
     pub(crate) fn bold(&self, text: &str) -> String {
-        paint(self.color_out, "1", text)
+        paint(self.color_out, Style::Bold, text)
     }
 
     /// `text` on stdout, weaker than the rest.
     pub(crate) fn dim(&self, text: &str) -> String {
-        paint(self.color_out, "2", text)
+        paint(self.color_out, Style::Dim, text)
     }
 
-    fn paint_err(&self, code: &str, text: &str) -> String {
-        paint(self.color_err, code, text)
+    fn paint_err(&self, style: Style, text: &str) -> String {
+        paint(self.color_err, style, text)
     }
 
     fn talk(&self, text: &str) {
         // What was found comes before what is said of it.
         let _ = self.flush();
         // Where nobody listens, there is nobody to tell.
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = terminal::err().write_all(format!("{text}\n").as_bytes());
     }
 }
 
@@ -188,7 +187,9 @@ pub(crate) fn usage_error(words: &str, status: ExitStatus) {
     let hint = Some(rest.trim()).filter(|rest| !rest.is_empty());
     let document = error_document(message, &[], hint, status);
     // Where nobody reads, there is nobody to tell.
-    let _ = writeln!(io::stdout(), "{document}");
+    let text = terminal::json(&document).unwrap_or_default();
+    let mut out = terminal::out();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 fn error_document(
@@ -229,8 +230,8 @@ fn check(written: io::Result<()>) -> Result<()> {
     }
 }
 
-fn paint(color: bool, code: &str, text: &str) -> String {
-    if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+fn paint(color: bool, style: Style, text: &str) -> String {
+    if color { style.paint(text) } else { text.to_owned() }
 }
 
 // `NO_COLOR` wins over whatever forces colour; a flag wins over both.
@@ -242,11 +243,6 @@ fn use_color(when: When, is_terminal: bool) -> bool {
         When::Auto if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) => false,
         When::Auto => is_terminal || set("FORCE_COLOR") || set("CLICOLOR_FORCE"),
     }
-}
-
-// Control characters of a tag must not reach a terminal.
-pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Progress on the terminal.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::Write,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +15,7 @@ use songrec_core::{Event, Progress, Silent};
 use crate::{
     args::GlobalArgs,
     commands::select::{counted, size},
-    printer::one_line,
+    terminal,
 };
 
 /// Who draws the progress of a run, if anybody.
@@ -25,7 +25,7 @@ pub(crate) fn progress(global: &GlobalArgs) -> Arc<dyn Progress> {
     }
     let hidden = global.no_progress
         || std::env::var_os("SONGREC_NO_PROGRESS").is_some_and(|value| !value.is_empty());
-    if hidden || !io::stderr().is_terminal() {
+    if hidden || !terminal::err_is_terminal() {
         return Arc::new(Notes);
     }
     Arc::new(Terminal::default())
@@ -67,7 +67,8 @@ impl Progress for Terminal {
         match (event, &*drawn) {
             (Event::Started { work, total }, _) => {
                 let target = ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND);
-                let bar = ProgressBar::with_draw_target(total, target).with_prefix(work.to_owned());
+                let prefix = terminal::one_line(work).into_owned();
+                let bar = ProgressBar::with_draw_target(total, target).with_prefix(prefix);
                 bar.set_style(style(total.is_some()));
                 bar.enable_steady_tick(Duration::from_millis(250));
                 let is_scan = work == "scanning";
@@ -80,7 +81,8 @@ impl Progress for Terminal {
             (Event::Advanced { item, .. }, Some(Drawn { bar, is_scan, carried })) => {
                 bar.inc(1);
                 if !carried.load(Ordering::Relaxed) {
-                    bar.set_message(if *is_scan { file_name(item) } else { one_line(item) });
+                    let item = if *is_scan { file_name(item) } else { item.to_owned() };
+                    bar.set_message(terminal::one_line(&item).into_owned());
                 }
             }
             (Event::Carried { bytes, requests }, Some(Drawn { bar, carried, .. })) => {
@@ -89,6 +91,7 @@ impl Progress for Terminal {
                 carried.store(true, Ordering::Relaxed);
             }
             (Event::Skipped { item, reason }, Some(drawn)) => {
+                let item = terminal::one_line(item);
                 tell(Some(&drawn.bar), &format!("skipped {item}: {reason}"), 1);
             }
             (Event::Note { text }, drawn) => tell(drawn.as_ref().map(|drawn| &drawn.bar), text, 0),
@@ -104,11 +107,12 @@ impl Progress for Terminal {
 fn tell(bar: Option<&ProgressBar>, text: &str, advance: u64) {
     match bar {
         Some(bar) => {
-            bar.println(text);
+            // It writes to the terminal by itself.
+            bar.println(terminal::visible(text));
             bar.inc(advance);
         }
         // Where nobody listens, there is nobody to tell.
-        None => drop(writeln!(io::stderr().lock(), "{text}")),
+        None => drop(terminal::err().write_all(format!("{text}\n").as_bytes())),
     }
 }
 
@@ -127,5 +131,5 @@ fn style(total_known: bool) -> ProgressStyle {
 
 fn file_name(path: &str) -> String {
     let path = songrec_core::decode_path(path);
-    one_line(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy())
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }

@@ -2,6 +2,8 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::terminal;
+
 /// Stands for what was cut off.
 const CUT: &str = "…";
 /// What a column keeps at least of its width when it has to shrink.
@@ -74,7 +76,8 @@ impl Table {
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| crate::printer::one_line(&cell)).collect());
+        let cells = cells.into_iter().map(|cell| terminal::one_line(&cell).into_owned());
+        self.rows.push(cells.collect());
     }
 
     pub(crate) const fn has_heading(&self) -> bool {

@@ -207,3 +207,40 @@ fn every_file_is_named_after_what_is_in_it() {
     }
     assert!(seen > 50, "only {seen} files were looked at");
 }
+
+/// What reaches a terminal goes through one file, which shows what a terminal
+/// would obey.
+#[test]
+fn one_file_writes_to_the_terminal() {
+    const WRITERS: [&str; 6] =
+        ["io::stdout", "io::stderr", "stdout()", "stderr()", "print!(", "println!("];
+    const MAY_WRITE: &str = "cli/src/terminal.rs";
+    // The bar writes by itself what is cleaned before it gets it.
+    const MAY_DRAW: &str = "cli/src/progress.rs";
+    let mut wrote = false;
+    for package in packages().iter().filter(|package| package.name != "bench") {
+        for path in sources(&package.folder.join("src")) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code: Vec<&str> =
+                text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let writes = code.iter().any(|line| WRITERS.iter().any(|writer| line.contains(writer)));
+            let draws = code.iter().any(|line| line.contains("ProgressBar::"));
+            wrote |= writes && path.ends_with(MAY_WRITE);
+            assert!(!writes || path.ends_with(MAY_WRITE), "{} writes by itself", path.display());
+            assert!(!draws || path.ends_with(MAY_DRAW), "{} draws by itself", path.display());
+        }
+    }
+    assert!(wrote, "who writes to the terminal?");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        match entry.unwrap().path() {
+            path if path.is_dir() => found.extend(sources(&path)),
+            path if path.extension().is_some_and(|extension| extension == "rs") => found.push(path),
+            _ => {}
+        }
+    }
+    found
+}

@@ -40,6 +40,7 @@ mod sources;
 mod suspect;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod syncing;
+mod terminal;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod two_machines;
 mod world;
