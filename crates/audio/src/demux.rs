@@ -63,6 +63,9 @@ pub(crate) struct Demuxer {
     audio_bytes: u64,
     /// Bytes in which packets can lie.
     source_bytes: u64,
+    /// Packets of all tracks so far, and their bytes.
+    packets: u64,
+    packet_bytes: u64,
     gapless: Option<Gapless>,
     cut_off: bool,
     /// Bytes that the container says it has and that are not there.
@@ -133,6 +136,8 @@ impl Demuxer {
             file_hash,
             audio_bytes: 0,
             source_bytes,
+            packets: 0,
+            packet_bytes: 0,
             gapless,
             cut_off,
             missing_bytes,
@@ -218,7 +223,14 @@ impl Demuxer {
             return Ok(Next::End);
         }
         loop {
-            match guard(|| self.format.next_packet()) {
+            let next = guard(|| self.format.next_packet());
+            if let Ok(Some(packet)) = &next
+                && self.is_repeated(packet)
+            {
+                self.damage = Some("the file says the same again and again".to_owned());
+                return Ok(Next::End);
+            }
+            match next {
                 Ok(Some(packet)) if packet.track_id == self.track.id => {
                     self.audio.update(&packet.data);
                     self.audio_bytes += packet.data.len() as u64;
@@ -247,6 +259,18 @@ impl Demuxer {
                 }
             }
         }
+    }
+
+    /// Whether there are more packets than the file has room for: an index may
+    /// name the same bytes, or none, as often as it likes.
+    fn is_repeated(&mut self, packet: &Packet) -> bool {
+        // Packets can come without the bytes that all of them begin with, and
+        // those of samples without a header are cut by the demuxer.
+        const SPARE: u64 = 1 << 20;
+        self.packets += 1;
+        self.packet_bytes += packet.data.len() as u64;
+        self.packets > self.source_bytes + SPARE
+            || self.packet_bytes > self.source_bytes.saturating_mul(2) + SPARE
     }
 
     /// The identity of the file, all of whose packets must have been read.

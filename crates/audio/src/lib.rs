@@ -18,6 +18,7 @@ mod error;
 pub mod features;
 mod file_name;
 mod gapless;
+mod id3v2;
 mod identity;
 mod models;
 pub mod neural;

@@ -17,6 +17,8 @@ use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 use symphonia::core::io::MediaSource;
 
+use crate::id3v2::Unreadable;
+
 /// A window of a file that can hash the whole file while it is read.
 pub(crate) struct Source {
     file: File,
@@ -28,10 +30,13 @@ pub(crate) struct Source {
     /// Where the demuxer is, in the file.
     position: u64,
     patches: Vec<Patch>,
+    cut_off: bool,
     seekable: bool,
     missing: u64,
     ends_early: bool,
     hash: Option<FileHash>,
+    /// How many bytes may still be read.
+    left: u64,
 }
 
 /// Bytes to be read instead of those in the file.
@@ -50,20 +55,60 @@ impl Patch {
 impl Source {
     /// The audio of `file`, whose length is `length`.
     pub(crate) fn new(mut file: File, length: u64, hash: Option<FileHash>) -> io::Result<Self> {
-        let layout = layout(&mut file, length)?;
-        let cursor = file.stream_position()?;
-        Ok(Self {
+        let mut layout = layout(&mut file, length)?;
+        let cut_off = !layout.patches.is_empty();
+        let unreadable = Unreadable::of(&mut file, layout.start..layout.end)?;
+        if unreadable.too_many {
+            layout.end = layout.start;
+        }
+        // What is compressed the demuxer leaves alone, and so is left as it is.
+        layout.hide(&mut file, &unreadable.deep)?;
+        Ok(Self::with(file, layout, cut_off, hash))
+    }
+
+    /// All of `file`, whose length is `length`, as a reader of tags should see
+    /// it; and whether there is something that it should not see.
+    pub(crate) fn of_tags(mut file: File, length: u64) -> io::Result<(Self, bool)> {
+        let mut all = Layout {
+            start: 0,
+            end: length,
+            patches: Vec::new(),
+            seekable: true,
+            missing: 0,
+            ends_early: false,
+        };
+        let unreadable = Unreadable::of(&mut file, 0..length)?;
+        if unreadable.too_many {
+            all.end = 0;
+        }
+        all.hide(&mut file, &unreadable.deep)?;
+        all.hide(&mut file, &unreadable.packed)?;
+        Ok((Self::with(file, all, false, None), !unreadable.is_nothing()))
+    }
+
+    fn with(file: File, layout: Layout, cut_off: bool, hash: Option<FileHash>) -> Self {
+        let Layout { start, end, patches, seekable, missing, ends_early } = layout;
+        // Nobody knows where the cursor is, and the first read puts it right.
+        let cursor = u64::MAX;
+        // Demuxers jump about, and read some parts many times; one that reads
+        // more than this goes round in circles that the file has laid out.
+        const MOST_TIMES: u64 = 200;
+        const MOST_OF_SHORT: u64 = 1 << 30;
+        let left = (end - start).saturating_mul(MOST_TIMES).saturating_add(MOST_OF_SHORT);
+        Self {
             file,
             cursor,
-            start: layout.start,
-            end: layout.end,
-            position: layout.start,
-            patches: layout.patches,
-            seekable: layout.seekable,
-            missing: layout.missing,
-            ends_early: layout.ends_early,
+            start,
+            end,
+            position: start,
+            patches,
+            cut_off,
+            seekable,
+            missing,
+            ends_early,
             hash,
-        })
+            left,
+        }
     }
 
     /// The number of bytes a demuxer can see.
@@ -73,7 +118,7 @@ impl Source {
 
     /// Whether the file is shorter than it says.
     pub(crate) fn is_cut_off(&self) -> bool {
-        !self.patches.is_empty()
+        self.cut_off
     }
 
     /// Bytes of audio that the file says it has and that are not there.
@@ -105,6 +150,11 @@ impl Read for Source {
         if wanted == 0 {
             return Ok(0);
         }
+        let Some(left) = self.left.checked_sub(wanted as u64) else {
+            // What readers take for damage, not for a disk that fails.
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it leads round in circles"));
+        };
+        self.left = left;
         if self.cursor != self.position {
             self.cursor = self.file.seek(SeekFrom::Start(self.position))?;
         }
@@ -212,6 +262,23 @@ struct Layout {
 /// or without what is around the audio.
 fn is_unknown(length: u32) -> bool {
     (0x7FFF_0000..=0x7FFF_FFFF).contains(&length) || length >= 0xFFFF_0000
+}
+
+impl Layout {
+    /// Makes the ID3v2 tags at these places something that nobody looks for,
+    /// with the chunks that they are in.
+    fn hide(&mut self, file: &mut File, tags: &[u64]) -> io::Result<()> {
+        for &at in tags {
+            self.patches.push(Patch::new(at, *b"\0\0\0"));
+            let Some(chunk) = at.checked_sub(8) else { continue };
+            let mut name = [0; 4];
+            read_at(file, chunk, &mut name)?;
+            if name.eq_ignore_ascii_case(b"id3 ") {
+                self.patches.push(Patch::new(chunk, *b"JUNK"));
+            }
+        }
+        Ok(())
+    }
 }
 
 fn layout(file: &mut File, length: u64) -> io::Result<Layout> {
@@ -603,6 +670,22 @@ mod tests {
             let wrong = wave_file(b"RIFF", riff, data, &samples);
             assert_eq!(seen(&wrong), right, "RIFF {riff}, data {data}");
         }
+    }
+
+    #[test]
+    fn who_reads_in_circles_is_stopped() {
+        let mut source = Source::new(file(&[7; 1 << 20]), 1 << 20, None).unwrap();
+        let mut buffer = vec![0; 1 << 20];
+        source.left = 10 << 20;
+        let rounds = std::iter::repeat_with(|| {
+            source.seek(SeekFrom::Start(0))?;
+            source.read_exact(&mut buffer)
+        });
+
+        let rounds: Vec<_> = rounds.take(12).collect();
+
+        assert_eq!(rounds.iter().filter(|round| round.is_ok()).count(), 10);
+        assert_eq!(rounds[11].as_ref().unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

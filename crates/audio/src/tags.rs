@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::BufReader,
+    io::{self, BufReader},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -16,6 +16,8 @@ use lofty::{
     tag::{ItemKey, Tag},
 };
 use songrec_core::{Art, Tags};
+
+use crate::source::Source;
 
 /// The longest text kept of a tag, in characters.
 const LONGEST: usize = 1_000;
@@ -33,30 +35,47 @@ const MOST_VALUES: usize = 32;
 /// The second value says why tags could not be read, if so.
 pub fn read_tags(path: &Path) -> (Tags, Option<String>) {
     match read(path) {
-        Ok(Some(file)) => (merged(&file), None),
-        Ok(None) => (Tags::default(), None),
+        Ok((file, problem)) => (file.as_ref().map(merged).unwrap_or_default(), problem),
         Err(problem) => (Tags::default(), Some(problem)),
     }
 }
 
-/// None if the format has no tags that are known here.
-fn read(path: &Path) -> Result<Option<TaggedFile>, String> {
+/// None if the format has no tags that are known here; and why some of them
+/// were left out, if so.
+fn read(path: &Path) -> Result<(Option<TaggedFile>, Option<String>), String> {
+    let said = |error: io::Error| error.to_string();
     let read = |art| {
         let options = ParseOptions::new().read_properties(false).read_cover_art(art);
-        let file = File::open(path).map_err(|error| error.to_string())?;
-        let probe = Probe::new(BufReader::new(file)).options(options);
-        let probe = probe.guess_file_type().map_err(|error| error.to_string())?;
-        if probe.file_type().is_none() {
-            return Ok(None);
+        let file = File::open(path).map_err(said)?;
+        let length = file.metadata().map_err(said)?.len();
+        let (source, is_hidden) = Source::of_tags(file, length).map_err(said)?;
+        let problem = is_hidden.then(|| HIDDEN.to_owned());
+        // Those who look for tags panic as well as those who read them.
+        let tagged = catch_unwind(AssertUnwindSafe(|| {
+            let probe = Probe::new(BufReader::new(source)).options(options);
+            let probe = probe.guess_file_type().map_err(said)?;
+            match probe.file_type() {
+                Some(_) => probe.read().map(Some).map_err(|error| error.to_string()),
+                None => Ok(None),
+            }
+        }))
+        .map_err(|_| "the tags crashed their reader".to_owned())?;
+        match (tagged, problem) {
+            (Ok(tagged), problem) => Ok((tagged, problem)),
+            (Err(_), Some(problem)) => Ok((None, Some(problem))),
+            (Err(error), None) => Err(error),
         }
-        catch_unwind(AssertUnwindSafe(|| probe.read()))
-            .map_err(|_| "the tags crashed their reader".to_owned())?
-            .map(Some)
-            .map_err(|error| error.to_string())
     };
     // A picture that is broken or too large should not cost the texts.
-    read(true).or_else(|problem| read(false).ok().flatten().map(Some).ok_or(problem))
+    read(true).or_else(|problem| match read(false) {
+        Ok((Some(file), left_out)) => Ok((Some(file), left_out)),
+        _ => Err(problem),
+    })
 }
+
+/// What is said of a tag that nobody reads.
+const HIDDEN: &str =
+    "an ID3v2 tag is left out, for chapters inside of chapters or compressed frames";
 
 fn merged(file: &TaggedFile) -> Tags {
     let first = file.primary_tag_type();

@@ -353,3 +353,123 @@ fn damage_anywhere_is_survived() {
         }
     }
 }
+
+/// An ID3v2 tag of one frame.
+fn id3v2(frame: &[u8]) -> Vec<u8> {
+    [b"ID3\x04\0\0", &synchsafe(frame.len())[..], frame].concat()
+}
+
+fn synchsafe(size: usize) -> [u8; 4] {
+    [21, 14, 7, 0].map(|shift| (size >> shift) as u8 & 127)
+}
+
+/// Tables of contents inside each other.
+fn nested_chapters(depth: usize) -> Vec<u8> {
+    (0..depth).fold(Vec::new(), |inside, _| {
+        let inside = [&b"t\0\x03\0"[..], &inside].concat();
+        [b"CTOC", &synchsafe(inside.len())[..], &[0, 0], &inside].concat()
+    })
+}
+
+#[test]
+fn chapters_inside_each_other_cost_their_tag_and_nothing_else() {
+    let fixture = |name: &str| {
+        let path = fixtures().into_iter().find(|path| path.ends_with(name)).unwrap();
+        fs::read(path).unwrap()
+    };
+    let chunk = |name: &[u8; 4], size: [u8; 4], inside: &[u8]| {
+        [&name[..], &size, inside, &vec![0; inside.len() % 2]].concat()
+    };
+    // A kilobyte was enough for 2 MB of stack; more would end any thread.
+    for depth in [80, 5_000] {
+        let tag = id3v2(&nested_chapters(depth));
+        let size = tag.len() as u32;
+        let title = b"\x06\0\0\0\0\0\0\0Title\0behind";
+        let footer = b"APETAGEX\xd0\x07\0\0\x34\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let ape = [&title[..], footer].concat();
+        let mut wav = fixture("u8.wav");
+        wav.extend(chunk(b"id3 ", size.to_le_bytes(), &tag));
+        let mut aiff = fixture("s16.aiff");
+        aiff.extend(chunk(b"ID3 ", size.to_be_bytes(), &tag));
+        for (name, bytes, whole) in [
+            ("low.mp3", [&tag[..], &fixture("low.mp3"), &ape].concat(), fixture("low.mp3")),
+            ("cd.flac", [&tag[..], &fixture("cd.flac")].concat(), fixture("cd.flac")),
+            ("adts.aac", [&tag[..], &fixture("adts.aac")].concat(), fixture("adts.aac")),
+            ("u8.wav", wav, fixture("u8.wav")),
+            ("s16.aiff", aiff, fixture("s16.aiff")),
+        ] {
+            let found = analyzed(name, &bytes).unwrap();
+
+            assert_eq!(found.song, analyzed(name, &whole).unwrap().song, "{name}");
+            let said = found.warnings.iter().any(|warning| matches!(warning, Warning::Tags { .. }));
+            assert!(said, "{name}: {:?}", found.warnings);
+        }
+        assert_eq!(reason("tag.mp3", &tag), Reason::NotAudio);
+    }
+}
+
+#[test]
+fn a_compressed_frame_is_not_inflated() {
+    // A few bytes that stand for a title, were they inflated.
+    let packed = b"\x78\x9c\x63\xce\xcc\x4b\xcb\x49\x2c\x49\x4d\x01\x00\x0e\xfc\x03\x4b";
+    let frame = [b"TIT2", &synchsafe(packed.len() + 4)[..], &[0, 9, 0, 0, 0, 9], packed].concat();
+    let mp3 = fixtures().into_iter().find(|path| path.ends_with("low.mp3")).unwrap();
+
+    let found = analyzed("low.mp3", &[id3v2(&frame), fs::read(mp3).unwrap()].concat()).unwrap();
+
+    assert_eq!(found.tags.title.as_deref(), Some("low"));
+    assert!(found.warnings.iter().any(|warning| matches!(warning, Warning::Tags { .. })));
+}
+
+/// An MP4 file with these sample tables in place of its own.
+fn with_tables(mut mp4: Vec<u8>, tables: &[(&[u8; 4], Vec<u32>)]) -> Vec<u8> {
+    let find = |mp4: &[u8], name: &[u8; 4]| mp4.windows(4).position(|four| four == name).unwrap();
+    let size = |mp4: &[u8], at: usize| u32::from_be_bytes(mp4[at - 4..at].try_into().unwrap());
+    for (name, words) in tables {
+        let at = find(&mp4, name);
+        let old = size(&mp4, at);
+        let new = words.len() as u32 * 4 + 12;
+        let inside = [0].iter().chain(words).flat_map(|word| word.to_be_bytes());
+        mp4.splice(at + 4..at + old as usize - 4, inside);
+        mp4[at - 4..at].copy_from_slice(&new.to_be_bytes());
+        for parent in [b"moov", b"trak", b"mdia", b"minf", b"stbl"] {
+            let at = find(&mp4, parent);
+            let grown = size(&mp4, at) + new - old;
+            mp4[at - 4..at].copy_from_slice(&grown.to_be_bytes());
+        }
+    }
+    mp4
+}
+
+#[test]
+fn an_index_that_names_the_same_audio_again_and_again_is_not_followed() {
+    const TIMES: u32 = 300_000;
+    let path = fixtures().into_iter().find(|path| path.ends_with("aac.m4a")).unwrap();
+    let mp4 = fs::read(path).unwrap();
+    let word = |name: &[u8; 4], number: usize| {
+        let at = mp4.windows(4).position(|four| four == name).unwrap() + 4 * number;
+        u32::from_be_bytes(mp4[at..at + 4].try_into().unwrap())
+    };
+    let (first, length) = (word(b"stco", 3), word(b"stsz", 4));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("again.m4a");
+    for length in [length, 0] {
+        // With no length for all, there is one for each: none.
+        let lengths = std::iter::repeat_n(0, if length == 0 { TIMES as usize } else { 0 });
+        let chunks = std::iter::once(TIMES).chain(std::iter::repeat_n(first, TIMES as usize));
+        let tables = [
+            (b"stts", vec![1, TIMES, 1024]),
+            (b"stsc", vec![1, 1, 1, 1]),
+            (b"stsz", [length, TIMES].into_iter().chain(lengths).collect()),
+            (b"stco", chunks.collect()),
+        ];
+        fs::write(&path, with_tables(mp4.clone(), &tables)).unwrap();
+        let mut packets = 0;
+        let mut decoder = Decoder::open(&path).unwrap();
+        while let Ok(Some(_)) = decoder.next_block() {
+            packets += 1;
+        }
+
+        assert!(packets < TIMES / 4, "{packets} packets of {length} bytes");
+    }
+}
