@@ -417,7 +417,7 @@ fn a_compressed_frame_is_not_inflated() {
 
     let found = analyzed("low.mp3", &[id3v2(&frame), fs::read(mp3).unwrap()].concat()).unwrap();
 
-    assert_eq!(found.tags.title.as_deref(), Some("low"));
+    assert_eq!(found.tags.title, None);
     assert!(found.warnings.iter().any(|warning| matches!(warning, Warning::Tags { .. })));
 }
 

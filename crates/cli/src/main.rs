@@ -23,6 +23,15 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == songrec_library::READ_ALONE) {
+        // A scan starts this for a file that may end the process; nobody is
+        // told anything, and nobody else should use it.
+        if let Some(file) = words.next_back() {
+            songrec_library::read_alone(file.as_ref());
+        }
+        return ExitStatus::Done.into();
+    }
     let arguments: Vec<_> = args::with_old_spellings(std::env::args_os()).collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,

@@ -49,7 +49,7 @@ pub use part::{Part, clock};
 pub use relocate::{RelocateOptions, Relocated};
 pub use remove::{AudioFiles, Removed};
 pub use resolve::Named;
-pub use scan::{OnItem, ScanItem, ScanOptions, ScanReport};
+pub use scan::{OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, read_alone};
 pub use similar::{
     Blend, BlendPart, Example, Found, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery,

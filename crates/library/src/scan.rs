@@ -5,6 +5,7 @@
 //! read (`look.rs`), several at a time, and stored (`take_in.rs`), many at a
 //! time.
 
+mod fence;
 mod follow;
 mod gather;
 mod look;
@@ -32,12 +33,16 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
-pub use self::report::{ScanItem, ScanReport};
 use self::{
+    fence::Fence,
     gather::gathered,
     memory::{Finding, Memory},
     settle::standard,
     walk::{Candidate, Walked, walk},
+};
+pub use self::{
+    fence::{READ_ALONE, read_alone},
+    report::{ScanItem, ScanReport},
 };
 use crate::{
     Error, ErrorKind, Hearing, Interrupt, Library, Result, library::absolute, work::blocking,
@@ -63,6 +68,11 @@ pub struct ScanOptions {
     pub again: bool,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// The program that reads a file in a process of its own, as `PROGRAM
+    /// read-alone -- FILE`, by [`read_alone`]; for files that were being read
+    /// when an earlier scan came to a sudden end. Without it they are read like
+    /// all others.
+    pub examiner: Option<PathBuf>,
 }
 
 /// Who is told what became of each file that was not as before.
@@ -157,6 +167,7 @@ struct Scan<'a> {
     /// The same models, at work.
     ears: Hearing,
     memory: Memory,
+    fence: Arc<Fence>,
     /// The learned models that the library makes room for once they have
     /// heard something: only then their vectors are known to be theirs.
     roomless: Mutex<Vec<ModelSpec>>,
@@ -222,6 +233,9 @@ impl<'a> Scan<'a> {
         let known = library.known_files()?.judged_by(standard(library, &models));
         let known = Arc::new(known);
         let number = known.begin_scan()?;
+        let (notes, examiner) = (library.state_folder().join("reading"), options.examiner.clone());
+        let stop = interrupt.clone();
+        let fence = blocking(move || Fence::begin(&notes, examiner, stop)).await??;
         Ok(Self {
             library,
             options,
@@ -233,6 +247,7 @@ impl<'a> Scan<'a> {
             models,
             ears,
             memory,
+            fence: Arc::new(fence),
             roomless: Mutex::new(roomless),
             named: None,
             lost: Mutex::default(),

@@ -34,6 +34,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         segments: args.segments,
         again: args.again,
         dry_run: args.dry_run,
+        examiner: std::env::current_exe().ok(),
     };
     let printer = &context.printer;
     let unprinted = Mutex::new(None);

@@ -37,6 +37,7 @@ mod searching;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod soak;
 mod sources;
+mod sudden_end;
 mod suspect;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod syncing;

@@ -127,12 +127,12 @@ impl Scan<'_> {
 
     async fn identify(&self, unsettled: Unsettled) -> Identified {
         let path = unsettled.candidate.path.clone();
-        let read = on_cpu(Some(&self.pool), move || songrec_audio::identify(&path)).await;
-        let identity = match read {
-            Ok(Ok(identity)) => Ok(identity),
-            Ok(Err(error)) => Err(reason_of(&error)),
-            Err(panic) => Err(panic),
+        let fence = self.fence.clone();
+        let read = move || {
+            let _reading = fence.enter(&path)?;
+            songrec_audio::identify(&path).map_err(|error| reason_of(&error))
         };
+        let identity = on_cpu(Some(&self.pool), read).await.and_then(|identity| identity);
         Identified { unsettled, identity }
     }
 
@@ -206,11 +206,14 @@ impl Scan<'_> {
             false => wanted.listeners.iter().map(name_of).collect(),
         };
         let path = candidate.path.clone();
+        let fence = self.fence.clone();
         let work = move || {
+            let _reading = fence.enter(&path)?;
             if tags_are_enough {
                 return Ok((songrec_audio::read_tags(&path).0, None));
             }
-            let analysis = songrec_audio::analyze(&path, &wanted)?;
+            let analysis = songrec_audio::analyze(&path, &wanted);
+            let analysis = analysis.map_err(|error| reason_of(&error))?;
             Ok((analysis.tags.clone(), Some(Box::new(analysis))))
         };
         let found = match on_cpu(Some(&self.pool), work).await {
@@ -244,8 +247,7 @@ impl Scan<'_> {
             }
             // That it was left in the middle is no failure of the file.
             _ if self.interrupt.is_set() => return None,
-            Ok(Err(error)) => Err(reason_of(&error)),
-            Err(panic) => Err(panic),
+            Ok(Err(reason)) | Err(reason) => Err(reason),
         };
         Some(Looked { candidate, found })
     }
