@@ -36,6 +36,11 @@ soak STEPS="1000000" *SEED:
 soak-processes:
     SONGREC_SOAK_SECONDS=${SONGREC_SOAK_SECONDS:-300} cargo test -p songrec-cli --test it soak -- --nocapture
 
+# Made-up files for all that reads files, guided by coverage; targets are
+# `tags`, `decode` and `song`. Needs a nightly compiler, C++ and Python.
+fuzz SECONDS="600" *TARGETS:
+    tools/fuzz.sh {{SECONDS}} {{TARGETS}}
+
 # Storing into the cloud beside astrapy and boto3; PYTHON is one that has both.
 bench-astra PYTHON="python3" *ARGS:
     cargo build --release -p songrec-astra --example bench_store
