@@ -39,7 +39,7 @@ const CARE: f32 = 1.3;
 /// How much more estimates are doubted for each ten times as many rows as are
 /// wanted: more of them are only just among these, and one that is missed
 /// before an offset moves all that come after it.
-const CARE_OF_MANY: f32 = 0.1;
+const CARE_OF_MANY: f32 = 0.07;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
 /// What is asked for ahead at the most: codes or rows that are left in the end.

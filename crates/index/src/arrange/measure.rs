@@ -14,8 +14,13 @@ use crate::store::View;
 /// Rows that are searched for to measure how far a search has to go: as many
 /// as are compared with all rows in so many comparisons, which take a second or
 /// two, within these bounds.
-const COMPARISONS: usize = 1 << 28;
-const PROBES: std::ops::RangeInclusive<usize> = 256..=1024;
+const COMPARISONS: usize = 1 << 27;
+const PROBES: std::ops::RangeInclusive<usize> = 256..=2048;
+/// How many of them are searched for all neighbors that are measured, and for
+/// how many of these the others are: of few neighbors it takes many probes to
+/// see what one in a thousand needs.
+const THOROUGH: usize = 256;
+const FEW: usize = 64;
 /// The part of their neighbors that may be missed because a search ends early,
 /// and how many of a search at the most: one that is missed before an offset
 /// moves all that come after it.
@@ -71,8 +76,9 @@ pub(super) fn measure(
         .collect::<Result<_, Damage>>()?;
     let (found, heights) = neighbors(view, slots, &probes, &points, &seen_from, plan, stop)?;
     let mut seen: [Vec<u32>; MEASURED.len()] = Default::default();
-    for (from, found) in seen_from.iter().zip(&found) {
-        for (i, &wanted) in MEASURED.iter().enumerate() {
+    for (probe, (from, found)) in seen_from.iter().zip(&found).enumerate() {
+        let most = most_of(probe, probes.len());
+        for (i, &wanted) in MEASURED.iter().enumerate().filter(|(_, wanted)| **wanted <= most) {
             let found = found.iter().take(wanted);
             seen[i].extend(found.map(|&(_, slot)| from.rows[plan.chosen[slot as usize] as usize]));
         }
@@ -84,7 +90,7 @@ pub(super) fn measure(
         let missed = (seen[i].len() as f64 * missed) as usize;
         // A little further: so few are hardly a measurement.
         if let Some(&rows) = seen[i].get(missed) {
-            enough[i] = rows.saturating_add(rows / 4);
+            enough[i] = rows.saturating_add(rows / 2);
         }
     }
     // Of more neighbors some are further, whatever the luck of the probes.
@@ -180,34 +186,39 @@ impl Heights {
             let further = if beyond < 1.0 { -beyond.log2() as f32 * steep } else { 0.0 };
             // A little further: the centroids suit the rows that were searched
             // for better than those that will be.
-            self.above(beyond) + further + 0.02
+            self.above(beyond) + further + 0.03
         })
     }
+}
+
+/// How many neighbors of a probe are looked for.
+fn most_of(probe: usize, probes: usize) -> usize {
+    let thorough = probe.is_multiple_of((probes / THOROUGH).max(1));
+    if thorough { MEASURED[MEASURED.len() - 1] } else { FEW }
 }
 
 /// The best of many rows.
 #[derive(Clone, Debug)]
 struct Nearest {
+    count: usize,
     rows: Vec<(f32, u32)>,
     /// What a score has to be above.
     bar: f32,
 }
 
 impl Nearest {
-    const COUNT: usize = MEASURED[MEASURED.len() - 1];
-
-    fn new() -> Self {
-        Self { rows: Vec::new(), bar: f32::NEG_INFINITY }
+    fn new(count: usize) -> Self {
+        Self { count, rows: Vec::new(), bar: f32::NEG_INFINITY }
     }
 
     fn offer(&mut self, score: f32, slot: u32) {
         if score > self.bar {
             self.rows.push((score, slot));
             // Now and then, so that a row costs little.
-            if self.rows.len() == 2 * Self::COUNT {
-                self.rows.select_nth_unstable_by(Self::COUNT - 1, |a, b| b.0.total_cmp(&a.0));
-                self.bar = self.rows[Self::COUNT - 1].0;
-                self.rows.truncate(Self::COUNT);
+            if self.rows.len() == 2 * self.count {
+                self.rows.select_nth_unstable_by(self.count - 1, |a, b| b.0.total_cmp(&a.0));
+                self.bar = self.rows[self.count - 1].0;
+                self.rows.truncate(self.count);
             }
         }
     }
@@ -215,7 +226,7 @@ impl Nearest {
     /// The best first.
     fn sorted(mut self) -> Vec<(f32, u32)> {
         self.rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        self.rows.truncate(Self::COUNT);
+        self.rows.truncate(self.count);
         self.rows
     }
 }
@@ -235,7 +246,10 @@ fn neighbors(
     stop: Stop<'_>,
 ) -> Result<Looked, Ended> {
     let kernels = Kernels::get();
-    let nothing = || (vec![Nearest::new(); probes.len()], Heights::new());
+    let nothing = || {
+        let count = |probe| Nearest::new(most_of(probe, probes.len()));
+        ((0..probes.len()).map(count).collect::<Vec<Nearest>>(), Heights::new())
+    };
     let (best, heights) = slots
         .par_chunks(TILE as usize)
         .try_fold(nothing, |(mut best, mut heights), slots| {

@@ -13,15 +13,15 @@ use crate::{Filter, Metric, Result};
 pub(crate) const LEAST: usize = 3;
 /// How many standard errors above its estimate by first bits a row's score may
 /// be, where one row is wanted.
-const SURE: f32 = 2.8;
+const SURE: f32 = 3.0;
 /// The same by both bits.
-const SURER: f32 = 3.0;
+const SURER: f32 = 3.2;
 /// Rows that a predicate is asked about to know which part it accepts.
 const SAMPLE: u32 = 256;
 /// How many of the rows that are wanted may be in lists that are too far to be
 /// looked at, as a part of them, and of one search: this is a bound, the truth
 /// is far below. One that is missed before an offset moves all after it.
-const BEYOND: f32 = 0.0005;
+const BEYOND: f32 = 0.0003;
 const BEYOND_AT_MOST: f32 = 0.02;
 /// How many standard deviations of a count chance is allowed.
 const LUCK: f32 = 3.0;

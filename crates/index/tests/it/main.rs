@@ -7,5 +7,6 @@ mod damage;
 mod memory;
 mod model;
 mod plain;
+mod recall;
 mod sample;
 mod sharing;
