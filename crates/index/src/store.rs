@@ -45,6 +45,8 @@ use crate::{Error, Result, layout, table};
 const PAGES_AT_ONCE: usize = 1024;
 /// How often a reader tries again before it makes writers wait.
 const TRIES: usize = 4;
+/// Files are written in pieces of at most this.
+const PIECE: usize = 1 << 20;
 /// How long rows and codes together may be to be read through their maps,
 /// unless somebody says otherwise.
 const MAPPED: u64 = 384 << 20;
@@ -95,7 +97,7 @@ impl Store {
         for file in FILES.into_iter().rev() {
             let len = state.lengths[file as usize];
             let write = |disk: &Disk| {
-                disk.set_len(len)?;
+                fill(disk, 0, len)?;
                 let of_file = pages.iter().filter(|page| page.file == file);
                 write_pages(of_file, |_, at, bytes| disk.write_all(bytes, at))
             };
@@ -347,6 +349,20 @@ fn write_new(path: &Path, write: impl FnOnce(&Disk) -> io::Result<()>) -> Result
         .map_err(Error::io("write", path))
 }
 
+/// Makes a file longer by zeros that are there, not by a hole: a hole in a
+/// mapped file takes its room when it is first looked at, and where there is
+/// none then, looking ends the process with SIGBUS.
+fn fill(disk: &Disk, from: u64, to: u64) -> io::Result<()> {
+    let mut at = from;
+    let zeros = vec![0; (to.saturating_sub(at) as usize).min(PIECE)];
+    while at < to {
+        let count = zeros.len().min((to - at) as usize);
+        disk.write_all(&zeros[..count], at)?;
+        at += count as u64;
+    }
+    Ok(())
+}
+
 fn open_existing(dir: &Path, name: &str) -> Result<Disk> {
     let path = dir.join(name);
     match OpenOptions::new().read(true).write(true).open(&path) {
@@ -359,13 +375,17 @@ fn open_existing(dir: &Path, name: &str) -> Result<Disk> {
 
 fn open_lock(dir: &Path, name: &str) -> Result<Disk> {
     let path = dir.join(name);
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(Error::io("open", &path))
+    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    // A lock of what may only be read can be looked at, and held shared.
+    let opened = match opened {
+        Err(error) if is_denied(&error) => Disk::open(&path).map_err(|_| error),
+        opened => opened,
+    };
+    opened.map_err(Error::io("open", &path))
+}
+
+fn is_denied(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 fn sync_folder(dir: &Path) -> Result<()> {

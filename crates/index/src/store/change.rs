@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
-use super::{Store, View, corrupt, open_existing, open_lock, sync_folder, write_new};
+use super::{PIECE, Store, View, corrupt, fill, open_existing, open_lock, sync_folder, write_new};
 use crate::arrange::Arranged;
 use crate::check::Checker;
 use crate::edit::{Edit, Edited, EditedPage, LINE};
@@ -17,8 +17,6 @@ use crate::{Error, Result};
 /// A checkpoint is made when the log is longer: it bounds what opening after a
 /// crash has to read, and is far above one batch.
 const CHECKPOINT: u64 = 32 << 20;
-/// Pages of one edit are written in place in pieces of at most this.
-const PIECE: usize = 1 << 20;
 
 /// What a process needs to change the files.
 #[derive(Debug)]
@@ -166,8 +164,8 @@ impl Store {
         for (file, bytes) in files.into_iter().chain([(File::ListChecks, checks.as_slice())]) {
             let len = layout::room(bytes.len() as u64);
             write_new(&self.dir.join(file.name(new)), |disk| {
-                disk.set_len(len)?;
-                disk.write_all(bytes, 0)
+                disk.write_all(bytes, 0)?;
+                fill(disk, bytes.len() as u64, len)
             })?;
             lengths.push((file, len));
         }
@@ -260,14 +258,7 @@ impl Writer {
 
     pub(super) fn extend(&self, file: File, len: u64) -> io::Result<()> {
         let disk = &self.files[file as usize];
-        let mut at = disk.metadata()?.len();
-        let zeros = vec![0; (len.saturating_sub(at) as usize).min(PIECE)];
-        while at < len {
-            let count = zeros.len().min((len - at) as usize);
-            disk.write_all(&zeros[..count], at)?;
-            at += count as u64;
-        }
-        Ok(())
+        fill(disk, disk.metadata()?.len(), len)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{File as Disk, TryLockError};
 use std::io;
 
 use super::change::Writer;
-use super::{Store, corrupt};
+use super::{Store, corrupt, is_denied, open_lock};
 use crate::layout::{FILES, File, PAGE, State};
 use crate::log::{self, At};
 use crate::{Error, Result};
@@ -32,13 +32,29 @@ impl Store {
 
     /// Plays the log if no living process has.
     pub(super) fn recover_if_alone(&self) -> Result<()> {
-        let mut writer = Writer::open(&self.dir)?;
+        let mut writer = match Writer::open(&self.dir) {
+            // Somebody else's, who is at work: what is logged is in the files.
+            Err(Error::Io { source, .. }) if is_denied(&source) && self.is_alive() => return Ok(()),
+            opened => opened?,
+        };
         writer.lock.lock().map_err(Error::io("lock", &self.dir))?;
         match writer.alive.try_lock() {
             Ok(()) => self.replay(&mut writer),
             Err(TryLockError::WouldBlock) => Ok(()),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &self.dir)(error)),
         }
+    }
+
+    // Whether a process lives that has changed the files.
+    fn is_alive(&self) -> bool {
+        let look = || -> io::Result<bool> {
+            // Whoever wants to know the same takes this lock first.
+            let open = |name| open_lock(&self.dir, name).map_err(io::Error::other);
+            let (lock, alive) = (open("lock")?, open("alive")?);
+            lock.lock_shared()?;
+            Ok(matches!(alive.try_lock(), Err(TryLockError::WouldBlock)))
+        };
+        look().unwrap_or(false)
     }
 
     /// Makes the files whole after a writer died in the middle.

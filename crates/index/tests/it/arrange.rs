@@ -297,3 +297,32 @@ fn an_index_may_be_arranged_by_another_kind_than_it_was_made_with() {
     index.arrange(&|| false).unwrap();
     assert_eq!(index.lists(), 1);
 }
+// A hole takes its room when it is first read through a map; on a file system
+// in memory that is full, that ends the process.
+#[cfg(unix)]
+#[test]
+fn files_that_are_mapped_have_no_holes() {
+    use std::os::unix::fs::MetadataExt;
+    let (dir, index) = crate::sample::index(24, Metric::Cosine);
+    let path = dir.path().join("index");
+    put(&index, &crate::sample::rows(0..3_000, 24));
+    let index = index.with_kind(Kind::Ivf);
+    assert!(index.arrange(&|| false).unwrap());
+    drop(index);
+    let zeros = dir.path().join("zeros");
+    let file = std::fs::File::create(&zeros).unwrap();
+    std::io::Write::write_all(&mut &file, &vec![0; 1 << 20]).unwrap();
+    file.sync_all().unwrap();
+    if zeros.metadata().unwrap().blocks() * 512 < 1 << 20 {
+        // Zeros take no room on this file system, wherever they are.
+        return;
+    }
+
+    for entry in std::fs::read_dir(&path).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::File::open(&path).unwrap().sync_all().unwrap();
+        let metadata = path.metadata().unwrap();
+        let room = metadata.blocks() * 512;
+        assert!(room >= metadata.len(), "`{}`: {room} of {}", path.display(), metadata.len());
+    }
+}
