@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -55,6 +55,8 @@ struct Shared {
     // the lock of the file, each wait for which takes a thread.
     turns: Mutex<HashMap<Digest, Weak<Turn>>>,
     counts: Counts,
+    // Nothing more is written: its disk is full, or may not be written to.
+    off: AtomicBool,
 }
 
 pub(super) type Turn = tokio::sync::Mutex<()>;
@@ -128,8 +130,8 @@ impl Cache {
         let at = root.clone();
         let opened = run_blocking(move || Folder::open(&at)).await;
         let folder = opened.map_err(|source| error("open", &root, source))?;
-        let (turns, counts) = (Mutex::default(), Counts::default());
-        Ok(Self { shared: Arc::new(Shared { root, folder, limit, turns, counts }) })
+        let (turns, counts, off) = (Mutex::default(), Counts::default(), AtomicBool::new(false));
+        Ok(Self { shared: Arc::new(Shared { root, folder, limit, turns, counts, off }) })
     }
 
     /// Where it is.
@@ -369,14 +371,27 @@ impl Shared {
     }
 
     fn begin(&self, kind: Kind, digest: &Digest, size: u64, wait: bool) -> Option<Begun> {
+        if self.off.load(Ordering::Relaxed) {
+            return None;
+        }
         let begun = self.folder.begin(kind, digest, size, self.limit, wait);
         let (begun, evicted) = begun.inspect_err(|source| self.complain("write", source)).ok()?;
         self.counts.evicted.fetch_add(evicted.files, Ordering::Relaxed);
         Some(begun)
     }
 
-    // A cache that does not work makes things slow, not wrong.
+    // A cache that does not work makes things slow, not wrong. One that has no
+    // room is left alone from then on, and that is said once.
     fn complain(&self, operation: &'static str, source: &io::Error) {
+        if cannot_keep(source) {
+            if !self.off.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "nothing more is kept in the cache `{}`: {source}",
+                    self.root.display()
+                );
+            }
+            return;
+        }
         tracing::warn!(cache = %self.root.display(), error = %source, "could not {operation} the cache");
     }
 }
@@ -462,6 +477,16 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
             Err(_) => futures::future::pending().await,
         },
     }
+}
+
+fn cannot_keep(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 fn error(operation: &'static str, folder: &Path, source: io::Error) -> Error {
