@@ -100,7 +100,34 @@ impl LocalBackend {
         options: LocalOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        Self::open_on(root.as_ref(), Arc::new(RealDisk), options, progress).await
+        Self::open_on(root.as_ref(), Arc::new(RealDisk), options, None, progress).await
+    }
+
+    /// The same; if the library may only be read, or its disk is full, and what
+    /// is derived of it is not as its files, that is made in `spare`, a folder
+    /// for any number of libraries. Everything that only reads works then, and
+    /// what writes is `Denied` or `Full`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_with_spare(
+        root: impl AsRef<Path>,
+        options: LocalOptions,
+        spare: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        Self::open_on(root.as_ref(), Arc::new(RealDisk), options, Some(spare), progress).await
+    }
+
+    /// Nothing, if songs can be stored and changed.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` if this user may not, or the disk is only for reading; `Full`
+    /// if it had no room when the library was opened.
+    pub fn may_write(&self) -> Result<()> {
+        self.inner.may_write().map_err(|fault| fault.during("change", "the library", self))
     }
 
     /// Opens the library in `root`, or makes one if there is none.
@@ -126,6 +153,17 @@ impl LocalBackend {
             }
             other => other,
         }
+    }
+
+    /// Whether all that is in `root` is what making a library there left that
+    /// was cut off: making it again goes on.
+    pub fn is_begun(root: impl AsRef<Path>) -> bool {
+        let layout = crate::layout::Layout::new(root.as_ref());
+        let own = [layout.lock(), layout.unfinished()];
+        let is_own = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.is_ok_and(|entry| own.contains(&entry.path()))
+        };
+        std::fs::read_dir(root).is_ok_and(|mut entries| entries.all(is_own))
     }
 
     /// Whether there is a library in `root`.
@@ -180,11 +218,12 @@ impl LocalBackend {
         root: &Path,
         disk: Arc<dyn Disk>,
         options: LocalOptions,
+        spare: Option<&Path>,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let path = root.to_owned();
+        let (path, spare) = (root.to_owned(), spare.map(Path::to_owned));
         let (teller, pass_on) = teller(progress);
-        let open = move || Inner::open(&path, disk, options, &teller);
+        let open = move || Inner::open(&path, disk, options, spare.as_deref(), &teller);
         let open = tokio::task::spawn_blocking(open);
         pass_on.await;
         let inner = join(open.await);
@@ -201,7 +240,18 @@ impl LocalBackend {
     ) -> Result<T> {
         run_blocking(&self.inner, work)
             .await
-            .map_err(|fault| fault.during(operation, subject, self))
+            .map_err(|fault| fault.or_full(self.root()).during(operation, subject, self))
+    }
+
+    /// The same for what changes the library.
+    async fn changing<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        subject: impl fmt::Display,
+        work: impl FnOnce(&Inner) -> error::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let work = |inner: &Inner| inner.may_write().and_then(|()| work(inner));
+        self.blocking(operation, subject, work).await
     }
 }
 
@@ -248,7 +298,7 @@ impl StorageBackend for LocalBackend {
 
     async fn put_model(&self, model: &ModelSpec) -> Result<()> {
         let (subject, model) = (format!("model `{}`", model.name), model.clone());
-        self.blocking("make room for", subject, move |inner| inner.put_model(&model)).await
+        self.changing("make room for", subject, move |inner| inner.put_model(&model)).await
     }
 
     async fn models(&self) -> Result<Vec<ModelSpec>> {
@@ -264,7 +314,7 @@ impl StorageBackend for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.blocking("store", subject, move |inner| inner.put_songs(&songs)).await
+        self.changing("store", subject, move |inner| inner.put_songs(&songs)).await
     }
 
     async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
@@ -303,7 +353,7 @@ impl StorageBackend for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.blocking("delete", subject, move |inner| inner.delete_songs(&songs)).await
+        self.changing("delete", subject, move |inner| inner.delete_songs(&songs)).await
     }
 
     async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
@@ -311,7 +361,7 @@ impl StorageBackend for LocalBackend {
             return Ok(());
         }
         let (subject, tombstones) = (some(tombstones.len(), "deleted song"), tombstones.to_vec());
-        self.blocking("forget", subject, move |inner| inner.purge_songs(&tombstones)).await
+        self.changing("forget", subject, move |inner| inner.purge_songs(&tombstones)).await
     }
 
     async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
@@ -319,7 +369,7 @@ impl StorageBackend for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, embeddings) = (some(embeddings.len(), "embedding"), embeddings.to_vec());
-        self.blocking("store", subject, move |inner| inner.put_embeddings(&embeddings)).await
+        self.changing("store", subject, move |inner| inner.put_embeddings(&embeddings)).await
     }
 
     async fn get_embeddings(
@@ -341,7 +391,10 @@ impl StorageBackend for LocalBackend {
     }
 
     async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        let put = blobs::put(&self.inner, blob, source).await;
+        let put = match self.inner.may_write() {
+            Ok(()) => blobs::put(&self.inner, blob, source).await,
+            Err(fault) => Err(fault),
+        };
         put.map_err(|fault| fault.during("store", format_args!("blob `{}`", blob.sha256), self))
     }
 
@@ -365,7 +418,7 @@ impl StorageBackend for LocalBackend {
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.blocking("sweep", "facts", move |inner| inner.sweep(min_age, false)).await
+        self.changing("sweep", "facts", move |inner| inner.sweep(min_age, false)).await
     }
 
     async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
@@ -389,7 +442,7 @@ impl StorageBackend for LocalBackend {
             return Ok(());
         }
         let (subject, segments) = (some(segments.len(), "segment"), segments.to_vec());
-        self.blocking("store", subject, move |inner| inner.put_segments(&segments)).await
+        self.changing("store", subject, move |inner| inner.put_segments(&segments)).await
     }
 
     async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
@@ -415,7 +468,7 @@ impl StorageBackend for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), "segment"), ids.to_vec());
-        self.blocking("delete", subject, move |inner| inner.delete_segments(&ids)).await
+        self.changing("delete", subject, move |inner| inner.delete_segments(&ids)).await
     }
 
     async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
@@ -423,7 +476,7 @@ impl StorageBackend for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, documents) = (some(documents.len(), "document"), documents.to_vec());
-        self.blocking("store", subject, move |inner| inner.put_documents(&documents)).await
+        self.changing("store", subject, move |inner| inner.put_documents(&documents)).await
     }
 
     async fn get_documents(
@@ -457,7 +510,7 @@ impl StorageBackend for LocalBackend {
         version: OperationId,
     ) -> Result<Outcome<Document>> {
         let (subject, id) = (format!("{} `{id}`", kind.as_str()), id.to_owned());
-        self.blocking("delete", subject, move |inner| inner.delete_document(kind, &id, version))
+        self.changing("delete", subject, move |inner| inner.delete_document(kind, &id, version))
             .await
     }
 }

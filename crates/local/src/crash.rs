@@ -472,7 +472,7 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>)
 }
 
 fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Inner> {
-    Inner::open(root, disk, COPIES, &Silent)
+    Inner::open(root, disk, COPIES, None, &Silent)
 }
 
 fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {

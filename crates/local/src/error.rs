@@ -7,6 +7,8 @@ use std::{
 
 use songrec_storage::{Error, ErrorKind, Unreadable};
 
+use crate::access::{Refusal, is_for_want_of_room};
+
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
 /// What went wrong, before it is said during which operation.
@@ -29,6 +31,8 @@ pub(crate) enum Fault {
     Missing(PathBuf),
     #[error("there is a library in `{}` already", .0.display())]
     Exists(PathBuf),
+    #[error("{0}")]
+    ReadOnly(Refusal),
     #[error("another process has been writing to it for {0} s")]
     Busy(u64),
     #[error("{0}")]
@@ -73,6 +77,21 @@ impl Fault {
         }
     }
 
+    /// This, or that the disk of `root` is full, where that is why.
+    pub(crate) fn or_full(self, root: &Path) -> Self {
+        match self {
+            Self::Catalog(_) if is_for_want_of_room(&self, root) && !self.is_full() => {
+                Self::io("write to the catalog in", root)(io::ErrorKind::StorageFull.into())
+            }
+            other => other,
+        }
+    }
+
+    /// Whether there was no room on a disk.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kind() == ErrorKind::Full
+    }
+
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { source, .. } => match source.kind() {
@@ -112,6 +131,8 @@ impl Fault {
             Self::Newer { .. } => ErrorKind::Incompatible,
             Self::Missing(_) => ErrorKind::NotFound,
             Self::Exists(_) => ErrorKind::Conflict,
+            Self::ReadOnly(Refusal::Denied(_)) => ErrorKind::Denied,
+            Self::ReadOnly(Refusal::Full) => ErrorKind::Full,
             Self::Busy(_) => ErrorKind::Locked,
             Self::Invalid(_) => ErrorKind::Invalid,
             Self::Unsupported(_) => ErrorKind::Unsupported,
@@ -124,6 +145,9 @@ impl Fault {
         match self {
             Self::Missing(_) => Some("make one with `songrec init`"),
             Self::Exists(_) => Some("open it instead of making it"),
+            Self::ReadOnly(Refusal::Denied(_)) => {
+                Some("`songrec clone` makes a copy of it that can be changed")
+            }
             Self::Busy(_) => Some("wait for the other process, or end it"),
             Self::Newer { .. } => Some("install a newer songrec"),
             Self::CursorLost(_) => Some("begin again without a cursor"),

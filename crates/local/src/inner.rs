@@ -7,9 +7,10 @@ use std::{
 };
 
 use rusqlite::Connection;
-use songrec_core::{Embedding, EmbeddingRef, ModelName, Progress, Song, SongId, Vector};
+use songrec_core::{Digest, Embedding, EmbeddingRef, ModelName, Progress, Song, SongId, Vector};
 
 use crate::{
+    access::{Refusal, is_for_want_of_room},
     backend::LocalOptions,
     catalog::{Catalog, Kind, Model, Opened, is_damage},
     disk::{Disk, NewFile, Stamp},
@@ -36,6 +37,9 @@ pub(crate) struct Inner {
     pub(crate) library: LibraryFile,
     pub(crate) catalog: Catalog,
     pub(crate) vectors: Vectors,
+    /// Why nothing of the library can be written, if so. What is derived may
+    /// lie elsewhere then, and be written there.
+    pub(crate) refusal: Option<Refusal>,
     lock: WriteLock,
 }
 
@@ -83,13 +87,119 @@ impl Inner {
         root: &Path,
         disk: Arc<dyn Disk>,
         options: LocalOptions,
+        spare: Option<&Path>,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let layout = Layout::new(root);
         let files = Files::new(disk, layout.unfinished());
         let library = LibraryFile::read(&layout, &files)?;
         let lock = WriteLock::new(layout.lock());
-        Self::with(layout, files, library, lock, options, progress)
+        let reading = (layout.clone(), files.clone(), library.clone());
+        let why = match Refusal::of(&layout) {
+            Some(why) => why,
+            None => match Self::with(layout, files, library, lock, options, progress) {
+                Err(fault) if is_for_want_of_room(&fault, root) => {
+                    tracing::debug!("the library is only read: {}", rebuild::reason(&fault));
+                    Refusal::Full
+                }
+                other => return other,
+            },
+        };
+        let (layout, files, library) = reading;
+        Self::for_reading(layout, files, library, &why, options, spare, progress)
+    }
+
+    // A library that cannot be written: with its own catalog and indexes, if
+    // these are as its files, else with some that are made in `spare`.
+    fn for_reading(
+        layout: Layout,
+        files: Files,
+        library: LibraryFile,
+        why: &Refusal,
+        options: LocalOptions,
+        spare: Option<&Path>,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let inner = Self {
+            catalog: Catalog::for_reading(layout.catalog()),
+            vectors: Vectors::for_reading(layout.clone(), options.index),
+            lock: WriteLock::for_reading(layout.lock()),
+            layout,
+            files,
+            library,
+            refusal: Some(why.clone()),
+        };
+        let stale = match inner.why_stale() {
+            Ok(None) => return Ok(inner),
+            Ok(Some(stale)) => stale.to_owned(),
+            Err(fault) => rebuild::reason(&fault),
+        };
+        let Self { layout, files, library, .. } = inner;
+        let root = layout.root().to_owned();
+        let Some(spare) = spare else { return Err(why.fault()) };
+        // Copies of a library have one id, and each its own files.
+        let place = Digest::of(root.as_os_str().as_encoded_bytes()).to_string();
+        let derived = spare.join(format!("{}-{}", library.id, &place[..8]));
+        tracing::info!("what is derived of it is kept in `{}`: {stale}", derived.display());
+        std::fs::create_dir_all(&derived).map_err(Fault::io("make", &derived))?;
+        let layout = layout.deriving_in(derived);
+        let inner = Self {
+            catalog: Catalog::new(layout.catalog()),
+            vectors: Vectors::new(layout.clone(), options.index),
+            lock: WriteLock::new(layout.lock()),
+            layout,
+            files,
+            library,
+            refusal: Some(why.clone()),
+        };
+        inner.make_ready(progress)?;
+        Ok(inner)
+    }
+
+    // Why catalog and indexes are not as the files, if they are not.
+    fn why_stale(&self) -> Result<Option<&'static str>> {
+        if self.catalog.refused(self.library.id, false)?.is_some() {
+            return Ok(Some("its own catalog cannot be used"));
+        }
+        let opened = self.catalog.take()?;
+        let connection = &opened.connection;
+        // Whoever is at work brings them up to date himself.
+        if !self.lock.is_held() {
+            if Catalog::is_anything_pending(connection)? {
+                return Ok(Some("a write was cut off, and waits for somebody who may write"));
+            }
+            if rebuild::differs(self, connection)? {
+                return Ok(Some("its own catalog is not of these files"));
+            }
+        }
+        for model in Catalog::models(connection)? {
+            for kind in [Kind::Song, Kind::Segments] {
+                if self.rows_are_lost(connection, &model, kind)? {
+                    return Ok(Some("its own indexes cannot be used"));
+                }
+            }
+        }
+        self.catalog.give(opened);
+        Ok(None)
+    }
+
+    /// Nothing, where the library may be written.
+    pub(crate) fn may_write(&self) -> Result<()> {
+        self.refusal.as_ref().map_or(Ok(()), |why| Err(why.fault()))
+    }
+
+    /// Removes files that say nothing any more, where that can be done: what
+    /// they would say is not asked.
+    pub(crate) fn tidy<'a>(&self, paths: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+        match self.refusal {
+            Some(_) => Ok(()),
+            None => self.files.remove(paths),
+        }
+    }
+
+    // Whether what is derived is written by nobody here.
+    fn only_reads(&self) -> bool {
+        self.refusal.is_some() && self.layout.derived() == self.layout.root()
     }
 
     fn with(
@@ -106,20 +216,25 @@ impl Inner {
             layout,
             files,
             library,
+            refusal: None,
             lock,
         };
-        inner.ensure_catalog(progress)?;
-        match inner.catch_up(progress) {
+        inner.make_ready(progress)?;
+        Ok(inner)
+    }
+
+    fn make_ready(&self, progress: &dyn Progress) -> Result<()> {
+        self.ensure_catalog(progress)?;
+        match self.catch_up(progress) {
             // The damage shows only where it is read.
             Err(Fault::Catalog(error)) if is_damage(&error) => {
                 tracing::info!("the catalog is built from the files: {error}");
-                inner.build_again(progress)?;
-                inner.catch_up(progress)?;
+                self.build_again(progress)?;
+                self.catch_up(progress)?;
             }
             other => other?,
         }
-        inner.remove_unfinished()?;
-        Ok(inner)
+        self.remove_unfinished()
     }
 
     // Takes in what happened since the catalog was last written.
@@ -181,7 +296,9 @@ impl Inner {
     /// Reads from one state of the catalog.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let opened = self.take()?;
-        if let Err(fault) = self.help_recover(&opened) {
+        if !self.only_reads()
+            && let Err(fault) = self.help_recover(&opened)
+        {
             // What can be read is read, even where nothing can be written.
             tracing::warn!("a write that was cut off waits: {}", rebuild::reason(&fault));
         }
@@ -199,7 +316,9 @@ impl Inner {
         let opened = self.catalog.take()?;
         let answer = {
             let writing = Writing { inner: self, connection: &opened.connection, _lock: &locked };
-            writing.recover().and_then(|()| work(&writing))
+            // What only reads does not mend either.
+            let recovered = if self.only_reads() { Ok(()) } else { writing.recover() };
+            recovered.and_then(|()| work(&writing))
         };
         self.catalog.give(opened);
         answer
@@ -640,7 +759,7 @@ impl Writing<'_> {
             published.push(Published { id: *id, settled, before: None });
         }
         if !leftovers.is_empty() {
-            self.inner.files.remove(leftovers.iter().map(PathBuf::as_path))?;
+            self.inner.tidy(leftovers.iter().map(PathBuf::as_path))?;
         }
         self.publish(published)?;
         Ok(faults)

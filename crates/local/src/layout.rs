@@ -9,6 +9,8 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     root: PathBuf,
+    /// Where what is derived lies: in the library, unless it may only be read.
+    derived: PathBuf,
 }
 
 /// Folders of documents that are named by songs, in 256 shards.
@@ -33,7 +35,17 @@ impl Folder {
 
 impl Layout {
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), derived: root.to_owned() }
+    }
+
+    /// The same library, with what is derived of it elsewhere.
+    pub(crate) fn deriving_in(self, derived: PathBuf) -> Self {
+        Self { derived, ..self }
+    }
+
+    /// Where what is derived lies.
+    pub(crate) fn derived(&self) -> &Path {
+        &self.derived
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -45,16 +57,16 @@ impl Layout {
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
-        self.root.join("songrec.lock")
+        self.derived.join("songrec.lock")
     }
 
     pub(crate) fn catalog(&self) -> PathBuf {
-        self.root.join("catalog.sqlite")
+        self.derived.join("catalog.sqlite")
     }
 
     /// Files on their way to their places.
     pub(crate) fn unfinished(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.derived.join("tmp")
     }
 
     pub(crate) fn folder(&self, folder: Folder) -> PathBuf {
@@ -123,7 +135,7 @@ impl Layout {
     }
 
     pub(crate) fn indexes(&self) -> PathBuf {
-        self.root.join("index")
+        self.derived.join("index")
     }
 
     pub(crate) fn index(&self, model: &ModelName, folder: &str) -> PathBuf {

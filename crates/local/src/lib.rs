@@ -18,6 +18,7 @@ mod songs;
 mod sweep;
 mod verify;
 
+mod access;
 mod arranger;
 mod catalog;
 mod inner;

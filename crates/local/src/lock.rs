@@ -23,6 +23,9 @@ pub(crate) struct WriteLock {
     // The threads of this process would all have the file's lock at once, so
     // they take turns here first.
     file: Mutex<Option<File>>,
+    // The file may only be read: then whoever locks it looks, and writes
+    // nothing.
+    reading: bool,
 }
 
 /// Nobody else writes while this is there.
@@ -42,7 +45,18 @@ impl Drop for Locked<'_> {
 
 impl WriteLock {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, file: Mutex::new(None) }
+        Self { path, file: Mutex::new(None), reading: false }
+    }
+
+    /// The lock of a library that may only be read.
+    pub(crate) fn for_reading(path: PathBuf) -> Self {
+        Self { reading: true, ..Self::new(path) }
+    }
+
+    /// Whether somebody else is writing this moment.
+    pub(crate) fn is_held(&self) -> bool {
+        File::open(&self.path)
+            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Waits for the lock.
@@ -62,6 +76,20 @@ impl WriteLock {
         }
     }
 
+    // Nothing if there is no file, and none can be made.
+    fn open(&self) -> Result<Option<File>> {
+        let mut options = File::options();
+        if self.reading {
+            options.read(true);
+        } else {
+            options.create(true).truncate(false).write(true);
+        }
+        match options.open(&self.path) {
+            Err(_) if self.reading => Ok(None),
+            opened => opened.map(Some).map_err(Fault::io("open", &self.path)),
+        }
+    }
+
     fn wait<'a>(
         &self,
         mut guard: MutexGuard<'a, Option<File>>,
@@ -69,21 +97,18 @@ impl WriteLock {
     ) -> Result<Option<Locked<'a>>> {
         let file = match &mut *guard {
             Some(file) => file,
-            empty => {
-                let opened = File::options()
-                    .create(true)
-                    .truncate(false)
-                    .write(true)
-                    .open(&self.path)
-                    .map_err(Fault::io("open", &self.path))?;
-                empty.insert(opened)
-            }
+            empty => match self.open()? {
+                Some(opened) => empty.insert(opened),
+                None => return Ok(Some(Locked(guard))),
+            },
         };
         let begin = Instant::now();
         let mut nap = Duration::from_micros(200);
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(Locked(guard))),
+                // A share may not lock what cannot be written.
+                Err(TryLockError::Error(_)) if self.reading => return Ok(Some(Locked(guard))),
                 Err(TryLockError::Error(error)) => {
                     return Err(Fault::io("lock", &self.path)(error));
                 }

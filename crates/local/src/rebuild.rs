@@ -63,7 +63,7 @@ fn add_song(
 ) -> Result<()> {
     let (settled, leftover) = settle(&inner.layout, &inner.files, id);
     if let Some(leftover) = leftover {
-        inner.files.remove([leftover.as_path()])?;
+        inner.tidy([leftover.as_path()])?;
     }
     match &settled {
         Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {

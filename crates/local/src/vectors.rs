@@ -51,7 +51,8 @@ const PROVED: usize = 10_000;
 pub(crate) struct Vectors {
     layout: Layout,
     kind: IndexKind,
-    arranger: Arranger,
+    /// Nothing where the rows may only be read.
+    arranger: Option<Arranger>,
     open: Mutex<HashMap<PathBuf, Arc<Rows>>>,
 }
 
@@ -64,18 +65,27 @@ pub(crate) struct Rows {
 
 impl Vectors {
     pub(crate) fn new(layout: Layout, kind: IndexKind) -> Self {
-        Self { layout, kind, arranger: Arranger::new(), open: Mutex::default() }
+        Self { layout, kind, arranger: Some(Arranger::new()), open: Mutex::default() }
+    }
+
+    /// The same, of rows that may only be read.
+    pub(crate) fn for_reading(layout: Layout, kind: IndexKind) -> Self {
+        Self { arranger: None, ..Self::new(layout, kind) }
     }
 
     /// Has rows arranged, beside other work, if that is worth its while now
     /// that they were written.
     pub(crate) fn written(&self, rows: &Arc<Rows>) {
-        self.arranger.after_writing(rows);
+        if let Some(arranger) = &self.arranger {
+            arranger.after_writing(rows);
+        }
     }
 
     /// The same for rows that were read.
     pub(crate) fn read(&self, rows: &Arc<Rows>) {
-        self.arranger.after_reading(rows);
+        if let Some(arranger) = &self.arranger {
+            arranger.after_reading(rows);
+        }
     }
 
     /// A new folder without rows. Its name was never used before, so nobody

@@ -65,6 +65,9 @@ impl Inner {
         options: &VerifyOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
+        if options.repair {
+            self.may_write()?;
+        }
         let mut findings = Findings {
             found: Vec::new(),
             missing_folders: BTreeMap::new(),

@@ -6,6 +6,7 @@
 
 pub(crate) mod filter;
 mod find;
+mod reading;
 mod rows;
 mod segments;
 
@@ -48,6 +49,8 @@ const MOST_IDLE: usize = 8;
 pub(crate) struct Catalog {
     path: PathBuf,
     idle: Mutex<Vec<Opened>>,
+    /// Whether it may only be read.
+    reading: bool,
 }
 
 /// A connection, and the file that it is to.
@@ -82,14 +85,19 @@ pub(crate) struct Model {
 
 impl Catalog {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default() }
+        Self { path, idle: Mutex::default(), reading: false }
+    }
+
+    /// A catalog that may only be read.
+    pub(crate) fn for_reading(path: PathBuf) -> Self {
+        Self { reading: true, ..Self::new(path) }
     }
 
     /// A connection to the catalog as it is now. Whoever took it gives it
     /// back.
     pub(crate) fn take(&self) -> Result<Opened> {
         // Another process may have thrown the catalog away and built it again.
-        let now = FileIdentity::of(&self.path)?;
+        let now = self.identity()?;
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.retain(|opened| opened.file == now);
@@ -112,9 +120,22 @@ impl Catalog {
     }
 
     fn open(&self) -> Result<Opened> {
-        let file = FileIdentity::of(&self.path)?;
-        let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let file = self.identity()?;
+        let connection = match self.reading {
+            true => reading::connect(&self.path)?,
+            false => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?,
+        };
         Ok(Opened { connection, file })
+    }
+
+    // A connection that takes no locks has to notice by itself that its file
+    // was changed.
+    fn identity(&self) -> Result<FileIdentity> {
+        let file = FileIdentity::of(&self.path)?;
+        Ok(match self.reading {
+            true => FileIdentity { state: Some(reading::state(&self.path)), ..file },
+            false => file,
+        })
     }
 
     /// Why the catalog cannot be used as it is, if it cannot; one that is only
@@ -431,20 +452,25 @@ fn remove_database(path: &Path) -> Result<()> {
 
 /// Tells a file from another at the same path, as long as one of them is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct FileIdentity(u64, u64);
+struct FileIdentity {
+    device: u64,
+    inode: u64,
+    /// When it and its log were last written, where that is looked at.
+    state: Option<[Option<Stamp>; 2]>,
+}
 
 impl FileIdentity {
     #[cfg(unix)]
     fn of(path: &Path) -> Result<Self> {
         use std::os::unix::fs::MetadataExt;
         let metadata = fs::metadata(path).map_err(Fault::io("open", path))?;
-        Ok(Self(metadata.dev(), metadata.ino()))
+        Ok(Self { device: metadata.dev(), inode: metadata.ino(), state: None })
     }
 
     // Elsewhere a file that is open cannot be replaced.
     #[cfg(not(unix))]
     fn of(path: &Path) -> Result<Self> {
         fs::metadata(path).map_err(Fault::io("open", path))?;
-        Ok(Self(0, 0))
+        Ok(Self { device: 0, inode: 0, state: None })
     }
 }
