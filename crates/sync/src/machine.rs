@@ -108,6 +108,18 @@ struct PurgedSong {
     number: u64,
 }
 
+// Whether a side could not be written that this sync only reads: then nobody
+// is told there that this machine was.
+fn is_only_read(options: &Options, place: Place, error: &Error) -> bool {
+    let reads = matches!(
+        (options.direction, place),
+        (Direction::Pull, Place::Right) | (Direction::Push, Place::Left)
+    );
+    let refused = crate::ErrorKind::Library(songrec_storage::ErrorKind::Denied);
+    let full = crate::ErrorKind::Library(songrec_storage::ErrorKind::Full);
+    reads && (error.kind() == refused || error.kind() == full)
+}
+
 impl Syncer {
     fn own(&self) -> Result<Own> {
         Ok(self.state.meta("machine")?.unwrap_or_default())
@@ -144,7 +156,11 @@ impl Syncer {
             known[place] = match self.read_library(place).await? {
                 Some((_, body)) => Some(body.library),
                 None if !writes => None,
-                None => Some(self.make_library(place).await?),
+                None => match self.make_library(place).await {
+                    // Which it is cannot be said there; it is asked again.
+                    Err(error) if is_only_read(options, place, &error) => None,
+                    made => Some(made?),
+                },
             };
         }
         if writes && known != before {
@@ -302,7 +318,10 @@ impl Syncer {
             if !say {
                 continue;
             }
-            self.say_at(place, options, fence).await?;
+            match self.say_at(place, options, fence).await {
+                Err(error) if is_only_read(options, place, &error) => continue,
+                said => said?,
+            }
             if self.is_remote(place) {
                 self.state.set_meta(said_at(place), &now)?;
                 if fence.daily || fence.full || look.full[place] {
@@ -320,8 +339,11 @@ impl Syncer {
     pub(crate) async fn begin(&self, options: &Options, look: &mut Look) -> Result<()> {
         for place in Place::BOTH.into_iter().filter(|place| !self.is_remote(*place)) {
             let Some(fence) = &mut look.fences[place] else { continue };
-            if let Some(version) = self.leave_word(place, options, fence).await? {
-                fence.version = Some(version);
+            match self.leave_word(place, options, fence).await {
+                Ok(Some(version)) => fence.version = Some(version),
+                Ok(None) => {}
+                Err(error) if is_only_read(options, place, &error) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
