@@ -294,7 +294,8 @@ pub(crate) struct EmulatorArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// Where; the user's data folder if it is not said
+    /// Where; if it is not said, where the library is that would be used: the
+    /// configured one, else the one in the user's data folder
     pub(crate) dir: Option<PathBuf>,
     /// Keep a copy of every audio file in the library
     #[arg(long)]
@@ -571,7 +572,7 @@ pub(crate) struct EditArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RmArgs {
-    /// Songs
+    /// Songs; one that is forgotten already is said, and is no failure
     #[arg(value_parser = song(), required_unless_present_any = ["FilterArgs", "missing"], value_name = "SONG")]
     pub(crate) songs: Vec<String>,
     #[command(flatten)]

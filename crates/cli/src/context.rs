@@ -1,11 +1,11 @@
 //! What every command needs.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 
 use anyhow::Result;
-use songrec_core::{Event, Progress};
+use songrec_core::{Event, Progress, encode_path};
 use songrec_library::{
-    Config, Directories, Distance, Error, ErrorKind, Interrupt, Library, Sources,
+    Chosen, Config, Directories, Distance, Error, ErrorKind, Interrupt, Library, Sources,
 };
 
 use crate::{args::GlobalArgs, commands::pair, printer::Printer, progress::progress};
@@ -61,7 +61,7 @@ impl Context {
             all.push(("storage_backend", name.clone(), "--storage-backend"));
         }
         if let Some(path) = &global.library {
-            all.push(("library", path.to_string_lossy().into_owned(), "--library"));
+            all.push(("library", encode_path(path), "--library"));
         }
         if let Some(threads) = global.threads {
             all.push(("threads", threads.to_string(), "--threads"));
@@ -69,9 +69,11 @@ impl Context {
         all.extend(flags);
         let working_folder = std::env::current_dir()
             .map_err(|error| Error::usage("the working folder does not exist").because(error))?;
-        // A variable that is not text cannot be one of ours.
+        // A variable whose name is not text cannot be one of ours.
         let variables: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, encode_path(Path::new(&value))))
+            })
             .collect();
         Ok(Arc::new(Config::load(Sources {
             directories: Directories::of_user()?,
@@ -83,9 +85,46 @@ impl Context {
         })?))
     }
 
-    /// The library that the settings mean.
-    pub(crate) async fn library(&self) -> Result<Library> {
-        self.library_with(self.config([])?).await
+    /// The library that the settings mean, for a command that changes it.
+    pub(crate) async fn library_to_change(&self) -> Result<Library> {
+        self.library_to_change_with(self.config([])?, true).await
+    }
+
+    /// The library that the settings mean, and no other in its place, for a
+    /// command that changes it if `changes`.
+    pub(crate) async fn library_with_or_to_change(&self, changes: bool) -> Result<Library> {
+        match changes {
+            true => self.library_to_change().await,
+            false => self.library_with(self.config([])?).await,
+        }
+    }
+
+    /// The library that these settings mean, for a command that changes it if
+    /// `changes`. Said is which it is, where it could be another one.
+    pub(crate) async fn library_to_change_with(
+        &self,
+        config: Arc<Config>,
+        changes: bool,
+    ) -> Result<Library> {
+        self.say_which(config.chosen());
+        let library = self.library_with(config).await?;
+        if changes {
+            library.may_write()?;
+        }
+        Ok(library)
+    }
+
+    /// The library that these settings mean, and no other in its place.
+    pub(crate) async fn library_with(&self, config: Arc<Config>) -> Result<Library> {
+        Ok(Library::open(config, self.progress.clone()).await?)
+    }
+
+    /// Says which library is used, if another one could be meant too.
+    pub(crate) fn say_which(&self, chosen: Option<Chosen>) {
+        if let Some(Chosen { used, because, other, other_because }) = chosen {
+            self.printer
+                .say(format!("using `{used}` ({because}), not `{other}` ({other_because})"));
+        }
     }
 
     /// The library that the settings mean, for a command that only reads: where
@@ -130,10 +169,5 @@ impl Context {
         };
         let progress = self.progress.clone();
         Ok(Library::open_named(config, &name, Distance::Direct, progress).await?)
-    }
-
-    /// The library that these settings mean.
-    pub(crate) async fn library_with(&self, config: Arc<Config>) -> Result<Library> {
-        Ok(Library::open(config, self.progress.clone()).await?)
     }
 }

@@ -31,6 +31,10 @@ impl Library {
         progress: &dyn Progress,
     ) -> Result<PathBuf> {
         let target = if target.is_dir() { target.join(file_name(song)) } else { target.to_owned() };
+        if target.is_file() && self.is_audio_of(song, &target).await? {
+            // Got before, by a run that was cut off before it could say so.
+            return Ok(target);
+        }
         if target.exists() {
             return Err(Error::usage(format_args!("`{}` is there already", target.display()))
                 .with_hint("name another file, or remove it first"));
@@ -85,6 +89,14 @@ impl Library {
         Err(Error::not_found(format_args!("the audio of `{title}` is not here"))
             .because(self.where_audio_is(song))
             .with_hint(self.where_to_get(song)))
+    }
+
+    // Whether a file is what would be written to it.
+    async fn is_audio_of(&self, song: &Song, path: &Path) -> Result<bool> {
+        let wanted: Vec<Digest> = blobs(song).map(|blob| blob.sha256).collect();
+        let path = path.to_owned();
+        let hashed = blocking(move || hash_file(&path)).await?;
+        Ok(hashed.is_ok_and(|digest| wanted.contains(&digest)))
     }
 
     // What a song says of its audio.

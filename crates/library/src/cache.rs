@@ -10,8 +10,8 @@ use crate::{Config, Result};
 ///
 /// When its folder cannot be used.
 pub async fn cache(config: &Config) -> Result<Cache> {
-    let folder = match config.text("cache.folder") {
-        Some(folder) => folder.into(),
+    let folder = match config.path("cache.folder") {
+        Some(folder) => folder,
         None => config.directories().cache.join("facts"),
     };
     Ok(Cache::open(folder, config.bytes("cache.limit")).await?)

@@ -1,16 +1,22 @@
 //! Settings, and where each came from.
 
+mod chosen;
 mod files;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
-use songrec_core::without_password;
+use songrec_core::{decode_path, without_password};
 
-use self::files::{PROJECT_FILE, at_home, files};
+pub use self::chosen::{Chosen, REMOTE_FILE};
+use self::files::{PROJECT_FILE, Reach, at_home, files};
 use self::settings::{Kind, find, split};
 pub use self::settings::{SETTINGS, Setting, parse_bytes};
 use crate::{Directories, Error, ModelTable, Result};
@@ -28,6 +34,8 @@ pub enum Origin {
     Variable(String),
     /// A flag on the command line.
     Flag(&'static str),
+    /// The working folder lies in the library with this folder.
+    WorkingFolder(PathBuf),
 }
 
 impl fmt::Display for Origin {
@@ -38,12 +46,13 @@ impl fmt::Display for Origin {
             Self::DotEnv(path, name) => write!(f, "{name} in {}", path.display()),
             Self::Variable(name) => write!(f, "{name} in the environment"),
             Self::Flag(name) => write!(f, "{name} on the command line"),
+            Self::WorkingFolder(_) => f.write_str("the library that the working folder is in"),
         }
     }
 }
 
 /// A named library, as a version-control tool names remotes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedLibrary {
     /// `local` or `astra`.
@@ -65,19 +74,33 @@ pub struct NamedLibrary {
     /// it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_variable: Option<String>,
-    /// Whether a project's file says so.
+    /// The address of the S3 server, where it is not Amazon's; as `[blobs]`
+    /// says if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blobs_endpoint: Option<String>,
+    /// The region of the bucket; as `[blobs]` says if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blobs_region: Option<String>,
+    /// The file that says so, if it lies in a project or a library, where
+    /// somebody else may have written it.
     #[serde(skip)]
-    pub is_of_project: bool,
+    pub project_file: Option<PathBuf>,
 }
 
 /// All settings of one run, each with its origin.
 ///
 /// A flag comes before the environment, then a `.env` file in the working
-/// folder, the project's file, the user's file, the system's file, the
-/// default.
+/// folder, one in the library's folder or beside it, the project's file, what
+/// the library remembers of its remote, the user's file, the system's file, the
+/// default. Only which library is used has an order of its own: after flags and
+/// variables the library comes that the working folder lies in.
 #[derive(Clone)]
 pub struct Config {
     values: BTreeMap<&'static str, (Vec<String>, Origin)>,
+    /// What the library that the working folder lies in came before.
+    overruled: BTreeMap<&'static str, (Vec<String>, Origin)>,
+    /// The folder of the library that the working folder lies in.
+    around: Option<PathBuf>,
     libraries: BTreeMap<String, (NamedLibrary, Origin)>,
     models: BTreeMap<String, (ModelTable, Origin)>,
     /// The tokens of libraries and of models that have their own.
@@ -110,13 +133,15 @@ pub struct Sources {
     pub directories: Directories,
     /// The folder in which `.env` and the project's file are looked for.
     pub working_folder: PathBuf,
-    /// The environment.
+    /// The environment, each value as [`encode_path`](songrec_core::encode_path)
+    /// writes it, so that paths may have any bytes.
     pub variables: BTreeMap<String, String>,
     /// The configuration file in place of the usual ones.
     pub file: Option<PathBuf>,
     /// No files at all.
     pub no_files: bool,
-    /// Flags: key, value, and the flag's name.
+    /// Flags: key, value (paths as [`encode_path`](songrec_core::encode_path)
+    /// writes them), and the flag's name.
     pub flags: Vec<(&'static str, String, &'static str)>,
 }
 
@@ -128,6 +153,18 @@ impl Config {
     /// When a file cannot be read, names an unknown key, or a value is not
     /// what its key takes.
     pub fn load(sources: Sources) -> Result<Self> {
+        let config = Self::read(&sources, None)?;
+        // Which library is used has to be known before its files can be read,
+        // and mostly there are none.
+        let library = crate::local_root(&config);
+        match sources.no_files || !files::says_anything(&library) {
+            true => Ok(config),
+            false => Self::read(&sources, Some(&library)),
+        }
+    }
+
+    // Reads all settings, also those beside a library.
+    fn read(sources: &Sources, library: Option<&Path>) -> Result<Self> {
         let mut config = Self {
             values: SETTINGS
                 .iter()
@@ -139,15 +176,21 @@ impl Config {
             libraries: BTreeMap::new(),
             models: BTreeMap::new(),
             tokens: Tokens::default(),
-            directories: sources.directories,
+            directories: sources.directories.clone(),
+            overruled: BTreeMap::new(),
+            around: None,
         };
-        for file in
-            files(&sources.file, sources.no_files, &config.directories, &sources.working_folder)
-        {
+        for file in files(sources, library) {
             config.read_file(&file)?;
         }
         if !sources.no_files {
-            config.read_dot_env(&sources.working_folder.join(".env"), &sources.variables)?;
+            let here = sources.working_folder.join(".env");
+            for beside in library.iter().flat_map(|library| files::dot_envs(library)) {
+                if beside != here {
+                    config.read_dot_env(&beside, Reach::Remote, &sources.variables)?;
+                }
+            }
+            config.read_dot_env(&here, Reach::All, &sources.variables)?;
         }
         for setting in SETTINGS {
             for name in setting.variables.iter().rev() {
@@ -162,10 +205,11 @@ impl Config {
                 config.tokens.0.insert(name, token.clone());
             }
         }
-        for (key, value, flag) in sources.flags {
+        for (key, value, flag) in &sources.flags {
             let setting = find(key).expect("flags set what can be set");
-            config.set(setting, &value, Origin::Flag(flag))?;
+            config.set(setting, value, Origin::Flag(flag))?;
         }
+        config.choose(&sources.working_folder);
         Ok(config)
     }
 
@@ -177,6 +221,11 @@ impl Config {
     /// The text of a setting, if it is set.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.values.get(key).and_then(|(values, _)| values.first()).map(String::as_str)
+    }
+
+    /// The path that a setting is, if it is set.
+    pub fn path(&self, key: &str) -> Option<PathBuf> {
+        self.text(key).map(decode_path)
     }
 
     /// The values of a list.
@@ -232,14 +281,17 @@ impl Config {
         self.values.get(key).map(|(_, origin)| origin)
     }
 
-    /// Whether the working folder says so: the project's file, or `.env`.
-    pub fn is_of_project(&self, key: &str) -> bool {
+    /// The file that a value comes from, if it lies in a project or with a
+    /// library, where somebody else may have written it: the project's file, or
+    /// a `.env`.
+    pub fn project_file(&self, key: &str) -> Option<&Path> {
         match self.origin(key) {
             Some(Origin::File(path, _)) => {
-                path.file_name().is_some_and(|name| name == PROJECT_FILE)
+                let of_project = path.file_name().is_some_and(|name| name == PROJECT_FILE);
+                of_project.then_some(path.as_path())
             }
-            Some(Origin::DotEnv(..)) => true,
-            _ => false,
+            Some(Origin::DotEnv(path, _)) => Some(path),
+            _ => None,
         }
     }
 
@@ -250,15 +302,23 @@ impl Config {
                 Some(_) if setting.secret => {
                     (Some("(set, hidden)".to_owned()), self.origin(setting.key))
                 }
+                Some((values, origin)) if setting.kind == Kind::Path => {
+                    let path = values.first().map(|text| decode_path(text).display().to_string());
+                    (path, Some(origin))
+                }
                 Some((values, origin)) => {
                     (Some(without_password(&values.join(",")).into_owned()), Some(origin))
+                }
+                // It is used all the same.
+                None if setting.key == "library" => {
+                    (Some(self.directories.library.display().to_string()), Some(&Origin::Default))
                 }
                 None => (None, None),
             };
             Shown {
                 key: setting.key.to_owned(),
                 value,
-                origin: origin.map(Origin::to_string),
+                origin: origin.map(|origin| self.origin_in_words(setting.key, origin)),
                 variable: setting.variables.first().map(|name| (*name).to_owned()),
                 about: setting.about.to_owned(),
             }
@@ -284,6 +344,17 @@ impl Config {
             about: "a model by name".to_owned(),
         });
         settings.chain(libraries).chain(models).collect()
+    }
+
+    // Where a value came from, and what it came before.
+    fn origin_in_words(&self, key: &str, origin: &Origin) -> String {
+        match (origin, self.overruled.get(key)) {
+            (Origin::WorkingFolder(_), Some((values, other))) => {
+                let value = values.first().map(|text| decode_path(text)).unwrap_or_default();
+                format!("{origin}; elsewhere it is `{}` ({other})", value.display())
+            }
+            _ => origin.to_string(),
+        }
     }
 
     fn set(&mut self, setting: &'static Setting, text: &str, origin: Origin) -> Result<()> {

@@ -75,16 +75,10 @@ impl Check {
 }
 
 fn broken(name: &str, error: &Error) -> Check {
-    let mut detail = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        detail = format!("{detail}: {source}");
-        cause = source.source();
-    }
     Check {
         name: name.to_owned(),
         state: CheckState::Broken,
-        detail,
+        detail: error.in_one_line(),
         hint: error.hint().map(str::to_owned),
         kind: Some(error.kind()),
     }
@@ -99,7 +93,16 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
     match library {
         Err(error) => checks.push(broken("library", error)),
         Ok(library) => {
-            checks.push(good("library", format!("{} opens", library.backend)));
+            let opens = good("library", format!("{} opens", library.backend));
+            checks.push(match library.may_write() {
+                Ok(()) => opens,
+                Err(error) => Check {
+                    state: CheckState::Doubtful,
+                    hint: error.hint().map(str::to_owned),
+                    detail: format!("{}, for reading: {}", opens.detail, error.in_one_line()),
+                    ..opens
+                },
+            });
             checks.push(known_models(library).await);
             checks.push(match library.backend.count_songs(&Filter::all()).await {
                 Ok(0) => Check {

@@ -92,6 +92,17 @@ impl Error {
         self.kind
     }
 
+    /// The message with its causes.
+    pub fn in_one_line(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = std::error::Error::source(self);
+        while let Some(source) = cause {
+            text = format!("{text}: {source}");
+            cause = source.source();
+        }
+        text
+    }
+
     /// What a person can do.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()

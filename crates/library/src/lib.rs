@@ -17,6 +17,7 @@ mod npy;
 mod open;
 mod part;
 mod relocate;
+mod remote;
 mod remove;
 mod resolve;
 mod scan;
@@ -29,7 +30,10 @@ mod verify;
 mod work;
 
 pub use cache::cache;
-pub use config::{Config, NamedLibrary, Origin, SETTINGS, Setting, Shown, Sources, parse_bytes};
+pub use config::{
+    Chosen, Config, NamedLibrary, Origin, REMOTE_FILE, SETTINGS, Setting, Shown, Sources,
+    parse_bytes,
+};
 pub use directories::Directories;
 pub use doctor::{Check, CheckState, doctor};
 pub use duplicates::{DuplicateFile, Duplicates};
@@ -44,9 +48,10 @@ pub use models::{
 };
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates};
 pub use npy::write_npy;
-pub use open::{Distance, InitOptions, local_root};
+pub use open::{Distance, InitOptions, is_library, local_root};
 pub use part::{Part, clock};
 pub use relocate::{RelocateOptions, Relocated};
+pub use remote::folder_name;
 pub use remove::{AudioFiles, Removed};
 pub use resolve::Named;
 pub use scan::{OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, read_alone};

@@ -78,6 +78,17 @@ impl Library {
         self.root.as_deref()
     }
 
+    /// Nothing, if songs can be stored and changed here, as far as that is
+    /// known before it is tried.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` for a local library that this user may only read, `Failed` if
+    /// its disk is full.
+    pub fn may_write(&self) -> Result<()> {
+        Ok(self.local.as_ref().map_or(Ok(()), LocalBackend::may_write)?)
+    }
+
     /// The model that searches compare by: the configured one. Where none is
     /// configured and no song was heard by the usual one, as after an import of
     /// vectors, the first of those that did hear songs.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use songrec_core::Progress;
+use songrec_core::{Progress, decode_path};
 use songrec_local::{IndexKind, LocalBackend, LocalOptions};
 
 use crate::{Config, Error, ErrorKind, Library, Result, library::absolute};
@@ -60,7 +60,7 @@ impl Place {
             "astra" => Ok(Self::Astra(None)),
             "local" => Ok(Self::Local(local_root(config))),
             folder if folder.contains(std::path::is_separator) || folder.starts_with('.') => {
-                Ok(Self::Local(PathBuf::from(folder)))
+                Ok(Self::Local(decode_path(folder)))
             }
             other => Err(Error::usage(format_args!("there is no library `{other}`"))
                 .because(format!("`{other}` is neither {KINDS} nor a name in `[libraries]`"))
@@ -72,9 +72,11 @@ impl Place {
     }
 }
 
-fn is_absent_or_empty(folder: &Path) -> Result<bool> {
+// Whether nothing is in a folder, or only what making a library left there that
+// was cut off.
+fn is_free(folder: &Path) -> Result<bool> {
     match std::fs::read_dir(folder) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
+        Ok(mut entries) => Ok(entries.next().is_none() || LocalBackend::is_begun(folder)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(Error::io("read", folder, error)),
     }
@@ -155,11 +157,24 @@ impl Library {
         progress: Arc<dyn Progress>,
     ) -> Result<(Self, bool)> {
         if let Place::Local(root) = Place::of(&config, name)?
-            && is_absent_or_empty(&root)?
+            && is_free(&root)?
         {
             return Self::init(config, &root, options, progress).await;
         }
         Ok((Self::open_named(config, name, Distance::Direct, progress).await?, false))
+    }
+
+    /// Whether [`open_or_make`](Self::open_or_make) would make the library.
+    ///
+    /// # Errors
+    ///
+    /// As there, for a name that means nothing.
+    pub fn would_be_made(config: &Config, name: &str) -> Result<bool> {
+        match Place::of(config, name)? {
+            Place::Local(root) => is_free(&root),
+            #[cfg(feature = "astra")]
+            Place::Astra(_) => Ok(false),
+        }
     }
 
     async fn open_local(
@@ -176,7 +191,8 @@ impl Library {
         }
         let root = absolute(root);
         let options = LocalOptions { index: index(&config), ..LocalOptions::default() };
-        let backend = LocalBackend::open_with(&root, options, &*progress).await?;
+        let spare = config.directories().cache.join("libraries");
+        let backend = LocalBackend::open_with_spare(&root, options, &spare, &*progress).await?;
         Ok(Self::over_local(backend, config, root))
     }
 
@@ -209,16 +225,16 @@ impl Library {
     }
 }
 
-/// The folder of the local library: the one that is set, else the nearest one
-/// at or above the working folder, else the user's own.
+/// The folder of the local library: the one that a flag or a variable says,
+/// else the nearest one at or above the working folder, else the one in the
+/// configuration, else the user's own.
 pub fn local_root(config: &Config) -> PathBuf {
-    if let Some(path) = config.text("library") {
-        return PathBuf::from(path);
-    }
-    let above = std::env::current_dir().ok().and_then(|folder| {
-        folder.ancestors().find(|folder| LocalBackend::is_library(folder)).map(Path::to_owned)
-    });
-    above.unwrap_or_else(|| config.directories().library.clone())
+    config.path("library").unwrap_or_else(|| config.directories().library.clone())
+}
+
+/// Whether a folder is a local library.
+pub fn is_library(folder: &Path) -> bool {
+    LocalBackend::is_library(folder)
 }
 
 fn index(config: &Config) -> IndexKind {
@@ -235,11 +251,14 @@ fn unknown_kind(kind: &str) -> Error {
 }
 
 #[cfg(feature = "astra")]
+pub(crate) use astra::{astra_table, trust};
+
+#[cfg(feature = "astra")]
 mod astra {
     //! Libraries in Astra DB.
 
     use std::{
-        path::PathBuf,
+        path::{Path, PathBuf},
         sync::Arc,
         time::{Duration, Instant},
     };
@@ -295,9 +314,17 @@ mod astra {
             if distance == Distance::Direct {
                 return Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) });
             }
-            let cache = crate::cache(&config).await?;
-            let backend = Cached::new(Arc::new(backend), cache, CachedOptions::default());
-            Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) })
+            match crate::cache(&config).await {
+                Ok(cache) => {
+                    let backend = Cached::new(Arc::new(backend), cache, CachedOptions::default());
+                    Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) })
+                }
+                // It makes things fast, not right.
+                Err(error) => {
+                    tracing::warn!("nothing is kept in the cache: {}", error.in_one_line());
+                    Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) })
+                }
+            }
         }
 
         /// Makes what a library in Astra needs, or with `check` only says what
@@ -399,8 +426,11 @@ mod astra {
             let text = |key: &str| config.text(key).map(str::to_owned);
             let secret = |key: &str| config.text(key).map(Secret::new);
             let mut blobs = BlobConfig::new(url);
-            blobs.endpoint = text("blobs.endpoint");
-            blobs.region = text("blobs.region");
+            let said = |of_named: fn(&NamedLibrary) -> &Option<String>, key: &str| {
+                named.and_then(|named| of_named(named).clone()).or_else(|| text(key))
+            };
+            blobs.endpoint = said(|named| &named.blobs_endpoint, "blobs.endpoint");
+            blobs.region = said(|named| &named.blobs_region, "blobs.region");
             blobs.access_key = secret("blobs.access_key");
             blobs.secret_key = secret("blobs.secret_key");
             blobs.session_token = secret("blobs.session_token");
@@ -408,6 +438,48 @@ mod astra {
             blobs
         });
         Ok(astra)
+    }
+
+    /// Where the library `astra` is, as the settings say it.
+    pub(crate) fn astra_table(config: &Config) -> Result<NamedLibrary> {
+        let text = |key: &str| config.text(key).map(str::to_owned);
+        Ok(NamedLibrary {
+            kind: "astra".to_owned(),
+            endpoint: Some(endpoint(config, None)?),
+            keyspace: text("astra.keyspace"),
+            blobs: text("blobs.url"),
+            blobs_endpoint: text("blobs.endpoint"),
+            blobs_region: text("blobs.region"),
+            ..NamedLibrary::default()
+        })
+    }
+
+    // The servers that this user named himself, one a line.
+    fn servers(config: &Config) -> PathBuf {
+        config.directories().state.join("servers")
+    }
+
+    fn is_trusted(config: &Config, endpoint: &str) -> bool {
+        let known = std::fs::read_to_string(servers(config)).unwrap_or_default();
+        known.lines().any(|known| known == endpoint)
+    }
+
+    /// Takes note that this user's tokens may be sent to a server though it is
+    /// named by a file that a library brings. Where that cannot be noted, the
+    /// server has to be named in the user's own configuration.
+    pub(crate) fn trust(config: &Config, endpoint: &str) {
+        if is_trusted(config, endpoint) {
+            return;
+        }
+        let path = servers(config);
+        let _ = path
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::File::options().append(true).create(true).open(&path))
+            // In one write, so that the lines of two processes do not mix.
+            .and_then(|mut file| {
+                std::io::Write::write_all(&mut file, format!("{endpoint}\n").as_bytes())
+            });
     }
 
     fn endpoint(config: &Config, named: Option<&NamedLibrary>) -> Result<String> {
@@ -427,31 +499,50 @@ mod astra {
         }
     }
 
-    // Otherwise whoever wrote the files of a folder would be sent the token of
-    // everybody who works there. A token of the folder's own may go anywhere.
+    // A token beside the file that names the server, or below it, as `.env` lies
+    // below `.songrec.toml`.
+    fn may_use_token(of_server: &Path, of_token: &Path) -> bool {
+        match (of_server.parent(), of_token.parent()) {
+            (Some(server), Some(token)) => token.starts_with(server),
+            _ => false,
+        }
+    }
+
+    // Whoever wrote the files of a folder would otherwise be sent the token of
+    // everybody who works there. A token of the folder's own may go anywhere, and
+    // so may a token to a server that this user named when a library was cloned.
     fn refuse_a_projects_server(
         config: &Config,
         named: Option<&NamedLibrary>,
         endpoint: &str,
     ) -> Result<()> {
-        let of_project = match named.filter(|named| named.endpoint.is_some()) {
-            Some(named) => named.is_of_project,
-            None => config.is_of_project("astra.endpoint"),
-        };
-        let own_token = ["astra.token", "astra.password"]
-            .into_iter()
-            .find(|key| config.text(key).is_some())
-            .is_some_and(|key| config.is_of_project(key));
+        // Everything that names this server, the user's own configuration among
+        // it.
+        let of_named = named
+            .filter(|named| named.endpoint.is_some())
+            .map(|named| named.project_file.as_deref());
+        let same = config.text("astra.endpoint") == Some(endpoint);
+        let of_settings = same.then(|| config.project_file("astra.endpoint"));
+        let says: Vec<Option<&Path>> = of_named.into_iter().chain(of_settings).collect();
+        let files: Option<Vec<&Path>> = says.into_iter().collect();
+        let Some(files) = files else { return Ok(()) };
+        let Some(file) = files.first() else { return Ok(()) };
+        let key =
+            ["astra.token", "astra.password"].into_iter().find(|key| config.text(key).is_some());
+        let of_token = key.and_then(|key| config.project_file(key));
+        let own_token =
+            of_token.is_some_and(|of_token| files.iter().any(|file| may_use_token(file, of_token)));
         let parsed: Option<Endpoint> = endpoint.parse().ok();
         let harmless = parsed.is_none_or(|endpoint| endpoint.is_astra() || endpoint.is_here());
-        if !of_project || own_token || harmless {
+        if own_token || harmless || is_trusted(config, endpoint) {
             return Ok(());
         }
         let endpoint = without_password(endpoint);
         Err(Error::usage(format_args!("your token is not sent to `{endpoint}`"))
-            .because(
-                "a file of the working folder names that server, and the token is from elsewhere",
-            )
+            .because(format!(
+                "`{}` names that server, and the token is from elsewhere",
+                file.display()
+            ))
             .with_hint(
                 "if you trust the server, name it in your own configuration or in the environment",
             ))
@@ -459,7 +550,9 @@ mod astra {
 
     // Nor are the keys of the machine's role asked for because a folder says so.
     fn refuse_a_projects_role(config: &Config) -> Result<()> {
-        match config.flag("blobs.instance_role") && config.is_of_project("blobs.instance_role") {
+        match config.flag("blobs.instance_role")
+            && config.project_file("blobs.instance_role").is_some()
+        {
             false => Ok(()),
             true => Err(Error::usage("`blobs.instance_role` may not come from the working folder")
                 .because("who wrote its files would have this machine's role used")

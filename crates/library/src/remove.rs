@@ -6,11 +6,14 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{OperationId, Song, SongFile, SongId, encode_path};
+use songrec_core::{Card, OperationId, Song, SongFile, SongId, encode_path};
 use songrec_local::{KnownFiles, KnownOutcome};
-use songrec_storage::DeleteSong;
+use songrec_storage::{ChangeState, DeleteSong};
 
-use crate::{Library, Result, library::now};
+use crate::{
+    Library, Result,
+    library::{absolute, now},
+};
 
 /// What was removed.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -32,6 +35,20 @@ pub struct AudioFiles {
     pub own: Vec<PathBuf>,
     /// Those of which that is not sure, and why.
     pub others: Vec<(PathBuf, String)>,
+}
+
+/// Changes of one page.
+const PAGE: usize = 1_000;
+
+impl Removed {
+    fn delete(&mut self, files: Vec<PathBuf>) {
+        for path in files {
+            match std::fs::remove_file(&path) {
+                Ok(()) => self.deleted_files.push(path),
+                Err(error) => self.failed_files.push((path, error.to_string())),
+            }
+        }
+    }
 }
 
 impl Library {
@@ -109,13 +126,67 @@ impl Library {
             let outcomes = self.backend.delete_songs(&deletes).await?;
             removed.songs += outcomes.iter().filter(|outcome| outcome.is_done()).count();
         }
-        for path in files.own {
-            match std::fs::remove_file(&path) {
-                Ok(()) => removed.deleted_files.push(path),
-                Err(error) => removed.failed_files.push((path, error.to_string())),
+        removed.delete(files.own);
+        Ok(removed)
+    }
+
+    /// Deletes the audio files of songs that are forgotten already, which an
+    /// interrupted [`remove`](Self::remove) left.
+    ///
+    /// # Errors
+    ///
+    /// When this machine's own state cannot be read.
+    pub fn delete_audio_of(&self, forgotten: &[Song], removed: &mut Removed) -> Result<()> {
+        let files = self.audio_files(forgotten)?;
+        removed.left_files.extend(files.others);
+        removed.delete(files.own);
+        Ok(())
+    }
+
+    /// The songs in the trash that `names` mean: by id, the beginning of one,
+    /// the path of a file, or the title; nothing for the others. Looks at all
+    /// that ever changed.
+    ///
+    /// # Errors
+    ///
+    /// The backend's own.
+    pub async fn forgotten(&self, names: &[String]) -> Result<Vec<Option<Song>>> {
+        let mut found: Vec<Option<Song>> = vec![None; names.len()];
+        let mut cursor = None;
+        loop {
+            let page = self.backend.changes(cursor.as_ref(), PAGE).await?;
+            for change in page.changes {
+                match change.state {
+                    ChangeState::Deleted(tombstone) => {
+                        for (name, found) in names.iter().zip(&mut found) {
+                            if self.is_named(&tombstone.song, name) {
+                                *found = Some(tombstone.song.clone());
+                            }
+                        }
+                    }
+                    // It came back.
+                    ChangeState::Present(_) => {
+                        for found in &mut found {
+                            found.take_if(|song| song.id == change.song);
+                        }
+                    }
+                }
+            }
+            cursor = Some(page.cursor);
+            if !page.more {
+                return Ok(found);
             }
         }
-        Ok(removed)
+    }
+
+    fn is_named(&self, song: &Song, name: &str) -> bool {
+        let id = song.id.to_string();
+        let path = absolute(Path::new(name));
+        let has_path = |file: &SongFile| file.path == name || self.file_path(&file.path) == path;
+        id == name
+            || (name.len() >= 4 && id.starts_with(name))
+            || song.files.iter().any(has_path)
+            || Card::of(song).title.eq_ignore_ascii_case(name.trim())
     }
 }
 

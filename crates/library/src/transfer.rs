@@ -61,13 +61,15 @@ impl Library {
         let wanted = |model: &ModelName| models.is_empty() || models.contains(model);
         let specs: Vec<ModelSpec> =
             self.backend.models().await?.into_iter().filter(|spec| wanted(&spec.name)).collect();
+        // First of all: it is what an export is known by that was cut off.
+        std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+        write_whole(&folder.join(MODELS), |file| {
+            serde_json::to_writer_pretty(file, &specs).map_err(Into::into)
+        })?;
         for spec in &specs {
             let place = folder.join("embeddings").join(spec.name.as_str());
             std::fs::create_dir_all(&place).map_err(|error| Error::io("create", &place, error))?;
         }
-        write_whole(&folder.join(MODELS), |file| {
-            serde_json::to_writer_pretty(file, &specs).map_err(Into::into)
-        })?;
         let total = self.backend.count_songs(filter).await?;
         progress.on(Event::Started { work: "exporting", total: Some(total) });
         // The list gets its name only when it is complete.
@@ -261,8 +263,12 @@ fn corrupt(path: &Path) -> Error {
 // A folder that holds other things is not written over.
 fn refuse_foreign(folder: &Path) -> Result<()> {
     let is_ours = folder.join(MODELS).is_file();
+    let unfinished = unfinished(&folder.join(MODELS));
+    let is_begun = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.path() == unfinished)
+    };
     let is_empty = match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_none(),
+        Ok(mut entries) => entries.all(is_begun),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
         Err(error) => return Err(Error::io("read", folder, error)),
     };
@@ -273,11 +279,15 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
         .with_hint("name an empty folder, or one of an earlier export"))
 }
 
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("unfinished")
+}
+
 fn write_whole(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
 ) -> Result<()> {
-    let unfinished: PathBuf = path.with_extension("unfinished");
+    let unfinished = unfinished(path);
     File::create(&unfinished)
         .and_then(|file| {
             let mut file = BufWriter::new(file);

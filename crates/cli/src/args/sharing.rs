@@ -159,7 +159,7 @@ pub(crate) struct CheckArgs {
 pub(crate) struct CloneArgs {
     /// The library to start from
     pub(crate) from: String,
-    /// The folder of the new library, which is not there or empty
+    /// The folder of the new library: not there, empty, or what a clone left that was cut off
     pub(crate) dir: PathBuf,
     /// Which audio is carried: `all`, `none`, `recent` (30 days) or `recent:DAYS`
     #[arg(long, value_name = "WHICH")]

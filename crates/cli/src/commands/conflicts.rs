@@ -12,7 +12,8 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: ConflictsArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let changes = matches!(args.command, Some(ConflictsCommand::Resolve { .. }));
+    let library = context.library_with_or_to_change(changes).await?;
     match args.command {
         None => list(context, &library).await,
         Some(ConflictsCommand::Show { song }) => show(context, &library, &song).await,
@@ -63,9 +64,9 @@ async fn resolve(
     fields.dedup();
     if let Some(field) = field {
         if !fields.contains(&field) {
-            return Err(Error::not_found(format_args!("no value of `{field}` lost a merge"))
-                .with_hint(format_args!("`songrec conflicts show {named}` lists those that did"))
-                .into());
+            // Also what a run that was cut off has decided already.
+            context.printer.say(format!("no value of `{field}` lost a merge"));
+            return Ok(ExitStatus::FoundNothing);
         }
         fields = vec![field];
     }

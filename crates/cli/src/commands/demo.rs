@@ -16,7 +16,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
     let printer = &context.printer;
     let audio = example_audio(args.audio.clone())?;
     let root = context.config([])?.directories().cache.join("demo-library");
-    let library_flag = ("library", root.to_string_lossy().into_owned(), "songrec demo");
+    let library_flag = ("library", songrec_core::encode_path(&root), "songrec demo");
     let config = context.config([library_flag])?;
     let options = InitOptions::default();
     let (library, _) = Library::init(config, &root, options, context.progress.clone()).await?;

@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus> {
     let changes = changes(&args)?;
-    let library = context.library().await?;
+    let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
     let songs = select::songs(&library, &args.songs, &args.filter.chosen(&[])?).await?;
     if songs.is_empty() {
         context.printer.nothing("no song passes; nothing was changed")?;

@@ -3,7 +3,7 @@ use anyhow::Result;
 use crate::{args::ExportArgs, commands::select::counted, context::Context, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_with(context.config([])?).await?;
     let filter = args.filter.filter(&[])?;
     let exported = library
         .export(&args.dir, &filter, &args.models, &context.interrupt, &*context.progress)

@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context, args: GetArgs) -> Result<ExitStatus> 
 }
 
 pub(super) async fn url(context: &Context, args: UrlArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_with(context.config([])?).await?;
     let mut song = library.song(&args.song).await?;
     let mut library = library;
     if is_elsewhere(&library, &song)

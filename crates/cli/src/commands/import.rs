@@ -10,7 +10,7 @@ use crate::{
 const TOLD: usize = 10;
 
 pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_change().await?;
     let imported = library
         .import(&args.dir, args.model.as_ref(), &context.interrupt, &*context.progress)
         .await?;

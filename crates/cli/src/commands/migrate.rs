@@ -17,10 +17,10 @@ use crate::{
 pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStatus> {
     let (from, to) = from_and_to(&args)
         .map_err(|why| Error::usage(why).with_hint("`songrec migrate local astra` copies all"))?;
+    let init = InitOptions { keep_copies: args.keep_copies };
     let libraries = if args.dry_run {
-        Libraries::open(context, Some(from), Some(to)).await?
+        Libraries::open_or_pretend(context, from, to, init).await?
     } else {
-        let init = InitOptions { keep_copies: args.keep_copies };
         Libraries::open_or_make(context, from, to, init).await?
     };
     let mut options = pair::options(libraries.config())?;

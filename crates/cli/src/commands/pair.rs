@@ -23,7 +23,11 @@ use crate::{
 pub(super) struct Libraries {
     pub(super) names: Pair<String>,
     pub(super) opened: Pair<Library>,
+    /// Whether the library at the right was made just now.
+    pub(super) is_new: bool,
     config: Arc<Config>,
+    /// Where the right one is, if it is only there to be planned for.
+    pretended: Option<tempfile::TempDir>,
 }
 
 impl Libraries {
@@ -62,7 +66,30 @@ impl Libraries {
         if is_new {
             context.printer.say(format!("made a library in `{right}`"));
         }
-        Self::of(config, Pair { left, right }, Pair { left: from, right: to })
+        let names = Pair { left, right };
+        Ok(Self { is_new, ..Self::of(config, names, Pair { left: from, right: to })? })
+    }
+
+    /// The same, to say what would be done: what would be made is made for the
+    /// time being, elsewhere.
+    pub(super) async fn open_or_pretend(
+        context: &Context,
+        left: String,
+        right: String,
+        options: InitOptions,
+    ) -> Result<Self> {
+        let config = context.config([])?;
+        if !Library::would_be_made(&config, &right)? {
+            return Self::open(context, Some(left), Some(right)).await;
+        }
+        let progress = || context.progress.clone();
+        let from = Library::open_named(config.clone(), &left, Distance::Direct, progress()).await?;
+        let folder = tempfile::tempdir()?;
+        let (to, is_new) =
+            Library::init(config.clone(), folder.path(), options, progress()).await?;
+        let names = Pair { left, right };
+        let libraries = Self::of(config, names, Pair { left: from, right: to })?;
+        Ok(Self { is_new, pretended: Some(folder), ..libraries })
     }
 
     fn of(config: Arc<Config>, names: Pair<String>, opened: Pair<Library>) -> Result<Self> {
@@ -73,7 +100,7 @@ impl Libraries {
             ))
             .into());
         }
-        Ok(Self { names, opened, config })
+        Ok(Self { names, opened, is_new: false, config, pretended: None })
     }
 
     /// The same two the other way round.
@@ -81,7 +108,7 @@ impl Libraries {
         let Pair { left, right } = self.names;
         let names = Pair { left: right, right: left };
         let Pair { left, right } = self.opened;
-        Self { names, opened: Pair { left: right, right: left }, config: self.config }
+        Self { names, opened: Pair { left: right, right: left }, ..self }
     }
 
     /// What makes them agree, with what this machine remembers of the two.
@@ -91,7 +118,11 @@ impl Libraries {
         let places = Place::BOTH.map(|place| self.opened[place].place().to_owned());
         let name = Digest::of(places.join("\n").as_bytes()).to_string();
         let folder = self.config.directories().state.join("sync").join(&name[..16]);
-        let state = State::open(folder).map_err(wrong)?;
+        let state = match self.pretended {
+            Some(_) => State::in_memory(),
+            None => State::open(folder),
+        };
+        let state = state.map_err(wrong)?;
         let [left, right] = Place::BOTH
             .map(|place| Side::new(&self.names[place], self.opened[place].shared_backend()));
         Ok(Syncer::new(left, right, state))

@@ -4,7 +4,7 @@ use songrec_library::RelocateOptions;
 use crate::{args::RelocateArgs, commands::select::counted, context::Context, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: RelocateArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
     let options = RelocateOptions {
         from: args.from.clone(),
         to: args.to,

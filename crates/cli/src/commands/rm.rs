@@ -1,9 +1,9 @@
 use anyhow::Result;
-use songrec_core::Card;
-use songrec_library::{AudioFiles, Error, ErrorKind};
+use songrec_core::{Card, Song};
+use songrec_library::{AudioFiles, Error, ErrorKind, Library, Removed};
 
 use crate::{
-    args::RmArgs,
+    args::{Chosen, RmArgs},
     ask::confirm,
     commands::select::{self, counted},
     context::Context,
@@ -15,10 +15,10 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
     if args.missing {
         chosen.missing = Some(true);
     }
-    let library = context.library().await?;
-    let songs = select::songs(&library, &args.songs, &chosen).await?;
+    let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
     let printer = &context.printer;
-    if songs.is_empty() {
+    let (songs, gone) = select_songs(context, &library, &args.songs, &chosen).await?;
+    if songs.is_empty() && gone.is_empty() {
         printer.nothing("no song passes; nothing was forgotten")?;
         return Ok(ExitStatus::FoundNothing);
     }
@@ -32,9 +32,16 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         .into());
     }
     let files = match args.delete_audio {
-        true => library.audio_files(&songs)?,
+        true => library.audio_files(&[songs.as_slice(), gone.as_slice()].concat())?,
         false => AudioFiles::default(),
     };
+    if songs.is_empty() && files.own.is_empty() {
+        if printer.json {
+            printer.json(&Removed::default())?;
+        }
+        printer.say("nothing is left to forget");
+        return Ok(ExitStatus::Done);
+    }
     // The list is what the question is about; in JSON it is the answer.
     let asks = args.delete_audio || args.songs.is_empty();
     if args.dry_run || (asks && !args.yes && !printer.json) {
@@ -66,7 +73,10 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         printer.say("nothing was forgotten");
         return Ok(ExitStatus::Done);
     }
-    let removed = library.remove(&songs, args.delete_audio).await?;
+    let mut removed = library.remove(&songs, args.delete_audio).await?;
+    if args.delete_audio {
+        library.delete_audio_of(&gone, &mut removed)?;
+    }
     if printer.json {
         printer.json(&removed)?;
     } else {
@@ -83,4 +93,40 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         printer.warn(format!("could not delete `{}`: {why}", path.display()));
     }
     Ok(if removed.failed_files.is_empty() { ExitStatus::Done } else { ExitStatus::SomeFailed })
+}
+
+// The songs to forget, and those that are forgotten already: an `rm` that was
+// cut off can be done again.
+async fn select_songs(
+    context: &Context,
+    library: &Library,
+    names: &[String],
+    chosen: &Chosen,
+) -> Result<(Vec<Song>, Vec<Song>)> {
+    let mut gone = Vec::new();
+    let missing = match select::songs(library, names, chosen).await {
+        Ok(songs) => return Ok((songs, gone)),
+        Err(error) => error,
+    };
+    let is_missing = |error: &anyhow::Error| {
+        error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    if !is_missing(&missing) {
+        return Err(missing);
+    }
+    let mut there = Vec::new();
+    for (name, forgotten) in names.iter().zip(library.forgotten(names).await?) {
+        match (library.song(name).await, forgotten) {
+            (Err(error), Some(song)) if error.kind() == ErrorKind::NotFound => {
+                context.printer.say(format!("`{name}` is forgotten already"));
+                gone.push(song);
+            }
+            // What is wrong with one name is said before anything is changed.
+            (found, _) => there.push(found.map(|_| name.clone())?),
+        }
+    }
+    if there.is_empty() {
+        return Ok((Vec::new(), gone));
+    }
+    Ok((select::songs(library, &there, chosen).await?, gone))
 }

@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
     if !args.models.is_empty() {
         flags.push(("scan.models", args.models.join(","), "--model"));
     }
-    let library = context.library_with(context.config(flags)?).await?;
+    let library = context.library_to_change_with(context.config(flags)?, !args.dry_run).await?;
     let options = ScanOptions {
         paths: args.paths,
         exclude: args.exclude,

@@ -12,6 +12,9 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<ExitStatus> {
+    if args.left.as_deref().is_none_or(|left| left == "local") && !args.dry_run {
+        context.say_which(context.config([])?.chosen_local());
+    }
     let libraries = Libraries::open(context, args.left.clone(), args.right.clone()).await?;
     let options = options(&libraries, &args)?;
     if args.dry_run {

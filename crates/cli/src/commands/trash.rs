@@ -1,5 +1,5 @@
 use anyhow::Result;
-use songrec_core::SongId;
+use songrec_core::{Card, SongId};
 use songrec_library::{Error, Library, now};
 use songrec_sync::Trashed;
 
@@ -12,7 +12,8 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: TrashArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let changes = matches!(args.command, Some(TrashCommand::Restore { .. }));
+    let library = context.library_with_or_to_change(changes).await?;
     let trashed = songrec_sync::trash(library.backend()).await.map_err(Error::from)?;
     match args.command.unwrap_or(TrashCommand::List) {
         TrashCommand::List => list(context, &trashed),
@@ -51,7 +52,15 @@ async fn restore(
 ) -> Result<ExitStatus> {
     let mut ids: Vec<SongId> = Vec::new();
     for name in named {
-        ids.push(find(trashed, name)?);
+        match find(trashed, name) {
+            Ok(id) => ids.push(id),
+            // A restore that was cut off can be done again.
+            Err(error) if is_there(library, name).await => {
+                drop(error);
+                context.printer.say(format!("`{name}` is there already"));
+            }
+            Err(error) => return Err(error),
+        }
     }
     let restored =
         songrec_sync::restore(library.backend(), &ids, now()).await.map_err(Error::from)?;
@@ -82,4 +91,13 @@ fn find(trashed: &[Trashed], name: &str) -> Result<SongId> {
         .with_hint("name it by more of its id")
         .into()),
     }
+}
+
+// Whether a name that is no deleted song's is the id, or the title, of one that
+// is in the library.
+async fn is_there(library: &Library, name: &str) -> bool {
+    library
+        .song(name)
+        .await
+        .is_ok_and(|song| song.id.to_string().starts_with(name) || Card::of(&song).title == name)
 }

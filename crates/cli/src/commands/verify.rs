@@ -4,7 +4,7 @@ use songrec_storage::VerifyOptions;
 use crate::{args::VerifyArgs, commands::select::counted, context::Context, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatus> {
-    let library = context.library().await?;
+    let library = context.library_with_or_to_change(args.repair).await?;
     let options = VerifyOptions { repair: args.repair, read_data: args.read_data };
     let findings = library.verify(&options, &context.interrupt, &*context.progress).await?;
     let printer = &context.printer;

@@ -1,6 +1,7 @@
 //! songrec as a person runs it: the binary, on real audio.
 #![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
+mod again;
 mod answers;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod bucket;
@@ -28,6 +29,7 @@ mod migrating;
 #[cfg(all(feature = "bridge", feature = "rten"))]
 mod models;
 mod near;
+mod places;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -234,3 +234,76 @@ fn names_that_mean_nothing_or_the_same_are_refused() {
     assert_eq!(same.code, 2, "{same:?}");
     assert_eq!(folder.code, 10, "a folder with other things in it: {folder:?}");
 }
+
+#[test]
+fn a_clone_remembers_where_it_is_from() {
+    let (one, cloud) = with_cloud(&["kick", "snare"]);
+    one.run(&["sync"]).ok();
+    let two = another(&one, &cloud);
+    two.run(&["clone", "astra", "shelf/copy"]).ok();
+    let id = one.ids()[0].clone();
+    let remembered = fs::read_to_string(two.path("shelf/copy/remote.toml")).unwrap();
+    let env = fs::read_to_string(two.path(".env")).unwrap();
+    fs::remove_file(two.path(".env")).unwrap();
+    fs::create_dir_all(two.path("shelf/copy/deeper")).unwrap();
+    let from = |folder: &str, arguments: &[&str]| {
+        let mut command = two.command(arguments);
+        command.current_dir(two.path(folder));
+        crate::world::Run::of(command.output().unwrap())
+    };
+
+    let without_token = from("shelf/copy", &["sync"]);
+    let token = env.lines().find(|line| line.contains("TOKEN")).unwrap();
+    for (place, title) in [("shelf", "Beside"), ("shelf/copy", "Inside")] {
+        fs::write(two.path(place).join(".env"), token).unwrap();
+        one.run(&["edit", &id, "--set", &format!("title={title}")]).ok();
+        one.run(&["sync"]).ok();
+        from("shelf/copy/deeper", &["sync"]).ok();
+        let song = from("shelf/copy", &["show", &id, "--json"]).ok();
+        assert!(song.stdout.contains(title), "{song:?}");
+        from("", &["--library", "shelf/copy", "status"]).ok();
+        fs::remove_file(two.path(place).join(".env")).unwrap();
+    }
+    // The remembered place wins over what the settings say of `astra`.
+    let elsewhere = format!("{token}\nASTRA_DB_API_ENDPOINT=http://127.0.0.1:9\n");
+    fs::write(two.path(".env"), elsewhere).unwrap();
+    from("", &["--library", "shelf/copy", "sync"]).ok();
+
+    assert!(!remembered.contains(&cloud.token()), "{remembered}");
+    assert!(remembered.contains(cloud.url()), "{remembered}");
+    assert_eq!(without_token.code, 6, "{without_token:?}");
+    let origin = from("shelf/copy", &["config", "show", "--json"]).ok().stdout;
+    assert!(origin.contains("remote.toml, line"), "{origin}");
+    fs::write(two.path(".env"), &env).unwrap();
+    two.run(&["clone", "astra", "shelf/copy"]).ok();
+    let other = two.run(&["clone", "./shelf/copy", "shelf/copy2"]).ok();
+    let again = two.run(&["clone", "astra", "shelf/copy2"]);
+    assert!(fs::read_to_string(two.path("shelf/copy2/remote.toml")).unwrap().contains("origin"));
+    assert_eq!(again.code, 2, "a clone of another library: {other:?} {again:?}");
+    from("shelf/copy2", &["sync"]).ok();
+}
+
+#[test]
+fn what_lies_with_a_library_says_only_what_it_is_synced_with() {
+    let (one, cloud) = with_cloud(&["kick"]);
+    one.run(&["sync"]).ok();
+    let remote = one.path("data/songrec/library/remote.toml");
+
+    fs::write(&remote, "[search]\nresults = 3\n").unwrap();
+    let refused = one.run(&["ls"]);
+    let other = "[libraries.astra]\nkind = \"astra\"\nendpoint = \"http://data.example.org\"\n\
+                 [sync]\nremote = \"astra\"\n";
+    fs::write(&remote, other).unwrap();
+    let elsewhere = one.run(&["sync"]);
+    fs::remove_file(&remote).unwrap();
+    fs::write(one.path("data/songrec/library/.env"), "SONGREC_RESULTS=3\n").unwrap();
+    let ignored = one.run(&["config", "show"]);
+
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("may not stand in"), "{refused:?}");
+    assert_eq!(elsewhere.code, 2, "{elsewhere:?}");
+    assert!(elsewhere.stderr.contains("your token is not sent to"), "{elsewhere:?}");
+    let results = ignored.stdout.lines().find(|line| line.starts_with("search.results"));
+    assert!(results.unwrap().contains("default"), "{ignored:?}");
+    drop(cloud);
+}

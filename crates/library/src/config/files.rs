@@ -8,11 +8,13 @@ use std::{
 use songrec_core::has_password;
 use toml::de::{DeTable, DeValue};
 
+use songrec_core::encode_path;
+
 use super::{
-    Config, NamedLibrary, Origin,
-    settings::{Kind, SETTINGS, find, nearest_key, split},
+    Config, NamedLibrary, Origin, REMOTE_FILE, Sources,
+    settings::{Kind, SETTINGS, Setting, find, nearest_key, split},
 };
-use crate::{Directories, Error, ModelTable, Result};
+use crate::{Error, ModelTable, Result};
 
 /// The project's own file, looked for in the working folder and above it.
 pub(super) const PROJECT_FILE: &str = ".songrec.toml";
@@ -23,29 +25,75 @@ pub(super) struct ConfigFile {
     path: PathBuf,
     required: bool,
     project: bool,
+    reach: Reach,
+}
+
+/// What a file may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    All,
+    /// Only what a library is synced with, and how that is reached: the file
+    /// lies with the library, which may be somebody else's.
+    Remote,
+}
+
+impl Reach {
+    fn allows(self, key: &str) -> bool {
+        let section = key.split('.').next();
+        self == Self::All || matches!(section, Some("sync" | "libraries" | "astra" | "blobs"))
+    }
 }
 
 /// The files that are read, the one that counts least first.
-pub(super) fn files(
-    given: &Option<PathBuf>,
-    none: bool,
-    directories: &Directories,
-    working_folder: &Path,
-) -> Vec<ConfigFile> {
-    if none {
+pub(super) fn files(sources: &Sources, library: Option<&Path>) -> Vec<ConfigFile> {
+    if sources.no_files {
         return Vec::new();
     }
-    if let Some(path) = given {
-        return vec![ConfigFile { path: path.clone(), required: true, project: false }];
+    let optional =
+        |path: PathBuf, project| ConfigFile { path, required: false, project, reach: Reach::All };
+    let mut files = match &sources.file {
+        Some(path) => vec![ConfigFile { required: true, ..optional(path.clone(), false) }],
+        None => vec![
+            optional(PathBuf::from(SYSTEM_FILE), false),
+            optional(sources.directories.config.clone(), false),
+        ],
+    };
+    files.extend(library.map(|library| {
+        let file = optional(library.join(REMOTE_FILE), true);
+        ConfigFile { reach: Reach::Remote, ..file }
+    }));
+    if sources.file.is_none() {
+        let project = sources.working_folder.ancestors().map(|folder| folder.join(PROJECT_FILE));
+        let nearest = project.into_iter().find(|path| path.is_file());
+        files.extend(nearest.map(|path| optional(path, true)));
     }
-    let optional = |path: PathBuf, project| ConfigFile { path, required: false, project };
-    let mut files = vec![
-        optional(PathBuf::from(SYSTEM_FILE), false),
-        optional(directories.config.clone(), false),
-    ];
-    let project = working_folder.ancestors().map(|folder| folder.join(PROJECT_FILE));
-    files.extend(project.into_iter().find(|path| path.is_file()).map(|path| optional(path, true)));
     files
+}
+
+/// Where variables are looked for that belong to a library, the file that
+/// counts least first: beside its folder, and in it.
+pub(super) fn dot_envs(library: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let beside = library.parent().map(|folder| folder.join(".env"));
+    beside.into_iter().chain([library.join(".env")])
+}
+
+/// Whether a library has files of its own that say anything.
+pub(super) fn says_anything(library: &Path) -> bool {
+    library.join(REMOTE_FILE).is_file() || dot_envs(library).any(|path| path.is_file())
+}
+
+// Whether nobody but this user, or the system's own, wrote a file: the folder
+// beside a library may be one that anybody can write to.
+#[cfg(unix)]
+fn is_own(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(path).map(|metadata| metadata.uid());
+    owner.is_ok_and(|owner| owner == 0 || owner == rustix::process::geteuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn is_own(_: &Path) -> bool {
+    true
 }
 
 /// A file that is being read.
@@ -161,8 +209,15 @@ impl Config {
         if file.project && library.token_variable.is_some() {
             return Err(wrong("a project's file may not name a token".to_owned()));
         }
-        library.is_of_project = file.project;
+        library.project_file = file.project.then(|| file.path.clone());
         library.path = library.path.map(|path| resolve(&path, file.path.parent()));
+        if let Some((known, _)) = self.libraries.get(name)
+            && file.reach == Reach::Remote
+            && known.is_where(&library)
+        {
+            // The user's own table says the same, and may name a token.
+            return Ok(());
+        }
         self.libraries.insert(name.to_owned(), (library, reading.origin(&key)));
         Ok(())
     }
@@ -204,6 +259,11 @@ impl Config {
                 None => error.with_hint("`songrec config show` lists all settings"),
             });
         };
+        if !reading.file.reach.allows(key) {
+            return Err(Error::usage(format_args!("`{key}` may not stand in `{path}`"))
+                .because("the file only says what the library is synced with")
+                .with_hint("set it in your own configuration; `songrec config path` says where"));
+        }
         if setting.secret && reading.file.project {
             return Err(Error::usage(format_args!("`{key}` may not stand in `{path}`"))
                 .because("a project's file is shared with others")
@@ -220,7 +280,7 @@ impl Config {
         if setting.kind == Kind::Path {
             for value in &mut values {
                 let resolved = resolve(Path::new(value.as_str()), reading.file.path.parent());
-                *value = resolved.to_string_lossy().into_owned();
+                *value = encode_path(&resolved);
             }
         }
         self.set_values(setting, values, reading.origin(key))
@@ -231,9 +291,14 @@ impl Config {
     pub(super) fn read_dot_env(
         &mut self,
         path: &Path,
+        reach: Reach,
         variables: &BTreeMap<String, String>,
     ) -> Result<()> {
         if !path.is_file() {
+            return Ok(());
+        }
+        if reach == Reach::Remote && !is_own(path) {
+            tracing::warn!("`{}` is another user's, and is not read", path.display());
             return Ok(());
         }
         let invalid = |error: dotenvy::Error| {
@@ -254,14 +319,18 @@ impl Config {
                 self.tokens.0.insert(name, token.clone());
             }
         }
-        for setting in SETTINGS {
+        let allowed = |setting: &&Setting| reach.allows(setting.key);
+        for setting in SETTINGS.iter().filter(allowed) {
             for name in setting.variables.iter().rev() {
                 let Some(value) = found.get(*name).filter(|value| !value.is_empty()) else {
                     continue;
                 };
                 if !variables.contains_key(*name) {
                     let origin = Origin::DotEnv(path.to_owned(), (*name).to_owned());
-                    self.set(setting, value, origin)?;
+                    match setting.kind {
+                        Kind::Path => self.set(setting, &encode_path(Path::new(value)), origin)?,
+                        _ => self.set(setting, value, origin)?,
+                    }
                 }
             }
         }

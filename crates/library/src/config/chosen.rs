@@ -1,0 +1,160 @@
+//! Which library the settings mean, and which they could have meant.
+
+use std::path::{Path, PathBuf};
+
+use songrec_core::{decode_path, encode_path};
+
+use super::{Config, NamedLibrary, Origin};
+use crate::library::absolute;
+
+/// What a library remembers of the one that it was cloned from: `sync.remote`
+/// and a table of `[libraries]`, without secrets. It lies in its folder.
+pub const REMOTE_FILE: &str = "remote.toml";
+
+const WHERE_YOU_ARE: &str = "where you are";
+
+/// Which library is used, where it could have been another one too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The library that is used: a folder, or a name.
+    pub used: String,
+    /// Why.
+    pub because: String,
+    /// The library that is not.
+    pub other: String,
+    /// Why it could have been.
+    pub other_because: String,
+}
+
+impl Config {
+    /// After flags and variables, the library that the working folder lies in
+    /// is the one that is meant, whatever the files say. A flag that names a
+    /// folder means that folder, whatever else says that another kind is used.
+    pub(super) fn choose(&mut self, working_folder: &Path) {
+        if let Some(flag @ Origin::Flag(_)) = self.origin("library").cloned()
+            && !matches!(self.origin("storage_backend"), Some(Origin::Flag(_)))
+            && self.text("storage_backend").is_some_and(|name| name != "local")
+        {
+            self.values.insert("storage_backend", (vec!["local".to_owned()], flag));
+        }
+        self.prefer_the_library_around(working_folder);
+    }
+
+    fn prefer_the_library_around(&mut self, working_folder: &Path) {
+        let Some(around) = library_around(working_folder) else { return };
+        let origin = Origin::WorkingFolder(around.clone());
+        self.around = Some(around.clone());
+        let is_weaker = |origin: Option<&Origin>| {
+            matches!(origin, None | Some(Origin::Default | Origin::File(..)))
+        };
+        if is_weaker(self.origin("library")) {
+            let value = (vec![encode_path(&around)], origin.clone());
+            if let Some(before) = self.values.insert("library", value) {
+                self.overruled.insert("library", before);
+            }
+        }
+        if is_weaker(self.origin("storage_backend"))
+            && self.text("storage_backend").is_some_and(|name| name != "local")
+            && !self.is_given("library")
+        {
+            let value = (vec!["local".to_owned()], origin);
+            if let Some(before) = self.values.insert("storage_backend", value) {
+                self.overruled.insert("storage_backend", before);
+            }
+        }
+    }
+
+    fn is_flag(&self, key: &str) -> bool {
+        matches!(self.origin(key), Some(Origin::Flag(_)))
+    }
+
+    // Whether a flag or a variable says so.
+    fn is_given(&self, key: &str) -> bool {
+        matches!(self.origin(key), Some(Origin::Flag(_) | Origin::Variable(_) | Origin::DotEnv(..)))
+    }
+
+    /// The folder of the local library that is used where the working folder
+    /// lies in none, and what says so.
+    pub fn usual_library(&self) -> (PathBuf, Origin) {
+        let set = self.overruled.get("library").or_else(|| self.values.get("library"));
+        match set {
+            Some((values, origin)) if !matches!(origin, Origin::WorkingFolder(_)) => {
+                (values.first().map(|text| decode_path(text)).unwrap_or_default(), origin.clone())
+            }
+            _ => (self.directories().library.clone(), Origin::Default),
+        }
+    }
+
+    /// Which library is used, if another one could have been meant as well:
+    /// the one that the working folder lies in, or the usual one. Nothing if a
+    /// flag says it.
+    pub fn chosen(&self) -> Option<Chosen> {
+        let around = self.around.as_ref()?;
+        if self.is_flag("library") || self.is_flag("storage_backend") {
+            return None;
+        }
+        let of_around = WHERE_YOU_ARE.to_owned();
+        let around_name = around.display().to_string();
+        let name = self.text("storage_backend").unwrap_or("local");
+        if name != "local" {
+            return Some(Chosen {
+                used: name.to_owned(),
+                because: self.origin("storage_backend").map(Origin::to_string).unwrap_or_default(),
+                other: around_name,
+                other_because: of_around,
+            });
+        }
+        if let Some((values, origin)) = self.overruled.get("storage_backend") {
+            return Some(Chosen {
+                used: around_name,
+                because: of_around,
+                other: values.join(","),
+                other_because: origin.to_string(),
+            });
+        }
+        self.chosen_local()
+    }
+
+    /// The same of the local library, also where another kind is used.
+    pub fn chosen_local(&self) -> Option<Chosen> {
+        let around = self.around.as_ref().filter(|_| !self.is_flag("library"))?;
+        let of_around = WHERE_YOU_ARE.to_owned();
+        let around_name = around.display().to_string();
+        let used = crate::local_root(self);
+        let (usual, origin) = self.usual_library();
+        if absolute(&used) != *around {
+            return Some(Chosen {
+                used: used.display().to_string(),
+                because: self.origin("library").unwrap_or(&Origin::Default).to_string(),
+                other: around_name,
+                other_because: of_around,
+            });
+        }
+        let is_another = absolute(&usual) != *around && crate::is_library(&usual);
+        is_another.then(|| Chosen {
+            used: around_name,
+            because: of_around,
+            other: usual.display().to_string(),
+            other_because: match origin {
+                Origin::Default => "the usual one".to_owned(),
+                origin => origin.to_string(),
+            },
+        })
+    }
+}
+
+impl NamedLibrary {
+    // Whether two tables mean the same place.
+    pub(super) fn is_where(&self, other: &Self) -> bool {
+        let place = |library: &Self| {
+            let Self { kind, path, endpoint, keyspace, .. } = library;
+            (kind.clone(), path.clone(), endpoint.clone(), keyspace.clone())
+        };
+        place(self) == place(other)
+    }
+}
+
+// The nearest folder at or above this one that is a library.
+fn library_around(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().find(|folder| crate::is_library(folder)).map(absolute)
+}
