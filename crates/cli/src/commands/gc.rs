@@ -10,7 +10,7 @@ use crate::{
 const DAY: Duration = Duration::from_hours(24);
 
 pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
-    let library = context.library_to_change().await?;
+    let library = context.library_with_or_to_change(!args.dry_run).await?;
     let printer = &context.printer;
     // A bucket does not say whose audio it keeps.
     let question = "remove what no song of this library names, also if it belongs to another \
