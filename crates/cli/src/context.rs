@@ -150,7 +150,8 @@ impl Context {
         let Ok(library) = self.local_library().await else {
             return Err(error.into());
         };
-        self.printer.warn(format!("{error}; the local library answers in its place"));
+        let why = innermost(&error);
+        self.printer.warn(format!("{error}: {why}; the local library answers in its place"));
         Ok(library)
     }
 
@@ -170,4 +171,13 @@ impl Context {
         let progress = self.progress.clone();
         Ok(Library::open_named(config, &name, Distance::Direct, progress).await?)
     }
+}
+
+// The last cause, which says the most.
+fn innermost(error: &Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }

@@ -158,7 +158,7 @@ impl HttpService for Guarded {
         let first = self.patience.first_answer.filter(|_| !self.heard.load(Ordering::Relaxed));
         let time = first.map_or(self.patience.request, |first| first.min(self.patience.request));
         let answer = HttpService::call(&self.client, request);
-        let answer = match is_read {
+        let answer = match is_read || first.is_some() {
             false => answer.await,
             true => tokio::time::timeout(time, answer).await.map_err(|_| {
                 // Who waits for the first answer of all has another place to ask.
@@ -174,7 +174,9 @@ impl HttpService for Guarded {
         let status = response.status();
         if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             let to = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());
-            let to = shortened(&without_password(to.unwrap_or("nowhere")));
+            // What comes after the path may be a signature.
+            let to = to.and_then(|to| to.split(['?', '#']).next()).unwrap_or("nowhere");
+            let to = shortened(&without_password(to));
             return Err(Trouble::Redirected { server, to }.into_http(HttpErrorKind::Unknown));
         }
         if status.is_success() && is_object && is_read {

@@ -200,6 +200,35 @@ fn bucket(endpoint: String, change: impl FnOnce(&mut BlobConfig)) -> AstraBacken
     AstraBackend::connect(&config).unwrap()
 }
 
+#[test]
+fn a_bucket_that_never_answers_is_asked_once_by_who_only_looks() {
+    run_case(async {
+        let silent = Wire::silent();
+        let mut config = AstraConfig::new("http://127.0.0.1:9", Secret::new("token"));
+        let mut blobs = BlobConfig::new("s3://bucket/prefix");
+        blobs.endpoint = Some(silent.endpoint());
+        blobs.access_key = Some(Secret::new("key"));
+        blobs.secret_key = Some(Secret::new("secret"));
+        config.blobs = Some(blobs);
+        config.patience = Some(Patience {
+            first_answer: Some(Duration::from_millis(100)),
+            attempts: 1,
+            ..Patience::default()
+        });
+        let backend = AstraBackend::connect(&config).unwrap();
+
+        for error in errors(&backend).await {
+            assert!(assert_one_sentence(&error).contains("did not answer within 100ms"));
+        }
+        assert_eq!(silent.requests().len(), 2);
+        let probes = backend.doctor().await;
+
+        let audio = probes.last().unwrap();
+        assert!(audio.outcome.contains("did not answer"), "{audio:?}");
+        assert_eq!(silent.requests().len(), 3);
+    });
+}
+
 fn blob(size: u64, has_key: bool) -> BlobRef {
     let sha256 = Digest::of(b"audio");
     let key = has_key.then(|| format!("audio/{}/{sha256}.00000000", sha256.shard()));
@@ -270,14 +299,14 @@ fn a_bucket_does_not_lead_elsewhere() {
     run_case(async {
         for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect"] {
             let other = Wire::silent();
-            let to = format!("{}/bucket", other.endpoint());
+            let to = format!("{}/bucket?signature=hush", other.endpoint());
             let server = Wire::start(move |_, mut stream| {
                 Wire::reply(&mut stream, status, &[("location", &to)], b"")
             });
 
             for error in errors(&bucket(server.endpoint(), |_| {})).await {
                 let cause = std::error::Error::source(&error).unwrap().to_string();
-                assert!(cause.contains(&other.endpoint()), "{cause}");
+                assert!(cause.contains(&other.endpoint()) && !cause.contains("hush"), "{cause}");
                 assert!(error.hint().unwrap().contains("SONGREC_BLOBS_ENDPOINT"));
             }
 
