@@ -246,8 +246,10 @@ impl AstraBackend {
                 let removed = self.songs.delete_one(seen).await;
                 removed.map_err(|error| self.failed("verify", about(row.id), error))?;
                 self.forget(row.id);
-                let problem =
-                    format!("{problem}; it was moved to the document `{name}` of `library`");
+                let problem = format!(
+                    "{problem}; it was moved to the document `{name}` of `library`, and the next \
+                     scan of the audio or `songrec sync --full` brings the song back"
+                );
                 return Ok(Finding::repaired(subject, problem).of_lost(Lost::Song(row.id)));
             }
             Unreadable::Damaged(_) => (problem, "run `songrec verify --repair`"),

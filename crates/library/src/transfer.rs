@@ -30,6 +30,8 @@ pub struct Exported {
     pub songs: u64,
     /// Embeddings written.
     pub embeddings: u64,
+    /// Songs that are stored and could not be read.
+    pub left_out: u64,
     /// Whether the work was ended early.
     pub interrupted: bool,
 }
@@ -102,6 +104,7 @@ impl Library {
                 None => break,
             }
         }
+        exported.left_out = total.saturating_sub(exported.songs);
         let finish =
             list.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
         finish

@@ -22,5 +22,12 @@ pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatu
         counted(exported.embeddings, "embedding"),
         args.dir.display()
     ));
+    if exported.left_out > 0 {
+        printer.warn(format!(
+            "{} could not be read and left out; `songrec verify` names them",
+            counted(exported.left_out, "song")
+        ));
+        return Ok(ExitStatus::SomeFailed);
+    }
     Ok(if exported.songs == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }

@@ -96,6 +96,9 @@ fn a_damaged_song_is_put_aside_and_comes_back_with_the_next_scan() {
     fs::write(document(&world, &ids[0]), "{\"id\":").unwrap();
     let found = world.run(&["verify"]);
     assert_eq!(found.code, 7, "{found:?}");
+    let exported = world.run(&["export", "out"]);
+    assert!(exported.stderr.contains("1 song could not be read and left out"), "{exported:?}");
+    assert_eq!(exported.code, 3, "{exported:?}");
 
     let repaired = world.run(&["verify", "--repair"]);
 

@@ -62,7 +62,7 @@ fn a_file_that_changed_is_asked_again_what_is_wrong_with_it() {
     let scan = world.json_lines(&["scan", "music"]).pop().unwrap();
 
     assert_eq!((&scan["updated"], &scan["warned"]), (&json!(1), &json!(0)), "{scan}");
-    assert_eq!(world.ids(), [id.clone()]);
+    assert_eq!(world.ids(), std::slice::from_ref(&id));
     assert_eq!(titles(&world, "-warning:*"), ["Mine"]);
 }
 

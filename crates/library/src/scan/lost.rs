@@ -7,7 +7,7 @@ use std::{
     sync::PoisonError,
 };
 
-use songrec_core::{Embedding, ModelName, Progress, Song, SongId};
+use songrec_core::{Embedding, Event, ModelName, Progress, Song, SongId};
 use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend};
 
 use super::{Scan, ScanItem, ScanOptions};
@@ -131,7 +131,10 @@ impl Library {
         let mut scan = Scan::begin(self, &options, &here, interrupt, progress, &on_item).await?;
         scan.named = Some(files.values().cloned().collect());
         *scan.lost.get_mut().unwrap_or_else(PoisonError::into_inner) = lost;
-        scan.look_and_take_in(false).await?;
+        progress.on(Event::Started { work: "hearing songs again", total: None });
+        let heard = scan.look_and_take_in(false).await;
+        progress.on(Event::Finished);
+        heard?;
         let still = std::mem::take(&mut *scan.lost());
         let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
         for (song, models) in still {
