@@ -10,7 +10,7 @@ use futures::{TryStreamExt, future};
 use serde_json::{Value, json};
 use songrec_core::{OperationId, Song, SongId, fold};
 use songrec_storage::{
-    DeleteSong, Lookup, Outcome, PurgeSong, PutMode, PutSong, Result, Tombstone, Unreadable,
+    DeleteSong, Lookup, Outcome, PurgeSong, PutMode, PutSong, Result, Unreadable,
 };
 
 use crate::{
@@ -663,9 +663,7 @@ impl AstraBackend {
                 };
                 return Ok((outcome, Buried::default()));
             }
-            let mut revision = song.revision.next();
-            revision.operation = delete.operation;
-            let tombstone = Tombstone { revision, deleted_at: delete.at, song };
+            let tombstone = delete.tombstone(song);
             let filter = json!({"_id": delete.id, "sync.rev": rev, "state": PRESENT});
             let origin = delete.origin.as_ref();
             let sync = Sync::new(delete.operation, &stored.before(), origin);

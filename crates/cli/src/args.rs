@@ -543,6 +543,9 @@ pub(crate) struct ShowArgs {
     /// Songs
     #[arg(value_parser = song(), required = true, value_name = "SONG")]
     pub(crate) songs: Vec<String>,
+    /// What was written when, as far as nobody has overwritten it since
+    #[arg(long)]
+    pub(crate) history: bool,
 }
 
 #[derive(Debug, Args)]

@@ -146,6 +146,11 @@ impl OperationId {
         Self(Uuid::from_bytes(bytes))
     }
 
+    /// The 16 bytes of the operation.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
     /// The first eight hexadecimal digits, as they appear in names of facts.
     pub fn short(&self) -> String {
         self.0.simple().to_string()[..8].to_owned()

@@ -3,13 +3,16 @@
 //! Plain data and pure functions; no I/O, no async, no backend.
 #![warn(missing_docs)]
 
+mod before;
 mod card;
 mod document;
 mod edit;
 mod features;
 mod filter;
+mod history;
 mod id;
 mod key;
+mod keyed;
 mod model;
 mod path;
 mod progress;
@@ -21,6 +24,7 @@ mod sources;
 mod tags;
 mod text;
 mod vector;
+mod version;
 
 pub use card::Card;
 pub use document::{Document, DocumentKind};
@@ -29,6 +33,7 @@ pub use features::{FeatureGroups, Features};
 pub use filter::{
     FIELDS, Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
 };
+pub use history::History;
 pub use id::{Digest, InvalidId, OperationId, SongId};
 pub use key::{InvalidKey, Key, Mode};
 pub use model::{InvalidModelName, Metric, ModelName, ModelSpec};
@@ -38,13 +43,14 @@ pub use redact::{has_password, without_password};
 pub use segment::{Segment, SegmentId};
 pub use shelf::shelf;
 pub use song::{
-    AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, Revision, Song,
-    SongFile, Stamp, WarningKind,
+    AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, InvalidVersion,
+    Revision, Song, SongFile, Stamp, WarningKind,
 };
 pub use sources::{FileSays, Said, Source, Sources};
 pub use tags::{Art, Tags};
 pub use text::{fold, words};
 pub use vector::{InvalidVector, Vector};
+pub use version::{LIFE, Op, Shown, Version, Write};
 
 /// A moment in UTC; written as RFC 3339 text in documents.
 pub use jiff::Timestamp;

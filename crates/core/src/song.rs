@@ -1,12 +1,19 @@
 //! The song: the manifest of everything stored for one recording.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
-    Digest, Edits, Features, Field, InvalidId, ModelName, OperationId, SongId, Sources, Tags,
-    Timestamp, Vector,
+    Digest, Edits, Features, Field, History, InvalidId, ModelName, OperationId, SegmentId, SongId,
+    Sources, Tags, Timestamp, Vector, before,
+    keyed::{ANALYSIS, Keyed, elements_to_write, heard, is_element, song_of},
+    version::{LIFE, Op, Version},
 };
 
 /// One recording: what it is, where its audio is, what is known about it.
@@ -55,25 +62,33 @@ pub struct Song {
     /// `edits.title`; a value without a stamp is older than any with one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stamps: BTreeMap<String, Stamp>,
-    /// Values that lost a merge, kept until somebody decides.
+    /// Values that were set without knowledge of the one that is shown, kept
+    /// until somebody decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
+    /// Which writes it has seen, and which of them left what it says; absent
+    /// in songs of before, which tell it by their values alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 impl Song {
     /// The shape of documents written by this version.
     ///
     /// In documents of format 1 the `tags` hold what any source but a person
-    /// said; see [`Sources::unsorted`]. Format 2 added `sources`.
-    pub const FORMAT: u32 = 2;
+    /// said; see [`Sources::unsorted`]. Format 2 added `sources`, format 3
+    /// `history`.
+    pub const FORMAT: u32 = 3;
 
     /// A song that nothing but its audio is known of.
     pub fn new(audio_hash: Digest, audio: AudioProperties, now: Timestamp) -> Self {
+        let revision = Revision::first();
         Self {
             format: Self::FORMAT,
             id: SongId::from_audio_hash(&audio_hash),
             audio_hash,
-            revision: Revision::first(),
+            history: Some(History::begun(revision.operation, now)),
+            revision,
             files: Vec::new(),
             blob: None,
             audio,
@@ -89,14 +104,141 @@ impl Song {
         }
     }
 
-    /// Makes this the next version of the document, written by a new
-    /// operation at `now`, in the shape of documents of today. Every change
-    /// ends with it.
-    pub fn revise(&mut self, now: Timestamp) {
-        self.sources.unsorted = self.has_unsorted_tags();
-        self.format = self.format.max(Self::FORMAT);
+    /// Makes this the next version of `before`, written by a new operation at
+    /// `now`, in the shape of documents of today. Every change ends with it: what differs is what this write said,
+    /// in place of all that `before` had seen of the same.
+    ///
+    /// Whoever edits a field has decided about it, and gives the song life: it
+    /// stays if somebody deletes it who did not know. What a scan finds does
+    /// not.
+    pub fn revise(&mut self, before: &Self, now: Timestamp) {
         self.revision = self.revision.next();
         self.updated_at = now;
+        self.sources.unsorted = self.has_unsorted_tags();
+        self.format = self.format.max(Self::FORMAT);
+        let mut version = before.version();
+        let (was, is) = (Keyed::by(before), Keyed::by(self));
+        let decided = self.decided_since(before);
+        let mut values: Vec<(String, Value)> = is
+            .values
+            .iter()
+            .filter(|(key, value)| !is_element(key) && was.values.get(*key) != Some(value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let undone = decided.iter().filter(|key| !values.iter().any(|(known, _)| known == *key));
+        let again: Vec<_> = undone.filter_map(|key| is.values.get_key_value(key)).collect();
+        values.extend(again.into_iter().map(|(key, value)| (key.clone(), value.clone())));
+        let elements = elements_to_write(&is, &version);
+        values.extend(elements.into_iter().map(|key| (key, Value::Null)));
+        let taken = was.values.keys().filter(|key| !is.values.contains_key(*key));
+        let removed: Vec<&str> = taken.chain(&decided).map(String::as_str).collect();
+        let edited = |key: &str| key.starts_with("edits.");
+        if values.iter().any(|(key, _)| edited(key)) || removed.iter().any(|key| edited(key)) {
+            values.push((LIFE.to_owned(), Value::Null));
+        }
+        let stamp = Stamp::after(version.last(), now);
+        version.write(self.revision.operation.into(), stamp, removed, values);
+        // Values that lost elsewhere, such as those of an import.
+        for conflict in self.conflicts.iter().filter(|one| !before.has_conflict(one)) {
+            let key = format!("edits.{}", conflict.field);
+            let by = self.revision.operation;
+            let op = Op::made_of(&format!("songrec took over {key} = {} by {by}", conflict.value));
+            version.leave(op, Stamp::default(), vec![(key, conflict.value.clone())]);
+        }
+        self.hear(&mut version);
+        match song_of(&version, self) {
+            Ok(song) => *self = song,
+            // It cannot be stored either, and whoever stores it says why.
+            Err(_) => return,
+        }
+        self.history = Some(History::of(&version, &Keyed::by(self)));
+    }
+
+    // What was worked out from the audio, and segments that are gone.
+    fn hear(&self, version: &mut Version) {
+        let (rank, value) = heard(self);
+        version.set_highest(ANALYSIS, rank, value);
+        version.remove_for_ever(self.history.iter().flat_map(History::gone).cloned());
+    }
+
+    // The keys of fields of which a conflict is gone since.
+    fn decided_since(&self, before: &Self) -> Vec<String> {
+        let gone = before.conflicts.iter().filter(|conflict| !self.has_conflict(conflict));
+        let fields: BTreeSet<&Field> = gone.map(|conflict| &conflict.field).collect();
+        fields.into_iter().map(|field| format!("edits.{field}")).collect()
+    }
+
+    fn has_conflict(&self, conflict: &Conflict) -> bool {
+        let same = |one: &Conflict| one.field == conflict.field && one.value == conflict.value;
+        self.conflicts.iter().any(same)
+    }
+
+    /// What this version has seen, and the values that are left of it.
+    pub fn version(&self) -> Version {
+        let said = Keyed::by(self);
+        let Some(history) = &self.history else { return before::version_of(self, &said) };
+        let stamp = Stamp::after(Stamp::default(), self.updated_at);
+        let mut version = history.version(&said, self.revision.operation.into(), stamp);
+        self.hear(&mut version);
+        version
+    }
+
+    /// What it has seen, also if it does not say so itself.
+    pub fn seen(&self) -> History {
+        let of_before = || History::of(&self.version(), &Keyed::by(self));
+        self.history.clone().unwrap_or_else(of_before)
+    }
+
+    /// Whether both have seen the same, and so say the same.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        match (&self.history, &other.history) {
+            (Some(one), Some(two)) => one.agrees_with(two) && heard(self) == heard(other),
+            _ => self.version().agrees_with(&other.version()),
+        }
+    }
+
+    /// The version of a deleted song, of which this was left.
+    pub fn deleted(&self, deletion: OperationId) -> Version {
+        let mut version = self.version();
+        version.bury(deletion.into());
+        version
+    }
+
+    /// The song that says what `version` says. What is a library's own, such as
+    /// the facts it names, is that of this one.
+    ///
+    /// # Errors
+    ///
+    /// If the version holds a value that does not fit its field, as a damaged
+    /// document may.
+    pub fn saying(&self, version: &Version) -> Result<Self, InvalidVersion> {
+        let mut song = song_of(version, self).map_err(|error| InvalidVersion(error.to_string()))?;
+        song.format = song.format.max(Self::FORMAT);
+        song.history = Some(History::of(version, &Keyed::by(&song)));
+        Ok(song)
+    }
+
+    /// The song as the next version of its deletion: it is there again, as its
+    /// deleter saw it.
+    ///
+    /// # Errors
+    ///
+    /// As [`saying`](Self::saying).
+    pub fn restored(&self, deletion: Revision, now: Timestamp) -> Result<Self, InvalidVersion> {
+        let revision = deletion.next();
+        let mut version = self.deleted(deletion.operation);
+        let stamp = Stamp::after(version.last(), now);
+        let life = vec![(LIFE.to_owned(), Value::Null)];
+        version.write(revision.operation.into(), stamp, [], life);
+        Ok(Self { revision, updated_at: now, ..self.saying(&version)? })
+    }
+
+    /// Notes that segments of it were deleted, for ever: they do not come back
+    /// from elsewhere. Whoever deletes segments stores the song again with it.
+    pub fn forget_segments(&mut self, segments: &[SegmentId]) {
+        let mut version = self.version();
+        version.remove_for_ever(segments.iter().map(ToString::to_string));
+        self.history = Some(History::of(&version, &Keyed::by(self)));
     }
 
     /// Adds a file, or replaces what is known of the one at its path.
@@ -143,6 +285,11 @@ impl Song {
         self.embeddings.get(model) == Some(embedding)
     }
 }
+
+/// A version that no song can say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the history of the song holds a value that does not fit: {0}")]
+pub struct InvalidVersion(String);
 
 /// A version of a document: its number, and the operation that wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,6 +473,14 @@ impl Stamp {
     pub fn after(last: Self, now: Timestamp) -> Self {
         let clock = (now.as_millisecond().max(0).unsigned_abs() & 0xffff_ffff_ffff) << 16;
         Self(clock.max(last.0.saturating_add(1)))
+    }
+}
+
+impl Stamp {
+    /// The moment, to the millisecond.
+    pub fn time(self) -> Timestamp {
+        let millisecond = i64::try_from(self.0 >> 16).unwrap_or_default();
+        Timestamp::from_millisecond(millisecond).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a person says about songs.
 
-use songrec_core::{Field, Song, SongId, Stamp};
+use songrec_core::{Field, Song, SongId};
 use songrec_storage::{Outcome, PutMode, PutSong, StorageBackendExt};
 
 use crate::{
@@ -34,22 +34,15 @@ impl Library {
             let mut edits = song.edits.clone();
             for change in changes {
                 let invalid = |error| Error::usage("the song was not changed").because(error);
-                let field = match change {
+                match change {
                     EditChange::Set(field, text) => {
                         edits.set(field.clone(), Some(text)).map_err(invalid)?;
-                        field
                     }
                     EditChange::Clear(field) => {
                         edits.set(field.clone(), None).map_err(invalid)?;
-                        field
                     }
-                    EditChange::Reset(field) => {
-                        edits.reset(field);
-                        field
-                    }
-                };
-                let last = song.stamps.values().copied().max().unwrap_or_default();
-                song.stamps.insert(format!("edits.{field}"), Stamp::after(last, now()));
+                    EditChange::Reset(field) => drop(edits.reset(field)),
+                }
             }
             let changed = song.edits != edits;
             song.edits = edits;
@@ -72,7 +65,7 @@ impl Library {
             if !change(&mut song)? {
                 return Ok(song);
             }
-            song.revise(now());
+            song.revise(&current, now());
             let mode = PutMode::Replace(current.revision.operation);
             let put = PutSong { song: song.clone(), mode, origin: None };
             match self.backend.put_songs(&[put]).await?.pop() {

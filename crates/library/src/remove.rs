@@ -121,6 +121,7 @@ impl Library {
                     operation: OperationId::random(),
                     at: now(),
                     origin: None,
+                    leaving: None,
                 })
                 .collect();
             let outcomes = self.backend.delete_songs(&deletes).await?;

@@ -152,9 +152,10 @@ async fn many_copies_do_not_hide_what_is_behind_them() {
     })
     .await;
     for song in &mut fixture.songs.clone() {
-        let version = song.revision.operation;
+        let before = song.clone();
+        let version = before.revision.operation;
         song.audio.duration = 60.0;
-        song.revise(Timestamp::UNIX_EPOCH);
+        song.revise(&before, Timestamp::UNIX_EPOCH);
         fixture.library.backend().put_song(song, PutMode::Replace(version)).await.unwrap();
     }
 
@@ -174,9 +175,10 @@ async fn copies_of_one_recording_are_listed_once() {
     // The songs are ten seconds apart, so no two are copies; these are.
     let mut songs = fixture.songs.clone();
     for song in &mut songs {
-        let version = song.revision.operation;
+        let before = song.clone();
+        let version = before.revision.operation;
         song.audio.duration = 60.0;
-        song.revise(Timestamp::UNIX_EPOCH);
+        song.revise(&before, Timestamp::UNIX_EPOCH);
         fixture.library.backend().put_song(song, PutMode::Replace(version)).await.unwrap();
     }
 

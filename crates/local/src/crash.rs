@@ -308,6 +308,8 @@ fn document(n: u8) -> Document {
         revision: Revision { number: 1, operation: songrec_core::OperationId::from_bytes([n; 16]) },
         updated_at: songrec_core::Timestamp::UNIX_EPOCH,
         body: serde_json::json!({ "songs": [n] }),
+        deleted: false,
+        history: None,
     }
 }
 
@@ -335,6 +337,7 @@ fn delete(inner: &Inner, songs: &[Song]) -> Result<()> {
             operation: DELETION,
             at: songrec_core::Timestamp::UNIX_EPOCH,
             origin: None,
+            leaving: None,
         })
         .collect();
     inner.delete_songs(&deletes).map(drop)

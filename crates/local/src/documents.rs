@@ -209,7 +209,15 @@ mod tests {
         let put = |kind| {
             let revision = Revision::first();
             let (updated_at, body) = (Timestamp::UNIX_EPOCH, serde_json::Value::Null);
-            let document = Document { kind, id: "one".into(), revision, updated_at, body };
+            let document = Document {
+                kind,
+                id: "one".into(),
+                revision,
+                updated_at,
+                body,
+                deleted: false,
+                history: None,
+            };
             [PutDocument { document, mode: PutMode::Create }]
         };
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use songrec_core::{Card, Filter, ModelSpec, Song, SongId, fold};
 use songrec_storage::{
     Change, ChangePage, ChangeState, Cursor, DeleteSong, Lookup, Outcome, Page, PurgeSong, PutMode,
-    PutSong, SongQuery, Tombstone, UnreadableSong,
+    PutSong, SongQuery, UnreadableSong,
 };
 
 use crate::{
@@ -292,10 +292,8 @@ impl Writing<'_> {
                 outcomes.push(Outcome::Conflict(Some(Box::new(song))));
                 continue;
             }
-            let mut revision = song.revision.next();
-            revision.operation = delete.operation;
             let before = song.embeddings.clone();
-            let tombstone = Tombstone { revision, deleted_at: delete.at, song };
+            let tombstone = delete.tombstone(song);
             files.push(stored::tombstone_file(&inner.layout, &tombstone, delete.origin.as_ref())?);
             leftovers.push(inner.layout.of_song(Folder::Songs, delete.id));
             ids.push(delete.id);

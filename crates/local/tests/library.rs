@@ -352,7 +352,7 @@ async fn a_flipped_bit_in_a_title_is_noticed() {
     assert_eq!(told.unreadable.iter().map(|one| one.song).collect::<Vec<_>>(), [id]);
     assert!(found.len() == 1 && found[0].problem.contains("checksum"), "{found:?}");
     let mut next = edited.clone();
-    next.revise(edited.updated_at);
+    next.revise(&edited, edited.updated_at);
     let put = library.put_song(&next, PutMode::Replace(edited.revision.operation)).await;
     assert_eq!(put.unwrap_err().kind(), ErrorKind::Corrupt);
 }

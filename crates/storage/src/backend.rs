@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use songrec_core::{
     BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, ModelName,
-    ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, Timestamp,
+    ModelSpec, OperationId, Progress, Revision, Segment, SegmentId, Song, SongId, Timestamp,
 };
 
 use crate::{
     BlobSource, BlobStream, ChangePage, Cursor, Lookup, NearestQuery, NearestSegments, Neighbor,
-    Page, PageToken, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    Page, PageToken, Result, SegmentNeighbor, SegmentQuery, SongQuery, Tombstone,
 };
 
 /// A place that keeps songs, their embeddings and their audio.
@@ -103,7 +103,8 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Deletes songs: leaves a tombstone that [`changes`](Self::changes)
     /// tells, until it is purged. The facts stay until they are swept. `Done`
     /// also if there is no such song, or no longer; an absent song gets no
-    /// tombstone.
+    /// tombstone. It holds the song as it was stored, or what the deletion says
+    /// that it left ([`DeleteSong::leaving`]), with the facts that were stored.
     async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>>;
 
     /// Forgets tombstones for good, each if it is the one that its deletion
@@ -246,8 +247,10 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
         after: Option<&PageToken>,
     ) -> Result<Page<Document>>;
 
-    /// Deletes a document if its version is the one given; `Done` also if
-    /// there is none.
+    /// Removes a document if its version is the one given; `Done` also if
+    /// there is none. Other libraries do not hear of it: whoever deletes a
+    /// playlist or a synth stores its next version, which says that it is
+    /// deleted ([`Document::deleted`]).
     async fn delete_document(
         &self,
         kind: DocumentKind,
@@ -315,6 +318,27 @@ pub struct DeleteSong {
     pub at: Timestamp,
     /// Who, as for [`PutSong::origin`].
     pub origin: Option<Origin>,
+    /// What the tombstone says of the song, for whoever knows more of it than
+    /// is stored; the song as it is stored, if it is not said.
+    pub leaving: Option<Box<Song>>,
+}
+
+impl DeleteSong {
+    /// The tombstone that this deletion leaves of the song that is stored. The
+    /// facts it names are those of the stored song.
+    pub fn tombstone(&self, stored: Song) -> Tombstone {
+        let revision = Revision { operation: self.operation, ..stored.revision.next() };
+        let song = match &self.leaving {
+            None => stored,
+            Some(leaving) => Song {
+                revision: stored.revision,
+                embeddings: stored.embeddings,
+                blob: stored.blob,
+                ..(**leaving).clone()
+            },
+        };
+        Tombstone { revision, deleted_at: self.at, song }
+    }
 }
 
 /// A tombstone to forget.

@@ -331,10 +331,7 @@ impl StorageBackend for MemoryBackend {
                 outcomes.push(Outcome::Conflict(Some(Box::new(song))));
                 continue;
             }
-            let mut revision = song.revision.next();
-            revision.operation = delete.operation;
-            let tombstone = Tombstone { revision, deleted_at: delete.at, song };
-            let deleted = ChangeState::Deleted(Box::new(tombstone));
+            let deleted = ChangeState::Deleted(Box::new(delete.tombstone(song)));
             state.set(delete.id, deleted, delete.origin.clone());
             outcomes.push(Outcome::Done);
         }
@@ -720,7 +717,15 @@ mod tests {
         for kind in [DocumentKind::Machine, DocumentKind::Library] {
             let revision = songrec_core::Revision::first();
             let (updated_at, body) = (Timestamp::UNIX_EPOCH, serde_json::Value::Null);
-            let document = Document { kind, id: "one".into(), revision, updated_at, body };
+            let document = Document {
+                kind,
+                id: "one".into(),
+                revision,
+                updated_at,
+                body,
+                deleted: false,
+                history: None,
+            };
             let put = PutDocument { document, mode: PutMode::Create };
             library.put_documents(&[put]).await.unwrap();
         }

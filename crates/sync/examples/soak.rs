@@ -1,5 +1,5 @@
-//! Random histories of several machines that share one library, for as long
-//! as one likes: `cargo run --release -p songrec-sync --example soak -- STEPS [SEED]`.
+//! Random histories of several machines, along random graphs and around one
+//! shared library, for as long as one likes: `cargo run --release -p songrec-sync --example soak -- STEPS [SEED]`.
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a soak")]
 #![expect(clippy::print_stdout, reason = "it is a program")]
 
@@ -17,11 +17,7 @@ fn main() {
     let wanted = number(1).unwrap_or(1_000_000);
     let given = std::env::var("SONGREC_SYNC_SEED").ok().map(|text| text.parse().unwrap());
     let first: u64 = number(2).or(given).unwrap_or_else(rand::random);
-    let calm = std::env::var_os("SONGREC_SYNC_CALM").is_some();
-    let mut setup = if calm { Setup::calm() } else { Setup::default() };
-    // Segments have no tombstones: one of a song that is deleted here, and comes
-    // back from elsewhere, can need a third round until everybody has it.
-    setup.segments = std::env::var_os("SONGREC_SYNC_SEGMENTS").is_some();
+    let mut setup = Setup::default();
     if let Ok(rule) = std::env::var("SONGREC_SYNC_WITHOUT") {
         println!("without the rule `{rule}`");
         setup.rules = Rules::without(&rule);
@@ -30,6 +26,7 @@ fn main() {
     let (mut done, mut syncs, mut crashes, mut seed) = (0, 0, 0, first);
     println!("first seed {first}, {STEPS} steps each");
     while done < wanted {
+        setup.graph = seed % 2 == 1;
         match play(seed, &history(seed, STEPS), setup) {
             Ok(world) => {
                 syncs += world.syncs;

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use songrec_core::{Progress, Revision, Song, SongId};
+use songrec_core::{Progress, SongId};
 
 use crate::{
     Action, Failure, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
     facts::Carrier,
     look::Look,
-    resolve::{Attempt, Case, State as SongState, Target, Verdict, Write, resolve},
+    resolve::{Case, Known, State as SongState, Verdict, Write, resolve},
     state::Postponed,
-    values::{Base, Refs},
+    values::Refs,
 };
 
 /// What was done for some songs.
@@ -36,8 +36,7 @@ const ROUNDS: usize = 8;
 /// A song on its way.
 pub(crate) struct Item {
     pub(crate) song: SongId,
-    pub(crate) base: Option<Base>,
-    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) known: Option<Known>,
     pub(crate) states: Pair<SongState>,
     // Whether a side was read, beyond what was told.
     read: Pair<bool>,
@@ -48,66 +47,46 @@ impl Item {
     pub(crate) fn refs(&self, place: Place) -> Refs {
         match &self.states[place] {
             SongState::Present(song) => Refs::of(song),
-            SongState::Same => self
-                .base
-                .as_ref()
-                .filter(|base| !base.deleted)
-                .map(|base| base.refs[place].clone())
-                .unwrap_or_default(),
+            SongState::Same => self.known_refs(place).cloned().unwrap_or_default(),
             SongState::Deleted(_) | SongState::Absent => Refs::default(),
         }
     }
 
-    /// The version of the song at `place` now.
-    pub(crate) fn revision(&self, place: Place) -> Option<Revision> {
-        match &self.states[place] {
-            SongState::Present(song) => Some(song.revision),
-            SongState::Deleted(tombstone) => Some(tombstone.revision),
-            SongState::Same => self.base.as_ref().and_then(|base| base.revisions[place]),
-            SongState::Absent => None,
-        }
+    /// The facts that it named when both sides last agreed.
+    pub(crate) fn known_refs(&self, place: Place) -> Option<&Refs> {
+        self.known.as_ref()?.0[place].as_ref().map(|had| &had.refs)
     }
 }
 
 impl Syncer {
     // What a side cannot read is left as it is on both.
-    async fn items(
-        &self,
-        look: &Look,
-        mut chunk: Vec<(SongId, Pair<SongState>)>,
-    ) -> Result<Vec<Item>> {
+    fn items(&self, look: &Look, mut chunk: Vec<(SongId, Pair<SongState>)>) -> Result<Vec<Item>> {
         chunk.retain(|(song, _)| !look.refused.contains_key(song));
         let songs: Vec<SongId> = chunk.iter().map(|(song, _)| *song).collect();
-        let bases = self.state.bases(&songs)?;
-        let mut attempts = self.state.attempts(&songs)?;
-        Ok(chunk
-            .into_iter()
-            .zip(bases)
-            .map(|((song, states), base)| Item {
-                attempts: attempts.remove(&song).unwrap_or_default(),
-                song,
-                base,
-                states,
-                read: Pair::default(),
-            })
-            .collect())
+        let known = self.state.known(&songs)?;
+        let items = chunk.into_iter().zip(known);
+        let item = |((song, states), known)| Item { song, known, states, read: Pair::default() };
+        Ok(items.map(item).collect())
     }
 
     // Decides about songs; those that have to be read first are read.
     // Gives apart those that a side cannot read.
     async fn decide(
         &self,
-        look: &Look,
         carrier: &Carrier,
         mut items: Vec<Item>,
     ) -> Result<(Vec<(Item, Verdict)>, Vec<(Item, Failure)>)> {
         let mut decided = Vec::with_capacity(items.len());
         let mut refused = Vec::new();
+        let lacks = |place: Place, own: &Refs, theirs: &Refs, song: &songrec_core::Song| {
+            carrier.lacks(place, own, theirs, song)
+        };
         // Each side is read once at most.
-        for _ in 0..4 {
+        for _ in 0..3 {
             let mut missing: Pair<Vec<Item>> = Pair::default();
             for item in items.drain(..) {
-                match self.verdict(look, carrier, &item).await? {
+                let case = Case { known: item.known.as_ref(), states: &item.states, lacks: &lacks };
+                match resolve(&case) {
                     Verdict::Fetch(place) => missing[place].push(item),
                     verdict => decided.push((item, verdict)),
                 }
@@ -123,12 +102,15 @@ impl Syncer {
                         refused.push((item, failure));
                         continue;
                     }
-                    item.read[place] = true;
-                    item.states[place] = match found.songs.remove(&item.song) {
-                        Some(song) => SongState::Present(Box::new(song)),
-                        None => SongState::Absent,
-                    };
-                    items.push(item);
+                    match found.songs.remove(&item.song) {
+                        Some(song) => {
+                            item.read[place] = true;
+                            item.states[place] = SongState::Present(Box::new(song));
+                            items.push(item);
+                        }
+                        // Deleted as we look, or lost; the next look tells.
+                        None => decided.push((item, Verdict::Fetch(place))),
+                    }
                 }
             }
             if items.is_empty() {
@@ -140,39 +122,6 @@ impl Syncer {
         Ok((decided, refused))
     }
 
-    async fn verdict(&self, look: &Look, carrier: &Carrier, item: &Item) -> Result<Verdict> {
-        let mut purged = Pair::default();
-        for place in Place::BOTH {
-            let alive = item.base.as_ref().is_some_and(|base| !base.deleted);
-            if alive && item.states[place] == SongState::Absent {
-                purged[place] = carrier.purged(self, place, item.song).await?;
-            }
-        }
-        let lacks = |place: Place, own: &Refs, theirs: &Refs, song: &Song| {
-            carrier.lacks(place, own, theirs, song)
-        };
-        let mut segments = false;
-        if let Pair { left: SongState::Present(left), right: SongState::Present(right) } =
-            &item.states
-            && left.revision.operation != right.revision.operation
-        {
-            for place in Place::BOTH {
-                segments = segments || self.has_segments(carrier, place).await?;
-            }
-        }
-        let case = Case {
-            base: item.base.as_ref(),
-            attempts: &item.attempts,
-            states: &item.states,
-            purged,
-            complete: look.full.left && look.full.right,
-            restored: Pair::of(|place| !self.is_remote(place) && look.was_restored(place)),
-            lacks: &lacks,
-            segments,
-        };
-        Ok(resolve(&case, &self.rules))
-    }
-
     /// Adds what will be done for some songs to a plan.
     pub(crate) async fn plan_chunk(
         &self,
@@ -182,8 +131,8 @@ impl Syncer {
         chunk: Vec<(SongId, Pair<SongState>)>,
         plan: &mut Plan,
     ) -> Result<()> {
-        let items = self.items(look, chunk).await?;
-        let (decided, refused) = self.decide(look, carrier, items).await?;
+        let items = self.items(look, chunk)?;
+        let (decided, refused) = self.decide(carrier, items).await?;
         plan.refused.extend(refused.into_iter().map(|(_, failure)| failure));
         for (item, verdict) in decided {
             // What was read is not read again when it is done.
@@ -192,17 +141,16 @@ impl Syncer {
             }
             match verdict {
                 Verdict::Agreed(_) => plan.agreed += 1,
-                Verdict::Nothing | Verdict::Forget | Verdict::Fetch(_) => {}
+                Verdict::Nothing | Verdict::Fetch(_) | Verdict::Damaged(_) => {}
                 Verdict::Write(write) => {
                     let work = work_of(item.song, &write, options);
-                    if let Target::Song(song) = &write.target {
-                        let refs = Pair::of(|place| item.refs(place));
-                        for place in
-                            Place::BOTH.into_iter().filter(|at| work.actions[*at].is_some())
-                        {
-                            plan.bytes[place] +=
-                                carrier.bytes(place, &refs[place], &refs[place.other()], song);
-                        }
+                    let refs = Pair::of(|place| item.refs(place));
+                    let gets = |at: &Place| {
+                        work.actions[*at].is_some_and(|action| action != Action::Delete)
+                    };
+                    for place in Place::BOTH.into_iter().filter(gets) {
+                        plan.bytes[place] +=
+                            carrier.bytes(place, &refs[place], &refs[place.other()], &write.song);
                     }
                     if work.actions != Pair::default() {
                         plan.add(work);
@@ -223,20 +171,19 @@ impl Syncer {
         chunk: Vec<(SongId, Pair<SongState>)>,
     ) -> Result<Applied> {
         let mut applied = Applied::default();
-        let mut open = self.items(look, chunk).await?;
+        let mut open = self.items(look, chunk)?;
         for _ in 0..ROUNDS {
             if open.is_empty() {
                 break;
             }
-            let open_items = std::mem::take(&mut open);
-            let (decided, refused) = self.decide(look, carrier, open_items).await?;
+            let (decided, refused) = self.decide(carrier, std::mem::take(&mut open)).await?;
             for (item, failure) in refused {
                 put_off(&mut applied.postponed, &item, &failure.reason);
                 applied.report.add_failure(failure);
             }
             let mut writing = Vec::new();
             let now = self.now().as_second();
-            let mut settled: Vec<(SongId, Verdict)> = Vec::new();
+            let mut settled: Vec<(SongId, Option<Box<Known>>)> = Vec::new();
             for (item, verdict) in decided {
                 match verdict {
                     Verdict::Write(write) => {
@@ -248,32 +195,33 @@ impl Syncer {
                         applied.again = true;
                         put_off(&mut applied.postponed, &item, "it changes again and again");
                     }
-                    other => settled.push((item.song, other)),
-                }
-            }
-            let mut alike = Vec::new();
-            for (song, verdict) in &settled {
-                if let Verdict::Agreed(base) = verdict
-                    && !base.deleted
-                {
-                    applied.report.conflicts += u64::from(!base.values.conflicts.is_empty());
-                    alike.push(*song);
-                }
-            }
-            let mut segments = self.common_segments(carrier, alike).await?;
-            for (song, verdict) in &mut settled {
-                if let Verdict::Agreed(base) = verdict {
-                    base.segments = segments.remove(song).unwrap_or_default();
+                    Verdict::Damaged(reason) => {
+                        put_off(&mut applied.postponed, &item, &reason);
+                        applied.report.add_failure(Failure {
+                            subject: item.song.to_string(),
+                            title: String::new(),
+                            reason,
+                            hint: Some("`songrec verify` says where it is damaged".to_owned()),
+                        });
+                    }
+                    Verdict::Agreed(known) => {
+                        let conflicts = |place: Place| match &item.states[place] {
+                            SongState::Present(song) => !song.conflicts.is_empty(),
+                            _ => false,
+                        };
+                        let some = Place::BOTH.into_iter().any(conflicts);
+                        applied.report.conflicts += u64::from(some);
+                        settled.push((item.song, Some(known)));
+                    }
+                    Verdict::Nothing => settled.push((item.song, None)),
                 }
             }
             if !settled.is_empty() {
                 self.state.change(|changing| {
-                    for (song, verdict) in &settled {
-                        match verdict {
-                            Verdict::Agreed(base) => changing.agree(*song, base, now)?,
-                            Verdict::Forget => changing.forget(*song)?,
-                            Verdict::Nothing => changing.settle(*song)?,
-                            Verdict::Fetch(_) | Verdict::Write(_) => {}
+                    for (song, known) in &settled {
+                        match known {
+                            Some(known) => changing.agree(*song, known, now)?,
+                            None => changing.settle(*song)?,
                         }
                     }
                     Ok(())

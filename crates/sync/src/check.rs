@@ -309,7 +309,7 @@ fn fields_that_differ(left: &Values, right: &Values) -> Vec<String> {
     if left.files != right.files {
         fields.insert("files".to_owned());
     }
-    if left.conflicts != right.conflicts {
+    if left.lost() != right.lost() {
         fields.insert("conflicts".to_owned());
     }
     fields.into_iter().collect()

@@ -8,8 +8,6 @@ use songrec_storage::{
     StorageBackendExt,
 };
 
-use crate::merge::resolved;
-
 /// A song with values that lost a merge.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SongConflicts {
@@ -100,16 +98,11 @@ pub async fn resolve_conflict(
             let why = format!("no value of `{field}` like that is in conflict");
             return Err(failed(ErrorKind::NotFound, why));
         }
-        // Later than everything that is decided about, whatever the clock says.
-        let last = next.stamps.values().chain(next.conflicts.iter().map(|one| &one.stamp)).max();
-        let stamp = Stamp::after(last.copied().unwrap_or_default(), now);
         if let Some(value) = taken {
             next.edits.set_value(field.clone(), value.clone());
-            next.stamps.insert(format!("edits.{field}"), stamp);
         }
-        next.stamps.insert(resolved(field), stamp);
         next.conflicts.retain(|one| !of_field(one));
-        next.revise(now);
+        next.revise(&current, now);
         let mode = PutMode::Replace(current.revision.operation);
         let put = PutSong { song: next.clone(), mode, origin: None };
         match backend.put_songs(&[put]).await?.pop() {

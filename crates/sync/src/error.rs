@@ -90,14 +90,14 @@ impl Error {
                  `--max-delete {planned}`"
             )),
             Self::OtherLibrary { .. } => Some(
-                "if it was made anew, or another one is meant, sync with `--adopt`: as a first sync, \
-                 it compares everything and deletes nothing"
+                "if it was made anew, or another one is meant, sync with `--adopt`, which compares \
+                 everything; `--dry-run` shows what that would do"
                     .to_owned(),
             ),
             Self::Busy => Some("wait until it is done".to_owned()),
             Self::State { .. } => Some(
-                "if the folder is damaged, move it away: the next sync compares everything, \
-                 and deletes nothing"
+                "if the folder is damaged, move it away: it only makes syncs fast, and the next one \
+                 compares everything"
                     .to_owned(),
             ),
             Self::Interrupted | Self::Invalid(_) => None,

@@ -34,10 +34,7 @@ pub(crate) struct Carrier {
     throttle: Option<Throttle>,
     known_models: Pair<OnceCell<BTreeMap<ModelName, ModelSpec>>>,
     room: Mutex<Pair<BTreeSet<ModelName>>>,
-    purged: Pair<OnceCell<HashMap<SongId, u64>>>,
     pub(crate) segments: Pair<OnceCell<bool>>,
-    /// Whether a side is an older copy of itself.
-    pub(crate) restored: Pair<bool>,
     // Audio on its way at once, of all songs together.
     copies: Semaphore,
 }
@@ -86,9 +83,7 @@ impl Carrier {
             throttle: options.bandwidth.map(Throttle::new),
             known_models: Pair::default(),
             room: Mutex::default(),
-            purged: Pair::default(),
             segments: Pair::default(),
-            restored: Pair::default(),
             copies: Semaphore::new(options.jobs.clamp(1, Semaphore::MAX_PERMITS)),
         }
     }
@@ -141,16 +136,6 @@ impl Carrier {
         };
         heard + blob
     }
-
-    pub(crate) async fn purged(
-        &self,
-        syncer: &Syncer,
-        place: Place,
-        song: SongId,
-    ) -> Result<Option<u64>> {
-        let purged = self.purged[place].get_or_try_init(|| syncer.purged(place)).await?;
-        Ok(purged.get(&song).copied())
-    }
 }
 
 impl Syncer {
@@ -198,11 +183,11 @@ impl Syncer {
         &self,
         carrier: &Carrier,
         place: Place,
-        songs: &[Needs<'_>],
+        songs: &[&Needs<'_>],
     ) -> Result<Carried> {
         let mut carried = Carried::default();
         let mut wanted: BTreeMap<&ModelName, Vec<&Needs<'_>>> = BTreeMap::new();
-        for needs in songs {
+        for needs in songs.iter().copied() {
             for model in needs.theirs.embeddings.keys() {
                 if carrier.carries(model) && !needs.own.embeddings.contains_key(model) {
                     wanted.entry(model).or_default().push(needs);

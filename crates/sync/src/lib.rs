@@ -11,7 +11,6 @@ mod error;
 mod facts;
 mod look;
 mod machine;
-mod merge;
 mod migrate;
 mod options;
 mod refused;

@@ -7,9 +7,9 @@ use crate::{
     Error, Pair, Place, Result, Syncer,
     machine::Fence,
     refused::{Fetched, Refused, each_song, refusal},
-    resolve::State as SongState,
+    resolve::{Known, State as SongState},
     syncer::{Interrupt, cursor_of, looked_at},
-    values::{Base, Refs},
+    values::Refs,
 };
 
 /// What a look at both libraries found; the songs are in the spool.
@@ -25,8 +25,6 @@ pub(crate) struct Look {
     /// How many songs there is something to decide about.
     told: u64,
     pub(crate) fences: Pair<Option<Fence>>,
-    /// Whether a side no longer knew where it was read up to.
-    pub(crate) cursor_lost: Pair<bool>,
     /// Songs that a side cannot read, and that are left as they are.
     pub(crate) refused: Refused,
 }
@@ -43,17 +41,6 @@ impl Look {
     pub(crate) fn cursors_are_old(&self) -> bool {
         self.cursors == self.before
     }
-
-    /// Whether a side has less than this machine has seen there.
-    pub(crate) fn is_older(&self, place: Place) -> bool {
-        self.fences[place].as_ref().is_some_and(|fence| fence.older)
-    }
-
-    /// Whether a side may be an older copy of itself, so that what is absent
-    /// there may be just older.
-    pub(crate) fn was_restored(&self, place: Place) -> bool {
-        self.fences[place].as_ref().is_some_and(|fence| fence.full)
-    }
 }
 
 /// Changes in one page.
@@ -64,7 +51,6 @@ const FETCHED_AT_ONCE: usize = 100;
 // What one side told.
 struct Told {
     cursor: Cursor,
-    cursor_lost: bool,
     full: bool,
     documents: bool,
     songs: u64,
@@ -106,7 +92,6 @@ impl Syncer {
         let pending = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
         Ok(Look {
             full: Pair { left: left.full, right: right.full },
-            cursor_lost: Pair { left: left.cursor_lost, right: right.cursor_lost },
             documents: left.documents || right.documents || pending,
             cursors: Pair { left: Some(left.cursor), right: Some(right.cursor) },
             before,
@@ -132,7 +117,6 @@ impl Syncer {
         let mut cursor = since;
         let mut told = Told {
             full: cursor.is_none(),
-            cursor_lost: false,
             cursor: Cursor(String::new()),
             documents: false,
             songs: 0,
@@ -149,7 +133,6 @@ impl Syncer {
                     // is another library.
                     self.check_library(place).await?;
                     (cursor, told.full, told.songs) = (None, true, 0);
-                    told.cursor_lost = true;
                     continue;
                 }
                 other => other.map_err(|error| self.failed(place, error))?,
@@ -159,10 +142,10 @@ impl Syncer {
             told.refused.extend(page.unreadable.into_iter().map(|one| refusal(name, one)));
             looked_at(progress, page.changes.len());
             let songs: Vec<SongId> = page.changes.iter().map(|change| change.song).collect();
-            let bases = self.state.bases(&songs)?;
+            let known = self.state.known(&songs)?;
             let mut new = Vec::new();
-            for (change, base) in page.changes.into_iter().zip(bases) {
-                let echo = base.as_ref().is_some_and(|base| is_echo(base, place, &change.state));
+            for (change, known) in page.changes.into_iter().zip(known) {
+                let echo = known.as_ref().is_some_and(|known| is_echo(known, place, &change.state));
                 if echo && !told.full {
                     continue;
                 }
@@ -170,14 +153,17 @@ impl Syncer {
                     // A song that is as it should be is noted as such, unless
                     // the other side may lack something of it.
                     ChangeState::Present(song) if echo => {
-                        let base = base.expect("an echo has a base");
-                        let (own, other) = (&base.refs[place], &base.refs[place.other()]);
-                        if own_facts(own) == own_facts(other) && *own == Refs::of(&song) {
+                        let facts = |place: Place| {
+                            known.as_ref()?.0[place].as_ref().map(|had| own_facts(&had.refs))
+                        };
+                        let own = Some(own_facts(&Refs::of(&song)));
+                        if facts(place) == own && facts(place.other()) == own {
                             SongState::Same
                         } else {
                             SongState::Present(song)
                         }
                     }
+                    ChangeState::Deleted(_) if echo => SongState::Same,
                     ChangeState::Present(song) => SongState::Present(song),
                     ChangeState::Deleted(tombstone) => SongState::Deleted(tombstone),
                 };
@@ -201,12 +187,12 @@ impl Syncer {
         let spool = self.spool()?;
         let (mut after, mut absent) = (None, 0);
         loop {
-            let bases = self.state.bases_after(after, PAGE)?;
-            let Some((last, _)) = bases.last() else { return Ok(absent) };
+            let known = self.state.known_after(after, PAGE)?;
+            let Some((last, _)) = known.last() else { return Ok(absent) };
             after = Some(*last);
-            let alive: Vec<SongId> =
-                bases.iter().filter(|(_, base)| !base.deleted).map(|(song, _)| *song).collect();
-            let untold = spool.untold(place, &alive)?;
+            let there = known.iter().filter(|(_, known)| known.0[place].is_some());
+            let there: Vec<SongId> = there.map(|(song, _)| *song).collect();
+            let untold = spool.untold(place, &there)?;
             absent += untold.len() as u64;
             let told: Vec<_> = untold.into_iter().map(|song| (song, SongState::Absent)).collect();
             spool.tell(place, &told)?;
@@ -261,15 +247,16 @@ impl Syncer {
 }
 
 // What of the facts that a song names can be compared between two sides.
-fn own_facts(refs: &Refs) -> (Vec<&songrec_core::ModelName>, Option<songrec_core::Digest>) {
-    (refs.embeddings.keys().collect(), refs.blob.as_ref().map(|blob| blob.sha256))
+fn own_facts(refs: &Refs) -> (Vec<songrec_core::ModelName>, Option<songrec_core::Digest>) {
+    (refs.embeddings.keys().cloned().collect(), refs.blob.as_ref().map(|blob| blob.sha256))
 }
 
-fn is_echo(base: &Base, place: Place, state: &ChangeState) -> bool {
+fn is_echo(known: &Known, place: Place, state: &ChangeState) -> bool {
     let (operation, deleted) = match state {
         ChangeState::Present(song) => (song.revision.operation, false),
         ChangeState::Deleted(tombstone) => (tombstone.revision.operation, true),
     };
-    base.deleted == deleted
-        && base.revisions[place].is_some_and(|known| known.operation == operation)
+    known.0[place]
+        .as_ref()
+        .is_some_and(|had| had.revision.operation == operation && had.is_alive() != deleted)
 }

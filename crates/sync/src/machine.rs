@@ -1,6 +1,6 @@
 //! Who takes part: the machines, their sessions, and what they have all seen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -56,8 +56,6 @@ struct Session {
     // It was found to be a copy or an older self, and has not yet compared
     // everything since.
     suspect: bool,
-    // And the library there has less than was seen there.
-    older: bool,
     // The version of the machine's document, as it was last written.
     known: Option<Revision>,
     // Versions that were sent since, any of which may have landed.
@@ -75,8 +73,6 @@ pub(crate) struct Fence {
     /// everything.
     pub(crate) full: bool,
     /// And the library has less than was seen there: it went back. Otherwise it
-    /// has what was written since, by a copy of this machine or its later self.
-    pub(crate) older: bool,
     // The version to replace.
     version: Option<Revision>,
     // The round that may be acknowledged after this look.
@@ -224,7 +220,15 @@ impl Syncer {
         body: &impl Serialize,
     ) -> Document {
         let body = serde_json::to_value(body).unwrap_or_default();
-        Document { kind, id: id.to_owned(), revision, updated_at: self.now(), body }
+        Document {
+            kind,
+            id: id.to_owned(),
+            revision,
+            updated_at: self.now(),
+            body,
+            deleted: false,
+            history: None,
+        }
     }
 
     async fn read_document(
@@ -280,7 +284,6 @@ impl Syncer {
         };
         let mut fence = Fence {
             full: session.suspect,
-            older: session.older,
             version: stored,
             acknowledge: session.read,
             round,
@@ -288,15 +291,10 @@ impl Syncer {
         };
         if !same && self.rules.sessions_are_fenced {
             tracing::info!("a copy of this machine was at {}", self.sides[place].name);
-            // Every write counts on, so a library that went back counts less.
-            let number = |revision: Option<Revision>| revision.map(|revision| revision.number);
-            let known = number(own.sessions[place].known);
-            let older = known.is_some() && number(stored) <= known;
             // Copies cannot go by one name. And everything is to be compared,
             // also if this sync does not get so far.
-            own.sessions[place] =
-                Session { id: new_id(), suspect: true, older, ..Session::default() };
-            fence = Fence { full: true, older, version: None, acknowledge: 0, round, daily };
+            own.sessions[place] = Session { id: new_id(), suspect: true, ..Session::default() };
+            fence = Fence { full: true, version: None, acknowledge: 0, round, daily };
             if writes {
                 self.state.set_meta("machine", &own)?;
             }
@@ -355,9 +353,7 @@ impl Syncer {
         }
         let mut own = self.own()?;
         // What waits for the other direction has to be compared then.
-        let session = &mut own.sessions[place];
-        session.suspect &= options.direction != Direction::Both;
-        session.older &= session.suspect;
+        own.sessions[place].suspect &= options.direction != Direction::Both;
         self.state.set_meta("machine", &own)
     }
 
@@ -416,8 +412,8 @@ impl Syncer {
             .state
             .deletions(until, ROUND)?
             .into_iter()
-            .filter_map(|(id, base)| {
-                let Revision { number, operation } = base.revisions[place]?;
+            .filter_map(|(id, known)| {
+                let Revision { number, operation } = known.0[place].as_ref()?.revision;
                 Some(PurgedSong { id, operation, number })
             })
             .collect();
@@ -443,10 +439,8 @@ impl Syncer {
         for round in own.sessions[place].cleaned + 1..=purged {
             let songs = self.still_deleted(place, self.read_round(place, round).await?)?;
             own.sessions[place].cleaned = round;
-            self.state.change(|changing| {
-                songs.iter().try_for_each(|one| changing.forget(one.id))?;
-                changing.set_meta("machine", &own)
-            })?;
+            self.forget_purged(place, &songs)?;
+            self.state.set_meta("machine", &own)?;
         }
         Ok(())
     }
@@ -456,14 +450,27 @@ impl Syncer {
     // tombstone is another one, and has its own round.
     fn still_deleted(&self, place: Place, songs: Vec<PurgedSong>) -> Result<Vec<PurgedSong>> {
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
-        let bases = self.state.bases(&ids)?;
-        let same = songs.into_iter().zip(bases).filter(|(song, base)| {
-            base.as_ref().is_some_and(|base| {
-                base.deleted
-                    && base.revisions[place].is_some_and(|known| known.operation == song.operation)
-            })
+        let known = self.state.known(&ids)?;
+        let same = songs.into_iter().zip(known).filter(|(song, known)| {
+            let had = known.as_ref().and_then(|known| known.0[place].as_ref());
+            had.is_some_and(|had| !had.is_alive() && had.revision.operation == song.operation)
         });
         Ok(same.map(|(song, _)| song).collect())
+    }
+
+    // What was purged there is still known here, if it is on this side.
+    fn forget_purged(&self, place: Place, songs: &[PurgedSong]) -> Result<()> {
+        let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
+        let known = self.state.known(&ids)?;
+        let now = self.now().as_second();
+        self.state.change(|changing| {
+            for (id, known) in ids.iter().zip(known) {
+                let Some(mut known) = known else { continue };
+                known.0[place] = None;
+                changing.set_known(*id, &known, now)?;
+            }
+            Ok(())
+        })
     }
 
     async fn put_library(
@@ -497,7 +504,7 @@ impl Syncer {
             let purged = self.ask(place, || backend.purge_songs(chunk)).await;
             purged.map_err(|error| self.failed(place, error))?;
         }
-        self.state.change(|changing| same.iter().try_for_each(|one| changing.forget(one.id)))?;
+        self.forget_purged(place, &same)?;
         let done = LibraryBody { purged: body.round, ..body };
         self.put_library(place, revision, &done).await?;
         Ok(same.len() as u64)
@@ -508,31 +515,6 @@ impl Syncer {
         let body: Option<RoundBody> =
             document.and_then(|document| serde_json::from_value(document.body).ok());
         Ok(body.unwrap_or_default().songs)
-    }
-
-    /// The numbers of the tombstones that were ever purged at `place`. Read
-    /// after a song was seen to be absent: a round is written down before it
-    /// is purged.
-    pub(crate) async fn purged(&self, place: Place) -> Result<HashMap<SongId, u64>> {
-        let mut purged = HashMap::new();
-        if !self.is_remote(place) {
-            return Ok(purged);
-        }
-        let Some((_, body)) = self.read_library(place).await? else { return Ok(purged) };
-        let backend = self.backend(place);
-        let rounds: Vec<String> = (1..=body.round).map(round_id).collect();
-        for chunk in rounds.chunks(100) {
-            let read =
-                self.ask(place, || backend.get_documents(DocumentKind::Library, chunk)).await;
-            for document in read.map_err(|error| self.failed(place, error))?.into_iter().flatten() {
-                let body: RoundBody = serde_json::from_value(document.body).unwrap_or_default();
-                for song in body.songs {
-                    let number = purged.entry(song.id).or_insert(song.number);
-                    *number = song.number.max(*number);
-                }
-            }
-        }
-        Ok(purged)
     }
 
     /// The machines that take part at `place`.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use songrec_core::{Card, DocumentKind, Event, OperationId, Progress, Song, SongId};
+use songrec_core::{Card, Document, DocumentKind, Event, OperationId, Progress, Song, SongId};
 use songrec_storage::{ChangeState, Cursor, Outcome, PutDocument, PutMode, PutSong};
 
 use crate::{
@@ -13,7 +13,6 @@ use crate::{
     facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
     refused::{Fetched, refusal},
     report::list,
-    segment::OldSegments,
     syncer::{Interrupt, in_words, is_about_one, looked_at},
     values::{Refs, Values},
 };
@@ -280,15 +279,10 @@ impl Syncer {
         let mut carried = if needs.is_empty() {
             Carried::default()
         } else {
-            let carried = self.carry_embeddings(carrier, Place::Right, &needs).await?;
-            let songs = needs.iter().map(|one| OldSegments {
-                song: one.song.id,
-                agreed: Vec::new(),
-                // A migration deletes nothing.
-                comes_back: Pair::default(),
-            });
-            self.carry_segments(carrier, Place::Right, &songs.collect::<Vec<_>>()).await?;
-            carried
+            let songs: Vec<&Song> = needs.iter().map(|one| one.song).collect();
+            self.carry_segments(carrier, Place::Right, &songs).await?;
+            let all: Vec<&Needs<'_>> = needs.iter().collect();
+            self.carry_embeddings(carrier, Place::Right, &all).await?
         };
         let copying = needs.iter().map(|one| {
             async move {
@@ -375,9 +369,10 @@ impl Syncer {
                 self.ask(Place::Left, || source.list_documents(&kinds, after.as_ref())).await;
             let page = page.map_err(|error| self.failed(Place::Left, error))?;
             for chunk in page.items.chunks(self.batch()) {
+                let chunk: Vec<&Document> = chunk.iter().filter(|one| !one.deleted).collect();
                 let puts: Vec<_> = chunk
                     .iter()
-                    .map(|one| PutDocument { document: one.clone(), mode: PutMode::Create })
+                    .map(|one| PutDocument { document: (*one).clone(), mode: PutMode::Create })
                     .collect();
                 let outcomes = self.ask(Place::Right, || target.put_documents(&puts)).await;
                 let outcomes = outcomes.map_err(|error| self.failed(Place::Right, error))?;

@@ -20,8 +20,8 @@ pub struct Options {
     pub models: Option<BTreeSet<ModelName>>,
     /// Compare everything once, instead of what changed.
     pub full: bool,
-    /// Accept that a side is another library than it was, and begin anew with
-    /// it, as with one that was never synced; such a sync deletes nothing.
+    /// Accept that a side is another library than it was, and compare all of
+    /// it.
     pub adopt: bool,
     /// Bytes of audio and embeddings per second at the most.
     pub bandwidth: Option<u64>,

@@ -1,22 +1,24 @@
 //! What is to be done about one song: pure, and all that a sync decides.
+//!
+//! Each side has a version, and both get the join of the two. What is
+//! remembered of earlier syncs only spares reading a side that did not change.
 
-use std::slice;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use songrec_core::{Card, Digest, OperationId, Revision, Song, Timestamp};
+use songrec_core::{
+    Card, Digest, Field, History, InvalidVersion, Op, OperationId, Revision, Song, Timestamp,
+    Version,
+};
 use songrec_storage::{PutMode, Tombstone};
 
-use crate::{
-    Action, MergedField, Pair, Place, Rules,
-    merge::{Before, Merged, is_old, merge},
-    values::{Base, Input, Refs, Values},
-};
+use crate::{Action, MergedField, Pair, Place, values::Refs};
 
 /// What is known of a song on one side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// As both sides last agreed, as far as is known.
+    /// As it was when it was last seen.
     #[default]
     Same,
     Present(Box<Song>),
@@ -25,31 +27,61 @@ pub(crate) enum State {
     Absent,
 }
 
-/// A write that was noted before it was sent, and may have landed.
+/// What both sides had when they last agreed; nothing for a side that has
+/// neither the song nor its tombstone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Known(pub(crate) Pair<Option<Had>>);
+
+/// What a side had.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Attempt {
-    /// The version it makes.
-    pub(crate) operation: OperationId,
-    /// The versions that it was made of.
-    pub(crate) inputs: Pair<Option<Input>>,
+pub(crate) struct Had {
+    pub(crate) revision: Revision,
+    pub(crate) seen: History,
+    #[serde(default)]
+    pub(crate) refs: Refs,
+    /// If it was deleted: a tombstone is told once, and cannot be asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tombstone: Option<Box<Tombstone>>,
+}
+
+impl Had {
+    pub(crate) fn of_song(song: &Song) -> Self {
+        let (revision, seen, refs) = (song.revision, song.seen(), Refs::of(song));
+        Self { revision, seen, refs, tombstone: None }
+    }
+
+    pub(crate) fn of_tombstone(tombstone: &Tombstone) -> Self {
+        Self {
+            revision: tombstone.revision,
+            seen: History::default(),
+            refs: Refs::default(),
+            tombstone: Some(Box::new(tombstone.clone())),
+        }
+    }
+
+    pub(crate) const fn is_alive(&self) -> bool {
+        self.tombstone.is_none()
+    }
+}
+
+impl Known {
+    /// What the states tell, and for the rest what was known.
+    pub(crate) fn of(states: &Pair<State>, known: Option<&Self>) -> Self {
+        Self(Pair::of(|place| match &states[place] {
+            State::Same => known.and_then(|known| known.0[place].clone()),
+            State::Present(song) => Some(Had::of_song(song)),
+            State::Deleted(tombstone) => Some(Had::of_tombstone(tombstone)),
+            State::Absent => None,
+        }))
+    }
 }
 
 /// Everything that is known of one song.
 pub(crate) struct Case<'a> {
-    pub(crate) base: Option<&'a Base>,
-    pub(crate) attempts: &'a [Attempt],
+    pub(crate) known: Option<&'a Known>,
     pub(crate) states: &'a Pair<State>,
-    /// The number of the tombstone that was purged there, if one was.
-    pub(crate) purged: Pair<Option<u64>>,
-    /// Whether a side is an older copy of itself, so that it may not know what
-    /// both sides had agreed on.
-    pub(crate) restored: Pair<bool>,
-    /// Whether a side should also get the facts that only the other has.
-    pub(crate) complete: bool,
     /// What each side lacks of what the other has.
     pub(crate) lacks: &'a Lacks<'a>,
-    /// Whether the sides may have different segments of it.
-    pub(crate) segments: bool,
 }
 
 /// Whether a side, that names these facts of a song, lacks what the other side
@@ -60,37 +92,24 @@ pub(crate) type Lacks<'a> = dyn Fn(Place, &Refs, &Refs, &Song) -> bool + 'a;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
     Nothing,
-    /// There is no such song any more.
-    Forget,
-    /// Both sides have it alike already.
-    Agreed(Box<Base>),
+    /// Both sides have it alike already, or both have it no more.
+    Agreed(Box<Known>),
     /// The song as it is on that side has to be read first.
     Fetch(Place),
     Write(Box<Write>),
+    /// One side's document says what no song can say.
+    Damaged(String),
 }
 
 /// What both sides have to become.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Write {
-    pub(crate) target: Target,
+    /// The song, without the facts that each side names by itself; or what its
+    /// tombstone says of it.
+    pub(crate) song: Song,
     pub(crate) steps: Pair<Option<Step>>,
-    pub(crate) inputs: Pair<Option<Input>>,
     pub(crate) merged: Vec<MergedField>,
     pub(crate) note: Option<&'static str>,
-    /// Nothing is to be told but facts that a side lacks.
-    pub(crate) only_facts: bool,
-}
-
-#[derive(Debug, PartialEq)]
-pub(crate) enum Target {
-    /// The song, without the facts that each side names by itself.
-    Song(Box<Song>),
-    Deleted {
-        revision: Revision,
-        at: Timestamp,
-        seen: Box<Values>,
-        title: String,
-    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,568 +120,298 @@ pub(crate) struct Step {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum How {
-    Put(PutMode),
-    Delete(OperationId),
+    Put {
+        mode: PutMode,
+        revision: Revision,
+        /// Nothing is to be told but facts that the side lacks.
+        only_facts: bool,
+    },
+    Delete {
+        version: Revision,
+        operation: OperationId,
+        at: Timestamp,
+    },
 }
 
 impl Write {
     pub(crate) fn title(&self) -> String {
-        match &self.target {
-            Target::Song(song) => Card::of(song).title,
-            Target::Deleted { title, .. } => title.clone(),
-        }
-    }
-
-    pub(crate) fn operation(&self) -> OperationId {
-        match &self.target {
-            Target::Song(song) => song.revision.operation,
-            Target::Deleted { revision, .. } => revision.operation,
-        }
+        Card::of(&self.song).title
     }
 }
 
-/// The song of a side, as `resolve` sees it.
+/// The song of a side.
 #[derive(Clone, Copy)]
 enum View<'a> {
-    /// As in the base; with the document if it was read.
-    Same(Option<&'a Song>),
-    Present(&'a Song),
-    Deleted(&'a Tombstone),
-    /// A tombstone of this number was there, and every machine had seen it.
-    Purged(u64),
-    /// It should be there and is not.
-    Lost,
-    /// Nothing is there, and nothing should be.
-    Gone,
+    Alive(&'a Song),
+    Dead(&'a Tombstone),
+    /// Alive as it was known, and not read.
+    Known(&'a Had),
+    /// Nothing is there; whether there should be.
+    Absent {
+        lost: bool,
+    },
 }
+
+const OVERRULED: &str = "deleted on one side, but edited or added on the other by somebody who did \
+                         not know: it stays";
+const LOST: &str = "one side had lost it without a trace; it is put back";
 
 /// Decides what is to be done about a song.
-pub(crate) fn resolve(case: &Case<'_>, rules: &Rules) -> Verdict {
-    let landed = landed(case);
-    let base = landed.as_ref().or(case.base);
-    let views = Pair::of(|place| view(case, base, place, rules));
-    let resolving = Resolving { case, base, rules };
-    let Pair { left, right } = views;
-    match resolving.pair(Place::Left, left, right) {
-        Some(verdict) => verdict,
-        None => resolving.pair(Place::Right, right, left).unwrap_or(Verdict::Nothing),
+pub(crate) fn resolve(case: &Case<'_>) -> Verdict {
+    let views = Pair::of(|place| view(case, place));
+    let known = |place: Place| matches!(views[place], View::Known(_));
+    if known(Place::Left) && known(Place::Right) {
+        return Verdict::Nothing;
     }
-}
-
-// The base that takes the place of the agreed one when a write of ours turns
-// out to have landed on one side: what the other side has was made from the
-// version that went into the write, and the write has all of that.
-fn landed(case: &Case<'_>) -> Option<Base> {
-    for attempt in case.attempts {
-        let has = Pair::of(|place| match &case.states[place] {
-            State::Present(song) => song.revision.operation == attempt.operation,
-            State::Deleted(tombstone) => tombstone.song.revision.operation == attempt.operation,
-            State::Same | State::Absent => false,
-        });
-        let place = match (has.left, has.right) {
-            (true, false) => Place::Left,
-            (false, true) => Place::Right,
-            // Both have it; `resolve` sees that by itself.
-            (true, true) | (false, false) => continue,
-        };
+    let versions = Pair::of(|place| match views[place] {
+        View::Alive(song) => song.version(),
+        View::Dead(tombstone) => tombstone.song.deleted(tombstone.revision.operation),
+        View::Known(_) | View::Absent { .. } => Version::new(),
+    });
+    for place in Place::BOTH {
+        let View::Known(had) = views[place] else { continue };
         let other = place.other();
-        let Some(input) = &attempt.inputs[other] else { continue };
-        let mut base = case.base.filter(|base| !base.deleted).cloned().unwrap_or_else(|| Base {
-            deleted: false,
-            revisions: Pair::default(),
-            added: Pair { left: input.values.added_at, right: input.values.added_at },
-            values: Values::default(),
-            refs: Pair::default(),
-            segments: Vec::new(),
-        });
-        base.values = input.values.clone();
-        base.revisions[other] = Some(input.revision);
-        base.revisions[place] = None;
-        base.added[other] = input.values.added_at;
-        return Some(base);
-    }
-    None
-}
-
-fn view<'a>(case: &'a Case<'_>, base: Option<&Base>, place: Place, rules: &Rules) -> View<'a> {
-    let alive = base.filter(|base| !base.deleted);
-    let version = base.and_then(|base| base.revisions[place]);
-    match &case.states[place] {
-        State::Same if alive.is_some() => View::Same(None),
-        State::Same => View::Gone,
-        State::Present(song) => {
-            let known = alive.and(version);
-            if known.is_some_and(|known| known.operation == song.revision.operation) {
-                View::Same(Some(song))
-            } else {
-                View::Present(song)
+        let lacks = match views[other] {
+            View::Alive(song) => {
+                let refs = Refs::of(song);
+                (case.lacks)(other, &refs, &had.refs, song)
+                    || had.seen.agrees_with(&song.seen())
+                        && (case.lacks)(place, &had.refs, &refs, song)
             }
+            _ => false,
+        };
+        if lacks || !had.seen.is_in(&versions[other]) {
+            return Verdict::Fetch(place);
         }
-        State::Deleted(tombstone) => match (alive.is_some(), version) {
-            (false, Some(known)) if known.operation == tombstone.revision.operation => View::Gone,
-            // The tombstone of an earlier life, in a copy that was restored.
-            (true, Some(known))
-                if rules.old_values_do_not_return && tombstone.revision.number <= known.number =>
-            {
-                View::Lost
-            }
-            _ => View::Deleted(tombstone),
-        },
-        State::Absent if alive.is_none() => View::Gone,
-        State::Absent => match case.purged[place] {
-            Some(number) if number > version.map_or(0, |version| version.number) => {
-                View::Purged(number)
-            }
-            _ if rules.absence_is_no_deletion => View::Lost,
-            _ => View::Purged(version.map_or(0, |version| version.number) + 1),
+    }
+    let joined = versions.left.join(&versions.right);
+    let decided = Deciding { case, views, versions, joined }.verdict();
+    decided.unwrap_or_else(|error| Verdict::Damaged(error.to_string()))
+}
+
+fn view<'a>(case: &'a Case<'_>, place: Place) -> View<'a> {
+    let known = case.known.and_then(|known| known.0[place].as_ref());
+    match (&case.states[place], known) {
+        (State::Present(song), _) => View::Alive(song),
+        (State::Deleted(tombstone), _) => View::Dead(tombstone),
+        (State::Same | State::Absent, None) => View::Absent { lost: false },
+        (state, Some(had)) => match &had.tombstone {
+            // Also when it was purged: that it was deleted is still known.
+            Some(tombstone) => View::Dead(tombstone),
+            None if *state == State::Absent => View::Absent { lost: true },
+            None => View::Known(had),
         },
     }
 }
 
-struct Resolving<'a> {
+struct Deciding<'a> {
     case: &'a Case<'a>,
-    base: Option<&'a Base>,
-    rules: &'a Rules,
+    views: Pair<View<'a>>,
+    versions: Pair<Version>,
+    joined: Version,
 }
 
-const OVERRULED: &str = "deleted on one side, but edited on the other: it stays";
-const ADDED_AGAIN: &str = "deleted on one side, but added anew on the other: it stays";
-const FIRST_SYNC: &str = "deleted on one side; a first sync deletes nothing, so it stays";
-const LOST: &str = "one side had lost it without a trace; it is put back";
-const ZOMBIE: &str = "an old copy of what both sides had deleted";
+impl Deciding<'_> {
+    fn verdict(&self) -> Result<Verdict, InvalidVersion> {
+        let Some(like) = self.like() else { return Ok(self.agreed()) };
+        let write = if self.joined.is_alive() { self.put(like)? } else { self.delete(like)? };
+        Ok(write.map_or_else(|| self.agreed(), |write| Verdict::Write(Box::new(write))))
+    }
 
-impl Resolving<'_> {
-    // What is to be done if `one`, at `place`, is what says so; nothing if it
-    // is for the other side to say.
-    fn pair(&self, place: Place, one: View<'_>, two: View<'_>) -> Option<Verdict> {
-        let other = place.other();
-        let verdict = match (one, two) {
-            (View::Same(one), View::Same(two)) => self.unchanged(place, one, two),
-            (View::Present(song), View::Same(known)) => self.changed(place, song, known),
-            (View::Present(song), View::Present(theirs)) => {
-                // Asked twice, with the sides exchanged; once is enough.
-                let songs = match place {
-                    Place::Left => Pair { left: song, right: theirs },
-                    Place::Right => Pair { left: theirs, right: song },
-                };
-                self.both(songs)
-            }
-            (View::Present(song), View::Deleted(tombstone)) => {
-                self.against_deletion(place, song, tombstone)
-            }
-            (View::Present(song), View::Purged(number)) => match self.alive(place, song, None) {
-                None => self.delete_here(place, song.revision.operation, song, number),
-                Some(note) => {
-                    let song = self.renewed(song, number, &[song.revision.operation]);
-                    let versions = Pair::of(|at| (at == place).then_some(song.1));
-                    self.put(song.0, versions, other, vec![], Some(note))
-                }
-            },
-            (View::Present(song), View::Lost) => {
-                self.copy(place, song, PutMode::Create, Action::Restore, Some(LOST))
-            }
-            (View::Present(song), View::Gone) => self.alone(place, song),
-            // What was deleted in an old copy is not what the other side has.
-            (View::Deleted(tombstone), View::Same(known)) if self.is_restored() => match known {
-                None => Verdict::Fetch(other),
-                Some(song) => self.against_deletion(other, song, tombstone),
-            },
-            (View::Deleted(tombstone), View::Same(_)) => {
-                let base = self.base.expect("what is the same is the same as the base");
-                let Some(version) = base.revisions[other] else {
-                    // Landed there, but as which version has to be seen.
-                    return Some(Verdict::Fetch(other));
-                };
-                self.delete(other, version.operation, tombstone)
-            }
-            (View::Deleted(one), View::Deleted(two)) => {
-                let revisions = match place {
-                    Place::Left => Pair { left: Some(one.revision), right: Some(two.revision) },
-                    Place::Right => Pair { left: Some(two.revision), right: Some(one.revision) },
-                };
-                self.agreed_deletion(revisions, &one.song, Some(&two.song))
-            }
-            (View::Deleted(tombstone), View::Purged(_) | View::Lost | View::Gone) => {
-                let known = self.base.filter(|base| base.deleted);
-                let revisions = Pair::of(|at| {
-                    if at == place {
-                        Some(tombstone.revision)
-                    } else {
-                        known.and_then(|base| base.revisions[at])
-                    }
-                });
-                self.agreed_deletion(revisions, &tombstone.song, None)
-            }
-            (View::Purged(number), View::Same(known)) => match known {
-                None => Verdict::Fetch(other),
-                Some(song) => self.delete_here(other, song.revision.operation, song, number),
-            },
-            (View::Lost, View::Same(known)) => match known {
-                None => Verdict::Fetch(other),
-                Some(song) => self.copy(other, song, PutMode::Create, Action::Restore, Some(LOST)),
-            },
-            (View::Purged(_) | View::Lost, View::Purged(_) | View::Lost | View::Gone) => {
-                Verdict::Forget
-            }
-            (View::Gone, View::Gone) => Verdict::Nothing,
-            (View::Same(_) | View::Purged(_) | View::Lost | View::Deleted(_) | View::Gone, _) => {
-                return None;
-            }
+    fn agreed(&self) -> Verdict {
+        Verdict::Agreed(Box::new(Known::of(self.case.states, self.case.known)))
+    }
+
+    // A document of either side, the one that has seen more first.
+    fn like(&self) -> Option<&Song> {
+        let document = |place: Place| match self.views[place] {
+            View::Alive(song) => Some(song),
+            View::Dead(tombstone) => Some(&tombstone.song),
+            View::Known(_) | View::Absent { .. } => None,
         };
-        Some(verdict)
+        let newer = |song: &&Song| (song.updated_at, song.revision.operation);
+        Place::BOTH.into_iter().filter_map(document).max_by_key(newer)
     }
 
-    // A side that was restored did not see what was agreed on since, so that
-    // cannot tell what it changed.
-    fn before(&self) -> Option<Before<'_>> {
-        if self.is_restored() {
-            return None;
-        }
-        let base = self.base.filter(|base| !base.deleted)?;
-        Some(Before { values: &base.values, numbers: Pair::of(|place| base.number(place)) })
+    fn agrees(&self, place: Place) -> bool {
+        self.versions[place].agrees_with(&self.joined)
     }
 
-    fn is_restored(&self) -> bool {
-        self.rules.restored_is_compared && (self.case.restored.left || self.case.restored.right)
+    fn revision(&self, place: Place) -> Option<Revision> {
+        match self.views[place] {
+            View::Alive(song) => Some(song.revision),
+            View::Dead(tombstone) => Some(tombstone.revision),
+            View::Known(had) => Some(had.revision),
+            View::Absent { .. } => None,
+        }
     }
 
-    fn unchanged(&self, place: Place, one: Option<&Song>, two: Option<&Song>) -> Verdict {
-        let base = self.base.expect("what is the same is the same as the base");
-        let other = place.other();
-        // A copy of another library may name other facts for the same version.
-        let mut refs = base.refs.clone();
-        for (at, song) in [(place, one), (other, two)] {
-            if let Some(song) = song {
-                refs[at] = Refs::of(song);
-            }
+    // An operation that is the same whoever makes the same of the same.
+    fn operation(&self, what: &str) -> (OperationId, u64) {
+        let revisions = Place::BOTH.into_iter().filter_map(|place| self.revision(place));
+        let mut from: Vec<String> = Vec::new();
+        let mut number = 0;
+        for revision in revisions {
+            from.push(revision.operation.to_string());
+            number = number.max(revision.number);
         }
-        let as_it_is = || {
-            if refs == base.refs {
-                return Verdict::Nothing;
-            }
-            Verdict::Agreed(Box::new(Base { refs: refs.clone(), ..base.clone() }))
-        };
-        let (Some(one), Some(two)) = (one, two) else { return as_it_is() };
-        let lacking =
-            |at: Place, song: &Song| (self.case.lacks)(at, &refs[at], &refs[at.other()], song);
-        if !self.case.complete || !lacking(place, two) && !lacking(other, one) {
-            return as_it_is();
-        }
-        let (left, right) = if place == Place::Left { (one, two) } else { (two, one) };
-        let mut verdict = self.merged(Pair { left, right }, None);
-        if let Verdict::Write(write) = &mut verdict {
-            write.only_facts = true;
-        }
-        verdict
+        from.sort();
+        let seen = self.joined.seen();
+        (operation_of(&format!("songrec sync {what} {from:?} {seen:?}")), number)
     }
 
-    // A song that only one side changed.
-    fn changed(&self, place: Place, song: &Song, known: Option<&Song>) -> Verdict {
-        let other = place.other();
-        let base = self.base.expect("what is the same is the same as the base");
-        let Some(version) = base.revisions[other] else { return Verdict::Fetch(other) };
-        let is_old = self.before().is_none_or(|before| {
-            self.rules.old_values_do_not_return && is_old(before, place, song)
+    // Both sides get the song that says the join.
+    fn put(&self, like: &Song) -> Result<Option<Write>, InvalidVersion> {
+        // One that says it already is copied as it is.
+        let whole = Place::BOTH.into_iter().find_map(|place| match self.views[place] {
+            View::Alive(song) if self.agrees(place) => Some(song),
+            _ => None,
         });
-        if is_old {
-            return match known {
-                None => Verdict::Fetch(other),
-                Some(known) => {
-                    let songs = match place {
-                        Place::Left => Pair { left: song, right: known },
-                        Place::Right => Pair { left: known, right: song },
-                    };
-                    self.merged(songs, None)
+        let song = match whole {
+            Some(song) => song.clone(),
+            None => {
+                let (operation, number) = self.operation("merge");
+                let moments = Place::BOTH.into_iter().filter_map(|at| self.updated_at(at));
+                Song {
+                    revision: Revision { number: number + 1, operation },
+                    updated_at: moments.max().unwrap_or(like.updated_at),
+                    ..like.saying(&self.joined)?
+                }
+            }
+        };
+        let refs = Pair::of(|place| match self.views[place] {
+            View::Alive(song) => Refs::of(song),
+            View::Known(had) => had.refs.clone(),
+            View::Dead(_) | View::Absent { .. } => Refs::default(),
+        });
+        let steps = Pair::of(|place| {
+            let lacks = || (self.case.lacks)(place, &refs[place], &refs[place.other()], &song);
+            let merge = if whole.is_some() { Action::Update } else { Action::Merge };
+            let put = |mode, revision, only_facts| How::Put { mode, revision, only_facts };
+            let (action, how) = match self.views[place] {
+                View::Alive(own) if self.agrees(place) => {
+                    if !lacks() {
+                        return None;
+                    }
+                    let (operation, number) = self.operation(&format!("facts {place}"));
+                    let revision = Revision { number: number + 1, operation };
+                    (Action::Update, put(PutMode::Replace(own.revision.operation), revision, true))
+                }
+                View::Known(had) if self.is_known(had) => return None,
+                View::Alive(_) | View::Known(_) => {
+                    let version = self.revision(place)?.operation;
+                    (merge, put(PutMode::Replace(version), song.revision, false))
+                }
+                View::Dead(_) | View::Absent { lost: true } => {
+                    (Action::Restore, put(PutMode::Create, song.revision, false))
+                }
+                View::Absent { lost: false } => {
+                    (Action::Add, put(PutMode::Create, song.revision, false))
                 }
             };
+            Some(Step { action, how })
+        });
+        if steps == Pair::default() {
+            return Ok(None);
         }
-        // Numbers only grow, on every side: that is how an old copy is known.
-        if song.revision.number <= version.number {
-            let (next, own) =
-                self.renewed(song, version.number, slice::from_ref(&song.revision.operation));
-            let versions = Pair::of(|at| Some(if at == place { own } else { version }));
-            return self.put(next, versions, place, vec![], None);
-        }
-        self.copy(place, song, PutMode::Replace(version.operation), Action::Update, None)
+        let (merged, note) = (self.merged(&song), self.note());
+        Ok(Some(Write { song, steps, merged, note }))
     }
 
-    fn both(&self, songs: Pair<&Song>) -> Verdict {
-        let revisions = Pair::of(|place| songs[place].revision);
-        let same = revisions.left.operation == revisions.right.operation;
-        let alike = || {
-            let values = Pair::of(|place| Values::of(songs[place]));
-            let incomplete = Place::BOTH.into_iter().any(|place| {
-                let refs = Pair::of(|place| Refs::of(songs[place]));
-                (self.case.lacks)(place, &refs[place], &refs[place.other()], songs[place.other()])
-            });
-            // When it was said counts too: a third side may say another thing in
-            // between, and whoever said this last has to win everywhere.
-            let same_stamps = songs.left.stamps == songs.right.stamps;
-            values.left.say_the_same_as(&values.right) && same_stamps && !incomplete
-        };
-        // Both may have been stored again because segments came to them.
-        let same_segments = same || !self.case.segments;
-        if same && !self.case.complete || same_segments && alike() {
-            return Verdict::Agreed(Box::new(Base {
-                deleted: false,
-                revisions: Pair::of(|place| Some(revisions[place])),
-                added: Pair::of(|place| songs[place].added_at),
-                values: Values::of(songs.left),
-                refs: Pair::of(|place| Refs::of(songs[place])),
-                segments: vec![],
-            }));
-        }
-        self.merged(songs, None)
+    // Whether a side that was not read has seen all that there is.
+    fn is_known(&self, had: &Had) -> bool {
+        let all = Place::BOTH.into_iter().find_map(|place| match self.views[place] {
+            View::Alive(song) => Some(song.seen()),
+            _ => None,
+        });
+        all.is_some_and(|all| all.agrees_with(&had.seen))
     }
 
-    // Both sides become what was made of both.
-    fn merged(&self, songs: Pair<&Song>, note: Option<&'static str>) -> Verdict {
-        let Merged { song, fields } = merge(self.before(), songs.left, songs.right, self.rules);
-        // One side may have everything already.
-        for place in Place::BOTH {
-            let (whole, part) = (songs[place], songs[place.other()]);
-            let lacks = (self.case.lacks)(place, &Refs::of(whole), &Refs::of(part), part);
-            if whole.revision.number > part.revision.number
-                && Values::of(&song).say_the_same_as(&Values::of(whole))
-                && (&song.stamps, &song.features) == (&whole.stamps, &whole.features)
-                && whole.revision.operation != part.revision.operation
-                && !lacks
-                && !self.case.segments
-            {
-                let mode = PutMode::Replace(part.revision.operation);
-                let mut verdict = self.copy(place, whole, mode, Action::Update, note);
-                if let Verdict::Write(write) = &mut verdict {
-                    write.merged = fields;
-                }
-                return verdict;
+    fn updated_at(&self, place: Place) -> Option<Timestamp> {
+        match self.views[place] {
+            View::Alive(song) => Some(song.updated_at),
+            View::Dead(tombstone) => Some(tombstone.deleted_at.max(tombstone.song.updated_at)),
+            View::Known(_) | View::Absent { .. } => None,
+        }
+    }
+
+    // Whoever still has it deletes it, and keeps what both had seen of it.
+    fn delete(&self, like: &Song) -> Result<Option<Write>, InvalidVersion> {
+        let tombstone = Place::BOTH.into_iter().find_map(|place| match self.views[place] {
+            View::Dead(tombstone) => Some(tombstone),
+            _ => None,
+        });
+        let (operation, at) = match tombstone {
+            Some(tombstone) => (tombstone.revision.operation, tombstone.deleted_at),
+            // Each side had deleted what the other one has. No new write: its
+            // first half is one that both have seen.
+            None => {
+                let seen = self.joined.seen();
+                let op = seen.first().copied().unwrap_or(Op(0));
+                (op.operation(&format!("songrec sync delete {seen:?}")), like.updated_at)
             }
+        };
+        let steps = Pair::of(|place| {
+            let version = match self.views[place] {
+                View::Alive(song) => song.revision,
+                View::Known(had) => had.revision,
+                View::Dead(_) | View::Absent { .. } => return None,
+            };
+            Some(Step { action: Action::Delete, how: How::Delete { version, operation, at } })
+        });
+        if steps == Pair::default() {
+            return Ok(None);
         }
-        let number = songs.left.revision.number.max(songs.right.revision.number);
-        let operations = [songs.left.revision.operation, songs.right.revision.operation];
-        let song = self.renewed(&song, number, &operations).0;
-        Verdict::Write(Box::new(Write {
-            target: Target::Song(Box::new(song)),
-            steps: Pair::of(|place| {
-                let version = songs[place].revision.operation;
-                let how = How::Put(PutMode::Replace(version));
-                Some(Step { action: Action::Merge, how })
-            }),
-            inputs: Pair::of(|place| Some(Input::of(songs[place]))),
-            merged: fields,
-            note,
-            only_facts: false,
-        }))
+        let song = like.saying(&self.joined)?;
+        Ok(Some(Write { song, steps, merged: vec![], note: None }))
     }
 
-    // `song` as the next version of everything that went into it. The
-    // operation is made from what it does, so that doing it again is the same
-    // write; given with the version that it replaces.
-    fn renewed(&self, song: &Song, number: u64, from: &[OperationId]) -> (Song, Revision) {
-        let known =
-            self.base.map_or(0, |base| base.number(Place::Left).max(base.number(Place::Right)));
-        let mut next = song.clone();
-        let before = next.revision;
-        next.blob = None;
-        next.embeddings.clear();
-        next.revision.number = number.max(known).max(song.revision.number) + 1;
-        let mut from: Vec<String> = from.iter().map(ToString::to_string).collect();
-        from.sort();
-        next.revision.operation = OperationId::from_bytes([0; 16]);
-        let what = serde_json::to_string(&(&from, &next)).unwrap_or_default();
-        let what = format!("songrec sync {what}");
-        next.revision.operation = if self.rules.merges_are_repeatable {
-            operation_of(&what)
-        } else {
-            OperationId::random()
-        };
-        (next, before)
+    fn note(&self) -> Option<&'static str> {
+        Place::BOTH.into_iter().find_map(|place| match (self.views[place], place.other()) {
+            (View::Absent { lost: true }, _) => Some(LOST),
+            // Whoever restored it knew of the deletion.
+            (View::Dead(_), other) if !self.versions[other].includes(&self.versions[place]) => {
+                Some(OVERRULED)
+            }
+            _ => None,
+        })
     }
 
-    // The song of `place` as it is, for the other side.
-    fn copy(
-        &self,
-        place: Place,
-        song: &Song,
-        mode: PutMode,
-        action: Action,
-        note: Option<&'static str>,
-    ) -> Verdict {
-        let step = Step { action, how: How::Put(mode) };
-        Verdict::Write(Box::new(Write {
-            target: Target::Song(Box::new(song.clone())),
-            steps: Pair::of(|at| (at != place).then_some(step)),
-            inputs: Pair::of(|at| (at == place).then(|| Input::of(song))),
-            merged: vec![],
-            note,
-            only_facts: false,
-        }))
-    }
-
-    // `song` for both sides: in place of a version where there is one, and
-    // back again at `restored`.
-    fn put(
-        &self,
-        song: Song,
-        versions: Pair<Option<Revision>>,
-        restored: Place,
-        merged: Vec<MergedField>,
-        note: Option<&'static str>,
-    ) -> Verdict {
-        Verdict::Write(Box::new(Write {
-            steps: Pair::of(|place| {
-                let (action, mode) = match versions[place] {
-                    Some(version) => (Action::Update, PutMode::Replace(version.operation)),
-                    None if place == restored => (Action::Restore, PutMode::Create),
-                    None => (Action::Add, PutMode::Create),
-                };
-                Some(Step { action, how: How::Put(mode) })
-            }),
-            inputs: Pair::default(),
-            target: Target::Song(Box::new(song)),
-            merged,
-            note,
-            only_facts: false,
-        }))
-    }
-
-    fn against_deletion(&self, place: Place, song: &Song, tombstone: &Tombstone) -> Verdict {
-        let Some(note) = self.alive(place, song, Some(tombstone)) else {
-            return self.delete(place, song.revision.operation, tombstone);
-        };
-        // What the deleter saw is newer than the base, and comes back too.
-        let songs = match place {
-            Place::Left => Pair { left: song, right: &tombstone.song },
-            Place::Right => Pair { left: &tombstone.song, right: song },
-        };
-        let Merged { song: merged, fields } =
-            merge(self.before(), songs.left, songs.right, self.rules);
-        let number = tombstone.revision.number.max(song.revision.number);
-        let from = [song.revision.operation, tombstone.revision.operation];
-        let (merged, _) = self.renewed(&merged, number, &from);
-        let versions = Pair::of(|at| (at == place).then_some(song.revision));
-        self.put(merged, versions, place.other(), fields, Some(note))
-    }
-
-    // Why a song outlives its deletion on the other side, if it does.
-    fn alive(
-        &self,
-        place: Place,
-        song: &Song,
-        tombstone: Option<&Tombstone>,
-    ) -> Option<&'static str> {
-        let Some(base) = self.base else { return Some(FIRST_SYNC) };
-        // A deleter whose library had been restored had not seen the base.
-        let old = tombstone.is_some() && self.is_restored() && self.case.restored[place.other()];
-        let mut seen: Vec<&Values> = (!old).then_some(&base.values).into_iter().collect();
-        let deleted = tombstone.map(|tombstone| Values::of(&tombstone.song));
-        seen.extend(&deleted);
-        let values = Values::of(song);
-        let held = values.holdings(self.rules.conflicts_keep_alive);
-        let unseen = if self.rules.unseen_values_keep_alive {
-            held.into_iter()
-                .any(|value| !seen.iter().any(|seen| seen.holdings(true).contains(&value)))
-        } else {
-            !values.say_the_same_as(&base.values)
-        };
-        if unseen {
-            return Some(OVERRULED);
+    // Fields that both sides had changed without knowing of each other.
+    fn merged(&self, song: &Song) -> Vec<MergedField> {
+        let shown = Pair::of(|place| self.versions[place].shown());
+        let keys: BTreeSet<&str> = shown.left.keys().copied().collect();
+        let mut merged = Vec::new();
+        for key in keys {
+            let (Some(left), Some(right)) = (shown.left.get(key), shown.right.get(key)) else {
+                continue;
+            };
+            let unknown = !self.versions.left.seen().contains(&right.op)
+                && !self.versions.right.seen().contains(&left.op);
+            if !unknown || left.value == right.value || key == "added_at" {
+                continue;
+            }
+            let left_wins = (left.stamp, left.op) > (right.stamp, right.op);
+            let (from, value, other) = if left_wins {
+                (Place::Left, left.value, right.value)
+            } else {
+                (Place::Right, right.value, left.value)
+            };
+            let field: Option<Field> =
+                key.strip_prefix("edits.").and_then(|field| field.parse().ok());
+            let kept = song
+                .conflicts
+                .iter()
+                .any(|one| Some(&one.field) == field.as_ref() && one.value == *other);
+            merged.push(MergedField {
+                field: key.to_owned(),
+                value: Some(value.clone()),
+                from: Some(from),
+                other: Some(other.clone()),
+                kept,
+            });
         }
-        let lives = [base.added.left, base.added.right];
-        let known = lives.contains(&song.added_at)
-            || tombstone.is_some_and(|tombstone| tombstone.song.added_at == song.added_at);
-        let tombstone = base.revisions[place].or(base.revisions[place.other()]);
-        let restored = base.deleted
-            && tombstone.is_none_or(|tombstone| song.revision.number > tombstone.number);
-        (!known || restored).then_some(ADDED_AGAIN)
-    }
-
-    // A song where there was none, or where both had deleted it.
-    fn alone(&self, place: Place, song: &Song) -> Verdict {
-        let other = place.other();
-        let Some(base) = self.base else {
-            return self.copy(place, song, PutMode::Create, Action::Add, None);
-        };
-        if self.alive(place, song, None).is_none() {
-            let revision =
-                base.revisions[other].or(base.revisions[place]).unwrap_or(song.revision.next());
-            return self.deletion(place, song.revision.operation, revision, song, ZOMBIE);
-        }
-        let known = base.number(Place::Left).max(base.number(Place::Right));
-        if song.revision.number > known {
-            return self.copy(place, song, PutMode::Create, Action::Restore, None);
-        }
-        let (next, version) = self.renewed(song, known, slice::from_ref(&song.revision.operation));
-        let versions = Pair::of(|at| (at == place).then_some(version));
-        self.put(next, versions, other, vec![], None)
-    }
-
-    // Deletes the song of `place` as `tombstone` says that it was deleted on
-    // the other side.
-    fn delete(&self, place: Place, version: OperationId, tombstone: &Tombstone) -> Verdict {
-        let step = Step { action: Action::Delete, how: How::Delete(version) };
-        Verdict::Write(Box::new(Write {
-            target: Target::Deleted {
-                revision: tombstone.revision,
-                at: tombstone.deleted_at,
-                seen: Box::new(Values::of(&tombstone.song)),
-                title: Card::of(&tombstone.song).title,
-            },
-            steps: Pair::of(|at| (at == place).then_some(step)),
-            inputs: Pair::default(),
-            merged: vec![],
-            note: None,
-            only_facts: false,
-        }))
-    }
-
-    // Deletes the song of `place`, whose tombstone on the other side is gone.
-    fn delete_here(&self, place: Place, version: OperationId, song: &Song, number: u64) -> Verdict {
-        let what = format!("songrec sync delete {} {version} {number}", song.id);
-        let revision = Revision { number, operation: operation_of(&what) };
-        let note = "deleted on the other side, long ago";
-        self.deletion(place, version, revision, song, note)
-    }
-
-    fn deletion(
-        &self,
-        place: Place,
-        version: OperationId,
-        revision: Revision,
-        song: &Song,
-        note: &'static str,
-    ) -> Verdict {
-        let step = Step { action: Action::Delete, how: How::Delete(version) };
-        Verdict::Write(Box::new(Write {
-            target: Target::Deleted {
-                revision,
-                at: song.updated_at,
-                seen: Box::new(Values::of(song)),
-                title: Card::of(song).title,
-            },
-            steps: Pair::of(|at| (at == place).then_some(step)),
-            inputs: Pair::default(),
-            merged: vec![],
-            note: Some(note),
-            only_facts: false,
-        }))
-    }
-
-    fn agreed_deletion(
-        &self,
-        revisions: Pair<Option<Revision>>,
-        song: &Song,
-        other: Option<&Song>,
-    ) -> Verdict {
-        let newer = other.filter(|other| other.updated_at > song.updated_at).unwrap_or(song);
-        let older = other.unwrap_or(song);
-        Verdict::Agreed(Box::new(Base {
-            deleted: true,
-            revisions,
-            added: Pair { left: song.added_at, right: older.added_at },
-            values: Values::of(newer),
-            refs: Pair::default(),
-            segments: vec![],
-        }))
+        merged
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is remembered of earlier syncs of two libraries.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -9,20 +9,19 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Serialize, de::DeserializeOwned};
-use songrec_core::{DocumentKind, SongId};
+use songrec_core::SongId;
 
 use crate::{
     Error, Pair, Place, Result,
-    resolve::{Attempt, State as SongState},
-    values::Base,
+    resolve::{Had, Known, State as SongState},
 };
 
 /// What is remembered of earlier syncs of two libraries: how far each was
 /// read, and what both agreed on.
 ///
 /// One folder for each pair of libraries, on the machine that syncs them and
-/// never inside a library. If it is lost, the next sync compares everything
-/// and deletes nothing.
+/// never inside a library. It makes syncs fast, and no more: what is true of a
+/// song stands in the song. If it is lost, the next sync compares everything.
 ///
 /// One process has it at a time, by a lock of the system that is let go when
 /// the process ends, however it ends.
@@ -35,29 +34,27 @@ pub struct State {
 }
 
 /// The shape of the file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
--- What both sides last agreed on. `deleted`: 0 no, 1 with tombstones on both
--- sides, 2 otherwise; `since`: when it was agreed on, in seconds.
-CREATE TABLE base (
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+-- What both sides had when they last agreed. `deleted`: 0 no, 1 with tombstones
+-- on both sides, 2 otherwise; `since`: when it was agreed on, in seconds.
+CREATE TABLE known (
     song BLOB PRIMARY KEY, deleted INTEGER NOT NULL, since INTEGER NOT NULL, value TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX base_deleted ON base (since) WHERE deleted = 1;
--- Writes that were noted before they were sent.
-CREATE TABLE attempt (
-    song BLOB NOT NULL, operation TEXT NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (song, operation)
-) WITHOUT ROWID;
+CREATE INDEX known_deleted ON known (since) WHERE deleted = 1;
 -- Songs that the next sync has to look at, whatever the libraries tell.
 CREATE TABLE postponed (
     song BLOB PRIMARY KEY, value TEXT NOT NULL, reason TEXT NOT NULL
 ) WITHOUT ROWID;
--- What both sides agreed on about playlists and synths.
-CREATE TABLE document (
-    kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, id)
-) WITHOUT ROWID;
+";
+
+/// What a file of before remembered of songs and playlists; they say it
+/// themselves, so all is compared once.
+const FORGET_BEFORE: &str = "
+DROP TABLE base; DROP TABLE attempt; DROP TABLE postponed; DROP TABLE document;
+DELETE FROM meta WHERE name IN ('cursor_left', 'cursor_right', 'full_at');
 ";
 
 /// Something that is remembered by name.
@@ -134,8 +131,11 @@ impl State {
             .map_err(failed)?;
         match version {
             VERSION => Ok(()),
-            0 => {
+            0 | 1 => {
                 let transaction = connection.transaction().map_err(failed)?;
+                if version == 1 {
+                    transaction.execute_batch(FORGET_BEFORE).map_err(failed)?;
+                }
                 transaction.execute_batch(SCHEMA).map_err(failed)?;
                 transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
                 transaction.commit().map_err(failed)
@@ -208,10 +208,10 @@ impl State {
         self.change(|changing| changing.set_meta(name, value))
     }
 
-    pub(crate) fn bases(&self, songs: &[SongId]) -> Result<Vec<Option<Base>>> {
+    pub(crate) fn known(&self, songs: &[SongId]) -> Result<Vec<Option<Known>>> {
         self.read(|connection| {
             let mut statement =
-                connection.prepare_cached("SELECT value FROM base WHERE song = ?")?;
+                connection.prepare_cached("SELECT value FROM known WHERE song = ?")?;
             songs
                 .iter()
                 .map(|song| {
@@ -223,14 +223,14 @@ impl State {
         })
     }
 
-    /// Bases after a song, in the order of songs.
-    pub(crate) fn bases_after(
+    /// What is known of songs after one, in their order.
+    pub(crate) fn known_after(
         &self,
         after: Option<SongId>,
         limit: usize,
-    ) -> Result<Vec<(SongId, Base)>> {
+    ) -> Result<Vec<(SongId, Known)>> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(BASES_AFTER)?;
+            let mut statement = connection.prepare_cached(KNOWN_AFTER)?;
             let rows = statement.query_map(params![key(after.as_ref()), limit as i64], |row| {
                 Ok((SongId::from_bytes(row.get(0)?), row.get::<_, String>(1)?))
             })?;
@@ -243,10 +243,10 @@ impl State {
     }
 
     /// Agreed deletions that were agreed on before `until`, the oldest first.
-    pub(crate) fn deletions(&self, until: i64, limit: usize) -> Result<Vec<(SongId, Base)>> {
+    pub(crate) fn deletions(&self, until: i64, limit: usize) -> Result<Vec<(SongId, Known)>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT song, value FROM base WHERE deleted = 1 AND since <= ?1 \
+                "SELECT song, value FROM known WHERE deleted = 1 AND since <= ?1 \
                  ORDER BY since, song LIMIT ?2",
             )?;
             let rows = statement.query_map(params![until, limit as i64], |row| {
@@ -257,24 +257,6 @@ impl State {
                 Ok((song, serde_json::from_str(&text)?))
             })
             .collect()
-        })
-    }
-
-    pub(crate) fn attempts(&self, songs: &[SongId]) -> Result<HashMap<SongId, Vec<Attempt>>> {
-        self.read(|connection| {
-            let mut found = HashMap::new();
-            let mut statement =
-                connection.prepare_cached("SELECT value FROM attempt WHERE song = ?")?;
-            for song in songs {
-                let rows = statement
-                    .query_map([song.as_bytes()], |row| row.get::<_, String>(0))?
-                    .collect::<Result<Vec<_>, _>>()?;
-                if !rows.is_empty() {
-                    let attempts = rows.iter().map(|text| serde_json::from_str(text));
-                    found.insert(*song, attempts.collect::<Result<_, _>>()?);
-                }
-            }
-            Ok(found)
         })
     }
 
@@ -300,32 +282,10 @@ impl State {
             .collect()
         })
     }
-
-    pub(crate) fn documents<T: Meta>(&self) -> Result<BTreeMap<(DocumentKind, String), T>> {
-        self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT kind, id, value FROM document")?;
-            let rows = statement.query_map([], |row| {
-                Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, String>(2)?))
-            })?;
-            let mut found = BTreeMap::new();
-            for row in rows {
-                let (kind, id, value): (String, String, String) = row?;
-                if let Some(kind) =
-                    DocumentKind::ALL.into_iter().find(|known| known.as_str() == kind)
-                {
-                    found.insert((kind, id), serde_json::from_str(&value)?);
-                }
-            }
-            Ok(found)
-        })
-    }
 }
 
 fn copy_rows(from: &Connection, to: &Connection) -> Result<(), Fault> {
-    for (table, columns) in
-        [("meta", 2), ("base", 4), ("attempt", 3), ("postponed", 3), ("document", 3)]
-    {
+    for (table, columns) in [("meta", 2), ("known", 4), ("postponed", 3)] {
         let mut select = from.prepare(&format!("SELECT * FROM {table}"))?;
         let marks = vec!["?"; columns].join(", ");
         let mut insert = to.prepare(&format!("INSERT INTO {table} VALUES ({marks})"))?;
@@ -368,60 +328,49 @@ impl Changing<'_> {
         Ok(())
     }
 
-    /// Notes what both sides agree on, and forgets what led there.
-    pub(crate) fn agree(&self, song: SongId, base: &Base, now: i64) -> Result<(), Fault> {
-        self.set_base(song, base, now)?;
+    /// Notes what both sides have, and that there is nothing left to do.
+    pub(crate) fn agree(&self, song: SongId, known: &Known, now: i64) -> Result<(), Fault> {
+        self.set_known(song, known, now)?;
         self.settle(song)
     }
 
-    pub(crate) fn set_base(&self, song: SongId, base: &Base, now: i64) -> Result<(), Fault> {
-        let deleted = match (base.deleted, base.revisions.left, base.revisions.right) {
-            (false, ..) => 0,
-            (true, Some(_), Some(_)) => 1,
-            (true, ..) => 2,
+    /// Notes what both sides have; nothing if neither has anything.
+    pub(crate) fn set_known(&self, song: SongId, known: &Known, now: i64) -> Result<(), Fault> {
+        let dead = |had: &Option<Had>| had.as_ref().is_some_and(|had| !had.is_alive());
+        let deleted = match (&known.0.left, &known.0.right) {
+            (None, None) => return self.forget(song),
+            (left, right) if dead(left) && dead(right) => 1,
+            (left, right) if dead(left) || dead(right) => 2,
+            _ => 0,
         };
         self.transaction
             .prepare_cached(
-                "INSERT OR REPLACE INTO base (song, deleted, since, value) VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO known (song, deleted, since, value) VALUES (?, ?, ?, ?)",
             )?
-            .execute(params![song.as_bytes(), deleted, now, serde_json::to_string(base)?])?;
+            .execute(params![song.as_bytes(), deleted, now, serde_json::to_string(known)?])?;
         Ok(())
     }
 
-    pub(crate) fn forget(&self, song: SongId) -> Result<(), Fault> {
+    fn forget(&self, song: SongId) -> Result<(), Fault> {
         self.transaction
-            .prepare_cached("DELETE FROM base WHERE song = ?")?
+            .prepare_cached("DELETE FROM known WHERE song = ?")?
             .execute([song.as_bytes()])?;
-        self.settle(song)
+        Ok(())
     }
 
     /// There is nothing left to do about a song.
     pub(crate) fn settle(&self, song: SongId) -> Result<(), Fault> {
-        for table in ["DELETE FROM attempt WHERE song = ?", "DELETE FROM postponed WHERE song = ?"]
-        {
-            self.transaction.prepare_cached(table)?.execute([song.as_bytes()])?;
-        }
+        self.transaction
+            .prepare_cached("DELETE FROM postponed WHERE song = ?")?
+            .execute([song.as_bytes()])?;
         Ok(())
     }
 
     pub(crate) fn forget_everything(&self) -> Result<(), Fault> {
         self.transaction.execute_batch(
-            "DELETE FROM base; DELETE FROM attempt; DELETE FROM postponed; DELETE FROM document; \
+            "DELETE FROM known; DELETE FROM postponed; \
              DELETE FROM meta WHERE name <> 'machine';",
         )?;
-        Ok(())
-    }
-
-    pub(crate) fn note_attempt(&self, song: SongId, attempt: &Attempt) -> Result<(), Fault> {
-        self.transaction
-            .prepare_cached(
-                "INSERT OR REPLACE INTO attempt (song, operation, value) VALUES (?, ?, ?)",
-            )?
-            .execute(params![
-                song.as_bytes(),
-                attempt.operation.to_string(),
-                serde_json::to_string(attempt)?
-            ])?;
         Ok(())
     }
 
@@ -437,31 +386,10 @@ impl Changing<'_> {
             ])?;
         Ok(())
     }
-
-    pub(crate) fn set_document<T: Meta>(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        value: Option<&T>,
-    ) -> Result<(), Fault> {
-        match value {
-            Some(value) => self
-                .transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO document (kind, id, value) VALUES (?, ?, ?)",
-                )?
-                .execute(params![kind.as_str(), id, serde_json::to_string(value)?])?,
-            None => self
-                .transaction
-                .prepare_cached("DELETE FROM document WHERE kind = ? AND id = ?")?
-                .execute(params![kind.as_str(), id])?,
-        };
-        Ok(())
-    }
 }
 
 // Pages begin where the one before ended, and cost the same everywhere.
-const BASES_AFTER: &str = "SELECT song, value FROM base WHERE song > ?1 ORDER BY song LIMIT ?2";
+const KNOWN_AFTER: &str = "SELECT song, value FROM known WHERE song > ?1 ORDER BY song LIMIT ?2";
 const POSTPONED_AFTER: &str =
     "SELECT song, value, reason FROM postponed WHERE song > ?1 ORDER BY song LIMIT ?2";
 const TOLD_AFTER: &str = "SELECT song, side, value FROM told WHERE song > ?1 ORDER BY song, side";
@@ -634,7 +562,7 @@ mod tests {
             rows.unwrap().collect::<rusqlite::Result<Vec<String>>>().unwrap().join("; ")
         };
 
-        for sql in [BASES_AFTER, POSTPONED_AFTER] {
+        for sql in [KNOWN_AFTER, POSTPONED_AFTER] {
             let plan = plan(&state.connection(), sql);
             assert!(plan.starts_with("SEARCH") && !plan.contains("TEMP"), "{sql}: {plan}");
         }

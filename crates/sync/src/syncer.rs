@@ -43,18 +43,16 @@ pub fn never() -> bool {
 ///
 /// Every song has one version at a time in each library, and every write of a
 /// song says which version it replaces. So of two who write, one loses, reads
-/// what is there, merges, and writes again; nothing is overwritten unseen. A
-/// song is written after the facts it names. What both sides agree on is noted
-/// after both have it, and how far the changes of a library were read after
-/// everything before was done or is on a durable list of things to do. So
-/// whatever is cut off is found again by the next sync, does the same again,
-/// and that is safe, because a write that is repeated is the same write: a
-/// copied song keeps its operation, and a merged one gets an operation that is
-/// made from what went into it.
+/// what is there, joins, and writes again; nothing is overwritten unseen. A
+/// song is written after the facts it names. How far the changes of a library
+/// were read is noted after everything before was done or is on a durable list
+/// of things to do. So whatever is cut off is found again by the next sync, does
+/// the same again, and that is safe, because a write that is repeated is the
+/// same write: a copied song keeps its operation, and a joined one gets an
+/// operation that is made from what went into it.
 ///
-/// There is no journal that has to be replayed. The attempts that are noted
-/// before they are sent only spare people needless conflicts: they tell that
-/// what is found on one side is our own write, and what it was made of.
+/// There is no journal that has to be replayed: what a song has seen stands in
+/// the song, and what half a sync has written is a version like any other.
 pub struct Syncer {
     pub(crate) sides: Pair<Side>,
     pub(crate) state: State,
@@ -283,9 +281,7 @@ impl Syncer {
             }
         }
         look.fences = fences;
-        let mut carrier = Carrier::new(self, options);
-        carrier.restored = Pair::of(|place| !self.is_remote(place) && look.was_restored(place));
-        Ok(Some((look, carrier)))
+        Ok(Some((look, Carrier::new(self, options))))
     }
 
     async fn make_plan(
@@ -301,7 +297,7 @@ impl Syncer {
         progress.on(Event::Finished);
         let mut plan = plan?;
         if look.documents {
-            self.plan_documents(options, look, &mut plan).await?;
+            self.plan_documents(options, &mut plan).await?;
         }
         for place in Place::BOTH {
             let batch = self.batch() as u64;
@@ -386,7 +382,7 @@ impl Syncer {
         let Applied { report: done, again, .. } = &mut applied;
         let mut documents_pending = false;
         if error.is_none() && !done.interrupted && look.documents {
-            match self.apply_documents(options, &look, done).await {
+            match self.apply_documents(options, done).await {
                 Ok(pending) => documents_pending = pending,
                 // What was done before is worth telling.
                 Err(failed) => error = Some(failed),

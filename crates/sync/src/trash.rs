@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use songrec_core::{Card, Revision, SongId, Timestamp};
-use songrec_storage::{ChangeState, Outcome, PutMode, PutSong, Result, StorageBackend, Tombstone};
+use songrec_core::{Card, SongId, Timestamp};
+use songrec_storage::{
+    ChangeState, Error, ErrorKind, Outcome, PutMode, PutSong, Result, StorageBackend, Tombstone,
+};
 
 /// A deleted song that can be restored.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,13 +88,15 @@ pub async fn restore(
         .await?
         .into_iter()
         .map(|tombstone| {
-            let mut song = tombstone.song;
-            // Later than the deletion: whoever compares knows that it was seen.
-            song.revision = Revision { number: tombstone.revision.number, ..song.revision }.next();
-            song.updated_at = now;
-            PutSong { song, mode: PutMode::Create, origin: None }
+            let Tombstone { revision, song, .. } = tombstone;
+            let song = song.restored(revision, now).map_err(|error| {
+                let subject = format_args!("song `{}`", song.id.short());
+                Error::new(ErrorKind::Corrupt, "restore", subject, backend)
+                    .because(error.to_string())
+            })?;
+            Ok(PutSong { song, mode: PutMode::Create, origin: None })
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let mut restored = Vec::new();
     for chunk in puts.chunks(backend.capabilities().batch.max(1)) {
         let outcomes = backend.put_songs(chunk).await?;

@@ -1,19 +1,16 @@
 //! Writing songs as they were decided, what they name before themselves.
 
-use std::collections::HashMap;
-
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
-use songrec_core::{Event, Progress, Revision, SegmentId, Song, SongId};
-use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult};
+use songrec_core::{Event, Progress, Song};
+use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult, Tombstone};
 
 use crate::{
-    Action, Failure, Options, Pair, Place, Result, SongWork, Syncer,
+    Failure, Options, Pair, Place, Result, SongWork, Syncer,
     apply::{Applied, Item, put_off},
     facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
-    resolve::{Attempt, How, State as SongState, Step, Target, Write},
-    segment::OldSegments,
+    resolve::{Had, How, Known, State as SongState, Step, Write},
     syncer::{in_words, is_about_one},
-    values::{Base, Refs, Values},
+    values::Refs,
 };
 
 /// A song that is written in this round.
@@ -23,19 +20,9 @@ pub(crate) struct Writing {
     // The document of each side, with the facts that side has.
     documents: Pair<Option<Song>>,
     refs: Pair<Refs>,
-    segments: Option<Vec<SegmentId>>,
     done: Pair<bool>,
     conflict: bool,
     waits: bool,
-}
-
-impl Writing {
-    // The segments that both sides have: those that were carried now, or that
-    // were agreed on before.
-    fn agreed_segments(&self) -> Vec<SegmentId> {
-        let before = || self.item.base.as_ref().map(|base| base.segments.clone());
-        self.segments.clone().or_else(before).unwrap_or_default()
-    }
 }
 
 impl Syncer {
@@ -65,7 +52,6 @@ impl Syncer {
             write,
             documents: Pair::default(),
             refs,
-            segments: None,
             done: Pair::default(),
             conflict: false,
             waits,
@@ -84,29 +70,6 @@ impl Syncer {
     ) -> Result<()> {
         if writing.is_empty() {
             return Ok(());
-        }
-        if !self.rules.base_comes_last {
-            // Only for the test that shows what is lost this way.
-            let now = self.now().as_second();
-            self.state.change(|changing| {
-                for one in writing.iter().filter(|one| !one.waits) {
-                    changing.agree(one.item.song, &self.base_of(one), now)?;
-                }
-                Ok(())
-            })?;
-        }
-        if self.rules.attempts_are_noted {
-            let attempts: Vec<(SongId, Attempt)> = writing
-                .iter_mut()
-                .filter_map(|one| {
-                    let attempt = attempt_of(&one.write)?;
-                    one.item.attempts.push(attempt.clone());
-                    Some((one.item.song, attempt))
-                })
-                .collect();
-            self.state.change(|changing| {
-                attempts.iter().try_for_each(|(song, one)| changing.note_attempt(*song, one))
-            })?;
         }
         // The shared side first: whoever loses there has not written here yet.
         for place in [Place::Right, Place::Left] {
@@ -131,92 +94,65 @@ impl Syncer {
         writing: &mut [Writing],
         applied: &mut Applied,
     ) -> Result<()> {
-        let mut carried = Carried::default();
-        let mut blobs = Vec::new();
-        let mut segments = HashMap::new();
-        {
-            let mut needs = Vec::new();
-            for (at, one) in writing.iter().enumerate() {
-                let step = one.write.steps[place];
-                let (Target::Song(song), Some(Step { how: How::Put(_), .. })) =
-                    (&one.write.target, step)
-                else {
-                    continue;
+        // Also what is deleted has seen its segments, and may come back.
+        let written = writing.iter().filter(|one| one.write.steps[place].is_some());
+        let songs: Vec<&Song> =
+            written.filter(|one| !one.conflict).map(|one| &one.write.song).collect();
+        self.carry_segments(carrier, place, &songs).await?;
+        let needs: Vec<(usize, Needs<'_>)> = writing
+            .iter()
+            .enumerate()
+            .filter_map(|(at, one)| {
+                let Step { how: How::Put { revision, .. }, .. } = one.write.steps[place]? else {
+                    return None;
                 };
-                if one.conflict {
-                    continue;
-                }
                 let (own, theirs) = (&one.refs[place], &one.refs[place.other()]);
-                let operation = one.write.operation();
-                needs.push((at, Needs { song, operation, own, theirs }));
-            }
-            let all: Vec<Needs<'_>> = needs
-                .iter()
-                .map(|(_, one)| Needs {
-                    song: one.song,
-                    operation: one.operation,
-                    own: one.own,
-                    theirs: one.theirs,
-                })
-                .collect();
-            if !all.is_empty() {
-                carried = self.carry_embeddings(carrier, place, &all).await?;
-                let songs = needs.iter().map(|(at, _)| {
-                    let Writing { item, write, .. } = &writing[*at];
-                    let comes_back = |at: Place| {
-                        let action = write.steps[at].map(|step| step.action);
-                        matches!(action, Some(Action::Add | Action::Restore))
-                    };
-                    let base = item.base.as_ref();
-                    OldSegments {
-                        song: item.song,
-                        agreed: base.map(|base| base.segments.clone()).unwrap_or_default(),
-                        comes_back: Pair::of(comes_back),
-                    }
-                });
-                let songs: Vec<OldSegments> = songs.collect();
-                segments = self.carry_segments(carrier, place, &songs).await?;
-            }
-            let copying = needs.iter().map(|(at, needs)| {
-                let before = writing[*at].item.base.as_ref();
-                let before = before.and_then(|base| base.refs[place.other()].blob.as_ref());
-                self.carry_blob(carrier, place, needs, before).boxed()
-            });
-            let copying: Vec<_> = copying.collect();
-            let copied: Vec<CarriedBlob> =
-                stream::iter(copying).buffered(AUDIO_AT_ONCE).try_collect().await?;
-            for ((at, _), blob) in needs.iter().zip(copied) {
-                blobs.push((*at, carried.add(blob)));
-            }
+                let (song, operation) = (&one.write.song, revision.operation);
+                (!one.conflict).then_some((at, Needs { song, operation, own, theirs }))
+            })
+            .collect();
+        if needs.is_empty() {
+            return Ok(());
         }
-        for (at, blob) in blobs {
+        let all: Vec<&Needs<'_>> = needs.iter().map(|(_, one)| one).collect();
+        let mut carried: Carried = self.carry_embeddings(carrier, place, &all).await?;
+        let copying = needs.iter().map(|(at, needs)| {
+            let before = writing[*at].item.known_refs(place.other());
+            let before = before.and_then(|refs| refs.blob.as_ref());
+            self.carry_blob(carrier, place, needs, before).boxed()
+        });
+        let copying: Vec<_> = copying.collect();
+        let copied: Vec<CarriedBlob> =
+            stream::iter(copying).buffered(AUDIO_AT_ONCE).try_collect().await?;
+        let places: Vec<usize> = needs.iter().map(|(at, _)| *at).collect();
+        for (at, blob) in places.into_iter().zip(copied) {
+            let blob = carried.add(blob);
             let one = &mut writing[at];
-            let Target::Song(song) = &one.write.target else { continue };
+            let song = &one.write.song;
             let mut refs = one.refs[place].clone();
             for model in one.refs[place.other()].embeddings.keys() {
-                let key = (song.id, model.clone());
-                if let Some(reference) = carried.embeddings.get(&key) {
+                if let Some(reference) = carried.embeddings.get(&(song.id, model.clone())) {
                     refs.embeddings.insert(model.clone(), reference.clone());
                 }
             }
             refs.blob = blob;
-            if one.write.only_facts && refs == one.refs[place] {
+            let Some(Step { how: How::Put { revision, only_facts, .. }, .. }) =
+                one.write.steps[place]
+            else {
+                continue;
+            };
+            if only_facts && refs == one.refs[place] {
                 // Nothing could be carried, so there is nothing to say.
                 one.write.steps[place] = None;
-            } else {
-                let document = Song {
-                    embeddings: refs.embeddings.clone(),
-                    blob: refs.blob.clone(),
-                    ..(**song).clone()
-                };
-                one.documents[place] = Some(document);
-                one.refs[place] = refs;
+                continue;
             }
-        }
-        for one in writing.iter_mut() {
-            if let Some(known) = segments.remove(&one.item.song) {
-                one.segments = Some(known);
-            }
+            one.documents[place] = Some(Song {
+                revision,
+                embeddings: refs.embeddings.clone(),
+                blob: refs.blob.clone(),
+                ..song.clone()
+            });
+            one.refs[place] = refs;
         }
         applied.report.bytes[place] += carried.bytes;
         applied.report.add_notes(carried.notes);
@@ -232,22 +168,19 @@ impl Syncer {
         let mut puts = Vec::new();
         let mut whose = Vec::new();
         for (at, one) in writing.iter().enumerate() {
-            let Some(Step { how: How::Put(mode), .. }) = one.write.steps[place] else { continue };
+            let Some(Step { how: How::Put { mode, revision, .. }, .. }) = one.write.steps[place]
+            else {
+                continue;
+            };
             if one.conflict {
                 continue;
             }
-            let song = match (&one.documents[place], &one.write.target) {
-                (Some(document), _) => document.clone(),
+            let song = one.documents[place].clone().unwrap_or_else(|| {
                 // Without its facts, as a rule that is switched off has it.
-                (None, Target::Song(song)) => {
-                    let theirs = &one.refs[place.other()];
-                    let mut song = (**song).clone();
-                    song.embeddings = theirs.embeddings.clone();
-                    song.blob = theirs.blob.clone();
-                    song
-                }
-                (None, Target::Deleted { .. }) => continue,
-            };
+                let theirs = one.refs[place.other()].clone();
+                let Refs { embeddings, blob } = theirs;
+                Song { revision, embeddings, blob, ..one.write.song.clone() }
+            });
             let mode = match mode {
                 PutMode::Replace(_) if !self.rules.versions_are_compared => {
                     let backend = self.backend(place);
@@ -266,8 +199,10 @@ impl Syncer {
         }
         let backend = self.backend(place);
         let outcomes = self.write_each(place, &puts, |some| backend.put_songs(some)).await?;
-        for (at, outcome) in whose.into_iter().zip(outcomes) {
-            self.note_outcome(place, &mut writing[at], outcome, applied);
+        for ((at, outcome), put) in whose.into_iter().zip(outcomes).zip(puts) {
+            let one = &mut writing[at];
+            one.documents[place] = Some(put.song);
+            self.note_outcome(place, one, outcome, applied);
         }
         Ok(())
     }
@@ -281,19 +216,21 @@ impl Syncer {
         let mut deletes = Vec::new();
         let mut whose = Vec::new();
         for (at, one) in writing.iter().enumerate() {
-            let (Target::Deleted { revision, at: when, .. }, Some(step)) =
-                (&one.write.target, one.write.steps[place])
+            let Some(Step { how: How::Delete { version, operation, at: when }, .. }) =
+                one.write.steps[place]
             else {
                 continue;
             };
-            let How::Delete(version) = step.how else { continue };
-            let version = self.rules.versions_are_compared.then_some(version);
+            if one.conflict {
+                continue;
+            }
             deletes.push(DeleteSong {
                 id: one.item.song,
-                version,
-                operation: revision.operation,
-                at: *when,
+                version: self.rules.versions_are_compared.then_some(version.operation),
+                operation,
+                at: when,
                 origin: None,
+                leaving: Some(Box::new(one.write.song.clone())),
             });
             whose.push(at);
         }
@@ -379,15 +316,10 @@ impl Syncer {
     ) -> Result<()> {
         let now = self.now().as_second();
         self.state.change(|changing| {
-            for one in writing.iter().filter(|one| !one.conflict && !one.waits) {
-                changing.agree(one.item.song, &self.base_of(one), now)?;
-            }
-            for one in writing.iter().filter(|one| one.waits) {
-                if let Some(base) = half_of(one) {
-                    changing.set_base(one.item.song, &base, now)?;
-                }
-            }
-            Ok(())
+            writing
+                .iter()
+                .filter(|one| !one.conflict && !one.waits)
+                .try_for_each(|one| changing.agree(one.item.song, &known_of(one), now))
         })?;
         for mut one in writing {
             let actions = Pair::of(|place| {
@@ -404,14 +336,18 @@ impl Syncer {
                     note: one.write.note.map(str::to_owned),
                 });
             }
-            if let (Target::Song(song), false) = (&one.write.target, one.conflict) {
-                applied.report.conflicts += u64::from(!song.conflicts.is_empty());
+            if !one.conflict {
+                applied.report.conflicts += u64::from(!one.write.song.conflicts.is_empty());
             }
             if one.conflict && !one.waits {
                 // A side that was written already has what was written.
+                let Known(now) = known_of(&one);
                 for place in Place::BOTH.into_iter().filter(|place| one.done[*place]) {
-                    if let Some(document) = one.documents[place].take() {
-                        one.item.states[place] = SongState::Present(Box::new(document));
+                    let tombstone = now[place].as_ref().and_then(|had| had.tombstone.clone());
+                    let document = one.documents[place].take().map(Box::new);
+                    let state = tombstone.map(SongState::Deleted);
+                    if let Some(state) = state.or(document.map(SongState::Present)) {
+                        one.item.states[place] = state;
                     }
                 }
                 open.push(one.item);
@@ -419,65 +355,19 @@ impl Syncer {
         }
         Ok(())
     }
+}
 
-    // What both sides agree on once a song is written.
-    fn base_of(&self, one: &Writing) -> Base {
-        let known = |place: Place| one.item.revision(place);
-        match &one.write.target {
-            Target::Song(song) => Base {
-                deleted: false,
-                revisions: Pair::of(|place| {
-                    match one.write.steps[place] {
-                        Some(_) => Some(song.revision),
-                        // As it was, which is the same where nothing had to be
-                        // carried.
-                        None => known(place).or(Some(song.revision)),
-                    }
-                }),
-                added: Pair::of(|_| song.added_at),
-                values: Values::of(song),
-                refs: one.refs.clone(),
-                segments: one.agreed_segments(),
-            },
-            Target::Deleted { revision, seen, .. } => Base {
-                deleted: true,
-                revisions: Pair::of(|place| match one.write.steps[place] {
-                    Some(_) => known(place)
-                        .map(|was| Revision { operation: revision.operation, ..was.next() }),
-                    None => known(place),
-                }),
-                added: Pair::of(|_| seen.added_at),
-                values: (**seen).clone(),
-                refs: Pair::default(),
-                segments: vec![],
-            },
+// What both sides have once a song is written.
+fn known_of(one: &Writing) -> Known {
+    let Known(before) = Known::of(&one.item.states, one.item.known.as_ref());
+    Known(Pair::of(|place| match one.write.steps[place].map(|step| step.how) {
+        None => before[place].clone(),
+        Some(How::Put { .. }) => one.documents[place].as_ref().map(Had::of_song),
+        Some(How::Delete { version, operation, at }) => {
+            let Refs { embeddings, blob } = one.refs[place].clone();
+            let song = Song { revision: version, embeddings, blob, ..one.write.song.clone() };
+            let revision = songrec_core::Revision { operation, ..version.next() };
+            Some(Had::of_tombstone(&Tombstone { revision, deleted_at: at, song }))
         }
-    }
-}
-
-// What both sides agree on when only one of them got what was made of both:
-// the version of the other side, which is in it.
-fn half_of(one: &Writing) -> Option<Base> {
-    let place = match (one.done.left, one.done.right) {
-        (true, false) => Place::Left,
-        (false, true) => Place::Right,
-        (true, true) | (false, false) => return None,
-    };
-    let input = one.write.inputs[place.other()].as_ref()?;
-    let mut revisions = Pair::default();
-    revisions[place.other()] = Some(input.revision);
-    Some(Base {
-        deleted: false,
-        revisions,
-        added: Pair::of(|_| input.values.added_at),
-        values: input.values.clone(),
-        refs: one.refs.clone(),
-        segments: one.agreed_segments(),
-    })
-}
-
-fn attempt_of(write: &Write) -> Option<Attempt> {
-    let Target::Song(song) = &write.target else { return None };
-    let noted = write.inputs.left.is_some() || write.inputs.right.is_some();
-    noted.then(|| Attempt { operation: song.revision.operation, inputs: write.inputs.clone() })
+    }))
 }

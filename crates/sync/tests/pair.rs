@@ -12,7 +12,7 @@ use serde_json::json;
 use shaky::{Place as Library, Shaky};
 use songrec_core::{
     Card, Digest, Document, DocumentKind, Field, OperationId, Revision, Segment, SegmentId, Silent,
-    Song, SongId, Stamp, Vector,
+    Song, SongId, Vector,
 };
 use songrec_storage::{
     BlobSource, ErrorKind as StorageErrorKind, MemoryBackend, NewBlob, Outcome, PutDocument,
@@ -100,9 +100,7 @@ async fn edit(library: &MemoryBackend, id: SongId, field: &str, value: &str, at:
     let before = library.get_song(id).await.unwrap().unwrap();
     let mut after = before.clone();
     after.edits.set(field.parse().unwrap(), Some(value)).unwrap();
-    let last = after.stamps.values().max().copied().unwrap_or_default();
-    after.stamps.insert(format!("edits.{field}"), Stamp::after(last, time(at)));
-    after.revise(time(at));
+    after.revise(&before, time(at));
     library.put_song(&after, PutMode::Replace(before.revision.operation)).await.unwrap();
     after
 }
@@ -123,7 +121,7 @@ async fn a_library_goes_to_the_other_side_with_all_its_facts() {
     let blob = two.own().put_blob(&new_blob(&bytes), BlobSource::Stream(stream)).await.unwrap();
     let before = songs[3].clone();
     songs[3].blob = Some(blob);
-    songs[3].revise(time(1));
+    songs[3].revise(&before, time(1));
     two.own().put_song(&songs[3], PutMode::Replace(before.revision.operation)).await.unwrap();
 
     let report = two.sync().await;
@@ -268,9 +266,7 @@ async fn a_song_added_again_after_its_deletion_lives() {
     one.sync().await;
     one.own().delete_songs(&[delete(first.id)]).await.unwrap();
     one.sync().await;
-    let mut again = song("x");
-    again.added_at = time(9);
-    again.revision = Revision::first();
+    let again = Song::new(first.audio_hash, first.audio.clone(), time(9));
     one.own().put_song(&again, PutMode::Create).await.unwrap();
 
     one.sync().await;
@@ -295,6 +291,8 @@ async fn playlists_and_segments_come_along() {
         revision: Revision::first(),
         updated_at: time(1),
         body: json!({ "songs": [song.id] }),
+        deleted: false,
+        history: None,
     };
     let new = PutDocument { document: list.clone(), mode: PutMode::Create };
     one.own().put_documents(&[new]).await.unwrap();
@@ -331,26 +329,28 @@ async fn playlists_and_segments_come_along() {
 
     // Deleted here, deleted there.
     let stored = one.own().get_documents(list.kind, std::slice::from_ref(&kept_as)).await.unwrap();
-    let version = stored[0].as_ref().unwrap().revision.operation;
-    one.own().delete_document(list.kind, &kept_as, version).await.unwrap();
+    let stored = stored[0].as_ref().unwrap();
+    let mode = PutMode::Replace(stored.revision.operation);
+    let put = PutDocument { document: stored.deleted(time(9)), mode };
+    one.own().put_documents(&[put]).await.unwrap();
     one.sync().await;
     two.sync().await;
-    assert_eq!(two.own().get_documents(list.kind, &[kept_as]).await.unwrap(), [None]);
+    let stored = two.own().get_documents(list.kind, &[kept_as]).await.unwrap();
+    assert!(stored[0].as_ref().unwrap().deleted);
+    assert!(two.sync().await.is_empty() && one.sync().await.is_empty());
 }
 
 async fn put_list(library: &MemoryBackend, body: &str, at: u64) {
     let ids = ["list".to_owned()];
     let before = library.get_documents(DocumentKind::Playlist, &ids).await.unwrap().remove(0);
-    let (revision, mode) = match before.map(|before| before.revision) {
-        Some(before) => (before.next(), PutMode::Replace(before.operation)),
-        None => (Revision::first(), PutMode::Create),
-    };
-    let document = Document {
-        kind: DocumentKind::Playlist,
-        id: ids[0].clone(),
-        revision,
-        updated_at: time(at),
-        body: json!(body),
+    let (document, mode) = match before {
+        Some(before) => {
+            (before.saying(json!(body), time(at)), PutMode::Replace(before.revision.operation))
+        }
+        None => {
+            let document = Document::new(DocumentKind::Playlist, "list", json!(body), time(at));
+            (document, PutMode::Create)
+        }
     };
     let outcomes = library.put_documents(&[PutDocument { document, mode }]).await.unwrap();
     assert!(outcomes[0].is_done());
@@ -472,16 +472,21 @@ async fn equal_songs_of_a_first_sync_are_taken_as_they_are() {
 // ---- What stops it.
 
 #[tokio::test]
-async fn a_first_sync_deletes_nothing() {
+async fn a_first_sync_deletes_what_the_deleter_had_seen_and_no_more() {
     let mut two = Two::new();
+    let theirs = Song::new(song("theirs").audio_hash, song("theirs").audio, time(3));
+    two.shared().put_song(&theirs, PutMode::Create).await.unwrap();
+    two.own().put_song(&song("theirs"), PutMode::Create).await.unwrap();
     for library in [two.own(), two.shared()] {
-        library.put_song(&song("x"), PutMode::Create).await.unwrap();
+        library.put_song(&song("both"), PutMode::Create).await.unwrap();
     }
-    two.own().delete_songs(&[delete(song("x").id)]).await.unwrap();
+    let (both, theirs) = (song("both").id, theirs.id);
+    two.own().delete_songs(&[delete(both), delete(theirs)]).await.unwrap();
 
     two.sync().await;
 
-    assert!(two.own().get_song(song("x").id).await.unwrap().is_some());
+    assert_eq!(two.shared().get_song(both).await.unwrap(), None);
+    assert!(two.own().get_song(theirs).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -647,10 +652,10 @@ async fn add_segment(library: &MemoryBackend, id: SongId, number: u8) {
 }
 
 async fn touch(library: &MemoryBackend, song: Song) {
-    let before = song.revision.operation;
+    let before = song.clone();
     let mut song = song;
-    song.revise(time(9));
-    library.put_song(&song, PutMode::Replace(before)).await.unwrap();
+    song.revise(&before, time(9));
+    library.put_song(&song, PutMode::Replace(before.revision.operation)).await.unwrap();
 }
 
 async fn segments(library: &MemoryBackend) -> Vec<u8> {
@@ -685,8 +690,13 @@ async fn segments_that_come_later_reach_everybody() {
     }
 
     // One is deleted; then that is so everywhere.
-    two.own().delete_segments(&[segment(&song, 1).id]).await.unwrap();
-    touch(two.own(), two.own().get_song(song.id).await.unwrap().unwrap()).await;
+    let gone = segment(&song, 1).id;
+    two.own().delete_segments(&[gone]).await.unwrap();
+    let before = two.own().get_song(song.id).await.unwrap().unwrap();
+    let mut after = before.clone();
+    after.forget_segments(&[gone]);
+    after.revise(&before, time(9));
+    two.own().put_song(&after, PutMode::Replace(before.revision.operation)).await.unwrap();
     two.sync().await;
     one.sync().await;
     for library in [one.own(), two.own(), one.shared()] {
@@ -696,7 +706,7 @@ async fn segments_that_come_later_reach_everybody() {
 }
 
 #[tokio::test]
-async fn a_song_that_comes_back_has_no_segments_of_its_earlier_life() {
+async fn a_song_that_comes_back_has_the_segments_of_all_who_had_it() {
     let mut one = Two::new();
     let song = song("x");
     one.own().put_model(&tiny_model()).await.unwrap();
@@ -705,7 +715,8 @@ async fn a_song_that_comes_back_has_no_segments_of_its_earlier_life() {
     assert!(one.own().delete_songs(&[delete(song.id)]).await.unwrap()[0].is_done());
     let mut other = one.another();
     other.own().put_model(&tiny_model()).await.unwrap();
-    other.own().put_song(&song, PutMode::Create).await.unwrap();
+    let again = Song::new(song.audio_hash, song.audio.clone(), time(2));
+    other.own().put_song(&again, PutMode::Create).await.unwrap();
     add_segment(other.own(), song.id, 2).await;
     other.sync().await;
 
@@ -713,7 +724,7 @@ async fn a_song_that_comes_back_has_no_segments_of_its_earlier_life() {
     other.sync().await;
 
     for library in [one.own(), one.shared(), other.own()] {
-        assert_eq!(segments(library).await, [2]);
+        assert_eq!(segments(library).await, [1, 2]);
     }
 }
 

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{
     Art, AudioProperties, AudioWarning, Card, Digest, Embedding, FeatureGroups, Features, Field,
-    Key, Mode, OperationId, Song, SongFile, SongId, Sources, Stamp, Tags, Timestamp, WarningKind,
-    encode_path,
+    History, Key, Mode, OperationId, Song, SongFile, SongId, Sources, Stamp, Tags, Timestamp,
+    WarningKind, encode_path,
 };
 use songrec_storage::{DeleteSong, NewBlob, NewEmbedding, PurgeSong, PutMode, PutSong};
 
@@ -36,23 +36,24 @@ pub fn song_with_hash(audio_hash: Digest) -> Song {
     };
     let mut song = Song::new(audio_hash, audio, time(0));
     song.revision.operation = operation(&audio_hash.to_string());
+    song.history = Some(History::begun(song.revision.operation, time(0)));
     song
 }
 
 /// The next version of `song`, with another artist; a new write every time.
 pub fn retagged(song: &Song) -> Song {
     let mut next = song.clone();
-    next.revise(time(next.revision.number));
-    next.tags.artist = Some(format!("Artist {}", next.revision.operation.short()));
+    next.tags.artist = Some(format!("Artist {}", OperationId::random().short()));
+    next.revise(song, time(song.revision.number));
     next
 }
 
 /// The next version of `song`, with this title, whatever was edited.
 pub fn retitled(song: &Song, title: &str) -> Song {
     let mut next = song.clone();
-    next.revise(time(next.revision.number));
     next.edits.reset(&Field::Title);
     next.tags.title = Some(title.to_owned());
+    next.revise(song, time(song.revision.number));
     next
 }
 
@@ -79,7 +80,14 @@ pub fn put(song: &Song, mode: PutMode) -> PutSong {
 
 /// The deletion of a song, whatever its version; a new one every time.
 pub fn delete(id: SongId) -> DeleteSong {
-    DeleteSong { id, version: None, operation: OperationId::random(), at: time(9), origin: None }
+    DeleteSong {
+        id,
+        version: None,
+        operation: OperationId::random(),
+        at: time(9),
+        origin: None,
+        leaving: None,
+    }
 }
 
 /// Forgets the tombstone that a deletion left.

@@ -428,14 +428,14 @@ fn a_changed_song_never_gets_its_old_embedding() {
         cached.get_embedding(&model, one.id).await.unwrap().unwrap();
         // Somebody takes the embedding away and, later, stores another one.
         let old = one.revision.operation;
-        one.revise(songrec_testkit::time(50));
+        one.revise(&one.clone(), songrec_testkit::time(50));
         one.embeddings.clear();
         library.behind.put_song(&one, PutMode::Replace(old)).await.unwrap();
         let heard = Embedding { song: one.id, model: model.clone(), vector: vector(&[9.0; 8]) };
         let new = [new_embedding(&one, heard.clone())];
         let reference = library.behind.put_embeddings(&new).await.unwrap().remove(0);
         let old = one.revision.operation;
-        one.revise(songrec_testkit::time(51));
+        one.revise(&one.clone(), songrec_testkit::time(51));
         one.embeddings.insert(model.clone(), reference);
         library.behind.put_song(&one, PutMode::Replace(old)).await.unwrap();
 

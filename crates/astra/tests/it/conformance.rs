@@ -34,6 +34,7 @@ mod while_a_third_fails_in_short {
         of_racing_replacements_one_wins,
         of_an_edit_and_a_deletion_one_wins,
         a_deletion_leaves_a_tombstone,
+        a_tombstone_holds_what_its_deletion_left,
         a_cursor_tells_what_came_after_it,
         no_change_slips_past_a_cursor,
         the_first_embedding_wins,

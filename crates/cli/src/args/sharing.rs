@@ -103,7 +103,7 @@ pub(crate) struct SyncArgs {
     /// Compare everything, instead of what changed since the last time
     #[arg(long)]
     pub(crate) full: bool,
-    /// Accept that a library is another one than it was; deletes nothing
+    /// Accept that a library is another one than it was, and compare all of it
     #[arg(long)]
     pub(crate) adopt: bool,
     /// Go on syncing, with so many seconds in between

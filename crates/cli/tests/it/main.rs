@@ -4,6 +4,8 @@
 mod again;
 mod answers;
 #[cfg(all(feature = "astra", feature = "emulator"))]
+mod before;
+#[cfg(all(feature = "astra", feature = "emulator"))]
 mod bucket;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod cloud;

@@ -291,7 +291,7 @@ impl Scan<'_> {
                 let Some(mut song) = song.filter(has_news) else { continue };
                 let mode = match stored {
                     Some(stored) => {
-                        song.revise(now());
+                        song.revise(stored, now());
                         PutMode::Replace(stored.revision.operation)
                     }
                     None => PutMode::Create,

@@ -222,13 +222,14 @@ impl<'a> Arriving<'a> {
         for _ in 0..ATTEMPTS {
             let mut puts = Vec::new();
             for (id, stored) in &current {
-                let made = made_of(stored.as_ref(), &of_song[id]);
+                let mut made = made_of(stored.as_ref(), &of_song[id]);
                 match (stored, made.changed) {
                     (Some(_), false) => {
                         self.imported.already_there += 1;
                         self.imported.note_all(made);
                     }
                     (Some(stored), true) => {
+                        made.song.revise(stored, now());
                         puts.push((made, PutMode::Replace(stored.revision.operation)));
                     }
                     (None, _) => puts.push((made, PutMode::Create)),
@@ -250,12 +251,10 @@ impl<'a> Arriving<'a> {
         if made.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let put = |(made, mode): &(Made, PutMode)| {
-            let mut song = made.song.clone();
-            if *mode != PutMode::Create {
-                song.revise(now());
-            }
-            PutSong { song, mode: *mode, origin: None }
+        let put = |(made, mode): &(Made, PutMode)| PutSong {
+            song: made.song.clone(),
+            mode: *mode,
+            origin: None,
         };
         let puts: Vec<PutSong> = made.iter().map(put).collect();
         let outcomes = self.library.backend.put_songs(&puts).await?;

@@ -128,6 +128,7 @@ impl Library {
             operation: OperationId::random(),
             at: now(),
             origin: None,
+            leaving: None,
         };
         let deletions: Vec<DeleteSong> = songs.iter().map(delete).collect();
         if deletions.is_empty() {

@@ -22,13 +22,13 @@ use futures::FutureExt;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use songrec_core::{
-    AudioProperties, Card, Digest, Document, DocumentKind, Embedding, Field, Metric, ModelSpec,
-    OperationId, Revision, Segment, SegmentId, Silent, Song, SongFile, SongId, Stamp, Timestamp,
-    Vector,
+    AudioProperties, Card, Digest, Document, DocumentKind, Embedding, Field, Metric, ModelSpec, Op,
+    OperationId, Segment, SegmentId, Silent, Song, SongFile, SongId, Timestamp, Vector, Version,
 };
 use songrec_storage::{
     BlobSource, ChangeState, DeleteSong, MemoryBackend, NewBlob, NewEmbedding, Outcome,
-    PutDocument, PutMode, PutSong, SegmentQuery, StorageBackend, StorageBackendExt, VerifyOptions,
+    PutDocument, PutMode, PutSong, SegmentQuery, StorageBackend, StorageBackendExt, Tombstone,
+    VerifyOptions,
 };
 use songrec_sync::{
     Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, Verify, never,
@@ -51,20 +51,11 @@ pub(crate) struct Setup {
     pub(crate) direct: bool,
     /// Tombstones are purged.
     pub(crate) purges: bool,
-    /// Segments come to songs that are stored already.
-    pub(crate) segments: bool,
-}
-
-impl Setup {
-    /// Everybody syncs with the shared library, and nothing goes wrong: then
-    /// nothing that was taken back may be left either.
-    pub(crate) fn calm() -> Self {
-        Self { faults: false, restores: false, clones: false, direct: false, ..Self::default() }
-    }
-
-    fn is_calm(&self) -> bool {
-        !(self.faults || self.restores || self.clones || self.direct)
-    }
+    /// Libraries sync along a random graph, with one or two shared ones in it;
+    /// otherwise all with one shared library, and sometimes with each other.
+    pub(crate) graph: bool,
+    /// Playlists are made, changed and deleted.
+    pub(crate) playlists: bool,
 }
 
 impl Default for Setup {
@@ -76,7 +67,8 @@ impl Default for Setup {
             clones: true,
             direct: true,
             purges: true,
-            segments: false,
+            graph: false,
+            playlists: true,
         }
     }
 }
@@ -95,7 +87,7 @@ fn model() -> ModelSpec {
 
 struct Machine {
     library: Arc<Place>,
-    // With the shared library, and with other machines.
+    // With shared libraries, and with other machines.
     states: BTreeMap<usize, State>,
     clock: Arc<AtomicI64>,
 }
@@ -106,22 +98,42 @@ struct Backup {
     states: BTreeMap<usize, State>,
 }
 
-/// With whom a state is, for the shared library.
+/// With whom a state is, for the first of the shared libraries; the others
+/// count down from it.
 const SHARED: usize = usize::MAX;
 
-/// A value that somebody said, until somebody who saw it says otherwise.
-type Said = (String, String, String);
+/// What somebody did to a song, and what they knew.
+struct Fact {
+    song: SongId,
+    op: Op,
+    /// The writes that they had seen.
+    seen: BTreeSet<Op>,
+    kind: Kind,
+    /// Values that they said, and those that they took away or replaced.
+    wrote: Vec<(String, String)>,
+    over: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// A person wants the song.
+    Life,
+    /// A file moved, a segment came.
+    Found,
+    Deletion,
+}
 
 pub(crate) struct World {
     setup: Setup,
     machines: Vec<Machine>,
-    shared: Arc<Place>,
+    shared: Vec<Arc<Place>>,
+    // Who syncs with whom: a machine with a machine or with a shared library.
+    edges: Vec<(usize, usize)>,
     backups: Vec<Backup>,
     now: i64,
-    said: BTreeSet<Said>,
-    taken_back: BTreeSet<Said>,
-    exempt: BTreeSet<Said>,
-    deleted: BTreeSet<SongId>,
+    facts: Vec<Fact>,
+    // Names of playlists, until somebody who saw them says otherwise.
+    said: BTreeSet<String>,
     log: Vec<String>,
     pub(crate) syncs: u64,
     pub(crate) crashes: u64,
@@ -144,6 +156,36 @@ const FIELDS: [&str; 3] = ["title", "artist", "genre"];
 /// In what is said of a song: one of its segments, by its id.
 const SEGMENT: &str = "segment";
 
+// What a fact says or takes: an element of a list or a file by itself, any
+// other field as a whole.
+fn key(field: &str, value: &str) -> String {
+    match field {
+        "genre" | "files" | SEGMENT => format!("{field}={value}"),
+        _ => field.to_owned(),
+    }
+}
+
+// A random tree over the machines and shared libraries, and some more edges, so
+// that rings are common. Shared libraries do not sync by themselves.
+fn graph(rng: &mut StdRng, machines: usize, shared: usize) -> Vec<(usize, usize)> {
+    let mut edges = BTreeSet::new();
+    for machine in 1..machines {
+        edges.insert((rng.random_range(0..machine), machine));
+    }
+    for number in 0..shared {
+        edges.insert((rng.random_range(0..machines), SHARED - number));
+    }
+    for _ in 0..rng.random_range(0..=machines + shared) {
+        let (one, two) = (rng.random_range(0..machines), rng.random_range(0..machines + shared));
+        if two >= machines {
+            edges.insert((one, SHARED - (two - machines)));
+        } else if one != two {
+            edges.insert((one.min(two), one.max(two)));
+        }
+    }
+    edges.into_iter().collect()
+}
+
 impl World {
     pub(crate) fn new(seed: u64, setup: Setup) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -160,17 +202,23 @@ impl World {
                 }
             })
             .collect();
-        let memory = MemoryBackend::new();
+        let machines: Vec<Machine> = machines;
+        let shared = if setup.graph { rng.random_range(0..=2) } else { 1 };
+        let edges = if setup.graph {
+            graph(&mut rng, machines.len(), shared)
+        } else {
+            (0..machines.len()).map(|machine| (machine, SHARED)).collect()
+        };
+        let shared = (0..shared).map(|_| Place::new(MemoryBackend::new(), true)).collect();
         Self {
             setup,
             machines,
-            shared: Place::new(memory, true),
+            shared,
+            edges,
             backups: Vec::new(),
             now: 1_800_000_000,
+            facts: Vec::new(),
             said: BTreeSet::new(),
-            taken_back: BTreeSet::new(),
-            exempt: BTreeSet::new(),
-            deleted: BTreeSet::new(),
             log: Vec::new(),
             syncs: 0,
             crashes: 0,
@@ -186,6 +234,24 @@ impl World {
         &self.machines[machine].library.memory
     }
 
+    fn place(&self, at: usize) -> &Arc<Place> {
+        match SHARED - at {
+            number if number < 100 => &self.shared[number],
+            _ => &self.machines[at].library,
+        }
+    }
+
+    fn everywhere(&self) -> impl Iterator<Item = &Arc<Place>> {
+        self.machines.iter().map(|machine| &machine.library).chain(&self.shared)
+    }
+
+    fn name(&self, at: usize) -> String {
+        match SHARED - at {
+            number if number < 100 => format!("shared {number}"),
+            _ => at.to_string(),
+        }
+    }
+
     fn songs(&self, machine: usize) -> Vec<Song> {
         songs_of(self.library(machine))
     }
@@ -195,8 +261,12 @@ impl World {
         self.now += rng.random_range(1..600);
         let machine = rng.random_range(0..self.machines.len());
         let unique = format!("{:06x}", seed & 0xff_ffff);
-        if self.setup.segments && seed.is_multiple_of(25) {
+        if seed.is_multiple_of(25) {
             self.segment(machine, &mut rng, seed);
+            return Ok(());
+        }
+        if seed.is_multiple_of(101) {
+            self.unsegment(machine, &mut rng);
             return Ok(());
         }
         match rng.random_range(0..100) {
@@ -207,11 +277,18 @@ impl World {
             40..=45 => self.delete(machine, &mut rng),
             46..=47 => self.undelete(machine, &mut rng),
             48..=51 => self.decide(machine, &mut rng),
-            52..=56 => self.playlist(machine, &mut rng, &unique),
-            57..=86 => self.sync(machine, SHARED, &mut rng)?,
+            52..=56 => {
+                if self.setup.playlists {
+                    self.playlist(machine, &mut rng, &unique);
+                }
+            }
+            57..=86 => {
+                let (one, two) = *self.edges.choose(&mut rng).unwrap();
+                self.sync(one, two, &mut rng)?;
+            }
             87..=90 => {
                 let other = rng.random_range(0..self.machines.len());
-                if self.setup.direct && other != machine {
+                if self.setup.direct && !self.setup.graph && other != machine {
                     self.sync(machine, other, &mut rng)?;
                 }
             }
@@ -229,12 +306,10 @@ impl World {
                 self.log.push(format!("{days} days pass"));
             }
             97 => self.retire(&mut rng),
-            98 => self.migrate(machine, &mut rng),
+            98 if rng.random() => self.migrate(machine, &mut rng),
+            98 => self.lose_state(machine, &mut rng),
             _ => {
-                run(self.shared.land(None));
-                for machine in &self.machines {
-                    run(machine.library.land(None));
-                }
+                self.everywhere().for_each(|place| run(place.land(None)));
                 self.log.push("what was late lands".into());
             }
         }
@@ -274,7 +349,7 @@ impl World {
         }
         let put = PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
         assert_eq!(run(library.put_songs(&[put])).unwrap(), [Outcome::Done]);
-        self.say(&song, "files", &path);
+        self.note(None, &song, Kind::Life, vec![("files", path.clone())], &[]);
         self.log.push(format!("{machine}: adds {number} {path}"));
     }
 
@@ -282,8 +357,17 @@ impl World {
         self.songs(machine).choose(rng).cloned()
     }
 
-    fn replace(&mut self, machine: usize, before: &Song, mut after: Song) {
-        after.revise(self.time(machine));
+    fn replace(
+        &mut self,
+        machine: usize,
+        before: &Song,
+        mut after: Song,
+        kind: Kind,
+        wrote: Vec<(&str, String)>,
+        over: &[String],
+    ) {
+        after.revise(before, self.time(machine));
+        self.note(Some(&before.version()), &after, kind, wrote, over);
         let mode = PutMode::Replace(before.revision.operation);
         let put = PutSong { song: after, mode, origin: None };
         assert_eq!(run(self.library(machine).put_songs(&[put])).unwrap(), [Outcome::Done]);
@@ -315,25 +399,20 @@ impl World {
         if next.edits.get(&field) == before.as_ref() {
             return;
         }
-        let last = next.stamps.values().chain(next.conflicts.iter().map(|one| &one.stamp)).max();
-        let stamp = Stamp::after(last.copied().unwrap_or_default(), self.time(machine));
-        next.stamps.insert(format!("edits.{name}"), stamp);
         let after = next.edits.get(&field).cloned();
         self.log.push(format!("{machine}: {} {name} = {after:?}", song.id.short()));
-        // Whoever edits saw the value that was shown.
-        for value in values_of(before.as_ref()) {
-            if !values_of(after.as_ref()).contains(&value) {
-                self.unsay(&song, name, &value);
+        let (was, is) = (values_of(before.as_ref()), values_of(after.as_ref()));
+        // Whoever writes a field has decided about all that was seen of it. In
+        // a list only what is new is said: what it kept, others may take away.
+        let over: Vec<String> = match name {
+            "genre" => {
+                was.iter().filter(|one| !is.contains(one)).map(|one| key(name, one)).collect()
             }
-        }
-        // In a list only what is new is said: what it kept, others may take
-        // away.
-        for value in values_of(after.as_ref()) {
-            if !values_of(before.as_ref()).contains(&value) {
-                self.say(&song, name, &value);
-            }
-        }
-        self.replace(machine, &song, next);
+            _ => vec![name.to_owned()],
+        };
+        let new = is.into_iter().filter(|one| name != "genre" || !was.contains(one));
+        let wrote = new.map(|one| (name, one)).collect();
+        self.replace(machine, &song, next, Kind::Life, wrote, &over);
     }
 
     fn retag(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
@@ -342,7 +421,7 @@ impl World {
         next.tags.album = Some(unique.to_owned());
         next.tags.genres = vec![unique.to_owned()];
         self.log.push(format!("{machine}: {} retagged {unique}", song.id.short()));
-        self.replace(machine, &song, next);
+        self.replace(machine, &song, next, Kind::Found, vec![], &[]);
     }
 
     // Facts first, then the song that they belong to: only songs are told.
@@ -364,12 +443,9 @@ impl World {
             created_at: Timestamp::UNIX_EPOCH,
         };
         run(self.library(machine).put_segments(&[segment])).unwrap();
-        // One that comes to a song that is deleted elsewhere goes with it.
-        if !self.deleted.contains(&song.id) {
-            self.said.insert((song.id.to_string(), SEGMENT.to_owned(), id.to_string()));
-        }
         self.log.push(format!("{machine}: {} gets segment {id}", song.id.short()));
-        self.replace(machine, &song, song.clone());
+        let wrote = vec![(SEGMENT, id.to_string())];
+        self.replace(machine, &song, song.clone(), Kind::Found, wrote, &[]);
     }
 
     fn move_file(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
@@ -380,49 +456,63 @@ impl World {
         next.remove_file(&file.path);
         next.add_file(SongFile { path: path.clone(), ..file.clone() });
         self.log.push(format!("{machine}: {} {} moves to {path}", song.id.short(), file.path));
-        self.unsay(&song, "files", &file.path);
-        self.say(&song, "files", &path);
-        self.replace(machine, &song, next);
+        let over = [key("files", &file.path)];
+        self.replace(machine, &song, next, Kind::Found, vec![("files", path)], &over);
     }
 
     fn delete(&mut self, machine: usize, rng: &mut StdRng) {
         let Some(song) = self.choose(machine, rng) else { return };
+        let operation = OperationId::random();
         let delete = DeleteSong {
             id: song.id,
             version: Some(song.revision.operation),
-            operation: OperationId::random(),
+            operation,
             at: self.time(machine),
             origin: None,
+            leaving: None,
         };
         assert_eq!(run(self.library(machine).delete_songs(&[delete])).unwrap(), [Outcome::Done]);
         self.log.push(format!("{machine}: deletes {}", song.id.short()));
-        // All that its deleter saw; if somebody else keeps it, that is there
-        // again.
-        let id = song.id.to_string();
-        for (field, value) in visible(&song) {
-            self.said.remove(&(id.clone(), field, value));
-        }
-        self.deleted.insert(song.id);
-        self.said.retain(|said| said.0 != id || said.1 != SEGMENT);
-        self.taken_back.retain(|said| said.0 != id);
+        self.facts.push(Fact {
+            song: song.id,
+            op: operation.into(),
+            seen: song.version().seen().clone(),
+            kind: Kind::Deletion,
+            wrote: vec![],
+            over: BTreeSet::new(),
+        });
     }
 
     fn undelete(&mut self, machine: usize, rng: &mut StdRng) {
         let library = self.library(machine);
         let changes = run(library.changes(None, 1_000)).unwrap().changes;
-        let deleted: Vec<SongId> = changes
-            .iter()
-            .filter(|change| matches!(change.state, ChangeState::Deleted(_)))
-            .map(|change| change.song)
+        let deleted: Vec<Tombstone> = changes
+            .into_iter()
+            .filter_map(|change| match change.state {
+                ChangeState::Deleted(tombstone) => Some(*tombstone),
+                ChangeState::Present(_) => None,
+            })
             .collect();
-        if let Some(song) = deleted.choose(rng) {
-            run(restore(library, &[*song], self.time(machine))).unwrap();
-            let back = run(self.library(machine).get_song(*song)).unwrap().unwrap();
-            for (field, value) in visible(&back) {
-                self.taken_back.remove(&(back.id.to_string(), field, value));
-            }
-            self.log.push(format!("{machine}: restores {}", song.short()));
+        if let Some(Tombstone { song, revision, .. }) = deleted.choose(rng) {
+            run(restore(library, &[song.id], self.time(machine))).unwrap();
+            let back = run(self.library(machine).get_song(song.id)).unwrap().unwrap();
+            let known = song.deleted(revision.operation);
+            self.note(Some(&known), &back, Kind::Life, vec![], &[]);
+            self.log.push(format!("{machine}: restores {}", song.id.short()));
         }
+    }
+
+    // Deletes a segment, for ever.
+    fn unsegment(&mut self, machine: usize, rng: &mut StdRng) {
+        let Some(song) = self.choose(machine, rng) else { return };
+        let segments = segments_of(self.library(machine), song.id);
+        let Some(id) = segments.iter().next() else { return };
+        let gone: SegmentId = id.parse().unwrap();
+        run(self.library(machine).delete_segments(&[gone])).unwrap();
+        let mut next = song.clone();
+        next.forget_segments(&[gone]);
+        self.log.push(format!("{machine}: {} loses segment {id}", song.id.short()));
+        self.replace(machine, &song, next, Kind::Found, vec![], &[key(SEGMENT, id)]);
     }
 
     fn decide(&mut self, machine: usize, rng: &mut StdRng) {
@@ -436,17 +526,11 @@ impl World {
         let now = self.time(machine);
         run(resolve_conflict(library, song.id, &entry.field, taken, now)).unwrap();
         self.log.push(format!("{machine}: {} decides {name}: {taken:?}", song.id.short()));
-        let stays = taken.or(song.edits.get(&entry.field)).cloned();
-        let stays = values_of(stays.as_ref());
-        let id = song.id.to_string();
-        for (field, value) in visible(song) {
-            let said = (id.clone(), field, value);
-            if said.1 == name && !stays.contains(&said.2) {
-                self.said.remove(&said);
-            }
-            // Others may decide otherwise meanwhile.
-            self.exempt.insert(said);
-        }
+        let stays = values_of(taken.or(song.edits.get(&entry.field)));
+        let after = run(self.library(machine).get_song(song.id)).unwrap().unwrap();
+        let field = entry.field.to_string();
+        let wrote = stays.into_iter().map(|one| (field.as_str(), one)).collect();
+        self.note(Some(&song.version()), &after, Kind::Life, wrote, &[name]);
     }
 
     fn playlist(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
@@ -456,40 +540,49 @@ impl World {
         let kind = DocumentKind::Playlist;
         let stored = run(library.get_documents(kind, ids)).unwrap().pop().flatten();
         let now = self.time(machine);
-        if let Some(stored) = &stored {
+        if let Some(stored) = stored.as_ref().filter(|stored| !stored.deleted) {
             let seen = stored.body["name"].as_str().unwrap().to_owned();
-            self.said.remove(&("playlist".into(), String::new(), seen));
+            self.said.remove(&seen);
             if rng.random_bool(0.2) {
-                let version = stored.revision.operation;
-                run(self.library(machine).delete_document(kind, &id, version)).unwrap();
+                let mode = PutMode::Replace(stored.revision.operation);
+                let put = PutDocument { document: stored.deleted(now), mode };
+                run(self.library(machine).put_documents(&[put])).unwrap();
                 self.log.push(format!("{machine}: deletes playlist {id}"));
                 return;
             }
         }
-        let revision =
-            stored.as_ref().map_or_else(Revision::first, |stored| stored.revision.next());
         let body = json!({ "name": unique });
-        let document = Document { kind, id: id.clone(), revision, updated_at: now, body };
+        let document = match &stored {
+            Some(stored) => stored.saying(body, now),
+            None => Document::new(kind, id.clone(), body, now),
+        };
         let mode = match &stored {
             Some(stored) => PutMode::Replace(stored.revision.operation),
             None => PutMode::Create,
         };
         let put = PutDocument { document, mode };
         assert_eq!(run(self.library(machine).put_documents(&[put])).unwrap(), [Outcome::Done]);
-        self.said.insert(("playlist".into(), String::new(), unique.to_owned()));
+        self.said.insert(unique.to_owned());
         self.log.push(format!("{machine}: playlist {id} = {unique}"));
     }
 
-    fn say(&mut self, song: &Song, field: &str, value: &str) {
-        let said = (song.id.to_string(), field.to_owned(), value.to_owned());
-        self.taken_back.remove(&said);
-        self.said.insert(said);
-    }
-
-    fn unsay(&mut self, song: &Song, field: &str, value: &str) {
-        let said = (song.id.to_string(), field.to_owned(), value.to_owned());
-        self.said.remove(&said);
-        self.taken_back.insert(said);
+    fn note(
+        &mut self,
+        before: Option<&Version>,
+        after: &Song,
+        kind: Kind,
+        wrote: Vec<(&str, String)>,
+        over: &[String],
+    ) {
+        let written = wrote.iter().map(|(field, value)| key(field, value));
+        self.facts.push(Fact {
+            song: after.id,
+            op: after.revision.operation.into(),
+            seen: before.map(|before| before.seen().clone()).unwrap_or_default(),
+            kind,
+            over: over.iter().cloned().chain(written).collect(),
+            wrote: wrote.into_iter().map(|(field, value)| (field.to_owned(), value)).collect(),
+        });
     }
 
     // ---- What machines do.
@@ -507,11 +600,7 @@ impl World {
         let one = &mut self.machines[machine];
         let state = one.states.remove(&with).unwrap_or_else(|| State::in_memory().unwrap());
         let (now, clock) = (self.now, Arc::clone(&one.clock));
-        let own = Arc::clone(&self.machines[machine].library);
-        let other = match with {
-            SHARED => Arc::clone(&self.shared),
-            other => Arc::clone(&self.machines[other].library),
-        };
+        let (own, other) = (Arc::clone(self.place(machine)), Arc::clone(self.place(with)));
         // The own library is a disk: it does not lose answers, but its caller
         // may die.
         let left = Shaky::new(own, seed ^ 1, 0.0, Arc::clone(&dies_at));
@@ -546,7 +635,7 @@ impl World {
         let syncer = self.syncer(machine, with, rng.random(), share, dies_at);
         let result = now_or_dead(syncer.run(&options, &Silent, &never));
         self.syncs += 1;
-        let with_name = if with == SHARED { "shared".to_owned() } else { with.to_string() };
+        let with_name = self.name(with);
         let text = match &result {
             None => {
                 self.crashes += 1;
@@ -562,10 +651,7 @@ impl World {
 
     // A reader elsewhere never sees a song whose facts cannot be had.
     fn check_facts(&self, with: usize) -> Result<(), String> {
-        let library = match with {
-            SHARED => &self.shared.memory,
-            other => self.library(other),
-        };
+        let library = &self.place(with).memory;
         let findings = run(library.verify(&VerifyOptions::default(), &Silent)).unwrap();
         match findings.first() {
             None => Ok(()),
@@ -597,15 +683,7 @@ impl World {
         let states: BTreeMap<usize, State> =
             backup.states.iter().map(|(with, state)| (*with, state.fork().unwrap())).collect();
         if what != 1 {
-            // What was only here is gone with the disk, and nobody can help it.
-            let others: Vec<MemoryBackend> = (0..self.machines.len())
-                .filter(|other| *other != machine)
-                .map(|other| self.library(other).fork())
-                .chain([self.shared.memory.fork(), library.fork()])
-                .collect();
-            let here = said_in(self.library(machine));
-            let elsewhere: BTreeSet<Said> = others.iter().flat_map(said_in).collect();
-            self.said.retain(|said| !here.contains(said) || elsewhere.contains(said));
+            self.disk_goes(machine, &library);
             self.machines[machine].library = Place::new(library, false);
         }
         if what != 2 {
@@ -622,14 +700,8 @@ impl World {
         if !self.setup.clones || to == machine {
             return;
         }
-        let here = said_in(self.library(to));
-        let others: Vec<MemoryBackend> = (0..self.machines.len())
-            .filter(|other| *other != to)
-            .map(|other| self.library(other).fork())
-            .chain([self.shared.memory.fork()])
-            .collect();
-        let elsewhere: BTreeSet<Said> = others.iter().flat_map(said_in).collect();
-        self.said.retain(|said| !here.contains(said) || elsewhere.contains(said));
+        let library = self.library(machine).fork();
+        self.disk_goes(to, &library);
         let from = &self.machines[machine];
         let states: BTreeMap<usize, State> =
             from.states.iter().map(|(with, state)| (*with, state.fork().unwrap())).collect();
@@ -641,10 +713,39 @@ impl World {
         self.log.push(format!("{machine}: is copied to {to}"));
     }
 
+    // What was only here is gone with the disk, and nobody can help it.
+    fn disk_goes(&mut self, machine: usize, instead: &MemoryBackend) {
+        let names = |library: &MemoryBackend| -> BTreeSet<String> {
+            let names = playlists(library).into_iter();
+            names.map(|one| one.body["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let here = names(self.library(machine));
+        let mut elsewhere = names(instead);
+        for other in self.everywhere().filter(|other| !Arc::ptr_eq(other, self.place(machine))) {
+            elsewhere.extend(names(&other.memory));
+        }
+        self.said.retain(|said| !here.contains(said) || elsewhere.contains(said));
+    }
+
+    // What is remembered of syncs is deleted, or comes from another machine.
+    fn lose_state(&mut self, machine: usize, rng: &mut StdRng) {
+        let from = rng.random_range(0..self.machines.len());
+        let states = if rng.random() {
+            BTreeMap::new()
+        } else {
+            let states = self.machines[from].states.iter();
+            let states = states.filter(|(with, _)| **with != machine);
+            states.map(|(with, state)| (*with, state.fork().unwrap())).collect()
+        };
+        self.log.push(format!("{machine}: remembers {} syncs, of {from}", states.len()));
+        self.machines[machine].states = states;
+    }
+
     fn retire(&mut self, rng: &mut StdRng) {
-        let machines = run(songrec_sync::machines(&self.shared.memory)).unwrap();
+        let Some(shared) = self.shared.first().cloned() else { return };
+        let machines = run(songrec_sync::machines(&shared.memory)).unwrap();
         if let Some(machine) = machines.choose(rng) {
-            run(retire(&self.shared.memory, &machine.id)).unwrap();
+            run(retire(&shared.memory, &machine.id)).unwrap();
             self.log.push(format!("machine {} ({}) is retired", machine.id, machine.name));
         }
     }
@@ -668,54 +769,79 @@ impl World {
 
     // ---- What must hold.
 
-    /// Everybody syncs in quiet, twice; then all must be equal, and everything
-    /// that was said and not taken back must be there.
+    /// Everybody syncs in quiet until nothing is left to do; then all must be
+    /// equal, and everything that nobody took back who knew it must be there.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
-        run(self.shared.land(None));
-        for machine in 0..self.machines.len() {
-            run(self.machines[machine].library.land(None));
-        }
+        self.everywhere().for_each(|place| run(place.land(None)));
+        let held = self.held();
         let mut rng = StdRng::seed_from_u64(0);
         let faults = std::mem::replace(&mut self.setup.faults, false);
-        for _ in 0..2 {
-            for machine in 0..self.machines.len() {
-                let options = Options {
-                    max_delete: MaxDelete::Songs(1_000),
-                    adopt: true,
-                    ..Options::default()
-                };
-                let syncer = self.syncer(machine, SHARED, rng.random(), 0.0, Arc::default());
-                let result = run(syncer.run(&options, &Silent, &never));
-                self.machines[machine].states.insert(SHARED, syncer.into_state());
-                let report = result.map_err(|error| format!("a quiet sync failed: {error:?}"))?;
-                self.log.push(format!("{machine}: syncs in quiet: {}", summary(&report)));
-                if !report.is_complete() {
-                    return Err(format!("a quiet sync left something: {:?}", report.failed));
-                }
+        for round in 0.. {
+            if round == MOST_ROUNDS {
+                return Err(format!("after {round} quiet rounds there is still something to do"));
+            }
+            let mut rests = true;
+            for (one, two) in self.edges.clone() {
+                rests &= self.sync_in_quiet(one, two, &mut rng)?;
+            }
+            if rests {
+                break;
             }
         }
         self.setup.faults = faults;
         self.check_equal()?;
-        self.check_said()?;
-        for machine in 0..self.machines.len() {
-            self.check_facts(machine)?;
+        self.check_facts_of_songs(&held)?;
+        self.check_playlists()?;
+        for (_, with) in self.edges.clone() {
+            self.check_facts(with)?;
         }
-        self.check_facts(SHARED)
+        (0..self.machines.len()).try_for_each(|machine| self.check_facts(machine))
+    }
+
+    // Says whether nothing had to be done.
+    fn sync_in_quiet(&mut self, one: usize, two: usize, rng: &mut StdRng) -> Result<bool, String> {
+        let options =
+            Options { max_delete: MaxDelete::Songs(1_000), adopt: true, ..Options::default() };
+        let syncer = self.syncer(one, two, rng.random(), 0.0, Arc::default());
+        let result = run(syncer.run(&options, &Silent, &never));
+        self.machines[one].states.insert(two, syncer.into_state());
+        let report = result.map_err(|error| format!("a quiet sync failed: {error:?}"))?;
+        let with = self.name(two);
+        self.log.push(format!("{one}: syncs in quiet with {with}: {}", summary(&report)));
+        if !report.is_complete() {
+            return Err(format!("a quiet sync left something: {:?}", report.failed));
+        }
+        Ok(report.is_empty() && report.waiting == 0)
+    }
+
+    // The writes that some library has seen; the others went with a disk.
+    fn held(&self) -> BTreeSet<Op> {
+        let mut held = BTreeSet::new();
+        for place in self.everywhere() {
+            for change in run(place.memory.changes(None, usize::MAX)).unwrap().changes {
+                let version = match change.state {
+                    ChangeState::Present(song) => song.version(),
+                    ChangeState::Deleted(tombstone) => {
+                        tombstone.song.deleted(tombstone.revision.operation)
+                    }
+                };
+                held.extend(version.seen().iter().copied());
+            }
+        }
+        held
     }
 
     fn check_equal(&self) -> Result<(), String> {
-        let wanted = picture(&self.shared.memory);
-        for machine in 0..self.machines.len() {
-            let found = picture(self.library(machine));
+        let wanted = picture(self.library(0));
+        for at in (1..self.machines.len()).chain((0..self.shared.len()).map(|one| SHARED - one)) {
+            let found = picture(&self.place(at).memory);
             if found != wanted {
                 let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
                 for key in keys {
-                    let (own, shared) = (found.get(key), wanted.get(key));
-                    if own != shared {
-                        return Err(format!(
-                            "machine {machine} and the shared library differ in {key}:\n  \
-                             {own:?}\n  {shared:?}"
-                        ));
+                    let (own, first) = (found.get(key), wanted.get(key));
+                    if own != first {
+                        let at = self.name(at);
+                        return Err(format!("{at} and 0 differ in {key}:\n  {own:?}\n  {first:?}"));
                     }
                 }
             }
@@ -723,31 +849,69 @@ impl World {
         Ok(())
     }
 
-    fn check_said(&self) -> Result<(), String> {
-        let there = said_in(&self.shared.memory);
-        // A value that lost to one that was taken back meanwhile is still a
-        // conflict; but nothing like that is shown.
-        let shown: BTreeSet<Said> = songs_of(&self.shared.memory)
-            .into_iter()
-            .flat_map(|song| {
-                let song = Song { conflicts: vec![], ..song };
-                let id = song.id.to_string();
-                visible(&song).into_iter().map(move |(field, value)| (id.clone(), field, value))
-            })
-            .collect();
-        let left = shown.intersection(&self.taken_back).find(|said| !self.exempt.contains(*said));
-        if let (true, Some((song, field, value))) = (self.setup.is_calm(), left) {
-            return Err(format!("`{value}`, taken back as {field} of {song}, is shown again"));
+    // A song is there exactly if somebody wanted it whom no deletion knew; and
+    // it says exactly what nobody took back who knew it.
+    fn check_facts_of_songs(&self, held: &BTreeSet<Op>) -> Result<(), String> {
+        let facts: Vec<&Fact> = self.facts.iter().filter(|fact| held.contains(&fact.op)).collect();
+        let library = self.library(0);
+        for number in 0..SONGS {
+            let id = SongId::from_audio_hash(&audio_hash(number));
+            let of_song: Vec<&&Fact> = facts.iter().filter(|fact| fact.song == id).collect();
+            let known_by = |fact: &Fact, by: &dyn Fn(&Fact) -> bool| {
+                of_song.iter().any(|later| later.seen.contains(&fact.op) && by(later))
+            };
+            let alive = of_song.iter().any(|fact| {
+                fact.kind == Kind::Life && !known_by(fact, &|later| later.kind == Kind::Deletion)
+            });
+            let song = run(library.get_song(id)).unwrap();
+            if song.is_some() != alive {
+                return Err(format!("song {} is there: {}", id.short(), !alive));
+            }
+            let Some(song) = song else { continue };
+            let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
+            for fact in &of_song {
+                for (field, value) in &fact.wrote {
+                    let key = key(field, value);
+                    if !known_by(fact, &|later| later.over.contains(&key)) {
+                        wanted.insert((field.clone(), value.clone()));
+                    }
+                }
+            }
+            let mut found: BTreeSet<(String, String)> = visible(&song).into_iter().collect();
+            // Segments lie beside songs: one is there though the song that came
+            // back knows nothing of it, or is gone though nobody knows why.
+            let known = |segment: &String| {
+                let of_it = |fact: &&Fact| fact.over.contains(&key(SEGMENT, segment));
+                self.facts.iter().filter(of_it).all(|fact| held.contains(&fact.op))
+            };
+            let segments = segments_of(library, id).into_iter().filter(known);
+            found.extend(segments.map(|segment| (SEGMENT.to_owned(), segment)));
+            wanted.retain(|(field, value)| field != SEGMENT || known(value));
+            if found != wanted {
+                return Err(format!(
+                    "song {}: missing {:?}, not wanted {:?}",
+                    id.short(),
+                    wanted.difference(&found).collect::<Vec<_>>(),
+                    found.difference(&wanted).collect::<Vec<_>>()
+                ));
+            }
         }
+        Ok(())
+    }
+
+    fn check_playlists(&self) -> Result<(), String> {
+        let there = playlists(self.library(0)).into_iter();
+        let there: BTreeSet<String> =
+            there.map(|one| one.body["name"].as_str().unwrap().to_owned()).collect();
         match self.said.difference(&there).next() {
             None => Ok(()),
-            Some((song, field, value)) => Err(format!(
-                "`{value}`, said as {field} of {}, is gone",
-                &song[..8.min(song.len())]
-            )),
+            Some(name) => Err(format!("`{name}`, the name of a playlist, is gone")),
         }
     }
 }
+
+/// So many rounds over all edges come to rest at the latest.
+const MOST_ROUNDS: u64 = 12;
 
 fn summary(report: &Report) -> String {
     let mut text = String::new();
@@ -810,21 +974,6 @@ fn visible(song: &Song) -> Vec<(String, String)> {
     all
 }
 
-fn said_in(library: &MemoryBackend) -> BTreeSet<Said> {
-    let mut said = BTreeSet::new();
-    for song in songs_of(library) {
-        let id = song.id.to_string();
-        said.extend(visible(&song).into_iter().map(|(field, value)| (id.clone(), field, value)));
-        let segments = segments_of(library, song.id).into_iter();
-        said.extend(segments.map(|segment| (id.clone(), SEGMENT.to_owned(), segment)));
-    }
-    for document in playlists(library) {
-        let name = document.body["name"].as_str().unwrap().to_owned();
-        said.insert(("playlist".into(), String::new(), name));
-    }
-    said
-}
-
 fn segments_of(library: &MemoryBackend, song: SongId) -> BTreeSet<String> {
     let query = SegmentQuery { songs: vec![song], limit: 1_000, ..Default::default() };
     let found = run(library.find_segments(&query)).unwrap();
@@ -832,7 +981,8 @@ fn segments_of(library: &MemoryBackend, song: SongId) -> BTreeSet<String> {
 }
 
 fn playlists(library: &MemoryBackend) -> Vec<Document> {
-    run(library.list_documents(&[DocumentKind::Playlist], None)).unwrap().items
+    let all = run(library.list_documents(&[DocumentKind::Playlist], None)).unwrap().items;
+    all.into_iter().filter(|one| !one.deleted).collect()
 }
 
 // What a person sees of a library.

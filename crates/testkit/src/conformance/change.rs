@@ -287,6 +287,8 @@ pub async fn changes_tell_that_documents_changed(backend: &dyn StorageBackend) {
             revision: Revision::first(),
             updated_at: time(1),
             body: serde_json::json!({ "songs": [] }),
+            deleted: false,
+            history: None,
         };
         let put = |document: &Document, mode| [PutDocument { document: document.clone(), mode }];
         backend.put_documents(&put(&document, PutMode::Create)).await.unwrap();

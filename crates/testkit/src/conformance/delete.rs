@@ -1,11 +1,12 @@
 //! Deleting songs, and forgetting that they were.
 
-use songrec_core::{Filter, OperationId};
+use songrec_core::{Filter, OperationId, Song};
 use songrec_storage::{
-    ChangeState, Lookup, Outcome, PurgeSong, PutMode, SongQuery, StorageBackend, StorageBackendExt,
+    ChangeState, DeleteSong, Lookup, Outcome, PurgeSong, PutMode, SongQuery, StorageBackend,
+    StorageBackendExt,
 };
 
-use crate::{delete, purge, put, retagged, song};
+use crate::{delete, purge, put, retagged, retitled, song};
 
 use super::change::all_changes;
 
@@ -102,6 +103,24 @@ pub async fn a_deletion_leaves_a_tombstone(backend: &dyn StorageBackend) {
     assert_eq!(tombstone.revision.number, one.revision.number + 1);
     assert_eq!(tombstone.deleted_at, deletion.at);
     assert_eq!(tombstone.song, one);
+}
+
+/// Whoever deletes may know more of the song than is stored: the tombstone says
+/// that, with the version and the facts that were stored.
+pub async fn a_tombstone_holds_what_its_deletion_left(backend: &dyn StorageBackend) {
+    let one = song("one");
+    backend.put_song(&one, PutMode::Create).await.unwrap();
+    let leaving = retitled(&one, "known");
+    let deletion = DeleteSong { leaving: Some(Box::new(leaving.clone())), ..delete(one.id) };
+
+    backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
+
+    let changes = all_changes(backend, 10).await;
+    let ChangeState::Deleted(tombstone) = &changes[0].state else {
+        panic!("not deleted: {changes:?}");
+    };
+    assert_eq!(tombstone.revision.operation, deletion.operation);
+    assert_eq!(tombstone.song, Song { revision: one.revision, ..leaving });
 }
 
 /// `Create` may follow a tombstone, which is then gone; the write of the song

@@ -11,7 +11,15 @@ use super::refusal::assert_refused;
 fn document(kind: DocumentKind, id: &str) -> Document {
     let revision = Revision { number: 1, operation: operation(&format!("{kind:?} {id}")) };
     let body = json!({ "name": id, "songs": [1, 2, 3] });
-    Document { kind, id: id.to_owned(), revision, updated_at: time(1), body }
+    Document {
+        kind,
+        id: id.to_owned(),
+        revision,
+        updated_at: time(1),
+        body,
+        deleted: false,
+        history: None,
+    }
 }
 
 fn changed(document: &Document) -> Document {

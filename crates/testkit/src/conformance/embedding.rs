@@ -110,7 +110,7 @@ pub async fn an_embedding_without_its_song_is_none(backend: &dyn StorageBackend)
 
     let version = one.revision.operation;
     one.embeddings.insert(name.clone(), reference);
-    one.revise(crate::time(1));
+    one.revise(&one.clone(), crate::time(1));
     backend.put_song(&one, PutMode::Replace(version)).await.unwrap();
     let stored = backend.get_embedding(&name, one.id).await.unwrap().unwrap();
     assert_eq!(stored.embedding, embedding);

@@ -175,7 +175,7 @@ pub async fn a_moved_file_is_found_where_it_is(backend: &dyn StorageBackend) {
     let mut moved = one.clone();
     moved.remove_file(&old.path);
     moved.add_file(at("new place/one.flac", "retagged"));
-    moved.revise(crate::time(1));
+    moved.revise(&one, crate::time(1));
     backend.put_song(&one, PutMode::Create).await.unwrap();
 
     backend.put_song(&moved, PutMode::Replace(one.revision.operation)).await.unwrap();

@@ -88,6 +88,7 @@ macro_rules! conformance {
             deleting_what_is_not_there_leaves_no_trace,
             repeating_a_deletion_succeeds,
             a_deletion_leaves_a_tombstone,
+            a_tombstone_holds_what_its_deletion_left,
             a_deleted_song_can_be_created_again,
             purging_forgets_a_tombstone,
             purging_takes_the_tombstone_it_names,
