@@ -246,8 +246,10 @@ fn a_file_cut_off_says_so_and_a_whole_one_does_not() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let whole = analyzed(&name, &bytes).unwrap();
         assert_eq!(whole.audio.warnings, [], "{name}");
+        // An Ogg file this short is one page, which is there or is not.
+        let is_of = |kind: &&str| Path::new(&name).extension().is_some_and(|end| end == *kind);
         let says_its_length =
-            ["wav", "aif", "flac"].iter().any(|kind| name.contains(kind)) && name != "streamed.wav";
+            ["wav", "aif", "aiff", "flac"].iter().any(is_of) && name != "streamed.wav";
         if says_its_length {
             let cut = analyzed(&name, &bytes[..bytes.len() * 5 / 6]).unwrap();
             assert!(is_cut(&cut), "{name}: {:?}", cut.warnings);

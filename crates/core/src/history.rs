@@ -4,7 +4,10 @@
 //! and files. Beside them it says which writes it has seen, and which of them
 //! left which value: its [`History`]. Both together are its [`Version`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -170,6 +173,13 @@ impl History {
                     keys.push(key.clone());
                 }
             }
+            // Only of the elements of lists the order says something; all else
+            // stands alike, so that whoever has seen the same writes the same.
+            keys.sort_by(|one, two| match (is_element(one), is_element(two)) {
+                (true, true) => Ordering::Equal,
+                (false, false) => one.cmp(two),
+                (one, two) => one.cmp(&two),
+            });
             Left(place(op), write.stamp, keys, lost)
         });
         Self {
@@ -190,7 +200,7 @@ impl History {
         let named: BTreeSet<&str> =
             self.writes.iter().flat_map(|left| &left.2).map(String::as_str).collect();
         let unnamed = said.values.iter().filter(|(key, _)| {
-            !named.contains(key.as_str()) && !(self.deleted && key.as_str() == LIFE)
+            !(named.contains(key.as_str()) || self.deleted && key.as_str() == LIFE)
         });
         let (others, unnamed): (Vec<_>, Vec<_>) =
             unnamed.partition(|(key, _)| is_element(key) || self.rest.is_empty());

@@ -243,12 +243,15 @@ fn edited(version: &Version, shown: &BTreeMap<&str, Shown<'_>>) -> Edited {
     edited
 }
 
+/// Where an element stands in its list: by its write, then within it.
+type Rank = (Stamp, Op, usize);
+
 /// The elements of lists that have to be written so that they come in the order
 /// in which they are said.
 pub(crate) fn elements_to_write(said: &Keyed, version: &Version) -> Vec<String> {
     let shown = version.shown();
     let mut written = Vec::new();
-    let mut last: Option<(Field, Option<(Stamp, Op, usize)>)> = None;
+    let mut last: Option<(Field, Option<Rank>)> = None;
     for key in &said.elements {
         let Some((field, _)) = element_of(key) else { continue };
         let before = match &last {

@@ -1,7 +1,10 @@
 //! What a version of a document has seen, and the values that nobody who saw
 //! them has overwritten.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::Value;
 
@@ -224,7 +227,7 @@ impl Version {
 
     fn is_raised(&self, key: &str, rank: u64, value: &Value) -> bool {
         self.highest.get(key).is_none_or(|(known, than)| {
-            rank > *known || rank == *known && value.to_string() > than.to_string()
+            rank > *known || rank == *known && by_text(value, than).is_gt()
         })
     }
 
@@ -267,14 +270,18 @@ pub struct Shown<'a> {
     pub value: &'a Value,
 }
 
+// An order of values that is the same everywhere.
+fn by_text(one: &Value, two: &Value) -> Ordering {
+    one.to_string().cmp(&two.to_string())
+}
+
 // What is left of one write on both sides.
 fn both(one: &Write, two: &Write) -> Write {
     // The same write left the same values. If a file was damaged so that it
     // did not, everybody takes the same ones.
     let values = one.values.iter().filter_map(|(key, value)| {
         let (_, other) = two.values.iter().find(|(of, _)| of == key)?;
-        let greater =
-            if value == other || value.to_string() > other.to_string() { value } else { other };
+        let greater = if by_text(value, other).is_ge() { value } else { other };
         Some((key.clone(), greater.clone()))
     });
     Write { stamp: one.stamp.max(two.stamp), values: values.collect() }

@@ -31,15 +31,15 @@ struct State {
     waiting: Mutex<Waiting>,
 }
 
-/// What a connection waits for.
+/// What a connection waits for, and since when.
 #[derive(Clone, Copy, Debug)]
 enum Waiting {
-    /// The first byte of a request, since then.
-    ForRequest(Instant),
-    /// The rest of its head, since then.
-    ForHead(Instant),
+    /// The first byte of a request.
+    Request(Instant),
+    /// The rest of its head.
+    Head(Instant),
     /// Its answer, which takes as long as it takes.
-    ForAnswer,
+    Answer,
 }
 
 /// A request that is being answered.
@@ -48,13 +48,13 @@ pub(crate) struct Answering(Line);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        *self.0.waiting() = Waiting::ForRequest(Instant::now());
+        *self.0.waiting() = Waiting::Request(Instant::now());
     }
 }
 
 impl Line {
     fn new() -> Self {
-        let waiting = Mutex::new(Waiting::ForRequest(Instant::now()));
+        let waiting = Mutex::new(Waiting::Request(Instant::now()));
         Self(Arc::new(State { left: AtomicI64::new(i64::MAX), waiting }))
     }
 
@@ -64,22 +64,22 @@ impl Line {
 
     /// The connection stays open while this is held.
     pub(crate) fn answering(&self) -> Answering {
-        *self.waiting() = Waiting::ForAnswer;
+        *self.waiting() = Waiting::Answer;
         Answering(self.clone())
     }
 
     fn has_read(&self) {
         let mut waiting = self.waiting();
-        if let Waiting::ForRequest(_) = *waiting {
-            *waiting = Waiting::ForHead(Instant::now());
+        if let Waiting::Request(_) = *waiting {
+            *waiting = Waiting::Head(Instant::now());
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
         match *self.waiting() {
-            Waiting::ForRequest(since) => Some(since + IDLE_PATIENCE),
-            Waiting::ForHead(since) => Some(since + HEAD_PATIENCE),
-            Waiting::ForAnswer => None,
+            Waiting::Request(since) => Some(since + IDLE_PATIENCE),
+            Waiting::Head(since) => Some(since + HEAD_PATIENCE),
+            Waiting::Answer => None,
         }
     }
 

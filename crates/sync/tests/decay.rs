@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use songrec_core::{Field, Silent, SongId};
+use songrec_core::{Field, Silent, Song, SongId};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, StorageBackendExt, VerifyOptions};
 use songrec_sync::{Options, Report, Side, State, Syncer, Verify, check, never};
@@ -125,7 +125,7 @@ async fn a_migration_copies_the_others() {
     let mut two = Two::new().await;
     let fixture = library_of(8, 6).store(&*two.own).await;
     let damaged = fixture.songs[3].id;
-    flip(&two.path(damaged), "\"format\":2", "\"format\":0");
+    flip(&two.path(damaged), &format!("\"format\":{}", Song::FORMAT), "\"format\":0");
     let syncer = two.syncer();
 
     let done = syncer.migrate(&Options::default(), Verify::None, &Silent, &never).await.unwrap();

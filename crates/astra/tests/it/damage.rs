@@ -72,7 +72,7 @@ fn a_song_of_a_later_format_is_refused_everywhere() {
 
         assert_eq!(read.kind(), ErrorKind::Incompatible);
         assert_eq!(create.kind(), ErrorKind::Incompatible);
-        assert_eq!(listed.unwrap().items, [two.clone()]);
+        assert_eq!(listed.unwrap().items, std::slice::from_ref(&two));
         assert_eq!(told.changes.iter().map(|one| one.song).collect::<Vec<_>>(), [two.id]);
         assert_eq!(told.unreadable.iter().map(|one| one.song).collect::<Vec<_>>(), [one.id]);
         let found = verify(&backend, true).await;

@@ -195,7 +195,7 @@ fn an_old_library_comes_in() {
     // No song was heard by the usual model, and none is configured.
     let unasked = world.json(&["similar", "One"]);
     assert_eq!((&unasked["model"], &unasked["results"]), (&"clap@1".into(), &similar["results"]));
-    assert_eq!(world.json(&["explain", "One", "two"])["similarity"].is_number(), true);
+    assert!(world.json(&["explain", "One", "two"])["similarity"].is_number());
     assert_eq!(world.run(&["dup", "--near", "--any-length", "--threshold", "0.9"]).code, 0);
     let mut chosen = world.command(&["similar", "One"]);
     let chosen = Run::of(chosen.env("SONGREC_MODEL", "dsp47@1").output().unwrap());

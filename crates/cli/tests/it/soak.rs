@@ -314,6 +314,7 @@ fn shared_part(song: &Value) -> Value {
     let song_fields = song.as_object_mut().unwrap();
     song_fields.remove("blob");
     song_fields.remove("revision");
+    song_fields.remove("checksum");
     for embedding in song_fields["embeddings"].as_object_mut().unwrap().values_mut() {
         embedding.as_object_mut().unwrap().remove("key");
     }

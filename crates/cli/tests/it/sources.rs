@@ -127,7 +127,7 @@ fn what_an_older_version_had_imported_outlives_an_edit_and_a_scan() {
     assert_eq!(said(&world, "artist"), ("Imported".into(), "import".into()));
     assert_eq!(said(&world, "genre"), (json!(["techno"]), "folder".into()));
     assert_eq!(said(&world, "extra.preview_url").1, "import");
-    assert_eq!(world.json(&["show", &id])["format"], 2);
+    assert_eq!(world.json(&["show", &id])["format"], 3);
     world.run(&["verify", "--read-data"]).ok();
 }
 
