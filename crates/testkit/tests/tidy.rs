@@ -229,7 +229,7 @@ fn one_file_writes_to_the_terminal() {
             let writes = code.iter().any(|line| {
                 let found =
                     |writer: &&str| line.match_indices(*writer).any(|(at, _)| is_word(&line[..at]));
-                WRITERS.iter().any(|writer| found(writer))
+                WRITERS.iter().any(found)
             });
             let draws = code.iter().any(|line| line.contains("ProgressBar::"));
             wrote |= writes && path.ends_with(MAY_WRITE);
