@@ -241,7 +241,6 @@ fn every_short_history_comes_to_rest() {
 }
 
 #[test]
-#[ignore = "takes a minute; `just soak` runs it"]
 fn every_history_of_five_steps_comes_to_rest() {
     assert_eq!(exhaust(3, 5), 313_527);
 }
