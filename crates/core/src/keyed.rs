@@ -101,6 +101,16 @@ impl Keyed {
     }
 }
 
+impl Keyed {
+    /// Whether the list under a key has elements.
+    pub(crate) fn has_elements(&self, key: &str) -> bool {
+        let is_of = |element: &String| {
+            element.strip_prefix(key).is_some_and(|element| element.starts_with('='))
+        };
+        self.elements.iter().any(is_of)
+    }
+}
+
 // Whether a key is of what no write says; a damaged history may name it.
 fn is_apart(key: &str) -> bool {
     let name = components(key).remove(0);
@@ -247,8 +257,9 @@ fn edited(version: &Version, shown: &BTreeMap<&str, Shown<'_>>) -> Edited {
 type Rank = (Stamp, Op, usize);
 
 /// The elements of lists that have to be written so that they come in the order
-/// in which they are said.
-pub(crate) fn elements_to_write(said: &Keyed, version: &Version) -> Vec<String> {
+/// in which they are said, each after the value that says that there is a list:
+/// where an element is left, that one is too.
+pub(crate) fn elements_to_write(said: &Keyed, version: &Version) -> Vec<(String, Value)> {
     let shown = version.shown();
     let mut written = Vec::new();
     let mut last: Option<(Field, Option<Rank>)> = None;
@@ -262,7 +273,8 @@ pub(crate) fn elements_to_write(said: &Keyed, version: &Version) -> Vec<String> 
         // Whatever follows one that is written now comes after it.
         let stays = place.filter(|place| before.is_some_and(|before| *place >= before));
         if stays.is_none() {
-            written.push(key.clone());
+            written.push((format!("edits.{field}"), Value::Array(Vec::new())));
+            written.push((key.clone(), Value::Null));
         }
         last = Some((field, stays));
     }

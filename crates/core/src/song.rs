@@ -119,17 +119,28 @@ impl Song {
         let mut version = before.version();
         let (was, is) = (Keyed::by(before), Keyed::by(self));
         let decided = self.decided_since(before);
+        let shown = version.shown();
+        // A list that loses its last element may have been cleared elsewhere:
+        // it shows that no more, nor does it show that it is empty.
+        let is_emptied = |key: &str, value: &Value| {
+            let is_list = key.starts_with("edits.") && value.as_array().is_some_and(Vec::is_empty);
+            is_list && !is.has_elements(key) && shown.get(key).map(|one| one.value) != Some(value)
+        };
         let mut values: Vec<(String, Value)> = is
             .values
             .iter()
-            .filter(|(key, value)| !is_element(key) && was.values.get(*key) != Some(value))
+            .filter(|(key, _)| !is_element(key))
+            .filter(|(key, value)| was.values.get(*key) != Some(value) || is_emptied(key, value))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         let undone = decided.iter().filter(|key| !values.iter().any(|(known, _)| known == *key));
         let again: Vec<_> = undone.filter_map(|key| is.values.get_key_value(key)).collect();
         values.extend(again.into_iter().map(|(key, value)| (key.clone(), value.clone())));
-        let elements = elements_to_write(&is, &version);
-        values.extend(elements.into_iter().map(|key| (key, Value::Null)));
+        for (key, value) in elements_to_write(&is, &version) {
+            if !values.iter().any(|(known, _)| *known == key) {
+                values.push((key, value));
+            }
+        }
         let taken = was.values.keys().filter(|key| !is.values.contains_key(*key));
         let removed: Vec<&str> = taken.chain(&decided).map(String::as_str).collect();
         let edited = |key: &str| key.starts_with("edits.");
