@@ -251,12 +251,19 @@ fn own_facts(refs: &Refs) -> (Vec<songrec_core::ModelName>, Option<songrec_core:
     (refs.embeddings.keys().cloned().collect(), refs.blob.as_ref().map(|blob| blob.sha256))
 }
 
+// Whether a side told what is known of it. A song that is the same elsewhere
+// names other facts there: so it is not enough that the write is the same,
+// where a library was copied over another one.
 fn is_echo(known: &Known, place: Place, state: &ChangeState) -> bool {
-    let (operation, deleted) = match state {
-        ChangeState::Present(song) => (song.revision.operation, false),
-        ChangeState::Deleted(tombstone) => (tombstone.revision.operation, true),
-    };
-    known.0[place]
-        .as_ref()
-        .is_some_and(|had| had.revision.operation == operation && had.is_alive() != deleted)
+    let Some(had) = &known.0[place] else { return false };
+    match state {
+        ChangeState::Present(song) => {
+            had.is_alive()
+                && had.revision.operation == song.revision.operation
+                && had.refs == Refs::of(song)
+        }
+        ChangeState::Deleted(tombstone) => {
+            !had.is_alive() && had.revision.operation == tombstone.revision.operation
+        }
+    }
 }

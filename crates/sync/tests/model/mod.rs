@@ -725,6 +725,20 @@ impl World {
             elsewhere.extend(names(&other.memory));
         }
         self.said.retain(|said| !here.contains(said) || elsewhere.contains(said));
+        let segments = |library: &MemoryBackend| -> BTreeSet<String> {
+            let songs = (0..SONGS).map(|number| SongId::from_audio_hash(&audio_hash(number)));
+            songs.flat_map(|song| segments_of(library, song)).collect()
+        };
+        let mut gone = segments(self.library(machine));
+        let others = self.everywhere().filter(|other| !Arc::ptr_eq(other, self.place(machine)));
+        for library in others.map(|other| &other.memory).chain([instead]) {
+            for segment in segments(library) {
+                gone.remove(&segment);
+            }
+        }
+        for fact in &mut self.facts {
+            fact.wrote.retain(|(field, value)| field != SEGMENT || !gone.contains(value));
+        }
     }
 
     // What is remembered of syncs is deleted, or comes from another machine.
@@ -872,7 +886,14 @@ impl World {
             for fact in &of_song {
                 for (field, value) in &fact.wrote {
                     let key = key(field, value);
-                    if !known_by(fact, &|later| later.over.contains(&key)) {
+                    // Segments come before the songs that know of them, and
+                    // whoever deletes one has seen it.
+                    let is_over = if field == SEGMENT {
+                        of_song.iter().any(|one| one.op != fact.op && one.over.contains(&key))
+                    } else {
+                        known_by(fact, &|later| later.over.contains(&key))
+                    };
+                    if !is_over {
                         wanted.insert((field.clone(), value.clone()));
                     }
                 }
