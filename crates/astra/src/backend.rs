@@ -22,7 +22,7 @@ use songrec_core::{
     OperationId, Progress, Segment, SegmentId, Song, SongId,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, ErrorKind,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error, ErrorKind,
     Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page,
     PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
     StorageBackend, StoredEmbedding, Swept, Unreadable, VerifyOptions,
@@ -523,6 +523,14 @@ impl StorageBackend for AstraBackend {
 
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         self.changes_since(since, limit).await
+    }
+
+    async fn summaries(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        self.summaries_since(since, limit).await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {

@@ -26,20 +26,20 @@
 //! its own; and, by its version, that some playlists or synths changed
 //! ([`mark_documents`](AstraBackend::mark_documents)).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::{FutureExt, StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use songrec_core::{OperationId, SongId};
-use songrec_storage::{Change, ChangePage, Cursor, Error, ErrorKind, Result};
+use serde_json::{Value, json};
+use songrec_core::{ModelName, OperationId, SongId};
+use songrec_storage::{Change, ChangePage, ChangeSummary, Cursor, Error, ErrorKind, Result};
 
 use crate::{
     backend::{AT_ONCE, AstraBackend},
     client::{Find, Update, Version},
     embeddings::now_ms,
-    row::{Before, DOCUMENTS, DOCUMENTS_MARKER, NOT_NUMBERED, Row, Sync, text, whole},
-    schema::FEED_ID,
+    row::{Before, DOCUMENTS, DOCUMENTS_MARKER, NOT_NUMBERED, Row, Sync, in_short, text, whole},
+    schema::{FEED_ID, field_name},
 };
 
 /// Where a reader is.
@@ -107,6 +107,33 @@ enum Glance {
     NoMarker,
 }
 
+/// Where a page begins.
+enum Begun {
+    /// Nowhere: this is all there is.
+    All(ChangePage),
+    Page(Position),
+}
+
+// The rows of a page.
+struct Told {
+    rows: Vec<Row>,
+    cursor: Cursor,
+    more: bool,
+    documents: bool,
+}
+
+fn whole_page(told: Told) -> ChangePage {
+    let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
+    for row in &told.rows {
+        match row.change() {
+            Ok(change) => changes.push(change),
+            Err(wrong) => unreadable.push(wrong.into()),
+        }
+    }
+    let Told { cursor, more, documents, .. } = told;
+    ChangePage { changes, cursor, more, documents, unreadable }
+}
+
 // Whether the marker is among these rows, in another version than the one that
 // was seen before.
 fn is_marked(seen: &mut Option<OperationId>, rows: &[Row]) -> bool {
@@ -157,14 +184,39 @@ impl AstraBackend {
         since: Option<&Cursor>,
         limit: usize,
     ) -> Result<ChangePage> {
+        match self.begin_page(since, limit).await? {
+            Begun::All(page) => Ok(page),
+            Begun::Page(position) => Ok(whole_page(self.tell(position, limit, whole()).await?)),
+        }
+    }
+
+    pub(crate) async fn summaries_since(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        match self.begin_page(since, limit).await? {
+            Begun::All(page) => Ok(page.summarized()),
+            Begun::Page(position) => {
+                if since.is_none() {
+                    // Another process may have made room for a model since.
+                    self.refresh("read the models of").await?;
+                }
+                let told = self.tell(position, limit, in_short()).await?;
+                self.page_in_short(told).await
+            }
+        }
+    }
+
+    // Where a page begins, or all there is.
+    async fn begin_page(&self, since: Option<&Cursor>, limit: usize) -> Result<Begun> {
         let mut position = match since {
             None => Position::default(),
             Some(cursor) => self.read_cursor(cursor)?,
         };
-        let limit = limit.clamp(1, LARGEST_PAGE);
         if position.page.is_none() {
-            match self.glance(&position, limit).await? {
-                Glance::All(page) => return Ok(page),
+            match self.glance(&position, limit.clamp(1, LARGEST_PAGE)).await? {
+                Glance::All(page) => return Ok(Begun::All(page)),
                 Glance::Much => {}
                 Glance::NoMarker => {
                     self.refresh("read the changes of").await?;
@@ -192,7 +244,37 @@ impl AstraBackend {
             position.page = Some(PageBegun { until, state: None, told: Vec::new() });
             (position.library, position.told) = (library, Vec::new());
         }
-        self.tell(position, limit).await
+        Ok(Begun::Page(position))
+    }
+
+    // A page of which songs are told in short; those of which that is not
+    // possible are read, as many at once as fit into a request.
+    async fn page_in_short(&self, told: Told) -> Result<ChangePage<ChangeSummary>> {
+        let models = self.known_models().into_iter();
+        let models: HashMap<String, ModelName> =
+            models.map(|known| (field_name(&known.spec.name), known.spec.name)).collect();
+        let summaries: Vec<_> = told.rows.iter().map(|row| row.summary(&models)).collect();
+        let others = told.rows.iter().zip(&summaries).filter(|(_, summary)| summary.is_none());
+        let others: Vec<SongId> = others.map(|(row, _)| row.id).collect();
+        let mut whole = self.rows(&others, whole()).await?;
+        let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
+        for (row, summary) in told.rows.iter().zip(summaries) {
+            let (song, origin) = (row.id, row.origin());
+            if let Some(summary) = summary {
+                changes.push(Change { song, state: ChangeSummary::Song(summary), origin });
+                continue;
+            }
+            // One that was purged since is no news.
+            let Some(row) = whole.remove(&song) else { continue };
+            match row.change() {
+                Ok(Change { state, .. }) => {
+                    changes.push(Change { song, state: ChangeSummary::Whole(state), origin });
+                }
+                Err(wrong) => unreadable.push(wrong.into()),
+            }
+        }
+        let Told { cursor, more, documents, .. } = told;
+        Ok(ChangePage { changes, cursor, more, documents, unreadable })
     }
 
     // All that is new, if it is little.
@@ -242,14 +324,16 @@ impl AstraBackend {
         Ok(Glance::All(ChangePage { changes, cursor, more: false, documents, unreadable }))
     }
 
-    async fn tell(&self, mut position: Position, limit: usize) -> Result<ChangePage> {
+    async fn tell(&self, mut position: Position, limit: usize, projection: Value) -> Result<Told> {
+        let limit = limit.clamp(1, LARGEST_PAGE);
         let page = position.page.as_mut().expect("a page was begun");
         let filter = json!({"sync.at": {"$gt": position.seen}});
-        let (mut changes, mut unreadable) = (Vec::<Change>::new(), Vec::new());
-        let mut documents = false;
+        let find = |state: &Option<String>| {
+            Find::new(filter.clone()).project(projection.clone()).after(state.clone())
+        };
+        let (mut rows, mut documents) = (Vec::<Row>::new(), false);
         loop {
-            let find = Find::new(filter.clone()).project(whole()).after(page.state.clone());
-            let found = match self.songs.find_page::<Row>(&find).await {
+            let found = match self.songs.find_page::<Row>(&find(&page.state)).await {
                 Ok(found) => found,
                 // A place that the server no longer knows; the scan begins anew.
                 Err(error) if page.state.is_some() && error.kind() == ErrorKind::Invalid => {
@@ -260,62 +344,33 @@ impl AstraBackend {
             };
             let told: HashSet<SongId> = page.told.iter().copied().collect();
             documents |= is_marked(&mut position.marker, &found.documents);
-            let songs = found.documents.iter().filter(|row| !row.is_documents_marker());
+            let songs = found.documents.into_iter().filter(|row| !row.is_documents_marker());
             for row in songs.filter(|row| !told.contains(&row.id)) {
-                if changes.len() == limit {
-                    return Ok(ChangePage {
-                        changes,
-                        cursor: write(&position),
-                        more: true,
-                        documents,
-                        unreadable,
-                    });
-                }
-                match row.change() {
-                    Ok(change) => changes.push(change),
-                    Err(wrong) => unreadable.push(wrong.into()),
+                if rows.len() == limit {
+                    return Ok(Told { rows, cursor: write(&position), more: true, documents });
                 }
                 page.told.push(row.id);
+                rows.push(row);
             }
             page.told.clear();
             page.state = found.next;
-            if page.state.is_none() {
-                position.seen = page.until;
-                position.page = None;
-                return Ok(ChangePage {
-                    changes,
-                    cursor: write(&position),
-                    more: false,
-                    documents,
-                    unreadable,
-                });
-            }
-            if changes.len() == limit {
+            let mut more = false;
+            if page.state.is_some() {
+                if rows.len() < limit {
+                    continue;
+                }
                 // There may be no more songs behind, and `more` promises some.
-                let next = Find::new(filter.clone()).project(whole()).after(page.state.clone());
-                let ahead = self.songs.find_page::<Row>(&next).await;
+                let ahead = self.songs.find_page::<Row>(&find(&page.state)).await;
                 let ahead = ahead.map_err(|error| self.failed("read", "the changes", error))?;
                 documents |= is_marked(&mut position.marker, &ahead.documents);
                 let is_song = |row: &Row| !row.is_documents_marker();
-                if ahead.documents.iter().any(is_song) || ahead.next.is_some() {
-                    return Ok(ChangePage {
-                        changes,
-                        cursor: write(&position),
-                        more: true,
-                        documents,
-                        unreadable,
-                    });
-                }
+                more = ahead.documents.iter().any(is_song) || ahead.next.is_some();
+            }
+            if !more {
                 position.seen = page.until;
                 position.page = None;
-                return Ok(ChangePage {
-                    changes,
-                    cursor: write(&position),
-                    more: false,
-                    documents,
-                    unreadable,
-                });
             }
+            return Ok(Told { rows, cursor: write(&position), more, documents });
         }
     }
 

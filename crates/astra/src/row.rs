@@ -1,12 +1,12 @@
 //! Songs as documents of the `songs` collection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use songrec_core::{Card, Digest, OperationId, Song, SongId, Timestamp, fold, shelf};
+use songrec_core::{Card, Digest, ModelName, OperationId, Song, SongId, Timestamp, fold, shelf};
 use songrec_storage::{
-    Change, ChangeState, Checked, OrderBy, Origin, Tombstone, Unreadable, UnreadableSong,
+    Change, ChangeState, Checked, OrderBy, Origin, SongSummary, Tombstone, Unreadable, UnreadableSong,
     read_document,
 };
 
@@ -264,6 +264,15 @@ pub(crate) struct Row {
     /// Of the marker: which library this is.
     #[serde(default)]
     pub(crate) library: Option<String>,
+    #[serde(default)]
+    find: Option<FoundBlob>,
+}
+
+/// The part of [`Find`] that a summary needs.
+#[derive(Clone, Debug, Deserialize)]
+struct FoundBlob {
+    #[serde(default)]
+    blob: Option<Digest>,
 }
 
 /// What [`Row::song`] and [`Row::change`] need.
@@ -271,7 +280,21 @@ pub(crate) fn whole() -> Value {
     json!({"state": 1, "sync": 1, "song": 1, "keys": 1, "library": 1})
 }
 
+/// What [`Row::summary`] needs.
+pub(crate) fn in_short() -> Value {
+    json!({"state": 1, "sync.rev": 1, "sync.at": 1, "sync.by": 1, "sync.seq": 1, "keys": 1, "library": 1, "find.blob": 1})
+}
+
 impl Row {
+    /// The song in short, if it is not deleted and these are all its models, by
+    /// the names of their fields.
+    pub(crate) fn summary(&self, models: &HashMap<String, ModelName>) -> Option<SongSummary> {
+        let operation = self.rev().filter(|_| self.is_present())?;
+        let heard = self.keys.keys().map(|field| models.get(field).cloned());
+        let blob = self.find.as_ref().and_then(|find| find.blob);
+        Some(SongSummary { operation, models: heard.collect::<Option<_>>()?, blob })
+    }
+
     pub(crate) fn is_present(&self) -> bool {
         self.state == PRESENT
     }
@@ -313,11 +336,12 @@ impl Row {
         } else {
             ChangeState::Deleted(Box::new(self.document()?))
         };
-        let origin = self
-            .sync
-            .as_ref()
-            .and_then(|sync| Some(Origin { machine: sync.by.clone()?, sequence: sync.seq? }));
-        Ok(Change { song: self.id, state, origin })
+        Ok(Change { song: self.id, state, origin: self.origin() })
+    }
+
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let sync = self.sync.as_ref()?;
+        Some(Origin { machine: sync.by.clone()?, sequence: sync.seq? })
     }
 
     fn document<T: songrec_storage::SongDocument>(&self) -> Result<T, WrongRow> {

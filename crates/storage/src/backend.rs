@@ -10,7 +10,7 @@ use songrec_core::{
 };
 
 use crate::{
-    BlobSource, BlobStream, ChangePage, Cursor, Lookup, NearestQuery, NearestSegments, Neighbor,
+    BlobSource, BlobStream, ChangePage, ChangeSummary, Cursor, Lookup, NearestQuery, NearestSegments, Neighbor,
     Page, PageToken, Result, SegmentNeighbor, SegmentQuery, SongQuery, Tombstone,
 };
 
@@ -178,6 +178,22 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     ///
     /// `CursorLost` if the history of the cursor is gone.
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage>;
+
+    /// As [`changes`](Self::changes), with the same cursors, but of each song
+    /// only what tells whether it is the same as elsewhere: some 150 bytes in
+    /// place of some 3,000, where songs come over a network. Songs that cannot
+    /// be read may be told all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`changes`](Self::changes).
+    async fn summaries(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        Ok(self.changes(since, limit).await?.summarized())
+    }
 
     /// Removes facts that no song names and that are not younger than
     /// `min_age`; with zero, all of them. A tombstone names what its song

@@ -24,7 +24,7 @@ use songrec_core::{
 };
 
 use crate::{
-    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Finding, Lookup,
     NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
     PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
@@ -318,6 +318,16 @@ impl StorageBackend for Cached {
 
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let page = self.inner.changes(since, limit).await?;
+        self.recent.forget(page.changes.iter().map(|change| change.song));
+        Ok(page)
+    }
+
+    async fn summaries(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        let page = self.inner.summaries(since, limit).await?;
         self.recent.forget(page.changes.iter().map(|change| change.song));
         Ok(page)
     }

@@ -1,7 +1,9 @@
 //! What changed since somebody looked.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
-use songrec_core::{Revision, Song, SongId, Timestamp};
+use songrec_core::{Digest, ModelName, OperationId, Revision, Song, SongId, Timestamp};
 
 use crate::{Origin, UnreadableSong};
 
@@ -12,10 +14,10 @@ pub struct Cursor(pub String);
 
 /// Some changes, and where the rest begins.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ChangePage {
+pub struct ChangePage<T = ChangeState> {
     /// The changes; a song that changed twice may appear once, with its last
     /// state.
-    pub changes: Vec<Change>,
+    pub changes: Vec<Change<T>>,
     /// What to ask for next; also after the last change, for later ones.
     pub cursor: Cursor,
     /// Whether there are more changes already.
@@ -34,11 +36,11 @@ pub struct ChangePage {
 
 /// A song that is newer than a cursor.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Change {
+pub struct Change<T = ChangeState> {
     /// Which song.
     pub song: SongId,
     /// What became of it.
-    pub state: ChangeState,
+    pub state: T,
     /// Who wrote it, where writers are numbered.
     pub origin: Option<Origin>,
 }
@@ -50,6 +52,63 @@ pub enum ChangeState {
     Present(Box<Song>),
     /// It was deleted.
     Deleted(Box<Tombstone>),
+}
+
+/// What became of a song, in short where the backend has it in short.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChangeSummary {
+    /// It is stored, and this is its summary.
+    Song(SongSummary),
+    /// It was deleted, or cannot be told in short.
+    Whole(ChangeState),
+}
+
+/// What tells whether a song is the same as one elsewhere: songs of the same
+/// write say the same, and may name other facts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SongSummary {
+    /// The write that made it.
+    pub operation: OperationId,
+    /// The models of which it names an embedding.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub models: BTreeSet<ModelName>,
+    /// The audio that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<Digest>,
+}
+
+impl SongSummary {
+    /// The summary of a song.
+    pub fn of(song: &Song) -> Self {
+        Self {
+            operation: song.revision.operation,
+            models: song.embeddings.keys().cloned().collect(),
+            blob: song.blob.as_ref().map(|blob| blob.sha256),
+        }
+    }
+}
+
+impl ChangePage {
+    /// The same page, with songs in short.
+    pub fn summarized(self) -> ChangePage<ChangeSummary> {
+        let changes = self.changes.into_iter().map(|change| Change {
+            song: change.song,
+            state: match change.state {
+                ChangeState::Present(song) => {
+                    ChangeSummary::Song(SongSummary::of(&song))
+                }
+                deleted @ ChangeState::Deleted(_) => ChangeSummary::Whole(deleted),
+            },
+            origin: change.origin,
+        });
+        ChangePage {
+            changes: changes.collect(),
+            cursor: self.cursor,
+            more: self.more,
+            documents: self.documents,
+            unreadable: self.unreadable,
+        }
+    }
 }
 
 /// What is left of a deleted song, until everybody knows.

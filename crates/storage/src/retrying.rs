@@ -17,7 +17,7 @@ use songrec_core::{
 };
 
 use crate::{
-    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, Finding, Lookup,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error, Finding, Lookup,
     NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
     PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
@@ -285,6 +285,14 @@ impl StorageBackend for Retrying {
 
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         self.again(|| self.inner.changes(since, limit)).await
+    }
+
+    async fn summaries(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        self.again(|| self.inner.summaries(since, limit)).await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {

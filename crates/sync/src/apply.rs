@@ -47,7 +47,9 @@ impl Item {
     pub(crate) fn refs(&self, place: Place) -> Refs {
         match &self.states[place] {
             SongState::Present(song) => Refs::of(song),
-            SongState::Same => self.known_refs(place).cloned().unwrap_or_default(),
+            SongState::Same | SongState::Summary(_) => {
+                self.known_refs(place).cloned().unwrap_or_default()
+            }
             SongState::Deleted(_) | SongState::Absent => Refs::default(),
         }
     }
@@ -261,7 +263,9 @@ pub(crate) fn put_off(postponed: &mut BTreeMap<SongId, Postponed>, item: &Item, 
     // A tombstone is told once; what is there can be asked for again.
     let states = Pair::of(|place| match &item.states[place] {
         deleted @ SongState::Deleted(_) => deleted.clone(),
-        SongState::Same | SongState::Present(_) | SongState::Absent => SongState::Same,
+        SongState::Same | SongState::Present(_) | SongState::Summary(_) | SongState::Absent => {
+            SongState::Same
+        }
     });
     postponed.insert(item.song, Postponed { states, reason: reason.to_owned() });
 }

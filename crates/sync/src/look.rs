@@ -1,7 +1,7 @@
 //! What changed in both libraries since the last sync.
 
-use songrec_core::{Event, Progress, SongId};
-use songrec_storage::{ChangeState, Cursor, ErrorKind};
+use songrec_core::{Event, Filter, Progress, SongId};
+use songrec_storage::{Change, ChangePage, ChangeState, ChangeSummary, Cursor, ErrorKind};
 
 use crate::{
     Error, Pair, Place, Result, Syncer,
@@ -101,6 +101,18 @@ impl Syncer {
         })
     }
 
+    // All songs of a library that is far away are told in short: most are as
+    // they are here. Where nothing is here, all have to be read anyway.
+    async fn is_worth_telling_in_short(&self, place: Place) -> Result<bool> {
+        if !self.is_remote(place) {
+            return Ok(false);
+        }
+        let (other, all) = (place.other(), Filter::all());
+        let backend = self.backend(other);
+        let songs = self.ask(other, || backend.count_songs(&all)).await;
+        Ok(songs.map_err(|error| self.failed(other, error))? > 0)
+    }
+
     pub(crate) fn set_documents_pending(&self, pending: bool) -> Result<()> {
         let was = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
         if was == pending { Ok(()) } else { self.state.set_meta("documents_pending", &pending) }
@@ -115,6 +127,7 @@ impl Syncer {
     ) -> Result<Told> {
         let backend = self.backend(place);
         let mut cursor = since;
+        let mut in_short = false;
         let mut told = Told {
             full: cursor.is_none(),
             cursor: Cursor(String::new()),
@@ -126,8 +139,16 @@ impl Syncer {
             if interrupt() {
                 return Err(Error::Interrupted);
             }
+            if told.full && cursor.is_none() {
+                in_short = self.is_worth_telling_in_short(place).await?;
+            }
             let since = cursor.as_ref();
-            let page = match self.ask(place, || backend.changes(since, PAGE)).await {
+            let read = if in_short {
+                self.ask(place, || backend.summaries(since, PAGE)).await
+            } else {
+                self.ask(place, || backend.changes(since, PAGE)).await.map(in_full)
+            };
+            let page = match read {
                 Err(error) if error.kind() == ErrorKind::CursorLost && since.is_some() => {
                     // Its history is gone: perhaps it was rebuilt, perhaps it
                     // is another library.
@@ -145,28 +166,27 @@ impl Syncer {
             let known = self.state.known(&songs)?;
             let mut new = Vec::new();
             for (change, known) in page.changes.into_iter().zip(known) {
-                let echo = known.as_ref().is_some_and(|known| is_echo(known, place, &change.state));
-                if echo && !told.full {
-                    continue;
-                }
-                let state = match change.state {
+                let mut state = match change.state {
+                    ChangeSummary::Song(summary) => SongState::Summary(summary),
+                    ChangeSummary::Whole(ChangeState::Present(song)) => SongState::Present(song),
+                    ChangeSummary::Whole(ChangeState::Deleted(tombstone)) => {
+                        SongState::Deleted(tombstone)
+                    }
+                };
+                if let Some(known) = known.filter(|known| is_echo(known, place, &state)) {
+                    if !told.full {
+                        continue;
+                    }
                     // A song that is as it should be is noted as such, unless
                     // the other side may lack something of it.
-                    ChangeState::Present(song) if echo => {
-                        let facts = |place: Place| {
-                            known.as_ref()?.0[place].as_ref().map(|had| own_facts(&had.refs))
-                        };
-                        let own = Some(own_facts(&Refs::of(&song)));
-                        if facts(place) == own && facts(place.other()) == own {
-                            SongState::Same
-                        } else {
-                            SongState::Present(song)
-                        }
+                    let facts = |place: Place| {
+                        let had = known.0[place].as_ref().filter(|had| had.is_alive());
+                        had.map(|had| had.refs.in_short())
+                    };
+                    if facts(Place::Left) == facts(Place::Right) || facts(place).is_none() {
+                        state = SongState::Same;
                     }
-                    ChangeState::Deleted(_) if echo => SongState::Same,
-                    ChangeState::Present(song) => SongState::Present(song),
-                    ChangeState::Deleted(tombstone) => SongState::Deleted(tombstone),
-                };
+                }
                 new.push((change.song, state));
             }
             told.songs += new.len() as u64;
@@ -246,24 +266,45 @@ impl Syncer {
     }
 }
 
-// What of the facts that a song names can be compared between two sides.
-fn own_facts(refs: &Refs) -> (Vec<songrec_core::ModelName>, Option<songrec_core::Digest>) {
-    (refs.embeddings.keys().cloned().collect(), refs.blob.as_ref().map(|blob| blob.sha256))
+// A page that was told in full.
+fn in_full(page: ChangePage) -> ChangePage<ChangeSummary> {
+    let changes = page.changes.into_iter().map(|Change { song, state, origin }| Change {
+        song,
+        state: ChangeSummary::Whole(state),
+        origin,
+    });
+    ChangePage {
+        changes: changes.collect(),
+        cursor: page.cursor,
+        more: page.more,
+        documents: page.documents,
+        unreadable: page.unreadable,
+    }
 }
 
 // Whether a side told what is known of it. A song that is the same elsewhere
 // names other facts there: so it is not enough that the write is the same,
 // where a library was copied over another one.
-fn is_echo(known: &Known, place: Place, state: &ChangeState) -> bool {
+fn is_echo(known: &Known, place: Place, state: &SongState) -> bool {
     let Some(had) = &known.0[place] else { return false };
     match state {
-        ChangeState::Present(song) => {
+        SongState::Present(song) => {
             had.is_alive()
                 && had.revision.operation == song.revision.operation
-                && had.refs == Refs::of(song)
+                && had.names(&Refs::of(song))
         }
-        ChangeState::Deleted(tombstone) => {
-            !had.is_alive() && had.revision.operation == tombstone.revision.operation
+        SongState::Summary(summary) => {
+            let (models, blob) = had.refs.in_short();
+            had.is_alive()
+                && had.revision.operation == summary.operation
+                && summary.models.iter().eq(models)
+                && summary.blob == blob
         }
+        // The same deletion leaves more where more was seen.
+        SongState::Deleted(tombstone) => had.tombstone.as_ref().is_some_and(|known| {
+            known.revision.operation == tombstone.revision.operation
+                && known.song.history == tombstone.song.history
+        }),
+        SongState::Same | SongState::Absent => false,
     }
 }

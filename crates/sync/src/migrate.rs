@@ -280,7 +280,8 @@ impl Syncer {
             Carried::default()
         } else {
             let songs: Vec<&Song> = needs.iter().map(|one| one.song).collect();
-            self.carry_segments(carrier, Place::Right, &songs).await?;
+            let new = songs.iter().map(|song| song.id).collect();
+            self.carry_segments(carrier, Place::Right, &songs, &new).await?;
             let all: Vec<&Needs<'_>> = needs.iter().collect();
             self.carry_embeddings(carrier, Place::Right, &all).await?
         };

@@ -10,7 +10,7 @@ use songrec_core::{
     Card, Digest, Field, History, InvalidVersion, Op, OperationId, Revision, Song, Timestamp,
     Version,
 };
-use songrec_storage::{PutMode, Tombstone};
+use songrec_storage::{PutMode, SongSummary, Tombstone};
 
 use crate::{Action, MergedField, Pair, Place, values::Refs};
 
@@ -22,6 +22,8 @@ pub(crate) enum State {
     #[default]
     Same,
     Present(Box<Song>),
+    /// It is there, and was told in short.
+    Summary(SongSummary),
     Deleted(Box<Tombstone>),
     /// Looked for, and not there.
     Absent,
@@ -39,6 +41,10 @@ pub(crate) struct Had {
     pub(crate) seen: History,
     #[serde(default)]
     pub(crate) refs: Refs,
+    /// Whether it was told in short: then `refs` is what the other side names,
+    /// of the same models and the same audio, and not to be written here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) in_short: bool,
     /// If it was deleted: a tombstone is told once, and cannot be asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tombstone: Option<Box<Tombstone>>,
@@ -47,7 +53,17 @@ pub(crate) struct Had {
 impl Had {
     pub(crate) fn of_song(song: &Song) -> Self {
         let (revision, seen, refs) = (song.revision, song.seen(), Refs::of(song));
-        Self { revision, seen, refs, tombstone: None }
+        Self { revision, seen, refs, in_short: false, tombstone: None }
+    }
+
+    // What a side has that told in short that it has this song.
+    fn like_song(song: &Song) -> Self {
+        Self { in_short: true, ..Self::of_song(song) }
+    }
+
+    /// Whether a side that names these facts has what it had.
+    pub(crate) fn names(&self, refs: &Refs) -> bool {
+        if self.in_short { self.refs.in_short() == refs.in_short() } else { self.refs == *refs }
     }
 
     pub(crate) fn of_tombstone(tombstone: &Tombstone) -> Self {
@@ -55,6 +71,7 @@ impl Had {
             revision: tombstone.revision,
             seen: History::default(),
             refs: Refs::default(),
+            in_short: false,
             tombstone: Some(Box::new(tombstone.clone())),
         }
     }
@@ -68,7 +85,7 @@ impl Known {
     /// What the states tell, and for the rest what was known.
     pub(crate) fn of(states: &Pair<State>, known: Option<&Self>) -> Self {
         Self(Pair::of(|place| match &states[place] {
-            State::Same => known.and_then(|known| known.0[place].clone()),
+            State::Same | State::Summary(_) => known.and_then(|known| known.0[place].clone()),
             State::Present(song) => Some(Had::of_song(song)),
             State::Deleted(tombstone) => Some(Had::of_tombstone(tombstone)),
             State::Absent => None,
@@ -158,6 +175,18 @@ const LOST: &str = "one side had lost it without a trace; it is put back";
 
 /// Decides what is to be done about a song.
 pub(crate) fn resolve(case: &Case<'_>) -> Verdict {
+    for place in Place::BOTH {
+        let State::Summary(summary) = &case.states[place] else { continue };
+        let State::Present(song) = &case.states[place.other()] else {
+            return Verdict::Fetch(place);
+        };
+        return if *summary == SongSummary::of(song) {
+            let had = |at| if at == place { Had::like_song(song) } else { Had::of_song(song) };
+            Verdict::Agreed(Box::new(Known(Pair::of(|at| Some(had(at))))))
+        } else {
+            Verdict::Fetch(place)
+        };
+    }
     let views = Pair::of(|place| view(case, place));
     let known = |place: Place| matches!(views[place], View::Known(_));
     if known(Place::Left) && known(Place::Right) {
@@ -174,11 +203,13 @@ pub(crate) fn resolve(case: &Case<'_>) -> Verdict {
         let lacks = match views[other] {
             View::Alive(song) => {
                 let refs = Refs::of(song);
+                let agrees = had.seen.agrees_with(&song.seen());
                 (case.lacks)(other, &refs, &had.refs, song)
-                    || had.seen.agrees_with(&song.seen())
-                        && (case.lacks)(place, &had.refs, &refs, song)
+                    || agrees && (case.lacks)(place, &had.refs, &refs, song)
+                    || had.in_short && !agrees
             }
-            _ => false,
+            View::Dead(_) => had.in_short,
+            View::Known(_) | View::Absent { .. } => false,
         };
         if lacks || !had.seen.is_in(&versions[other]) {
             return Verdict::Fetch(place);
@@ -194,7 +225,7 @@ fn view<'a>(case: &'a Case<'_>, place: Place) -> View<'a> {
     match (&case.states[place], known) {
         (State::Present(song), _) => View::Alive(song),
         (State::Deleted(tombstone), _) => View::Dead(tombstone),
-        (State::Same | State::Absent, None) => View::Absent { lost: false },
+        (State::Same | State::Summary(_) | State::Absent, None) => View::Absent { lost: false },
         (state, Some(had)) => match &had.tombstone {
             // Also when it was purged: that it was deleted is still known.
             Some(tombstone) => View::Dead(tombstone),

@@ -10,6 +10,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Serialize, de::DeserializeOwned};
 use songrec_core::SongId;
+use songrec_storage::Tombstone;
 
 use crate::{
     Error, Pair, Place, Result,
@@ -162,6 +163,18 @@ impl State {
             copied.map_err(|fault| Error::state(&self.place, fault.0))?;
         }
         Ok(copy)
+    }
+
+    /// The deletions that are remembered, for tests.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    #[doc(hidden)]
+    pub fn tombstones(&self) -> Result<Vec<Tombstone>> {
+        let known = self.known_after(None, i32::MAX as usize)?.into_iter();
+        let sides = known.flat_map(|(_, Known(Pair { left, right }))| [left, right]);
+        Ok(sides.flatten().filter_map(|had| had.tombstone.map(|one| *one)).collect())
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use songrec_core::{
-    BlobRef, Conflict, Edits, EmbeddingRef, ModelName, Song, SongFile, Sources, Tags,
+    BlobRef, Conflict, Digest, Edits, EmbeddingRef, ModelName, Song, SongFile, Sources, Tags,
 };
 
 /// What people see of a song, wherever it is.
@@ -89,5 +89,10 @@ pub(crate) struct Refs {
 impl Refs {
     pub(crate) fn of(song: &Song) -> Self {
         Self { embeddings: song.embeddings.clone(), blob: song.blob.clone() }
+    }
+
+    /// What of them can be compared between two sides.
+    pub(crate) fn in_short(&self) -> (Vec<&ModelName>, Option<Digest>) {
+        (self.embeddings.keys().collect(), self.blob.as_ref().map(|blob| blob.sha256))
     }
 }

@@ -5,7 +5,10 @@
 #[path = "model/shaky.rs"]
 mod shaky;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use futures::{FutureExt, StreamExt};
 use serde_json::json;
@@ -32,6 +35,8 @@ struct Two {
     own: Arc<Library>,
     shared: Arc<Library>,
     state: Option<State>,
+    /// What the last sync called far away, and how often.
+    calls: BTreeMap<&'static str, u64>,
 }
 
 impl Two {
@@ -43,7 +48,8 @@ impl Two {
         let mut shared = Arc::into_inner(Library::new(shared, true)).unwrap();
         shared.page = usize::MAX;
         let state = Some(State::in_memory().unwrap());
-        Self { own: Library::new(own, false), shared: Arc::new(shared), state }
+        let calls = BTreeMap::new();
+        Self { own: Library::new(own, false), shared: Arc::new(shared), state, calls }
     }
 
     // Another machine at the same shared library.
@@ -52,6 +58,7 @@ impl Two {
             own: Library::new(MemoryBackend::new(), false),
             shared: Arc::clone(&self.shared),
             state: Some(State::in_memory().unwrap()),
+            calls: BTreeMap::new(),
         }
     }
 
@@ -73,8 +80,8 @@ impl Two {
         );
         let report = syncer.run(options, &Silent, &never).await;
         self.state = Some(syncer.into_state());
-        let calls = shared.calls.lock().unwrap().values().sum();
-        (report, calls)
+        self.calls.clone_from(&shared.calls.lock().unwrap());
+        (report, self.calls.values().sum())
     }
 
     async fn sync_with(&mut self, options: &Options) -> Report {
@@ -370,6 +377,7 @@ async fn a_copy_of_a_machine_takes_the_playlist_that_others_changed() {
         own: Library::new(one.own().fork(), false),
         shared: Arc::clone(&one.shared),
         state: one.state.as_ref().map(|state| state.fork().unwrap()),
+        calls: BTreeMap::new(),
     };
     // By a clock that is behind.
     let mut other = one.another();
@@ -820,6 +828,32 @@ async fn pulling_costs_a_call_for_each_page_and_a_few() {
         two.sync().await;
     }
     assert!(costs.iter().all(|more| *more <= 8), "{costs:?} calls beside the pages");
+}
+
+#[tokio::test]
+async fn a_sync_of_which_nothing_is_remembered_reads_what_differs_and_no_more() {
+    let mut one = Two::new();
+    let songs = library_of(1_200, 1).heard_by(&tiny_model(), 2).store(one.own()).await.songs;
+    one.sync().await;
+    edit(one.own(), songs[3].id, "title", "new here", 1).await;
+    edit(one.shared(), songs[5].id, "title", "new there", 2).await;
+    one.state = Some(State::in_memory().unwrap());
+
+    let (report, calls) = one.try_sync(&Options::default()).await;
+
+    let report = report.unwrap();
+    assert_eq!((report.counts.left.update, report.counts.right.update), (1, 1), "{report:?}");
+    let named = |call: &str| one.calls.get(call).copied().unwrap_or_default();
+    assert_eq!((named("changes"), named("summaries"), named("get_songs")), (0, 2, 1));
+    assert!(calls <= 14, "{:?}", one.calls);
+    // What is known of the others is enough to write them.
+    edit(one.own(), songs[9].id, "title", "later", 3).await;
+    edit(one.shared(), songs[11].id, "title", "later", 4).await;
+    let (report, _) = one.try_sync(&Options::default()).await;
+    let report = report.unwrap();
+    assert_eq!((report.counts.left.update, report.counts.right.update), (1, 1), "{report:?}");
+    assert!(one.shared().verify(&VerifyOptions::default(), &Silent).await.unwrap().is_empty());
+    assert_eq!(one.try_sync(&Options::default()).await.1, 1);
 }
 
 // ---- Migrating and checking.

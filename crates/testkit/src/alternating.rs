@@ -13,7 +13,7 @@ use songrec_core::{
     Progress, Segment, SegmentId, Song, SongId,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Finding, Lookup,
     NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
     PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
@@ -128,6 +128,14 @@ impl<B: StorageBackend> StorageBackend for Alternating<B> {
 
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         self.next().changes(since, limit).await
+    }
+
+    async fn summaries(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        self.next().summaries(since, limit).await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {

@@ -17,7 +17,7 @@ use songrec_core::{
     Progress, Segment, SegmentId, Song, SongId,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, ErrorKind,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error, ErrorKind,
     Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page,
     PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
@@ -313,6 +313,14 @@ impl<B: StorageBackend> StorageBackend for Faulty<B> {
 
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         self.whole("changes", self.inner.changes(since, limit)).await
+    }
+
+    async fn summaries(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        self.whole("summaries", self.inner.summaries(since, limit)).await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {

@@ -10,7 +10,7 @@ use songrec_core::{
     Progress, Segment, SegmentId, Silent, Song, SongId,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, ErrorKind, Finding,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, ErrorKind, Finding,
     Lookup, MemoryBackend, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome,
     Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong, Result, SegmentNeighbor,
     SegmentQuery, SongQuery, StorageBackend, StorageBackendExt, StoredEmbedding, Swept,
@@ -159,6 +159,14 @@ impl<B: StorageBackend> StorageBackend for Insisting<B> {
 
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         insist(|| self.0.changes(since, limit)).await
+    }
+
+    async fn summaries(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        insist(|| self.0.summaries(since, limit)).await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {

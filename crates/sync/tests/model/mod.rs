@@ -787,7 +787,7 @@ impl World {
     /// equal, and everything that nobody took back who knew it must be there.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.everywhere().for_each(|place| run(place.land(None)));
-        let held = self.held();
+        let (held, remembered) = (self.held(), self.remembered());
         let mut rng = StdRng::seed_from_u64(0);
         let faults = std::mem::replace(&mut self.setup.faults, false);
         for round in 0.. {
@@ -804,7 +804,7 @@ impl World {
         }
         self.setup.faults = faults;
         self.check_equal()?;
-        self.check_facts_of_songs(&held)?;
+        self.check_facts_of_songs(&held, &remembered)?;
         self.check_playlists()?;
         for (_, with) in self.edges.clone() {
             self.check_facts(with)?;
@@ -826,6 +826,17 @@ impl World {
             return Err(format!("a quiet sync left something: {:?}", report.failed));
         }
         Ok(report.is_empty() && report.waiting == 0)
+    }
+
+    // The writes that a deletion had seen which is remembered. If no library
+    // has it any more, it may count or not.
+    fn remembered(&self) -> BTreeSet<Op> {
+        let states = self.machines.iter().flat_map(|machine| machine.states.values());
+        let remembered = states.flat_map(|state| state.tombstones().unwrap());
+        let seen = |tombstone: Tombstone| {
+            tombstone.song.deleted(tombstone.revision.operation).seen().clone()
+        };
+        remembered.flat_map(seen).collect()
     }
 
     // The writes that some library has seen; the others went with a disk.
@@ -865,57 +876,67 @@ impl World {
 
     // A song is there exactly if somebody wanted it whom no deletion knew; and
     // it says exactly what nobody took back who knew it.
-    fn check_facts_of_songs(&self, held: &BTreeSet<Op>) -> Result<(), String> {
+    fn check_facts_of_songs(
+        &self,
+        held: &BTreeSet<Op>,
+        remembered: &BTreeSet<Op>,
+    ) -> Result<(), String> {
+        let known: BTreeSet<Op> = held.union(remembered).copied().collect();
+        (0..SONGS).try_for_each(|number| {
+            let checked = self.check_song(number, held);
+            checked.or_else(|wrong| self.check_song(number, &known).map_err(|_| wrong))
+        })
+    }
+
+    fn check_song(&self, number: u64, held: &BTreeSet<Op>) -> Result<(), String> {
         let facts: Vec<&Fact> = self.facts.iter().filter(|fact| held.contains(&fact.op)).collect();
         let library = self.library(0);
-        for number in 0..SONGS {
-            let id = SongId::from_audio_hash(&audio_hash(number));
-            let of_song: Vec<&&Fact> = facts.iter().filter(|fact| fact.song == id).collect();
-            let known_by = |fact: &Fact, by: &dyn Fn(&Fact) -> bool| {
-                of_song.iter().any(|later| later.seen.contains(&fact.op) && by(later))
-            };
-            let alive = of_song.iter().any(|fact| {
-                fact.kind == Kind::Life && !known_by(fact, &|later| later.kind == Kind::Deletion)
-            });
-            let song = run(library.get_song(id)).unwrap();
-            if song.is_some() != alive {
-                return Err(format!("song {} is there: {}", id.short(), !alive));
-            }
-            let Some(song) = song else { continue };
-            let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
-            for fact in &of_song {
-                for (field, value) in &fact.wrote {
-                    let key = key(field, value);
-                    // Segments come before the songs that know of them, and
-                    // whoever deletes one has seen it.
-                    let is_over = if field == SEGMENT {
-                        of_song.iter().any(|one| one.op != fact.op && one.over.contains(&key))
-                    } else {
-                        known_by(fact, &|later| later.over.contains(&key))
-                    };
-                    if !is_over {
-                        wanted.insert((field.clone(), value.clone()));
-                    }
+        let id = SongId::from_audio_hash(&audio_hash(number));
+        let of_song: Vec<&&Fact> = facts.iter().filter(|fact| fact.song == id).collect();
+        let known_by = |fact: &Fact, by: &dyn Fn(&Fact) -> bool| {
+            of_song.iter().any(|later| later.seen.contains(&fact.op) && by(later))
+        };
+        let alive = of_song.iter().any(|fact| {
+            fact.kind == Kind::Life && !known_by(fact, &|later| later.kind == Kind::Deletion)
+        });
+        let song = run(library.get_song(id)).unwrap();
+        if song.is_some() != alive {
+            return Err(format!("song {} is there: {}", id.short(), !alive));
+        }
+        let Some(song) = song else { return Ok(()) };
+        let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
+        for fact in &of_song {
+            for (field, value) in &fact.wrote {
+                let key = key(field, value);
+                // Segments come before the songs that know of them, and
+                // whoever deletes one has seen it.
+                let is_over = if field == SEGMENT {
+                    of_song.iter().any(|one| one.op != fact.op && one.over.contains(&key))
+                } else {
+                    known_by(fact, &|later| later.over.contains(&key))
+                };
+                if !is_over {
+                    wanted.insert((field.clone(), value.clone()));
                 }
             }
-            let mut found: BTreeSet<(String, String)> = visible(&song).into_iter().collect();
-            // Segments lie beside songs: one is there though the song that came
-            // back knows nothing of it, or is gone though nobody knows why.
-            let known = |segment: &String| {
-                let of_it = |fact: &&Fact| fact.over.contains(&key(SEGMENT, segment));
-                self.facts.iter().filter(of_it).all(|fact| held.contains(&fact.op))
-            };
-            let segments = segments_of(library, id).into_iter().filter(known);
-            found.extend(segments.map(|segment| (SEGMENT.to_owned(), segment)));
-            wanted.retain(|(field, value)| field != SEGMENT || known(value));
-            if found != wanted {
-                return Err(format!(
-                    "song {}: missing {:?}, not wanted {:?}",
-                    id.short(),
-                    wanted.difference(&found).collect::<Vec<_>>(),
-                    found.difference(&wanted).collect::<Vec<_>>()
-                ));
-            }
+        }
+        let mut found: BTreeSet<(String, String)> = visible(&song).into_iter().collect();
+        // Segments lie beside songs: one is there though the song that came
+        // back knows nothing of it, or is gone though nobody knows why.
+        let known = |segment: &String| {
+            let of_it = |fact: &&Fact| fact.over.contains(&key(SEGMENT, segment));
+            self.facts.iter().filter(of_it).all(|fact| held.contains(&fact.op))
+        };
+        let segments = segments_of(library, id).into_iter().filter(known);
+        found.extend(segments.map(|segment| (SEGMENT.to_owned(), segment)));
+        wanted.retain(|(field, value)| field != SEGMENT || known(value));
+        if found != wanted {
+            return Err(format!(
+                "song {}: missing {:?}, not wanted {:?}",
+                id.short(),
+                wanted.difference(&found).collect::<Vec<_>>(),
+                found.difference(&wanted).collect::<Vec<_>>()
+            ));
         }
         Ok(())
     }

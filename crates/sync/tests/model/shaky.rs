@@ -17,10 +17,11 @@ use songrec_core::{
     Progress, Segment, SegmentId, Song, SongId,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Error, ErrorKind,
-    Finding, Lookup, MemoryBackend, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding,
-    Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor,
-    SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error,
+    ErrorKind, Finding, Lookup, MemoryBackend, NearestQuery, NearestSegments, Neighbor, NewBlob,
+    NewEmbedding, Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result,
+    SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept,
+    VerifyOptions,
 };
 
 /// A write whose answer was lost, and which is applied later: at the next
@@ -304,6 +305,15 @@ impl StorageBackend for Shaky {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let limit = limit.min(self.place.page);
         self.whole("changes", self.place.memory.changes(since, limit)).await
+    }
+
+    async fn summaries(
+        &self,
+        since: Option<&Cursor>,
+        limit: usize,
+    ) -> Result<ChangePage<ChangeSummary>> {
+        let limit = limit.min(self.place.page);
+        self.whole("summaries", self.place.memory.summaries(since, limit)).await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {

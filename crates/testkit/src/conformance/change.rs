@@ -8,11 +8,11 @@ use std::{
 use futures::FutureExt;
 use songrec_core::{Document, DocumentKind, Revision, SongId};
 use songrec_storage::{
-    Change, ChangeState, Cursor, DeleteSong, ErrorKind, Origin, PutDocument, PutMode, PutSong,
+    Change, ChangeState, ChangeSummary, Cursor, DeleteSong, ErrorKind, Origin, PutDocument, PutMode, PutSong, SongSummary,
     StorageBackend, StorageBackendExt,
 };
 
-use crate::{delete, in_parallel, put, retagged, song, time};
+use crate::{delete, in_parallel, library_of, put, retagged, song, time, tiny_model};
 
 use super::{race::Leaving, refusal::assert_refused};
 
@@ -74,6 +74,38 @@ pub async fn changes_tell_everything_from_the_beginning(backend: &dyn StorageBac
                 }
             }
         }
+    }
+}
+
+/// Summaries tell of the same songs as changes, and their cursors go on for
+/// both.
+pub async fn summaries_tell_what_changes_tell(backend: &dyn StorageBackend) {
+    let summary_of = |change: Change| match change.state {
+        ChangeState::Present(song) => ChangeSummary::Song(SongSummary::of(&song)),
+        deleted @ ChangeState::Deleted(_) => ChangeSummary::Whole(deleted),
+    };
+    let songs = library_of(30, 5).heard_by(&tiny_model(), 6).store(backend).await.songs;
+    for number in 0..10 {
+        backend.put_song(&song(&number.to_string()), PutMode::Create).await.unwrap();
+    }
+    backend.delete_songs(&[delete(songs[2].id), delete(song("5").id)]).await.unwrap();
+
+    for limit in [1, 7, 100] {
+        let (mut told, mut cursor) = (BTreeMap::new(), None);
+        loop {
+            let page = backend.summaries(cursor.as_ref(), limit).await.unwrap();
+            assert!(page.changes.len() <= limit);
+            told.extend(page.changes.into_iter().map(|change| (change.song, change.state)));
+            cursor = Some(page.cursor);
+            if !page.more {
+                break;
+            }
+        }
+        let changes = all_changes(backend, limit).await.into_iter();
+        let expected: BTreeMap<_, _> =
+            changes.map(|change| (change.song, summary_of(change))).collect();
+        assert_eq!(told, expected, "in pages of {limit}");
+        assert_eq!(since(backend, cursor, limit).await.0, []);
     }
 }
 

@@ -96,6 +96,7 @@ macro_rules! conformance {
             a_batch_of_deletions_may_repeat_itself,
             // Changes.
             changes_tell_everything_from_the_beginning,
+            summaries_tell_what_changes_tell,
             changes_always_get_on,
             a_cursor_tells_what_came_after_it,
             a_cursor_can_be_used_again,
