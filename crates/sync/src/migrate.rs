@@ -280,8 +280,7 @@ impl Syncer {
             Carried::default()
         } else {
             let songs: Vec<&Song> = needs.iter().map(|one| one.song).collect();
-            let new = songs.iter().map(|song| song.id).collect();
-            self.carry_segments(carrier, Place::Right, &songs, &new).await?;
+            self.carry_segments(carrier, Place::Right, &songs).await?;
             let all: Vec<&Needs<'_>> = needs.iter().collect();
             self.carry_embeddings(carrier, Place::Right, &all).await?
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use songrec_core::{Segment, SegmentId, Song, SongId};
+use songrec_core::{Segment, SegmentId, Song};
 use songrec_storage::SegmentQuery;
 
 use crate::{Place, Result, Syncer, facts::Carrier};
@@ -26,9 +26,7 @@ impl Syncer {
     }
 
     /// Brings the segments of songs to `place` that the other side has, and
-    /// deletes those that are gone for ever, as the songs say. Of songs that are
-    /// `new` there, others are deleted too: a sync that died had brought them
-    /// before a song that never came.
+    /// deletes those that are gone for ever, as the songs say.
     ///
     /// Only songs are told by the changes of a library, and whoever adds or
     /// deletes segments stores their song again: so segments are looked at
@@ -38,7 +36,6 @@ impl Syncer {
         carrier: &Carrier,
         place: Place,
         songs: &[&Song],
-        new: &BTreeSet<SongId>,
     ) -> Result<()> {
         let gone: BTreeSet<&str> = songs
             .iter()
@@ -47,10 +44,7 @@ impl Syncer {
             .map(String::as_str)
             .collect();
         let other = place.other();
-        let nothing = gone.is_empty()
-            && !self.has_segments(carrier, other).await?
-            && (new.is_empty() || !self.has_segments(carrier, place).await?);
-        if songs.is_empty() || nothing {
+        if songs.is_empty() || gone.is_empty() && !self.has_segments(carrier, other).await? {
             return Ok(());
         }
         let songs = songs.iter().map(|song| song.id).collect();
@@ -59,20 +53,17 @@ impl Syncer {
         let ours = self.find_segments(place, &query).await?;
         let have: BTreeSet<SegmentId> = ours.iter().map(|segment| segment.id).collect();
         let is_gone = |segment: &Segment| gone.contains(segment.id.to_string().as_str());
-        let there: BTreeSet<SegmentId> = theirs.iter().map(|segment| segment.id).collect();
-        let is_left =
-            |segment: &Segment| new.contains(&segment.song) && !there.contains(&segment.id);
-        let mut missing = Vec::new();
+        let mut new = Vec::new();
         for segment in theirs {
             let wanted = !have.contains(&segment.id) && !is_gone(&segment);
             if wanted && self.make_room(carrier, place, &segment.model).await? {
-                missing.push(segment);
+                new.push(segment);
             }
         }
         let old: Vec<SegmentId> =
-            ours.iter().filter(|one| is_gone(one) || is_left(one)).map(|one| one.id).collect();
+            ours.iter().filter(|segment| is_gone(segment)).map(|segment| segment.id).collect();
         let backend = self.backend(place);
-        for chunk in missing.chunks(self.batch()) {
+        for chunk in new.chunks(self.batch()) {
             let put = self.ask(place, || backend.put_segments(chunk)).await;
             put.map_err(|error| self.failed(place, error))?;
         }

@@ -5,7 +5,7 @@ use songrec_core::{Event, Progress, Song};
 use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult, Tombstone};
 
 use crate::{
-    Action, Failure, Options, Pair, Place, Result, SongWork, Syncer,
+    Failure, Options, Pair, Place, Result, SongWork, Syncer,
     apply::{Applied, Item, put_off},
     facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
     resolve::{Had, How, Known, State as SongState, Step, Write},
@@ -95,12 +95,10 @@ impl Syncer {
         applied: &mut Applied,
     ) -> Result<()> {
         // Also what is deleted has seen its segments, and may come back.
-        let written = writing.iter().filter(|one| !one.conflict);
-        let written = written.filter_map(|one| Some((&one.write.song, one.write.steps[place]?)));
-        let (songs, steps): (Vec<&Song>, Vec<Step>) = written.unzip();
-        let added = songs.iter().zip(steps).filter(|(_, step)| step.action == Action::Add);
-        let new = added.map(|(song, _)| song.id).collect();
-        self.carry_segments(carrier, place, &songs, &new).await?;
+        let written = writing.iter().filter(|one| one.write.steps[place].is_some());
+        let songs: Vec<&Song> =
+            written.filter(|one| !one.conflict).map(|one| &one.write.song).collect();
+        self.carry_segments(carrier, place, &songs).await?;
         let needs: Vec<(usize, Needs<'_>)> = writing
             .iter()
             .enumerate()

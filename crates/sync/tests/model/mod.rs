@@ -803,7 +803,7 @@ impl World {
             }
         }
         self.setup.faults = faults;
-        self.check_equal()?;
+        self.check_equal(&held)?;
         self.check_facts_of_songs(&held, &remembered)?;
         self.check_playlists()?;
         for (_, with) in self.edges.clone() {
@@ -856,10 +856,12 @@ impl World {
         held
     }
 
-    fn check_equal(&self) -> Result<(), String> {
-        let wanted = picture(self.library(0));
+    fn check_equal(&self, held: &BTreeSet<Op>) -> Result<(), String> {
+        let pictured =
+            |library: &MemoryBackend| picture(library, &|segment| self.is_known(segment, held));
+        let wanted = pictured(self.library(0));
         for at in (1..self.machines.len()).chain((0..self.shared.len()).map(|one| SHARED - one)) {
-            let found = picture(&self.place(at).memory);
+            let found = pictured(&self.place(at).memory);
             if found != wanted {
                 let keys: BTreeSet<&String> = found.keys().chain(wanted.keys()).collect();
                 for key in keys {
@@ -921,15 +923,10 @@ impl World {
             }
         }
         let mut found: BTreeSet<(String, String)> = visible(&song).into_iter().collect();
-        // Segments lie beside songs: one is there though the song that came
-        // back knows nothing of it, or is gone though nobody knows why.
-        let known = |segment: &String| {
-            let of_it = |fact: &&Fact| fact.over.contains(&key(SEGMENT, segment));
-            self.facts.iter().filter(of_it).all(|fact| held.contains(&fact.op))
-        };
-        let segments = segments_of(library, id).into_iter().filter(known);
+        let segments = segments_of(library, id).into_iter();
+        let segments = segments.filter(|segment| self.is_known(segment, held));
         found.extend(segments.map(|segment| (SEGMENT.to_owned(), segment)));
-        wanted.retain(|(field, value)| field != SEGMENT || known(value));
+        wanted.retain(|(field, value)| field != SEGMENT || self.is_known(value, held));
         if found != wanted {
             return Err(format!(
                 "song {}: missing {:?}, not wanted {:?}",
@@ -939,6 +936,14 @@ impl World {
             ));
         }
         Ok(())
+    }
+
+    // Segments lie beside songs, and come before them: where a sync died and the
+    // disk that it read went, one is there of which no song knows, or is gone
+    // and nobody knows why.
+    fn is_known(&self, segment: &str, held: &BTreeSet<Op>) -> bool {
+        let of_it = |fact: &&Fact| fact.over.contains(&key(SEGMENT, segment));
+        self.facts.iter().filter(of_it).all(|fact| held.contains(&fact.op))
     }
 
     fn check_playlists(&self) -> Result<(), String> {
@@ -1027,12 +1032,17 @@ fn playlists(library: &MemoryBackend) -> Vec<Document> {
     all.into_iter().filter(|one| !one.deleted).collect()
 }
 
-// What a person sees of a library.
-fn picture(library: &MemoryBackend) -> BTreeMap<String, Value> {
+// What a person sees of a library, with some of the segments.
+fn picture(
+    library: &MemoryBackend,
+    with_segment: &dyn Fn(&str) -> bool,
+) -> BTreeMap<String, Value> {
     let mut picture = BTreeMap::new();
     for song in songs_of(library) {
         let conflicts: BTreeSet<String> =
             song.conflicts.iter().map(|entry| format!("{}={}", entry.field, entry.value)).collect();
+        let mut segments = segments_of(library, song.id);
+        segments.retain(|segment| with_segment(segment));
         let models: Vec<String> = song.embeddings.keys().map(ToString::to_string).collect();
         let said = json!({
             "edits": song.edits,
@@ -1040,7 +1050,7 @@ fn picture(library: &MemoryBackend) -> BTreeMap<String, Value> {
             "files": song.files,
             "conflicts": conflicts,
             "models": models,
-            "segments": segments_of(library, song.id),
+            "segments": segments,
         });
         picture.insert(format!("song {}", song.id.short()), said);
     }
