@@ -313,7 +313,7 @@ pub(crate) struct ScanArgs {
     /// About how much memory to use, such as 500M
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_memory: Option<String>,
-    /// Take the genre from the folder's name where a file has none
+    /// Take the genre from the folder's name where a file has none, also of files that are known
     #[arg(long)]
     pub(crate) genre_from_folder: bool,
     /// The models that hear every song; may be repeated

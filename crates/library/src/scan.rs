@@ -55,7 +55,8 @@ pub struct ScanOptions {
     pub paths: Vec<PathBuf>,
     /// Globs of what to leave out, besides those of the configuration.
     pub exclude: Vec<String>,
-    /// Take the genre from the folder's name where a file has none.
+    /// Take the genre from the folder's name where a file has none, also of
+    /// files that are known and did not change.
     pub genre_from_folder: bool,
     /// Only look again at the files that could not be read before.
     pub failed: bool,
@@ -230,7 +231,9 @@ impl<'a> Scan<'a> {
                 ears.listeners().iter().map(|listener| listener.spec().name.clone()).collect();
             blocking(move || Memory::of(folder, &learned)).await?
         };
-        let known = library.known_files()?.judged_by(standard(library, &models));
+        let asks_folders = look::asks_folders(library, options);
+        let standard = standard(library, &models, asks_folders);
+        let known = library.known_files()?.judged_by(standard);
         let known = Arc::new(known);
         let number = known.begin_scan()?;
         let (notes, examiner) = (library.state_folder().join("reading"), options.examiner.clone());

@@ -74,6 +74,45 @@ fn a_genre_of_the_folder_stays_when_a_scan_does_not_ask_for_it() {
 }
 
 #[test]
+fn the_folder_is_asked_of_files_that_are_known_and_did_not_change() {
+    let world = World::new();
+    write(&world, "techno/bare.wav", &tagged("A title"));
+    world.run(&["scan", "music"]).ok();
+    let id = world.ids().remove(0);
+    world.run(&["edit", &id, "--set", "mood=calm"]).ok();
+    let scan =
+        |options: &[&str]| world.json_lines(&[&["scan", "music"], options].concat()).pop().unwrap();
+
+    let would = scan(&["--genre-from-folder", "--dry-run"]);
+    assert_eq!((&would["updated"], &would["dry_run"]), (&1.into(), &true.into()), "{would}");
+    assert!(world.json(&["show", &id])["values"]["genre"].is_null());
+    let asked = scan(&["--genre-from-folder"]);
+
+    assert_eq!((&asked["updated"], &asked["unchanged"]), (&1.into(), &0.into()), "{asked}");
+    assert_eq!(said(&world, "genre"), (json!(["techno"]), "folder".into()));
+    assert_eq!(said(&world, "title"), ("A title".into(), "file".into()));
+    assert_eq!(said(&world, "mood"), (json!(["calm"]), "person".into()));
+    for options in [&["--genre-from-folder"][..], &[], &["--genre-from-folder"]] {
+        let again = scan(options);
+        assert_eq!((&again["updated"], &again["unchanged"]), (&0.into(), &1.into()), "{again}");
+    }
+    assert_eq!(said(&world, "genre"), (json!(["techno"]), "folder".into()));
+
+    // The configuration may ask as well; a copy's folder is not asked.
+    write(&world, "house/other.wav", &tone(330.0, 1.0));
+    scan(&[]);
+    write(&world, "zouk/copy.wav", &tone(330.0, 1.0));
+    scan(&[]);
+    fs::create_dir_all(world.path("config/songrec")).unwrap();
+    let config = "[scan]\ngenre_from_folder = true\n";
+    fs::write(world.path("config/songrec/config.toml"), config).unwrap();
+    assert_eq!(scan(&[])["updated"], 1);
+    assert_eq!(world.json(&["ls", "-f", "genre:house", "--count"])["songs"], 1);
+    assert_eq!(scan(&[])["unchanged"], 3);
+    world.run(&["verify"]).ok();
+}
+
+#[test]
 fn show_says_where_values_come_from() {
     let world = World::new();
     write(&world, "techno/Nena - Kick.wav", &tagged(""));
@@ -88,8 +127,8 @@ fn show_says_where_values_come_from() {
     }
 }
 
-// Makes a library's one song as versions before 2 of the format wrote it.
-fn make_old(world: &World, tags: Value) {
+/// Makes a library's one song as versions before 2 of the format wrote it.
+pub(crate) fn make_old(world: &World, tags: Value, added_at: &str) {
     let folder = world.path("data/songrec/library/songs");
     let folder = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     let path = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
@@ -100,6 +139,7 @@ fn make_old(world: &World, tags: Value) {
         known.contains(&name.as_str()) || ["added_at", "updated_at"].contains(&name.as_str())
     });
     new.insert("format".into(), 1.into());
+    new.insert("added_at".into(), added_at.into());
     new.insert("tags".into(), tags);
     fs::write(&path, song.to_string()).unwrap();
 }
@@ -115,6 +155,7 @@ fn what_an_older_version_had_imported_outlives_an_edit_and_a_scan() {
             "title": "A title", "artist": "Imported", "genres": ["techno"],
             "extra": {"preview_url": "https://example.com/1"},
         }),
+        "2020-02-29T22:30:00Z",
     );
     let id = world.ids().remove(0);
     assert_eq!(said(&world, "artist"), ("Imported".into(), "file".into()), "nobody can tell yet");

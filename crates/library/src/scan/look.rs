@@ -17,10 +17,11 @@ use songrec_core::{Digest, FileSays, ModelName, Song, SongId, Tags};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
-    Candidate, Finding, IDENTIFY, Scan, Unsettled, WAIT_TO_ASK, gathered, take_in::WINDOW,
+    Candidate, Finding, IDENTIFY, Scan, ScanOptions, Unsettled, WAIT_TO_ASK, gathered,
+    take_in::WINDOW,
 };
 use crate::{
-    Result,
+    Library, Result,
     transfer::{name_handle, same_length},
     work::on_cpu,
 };
@@ -313,19 +314,29 @@ impl Scan<'_> {
 
     /// Whether the folders of files are asked for genres.
     pub(super) fn asks_folders(&self) -> bool {
-        self.options.genre_from_folder || self.library.config.flag("scan.genre_from_folder")
+        asks_folders(self.library, self.options)
     }
+}
+
+/// Whether a scan asks the folders of files for genres.
+pub(super) fn asks_folders(library: &Library, options: &ScanOptions) -> bool {
+    options.genre_from_folder || library.config.flag("scan.genre_from_folder")
 }
 
 /// What the path of a file says of the song in it.
 pub(super) fn said_by_path(path: &Path, sha256: Digest) -> FileSays {
-    let folder = path.parent().and_then(Path::file_name);
     FileSays {
         sha256,
         tags: Tags::default(),
         named: songrec_audio::read_name(path),
-        folder: folder.map(|name| name.to_string_lossy().into_owned()),
+        folder: genre_of_folder(path),
     }
+}
+
+/// The genre that the folder of a file is called by.
+pub(super) fn genre_of_folder(path: &Path) -> Option<String> {
+    let folder = path.parent().and_then(Path::file_name)?;
+    Some(folder.to_string_lossy().into_owned())
 }
 
 // Whether something was wrong with the audio of a song, and this is another file

@@ -1,13 +1,13 @@
 //! Which files can be left alone, because they and their songs are as they
 //! were.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use songrec_audio::{built_in_models, neural::Listener};
 use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
 
-use super::{Candidate, Finding, Scan, ScanReport, Unsettled, blocking};
+use super::{Candidate, Finding, Scan, ScanReport, Unsettled, blocking, look::genre_of_folder};
 use crate::{Library, Result};
 
 impl Scan<'_> {
@@ -111,9 +111,16 @@ impl Scan<'_> {
     /// What is left to do for a song whose file, at an absolute path, did not
     /// change.
     pub(super) fn standing(&self, song: &Song, path: &str) -> Standing {
-        let stored = self.library.stored_path(&songrec_core::decode_path(path));
+        let path = songrec_core::decode_path(path);
+        let stored = self.library.stored_path(&path);
         let named = song.files.iter().any(|file| file.path == stored);
-        if named && self.was_heard(song) { Standing::Settled } else { Standing::Wanting }
+        // The first file speaks for all of them, and so does its folder.
+        let speaks = song.files.first().is_some_and(|first| first.path == stored);
+        let is_told = !self.asks_folders() || !speaks || says_its_folder(song, &path);
+        match named && is_told && self.was_heard(song) {
+            true => Standing::Settled,
+            false => Standing::Wanting,
+        }
     }
 
     /// Whether the models of this scan, and the song's own features, have
@@ -151,17 +158,24 @@ impl Scan<'_> {
     }
 }
 
+// Whether `song` has the genre that the folder of its file is called by.
+fn says_its_folder(song: &Song, path: &Path) -> bool {
+    song.sources.folder.genres.iter().eq(&genre_of_folder(path))
+}
+
 fn is_same(candidate: &Candidate, known: &KnownFile) -> bool {
     known.size == candidate.size && known.modified == candidate.modified
 }
 
-/// What a song has to have been heard by, and where its paths are meant from:
-/// with any of it different, what was enough may not be.
-pub(super) fn standard(library: &Library, models: &[ModelName]) -> i64 {
+/// What a song has to have been heard by, whether its folder is asked, and where
+/// its paths are meant from: with any of it different, what was enough may not
+/// be.
+pub(super) fn standard(library: &Library, models: &[ModelName], asks_folders: bool) -> i64 {
     let mut names: Vec<&str> = models.iter().map(ModelName::as_str).collect();
     names.sort_unstable();
     let root = library.root().map(encode_path).unwrap_or_default();
     let text = format!("{} {} {root}", songrec_audio::dsp::FEATURES_VERSION, names.join(" "));
+    let text = if asks_folders { format!("{text}\nfolders") } else { text };
     let [a, b, c, d, e, f, g, h, ..] = Digest::of(text.as_bytes()).0;
     i64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
