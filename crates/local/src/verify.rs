@@ -31,6 +31,8 @@ struct Findings<'a> {
     missing_folders: BTreeMap<PathBuf, u64>,
     /// Songs without audio here, of which another library has a copy.
     elsewhere: u64,
+    /// Songs that were imported without audio, which nobody has yet.
+    awaiting: u64,
     /// The models whose indexes are damaged and stay so: what they have is not
     /// compared with songs one by one.
     unusable: BTreeSet<ModelName>,
@@ -72,6 +74,7 @@ impl Inner {
             found: Vec::new(),
             missing_folders: BTreeMap::new(),
             elsewhere: 0,
+            awaiting: 0,
             unusable: BTreeSet::new(),
             repair: options.repair,
             progress,
@@ -114,6 +117,13 @@ impl Inner {
                         "{songs} songs have their audio elsewhere: another library keeps copies"
                     )
                 }
+            };
+            progress.on(Event::Note { text: &text });
+        }
+        if findings.awaiting > 0 {
+            let text = match findings.awaiting {
+                1 => "1 song came without audio: a scan of its file brings it".to_owned(),
+                songs => format!("{songs} songs came without audio: scans of their files bring it"),
             };
             progress.on(Event::Note { text: &text });
         }
@@ -273,6 +283,11 @@ impl Inner {
         options: &VerifyOptions,
         findings: &mut Findings<'_>,
     ) -> Result<()> {
+        // Its files are those that are expected, which nobody has seen.
+        if song.awaits_audio() {
+            findings.awaiting += 1;
+            return Ok(());
+        }
         let is_elsewhere = song.blob.as_ref().is_some_and(|blob| blob.key.is_some());
         let mut is_here = false;
         for file in &song.files {
