@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use songrec_core::Timestamp;
 use unicode_width::UnicodeWidthStr;
@@ -26,6 +27,8 @@ pub(crate) struct Printer {
     color_out: bool,
     color_err: bool,
     is_terminal: bool,
+    // Whose clock people here go by.
+    zone: TimeZone,
     // Of the terminal that stdout is, in columns.
     width: Option<usize>,
     // Lines of a command that prints from several tasks stay whole.
@@ -45,6 +48,8 @@ impl Printer {
             color_out: use_color(global.color, terminal::out_is_terminal()),
             color_err: use_color(global.color, terminal::err_is_terminal()),
             is_terminal: terminal::out_is_terminal(),
+            // Where nobody says which it is.
+            zone: TimeZone::try_system().unwrap_or(TimeZone::UTC),
             width: terminal::width(),
             out: Mutex::new(terminal::out()),
         }
@@ -99,9 +104,21 @@ impl Printer {
         })
     }
 
-    /// A time: as people say it at a terminal, and in full for programs.
+    /// A time: as people say it at a terminal, by their own clock, and in full
+    /// and in UTC for programs.
     pub(crate) fn time(&self, time: Timestamp) -> String {
-        if self.is_terminal { ago(time, songrec_library::now()) } else { time.to_string() }
+        match self.is_terminal {
+            true => ago(time, songrec_library::now(), &self.zone),
+            false => time.to_string(),
+        }
+    }
+
+    /// The same, where people also want to know what was done when on a day.
+    pub(crate) fn moment(&self, time: Timestamp) -> String {
+        match self.is_terminal {
+            true => local(time, &self.zone, "%Y-%m-%d %H:%M"),
+            false => time.to_string(),
+        }
     }
 
     /// Says that there is nothing to show, and why; in JSON that is the answer.
@@ -207,20 +224,24 @@ fn error_document(
     })
 }
 
-// `5 minutes ago`, and from two days on the day, in UTC.
-fn ago(time: Timestamp, now: Timestamp) -> String {
+// `5 minutes ago`, and from two days on the day, as it was in `zone`.
+fn ago(time: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let seconds = now.as_second().saturating_sub(time.as_second());
     let several = |count: i64, one: &str| match count {
         1 => format!("1 {one} ago"),
         count => format!("{count} {one}s ago"),
     };
     match seconds {
-        ..0 => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        ..0 => local(time, zone, "%Y-%m-%d %H:%M %Z"),
         0..60 => "just now".to_owned(),
         60..3_600 => several(seconds / 60, "minute"),
         3_600..172_800 => several(seconds / 3_600, "hour"),
-        _ => time.strftime("%Y-%m-%d").to_string(),
+        _ => local(time, zone, "%Y-%m-%d"),
     }
+}
+
+fn local(time: Timestamp, zone: &TimeZone, format: &str) -> String {
+    time.to_zoned(zone.clone()).strftime(format).to_string()
 }
 
 fn check(written: io::Result<()>) -> Result<()> {
@@ -260,7 +281,20 @@ mod tests {
             ("2026-10-01T12:00:00Z", "2026-10-01"),
             ("2027-01-01T12:00:00Z", "2027-01-01 12:00 UTC"),
         ] {
-            assert_eq!(ago(time.parse().unwrap(), now), said);
+            assert_eq!(ago(time.parse().unwrap(), now, &TimeZone::UTC), said);
         }
+    }
+
+    #[test]
+    fn a_day_is_the_day_of_who_reads_it() {
+        let now: Timestamp = "2026-11-22T10:15:00Z".parse().unwrap();
+        // By rules that need no database: an hour and in summer two before UTC.
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let said = |time: &str| ago(time.parse().unwrap(), now, &zone);
+
+        assert_eq!(said("2026-06-30T22:30:00Z"), "2026-07-01");
+        assert_eq!(said("2026-11-01T22:30:00Z"), "2026-11-01");
+        assert_eq!(said("2027-01-01T23:30:00Z"), "2027-01-02 00:30 CET");
+        assert_eq!(said("2026-11-22T10:14:30Z"), "just now");
     }
 }
