@@ -544,6 +544,14 @@ pub(crate) struct ShowArgs {
     #[arg(value_parser = song(), required = true, value_name = "SONG")]
     pub(crate) songs: Vec<String>,
     /// What was written when, as far as nobody has overwritten it since
+    ///
+    /// The writes stand in order, the oldest first; of a song that was deleted
+    /// the deletion, too, as long as it can be restored. With --json, one
+    /// document for each song: `id`; `writes`, each with `at` (in UTC, null
+    /// where that is not known), `operation` (its first 64 bits) and `values`
+    /// by keys such as `edits.title`, `tags.album`, `sources.import.genres`,
+    /// `files.PATH`, and `life` for what keeps the song from being deleted;
+    /// `seen`, how many writes there were; and `deleted_at`, if it was.
     #[arg(long)]
     pub(crate) history: bool,
 }

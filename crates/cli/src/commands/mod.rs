@@ -16,6 +16,7 @@ mod explain;
 mod export;
 mod gc;
 mod get;
+mod history;
 mod import;
 mod init;
 #[cfg(feature = "astra")]

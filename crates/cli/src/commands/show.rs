@@ -2,13 +2,16 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::{Value, json};
-use songrec_core::{Card, Features, Field, Key, LIFE, Said, Song, Source, Timestamp};
+use serde_json::Value;
+use songrec_core::{Card, Features, Field, Key, Said, Song, Source};
 use songrec_library::Library;
 
 use crate::{
     args::ShowArgs,
-    commands::select::{counted, length, size},
+    commands::{
+        history,
+        select::{counted, length, size},
+    },
     context::Context,
     printer::Printer,
     status::ExitStatus,
@@ -17,11 +20,11 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
+    if args.history {
+        history::tell(context, &library, &args.songs).await?;
+        return Ok(ExitStatus::Done);
+    }
     for (number, song) in library.songs(&args.songs).await?.into_iter().enumerate() {
-        if args.history {
-            tell_history(context, &song)?;
-            continue;
-        }
         if context.printer.json {
             context.printer.json(&Shown { song: &song, values: song.values() })?;
             continue;
@@ -40,54 +43,6 @@ struct Shown<'a> {
     #[serde(flatten)]
     song: &'a Song,
     values: BTreeMap<Field, Said>,
-}
-
-/// What is left of one write.
-#[derive(Serialize)]
-struct Written {
-    at: Timestamp,
-    operation: String,
-    values: BTreeMap<String, Value>,
-}
-
-// What is left of every write, the earliest first, and how many there were.
-fn tell_history(context: &Context, song: &Song) -> Result<()> {
-    let version = song.version();
-    let mut writes: Vec<Written> = version
-        .writes()
-        .iter()
-        .map(|(op, write)| Written {
-            at: write.stamp.time(),
-            operation: format!("{:016x}", op.0),
-            values: write.values.iter().cloned().collect(),
-        })
-        .collect();
-    writes.sort_by_key(|write| write.at);
-    let (left, seen) = (writes.len(), version.seen().len());
-    if context.printer.json {
-        return context.printer.json(&json!({"id": song.id, "writes": writes, "seen": seen}));
-    }
-    let columns = [Column::text("when"), Column::text("write"), Column::wrapped("what is left")];
-    let mut table = Table::of(columns);
-    for write in writes {
-        let at = context.printer.time(write.at);
-        for (number, (key, value)) in write.values.iter().enumerate() {
-            let first = |text: &str| if number == 0 { text.to_owned() } else { String::new() };
-            let text = match key.as_str() {
-                LIFE => "wanted here".to_owned(),
-                _ if value.is_null() => key.clone(),
-                _ => format!("{key} = {value}"),
-            };
-            table.row([first(&at), first(&write.operation[..8]), text]);
-        }
-    }
-    context.printer.table(&table)?;
-    let title = Card::of(song).title;
-    context.printer.line(format!(
-        "{title}: {} seen, of {left} something is left",
-        counted(seen as u64, "write")
-    ))?;
-    Ok(())
 }
 
 fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
