@@ -27,6 +27,8 @@ pub struct Stats {
     pub tempos: BTreeMap<&'static str, u64>,
     /// Songs per codec.
     pub codecs: BTreeMap<String, u64>,
+    /// Songs that were imported without their audio.
+    pub without_audio: u64,
     /// Songs per kind of what is wrong with their audio.
     pub warnings: BTreeMap<String, u64>,
     /// The number of artists.
@@ -122,7 +124,11 @@ impl Stats {
         for warning in &card.warnings {
             *self.warnings.entry(warning.clone()).or_default() += 1;
         }
-        *self.codecs.entry(card.codec.clone()).or_default() += 1;
+        // Those that were imported without audio have none.
+        match card.codec.as_str() {
+            "" => self.without_audio += 1,
+            codec => *self.codecs.entry(codec.to_owned()).or_default() += 1,
+        }
         match card.is_loop {
             Some(true) => self.loops += 1,
             Some(false) => self.one_shots += 1,

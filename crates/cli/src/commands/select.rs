@@ -103,9 +103,14 @@ pub(super) fn print(printer: &Printer, cards: &[Card]) -> Result<()> {
     let mut table = Table::headed(columns.chain([Column::number("length")]));
     for card in cards {
         let cells = cells(card).into_iter();
-        table.row(std::iter::once(card.id.short()).chain(cells).chain([length(card.duration)]));
+        table.row(std::iter::once(card.id.short()).chain(cells).chain([length_of(card)]));
     }
     printer.table(&table)
+}
+
+// Of a song that was imported without its audio it need not be known.
+fn length_of(card: &Card) -> String {
+    if card.duration > 0.0 { length(card.duration) } else { String::new() }
 }
 
 /// A duration for people.

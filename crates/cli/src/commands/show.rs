@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
-use songrec_core::{Card, Features, Field, Key, Said, Song, Source};
+use songrec_core::{AudioProperties, Card, Features, Field, Key, Said, Song, Source};
 use songrec_library::Library;
 
 use crate::{
@@ -63,21 +63,10 @@ fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
             row(name, shown(song, field, said));
         }
     }
-    row("length", Some(length(card.duration)));
-    let audio = &song.audio;
-    let bits = audio.bit_depth.map(|bits| format!(", {bits} bit")).unwrap_or_default();
-    let rate = audio.bitrate.map(|rate| format!(", {} kbit/s", rate / 1000)).unwrap_or_default();
-    row(
-        "audio",
-        Some(format!(
-            "{} in {}, {} Hz, {}{bits}{rate}",
-            audio.codec,
-            audio.container,
-            audio.sample_rate,
-            counted(audio.channels.into(), "channel")
-        )),
-    );
-    for warning in &audio.warnings {
+    // Of a song that was imported without its audio neither need be known.
+    row("length", Some(card.duration).filter(|known| *known > 0.0).map(length));
+    row("audio", Some(audio(&song.audio)));
+    for warning in &song.audio.warnings {
         row("warning", Some(warning.text.clone()));
     }
     if let Some(features) = &song.features {
@@ -85,7 +74,12 @@ fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
             row(name, value);
         }
     }
+    let awaits_audio = song.awaits_audio();
     for file in &song.files {
+        if awaits_audio {
+            row("awaits", Some(file.path.clone()));
+            continue;
+        }
         let path = library.file_path(&file.path);
         let missing = if path.exists() { "" } else { ", not found" };
         row("file", Some(format!("{} ({}{missing})", path.display(), size(file.size))));
@@ -101,6 +95,24 @@ fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
     row("added", Some(printer.time(song.added_at)));
     row("changed", Some(printer.time(song.updated_at)));
     table
+}
+
+// What is known of the audio; nothing, if that is nothing.
+fn audio(audio: &AudioProperties) -> String {
+    let codec = match (audio.codec.as_str(), audio.container.as_str()) {
+        (codec, "") => codec.to_owned(),
+        (codec, container) => format!("{codec} in {container}"),
+    };
+    let some = |count: u32, text: String| if count > 0 { text } else { String::new() };
+    let parts = [
+        codec,
+        some(audio.sample_rate, format!("{} Hz", audio.sample_rate)),
+        some(audio.channels, counted(audio.channels.into(), "channel")),
+        audio.bit_depth.map(|bits| format!("{bits} bit")).unwrap_or_default(),
+        audio.bitrate.map(|rate| format!("{} kbit/s", rate / 1000)).unwrap_or_default(),
+    ];
+    let known: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    known.join(", ")
 }
 
 /// The fields that have a value, as they are called here.

@@ -34,6 +34,9 @@ pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus
     row("tempos", top(&stats.tempos.iter().map(|(k, v)| ((*k).to_owned(), *v)).collect()));
     row("keys", top(&stats.keys));
     row("codecs", top(&stats.codecs));
+    if stats.without_audio > 0 {
+        row("without audio", stats.without_audio.to_string());
+    }
     if !stats.warnings.is_empty() {
         row("warnings", top(&stats.warnings));
     }

@@ -113,6 +113,38 @@ fn importing_again_brings_back_what_a_library_had_lost() {
 }
 
 #[test]
+fn a_song_that_never_had_audio_is_not_damaged() {
+    let world = World::new();
+    let hash = "0".repeat(64);
+    old(
+        &world,
+        &json!([
+            {"id": "a", "title": "No file"},
+            {"id": "b", "title": "A name", "filename": "kick.wav"},
+            {"id": "c", "title": "A path", "path": "/nowhere/of/mine/pad.wav", "sha256": hash},
+            {"id": "d", "title": "Here", "path": "pad.wav"},
+        ]),
+    );
+    write(&world.path("data/songrec/library/kick.txt"), b"");
+    import(&world);
+    assert_eq!(world.ids().len(), 4);
+
+    for arguments in [&["verify"][..], &["verify", "--read-data"], &["verify", "--repair"]] {
+        let run = world.run(arguments).ok();
+        assert!(run.stderr.contains("everything is as it should be"), "{run:?}");
+        assert!(run.stderr.contains("4 songs came without audio"), "{run:?}");
+    }
+    for id in world.ids() {
+        let shown = world.run(&["show", &id]).ok().stdout;
+        let named = |name: &str| shown.lines().any(|line| line.starts_with(name));
+        assert!(!named("audio") && !named("length") && !shown.contains("not found"), "{shown}");
+    }
+    let stats = world.json(&["stats"]);
+    assert_eq!((&stats["without_audio"], &stats["codecs"]), (&4.into(), &json!({})));
+    assert!(!world.run(&["ls"]).ok().stdout.contains("0.00 s"));
+}
+
+#[test]
 fn audio_that_comes_later_meets_its_song_by_name() {
     let world = World::new();
     old(
