@@ -65,7 +65,7 @@ async fn resolve(
     if let Some(field) = field {
         if !fields.contains(&field) {
             // Also what a run that was cut off has decided already.
-            context.printer.say(format!("no value of `{field}` lost a merge"));
+            context.printer.nothing(&format!("no value of `{field}` lost a merge"))?;
             return Ok(ExitStatus::FoundNothing);
         }
         fields = vec![field];

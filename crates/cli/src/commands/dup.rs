@@ -64,7 +64,7 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
     let found = library.near_duplicates(&options, &context.interrupt, &*context.progress).await?;
     let printer = &context.printer;
     let Some(groups) = found else {
-        printer.say("interrupted before all songs were compared");
+        printer.nothing("interrupted before all songs were compared")?;
         return Ok(ExitStatus::Interrupted);
     };
     let mut songs = 0;

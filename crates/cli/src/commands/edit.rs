@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus>
     }
     let several = args.songs.is_empty() && songs.len() > 1;
     if several && !confirm(&format!("change {what}?"), args.yes)? {
-        context.printer.say("nothing was changed");
+        context.printer.nothing("nothing was changed")?;
         return Ok(ExitStatus::Done);
     }
     for (number, song) in songs.iter().enumerate() {

@@ -17,7 +17,7 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
                     library in the same bucket?";
     let is_shared = library.backend().capabilities().remote;
     if is_shared && !args.dry_run && !confirm(question, args.yes)? {
-        printer.say("nothing was removed");
+        printer.nothing("nothing was removed")?;
         return Ok(ExitStatus::Done);
     }
     let age = DAY * args.older_than;

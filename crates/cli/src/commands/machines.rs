@@ -73,15 +73,17 @@ async fn retire(context: &Context, library: &Library, named: &str) -> Result<Exi
     };
     let retired =
         songrec_sync::retire(library.backend(), &machine.id).await.map_err(Error::from)?;
-    if let Some(machine) = retired {
-        if context.printer.json {
-            context.printer.json(&machine)?;
-        }
-        context.printer.say(format!(
-            "deletions no longer wait for `{}`; if it comes back, it compares everything once",
-            machine.name
-        ));
+    let Some(machine) = retired else {
+        context.printer.nothing(&format!("`{named}` is not there any more"))?;
+        return Ok(ExitStatus::FoundNothing);
+    };
+    if context.printer.json {
+        context.printer.json(&machine)?;
     }
+    context.printer.say(format!(
+        "deletions no longer wait for `{}`; if it comes back, it compares everything once",
+        machine.name
+    ));
     Ok(ExitStatus::Done)
 }
 

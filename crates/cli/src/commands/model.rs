@@ -154,7 +154,7 @@ fn remove(context: &Context, models: &Models, name: &str, yes: bool) -> Result<E
     let model = models.find(name)?;
     let question = format!("Remove `{}` from {}?", model.spec.name, models.folder().display());
     if matches!(&model.place, ModelPlace::Onnx(_)) && !confirm(&question, yes)? {
-        context.printer.say("nothing was removed");
+        context.printer.nothing("nothing was removed")?;
         return Ok(ExitStatus::Done);
     }
     models.remove(&model)?;
@@ -206,7 +206,7 @@ async fn verify(context: &Context, models: &Models, names: &[String]) -> Result<
         }
     }
     if checked == 0 {
-        printer.say("no model was added yet");
+        printer.nothing("no model was added yet")?;
     }
     worst.map_or(Ok(ExitStatus::Done), |error| Err(error.into()))
 }

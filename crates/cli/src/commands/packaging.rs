@@ -14,7 +14,13 @@ use crate::{
 pub(super) fn completions(context: &Context, args: CompletionsArgs) -> Result<ExitStatus> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "songrec", &mut script);
-    context.printer.line(String::from_utf8_lossy(&script).trim_end())?;
+    let script = String::from_utf8_lossy(&script);
+    if context.printer.json {
+        let shell = args.shell.to_string();
+        context.printer.json(&json!({ "shell": shell, "script": script.trim_end() }))?;
+    } else {
+        context.printer.line(script.trim_end())?;
+    }
     Ok(ExitStatus::Done)
 }
 
@@ -22,12 +28,20 @@ pub(super) fn man(context: &Context, args: ManArgs) -> Result<ExitStatus> {
     let Some(folder) = args.dir else {
         let mut page = Vec::new();
         clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-        context.printer.line(String::from_utf8_lossy(&page).trim_end())?;
+        let page = String::from_utf8_lossy(&page);
+        if context.printer.json {
+            context.printer.json(&json!({ "page": page.trim_end() }))?;
+        } else {
+            context.printer.line(page.trim_end())?;
+        }
         return Ok(ExitStatus::Done);
     };
     std::fs::create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;
     clap_mangen::generate_to(Cli::command(), &folder)
         .map_err(|error| Error::io("write manual pages to", &folder, error))?;
+    if context.printer.json {
+        context.printer.json(&json!({ "folder": folder }))?;
+    }
     context.printer.say(format!("wrote the manual pages to `{}`", folder.display()));
     Ok(ExitStatus::Done)
 }
@@ -50,6 +64,13 @@ pub(super) fn version(context: &Context) -> Result<ExitStatus> {
 }
 
 pub(super) fn exit_codes(context: &Context) -> Result<ExitStatus> {
+    if context.printer.json {
+        return status::codes()
+            .try_for_each(|(code, meaning)| {
+                context.printer.json(&json!({ "code": code, "meaning": meaning }))
+            })
+            .map(|()| ExitStatus::Done);
+    }
     context.printer.line(status::HELP)?;
     Ok(ExitStatus::Done)
 }

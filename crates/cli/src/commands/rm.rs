@@ -59,7 +59,11 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         printer.warn(format!("`{}` stays: {why}", path.display()));
     }
     if args.dry_run {
-        printer.say(format!("{what} would be forgotten"));
+        let would = format!("{what} would be forgotten");
+        match songs.is_empty() {
+            true => printer.nothing(&would)?,
+            false => printer.say(would),
+        }
         return Ok(ExitStatus::Done);
     }
     let question = match files.own.len() {
@@ -70,7 +74,7 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         count => format!("forget {what} and DELETE {}?", counted(count as u64, "audio file")),
     };
     if asks && !confirm(&question, args.yes)? {
-        printer.say("nothing was forgotten");
+        printer.nothing("nothing was forgotten")?;
         return Ok(ExitStatus::Done);
     }
     let mut removed = library.remove(&songs, args.delete_audio).await?;

@@ -11,6 +11,7 @@ mod bucket;
 mod cloud;
 mod crash;
 mod decay;
+mod documents;
 #[cfg(all(feature = "bridge", feature = "rten"))]
 mod downloading;
 #[cfg(all(feature = "bridge", feature = "rten"))]
