@@ -32,6 +32,8 @@ mod migrating;
 #[cfg(all(feature = "bridge", feature = "rten"))]
 mod models;
 mod near;
+#[cfg(unix)]
+mod people;
 mod places;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod remote;
