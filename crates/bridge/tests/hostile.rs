@@ -78,14 +78,19 @@ async fn a_password_in_an_address_is_refused_without_showing_it() {
 }
 
 #[tokio::test]
-async fn a_file_comes_from_the_server_that_was_named() {
-    let other = Wire::silent();
-    let elsewhere = format!("{}/x?signature=hush", other.endpoint());
+async fn a_file_may_come_from_another_server_which_learns_nothing() {
+    let other = Wire::start(|request, mut stream| match request.line() {
+        "GET /x?signature=1 HTTP/1.1" => Wire::reply(&mut stream, "200 OK", &[], b"weights"),
+        _ => Wire::reply(&mut stream, "404 Not Found", &[], b""),
+    });
+    let elsewhere = format!("{}/x?signature=1", other.endpoint());
     let server = Wire::start(move |request, mut stream| {
         let to = match request.line() {
-            "GET /moved HTTP/1.1" => "/file",
-            "GET /elsewhere HTTP/1.1" => elsewhere.as_str(),
-            _ => return Wire::reply(&mut stream, "200 OK", &[], b"weights"),
+            "GET /moved HTTP/1.1" => "/elsewhere",
+            "GET /elsewhere HTTP/1.1" | "GET /elsewhere?key=hush HTTP/1.1" => elsewhere.as_str(),
+            "GET /round HTTP/1.1" => "/round",
+            "GET /script HTTP/1.1" => "ftp://127.0.0.1/x?signature=hush",
+            _ => "http://me:hush@127.0.0.1:9/x",
         };
         Wire::reply(&mut stream, "302 Found", &[("location", to)], b"")
     });
@@ -96,15 +101,32 @@ async fn a_file_comes_from_the_server_that_was_named() {
         (found, std::fs::read(&to))
     };
 
-    let (error, file) = get("elsewhere").await;
-    let error = error.unwrap_err();
-    assert_eq!(error.problem(), Problem::Refused);
-    assert!(error.to_string().contains(&format!("{}/x`", other.endpoint())), "{error}");
-    assert!(file.is_err() && other.requests().is_empty());
+    for (from, problem, says) in [
+        ("elsewhere?key=hush", Problem::Refused, "another server, and the address may hold a key"),
+        ("round", Problem::Failed, "more than 5 redirects"),
+        ("script", Problem::Refused, "no web address"),
+        ("password", Problem::Refused, "which holds a password"),
+    ] {
+        let (error, file) = get(from).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.problem(), problem, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        let leads_to = error.to_string().split("leads to").nth(1).unwrap_or_default().to_owned();
+        assert!(!leads_to.contains("hush"), "{error}");
+        assert!(file.is_err() && other.requests().is_empty());
+    }
+    // The first request, and so many redirects.
+    let rounds = server.requests().iter().filter(|one| one.line().contains("/round")).count();
+    assert_eq!(rounds, 6);
 
     let (found, file) = get("moved").await;
     assert!(found.unwrap());
     assert_eq!(file.unwrap(), b"weights");
+    let asked = other.requests();
+    assert_eq!(asked.len(), 1);
+    for secret in ["referer", "authorization", "cookie", "proxy-authorization"] {
+        assert_eq!(asked[0].header(secret), None, "{secret}");
+    }
 }
 
 #[tokio::test]

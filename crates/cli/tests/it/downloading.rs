@@ -179,6 +179,17 @@ fn a_redirection_is_followed() {
 
     add(&world, &site).ok();
 
+    // Large files often lie elsewhere; only the files of the model are asked for.
+    let (other, cdn) = (World::bare(), Site::start());
+    cdn.answer("/1/audio", Answer::File(site.file("/clap/clap_text.onnx")));
+    site.answer("/clap/clap_text.onnx", Answer::Redirect(cdn.url("/1/audio")));
+    let from = site.url("/clap");
+    let elsewhere = other.run(&["model", "add", "clap-tiny", &from, "-v"]).ok();
+    let came = format!("`{from}/clap_text.onnx` came from `{}`", cdn.url("/1/audio"));
+    assert!(elsewhere.stderr.contains(&came), "{elsewhere:?}");
+    assert_eq!(cdn.asked(), ["/1/audio"]);
+    other.run(&["model", "verify", "clap-tiny"]).ok();
+
     site.answer("/clap/model.toml", Answer::Redirect("/clap/model.toml".to_owned()));
     let round_and_round = add(&world, &site);
     assert_eq!(round_and_round.code, 5, "{round_and_round:?}");
