@@ -61,6 +61,9 @@ pub(crate) struct Published {
     pub(crate) before: Option<BTreeMap<ModelName, EmbeddingRef>>,
 }
 
+/// The file in a spare folder that names the library, written at each opening.
+pub const SPARE_NOTE: &str = "library.txt";
+
 impl Inner {
     pub(crate) fn create(root: &Path, disk: Arc<dyn Disk>, options: LocalOptions) -> Result<Self> {
         let layout = Layout::new(root);
@@ -142,6 +145,9 @@ impl Inner {
         let derived = spare.join(format!("{}-{}", library.id, &place[..8]));
         tracing::info!("what is derived of it is kept in `{}`: {stale}", derived.display());
         std::fs::create_dir_all(&derived).map_err(Fault::io("make", &derived))?;
+        // Whose it is, and by its time when it was opened last; without room for
+        // that it is only known less well.
+        let _ = std::fs::write(derived.join(SPARE_NOTE), songrec_core::encode_path(&root));
         let layout = layout.deriving_in(derived);
         let inner = Self {
             catalog: Catalog::new(layout.catalog()),

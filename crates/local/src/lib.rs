@@ -43,5 +43,6 @@ mod stored;
 mod crash;
 
 pub use backend::{IndexKind, LocalBackend, LocalOptions};
+pub use inner::SPARE_NOTE;
 pub use known_files::{KnownFile, KnownFiles, KnownFilesError, KnownOutcome, Standing, Verdict};
 pub use near::{LooseVectors, NearOptions, OnNeighbors};
