@@ -751,7 +751,8 @@ pub(crate) struct CacheArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
-    /// What is in it, and how much
+    /// What is in it, and how much: copies of what is far away, and catalogs and indexes of
+    /// libraries that may only be read
     Info,
     /// Remove the least recently used down to a size
     Prune {

@@ -24,6 +24,7 @@ mod scan;
 #[cfg(feature = "astra")]
 mod silence;
 mod similar;
+mod spare;
 mod stats;
 mod transfer;
 mod verify;
@@ -59,6 +60,7 @@ pub use similar::{
     Blend, BlendPart, Example, Found, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery,
 };
+pub use spare::{SpareFolder, remove_spare_folders, spare_folders};
 pub use stats::{ModelStats, Stats};
 pub use transfer::{Different, DifferentValue, Exported, Imported};
 pub use work::Interrupt;

@@ -11,7 +11,12 @@ use std::{
 use songrec_core::{Progress, decode_path};
 use songrec_local::{IndexKind, LocalBackend, LocalOptions};
 
-use crate::{Config, Error, ErrorKind, Library, Result, library::absolute};
+use crate::{
+    Config, Error, ErrorKind, Library, Result,
+    library::absolute,
+    spare::{keep_spare_folders_small, spare_root},
+    work::blocking,
+};
 
 #[cfg(feature = "astra")]
 const KINDS: &str = "`local`, `astra`";
@@ -191,8 +196,13 @@ impl Library {
         }
         let root = absolute(root);
         let options = LocalOptions { index: index(&config), ..LocalOptions::default() };
-        let spare = config.directories().cache.join("libraries");
+        let spare = spare_root(&config);
         let backend = LocalBackend::open_with_spare(&root, options, &spare, &*progress).await?;
+        // Only who may not write to a library adds to that.
+        if backend.may_write().is_err() {
+            let limit = config.bytes("cache.limit");
+            blocking(move || keep_spare_folders_small(&spare, limit)).await?;
+        }
         Ok(Self::over_local(backend, config, root))
     }
 

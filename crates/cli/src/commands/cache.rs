@@ -1,26 +1,32 @@
 use anyhow::Result;
-use songrec_library::{Error, cache, parse_bytes};
+use serde_json::json;
+use songrec_library::{
+    Error, SpareFolder, cache, parse_bytes, remove_spare_folders, spare_folders,
+};
 
 use crate::{
     args::{CacheArgs, CacheCommand},
     commands::select::{counted, size},
     context::Context,
     status::ExitStatus,
-    table::Table,
+    table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: CacheArgs) -> Result<ExitStatus> {
     let config = context.config([])?;
     let cache = cache(&config).await?;
     let printer = &context.printer;
-    let removed = match args.what {
+    let (mut removed, rest) = match args.what {
         CacheCommand::Info => {
             let stats = cache.info().await.map_err(Error::from)?;
+            let libraries = spare_folders(&config)?;
             if printer.json {
-                printer.json(&stats)?;
+                let mut document = serde_json::to_value(&stats)?;
+                document["libraries"] = json!(libraries);
+                printer.json(&document)?;
                 return Ok(ExitStatus::Done);
             }
-            let mut table = Table::default();
+            let mut table = Table::of([Column::text(""), Column::wrapped("")]);
             let files = |files: u64, bytes| format!("{}, {}", counted(files, "file"), size(bytes));
             table.row(["folder".to_owned(), stats.folder.display().to_string()]);
             table.row(["limit".to_owned(), size(stats.limit)]);
@@ -29,6 +35,11 @@ pub(super) async fn run(context: &Context, args: CacheArgs) -> Result<ExitStatus
                 files(stats.embeddings.files, stats.embeddings.bytes),
             ]);
             table.row(["audio".to_owned(), files(stats.blobs.files, stats.blobs.bytes)]);
+            for one in &libraries {
+                let of = one.library.as_ref().unwrap_or(&one.folder).display();
+                let (files, opened) = (files(one.files, one.bytes), printer.time(one.opened_at));
+                table.row(["library".to_owned(), format!("{of}: {files}, opened {opened}")]);
+            }
             printer.table(&table)?;
             return Ok(ExitStatus::Done);
         }
@@ -40,10 +51,16 @@ pub(super) async fn run(context: &Context, args: CacheArgs) -> Result<ExitStatus
                 })?,
                 None => cache.limit(),
             };
-            cache.prune(limit).await.map_err(Error::from)?
+            let removed = cache.prune(limit).await.map_err(Error::from)?;
+            let left = cache.info().await.map_err(Error::from)?.bytes();
+            (removed, limit.saturating_sub(left))
         }
-        CacheCommand::Clear => cache.clear().await.map_err(Error::from)?,
+        CacheCommand::Clear => (cache.clear().await.map_err(Error::from)?, 0),
     };
+    for SpareFolder { files, bytes, .. } in remove_spare_folders(&config, rest)? {
+        removed.files += files;
+        removed.bytes += bytes;
+    }
     if printer.json {
         printer.json(&removed)?;
     }

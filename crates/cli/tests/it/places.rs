@@ -332,6 +332,25 @@ fn a_library_without_what_is_derived_can_be_read_by_somebody_else() {
     let again = reader.run(&["ls", "--count"]).ok();
 
     assert_eq!((&other.stdout, again.stdout.as_str()), (&own.stdout, "3\n"));
-    assert_eq!(fs::read_dir(reader.home.join(".cache/songrec/libraries")).unwrap().count(), 1);
+    let spare = reader.home.join(".cache/songrec/libraries");
+    assert_eq!(fs::read_dir(&spare).unwrap().count(), 1);
+
+    // The cache's commands know it.
+    let info = || -> serde_json::Value {
+        serde_json::from_str(&reader.run(&["cache", "info", "--json"]).ok().stdout).unwrap()
+    };
+    let listed = info();
+    let listed = &listed["libraries"][0];
+    assert_eq!(listed["library"], reader.library.to_str().unwrap());
+    assert!(listed["bytes"].as_u64().unwrap() > 0 && listed["opened_at"].is_string());
+    let seen = reader.run(&["cache", "info"]).ok().stdout;
+    assert!(seen.contains(&format!("{}: ", reader.library.display())), "{seen}");
+    reader.run(&["cache", "clear"]).ok();
+    assert_eq!(fs::read_dir(&spare).unwrap().count(), 0);
+    assert_eq!(info()["libraries"], serde_json::json!([]));
+    assert_eq!(reader.run(&["ls", "--count"]).ok().stdout, "3\n");
+    assert_eq!(fs::read_dir(&spare).unwrap().count(), 1);
+    reader.run(&["cache", "prune", "0"]).ok();
+    assert_eq!(fs::read_dir(&spare).unwrap().count(), 0);
     drop(reader);
 }
