@@ -6,7 +6,7 @@
 //! own. Vectors are sent as big-endian float32 and come back bit for bit.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -343,6 +343,41 @@ impl AstraBackend {
             }
         }
         Ok(songs.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    /// Those of `songs` that no search by `model` finds, because no embedding of
+    /// theirs is stored: songs that it did not hear, and songs whose embedding
+    /// is lost. No vector is read.
+    ///
+    /// Costs one request for each page of the server, which holds 20 or 50 songs.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub async fn without_embedding(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<SongId>> {
+        let Some(known) = self.model(model).await? else { return Ok(songs.to_vec()) };
+        let collection = self.embeddings(&known);
+        let without = async |chunk: &[SongId]| {
+            let find = Find::new(json!({"song": {"$in": chunk}, "of": SONG}));
+            let rows = collection.find::<EmbeddingRow>(find.project(json!({"song": 1})));
+            let mut rows = std::pin::pin!(rows);
+            let mut left: BTreeSet<SongId> = chunk.iter().copied().collect();
+            // Where all are found, nobody asks for a page more.
+            while !left.is_empty()
+                && let Some(row) = rows.try_next().await?
+            {
+                let _ = row.song.is_some_and(|song| left.remove(&song));
+            }
+            Ok(left)
+        };
+        let left = at_once(AT_ONCE, songs.chunks(MAX_IN).map(without).collect()).await;
+        let left: Vec<BTreeSet<SongId>> = left
+            .map_err(|error| self.failed("list", format_args!("embeddings of `{model}`"), error))?;
+        Ok(left.into_iter().flatten().collect())
     }
 
     pub(crate) async fn search(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {

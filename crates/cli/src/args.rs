@@ -321,6 +321,11 @@ pub(crate) struct ScanArgs {
     pub(crate) models: Vec<String>,
     /// Only the songs of the library that one of the models has not heard yet, or whose embedding
     /// by it is lost or damaged
+    ///
+    /// A local library reads every embedding for that. In the cloud, what is
+    /// there is listed: for each model one request for every 20 or 50 songs
+    /// that have a file on this machine. Whether it is damaged, `verify` finds
+    /// out.
     #[arg(long, conflicts_with_all = ["failed", "paths"])]
     pub(crate) missing: bool,
     /// Also keep what learned models hear window by window, to find passages

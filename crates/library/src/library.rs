@@ -24,6 +24,9 @@ pub struct Library {
     pub(crate) place: String,
     /// The backend, where it is a local one: it can do things of its own.
     pub(crate) local: Option<LocalBackend>,
+    /// The same of one in Astra, whatever stands in front of it.
+    #[cfg(feature = "astra")]
+    pub(crate) astra: Option<Arc<songrec_astra::AstraBackend>>,
     /// The models that can hear here.
     pub(crate) models: Arc<Models>,
 }
@@ -39,7 +42,17 @@ impl Library {
     ) -> Self {
         let place = root.as_deref().map_or_else(|| id.clone(), |root| root.display().to_string());
         let models = Arc::new(Models::new(config.clone()));
-        Self { backend, config, id, root, place, local: None, models }
+        Self {
+            backend,
+            config,
+            id,
+            root,
+            place,
+            local: None,
+            #[cfg(feature = "astra")]
+            astra: None,
+            models,
+        }
     }
 
     /// Where the songs are kept.

@@ -279,7 +279,7 @@ mod astra {
     };
 
     use songrec_core::{Digest, without_password};
-    use songrec_storage::{Cached, CachedOptions};
+    use songrec_storage::{Cached, CachedOptions, StorageBackend};
 
     use super::Distance;
     use crate::{Check, Config, Error, ErrorKind, Library, NamedLibrary, Result, silence::Silence};
@@ -321,20 +321,20 @@ mod astra {
             })?;
             knowledge.keep(&backend.knowledge());
             let id = backend.library_id();
-            if distance == Distance::Direct {
-                return Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) });
-            }
-            match crate::cache(&config).await {
-                Ok(cache) => {
-                    let backend = Cached::new(Arc::new(backend), cache, CachedOptions::default());
-                    Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) })
+            let astra = Arc::new(backend);
+            let mut backend: Arc<dyn StorageBackend> = astra.clone();
+            if distance != Distance::Direct {
+                match crate::cache(&config).await {
+                    Ok(cache) => {
+                        backend = Arc::new(Cached::new(backend, cache, CachedOptions::default()));
+                    }
+                    // It makes things fast, not right.
+                    Err(error) => {
+                        tracing::warn!("nothing is kept in the cache: {}", error.in_one_line());
+                    }
                 }
-                // It makes things fast, not right.
-                Err(error) => {
-                    tracing::warn!("nothing is kept in the cache: {}", error.in_one_line());
-                    Ok(Self { place, ..Self::new(Arc::new(backend), config, id, None) })
-                }
             }
+            Ok(Self { place, astra: Some(astra), ..Self::new(backend, config, id, None) })
         }
 
         /// Makes what a library in Astra needs, or with `check` only says what
@@ -349,7 +349,7 @@ mod astra {
             if !check {
                 for spec in songrec_audio::built_in_models() {
                     if config.list("scan.models").iter().any(|name| *name == spec.name.as_str()) {
-                        songrec_storage::StorageBackend::put_model(&backend, spec).await?;
+                        StorageBackend::put_model(&backend, spec).await?;
                     }
                 }
             }

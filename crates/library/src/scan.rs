@@ -61,7 +61,7 @@ pub struct ScanOptions {
     /// Only look again at the files that could not be read before.
     pub failed: bool,
     /// Only look at the files of songs that one of the models has not heard, or
-    /// whose embedding by it is lost or damaged.
+    /// whose embedding by it is lost or damaged; in the cloud, lost alone.
     pub missing: bool,
     /// Keep what learned models hear window by window as segments.
     pub segments: bool,

@@ -1,9 +1,14 @@
 //! A database and a bucket in the test's own process, which count what they
 //! are asked, and fail when they are told to.
 
-use std::path::Path;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+};
 
-use songrec_emulator::{Emulator, Faults, Requests};
+use serde_json::Value;
+use songrec_emulator::{DEFAULT_KEYSPACE, Emulator, Faults, Requests};
 use songrec_testkit::s3::S3Server;
 use tokio::runtime::Runtime;
 
@@ -70,6 +75,24 @@ impl Database {
             self.token()
         );
         std::fs::write(world.path(".env"), env).unwrap();
+    }
+
+    /// Sends a command to a collection, past songrec.
+    pub(crate) fn command(&self, collection: &str, command: &Value) -> Value {
+        let host = self.url().trim_start_matches("http://");
+        let mut stream = TcpStream::connect(host).unwrap();
+        let (body, token) = (command.to_string(), self.token());
+        let path = format!("/api/json/v1/{DEFAULT_KEYSPACE}/{collection}");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ntoken: {token}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
     }
 
     /// Stops it, as when a network is gone.

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use serde_json::json;
+
 use crate::{
     remote::{Database, with_astra},
     world::{World, tone},
@@ -105,6 +107,52 @@ fn a_model_that_is_new_hears_what_is_known() {
 
     assert_eq!(more["updated"], 5, "{more}");
     assert_eq!(fewer["unchanged"], 5, "{fewer}");
+}
+
+#[test]
+fn what_is_lost_in_the_cloud_is_heard_again_with_few_requests() {
+    let world = World::bare();
+    let database = scanned(&world, 230);
+    let song = |number: usize| {
+        let cards = world.json_lines(&with_astra(&["ls", "--sort", "id"]));
+        cards[number]["id"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (song(3), song(99));
+    world.run(&with_astra(&["edit", &one, "--set", "title=Mine"])).ok();
+    summary(&world, &[]);
+    database.requests().reset();
+    let whole = world.json_lines(&with_astra(&["scan", "--missing"])).pop().unwrap();
+    assert_eq!(whole["updated"], 0, "{whole}");
+    // Five pages of 50 songs for each of the three models, and what a scan
+    // costs anyway.
+    let counts = database.requests().counts();
+    assert!(database.requests().total() <= 18, "{counts:?}");
+    for song in [&one, &two] {
+        let lost = json!({"deleteMany": {"filter": {"song": song}}});
+        let deleted = database.command("embeddings_dsp45_1", &lost);
+        assert_eq!(deleted["status"]["deletedCount"], 1, "{deleted}");
+    }
+    assert_eq!(world.run(&with_astra(&["verify"])).code, 7);
+    let known = find(&world.path("state"), "known-files.sqlite");
+
+    for forgets in [false, true] {
+        if forgets {
+            // Without what this machine knew, the library's songs are asked for.
+            let lost = json!({"deleteMany": {"filter": {"song": two}}});
+            database.command("embeddings_dsp45_1", &lost);
+            fs::remove_file(&known).unwrap();
+        }
+        let heard = world.json_lines(&with_astra(&["scan", "--missing"])).pop().unwrap();
+
+        assert_eq!(heard["updated"], if forgets { 1 } else { 2 }, "{heard}");
+        world.run(&with_astra(&["verify", "--read-data"])).ok();
+        let again = world.json_lines(&with_astra(&["scan", "--missing"])).pop().unwrap();
+        assert_eq!(again["updated"], 0, "{again}");
+    }
+    assert_eq!(world.json(&with_astra(&["show", &one]))["edits"]["title"], "Mine");
+    let near = world.json(&with_astra(&["similar", &one, "-k", "229", "--model", "dsp45"]));
+    let ids: Vec<_> = near["results"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+    assert!(ids.contains(&&two.into()), "{} songs", ids.len());
 }
 
 #[test]

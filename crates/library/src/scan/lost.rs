@@ -10,7 +10,7 @@ use std::{
 use songrec_core::{Embedding, Event, ModelName, Progress, Song, SongId};
 use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend};
 
-use super::{Scan, ScanItem, ScanOptions};
+use super::{Finding, Scan, ScanItem, ScanOptions};
 use crate::{Error, Interrupt, Library, Result};
 
 /// The models by which each song has to be heard again.
@@ -22,7 +22,7 @@ const AT_ONCE: usize = 100;
 impl Scan<'_> {
     /// Finds out which of these songs name embeddings, by the models of this
     /// scan, that are lost. Reads each of them: a library that is far away is
-    /// not asked, there `verify` does it.
+    /// not asked, but see [`look_for_lost_in_astra`](Self::look_for_lost_in_astra).
     pub(super) async fn look_for_lost(&self, songs: &[Song]) -> Result<()> {
         if self.is_remote() {
             return Ok(());
@@ -36,6 +36,41 @@ impl Scan<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Finds out which of these songs name embeddings, by the models of this
+    /// scan, of which a library in Astra has none: no search finds them. That
+    /// what is there is whole is not asked, which `verify` does.
+    ///
+    /// Costs, for each model, one request for each page of the server, which
+    /// holds 20 or 50 songs, and one for each hundred songs of which there is
+    /// none.
+    #[cfg(feature = "astra")]
+    pub(super) async fn look_for_lost_in_astra(&self, songs: &[SongId]) -> Result<()> {
+        let Some(astra) = &self.library.astra else { return Ok(()) };
+        let mut without: BTreeMap<SongId, Vec<&ModelName>> = BTreeMap::new();
+        for model in &self.models {
+            // Where a model heard nothing, nothing is looked for.
+            let may_have = |song: &&SongId| !self.memory.has(Finding::Nothing, model, **song);
+            let songs: Vec<SongId> = songs.iter().filter(may_have).copied().collect();
+            for song in astra.without_embedding(model, &songs).await? {
+                without.entry(song).or_default().push(model);
+            }
+        }
+        let ids: Vec<SongId> = without.keys().copied().collect();
+        for song in self.library.each_song(&ids).await?.into_iter().flatten().flatten() {
+            let named = without[&song.id].iter().filter(|it| song.embeddings.contains_key(**it));
+            let named: BTreeSet<ModelName> = named.map(|model| (*model).clone()).collect();
+            if !named.is_empty() {
+                self.lost().entry(song.id).or_default().extend(named);
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "astra"))]
+    pub(super) async fn look_for_lost_in_astra(&self, _: &[SongId]) -> Result<()> {
         Ok(())
     }
 

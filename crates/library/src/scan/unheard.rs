@@ -1,6 +1,9 @@
 //! The songs that a model has not heard yet: `scan --missing`.
 
-use std::{collections::HashSet, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+};
 
 use songrec_core::{Event, SongId};
 use songrec_local::{KnownOutcome, Standing};
@@ -18,7 +21,7 @@ impl Scan<'_> {
             return Ok(());
         }
         // Far away a list of all songs is dear, and this machine knows which
-        // songs its own files are. Elsewhere than on Windows, absolute paths
+        // songs its own files are; only what is lost is asked for. Elsewhere than on Windows, absolute paths
         // begin with `/`, and so can be gone through.
         let files = match self.is_remote() && caught_up && !cfg!(windows) {
             true => self.unheard_known_files().await?,
@@ -45,7 +48,13 @@ impl Scan<'_> {
                     KnownOutcome::Failed(_) => None,
                 })
                 .collect();
+            if self.interrupt.is_set() {
+                return Ok(files);
+            }
             let unsure = |standing| matches!(standing, Standing::Unsure | Standing::Arriving);
+            let kept = of_songs.iter().filter(|file| file.2 != Standing::Forgotten);
+            let kept: BTreeSet<SongId> = kept.map(|file| file.1).collect();
+            self.look_for_lost_in_astra(&Vec::from_iter(kept)).await?;
             let ids: Vec<SongId> =
                 of_songs.iter().filter(|file| unsure(file.2)).map(|file| file.1).collect();
             let mut songs = self.library.each_song(&ids).await?.into_iter();
@@ -59,7 +68,7 @@ impl Scan<'_> {
                 };
                 let wanted = match standing {
                     Standing::Forgotten => false,
-                    Standing::Settled => self.may_lack_segments(id),
+                    Standing::Settled => self.may_lack_segments(id) || !self.lost_of(id).is_empty(),
                     Standing::Arriving | Standing::Unsure | Standing::Wanting => true,
                 };
                 let path = songrec_core::decode_path(&path);
@@ -78,6 +87,8 @@ impl Scan<'_> {
         loop {
             let page = self.library.backend.find_songs(&query).await?;
             self.look_for_lost(&page.items).await?;
+            let ids: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
+            self.look_for_lost_in_astra(&ids).await?;
             for song in page.items {
                 if self.was_heard(&song) && !self.may_lack_segments(song.id) {
                     continue;
