@@ -51,6 +51,26 @@ impl Library {
         .await
     }
 
+    /// Stores songs once more as they are stored. Far away a song is stored
+    /// first and then what searches see of it, and whoever was cut off between
+    /// the two is run again and finds nothing to change: this completes it. A
+    /// local library does so by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the library cannot be written.
+    pub async fn tell_again(&self, songs: &[Song]) -> Result<()> {
+        if !self.backend.capabilities().remote || songs.is_empty() {
+            return Ok(());
+        }
+        let same =
+            |song: &Song| PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
+        let puts: Vec<PutSong> = songs.iter().map(same).collect();
+        // Whoever changed one of them meanwhile has told of it.
+        self.backend.put_songs(&puts).await?;
+        Ok(())
+    }
+
     /// Makes a change that can be repeated on a newer version, until no
     /// other writer comes between.
     pub(crate) async fn update(
@@ -63,6 +83,7 @@ impl Library {
         for _ in 0..ATTEMPTS {
             let mut song = current.clone();
             if !change(&mut song)? {
+                self.tell_again(std::slice::from_ref(&song)).await?;
                 return Ok(song);
             }
             song.revise(&current, now());

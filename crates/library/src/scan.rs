@@ -101,6 +101,8 @@ struct Unsettled {
     candidate: Candidate,
     /// The song that this machine has seen at this path.
     held: Option<SongId>,
+    /// Whether a scan was cut off while it stored the song.
+    was_cut_off: bool,
 }
 
 impl Library {

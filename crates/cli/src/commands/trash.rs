@@ -1,5 +1,5 @@
 use anyhow::Result;
-use songrec_core::{Card, SongId};
+use songrec_core::{Card, Song, SongId};
 use songrec_library::{Error, Library, now};
 use songrec_sync::Trashed;
 
@@ -55,11 +55,13 @@ async fn restore(
         match find(trashed, name) {
             Ok(id) => ids.push(id),
             // A restore that was cut off can be done again.
-            Err(error) if is_there(library, name).await => {
-                drop(error);
-                context.printer.say(format!("`{name}` is there already"));
-            }
-            Err(error) => return Err(error),
+            Err(error) => match there(library, name).await {
+                Some(song) => {
+                    library.tell_again(&[song]).await?;
+                    context.printer.say(format!("`{name}` is there already"));
+                }
+                None => return Err(error),
+            },
         }
     }
     let restored =
@@ -93,11 +95,9 @@ fn find(trashed: &[Trashed], name: &str) -> Result<SongId> {
     }
 }
 
-// Whether a name that is no deleted song's is the id, or the title, of one that
-// is in the library.
-async fn is_there(library: &Library, name: &str) -> bool {
-    library
-        .song(name)
-        .await
-        .is_ok_and(|song| song.id.to_string().starts_with(name) || Card::of(&song).title == name)
+// The song of the library that a name means which is no deleted song's, if it
+// is its id or title.
+async fn there(library: &Library, name: &str) -> Option<Song> {
+    let song = library.song(name).await.ok()?;
+    (song.id.to_string().starts_with(name) || Card::of(&song).title == name).then_some(song)
 }

@@ -1,6 +1,7 @@
 //! Every command that writes can be killed at any moment, and run again.
 
 use std::{
+    any::Any,
     fs,
     process::Stdio,
     time::{Duration, Instant},
@@ -8,7 +9,7 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::world::{World, examples};
+use crate::world::{World, examples, tone};
 
 /// How often each command is killed, spread over its time.
 const MOMENTS: u32 = 5;
@@ -17,14 +18,23 @@ const MOMENTS: u32 = 5;
 struct Case {
     world: World,
     arguments: Vec<String>,
-    /// The library that it writes to, to be verified in the end; the usual one
-    /// if it is empty.
-    library: &'static str,
+    /// What finds in the end that all is well.
+    check: Vec<&'static str>,
+    /// What has to live as long, such as a database.
+    beside: Option<Box<dyn Any>>,
 }
 
-fn case(world: World, arguments: &[&str], library: &'static str) -> Case {
+fn checked_by(world: World, arguments: &[&str], check: &[&'static str]) -> Case {
     let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    Case { world, arguments, library }
+    Case { world, arguments, check: check.to_vec(), beside: None }
+}
+
+// One that writes to a library, or to the usual one if that has no name.
+fn case(world: World, arguments: &[&str], library: &'static str) -> Case {
+    match library {
+        "" => checked_by(world, arguments, &["verify", "--read-data"]),
+        named => checked_by(world, arguments, &["--library", named, "verify", "--read-data"]),
+    }
 }
 
 // With three songs, by the names of their files.
@@ -121,11 +131,24 @@ fn repair() -> Case {
     case(world, &["verify", "--repair"], "")
 }
 
+#[cfg(feature = "rten")]
+fn model_add() -> Case {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../audio/tests/fixtures/models/clap-tiny@1");
+    let check = ["model", "verify", "clap-tiny"];
+    checked_by(World::bare(), &["model", "add", "clap-tiny", folder], &check)
+}
+
+#[cfg(all(feature = "bridge", feature = "rten"))]
+fn model_download() -> Case {
+    let site = crate::downloading::Site::start();
+    let arguments = ["model", "add", "clap-tiny", &site.url("/clap")];
+    let made = checked_by(World::bare(), &arguments, &["model", "verify", "clap-tiny"]);
+    Case { beside: Some(Box::new(site)), ..made }
+}
+
 #[test]
 fn a_command_that_was_killed_can_be_run_again() {
-    let seed = std::env::var("SONGREC_KILL_SEED").ok().and_then(|seed| seed.parse().ok());
-    let mut rng = StdRng::seed_from_u64(seed.unwrap_or(1));
-    let cases: [fn() -> Case; 14] = [
+    let cases: &[fn() -> Case] = &[
         init,
         scan,
         rm,
@@ -140,8 +163,194 @@ fn a_command_that_was_killed_can_be_run_again() {
         get,
         relocate,
         repair,
+        gc,
+        #[cfg(feature = "rten")]
+        model_add,
+        #[cfg(all(feature = "bridge", feature = "rten"))]
+        model_download,
     ];
-    for make in cases.into_iter().chain([gc as fn() -> Case]) {
+    kill_and_run_again(cases);
+}
+
+#[cfg(all(feature = "astra", feature = "emulator"))]
+mod cloud {
+    use songrec_emulator::{Fault, Rule};
+
+    use super::*;
+    use crate::remote::{Database, with_astra};
+
+    const VERIFY: &[&str] = &["--storage-backend", "astra", "verify", "--read-data"];
+
+    fn case(world: World, database: Database, arguments: &[&str], check: &[&'static str]) -> Case {
+        let made = checked_by(world, arguments, check);
+        Case { beside: Some(Box::new(database)), ..made }
+    }
+
+    fn database(world: &World) -> Database {
+        let database = Database::start();
+        database.serve(world, &world.path("bucket"));
+        database
+    }
+
+    // With three songs on this machine, and a library in the cloud.
+    fn both() -> (World, Database) {
+        let world = songs();
+        let database = database(&world);
+        world.run(&with_astra(&["init-astra"])).ok();
+        (world, database)
+    }
+
+    // With three songs in the cloud.
+    fn there() -> (World, Database, Vec<String>) {
+        let (world, database) = both();
+        world.run(&with_astra(&["scan", "music"])).ok();
+        let ids = world.ids();
+        (world, database, ids)
+    }
+
+    fn in_the_cloud(arguments: impl FnOnce(&[String]) -> Vec<String>) -> Case {
+        let (world, database, ids) = there();
+        let arguments = arguments(&ids);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        case(world, database, &with_astra(&arguments), VERIFY)
+    }
+
+    fn words(all: &[&str]) -> Vec<String> {
+        all.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn init_astra() -> Case {
+        let world = World::bare();
+        let database = database(&world);
+        let check = ["--storage-backend", "astra", "init-astra", "--check"];
+        case(world, database, &with_astra(&["init-astra"]), &check)
+    }
+
+    fn scan() -> Case {
+        let (world, database) = both();
+        case(world, database, &with_astra(&["scan", "music"]), VERIFY)
+    }
+
+    // Songs that are there, and change.
+    fn rescan() -> Case {
+        let (world, database) = both();
+        fs::write(world.path("music/bare.wav"), tone(220.0, 0.5)).unwrap();
+        world.run(&with_astra(&["scan", "music"])).ok();
+        case(world, database, &with_astra(&["scan", "music", "--genre-from-folder"]), VERIFY)
+    }
+
+    fn relocate() -> Case {
+        let (world, database, _) = there();
+        fs::rename(world.path("music"), world.path("moved")).unwrap();
+        case(world, database, &with_astra(&["relocate", "music", "moved"]), VERIFY)
+    }
+
+    fn edit() -> Case {
+        in_the_cloud(|ids| words(&["edit", &ids[0], &ids[1], "--set", "mood=calm"]))
+    }
+
+    fn rm() -> Case {
+        in_the_cloud(|ids| words(&["rm", &ids[0], &ids[1], &ids[2]]))
+    }
+
+    fn restore() -> Case {
+        let (world, database, ids) = there();
+        world.run(&with_astra(&["rm", &ids[0], &ids[1]])).ok();
+        let arguments = ["trash", "restore", &ids[0], &ids[1]];
+        case(world, database, &with_astra(&arguments), VERIFY)
+    }
+
+    fn import() -> Case {
+        let (world, database) = both();
+        world.run(&["export", "out"]).ok();
+        case(world, database, &with_astra(&["import", "out"]), VERIFY)
+    }
+
+    fn get() -> Case {
+        in_the_cloud(|ids| words(&["get", &ids[0], "got.wav"]))
+    }
+
+    fn gc() -> Case {
+        in_the_cloud(|_| words(&["gc", "--yes"]))
+    }
+
+    fn repair() -> Case {
+        let (world, database, ids) = there();
+        let lost = serde_json::json!({"deleteMany": {"filter": {"song": ids[0]}}});
+        database.command("embeddings_dsp45_1", &lost);
+        case(world, database, &with_astra(&["verify", "--repair"]), VERIFY)
+    }
+
+    fn missing() -> Case {
+        let (world, database, ids) = there();
+        let lost = serde_json::json!({"deleteMany": {"filter": {"song": ids[0]}}});
+        database.command("embeddings_dsp45_1", &lost);
+        case(world, database, &with_astra(&["scan", "--missing"]), VERIFY)
+    }
+
+    fn migrate() -> Case {
+        let (world, database) = both();
+        case(world, database, &["migrate", "--from", "local", "--to", "astra"], VERIFY)
+    }
+
+    fn sync() -> Case {
+        let (world, database) = both();
+        case(world, database, &["sync", "local", "astra"], VERIFY)
+    }
+
+    fn clone() -> Case {
+        let (world, database, _) = there();
+        let check = ["--library", "made", "verify", "--read-data"];
+        case(world, database, &["clone", "astra", "made", "--keep-copies"], &check)
+    }
+
+    fn retire() -> Case {
+        let (world, database) = both();
+        world.run(&["sync", "local", "astra"]).ok();
+        let machines = world.json_lines(&with_astra(&["machines"]));
+        let id = machines[0]["id"].as_str().unwrap().to_owned();
+        case(world, database, &with_astra(&["machines", "retire", &id]), VERIFY)
+    }
+
+    // As when a process ends between the song and what searches see of it.
+    #[test]
+    fn what_searches_were_not_told_of_is_told_by_the_same_command() {
+        for (made, shown) in
+            [(edit(), "mood:calm"), (rescan(), "genre:music"), (restore(), "duration:0..")]
+        {
+            let Case { world, arguments, check, beside } = made;
+            let database = beside.unwrap().downcast::<Database>().unwrap();
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let refusal = Rule::fault(Fault::status(403)).on("updateOne");
+            database.faults().add(refusal.in_collection("embeddings_dsp45_1"));
+            let cut_off = world.run(&arguments);
+            assert_eq!(cut_off.code, 6, "{arguments:?}: {cut_off:?}");
+            database.faults().clear();
+            let found = world.run(check.as_slice());
+            assert_eq!(found.code, 7, "{arguments:?}: {cut_off:?} {found:?}");
+
+            let again = world.run(&arguments);
+
+            assert!(is_fine(again.code), "{arguments:?}: {again:?}");
+            world.run(check.as_slice()).ok();
+            let ids = world.json_lines(&with_astra(&["ls", "-f", shown]));
+            assert!(!ids.is_empty(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_over_astra_that_was_killed_can_be_run_again() {
+        kill_and_run_again(&[
+            init_astra, scan, rescan, relocate, edit, rm, restore, import, get, gc, repair,
+            missing, migrate, sync, clone, retire,
+        ]);
+    }
+}
+
+fn kill_and_run_again(cases: &[fn() -> Case]) {
+    let seed = std::env::var("SONGREC_KILL_SEED").ok().and_then(|seed| seed.parse().ok());
+    let mut rng = StdRng::seed_from_u64(seed.unwrap_or(1));
+    for make in cases {
         let whole = make();
         let begun = Instant::now();
         let arguments: Vec<&str> = whole.arguments.iter().map(String::as_str).collect();
@@ -151,7 +360,7 @@ fn a_command_that_was_killed_can_be_run_again() {
         assert!(is_fine(again.code), "done twice: {arguments:?}: {again:?}");
         for moment in 0..MOMENTS {
             let share = (f64::from(moment) + rng.random_range(0.0..1.0)) / f64::from(MOMENTS);
-            killed_at(make(), takes.mul_f64(share));
+            killed_at(&make(), takes.mul_f64(share));
         }
     }
 }
@@ -161,8 +370,8 @@ const fn is_fine(code: i32) -> bool {
     matches!(code, 0 | 1)
 }
 
-fn killed_at(case: Case, moment: Duration) {
-    let Case { world, arguments, library } = case;
+fn killed_at(case: &Case, moment: Duration) {
+    let Case { world, arguments, check, .. } = case;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut command = world.command(&arguments);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -171,14 +380,10 @@ fn killed_at(case: Case, moment: Duration) {
     child.wait().unwrap();
 
     let again = world.run(&arguments);
-    let of = match library {
-        "" => vec!["verify", "--read-data"],
-        named => vec!["--library", named, "verify", "--read-data"],
-    };
-    let verified = world.run(&of);
+    let checked = world.run(check);
 
     assert!(is_fine(again.code), "{arguments:?}, killed after {moment:?}: {again:?}");
-    assert_eq!(verified.code, 0, "{arguments:?}, killed after {moment:?}: {verified:?}");
+    assert_eq!(checked.code, 0, "{arguments:?}, killed after {moment:?}: {checked:?}");
 }
 
 #[test]

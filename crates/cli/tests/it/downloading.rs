@@ -24,7 +24,7 @@ enum Answer {
 }
 
 /// A web server with some files, which remembers what it was asked for.
-struct Site {
+pub(crate) struct Site {
     address: SocketAddr,
     answers: Arc<Mutex<BTreeMap<String, Answer>>>,
     asked: Arc<Mutex<Vec<String>>>,
@@ -32,7 +32,7 @@ struct Site {
 
 impl Site {
     /// With the files of the tiny CLAP at `/clap`.
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let answers = Arc::<Mutex<BTreeMap<String, Answer>>>::default();
@@ -52,7 +52,7 @@ impl Site {
         Self { address, answers, asked }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 

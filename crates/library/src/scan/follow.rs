@@ -1,7 +1,9 @@
 //! Hearing of what changed in the library, so that nobody has to ask of every
 //! file whether its song is as it was.
 
-use songrec_local::{Standing, Verdict};
+use std::collections::BTreeSet;
+
+use songrec_local::{KnownFilesError, KnownOutcome, Standing, Verdict};
 use songrec_storage::{ChangePage, ChangeState, Cursor, ErrorKind};
 use tokio::sync::mpsc;
 
@@ -20,6 +22,14 @@ const FILES_PER_PAGE: u64 = 500;
 /// After how many songs of its own a scan reads on, while it goes on.
 pub(super) const EVERY: u64 = 500;
 
+/// When something is heard of: before the scan, files that were arriving belong
+/// to one that was cut off; afterwards, to this one.
+#[derive(Clone, Copy, PartialEq)]
+enum Moment {
+    BeforeTheScan,
+    Since,
+}
+
 impl Scan<'_> {
     /// Hears of what changed since the last scan; says whether everything is
     /// known that is to be known of the library's songs.
@@ -30,7 +40,8 @@ impl Scan<'_> {
             return Ok(false);
         }
         // What cannot be heard of is asked for.
-        Ok(self.follow(self.at_most(PAGES)).await.unwrap_or(false))
+        let heard = self.follow(self.at_most(PAGES), Moment::BeforeTheScan).await;
+        Ok(heard.unwrap_or(false))
     }
 
     /// Hears of what happened during the scan, its own songs among it; says
@@ -39,7 +50,7 @@ impl Scan<'_> {
         let known = self.known.clone();
         let files = blocking(move || known.count_songs()).await??;
         let more = usize::try_from(files / FILES_PER_PAGE).unwrap_or(usize::MAX);
-        self.follow(self.at_most(PAGES.saturating_add(more))).await
+        self.follow(self.at_most(PAGES.saturating_add(more)), Moment::Since).await
     }
 
     // Here, a change costs no more than to look at its song.
@@ -50,7 +61,7 @@ impl Scan<'_> {
     /// Reads on whenever some songs are stored, until no more will be.
     pub(super) async fn follow_along(&self, mut stored: mpsc::Receiver<()>) {
         while stored.recv().await.is_some() {
-            if self.follow(self.at_most(PAGES)).await.is_err() {
+            if self.follow(self.at_most(PAGES), Moment::Since).await.is_err() {
                 // The scan itself meets what is wrong, or the next one does.
                 return;
             }
@@ -58,7 +69,7 @@ impl Scan<'_> {
     }
 
     /// Hears of up to so many pages of changes; says whether those were all.
-    async fn follow(&self, pages: usize) -> Result<bool> {
+    async fn follow(&self, pages: usize, moment: Moment) -> Result<bool> {
         let known = self.known.clone();
         let mut cursor = blocking(move || known.cursor()).await??.map(Cursor);
         for _ in 0..pages {
@@ -75,6 +86,9 @@ impl Scan<'_> {
                 }
                 page => page?,
             };
+            if moment == Moment::BeforeTheScan && self.is_remote() && !self.options.dry_run {
+                self.complete(&page).await?;
+            }
             self.hear(&page).await?;
             if !page.more {
                 return Ok(true);
@@ -82,6 +96,28 @@ impl Scan<'_> {
             cursor = Some(page.cursor);
         }
         Ok(false)
+    }
+
+    // A scan that was cut off may have stored a song and not told of it.
+    async fn complete(&self, page: &ChangePage) -> Result<()> {
+        let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
+        let known = self.known.clone();
+        let arriving = blocking(move || -> std::result::Result<_, KnownFilesError> {
+            let paths: Vec<String> =
+                known.of_songs(&ids)?.into_iter().map(|(_, path)| path).collect();
+            let arriving =
+                known.get(&paths)?.into_iter().flatten().filter_map(|file| match file.outcome {
+                    KnownOutcome::Song(id, Standing::Arriving) => Some(id),
+                    KnownOutcome::Song(..) | KnownOutcome::Failed(_) => None,
+                });
+            Ok(arriving.collect::<BTreeSet<_>>())
+        });
+        let arriving = arriving.await??;
+        let cut_off = page.changes.iter().filter_map(|change| match &change.state {
+            ChangeState::Present(song) if arriving.contains(&change.song) => Some((**song).clone()),
+            ChangeState::Present(_) | ChangeState::Deleted(_) => None,
+        });
+        self.library.tell_again(&cut_off.collect::<Vec<_>>()).await
     }
 
     async fn hear(&self, page: &ChangePage) -> Result<()> {

@@ -58,6 +58,8 @@ pub(super) struct Found {
     pub(super) replaced: Option<SongId>,
     /// The models whose embeddings of the song are lost.
     pub(super) lost: BTreeSet<ModelName>,
+    /// Whether a scan was cut off while it stored the song.
+    pub(super) was_cut_off: bool,
 }
 
 /// A file of which is known which audio it is.
@@ -189,7 +191,7 @@ impl Scan<'_> {
 
     // Nothing if it was left in the middle.
     async fn hear_file(&self, placed: Placed) -> Option<Looked> {
-        let Placed { unsettled: Unsettled { candidate, held }, place } = placed;
+        let Placed { unsettled: Unsettled { candidate, held, was_cut_off }, place } = placed;
         let Place { identity, id, song, met, without_segments } = match place {
             Ok(place) => place,
             Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
@@ -244,6 +246,7 @@ impl Scan<'_> {
                     met,
                     replaced,
                     lost,
+                    was_cut_off,
                 })
             }
             // That it was left in the middle is no failure of the file.

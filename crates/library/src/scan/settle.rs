@@ -29,6 +29,10 @@ impl Scan<'_> {
                 Some(KnownFile { outcome: KnownOutcome::Song(id, _), .. }) => Some(*id),
                 _ => None,
             };
+            let was_cut_off = matches!(
+                &known,
+                Some(KnownFile { outcome: KnownOutcome::Song(_, Standing::Arriving), .. })
+            );
             let again = candidate.named || self.options.again;
             let left_alone = match known.filter(|known| is_same(&candidate, known)) {
                 None => false,
@@ -58,7 +62,7 @@ impl Scan<'_> {
                 self.progress.on(Event::Advanced { item: &path, bytes: candidate.size });
                 seen.push(path);
             } else {
-                rest.push(Unsettled { candidate, held });
+                rest.push(Unsettled { candidate, held, was_cut_off });
             }
         }
         let (known, number) = (self.known.clone(), self.number);

@@ -268,6 +268,12 @@ impl Scan<'_> {
         let songs =
             self.library.each_song(&ids).await?.into_iter().map(|song| song.unwrap_or_default());
         let mut current: BTreeMap<SongId, Option<Song>> = ids.iter().copied().zip(songs).collect();
+        let cut_off = |id: &SongId| of_song[id].iter().any(|arrival| arrival.found.was_cut_off);
+        let cut_off = current.iter().filter(|(id, _)| cut_off(id));
+        let cut_off: Vec<Song> = cut_off.filter_map(|(_, song)| song.clone()).collect();
+        if !self.options.dry_run {
+            self.library.tell_again(&cut_off).await?;
+        }
         for _ in 0..ATTEMPTS {
             let mut puts = Vec::new();
             for (id, stored) in &current {
