@@ -125,6 +125,10 @@ fn said(values: &[(String, Value)]) -> Vec<String> {
             // That the song came in, and what was not known of old documents.
             _ if key == "added_at" => said.push("added to the library".to_owned()),
             _ if key == "sources.unsorted" || key == "tags.from_file_name" => {}
+            // One of an import without audio, which nobody has seen.
+            Some(("files", path)) if value["size"] == 0 => {
+                said.push(format!("file {path} expected"));
+            }
             Some(("files", path)) => said.push(format!("file {path} added")),
             Some(("edits", field)) if element(field).is_none() => {
                 said.push(match (lists.get(field), value) {
@@ -219,6 +223,7 @@ mod tests {
             in_words(&[
                 (LIFE, Value::Null),
                 ("files./music/a.b.wav", json!({"path": "/music/a.b.wav", "size": 1})),
+                ("files.b.wav", json!({"path": "b.wav", "size": 0})),
                 ("added_at", json!("2026-01-01T00:00:00Z")),
                 ("tags.title", json!("Kick")),
                 ("tags.from_file_name", json!(true)),
@@ -228,6 +233,7 @@ mod tests {
             [
                 "added to the library",
                 "file /music/a.b.wav added",
+                "file b.wav expected",
                 "title = Kick [file]",
                 "genre = techno [folder]",
                 "a.b = c [import]",
