@@ -3,7 +3,9 @@
 //! A change is one record, and durable once the log is. Records hold the bytes
 //! to write and where, so that playing them again, however often, gives the
 //! same files whichever of their pages had reached the disk. A record that is
-//! not whole is the end of the log: its change never happened.
+//! not whole is the end of the log: its change never happened. But one that
+//! other records follow, or that the files are known to be ahead of, was whole
+//! once: then the log is damaged.
 
 use std::fs;
 use std::io;
@@ -132,6 +134,32 @@ pub(crate) fn read(log: &fs::File, epoch: u64, at: u64) -> io::Result<Option<Vec
     let count = log.read_at_most(&mut bytes[RECORD..], at + RECORD as u64)?;
     let whole = count as u64 == len && crc32fast::hash(&bytes[8..]) == u32_at(&head, 4);
     Ok(whole.then_some(bytes))
+}
+
+/// Where the whole records of this epoch end.
+pub(crate) fn end(log: &fs::File, epoch: u64) -> io::Result<u64> {
+    let mut at = START;
+    while let Some(record) = read(log, epoch, at)? {
+        at += record.len() as u64;
+    }
+    Ok(at)
+}
+
+/// Whether there is a whole record anywhere after `end`. Each is synced before
+/// the next is written, so a crash leaves none beyond the one that it cut off.
+pub(crate) fn has_record_beyond(log: &fs::File, epoch: u64, end: u64) -> io::Result<bool> {
+    let mut rest = vec![0; usize::try_from(log.metadata()?.len().saturating_sub(end)).unwrap_or(0)];
+    let count = log.read_at_most(&mut rest, end)?;
+    // The parts of records, and so their beginnings, are multiples of this.
+    for (i, bytes) in rest[..count].chunks_exact(ENTRY).enumerate() {
+        if &bytes[..4] == b"redo"
+            && u64_at(bytes, 8) == epoch
+            && read(log, epoch, end + (i * ENTRY) as u64)?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Calls `write` with each run of bytes of a record and where it goes. `None`

@@ -21,7 +21,26 @@ impl Store {
             Err(error) => return Err(Error::io("open", &path)(error)),
         };
         let epoch = self.epoch(&log)?;
-        log::has_record(&log, epoch).map_err(Error::io("read", &path))
+        // One that does not begin with a record is empty, begins with one that
+        // was cut off, or has lost it.
+        Ok(log::has_record(&log, epoch).map_err(Error::io("read", &path))?
+            || self.is_log_damaged(&log, epoch)?)
+    }
+
+    /// Whether the log lacks a record that was in it: one after it is whole, or
+    /// the files hold what it did. With a living writer, either may be because
+    /// it is writing.
+    fn is_log_damaged(&self, log: &Disk, epoch: u64) -> Result<bool> {
+        let failed = || Error::io("read the log of", &self.dir);
+        let end = log::end(log, epoch).map_err(failed())?;
+        if log::has_record_beyond(log, epoch, end).map_err(failed())? {
+            return Ok(true);
+        }
+        let mut page = vec![0; 2 * PAGE];
+        let head = Disk::open(self.dir.join(File::Head.name(0))).map_err(failed())?;
+        head.read_at_most(&mut page, 0).map_err(failed())?;
+        let state = State::decode(&page);
+        Ok(state.is_some_and(|state| state.log_epoch == epoch && state.log_end > end))
     }
 
     fn epoch(&self, log: &Disk) -> Result<u64> {
@@ -72,6 +91,9 @@ impl Store {
     pub(super) fn replay(&self, writer: &mut Writer) -> Result<()> {
         let failed = |operation| Error::io(operation, &self.dir);
         let epoch = self.epoch(&writer.log)?;
+        if self.is_log_damaged(&writer.log, epoch)? {
+            return Err(corrupt(&self.dir, "a part of its log does not match its checksum"));
+        }
         let counter = writer.counter.load() | 1;
         writer.counter.store(counter);
         // The head first, because it says which the other files are: an

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::sample::{contents, copy, key, put, rows};
 use rand::prelude::*;
-use songrec_index::{Index, Key, Metric};
+use songrec_index::{Error, Index, Key, Metric};
 
 const DIMENSION: usize = 24;
 
@@ -114,21 +114,76 @@ fn a_log_that_ends_anywhere_gives_a_state_between_two_changes() {
     assert_eq!(seen, [500, 800, 650]);
 }
 
+/// Where the records of a log begin, and where the last one ends.
+fn records(log: &[u8]) -> Vec<usize> {
+    let mut starts = vec![64];
+    while let Some(head) = log.get(starts[starts.len() - 1]..).filter(|rest| rest.len() >= 32) {
+        let len = u64::from_le_bytes(head[16..24].try_into().unwrap());
+        starts.push(starts[starts.len() - 1] + 32 + usize::try_from(len).unwrap());
+    }
+    assert_eq!(starts.last(), Some(&log.len()));
+    starts
+}
+
+/// The bytes of a log that are flipped: of the heads of its records, and some.
+fn flipped(log: &[u8]) -> Vec<usize> {
+    let heads = records(log).into_iter().filter(|start| *start < log.len());
+    let heads = heads.flat_map(|start| [0, 5, 9, 17, 23].map(|at| start + at));
+    heads.chain((64..log.len()).step_by(1009)).collect()
+}
+
+/// As a power cut leaves it: nothing that the log says is in the files.
 #[test]
-fn a_damaged_record_and_all_after_it_never_happened() {
+fn a_damaged_record_is_only_the_end_of_the_log_if_it_is_the_last() {
     let change = change();
     let log = fs::read(change.after.join("log")).unwrap();
-    for at in (64..log.len()).step_by(1009) {
+    let starts = records(&log);
+    let last = starts[starts.len() - 2];
+    assert_eq!(starts.len(), 4);
+    for at in flipped(&log) {
         let path = scratch(&change);
         let mut log = log.clone();
         log[at] ^= 0x10;
         fs::write(path.join("log"), &log).unwrap();
 
-        let index = Index::open(&path).unwrap();
+        let opened = Index::open(&path);
 
-        index.verify().unwrap();
-        assert!([500, 800, 650].contains(&index.len()), "byte {at}");
-        assert!(contents(&index) != change.held_after, "byte {at}");
+        if at < last {
+            assert!(matches!(opened, Err(Error::Corrupt { .. })), "byte {at}: {opened:?}");
+        } else {
+            let index = opened.unwrap();
+            index.verify().unwrap();
+            assert_eq!(index.len(), 650, "byte {at}");
+            assert!(contents(&index) != change.held_after, "byte {at}");
+        }
+    }
+}
+
+/// As the end of a process leaves it: the files know how long the log was.
+#[test]
+fn no_damaged_record_is_the_end_of_a_log_that_the_files_are_ahead_of() {
+    let change = change();
+    let log = fs::read(change.after.join("log")).unwrap();
+    let copied = |log: &[u8]| {
+        let path = change.before.with_file_name("scratch");
+        let _ = fs::remove_dir_all(&path);
+        copy(&change.after, &path);
+        fs::write(path.join("log"), log).unwrap();
+        path
+    };
+    assert!(contents(&Index::open(&copied(&log)).unwrap()) == change.held_after);
+    for at in flipped(&log) {
+        let mut log = log.clone();
+        log[at] ^= 0x10;
+
+        let opened = Index::open(&copied(&log));
+
+        assert!(matches!(opened, Err(Error::Corrupt { .. })), "byte {at}: {opened:?}");
+    }
+    for length in [64, 80, log.len() / 2, log.len() - 1] {
+        let opened = Index::open(&copied(&log[..length]));
+
+        assert!(matches!(opened, Err(Error::Corrupt { .. })), "{length} bytes: {opened:?}");
     }
 }
 
