@@ -68,6 +68,10 @@ pub struct LocalOptions {
 impl LocalBackend {
     /// Makes a library in `root`, which may hold other files already.
     ///
+    /// Where these are those of a library that has lost its `songrec.json`, it
+    /// is that library again, with its id and what was decided about it, as far
+    /// as that is known.
+    ///
     /// # Errors
     ///
     /// `Conflict` if there is a library already.
@@ -80,12 +84,14 @@ impl LocalBackend {
     /// Costs the same at any size, unless the catalog or an index is missing,
     /// damaged or not of these files; then it is built from the files, and
     /// `progress` is told. Files that are damaged are left out and told as
-    /// skipped.
+    /// skipped. A damaged `songrec.json` is written again as its copy says, or
+    /// the catalog.
     ///
     /// # Errors
     ///
     /// `NotFound` if there is no library, `Incompatible` if it was written by
-    /// a newer version of songrec.
+    /// a newer version of songrec, `Corrupt` if nothing tells which library it
+    /// is.
     pub async fn open(root: impl AsRef<Path>, progress: &dyn Progress) -> Result<Self> {
         Self::open_with(root, LocalOptions::default(), progress).await
     }
@@ -158,12 +164,7 @@ impl LocalBackend {
     /// Whether all that is in `root` is what making a library there left that
     /// was cut off: making it again goes on.
     pub fn is_begun(root: impl AsRef<Path>) -> bool {
-        let layout = crate::layout::Layout::new(root.as_ref());
-        let own = [layout.lock(), layout.unfinished()];
-        let is_own = |entry: std::io::Result<std::fs::DirEntry>| {
-            entry.is_ok_and(|entry| own.contains(&entry.path()))
-        };
-        std::fs::read_dir(root).is_ok_and(|mut entries| entries.all(is_own))
+        crate::layout::Layout::new(root.as_ref()).is_begun()
     }
 
     /// Whether there is a library in `root`.

@@ -27,6 +27,8 @@ pub(crate) enum Fault {
         path.display()
     )]
     Newer { path: PathBuf, found: u64, known: u64 },
+    #[error("`{}` is damaged and nothing else tells which library this is: {why}", path.display())]
+    Unidentified { path: PathBuf, why: String },
     #[error("there is no library in `{}`", .0.display())]
     Missing(PathBuf),
     #[error("there is a library in `{}` already", .0.display())]
@@ -65,6 +67,23 @@ impl Fault {
     /// helps.
     pub(crate) fn is_damaged_index(&self) -> bool {
         matches!(self, Self::Index { source, .. } if source.is_rebuildable())
+    }
+
+    /// Whether it is a damaged catalog, so that building it again helps.
+    pub(crate) fn is_damaged_catalog(&self) -> bool {
+        match self {
+            Self::Catalog(error) => crate::catalog::is_damage_of_rows(error),
+            Self::Damaged { path, .. } => path.ends_with("catalog.sqlite"),
+            _ => false,
+        }
+    }
+
+    /// What is wrong, without the path.
+    pub(crate) fn why(self) -> String {
+        match self {
+            Self::Damaged { why, .. } => why,
+            other => other.to_string(),
+        }
     }
 
     /// Why a document cannot be used, if that is what is wrong; itself if it is
@@ -127,7 +146,7 @@ impl Fault {
                 error if error.is_rebuildable() => ErrorKind::Corrupt,
                 _ => ErrorKind::Invalid,
             },
-            Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Damaged { .. } | Self::Unidentified { .. } => ErrorKind::Corrupt,
             Self::Newer { .. } => ErrorKind::Incompatible,
             Self::Missing(_) => ErrorKind::NotFound,
             Self::Exists(_) => ErrorKind::Conflict,
@@ -143,6 +162,11 @@ impl Fault {
 
     fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Unidentified { .. } => Some(
+                "bring the file back from a backup; or move it away and run `songrec init` with \
+                 this folder: all songs stay, but the library gets another id, and others sync \
+                 with it as with a new one",
+            ),
             Self::Missing(_) => Some("make one with `songrec init`"),
             Self::Exists(_) => Some("open it instead of making it"),
             Self::ReadOnly(Refusal::Denied(_)) => {

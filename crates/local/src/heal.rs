@@ -10,7 +10,7 @@ use songrec_storage::NearestQuery;
 use crate::{
     catalog::{Catalog, Kind, Model},
     error::{Fault, Result},
-    inner::{Inner, Writing},
+    inner::{Inner, Writing, tell_of_damaged},
     rebuild::reason,
     vectors::{Hit, Rows},
 };
@@ -38,11 +38,7 @@ impl Inner {
             Err(fault) if fault.is_damaged_index() => fault,
             answer => return answer.map(Some),
         };
-        let name = &model.spec.name;
-        tracing::warn!(
-            "{}: the index of `{name}` is made again from the embeddings",
-            reason(&damage)
-        );
+        tell_of_damaged(model, Some(&damage));
         match self.write(|writing| writing.build_damaged_rows(model, kind, &rows)) {
             Ok(rows) => ask(&rows).map(Some),
             Err(fault) => {

@@ -12,7 +12,7 @@ use songrec_core::{Digest, Embedding, EmbeddingRef, ModelName, Progress, Song, S
 use crate::{
     access::{Refusal, is_for_want_of_room},
     backend::LocalOptions,
-    catalog::{Catalog, Kind, Model, Opened, is_damage},
+    catalog::{Catalog, FileIdentity, Kind, Model, Opened, is_damage},
     disk::{Disk, NewFile, Stamp},
     embedding_file,
     error::{Fault, Result},
@@ -79,7 +79,12 @@ impl Inner {
             if layout.library_file().exists() {
                 return Err(Fault::Exists(root.to_owned()));
             }
-            let library = LibraryFile::new(options.keeps_copies);
+            // A folder that has lost the file is the library that it was.
+            let known = match layout.is_begun() {
+                true => None,
+                false => LibraryFile::recovered(&layout, &files)?,
+            };
+            let library = known.unwrap_or_else(|| LibraryFile::new(options.keeps_copies));
             library.write(&layout, &files)?;
             library
         };
@@ -95,8 +100,8 @@ impl Inner {
     ) -> Result<Self> {
         let layout = Layout::new(root);
         let files = Files::new(disk, layout.unfinished());
-        let library = LibraryFile::read(&layout, &files)?;
         let lock = WriteLock::new(layout.lock());
+        let library = library_of(&layout, &files, &lock)?;
         let reading = (layout.clone(), files.clone(), library.clone());
         let why = match Refusal::of(&layout) {
             Some(why) => why,
@@ -299,8 +304,41 @@ impl Inner {
         Ok(())
     }
 
-    /// Reads from one state of the catalog.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    /// Reads from one state of the catalog. One that turns out to be damaged is
+    /// built again, which is told, and read once more.
+    pub(crate) fn read<T>(&self, work: impl Fn(&Connection) -> Result<T>) -> Result<T> {
+        let before = self.catalog.identity().ok();
+        let damage = match self.read_as_it_is(&work) {
+            Err(fault) if fault.is_damaged_catalog() && !self.only_reads() => fault,
+            answer => return answer,
+        };
+        tracing::warn!(
+            "the catalog is damaged and is built again from the files: {}",
+            rebuild::reason(&damage)
+        );
+        match self.build_again_unless_done(before) {
+            Ok(()) => self.read_as_it_is(work),
+            Err(fault) => {
+                tracing::warn!("it could not be built: {}", rebuild::reason(&fault));
+                Err(damage)
+            }
+        }
+    }
+
+    fn build_again_unless_done(&self, before: Option<FileIdentity>) -> Result<()> {
+        let locked = self.lock.acquire()?;
+        // Another thread or process may have met the same damage.
+        if before.is_some() && self.catalog.identity().ok() != before {
+            return Ok(());
+        }
+        self.build_all(&locked, &songrec_core::Silent)
+    }
+
+    /// Reads from one state of the catalog, which may be damaged.
+    pub(crate) fn read_as_it_is<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
         let opened = self.take()?;
         if !self.only_reads()
             && let Err(fault) = self.help_recover(&opened)
@@ -379,7 +417,7 @@ impl Inner {
             Recorded::Rows(rows) => Ok(Some(rows)),
             Recorded::None => Ok(None),
             // With its own connection: this one may be in the middle of reading.
-            Recorded::Lost => self.write(|writing| writing.rows(model, kind)).map(Some),
+            Recorded::Lost(_) => self.write(|writing| writing.rows(model, kind)).map(Some),
         }
     }
 
@@ -394,23 +432,32 @@ impl Inner {
                 Kind::Song => !Catalog::ids_of_model(connection, model.m)?.is_empty(),
                 Kind::Segments => !Catalog::songs_with_segments(connection, model.m)?.is_empty(),
             };
-            return Ok(if has_rows { Recorded::Lost } else { Recorded::None });
+            return Ok(if has_rows { Recorded::Lost(None) } else { Recorded::None });
         };
-        Ok(match self.vectors.open(&model.spec.name, &folder)? {
+        match self.vectors.open(&model.spec.name, &folder) {
             // It may be ahead of the catalog, while somebody is writing.
-            Some(rows) if rows.generation() >= generation => Recorded::Rows(rows),
-            _ => Recorded::Lost,
-        })
+            Ok(Some(rows)) if rows.generation() >= generation => Ok(Recorded::Rows(rows)),
+            Ok(_) => Ok(Recorded::Lost(None)),
+            Err(damage) if damage.is_damaged_index() => Ok(Recorded::Lost(Some(damage))),
+            Err(other) => Err(other),
+        }
     }
 
-    /// Whether the rows of a model have to be made again.
+    /// Whether the rows of a model have to be made again; told, if that is
+    /// because they are damaged.
     pub(crate) fn rows_are_lost(
         &self,
         connection: &Connection,
         model: &Model,
         kind: Kind,
     ) -> Result<bool> {
-        Ok(matches!(self.rows_as_recorded(connection, model, kind)?, Recorded::Lost))
+        match self.rows_as_recorded(connection, model, kind)? {
+            Recorded::Lost(damage) => {
+                tell_of_damaged(model, damage.as_ref());
+                Ok(true)
+            }
+            Recorded::Rows(_) | Recorded::None => Ok(false),
+        }
     }
 
     /// An embedding, if it is there and what its song says it is.
@@ -424,10 +471,56 @@ impl Inner {
     }
 }
 
+/// What a library is, from its file; one that is damaged, or as an older songrec
+/// wrote it, is written again where that can be done now. Else whoever opens it
+/// next does.
+fn library_of(layout: &Layout, files: &Files, lock: &WriteLock) -> Result<LibraryFile> {
+    let found = LibraryFile::read(layout, files)?;
+    if found.is_whole {
+        return Ok(found.library);
+    }
+    let write = || -> Result<bool> {
+        if Refusal::of(layout).is_some() {
+            return Ok(false);
+        }
+        let Some(_locked) = lock.try_acquire()? else { return Ok(false) };
+        // Somebody else may have been faster.
+        let now = LibraryFile::read(layout, files)?;
+        if !now.is_whole {
+            now.library.write(layout, files)?;
+        }
+        Ok(true)
+    };
+    let written = write().unwrap_or_else(|fault| {
+        tracing::debug!("`songrec.json` was not written: {}", rebuild::reason(&fault));
+        false
+    });
+    if let Some(damage) = found.damage {
+        let done = match written {
+            true => "it was written again, as the library is known otherwise",
+            false => "until it can be written again, what is known otherwise is used",
+        };
+        tracing::warn!("{}; {done}", rebuild::reason(&damage));
+    }
+    Ok(found.library)
+}
+
+/// Says that an index is damaged and made again, if it is.
+pub(crate) fn tell_of_damaged(model: &Model, damage: Option<&Fault>) {
+    if let Some(damage) = damage {
+        let name = &model.spec.name;
+        tracing::warn!(
+            "{}: the index of `{name}` is made again from the embeddings",
+            rebuild::reason(damage)
+        );
+    }
+}
+
 enum Recorded {
     Rows(Arc<Rows>),
     None,
-    Lost,
+    /// They have to be made again; with the damage, if that is why.
+    Lost(Option<Fault>),
 }
 
 impl Writing<'_> {
@@ -570,11 +663,7 @@ impl Writing<'_> {
         };
         match self.inner.files.step(|| change(&rows)) {
             Err(fault) if fault.is_damaged_index() => {
-                let name = &model.spec.name;
-                tracing::warn!(
-                    "{}: the index of `{name}` is made again from the embeddings",
-                    rebuild::reason(&fault)
-                );
+                tell_of_damaged(model, Some(&fault));
                 rows = self.build_rows(model, kind, &songrec_core::Silent)?;
                 self.inner.files.step(|| change(&rows))?;
             }
@@ -607,7 +696,11 @@ impl Writing<'_> {
     pub(crate) fn rows(&self, model: &Model, kind: Kind) -> Result<Arc<Rows>> {
         match self.inner.rows_as_recorded(self.connection, model, kind)? {
             Recorded::Rows(rows) => Ok(rows),
-            Recorded::None | Recorded::Lost => self.build_rows(model, kind, &songrec_core::Silent),
+            Recorded::None => self.build_rows(model, kind, &songrec_core::Silent),
+            Recorded::Lost(damage) => {
+                tell_of_damaged(model, damage.as_ref());
+                self.build_rows(model, kind, &songrec_core::Silent)
+            }
         }
     }
 

@@ -56,6 +56,21 @@ impl Layout {
         self.root.join("songrec.json")
     }
 
+    /// A copy of that, for when it is damaged.
+    pub(crate) fn library_copy(&self) -> PathBuf {
+        self.root.join("songrec.copy.json")
+    }
+
+    /// Whether all that is there is what making a library left that was cut
+    /// off.
+    pub(crate) fn is_begun(&self) -> bool {
+        let own = [self.lock(), self.unfinished(), self.library_copy()];
+        let is_own = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.is_ok_and(|entry| own.contains(&entry.path()))
+        };
+        std::fs::read_dir(&self.root).is_ok_and(|mut entries| entries.all(is_own))
+    }
+
     pub(crate) fn lock(&self) -> PathBuf {
         self.derived.join("songrec.lock")
     }

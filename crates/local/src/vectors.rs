@@ -105,8 +105,11 @@ impl Vectors {
         Ok((folder, self.keep(path, index, &spec.name)))
     }
 
-    /// The rows in a folder; nothing if they are not there or damaged, so that
-    /// they have to be made again.
+    /// The rows in a folder; nothing if they are not there.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::is_damaged_index`] if they have to be made again.
     pub(crate) fn open(&self, model: &ModelName, folder: &str) -> Result<Option<Arc<Rows>>> {
         let path = self.layout.index(model, folder);
         if let Some(rows) = self.all_open().get(&path) {
@@ -114,7 +117,7 @@ impl Vectors {
         }
         match Index::open(&path) {
             Ok(index) => Ok(Some(self.keep(path, index, model))),
-            Err(error) if error.is_rebuildable() => Ok(None),
+            Err(songrec_index::Error::Missing { .. }) => Ok(None),
             Err(error) => Err(fault(model, error)),
         }
     }

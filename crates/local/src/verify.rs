@@ -7,8 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
-use songrec_core::{Card, Digest, DocumentKind, Event, ModelName, Progress, Song, SongId};
+use songrec_core::{Digest, DocumentKind, Event, ModelName, Progress, Song, SongId};
 use songrec_storage::{Finding, Lost, VerifyOptions};
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     error::{Fault, Result},
     inner::Inner,
     layout::Folder,
+    library_file::LibraryFile,
     rebuild::{ids_of_shard, ids_that_differ, names_in, reason, stamps_of_shard},
     segment_file,
     stored::{Settled, id_of, settle},
@@ -80,30 +82,50 @@ impl Inner {
             progress,
         };
         progress.on(Event::Started { work: "verifying", total: None });
-        if !self.verify_catalog(options, &mut findings)? {
-            // Nothing that it says is worth comparing with.
-            progress.on(Event::Finished);
-            return Ok(findings.found);
+        self.verify_library_file(&mut findings)?;
+        match self.verify_all(options, &mut findings) {
+            // Damage that only shows where it is read.
+            Err(fault) if fault.is_damaged_catalog() => {
+                self.found_damaged_catalog(&reason(&fault), &mut findings)?;
+                if findings.repair {
+                    // What is left is found again.
+                    findings.found.retain(|finding| finding.repaired);
+                    findings.missing_folders.clear();
+                    (findings.elsewhere, findings.awaiting) = (0, 0);
+                    self.verify_all(options, &mut findings)?;
+                }
+            }
+            done => done?,
         }
-        self.verify_models(&mut findings)?;
+        progress.on(Event::Finished);
+        Ok(findings.found)
+    }
+
+    fn verify_all(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<()> {
+        let progress = findings.progress;
+        if !self.verify_catalog(options, findings)? {
+            // Nothing that it says is worth comparing with.
+            return Ok(());
+        }
+        self.verify_models(findings)?;
         if options.read_data {
-            self.verify_indexes(&mut findings)?;
+            self.verify_indexes(findings)?;
         }
         let mut total = 0;
         for shard in 0..=u8::MAX {
-            let stale = self.verify_shard(shard, &mut findings)?;
+            let stale = self.verify_shard(shard, findings)?;
             let ids = ids_of_shard(self, shard)?;
             total += ids.len() as u64;
             progress.on(Event::Total { total });
             for id in ids.into_keys() {
-                self.verify_song(id, options, stale.contains(&id), &mut findings)?;
+                self.verify_song(id, options, stale.contains(&id), findings)?;
                 progress.on(Event::Advanced { item: &id.short(), bytes: 0 });
             }
-            self.verify_segments(shard, &mut findings)?;
+            self.verify_segments(shard, findings)?;
         }
-        self.verify_rows(options, &mut findings)?;
-        self.verify_documents(&mut findings)?;
-        self.verify_unfinished(&mut findings)?;
+        self.verify_rows(options, findings)?;
+        self.verify_documents(findings)?;
+        self.verify_unfinished(findings)?;
         for (folder, files) in &findings.missing_folders {
             let folder = folder.display();
             let text = format!("`{folder}` with {files} files of songs is not on this machine");
@@ -127,46 +149,75 @@ impl Inner {
             };
             progress.on(Event::Note { text: &text });
         }
-        progress.on(Event::Finished);
-        Ok(findings.found)
+        Ok(())
+    }
+
+    fn verify_library_file(&self, findings: &mut Findings<'_>) -> Result<()> {
+        let Some(damage) = LibraryFile::read(&self.layout, &self.files)?.damage else {
+            return Ok(());
+        };
+        if findings.repair {
+            self.write(|_| {
+                let now = LibraryFile::read(&self.layout, &self.files)?;
+                now.library.write(&self.layout, &self.files)
+            })?;
+        }
+        let subject = self.layout.library_file().display().to_string();
+        findings.add_repairable(subject, reason(&damage));
+        Ok(())
     }
 
     // Says whether the catalog can be used now.
     fn verify_catalog(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<bool> {
         let thorough = options.read_data;
-        let damage = match self.read(|connection| Catalog::damage(connection, thorough)) {
+        let damage = match self.read_as_it_is(|connection| Catalog::damage(connection, thorough)) {
             Ok(damage) => damage,
             Err(fault @ Fault::Catalog(_)) => Some(reason(&fault)),
             Err(other) => return Err(other),
         };
         let Some(damage) = damage else { return Ok(true) };
+        self.found_damaged_catalog(&damage, findings)?;
+        Ok(findings.repair)
+    }
+
+    fn found_damaged_catalog(&self, damage: &str, findings: &mut Findings<'_>) -> Result<()> {
         if findings.repair {
             self.build_again(findings.progress)?;
         }
         let subject = self.layout.catalog().display().to_string();
         findings.add_repairable(subject, format!("the catalog is damaged: {damage}"));
-        Ok(findings.repair)
+        Ok(())
     }
 
     fn verify_models(&self, findings: &mut Findings<'_>) -> Result<()> {
-        for model in self.read(Catalog::models)? {
+        for model in self.read_as_it_is(Catalog::models)? {
             let path = self.layout.model(&model.spec.name);
-            let same = self.files.read(&path)?.is_some_and(|bytes| {
-                serde_json::from_slice::<songrec_core::ModelSpec>(&bytes)
-                    .is_ok_and(|spec| spec.name == model.spec.name)
+            let stored = self.files.read(&path)?.and_then(|bytes| {
+                let spec = serde_json::from_slice::<songrec_core::ModelSpec>(&bytes).ok()?;
+                (spec.name == model.spec.name).then_some(spec)
             });
-            if same {
+            if stored.as_ref() == Some(&model.spec) {
                 continue;
             }
+            let problem = match &stored {
+                Some(_) => "the catalog says something else about the model than its file",
+                None => "the description of the model is missing or damaged",
+            };
             if findings.repair {
-                let bytes = serde_json::to_vec_pretty(&model.spec).map_err(Fault::invalid)?;
-                let path = path.clone();
-                self.write(|_| self.files.store(&[crate::disk::NewFile { path, bytes }]))?;
+                match stored {
+                    Some(spec) => self.write(|writing| {
+                        writing.commit(|connection| Catalog::set_model(connection, &spec))
+                    })?,
+                    None => {
+                        let bytes =
+                            serde_json::to_vec_pretty(&model.spec).map_err(Fault::invalid)?;
+                        let path = path.clone();
+                        let file = crate::disk::NewFile { path, bytes };
+                        self.write(|_| self.files.store(&[file])).map(drop)?;
+                    }
+                }
             }
-            findings.add_repairable(
-                path.display().to_string(),
-                "the description of the model is missing or damaged".to_owned(),
-            );
+            findings.add_repairable(path.display().to_string(), problem.to_owned());
         }
         Ok(())
     }
@@ -222,6 +273,9 @@ impl Inner {
     ) -> Result<()> {
         let song = match settle(&self.layout, &self.files, id).0 {
             Settled::Present(stored) => stored.document,
+            Settled::Deleted(stored) if !is_stale => {
+                return self.verify_tombstone(&stored.document.song, findings);
+            }
             Settled::Deleted(_) | Settled::Absent => return Ok(()),
             Settled::Damaged(fault @ Fault::Newer { .. }) => {
                 let hint = "install a newer songrec";
@@ -235,7 +289,7 @@ impl Inner {
         };
         // That what is derived of it differs as well is no news.
         if !is_stale {
-            self.verify_card(&song, findings)?;
+            self.verify_card(&song, options, findings)?;
         }
         for (model, reference) in &song.embeddings {
             let problem = match self.embedding(model, id, reference) {
@@ -252,6 +306,22 @@ impl Inner {
             findings.add_lost(subject(id), problem, false, lost);
         }
         self.verify_audio(&song, options, findings)
+    }
+
+    // The catalog alone says which copies of audio deleted songs still name.
+    fn verify_tombstone(&self, song: &Song, findings: &mut Findings<'_>) -> Result<()> {
+        let blob = song.blob.as_ref().map(|blob| &blob.sha256);
+        if self.read_as_it_is(|connection| Catalog::has_tombstone(connection, song.id, blob))? {
+            return Ok(());
+        }
+        if findings.repair {
+            self.write(|writing| writing.refresh(&[song.id]))?;
+        }
+        findings.add_repairable(
+            subject(song.id),
+            "the catalog says something else about it than its tombstone".to_owned(),
+        );
+        Ok(())
     }
 
     // What cannot be read keeps its place from a document that can, so that it
@@ -327,16 +397,36 @@ impl Inner {
     }
 
     // The stamps may agree while the rows do not.
-    fn verify_card(&self, song: &Song, findings: &mut Findings<'_>) -> Result<()> {
-        let known = self.read(|connection| Catalog::card_of(connection, song.id))?;
-        if known.as_ref() == Some(&Card::of(song)) {
+    fn verify_card(
+        &self,
+        song: &Song,
+        options: &VerifyOptions,
+        findings: &mut Findings<'_>,
+    ) -> Result<()> {
+        let is_same = |connection: &Connection, song: &Song| {
+            let same = || {
+                Ok(Catalog::has_rows_of(connection, song)?
+                    && (!options.read_data || Catalog::has_words_of(connection, song)?))
+            };
+            match same() {
+                // Of the row and not of the file, which was looked at before.
+                Err(fault @ Fault::Catalog(_)) if fault.is_damaged_catalog() => Ok(false),
+                same => same,
+            }
+        };
+        if self.read_as_it_is(|connection| is_same(connection, song))? {
             return Ok(());
         }
         // Somebody may have changed it since it was read.
         let still_differs = self.write(|writing| {
-            let now = self.read_song(song.id)?.map(|stored| Card::of(&stored.document));
-            let differs = Catalog::card_of(writing.connection, song.id)? != now;
+            let differs = match self.read_song(song.id)? {
+                Some(stored) => !is_same(writing.connection, &stored.document)?,
+                None => false,
+            };
             if differs && findings.repair {
+                // All its rows anew, whatever some of them say about the rest.
+                writing.note_pending(Kind::Song, &[song.id])?;
+                writing.commit(|connection| Catalog::remove_song(connection, song.id))?;
                 writing.refresh(&[song.id])?;
             }
             Ok(differs)
@@ -396,8 +486,8 @@ impl Inner {
                     let unknown = self.read(|connection| {
                         let mut unknown = 0;
                         for segment in &segments {
-                            let song = Catalog::song_of_segment(connection, segment.id)?;
-                            unknown += u64::from(song != Some(id));
+                            let is_known = Catalog::has_segment(connection, id, segment)?;
+                            unknown += u64::from(!is_known);
                         }
                         Ok(unknown)
                     })?;
@@ -422,14 +512,14 @@ impl Inner {
 
     // Rows that no song has, and rows that are damaged.
     fn verify_rows(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<()> {
-        for model in self.read(Catalog::models)? {
+        for model in self.read_as_it_is(Catalog::models)? {
             for kind in [Kind::Song, Kind::Segments] {
                 let problem = self.write(|writing| {
-                    let rows = self.rows_in_use(writing.connection, &model, kind)?;
-                    let Some(rows) = rows else { return Ok(None) };
+                    let rows = self.rows_in_use(writing.connection, &model, kind);
                     let mut strangers = Vec::new();
-                    let ids = match rows.ids() {
-                        Ok(ids) => ids,
+                    let ids = match rows.and_then(|rows| rows.map(|rows| rows.ids()).transpose()) {
+                        Ok(Some(ids)) => ids,
+                        Ok(None) => return Ok(None),
                         // Told with the index itself where all of it is read.
                         Err(fault) if fault.is_damaged_index() && options.read_data => {
                             return Ok(None);
@@ -478,11 +568,14 @@ impl Inner {
     // Indexes whose files are damaged. Before the songs, for each of them would
     // miss its row.
     fn verify_indexes(&self, findings: &mut Findings<'_>) -> Result<()> {
-        for model in self.read(Catalog::models)? {
+        for model in self.read_as_it_is(Catalog::models)? {
             for kind in [Kind::Song, Kind::Segments] {
                 let damage = self.write(|writing| {
-                    let rows = self.rows_in_use(writing.connection, &model, kind)?;
-                    let damage = rows.and_then(|rows| rows.damage());
+                    let damage = match self.rows_in_use(writing.connection, &model, kind) {
+                        Ok(rows) => rows.and_then(|rows| rows.damage()),
+                        Err(fault) if fault.is_damaged_index() => Some(reason(&fault)),
+                        Err(other) => return Err(other),
+                    };
                     if damage.is_some() && findings.repair {
                         writing.build_rows(&model, kind, findings.progress)?;
                     }
@@ -501,7 +594,7 @@ impl Inner {
 
     fn rows_in_use(
         &self,
-        connection: &rusqlite::Connection,
+        connection: &Connection,
         model: &Model,
         kind: Kind,
     ) -> Result<Option<std::sync::Arc<crate::vectors::Rows>>> {

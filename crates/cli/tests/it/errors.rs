@@ -218,6 +218,7 @@ fn a_newer_library_is_refused() {
     let mut document: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     document["format"] = 999.into();
+    document["check"] = "as a newer songrec makes it".into();
     std::fs::write(&path, document.to_string()).unwrap();
 
     let run = world.run(&["ls"]);

@@ -109,6 +109,17 @@ impl Catalog {
         }
     }
 
+    /// The library that the catalog in `path` is of.
+    pub(crate) fn library(path: PathBuf) -> Result<Uuid> {
+        let opened = Self::for_reading(path).take()?;
+        let id: String = opened.connection.query_row(
+            "SELECT value FROM meta WHERE name = 'library'",
+            [],
+            |row| row.get(0),
+        )?;
+        id.parse().map_err(Fault::invalid)
+    }
+
     pub(crate) fn give(&self, opened: Opened) {
         if !opened.connection.is_autocommit() {
             return;
@@ -130,7 +141,7 @@ impl Catalog {
 
     // A connection that takes no locks has to notice by itself that its file
     // was changed.
-    fn identity(&self) -> Result<FileIdentity> {
+    pub(crate) fn identity(&self) -> Result<FileIdentity> {
         let file = FileIdentity::of(&self.path)?;
         Ok(match self.reading {
             true => FileIdentity { state: Some(reading::state(&self.path)), ..file },
@@ -435,6 +446,14 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
+/// The same of an error that came where rows were read: what SQLite says of a
+/// query that it does not understand is no damage, unless it looked for what
+/// every catalog has.
+pub(crate) fn is_damage_of_rows(error: &rusqlite::Error) -> bool {
+    let is_unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown);
+    is_damage(error) && (!is_unknown || error.to_string().contains("no such "))
+}
+
 fn remove_database(path: &Path) -> Result<()> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
@@ -452,7 +471,7 @@ fn remove_database(path: &Path) -> Result<()> {
 
 /// Tells a file from another at the same path, as long as one of them is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct FileIdentity {
+pub(crate) struct FileIdentity {
     device: u64,
     inode: u64,
     /// When it and its log were last written, where that is looked at.

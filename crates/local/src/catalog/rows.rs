@@ -1,6 +1,11 @@
 //! Songs as rows, and rows away again.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeSet;
+
+use rusqlite::{
+    Connection, OptionalExtension, params, params_from_iter,
+    types::{ToSql, ToSqlOutput, Value},
+};
 use songrec_core::{Card, Digest, ModelName, Song, SongId, WordField, fold, shelf, words};
 use songrec_storage::Tombstone;
 
@@ -38,31 +43,17 @@ impl Catalog {
     fn set_song(connection: &Connection, stored: &Stored<Song>) -> Result<()> {
         let song = &stored.document;
         let card = Card::of(song);
-        let card_json = serde_json::to_string(&card).expect("cards have nothing JSON has not");
+        let card_json = json_of(&card);
         let change = Self::next_change(connection)?;
-        let known: Option<(i64, String)> = connection
-            .prepare_cached("SELECT n, card FROM song WHERE id = ?")?
-            .query_row([song.id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        // Whatever is there, and of whichever type: it may be damaged.
+        let known: Option<bool> = connection
+            .prepare_cached("SELECT card IS ? FROM song WHERE id = ?")?
+            .query_row(params![card_json, song.id.as_bytes()], |row| row.get(0))
             .optional()?;
-        let words_of = |field: WordField| field.words(&card).join(" ");
-        let row = params![
-            song.id.as_bytes(),
-            change,
-            stored.stamp.mtime,
-            stored.stamp.size,
-            fold(&card.title),
-            shelf(song, &card),
-            card.album.as_deref().map(fold),
-            card.year,
-            card.bpm,
-            card.duration,
-            sortable(song.added_at),
-            card.key.map(|key| key.to_string()),
-            card.is_loop,
-            filter::has(&card),
-            song.blob.as_ref().map(|blob| blob.sha256.0),
-            card_json,
-        ];
+        let stamp = &stored.stamp;
+        let mut row = values(params![song.id.as_bytes(), change, stamp.mtime, stamp.size])?;
+        row.extend(columns(song, &card)?);
+        row.push(Value::Text(card_json));
         let n: i64 = connection
             .prepare_cached(
                 "INSERT INTO song (id, change, mtime, size, title, artist, album, year, bpm, \
@@ -76,7 +67,7 @@ impl Catalog {
                  blob = excluded.blob, card = excluded.card \
                  RETURNING n",
             )?
-            .query_row(row, |row| row.get(0))?;
+            .query_row(params_from_iter(row), |row| row.get(0))?;
         let was_known = known.is_some();
         if was_known {
             connection.prepare_cached("DELETE FROM file WHERE n = ?")?.execute([n])?;
@@ -95,7 +86,7 @@ impl Catalog {
                 .execute(params![n, model.as_str()])?;
         }
         // Most changes leave alone what filters look at.
-        if known.is_some_and(|(_, known)| known == card_json) {
+        if known == Some(true) {
             return Ok(());
         }
         if was_known {
@@ -106,24 +97,86 @@ impl Catalog {
                 "INSERT INTO words (rowid, title, artist, album, path, others) \
                  VALUES (?, ?, ?, ?, ?, ?)",
             )?
-            .execute(params![
-                n,
-                words_of(WordField::Title),
-                words_of(WordField::Artist),
-                words_of(WordField::Album),
-                words_of(WordField::Path),
-                other_words(&card),
-            ])?;
-        for field in filter::VALUE_FIELDS {
-            for value in field.values(&card) {
-                connection
-                    .prepare_cached(
-                        "INSERT OR IGNORE INTO value (n, field, value) VALUES (?, ?, ?)",
-                    )?
-                    .execute(params![n, filter::value_code(field), words(value).join(" ")])?;
-            }
+            .execute(params_from_iter(
+                [Value::Integer(n)]
+                    .into_iter()
+                    .chain(searched(&card).map(|(_, words)| Value::Text(words))),
+            ))?;
+        for (field, value) in filtered(&card) {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO value (n, field, value) VALUES (?, ?, ?)")?
+                .execute(params![n, field, value])?;
         }
         Ok(())
+    }
+
+    /// Whether the rows of a song are what its document gives, but for its
+    /// words, and the number and stamp that they were written with.
+    pub(crate) fn has_rows_of(connection: &Connection, song: &Song) -> Result<bool> {
+        let card = Card::of(song);
+        let mut expected = columns(song, &card)?;
+        expected.push(Value::Text(json_of(&card)));
+        let known = connection
+            .prepare_cached(
+                "SELECT n, title, artist, album, year, bpm, duration, added, key, is_loop, has, \
+                 blob, card FROM song WHERE id = ?",
+            )?
+            .query_row([song.id.as_bytes()], |row| {
+                let columns = (1..=expected.len()).map(|i| row.get(i));
+                Ok((row.get::<_, i64>(0)?, columns.collect::<Result<Vec<Value>, _>>()?))
+            })
+            .optional()?;
+        let Some((n, columns)) = known else { return Ok(false) };
+        let rows = |sql: &str| -> Result<BTreeSet<(String, String)>> {
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([n], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        };
+        // Of a path that stands there twice, the first counts.
+        let mut files = std::collections::BTreeMap::new();
+        for file in &song.files {
+            files.entry(file.path.clone()).or_insert_with(|| file.sha256.to_string());
+        }
+        let models = song.embeddings.keys().map(|model| (model.to_string(), String::new()));
+        let values = filtered(&card).map(|(field, value)| (value, field.to_string()));
+        Ok(columns == expected
+            && rows("SELECT path, lower(hex(sha256)) FROM file WHERE n = ?")?
+                == files.into_iter().collect()
+            && rows("SELECT name, '' FROM embedding JOIN model USING (m) WHERE n = ?")?
+                == models.collect()
+            && rows("SELECT value, CAST(field AS TEXT) FROM value WHERE n = ?")?
+                == values.collect())
+    }
+
+    /// Whether a deleted song names this blob, as far as the catalog knows.
+    pub(crate) fn has_tombstone(
+        connection: &Connection,
+        id: SongId,
+        blob: Option<&Digest>,
+    ) -> Result<bool> {
+        Ok(connection
+            .prepare_cached("SELECT 1 FROM tombstone WHERE id = ? AND blob IS ?")?
+            .exists(params![id.as_bytes(), blob.map(|blob| blob.0)])?)
+    }
+
+    /// Whether a song is found by each of its words.
+    pub(crate) fn has_words_of(connection: &Connection, song: &Song) -> Result<bool> {
+        let mut wanted = Vec::new();
+        for (column, words) in searched(&Card::of(song)) {
+            wanted.extend(words.split(' ').filter(|word| !word.is_empty()).map(|word| {
+                // Words have letters and digits only.
+                format!("{column} : \"{word}\"")
+            }));
+        }
+        if wanted.is_empty() {
+            return Ok(true);
+        }
+        Ok(connection
+            .prepare_cached(
+                "SELECT 1 FROM words WHERE words MATCH ? \
+                 AND rowid = (SELECT n FROM song WHERE id = ?)",
+            )?
+            .exists(params![wanted.join(" AND "), song.id.as_bytes()])?)
     }
 
     fn set_tombstone(connection: &Connection, stored: &Stored<Tombstone>) -> Result<()> {
@@ -144,7 +197,7 @@ impl Catalog {
         Ok(())
     }
 
-    fn remove_song(connection: &Connection, id: SongId) -> Result<()> {
+    pub(crate) fn remove_song(connection: &Connection, id: SongId) -> Result<()> {
         let n: Option<i64> = connection
             .prepare_cached("SELECT n FROM song WHERE id = ?")?
             .query_row([id.as_bytes()], |row| row.get(0))
@@ -260,6 +313,64 @@ impl Catalog {
         let paths = statement.query_map([digest.0], |row| row.get(0))?;
         Ok(paths.collect::<Result<_, _>>()?)
     }
+}
+
+/// What filters compare and lists are ordered by, as the columns of `song` from
+/// `title` to `blob`.
+fn columns(song: &Song, card: &Card) -> Result<Vec<Value>> {
+    values(params![
+        fold(&card.title),
+        shelf(song, card),
+        card.album.as_deref().map(fold),
+        card.year,
+        card.bpm,
+        card.duration,
+        sortable(song.added_at),
+        card.key.map(|key| key.to_string()),
+        card.is_loop,
+        filter::has(card),
+        song.blob.as_ref().map(|blob| blob.sha256.0),
+    ])
+}
+
+fn values(of: &[&dyn ToSql]) -> Result<Vec<Value>> {
+    let value = |one: &&dyn ToSql| {
+        Ok(match one.to_sql()? {
+            ToSqlOutput::Borrowed(value) => {
+                let failed = |error| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
+                Value::try_from(value).map_err(failed)?
+            }
+            ToSqlOutput::Owned(value) => value,
+            // Blobs of zeros and the like, which no column has.
+            _ => Value::Null,
+        })
+    };
+    of.iter().map(value).collect()
+}
+
+fn json_of(card: &Card) -> String {
+    serde_json::to_string(card).expect("cards have nothing JSON has not")
+}
+
+/// What a card is filtered by, as rows of `value`.
+fn filtered(card: &Card) -> impl Iterator<Item = (i64, String)> {
+    filter::VALUE_FIELDS.into_iter().flat_map(|field| {
+        let values = field.values(card).into_iter();
+        values.map(move |value| (filter::value_code(field), words(value).join(" ")))
+    })
+}
+
+/// The words of a card, as the columns of `words`.
+fn searched(card: &Card) -> impl Iterator<Item = (&'static str, String)> {
+    let words_of = |field: WordField| field.words(card).join(" ");
+    [
+        ("title", words_of(WordField::Title)),
+        ("artist", words_of(WordField::Artist)),
+        ("album", words_of(WordField::Album)),
+        ("path", words_of(WordField::Path)),
+        ("others", other_words(card)),
+    ]
+    .into_iter()
 }
 
 fn other_words(card: &Card) -> String {

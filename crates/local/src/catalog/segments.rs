@@ -37,6 +37,31 @@ impl Catalog {
         Ok(())
     }
 
+    /// Whether the row of a song's segment is what its document gives.
+    pub(crate) fn has_segment(
+        connection: &Connection,
+        song: SongId,
+        segment: &Segment,
+    ) -> Result<bool> {
+        Ok(connection
+            .prepare_cached(
+                "SELECT 1 FROM segment JOIN model USING (m) WHERE id = ? AND song = ? \
+                 AND kind = ? AND start = ? AND end = ? AND low IS ? AND high IS ? \
+                 AND confidence = ? AND model.name = ?",
+            )?
+            .exists(params![
+                segment.id.as_bytes(),
+                song.as_bytes(),
+                segment.kind,
+                segment.start,
+                segment.end,
+                segment.frequencies.map(|(low, _)| low),
+                segment.frequencies.map(|(_, high)| high),
+                segment.confidence,
+                segment.model.as_str(),
+            ])?)
+    }
+
     /// The song that a segment is a part of.
     pub(crate) fn song_of_segment(
         connection: &Connection,
