@@ -1,6 +1,6 @@
 //! Songs as rows, and rows away again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{
     Connection, OptionalExtension, params, params_from_iter,
@@ -133,7 +133,7 @@ impl Catalog {
             Ok(rows.collect::<Result<_, _>>()?)
         };
         // Of a path that stands there twice, the first counts.
-        let mut files = std::collections::BTreeMap::new();
+        let mut files = BTreeMap::new();
         for file in &song.files {
             files.entry(file.path.clone()).or_insert_with(|| file.sha256.to_string());
         }
@@ -355,7 +355,7 @@ fn json_of(card: &Card) -> String {
 /// What a card is filtered by, as rows of `value`.
 fn filtered(card: &Card) -> impl Iterator<Item = (i64, String)> {
     filter::VALUE_FIELDS.into_iter().flat_map(|field| {
-        let values = field.values(card).into_iter();
+        let values = field.values(card).iter();
         values.map(move |value| (filter::value_code(field), words(value).join(" ")))
     })
 }
