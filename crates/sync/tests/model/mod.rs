@@ -716,7 +716,12 @@ impl World {
     // What was only here is gone with the disk, and nobody can help it.
     fn disk_goes(&mut self, machine: usize, instead: &MemoryBackend) {
         let names = |library: &MemoryBackend| -> BTreeSet<String> {
-            let names = playlists(library).into_iter();
+            // One that was merged holds others until they stand beside it.
+            let beside = |one: Document| {
+                let others = one.beside(&one.version());
+                std::iter::once(one).chain(others)
+            };
+            let names = playlists(library).into_iter().flat_map(beside);
             names.map(|one| one.body["name"].as_str().unwrap().to_owned()).collect()
         };
         let here = names(self.library(machine));
