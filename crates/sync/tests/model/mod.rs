@@ -87,16 +87,19 @@ fn model() -> ModelSpec {
 
 struct Machine {
     library: Arc<Place>,
-    // With shared libraries, and with other machines.
-    states: BTreeMap<usize, State>,
+    states: BTreeMap<Names, State>,
     clock: Arc<AtomicI64>,
 }
 
 struct Backup {
     of: usize,
     library: MemoryBackend,
-    states: BTreeMap<usize, State>,
+    states: BTreeMap<Names, State>,
 }
+
+/// What a machine remembers syncs by: with whom, and whether the other one is
+/// named first, because `sync A B` and `sync B A` remember apart.
+type Names = (usize, bool);
 
 /// With whom a state is, for the first of the shared libraries; the others
 /// count down from it.
@@ -283,7 +286,8 @@ impl World {
                 }
             }
             57..=86 => {
-                let (one, two) = *self.edges.choose(&mut rng).unwrap();
+                let edge = *self.edges.choose(&mut rng).unwrap();
+                let (one, two) = self.who_syncs(edge, &mut rng);
                 self.sync(one, two, &mut rng)?;
             }
             87..=90 => {
@@ -587,10 +591,15 @@ impl World {
 
     // ---- What machines do.
 
+    // Either of two machines syncs them; a shared library does nothing.
+    fn who_syncs(&self, (one, two): (usize, usize), rng: &mut StdRng) -> (usize, usize) {
+        if two < self.machines.len() && rng.random() { (two, one) } else { (one, two) }
+    }
+
     fn syncer(
         &mut self,
         machine: usize,
-        with: usize,
+        (with, turned): Names,
         seed: u64,
         share: f64,
         dies_at: Arc<Mutex<Option<u64>>>,
@@ -598,18 +607,18 @@ impl World {
         let keep = if self.setup.purges { 25 * DAY } else { 100_000 * DAY };
         let keep = Duration::from_secs(keep.unsigned_abs());
         let one = &mut self.machines[machine];
-        let state = one.states.remove(&with).unwrap_or_else(|| State::in_memory().unwrap());
+        let state = one.states.remove(&(with, turned));
+        let state = state.unwrap_or_else(|| State::in_memory().unwrap());
         let (now, clock) = (self.now, Arc::clone(&one.clock));
         let (own, other) = (Arc::clone(self.place(machine)), Arc::clone(self.place(with)));
         // The own library is a disk: it does not lose answers, but its caller
         // may die.
-        let left = Shaky::new(own, seed ^ 1, 0.0, Arc::clone(&dies_at));
-        let right = Shaky::new(other, seed ^ 2, share, dies_at);
-        Syncer::new(Side::new("own", left), Side::new("other", right), state)
-            .with_rules(self.setup.rules, keep)
-            .with_clock(move || {
-                Timestamp::from_second(now + clock.load(Ordering::Relaxed)).unwrap()
-            })
+        let own = Side::new("own", Shaky::new(own, seed ^ 1, 0.0, Arc::clone(&dies_at)));
+        let other = Side::new("other", Shaky::new(other, seed ^ 2, share, dies_at));
+        let (left, right) = if turned { (other, own) } else { (own, other) };
+        Syncer::new(left, right, state).with_rules(self.setup.rules, keep).with_clock(move || {
+            Timestamp::from_second(now + clock.load(Ordering::Relaxed)).unwrap()
+        })
     }
 
     fn sync(&mut self, machine: usize, with: usize, rng: &mut StdRng) -> Result<(), String> {
@@ -632,7 +641,8 @@ impl World {
             machine: format!("machine {machine}"),
             ..Options::default()
         };
-        let syncer = self.syncer(machine, with, rng.random(), share, dies_at);
+        let names = (with, rng.random());
+        let syncer = self.syncer(machine, names, rng.random(), share, dies_at);
         let result = now_or_dead(syncer.run(&options, &Silent, &never));
         self.syncs += 1;
         let with_name = self.name(with);
@@ -644,8 +654,9 @@ impl World {
             Some(Err(error)) => format!("fails: {error}"),
             Some(Ok(report)) => summary(report),
         };
-        self.log.push(format!("{machine}: syncs with {with_name} {direction:?}: {text}"));
-        self.machines[machine].states.insert(with, syncer.into_state());
+        let turned = if names.1 { " turned" } else { "" };
+        self.log.push(format!("{machine}: syncs with {with_name} {direction:?}{turned}: {text}"));
+        self.machines[machine].states.insert(names, syncer.into_state());
         self.check_facts(with)
     }
 
@@ -661,7 +672,7 @@ impl World {
 
     fn back_up(&mut self, machine: usize) {
         let one = &self.machines[machine];
-        let states = one.states.iter().map(|(with, state)| (*with, state.fork().unwrap()));
+        let states = one.states.iter().map(|(names, state)| (*names, state.fork().unwrap()));
         let backup =
             Backup { of: machine, library: one.library.memory.fork(), states: states.collect() };
         self.backups.push(backup);
@@ -680,8 +691,8 @@ impl World {
         let machine = self.backups[at].of;
         let backup = &self.backups[at];
         let library = backup.library.fork();
-        let states: BTreeMap<usize, State> =
-            backup.states.iter().map(|(with, state)| (*with, state.fork().unwrap())).collect();
+        let states = backup.states.iter().map(|(names, state)| (*names, state.fork().unwrap()));
+        let states = states.collect();
         if what != 1 {
             self.disk_goes(machine, &library);
             self.machines[machine].library = Place::new(library, false);
@@ -703,12 +714,12 @@ impl World {
         let library = self.library(machine).fork();
         self.disk_goes(to, &library);
         let from = &self.machines[machine];
-        let states: BTreeMap<usize, State> =
-            from.states.iter().map(|(with, state)| (*with, state.fork().unwrap())).collect();
+        let states = from.states.iter().map(|(names, state)| (*names, state.fork().unwrap()));
+        // A state with oneself makes no sense.
+        let states = states.filter(|((with, _), _)| *with != to).collect();
         let library = Place::new(from.library.memory.fork(), false);
         self.machines[to].library = library;
-        // A state with oneself makes no sense.
-        self.machines[to].states = states.into_iter().filter(|(with, _)| *with != to).collect();
+        self.machines[to].states = states;
         self.backups.retain(|backup| backup.of != to);
         self.log.push(format!("{machine}: is copied to {to}"));
     }
@@ -753,8 +764,8 @@ impl World {
             BTreeMap::new()
         } else {
             let states = self.machines[from].states.iter();
-            let states = states.filter(|(with, _)| **with != machine);
-            states.map(|(with, state)| (*with, state.fork().unwrap())).collect()
+            let states = states.filter(|((with, _), _)| *with != machine);
+            states.map(|(names, state)| (*names, state.fork().unwrap())).collect()
         };
         self.log.push(format!("{machine}: remembers {} syncs, of {from}", states.len()));
         self.machines[machine].states = states;
@@ -800,11 +811,19 @@ impl World {
                 return Err(format!("after {round} quiet rounds there is still something to do"));
             }
             let mut rests = true;
-            for (one, two) in self.edges.clone() {
-                rests &= self.sync_in_quiet(one, two, &mut rng)?;
+            for edge in self.edges.clone() {
+                let (one, two) = self.who_syncs(edge, &mut rng);
+                rests &= self.sync_in_quiet(one, (two, rng.random()), &mut rng)?;
             }
             if rests {
                 break;
+            }
+        }
+        for (one, two) in self.edges.clone() {
+            for turned in [false, true] {
+                if !self.sync_in_quiet(one, (two, turned), &mut rng)? {
+                    return Err(format!("{one} has something to do again, turned: {turned}"));
+                }
             }
         }
         self.setup.faults = faults;
@@ -818,15 +837,20 @@ impl World {
     }
 
     // Says whether nothing had to be done.
-    fn sync_in_quiet(&mut self, one: usize, two: usize, rng: &mut StdRng) -> Result<bool, String> {
+    fn sync_in_quiet(
+        &mut self,
+        one: usize,
+        names: Names,
+        rng: &mut StdRng,
+    ) -> Result<bool, String> {
         let options =
             Options { max_delete: MaxDelete::Songs(1_000), adopt: true, ..Options::default() };
-        let syncer = self.syncer(one, two, rng.random(), 0.0, Arc::default());
+        let syncer = self.syncer(one, names, rng.random(), 0.0, Arc::default());
         let result = run(syncer.run(&options, &Silent, &never));
-        self.machines[one].states.insert(two, syncer.into_state());
+        self.machines[one].states.insert(names, syncer.into_state());
         let report = result.map_err(|error| format!("a quiet sync failed: {error:?}"))?;
-        let with = self.name(two);
-        self.log.push(format!("{one}: syncs in quiet with {with}: {}", summary(&report)));
+        let (with, turned) = (self.name(names.0), if names.1 { " turned" } else { "" });
+        self.log.push(format!("{one}: syncs in quiet with {with}{turned}: {}", summary(&report)));
         if !report.is_complete() {
             return Err(format!("a quiet sync left something: {:?}", report.failed));
         }
