@@ -26,9 +26,11 @@ bench-features *ARGS:
 bench-index *ARGS:
     cargo run --release -p songrec-bench --bin index_search -- {{ARGS}}
 
-# Random histories of several machines that sync; prints seeds that replay.
+# Random histories of several machines that sync, whose seeds replay; and every
+# short one of one song.
 soak STEPS="1000000" *SEED:
     cargo run --release -q -p songrec-sync --example soak -- {{STEPS}} {{SEED}}
+    cargo run --release -q -p songrec-sync --example every_history
     cargo test --release -q -p songrec-sync --test pair -- --ignored
 
 # Three machines killed at random for five minutes, with an emulator and an S3

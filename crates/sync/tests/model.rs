@@ -5,7 +5,11 @@
 #[path = "model/mod.rs"]
 mod model;
 
-use model::{Setup, history, play, shrink};
+use model::{
+    Setup,
+    every::{Count, RING, SHARED_RING, STAR, Shape, every},
+    history, play, shrink,
+};
 
 #[test]
 fn on_any_graph_everybody_comes_to_rest_with_everything() {
@@ -43,4 +47,27 @@ fn who_said_the_same_last_wins_over_what_was_said_in_between() {
     if let Err(broken) = play(701_872, &all, Setup::default()) {
         panic!("{}", shrink(broken, Setup::default()));
     }
+}
+
+// `just soak` plays longer ones.
+fn every_history(shape: Shape, steps: usize) -> u64 {
+    match every(shape, steps, 1) {
+        Ok(Count { histories, .. }) => histories,
+        Err(problem) => panic!("{problem}"),
+    }
+}
+
+#[test]
+fn after_every_short_history_a_ring_comes_to_rest() {
+    assert_eq!(every_history(RING, 3), 1_845);
+}
+
+#[test]
+fn after_every_short_history_a_ring_with_a_shared_library_comes_to_rest() {
+    assert_eq!(every_history(SHARED_RING, 3), 1_399);
+}
+
+#[test]
+fn after_every_short_history_those_around_a_shared_library_come_to_rest() {
+    assert_eq!(every_history(STAR, 2), 147);
 }

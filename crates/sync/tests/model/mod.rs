@@ -7,6 +7,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod every;
 mod shaky;
 
 use std::{
