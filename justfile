@@ -33,8 +33,8 @@ soak STEPS="1000000" *SEED:
     cargo run --release -q -p songrec-sync --example every_history
     cargo test --release -q -p songrec-sync --test pair -- --ignored
 
-# Three machines killed at random for five minutes, with an emulator and an S3
-# server; `SONGREC_SOAK_SECONDS` and `SONGREC_SOAK_SEED` choose otherwise.
+# Three machines and a cloud in a ring, killed at random for five minutes, with
+# an emulator and an S3 server; `SONGREC_SOAK_SECONDS` and `SONGREC_SOAK_SEED` choose otherwise.
 soak-processes:
     SONGREC_SOAK_SECONDS=${SONGREC_SOAK_SECONDS:-300} cargo test -p songrec-cli --test it soak -- --nocapture
 

@@ -1,4 +1,5 @@
-//! Three machines share one library, and are killed all the time.
+//! Three machines and a cloud in a ring, killed all the time: the first and the
+//! last sync with the cloud, and each with its neighbour's library by its path.
 //!
 //! `SONGREC_SOAK_SECONDS` says for how long (30 if it is not set), and
 //! `SONGREC_SOAK_SEED` which random choices are made; when processes are
@@ -19,12 +20,16 @@ use songrec_testkit::s3::S3Server;
 use crate::world::{World, wav};
 
 const MACHINES: usize = 3;
+/// So many rounds around the ring come to rest at the latest.
+const MOST_ROUNDS: usize = 8;
 
 /// One machine, and what it was promised.
 struct Machine {
     index: usize,
     world: World,
     rng: StdRng,
+    /// What it syncs with: names or paths of libraries.
+    neighbours: Vec<String>,
     files: usize,
     edits: usize,
     /// Files that a scan said it took in.
@@ -50,6 +55,7 @@ impl Machine {
             index,
             world,
             rng: StdRng::seed_from_u64(seed ^ (index as u64) << 32),
+            neighbours: Vec::new(),
             files: 0,
             edits: 0,
             acknowledged: BTreeSet::new(),
@@ -92,9 +98,29 @@ impl Machine {
             3..=5 => self.edit(),
             6 => self.forget(),
             _ => {
-                self.try_run(&["sync"]);
+                let neighbour = self.neighbours.choose(&mut self.rng).unwrap().clone();
+                let [left, right] = self.turned(&neighbour);
+                self.try_run(&["sync", "--max-delete", "1000", left, right]);
             }
         }
+    }
+
+    // The two libraries of a sync, either of them first.
+    fn turned<'a>(&mut self, neighbour: &'a str) -> [&'a str; 2] {
+        if self.rng.random() { [neighbour, "local"] } else { ["local", neighbour] }
+    }
+
+    /// Syncs with all its neighbours; says whether nothing had to be done.
+    fn sync_in_quiet(&mut self) -> bool {
+        let mut rests = true;
+        for neighbour in self.neighbours.clone() {
+            let [left, right] = self.turned(&neighbour);
+            let report = self.world.json(&["sync", "--max-delete", "1000", left, right]);
+            let none = |what: &str| report[what].as_array().unwrap().is_empty();
+            assert!(none("failed"), "{report:#}");
+            rests &= none("songs") && none("documents");
+        }
+        rests
     }
 
     fn add(&mut self) {
@@ -152,7 +178,7 @@ impl Machine {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a long run says what it did")]
-fn three_machines_killed_at_random_share_one_library() {
+fn three_machines_and_a_cloud_in_a_ring_killed_at_random_come_to_rest() {
     let seconds = number("SONGREC_SOAK_SECONDS").unwrap_or(30);
     let seed = number("SONGREC_SOAK_SEED").unwrap_or(1);
     let s3 = S3Server::start();
@@ -161,12 +187,25 @@ fn three_machines_killed_at_random_share_one_library() {
     std::fs::write(cloud.path(".env"), &env).unwrap();
     cloud.run(&["--storage-backend", "astra", "init-astra"]).ok();
 
+    let mut machines: Vec<Machine> =
+        (0..MACHINES).map(|index| Machine::new(index, seed, &env)).collect();
+    let libraries: Vec<String> = machines
+        .iter()
+        .map(|machine| machine.world.path("data/songrec/library").display().to_string())
+        .collect();
+    for machine in &mut machines {
+        let (before, after) = (machine.index.checked_sub(1), machine.index + 1);
+        machine.neighbours = vec![
+            before.map_or("astra", |before| &libraries[before]).to_owned(),
+            libraries.get(after).map_or("astra", |after| after).to_owned(),
+        ];
+    }
+
     let until = Instant::now() + Duration::from_secs(seconds);
-    let threads: Vec<_> = (0..MACHINES)
-        .map(|index| {
-            let env = env.clone();
+    let threads: Vec<_> = machines
+        .into_iter()
+        .map(|mut machine| {
             std::thread::spawn(move || {
-                let mut machine = Machine::new(index, seed, &env);
                 while Instant::now() < until {
                     machine.step();
                 }
@@ -180,10 +219,14 @@ fn three_machines_killed_at_random_share_one_library() {
     for machine in &machines {
         machine.world.run(&["verify", "--read-data"]).ok();
     }
-    for _ in 0..2 {
-        for machine in &mut machines {
-            machine.world.run(&["sync"]).ok();
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        let rests = machines.iter_mut().map(Machine::sync_in_quiet).collect::<Vec<_>>();
+        if rests.into_iter().all(|rests| rests) {
+            break;
         }
+        assert!(rounds < MOST_ROUNDS, "there is still something to do (seed {seed})");
     }
 
     let after: Vec<_> = machines.iter().map(|machine| documents(&machine.world)).collect();
@@ -200,8 +243,10 @@ fn three_machines_killed_at_random_share_one_library() {
             .collect();
         let index = machine.index;
         assert!(different.is_empty(), "machines {index} and 0 (seed {seed}): {different:#?}");
-        machine.world.run(&["sync"]).ok();
         machine.world.run(&["verify", "--read-data"]).ok();
+        for neighbour in &machine.neighbours {
+            machine.world.run(&["check", "local", neighbour, "--read-data"]).ok();
+        }
     }
     let present: BTreeSet<String> = after[0].values().flat_map(names).collect();
     let forgotten: BTreeSet<&String> =
@@ -224,10 +269,10 @@ fn three_machines_killed_at_random_share_one_library() {
             assert!(fine, "{field} of {id}: {value:?}, promised {promised:?} (seed {seed})");
         }
     }
-    machines[0].world.run(&["check", "local", "astra", "--read-data"]).ok();
     let sum = |of: fn(&Machine) -> usize| machines.iter().map(of).sum::<usize>();
     eprintln!(
-        "seed {seed}, {seconds} s: {} commands, {} of them killed, {} songs, {} edits promised",
+        "seed {seed}, {seconds} s: {} commands, {} of them killed, {} songs, {} edits promised, \
+         at rest after {rounds} rounds",
         sum(|machine| machine.commands),
         sum(|machine| machine.kills),
         after[0].len(),
