@@ -1,10 +1,11 @@
 #!/bin/bash
 # Makes the libraries of this folder with the songrec that is given: the last one whose songs do not say what they
 # have seen. Two machines (laptop, studio) share a cloud, a disk is synced with the laptop; there are a conflict,
-# tombstones on both sides, a restored song, a playlist, and on each machine something that is not synced yet.
-# usage: make.sh SONGREC
+# tombstones on both sides, a restored song, a playlist, and on each machine something that is not synced yet, segments
+# among it. SEGMENTS is `segments.rs` beside this file, an example of the same version.
+# usage: make.sh SONGREC SEGMENTS
 set -eu -o pipefail
-songrec=$(realpath "$1"); here=$(cd "$(dirname "$0")" && pwd); work=$(mktemp -d)
+songrec=$(realpath "$1"); segments=$(realpath "$2"); here=$(cd "$(dirname "$0")" && pwd); work=$(mktemp -d)
 cd "$work"
 export HOME=$work/home; mkdir -p "$HOME" audio
 python3 - <<'PY'
@@ -50,6 +51,7 @@ on laptop edit "$s4" --set mood="dark"
 on studio edit "$s3" --set artist="Studio artist"
 on studio rm "$s4"
 on disk edit "$s2" --set title="Disk title"
+"$segments" laptop/library "$s0" 1 2; "$segments" studio/library "$s0" 2 3; "$segments" disk/library "$s2" 4
 kill $emulator; wait $emulator 2>/dev/null || true
 for machine in laptop studio disk; do
   rm -rf "$here/$machine"; mkdir -p "$here/$machine"

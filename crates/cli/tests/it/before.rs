@@ -1,7 +1,7 @@
 //! Libraries that songs of before wrote, which say nothing of what they have
 //! seen. `tests/before/make.sh` made them.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::{Value, json};
 
@@ -28,6 +28,20 @@ fn on<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     [&["--library", "library"], arguments].concat()
 }
 
+// The numbers of all segments in a library.
+fn segments(library: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(library.join("segments")).into_iter().flatten() {
+        for file in fs::read_dir(entry.unwrap().path()).unwrap() {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            let file: Value = serde_json::from_str(&text).unwrap();
+            let ids = file["segments"].as_array().unwrap().iter();
+            found.extend(ids.map(|one| one["id"].as_str().unwrap()[..2].to_owned()));
+        }
+    }
+    found
+}
+
 fn by_title(world: &World, name: &str) -> Value {
     let songs = world.json_lines(&on(&["ls"]));
     let named = |song: &&Value| song["title"] == name;
@@ -47,6 +61,9 @@ fn libraries_of_before_sync_with_each_other_and_lose_nothing() {
         cloud.serve(world, &world.path("bucket"));
     }
     copy(&fixture("disk"), &laptop.path("disk"));
+    let places = [laptop.path("library"), studio.path("library"), laptop.path("disk")];
+    let before = places.each_ref().map(|place| segments(place).into_iter().collect::<Vec<_>>());
+    assert_eq!(before, [vec!["01", "02"], vec!["02", "03"], vec!["04"]]);
 
     let mut rests = false;
     for _ in 0..6 {
@@ -69,6 +86,9 @@ fn libraries_of_before_sync_with_each_other_and_lose_nothing() {
     studio.run(&on(&["check", "local", "astra"])).ok();
     laptop.run(&on(&["check", "local", "astra"])).ok();
     laptop.run(&on(&["check", "local", "./disk"])).ok();
+    for place in &places {
+        assert_eq!(segments(place).into_iter().collect::<Vec<_>>(), ["01", "02", "03", "04"]);
+    }
     for world in [&laptop, &studio] {
         // Two had named one song; another is deleted, and stays so.
         let named = by_title(world, "Studio title");
