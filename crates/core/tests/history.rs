@@ -51,6 +51,7 @@ enum Act {
     File(u8),
     NoFile,
     Decide,
+    Forget(u8),
     Touch,
 }
 
@@ -68,6 +69,7 @@ fn act() -> impl Strategy<Value = Act> {
         (0..4u8).prop_map(Act::File),
         Just(Act::NoFile),
         Just(Act::Decide),
+        (0..3u8).prop_map(Act::Forget),
         Just(Act::Touch),
     ]
 }
@@ -117,6 +119,7 @@ fn done(song: &Song, act: &Act, at: i64) -> Song {
                 next.conflicts.retain(|one| one.field != field);
             }
         }
+        Act::Forget(segment) => next.forget_segments(&[SegmentId::from_bytes([*segment; 16])]),
         Act::Touch => {}
     }
     let wanted: (Edits, _, _) = (next.edits.clone(), next.tags.clone(), next.files.clone());
@@ -188,6 +191,12 @@ proptest! {
             let version = song.version();
             if version.agrees_with(&one.version()) {
                 prop_assert_eq!(said(song), said(&one));
+            }
+            // What is remembered of a song is enough to tell who has seen more.
+            for other in songs.iter().map(Song::version) {
+                prop_assert_eq!(song.seen().is_in(&other), other.includes(&version));
+                let alike = values(&version) == values(&other) && version.seen() == other.seen();
+                prop_assert!(alike || !version.agrees_with(&other));
             }
         }
     }
@@ -270,6 +279,19 @@ fn an_element_that_one_takes_and_one_that_another_adds_are_both_heard() {
 }
 
 #[test]
+fn an_element_of_a_list_that_another_cleared_says_whose_it_is() {
+    let base = edited(&fresh(), "genre", Some("Techno"), 0);
+    let one = edited(&base, "genre", Some("Techno, Dub"), 1);
+    let two = edited(&base, "genre", None, 2);
+    let version = one.version().join(&two.version());
+
+    let both = one.saying(&version).unwrap();
+
+    assert_eq!(both.edits.get(&Field::Genre), Some(&json!(["Dub"])));
+    assert_eq!(values(&both.version()), values(&version));
+}
+
+#[test]
 fn what_the_file_says_again_is_no_value_that_comes_back() {
     let base = edited(&fresh(), "title", Some("x"), 0);
     let mut reset = base.clone();
@@ -299,6 +321,22 @@ fn libraries_of_before_that_agreed_need_no_word_to_agree_again() {
     other.edits.set(Field::Artist, Some("A")).unwrap();
     other.stamps.insert("edits.artist".into(), Stamp::after(Stamp::default(), time(2)));
     assert!(tombstone.join(&other.version()).is_alive());
+}
+
+#[test]
+fn what_two_libraries_of_before_said_alike_is_one_write() {
+    let mut song = fresh();
+    song.edits.set(Field::Title, Some("T")).unwrap();
+    song.stamps.insert("edits.title".into(), Stamp::after(Stamp::default(), time(1)));
+    song.history = None;
+    let mut other = song.clone();
+    other.revision = other.revision.next();
+
+    let next = edited(&song, "title", Some("new"), 9);
+
+    let both = joined(&next, &other);
+    assert_eq!(both.edits.get(&Field::Title), Some(&json!("new")));
+    assert!(both.conflicts.is_empty());
 }
 
 #[test]

@@ -706,7 +706,10 @@ async fn segments_that_come_later_reach_everybody() {
     after.revise(&before, time(9));
     two.own().put_song(&after, PutMode::Replace(before.revision.operation)).await.unwrap();
     two.sync().await;
+    // Who still has it writes the song at the same time.
+    edit(one.own(), song.id, "title", "new", 10).await;
     one.sync().await;
+    two.sync().await;
     for library in [one.own(), two.own(), one.shared()] {
         assert_eq!(segments(library).await, [2]);
     }
@@ -750,6 +753,71 @@ async fn equal_songs_of_a_first_sync_add_up_their_segments() {
 
     assert_eq!(segments(two.own()).await, [1, 2]);
     assert_eq!(segments(two.shared()).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn a_deletion_brings_what_was_said_before_it() {
+    let mut one = Two::new();
+    let mut other = one.another();
+    let song = song("x");
+    one.own().put_song(&song, PutMode::Create).await.unwrap();
+    one.sync().await;
+    other.sync().await;
+    edit(other.own(), song.id, "title", "said", 1).await;
+    assert!(other.own().delete_songs(&[delete(song.id)]).await.unwrap()[0].is_done());
+
+    other.sync().await;
+    one.sync().await;
+
+    restore(one.own(), &[song.id], time(20)).await.unwrap();
+    let back = one.own().get_song(song.id).await.unwrap().unwrap();
+    assert_eq!(title(&back), Some("said"));
+}
+
+#[tokio::test]
+async fn a_deletion_that_waited_for_the_other_direction_is_still_known() {
+    let mut two = Two::new();
+    let song = song("x");
+    two.own().put_song(&song, PutMode::Create).await.unwrap();
+    two.sync().await;
+    assert!(two.own().delete_songs(&[delete(song.id)]).await.unwrap()[0].is_done());
+
+    let pull = Options { direction: Direction::Pull, ..Options::default() };
+    assert_eq!(two.sync_with(&pull).await.waiting, 1);
+    two.sync().await;
+
+    assert_eq!(two.own().get_song(song.id).await.unwrap(), None);
+    assert_eq!(two.shared().get_song(song.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_playlist_that_two_made_alike_is_one() {
+    let kind = DocumentKind::Playlist;
+    let mut one = Two::new();
+    let mut other = one.another();
+    for (moment, library) in [(1, one.own()), (2, other.own())] {
+        let document = Document::new(kind, "list", json!({"name": "same"}), time(moment));
+        let put = PutDocument { document, mode: PutMode::Create };
+        assert!(library.put_documents(&[put]).await.unwrap()[0].is_done());
+    }
+    one.sync().await;
+    other.sync().await;
+    one.sync().await;
+
+    // Whoever writes it now has seen both.
+    let stored = one.own().get_documents(kind, &["list".to_owned()]).await.unwrap();
+    let stored = stored.into_iter().flatten().next().unwrap();
+    let document = stored.saying(json!({"name": "new"}), time(3));
+    let put = PutDocument { document, mode: PutMode::Replace(stored.revision.operation) };
+    assert!(one.own().put_documents(&[put]).await.unwrap()[0].is_done());
+    one.sync().await;
+    other.sync().await;
+
+    for library in [one.own(), other.own(), one.shared()] {
+        let all = library.list_documents(&[kind], None).await.unwrap().items;
+        let bodies: Vec<_> = all.into_iter().map(|document| document.body).collect();
+        assert_eq!(bodies, [json!({"name": "new"})]);
+    }
 }
 
 // ---- What it costs.
