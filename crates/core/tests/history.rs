@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use songrec_core::{
-    AudioProperties, Digest, Edits, Field, OperationId, Revision, SegmentId, Song, SongFile, Stamp,
-    Timestamp, Version,
+    AudioProperties, Digest, Edits, Field, Op, OperationId, Revision, SegmentId, Song, SongFile,
+    Stamp, Timestamp, Version,
 };
 
 fn time(second: i64) -> Timestamp {
@@ -345,12 +345,28 @@ fn segments_that_are_gone_stay_gone() {
     let gone = SegmentId::random();
     let mut next = base.clone();
     next.forget_segments(&[gone]);
+    assert!(!next.seen().is_in(&base.version()));
     next.revise(&base, time(1));
 
     let both = joined(&base, &next);
 
     assert_eq!(both.history.unwrap().gone().collect::<Vec<_>>(), [&gone.to_string()]);
     assert!(!base.version().includes(&next.version()));
+}
+
+#[test]
+fn in_which_order_a_write_left_its_values_is_not_told() {
+    let base = fresh();
+    let title = ("edits.title".to_owned(), json!("T"));
+    let year = ("edits.year".to_owned(), json!("1999"));
+    let told = |values: [&(String, Value); 2]| {
+        let mut version = base.version();
+        let stamp = Stamp::after(version.last(), time(1));
+        version.write(Op(1), stamp, [], values.map(Clone::clone).to_vec());
+        base.saying(&version).unwrap().history
+    };
+
+    assert_eq!(told([&title, &year]), told([&year, &title]));
 }
 
 #[test]
