@@ -14,7 +14,9 @@ use std::{
 
 use futures::FutureExt;
 use model::{Place as Library, Setup, Shaky, history, play};
-use songrec_core::{Embedding, Field, History, Silent, Song, SongId, Timestamp, Vector};
+use songrec_core::{
+    Embedding, Field, History, OperationId, Silent, Song, SongId, Timestamp, Vector,
+};
 use songrec_storage::{
     MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
 };
@@ -241,6 +243,54 @@ fn an_own_write_that_landed_unknown_is_no_conflict() {
             let song = one.song(id).unwrap();
             title(&song).as_deref() == Some("second") && song.conflicts.is_empty()
         })
+    });
+}
+
+// The song of two who heard it otherwise, in the last bit.
+fn hear(machine: &Machine, last_bit: f32) -> SongId {
+    let (mut new, model) = (song("x"), tiny_model());
+    new.revision.operation = OperationId::random();
+    new.history = Some(History::begun(new.revision.operation, time(0)));
+    now(machine.own().put_model(&model)).unwrap();
+    let vector = Vector::new(vec![1.0, last_bit, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).unwrap();
+    let embedding = Embedding { song: new.id, model: model.name.clone(), vector };
+    let references = now(machine.own().put_embeddings(&[new_embedding(&new, embedding)]));
+    new.embeddings.insert(model.name, references.unwrap()[0].clone());
+    machine.add(&new);
+    new.id
+}
+
+#[test]
+fn a_library_that_is_copied_over_another_names_its_own_facts() {
+    holds(|rules| {
+        let here = Library::new(MemoryBackend::new(), true);
+        let clock = Arc::new(AtomicI64::new(1_800_000_000));
+        let mut one = Machine::new(&here, &clock, rules);
+        one.sync();
+        let there = Library::new(here.memory.fork(), true);
+        let mut two = Machine::new(&there, &clock, rules);
+        let id = hear(&one, 1.0);
+        hear(&two, 2.0);
+        one.sync();
+        two.sync();
+        // The first syncs with both, so that both have the same write of it.
+        let remembered = one.state.replace(State::in_memory().unwrap());
+        one.shared = Arc::clone(&there);
+        one.sync();
+        let remembered = std::mem::replace(&mut one.state, remembered);
+        one.shared = Arc::clone(&here);
+        one.sync();
+        let known = |library: &Library| now(library.memory.get_song(id)).unwrap().unwrap();
+        assert_eq!(known(&here).revision.operation, known(&there).revision.operation);
+        assert_ne!(known(&here).embeddings, known(&there).embeddings);
+
+        one.state = remembered;
+        one.shared = Library::new(here.memory.fork(), true);
+        one.edit(id, "title", "new", 9);
+        one.sync();
+
+        let all = VerifyOptions::default();
+        now(one.shared.memory.verify(&all, &Silent)).unwrap().is_empty()
     });
 }
 
