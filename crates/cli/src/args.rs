@@ -164,6 +164,8 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
     Man(ManArgs),
+    /// Print what documents a command prints with --json, as JSON Schema
+    Schema(SchemaArgs),
     /// Print the version
     Version,
     /// What the exit codes mean
@@ -780,6 +782,13 @@ pub(crate) struct ManArgs {
     /// Write a page for every command to this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// The command, such as `similar` or `model list`; if it is not said, all commands are listed
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[cfg(test)]

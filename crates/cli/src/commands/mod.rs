@@ -30,6 +30,7 @@ pub(crate) mod pair;
 mod relocate;
 mod rm;
 mod scan;
+mod schema;
 mod search;
 pub(crate) mod select;
 mod show;
@@ -84,6 +85,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Emulator(args) => emulator::run(context, args).await,
         Command::Completions(args) => packaging::completions(context, args),
         Command::Man(args) => packaging::man(context, args),
+        Command::Schema(args) => schema::run(context, &args),
         Command::Version => packaging::version(context),
         Command::ExitCodes => packaging::exit_codes(context),
     }

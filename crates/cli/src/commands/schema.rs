@@ -1,0 +1,202 @@
+//! `schema`: what documents `--json` prints, field by field.
+//!
+//! The schemas are written by hand, and tests hold every document against them.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use songrec_library::Error;
+
+use crate::{args::SchemaArgs, context::Context, status::ExitStatus};
+
+/// The schema of every command.
+const SCHEMAS: &[(&str, &str)] = &[
+    ("cache clear", include_str!("../../schema/cache-clear.json")),
+    ("cache info", include_str!("../../schema/cache-info.json")),
+    ("cache prune", include_str!("../../schema/cache-prune.json")),
+    ("check", include_str!("../../schema/check.json")),
+    ("clone", include_str!("../../schema/clone.json")),
+    ("completions", include_str!("../../schema/completions.json")),
+    ("config path", include_str!("../../schema/config-path.json")),
+    ("config show", include_str!("../../schema/config-show.json")),
+    ("conflicts", include_str!("../../schema/conflicts.json")),
+    ("conflicts resolve", include_str!("../../schema/conflicts-resolve.json")),
+    ("conflicts show", include_str!("../../schema/conflicts-show.json")),
+    ("demo", include_str!("../../schema/demo.json")),
+    ("doctor", include_str!("../../schema/doctor.json")),
+    ("dup", include_str!("../../schema/dup.json")),
+    ("edit", include_str!("../../schema/edit.json")),
+    ("embed", include_str!("../../schema/embed.json")),
+    #[cfg(feature = "emulator")]
+    ("emulator", include_str!("../../schema/emulator.json")),
+    ("exit-codes", include_str!("../../schema/exit-codes.json")),
+    ("explain", include_str!("../../schema/explain.json")),
+    ("export", include_str!("../../schema/export.json")),
+    ("gc", include_str!("../../schema/gc.json")),
+    ("get", include_str!("../../schema/get.json")),
+    ("import", include_str!("../../schema/import.json")),
+    ("init", include_str!("../../schema/init.json")),
+    #[cfg(feature = "astra")]
+    ("init-astra", include_str!("../../schema/init-astra.json")),
+    ("ls", include_str!("../../schema/ls.json")),
+    ("machines", include_str!("../../schema/machines.json")),
+    ("machines list", include_str!("../../schema/machines-list.json")),
+    ("machines retire", include_str!("../../schema/machines-retire.json")),
+    ("man", include_str!("../../schema/man.json")),
+    ("migrate", include_str!("../../schema/migrate.json")),
+    ("model add", include_str!("../../schema/model-add.json")),
+    ("model bench", include_str!("../../schema/model-bench.json")),
+    ("model info", include_str!("../../schema/model-info.json")),
+    ("model list", include_str!("../../schema/model-list.json")),
+    ("model remove", include_str!("../../schema/model-remove.json")),
+    ("model verify", include_str!("../../schema/model-verify.json")),
+    ("relocate", include_str!("../../schema/relocate.json")),
+    ("rm", include_str!("../../schema/rm.json")),
+    ("scan", include_str!("../../schema/scan.json")),
+    ("schema", include_str!("../../schema/schema.json")),
+    ("search", include_str!("../../schema/search.json")),
+    ("show", include_str!("../../schema/show.json")),
+    ("similar", include_str!("../../schema/similar.json")),
+    ("stats", include_str!("../../schema/stats.json")),
+    ("status", include_str!("../../schema/status.json")),
+    ("sync", include_str!("../../schema/sync.json")),
+    ("trash", include_str!("../../schema/trash.json")),
+    ("trash list", include_str!("../../schema/trash-list.json")),
+    ("trash restore", include_str!("../../schema/trash-restore.json")),
+    ("url", include_str!("../../schema/url.json")),
+    ("verify", include_str!("../../schema/verify.json")),
+    ("version", include_str!("../../schema/version.json")),
+];
+
+/// What several of them name.
+const DEFINITIONS: &str = include_str!("../../schema/definitions.json");
+/// How they name it, and how it is named where it stands beside.
+const ELSEWHERE: &str = "definitions.json#/$defs/";
+const HERE: &str = "#/$defs/";
+
+pub(super) fn run(context: &Context, args: &SchemaArgs) -> Result<ExitStatus> {
+    let printer = &context.printer;
+    if args.command.is_empty() {
+        for (command, text) in SCHEMAS {
+            if printer.json {
+                let description = &parsed(text)["description"];
+                printer.json(&json!({ "command": command, "description": description }))?;
+            } else {
+                printer.line(command)?;
+            }
+        }
+        return Ok(ExitStatus::Done);
+    }
+    let command = args.command.join(" ");
+    let Some(schema) = schema_of(&command) else {
+        return Err(Error::usage(format_args!("`{command}` is no command that prints documents"))
+            .with_hint("`songrec schema` lists those that do")
+            .into());
+    };
+    if printer.json {
+        printer.json(&schema)?;
+    } else {
+        printer.line(serde_json::to_string_pretty(&schema)?)?;
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// The schema of `command`, complete in itself.
+fn schema_of(command: &str) -> Option<Value> {
+    let find = |command: &str| SCHEMAS.iter().find(|(known, _)| *known == command);
+    let mut schema = parsed(find(command)?.1);
+    // One that is the same as another command's.
+    if let Some(other) = schema["$ref"].as_str().and_then(|file| file.strip_suffix(".json")) {
+        let mut same = parsed(find(other)?.1);
+        same["title"] = schema["title"].take();
+        schema = same;
+    }
+    let all = parsed(DEFINITIONS);
+    let mut own = match schema["$defs"].take() {
+        Value::Object(own) => own,
+        _ => Map::new(),
+    };
+    let mut named = BTreeSet::new();
+    bring_here(&mut schema, &mut named);
+    own.values_mut().for_each(|definition| bring_here(definition, &mut named));
+    while let Some(name) = named.pop_first() {
+        if !own.contains_key(&name) {
+            let mut definition = all["$defs"][&name].clone();
+            bring_here(&mut definition, &mut named);
+            own.insert(name, definition);
+        }
+    }
+    schema["$defs"] = own.into();
+    Some(schema)
+}
+
+// Lets what is named elsewhere be named here, and says what that is.
+fn bring_here(schema: &mut Value, named: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::String(name)) = object.get_mut("$ref") {
+                let known = name.strip_prefix(ELSEWHERE).or(name.strip_prefix(HERE));
+                if let Some(known) = known.map(str::to_owned) {
+                    *name = format!("{HERE}{known}");
+                    named.insert(known);
+                }
+            }
+            object.values_mut().for_each(|value| bring_here(value, named));
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| bring_here(value, named)),
+        _ => {}
+    }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).expect("a test reads every schema")
+}
+
+#[cfg(all(test, feature = "astra", feature = "emulator"))]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_schema_is_embedded_and_complete_in_itself() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "definitions.json")
+            .collect();
+        let named =
+            SCHEMAS.iter().map(|(command, _)| format!("{}.json", command.replace(' ', "-")));
+        assert_eq!(named.collect::<BTreeSet<String>>(), files);
+
+        for (command, _) in SCHEMAS {
+            let schema = schema_of(command).unwrap();
+            assert_eq!(schema["title"], format!("songrec {command}"));
+            assert!(schema["anyOf"].is_array(), "{command}");
+            assert!(!schema.to_string().contains(".json"), "{command} names another file");
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_schema_and_every_schema_a_command() {
+        use clap::CommandFactory;
+
+        // What cannot be run by itself prints nothing.
+        fn commands(parent: &clap::Command, before: &str, found: &mut BTreeSet<String>) {
+            for command in parent.get_subcommands() {
+                let name = format!("{before}{}", command.get_name());
+                if !command.is_subcommand_required_set() {
+                    found.insert(name.clone());
+                }
+                commands(command, &format!("{name} "), found);
+            }
+        }
+        let mut all = BTreeSet::new();
+        commands(&crate::args::Cli::command(), "", &mut all);
+
+        let described = SCHEMAS.iter().map(|(command, _)| (*command).to_owned());
+        assert_eq!(described.collect::<BTreeSet<_>>(), all);
+    }
+}
