@@ -15,6 +15,8 @@ fn every_command_prints_documents_and_nothing_else() {
         &["man"],
         &["man", "--dir", "pages"],
         &["completions", "bash"],
+        &["schema"],
+        &["schema", "similar"],
         &["version"],
         &["config", "show"],
         &["config", "path"],

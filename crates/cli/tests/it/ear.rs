@@ -44,6 +44,10 @@ impl Server {
         Self { address, heard, stopped, delay }
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// How many windows it has heard since it was last asked this.
     pub(crate) fn heard(&self) -> usize {
         self.heard.swap(0, Ordering::SeqCst)
@@ -90,6 +94,12 @@ fn answer(mut stream: std::net::TcpStream, heard: &AtomicUsize, delay: &AtomicU6
         let audio: Vec<f64> =
             request["audio"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
         json!({ "features": features(&audio) })
+    } else if head.starts_with("get /v2/models/") {
+        let tensor = |name: &str| json!({"name": name, "datatype": "FP32", "shape": [-1, 3]});
+        json!({
+            "name": "ear", "versions": ["1"], "platform": "made up",
+            "inputs": [tensor("audio")], "outputs": [tensor("features")],
+        })
     } else {
         json!({ "status": "healthy" })
     };
@@ -119,9 +129,9 @@ pub(crate) fn configure(world: &World, server: &Server, more: &str) {
     write_config(
         world,
         &format!(
-            "[models.ear]\nkind = \"http\"\nform = \"plain\"\nurl = \"http://{}\"\n\
+            "[models.ear]\nkind = \"http\"\nform = \"plain\"\nurl = \"{}\"\n\
              dimension = 3\nsample_rate = 8000\nwindow = 0.25\nretries = 0\n{more}",
-            server.address
+            server.url()
         ),
     );
 }

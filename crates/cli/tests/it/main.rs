@@ -40,7 +40,11 @@ mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod rescanning;
 mod scanning;
+#[cfg(all(unix, feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
+mod schema;
 mod searching;
+#[cfg(all(unix, feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
+mod shapes;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod soak;
 mod sources;

@@ -52,7 +52,7 @@ fn shown(world: &World, arguments: &[&str]) -> String {
 }
 
 /// What a command says to who answers its question.
-fn answered(world: &World, arguments: &[&str], answer: &str) -> Run {
+pub(crate) fn answered(world: &World, arguments: &[&str], answer: &str) -> Run {
     let (mut master, program) = terminal();
     let mut command = world.command(arguments);
     command.stdin(OwnedFd::from(program)).stdout(Stdio::piped()).stderr(Stdio::piped());

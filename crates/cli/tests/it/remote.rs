@@ -77,12 +77,13 @@ impl Database {
         std::fs::write(world.path(".env"), env).unwrap();
     }
 
-    /// Sends a command to a collection, past songrec.
+    /// Sends a command to a collection, or to the keyspace if none is named, past songrec.
     pub(crate) fn command(&self, collection: &str, command: &Value) -> Value {
         let host = self.url().trim_start_matches("http://");
         let mut stream = TcpStream::connect(host).unwrap();
         let (body, token) = (command.to_string(), self.token());
         let path = format!("/api/json/v1/{DEFAULT_KEYSPACE}/{collection}");
+        let path = path.trim_end_matches('/');
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: {host}\r\ntoken: {token}\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
