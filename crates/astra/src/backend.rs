@@ -22,10 +22,10 @@ use songrec_core::{
     OperationId, Progress, Segment, SegmentId, Song, SongId,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error, ErrorKind,
-    Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page,
-    PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
-    StorageBackend, StoredEmbedding, Swept, Unreadable, VerifyOptions,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error,
+    ErrorKind, Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding,
+    Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor,
+    SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept, Unreadable, VerifyOptions,
 };
 
 use crate::{

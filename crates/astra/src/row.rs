@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Card, Digest, ModelName, OperationId, Song, SongId, Timestamp, fold, shelf};
 use songrec_storage::{
-    Change, ChangeState, Checked, OrderBy, Origin, SongSummary, Tombstone, Unreadable, UnreadableSong,
-    read_document,
+    Change, ChangeState, Checked, OrderBy, Origin, SongSummary, Tombstone, Unreadable,
+    UnreadableSong, read_document,
 };
 
 use crate::{

@@ -10,8 +10,9 @@ use songrec_core::{
 };
 
 use crate::{
-    BlobSource, BlobStream, ChangePage, ChangeSummary, Cursor, Lookup, NearestQuery, NearestSegments, Neighbor,
-    Page, PageToken, Result, SegmentNeighbor, SegmentQuery, SongQuery, Tombstone,
+    BlobSource, BlobStream, ChangePage, ChangeSummary, Cursor, Lookup, NearestQuery,
+    NearestSegments, Neighbor, Page, PageToken, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    Tombstone,
 };
 
 /// A place that keeps songs, their embeddings and their audio.

@@ -94,9 +94,7 @@ impl ChangePage {
         let changes = self.changes.into_iter().map(|change| Change {
             song: change.song,
             state: match change.state {
-                ChangeState::Present(song) => {
-                    ChangeSummary::Song(SongSummary::of(&song))
-                }
+                ChangeState::Present(song) => ChangeSummary::Song(SongSummary::of(&song)),
                 deleted @ ChangeState::Deleted(_) => ChangeSummary::Whole(deleted),
             },
             origin: change.origin,

@@ -20,9 +20,7 @@ pub use backend::{
 };
 pub use blob::{BlobSource, BlobStream, read_blob};
 pub use cached::{Cache, CacheStats, CacheUse, Cached, CachedFiles, CachedOptions};
-pub use change::{
-    Change, ChangePage, ChangeState, ChangeSummary, Cursor, SongSummary, Tombstone,
-};
+pub use change::{Change, ChangePage, ChangeState, ChangeSummary, Cursor, SongSummary, Tombstone};
 pub use error::{Error, ErrorKind, Result};
 pub use ext::{FoundNeighbor, StorageBackendExt};
 pub use memory::MemoryBackend;

@@ -10,9 +10,9 @@ use songrec_core::{
     Progress, Segment, SegmentId, Silent, Song, SongId,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, ErrorKind, Finding,
-    Lookup, MemoryBackend, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome,
-    Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong, Result, SegmentNeighbor,
+    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, ErrorKind,
+    Finding, Lookup, MemoryBackend, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding,
+    Outcome, Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong, Result, SegmentNeighbor,
     SegmentQuery, SongQuery, StorageBackend, StorageBackendExt, StoredEmbedding, Swept,
     VerifyOptions, read_blob,
 };

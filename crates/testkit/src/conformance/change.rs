@@ -8,8 +8,8 @@ use std::{
 use futures::FutureExt;
 use songrec_core::{Document, DocumentKind, Revision, SongId};
 use songrec_storage::{
-    Change, ChangeState, ChangeSummary, Cursor, DeleteSong, ErrorKind, Origin, PutDocument, PutMode, PutSong, SongSummary,
-    StorageBackend, StorageBackendExt,
+    Change, ChangeState, ChangeSummary, Cursor, DeleteSong, ErrorKind, Origin, PutDocument,
+    PutMode, PutSong, SongSummary, StorageBackend, StorageBackendExt,
 };
 
 use crate::{delete, in_parallel, library_of, put, retagged, song, time, tiny_model};
