@@ -57,6 +57,9 @@ impl Library {
         progress.on(Event::Started { work: "relocating", total: None });
         let mut result = Relocated::default();
         let mut query = SongQuery { limit: 200, ..SongQuery::default() };
+        // Songs are stored one after the other, so one that was cut off before
+        // is the last that was stored of those that are there already.
+        let mut last: Option<Song> = None;
         'pages: loop {
             let page = self.backend.find_songs(&query).await?;
             for song in &page.items {
@@ -64,12 +67,20 @@ impl Library {
                     result.interrupted = true;
                     break 'pages;
                 }
+                let is_there = |file: &SongFile| self.file_path(&file.path).starts_with(&to);
+                let is_later = last.as_ref().is_none_or(|last| last.updated_at <= song.updated_at);
+                if is_later && song.files.iter().any(is_there) {
+                    last = Some(song.clone());
+                }
                 self.relocate_song(song, &from, &to, options, progress, &mut result).await?;
             }
             match page.next {
                 Some(next) => query.after = Some(next),
                 None => break,
             }
+        }
+        if !options.dry_run {
+            self.tell_again(last.as_slice()).await?;
         }
         progress.on(Event::Finished);
         Ok(result)
