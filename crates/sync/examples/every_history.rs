@@ -12,7 +12,7 @@ use model::every::{RING, SHARED_RING, STAR, every};
 fn main() {
     let number = |at: usize| std::env::args().nth(at).map(|text| text.parse::<usize>().unwrap());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let shapes = [("ring", RING, 5), ("star", STAR, 4), ("ring with a shared one", SHARED_RING, 5)];
+    let shapes = [("ring", RING, 5), ("star", STAR, 4), ("ring with a shared one", SHARED_RING, 4)];
     for (at, (name, shape, steps)) in shapes.into_iter().enumerate() {
         let steps = number(at + 1).unwrap_or(steps);
         if steps < 2 {
