@@ -1,6 +1,6 @@
 //! The factory: which library is meant, and how it is opened.
 //!
-//! The only file that names the backends.
+//! It opens the backends that the rest knows by the contract alone.
 
 use std::{
     path::{Path, PathBuf},

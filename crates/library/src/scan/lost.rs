@@ -10,7 +10,9 @@ use std::{
 use songrec_core::{Embedding, Event, ModelName, Progress, Song, SongId};
 use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend};
 
-use super::{Finding, Scan, ScanItem, ScanOptions};
+#[cfg(feature = "astra")]
+use super::Finding;
+use super::{Scan, ScanItem, ScanOptions};
 use crate::{Error, Interrupt, Library, Result};
 
 /// The models by which each song has to be heard again.
