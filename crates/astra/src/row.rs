@@ -290,9 +290,10 @@ impl Row {
     /// the names of their fields.
     pub(crate) fn summary(&self, models: &HashMap<String, ModelName>) -> Option<SongSummary> {
         let operation = self.rev().filter(|_| self.is_present())?;
-        let heard = self.keys.keys().map(|field| models.get(field).cloned());
+        let named =
+            self.keys.iter().map(|(field, key)| Some((models.get(field)?.clone(), key.clone())));
         let blob = self.find.as_ref().and_then(|find| find.blob);
-        Some(SongSummary { operation, models: heard.collect::<Option<_>>()?, blob })
+        Some(SongSummary { operation, embeddings: named.collect::<Option<_>>()?, blob })
     }
 
     pub(crate) fn is_present(&self) -> bool {

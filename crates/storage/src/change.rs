@@ -1,9 +1,11 @@
 //! What changed since somebody looked.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use songrec_core::{Digest, ModelName, OperationId, Revision, Song, SongId, Timestamp};
+use songrec_core::{
+    Digest, EmbeddingRef, ModelName, OperationId, Revision, Song, SongId, Timestamp,
+};
 
 use crate::{Origin, UnreadableSong};
 
@@ -69,9 +71,10 @@ pub enum ChangeSummary {
 pub struct SongSummary {
     /// The write that made it.
     pub operation: OperationId,
-    /// The models of which it names an embedding.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub models: BTreeSet<ModelName>,
+    /// The embeddings that it names, by their models: the key of each, or its
+    /// digest where it has none. They differ between libraries.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub embeddings: BTreeMap<ModelName, String>,
     /// The audio that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blob: Option<Digest>,
@@ -82,9 +85,18 @@ impl SongSummary {
     pub fn of(song: &Song) -> Self {
         Self {
             operation: song.revision.operation,
-            models: song.embeddings.keys().cloned().collect(),
+            embeddings: Self::embeddings(&song.embeddings),
             blob: song.blob.as_ref().map(|blob| blob.sha256),
         }
+    }
+
+    /// What a summary says of these embeddings.
+    pub fn embeddings(named: &BTreeMap<ModelName, EmbeddingRef>) -> BTreeMap<ModelName, String> {
+        let one = |named: &EmbeddingRef| match &named.key {
+            Some(key) => key.clone(),
+            None => named.digest.to_string(),
+        };
+        named.iter().map(|(model, named)| (model.clone(), one(named))).collect()
     }
 }
 

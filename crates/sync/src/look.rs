@@ -1,7 +1,9 @@
 //! What changed in both libraries since the last sync.
 
 use songrec_core::{Event, Filter, Progress, SongId};
-use songrec_storage::{Change, ChangePage, ChangeState, ChangeSummary, Cursor, ErrorKind};
+use songrec_storage::{
+    Change, ChangePage, ChangeState, ChangeSummary, Cursor, ErrorKind, SongSummary,
+};
 
 use crate::{
     Error, Pair, Place, Result, Syncer,
@@ -295,9 +297,14 @@ fn is_echo(known: &Known, place: Place, state: &SongState) -> bool {
         }
         SongState::Summary(summary) => {
             let (models, blob) = had.refs.in_short();
+            let same = if had.in_short {
+                summary.embeddings.keys().eq(models)
+            } else {
+                summary.embeddings == SongSummary::embeddings(&had.refs.embeddings)
+            };
             had.is_alive()
                 && had.revision.operation == summary.operation
-                && summary.models.iter().eq(models)
+                && same
                 && summary.blob == blob
         }
         // The same deletion leaves more where more was seen.
