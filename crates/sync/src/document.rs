@@ -21,6 +21,8 @@ struct Joined {
     /// The version to replace, where something is to be written.
     steps: Pair<Option<(Action, PutMode)>>,
     kept_as: Option<String>,
+    /// Whether it stands beside another one, of which it was said.
+    beside: bool,
 }
 
 /// What both sides have, with what was said in one of them without knowledge of
@@ -97,7 +99,7 @@ fn join(three: &Three<'_>) -> Option<Joined> {
         }
         None => Some((Action::Add, PutMode::Create)),
     });
-    Some(Joined { document, steps, kept_as: None })
+    Some(Joined { document, steps, kept_as: None, beside: beside.is_some() })
 }
 
 impl Joined {
@@ -161,7 +163,11 @@ impl Syncer {
         report: &mut Report,
     ) -> Result<bool> {
         let mut pending = false;
-        for one in self.join_documents().await?.into_values() {
+        // What stands beside comes first: once the other one is merged, nobody
+        // sees what it holds, and would delete it with the rest.
+        let mut joined: Vec<Joined> = self.join_documents().await?.into_values().collect();
+        joined.sort_by_key(|one| !one.beside);
+        for one in joined {
             let work = one.work(options);
             for place in [Place::Right, Place::Left] {
                 let Some((_, mode)) = one.steps[place] else { continue };
@@ -189,6 +195,7 @@ impl Syncer {
             }
             report.documents.extend(work);
         }
+        report.documents.sort_by(|one, two| (one.kind, &one.id).cmp(&(two.kind, &two.id)));
         Ok(pending)
     }
 }

@@ -369,6 +369,33 @@ async fn lists(library: &MemoryBackend) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn wherever_a_sync_dies_a_playlist_stays_where_it_can_be_seen() {
+    for dies_at in 0..40 {
+        let two = Two::new();
+        put_list(two.own(), "ours", 1).await;
+        put_list(two.shared(), "theirs", 2).await;
+        let dies = Arc::new(Mutex::new(Some(dies_at)));
+        let own = Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::clone(&dies));
+        let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, dies);
+        let state = State::in_memory().unwrap();
+        let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state);
+
+        let done = syncer.run(&Options::default(), &Silent, &never).now_or_never();
+
+        let (here, there) = (lists(two.own()).await, lists(two.shared()).await);
+        assert!(here.contains(&"ours".into()), "{dies_at}: {here:?}");
+        assert!(there.contains(&"theirs".into()), "{dies_at}: {there:?}");
+        if let Some(done) = done {
+            assert!(done.unwrap().is_complete());
+            assert_eq!((here.len(), there.len()), (2, 2), "{dies_at}");
+            assert!(dies_at > 5, "it never died");
+            return;
+        }
+    }
+    panic!("it dies always");
+}
+
+#[tokio::test]
 async fn a_copy_of_a_machine_takes_the_playlist_that_others_changed() {
     let mut one = Two::new();
     put_list(one.own(), "old", 50).await;
