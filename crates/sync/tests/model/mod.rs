@@ -138,6 +138,8 @@ pub(crate) struct World {
     facts: Vec<Fact>,
     // Names of playlists, until somebody who saw them says otherwise.
     said: BTreeSet<String>,
+    // Segments that went with a disk; a backup may bring them back.
+    lost: BTreeSet<String>,
     log: Vec<String>,
     pub(crate) syncs: u64,
     pub(crate) crashes: u64,
@@ -223,6 +225,7 @@ impl World {
             now: 1_800_000_000,
             facts: Vec::new(),
             said: BTreeSet::new(),
+            lost: BTreeSet::new(),
             log: Vec::new(),
             syncs: 0,
             crashes: 0,
@@ -753,9 +756,7 @@ impl World {
                 gone.remove(&segment);
             }
         }
-        for fact in &mut self.facts {
-            fact.wrote.retain(|(field, value)| field != SEGMENT || !gone.contains(value));
-        }
+        self.lost.append(&mut gone);
     }
 
     // What is remembered of syncs is deleted, or comes from another machine.
@@ -973,7 +974,8 @@ impl World {
     // and nobody knows why.
     fn is_known(&self, segment: &str, held: &BTreeSet<Op>) -> bool {
         let of_it = |fact: &&Fact| fact.over.contains(&key(SEGMENT, segment));
-        self.facts.iter().filter(of_it).all(|fact| held.contains(&fact.op))
+        !self.lost.contains(segment)
+            && self.facts.iter().filter(of_it).all(|fact| held.contains(&fact.op))
     }
 
     fn check_playlists(&self) -> Result<(), String> {
