@@ -139,7 +139,7 @@ fn in_order(value: &Value, text: &mut Vec<u8>) {
             members.sort_unstable_by_key(|(name, _)| *name);
             text.push(b'{');
             for (name, value) in members {
-                in_order(&Value::from(name.as_str()), text);
+                write_plain(name, text);
                 text.push(b':');
                 in_order(value, text);
                 text.push(b',');
@@ -155,9 +155,13 @@ fn in_order(value: &Value, text: &mut Vec<u8>) {
             text.push(b']');
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            text.extend_from_slice(value.to_string().as_bytes());
+            write_plain(value, text);
         }
     }
+}
+
+fn write_plain<T: Serialize + ?Sized>(value: &T, text: &mut Vec<u8>) {
+    serde_json::to_writer(text, value).expect("texts and numbers are plain data");
 }
 
 // Documents of before have none. Whoever changes one by hand writes null.
