@@ -37,7 +37,7 @@ use songrec_storage::{Change, ChangePage, ChangeSummary, Cursor, Error, ErrorKin
 use crate::{
     backend::{AT_ONCE, AstraBackend},
     client::{Find, Update, Version},
-    embeddings::now_ms,
+    clock::now_ms,
     row::{Before, DOCUMENTS, DOCUMENTS_MARKER, NOT_NUMBERED, Row, Sync, in_short, text, whole},
     schema::{FEED_ID, field_name},
 };

@@ -5,10 +5,7 @@
 //! ever takes the place of something else; the song names the one that is its
 //! own. Vectors are sent as big-endian float32 and come back bit for bit.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::TryStreamExt;
@@ -22,6 +19,7 @@ use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, Result, StoredEmbedd
 use crate::{
     backend::{AT_ONCE, AstraBackend, SHORT_VECTOR, at_once},
     client::{self, Collection, Find, Inserted, MAX_IN, MAX_INSERT, MAX_NEAREST, Problem, Update},
+    clock::now_ms,
     facets::{Conditions, Facets},
     row::{Face, Inline, Row},
     schema::{KnownModel, field_name},
@@ -70,11 +68,6 @@ impl EmbeddingRow {
     pub(crate) fn vector(&self) -> Option<Vector> {
         Vector::new(client::read_vector(&self.vector)?).ok()
     }
-}
-
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn key_of(song: SongId, operation: OperationId) -> String {

@@ -15,8 +15,6 @@
 //! as well. The server may therefore find too much, never too little; whoever
 //! reads its answer applies the filter to the cards again.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 use songrec_core::{
@@ -384,16 +382,18 @@ fn tags(field: WordField) -> impl Iterator<Item = char> {
 
 fn word_prefixes(card: &Card) -> Vec<String> {
     let fields = [WordField::Title, WordField::Artist, WordField::Album, WordField::Path];
-    let mut prefixes = BTreeSet::new();
-    let mut add = |tag: char, found: Vec<String>| {
+    let mut prefixes = Vec::new();
+    let mut add = |tag: char, mut found: Vec<String>| {
         if !found.is_empty() {
-            prefixes.insert(tag.to_string());
+            prefixes.push(tag.to_string());
         }
+        found.sort_unstable();
+        found.dedup();
         for word in found {
             let mut prefix = String::from(tag);
             for character in word.chars().take(LONGEST_PREFIX) {
                 prefix.push(character);
-                prefixes.insert(prefix.clone());
+                prefixes.push(prefix.clone());
             }
         }
     };
@@ -403,8 +403,10 @@ fn word_prefixes(card: &Card) -> Vec<String> {
     }
     let others = card.genres.iter().chain(&card.moods).chain(card.instrument.as_ref());
     add('o', others.flat_map(|value| words(value)).collect());
+    prefixes.sort_unstable();
+    prefixes.dedup();
     if prefixes.len() <= MOST_ELEMENTS {
-        return prefixes.into_iter().collect();
+        return prefixes;
     }
     // Which fields have words is still said.
     let tags = prefixes.into_iter().filter(|prefix| prefix.chars().count() == 1);

@@ -10,6 +10,7 @@ mod secret;
 mod backend;
 mod blobs;
 mod changes;
+mod clock;
 mod documents;
 mod embeddings;
 mod facets;

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Card, Digest, ModelName, OperationId, Song, SongId, Timestamp, fold, shelf};
 use songrec_storage::{
-    Change, ChangeState, Checked, OrderBy, Origin, SongSummary, Tombstone, Unreadable,
-    UnreadableSong, read_document,
+    Change, ChangeState, OrderBy, Origin, SongSummary, Tombstone, Unreadable, UnreadableSong,
+    document_text, read_document,
 };
 
 use crate::{
-    embeddings::now_ms,
+    clock::now_ms,
     facets::{Facets, Handles},
     schema::field_name,
 };
@@ -154,7 +154,7 @@ impl SongDocument {
             id: song.id,
             state: PRESENT,
             sync: Sync::new(song.revision.operation, before, origin),
-            song: text(&Checked::new(song)),
+            song: document_text(song, None),
             keys: keys.collect(),
             embeddings: embeddings.collect(),
             find: Find {
@@ -173,7 +173,7 @@ impl SongDocument {
                 added: order_time(song.added_at),
             },
             card: text(&card),
-            shown: Face::of(&card).card,
+            shown: shown_card(&card),
         }
     }
 
@@ -218,12 +218,16 @@ pub(crate) struct Face {
 }
 
 impl Face {
-    /// Beside the vector of one model the others are no news, and would be told
-    /// wrongly as soon as another one has heard the song.
+    // Beside the vector of one model the others are no news, and would be told
+    // wrongly as soon as another one has heard the song.
     pub(crate) fn of(card: &Card) -> Self {
-        let shown = Card { models: Vec::new(), ..card.clone() };
-        Self { card: text(&shown), facets: Facets::of(card) }
+        Self { card: shown_card(card), facets: Facets::of(card) }
     }
+}
+
+/// What stands of a card beside the vectors of its song.
+pub(crate) fn shown_card(card: &Card) -> String {
+    text(&Card { models: Vec::new(), ..card.clone() })
 }
 
 /// The change that makes a stored song a tombstone.
@@ -237,7 +241,7 @@ pub(crate) fn bury(tombstone: &Tombstone, sync: &Sync) -> Value {
         "$set": {
             "state": DELETED,
             "sync": sync,
-            "song": text(&Checked::new(tombstone)),
+            "song": document_text(tombstone, None),
             "find": find,
         },
         "$unset": {"card": "", "order": ""},
@@ -282,7 +286,10 @@ pub(crate) fn whole() -> Value {
 
 /// What [`Row::summary`] needs.
 pub(crate) fn in_short() -> Value {
-    json!({"state": 1, "sync.rev": 1, "sync.at": 1, "sync.by": 1, "sync.seq": 1, "keys": 1, "library": 1, "find.blob": 1})
+    json!({
+        "state": 1, "sync.rev": 1, "sync.at": 1, "sync.by": 1, "sync.seq": 1,
+        "keys": 1, "library": 1, "find.blob": 1,
+    })
 }
 
 impl Row {

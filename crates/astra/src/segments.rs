@@ -14,7 +14,8 @@ use songrec_storage::{NearestSegments, Result, SegmentNeighbor, SegmentQuery};
 use crate::{
     backend::{AT_ONCE, AstraBackend, at_once},
     client::{self, Find, Inserted, MAX_IN},
-    embeddings::{Search, now_ms},
+    clock::now_ms,
+    embeddings::Search,
     row::text,
     schema::KnownModel,
     songs::SEGMENT,

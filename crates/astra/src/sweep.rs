@@ -34,8 +34,9 @@ use crate::{
     backend::AstraBackend,
     blobs::Blobs,
     client::{Find, MAX_IN, Update},
-    embeddings::{EmbeddingRow, now_ms},
-    row::{Before, Face, PRESENT, Row, SongDocument, WrongRow, whole},
+    clock::now_ms,
+    embeddings::EmbeddingRow,
+    row::{Before, PRESENT, Row, SongDocument, WrongRow, shown_card, whole},
     schema::KnownModel,
     songs::{SEGMENT, SONG, about},
 };
@@ -303,7 +304,7 @@ impl AstraBackend {
                     findings.push(Finding::open(subject, problem, hint).of_lost(lost));
                     continue;
                 }
-                let card = Face::of(&Card::of(song)).card;
+                let card = shown_card(&Card::of(song));
                 let shown =
                     row.is_some_and(|row| row.of == SONG && row.card.as_ref() == Some(&card));
                 if !shown {

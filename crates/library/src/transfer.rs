@@ -16,7 +16,7 @@ use serde::Serialize;
 use songrec_core::{
     Embedding, Event, Filter, ModelName, ModelSpec, Progress, Song, SongId, Vector,
 };
-use songrec_storage::{Checked, SongQuery, read_document};
+use songrec_storage::{SongQuery, document_text, read_document};
 
 use self::arrive::{Arrival, Arriving, Waits};
 pub use self::arrive::{Different, DifferentValue, Imported};
@@ -88,9 +88,7 @@ impl Library {
                     self.export_embeddings(folder, &spec.name, &page.items).await?;
             }
             for song in &page.items {
-                serde_json::to_writer(&mut list, &Checked::new(song))
-                    .map_err(std::io::Error::from)
-                    .and_then(|()| list.write_all(b"\n"))
+                writeln!(list, "{}", document_text(song, None))
                     .map_err(|error| Error::io("write", &unfinished, error))?;
                 exported.songs += 1;
                 progress.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });

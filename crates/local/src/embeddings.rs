@@ -12,7 +12,7 @@ use crate::{
     embedding_file,
     error::{Fault, Result},
     inner::Inner,
-    npy,
+    npy, stored,
     vectors::{Hit, Rows, Search, row_set},
 };
 
@@ -86,12 +86,14 @@ impl Inner {
         songs: &[SongId],
     ) -> Result<Vec<Option<StoredEmbedding>>> {
         let find = |id: &SongId| {
-            let Some(stored) = self.read_song(*id)? else { return Ok(None) };
-            let Some(reference) = stored.document.embeddings.get(model) else { return Ok(None) };
-            let vector = self.embedding(model, *id, reference)?;
+            let Some(mut named) = stored::read_named(&self.layout, &self.files, *id)? else {
+                return Ok(None);
+            };
+            let Some(reference) = named.remove(model) else { return Ok(None) };
+            let vector = self.embedding(model, *id, &reference)?;
             Ok(vector.map(|vector| StoredEmbedding {
                 embedding: songrec_core::Embedding { song: *id, model: model.clone(), vector },
-                reference: reference.clone(),
+                reference,
             }))
         };
         self.read(|_| songs.iter().map(find).collect())

@@ -230,7 +230,7 @@ impl Writing<'_> {
                 outcomes.push(Outcome::Conflict(stored.map(Box::new)));
                 continue;
             }
-            let file = stored::song_file(&inner.layout, song, origin.as_ref())?;
+            let file = stored::song_file(&inner.layout, song, origin.as_ref());
             // A number that JSON has no form for would make a file that nobody
             // can read.
             if let Err(error) = serde_json::from_slice::<Song>(&file.bytes) {
@@ -294,7 +294,7 @@ impl Writing<'_> {
             }
             let before = song.embeddings.clone();
             let tombstone = delete.tombstone(song);
-            files.push(stored::tombstone_file(&inner.layout, &tombstone, delete.origin.as_ref())?);
+            files.push(stored::tombstone_file(&inner.layout, &tombstone, delete.origin.as_ref()));
             leftovers.push(inner.layout.of_song(Folder::Songs, delete.id));
             ids.push(delete.id);
             accepted.push((tombstone, delete.origin.clone(), before));

@@ -1,10 +1,13 @@
 //! Songs and tombstones as they lie in files.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
-use songrec_core::{Song, SongId};
-use songrec_storage::{Checked, Origin, SongDocument, Tombstone, Unreadable, read_document};
+use songrec_core::{EmbeddingRef, ModelName, Song, SongId};
+use songrec_storage::{Origin, SongDocument, Tombstone, Unreadable, document_text, read_document};
 
 use crate::{
     disk::{NewFile, Stamp},
@@ -31,39 +34,30 @@ pub(crate) enum Settled {
     Damaged(Fault),
 }
 
-#[derive(Serialize)]
-struct Written<'a, T> {
-    #[serde(flatten)]
-    document: Checked<'a, T>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<&'a Origin>,
-}
-
 #[derive(Deserialize)]
 struct Beside {
     #[serde(default)]
     origin: Option<Origin>,
 }
 
-pub(crate) fn song_file(layout: &Layout, song: &Song, origin: Option<&Origin>) -> Result<NewFile> {
+pub(crate) fn song_file(layout: &Layout, song: &Song, origin: Option<&Origin>) -> NewFile {
     let path = layout.of_song(Folder::Songs, song.id);
-    Ok(NewFile { path, bytes: written(song, origin)? })
+    NewFile { path, bytes: written(song, origin) }
 }
 
 pub(crate) fn tombstone_file(
     layout: &Layout,
     tombstone: &Tombstone,
     origin: Option<&Origin>,
-) -> Result<NewFile> {
+) -> NewFile {
     let path = layout.of_song(Folder::Trash, tombstone.song.id);
-    Ok(NewFile { path, bytes: written(tombstone, origin)? })
+    NewFile { path, bytes: written(tombstone, origin) }
 }
 
-fn written<T: SongDocument + Serialize>(document: &T, origin: Option<&Origin>) -> Result<Vec<u8>> {
-    let document = Checked::new(document);
-    let mut bytes = serde_json::to_vec(&Written { document, origin }).map_err(Fault::invalid)?;
-    bytes.push(b'\n');
-    Ok(bytes)
+fn written<T: SongDocument + Serialize>(document: &T, origin: Option<&Origin>) -> Vec<u8> {
+    let mut text = document_text(document, origin);
+    text.push('\n');
+    text.into_bytes()
 }
 
 /// The song that is stored; nothing if none is.
@@ -76,6 +70,30 @@ pub(crate) fn read_song(
     let Some((stamp, bytes)) = read(files, &path)? else { return Ok(None) };
     let document: Song = parse(&path, &bytes, id)?;
     Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
+}
+
+/// The embeddings that a stored song names; nothing if none is stored. The rest
+/// of the document is not checked: each embedding has a digest of its own.
+pub(crate) fn read_named(
+    layout: &Layout,
+    files: &Files,
+    id: SongId,
+) -> Result<Option<BTreeMap<ModelName, EmbeddingRef>>> {
+    #[derive(Deserialize)]
+    struct Names {
+        format: u32,
+        id: SongId,
+        #[serde(default)]
+        embeddings: BTreeMap<ModelName, EmbeddingRef>,
+    }
+
+    let path = layout.of_song(Folder::Songs, id);
+    let Some(bytes) = files.read(&path)? else { return Ok(None) };
+    match serde_json::from_slice::<Names>(&bytes) {
+        Ok(names) if names.format <= Song::FORMAT && names.id == id => Ok(Some(names.embeddings)),
+        // Whatever is wrong with it, the whole document says it best.
+        _ => parse::<Song>(&path, &bytes, id).map(|song| Some(song.embeddings)),
+    }
 }
 
 /// The tombstone of a song; nothing if there is none.

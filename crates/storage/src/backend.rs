@@ -3,7 +3,7 @@
 use std::{fmt, ops::Range, time::Duration};
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use songrec_core::{
     BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, ModelName,
     ModelSpec, OperationId, Progress, Revision, Segment, SegmentId, Song, SongId, Timestamp,
@@ -11,8 +11,8 @@ use songrec_core::{
 
 use crate::{
     BlobSource, BlobStream, ChangePage, ChangeSummary, Cursor, Lookup, NearestQuery,
-    NearestSegments, Neighbor, Page, PageToken, Result, SegmentNeighbor, SegmentQuery, SongQuery,
-    Tombstone,
+    NearestSegments, Neighbor, Origin, Page, PageToken, Result, SegmentNeighbor, SegmentQuery,
+    SongQuery, Tombstone,
 };
 
 /// A place that keeps songs, their embeddings and their audio.
@@ -311,15 +311,6 @@ pub enum PutMode {
     Create,
     /// The version written by this operation.
     Replace(OperationId),
-}
-
-/// Who wrote a version, and as which of its writes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The machine.
-    pub machine: String,
-    /// The number of the write among the machine's own.
-    pub sequence: u64,
 }
 
 /// A song to delete.

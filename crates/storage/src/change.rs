@@ -7,7 +7,7 @@ use songrec_core::{
     Digest, EmbeddingRef, ModelName, OperationId, Revision, Song, SongId, Timestamp,
 };
 
-use crate::{Origin, UnreadableSong};
+use crate::UnreadableSong;
 
 /// Where a reader of changes is; means something to the backend alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,15 @@ pub struct Change<T = ChangeState> {
     pub state: T,
     /// Who wrote it, where writers are numbered.
     pub origin: Option<Origin>,
+}
+
+/// Who wrote a version, and as which of its writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The machine.
+    pub machine: String,
+    /// The number of the write among the machine's own.
+    pub sequence: u64,
 }
 
 /// What became of a song.

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use songrec_core::{Song, SongId};
+
 /// What a storage operation gives.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -123,6 +125,40 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
+}
+
+/// Why a document is there and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// A newer songrec wrote it: what this one does not know of it would get
+    /// lost.
+    #[error("it has format {found}, and this version of songrec knows up to {known}", known = Song::FORMAT)]
+    Newer {
+        /// The format that it says it has.
+        found: u64,
+    },
+    /// It is not what was written.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl Unreadable {
+    /// What a caller can do about it.
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Newer { .. } => ErrorKind::Incompatible,
+            Self::Damaged(_) => ErrorKind::Corrupt,
+        }
+    }
+}
+
+/// A song that is stored and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableSong {
+    /// Which.
+    pub song: SongId,
+    /// Why.
+    pub why: Unreadable,
 }
 
 #[cfg(test)]

@@ -15,13 +15,15 @@ mod retrying;
 mod stored;
 
 pub use backend::{
-    Capabilities, DeleteSong, Finding, Lost, NewBlob, NewEmbedding, Origin, Outcome, PurgeSong,
+    Capabilities, DeleteSong, Finding, Lost, NewBlob, NewEmbedding, Outcome, PurgeSong,
     PutDocument, PutMode, PutSong, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 pub use blob::{BlobSource, BlobStream, read_blob};
 pub use cached::{Cache, CacheStats, CacheUse, Cached, CachedFiles, CachedOptions};
-pub use change::{Change, ChangePage, ChangeState, ChangeSummary, Cursor, SongSummary, Tombstone};
-pub use error::{Error, ErrorKind, Result};
+pub use change::{
+    Change, ChangePage, ChangeState, ChangeSummary, Cursor, Origin, SongSummary, Tombstone,
+};
+pub use error::{Error, ErrorKind, Result, Unreadable, UnreadableSong};
 pub use ext::{FoundNeighbor, StorageBackendExt};
 pub use memory::MemoryBackend;
 pub use query::{
@@ -29,4 +31,4 @@ pub use query::{
     SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery,
 };
 pub use retrying::{Retries, Retrying};
-pub use stored::{Checked, SongDocument, Unreadable, UnreadableSong, read_document};
+pub use stored::{SongDocument, document_text, read_document};

@@ -8,11 +8,19 @@
 //! song is a few kilobytes: a faster hash would save less than reading its JSON
 //! costs, and be one more.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use std::{
+    borrow::Cow,
+    fmt::{self, Formatter},
+};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Number;
 use songrec_core::{Digest, Revision, Song, SongId};
 
-use crate::{ErrorKind, Tombstone};
+use crate::{Origin, Tombstone, Unreadable};
 
 /// A document of a song: the song itself, or what is left of it.
 pub trait SongDocument: DeserializeOwned {
@@ -43,120 +51,100 @@ impl SongDocument for Tombstone {
     }
 }
 
-/// Why a document is there and cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// A newer songrec wrote it: what this one does not know of it would get
-    /// lost.
-    #[error("it has format {found}, and this version of songrec knows up to {known}", known = Song::FORMAT)]
-    Newer {
-        /// The format that it says it has.
-        found: u64,
-    },
-    /// It is not what was written.
-    #[error("{0}")]
-    Damaged(String),
-}
-
-impl Unreadable {
-    /// What a caller can do about it.
-    pub const fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Newer { .. } => ErrorKind::Incompatible,
-            Self::Damaged(_) => ErrorKind::Corrupt,
-        }
-    }
-}
-
-/// A song that is stored and cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadableSong {
-    /// Which.
-    pub song: SongId,
-    /// Why.
-    pub why: Unreadable,
-}
-
 /// The first format whose documents all carry a checksum.
 const CHECKED: u32 = 2;
 
 /// What stands beside the document of a song, and is no part of what it says.
 const BESIDE: [&str; 2] = ["checksum", "origin"];
 
-/// A document as it is written: with the checksum of what it says.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Checked<'a, T> {
-    #[serde(flatten)]
-    document: &'a T,
-    checksum: Digest,
+/// The JSON of a document as backends store it: with the checksum of what it
+/// says, and with what the backend knows of where it came from.
+pub fn document_text<T: SongDocument + Serialize>(document: &T, origin: Option<&Origin>) -> String {
+    let mut text = plain(document);
+    // By way of the text: a reader knows nothing else.
+    let written: Node<'_> = serde_json::from_str(&text).expect("it was just written");
+    let checksum = checksum(&written);
+    let end = text.pop();
+    debug_assert_eq!(end, Some('}'), "a document is an object with members");
+    text.push_str(",\"checksum\":");
+    text.push_str(&plain(&checksum));
+    if let Some(origin) = origin {
+        text.push_str(",\"origin\":");
+        text.push_str(&plain(origin));
+    }
+    text.push('}');
+    text
 }
 
-impl<'a, T: SongDocument + Serialize> Checked<'a, T> {
-    /// `document`, to be written.
-    pub fn new(document: &'a T) -> Self {
-        let text = serde_json::to_vec(document).expect("documents are plain data");
-        // By way of the text: a reader knows nothing else.
-        let value = serde_json::from_slice(&text).unwrap_or_default();
-        Self { document, checksum: checksum(value) }
-    }
+fn plain<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("documents are plain data")
 }
 
 /// The checksum of what a document says.
-fn checksum(mut document: Value) -> Digest {
-    if let Some(members) = document.as_object_mut() {
-        members.retain(|name, _| !BESIDE.contains(&name.as_str()));
-        without_keys(members);
-        // A tombstone holds its song.
-        if let Some(song) = members.get_mut("song").and_then(Value::as_object_mut) {
-            without_keys(song);
-        }
-    }
+fn checksum(document: &Node<'_>) -> Digest {
     let mut text = Vec::new();
-    in_order(&document, &mut text);
+    in_order(document, Part::Document, &mut text);
     Digest::of(&text)
 }
 
-// Each backend has its own keys for the facts of a song.
-fn without_keys(song: &mut serde_json::Map<String, Value>) {
-    let forget = |fact: &mut Value| {
-        if let Some(members) = fact.as_object_mut() {
-            members.remove("key");
+/// A part of a document, by what of it is not part of what is said: what
+/// stands beside the document, and the keys that each backend gives to the
+/// facts of a song.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Document,
+    /// The song in a tombstone.
+    Song,
+    Embeddings,
+    Fact,
+    Other,
+}
+
+impl Part {
+    /// What a member is part of; nothing if it says nothing.
+    fn member(self, name: &str) -> Option<Self> {
+        match (self, name) {
+            (Self::Document, beside) if BESIDE.contains(&beside) => None,
+            (Self::Fact, "key") => None,
+            (Self::Document, "song") => Some(Self::Song),
+            (Self::Document | Self::Song, "blob") | (Self::Embeddings, _) => Some(Self::Fact),
+            (Self::Document | Self::Song, "embeddings") => Some(Self::Embeddings),
+            _ => Some(Self::Other),
         }
-    };
-    if let Some(blob) = song.get_mut("blob") {
-        forget(blob);
-    }
-    if let Some(embeddings) = song.get_mut("embeddings").and_then(Value::as_object_mut) {
-        embeddings.values_mut().for_each(forget);
     }
 }
 
 // JSON whose members are in order of their names, whatever order they came in.
-fn in_order(value: &Value, text: &mut Vec<u8>) {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<(&String, &Value)> = members.iter().collect();
-            members.sort_unstable_by_key(|(name, _)| *name);
+// Of members of one name the last counts, as for every reader.
+fn in_order(node: &Node<'_>, part: Part, text: &mut Vec<u8>) {
+    match node {
+        Node::Members(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by(|(one, _), (two, _)| one.0.cmp(&two.0));
             text.push(b'{');
-            for (name, value) in members {
-                write_plain(name, text);
-                text.push(b':');
-                in_order(value, text);
-                text.push(b',');
+            for (at, (name, value)) in members.iter().enumerate() {
+                let is_last = members.get(at + 1).is_none_or(|(next, _)| next.0 != name.0);
+                if let Some(part) = part.member(&name.0).filter(|_| is_last) {
+                    write_plain(&name.0, text);
+                    text.push(b':');
+                    in_order(value, part, text);
+                    text.push(b',');
+                }
             }
             text.push(b'}');
         }
-        Value::Array(values) => {
+        Node::List(values) => {
             text.push(b'[');
             for value in values {
-                in_order(value, text);
+                in_order(value, Part::Other, text);
                 text.push(b',');
             }
             text.push(b']');
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            write_plain(value, text);
-        }
+        Node::Null => text.extend(b"null"),
+        Node::Bool(value) => write_plain(value, text),
+        Node::Number(value) => write_plain(value, text),
+        Node::Text(value) => write_plain(&value.0, text),
     }
 }
 
@@ -164,18 +152,124 @@ fn write_plain<T: Serialize + ?Sized>(value: &T, text: &mut Vec<u8>) {
     serde_json::to_writer(text, value).expect("texts and numbers are plain data");
 }
 
+/// JSON as it stands in a text, which it borrows: members in the order in which
+/// they came. Reading and sorting a `serde_json::Value` takes twice as long,
+/// which counts where each song of a library is read.
+#[derive(Debug)]
+enum Node<'a> {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(Text<'a>),
+    List(Vec<Node<'a>>),
+    Members(Vec<(Text<'a>, Node<'a>)>),
+}
+
+/// A text without escapes is borrowed.
+#[derive(Debug)]
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct OfText;
+
+        impl<'de> Visitor<'de> for OfText {
+            type Value = Text<'de>;
+
+            fn expecting(&self, to: &mut Formatter<'_>) -> fmt::Result {
+                to.write_str("a text")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        from.deserialize_str(OfText)
+    }
+}
+
+impl<'de> Deserialize<'de> for Node<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct OfNode;
+
+        impl<'de> Visitor<'de> for OfNode {
+            type Value = Node<'de>;
+
+            fn expecting(&self, to: &mut Formatter<'_>) -> fmt::Result {
+                to.write_str("JSON")
+            }
+
+            fn visit_unit<E>(self) -> Result<Node<'de>, E> {
+                Ok(Node::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Node<'de>, E> {
+                Ok(Node::Bool(value))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+                Ok(Node::Number(value.into()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+                Ok(Node::Number(value.into()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Node<'de>, E> {
+                // JSON has no number that is not finite.
+                Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
+                Ok(Node::Text(Text(Cow::Borrowed(text))))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
+                Ok(Node::Text(Text(Cow::Owned(text.to_owned()))))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut of: A) -> Result<Node<'de>, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = of.next_element()? {
+                    values.push(value);
+                }
+                Ok(Node::List(values))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut of: A) -> Result<Node<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = of.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Node::Members(members))
+            }
+        }
+
+        from.deserialize_any(OfNode)
+    }
+}
+
 // Documents of before have none. Whoever changes one by hand writes null.
 fn verify_checksum(bytes: &[u8], format: u32) -> Result<(), Unreadable> {
-    let value: Value =
+    let document: Node<'_> =
         serde_json::from_slice(bytes).map_err(|error| Unreadable::Damaged(error.to_string()))?;
-    let claimed = match value.get("checksum") {
-        Some(Value::Null) => return Ok(()),
-        Some(claimed) => claimed.clone(),
-        None if format < CHECKED => return Ok(()),
+    let claimed = match &document {
+        Node::Members(members) => members.iter().rfind(|(name, _)| name.0 == "checksum"),
+        _ => None,
+    };
+    let is_right = match claimed {
+        Some((_, Node::Null)) => true,
+        Some((_, Node::Text(claimed))) => claimed.0 == checksum(&document).to_string(),
+        Some(_) => false,
+        None if format < CHECKED => true,
         None => return Err(Unreadable::Damaged("it has no checksum".to_owned())),
     };
-    let found = checksum(value);
-    if claimed.as_str() == Some(found.to_string().as_str()) {
+    if is_right {
         return Ok(());
     }
     Err(Unreadable::Damaged("what it says is not what was written: its checksum is another".into()))
@@ -237,10 +331,11 @@ impl Format {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
     use songrec_core::{AudioProperties, BlobRef, EmbeddingRef, Field, Timestamp};
 
     use super::*;
+    use crate::ErrorKind;
 
     fn song() -> Song {
         Song::new(Digest::of(b"x"), AudioProperties::default(), Timestamp::UNIX_EPOCH)
@@ -252,7 +347,7 @@ mod tests {
     }
 
     fn written<T: SongDocument + Serialize>(document: &T) -> Vec<u8> {
-        serde_json::to_vec(&Checked::new(document)).unwrap()
+        document_text(document, None).into_bytes()
     }
 
     // As somebody changes it by hand.
@@ -316,8 +411,12 @@ mod tests {
             blob.key = Some("elsewhere".into());
         }
 
-        let checksums = [&song, &there].map(|one| Checked::new(one).checksum);
+        let checksums = [&song, &there].map(|one| {
+            let value: Value = serde_json::from_slice(&written(one)).unwrap();
+            value["checksum"].clone()
+        });
 
+        assert!(checksums[0].is_string());
         assert_eq!(checksums[0], checksums[1]);
     }
 

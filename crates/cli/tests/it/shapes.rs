@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::{Value, json};
 use songrec_core::Song;
-use songrec_storage::Checked;
+use songrec_storage::document_text;
 use songrec_testkit::s3::S3Server;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     remote::Database,
     schema::Schemas,
     syncing::{another, with_cloud},
-    world::{Run, World, examples, tone, wav},
+    world::{Run, World, examples, tone, wav, with_title},
 };
 
 /// What is described and does not come up here, with the reason.
@@ -221,20 +221,6 @@ fn end(child: &std::process::Child) {
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
 }
 
-/// A WAV file with this text in its tags.
-fn tagged(hertz: f64, title: &str) -> Vec<u8> {
-    let mut wav = tone(hertz, 0.5);
-    let text = format!("{title}\0{}", if title.len().is_multiple_of(2) { "\0" } else { "" });
-    wav.extend(b"LIST");
-    wav.extend((12 + text.len() as u32).to_le_bytes());
-    wav.extend(b"INFOINAM");
-    wav.extend((text.len() as u32).to_le_bytes());
-    wav.extend(text.bytes());
-    let size = wav.len() as u32 - 8;
-    wav[4..8].copy_from_slice(&size.to_le_bytes());
-    wav
-}
-
 /// A click every half second, for twelve seconds, now louder and now softer.
 fn beat() -> Vec<u8> {
     let sample = |n: u32| {
@@ -266,7 +252,7 @@ fn rewrite(world: &World, id: &str, change: impl FnOnce(&mut Value)) {
         song.to_string().into_bytes()
     } else {
         let song: Song = serde_json::from_value(song).unwrap();
-        serde_json::to_vec(&Checked::new(&song)).unwrap()
+        document_text(&song, None).into_bytes()
     };
     fs::write(path, bytes).unwrap();
 }
@@ -294,7 +280,7 @@ fn songs(shapes: &Shapes) {
     write(&world, "music/techno/Nena - Ballons.wav", &tone(220.0, 1.0));
     write(&world, "music/one.wav", &tone(330.0, 0.5));
     write(&world, "music/one copy.wav", &tone(330.0, 0.5));
-    write(&world, "music/one tagged.wav", &tagged(330.0, "Tagged"));
+    write(&world, "music/one tagged.wav", &with_title(tone(330.0, 0.5), "Tagged"));
     write(&world, "music/moves.wav", &tone(350.0, 0.5));
     write(&world, "music/goes.wav", &tone(360.0, 0.5));
     write(&world, "music/replaced.wav", &tone(370.0, 0.5));
@@ -309,7 +295,7 @@ fn songs(shapes: &Shapes) {
     fs::rename(world.path("music/moves.wav"), world.path("music/moved.wav")).unwrap();
     fs::remove_file(world.path("music/goes.wav")).unwrap();
     write(&world, "music/replaced.wav", &tone(390.0, 0.5));
-    write(&world, "music/retagged.wav", &tagged(380.0, "Now"));
+    write(&world, "music/retagged.wav", &with_title(tone(380.0, 0.5), "Now"));
     run(&["scan", "music"]);
     run(&["scan", "--missing"]);
     run(&["scan", "--failed"]);

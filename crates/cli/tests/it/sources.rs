@@ -9,22 +9,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::world::{World, tone};
+use crate::world::{World, tone, with_title};
 
 // The tone with a title in its tags, if there is one.
 fn tagged(title: &str) -> Vec<u8> {
-    let mut wav = tone(220.0, 1.0);
-    if !title.is_empty() {
-        let text = format!("{title}\0{}", if title.len().is_multiple_of(2) { "\0" } else { "" });
-        wav.extend(b"LIST");
-        wav.extend((12 + text.len() as u32).to_le_bytes());
-        wav.extend(b"INFOINAM");
-        wav.extend((text.len() as u32).to_le_bytes());
-        wav.extend(text.bytes());
-        let size = wav.len() as u32 - 8;
-        wav[4..8].copy_from_slice(&size.to_le_bytes());
-    }
-    wav
+    let wav = tone(220.0, 1.0);
+    if title.is_empty() { wav } else { with_title(wav, title) }
 }
 
 fn write(world: &World, name: &str, bytes: &[u8]) -> PathBuf {

@@ -159,3 +159,16 @@ pub(crate) fn wav(sample_rate: u32, samples: impl Iterator<Item = i16>) -> Vec<u
     wav.extend(samples);
     wav
 }
+
+/// The WAV file with a title in its tags.
+pub(crate) fn with_title(mut wav: Vec<u8>, title: &str) -> Vec<u8> {
+    let text = format!("{title}\0{}", if title.len().is_multiple_of(2) { "\0" } else { "" });
+    wav.extend(b"LIST");
+    wav.extend((12 + text.len() as u32).to_le_bytes());
+    wav.extend(b"INFOINAM");
+    wav.extend((text.len() as u32).to_le_bytes());
+    wav.extend(text.bytes());
+    let size = wav.len() as u32 - 8;
+    wav[4..8].copy_from_slice(&size.to_le_bytes());
+    wav
+}

@@ -1,6 +1,6 @@
 //! Segments as rows.
 
-use rusqlite::{Connection, OptionalExtension, params, types::Value};
+use rusqlite::{Connection, OptionalExtension, Params, types::Value};
 use songrec_core::{Segment, SegmentId, SongId};
 use songrec_storage::{SegmentOrder, SegmentQuery};
 
@@ -22,17 +22,7 @@ impl Catalog {
              SELECT ?, ?, m, ?, ?, ?, ?, ?, ? FROM model WHERE name = ?",
         )?;
         for segment in segments {
-            insert.execute(params![
-                segment.id.as_bytes(),
-                song.as_bytes(),
-                segment.kind,
-                segment.start,
-                segment.end,
-                segment.frequencies.map(|(low, _)| low),
-                segment.frequencies.map(|(_, high)| high),
-                segment.confidence,
-                segment.model.as_str(),
-            ])?;
+            insert.execute(row_of(&song, segment))?;
         }
         Ok(())
     }
@@ -49,17 +39,7 @@ impl Catalog {
                  AND kind = ? AND start = ? AND end = ? AND low IS ? AND high IS ? \
                  AND confidence = ? AND model.name = ?",
             )?
-            .exists(params![
-                segment.id.as_bytes(),
-                song.as_bytes(),
-                segment.kind,
-                segment.start,
-                segment.end,
-                segment.frequencies.map(|(low, _)| low),
-                segment.frequencies.map(|(_, high)| high),
-                segment.confidence,
-                segment.model.as_str(),
-            ])?)
+            .exists(row_of(&song, segment))?)
     }
 
     /// The song that a segment is a part of.
@@ -164,4 +144,19 @@ fn add_conditions(sql: &mut Sql, query: &SegmentQuery) {
         sql.text.push_str(" WHERE ");
         sql.text.push_str(&conditions.join(" AND "));
     }
+}
+
+// What a row says of a segment, in the order in which both statements ask.
+fn row_of<'a>(song: &'a SongId, segment: &'a Segment) -> impl Params + 'a {
+    (
+        segment.id.as_bytes(),
+        song.as_bytes(),
+        &segment.kind,
+        segment.start,
+        segment.end,
+        segment.frequencies.map(|(low, _)| low),
+        segment.frequencies.map(|(_, high)| high),
+        segment.confidence,
+        segment.model.as_str(),
+    )
 }
