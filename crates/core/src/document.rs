@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     History, Revision, Stamp, Timestamp,
-    keyed::Keyed,
+    song::keyed::Keyed,
     version::{LIFE, Op, Version},
 };
 

@@ -3,16 +3,13 @@
 //! Plain data and pure functions; no I/O, no async, no backend.
 #![warn(missing_docs)]
 
-mod before;
-mod card;
 mod document;
 mod edit;
 mod features;
+mod field;
 mod filter;
-mod history;
 mod id;
 mod key;
-mod keyed;
 mod model;
 mod path;
 mod progress;
@@ -20,20 +17,19 @@ mod redact;
 mod segment;
 mod shelf;
 mod song;
-mod sources;
+mod stamp;
 mod tags;
 mod text;
 mod vector;
 mod version;
 
-pub use card::Card;
 pub use document::{Document, DocumentKind};
-pub use edit::{Edits, Field, InvalidEdit};
+pub use edit::Edits;
 pub use features::{FeatureGroups, Features};
+pub use field::{Field, InvalidEdit};
 pub use filter::{
     FIELDS, Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
 };
-pub use history::History;
 pub use id::{Digest, InvalidId, OperationId, SongId};
 pub use key::{InvalidKey, Key, Mode};
 pub use model::{InvalidModelName, Metric, ModelName, ModelSpec};
@@ -43,10 +39,10 @@ pub use redact::{has_password, without_password};
 pub use segment::{Segment, SegmentId};
 pub use shelf::shelf;
 pub use song::{
-    AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, InvalidVersion,
-    Revision, Song, SongFile, Stamp, WarningKind,
+    AudioProperties, AudioWarning, BlobRef, Card, Conflict, Embedding, EmbeddingRef, FileSays,
+    History, InvalidVersion, Revision, Said, Song, SongFile, Source, Sources, WarningKind,
 };
-pub use sources::{FileSays, Said, Source, Sources};
+pub use stamp::Stamp;
 pub use tags::{Art, Tags};
 pub use text::{fold, words};
 pub use vector::{InvalidVector, Vector};

@@ -1,20 +1,27 @@
 //! The song: the manifest of everything stored for one recording.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
-};
+mod before;
+mod card;
+mod history;
+pub(crate) mod keyed;
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Digest, Edits, Features, Field, History, InvalidId, ModelName, OperationId, SegmentId, SongId,
-    Sources, Tags, Timestamp, Vector, before,
-    keyed::{ANALYSIS, Keyed, elements_to_write, heard, is_element, song_of},
+    Digest, Edits, Features, Field, ModelName, OperationId, SegmentId, SongId, Stamp, Tags,
+    Timestamp, Vector,
     version::{LIFE, Op, Version},
 };
+
+pub use card::Card;
+pub use history::History;
+pub use sources::{FileSays, Said, Source, Sources};
+
+use keyed::{ANALYSIS, Keyed, elements_to_write, heard, is_element, song_of};
 
 /// One recording: what it is, where its audio is, what is known about it.
 ///
@@ -105,8 +112,9 @@ impl Song {
     }
 
     /// Makes this the next version of `before`, written by a new operation at
-    /// `now`, in the shape of documents of today. Every change ends with it: what differs is what this write said,
-    /// in place of all that `before` had seen of the same.
+    /// `now`, in the shape of documents of today. Every change ends with it: what
+    /// differs is what this write said, in place of all that `before` had seen
+    /// of the same.
     ///
     /// Whoever edits a field has decided about it, and gives the song life: it
     /// stays if somebody deletes it who did not know. What a scan finds does
@@ -468,64 +476,6 @@ pub struct Conflict {
     pub stamp: Stamp,
     /// The operation that had written it.
     pub operation: OperationId,
-}
-
-/// A moment of a hybrid logical clock: 48 bits of milliseconds since 1970 and
-/// a 16-bit counter; written as 16 hexadecimal digits, so text sorts like time.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(try_from = "String", into = "String")]
-pub struct Stamp(u64);
-
-impl Stamp {
-    /// The stamp for something that happens now, later than `last` whatever
-    /// the clock says.
-    pub fn after(last: Self, now: Timestamp) -> Self {
-        let clock = (now.as_millisecond().max(0).unsigned_abs() & 0xffff_ffff_ffff) << 16;
-        Self(clock.max(last.0.saturating_add(1)))
-    }
-}
-
-impl Stamp {
-    /// The moment, to the millisecond.
-    pub fn time(self) -> Timestamp {
-        let millisecond = i64::try_from(self.0 >> 16).unwrap_or_default();
-        Timestamp::from_millisecond(millisecond).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl FromStr for Stamp {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let valid = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        u64::from_str_radix(text, 16)
-            .ok()
-            .filter(|_| valid)
-            .map(Self)
-            .ok_or_else(|| InvalidId::new(text, "a stamp of 16 hexadecimal digits"))
-    }
-}
-
-impl TryFrom<String> for Stamp {
-    type Error = InvalidId;
-
-    fn try_from(text: String) -> Result<Self, InvalidId> {
-        text.parse()
-    }
-}
-
-impl From<Stamp> for String {
-    fn from(stamp: Stamp) -> Self {
-        stamp.to_string()
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::auth;
 use crate::faults::{Rule, RuleId};
-use crate::http::Shared;
+use crate::shared::Shared;
 
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()

@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use crate::auth;
-use crate::http::Shared;
+use crate::shared::Shared;
 
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()

@@ -17,11 +17,12 @@ use crate::connection::{Door, Line};
 use crate::database::Database;
 use crate::error::Names;
 use crate::faults::{Faults, Rule};
-use crate::http::{self, Shared};
+use crate::http;
 use crate::limits::Limits;
 use crate::requests::Requests;
 use crate::rules::Rules;
 use crate::settings::Features;
+use crate::shared::Shared;
 use crate::store::{OpenError, Store};
 
 /// The keyspace that every database starts with, as on Astra.

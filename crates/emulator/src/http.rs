@@ -11,30 +11,16 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use tokio::sync::RwLock;
 
 use crate::answer::Answer;
-use crate::auth::{self, Credential};
+use crate::auth;
 use crate::command::{Command, Context, Fate, Level, Writer, is_write};
 use crate::connection::Line;
-use crate::database::Database;
 use crate::error::{ApiError, Code, Names};
-use crate::faults::{Fault, Faults, Verdict};
-use crate::requests::{Entry, Requests};
-use crate::rules::Rules;
+use crate::faults::{Fault, Verdict};
+use crate::requests::Entry;
+use crate::shared::Shared;
 use crate::{admin, devops};
-
-/// What all requests share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) database: Database,
-    pub(crate) rules: Rules,
-    pub(crate) credentials: Vec<Credential>,
-    pub(crate) faults: Faults,
-    pub(crate) requests: Requests,
-    /// Held by every request until it is done; a shutdown waits for all.
-    pub(crate) on_their_way: RwLock<()>,
-}
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let mut router = Router::new();

@@ -37,6 +37,7 @@ mod auth;
 mod connection;
 mod devops;
 mod http;
+mod shared;
 
 mod answer;
 mod command;

@@ -1,6 +1,12 @@
 //! Whole libraries from a seed, and how cases are run.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
 
 use futures::future::BoxFuture;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -117,6 +123,15 @@ pub fn run_case(case: impl Future<Output = ()>) {
         .build()
         .unwrap()
         .block_on(case);
+}
+
+/// A writer that leaves, also when it fails: nobody waits for it for ever.
+pub(crate) struct Leaving<'a>(pub(crate) &'a AtomicUsize);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
 }
 
 /// What `work` gives for each number below `count`, each on a thread of its

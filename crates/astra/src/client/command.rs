@@ -6,14 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Whether a request may be sent again by itself when its answer was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// Doing it twice is the same as doing it once, or the caller can tell.
-    Always,
-    /// Only if it was surely not done.
-    Unsent,
-}
+use super::repeat::Repeat;
 
 /// Documents to look for, a page at a time.
 #[derive(Clone, Debug, Default, Serialize)]

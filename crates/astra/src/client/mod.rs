@@ -34,6 +34,7 @@ mod envelope;
 mod error;
 mod keyspace;
 mod patience;
+mod repeat;
 
 use std::{
     collections::HashSet,
@@ -64,13 +65,14 @@ use self::{
 pub use self::{
     collection::Collection,
     command::{
-        CollectionSettings, Count, Find, FindOptions, FoundPage, Inserted, Repeat, Replace, Update,
+        CollectionSettings, Count, Find, FindOptions, FoundPage, Inserted, Replace, Update,
         Updated, Version,
     },
     endpoint::{Endpoint, InvalidEndpoint, password_token},
     error::{Error, Problem, Result},
     keyspace::Keyspace,
     patience::Patience,
+    repeat::Repeat,
 };
 use crate::Secret;
 

@@ -12,9 +12,11 @@ use songrec_storage::{
     PutMode, PutSong, SongSummary, StorageBackend, StorageBackendExt,
 };
 
-use crate::{delete, in_parallel, library_of, put, retagged, song, time, tiny_model};
+use crate::{
+    delete, fixture::Leaving, in_parallel, library_of, put, retagged, song, time, tiny_model,
+};
 
-use super::{race::Leaving, refusal::assert_refused};
+use super::refusal::assert_refused;
 
 // Every change since a cursor, and the cursor after the last.
 async fn since(

@@ -7,20 +7,11 @@ use songrec_core::Song;
 use songrec_storage::{ChangeState, Outcome, PutMode, StorageBackend, StorageBackendExt};
 
 use super::change::all_changes;
-use crate::{delete, in_parallel, purge, put, retagged, song};
+use crate::{delete, fixture::Leaving, in_parallel, purge, put, retagged, song};
 
 // One round lets a broken lock pass most of the time; ten do not.
 const ROUNDS: usize = 10;
 const WRITERS: usize = 6;
-
-/// A writer that leaves, also when it fails: nobody waits for it for ever.
-pub(super) struct Leaving<'a>(pub(super) &'a AtomicUsize);
-
-impl Drop for Leaving<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
-    }
-}
 
 // Checks that exactly one writer won, that what it wrote is stored, and that
 // every loser was told so.

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     InvalidId, OperationId, Stamp, Timestamp,
-    keyed::{Keyed, is_element},
+    song::keyed::{Keyed, is_element},
     version::{LIFE, Op, Version},
 };
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     Song, Stamp,
-    keyed::{ANALYSIS, Keyed, heard, is_element},
+    song::keyed::{ANALYSIS, Keyed, heard, is_element},
     version::{LIFE, Op, Version},
 };
 
