@@ -165,7 +165,7 @@ impl State {
         Ok(copy)
     }
 
-    /// The deletions that are remembered, for tests.
+    /// The deletions that are remembered, agreed on or put off, for tests.
     ///
     /// # Errors
     ///
@@ -174,7 +174,14 @@ impl State {
     pub fn tombstones(&self) -> Result<Vec<Tombstone>> {
         let known = self.known_after(None, i32::MAX as usize)?.into_iter();
         let sides = known.flat_map(|(_, Known(Pair { left, right }))| [left, right]);
-        Ok(sides.flatten().filter_map(|had| had.tombstone.map(|one| *one)).collect())
+        let agreed = sides.flatten().filter_map(|had| had.tombstone);
+        let postponed = self.postponed_after(None, i32::MAX as usize)?.into_iter();
+        let states = postponed.flat_map(|(_, one)| [one.states.left, one.states.right]);
+        let waiting = states.filter_map(|state| match state {
+            SongState::Deleted(tombstone) => Some(tombstone),
+            _ => None,
+        });
+        Ok(agreed.chain(waiting).map(|tombstone| *tombstone).collect())
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
