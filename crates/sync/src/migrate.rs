@@ -1,11 +1,13 @@
 //! Copying a whole library.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, future::ready};
 
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::join, stream};
 use serde::Serialize;
 use songrec_core::{Card, Document, DocumentKind, Event, OperationId, Progress, Song, SongId};
-use songrec_storage::{ChangeState, Cursor, Outcome, PutDocument, PutMode, PutSong};
+use songrec_storage::{
+    ChangePage, ChangeState, Cursor, ErrorKind, Outcome, PutDocument, PutMode, PutSong,
+};
 
 use crate::{
     Comparison, Error, Failure, LeftOut, Note, Options, Pair, Place, Result, Syncer, Verify,
@@ -184,45 +186,41 @@ impl Syncer {
         progress.on(Event::Started { work: "copying", total: Some(total) });
         let mut migrated = Migrated::default();
         let mut cursor: Option<Cursor> = self.state.meta(CURSOR)?.flatten();
-        loop {
+        let mut next = Some(self.page_to_copy(&mut cursor).await);
+        while let Some(page) = next.take() {
+            let page = page?;
             if interrupt() {
                 migrated.interrupted = true;
                 break;
             }
-            let since = cursor.as_ref();
-            let page = match self.ask(Place::Left, || source.changes(since, PAGE)).await {
-                Err(error)
-                    if error.kind() == songrec_storage::ErrorKind::CursorLost
-                        && since.is_some() =>
-                {
-                    cursor = None;
-                    continue;
-                }
-                other => other.map_err(|error| self.failed(Place::Left, error))?,
-            };
             let name = &self.sides.left.name;
             for one in page.unreadable {
                 migrated.add_failure(refusal(name, one).1);
             }
             let songs = present(page.changes);
             let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
-            let mut under_way = stream::iter(chunks)
+            let copies = stream::iter(chunks)
                 .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk, progress, interrupt))
                 .buffer_unordered(options.jobs.max(1));
-            while let Some(done) = under_way.next().await {
-                migrated.add(done?);
-            }
+            let copied = copies.try_for_each(|done| {
+                migrated.add(done);
+                ready(Ok(()))
+            });
+            // The next page is read while this one is written.
+            cursor = Some(page.cursor);
+            let mut ahead = cursor.clone();
+            let read_on =
+                async { if page.more { Some(self.page_to_copy(&mut ahead).await) } else { None } };
+            let (copied, read) = join(copied, read_on).await;
+            copied?;
             if migrated.interrupted {
                 break;
             }
-            cursor = Some(page.cursor);
             // What failed is tried again from here on.
             if migrated.failed.is_empty() {
                 self.state.set_meta(CURSOR, &cursor)?;
             }
-            if !page.more {
-                break;
-            }
+            next = read;
         }
         if !migrated.interrupted {
             self.migrate_documents(&mut migrated).await?;
@@ -246,6 +244,19 @@ impl Syncer {
         }
         migrated.requests = self.traffic().requests;
         Ok(migrated)
+    }
+
+    // The songs after a cursor, or all songs if the source knows it no more.
+    async fn page_to_copy(&self, cursor: &mut Option<Cursor>) -> Result<ChangePage> {
+        let source = self.backend(Place::Left);
+        let mut page = self.ask(Place::Left, || source.changes(cursor.as_ref(), PAGE)).await;
+        if cursor.is_some()
+            && page.as_ref().is_err_and(|error| error.kind() == ErrorKind::CursorLost)
+        {
+            *cursor = None;
+            page = self.ask(Place::Left, || source.changes(None, PAGE)).await;
+        }
+        page.map_err(|error| self.failed(Place::Left, error))
     }
 
     async fn migrate_chunk(
