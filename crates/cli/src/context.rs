@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 
 use anyhow::Result;
-use songrec_core::{Event, Progress, encode_path};
-use songrec_library::{
-    Chosen, Config, Directories, Distance, Error, ErrorKind, Interrupt, Library, Sources,
-};
+use songrec_core::{Event, Job, encode_path};
+use songrec_library::{Chosen, Config, Directories, Distance, Error, ErrorKind, Library, Sources};
 
 use crate::{args::GlobalArgs, commands::pair, printer::Printer, progress::progress};
 
@@ -15,18 +13,13 @@ use crate::{args::GlobalArgs, commands::pair, printer::Printer, progress::progre
 pub(crate) struct Context {
     pub(crate) printer: Printer,
     pub(crate) global: GlobalArgs,
-    pub(crate) progress: Arc<dyn Progress>,
-    pub(crate) interrupt: Interrupt,
+    /// Who is told how it goes on, and the way to end it.
+    pub(crate) job: Job,
 }
 
 impl Context {
     pub(crate) fn new(global: GlobalArgs) -> Self {
-        Self {
-            printer: Printer::new(&global),
-            progress: progress(&global),
-            interrupt: Interrupt::default(),
-            global,
-        }
+        Self { printer: Printer::new(&global), job: Job::told_to(progress(&global)), global }
     }
 
     /// Warns while progress may be drawn: above it, and not across it.
@@ -34,7 +27,7 @@ impl Context {
         if self.global.quiet {
             self.printer.warn(text);
         } else {
-            self.progress.on(Event::Note { text: &format!("warning: {text}") });
+            self.job.progress.on(Event::Note { text: &format!("warning: {text}") });
         }
     }
 
@@ -116,7 +109,7 @@ impl Context {
 
     /// The library that these settings mean, and no other in its place.
     pub(crate) async fn library_with(&self, config: Arc<Config>) -> Result<Library> {
-        Ok(Library::open(config, self.progress.clone()).await?)
+        Ok(Library::open(config, self.job.progress.clone()).await?)
     }
 
     /// Says which library is used, if another one could be meant too.
@@ -143,7 +136,7 @@ impl Context {
             ));
             return Ok(local);
         }
-        let error = match Library::open_to_read(config, self.progress.clone()).await {
+        let error = match Library::open_to_read(config, self.job.progress.clone()).await {
             Err(error) if error.kind() == ErrorKind::Temporary => error,
             opened => return Ok(opened?),
         };
@@ -168,7 +161,7 @@ impl Context {
             Some(name) => name.clone(),
             None => pair::remote(&config),
         };
-        let progress = self.progress.clone();
+        let progress = self.job.progress.clone();
         Ok(Library::open_named(config, &name, Distance::Direct, progress).await?)
     }
 }

@@ -14,6 +14,7 @@ mod terminal;
 use std::{io::Write, process::ExitCode};
 
 use clap::Parser;
+use songrec_library::until_interrupted;
 
 use crate::{
     args::{Cli, Command},
@@ -71,7 +72,7 @@ fn main() -> ExitCode {
 fn run(context: &Context, command: Command) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let interrupt = context.interrupt.clone();
+        let interrupt = context.job.interrupt.clone();
         // The first Ctrl-C asks for an orderly end, the second one does not
         // ask: the library stands that too. What ends services asks once.
         tokio::spawn(async move {
@@ -87,7 +88,7 @@ fn run(context: &Context, command: Command) -> anyhow::Result<ExitStatus> {
         }
         tokio::select! {
             result = commands::run(context, command) => result,
-            () = context.interrupt.wait() => Ok(ExitStatus::Interrupted),
+            () = until_interrupted(&context.job.interrupt) => Ok(ExitStatus::Interrupted),
         }
     });
     // Work that nobody waits for must not hold up the end.

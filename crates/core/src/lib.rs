@@ -9,6 +9,7 @@ mod features;
 mod field;
 mod filter;
 mod id;
+mod job;
 mod key;
 mod model;
 mod path;
@@ -31,6 +32,7 @@ pub use filter::{
     FIELDS, Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
 };
 pub use id::{Digest, InvalidId, OperationId, SongId};
+pub use job::{Interrupt, Job};
 pub use key::{InvalidKey, Key, Mode};
 pub use model::{InvalidModelName, Metric, ModelName, ModelSpec};
 pub use path::{decode_path, encode_path};

@@ -63,8 +63,9 @@ pub use similar::{
 pub use spare::{SpareFolder, remove_spare_folders, spare_folders};
 pub use stats::{ModelStats, Stats};
 pub use transfer::{Different, DifferentValue, Exported, Imported};
-pub use work::Interrupt;
+pub use work::until_interrupted;
 
 #[cfg(feature = "astra")]
 pub use songrec_astra::{InitReport, InitState};
 pub use songrec_audio::{FORMATS, built_in_models};
+pub use songrec_core::{Interrupt, Job};

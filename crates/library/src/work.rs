@@ -1,42 +1,18 @@
-//! Where async meets work that blocks: the only two bridges, and the way to ask
-//! long work for its end.
+//! Where async meets work that blocks: the only two bridges.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::Duration,
 };
 
+use songrec_core::Interrupt;
+
 use crate::{Error, ErrorKind, Result};
 
-/// Tells long work to come to an end.
-#[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
-
-impl Interrupt {
-    /// Asks for the end; what is in flight is finished.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// The same question for code that knows nothing of interrupts.
-    pub fn flag(&self) -> Arc<AtomicBool> {
-        self.0.clone()
-    }
-
-    /// Waits until the end is asked for.
-    pub async fn wait(&self) {
-        while !self.is_set() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Whether the end was asked for.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+/// Waits until the end is asked for.
+pub async fn until_interrupted(interrupt: &Interrupt) {
+    while !interrupt.is_set() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

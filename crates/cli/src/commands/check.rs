@@ -16,10 +16,11 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<ExitStatus
     let libraries = Libraries::open(context, Some(args.left), Some(args.right)).await?;
     let [left, right] = Place::BOTH
         .map(|place| Side::new(&libraries.names[place], libraries.opened[place].shared_backend()));
-    let interrupt = || context.interrupt.is_set();
-    let found = songrec_sync::check(&left, &right, args.read_data, &*context.progress, &interrupt)
-        .await
-        .map_err(wrong)?;
+    let interrupt = || context.job.interrupt.is_set();
+    let found =
+        songrec_sync::check(&left, &right, args.read_data, &*context.job.progress, &interrupt)
+            .await
+            .map_err(wrong)?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&found)?;

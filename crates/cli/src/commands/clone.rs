@@ -26,9 +26,9 @@ pub(super) async fn run(context: &Context, args: CloneArgs) -> Result<ExitStatus
     if let Some(audio) = args.audio {
         options.audio = audio;
     }
-    let interrupt = || context.interrupt.is_set();
+    let interrupt = || context.job.interrupt.is_set();
     let syncer = libraries.syncer()?;
-    let progress = &*context.progress;
+    let progress = &*context.job.progress;
     let done = syncer.run(&options, progress, &interrupt);
     let report = pair::watched(&syncer, progress, done).await.map_err(wrong)?;
     let printer = &context.printer;

@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
     let library_flag = ("library", songrec_core::encode_path(&root), "songrec demo");
     let config = context.config([library_flag])?;
     let options = InitOptions::default();
-    let (library, _) = Library::init(config, &root, options, context.progress.clone()).await?;
+    let (library, _) = Library::init(config, &root, options, context.job.progress.clone()).await?;
     printer.say(format!("listening to the audio in `{}` …", audio.display()));
     let scan = ScanOptions {
         paths: vec![audio],
@@ -33,7 +33,8 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         }
     };
     let started = std::time::Instant::now();
-    let report = library.scan(&scan, &context.interrupt, &*context.progress, &on_item).await?;
+    let report =
+        library.scan(&scan, &context.job.interrupt, &*context.job.progress, &on_item).await?;
     if report.interrupted {
         return Ok(ExitStatus::Interrupted);
     }
@@ -166,7 +167,8 @@ mod cloud {
                 printer.warn(format!("skipped `{path}`: {reason}"));
             }
         };
-        let report = library.scan(scan, &context.interrupt, &*context.progress, &on_item).await?;
+        let report =
+            library.scan(scan, &context.job.interrupt, &*context.job.progress, &on_item).await?;
         let requests = emulator.requests().total();
         printer.say(format!(
             "{} stored with embeddings and audio, in {requests} requests",

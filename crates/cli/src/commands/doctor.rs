@@ -9,7 +9,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
     let config = context.config([])?;
-    let library = Library::open_to_read(config.clone(), context.progress.clone()).await;
+    let library = Library::open_to_read(config.clone(), context.job.progress.clone()).await;
     let mut checks = doctor(&config, library.as_ref()).await;
     let of_astra = astra(&config).await;
     if Library::is_far(&config) {

@@ -3,7 +3,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 use songrec_emulator::{DEFAULT_KEYSPACE, Limits, OpenError, Options, StartError, serve};
-use songrec_library::{Error, ErrorKind};
+use songrec_library::{Error, ErrorKind, until_interrupted};
 
 use crate::{args::EmulatorArgs, context::Context, status::ExitStatus};
 
@@ -31,8 +31,8 @@ pub(super) async fn run(context: &Context, args: EmulatorArgs) -> Result<ExitSta
         ..Options::default()
     };
     let printer = &context.printer;
-    let interrupt = context.interrupt.clone();
-    let stop = async move { interrupt.wait().await };
+    let interrupt = context.job.interrupt.clone();
+    let stop = async move { until_interrupted(&interrupt).await };
     let ready = |emulator: &songrec_emulator::Emulator| {
         let token = (!is_known).then(|| emulator.token());
         // What a `.env` needs; nobody reading it is no reason to stop serving.

@@ -6,7 +6,7 @@ pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatu
     let library = context.library_with(context.config([])?).await?;
     let filter = args.filter.filter(&[])?;
     let exported = library
-        .export(&args.dir, &filter, &args.models, &context.interrupt, &*context.progress)
+        .export(&args.dir, &filter, &args.models, &context.job.interrupt, &*context.job.progress)
         .await?;
     let printer = &context.printer;
     if printer.json {

@@ -17,7 +17,7 @@ pub(super) async fn run(context: &Context, args: GetArgs) -> Result<ExitStatus> 
     let library = context.library_to_read().await?;
     let song = library.song(&args.song).await?;
     let get = async |library: &Library, song: &Song| {
-        library.get_audio(song, &args.to, &context.interrupt, &*context.progress).await
+        library.get_audio(song, &args.to, &context.job.interrupt, &*context.job.progress).await
     };
     let path = match get(&library, &song).await {
         Err(error) if error.kind() == ErrorKind::NotFound && is_elsewhere(&library, &song) => {
@@ -69,7 +69,7 @@ fn is_elsewhere(library: &Library, song: &Song) -> bool {
 async fn shared(context: &Context) -> Result<Option<(String, Library)>> {
     let config = context.config([])?;
     let name = pair::remote(&config);
-    let progress = context.progress.clone();
+    let progress = context.job.progress.clone();
     match Library::open_named(config, &name, Distance::Reading, progress).await {
         Ok(library) => Ok(Some((name, library))),
         Err(error) if error.kind() == ErrorKind::Temporary => Err(error.into()),

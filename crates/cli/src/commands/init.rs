@@ -15,7 +15,7 @@ pub(super) async fn run(context: &Context, args: InitArgs) -> Result<ExitStatus>
     let root = args.dir.clone().unwrap_or_else(|| songrec_library::local_root(&config));
     let options = InitOptions { keep_copies: args.keep_copies };
     let (library, is_new) =
-        Library::init(config.clone(), &root, options, context.progress.clone()).await?;
+        Library::init(config.clone(), &root, options, context.job.progress.clone()).await?;
     let root = library.root().unwrap_or(&root).to_owned();
     let remembered = remember(context, &config, &root)?;
     if context.printer.json {

@@ -64,7 +64,7 @@ pub(super) async fn list(
     let mut skip = if missing.is_some() { std::mem::take(&mut query.skip) } else { 0 };
     let mut found = 0;
     let mut more = false;
-    while left > 0 && !context.interrupt.is_set() {
+    while left > 0 && !context.job.interrupt.is_set() {
         query.limit = if missing.is_some() { PAGE } else { left.min(PAGE) };
         let page = page(library, &query, missing).await?;
         let mut cards = page.items;
@@ -86,7 +86,7 @@ pub(super) async fn list(
         }
         query.skip = 0;
     }
-    if found == 0 && !context.interrupt.is_set() {
+    if found == 0 && !context.job.interrupt.is_set() {
         let why = why_nothing(library, skipped, missing).await?;
         context.printer.nothing(&why)?;
     }

@@ -35,8 +35,8 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStat
     }
     options.bandwidth = args.bandwidth;
     let syncer = libraries.syncer()?;
-    let interrupt = || context.interrupt.is_set();
-    let (printer, progress) = (&context.printer, &*context.progress);
+    let interrupt = || context.job.interrupt.is_set();
+    let (printer, progress) = (&context.printer, &*context.job.progress);
     if args.dry_run {
         let planning = syncer.plan_migration(&options, progress, &interrupt);
         let plan = pair::watched(&syncer, progress, planning).await.map_err(wrong)?;

@@ -42,7 +42,7 @@ impl Libraries {
         let left = left.unwrap_or_else(|| "local".to_owned());
         let right = right.unwrap_or_else(|| remote(&config));
         let open = |name: String| {
-            let progress = context.progress.clone();
+            let progress = context.job.progress.clone();
             let config = config.clone();
             async move { Library::open_named(config, &name, Distance::Direct, progress).await }
         };
@@ -59,7 +59,7 @@ impl Libraries {
         options: InitOptions,
     ) -> Result<Self> {
         let config = context.config([])?;
-        let progress = || context.progress.clone();
+        let progress = || context.job.progress.clone();
         let from = Library::open_named(config.clone(), &left, Distance::Direct, progress()).await?;
         let (to, is_new) =
             Library::open_or_make(config.clone(), &right, options, progress()).await?;
@@ -82,7 +82,7 @@ impl Libraries {
         if !Library::would_be_made(&config, &right)? {
             return Self::open(context, Some(left), Some(right)).await;
         }
-        let progress = || context.progress.clone();
+        let progress = || context.job.progress.clone();
         let from = Library::open_named(config.clone(), &left, Distance::Direct, progress()).await?;
         let folder = tempfile::tempdir()?;
         let (to, is_new) =

@@ -11,7 +11,8 @@ pub(super) async fn run(context: &Context, args: RelocateArgs) -> Result<ExitSta
         by_size: args.by_size,
         dry_run: args.dry_run,
     };
-    let relocated = library.relocate(&options, &context.interrupt, &*context.progress).await?;
+    let relocated =
+        library.relocate(&options, &context.job.interrupt, &*context.job.progress).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&relocated)?;

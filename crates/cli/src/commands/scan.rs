@@ -52,12 +52,13 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         if let Err(error) = printed {
             // Nobody reads on; the songs that are found are still wanted by
             // the library, but this run is over.
-            context.interrupt.set();
+            context.job.interrupt.set();
             unprinted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
     };
     let started = std::time::Instant::now();
-    let report = library.scan(&options, &context.interrupt, &*context.progress, &on_item).await?;
+    let report =
+        library.scan(&options, &context.job.interrupt, &*context.job.progress, &on_item).await?;
     if let Some(error) = unprinted.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }

@@ -37,8 +37,8 @@ pub(super) async fn status(context: &Context, args: StatusArgs) -> Result<ExitSt
 
 async fn plan(context: &Context, libraries: &Libraries, options: &Options) -> Result<ExitStatus> {
     let syncer = libraries.syncer()?;
-    let interrupt = || context.interrupt.is_set();
-    let progress = &*context.progress;
+    let interrupt = || context.job.interrupt.is_set();
+    let progress = &*context.job.progress;
     let planning = syncer.plan(options, progress, &interrupt);
     let plan = pair::watched(&syncer, progress, planning).await.map_err(wrong)?;
     pair::print_plan(&context.printer, libraries, &plan)?;
@@ -47,8 +47,8 @@ async fn plan(context: &Context, libraries: &Libraries, options: &Options) -> Re
 
 async fn once(context: &Context, libraries: &Libraries, options: &Options) -> Result<Report> {
     let syncer = libraries.syncer()?;
-    let interrupt = || context.interrupt.is_set();
-    let progress = &*context.progress;
+    let interrupt = || context.job.interrupt.is_set();
+    let progress = &*context.job.progress;
     let done = syncer.run(options, progress, &interrupt);
     Ok(pair::watched(&syncer, progress, done).await.map_err(wrong)?)
 }
@@ -98,12 +98,12 @@ async fn watch(
 async fn sleep(context: &Context, pause: Duration) -> bool {
     let until = tokio::time::Instant::now() + pause;
     while tokio::time::Instant::now() < until {
-        if context.interrupt.is_set() {
+        if context.job.interrupt.is_set() {
             return true;
         }
         tokio::time::sleep(Duration::from_millis(100).min(pause)).await;
     }
-    context.interrupt.is_set()
+    context.job.interrupt.is_set()
 }
 
 fn options(libraries: &Libraries, args: &SyncArgs) -> Result<Options> {

@@ -10,7 +10,10 @@ use songrec_audio::neural::{Description, ModelFolder, known_models};
 use songrec_core::Progress;
 
 use super::{KnownModel, ModelPlace, Models, OnnxTable, in_folder};
-use crate::{Error, ErrorKind, Interrupt, Result, work::blocking};
+use crate::{
+    Error, ErrorKind, Interrupt, Result,
+    work::{blocking, until_interrupted},
+};
 
 /// What a model says of itself.
 pub(super) const DESCRIPTION: &str = "model.toml";
@@ -68,7 +71,7 @@ impl Models {
             }
             return tokio::select! {
                 added = self.add_address(name, from, progress) => added,
-                () = interrupt.wait() => Err(Error::new(
+                () = until_interrupted(interrupt) => Err(Error::new(
                     ErrorKind::Interrupted,
                     "interrupted; nothing was added",
                 )),
