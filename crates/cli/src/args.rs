@@ -13,7 +13,7 @@ use clap::{
 use songrec_core::{Metric, ModelName};
 use songrec_library::Blend;
 
-pub(crate) use filter::{Chosen, FilterArgs};
+pub(crate) use filter::FilterArgs;
 pub(crate) use sharing::*;
 pub(crate) use spelling::with_old_spellings;
 

@@ -4,9 +4,11 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 
 use anyhow::Result;
 use songrec_core::{Event, Job, encode_path};
-use songrec_library::{Chosen, Config, Directories, Distance, Error, ErrorKind, Library, Sources};
+use songrec_library::{
+    Chosen, Config, Directories, Distance, Error, ErrorKind, Library, Sources, share::open_remote,
+};
 
-use crate::{args::GlobalArgs, commands::pair, printer::Printer, progress::progress};
+use crate::{args::GlobalArgs, printer::Printer, progress::progress};
 
 /// The run: how to print, the settings, and the way to stop.
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Context {
             file: global.config.clone(),
             no_files: global.no_config,
             flags: all,
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
         })?))
     }
 
@@ -157,12 +160,11 @@ impl Context {
     /// one that is synced with.
     pub(crate) async fn shared_library(&self) -> Result<Library> {
         let config = self.config([])?;
-        let name = match &self.global.storage_backend {
-            Some(name) => name.clone(),
-            None => pair::remote(&config),
-        };
         let progress = self.job.progress.clone();
-        Ok(Library::open_named(config, &name, Distance::Direct, progress).await?)
+        Ok(match &self.global.storage_backend {
+            Some(name) => Library::open_named(config, name, Distance::Direct, progress).await?,
+            None => open_remote(config, progress).await?,
+        })
     }
 }
 

@@ -106,6 +106,7 @@ pub struct Config {
     /// The tokens of libraries and of models that have their own.
     tokens: Tokens,
     directories: Directories,
+    host: String,
 }
 
 // By the variables that hold them; never shown.
@@ -143,6 +144,8 @@ pub struct Sources {
     /// Flags: key, value (paths as [`encode_path`](songrec_core::encode_path)
     /// writes them), and the flag's name.
     pub flags: Vec<(&'static str, String, &'static str)>,
+    /// What this machine is called, where no setting says it.
+    pub host: String,
 }
 
 impl Config {
@@ -177,6 +180,7 @@ impl Config {
             models: BTreeMap::new(),
             tokens: Tokens::default(),
             directories: sources.directories.clone(),
+            host: sources.host.clone(),
             overruled: BTreeMap::new(),
             around: None,
         };
@@ -216,6 +220,11 @@ impl Config {
     /// The folders of the user.
     pub const fn directories(&self) -> &Directories {
         &self.directories
+    }
+
+    /// What this machine is called, where no setting says it.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// The text of a setting, if it is set.

@@ -5,7 +5,7 @@ use std::fmt;
 use songrec_storage::ErrorKind as StorageKind;
 
 /// What a use case gives.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, as a person would sort it; each has an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod duplicates;
 mod edit;
 mod error;
 mod explain;
+pub mod find;
 mod hearing;
 mod library;
 mod models;
@@ -19,13 +20,12 @@ mod part;
 mod relocate;
 mod remote;
 mod remove;
-mod resolve;
 mod scan;
+pub mod share;
 #[cfg(feature = "astra")]
 mod silence;
 mod similar;
 mod spare;
-mod stats;
 mod transfer;
 mod verify;
 mod work;
@@ -41,6 +41,7 @@ pub use duplicates::{DuplicateFile, Duplicates};
 pub use edit::EditChange;
 pub use error::{Error, ErrorKind, Result};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
+pub use find::Named;
 pub use hearing::{HeardFile, hear_file};
 pub use library::{Library, now};
 pub use models::{
@@ -54,14 +55,12 @@ pub use part::{Part, clock};
 pub use relocate::{RelocateOptions, Relocated};
 pub use remote::folder_name;
 pub use remove::{AudioFiles, Removed};
-pub use resolve::Named;
 pub use scan::{OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, read_alone};
 pub use similar::{
     Blend, BlendPart, Example, Found, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery,
 };
 pub use spare::{SpareFolder, remove_spare_folders, spare_folders};
-pub use stats::{ModelStats, Stats};
 pub use transfer::{Different, DifferentValue, Exported, Imported};
 pub use work::until_interrupted;
 
@@ -69,3 +68,4 @@ pub use work::until_interrupted;
 pub use songrec_astra::{InitReport, InitState};
 pub use songrec_audio::{FORMATS, built_in_models};
 pub use songrec_core::{Interrupt, Job};
+pub use songrec_storage::{Finding, Swept, VerifyOptions};

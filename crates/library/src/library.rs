@@ -56,13 +56,18 @@ impl Library {
     }
 
     /// Where the songs are kept.
-    pub fn backend(&self) -> &dyn StorageBackend {
+    pub(crate) fn backend(&self) -> &dyn StorageBackend {
         &*self.backend
     }
 
     /// The same, for work that outlives a borrow.
-    pub fn shared_backend(&self) -> Arc<dyn StorageBackend> {
+    pub(crate) fn shared_backend(&self) -> Arc<dyn StorageBackend> {
         self.backend.clone()
+    }
+
+    /// Whether it is reached through a network, and may be others' as well.
+    pub fn is_remote(&self) -> bool {
+        self.backend.capabilities().remote
     }
 
     /// What stays the same for as long as the library exists.

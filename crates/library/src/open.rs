@@ -605,6 +605,7 @@ mod astra {
                 file: None,
                 no_files: false,
                 flags: Vec::new(),
+                host: String::new(),
             };
             std::fs::write(root.join(".songrec.toml"), project).unwrap();
             std::fs::write(root.join(".env"), dot_env).unwrap();

@@ -32,6 +32,7 @@ async fn fixture(models: &[&str], angles: &[&[Option<f32>]]) -> Fixture {
         file: None,
         no_files: true,
         flags: Vec::new(),
+        host: String::new(),
     })
     .unwrap();
     let backend = Arc::new(Faulty::new(MemoryBackend::new()));

@@ -32,6 +32,8 @@ const ORDERS: [OrderBy; 7] = [
 struct Both {
     local: Library,
     astra: Library,
+    /// The same two, as they are kept.
+    backends: [Arc<dyn StorageBackend>; 2],
     cards: Vec<Card>,
     ids: Vec<SongId>,
     rng: StdRng,
@@ -49,6 +51,7 @@ impl Both {
             file: None,
             no_files: true,
             flags: Vec::new(),
+            host: String::new(),
         })
         .unwrap();
         let config = Arc::new(config);
@@ -66,9 +69,12 @@ impl Both {
         fixture.clone().store(&local).await;
         fixture.clone().store(&astra).await;
         let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
+        let backends: [Arc<dyn StorageBackend>; 2] = [Arc::new(local), Arc::new(astra)];
+        let [local, astra] = backends.clone();
         let mut both = Self {
-            local: Library::new(Arc::new(local), config.clone(), "local".into(), None),
-            astra: Library::new(Arc::new(astra), config, "astra".into(), None),
+            local: Library::new(local, config.clone(), "local".into(), None),
+            astra: Library::new(astra, config, "astra".into(), None),
+            backends,
             cards: fixture.songs.iter().map(Card::of).collect(),
             ids,
             rng: StdRng::seed_from_u64(seed + 3),
@@ -83,7 +89,7 @@ impl Both {
     async fn change(&mut self) {
         let some: Vec<SongId> = self.ids.choose_multiple(&mut self.rng, 60).copied().collect();
         let (edited, deleted) = some.split_at(40);
-        for library in [&self.local, &self.astra] {
+        for (library, backend) in [&self.local, &self.astra].into_iter().zip(&self.backends) {
             for (n, id) in edited.iter().enumerate() {
                 let set = |field: &str, text: String| EditChange::Set(field.parse().unwrap(), text);
                 let changes = [
@@ -94,15 +100,15 @@ impl Both {
                 library.edit(*id, &changes).await.unwrap();
             }
             let deletes: Vec<_> = deleted.iter().map(|id| delete(*id)).collect();
-            library.backend().delete_songs(&deletes).await.unwrap();
+            backend.delete_songs(&deletes).await.unwrap();
         }
-        let songs = self.local.backend().get_songs(&self.ids).await.unwrap();
+        let songs = self.backends[0].get_songs(&self.ids).await.unwrap();
         self.cards = songs.iter().flatten().map(Card::of).collect();
         assert_eq!(self.cards.len(), SONGS - deleted.len());
     }
 
     fn backends(&self) -> [&dyn StorageBackend; 2] {
-        [self.local.backend(), self.astra.backend()]
+        self.backends.each_ref().map(|backend| &**backend)
     }
 
     fn filter(&mut self) -> Filter {
@@ -262,7 +268,7 @@ async fn same_similar(both: &mut Both) {
 }
 
 async fn same_look_ups(both: &mut Both) {
-    let songs = both.local.backend().get_songs(&both.ids).await.unwrap();
+    let songs = both.backends[0].get_songs(&both.ids).await.unwrap();
     let songs: Vec<&Song> = songs.iter().flatten().collect();
     let mut lookups = Vec::new();
     for song in songs.choose_multiple(&mut both.rng, 60) {

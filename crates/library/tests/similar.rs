@@ -12,6 +12,7 @@ use songrec_storage::{MemoryBackend, NewEmbedding, PutMode, StorageBackend, Stor
 
 struct Fixture {
     library: Library,
+    backend: Arc<MemoryBackend>,
     songs: Vec<Song>,
     _root: tempfile::TempDir,
 }
@@ -27,6 +28,7 @@ async fn fixture(count: usize, tags: impl Fn(usize) -> Tags) -> Fixture {
         file: None,
         no_files: true,
         flags: Vec::new(),
+        host: String::new(),
     })
     .unwrap();
     let backend = MemoryBackend::new();
@@ -53,8 +55,9 @@ async fn fixture(count: usize, tags: impl Fn(usize) -> Tags) -> Fixture {
         backend.put_song(&song, PutMode::Create).await.unwrap();
         songs.push(song);
     }
-    let library = Library::new(Arc::new(backend), Arc::new(config), "test".to_owned(), None);
-    Fixture { library, songs, _root: root }
+    let backend = Arc::new(backend);
+    let library = Library::new(backend.clone(), Arc::new(config), "test".to_owned(), None);
+    Fixture { library, backend, songs, _root: root }
 }
 
 fn by_pairs(number: usize) -> Tags {
@@ -156,7 +159,7 @@ async fn many_copies_do_not_hide_what_is_behind_them() {
         let version = before.revision.operation;
         song.audio.duration = 60.0;
         song.revise(&before, Timestamp::UNIX_EPOCH);
-        fixture.library.backend().put_song(song, PutMode::Replace(version)).await.unwrap();
+        fixture.backend.put_song(song, PutMode::Replace(version)).await.unwrap();
     }
 
     let (found, _) = fixture.similar(SimilarOptions { k: 5, ..Default::default() }).await;
@@ -179,7 +182,7 @@ async fn copies_of_one_recording_are_listed_once() {
         let version = before.revision.operation;
         song.audio.duration = 60.0;
         song.revise(&before, Timestamp::UNIX_EPOCH);
-        fixture.library.backend().put_song(song, PutMode::Replace(version)).await.unwrap();
+        fixture.backend.put_song(song, PutMode::Replace(version)).await.unwrap();
     }
 
     let (found, _) = fixture.similar(SimilarOptions::default()).await;

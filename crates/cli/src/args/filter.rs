@@ -4,23 +4,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use songrec_core::{Filter, InvalidFilter, Term};
-use songrec_library::Error;
-
-/// The songs that are meant.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Chosen {
-    pub(crate) filter: Filter,
-    /// Only those whose files are gone from this machine, or only the others.
-    /// No library knows it: it is asked of the disk.
-    pub(crate) missing: Option<bool>,
-}
-
-impl Chosen {
-    /// Whether every song is meant.
-    pub(crate) fn is_all(&self) -> bool {
-        self.filter.is_all() && self.missing.is_none()
-    }
-}
+use songrec_library::{Error, find::Selection};
 
 /// One filter as it is typed.
 #[derive(Clone, Debug)]
@@ -108,8 +92,8 @@ impl FilterArgs {
     ///
     /// When one of them is none, or asks for files that are gone.
     pub(crate) fn filter(&self, words: &[String]) -> Result<Filter, Error> {
-        match self.chosen(words)? {
-            Chosen { filter, missing: None } => Ok(filter),
+        match self.selection(words)? {
+            Selection { filter, missing: None } => Ok(filter),
             _ => Err(Error::usage("this command does not look for files that are gone")
                 .with_hint("`missing:yes` is for `ls`, `search`, `edit` and `rm`")),
         }
@@ -120,7 +104,7 @@ impl FilterArgs {
     /// # Errors
     ///
     /// When one of them is no filter.
-    pub(crate) fn chosen(&self, words: &[String]) -> Result<Chosen, Error> {
+    pub(crate) fn selection(&self, words: &[String]) -> Result<Selection, Error> {
         let named = [
             ("title", &self.title),
             ("artist", &self.artist),
@@ -135,23 +119,23 @@ impl FilterArgs {
             ("loop", &self.is_loop),
             ("path", &self.path),
         ];
-        let mut chosen = Chosen::default();
+        let mut selection = Selection::default();
         for typed in &self.filters {
             match typed {
-                Typed::Term(term) => chosen.filter.terms.push(term.clone()),
-                Typed::Missing(missing) => chosen.missing = Some(*missing),
+                Typed::Term(term) => selection.filter.terms.push(term.clone()),
+                Typed::Missing(missing) => selection.missing = Some(*missing),
             }
         }
         for (name, value) in named {
             if let Some(value) = value {
-                chosen.filter.terms.push(format!("{name}:{value}").parse().map_err(wrong)?);
+                selection.filter.terms.push(format!("{name}:{value}").parse().map_err(wrong)?);
             }
         }
         let (asked, words): (Vec<_>, Vec<_>) =
             words.iter().partition(|word| missing(word).is_some());
-        chosen.missing = asked.last().map_or(chosen.missing, |word| missing(word));
-        chosen.filter = chosen.filter.and(Filter::of_words(&words).map_err(wrong)?);
-        Ok(chosen)
+        selection.missing = asked.last().map_or(selection.missing, |word| missing(word));
+        selection.filter = selection.filter.and(Filter::of_words(&words).map_err(wrong)?);
+        Ok(selection)
     }
 }
 
@@ -179,8 +163,8 @@ mod tests {
             assert_eq!(missing(text), expected, "{text}");
         }
         let words = ["kick".to_owned(), "missing:yes".to_owned()];
-        let chosen = FilterArgs::default().chosen(&words).unwrap();
-        assert_eq!((chosen.filter.terms.len(), chosen.missing), (1, Some(true)));
+        let selection = FilterArgs::default().selection(&words).unwrap();
+        assert_eq!((selection.filter.terms.len(), selection.missing), (1, Some(true)));
         assert!(FilterArgs::default().filter(&words).is_err());
     }
 }

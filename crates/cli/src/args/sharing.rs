@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use songrec_core::{Field, ModelName};
-use songrec_sync::{AudioPolicy, Direction, MaxDelete, Verify};
+use songrec_library::share::{AudioPolicy, Direction, MaxDelete, Verify};
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {

@@ -1,10 +1,12 @@
+//! `check`: what two libraries do not have in common.
+
 use anyhow::Result;
-use songrec_sync::{Difference, Place, Side};
+use songrec_library::share::{self, Difference, Libraries};
 
 use crate::{
     args::CheckArgs,
     commands::{
-        pair::{self, Libraries, wrong},
+        pair,
         select::{counted, size},
     },
     context::Context,
@@ -13,14 +15,10 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<ExitStatus> {
-    let libraries = Libraries::open(context, Some(args.left), Some(args.right)).await?;
-    let [left, right] = Place::BOTH
-        .map(|place| Side::new(&libraries.names[place], libraries.opened[place].shared_backend()));
-    let interrupt = || context.job.interrupt.is_set();
-    let found =
-        songrec_sync::check(&left, &right, args.read_data, &*context.job.progress, &interrupt)
-            .await
-            .map_err(wrong)?;
+    let (config, job) = (context.config([])?, &context.job);
+    let libraries =
+        Libraries::open(config, Some(args.left), Some(args.right), job.progress.clone()).await?;
+    let found = share::check(&libraries, args.read_data, job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&found)?;

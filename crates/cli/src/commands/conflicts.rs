@@ -1,8 +1,11 @@
+//! `conflicts`: values that lost a merge.
+
 use anyhow::Result;
-use serde_json::Value;
-use songrec_core::{Field, SongId};
-use songrec_library::{Error, Library, now};
-use songrec_sync::SongConflicts;
+use songrec_core::Field;
+use songrec_library::{
+    Library,
+    share::{self, Decision, SongConflicts},
+};
 
 use crate::{
     args::{ConflictsArgs, ConflictsCommand},
@@ -24,7 +27,7 @@ pub(super) async fn run(context: &Context, args: ConflictsArgs) -> Result<ExitSt
 }
 
 async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
-    let songs = songrec_sync::conflicts(library.backend()).await.map_err(Error::from)?;
+    let songs = share::conflicts(library).await?;
     for song in &songs {
         print(context, song)?;
     }
@@ -41,7 +44,7 @@ async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
 
 async fn show(context: &Context, library: &Library, named: &str) -> Result<ExitStatus> {
     let song = library.song(named).await?;
-    let conflicts = songrec_sync::conflicts_of(&song);
+    let conflicts = share::conflicts_of(&song);
     print(context, &conflicts)?;
     if conflicts.conflicts.is_empty() {
         context.printer.say("no value of this song lost a merge");
@@ -58,63 +61,19 @@ async fn resolve(
     take: Option<usize>,
 ) -> Result<ExitStatus> {
     let song = library.song(named).await?;
-    let SongConflicts { conflicts, .. } = songrec_sync::conflicts_of(&song);
-    let mut fields: Vec<Field> = conflicts.iter().map(|one| one.field.clone()).collect();
-    fields.sort();
-    fields.dedup();
-    if let Some(field) = field {
-        if !fields.contains(&field) {
-            // Also what a run that was cut off has decided already.
-            context.printer.nothing(&format!("no value of `{field}` lost a merge"))?;
+    let song = match share::decide(library, &song, field.clone(), take).await? {
+        Decision::Done(song) => song,
+        Decision::Nothing => {
+            let what = field.map_or_else(|| "this song".to_owned(), |field| format!("`{field}`"));
+            context.printer.nothing(&format!("no value of {what} lost a merge"))?;
             return Ok(ExitStatus::FoundNothing);
         }
-        fields = vec![field];
-    }
-    let taken: Option<Value> = match take {
-        None => None,
-        Some(number) => {
-            let of_field: Vec<_> = conflicts
-                .iter()
-                .enumerate()
-                .filter(|(_, one)| fields.contains(&one.field))
-                .collect();
-            let found = of_field.iter().find(|(at, _)| at + 1 == number);
-            let Some((_, conflict)) = found else {
-                return Err(Error::usage(format_args!(
-                    "there is no value {number} of `{}`",
-                    fields[0]
-                ))
-                .with_hint(format_args!("`songrec conflicts show {named}` counts them"))
-                .into());
-            };
-            Some(conflict.other.clone())
-        }
     };
-    if fields.is_empty() {
-        context.printer.nothing("no value of this song lost a merge")?;
-        return Ok(ExitStatus::FoundNothing);
-    }
-    for field in &fields {
-        decide(library, song.id, field, taken.as_ref()).await?;
-    }
-    let song = library.song(&song.id.to_string()).await?;
     if context.printer.json {
         context.printer.json(&song)?;
     }
     context.printer.say("decided; the next sync tells the others");
     Ok(ExitStatus::Done)
-}
-
-async fn decide(
-    library: &Library,
-    song: SongId,
-    field: &Field,
-    taken: Option<&Value>,
-) -> Result<()> {
-    songrec_sync::resolve_conflict(library.backend(), song, field, taken, now())
-        .await
-        .map_err(Error::from)?;
-    Ok(())
 }
 
 fn print(context: &Context, song: &SongConflicts) -> Result<()> {

@@ -2,8 +2,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use songrec_core::Card;
-use songrec_library::{Error, InitOptions, Library, ScanItem, ScanOptions, SimilarOptions};
-use songrec_storage::{Order, OrderBy, SongQuery};
+use songrec_library::{
+    Error, InitOptions, Library, ScanItem, ScanOptions, SimilarOptions,
+    find::{List, Listing, Order, OrderBy},
+};
 
 use crate::{
     args::DemoArgs,
@@ -66,13 +68,10 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
 }
 
 async fn first_song(library: &Library) -> Result<Option<Card>> {
-    let query = SongQuery {
-        order: Order { by: OrderBy::Title, descending: false },
-        limit: 1,
-        ..SongQuery::default()
-    };
-    let page = library.backend().find_cards(&query).await.map_err(Error::from)?;
-    Ok(page.items.into_iter().next())
+    let order = Order { by: OrderBy::Title, descending: false };
+    let listing = Listing { order, limit: 1, ..Listing::default() };
+    let first = List::new(library, listing).next().await?;
+    Ok(first.into_iter().flatten().next())
 }
 
 fn what_next(context: &Context, root: &std::path::Path, song: &Card, nearest: Option<&Card>) {

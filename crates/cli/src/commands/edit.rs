@@ -1,6 +1,6 @@
 use anyhow::Result;
 use songrec_core::{Card, Field};
-use songrec_library::{EditChange, Error};
+use songrec_library::{EditChange, Error, find};
 
 use crate::{
     args::EditArgs,
@@ -13,7 +13,7 @@ use crate::{
 pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus> {
     let changes = changes(&args)?;
     let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
-    let songs = select::songs(&library, &args.songs, &args.filter.chosen(&[])?).await?;
+    let songs = find::select(&library, &args.songs, &args.filter.selection(&[])?).await?;
     if songs.is_empty() {
         context.printer.nothing("no song passes; nothing was changed")?;
         return Ok(ExitStatus::FoundNothing);

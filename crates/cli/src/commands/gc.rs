@@ -15,7 +15,7 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
     // A bucket does not say whose audio it keeps.
     let question = "remove what no song of this library names, also if it belongs to another \
                     library in the same bucket?";
-    let is_shared = library.backend().capabilities().remote;
+    let is_shared = library.is_remote();
     if is_shared && !args.dry_run && !confirm(question, args.yes)? {
         printer.nothing("nothing was removed")?;
         return Ok(ExitStatus::Done);

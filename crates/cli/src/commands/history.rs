@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Value, json};
 use songrec_core::{Card, Field, LIFE, Song, Source, Stamp, Timestamp};
-use songrec_library::{Error, ErrorKind, Library};
+use songrec_library::{ErrorKind, Library, share};
 
 use crate::{
     commands::select::counted,
@@ -52,12 +52,7 @@ async fn named(library: &Library, name: &str) -> Result<Told> {
         Err(error) => return Err(error.into()),
     };
     // One that can be restored has a history as well.
-    let Some(song) = library.forgotten(&[name.to_owned()]).await?.pop().flatten() else {
-        return Err(missing.into());
-    };
-    let trashed = songrec_sync::trash(library.backend()).await.map_err(Error::from)?;
-    let deleted_at = trashed.iter().find(|one| one.song == song.id).map(|one| one.deleted_at);
-    Ok((song, deleted_at))
+    share::deleted_song(library, name).await?.ok_or_else(|| missing.into())
 }
 
 fn tell_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Result<()> {

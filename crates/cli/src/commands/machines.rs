@@ -1,6 +1,7 @@
+//! `machines`: who shares a library.
+
 use anyhow::Result;
-use songrec_library::{Error, Library};
-use songrec_sync::Machine;
+use songrec_library::{Library, share};
 
 use crate::{
     args::{MachinesArgs, MachinesCommand},
@@ -19,7 +20,7 @@ pub(super) async fn run(context: &Context, args: MachinesArgs) -> Result<ExitSta
 }
 
 async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
-    let machines = machines(library).await?;
+    let machines = share::machines(library).await?;
     let printer = &context.printer;
     let newest = machines.iter().map(|machine| machine.round).max().unwrap_or_default();
     let columns = [Column::cut("", 1), Column::cut("", 2), Column::text(""), Column::wrapped("")];
@@ -50,30 +51,7 @@ async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
 }
 
 async fn retire(context: &Context, library: &Library, named: &str) -> Result<ExitStatus> {
-    let machines = machines(library).await?;
-    let found: Vec<&Machine> = machines
-        .iter()
-        .filter(|machine| machine.id.starts_with(named) || machine.name == named)
-        .collect();
-    let machine = match found.as_slice() {
-        [machine] => machine,
-        [] => {
-            return Err(Error::not_found(format_args!("no machine is called `{named}`"))
-                .with_hint("`songrec machines` lists them")
-                .into());
-        }
-        several => {
-            return Err(Error::usage(format_args!(
-                "`{named}` may be any of {} machines",
-                several.len()
-            ))
-            .with_hint("name it by more of its id; `songrec machines` lists them")
-            .into());
-        }
-    };
-    let retired =
-        songrec_sync::retire(library.backend(), &machine.id).await.map_err(Error::from)?;
-    let Some(machine) = retired else {
+    let Some(machine) = share::retire(library, named).await? else {
         context.printer.nothing(&format!("`{named}` is not there any more"))?;
         return Ok(ExitStatus::FoundNothing);
     };
@@ -85,8 +63,4 @@ async fn retire(context: &Context, library: &Library, named: &str) -> Result<Exi
         machine.name
     ));
     Ok(ExitStatus::Done)
-}
-
-async fn machines(library: &Library) -> Result<Vec<Machine>> {
-    Ok(songrec_sync::machines(library.backend()).await.map_err(Error::from)?)
 }

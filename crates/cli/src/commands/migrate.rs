@@ -1,13 +1,17 @@
+//! `migrate`: copies one library into another, and proves the copy.
+
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use songrec_library::{Error, InitOptions};
-use songrec_sync::{AudioPolicy, Migrated, MigrationPlan, Place};
+use songrec_library::{
+    Error, InitOptions,
+    share::{self, AudioPolicy, Libraries, Migrated, MigrationPlan, Place},
+};
 
 use crate::{
     args::{MigrateArgs, from_and_to},
     commands::{
-        pair::{self, Libraries, wrong},
+        pair,
         select::{counted, size},
     },
     context::Context,
@@ -17,13 +21,17 @@ use crate::{
 pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStatus> {
     let (from, to) = from_and_to(&args)
         .map_err(|why| Error::usage(why).with_hint("`songrec migrate local astra` copies all"))?;
+    let (printer, job) = (&context.printer, &context.job);
     let init = InitOptions { keep_copies: args.keep_copies };
+    let (config, progress) = (context.config([])?, job.progress.clone());
     let libraries = if args.dry_run {
-        Libraries::open_or_pretend(context, from, to, init).await?
+        Libraries::open_or_pretend(config, from, to, init, progress).await?
     } else {
-        Libraries::open_or_make(context, from, to, init).await?
+        let libraries = Libraries::open_or_make(config, from, to, init, progress).await?;
+        pair::say_if_new(printer, &libraries, &libraries.names().right);
+        libraries
     };
-    let mut options = pair::options(libraries.config())?;
+    let mut options = share::options(libraries.config())?;
     if args.no_audio || args.audio_urls {
         options.audio = AudioPolicy::None;
     }
@@ -34,12 +42,8 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStat
         options.jobs = jobs.max(1);
     }
     options.bandwidth = args.bandwidth;
-    let syncer = libraries.syncer()?;
-    let interrupt = || context.job.interrupt.is_set();
-    let (printer, progress) = (&context.printer, &*context.job.progress);
     if args.dry_run {
-        let planning = syncer.plan_migration(&options, progress, &interrupt);
-        let plan = pair::watched(&syncer, progress, planning).await.map_err(wrong)?;
+        let plan = share::plan_migration(&libraries, &options, job).await?;
         if printer.json {
             printer.json(&plan)?;
         } else {
@@ -47,8 +51,7 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStat
         }
         return Ok(ExitStatus::Done);
     }
-    let done = syncer.migrate(&options, args.verify, progress, &interrupt);
-    let migrated = pair::watched(&syncer, progress, done).await.map_err(wrong)?;
+    let migrated = share::migrate(&libraries, &options, args.verify, job).await?;
     if printer.json {
         printer.json(&migrated)?;
     } else {
@@ -79,9 +82,9 @@ fn plan_in_words(libraries: &Libraries, plan: &MigrationPlan) -> String {
     let mut text = format!(
         "{} in `{}`, {} of them in `{}` already; at most {}, about {}",
         counted(plan.songs, "song"),
-        libraries.names.left,
+        libraries.names().left,
         plan.already,
-        libraries.names.right,
+        libraries.names().right,
         size(plan.bytes),
         counted(plan.requests, "request"),
     );

@@ -26,7 +26,7 @@ mod machines;
 mod migrate;
 mod model;
 mod packaging;
-pub(crate) mod pair;
+mod pair;
 mod relocate;
 mod rm;
 mod scan;

@@ -1,195 +1,25 @@
-//! Two libraries at once: how they are opened, and what is said of them.
+//! What is said of two libraries.
 
-use std::{fmt::Write as _, future::Future, sync::Arc, time::Duration};
+use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde_json::Value;
-use songrec_core::{Digest, Event, Progress, SongId};
-use songrec_library::{Config, Distance, Error, ErrorKind, InitOptions, Library};
-use songrec_sync::{
-    Action, Counts, DocumentWork, ErrorKind as SyncErrorKind, Failure, MergedField, Options, Pair,
-    Place, Plan, Report, Side, SongWork, State, Syncer,
+use songrec_core::SongId;
+use songrec_library::share::{
+    Action, Counts, DocumentWork, Failure, Libraries, MergedField, Pair, Place, Plan, Report,
+    SongWork,
 };
 
 use crate::{
     commands::select::{counted, size},
-    context::Context,
     printer::Printer,
     table::{Column, Table},
 };
 
-/// Two libraries that are made to agree, by name.
-#[derive(Debug)]
-pub(super) struct Libraries {
-    pub(super) names: Pair<String>,
-    pub(super) opened: Pair<Library>,
-    /// Whether the library at the right was made just now.
-    pub(super) is_new: bool,
-    config: Arc<Config>,
-    /// Where the right one is, if it is only there to be planned for.
-    pretended: Option<tempfile::TempDir>,
-}
-
-impl Libraries {
-    /// Opens the libraries called `left` and `right`: if they are not said,
-    /// the local one and the one that is synced with.
-    pub(super) async fn open(
-        context: &Context,
-        left: Option<String>,
-        right: Option<String>,
-    ) -> Result<Self> {
-        let config = context.config([])?;
-        let left = left.unwrap_or_else(|| "local".to_owned());
-        let right = right.unwrap_or_else(|| remote(&config));
-        let open = |name: String| {
-            let progress = context.job.progress.clone();
-            let config = config.clone();
-            async move { Library::open_named(config, &name, Distance::Direct, progress).await }
-        };
-        let opened = Pair { left: open(left.clone()).await?, right: open(right.clone()).await? };
-        Self::of(config, Pair { left, right }, opened)
-    }
-
-    /// The same, but a folder where the right one is to be is made if it is
-    /// not there or empty.
-    pub(super) async fn open_or_make(
-        context: &Context,
-        left: String,
-        right: String,
-        options: InitOptions,
-    ) -> Result<Self> {
-        let config = context.config([])?;
-        let progress = || context.job.progress.clone();
-        let from = Library::open_named(config.clone(), &left, Distance::Direct, progress()).await?;
-        let (to, is_new) =
-            Library::open_or_make(config.clone(), &right, options, progress()).await?;
-        if is_new {
-            context.printer.say(format!("made a library in `{right}`"));
-        }
-        let names = Pair { left, right };
-        Ok(Self { is_new, ..Self::of(config, names, Pair { left: from, right: to })? })
-    }
-
-    /// The same, to say what would be done: what would be made is made for the
-    /// time being, elsewhere.
-    pub(super) async fn open_or_pretend(
-        context: &Context,
-        left: String,
-        right: String,
-        options: InitOptions,
-    ) -> Result<Self> {
-        let config = context.config([])?;
-        if !Library::would_be_made(&config, &right)? {
-            return Self::open(context, Some(left), Some(right)).await;
-        }
-        let progress = || context.job.progress.clone();
-        let from = Library::open_named(config.clone(), &left, Distance::Direct, progress()).await?;
-        let folder = tempfile::tempdir()?;
-        let (to, is_new) =
-            Library::init(config.clone(), folder.path(), options, progress()).await?;
-        let names = Pair { left, right };
-        let libraries = Self::of(config, names, Pair { left: from, right: to })?;
-        Ok(Self { is_new, pretended: Some(folder), ..libraries })
-    }
-
-    fn of(config: Arc<Config>, names: Pair<String>, opened: Pair<Library>) -> Result<Self> {
-        if opened.left.place() == opened.right.place() || opened.left.id() == opened.right.id() {
-            return Err(Error::usage(format_args!(
-                "`{}` and `{}` are one and the same library",
-                names.left, names.right
-            ))
-            .into());
-        }
-        Ok(Self { names, opened, is_new: false, config, pretended: None })
-    }
-
-    /// The same two the other way round.
-    pub(super) fn swapped(self) -> Self {
-        let Pair { left, right } = self.names;
-        let names = Pair { left: right, right: left };
-        let Pair { left, right } = self.opened;
-        Self { names, opened: Pair { left: right, right: left }, ..self }
-    }
-
-    /// What makes them agree, with what this machine remembers of the two.
-    pub(super) fn syncer(&self) -> Result<Syncer> {
-        // By where the two are, not by which they are: so it is noticed when
-        // another library is in the place of one.
-        let places = Place::BOTH.map(|place| self.opened[place].place().to_owned());
-        let name = Digest::of(places.join("\n").as_bytes()).to_string();
-        let folder = self.config.directories().state.join("sync").join(&name[..16]);
-        let state = match self.pretended {
-            Some(_) => State::in_memory(),
-            None => State::open(folder),
-        };
-        let state = state.map_err(wrong)?;
-        let [left, right] = Place::BOTH
-            .map(|place| Side::new(&self.names[place], self.opened[place].shared_backend()));
-        Ok(Syncer::new(left, right, state))
-    }
-
-    pub(super) fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Whether a side is reached through a network.
-    pub(super) fn is_remote(&self, place: Place) -> bool {
-        self.opened[place].backend().capabilities().remote
-    }
-}
-
-/// The library that the local one is synced with.
-pub(crate) fn remote(config: &Config) -> String {
-    config.text("sync.remote").unwrap_or("astra").to_owned()
-}
-
-/// The options that the settings mean.
-pub(super) fn options(config: &Config) -> Result<Options> {
-    let audio = config.text("sync.audio").unwrap_or("all");
-    let audio =
-        audio.parse().map_err(|error| Error::usage("`sync.audio` is wrong").because(error))?;
-    let machine = match config.text("sync.machine") {
-        Some(name) => name.to_owned(),
-        None => gethostname::gethostname().to_string_lossy().into_owned(),
-    };
-    Ok(Options { audio, machine, ..Options::default() })
-}
-
-/// An error of the two as a person would sort it.
-pub(super) fn wrong(error: songrec_sync::Error) -> Error {
-    let kind = match error.kind() {
-        SyncErrorKind::Library(kind) => ErrorKind::from(kind),
-        SyncErrorKind::Guard | SyncErrorKind::OtherLibrary => ErrorKind::Guard,
-        SyncErrorKind::Interrupted => ErrorKind::Interrupted,
-        SyncErrorKind::Busy => ErrorKind::Locked,
-        SyncErrorKind::State => ErrorKind::Failed,
-        SyncErrorKind::Invalid => ErrorKind::Usage,
-    };
-    let hint = error.hint();
-    let result = Error::caused(kind, error);
-    match hint {
-        Some(hint) => result.with_hint(hint),
-        None => result,
-    }
-}
-
-/// Does `work` of `syncer`, and tells now and then how much went over.
-pub(super) async fn watched<T>(
-    syncer: &Syncer,
-    progress: &dyn Progress,
-    work: impl Future<Output = T>,
-) -> T {
-    let mut tick = tokio::time::interval(Duration::from_millis(200));
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            _ = tick.tick() => {
-                let traffic = syncer.traffic();
-                let requests = traffic.requests.left + traffic.requests.right;
-                progress.on(Event::Carried { bytes: traffic.bytes, requests });
-            }
-        }
+/// Says that a library called `name` was made, if one was.
+pub(super) fn say_if_new(printer: &Printer, libraries: &Libraries, name: &str) {
+    if libraries.is_new() {
+        printer.say(format!("made a library in `{name}`"));
     }
 }
 
@@ -198,7 +28,7 @@ pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &Plan) 
     if printer.json {
         return printer.json(plan);
     }
-    print_work(printer, &libraries.names, &plan.songs, &plan.documents)?;
+    print_work(printer, libraries.names(), &plan.songs, &plan.documents)?;
     and_more(printer, plan.left_out.songs, "song");
     print_failures(printer, &plan.refused, 0);
     if plan.is_empty() {
@@ -211,7 +41,7 @@ pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &Plan) 
         if plan.counts[place].total() == 0 {
             continue;
         }
-        let name = &libraries.names[place];
+        let name = &libraries.names()[place];
         let mut text = format!(
             "`{name}` would get: {}; at most {}, about {}",
             in_words(&plan.counts[place]),

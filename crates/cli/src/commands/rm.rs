@@ -1,9 +1,12 @@
 use anyhow::Result;
 use songrec_core::{Card, Song};
-use songrec_library::{AudioFiles, Error, ErrorKind, Library, Removed};
+use songrec_library::{
+    AudioFiles, Error, ErrorKind, Library, Removed,
+    find::{self, Selection},
+};
 
 use crate::{
-    args::{Chosen, RmArgs},
+    args::RmArgs,
     ask::confirm,
     commands::select::{self, counted},
     context::Context,
@@ -11,13 +14,13 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
-    let mut chosen = args.filter.chosen(&[])?;
+    let mut selection = args.filter.selection(&[])?;
     if args.missing {
-        chosen.missing = Some(true);
+        selection.missing = Some(true);
     }
     let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
     let printer = &context.printer;
-    let (songs, gone) = select_songs(context, &library, &args.songs, &chosen).await?;
+    let (songs, gone) = select_songs(context, &library, &args.songs, &selection).await?;
     if songs.is_empty() && gone.is_empty() {
         printer.nothing("no song passes; nothing was forgotten")?;
         return Ok(ExitStatus::FoundNothing);
@@ -67,7 +70,7 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         return Ok(ExitStatus::Done);
     }
     let question = match files.own.len() {
-        0 if chosen.missing == Some(true) => {
+        0 if selection.missing == Some(true) => {
             format!("forget {what}? Files look gone, too, if their disk is not there")
         }
         0 => format!("forget {what}?"),
@@ -105,18 +108,15 @@ async fn select_songs(
     context: &Context,
     library: &Library,
     names: &[String],
-    chosen: &Chosen,
+    selection: &Selection,
 ) -> Result<(Vec<Song>, Vec<Song>)> {
     let mut gone = Vec::new();
-    let missing = match select::songs(library, names, chosen).await {
+    let missing = match find::select(library, names, selection).await {
         Ok(songs) => return Ok((songs, gone)),
         Err(error) => error,
     };
-    let is_missing = |error: &anyhow::Error| {
-        error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
-    };
-    if !is_missing(&missing) {
-        return Err(missing);
+    if missing.kind() != ErrorKind::NotFound {
+        return Err(missing.into());
     }
     let mut there = Vec::new();
     for (name, forgotten) in names.iter().zip(library.forgotten(names).await?) {
@@ -132,5 +132,5 @@ async fn select_songs(
     if there.is_empty() {
         return Ok((Vec::new(), gone));
     }
-    Ok((select::songs(library, &there, chosen).await?, gone))
+    Ok((find::select(library, &there, selection).await?, gone))
 }

@@ -5,8 +5,8 @@ use std::{
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{Card, SongId, WarningKind};
-use songrec_library::{Library, ScanItem, ScanOptions, ScanReport};
+use songrec_core::{SongId, WarningKind};
+use songrec_library::{Library, ScanItem, ScanOptions, ScanReport, find};
 
 use crate::{
     args::ScanArgs, commands::select::counted, context::Context, printer::Printer,
@@ -180,8 +180,7 @@ async fn what_next(
     ids: &[SongId],
     report: &ScanReport,
 ) -> Result<()> {
-    let songs = library.backend().get_songs(ids).await.map_err(songrec_library::Error::from)?;
-    let cards: Vec<Card> = songs.iter().flatten().map(Card::of).collect();
+    let cards = find::cards(library, ids).await?;
     let Some(first) = cards.first() else { return Ok(()) };
     let titles: Vec<&str> = cards.iter().map(|card| card.title.as_str()).collect();
     let more = report.added.saturating_sub(titles.len() as u64);

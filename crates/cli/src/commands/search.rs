@@ -1,7 +1,9 @@
 use anyhow::Result;
 use songrec_core::Filter;
-use songrec_library::{Example, Library, SimilarOptions};
-use songrec_storage::{Order, OrderBy, SongQuery};
+use songrec_library::{
+    Example, Library, SimilarOptions,
+    find::{Listing, Order, OrderBy},
+};
 
 use crate::{
     args::SearchArgs,
@@ -12,7 +14,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let chosen = args.filter.chosen(&args.words)?;
+    let selection = args.filter.selection(&args.words)?;
     if !args.text.is_empty() || !args.like.is_empty() {
         let filter = args.filter.filter(&args.words)?;
         return by_sound(context, &library, &args, filter).await;
@@ -22,19 +24,18 @@ pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatu
             .with_hint("`--text` searches by what songs sound like, `--like` by a song")
             .into());
     }
-    if chosen.is_all() {
+    if selection.is_all() {
         return Err(songrec_library::Error::usage("there is no word to search for")
             .with_hint("`songrec ls` lists all songs")
             .into());
     }
-    let query = SongQuery {
-        filter: chosen.filter,
+    let listing = Listing {
+        selection,
         order: Order { by: OrderBy::Artist, descending: false },
-        after: None,
         skip: args.offset,
         limit: args.limit.unwrap_or(50),
     };
-    let found = list(context, &library, query, chosen.missing, false).await?;
+    let found = list(context, &library, listing, false).await?;
     if found.more && args.limit.is_none() {
         context.printer.say(format!("only the first {}; `--limit N` shows more", found.songs));
     }

@@ -1,65 +1,12 @@
-//! The songs that a command is about, and how a list of songs looks.
+//! How songs look in lists.
 
 use anyhow::Result;
-use songrec_core::{Card, Song, decode_path};
-use songrec_library::Library;
-use songrec_storage::SongQuery;
+use songrec_core::{Card, decode_path};
 
 use crate::{
-    args::Chosen,
     printer::Printer,
     table::{Column, Table},
 };
-
-/// The songs with these names, and all that are chosen if a filter is given.
-pub(super) async fn songs(
-    library: &Library,
-    names: &[String],
-    chosen: &Chosen,
-) -> Result<Vec<Song>> {
-    let mut songs: Vec<Song> = Vec::new();
-    for song in library.songs(names).await? {
-        if !songs.iter().any(|known| known.id == song.id) {
-            songs.push(song);
-        }
-    }
-    if chosen.is_all() {
-        return Ok(songs);
-    }
-    if !names.is_empty() {
-        // Both narrow down: the named songs that pass.
-        songs.retain(|song| chosen.filter.passes(&Card::of(song)));
-        return Ok(present_or_missing(library, songs, chosen.missing)?);
-    }
-    let filter = chosen.filter.clone();
-    let mut query = SongQuery { filter, limit: 500, ..SongQuery::default() };
-    loop {
-        let page =
-            library.backend().find_songs(&query).await.map_err(songrec_library::Error::from)?;
-        songs.extend(present_or_missing(library, page.items, chosen.missing)?);
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(songs),
-        }
-    }
-}
-
-/// Those of `songs` whose files are gone from this machine, or the others, or
-/// all.
-pub(super) fn present_or_missing(
-    library: &Library,
-    songs: Vec<Song>,
-    missing: Option<bool>,
-) -> songrec_library::Result<Vec<Song>> {
-    let Some(wanted) = missing else { return Ok(songs) };
-    let gone = library.are_missing(&songs)?;
-    Ok(songs
-        .into_iter()
-        .zip(gone)
-        .filter(|(_, gone)| *gone == wanted)
-        .map(|(song, _)| song)
-        .collect())
-}
 
 /// The columns that show a song, after its number or id.
 pub(super) const SONG: [Column; 8] = [

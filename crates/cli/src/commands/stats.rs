@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use songrec_library::find;
 
 use crate::{
     args::StatsArgs,
@@ -16,7 +17,7 @@ const TOP: usize = 12;
 pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
     let filter = args.filter.filter(&args.words)?;
-    let stats = library.stats(&filter).await?;
+    let stats = find::stats(&library, &filter).await?;
     if context.printer.json {
         context.printer.json(&stats)?;
         return Ok(ExitStatus::Done);

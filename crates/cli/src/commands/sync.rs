@@ -1,12 +1,16 @@
+//! `sync`, and `status`, which says what it would do.
+
 use std::time::Duration;
 
 use anyhow::Result;
-use songrec_library::{Error, ErrorKind};
-use songrec_sync::{Options, Report};
+use songrec_library::{
+    Error, ErrorKind,
+    share::{self, Libraries, Options, Report, Round, keep_syncing},
+};
 
 use crate::{
     args::{StatusArgs, SyncArgs},
-    commands::pair::{self, Libraries, wrong},
+    commands::pair,
     context::Context,
     status::ExitStatus,
 };
@@ -15,7 +19,7 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<ExitStatus>
     if args.left.as_deref().is_none_or(|left| left == "local") && !args.dry_run {
         context.say_which(context.config([])?.chosen_local());
     }
-    let libraries = Libraries::open(context, args.left.clone(), args.right.clone()).await?;
+    let libraries = open(context, args.left.clone(), args.right.clone()).await?;
     let options = options(&libraries, &args)?;
     if args.dry_run {
         return plan(context, &libraries, &options).await;
@@ -23,91 +27,61 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<ExitStatus>
     if let Some(seconds) = args.watch {
         return watch(context, &libraries, options, Duration::from_secs(seconds.max(1))).await;
     }
-    let report = once(context, &libraries, &options).await?;
-    pair::print_report(&context.printer, &libraries.names, &report)?;
+    let report = share::sync(&libraries, &options, &context.job).await?;
+    pair::print_report(&context.printer, libraries.names(), &report)?;
     Ok(ended(&report))
 }
 
 /// `songrec status`: what a sync would do.
 pub(super) async fn status(context: &Context, args: StatusArgs) -> Result<ExitStatus> {
-    let libraries = Libraries::open(context, args.left, args.right).await?;
-    let options = pair::options(libraries.config())?;
+    let libraries = open(context, args.left, args.right).await?;
+    let options = share::options(libraries.config())?;
     plan(context, &libraries, &options).await
 }
 
+async fn open(context: &Context, left: Option<String>, right: Option<String>) -> Result<Libraries> {
+    let progress = context.job.progress.clone();
+    Ok(Libraries::open(context.config([])?, left, right, progress).await?)
+}
+
 async fn plan(context: &Context, libraries: &Libraries, options: &Options) -> Result<ExitStatus> {
-    let syncer = libraries.syncer()?;
-    let interrupt = || context.job.interrupt.is_set();
-    let progress = &*context.job.progress;
-    let planning = syncer.plan(options, progress, &interrupt);
-    let plan = pair::watched(&syncer, progress, planning).await.map_err(wrong)?;
+    let plan = share::plan(libraries, options, &context.job).await?;
     pair::print_plan(&context.printer, libraries, &plan)?;
     Ok(if plan.is_empty() { ExitStatus::Done } else { ExitStatus::FoundNothing })
 }
 
-async fn once(context: &Context, libraries: &Libraries, options: &Options) -> Result<Report> {
-    let syncer = libraries.syncer()?;
-    let interrupt = || context.job.interrupt.is_set();
-    let progress = &*context.job.progress;
-    let done = syncer.run(options, progress, &interrupt);
-    Ok(pair::watched(&syncer, progress, done).await.map_err(wrong)?)
-}
-
-// What goes wrong for a while is said once and tried again; what only a person
-// can put right ends it.
 async fn watch(
     context: &Context,
     libraries: &Libraries,
-    mut options: Options,
+    options: Options,
     pause: Duration,
 ) -> Result<ExitStatus> {
     let printer = &context.printer;
-    let mut last_trouble = String::new();
-    loop {
-        match once(context, libraries, &options).await {
-            Ok(report) => {
-                // What was asked for once is done.
-                (options.full, options.adopt) = (false, false);
-                last_trouble.clear();
-                if !report.is_empty() {
-                    pair::print_report(printer, &libraries.names, &report)?;
-                    printer.flush()?;
-                }
+    let tell = |round| -> Result<()> {
+        match round {
+            Round::Done(report) => {
+                pair::print_report(printer, libraries.names(), &report)?;
+                printer.flush()
             }
-            Err(error) => {
-                let kind = error.downcast_ref::<Error>().map(Error::kind);
-                match kind {
-                    Some(ErrorKind::Interrupted) => return Ok(ExitStatus::Interrupted),
-                    Some(ErrorKind::Temporary | ErrorKind::Locked) => {}
-                    _ => return Err(error),
-                }
-                let trouble = format!("{error:#}");
-                if trouble != last_trouble {
-                    printer.warn(format!("{trouble}; trying again"));
-                    last_trouble = trouble;
-                }
+            Round::Trouble(error) => {
+                printer.warn(format!("{}; trying again", error.in_one_line()));
+                Ok(())
             }
         }
-        if sleep(context, pause).await {
-            return Ok(ExitStatus::Done);
-        }
+    };
+    match keep_syncing(libraries, options, pause, &context.job, tell).await {
+        Ok(()) => Ok(ExitStatus::Done),
+        Err(error) if is_interrupted(&error) => Ok(ExitStatus::Interrupted),
+        Err(error) => Err(error),
     }
 }
 
-// Sleeps, and says whether the end was asked for.
-async fn sleep(context: &Context, pause: Duration) -> bool {
-    let until = tokio::time::Instant::now() + pause;
-    while tokio::time::Instant::now() < until {
-        if context.job.interrupt.is_set() {
-            return true;
-        }
-        tokio::time::sleep(Duration::from_millis(100).min(pause)).await;
-    }
-    context.job.interrupt.is_set()
+fn is_interrupted(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| error.kind() == ErrorKind::Interrupted)
 }
 
 fn options(libraries: &Libraries, args: &SyncArgs) -> Result<Options> {
-    let mut options = pair::options(libraries.config())?;
+    let mut options = share::options(libraries.config())?;
     options.direction = args.direction.into();
     options.full = args.full;
     options.adopt = args.adopt;
@@ -124,7 +98,8 @@ fn options(libraries: &Libraries, args: &SyncArgs) -> Result<Options> {
     Ok(options)
 }
 
-fn ended(report: &Report) -> ExitStatus {
+/// How a run ended that gave this report.
+pub(super) fn ended(report: &Report) -> ExitStatus {
     match report {
         report if report.interrupted => ExitStatus::Interrupted,
         report if report.failed.is_empty() => ExitStatus::Done,

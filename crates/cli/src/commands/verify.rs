@@ -1,5 +1,5 @@
 use anyhow::Result;
-use songrec_storage::VerifyOptions;
+use songrec_library::VerifyOptions;
 
 use crate::{args::VerifyArgs, commands::select::counted, context::Context, status::ExitStatus};
 

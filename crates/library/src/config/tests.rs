@@ -10,6 +10,7 @@ fn sources(root: &Path) -> Sources {
         file: None,
         no_files: false,
         flags: Vec::new(),
+        host: String::new(),
     }
 }
 

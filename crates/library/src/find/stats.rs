@@ -58,50 +58,48 @@ pub struct ModelStats {
 
 const PAGE: usize = 1_000;
 
-impl Library {
-    /// Numbers of the songs that pass `filter`. Looks at every one of them, a
-    /// page at a time.
-    ///
-    /// # Errors
-    ///
-    /// The backend's own.
-    pub async fn stats(&self, filter: &Filter) -> Result<Stats> {
-        let mut stats = Stats::default();
-        let mut artists = std::collections::HashSet::new();
-        let mut albums = std::collections::HashSet::new();
-        let mut heard: BTreeMap<ModelName, u64> = BTreeMap::new();
-        let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
-        loop {
-            let page = self.backend.find_cards(&query).await?;
-            for card in page.items {
-                stats.count(&card);
-                for model in card.models {
-                    *heard.entry(model).or_default() += 1;
-                }
-                artists.extend(card.artist);
-                albums.extend(card.album);
+/// Numbers of the songs that pass `filter`. Looks at every one of them, a
+/// page at a time.
+///
+/// # Errors
+///
+/// The backend's own.
+pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
+    let mut stats = Stats::default();
+    let mut artists = std::collections::HashSet::new();
+    let mut albums = std::collections::HashSet::new();
+    let mut heard: BTreeMap<ModelName, u64> = BTreeMap::new();
+    let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
+    loop {
+        let page = library.backend().find_cards(&query).await?;
+        for card in page.items {
+            stats.count(&card);
+            for model in card.models {
+                *heard.entry(model).or_default() += 1;
             }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => break,
-            }
+            artists.extend(card.artist);
+            albums.extend(card.album);
         }
-        stats.artists = artists.len();
-        stats.albums = albums.len();
-        stats.models = self
-            .backend
-            .models()
-            .await?
-            .into_iter()
-            .map(|spec| ModelStats {
-                songs: heard.get(&spec.name).copied().unwrap_or(0),
-                name: spec.name,
-                dimension: spec.dimension,
-                metric: spec.metric,
-            })
-            .collect();
-        Ok(stats)
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
     }
+    stats.artists = artists.len();
+    stats.albums = albums.len();
+    stats.models = library
+        .backend()
+        .models()
+        .await?
+        .into_iter()
+        .map(|spec| ModelStats {
+            songs: heard.get(&spec.name).copied().unwrap_or(0),
+            name: spec.name,
+            dimension: spec.dimension,
+            metric: spec.metric,
+        })
+        .collect();
+    Ok(stats)
 }
 
 impl Stats {

@@ -1,0 +1,12 @@
+//! Finding songs: by name, by what they are, page by page, and in numbers.
+
+mod list;
+mod resolve;
+mod select;
+mod stats;
+
+pub use list::{List, Listing, Nothing};
+pub use resolve::Named;
+pub use select::{Selection, cards, count, select};
+pub use songrec_storage::{Order, OrderBy};
+pub use stats::{ModelStats, Stats, stats};

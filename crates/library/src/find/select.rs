@@ -1,0 +1,106 @@
+//! The songs that a request is about.
+
+use songrec_core::{Card, Filter, Song, SongId};
+use songrec_storage::SongQuery;
+
+use crate::{Library, Result};
+
+/// Which songs are meant.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Those that pass.
+    pub filter: Filter,
+    /// Only those whose files are gone from this machine, or only the others.
+    /// No library knows it: it is asked of the disk.
+    pub missing: Option<bool>,
+}
+
+impl Selection {
+    /// Whether every song is meant.
+    pub fn is_all(&self) -> bool {
+        self.filter.is_all() && self.missing.is_none()
+    }
+}
+
+/// Songs of one page.
+const PAGE: usize = 500;
+
+/// The songs with these names, each once, as far as they are in `selection`;
+/// where there are no names, all that are. Nothing if there are neither names
+/// nor anything selected. All songs that are meant are in memory together.
+///
+/// # Errors
+///
+/// `NotFound` or `Usage` for a name that is nobody's or several songs'; those of
+/// the library.
+pub async fn select(
+    library: &Library,
+    names: &[String],
+    selection: &Selection,
+) -> Result<Vec<Song>> {
+    let mut songs: Vec<Song> = Vec::new();
+    for song in library.songs(names).await? {
+        if !songs.iter().any(|known| known.id == song.id) {
+            songs.push(song);
+        }
+    }
+    if selection.is_all() {
+        return Ok(songs);
+    }
+    if !names.is_empty() {
+        // Both narrow down: the named songs that pass.
+        songs.retain(|song| selection.filter.passes(&Card::of(song)));
+        return present_or_missing(library, songs, selection.missing);
+    }
+    let filter = selection.filter.clone();
+    let mut query = SongQuery { filter, limit: PAGE, ..SongQuery::default() };
+    loop {
+        let page = library.backend().find_songs(&query).await?;
+        songs.extend(present_or_missing(library, page.items, selection.missing)?);
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(songs),
+        }
+    }
+}
+
+/// How many songs are in `selection`. One request, unless it asks which files
+/// are missing: then every song that passes is read.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn count(library: &Library, selection: &Selection) -> Result<u64> {
+    Ok(match selection.missing {
+        None => library.backend().count_songs(&selection.filter).await?,
+        Some(_) => select(library, &[], selection).await?.len() as u64,
+    })
+}
+
+/// Those of `songs` whose files are gone from this machine, or the others, or
+/// all.
+pub(super) fn present_or_missing(
+    library: &Library,
+    songs: Vec<Song>,
+    missing: Option<bool>,
+) -> Result<Vec<Song>> {
+    let Some(wanted) = missing else { return Ok(songs) };
+    let gone = library.are_missing(&songs)?;
+    Ok(songs
+        .into_iter()
+        .zip(gone)
+        .filter(|(_, gone)| *gone == wanted)
+        .map(|(song, _)| song)
+        .collect())
+}
+
+/// What lists show of the songs with these ids; those that are not there are
+/// left out.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn cards(library: &Library, ids: &[SongId]) -> Result<Vec<Card>> {
+    let songs = library.backend().get_songs(ids).await?;
+    Ok(songs.iter().flatten().map(Card::of).collect())
+}

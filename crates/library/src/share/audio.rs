@@ -1,0 +1,103 @@
+//! The audio of a song, wherever it is kept: in this library, or in the one
+//! that it is synced with.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use songrec_core::{Event, Job, Progress, Song, SongId};
+use songrec_storage::StorageBackendExt;
+
+use super::remote;
+use crate::{Distance, ErrorKind, Library, Result};
+
+/// Audio that was written to a file.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The song.
+    pub song: SongId,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// Writes the audio of `song` to `target`, a file or a folder in which it gets
+/// its own name. If it is not here, and the library that this one is synced with
+/// keeps it, it comes from there, which is told as a note.
+///
+/// # Errors
+///
+/// As [`Library::get_audio`]; `Temporary` if it would have to come from a
+/// library that cannot be reached now.
+pub async fn fetch_audio(
+    library: &Library,
+    song: &Song,
+    target: &Path,
+    job: &Job,
+) -> Result<Fetched> {
+    let missing = match get(library, song, target, job).await {
+        Err(error) if error.kind() == ErrorKind::NotFound && is_elsewhere(library, song) => error,
+        got => return got,
+    };
+    let Some((name, shared)) = shared(library, &job.progress).await? else { return Err(missing) };
+    let Some(song) = shared.backend().get_song(song.id).await? else { return Err(missing) };
+    job.on(Event::Note { text: &format!("its audio is not here; fetching it from `{name}`") });
+    get(&shared, &song, target, job).await
+}
+
+async fn get(library: &Library, song: &Song, target: &Path, job: &Job) -> Result<Fetched> {
+    let path = library.get_audio(song, target, &job.interrupt, &*job.progress).await?;
+    Ok(Fetched { song: song.id, path })
+}
+
+/// An address at which anybody can get the audio of a song for some time.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// The song.
+    pub song: SongId,
+    /// The address.
+    pub url: String,
+}
+
+/// An address of the audio of `song` that is valid for some time: of this
+/// library, or of the one that it is synced with if that keeps it.
+///
+/// # Errors
+///
+/// As [`Library::audio_url`]; `Temporary` if the other library cannot be
+/// reached now.
+pub async fn audio_address(
+    library: &Library,
+    song: &Song,
+    valid_for: Duration,
+    progress: &Arc<dyn Progress>,
+) -> Result<Address> {
+    if is_elsewhere(library, song)
+        && let Some((_, shared)) = shared(library, progress).await?
+        && let Some(there) = shared.backend().get_song(song.id).await?
+    {
+        let url = shared.audio_url(&there, valid_for).await?;
+        return Ok(Address { song: there.id, url });
+    }
+    Ok(Address { song: song.id, url: library.audio_url(song, valid_for).await? })
+}
+
+// Whether the library that this one is synced with keeps the audio.
+fn is_elsewhere(library: &Library, song: &Song) -> bool {
+    !library.is_remote() && song.blob.as_ref().is_some_and(|blob| blob.key.is_some())
+}
+
+// That library with its name, if one is configured.
+async fn shared(
+    library: &Library,
+    progress: &Arc<dyn Progress>,
+) -> Result<Option<(String, Library)>> {
+    let config = library.config.clone();
+    let name = remote(&config);
+    match Library::open_named(config, &name, Distance::Reading, progress.clone()).await {
+        Ok(library) => Ok(Some((name, library))),
+        Err(error) if error.kind() == ErrorKind::Temporary => Err(error),
+        Err(_) => Ok(None),
+    }
+}
