@@ -9,10 +9,10 @@ use std::{
 
 use futures::StreamExt;
 use sha2::Digest as _;
-use songrec_core::{BlobRef, Card, Digest, Event, Progress, Song, SongFile};
+use songrec_core::{BlobRef, Card, Digest, Event, Interrupt, Job, Song, SongFile};
 use songrec_storage::BlobStream;
 
-use crate::{Error, ErrorKind, Interrupt, Library, Result, relocate::hash_file, work::blocking};
+use crate::{Error, ErrorKind, Library, Result, relocate::hash_file, work::blocking};
 
 impl Library {
     /// Writes the audio of a song to `target`: a file, or a folder in which it
@@ -23,13 +23,7 @@ impl Library {
     ///
     /// When the library has no audio of the song, or it is not what it should
     /// be.
-    pub async fn get_audio(
-        &self,
-        song: &Song,
-        target: &Path,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) -> Result<PathBuf> {
+    pub async fn get_audio(&self, song: &Song, target: &Path, job: &Job) -> Result<PathBuf> {
         let target = if target.is_dir() { target.join(file_name(song)) } else { target.to_owned() };
         if target.is_file() && self.is_audio_of(song, &target).await? {
             // Got before, by a run that was cut off before it could say so.
@@ -54,11 +48,11 @@ impl Library {
         let mut is_damaged = false;
         for blob in blobs(song) {
             let Some(stream) = self.backend.get_blob(&blob, None).await? else { continue };
-            progress.on(Event::Started { work: "downloading", total: None });
+            job.on(Event::Started { work: "downloading", total: None });
             // Complete before it has its name.
             let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-            let digest = receive(stream, &mut file, interrupt, failed).await?;
-            progress.on(Event::Finished);
+            let digest = receive(stream, &mut file, &job.interrupt, failed).await?;
+            job.on(Event::Finished);
             if digest != blob.sha256 {
                 is_damaged = true;
                 continue;

@@ -6,11 +6,11 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{Card, Event, Filter, ModelName, Progress, SongId};
+use songrec_core::{Card, Event, Filter, Job, ModelName, SongId};
 use songrec_local::{LooseVectors, NearOptions, OnNeighbors};
 use songrec_storage::SongQuery;
 
-use crate::{Error, Interrupt, Library, Result};
+use crate::{Error, Library, Result};
 
 /// The lowest similarity of near duplicates if nobody says another one. By
 /// `dsp45@1`, five encodings of 0.3 s of one sound have 0.96 and more; different
@@ -73,7 +73,7 @@ impl Library {
     ///
     /// A local library is searched where it is, in about the time of one
     /// search for each song. The embeddings of one that is far away are read
-    /// first, a hundred in a request, and compared on this machine; `progress`
+    /// first, a hundred in a request, and compared on this machine; the job
     /// is told how many requests that takes. What is shown of the songs that
     /// are found takes one request more for each hundred of them.
     ///
@@ -85,8 +85,7 @@ impl Library {
     pub async fn near_duplicates(
         &self,
         options: &NearDuplicateOptions,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
+        job: &Job,
     ) -> Result<Option<Vec<NearDuplicates>>> {
         let model = match &options.model {
             Some(model) => model.clone(),
@@ -97,7 +96,7 @@ impl Library {
             k: NEIGHBORS,
             threshold: Some(options.threshold),
             filter: options.filter.clone(),
-            stop: interrupt.flag(),
+            stop: job.interrupt.flag(),
         };
         let groups = Arc::new(Mutex::new(Groups::default()));
         let told = Arc::clone(&groups);
@@ -108,9 +107,9 @@ impl Library {
             }
         });
         let all = match &self.local {
-            Some(local) => local.neighbors_of_all(&near, on_found, progress).await?,
-            None => match self.loose_vectors(&near, interrupt, progress).await? {
-                Some(vectors) => vectors.neighbors_of_all(&near, on_found, progress).await?,
+            Some(local) => local.neighbors_of_all(&near, on_found, &*job.progress).await?,
+            None => match self.loose_vectors(&near, job).await? {
+                Some(vectors) => vectors.neighbors_of_all(&near, on_found, &*job.progress).await?,
                 None => false,
             },
         };
@@ -171,12 +170,7 @@ impl Library {
 
     // The embeddings of a library that is far away, brought here; nothing if
     // that was interrupted.
-    async fn loose_vectors(
-        &self,
-        near: &NearOptions,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) -> Result<Option<LooseVectors>> {
+    async fn loose_vectors(&self, near: &NearOptions, job: &Job) -> Result<Option<LooseVectors>> {
         let name = &near.model;
         let models = self.backend.models().await?;
         let spec = models.iter().find(|spec| spec.name == *name).ok_or_else(|| {
@@ -186,16 +180,16 @@ impl Library {
         let count = self.backend.count_songs(&near.filter).await?;
         if self.backend.capabilities().remote {
             let requests = count.div_ceil(READ as u64) + count.div_ceil(REQUEST);
-            progress.on(Event::Note {
+            job.on(Event::Note {
                 text: &format!("reading the embeddings of {count} songs takes about {requests} requests, fewer if they were read before"),
             });
         }
         let vectors = LooseVectors::create(&self.config.directories().cache, spec).await?;
-        progress.on(Event::Started { work: "reading embeddings", total: Some(count) });
+        job.on(Event::Started { work: "reading embeddings", total: Some(count) });
         let filter = near.filter.clone();
         let mut query = SongQuery { filter, limit: READ, ..SongQuery::default() };
         loop {
-            if interrupt.is_set() {
+            if job.is_interrupted() {
                 return Ok(None);
             }
             let page = self.backend.find_cards(&query).await?;
@@ -205,14 +199,14 @@ impl Library {
             let embeddings = stored.into_iter().flatten().map(|stored| stored.embedding);
             vectors.put(embeddings.map(|one| (one.song, one.vector)).collect()).await?;
             for card in &page.items {
-                progress.on(Event::Advanced { item: &card.title, bytes: 0 });
+                job.on(Event::Advanced { item: &card.title, bytes: 0 });
             }
             match page.next {
                 Some(next) => query.after = Some(next),
                 None => break,
             }
         }
-        progress.on(Event::Finished);
+        job.on(Event::Finished);
         Ok(Some(vectors))
     }
 }

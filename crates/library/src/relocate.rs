@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::Digest as _;
-use songrec_core::{Digest, Event, Progress, Song, SongFile};
+use songrec_core::{Digest, Event, Job, Song, SongFile};
 use songrec_storage::SongQuery;
 
-use crate::{Error, Interrupt, Library, Result, library::absolute, work::blocking};
+use crate::{Error, Library, Result, library::absolute, work::blocking};
 
 /// What to rewrite.
 #[derive(Clone, Debug)]
@@ -41,12 +41,7 @@ impl Library {
     /// # Errors
     ///
     /// When the new folder does not exist, or the backend's own.
-    pub async fn relocate(
-        &self,
-        options: &RelocateOptions,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) -> Result<Relocated> {
+    pub async fn relocate(&self, options: &RelocateOptions, job: &Job) -> Result<Relocated> {
         if !options.to.exists() {
             return Err(Error::not_found(format_args!("there is no `{}`", options.to.display()))
                 .with_hint("name the folder in which the files are now"));
@@ -54,7 +49,7 @@ impl Library {
         // The old folder may be gone, so links in it cannot be followed.
         let from = std::path::absolute(&options.from).unwrap_or_else(|_| options.from.clone());
         let to = absolute(&options.to);
-        progress.on(Event::Started { work: "relocating", total: None });
+        job.on(Event::Started { work: "relocating", total: None });
         let mut result = Relocated::default();
         let mut query = SongQuery { limit: 200, ..SongQuery::default() };
         // Songs are stored one after the other, so one that was cut off before
@@ -63,7 +58,7 @@ impl Library {
         'pages: loop {
             let page = self.backend.find_songs(&query).await?;
             for song in &page.items {
-                if interrupt.is_set() {
+                if job.is_interrupted() {
                     result.interrupted = true;
                     break 'pages;
                 }
@@ -72,7 +67,7 @@ impl Library {
                 if is_later && song.files.iter().any(is_there) {
                     last = Some(song.clone());
                 }
-                self.relocate_song(song, &from, &to, options, progress, &mut result).await?;
+                self.relocate_song(song, &from, &to, options, job, &mut result).await?;
             }
             match page.next {
                 Some(next) => query.after = Some(next),
@@ -82,7 +77,7 @@ impl Library {
         if !options.dry_run {
             self.tell_again(last.as_slice()).await?;
         }
-        progress.on(Event::Finished);
+        job.on(Event::Finished);
         Ok(result)
     }
 
@@ -92,7 +87,7 @@ impl Library {
         from: &Path,
         to: &Path,
         options: &RelocateOptions,
-        progress: &dyn Progress,
+        job: &Job,
         result: &mut Relocated,
     ) -> Result<()> {
         let mut moved: Vec<(String, String)> = Vec::new();
@@ -104,11 +99,10 @@ impl Library {
             if blocking(move || is_file(&check, &expected, by_size)).await? {
                 moved.push((file.path.clone(), self.stored_path(&absolute(&new))));
                 result.relocated += 1;
-                progress.on(Event::Advanced { item: &file.path, bytes: file.size });
+                job.on(Event::Advanced { item: &file.path, bytes: file.size });
             } else {
                 result.not_found.push(file.path.clone());
-                progress
-                    .on(Event::Skipped { item: &file.path, reason: "not found at its new place" });
+                job.on(Event::Skipped { item: &file.path, reason: "not found at its new place" });
             }
         }
         if moved.is_empty() || options.dry_run {

@@ -26,7 +26,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream::BoxStream};
-use songrec_core::{Event, ModelName, ModelSpec, Progress, SongId, encode_path};
+use songrec_core::{Event, Job, ModelName, ModelSpec, SongId, encode_path};
 use songrec_local::{KnownFile, KnownFiles};
 use tokio::{
     sync::mpsc,
@@ -44,9 +44,7 @@ pub use self::{
     fence::{READ_ALONE, read_alone},
     report::{ScanItem, ScanReport},
 };
-use crate::{
-    Error, ErrorKind, Hearing, Interrupt, Library, Result, library::absolute, work::blocking,
-};
+use crate::{Error, ErrorKind, Hearing, Library, Result, library::absolute, work::blocking};
 
 /// What to scan, and how.
 #[derive(Clone, Debug, Default)]
@@ -123,15 +121,14 @@ impl Library {
     pub async fn scan(
         &self,
         options: &ScanOptions,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
+        job: &Job,
         on_item: OnItem<'_>,
     ) -> Result<ScanReport> {
         let names = self.config.list("scan.models");
-        let mut scan = Scan::begin(self, options, names, interrupt, progress, on_item).await?;
-        progress.on(Event::Started { work: "scanning", total: None });
+        let mut scan = Scan::begin(self, options, names, job, on_item).await?;
+        job.on(Event::Started { work: "scanning", total: None });
         let result = scan.run().await;
-        progress.on(Event::Finished);
+        job.on(Event::Finished);
         result
     }
 
@@ -160,8 +157,7 @@ impl From<songrec_local::KnownFilesError> for Error {
 struct Scan<'a> {
     library: &'a Library,
     options: &'a ScanOptions,
-    interrupt: &'a Interrupt,
-    progress: &'a dyn Progress,
+    job: &'a Job,
     on_item: OnItem<'a>,
     known: Arc<KnownFiles>,
     /// The number of this scan among those of this machine.
@@ -191,8 +187,7 @@ impl<'a> Scan<'a> {
         library: &'a Library,
         options: &'a ScanOptions,
         names: &[String],
-        interrupt: &'a Interrupt,
-        progress: &'a dyn Progress,
+        job: &'a Job,
         on_item: OnItem<'a>,
     ) -> Result<Self> {
         let mut roots = Vec::new();
@@ -239,13 +234,12 @@ impl<'a> Scan<'a> {
         let known = Arc::new(known);
         let number = known.begin_scan()?;
         let (notes, examiner) = (library.state_folder().join("reading"), options.examiner.clone());
-        let stop = interrupt.clone();
+        let stop = job.interrupt.clone();
         let fence = blocking(move || Fence::begin(&notes, examiner, stop)).await??;
         Ok(Self {
             library,
             options,
-            interrupt,
-            progress,
+            job,
             on_item,
             known,
             number,
@@ -274,7 +268,7 @@ impl<'a> Scan<'a> {
         let taking = self.take_all(caught_up, told);
         let (report, ()) = futures::join!(taking, self.follow_along(stored));
         let mut report = report?;
-        report.interrupted = self.interrupt.is_set();
+        report.interrupted = self.job.is_interrupted();
         if !report.interrupted {
             let caught_up = if self.options.dry_run {
                 caught_up
@@ -306,7 +300,7 @@ impl<'a> Scan<'a> {
             if counting.as_ref().is_some_and(JoinHandle::is_finished)
                 && let Some(Ok(Some(total))) = join(counting.take()).await
             {
-                self.progress.on(Event::Total { total });
+                self.job.on(Event::Total { total });
             }
             let done = self.take_in(chunk.into_iter().collect::<Result<_>>()?).await?;
             untold += done.added + done.updated + done.moved + done.duplicates;
@@ -356,9 +350,9 @@ impl<'a> Scan<'a> {
         &self,
         send: mpsc::Sender<Candidate>,
     ) -> Result<(JoinHandle<Walked>, Option<Counting>)> {
-        let interrupt = self.interrupt.clone();
+        let interrupt = self.job.interrupt.clone();
         if let Some(paths) = self.named.clone() {
-            self.progress.on(Event::Total { total: paths.len() as u64 });
+            self.job.on(Event::Total { total: paths.len() as u64 });
             let walking = spawn_blocking(move || walk::named(paths, &send, &interrupt));
             return Ok((walking, None));
         }
@@ -372,7 +366,7 @@ impl<'a> Scan<'a> {
                 .map(|file| songrec_core::decode_path(&file.path))
                 .filter(|path| below(path))
                 .collect();
-            self.progress.on(Event::Total { total: paths.len() as u64 });
+            self.job.on(Event::Total { total: paths.len() as u64 });
             let walking = spawn_blocking(move || walk::named(paths, &send, &interrupt));
             return Ok((walking, None));
         }
@@ -388,7 +382,7 @@ impl<'a> Scan<'a> {
 
     fn fail(&self, path: &Path, reason: &str) {
         let path = encode_path(path);
-        self.progress.on(Event::Advanced { item: &path, bytes: 0 });
+        self.job.on(Event::Failed { item: &path, reason });
         (self.on_item)(&ScanItem::Failed { path, reason: reason.to_owned() });
     }
 }
@@ -425,12 +419,8 @@ mod tests {
 
     // A server scans in tasks that move between threads: this has to compile.
     #[expect(dead_code, reason = "compiling it is the test")]
-    fn a_scan_may_move_between_threads(
-        library: &Library,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) {
+    fn a_scan_may_move_between_threads(library: &Library, job: &Job) {
         fn is_send<T: Send>(_: T) {}
-        is_send(library.scan(&ScanOptions::default(), interrupt, progress, &|_| {}));
+        is_send(library.scan(&ScanOptions::default(), job, &|_| {}));
     }
 }

@@ -13,15 +13,13 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{
-    Embedding, Event, Filter, ModelName, ModelSpec, Progress, Song, SongId, Vector,
-};
+use songrec_core::{Embedding, Event, Filter, Job, ModelName, ModelSpec, Song, SongId, Vector};
 use songrec_storage::{SongQuery, document_text, read_document};
 
 use self::arrive::{Arrival, Arriving, Waits};
 pub use self::arrive::{Different, DifferentValue, Imported};
 pub(crate) use self::{complete::joined, known::same_length, record::name_handle};
-use crate::{Error, ErrorKind, Interrupt, Library, Result};
+use crate::{Error, ErrorKind, Library, Result};
 
 /// What went out.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -56,8 +54,7 @@ impl Library {
         folder: &Path,
         filter: &Filter,
         models: &[ModelName],
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
+        job: &Job,
     ) -> Result<Exported> {
         refuse_foreign(folder)?;
         let wanted = |model: &ModelName| models.is_empty() || models.contains(model);
@@ -73,7 +70,7 @@ impl Library {
             std::fs::create_dir_all(&place).map_err(|error| Error::io("create", &place, error))?;
         }
         let total = self.backend.count_songs(filter).await?;
-        progress.on(Event::Started { work: "exporting", total: Some(total) });
+        job.on(Event::Started { work: "exporting", total: Some(total) });
         // The list gets its name only when it is complete.
         let unfinished = folder.join(".songs.jsonl.unfinished");
         let mut list = BufWriter::new(
@@ -91,9 +88,9 @@ impl Library {
                 writeln!(list, "{}", document_text(song, None))
                     .map_err(|error| Error::io("write", &unfinished, error))?;
                 exported.songs += 1;
-                progress.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
+                job.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
             }
-            if interrupt.is_set() {
+            if job.is_interrupted() {
                 exported.interrupted = true;
                 return Ok(exported);
             }
@@ -108,7 +105,7 @@ impl Library {
         finish
             .and_then(|()| std::fs::rename(&unfinished, folder.join(SONGS)))
             .map_err(|error| Error::io("finish", &folder.join(SONGS), error))?;
-        progress.on(Event::Finished);
+        job.on(Event::Finished);
         Ok(exported)
     }
 
@@ -144,21 +141,20 @@ impl Library {
         &self,
         folder: &Path,
         model: Option<&ModelName>,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
+        job: &Job,
     ) -> Result<Imported> {
-        let mut arriving = Arriving::new(self, progress).await?;
+        let mut arriving = Arriving::new(self, job).await?;
         if folder.join(SONGS).is_file() {
-            arriving.import_export(folder, interrupt).await?;
+            arriving.import_export(folder).await?;
         } else {
-            arriving.import_old(old_layout::find(folder)?, model, interrupt).await?;
+            arriving.import_old(old_layout::find(folder)?, model).await?;
         }
         Ok(arriving.imported)
     }
 }
 
 impl Arriving<'_> {
-    async fn import_export(&mut self, folder: &Path, interrupt: &Interrupt) -> Result<()> {
+    async fn import_export(&mut self, folder: &Path) -> Result<()> {
         let path = folder.join(MODELS);
         let file = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
         let specs: Vec<ModelSpec> = serde_json::from_reader(BufReader::new(file))
@@ -171,10 +167,10 @@ impl Arriving<'_> {
         }
         let path = folder.join(SONGS);
         let list = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
-        self.progress.on(Event::Started { work: "importing", total: None });
+        self.job.on(Event::Started { work: "importing", total: None });
         let mut batch = Vec::new();
         for (number, line) in BufReader::new(list).lines().enumerate() {
-            if interrupt.is_set() {
+            if self.job.is_interrupted() {
                 self.imported.interrupted = true;
                 return Ok(());
             }
@@ -190,7 +186,7 @@ impl Arriving<'_> {
             }
         }
         self.take_in(batch).await?;
-        self.progress.on(Event::Finished);
+        self.job.on(Event::Finished);
         Ok(())
     }
 

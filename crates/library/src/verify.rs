@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use songrec_core::{Progress, SongId};
+use songrec_core::{Event, Job, SongId};
 use songrec_storage::{Finding, Lost, Swept, VerifyOptions};
 
-use crate::{Interrupt, Library, Result, scan::lost::LostEmbeddings};
+use crate::{Library, Result, scan::lost::LostEmbeddings};
 
 impl Library {
     /// Checks the library, and repairs what can be repaired without losing
@@ -16,16 +16,11 @@ impl Library {
     /// # Errors
     ///
     /// When the check itself cannot be done; what it finds is no error.
-    pub async fn verify(
-        &self,
-        options: &VerifyOptions,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
-        let mut findings = self.backend.verify(options, progress).await?;
+    pub async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
+        let mut findings = self.backend.verify(options, &*job.progress).await?;
         if options.repair {
             self.look_again_at(&findings)?;
-            self.bring_back(&mut findings, interrupt, progress).await?;
+            self.bring_back(&mut findings, job).await?;
         }
         Ok(findings)
     }
@@ -45,12 +40,7 @@ impl Library {
         Ok(known.forget(&files.collect::<Vec<_>>())?)
     }
 
-    async fn bring_back(
-        &self,
-        findings: &mut [Finding],
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) -> Result<()> {
+    async fn bring_back(&self, findings: &mut [Finding], job: &Job) -> Result<()> {
         let mut lost = LostEmbeddings::new();
         for finding in findings.iter() {
             if let Some(Lost::Embedding(song, model)) = &finding.lost {
@@ -60,7 +50,7 @@ impl Library {
         if lost.is_empty() {
             return Ok(());
         }
-        let open = self.hear_again(lost, interrupt, progress).await?;
+        let open = self.hear_again(lost, job).await?;
         for finding in findings.iter_mut() {
             let Some(Lost::Embedding(song, model)) = &finding.lost else { continue };
             match open.get(&(*song, model.clone())) {
@@ -86,8 +76,11 @@ impl Library {
     /// # Errors
     ///
     /// When the library cannot be read or written.
-    pub async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        Ok(self.backend.sweep(min_age).await?)
+    pub async fn sweep(&self, min_age: Duration, job: &Job) -> Result<Swept> {
+        job.on(Event::Started { work: "removing what no song names", total: None });
+        let swept = self.backend.sweep(min_age).await;
+        job.on(Event::Finished);
+        Ok(swept?)
     }
 
     /// What [`sweep`](Self::sweep) would remove now.
@@ -95,7 +88,10 @@ impl Library {
     /// # Errors
     ///
     /// The backend's own.
-    pub async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        Ok(self.backend.would_sweep(min_age).await?)
+    pub async fn would_sweep(&self, min_age: Duration, job: &Job) -> Result<Swept> {
+        job.on(Event::Started { work: "looking for what no song names", total: None });
+        let swept = self.backend.would_sweep(min_age).await;
+        job.on(Event::Finished);
+        Ok(swept?)
     }
 }

@@ -15,6 +15,7 @@ enum Told {
     Started { work: String, total: Option<u64> },
     Total { total: u64 },
     Advanced { item: String, bytes: u64 },
+    Failed { item: String, reason: String },
     Skipped { item: String, reason: String },
     Note { text: String },
     Finished,
@@ -26,6 +27,9 @@ impl Progress for Teller {
             Event::Started { work, total } => Told::Started { work: work.to_owned(), total },
             Event::Total { total } => Told::Total { total },
             Event::Advanced { item, bytes } => Told::Advanced { item: item.to_owned(), bytes },
+            Event::Failed { item, reason } => {
+                Told::Failed { item: item.to_owned(), reason: reason.to_owned() }
+            }
             Event::Skipped { item, reason } => {
                 Told::Skipped { item: item.to_owned(), reason: reason.to_owned() }
             }
@@ -49,6 +53,7 @@ pub(crate) fn teller(progress: &dyn Progress) -> (Teller, impl Future<Output = (
                 Told::Started { work, total } => Event::Started { work, total: *total },
                 Told::Total { total } => Event::Total { total: *total },
                 Told::Advanced { item, bytes } => Event::Advanced { item, bytes: *bytes },
+                Told::Failed { item, reason } => Event::Failed { item, reason },
                 Told::Skipped { item, reason } => Event::Skipped { item, reason },
                 Told::Note { text } => Event::Note { text },
                 Told::Finished => Event::Finished,

@@ -44,7 +44,7 @@ struct Findings<'a> {
 
 impl Findings<'_> {
     fn add(&mut self, subject: String, problem: String, repaired: bool, hint: Option<&str>) {
-        self.progress.on(Event::Skipped { item: &subject, reason: &problem });
+        self.progress.on(Event::Failed { item: &subject, reason: &problem });
         let hint = hint.filter(|_| !repaired).map(str::to_owned);
         self.found.push(Finding { subject, problem, repaired, hint, lost: None });
     }

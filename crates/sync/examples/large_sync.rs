@@ -7,10 +7,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use songrec_core::{Metric, ModelSpec, Silent};
+use songrec_core::{Job, Metric, ModelSpec};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{PutMode, StorageBackend, StorageBackendExt};
-use songrec_sync::{Options, Side, State, Syncer, check, never};
+use songrec_sync::{Options, Side, State, Syncer, check};
 use songrec_testkit::{library_of, peak_memory, retagged};
 
 // The most memory that this process ever had, in MiB.
@@ -51,7 +51,7 @@ async fn main() {
     let syncer = Syncer::new(sides[0].clone(), sides[1].clone(), state);
     let sync = async |what: &str| {
         let begun = Instant::now();
-        let report = syncer.run(&Options::default(), &Silent, &never).await.unwrap();
+        let report = syncer.run(&Options::default()).await.unwrap();
         assert!(report.is_complete());
         let (took, done) = (begun.elapsed(), report.counts.right.total());
         println!(
@@ -67,7 +67,7 @@ async fn main() {
     own.put_song(&retagged(&first), PutMode::Replace(first.revision.operation)).await.unwrap();
     sync("one change").await;
     let begun = Instant::now();
-    let found = check(&sides[0], &sides[1], true, &Silent, &never).await.unwrap();
+    let found = check(&sides[0], &sides[1], true, &Job::silent()).await.unwrap();
     assert!(found.is_equal(), "{:?}", &found.differences[..found.differences.len().min(5)]);
     println!("checked bit by bit in {:?}, peak {} MiB", begun.elapsed(), peak());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use songrec_core::{Progress, SongId};
+use songrec_core::SongId;
 
 use crate::{
     Action, Failure, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
@@ -169,7 +169,6 @@ impl Syncer {
         options: &Options,
         look: &Look,
         carrier: &Carrier,
-        progress: &dyn Progress,
         chunk: Vec<(SongId, Pair<SongState>)>,
     ) -> Result<Applied> {
         let mut applied = Applied::default();
@@ -229,7 +228,7 @@ impl Syncer {
                     Ok(())
                 })?;
             }
-            self.write_songs(carrier, progress, writing, &mut open, &mut applied).await?;
+            self.write_songs(carrier, writing, &mut open, &mut applied).await?;
         }
         for item in open {
             applied.again = true;

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use sha2::Digest as _;
-use songrec_core::{BlobRef, Card, Digest, Event, ModelName, Progress, Song, SongId};
+use songrec_core::{BlobRef, Card, Digest, Event, Job, ModelName, Song, SongId};
 use songrec_storage::{SongQuery, StorageBackend, StoredEmbedding};
 
 use crate::{
     Error, LeftOut, Pair, Place, Result, Side,
     refused::each_song,
     report::list,
-    syncer::{Interrupt, in_words, is_about_one},
+    syncer::{in_words, is_about_one},
     values::Values,
 };
 
@@ -119,16 +119,10 @@ pub(crate) enum Data {
 /// # Errors
 ///
 /// If one of them cannot be read.
-pub async fn check(
-    left: &Side,
-    right: &Side,
-    read_data: bool,
-    progress: &dyn Progress,
-    interrupt: Interrupt<'_>,
-) -> Result<Comparison> {
+pub async fn check(left: &Side, right: &Side, read_data: bool, job: &Job) -> Result<Comparison> {
     let data = if read_data { Data::All } else { Data::None };
     let sides = Pair { left: left.clone(), right: right.clone() };
-    compare(&sides, data, None, HashSet::new(), progress, interrupt).await
+    compare(&sides, data, None, HashSet::new(), job).await
 }
 
 pub(crate) async fn compare(
@@ -136,8 +130,7 @@ pub(crate) async fn compare(
     data: Data,
     models: Option<&BTreeSet<ModelName>>,
     expected: HashSet<SongId>,
-    progress: &dyn Progress,
-    interrupt: Interrupt<'_>,
+    job: &Job,
 ) -> Result<Comparison> {
     let mut found = Comparison { expected, ..Comparison::default() };
     let all = songrec_core::Filter::all();
@@ -146,11 +139,11 @@ pub(crate) async fn compare(
         found.songs[place] = count.map_err(|error| failed(sides, place, error))?;
     }
     let total = found.songs.left;
-    progress.on(Event::Started { work: "comparing", total: Some(total) });
+    job.on(Event::Started { work: "comparing", total: Some(total) });
     let mut seen: HashSet<SongId> = HashSet::new();
     let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
     loop {
-        if interrupt() {
+        if job.is_interrupted() {
             found.interrupted = true;
             break;
         }
@@ -165,7 +158,7 @@ pub(crate) async fn compare(
         let mut both = Vec::new();
         for (left, right) in page.items.into_iter().zip(theirs) {
             seen.insert(left.id);
-            progress.on(Event::Advanced { item: &Card::of(&left).title, bytes: 0 });
+            job.on(Event::Advanced { item: &Card::of(&left).title, bytes: 0 });
             match right {
                 Err(error) => {
                     let text = format!("{} cannot read it: {}", sides.right.name, in_words(&error));
@@ -203,7 +196,7 @@ pub(crate) async fn compare(
     if !found.interrupted && found.songs.right > found.compared {
         find_missing(sides, &seen, &mut found).await?;
     }
-    progress.on(Event::Finished);
+    job.on(Event::Finished);
     Ok(found)
 }
 

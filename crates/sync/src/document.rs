@@ -183,12 +183,14 @@ impl Syncer {
                     Err(error) if is_about_one(&error) => {
                         pending = true;
                         let Document { kind, id, .. } = &one.document;
-                        report.add_failure(Failure {
+                        let failure = Failure {
                             subject: format!("{} {id}", kind.as_str()),
                             title: id.clone(),
                             reason: in_words(&error),
                             hint: error.hint().map(str::to_owned),
-                        });
+                        };
+                        self.tell_failures([&failure]);
+                        report.add_failure(failure);
                     }
                     Err(error) => return Err(self.failed(place, error)),
                 }

@@ -241,7 +241,7 @@ impl Syncer {
         if let Some(throttle) = &carrier.throttle {
             throttle.take(bytes).await;
         }
-        self.count_bytes(bytes);
+        self.traffic().bytes(bytes);
         let backend = self.backend(place);
         match self.ask(place, || backend.put_embeddings(&new)).await {
             Ok(references) => {
@@ -427,7 +427,7 @@ impl Syncer {
                 None => stream,
             };
             let stream = self.count_pieces(stream);
-            self.count(place);
+            self.traffic().request(place);
             match to.put_blob(new, BlobSource::Stream(stream)).await {
                 Ok(reference) => return Ok(Copied::Done(reference)),
                 Err(error) if error.is_temporary() && tries < 4 => {

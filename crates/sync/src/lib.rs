@@ -21,6 +21,7 @@ mod segment;
 mod side;
 mod state;
 mod syncer;
+mod traffic;
 mod trash;
 mod values;
 mod writing;
@@ -39,5 +40,5 @@ pub use report::{
 pub use rules::Rules;
 pub use side::{Pair, Place, Side};
 pub use state::State;
-pub use syncer::{Interrupt, Syncer, Traffic, never};
+pub use syncer::Syncer;
 pub use trash::{Trashed, restore, trash};

@@ -1,6 +1,6 @@
 //! What changed in both libraries since the last sync.
 
-use songrec_core::{Event, Filter, Progress, SongId};
+use songrec_core::{Event, Filter, SongId};
 use songrec_storage::{
     Change, ChangePage, ChangeState, ChangeSummary, Cursor, ErrorKind, SongSummary,
 };
@@ -10,7 +10,7 @@ use crate::{
     machine::Fence,
     refused::{Fetched, Refused, each_song, refusal},
     resolve::{Known, State as SongState},
-    syncer::{Interrupt, cursor_of, looked_at},
+    syncer::cursor_of,
     values::Refs,
 };
 
@@ -60,12 +60,7 @@ struct Told {
 }
 
 impl Syncer {
-    pub(crate) async fn look(
-        &self,
-        full: Pair<bool>,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Look> {
+    pub(crate) async fn look(&self, full: Pair<bool>) -> Result<Look> {
         self.spool()?.clear()?;
         let before = Pair {
             left: self.state.meta::<Cursor>(cursor_of(Place::Left))?,
@@ -76,11 +71,11 @@ impl Syncer {
         }
         let read = |place: Place| {
             let cursor = before[place].clone().filter(|_| !full[place]);
-            self.read_changes(place, cursor, progress, interrupt)
+            self.read_changes(place, cursor)
         };
-        progress.on(Event::Started { work: "looking for changes", total: None });
+        self.job.on(Event::Started { work: "looking for changes", total: None });
         let read = futures::try_join!(read(Place::Left), read(Place::Right));
-        progress.on(Event::Finished);
+        self.job.on(Event::Finished);
         let (mut left, mut right) = read?;
         let mut refused = std::mem::take(&mut left.refused);
         refused.append(&mut right.refused);
@@ -120,13 +115,7 @@ impl Syncer {
         if was == pending { Ok(()) } else { self.state.set_meta("documents_pending", &pending) }
     }
 
-    async fn read_changes(
-        &self,
-        place: Place,
-        since: Option<Cursor>,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Told> {
+    async fn read_changes(&self, place: Place, since: Option<Cursor>) -> Result<Told> {
         let backend = self.backend(place);
         let mut cursor = since;
         let mut in_short = false;
@@ -138,7 +127,7 @@ impl Syncer {
             refused: Refused::new(),
         };
         loop {
-            if interrupt() {
+            if self.job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
             if told.full && cursor.is_none() {
@@ -163,7 +152,7 @@ impl Syncer {
             told.documents |= page.documents;
             let name = &self.sides[place].name;
             told.refused.extend(page.unreadable.into_iter().map(|one| refusal(name, one)));
-            looked_at(progress, page.changes.len());
+            self.looked_at(page.changes.len());
             let songs: Vec<SongId> = page.changes.iter().map(|change| change.song).collect();
             let known = self.state.known(&songs)?;
             let mut new = Vec::new();

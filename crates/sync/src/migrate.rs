@@ -4,7 +4,7 @@ use std::{collections::HashSet, future::ready};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::join, stream};
 use serde::Serialize;
-use songrec_core::{Card, Document, DocumentKind, Event, OperationId, Progress, Song, SongId};
+use songrec_core::{Card, Document, DocumentKind, Event, OperationId, Song, SongId};
 use songrec_storage::{
     ChangePage, ChangeState, Cursor, ErrorKind, Outcome, PutDocument, PutMode, PutSong,
 };
@@ -15,7 +15,7 @@ use crate::{
     facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
     refused::{Fetched, refusal},
     report::list,
-    syncer::{Interrupt, in_words, is_about_one, looked_at},
+    syncer::{in_words, is_about_one},
     values::{Refs, Values},
 };
 
@@ -105,24 +105,14 @@ impl Syncer {
     /// # Errors
     ///
     /// If one of them cannot be read.
-    pub async fn plan_migration(
-        &self,
-        options: &Options,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<MigrationPlan> {
-        progress.on(Event::Started { work: "planning", total: None });
-        let plan = self.plan_copies(options, progress, interrupt).await;
-        progress.on(Event::Finished);
+    pub async fn plan_migration(&self, options: &Options) -> Result<MigrationPlan> {
+        self.job.on(Event::Started { work: "planning", total: None });
+        let plan = self.plan_copies(options).await;
+        self.job.on(Event::Finished);
         plan
     }
 
-    async fn plan_copies(
-        &self,
-        options: &Options,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<MigrationPlan> {
+    async fn plan_copies(&self, options: &Options) -> Result<MigrationPlan> {
         let carrier = Carrier::new(self, options);
         let mut plan = MigrationPlan::default();
         let (source, batch) = (self.backend(Place::Left), self.batch() as u64);
@@ -130,7 +120,7 @@ impl Syncer {
         let mut blobs = 0;
         let mut cursor: Option<Cursor> = None;
         loop {
-            if interrupt() {
+            if self.job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
             let page = self.ask(Place::Left, || source.changes(cursor.as_ref(), PAGE)).await;
@@ -138,7 +128,7 @@ impl Syncer {
             let songs: Vec<Song> = present(page.changes);
             let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
             let there = self.fetch(Place::Right, &ids).await?.songs;
-            looked_at(progress, songs.len());
+            self.looked_at(songs.len());
             for song in &songs {
                 plan.songs += 1;
                 if there.contains_key(&song.id) {
@@ -170,39 +160,36 @@ impl Syncer {
     /// # Errors
     ///
     /// If a library fails in a way that no other song would fare better.
-    pub async fn migrate(
-        &self,
-        options: &Options,
-        verify: Verify,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Migrated> {
-        self.count_from_zero();
+    pub async fn migrate(&self, options: &Options, verify: Verify) -> Result<Migrated> {
+        self.traffic().count_from_zero();
         let carrier = Carrier::new(self, options);
         let source = self.backend(Place::Left);
         let all = songrec_core::Filter::all();
         let total = self.ask(Place::Left, || source.count_songs(&all)).await;
         let total = total.map_err(|error| self.failed(Place::Left, error))?;
-        progress.on(Event::Started { work: "copying", total: Some(total) });
+        self.job.on(Event::Started { work: "copying", total: Some(total) });
         let mut migrated = Migrated::default();
         let mut cursor: Option<Cursor> = self.state.meta(CURSOR)?.flatten();
         let mut next = Some(self.page_to_copy(&mut cursor).await);
         while let Some(page) = next.take() {
             let page = page?;
-            if interrupt() {
+            if self.job.is_interrupted() {
                 migrated.interrupted = true;
                 break;
             }
             let name = &self.sides.left.name;
             for one in page.unreadable {
-                migrated.add_failure(refusal(name, one).1);
+                let (_, failure) = refusal(name, one);
+                self.tell_failures([&failure]);
+                migrated.add_failure(failure);
             }
             let songs = present(page.changes);
             let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
             let copies = stream::iter(chunks)
-                .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk, progress, interrupt))
+                .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk))
                 .buffer_unordered(options.jobs.max(1));
             let copied = copies.try_for_each(|done| {
+                self.tell_failures(&done.failed);
                 migrated.add(done);
                 ready(Ok(()))
             });
@@ -225,7 +212,7 @@ impl Syncer {
         if !migrated.interrupted {
             self.migrate_documents(&mut migrated).await?;
         }
-        progress.on(Event::Finished);
+        self.job.on(Event::Finished);
         if !migrated.interrupted {
             // The next migration looks at everything again.
             self.state.set_meta(CURSOR, &None::<Cursor>)?;
@@ -237,12 +224,12 @@ impl Syncer {
             if let Some(data) = data {
                 let models = options.models.as_ref();
                 let known = std::mem::take(&mut migrated.known);
-                let found = compare(&self.sides, data, models, known, progress, interrupt).await?;
+                let found = compare(&self.sides, data, models, known, &self.job).await?;
                 migrated.interrupted |= found.interrupted;
                 migrated.verified = Some(found);
             }
         }
-        migrated.requests = self.traffic().requests;
+        migrated.requests = self.traffic().requests();
         Ok(migrated)
     }
 
@@ -259,15 +246,9 @@ impl Syncer {
         page.map_err(|error| self.failed(Place::Left, error))
     }
 
-    async fn migrate_chunk(
-        &self,
-        carrier: &Carrier,
-        mut songs: Vec<Song>,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Migrated> {
+    async fn migrate_chunk(&self, carrier: &Carrier, mut songs: Vec<Song>) -> Result<Migrated> {
         let mut done = Migrated::default();
-        if interrupt() {
+        if self.job.is_interrupted() {
             done.interrupted = true;
             return Ok(done);
         }
@@ -298,12 +279,12 @@ impl Syncer {
         let copying = needs.iter().map(|one| {
             async move {
                 // Audio may take long; what has all of its facts is still written.
-                if interrupt() {
+                if self.job.is_interrupted() {
                     return Ok(None);
                 }
                 let blob = self.carry_blob(carrier, Place::Right, one, None).await?;
                 // What is left to do takes no time beside this.
-                progress.on(Event::Advanced { item: &Card::of(one.song).title, bytes: 0 });
+                self.job.on(Event::Advanced { item: &Card::of(one.song).title, bytes: 0 });
                 Ok(Some(blob))
             }
             .boxed()
@@ -329,7 +310,7 @@ impl Syncer {
         }
         self.put_new(&puts, &mut done).await?;
         for song in songs.iter().filter(|song| there.contains_key(&song.id)) {
-            progress.on(Event::Advanced { item: &Card::of(song).title, bytes: 0 });
+            self.job.on(Event::Advanced { item: &Card::of(song).title, bytes: 0 });
         }
         done.bytes += carried.bytes;
         done.add_notes(carried.notes);

@@ -4,38 +4,18 @@ use std::{
     fmt,
     future::Future,
     ops::RangeInclusive,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use futures::{StreamExt, stream};
-use songrec_core::{Event, Progress, Timestamp};
+use songrec_core::{Event, Job, Timestamp};
 use songrec_storage::{BlobStream, ErrorKind, StorageBackend};
 
 use crate::{
     Direction, Error, Failure, Options, Pair, Place, Plan, Report, Result, Rules, Side, State,
-    apply::Applied, facts::Carrier, look::Look, machine::Fence, state::Spool,
+    apply::Applied, facts::Carrier, look::Look, machine::Fence, state::Spool, traffic::Traffic,
 };
-
-/// How much went between two libraries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Calls that each side got.
-    pub requests: Pair<u64>,
-    /// Bytes of embeddings and audio, also of those that had to be sent again.
-    pub bytes: u64,
-}
-
-/// Asked now and then whether to stop; what is under way is finished first.
-pub type Interrupt<'a> = &'a (dyn Fn() -> bool + Send + Sync);
-
-/// Nobody asks to stop.
-pub fn never() -> bool {
-    false
-}
 
 /// Two libraries, and what is remembered of syncing them.
 ///
@@ -57,8 +37,8 @@ pub struct Syncer {
     pub(crate) sides: Pair<Side>,
     pub(crate) state: State,
     spool: OnceLock<Spool>,
-    requests: Pair<AtomicU64>,
-    bytes: Arc<AtomicU64>,
+    traffic: Arc<Traffic>,
+    pub(crate) job: Job,
     pub(crate) rules: Rules,
     clock: Clock,
     pub(crate) pause: Duration,
@@ -93,19 +73,30 @@ impl fmt::Debug for Syncer {
 }
 
 impl Syncer {
-    /// Two libraries, and what is remembered of syncing them.
+    /// Two libraries, and what is remembered of syncing them. Nobody is told
+    /// how it goes on; [`told_to`](Self::told_to) says who is.
     pub fn new(left: Side, right: Side, state: State) -> Self {
+        let job = Job::silent();
         Self {
             sides: Pair { left, right },
             state,
             spool: OnceLock::new(),
-            requests: Pair::default(),
-            bytes: Arc::default(),
+            traffic: Arc::new(Traffic::told_to(job.progress.clone())),
+            job,
             rules: Rules::default(),
             clock: Arc::new(Timestamp::now),
             pause: Duration::from_millis(200),
             keep_deleted: KEEP_DELETED,
         }
+    }
+
+    /// Tells `job` how everything goes on that is done from now on, and ends
+    /// when it is interrupted: what is under way is finished first.
+    #[must_use]
+    pub fn told_to(mut self, job: Job) -> Self {
+        self.traffic = Arc::new(Traffic::told_to(job.progress.clone()));
+        self.job = job;
+        self
     }
 
     /// With another clock, for tests.
@@ -136,35 +127,26 @@ impl Syncer {
         &self.sides
     }
 
-    /// How much went between the two since the sync or the migration began.
-    /// May be asked while it goes on.
-    pub fn traffic(&self) -> Traffic {
-        Traffic {
-            requests: Pair::of(|place| self.requests[place].load(Ordering::Relaxed)),
-            bytes: self.bytes.load(Ordering::Relaxed),
-        }
-    }
-
-    pub(crate) fn count_from_zero(&self) {
-        for place in Place::BOTH {
-            self.requests[place].store(0, Ordering::Relaxed);
-        }
-        self.bytes.store(0, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_bytes(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     // The same stream, of which every piece is counted as it comes by.
     pub(crate) fn count_pieces(&self, stream: BlobStream) -> BlobStream {
-        let bytes = self.bytes.clone();
+        let traffic = self.traffic.clone();
         let count = move |piece: &songrec_storage::Result<bytes::Bytes>| {
             if let Ok(piece) = piece {
-                bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                traffic.bytes(piece.len() as u64);
             }
         };
         stream.inspect(count).boxed()
+    }
+
+    pub(crate) fn tell_failures<'a>(&self, failures: impl IntoIterator<Item = &'a Failure>) {
+        for failure in failures {
+            let item = if failure.title.is_empty() { &failure.subject } else { &failure.title };
+            self.job.on(Event::Failed { item, reason: &failure.reason });
+        }
     }
 
     /// What a sync would do. Writes nothing.
@@ -173,16 +155,11 @@ impl Syncer {
     ///
     /// As [`run`](Self::run), but that more deletions than may be are told by
     /// the plan, not refused.
-    pub async fn plan(
-        &self,
-        options: &Options,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Plan> {
+    pub async fn plan(&self, options: &Options) -> Result<Plan> {
         self.meet(options, false).await?;
-        let looked = self.look_and_check(options, false, progress, interrupt).await?;
+        let looked = self.look_and_check(options, false).await?;
         let Some((look, carrier)) = looked else { return Ok(Plan::default()) };
-        self.make_plan(options, &look, &carrier, progress, interrupt).await
+        self.make_plan(options, &look, &carrier).await
     }
 
     /// Makes the two libraries agree.
@@ -192,18 +169,13 @@ impl Syncer {
     /// `TooManyDeletions` and `OtherLibrary` before anything is written;
     /// `Library` if one cannot be reached or refuses everything. What fails for
     /// one song is in the report, and does not keep the others.
-    pub async fn run(
-        &self,
-        options: &Options,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Report> {
-        self.count_from_zero();
+    pub async fn run(&self, options: &Options) -> Result<Report> {
+        self.traffic.count_from_zero();
         let mut report = Report::default();
         let mut options = options.clone();
         self.meet(&options, true).await?;
         for round in 0..ROUNDS {
-            let done = self.look_and_do(&options, progress, interrupt, &mut report).await;
+            let done = self.look_and_do(&options, &mut report).await;
             let more = match done {
                 Ok(more) => more,
                 // What was done is worth telling.
@@ -212,12 +184,14 @@ impl Syncer {
                     break;
                 }
                 Err(error) if !report.songs.is_empty() || !report.documents.is_empty() => {
-                    report.add_failure(Failure {
+                    let failure = Failure {
                         subject: "sync".to_owned(),
                         title: String::new(),
                         reason: in_words(&error),
                         hint: error.hint(),
-                    });
+                    };
+                    self.tell_failures([&failure]);
+                    report.add_failure(failure);
                     break;
                 }
                 Err(error) => return Err(error),
@@ -227,21 +201,15 @@ impl Syncer {
             }
             options.full = false;
         }
-        report.requests = self.traffic().requests;
+        report.requests = self.traffic.requests();
         Ok(report)
     }
 
-    async fn look_and_do(
-        &self,
-        options: &Options,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-        report: &mut Report,
-    ) -> Result<bool> {
-        let looked = self.look_and_check(options, true, progress, interrupt).await?;
+    async fn look_and_do(&self, options: &Options, report: &mut Report) -> Result<bool> {
+        let looked = self.look_and_check(options, true).await?;
         let Some((look, carrier)) = looked else { return Ok(false) };
         report.full |= look.full.left || look.full.right;
-        self.round(options, look, &carrier, progress, interrupt, report).await
+        self.round(options, look, &carrier, report).await
     }
 
     // What changed, and whether this is still the machine and these are still
@@ -250,8 +218,6 @@ impl Syncer {
         &self,
         options: &Options,
         writes: bool,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
     ) -> Result<Option<(Look, Carrier)>> {
         let now = self.now();
         let mut full = Pair::of(|_| options.full || self.is_due("full_at", FULL_AFTER, now));
@@ -261,7 +227,7 @@ impl Syncer {
             full[place] |= fence.full && self.rules.restored_is_compared;
             fences[place] = Some(fence);
         }
-        let mut look = self.look(full, progress, interrupt).await?;
+        let mut look = self.look(full).await?;
         let say = Place::BOTH
             .into_iter()
             .any(|place| self.is_remote(place) && self.is_due(said_at(place), SAY_AFTER, now));
@@ -277,24 +243,17 @@ impl Syncer {
             fences[place] = Some(fence);
             if again {
                 // Another machine under our name, or an older copy of us.
-                look = self.look(Pair::of(|_| true), progress, interrupt).await?;
+                look = self.look(Pair::of(|_| true)).await?;
             }
         }
         look.fences = fences;
         Ok(Some((look, Carrier::new(self, options))))
     }
 
-    async fn make_plan(
-        &self,
-        options: &Options,
-        look: &Look,
-        carrier: &Carrier,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Plan> {
-        progress.on(Event::Started { work: "comparing", total: None });
-        let plan = self.plan_songs(options, look, carrier, progress, interrupt).await;
-        progress.on(Event::Finished);
+    async fn make_plan(&self, options: &Options, look: &Look, carrier: &Carrier) -> Result<Plan> {
+        self.job.on(Event::Started { work: "comparing", total: None });
+        let plan = self.plan_songs(options, look, carrier).await;
+        self.job.on(Event::Finished);
         let mut plan = plan?;
         if look.documents {
             self.plan_documents(options, &mut plan).await?;
@@ -308,14 +267,7 @@ impl Syncer {
         Ok(plan)
     }
 
-    async fn plan_songs(
-        &self,
-        options: &Options,
-        look: &Look,
-        carrier: &Carrier,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
-    ) -> Result<Plan> {
+    async fn plan_songs(&self, options: &Options, look: &Look, carrier: &Carrier) -> Result<Plan> {
         let mut plan = Plan { full: look.full.left || look.full.right, ..Plan::default() };
         plan.refused.extend(look.refused.values().cloned());
         let mut after = None;
@@ -323,10 +275,10 @@ impl Syncer {
             let chunk = self.spool()?.after(after, PLANNED_AT_ONCE)?;
             let Some((last, _)) = chunk.last() else { return Ok(plan) };
             after = Some(*last);
-            if interrupt() {
+            if self.job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            looked_at(progress, chunk.len());
+            self.looked_at(chunk.len());
             self.plan_chunk(options, look, carrier, chunk, &mut plan).await?;
         }
     }
@@ -361,22 +313,20 @@ impl Syncer {
         options: &Options,
         mut look: Look,
         carrier: &Carrier,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
         report: &mut Report,
     ) -> Result<bool> {
-        let plan = self.make_plan(options, &look, carrier, progress, interrupt).await?;
+        let plan = self.make_plan(options, &look, carrier).await?;
         self.guard(options, &plan).await?;
         if !plan.is_empty() {
             self.begin(options, &mut look).await?;
         }
         let total = plan.total();
         if total > 0 {
-            progress.on(Event::Started { work: "syncing", total: Some(total) });
+            self.job.on(Event::Started { work: "syncing", total: Some(total) });
         }
-        let applied = self.apply_all(options, &look, carrier, progress, interrupt).await;
+        let applied = self.apply_all(options, &look, carrier).await;
         if total > 0 {
-            progress.on(Event::Finished);
+            self.job.on(Event::Finished);
         }
         let (mut applied, mut error) = applied;
         let Applied { report: done, again, .. } = &mut applied;
@@ -395,6 +345,7 @@ impl Syncer {
         // fail.
         report.try_again();
         report.add(applied.report);
+        self.tell_failures(look.refused.values());
         look.refused.values().for_each(|failure| report.add_failure(failure.clone()));
         if let Some(error) = error {
             return Err(error);
@@ -433,8 +384,6 @@ impl Syncer {
         options: &Options,
         look: &Look,
         carrier: &Carrier,
-        progress: &dyn Progress,
-        interrupt: Interrupt<'_>,
     ) -> (Applied, Option<Error>) {
         let mut all = Applied::default();
         let spool = match self.spool() {
@@ -446,7 +395,7 @@ impl Syncer {
         let mut under_way = stream::FuturesUnordered::new();
         loop {
             while !ended && under_way.len() < options.jobs.max(1) {
-                if interrupt() {
+                if self.job.is_interrupted() {
                     all.report.interrupted = true;
                     ended = true;
                     break;
@@ -456,8 +405,7 @@ impl Syncer {
                         None => ended = true,
                         Some((last, _)) => {
                             after = Some(*last);
-                            under_way
-                                .push(self.apply_chunk(options, look, carrier, progress, chunk));
+                            under_way.push(self.apply_chunk(options, look, carrier, chunk));
                         }
                     },
                     Err(error) => {
@@ -468,7 +416,10 @@ impl Syncer {
             }
             match under_way.next().await {
                 None => break,
-                Some(Ok(applied)) => all.add(applied),
+                Some(Ok(applied)) => {
+                    self.tell_failures(&applied.report.failed);
+                    all.add(applied);
+                }
                 // What is under way is finished; nothing new is begun.
                 Some(Err(error)) => {
                     first_error.get_or_insert(error);
@@ -514,10 +465,6 @@ impl Syncer {
         }
     }
 
-    pub(crate) fn count(&self, place: Place) {
-        self.requests[place].fetch_add(1, Ordering::Relaxed);
-    }
-
     // Asks a library, again if that may help.
     pub(crate) async fn ask<T, F>(
         &self,
@@ -529,7 +476,7 @@ impl Syncer {
     {
         let mut pause = self.pause;
         for _ in 1..TRIES {
-            self.requests[place].fetch_add(1, Ordering::Relaxed);
+            self.traffic.request(place);
             match call().await {
                 Err(error) if error.is_temporary() => {
                     tracing::debug!("tried again: {error}");
@@ -541,7 +488,7 @@ impl Syncer {
                 other => return other,
             }
         }
-        self.requests[place].fetch_add(1, Ordering::Relaxed);
+        self.traffic.request(place);
         call().await
     }
 
@@ -550,19 +497,19 @@ impl Syncer {
         Error::Library { place, name, source }
     }
 
+    /// Tells that so many songs were looked at, whichever they are.
+    pub(crate) fn looked_at(&self, songs: usize) {
+        for _ in 0..songs {
+            self.job.on(Event::Advanced { item: "", bytes: 0 });
+        }
+    }
+
     // Whether something that was last done when the state says is due again;
     // also when the clock went back since.
     pub(crate) fn is_due(&self, name: &str, after: Duration, now: Timestamp) -> bool {
         let Ok(Some(last)) = self.state.meta::<Timestamp>(name) else { return true };
         let passed = now.duration_since(last).unsigned_abs();
         passed >= after
-    }
-}
-
-/// Tells that so many songs were looked at, whichever they are.
-pub(crate) fn looked_at(progress: &dyn Progress, songs: usize) {
-    for _ in 0..songs {
-        progress.on(Event::Advanced { item: "", bytes: 0 });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing songs as they were decided, what they name before themselves.
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
-use songrec_core::{Event, Progress, Song};
+use songrec_core::{Event, Song};
 use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult, Tombstone};
 
 use crate::{
@@ -63,7 +63,6 @@ impl Syncer {
     pub(crate) async fn write_songs(
         &self,
         carrier: &Carrier,
-        progress: &dyn Progress,
         mut writing: Vec<Writing>,
         open: &mut Vec<Item>,
         applied: &mut Applied,
@@ -82,7 +81,7 @@ impl Syncer {
                 self.carry_facts(carrier, place, &mut writing, applied).await?;
             }
         }
-        self.finish(progress, writing, open, applied)
+        self.finish(writing, open, applied)
     }
 
     // Carries what songs need at `place`, and makes the documents that they
@@ -309,7 +308,6 @@ impl Syncer {
     // Notes what both sides have now, and what has to be decided anew.
     fn finish(
         &self,
-        progress: &dyn Progress,
         writing: Vec<Writing>,
         open: &mut Vec<Item>,
         applied: &mut Applied,
@@ -327,7 +325,7 @@ impl Syncer {
             });
             if actions != Pair::default() {
                 let title = one.write.title();
-                progress.on(Event::Advanced { item: &title, bytes: 0 });
+                self.job.on(Event::Advanced { item: &title, bytes: 0 });
                 applied.report.add_song(SongWork {
                     song: one.item.song,
                     title,

@@ -8,10 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use songrec_core::{Field, Silent, Song, SongId};
+use songrec_core::{Field, Job, Silent, Song, SongId};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, StorageBackendExt, VerifyOptions};
-use songrec_sync::{Options, Report, Side, State, Syncer, Verify, check, never};
+use songrec_sync::{Options, Report, Side, State, Syncer, Verify, check};
 use songrec_testkit::{library_of, retitled, song, temp_dir, tiny_model};
 
 /// A library in files, and another one.
@@ -44,7 +44,7 @@ impl Two {
 
     async fn sync(&mut self, options: &Options) -> Report {
         let syncer = self.syncer();
-        let report = syncer.run(options, &Silent, &never).await.unwrap();
+        let report = syncer.run(options).await.unwrap();
         self.state = Some(syncer.into_state());
         report
     }
@@ -116,7 +116,7 @@ async fn a_song_that_was_put_aside_comes_back_from_the_other_side() {
     let back = own.get_song(one.id).await.unwrap().unwrap();
     assert_eq!((back.edits, back.tags), (edited.edits, edited.tags));
     let [left, right] = two.sides();
-    let compared = check(&left, &right, true, &Silent, &never).await.unwrap();
+    let compared = check(&left, &right, true, &Job::silent()).await.unwrap();
     assert!(compared.is_equal(), "{:?}", compared.differences);
 }
 
@@ -128,7 +128,7 @@ async fn a_migration_copies_the_others() {
     flip(&two.path(damaged), &format!("\"format\":{}", Song::FORMAT), "\"format\":0");
     let syncer = two.syncer();
 
-    let done = syncer.migrate(&Options::default(), Verify::None, &Silent, &never).await.unwrap();
+    let done = syncer.migrate(&Options::default(), Verify::None).await.unwrap();
 
     assert_eq!((done.copied, done.failed.len()), (7, 1), "{done:?}");
     assert_eq!(done.failed[0].subject, damaged.to_string());

@@ -14,7 +14,7 @@ use futures::{FutureExt, StreamExt};
 use serde_json::json;
 use shaky::{Place as Library, Shaky};
 use songrec_core::{
-    Card, Digest, Document, DocumentKind, Field, OperationId, Revision, Segment, SegmentId, Silent,
+    Card, Digest, Document, DocumentKind, Event, Field, Interrupt, Job, OperationId, Progress, Revision, Segment, SegmentId, Silent,
     Song, SongId, Vector,
 };
 use songrec_storage::{
@@ -23,7 +23,7 @@ use songrec_storage::{
 };
 use songrec_sync::{
     Action, AudioPolicy, Direction, ErrorKind, MaxDelete, Options, Pair, Place, Report, Rules,
-    Side, State, Syncer, Verify, check, conflicts, never, resolve_conflict, restore, trash,
+    Side, State, Syncer, Verify, check, conflicts, resolve_conflict, restore, trash,
 };
 use songrec_testkit::{
     audio, delete, dot_model, library_of, new_blob, new_embedding, put, random_vector, retitled,
@@ -78,7 +78,7 @@ impl Two {
             Side::new("shared", Arc::clone(&shared) as Arc<dyn StorageBackend>),
             self.state.take().unwrap(),
         );
-        let report = syncer.run(options, &Silent, &never).await;
+        let report = syncer.run(options).await;
         self.state = Some(syncer.into_state());
         self.calls.clone_from(&shared.calls.lock().unwrap());
         (report, self.calls.values().sum())
@@ -98,7 +98,7 @@ impl Two {
         let left = Side::new("own", Shaky::new(Arc::clone(&self.own), 1, 0.0, Arc::default()));
         let right =
             Side::new("shared", Shaky::new(Arc::clone(&self.shared), 1, 0.0, Arc::default()));
-        let found = check(&left, &right, true, &Silent, &never).await.unwrap();
+        let found = check(&left, &right, true, &Job::silent()).await.unwrap();
         assert!(found.is_equal(), "{:?}", found.differences);
     }
 }
@@ -380,7 +380,7 @@ async fn wherever_a_sync_dies_a_playlist_stays_where_it_can_be_seen() {
         let state = State::in_memory().unwrap();
         let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state);
 
-        let done = syncer.run(&Options::default(), &Silent, &never).now_or_never();
+        let done = syncer.run(&Options::default()).now_or_never();
 
         let (here, there) = (lists(two.own()).await, lists(two.shared()).await);
         assert!(here.contains(&"ours".into()), "{dies_at}: {here:?}");
@@ -595,7 +595,7 @@ async fn a_plan_says_what_a_sync_then_does_and_writes_nothing() {
     let syncer =
         Syncer::new(Side::new("own", own), Side::new("shared", shared), two.state.take().unwrap());
 
-    let plan = syncer.plan(&Options::default(), &Silent, &never).await.unwrap();
+    let plan = syncer.plan(&Options::default()).await.unwrap();
 
     assert_eq!(plan.counts.right.add, 12);
     assert_eq!(plan.bytes.right, 12 * 4 * tiny_model().dimension as u64);
@@ -603,6 +603,24 @@ async fn a_plan_says_what_a_sync_then_does_and_writes_nothing() {
     assert_eq!(two.shared().list_documents(&DocumentKind::ALL, None).await.unwrap().items, []);
     two.state = Some(syncer.into_state());
     assert_eq!(two.sync().await.counts, plan.counts);
+}
+
+/// Asks for the end when so many songs were written.
+#[derive(Debug)]
+struct StopsAt {
+    songs: u64,
+    written: Arc<Library>,
+    interrupt: Interrupt,
+}
+
+impl Progress for StopsAt {
+    fn on(&self, _: Event<'_>) {
+        let all = songrec_core::Filter::all();
+        let count = self.written.memory.count_songs(&all);
+        if count.now_or_never().unwrap().unwrap() >= self.songs {
+            self.interrupt.set();
+        }
+    }
 }
 
 #[tokio::test]
@@ -615,15 +633,13 @@ async fn whoever_asks_to_stop_is_heard_and_the_next_sync_goes_on() {
     let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default());
     let state = two.state.take().unwrap();
     let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state);
+    let job = Job::silent();
     let written = Arc::clone(&two.shared);
-    let stop = move || {
-        let all = songrec_core::Filter::all();
-        let count = written.memory.count_songs(&all);
-        count.now_or_never().unwrap().unwrap() >= 100
-    };
+    let stop = StopsAt { songs: 100, written, interrupt: job.interrupt.clone() };
+    let syncer = syncer.told_to(Job { progress: Arc::new(stop), ..job });
 
     let options = Options { jobs: 1, ..Options::default() };
-    let report = syncer.run(&options, &Silent, &stop).await.unwrap();
+    let report = syncer.run(&options).await.unwrap();
     two.state = Some(syncer.into_state());
 
     assert!(report.interrupted);
@@ -963,10 +979,10 @@ async fn a_migration_copies_everything_once_and_proves_it() {
     let shared = Side::new("shared", Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default()));
     let syncer = Syncer::new(own, shared, two.state.take().unwrap());
 
-    let plan = syncer.plan_migration(&Options::default(), &Silent, &never).await.unwrap();
-    let first = syncer.migrate(&Options::default(), Verify::Full, &Silent, &never).await.unwrap();
+    let plan = syncer.plan_migration(&Options::default()).await.unwrap();
+    let first = syncer.migrate(&Options::default(), Verify::Full).await.unwrap();
     let second =
-        syncer.migrate(&Options::default(), Verify::Sample, &Silent, &never).await.unwrap();
+        syncer.migrate(&Options::default(), Verify::Sample).await.unwrap();
 
     assert_eq!((plan.songs, plan.already), (231, 1));
     assert_eq!((first.copied, first.already, first.different.len()), (230, 0, 1));
@@ -989,7 +1005,7 @@ async fn a_check_finds_what_differs() {
     let left = Side::new("own", Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default()));
     let right = Side::new("shared", Shaky::new(Arc::clone(&two.shared), 1, 0.0, Arc::default()));
 
-    let found = check(&left, &right, true, &Silent, &never).await.unwrap();
+    let found = check(&left, &right, true, &Job::silent()).await.unwrap();
 
     use songrec_sync::DifferenceKind::{MissingLeft, MissingRight, Song};
     let mut kinds: Vec<_> = found.differences.iter().map(|one| (one.song, one.kind)).collect();
@@ -1010,7 +1026,7 @@ fn a_sync_may_move_between_threads() {
     let state = State::in_memory().unwrap();
     let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state);
     let options = Options::default();
-    is_send(&syncer.run(&options, &Silent, &never));
-    is_send(&syncer.migrate(&options, Verify::None, &Silent, &never));
+    is_send(&syncer.run(&options));
+    is_send(&syncer.migrate(&options, Verify::None));
     let _ = (Rules::default(), Vector::new(vec![1.0]), Outcome::<Song>::Done, Card::of(&song("x")));
 }

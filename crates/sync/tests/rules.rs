@@ -15,12 +15,12 @@ use std::{
 use futures::FutureExt;
 use model::{Place as Library, Setup, Shaky, history, play};
 use songrec_core::{
-    Embedding, Field, History, OperationId, Silent, Song, SongId, Timestamp, Vector,
+    Embedding, Event, Field, History, Job, OperationId, Progress, Silent, Song, SongId, Timestamp, Vector,
 };
 use songrec_storage::{
     MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
 };
-use songrec_sync::{Options, Report, Rules, Side, State, Syncer, machines, never, retire};
+use songrec_sync::{Options, Report, Rules, Side, State, Syncer, machines, retire};
 use songrec_testkit::{delete, new_embedding, purge, song, time, tiny_model};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -53,7 +53,7 @@ impl Machine {
     fn sync_until(
         &mut self,
         dies_at: Option<u64>,
-        meanwhile: &(dyn Fn() -> bool + Send + Sync),
+        meanwhile: Arc<dyn Progress>,
     ) -> Option<Report> {
         let dies_at = Arc::new(Mutex::new(dies_at));
         let own = Shaky::new(Arc::clone(&self.own), 1, 0.0, Arc::clone(&dies_at));
@@ -62,15 +62,16 @@ impl Machine {
         let state = self.state.take().unwrap();
         let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state)
             .with_rules(self.rules, Duration::from_secs(20 * DAY.unsigned_abs()))
-            .with_clock(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap());
+            .with_clock(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap())
+            .told_to(Job::told_to(meanwhile));
         let options = Options::default();
-        let report = syncer.run(&options, &Silent, meanwhile).now_or_never();
+        let report = syncer.run(&options).now_or_never();
         self.state = Some(syncer.into_state());
         report.map(|report| report.unwrap())
     }
 
     fn sync(&mut self) -> Report {
-        self.sync_until(None, &never).unwrap()
+        self.sync_until(None, Arc::new(Silent)).unwrap()
     }
 
     fn own(&self) -> &MemoryBackend {
@@ -220,7 +221,7 @@ fn nothing_is_agreed_on_before_both_sides_have_it() {
         (0..20).all(|dies_at| {
             let (mut one, mut two, id) = two(rules);
             one.edit(id, "title", "new", 1);
-            one.sync_until(Some(dies_at), &never);
+            one.sync_until(Some(dies_at), Arc::new(Silent));
             one.sync();
             two.sync();
 
@@ -235,7 +236,7 @@ fn an_own_write_that_landed_unknown_is_no_conflict() {
         (0..20).all(|dies_at| {
             let (mut one, _, id) = two(rules);
             one.edit(id, "title", "first", 1);
-            one.sync_until(Some(dies_at), &never);
+            one.sync_until(Some(dies_at), Arc::new(Silent));
             // Whether that landed or not, the same person goes on.
             one.edit(id, "title", "second", 2);
             one.sync();
@@ -340,7 +341,7 @@ fn nobody_sees_a_song_before_its_facts() {
             let references = now(one.own().put_embeddings(&[new_embedding(&new, embedding)]));
             new.embeddings.insert(model.name, references.unwrap()[0].clone());
             one.add(&new);
-            one.sync_until(Some(dies_at), &never);
+            one.sync_until(Some(dies_at), Arc::new(Silent));
 
             now(shared.memory.verify(&VerifyOptions::default(), &Silent)).unwrap().is_empty()
         })
@@ -385,7 +386,7 @@ fn a_lost_answer_does_not_make_a_machine_a_stranger() {
         (0..30).all(|dies_at| {
             let (mut one, _, id) = two(rules);
             one.edit(id, "title", "first", 1);
-            one.sync_until(Some(dies_at), &never);
+            one.sync_until(Some(dies_at), Arc::new(Silent));
             one.edit(id, "artist", "second", 2);
             one.sync();
 
@@ -435,23 +436,28 @@ fn tombstones_wait_for_machines_that_are_away() {
     });
 }
 
+/// Changes a song after the look and the plan, before the write.
+#[derive(Debug)]
+struct BeforeTheWrite {
+    shared: Arc<Library>,
+    id: SongId,
+}
+
+impl Progress for BeforeTheWrite {
+    fn on(&self, event: Event<'_>) {
+        if matches!(event, Event::Started { work: "syncing", .. }) {
+            edit(&self.shared.memory, self.id, "artist", "theirs", 2);
+        }
+    }
+}
+
 #[test]
 fn what_changes_between_look_and_write_is_not_overwritten() {
     needs("versions_are_compared", |rules| {
         let (mut one, _, id) = two(rules);
         one.edit(id, "title", "mine", 1);
-        let shared = Arc::clone(&one.shared);
-        let asked = Mutex::new(0);
-        let meanwhile = move || {
-            let mut asked = asked.lock().unwrap();
-            *asked += 1;
-            // After the look and the plan, before the write.
-            if *asked == 4 {
-                edit(&shared.memory, id, "artist", "theirs", 2);
-            }
-            false
-        };
-        one.sync_until(None, &meanwhile).unwrap();
+        let meanwhile = BeforeTheWrite { shared: Arc::clone(&one.shared), id };
+        one.sync_until(None, Arc::new(meanwhile)).unwrap();
 
         let song = now(one.shared.memory.get_song(id)).unwrap().unwrap();
         song.edits.iter().count() == 2

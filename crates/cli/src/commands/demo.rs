@@ -35,8 +35,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         }
     };
     let started = std::time::Instant::now();
-    let report =
-        library.scan(&scan, &context.job.interrupt, &*context.job.progress, &on_item).await?;
+    let report = library.scan(&scan, &context.job, &on_item).await?;
     if report.interrupted {
         return Ok(ExitStatus::Interrupted);
     }
@@ -166,8 +165,7 @@ mod cloud {
                 printer.warn(format!("skipped `{path}`: {reason}"));
             }
         };
-        let report =
-            library.scan(scan, &context.job.interrupt, &*context.job.progress, &on_item).await?;
+        let report = library.scan(scan, &context.job, &on_item).await?;
         let requests = emulator.requests().total();
         printer.say(format!(
             "{} stored with embeddings and audio, in {requests} requests",

@@ -61,8 +61,7 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
         filter: args.filter.filter(&args.words)?,
         any_length: args.any_length,
     };
-    let found =
-        library.near_duplicates(&options, &context.job.interrupt, &*context.job.progress).await?;
+    let found = library.near_duplicates(&options, &context.job).await?;
     let printer = &context.printer;
     let Some(groups) = found else {
         printer.nothing("interrupted before all songs were compared")?;

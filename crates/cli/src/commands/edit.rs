@@ -37,7 +37,7 @@ pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus>
         return Ok(ExitStatus::Done);
     }
     for (number, song) in songs.iter().enumerate() {
-        if context.job.interrupt.is_set() {
+        if context.job.is_interrupted() {
             context.printer.say(format!("interrupted; {number} of {what} were changed"));
             return Ok(ExitStatus::Interrupted);
         }

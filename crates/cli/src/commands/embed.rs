@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
     let mut last_error = None;
     let mut failed = 0;
     for file in &args.files {
-        if context.job.interrupt.is_set() {
+        if context.job.is_interrupted() {
             return Ok(ExitStatus::Interrupted);
         }
         let (path, part) = Part::split(file);

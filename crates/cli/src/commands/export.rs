@@ -5,9 +5,7 @@ use crate::{args::ExportArgs, commands::select::counted, context::Context, statu
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatus> {
     let library = context.library_with(context.config([])?).await?;
     let filter = args.filter.filter(&[])?;
-    let exported = library
-        .export(&args.dir, &filter, &args.models, &context.job.interrupt, &*context.job.progress)
-        .await?;
+    let exported = library.export(&args.dir, &filter, &args.models, &context.job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&exported)?;

@@ -22,8 +22,8 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
     }
     let age = DAY * args.older_than;
     let swept = match args.dry_run {
-        true => library.would_sweep(age).await?,
-        false => library.sweep(age).await?,
+        true => library.would_sweep(age, &context.job).await?,
+        false => library.sweep(age, &context.job).await?,
     };
     if printer.json {
         let count = if args.dry_run { "would_remove" } else { "removed" };

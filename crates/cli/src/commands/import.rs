@@ -11,9 +11,7 @@ const TOLD: usize = 10;
 
 pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<ExitStatus> {
     let library = context.library_to_change().await?;
-    let imported = library
-        .import(&args.dir, args.model.as_ref(), &context.job.interrupt, &*context.job.progress)
-        .await?;
+    let imported = library.import(&args.dir, args.model.as_ref(), &context.job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&imported)?;

@@ -129,7 +129,7 @@ async fn server(_: &Models, _: &KnownModel) -> Option<Result<serde_json::Value>>
 }
 
 async fn add(context: &Context, models: &Models, name: &str, from: &str) -> Result<ExitStatus> {
-    let added = models.add(name, from, &context.job.interrupt, &*context.job.progress).await?;
+    let added = models.add(name, from, &context.job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&added)?;

@@ -11,8 +11,7 @@ pub(super) async fn run(context: &Context, args: RelocateArgs) -> Result<ExitSta
         by_size: args.by_size,
         dry_run: args.dry_run,
     };
-    let relocated =
-        library.relocate(&options, &context.job.interrupt, &*context.job.progress).await?;
+    let relocated = library.relocate(&options, &context.job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&relocated)?;

@@ -57,8 +57,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         }
     };
     let started = std::time::Instant::now();
-    let report =
-        library.scan(&options, &context.job.interrupt, &*context.job.progress, &on_item).await?;
+    let report = library.scan(&options, &context.job, &on_item).await?;
     if let Some(error) = unprinted.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }

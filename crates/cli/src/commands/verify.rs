@@ -6,7 +6,7 @@ use crate::{args::VerifyArgs, commands::select::counted, context::Context, statu
 pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatus> {
     let library = context.library_with_or_to_change(args.repair).await?;
     let options = VerifyOptions { repair: args.repair, read_data: args.read_data };
-    let findings = library.verify(&options, &context.job.interrupt, &*context.job.progress).await?;
+    let findings = library.verify(&options, &context.job).await?;
     let printer = &context.printer;
     for finding in &findings {
         if printer.json {

@@ -7,11 +7,11 @@ use std::{
 
 use serde::Serialize;
 use songrec_audio::neural::{Description, ModelFolder, known_models};
-use songrec_core::Progress;
+use songrec_core::{Job, Progress};
 
 use super::{KnownModel, ModelPlace, Models, OnnxTable, in_folder};
 use crate::{
-    Error, ErrorKind, Interrupt, Result,
+    Error, ErrorKind, Result,
     work::{blocking, until_interrupted},
 };
 
@@ -56,13 +56,7 @@ impl Models {
     ///
     /// When a file is missing or not the one that is described; then nothing
     /// was added.
-    pub async fn add(
-        &self,
-        name: &str,
-        from: &str,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
-    ) -> Result<AddedModel> {
+    pub async fn add(&self, name: &str, from: &str, job: &Job) -> Result<AddedModel> {
         remove_left_behind(self.folder());
         if let Some(rest) = ["http://", "https://"].iter().find_map(|it| from.strip_prefix(it)) {
             if rest.trim_matches('/').is_empty() {
@@ -70,8 +64,8 @@ impl Models {
                     .with_hint("an address is such as `https://example.org/models/clap`"));
             }
             return tokio::select! {
-                added = self.add_address(name, from, progress) => added,
-                () = until_interrupted(interrupt) => Err(Error::new(
+                added = self.add_address(name, from, &*job.progress) => added,
+                () = until_interrupted(&job.interrupt) => Err(Error::new(
                     ErrorKind::Interrupted,
                     "interrupted; nothing was added",
                 )),

@@ -73,7 +73,7 @@ impl Scan<'_> {
         let known = self.known.clone();
         let mut cursor = blocking(move || known.cursor()).await??.map(Cursor);
         for _ in 0..pages {
-            if self.interrupt.is_set() {
+            if self.job.is_interrupted() {
                 return Ok(false);
             }
             let _hearing = self.hearing.lock().await;

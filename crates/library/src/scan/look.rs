@@ -96,7 +96,7 @@ impl Scan<'_> {
         let identified = unsettled
             .map(move |unsettled| async move {
                 match unsettled {
-                    Ok(_) if self.interrupt.is_set() => None,
+                    Ok(_) if self.job.is_interrupted() => None,
                     Ok(unsettled) => Some(Ok(self.identify(unsettled).await)),
                     Err(error) => Some(Err(error)),
                 }
@@ -118,7 +118,7 @@ impl Scan<'_> {
             .flatten()
             .map(move |placed| async move {
                 match placed {
-                    Ok(_) if self.interrupt.is_set() => None,
+                    Ok(_) if self.job.is_interrupted() => None,
                     Ok(placed) => self.hear_file(placed).await.map(Ok),
                     Err(error) => Some(Err(error)),
                 }
@@ -250,7 +250,7 @@ impl Scan<'_> {
                 })
             }
             // That it was left in the middle is no failure of the file.
-            _ if self.interrupt.is_set() => return None,
+            _ if self.job.is_interrupted() => return None,
             Ok(Err(reason)) | Err(reason) => Err(reason),
         };
         Some(Looked { candidate, found })
@@ -260,7 +260,7 @@ impl Scan<'_> {
     fn wanted(&self, song: Option<&Song>, without_segments: &[ModelName]) -> Wanted {
         let mut wanted = Wanted {
             windows: self.options.segments,
-            cancel: Some(self.interrupt.flag()),
+            cancel: Some(self.job.interrupt.flag()),
             ..self.ears.wanted()
         };
         let is_current = |song: &&Song| {

@@ -7,13 +7,13 @@ use std::{
     sync::PoisonError,
 };
 
-use songrec_core::{Embedding, Event, ModelName, Progress, Song, SongId};
+use songrec_core::{Embedding, Event, Job, ModelName, Song, SongId};
 use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend};
 
 #[cfg(feature = "astra")]
 use super::Finding;
 use super::{Scan, ScanItem, ScanOptions};
-use crate::{Error, Interrupt, Library, Result};
+use crate::{Error, Library, Result};
 
 /// The models by which each song has to be heard again.
 pub(crate) type LostEmbeddings = BTreeMap<SongId, BTreeSet<ModelName>>;
@@ -134,8 +134,7 @@ impl Library {
     pub(crate) async fn hear_again(
         &self,
         lost: LostEmbeddings,
-        interrupt: &Interrupt,
-        progress: &dyn Progress,
+        job: &Job,
     ) -> Result<BTreeMap<(SongId, ModelName), String>> {
         let mut open: BTreeMap<(SongId, ModelName), String> = BTreeMap::new();
         let all: BTreeSet<&ModelName> = lost.values().flatten().collect();
@@ -165,12 +164,12 @@ impl Library {
             failed.lock().unwrap_or_else(PoisonError::into_inner).insert(path, reason);
         };
         let options = ScanOptions::default();
-        let mut scan = Scan::begin(self, &options, &here, interrupt, progress, &on_item).await?;
+        let mut scan = Scan::begin(self, &options, &here, job, &on_item).await?;
         scan.named = Some(files.values().cloned().collect());
         *scan.lost.get_mut().unwrap_or_else(PoisonError::into_inner) = lost;
-        progress.on(Event::Started { work: "hearing songs again", total: None });
+        job.on(Event::Started { work: "hearing songs again", total: None });
         let heard = scan.look_and_take_in(false).await;
-        progress.on(Event::Finished);
+        job.on(Event::Finished);
         heard?;
         let still = std::mem::take(&mut *scan.lost());
         let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);

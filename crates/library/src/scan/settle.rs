@@ -59,7 +59,7 @@ impl Scan<'_> {
                 }
             };
             if left_alone {
-                self.progress.on(Event::Advanced { item: &path, bytes: candidate.size });
+                self.job.on(Event::Advanced { item: &path, bytes: candidate.size });
                 seen.push(path);
             } else {
                 rest.push(Unsettled { candidate, held, was_cut_off });

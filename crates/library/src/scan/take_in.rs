@@ -421,7 +421,7 @@ impl Scan<'_> {
             let (path, warnings) = (path.clone(), warnings.clone());
             (self.on_item)(&ScanItem::Warned { id, path, warnings });
         }
-        self.progress.on(Event::Advanced { item: &path, bytes: arrival.candidate.size });
+        self.job.on(Event::Advanced { item: &path, bytes: arrival.candidate.size });
         let item = match change {
             Change::Added => {
                 report.added += 1;

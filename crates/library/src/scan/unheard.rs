@@ -48,7 +48,7 @@ impl Scan<'_> {
                     KnownOutcome::Failed(_) => None,
                 })
                 .collect();
-            if self.interrupt.is_set() {
+            if self.job.is_interrupted() {
                 return Ok(files);
             }
             let unsure = |standing| matches!(standing, Standing::Unsure | Standing::Arriving);
@@ -107,7 +107,7 @@ impl Scan<'_> {
         if elsewhere > 0 {
             let text =
                 format!("{elsewhere} songs are left out: their files are not on this machine");
-            self.progress.on(Event::Note { text: &text });
+            self.job.on(Event::Note { text: &text });
         }
         Ok(files)
     }

@@ -47,7 +47,7 @@ pub async fn fetch_audio(
 }
 
 async fn get(library: &Library, song: &Song, target: &Path, job: &Job) -> Result<Fetched> {
-    let path = library.get_audio(song, target, &job.interrupt, &*job.progress).await?;
+    let path = library.get_audio(song, target, job).await?;
     Ok(Fetched { song: song.id, path })
 }
 

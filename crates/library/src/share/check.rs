@@ -14,6 +14,5 @@ use crate::Result;
 /// Those of the libraries; what differs is no error.
 pub async fn check(libraries: &Libraries, read_data: bool, job: &Job) -> Result<Comparison> {
     let Pair { left, right } = libraries.sides();
-    let interrupt = || job.is_interrupted();
-    Ok(songrec_sync::check(&left, &right, read_data, &*job.progress, &interrupt).await?)
+    Ok(songrec_sync::check(&left, &right, read_data, job).await?)
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use songrec_core::{Digest, Progress};
+use songrec_core::{Digest, Job, Progress};
 use songrec_sync::{ErrorKind as SyncErrorKind, Options, Pair, Place, Side, State, Syncer};
 
 use crate::{Config, Distance, Error, ErrorKind, InitOptions, Library, Result};
@@ -141,14 +141,15 @@ impl Libraries {
         Pair::of(|place| Side::new(&self.names[place], self.opened[place].shared_backend()))
     }
 
-    /// What makes them agree, with what this machine remembers of the two.
-    pub(super) fn syncer(&self) -> Result<Syncer> {
+    /// What makes them agree as `job`, with what this machine remembers of the
+    /// two.
+    pub(super) fn syncer(&self, job: &Job) -> Result<Syncer> {
         let state = match self.pretended {
             Some(_) => State::in_memory(),
             None => State::open(self.state_folder()),
         };
         let Pair { left, right } = self.sides();
-        Ok(Syncer::new(left, right, state?))
+        Ok(Syncer::new(left, right, state?).told_to(job.clone()))
     }
 
     // By where the two are, not by which they are: so it is noticed when

@@ -3,7 +3,7 @@
 use songrec_core::Job;
 use songrec_sync::{Migrated, MigrationPlan, Options, Verify};
 
-use super::{Libraries, sync::watched};
+use super::Libraries;
 use crate::Result;
 
 /// What [`migrate`] would copy from the left library to the right one, and what
@@ -17,10 +17,7 @@ pub async fn plan_migration(
     options: &Options,
     job: &Job,
 ) -> Result<MigrationPlan> {
-    let syncer = libraries.syncer()?;
-    let interrupt = || job.is_interrupted();
-    let planning = syncer.plan_migration(options, &*job.progress, &interrupt);
-    Ok(watched(&syncer, job, planning).await?)
+    Ok(libraries.syncer(job)?.plan_migration(options).await?)
 }
 
 /// Copies what the left library has and the right one lacks, and proves it as
@@ -36,8 +33,5 @@ pub async fn migrate(
     verify: Verify,
     job: &Job,
 ) -> Result<Migrated> {
-    let syncer = libraries.syncer()?;
-    let interrupt = || job.is_interrupted();
-    let done = syncer.migrate(options, verify, &*job.progress, &interrupt);
-    Ok(watched(&syncer, job, done).await?)
+    Ok(libraries.syncer(job)?.migrate(options, verify).await?)
 }

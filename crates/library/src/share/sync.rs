@@ -1,9 +1,9 @@
 //! Making two libraries agree, once or again and again.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
-use songrec_core::{Event, Job};
-use songrec_sync::{AudioPolicy, Direction, Options, Plan, Report, Syncer};
+use songrec_core::Job;
+use songrec_sync::{AudioPolicy, Direction, Options, Plan, Report};
 
 use super::{Libraries, options};
 use crate::{Error, ErrorKind, Result, until_interrupted};
@@ -15,10 +15,7 @@ use crate::{Error, ErrorKind, Result, until_interrupted};
 /// As [`sync`], but that more deletions than may be are told by the plan, not
 /// refused.
 pub async fn plan(libraries: &Libraries, options: &Options, job: &Job) -> Result<Plan> {
-    let syncer = libraries.syncer()?;
-    let interrupt = || job.is_interrupted();
-    let planning = syncer.plan(options, &*job.progress, &interrupt);
-    Ok(watched(&syncer, job, planning).await?)
+    Ok(libraries.syncer(job)?.plan(options).await?)
 }
 
 /// Makes two libraries agree. With nothing to do it costs one request to a
@@ -30,10 +27,7 @@ pub async fn plan(libraries: &Libraries, options: &Options, job: &Job) -> Result
 /// or a library is another one than it was. What fails for one song is in the
 /// report, and does not keep the others.
 pub async fn sync(libraries: &Libraries, options: &Options, job: &Job) -> Result<Report> {
-    let syncer = libraries.syncer()?;
-    let interrupt = || job.is_interrupted();
-    let done = syncer.run(options, &*job.progress, &interrupt);
-    Ok(watched(&syncer, job, done).await?)
+    Ok(libraries.syncer(job)?.run(options).await?)
 }
 
 /// Fills the clone that [`Libraries::open_clone`] opened with everything that
@@ -106,22 +100,6 @@ pub async fn keep_syncing<E: From<Error>>(
         }
         if job.is_interrupted() {
             return Ok(());
-        }
-    }
-}
-
-/// Does `work` of `syncer`, and tells now and then how much went over.
-pub(super) async fn watched<T>(syncer: &Syncer, job: &Job, work: impl Future<Output = T>) -> T {
-    let mut tick = tokio::time::interval(Duration::from_millis(200));
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            _ = tick.tick() => {
-                let traffic = syncer.traffic();
-                let requests = traffic.requests.left + traffic.requests.right;
-                job.on(Event::Carried { bytes: traffic.bytes, requests });
-            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use songrec_core::{
-    Embedding, Event, Field, ModelName, ModelSpec, OperationId, Progress, Song, SongId, Timestamp,
+    Embedding, Event, Field, Job, ModelName, ModelSpec, OperationId, Song, SongId, Timestamp,
     Vector,
 };
 use songrec_storage::{ErrorKind as StorageTrouble, NewEmbedding, Outcome, PutMode, PutSong};
@@ -106,7 +106,7 @@ pub(super) enum Waits {
 /// An import at work.
 pub(super) struct Arriving<'a> {
     pub(super) library: &'a Library,
-    pub(super) progress: &'a dyn Progress,
+    pub(super) job: &'a Job,
     pub(super) imported: Imported,
     /// How many songs are stored at once.
     pub(super) batch: usize,
@@ -118,17 +118,17 @@ pub(super) struct Arriving<'a> {
 }
 
 impl<'a> Arriving<'a> {
-    pub(super) async fn new(library: &'a Library, progress: &'a dyn Progress) -> Result<Self> {
+    pub(super) async fn new(library: &'a Library, job: &'a Job) -> Result<Self> {
         let known = library.backend.models().await?;
         let models = known.into_iter().map(|spec| (spec.name.clone(), spec)).collect();
         let capabilities = library.backend.capabilities();
         let batch = if capabilities.remote { capabilities.batch.max(1) } else { BATCH_HERE };
         let imported = Imported::default();
-        Ok(Self { library, progress, imported, batch, began: now(), models, names: None })
+        Ok(Self { library, job, imported, batch, began: now(), models, names: None })
     }
 
     pub(super) fn fail(&mut self, what: String, reason: String) {
-        self.progress.on(Event::Skipped { item: &what, reason: &reason });
+        self.job.on(Event::Failed { item: &what, reason: &reason });
         self.imported.failed.push((what, reason));
     }
 
@@ -173,7 +173,7 @@ impl<'a> Arriving<'a> {
         self.store_songs(&of_song).await?;
         self.library.forget_waiting(&waited).await?;
         for id in of_song.values().flatten().map(|arrival| arrival.song.id.to_string()) {
-            self.progress.on(Event::Advanced { item: &id, bytes: 0 });
+            self.job.on(Event::Advanced { item: &id, bytes: 0 });
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ use super::{
     record::{Record, Rest, name_handle},
 };
 use crate::{
-    Error, ErrorKind, Interrupt, Result,
+    Error, ErrorKind, Result,
     hearing::file_of,
     library::{absolute, now},
     work::on_cpu,
@@ -131,14 +131,13 @@ impl Arriving<'_> {
         &mut self,
         old: OldLibrary,
         model: Option<&ModelName>,
-        interrupt: &Interrupt,
     ) -> Result<()> {
         let total = old.metadata.records.len();
         self.imported.no_records.clone_from(&old.metadata.others);
         let old = Arc::new(old);
-        self.progress.on(Event::Started { work: "importing", total: Some(total as u64) });
+        self.job.on(Event::Started { work: "importing", total: Some(total as u64) });
         for begin in (0..total).step_by(self.batch) {
-            if interrupt.is_set() {
+            if self.job.is_interrupted() {
                 self.imported.interrupted = true;
                 return Ok(());
             }
@@ -160,7 +159,7 @@ impl Arriving<'_> {
             }
             self.take_in(batch).await?;
         }
-        self.progress.on(Event::Finished);
+        self.job.on(Event::Finished);
         Ok(())
     }
 

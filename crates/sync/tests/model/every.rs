@@ -12,12 +12,12 @@ use std::{
     time::Duration,
 };
 
-use songrec_core::{AudioProperties, Field, OperationId, Silent, Song, SongId, Timestamp};
+use songrec_core::{AudioProperties, Field, OperationId, Song, SongId, Timestamp};
 use songrec_storage::{
     DeleteSong, MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt,
 };
 use songrec_sync::{
-    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, never, restore,
+    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, restore,
 };
 
 use super::{DAY, Place, Shaky, audio_hash, picture, run, values_of};
@@ -243,7 +243,7 @@ impl World {
         };
         let max_delete = MaxDelete::Songs(1_000);
         let options = Options { direction, max_delete, jobs: 1, ..Options::default() };
-        let report = run(syncer.run(&options, &Silent, &never));
+        let report = run(syncer.run(&options));
         self.states.insert((edge, turned), Arc::new(syncer.into_state()));
         self.syncs += 1;
         let report = report.map_err(|error| format!("a sync failed: {error:?}"))?;

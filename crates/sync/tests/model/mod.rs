@@ -32,7 +32,7 @@ use songrec_storage::{
     VerifyOptions,
 };
 use songrec_sync::{
-    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, Verify, never,
+    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, Verify,
     resolve_conflict, restore, retire,
 };
 
@@ -647,7 +647,7 @@ impl World {
         };
         let names = (with, rng.random());
         let syncer = self.syncer(machine, names, rng.random(), share, dies_at);
-        let result = now_or_dead(syncer.run(&options, &Silent, &never));
+        let result = now_or_dead(syncer.run(&options));
         self.syncs += 1;
         let with_name = self.name(with);
         let text = match &result {
@@ -795,7 +795,7 @@ impl World {
             State::in_memory().unwrap(),
         );
         let options = Options::default();
-        run(syncer.migrate(&options, Verify::None, &Silent, &never)).unwrap();
+        run(syncer.migrate(&options, Verify::None)).unwrap();
         self.log.push(format!("{machine}: is migrated to {to}"));
     }
 
@@ -848,7 +848,7 @@ impl World {
         let options =
             Options { max_delete: MaxDelete::Songs(1_000), adopt: true, ..Options::default() };
         let syncer = self.syncer(one, names, rng.random(), 0.0, Arc::default());
-        let result = run(syncer.run(&options, &Silent, &never));
+        let result = run(syncer.run(&options));
         self.machines[one].states.insert(names, syncer.into_state());
         let report = result.map_err(|error| format!("a quiet sync failed: {error:?}"))?;
         let (with, turned) = (self.name(names.0), if names.1 { " turned" } else { "" });

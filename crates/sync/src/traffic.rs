@@ -1,0 +1,78 @@
+//! What goes between two libraries, counted and told.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use songrec_core::{Event, Progress};
+
+use crate::{Pair, Place};
+
+/// How often it is told at the most: often enough to look steady.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// Counts what goes between two libraries, and tells now and then.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    requests: Pair<AtomicU64>,
+    /// Bytes of embeddings and audio, also of those that had to be sent again.
+    bytes: AtomicU64,
+    progress: Arc<dyn Progress>,
+    began: Instant,
+    /// When it was last told, in milliseconds since it began.
+    told: AtomicU64,
+}
+
+impl Traffic {
+    pub(crate) fn told_to(progress: Arc<dyn Progress>) -> Self {
+        Self {
+            requests: Pair::default(),
+            bytes: AtomicU64::new(0),
+            progress,
+            began: Instant::now(),
+            told: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn count_from_zero(&self) {
+        for place in Place::BOTH {
+            self.requests[place].store(0, Ordering::Relaxed);
+        }
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Counts a call to a library.
+    pub(crate) fn request(&self, place: Place) {
+        self.requests[place].fetch_add(1, Ordering::Relaxed);
+        self.tell();
+    }
+
+    /// Counts bytes that went over.
+    pub(crate) fn bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.tell();
+    }
+
+    /// The calls that each side got.
+    pub(crate) fn requests(&self) -> Pair<u64> {
+        Pair::of(|place| self.requests[place].load(Ordering::Relaxed))
+    }
+
+    fn tell(&self) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let told = self.told.load(Ordering::Relaxed);
+        let is_due = u128::from(now.saturating_sub(told)) >= TELL_EVERY.as_millis();
+        // Of several at once, one tells.
+        let tells = is_due
+            && self.told.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if tells {
+            let Pair { left, right } = self.requests();
+            let bytes = self.bytes.load(Ordering::Relaxed);
+            self.progress.on(Event::Carried { bytes, requests: left + right });
+        }
+    }
+}
