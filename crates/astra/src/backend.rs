@@ -18,8 +18,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lru::LruCache;
 use serde_json::{Value, json};
 use songrec_core::{
-    BlobRef, Card, Digest, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec,
-    OperationId, Progress, Segment, SegmentId, Song, SongId,
+    BlobRef, Card, Digest, Document, DocumentKind, EmbeddingRef, Filter, Hint, ModelName,
+    ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId,
 };
 use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error,
@@ -32,6 +32,7 @@ use crate::{
     blobs::Blobs,
     client::{self, Client, Collection, Find, Keyspace, Problem},
     config::AstraConfig,
+    hint::{hint_of, no_library, run_repair, run_verify},
     row::{Before, Face, WrongRow, text},
     schema::{self, KnownModel, ModelDocument, Registry, WrongSchema},
 };
@@ -153,7 +154,7 @@ impl AstraBackend {
         }
         let client = Client::with_patience(endpoint, config.token.clone(), config.patience())
             .map_err(|error| {
-                let hint = error.hint();
+                let hint = hint_of(&error);
                 Error::new(error.kind(), "connect to", "the Data API", &place)
                     .because(error)
                     .with_hint(hint)
@@ -194,7 +195,7 @@ impl AstraBackend {
         subject: impl fmt::Display,
         error: client::Error,
     ) -> Error {
-        let (hint, asked) = (error.hint(), error.retry_after);
+        let (hint, asked) = (hint_of(&error), error.retry_after);
         Error::new(error.kind(), operation, subject, self)
             .because(error)
             .with_hint(hint)
@@ -218,7 +219,7 @@ impl AstraBackend {
     ) -> Error {
         Error::new(ErrorKind::Corrupt, operation, subject, self)
             .because(error)
-            .with_hint("run `songrec verify`")
+            .with_hint(run_verify())
     }
 
     /// A document of a song that cannot be used, as an error of the contract.
@@ -229,8 +230,8 @@ impl AstraBackend {
         wrong: WrongRow,
     ) -> Error {
         let hint = match wrong.why {
-            Unreadable::Newer { .. } => "install a newer songrec",
-            Unreadable::Damaged(_) => "run `songrec verify --repair`",
+            Unreadable::Newer { .. } => Hint::from("install a newer songrec"),
+            Unreadable::Damaged(_) => run_repair(),
         };
         Error::new(wrong.why.kind(), operation, subject, self).because(wrong).with_hint(hint)
     }
@@ -247,7 +248,7 @@ impl AstraBackend {
         let missing = || {
             Error::new(ErrorKind::NotFound, operation, "the library", self)
                 .because(WrongSchema::Missing)
-                .with_hint("run `songrec init-astra`, and check `ASTRA_DB_KEYSPACE`")
+                .with_hint(no_library())
         };
         let documents: Vec<Value> = match self.library.find(find).try_collect().await {
             Ok(documents) => documents,

@@ -25,7 +25,7 @@ use self::{
     place::{NO_BUCKET, failed_in},
     upload::Room,
 };
-use crate::client::Patience;
+use crate::{client::Patience, hint::run_verify};
 
 /// Bytes read from a file, or given on, at once.
 const READ: usize = 1 << 20;
@@ -107,7 +107,7 @@ impl Blobs {
         let why = format!("the object has {size} bytes, not {}", blob.size);
         Error::new(ErrorKind::Corrupt, "read", subject, &self.place)
             .because(why)
-            .with_hint("run `songrec verify`")
+            .with_hint(run_verify())
     }
 
     pub(crate) async fn address(

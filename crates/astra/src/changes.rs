@@ -31,13 +31,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use futures::{FutureExt, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use songrec_core::{ModelName, OperationId, SongId};
+use songrec_core::{Hint, ModelName, OperationId, Remedy, SongId};
 use songrec_storage::{Change, ChangePage, ChangeSummary, Cursor, Error, ErrorKind, Result};
 
 use crate::{
     backend::{AT_ONCE, AstraBackend},
     client::{Find, Update, Version},
     clock::now_ms,
+    hint::run_init,
     row::{Before, DOCUMENTS, DOCUMENTS_MARKER, NOT_NUMBERED, Row, Sync, in_short, text, whole},
     schema::{FEED_ID, field_name},
 };
@@ -486,7 +487,7 @@ impl AstraBackend {
         feed.ok_or_else(|| {
             Error::new(ErrorKind::Corrupt, "read", "the changes", self)
                 .because("the document `feed` is missing")
-                .with_hint("run `songrec init-astra`")
+                .with_hint(run_init())
         })
     }
 
@@ -517,7 +518,7 @@ impl AstraBackend {
     fn lost(&self, why: &str) -> Error {
         Error::new(ErrorKind::CursorLost, "read", "the changes", self)
             .because(why.to_owned())
-            .with_hint("read all changes from the beginning, with `--full`")
+            .with_hint(Hint::of("read all changes from the beginning, with {}", [Remedy::Fully]))
     }
 }
 

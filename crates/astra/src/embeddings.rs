@@ -12,7 +12,8 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{
-    Card, Digest, Embedding, EmbeddingRef, Metric, ModelName, OperationId, SongId, Vector,
+    Card, Digest, Embedding, EmbeddingRef, Hint, Metric, ModelName, OperationId, Remedy, SongId,
+    Vector,
 };
 use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, Result, StoredEmbedding};
 
@@ -444,7 +445,8 @@ impl AstraBackend {
         if let Some(metric) = metric.filter(|metric| *metric != known.spec.metric) {
             let why =
                 format!("its collection compares by {}, and cannot by {metric}", known.spec.metric);
-            return Err(refuse(why).with_hint("leave out `--metric`, or search a local library"));
+            let hint = Hint::of("leave out {}, or search a local library", [Remedy::Metric]);
+            return Err(refuse(why).with_hint(hint));
         }
         match known.spec.refuses(vector) {
             Some(why) => Err(refuse(why)),

@@ -4,12 +4,15 @@ use std::fmt;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use songrec_core::{Hint, Remedy};
 use songrec_storage::{Error, ErrorKind, Result, StorageBackend};
 
 use crate::{
     backend::AstraBackend,
     blobs::Blobs,
     client::{CollectionSettings, Problem},
+    hint::{hint_of, run_init},
     row::text,
     schema::{self, FEED_ID, Registry, SCHEMA_ID, SCHEMA_VERSION, SchemaDocument, WrongSchema},
 };
@@ -246,7 +249,7 @@ impl AstraBackend {
         let mut probes = vec![match endpoint.is_exposed() {
             false => Probe::good("endpoint", format!("`{endpoint}`")),
             true => Probe {
-                hint: Some("use `https://`".to_owned()),
+                hint: Some("use `https://`".into()),
                 kind: Some(ErrorKind::Invalid),
                 ..Probe::good(
                     "endpoint",
@@ -269,7 +272,7 @@ impl AstraBackend {
                 probes.extend(self.look_at_database().await);
             }
             Err(error) => probes.push(Probe {
-                hint: Some(error.hint().to_owned()),
+                hint: Some(hint_of(&error)),
                 kind: Some(error.kind()),
                 ..Probe::good("connection and token", error.to_string())
             }),
@@ -309,7 +312,7 @@ impl AstraBackend {
             return None;
         }
         Some(Probe {
-            hint: Some(Problem::TooManyCollections.hint_at_own_server().to_owned()),
+            hint: Some(Problem::TooManyCollections.hint_at_own_server().into()),
             only_a_warning: true,
             ..Probe::good(
                 "room for models",
@@ -354,9 +357,13 @@ async fn look_at_audio(blobs: &Blobs) -> Probe {
 /// are shown in the order of their clocks, and S3 refuses fifteen minutes.
 const CLOCKS_DIFFER_S: i64 = 120;
 
-const SETTLED: &str = "settings cannot be changed: set `ASTRA_DB_KEYSPACE` to another keyspace, or \
-                       delete the collection if nothing in it is needed, and run `songrec \
-                       init-astra`";
+fn settled() -> Hint {
+    Hint::of(
+        "settings cannot be changed: set `ASTRA_DB_KEYSPACE` to another keyspace, or delete the \
+         collection if nothing in it is needed, and run {}",
+        [Remedy::InitAstra { check: false }],
+    )
+}
 
 fn clock(ahead: i64) -> Probe {
     let seconds = ahead.unsigned_abs();
@@ -367,7 +374,7 @@ fn clock(ahead: i64) -> Probe {
     let outcome = format!("{seconds} s {direction} the server's");
     Probe {
         only_a_warning: true,
-        hint: Some("set the clock of this machine, best by a time service".to_owned()),
+        hint: Some("set the clock of this machine, best by a time service".into()),
         ..Probe::good("clock", outcome)
     }
 }
@@ -383,7 +390,7 @@ pub struct Probe {
     pub outcome: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// What kind of trouble it is, if something does not work.
     #[serde(skip)]
     pub kind: Option<ErrorKind>,
@@ -399,13 +406,11 @@ impl Probe {
         let good = Self::good(part.name.as_str(), part.to_string());
         match part.state {
             InitState::Present | InitState::Made => good,
-            InitState::Missing => Self {
-                hint: Some("run `songrec init-astra`".to_owned()),
-                kind: Some(ErrorKind::NotFound),
-                ..good
-            },
+            InitState::Missing => {
+                Self { hint: Some(run_init()), kind: Some(ErrorKind::NotFound), ..good }
+            }
             InitState::Different(_) => {
-                Self { hint: Some(SETTLED.to_owned()), kind: Some(ErrorKind::Incompatible), ..good }
+                Self { hint: Some(settled()), kind: Some(ErrorKind::Incompatible), ..good }
             }
         }
     }
@@ -418,11 +423,7 @@ impl Probe {
             outcome.push_str(&cause.to_string());
             source = cause.source();
         }
-        Self {
-            hint: error.hint().map(str::to_owned),
-            kind: Some(error.kind()),
-            ..Self::good(check, outcome)
-        }
+        Self { hint: error.hint().cloned(), kind: Some(error.kind()), ..Self::good(check, outcome) }
     }
 }
 

@@ -15,6 +15,7 @@ mod documents;
 mod embeddings;
 mod facets;
 mod find;
+mod hint;
 mod init;
 mod row;
 mod schema;

@@ -27,7 +27,7 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
-use songrec_core::{Card, Digest, Event, Progress, Song, SongId};
+use songrec_core::{Card, Digest, Event, Hint, Progress, Song, SongId};
 use songrec_storage::{Finding, Lost, Result, Swept, Unreadable, VerifyOptions};
 
 use crate::{
@@ -36,6 +36,7 @@ use crate::{
     client::{Find, MAX_IN, Update},
     clock::now_ms,
     embeddings::EmbeddingRow,
+    hint::run_repair,
     row::{Before, PRESENT, Row, SongDocument, WrongRow, shown_card, whole},
     schema::KnownModel,
     songs::{SEGMENT, SONG, about},
@@ -216,8 +217,7 @@ impl AstraBackend {
         let subject = format!("song `{}`", song.id);
         let problem = "lists show it otherwise than it says";
         if !options.repair {
-            let hint = "run `songrec verify --repair`";
-            return Ok(Some(Finding::open(subject, problem, hint)));
+            return Ok(Some(Finding::open(subject, problem, run_repair())));
         }
         let derived = SongDocument::of(song, &Before::default(), None).derived();
         let of_version = json!({"_id": song.id, "sync.rev": song.revision.operation});
@@ -236,7 +236,7 @@ impl AstraBackend {
         let subject = format!("song `{}`", row.id);
         let problem = wrong.why.to_string();
         let (problem, hint) = match wrong.why {
-            Unreadable::Newer { .. } => (problem, "install a newer songrec"),
+            Unreadable::Newer { .. } => (problem, Hint::from("install a newer songrec")),
             Unreadable::Damaged(_) if options.repair => {
                 let name = self.copy_aside("verify", row).await?;
                 // Another version may have taken its place.
@@ -249,11 +249,11 @@ impl AstraBackend {
                 self.forget(row.id);
                 let problem = format!(
                     "{problem}; it was moved to the document `{name}` of `library`, and the next \
-                     scan of the audio or `songrec sync --full` brings the song back"
+                     scan of the audio or a sync that compares everything brings the song back"
                 );
                 return Ok(Finding::repaired(subject, problem).of_lost(Lost::Song(row.id)));
             }
-            Unreadable::Damaged(_) => (problem, "run `songrec verify --repair`"),
+            Unreadable::Damaged(_) => (problem, run_repair()),
         };
         Ok(Finding::open(subject, problem, hint))
     }
@@ -299,9 +299,8 @@ impl AstraBackend {
                 let subject = format!("song `{}`", song.id);
                 if !is_whole {
                     let problem = format!("its embedding by `{model}` is not what it names");
-                    let hint = "run `songrec verify --repair`";
                     let lost = Lost::Embedding(song.id, model.clone());
-                    findings.push(Finding::open(subject, problem, hint).of_lost(lost));
+                    findings.push(Finding::open(subject, problem, run_repair()).of_lost(lost));
                     continue;
                 }
                 let card = shown_card(&Card::of(song));
@@ -316,7 +315,7 @@ impl AstraBackend {
                     let problem = format!("searches by `{model}` see an older version of it");
                     findings.push(match options.repair {
                         true => Finding::repaired(subject, problem),
-                        false => Finding::open(subject, problem, "run `songrec verify --repair`"),
+                        false => Finding::open(subject, problem, run_repair()),
                     });
                 }
             }

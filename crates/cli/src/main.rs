@@ -4,6 +4,7 @@ mod args;
 mod ask;
 mod commands;
 mod context;
+mod hints;
 mod log;
 mod printer;
 mod progress;

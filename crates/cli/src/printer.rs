@@ -14,6 +14,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::{
     args::{GlobalArgs, When},
+    hints,
     status::ExitStatus,
     table::{Table, wrapped},
     terminal::{self, Clean, Style},
@@ -158,7 +159,9 @@ impl Printer {
         let hint = error
             .chain()
             .find_map(|cause| cause.downcast_ref::<songrec_library::Error>())
-            .and_then(songrec_library::Error::hint);
+            .and_then(songrec_library::Error::hint)
+            .map(hints::in_words);
+        let hint = hint.as_deref();
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
         if self.json {
             // Where nobody reads, there is nobody to tell.

@@ -8,6 +8,7 @@ mod edit;
 mod features;
 mod field;
 mod filter;
+mod hint;
 mod id;
 mod job;
 mod key;
@@ -31,6 +32,7 @@ pub use field::{Field, InvalidEdit};
 pub use filter::{
     FIELDS, Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
 };
+pub use hint::{Hint, Piece, Remedy, Scan};
 pub use id::{Digest, InvalidId, OperationId, SongId};
 pub use job::{Interrupt, Job};
 pub use key::{InvalidKey, Key, Mode};

@@ -9,7 +9,9 @@ use std::{
 
 use futures::StreamExt;
 use sha2::Digest as _;
-use songrec_core::{BlobRef, Card, Digest, Event, Interrupt, Job, Song, SongFile};
+use songrec_core::{
+    BlobRef, Card, Digest, Event, Hint, Interrupt, Job, Remedy, Scan, Song, SongFile,
+};
 use songrec_storage::BlobStream;
 
 use crate::{Error, ErrorKind, Library, Result, relocate::hash_file, work::blocking};
@@ -78,7 +80,10 @@ impl Library {
                 ErrorKind::Corrupt,
                 format_args!("the audio of `{title}` is damaged"),
             )
-            .with_hint("`songrec verify --read-data` looks at everything"));
+            .with_hint(Hint::of(
+                "{} looks at everything",
+                [Remedy::Verify { repair: false, read_data: true }],
+            )));
         }
         Err(Error::not_found(format_args!("the audio of `{title}` is not here"))
             .because(self.where_audio_is(song))
@@ -114,19 +119,18 @@ impl Library {
         }
     }
 
-    fn where_to_get(&self, song: &Song) -> String {
-        let id = song.id.short();
+    fn where_to_get(&self, song: &Song) -> Hint {
         let remote = self.backend.capabilities().remote;
         if !remote && song.blob.as_ref().is_some_and(|blob| blob.key.is_some()) {
-            return format!(
-                "`songrec get {id} --storage-backend astra`, or the name of the library that keeps it, gets it from there"
+            return Hint::of(
+                "{}, or the name of the library that keeps it, gets it from there",
+                [Remedy::GetFromCloud(song.id)],
             );
         }
         if song.files.is_empty() {
-            return "`songrec scan` its file again, wherever it is now".to_owned();
+            return Hint::of("{} its file again, wherever it is now", [Remedy::Scan(Scan::Again)]);
         }
-        "its files are on another machine, or were moved: scan them again where they are now"
-            .to_owned()
+        "its files are on another machine, or were moved: scan them again where they are now".into()
     }
 
     /// An address at which anybody can get the audio of a song for some time.
@@ -146,7 +150,7 @@ impl Library {
         } else {
             Error::usage("this library has no addresses to give out")
                 .because("its audio is in files, not in an object store")
-                .with_hint("`songrec get` writes the audio to a file")
+                .with_hint(Hint::of("{} writes the audio to a file", [Remedy::GetAudio]))
         })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use songrec_audio::neural::EngineKind;
-use songrec_core::Filter;
+use songrec_core::{Filter, Hint, Remedy, Scan};
 
 use crate::{Config, Error, ErrorKind, KnownModel, Library, ModelPlace, Models};
 
@@ -19,7 +19,7 @@ pub struct Check {
     pub detail: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// What kind of trouble it is, for the exit code.
     #[serde(skip)]
     pub kind: Option<ErrorKind>,
@@ -79,7 +79,7 @@ fn broken(name: &str, error: &Error) -> Check {
         name: name.to_owned(),
         state: CheckState::Broken,
         detail: error.in_one_line(),
-        hint: error.hint().map(str::to_owned),
+        hint: error.hint().cloned(),
         kind: Some(error.kind()),
     }
 }
@@ -98,7 +98,7 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
                 Ok(()) => opens,
                 Err(error) => Check {
                     state: CheckState::Doubtful,
-                    hint: error.hint().map(str::to_owned),
+                    hint: error.hint().cloned(),
                     detail: format!("{}, for reading: {}", opens.detail, error.in_one_line()),
                     ..opens
                 },
@@ -106,7 +106,7 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
             checks.push(known_models(library).await);
             checks.push(match library.backend.count_songs(&Filter::all()).await {
                 Ok(0) => Check {
-                    hint: Some("`songrec scan PATH` adds songs".to_owned()),
+                    hint: Some(Hint::of("{} adds songs", [Remedy::Scan(Scan::Files)])),
                     state: CheckState::Doubtful,
                     ..good("songs", "there are none yet")
                 },
@@ -119,7 +119,10 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
                 }
                 Ok(failed) => Check {
                     state: CheckState::Doubtful,
-                    hint: Some("`songrec scan --failed` lists them and tries again".to_owned()),
+                    hint: Some(Hint::of(
+                        "{} lists them and tries again",
+                        [Remedy::Scan(Scan::Failed)],
+                    )),
                     ..good("files", format!("{} could not be read", failed.len()))
                 },
                 Err(error) => broken("files", &error),
@@ -149,7 +152,7 @@ async fn known_models(library: &Library) -> Check {
     }
     Check {
         state: CheckState::Broken,
-        hint: Some("use another library, or the version of songrec that made this one".to_owned()),
+        hint: Some("use another library, or the version of songrec that made this one".into()),
         kind: Some(ErrorKind::Corrupt),
         ..good("rooms", format!("of another dimension or metric for {}", different.join(", ")))
     }
@@ -221,7 +224,7 @@ fn onnx_runtime(models: &Models, known: &[KnownModel]) -> Vec<Check> {
                 hint: Some(
                     "`pip install onnxruntime`, name its library in `ORT_DYLIB_PATH`, or take \
                      `rten`"
-                        .to_owned(),
+                        .into(),
                 ),
                 ..good(
                     name,
@@ -244,10 +247,10 @@ fn left_out(name: &str, feature: &str, asking: Option<&KnownModel>) -> Check {
         Some(model) => Check {
             state: CheckState::Broken,
             kind: Some(ErrorKind::Usage),
-            hint: Some(format!(
+            hint: Some(Hint::from(format_args!(
                 "take a songrec with it, or set `engine` in `[models.{}]`",
                 model.spec.name.name()
-            )),
+            ))),
             ..good(name, format!("`{}` asks for it, but {detail}", model.spec.name))
         },
     }
@@ -291,7 +294,7 @@ async fn server(models: &Arc<Models>, model: &KnownModel) -> Check {
 async fn server(_: &Arc<Models>, model: &KnownModel) -> Check {
     Check {
         state: CheckState::Doubtful,
-        hint: Some("take a songrec that was built with the feature `bridge`".to_owned()),
+        hint: Some("take a songrec that was built with the feature `bridge`".into()),
         ..good(&format!("server: {}", model.spec.name), "cannot be asked by this songrec")
     }
 }
@@ -311,8 +314,10 @@ fn folders(config: &Config) -> Check {
             .and_then(|()| std::fs::write(&probe, b"songrec"))
             .and_then(|()| std::fs::remove_file(&probe));
         if let Err(error) = written {
-            let error = Error::io("write to", folder, error)
-                .with_hint("`songrec config path` lists the folders: check who may write there");
+            let error = Error::io("write to", folder, error).with_hint(Hint::of(
+                "{} lists the folders: check who may write there",
+                [Remedy::ShowFolders],
+            ));
             return broken("folders", &error);
         }
     }

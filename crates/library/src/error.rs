@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use songrec_core::Hint;
 use songrec_storage::ErrorKind as StorageKind;
 
 /// What a use case gives.
@@ -38,7 +39,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl Error {
@@ -72,8 +73,8 @@ impl Error {
 
     /// This error with something to do about it.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl fmt::Display) -> Self {
-        self.hint = Some(hint.to_string());
+    pub fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
+        self.hint = Some(hint.into());
         self
     }
 
@@ -104,8 +105,8 @@ impl Error {
     }
 
     /// What a person can do.
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub const fn hint(&self) -> Option<&Hint> {
+        self.hint.as_ref()
     }
 }
 
@@ -152,7 +153,7 @@ impl From<StorageKind> for ErrorKind {
 impl From<songrec_storage::Error> for Error {
     fn from(error: songrec_storage::Error) -> Self {
         let kind = error.kind().into();
-        let hint = error.hint().map(str::to_owned);
+        let hint = error.hint().cloned();
         Self { hint, ..Self::caused(kind, error) }
     }
 }
@@ -199,6 +200,6 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert_eq!(error.to_string(), "could not read song `3f9a` in `home`");
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "401 Unauthorized");
-        assert_eq!(error.hint(), Some("check the token"));
+        assert_eq!(error.hint(), Some(&"check the token".into()));
     }
 }

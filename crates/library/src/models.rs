@@ -22,7 +22,7 @@ use songrec_audio::{
         RuntimeSearch,
     },
 };
-use songrec_core::{ModelName, ModelSpec, Vector};
+use songrec_core::{Hint, ModelName, ModelSpec, Piece, Remedy, Vector};
 
 use self::place::{configured_engine, elsewhere, in_folder, on_server};
 pub use self::{
@@ -202,7 +202,10 @@ impl Models {
         let model = self.find(name.as_str())?;
         if !model.reads_text {
             return Err(Error::usage(format_args!("`{name}` cannot read words")).with_hint(
-                "`songrec model list` says which models can; `--model` names another one",
+                Hint::of(
+                    "{} says which models can; {} names another one",
+                    [Remedy::Models, Remedy::Model(None)],
+                ),
             ));
         }
         let listener = self.listener(&model).await?;
@@ -338,9 +341,9 @@ fn unknown(name: &str, known: &[KnownModel]) -> Error {
         names.iter().copied().filter(|known| known.split('@').next() == Some(short)).collect();
     let error = Error::usage(format_args!("there is no model `{name}` here"));
     if revisions.is_empty() {
-        return error.with_hint(format_args!(
-            "the models are {}; `songrec model add` adds others",
-            names.join(", ")
+        return error.with_hint(Hint::of(
+            "the models are {}; {} adds others",
+            [Piece::from(names.join(", ")), Remedy::AddModel(None).into()],
         ));
     }
     error.because(format!("there is {} instead", revisions.join(", "))).with_hint(

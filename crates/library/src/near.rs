@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{Card, Event, Filter, Job, ModelName, SongId};
+use songrec_core::{Card, Event, Filter, Hint, Job, ModelName, Remedy, SongId};
 use songrec_local::{LooseVectors, NearOptions, OnNeighbors};
 use songrec_storage::SongQuery;
 
@@ -174,8 +174,10 @@ impl Library {
         let name = &near.model;
         let models = self.backend.models().await?;
         let spec = models.iter().find(|spec| spec.name == *name).ok_or_else(|| {
-            Error::not_found(format_args!("there is no model `{name}` here"))
-                .with_hint("`songrec stats` lists the models; `--model` names another one")
+            Error::not_found(format_args!("there is no model `{name}` here")).with_hint(Hint::of(
+                "{} lists the models; {} names another one",
+                [Remedy::Stats, Remedy::Model(None)],
+            ))
         })?;
         let count = self.backend.count_songs(&near.filter).await?;
         if self.backend.capabilities().remote {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use songrec_core::{Progress, decode_path};
+use songrec_core::{Hint, Progress, Remedy, decode_path};
 use songrec_local::{IndexKind, LocalBackend, LocalOptions};
 
 use crate::{
@@ -192,7 +192,10 @@ impl Library {
                 ErrorKind::NoLibrary,
                 format_args!("there is no library in `{}`", root.display()),
             )
-            .with_hint("`songrec init` makes one; `--library` names another folder"));
+            .with_hint(Hint::of(
+                "{} makes one; {} names another folder",
+                [Remedy::Init, Remedy::NameLibrary],
+            )));
         }
         let root = absolute(root);
         let options = LocalOptions { index: index(&config), ..LocalOptions::default() };
@@ -278,7 +281,7 @@ mod astra {
         client::{Endpoint, Patience, password_token},
     };
 
-    use songrec_core::{Digest, without_password};
+    use songrec_core::{Digest, Hint, Remedy, without_password};
     use songrec_storage::{Cached, CachedOptions, StorageBackend};
 
     use super::Distance;
@@ -315,7 +318,8 @@ mod astra {
                 let missing = error.kind() == songrec_storage::ErrorKind::NotFound;
                 let error = Error::from(error);
                 if missing && error.hint().is_none() {
-                    return error.with_hint("`songrec init-astra` makes the library");
+                    let init = Remedy::InitAstra { check: false };
+                    return error.with_hint(Hint::of("{} makes the library", [init]));
                 }
                 error
             })?;

@@ -48,7 +48,7 @@ impl Library {
             // A folder whose name is not text.
             Err(error) => {
                 tracing::warn!(
-                    "where it was cloned from is not remembered, so `songrec sync` has to be told: {error}"
+                    "where it was cloned from is not remembered, so a sync has to be told: {error}"
                 );
                 return Ok(());
             }

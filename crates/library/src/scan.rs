@@ -26,7 +26,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream::BoxStream};
-use songrec_core::{Event, Job, ModelName, ModelSpec, SongId, encode_path};
+use songrec_core::{Event, Hint, Job, ModelName, ModelSpec, Remedy, SongId, encode_path};
 use songrec_local::{KnownFile, KnownFiles};
 use tokio::{
     sync::mpsc,
@@ -150,7 +150,10 @@ impl From<songrec_local::KnownFilesError> for Error {
     fn from(error: songrec_local::KnownFilesError) -> Self {
         Self::new(ErrorKind::Failed, "could not use what is known of files on this machine")
             .because(error)
-            .with_hint("`songrec config path` says where it lies; it may be deleted at any time")
+            .with_hint(Hint::of(
+                "{} says where it lies; it may be deleted at any time",
+                [Remedy::ShowFolders],
+            ))
     }
 }
 
@@ -216,7 +219,10 @@ impl<'a> Scan<'a> {
         if options.segments && ears.listeners().is_empty() {
             return Err(Error::usage("there are no segments to keep")
                 .because("only learned models hear window by window, and none is to hear")
-                .with_hint("`--model` names one; `songrec model list` says which are here"));
+                .with_hint(Hint::of(
+                    "{} names one; {} says which are here",
+                    [Remedy::Model(None), Remedy::Models],
+                )));
         }
         let models: Vec<ModelName> = ears.specs().iter().map(|spec| spec.name.clone()).collect();
         let roomless = make_room(library, &ears, options.dry_run).await?;

@@ -6,7 +6,9 @@ mod chosen;
 mod example;
 mod passages;
 
-use songrec_core::{Filter, Metric, ModelName, ModelSpec, Song, SongId, Vector};
+use songrec_core::{
+    Filter, Hint, Metric, ModelName, ModelSpec, Piece, Remedy, Scan, Song, SongId, Vector,
+};
 use songrec_storage::{FoundNeighbor, NearestQuery, StorageBackendExt};
 
 use self::{
@@ -151,10 +153,11 @@ impl Library {
         }
         Err(match readers.first() {
             None => Error::not_found("no model here can read")
-                .with_hint("`songrec model add clap DIR` adds one that does"),
+                .with_hint(Hint::of("{} adds one that does", [clap()])),
             Some(reader) => Error::not_found(format_args!("no song here was heard by `{reader}`"))
-                .with_hint(format_args!(
-                    "`songrec scan --model {reader} --missing` lets it hear all songs"
+                .with_hint(Hint::of(
+                    "{} lets it hear all songs",
+                    [Remedy::Scan(Scan::Unheard(Some(reader.to_string())))],
                 )),
         })
     }
@@ -175,7 +178,7 @@ impl Library {
         let blend = match (&options.blend, &options.model) {
             (Some(_), Some(_)) => {
                 return Err(Error::usage("one model and several exclude each other")
-                    .with_hint("name all of them in `--blend`"));
+                    .with_hint(Hint::of("name all of them in {}", [Remedy::Blend])));
             }
             (Some(blend), None) => blend.clone(),
             (None, Some(model)) => Blend::of_one(model),
@@ -198,7 +201,7 @@ impl Library {
         &self,
         voices: &[Voice],
         examples: &[HeardExample],
-        mut notes: Vec<String>,
+        mut notes: Vec<Hint>,
         options: &SimilarOptions,
     ) -> Result<Similar> {
         let [first, others @ ..] = voices else {
@@ -320,11 +323,14 @@ impl Library {
         found: usize,
         (limited, silent): (usize, usize),
         options: &SimilarOptions,
-    ) -> Result<String> {
+    ) -> Result<Hint> {
         let all = self.backend.count_songs(&Filter::all()).await?;
         let mut reasons = Vec::new();
         if all == 0 {
-            return Ok("the library is empty: `songrec scan PATH` adds songs".to_owned());
+            return Ok(Hint::of(
+                "the library is empty: {} adds songs",
+                [Remedy::Scan(Scan::Files)],
+            ));
         }
         if !options.filter.is_all() {
             let passing = self.backend.count_songs(&options.filter).await?;
@@ -349,8 +355,13 @@ impl Library {
         }
         let found =
             if found == 0 { "nothing found".to_owned() } else { format!("only {found} found") };
-        Ok(format!("{found}: {}", reasons.join("; ")))
+        Ok(format!("{found}: {}", reasons.join("; ")).into())
     }
+}
+
+// A model that reads, which can be had anywhere.
+fn clap() -> Remedy {
+    Remedy::AddModel(Some(("clap".to_owned(), "DIR".to_owned())))
 }
 
 fn songs_of(examples: &[HeardExample]) -> impl Iterator<Item = &Song> {
@@ -368,11 +379,10 @@ pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
             let error = Error::not_found(format_args!("no song here was heard by `{name}`"));
             let others: Vec<&str> = known.iter().map(|spec| spec.name.as_str()).collect();
             Err(match others.as_slice() {
-                [] => error.with_hint("`songrec scan PATH` adds songs"),
-                others => error.with_hint(format_args!(
-                    "this library knows {}; `songrec scan --model NAME --missing` lets another \
-                     model hear it",
-                    others.join(", ")
+                [] => error.with_hint(Hint::of("{} adds songs", [Remedy::Scan(Scan::Files)])),
+                others => error.with_hint(Hint::of(
+                    "this library knows {}; {} lets another model hear it",
+                    [Piece::from(others.join(", ")), Remedy::Scan(Scan::Unheard(None)).into()],
                 )),
             })
         }
@@ -392,7 +402,7 @@ fn voices(
     models: Vec<(ModelSpec, f64)>,
     examples: &[HeardExample],
     metric: Option<Metric>,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Hint>,
 ) -> Result<Vec<Voice>> {
     let mut voices = Vec::new();
     let mut trouble = None;
@@ -401,7 +411,7 @@ fn voices(
         match combine(examples, &spec.name, metric) {
             Ok(vector) => voices.push(Voice { spec, weight, vector, metric }),
             Err(error) => {
-                notes.push(format!("`{}` is left out: {error}", spec.name));
+                notes.push(format!("`{}` is left out: {error}", spec.name).into());
                 trouble.get_or_insert(error);
             }
         }
@@ -413,18 +423,17 @@ fn voices(
 }
 
 // Which models did not hear some of the results, in words.
-fn unheard_results(voices: &[Voice], results: &[SimilarSong]) -> Vec<String> {
+fn unheard_results(voices: &[Voice], results: &[SimilarSong]) -> Vec<Hint> {
     let note = |(at, voice): (usize, &Voice)| {
         let unheard =
             |song: &&SimilarSong| song.parts.get(at).is_some_and(|part| part.similarity.is_none());
         let count = results.iter().filter(unheard).count();
         (count > 0).then(|| {
-            format!(
-                "{count} of {} were not heard by `{}`: the other models alone say how similar \
-                 they are; `songrec scan --model {} --missing` fills it in",
-                results.len(),
-                voice.spec.name,
-                voice.spec.name
+            let model = voice.spec.name.to_string();
+            let unheard = format!("{count} of {} were not heard by `{model}`", results.len());
+            Hint::of(
+                "{}: the other models alone say how similar they are; {} fills it in",
+                [Piece::from(unheard), Remedy::Scan(Scan::Unheard(Some(model))).into()],
             )
         })
     };

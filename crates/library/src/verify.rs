@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use songrec_core::{Event, Job, SongId};
+use songrec_core::{Event, Hint, Job, Piece, Remedy, Scan, SongId};
 use songrec_storage::{Finding, Lost, Swept, VerifyOptions};
 
 use crate::{Library, Result, scan::lost::LostEmbeddings};
@@ -59,9 +59,11 @@ impl Library {
                     (finding.repaired, finding.hint) = (true, None);
                 }
                 Some(why) => {
-                    finding.hint = Some(format!(
-                        "it could not be heard again: {why}; scan a file of it with \
-                         `songrec scan --model {model}`, or sync with a library that has it"
+                    let scan = Remedy::Scan(Scan::ByModel(Some(model.to_string())));
+                    finding.hint = Some(Hint::of(
+                        "it could not be heard again: {}; scan a file of it with {}, or sync with a \
+                         library that has it",
+                        [Piece::from(why.as_str()), scan.into()],
                     ));
                 }
             }

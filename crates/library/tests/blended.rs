@@ -127,7 +127,7 @@ async fn a_model_that_did_not_hear_a_result_is_made_up_for_and_named() {
     assert_eq!(fixture.numbers(&similar), [2, 1]);
     assert!((similar.results[1].similarity - 0.5).abs() < 1e-6, "a alone: {similar:?}");
     assert_eq!(similar.results[1].parts[1].similarity, None);
-    assert!(similar.notes[0].contains("1 of 2 were not heard by `b@1`"), "{similar:?}");
+    assert!(similar.notes[0].to_string().contains("1 of 2 were not heard by `b@1`"), "{similar:?}");
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_model_that_did_not_hear_the_query_is_left_out_and_named() {
 
     assert_eq!(similar.model.as_str(), "b@1", "the next one finds the candidates");
     assert_eq!(fixture.numbers(&similar), [2, 1]);
-    assert!(similar.notes[0].contains("`a@1` is left out"), "{similar:?}");
+    assert!(similar.notes[0].to_string().contains("`a@1` is left out"), "{similar:?}");
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ impl Fixture {
         let name = self.songs[0].id.to_string();
         let similar = self.library.similar(&name, &options).await.unwrap();
         let number = |id| self.songs.iter().position(|song| song.id == id).unwrap();
-        (similar.results.iter().map(|song| number(song.card.id)).collect(), similar.shortfall)
+        let numbers = similar.results.iter().map(|song| number(song.card.id)).collect();
+        (numbers, similar.shortfall.map(|shortfall| shortfall.to_string()))
     }
 }
 

@@ -177,8 +177,8 @@ impl Inner {
         let names = stored.document.embeddings.contains_key(model);
         if names && !Catalog::is_anything_pending(connection)? {
             tracing::warn!(
-                "the catalog does not know what song `{id}` names, so it may be damaged: \
-                 `songrec verify --repair` compares it with the files"
+                "the catalog does not know what song `{id}` names, so it may be damaged: a \
+                 verification that repairs compares it with the files"
             );
         }
         Ok(names)

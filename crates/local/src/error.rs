@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use songrec_core::{Hint, Remedy};
+
 use songrec_storage::{Error, ErrorKind, Unreadable};
 
 use crate::access::{Refusal, is_for_want_of_room};
@@ -160,27 +162,31 @@ impl Fault {
         }
     }
 
-    fn hint(&self) -> Option<&'static str> {
+    fn hint(&self) -> Option<Hint> {
+        let words = |words: &str| Some(Hint::from(words));
         match self {
-            Self::Unidentified { .. } => Some(
-                "bring the file back from a backup; or move it away and run `songrec init` with \
-                 this folder: all songs stay, but the library gets another id, and others sync \
-                 with it as with a new one",
-            ),
-            Self::Missing(_) => Some("make one with `songrec init`"),
-            Self::Exists(_) => Some("open it instead of making it"),
+            Self::Unidentified { .. } => Some(Hint::of(
+                "bring the file back from a backup; or move it away and run {} with this folder: \
+                 all songs stay, but the library gets another id, and others sync with it as with \
+                 a new one",
+                [Remedy::Init],
+            )),
+            Self::Missing(_) => Some(Hint::of("make one with {}", [Remedy::Init])),
+            Self::Exists(_) => words("open it instead of making it"),
             Self::ReadOnly(Refusal::Denied(_)) => {
-                Some("`songrec clone` makes a copy of it that can be changed")
+                Some(Hint::of("{} makes a copy of it that can be changed", [Remedy::Clone]))
             }
-            Self::Busy(_) => Some("wait for the other process, or end it"),
-            Self::Newer { .. } => Some("install a newer songrec"),
-            Self::CursorLost(_) => Some("begin again without a cursor"),
+            Self::Busy(_) => words("wait for the other process, or end it"),
+            Self::Newer { .. } => words("install a newer songrec"),
+            Self::CursorLost(_) => words("begin again without a cursor"),
             Self::Invalid(_) | Self::Unsupported(_) | Self::Stream(_) => None,
             _ => match self.kind() {
-                ErrorKind::Full => Some("make room on the disk, then run it again"),
-                ErrorKind::Denied => Some("check who may write to the library's folder"),
-                ErrorKind::Corrupt => Some("run `songrec verify --repair`"),
-                ErrorKind::Unavailable => Some("check that the disk is there, then run it again"),
+                ErrorKind::Full => words("make room on the disk, then run it again"),
+                ErrorKind::Denied => words("check who may write to the library's folder"),
+                ErrorKind::Corrupt => {
+                    Some(Hint::of("run {}", [Remedy::Verify { repair: true, read_data: false }]))
+                }
+                ErrorKind::Unavailable => words("check that the disk is there, then run it again"),
                 _ => None,
             },
         }

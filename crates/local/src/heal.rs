@@ -57,7 +57,7 @@ impl Inner {
     ) -> Result<Vec<Hit>> {
         let name = &model.spec.name;
         tracing::warn!(
-            "every embedding of `{name}` is read for this answer: `songrec verify --repair` makes \
+            "every embedding of `{name}` is read for this answer: a verification that repairs makes \
              the index again where the library can be written"
         );
         let ids = match query.filter.is_all() {

@@ -9,7 +9,9 @@ use std::{
 
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
-use songrec_core::{Digest, DocumentKind, Event, ModelName, Progress, Song, SongId};
+use songrec_core::{
+    Digest, DocumentKind, Event, Hint, ModelName, Progress, Remedy, Scan, Song, SongId,
+};
 use songrec_storage::{Finding, Lost, VerifyOptions};
 
 use crate::{
@@ -24,6 +26,10 @@ use crate::{
 };
 
 const SCAN_AGAIN: &str = "scan its file again";
+
+fn run_repair() -> Hint {
+    Hint::of("run {}", [Remedy::Verify { repair: true, read_data: false }])
+}
 
 /// What is found, in the order that it is found in.
 struct Findings<'a> {
@@ -43,23 +49,23 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
-    fn add(&mut self, subject: String, problem: String, repaired: bool, hint: Option<&str>) {
+    fn add(&mut self, subject: String, problem: String, repaired: bool, hint: impl Into<Hint>) {
         self.progress.on(Event::Failed { item: &subject, reason: &problem });
-        let hint = hint.filter(|_| !repaired).map(str::to_owned);
+        let hint = (!repaired).then(|| hint.into());
         self.found.push(Finding { subject, problem, repaired, hint, lost: None });
     }
 
     /// Something that is made again of the song's audio.
     fn add_lost(&mut self, subject: String, problem: String, repaired: bool, lost: Lost) {
-        self.add(subject, problem, repaired, Some("run `songrec verify --repair`"));
+        self.add(subject, problem, repaired, run_repair());
         if let Some(finding) = self.found.last_mut() {
             finding.lost = Some(lost);
         }
     }
 
-    /// Something that `--repair` puts right.
+    /// Something that a repair puts right.
     fn add_repairable(&mut self, subject: String, problem: String) {
-        self.add(subject, problem, self.repair, Some("run `songrec verify --repair`"));
+        self.add(subject, problem, self.repair, run_repair());
     }
 }
 
@@ -232,7 +238,7 @@ impl Inner {
                         path.join(&name).display().to_string(),
                         "it is no file of the library".to_owned(),
                         false,
-                        Some("move it elsewhere"),
+                        "move it elsewhere",
                     );
                 }
             }
@@ -278,8 +284,7 @@ impl Inner {
             }
             Settled::Deleted(_) | Settled::Absent => return Ok(()),
             Settled::Damaged(fault @ Fault::Newer { .. }) => {
-                let hint = "install a newer songrec";
-                findings.add(subject(id), reason(&fault), false, Some(hint));
+                findings.add(subject(id), reason(&fault), false, "install a newer songrec");
                 return Ok(());
             }
             Settled::Damaged(fault @ Fault::Damaged { .. }) => {
@@ -329,9 +334,12 @@ impl Inner {
     fn verify_damaged(&self, id: SongId, fault: &Fault, findings: &mut Findings<'_>) -> Result<()> {
         let mut problem = reason(fault);
         if !findings.repair {
-            let hint = "bring the file back from a backup, or run `songrec verify --repair`, \
-                        which moves it aside: then a scan of the audio or a sync brings the song back";
-            findings.add(subject(id), problem, false, Some(hint));
+            let hint = Hint::of(
+                "bring the file back from a backup, or run {}, which moves it aside: then a scan \
+                 of the audio or a sync brings the song back",
+                [Remedy::Verify { repair: true, read_data: false }],
+            );
+            findings.add(subject(id), problem, false, hint);
             return Ok(());
         }
         let moved = self.write(|writing| writing.set_damaged_aside(id))?;
@@ -378,7 +386,8 @@ impl Inner {
             is_here |= problem.is_none();
             if let Some(problem) = problem {
                 let problem = format!("its file `{}` {problem}", file.path);
-                findings.add(subject(song.id), problem, false, Some("run `songrec scan` again"));
+                let hint = Hint::of("run {} again", [Remedy::Scan(Scan::Again)]);
+                findings.add(subject(song.id), problem, false, hint);
             }
         }
         if let Some(blob) = &song.blob {
@@ -388,7 +397,7 @@ impl Inner {
                 Some(_) if is_elsewhere && !path.exists() => {}
                 Some(problem) => {
                     let problem = format!("its copy `{}` {problem}", path.display());
-                    findings.add(subject(song.id), problem, false, Some(SCAN_AGAIN));
+                    findings.add(subject(song.id), problem, false, SCAN_AGAIN);
                 }
             }
         }
@@ -502,7 +511,7 @@ impl Inner {
                     }
                 }
                 Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
-                    findings.add(subject(id), reason(&fault), false, Some(SCAN_AGAIN));
+                    findings.add(subject(id), reason(&fault), false, SCAN_AGAIN);
                 }
                 Err(other) => return Err(other),
             }
@@ -612,7 +621,7 @@ impl Inner {
                         format!("{} `{id}`", kind.as_str()),
                         reason(&fault),
                         false,
-                        Some("bring the file back from a backup, or delete it"),
+                        "bring the file back from a backup, or delete it",
                     ),
                     other => drop(other?),
                 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use songrec_core::{
-    BlobRef, Card, Digest, Event, Field, Filter, Progress, Silent, Song, SongFile, SongId,
+    BlobRef, Card, Digest, Event, Field, Filter, Progress, Remedy, Silent, Song, SongFile, SongId,
 };
 use songrec_local::{IndexKind, LocalBackend, LocalOptions, NearOptions, OnNeighbors};
 use songrec_storage::{
@@ -71,7 +71,7 @@ async fn a_library_is_made_once() {
     assert!(!LocalBackend::is_library(folder.path()));
     let error = LocalBackend::open(folder.path(), &Silent).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.hint().unwrap().contains("songrec init"));
+    assert!(error.hint().unwrap().remedies().any(|remedy| *remedy == Remedy::Init));
 
     let made = create(folder.path()).await;
 

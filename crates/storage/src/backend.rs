@@ -5,8 +5,9 @@ use std::{fmt, ops::Range, time::Duration};
 use async_trait::async_trait;
 use serde::Serialize;
 use songrec_core::{
-    BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, ModelName,
-    ModelSpec, OperationId, Progress, Revision, Segment, SegmentId, Song, SongId, Timestamp,
+    BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Hint,
+    ModelName, ModelSpec, OperationId, Progress, Revision, Segment, SegmentId, Song, SongId,
+    Timestamp,
 };
 
 use crate::{
@@ -445,7 +446,7 @@ pub struct Finding {
     pub repaired: bool,
     /// What to do about it, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// What is lost, if whoever has the song's audio can bring it back.
     #[serde(skip)]
     pub lost: Option<Lost>,
@@ -456,7 +457,7 @@ impl Finding {
     pub fn open(
         subject: impl Into<String>,
         problem: impl Into<String>,
-        hint: impl Into<String>,
+        hint: impl Into<Hint>,
     ) -> Self {
         let (subject, problem, hint) = (subject.into(), problem.into(), Some(hint.into()));
         Self { subject, problem, repaired: false, hint, lost: None }

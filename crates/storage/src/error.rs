@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use songrec_core::{Song, SongId};
+use songrec_core::{Hint, Song, SongId};
 
 /// What a storage operation gives.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -23,7 +23,7 @@ pub enum ErrorKind {
     Transient,
     /// The place cannot be reached, or sleeps; waiting may help.
     Unavailable,
-    /// What is stored is damaged; `verify --repair` may help.
+    /// What is stored is damaged; a `verify` that repairs may help.
     Corrupt,
     /// What is stored was written by a newer version.
     Incompatible,
@@ -50,7 +50,7 @@ pub struct Error {
     subject: Box<str>,
     location: Box<str>,
     source: Option<Source>,
-    hint: Option<String>,
+    hint: Option<Hint>,
     retry_after: Option<Duration>,
 }
 
@@ -82,7 +82,7 @@ impl Error {
 
     /// This error with something to do about it.
     #[must_use]
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<Hint>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -105,8 +105,8 @@ impl Error {
     }
 
     /// What a person can do, if there is more to say than the message.
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub const fn hint(&self) -> Option<&Hint> {
+        self.hint.as_ref()
     }
 
     /// Whether trying the same again may help.
@@ -173,6 +173,6 @@ mod tests {
 
         assert_eq!(error.to_string(), "could not read song `3f9a` in memory");
         assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "401 Unauthorized");
-        assert_eq!(error.hint(), Some("check the token"));
+        assert_eq!(error.hint(), Some(&"check the token".into()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use songrec_core::SongId;
+use songrec_core::{Hint, Remedy, SongId};
 
 use crate::{
     Action, Failure, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
@@ -202,7 +202,10 @@ impl Syncer {
                             subject: item.song.to_string(),
                             title: String::new(),
                             reason,
-                            hint: Some("`songrec verify` says where it is damaged".to_owned()),
+                            hint: Some(Hint::of(
+                                "{} says where it is damaged",
+                                [Remedy::Verify { repair: false, read_data: false }],
+                            )),
                         });
                     }
                     Verdict::Agreed(known) => {

@@ -187,7 +187,7 @@ impl Syncer {
                             subject: format!("{} {id}", kind.as_str()),
                             title: id.clone(),
                             reason: in_words(&error),
-                            hint: error.hint().map(str::to_owned),
+                            hint: error.hint().cloned(),
                         };
                         self.tell_failures([&failure]);
                         report.add_failure(failure);

@@ -1,5 +1,6 @@
 //! Errors that say what a caller can do.
 
+use songrec_core::{Hint, Remedy};
 use songrec_storage::ErrorKind as StorageErrorKind;
 
 use crate::Place;
@@ -82,23 +83,23 @@ impl Error {
     }
 
     /// What a person can do, if there is more to say than the message.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
         match self {
-            Self::Library { source, .. } => source.hint().map(str::to_owned),
-            Self::TooManyDeletions { planned, .. } => Some(format!(
-                "look at the plan with `--dry-run`; if it is right, allow it with \
-                 `--max-delete {planned}`"
+            Self::Library { source, .. } => source.hint().cloned(),
+            Self::TooManyDeletions { planned, .. } => Some(Hint::of(
+                "look at the plan with {}; if it is right, allow it with {}",
+                [Remedy::PlanOnly, Remedy::AllowDeletions(*planned)],
             )),
-            Self::OtherLibrary { .. } => Some(
-                "if it was made anew, or another one is meant, sync with `--adopt`, which compares \
-                 everything; `--dry-run` shows what that would do"
-                    .to_owned(),
-            ),
-            Self::Busy => Some("wait until it is done".to_owned()),
+            Self::OtherLibrary { .. } => Some(Hint::of(
+                "if it was made anew, or another one is meant, sync with {}, which compares \
+                 everything; {} shows what that would do",
+                [Remedy::Adopt, Remedy::PlanOnly],
+            )),
+            Self::Busy => Some("wait until it is done".into()),
             Self::State { .. } => Some(
                 "if the folder is damaged, move it away: it only makes syncs fast, and the next one \
                  compares everything"
-                    .to_owned(),
+                    .into(),
             ),
             Self::Interrupted | Self::Invalid(_) => None,
         }

@@ -341,7 +341,7 @@ impl Syncer {
                             subject: put.song.id.to_string(),
                             title: Card::of(&put.song).title,
                             reason: in_words(&error),
-                            hint: error.hint().map(str::to_owned),
+                            hint: error.hint().cloned(),
                         }),
                         Err(error) => return Err(self.failed(Place::Right, error)),
                     }
@@ -390,7 +390,7 @@ impl Syncer {
                         subject: format!("{} {}", document.kind.as_str(), document.id),
                         title: document.id.clone(),
                         reason: "another one of this name is there".to_owned(),
-                        hint: Some("a sync keeps both".to_owned()),
+                        hint: Some("a sync keeps both".into()),
                     });
                 }
             }
@@ -452,7 +452,7 @@ impl Migrated {
                 subject: song.id.to_string(),
                 title: Card::of(song).title,
                 reason: "others changed it meanwhile".to_owned(),
-                hint: Some("run it again".to_owned()),
+                hint: Some("run it again".into()),
             }),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use songrec_core::{Song, SongId};
+use songrec_core::{Hint, Piece, Remedy, Song, SongId};
 use songrec_storage::{Error, ErrorKind, StorageBackend, UnreadableSong};
 
 use crate::{
@@ -51,12 +51,12 @@ pub(crate) fn refusal(name: &str, one: UnreadableSong) -> (SongId, Failure) {
     (one.song, failure)
 }
 
-fn hint_for(kind: ErrorKind, name: &str) -> String {
+fn hint_for(kind: ErrorKind, name: &str) -> Hint {
     match kind {
-        ErrorKind::Incompatible => "install a newer songrec".to_owned(),
-        _ => format!(
-            "`songrec verify --repair` in {name} puts it aside; the next sync brings it back from \
-             the other library"
+        ErrorKind::Incompatible => "install a newer songrec".into(),
+        _ => Hint::of(
+            "{} in {} puts it aside; the next sync brings it back from the other library",
+            [Piece::from(Remedy::Verify { repair: true, read_data: false }), name.into()],
         ),
     }
 }

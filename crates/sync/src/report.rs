@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use songrec_core::{DocumentKind, SongId};
+use songrec_core::{DocumentKind, Hint, SongId};
 
 use crate::{Pair, Place};
 
@@ -302,7 +302,7 @@ pub struct Failure {
     pub reason: String,
     /// What to do about it, if there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 /// Something to know about a song.

@@ -299,7 +299,7 @@ impl Syncer {
                     subject: one.item.song.to_string(),
                     title: one.write.title(),
                     reason,
-                    hint: error.hint().map(str::to_owned),
+                    hint: error.hint().cloned(),
                 });
             }
         }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use songrec_core::{Field, Job, Silent, Song, SongId};
+use songrec_core::{Field, Job, Remedy, Silent, Song, SongId};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, StorageBackendExt, VerifyOptions};
 use songrec_sync::{Options, Report, Side, State, Syncer, Verify, check};
@@ -82,8 +82,11 @@ async fn a_damaged_song_is_named_and_carried_nowhere() {
         assert_eq!(report.failed.len(), 1, "{report:?}");
         assert_eq!(report.failed[0].subject, damaged.id.to_string());
         assert!(report.failed[0].reason.contains("checksum"), "{report:?}");
-        let hint = report.failed[0].hint.as_deref().unwrap();
-        assert!(hint.contains("verify --repair"), "{hint}");
+        let hint = report.failed[0].hint.as_ref().unwrap();
+        assert!(
+            hint.remedies().any(|one| matches!(one, Remedy::Verify { repair: true, .. })),
+            "{hint}"
+        );
     }
     assert_eq!(two.shared.get_song(damaged.id).await.unwrap(), None);
     assert_eq!(two.shared.get_song(fine.id).await.unwrap(), Some(fine));

@@ -14,8 +14,8 @@ use futures::{FutureExt, StreamExt};
 use serde_json::json;
 use shaky::{Place as Library, Shaky};
 use songrec_core::{
-    Card, Digest, Document, DocumentKind, Event, Field, Interrupt, Job, OperationId, Progress, Revision, Segment, SegmentId, Silent,
-    Song, SongId, Vector,
+    Card, Digest, Document, DocumentKind, Event, Field, Interrupt, Job, OperationId, Progress,
+    Remedy, Revision, Segment, SegmentId, Silent, Song, SongId, Vector,
 };
 use songrec_storage::{
     BlobSource, ErrorKind as StorageErrorKind, MemoryBackend, NewBlob, Outcome, PutDocument,
@@ -538,7 +538,7 @@ async fn too_many_deletions_stop_everything() {
     let error = two.try_sync(&Options::default()).await.0.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::Guard);
-    assert!(error.hint().unwrap().contains("--max-delete 11"));
+    assert!(error.hint().unwrap().remedies().any(|remedy| *remedy == Remedy::AllowDeletions(11)));
     assert_eq!(two.shared().count_songs(&songrec_core::Filter::all()).await.unwrap(), 30);
     assert_eq!(two.shared().get_song(song("new").id).await.unwrap(), None);
 
@@ -559,7 +559,7 @@ async fn another_library_in_its_place_is_refused_and_deletes_nothing() {
     two.own = Library::new(MemoryBackend::new(), false);
     let error = two.try_sync(&Options::default()).await.0.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::OtherLibrary);
-    assert!(error.hint().unwrap().contains("--adopt"));
+    assert!(error.hint().unwrap().remedies().any(|remedy| *remedy == Remedy::Adopt));
 
     let adopt = Options { adopt: true, ..Options::default() };
     assert_eq!(two.sync_with(&adopt).await.counts.left.add, 5);
@@ -981,8 +981,7 @@ async fn a_migration_copies_everything_once_and_proves_it() {
 
     let plan = syncer.plan_migration(&Options::default()).await.unwrap();
     let first = syncer.migrate(&Options::default(), Verify::Full).await.unwrap();
-    let second =
-        syncer.migrate(&Options::default(), Verify::Sample).await.unwrap();
+    let second = syncer.migrate(&Options::default(), Verify::Sample).await.unwrap();
 
     assert_eq!((plan.songs, plan.already), (231, 1));
     assert_eq!((first.copied, first.already, first.different.len()), (230, 0, 1));

@@ -15,7 +15,8 @@ use std::{
 use futures::FutureExt;
 use model::{Place as Library, Setup, Shaky, history, play};
 use songrec_core::{
-    Embedding, Event, Field, History, Job, OperationId, Progress, Silent, Song, SongId, Timestamp, Vector,
+    Embedding, Event, Field, History, Job, OperationId, Progress, Silent, Song, SongId, Timestamp,
+    Vector,
 };
 use songrec_storage::{
     MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
@@ -50,11 +51,7 @@ impl Machine {
     }
 
     // Syncs; dies at a call, if that is said. Nothing if it died.
-    fn sync_until(
-        &mut self,
-        dies_at: Option<u64>,
-        meanwhile: Arc<dyn Progress>,
-    ) -> Option<Report> {
+    fn sync_until(&mut self, dies_at: Option<u64>, meanwhile: Arc<dyn Progress>) -> Option<Report> {
         let dies_at = Arc::new(Mutex::new(dies_at));
         let own = Shaky::new(Arc::clone(&self.own), 1, 0.0, Arc::clone(&dies_at));
         let shared = Shaky::new(Arc::clone(&self.shared), 2, 0.0, dies_at);

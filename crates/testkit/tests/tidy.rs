@@ -250,6 +250,120 @@ fn one_file_writes_to_the_terminal() {
     assert!(wrote, "who writes to the terminal?");
 }
 
+/// Texts below `cli` that may say what is typed at a command line, and why.
+const MAY_SPEAK_OF_COMMANDS: [(&str, &str); 5] = [
+    ("# Which library `songrec sync` makes", "a file that `clone` writes, for people"),
+    ("put models here with `songrec model add`", "its hints are words alone"),
+    ("see `songrec model list`, and add one with `songrec model add`", "its hints are words alone"),
+    ("`songrec model list` says which models read", "its hints are words alone"),
+    ("`songrec doctor` says how the server is", "its hints are words alone"),
+];
+
+/// What a person can do is worded by each program: below `cli` a hint names a
+/// `Remedy`, and not a command or a flag that only a terminal has.
+#[test]
+fn no_text_below_the_programs_names_a_command() {
+    const PROGRAMS: [&str; 5] = ["cli", "server", "emulator", "testkit", "bench"];
+    let mut excused = BTreeSet::new();
+    let mut seen = 0;
+    for package in packages().iter().filter(|package| !PROGRAMS.contains(&&*package.name)) {
+        for path in sources(&package.folder.join("src")) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let is_test = path.ends_with("tests.rs");
+            for literal in literals(&text).into_iter().filter(|_| !is_test) {
+                seen += 1;
+                if !speaks_of_commands(&literal) {
+                    continue;
+                }
+                let excuse = MAY_SPEAK_OF_COMMANDS.iter().find(|(text, _)| literal.contains(text));
+                excused.extend(excuse.map(|(text, _)| *text));
+                let path = path.display();
+                assert!(excuse.is_some(), "{path} speaks of commands: use a `Remedy`: {literal}");
+            }
+        }
+    }
+    assert!(seen > 1_000, "only {seen} texts were looked at");
+    let named = MAY_SPEAK_OF_COMMANDS.map(|(text, _)| text);
+    assert_eq!(excused, named.into_iter().collect(), "who is excused says nothing any more");
+}
+
+fn speaks_of_commands(text: &str) -> bool {
+    let mut flags = text.match_indices("--").map(|(at, _)| {
+        let is_first = at == 0 || text[..at].ends_with(['`', ' ', '\n']);
+        is_first && text[at + 2..].starts_with(|c: char| c.is_ascii_lowercase())
+    });
+    text.contains("`songrec ") || flags.any(|is_flag| is_flag)
+}
+
+// The texts in Rust code, without those of its tests, which come last.
+fn literals(code: &str) -> Vec<String> {
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(at) = rest.find(['"', '/', '\'', 'r']) {
+        let (before, here) = rest.split_at(at);
+        let is_word = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        rest = if here.starts_with("//") {
+            here.split_once('\n').map_or("", |(_, rest)| rest)
+        } else if let Some(raw) = raw(here).filter(|_| !is_word) {
+            found.push(raw.0.to_owned());
+            raw.1
+        } else if let Some(text) = here.strip_prefix('"') {
+            let end = end_of_text(text);
+            // A line that goes on below goes on where the next one begins.
+            let lines = text[..end].split("\\\n").map(str::trim_start);
+            found.push(lines.collect::<String>());
+            text.get(end + 1..).unwrap_or_default()
+        } else {
+            after_character(here)
+        };
+    }
+    found
+}
+
+// The text and what comes after it, of `r"…"` and `r#"…"#`.
+fn raw(code: &str) -> Option<(&str, &str)> {
+    let code = code.strip_prefix('r')?;
+    let hashes = code.len() - code.trim_start_matches('#').len();
+    let text = code[hashes..].strip_prefix('"')?;
+    text.split_once(&format!("\"{}", "#".repeat(hashes)))
+}
+
+fn end_of_text(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.find(|c| {
+        let ends = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        ends
+    });
+    end.unwrap_or(text.len())
+}
+
+// What comes after `'"'`, `'\\'` and the like; of a lifetime, after its quote.
+fn after_character(code: &str) -> &str {
+    let mut characters = code.chars();
+    let first = characters.next();
+    match (first, characters.next(), characters.next(), characters.next()) {
+        (Some('\''), Some('\\'), Some(_), Some('\'')) => &code[4..],
+        (Some('\''), Some(one), Some('\''), _) => &code[2 + one.len_utf8()..],
+        _ => &code[1..],
+    }
+}
+
+#[test]
+fn texts_are_found_in_code() {
+    let code = r##"
+        // not "this"
+        let a: &'static str = "one \"two\" \
+            three"; let quote = '"'; let b = r#"four "five""#; let c = '\''; f("six");
+        #[cfg(test)] mod tests { "seven" }
+    "##;
+
+    assert_eq!(literals(code), ["one \\\"two\\\" three", "four \"five\"", "six"]);
+    assert!(speaks_of_commands("try `--model x`") && speaks_of_commands("run `songrec scan`"));
+    assert!(!speaks_of_commands("a songrec -- newer"));
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

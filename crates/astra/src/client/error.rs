@@ -236,18 +236,17 @@ impl Problem {
                 "a free database hibernates when it is not used: resume it in the Astra portal, \
                  wait a few minutes and try again"
             }
-            Self::Throttled => "wait a little, or do less at once with `--jobs`",
+            Self::Throttled => "wait a little, or do less at once",
             Self::Overloaded | Self::ServerFault => {
                 "try again in a moment; if it goes on, look at the database's status page"
             }
             Self::Contended => "other writers change the same document; try again in a moment",
             Self::Resting => "it failed many times in a row; try again in half a minute",
             Self::NoKeyspace | Self::NoCollection => {
-                "run `songrec init-astra`, and check `ASTRA_DB_KEYSPACE`"
+                "make the keyspace and its collections first, and check `ASTRA_DB_KEYSPACE`"
             }
             Self::CollectionDiffers => {
-                "run `songrec init-astra --check` to see the difference; use another keyspace, or \
-                 delete the collection if nothing in it is needed"
+                "use another keyspace, or delete the collection if nothing in it is needed"
             }
             Self::TooManyCollections => {
                 "delete collections that are not needed, keep fewer models, or use a database with \

@@ -78,7 +78,7 @@ fn elsewhere(cloud: &Cloud, change: impl FnOnce(&mut BlobConfig)) -> AstraBacken
 }
 
 fn told(error: &Error) -> String {
-    format!("{error}: {}", error.hint().unwrap_or_default())
+    format!("{error}: {}", error.hint().map(ToString::to_string).unwrap_or_default())
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn what_is_wrong_with_a_bucket_is_said() {
             let probes = backend.doctor().await;
             assert!(
                 probes.iter().any(|probe| probe.kind.is_some()
-                    && probe.hint.as_ref().is_some_and(|text| text.contains(hint))),
+                    && probe.hint.as_ref().is_some_and(|text| text.to_string().contains(hint))),
                 "{probes:#?}"
             );
         }

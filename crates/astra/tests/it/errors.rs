@@ -19,7 +19,7 @@ fn text(error: &Error) -> String {
         text = format!("{text}: {cause}");
         source = cause.source();
     }
-    format!("{text} / {}", error.hint().unwrap_or_default())
+    format!("{text} / {}", error.hint().map(ToString::to_string).unwrap_or_default())
 }
 
 #[test]
@@ -40,9 +40,14 @@ fn each_cause_has_its_own_message_and_next_step() {
                 Fault::error("UNKNOWN_COLLECTION_OR_TABLE"),
                 ErrorKind::NotFound,
                 "collection",
-                "init-astra",
+                "initialization",
             ),
-            (Fault::error("COLLECTION_NOT_EXIST"), ErrorKind::NotFound, "collection", "init-astra"),
+            (
+                Fault::error("COLLECTION_NOT_EXIST"),
+                ErrorKind::NotFound,
+                "collection",
+                "initialization",
+            ),
             (Fault::error("TOO_MANY_INDEXES"), ErrorKind::Full, "index", "delete"),
             (Fault::DropBefore, ErrorKind::Transient, "connection", "again"),
         ] {
@@ -52,7 +57,11 @@ fn each_cause_has_its_own_message_and_next_step() {
 
             assert_eq!(error.kind(), kind, "{fault:?}: {}", text(&error));
             assert!(text(&error).contains(message), "{fault:?}: {}", text(&error));
-            assert!(error.hint().unwrap().contains(hint), "{fault:?}: {}", text(&error));
+            assert!(
+                error.hint().unwrap().to_string().contains(hint),
+                "{fault:?}: {}",
+                text(&error)
+            );
         }
     });
 }

@@ -307,7 +307,7 @@ fn a_bucket_does_not_lead_elsewhere() {
             for error in errors(&bucket(server.endpoint(), |_| {})).await {
                 let cause = std::error::Error::source(&error).unwrap().to_string();
                 assert!(cause.contains(&other.endpoint()) && !cause.contains("hush"), "{cause}");
-                assert!(error.hint().unwrap().contains("SONGREC_BLOBS_ENDPOINT"));
+                assert!(error.hint().unwrap().to_string().contains("SONGREC_BLOBS_ENDPOINT"));
             }
 
             assert_eq!(other.requests().len(), 0, "{status}");
@@ -332,7 +332,7 @@ fn without_keys_nobody_is_asked_for_some() {
             for error in errors(&backend).await {
                 assert_eq!(error.kind(), ErrorKind::Denied);
                 assert!(assert_one_sentence(&error).contains(missing));
-                let hint = error.hint().unwrap();
+                let hint = error.hint().unwrap().to_string();
                 assert!(
                     hint.contains("SONGREC_BLOBS_ACCESS_KEY") && hint.contains("AWS_ACCESS_KEY_ID")
                 );

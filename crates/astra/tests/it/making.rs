@@ -1,6 +1,7 @@
 //! Making a library, and looking at one that is not as it should be.
 
 use songrec_astra::{AstraBackend, InitState, client::Update};
+use songrec_core::Remedy;
 use songrec_emulator::Emulator;
 use songrec_storage::{ErrorKind, StorageBackend};
 use songrec_testkit::{run_case, tiny_model};
@@ -22,7 +23,8 @@ fn a_look_changes_nothing_and_says_what_is_missing() {
         }
         let error = AstraBackend::open(&config).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(error.hint().unwrap().contains("init-astra"));
+        let init = Remedy::InitAstra { check: false };
+        assert!(error.hint().unwrap().remedies().any(|remedy| *remedy == init));
 
         let made = backend.init(false).await.unwrap();
         assert!(made.parts.iter().all(|part| part.state == InitState::Made), "{made:?}");

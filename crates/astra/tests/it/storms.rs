@@ -111,7 +111,9 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
                 matches!(error.kind(), ErrorKind::Transient | ErrorKind::Unavailable),
                 "{error:?}"
             );
-            let said = format!("{error} {}", error.hint().unwrap_or_default()).to_lowercase();
+            let said =
+                format!("{error} {}", error.hint().map(ToString::to_string).unwrap_or_default())
+                    .to_lowercase();
             for wrong in ["token", "bucket", "access key", "init-astra", "verify", "region"] {
                 assert!(!said.contains(wrong), "`{wrong}`: {said}: {error:?}");
             }

@@ -21,8 +21,8 @@ pub(super) async fn run(context: &Context, args: CloneArgs) -> Result<ExitStatus
     let libraries =
         Libraries::open_clone(config, args.from, folder, init, job.progress.clone()).await?;
     pair::say_if_new(printer, &libraries, &libraries.names().left);
-    let report = pull_clone(&libraries, args.audio, job).await?;
-    pair::print_report(printer, libraries.names(), &report)?;
+    let mut report = pull_clone(&libraries, args.audio, job).await?;
+    pair::print_report(printer, libraries.names(), &mut report)?;
     if report.is_complete() {
         let folder = args.dir.display();
         printer.say(format!("in `{folder}`, `songrec sync` keeps both the same from now on"));

@@ -49,11 +49,11 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         return Err(Error::not_found("there is no audio to show anything with").into());
     };
     let options = SimilarOptions { k: 5, explain: true, ..SimilarOptions::default() };
-    let found = library.similar(&song.id.to_string(), &options).await?;
+    let mut found = library.similar(&song.id.to_string(), &options).await?;
     if printer.json {
         printer.json(&found)?;
     } else {
-        similar::print(context, &found)?;
+        similar::print(context, &mut found)?;
         printer.flush()?;
     }
     #[cfg(all(feature = "astra", feature = "emulator"))]
@@ -173,12 +173,12 @@ mod cloud {
         ));
         let options =
             SimilarOptions { k: local.results.len(), explain: true, ..SimilarOptions::default() };
-        let cloud = library.similar(&song.id.to_string(), &options).await?;
+        let mut cloud = library.similar(&song.id.to_string(), &options).await?;
         let again = emulator.requests().total() - requests;
         if printer.json {
             printer.json(&cloud)?;
         } else {
-            similar::print(context, &cloud)?;
+            similar::print(context, &mut cloud)?;
             printer.flush()?;
         }
         let ids =

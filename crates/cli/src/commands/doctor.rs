@@ -3,6 +3,7 @@ use songrec_library::{Check, CheckState, Config, ErrorKind, Library, doctor};
 
 use crate::{
     context::Context,
+    hints,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -21,6 +22,7 @@ pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
         checks = checks.into_iter().map(explained).collect();
     }
     checks.extend(of_astra);
+    checks.iter_mut().for_each(|check| hints::put_in_words(&mut check.hint));
     let printer = &context.printer;
     if printer.json {
         checks.iter().try_for_each(|check| printer.json(check))?;

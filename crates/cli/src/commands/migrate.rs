@@ -51,7 +51,8 @@ pub(super) async fn run(context: &Context, args: MigrateArgs) -> Result<ExitStat
         }
         return Ok(ExitStatus::Done);
     }
-    let migrated = share::migrate(&libraries, &options, args.verify, job).await?;
+    let mut migrated = share::migrate(&libraries, &options, args.verify, job).await?;
+    pair::put_in_words(&mut migrated.failed);
     if printer.json {
         printer.json(&migrated)?;
     } else {

@@ -8,6 +8,7 @@ use crate::{
     args::{ModelArgs, ModelCommand},
     ask::confirm,
     context::Context,
+    hints,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -46,7 +47,10 @@ fn list(context: &Context, models: &Models) -> Result<ExitStatus> {
             ]),
             Err(error) => {
                 status = ExitStatus::SomeFailed;
-                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                let hint = error
+                    .hint()
+                    .map(|hint| format!("; {}", hints::in_words(hint)))
+                    .unwrap_or_default();
                 printer.warn(format!("{error}{hint}"));
             }
         }

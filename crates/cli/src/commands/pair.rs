@@ -12,6 +12,7 @@ use songrec_library::share::{
 
 use crate::{
     commands::select::{counted, size},
+    hints,
     printer::Printer,
     table::{Column, Table},
 };
@@ -24,7 +25,8 @@ pub(super) fn say_if_new(printer: &Printer, libraries: &Libraries, name: &str) {
 }
 
 /// What will be done, in words or as one JSON document.
-pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &Plan) -> Result<()> {
+pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &mut Plan) -> Result<()> {
+    put_in_words(&mut plan.refused);
     if printer.json {
         return printer.json(plan);
     }
@@ -57,7 +59,12 @@ pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &Plan) 
 }
 
 /// What was done, in words or as one JSON document.
-pub(super) fn print_report(printer: &Printer, names: &Pair<String>, report: &Report) -> Result<()> {
+pub(super) fn print_report(
+    printer: &Printer,
+    names: &Pair<String>,
+    report: &mut Report,
+) -> Result<()> {
+    put_in_words(&mut report.failed);
     if printer.json {
         return printer.json(report);
     }
@@ -95,6 +102,11 @@ pub(super) fn print_report(printer: &Printer, names: &Pair<String>, report: &Rep
         printer.say("interrupted; the same command goes on from here");
     }
     Ok(())
+}
+
+/// Puts what can be done about failures into the words of the command line.
+pub(super) fn put_in_words(failed: &mut [Failure]) {
+    failed.iter_mut().for_each(|failure| hints::put_in_words(&mut failure.hint));
 }
 
 /// What could not be done.

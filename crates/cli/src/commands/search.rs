@@ -66,7 +66,7 @@ async fn by_sound(
         filter,
         ..SimilarOptions::default()
     };
-    let found = library.similar_to(&examples, &options).await?;
-    similar::print(context, &found)?;
+    let mut found = library.similar_to(&examples, &options).await?;
+    similar::print(context, &mut found)?;
     Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }

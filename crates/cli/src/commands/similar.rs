@@ -7,6 +7,7 @@ use crate::{
     args::SimilarArgs,
     commands::select::{SONG, cells, counted},
     context::Context,
+    hints,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -30,7 +31,7 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         all_copies: args.all_copies,
         explain: args.explain,
     };
-    let found = match args.songs.as_slice() {
+    let mut found = match args.songs.as_slice() {
         [song] if args.passages => Found::Passages(library.passages(song, &options).await?),
         [song] if args.minus.is_empty() && Part::split(song).1.is_some() => {
             library.passages_or_songs(song, &options).await?
@@ -42,7 +43,7 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         }
         _ => Found::Songs(library.similar_to(&examples, &options).await?),
     };
-    let none = match &found {
+    let none = match &mut found {
         Found::Passages(passages) => {
             print_passages(context, passages)?;
             passages.results.is_empty()
@@ -55,7 +56,8 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
     Ok(if none { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
-fn print_passages(context: &Context, passages: &Passages) -> Result<()> {
+fn print_passages(context: &Context, passages: &mut Passages) -> Result<()> {
+    hints::put_in_words(&mut passages.shortfall);
     let printer = &context.printer;
     if printer.json {
         return printer.json(passages);
@@ -79,7 +81,7 @@ fn print_passages(context: &Context, passages: &Passages) -> Result<()> {
     }
     printer.table(&table)?;
     if let Some(shortfall) = &passages.shortfall {
-        printer.say(shortfall);
+        printer.say(shortfall.to_string());
     }
     Ok(())
 }
@@ -110,7 +112,11 @@ fn examples(args: &SimilarArgs) -> Result<Vec<Example>> {
 }
 
 /// Prints similar songs.
-pub(super) fn print(context: &Context, similar: &Similar) -> Result<()> {
+pub(super) fn print(context: &Context, similar: &mut Similar) -> Result<()> {
+    hints::put_in_words(&mut similar.shortfall);
+    for note in &mut similar.notes {
+        *note = hints::in_words(note).into();
+    }
     let printer = &context.printer;
     if printer.json {
         return printer.json(similar);
@@ -125,10 +131,10 @@ pub(super) fn print(context: &Context, similar: &Similar) -> Result<()> {
     }
     printer.table_with(&table, |row| why(context, &similar.results[row]))?;
     for note in &similar.notes {
-        printer.say(note);
+        printer.say(note.to_string());
     }
     if let Some(shortfall) = &similar.shortfall {
-        printer.say(shortfall);
+        printer.say(shortfall.to_string());
     }
     Ok(())
 }

@@ -27,8 +27,8 @@ pub(super) async fn run(context: &Context, args: SyncArgs) -> Result<ExitStatus>
     if let Some(seconds) = args.watch {
         return watch(context, &libraries, options, Duration::from_secs(seconds.max(1))).await;
     }
-    let report = share::sync(&libraries, &options, &context.job).await?;
-    pair::print_report(&context.printer, libraries.names(), &report)?;
+    let mut report = share::sync(&libraries, &options, &context.job).await?;
+    pair::print_report(&context.printer, libraries.names(), &mut report)?;
     Ok(ended(&report))
 }
 
@@ -45,8 +45,8 @@ async fn open(context: &Context, left: Option<String>, right: Option<String>) ->
 }
 
 async fn plan(context: &Context, libraries: &Libraries, options: &Options) -> Result<ExitStatus> {
-    let plan = share::plan(libraries, options, &context.job).await?;
-    pair::print_plan(&context.printer, libraries, &plan)?;
+    let mut plan = share::plan(libraries, options, &context.job).await?;
+    pair::print_plan(&context.printer, libraries, &mut plan)?;
     Ok(if plan.is_empty() { ExitStatus::Done } else { ExitStatus::FoundNothing })
 }
 
@@ -59,8 +59,8 @@ async fn watch(
     let printer = &context.printer;
     let tell = |round| -> Result<()> {
         match round {
-            Round::Done(report) => {
-                pair::print_report(printer, libraries.names(), &report)?;
+            Round::Done(mut report) => {
+                pair::print_report(printer, libraries.names(), &mut report)?;
                 printer.flush()
             }
             Round::Trouble(error) => {

@@ -1,12 +1,15 @@
 use anyhow::Result;
 use songrec_library::VerifyOptions;
 
-use crate::{args::VerifyArgs, commands::select::counted, context::Context, status::ExitStatus};
+use crate::{
+    args::VerifyArgs, commands::select::counted, context::Context, hints, status::ExitStatus,
+};
 
 pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatus> {
     let library = context.library_with_or_to_change(args.repair).await?;
     let options = VerifyOptions { repair: args.repair, read_data: args.read_data };
-    let findings = library.verify(&options, &context.job).await?;
+    let mut findings = library.verify(&options, &context.job).await?;
+    findings.iter_mut().for_each(|finding| hints::put_in_words(&mut finding.hint));
     let printer = &context.printer;
     for finding in &findings {
         if printer.json {

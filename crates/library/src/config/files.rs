@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use songrec_core::has_password;
+use songrec_core::{Hint, Remedy, has_password};
 use toml::de::{DeTable, DeValue};
 
 use songrec_core::encode_path;
@@ -256,13 +256,16 @@ impl Config {
                 Error::usage(format_args!("`{key}` in `{path}`, line {line}, is not a setting"));
             return Err(match nearest_key(key) {
                 Some(near) => error.with_hint(format_args!("did you mean `{near}`?")),
-                None => error.with_hint("`songrec config show` lists all settings"),
+                None => error.with_hint(Hint::of("{} lists all settings", [Remedy::ShowSettings])),
             });
         };
         if !reading.file.reach.allows(key) {
             return Err(Error::usage(format_args!("`{key}` may not stand in `{path}`"))
                 .because("the file only says what the library is synced with")
-                .with_hint("set it in your own configuration; `songrec config path` says where"));
+                .with_hint(Hint::of(
+                    "set it in your own configuration; {} says where",
+                    [Remedy::ShowFolders],
+                )));
         }
         if setting.secret && reading.file.project {
             return Err(Error::usage(format_args!("`{key}` may not stand in `{path}`"))

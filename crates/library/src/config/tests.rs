@@ -71,7 +71,7 @@ fn what_is_no_setting_is_refused_with_the_one_that_was_meant() {
 
     assert!(error.to_string().contains("`search.result`"), "{error}");
     assert!(error.to_string().contains("line 2"), "{error}");
-    assert_eq!(error.hint(), Some("did you mean `search.results`?"));
+    assert_eq!(error.hint(), Some(&"did you mean `search.results`?".into()));
 }
 
 #[test]

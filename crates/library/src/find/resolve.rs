@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use songrec_core::{Card, FIELDS, Filter, Song, SongId, Term, decode_path};
+use songrec_core::{Card, FIELDS, Filter, Hint, Remedy, Scan, Song, SongId, Term, decode_path};
 use songrec_storage::{Lookup, Order, OrderBy, SongQuery, StorageBackendExt};
 
 use crate::{Error, ErrorKind, Library, Result, hearing, library::absolute};
@@ -128,8 +128,9 @@ impl Library {
             return self.resolve_file(path).await;
         }
         if path.is_dir() {
-            return Err(Error::usage(format_args!("`{name}` is a folder, not a song"))
-                .with_hint(format_args!("`songrec scan '{name}'` adds what is in it")));
+            return Err(Error::usage(format_args!("`{name}` is a folder, not a song")).with_hint(
+                Hint::of("{} adds what is in it", [Remedy::Scan(Scan::Path(name.to_owned()))]),
+            ));
         }
         let stored = self.stored_path(&absolute(path));
         let by_path = [Lookup::Path(stored), Lookup::Path(name.to_owned())];
@@ -152,7 +153,7 @@ impl Library {
                 Err(Error::not_found(format_args!(
                     "there is no file `{name}`, nor a song of that name"
                 ))
-                .with_hint("`songrec search WORDS` finds songs by their words"))
+                .with_hint(Hint::of("{} finds songs by their words", [Remedy::Search])))
             }
             resolved => resolved,
         }
@@ -185,10 +186,12 @@ impl Library {
         let nothing = || {
             let error = Error::not_found(format_args!("there is no song `{name}`"));
             match is_filter(name) {
-                true => error.with_hint(format_args!("`-f '{name}'` makes it a filter")),
-                false => error.with_hint(
-                    "`songrec search WORDS` finds songs by their words, `songrec ls` lists all",
-                ),
+                true => error
+                    .with_hint(Hint::of("{} makes it a filter", [Remedy::Filter(name.to_owned())])),
+                false => error.with_hint(Hint::of(
+                    "{} finds songs by their words, {} lists all",
+                    [Remedy::Search, Remedy::List],
+                )),
             }
         };
         if is_filter(name) {
@@ -241,7 +244,10 @@ fn song_of(named: Named) -> Result<Song> {
         Named::Song(song) => Ok(*song),
         Named::File(path) => {
             Err(Error::not_found(format_args!("`{}` is not in the library", path.display()))
-                .with_hint(format_args!("`songrec scan '{}'` adds it", path.display())))
+                .with_hint(Hint::of(
+                    "{} adds it",
+                    [Remedy::Scan(Scan::Path(path.display().to_string()))],
+                )))
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use songrec_audio::neural::{Description, ModelFolder, known_models};
-use songrec_core::{Job, Progress};
+use songrec_core::{Hint, Job, Progress, Remedy};
 
 use super::{KnownModel, ModelPlace, Models, OnnxTable, in_folder};
 use crate::{
@@ -183,7 +183,10 @@ pub(super) fn described_by(name: &str, folder: &Path, from: &str) -> Result<Desc
     let own = &description.name;
     if own.as_str() != name && own.name() != name {
         return Err(Error::usage(format_args!("the files are those of `{own}`, not of `{name}`"))
-            .with_hint(format_args!("`songrec model add {} {from}` adds them", own.name())));
+            .with_hint(Hint::of(
+                "{} adds them",
+                [Remedy::AddModel(Some((own.name().to_owned(), from.to_string())))],
+            )));
     }
     Ok(description)
 }

@@ -47,7 +47,7 @@ fn of_address(error: &Error, folder: &Path, from: &str) -> Error {
         None => told,
     };
     match error.hint() {
-        Some(hint) => told.with_hint(elsewhere(hint)),
+        Some(hint) => told.with_hint(hint.clone().replaced(&folder, from.trim_end_matches('/'))),
         None => told,
     }
 }

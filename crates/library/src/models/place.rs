@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use songrec_audio::neural::{Description, EngineKind, ModelFolder};
-use songrec_core::{Digest, ModelSpec};
+use songrec_core::{Digest, Hint, ModelSpec, Piece, Remedy};
 
 use super::table::{HttpTable, OnnxTable};
 use crate::{Error, Result};
@@ -152,9 +152,9 @@ pub(super) fn elsewhere(key: &str, folder: &Path, table: &OnnxTable) -> Result<K
     let models = ModelFolder::new(root);
     let name = name.map_or_else(|| key.to_owned(), |name| name.to_string_lossy().into_owned());
     let description = models.find(&name).map_err(|error| {
-        Error::from(error).with_hint(format_args!(
-            "`[models.{key}]` should name a folder that `songrec model add` made, or one that \
-             holds such folders"
+        Error::from(error).with_hint(Hint::of(
+            "`{}` should name a folder that {} made, or one that holds such folders",
+            [Piece::from(format!("[models.{key}]")), Remedy::AddModel(None).into()],
         ))
     })?;
     if description.name.as_str() != key && description.name.name() != key {

@@ -107,7 +107,7 @@ impl Fence {
             Err(error) => format!("could not be done: {error}"),
         };
         Err(format!(
-            "a scan came to a sudden end while it was read, and reading it in a process of its own {ended}; `songrec scan` with its name tries again"
+            "a scan came to a sudden end while it was read, and reading it in a process of its own {ended}; a scan that names it tries again"
         ))
     }
 

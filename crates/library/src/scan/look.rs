@@ -26,8 +26,8 @@ use crate::{
     work::on_cpu,
 };
 
-const DAMAGED: &str = "its song is damaged: bring that back from a backup, or put it aside with \
-                       `songrec verify --repair` and scan again";
+const DAMAGED: &str = "its song is damaged: bring that back from a backup, or put it aside with a \
+                       verification that repairs, and scan again";
 const NEWER: &str = "its song was written by a newer version of songrec";
 
 /// A file that was looked at.

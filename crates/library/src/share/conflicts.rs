@@ -1,6 +1,6 @@
 //! Values that lost a merge, and deciding about them.
 
-use songrec_core::{Field, Song};
+use songrec_core::{Field, Hint, Remedy, Song};
 pub use songrec_sync::conflicts_of;
 use songrec_sync::{SongConflicts, resolve_conflict};
 
@@ -53,10 +53,7 @@ pub async fn decide(
             let found = number.checked_sub(1).and_then(|at| conflicts.get(at));
             let Some(conflict) = found.filter(|conflict| fields.contains(&conflict.field)) else {
                 return Err(Error::usage(format_args!("there is no value {number} of `{first}`"))
-                    .with_hint(format_args!(
-                        "`songrec conflicts show {}` counts them",
-                        song.id.short()
-                    )));
+                    .with_hint(Hint::of("{} counts them", [Remedy::Conflicts(song.id)])));
             };
             fields = vec![conflict.field.clone()];
             Some(&conflict.other)

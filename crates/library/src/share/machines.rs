@@ -1,5 +1,6 @@
 //! The machines that sync with a shared library.
 
+use songrec_core::{Hint, Remedy};
 use songrec_sync::Machine;
 
 use crate::{Error, Library, Result};
@@ -31,14 +32,14 @@ pub async fn retire(library: &Library, named: &str) -> Result<Option<Machine>> {
         [machine] => machine,
         [] => {
             return Err(Error::not_found(format_args!("no machine is called `{named}`"))
-                .with_hint("`songrec machines` lists them"));
+                .with_hint(Hint::of("{} lists them", [Remedy::Machines])));
         }
         several => {
             return Err(Error::usage(format_args!(
                 "`{named}` may be any of {} machines",
                 several.len()
             ))
-            .with_hint("name it by more of its id; `songrec machines` lists them"));
+            .with_hint(Hint::of("name it by more of its id; {} lists them", [Remedy::Machines])));
         }
     };
     Ok(songrec_sync::retire(library.backend(), &machine.id).await?)

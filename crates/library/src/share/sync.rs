@@ -54,7 +54,7 @@ pub async fn pull_clone(
 #[derive(Debug)]
 pub enum Round {
     /// A sync that did something, or could not do all.
-    Done(Report),
+    Done(Box<Report>),
     /// What goes wrong for a while and was not told of in the round before.
     Trouble(Error),
 }
@@ -82,7 +82,7 @@ pub async fn keep_syncing<E: From<Error>>(
                 (options.full, options.adopt) = (false, false);
                 last_trouble.clear();
                 if !report.is_empty() {
-                    tell(Round::Done(report))?;
+                    tell(Round::Done(Box::new(report)))?;
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::Temporary | ErrorKind::Locked) => {

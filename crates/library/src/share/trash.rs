@@ -1,6 +1,6 @@
 //! Deleted songs: which there are, and bringing them back.
 
-use songrec_core::{Card, Song, SongId, Timestamp};
+use songrec_core::{Card, Hint, Remedy, Song, SongId, Timestamp};
 use songrec_sync::Trashed;
 
 use crate::{Error, Library, Result, now};
@@ -89,7 +89,7 @@ fn find(trashed: &[Trashed], name: &str) -> Result<SongId> {
     match found.as_slice() {
         [one] => Ok(one.song),
         [] => Err(Error::not_found(format_args!("no deleted song is called `{name}`"))
-            .with_hint("`songrec trash` lists those that can be restored")),
+            .with_hint(Hint::of("{} lists those that can be restored", [Remedy::Trash]))),
         several => Err(Error::usage(format_args!(
             "`{name}` may be any of {} deleted songs",
             several.len()

@@ -1,7 +1,7 @@
 //! What an answer says.
 
 use serde::Serialize;
-use songrec_core::{Card, Metric, ModelName, SongId};
+use songrec_core::{Card, Hint, Metric, ModelName, SongId};
 
 use super::{BlendPart, SimilarOptions, blend::Scored, chosen::ChosenSong, example::HeardExample};
 use crate::{Explanation, explain};
@@ -26,10 +26,10 @@ pub struct Similar {
     pub results: Vec<SimilarSong>,
     /// What a person should know of how they were found.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
+    pub notes: Vec<Hint>,
     /// Why there are fewer than were asked for, if there are.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shortfall: Option<String>,
+    pub shortfall: Option<Hint>,
 }
 
 /// What was asked about.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use songrec_core::{Card, Metric, ModelName, Song, SongId, Vector};
+use songrec_core::{Card, Hint, Metric, ModelName, Piece, Remedy, Song, SongId, Vector};
 
 use crate::{Error, ErrorKind, Library, Named, Part, Result};
 
@@ -166,8 +166,10 @@ impl Library {
         models: &[ModelName],
     ) -> Result<HeardExample> {
         if words.trim().is_empty() {
-            return Err(Error::usage("there are no words to sound like")
-                .with_hint("describe a sound, such as `--text \"warm analogue pad\"`"));
+            return Err(Error::usage("there are no words to sound like").with_hint(Hint::of(
+                "describe a sound, such as {}",
+                [Remedy::Describe("warm analogue pad")],
+            )));
         }
         let mut vectors = BTreeMap::new();
         let mut unheard = BTreeMap::new();
@@ -200,7 +202,10 @@ impl Library {
                 "the audio of `{}` is not on this machine",
                 Card::of(song).title
             ))
-            .with_hint("`songrec get` writes the audio that a library keeps to a file, which can be named instead")
+            .with_hint(Hint::of(
+                "{} writes the audio that a library keeps to a file, which can be named instead",
+                [Remedy::GetAudio],
+            ))
         })
     }
 }
@@ -221,9 +226,10 @@ pub(super) fn combine(
         if example.song.as_ref().is_some_and(Song::is_silent) {
             return Err(Error::usage(format_args!("`{}` is silent", example.title))
                 .because("nothing sounds like silence, and nothing else is worth comparing with")
-                .with_hint(
-                    "`songrec ls -f warning:silent` lists songs that are; name another one",
-                ));
+                .with_hint(Hint::of(
+                    "{} lists songs that are; name another one",
+                    [Remedy::ListSilent],
+                )));
         }
         let vector = example.vectors.get(model).ok_or_else(|| unheard(example, model))?;
         vectors.push((vector, example.weight));
@@ -252,8 +258,10 @@ pub(super) fn combine(
     let vector = Vector::new(sum.into_iter().map(|value| value as f32).collect())
         .map_err(|error| Error::usage("the songs do not add up").because(error))?;
     if metric == Metric::Cosine && vector.norm() < 1e-6 {
-        return Err(Error::usage("the songs cancel each other out")
-            .with_hint("name other songs, or give them other weights with `--weights`"));
+        return Err(Error::usage("the songs cancel each other out").with_hint(Hint::of(
+            "name other songs, or give them other weights with {}",
+            [Remedy::Weights],
+        )));
     }
     Ok(vector)
 }
@@ -264,16 +272,19 @@ fn unheard(example: &HeardExample, model: &ModelName) -> Error {
     }
     if example.song.as_ref().is_some_and(|song| song.embeddings.contains_key(model)) {
         let lost = format!("the embedding of `{}` by `{model}` is lost", example.title);
-        return Error::new(ErrorKind::Corrupt, lost)
-            .with_hint("`songrec verify --repair` hears its audio again");
+        return Error::new(ErrorKind::Corrupt, lost).with_hint(Hint::of(
+            "{} hears its audio again",
+            [Remedy::Verify { repair: true, read_data: false }],
+        ));
     }
     let heard_by = example.song.as_ref().and_then(|song| song.embeddings.keys().next());
     Error::not_found(format_args!("`{}` was not heard by `{model}`", example.title)).with_hint(
         match heard_by {
-            Some(other) => {
-                format!("it was heard by `{other}`: try `--model {other}`, or scan it again")
-            }
-            None => "scan its file again".to_owned(),
+            Some(other) => Hint::of(
+                "it was heard by `{}`: try {}, or scan it again",
+                [Piece::from(other.to_string()), Remedy::Model(Some(other.to_string())).into()],
+            ),
+            None => "scan its file again".into(),
         },
     )
 }

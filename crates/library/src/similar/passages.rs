@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use songrec_core::{Card, Filter, Metric, ModelName, ModelSpec, Song, SongId, Vector};
+use songrec_core::{
+    Card, Filter, Hint, Metric, ModelName, ModelSpec, Piece, Remedy, Scan, Song, SongId, Vector,
+};
 use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery, SongQuery};
 
 use super::{
@@ -28,7 +30,7 @@ pub struct Passages {
     pub results: Vec<Passage>,
     /// Why there are fewer than were asked for, if there are.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shortfall: Option<String>,
+    pub shortfall: Option<Hint>,
 }
 
 /// One part of a song.
@@ -75,7 +77,7 @@ impl Library {
         let models = self.chosen_models(options).await?;
         let [(spec, _)] = models.as_slice() else {
             return Err(Error::usage("passages are compared by one model")
-                .with_hint("name it with `--model`"));
+                .with_hint(Hint::of("name it with {}", [Remedy::Model(None)])));
         };
         let one = std::slice::from_ref(&spec.name);
         let heard = self.hear_examples(&[Example::like(name)], one).await?;
@@ -167,10 +169,13 @@ impl Library {
         let shortfall = (results.len() < options.k).then(|| {
             let only_some = options.threshold.is_some() || !options.filter.is_all();
             let among = if only_some { " that pass" } else { "" };
-            format!(
-                "only {} found{among}: `songrec scan --model {model} --segments` keeps passages of \
-                 songs",
-                results.len()
+            Hint::of(
+                "only {} found{}: {} keeps passages of songs",
+                [
+                    Piece::from(results.len().to_string()),
+                    among.into(),
+                    Remedy::Scan(Scan::Passages(model.to_string())).into(),
+                ],
             )
         });
         Ok(Passages {

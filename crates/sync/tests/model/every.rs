@@ -16,9 +16,7 @@ use songrec_core::{AudioProperties, Field, OperationId, Song, SongId, Timestamp}
 use songrec_storage::{
     DeleteSong, MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt,
 };
-use songrec_sync::{
-    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, restore,
-};
+use songrec_sync::{Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, restore};
 
 use super::{DAY, Place, Shaky, audio_hash, picture, run, values_of};
 

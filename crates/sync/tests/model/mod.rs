@@ -32,8 +32,8 @@ use songrec_storage::{
     VerifyOptions,
 };
 use songrec_sync::{
-    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, Verify,
-    resolve_conflict, restore, retire,
+    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, Verify, resolve_conflict,
+    restore, retire,
 };
 
 pub(crate) use shaky::{Place, Shaky};
