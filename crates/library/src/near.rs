@@ -6,11 +6,9 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{Card, Event, Filter, Hint, Job, ModelName, Remedy, SongId};
-use songrec_local::{LooseVectors, NearOptions, OnNeighbors};
-use songrec_storage::SongQuery;
+use songrec_core::{Card, Filter, Job, ModelName, SongId};
 
-use crate::{Error, Library, Result};
+use crate::{Library, Result, points::points};
 
 /// The lowest similarity of near duplicates if nobody says another one. By
 /// `dsp45@1`, five encodings of 0.3 s of one sound have 0.96 and more; different
@@ -29,10 +27,8 @@ const PADDED: f64 = 0.07;
 /// Neighbors of each song that are looked at. Larger groups are found all the
 /// same, because every song of them brings its own.
 const NEIGHBORS: usize = 16;
-/// Songs whose embeddings are read at once where they are not searched.
+/// Songs of which what is shown is read at once.
 const READ: usize = 500;
-/// Songs that one request to such a library reads.
-const REQUEST: u64 = 100;
 
 /// Which near duplicates are looked for.
 #[derive(Clone, Debug)]
@@ -71,11 +67,11 @@ impl Library {
     /// the same, and almost equally long, the most alike first. In a group each
     /// song is near to another one, but the first need not be near to the last.
     ///
-    /// A local library is searched where it is, in about the time of one
-    /// search for each song. The embeddings of one that is far away are read
-    /// first, a hundred in a request, and compared on this machine; the job
-    /// is told how many requests that takes. What is shown of the songs that
-    /// are found takes one request more for each hundred of them.
+    /// Costs what [`points`] and [`Points::neighbors_of_all`] cost; what is shown
+    /// of the songs that are found takes one request more for each hundred of
+    /// them.
+    ///
+    /// [`Points::neighbors_of_all`]: crate::Points::neighbors_of_all
     ///
     /// Nothing if it was interrupted.
     ///
@@ -87,32 +83,20 @@ impl Library {
         options: &NearDuplicateOptions,
         job: &Job,
     ) -> Result<Option<Vec<NearDuplicates>>> {
-        let model = match &options.model {
-            Some(model) => model.clone(),
-            None => self.search_model().await?,
-        };
-        let near = NearOptions {
-            model,
-            k: NEIGHBORS,
-            threshold: Some(options.threshold),
-            filter: options.filter.clone(),
-            stop: job.interrupt.flag(),
+        let model = options.model.as_ref();
+        let Some(points) = points(self, model, &options.filter, job).await? else {
+            return Ok(None);
         };
         let groups = Arc::new(Mutex::new(Groups::default()));
         let told = Arc::clone(&groups);
-        let on_found: OnNeighbors = Arc::new(move |song, neighbors| {
+        let on_found = move |song, neighbors: Vec<(SongId, f64)>| {
             let mut groups = told.lock().unwrap_or_else(PoisonError::into_inner);
-            for neighbor in neighbors {
-                groups.join(song, neighbor.song, neighbor.similarity);
+            for (neighbor, similarity) in neighbors {
+                groups.join(song, neighbor, similarity);
             }
-        });
-        let all = match &self.local {
-            Some(local) => local.neighbors_of_all(&near, on_found, &*job.progress).await?,
-            None => match self.loose_vectors(&near, job).await? {
-                Some(vectors) => vectors.neighbors_of_all(&near, on_found, &*job.progress).await?,
-                None => false,
-            },
         };
+        let all =
+            points.neighbors_of_all(NEIGHBORS, Some(options.threshold), on_found, job).await?;
         if !all {
             return Ok(None);
         }
@@ -166,50 +150,6 @@ impl Library {
                 .collect(),
         });
         Ok(groups.collect())
-    }
-
-    // The embeddings of a library that is far away, brought here; nothing if
-    // that was interrupted.
-    async fn loose_vectors(&self, near: &NearOptions, job: &Job) -> Result<Option<LooseVectors>> {
-        let name = &near.model;
-        let models = self.backend.models().await?;
-        let spec = models.iter().find(|spec| spec.name == *name).ok_or_else(|| {
-            Error::not_found(format_args!("there is no model `{name}` here")).with_hint(Hint::of(
-                "{} lists the models; {} names another one",
-                [Remedy::Stats, Remedy::Model(None)],
-            ))
-        })?;
-        let count = self.backend.count_songs(&near.filter).await?;
-        if self.backend.capabilities().remote {
-            let requests = count.div_ceil(READ as u64) + count.div_ceil(REQUEST);
-            job.on(Event::Note {
-                text: &format!("reading the embeddings of {count} songs takes about {requests} requests, fewer if they were read before"),
-            });
-        }
-        let vectors = LooseVectors::create(&self.config.directories().cache, spec).await?;
-        job.on(Event::Started { work: "reading embeddings", total: Some(count) });
-        let filter = near.filter.clone();
-        let mut query = SongQuery { filter, limit: READ, ..SongQuery::default() };
-        loop {
-            if job.is_interrupted() {
-                return Ok(None);
-            }
-            let page = self.backend.find_cards(&query).await?;
-            let heard = page.items.iter().filter(|card| card.models.contains(name));
-            let ids: Vec<SongId> = heard.map(|card| card.id).collect();
-            let stored = self.backend.get_embeddings(name, &ids).await?;
-            let embeddings = stored.into_iter().flatten().map(|stored| stored.embedding);
-            vectors.put(embeddings.map(|one| (one.song, one.vector)).collect()).await?;
-            for card in &page.items {
-                job.on(Event::Advanced { item: &card.title, bytes: 0 });
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => break,
-            }
-        }
-        job.on(Event::Finished);
-        Ok(Some(vectors))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     disk::{Disk, RealDisk},
     error::{self, Fault},
     inner::Inner,
-    near::{NearOptions, OnNeighbors},
+    points::Points,
     progress::teller,
 };
 
@@ -182,25 +182,17 @@ impl LocalBackend {
         self.inner.library.id
     }
 
-    /// Tells the neighbors of every song: the graph of neighbors, on all cores
-    /// and in little memory. Other work goes on; songs that are stored or
-    /// deleted meanwhile may be missing. False if it was ended early.
+    /// The vectors of all songs that pass `filter`, as a model heard them, where
+    /// they are: nothing is copied. They are those of now; songs that are
+    /// stored or deleted meanwhile may be among them or not.
     ///
     /// # Errors
     ///
     /// `Invalid` if there is no such model.
-    pub async fn neighbors_of_all(
-        &self,
-        options: &NearOptions,
-        on_found: OnNeighbors,
-        progress: &dyn Progress,
-    ) -> Result<bool> {
-        let (subject, options) = (format!("model `{}`", options.model), options.clone());
-        let (teller, pass_on) = teller(progress);
-        let compare = self.blocking("compare all of", subject, move |inner| {
-            inner.neighbors_of_all(&options, &on_found, &teller)
-        });
-        futures::join!(compare, pass_on).0
+    pub async fn points(&self, model: &ModelName, filter: &Filter) -> Result<Points> {
+        let (name, filter) = (model.clone(), filter.clone());
+        let subject = format_args!("model `{model}`").to_string();
+        self.blocking("read all of", subject, move |inner| inner.points(&name, &filter)).await
     }
 
     pub(crate) async fn create_on(

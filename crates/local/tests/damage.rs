@@ -261,7 +261,7 @@ async fn rows_that_say_something_else_than_their_files_are_repaired() {
 
         assert!(!found.is_empty(), "{change}");
         let hints = found.iter().filter_map(|finding| finding.hint.as_ref());
-        assert!(hints.clone().count() > 0 && hints.clone().all(|hint| is_repair(hint)));
+        assert!(hints.clone().count() > 0 && hints.clone().all(is_repair));
         assert!(repaired.iter().all(|finding| finding.repaired), "{change}: {repaired:?}");
         assert_eq!(verify(&library, false).await, [], "{change}");
     }

@@ -129,34 +129,53 @@ async fn every_song_is_told_its_neighbors() {
     let folder = temp_dir();
     let (library, fixture) = filled(folder.path(), 60).await;
     let found = Arc::new(Mutex::new(std::collections::BTreeMap::new()));
-    let options = NearOptions {
-        model: tiny_model().name,
-        k: 3,
-        threshold: None,
-        filter: Filter::parse_all(&["-genre:rock"]).unwrap(),
-        stop: Arc::default(),
-    };
+    let filter = Filter::parse_all(&["-genre:rock"]).unwrap();
+    let options = NearOptions { k: 3, threshold: None, stop: Arc::default() };
+    let points = library.points(&tiny_model().name, &filter).await.unwrap();
 
     let told = Arc::clone(&found);
     let on_found: OnNeighbors = Arc::new(move |song, hits| {
         assert!(told.lock().unwrap().insert(song, hits).is_none(), "told twice");
     });
-    assert!(library.neighbors_of_all(&options, on_found, &Silent).await.unwrap());
+    assert!(points.neighbors_of_all(&options, on_found, &Silent).await.unwrap());
 
     let found = std::mem::take(&mut *found.lock().unwrap());
     let mut expected = 0;
     for embedding in &fixture.embeddings {
         let (song, vector) = (embedding.song, &embedding.vector);
         let mut query = NearestQuery::new(tiny_model().name, vector.clone(), 3);
-        query.filter = options.filter.clone();
+        query.filter = filter.clone();
         query.exclude = vec![song];
         let hits = library.nearest(&query).await.unwrap();
         let passes =
-            cards(&library).await.iter().any(|card| card.id == song && options.filter.passes(card));
+            cards(&library).await.iter().any(|card| card.id == song && filter.passes(card));
         expected += usize::from(passes);
         assert_eq!(found.get(&song), passes.then_some(&hits));
     }
     assert_eq!(found.len(), expected);
+}
+
+#[tokio::test]
+async fn the_points_of_a_library_are_its_vectors_bit_for_bit() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 60).await;
+    let filter = Filter::parse_all(&["-genre:rock"]).unwrap();
+    let passing = cards(&library).await.into_iter().filter(|card| filter.passes(card));
+    let mut expected: Vec<SongId> = passing.map(|card| card.id).collect();
+    expected.sort_unstable();
+
+    let points = library.points(&tiny_model().name, &filter).await.unwrap();
+    let all = library.points(&tiny_model().name, &Filter::all()).await.unwrap();
+
+    let ids = points.ids().await.unwrap();
+    assert_eq!(ids, expected);
+    assert_eq!(all.ids().await.unwrap().len(), 60);
+    let songs: Vec<SongId> = fixture.embeddings.iter().map(|one| one.song).collect();
+    let rows = points.rows(&songs).await.unwrap();
+    for (embedding, row) in fixture.embeddings.iter().zip(rows) {
+        let vector = embedding.vector.values().to_vec();
+        assert_eq!(row, expected.contains(&embedding.song).then_some(vector));
+    }
 }
 
 /// The first invariant, over random songs, against the definition.

@@ -1,0 +1,245 @@
+//! The vectors of many songs as one thing.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use songrec_core::{Event, Filter, ModelName, ModelSpec, Progress, SongId, Vector};
+use songrec_index::{AllNeighbors, Key, RowSet};
+use songrec_storage::Neighbor;
+
+use crate::{
+    backend::IndexKind,
+    catalog::{Catalog, Kind},
+    error::{Fault, Result},
+    inner::Inner,
+    progress::teller,
+    vectors::{Rows, row_set},
+};
+
+/// Which neighbors of every song are looked for.
+#[derive(Clone, Debug)]
+pub struct NearOptions {
+    /// How many of each song, at the most.
+    pub k: usize,
+    /// The lowest similarity that counts. The higher, the faster.
+    pub threshold: Option<f64>,
+    /// Set by somebody else to end it early.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Is told each song that has neighbors, with these, nearest first: from any
+/// thread and in any order.
+pub type OnNeighbors = Arc<dyn Fn(SongId, Vec<Neighbor>) + Send + Sync>;
+
+/// How many songs are compared before somebody is told how far it is.
+const TOLD: u64 = 256;
+
+/// The vectors of many songs by one model: their ids, and a row for each.
+///
+/// Either those of a [library](crate::LocalBackend::points), read where they
+/// are, or some that were [put](Self::put) into files of a folder that is
+/// removed in the end. Either way the rows are mapped or read as they are
+/// needed, so that they may be more than memory holds.
+#[derive(Clone)]
+pub struct Points {
+    /// Nothing if nobody was heard.
+    rows: Option<Arc<Rows>>,
+    /// Which of the rows, if not all.
+    among: Option<Arc<RowSet>>,
+    /// Where they are, for errors.
+    place: Arc<str>,
+    folder: Option<Arc<tempfile::TempDir>>,
+}
+
+impl fmt::Debug for Points {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Points").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// The rows of the songs that pass, as they are now.
+    pub(crate) fn points(&self, name: &ModelName, filter: &Filter) -> Result<Points> {
+        let (rows, among) = self.read(|connection| {
+            let model = Catalog::model(connection, name)?
+                .ok_or_else(|| Fault::invalid(format_args!("there is no model `{name}` here")))?;
+            let among = match filter.is_all() {
+                true => None,
+                false => Some(row_set(Catalog::ids_passing(connection, filter)?)),
+            };
+            // Before anybody reads them, for damage would come up in between.
+            let rows = self.with_rows(connection, &model, Kind::Song, |rows| {
+                rows.check().map(|()| Arc::clone(rows))
+            })?;
+            Ok((rows, among))
+        })?;
+        let place = format!("`{}`", self.layout.root().display()).into();
+        Ok(Points { rows, among: among.map(Arc::new), place, folder: None })
+    }
+}
+
+impl Points {
+    /// None yet, in a new folder within `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub async fn create(folder: &Path, spec: &ModelSpec) -> songrec_storage::Result<Self> {
+        let (folder, spec) = (folder.to_owned(), spec.clone());
+        let place: Arc<str> = "a temporary folder".into();
+        let create = move || {
+            std::fs::create_dir_all(&folder).map_err(Fault::io("make", &folder))?;
+            let folder = tempfile::Builder::new()
+                .prefix("vectors-")
+                .tempdir_in(&folder)
+                .map_err(Fault::io("make a folder in", &folder))?;
+            let rows = Rows::loose(&folder.path().join("index"), &spec, IndexKind::Auto)?;
+            Ok((rows, folder))
+        };
+        let (rows, folder) = blocking("make", &place, create).await?;
+        let (rows, folder) = (Some(Arc::new(rows)), Some(Arc::new(folder)));
+        Ok(Self { rows, among: None, place, folder })
+    }
+
+    /// Adds vectors of songs to those that were [made](Self::create) for it;
+    /// those of a library stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When they are not of the model's dimension, or the disk is full.
+    pub async fn put(&self, vectors: Vec<(SongId, Vector)>) -> songrec_storage::Result<()> {
+        let (Some(rows), Some(_)) = (self.rows.clone(), &self.folder) else { return Ok(()) };
+        let put = move || {
+            let vectors: Vec<([u8; 16], Vector)> =
+                vectors.into_iter().map(|(id, vector)| (*id.as_bytes(), vector)).collect();
+            rows.put(&vectors)
+        };
+        blocking("write", &self.place, put).await
+    }
+
+    /// The songs, in the order of their ids: 16 bytes of memory for each.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be read.
+    pub async fn ids(&self) -> songrec_storage::Result<Vec<SongId>> {
+        let Some(rows) = self.rows.clone() else { return Ok(Vec::new()) };
+        let among = self.among.clone();
+        let list = move || {
+            let mut ids = rows.ids()?;
+            if let Some(among) = among {
+                ids.retain(|id| among.contains(&Key(*id)));
+            }
+            ids.sort_unstable();
+            Ok(ids.into_iter().map(SongId::from_bytes).collect())
+        };
+        blocking("list", &self.place, list).await
+    }
+
+    /// The rows of `songs`, in their order and bit for bit as the model gave
+    /// them; nothing for songs that are not among them, or are gone meanwhile.
+    /// These rows alone are in memory.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be read.
+    pub async fn rows(&self, songs: &[SongId]) -> songrec_storage::Result<Vec<Option<Vec<f32>>>> {
+        let Some(rows) = self.rows.clone() else { return Ok(vec![None; songs.len()]) };
+        let (among, songs) = (self.among.clone(), songs.to_vec());
+        let read = move || {
+            let is_among = |id: &SongId| {
+                among.as_ref().is_none_or(|among| among.contains(&Key(*id.as_bytes())))
+            };
+            let row = |id: &SongId| if is_among(id) { rows.get(id.as_bytes()) } else { Ok(None) };
+            songs.iter().map(row).collect()
+        };
+        blocking("read", &self.place, read).await
+    }
+
+    /// Tells the neighbors of every song: the graph of neighbors, on all cores
+    /// and in little memory. False if it was ended early.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be read.
+    pub async fn neighbors_of_all(
+        &self,
+        options: &NearOptions,
+        on_found: OnNeighbors,
+        progress: &dyn Progress,
+    ) -> songrec_storage::Result<bool> {
+        let Some(rows) = self.rows.clone() else { return Ok(true) };
+        let (options, among) = (options.clone(), self.among.clone());
+        let is_loose = self.folder.is_some();
+        let (teller, pass_on) = teller(progress);
+        let compare = blocking("compare", &self.place, move || {
+            let stop = || options.stop.load(Ordering::Relaxed);
+            // Those of a library are arranged by whoever writes them.
+            if is_loose && rows.want_arranging() {
+                rows.arrange(&stop)?;
+            }
+            compare_all(&rows, &options, among.as_deref(), &on_found, &teller)
+        });
+        futures::join!(compare, pass_on).0
+    }
+}
+
+fn compare_all(
+    rows: &Rows,
+    options: &NearOptions,
+    among: Option<&RowSet>,
+    on_found: &OnNeighbors,
+    progress: &dyn Progress,
+) -> Result<bool> {
+    let total = among.map_or(rows.len(), RowSet::len) as u64;
+    progress.on(Event::Started { work: "comparing every song", total: Some(total) });
+    let compared = AtomicU64::new(0);
+    let all = rows.neighbors_of_all(
+        &AllNeighbors {
+            k: options.k,
+            // As in a search: one that is too low lets in more, left out below.
+            threshold: options.threshold.map(|least| (least as f32).next_down()),
+            filter: among.map_or(songrec_index::Filter::All, songrec_index::Filter::Rows),
+            precision: rows.precision(),
+        },
+        &|| options.stop.load(Ordering::Relaxed),
+        &|id, hits| {
+            let neighbors: Vec<Neighbor> = hits
+                .into_iter()
+                .filter(|hit| options.threshold.is_none_or(|least| hit.similarity >= least))
+                .map(|hit| Neighbor {
+                    song: SongId::from_bytes(hit.id),
+                    similarity: hit.similarity,
+                    distance: hit.distance,
+                    key: None,
+                })
+                .collect();
+            if !neighbors.is_empty() {
+                on_found(SongId::from_bytes(id), neighbors);
+            }
+            let now = compared.fetch_add(1, Ordering::Relaxed) + 1;
+            if now.is_multiple_of(TOLD) || now == total {
+                for _ in 0..(now - 1) % TOLD + 1 {
+                    progress.on(Event::Advanced { item: "", bytes: 0 });
+                }
+            }
+        },
+    )?;
+    progress.on(Event::Finished);
+    Ok(all)
+}
+
+async fn blocking<T: Send + 'static>(
+    operation: &'static str,
+    place: &str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> songrec_storage::Result<T> {
+    crate::backend::join(tokio::task::spawn_blocking(work).await)
+        .map_err(|fault| fault.during(operation, "the vectors of every song", place))
+}
