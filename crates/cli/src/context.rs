@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 use anyhow::Result;
 use songrec_core::{Event, Job, encode_path};
 use songrec_library::{
-    Chosen, Config, Directories, Distance, Error, ErrorKind, Library, Sources, share::open_remote,
+    Chosen, Config, Directories, Distance, Error, ErrorKind, Library, Setting, Sources, keys,
+    share::open_remote,
 };
 
 use crate::{args::GlobalArgs, printer::Printer, progress::progress};
@@ -48,18 +49,18 @@ impl Context {
     /// The settings, with what the command's own flags set.
     pub(crate) fn config(
         &self,
-        flags: impl IntoIterator<Item = (&'static str, String, &'static str)>,
+        flags: impl IntoIterator<Item = (Setting, String, &'static str)>,
     ) -> Result<Arc<Config>> {
         let global = &self.global;
         let mut all = Vec::new();
         if let Some(name) = &global.storage_backend {
-            all.push(("storage_backend", name.clone(), "--storage-backend"));
+            all.push((keys::STORAGE_BACKEND.setting(), name.clone(), "--storage-backend"));
         }
         if let Some(path) = &global.library {
-            all.push(("library", encode_path(path), "--library"));
+            all.push((keys::LIBRARY.setting(), encode_path(path), "--library"));
         }
         if let Some(threads) = global.threads {
-            all.push(("threads", threads.to_string(), "--threads"));
+            all.push((keys::THREADS.setting(), threads.to_string(), "--threads"));
         }
         all.extend(flags);
         let working_folder = std::env::current_dir()
@@ -152,7 +153,8 @@ impl Context {
     }
 
     async fn local_library(&self) -> Result<Library> {
-        let config = self.config([("storage_backend", "local".to_owned(), "the fallback")])?;
+        let config =
+            self.config([(keys::STORAGE_BACKEND.setting(), "local".to_owned(), "the fallback")])?;
         self.library_with(config).await
     }
 

@@ -2,7 +2,7 @@
 
 use songrec_storage::Cache;
 
-use crate::{Config, Result};
+use crate::{Config, Result, keys};
 
 /// The cache that the settings mean.
 ///
@@ -10,9 +10,9 @@ use crate::{Config, Result};
 ///
 /// When its folder cannot be used.
 pub async fn cache(config: &Config) -> Result<Cache> {
-    let folder = match config.path("cache.folder") {
+    let folder = match config.get(keys::CACHE_FOLDER) {
         Some(folder) => folder,
         None => config.directories().cache.join("facts"),
     };
-    Ok(Cache::open(folder, config.bytes("cache.limit")).await?)
+    Ok(Cache::open(folder, config.get(keys::CACHE_LIMIT)).await?)
 }

@@ -17,8 +17,8 @@ use songrec_core::{decode_path, without_password};
 
 pub use self::chosen::{Chosen, REMOTE_FILE};
 use self::files::{PROJECT_FILE, Reach, at_home, files};
-use self::settings::{Kind, find, split};
-pub use self::settings::{SETTINGS, Setting, parse_bytes};
+pub use self::settings::{Key, SETTINGS, Setting, Text, Value, keys, parse_bytes};
+use self::settings::{Kind, keys::LIBRARY, split};
 use crate::{Directories, Error, ModelTable, Result};
 
 /// Where a value came from.
@@ -141,9 +141,10 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// No files at all.
     pub no_files: bool,
-    /// Flags: key, value (paths as [`encode_path`](songrec_core::encode_path)
-    /// writes them), and the flag's name.
-    pub flags: Vec<(&'static str, String, &'static str)>,
+    /// Flags: the setting, its value (paths as
+    /// [`encode_path`](songrec_core::encode_path) writes them), and the flag's
+    /// name.
+    pub flags: Vec<(Setting, String, &'static str)>,
     /// What this machine is called, where no setting says it.
     pub host: String,
 }
@@ -209,8 +210,7 @@ impl Config {
                 config.tokens.0.insert(name, token.clone());
             }
         }
-        for (key, value, flag) in &sources.flags {
-            let setting = find(key).expect("flags set what can be set");
+        for (setting, value, flag) in &sources.flags {
             config.set(setting, value, Origin::Flag(flag))?;
         }
         config.choose(&sources.working_folder);
@@ -227,36 +227,9 @@ impl Config {
         &self.host
     }
 
-    /// The text of a setting, if it is set.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        self.values.get(key).and_then(|(values, _)| values.first()).map(String::as_str)
-    }
-
-    /// The path that a setting is, if it is set.
-    pub fn path(&self, key: &str) -> Option<PathBuf> {
-        self.text(key).map(decode_path)
-    }
-
-    /// The values of a list.
-    pub fn list(&self, key: &str) -> &[String] {
-        self.values.get(key).map(|(values, _)| values.as_slice()).unwrap_or_default()
-    }
-
-    /// A number of things.
-    pub fn count(&self, key: &str) -> usize {
-        let text = self.text(key).expect("counts have defaults");
-        text.parse().expect("checked when it was set")
-    }
-
-    /// A number of bytes.
-    pub fn bytes(&self, key: &str) -> u64 {
-        let text = self.text(key).expect("sizes have defaults");
-        parse_bytes(text).expect("checked when it was set")
-    }
-
-    /// A yes or no.
-    pub fn flag(&self, key: &str) -> bool {
-        self.text(key) == Some("true")
+    /// The value of a setting.
+    pub fn get<V: Value>(&self, key: Key<V>) -> V::Of<'_> {
+        V::of(self.values.get(key.name()).map(|(texts, _)| texts.as_slice()).unwrap_or_default())
     }
 
     /// The library called `name`, if one is configured.
@@ -285,15 +258,15 @@ impl Config {
         of_libraries.chain(of_models).collect()
     }
 
-    /// Where a setting came from.
-    pub fn origin(&self, key: &str) -> Option<&Origin> {
-        self.values.get(key).map(|(_, origin)| origin)
+    /// Where a setting came from, if it is set.
+    pub fn origin<V>(&self, key: Key<V>) -> Option<&Origin> {
+        self.values.get(key.name()).map(|(_, origin)| origin)
     }
 
     /// The file that a value comes from, if it lies in a project or with a
     /// library, where somebody else may have written it: the project's file, or
     /// a `.env`.
-    pub fn project_file(&self, key: &str) -> Option<&Path> {
+    pub fn project_file<V>(&self, key: Key<V>) -> Option<&Path> {
         match self.origin(key) {
             Some(Origin::File(path, _)) => {
                 let of_project = path.file_name().is_some_and(|name| name == PROJECT_FILE);
@@ -308,8 +281,8 @@ impl Config {
     pub fn show(&self) -> Vec<Shown> {
         let settings = SETTINGS.iter().map(|setting| {
             let (value, origin) = match self.values.get(setting.key) {
-                Some(_) if setting.secret => {
-                    (Some("(set, hidden)".to_owned()), self.origin(setting.key))
+                Some((_, origin)) if setting.secret => {
+                    (Some("(set, hidden)".to_owned()), Some(origin))
                 }
                 Some((values, origin)) if setting.kind == Kind::Path => {
                     let path = values.first().map(|text| decode_path(text).display().to_string());
@@ -319,7 +292,7 @@ impl Config {
                     (Some(without_password(&values.join(",")).into_owned()), Some(origin))
                 }
                 // It is used all the same.
-                None if setting.key == "library" => {
+                None if setting.key == LIBRARY.name() => {
                     (Some(self.directories.library.display().to_string()), Some(&Origin::Default))
                 }
                 None => (None, None),
@@ -366,7 +339,7 @@ impl Config {
         }
     }
 
-    fn set(&mut self, setting: &'static Setting, text: &str, origin: Origin) -> Result<()> {
+    fn set(&mut self, setting: &Setting, text: &str, origin: Origin) -> Result<()> {
         let mut values = split(setting, text);
         if setting.kind == Kind::Path {
             values = values.into_iter().map(at_home).collect();
@@ -374,12 +347,7 @@ impl Config {
         self.set_values(setting, values, origin)
     }
 
-    fn set_values(
-        &mut self,
-        setting: &'static Setting,
-        values: Vec<String>,
-        origin: Origin,
-    ) -> Result<()> {
+    fn set_values(&mut self, setting: &Setting, values: Vec<String>, origin: Origin) -> Result<()> {
         let expected = match (setting.kind, values.first()) {
             (kind, found) if kind != Kind::List && (found.is_none() || values.len() > 1) => {
                 "one value".into()

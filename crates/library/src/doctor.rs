@@ -6,7 +6,7 @@ use serde::Serialize;
 use songrec_audio::neural::EngineKind;
 use songrec_core::{Filter, Hint, Remedy, Scan};
 
-use crate::{Config, Error, ErrorKind, KnownModel, Library, ModelPlace, Models};
+use crate::{Config, Error, ErrorKind, KnownModel, Library, ModelPlace, Models, keys};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -326,7 +326,7 @@ fn folders(config: &Config) -> Check {
 
 fn processors(config: &Config) -> Check {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = match config.count("threads") {
+    let threads = match config.get(keys::THREADS) {
         0 => cores,
         given => given,
     };

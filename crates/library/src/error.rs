@@ -4,6 +4,7 @@ use std::fmt;
 
 use songrec_core::Hint;
 use songrec_storage::ErrorKind as StorageKind;
+use songrec_sync::ErrorKind as SyncKind;
 
 /// What a use case gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -154,6 +155,27 @@ impl From<songrec_storage::Error> for Error {
     fn from(error: songrec_storage::Error) -> Self {
         let kind = error.kind().into();
         let hint = error.hint().cloned();
+        Self { hint, ..Self::caused(kind, error) }
+    }
+}
+
+impl From<SyncKind> for ErrorKind {
+    fn from(kind: SyncKind) -> Self {
+        match kind {
+            SyncKind::Library(kind) => kind.into(),
+            SyncKind::Guard | SyncKind::OtherLibrary => Self::Guard,
+            SyncKind::Interrupted => Self::Interrupted,
+            SyncKind::Busy => Self::Locked,
+            SyncKind::State => Self::Failed,
+            SyncKind::Invalid => Self::Usage,
+        }
+    }
+}
+
+// The same of what two libraries make wrong together.
+impl From<songrec_sync::Error> for Error {
+    fn from(error: songrec_sync::Error) -> Self {
+        let (kind, hint) = (error.kind().into(), error.hint());
         Self { hint, ..Self::caused(kind, error) }
     }
 }

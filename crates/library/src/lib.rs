@@ -33,8 +33,8 @@ mod work;
 
 pub use cache::cache;
 pub use config::{
-    Chosen, Config, NamedLibrary, Origin, REMOTE_FILE, SETTINGS, Setting, Shown, Sources,
-    parse_bytes,
+    Chosen, Config, Key, NamedLibrary, Origin, REMOTE_FILE, SETTINGS, Setting, Shown, Sources,
+    Text, Value, keys, parse_bytes,
 };
 pub use directories::Directories;
 pub use doctor::{Check, CheckState, doctor};

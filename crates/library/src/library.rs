@@ -9,7 +9,7 @@ use songrec_core::{ModelName, ModelSpec, Song, SongId, Timestamp, decode_path, e
 use songrec_local::LocalBackend;
 use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend, StorageBackendExt};
 
-use crate::{Config, Error, Models, Origin, Result};
+use crate::{Config, Error, Models, Origin, Result, keys};
 
 /// One library: where its songs are kept, and how this user wants to use it.
 #[derive(Clone, Debug)]
@@ -138,11 +138,11 @@ impl Library {
     }
 
     fn usual_model(&self) -> &str {
-        self.config.text("search.model").unwrap_or("dsp45@1")
+        self.config.get(keys::SEARCH_MODEL)
     }
 
     fn is_model_chosen(&self) -> bool {
-        self.config.origin("search.model").is_some_and(|origin| *origin != Origin::Default)
+        self.config.origin(keys::SEARCH_MODEL).is_some_and(|origin| *origin != Origin::Default)
     }
 
     /// The songs with these ids, and of each that cannot be read, what kind of

@@ -31,7 +31,7 @@ pub use self::{
     place::{HttpModelPlace, KnownModel, ModelFile, ModelPlace, OnnxModelPlace},
     table::{HttpTable, ModelTable, OnnxTable},
 };
-use crate::{Config, Error, ErrorKind, Result, work::blocking};
+use crate::{Config, Error, ErrorKind, Result, keys, work::blocking};
 
 /// Finds models, and keeps those that were opened: loading one takes seconds.
 #[derive(Debug)]
@@ -241,7 +241,7 @@ impl Models {
             Some("coreml") => Device::CoreMl,
             _ => Device::Cpu,
         };
-        let threads = Some(self.config.count("threads")).filter(|threads| *threads > 0);
+        let threads = Some(self.config.get(keys::THREADS)).filter(|threads| *threads > 0);
         OpenOptions {
             engine: configured_engine(table),
             device,

@@ -12,7 +12,7 @@ use songrec_core::{Hint, Progress, Remedy, decode_path};
 use songrec_local::{IndexKind, LocalBackend, LocalOptions};
 
 use crate::{
-    Config, Error, ErrorKind, Library, Result,
+    Config, Error, ErrorKind, Library, Result, keys,
     library::absolute,
     spare::{keep_spare_folders_small, spare_root},
     work::blocking,
@@ -94,7 +94,7 @@ impl Library {
     ///
     /// `NoLibrary` if there is none yet.
     pub async fn open(config: Arc<Config>, progress: Arc<dyn Progress>) -> Result<Self> {
-        let name = config.text("storage_backend").unwrap_or("local").to_owned();
+        let name = config.get(keys::STORAGE_BACKEND).to_owned();
         Self::open_named(config, &name, Distance::Cached, progress).await
     }
 
@@ -128,20 +128,20 @@ impl Library {
     /// As [`open`](Self::open); `Temporary` after some seconds if what is far
     /// away does not begin to answer.
     pub async fn open_to_read(config: Arc<Config>, progress: Arc<dyn Progress>) -> Result<Self> {
-        let name = config.text("storage_backend").unwrap_or("local").to_owned();
+        let name = config.get(keys::STORAGE_BACKEND).to_owned();
         Self::open_named(config, &name, Distance::Reading, progress).await
     }
 
     /// Whether the library that the settings mean is far away.
     pub fn is_far(config: &Config) -> bool {
-        let name = config.text("storage_backend").unwrap_or("local");
+        let name = config.get(keys::STORAGE_BACKEND);
         !matches!(Place::of(config, name), Ok(Place::Local(_)) | Err(_))
     }
 
     /// How long ago the library that the settings mean did not begin to answer
     /// a command that only read, if that was within the last minute.
     pub fn silent_for(config: &Config) -> Option<Duration> {
-        match Place::of(config, config.text("storage_backend").unwrap_or("local")) {
+        match Place::of(config, config.get(keys::STORAGE_BACKEND)) {
             #[cfg(feature = "astra")]
             Ok(Place::Astra(named)) => astra::silent_for(config, named.as_ref()),
             _ => None,
@@ -203,7 +203,7 @@ impl Library {
         let backend = LocalBackend::open_with_spare(&root, options, &spare, &*progress).await?;
         // Only who may not write to a library adds to that.
         if backend.may_write().is_err() {
-            let limit = config.bytes("cache.limit");
+            let limit = config.get(keys::CACHE_LIMIT);
             blocking(move || keep_spare_folders_small(&spare, limit)).await?;
         }
         Ok(Self::over_local(backend, config, root))
@@ -242,7 +242,7 @@ impl Library {
 /// else the nearest one at or above the working folder, else the one in the
 /// configuration, else the user's own.
 pub fn local_root(config: &Config) -> PathBuf {
-    config.path("library").unwrap_or_else(|| config.directories().library.clone())
+    config.get(keys::LIBRARY).unwrap_or_else(|| config.directories().library.clone())
 }
 
 /// Whether a folder is a local library.
@@ -251,9 +251,9 @@ pub fn is_library(folder: &Path) -> bool {
 }
 
 fn index(config: &Config) -> IndexKind {
-    match config.text("search.index") {
-        Some("flat") => IndexKind::Flat,
-        Some("ivf") => IndexKind::Ivf,
+    match config.get(keys::SEARCH_INDEX) {
+        "flat" => IndexKind::Flat,
+        "ivf" => IndexKind::Ivf,
         _ => IndexKind::Auto,
     }
 }
@@ -285,7 +285,10 @@ mod astra {
     use songrec_storage::{Cached, CachedOptions, StorageBackend};
 
     use super::Distance;
-    use crate::{Check, Config, Error, ErrorKind, Library, NamedLibrary, Result, silence::Silence};
+    use crate::{
+        Check, Config, Error, ErrorKind, Key, Library, NamedLibrary, Result, Text, keys,
+        silence::Silence,
+    };
 
     impl Library {
         pub(super) async fn open_astra(
@@ -352,7 +355,8 @@ mod astra {
             let report = backend.init(check).await?;
             if !check {
                 for spec in songrec_audio::built_in_models() {
-                    if config.list("scan.models").iter().any(|name| *name == spec.name.as_str()) {
+                    if config.get(keys::SCAN_MODELS).iter().any(|name| *name == spec.name.as_str())
+                    {
                         StorageBackend::put_model(&backend, spec).await?;
                     }
                 }
@@ -422,7 +426,7 @@ mod astra {
     // The settings of the library that is used, if it is in Astra, else of the
     // one called `astra`.
     fn chosen(config: &Config) -> Result<AstraConfig> {
-        let named = config.text("storage_backend").and_then(|name| config.library(name));
+        let named = config.library(config.get(keys::STORAGE_BACKEND));
         astra_config(config, named.filter(|library| library.kind == "astra"))
     }
 
@@ -432,38 +436,40 @@ mod astra {
         refuse_a_projects_role(config)?;
         let mut astra = AstraConfig::new(endpoint, token(config, named)?);
         let keyspace = named.and_then(|named| named.keyspace.as_deref());
-        if let Some(keyspace) = keyspace.or_else(|| config.text("astra.keyspace")) {
-            keyspace.clone_into(&mut astra.keyspace);
-        }
+        keyspace
+            .unwrap_or_else(|| config.get(keys::ASTRA_KEYSPACE))
+            .clone_into(&mut astra.keyspace);
         let url = named.and_then(|named| named.blobs.as_deref());
-        astra.blobs = url.or_else(|| config.text("blobs.url")).map(|url| {
-            let text = |key: &str| config.text(key).map(str::to_owned);
-            let secret = |key: &str| config.text(key).map(Secret::new);
+        astra.blobs = url.or_else(|| config.get(keys::BLOBS_URL)).map(|url| {
+            let secret = |key: Key<Option<Text>>| config.get(key).map(Secret::new);
             let mut blobs = BlobConfig::new(url);
-            let said = |of_named: fn(&NamedLibrary) -> &Option<String>, key: &str| {
-                named.and_then(|named| of_named(named).clone()).or_else(|| text(key))
+            let said = |of_named: fn(&NamedLibrary) -> &Option<String>, key: Key<Option<Text>>| {
+                named.and_then(|named| of_named(named).clone()).or_else(|| text(config, key))
             };
-            blobs.endpoint = said(|named| &named.blobs_endpoint, "blobs.endpoint");
-            blobs.region = said(|named| &named.blobs_region, "blobs.region");
-            blobs.access_key = secret("blobs.access_key");
-            blobs.secret_key = secret("blobs.secret_key");
-            blobs.session_token = secret("blobs.session_token");
-            blobs.instance_role = config.flag("blobs.instance_role");
+            blobs.endpoint = said(|named| &named.blobs_endpoint, keys::BLOBS_ENDPOINT);
+            blobs.region = said(|named| &named.blobs_region, keys::BLOBS_REGION);
+            blobs.access_key = secret(keys::BLOBS_ACCESS_KEY);
+            blobs.secret_key = secret(keys::BLOBS_SECRET_KEY);
+            blobs.session_token = secret(keys::BLOBS_SESSION_TOKEN);
+            blobs.instance_role = config.get(keys::BLOBS_INSTANCE_ROLE);
             blobs
         });
         Ok(astra)
     }
 
+    fn text(config: &Config, key: Key<Option<Text>>) -> Option<String> {
+        config.get(key).map(str::to_owned)
+    }
+
     /// Where the library `astra` is, as the settings say it.
     pub(crate) fn astra_table(config: &Config) -> Result<NamedLibrary> {
-        let text = |key: &str| config.text(key).map(str::to_owned);
         Ok(NamedLibrary {
             kind: "astra".to_owned(),
             endpoint: Some(endpoint(config, None)?),
-            keyspace: text("astra.keyspace"),
-            blobs: text("blobs.url"),
-            blobs_endpoint: text("blobs.endpoint"),
-            blobs_region: text("blobs.region"),
+            keyspace: Some(config.get(keys::ASTRA_KEYSPACE).to_owned()),
+            blobs: text(config, keys::BLOBS_URL),
+            blobs_endpoint: text(config, keys::BLOBS_ENDPOINT),
+            blobs_region: text(config, keys::BLOBS_REGION),
             ..NamedLibrary::default()
         })
     }
@@ -498,10 +504,10 @@ mod astra {
 
     fn endpoint(config: &Config, named: Option<&NamedLibrary>) -> Result<String> {
         let given = named.and_then(|named| named.endpoint.as_deref());
-        if let Some(endpoint) = given.or_else(|| config.text("astra.endpoint")) {
+        if let Some(endpoint) = given.or_else(|| config.get(keys::ASTRA_ENDPOINT)) {
             return Ok(endpoint.to_owned());
         }
-        match (config.text("astra.database_id"), config.text("astra.region")) {
+        match (config.get(keys::ASTRA_DATABASE_ID), config.get(keys::ASTRA_REGION)) {
             (Some(database), Some(region)) => {
                 Endpoint::astra(database, region).map(|endpoint| endpoint.to_string()).map_err(
                     |error| Error::usage("the address of the database is wrong").because(error),
@@ -535,14 +541,15 @@ mod astra {
         let of_named = named
             .filter(|named| named.endpoint.is_some())
             .map(|named| named.project_file.as_deref());
-        let same = config.text("astra.endpoint") == Some(endpoint);
-        let of_settings = same.then(|| config.project_file("astra.endpoint"));
+        let same = config.get(keys::ASTRA_ENDPOINT) == Some(endpoint);
+        let of_settings = same.then(|| config.project_file(keys::ASTRA_ENDPOINT));
         let says: Vec<Option<&Path>> = of_named.into_iter().chain(of_settings).collect();
         let files: Option<Vec<&Path>> = says.into_iter().collect();
         let Some(files) = files else { return Ok(()) };
         let Some(file) = files.first() else { return Ok(()) };
-        let key =
-            ["astra.token", "astra.password"].into_iter().find(|key| config.text(key).is_some());
+        let key = [keys::ASTRA_TOKEN, keys::ASTRA_PASSWORD]
+            .into_iter()
+            .find(|key| config.get(*key).is_some());
         let of_token = key.and_then(|key| config.project_file(key));
         let own_token =
             of_token.is_some_and(|of_token| files.iter().any(|file| may_use_token(file, of_token)));
@@ -564,8 +571,8 @@ mod astra {
 
     // Nor are the keys of the machine's role asked for because a folder says so.
     fn refuse_a_projects_role(config: &Config) -> Result<()> {
-        match config.flag("blobs.instance_role")
-            && config.project_file("blobs.instance_role").is_some()
+        match config.get(keys::BLOBS_INSTANCE_ROLE)
+            && config.project_file(keys::BLOBS_INSTANCE_ROLE).is_some()
         {
             false => Ok(()),
             true => Err(Error::usage("`blobs.instance_role` may not come from the working folder")
@@ -582,10 +589,10 @@ mod astra {
                     .with_hint(format_args!("set `{variable}` in `.env`"))
             });
         }
-        if let Some(token) = config.text("astra.token") {
+        if let Some(token) = config.get(keys::ASTRA_TOKEN) {
             return Ok(Secret::new(token));
         }
-        match (config.text("astra.username"), config.text("astra.password")) {
+        match (config.get(keys::ASTRA_USERNAME), config.get(keys::ASTRA_PASSWORD)) {
             (Some(user), Some(password)) => Ok(password_token(user, &Secret::new(password))),
             _ => Err(Error::new(ErrorKind::Denied, "there is no token for the Astra library")
                 .with_hint(

@@ -4,6 +4,8 @@ use std::{io::Write, path::Path};
 
 use songrec_core::{decode_path, encode_path};
 
+#[cfg(feature = "astra")]
+use crate::keys;
 use crate::{Config, Error, Library, NamedLibrary, REMOTE_FILE, Result, library::absolute};
 
 const HEAD: &str = "\
@@ -71,7 +73,7 @@ impl Library {
         {
             let is_own = match self.config.library(name) {
                 Some(named) => named.project_file.is_none(),
-                None => self.config.project_file("astra.endpoint").is_none(),
+                None => self.config.project_file(keys::ASTRA_ENDPOINT).is_none(),
             };
             if let Some(endpoint) = table.endpoint.as_deref().filter(|_| is_own) {
                 crate::open::trust(&self.config, endpoint);

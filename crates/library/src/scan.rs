@@ -44,7 +44,7 @@ pub use self::{
     fence::{READ_ALONE, read_alone},
     report::{ScanItem, ScanReport},
 };
-use crate::{Error, ErrorKind, Hearing, Library, Result, library::absolute, work::blocking};
+use crate::{Error, ErrorKind, Hearing, Library, Result, keys, library::absolute, work::blocking};
 
 /// What to scan, and how.
 #[derive(Clone, Debug, Default)]
@@ -124,7 +124,7 @@ impl Library {
         job: &Job,
         on_item: OnItem<'_>,
     ) -> Result<ScanReport> {
-        let names = self.config.list("scan.models");
+        let names = self.config.get(keys::SCAN_MODELS);
         let mut scan = Scan::begin(self, options, names, job, on_item).await?;
         job.on(Event::Started { work: "scanning", total: None });
         let result = scan.run().await;
@@ -201,11 +201,11 @@ impl<'a> Scan<'a> {
             }
             roots.push(absolute(path));
         }
-        let threads = match library.config.count("threads") {
+        let threads = match library.config.get(keys::THREADS) {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             given => given,
         };
-        let by_memory = library.config.bytes("scan.max_memory") / MEMORY_PER_FILE;
+        let by_memory = library.config.get(keys::SCAN_MAX_MEMORY) / MEMORY_PER_FILE;
         let threads = threads.min(usize::try_from(by_memory).unwrap_or(usize::MAX)).max(1);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -376,7 +376,7 @@ impl<'a> Scan<'a> {
             let walking = spawn_blocking(move || walk::named(paths, &send, &interrupt));
             return Ok((walking, None));
         }
-        let mut exclude = self.library.config.list("scan.exclude").to_vec();
+        let mut exclude = self.library.config.get(keys::SCAN_EXCLUDE).to_vec();
         exclude.extend(self.options.exclude.iter().cloned());
         let walker = walk(&self.roots, &exclude, self.library.root())?;
         // The walk itself is held up by the files it finds; another one, that

@@ -5,6 +5,7 @@ use songrec_core::Card;
 use songrec_library::{
     Error, InitOptions, Library, ScanItem, ScanOptions, SimilarOptions,
     find::{List, Listing, Order, OrderBy},
+    keys,
 };
 
 use crate::{
@@ -18,7 +19,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
     let printer = &context.printer;
     let audio = example_audio(args.audio.clone())?;
     let root = context.config([])?.directories().cache.join("demo-library");
-    let library_flag = ("library", songrec_core::encode_path(&root), "songrec demo");
+    let library_flag = (keys::LIBRARY.setting(), songrec_core::encode_path(&root), "songrec demo");
     let config = context.config([library_flag])?;
     let options = InitOptions::default();
     let (library, _) = Library::init(config, &root, options, context.job.progress.clone()).await?;
@@ -130,7 +131,7 @@ mod cloud {
     use songrec_core::Card;
     use songrec_emulator::Emulator;
     use songrec_library::{
-        Error, ErrorKind, Library, ScanItem, ScanOptions, Similar, SimilarOptions,
+        Error, ErrorKind, Library, ScanItem, ScanOptions, Similar, SimilarOptions, keys,
     };
 
     use crate::{
@@ -152,10 +153,10 @@ mod cloud {
         let audio = tempfile::tempdir()?;
         let blobs = format!("file://{}", audio.path().display());
         let config = context.config([
-            ("storage_backend", "astra".to_owned(), "songrec demo"),
-            ("astra.endpoint", emulator.url().to_owned(), "songrec demo"),
-            ("astra.token", emulator.token(), "songrec demo"),
-            ("blobs.url", blobs, "songrec demo"),
+            (keys::STORAGE_BACKEND.setting(), "astra".to_owned(), "songrec demo"),
+            (keys::ASTRA_ENDPOINT.setting(), emulator.url().to_owned(), "songrec demo"),
+            (keys::ASTRA_TOKEN.setting(), emulator.token(), "songrec demo"),
+            (keys::BLOBS_URL.setting(), blobs, "songrec demo"),
         ])?;
         printer.say("\nThe same in Astra mode, with the Data API emulated on this machine:");
         Library::init_astra(&config, false).await?;

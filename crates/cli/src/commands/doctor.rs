@@ -56,9 +56,11 @@ pub(super) async fn run(context: &Context) -> Result<ExitStatus> {
 // What a library in Astra needs, if one is spoken of at all.
 #[cfg(feature = "astra")]
 async fn astra(config: &Config) -> Vec<Check> {
-    let is_spoken_of = config.text("astra.endpoint").is_some()
-        || config.text("astra.database_id").is_some()
-        || config.text("storage_backend") == Some("astra");
+    use songrec_library::keys;
+
+    let is_spoken_of = config.get(keys::ASTRA_ENDPOINT).is_some()
+        || config.get(keys::ASTRA_DATABASE_ID).is_some()
+        || config.get(keys::STORAGE_BACKEND) == "astra";
     if !is_spoken_of {
         return Vec::new();
     }

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use anyhow::Result;
 use serde_json::json;
 use songrec_core::{ModelName, Vector, decode_path};
-use songrec_library::{Error, ErrorKind, HeardFile, Models, Part, hear_file, write_npy};
+use songrec_library::{Error, ErrorKind, HeardFile, Models, Part, hear_file, keys, write_npy};
 
 use crate::{args::EmbedArgs, context::Context, status::ExitStatus};
 
@@ -11,7 +11,7 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
     let config = context.config([])?;
     let models = Arc::new(Models::new(config.clone()));
     let names = match args.models.as_slice() {
-        [] => vec![config.text("search.model").unwrap_or("dsp45@1").to_owned()],
+        [] => vec![config.get(keys::SEARCH_MODEL).to_owned()],
         given => given.to_vec(),
     };
     let hearing = models.hearing(&names).await?;

@@ -1,10 +1,10 @@
 use anyhow::Result;
-use songrec_library::Library;
+use songrec_library::{Library, keys};
 
 use crate::{args::InitAstraArgs, context::Context, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: InitAstraArgs) -> Result<ExitStatus> {
-    let keyspace = args.keyspace.map(|name| ("astra.keyspace", name, "--keyspace"));
+    let keyspace = args.keyspace.map(|name| (keys::ASTRA_KEYSPACE.setting(), name, "--keyspace"));
     let config = context.config(keyspace)?;
     let report = Library::init_astra(&config, args.check).await?;
     let printer = &context.printer;

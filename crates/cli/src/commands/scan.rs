@@ -6,7 +6,7 @@ use std::{
 use anyhow::Result;
 use serde_json::json;
 use songrec_core::{SongId, WarningKind};
-use songrec_library::{Library, ScanItem, ScanOptions, ScanReport, find};
+use songrec_library::{Library, ScanItem, ScanOptions, ScanReport, find, keys};
 
 use crate::{
     args::ScanArgs, commands::select::counted, context::Context, printer::Printer,
@@ -19,10 +19,10 @@ const TITLES: usize = 3;
 pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus> {
     let mut flags = Vec::new();
     if let Some(size) = &args.max_memory {
-        flags.push(("scan.max_memory", size.clone(), "--max-memory"));
+        flags.push((keys::SCAN_MAX_MEMORY.setting(), size.clone(), "--max-memory"));
     }
     if !args.models.is_empty() {
-        flags.push(("scan.models", args.models.join(","), "--model"));
+        flags.push((keys::SCAN_MODELS.setting(), args.models.join(","), "--model"));
     }
     let library = context.library_to_change_with(context.config(flags)?, !args.dry_run).await?;
     let options = ScanOptions {

@@ -3,6 +3,7 @@ use songrec_core::Filter;
 use songrec_library::{
     Example, Library, SimilarOptions,
     find::{Listing, Order, OrderBy},
+    keys,
 };
 
 use crate::{
@@ -60,7 +61,7 @@ async fn by_sound(
         texts.chain(songs).chain(args.not.iter().map(Example::not_text)).collect();
     let options = SimilarOptions {
         model: Some(model),
-        k: args.limit.unwrap_or_else(|| library.config().count("search.results")),
+        k: args.limit.unwrap_or_else(|| library.config().get(keys::SEARCH_RESULTS)),
         offset: args.offset,
         threshold: args.threshold,
         filter,

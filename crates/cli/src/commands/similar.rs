@@ -1,6 +1,6 @@
 use anyhow::Result;
 use songrec_library::{
-    Error, Example, Explanation, Found, Part, Passages, Similar, SimilarOptions, SimilarSong,
+    Error, Example, Explanation, Found, Part, Passages, Similar, SimilarOptions, SimilarSong, keys,
 };
 
 use crate::{
@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
     let options = SimilarOptions {
         model: args.model.clone(),
         blend: args.blend.clone(),
-        k: args.k.unwrap_or_else(|| library.config().count("search.results")),
+        k: args.k.unwrap_or_else(|| library.config().get(keys::SEARCH_RESULTS)),
         offset: args.offset,
         threshold: args.threshold,
         metric: args.metric,

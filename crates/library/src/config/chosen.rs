@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use songrec_core::{decode_path, encode_path};
 
-use super::{Config, NamedLibrary, Origin};
+use super::{
+    Config, Key, NamedLibrary, Origin,
+    keys::{LIBRARY, STORAGE_BACKEND},
+};
 use crate::library::absolute;
 
 /// What a library remembers of the one that it was cloned from: `sync.remote`
@@ -12,6 +15,8 @@ use crate::library::absolute;
 pub const REMOTE_FILE: &str = "remote.toml";
 
 const WHERE_YOU_ARE: &str = "where you are";
+/// The name of the local library.
+const LOCAL: &str = "local";
 
 /// Which library is used, where it could have been another one too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +36,11 @@ impl Config {
     /// is the one that is meant, whatever the files say. A flag that names a
     /// folder means that folder, whatever else says that another kind is used.
     pub(super) fn choose(&mut self, working_folder: &Path) {
-        if let Some(flag @ Origin::Flag(_)) = self.origin("library").cloned()
-            && !matches!(self.origin("storage_backend"), Some(Origin::Flag(_)))
-            && self.text("storage_backend").is_some_and(|name| name != "local")
+        if let Some(flag @ Origin::Flag(_)) = self.origin(LIBRARY).cloned()
+            && !matches!(self.origin(STORAGE_BACKEND), Some(Origin::Flag(_)))
+            && self.get(STORAGE_BACKEND) != LOCAL
         {
-            self.values.insert("storage_backend", (vec!["local".to_owned()], flag));
+            self.values.insert(STORAGE_BACKEND.name(), (vec![LOCAL.to_owned()], flag));
         }
         self.prefer_the_library_around(working_folder);
     }
@@ -47,36 +52,36 @@ impl Config {
         let is_weaker = |origin: Option<&Origin>| {
             matches!(origin, None | Some(Origin::Default | Origin::File(..)))
         };
-        if is_weaker(self.origin("library")) {
+        if is_weaker(self.origin(LIBRARY)) {
             let value = (vec![encode_path(&around)], origin.clone());
-            if let Some(before) = self.values.insert("library", value) {
-                self.overruled.insert("library", before);
+            if let Some(before) = self.values.insert(LIBRARY.name(), value) {
+                self.overruled.insert(LIBRARY.name(), before);
             }
         }
-        if is_weaker(self.origin("storage_backend"))
-            && self.text("storage_backend").is_some_and(|name| name != "local")
-            && !self.is_given("library")
+        if is_weaker(self.origin(STORAGE_BACKEND))
+            && self.get(STORAGE_BACKEND) != LOCAL
+            && !self.is_given(LIBRARY)
         {
-            let value = (vec!["local".to_owned()], origin);
-            if let Some(before) = self.values.insert("storage_backend", value) {
-                self.overruled.insert("storage_backend", before);
+            let value = (vec![LOCAL.to_owned()], origin);
+            if let Some(before) = self.values.insert(STORAGE_BACKEND.name(), value) {
+                self.overruled.insert(STORAGE_BACKEND.name(), before);
             }
         }
     }
 
-    fn is_flag(&self, key: &str) -> bool {
+    fn is_flag<V>(&self, key: Key<V>) -> bool {
         matches!(self.origin(key), Some(Origin::Flag(_)))
     }
 
     // Whether a flag or a variable says so.
-    fn is_given(&self, key: &str) -> bool {
+    fn is_given<V>(&self, key: Key<V>) -> bool {
         matches!(self.origin(key), Some(Origin::Flag(_) | Origin::Variable(_) | Origin::DotEnv(..)))
     }
 
     /// The folder of the local library that is used where the working folder
     /// lies in none, and what says so.
     pub fn usual_library(&self) -> (PathBuf, Origin) {
-        let set = self.overruled.get("library").or_else(|| self.values.get("library"));
+        let set = self.overruled.get(LIBRARY.name()).or_else(|| self.values.get(LIBRARY.name()));
         match set {
             Some((values, origin)) if !matches!(origin, Origin::WorkingFolder(_)) => {
                 (values.first().map(|text| decode_path(text)).unwrap_or_default(), origin.clone())
@@ -90,21 +95,21 @@ impl Config {
     /// flag says it.
     pub fn chosen(&self) -> Option<Chosen> {
         let around = self.around.as_ref()?;
-        if self.is_flag("library") || self.is_flag("storage_backend") {
+        if self.is_flag(LIBRARY) || self.is_flag(STORAGE_BACKEND) {
             return None;
         }
         let of_around = WHERE_YOU_ARE.to_owned();
         let around_name = around.display().to_string();
-        let name = self.text("storage_backend").unwrap_or("local");
-        if name != "local" {
+        let name = self.get(STORAGE_BACKEND);
+        if name != LOCAL {
             return Some(Chosen {
                 used: name.to_owned(),
-                because: self.origin("storage_backend").map(Origin::to_string).unwrap_or_default(),
+                because: self.origin(STORAGE_BACKEND).map(Origin::to_string).unwrap_or_default(),
                 other: around_name,
                 other_because: of_around,
             });
         }
-        if let Some((values, origin)) = self.overruled.get("storage_backend") {
+        if let Some((values, origin)) = self.overruled.get(STORAGE_BACKEND.name()) {
             return Some(Chosen {
                 used: around_name,
                 because: of_around,
@@ -117,7 +122,7 @@ impl Config {
 
     /// The same of the local library, also where another kind is used.
     pub fn chosen_local(&self) -> Option<Chosen> {
-        let around = self.around.as_ref().filter(|_| !self.is_flag("library"))?;
+        let around = self.around.as_ref().filter(|_| !self.is_flag(LIBRARY))?;
         let of_around = WHERE_YOU_ARE.to_owned();
         let around_name = around.display().to_string();
         let used = crate::local_root(self);
@@ -125,7 +130,7 @@ impl Config {
         if absolute(&used) != *around {
             return Some(Chosen {
                 used: used.display().to_string(),
-                because: self.origin("library").unwrap_or(&Origin::Default).to_string(),
+                because: self.origin(LIBRARY).unwrap_or(&Origin::Default).to_string(),
                 other: around_name,
                 other_because: of_around,
             });

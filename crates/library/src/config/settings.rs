@@ -1,5 +1,9 @@
 //! Everything that can be set.
 
+use std::{marker::PhantomData, path::PathBuf};
+
+use songrec_core::decode_path;
+
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
@@ -17,8 +21,10 @@ pub struct Setting {
     pub about: &'static str,
 }
 
+/// What the text of a setting has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+#[doc(hidden)]
+pub enum Kind {
     Text,
     Path,
     Count,
@@ -28,199 +34,408 @@ pub(super) enum Kind {
     Choice(&'static [&'static str]),
 }
 
-const fn setting(
-    key: &'static str,
-    variables: &'static [&'static str],
-    default: Option<&'static str>,
-    kind: Kind,
-    about: &'static str,
-) -> Setting {
-    Setting { key, variables, default, secret: false, kind, about }
+/// A setting together with the type of its value. What does not exist cannot be
+/// asked for, and what has a default has it here alone.
+#[derive(Debug)]
+pub struct Key<V> {
+    setting: Setting,
+    value: PhantomData<fn() -> V>,
 }
 
-const fn secret(
-    key: &'static str,
-    variables: &'static [&'static str],
-    about: &'static str,
-) -> Setting {
-    Setting { key, variables, default: None, secret: true, kind: Kind::Text, about }
+impl<V> Clone for Key<V> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
-/// Everything that can be set.
-pub const SETTINGS: &[Setting] = &[
-    setting(
+impl<V> Copy for Key<V> {}
+
+/// What the value of a setting is; the types of [`keys`].
+pub trait Value {
+    /// Its type, as it is given to who asks.
+    type Of<'a>;
+    /// What its text has to be.
+    #[doc(hidden)]
+    const KIND: Kind;
+    /// The value that texts stand for, which were looked at when they were set.
+    #[doc(hidden)]
+    fn of(texts: &[String]) -> Self::Of<'_>;
+}
+
+/// Text.
+#[derive(Debug)]
+pub enum Text {}
+/// The path of a file or a folder.
+#[derive(Debug)]
+pub enum Path {}
+/// A number of things.
+#[derive(Debug)]
+pub enum Count {}
+/// A number of bytes.
+#[derive(Debug)]
+pub enum Bytes {}
+/// Yes or no.
+#[derive(Debug)]
+pub enum Flag {}
+/// Several texts, or none.
+#[derive(Debug)]
+pub enum List {}
+
+fn first(texts: &[String]) -> &str {
+    texts.first().expect("what has a default has a value")
+}
+
+impl Value for Text {
+    type Of<'a> = &'a str;
+    const KIND: Kind = Kind::Text;
+
+    fn of(texts: &[String]) -> &str {
+        first(texts)
+    }
+}
+
+impl Value for Path {
+    type Of<'a> = PathBuf;
+    const KIND: Kind = Kind::Path;
+
+    fn of(texts: &[String]) -> PathBuf {
+        decode_path(first(texts))
+    }
+}
+
+impl Value for Count {
+    type Of<'a> = usize;
+    const KIND: Kind = Kind::Count;
+
+    fn of(texts: &[String]) -> usize {
+        first(texts).parse().expect("checked when it was set")
+    }
+}
+
+impl Value for Bytes {
+    type Of<'a> = u64;
+    const KIND: Kind = Kind::Bytes;
+
+    fn of(texts: &[String]) -> u64 {
+        parse_bytes(first(texts)).expect("checked when it was set")
+    }
+}
+
+impl Value for Flag {
+    type Of<'a> = bool;
+    const KIND: Kind = Kind::Flag;
+
+    fn of(texts: &[String]) -> bool {
+        first(texts) == "true"
+    }
+}
+
+impl Value for List {
+    type Of<'a> = &'a [String];
+    const KIND: Kind = Kind::List;
+
+    fn of(texts: &[String]) -> &[String] {
+        texts
+    }
+}
+
+impl<V: Value> Value for Option<V> {
+    type Of<'a> = Option<V::Of<'a>>;
+    const KIND: Kind = V::KIND;
+
+    fn of(texts: &[String]) -> Option<V::Of<'_>> {
+        (!texts.is_empty()).then(|| V::of(texts))
+    }
+}
+
+impl<V> Key<V> {
+    /// The setting, whatever its type.
+    pub const fn setting(self) -> Setting {
+        self.setting
+    }
+
+    /// Its name in configuration files.
+    pub const fn name(self) -> &'static str {
+        self.setting.key
+    }
+}
+
+impl<V: Value> Key<V> {
+    const fn new(
+        key: &'static str,
+        variables: &'static [&'static str],
+        default: Option<&'static str>,
+        kind: Kind,
+        about: &'static str,
+    ) -> Self {
+        let setting = Setting { key, variables, default, secret: false, kind, about };
+        Self { setting, value: PhantomData }
+    }
+
+    const fn given(
+        key: &'static str,
+        variables: &'static [&'static str],
+        default: &'static str,
+        about: &'static str,
+    ) -> Self {
+        Self::new(key, variables, Some(default), V::KIND, about)
+    }
+}
+
+impl<V: Value> Key<Option<V>> {
+    const fn optional(
+        key: &'static str,
+        variables: &'static [&'static str],
+        about: &'static str,
+    ) -> Self {
+        Self::new(key, variables, None, V::KIND, about)
+    }
+}
+
+impl Key<Option<Text>> {
+    const fn secret(
+        key: &'static str,
+        variables: &'static [&'static str],
+        about: &'static str,
+    ) -> Self {
+        let Self { setting, value } = Self::optional(key, variables, about);
+        Self { setting: Setting { secret: true, ..setting }, value }
+    }
+}
+
+impl Key<Text> {
+    const fn choice(
+        key: &'static str,
+        variables: &'static [&'static str],
+        default: &'static str,
+        of: &'static [&'static str],
+        about: &'static str,
+    ) -> Self {
+        Self::new(key, variables, Some(default), Kind::Choice(of), about)
+    }
+}
+
+impl Key<List> {
+    const fn list(
+        key: &'static str,
+        variables: &'static [&'static str],
+        default: Option<&'static str>,
+        about: &'static str,
+    ) -> Self {
+        Self::new(key, variables, default, Kind::List, about)
+    }
+}
+
+/// Everything that can be set, with the type of its value: what
+/// [`Config::get`](crate::Config::get) takes.
+pub mod keys {
+    use super::{Bytes, Count, Flag, Key, List, Path, Text};
+
+    /// Which library is used: `local`, `astra`, or a name from `[libraries]`.
+    pub const STORAGE_BACKEND: Key<Text> = Key::given(
         "storage_backend",
         &["SONGREC_STORAGE_BACKEND", "STORAGE_BACKEND"],
-        Some("local"),
-        Kind::Text,
+        "local",
         "which library is used: `local`, `astra`, or a name from `[libraries]`",
-    ),
-    setting("library", &["SONGREC_LIBRARY"], None, Kind::Path, "the folder of the local library"),
-    setting("threads", &["SONGREC_THREADS"], Some("0"), Kind::Count, "threads; 0 is one per core"),
-    setting(
+    );
+    /// The folder of the local library.
+    pub const LIBRARY: Key<Option<Path>> =
+        Key::optional("library", &["SONGREC_LIBRARY"], "the folder of the local library");
+    /// Threads; 0 is one per core.
+    pub const THREADS: Key<Count> =
+        Key::given("threads", &["SONGREC_THREADS"], "0", "threads; 0 is one per core");
+    /// Files and folders that a scan leaves out, as globs.
+    pub const SCAN_EXCLUDE: Key<List> = Key::list(
         "scan.exclude",
         &["SONGREC_EXCLUDE"],
         None,
-        Kind::List,
         "files and folders that a scan leaves out, as globs",
-    ),
-    setting(
+    );
+    /// About how much memory a scan may use.
+    pub const SCAN_MAX_MEMORY: Key<Bytes> = Key::given(
         "scan.max_memory",
         &["SONGREC_MAX_MEMORY"],
-        Some("4G"),
-        Kind::Bytes,
+        "4G",
         "about how much memory a scan may use",
-    ),
-    setting(
+    );
+    /// Take the genre from the folder's name where a file has none.
+    pub const SCAN_GENRE_FROM_FOLDER: Key<Flag> = Key::given(
         "scan.genre_from_folder",
         &["SONGREC_GENRE_FROM_FOLDER"],
-        Some("false"),
-        Kind::Flag,
+        "false",
         "take the genre from the folder's name where a file has none",
-    ),
-    setting(
+    );
+    /// The models that hear every song.
+    pub const SCAN_MODELS: Key<List> = Key::list(
         "scan.models",
         &["SONGREC_MODELS"],
         Some("dsp45@1,dsp45-row@1,dsp47@1"),
-        Kind::List,
         "the models that hear every song",
-    ),
-    setting(
+    );
+    /// The model that `similar` compares by.
+    pub const SEARCH_MODEL: Key<Text> = Key::given(
         "search.model",
         &["SONGREC_MODEL"],
-        Some("dsp45@1"),
-        Kind::Text,
+        "dsp45@1",
         "the model that `similar` compares by",
-    ),
-    setting(
-        "search.results",
-        &["SONGREC_RESULTS"],
-        Some("10"),
-        Kind::Count,
-        "how many results are shown",
-    ),
-    setting(
+    );
+    /// How many results are shown.
+    pub const SEARCH_RESULTS: Key<Count> =
+        Key::given("search.results", &["SONGREC_RESULTS"], "10", "how many results are shown");
+    /// How a local library searches: always exact, by lists from 1,000 songs on, or as suits.
+    pub const SEARCH_INDEX: Key<Text> = Key::choice(
         "search.index",
         &["SONGREC_INDEX"],
-        Some("auto"),
-        Kind::Choice(&["auto", "flat", "ivf"]),
+        "auto",
+        &["auto", "flat", "ivf"],
         "how a local library searches: always exact, by lists from 1,000 songs on, or as suits",
-    ),
-    setting(
+    );
+    /// Where copies of what is far away are kept; the user's cache folder if it is not set.
+    pub const CACHE_FOLDER: Key<Option<Path>> = Key::optional(
         "cache.folder",
         &["SONGREC_CACHE"],
-        None,
-        Kind::Path,
         "where copies of what is far away are kept; the user's cache folder if it is not set",
-    ),
-    setting(
+    );
+    /// How large that may grow; the least recently used goes first.
+    pub const CACHE_LIMIT: Key<Bytes> = Key::given(
         "cache.limit",
         &["SONGREC_CACHE_LIMIT"],
-        Some("2G"),
-        Kind::Bytes,
+        "2G",
         "how large that may grow; the least recently used goes first",
-    ),
-    setting(
+    );
+    /// The library that the local one is synced with.
+    pub const SYNC_REMOTE: Key<Text> = Key::given(
         "sync.remote",
         &["SONGREC_SYNC_REMOTE"],
-        Some("astra"),
-        Kind::Text,
+        "astra",
         "the library that the local one is synced with",
-    ),
-    setting(
+    );
+    /// Which audio is carried to libraries that keep audio: `all`, `none`, `recent`, `recent:DAYS`.
+    pub const SYNC_AUDIO: Key<Text> = Key::given(
         "sync.audio",
         &["SONGREC_SYNC_AUDIO"],
-        Some("all"),
-        Kind::Text,
+        "all",
         "which audio is carried to libraries that keep audio: `all`, `none`, `recent`, `recent:DAYS`",
-    ),
-    setting(
+    );
+    /// What this machine is called; its host name if it is not set.
+    pub const SYNC_MACHINE: Key<Option<Text>> = Key::optional(
         "sync.machine",
         &["SONGREC_MACHINE"],
-        None,
-        Kind::Text,
         "what this machine is called; its host name if it is not set",
-    ),
-    setting(
+    );
+    /// The address of the Data API, of Astra or of a server of your own.
+    pub const ASTRA_ENDPOINT: Key<Option<Text>> = Key::optional(
         "astra.endpoint",
         &["ASTRA_DB_API_ENDPOINT"],
-        None,
-        Kind::Text,
         "the address of the Data API, of Astra or of a server of your own",
-    ),
-    setting(
+    );
+    /// The id of the Astra database, where no endpoint is given.
+    pub const ASTRA_DATABASE_ID: Key<Option<Text>> = Key::optional(
         "astra.database_id",
         &["ASTRA_DB_ID"],
-        None,
-        Kind::Text,
         "the id of the Astra database, where no endpoint is given",
-    ),
-    setting(
+    );
+    /// The region of the Astra database, where no endpoint is given.
+    pub const ASTRA_REGION: Key<Option<Text>> = Key::optional(
         "astra.region",
         &["ASTRA_DB_REGION"],
-        None,
-        Kind::Text,
         "the region of the Astra database, where no endpoint is given",
-    ),
-    setting(
+    );
+    /// The keyspace of the library.
+    pub const ASTRA_KEYSPACE: Key<Text> = Key::given(
         "astra.keyspace",
         &["ASTRA_DB_KEYSPACE"],
-        Some("default_keyspace"),
-        Kind::Text,
+        "default_keyspace",
         "the keyspace of the library",
-    ),
-    secret("astra.token", &["ASTRA_DB_APPLICATION_TOKEN"], "the application token"),
-    setting(
+    );
+    /// The application token.
+    pub const ASTRA_TOKEN: Key<Option<Text>> =
+        Key::secret("astra.token", &["ASTRA_DB_APPLICATION_TOKEN"], "the application token");
+    /// The user of a server of your own, in place of a token.
+    pub const ASTRA_USERNAME: Key<Option<Text>> = Key::optional(
         "astra.username",
         &["ASTRA_DB_USERNAME"],
-        None,
-        Kind::Text,
         "the user of a server of your own, in place of a token",
-    ),
-    secret("astra.password", &["ASTRA_DB_PASSWORD"], "the password of that user"),
-    setting(
+    );
+    /// The password of that user.
+    pub const ASTRA_PASSWORD: Key<Option<Text>> =
+        Key::secret("astra.password", &["ASTRA_DB_PASSWORD"], "the password of that user");
+    /// Where an Astra library keeps audio: `s3://bucket/prefix` or `file:///folder`.
+    pub const BLOBS_URL: Key<Option<Text>> = Key::optional(
         "blobs.url",
         &["SONGREC_BLOBS"],
-        None,
-        Kind::Text,
         "where an Astra library keeps audio: `s3://bucket/prefix` or `file:///folder`",
-    ),
-    setting(
+    );
+    /// The address of an S3 server that is not Amazon's.
+    pub const BLOBS_ENDPOINT: Key<Option<Text>> = Key::optional(
         "blobs.endpoint",
         &["SONGREC_BLOBS_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"],
-        None,
-        Kind::Text,
         "the address of an S3 server that is not Amazon's",
-    ),
-    setting(
+    );
+    /// The region of the bucket.
+    pub const BLOBS_REGION: Key<Option<Text>> = Key::optional(
         "blobs.region",
         &["SONGREC_BLOBS_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"],
-        None,
-        Kind::Text,
         "the region of the bucket",
-    ),
-    secret(
+    );
+    /// The access key of the bucket.
+    pub const BLOBS_ACCESS_KEY: Key<Option<Text>> = Key::secret(
         "blobs.access_key",
         &["SONGREC_BLOBS_ACCESS_KEY", "AWS_ACCESS_KEY_ID"],
         "the access key of the bucket",
-    ),
-    secret(
+    );
+    /// The secret key of the bucket.
+    pub const BLOBS_SECRET_KEY: Key<Option<Text>> = Key::secret(
         "blobs.secret_key",
         &["SONGREC_BLOBS_SECRET_KEY", "AWS_SECRET_ACCESS_KEY"],
         "the secret key of the bucket",
-    ),
-    secret(
+    );
+    /// The session token that belongs to temporary keys.
+    pub const BLOBS_SESSION_TOKEN: Key<Option<Text>> = Key::secret(
         "blobs.session_token",
         &["SONGREC_BLOBS_SESSION_TOKEN", "AWS_SESSION_TOKEN"],
         "the session token that belongs to temporary keys",
-    ),
-    setting(
+    );
+    /// Ask the cloud that this machine is in for keys of the bucket, if there are none.
+    pub const BLOBS_INSTANCE_ROLE: Key<Flag> = Key::given(
         "blobs.instance_role",
         &["SONGREC_BLOBS_INSTANCE_ROLE"],
-        Some("false"),
-        Kind::Flag,
+        "false",
         "ask the cloud that this machine is in for keys of the bucket, if there are none",
-    ),
+    );
+}
+
+/// Everything that can be set, in the order in which it is shown.
+pub const SETTINGS: &[Setting] = &[
+    keys::STORAGE_BACKEND.setting(),
+    keys::LIBRARY.setting(),
+    keys::THREADS.setting(),
+    keys::SCAN_EXCLUDE.setting(),
+    keys::SCAN_MAX_MEMORY.setting(),
+    keys::SCAN_GENRE_FROM_FOLDER.setting(),
+    keys::SCAN_MODELS.setting(),
+    keys::SEARCH_MODEL.setting(),
+    keys::SEARCH_RESULTS.setting(),
+    keys::SEARCH_INDEX.setting(),
+    keys::CACHE_FOLDER.setting(),
+    keys::CACHE_LIMIT.setting(),
+    keys::SYNC_REMOTE.setting(),
+    keys::SYNC_AUDIO.setting(),
+    keys::SYNC_MACHINE.setting(),
+    keys::ASTRA_ENDPOINT.setting(),
+    keys::ASTRA_DATABASE_ID.setting(),
+    keys::ASTRA_REGION.setting(),
+    keys::ASTRA_KEYSPACE.setting(),
+    keys::ASTRA_TOKEN.setting(),
+    keys::ASTRA_USERNAME.setting(),
+    keys::ASTRA_PASSWORD.setting(),
+    keys::BLOBS_URL.setting(),
+    keys::BLOBS_ENDPOINT.setting(),
+    keys::BLOBS_REGION.setting(),
+    keys::BLOBS_ACCESS_KEY.setting(),
+    keys::BLOBS_SECRET_KEY.setting(),
+    keys::BLOBS_SESSION_TOKEN.setting(),
+    keys::BLOBS_INSTANCE_ROLE.setting(),
 ];
 
 /// The setting with this name.

@@ -25,7 +25,7 @@ fn the_nearer_source_wins() {
     let mut sources = sources(root.path());
     let results = |sources: &Sources| {
         let config = Config::load(sources.clone()).unwrap();
-        (config.count("search.results"), config.origin("search.results").unwrap().to_string())
+        (config.get(keys::SEARCH_RESULTS), config.origin(keys::SEARCH_RESULTS).unwrap().to_string())
     };
     assert_eq!(results(&sources), (10, "default".into()));
     write(&sources.directories.config, "[search]\nresults = 1");
@@ -36,7 +36,7 @@ fn the_nearer_source_wins() {
     assert_eq!(results(&sources).0, 3);
     sources.variables.insert("SONGREC_RESULTS".into(), "4".into());
     assert_eq!(results(&sources), (4, "SONGREC_RESULTS in the environment".into()));
-    sources.flags.push(("search.results", "5".into(), "--results"));
+    sources.flags.push((keys::SEARCH_RESULTS.setting(), "5".into(), "--results"));
     assert_eq!(results(&sources), (5, "--results on the command line".into()));
 }
 
@@ -46,7 +46,7 @@ fn the_home_is_known_wherever_a_path_is_read() {
     let mut sources = sources(root.path());
     let home = etcetera::home_dir().unwrap().join("music").display().to_string();
     let library = |sources: &Sources| {
-        Config::load(sources.clone()).unwrap().text("library").unwrap().to_owned()
+        Config::load(sources.clone()).unwrap().get(keys::LIBRARY).unwrap().display().to_string()
     };
     write(&sources.directories.config, "library = \"~/music\"");
     assert_eq!(library(&sources), home);
@@ -55,9 +55,9 @@ fn the_home_is_known_wherever_a_path_is_read() {
     assert_eq!(library(&sources), home);
     sources.variables.insert("SONGREC_LIBRARY".into(), "~/music".into());
     assert_eq!(library(&sources), home);
-    sources.flags.push(("library", "~/music".into(), "--library"));
+    sources.flags.push((keys::LIBRARY.setting(), "~/music".into(), "--library"));
     assert_eq!(library(&sources), home);
-    sources.flags.push(("library", "~other".into(), "--library"));
+    sources.flags.push((keys::LIBRARY.setting(), "~other".into(), "--library"));
     assert_eq!(library(&sources), "~other", "a folder may be called so");
 }
 
@@ -120,7 +120,7 @@ fn paths_in_a_file_are_meant_from_its_folder() {
 
     let config = Config::load(sources).unwrap();
 
-    assert_eq!(config.text("library"), root.path().join("config/songs").to_str());
+    assert_eq!(config.get(keys::LIBRARY), Some(root.path().join("config/songs")));
     assert_eq!(config.library("disk").unwrap().path, Some("/mnt/disk".into()));
 }
 

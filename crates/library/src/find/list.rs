@@ -3,7 +3,7 @@
 use songrec_core::{Card, Filter};
 use songrec_storage::{Order, Page, SongQuery};
 
-use super::{Selection, select::present_or_missing};
+use super::select::{Selection, present_or_missing};
 use crate::{Library, Result};
 
 /// How many songs are read at once: memory does not grow with the library.

@@ -21,7 +21,7 @@ use super::{
     take_in::WINDOW,
 };
 use crate::{
-    Library, Result,
+    Library, Result, keys,
     transfer::{name_handle, same_length},
     work::on_cpu,
 };
@@ -323,7 +323,7 @@ impl Scan<'_> {
 
 /// Whether a scan asks the folders of files for genres.
 pub(super) fn asks_folders(library: &Library, options: &ScanOptions) -> bool {
-    options.genre_from_folder || library.config.flag("scan.genre_from_folder")
+    options.genre_from_folder || library.config.get(keys::SCAN_GENRE_FROM_FOLDER)
 }
 
 /// What the path of a file says of the song in it.

@@ -10,7 +10,7 @@ use std::{
 use songrec_core::{Event, Job, Progress, Song, SongId};
 use songrec_storage::StorageBackendExt;
 
-use super::remote;
+use super::libraries::remote;
 use crate::{Distance, ErrorKind, Library, Result};
 
 /// Audio that was written to a file.

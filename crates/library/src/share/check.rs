@@ -3,7 +3,7 @@
 use songrec_core::Job;
 use songrec_sync::{Comparison, Pair};
 
-use super::Libraries;
+use super::libraries::Libraries;
 use crate::Result;
 
 /// Compares two libraries song by song, and with `read_data` every embedding

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use songrec_core::{Digest, Job, Progress};
-use songrec_sync::{ErrorKind as SyncErrorKind, Options, Pair, Place, Side, State, Syncer};
+use songrec_sync::{Options, Pair, Place, Side, State, Syncer};
 
-use crate::{Config, Distance, Error, ErrorKind, InitOptions, Library, Result};
+use crate::{Config, Distance, Error, InitOptions, Library, Result, keys};
 
 /// Two libraries that are made to agree or compared, by name.
 #[derive(Debug)]
@@ -167,7 +167,7 @@ async fn open(config: &Arc<Config>, name: &str, progress: &Arc<dyn Progress>) ->
 
 /// The name of the library that the local one is synced with.
 pub fn remote(config: &Config) -> String {
-    config.text("sync.remote").unwrap_or("astra").to_owned()
+    config.get(keys::SYNC_REMOTE).to_owned()
 }
 
 /// Opens the library that machines share: the one that the local one is synced
@@ -186,34 +186,9 @@ pub async fn open_remote(config: Arc<Config>, progress: Arc<dyn Progress>) -> Re
 ///
 /// `Usage` if `sync.audio` says nothing that audio can be.
 pub fn options(config: &Config) -> Result<Options> {
-    let audio = config.text("sync.audio").unwrap_or("all");
+    let audio = config.get(keys::SYNC_AUDIO);
     let audio =
         audio.parse().map_err(|error| Error::usage("`sync.audio` is wrong").because(error))?;
-    let machine = config.text("sync.machine").unwrap_or_else(|| config.host()).to_owned();
+    let machine = config.get(keys::SYNC_MACHINE).unwrap_or_else(|| config.host()).to_owned();
     Ok(Options { audio, machine, ..Options::default() })
-}
-
-impl From<SyncErrorKind> for ErrorKind {
-    fn from(kind: SyncErrorKind) -> Self {
-        match kind {
-            SyncErrorKind::Library(kind) => kind.into(),
-            SyncErrorKind::Guard | SyncErrorKind::OtherLibrary => Self::Guard,
-            SyncErrorKind::Interrupted => Self::Interrupted,
-            SyncErrorKind::Busy => Self::Locked,
-            SyncErrorKind::State => Self::Failed,
-            SyncErrorKind::Invalid => Self::Usage,
-        }
-    }
-}
-
-// The error keeps its message and causes; the kind is sorted as a person would.
-impl From<songrec_sync::Error> for Error {
-    fn from(error: songrec_sync::Error) -> Self {
-        let (kind, hint) = (error.kind().into(), error.hint());
-        let error = Self::caused(kind, error);
-        match hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use songrec_core::Job;
 use songrec_sync::{Migrated, MigrationPlan, Options, Verify};
 
-use super::Libraries;
+use super::libraries::Libraries;
 use crate::Result;
 
 /// What [`migrate`] would copy from the left library to the right one, and what

@@ -5,7 +5,7 @@ use std::time::Duration;
 use songrec_core::Job;
 use songrec_sync::{AudioPolicy, Direction, Options, Plan, Report};
 
-use super::{Libraries, options};
+use super::libraries::{Libraries, options};
 use crate::{Error, ErrorKind, Result, until_interrupted};
 
 /// What a sync would do. Writes nothing.
