@@ -76,3 +76,40 @@ impl Traffic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Told(Mutex<Vec<(u64, u64)>>);
+
+    impl Progress for Told {
+        fn on(&self, event: Event<'_>) {
+            if let Event::Carried { bytes, requests } = event {
+                self.0.lock().unwrap().push((bytes, requests));
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_over_is_told_now_and_then() {
+        let told = Arc::new(Told::default());
+        let mut traffic = Traffic::told_to(told.clone());
+        traffic.request(Place::Left);
+        traffic.bytes(7);
+        assert_eq!(*told.0.lock().unwrap(), []);
+
+        // Some time later.
+        traffic.began = Instant::now().checked_sub(TELL_EVERY).unwrap();
+        traffic.request(Place::Right);
+        traffic.bytes(1);
+
+        assert_eq!(*told.0.lock().unwrap(), [(7, 2)]);
+        assert_eq!(traffic.requests(), Pair { left: 1, right: 1 });
+        traffic.count_from_zero();
+        assert_eq!(traffic.requests(), Pair { left: 0, right: 0 });
+    }
+}
