@@ -319,7 +319,7 @@ impl<'a> Scan<'a> {
         let walked = walking.await.expect("the walker does not panic");
         report.unread = walked.unread;
         for (path, reason) in walked.unreadable {
-            self.fail(&path, &reason);
+            self.fail(&path, &reason.into());
             report.failed += 1;
         }
         Ok(report)
@@ -386,10 +386,10 @@ impl<'a> Scan<'a> {
         Ok((spawn_blocking(move || walker.run(&send, &interrupt)), Some(counting)))
     }
 
-    fn fail(&self, path: &Path, reason: &str) {
+    fn fail(&self, path: &Path, reason: &Hint) {
         let path = encode_path(path);
-        self.job.on(Event::Failed { item: &path, reason });
-        (self.on_item)(&ScanItem::Failed { path, reason: reason.to_owned() });
+        self.job.on(Event::Failed { item: &path, reason: &reason.to_string() });
+        (self.on_item)(&ScanItem::Failed { path, reason: reason.clone() });
     }
 }
 

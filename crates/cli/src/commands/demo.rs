@@ -12,6 +12,7 @@ use crate::{
     args::DemoArgs,
     commands::{select::counted, similar},
     context::Context,
+    hints,
     status::ExitStatus,
 };
 
@@ -32,7 +33,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
     };
     let on_item = |item: &ScanItem| {
         if let ScanItem::Failed { path, reason } = item {
-            printer.warn(format!("skipped `{path}`: {reason}"));
+            printer.warn(format!("skipped `{path}`: {}", hints::in_words(reason)));
         }
     };
     let started = std::time::Instant::now();
@@ -137,6 +138,7 @@ mod cloud {
     use crate::{
         commands::{select::counted, similar},
         context::Context,
+        hints,
     };
 
     pub(super) async fn run(
@@ -163,7 +165,7 @@ mod cloud {
         let library = context.library_with(config).await?;
         let on_item = |item: &ScanItem| {
             if let ScanItem::Failed { path, reason } = item {
-                printer.warn(format!("skipped `{path}`: {reason}"));
+                printer.warn(format!("skipped `{path}`: {}", hints::in_words(reason)));
             }
         };
         let report = library.scan(scan, &context.job, &on_item).await?;

@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
@@ -9,7 +10,7 @@ use songrec_core::{SongId, WarningKind};
 use songrec_library::{Library, ScanItem, ScanOptions, ScanReport, find, keys};
 
 use crate::{
-    args::ScanArgs, commands::select::counted, context::Context, printer::Printer,
+    args::ScanArgs, commands::select::counted, context::Context, hints, printer::Printer,
     status::ExitStatus,
 };
 
@@ -48,7 +49,8 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
                 shown.push(*id);
             }
         }
-        let printed = if printer.json { printer.json(item) } else { print(context, item) };
+        let printed =
+            if printer.json { printer.json(&in_words(item)) } else { print(context, item) };
         if let Err(error) = printed {
             // Nobody reads on; the songs that are found are still wanted by
             // the library, but this run is over.
@@ -131,6 +133,17 @@ impl Suspects {
     }
 }
 
+// What became of a file, with what can be done in the words of the command line.
+fn in_words(item: &ScanItem) -> Cow<'_, ScanItem> {
+    match item {
+        ScanItem::Failed { path, reason } => {
+            let reason = hints::in_words(reason).into();
+            Cow::Owned(ScanItem::Failed { path: path.clone(), reason })
+        }
+        item => Cow::Borrowed(item),
+    }
+}
+
 fn print(context: &Context, item: &ScanItem) -> Result<()> {
     match item {
         // Programs go on with the ids; a person is shown titles in the end.
@@ -152,7 +165,7 @@ fn print(context: &Context, item: &ScanItem) -> Result<()> {
             Ok(())
         }
         ScanItem::Failed { path, reason } => {
-            context.warn_aside(&format!("skipped `{path}`: {reason}"));
+            context.warn_aside(&format!("skipped `{path}`: {}", hints::in_words(reason)));
             Ok(())
         }
     }

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use songrec_core::{OperationId, decode_path, encode_path};
+use songrec_core::{Hint, OperationId, Piece, Remedy, Scan::Again, decode_path, encode_path};
 
 use crate::{Error, Interrupt, Result};
 
@@ -84,7 +84,7 @@ impl Fence {
     /// # Errors
     ///
     /// When it ended another scan, and ends a process that reads it alone.
-    pub(super) fn enter(&self, path: &Path) -> std::result::Result<Reading<'_>, String> {
+    pub(super) fn enter(&self, path: &Path) -> std::result::Result<Reading<'_>, Hint> {
         let name = encode_path(path);
         if self.note().suspects.contains(&name) {
             self.examine(path)?;
@@ -98,7 +98,7 @@ impl Fence {
         Ok(Reading { fence: self, path: name })
     }
 
-    fn examine(&self, path: &Path) -> std::result::Result<(), String> {
+    fn examine(&self, path: &Path) -> std::result::Result<(), Hint> {
         let Some(examiner) = &self.examiner else { return Ok(()) };
         let ended = match self.read_alone(examiner, path) {
             Ok(Some(status)) if status.success() => return Ok(()),
@@ -106,8 +106,10 @@ impl Fence {
             Ok(None) => "took too long".to_owned(),
             Err(error) => format!("could not be done: {error}"),
         };
-        Err(format!(
-            "a scan came to a sudden end while it was read, and reading it in a process of its own {ended}; a scan that names it tries again"
+        Err(Hint::of(
+            "a scan came to a sudden end while it was read, and reading it in a process of its own \
+             {}; {} with its name tries again",
+            [Piece::from(ended), Remedy::Scan(Again).into()],
         ))
     }
 
@@ -311,7 +313,7 @@ mod tests {
         world.end_while_reading(&[&bad, &good]);
         for _ in 0..2 {
             let fence = world.fence();
-            let reason = fence.enter(&bad).unwrap_err();
+            let reason = fence.enter(&bad).unwrap_err().to_string();
             assert!(reason.contains("sudden end") && reason.contains("SIGABRT"), "{reason}");
             drop(fence.enter(&good).unwrap());
             drop(fence.enter(&other).unwrap());

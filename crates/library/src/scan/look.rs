@@ -13,7 +13,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use songrec_audio::{Analysis, Identity, Wanted, neural::Listener};
-use songrec_core::{Digest, FileSays, ModelName, Song, SongId, Tags};
+use songrec_core::{Digest, FileSays, Hint, ModelName, Remedy, Song, SongId, Tags};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
@@ -26,14 +26,20 @@ use crate::{
     work::on_cpu,
 };
 
-const DAMAGED: &str = "its song is damaged: bring that back from a backup, or put it aside with a \
-                       verification that repairs, and scan again";
 const NEWER: &str = "its song was written by a newer version of songrec";
+
+fn damaged() -> Hint {
+    Hint::of(
+        "its song is damaged: bring that back from a backup, or put it aside with {} and scan again",
+        [Remedy::Verify { repair: true, read_data: false }],
+    )
+}
 
 /// A file that was looked at.
 pub(super) struct Looked {
     pub(super) candidate: Candidate,
-    pub(super) found: std::result::Result<Found, String>,
+    /// Or why not, with what can be done about it.
+    pub(super) found: std::result::Result<Found, Hint>,
 }
 
 /// What a readable file turned out to be.
@@ -65,13 +71,13 @@ pub(super) struct Found {
 /// A file of which is known which audio it is.
 struct Identified {
     unsettled: Unsettled,
-    identity: std::result::Result<Identity, String>,
+    identity: std::result::Result<Identity, Hint>,
 }
 
 /// A file of which is known which song it is.
 struct Placed {
     unsettled: Unsettled,
-    place: std::result::Result<Place, String>,
+    place: std::result::Result<Place, Hint>,
 }
 
 struct Place {
@@ -135,7 +141,7 @@ impl Scan<'_> {
             let _reading = fence.enter(&path)?;
             songrec_audio::identify(&path).map_err(|error| reason_of(&error))
         };
-        let identity = on_cpu(Some(&self.pool), read).await.and_then(|identity| identity);
+        let identity = on_cpu(Some(&self.pool), read).await.map_err(Hint::from).flatten();
         Identified { unsettled, identity }
     }
 
@@ -174,8 +180,8 @@ impl Scan<'_> {
                     Ok(song) => song,
                     // What is stored anew takes the place of what is damaged.
                     Err(StorageTrouble::Corrupt) if again => None,
-                    Err(StorageTrouble::Corrupt) => return Err(DAMAGED.to_owned()),
-                    Err(_) => return Err(NEWER.to_owned()),
+                    Err(StorageTrouble::Corrupt) => return Err(damaged()),
+                    Err(_) => return Err(NEWER.into()),
                 };
                 let without_segments = lacks_segments
                     .iter()
@@ -251,7 +257,8 @@ impl Scan<'_> {
             }
             // That it was left in the middle is no failure of the file.
             _ if self.job.is_interrupted() => return None,
-            Ok(Err(reason)) | Err(reason) => Err(reason),
+            Ok(Err(reason)) => Err(reason),
+            Err(reason) => Err(reason.into()),
         };
         Some(Looked { candidate, found })
     }
@@ -348,10 +355,10 @@ fn is_suspect(song: &Song, identity: &Identity) -> bool {
     !song.audio.warnings.is_empty() && !song.files.iter().any(|file| file.sha256 == identity.sha256)
 }
 
-fn reason_of(error: &songrec_audio::Error) -> String {
+fn reason_of(error: &songrec_audio::Error) -> Hint {
     let mut reason = error.reason().to_string();
     if let Some(source) = std::error::Error::source(error) {
         reason = format!("{reason}: {source}");
     }
-    reason
+    reason.into()
 }

@@ -156,9 +156,8 @@ impl Library {
         let failed: std::sync::Mutex<BTreeMap<String, String>> = std::sync::Mutex::default();
         let on_item = |item: &ScanItem| {
             let (path, reason) = match item {
-                ScanItem::Failed { path, reason } | ScanItem::Unheard { path, reason, .. } => {
-                    (path.clone(), reason.clone())
-                }
+                ScanItem::Failed { path, reason } => (path.clone(), reason.to_string()),
+                ScanItem::Unheard { path, reason, .. } => (path.clone(), reason.clone()),
                 _ => return,
             };
             failed.lock().unwrap_or_else(PoisonError::into_inner).insert(path, reason);

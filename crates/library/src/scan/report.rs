@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use songrec_core::{AudioWarning, ModelName, SongId};
+use songrec_core::{AudioWarning, Hint, ModelName, SongId};
 
 /// What a scan did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -76,5 +76,5 @@ pub enum ScanItem {
     Missing { id: SongId, path: String },
     Unheard { id: SongId, path: String, model: ModelName, reason: String },
     Warned { id: SongId, path: String, warnings: Vec<AudioWarning> },
-    Failed { path: String, reason: String },
+    Failed { path: String, reason: Hint },
 }

@@ -87,7 +87,7 @@ impl Scan<'_> {
                 Err(reason) => {
                     self.fail(&candidate.path, &reason);
                     report.failed += 1;
-                    known.push(known_file(&candidate, KnownOutcome::Failed(reason)));
+                    known.push(known_file(&candidate, KnownOutcome::Failed(reason.to_string())));
                 }
             }
         }
