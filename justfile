@@ -50,7 +50,7 @@ bench-astra PYTHON="python3" *ARGS:
 
 # Learned embeddings beside a Python script that does the same; needs Python.
 bench-embed MODELS NAME *ARGS:
-    cargo build --release -p songrec-audio --example bench_embed
+    cargo build --release -p songrec-models --example bench_embed
     python3 tools/bench_embed.py {{MODELS}} {{NAME}} {{ARGS}}
 
 # `songrec migrate` beside an astrapy script and rclone.

@@ -10,7 +10,7 @@ windows in a call: what one would write, with the fastest parts there are.
 songrec is run with both of its engines. Needs `pip install numpy soundfile soxr
 transformers onnxruntime` and a built example:
 
-    cargo build --release -p songrec-audio --example bench_embed
+    cargo build --release -p songrec-models --example bench_embed
 """
 
 import argparse

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the models that crates/audio is tested with, and what PyTorch and
-transformers say they hear: crates/audio/tests/fixtures/models.
+"""Makes the models that crates/models is tested with, and what PyTorch and
+transformers say they hear: crates/models/tests/fixtures/models.
 
     make_test_models.py [--out DIR]
     make_test_models.py --real-outlines
@@ -35,8 +35,8 @@ from transformers import ClapFeatureExtractor, Wav2Vec2FeatureExtractor
 import export_models
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-KNOWN = os.path.join(HERE, "../crates/audio/src/neural/known")
-OUT = os.path.join(HERE, "../crates/audio/tests/fixtures/models")
+KNOWN = os.path.join(HERE, "../crates/models/src/known")
+OUT = os.path.join(HERE, "../crates/models/tests/fixtures/models")
 
 TEXTS = [
     "calm piano",
@@ -49,7 +49,7 @@ TEXTS = [
 
 
 def noise(count, seed):
-    """Uniform in [-0.5, 0.5); `tests/neural/signal.rs` has the same."""
+    """Uniform in [-0.5, 0.5); `tests/embedding/signal.rs` has the same."""
     values, state = np.empty(count, dtype=np.float64), seed
     for n in range(count):
         state = (state * 1664525 + 1013904223) % 2**32
@@ -58,7 +58,7 @@ def noise(count, seed):
 
 
 def signal(kind, rate, seconds):
-    """16-bit samples of a signal; `tests/neural/signal.rs` has the same."""
+    """16-bit samples of a signal; `tests/embedding/signal.rs` has the same."""
     count = round(rate * seconds)
     t = np.arange(count) / rate
     if kind == "noise":

@@ -13,13 +13,13 @@ use std::{
 use songrec_core::{AudioProperties, Features, ModelName, SongId, Tags, Vector};
 
 use crate::{
+    built_in::{BuiltIn, Heard, built_in_models},
     decode::{Block, Decoder},
     demux::Identity,
-    dsp::{Extracted, Extractor, SAMPLE_RATE, Source},
+    dsp::{Extracted, Extractor, Source},
     error::{Error, Reason, Result},
-    models::{BuiltIn, Heard, built_in_models},
-    neural::{Ear, HeardWindow, Impression, Listener, ModelError},
     resample::Resampler,
+    sink::BlockSink,
     tags::read_tags,
     warning::Warning,
 };
@@ -32,10 +32,6 @@ pub struct Wanted {
     /// The models whose vectors are wanted. Names that are not
     /// [built in](built_in_models) are left to others.
     pub models: Vec<ModelName>,
-    /// The learned models whose vectors are wanted, all from one decode.
-    pub listeners: Vec<Arc<Listener>>,
-    /// Whether the windows that learned models hear are wanted one by one.
-    pub windows: bool,
     /// The only part of the song that is to be heard, in seconds from its
     /// start; what the file is and how long is found out all the same.
     pub part: Option<Range<f64>>,
@@ -52,8 +48,6 @@ impl Default for Wanted {
         Self {
             features: true,
             models: built_in_models().iter().map(|model| model.name.clone()).collect(),
-            listeners: Vec::new(),
-            windows: false,
             part: None,
             max_bytes: u64::MAX,
             cancel: None,
@@ -76,20 +70,16 @@ pub struct Analysis {
     pub features: Option<Features>,
     /// How the wanted models hear it.
     pub embeddings: BTreeMap<ModelName, Vector>,
-    /// What learned models heard window by window, if wanted; in the order of
-    /// the song.
-    pub windows: BTreeMap<ModelName, Vec<HeardWindow>>,
-    /// The learned models that failed, and why. Everything else is as good as
-    /// without them.
-    pub failed: BTreeMap<ModelName, ModelError>,
+    /// Whether the mean of all channels, which models hear, is silence: then
+    /// the built-in ones have no vector, and others should not have one either.
+    pub is_silent: bool,
     /// What a person may want to know.
     pub warnings: Vec<Warning>,
 }
 
 /// Reads and decodes `path` once and finds out all that is wanted.
 ///
-/// Takes one thread, and less than 200 MB of memory however long the song is;
-/// listeners have threads of their own, and here need three of their windows.
+/// Takes one thread, and less than 200 MB of memory however long the song is.
 /// The same file gives the same answer, bit for bit, on the same machine.
 ///
 /// # Errors
@@ -97,8 +87,21 @@ pub struct Analysis {
 /// When there is no audio in the file that could be decoded. Damage to parts
 /// of the file is a warning.
 pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Analysis> {
+    analyze_into(path, wanted, &mut [])
+}
+
+/// Does the same, and feeds `sinks` from the same decode.
+///
+/// # Errors
+///
+/// As [`analyze`]; what a sink got until then is not all of the song.
+pub fn analyze_into(
+    path: &Path,
+    wanted: &Wanted,
+    sinks: &mut [&mut dyn BlockSink],
+) -> Result<Analysis> {
     let mut decoder = Decoder::open_up_to(path, wanted.max_bytes)?;
-    let heard = listen(path, &mut decoder, wanted)?;
+    let heard = listen(path, &mut decoder, wanted, sinks)?;
     let identity = decoder.identity()?;
     let audio = decoder.properties();
     let (tags, problem) = read_tags(path);
@@ -112,8 +115,7 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Analysis> {
         tags,
         features: None,
         embeddings: BTreeMap::new(),
-        windows: BTreeMap::new(),
-        failed: BTreeMap::new(),
+        is_silent: true,
         warnings,
     };
     if let Some(heard) = heard {
@@ -124,7 +126,7 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Analysis> {
 }
 
 /// Everything that hears a song while it is decoded.
-struct Ears {
+struct Ears<'a, 'b> {
     /// The part of the song that is heard, in frames as decoded.
     part: Range<u64>,
     /// Frames decoded so far.
@@ -134,7 +136,8 @@ struct Ears {
     /// models hear: channels can cancel each other out.
     loudest: f32,
     peak: f32,
-    learned: Vec<Ear>,
+    /// Those of others.
+    sinks: &'a mut [&'b mut dyn BlockSink],
     /// One for each sample rate that somebody wants.
     resamplers: BTreeMap<u32, Resampler>,
     mono: Vec<f32>,
@@ -146,11 +149,15 @@ struct Impressions {
     extracted: Option<Extracted>,
     loudest: f32,
     peak: f32,
-    learned: Vec<(ModelName, std::result::Result<Impression, ModelError>)>,
 }
 
-impl Ears {
-    fn new(path: &Path, block: &Block<'_>, wanted: &Wanted) -> Self {
+impl<'a, 'b> Ears<'a, 'b> {
+    fn new(
+        path: &Path,
+        block: &Block<'_>,
+        wanted: &Wanted,
+        sinks: &'a mut [&'b mut dyn BlockSink],
+    ) -> Self {
         let rate = block.sample_rate();
         let part = wanted.part.clone().unwrap_or(0.0..f64::INFINITY);
         // Casts saturate: before the start is the start, infinity is the end.
@@ -161,14 +168,9 @@ impl Ears {
             let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
             Extractor::new(Source { sample_rate: rate, channels: block.channels(), name })
         });
-        let learned: Vec<Ear> = wanted
-            .listeners
-            .iter()
-            .map(|listener| Ear::new(listener.clone(), wanted.windows, part.start.max(0.0)))
-            .collect();
-        let rates = learned.iter().map(Ear::sample_rate);
+        let rates = sinks.iter().map(|sink| sink.sample_rate());
         let resamplers = rates
-            .chain(extractor.is_some().then_some(SAMPLE_RATE))
+            .chain(extractor.as_ref().map(Extractor::sample_rate))
             .map(|to| (to, Resampler::new(rate, to)))
             .collect();
         Self {
@@ -177,7 +179,7 @@ impl Ears {
             extractor,
             loudest: 0.0,
             peak: 0.0,
-            learned,
+            sinks,
             resamplers,
             mono: Vec::new(),
             resampled: Vec::new(),
@@ -205,7 +207,7 @@ impl Ears {
         for (&rate, resampler) in &mut self.resamplers {
             self.resampled.clear();
             resampler.push(&self.mono, &mut self.resampled);
-            hear(rate, &self.resampled, &mut self.extractor, &mut self.learned);
+            hear(rate, &self.resampled, self.sinks, &mut self.extractor);
         }
     }
 
@@ -213,35 +215,38 @@ impl Ears {
         for (&rate, resampler) in &mut self.resamplers {
             self.resampled.clear();
             resampler.finish(&mut self.resampled);
-            hear(rate, &self.resampled, &mut self.extractor, &mut self.learned);
+            hear(rate, &self.resampled, self.sinks, &mut self.extractor);
         }
-        self.learned.iter_mut().for_each(Ear::end);
+        self.sinks.iter_mut().for_each(|sink| sink.end());
         Impressions {
-            // While the engines still compute, the rest is described.
+            // While the engines behind the sinks still compute, the rest is
+            // described.
             extracted: self.extractor.map(Extractor::finish),
             loudest: self.loudest,
             peak: self.peak,
-            learned: self.learned.into_iter().map(|ear| (ear.model(), ear.finish())).collect(),
         }
     }
 }
 
-fn hear(rate: u32, samples: &[f32], extractor: &mut Option<Extractor>, learned: &mut [Ear]) {
-    for ear in learned.iter_mut().filter(|ear| ear.sample_rate() == rate) {
-        ear.push(samples);
+/// Hands samples of one rate to all who want it.
+fn hear(
+    rate: u32,
+    samples: &[f32],
+    sinks: &mut [&mut dyn BlockSink],
+    extractor: &mut Option<Extractor>,
+) {
+    for sink in sinks.iter_mut().filter(|sink| sink.sample_rate() == rate) {
+        sink.push(samples);
     }
-    if let Some(extractor) = extractor
-        && rate == SAMPLE_RATE
-    {
-        extractor.push_mono(samples);
+    if let Some(extractor) = extractor.as_mut().filter(|own| own.sample_rate() == rate) {
+        extractor.push(samples);
     }
 }
 
 impl Impressions {
     fn tell(self, wanted: &Wanted, analysis: &mut Analysis) {
-        // Models hear something in silence, too: whatever they make of the zeros
-        // that they get.
         let is_silent = self.peak < Warning::SILENCE;
+        analysis.is_silent = is_silent;
         if self.loudest < Warning::SILENCE {
             analysis.warnings.push(Warning::Silent);
         }
@@ -259,18 +264,6 @@ impl Impressions {
                 analysis.put(name.clone(), vector);
             }
             analysis.features = wanted.features.then_some(extracted.features);
-        }
-        for (model, impression) in self.learned {
-            match impression {
-                Ok(_) if is_silent => analysis.put(model, None),
-                Ok(Impression { vector, windows }) => {
-                    if wanted.windows {
-                        analysis.windows.insert(model.clone(), windows);
-                    }
-                    analysis.put(model, vector);
-                }
-                Err(error) => _ = analysis.failed.insert(model, error),
-            }
         }
     }
 }
@@ -291,15 +284,25 @@ fn embed(model: &BuiltIn, heard: &Extracted) -> Option<Vector> {
 }
 
 /// Decodes all blocks; what is heard in them, if there are any.
-fn listen(path: &Path, decoder: &mut Decoder, wanted: &Wanted) -> Result<Option<Impressions>> {
+fn listen(
+    path: &Path,
+    decoder: &mut Decoder,
+    wanted: &Wanted,
+    sinks: &mut [&mut dyn BlockSink],
+) -> Result<Option<Impressions>> {
     let cancelled = || wanted.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed));
-    let mut ears: Option<Ears> = None;
+    let check = || match cancelled() {
+        true => Err(Error::new(path, Reason::Cancelled)),
+        false => Ok(()),
+    };
+    check()?;
+    let Some(first) = decoder.next_block()? else { return Ok(None) };
+    let mut ears = Ears::new(path, &first, wanted, sinks);
+    ears.push(&first);
     loop {
-        if cancelled() {
-            return Err(Error::new(path, Reason::Cancelled));
-        }
+        check()?;
         let Some(block) = decoder.next_block()? else { break };
-        ears.get_or_insert_with(|| Ears::new(path, &block, wanted)).push(&block);
+        ears.push(&block);
     }
-    Ok(ears.map(Ears::finish))
+    Ok(Some(ears.finish()))
 }

@@ -1,6 +1,9 @@
 //! The song's own features, and the feature vectors, of samples in memory.
 
-use crate::dsp::{Extracted, Extractor, Source};
+use crate::{
+    dsp::{Extracted, Extractor, Source},
+    sink::BlockSink,
+};
 
 /// Describes a whole clip of mono samples at [`crate::dsp::SAMPLE_RATE`].
 ///
@@ -11,6 +14,6 @@ pub fn extract(samples: &[f32], name: Option<&str>) -> Extracted {
         Source { sample_rate: crate::dsp::SAMPLE_RATE, channels: 1, name: name.map(str::to_owned) };
     let mut extractor = Extractor::new(source);
     extractor.push_decoded(samples);
-    extractor.push_mono(samples);
+    extractor.push(samples);
     extractor.finish()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use songrec_core::Tags;
 
-use crate::tags::clean;
+use crate::text::clean;
 
 /// What a file's name says.
 #[derive(Debug, Default, PartialEq)]

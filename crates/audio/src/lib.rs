@@ -2,15 +2,18 @@
 //!
 //! [`analyze`] reads a file once and finds out all there is: what it is
 //! ([`Identity`]), how its audio is stored, its tags, the song's features and
-//! its embeddings by the [built-in models](built_in_models). The parts can be
-//! had alone: [`identify`] without decoding, [`read_tags`], [`Decoder`] for the
-//! samples, [`Resampler`], and [`dsp`] for what is computed from them.
+//! its embeddings by the [built-in models](built_in_models). Whoever else wants
+//! to hear the song implements [`BlockSink`] and is fed from the same decode
+//! ([`analyze_into`]). The parts can be had alone: [`identify`] without
+//! decoding, [`read_tags`], [`Decoder`] for the samples, [`Resampler`], and
+//! [`dsp`] for what is computed from them.
 //!
 //! Everything is a stream: memory does not grow with the length of a song.
 //! Damaged files give what is left of them, with [warnings](Warning); an
 //! [`Error`] says that there is nothing, and why.
 
 mod analyze;
+mod built_in;
 mod decode;
 mod demux;
 pub mod dsp;
@@ -20,21 +23,22 @@ mod file_name;
 mod gapless;
 mod id3v2;
 mod identity;
-mod models;
-pub mod neural;
 mod opus;
 mod resample;
+mod sink;
 mod source;
 mod tags;
+mod text;
 mod warning;
 
-pub use analyze::{Analysis, Wanted, analyze};
+pub use analyze::{Analysis, Wanted, analyze, analyze_into};
+pub use built_in::built_in_models;
 pub use decode::{Block, Damage, Decoder, Shape};
 pub use demux::Identity;
 pub use error::{Error, FORMATS, Reason, Result};
 pub use file_name::read_name;
 pub use identity::identify;
-pub use models::built_in_models;
 pub use resample::Resampler;
+pub use sink::BlockSink;
 pub use tags::read_tags;
 pub use warning::Warning;

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use songrec_audio::{
+    BlockSink,
     dsp::{
         CLIP_SAMPLES, Extracted, Extractor, SAMPLE_RATE, Source, dsp45, dsp45_row, dsp45_scaler,
         dsp47,
@@ -143,7 +144,7 @@ fn blocks_do_not_change_what_is_found() {
         let source = Source { sample_rate: SAMPLE_RATE, channels: 1, name: Some("take".into()) };
         let mut extractor = Extractor::new(source);
         for block in clip.chunks(size) {
-            extractor.push_mono(block);
+            extractor.push(block);
             extractor.push_decoded(block);
         }
 
@@ -293,7 +294,7 @@ proptest! {
         let samples: Vec<f32> = bits.into_iter().map(f32::from_bits).collect();
         let mut extractor = Extractor::new(Source { sample_rate, channels, name: Some(name) });
         for block in samples.chunks(size) {
-            extractor.push_mono(block);
+            extractor.push(block);
         }
         // Whole frames.
         let whole = samples.len() - samples.len() % channels.max(1);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use songrec_audio::neural::EngineKind;
 use songrec_core::{Filter, Hint, Remedy, Scan};
+use songrec_models::EngineKind;
 
 use crate::{Config, Error, ErrorKind, KnownModel, Library, ModelPlace, Models, keys};
 

@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use songrec_audio::{Analysis, Identity, Wanted, neural::HeardWindow};
+use songrec_audio::{Analysis, Identity};
 use songrec_core::{ModelName, Song, SongFile, Vector, encode_path};
+use songrec_models::HeardWindow;
 
 use crate::{
     Error, ErrorKind, Hearing, Library, Part, Result, library::now, part::clock, work::on_cpu,
@@ -47,20 +48,22 @@ pub async fn hear_file(
     part: Option<Part>,
     windows: bool,
 ) -> Result<HeardFile> {
-    let wanted = Wanted { windows, part: part.map(Part::range), ..hearing.wanted() };
+    let mut wanted = hearing.wanted();
+    wanted.windows = windows;
+    wanted.sound.part = part.map(Part::range);
     let file = path.to_owned();
-    let mut analysis = on_cpu(None, move || songrec_audio::analyze(&file, &wanted))
+    let mut heard = on_cpu(None, move || songrec_models::analyze(&file, &wanted))
         .await
         .map_err(|reason| Error::new(ErrorKind::Failed, reason))?
         .map_err(|error| unreadable(&error))?;
-    let duration = analysis.audio.duration;
+    let duration = heard.sound.audio.duration;
     if let Some(part) = part.filter(|part| part.start >= duration) {
         return Err(Error::usage(format_args!("`{}` has no part {part}", path.display()))
             .because(format!("it ends after {}", clock(duration)))
             .with_hint("name a part before that, such as `@0:01-0:02.5`"));
     }
-    let vectors = std::mem::take(&mut analysis.embeddings);
-    let mut unheard: BTreeMap<ModelName, Error> = std::mem::take(&mut analysis.failed)
+    let vectors = std::mem::take(&mut heard.sound.embeddings);
+    let mut unheard: BTreeMap<ModelName, Error> = std::mem::take(&mut heard.failed)
         .into_iter()
         .map(|(model, error)| (model, Error::from(error)))
         .collect();
@@ -73,10 +76,10 @@ pub async fn hear_file(
             unheard.insert(spec.name.clone(), error);
         }
     }
-    let mut song = song_of(&analysis);
+    let mut song = song_of(&heard.sound);
     song.sources.file_name = songrec_audio::read_name(path);
-    song.add_file(file_of(&analysis.identity, encode_path(path)));
-    Ok(HeardFile { song, vectors, windows: analysis.windows, unheard })
+    song.add_file(file_of(&heard.sound.identity, encode_path(path)));
+    Ok(HeardFile { song, vectors, windows: heard.windows, unheard })
 }
 
 impl Library {

@@ -15,14 +15,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use songrec_audio::{
-    Wanted, built_in_models,
-    neural::{
-        Device, Embedder, Listener, ModelError, ModelErrorKind, ModelFolder, OpenOptions,
-        RuntimeSearch,
-    },
-};
+use songrec_audio::built_in_models;
 use songrec_core::{Hint, ModelName, ModelSpec, Piece, Remedy, Vector};
+use songrec_models::{
+    Device, Embedder, Listener, ModelError, ModelErrorKind, ModelFolder, OpenOptions,
+    RuntimeSearch, Wanted,
+};
 
 use self::place::{configured_engine, elsewhere, in_folder, on_server};
 pub use self::{
@@ -40,7 +38,7 @@ pub struct Models {
     folder: ModelFolder,
     open: Mutex<BTreeMap<ModelName, Arc<Listener>>>,
     #[cfg(feature = "bridge")]
-    bridges: Mutex<BTreeMap<String, Arc<songrec_bridge::Bridge>>>,
+    clients: Mutex<BTreeMap<String, Arc<songrec_models::remote::Client>>>,
 }
 
 /// The models that hear songs, ready to work: all of them from one decode.
@@ -63,10 +61,11 @@ impl Hearing {
 
     /// What has to be found out about a file for these models.
     pub fn wanted(&self) -> Wanted {
+        let models = self.specs.iter().map(|spec| spec.name.clone()).collect();
         Wanted {
-            models: self.specs.iter().map(|spec| spec.name.clone()).collect(),
+            sound: songrec_audio::Wanted { models, ..songrec_audio::Wanted::default() },
             listeners: self.listeners.clone(),
-            ..Wanted::default()
+            windows: false,
         }
     }
 }
@@ -79,7 +78,7 @@ impl Models {
             config,
             open: Mutex::default(),
             #[cfg(feature = "bridge")]
-            bridges: Mutex::default(),
+            clients: Mutex::default(),
         }
     }
 
@@ -267,7 +266,7 @@ impl Models {
                 Ok(Arc::new(ModelFolder::new(root).open(model.spec.name.as_str(), &options)?))
             }
             #[cfg(feature = "bridge")]
-            ModelPlace::Http(place) => server::open(place, self.bridge(place)?),
+            ModelPlace::Http(place) => server::open(place, self.client(place)?),
             #[cfg(not(feature = "bridge"))]
             ModelPlace::Http(place) => Err(Error::usage(format_args!(
                 "`{}` cannot hear here: it is on a server",
@@ -306,27 +305,27 @@ impl Models {
     pub async fn server_health(
         &self,
         model: &KnownModel,
-    ) -> Result<Option<songrec_bridge::Health>> {
+    ) -> Result<Option<songrec_models::remote::Health>> {
         let ModelPlace::Http(place) = &model.place else { return Ok(None) };
-        let bridge = self.bridge(place)?;
-        server::health(place, &bridge).await.map(Some)
+        let client = self.client(place)?;
+        server::health(place, &client).await.map(Some)
     }
 
     /// What was asked of the server of a model, and how it went.
-    pub fn server_figures(&self, model: &KnownModel) -> Option<songrec_bridge::Figures> {
+    pub fn server_figures(&self, model: &KnownModel) -> Option<songrec_models::remote::Figures> {
         let ModelPlace::Http(place) = &model.place else { return None };
-        lock(&self.bridges).get(&place.key).map(|bridge| bridge.figures())
+        lock(&self.clients).get(&place.key).map(|client| client.figures())
     }
 
-    // One bridge for each model: its breaker has to see everything.
-    fn bridge(&self, place: &HttpModelPlace) -> Result<Arc<songrec_bridge::Bridge>> {
-        let mut bridges = lock(&self.bridges);
-        if let Some(bridge) = bridges.get(&place.key) {
-            return Ok(bridge.clone());
+    // One client for each model: its breaker has to see everything.
+    fn client(&self, place: &HttpModelPlace) -> Result<Arc<songrec_models::remote::Client>> {
+        let mut clients = lock(&self.clients);
+        if let Some(client) = clients.get(&place.key) {
+            return Ok(client.clone());
         }
-        let bridge = Arc::new(server::bridge(&self.config, place)?);
-        bridges.insert(place.key.clone(), bridge.clone());
-        Ok(bridge)
+        let client = Arc::new(server::client(&self.config, place)?);
+        clients.insert(place.key.clone(), client.clone());
+        Ok(client)
     }
 }
 

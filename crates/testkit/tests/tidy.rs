@@ -18,7 +18,7 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("emulator", &[]),
     ("storage", &["core"]),
     ("audio", &["core"]),
-    ("bridge", &["core", "audio"]),
+    ("models", &["core", "audio"]),
     ("testkit", &["core", "storage"]),
     ("analysis", &["core", "index"]),
     ("local", &["core", "storage", "index"]),
@@ -26,15 +26,15 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("sync", &["core", "storage"]),
     (
         "library",
-        &["core", "storage", "audio", "bridge", "analysis", "local", "astra", "index", "sync"],
+        &["core", "storage", "audio", "models", "analysis", "local", "astra", "index", "sync"],
     ),
     ("server", &["library", "core"]),
     ("cli", &["library", "server", "emulator", "core"]),
     (
         "bench",
         &[
-            "core", "storage", "index", "audio", "analysis", "local", "astra", "sync", "library",
-            "server", "emulator", "testkit",
+            "core", "storage", "index", "audio", "models", "analysis", "local", "astra", "sync",
+            "library", "server", "emulator", "testkit",
         ],
     ),
 ];
@@ -52,9 +52,9 @@ const TESTS_OF_ONE_MAY_KNOW: [(&str, &[&str]); 2] = [
 
 /// A dependency that is large, or that only one crate should speak to, and
 /// the crates it lives in.
-const LIVES_IN: [(&str, &[&str]); 12] = [
+const LIVES_IN: [(&str, &[&str]); 14] = [
     ("rusqlite", &["local", "emulator", "sync"]),
-    ("reqwest", &["astra", "bridge"]),
+    ("reqwest", &["astra", "models"]),
     ("object_store", &["astra"]),
     ("axum", &["emulator", "server"]),
     ("clap", &["cli"]),
@@ -63,7 +63,9 @@ const LIVES_IN: [(&str, &[&str]); 12] = [
     ("symphonia", &["audio"]),
     ("rubato", &["audio"]),
     ("realfft", &["audio"]),
-    ("ort", &["audio"]),
+    ("ort", &["models"]),
+    ("rten", &["models"]),
+    ("tokenizers", &["models"]),
     ("dotenvy", &["library"]),
 ];
 

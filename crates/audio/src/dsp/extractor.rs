@@ -12,6 +12,7 @@ use super::{
     totals::Totals,
     vectors::Raw45,
 };
+use crate::sink::BlockSink;
 
 /// Samples of the longest clip that is described as one: ten minutes, in whole
 /// hops.
@@ -40,8 +41,9 @@ pub struct Source {
 
 /// Describes a song block by block, in bounded memory.
 ///
-/// Every block of audio is pushed twice: as decoded, and mixed to mono at
-/// [`SAMPLE_RATE`]. Blocks may have any size; the result does not depend on
+/// Every block of audio is pushed twice: as decoded
+/// ([`push_decoded`](Self::push_decoded)), and mixed to mono at [`SAMPLE_RATE`],
+/// as a [`BlockSink`]. Blocks may have any size; the result does not depend on
 /// it.
 pub struct Extractor {
     clip: Box<Clip>,
@@ -76,19 +78,6 @@ impl Extractor {
         self.meter.push(interleaved);
     }
 
-    /// Hears mono samples at [`SAMPLE_RATE`].
-    pub fn push_mono(&mut self, mut samples: &[f32]) {
-        while !samples.is_empty() {
-            let room = CLIP_SAMPLES - self.clip.len();
-            let (now, later) = samples.split_at(samples.len().min(room));
-            self.clip.push(now);
-            if now.len() == room {
-                self.clip.finish(&mut self.totals);
-            }
-            samples = later;
-        }
-    }
-
     /// What was found in all that was heard.
     pub fn finish(mut self) -> Extracted {
         self.clip.finish(&mut self.totals);
@@ -104,6 +93,27 @@ impl Extractor {
             features: summary::features(&self.totals, &loudness, self.name.as_deref()),
         }
     }
+}
+
+impl BlockSink for Extractor {
+    fn sample_rate(&self) -> u32 {
+        SAMPLE_RATE
+    }
+
+    fn push(&mut self, mut samples: &[f32]) {
+        while !samples.is_empty() {
+            let room = CLIP_SAMPLES - self.clip.len();
+            let (now, later) = samples.split_at(samples.len().min(room));
+            self.clip.push(now);
+            if now.len() == room {
+                self.clip.finish(&mut self.totals);
+            }
+            samples = later;
+        }
+    }
+
+    /// Waits for [`finish`](Extractor::finish), which describes the rest.
+    fn end(&mut self) {}
 }
 
 impl std::fmt::Debug for Extractor {

@@ -10,7 +10,7 @@
 use std::{path::Path, process::ExitCode, time::Instant};
 
 use songrec_audio::{
-    Decoder, Resampler, Result, Wanted, analyze,
+    BlockSink, Decoder, Resampler, Result, Wanted, analyze,
     dsp::{Extractor, LoudnessMeter, SAMPLE_RATE, Source},
 };
 
@@ -110,7 +110,7 @@ fn measure(path: &Path) -> Result<Times> {
     let start = cpu_ms();
     let mut extractor = Extractor::new(Source { sample_rate: rate, channels, name: None });
     for block in resampled.chunks(4096) {
-        extractor.push_mono(block);
+        extractor.push(block);
     }
     let pushed = cpu_ms();
     std::hint::black_box(extractor.finish());

@@ -107,7 +107,7 @@ fn serve(
 }
 
 fn tiny_clap() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../audio/tests/fixtures/models/clap-tiny@1")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures/models/clap-tiny@1")
 }
 
 /// What lies in the folder of the models, hidden or not.

@@ -143,6 +143,6 @@ pub(crate) fn write_config(world: &World, text: &str) {
 }
 
 pub(crate) fn tiny_model(name: &str) -> PathBuf {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../audio/tests/fixtures/models");
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures/models");
     models.join(name).canonicalize().unwrap()
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_audio::neural::{Description, ModelFolder, known_models};
 use songrec_core::{Hint, Job, Progress, Remedy};
+use songrec_models::{Description, ModelFolder, known_models};
 
 use super::{KnownModel, ModelPlace, Models, OnnxTable, in_folder};
 use crate::{

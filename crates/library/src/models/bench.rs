@@ -6,8 +6,8 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_audio::neural::{Listener, ModelError, Windows};
 use songrec_core::ModelName;
+use songrec_models::{Listener, ModelError, Windows};
 
 use super::{KnownModel, ModelPlace, Models};
 use crate::{Error, Result, work::blocking};
@@ -41,7 +41,7 @@ pub struct ModelBench {
     /// How the server did, if it is one.
     #[cfg(feature = "bridge")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<songrec_bridge::Figures>,
+    pub server: Option<songrec_models::remote::Figures>,
 }
 
 impl Models {

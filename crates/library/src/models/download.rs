@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use songrec_audio::neural::Description;
 use songrec_core::{Digest, Event, Progress};
+use songrec_models::Description;
 
 use super::{
     Models,

@@ -6,8 +6,8 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_audio::neural::{Description, EngineKind, ModelFolder};
 use songrec_core::{Digest, Hint, ModelSpec, Piece, Remedy};
+use songrec_models::{Description, EngineKind, ModelFolder};
 
 use super::table::{HttpTable, OnnxTable};
 use crate::{Error, Result};

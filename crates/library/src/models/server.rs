@@ -1,17 +1,17 @@
-//! Models on inference servers: the only file that names the bridge.
+//! Models on inference servers: asked through `songrec_models::remote`.
 
 use std::sync::Arc;
 
-use songrec_audio::neural::Embedder;
-use songrec_bridge::{
-    Bridge, BridgeConfig, BridgeError, BridgedModel, Form, Health, Problem, Token,
+use songrec_models::{
+    Embedder,
+    remote::{Client, ClientConfig, Form, Health, Problem, RemoteError, RemoteModel, Token},
 };
 
 use super::{HttpModelPlace, table::HttpTable};
 use crate::{Config, Error, ErrorKind, Result};
 
-/// A bridge as `[models.NAME]` describes it.
-pub(super) fn bridge(config: &Config, place: &HttpModelPlace) -> Result<Bridge> {
+/// A client as `[models.NAME]` describes it.
+pub(super) fn client(config: &Config, place: &HttpModelPlace) -> Result<Client> {
     let HttpModelPlace { key: name, table, .. } = place;
     let form = match table.form.as_str() {
         "plain" => Form::Plain,
@@ -27,7 +27,7 @@ pub(super) fn bridge(config: &Config, place: &HttpModelPlace) -> Result<Bridge> 
         })?)),
         None => None,
     };
-    let bridge = BridgeConfig {
+    let client = ClientConfig {
         version: table.version.clone(),
         endpoint: table.endpoint.clone(),
         health: table.health.clone(),
@@ -40,24 +40,24 @@ pub(super) fn bridge(config: &Config, place: &HttpModelPlace) -> Result<Bridge> 
         batch: table.batch,
         at_once: table.at_once,
         token,
-        ..BridgeConfig::new(&place.url, form, &place.remote)
+        ..ClientConfig::new(&place.url, form, &place.remote)
     };
-    Bridge::new(bridge).map_err(|error| explained(name, error))
+    Client::new(client).map_err(|error| explained(name, error))
 }
 
 /// The model itself. Needs a runtime to run its requests on.
-pub(super) fn open(place: &HttpModelPlace, bridge: Arc<Bridge>) -> Result<Arc<dyn Embedder>> {
+pub(super) fn open(place: &HttpModelPlace, client: Arc<Client>) -> Result<Arc<dyn Embedder>> {
     let HttpModelPlace { key: name, table, .. } = place;
     let runtime = tokio::runtime::Handle::try_current()
         .map_err(|error| Error::new(ErrorKind::Failed, "there is no runtime").because(error))?;
-    let model = BridgedModel::new(table.spec(name)?, table.listening(), bridge, runtime);
+    let model = RemoteModel::new(table.spec(name)?, table.listening(), client, runtime);
     Ok(Arc::new(model))
 }
 
 /// Whether the server is well, and its model the one that is configured.
-pub(super) async fn health(place: &HttpModelPlace, bridge: &Bridge) -> Result<Health> {
+pub(super) async fn health(place: &HttpModelPlace, client: &Client) -> Result<Health> {
     let HttpModelPlace { key: name, table, .. } = place;
-    let health = bridge.health().await.map_err(|error| explained(name, error))?;
+    let health = client.health().await.map_err(|error| explained(name, error))?;
     let given = health.model.as_ref().and_then(|model| model.dimension(table.output.as_deref()));
     match given {
         Some(given) if given != table.dimension => Err(Error::usage(format_args!(
@@ -71,7 +71,7 @@ pub(super) async fn health(place: &HttpModelPlace, bridge: &Bridge) -> Result<He
     }
 }
 
-fn explained(name: &str, error: BridgeError) -> Error {
+fn explained(name: &str, error: RemoteError) -> Error {
     let kind = match error.problem() {
         Problem::Config | Problem::WrongDimension => ErrorKind::Usage,
         Problem::NotThere => ErrorKind::NotFound,
@@ -96,7 +96,7 @@ pub(super) async fn fetch(
     most: u64,
     progress: impl FnMut(u64),
 ) -> Result<bool> {
-    songrec_bridge::fetch(url, to, most, progress).await.map_err(|error| {
+    songrec_models::remote::fetch(url, to, most, progress).await.map_err(|error| {
         let kind = match error.problem() {
             Problem::Config | Problem::Refused => ErrorKind::Usage,
             Problem::Garbage => ErrorKind::Corrupt,

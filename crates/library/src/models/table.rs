@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-#[cfg(feature = "bridge")]
-use songrec_audio::neural::Listening;
-use songrec_audio::neural::Short;
 use songrec_core::{Metric, ModelName, ModelSpec, has_password};
+#[cfg(feature = "bridge")]
+use songrec_models::Listening;
+use songrec_models::Short;
 
 use crate::{Error, Result};
 

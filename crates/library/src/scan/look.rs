@@ -12,8 +12,9 @@ use futures::{
     StreamExt, future,
     stream::{self, BoxStream},
 };
-use songrec_audio::{Analysis, Identity, Wanted, neural::Listener};
+use songrec_audio::Identity;
 use songrec_core::{Digest, FileSays, Hint, ModelName, Remedy, Song, SongId, Tags};
+use songrec_models::{Heard, Listener, Wanted};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
@@ -48,7 +49,7 @@ pub(super) struct Found {
     /// What it says of its song.
     pub(super) says: FileSays,
     /// What was heard; nothing if a song is known that was heard already.
-    pub(super) analysis: Option<Box<Analysis>>,
+    pub(super) analysis: Option<Box<Heard>>,
     /// Whether the song is known and there was nothing to find out about it.
     pub(super) was_heard: bool,
     /// The learned models that listened, well or not.
@@ -207,7 +208,7 @@ impl Scan<'_> {
             && !is_suspect
             && song.as_ref().is_some_and(|song| self.was_heard(song));
         let mut wanted = self.wanted(song.as_ref(), &without_segments);
-        wanted.features |= is_suspect;
+        wanted.sound.features |= is_suspect;
         let tags_are_enough = self.options.dry_run || was_heard;
         let name_of = |listener: &Arc<Listener>| listener.spec().name.clone();
         let listened = match tags_are_enough {
@@ -221,15 +222,15 @@ impl Scan<'_> {
             if tags_are_enough {
                 return Ok((songrec_audio::read_tags(&path).0, None));
             }
-            let analysis = songrec_audio::analyze(&path, &wanted);
-            let analysis = analysis.map_err(|error| reason_of(&error))?;
-            Ok((analysis.tags.clone(), Some(Box::new(analysis))))
+            let heard = songrec_models::analyze(&path, &wanted);
+            let heard = heard.map_err(|error| reason_of(&error))?;
+            Ok((heard.sound.tags.clone(), Some(Box::new(heard))))
         };
         let found = match on_cpu(Some(&self.pool), work).await {
             Ok(Ok((tags, analysis))) => {
                 let says = FileSays { tags, ..said_by_path(&candidate.path, identity.sha256) };
                 let replaced = held.filter(|held| *held != id);
-                let length = analysis.as_ref().map(|heard| &heard.audio);
+                let length = analysis.as_ref().map(|heard| &heard.sound.audio);
                 let length = length.or(song.as_ref().map(|song| &song.audio));
                 let length = length.map_or(0.0, |audio| audio.duration);
                 // A name alone may be that of many files.
@@ -265,11 +266,9 @@ impl Scan<'_> {
 
     // What has to be found out: of a song that is known, only what it lacks.
     fn wanted(&self, song: Option<&Song>, without_segments: &[ModelName]) -> Wanted {
-        let mut wanted = Wanted {
-            windows: self.options.segments,
-            cancel: Some(self.job.interrupt.flag()),
-            ..self.ears.wanted()
-        };
+        let mut wanted = self.ears.wanted();
+        wanted.windows = self.options.segments;
+        wanted.sound.cancel = Some(self.job.interrupt.flag());
         let is_current = |song: &&Song| {
             let features = song.features.as_ref();
             features.is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION)
@@ -278,8 +277,8 @@ impl Scan<'_> {
             let lost = self.lost_of(song.id);
             let lacks =
                 |model: &ModelName| !song.embeddings.contains_key(model) || lost.contains(model);
-            wanted.features = false;
-            wanted.models.retain(lacks);
+            wanted.sound.features = false;
+            wanted.sound.models.retain(lacks);
             wanted.listeners.retain(|listener| {
                 let name = &listener.spec().name;
                 without_segments.contains(name)

@@ -3,9 +3,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use songrec_audio::{built_in_models, neural::Listener};
+use songrec_audio::built_in_models;
 use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
+use songrec_models::Listener;
 
 use super::{Candidate, Finding, Scan, ScanReport, Unsettled, blocking, look::genre_of_folder};
 use crate::{Library, Result};

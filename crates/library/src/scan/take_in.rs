@@ -6,12 +6,12 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use songrec_audio::neural::HeardWindow;
 use songrec_core::{
     Card, Digest, Embedding, EmbeddingRef, Event, Features, FileSays, ModelName, ModelSpec,
     OperationId, Segment, SegmentId, Song, SongFile, SongId, decode_path, encode_path,
 };
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
+use songrec_models::HeardWindow;
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
 
 use super::{
@@ -134,11 +134,12 @@ impl Scan<'_> {
         let mut places = Vec::new();
         for (at, arrival) in arrivals.iter().enumerate() {
             let Some(analysis) = &arrival.found.analysis else { continue };
-            let mut song = song_of(analysis);
+            let mut song = song_of(&analysis.sound);
             song.id = arrival.id();
             song.retag(&arrival.found.says, self.asks_folders(), &[]);
             song.add_file(file_of(&arrival.found.identity, arrival.stored.clone()));
             let heard: Vec<Embedding> = analysis
+                .sound
                 .embeddings
                 .iter()
                 .map(|(model, vector)| Embedding {
@@ -177,7 +178,7 @@ impl Scan<'_> {
     async fn make_room_for(&self, arrivals: &[Arrival]) -> Result<()> {
         let heard = |spec: &ModelSpec| {
             let mut analyses = arrivals.iter().filter_map(|one| one.found.analysis.as_ref());
-            analyses.any(|heard| heard.embeddings.contains_key(&spec.name))
+            analyses.any(|heard| heard.sound.embeddings.contains_key(&spec.name))
         };
         let new: Vec<ModelSpec> = {
             let mut roomless = self.roomless.lock().unwrap_or_else(PoisonError::into_inner);
@@ -212,7 +213,7 @@ impl Scan<'_> {
                 if analysis.failed.contains_key(model) {
                     continue;
                 }
-                if !analysis.embeddings.contains_key(model) {
+                if !analysis.sound.embeddings.contains_key(model) {
                     findings.entry((Finding::Nothing, model)).or_default().push(arrival.id());
                 }
                 if self.options.segments {
@@ -335,7 +336,7 @@ impl Scan<'_> {
             let Some(analysis) = analysis else {
                 return if self.options.dry_run { Change::Added } else { Change::Nothing };
             };
-            let mut new = song_of(analysis);
+            let mut new = song_of(&analysis.sound);
             new.retag(says, self.asks_folders(), &[]);
             new.add_file(file_of(identity, arrival.stored.clone()));
             new.embeddings = arrival.embeddings.clone();
@@ -361,15 +362,15 @@ impl Scan<'_> {
             let known: Vec<FileSays> = before.files.iter().map(known).collect();
             song.retag(says, self.asks_folders(), &known);
         }
-        if let Some(analysis) = analysis {
+        if let Some(sound) = analysis.as_ref().map(|analysis| &analysis.sound) {
             let version = |features: &Option<Features>| features.as_ref().map(|one| one.version);
-            if version(&song.features) <= version(&analysis.features) {
-                song.features.clone_from(&analysis.features);
-                song.audio = analysis.audio.clone();
+            if version(&song.features) <= version(&sound.features) {
+                song.features.clone_from(&sound.features);
+                song.audio = sound.audio.clone();
             }
             // Of the same audio in another file, too: one may say more than it
             // holds.
-            song.audio.warnings.clone_from(&analysis.audio.warnings);
+            song.audio.warnings.clone_from(&sound.audio.warnings);
             take_again(song, &arrival.found.lost, &arrival.embeddings);
         }
         for (model, reference) in &arrival.embeddings {
@@ -415,7 +416,7 @@ impl Scan<'_> {
             let (path, model) = (path.clone(), model.clone());
             (self.on_item)(&ScanItem::Unheard { id, path, model, reason: error.to_string() });
         }
-        let warnings = arrival.found.analysis.as_ref().map(|heard| &heard.audio.warnings);
+        let warnings = arrival.found.analysis.as_ref().map(|heard| &heard.sound.audio.warnings);
         if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
             report.warned += 1;
             let (path, warnings) = (path.clone(), warnings.clone());

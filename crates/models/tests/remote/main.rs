@@ -1,0 +1,6 @@
+//! Models on servers that fail, lie, and lead elsewhere.
+#![cfg(feature = "remote")]
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
+
+mod faulty;
+mod hostile;
