@@ -6,7 +6,7 @@
 
 use std::{fs::File, io, ops::Range};
 
-use crate::source::read_at;
+use crate::read_at::read_at;
 
 /// The part of the decoded samples that was put in.
 #[derive(Clone, Copy, Debug, PartialEq)]

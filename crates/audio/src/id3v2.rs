@@ -15,7 +15,7 @@ use std::{
 
 use memchr::memmem;
 
-use crate::source::read_at;
+use crate::read_at::read_at;
 
 /// Chapters hold a title and a picture, and tables of contents name chapters
 /// by their ids; none of them holds another.

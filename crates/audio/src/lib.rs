@@ -24,6 +24,7 @@ mod gapless;
 mod id3v2;
 mod identity;
 mod opus;
+mod read_at;
 mod resample;
 mod sink;
 mod source;

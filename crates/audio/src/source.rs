@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 use symphonia::core::io::MediaSource;
 
-use crate::id3v2::Unreadable;
+use crate::{id3v2::Unreadable, read_at::read_at};
 
 /// A window of a file that can hash the whole file while it is read.
 pub(crate) struct Source {
@@ -305,21 +305,6 @@ fn layout(file: &mut File, length: u64) -> io::Result<Layout> {
             Ok(Layout { end, ..whole })
         }
     }
-}
-
-/// Reads up to `buffer.len()` bytes; what lies behind the end stays zero.
-pub(crate) fn read_at(file: &mut File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    file.seek(SeekFrom::Start(at))?;
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// The end of the ID3v2 tags at the beginning.
