@@ -16,13 +16,13 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use serde::Serialize;
 use songrec_core::{Digest, EmbeddingRef, Timestamp, Vector};
+use songrec_storage::{BlobStream, Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 
-use super::{
+use crate::{
     draft::Draft,
     folder::{Begun, Evicted, Folder, Found, Kind},
 };
-use crate::{BlobStream, Error, ErrorKind, Result};
 
 /// Embeddings and audio as files in a folder, the least recently used of which
 /// go when there are too many.
@@ -59,7 +59,7 @@ struct Shared {
     off: AtomicBool,
 }
 
-pub(super) type Turn = tokio::sync::Mutex<()>;
+pub(crate) type Turn = tokio::sync::Mutex<()>;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -201,7 +201,7 @@ impl Cache {
     }
 
     /// The vectors of these references, where they are here.
-    pub(super) async fn vectors(&self, wanted: Vec<EmbeddingRef>) -> Vec<Option<Vector>> {
+    pub(crate) async fn vectors(&self, wanted: Vec<EmbeddingRef>) -> Vec<Option<Vector>> {
         if wanted.is_empty() {
             return Vec::new();
         }
@@ -212,7 +212,7 @@ impl Cache {
     }
 
     /// Keeps vectors that have these digests, as far as there is room.
-    pub(super) async fn keep_vectors(&self, vectors: Vec<(Digest, Vector)>) {
+    pub(crate) async fn keep_vectors(&self, vectors: Vec<(Digest, Vector)>) {
         if vectors.is_empty() {
             return;
         }
@@ -225,7 +225,7 @@ impl Cache {
     }
 
     /// The file of a blob, if it is here.
-    pub(super) async fn blob(&self, digest: Digest) -> Option<CachedBlob> {
+    pub(crate) async fn blob(&self, digest: Digest) -> Option<CachedBlob> {
         self.blocking(move |shared| {
             let file = shared.find(Kind::Blob, &digest)?;
             let size = file.metadata().ok()?.len();
@@ -236,7 +236,7 @@ impl Cache {
 
     /// The right to download a blob, which one task of the process has at a
     /// time.
-    pub(super) fn turn(&self, digest: Digest) -> Arc<Turn> {
+    pub(crate) fn turn(&self, digest: Digest) -> Arc<Turn> {
         // Weak references are dropped whole.
         let mut turns = self.shared.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(&digest).and_then(Weak::upgrade) {
@@ -250,7 +250,7 @@ impl Cache {
 
     /// Room for a blob, unless there is none; waits for other processes that
     /// are downloading it.
-    pub(super) async fn begin(&self, digest: Digest, size: u64) -> Download {
+    pub(crate) async fn begin(&self, digest: Digest, size: u64) -> Download {
         let begun = self.blocking(move |shared| shared.begin(Kind::Blob, &digest, size, true));
         match begun.await {
             Some(Begun::Draft(draft)) => Download::Room(Room(Some(draft))),
@@ -260,7 +260,7 @@ impl Cache {
     }
 
     /// Ends a download that gave nothing.
-    pub(super) async fn discard(&self, room: Room) {
+    pub(crate) async fn discard(&self, room: Room) {
         self.blocking(move |_| drop(room.draft())).await;
     }
 
@@ -270,7 +270,7 @@ impl Cache {
     /// # Errors
     ///
     /// Those of the stream.
-    pub(super) async fn download(
+    pub(crate) async fn download(
         &self,
         room: Room,
         digest: Digest,
@@ -398,7 +398,7 @@ impl Shared {
 
 /// What came of asking for room for a blob.
 #[derive(Debug)]
-pub(super) enum Download {
+pub(crate) enum Download {
     /// Download it to here.
     Room(Room),
     /// Another process has downloaded it meanwhile.
@@ -410,7 +410,7 @@ pub(super) enum Download {
 /// A place to download to. A caller that gives up drops it on a thread that
 /// must not wait, so it is cleared away on another one.
 #[derive(Debug)]
-pub(super) struct Room(Option<Draft>);
+pub(crate) struct Room(Option<Draft>);
 
 impl Room {
     fn draft(mut self) -> Draft {
@@ -428,7 +428,7 @@ impl Drop for Room {
 
 /// A blob in the cache; stays readable though its file be evicted.
 #[derive(Debug)]
-pub(super) struct CachedBlob {
+pub(crate) struct CachedBlob {
     cache: Cache,
     file: File,
     size: u64,
@@ -438,12 +438,12 @@ pub(super) struct CachedBlob {
 const PIECE: u64 = 1 << 20;
 
 impl CachedBlob {
-    pub(super) const fn size(&self) -> u64 {
+    pub(crate) const fn size(&self) -> u64 {
         self.size
     }
 
     /// These bytes of it, which have to be there.
-    pub(super) fn read(self, range: Range<u64>) -> BlobStream {
+    pub(crate) fn read(self, range: Range<u64>) -> BlobStream {
         let Self { cache, file, .. } = self;
         let pieces = stream::try_unfold((file, range), move |(file, range)| {
             let cache = cache.clone();

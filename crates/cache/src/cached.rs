@@ -1,12 +1,5 @@
 //! Another backend, of which is remembered what it said.
 
-mod cache;
-mod draft;
-mod folder;
-mod recent;
-mod trusted;
-mod usage;
-
 use std::{
     fmt,
     ops::Range,
@@ -22,36 +15,17 @@ use songrec_core::{
     BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, ModelName,
     ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, Vector,
 };
-
-use crate::{
+use songrec_storage::{
     BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Finding,
     Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page,
     PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 
-use cache::Download;
-pub use cache::{Cache, CacheStats, CacheUse, CachedFiles};
-use recent::Recent;
-
-/// What is remembered in memory, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CachedOptions {
-    /// How old a song or the list of models may be: for so long, what others
-    /// write may go unnoticed. Zero remembers none of them.
-    pub fresh_for: Duration,
-    /// How many songs at the most.
-    pub songs: usize,
-    /// How many embeddings at the most.
-    pub embeddings: usize,
-}
-
-impl Default for CachedOptions {
-    fn default() -> Self {
-        // A song is some KiB, an embedding 2 to 8 KiB: tens of MiB together.
-        Self { fresh_for: Duration::from_secs(30), songs: 4_096, embeddings: 2_048 }
-    }
-}
+use crate::{
+    cache::{Cache, Download},
+    recent::{CachedOptions, Recent},
+};
 
 /// Another backend, asked only for what is not known already; for one that is
 /// far away.

@@ -9,13 +9,13 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 
-use super::folder::Folder;
+use crate::folder::Folder;
 
 /// A file that is being written, and hashed on the way.
 ///
 /// Dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     folder: Folder,
     // Locked for as long as it is written. Gone once it is finished.
     file: Option<File>,
@@ -28,18 +28,18 @@ pub(super) struct Draft {
 
 impl Draft {
     /// A draft in `file`, which is at `path` and locked, for `place`.
-    pub(super) fn new(folder: Folder, file: File, path: PathBuf, place: PathBuf) -> Self {
+    pub(crate) fn new(folder: Folder, file: File, path: PathBuf, place: PathBuf) -> Self {
         let hasher = Sha256::new();
         let (path, place) = (path.into(), place.into());
         Self { folder, file: Some(file), path, place, size: 0, written: 0, hasher }
     }
 
-    pub(super) const fn size(&self) -> u64 {
+    pub(crate) const fn size(&self) -> u64 {
         self.size
     }
 
     /// Makes the file as large as it will be.
-    pub(super) fn take_room(&mut self, size: u64) -> io::Result<()> {
+    pub(crate) fn take_room(&mut self, size: u64) -> io::Result<()> {
         let file = self.file.as_ref().expect("it is not finished");
         file.set_len(0)?;
         // At once, so that whoever counts the files counts it right.
@@ -53,7 +53,7 @@ impl Draft {
     /// # Errors
     ///
     /// If they are more than there was to be room for.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.written += bytes.len() as u64;
         if self.written > self.size {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than expected"));
@@ -64,7 +64,7 @@ impl Draft {
 
     /// The file at its beginning, and for everybody, if its bytes are those
     /// that have this digest.
-    pub(super) fn finish(mut self, digest: &Digest) -> io::Result<Option<File>> {
+    pub(crate) fn finish(mut self, digest: &Digest) -> io::Result<Option<File>> {
         let hash: [u8; 32] = std::mem::take(&mut self.hasher).finalize().into();
         if self.written != self.size || hash != digest.0 {
             return Ok(None);

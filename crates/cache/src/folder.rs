@@ -25,7 +25,12 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 
-use super::{draft::Draft, trusted::Trusted, usage::Usage};
+use crate::{
+    draft::Draft,
+    file::{create, is_at, present},
+    trusted::Trusted,
+    usage::Usage,
+};
 
 /// How far back a file's last use may lie before it is noted again. Enough to
 /// know which files are the oldest, and it spares a write for each read.
@@ -35,13 +40,13 @@ const TOUCH_AFTER: Duration = Duration::from_secs(60);
 const PIECE: usize = 256 << 10;
 
 #[derive(Clone, Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     root: PathBuf,
     trusted: Arc<Trusted>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Blob,
     Embedding,
 }
@@ -59,16 +64,16 @@ impl Kind {
 
 // A file of the cache, as small as can be: there may be a million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Fact {
-    pub(super) used: SystemTime,
-    pub(super) bytes: u64,
-    pub(super) kind: Kind,
-    pub(super) digest: Digest,
+pub(crate) struct Fact {
+    pub(crate) used: SystemTime,
+    pub(crate) bytes: u64,
+    pub(crate) kind: Kind,
+    pub(crate) digest: Digest,
 }
 
 /// What came of looking for a file.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Its bytes are those of its name; the file is at its beginning.
     Sound(File),
     /// They were not, and it was removed.
@@ -78,7 +83,7 @@ pub(super) enum Found {
 
 /// What came of asking for room.
 #[derive(Debug)]
-pub(super) enum Begun {
+pub(crate) enum Begun {
     /// Write it here.
     Draft(Draft),
     /// Somebody else has written it meanwhile.
@@ -92,13 +97,13 @@ pub(super) enum Begun {
 
 /// What an eviction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Evicted {
-    pub(super) files: u64,
-    pub(super) bytes: u64,
+pub(crate) struct Evicted {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Folder {
-    pub(super) fn open(root: &Path) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
         let folder = Self { root: root.join("v1"), trusted: Arc::new(Trusted::new()) };
         fs::create_dir_all(&folder.root)?;
         // By this tag, backups know what they can leave out.
@@ -113,7 +118,7 @@ impl Folder {
         Ok(folder)
     }
 
-    pub(super) fn find(&self, kind: Kind, digest: &Digest) -> io::Result<Found> {
+    pub(crate) fn find(&self, kind: Kind, digest: &Digest) -> io::Result<Found> {
         let path = self.place(kind, digest);
         let Some(mut file) = present(File::open(&path))? else { return Ok(Found::Missing) };
         let sound = match kind {
@@ -137,7 +142,7 @@ impl Folder {
     ///
     /// The room is counted before a byte is written, so that writers together
     /// do not pass the limit either.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         &self,
         kind: Kind,
         digest: &Digest,
@@ -191,13 +196,13 @@ impl Folder {
 
     /// Removes what was used longest ago until no more than `limit` bytes are
     /// left.
-    pub(super) fn prune(&self, limit: u64) -> io::Result<Evicted> {
+    pub(crate) fn prune(&self, limit: u64) -> io::Result<Evicted> {
         let mut usage = self.usage()?;
         self.evict(&mut usage, limit)
     }
 
     /// Every file, in no order, and the bytes of what is being written.
-    pub(super) fn list(&self) -> io::Result<(Vec<Fact>, u64)> {
+    pub(crate) fn list(&self) -> io::Result<(Vec<Fact>, u64)> {
         // First, because a file moves from here to there at any moment: counted
         // twice it does no harm, but missed it would be room that is not there.
         let mut unfinished = 0;
@@ -242,7 +247,7 @@ impl Folder {
     }
 
     /// Locks and gives what is counted; counts if nobody has for long.
-    pub(super) fn usage(&self) -> io::Result<Usage> {
+    pub(crate) fn usage(&self) -> io::Result<Usage> {
         let mut usage = Usage::lock(&self.root.join("usage"))?;
         if !usage.is_trusted() {
             let (facts, unfinished) = self.list()?;
@@ -278,38 +283,6 @@ impl Folder {
     }
 }
 
-/// Opens `path` for reading and writing, and creates it, with its folder, if
-/// it is not there.
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            open()
-        }
-        opened => opened,
-    }
-}
-
-/// Whether `file` is still what `path` names: a lock on a file that was
-/// removed or renamed keeps nobody out.
-#[cfg(unix)]
-pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let Some(named) = present(fs::metadata(path))? else { return Ok(false) };
-    let own = file.metadata()?;
-    Ok((own.dev(), own.ino()) == (named.dev(), named.ino()))
-}
-
-/// Whether `path` is there. A file that is open and locked is not replaced by
-/// another one here.
-#[cfg(not(unix))]
-pub(super) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
-    path.try_exists()
-}
-
 fn hash(file: &mut File) -> io::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
     let mut piece = vec![0; PIECE];
@@ -319,15 +292,6 @@ fn hash(file: &mut File) -> io::Result<[u8; 32]> {
             return Ok(hasher.finalize().into());
         }
         hasher.update(&piece[..read]);
-    }
-}
-
-// What is gone is no error: the cache may be deleted at any time.
-fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -8,13 +8,30 @@ use std::{
 
 use lru::LruCache;
 use songrec_core::{Digest, EmbeddingRef, ModelName, ModelSpec, Song, SongId, Vector};
+use songrec_storage::Neighbor;
 use tokio::time::Instant;
 
-use super::CachedOptions;
-use crate::Neighbor;
+/// What is remembered in memory, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedOptions {
+    /// How old a song or the list of models may be: for so long, what others
+    /// write may go unnoticed. Zero remembers none of them.
+    pub fresh_for: Duration,
+    /// How many songs at the most.
+    pub songs: usize,
+    /// How many embeddings at the most.
+    pub embeddings: usize,
+}
+
+impl Default for CachedOptions {
+    fn default() -> Self {
+        // A song is some KiB, an embedding 2 to 8 KiB: tens of MiB together.
+        Self { fresh_for: Duration::from_secs(30), songs: 4_096, embeddings: 2_048 }
+    }
+}
 
 #[derive(Debug)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     state: Mutex<State>,
     fresh_for: Duration,
 }
@@ -44,14 +61,14 @@ impl<T> Remembered<T> {
 /// A read that has begun. What it gives may be older than a write that it
 /// overlaps, and is then not remembered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     turn: u64,
     alone: bool,
     since: Instant,
 }
 
 impl Recent {
-    pub(super) fn new(options: &CachedOptions) -> Self {
+    pub(crate) fn new(options: &CachedOptions) -> Self {
         let room = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
         let state = State {
             songs: LruCache::new(room(options.songs)),
@@ -68,24 +85,24 @@ impl Recent {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn reading(&self) -> Reading {
+    pub(crate) fn reading(&self) -> Reading {
         let state = self.state();
         Reading { turn: state.turns, alone: state.writes == 0, since: Instant::now() }
     }
 
     /// Forgets what is written now, and again when it has been written or
     /// given up.
-    pub(super) fn writing(&self, songs: impl IntoIterator<Item = SongId>) -> Writing<'_> {
+    pub(crate) fn writing(&self, songs: impl IntoIterator<Item = SongId>) -> Writing<'_> {
         self.begin_write(Written::Songs(songs.into_iter().collect()))
     }
 
     /// The same for models.
-    pub(super) fn writing_models(&self) -> Writing<'_> {
+    pub(crate) fn writing_models(&self) -> Writing<'_> {
         self.begin_write(Written::Models)
     }
 
     /// The same for a write that may be of anything.
-    pub(super) fn writing_anything(&self) -> Writing<'_> {
+    pub(crate) fn writing_anything(&self) -> Writing<'_> {
         self.begin_write(Written::Anything)
     }
 
@@ -99,12 +116,12 @@ impl Recent {
     }
 
     /// The songs with these ids that are remembered and fresh.
-    pub(super) fn songs(&self, ids: &[SongId]) -> Vec<Option<Song>> {
+    pub(crate) fn songs(&self, ids: &[SongId]) -> Vec<Option<Song>> {
         let mut state = self.state();
         ids.iter().map(|id| state.songs.get(id)?.fresh(self.fresh_for).cloned()).collect()
     }
 
-    pub(super) fn remember_songs<'a>(
+    pub(crate) fn remember_songs<'a>(
         &self,
         reading: Reading,
         songs: impl IntoIterator<Item = &'a Song>,
@@ -123,13 +140,13 @@ impl Recent {
     }
 
     /// Forgets songs that are known to have changed.
-    pub(super) fn forget(&self, songs: impl IntoIterator<Item = SongId>) {
+    pub(crate) fn forget(&self, songs: impl IntoIterator<Item = SongId>) {
         drop(self.writing(songs));
     }
 
     /// Forgets the songs of hits that they do not name: either of the two is
     /// old, and only reading the song again tells which.
-    pub(super) fn doubt(&self, model: &ModelName, hits: &[Neighbor]) {
+    pub(crate) fn doubt(&self, model: &ModelName, hits: &[Neighbor]) {
         let mut state = self.state();
         for hit in hits {
             let unnamed = state.songs.peek(&hit.song).is_some_and(|song| {
@@ -144,7 +161,7 @@ impl Recent {
     }
 
     /// How these songs name their embeddings, where that is fresh.
-    pub(super) fn named(&self, model: &ModelName, songs: &[SongId]) -> Vec<Option<EmbeddingRef>> {
+    pub(crate) fn named(&self, model: &ModelName, songs: &[SongId]) -> Vec<Option<EmbeddingRef>> {
         let mut state = self.state();
         let named = songs
             .iter()
@@ -152,20 +169,20 @@ impl Recent {
         named.collect()
     }
 
-    pub(super) fn vector(&self, digest: &Digest) -> Option<Vector> {
+    pub(crate) fn vector(&self, digest: &Digest) -> Option<Vector> {
         self.state().vectors.get(digest).cloned()
     }
 
     /// Remembers a vector that has this digest, for good.
-    pub(super) fn remember_vector(&self, digest: Digest, vector: &Vector) {
+    pub(crate) fn remember_vector(&self, digest: Digest, vector: &Vector) {
         self.state().vectors.put(digest, vector.clone());
     }
 
-    pub(super) fn models(&self) -> Option<Vec<ModelSpec>> {
+    pub(crate) fn models(&self) -> Option<Vec<ModelSpec>> {
         self.state().models.as_ref()?.fresh(self.fresh_for).cloned()
     }
 
-    pub(super) fn remember_models(&self, reading: Reading, models: &[ModelSpec]) {
+    pub(crate) fn remember_models(&self, reading: Reading, models: &[ModelSpec]) {
         let mut state = self.state();
         if !self.fresh_for.is_zero() && state.allows(reading) {
             state.models = Some(Remembered { value: models.to_vec(), read_at: reading.since });
@@ -182,7 +199,7 @@ impl State {
 /// A write that has begun.
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
-pub(super) struct Writing<'a> {
+pub(crate) struct Writing<'a> {
     recent: &'a Recent,
     written: Written,
 }

@@ -27,7 +27,7 @@ const FILES: usize = 1_024;
 
 /// What this process has hashed.
 #[derive(Debug)]
-pub(super) struct Trusted {
+pub(crate) struct Trusted {
     files: Mutex<LruCache<Digest, (Stamp, Instant)>>,
     settled: Duration,
     hashed: AtomicU64,
@@ -35,7 +35,7 @@ pub(super) struct Trusted {
 
 /// By what a file is known to be as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     // Device, number, size, and when its bytes and what is known of it changed.
     file: (u64, u64, u64),
     bytes_changed: (i64, i64),
@@ -43,14 +43,14 @@ pub(super) struct Stamp {
 }
 
 impl Trusted {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let size = NonZeroUsize::new(FILES).expect("not zero");
         let files = Mutex::new(LruCache::new(size));
         Self { files, settled: SETTLED, hashed: AtomicU64::new(0) }
     }
 
     /// Whether the bytes of `file` have this digest; `hash` finds it out.
-    pub(super) fn is_sound<E>(
+    pub(crate) fn is_sound<E>(
         &self,
         digest: &Digest,
         file: &File,

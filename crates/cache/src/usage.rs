@@ -9,7 +9,7 @@ use std::{
 
 use songrec_core::Digest;
 
-use super::folder::{create, is_at};
+use crate::file::{create, is_at};
 
 /// How long a count is believed, in seconds. Processes that die make it too
 /// high, which does no harm; only a power cut or a person can make it too low.
@@ -21,7 +21,7 @@ const BELIEVED: u64 = 24 * 60 * 60;
 /// counted, and the beginning of a digest of both. A line that is torn is no
 /// count at all.
 #[derive(Debug)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     file: File,
     bytes: u64,
     counted_at: Option<u64>,
@@ -29,7 +29,7 @@ pub(super) struct Usage {
 
 impl Usage {
     /// Waits until nobody else has it.
-    pub(super) fn lock(path: &Path) -> io::Result<Self> {
+    pub(crate) fn lock(path: &Path) -> io::Result<Self> {
         let mut file = loop {
             let file = create(path)?;
             file.lock()?;
@@ -44,18 +44,18 @@ impl Usage {
         Ok(Self { file, bytes, counted_at })
     }
 
-    pub(super) const fn bytes(&self) -> u64 {
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Whether [`bytes`](Self::bytes) can be believed.
-    pub(super) fn is_trusted(&self) -> bool {
+    pub(crate) fn is_trusted(&self) -> bool {
         let now = now();
         self.counted_at.is_some_and(|at| at <= now && now - at < BELIEVED)
     }
 
     /// Changes what is counted.
-    pub(super) fn set(&mut self, bytes: u64) -> io::Result<()> {
+    pub(crate) fn set(&mut self, bytes: u64) -> io::Result<()> {
         self.bytes = bytes;
         let counted = format!("{bytes:020} {:020}", self.counted_at.unwrap_or(0));
         let line = format!("{counted} {}\n", check(&counted));
@@ -64,7 +64,7 @@ impl Usage {
     }
 
     /// Sets what was found by looking at every file.
-    pub(super) fn counted(&mut self, bytes: u64) -> io::Result<()> {
+    pub(crate) fn counted(&mut self, bytes: u64) -> io::Result<()> {
         self.counted_at = Some(now());
         self.set(bytes)
     }

@@ -14,10 +14,11 @@ use std::{
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::join_all, stream};
+use songrec_cache::{Cache, Cached, CachedOptions};
 use songrec_core::{BlobRef, Embedding, ModelSpec, Song};
 use songrec_storage::{
-    BlobSource, Cache, Cached, CachedOptions, ErrorKind, MemoryBackend, NearestQuery, PutMode,
-    SongQuery, StorageBackend, StorageBackendExt, read_blob,
+    BlobSource, ErrorKind, MemoryBackend, NearestQuery, PutMode, SongQuery, StorageBackend,
+    StorageBackendExt, read_blob,
 };
 use songrec_testkit::{
     Alternating, Fault, Faulty, Opened, audio, delete, in_parallel, library_of, new_blob,

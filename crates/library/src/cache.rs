@@ -1,6 +1,6 @@
 //! Copies of what is far away.
 
-use songrec_storage::Cache;
+use songrec_cache::Cache;
 
 use crate::{Config, Result, keys};
 

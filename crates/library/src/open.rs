@@ -281,8 +281,9 @@ mod astra {
         client::{Endpoint, Patience, password_token},
     };
 
+    use songrec_cache::{Cached, CachedOptions};
     use songrec_core::{Digest, Hint, Remedy, without_password};
-    use songrec_storage::{Cached, CachedOptions, StorageBackend};
+    use songrec_storage::StorageBackend;
 
     use super::Distance;
     use crate::{

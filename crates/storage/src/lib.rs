@@ -1,17 +1,14 @@
-//! Where songs are kept: the contract every backend fulfils, a backend in
-//! memory that defines what fulfilling it means, a cache for those that are far
-//! away, and patience with those that fail for a moment.
+//! Where songs are kept: the contract every backend fulfils, and a backend in
+//! memory that defines what fulfilling it means.
 #![warn(missing_docs)]
 
 mod backend;
 mod blob;
-mod cached;
 mod change;
 mod error;
 mod ext;
 mod memory;
 mod query;
-mod retrying;
 mod stored;
 
 pub use backend::{
@@ -19,7 +16,6 @@ pub use backend::{
     PutDocument, PutMode, PutSong, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 pub use blob::{BlobSource, BlobStream, read_blob};
-pub use cached::{Cache, CacheStats, CacheUse, Cached, CachedFiles, CachedOptions};
 pub use change::{
     Change, ChangePage, ChangeState, ChangeSummary, Cursor, Origin, SongSummary, Tombstone,
 };
@@ -30,5 +26,4 @@ pub use query::{
     Lookup, NearestQuery, NearestSegments, Neighbor, Order, OrderBy, Page, PageToken,
     SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery,
 };
-pub use retrying::{Retries, Retrying};
 pub use stored::{SongDocument, document_text, read_document};

@@ -12,11 +12,12 @@ use serde_json::Value;
 
 /// What each crate may know of ours. Everything points down: a crate that
 /// needs another one above it is in the wrong place, or the code is.
-const MAY_KNOW: [(&str, &[&str]); 15] = [
+const MAY_KNOW: [(&str, &[&str]); 16] = [
     ("core", &[]),
     ("index", &[]),
     ("emulator", &[]),
     ("storage", &["core"]),
+    ("cache", &["core", "storage"]),
     ("audio", &["core"]),
     ("models", &["core", "audio"]),
     ("testkit", &["core", "storage"]),
@@ -26,7 +27,10 @@ const MAY_KNOW: [(&str, &[&str]); 15] = [
     ("sync", &["core", "storage"]),
     (
         "library",
-        &["core", "storage", "audio", "models", "analysis", "local", "astra", "index", "sync"],
+        &[
+            "core", "storage", "cache", "audio", "models", "analysis", "local", "astra", "index",
+            "sync",
+        ],
     ),
     ("server", &["library", "core"]),
     ("cli", &["library", "server", "emulator", "core"]),

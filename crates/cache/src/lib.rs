@@ -1,0 +1,19 @@
+//! A cache in front of a backend that is far away.
+//!
+//! [`Cached`] is a backend over another one: it keeps what never changes,
+//! embeddings and audio, as files in a [`Cache`], and songs in memory for a
+//! short time. It keeps every promise of the backend behind it.
+#![warn(missing_docs)]
+
+mod cache;
+mod cached;
+mod draft;
+mod file;
+mod folder;
+mod recent;
+mod trusted;
+mod usage;
+
+pub use cache::{Cache, CacheStats, CacheUse, CachedFiles};
+pub use cached::Cached;
+pub use recent::CachedOptions;
