@@ -6,6 +6,7 @@ mod commands;
 mod context;
 mod hints;
 mod log;
+mod numbers;
 mod printer;
 mod progress;
 mod status;

@@ -14,7 +14,7 @@ use songrec_core::{Event, Progress, Silent};
 
 use crate::{
     args::GlobalArgs,
-    commands::select::{counted, size},
+    numbers::{counted, size},
     terminal,
 };
 

@@ -14,7 +14,7 @@ use songrec_core::{
 };
 use songrec_storage::BlobStream;
 
-use crate::{Error, ErrorKind, Library, Result, relocate::hash_file, work::blocking};
+use crate::{Error, ErrorKind, Library, Result, hash::hash_file, work::blocking};
 
 impl Library {
     /// Writes the audio of a song to `target`: a file, or a folder in which it

@@ -2,6 +2,7 @@
 
 mod chosen;
 mod files;
+pub(crate) mod model_tables;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -15,11 +16,12 @@ use std::{
 use serde::Serialize;
 use songrec_core::{decode_path, without_password};
 
-pub use self::chosen::{Chosen, REMOTE_FILE};
+pub use self::chosen::{Chosen, REMOTE_FILE, is_library, local_root};
 use self::files::{PROJECT_FILE, Reach, at_home, files};
+pub use self::model_tables::{HttpTable, ModelTable, OnnxTable};
 pub use self::settings::{Key, SETTINGS, Setting, Text, Value, keys, parse_bytes};
 use self::settings::{Kind, keys::LIBRARY, split};
-use crate::{Directories, Error, ModelTable, Result};
+use crate::{Directories, Error, Result};
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +162,7 @@ impl Config {
         let config = Self::read(&sources, None)?;
         // Which library is used has to be known before its files can be read,
         // and mostly there are none.
-        let library = crate::local_root(&config);
+        let library = local_root(&config);
         match sources.no_files || !files::says_anything(&library) {
             true => Ok(config),
             false => Self::read(&sources, Some(&library)),

@@ -84,6 +84,17 @@ fn broken(name: &str, error: &Error) -> Check {
     }
 }
 
+/// Looks at everything that a library in Astra needs.
+///
+/// # Errors
+///
+/// When the settings are not complete.
+#[cfg(feature = "astra")]
+pub async fn doctor_astra(config: &Config) -> crate::Result<Vec<Check>> {
+    let backend = crate::open::connect_in_haste(config)?;
+    Ok(backend.doctor().await.into_iter().map(Check::of_probe).collect())
+}
+
 /// Looks at everything that songrec needs, and at the library that would be
 /// used. Changes nothing.
 pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> Vec<Check> {

@@ -2,6 +2,7 @@
 
 mod audio;
 mod cache;
+mod complete;
 mod config;
 mod directories;
 mod doctor;
@@ -10,6 +11,7 @@ mod edit;
 mod error;
 mod explain;
 pub mod find;
+mod hash;
 mod hearing;
 mod library;
 mod models;
@@ -17,6 +19,7 @@ mod near;
 mod npy;
 mod open;
 mod part;
+mod paths;
 mod points;
 mod relocate;
 mod remote;
@@ -32,11 +35,14 @@ mod verify;
 mod work;
 
 pub use cache::cache;
+pub use complete::DifferentValue;
 pub use config::{
-    Chosen, Config, Key, NamedLibrary, Origin, REMOTE_FILE, SETTINGS, Setting, Shown, Sources,
-    Text, Value, keys, parse_bytes,
+    Chosen, Config, HttpTable, Key, ModelTable, NamedLibrary, OnnxTable, Origin, REMOTE_FILE,
+    SETTINGS, Setting, Shown, Sources, Text, Value, is_library, keys, local_root, parse_bytes,
 };
 pub use directories::Directories;
+#[cfg(feature = "astra")]
+pub use doctor::doctor_astra;
 pub use doctor::{Check, CheckState, doctor};
 pub use duplicates::{DuplicateFile, Duplicates};
 pub use edit::EditChange;
@@ -46,12 +52,12 @@ pub use find::Named;
 pub use hearing::{HeardFile, hear_file};
 pub use library::{Library, now};
 pub use models::{
-    AddedModel, Hearing, HttpModelPlace, HttpTable, KnownModel, ModelBench, ModelFile, ModelPlace,
-    ModelTable, Models, OnnxModelPlace, OnnxTable,
+    AddedModel, Hearing, HttpModelPlace, KnownModel, ModelBench, ModelFile, ModelPlace, Models,
+    OnnxModelPlace,
 };
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates};
 pub use npy::write_npy;
-pub use open::{Distance, InitOptions, is_library, local_root};
+pub use open::{Distance, InitOptions};
 pub use part::{Part, clock};
 pub use points::{Points, points};
 pub use relocate::{RelocateOptions, Relocated};
@@ -63,7 +69,7 @@ pub use similar::{
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery,
 };
 pub use spare::{SpareFolder, remove_spare_folders, spare_folders};
-pub use transfer::{Different, DifferentValue, Exported, Imported};
+pub use transfer::{Different, Exported, Imported};
 pub use work::until_interrupted;
 
 #[cfg(feature = "astra")]

@@ -211,11 +211,6 @@ fn slashes(path: &Path) -> PathBuf {
     PathBuf::from(parts.join("/"))
 }
 
-/// The absolute form of `path`, with links followed where it exists.
-pub(crate) fn absolute(path: &Path) -> PathBuf {
-    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
-}
-
 /// Now, to the millisecond: what documents can hold on every backend.
 pub fn now() -> Timestamp {
     let now = Timestamp::now();

@@ -2,12 +2,9 @@
 
 mod add;
 mod bench;
-#[cfg(feature = "bridge")]
-mod download;
 mod place;
 #[cfg(feature = "bridge")]
 mod server;
-mod table;
 
 use std::{
     collections::BTreeMap,
@@ -27,9 +24,8 @@ pub use self::{
     add::AddedModel,
     bench::ModelBench,
     place::{HttpModelPlace, KnownModel, ModelFile, ModelPlace, OnnxModelPlace},
-    table::{HttpTable, ModelTable, OnnxTable},
 };
-use crate::{Config, Error, ErrorKind, Result, keys, work::blocking};
+use crate::{Config, Error, ErrorKind, ModelTable, OnnxTable, Result, keys, work::blocking};
 
 /// Finds models, and keeps those that were opened: loading one takes seconds.
 #[derive(Debug)]

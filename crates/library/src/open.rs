@@ -12,8 +12,8 @@ use songrec_core::{Hint, Progress, Remedy, decode_path};
 use songrec_local::{IndexKind, LocalBackend, LocalOptions};
 
 use crate::{
-    Config, Error, ErrorKind, Library, Result, keys,
-    library::absolute,
+    Config, Error, ErrorKind, Library, Result, keys, local_root,
+    paths::absolute,
     spare::{keep_spare_folders_small, spare_root},
     work::blocking,
 };
@@ -238,18 +238,6 @@ impl Library {
     }
 }
 
-/// The folder of the local library: the one that a flag or a variable says,
-/// else the nearest one at or above the working folder, else the one in the
-/// configuration, else the user's own.
-pub fn local_root(config: &Config) -> PathBuf {
-    config.get(keys::LIBRARY).unwrap_or_else(|| config.directories().library.clone())
-}
-
-/// Whether a folder is a local library.
-pub fn is_library(folder: &Path) -> bool {
-    LocalBackend::is_library(folder)
-}
-
 fn index(config: &Config) -> IndexKind {
     match config.get(keys::SEARCH_INDEX) {
         "flat" => IndexKind::Flat,
@@ -264,7 +252,7 @@ fn unknown_kind(kind: &str) -> Error {
 }
 
 #[cfg(feature = "astra")]
-pub(crate) use astra::{astra_table, trust};
+pub(crate) use astra::{astra_table, connect_in_haste, trust};
 
 #[cfg(feature = "astra")]
 mod astra {
@@ -287,8 +275,7 @@ mod astra {
 
     use super::Distance;
     use crate::{
-        Check, Config, Error, ErrorKind, Key, Library, NamedLibrary, Result, Text, keys,
-        silence::Silence,
+        Config, Error, ErrorKind, Key, Library, NamedLibrary, Result, Text, keys, silence::Silence,
     };
 
     impl Library {
@@ -364,16 +351,11 @@ mod astra {
             }
             Ok(report)
         }
+    }
 
-        /// Looks at everything that a library in Astra needs.
-        ///
-        /// # Errors
-        ///
-        /// When the settings are not complete.
-        pub async fn doctor_astra(config: &Config) -> Result<Vec<Check>> {
-            let backend = AstraBackend::connect(&hasty(chosen(config)?))?;
-            Ok(backend.doctor().await.into_iter().map(Check::of_probe).collect())
-        }
+    /// A connection for looking, which waits for nobody.
+    pub(crate) fn connect_in_haste(config: &Config) -> Result<AstraBackend> {
+        Ok(AstraBackend::connect(&hasty(chosen(config)?))?)
     }
 
     /// How long who only reads waits for the first byte of the first answer.

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sha2::Digest as _;
-use songrec_core::{Digest, Event, Job, Song, SongFile};
+use songrec_core::{Event, Job, Song, SongFile};
 use songrec_storage::SongQuery;
 
-use crate::{Error, Library, Result, library::absolute, work::blocking};
+use crate::{Error, Library, Result, hash::hash_file, paths::absolute, work::blocking};
 
 /// What to rewrite.
 #[derive(Clone, Debug)]
@@ -131,24 +130,4 @@ fn is_file(path: &Path, expected: &SongFile, by_size: bool) -> bool {
         return false;
     }
     by_size || hash_file(path).is_ok_and(|hash| hash == expected.sha256)
-}
-
-/// SHA-256 of a file, read piece by piece.
-pub(crate) fn hash_file(path: &Path) -> std::io::Result<Digest> {
-    let mut hash = sha2::Sha256::new();
-    std::io::copy(&mut std::fs::File::open(path)?, &mut HashWriter(&mut hash))?;
-    Ok(Digest(hash.finalize().into()))
-}
-
-struct HashWriter<'a>(&'a mut sha2::Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

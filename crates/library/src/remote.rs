@@ -6,7 +6,7 @@ use songrec_core::{decode_path, encode_path};
 
 #[cfg(feature = "astra")]
 use crate::keys;
-use crate::{Config, Error, Library, NamedLibrary, REMOTE_FILE, Result, library::absolute};
+use crate::{Config, Error, Library, NamedLibrary, REMOTE_FILE, Result, paths::absolute};
 
 const HEAD: &str = "\
 # Which library `songrec sync` makes this one agree with, written by `songrec

@@ -10,10 +10,7 @@ use songrec_core::{Card, OperationId, Song, SongFile, SongId, encode_path};
 use songrec_local::{KnownFiles, KnownOutcome};
 use songrec_storage::{ChangeState, DeleteSong};
 
-use crate::{
-    Library, Result,
-    library::{absolute, now},
-};
+use crate::{Library, Result, library::now, paths::absolute};
 
 /// What was removed.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -44,7 +44,10 @@ pub use self::{
     fence::{READ_ALONE, read_alone},
     report::{ScanItem, ScanReport},
 };
-use crate::{Error, ErrorKind, Hearing, Library, Result, keys, library::absolute, work::blocking};
+use crate::{Error, ErrorKind, Hearing, Library, Result, keys, paths::absolute, work::blocking};
+
+/// What kind of segment a window is that a learned model heard.
+const WINDOW: &str = "window";
 
 /// What to scan, and how.
 #[derive(Clone, Debug, Default)]

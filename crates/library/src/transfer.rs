@@ -1,8 +1,6 @@
 //! Libraries as plain files: out, and in again.
 
 mod arrive;
-mod complete;
-mod known;
 mod old_layout;
 mod record;
 
@@ -17,8 +15,7 @@ use songrec_core::{Embedding, Event, Filter, Job, ModelName, ModelSpec, Song, So
 use songrec_storage::{SongQuery, document_text, read_document};
 
 use self::arrive::{Arrival, Arriving, Waits};
-pub use self::arrive::{Different, DifferentValue, Imported};
-pub(crate) use self::{complete::joined, known::same_length, record::name_handle};
+pub use self::arrive::{Different, Imported};
 use crate::{Error, ErrorKind, Library, Result};
 
 /// What went out.

@@ -6,8 +6,8 @@ use songrec_library::{
 
 use crate::{
     args::{CacheArgs, CacheCommand},
-    commands::select::{counted, size},
     context::Context,
+    numbers::{counted, size},
     status::ExitStatus,
     table::{Column, Table},
 };

@@ -5,11 +5,9 @@ use songrec_library::share::{self, Difference, Libraries};
 
 use crate::{
     args::CheckArgs,
-    commands::{
-        pair,
-        select::{counted, size},
-    },
+    commands::pair,
     context::Context,
+    numbers::{counted, size},
     status::ExitStatus,
     table::{Column, Table},
 };

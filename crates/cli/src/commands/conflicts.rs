@@ -9,8 +9,9 @@ use songrec_library::{
 
 use crate::{
     args::{ConflictsArgs, ConflictsCommand},
-    commands::{pair::shown, select::counted},
+    commands::pair::shown,
     context::Context,
+    numbers::counted,
     status::ExitStatus,
 };
 

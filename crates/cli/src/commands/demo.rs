@@ -9,10 +9,7 @@ use songrec_library::{
 };
 
 use crate::{
-    args::DemoArgs,
-    commands::{select::counted, similar},
-    context::Context,
-    hints,
+    args::DemoArgs, commands::similar, context::Context, hints, numbers::counted,
     status::ExitStatus,
 };
 
@@ -135,11 +132,7 @@ mod cloud {
         Error, ErrorKind, Library, ScanItem, ScanOptions, Similar, SimilarOptions, keys,
     };
 
-    use crate::{
-        commands::{select::counted, similar},
-        context::Context,
-        hints,
-    };
+    use crate::{commands::similar, context::Context, hints, numbers::counted};
 
     pub(super) async fn run(
         context: &Context,

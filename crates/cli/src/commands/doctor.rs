@@ -64,7 +64,7 @@ async fn astra(config: &Config) -> Vec<Check> {
     if !is_spoken_of {
         return Vec::new();
     }
-    match Library::doctor_astra(config).await {
+    match songrec_library::doctor_astra(config).await {
         Ok(checks) => checks,
         Err(error) => vec![Check::broken("astra", &error)],
     }

@@ -3,8 +3,8 @@ use songrec_library::{Error, Library, NearDuplicateOptions};
 
 use crate::{
     args::DupArgs,
-    commands::select::{counted, size},
     context::Context,
+    numbers::{counted, size},
     status::ExitStatus,
     table::{Column, Table},
 };

@@ -3,10 +3,7 @@ use songrec_core::{Card, Field};
 use songrec_library::{EditChange, Error, find};
 
 use crate::{
-    args::EditArgs,
-    ask::confirm,
-    commands::select::{self, counted},
-    context::Context,
+    args::EditArgs, ask::confirm, commands::select, context::Context, numbers::counted,
     status::ExitStatus,
 };
 

@@ -1,6 +1,6 @@
 use anyhow::Result;
 
-use crate::{args::ExportArgs, commands::select::counted, context::Context, status::ExitStatus};
+use crate::{args::ExportArgs, context::Context, numbers::counted, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatus> {
     let library = context.library_with(context.config([])?).await?;

@@ -3,9 +3,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::{
-    args::GcArgs, ask::confirm, commands::select::size, context::Context, status::ExitStatus,
-};
+use crate::{args::GcArgs, ask::confirm, context::Context, numbers::size, status::ExitStatus};
 
 const DAY: Duration = Duration::from_hours(24);
 

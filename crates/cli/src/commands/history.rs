@@ -9,8 +9,8 @@ use songrec_core::{Card, Field, LIFE, Song, Source, Stamp, Timestamp};
 use songrec_library::{ErrorKind, Library, share};
 
 use crate::{
-    commands::select::counted,
     context::Context,
+    numbers::counted,
     table::{Column, Table},
 };
 

@@ -2,8 +2,7 @@ use anyhow::Result;
 use songrec_library::{DifferentValue, Imported};
 
 use crate::{
-    args::ImportArgs, commands::select::counted, context::Context, printer::Printer,
-    status::ExitStatus,
+    args::ImportArgs, context::Context, numbers::counted, printer::Printer, status::ExitStatus,
 };
 
 /// How many differences are told one by one; `--json` lists more.

@@ -5,8 +5,8 @@ use songrec_library::{Library, share};
 
 use crate::{
     args::{MachinesArgs, MachinesCommand},
-    commands::select::counted,
     context::Context,
+    numbers::counted,
     status::ExitStatus,
     table::{Column, Table},
 };

@@ -10,11 +10,9 @@ use songrec_library::{
 
 use crate::{
     args::{MigrateArgs, from_and_to},
-    commands::{
-        pair,
-        select::{counted, size},
-    },
+    commands::pair,
     context::Context,
+    numbers::{counted, size},
     status::ExitStatus,
 };
 

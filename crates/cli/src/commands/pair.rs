@@ -11,8 +11,8 @@ use songrec_library::share::{
 };
 
 use crate::{
-    commands::select::{counted, size},
     hints,
+    numbers::{counted, size},
     printer::Printer,
     table::{Column, Table},
 };

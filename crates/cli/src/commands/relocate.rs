@@ -1,7 +1,7 @@
 use anyhow::Result;
 use songrec_library::RelocateOptions;
 
-use crate::{args::RelocateArgs, commands::select::counted, context::Context, status::ExitStatus};
+use crate::{args::RelocateArgs, context::Context, numbers::counted, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: RelocateArgs) -> Result<ExitStatus> {
     let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;

@@ -6,10 +6,7 @@ use songrec_library::{
 };
 
 use crate::{
-    args::RmArgs,
-    ask::confirm,
-    commands::select::{self, counted},
-    context::Context,
+    args::RmArgs, ask::confirm, commands::select, context::Context, numbers::counted,
     status::ExitStatus,
 };
 

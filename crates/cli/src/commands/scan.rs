@@ -10,8 +10,7 @@ use songrec_core::{SongId, WarningKind};
 use songrec_library::{Library, ScanItem, ScanOptions, ScanReport, find, keys};
 
 use crate::{
-    args::ScanArgs, commands::select::counted, context::Context, hints, printer::Printer,
-    status::ExitStatus,
+    args::ScanArgs, context::Context, hints, numbers::counted, printer::Printer, status::ExitStatus,
 };
 
 /// How many new songs a person is shown.

@@ -8,11 +8,9 @@ use songrec_library::Library;
 
 use crate::{
     args::ShowArgs,
-    commands::{
-        history,
-        select::{counted, length, size},
-    },
+    commands::history,
     context::Context,
+    numbers::{counted, length, size},
     printer::Printer,
     status::ExitStatus,
     table::{Column, Table},

@@ -5,9 +5,10 @@ use songrec_library::{
 
 use crate::{
     args::SimilarArgs,
-    commands::select::{SONG, cells, counted},
+    commands::select::{SONG, cells},
     context::Context,
     hints,
+    numbers::counted,
     status::ExitStatus,
     table::{Column, Table},
 };

@@ -5,8 +5,8 @@ use songrec_library::find;
 
 use crate::{
     args::StatsArgs,
-    commands::select::{length, size},
     context::Context,
+    numbers::{length, size},
     status::ExitStatus,
     table::{Column, JOINED, Table},
 };

@@ -8,8 +8,8 @@ use songrec_library::{
 
 use crate::{
     args::{TrashArgs, TrashCommand},
-    commands::select::counted,
     context::Context,
+    numbers::counted,
     status::ExitStatus,
     table::{Column, Table},
 };

@@ -1,9 +1,7 @@
 use anyhow::Result;
 use songrec_library::VerifyOptions;
 
-use crate::{
-    args::VerifyArgs, commands::select::counted, context::Context, hints, status::ExitStatus,
-};
+use crate::{args::VerifyArgs, context::Context, hints, numbers::counted, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatus> {
     let library = context.library_with_or_to_change(args.repair).await?;

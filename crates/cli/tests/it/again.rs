@@ -133,7 +133,8 @@ fn repair() -> Case {
 
 #[cfg(feature = "rten")]
 fn model_add() -> Case {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tests/fixtures/models/clap-tiny@1");
+    let folder =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tests/fixtures/models/clap-tiny@1");
     let check = ["model", "verify", "clap-tiny"];
     checked_by(World::bare(), &["model", "add", "clap-tiny", folder], &check)
 }

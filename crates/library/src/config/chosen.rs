@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use songrec_core::{decode_path, encode_path};
+use songrec_local::LocalBackend;
 
 use super::{
     Config, Key, NamedLibrary, Origin,
     keys::{LIBRARY, STORAGE_BACKEND},
 };
-use crate::library::absolute;
+use crate::paths::absolute;
 
 /// What a library remembers of the one that it was cloned from: `sync.remote`
 /// and a table of `[libraries]`, without secrets. It lies in its folder.
@@ -125,7 +126,7 @@ impl Config {
         let around = self.around.as_ref().filter(|_| !self.is_flag(LIBRARY))?;
         let of_around = WHERE_YOU_ARE.to_owned();
         let around_name = around.display().to_string();
-        let used = crate::local_root(self);
+        let used = local_root(self);
         let (usual, origin) = self.usual_library();
         if absolute(&used) != *around {
             return Some(Chosen {
@@ -135,7 +136,7 @@ impl Config {
                 other_because: of_around,
             });
         }
-        let is_another = absolute(&usual) != *around && crate::is_library(&usual);
+        let is_another = absolute(&usual) != *around && is_library(&usual);
         is_another.then(|| Chosen {
             used: around_name,
             because: of_around,
@@ -161,5 +162,17 @@ impl NamedLibrary {
 
 // The nearest folder at or above this one that is a library.
 fn library_around(folder: &Path) -> Option<PathBuf> {
-    folder.ancestors().find(|folder| crate::is_library(folder)).map(absolute)
+    folder.ancestors().find(|folder| is_library(folder)).map(absolute)
+}
+
+/// The folder of the local library: the one that a flag or a variable says,
+/// else the nearest one at or above the working folder, else the one in the
+/// configuration, else the user's own.
+pub fn local_root(config: &Config) -> PathBuf {
+    config.get(LIBRARY).unwrap_or_else(|| config.directories().library.clone())
+}
+
+/// Whether a folder is a local library.
+pub fn is_library(folder: &Path) -> bool {
+    LocalBackend::is_library(folder)
 }

@@ -5,16 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use songrec_core::{Hint, Remedy, has_password};
+use songrec_core::{Hint, Remedy, encode_path, has_password};
 use toml::de::{DeTable, DeValue};
 
-use songrec_core::encode_path;
-
 use super::{
-    Config, NamedLibrary, Origin, REMOTE_FILE, Sources,
+    Config, ModelTable, NamedLibrary, Origin, REMOTE_FILE, Sources,
     settings::{Kind, SETTINGS, Setting, find, nearest_key, split},
 };
-use crate::{Error, ModelTable, Result};
+use crate::{Error, Result};
 
 /// The project's own file, looked for in the working folder and above it.
 pub(super) const PROJECT_FILE: &str = ".songrec.toml";

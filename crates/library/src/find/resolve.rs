@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use songrec_core::{Card, FIELDS, Filter, Hint, Remedy, Scan, Song, SongId, Term, decode_path};
 use songrec_storage::{Lookup, Order, OrderBy, SongQuery, StorageBackendExt};
 
-use crate::{Error, ErrorKind, Library, Result, hearing, library::absolute};
+use crate::{Error, ErrorKind, Library, Result, hearing, paths::absolute};
 
 /// What a person named.
 #[derive(Clone, Debug)]

@@ -1,5 +1,8 @@
 //! Adding, checking and removing models in folders.
 
+#[cfg(feature = "bridge")]
+mod download;
+
 use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -9,18 +12,18 @@ use serde::Serialize;
 use songrec_core::{Hint, Job, Progress, Remedy};
 use songrec_models::{Description, ModelFolder, known_models};
 
-use super::{KnownModel, ModelPlace, Models, OnnxTable, in_folder};
+use super::{KnownModel, ModelPlace, Models, in_folder};
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, OnnxTable, Result,
     work::{blocking, until_interrupted},
 };
 
 /// What a model says of itself.
-pub(super) const DESCRIPTION: &str = "model.toml";
+const DESCRIPTION: &str = "model.toml";
 
 /// How the folder of a download begins. The dot hides it from the models.
 #[cfg(feature = "bridge")]
-pub(super) const DOWNLOADING: &str = ".downloading-";
+const DOWNLOADING: &str = ".downloading-";
 /// How folders begin in which models are brought here, put together and taken
 /// apart.
 const UNFINISHED: [&str; 3] = [".downloading-", ".adding-", ".removing-"];
@@ -88,7 +91,7 @@ impl Models {
         from: &str,
         progress: &dyn Progress,
     ) -> Result<AddedModel> {
-        use super::download::Downloaded;
+        use self::download::Downloaded;
 
         match self.download(name, from, progress).await? {
             Downloaded::IsHere(description) => Ok(AddedModel {
@@ -167,7 +170,7 @@ impl Models {
 
 // What describes the files in `folder`, which came from `from`: their own
 // `model.toml`, if it is of that name, or what songrec knows of the name.
-pub(super) fn described_by(name: &str, folder: &Path, from: &str) -> Result<Description> {
+fn described_by(name: &str, folder: &Path, from: &str) -> Result<Description> {
     let has_own = folder.join(DESCRIPTION).is_file();
     let known = (!has_own).then_some(name);
     if !has_own && !Models::addable().contains(&name) {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use songrec_core::{Digest, Hint, ModelSpec, Piece, Remedy};
 use songrec_models::{Description, EngineKind, ModelFolder};
 
-use super::table::{HttpTable, OnnxTable};
+use crate::config::model_tables::{HttpTable, OnnxTable};
 use crate::{Error, Result};
 
 /// A model that can hear here.

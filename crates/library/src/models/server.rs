@@ -7,7 +7,8 @@ use songrec_models::{
     remote::{Client, ClientConfig, Form, Health, Problem, RemoteError, RemoteModel, Token},
 };
 
-use super::{HttpModelPlace, table::HttpTable};
+use super::HttpModelPlace;
+use crate::config::model_tables::HttpTable;
 use crate::{Config, Error, ErrorKind, Result};
 
 /// A client as `[models.NAME]` describes it.

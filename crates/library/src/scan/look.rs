@@ -18,12 +18,12 @@ use songrec_models::{Heard, Listener, Wanted};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
-    Candidate, Finding, IDENTIFY, Scan, ScanOptions, Unsettled, WAIT_TO_ASK, gathered,
-    take_in::WINDOW,
+    Candidate, Finding, IDENTIFY, Scan, ScanOptions, Unsettled, WAIT_TO_ASK, WINDOW, gathered,
 };
 use crate::{
-    Library, Result, keys,
-    transfer::{name_handle, same_length},
+    Library, Result,
+    complete::{name_handle, same_length},
+    keys,
     work::on_cpu,
 };
 

@@ -7,32 +7,29 @@ use std::{
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_core::{
-    Card, Digest, Embedding, EmbeddingRef, Event, Features, FileSays, ModelName, ModelSpec,
-    OperationId, Segment, SegmentId, Song, SongFile, SongId, decode_path, encode_path,
+    Digest, Embedding, EmbeddingRef, Event, Features, FileSays, ModelName, ModelSpec, OperationId,
+    Segment, SegmentId, Song, SongFile, SongId, decode_path, encode_path,
 };
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
 use songrec_models::HeardWindow;
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
 
 use super::{
-    Candidate, Finding, Scan, ScanItem, ScanReport, blocking,
+    Candidate, Finding, Scan, ScanItem, ScanReport, WINDOW, blocking,
     look::{Found, Looked, said_by_path},
     lost::{name_of, take_again},
 };
 use crate::{
     Error, ErrorKind, Result,
+    complete::{card_with, joined},
     hearing::{file_of, song_of},
     library::now,
-    transfer::joined,
 };
 
 /// How often a song is merged again on top of another writer's version.
 const ATTEMPTS: usize = 20;
 /// Audio files that are on their way at once; parts of each are in memory.
 const BLOBS_AT_ONCE: usize = 4;
-
-/// What kind of segment a window is that a learned model heard.
-pub(super) const WINDOW: &str = "window";
 
 /// One readable file on its way into the library.
 pub(super) struct Arrival {
@@ -480,14 +477,6 @@ fn segments_of(arrival: &Arrival) -> Vec<Segment> {
         windows.iter().map(segment).collect::<Vec<_>>()
     };
     analysis.windows.iter().flat_map(of_model).collect()
-}
-
-/// The card of `song` as it will be once it names these embeddings.
-pub(crate) fn card_with(song: &mut Song, embeddings: &[Embedding]) -> Card {
-    for embedding in embeddings {
-        song.embeddings.insert(embedding.model.clone(), embedding.reference());
-    }
-    Card::of(song)
 }
 
 impl Arrival {

@@ -1,17 +1,21 @@
 //! Songs of other libraries on their way in, many at a time.
 
+mod known;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 use songrec_core::{
-    Embedding, Event, Field, Job, ModelName, ModelSpec, OperationId, Song, SongId, Timestamp,
-    Vector,
+    Embedding, Event, Job, ModelName, ModelSpec, OperationId, Song, SongId, Timestamp, Vector,
 };
 use songrec_storage::{ErrorKind as StorageTrouble, NewEmbedding, Outcome, PutMode, PutSong};
 
-use super::{complete::complete, known::Names};
-use crate::{Error, ErrorKind, Library, Result, library::now, scan::take_in::card_with};
+use self::known::Names;
+use crate::{
+    Error, ErrorKind, Library, Result,
+    complete::{DifferentValue, card_with, complete},
+    library::now,
+};
 
 /// How many songs are stored at once on this machine, where every batch makes
 /// up to 512 folders durable.
@@ -62,26 +66,6 @@ pub struct Different {
     pub what: DifferentValue,
 }
 
-/// What of a song differs from what was offered.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum DifferentValue {
-    /// How a model hears it.
-    Embedding {
-        /// The model.
-        embedding: ModelName,
-    },
-    /// What an earlier import or a person said.
-    Field {
-        /// The field.
-        field: Field,
-        /// The value that it keeps.
-        kept: Value,
-        /// The other one.
-        offered: Value,
-    },
-}
-
 /// A song on its way in.
 pub(super) struct Arrival {
     /// It names no embeddings yet.
@@ -114,7 +98,7 @@ pub(super) struct Arriving<'a> {
     pub(super) began: Timestamp,
     models: BTreeMap<ModelName, ModelSpec>,
     /// Made when it is first needed.
-    pub(super) names: Option<Names>,
+    names: Option<Names>,
 }
 
 impl<'a> Arriving<'a> {

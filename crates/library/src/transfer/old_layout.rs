@@ -16,13 +16,11 @@ use songrec_core::{
 use super::{
     arrive::{Arrival, Arriving, Waits},
     read_vector,
-    record::{Record, Rest, name_handle},
+    record::{Record, Rest},
 };
 use crate::{
-    Error, ErrorKind, Result,
-    hearing::file_of,
-    library::{absolute, now},
-    work::on_cpu,
+    Error, ErrorKind, Result, complete::name_handle, hearing::file_of, library::now,
+    paths::absolute, work::on_cpu,
 };
 
 /// How many records are read at once.

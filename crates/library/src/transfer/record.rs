@@ -1,9 +1,6 @@
 //! One record of an old library's metadata, and what it says of a song.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use songrec_core::{Digest, Key, Song, Tags};
@@ -209,20 +206,14 @@ fn number(value: &Value) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// What stands for the SHA-256 of a file of which only the name is known: by
-/// this, audio that comes later finds its song.
-pub(crate) fn name_handle(path: &Path) -> Option<Digest> {
-    // The metadata may come from a system with other separators.
-    let name = path.file_name()?.to_string_lossy();
-    let name = name.rsplit('\\').next().unwrap_or_default();
-    Some(Digest::of(format!("a file that is called\n{}", name.to_lowercase()).as_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::json;
 
     use super::*;
+    use crate::complete::name_handle;
 
     fn fields(json: Value) -> Map<String, Value> {
         match json {

@@ -1,12 +1,56 @@
-//! What one version of a song lacks, from another one.
+//! Two songs that may be one recording: whether they are, and what one lacks, from
+//! the other.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
-use songrec_core::{ModelName, OperationId, Song, Vector};
+use serde::Serialize;
+use serde_json::Value;
+use songrec_core::{Card, Digest, Embedding, Field, ModelName, OperationId, Song, Vector};
 use songrec_storage::{DeleteSong, ErrorKind as StorageTrouble};
 
-use super::arrive::DifferentValue;
 use crate::{Library, Result, library::now};
+
+/// What of a song differs from what was offered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum DifferentValue {
+    /// How a model hears it.
+    Embedding {
+        /// The model.
+        embedding: ModelName,
+    },
+    /// What an earlier import or a person said.
+    Field {
+        /// The field.
+        field: Field,
+        /// The value that it keeps.
+        kept: Value,
+        /// The other one.
+        offered: Value,
+    },
+}
+
+/// Whether two lengths in seconds may be of one recording; zero is not known.
+pub(crate) fn same_length(one: f64, two: f64) -> bool {
+    one <= 0.0 || two <= 0.0 || (one - two).abs() <= f64::max(1.0, 0.02 * one.max(two))
+}
+
+/// What stands for the SHA-256 of a file of which only the name is known: by
+/// this, audio that comes later finds its song.
+pub(crate) fn name_handle(path: &Path) -> Option<Digest> {
+    // The metadata may come from a system with other separators.
+    let name = path.file_name()?.to_string_lossy();
+    let name = name.rsplit('\\').next().unwrap_or_default();
+    Some(Digest::of(format!("a file that is called\n{}", name.to_lowercase()).as_bytes()))
+}
+
+/// The card of `song` as it will be once it names these embeddings.
+pub(crate) fn card_with(song: &mut Song, embeddings: &[Embedding]) -> Card {
+    for embedding in embeddings {
+        song.embeddings.insert(embedding.model.clone(), embedding.reference());
+    }
+    Card::of(song)
+}
 
 /// Adds to `stored` what another version of it says and it lacks; gives what
 /// differs, which it keeps. Doing it twice is doing it once.

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use songrec_core::{Digest, Filter, Song, SongFile, SongId, decode_path};
 use songrec_storage::{Lookup, SongQuery};
 
-use super::{
-    arrive::{Arrival, Arriving, Waits},
-    complete::joined,
-    record::name_handle,
+use super::{Arrival, Arriving, Waits};
+use crate::{
+    Library, Result,
+    complete::{joined, name_handle, same_length},
 };
-use crate::{Library, Result};
 
 impl Arriving<'_> {
     /// What comes without audio may be of a song whose audio is here.
@@ -117,11 +116,6 @@ impl Arriving<'_> {
         let fits = |(_, duration): &(SongId, f64)| same_length(song.audio.duration, *duration);
         Ok(known.filter(fits).map(|(id, _)| id))
     }
-}
-
-/// Whether two lengths in seconds may be of one recording; zero is not known.
-pub(crate) fn same_length(one: f64, two: f64) -> bool {
-    one <= 0.0 || two <= 0.0 || (one - two).abs() <= f64::max(1.0, 0.02 * one.max(two))
 }
 
 /// The songs here by the names of their files; nothing where several have one.

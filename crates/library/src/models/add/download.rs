@@ -6,34 +6,35 @@ use std::path::Path;
 use songrec_core::{Digest, Event, Progress};
 use songrec_models::Description;
 
-use super::{
-    Models,
-    add::{DESCRIPTION, DOWNLOADING, described_by},
-    server,
+use super::{DESCRIPTION, DOWNLOADING, described_by};
+use crate::{
+    Error, ErrorKind, Result,
+    hash::hash_file,
+    models::{Models, server},
+    work::blocking,
 };
-use crate::{Error, ErrorKind, Result, relocate::hash_file, work::blocking};
 
 /// A description is a page of text.
 const LARGEST_DESCRIPTION: u64 = 1 << 20;
 /// An ONNX file in one piece cannot be larger: it is a message of protobuf.
 const LARGEST_FILE: u64 = 2 << 30;
 /// The files of a model, in a folder that goes away again.
-pub(super) struct Download {
+pub(in crate::models) struct Download {
     folder: tempfile::TempDir,
     from: String,
-    pub(super) description: Description,
+    pub(in crate::models) description: Description,
     /// What a person should know.
-    pub(super) notes: Vec<String>,
+    pub(in crate::models) notes: Vec<String>,
 }
 
 impl Download {
-    pub(super) fn folder(&self) -> &Path {
+    pub(in crate::models) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// What is wrong with the files, for somebody who knows only where they
     /// came from.
-    pub(super) fn tell(&self, error: Error) -> Error {
+    pub(in crate::models) fn tell(&self, error: Error) -> Error {
         of_address(&error, self.folder(), &self.from)
     }
 }
@@ -53,7 +54,7 @@ fn of_address(error: &Error, folder: &Path, from: &str) -> Error {
 }
 
 /// What came of asking for a model's files.
-pub(super) enum Downloaded {
+pub(in crate::models) enum Downloaded {
     Files(Download),
     /// What lies at the address is here already.
     IsHere(Description),
@@ -71,7 +72,7 @@ impl Models {
     /// # Cancellation
     ///
     /// Safe; nothing stays.
-    pub(super) async fn download(
+    pub(in crate::models) async fn download(
         &self,
         name: &str,
         from: &str,
