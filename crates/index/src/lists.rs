@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::code::{Bits, Plane, Record, record_len};
 use crate::edit::Edit;
-use crate::kernel::{Factors, GROUP};
+use crate::kernel::{Factors, GROUP, prefetch};
 use crate::layout::{File, Fixed, NONE, u32_at};
 use crate::store::View;
 
@@ -143,6 +143,17 @@ impl Shelf {
     pub(crate) fn block(self, view: &View, block: u32) -> Result<Block<'_>, Damage> {
         let bytes = view.bytes(File::Blocks, self.at(block), self.block_len())?;
         self.decode(bytes).ok_or("a block is not where numbers may be")
+    }
+
+    /// Brings near what all rows of a block are estimated by, if there is such a
+    /// block.
+    #[inline]
+    pub(crate) fn prefetch_block(self, bytes: &[u8], block: u32) {
+        if let Ok(start) = usize::try_from(self.at(block))
+            && let Some(bytes) = bytes.get(start..)
+        {
+            prefetch(&bytes[..bytes.len().min(self.second())]);
+        }
     }
 
     fn decode(self, bytes: &[u8]) -> Option<Block<'_>> {

@@ -186,6 +186,7 @@ impl<'a> Search<'a> {
         shelf: Shelf,
         mut on_block: impl FnMut(u32, &Block<'_>) -> Result<()>,
     ) -> Result<()> {
+        let bytes = self.view.unchecked(File::Blocks);
         let (mut number, mut blocks) = (near.head, 0);
         while number != NONE {
             let block = shelf.block(self.view, number).map_err(self.corrupt())?;
@@ -193,6 +194,8 @@ impl<'a> Search<'a> {
             if blocks > self.view.state.blocks {
                 return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
             }
+            // Blocks lie too far apart for the processor to see what comes next.
+            shelf.prefetch_block(bytes, block.next);
             on_block(number, &block)?;
             number = block.next;
         }
