@@ -36,10 +36,9 @@ const MANY: usize = 16 * 1024;
 /// With a threshold most hits may lie just above it, where estimates rule out
 /// the most; of the nearest few it is only the last.
 const CARE: f32 = 1.3;
-/// How much more estimates are doubted for each ten times as many rows as are
-/// wanted: more of them are only just among these, and one that is missed
-/// before an offset moves all that come after it.
-const CARE_OF_MANY: f32 = 0.07;
+/// As many rows more than are wanted are thought to be: of few a single one that
+/// is missed is a large part.
+const CARE_OF_FEW: f32 = 2.0;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
 /// What is asked for ahead at the most: codes or rows that are left in the end.
@@ -108,8 +107,6 @@ struct Search<'a> {
     norm: f64,
     /// The score that hits have at least, or a little less.
     floor: f32,
-    /// How much more than usual estimates are doubted.
-    care: f32,
     /// Slots of the excluded keys, ascending.
     excluded: Vec<u32>,
     rows: Option<Arc<Rows>>,
@@ -189,11 +186,27 @@ impl<'a> Search<'a> {
             kernels,
             norm: kernels.dot(ask.vector, ask.vector).sqrt(),
             floor: ask.query.threshold.map_or(f32::NEG_INFINITY, |least| floor(ask.metric, least)),
-            care: if ask.query.threshold.is_some() { CARE } else { 1.0 }
-                * (1.0 + CARE_OF_MANY * (count as f32).log10()),
             excluded,
             rows,
         })
+    }
+
+    /// How many rows are wanted, without those that the offset leaves out.
+    fn asked(&self) -> f32 {
+        self.ask.query.k.min(self.count) as f32
+    }
+
+    /// By how many standard errors an estimate is doubted, if it usually is by
+    /// so many.
+    ///
+    /// One that is missed before an offset moves another out of what is asked
+    /// for, so where few are asked for after many, fewer of these may be missed.
+    /// A normally distributed error is so many times rarer where the square of
+    /// the doubt is twice the logarithm greater.
+    fn doubt(&self, usual: f32) -> f32 {
+        let times = (self.count as f32 + CARE_OF_FEW) / self.asked();
+        let care = if self.ask.query.threshold.is_some() { CARE } else { 1.0 };
+        care * (usual * usual + 2.0 * times.ln()).sqrt()
     }
 
     fn buffer(&self) -> Buffer {

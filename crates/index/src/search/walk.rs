@@ -12,17 +12,15 @@ use crate::{Filter, Metric, Result};
 /// Lists that are looked at whatever their distance.
 pub(crate) const LEAST: usize = 3;
 /// How many standard errors above its estimate by first bits a row's score may
-/// be, where one row is wanted.
-const SURE: f32 = 3.0;
+/// be, before [`Search::doubt`].
+const SURE: f32 = 2.85;
 /// The same by both bits.
-const SURER: f32 = 3.2;
+const SURER: f32 = 2.95;
 /// Rows that a predicate is asked about to know which part it accepts.
 const SAMPLE: u32 = 256;
-/// How many of the rows that are wanted may be in lists that are too far to be
-/// looked at, as a part of them, and of one search: this is a bound, the truth
-/// is far below. One that is missed before an offset moves all after it.
-const BEYOND: f32 = 0.0003;
-const BEYOND_AT_MOST: f32 = 0.02;
+/// How many rows may be in lists that are too far to be looked at, as a part of
+/// those that are asked for: this is a bound, the truth is far below.
+const BEYOND: f32 = 0.001;
 /// How many standard deviations of a count chance is allowed.
 const LUCK: f32 = 3.0;
 /// What is asked for ahead at the most: lists at once, and codes of rows in
@@ -48,6 +46,7 @@ impl<'a> Search<'a> {
             maybe: Vec::new(),
             seen: Seen::new(self),
             rows: 0,
+            surer: self.doubt(SURER),
             scanned: Vec::new(),
             buffer: self.buffer(),
         };
@@ -90,7 +89,9 @@ impl<'a> Search<'a> {
         // What is excluded is most likely near.
         let rows = count + self.excluded.len() as f32;
         let luck = if share < 1.0 { LUCK * (rows.sqrt() + 1.0) } else { 0.0 };
-        let beyond = (count * BEYOND).min(BEYOND_AT_MOST);
+        // One that is missed before an offset moves one out of what is asked
+        // for, so rows that an offset leaves out allow for none.
+        let beyond = self.asked() * BEYOND;
         Ok(Wanted { rows: (rows + luck) / share, beyond: beyond / share })
     }
 
@@ -165,7 +166,7 @@ impl<'a> Search<'a> {
             base: near.product,
             step: point.step,
             bias: point.bias,
-            spread: SURE * self.care * ERROR * near.distance,
+            spread: self.doubt(SURE) * ERROR * near.distance,
             shape: point.shape,
         };
         let mut estimates =
@@ -255,7 +256,7 @@ impl<'a> Search<'a> {
         };
         let score = factor * product + term;
         let error = factor * ERROR_OF_BOTH * near.distance * scale;
-        let upper = upper(score, SURER * self.care * error);
+        let upper = upper(score, walk.surer * error);
         let least = walk.top.least();
         // What looks better by more than luck raises what others have to reach.
         if score - error > least {
@@ -378,6 +379,8 @@ struct Walk {
     maybe: Vec<Maybe>,
     /// Those whose 8-bit codes were looked at.
     seen: Seen,
+    /// How many standard errors above its estimate by both bits a score may be.
+    surer: f32,
     /// In how many rows, wanted or not, the likely ones were looked for.
     rows: u32,
     /// In which of the lists, the nearest being 0.
