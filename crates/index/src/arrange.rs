@@ -78,6 +78,10 @@ const FEW: usize = 1000;
 /// Rows that the centroids are trained on, for each list.
 const SAMPLE: usize = 64;
 const ITERATIONS: usize = 8;
+/// A list is split if it has more than so many times as many rows as others,
+const LONG: usize = 2;
+/// and if the squares of their distances become no more than this part.
+const CLOSER: f64 = 0.9;
 /// For which of [`MEASURED`] a search has to be better than one through a
 /// single list: of 16 rows, which are what one asks for who wants ten.
 const USUAL: usize = 4;
@@ -160,6 +164,7 @@ pub(crate) fn plan(view: &View, coder: &Coder, kind: Kind, stop: Stop<'_>) -> Re
     }
     let middle = plan.centroids.clone();
     let trained = train(view, coder, &slots, count, stop)?;
+    let count = trained.len();
     let chosen = choose_all(view, &slots, &trained, stop)?;
     let mut radii = vec![(0.0_f64, 0_u32); count];
     for (&slot, &(list, distance)) in slots.iter().zip(&chosen) {
@@ -206,7 +211,7 @@ fn record<'a>(view: &'a View, slot: u32) -> Result<Record<'a>, Damage> {
     Record::decode(view.code(slot)?).ok_or("a row has no code")
 }
 
-/// Centroids by k-means (Lloyd 1982) over a sample of the rows.
+/// Centroids for about `count` lists.
 fn train(
     view: &View,
     coder: &Coder,
@@ -214,23 +219,37 @@ fn train(
     count: usize,
     stop: Stop<'_>,
 ) -> Result<Vec<Vec<f32>>, Ended> {
-    let take = |wanted: usize| {
-        let wanted = wanted.min(slots.len());
-        (0..wanted).map(move |i| slots[i * slots.len() / wanted])
-    };
     // Not on the rows that will be searched for to measure the result: their
     // lists would suit them better than those of what users search for.
     let probes: HashSet<u32> = probes(slots).collect();
-    let sample: Vec<u32> = take(count * SAMPLE).filter(|slot| !probes.contains(slot)).collect();
-    let mut centroids = take(count)
-        .map(|slot| Ok(record(view, slot)?.values().collect()))
+    let sample: Vec<u32> =
+        some(slots, count * SAMPLE).filter(|slot| !probes.contains(slot)).collect();
+    let starts: Vec<u32> = some(slots, count).collect();
+    let centroids = means(view, coder, &sample, &starts, stop)?;
+    split(view, coder, &sample, centroids, stop)
+}
+
+/// So many of the rows, from everywhere.
+fn some(slots: &[u32], wanted: usize) -> impl Iterator<Item = u32> {
+    let wanted = wanted.min(slots.len());
+    (0..wanted).map(move |i| slots[i * slots.len() / wanted])
+}
+
+/// Centroids by k-means (Lloyd 1982) over a sample of the rows.
+fn means(
+    view: &View,
+    coder: &Coder,
+    sample: &[u32],
+    starts: &[u32],
+    stop: Stop<'_>,
+) -> Result<Vec<Vec<f32>>, Ended> {
+    let mut centroids = starts
+        .iter()
+        .map(|&slot| Ok(record(view, slot)?.values().collect()))
         .collect::<Result<Vec<Vec<f32>>, Damage>>()?;
     for _ in 0..ITERATIONS {
-        let chosen = choose_all(view, &sample, &centroids, stop)?;
-        let mut members = vec![Vec::new(); count];
-        for (&slot, &(list, _)) in sample.iter().zip(&chosen) {
-            members[list as usize].push(slot);
-        }
+        let chosen = choose_all(view, sample, &centroids, stop)?;
+        let mut members = members_of(sample, &chosen, centroids.len());
         // A centroid that nothing is near to starts again from a row that is
         // far from its own.
         let mut lonely: Vec<usize> = (0..sample.len()).collect();
@@ -245,6 +264,47 @@ fn train(
             .par_iter()
             .map(|members| middle(view, coder, members))
             .collect::<Result<_, _>>()?;
+    }
+    Ok(centroids)
+}
+
+fn members_of(sample: &[u32], chosen: &[(u32, f32)], count: usize) -> Vec<Vec<u32>> {
+    let mut members = vec![Vec::new(); count];
+    for (&slot, &(list, _)) in sample.iter().zip(chosen) {
+        members[list as usize].push(slot);
+    }
+    members
+}
+
+/// Splits lists that are much longer than others, where that makes them closer.
+///
+/// Where there are more clusters than lists, k-means leaves those that no
+/// centroid came close to in a list around the middle of everything. That is
+/// among the nearest of most queries, which would look through all of it.
+fn split(
+    view: &View,
+    coder: &Coder,
+    sample: &[u32],
+    mut centroids: Vec<Vec<f32>>,
+    stop: Stop<'_>,
+) -> Result<Vec<Vec<f32>>, Ended> {
+    let chosen = choose_all(view, sample, &centroids, stop)?;
+    let usual = sample.len().div_ceil(centroids.len());
+    for (list, members) in members_of(sample, &chosen, centroids.len()).iter().enumerate() {
+        if members.len() <= LONG * usual {
+            continue;
+        }
+        let starts: Vec<u32> = some(members, members.len().div_ceil(usual)).collect();
+        let parts = means(view, coder, members, &starts, stop)?;
+        let spread = |centroids: &[Vec<f32>]| -> Result<f64, Ended> {
+            let chosen = choose_all(view, members, centroids, stop)?;
+            Ok(chosen.iter().map(|&(_, square)| f64::from(square)).sum())
+        };
+        if spread(&parts)? < CLOSER * spread(&centroids[list..=list])? {
+            let mut parts = split(view, coder, members, parts, stop)?.into_iter();
+            centroids[list] = parts.next().ok_or("a list has no centroid")?;
+            centroids.extend(parts);
+        }
     }
     Ok(centroids)
 }
