@@ -11,8 +11,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::layout::{File, Fixed, PAGE, State, u32_at};
-use crate::lists::Damage;
+use crate::layout::{Damage, File, Fixed, PAGE, State, u32_at};
 
 /// Checksums in a page of them. All are of one file.
 const TOGETHER: usize = PAGE / 4;

@@ -40,11 +40,6 @@ pub(crate) struct Coder {
     pub(crate) len: usize,
 }
 
-/// How long the 8-bit form of a row is: its bytes, then scale, error, norm.
-pub(crate) fn record_len(dimension: usize) -> usize {
-    padded(dimension) + 16
-}
-
 /// The 8-bit form of a row, as it lies in [`crate::layout::File::Codes`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
@@ -379,7 +374,7 @@ mod tests {
     use rand::prelude::*;
 
     use super::*;
-    use crate::index::Kind;
+    use crate::Kind;
     use crate::kernel::GROUP;
 
     fn coder(dimension: usize, metric: Metric, seed: u64) -> Coder {

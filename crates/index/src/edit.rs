@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::check::{self, Checked, Checker, DIFFERENT};
-use crate::layout::{File, Fixed, PAGE, State, room};
-use crate::lists::Damage;
-use crate::store::View;
+use crate::layout::{Damage, File, Fixed, PAGE, State, room};
+use crate::view::View;
 
 /// The unit in which changes are noted: one bit of a page's mask.
 pub(crate) const LINE: usize = PAGE / 64;

@@ -45,4 +45,8 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::Io { operation, path, source }
     }
+
+    pub(crate) fn corrupt(dir: &Path, what: &'static str) -> Self {
+        Self::Corrupt { dir: dir.to_owned(), what }
+    }
 }

@@ -13,8 +13,9 @@ use crate::kernel::Kernels;
 use crate::layout::{FILES, File, Fixed, MAX_DIMENSION, NONE, Slot, npy_header};
 use crate::lists::{self, Shelf};
 use crate::search::{self, Ask};
-use crate::store::{Buffer, Reading, Store, View, corrupt};
-use crate::{AllNeighbors, Error, Filter, Hit, Key, Metric, Query, Result, arrange, table};
+use crate::store::Store;
+use crate::view::{Buffer, Reading, View};
+use crate::{AllNeighbors, Error, Filter, Hit, Key, Kind, Metric, Query, Result, arrange, table};
 
 /// Rows of a batch that are one step: all of them are stored or none.
 const STEP: usize = 4096;
@@ -31,32 +32,6 @@ pub struct Options {
     /// What near means when a query does not say; rows are arranged by it.
     pub metric: Metric,
     pub kind: Kind,
-}
-
-/// How rows are arranged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Kind {
-    /// What is faster for the number of rows.
-    #[default]
-    Auto,
-    /// One list of all rows.
-    Flat,
-    /// Many lists of rows that are near each other.
-    Ivf,
-}
-
-impl Kind {
-    pub(crate) fn code(self) -> u32 {
-        match self {
-            Self::Auto => 0,
-            Self::Flat => 1,
-            Self::Ivf => 2,
-        }
-    }
-
-    pub(crate) fn from_code(code: u32) -> Option<Self> {
-        [Self::Auto, Self::Flat, Self::Ivf].into_iter().find(|kind| kind.code() == code)
-    }
 }
 
 /// A folder of rows that can be searched.
@@ -235,7 +210,7 @@ impl Index {
     /// The row of `key`, bit for bit as it was put.
     pub fn get(&self, key: &Key) -> Result<Option<Vec<f32>>> {
         self.store.read(|view| {
-            let Some(slot) = view.find(self.dir(), key)? else {
+            let Some(slot) = table::find(view, self.dir(), key)? else {
                 return Ok(None);
             };
             let mut buffer = Buffer::new(Reading::Usual);
@@ -245,7 +220,7 @@ impl Index {
     }
 
     pub fn contains(&self, key: &Key) -> Result<bool> {
-        self.store.read(|view| Ok(view.find(self.dir(), key)?.is_some()))
+        self.store.read(|view| Ok(table::find(view, self.dir(), key)?.is_some()))
     }
 
     /// The keys of all rows, as they are now, in no particular order.
@@ -310,7 +285,7 @@ impl Index {
         self.store.check_whole(&[File::Slots, File::Lists, File::Blocks])?;
         let snapshot = self.store.snapshot()?;
         for list in 0..snapshot.state.lists {
-            let keys = arrange::keys_of(&snapshot, list).map_err(|what| self.corrupt(what))?;
+            let keys = lists::keys_of(&snapshot, list).map_err(|what| self.corrupt(what))?;
             let done = keys.into_par_iter().map(|key| {
                 if stop() {
                     return Ok(false);
@@ -417,18 +392,18 @@ impl Index {
             live += 1;
             let row = view.row(slot).map_err(|what| self.corrupt(what))?;
             if crc32fast::hash(bytemuck::cast_slice(row)) != known.check {
-                return Err(corrupt(self.dir(), "a row does not match its checksum"));
+                return Err(Error::corrupt(self.dir(), "a row does not match its checksum"));
             }
             let code = view.code(slot).map_err(|what| self.corrupt(what))?;
             if code != self.coder.encode(row) {
                 return Err(self.corrupt("a code is not that of its row"));
             }
-            if view.find(self.dir(), &known.key)? != Some(slot) {
-                return Err(corrupt(self.dir(), "its table does not name a row"));
+            if table::find(view, self.dir(), &known.key)? != Some(slot) {
+                return Err(Error::corrupt(self.dir(), "its table does not name a row"));
             }
         }
         if live != view.state.live {
-            return Err(corrupt(self.dir(), "it holds more or fewer rows than it says"));
+            return Err(Error::corrupt(self.dir(), "it holds more or fewer rows than it says"));
         }
         Ok(())
     }
@@ -480,7 +455,7 @@ impl Index {
     }
 
     fn corrupt(&self, what: &'static str) -> Error {
-        corrupt(self.dir(), what)
+        Error::corrupt(self.dir(), what)
     }
 
     fn put_one(
@@ -532,11 +507,14 @@ impl Index {
         let free = edit.state.free_slot;
         if free != NONE {
             if free >= edit.state.slots {
-                return Err(corrupt(self.dir(), "its free rows are not where they should be"));
+                return Err(Error::corrupt(
+                    self.dir(),
+                    "its free rows are not where they should be",
+                ));
             }
             let known = Slot::decode(&edit.bytes::<{ Slot::LEN }>(File::Slots, Slot::at(free)));
             if known.is_live() {
-                return Err(corrupt(self.dir(), "a row is both free and in use"));
+                return Err(Error::corrupt(self.dir(), "a row is both free and in use"));
             }
             edit.state.free_slot = known.next;
             return Ok(free);

@@ -3,7 +3,8 @@
 //! Numbers are little-endian. `head` holds what never changes, the counter of
 //! changes and the [`State`]; all else is found from there.
 
-use crate::{Metric, index::Kind};
+use crate::rotate::padded;
+use crate::{Kind, Metric};
 
 #[cfg(target_endian = "big")]
 compile_error!("the files of songrec-index are little-endian and are mapped as they are");
@@ -11,6 +12,9 @@ compile_error!("the files of songrec-index are little-endian and are mapped as t
 pub(crate) const PAGE: usize = 4096;
 pub(crate) const VERSION: u32 = 4;
 const MAGIC: &[u8; 16] = b"songrec-index\r\n\0";
+
+/// What is wrong with the files.
+pub(crate) type Damage = &'static str;
 
 /// No slot, no block: the end of a chain.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -171,7 +175,7 @@ impl Fixed {
 
     /// How many coordinates a turned row has.
     pub(crate) fn padded(&self) -> usize {
-        crate::rotate::padded(self.dimension)
+        padded(self.dimension)
     }
 
     /// Where the code of `slot` begins in [`File::Codes`].
@@ -180,7 +184,7 @@ impl Fixed {
     }
 
     pub(crate) fn code_bytes(&self) -> usize {
-        crate::code::record_len(self.dimension)
+        record_len(self.dimension)
     }
 
     /// Where the row of `slot` begins in [`File::Rows`].
@@ -392,6 +396,11 @@ pub(crate) fn npy_header(rows: u32, dimension: usize) -> [u8; NPY_HEADER] {
     header[10..10 + text.len()].copy_from_slice(text.as_bytes());
     header[NPY_HEADER - 1] = b'\n';
     header
+}
+
+/// How long the 8-bit form of a row is: its bytes, then scale, error, norm.
+pub(crate) fn record_len(dimension: usize) -> usize {
+    padded(dimension) + 16
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@
 
 mod error;
 mod key;
+mod kind;
 mod metric;
 mod query;
 
@@ -37,6 +38,7 @@ mod log;
 mod map;
 mod store;
 mod table;
+mod view;
 
 mod kernel;
 mod rotate;
@@ -48,7 +50,8 @@ mod lists;
 mod search;
 
 pub use error::{Error, Result};
-pub use index::{Index, Kind, Options};
+pub use index::{Index, Options};
 pub use key::Key;
+pub use kind::Kind;
 pub use metric::Metric;
 pub use query::{AllNeighbors, Filter, Hit, Precision, Query, RowSet};

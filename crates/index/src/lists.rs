@@ -7,11 +7,12 @@
 
 use std::ops::Range;
 
-use crate::code::{Bits, Plane, Record, record_len};
+use crate::Key;
+use crate::code::{Bits, Plane, Record};
 use crate::edit::Edit;
 use crate::kernel::{Factors, GROUP, prefetch};
-use crate::layout::{File, Fixed, NONE, u32_at};
-use crate::store::View;
+use crate::layout::{Damage, File, Fixed, NONE, Slot, record_len, u32_at};
+use crate::view::View;
 
 /// Length of a list's own entry.
 pub(crate) const LIST: usize = 64;
@@ -287,9 +288,6 @@ impl<'a> Block<'a> {
     }
 }
 
-/// What is wrong with the files, if lists cannot be changed.
-pub(crate) type Damage = &'static str;
-
 fn list(edit: &mut Edit<'_>, list: u32) -> Result<List, Damage> {
     if list >= edit.state.lists {
         return Err("a block is of a list that is not there");
@@ -409,6 +407,29 @@ fn take_block(edit: &mut Edit<'_>, shelf: Shelf) -> Result<u32, Damage> {
     }
     edit.state.free_block = edit.u32(File::Blocks, shelf.at(free));
     Ok(free)
+}
+
+/// The keys of a list's rows.
+pub(crate) fn keys_of(view: &View, list: u32) -> Result<Vec<Key>, Damage> {
+    let lists = view.unchecked(File::Lists);
+    let shelf = Shelf::new(&view.fixed);
+    let known = List::decode(lists.get(list as usize * LIST..).ok_or("a list is missing")?);
+    let mut keys = Vec::with_capacity(known.count.min(view.state.slots) as usize);
+    let (mut next, mut blocks) = (known.head, 0);
+    while next != NONE {
+        blocks += 1;
+        // Of a snapshot, too, the blocks may be of later lists than the state.
+        if blocks > view.state.blocks {
+            break;
+        }
+        let Ok(block) = shelf.block(view, next) else { break };
+        for &slot in block.slots.iter().take(block.count as usize) {
+            let live = view.slot(slot).ok().filter(Slot::is_live);
+            keys.extend(live.map(|slot| slot.key));
+        }
+        next = block.next;
+    }
+    Ok(keys)
 }
 
 /// Lists without rows, as bytes of [`File::Lists`].

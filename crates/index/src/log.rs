@@ -12,53 +12,13 @@ use std::io;
 
 use crate::edit::{EditedPage, LINE};
 use crate::layout::{File, PAGE, array, u32_at, u64_at};
+use crate::map::At;
 
 /// Length of the log's own header; records follow.
 pub(crate) const START: u64 = 64;
 const MAGIC: &[u8; 16] = b"songrec-redo-log";
 const RECORD: usize = 32;
 const ENTRY: usize = 16;
-
-/// Reads and writes at a place, without a cursor that threads would share.
-pub(crate) trait At {
-    fn read_at_most(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
-    fn write_all(&self, bytes: &[u8], at: u64) -> io::Result<()>;
-}
-
-impl At for fs::File {
-    fn read_at_most(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
-        let mut done = 0;
-        while done < into.len() {
-            #[cfg(unix)]
-            let count =
-                std::os::unix::fs::FileExt::read_at(self, &mut into[done..], at + done as u64);
-            #[cfg(windows)]
-            let count =
-                std::os::windows::fs::FileExt::seek_read(self, &mut into[done..], at + done as u64);
-            match count {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
-    }
-
-    fn write_all(&self, bytes: &[u8], at: u64) -> io::Result<()> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::write_all_at(self, bytes, at);
-        #[cfg(windows)]
-        {
-            let (mut bytes, mut at) = (bytes, at);
-            while !bytes.is_empty() {
-                let count = std::os::windows::fs::FileExt::seek_write(self, bytes, at)?;
-                (bytes, at) = (&bytes[count..], at + count as u64);
-            }
-            Ok(())
-        }
-    }
-}
 
 pub(crate) fn header(epoch: u64) -> [u8; START as usize] {
     let mut bytes = [0; START as usize];

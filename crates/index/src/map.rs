@@ -8,14 +8,53 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
 
-use crate::log::At;
-
 /// Address space asked for beyond the end of a file, so that growing it does
 /// not mean mapping it again each time. It costs no memory.
 const SLACK: u64 = if cfg!(unix) { 256 << 20 } else { 0 };
 
 /// Places that are looked at to know whether the system has bytes in memory.
 const TRIED: usize = 16;
+
+/// Reads and writes at a place, without a cursor that threads would share.
+pub(crate) trait At {
+    fn read_at_most(&self, into: &mut [u8], at: u64) -> io::Result<usize>;
+    fn write_all(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+}
+
+impl At for File {
+    fn read_at_most(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < into.len() {
+            #[cfg(unix)]
+            let count =
+                std::os::unix::fs::FileExt::read_at(self, &mut into[done..], at + done as u64);
+            #[cfg(windows)]
+            let count =
+                std::os::windows::fs::FileExt::seek_read(self, &mut into[done..], at + done as u64);
+            match count {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_all(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::write_all_at(self, bytes, at);
+        #[cfg(windows)]
+        {
+            let (mut bytes, mut at) = (bytes, at);
+            while !bytes.is_empty() {
+                let count = std::os::windows::fs::FileExt::seek_write(self, bytes, at)?;
+                (bytes, at) = (&bytes[count..], at + count as u64);
+            }
+            Ok(())
+        }
+    }
+}
 
 /// A file, mapped for reading.
 #[derive(Debug, Default)]

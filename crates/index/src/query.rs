@@ -1,8 +1,7 @@
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::search::Rows;
 use crate::{Key, Metric};
 
 /// What to look for.
@@ -117,6 +116,24 @@ pub(crate) struct Resolved {
     pub(crate) index: u64,
     pub(crate) generation: u64,
     pub(crate) rows: Arc<Rows>,
+}
+
+/// Where the rows of a set are.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// Ascending.
+    pub(crate) slots: Vec<u32>,
+    /// A bit for each slot.
+    pub(crate) bitmap: Vec<u64>,
+    /// The 8-bit codes one after another, once they were needed; not where
+    /// they are as easily had from the map.
+    pub(crate) codes: OnceLock<Vec<u8>>,
+}
+
+impl Rows {
+    pub(crate) fn contains(&self, slot: u32) -> bool {
+        self.bitmap.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
+    }
 }
 
 impl RowSet {

@@ -18,11 +18,10 @@ use self::best::{Best, Candidate, Top};
 pub(crate) use self::walk::{LEAST, Near};
 use crate::code::{Point, Record};
 use crate::kernel::Kernels;
-use crate::layout::File;
-use crate::lists::Damage;
-use crate::query::Resolved;
-use crate::store::{Buffer, Reading, Unread, View, corrupt};
-use crate::{Error, Filter, Hit, Metric, Precision, Query, Result, RowSet};
+use crate::layout::{Damage, File};
+use crate::query::{Resolved, Rows};
+use crate::view::{Buffer, Reading, Unread, View};
+use crate::{Error, Filter, Hit, Metric, Precision, Query, Result, RowSet, table};
 
 /// Slots that one thread looks through at a time.
 const SHARE: u32 = 16 * 1024;
@@ -112,24 +111,6 @@ struct Search<'a> {
     rows: Option<Arc<Rows>>,
 }
 
-/// Where the rows of a set are.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    /// Ascending.
-    slots: Vec<u32>,
-    /// A bit for each slot.
-    bitmap: Vec<u64>,
-    /// The 8-bit codes one after another, once they were needed; not where
-    /// they are as easily had from the map.
-    codes: OnceLock<Vec<u8>>,
-}
-
-impl Rows {
-    fn contains(&self, slot: u32) -> bool {
-        self.bitmap.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
-    }
-}
-
 fn likely_first(rows: &mut [Maybe]) {
     rows.sort_unstable_by(|a, b| b.upper.total_cmp(&a.upper).then(a.slot.cmp(&b.slot)));
 }
@@ -171,7 +152,7 @@ impl<'a> Search<'a> {
         let kernels = Kernels::get();
         let mut excluded = Vec::with_capacity(ask.query.exclude.len());
         for key in ask.query.exclude {
-            excluded.extend(view.find(dir, key)?);
+            excluded.extend(table::find(view, dir, key)?);
         }
         excluded.sort_unstable();
         let rows = match ask.query.filter {
@@ -214,11 +195,11 @@ impl<'a> Search<'a> {
     }
 
     fn damaged(&self) -> Error {
-        corrupt(self.dir, "a row is not where it should be")
+        Error::corrupt(self.dir, "a row is not where it should be")
     }
 
     fn corrupt(&self) -> impl FnOnce(Damage) -> Error {
-        |what| corrupt(self.dir, what)
+        |what| Error::corrupt(self.dir, what)
     }
 
     fn unread(&self) -> impl FnOnce(Unread) -> Error {
@@ -466,7 +447,7 @@ fn resolve(view: &View, dir: &Path, rows: &RowSet) -> Result<Arc<Rows>> {
     }
     let mut slots = Vec::with_capacity(rows.len());
     for key in rows.keys() {
-        slots.extend(view.find(dir, key)?);
+        slots.extend(table::find(view, dir, key)?);
     }
     slots.sort_unstable();
     let mut bitmap = vec![0; (view.state.slots as usize).div_ceil(64)];

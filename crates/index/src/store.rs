@@ -24,22 +24,21 @@
 
 mod change;
 mod recover;
-mod view;
 
 use std::fs::{self, File as Disk, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
 
+pub(crate) use self::change::Arranged;
 use self::change::{Writer, write_pages};
-pub(crate) use self::view::{Buffer, Reading, Unread, View};
 use crate::check::Known;
 use crate::edit::{Edit, Edited};
 use crate::layout::{FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
 use crate::lists::{self, Centroids, Shelf};
-use crate::log::{self, At};
-use crate::map::{Counter, Map};
-use crate::{Error, Result, layout, table};
+use crate::map::{At, Counter, Map};
+use crate::view::View;
+use crate::{Error, Result, layout, log, table};
 
 /// Pages that are compared with their checksums in one go.
 const PAGES_AT_ONCE: usize = 1024;
@@ -90,7 +89,8 @@ impl Store {
         // One list around the origin, until there are rows to arrange.
         let origin = (vec![0.0; fixed.padded()], 0.0);
         edit.write(File::Lists, 0, &lists::empty(&fixed, &[origin]));
-        let Edited { state, pages, .. } = edit.finish().map_err(|what| corrupt(dir, what))?;
+        let Edited { state, pages, .. } =
+            edit.finish().map_err(|what| Error::corrupt(dir, what))?;
 
         let log = dir.join("log");
         write_new(&log, |file| file.write_all(&log::header(epoch), 0))?;
@@ -128,10 +128,10 @@ impl Store {
         let mut page = vec![0; PAGE];
         head.read_at_most(&mut page, 0).map_err(Error::io("read the index", dir))?;
         let fixed = Fixed::decode(&page).map_err(|why| match why {
-            NotFixed::Damaged(what) => corrupt(dir, what),
+            NotFixed::Damaged(what) => Error::corrupt(dir, what),
             NotFixed::Newer(found) => Error::Newer { dir: dir.to_owned(), found, known: VERSION },
         })?;
-        let short = |_| corrupt(dir, "its head ends early");
+        let short = |_| Error::corrupt(dir, "its head ends early");
         let store = Self {
             dir: dir.to_owned(),
             fixed,
@@ -222,7 +222,7 @@ impl Store {
             *head = self.map(File::Head, 0, 2 * PAGE as u64)?;
         }
         let state = State::decode(head.bytes())
-            .ok_or_else(|| corrupt(&self.dir, "its state does not match its checksum"))?;
+            .ok_or_else(|| Error::corrupt(&self.dir, "its state does not match its checksum"))?;
         if self.counter.load_after() != now {
             return Ok(());
         }
@@ -268,7 +268,7 @@ impl Store {
         {
             return Ok(());
         }
-        Err(corrupt(&self.dir, "its state says more than its files hold"))
+        Err(Error::corrupt(&self.dir, "its state says more than its files hold"))
     }
 
     fn map(&self, file: File, arrangement: u64, len: u64) -> Result<Map> {
@@ -276,12 +276,14 @@ impl Store {
         let disk = match Disk::open(&path) {
             Ok(disk) => disk,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(corrupt(&self.dir, "one of its files is missing"));
+                return Err(Error::corrupt(&self.dir, "one of its files is missing"));
             }
             Err(error) => return Err(Error::io("open", &path)(error)),
         };
         Map::open(disk, len).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => corrupt(&self.dir, "one of its files ends early"),
+            io::ErrorKind::UnexpectedEof => {
+                Error::corrupt(&self.dir, "one of its files ends early")
+            }
             _ => Error::io("map", &path)(error),
         })
     }
@@ -298,7 +300,7 @@ impl Store {
             for first in (0..pages).step_by(PAGES_AT_ONCE) {
                 self.read(|view| {
                     view.check_pages(file, first..pages.min(first + PAGES_AT_ONCE))
-                        .map_err(|what| corrupt(&self.dir, what))
+                        .map_err(|what| Error::corrupt(&self.dir, what))
                 })?;
             }
         }
@@ -367,7 +369,7 @@ fn open_existing(dir: &Path, name: &str) -> Result<Disk> {
     let path = dir.join(name);
     match OpenOptions::new().read(true).write(true).open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(corrupt(dir, "one of its files is missing"))
+            Err(Error::corrupt(dir, "one of its files is missing"))
         }
         opened => opened.map_err(Error::io("open for writing", &path)),
     }
@@ -394,8 +396,4 @@ fn sync_folder(dir: &Path) -> Result<()> {
     #[cfg(not(unix))]
     let _ = dir;
     Ok(())
-}
-
-pub(crate) fn corrupt(dir: &Path, what: &'static str) -> Error {
-    Error::Corrupt { dir: dir.to_owned(), what }
 }

@@ -6,11 +6,12 @@
 //! taken. A page that fills up is split into two. So a look-up reads two
 //! places, and a change writes one or two pages, whatever the size.
 
-use crate::Key;
+use std::path::Path;
+
 use crate::edit::Edit;
-use crate::layout::{File, NONE, PAGE, Slot, u32_at};
-use crate::lists::Damage;
-use crate::store::View;
+use crate::layout::{Damage, File, NONE, PAGE, Slot, u32_at};
+use crate::view::View;
+use crate::{Error, Key};
 
 /// Bytes before the entries of a page: depth and count.
 const HEADER: usize = 16;
@@ -29,8 +30,12 @@ struct Entry {
     slot: u32,
 }
 
-/// The slot of `key`; `Err` says what is wrong with the files.
-pub(crate) fn find(key: &Key, view: &View) -> Result<Option<u32>, Damage> {
+/// The slot of `key` in the index in `dir`.
+pub(crate) fn find(view: &View, dir: &Path, key: &Key) -> crate::Result<Option<u32>> {
+    find_on(view, key).map_err(|what| Error::corrupt(dir, what))
+}
+
+fn find_on(view: &View, key: &Key) -> Result<Option<u32>, Damage> {
     let depth = view.state.depth;
     if depth > MAX_DEPTH {
         return Err("its table is deeper than any");

@@ -6,10 +6,10 @@ use super::{Ended, NEVER_ENOUGH, Plan, Stop, record};
 use crate::Metric;
 use crate::code::{Coder, Point};
 use crate::kernel::Kernels;
-use crate::layout::{Enough, LEAST_BEYOND, MEASURED, Reach};
-use crate::lists::{Centroids, Damage, LIST, List};
+use crate::layout::{Damage, Enough, LEAST_BEYOND, MEASURED, Reach};
+use crate::lists::{Centroids, LIST, List};
 use crate::search::{LEAST, Near};
-use crate::store::View;
+use crate::view::View;
 
 /// Rows that are searched for to measure how far a search has to go: as many
 /// as are compared with all rows in so many comparisons, which take a second or

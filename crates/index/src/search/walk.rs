@@ -6,8 +6,8 @@ use crate::code::{ERROR, ERROR_OF_BOTH, Point, Record};
 use crate::kernel::{GROUP, Kernels, Shape, Weigh, prefetch};
 use crate::layout::{File, NONE, Slot};
 use crate::lists::{Block, Centroids, LIST, List, Second, Shelf, place_of};
-use crate::store::{Buffer, corrupt};
-use crate::{Filter, Metric, Result};
+use crate::view::Buffer;
+use crate::{Error, Filter, Metric, Result};
 
 /// Lists that are looked at whatever their distance.
 pub(crate) const LEAST: usize = 3;
@@ -150,7 +150,7 @@ impl<'a> Search<'a> {
                 Some(Near::new(self.ask.metric, self.ask.point, &record, &known, self.kernels))
             })
             .collect::<Option<_>>()
-            .ok_or_else(|| corrupt(self.dir, "a list is not where it should be"))
+            .ok_or_else(|| Error::corrupt(self.dir, "a list is not where it should be"))
     }
 
     /// Estimates the scores of a list's rows by their first bits, block by
@@ -193,7 +193,7 @@ impl<'a> Search<'a> {
             let block = shelf.block(self.view, number).map_err(self.corrupt())?;
             blocks += 1;
             if blocks > self.view.state.blocks {
-                return Err(corrupt(self.dir, "the blocks of a list go in a circle"));
+                return Err(Error::corrupt(self.dir, "the blocks of a list go in a circle"));
             }
             // Blocks lie too far apart for the processor to see what comes next.
             shelf.prefetch_block(bytes, block.next);

@@ -5,14 +5,13 @@ use std::io;
 use std::path::Path;
 use std::sync::{MutexGuard, PoisonError};
 
-use super::{PIECE, Store, View, corrupt, fill, open_existing, open_lock, sync_folder, write_new};
-use crate::arrange::Arranged;
+use super::{PIECE, Store, fill, open_existing, open_lock, sync_folder, write_new};
 use crate::check::Checker;
 use crate::edit::{Edit, Edited, EditedPage, LINE};
-use crate::layout::{self, FILES, File, NONE, PAGE, State};
-use crate::log::{self, At};
-use crate::map::Counter;
-use crate::{Error, Result};
+use crate::layout::{self, Enough, FILES, File, NONE, PAGE, Reach, State};
+use crate::map::{At, Counter};
+use crate::view::View;
+use crate::{Error, Result, log};
 
 /// A checkpoint is made when the log is longer: it bounds what opening after a
 /// crash has to read, and is far above one batch.
@@ -30,6 +29,19 @@ pub(super) struct Writer {
     /// The files by [`File`], and whose arrangement some of them are of.
     pub(super) files: Vec<Disk>,
     arrangement: u64,
+}
+
+/// The files of an arrangement.
+#[derive(Debug)]
+pub(crate) struct Arranged {
+    pub(crate) lists: Vec<u8>,
+    pub(crate) blocks: Vec<u8>,
+    pub(crate) places: Vec<u8>,
+    /// What the state has to say of it.
+    pub(crate) list_count: u32,
+    pub(crate) block_count: u32,
+    pub(crate) reach: Reach,
+    pub(crate) enough: Enough,
 }
 
 impl Store {
@@ -58,7 +70,7 @@ impl Store {
                 return Ok(value);
             }
             edit.state.sequence += 1;
-            (value, edit.finish().map_err(|what| corrupt(&self.dir, what))?)
+            (value, edit.finish().map_err(|what| Error::corrupt(&self.dir, what))?)
         };
         writer.open_files(&self.dir, edited.state.arrangement)?;
         self.commit(writer, before, edited)?;

@@ -4,10 +4,10 @@ use std::fs::{File as Disk, TryLockError};
 use std::io;
 
 use super::change::Writer;
-use super::{Store, corrupt, is_denied, open_lock};
+use super::{Store, is_denied, open_lock};
 use crate::layout::{FILES, File, PAGE, State};
-use crate::log::{self, At};
-use crate::{Error, Result};
+use crate::map::At;
+use crate::{Error, Result, log};
 
 impl Store {
     /// Whether the log has a record that may not be in the files.
@@ -16,7 +16,7 @@ impl Store {
         let log = match Disk::open(&path) {
             Ok(log) => log,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(corrupt(&self.dir, "its log is missing"));
+                return Err(Error::corrupt(&self.dir, "its log is missing"));
             }
             Err(error) => return Err(Error::io("open", &path)(error)),
         };
@@ -46,7 +46,7 @@ impl Store {
     fn epoch(&self, log: &Disk) -> Result<u64> {
         log::epoch(log)
             .map_err(Error::io("read the log of", &self.dir))?
-            .ok_or_else(|| corrupt(&self.dir, "its log does not begin like one"))
+            .ok_or_else(|| Error::corrupt(&self.dir, "its log does not begin like one"))
     }
 
     /// Plays the log if no living process has.
@@ -92,7 +92,7 @@ impl Store {
         let failed = |operation| Error::io(operation, &self.dir);
         let epoch = self.epoch(&writer.log)?;
         if self.is_log_damaged(&writer.log, epoch)? {
-            return Err(corrupt(&self.dir, "a part of its log does not match its checksum"));
+            return Err(Error::corrupt(&self.dir, "a part of its log does not match its checksum"));
         }
         let counter = writer.counter.load() | 1;
         writer.counter.store(counter);
@@ -106,7 +106,7 @@ impl Store {
         let mut head = vec![0; 2 * PAGE];
         writer.head.read_at_most(&mut head, 0).map_err(failed("read"))?;
         let mut state = State::decode(&head)
-            .ok_or_else(|| corrupt(&self.dir, "its state does not match its checksum"))?;
+            .ok_or_else(|| Error::corrupt(&self.dir, "its state does not match its checksum"))?;
         self.check(&state)?;
         writer.open_files(&self.dir, state.arrangement)?;
         self.replay_files(&writer.log, epoch, |file, at, bytes| {
@@ -132,7 +132,7 @@ impl Store {
         {
             log::replay(&record, &mut write)
                 .map_err(Error::io("write to", &self.dir))?
-                .ok_or_else(|| corrupt(&self.dir, "its log holds what no log has"))?;
+                .ok_or_else(|| Error::corrupt(&self.dir, "its log holds what no log has"))?;
             at += record.len() as u64;
         }
         Ok(())

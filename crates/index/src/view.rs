@@ -4,28 +4,26 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use super::corrupt;
+use crate::Error;
 use crate::check::{self, Checked, Checker, DIFFERENT, Known};
 use crate::kernel::prefetch;
-use crate::layout::{COUNT, File, Fixed, PAGE, Slot, State};
-use crate::lists::Damage;
+use crate::layout::{COUNT, Damage, File, Fixed, PAGE, Slot, State};
 use crate::map::Map;
-use crate::{Error, Key, Result, table};
 
 /// The files in one state, as mapped memory.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) fixed: Fixed,
     pub(crate) state: State,
-    pub(super) maps: [Map; COUNT],
+    pub(crate) maps: [Map; COUNT],
     /// Which of their pages were compared with their checksums.
-    pub(super) known: [Known; COUNT],
+    pub(crate) known: [Known; COUNT],
     /// Whether pages are compared at all: not where they may change meanwhile.
-    pub(super) compares: bool,
+    pub(crate) compares: bool,
     /// What the counter was when this state was read; odd if it never was.
-    pub(super) seen: u64,
+    pub(crate) seen: u64,
     /// How long rows and codes together may be to be read through their maps.
-    pub(super) mapped: u64,
+    pub(crate) mapped: u64,
 }
 
 /// What reading rows and codes needs.
@@ -54,7 +52,7 @@ impl Buffer {
 }
 
 impl View {
-    pub(super) fn new(fixed: Fixed, mapped: u64) -> Self {
+    pub(crate) fn new(fixed: Fixed, mapped: u64) -> Self {
         Self {
             fixed,
             state: State::default(),
@@ -130,10 +128,6 @@ impl View {
 
     pub(crate) fn is_known(&self, file: File, page: usize) -> bool {
         self.known[file as usize].has_page(page)
-    }
-
-    pub(crate) fn find(&self, dir: &Path, key: &Key) -> Result<Option<u32>> {
-        table::find(key, self).map_err(|what| corrupt(dir, what))
     }
 
     #[inline]
@@ -315,7 +309,7 @@ impl From<Damage> for Unread {
 impl Unread {
     pub(crate) fn of(self, dir: &Path) -> Error {
         match self {
-            Self::Damaged(what) => corrupt(dir, what),
+            Self::Damaged(what) => Error::corrupt(dir, what),
             Self::Io(source) => Error::io("read a row of", dir)(source),
         }
     }
