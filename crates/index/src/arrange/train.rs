@@ -18,6 +18,8 @@ const ITERATIONS: usize = 8;
 const LONG: usize = 2;
 /// and if the squares of their distances become no more than this part.
 const CLOSER: f64 = 0.9;
+/// How often the parts may be split again.
+const ROUNDS: usize = 3;
 
 /// Centroids for about `count` lists.
 pub(super) fn train(
@@ -96,22 +98,29 @@ fn split(
     mut centroids: Vec<Vec<f32>>,
     stop: Stop<'_>,
 ) -> Result<Vec<Vec<f32>>, Ended> {
-    let chosen = choose_all(view, sample, &centroids, stop)?;
-    let usual = sample.len().div_ceil(centroids.len());
-    for (list, members) in members_of(sample, &chosen, centroids.len()).iter().enumerate() {
-        if members.len() <= LONG * usual {
-            continue;
+    let usual = sample.len().div_ceil(centroids.len()).max(1);
+    for _ in 0..ROUNDS {
+        let chosen = choose_all(view, sample, &centroids, stop)?;
+        let before = centroids.len();
+        for (list, members) in members_of(sample, &chosen, before).iter().enumerate() {
+            if members.len() <= LONG * usual {
+                continue;
+            }
+            let starts: Vec<u32> = some(members, members.len().div_ceil(usual)).collect();
+            let parts = means(view, coder, members, &starts, stop)?;
+            // Below zero by rounding, of rows that are all the same.
+            let spread = |centroids: &[Vec<f32>]| -> Result<f64, Ended> {
+                let chosen = choose_all(view, members, centroids, stop)?;
+                Ok(chosen.iter().map(|&(_, square)| f64::from(square.max(0.0))).sum())
+            };
+            if spread(&parts)? < CLOSER * spread(&centroids[list..=list])? {
+                let mut parts = parts.into_iter();
+                centroids[list] = parts.next().ok_or("a list has no centroid")?;
+                centroids.extend(parts);
+            }
         }
-        let starts: Vec<u32> = some(members, members.len().div_ceil(usual)).collect();
-        let parts = means(view, coder, members, &starts, stop)?;
-        let spread = |centroids: &[Vec<f32>]| -> Result<f64, Ended> {
-            let chosen = choose_all(view, members, centroids, stop)?;
-            Ok(chosen.iter().map(|&(_, square)| f64::from(square)).sum())
-        };
-        if spread(&parts)? < CLOSER * spread(&centroids[list..=list])? {
-            let mut parts = split(view, coder, members, parts, stop)?.into_iter();
-            centroids[list] = parts.next().ok_or("a list has no centroid")?;
-            centroids.extend(parts);
+        if centroids.len() == before {
+            break;
         }
     }
     Ok(centroids)

@@ -29,6 +29,46 @@ fn shared(found: &[songrec_index::Hit], expected: &[songrec_index::Hit]) -> usiz
     found.iter().filter(|hit| keys.contains(&hit.key)).count()
 }
 
+/// Where there are more clusters than lists, those that no centroid came close
+/// to are not left in one long list.
+#[test]
+fn many_clusters_get_more_lists() {
+    let (_dir, index) = index_of(512, Metric::Cosine, Kind::Ivf);
+    let rows: Vec<(Key, Vec<f32>)> = (0..3000_u64)
+        .map(|i| {
+            let center =
+                crate::sample::row((i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % 100, 512);
+            let noise = crate::sample::row(1_000_000 + i, 512);
+            let values = center.iter().zip(noise).map(|(value, more)| value + 0.5 * more).collect();
+            (key(i), values)
+        })
+        .collect();
+    put(&index, &rows);
+
+    index.arrange(&|| false).unwrap();
+
+    // The square root of 3,000.
+    assert!(index.lists() > 54, "{}", index.lists());
+    index.verify().unwrap();
+}
+
+/// A list of copies of one row cannot be split.
+#[test]
+fn rows_of_which_many_are_copies_are_arranged() {
+    for different in [1, 101] {
+        let (_dir, index) = index_of(8, Metric::Cosine, Kind::Ivf);
+        let value = |i: u64, at: u64| ((i % different * 31 + at * 7) % 101) as f32 + 1.0;
+        let rows: Vec<(Key, Vec<f32>)> =
+            (0..1500).map(|i| (key(i), (0..8).map(|at| value(i, at)).collect())).collect();
+        put(&index, &rows);
+
+        index.arrange(&|| false).unwrap();
+
+        assert_eq!(index.search(&Query::new(&rows[0].1, 10)).unwrap().len(), 10);
+        index.verify().unwrap();
+    }
+}
+
 #[test]
 fn lists_find_nearly_all_neighbors_and_proofs_all() {
     for (metric, dimension) in
