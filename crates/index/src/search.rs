@@ -37,7 +37,7 @@ const MANY: usize = 16 * 1024;
 const CARE: f32 = 1.3;
 /// As many rows more than are wanted are thought to be: of few a single one that
 /// is missed is a large part.
-const CARE_OF_FEW: f32 = 2.0;
+const CARE_OF_FEW: f32 = 6.0;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
 /// What is asked for ahead at the most: codes or rows that are left in the end.
