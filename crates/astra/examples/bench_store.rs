@@ -109,7 +109,7 @@ async fn open(servers: &Value) -> AstraBackend {
 async fn store(servers: &Value, songs: usize, dump: Option<&Path>) {
     let backend = open(servers).await;
     backend.init(false).await.unwrap();
-    backend.put_model(&model()).await.unwrap();
+    backend.embeddings().put_model(&model()).await.unwrap();
     let fixture = library_of(songs, 1).heard_by(&model(), 2);
     let mut random = StdRng::seed_from_u64(3);
     let audio: Vec<Bytes> = (0..songs)
@@ -133,7 +133,7 @@ async fn store(servers: &Value, songs: usize, dump: Option<&Path>) {
                 .map(|bytes| {
                     let source = BlobSource::Stream(stream::iter([Ok(bytes.clone())]).boxed());
                     let new = new_blob(bytes);
-                    async move { backend.put_blob(&new, source).await }
+                    async move { backend.blobs().put(&new, source).await }
                 })
                 .buffered(BLOBS)
                 .try_collect::<Vec<_>>();
@@ -143,13 +143,13 @@ async fn store(servers: &Value, songs: usize, dump: Option<&Path>) {
                 .map(|(song, heard)| new_embedding(song, heard.clone()))
                 .collect();
             let (blobs, references) =
-                futures::try_join!(blobs, backend.put_embeddings(&new)).unwrap();
+                futures::try_join!(blobs, backend.embeddings().put(&new)).unwrap();
             for ((song, blob), reference) in songs.iter_mut().zip(blobs).zip(references) {
                 song.blob = Some(blob);
                 song.embeddings.insert(model().name, reference);
             }
             let puts: Vec<_> = songs.iter().map(|song| put(song, PutMode::Create)).collect();
-            backend.put_songs(&puts).await.unwrap();
+            backend.songs().put(&puts).await.unwrap();
         }
     });
     stream::iter(batches).buffer_unordered(BATCHES).collect::<Vec<()>>().await;

@@ -78,12 +78,12 @@ async fn send_and_get(endpoint: &str, mebibytes: u64) {
 
     let started = Instant::now();
     let source = stream::iter((0..mebibytes).map(|at| Ok(piece(at)))).boxed();
-    let stored = backend.put_blob(&new, BlobSource::Stream(source)).await.unwrap();
+    let stored = backend.blobs().put(&new, BlobSource::Stream(source)).await.unwrap();
     let rate = mebibytes as f64 / started.elapsed().as_secs_f64();
     println!("sent {mebibytes} MiB at {rate:.0} MiB/s, peak {} MiB", peak());
 
     let started = Instant::now();
-    let mut got = backend.get_blob(&stored, None).await.unwrap().unwrap();
+    let mut got = backend.blobs().get(&stored, None).await.unwrap().unwrap();
     let mut hash = Sha256::new();
     while let Some(piece) = got.try_next().await.unwrap() {
         hash.update(&piece);

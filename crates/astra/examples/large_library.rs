@@ -54,7 +54,7 @@ async fn main() {
     let (started, mut read) = (Instant::now(), 0);
     let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
     loop {
-        let page = backend.find_songs(&query).await.unwrap();
+        let page = backend.songs().find(&query).await.unwrap();
         assert!(page.items.len() <= PAGE);
         read += page.items.len();
         query.after = page.next;
@@ -68,7 +68,7 @@ async fn main() {
 
     let (started, mut read, mut cursor) = (Instant::now(), 0, None);
     loop {
-        let page = backend.changes(cursor.as_ref(), PAGE).await.unwrap();
+        let page = backend.maintenance().changes(cursor.as_ref(), PAGE).await.unwrap();
         assert!(page.changes.len() <= PAGE);
         read += page.changes.len();
         cursor = Some(page.cursor);
@@ -92,7 +92,7 @@ async fn fill(config: &AstraConfig, songs: usize) {
         let batch: Vec<_> =
             (from..to).map(|_| put(&random_song(&mut rng), PutMode::Create)).collect();
         let backend = &backend;
-        async move { drop(backend.put_songs(&batch).await.unwrap()) }
+        async move { drop(backend.songs().put(&batch).await.unwrap()) }
     });
     stream::iter(batches).buffer_unordered(4).collect::<Vec<()>>().await;
 }

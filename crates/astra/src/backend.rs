@@ -22,10 +22,11 @@ use songrec_core::{
     ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error,
-    ErrorKind, Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding,
-    Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor,
-    SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept, Unreadable, VerifyOptions,
+    BlobSource, BlobStore, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong,
+    DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance, NearestQuery,
+    NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken, PurgeSong,
+    PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SegmentStore, SongQuery,
+    SongStore, StorageBackend, StoredEmbedding, Swept, Unreadable, VerifyOptions,
 };
 
 use crate::{
@@ -105,8 +106,8 @@ impl AstraBackend {
 
     /// The same without a request, by what [`knowledge`](Self::knowledge) an
     /// earlier opening had. What is no longer so is noticed by the first look
-    /// at the [`changes`](StorageBackend::changes), and models that are new
-    /// when they are asked for; so it is for who begins with that look.
+    /// at the [`changes`](Maintenance::changes), and models that are new when they
+    /// are asked for; so it is for who begins with that look.
     ///
     /// # Errors
     ///
@@ -292,7 +293,7 @@ impl AstraBackend {
         Ok(self.known(name))
     }
 
-    pub(crate) fn embeddings(&self, model: &KnownModel) -> Collection {
+    pub(crate) fn embeddings_of(&self, model: &KnownModel) -> Collection {
         self.keyspace.collection(model.collection.as_str())
     }
 
@@ -404,7 +405,7 @@ impl AstraBackend {
         got == 0 || (got < asked && got < largest)
     }
 
-    fn blobs(&self, operation: &'static str) -> Result<&Blobs> {
+    fn place_of_audio(&self, operation: &'static str) -> Result<&Blobs> {
         self.blobs.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, operation, "audio", self)
                 .because("this library has no place for audio")
@@ -431,7 +432,6 @@ pub(crate) fn places<T: std::hash::Hash + Eq + Copy>(asked: &[T]) -> HashMap<T, 
     places
 }
 
-#[async_trait]
 impl StorageBackend for AstraBackend {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
@@ -443,6 +443,68 @@ impl StorageBackend for AstraBackend {
         }
     }
 
+    fn songs(&self) -> &dyn SongStore {
+        self
+    }
+
+    fn embeddings(&self) -> &dyn EmbeddingStore {
+        self
+    }
+
+    fn blobs(&self) -> &dyn BlobStore {
+        self
+    }
+
+    fn segments(&self) -> &dyn SegmentStore {
+        self
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+#[async_trait]
+impl SongStore for AstraBackend {
+    async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        self.store_songs(songs).await
+    }
+
+    async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        self.read_songs(ids).await
+    }
+
+    async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
+        self.page_of_songs(query).await
+    }
+
+    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+        self.page_of_cards(query).await
+    }
+
+    async fn count(&self, filter: &Filter) -> Result<u64> {
+        self.count(filter).await
+    }
+
+    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
+        self.look_up(lookups).await
+    }
+
+    async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        self.bury_songs(songs).await
+    }
+
+    async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        self.purge(tombstones).await
+    }
+}
+
+#[async_trait]
+impl EmbeddingStore for AstraBackend {
     async fn put_model(&self, model: &ModelSpec) -> Result<()> {
         self.make_model(model).await
     }
@@ -452,43 +514,11 @@ impl StorageBackend for AstraBackend {
         Ok(self.known_models().into_iter().map(|known| known.spec).collect())
     }
 
-    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        self.store_songs(songs).await
-    }
-
-    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        self.read_songs(ids).await
-    }
-
-    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
-        self.page_of_songs(query).await
-    }
-
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        self.page_of_cards(query).await
-    }
-
-    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
-        self.count(filter).await
-    }
-
-    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
-        self.look_up(lookups).await
-    }
-
-    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        self.bury_songs(songs).await
-    }
-
-    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
-        self.purge(tombstones).await
-    }
-
-    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+    async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
         self.store_embeddings(embeddings).await
     }
 
-    async fn get_embeddings(
+    async fn get(
         &self,
         model: &ModelName,
         songs: &[SongId],
@@ -499,29 +529,82 @@ impl StorageBackend for AstraBackend {
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         self.search(query).await
     }
+}
 
-    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        self.blobs("store")?.put(blob, source).await
+#[async_trait]
+impl BlobStore for AstraBackend {
+    async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+        self.place_of_audio("store")?.put(blob, source).await
     }
 
-    async fn get_blob(
-        &self,
-        blob: &BlobRef,
-        range: Option<Range<u64>>,
-    ) -> Result<Option<BlobStream>> {
+    async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
         match &self.blobs {
             Some(blobs) => blobs.get(blob, range).await,
             None => Ok(None),
         }
     }
 
-    async fn blob_url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
+    async fn url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
         match &self.blobs {
             Some(blobs) => blobs.address(blob, valid_for).await,
             None => Ok(None),
         }
     }
+}
 
+#[async_trait]
+impl SegmentStore for AstraBackend {
+    async fn put(&self, segments: &[Segment]) -> Result<()> {
+        self.store_segments(segments).await
+    }
+
+    async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
+        self.read_segments(ids).await
+    }
+
+    async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
+        self.list_segments(query).await
+    }
+
+    async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
+        self.search_segments(query).await
+    }
+
+    async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
+        self.remove_segments(ids).await
+    }
+}
+
+#[async_trait]
+impl DocumentStore for AstraBackend {
+    async fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
+        self.store_documents(documents).await
+    }
+
+    async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
+        self.read_documents(kind, ids).await
+    }
+
+    async fn list(
+        &self,
+        kinds: &[DocumentKind],
+        after: Option<&PageToken>,
+    ) -> Result<Page<Document>> {
+        self.page_of_documents(kinds, after).await
+    }
+
+    async fn delete(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        self.remove_document(kind, id, version).await
+    }
+}
+
+#[async_trait]
+impl Maintenance for AstraBackend {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         self.changes_since(since, limit).await
     }
@@ -548,55 +631,6 @@ impl StorageBackend for AstraBackend {
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
         self.check(options, progress).await
-    }
-
-    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
-        self.store_segments(segments).await
-    }
-
-    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
-        self.read_segments(ids).await
-    }
-
-    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        self.list_segments(query).await
-    }
-
-    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
-        self.search_segments(query).await
-    }
-
-    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        self.remove_segments(ids).await
-    }
-
-    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
-        self.store_documents(documents).await
-    }
-
-    async fn get_documents(
-        &self,
-        kind: DocumentKind,
-        ids: &[String],
-    ) -> Result<Vec<Option<Document>>> {
-        self.read_documents(kind, ids).await
-    }
-
-    async fn list_documents(
-        &self,
-        kinds: &[DocumentKind],
-        after: Option<&PageToken>,
-    ) -> Result<Page<Document>> {
-        self.page_of_documents(kinds, after).await
-    }
-
-    async fn delete_document(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        version: OperationId,
-    ) -> Result<Outcome<Document>> {
-        self.remove_document(kind, id, version).await
     }
 }
 

@@ -99,7 +99,7 @@ impl AstraBackend {
             if written {
                 return Ok(Outcome::Done);
             }
-            let found = self.documents(std::slice::from_ref(&stored.id)).await?.pop();
+            let found = self.documents_with(std::slice::from_ref(&stored.id)).await?.pop();
             match (found, put.mode) {
                 (Some(found), _) if found.revision.operation == put.document.revision.operation => {
                     return Ok(Outcome::Done);
@@ -114,7 +114,7 @@ impl AstraBackend {
         Err(self.contended("store", subject))
     }
 
-    async fn documents(&self, ids: &[String]) -> Result<Vec<Document>> {
+    async fn documents_with(&self, ids: &[String]) -> Result<Vec<Document>> {
         let chunks: Vec<&[String]> = ids.chunks(MAX_IN).collect();
         let pages: Vec<Vec<Stored>> = at_once(
             AT_ONCE,
@@ -145,7 +145,7 @@ impl AstraBackend {
         keys.dedup();
         // What cannot be an id is not there, and not asked for.
         keys.retain(|key| key.len() <= 100);
-        let found = self.documents(&keys).await?;
+        let found = self.documents_with(&keys).await?;
         Ok(ids.iter().map(|id| found.iter().find(|one| one.id == *id).cloned()).collect())
     }
 
@@ -201,7 +201,7 @@ impl AstraBackend {
             if deleted.map_err(|error| self.failed("delete", &subject, error))? {
                 return Ok(Outcome::Done);
             }
-            match self.documents(std::slice::from_ref(&key)).await?.pop() {
+            match self.documents_with(std::slice::from_ref(&key)).await?.pop() {
                 None => return Ok(Outcome::Done),
                 Some(found) if found.revision.operation == version => {}
                 Some(found) => return Ok(Outcome::Conflict(Some(Box::new(found)))),

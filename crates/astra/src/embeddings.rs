@@ -163,7 +163,7 @@ impl AstraBackend {
                     chunk.iter().filter_map(|at| references[*at].as_ref()?.key.as_ref()).collect();
                 let find = Find::new(json!({"_id": {"$in": keys}})).project(json!({"$vector": 1}));
                 let rows: Vec<EmbeddingRow> =
-                    self.embeddings(&known).find(find).try_collect().await.map_err(|error| {
+                    self.embeddings_of(&known).find(find).try_collect().await.map_err(|error| {
                         self.failed("read", format_args!("embeddings of `{model}`"), error)
                     })?;
                 let whole: HashMap<String, Digest> = rows
@@ -224,7 +224,7 @@ impl AstraBackend {
                 }
             })
             .collect();
-        let collection = self.embeddings(known);
+        let collection = self.embeddings_of(known);
         let failed = |error| {
             self.failed(
                 "store",
@@ -308,7 +308,7 @@ impl AstraBackend {
             && let Some(known) = self.model(model).await?
         {
             let keys: Vec<&String> = elsewhere.keys().collect();
-            let collection = self.embeddings(&known);
+            let collection = self.embeddings_of(&known);
             let chunks: Vec<&[&String]> = keys.chunks(MAX_IN).collect();
             let pages: Vec<Vec<EmbeddingRow>> = at_once(
                 AT_ONCE,
@@ -354,7 +354,7 @@ impl AstraBackend {
         songs: &[SongId],
     ) -> Result<Vec<SongId>> {
         let Some(known) = self.model(model).await? else { return Ok(songs.to_vec()) };
-        let collection = self.embeddings(&known);
+        let collection = self.embeddings_of(&known);
         let without = async |chunk: &[SongId]| {
             let find = Find::new(json!({"song": {"$in": chunk}, "of": SONG}));
             let rows = collection.find::<EmbeddingRow>(find.project(json!({"song": 1})));
@@ -391,7 +391,7 @@ impl AstraBackend {
                 left_to_us.extend(chunk);
             }
         }
-        let collection = self.embeddings(&known);
+        let collection = self.embeddings_of(&known);
         let search = Search {
             collection: &collection,
             filter: conditions.filter(),

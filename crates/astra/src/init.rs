@@ -297,7 +297,7 @@ impl AstraBackend {
         let mut probes: Vec<Probe> = report.parts.into_iter().map(Probe::of_part).collect();
         probes.extend(room);
         if is_complete {
-            probes.push(match self.count_songs(&songrec_core::Filter::all()).await {
+            probes.push(match self.songs().count(&songrec_core::Filter::all()).await {
                 Ok(count) => Probe::good("songs", format!("{count} songs")),
                 Err(error) => Probe::failed("songs", &error),
             });

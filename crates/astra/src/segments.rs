@@ -133,7 +133,7 @@ impl AstraBackend {
                     })
                 })
                 .collect();
-            self.insert_segments(&self.embeddings(&known), &vectors).await?;
+            self.insert_segments(&self.embeddings_of(&known), &vectors).await?;
         }
         let documents: Vec<Value> = segments
             .iter()
@@ -227,7 +227,7 @@ impl AstraBackend {
         let model = query.among.model.as_ref();
         let known = self.searched("segments", model, query.metric, &query.vector).await?;
         let excluded: HashSet<SegmentId> = query.exclude.iter().copied().collect();
-        let collection = self.embeddings(&known);
+        let collection = self.embeddings_of(&known);
         let filter = conditions(&query.among, json!({"of": SEGMENT}));
         let mut wanted = query.k;
         if wanted == 0 {
@@ -302,7 +302,7 @@ impl AstraBackend {
         }
         for (model, keys) in models {
             let Some(known) = self.model(&model).await? else { continue };
-            let collection = self.embeddings(&known);
+            let collection = self.embeddings_of(&known);
             for chunk in keys.chunks(MAX_IN) {
                 let filter = json!({"_id": {"$in": chunk}});
                 collection.delete_many(filter).await.map_err(failed)?;

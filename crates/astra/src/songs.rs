@@ -336,7 +336,7 @@ impl AstraBackend {
             }
         }
         let all = updates.into_iter().map(|(known, update)| async move {
-            self.embeddings(&known).update_one(&update).await
+            self.embeddings_of(&known).update_one(&update).await
         });
         future::try_join_all(all)
             .await
@@ -630,7 +630,7 @@ impl AstraBackend {
                 // songs, and a song that comes back may have a lesser one.
                 let set = json!({"$set": {"of": GONE}});
                 let update = Update::new(filter, set).repeatable();
-                let collection = self.embeddings(&model);
+                let collection = self.embeddings_of(&model);
                 updates.push(async move { collection.update_many(&update).await });
             }
         }

@@ -72,7 +72,7 @@ impl AstraBackend {
         let failed = |error| {
             self.failed("sweep", format_args!("embeddings of `{}`", known.spec.name), error)
         };
-        let collection = self.embeddings(known);
+        let collection = self.embeddings_of(known);
         let age = u64::try_from(min_age.as_millis()).unwrap_or(u64::MAX);
         let old = json!({"$lte": now_ms().saturating_sub(age)});
         let find = Find::new(json!({"created": old})).project(json!({"song": 1, "of": 1}));
@@ -284,7 +284,7 @@ impl AstraBackend {
             let find = Find::new(json!({"_id": {"$in": keys}}))
                 .project(json!({"digest": 1, "card": 1, "of": 1, "n": 1, "$vector": 1}));
             let found: Vec<EmbeddingRow> =
-                self.embeddings(&known).find(find).try_collect().await.map_err(|error| {
+                self.embeddings_of(&known).find(find).try_collect().await.map_err(|error| {
                     self.failed("verify", format_args!("model `{model}`"), error)
                 })?;
             let found: HashMap<String, EmbeddingRow> =

@@ -26,8 +26,8 @@ pub async fn random_library(
     let options = LocalOptions { keeps_copies: audio > 0, ..LocalOptions::default() };
     std::fs::create_dir_all(folder)?;
     let library = LocalBackend::open_or_create(folder, options, &Silent).await?;
-    library.put_model(model).await?;
-    let mut stored = usize::try_from(library.count_songs(&Filter::all()).await?)?;
+    library.embeddings().put_model(model).await?;
+    let mut stored = usize::try_from(library.songs().count(&Filter::all()).await?)?;
     let mut rng = StdRng::seed_from_u64(stored as u64);
     while stored < songs {
         let mut batch: Vec<_> =
@@ -39,7 +39,7 @@ pub async fn random_library(
                 new_embedding(song, Embedding { song: song.id, model: model.name.clone(), vector })
             })
             .collect();
-        let references = library.put_embeddings(&embeddings).await?;
+        let references = library.embeddings().put(&embeddings).await?;
         for (song, reference) in batch.iter_mut().zip(references) {
             song.embeddings.clear();
             song.embeddings.insert(model.name.clone(), reference);
@@ -56,10 +56,10 @@ pub async fn random_library(
                 operation: OperationId::random(),
             };
             let source = BlobSource::Path(file.path().to_owned());
-            (song.blob, song.files) = (Some(library.put_blob(&new, source).await?), Vec::new());
+            (song.blob, song.files) = (Some(library.blobs().put(&new, source).await?), Vec::new());
         }
         let puts: Vec<_> = batch.iter().map(|song| put(song, PutMode::Create)).collect();
-        library.put_songs(&puts).await?;
+        library.songs().put(&puts).await?;
         stored += batch.len();
     }
     Ok(library)

@@ -12,13 +12,13 @@ use std::{
 
 use async_trait::async_trait;
 use songrec_core::{
-    BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, ModelName,
-    ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, Vector,
+    BlobRef, Card, Digest, Embedding, EmbeddingRef, Filter, ModelName, ModelSpec, Progress, Song,
+    SongId, Vector,
 };
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Finding,
-    Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page,
-    PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
+    BlobSource, BlobStore, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong,
+    DocumentStore, EmbeddingStore, Finding, Lookup, Maintenance, NearestQuery, Neighbor, NewBlob,
+    NewEmbedding, Outcome, Page, PurgeSong, PutSong, Result, SegmentStore, SongQuery, SongStore,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 
@@ -118,7 +118,7 @@ impl Cached {
         let turn = turn.lock().await;
         match self.cache.begin(blob.sha256, blob.size).await {
             Download::Room(room) => {
-                let stream = match self.inner.get_blob(blob, None).await {
+                let stream = match self.inner.blobs().get(blob, None).await {
                     Ok(Some(stream)) => stream,
                     other => {
                         self.cache.discard(room).await;
@@ -140,38 +140,49 @@ impl Cached {
         }
         drop(turn);
         // Nothing to keep, so nothing to wait for: straight through.
-        self.inner.get_blob(blob, None).await
+        self.inner.blobs().get(blob, None).await
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
 impl StorageBackend for Cached {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }
 
-    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
-        let _writing = self.recent.writing_models();
-        self.inner.put_model(model).await
+    fn songs(&self) -> &dyn SongStore {
+        self
     }
 
-    async fn models(&self) -> Result<Vec<ModelSpec>> {
-        if let Some(models) = self.recent.models() {
-            return Ok(models);
-        }
-        let reading = self.recent.reading();
-        let models = self.inner.models().await?;
-        self.recent.remember_models(reading, &models);
-        Ok(models)
+    fn embeddings(&self) -> &dyn EmbeddingStore {
+        self
     }
 
-    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+    fn blobs(&self) -> &dyn BlobStore {
+        self
+    }
+
+    fn segments(&self) -> &dyn SegmentStore {
+        self.inner.segments()
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        self.inner.documents()
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl SongStore for Cached {
+    async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
         let _writing = self.recent.writing(songs.iter().map(|put| put.song.id));
-        self.inner.put_songs(songs).await
+        self.inner.songs().put(songs).await
     }
 
-    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+    async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
         let reading = self.recent.reading();
         let mut songs = self.recent.songs(ids);
         let unknown: Vec<usize> = (0..ids.len()).filter(|at| songs[*at].is_none()).collect();
@@ -179,7 +190,7 @@ impl StorageBackend for Cached {
             return Ok(songs);
         }
         let asked: Vec<SongId> = unknown.iter().map(|at| ids[*at]).collect();
-        let read = self.inner.get_songs(&asked).await?;
+        let read = self.inner.songs().get(&asked).await?;
         self.recent.remember_songs(reading, read.iter().flatten());
         for (at, song) in unknown.into_iter().zip(read) {
             songs[at] = song;
@@ -187,41 +198,60 @@ impl StorageBackend for Cached {
         Ok(songs)
     }
 
-    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
+    async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
         let reading = self.recent.reading();
-        let page = self.inner.find_songs(query).await?;
+        let page = self.inner.songs().find(query).await?;
         self.recent.remember_songs(reading, &page.items);
         Ok(page)
     }
 
     async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        self.inner.find_cards(query).await
+        self.inner.songs().find_cards(query).await
     }
 
-    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
-        self.inner.count_songs(filter).await
+    async fn count(&self, filter: &Filter) -> Result<u64> {
+        self.inner.songs().count(filter).await
     }
 
     async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
-        self.inner.lookup(lookups).await
+        self.inner.songs().lookup(lookups).await
     }
 
-    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+    async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
         let _writing = self.recent.writing(songs.iter().map(|delete| delete.id));
-        self.inner.delete_songs(songs).await
+        self.inner.songs().delete(songs).await
     }
 
-    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+    async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
         let _writing = self.recent.writing(tombstones.iter().map(|purge| purge.id));
-        self.inner.purge_songs(tombstones).await
+        self.inner.songs().purge(tombstones).await
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl EmbeddingStore for Cached {
+    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
+        let _writing = self.recent.writing_models();
+        self.inner.embeddings().put_model(model).await
     }
 
-    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+    async fn models(&self) -> Result<Vec<ModelSpec>> {
+        if let Some(models) = self.recent.models() {
+            return Ok(models);
+        }
+        let reading = self.recent.reading();
+        let models = self.inner.embeddings().models().await?;
+        self.recent.remember_models(reading, &models);
+        Ok(models)
+    }
+
+    async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
         // No song changes by it, and what songs name is known by digest.
-        self.inner.put_embeddings(embeddings).await
+        self.inner.embeddings().put(embeddings).await
     }
 
-    async fn get_embeddings(
+    async fn get(
         &self,
         model: &ModelName,
         songs: &[SongId],
@@ -232,7 +262,7 @@ impl StorageBackend for Cached {
             return Ok(answers);
         }
         let asked: Vec<SongId> = unknown.iter().map(|at| songs[*at]).collect();
-        let read = self.inner.get_embeddings(model, &asked).await?;
+        let read = self.inner.embeddings().get(model, &asked).await?;
         let mut kept = Vec::new();
         for StoredEmbedding { embedding, reference } in read.iter().flatten() {
             let vector = &embedding.vector;
@@ -251,25 +281,25 @@ impl StorageBackend for Cached {
     }
 
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
-        let hits = self.inner.nearest(query).await?;
+        let hits = self.inner.embeddings().nearest(query).await?;
         self.recent.doubt(&query.model, &hits);
         Ok(hits)
     }
+}
 
-    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        self.inner.put_blob(blob, source).await
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl BlobStore for Cached {
+    async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+        self.inner.blobs().put(blob, source).await
     }
 
-    async fn get_blob(
-        &self,
-        blob: &BlobRef,
-        range: Option<Range<u64>>,
-    ) -> Result<Option<BlobStream>> {
+    async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
         if range.as_ref().is_some_and(Range::is_empty) {
-            return self.inner.get_blob(blob, range).await;
+            return self.inner.blobs().get(blob, range).await;
         }
         if self.swept.load(Ordering::Relaxed)
-            && self.inner.get_blob(blob, Some(0..0)).await?.is_none()
+            && self.inner.blobs().get(blob, Some(0..0)).await?.is_none()
         {
             return Ok(None);
         }
@@ -281,17 +311,21 @@ impl StorageBackend for Cached {
         }
         match range {
             // A part is no reason to download the whole.
-            Some(_) => self.inner.get_blob(blob, range).await,
+            Some(_) => self.inner.blobs().get(blob, range).await,
             None => self.fetch(blob).await,
         }
     }
 
-    async fn blob_url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
-        self.inner.blob_url(blob, valid_for).await
+    async fn url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
+        self.inner.blobs().url(blob, valid_for).await
     }
+}
 
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl Maintenance for Cached {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
-        let page = self.inner.changes(since, limit).await?;
+        let page = self.inner.maintenance().changes(since, limit).await?;
         self.recent.forget(page.changes.iter().map(|change| change.song));
         Ok(page)
     }
@@ -301,18 +335,18 @@ impl StorageBackend for Cached {
         since: Option<&Cursor>,
         limit: usize,
     ) -> Result<ChangePage<ChangeSummary>> {
-        let page = self.inner.summaries(since, limit).await?;
+        let page = self.inner.maintenance().summaries(since, limit).await?;
         self.recent.forget(page.changes.iter().map(|change| change.song));
         Ok(page)
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
         self.swept.store(true, Ordering::Relaxed);
-        self.inner.sweep(min_age).await
+        self.inner.maintenance().sweep(min_age).await
     }
 
     async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.inner.would_sweep(min_age).await
+        self.inner.maintenance().would_sweep(min_age).await
     }
 
     async fn verify(
@@ -321,56 +355,7 @@ impl StorageBackend for Cached {
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
         let _writing = options.repair.then(|| self.recent.writing_anything());
-        self.inner.verify(options, progress).await
-    }
-
-    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
-        self.inner.put_segments(segments).await
-    }
-
-    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
-        self.inner.get_segments(ids).await
-    }
-
-    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        self.inner.find_segments(query).await
-    }
-
-    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
-        self.inner.nearest_segments(query).await
-    }
-
-    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        self.inner.delete_segments(ids).await
-    }
-
-    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
-        self.inner.put_documents(documents).await
-    }
-
-    async fn get_documents(
-        &self,
-        kind: DocumentKind,
-        ids: &[String],
-    ) -> Result<Vec<Option<Document>>> {
-        self.inner.get_documents(kind, ids).await
-    }
-
-    async fn list_documents(
-        &self,
-        kinds: &[DocumentKind],
-        after: Option<&PageToken>,
-    ) -> Result<Page<Document>> {
-        self.inner.list_documents(kinds, after).await
-    }
-
-    async fn delete_document(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        version: OperationId,
-    ) -> Result<Outcome<Document>> {
-        self.inner.delete_document(kind, id, version).await
+        self.inner.maintenance().verify(options, progress).await
     }
 }
 

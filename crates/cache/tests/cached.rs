@@ -132,11 +132,11 @@ fn streamed(bytes: &Bytes) -> BlobSource {
 }
 
 async fn store(backend: &dyn StorageBackend, bytes: &Bytes) -> BlobRef {
-    backend.put_blob(&new_blob(bytes), streamed(bytes)).await.unwrap()
+    backend.blobs().put(&new_blob(bytes), streamed(bytes)).await.unwrap()
 }
 
 async fn read(backend: &dyn StorageBackend, blob: &BlobRef) -> Bytes {
-    read_blob(backend.get_blob(blob, None).await.unwrap().unwrap()).await.unwrap()
+    read_blob(backend.blobs().get(blob, None).await.unwrap().unwrap()).await.unwrap()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -192,23 +192,23 @@ fn nothing_known_is_asked_for_twice() {
         let model = tiny_model().name;
         let ids: Vec<_> = library.songs.iter().map(|song| song.id).collect();
         let page = SongQuery { limit: 30, ..SongQuery::default() };
-        cached.find_songs(&page).await.unwrap();
-        let expected = cached.get_embeddings(&model, &ids).await.unwrap();
-        cached.models().await.unwrap();
+        cached.songs().find(&page).await.unwrap();
+        let expected = cached.embeddings().get(&model, &ids).await.unwrap();
+        cached.embeddings().models().await.unwrap();
 
         let ((), requests) = library
             .requests(async {
-                let songs = cached.get_songs(&ids).await.unwrap();
+                let songs = cached.songs().get(&ids).await.unwrap();
                 assert_eq!(songs, library.songs.iter().cloned().map(Some).collect::<Vec<_>>());
-                assert_eq!(cached.get_embeddings(&model, &ids).await.unwrap(), expected);
-                assert_eq!(cached.models().await.unwrap(), [tiny_model()]);
+                assert_eq!(cached.embeddings().get(&model, &ids).await.unwrap(), expected);
+                assert_eq!(cached.embeddings().models().await.unwrap(), [tiny_model()]);
             })
             .await;
 
         assert_eq!(requests, 0);
         assert!(expected.iter().all(Option::is_some));
         // Only what is not known is asked for.
-        let (_, requests) = library.requests(cached.get_songs(&[ids[0], song("?").id])).await;
+        let (_, requests) = library.requests(cached.songs().get(&[ids[0], song("?").id])).await;
         assert_eq!(requests, 1);
     });
 }
@@ -222,11 +222,11 @@ fn a_blob_is_downloaded_once() {
 
         for cached in [&library.cached, &library.cached, &library.anew().await] {
             assert_eq!(read(cached, &blob).await, bytes);
-            let part = cached.get_blob(&blob, Some(1_000_000..2_500_000)).await.unwrap();
+            let part = cached.blobs().get(&blob, Some(1_000_000..2_500_000)).await.unwrap();
             assert_eq!(read_blob(part.unwrap()).await.unwrap(), bytes[1_000_000..2_500_000]);
         }
 
-        assert_eq!(library.behind.calls("get_blob"), 1);
+        assert_eq!(library.behind.calls("blobs.get"), 1);
     });
 }
 
@@ -236,7 +236,7 @@ fn many_who_want_a_blob_wait_for_one_download() {
         let library = library().await;
         let bytes = audio(500_000, 1);
         let blob = store(&*library.behind, &bytes).await;
-        library.behind.plan("get_blob", [Some(Fault::Delay(Duration::from_millis(50)))]);
+        library.behind.plan("blobs.get", [Some(Fault::Delay(Duration::from_millis(50)))]);
         // As many tasks, in as many processes as handles.
         let mut handles = Vec::new();
         for _ in 0..8 {
@@ -249,7 +249,7 @@ fn many_who_want_a_blob_wait_for_one_download() {
         });
 
         assert!(read.iter().flatten().all(|read| *read == bytes));
-        assert_eq!(library.behind.calls("get_blob"), 1);
+        assert_eq!(library.behind.calls("blobs.get"), 1);
     });
 }
 
@@ -294,10 +294,10 @@ fn a_torn_download_is_an_error_and_leaves_nothing() {
         let library = library().await;
         let bytes = audio(100_000, 1);
         let blob = store(&*library.behind, &bytes).await;
-        library.behind.plan("get_blob", [Some(Fault::Partial), Some(Fault::Before)]);
+        library.behind.plan("blobs.get", [Some(Fault::Partial), Some(Fault::Before)]);
 
         for _ in 0..2 {
-            let torn = library.cached.get_blob(&blob, None).await;
+            let torn = library.cached.blobs().get(&blob, None).await;
             assert_eq!(torn.err().map(|error| error.kind()), Some(ErrorKind::Transient));
         }
 
@@ -318,7 +318,7 @@ fn a_blob_larger_than_the_limit_goes_straight_through() {
 
         assert_eq!(read(&cached, &blob).await, bytes);
 
-        assert_eq!(behind.calls("get_blob"), 1);
+        assert_eq!(behind.calls("blobs.get"), 1);
         assert_eq!(cached.cache().info().await.unwrap().bytes(), 0);
     });
 }
@@ -348,12 +348,12 @@ fn whether_a_blob_is_stored_only_the_backend_knows() {
         let blob = store(&*library.behind, &bytes).await;
         read(&library.cached, &blob).await;
 
-        library.behind.sweep(Duration::ZERO).await.unwrap();
+        library.behind.maintenance().sweep(Duration::ZERO).await.unwrap();
 
-        assert!(library.cached.get_blob(&blob, Some(0..0)).await.unwrap().is_none());
+        assert!(library.cached.blobs().get(&blob, Some(0..0)).await.unwrap().is_none());
         // What was swept through the handle is gone for it altogether.
-        library.cached.sweep(Duration::ZERO).await.unwrap();
-        assert!(library.cached.get_blob(&blob, None).await.unwrap().is_none());
+        library.cached.maintenance().sweep(Duration::ZERO).await.unwrap();
+        assert!(library.cached.blobs().get(&blob, None).await.unwrap().is_none());
     });
 }
 
@@ -364,18 +364,18 @@ async fn what_others_wrote_is_seen_after_a_while() {
     let known = vec![tiny_model()];
     let ninth = ModelSpec { name: "ninth@1".parse().unwrap(), ..tiny_model() };
     assert_eq!(library.cached.get_song(one.id).await.unwrap().as_ref(), Some(one));
-    assert_eq!(library.cached.models().await.unwrap(), known);
+    assert_eq!(library.cached.embeddings().models().await.unwrap(), known);
     let edited = retagged(one);
     library.behind.put_song(&edited, PutMode::Replace(one.revision.operation)).await.unwrap();
-    library.behind.put_model(&ninth).await.unwrap();
+    library.behind.embeddings().put_model(&ninth).await.unwrap();
 
     tokio::time::advance(Duration::from_secs(29)).await;
     assert_eq!(library.cached.get_song(one.id).await.unwrap().as_ref(), Some(one));
-    assert_eq!(library.cached.models().await.unwrap(), known);
+    assert_eq!(library.cached.embeddings().models().await.unwrap(), known);
 
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(library.cached.get_song(one.id).await.unwrap(), Some(edited));
-    assert_eq!(library.cached.models().await.unwrap(), [ninth, tiny_model()]);
+    assert_eq!(library.cached.embeddings().models().await.unwrap(), [ninth, tiny_model()]);
 }
 
 #[test]
@@ -391,12 +391,12 @@ fn own_writes_are_seen_at_once() {
 
         // Also those whose answer was lost.
         let again = retagged(&edited);
-        library.behind.plan("put_songs", [Some(Fault::After)]);
+        library.behind.plan("songs.put", [Some(Fault::After)]);
         let replace = [put(&again, PutMode::Replace(edited.revision.operation))];
-        cached.put_songs(&replace).await.unwrap_err();
+        cached.songs().put(&replace).await.unwrap_err();
         assert_eq!(cached.get_song(one.id).await.unwrap(), Some(again));
 
-        cached.delete_songs(&[delete(one.id)]).await.unwrap();
+        cached.songs().delete(&[delete(one.id)]).await.unwrap();
         assert_eq!(cached.get_song(one.id).await.unwrap(), None);
     });
 }
@@ -434,14 +434,14 @@ fn a_changed_song_never_gets_its_old_embedding() {
         library.behind.put_song(&one, PutMode::Replace(old)).await.unwrap();
         let heard = Embedding { song: one.id, model: model.clone(), vector: vector(&[9.0; 8]) };
         let new = [new_embedding(&one, heard.clone())];
-        let reference = library.behind.put_embeddings(&new).await.unwrap().remove(0);
+        let reference = library.behind.embeddings().put(&new).await.unwrap().remove(0);
         let old = one.revision.operation;
         one.revise(&one.clone(), songrec_testkit::time(51));
         one.embeddings.insert(model.clone(), reference);
         library.behind.put_song(&one, PutMode::Replace(old)).await.unwrap();
 
         // Whoever has the new song has the new embedding.
-        cached.changes(None, 100).await.unwrap();
+        cached.maintenance().changes(None, 100).await.unwrap();
         assert_eq!(cached.get_song(one.id).await.unwrap(), Some(one.clone()));
         let stored = cached.get_embedding(&model, one.id).await.unwrap().unwrap();
         assert_eq!(stored.embedding, heard);
@@ -474,7 +474,7 @@ fn a_cache_tells_what_it_holds_and_forgets_it() {
     run_case(async {
         let library = library().await;
         let ids: Vec<_> = library.songs.iter().map(|song| song.id).collect();
-        library.cached.get_embeddings(&tiny_model().name, &ids).await.unwrap();
+        library.cached.embeddings().get(&tiny_model().name, &ids).await.unwrap();
         let blobs = [audio(1_000, 1), audio(2_000, 2), audio(3_000, 3)];
         for bytes in &blobs {
             let blob = store(&*library.behind, bytes).await;

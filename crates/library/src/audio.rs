@@ -49,7 +49,7 @@ impl Library {
         }
         let mut is_damaged = false;
         for blob in blobs(song) {
-            let Some(stream) = self.backend.get_blob(&blob, None).await? else { continue };
+            let Some(stream) = self.backend.blobs().get(&blob, None).await? else { continue };
             job.on(Event::Started { work: "downloading", total: None });
             // Complete before it has its name.
             let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
@@ -140,7 +140,7 @@ impl Library {
     /// When the library has no audio of the song, or no such addresses.
     pub async fn audio_url(&self, song: &Song, valid_for: Duration) -> Result<String> {
         for blob in blobs(song) {
-            if let Some(url) = self.backend.blob_url(&blob, valid_for).await? {
+            if let Some(url) = self.backend.blobs().url(&blob, valid_for).await? {
                 return Ok(url);
             }
         }

@@ -153,7 +153,7 @@ impl Library {
     pub(crate) async fn vectors_of(&self, song: &Song) -> Result<Vec<(ModelName, Vector)>> {
         let mut vectors = Vec::new();
         for model in song.embeddings.keys() {
-            let stored = match self.backend.get_embeddings(model, &[song.id]).await {
+            let stored = match self.backend.embeddings().get(model, &[song.id]).await {
                 // It is lost; `verify` says so.
                 Err(error) if error.kind() == StorageTrouble::Corrupt => continue,
                 stored => stored?.into_iter().flatten(),
@@ -178,7 +178,7 @@ impl Library {
         if deletions.is_empty() {
             return Ok(Vec::new());
         }
-        let outcomes = self.backend.delete_songs(&deletions).await?;
+        let outcomes = self.backend.songs().delete(&deletions).await?;
         Ok(outcomes.iter().map(songrec_storage::Outcome::is_done).collect())
     }
 }

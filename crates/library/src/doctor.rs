@@ -115,7 +115,7 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
                 },
             });
             checks.push(known_models(library).await);
-            checks.push(match library.backend.count_songs(&Filter::all()).await {
+            checks.push(match library.backend.songs().count(&Filter::all()).await {
                 Ok(0) => Check {
                     hint: Some(Hint::of("{} adds songs", [Remedy::Scan(Scan::Files)])),
                     state: CheckState::Doubtful,
@@ -145,7 +145,7 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
 
 // Whether the library made room for models as this version knows them.
 async fn known_models(library: &Library) -> Check {
-    let known = match library.backend.models().await {
+    let known = match library.backend.embeddings().models().await {
         Ok(known) => known,
         Err(error) => return broken("rooms", &error.into()),
     };

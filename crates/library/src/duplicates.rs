@@ -44,7 +44,7 @@ impl Library {
         let mut query = SongQuery { filter: filter.clone(), limit: 500, ..SongQuery::default() };
         let mut found = 0;
         loop {
-            let page = self.backend.find_songs(&query).await?;
+            let page = self.backend.songs().find(&query).await?;
             for song in page.items.iter().filter(|song| song.files.len() > 1) {
                 found += 1;
                 let first = song.files[0].sha256;

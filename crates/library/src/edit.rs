@@ -67,7 +67,7 @@ impl Library {
             |song: &Song| PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
         let puts: Vec<PutSong> = songs.iter().map(same).collect();
         // Whoever changed one of them meanwhile has told of it.
-        self.backend.put_songs(&puts).await?;
+        self.backend.songs().put(&puts).await?;
         Ok(())
     }
 
@@ -89,7 +89,7 @@ impl Library {
             song.revise(&current, now());
             let mode = PutMode::Replace(current.revision.operation);
             let put = PutSong { song: song.clone(), mode, origin: None };
-            match self.backend.put_songs(&[put]).await?.pop() {
+            match self.backend.songs().put(&[put]).await?.pop() {
                 Some(Outcome::Conflict(Some(newer))) => current = *newer,
                 Some(Outcome::Conflict(None)) => return Err(gone()),
                 Some(Outcome::Done) | None => return Ok(song),

@@ -364,8 +364,9 @@ impl Library {
         let (left, right) = left.zip(right).expect("there is one for each name");
         let model = self.search_model().await?;
         let ids: [SongId; 2] = [left.id, right.id];
-        let embeddings = self.backend.get_embeddings(&model, &ids).await?;
-        let spec = self.backend.models().await?.into_iter().find(|spec| spec.name == model);
+        let embeddings = self.backend.embeddings().get(&model, &ids).await?;
+        let spec =
+            self.backend.embeddings().models().await?.into_iter().find(|spec| spec.name == model);
         let similarity = match (embeddings.as_slice(), spec) {
             ([Some(l), Some(r)], Some(spec)) => {
                 Some(spec.metric.compare(&l.embedding.vector, &r.embedding.vector).0)

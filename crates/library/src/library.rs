@@ -118,7 +118,7 @@ impl Library {
     pub async fn search_model(&self) -> Result<ModelName> {
         let name = match self.is_model_chosen() {
             true => self.usual_model().to_owned(),
-            false => self.model_among(&self.backend.models().await?),
+            false => self.model_among(&self.backend.embeddings().models().await?),
         };
         name.parse().map_err(|error| Error::usage("`search.model` is wrong").because(error))
     }
@@ -157,7 +157,7 @@ impl Library {
         let is_of_one = |error: &songrec_storage::Error| {
             matches!(error.kind(), StorageTrouble::Corrupt | StorageTrouble::Incompatible)
         };
-        match self.backend.get_songs(ids).await {
+        match self.backend.songs().get(ids).await {
             Err(error) if is_of_one(&error) => {}
             songs => return Ok(songs?.into_iter().map(Ok).collect()),
         }

@@ -126,7 +126,7 @@ impl Library {
     ) -> Result<Vec<NearDuplicates>> {
         let ids: Vec<SongId> =
             groups.iter().flat_map(|group| &group.songs).map(|(id, _)| *id).collect();
-        let songs = self.backend.get_songs(&ids).await?;
+        let songs = self.backend.songs().get(&ids).await?;
         // One silence is like every other.
         let audible = songs.iter().flatten().filter(|song| !song.is_silent());
         let cards: HashMap<SongId, Card> = audible.map(|song| (song.id, Card::of(song))).collect();

@@ -345,7 +345,7 @@ mod astra {
                 for spec in songrec_audio::built_in_models() {
                     if config.get(keys::SCAN_MODELS).iter().any(|name| *name == spec.name.as_str())
                     {
-                        StorageBackend::put_model(&backend, spec).await?;
+                        backend.embeddings().put_model(spec).await?;
                     }
                 }
             }

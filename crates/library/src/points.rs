@@ -45,7 +45,7 @@ pub async fn points(
         Some(model) => model.clone(),
         None => library.search_model().await?,
     };
-    let models = library.backend().models().await?;
+    let models = library.backend().embeddings().models().await?;
     let spec = models.into_iter().find(|spec| spec.name == name).ok_or_else(|| {
         Error::not_found(format_args!("there is no model `{name}` here")).with_hint(Hint::of(
             "{} lists the models; {} names another one",
@@ -117,7 +117,7 @@ async fn read(
     job: &Job,
 ) -> Result<Option<songrec_local::Points>> {
     let (backend, name) = (library.backend(), &spec.name);
-    let count = backend.count_songs(filter).await?;
+    let count = backend.songs().count(filter).await?;
     if library.is_remote() {
         let requests = count.div_ceil(READ as u64) + count.div_ceil(REQUEST);
         job.on(Event::Note {
@@ -135,10 +135,10 @@ async fn read(
         if job.is_interrupted() {
             return Ok(None);
         }
-        let page = backend.find_cards(&query).await?;
+        let page = backend.songs().find_cards(&query).await?;
         let heard = page.items.iter().filter(|card| card.models.contains(name));
         let ids: Vec<SongId> = heard.map(|card| card.id).collect();
-        let stored = backend.get_embeddings(name, &ids).await?;
+        let stored = backend.embeddings().get(name, &ids).await?;
         let embeddings = stored.into_iter().flatten().map(|stored| stored.embedding);
         points.put(embeddings.map(|one| (one.song, one.vector)).collect()).await?;
         for card in &page.items {

@@ -55,7 +55,7 @@ impl Library {
         // is the last that was stored of those that are there already.
         let mut last: Option<Song> = None;
         'pages: loop {
-            let page = self.backend.find_songs(&query).await?;
+            let page = self.backend.songs().find(&query).await?;
             for song in &page.items {
                 if job.is_interrupted() {
                     result.interrupted = true;

@@ -121,7 +121,7 @@ impl Library {
                     leaving: None,
                 })
                 .collect();
-            let outcomes = self.backend.delete_songs(&deletes).await?;
+            let outcomes = self.backend.songs().delete(&deletes).await?;
             removed.songs += outcomes.iter().filter(|outcome| outcome.is_done()).count();
         }
         removed.delete(files.own);
@@ -152,7 +152,7 @@ impl Library {
         let mut found: Vec<Option<Song>> = vec![None; names.len()];
         let mut cursor = None;
         loop {
-            let page = self.backend.changes(cursor.as_ref(), PAGE).await?;
+            let page = self.backend.maintenance().changes(cursor.as_ref(), PAGE).await?;
             for change in page.changes {
                 match change.state {
                     ChangeState::Deleted(tombstone) => {

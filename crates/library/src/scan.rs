@@ -401,7 +401,7 @@ impl<'a> Scan<'a> {
 async fn make_room(library: &Library, ears: &Hearing, dry_run: bool) -> Result<Vec<ModelSpec>> {
     let known = match ears.listeners() {
         [] => Vec::new(),
-        _ => library.backend.models().await?,
+        _ => library.backend.embeddings().models().await?,
     };
     let mut roomless = Vec::new();
     for spec in ears.specs() {
@@ -410,7 +410,7 @@ async fn make_room(library: &Library, ears: &Hearing, dry_run: bool) -> Result<V
         if is_learned && !has_room {
             roomless.push(spec.clone());
         } else if !dry_run {
-            library.backend.put_model(spec).await?;
+            library.backend.embeddings().put_model(spec).await?;
         }
     }
     Ok(roomless)

@@ -139,7 +139,7 @@ impl Library {
     ///
     /// `NotFound` if there is none.
     pub async fn reading_model(&self) -> Result<ModelName> {
-        let known = self.backend.models().await?;
+        let known = self.backend.embeddings().models().await?;
         let readers: Vec<ModelName> = self
             .models
             .list()
@@ -169,12 +169,12 @@ impl Library {
     ///
     /// `NotFound` if there is none, `Usage` if there are several.
     pub async fn find_model(&self, name: &str) -> Result<ModelSpec> {
-        find_model(&self.backend.models().await?, name)
+        find_model(&self.backend.embeddings().models().await?, name)
     }
 
     // The models to compare by, with their weights.
     async fn chosen_models(&self, options: &SimilarOptions) -> Result<Vec<(ModelSpec, f64)>> {
-        let known = self.backend.models().await?;
+        let known = self.backend.embeddings().models().await?;
         let blend = match (&options.blend, &options.model) {
             (Some(_), Some(_)) => {
                 return Err(Error::usage("one model and several exclude each other")
@@ -307,7 +307,7 @@ impl Library {
         let ids: Vec<SongId> = found.iter().map(|hit| hit.song.id).collect();
         let mut vectors: Vec<Vec<Option<Vector>>> = vec![Vec::new(); found.len()];
         for voice in voices.iter().skip(1) {
-            let stored = self.backend.get_embeddings(&voice.spec.name, &ids).await?;
+            let stored = self.backend.embeddings().get(&voice.spec.name, &ids).await?;
             for (vectors, stored) in vectors.iter_mut().zip(stored) {
                 vectors.push(stored.map(|stored| stored.embedding.vector));
             }
@@ -324,7 +324,7 @@ impl Library {
         (limited, silent): (usize, usize),
         options: &SimilarOptions,
     ) -> Result<Hint> {
-        let all = self.backend.count_songs(&Filter::all()).await?;
+        let all = self.backend.songs().count(&Filter::all()).await?;
         let mut reasons = Vec::new();
         if all == 0 {
             return Ok(Hint::of(
@@ -333,7 +333,7 @@ impl Library {
             ));
         }
         if !options.filter.is_all() {
-            let passing = self.backend.count_songs(&options.filter).await?;
+            let passing = self.backend.songs().count(&options.filter).await?;
             reasons.push(format!("{passing} of {all} songs pass the filter"));
         }
         if let Some(threshold) = options.threshold {

@@ -55,8 +55,14 @@ impl Library {
     ) -> Result<Exported> {
         refuse_foreign(folder)?;
         let wanted = |model: &ModelName| models.is_empty() || models.contains(model);
-        let specs: Vec<ModelSpec> =
-            self.backend.models().await?.into_iter().filter(|spec| wanted(&spec.name)).collect();
+        let specs: Vec<ModelSpec> = self
+            .backend
+            .embeddings()
+            .models()
+            .await?
+            .into_iter()
+            .filter(|spec| wanted(&spec.name))
+            .collect();
         // First of all: it is what an export is known by that was cut off.
         std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
         write_whole(&folder.join(MODELS), |file| {
@@ -66,7 +72,7 @@ impl Library {
             let place = folder.join("embeddings").join(spec.name.as_str());
             std::fs::create_dir_all(&place).map_err(|error| Error::io("create", &place, error))?;
         }
-        let total = self.backend.count_songs(filter).await?;
+        let total = self.backend.songs().count(filter).await?;
         job.on(Event::Started { work: "exporting", total: Some(total) });
         // The list gets its name only when it is complete.
         let unfinished = folder.join(".songs.jsonl.unfinished");
@@ -76,7 +82,7 @@ impl Library {
         let mut exported = Exported::default();
         let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
         loop {
-            let page = self.backend.find_songs(&query).await?;
+            let page = self.backend.songs().find(&query).await?;
             for spec in &specs {
                 exported.embeddings +=
                     self.export_embeddings(folder, &spec.name, &page.items).await?;
@@ -114,7 +120,7 @@ impl Library {
     ) -> Result<u64> {
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
         let mut written = 0;
-        for stored in self.backend.get_embeddings(model, &ids).await?.into_iter().flatten() {
+        for stored in self.backend.embeddings().get(model, &ids).await?.into_iter().flatten() {
             let name = format!("{}.npy", stored.embedding.song);
             let path = folder.join("embeddings").join(model.as_str()).join(name);
             write_vector(&path, &stored.embedding.vector)

@@ -17,7 +17,7 @@ impl Library {
     ///
     /// When the check itself cannot be done; what it finds is no error.
     pub async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
-        let mut findings = self.backend.verify(options, &*job.progress).await?;
+        let mut findings = self.backend.maintenance().verify(options, &*job.progress).await?;
         if options.repair {
             self.look_again_at(&findings)?;
             self.bring_back(&mut findings, job).await?;
@@ -80,7 +80,7 @@ impl Library {
     /// When the library cannot be read or written.
     pub async fn sweep(&self, min_age: Duration, job: &Job) -> Result<Swept> {
         job.on(Event::Started { work: "removing what no song names", total: None });
-        let swept = self.backend.sweep(min_age).await;
+        let swept = self.backend.maintenance().sweep(min_age).await;
         job.on(Event::Finished);
         Ok(swept?)
     }
@@ -92,7 +92,7 @@ impl Library {
     /// The backend's own.
     pub async fn would_sweep(&self, min_age: Duration, job: &Job) -> Result<Swept> {
         job.on(Event::Started { work: "looking for what no song names", total: None });
-        let swept = self.backend.would_sweep(min_age).await;
+        let swept = self.backend.maintenance().would_sweep(min_age).await;
         job.on(Event::Finished);
         Ok(swept?)
     }

@@ -46,7 +46,7 @@ async fn fixture(models: &[&str], angles: &[&[Option<f32>]]) -> Fixture {
         })
         .collect();
     for spec in &specs {
-        backend.put_model(spec).await.unwrap();
+        backend.embeddings().put_model(spec).await.unwrap();
     }
     let mut songs = Vec::new();
     for (number, angles) in angles.iter().enumerate() {
@@ -59,7 +59,7 @@ async fn fixture(models: &[&str], angles: &[&[Option<f32>]]) -> Fixture {
             let embedding = Embedding { song: song.id, model: spec.name.clone(), vector };
             let new =
                 NewEmbedding { embedding, card: Card::of(&song), operation: OperationId::random() };
-            let reference = backend.put_embeddings(&[new]).await.unwrap().remove(0);
+            let reference = backend.embeddings().put(&[new]).await.unwrap().remove(0);
             song.embeddings.insert(spec.name.clone(), reference);
         }
         backend.put_song(&song, PutMode::Create).await.unwrap();
@@ -180,7 +180,7 @@ async fn a_blended_search_asks_a_fixed_number_of_questions() {
     let angles: Vec<&[Option<f32>]> = angles.iter().map(<[_; 3]>::as_slice).collect();
     let fixture = fixture(&["a@1", "b@1", "c@1"], &angles).await;
     let calls = || {
-        ["nearest", "get_songs", "get_embeddings", "models"]
+        ["embeddings.nearest", "songs.get", "embeddings.get", "embeddings.models"]
             .map(|operation| fixture.backend.calls(operation))
     };
 
@@ -199,7 +199,7 @@ async fn a_blended_search_asks_a_fixed_number_of_questions() {
     fixture.blended("a=0.5,b=0.4,c=0.1").await;
     let three = asked();
 
-    // `get_songs`: the query and the hits.
+    // `songs.get`: the query and the hits.
     assert_eq!(one, [1, 2, 1, 1]);
     assert_eq!(two, [1, 2, 3, 1]);
     // `c` did not hear the query, and is not asked about the candidates.

@@ -211,7 +211,7 @@ async fn a_guard_names_what_would_let_it_pass() {
     share::sync(&libraries, &options, &Job::silent()).await.unwrap();
     let backend = LocalBackend::open(root.path().join("left"), &Silent).await;
     let deletes: Vec<_> = songs().songs.iter().take(2).map(|song| delete(song.id)).collect();
-    backend.unwrap().delete_songs(&deletes).await.unwrap();
+    backend.unwrap().songs().delete(&deletes).await.unwrap();
     options.max_delete = MaxDelete::Songs(1);
 
     let error = share::sync(&libraries, &options, &Job::silent()).await.unwrap_err();

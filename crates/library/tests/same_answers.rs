@@ -100,9 +100,9 @@ impl Both {
                 library.edit(*id, &changes).await.unwrap();
             }
             let deletes: Vec<_> = deleted.iter().map(|id| delete(*id)).collect();
-            backend.delete_songs(&deletes).await.unwrap();
+            backend.songs().delete(&deletes).await.unwrap();
         }
-        let songs = self.backends[0].get_songs(&self.ids).await.unwrap();
+        let songs = self.backends[0].songs().get(&self.ids).await.unwrap();
         self.cards = songs.iter().flatten().map(Card::of).collect();
         assert_eq!(self.cards.len(), SONGS - deleted.len());
     }
@@ -163,14 +163,14 @@ async fn two_thousand_random_songs_are_found_alike_wherever_they_are_kept() {
 async fn same_songs(both: &Both) {
     let [local, astra] = both.backends();
     for ids in both.ids.chunks(500) {
-        let songs = local.get_songs(ids).await.unwrap();
-        let others = astra.get_songs(ids).await.unwrap();
+        let songs = local.songs().get(ids).await.unwrap();
+        let others = astra.songs().get(ids).await.unwrap();
         for (song, other) in songs.into_iter().zip(others) {
             assert_eq!(other.map(plain), song.map(plain));
         }
         let model = tiny_model().name;
-        let vectors = local.get_embeddings(&model, ids).await.unwrap();
-        let others = astra.get_embeddings(&model, ids).await.unwrap();
+        let vectors = local.embeddings().get(&model, ids).await.unwrap();
+        let others = astra.embeddings().get(&model, ids).await.unwrap();
         for (vector, other) in vectors.into_iter().zip(others) {
             let bits = |stored: songrec_storage::StoredEmbedding| {
                 let values = stored.embedding.vector.values().to_vec();
@@ -194,7 +194,7 @@ async fn same_lists(both: &mut Both) {
         assert_eq!(pages[1], pages[0], "{query:?}");
         found += pages[0].len();
         let counts =
-            [local.count_songs(&query.filter).await, astra.count_songs(&query.filter).await];
+            [local.songs().count(&query.filter).await, astra.songs().count(&query.filter).await];
         let [of_local, of_astra] = counts.map(Result::unwrap);
         assert_eq!(of_astra, of_local, "{query:?}");
     }
@@ -203,11 +203,11 @@ async fn same_lists(both: &mut Both) {
 
 // The cards of the first two pages.
 async fn pages(backend: &dyn StorageBackend, query: &SongQuery) -> Vec<Card> {
-    let first = backend.find_cards(query).await.unwrap();
+    let first = backend.songs().find_cards(query).await.unwrap();
     let mut cards = first.items;
     if let Some(after) = first.next {
         let query = SongQuery { after: Some(after), skip: 0, ..query.clone() };
-        cards.extend(backend.find_cards(&query).await.unwrap().items);
+        cards.extend(backend.songs().find_cards(&query).await.unwrap().items);
     }
     cards
 }
@@ -229,8 +229,8 @@ async fn same_neighbors(both: &mut Both, model: &ModelSpec) {
             query.exclude = both.ids.choose_multiple(&mut both.rng, 30).copied().collect();
         }
         let [local, astra] = both.backends();
-        let hits = local.nearest(&query).await.unwrap();
-        let others = astra.nearest(&query).await.unwrap();
+        let hits = local.embeddings().nearest(&query).await.unwrap();
+        let others = astra.embeddings().nearest(&query).await.unwrap();
         assert_same_hits(&hits, &others, &format!("{query:?}"));
         found += hits.len();
     }
@@ -268,7 +268,7 @@ async fn same_similar(both: &mut Both) {
 }
 
 async fn same_look_ups(both: &mut Both) {
-    let songs = both.backends[0].get_songs(&both.ids).await.unwrap();
+    let songs = both.backends[0].songs().get(&both.ids).await.unwrap();
     let songs: Vec<&Song> = songs.iter().flatten().collect();
     let mut lookups = Vec::new();
     for song in songs.choose_multiple(&mut both.rng, 60) {
@@ -282,13 +282,13 @@ async fn same_look_ups(both: &mut Both) {
     lookups.push(Lookup::Path("/nowhere".into()));
     let [local, astra] = both.backends();
 
-    let found = local.lookup(&lookups).await.unwrap();
+    let found = local.songs().lookup(&lookups).await.unwrap();
 
-    assert_eq!(astra.lookup(&lookups).await.unwrap(), found);
+    assert_eq!(astra.songs().lookup(&lookups).await.unwrap(), found);
     let searched = "drum & bass dark kick";
     for word in searched.split(' ') {
         let filter = Filter::text(word);
-        let counts = [local.count_songs(&filter).await, astra.count_songs(&filter).await];
+        let counts = [local.songs().count(&filter).await, astra.songs().count(&filter).await];
         let [of_local, of_astra] = counts.map(Result::unwrap);
         assert_eq!(of_astra, of_local, "{word}");
     }

@@ -38,7 +38,7 @@ async fn fixture(count: usize, tags: impl Fn(usize) -> Tags) -> Fixture {
         metric: Metric::Cosine,
         description: String::new(),
     };
-    backend.put_model(&model).await.unwrap();
+    backend.embeddings().put_model(&model).await.unwrap();
     let mut songs = Vec::new();
     for number in 0..count {
         let hash = Digest::of(format!("song {number}").as_bytes());
@@ -50,7 +50,7 @@ async fn fixture(count: usize, tags: impl Fn(usize) -> Tags) -> Fixture {
         let embedding = Embedding { song: song.id, model: model.name.clone(), vector };
         let new =
             NewEmbedding { embedding, card: Card::of(&song), operation: OperationId::random() };
-        let reference = backend.put_embeddings(&[new]).await.unwrap().remove(0);
+        let reference = backend.embeddings().put(&[new]).await.unwrap().remove(0);
         song.embeddings.insert(model.name.clone(), reference);
         backend.put_song(&song, PutMode::Create).await.unwrap();
         songs.push(song);

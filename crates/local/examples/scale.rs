@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
     };
 
     let library = LocalBackend::open_or_create(&folder, LocalOptions::default(), &Silent).await?;
-    library.put_model(&model).await?;
+    library.embeddings().put_model(&model).await?;
     fill(&library, &model, songs).await?;
     drop(library);
 
@@ -59,13 +59,13 @@ async fn main() -> Result<()> {
     let library = LocalBackend::open(&folder, &Silent).await?;
     println!("open, building catalog and index: {:.1} s", begin.elapsed().as_secs_f64());
     let begin = Instant::now();
-    let found = library.verify(&VerifyOptions::default(), &Silent).await?;
+    let found = library.maintenance().verify(&VerifyOptions::default(), &Silent).await?;
     println!("verify: {:.1} s, {} findings", begin.elapsed().as_secs_f64(), found.len());
     Ok(())
 }
 
 async fn fill(library: &LocalBackend, model: &ModelSpec, songs: usize) -> Result<()> {
-    let stored = usize::try_from(library.count_songs(&Filter::all()).await?)?;
+    let stored = usize::try_from(library.songs().count(&Filter::all()).await?)?;
     let mut rng = StdRng::seed_from_u64(stored as u64 + 1);
     let mut left = songs.saturating_sub(stored);
     // Scanning stores 64 at a time; what it takes is measured on the first.
@@ -84,12 +84,12 @@ async fn fill(library: &LocalBackend, model: &ModelSpec, songs: usize) -> Result
             })
             .collect();
         let begin = Instant::now();
-        let references = library.put_embeddings(&embeddings).await?;
+        let references = library.embeddings().put(&embeddings).await?;
         for (song, reference) in batch.iter_mut().zip(references) {
             song.embeddings.insert(model.name.clone(), reference);
         }
         let puts: Vec<_> = batch.iter().map(|song| put(song, PutMode::Create)).collect();
-        library.put_songs(&puts).await?;
+        library.songs().put(&puts).await?;
         if count == 64 {
             measured = (measured.0 + count, measured.1 + begin.elapsed());
         }
@@ -147,7 +147,7 @@ async fn ask(library: &LocalBackend, model: &ModelSpec) -> Result<()> {
         };
         let filter = Filter::parse_all(&terms)?;
         let begin = Instant::now();
-        let count = library.count_songs(&filter).await?;
+        let count = library.songs().count(&filter).await?;
         println!("count {text}: {} ({count} songs)", ms(begin.elapsed()));
         for by in [OrderBy::Id, OrderBy::Title, OrderBy::Year] {
             let order = Order { by, descending: false };
@@ -160,10 +160,10 @@ async fn ask(library: &LocalBackend, model: &ModelSpec) -> Result<()> {
     time_query(library, "page after 100,000 skipped", &deep).await?;
 
     let begin = Instant::now();
-    let ids = library.lookup(&[Lookup::IdPrefix("3f".into())]).await?;
+    let ids = library.songs().lookup(&[Lookup::IdPrefix("3f".into())]).await?;
     println!("look up a prefix: {} ({} ids)", ms(begin.elapsed()), ids[0].len());
     let begin = Instant::now();
-    library.get_embeddings(&model.name, &ids[0]).await?;
+    library.embeddings().get(&model.name, &ids[0]).await?;
     println!("read 20 embeddings: {}", ms(begin.elapsed()));
 
     let mut rng = StdRng::seed_from_u64(7);
@@ -171,7 +171,7 @@ async fn ask(library: &LocalBackend, model: &ModelSpec) -> Result<()> {
     let query = NearestQuery::new(model.name.clone(), Vector::new(values.collect())?, 10);
     for round in ["first", "second", "third"] {
         let begin = Instant::now();
-        library.nearest(&query).await?;
+        library.embeddings().nearest(&query).await?;
         println!("nearest ({round}): {}", ms(begin.elapsed()));
     }
     for text in ["genre:techno", "year:>=1990", "deep kick 01"] {
@@ -179,7 +179,7 @@ async fn ask(library: &LocalBackend, model: &ModelSpec) -> Result<()> {
         for round in ["first", "second"] {
             let begin = Instant::now();
             let filtered = NearestQuery { filter: filter.clone(), ..query.clone() };
-            let hits = library.nearest(&filtered).await?.len();
+            let hits = library.embeddings().nearest(&filtered).await?.len();
             println!("nearest {text} ({round}): {} ({hits} hits)", ms(begin.elapsed()));
         }
     }
@@ -188,7 +188,7 @@ async fn ask(library: &LocalBackend, model: &ModelSpec) -> Result<()> {
 
 async fn time_query(library: &LocalBackend, name: &str, query: &SongQuery) -> Result<()> {
     let begin = Instant::now();
-    let page = library.find_cards(query).await?;
+    let page = library.songs().find_cards(query).await?;
     println!("{name}: {} ({} songs)", ms(begin.elapsed()), page.items.len());
     Ok(())
 }

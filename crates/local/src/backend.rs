@@ -9,10 +9,11 @@ use songrec_core::{
 };
 pub use songrec_index::Kind as IndexKind;
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, Finding, Lookup,
-    NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
-    PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SongQuery,
-    StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+    BlobSource, BlobStore, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, DocumentStore,
+    EmbeddingStore, Finding, Lookup, Maintenance, NearestQuery, NearestSegments, Neighbor, NewBlob,
+    NewEmbedding, Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result,
+    SegmentNeighbor, SegmentQuery, SegmentStore, SongQuery, SongStore, StorageBackend,
+    StoredEmbedding, Swept, VerifyOptions,
 };
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ const BATCH: usize = 64;
 /// # async fn main() -> Result<(), songrec_storage::Error> {
 /// let folder = tempfile::tempdir().unwrap();
 /// let library = LocalBackend::create(folder.path(), LocalOptions::default()).await?;
-/// assert_eq!(library.count_songs(&Filter::all()).await?, 0);
+/// assert_eq!(library.songs().count(&Filter::all()).await?, 0);
 /// # Ok(())
 /// # }
 /// ```
@@ -277,7 +278,6 @@ fn some(count: usize, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
-#[async_trait]
 impl StorageBackend for LocalBackend {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
@@ -289,6 +289,91 @@ impl StorageBackend for LocalBackend {
         }
     }
 
+    fn songs(&self) -> &dyn SongStore {
+        self
+    }
+
+    fn embeddings(&self) -> &dyn EmbeddingStore {
+        self
+    }
+
+    fn blobs(&self) -> &dyn BlobStore {
+        self
+    }
+
+    fn segments(&self) -> &dyn SegmentStore {
+        self
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+#[async_trait]
+impl SongStore for LocalBackend {
+    async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        if songs.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
+        self.changing("store", subject, move |inner| inner.put_songs(&songs)).await
+    }
+
+    async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, ids) = (some(ids.len(), "song"), ids.to_vec());
+        self.blocking("read", subject, move |inner| inner.get_songs(&ids)).await
+    }
+
+    async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
+        let query = query.clone();
+        self.blocking("find", "songs", move |inner| inner.find_songs(&query)).await
+    }
+
+    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+        let query = query.clone();
+        self.blocking("find", "songs", move |inner| inner.find_cards(&query)).await
+    }
+
+    async fn count(&self, filter: &Filter) -> Result<u64> {
+        let filter = filter.clone();
+        self.blocking("count", "songs", move |inner| inner.count_songs(&filter)).await
+    }
+
+    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
+        if lookups.is_empty() {
+            return Ok(vec![]);
+        }
+        let lookups = lookups.to_vec();
+        self.blocking("look up", "songs", move |inner| inner.lookup(&lookups)).await
+    }
+
+    async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        if songs.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
+        self.changing("delete", subject, move |inner| inner.delete_songs(&songs)).await
+    }
+
+    async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        if tombstones.is_empty() {
+            return Ok(());
+        }
+        let (subject, tombstones) = (some(tombstones.len(), "deleted song"), tombstones.to_vec());
+        self.changing("forget", subject, move |inner| inner.purge_songs(&tombstones)).await
+    }
+}
+
+#[async_trait]
+impl EmbeddingStore for LocalBackend {
     async fn put_model(&self, model: &ModelSpec) -> Result<()> {
         let (subject, model) = (format!("model `{}`", model.name), model.clone());
         self.changing("make room for", subject, move |inner| inner.put_model(&model)).await
@@ -302,62 +387,7 @@ impl StorageBackend for LocalBackend {
         .await
     }
 
-    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        if songs.is_empty() {
-            return Ok(vec![]);
-        }
-        let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.changing("store", subject, move |inner| inner.put_songs(&songs)).await
-    }
-
-    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        if ids.is_empty() {
-            return Ok(vec![]);
-        }
-        let (subject, ids) = (some(ids.len(), "song"), ids.to_vec());
-        self.blocking("read", subject, move |inner| inner.get_songs(&ids)).await
-    }
-
-    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
-        let query = query.clone();
-        self.blocking("find", "songs", move |inner| inner.find_songs(&query)).await
-    }
-
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        let query = query.clone();
-        self.blocking("find", "songs", move |inner| inner.find_cards(&query)).await
-    }
-
-    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
-        let filter = filter.clone();
-        self.blocking("count", "songs", move |inner| inner.count_songs(&filter)).await
-    }
-
-    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
-        if lookups.is_empty() {
-            return Ok(vec![]);
-        }
-        let lookups = lookups.to_vec();
-        self.blocking("look up", "songs", move |inner| inner.lookup(&lookups)).await
-    }
-
-    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        if songs.is_empty() {
-            return Ok(vec![]);
-        }
-        let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.changing("delete", subject, move |inner| inner.delete_songs(&songs)).await
-    }
-
-    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
-        if tombstones.is_empty() {
-            return Ok(());
-        }
-        let (subject, tombstones) = (some(tombstones.len(), "deleted song"), tombstones.to_vec());
-        self.changing("forget", subject, move |inner| inner.purge_songs(&tombstones)).await
-    }
-
-    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+    async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
         if embeddings.is_empty() {
             return Ok(vec![]);
         }
@@ -365,7 +395,7 @@ impl StorageBackend for LocalBackend {
         self.changing("store", subject, move |inner| inner.put_embeddings(&embeddings)).await
     }
 
-    async fn get_embeddings(
+    async fn get(
         &self,
         model: &ModelName,
         songs: &[SongId],
@@ -382,8 +412,11 @@ impl StorageBackend for LocalBackend {
         let (subject, query) = (format!("model `{}`", query.model), query.clone());
         self.blocking("search", subject, move |inner| inner.nearest(&query)).await
     }
+}
 
-    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+#[async_trait]
+impl BlobStore for LocalBackend {
+    async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
         let put = match self.inner.may_write() {
             Ok(()) => blobs::put(&self.inner, blob, source).await,
             Err(fault) => Err(fault),
@@ -391,19 +424,97 @@ impl StorageBackend for LocalBackend {
         put.map_err(|fault| fault.during("store", format_args!("blob `{}`", blob.sha256), self))
     }
 
-    async fn get_blob(
-        &self,
-        blob: &BlobRef,
-        range: Option<Range<u64>>,
-    ) -> Result<Option<BlobStream>> {
+    async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
         let got = blobs::get(&self.inner, blob, range).await;
         got.map_err(|fault| fault.during("read", format_args!("blob `{}`", blob.sha256), self))
     }
 
-    async fn blob_url(&self, _: &BlobRef, _: Duration) -> Result<Option<String>> {
+    async fn url(&self, _: &BlobRef, _: Duration) -> Result<Option<String>> {
         Ok(None)
     }
+}
 
+#[async_trait]
+impl SegmentStore for LocalBackend {
+    async fn put(&self, segments: &[Segment]) -> Result<()> {
+        if segments.is_empty() {
+            return Ok(());
+        }
+        let (subject, segments) = (some(segments.len(), "segment"), segments.to_vec());
+        self.changing("store", subject, move |inner| inner.put_segments(&segments)).await
+    }
+
+    async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let ids = ids.to_vec();
+        self.blocking("read", "segments", move |inner| inner.get_segments(&ids)).await
+    }
+
+    async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
+        let query = query.clone();
+        self.blocking("find", "segments", move |inner| inner.find_segments(&query)).await
+    }
+
+    async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
+        let query = query.clone();
+        self.blocking("search", "segments", move |inner| inner.nearest_segments(&query)).await
+    }
+
+    async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, ids) = (some(ids.len(), "segment"), ids.to_vec());
+        self.changing("delete", subject, move |inner| inner.delete_segments(&ids)).await
+    }
+}
+
+#[async_trait]
+impl DocumentStore for LocalBackend {
+    async fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
+        if documents.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, documents) = (some(documents.len(), "document"), documents.to_vec());
+        self.changing("store", subject, move |inner| inner.put_documents(&documents)).await
+    }
+
+    async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let (subject, ids) = (some(ids.len(), kind.as_str()), ids.to_vec());
+        self.blocking("read", subject, move |inner| inner.get_documents(kind, &ids)).await
+    }
+
+    async fn list(
+        &self,
+        kinds: &[DocumentKind],
+        after: Option<&PageToken>,
+    ) -> Result<Page<Document>> {
+        let (kinds, after) = (kinds.to_vec(), after.cloned());
+        self.blocking("list", "documents", move |inner| {
+            inner.list_documents(&kinds, after.as_ref())
+        })
+        .await
+    }
+
+    async fn delete(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        let (subject, id) = (format!("{} `{id}`", kind.as_str()), id.to_owned());
+        self.changing("delete", subject, move |inner| inner.delete_document(kind, &id, version))
+            .await
+    }
+}
+
+#[async_trait]
+impl Maintenance for LocalBackend {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let since = since.cloned();
         self.blocking("read", "the changes", move |inner| inner.changes(since.as_ref(), limit))
@@ -428,83 +539,6 @@ impl StorageBackend for LocalBackend {
         let verify =
             self.blocking("verify", "the library", move |inner| inner.verify(&options, &teller));
         futures::join!(verify, pass_on).0
-    }
-
-    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
-        if segments.is_empty() {
-            return Ok(());
-        }
-        let (subject, segments) = (some(segments.len(), "segment"), segments.to_vec());
-        self.changing("store", subject, move |inner| inner.put_segments(&segments)).await
-    }
-
-    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
-        if ids.is_empty() {
-            return Ok(vec![]);
-        }
-        let ids = ids.to_vec();
-        self.blocking("read", "segments", move |inner| inner.get_segments(&ids)).await
-    }
-
-    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        let query = query.clone();
-        self.blocking("find", "segments", move |inner| inner.find_segments(&query)).await
-    }
-
-    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
-        let query = query.clone();
-        self.blocking("search", "segments", move |inner| inner.nearest_segments(&query)).await
-    }
-
-    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        if ids.is_empty() {
-            return Ok(vec![]);
-        }
-        let (subject, ids) = (some(ids.len(), "segment"), ids.to_vec());
-        self.changing("delete", subject, move |inner| inner.delete_segments(&ids)).await
-    }
-
-    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
-        if documents.is_empty() {
-            return Ok(vec![]);
-        }
-        let (subject, documents) = (some(documents.len(), "document"), documents.to_vec());
-        self.changing("store", subject, move |inner| inner.put_documents(&documents)).await
-    }
-
-    async fn get_documents(
-        &self,
-        kind: DocumentKind,
-        ids: &[String],
-    ) -> Result<Vec<Option<Document>>> {
-        if ids.is_empty() {
-            return Ok(vec![]);
-        }
-        let (subject, ids) = (some(ids.len(), kind.as_str()), ids.to_vec());
-        self.blocking("read", subject, move |inner| inner.get_documents(kind, &ids)).await
-    }
-
-    async fn list_documents(
-        &self,
-        kinds: &[DocumentKind],
-        after: Option<&PageToken>,
-    ) -> Result<Page<Document>> {
-        let (kinds, after) = (kinds.to_vec(), after.cloned());
-        self.blocking("list", "documents", move |inner| {
-            inner.list_documents(&kinds, after.as_ref())
-        })
-        .await
-    }
-
-    async fn delete_document(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        version: OperationId,
-    ) -> Result<Outcome<Document>> {
-        let (subject, id) = (format!("{} `{id}`", kind.as_str()), id.to_owned());
-        self.changing("delete", subject, move |inner| inner.delete_document(kind, &id, version))
-            .await
     }
 }
 

@@ -205,7 +205,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let library =
             LocalBackend::create(folder.path(), crate::LocalOptions::default()).await.unwrap();
-        let cursor = library.changes(None, 10).await.unwrap().cursor;
+        let cursor = library.maintenance().changes(None, 10).await.unwrap().cursor;
         let put = |kind| {
             let revision = Revision::first();
             let (updated_at, body) = (Timestamp::UNIX_EPOCH, serde_json::Value::Null);
@@ -221,13 +221,13 @@ mod tests {
             [PutDocument { document, mode: PutMode::Create }]
         };
 
-        library.put_documents(&put(DocumentKind::Machine)).await.unwrap();
-        library.put_documents(&put(DocumentKind::Library)).await.unwrap();
-        assert!(!library.changes(Some(&cursor), 10).await.unwrap().documents);
+        library.documents().put(&put(DocumentKind::Machine)).await.unwrap();
+        library.documents().put(&put(DocumentKind::Library)).await.unwrap();
+        assert!(!library.maintenance().changes(Some(&cursor), 10).await.unwrap().documents);
 
-        library.put_documents(&put(DocumentKind::Playlist)).await.unwrap();
-        let page = library.changes(Some(&cursor), 10).await.unwrap();
+        library.documents().put(&put(DocumentKind::Playlist)).await.unwrap();
+        let page = library.maintenance().changes(Some(&cursor), 10).await.unwrap();
         assert!(page.documents);
-        assert!(!library.changes(Some(&page.cursor), 10).await.unwrap().documents);
+        assert!(!library.maintenance().changes(Some(&page.cursor), 10).await.unwrap().documents);
     }
 }

@@ -24,7 +24,7 @@ async fn filled(root: &Path, count: usize) -> Fixture {
 }
 
 async fn verify(library: &LocalBackend, repair: bool) -> Vec<Finding> {
-    library.verify(&VerifyOptions { repair, read_data: true }, &Silent).await.unwrap()
+    library.maintenance().verify(&VerifyOptions { repair, read_data: true }, &Silent).await.unwrap()
 }
 
 fn is_repair(hint: &Hint) -> bool {
@@ -102,7 +102,7 @@ async fn no_flipped_bit_of_an_index_changes_neighbors() {
             let library = open(folder.path()).await;
             for number in [0, 31] {
                 let query = query(&fixture, number);
-                let found = library.nearest(&query).await.unwrap();
+                let found = library.embeddings().nearest(&query).await.unwrap();
                 assert_eq!(ids(&found), exact(&fixture, &query), "{name}, byte {at}");
             }
         }
@@ -122,7 +122,7 @@ async fn rows_of_songs_that_nobody_knows_end_no_search() {
         let library = open(folder.path()).await;
         let query = query(&fixture, slot);
 
-        let found = library.nearest(&query).await.unwrap();
+        let found = library.embeddings().nearest(&query).await.unwrap();
 
         assert_eq!(ids(&found), exact(&fixture, &query), "{slot}");
         assert_eq!(verify(&library, false).await, []);
@@ -152,7 +152,7 @@ async fn an_index_in_lists_that_is_damaged_is_made_again() {
         let library = LocalBackend::open_with(folder.path(), options, &Silent).await.unwrap();
         let query = query(&fixture, random.random_range(0..1100));
 
-        let found = library.nearest(&query).await.unwrap();
+        let found = library.embeddings().nearest(&query).await.unwrap();
 
         let shared = exact(&fixture, &query).iter().filter(|id| ids(&found).contains(id)).count();
         assert!(shared >= 6, "{name}: {shared}");
@@ -175,7 +175,7 @@ async fn writing_to_a_damaged_index_makes_it_again() {
         fixture.embeddings.extend(more.embeddings);
 
         let query = query(&fixture, 50);
-        let found = library.nearest(&query).await.unwrap();
+        let found = library.embeddings().nearest(&query).await.unwrap();
 
         assert_eq!(ids(&found), exact(&fixture, &query), "{name}");
         assert_eq!(verify(&library, true).await, [], "{name}");
@@ -215,7 +215,7 @@ async fn a_song_that_the_catalog_has_forgotten_is_still_a_neighbor() {
     drop(catalog);
     let library = open(folder.path()).await;
 
-    assert_eq!(ids(&library.nearest(&query).await.unwrap()), exact(&fixture, &query));
+    assert_eq!(ids(&library.embeddings().nearest(&query).await.unwrap()), exact(&fixture, &query));
 }
 
 fn change_catalog(root: &Path, sql: &str) {
@@ -273,11 +273,11 @@ async fn a_card_that_cannot_be_read_is_made_again_by_who_reads_it() {
     filled(folder.path(), 12).await;
     let library = open(folder.path()).await;
     let query = SongQuery { limit: 100, ..SongQuery::default() };
-    let before = library.find_cards(&query).await.unwrap().items;
+    let before = library.songs().find_cards(&query).await.unwrap().items;
     for card in ["'{ half a'", "x'00ff'"] {
         change_catalog(folder.path(), &format!("UPDATE song SET card = {card} WHERE n % 3 = 0"));
 
-        let after = library.find_cards(&query).await.unwrap().items;
+        let after = library.songs().find_cards(&query).await.unwrap().items;
 
         assert_eq!(after, before);
         assert_eq!(verify(&library, false).await, []);
@@ -407,7 +407,7 @@ async fn without_its_file_and_copy_the_catalog_knows_the_library() {
     let made = LocalBackend::create(folder.path(), LocalOptions::default()).await.unwrap();
     assert_ne!(made.id(), id);
     let query = SongQuery { limit: 9, ..SongQuery::default() };
-    assert_eq!(made.find_cards(&query).await.unwrap().items.len(), 3);
+    assert_eq!(made.songs().find_cards(&query).await.unwrap().items.len(), 3);
 }
 
 #[tokio::test]
@@ -486,7 +486,7 @@ async fn an_index_that_cannot_be_opened_is_found_and_repaired() {
     assert!(repaired.len() == 1 && repaired[0].repaired, "{repaired:?}");
     assert_eq!(verify(&library, false).await, []);
     let query = query(&fixture, 0);
-    assert_eq!(ids(&library.nearest(&query).await.unwrap()), exact(&fixture, &query));
+    assert_eq!(ids(&library.embeddings().nearest(&query).await.unwrap()), exact(&fixture, &query));
 }
 
 #[tokio::test]
@@ -498,7 +498,7 @@ async fn a_damaged_record_of_the_log_of_an_index_loses_no_neighbor() {
         library_of(3, seed).heard_by(&tiny_model(), 2).store(&library).await;
     }
     let query = query(&fixture, 31);
-    let before = library.nearest(&query).await.unwrap();
+    let before = library.embeddings().nearest(&query).await.unwrap();
     // As it is when its process ends now; closing it would empty the log.
     let index = index_of(folder.path());
     for file in files_of(&index) {
@@ -515,7 +515,7 @@ async fn a_damaged_record_of_the_log_of_an_index_loses_no_neighbor() {
     let library = open(folder.path()).await;
 
     let found = verify(&library, false).await;
-    let after = library.nearest(&query).await.unwrap();
+    let after = library.embeddings().nearest(&query).await.unwrap();
 
     let problem = "a part of its log does not match its checksum";
     assert!(found.len() == 1 && found[0].problem.contains(problem), "{found:?}");

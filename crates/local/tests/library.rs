@@ -34,11 +34,11 @@ async fn filled(root: &Path, count: usize) -> (LocalBackend, Fixture) {
 async fn cards(backend: &dyn StorageBackend) -> Vec<Card> {
     let order = Order { by: OrderBy::Title, descending: false };
     let query = SongQuery { order, limit: 1_000, ..SongQuery::default() };
-    backend.find_cards(&query).await.unwrap().items
+    backend.songs().find_cards(&query).await.unwrap().items
 }
 
 async fn verify(library: &LocalBackend, repair: bool) -> Vec<Finding> {
-    library.verify(&VerifyOptions { repair, read_data: true }, &Silent).await.unwrap()
+    library.maintenance().verify(&VerifyOptions { repair, read_data: true }, &Silent).await.unwrap()
 }
 
 fn song_path(root: &Path, id: SongId) -> PathBuf {
@@ -105,13 +105,13 @@ async fn an_index_of_lists_answers_like_comparing_with_every_song() {
     let folder = temp_dir();
     let (library, _) = filled(folder.path(), 1_100).await;
     let query = NearestQuery::new(tiny_model().name, vector(&[0.3; 8]), 30);
-    let exact = library.nearest(&query).await.unwrap();
+    let exact = library.embeddings().nearest(&query).await.unwrap();
     drop(library);
     fs::remove_dir_all(folder.path().join("index")).unwrap();
 
     let by_lists = LocalOptions { index: IndexKind::Ivf, ..LocalOptions::default() };
     let library = LocalBackend::open_with(folder.path(), by_lists, &Silent).await.unwrap();
-    let found = library.nearest(&query).await.unwrap();
+    let found = library.embeddings().nearest(&query).await.unwrap();
 
     let indexes: Vec<_> = fs::read_dir(folder.path().join("index/tiny@1")).unwrap().collect();
     let [index] = &indexes[..] else { panic!("one index of songs") };
@@ -146,7 +146,7 @@ async fn every_song_is_told_its_neighbors() {
         let mut query = NearestQuery::new(tiny_model().name, vector.clone(), 3);
         query.filter = filter.clone();
         query.exclude = vec![song];
-        let hits = library.nearest(&query).await.unwrap();
+        let hits = library.embeddings().nearest(&query).await.unwrap();
         let passes =
             cards(&library).await.iter().any(|card| card.id == song && filter.passes(card));
         expected += usize::from(passes);
@@ -212,20 +212,22 @@ async fn what_is_derived_can_be_thrown_away() {
         assert_eq!(cards(&library).await, cards(&memory).await, "{damage}");
         let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
         assert_eq!(
-            library.get_songs(&ids).await.unwrap(),
-            memory.get_songs(&ids).await.unwrap(),
+            library.songs().get(&ids).await.unwrap(),
+            memory.songs().get(&ids).await.unwrap(),
             "{damage}"
         );
         let mut query = NearestQuery::new(tiny_model().name, vector(&[0.3; 8]), 40);
         query.filter = Filter::parse_all(&["-genre:rock"]).unwrap();
-        let (ours, theirs) =
-            (library.nearest(&query).await.unwrap(), memory.nearest(&query).await.unwrap());
+        let (ours, theirs) = (
+            library.embeddings().nearest(&query).await.unwrap(),
+            memory.embeddings().nearest(&query).await.unwrap(),
+        );
         let songs = |hits: &[songrec_storage::Neighbor]| {
             hits.iter().map(|hit| hit.song).collect::<Vec<_>>()
         };
         assert_eq!(songs(&ours), songs(&theirs), "{damage}");
         let mut told = BTreeMapOf::default();
-        for change in library.changes(None, 1_000).await.unwrap().changes {
+        for change in library.maintenance().changes(None, 1_000).await.unwrap().changes {
             told.insert(change.song, change.state);
         }
         assert_eq!(told.len(), fixture.songs.len(), "{damage}");
@@ -240,11 +242,12 @@ type BTreeMapOf = std::collections::BTreeMap<SongId, songrec_storage::ChangeStat
 async fn a_cursor_from_before_the_catalog_was_lost_is_lost() {
     let folder = temp_dir();
     let (library, _) = filled(folder.path(), 3).await;
-    let cursor = library.changes(None, 10).await.unwrap().cursor;
+    let cursor = library.maintenance().changes(None, 10).await.unwrap().cursor;
     drop(library);
     fs::remove_file(folder.path().join("catalog.sqlite")).unwrap();
 
-    let error = open(folder.path()).await.changes(Some(&cursor), 10).await.unwrap_err();
+    let error =
+        open(folder.path()).await.maintenance().changes(Some(&cursor), 10).await.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::CursorLost);
 }
@@ -261,16 +264,16 @@ async fn files_that_come_and_go_by_other_means_are_noticed() {
 
     let library = open(folder.path()).await;
 
-    assert_eq!(library.count_songs(&Filter::all()).await.unwrap(), 19);
+    assert_eq!(library.songs().count(&Filter::all()).await.unwrap(), 19);
     let query = NearestQuery::new(tiny_model().name, vector(&[0.3; 8]), 100);
-    assert_eq!(library.nearest(&query).await.unwrap().len(), 19);
+    assert_eq!(library.embeddings().nearest(&query).await.unwrap().len(), 19);
     drop(library);
 
     fs::write(song_path(folder.path(), gone), backup).unwrap();
     let library = open(folder.path()).await;
 
     assert_eq!(cards(&library).await.len(), 20);
-    assert_eq!(library.nearest(&query).await.unwrap().len(), 20);
+    assert_eq!(library.embeddings().nearest(&query).await.unwrap().len(), 20);
     assert!(library.get_song(kept).await.unwrap().is_some());
     assert_eq!(verify(&library, false).await, []);
 }
@@ -290,17 +293,17 @@ async fn a_damaged_song_is_left_out_and_named() {
 
     assert!(listener.heard("Skipped") && listener.heard(&damaged.to_string()));
     assert_eq!(cards(&library).await.len(), 11);
-    let error = library.get_songs(&[damaged]).await.unwrap_err();
+    let error = library.songs().get(&[damaged]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     let found = verify(&library, false).await;
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].subject.contains(&damaged.to_string()) && !found[0].repaired);
-    let told = library.changes(None, 100).await.unwrap();
+    let told = library.maintenance().changes(None, 100).await.unwrap();
     assert_eq!(told.changes.len(), 11);
     let unreadable: Vec<_> = told.unreadable.iter().map(|one| one.song).collect();
     assert_eq!(unreadable, [damaged]);
     // What it names is not known, so nothing that it may name is garbage.
-    let swept = library.sweep(std::time::Duration::ZERO).await.unwrap();
+    let swept = library.maintenance().sweep(std::time::Duration::ZERO).await.unwrap();
     assert_eq!(swept.facts, 0);
 
     // Storing it again, as a scan does, puts it right and keeps the old file.
@@ -323,7 +326,7 @@ async fn a_song_of_a_newer_version_is_left_alone() {
     let newer = document.replacen(&format!("\"format\":{known}"), &format!("\"format\":{next}"), 1);
     fs::write(&path, &newer).unwrap();
 
-    let error = library.get_songs(&[id]).await.unwrap_err();
+    let error = library.songs().get(&[id]).await.unwrap_err();
     let put = library.put_song(&fixture.songs[1], PutMode::Create).await.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::Incompatible);
@@ -342,11 +345,11 @@ async fn a_song_that_was_damaged_in_place_can_be_left_out_or_deleted() {
     }
     let query = SongQuery { limit: 100, ..SongQuery::default() };
 
-    assert_eq!(library.find_songs(&query).await.unwrap().items.len(), 10);
+    assert_eq!(library.songs().find(&query).await.unwrap().items.len(), 10);
     assert_eq!(verify(&library, false).await.len(), 2);
 
     let delete = songrec_testkit::delete(fixture.songs[0].id);
-    library.delete_songs(&[delete]).await.unwrap();
+    library.songs().delete(&[delete]).await.unwrap();
 
     assert!(library.get_song(fixture.songs[0].id).await.unwrap().is_none());
     assert_eq!(verify(&library, false).await.len(), 1);
@@ -365,8 +368,8 @@ async fn a_flipped_bit_in_a_title_is_noticed() {
     let document = fs::read_to_string(&path).unwrap();
     fs::write(&path, document.replacen("a title", "a tidle", 1)).unwrap();
 
-    let error = library.get_songs(&[id]).await.unwrap_err();
-    let told = library.changes(None, 100).await.unwrap();
+    let error = library.songs().get(&[id]).await.unwrap_err();
+    let told = library.maintenance().changes(None, 100).await.unwrap();
     let found = verify(&library, false).await;
 
     assert_eq!(error.kind(), ErrorKind::Corrupt);
@@ -385,10 +388,10 @@ async fn a_repair_puts_a_damaged_song_aside() {
     let folder = temp_dir();
     let (library, fixture) = filled(folder.path(), 12).await;
     let (song, buried) = (fixture.songs[0].id, fixture.songs[1].id);
-    library.delete_songs(&[songrec_testkit::delete(buried)]).await.unwrap();
+    library.songs().delete(&[songrec_testkit::delete(buried)]).await.unwrap();
     let tombstone =
         folder.path().join("trash").join(&buried.to_string()[..2]).join(format!("{buried}.json"));
-    let cursor = library.changes(None, 100).await.unwrap().cursor;
+    let cursor = library.maintenance().changes(None, 100).await.unwrap().cursor;
     fs::write(song_path(folder.path(), song), "{ half a docum").unwrap();
     fs::write(&tombstone, "{ half a tombst").unwrap();
 
@@ -406,7 +409,7 @@ async fn a_repair_puts_a_damaged_song_aside() {
     aside.sort();
     assert_eq!(aside, ["{ half a docum", "{ half a tombst"]);
     assert_eq!(cards(&library).await.len(), 10);
-    let error = library.changes(Some(&cursor), 100).await.unwrap_err();
+    let error = library.maintenance().changes(Some(&cursor), 100).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CursorLost);
     assert_eq!(verify(&library, false).await, []);
     library.put_song(&fixture.songs[0], PutMode::Create).await.unwrap();
@@ -458,7 +461,7 @@ async fn verifying_puts_right_what_loses_nothing() {
     assert!(repaired.len() == 2 && repaired.iter().all(|one| one.repaired), "{repaired:?}");
     assert_eq!(verify(&library, false).await, []);
     let filter = Filter::text("changed by hand");
-    assert_eq!(library.count_songs(&filter).await.unwrap(), 1);
+    assert_eq!(library.songs().count(&filter).await.unwrap(), 1);
 }
 
 /// Whichever page of the catalog is damaged.
@@ -492,7 +495,7 @@ async fn audio_is_read_where_it_lies() {
     let library = create(folder.path()).await;
     let bytes = songrec_testkit::audio(3_000_000, 1);
     let blob = BlobRef { sha256: Digest::of(&bytes), size: 3_000_000, key: None };
-    assert!(library.get_blob(&blob, None).await.unwrap().is_none());
+    assert!(library.blobs().get(&blob, None).await.unwrap().is_none());
     for (path, file) in [
         ("music/loop.wav".to_owned(), folder.path().join("music/loop.wav")),
         (elsewhere.path().join("a.wav").display().to_string(), elsewhere.path().join("a.wav")),
@@ -503,13 +506,13 @@ async fn audio_is_read_where_it_lies() {
         song.files = vec![SongFile { path, sha256: blob.sha256, size: blob.size }];
         library.put_song(&song, PutMode::Create).await.unwrap();
 
-        let whole = library.get_blob(&blob, None).await.unwrap().unwrap();
-        let part = library.get_blob(&blob, Some(1_000_000..2_500_000)).await.unwrap().unwrap();
+        let whole = library.blobs().get(&blob, None).await.unwrap().unwrap();
+        let part = library.blobs().get(&blob, Some(1_000_000..2_500_000)).await.unwrap().unwrap();
 
         assert!(read_blob(whole).await.unwrap() == bytes);
         assert!(read_blob(part).await.unwrap() == bytes[1_000_000..2_500_000]);
         fs::write(&file, "another file by now").unwrap();
-        assert!(library.get_blob(&blob, None).await.unwrap().is_none());
+        assert!(library.blobs().get(&blob, None).await.unwrap().is_none());
     }
 }
 
@@ -525,7 +528,7 @@ async fn a_song_that_leaves_the_library_is_not_followed() {
     song.files = vec![SongFile { path, sha256: blob.sha256, size: blob.size }];
     library.put_song(&song, PutMode::Create).await.unwrap();
 
-    assert!(library.get_blob(&blob, None).await.unwrap().is_none());
+    assert!(library.blobs().get(&blob, None).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -543,5 +546,5 @@ async fn files_are_those_that_other_programs_can_read() {
     let edited = retitled(song, "edited");
     library.put_song(&edited, PutMode::Replace(song.revision.operation)).await.unwrap();
     let lookup = [Lookup::IdPrefix(song.id.short())];
-    assert_eq!(library.lookup(&lookup).await.unwrap(), [[song.id]]);
+    assert_eq!(library.songs().lookup(&lookup).await.unwrap(), [[song.id]]);
 }

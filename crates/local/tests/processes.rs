@@ -32,10 +32,10 @@ async fn store(library: &LocalBackend, numbers: impl Iterator<Item = usize>) {
     let songs: Vec<_> = numbers.map(numbered).collect();
     let embeddings: Vec<_> =
         songs.iter().map(|(song, embedding)| new_embedding(song, embedding.clone())).collect();
-    library.put_embeddings(&embeddings).await.unwrap();
+    library.embeddings().put(&embeddings).await.unwrap();
     let puts: Vec<_> = songs.iter().map(|(song, _)| put(song, PutMode::Create)).collect();
     // Another process may have been first with the same song.
-    library.put_songs(&puts).await.unwrap();
+    library.songs().put(&puts).await.unwrap();
 }
 
 /// Not a test of its own: what the other tests run as another process. It
@@ -67,26 +67,26 @@ fn spawn(root: &Path, songs: std::ops::Range<usize>) -> Child {
 async fn assert_whole(library: &LocalBackend, songs: impl Iterator<Item = usize>) {
     let wanted: BTreeSet<SongId> = songs.map(|n| numbered(n).0.id).collect();
     let ids: Vec<SongId> = wanted.iter().copied().collect();
-    let stored = library.get_songs(&ids).await.unwrap();
-    let embeddings = library.get_embeddings(&tiny_model().name, &ids).await.unwrap();
+    let stored = library.songs().get(&ids).await.unwrap();
+    let embeddings = library.embeddings().get(&tiny_model().name, &ids).await.unwrap();
     for ((id, song), embedding) in ids.iter().zip(stored).zip(embeddings) {
         assert!(song.is_some() && embedding.is_some(), "{id}");
     }
-    let count = library.count_songs(&Filter::all()).await.unwrap();
+    let count = library.songs().count(&Filter::all()).await.unwrap();
     let every = NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 100_000);
     let nearest = library.nearest_songs(&every).await.unwrap();
     assert_eq!(nearest.len() as u64, count, "every song is found by its sound");
     let found: BTreeSet<SongId> = nearest.iter().map(|hit| hit.song.id).collect();
     assert!(found.is_superset(&wanted));
     let options = VerifyOptions { repair: false, read_data: true };
-    assert_eq!(library.verify(&options, &Silent).await.unwrap(), []);
+    assert_eq!(library.maintenance().verify(&options, &Silent).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn processes_that_store_into_one_library_lose_nothing() {
     let folder = temp_dir();
     let library = LocalBackend::create(folder.path(), LocalOptions::default()).await.unwrap();
-    library.put_model(&tiny_model()).await.unwrap();
+    library.embeddings().put_model(&tiny_model()).await.unwrap();
 
     // They share songs 40 to 80, and this process stores as well.
     let children = [spawn(folder.path(), 0..80), spawn(folder.path(), 40..120)];
@@ -97,7 +97,7 @@ async fn processes_that_store_into_one_library_lose_nothing() {
         assert!(child.wait().unwrap().success());
     }
 
-    assert_eq!(library.count_songs(&Filter::all()).await.unwrap(), 160);
+    assert_eq!(library.songs().count(&Filter::all()).await.unwrap(), 160);
     assert_whole(&library, 0..160).await;
 }
 
@@ -105,7 +105,7 @@ async fn processes_that_store_into_one_library_lose_nothing() {
 async fn a_killed_process_loses_nothing_that_was_safe() {
     let folder = temp_dir();
     let library = LocalBackend::create(folder.path(), LocalOptions::default()).await.unwrap();
-    library.put_model(&tiny_model()).await.unwrap();
+    library.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut rng = StdRng::seed_from_u64(3);
     let mut safe = 0;
 
@@ -124,7 +124,7 @@ async fn a_killed_process_loses_nothing_that_was_safe() {
         child.wait().unwrap();
 
         // Both for who was there all the time and for who comes new.
-        assert!(library.count_songs(&Filter::all()).await.unwrap() >= safe as u64);
+        assert!(library.songs().count(&Filter::all()).await.unwrap() >= safe as u64);
         let new = LocalBackend::open(folder.path(), &Silent).await.unwrap();
         assert_whole(&new, 0..safe).await;
     }
@@ -135,7 +135,7 @@ async fn a_killed_process_loses_nothing_that_was_safe() {
 async fn a_catalog_that_is_thrown_away_while_it_is_used_comes_back() {
     let folder = temp_dir();
     let one = LocalBackend::create(folder.path(), LocalOptions::default()).await.unwrap();
-    one.put_model(&tiny_model()).await.unwrap();
+    one.embeddings().put_model(&tiny_model()).await.unwrap();
     let two = LocalBackend::open(folder.path(), &Silent).await.unwrap();
     store(&one, 0..8).await;
     assert_whole(&two, 0..8).await;
@@ -146,7 +146,7 @@ async fn a_catalog_that_is_thrown_away_while_it_is_used_comes_back() {
     store(&one, 16..24).await;
 
     for library in [&one, &two] {
-        assert_eq!(library.count_songs(&Filter::all()).await.unwrap(), 24);
+        assert_eq!(library.songs().count(&Filter::all()).await.unwrap(), 24);
         assert_whole(library, 0..24).await;
     }
 }

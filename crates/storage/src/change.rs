@@ -26,7 +26,7 @@ pub struct ChangePage<T = ChangeState> {
     pub more: bool,
     /// Whether playlists or synths were stored or deleted since the cursor
     /// that was given; they are few, and told as a whole by
-    /// [`list_documents`](crate::StorageBackend::list_documents). May be true
+    /// [`DocumentStore::list`](crate::DocumentStore::list). May be true
     /// when nothing was, and is without a cursor. Of several pages one tells
     /// it: whoever reads on remembers.
     pub documents: bool,

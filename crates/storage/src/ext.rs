@@ -24,14 +24,14 @@ pub struct FoundNeighbor {
 pub trait StorageBackendExt: StorageBackend {
     /// The song with this id.
     async fn get_song(&self, id: SongId) -> Result<Option<Song>> {
-        Ok(self.get_songs(&[id]).await?.pop().flatten())
+        Ok(self.songs().get(&[id]).await?.pop().flatten())
     }
 
     /// The songs with these ids, without those that are damaged or of a newer
     /// version: they are left out, and the log says so. For answers that one
     /// bad song must not keep from all others.
     async fn get_readable_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        match self.get_songs(ids).await {
+        match self.songs().get(ids).await {
             Err(error) if is_damage(&error) => {}
             songs => return songs,
         }
@@ -55,7 +55,7 @@ pub trait StorageBackendExt: StorageBackend {
     /// `Conflict` if its mode does not allow it; the stored song is unchanged.
     async fn put_song(&self, song: &Song, mode: PutMode) -> Result<()> {
         let put = PutSong { song: song.clone(), mode, origin: None };
-        match self.put_songs(&[put]).await?.pop() {
+        match self.songs().put(&[put]).await?.pop() {
             Some(Outcome::Conflict(_)) => Err(Error::new(
                 ErrorKind::Conflict,
                 "store",
@@ -74,11 +74,11 @@ pub trait StorageBackendExt: StorageBackend {
         model: &ModelName,
         song: SongId,
     ) -> Result<Option<StoredEmbedding>> {
-        Ok(self.get_embeddings(model, &[song]).await?.pop().flatten())
+        Ok(self.embeddings().get(model, &[song]).await?.pop().flatten())
     }
 
-    /// The nearest songs themselves: hits of [`nearest`](StorageBackend::nearest)
-    /// confirmed against their songs, with as many as were asked for if there
+    /// The nearest songs themselves: hits of
+    /// [`EmbeddingStore::nearest`](crate::EmbeddingStore::nearest) confirmed against their songs, with as many as were asked for if there
     /// are as many. A song that cannot be read is no hit.
     ///
     /// Costs one search and one read of songs, and the same for twice as many
@@ -92,8 +92,10 @@ pub trait StorageBackendExt: StorageBackend {
         let wanted = query.offset.saturating_add(query.k);
         let mut ask = wanted;
         loop {
-            let unconfirmed =
-                self.nearest(&NearestQuery { k: ask, offset: 0, ..query.clone() }).await?;
+            let unconfirmed = self
+                .embeddings()
+                .nearest(&NearestQuery { k: ask, offset: 0, ..query.clone() })
+                .await?;
             let exhausted = unconfirmed.len() < ask;
             let found = confirm(self, &query.model, unconfirmed).await?;
             if found.len() >= wanted || exhausted {

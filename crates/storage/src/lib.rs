@@ -2,22 +2,23 @@
 //! memory that defines what fulfilling it means.
 #![warn(missing_docs)]
 
-mod backend;
 mod blob;
 mod change;
+mod contract;
 mod error;
 mod ext;
 mod memory;
 mod query;
 mod stored;
 
-pub use backend::{
-    Capabilities, DeleteSong, Finding, Lost, NewBlob, NewEmbedding, Outcome, PurgeSong,
-    PutDocument, PutMode, PutSong, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
-};
 pub use blob::{BlobSource, BlobStream, read_blob};
 pub use change::{
     Change, ChangePage, ChangeState, ChangeSummary, Cursor, Origin, SongSummary, Tombstone,
+};
+pub use contract::{
+    BlobStore, Capabilities, DeleteSong, DocumentStore, EmbeddingStore, Finding, Lost, Maintenance,
+    NewBlob, NewEmbedding, Outcome, PurgeSong, PutDocument, PutMode, PutSong, SegmentStore,
+    SongStore, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
 };
 pub use error::{Error, ErrorKind, Result, Unreadable, UnreadableSong};
 pub use ext::{FoundNeighbor, StorageBackendExt};

@@ -20,10 +20,11 @@ use songrec_core::{
 
 use self::position::{Position, in_order};
 use crate::{
-    BlobSource, BlobStream, Capabilities, Change, ChangePage, ChangeState, Cursor, DeleteSong,
-    Error, ErrorKind, Finding, Lookup, Lost, NearestQuery, NearestSegments, Neighbor, NewBlob,
-    NewEmbedding, Origin, Outcome, Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong,
-    Result, SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept,
+    BlobSource, BlobStore, BlobStream, Capabilities, Change, ChangePage, ChangeState, Cursor,
+    DeleteSong, DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Lost,
+    Maintenance, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Origin, Outcome,
+    Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong, Result, SegmentNeighbor,
+    SegmentQuery, SegmentStore, SongQuery, SongStore, StorageBackend, StoredEmbedding, Swept,
     Tombstone, VerifyOptions, query::refuse_search, read_blob,
 };
 
@@ -210,37 +211,39 @@ impl State {
     }
 }
 
-#[async_trait]
 impl StorageBackend for MemoryBackend {
     fn capabilities(&self) -> Capabilities {
         Capabilities { any_metric: true, keeps_audio: true, urls: false, batch: 100, remote: false }
     }
 
-    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
-        let mut state = self.state();
-        match state.models.get(&model.name) {
-            None => drop(state.models.insert(model.name.clone(), model.clone())),
-            Some(known) if known.dimension == model.dimension && known.metric == model.metric => {}
-            Some(known) => {
-                let why = format!(
-                    "it is known with {} dimensions compared by {}, not {} by {}",
-                    known.dimension, known.metric, model.dimension, model.metric
-                );
-                return Err(self.invalid(
-                    "make room for",
-                    format_args!("model `{}`", model.name),
-                    why,
-                ));
-            }
-        }
-        Ok(())
+    fn songs(&self) -> &dyn SongStore {
+        self
     }
 
-    async fn models(&self) -> Result<Vec<ModelSpec>> {
-        Ok(self.state().models.values().cloned().collect())
+    fn embeddings(&self) -> &dyn EmbeddingStore {
+        self
     }
 
-    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+    fn blobs(&self) -> &dyn BlobStore {
+        self
+    }
+
+    fn segments(&self) -> &dyn SegmentStore {
+        self
+    }
+
+    fn documents(&self) -> &dyn DocumentStore {
+        self
+    }
+
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+#[async_trait]
+impl SongStore for MemoryBackend {
+    async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
         let mut state = self.state();
         for PutSong { song, .. } in songs {
             if let Some(model) = song.embeddings.keys().find(|m| !state.models.contains_key(*m)) {
@@ -269,12 +272,12 @@ impl StorageBackend for MemoryBackend {
         Ok(outcomes)
     }
 
-    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+    async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
         let state = self.state();
         Ok(ids.iter().map(|id| state.song(id).cloned()).collect())
     }
 
-    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
+    async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
         let state = self.state();
         let (songs, next) = state.find(query).ok_or_else(|| self.foreign_token())?;
         Ok(Page { items: songs.into_iter().cloned().collect(), next })
@@ -286,7 +289,7 @@ impl StorageBackend for MemoryBackend {
         Ok(Page { items: songs.into_iter().map(Card::of).collect(), next })
     }
 
-    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
+    async fn count(&self, filter: &Filter) -> Result<u64> {
         let state = self.state();
         Ok(state.present().filter(|song| filter.passes(&Card::of(song))).count() as u64)
     }
@@ -319,7 +322,7 @@ impl StorageBackend for MemoryBackend {
         Ok(answers.collect())
     }
 
-    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+    async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
         let mut state = self.state();
         let mut outcomes = Vec::with_capacity(songs.len());
         for delete in songs {
@@ -338,7 +341,7 @@ impl StorageBackend for MemoryBackend {
         Ok(outcomes)
     }
 
-    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
+    async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
         let mut state = self.state();
         for PurgeSong { id, deletion } in tombstones {
             if state.tombstone(id).is_some_and(|one| one.revision.operation == *deletion) {
@@ -347,8 +350,35 @@ impl StorageBackend for MemoryBackend {
         }
         Ok(())
     }
+}
 
-    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+#[async_trait]
+impl EmbeddingStore for MemoryBackend {
+    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
+        let mut state = self.state();
+        match state.models.get(&model.name) {
+            None => drop(state.models.insert(model.name.clone(), model.clone())),
+            Some(known) if known.dimension == model.dimension && known.metric == model.metric => {}
+            Some(known) => {
+                let why = format!(
+                    "it is known with {} dimensions compared by {}, not {} by {}",
+                    known.dimension, known.metric, model.dimension, model.metric
+                );
+                return Err(self.invalid(
+                    "make room for",
+                    format_args!("model `{}`", model.name),
+                    why,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn models(&self) -> Result<Vec<ModelSpec>> {
+        Ok(self.state().models.values().cloned().collect())
+    }
+
+    async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
         let mut state = self.state();
         for NewEmbedding { embedding, .. } in embeddings {
             let why = match state.models.get(&embedding.model) {
@@ -379,7 +409,7 @@ impl StorageBackend for MemoryBackend {
         Ok(references)
     }
 
-    async fn get_embeddings(
+    async fn get(
         &self,
         model: &ModelName,
         songs: &[SongId],
@@ -419,8 +449,11 @@ impl StorageBackend for MemoryBackend {
         });
         Ok(hits.into_iter().skip(query.offset).take(query.k).collect())
     }
+}
 
-    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+#[async_trait]
+impl BlobStore for MemoryBackend {
+    async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
         let subject = format!("blob `{}`", blob.sha256);
         let bytes = match source {
             BlobSource::Stream(stream) => read_blob(stream).await?,
@@ -440,11 +473,7 @@ impl StorageBackend for MemoryBackend {
         Ok(BlobRef { sha256: blob.sha256, size: blob.size, key: None })
     }
 
-    async fn get_blob(
-        &self,
-        blob: &BlobRef,
-        range: Option<Range<u64>>,
-    ) -> Result<Option<BlobStream>> {
+    async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
         let Some(bytes) = self.state().blobs.get(&blob.sha256).map(|kept| kept.fact.clone()) else {
             return Ok(None);
         };
@@ -460,10 +489,154 @@ impl StorageBackend for MemoryBackend {
         Ok(Some(stream::iter(pieces).boxed()))
     }
 
-    async fn blob_url(&self, _: &BlobRef, _: Duration) -> Result<Option<String>> {
+    async fn url(&self, _: &BlobRef, _: Duration) -> Result<Option<String>> {
         Ok(None)
     }
+}
 
+#[async_trait]
+impl SegmentStore for MemoryBackend {
+    async fn put(&self, segments: &[Segment]) -> Result<()> {
+        let mut state = self.state();
+        for segment in segments {
+            let why = match state.models.get(&segment.model) {
+                None => Some(format!("there is no model `{}` here", segment.model)),
+                Some(model) => model.refuses(&segment.vector),
+            };
+            let sound = 0.0 <= segment.start && segment.start <= segment.end;
+            let sound = sound && segment.end.is_finite();
+            let (start, end) = (segment.start, segment.end);
+            let why =
+                why.or_else(|| (!sound).then(|| format!("{start} to {end} is no part of a song")));
+            if let Some(why) = why {
+                return Err(self.invalid("store", format_args!("segment `{}`", segment.id), why));
+            }
+        }
+        for segment in segments {
+            state.segments.entry(segment.id).or_insert_with(|| segment.clone());
+        }
+        Ok(())
+    }
+
+    async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
+        let state = self.state();
+        Ok(ids.iter().map(|id| state.segments.get(id).cloned()).collect())
+    }
+
+    async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
+        let state = self.state();
+        let mut found: Vec<_> = state.segments.values().filter(|one| query.passes(one)).collect();
+        found.sort_by(|left, right| query.compare(left, right));
+        Ok(found.into_iter().skip(query.skip).take(query.limit).cloned().collect())
+    }
+
+    async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
+        let state = self.state();
+        let refuse = |why: String| self.invalid("search", "segments", why);
+        let name = query.among.model.as_ref().ok_or_else(|| refuse("a model is needed".into()))?;
+        let model = state
+            .models
+            .get(name)
+            .ok_or_else(|| refuse(format!("there is no model `{name}` here")))?;
+        let metric: Metric = query.metric.unwrap_or(model.metric);
+        if let Some(why) = refuse_search(model, &query.vector, metric) {
+            return Err(refuse(why));
+        }
+        let mut hits: Vec<SegmentNeighbor> = state
+            .segments
+            .values()
+            .filter(|segment| query.among.passes(segment) && !query.exclude.contains(&segment.id))
+            .map(|segment| {
+                let (similarity, distance) = metric.compare(&query.vector, &segment.vector);
+                SegmentNeighbor { segment: segment.clone(), similarity, distance }
+            })
+            .filter(|hit| query.threshold.is_none_or(|least| hit.similarity >= least))
+            .collect();
+        hits.sort_by(|left, right| {
+            right
+                .similarity
+                .total_cmp(&left.similarity)
+                .then(left.segment.id.cmp(&right.segment.id))
+        });
+        hits.truncate(query.k);
+        Ok(hits)
+    }
+
+    async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
+        let mut state = self.state();
+        Ok(ids.iter().map(|id| state.segments.remove(id).is_some()).collect())
+    }
+}
+
+#[async_trait]
+impl DocumentStore for MemoryBackend {
+    async fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
+        let mut state = self.state();
+        if let Some(put) = documents.iter().find(|put| !Document::is_valid_id(&put.document.id)) {
+            let id = &put.document.id;
+            return Err(self.invalid(
+                "store",
+                "a document",
+                format!("`{id}` is not a document id"),
+            ));
+        }
+        let mut outcomes = Vec::with_capacity(documents.len());
+        for PutDocument { document, mode } in documents {
+            let place = (document.kind, document.id.clone());
+            let stored = state.documents.get(&place);
+            let version = stored.map(|stored| stored.revision.operation);
+            let allowed = match mode {
+                PutMode::Create => version.is_none(),
+                PutMode::Replace(expected) => version == Some(*expected),
+            };
+            outcomes.push(if version == Some(document.revision.operation) {
+                Outcome::Done
+            } else if allowed {
+                state.documents.insert(place, document.clone());
+                state.note_document(document.kind);
+                Outcome::Done
+            } else {
+                Outcome::Conflict(stored.cloned().map(Box::new))
+            });
+        }
+        Ok(outcomes)
+    }
+
+    async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
+        let state = self.state();
+        Ok(ids.iter().map(|id| state.documents.get(&(kind, id.clone())).cloned()).collect())
+    }
+
+    async fn list(&self, kinds: &[DocumentKind], _: Option<&PageToken>) -> Result<Page<Document>> {
+        let state = self.state();
+        let items = state.documents.values().filter(|one| kinds.contains(&one.kind));
+        Ok(Page { items: items.cloned().collect(), next: None })
+    }
+
+    async fn delete(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        let mut state = self.state();
+        let place = (kind, id.to_owned());
+        match state.documents.get(&place) {
+            Some(stored) if stored.revision.operation != version => {
+                Ok(Outcome::Conflict(Some(Box::new(stored.clone()))))
+            }
+            Some(_) => {
+                state.documents.remove(&place);
+                state.note_document(kind);
+                Ok(Outcome::Done)
+            }
+            None => Ok(Outcome::Done),
+        }
+    }
+}
+
+#[async_trait]
+impl Maintenance for MemoryBackend {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let state = self.state();
         let seen: u64 = match since {
@@ -527,149 +700,6 @@ impl StorageBackend for MemoryBackend {
         }
         Ok(findings)
     }
-
-    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
-        let mut state = self.state();
-        for segment in segments {
-            let why = match state.models.get(&segment.model) {
-                None => Some(format!("there is no model `{}` here", segment.model)),
-                Some(model) => model.refuses(&segment.vector),
-            };
-            let sound = 0.0 <= segment.start && segment.start <= segment.end;
-            let sound = sound && segment.end.is_finite();
-            let (start, end) = (segment.start, segment.end);
-            let why =
-                why.or_else(|| (!sound).then(|| format!("{start} to {end} is no part of a song")));
-            if let Some(why) = why {
-                return Err(self.invalid("store", format_args!("segment `{}`", segment.id), why));
-            }
-        }
-        for segment in segments {
-            state.segments.entry(segment.id).or_insert_with(|| segment.clone());
-        }
-        Ok(())
-    }
-
-    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
-        let state = self.state();
-        Ok(ids.iter().map(|id| state.segments.get(id).cloned()).collect())
-    }
-
-    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        let state = self.state();
-        let mut found: Vec<_> = state.segments.values().filter(|one| query.passes(one)).collect();
-        found.sort_by(|left, right| query.compare(left, right));
-        Ok(found.into_iter().skip(query.skip).take(query.limit).cloned().collect())
-    }
-
-    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
-        let state = self.state();
-        let refuse = |why: String| self.invalid("search", "segments", why);
-        let name = query.among.model.as_ref().ok_or_else(|| refuse("a model is needed".into()))?;
-        let model = state
-            .models
-            .get(name)
-            .ok_or_else(|| refuse(format!("there is no model `{name}` here")))?;
-        let metric: Metric = query.metric.unwrap_or(model.metric);
-        if let Some(why) = refuse_search(model, &query.vector, metric) {
-            return Err(refuse(why));
-        }
-        let mut hits: Vec<SegmentNeighbor> = state
-            .segments
-            .values()
-            .filter(|segment| query.among.passes(segment) && !query.exclude.contains(&segment.id))
-            .map(|segment| {
-                let (similarity, distance) = metric.compare(&query.vector, &segment.vector);
-                SegmentNeighbor { segment: segment.clone(), similarity, distance }
-            })
-            .filter(|hit| query.threshold.is_none_or(|least| hit.similarity >= least))
-            .collect();
-        hits.sort_by(|left, right| {
-            right
-                .similarity
-                .total_cmp(&left.similarity)
-                .then(left.segment.id.cmp(&right.segment.id))
-        });
-        hits.truncate(query.k);
-        Ok(hits)
-    }
-
-    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        let mut state = self.state();
-        Ok(ids.iter().map(|id| state.segments.remove(id).is_some()).collect())
-    }
-
-    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
-        let mut state = self.state();
-        if let Some(put) = documents.iter().find(|put| !Document::is_valid_id(&put.document.id)) {
-            let id = &put.document.id;
-            return Err(self.invalid(
-                "store",
-                "a document",
-                format!("`{id}` is not a document id"),
-            ));
-        }
-        let mut outcomes = Vec::with_capacity(documents.len());
-        for PutDocument { document, mode } in documents {
-            let place = (document.kind, document.id.clone());
-            let stored = state.documents.get(&place);
-            let version = stored.map(|stored| stored.revision.operation);
-            let allowed = match mode {
-                PutMode::Create => version.is_none(),
-                PutMode::Replace(expected) => version == Some(*expected),
-            };
-            outcomes.push(if version == Some(document.revision.operation) {
-                Outcome::Done
-            } else if allowed {
-                state.documents.insert(place, document.clone());
-                state.note_document(document.kind);
-                Outcome::Done
-            } else {
-                Outcome::Conflict(stored.cloned().map(Box::new))
-            });
-        }
-        Ok(outcomes)
-    }
-
-    async fn get_documents(
-        &self,
-        kind: DocumentKind,
-        ids: &[String],
-    ) -> Result<Vec<Option<Document>>> {
-        let state = self.state();
-        Ok(ids.iter().map(|id| state.documents.get(&(kind, id.clone())).cloned()).collect())
-    }
-
-    async fn list_documents(
-        &self,
-        kinds: &[DocumentKind],
-        _: Option<&PageToken>,
-    ) -> Result<Page<Document>> {
-        let state = self.state();
-        let items = state.documents.values().filter(|one| kinds.contains(&one.kind));
-        Ok(Page { items: items.cloned().collect(), next: None })
-    }
-
-    async fn delete_document(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        version: OperationId,
-    ) -> Result<Outcome<Document>> {
-        let mut state = self.state();
-        let place = (kind, id.to_owned());
-        match state.documents.get(&place) {
-            Some(stored) if stored.revision.operation != version => {
-                Ok(Outcome::Conflict(Some(Box::new(stored.clone()))))
-            }
-            Some(_) => {
-                state.documents.remove(&place);
-                state.note_document(kind);
-                Ok(Outcome::Done)
-            }
-            None => Ok(Outcome::Done),
-        }
-    }
 }
 
 impl fmt::Display for MemoryBackend {
@@ -702,18 +732,18 @@ mod tests {
         for library in [&one, &other] {
             library.put_song(&song(), PutMode::Create).await.unwrap();
         }
-        let cursor = one.changes(None, 10).await.unwrap().cursor;
+        let cursor = one.maintenance().changes(None, 10).await.unwrap().cursor;
 
-        let error = other.changes(Some(&cursor), 10).await.unwrap_err();
+        let error = other.maintenance().changes(Some(&cursor), 10).await.unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::CursorLost);
-        assert_eq!(one.changes(Some(&cursor), 10).await.unwrap().changes, []);
+        assert_eq!(one.maintenance().changes(Some(&cursor), 10).await.unwrap().changes, []);
     }
 
     #[tokio::test]
     async fn only_playlists_and_synths_are_told_of() {
         let library = MemoryBackend::new();
-        let cursor = library.changes(None, 10).await.unwrap().cursor;
+        let cursor = library.maintenance().changes(None, 10).await.unwrap().cursor;
         for kind in [DocumentKind::Machine, DocumentKind::Library] {
             let revision = songrec_core::Revision::first();
             let (updated_at, body) = (Timestamp::UNIX_EPOCH, serde_json::Value::Null);
@@ -727,22 +757,25 @@ mod tests {
                 history: None,
             };
             let put = PutDocument { document, mode: PutMode::Create };
-            library.put_documents(&[put]).await.unwrap();
+            library.documents().put(&[put]).await.unwrap();
         }
         library.put_song(&song(), PutMode::Create).await.unwrap();
 
-        assert!(!library.changes(Some(&cursor), 10).await.unwrap().documents);
+        assert!(!library.maintenance().changes(Some(&cursor), 10).await.unwrap().documents);
     }
 
     #[tokio::test]
     async fn a_fork_goes_its_own_way() {
         let library = MemoryBackend::new();
-        let cursor = library.changes(None, 10).await.unwrap().cursor;
+        let cursor = library.maintenance().changes(None, 10).await.unwrap().cursor;
         let fork = library.fork();
         library.put_song(&song(), PutMode::Create).await.unwrap();
 
-        assert_eq!(fork.changes(Some(&cursor), 10).await.unwrap().changes, []);
-        assert_eq!(library.changes(Some(&cursor), 10).await.unwrap().changes.len(), 1);
+        assert_eq!(fork.maintenance().changes(Some(&cursor), 10).await.unwrap().changes, []);
+        assert_eq!(
+            library.maintenance().changes(Some(&cursor), 10).await.unwrap().changes.len(),
+            1
+        );
     }
 
     #[tokio::test]
@@ -755,14 +788,15 @@ mod tests {
             metric: Metric::Cosine,
             description: String::new(),
         };
-        library.put_model(&model).await.unwrap();
+        library.embeddings().put_model(&model).await.unwrap();
         let mut song = song();
         let reference = EmbeddingRef { dimension: 1, digest: Digest::of(b"?"), key: None };
         song.embeddings.insert(name, reference);
         song.blob = Some(BlobRef { sha256: Digest::of(b"?"), size: 1, key: None });
         library.put_song(&song, PutMode::Create).await.unwrap();
 
-        let findings = library.verify(&VerifyOptions::default(), &Silent).await.unwrap();
+        let findings =
+            library.maintenance().verify(&VerifyOptions::default(), &Silent).await.unwrap();
 
         assert_eq!(findings.len(), 2, "{findings:?}");
     }

@@ -135,7 +135,7 @@ pub(crate) async fn compare(
     let mut found = Comparison { expected, ..Comparison::default() };
     let all = songrec_core::Filter::all();
     for place in Place::BOTH {
-        let count = sides[place].backend.count_songs(&all).await;
+        let count = sides[place].backend.songs().count(&all).await;
         found.songs[place] = count.map_err(|error| failed(sides, place, error))?;
     }
     let total = found.songs.left;
@@ -147,7 +147,7 @@ pub(crate) async fn compare(
             found.interrupted = true;
             break;
         }
-        let page = sides.left.backend.find_songs(&query).await;
+        let page = sides.left.backend.songs().find(&query).await;
         let page = page.map_err(|error| failed(sides, Place::Left, error))?;
         let ids: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
         let mut theirs = Vec::with_capacity(ids.len());
@@ -222,7 +222,7 @@ async fn find_missing(
 ) -> Result<()> {
     let mut query = SongQuery { limit: 1_000, ..SongQuery::default() };
     loop {
-        let page = sides.right.backend.find_cards(&query).await;
+        let page = sides.right.backend.songs().find_cards(&query).await;
         let page = page.map_err(|error| failed(sides, Place::Right, error))?;
         for card in page.items.into_iter().filter(|card| !seen.contains(&card.id)) {
             found.add(Difference {
@@ -374,11 +374,11 @@ async fn embeddings(
     model: &ModelName,
     ids: &[SongId],
 ) -> songrec_storage::Result<Vec<Option<StoredEmbedding>>> {
-    match backend.get_embeddings(model, ids).await {
+    match backend.embeddings().get(model, ids).await {
         Err(error) if is_about_one(&error) => {
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
-                match backend.get_embeddings(model, std::slice::from_ref(id)).await {
+                match backend.embeddings().get(model, std::slice::from_ref(id)).await {
                     Ok(mut one) => found.push(one.pop().flatten()),
                     Err(error) if is_about_one(&error) => found.push(None),
                     Err(error) => return Err(error),
@@ -420,7 +420,7 @@ async fn read_blob(
     backend: &dyn StorageBackend,
     blob: &BlobRef,
 ) -> songrec_storage::Result<Option<String>> {
-    let mut stream = match backend.get_blob(blob, None).await {
+    let mut stream = match backend.blobs().get(blob, None).await {
         Ok(Some(stream)) => stream,
         Ok(None) => return Ok(Some("is missing".to_owned())),
         Err(error) if is_about_one(&error) => {

@@ -57,7 +57,7 @@ pub async fn conflicts(backend: &dyn StorageBackend) -> Result<Vec<SongConflicts
     let mut found = Vec::new();
     let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
     loop {
-        let page = backend.find_songs(&query).await?;
+        let page = backend.songs().find(&query).await?;
         let songs = page.items.iter().filter(|song| !song.conflicts.is_empty());
         found.extend(songs.map(conflicts_of));
         query.after = page.next;
@@ -105,7 +105,7 @@ pub async fn resolve_conflict(
         next.revise(&current, now);
         let mode = PutMode::Replace(current.revision.operation);
         let put = PutSong { song: next.clone(), mode, origin: None };
-        match backend.put_songs(&[put]).await?.pop() {
+        match backend.songs().put(&[put]).await?.pop() {
             Some(Outcome::Conflict(Some(newer))) => current = *newer,
             Some(Outcome::Conflict(None)) => return Err(gone()),
             Some(Outcome::Done) | None => return Ok(next),

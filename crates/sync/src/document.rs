@@ -129,7 +129,7 @@ impl Syncer {
         let mut after = None;
         loop {
             let token = after.as_ref();
-            let page = self.ask(place, || backend.list_documents(&KINDS, token)).await;
+            let page = self.ask(place, || backend.documents().list(&KINDS, token)).await;
             let page = page.map_err(|error| self.failed(place, error))?;
             for document in page.items {
                 documents.insert((document.kind, document.id.clone()), document);
@@ -177,7 +177,7 @@ impl Syncer {
                 }
                 let backend = self.backend(place);
                 let put = [PutDocument { document: one.document.clone(), mode }];
-                match self.ask(place, || backend.put_documents(&put)).await {
+                match self.ask(place, || backend.documents().put(&put)).await {
                     // Somebody came between; the next look tells.
                     Ok(outcomes) => pending |= !outcomes.iter().all(Outcome::is_done),
                     Err(error) if is_about_one(&error) => {

@@ -147,7 +147,7 @@ impl Syncer {
         carrier.known_models[place]
             .get_or_try_init(|| async {
                 let backend = self.backend(place);
-                let models = self.ask(place, || backend.models()).await;
+                let models = self.ask(place, || backend.embeddings().models()).await;
                 let models = models.map_err(|error| self.failed(place, error))?;
                 Ok(models.into_iter().map(|model| (model.name.clone(), model)).collect())
             })
@@ -171,7 +171,7 @@ impl Syncer {
             return Ok(false);
         };
         let backend = self.backend(place);
-        self.ask(place, || backend.put_model(spec))
+        self.ask(place, || backend.embeddings().put_model(spec))
             .await
             .map_err(|error| self.failed(place, error))?;
         carrier.room.lock().expect("nothing panics with it")[place].insert(model.clone());
@@ -243,7 +243,7 @@ impl Syncer {
         }
         self.traffic().bytes(bytes);
         let backend = self.backend(place);
-        match self.ask(place, || backend.put_embeddings(&new)).await {
+        match self.ask(place, || backend.embeddings().put(&new)).await {
             Ok(references) => {
                 for (one, reference) in new.into_iter().zip(references) {
                     let key = (one.embedding.song, one.embedding.model);
@@ -255,7 +255,7 @@ impl Syncer {
             Err(error) if is_about_one(&error) => {
                 for one in new {
                     let put = std::slice::from_ref(&one);
-                    match self.ask(place, || backend.put_embeddings(put)).await {
+                    match self.ask(place, || backend.embeddings().put(put)).await {
                         Ok(mut references) => {
                             if let Some(reference) = references.pop() {
                                 let key = (one.embedding.song, one.embedding.model.clone());
@@ -286,13 +286,13 @@ impl Syncer {
         carried: &mut Carried,
     ) -> Result<Vec<Option<StoredEmbedding>>> {
         let backend = self.backend(place);
-        match self.ask(place, || backend.get_embeddings(model, ids)).await {
+        match self.ask(place, || backend.embeddings().get(model, ids)).await {
             Ok(found) => Ok(found),
             Err(error) if is_about_one(&error) => {
                 let mut found = Vec::with_capacity(ids.len());
                 for id in ids {
                     let one = std::slice::from_ref(id);
-                    match self.ask(place, || backend.get_embeddings(model, one)).await {
+                    match self.ask(place, || backend.embeddings().get(model, one)).await {
                         Ok(mut one) => found.push(one.pop().flatten()),
                         Err(error) if is_about_one(&error) => {
                             let text = format!(
@@ -384,7 +384,7 @@ impl Syncer {
 
     pub(crate) async fn has_blob(&self, place: Place, blob: &BlobRef) -> Result<bool> {
         let backend = self.backend(place);
-        match self.ask(place, || backend.get_blob(blob, Some(0..0))).await {
+        match self.ask(place, || backend.blobs().get(blob, Some(0..0))).await {
             Ok(found) => Ok(found.is_some()),
             Err(error) if is_about_one(&error) => Ok(false),
             Err(error) => Err(self.failed(place, error)),
@@ -416,7 +416,7 @@ impl Syncer {
         loop {
             tries += 1;
             // A stream cannot be sent again, so it is asked for again.
-            let stream = match self.ask(other, || from.get_blob(wanted, None)).await {
+            let stream = match self.ask(other, || from.blobs().get(wanted, None)).await {
                 Ok(Some(stream)) => stream,
                 Ok(None) => return Ok(Copied::Missing),
                 Err(error) if is_about_one(&error) => return Ok(Copied::Refused(in_words(&error))),
@@ -428,7 +428,7 @@ impl Syncer {
             };
             let stream = self.count_pieces(stream);
             self.traffic().request(place);
-            match to.put_blob(new, BlobSource::Stream(stream)).await {
+            match to.blobs().put(new, BlobSource::Stream(stream)).await {
                 Ok(reference) => return Ok(Copied::Done(reference)),
                 Err(error) if error.is_temporary() && tries < 4 => {
                     if !self.pause.is_zero() {

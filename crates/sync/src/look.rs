@@ -106,7 +106,7 @@ impl Syncer {
         }
         let (other, all) = (place.other(), Filter::all());
         let backend = self.backend(other);
-        let songs = self.ask(other, || backend.count_songs(&all)).await;
+        let songs = self.ask(other, || backend.songs().count(&all)).await;
         Ok(songs.map_err(|error| self.failed(other, error))? > 0)
     }
 
@@ -135,9 +135,9 @@ impl Syncer {
             }
             let since = cursor.as_ref();
             let read = if in_short {
-                self.ask(place, || backend.summaries(since, PAGE)).await
+                self.ask(place, || backend.maintenance().summaries(since, PAGE)).await
             } else {
-                self.ask(place, || backend.changes(since, PAGE)).await.map(in_full)
+                self.ask(place, || backend.maintenance().changes(since, PAGE)).await.map(in_full)
             };
             let page = match read {
                 Err(error) if error.kind() == ErrorKind::CursorLost && since.is_some() => {

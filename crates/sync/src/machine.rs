@@ -238,7 +238,7 @@ impl Syncer {
         id: &str,
     ) -> Result<Option<Document>> {
         let (backend, ids) = (self.backend(place), [id.to_owned()]);
-        let read = self.ask(place, || backend.get_documents(kind, &ids)).await;
+        let read = self.ask(place, || backend.documents().get(kind, &ids)).await;
         Ok(read.map_err(|error| self.failed(place, error))?.pop().flatten())
     }
 
@@ -249,7 +249,7 @@ impl Syncer {
         mode: PutMode,
     ) -> Result<Outcome<Document>> {
         let (backend, put) = (self.backend(place), [PutDocument { document, mode }]);
-        let outcome = self.ask(place, || backend.put_documents(&put)).await;
+        let outcome = self.ask(place, || backend.documents().put(&put)).await;
         let outcome = outcome.map_err(|error| self.failed(place, error))?.pop();
         Ok(outcome.unwrap_or(Outcome::Conflict(None)))
     }
@@ -501,7 +501,7 @@ impl Syncer {
             same.iter().map(|song| PurgeSong { id: song.id, deletion: song.operation }).collect();
         let backend = self.backend(place);
         for chunk in tombstones.chunks(100) {
-            let purged = self.ask(place, || backend.purge_songs(chunk)).await;
+            let purged = self.ask(place, || backend.songs().purge(chunk)).await;
             purged.map_err(|error| self.failed(place, error))?;
         }
         self.forget_purged(place, &same)?;
@@ -551,7 +551,7 @@ pub async fn machines(backend: &dyn StorageBackend) -> songrec_storage::Result<V
     let mut machines = BTreeMap::new();
     let mut after = None;
     loop {
-        let page = backend.list_documents(&[DocumentKind::Machine], after.as_ref()).await?;
+        let page = backend.documents().list(&[DocumentKind::Machine], after.as_ref()).await?;
         for document in page.items {
             let machine = machine_of(&document);
             machines.insert(document.id, machine);
@@ -588,14 +588,14 @@ pub async fn retire(
 ) -> songrec_storage::Result<Option<Machine>> {
     let ids = [machine.to_owned()];
     loop {
-        let read = backend.get_documents(DocumentKind::Machine, &ids).await?.pop().flatten();
+        let read = backend.documents().get(DocumentKind::Machine, &ids).await?.pop().flatten();
         let Some(mut document) = read else { return Ok(None) };
         let version = document.revision.operation;
         document.body["retired"] = json!(true);
         document.revision = document.revision.next();
         let machine = machine_of(&document);
         let put = PutDocument { document, mode: PutMode::Replace(version) };
-        if backend.put_documents(&[put]).await?.iter().all(Outcome::is_done) {
+        if backend.documents().put(&[put]).await?.iter().all(Outcome::is_done) {
             return Ok(Some(machine));
         }
     }

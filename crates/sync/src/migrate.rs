@@ -123,7 +123,8 @@ impl Syncer {
             if self.job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            let page = self.ask(Place::Left, || source.changes(cursor.as_ref(), PAGE)).await;
+            let page =
+                self.ask(Place::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
             let page = page.map_err(|error| self.failed(Place::Left, error))?;
             let songs: Vec<Song> = present(page.changes);
             let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
@@ -165,7 +166,7 @@ impl Syncer {
         let carrier = Carrier::new(self, options);
         let source = self.backend(Place::Left);
         let all = songrec_core::Filter::all();
-        let total = self.ask(Place::Left, || source.count_songs(&all)).await;
+        let total = self.ask(Place::Left, || source.songs().count(&all)).await;
         let total = total.map_err(|error| self.failed(Place::Left, error))?;
         self.job.on(Event::Started { work: "copying", total: Some(total) });
         let mut migrated = Migrated::default();
@@ -236,12 +237,13 @@ impl Syncer {
     // The songs after a cursor, or all songs if the source knows it no more.
     async fn page_to_copy(&self, cursor: &mut Option<Cursor>) -> Result<ChangePage> {
         let source = self.backend(Place::Left);
-        let mut page = self.ask(Place::Left, || source.changes(cursor.as_ref(), PAGE)).await;
+        let mut page =
+            self.ask(Place::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
         if cursor.is_some()
             && page.as_ref().is_err_and(|error| error.kind() == ErrorKind::CursorLost)
         {
             *cursor = None;
-            page = self.ask(Place::Left, || source.changes(None, PAGE)).await;
+            page = self.ask(Place::Left, || source.maintenance().changes(None, PAGE)).await;
         }
         page.map_err(|error| self.failed(Place::Left, error))
     }
@@ -322,7 +324,7 @@ impl Syncer {
             return Ok(());
         }
         let target = self.backend(Place::Right);
-        match self.ask(Place::Right, || target.put_songs(puts)).await {
+        match self.ask(Place::Right, || target.songs().put(puts)).await {
             Ok(outcomes) => {
                 for (put, outcome) in puts.iter().zip(outcomes) {
                     done.note_outcome(&put.song, outcome);
@@ -332,7 +334,7 @@ impl Syncer {
             Err(error) if is_about_one(&error) => {
                 for put in puts {
                     let one = std::slice::from_ref(put);
-                    match self.ask(Place::Right, || target.put_songs(one)).await {
+                    match self.ask(Place::Right, || target.songs().put(one)).await {
                         Ok(mut outcome) => {
                             let outcome = outcome.pop().unwrap_or(Outcome::Conflict(None));
                             done.note_outcome(&put.song, outcome);
@@ -358,7 +360,7 @@ impl Syncer {
         let mut after = None;
         loop {
             let page =
-                self.ask(Place::Left, || source.list_documents(&kinds, after.as_ref())).await;
+                self.ask(Place::Left, || source.documents().list(&kinds, after.as_ref())).await;
             let page = page.map_err(|error| self.failed(Place::Left, error))?;
             for chunk in page.items.chunks(self.batch()) {
                 let chunk: Vec<&Document> = chunk.iter().filter(|one| !one.deleted).collect();
@@ -366,7 +368,7 @@ impl Syncer {
                     .iter()
                     .map(|one| PutDocument { document: (*one).clone(), mode: PutMode::Create })
                     .collect();
-                let outcomes = self.ask(Place::Right, || target.put_documents(&puts)).await;
+                let outcomes = self.ask(Place::Right, || target.documents().put(&puts)).await;
                 let outcomes = outcomes.map_err(|error| self.failed(Place::Right, error))?;
                 for (document, outcome) in chunk.iter().zip(outcomes) {
                     let other: Option<OperationId> = match outcome {

@@ -71,13 +71,13 @@ pub(crate) async fn each_song(
     backend: &dyn StorageBackend,
     songs: &[SongId],
 ) -> Result<Vec<Result<Option<Song>, Error>>, Error> {
-    match backend.get_songs(songs).await {
+    match backend.songs().get(songs).await {
         Err(error) if is_about_one(&error) => {}
         read => return Ok(read?.into_iter().map(Ok).collect()),
     }
     let mut read = Vec::with_capacity(songs.len());
     for song in songs {
-        match backend.get_songs(std::slice::from_ref(song)).await {
+        match backend.songs().get(std::slice::from_ref(song)).await {
             Ok(mut one) => read.push(Ok(one.pop().flatten())),
             Err(error) if is_about_one(&error) => read.push(Err(error)),
             Err(error) => return Err(error),

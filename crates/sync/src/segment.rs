@@ -21,7 +21,7 @@ impl Syncer {
 
     async fn find_segments(&self, place: Place, query: &SegmentQuery) -> Result<Vec<Segment>> {
         let backend = self.backend(place);
-        let found = self.ask(place, || backend.find_segments(query)).await;
+        let found = self.ask(place, || backend.segments().find(query)).await;
         found.map_err(|error| self.failed(place, error))
     }
 
@@ -64,11 +64,11 @@ impl Syncer {
             ours.iter().filter(|segment| is_gone(segment)).map(|segment| segment.id).collect();
         let backend = self.backend(place);
         for chunk in new.chunks(self.batch()) {
-            let put = self.ask(place, || backend.put_segments(chunk)).await;
+            let put = self.ask(place, || backend.segments().put(chunk)).await;
             put.map_err(|error| self.failed(place, error))?;
         }
         for chunk in old.chunks(100) {
-            let deleted = self.ask(place, || backend.delete_segments(chunk)).await;
+            let deleted = self.ask(place, || backend.segments().delete(chunk)).await;
             deleted.map_err(|error| self.failed(place, error))?;
         }
         Ok(())

@@ -297,7 +297,7 @@ impl Syncer {
             }
             let all = songrec_core::Filter::all();
             let backend = self.backend(place);
-            let songs = self.ask(place, || backend.count_songs(&all)).await;
+            let songs = self.ask(place, || backend.songs().count(&all)).await;
             let allowed = options.max_delete.of(songs.map_err(|e| self.failed(place, e))?);
             if planned > allowed {
                 let name = self.sides[place].name.clone();

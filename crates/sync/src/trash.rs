@@ -32,7 +32,7 @@ async fn tombstones<T>(
     let mut found = BTreeMap::new();
     let mut cursor = None;
     loop {
-        let page = backend.changes(cursor.as_ref(), PAGE).await?;
+        let page = backend.maintenance().changes(cursor.as_ref(), PAGE).await?;
         for change in page.changes {
             // The last that is told of a song counts.
             let kept = match change.state {
@@ -99,7 +99,7 @@ pub async fn restore(
         .collect::<Result<_>>()?;
     let mut restored = Vec::new();
     for chunk in puts.chunks(backend.capabilities().batch.max(1)) {
-        let outcomes = backend.put_songs(chunk).await?;
+        let outcomes = backend.songs().put(chunk).await?;
         let done = chunk.iter().zip(outcomes).filter(|(_, outcome)| *outcome == Outcome::Done);
         restored.extend(done.map(|(put, _)| put.song.id));
     }

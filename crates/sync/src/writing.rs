@@ -184,7 +184,7 @@ impl Syncer {
                 PutMode::Replace(_) if !self.rules.versions_are_compared => {
                     let backend = self.backend(place);
                     let ids = [song.id];
-                    let now = self.ask(place, || backend.get_songs(&ids)).await;
+                    let now = self.ask(place, || backend.songs().get(&ids)).await;
                     let now = now.map_err(|error| self.failed(place, error))?.pop().flatten();
                     now.map_or(PutMode::Create, |now| PutMode::Replace(now.revision.operation))
                 }
@@ -197,7 +197,7 @@ impl Syncer {
             return Ok(());
         }
         let backend = self.backend(place);
-        let outcomes = self.write_each(place, &puts, |some| backend.put_songs(some)).await?;
+        let outcomes = self.write_each(place, &puts, |some| backend.songs().put(some)).await?;
         for ((at, outcome), put) in whose.into_iter().zip(outcomes).zip(puts) {
             let one = &mut writing[at];
             one.documents[place] = Some(put.song);
@@ -237,7 +237,8 @@ impl Syncer {
             return Ok(());
         }
         let backend = self.backend(place);
-        let outcomes = self.write_each(place, &deletes, |some| backend.delete_songs(some)).await?;
+        let outcomes =
+            self.write_each(place, &deletes, |some| backend.songs().delete(some)).await?;
         for (at, outcome) in whose.into_iter().zip(outcomes) {
             self.note_outcome(place, &mut writing[at], outcome, applied);
         }

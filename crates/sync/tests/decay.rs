@@ -111,7 +111,7 @@ async fn a_song_that_was_put_aside_comes_back_from_the_other_side() {
     assert_eq!(refused.failed.len(), 1, "{refused:?}");
     assert_eq!(shared.get_song(one.id).await.unwrap(), Some(edited.clone()));
     let repair = VerifyOptions { repair: true, read_data: true };
-    let found = own.verify(&repair, &Silent).await.unwrap();
+    let found = own.maintenance().verify(&repair, &Silent).await.unwrap();
     assert!(found.iter().all(|one| one.repaired), "{found:?}");
     let report = two.sync(&Options::default()).await;
 

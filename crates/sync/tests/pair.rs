@@ -125,7 +125,7 @@ async fn a_library_goes_to_the_other_side_with_all_its_facts() {
     let mut songs = fixture.store(two.own()).await.songs;
     let bytes = audio(100_000, 4);
     let stream = futures::stream::iter([Ok(bytes.clone())]).boxed();
-    let blob = two.own().put_blob(&new_blob(&bytes), BlobSource::Stream(stream)).await.unwrap();
+    let blob = two.own().blobs().put(&new_blob(&bytes), BlobSource::Stream(stream)).await.unwrap();
     let before = songs[3].clone();
     songs[3].blob = Some(blob);
     songs[3].revise(&before, time(1));
@@ -135,7 +135,8 @@ async fn a_library_goes_to_the_other_side_with_all_its_facts() {
 
     assert_eq!(report.counts.right.add, 25);
     two.assert_equal().await;
-    let findings = two.shared().verify(&VerifyOptions::default(), &Silent).await.unwrap();
+    let findings =
+        two.shared().maintenance().verify(&VerifyOptions::default(), &Silent).await.unwrap();
     assert_eq!(findings, []);
 
     // And from there to another machine.
@@ -225,7 +226,7 @@ async fn a_deletion_goes_everywhere_and_an_unseen_edit_overrules_it() {
     one.sync().await;
     let mut two = one.another();
     two.sync().await;
-    one.own().delete_songs(&[delete(gone.id), delete(kept.id)]).await.unwrap();
+    one.own().songs().delete(&[delete(gone.id), delete(kept.id)]).await.unwrap();
     edit(two.own(), kept.id, "title", "mine", 1).await;
 
     one.sync().await;
@@ -249,7 +250,7 @@ async fn a_restored_song_is_back_everywhere() {
     one.sync().await;
     let mut two = one.another();
     two.sync().await;
-    one.own().delete_songs(&[delete(song.id)]).await.unwrap();
+    one.own().songs().delete(&[delete(song.id)]).await.unwrap();
     one.sync().await;
     two.sync().await;
 
@@ -271,7 +272,7 @@ async fn a_song_added_again_after_its_deletion_lives() {
     let first = song("x");
     one.own().put_song(&first, PutMode::Create).await.unwrap();
     one.sync().await;
-    one.own().delete_songs(&[delete(first.id)]).await.unwrap();
+    one.own().songs().delete(&[delete(first.id)]).await.unwrap();
     one.sync().await;
     let again = Song::new(first.audio_hash, first.audio.clone(), time(9));
     one.own().put_song(&again, PutMode::Create).await.unwrap();
@@ -288,10 +289,10 @@ async fn a_song_added_again_after_its_deletion_lives() {
 async fn playlists_and_segments_come_along() {
     let mut one = Two::new();
     let song = song("x");
-    one.own().put_model(&tiny_model()).await.unwrap();
+    one.own().embeddings().put_model(&tiny_model()).await.unwrap();
     one.own().put_song(&song, PutMode::Create).await.unwrap();
     let segment = segment(&song, 7);
-    one.own().put_segments(std::slice::from_ref(&segment)).await.unwrap();
+    one.own().segments().put(std::slice::from_ref(&segment)).await.unwrap();
     let list = Document {
         kind: DocumentKind::Playlist,
         id: "best".into(),
@@ -302,16 +303,16 @@ async fn playlists_and_segments_come_along() {
         history: None,
     };
     let new = PutDocument { document: list.clone(), mode: PutMode::Create };
-    one.own().put_documents(&[new]).await.unwrap();
+    one.own().documents().put(&[new]).await.unwrap();
 
     one.sync().await;
     let mut two = one.another();
     two.sync().await;
 
     let all = SegmentQuery { limit: 10, ..SegmentQuery::default() };
-    assert_eq!(two.own().find_segments(&all).await.unwrap(), [segment]);
+    assert_eq!(two.own().segments().find(&all).await.unwrap(), [segment]);
     let ids = ["best".to_owned()];
-    let stored = two.own().get_documents(list.kind, &ids).await.unwrap();
+    let stored = two.own().documents().get(list.kind, &ids).await.unwrap();
     assert_eq!(stored, [Some(list.clone())]);
 
     // Both change it: the later one stays, the other is kept beside it.
@@ -321,7 +322,7 @@ async fn playlists_and_segments_come_along() {
         next.updated_at = time(at);
         next.body = json!({ "songs": [], "by": at });
         let mode = PutMode::Replace(list.revision.operation);
-        library.put_documents(&[PutDocument { document: next, mode }]).await.unwrap();
+        library.documents().put(&[PutDocument { document: next, mode }]).await.unwrap();
     }
     one.sync().await;
     let report = two.sync().await;
@@ -329,27 +330,28 @@ async fn playlists_and_segments_come_along() {
     let kept_as = report.documents[0].kept_as.clone().unwrap();
     for library in [one.own(), two.own()] {
         let ids = ["best".to_owned(), kept_as.clone()];
-        let stored = library.get_documents(list.kind, &ids).await.unwrap();
+        let stored = library.documents().get(list.kind, &ids).await.unwrap();
         let by: Vec<_> = stored.into_iter().map(|one| one.unwrap().body["by"].clone()).collect();
         assert_eq!(by, [json!(5), json!(4)]);
     }
 
     // Deleted here, deleted there.
-    let stored = one.own().get_documents(list.kind, std::slice::from_ref(&kept_as)).await.unwrap();
+    let stored =
+        one.own().documents().get(list.kind, std::slice::from_ref(&kept_as)).await.unwrap();
     let stored = stored[0].as_ref().unwrap();
     let mode = PutMode::Replace(stored.revision.operation);
     let put = PutDocument { document: stored.deleted(time(9)), mode };
-    one.own().put_documents(&[put]).await.unwrap();
+    one.own().documents().put(&[put]).await.unwrap();
     one.sync().await;
     two.sync().await;
-    let stored = two.own().get_documents(list.kind, &[kept_as]).await.unwrap();
+    let stored = two.own().documents().get(list.kind, &[kept_as]).await.unwrap();
     assert!(stored[0].as_ref().unwrap().deleted);
     assert!(two.sync().await.is_empty() && one.sync().await.is_empty());
 }
 
 async fn put_list(library: &MemoryBackend, body: &str, at: u64) {
     let ids = ["list".to_owned()];
-    let before = library.get_documents(DocumentKind::Playlist, &ids).await.unwrap().remove(0);
+    let before = library.documents().get(DocumentKind::Playlist, &ids).await.unwrap().remove(0);
     let (document, mode) = match before {
         Some(before) => {
             (before.saying(json!(body), time(at)), PutMode::Replace(before.revision.operation))
@@ -359,12 +361,12 @@ async fn put_list(library: &MemoryBackend, body: &str, at: u64) {
             (document, PutMode::Create)
         }
     };
-    let outcomes = library.put_documents(&[PutDocument { document, mode }]).await.unwrap();
+    let outcomes = library.documents().put(&[PutDocument { document, mode }]).await.unwrap();
     assert!(outcomes[0].is_done());
 }
 
 async fn lists(library: &MemoryBackend) -> Vec<String> {
-    let page = library.list_documents(&[DocumentKind::Playlist], None).await.unwrap();
+    let page = library.documents().list(&[DocumentKind::Playlist], None).await.unwrap();
     page.items.iter().map(|one| one.body.as_str().unwrap().to_owned()).collect()
 }
 
@@ -471,7 +473,7 @@ async fn references_alone_carry_no_audio_until_it_is_wanted() {
         size: bytes.len() as u64,
         operation: OperationId::random(),
     };
-    one.blob = Some(two.own().put_blob(&blob, BlobSource::Stream(stream)).await.unwrap());
+    one.blob = Some(two.own().blobs().put(&blob, BlobSource::Stream(stream)).await.unwrap());
     two.own().put_song(&one, PutMode::Create).await.unwrap();
 
     two.sync_with(&Options { audio: AudioPolicy::None, ..Options::default() }).await;
@@ -516,7 +518,7 @@ async fn a_first_sync_deletes_what_the_deleter_had_seen_and_no_more() {
         library.put_song(&song("both"), PutMode::Create).await.unwrap();
     }
     let (both, theirs) = (song("both").id, theirs.id);
-    two.own().delete_songs(&[delete(both), delete(theirs)]).await.unwrap();
+    two.own().songs().delete(&[delete(both), delete(theirs)]).await.unwrap();
 
     two.sync().await;
 
@@ -532,14 +534,14 @@ async fn too_many_deletions_stop_everything() {
     }
     two.sync().await;
     let gone: Vec<_> = (0..11).map(|number| delete(song(&number.to_string()).id)).collect();
-    two.own().delete_songs(&gone).await.unwrap();
+    two.own().songs().delete(&gone).await.unwrap();
     two.own().put_song(&song("new"), PutMode::Create).await.unwrap();
 
     let error = two.try_sync(&Options::default()).await.0.unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::Guard);
     assert!(error.hint().unwrap().remedies().any(|remedy| *remedy == Remedy::AllowDeletions(11)));
-    assert_eq!(two.shared().count_songs(&songrec_core::Filter::all()).await.unwrap(), 30);
+    assert_eq!(two.shared().songs().count(&songrec_core::Filter::all()).await.unwrap(), 30);
     assert_eq!(two.shared().get_song(song("new").id).await.unwrap(), None);
 
     let most = Options { max_delete: MaxDelete::Songs(11), ..Options::default() };
@@ -563,7 +565,7 @@ async fn another_library_in_its_place_is_refused_and_deletes_nothing() {
 
     let adopt = Options { adopt: true, ..Options::default() };
     assert_eq!(two.sync_with(&adopt).await.counts.left.add, 5);
-    assert_eq!(two.shared().count_songs(&songrec_core::Filter::all()).await.unwrap(), 5);
+    assert_eq!(two.shared().songs().count(&songrec_core::Filter::all()).await.unwrap(), 5);
 }
 
 #[tokio::test]
@@ -599,8 +601,8 @@ async fn a_plan_says_what_a_sync_then_does_and_writes_nothing() {
 
     assert_eq!(plan.counts.right.add, 12);
     assert_eq!(plan.bytes.right, 12 * 4 * tiny_model().dimension as u64);
-    assert_eq!(two.shared().count_songs(&songrec_core::Filter::all()).await.unwrap(), 0);
-    assert_eq!(two.shared().list_documents(&DocumentKind::ALL, None).await.unwrap().items, []);
+    assert_eq!(two.shared().songs().count(&songrec_core::Filter::all()).await.unwrap(), 0);
+    assert_eq!(two.shared().documents().list(&DocumentKind::ALL, None).await.unwrap().items, []);
     two.state = Some(syncer.into_state());
     assert_eq!(two.sync().await.counts, plan.counts);
 }
@@ -616,7 +618,7 @@ struct StopsAt {
 impl Progress for StopsAt {
     fn on(&self, _: Event<'_>) {
         let all = songrec_core::Filter::all();
-        let count = self.written.memory.count_songs(&all);
+        let count = self.written.memory.songs().count(&all);
         if count.now_or_never().unwrap().unwrap() >= self.songs {
             self.interrupt.set();
         }
@@ -666,7 +668,7 @@ async fn a_song_that_is_refused_does_not_keep_the_others() {
     // A model that nobody knows.
     let reference =
         songrec_core::EmbeddingRef { dimension: 3, digest: Digest::of(b"?"), key: None };
-    two.own().put_model(&tiny_model()).await.unwrap();
+    two.own().embeddings().put_model(&tiny_model()).await.unwrap();
     odd.embeddings.insert(tiny_model().name, reference);
     two.own().put_song(&odd, PutMode::Create).await.unwrap();
     two.own().put_song(&song("good"), PutMode::Create).await.unwrap();
@@ -698,7 +700,7 @@ fn segment(song: &Song, number: u8) -> Segment {
 // Segments come to a song that is stored; then the song is stored again.
 async fn add_segment(library: &MemoryBackend, id: SongId, number: u8) {
     let song = library.get_song(id).await.unwrap().unwrap();
-    library.put_segments(&[segment(&song, number)]).await.unwrap();
+    library.segments().put(&[segment(&song, number)]).await.unwrap();
     touch(library, song).await;
 }
 
@@ -711,7 +713,7 @@ async fn touch(library: &MemoryBackend, song: Song) {
 
 async fn segments(library: &MemoryBackend) -> Vec<u8> {
     let all = SegmentQuery { limit: 10, ..SegmentQuery::default() };
-    let found = library.find_segments(&all).await.unwrap();
+    let found = library.segments().find(&all).await.unwrap();
     let mut numbers: Vec<u8> = found.iter().map(|segment| segment.id.as_bytes()[0]).collect();
     numbers.sort_unstable();
     numbers
@@ -720,12 +722,12 @@ async fn segments(library: &MemoryBackend) -> Vec<u8> {
 #[tokio::test]
 async fn segments_that_come_later_reach_everybody() {
     let mut one = Two::new();
-    one.own().put_model(&tiny_model()).await.unwrap();
+    one.own().embeddings().put_model(&tiny_model()).await.unwrap();
     let song = song("x");
     one.own().put_song(&song, PutMode::Create).await.unwrap();
     one.sync().await;
     let mut two = one.another();
-    two.own().put_model(&tiny_model()).await.unwrap();
+    two.own().embeddings().put_model(&tiny_model()).await.unwrap();
     two.sync().await;
 
     // Both add some at once, and the song itself stays as it is.
@@ -742,7 +744,7 @@ async fn segments_that_come_later_reach_everybody() {
 
     // One is deleted; then that is so everywhere.
     let gone = segment(&song, 1).id;
-    two.own().delete_segments(&[gone]).await.unwrap();
+    two.own().segments().delete(&[gone]).await.unwrap();
     let before = two.own().get_song(song.id).await.unwrap().unwrap();
     let mut after = before.clone();
     after.forget_segments(&[gone]);
@@ -763,12 +765,12 @@ async fn segments_that_come_later_reach_everybody() {
 async fn a_song_that_comes_back_has_the_segments_of_all_who_had_it() {
     let mut one = Two::new();
     let song = song("x");
-    one.own().put_model(&tiny_model()).await.unwrap();
+    one.own().embeddings().put_model(&tiny_model()).await.unwrap();
     one.own().put_song(&song, PutMode::Create).await.unwrap();
     add_segment(one.own(), song.id, 1).await;
-    assert!(one.own().delete_songs(&[delete(song.id)]).await.unwrap()[0].is_done());
+    assert!(one.own().songs().delete(&[delete(song.id)]).await.unwrap()[0].is_done());
     let mut other = one.another();
-    other.own().put_model(&tiny_model()).await.unwrap();
+    other.own().embeddings().put_model(&tiny_model()).await.unwrap();
     let again = Song::new(song.audio_hash, song.audio.clone(), time(2));
     other.own().put_song(&again, PutMode::Create).await.unwrap();
     add_segment(other.own(), song.id, 2).await;
@@ -787,7 +789,7 @@ async fn equal_songs_of_a_first_sync_add_up_their_segments() {
     let mut two = Two::new();
     let song = song("x");
     for (number, library) in [(1, two.own()), (2, two.shared())] {
-        library.put_model(&tiny_model()).await.unwrap();
+        library.embeddings().put_model(&tiny_model()).await.unwrap();
         library.put_song(&retitled(&song, "same"), PutMode::Create).await.unwrap();
         add_segment(library, song.id, number).await;
     }
@@ -807,7 +809,7 @@ async fn a_deletion_brings_what_was_said_before_it() {
     one.sync().await;
     other.sync().await;
     edit(other.own(), song.id, "title", "said", 1).await;
-    assert!(other.own().delete_songs(&[delete(song.id)]).await.unwrap()[0].is_done());
+    assert!(other.own().songs().delete(&[delete(song.id)]).await.unwrap()[0].is_done());
 
     other.sync().await;
     one.sync().await;
@@ -823,7 +825,7 @@ async fn a_deletion_that_waited_for_the_other_direction_is_still_known() {
     let song = song("x");
     two.own().put_song(&song, PutMode::Create).await.unwrap();
     two.sync().await;
-    assert!(two.own().delete_songs(&[delete(song.id)]).await.unwrap()[0].is_done());
+    assert!(two.own().songs().delete(&[delete(song.id)]).await.unwrap()[0].is_done());
 
     let pull = Options { direction: Direction::Pull, ..Options::default() };
     assert_eq!(two.sync_with(&pull).await.waiting, 1);
@@ -841,23 +843,23 @@ async fn a_playlist_that_two_made_alike_is_one() {
     for (moment, library) in [(1, one.own()), (2, other.own())] {
         let document = Document::new(kind, "list", json!({"name": "same"}), time(moment));
         let put = PutDocument { document, mode: PutMode::Create };
-        assert!(library.put_documents(&[put]).await.unwrap()[0].is_done());
+        assert!(library.documents().put(&[put]).await.unwrap()[0].is_done());
     }
     one.sync().await;
     other.sync().await;
     one.sync().await;
 
     // Whoever writes it now has seen both.
-    let stored = one.own().get_documents(kind, &["list".to_owned()]).await.unwrap();
+    let stored = one.own().documents().get(kind, &["list".to_owned()]).await.unwrap();
     let stored = stored.into_iter().flatten().next().unwrap();
     let document = stored.saying(json!({"name": "new"}), time(3));
     let put = PutDocument { document, mode: PutMode::Replace(stored.revision.operation) };
-    assert!(one.own().put_documents(&[put]).await.unwrap()[0].is_done());
+    assert!(one.own().documents().put(&[put]).await.unwrap()[0].is_done());
     one.sync().await;
     other.sync().await;
 
     for library in [one.own(), other.own(), one.shared()] {
-        let all = library.list_documents(&[kind], None).await.unwrap().items;
+        let all = library.documents().list(&[kind], None).await.unwrap().items;
         let bodies: Vec<_> = all.into_iter().map(|document| document.body).collect();
         assert_eq!(bodies, [json!({"name": "new"})]);
     }
@@ -897,7 +899,7 @@ async fn one_song_changed_here_costs_eight_calls_at_most() {
     two.sync().await;
     two.sync().await;
     let first = songrec_storage::SongQuery { limit: 1, ..Default::default() };
-    let id = two.own().find_songs(&first).await.unwrap().items[0].id;
+    let id = two.own().songs().find(&first).await.unwrap().items[0].id;
 
     edit(two.own(), id, "title", "new", 1).await;
     let (report, calls) = two.try_sync(&Options::default()).await;
@@ -908,9 +910,9 @@ async fn one_song_changed_here_costs_eight_calls_at_most() {
     let mut rng = rand::SeedableRng::seed_from_u64(5);
     let vector = random_vector(&mut rng, &tiny_model());
     let embedding = songrec_core::Embedding { song: new.id, model: tiny_model().name, vector };
-    let references = two.own().put_embeddings(&[new_embedding(&new, embedding)]).await.unwrap();
+    let references = two.own().embeddings().put(&[new_embedding(&new, embedding)]).await.unwrap();
     new.embeddings.insert(tiny_model().name, references[0].clone());
-    two.own().put_songs(&[put(&new, PutMode::Create)]).await.unwrap();
+    two.own().songs().put(&[put(&new, PutMode::Create)]).await.unwrap();
     let (report, calls) = two.try_sync(&Options::default()).await;
     assert_eq!(report.unwrap().counts.right.add, 1);
     assert!(calls <= 10, "{calls} calls for a new song with an embedding");
@@ -955,7 +957,10 @@ async fn a_sync_of_which_nothing_is_remembered_reads_what_differs_and_no_more() 
     let report = report.unwrap();
     assert_eq!((report.counts.left.update, report.counts.right.update), (1, 1), "{report:?}");
     let named = |call: &str| one.calls.get(call).copied().unwrap_or_default();
-    assert_eq!((named("changes"), named("summaries"), named("get_songs")), (0, 2, 1));
+    assert_eq!(
+        (named("maintenance.changes"), named("maintenance.summaries"), named("songs.get")),
+        (0, 2, 1)
+    );
     assert!(calls <= 14, "{:?}", one.calls);
     // What is known of the others is enough to write them.
     edit(one.own(), songs[9].id, "title", "later", 3).await;
@@ -963,7 +968,14 @@ async fn a_sync_of_which_nothing_is_remembered_reads_what_differs_and_no_more() 
     let (report, _) = one.try_sync(&Options::default()).await;
     let report = report.unwrap();
     assert_eq!((report.counts.left.update, report.counts.right.update), (1, 1), "{report:?}");
-    assert!(one.shared().verify(&VerifyOptions::default(), &Silent).await.unwrap().is_empty());
+    assert!(
+        one.shared()
+            .maintenance()
+            .verify(&VerifyOptions::default(), &Silent)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(one.try_sync(&Options::default()).await.1, 1);
 }
 
@@ -999,8 +1011,8 @@ async fn a_check_finds_what_differs() {
     library_of(10, 1).heard_by(&tiny_model(), 2).store(two.shared()).await;
     let (one, other, third) = (&own.songs[0], &own.songs[1], &own.songs[2]);
     edit(two.own(), one.id, "title", "only here", 1).await;
-    two.shared().delete_songs(&[delete(other.id)]).await.unwrap();
-    two.own().delete_songs(&[delete(third.id)]).await.unwrap();
+    two.shared().songs().delete(&[delete(other.id)]).await.unwrap();
+    two.own().songs().delete(&[delete(third.id)]).await.unwrap();
     let left = Side::new("own", Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default()));
     let right = Side::new("shared", Shaky::new(Arc::clone(&two.shared), 1, 0.0, Arc::default()));
 

@@ -163,7 +163,7 @@ fn only_what_the_deleter_had_not_seen_keeps_a_song_alive() {
         one.edit(id, "title", "seen", 1);
         one.sync();
         two.sync();
-        now(one.own().delete_songs(&[delete(id)])).unwrap();
+        now(one.own().songs().delete(&[delete(id)])).unwrap();
         one.sync();
         two.sync();
 
@@ -185,7 +185,7 @@ fn an_old_copy_of_a_song_does_not_undo_newer_edits() {
         back.revision.operation = songrec_testkit::operation("by hand");
         let mode = PutMode::Replace(current.revision.operation);
         let put = PutSong { song: back, mode, origin: None };
-        assert_eq!(now(one.own().put_songs(&[put])).unwrap(), [Outcome::Done]);
+        assert_eq!(now(one.own().songs().put(&[put])).unwrap(), [Outcome::Done]);
         one.sync();
 
         one.title(id).as_deref() == Some("new")
@@ -198,8 +198,8 @@ fn what_a_side_lost_is_put_back_and_not_deleted_on_the_other() {
         let (mut one, two, id) = two(rules);
         // Both the song and its tombstone are gone.
         let deletion = delete(id);
-        now(one.own().delete_songs(std::slice::from_ref(&deletion))).unwrap();
-        now(one.own().purge_songs(&[purge(&deletion)])).unwrap();
+        now(one.own().songs().delete(std::slice::from_ref(&deletion))).unwrap();
+        now(one.own().songs().purge(&[purge(&deletion)])).unwrap();
         one.clock.fetch_add(31 * DAY, Ordering::Relaxed);
         one.sync();
 
@@ -249,10 +249,10 @@ fn hear(machine: &Machine, last_bit: f32) -> SongId {
     let (mut new, model) = (song("x"), tiny_model());
     new.revision.operation = OperationId::random();
     new.history = Some(History::begun(new.revision.operation, time(0)));
-    now(machine.own().put_model(&model)).unwrap();
+    now(machine.own().embeddings().put_model(&model)).unwrap();
     let vector = Vector::new(vec![1.0, last_bit, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).unwrap();
     let embedding = Embedding { song: new.id, model: model.name.clone(), vector };
-    let references = now(machine.own().put_embeddings(&[new_embedding(&new, embedding)]));
+    let references = now(machine.own().embeddings().put(&[new_embedding(&new, embedding)]));
     new.embeddings.insert(model.name, references.unwrap()[0].clone());
     machine.add(&new);
     new.id
@@ -288,7 +288,7 @@ fn a_library_that_is_copied_over_another_names_its_own_facts() {
         one.sync();
 
         let all = VerifyOptions::default();
-        now(one.shared.memory.verify(&all, &Silent)).unwrap().is_empty()
+        now(one.shared.memory.maintenance().verify(&all, &Silent)).unwrap().is_empty()
     });
 }
 
@@ -331,16 +331,18 @@ fn nobody_sees_a_song_before_its_facts() {
             let mut one = Machine::new(&shared, &clock, rules);
             let mut new = song("x");
             let model = tiny_model();
-            now(one.own().put_model(&model)).unwrap();
-            now(shared.memory.put_model(&model)).unwrap();
+            now(one.own().embeddings().put_model(&model)).unwrap();
+            now(shared.memory.embeddings().put_model(&model)).unwrap();
             let vector = Vector::new(vec![1.0; model.dimension]).unwrap();
             let embedding = Embedding { song: new.id, model: model.name.clone(), vector };
-            let references = now(one.own().put_embeddings(&[new_embedding(&new, embedding)]));
+            let references = now(one.own().embeddings().put(&[new_embedding(&new, embedding)]));
             new.embeddings.insert(model.name, references.unwrap()[0].clone());
             one.add(&new);
             one.sync_until(Some(dies_at), Arc::new(Silent));
 
-            now(shared.memory.verify(&VerifyOptions::default(), &Silent)).unwrap().is_empty()
+            now(shared.memory.maintenance().verify(&VerifyOptions::default(), &Silent))
+                .unwrap()
+                .is_empty()
         })
     });
 }
@@ -415,19 +417,19 @@ fn a_restored_library_gets_back_what_happened_since() {
 fn tombstones_wait_for_machines_that_are_away() {
     needs("purging_waits", |rules| {
         let (mut one, mut two, id) = two(rules);
-        now(one.own().delete_songs(&[delete(id)])).unwrap();
+        now(one.own().songs().delete(&[delete(id)])).unwrap();
         for _ in 0..4 {
             one.clock.fetch_add(25 * DAY, Ordering::Relaxed);
             one.sync();
         }
-        let told = now(one.shared.memory.changes(None, 10)).unwrap().changes.len();
+        let told = now(one.shared.memory.maintenance().changes(None, 10)).unwrap().changes.len();
         // When all have seen it, it goes.
         for _ in 0..4 {
             one.clock.fetch_add(2 * DAY, Ordering::Relaxed);
             two.sync();
             one.sync();
         }
-        let left = now(one.shared.memory.changes(None, 10)).unwrap().changes.len();
+        let left = now(one.shared.memory.maintenance().changes(None, 10)).unwrap().changes.len();
 
         two.song(id).is_none() && told == 1 && left == 0
     });

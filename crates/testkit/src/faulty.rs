@@ -12,15 +12,10 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use songrec_core::{
-    BlobRef, Card, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec, OperationId,
-    Progress, Segment, SegmentId, Song, SongId,
-};
+use songrec_core::BlobRef;
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error,
-    ErrorKind, Finding, Lookup, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding,
-    Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor,
-    SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+    BlobSource, BlobStore, BlobStream, Capabilities, DocumentStore, EmbeddingStore, Error,
+    ErrorKind, Maintenance, NewBlob, Result, SegmentStore, SongStore, StorageBackend,
 };
 
 /// What can go wrong with a call.
@@ -41,7 +36,8 @@ pub enum Fault {
 /// [`Transient`](ErrorKind::Transient) error: those that a test has planned,
 /// or some by chance, always the same for the same seed and the same calls.
 ///
-/// Counts every call by the name of its method, those that fail too.
+/// Counts every call by the names of its part and method, such as `songs.put`,
+/// those that fail too.
 pub struct Faulty<B> {
     inner: B,
     faults: Mutex<Faults>,
@@ -141,50 +137,47 @@ impl<B: StorageBackend> Faulty<B> {
     }
 
     // A call that has no halves.
-    async fn whole<T>(
+    async fn whole<T, F: Future<Output = Result<T>>>(
         &self,
         operation: &'static str,
-        call: impl Future<Output = Result<T>>,
+        call: impl FnOnce() -> F,
     ) -> Result<T> {
         match self.next(operation) {
-            None => call.await,
+            None => call().await,
             Some(Fault::Before | Fault::Partial) => Err(self.failed(operation)),
             Some(Fault::After) => {
                 // Lost, whether it was good news or bad.
-                let _ = call.await;
+                let _ = call().await;
                 Err(self.lost(operation))
             }
             Some(Fault::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
-                call.await
+                call().await
             }
         }
     }
 
     // A call about each of some things.
-    async fn batch<'a, E, T, F>(
-        &'a self,
+    async fn batch<'a, E, T, F: Future<Output = Result<T>>>(
+        &self,
         operation: &'static str,
         batch: &'a [E],
-        call: impl FnOnce(&'a B, &'a [E]) -> F,
-    ) -> Result<T>
-    where
-        F: Future<Output = Result<T>>,
-    {
+        call: impl FnOnce(&'a [E]) -> F,
+    ) -> Result<T> {
         match self.next(operation) {
-            None => call(&self.inner, batch).await,
+            None => call(batch).await,
             Some(Fault::Before) => Err(self.failed(operation)),
             Some(Fault::Partial) => {
-                let _ = call(&self.inner, &batch[..batch.len() / 2]).await;
+                let _ = call(&batch[..batch.len() / 2]).await;
                 Err(self.lost(operation))
             }
             Some(Fault::After) => {
-                let _ = call(&self.inner, batch).await;
+                let _ = call(batch).await;
                 Err(self.lost(operation))
             }
             Some(Fault::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
-                call(&self.inner, batch).await
+                call(batch).await
             }
         }
     }
@@ -203,189 +196,84 @@ impl<B: StorageBackend> Faulty<B> {
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
 impl<B: StorageBackend> StorageBackend for Faulty<B> {
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities()
     }
 
-    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
-        self.whole("put_model", self.inner.put_model(model)).await
+    fn songs(&self) -> &dyn SongStore {
+        self
     }
 
-    async fn models(&self) -> Result<Vec<ModelSpec>> {
-        self.whole("models", self.inner.models()).await
+    fn embeddings(&self) -> &dyn EmbeddingStore {
+        self
     }
 
-    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        self.batch("put_songs", songs, B::put_songs).await
+    fn blobs(&self) -> &dyn BlobStore {
+        self
     }
 
-    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        self.batch("get_songs", ids, B::get_songs).await
+    fn segments(&self) -> &dyn SegmentStore {
+        self
     }
 
-    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
-        self.whole("find_songs", self.inner.find_songs(query)).await
+    fn documents(&self) -> &dyn DocumentStore {
+        self
     }
 
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        self.whole("find_cards", self.inner.find_cards(query)).await
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
     }
+}
 
-    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
-        self.whole("count_songs", self.inner.count_songs(filter)).await
-    }
+crate::forward!(
+    [B: StorageBackend]
+    SongStore, EmbeddingStore, SegmentStore, DocumentStore, Maintenance for Faulty<B>
+);
 
-    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
-        self.batch("lookup", lookups, B::lookup).await
-    }
-
-    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        self.batch("delete_songs", songs, B::delete_songs).await
-    }
-
-    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
-        self.batch("purge_songs", tombstones, B::purge_songs).await
-    }
-
-    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
-        self.batch("put_embeddings", embeddings, B::put_embeddings).await
-    }
-
-    async fn get_embeddings(
-        &self,
-        model: &ModelName,
-        songs: &[SongId],
-    ) -> Result<Vec<Option<StoredEmbedding>>> {
-        self.whole("get_embeddings", self.inner.get_embeddings(model, songs)).await
-    }
-
-    async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
-        self.whole("nearest", self.inner.nearest(query)).await
-    }
-
-    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        match (self.next("put_blob"), source) {
+// A blob has halves of another kind.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<B: StorageBackend> BlobStore for Faulty<B> {
+    async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+        match (self.next("blobs.put"), source) {
             (Some(Fault::Before), _) | (Some(Fault::Partial), BlobSource::Path(_)) => {
-                Err(self.failed("put_blob"))
+                Err(self.failed("blobs.put"))
             }
             (Some(Fault::Partial), BlobSource::Stream(stream)) => {
-                let torn = BlobSource::Stream(self.torn("put_blob", stream));
-                let _ = self.inner.put_blob(blob, torn).await;
-                Err(self.lost("put_blob"))
+                let torn = BlobSource::Stream(self.torn("blobs.put", stream));
+                let _ = self.inner.blobs().put(blob, torn).await;
+                Err(self.lost("blobs.put"))
             }
             (Some(Fault::After), source) => {
-                let _ = self.inner.put_blob(blob, source).await;
-                Err(self.lost("put_blob"))
+                let _ = self.inner.blobs().put(blob, source).await;
+                Err(self.lost("blobs.put"))
             }
             (Some(Fault::Delay(delay)), source) => {
                 tokio::time::sleep(delay).await;
-                self.inner.put_blob(blob, source).await
+                self.inner.blobs().put(blob, source).await
             }
-            (None, source) => self.inner.put_blob(blob, source).await,
+            (None, source) => self.inner.blobs().put(blob, source).await,
         }
     }
 
-    async fn get_blob(
-        &self,
-        blob: &BlobRef,
-        range: Option<Range<u64>>,
-    ) -> Result<Option<BlobStream>> {
-        match self.next("get_blob") {
-            Some(Fault::Before | Fault::After) => Err(self.failed("get_blob")),
+    async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
+        match self.next("blobs.get") {
+            Some(Fault::Before | Fault::After) => Err(self.failed("blobs.get")),
             Some(Fault::Partial) => {
-                let stream = self.inner.get_blob(blob, range).await?;
-                Ok(stream.map(|stream| self.torn("get_blob", stream)))
+                let stream = self.inner.blobs().get(blob, range).await?;
+                Ok(stream.map(|stream| self.torn("blobs.get", stream)))
             }
             Some(Fault::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
-                self.inner.get_blob(blob, range).await
+                self.inner.blobs().get(blob, range).await
             }
-            None => self.inner.get_blob(blob, range).await,
+            None => self.inner.blobs().get(blob, range).await,
         }
     }
 
-    async fn blob_url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
-        self.whole("blob_url", self.inner.blob_url(blob, valid_for)).await
-    }
-
-    async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
-        self.whole("changes", self.inner.changes(since, limit)).await
-    }
-
-    async fn summaries(
-        &self,
-        since: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<ChangePage<ChangeSummary>> {
-        self.whole("summaries", self.inner.summaries(since, limit)).await
-    }
-
-    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.whole("sweep", self.inner.sweep(min_age)).await
-    }
-
-    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.whole("would_sweep", self.inner.would_sweep(min_age)).await
-    }
-
-    async fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
-        self.whole("verify", self.inner.verify(options, progress)).await
-    }
-
-    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
-        self.batch("put_segments", segments, B::put_segments).await
-    }
-
-    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
-        self.batch("get_segments", ids, B::get_segments).await
-    }
-
-    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        self.whole("find_segments", self.inner.find_segments(query)).await
-    }
-
-    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
-        self.whole("nearest_segments", self.inner.nearest_segments(query)).await
-    }
-
-    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        self.batch("delete_segments", ids, B::delete_segments).await
-    }
-
-    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
-        self.batch("put_documents", documents, B::put_documents).await
-    }
-
-    async fn get_documents(
-        &self,
-        kind: DocumentKind,
-        ids: &[String],
-    ) -> Result<Vec<Option<Document>>> {
-        self.whole("get_documents", self.inner.get_documents(kind, ids)).await
-    }
-
-    async fn list_documents(
-        &self,
-        kinds: &[DocumentKind],
-        after: Option<&PageToken>,
-    ) -> Result<Page<Document>> {
-        self.whole("list_documents", self.inner.list_documents(kinds, after)).await
-    }
-
-    async fn delete_document(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        version: OperationId,
-    ) -> Result<Outcome<Document>> {
-        self.whole("delete_document", self.inner.delete_document(kind, id, version)).await
+    async fn url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
+        self.whole("blobs.url", || self.inner.blobs().url(blob, valid_for)).await
     }
 }
 

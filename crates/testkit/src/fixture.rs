@@ -57,7 +57,7 @@ impl Fixture {
     pub async fn store(mut self, backend: &dyn StorageBackend) -> Self {
         let batch = backend.capabilities().batch.max(1);
         for model in &self.models {
-            backend.put_model(model).await.unwrap();
+            backend.embeddings().put_model(model).await.unwrap();
         }
         for chunk in self.embeddings.chunks(batch) {
             let new: Vec<_> = chunk
@@ -67,7 +67,7 @@ impl Fixture {
                     new_embedding(&self.songs[at], one.clone())
                 })
                 .collect();
-            let references = backend.put_embeddings(&new).await.unwrap();
+            let references = backend.embeddings().put(&new).await.unwrap();
             assert_eq!(references.len(), chunk.len());
             for (one, reference) in chunk.iter().zip(references) {
                 let at = self.songs.binary_search_by_key(&one.song, |song| song.id).unwrap();
@@ -76,7 +76,7 @@ impl Fixture {
         }
         for chunk in self.songs.chunks(batch) {
             let new: Vec<_> = chunk.iter().map(|song| put(song, PutMode::Create)).collect();
-            let outcomes = backend.put_songs(&new).await.unwrap();
+            let outcomes = backend.songs().put(&new).await.unwrap();
             assert_eq!(outcomes.len(), chunk.len());
             assert!(outcomes.iter().all(songrec_storage::Outcome::is_done), "{outcomes:?}");
         }

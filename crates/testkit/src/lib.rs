@@ -23,6 +23,7 @@ pub mod conformance;
 mod faulty;
 mod filter;
 mod fixture;
+mod forward;
 mod memory;
 mod model;
 #[cfg(feature = "s3")]

@@ -10,7 +10,7 @@ fn every_call_goes_to_the_next_handle() {
         let handles = Alternating::new([MemoryBackend::new(), MemoryBackend::new()]);
         let one = song("one");
 
-        handles.put_songs(&[put(&one, PutMode::Create)]).await.unwrap();
+        handles.songs().put(&[put(&one, PutMode::Create)]).await.unwrap();
 
         assert_eq!(handles.get_song(one.id).await.unwrap(), None);
         assert_eq!(handles.get_song(one.id).await.unwrap(), Some(one));

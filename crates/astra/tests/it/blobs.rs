@@ -65,7 +65,7 @@ async fn read(stream: BlobStream) -> Result<Bytes, Error> {
 }
 
 async fn stored(backend: &AstraBackend, bytes: &Bytes) -> BlobRef {
-    backend.put_blob(&blob_of(bytes), source(bytes)).await.unwrap()
+    backend.blobs().put(&blob_of(bytes), source(bytes)).await.unwrap()
 }
 
 // A backend whose audio is as `change` has it.
@@ -111,7 +111,8 @@ fn blobs_around_the_edges_of_pieces_and_parts_come_back() {
                 .into(),
             };
             assert_eq!(sent, expected, "{length}");
-            let found = read(backend.get_blob(&blob, None).await.unwrap().unwrap()).await.unwrap();
+            let found =
+                read(backend.blobs().get(&blob, None).await.unwrap().unwrap()).await.unwrap();
             assert_eq!(Digest::of(&found), blob.sha256, "{length}");
         }
     });
@@ -133,11 +134,12 @@ fn a_range_over_the_edge_of_parts_is_exact() {
         ] {
             cloud.s3.forget_requests();
             let range = from as u64..to as u64;
-            let part = backend.get_blob(&blob, Some(range)).await.unwrap().unwrap();
+            let part = backend.blobs().get(&blob, Some(range)).await.unwrap().unwrap();
             assert_eq!(read(part).await.unwrap(), bytes.slice(from..to), "{from}..{to}");
             assert_eq!(cloud.s3.requests(), 1);
         }
-        let beyond = backend.get_blob(&blob, Some(5..end as u64 + 1)).await.map(drop).unwrap_err();
+        let beyond =
+            backend.blobs().get(&blob, Some(5..end as u64 + 1)).await.map(drop).unwrap_err();
         assert_eq!(beyond.kind(), ErrorKind::Invalid, "{beyond:?}");
     });
 }
@@ -152,7 +154,7 @@ fn a_download_that_breaks_goes_on_where_it_was() {
         // Halves of what is left, again and again.
         let cut = cloud.s3.fail(Rule::fault(Fault::CutBody).on(Operation::Get).next(12));
 
-        let found = read(backend.get_blob(&blob, None).await.unwrap().unwrap()).await.unwrap();
+        let found = read(backend.blobs().get(&blob, None).await.unwrap().unwrap()).await.unwrap();
 
         assert_eq!(found, bytes);
         assert_eq!(cloud.s3.fired(cut), 12);
@@ -167,7 +169,7 @@ fn a_download_does_not_go_on_in_another_object() {
         let (first, second) = (bytes(6 * MIB), bytes(6 * MIB + 1).slice(1..));
         let blob = stored(&backend, &first).await;
         cloud.s3.fail(Rule::fault(Fault::CutBody).on(Operation::Get).next(1));
-        let mut download = backend.get_blob(&blob, None).await.unwrap().unwrap();
+        let mut download = backend.blobs().get(&blob, None).await.unwrap().unwrap();
         let begun = download.try_next().await.unwrap().unwrap();
         assert_eq!(begun, first.slice(..begun.len()));
 
@@ -206,7 +208,7 @@ fn an_upload_is_stored_whatever_becomes_of_its_answers() {
 
                 assert_eq!(cloud.s3.fired(rule), 1, "{operation:?}");
                 cloud.s3.remove(rule);
-                let found = backend.get_blob(&blob, None).await.unwrap().unwrap();
+                let found = backend.blobs().get(&blob, None).await.unwrap().unwrap();
                 let found = Digest::of(&read(found).await.unwrap());
                 assert_eq!(found, blob.sha256, "{operation:?} with {fault:?}");
             }
@@ -226,13 +228,13 @@ fn wrong_bytes_of_a_large_blob_leave_nothing_behind() {
             let new = blob_of(&right);
             cloud.s3.forget_requests();
 
-            let error = backend.put_blob(&new, source).await.unwrap_err();
+            let error = backend.blobs().put(&new, source).await.unwrap_err();
 
             assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
             assert_eq!(cloud.s3.counts().get(&Operation::AbortParts), Some(&1));
             let key = None;
             let blob = BlobRef { sha256: new.sha256, size: new.size, key };
-            assert!(backend.get_blob(&blob, None).await.unwrap().is_none());
+            assert!(backend.blobs().get(&blob, None).await.unwrap().is_none());
         }
     });
 }
@@ -244,7 +246,7 @@ fn an_address_is_good_for_its_time_and_for_nothing_else() {
         let bytes = bytes(100_000);
         let blob = stored(&backend, &bytes).await;
         let minute = Duration::from_secs(60);
-        let address = backend.blob_url(&blob, minute).await.unwrap().unwrap();
+        let address = backend.blobs().url(&blob, minute).await.unwrap().unwrap();
         let http = reqwest::Client::new();
 
         let found = http.get(&address).send().await.unwrap();
@@ -269,13 +271,13 @@ fn an_address_is_good_for_its_time_and_for_nothing_else() {
         let written = http.put(&address).body("x").send().await.unwrap().status();
         assert!(written.is_client_error(), "an address to read is not one to write: {written}");
 
-        let short = backend.blob_url(&blob, Duration::from_secs(1)).await.unwrap().unwrap();
+        let short = backend.blobs().url(&blob, Duration::from_secs(1)).await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_millis(2_100)).await;
         let expired = http.get(&short).send().await.unwrap().status();
         assert_eq!(expired, 403);
 
         let nowhere = BlobRef { key: Some("audio/00/none.00000000".into()), ..blob };
-        assert_eq!(backend.blob_url(&nowhere, minute).await.unwrap(), None);
+        assert_eq!(backend.blobs().url(&nowhere, minute).await.unwrap(), None);
     });
 }
 
@@ -297,8 +299,8 @@ fn what_is_wrong_with_a_bucket_is_said() {
             (wrong_key, ErrorKind::Denied, "access key"),
         ] {
             let errors = [
-                backend.put_blob(&blob_of(&bytes), source(&bytes)).await.map(drop).unwrap_err(),
-                backend.get_blob(&blob, None).await.map(drop).unwrap_err(),
+                backend.blobs().put(&blob_of(&bytes), source(&bytes)).await.map(drop).unwrap_err(),
+                backend.blobs().get(&blob, None).await.map(drop).unwrap_err(),
                 backend.init(true).await.map(drop).unwrap_err(),
             ];
             for error in errors {
@@ -325,7 +327,7 @@ fn a_server_that_is_not_there_is_unreachable_for_now() {
             elsewhere(&cloud, |blobs| blobs.endpoint = Some("http://127.0.0.1:9".to_owned()));
         let bytes = bytes(10);
 
-        let error = backend.put_blob(&blob_of(&bytes), source(&bytes)).await.unwrap_err();
+        let error = backend.blobs().put(&blob_of(&bytes), source(&bytes)).await.unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
         assert!(told(&error).contains("address of the server"), "{}", told(&error));
@@ -340,7 +342,7 @@ fn a_damaged_object_is_not_taken_for_a_bad_network() {
         let object = cloud.s3.objects().join("my/library").join(blob.key.as_ref().unwrap());
         std::fs::write(object, b"short").unwrap();
 
-        let error = backend.get_blob(&blob, Some(5_000..6_000)).await.map(drop).unwrap_err();
+        let error = backend.blobs().get(&blob, Some(5_000..6_000)).await.map(drop).unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
     });
@@ -360,16 +362,17 @@ fn a_folder_keeps_audio_as_a_bucket_does() {
 
             let blob = stored(&backend, &bytes).await;
 
-            let found = read(backend.get_blob(&blob, None).await.unwrap().unwrap()).await.unwrap();
+            let found =
+                read(backend.blobs().get(&blob, None).await.unwrap().unwrap()).await.unwrap();
             assert_eq!(Digest::of(&found), blob.sha256, "{length}");
             if length > PART {
                 let range = PART as u64 - 2..PART as u64 + 2;
-                let part = backend.get_blob(&blob, Some(range)).await.unwrap().unwrap();
+                let part = backend.blobs().get(&blob, Some(range)).await.unwrap().unwrap();
                 assert_eq!(read(part).await.unwrap(), bytes.slice(PART - 2..PART + 2));
             }
             let on_disk = folder.path().join(blob.key.as_ref().unwrap());
             assert_eq!(on_disk.metadata().unwrap().len(), length as u64);
-            assert_eq!(backend.blob_url(&blob, Duration::from_secs(60)).await.unwrap(), None);
+            assert_eq!(backend.blobs().url(&blob, Duration::from_secs(60)).await.unwrap(), None);
         }
     });
 }
@@ -397,7 +400,7 @@ fn uploads_hold_no_more_than_their_room() {
         let taken = Arc::new(AtomicU64::new(0));
         let new = NewBlob { sha256: Digest([0; 32]), size, operation: OperationId::random() };
 
-        let upload = backend.put_blob(&new, counted(size, &taken));
+        let upload = backend.blobs().put(&new, counted(size, &taken));
         assert!(tokio::time::timeout(Duration::from_secs(2), upload).await.is_err());
 
         let held = taken.load(Ordering::Relaxed);
@@ -408,7 +411,7 @@ fn uploads_hold_no_more_than_their_room() {
         let size = 12 * MIB as u64;
         let sha256 = Digest::of(&vec![7; size as usize]);
         let new = NewBlob { sha256, size, operation: OperationId::random() };
-        let uploads = (0..10).map(|_| backend.put_blob(&new, counted(size, &taken)));
+        let uploads = (0..10).map(|_| backend.blobs().put(&new, counted(size, &taken)));
         let all = futures::future::join_all(uploads);
         assert!(tokio::time::timeout(Duration::from_secs(2), all).await.is_err());
         let held = taken.load(Ordering::Relaxed);
@@ -425,7 +428,7 @@ fn a_sweep_removes_objects_that_no_song_names() {
         }
         cloud.s3.fail(Rule::one_of(&Fault::every()).chance(0.3, 3));
 
-        let swept = backend.sweep(Duration::ZERO).await.unwrap();
+        let swept = backend.maintenance().sweep(Duration::ZERO).await.unwrap();
 
         assert_eq!(swept.facts, 5);
         let kept = std::fs::read_dir(cloud.s3.objects().join("my/library/audio")).unwrap();

@@ -23,10 +23,10 @@ fn storing_songs_costs_a_request_for_a_hundred_in_each_collection() {
     run_case(async {
         let (backend, emulator) = library(Emulator::builder()).await;
         let mut fixture = library_of(250, 3).heard_by(&tiny_model(), 4);
-        backend.put_model(&tiny_model()).await.unwrap();
+        backend.embeddings().put_model(&tiny_model()).await.unwrap();
         // Whoever stores songs has looked whether they are there.
         let ids: Vec<_> = fixture.songs.iter().map(|song| song.id).collect();
-        backend.get_songs(&ids).await.unwrap();
+        backend.songs().get(&ids).await.unwrap();
         emulator.requests().reset();
 
         let new: Vec<_> = fixture
@@ -35,12 +35,12 @@ fn storing_songs_costs_a_request_for_a_hundred_in_each_collection() {
             .zip(&fixture.embeddings)
             .map(|(song, embedding)| new_embedding(song, embedding.clone()))
             .collect();
-        let references = backend.put_embeddings(&new).await.unwrap();
+        let references = backend.embeddings().put(&new).await.unwrap();
         for (song, reference) in fixture.songs.iter_mut().zip(references) {
             song.embeddings.insert(tiny_model().name, reference);
         }
         let songs: Vec<_> = fixture.songs.iter().map(|song| put(song, PutMode::Create)).collect();
-        let outcomes = backend.put_songs(&songs).await.unwrap();
+        let outcomes = backend.songs().put(&songs).await.unwrap();
 
         assert!(outcomes.iter().all(Outcome::is_done));
         assert_eq!(emulator.requests().total(), 2 * 3, "{:?}", emulator.requests().counts());
@@ -79,7 +79,7 @@ fn showing_costs_one_request_and_a_list_one_for_each_page() {
         for (limit, pages) in [(20, 1), (49, 1), (100, 2)] {
             emulator.requests().reset();
             let query = SongQuery { limit, ..SongQuery::default() };
-            let page = backend.find_cards(&query).await.unwrap();
+            let page = backend.songs().find_cards(&query).await.unwrap();
 
             assert_eq!(page.items.len(), limit);
             assert_eq!(emulator.requests().total(), pages, "a page of {limit}");
@@ -93,7 +93,7 @@ fn looking_for_changes_costs_one_request_when_there_are_none() {
         let (backend, _fixture, emulator) = opened(Emulator::builder(), 60).await;
         let mut cursor = None;
         loop {
-            let page = backend.changes(cursor.as_ref(), 100).await.unwrap();
+            let page = backend.maintenance().changes(cursor.as_ref(), 100).await.unwrap();
             cursor = Some(page.cursor);
             if !page.more {
                 break;
@@ -101,7 +101,7 @@ fn looking_for_changes_costs_one_request_when_there_are_none() {
         }
         emulator.requests().reset();
 
-        let page = backend.changes(cursor.as_ref(), 100).await.unwrap();
+        let page = backend.maintenance().changes(cursor.as_ref(), 100).await.unwrap();
 
         assert!(page.changes.is_empty() && !page.documents);
         assert_eq!(emulator.requests().total(), 1);
@@ -114,7 +114,7 @@ fn a_scan_looks_up_a_hundred_files_with_a_request() {
         let (backend, fixture, emulator) = opened(Emulator::builder(), 220).await;
         emulator.requests().reset();
         let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
-        let songs = backend.get_songs(&ids).await.unwrap();
+        let songs = backend.songs().get(&ids).await.unwrap();
         assert!(songs.iter().all(Option::is_some));
         assert_eq!(emulator.requests().total(), 3, "songs by their ids");
 
@@ -126,7 +126,7 @@ fn a_scan_looks_up_a_hundred_files_with_a_request() {
             ("hashes", files.iter().map(|file| Lookup::FileHash(file.sha256)).collect()),
         ] {
             emulator.requests().reset();
-            let found = backend.lookup(&lookups).await.unwrap();
+            let found = backend.songs().lookup(&lookups).await.unwrap();
             assert!(found.iter().all(|ids| !ids.is_empty()), "{what}");
             // Two questions, whose answers have two pages each.
             assert!(emulator.requests().total() <= 4, "{what}: {:?}", emulator.requests().counts());
@@ -140,16 +140,16 @@ fn pages_are_read_as_they_are_asked_for_and_not_before() {
         let (backend, _fixture, emulator) = opened(Emulator::builder().page_size(20), 400).await;
         emulator.requests().reset();
         let query = SongQuery { limit: 60, ..SongQuery::default() };
-        let page = backend.find_songs(&query).await.unwrap();
+        let page = backend.songs().find(&query).await.unwrap();
         assert_eq!(page.items.len(), 60);
         assert!(emulator.requests().total() <= 4, "{:?}", emulator.requests().counts());
 
         // All songs are numbered for the first reader; later pages cost
         // themselves.
-        let mut changes = backend.changes(None, 60).await.unwrap();
+        let mut changes = backend.maintenance().changes(None, 60).await.unwrap();
         for _ in 0..4 {
             emulator.requests().reset();
-            changes = backend.changes(Some(&changes.cursor), 60).await.unwrap();
+            changes = backend.maintenance().changes(Some(&changes.cursor), 60).await.unwrap();
             assert!(changes.changes.len() <= 60 && changes.more);
             assert!(emulator.requests().total() <= 5, "{:?}", emulator.requests().counts());
         }

@@ -49,7 +49,7 @@ fn again(song: &Song) -> Song {
 
 async fn verify(backend: &AstraBackend, repair: bool) -> Vec<Finding> {
     let options = VerifyOptions { repair, read_data: true };
-    backend.verify(&options, &songrec_core::Silent).await.unwrap()
+    backend.maintenance().verify(&options, &songrec_core::Silent).await.unwrap()
 }
 
 /// What it does not know of the song would get lost with the first edit.
@@ -67,8 +67,8 @@ fn a_song_of_a_later_format_is_refused_everywhere() {
 
         let read = backend.get_song(one.id).await.unwrap_err();
         let create = backend.put_song(&again(&one), PutMode::Create).await.unwrap_err();
-        let listed = backend.find_songs(&SongQuery { limit: 10, ..SongQuery::default() }).await;
-        let told = backend.changes(None, 10).await.unwrap();
+        let listed = backend.songs().find(&SongQuery { limit: 10, ..SongQuery::default() }).await;
+        let told = backend.maintenance().changes(None, 10).await.unwrap();
 
         assert_eq!(read.kind(), ErrorKind::Incompatible);
         assert_eq!(create.kind(), ErrorKind::Incompatible);
@@ -104,7 +104,7 @@ fn a_flipped_bit_is_damage_and_no_edit_takes_it_along() {
         change(&rows, one.id, |song| song["tags"]["title"] = json!("ond")).await;
 
         let read = backend.get_song(one.id).await.unwrap_err();
-        let told = backend.changes(None, 10).await.unwrap();
+        let told = backend.maintenance().changes(None, 10).await.unwrap();
 
         assert_eq!(read.kind(), ErrorKind::Corrupt);
         assert_eq!(told.changes.iter().map(|one| one.song).collect::<Vec<_>>(), [two.id]);
@@ -186,7 +186,7 @@ fn an_embedding_that_is_lost_can_be_stored_again() {
             let embedding =
                 fixture.embeddings.iter().find(|one| one.song == song.id).unwrap().clone();
             let new = songrec_testkit::new_embedding(song, embedding);
-            let reference = backend.put_embeddings(&[new]).await.unwrap().remove(0);
+            let reference = backend.embeddings().put(&[new]).await.unwrap().remove(0);
             let mut next = retagged(song);
             next.embeddings.insert(model.clone(), reference);
             backend.put_song(&next, PutMode::Replace(song.revision.operation)).await.unwrap();

@@ -125,7 +125,7 @@ fn what_is_asked_for_two_ranges_keeps_each_together() {
         let backend = AstraBackend::open_knowing(&config, &backend.knowledge()).await.unwrap();
 
         let filter = Filter::parse_all(&["bpm:100..112,130..140"]).unwrap();
-        backend.count_songs(&filter).await.unwrap();
+        backend.songs().count(&filter).await.unwrap();
 
         let sent: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
         let range = |min: f64, max: f64| json!({"$and": [{"find.bpm": {"$gte": min}}, {"find.bpm": {"$lte": max}}]});
@@ -239,7 +239,7 @@ fn blob(size: u64, has_key: bool) -> BlobRef {
 async fn errors(backend: &AstraBackend) -> Vec<StorageError> {
     let mut errors = Vec::new();
     for has_key in [true, false] {
-        errors.push(backend.get_blob(&blob(5, has_key), None).await.map(drop).unwrap_err());
+        errors.push(backend.blobs().get(&blob(5, has_key), None).await.map(drop).unwrap_err());
     }
     errors
 }
@@ -265,7 +265,7 @@ fn a_bucket_that_answers_without_an_end_is_cut() {
             Wire::pour(&mut stream)
         });
         let backend = bucket(list.endpoint(), |_| {});
-        let error = backend.get_blob(&blob(5, false), None).await.map(drop).unwrap_err();
+        let error = backend.blobs().get(&blob(5, false), None).await.map(drop).unwrap_err();
         let text = assert_one_sentence(&error);
         assert!(text.contains("more than 16 MiB") && text.contains(&list.endpoint()), "{text}");
 
@@ -288,7 +288,7 @@ fn a_bucket_that_answers_without_an_end_is_cut() {
             Wire::pour(&mut stream)
         });
         let backend = bucket(object.endpoint(), |_| {});
-        let error = backend.get_blob(&blob(5, true), None).await.map(drop).unwrap_err();
+        let error = backend.blobs().get(&blob(5, true), None).await.map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(assert_one_sentence(&error).contains("3000000000 bytes, not 5"));
     });

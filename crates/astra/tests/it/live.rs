@@ -72,7 +72,7 @@ async fn empty_library() -> (AstraBackend, Turn) {
             keyspace.collection(name).delete_many(serde_json::json!({})).await.unwrap();
         }
     }
-    backend.sweep(Duration::ZERO).await.unwrap();
+    backend.maintenance().sweep(Duration::ZERO).await.unwrap();
     keyspace.collection("library").delete_many(serde_json::json!({})).await.unwrap();
     let backend = AstraBackend::connect(&config).unwrap();
     assert!(backend.init(false).await.unwrap().is_complete());

@@ -32,7 +32,7 @@ fn a_lost_answer_never_looks_like_a_conflict() {
                 ("findOneAndUpdate", put(&second, PutMode::Replace(first.revision.operation))),
             ] {
                 let rule = emulator.faults().add(Rule::fault(fault.clone()).on(command).next(1));
-                let outcomes = backend.put_songs(&[write]).await.unwrap();
+                let outcomes = backend.songs().put(&[write]).await.unwrap();
 
                 assert_eq!(outcomes, [Outcome::Done], "{command} with {fault:?}");
                 assert_eq!(emulator.faults().fired(rule), 1, "{command}");
@@ -40,7 +40,7 @@ fn a_lost_answer_never_looks_like_a_conflict() {
             assert_eq!(backend.get_song(first.id).await.unwrap(), Some(second));
 
             emulator.faults().add(Rule::fault(fault.clone()).on("updateOne").next(1));
-            let outcomes = backend.delete_songs(&[delete(first.id)]).await.unwrap();
+            let outcomes = backend.songs().delete(&[delete(first.id)]).await.unwrap();
             assert_eq!(outcomes, [Outcome::Done], "deletion with {fault:?}");
             assert_eq!(backend.get_song(first.id).await.unwrap(), None);
         }
@@ -57,7 +57,7 @@ fn a_real_conflict_is_told_though_answers_are_lost() {
             let stale = put(&retagged(&first), PutMode::Replace(OperationId::random()));
             emulator.faults().add(Rule::fault(fault.clone()).on("findOneAndUpdate").next(1));
 
-            let outcomes = backend.put_songs(&[stale]).await.unwrap();
+            let outcomes = backend.songs().put(&[stale]).await.unwrap();
 
             let conflict = Outcome::Conflict(Some(Box::new(first.clone())));
             assert_eq!(outcomes, [conflict], "{fault:?}");

@@ -80,7 +80,7 @@ fn a_collection_of_something_else_is_not_taken_over() {
 fn a_doctor_finds_nothing_wrong_with_a_sound_library() {
     run_case(async {
         let (backend, _emulator) = library(Emulator::builder()).await;
-        backend.put_model(&tiny_model()).await.unwrap();
+        backend.embeddings().put_model(&tiny_model()).await.unwrap();
 
         let probes = backend.doctor().await;
 

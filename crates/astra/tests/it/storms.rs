@@ -51,7 +51,7 @@ fn audio(song: &Song) -> Bytes {
 
 async fn upload(backend: &AstraBackend, new: NewBlob, bytes: Bytes) -> Result<(), Error> {
     let source = BlobSource::Stream(stream::iter([Ok(bytes)]).boxed());
-    backend.put_blob(&new, source).await.map(drop)
+    backend.blobs().put(&new, source).await.map(drop)
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
             ..Patience::default()
         });
         let backend = AstraBackend::open(&config).await.unwrap();
-        backend.put_model(&tiny_model()).await.unwrap();
+        backend.embeddings().put_model(&tiny_model()).await.unwrap();
         cloud.faults().add(Rule::one_of(Fault::every_failure()).chance(0.3, 5));
         cloud.s3.fail(s3::Rule::one_of(&s3::Fault::every()).chance(0.3, 6));
         let mut diary = Diary::default();
@@ -78,7 +78,8 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
                 let new = new_blob(&audio(song));
                 diary.insist(|| upload(&backend, new, audio(song))).await;
                 let source = || BlobSource::Stream(stream::iter([Ok(audio(song))]).boxed());
-                let named = diary.insist(|| async { backend.put_blob(&new, source()).await }).await;
+                let named =
+                    diary.insist(|| async { backend.blobs().put(&new, source()).await }).await;
                 song.blob = Some(named);
             }
             let new: Vec<_> = chunk
@@ -86,12 +87,12 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
                 .zip(heard)
                 .map(|(song, heard)| new_embedding(song, heard.clone()))
                 .collect();
-            let references = diary.insist(|| backend.put_embeddings(&new)).await;
+            let references = diary.insist(|| backend.embeddings().put(&new)).await;
             for (song, reference) in chunk.iter_mut().zip(references) {
                 song.embeddings.insert(tiny_model().name, reference);
             }
             let puts: Vec<_> = chunk.iter().map(|song| put(song, PutMode::Create)).collect();
-            let outcomes = diary.insist(|| backend.put_songs(&puts)).await;
+            let outcomes = diary.insist(|| backend.songs().put(&puts)).await;
             assert!(outcomes.iter().all(songrec_storage::Outcome::is_done), "{outcomes:?}");
         }
         // Reads go well in the storm, too.
@@ -101,7 +102,7 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
         assert_eq!(near.len(), SONGS);
         let blob = fixture.songs[3].blob.clone().unwrap();
         let bytes = diary
-            .insist(|| async { read_blob(backend.get_blob(&blob, None).await?.unwrap()).await })
+            .insist(|| async { read_blob(backend.blobs().get(&blob, None).await?.unwrap()).await })
             .await;
         assert_eq!(bytes, audio(&fixture.songs[3]));
 
@@ -121,11 +122,11 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
         cloud.faults().clear();
         cloud.s3.heal();
         let all = SongQuery { limit: 1_000, ..SongQuery::default() };
-        let mut found = backend.find_songs(&all).await.unwrap().items;
+        let mut found = backend.songs().find(&all).await.unwrap().items;
         found.sort_by_key(|song| song.id);
         assert_eq!(found, fixture.songs);
         let ids: Vec<_> = fixture.songs.iter().map(|song| song.id).collect();
-        let heard = backend.get_embeddings(&tiny_model().name, &ids).await.unwrap();
+        let heard = backend.embeddings().get(&tiny_model().name, &ids).await.unwrap();
         for (heard, expected) in heard.into_iter().zip(&fixture.embeddings) {
             assert_eq!(heard.unwrap().embedding, *expected);
         }
@@ -145,10 +146,11 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
             }
         }
         assert_eq!(objects, SONGS, "no object twice");
-        let mut told = backend.changes(None, 1_000).await.unwrap();
+        let mut told = backend.maintenance().changes(None, 1_000).await.unwrap();
         told.changes.sort_by_key(|change| change.song);
         assert_eq!(told.changes.iter().map(|change| change.song).collect::<Vec<_>>(), ids);
         let findings = backend
+            .maintenance()
             .verify(
                 &songrec_storage::VerifyOptions { repair: false, read_data: true },
                 &songrec_core::Silent,

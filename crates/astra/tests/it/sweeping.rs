@@ -32,7 +32,7 @@ fn heard(seed: &str) -> (Song, NewEmbedding) {
 }
 
 async fn named(backend: &AstraBackend, song: &mut Song, new: &NewEmbedding) {
-    let reference = backend.put_embeddings(std::slice::from_ref(new)).await.unwrap().remove(0);
+    let reference = backend.embeddings().put(std::slice::from_ref(new)).await.unwrap().remove(0);
     song.embeddings.insert(tiny_model().name, reference);
 }
 
@@ -50,7 +50,7 @@ async fn has_embedding(backend: &AstraBackend, song: &Song) -> bool {
 
 async fn opened() -> (Arc<AstraBackend>, Cloud) {
     let (backend, cloud) = library(Emulator::builder()).await;
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     (Arc::new(backend), cloud)
 }
 
@@ -65,7 +65,7 @@ fn an_embedding_that_is_stored_again_is_young_again() {
 
         // An upload that was interrupted is resumed, with the same operation.
         named(&backend, &mut song, &new).await;
-        let swept = backend.sweep(first.elapsed()).await.unwrap();
+        let swept = backend.maintenance().sweep(first.elapsed()).await.unwrap();
         backend.put_song(&song, PutMode::Create).await.unwrap();
 
         assert_eq!(swept.facts, 0);
@@ -84,8 +84,9 @@ fn what_is_stored_again_between_a_look_and_its_removal_stays() {
         let slow = Rule::delay(Duration::from_millis(800)).on("deleteMany").next(1);
         let slow = cloud.faults().add(slow);
         let sweeper = Arc::clone(&backend);
-        let sweep =
-            tokio::spawn(async move { sweeper.sweep(Duration::from_millis(100)).await.unwrap() });
+        let sweep = tokio::spawn(async move {
+            sweeper.maintenance().sweep(Duration::from_millis(100)).await.unwrap()
+        });
         while cloud.faults().fired(slow) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -107,7 +108,7 @@ fn a_removal_that_is_done_late_does_not_take_what_came_after_it() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         // Done, though nobody sees it yet.
         cloud.faults().add(Rule::fault(Fault::TimeoutAppliedLater).on("deleteMany").next(1));
-        backend.sweep(Duration::from_millis(100)).await.unwrap();
+        backend.maintenance().sweep(Duration::from_millis(100)).await.unwrap();
 
         named(&backend, &mut song, &new).await;
         backend.put_song(&song, PutMode::Create).await.unwrap();
@@ -123,17 +124,17 @@ fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
         let (mut song, new) = heard("one");
         named(&backend, &mut song, &new).await;
         backend.put_song(&song, PutMode::Create).await.unwrap();
-        backend.delete_songs(&[delete(song.id)]).await.unwrap();
+        backend.songs().delete(&[delete(song.id)]).await.unwrap();
 
-        assert_eq!(backend.sweep(Duration::ZERO).await.unwrap().facts, 0);
+        assert_eq!(backend.maintenance().sweep(Duration::ZERO).await.unwrap().facts, 0);
         song.revision = song.revision.next();
         backend.put_song(&song, PutMode::Create).await.unwrap();
         assert!(has_embedding(&backend, &song).await, "restored without storing it again");
 
         let deletion = delete(song.id);
-        backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
-        backend.purge_songs(&[purge(&deletion)]).await.unwrap();
-        assert_eq!(backend.sweep(Duration::ZERO).await.unwrap().facts, 1);
+        backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
+        backend.songs().purge(&[purge(&deletion)]).await.unwrap();
+        assert_eq!(backend.maintenance().sweep(Duration::ZERO).await.unwrap().facts, 1);
     });
 }
 
@@ -144,29 +145,29 @@ fn a_purge_that_is_done_late_does_not_take_a_later_tombstone() {
         let (mut song, _) = heard("one");
         backend.put_song(&song, PutMode::Create).await.unwrap();
         let deletion = delete(song.id);
-        backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
+        backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
         let slow = Rule::delay(Duration::from_millis(800)).on("deleteMany").next(1);
         let slow = cloud.faults().add(slow);
         let purger = Arc::clone(&backend);
         let purge = purge(&deletion);
-        let purge = tokio::spawn(async move { purger.purge_songs(&[purge]).await.unwrap() });
+        let purge = tokio::spawn(async move { purger.songs().purge(&[purge]).await.unwrap() });
         while cloud.faults().fired(slow) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
 
         song.revision = song.revision.next();
         backend.put_song(&song, PutMode::Create).await.unwrap();
-        backend.delete_songs(&[delete(song.id)]).await.unwrap();
+        backend.songs().delete(&[delete(song.id)]).await.unwrap();
         purge.await.unwrap();
 
-        let told = backend.changes(None, 10).await.unwrap();
+        let told = backend.maintenance().changes(None, 10).await.unwrap();
         assert_eq!(told.changes.len(), 1, "nobody has seen the second deletion yet");
     });
 }
 
 async fn stored(backend: &AstraBackend, new: &NewBlob, bytes: &Bytes) -> BlobRef {
     let source = BlobSource::Stream(stream::iter([Ok(bytes.clone())]).boxed());
-    backend.put_blob(new, source).await.unwrap()
+    backend.blobs().put(new, source).await.unwrap()
 }
 
 #[test]
@@ -186,8 +187,9 @@ fn audio_that_is_uploaded_again_between_two_looks_stays() {
         let slow = s3::Rule::delay(Duration::from_millis(1_500)).on(Operation::Head).next(1);
         let slow = cloud.s3.fail(slow);
         let sweeper = Arc::clone(&backend);
-        let sweep =
-            tokio::spawn(async move { sweeper.sweep(Duration::from_secs(1)).await.unwrap() });
+        let sweep = tokio::spawn(async move {
+            sweeper.maintenance().sweep(Duration::from_secs(1)).await.unwrap()
+        });
         while cloud.s3.fired(slow) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -196,6 +198,6 @@ fn audio_that_is_uploaded_again_between_two_looks_stays() {
         backend.put_song(&song, PutMode::Create).await.unwrap();
         assert_eq!(sweep.await.unwrap().facts, 0);
 
-        assert!(backend.get_blob(song.blob.as_ref().unwrap(), None).await.unwrap().is_some());
+        assert!(backend.blobs().get(song.blob.as_ref().unwrap(), None).await.unwrap().is_some());
     });
 }

@@ -28,8 +28,8 @@ async fn main() {
             created_at: Timestamp::UNIX_EPOCH,
         })
         .collect();
-    library.put_segments(&segments).await.unwrap();
+    library.segments().put(&segments).await.unwrap();
     let mode = PutMode::Replace(song.revision.operation);
     song.revise(Timestamp::now());
-    library.put_songs(&[PutSong { song, mode, origin: None }]).await.unwrap();
+    library.songs().put(&[PutSong { song, mode, origin: None }]).await.unwrap();
 }

@@ -107,9 +107,9 @@ impl<'a> List<'a> {
     async fn page(&self) -> Result<Page<Card>> {
         let backend = self.library.backend();
         if self.missing.is_none() {
-            return Ok(backend.find_cards(&self.query).await?);
+            return Ok(backend.songs().find_cards(&self.query).await?);
         }
-        let page = backend.find_songs(&self.query).await?;
+        let page = backend.songs().find(&self.query).await?;
         let songs = present_or_missing(self.library, page.items, self.missing)?;
         Ok(Page { items: songs.iter().map(Card::of).collect(), next: page.next })
     }
@@ -130,7 +130,7 @@ impl<'a> List<'a> {
     ///
     /// Those of the library, which is asked how many songs it has.
     pub async fn why_nothing(&self) -> Result<Nothing> {
-        let songs = self.library.backend().count_songs(&Filter::all()).await?;
+        let songs = self.library.backend().songs().count(&Filter::all()).await?;
         Ok(match songs {
             0 => Nothing::Empty,
             songs if self.skipped > 0 => Nothing::Beyond { skipped: self.skipped, songs },

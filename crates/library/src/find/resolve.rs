@@ -92,7 +92,7 @@ impl Library {
             let prefixes = beginnings.iter().map(|(_, text)| Lookup::IdPrefix((*text).to_owned()));
             let titles = words.iter().map(|(_, text)| Lookup::Title((*text).to_owned()));
             let lookups: Vec<Lookup> = prefixes.chain(titles).collect();
-            let mut found = self.backend.lookup(&lookups).await?;
+            let mut found = self.backend.songs().lookup(&lookups).await?;
             let titled = found.split_off(beginnings.len());
             let is_title = |at: usize| {
                 words.iter().zip(&titled).any(|((of, _), ids)| *of == at && !ids.is_empty())
@@ -103,7 +103,7 @@ impl Library {
                     _ if is_title(at) => {}
                     [id] => ids[at] = Some(*id),
                     several => {
-                        let songs = self.backend.get_songs(several).await?;
+                        let songs = self.backend.songs().get(several).await?;
                         let cards: Vec<_> = songs.iter().flatten().map(Card::of).collect();
                         return Err(ambiguous(names[at].as_ref(), &cards));
                     }
@@ -114,7 +114,7 @@ impl Library {
         if asked.is_empty() {
             return Ok(ids.iter().map(|_| None).collect());
         }
-        let mut songs = self.backend.get_songs(&asked).await?.into_iter();
+        let mut songs = self.backend.songs().get(&asked).await?.into_iter();
         Ok(ids.iter().map(|id| id.and_then(|_| songs.next().flatten())).collect())
     }
 
@@ -134,10 +134,10 @@ impl Library {
         }
         let stored = self.stored_path(&absolute(path));
         let by_path = [Lookup::Path(stored), Lookup::Path(name.to_owned())];
-        let mut ids: Vec<SongId> = self.backend.lookup(&by_path).await?.concat();
+        let mut ids: Vec<SongId> = self.backend.songs().lookup(&by_path).await?.concat();
         ids.sort_unstable();
         ids.dedup();
-        let songs = self.backend.get_songs(&ids).await?;
+        let songs = self.backend.songs().get(&ids).await?;
         let mut songs: Vec<Song> = songs.into_iter().flatten().collect();
         if songs.len() > 1 {
             // Machines that share a library may name different files alike.
@@ -162,7 +162,7 @@ impl Library {
     async fn resolve_file(&self, path: &Path) -> Result<Named> {
         let path = absolute(path);
         let stored = self.stored_path(&path);
-        let ids = self.backend.lookup(&[Lookup::Path(stored.clone())]).await?.concat();
+        let ids = self.backend.songs().lookup(&[Lookup::Path(stored.clone())]).await?.concat();
         // Another machine may have another file under this path, which shows
         // by its size unless it is very much alike.
         if let [id] = ids.as_slice()
@@ -174,7 +174,8 @@ impl Library {
         }
         // The same audio may be known from another place.
         let identity = hearing::identify(&path).await?;
-        let by_hash = self.backend.lookup(&[Lookup::FileHash(identity.sha256)]).await?.concat();
+        let by_hash =
+            self.backend.songs().lookup(&[Lookup::FileHash(identity.sha256)]).await?.concat();
         let id = by_hash.first().copied().unwrap_or_else(|| identity.song());
         if let Some(song) = self.backend.get_song(id).await? {
             return Ok(Named::Song(Box::new(song)));
@@ -209,7 +210,7 @@ impl Library {
         }
         let order = Order { by: OrderBy::Title, descending: false };
         let query = SongQuery { filter, order, limit: CANDIDATES + 1, ..SongQuery::default() };
-        let cards = self.backend.find_cards(&query).await?.items;
+        let cards = self.backend.songs().find_cards(&query).await?.items;
         let id = match cards.as_slice() {
             [] => return Err(nothing()),
             [card] => card.id,
@@ -224,8 +225,8 @@ impl Library {
     // accents.
     async fn titled(&self, title: &str) -> Result<Option<Song>> {
         let title = title.trim();
-        let ids = self.backend.lookup(&[Lookup::Title(title.to_owned())]).await?.concat();
-        let songs = self.backend.get_songs(&ids).await?;
+        let ids = self.backend.songs().lookup(&[Lookup::Title(title.to_owned())]).await?.concat();
+        let songs = self.backend.songs().get(&ids).await?;
         let mut songs: Vec<Song> = songs.into_iter().flatten().collect();
         let cards: Vec<Card> = songs.iter().map(Card::of).collect();
         let verbatim: Vec<usize> =

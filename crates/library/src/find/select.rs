@@ -55,7 +55,7 @@ pub async fn select(
     let filter = selection.filter.clone();
     let mut query = SongQuery { filter, limit: PAGE, ..SongQuery::default() };
     loop {
-        let page = library.backend().find_songs(&query).await?;
+        let page = library.backend().songs().find(&query).await?;
         songs.extend(present_or_missing(library, page.items, selection.missing)?);
         match page.next {
             Some(next) => query.after = Some(next),
@@ -72,7 +72,7 @@ pub async fn select(
 /// Those of the library.
 pub async fn count(library: &Library, selection: &Selection) -> Result<u64> {
     Ok(match selection.missing {
-        None => library.backend().count_songs(&selection.filter).await?,
+        None => library.backend().songs().count(&selection.filter).await?,
         Some(_) => select(library, &[], selection).await?.len() as u64,
     })
 }
@@ -101,6 +101,6 @@ pub(super) fn present_or_missing(
 ///
 /// Those of the library.
 pub async fn cards(library: &Library, ids: &[SongId]) -> Result<Vec<Card>> {
-    let songs = library.backend().get_songs(ids).await?;
+    let songs = library.backend().songs().get(ids).await?;
     Ok(songs.iter().flatten().map(Card::of).collect())
 }

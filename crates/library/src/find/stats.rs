@@ -71,7 +71,7 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
     let mut heard: BTreeMap<ModelName, u64> = BTreeMap::new();
     let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
     loop {
-        let page = library.backend().find_cards(&query).await?;
+        let page = library.backend().songs().find_cards(&query).await?;
         for card in page.items {
             stats.count(&card);
             for model in card.models {
@@ -89,6 +89,7 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
     stats.albums = albums.len();
     stats.models = library
         .backend()
+        .embeddings()
         .models()
         .await?
         .into_iter()

@@ -77,7 +77,8 @@ impl Scan<'_> {
                 return Ok(false);
             }
             let _hearing = self.hearing.lock().await;
-            let page = match self.library.backend.changes(cursor.as_ref(), PAGE).await {
+            let page = match self.library.backend.maintenance().changes(cursor.as_ref(), PAGE).await
+            {
                 Err(error) if error.kind() == ErrorKind::CursorLost && cursor.is_some() => {
                     // Songs may be gone of which nothing is told any more.
                     let known = self.known.clone();

@@ -159,7 +159,7 @@ impl Scan<'_> {
         let hashes = known.iter().map(|(identity, _)| identity.sha256);
         let names = known.iter().map(|(file, path)| name_handle(path).unwrap_or(file.sha256));
         let lookups: Vec<Lookup> = hashes.chain(names).map(Lookup::FileHash).collect();
-        let mut by_hash = self.library.backend.lookup(&lookups).await?;
+        let mut by_hash = self.library.backend.songs().lookup(&lookups).await?;
         let by_name = by_hash.split_off(known.len());
         // The same bytes are the same song, whatever a newer demuxer makes of
         // them.
@@ -311,7 +311,7 @@ impl Scan<'_> {
                     limit: unknown.len(),
                     ..SegmentQuery::default()
                 };
-                let found = self.library.backend.find_segments(&first_windows).await?;
+                let found = self.library.backend.segments().find(&first_windows).await?;
                 let kept: Vec<SongId> = found.iter().map(|segment| segment.song).collect();
                 self.memory.note(Finding::Segments, model, &kept)?;
                 kept.iter().for_each(|song| _ = unknown.remove(song));

@@ -107,7 +107,7 @@ async fn lost_of(
     model: &ModelName,
     songs: &[SongId],
 ) -> Result<Vec<SongId>> {
-    match backend.get_embeddings(model, songs).await {
+    match backend.embeddings().get(model, songs).await {
         Ok(found) => {
             let lost = songs.iter().zip(found).filter(|(_, found)| found.is_none());
             return Ok(lost.map(|(song, _)| *song).collect());
@@ -118,7 +118,7 @@ async fn lost_of(
     }
     let mut lost = Vec::new();
     for song in songs {
-        match backend.get_embeddings(model, std::slice::from_ref(song)).await {
+        match backend.embeddings().get(model, std::slice::from_ref(song)).await {
             Ok(found) if found.iter().all(Option::is_some) => {}
             Ok(_) => lost.push(*song),
             Err(error) if error.kind() == StorageTrouble::Corrupt => lost.push(*song),
@@ -194,7 +194,7 @@ impl Library {
     ) -> Result<(BTreeMap<SongId, PathBuf>, BTreeMap<SongId, String>)> {
         let (mut files, mut without) = (BTreeMap::new(), BTreeMap::new());
         for some in ids.chunks(AT_ONCE) {
-            for song in self.backend.get_songs(some).await?.into_iter().flatten() {
+            for song in self.backend.songs().get(some).await?.into_iter().flatten() {
                 let mut paths = song.files.iter().map(|file| (self.file_path(&file.path), file));
                 let is_same = |(path, file): &(PathBuf, &songrec_core::SongFile)| {
                     std::fs::metadata(path)

@@ -158,7 +158,7 @@ impl Scan<'_> {
         }
         self.make_room_for(arrivals).await?;
         self.store_segments(arrivals).await?;
-        let references = self.library.backend.put_embeddings(&embeddings).await?;
+        let references = self.library.backend.embeddings().put(&embeddings).await?;
         self.found_again(embeddings.iter().map(|new| name_of(&new.embedding)));
         for ((at, model), reference) in places.into_iter().zip(references) {
             arrivals[at].embeddings.entry(model).or_insert(reference);
@@ -182,7 +182,7 @@ impl Scan<'_> {
             roomless.extract_if(.., |spec| heard(spec)).collect()
         };
         for spec in &new {
-            self.library.backend.put_model(spec).await?;
+            self.library.backend.embeddings().put_model(spec).await?;
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ impl Scan<'_> {
             segments.into_iter().partition(|segment| segment.start == 0.0);
         for segments in [others, first] {
             if !segments.is_empty() {
-                self.library.backend.put_segments(&segments).await?;
+                self.library.backend.segments().put(&segments).await?;
             }
         }
         Ok(())
@@ -235,7 +235,7 @@ impl Scan<'_> {
             operation: OperationId::random(),
         };
         let source = BlobSource::Path(arrival.candidate.path.clone());
-        arrival.blob = Some(self.library.backend.put_blob(&blob, source).await?);
+        arrival.blob = Some(self.library.backend.blobs().put(&blob, source).await?);
         Ok(())
     }
 
@@ -305,7 +305,7 @@ impl Scan<'_> {
             if puts.is_empty() || self.options.dry_run {
                 return Ok(result);
             }
-            let outcomes = self.library.backend.put_songs(&puts).await?;
+            let outcomes = self.library.backend.songs().put(&puts).await?;
             current = puts
                 .into_iter()
                 .zip(outcomes)

@@ -85,7 +85,7 @@ impl Scan<'_> {
         let mut elsewhere = 0u64;
         let mut query = SongQuery { limit: 500, ..SongQuery::default() };
         loop {
-            let page = self.library.backend.find_songs(&query).await?;
+            let page = self.library.backend.songs().find(&query).await?;
             self.look_for_lost(&page.items).await?;
             let ids: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
             self.look_for_lost_in_astra(&ids).await?;

@@ -105,7 +105,7 @@ impl Library {
             .filter_map(|one| one.song.as_ref().map(|song| song.id))
             .collect();
         for model in models {
-            let stored = self.backend.get_embeddings(model, &ids).await?;
+            let stored = self.backend.embeddings().get(model, &ids).await?;
             let songs = heard.iter_mut().filter(|one| one.is_stored);
             for (example, stored) in songs.zip(stored) {
                 if let Some(stored) = stored {

@@ -114,7 +114,7 @@ impl Library {
             metric: None,
             exclude: Vec::new(),
         };
-        Ok(!self.backend.nearest_segments(&any).await?.is_empty())
+        Ok(!self.backend.segments().nearest(&any).await?.is_empty())
     }
 
     async fn passages_like(
@@ -141,7 +141,7 @@ impl Library {
                 limit: OF_ONE_SONG,
                 ..SegmentQuery::default()
             };
-            let overlapping = self.backend.find_segments(&among).await?;
+            let overlapping = self.backend.segments().find(&among).await?;
             exclude.extend(overlapping.into_iter().map(|segment| segment.id));
         }
         let nearest = NearestSegments {
@@ -205,7 +205,7 @@ impl Library {
             query.k = wanted.saturating_add(MARGIN);
         }
         loop {
-            let found = self.backend.nearest_segments(&query).await?;
+            let found = self.backend.segments().nearest(&query).await?;
             let exhausted = found.len() < query.k;
             let passing = self.passing(found, options).await?;
             if passing.len() >= wanted || exhausted {
@@ -223,7 +223,7 @@ impl Library {
             return Ok(None);
         }
         let query = SongQuery { filter: filter.clone(), limit: FEW + 1, ..SongQuery::default() };
-        let cards = self.backend.find_cards(&query).await?.items;
+        let cards = self.backend.songs().find_cards(&query).await?.items;
         Ok((cards.len() <= FEW).then(|| cards.iter().map(|card| card.id).collect()))
     }
 
@@ -238,7 +238,8 @@ impl Library {
         ids.dedup();
         let songs: BTreeMap<SongId, Song> = self
             .backend
-            .get_songs(&ids)
+            .songs()
+            .get(&ids)
             .await?
             .into_iter()
             .flatten()

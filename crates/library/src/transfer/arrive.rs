@@ -103,7 +103,7 @@ pub(super) struct Arriving<'a> {
 
 impl<'a> Arriving<'a> {
     pub(super) async fn new(library: &'a Library, job: &'a Job) -> Result<Self> {
-        let known = library.backend.models().await?;
+        let known = library.backend.embeddings().models().await?;
         let models = known.into_iter().map(|spec| (spec.name.clone(), spec)).collect();
         let capabilities = library.backend.capabilities();
         let batch = if capabilities.remote { capabilities.batch.max(1) } else { BATCH_HERE };
@@ -122,7 +122,7 @@ impl<'a> Arriving<'a> {
         if known.is_some_and(|one| (one.dimension, one.metric) == (spec.dimension, spec.metric)) {
             return Ok(None);
         }
-        match self.library.backend.put_model(&spec).await {
+        match self.library.backend.embeddings().put_model(&spec).await {
             Ok(()) => _ = self.models.insert(spec.name.clone(), spec),
             Err(error) if error.kind() == StorageTrouble::Invalid => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
@@ -176,7 +176,7 @@ impl<'a> Arriving<'a> {
                 new.push(NewEmbedding { embedding, card, operation });
             }
         }
-        let references = self.library.backend.put_embeddings(&new).await?;
+        let references = self.library.backend.embeddings().put(&new).await?;
         for ((at, model, offered), reference) in places.into_iter().zip(references) {
             let arrival = &mut batch[at];
             if reference.digest != offered {
@@ -241,7 +241,7 @@ impl<'a> Arriving<'a> {
             origin: None,
         };
         let puts: Vec<PutSong> = made.iter().map(put).collect();
-        let outcomes = self.library.backend.put_songs(&puts).await?;
+        let outcomes = self.library.backend.songs().put(&puts).await?;
         let mut changed = BTreeMap::new();
         for ((made, mode), outcome) in made.into_iter().zip(outcomes) {
             match (outcome, mode) {

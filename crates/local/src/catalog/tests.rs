@@ -80,7 +80,7 @@ async fn every_way_finds_what_the_definition_finds() {
             let (mut ours, mut theirs) = (first.clone(), first.clone());
             for page in 0..6 {
                 let found = Catalog::find_within(&opened.connection, &ours, limits).unwrap();
-                let expected = memory.find_cards(&theirs).await.unwrap();
+                let expected = memory.songs().find_cards(&theirs).await.unwrap();
                 assert_eq!(found.items, expected.items, "{round}, {page}, {limits:?}: {first:?}");
                 assert_eq!(found.next.is_some(), expected.next.is_some(), "{round}, {page}");
                 (ours.after, theirs.after) = (found.next, expected.next);

@@ -185,7 +185,7 @@ impl World {
         let before = run(library.get_song(song())).unwrap();
         let put = |song, mode| {
             let put = [PutSong { song, mode, origin: None }];
-            assert_eq!(run(library.put_songs(&put)).unwrap(), [Outcome::Done]);
+            assert_eq!(run(library.songs().put(&put)).unwrap(), [Outcome::Done]);
         };
         match (kind, before) {
             (Kind::Add, None) => {
@@ -207,7 +207,7 @@ impl World {
                     origin: None,
                     leaving: None,
                 };
-                assert_eq!(run(library.delete_songs(&[delete])).unwrap(), [Outcome::Done]);
+                assert_eq!(run(library.songs().delete(&[delete])).unwrap(), [Outcome::Done]);
             }
             (Kind::Restore, None) => drop(run(restore(library, &[song()], now)).unwrap()),
             (kind, before) => panic!("{kind:?} of {before:?}"),

@@ -200,7 +200,7 @@ impl World {
         let machines = (0..machines)
             .map(|_| {
                 let memory = MemoryBackend::new();
-                run(memory.put_model(&model())).unwrap();
+                run(memory.embeddings().put_model(&model())).unwrap();
                 Machine {
                     library: Place::new(memory, false),
                     states: BTreeMap::new(),
@@ -343,7 +343,7 @@ impl World {
         let embedding = Embedding { song: song.id, model: model().name, vector };
         let new =
             NewEmbedding { card: Card::of(&song), operation: song.revision.operation, embedding };
-        let references = run(library.put_embeddings(&[new])).unwrap();
+        let references = run(library.embeddings().put(&[new])).unwrap();
         song.embeddings.insert(model().name, references[0].clone());
         if rng.random_bool(0.3) {
             let bytes = bytes::Bytes::from(format!("audio {number}"));
@@ -353,10 +353,10 @@ impl World {
                 operation: song.revision.operation,
             };
             let stream = futures::stream::iter([Ok(bytes)]).boxed();
-            song.blob = Some(run(library.put_blob(&new, BlobSource::Stream(stream))).unwrap());
+            song.blob = Some(run(library.blobs().put(&new, BlobSource::Stream(stream))).unwrap());
         }
         let put = PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
-        assert_eq!(run(library.put_songs(&[put])).unwrap(), [Outcome::Done]);
+        assert_eq!(run(library.songs().put(&[put])).unwrap(), [Outcome::Done]);
         self.note(None, &song, Kind::Life, vec![("files", path.clone())], &[]);
         self.log.push(format!("{machine}: adds {number} {path}"));
     }
@@ -378,7 +378,7 @@ impl World {
         self.note(Some(&before.version()), &after, kind, wrote, over);
         let mode = PutMode::Replace(before.revision.operation);
         let put = PutSong { song: after, mode, origin: None };
-        assert_eq!(run(self.library(machine).put_songs(&[put])).unwrap(), [Outcome::Done]);
+        assert_eq!(run(self.library(machine).songs().put(&[put])).unwrap(), [Outcome::Done]);
     }
 
     fn edit(&mut self, machine: usize, rng: &mut StdRng, unique: &str) {
@@ -450,7 +450,7 @@ impl World {
             vector: Vector::new(vec![1.0, 2.0]).unwrap(),
             created_at: Timestamp::UNIX_EPOCH,
         };
-        run(self.library(machine).put_segments(&[segment])).unwrap();
+        run(self.library(machine).segments().put(&[segment])).unwrap();
         self.log.push(format!("{machine}: {} gets segment {id}", song.id.short()));
         let wrote = vec![(SEGMENT, id.to_string())];
         self.replace(machine, &song, song.clone(), Kind::Found, wrote, &[]);
@@ -479,7 +479,7 @@ impl World {
             origin: None,
             leaving: None,
         };
-        assert_eq!(run(self.library(machine).delete_songs(&[delete])).unwrap(), [Outcome::Done]);
+        assert_eq!(run(self.library(machine).songs().delete(&[delete])).unwrap(), [Outcome::Done]);
         self.log.push(format!("{machine}: deletes {}", song.id.short()));
         self.facts.push(Fact {
             song: song.id,
@@ -493,7 +493,7 @@ impl World {
 
     fn undelete(&mut self, machine: usize, rng: &mut StdRng) {
         let library = self.library(machine);
-        let changes = run(library.changes(None, 1_000)).unwrap().changes;
+        let changes = run(library.maintenance().changes(None, 1_000)).unwrap().changes;
         let deleted: Vec<Tombstone> = changes
             .into_iter()
             .filter_map(|change| match change.state {
@@ -516,7 +516,7 @@ impl World {
         let segments = segments_of(self.library(machine), song.id);
         let Some(id) = segments.iter().next() else { return };
         let gone: SegmentId = id.parse().unwrap();
-        run(self.library(machine).delete_segments(&[gone])).unwrap();
+        run(self.library(machine).segments().delete(&[gone])).unwrap();
         let mut next = song.clone();
         next.forget_segments(&[gone]);
         self.log.push(format!("{machine}: {} loses segment {id}", song.id.short()));
@@ -546,7 +546,7 @@ impl World {
         let id = format!("list-{}", rng.random_range(0..2));
         let ids = std::slice::from_ref(&id);
         let kind = DocumentKind::Playlist;
-        let stored = run(library.get_documents(kind, ids)).unwrap().pop().flatten();
+        let stored = run(library.documents().get(kind, ids)).unwrap().pop().flatten();
         let now = self.time(machine);
         if let Some(stored) = stored.as_ref().filter(|stored| !stored.deleted) {
             let seen = stored.body["name"].as_str().unwrap().to_owned();
@@ -554,7 +554,7 @@ impl World {
             if rng.random_bool(0.2) {
                 let mode = PutMode::Replace(stored.revision.operation);
                 let put = PutDocument { document: stored.deleted(now), mode };
-                run(self.library(machine).put_documents(&[put])).unwrap();
+                run(self.library(machine).documents().put(&[put])).unwrap();
                 self.log.push(format!("{machine}: deletes playlist {id}"));
                 return;
             }
@@ -569,7 +569,7 @@ impl World {
             None => PutMode::Create,
         };
         let put = PutDocument { document, mode };
-        assert_eq!(run(self.library(machine).put_documents(&[put])).unwrap(), [Outcome::Done]);
+        assert_eq!(run(self.library(machine).documents().put(&[put])).unwrap(), [Outcome::Done]);
         self.said.insert(unique.to_owned());
         self.log.push(format!("{machine}: playlist {id} = {unique}"));
     }
@@ -667,7 +667,8 @@ impl World {
     // A reader elsewhere never sees a song whose facts cannot be had.
     fn check_facts(&self, with: usize) -> Result<(), String> {
         let library = &self.place(with).memory;
-        let findings = run(library.verify(&VerifyOptions::default(), &Silent)).unwrap();
+        let findings =
+            run(library.maintenance().verify(&VerifyOptions::default(), &Silent)).unwrap();
         match findings.first() {
             None => Ok(()),
             Some(finding) => Err(format!("{}: {}", finding.subject, finding.problem)),
@@ -874,7 +875,8 @@ impl World {
     fn held(&self) -> BTreeSet<Op> {
         let mut held = BTreeSet::new();
         for place in self.everywhere() {
-            for change in run(place.memory.changes(None, usize::MAX)).unwrap().changes {
+            for change in run(place.memory.maintenance().changes(None, usize::MAX)).unwrap().changes
+            {
                 let version = match change.state {
                     ChangeState::Present(song) => song.version(),
                     ChangeState::Deleted(tombstone) => {
@@ -1017,7 +1019,7 @@ fn summary(report: &Report) -> String {
 }
 
 fn songs_of(library: &MemoryBackend) -> Vec<Song> {
-    let changes = run(library.changes(None, usize::MAX)).unwrap().changes;
+    let changes = run(library.maintenance().changes(None, usize::MAX)).unwrap().changes;
     let mut songs: Vec<Song> = changes
         .into_iter()
         .filter_map(|change| match change.state {
@@ -1055,12 +1057,12 @@ fn visible(song: &Song) -> Vec<(String, String)> {
 
 fn segments_of(library: &MemoryBackend, song: SongId) -> BTreeSet<String> {
     let query = SegmentQuery { songs: vec![song], limit: 1_000, ..Default::default() };
-    let found = run(library.find_segments(&query)).unwrap();
+    let found = run(library.segments().find(&query)).unwrap();
     found.iter().map(|segment| segment.id.to_string()).collect()
 }
 
 fn playlists(library: &MemoryBackend) -> Vec<Document> {
-    let all = run(library.list_documents(&[DocumentKind::Playlist], None)).unwrap().items;
+    let all = run(library.documents().list(&[DocumentKind::Playlist], None)).unwrap().items;
     all.into_iter().filter(|one| !one.deleted).collect()
 }
 

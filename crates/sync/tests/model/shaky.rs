@@ -5,23 +5,18 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::Future,
-    ops::Range,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{
-    BlobRef, Card, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec, OperationId,
-    Progress, Segment, SegmentId, Song, SongId,
-};
+use songrec_core::{Document, DocumentKind, OperationId, Progress, Segment, SegmentId, SongId};
 use songrec_storage::{
-    BlobSource, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, Error,
-    ErrorKind, Finding, Lookup, MemoryBackend, NearestQuery, NearestSegments, Neighbor, NewBlob,
-    NewEmbedding, Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result,
-    SegmentNeighbor, SegmentQuery, SongQuery, StorageBackend, StoredEmbedding, Swept,
-    VerifyOptions,
+    BlobStore, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, DocumentStore,
+    EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance, MemoryBackend, NewEmbedding,
+    Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentStore, SongStore,
+    StorageBackend, Swept, VerifyOptions,
 };
 
 /// A write whose answer was lost, and which is applied later: at the next
@@ -61,9 +56,9 @@ impl Place {
         };
         for one in late {
             match one {
-                Late::Put(put) => drop(self.memory.put_songs(&[*put]).await),
-                Late::Delete(delete) => drop(self.memory.delete_songs(&[delete]).await),
-                Late::Document(put) => drop(self.memory.put_documents(&[put]).await),
+                Late::Put(put) => drop(self.memory.songs().put(&[*put]).await),
+                Late::Delete(delete) => drop(self.memory.songs().delete(&[delete]).await),
+                Late::Document(put) => drop(self.memory.documents().put(&[put]).await),
             }
         }
     }
@@ -150,21 +145,25 @@ impl Shaky {
         Error::new(ErrorKind::Transient, call, "something", "shaky").because("lost on purpose")
     }
 
-    async fn whole<T>(
+    fn inner(&self) -> &MemoryBackend {
+        &self.place.memory
+    }
+
+    async fn whole<T, F: Future<Output = Result<T>>>(
         &self,
         call: &'static str,
-        work: impl Future<Output = Result<T>>,
+        work: impl FnOnce() -> F,
     ) -> Result<T> {
         match self.fault(call) {
-            None => work.await,
+            None => work().await,
             Some(Fault::Before | Fault::Part | Fault::Late) => Err(self.lost(call)),
             Some(Fault::After) => {
-                let _ = work.await;
+                let _ = work().await;
                 Err(self.lost(call))
             }
             Some(Fault::DieBefore) => std::future::pending().await,
             Some(Fault::DieAfter) => {
-                let _ = work.await;
+                let _ = work().await;
                 std::future::pending().await
             }
         }
@@ -172,37 +171,34 @@ impl Shaky {
 
     // How much of a batch happens, and whether it is answered; what does not
     // happen now may happen later.
-    async fn batch<'a, E, T, F>(
-        &'a self,
+    async fn batch<'a, E: Landing, T, F: Future<Output = Result<T>>>(
+        &self,
         call: &'static str,
         batch: &'a [E],
-        key: impl Fn(&E) -> String,
-        late: impl Fn(&E) -> Option<Late>,
-        work: impl FnOnce(&'a MemoryBackend, &'a [E]) -> F,
-    ) -> Result<T>
-    where
-        F: Future<Output = Result<T>>,
-    {
-        let library = &self.place.memory;
+        work: impl FnOnce(&'a [E]) -> F,
+    ) -> Result<T> {
+        let Some(keys) = batch.iter().map(E::key).collect::<Option<Vec<String>>>() else {
+            return self.whole(call, || work(batch)).await;
+        };
         let fault = self.fault(call);
-        for one in batch {
-            self.place.land(Some(&key(one))).await;
+        for key in &keys {
+            self.place.land(Some(key)).await;
         }
         match fault {
-            None => work(library, batch).await,
+            None => work(batch).await,
             Some(Fault::Before) => Err(self.lost(call)),
             Some(Fault::After) => {
-                let _ = work(library, batch).await;
+                let _ = work(batch).await;
                 Err(self.lost(call))
             }
             Some(Fault::Part) => {
-                let _ = work(library, &batch[..batch.len() / 2]).await;
+                let _ = work(&batch[..batch.len() / 2]).await;
                 Err(self.lost(call))
             }
             Some(Fault::Late) => {
-                for one in batch {
-                    if let Some(late) = late(one) {
-                        self.place.be_late(key(one), late);
+                for (key, one) in keys.into_iter().zip(batch) {
+                    if let Some(late) = one.late() {
+                        self.place.be_late(key, late);
                     }
                 }
                 Err(self.lost(call))
@@ -211,100 +207,135 @@ impl Shaky {
             Some(Fault::DieAfter) => {
                 let half = self.faults.lock().unwrap().rng.random();
                 let part = if half { &batch[..batch.len() / 2] } else { batch };
-                let _ = work(library, part).await;
+                let _ = work(part).await;
                 std::future::pending().await
             }
         }
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
+// One of a batch: of what it is, if a batch of it may happen in part, and what
+// is left of it when it is late.
+trait Landing {
+    fn key(&self) -> Option<String> {
+        None
+    }
+
+    fn late(&self) -> Option<Late> {
+        None
+    }
+}
+
+impl Landing for PutSong {
+    fn key(&self) -> Option<String> {
+        Some(song_key(self.song.id))
+    }
+
+    fn late(&self) -> Option<Late> {
+        Some(Late::Put(Box::new(self.clone())))
+    }
+}
+
+impl Landing for DeleteSong {
+    fn key(&self) -> Option<String> {
+        Some(song_key(self.id))
+    }
+
+    fn late(&self) -> Option<Late> {
+        Some(Late::Delete(self.clone()))
+    }
+}
+
+impl Landing for NewEmbedding {
+    fn key(&self) -> Option<String> {
+        Some(format!("embedding {}", self.embedding.song))
+    }
+}
+
+impl Landing for PutDocument {
+    fn key(&self) -> Option<String> {
+        Some(document_key(self.document.kind, &self.document.id))
+    }
+
+    fn late(&self) -> Option<Late> {
+        Some(Late::Document(self.clone()))
+    }
+}
+
+impl Landing for SongId {}
+impl Landing for Lookup {}
+impl Landing for PurgeSong {}
+impl Landing for Segment {}
+impl Landing for SegmentId {}
+
 impl StorageBackend for Shaky {
     fn capabilities(&self) -> Capabilities {
         Capabilities { remote: self.place.remote, ..self.place.memory.capabilities() }
     }
 
-    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
-        self.whole("put_model", self.place.memory.put_model(model)).await
+    fn songs(&self) -> &dyn SongStore {
+        self
     }
 
-    async fn models(&self) -> Result<Vec<ModelSpec>> {
-        self.whole("models", self.place.memory.models()).await
+    fn embeddings(&self) -> &dyn EmbeddingStore {
+        self
     }
 
-    async fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        let key = |put: &PutSong| song_key(put.song.id);
-        let late = |put: &PutSong| Some(Late::Put(Box::new(put.clone())));
-        self.batch("put_songs", songs, key, late, MemoryBackend::put_songs).await
+    fn blobs(&self) -> &dyn BlobStore {
+        self
     }
 
-    async fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        self.whole("get_songs", self.place.memory.get_songs(ids)).await
+    fn segments(&self) -> &dyn SegmentStore {
+        self
     }
 
-    async fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
-        self.whole("find_songs", self.place.memory.find_songs(query)).await
+    fn documents(&self) -> &dyn DocumentStore {
+        self
     }
 
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        self.whole("find_cards", self.place.memory.find_cards(query)).await
+    fn maintenance(&self) -> &dyn Maintenance {
+        self
+    }
+}
+
+songrec_testkit::forward!([] SongStore, EmbeddingStore, BlobStore, SegmentStore for Shaky);
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl DocumentStore for Shaky {
+    async fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
+        self.batch("documents.put", documents, |some| self.inner().documents().put(some)).await
     }
 
-    async fn count_songs(&self, filter: &Filter) -> Result<u64> {
-        self.whole("count_songs", self.place.memory.count_songs(filter)).await
+    async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
+        self.whole("documents.get", || self.inner().documents().get(kind, ids)).await
     }
 
-    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
-        self.whole("lookup", self.place.memory.lookup(lookups)).await
-    }
-
-    async fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        let key = |delete: &DeleteSong| song_key(delete.id);
-        let late = |delete: &DeleteSong| Some(Late::Delete(delete.clone()));
-        self.batch("delete_songs", songs, key, late, MemoryBackend::delete_songs).await
-    }
-
-    async fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
-        self.whole("purge_songs", self.place.memory.purge_songs(tombstones)).await
-    }
-
-    async fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
-        let key = |one: &NewEmbedding| format!("embedding {}", one.embedding.song);
-        self.batch("put_embeddings", embeddings, key, |_| None, MemoryBackend::put_embeddings).await
-    }
-
-    async fn get_embeddings(
+    async fn list(
         &self,
-        model: &ModelName,
-        songs: &[SongId],
-    ) -> Result<Vec<Option<StoredEmbedding>>> {
-        self.whole("get_embeddings", self.place.memory.get_embeddings(model, songs)).await
+        kinds: &[DocumentKind],
+        after: Option<&PageToken>,
+    ) -> Result<Page<Document>> {
+        self.whole("documents.list", || self.inner().documents().list(kinds, after)).await
     }
 
-    async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
-        self.whole("nearest", self.place.memory.nearest(query)).await
-    }
-
-    async fn put_blob(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        self.whole("put_blob", self.place.memory.put_blob(blob, source)).await
-    }
-
-    async fn get_blob(
+    async fn delete(
         &self,
-        blob: &BlobRef,
-        range: Option<Range<u64>>,
-    ) -> Result<Option<BlobStream>> {
-        self.whole("get_blob", self.place.memory.get_blob(blob, range)).await
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        self.place.land(Some(&document_key(kind, id))).await;
+        self.whole("documents.delete", || self.inner().documents().delete(kind, id, version)).await
     }
+}
 
-    async fn blob_url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
-        self.whole("blob_url", self.place.memory.blob_url(blob, valid_for)).await
-    }
-
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl Maintenance for Shaky {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let limit = limit.min(self.place.page);
-        self.whole("changes", self.place.memory.changes(since, limit)).await
+        self.whole("maintenance.changes", || self.inner().maintenance().changes(since, limit)).await
     }
 
     async fn summaries(
@@ -313,15 +344,17 @@ impl StorageBackend for Shaky {
         limit: usize,
     ) -> Result<ChangePage<ChangeSummary>> {
         let limit = limit.min(self.place.page);
-        self.whole("summaries", self.place.memory.summaries(since, limit)).await
+        self.whole("maintenance.summaries", || self.inner().maintenance().summaries(since, limit))
+            .await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.whole("sweep", self.place.memory.sweep(min_age)).await
+        self.whole("maintenance.sweep", || self.inner().maintenance().sweep(min_age)).await
     }
 
     async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.whole("would_sweep", self.place.memory.would_sweep(min_age)).await
+        self.whole("maintenance.would_sweep", || self.inner().maintenance().would_sweep(min_age))
+            .await
     }
 
     async fn verify(
@@ -329,59 +362,8 @@ impl StorageBackend for Shaky {
         options: &VerifyOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
-        self.whole("verify", self.place.memory.verify(options, progress)).await
-    }
-
-    async fn put_segments(&self, segments: &[Segment]) -> Result<()> {
-        self.whole("put_segments", self.place.memory.put_segments(segments)).await
-    }
-
-    async fn get_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
-        self.whole("get_segments", self.place.memory.get_segments(ids)).await
-    }
-
-    async fn find_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        self.whole("find_segments", self.place.memory.find_segments(query)).await
-    }
-
-    async fn nearest_segments(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
-        self.whole("nearest_segments", self.place.memory.nearest_segments(query)).await
-    }
-
-    async fn delete_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        self.whole("delete_segments", self.place.memory.delete_segments(ids)).await
-    }
-
-    async fn put_documents(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
-        let key = |put: &PutDocument| document_key(put.document.kind, &put.document.id);
-        let late = |put: &PutDocument| Some(Late::Document(put.clone()));
-        self.batch("put_documents", documents, key, late, MemoryBackend::put_documents).await
-    }
-
-    async fn get_documents(
-        &self,
-        kind: DocumentKind,
-        ids: &[String],
-    ) -> Result<Vec<Option<Document>>> {
-        self.whole("get_documents", self.place.memory.get_documents(kind, ids)).await
-    }
-
-    async fn list_documents(
-        &self,
-        kinds: &[DocumentKind],
-        after: Option<&PageToken>,
-    ) -> Result<Page<Document>> {
-        self.whole("list_documents", self.place.memory.list_documents(kinds, after)).await
-    }
-
-    async fn delete_document(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        version: OperationId,
-    ) -> Result<Outcome<Document>> {
-        self.place.land(Some(&document_key(kind, id))).await;
-        self.whole("delete_document", self.place.memory.delete_document(kind, id, version)).await
+        self.whole("maintenance.verify", || self.inner().maintenance().verify(options, progress))
+            .await
     }
 }
 

@@ -8,21 +8,21 @@ use crate::{put, retagged, song, tiny_model};
 /// An empty slice is answered without any work.
 pub async fn nothing_asked_is_nothing_answered(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    backend.put_model(&model).await.unwrap();
+    backend.embeddings().put_model(&model).await.unwrap();
 
-    assert_eq!(backend.put_songs(&[]).await.unwrap(), []);
-    assert_eq!(backend.get_songs(&[]).await.unwrap(), []);
-    assert_eq!(backend.lookup(&[]).await.unwrap(), Vec::<Vec<_>>::new());
-    assert_eq!(backend.delete_songs(&[]).await.unwrap(), []);
-    backend.purge_songs(&[]).await.unwrap();
-    assert_eq!(backend.put_embeddings(&[]).await.unwrap(), []);
-    assert_eq!(backend.get_embeddings(&model.name, &[]).await.unwrap(), []);
-    backend.put_segments(&[]).await.unwrap();
-    assert_eq!(backend.get_segments(&[]).await.unwrap(), []);
-    assert_eq!(backend.delete_segments(&[]).await.unwrap(), Vec::<bool>::new());
-    assert_eq!(backend.put_documents(&[]).await.unwrap(), []);
-    assert_eq!(backend.get_documents(DocumentKind::Playlist, &[]).await.unwrap(), []);
-    let none = backend.list_documents(&[], None).await.unwrap();
+    assert_eq!(backend.songs().put(&[]).await.unwrap(), []);
+    assert_eq!(backend.songs().get(&[]).await.unwrap(), []);
+    assert_eq!(backend.songs().lookup(&[]).await.unwrap(), Vec::<Vec<_>>::new());
+    assert_eq!(backend.songs().delete(&[]).await.unwrap(), []);
+    backend.songs().purge(&[]).await.unwrap();
+    assert_eq!(backend.embeddings().put(&[]).await.unwrap(), []);
+    assert_eq!(backend.embeddings().get(&model.name, &[]).await.unwrap(), []);
+    backend.segments().put(&[]).await.unwrap();
+    assert_eq!(backend.segments().get(&[]).await.unwrap(), []);
+    assert_eq!(backend.segments().delete(&[]).await.unwrap(), Vec::<bool>::new());
+    assert_eq!(backend.documents().put(&[]).await.unwrap(), []);
+    assert_eq!(backend.documents().get(DocumentKind::Playlist, &[]).await.unwrap(), []);
+    let none = backend.documents().list(&[], None).await.unwrap();
     assert_eq!((none.items, none.next), (vec![], None));
     assert!(backend.capabilities().batch > 0);
 }
@@ -38,7 +38,8 @@ pub async fn each_song_of_a_batch_stands_for_itself(backend: &dyn StorageBackend
     let [new_taken, new_stale, new_kept] = [&taken, &stale, &kept].map(retagged);
 
     let outcomes = backend
-        .put_songs(&[
+        .songs()
+        .put(&[
             put(&new_taken, PutMode::Create),
             put(&fresh, PutMode::Create),
             put(&new_stale, PutMode::Replace(OperationId::random())),
@@ -60,7 +61,7 @@ pub async fn each_song_of_a_batch_stands_for_itself(backend: &dyn StorageBackend
     ];
     assert_eq!(outcomes, expected);
     let ids = [&taken, &fresh, &stale, &kept, &absent, &repeated].map(|song| song.id);
-    let stored = backend.get_songs(&ids).await.unwrap();
+    let stored = backend.songs().get(&ids).await.unwrap();
     let expected = [Some(taken), Some(fresh), Some(stale), Some(new_kept), None, Some(repeated)];
     assert_eq!(stored, expected);
 }
@@ -71,7 +72,8 @@ pub async fn a_batch_cannot_win_against_itself(backend: &dyn StorageBackend) {
     let (left, right) = (retagged(&one), retagged(&one));
 
     let outcomes = backend
-        .put_songs(&[put(&left, PutMode::Create), put(&right, PutMode::Create)])
+        .songs()
+        .put(&[put(&left, PutMode::Create), put(&right, PutMode::Create)])
         .await
         .unwrap();
 
@@ -87,7 +89,7 @@ pub async fn a_batch_may_repeat_itself(backend: &dyn StorageBackend) {
     let one = song("one");
     let create = put(&one, PutMode::Create);
 
-    let outcomes = backend.put_songs(&[create.clone(), create]).await.unwrap();
+    let outcomes = backend.songs().put(&[create.clone(), create]).await.unwrap();
 
     assert_eq!(outcomes, [Outcome::Done, Outcome::Done]);
     assert_eq!(backend.get_song(one.id).await.unwrap(), Some(one));

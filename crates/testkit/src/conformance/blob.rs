@@ -29,7 +29,7 @@ async fn read(
     blob: &BlobRef,
     range: Option<std::ops::Range<u64>>,
 ) -> Option<Bytes> {
-    match backend.get_blob(blob, range).await.unwrap() {
+    match backend.blobs().get(blob, range).await.unwrap() {
         Some(stream) => Some(read_blob(stream).await.unwrap()),
         None => None,
     }
@@ -42,7 +42,7 @@ async fn keeps_audio(backend: &dyn StorageBackend) -> bool {
     }
     let bytes = audio(10, 1);
     assert_refused(
-        backend.put_blob(&new_blob(&bytes), pieces(&bytes)).await,
+        backend.blobs().put(&new_blob(&bytes), pieces(&bytes)).await,
         ErrorKind::Unsupported,
         "audio",
     );
@@ -65,7 +65,7 @@ pub async fn a_blob_comes_back(backend: &dyn StorageBackend) {
         for (bytes, source) in
             [(&from_stream, pieces(&from_stream)), (&from_file, BlobSource::Path(path.clone()))]
         {
-            let reference = backend.put_blob(&new_blob(bytes), source).await.unwrap();
+            let reference = backend.blobs().put(&new_blob(bytes), source).await.unwrap();
 
             assert_eq!(reference.sha256, Digest::of(bytes));
             assert_eq!(reference.size, bytes.len() as u64);
@@ -81,9 +81,9 @@ pub async fn a_large_blob_comes_in_pieces(backend: &dyn StorageBackend) {
         return;
     }
     let bytes = audio(11 * 1024 * 1024 + 3, 5);
-    let reference = backend.put_blob(&new_blob(&bytes), pieces(&bytes)).await.unwrap();
+    let reference = backend.blobs().put(&new_blob(&bytes), pieces(&bytes)).await.unwrap();
 
-    let mut stream = backend.get_blob(&reference, None).await.unwrap().unwrap();
+    let mut stream = backend.blobs().get(&reference, None).await.unwrap().unwrap();
     let mut at = 0;
     while let Some(piece) = stream.next().await {
         let piece = piece.unwrap();
@@ -100,7 +100,7 @@ pub async fn a_part_of_a_blob_can_be_read(backend: &dyn StorageBackend) {
         return;
     }
     let bytes = audio(10_000, 2);
-    let reference = backend.put_blob(&new_blob(&bytes), pieces(&bytes)).await.unwrap();
+    let reference = backend.blobs().put(&new_blob(&bytes), pieces(&bytes)).await.unwrap();
 
     for (from, to) in
         [(0, 1), (0, 10_000), (1, 9_999), (9_999, 10_000), (4_095, 4_097), (0, 0), (10_000, 10_000)]
@@ -110,12 +110,12 @@ pub async fn a_part_of_a_blob_can_be_read(backend: &dyn StorageBackend) {
         assert_eq!(part, bytes[from as usize..to as usize], "{from}..{to}");
     }
     for (from, to) in [(0, 10_001), (10_001, 10_002), (9_999, u64::MAX), (u64::MAX, u64::MAX)] {
-        let part = backend.get_blob(&reference, Some(from..to)).await;
+        let part = backend.blobs().get(&reference, Some(from..to)).await;
 
         assert_refused(part, ErrorKind::Invalid, format_args!("{from}..{to} of 10000"));
     }
     #[expect(clippy::reversed_empty_ranges, reason = "the backend has to refuse it")]
-    let backwards = backend.get_blob(&reference, Some(5..3)).await;
+    let backwards = backend.blobs().get(&reference, Some(5..3)).await;
     assert_refused(backwards, ErrorKind::Invalid, "5..3");
 }
 
@@ -123,9 +123,9 @@ pub async fn a_part_of_a_blob_can_be_read(backend: &dyn StorageBackend) {
 pub async fn a_missing_blob_is_none(backend: &dyn StorageBackend) {
     let missing = BlobRef { sha256: Digest::of(b"missing"), size: 7, key: None };
 
-    assert!(backend.get_blob(&missing, None).await.unwrap().is_none());
-    assert!(backend.get_blob(&missing, Some(0..3)).await.unwrap().is_none());
-    assert_eq!(backend.blob_url(&missing, Duration::from_secs(60)).await.unwrap(), None);
+    assert!(backend.blobs().get(&missing, None).await.unwrap().is_none());
+    assert!(backend.blobs().get(&missing, Some(0..3)).await.unwrap().is_none());
+    assert_eq!(backend.blobs().url(&missing, Duration::from_secs(60)).await.unwrap(), None);
 }
 
 /// Storing a blob again is a no-op, whether it is the same write or another.
@@ -135,10 +135,10 @@ pub async fn storing_a_blob_again_changes_nothing(backend: &dyn StorageBackend) 
     }
     let bytes = audio(5_000, 3);
     let blob = new_blob(&bytes);
-    let first = backend.put_blob(&blob, pieces(&bytes)).await.unwrap();
+    let first = backend.blobs().put(&blob, pieces(&bytes)).await.unwrap();
 
-    assert_eq!(backend.put_blob(&blob, pieces(&bytes)).await.unwrap(), first);
-    let other = backend.put_blob(&new_blob(&bytes), pieces(&bytes)).await.unwrap();
+    assert_eq!(backend.blobs().put(&blob, pieces(&bytes)).await.unwrap(), first);
+    let other = backend.blobs().put(&new_blob(&bytes), pieces(&bytes)).await.unwrap();
 
     for reference in [&first, &other] {
         assert_eq!(read(backend, reference, None).await.as_ref(), Some(&bytes));
@@ -168,29 +168,29 @@ pub async fn wrong_bytes_are_refused(backend: &dyn StorageBackend) {
         ("another size and part", NewBlob { size: 49_999, ..promised }, pieces(&short)),
     ];
     for (what, blob, source) in wrong {
-        assert_refused(backend.put_blob(&blob, source).await, ErrorKind::Invalid, what);
+        assert_refused(backend.blobs().put(&blob, source).await, ErrorKind::Invalid, what);
     }
     let folder = temp_dir();
     let path = folder.path().join("damaged.wav");
     std::fs::write(&path, &damaged).unwrap();
     assert_refused(
-        backend.put_blob(&promised, BlobSource::Path(path)).await,
+        backend.blobs().put(&promised, BlobSource::Path(path)).await,
         ErrorKind::Invalid,
         "a damaged file",
     );
     let absent = BlobSource::Path(folder.path().join("absent.wav"));
-    backend.put_blob(&promised, absent).await.expect_err("a file that is not there");
+    backend.blobs().put(&promised, absent).await.expect_err("a file that is not there");
     let torn = Error::new(ErrorKind::Transient, "read", "a blob", place);
     let stream = stream::iter([Ok(bytes.slice(..1_000)), Err(torn)]).boxed();
     assert_refused(
-        backend.put_blob(&promised, BlobSource::Stream(stream)).await,
+        backend.blobs().put(&promised, BlobSource::Stream(stream)).await,
         ErrorKind::Transient,
         "a torn stream",
     );
 
     let unnamed = BlobRef { sha256: promised.sha256, size: promised.size, key: None };
     assert!(read(backend, &unnamed, None).await.is_none());
-    let reference = backend.put_blob(&promised, pieces(&bytes)).await.unwrap();
+    let reference = backend.blobs().put(&promised, pieces(&bytes)).await.unwrap();
     assert_eq!(read(backend, &reference, None).await, Some(bytes));
 }
 
@@ -200,9 +200,9 @@ pub async fn a_blob_has_an_address_where_there_are_any(backend: &dyn StorageBack
         return;
     }
     let bytes = audio(100, 6);
-    let reference = backend.put_blob(&new_blob(&bytes), pieces(&bytes)).await.unwrap();
+    let reference = backend.blobs().put(&new_blob(&bytes), pieces(&bytes)).await.unwrap();
 
-    let url = backend.blob_url(&reference, Duration::from_secs(60)).await.unwrap();
+    let url = backend.blobs().url(&reference, Duration::from_secs(60)).await.unwrap();
 
     assert_eq!(url.is_some(), backend.capabilities().urls, "{url:?}");
     assert!(url.is_none_or(|url| url.starts_with("http")));

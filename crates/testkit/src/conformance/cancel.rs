@@ -35,12 +35,12 @@ pub async fn a_dropped_write_can_be_repeated(backend: &dyn StorageBackend) {
         let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
         let creates: Vec<_> = songs.iter().map(|song| put(song, PutMode::Create)).collect();
 
-        give_up_after(polls, backend.put_songs(&creates)).await;
-        let seen = backend.get_songs(&ids).await.unwrap();
+        give_up_after(polls, backend.songs().put(&creates)).await;
+        let seen = backend.songs().get(&ids).await.unwrap();
         for (seen, song) in seen.iter().zip(&songs) {
             assert!(seen.as_ref().is_none_or(|seen| seen == song), "part of a song: {seen:?}");
         }
-        let outcomes = backend.put_songs(&creates).await.unwrap();
+        let outcomes = backend.songs().put(&creates).await.unwrap();
         assert!(outcomes.iter().all(Outcome::is_done), "after {polls} polls: {outcomes:?}");
 
         let edits: Vec<_> = songs.iter().map(retagged).collect();
@@ -49,10 +49,10 @@ pub async fn a_dropped_write_can_be_repeated(backend: &dyn StorageBackend) {
             .zip(&songs)
             .map(|(edit, song)| put(edit, PutMode::Replace(song.revision.operation)))
             .collect();
-        give_up_after(polls, backend.put_songs(&replaces)).await;
-        let outcomes = backend.put_songs(&replaces).await.unwrap();
+        give_up_after(polls, backend.songs().put(&replaces)).await;
+        let outcomes = backend.songs().put(&replaces).await.unwrap();
         assert!(outcomes.iter().all(Outcome::is_done), "after {polls} polls: {outcomes:?}");
-        let stored = backend.get_songs(&ids).await.unwrap();
+        let stored = backend.songs().get(&ids).await.unwrap();
         assert_eq!(stored, edits.into_iter().map(Some).collect::<Vec<_>>());
     }
 }
@@ -65,9 +65,9 @@ pub async fn a_dropped_deletion_can_be_repeated(backend: &dyn StorageBackend) {
         let mut deletion = delete(one.id);
         deletion.version = Some(one.revision.operation);
 
-        give_up_after(polls, backend.delete_songs(std::slice::from_ref(&deletion))).await;
+        give_up_after(polls, backend.songs().delete(std::slice::from_ref(&deletion))).await;
 
-        let outcomes = backend.delete_songs(&[deletion]).await.unwrap();
+        let outcomes = backend.songs().delete(&[deletion]).await.unwrap();
         assert_eq!(outcomes, [Outcome::Done], "after {polls} polls");
         assert_eq!(backend.get_song(one.id).await.unwrap(), None);
     }
@@ -79,9 +79,9 @@ pub async fn a_dropped_deletion_can_be_repeated(backend: &dyn StorageBackend) {
 pub async fn dropped_facts_can_be_stored_again(backend: &dyn StorageBackend) {
     let model = tiny_model();
     for polls in 0..MOST_POLLS {
-        give_up_after(polls, backend.put_model(&model)).await;
+        give_up_after(polls, backend.embeddings().put_model(&model)).await;
     }
-    backend.put_model(&model).await.unwrap();
+    backend.embeddings().put_model(&model).await.unwrap();
     for polls in 0..MOST_POLLS {
         let mut one = song(&polls.to_string());
         let values = [polls as f32 + 1.0; 8];
@@ -89,15 +89,15 @@ pub async fn dropped_facts_can_be_stored_again(backend: &dyn StorageBackend) {
             Embedding { song: one.id, model: model.name.clone(), vector: vector(&values) };
         let new = [new_embedding(&one, embedding.clone())];
 
-        give_up_after(polls, backend.put_embeddings(&new)).await;
-        let references = backend.put_embeddings(&new).await.unwrap();
+        give_up_after(polls, backend.embeddings().put(&new)).await;
+        let references = backend.embeddings().put(&new).await.unwrap();
         one.embeddings.insert(model.name.clone(), references[0].clone());
         if backend.capabilities().keeps_audio {
             let bytes = audio(300_000, polls as u64);
             let blob = new_blob(&bytes);
-            give_up_after(polls, backend.put_blob(&blob, in_pieces(&bytes))).await;
-            one.blob = Some(backend.put_blob(&blob, in_pieces(&bytes)).await.unwrap());
-            let stored = backend.get_blob(one.blob.as_ref().unwrap(), None).await.unwrap();
+            give_up_after(polls, backend.blobs().put(&blob, in_pieces(&bytes))).await;
+            one.blob = Some(backend.blobs().put(&blob, in_pieces(&bytes)).await.unwrap());
+            let stored = backend.blobs().get(one.blob.as_ref().unwrap(), None).await.unwrap();
             assert_eq!(read_blob(stored.unwrap()).await.unwrap(), bytes);
         }
         backend.put_song(&one, PutMode::Create).await.unwrap();
@@ -119,12 +119,12 @@ pub async fn a_dropped_read_harms_nobody(backend: &dyn StorageBackend) {
     let query = songrec_storage::SongQuery { limit: 5, ..Default::default() };
 
     for polls in 0..MOST_POLLS {
-        give_up_after(polls, backend.get_songs(&[one.id])).await;
-        give_up_after(polls, backend.find_songs(&query)).await;
-        give_up_after(polls, backend.changes(None, 5)).await;
+        give_up_after(polls, backend.songs().get(&[one.id])).await;
+        give_up_after(polls, backend.songs().find(&query)).await;
+        give_up_after(polls, backend.maintenance().changes(None, 5)).await;
         give_up_after(
             polls,
-            backend.delete_document(
+            backend.documents().delete(
                 songrec_core::DocumentKind::Playlist,
                 "none",
                 OperationId::random(),

@@ -28,7 +28,7 @@ async fn since(
     let mut promised = false;
     loop {
         assert!(changes.len() < 100_000, "the same changes again and again");
-        let page = backend.changes(cursor.as_ref(), limit).await.unwrap();
+        let page = backend.maintenance().changes(cursor.as_ref(), limit).await.unwrap();
         assert!(page.changes.len() <= limit.max(1), "more than {limit} changes");
         assert!(
             !(promised || page.more) || !page.changes.is_empty(),
@@ -61,7 +61,7 @@ pub async fn changes_tell_everything_from_the_beginning(backend: &dyn StorageBac
     for song in &songs {
         backend.put_song(song, PutMode::Create).await.unwrap();
     }
-    backend.delete_songs(&[delete(songs[2].id), delete(songs[5].id)]).await.unwrap();
+    backend.songs().delete(&[delete(songs[2].id), delete(songs[5].id)]).await.unwrap();
 
     for limit in [1, 2, 3, 7, 100] {
         let states = last_states(all_changes(backend, limit).await);
@@ -90,12 +90,12 @@ pub async fn summaries_tell_what_changes_tell(backend: &dyn StorageBackend) {
     for number in 0..10 {
         backend.put_song(&song(&number.to_string()), PutMode::Create).await.unwrap();
     }
-    backend.delete_songs(&[delete(songs[2].id), delete(song("5").id)]).await.unwrap();
+    backend.songs().delete(&[delete(songs[2].id), delete(song("5").id)]).await.unwrap();
 
     for limit in [1, 7, 100] {
         let (mut told, mut cursor) = (BTreeMap::new(), None);
         loop {
-            let page = backend.summaries(cursor.as_ref(), limit).await.unwrap();
+            let page = backend.maintenance().summaries(cursor.as_ref(), limit).await.unwrap();
             assert!(page.changes.len() <= limit);
             told.extend(page.changes.into_iter().map(|change| (change.song, change.state)));
             cursor = Some(page.cursor);
@@ -139,7 +139,7 @@ pub async fn a_cursor_tells_what_came_after_it(backend: &dyn StorageBackend) {
     let edited = retagged(&one);
     backend.put_song(&edited, PutMode::Replace(one.revision.operation)).await.unwrap();
     backend.put_song(&three, PutMode::Create).await.unwrap();
-    backend.delete_songs(&[delete(two.id)]).await.unwrap();
+    backend.songs().delete(&[delete(two.id)]).await.unwrap();
     for limit in [10, 1] {
         let (later, _) = since(backend, Some(cursor.clone()), limit).await;
         let states = last_states(later);
@@ -157,10 +157,10 @@ pub async fn a_cursor_can_be_used_again(backend: &dyn StorageBackend) {
     for number in 0..6 {
         backend.put_song(&song(&number.to_string()), PutMode::Create).await.unwrap();
     }
-    let first = backend.changes(None, 2).await.unwrap();
+    let first = backend.maintenance().changes(None, 2).await.unwrap();
 
-    let once = backend.changes(Some(&first.cursor), 2).await.unwrap();
-    let again = backend.changes(Some(&first.cursor), 2).await.unwrap();
+    let once = backend.maintenance().changes(Some(&first.cursor), 2).await.unwrap();
+    let again = backend.maintenance().changes(Some(&first.cursor), 2).await.unwrap();
 
     assert_eq!(once, again);
 }
@@ -175,7 +175,7 @@ pub async fn a_song_that_changes_meanwhile_is_told_as_it_became(backend: &dyn St
     let mut told = Vec::new();
     let mut cursor = None;
     for number in 0..songs.len() {
-        let page = backend.changes(cursor.as_ref(), 2).await.unwrap();
+        let page = backend.maintenance().changes(cursor.as_ref(), 2).await.unwrap();
         told.extend(page.changes);
         cursor = Some(page.cursor);
         // One that was told perhaps, and one that was not.
@@ -186,7 +186,7 @@ pub async fn a_song_that_changes_meanwhile_is_told_as_it_became(backend: &dyn St
             songs[at] = edited;
         }
     }
-    backend.delete_songs(&[delete(songs[3].id)]).await.unwrap();
+    backend.songs().delete(&[delete(songs[3].id)]).await.unwrap();
 
     told.extend(since(backend, cursor, 2).await.0);
 
@@ -218,8 +218,8 @@ pub async fn what_changed_nothing_is_no_change(backend: &dyn StorageBackend) {
     let (_, cursor) = since(backend, None, 10).await;
 
     backend.put_song(&one, PutMode::Create).await.unwrap();
-    backend.put_songs(&[put(&retagged(&one), PutMode::Create)]).await.unwrap();
-    backend.delete_songs(&[delete(song("missing").id)]).await.unwrap();
+    backend.songs().put(&[put(&retagged(&one), PutMode::Create)]).await.unwrap();
+    backend.songs().delete(&[delete(song("missing").id)]).await.unwrap();
 
     let (nothing, _) = since(backend, Some(cursor), 10).await;
     assert_eq!(nothing, []);
@@ -231,7 +231,7 @@ pub async fn nonsense_is_a_lost_cursor(backend: &dyn StorageBackend) {
 
     for text in ["", "nonsense", "-1", "99999999999999999999999", "{\"a\":1}", "\u{0}", "null"] {
         assert_refused(
-            backend.changes(Some(&Cursor(text.into())), 10).await,
+            backend.maintenance().changes(Some(&Cursor(text.into())), 10).await,
             ErrorKind::CursorLost,
             format_args!("`{text}`"),
         );
@@ -243,13 +243,14 @@ pub async fn changes_say_who_wrote(backend: &dyn StorageBackend) {
     let (one, two) = (song("one"), song("two"));
     let origin = |sequence| Some(Origin { machine: "studio".into(), sequence });
     backend
-        .put_songs(&[
+        .songs()
+        .put(&[
             PutSong { origin: origin(1), ..put(&one, PutMode::Create) },
             PutSong { origin: origin(2), ..put(&two, PutMode::Create) },
         ])
         .await
         .unwrap();
-    backend.delete_songs(&[DeleteSong { origin: origin(3), ..delete(one.id) }]).await.unwrap();
+    backend.songs().delete(&[DeleteSong { origin: origin(3), ..delete(one.id) }]).await.unwrap();
 
     for change in all_changes(backend, 10).await {
         let expected = if change.song == one.id { origin(3) } else { origin(2) };
@@ -302,7 +303,7 @@ pub async fn changes_tell_that_documents_changed(backend: &dyn StorageBackend) {
     async fn told(backend: &dyn StorageBackend, cursor: &Cursor) -> (bool, Cursor) {
         let (mut documents, mut cursor) = (false, cursor.clone());
         loop {
-            let page = backend.changes(Some(&cursor), 1).await.unwrap();
+            let page = backend.maintenance().changes(Some(&cursor), 1).await.unwrap();
             documents |= page.documents;
             cursor = page.cursor;
             if !page.more {
@@ -310,7 +311,7 @@ pub async fn changes_tell_that_documents_changed(backend: &dyn StorageBackend) {
             }
         }
     }
-    let first = backend.changes(None, 10).await.unwrap();
+    let first = backend.maintenance().changes(None, 10).await.unwrap();
     assert!(first.documents, "without a cursor everything is new");
 
     let mut cursor = first.cursor;
@@ -325,7 +326,7 @@ pub async fn changes_tell_that_documents_changed(backend: &dyn StorageBackend) {
             history: None,
         };
         let put = |document: &Document, mode| [PutDocument { document: document.clone(), mode }];
-        backend.put_documents(&put(&document, PutMode::Create)).await.unwrap();
+        backend.documents().put(&put(&document, PutMode::Create)).await.unwrap();
         let (stored, after) = told(backend, &cursor).await;
         assert!(stored, "a new {kind:?}");
         cursor = after;
@@ -333,7 +334,7 @@ pub async fn changes_tell_that_documents_changed(backend: &dyn StorageBackend) {
         let mut next = document.clone();
         next.revision = next.revision.next();
         let version = document.revision.operation;
-        backend.put_documents(&put(&next, PutMode::Replace(version))).await.unwrap();
+        backend.documents().put(&put(&next, PutMode::Replace(version))).await.unwrap();
         for number in 0..3 {
             let seed = format!("{round} {number}");
             backend.put_song(&song(&seed), PutMode::Create).await.unwrap();
@@ -342,7 +343,7 @@ pub async fn changes_tell_that_documents_changed(backend: &dyn StorageBackend) {
         assert!(changed, "a changed {kind:?}, and songs on several pages");
         cursor = after;
 
-        backend.delete_document(kind, "one", next.revision.operation).await.unwrap();
+        backend.documents().delete(kind, "one", next.revision.operation).await.unwrap();
         let (deleted, after) = told(backend, &cursor).await;
         assert!(deleted, "a deleted {kind:?}");
         cursor = after;

@@ -38,12 +38,12 @@ async fn put_one(
     document: &Document,
     mode: PutMode,
 ) -> Outcome<Document> {
-    backend.put_documents(&[put(document, mode)]).await.unwrap().pop().unwrap()
+    backend.documents().put(&[put(document, mode)]).await.unwrap().pop().unwrap()
 }
 
 async fn get(backend: &dyn StorageBackend, document: &Document) -> Option<Document> {
     let ids = std::slice::from_ref(&document.id);
-    backend.get_documents(document.kind, ids).await.unwrap().pop().unwrap()
+    backend.documents().get(document.kind, ids).await.unwrap().pop().unwrap()
 }
 
 fn conflict(document: &Document) -> Outcome<Document> {
@@ -89,7 +89,7 @@ pub async fn documents_are_known_by_kind_and_id(backend: &dyn StorageBackend) {
         assert_eq!(get(backend, one).await.as_ref(), Some(one));
     }
     let ids = ["other", "missing", "same", "other"].map(str::to_owned);
-    let stored = backend.get_documents(DocumentKind::Playlist, &ids).await.unwrap();
+    let stored = backend.documents().get(DocumentKind::Playlist, &ids).await.unwrap();
     let expected = [Some(other.clone()), None, Some(documents[0].clone()), Some(other)];
     assert_eq!(stored, expected);
 }
@@ -123,7 +123,8 @@ pub async fn each_document_of_a_batch_stands_for_itself(backend: &dyn StorageBac
     let late = changed(&taken);
 
     let outcomes = backend
-        .put_documents(&[
+        .documents()
+        .put(&[
             put(&late, PutMode::Create),
             put(&fresh, PutMode::Create),
             put(&absent, PutMode::Replace(OperationId::random())),
@@ -166,7 +167,7 @@ pub async fn wrong_document_ids_are_refused(backend: &dyn StorageBackend) {
         let new = [put(&wrong, PutMode::Create)];
 
         assert_refused(
-            backend.put_documents(&new).await,
+            backend.documents().put(&new).await,
             ErrorKind::Invalid,
             format_args!("`{id}`"),
         );
@@ -188,7 +189,7 @@ pub async fn documents_are_listed(backend: &dyn StorageBackend) {
     }
     for chunk in documents.chunks(100) {
         let new: Vec<_> = chunk.iter().map(|one| put(one, PutMode::Create)).collect();
-        backend.put_documents(&new).await.unwrap();
+        backend.documents().put(&new).await.unwrap();
     }
     documents.sort_by(|left, right| (left.kind, &left.id).cmp(&(right.kind, &right.id)));
 
@@ -202,7 +203,7 @@ pub async fn documents_are_listed(backend: &dyn StorageBackend) {
         let mut listed = Vec::new();
         let mut after = None;
         loop {
-            let page = backend.list_documents(kinds, after.as_ref()).await.unwrap();
+            let page = backend.documents().list(kinds, after.as_ref()).await.unwrap();
             assert!(page.next.is_none() || !page.items.is_empty(), "an endless list");
             listed.extend(page.items);
             assert!(listed.len() < 10_000, "the same documents again and again");
@@ -227,17 +228,17 @@ pub async fn a_document_is_deleted_by_its_version(backend: &dyn StorageBackend) 
     put_one(backend, &first, PutMode::Create).await;
     put_one(backend, &second, PutMode::Replace(first.revision.operation)).await;
 
-    let stale = backend.delete_document(kind, "one", first.revision.operation).await.unwrap();
+    let stale = backend.documents().delete(kind, "one", first.revision.operation).await.unwrap();
     assert_eq!(stale, conflict(&second));
     assert_eq!(get(backend, &first).await.as_ref(), Some(&second));
 
     for _ in 0..2 {
-        let outcome = backend.delete_document(kind, "one", second.revision.operation).await;
+        let outcome = backend.documents().delete(kind, "one", second.revision.operation).await;
         assert_eq!(outcome.unwrap(), Outcome::Done);
     }
     assert_eq!(get(backend, &first).await, None);
-    let missing = backend.delete_document(kind, "never", OperationId::random()).await;
+    let missing = backend.documents().delete(kind, "never", OperationId::random()).await;
     assert_eq!(missing.unwrap(), Outcome::Done);
-    assert_eq!(backend.list_documents(&[kind], None).await.unwrap().items, []);
+    assert_eq!(backend.documents().list(&[kind], None).await.unwrap().items, []);
     assert_eq!(put_one(backend, &first, PutMode::Create).await, Outcome::Done);
 }

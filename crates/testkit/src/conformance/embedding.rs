@@ -18,7 +18,7 @@ fn heard(song: &Song, values: [f32; 8]) -> Embedding {
 // Stores an embedding, and the song that names it.
 async fn store(backend: &dyn StorageBackend, song: &mut Song, embedding: &Embedding) {
     let new = new_embedding(song, embedding.clone());
-    let reference = backend.put_embeddings(&[new]).await.unwrap().pop().unwrap();
+    let reference = backend.embeddings().put(&[new]).await.unwrap().pop().unwrap();
     song.embeddings.insert(embedding.model.clone(), reference);
     backend.put_song(song, PutMode::Create).await.unwrap();
 }
@@ -29,7 +29,7 @@ fn bits(vector: &Vector) -> Vec<u32> {
 
 /// Embeddings come back bit for bit, whatever the numbers.
 pub async fn embeddings_come_back_bit_for_bit(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let smallest = f32::from_bits(1);
     let mut cases = vec![
         [0.0, -0.0, 1.0, -1.0, f32::MIN_POSITIVE, -f32::MIN_POSITIVE, 0.1, -0.3],
@@ -52,7 +52,7 @@ pub async fn embeddings_come_back_bit_for_bit(backend: &dyn StorageBackend) {
     }
 
     let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-    let stored = backend.get_embeddings(&tiny_model().name, &ids).await.unwrap();
+    let stored = backend.embeddings().get(&tiny_model().name, &ids).await.unwrap();
     for ((song, values), stored) in songs.iter().zip(&cases).zip(stored) {
         let stored = stored.unwrap_or_else(|| panic!("{values:?} is not there"));
         assert_eq!(bits(&stored.embedding.vector), values.map(f32::to_bits), "{values:?}");
@@ -73,12 +73,12 @@ pub async fn embeddings_of_models_are_apart(backend: &dyn StorageBackend) {
         Embedding { song: one.id, model: euclidean_model().name, vector: vector(&[3.0; 3]) },
     ];
     for model in [tiny_model(), dot_model(), euclidean_model()] {
-        backend.put_model(&model).await.unwrap();
+        backend.embeddings().put_model(&model).await.unwrap();
     }
     let new: Vec<_> = embeddings.iter().map(|each| new_embedding(&one, each.clone())).collect();
 
     // The last one is stored, but not named.
-    let references = backend.put_embeddings(&new).await.unwrap();
+    let references = backend.embeddings().put(&new).await.unwrap();
     for (embedding, reference) in embeddings.iter().zip(references).take(2) {
         one.embeddings.insert(embedding.model.clone(), reference);
     }
@@ -98,11 +98,11 @@ pub async fn embeddings_of_models_are_apart(backend: &dyn StorageBackend) {
 /// after it was deleted. The same for what is missing or of an unknown model.
 pub async fn an_embedding_without_its_song_is_none(backend: &dyn StorageBackend) {
     let (name, mut one) = (tiny_model().name, song("one"));
-    assert_eq!(backend.get_embeddings(&name, &[one.id]).await.unwrap(), [None]);
-    backend.put_model(&tiny_model()).await.unwrap();
+    assert_eq!(backend.embeddings().get(&name, &[one.id]).await.unwrap(), [None]);
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let embedding = heard(&one, [1.0; 8]);
     let new = new_embedding(&one, embedding.clone());
-    let reference = backend.put_embeddings(&[new]).await.unwrap().pop().unwrap();
+    let reference = backend.embeddings().put(&[new]).await.unwrap().pop().unwrap();
     assert_eq!(backend.get_embedding(&name, one.id).await.unwrap(), None);
 
     backend.put_song(&one, PutMode::Create).await.unwrap();
@@ -115,13 +115,13 @@ pub async fn an_embedding_without_its_song_is_none(backend: &dyn StorageBackend)
     let stored = backend.get_embedding(&name, one.id).await.unwrap().unwrap();
     assert_eq!(stored.embedding, embedding);
 
-    backend.delete_songs(&[delete(one.id)]).await.unwrap();
+    backend.songs().delete(&[delete(one.id)]).await.unwrap();
     assert_eq!(backend.get_embedding(&name, one.id).await.unwrap(), None);
 }
 
 /// Embeddings come in the order of the songs asked for.
 pub async fn embeddings_come_in_the_order_asked_for(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut songs = ["c", "a", "b"].map(song);
     for (number, song) in songs.iter_mut().enumerate() {
         store(backend, song, &heard(song, [number as f32 + 1.0; 8])).await;
@@ -129,7 +129,7 @@ pub async fn embeddings_come_in_the_order_asked_for(backend: &dyn StorageBackend
     let [c, a, b] = songs.each_ref().map(|song| song.id);
     let asked = [b, song("missing").id, c, b, a];
 
-    let stored = backend.get_embeddings(&tiny_model().name, &asked).await.unwrap();
+    let stored = backend.embeddings().get(&tiny_model().name, &asked).await.unwrap();
 
     let first: Vec<_> =
         stored.iter().map(|one| one.as_ref().map(|one| one.embedding.vector.values()[0])).collect();
@@ -138,18 +138,18 @@ pub async fn embeddings_come_in_the_order_asked_for(backend: &dyn StorageBackend
 
 /// Storing an embedding again is a no-op: the reference stays the same.
 pub async fn storing_an_embedding_again_changes_nothing(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut one = song("one");
     let new = new_embedding(&one, heard(&one, [1.0; 8]));
 
     // As after a lost answer, and twice in one batch.
-    let first = backend.put_embeddings(&[new.clone()]).await.unwrap();
-    let again = backend.put_embeddings(&[new.clone(), new.clone()]).await.unwrap();
+    let first = backend.embeddings().put(&[new.clone()]).await.unwrap();
+    let again = backend.embeddings().put(&[new.clone(), new.clone()]).await.unwrap();
     assert_eq!(again, [first[0].clone(), first[0].clone()]);
 
     one.embeddings.insert(tiny_model().name, first[0].clone());
     backend.put_song(&one, PutMode::Create).await.unwrap();
-    assert_eq!(backend.put_embeddings(&[new]).await.unwrap(), first);
+    assert_eq!(backend.embeddings().put(&[new]).await.unwrap(), first);
     let stored = backend.get_embedding(&tiny_model().name, one.id).await.unwrap().unwrap();
     assert_eq!(stored.embedding, heard(&one, [1.0; 8]));
 }
@@ -157,13 +157,14 @@ pub async fn storing_an_embedding_again_changes_nothing(backend: &dyn StorageBac
 /// The embedding that a stored song names is never replaced: another machine's
 /// may differ in the last bits, and is told the reference of the first.
 pub async fn the_first_embedding_wins(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut one = song("one");
     let first = heard(&one, [1.0; 8]);
     store(backend, &mut one, &first).await;
     let second = heard(&one, [f32::from_bits(1.0f32.to_bits() + 1); 8]);
 
-    let references = backend.put_embeddings(&[new_embedding(&one, second.clone())]).await.unwrap();
+    let references =
+        backend.embeddings().put(&[new_embedding(&one, second.clone())]).await.unwrap();
 
     assert_eq!(references, [one.embeddings[&second.model].clone()]);
     let stored = backend.get_embedding(&first.model, one.id).await.unwrap().unwrap();
@@ -173,7 +174,7 @@ pub async fn the_first_embedding_wins(backend: &dyn StorageBackend) {
 /// Two machines hear a song at the same time, and one of them stores it first:
 /// what the song names is what it gets, whichever was stored last.
 pub async fn a_song_gets_the_embedding_it_names(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let name = tiny_model().name;
     for named in 0..2 {
         let base = song(&format!("named {named}"));
@@ -181,7 +182,7 @@ pub async fn a_song_gets_the_embedding_it_names(backend: &dyn StorageBackend) {
         let mut references = Vec::new();
         for embedding in &heard {
             let new = new_embedding(&base, embedding.clone());
-            references.extend(backend.put_embeddings(&[new]).await.unwrap());
+            references.extend(backend.embeddings().put(&[new]).await.unwrap());
         }
         let mut song = base.clone();
         song.embeddings.insert(name.clone(), references[named].clone());
@@ -197,7 +198,7 @@ pub async fn a_song_gets_the_embedding_it_names(backend: &dyn StorageBackend) {
 /// What a model refuses is refused before anything of the batch is stored.
 pub async fn refused_embeddings_store_nothing(backend: &dyn StorageBackend) {
     for model in [tiny_model(), dot_model()] {
-        backend.put_model(&model).await.unwrap();
+        backend.embeddings().put_model(&model).await.unwrap();
     }
     let mut good = song("good");
     let fine = heard(&good, [1.0; 8]);
@@ -218,14 +219,14 @@ pub async fn refused_embeddings_store_nothing(backend: &dyn StorageBackend) {
 
     for (what, embedding) in cases {
         let new = [new_embedding(&good, fine.clone()), new_embedding(&bad, embedding)];
-        assert_refused(backend.put_embeddings(&new).await, ErrorKind::Invalid, what);
+        assert_refused(backend.embeddings().put(&new).await, ErrorKind::Invalid, what);
     }
 
     // Had the good one been stored, a song could name it.
     let query = songrec_storage::NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 10);
-    assert_eq!(backend.nearest(&query).await.unwrap(), []);
+    assert_eq!(backend.embeddings().nearest(&query).await.unwrap(), []);
     good.embeddings.insert(fine.model.clone(), fine.reference());
-    if backend.put_songs(&[put(&good, PutMode::Create)]).await.is_ok() {
+    if backend.songs().put(&[put(&good, PutMode::Create)]).await.is_ok() {
         let stored = backend.get_embedding(&fine.model, good.id).await.unwrap();
         assert_eq!(stored, None, "it was stored with the refused ones");
     }
@@ -234,7 +235,7 @@ pub async fn refused_embeddings_store_nothing(backend: &dyn StorageBackend) {
 /// Zero has a place where distance or length count.
 pub async fn a_zero_vector_is_only_refused_under_cosine(backend: &dyn StorageBackend) {
     for model in [dot_model(), euclidean_model()] {
-        backend.put_model(&model).await.unwrap();
+        backend.embeddings().put_model(&model).await.unwrap();
         let mut song = song(model.name.as_str());
         let zero = vector(&vec![0.0; model.dimension]);
         let embedding = Embedding { song: song.id, model: model.name.clone(), vector: zero };
@@ -249,7 +250,7 @@ pub async fn a_zero_vector_is_only_refused_under_cosine(backend: &dyn StorageBac
 /// An edit keeps the embeddings that the song still names, and the song may
 /// stop naming one.
 pub async fn an_edit_keeps_what_the_song_names(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let name = tiny_model().name;
     let mut one = song("one");
     let embedding = heard(&one, [1.0; 8]);
@@ -263,7 +264,7 @@ pub async fn an_edit_keeps_what_the_song_names(backend: &dyn StorageBackend) {
     let mut bare = retagged(&edited);
     bare.embeddings.clear();
     let outcomes =
-        backend.put_songs(&[put(&bare, PutMode::Replace(edited.revision.operation))]).await;
+        backend.songs().put(&[put(&bare, PutMode::Replace(edited.revision.operation))]).await;
     assert_eq!(outcomes.unwrap(), [Outcome::Done]);
     assert_eq!(backend.get_embedding(&name, one.id).await.unwrap(), None);
 }

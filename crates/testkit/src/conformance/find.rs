@@ -32,8 +32,8 @@ async fn pages(backend: &dyn StorageBackend, query: &SongQuery) -> Vec<Song> {
     let mut found = Vec::new();
     let mut query = query.clone();
     loop {
-        let page = backend.find_songs(&query).await.unwrap();
-        let cards = backend.find_cards(&query).await.unwrap();
+        let page = backend.songs().find(&query).await.unwrap();
+        let cards = backend.songs().find_cards(&query).await.unwrap();
         let expected: Vec<_> = page.items.iter().map(Card::of).collect();
         assert_eq!(cards.items, expected, "cards differ from songs: {query:?}");
         assert_eq!(cards.next.is_some(), page.next.is_some());
@@ -95,11 +95,11 @@ fn compare(order: Order, left: &Song, right: &Song) -> Ordering {
 pub async fn an_empty_library_has_no_songs(backend: &dyn StorageBackend) {
     let query = SongQuery { limit: 10, ..SongQuery::default() };
 
-    let page = backend.find_songs(&query).await.unwrap();
+    let page = backend.songs().find(&query).await.unwrap();
 
     assert_eq!((page.items, page.next), (vec![], None));
-    assert_eq!(backend.find_cards(&query).await.unwrap().items, []);
-    assert_eq!(backend.count_songs(&Filter::all()).await.unwrap(), 0);
+    assert_eq!(backend.songs().find_cards(&query).await.unwrap().items, []);
+    assert_eq!(backend.songs().count(&Filter::all()).await.unwrap(), 0);
 }
 
 /// The songs found and counted are those whose cards pass, for every form that
@@ -115,7 +115,7 @@ pub async fn filters_pass_what_their_definition_passes(backend: &dyn StorageBack
             cards.iter().filter(|card| filter.passes(card)).map(|card| card.id).collect();
 
         let query = SongQuery { filter, limit: 100, ..SongQuery::default() };
-        let page = backend.find_cards(&query).await.unwrap();
+        let page = backend.songs().find_cards(&query).await.unwrap();
 
         let found: BTreeSet<SongId> = page.items.iter().map(|card| card.id).collect();
         let wrong: Vec<&Card> = cards
@@ -124,7 +124,7 @@ pub async fn filters_pass_what_their_definition_passes(backend: &dyn StorageBack
             .collect();
         assert!(wrong.is_empty(), "{:?}: wrong about {wrong:#?}", query.filter);
         assert_eq!(page.items.len(), expected.len(), "a song was found twice");
-        let count = backend.count_songs(&query.filter).await.unwrap();
+        let count = backend.songs().count(&query.filter).await.unwrap();
         assert_eq!(count, expected.len() as u64, "{:?}", query.filter);
     }
 }
@@ -172,7 +172,7 @@ pub async fn filters_that_people_write_work(backend: &dyn StorageBackend) {
             cards.iter().filter(|card| filter.passes(card)).map(|card| card.id).collect();
 
         let query = SongQuery { filter, limit: 100, ..SongQuery::default() };
-        let mut found = ids(&backend.find_songs(&query).await.unwrap().items);
+        let mut found = ids(&backend.songs().find(&query).await.unwrap().items);
 
         found.sort_unstable();
         assert_eq!(found, expected, "{texts:?}");
@@ -220,9 +220,9 @@ pub async fn pages_of_a_filter_fit_together(backend: &dyn StorageBackend) {
 
     for order in every_order() {
         let filter = random_filter(&mut rng, &cards);
-        let count = backend.count_songs(&filter).await.unwrap() as usize;
+        let count = backend.songs().count(&filter).await.unwrap() as usize;
         let query = SongQuery { filter, order, limit: 100, ..SongQuery::default() };
-        let all = ids(&backend.find_songs(&query).await.unwrap().items);
+        let all = ids(&backend.songs().find(&query).await.unwrap().items);
         assert_eq!(all.len(), count, "{query:?}");
 
         let limit = rng.random_range(1..10);
@@ -240,19 +240,20 @@ pub async fn a_page_can_skip(backend: &dyn StorageBackend) {
     let query = SongQuery { order, limit: 5, ..SongQuery::default() };
     let all = ids(&pages(backend, &query).await);
     assert_eq!(all.len(), fixture.songs.len());
-    let token = backend.find_songs(&query).await.unwrap().next;
+    let token = backend.songs().find(&query).await.unwrap().next;
 
     let skipping = SongQuery { after: token, skip: 3, ..query.clone() };
-    let page = backend.find_songs(&skipping).await.unwrap();
+    let page = backend.songs().find(&skipping).await.unwrap();
     assert_eq!(ids(&page.items), all[8..13]);
-    let next = backend.find_songs(&SongQuery { after: page.next, ..query.clone() }).await.unwrap();
+    let next =
+        backend.songs().find(&SongQuery { after: page.next, ..query.clone() }).await.unwrap();
     assert_eq!(ids(&next.items), all[13..18]);
 
     let beyond = SongQuery { skip: usize::MAX, ..query.clone() };
-    assert_eq!(backend.find_songs(&beyond).await.unwrap().items, []);
+    assert_eq!(backend.songs().find(&beyond).await.unwrap().items, []);
     let none = SongQuery { limit: 0, ..query.clone() };
-    assert_eq!(backend.find_songs(&none).await.unwrap().items, []);
-    assert_eq!(backend.find_cards(&none).await.unwrap().items, []);
+    assert_eq!(backend.songs().find(&none).await.unwrap().items, []);
+    assert_eq!(backend.songs().find_cards(&none).await.unwrap().items, []);
     let unlimited = SongQuery { limit: usize::MAX, ..query };
     assert_eq!(ids(&pages(backend, &unlimited).await), all);
 }
@@ -276,7 +277,7 @@ pub async fn pages_fit_while_the_library_changes(backend: &dyn StorageBackend) {
         let mut query = SongQuery { order, limit: 4, ..SongQuery::default() };
         let mut found = Vec::new();
         for song in songs.iter().cycle().take(200) {
-            let page = backend.find_songs(&query).await.unwrap();
+            let page = backend.songs().find(&query).await.unwrap();
             found.extend(ids(&page.items));
             let Some(next) = page.next else { break };
             query.after = Some(next);
@@ -284,7 +285,7 @@ pub async fn pages_fit_while_the_library_changes(backend: &dyn StorageBackend) {
             // The last song of a page goes as well, if it is not one of those
             // that have to be found once.
             if let Some(last) = page.items.last().filter(|last| ids(&songs).contains(&last.id)) {
-                backend.delete_songs(&[delete(last.id)]).await.unwrap();
+                backend.songs().delete(&[delete(last.id)]).await.unwrap();
             }
         }
         let coming: BTreeSet<SongId> = songs.iter().map(|song| song.id).collect();
@@ -292,7 +293,7 @@ pub async fn pages_fit_while_the_library_changes(backend: &dyn StorageBackend) {
         found.sort_unstable();
         assert_eq!(found, ids(&fixture.songs), "{order:?}");
         let leaving: Vec<_> = coming.into_iter().map(delete).collect();
-        backend.delete_songs(&leaving).await.unwrap();
+        backend.songs().delete(&leaving).await.unwrap();
     }
 }
 
@@ -300,14 +301,14 @@ pub async fn pages_fit_while_the_library_changes(backend: &dyn StorageBackend) {
 pub async fn a_token_of_another_query_is_refused(backend: &dyn StorageBackend) {
     library_of(10, 40).store(backend).await;
     let query = SongQuery { limit: 2, ..SongQuery::default() };
-    let token = backend.find_songs(&query).await.unwrap().next.unwrap();
+    let token = backend.songs().find(&query).await.unwrap().next.unwrap();
     let nonsense = ["", "nonsense", "-1", "{}", "null", "\u{0}", "'", "AAAA"];
 
     for wrong in nonsense.map(|text| PageToken(text.to_owned())) {
         let query = SongQuery { after: Some(wrong.clone()), ..query.clone() };
         let what = format!("{wrong:?}");
-        assert_refused(backend.find_songs(&query).await, ErrorKind::Invalid, &what);
-        assert_refused(backend.find_cards(&query).await, ErrorKind::Invalid, &what);
+        assert_refused(backend.songs().find(&query).await, ErrorKind::Invalid, &what);
+        assert_refused(backend.songs().find_cards(&query).await, ErrorKind::Invalid, &what);
     }
     let after = Some(token);
     let filter = Filter::parse_all(&["year:1990.."]).unwrap();
@@ -319,13 +320,13 @@ pub async fn a_token_of_another_query_is_refused(backend: &dyn StorageBackend) {
         SongQuery { order: down, after: after.clone(), ..query.clone() },
     ] {
         assert_refused(
-            backend.find_songs(&other).await,
+            backend.songs().find(&other).await,
             ErrorKind::Invalid,
             format_args!("{other:?}"),
         );
     }
     // With another limit it is the same query.
-    backend.find_songs(&SongQuery { after, limit: 3, ..query }).await.unwrap();
+    backend.songs().find(&SongQuery { after, limit: 3, ..query }).await.unwrap();
 }
 
 /// A search sees a song as it is now.
@@ -337,14 +338,17 @@ pub async fn an_edited_song_is_found_as_it_is_now(backend: &dyn StorageBackend) 
         limit: 5,
         ..SongQuery::default()
     };
-    backend.put_songs(&[put(&one, PutMode::Create)]).await.unwrap();
-    assert_eq!(backend.find_songs(&titled("one")).await.unwrap().items, [one.clone()]);
+    backend.songs().put(&[put(&one, PutMode::Create)]).await.unwrap();
+    assert_eq!(backend.songs().find(&titled("one")).await.unwrap().items, [one.clone()]);
 
     backend.put_song(&edited, PutMode::Replace(one.revision.operation)).await.unwrap();
 
-    assert_eq!(backend.find_songs(&titled("one")).await.unwrap().items, []);
-    assert_eq!(backend.find_songs(&titled("zwei")).await.unwrap().items, [edited.clone()]);
-    assert_eq!(backend.find_cards(&titled("zwei")).await.unwrap().items, [Card::of(&edited)]);
+    assert_eq!(backend.songs().find(&titled("one")).await.unwrap().items, []);
+    assert_eq!(backend.songs().find(&titled("zwei")).await.unwrap().items, [edited.clone()]);
+    assert_eq!(
+        backend.songs().find_cards(&titled("zwei")).await.unwrap().items,
+        [Card::of(&edited)]
+    );
     let filter = Filter::parse_all(&["title:one"]).unwrap();
-    assert_eq!(backend.count_songs(&filter).await.unwrap(), 0);
+    assert_eq!(backend.songs().count(&filter).await.unwrap(), 0);
 }

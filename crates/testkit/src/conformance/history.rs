@@ -31,7 +31,7 @@ struct Told {
 impl Told {
     async fn follow(&mut self, backend: &dyn StorageBackend, limit: usize) {
         for _ in 0..1_000 {
-            let page = backend.changes(self.cursor.as_ref(), limit).await.unwrap();
+            let page = backend.maintenance().changes(self.cursor.as_ref(), limit).await.unwrap();
             self.states.extend(page.changes.into_iter().map(|change| (change.song, change.state)));
             self.cursor = Some(page.cursor);
             if !page.more {
@@ -53,8 +53,8 @@ pub async fn a_random_history_goes_as_in_memory(backend: &dyn StorageBackend) {
 pub async fn random_history(backend: &dyn StorageBackend, seed: u64) {
     let model = tiny_model();
     let mut pair = Pair { backend, reference: MemoryBackend::new(), told: Default::default() };
-    backend.put_model(&model).await.unwrap();
-    pair.reference.put_model(&model).await.unwrap();
+    backend.embeddings().put_model(&model).await.unwrap();
+    pair.reference.embeddings().put_model(&model).await.unwrap();
     let mut rng = StdRng::seed_from_u64(seed);
     // Versions that were written or could have been, the stale ones too.
     let mut versions: Vec<Song> = (0..SONGS).map(|number| song(&number.to_string())).collect();
@@ -69,7 +69,7 @@ pub async fn random_history(backend: &dyn StorageBackend, seed: u64) {
                 // Facts that are on their way would be lost to both, but which
                 // of them are there to be lost is each backend's own matter.
                 let age = Duration::from_secs(3_600);
-                backend.sweep(age).await.unwrap();
+                backend.maintenance().sweep(age).await.unwrap();
             }
         }
         if step % 4 == 0 {
@@ -96,8 +96,8 @@ impl Pair<'_> {
             versions.push(song.clone());
             batch.push(PutSong { song, mode, origin: None });
         }
-        let outcomes = self.backend.put_songs(&batch).await.unwrap();
-        let expected = self.reference.put_songs(&batch).await.unwrap();
+        let outcomes = self.backend.songs().put(&batch).await.unwrap();
+        let expected = self.reference.songs().put(&batch).await.unwrap();
         assert_eq!(outcomes, expected, "{batch:#?}");
     }
 
@@ -109,8 +109,8 @@ impl Pair<'_> {
         let vector = random_vector(rng, &model);
         let embedding = Embedding { song: base.id, model: model.name.clone(), vector };
         let new = [new_embedding(&next, embedding)];
-        let reference = self.backend.put_embeddings(&new).await.unwrap().pop().unwrap();
-        let expected = self.reference.put_embeddings(&new).await.unwrap().pop().unwrap();
+        let reference = self.backend.embeddings().put(&new).await.unwrap().pop().unwrap();
+        let expected = self.reference.embeddings().put(&new).await.unwrap().pop().unwrap();
         assert_eq!(reference.digest, expected.digest);
         next.embeddings.insert(model.name, reference);
         versions.push(next);
@@ -123,8 +123,8 @@ impl Pair<'_> {
             let version = rng.random_bool(0.3).then_some(base.revision.operation);
             batch.push(DeleteSong { version, ..delete(base.id) });
         }
-        let outcomes = self.backend.delete_songs(&batch).await.unwrap();
-        let expected = self.reference.delete_songs(&batch).await.unwrap();
+        let outcomes = self.backend.songs().delete(&batch).await.unwrap();
+        let expected = self.reference.songs().delete(&batch).await.unwrap();
         assert_eq!(outcomes, expected, "{batch:#?}");
     }
 
@@ -144,8 +144,8 @@ impl Pair<'_> {
                 PurgeSong { id: version.id, deletion }
             })
             .collect();
-        self.backend.purge_songs(&purges).await.unwrap();
-        self.reference.purge_songs(&purges).await.unwrap();
+        self.backend.songs().purge(&purges).await.unwrap();
+        self.reference.songs().purge(&purges).await.unwrap();
     }
 
     async fn follow(&mut self) {
@@ -159,8 +159,8 @@ impl Pair<'_> {
         self.follow().await;
         let name = tiny_model().name;
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
-        let stored = self.backend.get_songs(&ids).await.unwrap();
-        assert_eq!(stored, self.reference.get_songs(&ids).await.unwrap());
+        let stored = self.backend.songs().get(&ids).await.unwrap();
+        assert_eq!(stored, self.reference.songs().get(&ids).await.unwrap());
         for ((song, id), told) in stored.iter().zip(&ids).map(|pair| (pair, &self.told[0])) {
             match (song, told.states.get(id)) {
                 (Some(song), Some(ChangeState::Present(told))) => assert_eq!(*song, **told),
@@ -170,24 +170,24 @@ impl Pair<'_> {
         }
         // Songs may name what never came, or what was replaced meanwhile: then
         // there is no embedding.
-        let embeddings = self.backend.get_embeddings(&name, &ids).await.unwrap();
-        assert_eq!(embeddings, self.reference.get_embeddings(&name, &ids).await.unwrap());
+        let embeddings = self.backend.embeddings().get(&name, &ids).await.unwrap();
+        assert_eq!(embeddings, self.reference.embeddings().get(&name, &ids).await.unwrap());
         let query = NearestQuery::new(name, vector(&[1.0; 8]), rng.random_range(1..8));
         let near = self.backend.nearest_songs(&query).await.unwrap();
         // Songs carry the keys of the backend, which mean nothing to the
         // reference; but it finds nothing that no song names.
-        let expected = self.reference.nearest(&query).await.unwrap();
+        let expected = self.reference.embeddings().nearest(&query).await.unwrap();
         let near: Vec<SongId> = near.iter().map(|found| found.song.id).collect();
         let expected: Vec<SongId> = expected.iter().map(|hit| hit.song).collect();
         assert_eq!(near, expected);
         let filter = Filter::text("moved");
-        let count = self.backend.count_songs(&filter).await.unwrap();
-        assert_eq!(count, self.reference.count_songs(&filter).await.unwrap());
+        let count = self.backend.songs().count(&filter).await.unwrap();
+        assert_eq!(count, self.reference.songs().count(&filter).await.unwrap());
         let mut lookups: Vec<Lookup> =
             (0..4).map(|number| Lookup::Path(format!("moved/{number}.wav"))).collect();
         lookups.push(Lookup::FileHash(songs[0].audio_hash));
-        let found = self.backend.lookup(&lookups).await.unwrap();
-        assert_eq!(found, self.reference.lookup(&lookups).await.unwrap());
+        let found = self.backend.songs().lookup(&lookups).await.unwrap();
+        assert_eq!(found, self.reference.songs().lookup(&lookups).await.unwrap());
     }
 }
 

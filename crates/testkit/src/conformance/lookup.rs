@@ -11,7 +11,7 @@ fn at(path: &str, content: &str) -> SongFile {
 }
 
 async fn by_path(backend: &dyn StorageBackend, path: &str) -> Vec<SongId> {
-    backend.lookup(&[Lookup::Path(path.to_owned())]).await.unwrap().pop().unwrap()
+    backend.songs().lookup(&[Lookup::Path(path.to_owned())]).await.unwrap().pop().unwrap()
 }
 
 /// A song is named by the beginning of its id, with or without hyphens.
@@ -47,7 +47,7 @@ pub async fn a_song_is_found_by_the_beginning_of_its_id(backend: &dyn StorageBac
 
     let lookups: Vec<_> =
         prefixes.iter().map(|(prefix, _)| Lookup::IdPrefix((*prefix).to_owned())).collect();
-    let found = backend.lookup(&lookups).await.unwrap();
+    let found = backend.songs().lookup(&lookups).await.unwrap();
 
     assert_eq!(found.len(), prefixes.len());
     for ((prefix, expected), found) in prefixes.iter().zip(found) {
@@ -65,10 +65,10 @@ pub async fn a_prefix_names_twenty_at_most(backend: &dyn StorageBackend) {
         })
         .collect();
     let puts: Vec<_> = songs.iter().map(|song| put(song, PutMode::Create)).collect();
-    backend.put_songs(&puts).await.unwrap();
+    backend.songs().put(&puts).await.unwrap();
     songs.sort_by_key(|song| song.id);
 
-    let found = backend.lookup(&[Lookup::IdPrefix("77".into())]).await.unwrap();
+    let found = backend.songs().lookup(&[Lookup::IdPrefix("77".into())]).await.unwrap();
 
     let first: Vec<_> = songs.iter().take(20).map(|song| song.id).collect();
     assert_eq!(found, [first]);
@@ -116,6 +116,7 @@ pub async fn songs_are_found_by_the_hash_of_a_file(backend: &dyn StorageBackend)
     both.sort_unstable();
 
     let found = backend
+        .songs()
         .lookup(&[
             Lookup::FileHash(Digest::of(b"same bytes")),
             Lookup::FileHash(three.files[0].sha256),
@@ -148,10 +149,10 @@ pub async fn songs_are_found_by_their_whole_title(backend: &dyn StorageBackend) 
     let titles = ["sample 7", &long("two"), "kept by the file", "Sample", "Sample 7 ", ""];
 
     let lookups = titles.map(|title| Lookup::Title(title.to_owned()));
-    let found = backend.lookup(&lookups).await.unwrap();
+    let found = backend.songs().lookup(&lookups).await.unwrap();
 
     assert_eq!(found, [both, vec![two.id], vec![], vec![], vec![], vec![]]);
-    assert_eq!(backend.lookup(&[Lookup::Title(long("three"))]).await.unwrap(), [vec![]]);
+    assert_eq!(backend.songs().lookup(&[Lookup::Title(long("three"))]).await.unwrap(), [vec![]]);
 }
 
 /// For a title that many songs have, the first 20 are enough to say so.
@@ -159,10 +160,10 @@ pub async fn a_title_names_twenty_at_most(backend: &dyn StorageBackend) {
     let mut songs: Vec<Song> =
         (0..25).map(|number| retitled(&song(&format!("intro {number}")), "Intro")).collect();
     let puts: Vec<_> = songs.iter().map(|song| put(song, PutMode::Create)).collect();
-    backend.put_songs(&puts).await.unwrap();
+    backend.songs().put(&puts).await.unwrap();
     songs.sort_by_key(|song| song.id);
 
-    let found = backend.lookup(&[Lookup::Title("intro".into())]).await.unwrap();
+    let found = backend.songs().lookup(&[Lookup::Title("intro".into())]).await.unwrap();
 
     let first: Vec<_> = songs.iter().take(20).map(|song| song.id).collect();
     assert_eq!(found, [first]);
@@ -183,5 +184,5 @@ pub async fn a_moved_file_is_found_where_it_is(backend: &dyn StorageBackend) {
     assert_eq!(by_path(backend, &old.path).await, []);
     assert_eq!(by_path(backend, "new place/one.flac").await, [one.id]);
     let hashes = [Lookup::FileHash(old.sha256), Lookup::FileHash(Digest::of(b"retagged"))];
-    assert_eq!(backend.lookup(&hashes).await.unwrap(), [vec![], vec![one.id]]);
+    assert_eq!(backend.songs().lookup(&hashes).await.unwrap(), [vec![], vec![one.id]]);
 }

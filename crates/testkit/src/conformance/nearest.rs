@@ -72,7 +72,7 @@ fn check(hits: &[Neighbor], all: &[(SongId, f64, f64)], query: &NearestQuery) {
 }
 
 async fn search(backend: &dyn StorageBackend, query: &NearestQuery) -> Vec<Neighbor> {
-    backend.nearest(query).await.unwrap_or_else(|error| panic!("{query:?}: {error}"))
+    backend.embeddings().nearest(query).await.unwrap_or_else(|error| panic!("{query:?}: {error}"))
 }
 
 /// The nearest songs are those that looking at all of them gives, under every
@@ -232,21 +232,25 @@ pub async fn equally_near_songs_come_by_their_ids(backend: &dyn StorageBackend) 
 pub async fn a_wrong_search_is_refused(backend: &dyn StorageBackend) {
     let model = tiny_model();
     let unknown = NearestQuery::new(model.name.clone(), vector(&[1.0; 8]), 5);
-    assert_refused(backend.nearest(&unknown).await, ErrorKind::Invalid, "an unknown model");
-    backend.put_model(&model).await.unwrap();
-    assert_eq!(backend.nearest(&unknown).await.unwrap(), [], "no songs");
+    assert_refused(
+        backend.embeddings().nearest(&unknown).await,
+        ErrorKind::Invalid,
+        "an unknown model",
+    );
+    backend.embeddings().put_model(&model).await.unwrap();
+    assert_eq!(backend.embeddings().nearest(&unknown).await.unwrap(), [], "no songs");
 
     for values in [&[1.0; 7][..], &[1.0; 9], &[0.0; 8]] {
         let query = NearestQuery::new(model.name.clone(), vector(values), 5);
         assert_refused(
-            backend.nearest(&query).await,
+            backend.embeddings().nearest(&query).await,
             ErrorKind::Invalid,
             format_args!("{values:?}"),
         );
     }
     let mut query = unknown;
     query.metric = Some(Metric::Euclidean);
-    match backend.nearest(&query).await {
+    match backend.embeddings().nearest(&query).await {
         Ok(hits) => assert!(backend.capabilities().any_metric && hits.is_empty()),
         Err(error) => {
             assert!(!backend.capabilities().any_metric, "{error}");
@@ -289,10 +293,10 @@ pub async fn nearest_songs_are_songs(backend: &dyn StorageBackend) {
             new_embedding(&song, Embedding { song: song.id, model: model.name.clone(), vector })
         })
         .collect();
-    backend.put_embeddings(&orphans).await.unwrap();
+    backend.embeddings().put(&orphans).await.unwrap();
     let mut left = by_hand(&fixture, &model, &query);
     let deleted: Vec<_> = left.drain(..5).map(|hit| delete(hit.0)).collect();
-    backend.delete_songs(&deleted).await.unwrap();
+    backend.songs().delete(&deleted).await.unwrap();
 
     for offset in [0, 3, 20, 25, 100] {
         let found = backend.nearest_songs(&NearestQuery { offset, ..query.clone() }).await.unwrap();
@@ -318,7 +322,7 @@ pub async fn nearest_songs_are_songs(backend: &dyn StorageBackend) {
 /// naming it is not.
 pub async fn a_song_is_found_while_it_names_its_embedding(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    backend.put_model(&model).await.unwrap();
+    backend.embeddings().put_model(&model).await.unwrap();
     let bare = song("one");
     backend.put_song(&bare, PutMode::Create).await.unwrap();
     let query = NearestQuery::new(model.name.clone(), vector(&[1.0; 8]), 5);
@@ -327,7 +331,7 @@ pub async fn a_song_is_found_while_it_names_its_embedding(backend: &dyn StorageB
     let mut heard = retitled(&bare, "heard");
     let embedding =
         Embedding { song: bare.id, model: model.name.clone(), vector: vector(&[2.0; 8]) };
-    let references = backend.put_embeddings(&[new_embedding(&heard, embedding)]).await.unwrap();
+    let references = backend.embeddings().put(&[new_embedding(&heard, embedding)]).await.unwrap();
     heard.embeddings.insert(model.name.clone(), references[0].clone());
     backend.put_song(&heard, PutMode::Replace(bare.revision.operation)).await.unwrap();
     let found = backend.nearest_songs(&query).await.unwrap();

@@ -11,7 +11,7 @@ pub async fn real_songs_come_back(backend: &dyn StorageBackend) {
     let fixture = library_of(80, 71).heard_by(&tiny_model(), 8).store(backend).await;
     let ids: Vec<_> = fixture.songs.iter().map(|song| song.id).collect();
 
-    let stored = backend.get_songs(&ids).await.unwrap();
+    let stored = backend.songs().get(&ids).await.unwrap();
 
     for (stored, song) in stored.into_iter().zip(&fixture.songs) {
         assert_eq!(stored.as_ref(), Some(song));
@@ -38,12 +38,12 @@ pub async fn odd_texts_come_back(backend: &dyn StorageBackend) {
         backend.put_song(&one, PutMode::Create).await.unwrap();
 
         assert_eq!(backend.get_song(one.id).await.unwrap(), Some(one.clone()), "{text:?}");
-        let found = backend.lookup(&[Lookup::Path(text.clone())]).await.unwrap();
+        let found = backend.songs().lookup(&[Lookup::Path(text.clone())]).await.unwrap();
         assert_eq!(found, [vec![one.id]], "{text:?}");
         let (card, filter) = (Card::of(&one), Filter::text(&text));
         assert!(filter.passes(&card));
         let query = SongQuery { filter, limit: 50, ..SongQuery::default() };
-        let found = backend.find_cards(&query).await.unwrap().items;
+        let found = backend.songs().find_cards(&query).await.unwrap().items;
         assert!(found.contains(&card), "{text:?} is not found");
     }
 }
@@ -103,7 +103,7 @@ pub async fn a_long_song_comes_back(backend: &dyn StorageBackend) {
         });
     }
 
-    backend.put_songs(&[put(&one, PutMode::Create)]).await.unwrap();
+    backend.songs().put(&[put(&one, PutMode::Create)]).await.unwrap();
 
     assert_eq!(backend.get_song(one.id).await.unwrap(), Some(one.clone()));
     let query = SongQuery {
@@ -111,5 +111,5 @@ pub async fn a_long_song_comes_back(backend: &dyn StorageBackend) {
         limit: 5,
         ..SongQuery::default()
     };
-    assert_eq!(backend.find_songs(&query).await.unwrap().items, [one]);
+    assert_eq!(backend.songs().find(&query).await.unwrap().items, [one]);
 }

@@ -32,7 +32,7 @@ async fn one_won(backend: &dyn StorageBackend, versions: &[Song], outcomes: &[Ou
 }
 
 async fn put_one(backend: &dyn StorageBackend, song: &Song, mode: PutMode) -> Outcome<Song> {
-    backend.put_songs(&[put(song, mode)]).await.unwrap().pop().unwrap()
+    backend.songs().put(&[put(song, mode)]).await.unwrap().pop().unwrap()
 }
 
 /// Of racing creates exactly one wins.
@@ -74,7 +74,7 @@ pub async fn what_comes_back_survives_a_purge(backend: &dyn StorageBackend) {
         for song in [&stays, &goes] {
             backend.put_song(song, PutMode::Create).await.unwrap();
         }
-        backend.delete_songs(&deletions).await.unwrap();
+        backend.songs().delete(&deletions).await.unwrap();
         let back = [retagged(&stays), retagged(&goes)];
         let again = delete(goes.id);
 
@@ -85,9 +85,9 @@ pub async fn what_comes_back_survives_a_purge(backend: &dyn StorageBackend) {
                     0 => backend.put_song(&back[0], PutMode::Create).await.unwrap(),
                     1 => {
                         backend.put_song(&back[1], PutMode::Create).await.unwrap();
-                        backend.delete_songs(std::slice::from_ref(again)).await.unwrap();
+                        backend.songs().delete(std::slice::from_ref(again)).await.unwrap();
                     }
-                    _ => backend.purge_songs(&deletions.each_ref().map(purge)).await.unwrap(),
+                    _ => backend.songs().purge(&deletions.each_ref().map(purge)).await.unwrap(),
                 }
             }
             .boxed()
@@ -133,7 +133,7 @@ pub async fn of_an_edit_and_a_deletion_one_wins(backend: &dyn StorageBackend) {
                     return put_one(backend, edited, mode).await;
                 }
                 let deletion = std::slice::from_ref(deletion);
-                backend.delete_songs(deletion).await.unwrap().pop().unwrap()
+                backend.songs().delete(deletion).await.unwrap().pop().unwrap()
             }
             .boxed()
         });

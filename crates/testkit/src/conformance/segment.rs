@@ -87,17 +87,17 @@ fn numbers(segments: &[Segment]) -> Vec<SegmentId> {
 /// Segments come back as they were stored, in the order asked for; a missing
 /// one is `None`.
 pub async fn segments_come_back(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut whole = segment(2);
     whole.frequencies = None;
     whole.start = 0.0;
     whole.end = 0.0;
     let segments = [segment(1), whole, segment(3)];
 
-    backend.put_segments(&segments).await.unwrap();
+    backend.segments().put(&segments).await.unwrap();
 
     let asked = [3, 9, 1, 3, 2].map(|number| SegmentId::from_bytes([number; 16]));
-    let stored = backend.get_segments(&asked).await.unwrap();
+    let stored = backend.segments().get(&asked).await.unwrap();
     let [one, two, three] = segments;
     assert_eq!(stored, [Some(three.clone()), None, Some(one), Some(three), Some(two)]);
     let bits = |segment: &Segment| -> Vec<u32> {
@@ -108,21 +108,21 @@ pub async fn segments_come_back(backend: &dyn StorageBackend) {
 
 /// Storing a segment again is a no-op.
 pub async fn storing_a_segment_again_changes_nothing(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let one = segment(1);
 
     for _ in 0..2 {
-        backend.put_segments(&[one.clone(), one.clone()]).await.unwrap();
+        backend.segments().put(&[one.clone(), one.clone()]).await.unwrap();
     }
 
     let query = SegmentQuery { limit: 10, ..SegmentQuery::default() };
-    assert_eq!(backend.find_segments(&query).await.unwrap(), [one]);
+    assert_eq!(backend.segments().find(&query).await.unwrap(), [one]);
 }
 
 /// What is wrong with one segment is said before anything of the batch is
 /// stored.
 pub async fn refused_segments_store_nothing(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let change = |change: &dyn Fn(&mut Segment)| {
         let mut segment = segment(2);
         change(&mut segment);
@@ -140,10 +140,14 @@ pub async fn refused_segments_store_nothing(backend: &dyn StorageBackend) {
     ];
 
     for (what, wrong) in cases {
-        assert_refused(backend.put_segments(&[segment(1), wrong]).await, ErrorKind::Invalid, what);
+        assert_refused(
+            backend.segments().put(&[segment(1), wrong]).await,
+            ErrorKind::Invalid,
+            what,
+        );
     }
     let query = SegmentQuery { limit: 10, ..SegmentQuery::default() };
-    assert_eq!(backend.find_segments(&query).await.unwrap(), []);
+    assert_eq!(backend.segments().find(&query).await.unwrap(), []);
 }
 
 /// The segments found are those that the query passes, in its order, equal
@@ -151,10 +155,10 @@ pub async fn refused_segments_store_nothing(backend: &dyn StorageBackend) {
 pub async fn segments_are_found_by_their_query(backend: &dyn StorageBackend) {
     let models = [tiny_model(), dot_model()];
     for model in &models {
-        backend.put_model(model).await.unwrap();
+        backend.embeddings().put_model(model).await.unwrap();
     }
     let segments = random_segments(60, 61, &models);
-    backend.put_segments(&segments).await.unwrap();
+    backend.segments().put(&segments).await.unwrap();
     let mut rng = StdRng::seed_from_u64(62);
 
     for _ in 0..80 {
@@ -163,31 +167,31 @@ pub async fn segments_are_found_by_their_query(backend: &dyn StorageBackend) {
             segments.iter().filter(|segment| query.passes(segment)).cloned().collect();
         expected.sort_by(|left, right| query.compare(left, right));
 
-        let found = backend.find_segments(&query).await.unwrap();
+        let found = backend.segments().find(&query).await.unwrap();
         assert_eq!(numbers(&found), numbers(&expected), "{query:?}");
         assert_eq!(found, expected);
 
         (query.skip, query.limit) = (rng.random_range(0..10), rng.random_range(0..10));
-        let part = backend.find_segments(&query).await.unwrap();
+        let part = backend.segments().find(&query).await.unwrap();
         let expected: Vec<_> =
             numbers(&expected).into_iter().skip(query.skip).take(query.limit).collect();
         assert_eq!(numbers(&part), expected, "{query:?}");
     }
-    assert_eq!(backend.find_segments(&SegmentQuery::default()).await.unwrap(), []);
+    assert_eq!(backend.segments().find(&SegmentQuery::default()).await.unwrap(), []);
     let beyond = SegmentQuery { skip: usize::MAX, limit: usize::MAX, ..SegmentQuery::default() };
-    assert_eq!(backend.find_segments(&beyond).await.unwrap(), []);
+    assert_eq!(backend.segments().find(&beyond).await.unwrap(), []);
     let all = SegmentQuery { limit: usize::MAX, ..SegmentQuery::default() };
-    assert_eq!(backend.find_segments(&all).await.unwrap().len(), 60);
+    assert_eq!(backend.segments().find(&all).await.unwrap().len(), 60);
 }
 
 /// The nearest segments are those that looking at all of them gives.
 pub async fn nearest_segments_agree_with_looking_at_all(backend: &dyn StorageBackend) {
     let models = [tiny_model(), dot_model()];
     for model in &models {
-        backend.put_model(model).await.unwrap();
+        backend.embeddings().put_model(model).await.unwrap();
     }
     let segments = random_segments(60, 63, &models);
-    backend.put_segments(&segments).await.unwrap();
+    backend.segments().put(&segments).await.unwrap();
     let mut rng = StdRng::seed_from_u64(64);
 
     for round in 0..40 {
@@ -226,7 +230,7 @@ pub async fn nearest_segments_agree_with_looking_at_all(backend: &dyn StorageBac
             query.threshold = Some((better + worse) / 2.0);
         }
 
-        let found = backend.nearest_segments(&query).await.unwrap();
+        let found = backend.segments().nearest(&query).await.unwrap();
 
         let expected: Vec<_> = hits(&query).into_iter().take(query.k).collect();
         assert_eq!(found.len(), expected.len(), "{query:?}");
@@ -242,8 +246,8 @@ pub async fn nearest_segments_agree_with_looking_at_all(backend: &dyn StorageBac
 /// What cannot be searched for is said to be so.
 pub async fn a_wrong_search_of_segments_is_refused(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    backend.put_model(&model).await.unwrap();
-    backend.put_segments(&[segment(1)]).await.unwrap();
+    backend.embeddings().put_model(&model).await.unwrap();
+    backend.segments().put(&[segment(1)]).await.unwrap();
     let query = |model: Option<&ModelSpec>, values: &[f32]| NearestSegments {
         vector: vector(values),
         among: SegmentQuery {
@@ -262,25 +266,25 @@ pub async fn a_wrong_search_of_segments_is_refused(backend: &dyn StorageBackend)
         ("a wrong dimension", query(Some(&model), &[1.0; 5])),
         ("a zero vector under cosine", query(Some(&model), &[0.0; 8])),
     ] {
-        assert_refused(backend.nearest_segments(&wrong).await, ErrorKind::Invalid, what);
+        assert_refused(backend.segments().nearest(&wrong).await, ErrorKind::Invalid, what);
     }
     let right = query(Some(&model), &[1.0; 8]);
-    assert_eq!(backend.nearest_segments(&right).await.unwrap().len(), 1);
+    assert_eq!(backend.segments().nearest(&right).await.unwrap().len(), 1);
 }
 
 /// A deletion says of each segment whether it was there.
 pub async fn deleted_segments_were_there(backend: &dyn StorageBackend) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let segments = [1, 2, 3].map(segment);
-    backend.put_segments(&segments).await.unwrap();
+    backend.segments().put(&segments).await.unwrap();
     let ids = [3, 9, 1].map(|number| SegmentId::from_bytes([number; 16]));
 
-    assert_eq!(backend.delete_segments(&ids).await.unwrap(), [true, false, true]);
+    assert_eq!(backend.segments().delete(&ids).await.unwrap(), [true, false, true]);
 
-    assert_eq!(backend.delete_segments(&ids).await.unwrap(), [false, false, false]);
-    assert_eq!(backend.get_segments(&ids).await.unwrap(), [None, None, None]);
+    assert_eq!(backend.segments().delete(&ids).await.unwrap(), [false, false, false]);
+    assert_eq!(backend.segments().get(&ids).await.unwrap(), [None, None, None]);
     let query = SegmentQuery { limit: 10, ..SegmentQuery::default() };
-    assert_eq!(backend.find_segments(&query).await.unwrap(), segments[1..2]);
+    assert_eq!(backend.segments().find(&query).await.unwrap(), segments[1..2]);
     let nearest = NearestSegments {
         vector: segments[0].vector.clone(),
         among: SegmentQuery { model: Some(tiny_model().name), ..SegmentQuery::default() },
@@ -289,5 +293,5 @@ pub async fn deleted_segments_were_there(backend: &dyn StorageBackend) {
         metric: None,
         exclude: vec![],
     };
-    assert_eq!(backend.nearest_segments(&nearest).await.unwrap().len(), 1);
+    assert_eq!(backend.segments().nearest(&nearest).await.unwrap().len(), 1);
 }

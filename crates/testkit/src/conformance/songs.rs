@@ -11,7 +11,7 @@ use super::refusal::assert_refused;
 pub async fn a_missing_song_is_none(backend: &dyn StorageBackend) {
     let id = song("missing").id;
 
-    assert_eq!(backend.get_songs(&[id]).await.unwrap(), [None]);
+    assert_eq!(backend.songs().get(&[id]).await.unwrap(), [None]);
     assert_eq!(backend.get_song(id).await.unwrap(), None);
 }
 
@@ -19,10 +19,10 @@ pub async fn a_missing_song_is_none(backend: &dyn StorageBackend) {
 pub async fn a_stored_song_comes_back(backend: &dyn StorageBackend) {
     let song = song("one");
 
-    let outcomes = backend.put_songs(&[put(&song, PutMode::Create)]).await.unwrap();
+    let outcomes = backend.songs().put(&[put(&song, PutMode::Create)]).await.unwrap();
 
     assert_eq!(outcomes, [Outcome::Done]);
-    assert_eq!(backend.get_songs(&[song.id]).await.unwrap(), [Some(song)]);
+    assert_eq!(backend.songs().get(&[song.id]).await.unwrap(), [Some(song)]);
 }
 
 /// `Create` is what makes `add` safe to run on two machines at once.
@@ -31,7 +31,7 @@ pub async fn create_refuses_to_overwrite(backend: &dyn StorageBackend) {
     let second = retagged(&first);
     backend.put_song(&first, PutMode::Create).await.unwrap();
 
-    let outcomes = backend.put_songs(&[put(&second, PutMode::Create)]).await.unwrap();
+    let outcomes = backend.songs().put(&[put(&second, PutMode::Create)]).await.unwrap();
 
     // The loser is told what is stored, so that it can merge without asking.
     assert_eq!(outcomes, [Outcome::Conflict(Some(Box::new(first.clone())))]);
@@ -52,7 +52,7 @@ pub async fn replace_takes_the_version_it_names(backend: &dyn StorageBackend) {
 
     for (next, last) in [(&second, &first), (&third, &second)] {
         let mode = PutMode::Replace(last.revision.operation);
-        let outcomes = backend.put_songs(&[put(next, mode)]).await.unwrap();
+        let outcomes = backend.songs().put(&[put(next, mode)]).await.unwrap();
 
         assert_eq!(outcomes, [Outcome::Done]);
         assert_eq!(backend.get_song(first.id).await.unwrap().as_ref(), Some(next));
@@ -69,7 +69,8 @@ pub async fn replace_refuses_another_version(backend: &dyn StorageBackend) {
     backend.put_song(&second, PutMode::Replace(first.revision.operation)).await.unwrap();
 
     for expected in [first.revision.operation, OperationId::random(), late.revision.operation] {
-        let outcomes = backend.put_songs(&[put(&late, PutMode::Replace(expected))]).await.unwrap();
+        let outcomes =
+            backend.songs().put(&[put(&late, PutMode::Replace(expected))]).await.unwrap();
 
         assert_eq!(outcomes, [Outcome::Conflict(Some(Box::new(second.clone())))]);
     }
@@ -81,7 +82,7 @@ pub async fn replace_refuses_what_is_not_there(backend: &dyn StorageBackend) {
     let song = song("one");
 
     let mode = PutMode::Replace(OperationId::random());
-    let outcomes = backend.put_songs(&[put(&song, mode)]).await.unwrap();
+    let outcomes = backend.songs().put(&[put(&song, mode)]).await.unwrap();
 
     assert_eq!(outcomes, [Outcome::Conflict(None)]);
     assert_eq!(backend.get_song(song.id).await.unwrap(), None);
@@ -94,12 +95,12 @@ pub async fn repeating_a_write_succeeds(backend: &dyn StorageBackend) {
     let second = retagged(&first);
     let replace = PutMode::Replace(first.revision.operation);
     for _ in 0..3 {
-        let outcomes = backend.put_songs(&[put(&first, PutMode::Create)]).await.unwrap();
+        let outcomes = backend.songs().put(&[put(&first, PutMode::Create)]).await.unwrap();
         assert_eq!(outcomes, [Outcome::Done]);
     }
 
     for mode in [replace, replace, PutMode::Create, PutMode::Replace(OperationId::random())] {
-        let outcomes = backend.put_songs(&[put(&second, mode)]).await.unwrap();
+        let outcomes = backend.songs().put(&[put(&second, mode)]).await.unwrap();
 
         assert_eq!(outcomes, [Outcome::Done], "{mode:?}");
         assert_eq!(backend.get_song(first.id).await.unwrap().as_ref(), Some(&second));
@@ -113,7 +114,7 @@ pub async fn repeating_a_write_does_not_undo_the_next(backend: &dyn StorageBacke
     backend.put_song(&first, PutMode::Create).await.unwrap();
     backend.put_song(&second, PutMode::Replace(first.revision.operation)).await.unwrap();
 
-    let outcomes = backend.put_songs(&[put(&first, PutMode::Create)]).await.unwrap();
+    let outcomes = backend.songs().put(&[put(&first, PutMode::Create)]).await.unwrap();
 
     assert_eq!(outcomes, [Outcome::Conflict(Some(Box::new(second.clone())))]);
     assert_eq!(backend.get_song(first.id).await.unwrap(), Some(second));
@@ -130,7 +131,7 @@ pub async fn a_song_of_an_unknown_model_is_refused(backend: &dyn StorageBackend)
     song.embeddings.insert(tiny_model().name, reference);
 
     assert_refused(
-        backend.put_songs(&[put(&song, PutMode::Create)]).await,
+        backend.songs().put(&[put(&song, PutMode::Create)]).await,
         ErrorKind::Invalid,
         "an unknown model",
     );
@@ -142,7 +143,7 @@ pub async fn errors_name_the_backend(backend: &dyn StorageBackend) {
     let place = backend.to_string();
     let query = songrec_storage::NearestQuery::new(tiny_model().name, crate::vector(&[1.0; 8]), 1);
 
-    let error = backend.nearest(&query).await.unwrap_err();
+    let error = backend.embeddings().nearest(&query).await.unwrap_err();
 
     assert!(!place.is_empty());
     assert!(error.to_string().contains(&place), "`{error}` does not say `{place}`");
@@ -152,21 +153,21 @@ pub async fn errors_name_the_backend(backend: &dyn StorageBackend) {
 /// There is room for a model once, and for another model beside it.
 pub async fn models_are_listed_by_name(backend: &dyn StorageBackend) {
     let (tiny, loud) = (tiny_model(), crate::dot_model());
-    assert_eq!(backend.models().await.unwrap(), []);
+    assert_eq!(backend.embeddings().models().await.unwrap(), []);
 
     for model in [&tiny, &loud, &tiny, &loud] {
-        backend.put_model(model).await.unwrap();
+        backend.embeddings().put_model(model).await.unwrap();
     }
 
     assert!(loud.name < tiny.name);
-    assert_eq!(backend.models().await.unwrap(), [loud, tiny]);
+    assert_eq!(backend.embeddings().models().await.unwrap(), [loud, tiny]);
 }
 
 /// A model keeps its dimension and its metric: its vectors could not be
 /// compared otherwise.
 pub async fn a_model_does_not_change(backend: &dyn StorageBackend) {
     let tiny = tiny_model();
-    backend.put_model(&tiny).await.unwrap();
+    backend.embeddings().put_model(&tiny).await.unwrap();
 
     let mut wider = tiny.clone();
     wider.dimension = 16;
@@ -174,12 +175,12 @@ pub async fn a_model_does_not_change(backend: &dyn StorageBackend) {
     other.metric = songrec_core::Metric::Euclidean;
     for wrong in [wider, other] {
         assert_refused(
-            backend.put_model(&wrong).await,
+            backend.embeddings().put_model(&wrong).await,
             ErrorKind::Invalid,
             format_args!("{wrong:?}"),
         );
     }
-    assert_eq!(backend.models().await.unwrap(), [tiny]);
+    assert_eq!(backend.embeddings().models().await.unwrap(), [tiny]);
 }
 
 /// An answer has one element for each asked for, in the same order, however
@@ -193,7 +194,7 @@ pub async fn songs_come_in_the_order_asked_for(backend: &dyn StorageBackend) {
     let [c, a, d, b] = songs.each_ref().map(|song| song.id);
     let asked: Vec<SongId> = vec![d, missing, a, a, c, missing, b, d];
 
-    let answer = backend.get_songs(&asked).await.unwrap();
+    let answer = backend.songs().get(&asked).await.unwrap();
 
     let ids: Vec<_> = answer.iter().map(|song| song.as_ref().map(|song| song.id)).collect();
     let expected = [Some(d), None, Some(a), Some(a), Some(c), None, Some(b), Some(d)];

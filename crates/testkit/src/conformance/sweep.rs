@@ -21,19 +21,19 @@ async fn put_blob(backend: &dyn StorageBackend, bytes: &Bytes) -> Option<BlobRef
         return None;
     }
     let source = BlobSource::Stream(stream::iter([Ok(bytes.clone())]).boxed());
-    Some(backend.put_blob(&new_blob(bytes), source).await.unwrap())
+    Some(backend.blobs().put(&new_blob(bytes), source).await.unwrap())
 }
 
 // A song with an embedding and, where audio is kept, a blob; not stored yet,
 // but its facts are.
 async fn with_facts(backend: &dyn StorageBackend, seed: &str) -> (Song, Bytes) {
-    backend.put_model(&tiny_model()).await.unwrap();
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut song = song(seed);
     let bytes = audio(1_000, seed.len() as u64);
     song.blob = put_blob(backend, &bytes).await;
     let model = tiny_model().name;
     let embedding = Embedding { song: song.id, model: model.clone(), vector: vector(&[1.0; 8]) };
-    let references = backend.put_embeddings(&[new_embedding(&song, embedding)]).await.unwrap();
+    let references = backend.embeddings().put(&[new_embedding(&song, embedding)]).await.unwrap();
     song.embeddings.insert(model, references[0].clone());
     (song, bytes)
 }
@@ -42,14 +42,14 @@ async fn has_facts(backend: &dyn StorageBackend, song: &Song, bytes: &Bytes) -> 
     let embedding = backend.get_embedding(&tiny_model().name, song.id).await.unwrap();
     let blob = match &song.blob {
         None => return embedding.is_some(),
-        Some(blob) => backend.get_blob(blob, None).await.unwrap(),
+        Some(blob) => backend.blobs().get(blob, None).await.unwrap(),
     };
     let Some(blob) = blob else { return false };
     embedding.is_some() && read_blob(blob).await.unwrap() == *bytes
 }
 
 async fn sweep(backend: &dyn StorageBackend) -> Swept {
-    backend.sweep(Duration::ZERO).await.unwrap()
+    backend.maintenance().sweep(Duration::ZERO).await.unwrap()
 }
 
 /// What a song names is never swept; what none names is, and is counted.
@@ -67,7 +67,7 @@ pub async fn sweeping_removes_what_no_song_names(backend: &dyn StorageBackend) {
     assert!(has_facts(backend, &named, &bytes).await);
     assert_eq!(sweep(backend).await, Swept::default(), "there was nothing left to sweep");
     let query = songrec_storage::NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 10);
-    assert_eq!(backend.nearest(&query).await.unwrap().len(), 1);
+    assert_eq!(backend.embeddings().nearest(&query).await.unwrap().len(), 1);
 }
 
 /// What a sweep would remove is known without removing it.
@@ -77,17 +77,17 @@ pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
     let (orphan, orphaned) = with_facts(backend, "not named").await;
 
     let would = [
-        backend.would_sweep(Duration::ZERO).await.unwrap(),
-        backend.would_sweep(Duration::ZERO).await.unwrap(),
+        backend.maintenance().would_sweep(Duration::ZERO).await.unwrap(),
+        backend.maintenance().would_sweep(Duration::ZERO).await.unwrap(),
     ];
 
-    assert_eq!(backend.would_sweep(A_DAY).await.unwrap(), Swept::default());
+    assert_eq!(backend.maintenance().would_sweep(A_DAY).await.unwrap(), Swept::default());
     backend.put_song(&orphan, PutMode::Create).await.unwrap();
     assert!(has_facts(backend, &orphan, &orphaned).await, "nothing was removed");
     assert!(has_facts(backend, &named, &bytes).await);
     let deletion = delete(orphan.id);
-    backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
-    backend.purge_songs(&[purge(&deletion)]).await.unwrap();
+    backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
+    backend.songs().purge(&[purge(&deletion)]).await.unwrap();
     assert_eq!(would, [sweep(backend).await; 2]);
 }
 
@@ -96,7 +96,7 @@ pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
 pub async fn sweeping_spares_the_young(backend: &dyn StorageBackend) {
     let (song, bytes) = with_facts(backend, "on its way").await;
 
-    assert_eq!(backend.sweep(A_DAY).await.unwrap(), Swept::default());
+    assert_eq!(backend.maintenance().sweep(A_DAY).await.unwrap(), Swept::default());
 
     backend.put_song(&song, PutMode::Create).await.unwrap();
     assert!(has_facts(backend, &song, &bytes).await);
@@ -107,7 +107,7 @@ pub async fn sweeping_spares_the_young(backend: &dyn StorageBackend) {
 pub async fn sweeping_spares_what_can_be_restored(backend: &dyn StorageBackend) {
     let (song, bytes) = with_facts(backend, "restored").await;
     backend.put_song(&song, PutMode::Create).await.unwrap();
-    backend.delete_songs(&[delete(song.id)]).await.unwrap();
+    backend.songs().delete(&[delete(song.id)]).await.unwrap();
 
     assert_eq!(sweep(backend).await, Swept::default());
     let restored = retagged(&song);
@@ -115,8 +115,8 @@ pub async fn sweeping_spares_what_can_be_restored(backend: &dyn StorageBackend) 
     assert!(has_facts(backend, &restored, &bytes).await);
 
     let deletion = delete(song.id);
-    backend.delete_songs(std::slice::from_ref(&deletion)).await.unwrap();
-    backend.purge_songs(&[purge(&deletion)]).await.unwrap();
+    backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
+    backend.songs().purge(&[purge(&deletion)]).await.unwrap();
     let swept = sweep(backend).await;
     assert_eq!(swept.facts, 1 + u64::from(backend.capabilities().keeps_audio));
 }
@@ -140,7 +140,7 @@ async fn verify(backend: &dyn StorageBackend) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (repair, read_data) in [(false, false), (false, true), (true, false), (true, true)] {
         let options = VerifyOptions { repair, read_data };
-        findings.extend(backend.verify(&options, &Silent).await.unwrap());
+        findings.extend(backend.maintenance().verify(&options, &Silent).await.unwrap());
     }
     findings
 }
@@ -159,13 +159,13 @@ pub async fn verifying_a_sound_library_finds_nothing(backend: &dyn StorageBacken
     backend.put_song(&edited, mode).await.unwrap();
     expected[3] = edited;
     let gone = expected.remove(7);
-    backend.delete_songs(&[delete(gone.id)]).await.unwrap();
+    backend.songs().delete(&[delete(gone.id)]).await.unwrap();
 
     assert_eq!(verify(backend).await, []);
 
     let ids: Vec<_> = expected.iter().map(|song| song.id).collect();
     let stored: Vec<_> =
-        backend.get_songs(&ids).await.unwrap().into_iter().map(Option::unwrap).collect();
+        backend.songs().get(&ids).await.unwrap().into_iter().map(Option::unwrap).collect();
     assert_eq!(stored, expected);
     assert!(has_facts(backend, &song, &bytes).await);
 }

@@ -36,7 +36,7 @@ impl Arriving<'_> {
             }
         }
         let (places, lookups): (Vec<usize>, Vec<Lookup>) = lookups.into_iter().unzip();
-        let found = self.library.backend.lookup(&lookups).await?;
+        let found = self.library.backend.songs().lookup(&lookups).await?;
         let (mut asking, mut asked) = (Vec::new(), Vec::new());
         for (at, songs) in places.into_iter().zip(found) {
             if let [song] = songs.as_slice() {
@@ -126,7 +126,7 @@ impl Names {
         let mut names = HashMap::new();
         let mut query = SongQuery { filter: Filter::all(), limit: 1000, ..SongQuery::default() };
         loop {
-            let page = library.backend.find_cards(&query).await?;
+            let page = library.backend.songs().find_cards(&query).await?;
             for card in page.items {
                 // Those that wait for audio themselves have no codec.
                 let path = card.path.filter(|_| !card.codec.is_empty());
