@@ -33,14 +33,15 @@ pub use self::{
 ///
 /// # Semantics
 ///
-/// A [`Song`](songrec_core::Song) is the manifest of what is stored for it. Facts (embeddings,
-/// blobs) are stored first and never change; the song that names them is
-/// stored last. What no song names does not exist: it may be swept, but not
-/// while it is young, because its song may be on the way.
+/// A [`Song`](songrec_core::Song) is the manifest of what is stored for it.
+/// Facts (embeddings, blobs) are stored first and never change; the song that
+/// names them is stored last. What no song names does not exist: it may be
+/// swept, but not while it is young, because its song may be on the way.
 ///
 /// Only songs and documents change, and only by compare-and-set: a write says
-/// which version it replaces, and carries a new [`OperationId`](songrec_core::OperationId) by which a
-/// writer whose answer was lost can tell its own write from another's.
+/// which version it replaces, and carries a new
+/// [`OperationId`](songrec_core::OperationId) by which a writer whose answer was
+/// lost can tell its own write from another's.
 ///
 /// Slices in, vectors out: an answer has one element for each element asked
 /// for, in the same order. An empty slice is answered without any work.
