@@ -75,7 +75,7 @@
 ///     }
 /// }
 ///
-/// impl<B: StorageBackend> fmt::Display for Told<B> {
+/// impl<B: fmt::Display> fmt::Display for Told<B> {
 ///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 ///         self.0.fmt(f)
 ///     }

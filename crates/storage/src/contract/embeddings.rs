@@ -85,7 +85,8 @@ pub trait EmbeddingStore: Send + Sync {
     /// # Errors
     ///
     /// `Invalid` for an unknown model, a wrong dimension, or a metric that
-    /// the backend cannot use ([`Capabilities::any_metric`]).
+    /// the backend cannot use
+    /// ([`Capabilities::any_metric`](crate::Capabilities::any_metric)).
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>>;
 }
 
