@@ -18,11 +18,11 @@ use futures::{StreamExt, TryStreamExt, stream};
 use lru::LruCache;
 use serde_json::{Value, json};
 use songrec_core::{
-    BlobRef, Card, Digest, Document, DocumentKind, EmbeddingRef, Filter, Hint, ModelName,
-    ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId,
+    BlobRef, Digest, Document, DocumentKind, EmbeddingRef, Filter, Hint, ModelName, ModelSpec,
+    OperationId, Progress, Segment, SegmentId, Song, SongId, SongSummary,
 };
 use songrec_storage::{
-    BlobSource, BlobStore, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong,
+    BlobSource, BlobStore, BlobStream, Capabilities, ChangeHead, ChangePage, Cursor, DeleteSong,
     DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance, NearestQuery,
     NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken, PurgeSong,
     PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SegmentStore, SongQuery,
@@ -482,8 +482,8 @@ impl SongStore for AstraBackend {
         self.page_of_songs(query).await
     }
 
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        self.page_of_cards(query).await
+    async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
+        self.page_of_summaries(query).await
     }
 
     async fn count(&self, filter: &Filter) -> Result<u64> {
@@ -609,20 +609,16 @@ impl Maintenance for AstraBackend {
         self.changes_since(since, limit).await
     }
 
-    async fn summaries(
-        &self,
-        since: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<ChangePage<ChangeSummary>> {
-        self.summaries_since(since, limit).await
+    async fn heads(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage<ChangeHead>> {
+        self.heads_since(since, limit).await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.sweep_facts(min_age, false).await
+        self.sweep_objects(min_age, false).await
     }
 
     async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.sweep_facts(min_age, true).await
+        self.sweep_objects(min_age, true).await
     }
 
     async fn verify(

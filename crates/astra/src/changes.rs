@@ -32,7 +32,7 @@ use futures::{FutureExt, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Hint, ModelName, OperationId, Remedy, SongId};
-use songrec_storage::{Change, ChangePage, ChangeSummary, Cursor, Error, ErrorKind, Result};
+use songrec_storage::{Change, ChangeHead, ChangePage, Cursor, Error, ErrorKind, Result};
 
 use crate::{
     backend::{AT_ONCE, AstraBackend},
@@ -191,13 +191,13 @@ impl AstraBackend {
         }
     }
 
-    pub(crate) async fn summaries_since(
+    pub(crate) async fn heads_since(
         &self,
         since: Option<&Cursor>,
         limit: usize,
-    ) -> Result<ChangePage<ChangeSummary>> {
+    ) -> Result<ChangePage<ChangeHead>> {
         match self.begin_page(since, limit).await? {
-            Begun::All(page) => Ok(page.summarized()),
+            Begun::All(page) => Ok(page.heads()),
             Begun::Page(position) => {
                 if since.is_none() {
                     // Another process may have made room for a model since.
@@ -250,26 +250,26 @@ impl AstraBackend {
 
     // A page of which songs are told in short; those of which that is not
     // possible are read, as many at once as fit into a request.
-    async fn page_in_short(&self, told: Told) -> Result<ChangePage<ChangeSummary>> {
+    async fn page_in_short(&self, told: Told) -> Result<ChangePage<ChangeHead>> {
         let models = self.known_models().into_iter();
         let models: HashMap<String, ModelName> =
             models.map(|known| (field_name(&known.spec.name), known.spec.name)).collect();
-        let summaries: Vec<_> = told.rows.iter().map(|row| row.summary(&models)).collect();
-        let others = told.rows.iter().zip(&summaries).filter(|(_, summary)| summary.is_none());
+        let heads: Vec<_> = told.rows.iter().map(|row| row.head(&models)).collect();
+        let others = told.rows.iter().zip(&heads).filter(|(_, head)| head.is_none());
         let others: Vec<SongId> = others.map(|(row, _)| row.id).collect();
         let mut whole = self.rows(&others, whole()).await?;
         let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
-        for (row, summary) in told.rows.iter().zip(summaries) {
+        for (row, head) in told.rows.iter().zip(heads) {
             let (song, origin) = (row.id, row.origin());
-            if let Some(summary) = summary {
-                changes.push(Change { song, state: ChangeSummary::Song(summary), origin });
+            if let Some(head) = head {
+                changes.push(Change { song, state: ChangeHead::Song(head), origin });
                 continue;
             }
             // One that was purged since is no news.
             let Some(row) = whole.remove(&song) else { continue };
             match row.change() {
                 Ok(Change { state, .. }) => {
-                    changes.push(Change { song, state: ChangeSummary::Whole(state), origin });
+                    changes.push(Change { song, state: ChangeHead::Whole(state), origin });
                 }
                 Err(wrong) => unreadable.push(wrong.into()),
             }

@@ -12,8 +12,8 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{
-    Card, Digest, Embedding, EmbeddingRef, Hint, Metric, ModelName, OperationId, Remedy, SongId,
-    Vector,
+    Digest, Embedding, EmbeddingRef, Hint, Metric, ModelName, OperationId, Remedy, SongId,
+    SongSummary, Vector,
 };
 use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, Result, StoredEmbedding};
 
@@ -34,13 +34,14 @@ struct EmbeddingDocument<'a> {
     id: &'a str,
     of: &'static str,
     song: SongId,
-    /// The version of the song's document that the card is of (`Sync::n`).
+    /// The version of the song's document that the summary is of (`Sync::n`).
     n: u64,
     /// When it was written, in milliseconds since 1970: only so that `sweep`
     /// leaves alone what is young.
     created: u64,
     digest: Digest,
-    card: String,
+    #[serde(rename = "card")]
+    summary: String,
     find: Facets,
     #[serde(rename = "$vector")]
     vector: Value,
@@ -57,8 +58,8 @@ pub(crate) struct EmbeddingRow {
     pub(crate) song: Option<SongId>,
     #[serde(default)]
     pub(crate) digest: Option<Digest>,
-    #[serde(default)]
-    pub(crate) card: Option<String>,
+    #[serde(default, rename = "card")]
+    pub(crate) summary: Option<String>,
     #[serde(default)]
     pub(crate) n: u64,
     #[serde(default, rename = "$vector")]
@@ -209,8 +210,8 @@ impl AstraBackend {
             .iter()
             .zip(keys.iter().zip(&references))
             .map(|(at, (key, reference))| {
-                let NewEmbedding { embedding, card, .. } = &embeddings[*at];
-                let Face { card, facets } = Face::of(card);
+                let NewEmbedding { embedding, summary, .. } = &embeddings[*at];
+                let Face { summary, facets } = Face::of(summary);
                 EmbeddingDocument {
                     id: key,
                     of: SONG,
@@ -218,7 +219,7 @@ impl AstraBackend {
                     n: 0,
                     created,
                     digest: reference.digest,
-                    card,
+                    summary,
                     find: facets,
                     vector: client::binary_vector(embedding.vector.values()),
                 }
@@ -408,8 +409,9 @@ impl AstraBackend {
                 |row: &EmbeddingRow| row.vector(),
                 |row, similarity, distance| {
                     let song = row.song.filter(|song| !excluded.contains(song))?;
-                    let card: Card = serde_json::from_str(row.card.as_deref()?).ok()?;
-                    query.filter.passes(&card).then(|| Neighbor {
+                    let summary: SongSummary =
+                        serde_json::from_str(row.summary.as_deref()?).ok()?;
+                    query.filter.passes(&summary).then(|| Neighbor {
                         song,
                         similarity,
                         distance,

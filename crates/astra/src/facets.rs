@@ -1,6 +1,6 @@
 //! The fields that filters look at, and filters in the words of the Data API.
 //!
-//! Beside the card of each song stand indexed fields, made so that every test
+//! Beside the summary of each song stand indexed fields, made so that every test
 //! of a [`Filter`] becomes an equality or a range:
 //!
 //! - `find.words`: every beginning of every word, after one letter that says
@@ -13,12 +13,12 @@
 //! Beginnings are cut at [`LONGEST_PREFIX`] characters, and a song with too
 //! many words holds only [`EVERYTHING`], which every search for words asks for
 //! as well. The server may therefore find too much, never too little; whoever
-//! reads its answer applies the filter to the cards again.
+//! reads its answer applies the filter to the summaries again.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use songrec_core::{
-    Card, Digest, Filter, NumberField, NumberRange, Song, Test, ValueField, WordField, words,
+    Digest, Filter, NumberField, NumberRange, Song, SongSummary, Test, ValueField, WordField, words,
 };
 
 use crate::client::{MAX_COMPARISONS, MAX_IN};
@@ -72,11 +72,13 @@ pub(crate) struct Handles {
 }
 
 impl Facets {
-    pub(crate) fn of(card: &Card) -> Self {
+    pub(crate) fn of(summary: &SongSummary) -> Self {
         let values = |field: ValueField| {
-            at_most(field.values(card).iter().map(|value| stored_value(&normal(value))).collect())
+            at_most(
+                field.values(summary).iter().map(|value| stored_value(&normal(value))).collect(),
+            )
         };
-        let words = word_prefixes(card);
+        let words = word_prefixes(summary);
         let (genre, mood) = (values(ValueField::Genre), values(ValueField::Mood));
         let is_cut = |list: &Vec<String>| list.iter().any(|one| one == EVERYTHING);
         let more = [&words, &genre, &mood].into_iter().any(is_cut);
@@ -87,11 +89,11 @@ impl Facets {
             mood,
             instrument: values(ValueField::Instrument),
             warning: values(ValueField::Warning),
-            bpm: card.bpm.filter(|bpm| bpm.is_finite()),
-            year: card.year,
-            duration: card.duration,
-            key: card.key.map(|key| key.to_string()),
-            r#loop: card.is_loop,
+            bpm: summary.bpm.filter(|bpm| bpm.is_finite()),
+            year: summary.year,
+            duration: summary.duration,
+            key: summary.key.map(|key| key.to_string()),
+            r#loop: summary.is_loop,
         }
     }
 }
@@ -380,7 +382,7 @@ fn tags(field: WordField) -> impl Iterator<Item = char> {
     .chars()
 }
 
-fn word_prefixes(card: &Card) -> Vec<String> {
+fn word_prefixes(summary: &SongSummary) -> Vec<String> {
     let fields = [WordField::Title, WordField::Artist, WordField::Album, WordField::Path];
     let mut prefixes = Vec::new();
     let mut add = |tag: char, mut found: Vec<String>| {
@@ -399,9 +401,9 @@ fn word_prefixes(card: &Card) -> Vec<String> {
     };
     for field in fields {
         let tag = tags(field).next().expect("every field has a tag");
-        add(tag, field.words(card));
+        add(tag, field.words(summary));
     }
-    let others = card.genres.iter().chain(&card.moods).chain(card.instrument.as_ref());
+    let others = summary.genres.iter().chain(&summary.moods).chain(summary.instrument.as_ref());
     add('o', others.flat_map(|value| words(value)).collect());
     prefixes.sort_unstable();
     prefixes.dedup();
@@ -521,7 +523,7 @@ mod tests {
 
     #[test]
     fn no_array_gets_too_long() {
-        let card: Card = serde_json::from_value(json!({
+        let summary: SongSummary = serde_json::from_value(json!({
             "id": "3f9a62c1-5a0e-8d7b-9c42-0d6f3b1e7a55",
             "title": (0..5000).map(|n| format!("w{n} ")).collect::<String>(),
             "genres": (0..1500).map(|n| format!("genre {n}")).collect::<Vec<_>>(),
@@ -530,7 +532,7 @@ mod tests {
         }))
         .unwrap();
 
-        let facets = Facets::of(&card);
+        let facets = Facets::of(&summary);
 
         assert!(facets.words.len() <= MOST_ELEMENTS && facets.words.contains(&"*".to_owned()));
         assert_eq!(facets.genre, ["*"]);

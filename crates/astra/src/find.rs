@@ -8,7 +8,7 @@
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use songrec_core::{Card, Digest, Filter, Song, SongId};
+use songrec_core::{Digest, Filter, Song, SongId, SongSummary};
 use songrec_storage::{Order, OrderBy, Page, PageToken, Result, SongQuery};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -43,17 +43,18 @@ enum Place {
 
 impl AstraBackend {
     pub(crate) async fn page_of_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
-        let read = |row: &Row| -> std::result::Result<Option<(Card, Song)>, WrongRow> {
-            Ok(row.song()?.map(|song| (Card::of(&song), song)))
+        let read = |row: &Row| -> std::result::Result<Option<(SongSummary, Song)>, WrongRow> {
+            Ok(row.song()?.map(|song| (SongSummary::of(&song), song)))
         };
         self.page(query, json!({"song": 1, "state": 1, "sync": 1, "keys": 1}), read).await
     }
 
-    pub(crate) async fn page_of_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        let read = |row: &Row| -> std::result::Result<Option<(Card, Card)>, WrongRow> {
-            let card = row.card()?;
-            Ok(row.is_present().then(|| (card.clone(), card)))
-        };
+    pub(crate) async fn page_of_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
+        let read =
+            |row: &Row| -> std::result::Result<Option<(SongSummary, SongSummary)>, WrongRow> {
+                let summary = row.summary()?;
+                Ok(row.is_present().then(|| (summary.clone(), summary)))
+            };
         self.page(query, json!({"card": 1, "state": 1}), read).await
     }
 
@@ -61,7 +62,7 @@ impl AstraBackend {
         &self,
         query: &SongQuery,
         projection: Value,
-        read: impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, WrongRow> + Sync,
+        read: impl Fn(&Row) -> std::result::Result<Option<(SongSummary, T)>, WrongRow> + Sync,
     ) -> Result<Page<T>> {
         let fingerprint = fingerprint(query);
         let place = match &query.after {
@@ -98,7 +99,7 @@ impl AstraBackend {
         query: &SongQuery,
         place: Option<Place>,
         projection: Value,
-        read: &(impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, WrongRow> + Sync),
+        read: &(impl Fn(&Row) -> std::result::Result<Option<(SongSummary, T)>, WrongRow> + Sync),
     ) -> Result<(Vec<T>, Option<Place>)> {
         let (mut state, mut given) = match place {
             None => (None, Vec::new()),
@@ -130,8 +131,8 @@ impl AstraBackend {
                     return Ok((items, Some(Place::Within { s: state, g: given })));
                 }
                 given.push(row.id);
-                let Some((card, item)) = read_or_warn(row, read) else { continue };
-                if !query.filter.passes(&card) {
+                let Some((summary, item)) = read_or_warn(row, read) else { continue };
+                if !query.filter.passes(&summary) {
                     continue;
                 }
                 if skip > 0 {
@@ -156,7 +157,7 @@ impl AstraBackend {
         query: &SongQuery,
         place: Option<Place>,
         projection: Value,
-        read: &(impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, WrongRow> + Sync),
+        read: &(impl Fn(&Row) -> std::result::Result<Option<(SongSummary, T)>, WrongRow> + Sync),
     ) -> Result<(Vec<T>, Option<Place>)> {
         let (path, may_lack) = order_path(query.order.by);
         let mut place = match place {
@@ -225,8 +226,8 @@ impl AstraBackend {
                     let value = with_value.then(|| sorted.value(sort.by));
                     place = Some((value, sorted.row.id));
                     last_given.clone_from(&place);
-                    let Some((card, item)) = read_or_warn(&sorted.row, read) else { continue };
-                    if !query.filter.passes(&card) {
+                    let Some((summary, item)) = read_or_warn(&sorted.row, read) else { continue };
+                    if !query.filter.passes(&summary) {
                         continue;
                     }
                     if skip > 0 {
@@ -272,7 +273,7 @@ impl AstraBackend {
             exact = more.map_err(|error| self.failed("count", "songs", error))?.is_none();
         }
         if !exact {
-            return self.count_cards(filter, &conditions).await;
+            return self.count_summaries(filter, &conditions).await;
         }
         let mut sum = 0;
         let mut open = vec![String::new()];
@@ -288,7 +289,7 @@ impl AstraBackend {
                 Ok(counted) => counted,
                 Err(error) if is_too_much(&error) => {
                     let all = Conditions::of(&Filter::all(), vec![bare()]);
-                    return self.count_cards(filter, &all).await;
+                    return self.count_summaries(filter, &all).await;
                 }
                 Err(error) => return Err(self.failed("count", "songs", error)),
             };
@@ -303,15 +304,16 @@ impl AstraBackend {
         Ok(sum)
     }
 
-    async fn count_cards(&self, filter: &Filter, conditions: &Conditions) -> Result<u64> {
+    async fn count_summaries(&self, filter: &Filter, conditions: &Conditions) -> Result<u64> {
         let find = Find::new(conditions.filter()).project(json!({"card": 1, "state": 1}));
         let mut rows = std::pin::pin!(self.songs.find::<Row>(find));
         let mut sum = 0;
         while let Some(row) =
             rows.try_next().await.map_err(|error| self.failed("count", "songs", error))?
         {
-            let card = row.card().map_err(|error| self.unreadable("count", "songs", error))?;
-            sum += u64::from(filter.passes(&card));
+            let summary =
+                row.summary().map_err(|error| self.unreadable("count", "songs", error))?;
+            sum += u64::from(filter.passes(&summary));
         }
         Ok(sum)
     }
@@ -320,8 +322,8 @@ impl AstraBackend {
 // One song that cannot be read must not hide the others; `verify` tells.
 fn read_or_warn<T>(
     row: &Row,
-    read: impl Fn(&Row) -> std::result::Result<Option<(Card, T)>, WrongRow>,
-) -> Option<(Card, T)> {
+    read: impl Fn(&Row) -> std::result::Result<Option<(SongSummary, T)>, WrongRow>,
+) -> Option<(SongSummary, T)> {
     read(row).unwrap_or_else(|wrong| {
         tracing::warn!("left out of a list: {wrong}");
         None

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use songrec_core::{Card, Digest, ModelName, OperationId, Song, SongId, Timestamp, fold, shelf};
+use songrec_core::{
+    Digest, ModelName, OperationId, Song, SongId, SongSummary, Timestamp, fold, shelf,
+};
 use songrec_storage::{
-    Change, ChangeState, OrderBy, Origin, SongSummary, Tombstone, Unreadable, UnreadableSong,
+    Change, ChangeState, OrderBy, Origin, SongHead, Tombstone, Unreadable, UnreadableSong,
     document_text, read_document,
 };
 
@@ -101,8 +103,8 @@ pub(crate) struct SongDocument {
     state: &'static str,
     pub(crate) sync: Sync,
     song: String,
-    card: String,
-    /// The card as it stands beside its vectors.
+    summary: String,
+    /// The summary as it stands beside its vectors.
     #[serde(skip)]
     shown: String,
     pub(crate) keys: BTreeMap<String, String>,
@@ -141,7 +143,7 @@ struct OrderKeys {
 
 impl SongDocument {
     pub(crate) fn of(song: &Song, before: &Before, origin: Option<&Origin>) -> Self {
-        let card = Card::of(song);
+        let summary = SongSummary::of(song);
         let keys = song
             .embeddings
             .iter()
@@ -158,22 +160,22 @@ impl SongDocument {
             keys: keys.collect(),
             embeddings: embeddings.collect(),
             find: Find {
-                facets: Facets::of(&card),
+                facets: Facets::of(&summary),
                 handles: Handles::of(song),
                 blob: song.blob.as_ref().map(|blob| blob.sha256),
             },
             order: OrderKeys {
                 id: song.id,
-                title: order_text(&card.title),
-                artist: order_text(&shelf(song, &card)),
-                album: card.album.as_deref().map(order_text),
-                year: card.year,
-                bpm: card.bpm.filter(|bpm| bpm.is_finite()),
-                duration: card.duration,
+                title: order_text(&summary.title),
+                artist: order_text(&shelf(song, &summary)),
+                album: summary.album.as_deref().map(order_text),
+                year: summary.year,
+                bpm: summary.bpm.filter(|bpm| bpm.is_finite()),
+                duration: summary.duration,
                 added: order_time(song.added_at),
             },
-            card: text(&card),
-            shown: shown_card(&card),
+            summary: text(&summary),
+            shown: shown_summary(&summary),
         }
     }
 
@@ -185,7 +187,7 @@ impl SongDocument {
             "state": self.state,
             "sync": self.sync,
             "song": self.song,
-            "card": self.card,
+            "card": self.summary,
             "keys": self.keys,
             "find": self.find,
             "order": self.order,
@@ -201,33 +203,33 @@ impl SongDocument {
 
     /// The change that makes what lists and filters look at what it is now.
     pub(crate) fn derived(&self) -> Value {
-        json!({"$set": {"card": self.card, "find": self.find, "order": self.order}})
+        json!({"$set": {"card": self.summary, "find": self.find, "order": self.order}})
     }
 
     /// What the documents of its embeddings show of it.
     pub(crate) fn face(&self) -> Face {
-        Face { card: self.shown.clone(), facets: self.find.facets.clone() }
+        Face { summary: self.shown.clone(), facets: self.find.facets.clone() }
     }
 }
 
-/// What stands beside a vector: the card, and what filters look at.
+/// What stands beside a vector: the summary, and what filters look at.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Face {
-    pub(crate) card: String,
+    pub(crate) summary: String,
     pub(crate) facets: Facets,
 }
 
 impl Face {
     // Beside the vector of one model the others are no news, and would be told
     // wrongly as soon as another one has heard the song.
-    pub(crate) fn of(card: &Card) -> Self {
-        Self { card: shown_card(card), facets: Facets::of(card) }
+    pub(crate) fn of(summary: &SongSummary) -> Self {
+        Self { summary: shown_summary(summary), facets: Facets::of(summary) }
     }
 }
 
-/// What stands of a card beside the vectors of its song.
-pub(crate) fn shown_card(card: &Card) -> String {
-    text(&Card { models: Vec::new(), ..card.clone() })
+/// What stands of a summary beside the vectors of its song.
+pub(crate) fn shown_summary(summary: &SongSummary) -> String {
+    text(&SongSummary { models: Vec::new(), ..summary.clone() })
 }
 
 /// The change that makes a stored song a tombstone.
@@ -259,8 +261,8 @@ pub(crate) struct Row {
     pub(crate) sync: Option<Sync>,
     #[serde(default)]
     pub(crate) song: Option<String>,
-    #[serde(default)]
-    pub(crate) card: Option<String>,
+    #[serde(default, rename = "card")]
+    pub(crate) summary: Option<String>,
     #[serde(default)]
     pub(crate) keys: BTreeMap<String, String>,
     #[serde(default)]
@@ -272,7 +274,7 @@ pub(crate) struct Row {
     find: Option<FoundBlob>,
 }
 
-/// The part of [`Find`] that a summary needs.
+/// The part of [`Find`] that a head needs.
 #[derive(Clone, Debug, Deserialize)]
 struct FoundBlob {
     #[serde(default)]
@@ -284,7 +286,7 @@ pub(crate) fn whole() -> Value {
     json!({"state": 1, "sync": 1, "song": 1, "keys": 1, "library": 1})
 }
 
-/// What [`Row::summary`] needs.
+/// What [`Row::head`] needs.
 pub(crate) fn in_short() -> Value {
     json!({
         "state": 1, "sync.rev": 1, "sync.at": 1, "sync.by": 1, "sync.seq": 1,
@@ -295,12 +297,12 @@ pub(crate) fn in_short() -> Value {
 impl Row {
     /// The song in short, if it is not deleted and these are all its models, by
     /// the names of their fields.
-    pub(crate) fn summary(&self, models: &HashMap<String, ModelName>) -> Option<SongSummary> {
+    pub(crate) fn head(&self, models: &HashMap<String, ModelName>) -> Option<SongHead> {
         let operation = self.rev().filter(|_| self.is_present())?;
         let named =
             self.keys.iter().map(|(field, key)| Some((models.get(field)?.clone(), key.clone())));
         let blob = self.find.as_ref().and_then(|find| find.blob);
-        Some(SongSummary { operation, embeddings: named.collect::<Option<_>>()?, blob })
+        Some(SongHead { operation, embeddings: named.collect::<Option<_>>()?, blob })
     }
 
     pub(crate) fn is_present(&self) -> bool {
@@ -328,14 +330,14 @@ impl Row {
         if self.is_present() { self.document().map(Some) } else { Ok(None) }
     }
 
-    pub(crate) fn card(&self) -> Result<Card, WrongRow> {
-        let text = self.card.as_deref().unwrap_or_default();
+    pub(crate) fn summary(&self) -> Result<SongSummary, WrongRow> {
+        let text = self.summary.as_deref().unwrap_or_default();
         let read = serde_json::from_str(text).map_err(|error| error.to_string());
-        let card = read.and_then(|card: Card| match card.id == self.id {
-            true => Ok(card),
-            false => Err("it holds the card of another song than its name says".to_owned()),
+        let summary = read.and_then(|summary: SongSummary| match summary.id == self.id {
+            true => Ok(summary),
+            false => Err("it holds the summary of another song than its name says".to_owned()),
         });
-        card.map_err(|why| WrongRow { id: self.id, why: Unreadable::Damaged(why) })
+        summary.map_err(|why| WrongRow { id: self.id, why: Unreadable::Damaged(why) })
     }
 
     pub(crate) fn change(&self) -> Result<Change, WrongRow> {

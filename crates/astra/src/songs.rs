@@ -282,7 +282,7 @@ impl AstraBackend {
                 let face = document.face();
                 let same_face = match known.and_then(|seen| seen.face) {
                     Some(known) => known == face,
-                    None => before.is_some_and(|row| row.card.as_deref() == Some(&face.card)),
+                    None => before.is_some_and(|row| row.summary.as_deref() == Some(&face.summary)),
                 };
                 if !same_face || old_keys != document.keys {
                     self.show_everywhere(song, document.sync.n, Some(&old_keys)).await?;
@@ -316,13 +316,13 @@ impl AstraBackend {
         n: u64,
         old_keys: Option<&BTreeMap<String, String>>,
     ) -> Result<()> {
-        let face = Face::of(&songrec_core::Card::of(song));
+        let face = Face::of(&songrec_core::SongSummary::of(song));
         let of_key = |key: &str| json!({"_id": key, "n": {"$lte": n}});
         let mut updates = Vec::new();
         for (model, named) in &song.embeddings {
             let (Some(known), Some(key)) = (self.model(model).await?, &named.key) else { continue };
             let set = json!({"$set": {
-                "of": SONG, "n": n, "card": face.card, "find": face.facets,
+                "of": SONG, "n": n, "card": face.summary, "find": face.facets,
             }});
             updates.push((known, Update::new(of_key(key), set).repeatable()));
         }
@@ -551,11 +551,11 @@ impl AstraBackend {
     }
 
     // The first ids of songs with this title. What is stored of a long title is
-    // its beginning, so the cards decide.
+    // its beginning, so the summaries decide.
     async fn ids_titled(&self, title: &str) -> Result<Vec<SongId>> {
         let wanted = fold(title);
-        let matches = |row: &Row| match row.card() {
-            Ok(card) => Ok((fold(&card.title) == wanted).then_some(row.id)),
+        let matches = |row: &Row| match row.summary() {
+            Ok(summary) => Ok((fold(&summary.title) == wanted).then_some(row.id)),
             Err(error) => Err(self.damaged("look up", about(row.id), error)),
         };
         let titled = json!({"$and": [{"state": PRESENT}, {"order.title": order_text(title)}]});

@@ -1,20 +1,20 @@
 //! Removing what no song names, and checking what songs name.
 //!
-//! A sweep looks at facts, then at the songs that may name them, and then
+//! A sweep looks at objects, then at the songs that may name them, and then
 //! removes; in between a song may come to name one. What keeps this safe:
 //!
-//! - Facts are only removed when they are old, and storing one again makes it
-//!   young. Whoever names a fact has stored it just before, so it is young,
+//! - Objects are only removed when they are old, and storing one again makes it
+//!   young. Whoever names an object has stored it just before, so it is young,
 //!   however old the upload is that is being resumed.
 //! - What is removed is named together with the age it was seen with (the
 //!   `created` of an embedding, the time and tag of an object). One that was
 //!   stored again since is not removed, and neither is one that is stored
 //!   again before a request arrives that was thought lost.
 //! - A tombstone names what its song named, so that a deleted song can be
-//!   restored without storing anything again. Purging removes no facts.
+//!   restored without storing anything again. Purging removes no objects.
 //!
 //! So no fence in the song's document is needed, and no state of being purged:
-//! those are for layouts that remove facts at once. What is left is the instant
+//! those are for layouts that remove objects at once. What is left is the instant
 //! between the last look at an object and its removal, because S3 removes
 //! unconditionally; a file that is uploaded again in that instant, a day or
 //! more after its first upload, is lost, `verify` says so, and a scan or a sync
@@ -27,7 +27,7 @@ use std::{
 
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
-use songrec_core::{Card, Digest, Event, Hint, Progress, Song, SongId};
+use songrec_core::{Digest, Event, Hint, Progress, Song, SongId, SongSummary};
 use songrec_storage::{Finding, Lost, Result, Swept, Unreadable, VerifyOptions};
 
 use crate::{
@@ -37,17 +37,17 @@ use crate::{
     clock::now_ms,
     embeddings::EmbeddingRow,
     hint::run_repair,
-    row::{Before, PRESENT, Row, SongDocument, WrongRow, shown_card, whole},
+    row::{Before, PRESENT, Row, SongDocument, WrongRow, shown_summary, whole},
     schema::KnownModel,
     songs::{SEGMENT, SONG, about},
 };
 
-/// Facts looked at together.
+/// Objects looked at together.
 const TOGETHER: usize = MAX_IN;
 
 impl AstraBackend {
     /// Removes what no song names, or only counts it.
-    pub(crate) async fn sweep_facts(&self, min_age: Duration, only_count: bool) -> Result<Swept> {
+    pub(crate) async fn sweep_objects(&self, min_age: Duration, only_count: bool) -> Result<Swept> {
         let mut swept = Swept::default();
         self.refresh("sweep").await?;
         if !only_count {
@@ -88,14 +88,14 @@ impl AstraBackend {
             if !only_count {
                 collection.delete_many(still_old).await.map_err(failed)?;
             }
-            swept.facts += garbage.len() as u64;
+            swept.objects += garbage.len() as u64;
             swept.bytes += garbage.len() as u64 * known.spec.dimension as u64 * 4;
         }
         Ok(())
     }
 
     // Those that neither a song nor a tombstone names: a tombstone keeps its
-    // facts, for the song may be restored.
+    // objects, for the song may be restored.
     async fn unnamed(&self, rows: Vec<EmbeddingRow>) -> Result<Vec<String>> {
         let songs: Vec<SongId> = rows.iter().filter_map(|row| row.song).collect();
         let stored = self.rows(&songs, json!({"state": 1, "sync": 1, "keys": 1})).await?;
@@ -160,7 +160,7 @@ impl AstraBackend {
                     if !only_count {
                         blobs.delete(&meta.location).await?;
                     }
-                    swept.facts += 1;
+                    swept.objects += 1;
                     swept.bytes += meta.size;
                 }
             }
@@ -176,9 +176,9 @@ impl AstraBackend {
         self.refresh("verify").await?;
         progress.on(Event::Started { work: "verifying", total: None });
         let mut findings = Vec::new();
-        let mut with_card = whole();
-        with_card["card"] = json!(1);
-        let find = Find::new(json!({"state": PRESENT})).project(with_card);
+        let mut with_summary = whole();
+        with_summary["card"] = json!(1);
+        let find = Find::new(json!({"state": PRESENT})).project(with_summary);
         let mut rows = Box::pin(self.songs.find::<Row>(find)).try_chunks(TOGETHER);
         while let Some(chunk) = rows.next().await {
             let chunk = chunk.map_err(|stopped| self.failed("verify", "the songs", stopped.1))?;
@@ -187,7 +187,7 @@ impl AstraBackend {
                 match row.song() {
                     Ok(song) => {
                         if let Some(song) = &song {
-                            findings.extend(self.check_card(row, song, options).await?);
+                            findings.extend(self.check_summary(row, song, options).await?);
                         }
                         songs.extend(song.map(|song| (song, row.before().n)));
                     }
@@ -205,13 +205,13 @@ impl AstraBackend {
     }
 
     // What lists show may be of an older version of songrec, or damaged.
-    async fn check_card(
+    async fn check_summary(
         &self,
         row: &Row,
         song: &Song,
         options: &VerifyOptions,
     ) -> Result<Option<Finding>> {
-        if row.card().is_ok_and(|card| card == Card::of(song)) {
+        if row.summary().is_ok_and(|summary| summary == SongSummary::of(song)) {
             return Ok(None);
         }
         let subject = format!("song `{}`", song.id);
@@ -303,9 +303,9 @@ impl AstraBackend {
                     findings.push(Finding::open(subject, problem, run_repair()).of_lost(lost));
                     continue;
                 }
-                let card = shown_card(&Card::of(song));
+                let summary = shown_summary(&SongSummary::of(song));
                 let shown =
-                    row.is_some_and(|row| row.of == SONG && row.card.as_ref() == Some(&card));
+                    row.is_some_and(|row| row.of == SONG && row.summary.as_ref() == Some(&summary));
                 if !shown {
                     if options.repair {
                         // The clock of whoever wrote it may have been ahead.

@@ -105,9 +105,9 @@ pub struct CachedFiles {
 /// What a handle of a cache was good for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CacheUse {
-    /// Facts that were there.
+    /// Objects that were there.
     pub hits: u64,
-    /// Facts that were not.
+    /// Objects that were not.
     pub misses: u64,
     /// Files that were not what their names said, and were removed.
     pub damaged: u64,
@@ -159,14 +159,14 @@ impl Cache {
     /// If the folder cannot be read.
     pub async fn info(&self) -> Result<CacheStats> {
         let listed = self.blocking(|shared| shared.folder.list()).await;
-        let (facts, unfinished) = listed.map_err(|source| self.error("read", source))?;
+        let (objects, unfinished) = listed.map_err(|source| self.error("read", source))?;
         let of = |kind: Kind| {
-            facts.iter().filter(|fact| fact.kind == kind).fold(
+            objects.iter().filter(|object| object.kind == kind).fold(
                 CachedFiles::default(),
-                |sum, fact| CachedFiles { files: sum.files + 1, bytes: sum.bytes + fact.bytes },
+                |sum, object| CachedFiles { files: sum.files + 1, bytes: sum.bytes + object.bytes },
             )
         };
-        let oldest = facts.iter().map(|fact| fact.used).min();
+        let oldest = objects.iter().map(|object| object.used).min();
         Ok(CacheStats {
             folder: self.shared.root.clone(),
             limit: self.shared.limit,

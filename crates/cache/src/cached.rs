@@ -12,11 +12,11 @@ use std::{
 
 use async_trait::async_trait;
 use songrec_core::{
-    BlobRef, Card, Digest, Embedding, EmbeddingRef, Filter, ModelName, ModelSpec, Progress, Song,
-    SongId, Vector,
+    BlobRef, Digest, Embedding, EmbeddingRef, Filter, ModelName, ModelSpec, Progress, Song, SongId,
+    SongSummary, Vector,
 };
 use songrec_storage::{
-    BlobSource, BlobStore, BlobStream, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong,
+    BlobSource, BlobStore, BlobStream, Capabilities, ChangeHead, ChangePage, Cursor, DeleteSong,
     DocumentStore, EmbeddingStore, Finding, Lookup, Maintenance, NearestQuery, Neighbor, NewBlob,
     NewEmbedding, Outcome, Page, PurgeSong, PutSong, Result, SegmentStore, SongQuery, SongStore,
     StorageBackend, StoredEmbedding, Swept, VerifyOptions,
@@ -60,7 +60,7 @@ pub struct Cached {
 }
 
 impl Cached {
-    /// `inner`, with its facts kept in `cache`.
+    /// `inner`, with its objects kept in `cache`.
     pub fn new(inner: Arc<dyn StorageBackend>, cache: Cache, options: CachedOptions) -> Self {
         Self { inner, cache, recent: Recent::new(&options), swept: AtomicBool::new(false) }
     }
@@ -205,8 +205,8 @@ impl SongStore for Cached {
         Ok(page)
     }
 
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
-        self.inner.songs().find_cards(query).await
+    async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
+        self.inner.songs().find_summaries(query).await
     }
 
     async fn count(&self, filter: &Filter) -> Result<u64> {
@@ -330,12 +330,8 @@ impl Maintenance for Cached {
         Ok(page)
     }
 
-    async fn summaries(
-        &self,
-        since: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<ChangePage<ChangeSummary>> {
-        let page = self.inner.maintenance().summaries(since, limit).await?;
+    async fn heads(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage<ChangeHead>> {
+        let page = self.inner.maintenance().heads(since, limit).await?;
         self.recent.forget(page.changes.iter().map(|change| change.song));
         Ok(page)
     }

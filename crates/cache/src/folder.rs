@@ -64,7 +64,7 @@ impl Kind {
 
 // A file of the cache, as small as can be: there may be a million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Fact {
+pub(crate) struct Object {
     pub(crate) used: SystemTime,
     pub(crate) bytes: u64,
     pub(crate) kind: Kind,
@@ -202,14 +202,14 @@ impl Folder {
     }
 
     /// Every file, in no order, and the bytes of what is being written.
-    pub(crate) fn list(&self) -> io::Result<(Vec<Fact>, u64)> {
+    pub(crate) fn list(&self) -> io::Result<(Vec<Object>, u64)> {
         // First, because a file moves from here to there at any moment: counted
         // twice it does no harm, but missed it would be room that is not there.
         let mut unfinished = 0;
         for entry in entries(&self.root.join("temporary"))? {
             unfinished += present(entry.metadata())?.map_or(0, |metadata| metadata.len());
         }
-        let mut facts = Vec::new();
+        let mut objects = Vec::new();
         for kind in Kind::ALL {
             for shard in entries(&self.root.join(kind.folder()))? {
                 for entry in entries(&shard.path())? {
@@ -218,28 +218,28 @@ impl Folder {
                     let Some(Ok(digest)) = name.to_str().map(str::parse) else { continue };
                     let Some(metadata) = present(entry.metadata())? else { continue };
                     let used = metadata.modified()?;
-                    facts.push(Fact { used, bytes: metadata.len(), kind, digest });
+                    objects.push(Object { used, bytes: metadata.len(), kind, digest });
                 }
             }
         }
-        Ok((facts, unfinished))
+        Ok((objects, unfinished))
     }
 
     fn evict(&self, usage: &mut Usage, target: u64) -> io::Result<Evicted> {
         self.remove_leftovers()?;
-        let (mut facts, unfinished) = self.list()?;
-        facts.sort_unstable();
-        let mut bytes = unfinished + facts.iter().map(|fact| fact.bytes).sum::<u64>();
+        let (mut objects, unfinished) = self.list()?;
+        objects.sort_unstable();
+        let mut bytes = unfinished + objects.iter().map(|object| object.bytes).sum::<u64>();
         let mut evicted = Evicted::default();
-        for fact in facts {
+        for object in objects {
             if bytes <= target {
                 break;
             }
             // Where an open file cannot be removed, another one goes instead.
-            if present(fs::remove_file(self.place(fact.kind, &fact.digest))).is_ok() {
-                bytes -= fact.bytes;
+            if present(fs::remove_file(self.place(object.kind, &object.digest))).is_ok() {
+                bytes -= object.bytes;
                 evicted.files += 1;
-                evicted.bytes += fact.bytes;
+                evicted.bytes += object.bytes;
             }
         }
         usage.counted(bytes)?;
@@ -250,8 +250,8 @@ impl Folder {
     pub(crate) fn usage(&self) -> io::Result<Usage> {
         let mut usage = Usage::lock(&self.root.join("usage"))?;
         if !usage.is_trusted() {
-            let (facts, unfinished) = self.list()?;
-            usage.counted(unfinished + facts.iter().map(|fact| fact.bytes).sum::<u64>())?;
+            let (objects, unfinished) = self.list()?;
+            usage.counted(unfinished + objects.iter().map(|object| object.bytes).sum::<u64>())?;
         }
         Ok(usage)
     }
@@ -367,8 +367,8 @@ mod tests {
     }
 
     fn listed(folder: &Folder) -> u64 {
-        let (facts, unfinished) = folder.list().unwrap();
-        unfinished + facts.iter().map(|fact| fact.bytes).sum::<u64>()
+        let (objects, unfinished) = folder.list().unwrap();
+        unfinished + objects.iter().map(|object| object.bytes).sum::<u64>()
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub struct Features {
 
 impl Features {
     /// Guesses of instruments that are less sure than this were right in one
-    /// case out of nine: they are no facts.
+    /// case out of nine: they are no objects.
     pub const SURE_INSTRUMENT: f32 = 0.5;
 
     /// Keys that are less sure than this are those of noises and single tones:

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Card, Key, words};
+use crate::{Key, SongSummary, words};
 
 /// Which songs are meant: those that pass every term.
 ///
@@ -176,48 +176,48 @@ impl Filter {
         self
     }
 
-    /// Whether the song with this card passes: the definition that every
+    /// Whether the song with this summary passes: the definition that every
     /// backend's own search has to agree with.
-    pub fn passes(&self, card: &Card) -> bool {
-        self.terms.iter().all(|term| term.test.holds(card) != term.negated)
+    pub fn passes(&self, summary: &SongSummary) -> bool {
+        self.terms.iter().all(|term| term.test.holds(summary) != term.negated)
     }
 }
 
 impl Test {
-    fn holds(&self, card: &Card) -> bool {
+    fn holds(&self, summary: &SongSummary) -> bool {
         match self {
             Self::Words(field, lists) => {
-                let of_card = field.words(card);
+                let of_summary = field.words(summary);
                 lists.iter().any(|list| {
-                    list.iter().all(|word| of_card.iter().any(|found| found.starts_with(word)))
+                    list.iter().all(|word| of_summary.iter().any(|found| found.starts_with(word)))
                 })
             }
             Self::Values(field, wanted) => {
-                field.values(card).iter().any(|value| wanted.contains(&normal(value)))
+                field.values(summary).iter().any(|value| wanted.contains(&normal(value)))
             }
             Self::Number(field, ranges) => field
-                .number(card)
+                .number(summary)
                 .is_some_and(|number| ranges.iter().any(|range| range.contains(number))),
-            Self::Key(keys) => card.key.is_some_and(|key| keys.contains(&key)),
-            Self::Loop(wanted) => card.is_loop == Some(*wanted),
-            Self::HasWords(field) => !field.words(card).is_empty(),
-            Self::HasValue(field) => !field.values(card).is_empty(),
-            Self::HasNumber(field) => field.number(card).is_some(),
-            Self::HasKey => card.key.is_some(),
-            Self::HasLoop => card.is_loop.is_some(),
+            Self::Key(keys) => summary.key.is_some_and(|key| keys.contains(&key)),
+            Self::Loop(wanted) => summary.is_loop == Some(*wanted),
+            Self::HasWords(field) => !field.words(summary).is_empty(),
+            Self::HasValue(field) => !field.values(summary).is_empty(),
+            Self::HasNumber(field) => field.number(summary).is_some(),
+            Self::HasKey => summary.key.is_some(),
+            Self::HasLoop => summary.is_loop.is_some(),
         }
     }
 }
 
 impl WordField {
-    /// The words of this field of `card`.
-    pub fn words(self, card: &Card) -> Vec<String> {
+    /// The words of this field of `summary`.
+    pub fn words(self, summary: &SongSummary) -> Vec<String> {
         match self {
-            Self::Any => card.words().into_iter().collect(),
-            Self::Title => words(&card.title),
-            Self::Artist => words(card.artist.as_deref().unwrap_or_default()),
-            Self::Album => words(card.album.as_deref().unwrap_or_default()),
-            Self::Path => words(card.path.as_deref().unwrap_or_default()),
+            Self::Any => summary.words().into_iter().collect(),
+            Self::Title => words(&summary.title),
+            Self::Artist => words(summary.artist.as_deref().unwrap_or_default()),
+            Self::Album => words(summary.album.as_deref().unwrap_or_default()),
+            Self::Path => words(summary.path.as_deref().unwrap_or_default()),
         }
     }
 
@@ -233,13 +233,13 @@ impl WordField {
 }
 
 impl ValueField {
-    /// The values of this field of `card`, as written.
-    pub fn values(self, card: &Card) -> &[String] {
+    /// The values of this field of `summary`, as written.
+    pub fn values(self, summary: &SongSummary) -> &[String] {
         match self {
-            Self::Genre => &card.genres,
-            Self::Mood => &card.moods,
-            Self::Instrument => card.instrument.as_slice(),
-            Self::Warning => &card.warnings,
+            Self::Genre => &summary.genres,
+            Self::Mood => &summary.moods,
+            Self::Instrument => summary.instrument.as_slice(),
+            Self::Warning => &summary.warnings,
         }
     }
 
@@ -254,12 +254,12 @@ impl ValueField {
 }
 
 impl NumberField {
-    /// The number in this field of `card`.
-    pub fn number(self, card: &Card) -> Option<f64> {
+    /// The number in this field of `summary`.
+    pub fn number(self, summary: &SongSummary) -> Option<f64> {
         match self {
-            Self::Bpm => card.bpm,
-            Self::Year => card.year.map(f64::from),
-            Self::Duration => Some(card.duration),
+            Self::Bpm => summary.bpm,
+            Self::Year => summary.year.map(f64::from),
+            Self::Duration => Some(summary.duration),
         }
     }
 
@@ -610,8 +610,8 @@ pub struct InvalidFilter {
 mod tests {
     use super::*;
 
-    fn card() -> Card {
-        Card {
+    fn summary() -> SongSummary {
+        SongSummary {
             id: crate::SongId::from_bytes([1; 16]),
             title: "Deep Kick 01".into(),
             artist: Some("Björk, Earth".into()),
@@ -633,7 +633,7 @@ mod tests {
     }
 
     fn passes(text: &str) -> bool {
-        Filter::parse_all(&[text]).unwrap().passes(&card())
+        Filter::parse_all(&[text]).unwrap().passes(&summary())
     }
 
     #[test]
@@ -725,7 +725,7 @@ mod tests {
 
     #[test]
     fn a_tempo_is_found_at_double_and_half_if_asked() {
-        let at = |bpm: f64| Card { bpm: Some(bpm), ..card() };
+        let at = |bpm: f64| SongSummary { bpm: Some(bpm), ..summary() };
         let about = Filter::parse_all(&["bpm:~175"]).unwrap();
         let range = Filter::parse_all(&["bpm:~170..180"]).unwrap();
 

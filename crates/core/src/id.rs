@@ -151,7 +151,7 @@ impl OperationId {
         self.0.as_bytes()
     }
 
-    /// The first eight hexadecimal digits, as they appear in names of facts.
+    /// The first eight hexadecimal digits, as they appear in names of objects.
     pub fn short(&self) -> String {
         self.0.simple().to_string()[..8].to_owned()
     }

@@ -43,8 +43,8 @@ pub use redact::{has_password, without_password};
 pub use segment::{Segment, SegmentId};
 pub use shelf::shelf;
 pub use song::{
-    AudioProperties, AudioWarning, BlobRef, Card, Conflict, Embedding, EmbeddingRef, FileSays,
-    History, InvalidVersion, Revision, Said, Song, SongFile, Source, Sources, WarningKind,
+    AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, FileSays, History,
+    InvalidVersion, Revision, Said, Song, SongFile, SongSummary, Source, Sources, WarningKind,
 };
 pub use stamp::Stamp;
 pub use tags::{Art, Tags};

@@ -1,6 +1,6 @@
 //! The order in which people look for songs.
 
-use crate::{Card, Song, fold};
+use crate::{Song, SongSummary, fold};
 
 /// The longest place, in bytes; songs that agree so far are equal.
 const LONGEST: usize = 900;
@@ -8,25 +8,25 @@ const LONGEST: usize = 900;
 // Sorts before everything that is left of a folded text.
 const END: char = '\u{1}';
 
-/// Where `song`, whose card is `card`, stands among others, as on a shelf: by
+/// Where `song`, whose summary is `summary`, stands among others, as on a shelf: by
 /// artist, album, disc, track, title and path, each without case and accents,
 /// and with 2 before 10. Places compare as texts do.
 ///
 /// What has no artist stands behind all artists, what has no album behind the
 /// albums, what has no track behind the tracks. What has neither artist nor
 /// album is a sample, which is found by its path and not by its title.
-pub fn shelf(song: &Song, card: &Card) -> String {
+pub fn shelf(song: &Song, summary: &SongSummary) -> String {
     let tags = song.effective_tags();
-    let is_sample = card.artist.is_none() && card.album.is_none();
+    let is_sample = summary.artist.is_none() && summary.album.is_none();
     let mut place = String::new();
-    for name in [card.artist.as_deref(), card.album.as_deref()] {
+    for name in [summary.artist.as_deref(), summary.album.as_deref()] {
         push(&mut place, name);
     }
     for number in [tags.disc.unwrap_or(1), tags.track.unwrap_or(u32::MAX)] {
         push(&mut place, Some(&number.to_string()));
     }
-    push(&mut place, Some(card.title.as_str()).filter(|_| !is_sample));
-    push(&mut place, card.path.as_deref());
+    push(&mut place, Some(summary.title.as_str()).filter(|_| !is_sample));
+    push(&mut place, summary.path.as_deref());
     if place.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|end| place.is_char_boundary(*end)).unwrap_or(0);
         place.truncate(end);
@@ -114,7 +114,8 @@ mod tests {
             song(Tags::default(), "B kit/kick 01.wav"),
         ];
 
-        let places: Vec<String> = songs.iter().map(|song| shelf(song, &Card::of(song))).collect();
+        let places: Vec<String> =
+            songs.iter().map(|song| shelf(song, &SongSummary::of(song))).collect();
 
         assert!(places.is_sorted(), "{places:#?}");
         assert!(places.windows(2).all(|two| two[0] != two[1]), "{places:#?}");
@@ -124,6 +125,6 @@ mod tests {
     fn a_place_is_never_too_long() {
         let long = track(&"ä".repeat(2_000), "x", None, None, "y");
 
-        assert!(shelf(&long, &Card::of(&long)).len() <= LONGEST);
+        assert!(shelf(&long, &SongSummary::of(&long)).len() <= LONGEST);
     }
 }

@@ -1,10 +1,10 @@
 //! The song: the manifest of everything stored for one recording.
 
 mod before;
-mod card;
 mod history;
 pub(crate) mod keyed;
 mod sources;
+mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,15 +17,15 @@ use crate::{
     version::{LIFE, Op, Version},
 };
 
-pub use card::Card;
 pub use history::History;
 pub use sources::{FileSays, Said, Source, Sources};
+pub use summary::SongSummary;
 
 use keyed::{ANALYSIS, Keyed, elements_to_write, heard, is_element, song_of};
 
 /// One recording: what it is, where its audio is, what is known about it.
 ///
-/// The song names the facts stored for it, its blob and its embeddings. It is
+/// The song names the objects stored for it, its blob and its embeddings. It is
 /// written after them, so what a song names exists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Song {
@@ -224,7 +224,7 @@ impl Song {
     }
 
     /// The song that says what `version` says. What is a library's own, such as
-    /// the facts it names, is that of this one.
+    /// the objects it names, is that of this one.
     ///
     /// # Errors
     ///

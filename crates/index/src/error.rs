@@ -35,7 +35,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether deleting the folder and building it again from the facts helps.
+    /// Whether deleting the folder and building it again from the objects helps.
     pub fn is_rebuildable(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Corrupt { .. } | Self::Newer { .. })
     }

@@ -10,7 +10,7 @@ use std::{
 use futures::StreamExt;
 use sha2::Digest as _;
 use songrec_core::{
-    BlobRef, Card, Digest, Event, Hint, Interrupt, Job, Remedy, Scan, Song, SongFile,
+    BlobRef, Digest, Event, Hint, Interrupt, Job, Remedy, Scan, Song, SongFile, SongSummary,
 };
 use songrec_storage::BlobStream;
 
@@ -74,7 +74,7 @@ impl Library {
                 return Ok(target);
             }
         }
-        let title = Card::of(song).title;
+        let title = SongSummary::of(song).title;
         if is_damaged {
             return Err(Error::new(
                 ErrorKind::Corrupt,
@@ -144,7 +144,7 @@ impl Library {
                 return Ok(url);
             }
         }
-        let title = Card::of(song).title;
+        let title = SongSummary::of(song).title;
         Err(if self.backend.capabilities().urls {
             Error::not_found(format_args!("the library keeps no audio of `{title}`"))
         } else {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 use serde_json::Value;
-use songrec_core::{Card, Digest, Embedding, Field, ModelName, OperationId, Song, Vector};
+use songrec_core::{Digest, Embedding, Field, ModelName, OperationId, Song, SongSummary, Vector};
 use songrec_storage::{DeleteSong, ErrorKind as StorageTrouble};
 
 use crate::{Library, Result, library::now};
@@ -44,12 +44,12 @@ pub(crate) fn name_handle(path: &Path) -> Option<Digest> {
     Some(Digest::of(format!("a file that is called\n{}", name.to_lowercase()).as_bytes()))
 }
 
-/// The card of `song` as it will be once it names these embeddings.
-pub(crate) fn card_with(song: &mut Song, embeddings: &[Embedding]) -> Card {
+/// The summary of `song` as it will be once it names these embeddings.
+pub(crate) fn summary_with(song: &mut Song, embeddings: &[Embedding]) -> SongSummary {
     for embedding in embeddings {
         song.embeddings.insert(embedding.model.clone(), embedding.reference());
     }
-    Card::of(song)
+    SongSummary::of(song)
 }
 
 /// Adds to `stored` what another version of it says and it lacks; gives what

@@ -1,7 +1,7 @@
 //! Recordings that are there more than once.
 
 use serde::Serialize;
-use songrec_core::{Card, Filter};
+use songrec_core::{Filter, SongSummary};
 use songrec_storage::SongQuery;
 
 use crate::{Library, Result};
@@ -11,7 +11,7 @@ use crate::{Library, Result};
 pub struct Duplicates {
     /// The song.
     #[serde(flatten)]
-    pub card: Card,
+    pub summary: SongSummary,
     /// Its files, by path.
     pub files: Vec<DuplicateFile>,
     /// What could be saved by keeping one of them, in bytes.
@@ -49,7 +49,7 @@ impl Library {
                 found += 1;
                 let first = song.files[0].sha256;
                 on_found(Duplicates {
-                    card: Card::of(song),
+                    summary: SongSummary::of(song),
                     wasted: song.files[1..].iter().map(|file| file.size).sum(),
                     files: song
                         .files

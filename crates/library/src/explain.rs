@@ -1,7 +1,7 @@
 //! Why two songs sound alike, from what is stored of them.
 
 use serde::Serialize;
-use songrec_core::{Card, FeatureGroups, Features, Key, Song, SongId};
+use songrec_core::{FeatureGroups, Features, Key, Song, SongId, SongSummary};
 
 use crate::{Library, Result};
 
@@ -64,9 +64,9 @@ pub struct Fact {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExplainedPair {
     /// The first song.
-    pub left: Card,
+    pub left: SongSummary,
     /// The second song.
-    pub right: Card,
+    pub right: SongSummary,
     /// Their similarity under the model that searches compare by, if both
     /// were heard by it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +149,8 @@ pub fn explain(left: &Song, right: &Song) -> Explanation {
             ),
         };
     };
-    let facts = facts(&Card::of(left), left_features, &Card::of(right), right_features);
+    let facts =
+        facts(&SongSummary::of(left), left_features, &SongSummary::of(right), right_features);
     let (Some(left_groups), Some(right_groups)) = (&left_features.groups, &right_features.groups)
     else {
         let note = "at least one of them is too short or too quiet to compare in detail".to_owned();
@@ -247,9 +248,14 @@ fn cosine(left: &[f32], right: &[f32]) -> f64 {
     if norms > 0.0 { (dot(left, right) / norms).clamp(-1.0, 1.0) } else { 0.0 }
 }
 
-fn facts(left_card: &Card, left: &Features, right_card: &Card, right: &Features) -> Vec<Fact> {
+fn facts(
+    left_summary: &SongSummary,
+    left: &Features,
+    right_summary: &SongSummary,
+    right: &Features,
+) -> Vec<Fact> {
     let mut facts = Vec::new();
-    if let (Some(l), Some(r)) = (left_card.bpm, right_card.bpm) {
+    if let (Some(l), Some(r)) = (left_summary.bpm, right_summary.bpm) {
         facts.push(Fact {
             name: "tempo",
             unit: "BPM",
@@ -258,7 +264,7 @@ fn facts(left_card: &Card, left: &Features, right_card: &Card, right: &Features)
             remark: tempo_remark(l, r),
         });
     }
-    if let (Some(l), Some(r)) = (left_card.key, right_card.key) {
+    if let (Some(l), Some(r)) = (left_summary.key, right_summary.key) {
         let text = |key: Key| format!("{key} ({})", key.camelot());
         facts.push(Fact {
             name: "key",
@@ -288,7 +294,7 @@ fn facts(left_card: &Card, left: &Features, right_card: &Card, right: &Features)
             level_remark(l - r, "more dynamic")
         }
     });
-    if let (Some(l), Some(r)) = (&left_card.instrument, &right_card.instrument) {
+    if let (Some(l), Some(r)) = (&left_summary.instrument, &right_summary.instrument) {
         let remark = if l == r { "the same instrument" } else { "different instruments" };
         facts.push(Fact {
             name: "instrument",
@@ -301,10 +307,10 @@ fn facts(left_card: &Card, left: &Features, right_card: &Card, right: &Features)
     facts.push(Fact {
         name: "length",
         unit: "s",
-        left: format!("{:.2}", left_card.duration),
-        right: format!("{:.2}", right_card.duration),
-        remark: if left_card.duration > 0.0 && right_card.duration > 0.0 {
-            ratio_remark(left_card.duration / right_card.duration, "longer")
+        left: format!("{:.2}", left_summary.duration),
+        right: format!("{:.2}", right_summary.duration),
+        remark: if left_summary.duration > 0.0 && right_summary.duration > 0.0 {
+            ratio_remark(left_summary.duration / right_summary.duration, "longer")
         } else {
             "one of them is empty".to_owned()
         },
@@ -374,8 +380,8 @@ impl Library {
             _ => None,
         };
         Ok(ExplainedPair {
-            left: Card::of(&left),
-            right: Card::of(&right),
+            left: SongSummary::of(&left),
+            right: SongSummary::of(&right),
             similarity,
             explanation: explain(&left, &right),
         })

@@ -7,6 +7,6 @@ mod stats;
 
 pub use list::{List, Listing, Nothing};
 pub use resolve::Named;
-pub use select::{Selection, cards, count, select};
+pub use select::{Selection, count, select, summaries};
 pub use songrec_storage::{Order, OrderBy};
 pub use stats::{ModelStats, Stats, stats};

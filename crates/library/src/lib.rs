@@ -47,7 +47,7 @@ pub use doctor::{Check, CheckState, doctor};
 pub use duplicates::{DuplicateFile, Duplicates};
 pub use edit::EditChange;
 pub use error::{Error, ErrorKind, Result};
-pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
+pub use explain::{ExplainedPair, Explanation, GroupMatch, Fact, Reason, explain};
 pub use find::Named;
 pub use hearing::{HeardFile, hear_file};
 pub use library::{Library, now};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{Card, Filter, Job, ModelName, SongId};
+use songrec_core::{Filter, Job, ModelName, SongId, SongSummary};
 
 use crate::{Library, Result, points::points};
 
@@ -59,7 +59,7 @@ pub struct NearDuplicate {
     pub similarity: f64,
     /// The song.
     #[serde(flatten)]
-    pub card: Card,
+    pub summary: SongSummary,
 }
 
 impl Library {
@@ -111,7 +111,7 @@ impl Library {
                 songs += group.songs.len();
                 some.push(group);
             }
-            found.extend(self.with_cards(some, options.any_length).await?);
+            found.extend(self.with_summaries(some, options.any_length).await?);
         }
         found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
         Ok(Some(found))
@@ -119,7 +119,7 @@ impl Library {
 
     // Groups with what is shown of their songs; without songs that are gone, and
     // pairs of which one is much longer.
-    async fn with_cards(
+    async fn with_summaries(
         &self,
         groups: Vec<Group>,
         any_length: bool,
@@ -129,10 +129,11 @@ impl Library {
         let songs = self.backend.songs().get(&ids).await?;
         // One silence is like every other.
         let audible = songs.iter().flatten().filter(|song| !song.is_silent());
-        let cards: HashMap<SongId, Card> = audible.map(|song| (song.id, Card::of(song))).collect();
+        let summaries: HashMap<SongId, SongSummary> =
+            audible.map(|song| (song.id, SongSummary::of(song))).collect();
         let mut kept = Groups::default();
         for (one, other, similarity) in groups.into_iter().flat_map(|group| group.pairs) {
-            if let (Some(a), Some(b)) = (cards.get(&one), cards.get(&other))
+            if let (Some(a), Some(b)) = (summaries.get(&one), summaries.get(&other))
                 && (any_length || equally_long(a.duration, b.duration))
             {
                 kept.join(one, other, similarity);
@@ -144,8 +145,8 @@ impl Library {
                 .songs
                 .iter()
                 .filter_map(|(id, similarity)| {
-                    let card = cards.get(id)?.clone();
-                    Some(NearDuplicate { similarity: *similarity, card })
+                    let summary = summaries.get(id)?.clone();
+                    Some(NearDuplicate { similarity: *similarity, summary })
                 })
                 .collect(),
         });

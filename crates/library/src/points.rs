@@ -135,14 +135,14 @@ async fn read(
         if job.is_interrupted() {
             return Ok(None);
         }
-        let page = backend.songs().find_cards(&query).await?;
-        let heard = page.items.iter().filter(|card| card.models.contains(name));
-        let ids: Vec<SongId> = heard.map(|card| card.id).collect();
+        let page = backend.songs().find_summaries(&query).await?;
+        let heard = page.items.iter().filter(|summary| summary.models.contains(name));
+        let ids: Vec<SongId> = heard.map(|summary| summary.id).collect();
         let stored = backend.embeddings().get(name, &ids).await?;
         let embeddings = stored.into_iter().flatten().map(|stored| stored.embedding);
         points.put(embeddings.map(|one| (one.song, one.vector)).collect()).await?;
-        for card in &page.items {
-            job.on(Event::Advanced { item: &card.title, bytes: 0 });
+        for summary in &page.items {
+            job.on(Event::Advanced { item: &summary.title, bytes: 0 });
         }
         match page.next {
             Some(next) => query.after = Some(next),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{Card, OperationId, Song, SongFile, SongId, encode_path};
+use songrec_core::{OperationId, Song, SongFile, SongId, SongSummary, encode_path};
 use songrec_local::{KnownFiles, KnownOutcome};
 use songrec_storage::{ChangeState, DeleteSong};
 
@@ -184,7 +184,7 @@ impl Library {
         id == name
             || (name.len() >= 4 && id.starts_with(name))
             || song.files.iter().any(has_path)
-            || Card::of(song).title.eq_ignore_ascii_case(name.trim())
+            || SongSummary::of(song).title.eq_ignore_ascii_case(name.trim())
     }
 }
 

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use songrec_core::{
-    AudioProperties, Card, Digest, Embedding, Metric, ModelSpec, OperationId, Song, Timestamp,
-    Vector,
+    AudioProperties, Digest, Embedding, Metric, ModelSpec, OperationId, Song, SongSummary,
+    Timestamp, Vector,
 };
 use songrec_library::{
     Config, Directories, ErrorKind, Example, Library, Similar, SimilarOptions, Sources,
@@ -57,8 +57,11 @@ async fn fixture(models: &[&str], angles: &[&[Option<f32>]]) -> Fixture {
             let Some(angle) = angle.map(f32::to_radians) else { continue };
             let vector = Vector::new(vec![angle.cos(), angle.sin()]).unwrap();
             let embedding = Embedding { song: song.id, model: spec.name.clone(), vector };
-            let new =
-                NewEmbedding { embedding, card: Card::of(&song), operation: OperationId::random() };
+            let new = NewEmbedding {
+                embedding,
+                summary: SongSummary::of(&song),
+                operation: OperationId::random(),
+            };
             let reference = backend.embeddings().put(&[new]).await.unwrap().remove(0);
             song.embeddings.insert(spec.name.clone(), reference);
         }
@@ -81,7 +84,7 @@ impl Fixture {
 
     fn numbers(&self, similar: &Similar) -> Vec<usize> {
         let number = |id| self.songs.iter().position(|song| song.id == id).unwrap();
-        similar.results.iter().map(|song| number(song.card.id)).collect()
+        similar.results.iter().map(|song| number(song.summary.id)).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use songrec_core::{Card, Event, Filter, Job, Progress, Remedy, Silent, SongId};
+use songrec_core::{Event, Filter, Job, Progress, Remedy, Silent, SongId, SongSummary};
 use songrec_library::{
     Config, Directories, Error, ErrorKind, InitOptions, Library, Sources,
     find::{self, List, Listing, Nothing, Order, OrderBy, Selection},
@@ -61,7 +61,9 @@ async fn a_list_is_read_as_far_as_it_is_wanted() {
     let (library, fixture) = in_memory(root.path()).await;
     let order = Order { by: OrderBy::Title, descending: false };
     let listing = |skip, limit| Listing { order, skip, limit, ..Listing::default() };
-    let titles = |cards: &[Card]| cards.iter().map(|card| card.title.clone()).collect::<Vec<_>>();
+    let titles = |summaries: &[SongSummary]| {
+        summaries.iter().map(|summary| summary.title.clone()).collect::<Vec<_>>()
+    };
     let mut whole = List::new(&library, listing(0, usize::MAX));
     let all = whole.next().await.unwrap().unwrap();
     assert_eq!((all.len(), whole.found(), whole.has_more()), (SONGS, SONGS, false));
@@ -74,7 +76,7 @@ async fn a_list_is_read_as_far_as_it_is_wanted() {
     assert!(some.has_more() && some.next().await.unwrap().is_none());
     assert_eq!(find::count(&library, &Selection::default()).await.unwrap(), SONGS as u64);
     let ids = [fixture.songs[3].id, SongId::from_bytes([7; 16])];
-    assert_eq!(find::cards(&library, &ids).await.unwrap().len(), 1);
+    assert_eq!(find::summaries(&library, &ids).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -98,8 +100,8 @@ async fn an_empty_list_says_why() {
         ),
     ] {
         let mut list = List::new(library, listing);
-        while let Some(cards) = list.next().await.unwrap() {
-            assert_eq!(cards, []);
+        while let Some(summaries) = list.next().await.unwrap() {
+            assert_eq!(summaries, []);
         }
         assert_eq!(list.why_nothing().await.unwrap(), expected);
     }

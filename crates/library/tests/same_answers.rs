@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use songrec_astra::{AstraBackend, AstraConfig, BlobConfig, Secret};
-use songrec_core::{Card, Filter, ModelSpec, Song, SongId};
+use songrec_core::{Filter, ModelSpec, Song, SongId, SongSummary};
 use songrec_emulator::Emulator;
 use songrec_library::{Config, Directories, EditChange, Library, SimilarOptions, Sources};
 use songrec_local::{LocalBackend, LocalOptions};
@@ -34,7 +34,7 @@ struct Both {
     astra: Library,
     /// The same two, as they are kept.
     backends: [Arc<dyn StorageBackend>; 2],
-    cards: Vec<Card>,
+    summaries: Vec<SongSummary>,
     ids: Vec<SongId>,
     rng: StdRng,
     _emulator: Emulator,
@@ -75,7 +75,7 @@ impl Both {
             local: Library::new(local, config.clone(), "local".into(), None),
             astra: Library::new(astra, config, "astra".into(), None),
             backends,
-            cards: fixture.songs.iter().map(Card::of).collect(),
+            summaries: fixture.songs.iter().map(SongSummary::of).collect(),
             ids,
             rng: StdRng::seed_from_u64(seed + 3),
             _emulator: emulator,
@@ -103,8 +103,8 @@ impl Both {
             backend.songs().delete(&deletes).await.unwrap();
         }
         let songs = self.backends[0].songs().get(&self.ids).await.unwrap();
-        self.cards = songs.iter().flatten().map(Card::of).collect();
-        assert_eq!(self.cards.len(), SONGS - deleted.len());
+        self.summaries = songs.iter().flatten().map(SongSummary::of).collect();
+        assert_eq!(self.summaries.len(), SONGS - deleted.len());
     }
 
     fn backends(&self) -> [&dyn StorageBackend; 2] {
@@ -115,11 +115,11 @@ impl Both {
         if self.rng.random_bool(0.1) {
             return Filter::all();
         }
-        random_filter(&mut self.rng, &self.cards)
+        random_filter(&mut self.rng, &self.summaries)
     }
 
     fn song(&mut self) -> SongId {
-        self.cards.choose(&mut self.rng).unwrap().id
+        self.summaries.choose(&mut self.rng).unwrap().id
     }
 }
 
@@ -128,7 +128,7 @@ fn temp_dir_in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| temp_dir())
 }
 
-// What a song is on every backend; the keys of its facts are the backend's
+// What a song is on every backend; the keys of its objects are the backend's
 // own, and an edit is a write of its own with a time of its own.
 fn plain(mut song: Song) -> Song {
     song.embeddings.values_mut().for_each(|embedding| embedding.key = None);
@@ -201,15 +201,15 @@ async fn same_lists(both: &mut Both) {
     assert!(found > QUESTIONS * 10, "the questions found only {found} cards");
 }
 
-// The cards of the first two pages.
-async fn pages(backend: &dyn StorageBackend, query: &SongQuery) -> Vec<Card> {
-    let first = backend.songs().find_cards(query).await.unwrap();
-    let mut cards = first.items;
+// The summaries of the first two pages.
+async fn pages(backend: &dyn StorageBackend, query: &SongQuery) -> Vec<SongSummary> {
+    let first = backend.songs().find_summaries(query).await.unwrap();
+    let mut summaries = first.items;
     if let Some(after) = first.next {
         let query = SongQuery { after: Some(after), skip: 0, ..query.clone() };
-        cards.extend(backend.songs().find_cards(&query).await.unwrap().items);
+        summaries.extend(backend.songs().find_summaries(&query).await.unwrap().items);
     }
-    cards
+    summaries
 }
 
 async fn same_neighbors(both: &mut Both, model: &ModelSpec) {
@@ -256,7 +256,7 @@ async fn same_similar(both: &mut Both) {
                 let results: Vec<(SongId, i64)> = similar
                     .results
                     .iter()
-                    .map(|hit| (hit.card.id, (hit.similarity * 1e5).round() as i64))
+                    .map(|hit| (hit.summary.id, (hit.similarity * 1e5).round() as i64))
                     .collect();
                 (results, similar.shortfall)
             });
@@ -277,7 +277,7 @@ async fn same_look_ups(both: &mut Both) {
             lookups.push(Lookup::Path(file.path.clone()));
             lookups.push(Lookup::FileHash(file.sha256));
         }
-        lookups.push(Lookup::Title(Card::of(song).title));
+        lookups.push(Lookup::Title(SongSummary::of(song).title));
     }
     lookups.push(Lookup::Path("/nowhere".into()));
     let [local, astra] = both.backends();

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use songrec_core::{
-    AudioProperties, Card, Digest, Embedding, Filter, Metric, ModelSpec, OperationId, Song, Tags,
-    Timestamp, Vector,
+    AudioProperties, Digest, Embedding, Filter, Metric, ModelSpec, OperationId, Song, SongSummary,
+    Tags, Timestamp, Vector,
 };
 use songrec_library::{Config, Directories, Library, SimilarOptions, Sources};
 use songrec_storage::{MemoryBackend, NewEmbedding, PutMode, StorageBackend, StorageBackendExt};
@@ -48,8 +48,11 @@ async fn fixture(count: usize, tags: impl Fn(usize) -> Tags) -> Fixture {
         let angle = number as f32 / count as f32 * std::f32::consts::FRAC_PI_2;
         let vector = Vector::new(vec![angle.cos(), angle.sin()]).unwrap();
         let embedding = Embedding { song: song.id, model: model.name.clone(), vector };
-        let new =
-            NewEmbedding { embedding, card: Card::of(&song), operation: OperationId::random() };
+        let new = NewEmbedding {
+            embedding,
+            summary: SongSummary::of(&song),
+            operation: OperationId::random(),
+        };
         let reference = backend.embeddings().put(&[new]).await.unwrap().remove(0);
         song.embeddings.insert(model.name.clone(), reference);
         backend.put_song(&song, PutMode::Create).await.unwrap();
@@ -74,7 +77,7 @@ impl Fixture {
         let name = self.songs[0].id.to_string();
         let similar = self.library.similar(&name, &options).await.unwrap();
         let number = |id| self.songs.iter().position(|song| song.id == id).unwrap();
-        let numbers = similar.results.iter().map(|song| number(song.card.id)).collect();
+        let numbers = similar.results.iter().map(|song| number(song.summary.id)).collect();
         (numbers, similar.shortfall.map(|shortfall| shortfall.to_string()))
     }
 }

@@ -188,7 +188,7 @@ async fn ask(library: &LocalBackend, model: &ModelSpec) -> Result<()> {
 
 async fn time_query(library: &LocalBackend, name: &str, query: &SongQuery) -> Result<()> {
     let begin = Instant::now();
-    let page = library.songs().find_cards(query).await?;
+    let page = library.songs().find_summaries(query).await?;
     println!("{name}: {} ({} songs)", ms(begin.elapsed()), page.items.len());
     Ok(())
 }

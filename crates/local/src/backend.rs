@@ -4,8 +4,8 @@ use std::{fmt, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use songrec_core::{
-    BlobRef, Card, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec, OperationId,
-    Progress, Segment, SegmentId, Song, SongId,
+    BlobRef, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec, OperationId,
+    Progress, Segment, SegmentId, Song, SongId, SongSummary,
 };
 pub use songrec_index::Kind as IndexKind;
 use songrec_storage::{
@@ -337,9 +337,9 @@ impl SongStore for LocalBackend {
         self.blocking("find", "songs", move |inner| inner.find_songs(&query)).await
     }
 
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+    async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
         let query = query.clone();
-        self.blocking("find", "songs", move |inner| inner.find_cards(&query)).await
+        self.blocking("find", "songs", move |inner| inner.find_summaries(&query)).await
     }
 
     async fn count(&self, filter: &Filter) -> Result<u64> {
@@ -522,11 +522,11 @@ impl Maintenance for LocalBackend {
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.changing("sweep", "facts", move |inner| inner.sweep(min_age, false)).await
+        self.changing("sweep", "objects", move |inner| inner.sweep(min_age, false)).await
     }
 
     async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.blocking("look for", "facts to sweep", move |inner| inner.sweep(min_age, true)).await
+        self.blocking("look for", "objects to sweep", move |inner| inner.sweep(min_age, true)).await
     }
 
     async fn verify(

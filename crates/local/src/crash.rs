@@ -17,8 +17,8 @@ use std::{
 };
 
 use songrec_core::{
-    Card, Document, DocumentKind, Embedding, Field, Filter, Metric, ModelSpec, Revision, Segment,
-    SegmentId, Silent, Song, SongId, Vector,
+    Document, DocumentKind, Embedding, Field, Filter, Metric, ModelSpec, Revision, Segment,
+    SegmentId, Silent, Song, SongId, SongSummary, Vector,
 };
 use songrec_storage::{
     ChangeState, DeleteSong, NearestQuery, NearestSegments, Neighbor, PurgeSong, PutDocument,
@@ -169,8 +169,8 @@ impl Disk for MortalDisk {
     }
 }
 
-/// A song with its card and its vectors.
-type Whole = (Song, Card, Vec<Vec<f32>>);
+/// A song with its summary and its vectors.
+type Whole = (Song, SongSummary, Vec<Vec<f32>>);
 
 /// Everything that can be asked of a library.
 #[derive(Debug, PartialEq)]
@@ -188,10 +188,10 @@ struct Answers {
 impl Answers {
     fn of(inner: &Inner) -> Self {
         let page = SongQuery { limit: 1_000, ..SongQuery::default() };
-        let cards = inner.find_cards(&page).unwrap().items;
-        let ids: Vec<SongId> = cards.iter().map(|card| card.id).collect();
+        let summaries = inner.find_summaries(&page).unwrap().items;
+        let ids: Vec<SongId> = summaries.iter().map(|summary| summary.id).collect();
         let mut songs = BTreeMap::new();
-        for (card, song) in cards.into_iter().zip(inner.get_songs(&ids).unwrap()) {
+        for (summary, song) in summaries.into_iter().zip(inner.get_songs(&ids).unwrap()) {
             let song = song.expect("what is listed is stored");
             let mut vectors = Vec::new();
             for model in song.embeddings.keys() {
@@ -200,7 +200,7 @@ impl Answers {
                 assert!(song.names(model, &stored.reference));
                 vectors.push(stored.embedding.vector.values().to_vec());
             }
-            songs.insert(song.id, (song, card, vectors));
+            songs.insert(song.id, (song, summary, vectors));
         }
         let (mut deleted, mut told) = (BTreeMap::new(), BTreeSet::new());
         for change in inner.changes(None, 1_000).unwrap().changes {

@@ -199,8 +199,8 @@ impl Inner {
         let is_all = hits.len() < k;
         let mut passing = Vec::new();
         for hit in hits {
-            let card = Catalog::card_of(connection, SongId::from_bytes(hit.id))?;
-            if card.is_some_and(|card| query.filter.passes(&card)) {
+            let summary = Catalog::summary_of(connection, SongId::from_bytes(hit.id))?;
+            if summary.is_some_and(|summary| query.filter.passes(&summary)) {
                 passing.push(hit);
                 if passing.len() == search.k {
                     return Ok(Some(passing));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rusqlite::{Connection, params};
-use songrec_core::{Card, Filter, ModelSpec, Song, SongId, fold};
+use songrec_core::{Filter, ModelSpec, Song, SongId, SongSummary, fold};
 use songrec_storage::{
     Change, ChangePage, ChangeState, Cursor, DeleteSong, Lookup, Outcome, Page, PurgeSong, PutMode,
     PutSong, SongQuery, UnreadableSong,
@@ -93,10 +93,10 @@ impl Inner {
     }
 
     pub(crate) fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
-        let cards = self.find_cards(query)?;
-        let mut items = Vec::with_capacity(cards.items.len());
-        for card in &cards.items {
-            match self.read_song(card.id) {
+        let summaries = self.find_summaries(query)?;
+        let mut items = Vec::with_capacity(summaries.items.len());
+        for summary in &summaries.items {
+            match self.read_song(summary.id) {
                 Ok(Some(stored)) => items.push(stored.document),
                 // Deleted since the page was made.
                 Ok(None) => {}
@@ -107,10 +107,10 @@ impl Inner {
                 Err(other) => return Err(other),
             }
         }
-        Ok(Page { items, next: cards.next })
+        Ok(Page { items, next: summaries.next })
     }
 
-    pub(crate) fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+    pub(crate) fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
         self.read(|connection| Catalog::find(connection, query))
     }
 

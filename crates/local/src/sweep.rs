@@ -1,4 +1,4 @@
-//! Facts that no song names.
+//! Objects that no song names.
 
 use std::{
     collections::HashSet,
@@ -37,7 +37,7 @@ impl Inner {
                         .map(|name| name.split_once('.').map_or(name, |(id, _)| id));
                     let id = id.and_then(|id| id.parse::<SongId>().ok());
                     if let Some(id) = id.filter(|_| is_old(&path, begin, min_age)) {
-                        old.push((path, Fact::Embedding(model.clone(), id)));
+                        old.push((path, Object::Embedding(model.clone(), id)));
                     }
                 }
                 // Few at a time, so that others can write in between.
@@ -50,7 +50,7 @@ impl Inner {
                 let path = folder.join(&file);
                 let digest = file.parse::<Digest>().ok();
                 if let Some(digest) = digest.filter(|_| is_old(&path, begin, min_age)) {
-                    old.push((path, Fact::Blob(digest)));
+                    old.push((path, Object::Blob(digest)));
                 }
             }
             self.remove_unnamed(&mut old, &mut swept, only_count)?;
@@ -60,7 +60,7 @@ impl Inner {
             // A blob may take long to come in, but not a day.
             let min_age = min_age.max(Duration::from_secs(24 * 60 * 60));
             if file.ends_with(".blob") && is_old(&path, begin, min_age) {
-                old.push((path, Fact::Unfinished));
+                old.push((path, Object::Unfinished));
             }
         }
         self.remove_unnamed(&mut old, &mut swept, only_count)?;
@@ -69,7 +69,7 @@ impl Inner {
 
     fn remove_unnamed(
         &self,
-        old: &mut Vec<(PathBuf, Fact)>,
+        old: &mut Vec<(PathBuf, Object)>,
         swept: &mut Swept,
         only_count: bool,
     ) -> Result<()> {
@@ -79,9 +79,9 @@ impl Inner {
         self.write(|writing| {
             let mut unnamed = Vec::new();
             let mut seen = HashSet::new();
-            for (path, fact) in old.drain(..) {
-                if !fact.is_named(&path, writing)? && seen.insert(path.clone()) {
-                    swept.facts += u64::from(!matches!(fact, Fact::Unfinished));
+            for (path, object) in old.drain(..) {
+                if !object.is_named(&path, writing)? && seen.insert(path.clone()) {
+                    swept.objects += u64::from(!matches!(object, Object::Unfinished));
                     swept.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
                     unnamed.push(path);
                 }
@@ -94,14 +94,14 @@ impl Inner {
     }
 }
 
-enum Fact {
+enum Object {
     Embedding(ModelName, SongId),
     Blob(Digest),
     Unfinished,
 }
 
-impl Fact {
-    // A tombstone keeps its facts: the song may be restored.
+impl Object {
+    // A tombstone keeps its objects: the song may be restored.
     fn is_named(&self, path: &Path, writing: &Writing<'_>) -> Result<bool> {
         match self {
             Self::Embedding(model, id) => is_embedding_named(path, model, *id, writing),

@@ -294,7 +294,7 @@ impl Inner {
         };
         // That what is derived of it differs as well is no news.
         if !is_stale {
-            self.verify_card(&song, options, findings)?;
+            self.verify_summary(&song, options, findings)?;
         }
         for (model, reference) in &song.embeddings {
             let problem = match self.embedding(model, id, reference) {
@@ -406,7 +406,7 @@ impl Inner {
     }
 
     // The stamps may agree while the rows do not.
-    fn verify_card(
+    fn verify_summary(
         &self,
         song: &Song,
         options: &VerifyOptions,

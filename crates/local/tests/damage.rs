@@ -268,16 +268,16 @@ async fn rows_that_say_something_else_than_their_files_are_repaired() {
 }
 
 #[tokio::test]
-async fn a_card_that_cannot_be_read_is_made_again_by_who_reads_it() {
+async fn a_summary_that_cannot_be_read_is_made_again_by_who_reads_it() {
     let folder = temp_dir();
     filled(folder.path(), 12).await;
     let library = open(folder.path()).await;
     let query = SongQuery { limit: 100, ..SongQuery::default() };
-    let before = library.songs().find_cards(&query).await.unwrap().items;
-    for card in ["'{ half a'", "x'00ff'"] {
-        change_catalog(folder.path(), &format!("UPDATE song SET card = {card} WHERE n % 3 = 0"));
+    let before = library.songs().find_summaries(&query).await.unwrap().items;
+    for summary in ["'{ half a'", "x'00ff'"] {
+        change_catalog(folder.path(), &format!("UPDATE song SET card = {summary} WHERE n % 3 = 0"));
 
-        let after = library.songs().find_cards(&query).await.unwrap().items;
+        let after = library.songs().find_summaries(&query).await.unwrap().items;
 
         assert_eq!(after, before);
         assert_eq!(verify(&library, false).await, []);
@@ -407,7 +407,7 @@ async fn without_its_file_and_copy_the_catalog_knows_the_library() {
     let made = LocalBackend::create(folder.path(), LocalOptions::default()).await.unwrap();
     assert_ne!(made.id(), id);
     let query = SongQuery { limit: 9, ..SongQuery::default() };
-    assert_eq!(made.songs().find_cards(&query).await.unwrap().items.len(), 3);
+    assert_eq!(made.songs().find_summaries(&query).await.unwrap().items.len(), 3);
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use std::{
 };
 
 use songrec_core::{
-    BlobRef, Card, Digest, Event, Field, Filter, Progress, Remedy, Silent, Song, SongFile, SongId,
+    BlobRef, Digest, Event, Field, Filter, Progress, Remedy, Silent, Song, SongFile, SongId,
+    SongSummary,
 };
 use songrec_local::{IndexKind, LocalBackend, LocalOptions, NearOptions, OnNeighbors};
 use songrec_storage::{
@@ -31,10 +32,10 @@ async fn filled(root: &Path, count: usize) -> (LocalBackend, Fixture) {
     (library, fixture)
 }
 
-async fn cards(backend: &dyn StorageBackend) -> Vec<Card> {
+async fn summaries(backend: &dyn StorageBackend) -> Vec<SongSummary> {
     let order = Order { by: OrderBy::Title, descending: false };
     let query = SongQuery { order, limit: 1_000, ..SongQuery::default() };
-    backend.songs().find_cards(&query).await.unwrap().items
+    backend.songs().find_summaries(&query).await.unwrap().items
 }
 
 async fn verify(library: &LocalBackend, repair: bool) -> Vec<Finding> {
@@ -147,8 +148,10 @@ async fn every_song_is_told_its_neighbors() {
         query.filter = filter.clone();
         query.exclude = vec![song];
         let hits = library.embeddings().nearest(&query).await.unwrap();
-        let passes =
-            cards(&library).await.iter().any(|card| card.id == song && filter.passes(card));
+        let passes = summaries(&library)
+            .await
+            .iter()
+            .any(|summary| summary.id == song && filter.passes(summary));
         expected += usize::from(passes);
         assert_eq!(found.get(&song), passes.then_some(&hits));
     }
@@ -160,8 +163,8 @@ async fn the_points_of_a_library_are_its_vectors_bit_for_bit() {
     let folder = temp_dir();
     let (library, fixture) = filled(folder.path(), 60).await;
     let filter = Filter::parse_all(&["-genre:rock"]).unwrap();
-    let passing = cards(&library).await.into_iter().filter(|card| filter.passes(card));
-    let mut expected: Vec<SongId> = passing.map(|card| card.id).collect();
+    let passing = summaries(&library).await.into_iter().filter(|summary| filter.passes(summary));
+    let mut expected: Vec<SongId> = passing.map(|summary| summary.id).collect();
     expected.sort_unstable();
 
     let points = library.points(&tiny_model().name, &filter).await.unwrap();
@@ -209,7 +212,7 @@ async fn what_is_derived_can_be_thrown_away() {
         let library = LocalBackend::open(folder.path(), &listener).await.unwrap();
 
         assert_eq!(listener.heard("Started"), damage != "nothing", "{damage}");
-        assert_eq!(cards(&library).await, cards(&memory).await, "{damage}");
+        assert_eq!(summaries(&library).await, summaries(&memory).await, "{damage}");
         let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
         assert_eq!(
             library.songs().get(&ids).await.unwrap(),
@@ -272,7 +275,7 @@ async fn files_that_come_and_go_by_other_means_are_noticed() {
     fs::write(song_path(folder.path(), gone), backup).unwrap();
     let library = open(folder.path()).await;
 
-    assert_eq!(cards(&library).await.len(), 20);
+    assert_eq!(summaries(&library).await.len(), 20);
     assert_eq!(library.embeddings().nearest(&query).await.unwrap().len(), 20);
     assert!(library.get_song(kept).await.unwrap().is_some());
     assert_eq!(verify(&library, false).await, []);
@@ -292,7 +295,7 @@ async fn a_damaged_song_is_left_out_and_named() {
     let library = LocalBackend::open(folder.path(), &listener).await.unwrap();
 
     assert!(listener.heard("Skipped") && listener.heard(&damaged.to_string()));
-    assert_eq!(cards(&library).await.len(), 11);
+    assert_eq!(summaries(&library).await.len(), 11);
     let error = library.songs().get(&[damaged]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     let found = verify(&library, false).await;
@@ -304,7 +307,7 @@ async fn a_damaged_song_is_left_out_and_named() {
     assert_eq!(unreadable, [damaged]);
     // What it names is not known, so nothing that it may name is garbage.
     let swept = library.maintenance().sweep(std::time::Duration::ZERO).await.unwrap();
-    assert_eq!(swept.facts, 0);
+    assert_eq!(swept.objects, 0);
 
     // Storing it again, as a scan does, puts it right and keeps the old file.
     library.put_song(&fixture.songs[5], PutMode::Create).await.unwrap();
@@ -408,7 +411,7 @@ async fn a_repair_puts_a_damaged_song_aside() {
         .collect();
     aside.sort();
     assert_eq!(aside, ["{ half a docum", "{ half a tombst"]);
-    assert_eq!(cards(&library).await.len(), 10);
+    assert_eq!(summaries(&library).await.len(), 10);
     let error = library.maintenance().changes(Some(&cursor), 100).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CursorLost);
     assert_eq!(verify(&library, false).await, []);
@@ -483,7 +486,7 @@ async fn a_damaged_catalog_is_built_again() {
         let found = verify(&library, true).await;
 
         found_by_verify += usize::from(!found.is_empty());
-        assert_eq!(cards(&library).await.len(), 20, "{page}");
+        assert_eq!(summaries(&library).await.len(), 20, "{page}");
         assert_eq!(verify(&library, false).await, [], "{page}");
     }
     assert!(found_by_verify > 5, "only {found_by_verify}");

@@ -65,19 +65,19 @@ pub enum ChangeState {
     Deleted(Box<Tombstone>),
 }
 
-/// What became of a song, in short where the backend has it in short.
+/// What became of a song, without its content where the backend can leave it out.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ChangeSummary {
-    /// It is stored, and this is its summary.
-    Song(SongSummary),
+pub enum ChangeHead {
+    /// It is stored, and this is its head.
+    Song(SongHead),
     /// It was deleted, or cannot be told in short.
     Whole(ChangeState),
 }
 
 /// What tells whether a song is the same as one elsewhere: songs of the same
-/// write say the same, and may name other facts.
+/// write say the same, and may name other objects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SongSummary {
+pub struct SongHead {
     /// The write that made it.
     pub operation: OperationId,
     /// The embeddings that it names, by their models: the key of each, or its
@@ -89,8 +89,8 @@ pub struct SongSummary {
     pub blob: Option<Digest>,
 }
 
-impl SongSummary {
-    /// The summary of a song.
+impl SongHead {
+    /// The head of `song`.
     pub fn of(song: &Song) -> Self {
         Self {
             operation: song.revision.operation,
@@ -99,7 +99,7 @@ impl SongSummary {
         }
     }
 
-    /// What a summary says of these embeddings.
+    /// What a head says of these embeddings.
     pub fn embeddings(named: &BTreeMap<ModelName, EmbeddingRef>) -> BTreeMap<ModelName, String> {
         let one = |named: &EmbeddingRef| match &named.key {
             Some(key) => key.clone(),
@@ -111,12 +111,12 @@ impl SongSummary {
 
 impl ChangePage {
     /// The same page, with songs in short.
-    pub fn summarized(self) -> ChangePage<ChangeSummary> {
+    pub fn heads(self) -> ChangePage<ChangeHead> {
         let changes = self.changes.into_iter().map(|change| Change {
             song: change.song,
             state: match change.state {
-                ChangeState::Present(song) => ChangeSummary::Song(SongSummary::of(&song)),
-                deleted @ ChangeState::Deleted(_) => ChangeSummary::Whole(deleted),
+                ChangeState::Present(song) => ChangeHead::Song(SongHead::of(&song)),
+                deleted @ ChangeState::Deleted(_) => ChangeHead::Whole(deleted),
             },
             origin: change.origin,
         });

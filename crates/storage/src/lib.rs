@@ -13,7 +13,7 @@ mod stored;
 
 pub use blob::{BlobSource, BlobStream, read_blob};
 pub use change::{
-    Change, ChangePage, ChangeState, ChangeSummary, Cursor, Origin, SongSummary, Tombstone,
+    Change, ChangeHead, ChangePage, ChangeState, Cursor, Origin, SongHead, Tombstone,
 };
 pub use contract::{
     BlobStore, Capabilities, DeleteSong, DocumentStore, EmbeddingStore, Finding, Lost, Maintenance,

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use songrec_core::{
-    BlobRef, Card, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Metric,
-    ModelName, ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, fold,
+    BlobRef, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Metric, ModelName,
+    ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, SongSummary, fold,
 };
 
 use self::position::{Position, in_order};
@@ -63,13 +63,13 @@ struct Stored {
 
 #[derive(Clone)]
 struct Kept<T> {
-    fact: T,
+    object: T,
     since: Instant,
 }
 
 impl<T> Kept<T> {
-    fn new(fact: T) -> Self {
-        Self { fact, since: Instant::now() }
+    fn new(object: T) -> Self {
+        Self { object, since: Instant::now() }
     }
 }
 
@@ -80,7 +80,7 @@ impl MemoryBackend {
     }
 
     /// A copy that goes its own way from here, as a backup that is restored
-    /// later: it has the same songs, facts, documents and cursors.
+    /// later: it has the same songs, objects, documents and cursors.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self { state: Mutex::new(self.state().clone()), history: self.history }
@@ -120,7 +120,7 @@ impl Default for MemoryBackend {
 impl State {
     fn sweep(&mut self, min_age: Duration) -> Swept {
         let mut swept = Swept::default();
-        // A tombstone keeps its facts: the song may be restored.
+        // A tombstone keeps its objects: the song may be restored.
         let song = |stored: &Stored| match &stored.state {
             ChangeState::Present(song) => (**song).clone(),
             ChangeState::Deleted(tombstone) => tombstone.song.clone(),
@@ -134,16 +134,16 @@ impl State {
             let keep = kept.since.elapsed() < min_age
                 || named.is_some_and(|reference| reference.digest == *digest);
             if !keep {
-                swept.facts += 1;
-                swept.bytes += kept.fact.vector.dimension() as u64 * 4;
+                swept.objects += 1;
+                swept.bytes += kept.object.vector.dimension() as u64 * 4;
             }
             keep
         });
         self.blobs.retain(|digest, kept| {
             let keep = kept.since.elapsed() < min_age || blobs.contains(digest);
             if !keep {
-                swept.facts += 1;
-                swept.bytes += kept.fact.len() as u64;
+                swept.objects += 1;
+                swept.bytes += kept.object.len() as u64;
             }
             keep
         });
@@ -183,7 +183,7 @@ impl State {
     // The embedding that `song` names under `model`.
     fn named(&self, song: &Song, model: &ModelName) -> Option<&Embedding> {
         let digest = song.embeddings.get(model)?.digest;
-        Some(&self.embeddings.get(&(model.clone(), song.id, digest))?.fact)
+        Some(&self.embeddings.get(&(model.clone(), song.id, digest))?.object)
     }
 
     // A page of songs, and where the next one begins; nothing if the token is
@@ -195,9 +195,9 @@ impl State {
         };
         let mut found: Vec<(Position, &Song)> = self
             .present()
-            .map(|song| (song, Card::of(song)))
-            .filter(|(_, card)| query.filter.passes(card))
-            .map(|(song, card)| (Position::of(query.order, song, &card), song))
+            .map(|song| (song, SongSummary::of(song)))
+            .filter(|(_, summary)| query.filter.passes(summary))
+            .map(|(song, summary)| (Position::of(query.order, song, &summary), song))
             .filter(|(position, _)| {
                 after.as_ref().is_none_or(|after| in_order(query.order, after, position).is_lt())
             })
@@ -283,15 +283,15 @@ impl SongStore for MemoryBackend {
         Ok(Page { items: songs.into_iter().cloned().collect(), next })
     }
 
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>> {
+    async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
         let state = self.state();
         let (songs, next) = state.find(query).ok_or_else(|| self.foreign_token())?;
-        Ok(Page { items: songs.into_iter().map(Card::of).collect(), next })
+        Ok(Page { items: songs.into_iter().map(SongSummary::of).collect(), next })
     }
 
     async fn count(&self, filter: &Filter) -> Result<u64> {
         let state = self.state();
-        Ok(state.present().filter(|song| filter.passes(&Card::of(song))).count() as u64)
+        Ok(state.present().filter(|song| filter.passes(&SongSummary::of(song))).count() as u64)
     }
 
     async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
@@ -315,7 +315,7 @@ impl SongStore for MemoryBackend {
                 .collect(),
             Lookup::Title(title) => {
                 let title = fold(title);
-                let named = |song: &&Song| fold(&Card::of(song).title) == title;
+                let named = |song: &&Song| fold(&SongSummary::of(song).title) == title;
                 state.present().filter(named).map(|song| song.id).take(20).collect()
             }
         });
@@ -436,7 +436,7 @@ impl EmbeddingStore for MemoryBackend {
             .present()
             .filter(|song| !query.exclude.contains(&song.id))
             .filter_map(|song| Some((song, state.named(song, &query.model)?)))
-            .filter(|(song, _)| query.filter.passes(&Card::of(song)))
+            .filter(|(song, _)| query.filter.passes(&SongSummary::of(song)))
             .map(|(_, embedding)| embedding)
             .map(|embedding| {
                 let (similarity, distance) = metric.compare(&query.vector, &embedding.vector);
@@ -474,7 +474,8 @@ impl BlobStore for MemoryBackend {
     }
 
     async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
-        let Some(bytes) = self.state().blobs.get(&blob.sha256).map(|kept| kept.fact.clone()) else {
+        let Some(bytes) = self.state().blobs.get(&blob.sha256).map(|kept| kept.object.clone())
+        else {
             return Ok(None);
         };
         let range = range.unwrap_or(0..bytes.len() as u64);

@@ -76,7 +76,7 @@ pub enum Lookup {
     Path(String),
     /// The SHA-256 of one of its files.
     FileHash(Digest),
-    /// The whole title, as its card has it; case and accents do not count, as
+    /// The whole title, as its summary has it; case and accents do not count, as
     /// [`fold`](songrec_core::fold) says.
     Title(String),
 }

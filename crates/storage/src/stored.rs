@@ -89,14 +89,14 @@ fn checksum(document: &Node<'_>) -> Digest {
 
 /// A part of a document, by what of it is not part of what is said: what
 /// stands beside the document, and the keys that each backend gives to the
-/// facts of a song.
+/// objects of a song.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     Document,
     /// The song in a tombstone.
     Song,
     Embeddings,
-    Fact,
+    Object,
     Other,
 }
 
@@ -105,9 +105,9 @@ impl Part {
     fn member(self, name: &str) -> Option<Self> {
         match (self, name) {
             (Self::Document, beside) if BESIDE.contains(&beside) => None,
-            (Self::Fact, "key") => None,
+            (Self::Object, "key") => None,
             (Self::Document, "song") => Some(Self::Song),
-            (Self::Document | Self::Song, "blob") | (Self::Embeddings, _) => Some(Self::Fact),
+            (Self::Document | Self::Song, "blob") | (Self::Embeddings, _) => Some(Self::Object),
             (Self::Document | Self::Song, "embeddings") => Some(Self::Embeddings),
             _ => Some(Self::Other),
         }

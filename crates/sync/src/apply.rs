@@ -6,8 +6,8 @@ use songrec_core::{Hint, Remedy, SongId};
 
 use crate::{
     Action, Failure, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
-    facts::Carrier,
     look::Look,
+    objects::Carrier,
     resolve::{Case, Known, State as SongState, Verdict, Write, resolve},
     state::Postponed,
     values::Refs,
@@ -43,18 +43,18 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// The facts that the song names at `place` now.
+    /// The objects that the song names at `place` now.
     pub(crate) fn refs(&self, place: Place) -> Refs {
         match &self.states[place] {
             SongState::Present(song) => Refs::of(song),
-            SongState::Same | SongState::Summary(_) => {
+            SongState::Same | SongState::Head(_) => {
                 self.known_refs(place).cloned().unwrap_or_default()
             }
             SongState::Deleted(_) | SongState::Absent => Refs::default(),
         }
     }
 
-    /// The facts that it named when both sides last agreed.
+    /// The objects that it named when both sides last agreed.
     pub(crate) fn known_refs(&self, place: Place) -> Option<&Refs> {
         self.known.as_ref()?.0[place].as_ref().map(|had| &had.refs)
     }
@@ -265,7 +265,7 @@ pub(crate) fn put_off(postponed: &mut BTreeMap<SongId, Postponed>, item: &Item, 
     // A tombstone is told once; what is there can be asked for again.
     let states = Pair::of(|place| match &item.states[place] {
         deleted @ SongState::Deleted(_) => deleted.clone(),
-        SongState::Same | SongState::Present(_) | SongState::Summary(_) | SongState::Absent => {
+        SongState::Same | SongState::Present(_) | SongState::Head(_) | SongState::Absent => {
             SongState::Same
         }
     });

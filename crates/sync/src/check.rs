@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use sha2::Digest as _;
-use songrec_core::{BlobRef, Card, Digest, Event, Job, ModelName, Song, SongId};
+use songrec_core::{BlobRef, Digest, Event, Job, ModelName, Song, SongId, SongSummary};
 use songrec_storage::{SongQuery, StorageBackend, StoredEmbedding};
 
 use crate::{
@@ -158,7 +158,7 @@ pub(crate) async fn compare(
         let mut both = Vec::new();
         for (left, right) in page.items.into_iter().zip(theirs) {
             seen.insert(left.id);
-            job.on(Event::Advanced { item: &Card::of(&left).title, bytes: 0 });
+            job.on(Event::Advanced { item: &SongSummary::of(&left).title, bytes: 0 });
             match right {
                 Err(error) => {
                     let text = format!("{} cannot read it: {}", sides.right.name, in_words(&error));
@@ -187,7 +187,7 @@ pub(crate) async fn compare(
                     .collect()
             }
         };
-        read_facts(sides, &read, models, &mut found).await?;
+        read_objects(sides, &read, models, &mut found).await?;
         query.after = page.next;
         if query.after.is_none() {
             break;
@@ -212,7 +212,7 @@ fn failed(sides: &Pair<Side>, place: Place, source: songrec_storage::Error) -> E
 }
 
 fn difference(song: &Song, kind: DifferenceKind, text: String) -> Difference {
-    Difference { song: song.id, title: Card::of(song).title, kind, text }
+    Difference { song: song.id, title: SongSummary::of(song).title, kind, text }
 }
 
 async fn find_missing(
@@ -222,12 +222,12 @@ async fn find_missing(
 ) -> Result<()> {
     let mut query = SongQuery { limit: 1_000, ..SongQuery::default() };
     loop {
-        let page = sides.right.backend.songs().find_cards(&query).await;
+        let page = sides.right.backend.songs().find_summaries(&query).await;
         let page = page.map_err(|error| failed(sides, Place::Right, error))?;
-        for card in page.items.into_iter().filter(|card| !seen.contains(&card.id)) {
+        for summary in page.items.into_iter().filter(|summary| !seen.contains(&summary.id)) {
             found.add(Difference {
-                song: card.id,
-                title: card.title,
+                song: summary.id,
+                title: summary.title,
                 kind: DifferenceKind::MissingLeft,
                 text: format!("it is not in {}", sides.left.name),
             });
@@ -308,7 +308,7 @@ fn fields_that_differ(left: &Values, right: &Values) -> Vec<String> {
     fields.into_iter().collect()
 }
 
-async fn read_facts(
+async fn read_objects(
     sides: &Pair<Side>,
     songs: &[Pair<Song>],
     models: Option<&BTreeSet<ModelName>>,

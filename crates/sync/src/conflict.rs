@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use songrec_core::{Card, Conflict, Field, Song, SongId, Stamp, Timestamp};
+use songrec_core::{Conflict, Field, Song, SongId, SongSummary, Stamp, Timestamp};
 use songrec_storage::{
     Error, ErrorKind, Outcome, PutMode, PutSong, Result, SongQuery, StorageBackend,
     StorageBackendExt,
@@ -45,7 +45,11 @@ pub fn conflicts_of(song: &Song) -> SongConflicts {
         other: conflict.value.clone(),
         set_at: conflict.stamp,
     });
-    SongConflicts { song: song.id, title: Card::of(song).title, conflicts: conflicts.collect() }
+    SongConflicts {
+        song: song.id,
+        title: SongSummary::of(song).title,
+        conflicts: conflicts.collect(),
+    }
 }
 
 /// Every song with values that lost a merge. Looks at all songs.

@@ -1,9 +1,7 @@
 //! What changed in both libraries since the last sync.
 
 use songrec_core::{Event, Filter, SongId};
-use songrec_storage::{
-    Change, ChangePage, ChangeState, ChangeSummary, Cursor, ErrorKind, SongSummary,
-};
+use songrec_storage::{Change, ChangeHead, ChangePage, ChangeState, Cursor, ErrorKind, SongHead};
 
 use crate::{
     Error, Pair, Place, Result, Syncer,
@@ -135,7 +133,7 @@ impl Syncer {
             }
             let since = cursor.as_ref();
             let read = if in_short {
-                self.ask(place, || backend.maintenance().summaries(since, PAGE)).await
+                self.ask(place, || backend.maintenance().heads(since, PAGE)).await
             } else {
                 self.ask(place, || backend.maintenance().changes(since, PAGE)).await.map(in_full)
             };
@@ -158,9 +156,9 @@ impl Syncer {
             let mut new = Vec::new();
             for (change, known) in page.changes.into_iter().zip(known) {
                 let mut state = match change.state {
-                    ChangeSummary::Song(summary) => SongState::Summary(summary),
-                    ChangeSummary::Whole(ChangeState::Present(song)) => SongState::Present(song),
-                    ChangeSummary::Whole(ChangeState::Deleted(tombstone)) => {
+                    ChangeHead::Song(head) => SongState::Head(head),
+                    ChangeHead::Whole(ChangeState::Present(song)) => SongState::Present(song),
+                    ChangeHead::Whole(ChangeState::Deleted(tombstone)) => {
                         SongState::Deleted(tombstone)
                     }
                 };
@@ -170,11 +168,11 @@ impl Syncer {
                     }
                     // A song that is as it should be is noted as such, unless
                     // the other side may lack something of it.
-                    let facts = |place: Place| {
+                    let objects = |place: Place| {
                         let had = known.0[place].as_ref().filter(|had| had.is_alive());
                         had.map(|had| had.refs.in_short())
                     };
-                    if facts(Place::Left) == facts(Place::Right) || facts(place).is_none() {
+                    if objects(Place::Left) == objects(Place::Right) || objects(place).is_none() {
                         state = SongState::Same;
                     }
                 }
@@ -258,10 +256,10 @@ impl Syncer {
 }
 
 // A page that was told in full.
-fn in_full(page: ChangePage) -> ChangePage<ChangeSummary> {
+fn in_full(page: ChangePage) -> ChangePage<ChangeHead> {
     let changes = page.changes.into_iter().map(|Change { song, state, origin }| Change {
         song,
-        state: ChangeSummary::Whole(state),
+        state: ChangeHead::Whole(state),
         origin,
     });
     ChangePage {
@@ -274,7 +272,7 @@ fn in_full(page: ChangePage) -> ChangePage<ChangeSummary> {
 }
 
 // Whether a side told what is known of it. A song that is the same elsewhere
-// names other facts there: so it is not enough that the write is the same,
+// names other objects there: so it is not enough that the write is the same,
 // where a library was copied over another one.
 fn is_echo(known: &Known, place: Place, state: &SongState) -> bool {
     let Some(had) = &known.0[place] else { return false };
@@ -284,17 +282,14 @@ fn is_echo(known: &Known, place: Place, state: &SongState) -> bool {
                 && had.revision.operation == song.revision.operation
                 && had.names(&Refs::of(song))
         }
-        SongState::Summary(summary) => {
+        SongState::Head(head) => {
             let (models, blob) = had.refs.in_short();
             let same = if had.in_short {
-                summary.embeddings.keys().eq(models)
+                head.embeddings.keys().eq(models)
             } else {
-                summary.embeddings == SongSummary::embeddings(&had.refs.embeddings)
+                head.embeddings == SongHead::embeddings(&had.refs.embeddings)
             };
-            had.is_alive()
-                && had.revision.operation == summary.operation
-                && same
-                && summary.blob == blob
+            had.is_alive() && had.revision.operation == head.operation && same && head.blob == blob
         }
         // The same deletion leaves more where more was seen.
         SongState::Deleted(tombstone) => had.tombstone.as_ref().is_some_and(|known| {

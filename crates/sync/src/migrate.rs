@@ -4,7 +4,7 @@ use std::{collections::HashSet, future::ready};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::join, stream};
 use serde::Serialize;
-use songrec_core::{Card, Document, DocumentKind, Event, OperationId, Song, SongId};
+use songrec_core::{Document, DocumentKind, Event, OperationId, Song, SongId, SongSummary};
 use songrec_storage::{
     ChangePage, ChangeState, Cursor, ErrorKind, Outcome, PutDocument, PutMode, PutSong,
 };
@@ -12,7 +12,7 @@ use songrec_storage::{
 use crate::{
     Comparison, Error, Failure, LeftOut, Note, Options, Pair, Place, Result, Syncer, Verify,
     check::{Data, compare},
-    facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
+    objects::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
     refused::{Fetched, refusal},
     report::list,
     syncer::{in_words, is_about_one},
@@ -280,13 +280,13 @@ impl Syncer {
         };
         let copying = needs.iter().map(|one| {
             async move {
-                // Audio may take long; what has all of its facts is still written.
+                // Audio may take long; what has all of its objects is still written.
                 if self.job.is_interrupted() {
                     return Ok(None);
                 }
                 let blob = self.carry_blob(carrier, Place::Right, one, None).await?;
                 // What is left to do takes no time beside this.
-                self.job.on(Event::Advanced { item: &Card::of(one.song).title, bytes: 0 });
+                self.job.on(Event::Advanced { item: &SongSummary::of(one.song).title, bytes: 0 });
                 Ok(Some(blob))
             }
             .boxed()
@@ -312,7 +312,7 @@ impl Syncer {
         }
         self.put_new(&puts, &mut done).await?;
         for song in songs.iter().filter(|song| there.contains_key(&song.id)) {
-            self.job.on(Event::Advanced { item: &Card::of(song).title, bytes: 0 });
+            self.job.on(Event::Advanced { item: &SongSummary::of(song).title, bytes: 0 });
         }
         done.bytes += carried.bytes;
         done.add_notes(carried.notes);
@@ -341,7 +341,7 @@ impl Syncer {
                         }
                         Err(error) if is_about_one(&error) => done.add_failure(Failure {
                             subject: put.song.id.to_string(),
-                            title: Card::of(&put.song).title,
+                            title: SongSummary::of(&put.song).title,
                             reason: in_words(&error),
                             hint: error.hint().cloned(),
                         }),
@@ -452,7 +452,7 @@ impl Migrated {
             Outcome::Conflict(Some(known)) => self.note_there(song, &known),
             Outcome::Conflict(None) => self.add_failure(Failure {
                 subject: song.id.to_string(),
-                title: Card::of(song).title,
+                title: SongSummary::of(song).title,
                 reason: "others changed it meanwhile".to_owned(),
                 hint: Some("run it again".into()),
             }),

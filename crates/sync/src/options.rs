@@ -154,7 +154,7 @@ impl FromStr for AudioPolicy {
 pub enum Verify {
     /// Every song and embedding, and every byte of audio.
     Full,
-    /// Every song, and facts of some songs bit for bit.
+    /// Every song, and objects of some songs bit for bit.
     #[default]
     Sample,
     /// Not at all.

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use songrec_core::{
-    Card, Digest, Field, History, InvalidVersion, Op, OperationId, Revision, Song, Timestamp,
-    Version,
+    Digest, Field, History, InvalidVersion, Op, OperationId, Revision, Song, SongSummary,
+    Timestamp, Version,
 };
-use songrec_storage::{PutMode, SongSummary, Tombstone};
+use songrec_storage::{PutMode, SongHead, Tombstone};
 
 use crate::{Action, MergedField, Pair, Place, values::Refs};
 
@@ -23,7 +23,7 @@ pub(crate) enum State {
     Same,
     Present(Box<Song>),
     /// It is there, and was told in short.
-    Summary(SongSummary),
+    Head(SongHead),
     Deleted(Box<Tombstone>),
     /// Looked for, and not there.
     Absent,
@@ -61,7 +61,7 @@ impl Had {
         Self { in_short: true, ..Self::of_song(song) }
     }
 
-    /// Whether a side that names these facts has what it had.
+    /// Whether a side that names these objects has what it had.
     pub(crate) fn names(&self, refs: &Refs) -> bool {
         if self.in_short { self.refs.in_short() == refs.in_short() } else { self.refs == *refs }
     }
@@ -85,7 +85,7 @@ impl Known {
     /// What the states tell, and for the rest what was known.
     pub(crate) fn of(states: &Pair<State>, known: Option<&Self>) -> Self {
         Self(Pair::of(|place| match &states[place] {
-            State::Same | State::Summary(_) => known.and_then(|known| known.0[place].clone()),
+            State::Same | State::Head(_) => known.and_then(|known| known.0[place].clone()),
             State::Present(song) => Some(Had::of_song(song)),
             State::Deleted(tombstone) => Some(Had::of_tombstone(tombstone)),
             State::Absent => None,
@@ -101,7 +101,7 @@ pub(crate) struct Case<'a> {
     pub(crate) lacks: &'a Lacks<'a>,
 }
 
-/// Whether a side, that names these facts of a song, lacks what the other side
+/// Whether a side, that names these objects of a song, lacks what the other side
 /// names.
 pub(crate) type Lacks<'a> = dyn Fn(Place, &Refs, &Refs, &Song) -> bool + 'a;
 
@@ -121,7 +121,7 @@ pub(crate) enum Verdict {
 /// What both sides have to become.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Write {
-    /// The song, without the facts that each side names by itself; or what its
+    /// The song, without the objects that each side names by itself; or what its
     /// tombstone says of it.
     pub(crate) song: Song,
     pub(crate) steps: Pair<Option<Step>>,
@@ -140,8 +140,8 @@ pub(crate) enum How {
     Put {
         mode: PutMode,
         revision: Revision,
-        /// Nothing is to be told but facts that the side lacks.
-        only_facts: bool,
+        /// Nothing is to be told but objects that the side lacks.
+        only_objects: bool,
     },
     Delete {
         version: Revision,
@@ -152,7 +152,7 @@ pub(crate) enum How {
 
 impl Write {
     pub(crate) fn title(&self) -> String {
-        Card::of(&self.song).title
+        SongSummary::of(&self.song).title
     }
 }
 
@@ -176,13 +176,13 @@ const LOST: &str = "one side had lost it without a trace; it is put back";
 /// Decides what is to be done about a song.
 pub(crate) fn resolve(case: &Case<'_>) -> Verdict {
     for place in Place::BOTH {
-        let State::Summary(summary) = &case.states[place] else { continue };
+        let State::Head(head) = &case.states[place] else { continue };
         let State::Present(song) = &case.states[place.other()] else {
             return Verdict::Fetch(place);
         };
         let refs = Refs::of(song);
-        let same = summary.operation == song.revision.operation
-            && (summary.embeddings.keys().collect(), summary.blob) == refs.in_short();
+        let same = head.operation == song.revision.operation
+            && (head.embeddings.keys().collect(), head.blob) == refs.in_short();
         return if same {
             let had = |at| if at == place { Had::like_song(song) } else { Had::of_song(song) };
             Verdict::Agreed(Box::new(Known(Pair::of(|at| Some(had(at))))))
@@ -228,7 +228,7 @@ fn view<'a>(case: &'a Case<'_>, place: Place) -> View<'a> {
     match (&case.states[place], known) {
         (State::Present(song), _) => View::Alive(song),
         (State::Deleted(tombstone), _) => View::Dead(tombstone),
-        (State::Same | State::Summary(_) | State::Absent, None) => View::Absent { lost: false },
+        (State::Same | State::Head(_) | State::Absent, None) => View::Absent { lost: false },
         (state, Some(had)) => match &had.tombstone {
             // Also when it was purged: that it was deleted is still known.
             Some(tombstone) => View::Dead(tombstone),
@@ -321,7 +321,7 @@ impl Deciding<'_> {
         let steps = Pair::of(|place| {
             let lacks = || (self.case.lacks)(place, &refs[place], &refs[place.other()], &song);
             let merge = if whole.is_some() { Action::Update } else { Action::Merge };
-            let put = |mode, revision, only_facts| How::Put { mode, revision, only_facts };
+            let put = |mode, revision, only_objects| How::Put { mode, revision, only_objects };
             let (action, how) = match self.views[place] {
                 View::Alive(own) if self.agrees(place) => {
                     if !lacks() {

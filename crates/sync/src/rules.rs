@@ -8,8 +8,8 @@
 pub struct Rules {
     /// What could not be done is remembered before cursors advance.
     pub postponed_is_remembered: bool,
-    /// Songs are stored after the facts they name.
-    pub facts_come_first: bool,
+    /// Songs are stored after the objects they name.
+    pub objects_come_first: bool,
     /// Copies of a machine, and restored ones, are told from the machine.
     pub sessions_are_fenced: bool,
     /// Every session that was sent is known as an own one.
@@ -26,7 +26,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             postponed_is_remembered: true,
-            facts_come_first: true,
+            objects_come_first: true,
             sessions_are_fenced: true,
             sessions_are_a_set: true,
             restored_is_compared: true,
@@ -47,7 +47,7 @@ impl Rules {
         let mut rules = Self::default();
         let rule = match name {
             "postponed_is_remembered" => &mut rules.postponed_is_remembered,
-            "facts_come_first" => &mut rules.facts_come_first,
+            "facts_come_first" => &mut rules.objects_come_first,
             "sessions_are_fenced" => &mut rules.sessions_are_fenced,
             "sessions_are_a_set" => &mut rules.sessions_are_a_set,
             "restored_is_compared" => &mut rules.restored_is_compared,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use songrec_core::{Segment, SegmentId, Song};
 use songrec_storage::SegmentQuery;
 
-use crate::{Place, Result, Syncer, facts::Carrier};
+use crate::{Place, Result, Syncer, objects::Carrier};
 
 impl Syncer {
     // Whether there are segments at `place` at all. Most libraries have none,

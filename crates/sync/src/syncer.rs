@@ -14,7 +14,7 @@ use songrec_storage::{BlobStream, ErrorKind, StorageBackend};
 
 use crate::{
     Direction, Error, Failure, Options, Pair, Place, Plan, Report, Result, Rules, Side, State,
-    apply::Applied, facts::Carrier, look::Look, machine::Fence, state::Spool, traffic::Traffic,
+    apply::Applied, look::Look, machine::Fence, objects::Carrier, state::Spool, traffic::Traffic,
 };
 
 /// Two libraries, and what is remembered of syncing them.
@@ -24,7 +24,7 @@ use crate::{
 /// Every song has one version at a time in each library, and every write of a
 /// song says which version it replaces. So of two who write, one loses, reads
 /// what is there, joins, and writes again; nothing is overwritten unseen. A
-/// song is written after the facts it names. How far the changes of a library
+/// song is written after the objects it names. How far the changes of a library
 /// were read is noted after everything before was done or is on a durable list
 /// of things to do. So whatever is cut off is found again by the next sync, does
 /// the same again, and that is safe, because a write that is repeated is the

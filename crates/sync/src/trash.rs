@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use songrec_core::{Card, SongId, Timestamp};
+use songrec_core::{SongId, SongSummary, Timestamp};
 use songrec_storage::{
     ChangeState, Error, ErrorKind, Outcome, PutMode, PutSong, Result, StorageBackend, Tombstone,
 };
@@ -61,7 +61,7 @@ pub async fn trash(backend: &dyn StorageBackend) -> Result<Vec<Trashed>> {
     let shown = |tombstone: Tombstone| {
         Some(Trashed {
             song: tombstone.song.id,
-            title: Card::of(&tombstone.song).title,
+            title: SongSummary::of(&tombstone.song).title,
             deleted_at: tombstone.deleted_at,
             paths: tombstone.song.files.into_iter().map(|file| file.path).collect(),
         })

@@ -1,4 +1,4 @@
-//! What people see of a song, and the facts that it names.
+//! What people see of a song, and the objects that it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,7 +77,7 @@ fn fields_of(tags: &Tags) -> BTreeMap<String, Value> {
     named
 }
 
-/// The facts that a song names on one side.
+/// The objects that a song names on one side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Refs {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

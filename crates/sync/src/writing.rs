@@ -7,7 +7,7 @@ use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageRe
 use crate::{
     Failure, Options, Pair, Place, Result, SongWork, Syncer,
     apply::{Applied, Item, put_off},
-    facts::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
+    objects::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
     resolve::{Had, How, Known, State as SongState, Step, Write},
     syncer::{in_words, is_about_one},
     values::Refs,
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct Writing {
     item: Item,
     write: Write,
-    // The document of each side, with the facts that side has.
+    // The document of each side, with the objects that side has.
     documents: Pair<Option<Song>>,
     refs: Pair<Refs>,
     done: Pair<bool>,
@@ -72,13 +72,13 @@ impl Syncer {
         }
         // The shared side first: whoever loses there has not written here yet.
         for place in [Place::Right, Place::Left] {
-            if self.rules.facts_come_first {
-                self.carry_facts(carrier, place, &mut writing, applied).await?;
+            if self.rules.objects_come_first {
+                self.carry_objects(carrier, place, &mut writing, applied).await?;
             }
             self.put_at(place, &mut writing, applied).await?;
             self.delete_at(place, &mut writing, applied).await?;
-            if !self.rules.facts_come_first {
-                self.carry_facts(carrier, place, &mut writing, applied).await?;
+            if !self.rules.objects_come_first {
+                self.carry_objects(carrier, place, &mut writing, applied).await?;
             }
         }
         self.finish(writing, open, applied)
@@ -86,7 +86,7 @@ impl Syncer {
 
     // Carries what songs need at `place`, and makes the documents that they
     // become there.
-    async fn carry_facts(
+    async fn carry_objects(
         &self,
         carrier: &Carrier,
         place: Place,
@@ -135,12 +135,12 @@ impl Syncer {
                 }
             }
             refs.blob = blob;
-            let Some(Step { how: How::Put { revision, only_facts, .. }, .. }) =
+            let Some(Step { how: How::Put { revision, only_objects, .. }, .. }) =
                 one.write.steps[place]
             else {
                 continue;
             };
-            if only_facts && refs == one.refs[place] {
+            if only_objects && refs == one.refs[place] {
                 // Nothing could be carried, so there is nothing to say.
                 one.write.steps[place] = None;
                 continue;
@@ -175,7 +175,7 @@ impl Syncer {
                 continue;
             }
             let song = one.documents[place].clone().unwrap_or_else(|| {
-                // Without its facts, as a rule that is switched off has it.
+                // Without its objects, as a rule that is switched off has it.
                 let theirs = one.refs[place.other()].clone();
                 let Refs { embeddings, blob } = theirs;
                 Song { revision, embeddings, blob, ..one.write.song.clone() }

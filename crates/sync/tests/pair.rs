@@ -14,8 +14,8 @@ use futures::{FutureExt, StreamExt};
 use serde_json::json;
 use shaky::{Place as Library, Shaky};
 use songrec_core::{
-    Card, Digest, Document, DocumentKind, Event, Field, Interrupt, Job, OperationId, Progress,
-    Remedy, Revision, Segment, SegmentId, Silent, Song, SongId, Vector,
+    Digest, Document, DocumentKind, Event, Field, Interrupt, Job, OperationId, Progress, Remedy,
+    Revision, Segment, SegmentId, Silent, Song, SongId, SongSummary, Vector,
 };
 use songrec_storage::{
     BlobSource, ErrorKind as StorageErrorKind, MemoryBackend, NewBlob, Outcome, PutDocument,
@@ -119,7 +119,7 @@ fn title(song: &Song) -> Option<&str> {
 // ---- What a sync does.
 
 #[tokio::test]
-async fn a_library_goes_to_the_other_side_with_all_its_facts() {
+async fn a_library_goes_to_the_other_side_with_all_its_objects() {
     let mut two = Two::new();
     let fixture = library_of(25, 1).heard_by(&dot_model(), 2).heard_by(&tiny_model(), 3);
     let mut songs = fixture.store(two.own()).await.songs;
@@ -1039,5 +1039,10 @@ fn a_sync_may_move_between_threads() {
     let options = Options::default();
     is_send(&syncer.run(&options));
     is_send(&syncer.migrate(&options, Verify::None));
-    let _ = (Rules::default(), Vector::new(vec![1.0]), Outcome::<Song>::Done, Card::of(&song("x")));
+    let _ = (
+        Rules::default(),
+        Vector::new(vec![1.0]),
+        Outcome::<Song>::Done,
+        SongSummary::of(&song("x")),
+    );
 }

@@ -259,7 +259,7 @@ fn hear(machine: &Machine, last_bit: f32) -> SongId {
 }
 
 #[test]
-fn a_library_that_is_copied_over_another_names_its_own_facts() {
+fn a_library_that_is_copied_over_another_names_its_own_objects() {
     holds(|rules| {
         let here = Library::new(MemoryBackend::new(), true);
         let clock = Arc::new(AtomicI64::new(1_800_000_000));
@@ -323,7 +323,7 @@ fn a_merge_that_is_repeated_is_the_same_write() {
 }
 
 #[test]
-fn nobody_sees_a_song_before_its_facts() {
+fn nobody_sees_a_song_before_its_objects() {
     needs("facts_come_first", |rules| {
         (0..30).all(|dies_at| {
             let shared = Library::new(MemoryBackend::new(), true);

@@ -2,7 +2,7 @@
 
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{
-    Card, Filter, Key, NumberField, NumberRange, Term, Test, ValueField, WordField, words,
+    Filter, Key, NumberField, NumberRange, SongSummary, Term, Test, ValueField, WordField, words,
 };
 
 const WORD_FIELDS: [WordField; 5] =
@@ -12,12 +12,12 @@ const VALUE_FIELDS: [ValueField; 4] =
 const NUMBER_FIELDS: [NumberField; 3] =
     [NumberField::Bpm, NumberField::Year, NumberField::Duration];
 
-/// A filter of up to three terms, whose values are mostly taken from `cards`,
+/// A filter of up to three terms, whose values are mostly taken from `summaries`,
 /// so that it passes some of them and not others.
-pub fn random_filter(rng: &mut StdRng, cards: &[Card]) -> Filter {
+pub fn random_filter(rng: &mut StdRng, summaries: &[SongSummary]) -> Filter {
     let count = [1, 1, 1, 2, 2, 3].choose(rng).copied().unwrap();
     let terms = (0..count)
-        .map(|_| Term { negated: rng.random_bool(0.3), test: random_test(rng, cards) })
+        .map(|_| Term { negated: rng.random_bool(0.3), test: random_test(rng, summaries) })
         .collect();
     Filter { terms }
 }
@@ -29,15 +29,15 @@ fn some<T>(rng: &mut StdRng, mut one: impl FnMut(&mut StdRng) -> T) -> Vec<T> {
     (0..count).map(|_| one(rng)).collect()
 }
 
-fn random_test(rng: &mut StdRng, cards: &[Card]) -> Test {
+fn random_test(rng: &mut StdRng, summaries: &[SongSummary]) -> Test {
     let word_field = *WORD_FIELDS.choose(rng).unwrap();
     let value_field = *VALUE_FIELDS.choose(rng).unwrap();
     let number_field = *NUMBER_FIELDS.choose(rng).unwrap();
     match rng.random_range(0..14) {
-        0..3 => Test::Words(word_field, some(rng, |rng| some_words(rng, cards, word_field))),
-        3..6 => Test::Values(value_field, some(rng, |rng| value(rng, cards, value_field))),
-        6..9 => Test::Number(number_field, some(rng, |rng| range(rng, cards, number_field))),
-        9 => Test::Key(some(rng, |rng| key(rng, cards))),
+        0..3 => Test::Words(word_field, some(rng, |rng| some_words(rng, summaries, word_field))),
+        3..6 => Test::Values(value_field, some(rng, |rng| value(rng, summaries, value_field))),
+        6..9 => Test::Number(number_field, some(rng, |rng| range(rng, summaries, number_field))),
+        9 => Test::Key(some(rng, |rng| key(rng, summaries))),
         10 => Test::Loop(rng.random()),
         11 => Test::HasWords(word_field),
         12 => Test::HasValue(value_field),
@@ -49,12 +49,12 @@ fn random_test(rng: &mut StdRng, cards: &[Card]) -> Test {
     }
 }
 
-// Beginnings of words of a card, in any order; sometimes a word that is there
+// Beginnings of words of a summary, in any order; sometimes a word that is there
 // nowhere.
-fn some_words(rng: &mut StdRng, cards: &[Card], field: WordField) -> Vec<String> {
-    let of_card = cards.choose(rng).map(|card| field.words(card)).unwrap_or_default();
-    let count = rng.random_range(1..=3.min(of_card.len().max(1)));
-    let mut chosen: Vec<String> = of_card.choose_multiple(rng, count).cloned().collect();
+fn some_words(rng: &mut StdRng, summaries: &[SongSummary], field: WordField) -> Vec<String> {
+    let of_summary = summaries.choose(rng).map(|summary| field.words(summary)).unwrap_or_default();
+    let count = rng.random_range(1..=3.min(of_summary.len().max(1)));
+    let mut chosen: Vec<String> = of_summary.choose_multiple(rng, count).cloned().collect();
     for word in &mut chosen {
         if rng.random_bool(0.4) {
             let keep = rng.random_range(1..=word.chars().count());
@@ -67,9 +67,9 @@ fn some_words(rng: &mut StdRng, cards: &[Card], field: WordField) -> Vec<String>
     chosen
 }
 
-fn value(rng: &mut StdRng, cards: &[Card], field: ValueField) -> String {
-    let of_card = cards.choose(rng).map(|card| field.values(card)).unwrap_or_default();
-    let value = of_card.choose(rng).map_or("nothing", String::as_str);
+fn value(rng: &mut StdRng, summaries: &[SongSummary], field: ValueField) -> String {
+    let of_summary = summaries.choose(rng).map(|summary| field.values(summary)).unwrap_or_default();
+    let value = of_summary.choose(rng).map_or("nothing", String::as_str);
     let mut words = words(value);
     if rng.random_bool(0.1) {
         // Part of a value is another value.
@@ -78,9 +78,10 @@ fn value(rng: &mut StdRng, cards: &[Card], field: ValueField) -> String {
     words.join(" ")
 }
 
-fn range(rng: &mut StdRng, cards: &[Card], field: NumberField) -> NumberRange {
+fn range(rng: &mut StdRng, summaries: &[SongSummary], field: NumberField) -> NumberRange {
     let mut end = || {
-        let number = cards.choose(rng).and_then(|card| field.number(card)).unwrap_or(120.0);
+        let number =
+            summaries.choose(rng).and_then(|summary| field.number(summary)).unwrap_or(120.0);
         match rng.random_range(0..6) {
             // Exactly a value, just beside it, or between values.
             0..2 => Some(number),
@@ -100,7 +101,7 @@ fn range(rng: &mut StdRng, cards: &[Card], field: NumberField) -> NumberRange {
     }
 }
 
-fn key(rng: &mut StdRng, cards: &[Card]) -> Key {
-    let known = cards.choose(rng).and_then(|card| card.key);
+fn key(rng: &mut StdRng, summaries: &[SongSummary]) -> Key {
+    let known = summaries.choose(rng).and_then(|summary| summary.key);
     known.unwrap_or_else(|| Key::new(0, songrec_core::Mode::Major))
 }

@@ -52,7 +52,7 @@ impl Fixture {
         self
     }
 
-    /// Stores everything, facts first, in batches as large as the backend
+    /// Stores everything, objects first, in batches as large as the backend
     /// likes them, and takes the references over into the songs.
     pub async fn store(mut self, backend: &dyn StorageBackend) -> Self {
         let batch = backend.capabilities().batch.max(1);

@@ -91,7 +91,7 @@ macro_rules! forward {
             batch put(songs: &[PutSong]) -> Vec<Outcome<Song>>;
             batch get(ids: &[SongId]) -> Vec<Option<Song>>;
             whole find(query: &SongQuery) -> Page<Song>;
-            whole find_cards(query: &SongQuery) -> Page<Card>;
+            whole find_summaries(query: &SongQuery) -> Page<SongSummary>;
             whole count(filter: &Filter) -> u64;
             batch lookup(lookups: &[Lookup]) -> Vec<Vec<SongId>>;
             batch delete(songs: &[DeleteSong]) -> Vec<Outcome<Song>>;
@@ -134,7 +134,7 @@ macro_rules! forward {
     (@Maintenance $bounds:tt $wrapper:ty) => {
         $crate::forward!(@part Maintenance maintenance $bounds $wrapper {
             whole changes(since: Option<&Cursor>, limit: usize) -> ChangePage;
-            whole summaries(since: Option<&Cursor>, limit: usize) -> ChangePage<ChangeSummary>;
+            whole heads(since: Option<&Cursor>, limit: usize) -> ChangePage<ChangeHead>;
             whole sweep(min_age: Duration) -> Swept;
             whole would_sweep(min_age: Duration) -> Swept;
             whole verify(options: &VerifyOptions, progress: &dyn Progress) -> Vec<Finding>;

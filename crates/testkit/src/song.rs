@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{
-    Art, AudioProperties, AudioWarning, Card, Digest, Embedding, FeatureGroups, Features, Field,
-    History, Key, Mode, OperationId, Song, SongFile, SongId, Sources, Stamp, Tags, Timestamp,
+    Art, AudioProperties, AudioWarning, Digest, Embedding, FeatureGroups, Features, Field, History,
+    Key, Mode, OperationId, Song, SongFile, SongId, SongSummary, Sources, Stamp, Tags, Timestamp,
     WarningKind, encode_path,
 };
 use songrec_storage::{DeleteSong, NewBlob, NewEmbedding, PurgeSong, PutMode, PutSong};
@@ -97,7 +97,7 @@ pub fn purge(deletion: &DeleteSong) -> PurgeSong {
 
 /// `embedding` to be stored for `song`; a new write every time.
 pub fn new_embedding(song: &Song, embedding: Embedding) -> NewEmbedding {
-    NewEmbedding { embedding, card: Card::of(song), operation: OperationId::random() }
+    NewEmbedding { embedding, summary: SongSummary::of(song), operation: OperationId::random() }
 }
 
 /// Bytes that differ everywhere, so that a piece in the wrong place shows.

@@ -26,7 +26,7 @@ const STILL_IN_A_CIRCLE: &[&str] = &[
     "cache: draft, folder",
     "local: access, catalog, error, files, stored",
     "local: arranger, backend, blobs, inner, library_file, points, rebuild, vectors",
-    "sync: apply, facts, look, machine, refused, syncer",
+    "sync: apply, look, machine, objects, refused, syncer",
 ];
 
 /// Types that are in too many files still, and in how many at the most.

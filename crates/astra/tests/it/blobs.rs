@@ -430,7 +430,7 @@ fn a_sweep_removes_objects_that_no_song_names() {
 
         let swept = backend.maintenance().sweep(Duration::ZERO).await.unwrap();
 
-        assert_eq!(swept.facts, 5);
+        assert_eq!(swept.objects, 5);
         let kept = std::fs::read_dir(cloud.s3.objects().join("my/library/audio")).unwrap();
         let files = kept.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
         assert_eq!(files.count(), 0);

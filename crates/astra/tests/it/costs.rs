@@ -79,7 +79,7 @@ fn showing_costs_one_request_and_a_list_one_for_each_page() {
         for (limit, pages) in [(20, 1), (49, 1), (100, 2)] {
             emulator.requests().reset();
             let query = SongQuery { limit, ..SongQuery::default() };
-            let page = backend.songs().find_cards(&query).await.unwrap();
+            let page = backend.songs().find_summaries(&query).await.unwrap();
 
             assert_eq!(page.items.len(), limit);
             assert_eq!(emulator.requests().total(), pages, "a page of {limit}");

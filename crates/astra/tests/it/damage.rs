@@ -114,13 +114,13 @@ fn a_flipped_bit_is_damage_and_no_edit_takes_it_along() {
     });
 }
 
-/// The card beside a song is made of it, and may be of an older version.
+/// The summary beside a song is made of it, and may be of an older version.
 #[test]
-fn an_old_card_is_renewed_by_a_repair() {
+fn an_old_summary_is_renewed_by_a_repair() {
     run_case(async {
         let (backend, _cloud, rows, [one, _]) = of_two().await;
-        let card = row(&rows, one.id).await["card"].as_str().unwrap().replace("one", "old");
-        let old = json!({"$set": {"card": card, "find.instrument": ["kick"]}});
+        let summary = row(&rows, one.id).await["card"].as_str().unwrap().replace("one", "old");
+        let old = json!({"$set": {"card": summary, "find.instrument": ["kick"]}});
         rows.update_one(&Update::new(json!({"_id": one.id}), old)).await.unwrap();
         assert_eq!(verify(&backend, false).await.len(), 1);
 

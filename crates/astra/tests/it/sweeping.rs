@@ -68,7 +68,7 @@ fn an_embedding_that_is_stored_again_is_young_again() {
         let swept = backend.maintenance().sweep(first.elapsed()).await.unwrap();
         backend.put_song(&song, PutMode::Create).await.unwrap();
 
-        assert_eq!(swept.facts, 0);
+        assert_eq!(swept.objects, 0);
         assert!(has_embedding(&backend, &song).await);
     });
 }
@@ -126,7 +126,7 @@ fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
         backend.put_song(&song, PutMode::Create).await.unwrap();
         backend.songs().delete(&[delete(song.id)]).await.unwrap();
 
-        assert_eq!(backend.maintenance().sweep(Duration::ZERO).await.unwrap().facts, 0);
+        assert_eq!(backend.maintenance().sweep(Duration::ZERO).await.unwrap().objects, 0);
         song.revision = song.revision.next();
         backend.put_song(&song, PutMode::Create).await.unwrap();
         assert!(has_embedding(&backend, &song).await, "restored without storing it again");
@@ -134,7 +134,7 @@ fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
         let deletion = delete(song.id);
         backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
         backend.songs().purge(&[purge(&deletion)]).await.unwrap();
-        assert_eq!(backend.maintenance().sweep(Duration::ZERO).await.unwrap().facts, 1);
+        assert_eq!(backend.maintenance().sweep(Duration::ZERO).await.unwrap().objects, 1);
     });
 }
 
@@ -196,7 +196,7 @@ fn audio_that_is_uploaded_again_between_two_looks_stays() {
 
         stored(&backend, &new, &bytes).await;
         backend.put_song(&song, PutMode::Create).await.unwrap();
-        assert_eq!(sweep.await.unwrap().facts, 0);
+        assert_eq!(sweep.await.unwrap().objects, 0);
 
         assert!(backend.blobs().get(song.blob.as_ref().unwrap(), None).await.unwrap().is_some());
     });

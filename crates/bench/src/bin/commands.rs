@@ -81,7 +81,7 @@ async fn fill(folder: &Path, model: &ModelSpec, songs: usize) -> Result<String> 
         println!("filled in {:.0} s", started.elapsed().as_secs_f64());
     }
     let query = SongQuery { skip: songs / 2, limit: 1, ..SongQuery::default() };
-    let page = library.songs().find_cards(&query).await?;
+    let page = library.songs().find_summaries(&query).await?;
     Ok(page.items.first().ok_or("the library is empty")?.id.to_string())
 }
 

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use songrec_core::Card;
+use songrec_core::SongSummary;
 use songrec_library::{
     Error, InitOptions, Library, ScanItem, ScanOptions, SimilarOptions,
     find::{List, Listing, Order, OrderBy},
@@ -60,30 +60,35 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         cloud::run(context, &scan, &song, &found).await?;
     }
     if !printer.json {
-        what_next(context, &root, &song, found.results.first().map(|song| &song.card));
+        what_next(context, &root, &song, found.results.first().map(|song| &song.summary));
     }
     Ok(ExitStatus::Done)
 }
 
-async fn first_song(library: &Library) -> Result<Option<Card>> {
+async fn first_song(library: &Library) -> Result<Option<SongSummary>> {
     let order = Order { by: OrderBy::Title, descending: false };
     let listing = Listing { order, limit: 1, ..Listing::default() };
     let first = List::new(library, listing).next().await?;
     Ok(first.into_iter().flatten().next())
 }
 
-fn what_next(context: &Context, root: &std::path::Path, song: &Card, nearest: Option<&Card>) {
+fn what_next(
+    context: &Context,
+    root: &std::path::Path,
+    song: &SongSummary,
+    nearest: Option<&SongSummary>,
+) {
     // Whoever runs it by cargo goes on by cargo.
     let program = match std::env::var_os("CARGO") {
         Some(_) => "cargo run --release --",
         None => "songrec",
     };
     let demo = format!("{program} --library '{}'", root.display());
-    let other = nearest.map_or_else(String::new, |card| {
+    let other = nearest.map_or_else(String::new, |summary| {
         format!(
             "\n    {demo} explain {} {}   # why two songs match",
             song.id.short(),
-            card.id.short()
+            summary.id.short()
         )
     });
     context.printer.say(format!(
@@ -126,7 +131,7 @@ fn example_audio(given: Option<PathBuf>) -> Result<PathBuf> {
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod cloud {
     use anyhow::Result;
-    use songrec_core::Card;
+    use songrec_core::SongSummary;
     use songrec_emulator::Emulator;
     use songrec_library::{
         Error, ErrorKind, Library, ScanItem, ScanOptions, Similar, SimilarOptions, keys,
@@ -137,7 +142,7 @@ mod cloud {
     pub(super) async fn run(
         context: &Context,
         scan: &ScanOptions,
-        song: &Card,
+        song: &SongSummary,
         local: &Similar,
     ) -> Result<()> {
         let printer = &context.printer;
@@ -177,8 +182,9 @@ mod cloud {
             similar::print(context, &mut cloud)?;
             printer.flush()?;
         }
-        let ids =
-            |similar: &Similar| similar.results.iter().map(|one| one.card.id).collect::<Vec<_>>();
+        let ids = |similar: &Similar| {
+            similar.results.iter().map(|one| one.summary.id).collect::<Vec<_>>()
+        };
         if ids(local) != ids(&cloud) {
             return Err(
                 Error::new(ErrorKind::Corrupt, "the two libraries answer differently").into()

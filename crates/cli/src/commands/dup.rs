@@ -27,7 +27,8 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
             printed = if printer.json {
                 printer.json(&duplicates)
             } else {
-                let heading = format!("{}  {}", duplicates.card.id.short(), duplicates.card.title);
+                let heading =
+                    format!("{}  {}", duplicates.summary.id.short(), duplicates.summary.title);
                 printer.line(printer.bold(&heading)).and_then(|()| {
                     duplicates.files.iter().try_for_each(|file| {
                         let kind = if file.identical { "" } else { "  (other tags)" };
@@ -85,13 +86,13 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
             Column::wrapped(""),
         ]);
         for song in &group.songs {
-            let card = &song.card;
-            let place = card.path.as_ref().map(|path| library.file_path(path));
+            let summary = &song.summary;
+            let place = summary.path.as_ref().map(|path| library.file_path(path));
             table.row([
                 format!("    {:.3}", song.similarity),
-                card.id.short(),
-                card.title.clone(),
-                format!("{:.1} s", card.duration),
+                summary.id.short(),
+                summary.title.clone(),
+                format!("{:.1} s", summary.duration),
                 place.map(|path| path.display().to_string()).unwrap_or_default(),
             ]);
         }

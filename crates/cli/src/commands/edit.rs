@@ -1,5 +1,5 @@
 use anyhow::Result;
-use songrec_core::{Card, Field};
+use songrec_core::{Field, SongSummary};
 use songrec_library::{EditChange, Error, find};
 
 use crate::{
@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus>
     }
     let what = counted(songs.len() as u64, "song");
     if args.dry_run {
-        select::print(&context.printer, &songs.iter().map(Card::of).collect::<Vec<_>>())?;
+        select::print(&context.printer, &songs.iter().map(SongSummary::of).collect::<Vec<_>>())?;
         context.printer.say(format!("{what} would be changed"));
         return Ok(ExitStatus::Done);
     }

@@ -25,14 +25,14 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
     };
     if printer.json {
         let count = if args.dry_run { "would_remove" } else { "removed" };
-        printer.json(&json!({ count: swept.facts, "bytes": swept.bytes }))?;
+        printer.json(&json!({ count: swept.objects, "bytes": swept.bytes }))?;
         return Ok(ExitStatus::Done);
     }
     let (size, done) = (size(swept.bytes), if args.dry_run { "would remove" } else { "removed" });
-    printer.line(match swept.facts {
+    printer.line(match swept.objects {
         0 => "there was nothing to remove".to_owned(),
         1 => format!("{done} 1 embedding or copy of audio, {size}"),
-        facts => format!("{done} {facts} embeddings and copies of audio, {size}"),
+        objects => format!("{done} {objects} embeddings and copies of audio, {size}"),
     })?;
     Ok(ExitStatus::Done)
 }

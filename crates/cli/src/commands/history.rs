@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::{Value, json};
-use songrec_core::{Card, Field, LIFE, Song, Source, Stamp, Timestamp};
+use songrec_core::{Field, LIFE, Song, SongSummary, Source, Stamp, Timestamp};
 use songrec_library::{ErrorKind, Library, share};
 
 use crate::{
@@ -84,7 +84,7 @@ fn tell_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Re
         }
         return printer.json(&document);
     }
-    let title = Card::of(song).title;
+    let title = SongSummary::of(song).title;
     printer.line(printer.bold(&format!("{}  {title}", song.id.short())))?;
     let mut table = Table::headed([Column::text("when"), Column::wrapped("what")]);
     let mut row = |at: Option<Timestamp>, said: Vec<String>| {

@@ -1,7 +1,7 @@
 //! `ls`: songs, page by page.
 
 use anyhow::Result;
-use songrec_core::Card;
+use songrec_core::SongSummary;
 use songrec_library::{
     Library,
     find::{self, List, Listing, Nothing, Order, OrderBy},
@@ -56,12 +56,12 @@ pub(super) async fn list(
 ) -> Result<Listed> {
     let mut list = List::new(library, listing);
     while !context.job.is_interrupted()
-        && let Some(cards) = list.next().await?
+        && let Some(summaries) = list.next().await?
     {
         if paths {
-            print_paths(context, library, &cards)?;
-        } else if !cards.is_empty() {
-            print(&context.printer, &cards)?;
+            print_paths(context, library, &summaries)?;
+        } else if !summaries.is_empty() {
+            print(&context.printer, &summaries)?;
         }
     }
     if list.found() == 0 && !context.job.is_interrupted() {
@@ -70,8 +70,8 @@ pub(super) async fn list(
     Ok(Listed { songs: list.found(), more: list.has_more() })
 }
 
-fn print_paths(context: &Context, library: &Library, cards: &[Card]) -> Result<()> {
-    for path in cards.iter().filter_map(|card| card.path.as_deref()) {
+fn print_paths(context: &Context, library: &Library, summaries: &[SongSummary]) -> Result<()> {
+    for path in summaries.iter().filter_map(|summary| summary.path.as_deref()) {
         let path = library.file_path(path);
         if context.printer.json {
             context.printer.json(&path.to_string_lossy())?;

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use songrec_core::{Card, Song};
+use songrec_core::{Song, SongSummary};
 use songrec_library::{
     AudioFiles, Error, ErrorKind, Library, Removed,
     find::{self, Selection},
@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
     // The list is what the question is about; in JSON it is the answer.
     let asks = args.delete_audio || args.songs.is_empty();
     if args.dry_run || (asks && !args.yes && !printer.json) {
-        select::print(printer, &songs.iter().map(Card::of).collect::<Vec<_>>())?;
+        select::print(printer, &songs.iter().map(SongSummary::of).collect::<Vec<_>>())?;
         printer.flush()?;
     }
     for path in &files.own {

@@ -191,9 +191,9 @@ async fn what_next(
     ids: &[SongId],
     report: &ScanReport,
 ) -> Result<()> {
-    let cards = find::cards(library, ids).await?;
-    let Some(first) = cards.first() else { return Ok(()) };
-    let titles: Vec<&str> = cards.iter().map(|card| card.title.as_str()).collect();
+    let summaries = find::summaries(library, ids).await?;
+    let Some(first) = summaries.first() else { return Ok(()) };
+    let titles: Vec<&str> = summaries.iter().map(|summary| summary.title.as_str()).collect();
     let more = report.added.saturating_sub(titles.len() as u64);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let (printer, songrec) = (&context.printer, context.typed());

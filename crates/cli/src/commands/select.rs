@@ -1,7 +1,7 @@
 //! How songs look in lists.
 
 use anyhow::Result;
-use songrec_core::{Card, decode_path};
+use songrec_core::{SongSummary, decode_path};
 
 use crate::{
     numbers::length,
@@ -23,40 +23,40 @@ pub(super) const SONG: [Column; 8] = [
 
 /// What stands in [these](SONG) columns. What nobody has released is a sample,
 /// which is known by its instrument and its folder.
-pub(super) fn cells(card: &Card) -> [String; 8] {
-    let is_sample = card.artist.is_none() && card.album.is_none();
-    let instrument = card.instrument.clone().filter(|_| is_sample);
-    let folder = card.path.as_deref().filter(|_| is_sample).and_then(|path| {
+pub(super) fn cells(summary: &SongSummary) -> [String; 8] {
+    let is_sample = summary.artist.is_none() && summary.album.is_none();
+    let instrument = summary.instrument.clone().filter(|_| is_sample);
+    let folder = summary.path.as_deref().filter(|_| is_sample).and_then(|path| {
         let path = decode_path(path);
         Some(path.parent()?.file_name()?.to_string_lossy().into_owned())
     });
     [
-        card.artist.clone().unwrap_or_default(),
-        card.title.clone(),
-        card.album.clone().unwrap_or_default(),
-        card.genres.join(", "),
+        summary.artist.clone().unwrap_or_default(),
+        summary.title.clone(),
+        summary.album.clone().unwrap_or_default(),
+        summary.genres.join(", "),
         instrument.unwrap_or_default(),
         folder.unwrap_or_default(),
-        card.bpm.map(|bpm| format!("{bpm:.0}")).unwrap_or_default(),
-        card.key.map(|key| key.to_string()).unwrap_or_default(),
+        summary.bpm.map(|bpm| format!("{bpm:.0}")).unwrap_or_default(),
+        summary.key.map(|key| key.to_string()).unwrap_or_default(),
     ]
 }
 
 /// Prints songs with a heading, or as JSON, one a line.
-pub(super) fn print(printer: &Printer, cards: &[Card]) -> Result<()> {
+pub(super) fn print(printer: &Printer, summaries: &[SongSummary]) -> Result<()> {
     if printer.json {
-        return cards.iter().try_for_each(|card| printer.json(card));
+        return summaries.iter().try_for_each(|summary| printer.json(summary));
     }
     let columns = std::iter::once(Column::text("id")).chain(SONG);
     let mut table = Table::headed(columns.chain([Column::number("length")]));
-    for card in cards {
-        let cells = cells(card).into_iter();
-        table.row(std::iter::once(card.id.short()).chain(cells).chain([length_of(card)]));
+    for summary in summaries {
+        let cells = cells(summary).into_iter();
+        table.row(std::iter::once(summary.id.short()).chain(cells).chain([length_of(summary)]));
     }
     printer.table(&table)
 }
 
 // Of a song that was imported without its audio it need not be known.
-fn length_of(card: &Card) -> String {
-    if card.duration > 0.0 { length(card.duration) } else { String::new() }
+fn length_of(summary: &SongSummary) -> String {
+    if summary.duration > 0.0 { length(summary.duration) } else { String::new() }
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
-use songrec_core::{AudioProperties, Card, Features, Field, Key, Said, Song, Source};
+use songrec_core::{AudioProperties, Features, Field, Key, Said, Song, SongSummary, Source};
 use songrec_library::Library;
 
 use crate::{
@@ -44,7 +44,7 @@ struct Shown<'a> {
 }
 
 fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
-    let card = Card::of(song);
+    let summary = SongSummary::of(song);
     let values = song.values();
     let mut table = Table::of([Column::text(""), Column::wrapped("")]);
     let mut row = |name: &str, value: Option<String>| {
@@ -62,7 +62,7 @@ fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
         }
     }
     // Of a song that was imported without its audio neither need be known.
-    row("length", Some(card.duration).filter(|known| *known > 0.0).map(length));
+    row("length", Some(summary.duration).filter(|known| *known > 0.0).map(length));
     row("audio", Some(audio(&song.audio)));
     for warning in &song.audio.warnings {
         row("warning", Some(warning.text.clone()));

@@ -75,10 +75,10 @@ fn print_passages(context: &Context, passages: &mut Passages) -> Result<()> {
         let place = [
             passage.rank.to_string(),
             format!("{:.3}", passage.similarity),
-            passage.card.id.short(),
+            passage.summary.id.short(),
             passage.part.to_string(),
         ];
-        table.row(place.into_iter().chain(cells(&passage.card)));
+        table.row(place.into_iter().chain(cells(&passage.summary)));
     }
     printer.table(&table)?;
     if let Some(shortfall) = &passages.shortfall {
@@ -127,8 +127,8 @@ pub(super) fn print(context: &Context, similar: &mut Similar) -> Result<()> {
     let mut table = Table::headed(place.into_iter().chain(SONG));
     for song in &similar.results {
         let numbers =
-            [song.rank.to_string(), format!("{:.3}", song.similarity), song.card.id.short()];
-        table.row(numbers.into_iter().chain(cells(&song.card)));
+            [song.rank.to_string(), format!("{:.3}", song.similarity), song.summary.id.short()];
+        table.row(numbers.into_iter().chain(cells(&song.summary)));
     }
     printer.table_with(&table, |row| why(context, &similar.results[row]))?;
     for note in &similar.notes {

@@ -43,8 +43,8 @@ fn songs() -> World {
 }
 
 fn named(world: &World) -> Vec<String> {
-    let cards = world.json_lines(&["ls", "--sort", "id"]);
-    cards.iter().map(|card| card["title"].as_str().unwrap().to_owned()).collect()
+    let summaries = world.json_lines(&["ls", "--sort", "id"]);
+    summaries.iter().map(|summary| summary["title"].as_str().unwrap().to_owned()).collect()
 }
 
 fn init() -> Case {

@@ -13,19 +13,24 @@ fn kind_of(path: &str) -> String {
 fn the_nearest_of_nine_files_in_ten_is_of_its_kind() {
     let world = World::new();
     world.run(&["scan", examples_folder().to_str().unwrap()]).ok();
-    let cards = world.json_lines(&["ls"]);
+    let summaries = world.json_lines(&["ls"]);
     let mut wrong = Vec::new();
-    for card in &cards {
-        let id = card["id"].as_str().unwrap();
+    for summary in &summaries {
+        let id = summary["id"].as_str().unwrap();
         let similar = world.json(&["similar", id, "-k", "1", "--model", "dsp45@1"]);
-        let (own, nearest) = (&card["path"], &similar["results"][0]["path"]);
+        let (own, nearest) = (&summary["path"], &similar["results"][0]["path"]);
         if kind_of(own.as_str().unwrap()) != kind_of(nearest.as_str().unwrap()) {
             wrong.push(format!("{own} -> {nearest}"));
         }
     }
 
-    assert!(cards.len() >= 40, "{} files", cards.len());
-    assert!(wrong.len() * 10 <= cards.len(), "{} of {}: {wrong:#?}", wrong.len(), cards.len());
+    assert!(summaries.len() >= 40, "{} files", summaries.len());
+    assert!(
+        wrong.len() * 10 <= summaries.len(),
+        "{} of {}: {wrong:#?}",
+        wrong.len(),
+        summaries.len()
+    );
 }
 
 #[test]
@@ -33,8 +38,8 @@ fn the_examples_are_many_kinds_in_many_formats() {
     let world = World::new();
     world.run(&["scan", examples_folder().to_str().unwrap()]).ok();
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
-    for card in world.json_lines(&["ls"]) {
-        *kinds.entry(kind_of(card["path"].as_str().unwrap())).or_default() += 1;
+    for summary in world.json_lines(&["ls"]) {
+        *kinds.entry(kind_of(summary["path"].as_str().unwrap())).or_default() += 1;
     }
 
     let stats = world.json(&["stats"]);

@@ -88,7 +88,7 @@ fn the_emulator_prints_json_and_ends_when_asked() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-// What may differ: when, and under which names the facts are kept.
+// What may differ: when, and under which names the objects are kept.
 pub(crate) fn comparable(mut value: Value) -> Value {
     fn strip(value: &mut Value) {
         match value {

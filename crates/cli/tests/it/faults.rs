@@ -37,7 +37,7 @@ impl Cloud {
     fn ids(&self) -> Vec<String> {
         self.ask(&["ls", "--sort", "id"])
             .iter()
-            .map(|card| card["id"].as_str().unwrap().to_owned())
+            .map(|summary| summary["id"].as_str().unwrap().to_owned())
             .collect()
     }
 

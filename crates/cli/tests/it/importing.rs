@@ -157,8 +157,11 @@ fn audio_that_comes_later_meets_its_song_by_name() {
     );
     import(&world);
     let names = |world: &World| {
-        let cards = world.json_lines(&["ls", "--sort", "title"]);
-        cards.iter().map(|card| card["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        let summaries = world.json_lines(&["ls", "--sort", "title"]);
+        summaries
+            .iter()
+            .map(|summary| summary["title"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let expected = world.json(&["show", "In B"])["id"].as_str().unwrap().to_owned();
     world.run(&["edit", &expected, "--set", "album=Mine"]).ok();

@@ -19,9 +19,9 @@ fn an_edit_outlives_a_rescan_and_can_be_taken_back() {
     file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(60)).unwrap();
     world.run(&["scan", "music"]).ok();
 
-    let card = world.json(&["ls"]);
-    assert_eq!(card["title"], "Mine");
-    assert_eq!(card["moods"], json!(["dark", "slow"]));
+    let summary = world.json(&["ls"]);
+    assert_eq!(summary["title"], "Mine");
+    assert_eq!(summary["moods"], json!(["dark", "slow"]));
     world.run(&["edit", &id, "--reset", "title"]).ok();
     assert_eq!(world.json(&["ls"])["title"], original);
 }

@@ -59,9 +59,9 @@ impl Both {
     }
 
     fn id_of(&self, title: &str) -> String {
-        let cards = self.lines("local", &["ls"]);
-        let card = cards.iter().find(|card| card["title"] == title).unwrap();
-        card["id"].as_str().unwrap().to_owned()
+        let summaries = self.lines("local", &["ls"]);
+        let summary = summaries.iter().find(|summary| summary["title"] == title).unwrap();
+        summary["id"].as_str().unwrap().to_owned()
     }
 }
 
@@ -173,8 +173,8 @@ fn passages_of_songs_that_do_not_pass_are_none() {
 fn songs_that_are_named_by_their_ids_are_asked_for_together() {
     let both = Both::with_tones(12);
     both.scan("astra", &["music", "--model", "dsp45"]);
-    let cards = both.lines("astra", &["ls"]);
-    let ids: Vec<&str> = cards.iter().map(|card| card["id"].as_str().unwrap()).collect();
+    let summaries = both.lines("astra", &["ls"]);
+    let ids: Vec<&str> = summaries.iter().map(|summary| summary["id"].as_str().unwrap()).collect();
     let beginnings: Vec<&str> = ids.iter().map(|id| &id[..8]).collect();
 
     let whole = both.cost(&[&["show"][..], &ids].concat());

@@ -45,16 +45,16 @@ impl Machines {
 
     /// The name of every file of every song, by the songs' ids.
     fn files(&self) -> Vec<Vec<String>> {
-        let cards = self.world.json_lines(&with_astra(&["ls", "--sort", "id"]));
-        let names = |card: &Value| {
-            let song = self.world.json(&with_astra(&["show", card["id"].as_str().unwrap()]));
+        let summaries = self.world.json_lines(&with_astra(&["ls", "--sort", "id"]));
+        let names = |summary: &Value| {
+            let song = self.world.json(&with_astra(&["show", summary["id"].as_str().unwrap()]));
             let files = song["files"].as_array().cloned().unwrap_or_default();
             files
                 .iter()
                 .map(|file| file["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
                 .collect()
         };
-        cards.iter().map(names).collect()
+        summaries.iter().map(names).collect()
     }
 }
 

@@ -130,7 +130,7 @@ fn a_library_in_the_cloud_gives_the_same_groups_in_few_requests() {
 
     let cloud = world.json_lines(&with_astra(&["dup", "--near"]));
 
-    // Opening, models, a count, a page of cards, their embeddings, and the
+    // Opening, models, a count, a page of summaries, their embeddings, and the
     // songs that were found: not one for each of the 55 songs.
     let requests = database.requests().total();
     assert!(requests <= 20, "{:?}", database.requests().counts());

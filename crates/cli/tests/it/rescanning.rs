@@ -73,7 +73,7 @@ fn what_others_did_to_songs_is_heard_of() {
     let ids: Vec<String> = world
         .json_lines(&with_astra(&["ls"]))
         .iter()
-        .map(|card| card["id"].as_str().unwrap().to_owned())
+        .map(|summary| summary["id"].as_str().unwrap().to_owned())
         .collect();
     // Without this machine's state it is another machine.
     let other = |arguments: &[&str]| {
@@ -114,8 +114,8 @@ fn what_is_lost_in_the_cloud_is_heard_again_with_few_requests() {
     let world = World::bare();
     let database = scanned(&world, 230);
     let song = |number: usize| {
-        let cards = world.json_lines(&with_astra(&["ls", "--sort", "id"]));
-        cards[number]["id"].as_str().unwrap().to_owned()
+        let summaries = world.json_lines(&with_astra(&["ls", "--sort", "id"]));
+        summaries[number]["id"].as_str().unwrap().to_owned()
     };
     let (one, two) = (song(3), song(99));
     world.run(&with_astra(&["edit", &one, "--set", "title=Mine"])).ok();

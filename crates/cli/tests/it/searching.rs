@@ -125,8 +125,8 @@ fn filters_are_filters_wherever_a_person_writes_them() {
     }
     assert_eq!(world.json(&["stats", "instrument:theremin"])["total_songs"], 1);
     assert_eq!(world.run(&["ls", "--loop", "no", "title:only"]).code, 1);
-    let card = world.json(&["ls", "only"]);
-    let folder = world.json_lines(&["ls", "--path", card["path"].as_str().unwrap()]);
+    let summary = world.json(&["ls", "only"]);
+    let folder = world.json_lines(&["ls", "--path", summary["path"].as_str().unwrap()]);
     assert_eq!(folder.len(), 1);
 }
 
@@ -155,8 +155,8 @@ fn what_looks_like_an_unknown_filter_is_said_to_be_one() {
 fn lists_are_in_order_and_in_pages() {
     let world = World::with(&["kick", "snare", "bass", "pad", "bell"]);
     let titles = |arguments: &[&str]| -> Vec<String> {
-        let cards = world.json_lines(&[&["ls", "--sort", "title"], arguments].concat());
-        cards.iter().map(|card| card["title"].as_str().unwrap().to_lowercase()).collect()
+        let summaries = world.json_lines(&[&["ls", "--sort", "title"], arguments].concat());
+        summaries.iter().map(|summary| summary["title"].as_str().unwrap().to_lowercase()).collect()
     };
 
     let all = titles(&[]);

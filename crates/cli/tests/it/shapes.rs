@@ -259,10 +259,14 @@ fn rewrite(world: &World, id: &str, change: impl FnOnce(&mut Value)) {
 
 fn id_of(world: &World, name: &str) -> String {
     let file = format!("/music/{name}.wav");
-    let cards = world.json_lines(&["ls"]);
-    let is_it = |card: &&Value| card["path"].as_str().is_some_and(|path| path.ends_with(&file));
-    let card = cards.iter().find(is_it);
-    card.unwrap_or_else(|| panic!("no `{name}`: {cards:?}"))["id"].as_str().unwrap().to_owned()
+    let summaries = world.json_lines(&["ls"]);
+    let is_it =
+        |summary: &&Value| summary["path"].as_str().is_some_and(|path| path.ends_with(&file));
+    let summary = summaries.iter().find(is_it);
+    summary.unwrap_or_else(|| panic!("no `{name}`: {summaries:?}"))["id"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// Songs come in, change, are edited and forgotten.
@@ -305,8 +309,8 @@ fn songs(shapes: &Shapes) {
     run(&["ls", "--paths"]);
     run(&["ls", "none-such"]);
     let kick = id_of(&world, "kick");
-    for card in run(&["ls"]) {
-        run(&["show", card["id"].as_str().unwrap()]);
+    for summary in run(&["ls"]) {
+        run(&["show", summary["id"].as_str().unwrap()]);
     }
     run(&["stats"]);
     run(&["dup"]);
@@ -571,8 +575,8 @@ fn cloud(shapes: &Shapes) {
         world.add(&examples(kind)[0], &format!("{kind}.wav"));
     }
     run(&["scan", "music"]);
-    let cards = run(&["ls"]);
-    let id = cards[0]["id"].as_str().unwrap();
+    let summaries = run(&["ls"]);
+    let id = summaries[0]["id"].as_str().unwrap();
     run(&["show", id]);
     run(&["edit", id, "--set", "title=Mine"]);
     run(&["similar", id]);
@@ -634,7 +638,7 @@ fn several(shapes: &Shapes) {
     two.run(&["scan", "music"]).ok();
     on_one(&["sync"]);
     on_two(&["sync"]);
-    // A fact that is lost.
+    // An object that is lost.
     let last = ids[3].as_str();
     let vector = format!("data/songrec/library/embeddings/dsp45@1/{}/{last}.npy", &last[..2]);
     fs::remove_file(one.path(&vector)).unwrap();

@@ -352,7 +352,7 @@ fn edited(song: &Value, field: &str) -> Option<String> {
     song["edits"][field].as_str().map(str::to_owned)
 }
 
-// What all machines have to agree on: all but where each keeps the facts, and
+// What all machines have to agree on: all but where each keeps the objects, and
 // by how many writes it came to what it says.
 fn shared_part(song: &Value) -> Value {
     let mut song = song.clone();

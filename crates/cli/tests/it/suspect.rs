@@ -18,8 +18,8 @@ fn silence(seconds: u32) -> Vec<u8> {
 }
 
 fn titles(world: &World, filter: &str) -> Vec<Value> {
-    let mut cards = world.json_lines(&["ls", "-f", filter]);
-    cards.iter_mut().map(|card| card["title"].take()).collect()
+    let mut summaries = world.json_lines(&["ls", "-f", filter]);
+    summaries.iter_mut().map(|summary| summary["title"].take()).collect()
 }
 
 #[test]
@@ -100,16 +100,16 @@ fn a_guess_that_is_not_sure_is_not_listed_and_not_filtered_by() {
     let id = world.ids().remove(0);
     let song = world.json(&["show", &id]);
     let features = &song["features"];
-    let card = world.json(&["ls"]);
+    let summary = world.json(&["ls"]);
 
     for (name, sure) in [("instrument", 0.5), ("key", 0.4)] {
         let confidence = features[format!("{name}_confidence")].as_f64();
         let is_sure = confidence.is_some_and(|confidence| confidence >= sure);
-        assert_eq!(card.get(name).is_some(), is_sure, "{name}: {features} {card}");
+        assert_eq!(summary.get(name).is_some(), is_sure, "{name}: {features} {summary}");
         assert_eq!(titles(&world, &format!("{name}:*")).len(), usize::from(is_sure), "{name}");
     }
     let unsure = ["instrument", "key"]
         .iter()
-        .any(|name| features.get(*name).is_some() && card.get(*name).is_none());
+        .any(|name| features.get(*name).is_some() && summary.get(*name).is_none());
     assert!(unsure, "the test needs an unsure guess: {features}");
 }

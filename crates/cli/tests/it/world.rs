@@ -102,8 +102,8 @@ impl World {
 
     /// The ids of all songs, in order.
     pub(crate) fn ids(&self) -> Vec<String> {
-        let cards = self.json_lines(&["ls", "--sort", "id"]);
-        cards.iter().map(|card| card["id"].as_str().unwrap().to_owned()).collect()
+        let summaries = self.json_lines(&["ls", "--sort", "id"]);
+        summaries.iter().map(|summary| summary["id"].as_str().unwrap().to_owned()).collect()
     }
 }
 

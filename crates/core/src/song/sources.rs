@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Card, Digest, Field, Song, Tags};
+use crate::{Digest, Field, Song, SongSummary, Tags};
 
 /// Who said a value. The later one outranks the earlier: what a lower source
 /// says is shown where no higher one says anything, and erases nothing.
@@ -113,19 +113,19 @@ impl Song {
     /// cleared is null; one of which nothing is known is left out.
     pub fn values(&self) -> BTreeMap<Field, Said> {
         let tags = self.effective_tags();
-        let card = Card::of(self);
+        let summary = SongSummary::of(self);
         let extra = self.edits.iter().map(|(field, _)| field.clone());
         let fields: BTreeSet<Field> = Field::usual().chain(extra).chain(tags.fields()).collect();
         let shown = |field: &Field| {
             let value = match field {
                 // These may also be measured or, the title, taken from a path.
-                Field::Title => Some(Value::from(card.title.clone())),
-                Field::Bpm => card.bpm.map(Value::from),
-                Field::Key => card.key.map(|key| Value::from(key.to_string())),
-                Field::Mood if card.moods.is_empty() => None,
-                Field::Mood => Some(Value::from(card.moods.clone())),
-                Field::Instrument => card.instrument.clone().map(Value::from),
-                Field::Loop => card.is_loop.map(Value::from),
+                Field::Title => Some(Value::from(summary.title.clone())),
+                Field::Bpm => summary.bpm.map(Value::from),
+                Field::Key => summary.key.map(|key| Value::from(key.to_string())),
+                Field::Mood if summary.moods.is_empty() => None,
+                Field::Mood => Some(Value::from(summary.moods.clone())),
+                Field::Instrument => summary.instrument.clone().map(Value::from),
+                Field::Loop => summary.is_loop.map(Value::from),
                 field => tags.value(field),
             };
             let edited = self.edits.get(field).filter(|value| value.is_null()).cloned();
@@ -220,7 +220,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{AudioProperties, Card, Features, Timestamp};
+    use crate::{AudioProperties, Features, SongSummary, Timestamp};
 
     fn song() -> Song {
         Song::new(Digest::of(b"x"), AudioProperties::default(), Timestamp::UNIX_EPOCH)
@@ -277,7 +277,7 @@ mod tests {
         song.sources.folder = genre("folder");
         assert_eq!(source_of(&song, &Field::Genre), Some(Source::Folder));
         song.tags.genres = vec!["file".into()];
-        assert_eq!(Card::of(&song).genres, ["file"]);
+        assert_eq!(SongSummary::of(&song).genres, ["file"]);
         assert_eq!(source_of(&song, &Field::Bpm), Some(Source::Measured));
         assert_eq!(source_of(&song, &Field::Year), None);
     }

@@ -1,6 +1,6 @@
 //! Songs in an order, a page at a time.
 
-use songrec_core::{Card, Filter};
+use songrec_core::{Filter, SongSummary};
 use songrec_storage::{Order, Page, SongQuery};
 
 use super::select::{Selection, present_or_missing};
@@ -84,34 +84,34 @@ impl<'a> List<'a> {
     /// # Errors
     ///
     /// Those of the library.
-    pub async fn next(&mut self) -> Result<Option<Vec<Card>>> {
+    pub async fn next(&mut self) -> Result<Option<Vec<SongSummary>>> {
         if self.is_over {
             return Ok(None);
         }
         self.query.limit = if self.missing.is_some() { PAGE } else { self.left.min(PAGE) };
         let page = self.page().await?;
-        let mut cards = page.items;
-        let skipped = cards.len().min(self.skip);
-        cards.drain(..skipped);
+        let mut summaries = page.items;
+        let skipped = summaries.len().min(self.skip);
+        summaries.drain(..skipped);
         self.skip -= skipped;
-        self.more = page.next.is_some() || cards.len() > self.left;
-        cards.truncate(self.left);
-        self.found += cards.len();
-        self.left -= cards.len();
+        self.more = page.next.is_some() || summaries.len() > self.left;
+        summaries.truncate(self.left);
+        self.found += summaries.len();
+        self.left -= summaries.len();
         self.query.skip = 0;
         self.is_over = self.left == 0 || page.next.is_none();
         self.query.after = page.next;
-        Ok(Some(cards))
+        Ok(Some(summaries))
     }
 
-    async fn page(&self) -> Result<Page<Card>> {
+    async fn page(&self) -> Result<Page<SongSummary>> {
         let backend = self.library.backend();
         if self.missing.is_none() {
-            return Ok(backend.songs().find_cards(&self.query).await?);
+            return Ok(backend.songs().find_summaries(&self.query).await?);
         }
         let page = backend.songs().find(&self.query).await?;
         let songs = present_or_missing(self.library, page.items, self.missing)?;
-        Ok(Page { items: songs.iter().map(Card::of).collect(), next: page.next })
+        Ok(Page { items: songs.iter().map(SongSummary::of).collect(), next: page.next })
     }
 
     /// How many songs were listed until now.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use songrec_core::{Card, FIELDS, Filter, Hint, Remedy, Scan, Song, SongId, Term, decode_path};
+use songrec_core::{
+    FIELDS, Filter, Hint, Remedy, Scan, Song, SongId, SongSummary, Term, decode_path,
+};
 use songrec_storage::{Lookup, Order, OrderBy, SongQuery, StorageBackendExt};
 
 use crate::{Error, ErrorKind, Library, Result, hearing, paths::absolute};
@@ -104,8 +106,9 @@ impl Library {
                     [id] => ids[at] = Some(*id),
                     several => {
                         let songs = self.backend.songs().get(several).await?;
-                        let cards: Vec<_> = songs.iter().flatten().map(Card::of).collect();
-                        return Err(ambiguous(names[at].as_ref(), &cards));
+                        let summaries: Vec<_> =
+                            songs.iter().flatten().map(SongSummary::of).collect();
+                        return Err(ambiguous(names[at].as_ref(), &summaries));
                     }
                 }
             }
@@ -141,8 +144,8 @@ impl Library {
         let mut songs: Vec<Song> = songs.into_iter().flatten().collect();
         if songs.len() > 1 {
             // Machines that share a library may name different files alike.
-            let cards: Vec<_> = songs.iter().map(Card::of).collect();
-            return Err(ambiguous(name, &cards));
+            let summaries: Vec<_> = songs.iter().map(SongSummary::of).collect();
+            return Err(ambiguous(name, &summaries));
         }
         if let Some(song) = songs.pop() {
             return Ok(Named::Song(Box::new(song)));
@@ -210,10 +213,10 @@ impl Library {
         }
         let order = Order { by: OrderBy::Title, descending: false };
         let query = SongQuery { filter, order, limit: CANDIDATES + 1, ..SongQuery::default() };
-        let cards = self.backend.songs().find_cards(&query).await?.items;
-        let id = match cards.as_slice() {
+        let summaries = self.backend.songs().find_summaries(&query).await?.items;
+        let id = match summaries.as_slice() {
             [] => return Err(nothing()),
-            [card] => card.id,
+            [summary] => summary.id,
             several => return Err(ambiguous(name, several)),
         };
         let song = self.backend.get_song(id).await?.ok_or_else(nothing)?;
@@ -228,14 +231,14 @@ impl Library {
         let ids = self.backend.songs().lookup(&[Lookup::Title(title.to_owned())]).await?.concat();
         let songs = self.backend.songs().get(&ids).await?;
         let mut songs: Vec<Song> = songs.into_iter().flatten().collect();
-        let cards: Vec<Card> = songs.iter().map(Card::of).collect();
+        let summaries: Vec<SongSummary> = songs.iter().map(SongSummary::of).collect();
         let verbatim: Vec<usize> =
-            (0..cards.len()).filter(|at| cards[*at].title == title).collect();
-        match (verbatim.as_slice(), cards.len()) {
+            (0..summaries.len()).filter(|at| summaries[*at].title == title).collect();
+        match (verbatim.as_slice(), summaries.len()) {
             (_, 0) => Ok(None),
             ([at], _) => Ok(Some(songs.swap_remove(*at))),
             (_, 1) => Ok(songs.pop()),
-            _ => Err(ambiguous(title, &cards)),
+            _ => Err(ambiguous(title, &summaries)),
         }
     }
 }
@@ -272,18 +275,18 @@ fn is_filter(name: &str) -> bool {
     field.is_some_and(|field| FIELDS.contains(&field)) && name.parse::<Term>().is_ok()
 }
 
-fn ambiguous(name: &str, candidates: &[Card]) -> Error {
+fn ambiguous(name: &str, candidates: &[SongSummary]) -> Error {
     let mut lines: Vec<String> = candidates
         .iter()
         .take(CANDIDATES)
-        .map(|card| {
-            let artist = card.artist.as_deref().map(|artist| format!("{artist} - "));
-            let path = card.path.as_deref().map(|path| format!("  ({path})"));
+        .map(|summary| {
+            let artist = summary.artist.as_deref().map(|artist| format!("{artist} - "));
+            let path = summary.path.as_deref().map(|path| format!("  ({path})"));
             format!(
                 "{}  {}{}{}",
-                card.id.short(),
+                summary.id.short(),
                 artist.unwrap_or_default(),
-                card.title,
+                summary.title,
                 path.unwrap_or_default()
             )
         })

@@ -1,6 +1,6 @@
 //! The songs that a request is about.
 
-use songrec_core::{Card, Filter, Song, SongId};
+use songrec_core::{Filter, Song, SongId, SongSummary};
 use songrec_storage::SongQuery;
 
 use crate::{Library, Result};
@@ -49,7 +49,7 @@ pub async fn select(
     }
     if !names.is_empty() {
         // Both narrow down: the named songs that pass.
-        songs.retain(|song| selection.filter.passes(&Card::of(song)));
+        songs.retain(|song| selection.filter.passes(&SongSummary::of(song)));
         return present_or_missing(library, songs, selection.missing);
     }
     let filter = selection.filter.clone();
@@ -100,7 +100,7 @@ pub(super) fn present_or_missing(
 /// # Errors
 ///
 /// Those of the library.
-pub async fn cards(library: &Library, ids: &[SongId]) -> Result<Vec<Card>> {
+pub async fn summaries(library: &Library, ids: &[SongId]) -> Result<Vec<SongSummary>> {
     let songs = library.backend().songs().get(ids).await?;
-    Ok(songs.iter().flatten().map(Card::of).collect())
+    Ok(songs.iter().flatten().map(SongSummary::of).collect())
 }

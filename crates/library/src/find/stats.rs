@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use songrec_core::{Card, Filter, Metric, ModelName};
+use songrec_core::{Filter, Metric, ModelName, SongSummary};
 use songrec_storage::SongQuery;
 
 use crate::{Library, Result};
@@ -71,14 +71,14 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
     let mut heard: BTreeMap<ModelName, u64> = BTreeMap::new();
     let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
     loop {
-        let page = library.backend().songs().find_cards(&query).await?;
-        for card in page.items {
-            stats.count(&card);
-            for model in card.models {
+        let page = library.backend().songs().find_summaries(&query).await?;
+        for summary in page.items {
+            stats.count(&summary);
+            for model in summary.models {
                 *heard.entry(model).or_default() += 1;
             }
-            artists.extend(card.artist);
-            albums.extend(card.album);
+            artists.extend(summary.artist);
+            albums.extend(summary.album);
         }
         match page.next {
             Some(next) => query.after = Some(next),
@@ -104,31 +104,31 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
 }
 
 impl Stats {
-    fn count(&mut self, card: &Card) {
+    fn count(&mut self, summary: &SongSummary) {
         self.total_songs += 1;
-        self.total_duration += card.duration;
-        self.total_size += card.size;
-        for genre in &card.genres {
+        self.total_duration += summary.duration;
+        self.total_size += summary.size;
+        for genre in &summary.genres {
             *self.genres.entry(genre.clone()).or_default() += 1;
         }
-        if let Some(instrument) = &card.instrument {
+        if let Some(instrument) = &summary.instrument {
             *self.instruments.entry(instrument.clone()).or_default() += 1;
         }
-        if let Some(key) = card.key {
+        if let Some(key) = summary.key {
             *self.keys.entry(key.to_string()).or_default() += 1;
         }
-        if let Some(bpm) = card.bpm {
+        if let Some(bpm) = summary.bpm {
             *self.tempos.entry(tempo_range(bpm)).or_default() += 1;
         }
-        for warning in &card.warnings {
+        for warning in &summary.warnings {
             *self.warnings.entry(warning.clone()).or_default() += 1;
         }
         // Those that were imported without audio have none.
-        match card.codec.as_str() {
+        match summary.codec.as_str() {
             "" => self.without_audio += 1,
             codec => *self.codecs.entry(codec.to_owned()).or_default() += 1,
         }
-        match card.is_loop {
+        match summary.is_loop {
             Some(true) => self.loops += 1,
             Some(false) => self.one_shots += 1,
             None => {}

@@ -6,7 +6,7 @@ use std::{
 };
 
 use songrec_audio::Identity;
-use songrec_core::{Card, Embedding, OperationId, Song, SongFile, SongId, encode_path};
+use songrec_core::{Embedding, OperationId, Song, SongFile, SongId, SongSummary, encode_path};
 use songrec_storage::{ErrorKind as StorageTrouble, NewEmbedding};
 
 use super::{
@@ -89,11 +89,12 @@ impl Scan<'_> {
         let mut vectors = Vec::new();
         for (at, arrival) in arrivals.iter().enumerate() {
             let Some(met) = &arrival.found.met else { continue };
-            let (song, card) = (arrival.id(), Card { id: arrival.id(), ..Card::of(met) });
+            let (song, summary) =
+                (arrival.id(), SongSummary { id: arrival.id(), ..SongSummary::of(met) });
             for (model, vector) in self.library.vectors_of(met).await? {
                 let embedding = Embedding { song, model, vector };
                 let operation = OperationId::random();
-                vectors.push((at, NewEmbedding { embedding, card: card.clone(), operation }));
+                vectors.push((at, NewEmbedding { embedding, summary: summary.clone(), operation }));
             }
         }
         Ok(vectors)

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result,
-    complete::{card_with, joined},
+    complete::{joined, summary_with},
     hearing::{file_of, song_of},
     library::now,
 };
@@ -64,7 +64,7 @@ pub(super) struct Stored {
 type SeenHere = HashSet<(SongId, String)>;
 
 impl Scan<'_> {
-    /// Stores what was found: facts first, then the songs that name them. That
+    /// Stores what was found: objects first, then the songs that name them. That
     /// the files are known is noted before the songs are stored, and what was
     /// stored of them after it: of what is heard of them in between, nothing
     /// gets lost.
@@ -94,7 +94,7 @@ impl Scan<'_> {
         }
         if !self.options.dry_run {
             self.still_waiting(&mut arrivals).await?;
-            self.store_facts(&mut arrivals).await?;
+            self.store_objects(&mut arrivals).await?;
             self.remember(&arrivals)?;
             self.detach(&arrivals).await?;
             let (files, number) = (self.known.clone(), self.number);
@@ -126,7 +126,7 @@ impl Scan<'_> {
         Ok(report)
     }
 
-    async fn store_facts(&self, arrivals: &mut [Arrival]) -> Result<()> {
+    async fn store_objects(&self, arrivals: &mut [Arrival]) -> Result<()> {
         let mut embeddings = Vec::new();
         let mut places = Vec::new();
         for (at, arrival) in arrivals.iter().enumerate() {
@@ -145,11 +145,11 @@ impl Scan<'_> {
                     vector: vector.clone(),
                 })
                 .collect();
-            let card = card_with(&mut song, &heard);
+            let summary = summary_with(&mut song, &heard);
             let operation = song.revision.operation;
             for embedding in heard {
                 places.push((at, embedding.model.clone()));
-                embeddings.push(NewEmbedding { embedding, card: card.clone(), operation });
+                embeddings.push(NewEmbedding { embedding, summary: summary.clone(), operation });
             }
         }
         for (at, new) in self.vectors_of_met(arrivals).await? {

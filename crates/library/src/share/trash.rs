@@ -1,6 +1,6 @@
 //! Deleted songs: which there are, and bringing them back.
 
-use songrec_core::{Card, Hint, Remedy, Song, SongId, Timestamp};
+use songrec_core::{Hint, Remedy, Song, SongId, SongSummary, Timestamp};
 use songrec_sync::Trashed;
 
 use crate::{Error, Library, Result, now};
@@ -102,5 +102,5 @@ fn find(trashed: &[Trashed], name: &str) -> Result<SongId> {
 // is its id or title.
 async fn there(library: &Library, name: &str) -> Option<Song> {
     let song = library.song(name).await.ok()?;
-    (song.id.to_string().starts_with(name) || Card::of(&song).title == name).then_some(song)
+    (song.id.to_string().starts_with(name) || SongSummary::of(&song).title == name).then_some(song)
 }

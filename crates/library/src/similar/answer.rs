@@ -1,7 +1,7 @@
 //! What an answer says.
 
 use serde::Serialize;
-use songrec_core::{Card, Hint, Metric, ModelName, SongId};
+use songrec_core::{Hint, Metric, ModelName, SongId, SongSummary};
 
 use super::{BlendPart, SimilarOptions, blend::Scored, chosen::ChosenSong, example::HeardExample};
 use crate::{Explanation, explain};
@@ -78,7 +78,7 @@ pub struct SimilarSong {
     pub distance: f64,
     /// The song.
     #[serde(flatten)]
-    pub card: Card,
+    pub summary: SongSummary,
     /// How many other copies of the recording were left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub copies_left_out: usize,
@@ -101,12 +101,12 @@ fn is_zero(number: &usize) -> bool {
 
 impl Query {
     pub(super) fn of(example: &HeardExample) -> Self {
-        let card = example.song.as_ref().map(Card::of);
+        let summary = example.song.as_ref().map(SongSummary::of);
         Self {
-            id: card.as_ref().filter(|_| example.in_library).map(|card| card.id),
+            id: summary.as_ref().filter(|_| example.in_library).map(|summary| summary.id),
             title: example.title.clone(),
-            artist: card.as_ref().and_then(|card| card.artist.clone()),
-            duration: card.map(|card| card.duration),
+            artist: summary.as_ref().and_then(|summary| summary.artist.clone()),
+            duration: summary.map(|summary| summary.duration),
         }
     }
 }
@@ -132,10 +132,10 @@ pub(super) fn result(
         rank,
         similarity: hit.similarity,
         distance: hit.distance,
-        beside: beside.map(|(_, song)| Card::of(song).title),
+        beside: beside.map(|(_, song)| SongSummary::of(song).title),
         explanation: explained.map(|(explanation, _)| explanation),
         parts,
         copies_left_out: chosen.copies,
-        card: Card::of(&hit.song),
+        summary: SongSummary::of(&hit.song),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use songrec_core::{Card, Song, fold};
+use songrec_core::{Song, SongSummary, fold};
 
 use super::{SimilarOptions, blend::Scored};
 
@@ -102,10 +102,10 @@ impl<'a> Chosen<'a> {
                 return;
             }
         }
-        let card = Card::of(song);
-        let artist = card.artist.as_deref().map(fold);
+        let summary = SongSummary::of(song);
+        let artist = summary.artist.as_deref().map(fold);
         let album =
-            card.album.as_deref().map(|album| (artist.clone().unwrap_or_default(), fold(album)));
+            summary.album.as_deref().map(|album| (artist.clone().unwrap_or_default(), fold(album)));
         let full = |count: Option<&usize>, limit: Option<usize>| {
             limit.is_some_and(|limit| count.copied().unwrap_or(0) >= limit)
         };

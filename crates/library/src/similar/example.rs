@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use songrec_core::{Card, Hint, Metric, ModelName, Piece, Remedy, Song, SongId, Vector};
+use songrec_core::{Hint, Metric, ModelName, Piece, Remedy, Song, SongId, SongSummary, Vector};
 
 use crate::{Error, ErrorKind, Library, Named, Part, Result};
 
@@ -126,7 +126,7 @@ impl Library {
         let (song, path) = match (named, part) {
             (Named::Song(song), None) => {
                 return Ok(HeardExample {
-                    title: Card::of(&song).title,
+                    title: SongSummary::of(&song).title,
                     song: Some(*song),
                     in_library: true,
                     is_stored: true,
@@ -146,7 +146,7 @@ impl Library {
         let heard = self.hear_outside(&path, models, part, false).await?;
         let in_library = song.is_some();
         let song = song.unwrap_or(heard.song);
-        let title = Card::of(&song).title;
+        let title = SongSummary::of(&song).title;
         Ok(HeardExample {
             title: part.map_or(title.clone(), |part| format!("{title} ({part})")),
             song: Some(song),
@@ -200,7 +200,7 @@ impl Library {
         paths.find(|path| path.is_file()).ok_or_else(|| {
             Error::not_found(format_args!(
                 "the audio of `{}` is not on this machine",
-                Card::of(song).title
+                SongSummary::of(song).title
             ))
             .with_hint(Hint::of(
                 "{} writes the audio that a library keeps to a file, which can be named instead",

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use songrec_core::{
-    Card, Filter, Hint, Metric, ModelName, ModelSpec, Piece, Remedy, Scan, Song, SongId, Vector,
+    Filter, Hint, Metric, ModelName, ModelSpec, Piece, Remedy, Scan, Song, SongId, SongSummary,
+    Vector,
 };
 use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery, SongQuery};
 
@@ -47,7 +48,7 @@ pub struct Passage {
     pub part: Part,
     /// The song.
     #[serde(flatten)]
-    pub card: Card,
+    pub summary: SongSummary,
 }
 
 /// What sounds like a part of a song.
@@ -158,12 +159,12 @@ impl Library {
             .skip(options.offset)
             .take(options.k)
             .enumerate()
-            .map(|(place, (hit, card))| Passage {
+            .map(|(place, (hit, summary))| Passage {
                 rank: options.offset + place + 1,
                 similarity: hit.similarity,
                 distance: hit.distance,
                 part: Part { start: hit.segment.start, end: hit.segment.end },
-                card,
+                summary,
             })
             .collect();
         let shortfall = (results.len() < options.k).then(|| {
@@ -194,7 +195,7 @@ impl Library {
         &self,
         mut query: NearestSegments,
         options: &SimilarOptions,
-    ) -> Result<Vec<(SegmentNeighbor, Card)>> {
+    ) -> Result<Vec<(SegmentNeighbor, SongSummary)>> {
         let wanted = query.k;
         match self.few_passing(&options.filter).await? {
             // Without songs the query would mean those of all.
@@ -223,8 +224,8 @@ impl Library {
             return Ok(None);
         }
         let query = SongQuery { filter: filter.clone(), limit: FEW + 1, ..SongQuery::default() };
-        let cards = self.backend.songs().find_cards(&query).await?.items;
-        Ok((cards.len() <= FEW).then(|| cards.iter().map(|card| card.id).collect()))
+        let summaries = self.backend.songs().find_summaries(&query).await?.items;
+        Ok((summaries.len() <= FEW).then(|| summaries.iter().map(|summary| summary.id).collect()))
     }
 
     // The hits whose songs are there and pass.
@@ -232,7 +233,7 @@ impl Library {
         &self,
         found: Vec<SegmentNeighbor>,
         options: &SimilarOptions,
-    ) -> Result<Vec<(SegmentNeighbor, Card)>> {
+    ) -> Result<Vec<(SegmentNeighbor, SongSummary)>> {
         let mut ids: Vec<SongId> = found.iter().map(|hit| hit.segment.song).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -245,11 +246,11 @@ impl Library {
             .flatten()
             .map(|song| (song.id, song))
             .collect();
-        let with_card = |hit: SegmentNeighbor| {
-            let card = Card::of(songs.get(&hit.segment.song)?);
-            let passes = options.filter.passes(&card) && !options.exclude.contains(&card.id);
-            passes.then_some((hit, card))
+        let with_summary = |hit: SegmentNeighbor| {
+            let summary = SongSummary::of(songs.get(&hit.segment.song)?);
+            let passes = options.filter.passes(&summary) && !options.exclude.contains(&summary.id);
+            passes.then_some((hit, summary))
         };
-        Ok(found.into_iter().filter_map(with_card).collect())
+        Ok(found.into_iter().filter_map(with_summary).collect())
     }
 }

@@ -13,7 +13,7 @@ use songrec_storage::{ErrorKind as StorageTrouble, NewEmbedding, Outcome, PutMod
 use self::known::Names;
 use crate::{
     Error, ErrorKind, Library, Result,
-    complete::{DifferentValue, card_with, complete},
+    complete::{DifferentValue, complete, summary_with},
     library::now,
 };
 
@@ -169,11 +169,11 @@ impl<'a> Arriving<'a> {
             let heard: Vec<Embedding> = vectors
                 .map(|(model, vector)| Embedding { song: arrival.song.id, model, vector })
                 .collect();
-            let card = card_with(&mut arrival.song, &heard);
+            let summary = summary_with(&mut arrival.song, &heard);
             for embedding in heard {
-                let (card, operation) = (card.clone(), OperationId::random());
+                let (summary, operation) = (summary.clone(), OperationId::random());
                 places.push((at, embedding.model.clone(), embedding.reference().digest));
-                new.push(NewEmbedding { embedding, card, operation });
+                new.push(NewEmbedding { embedding, summary, operation });
             }
         }
         let references = self.library.backend.embeddings().put(&new).await?;

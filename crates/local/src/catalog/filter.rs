@@ -1,7 +1,9 @@
 //! Filters as SQL: the same songs as [`Filter::passes`].
 
 use rusqlite::types::Value;
-use songrec_core::{Card, Filter, NumberField, NumberRange, Term, Test, ValueField, WordField};
+use songrec_core::{
+    Filter, NumberField, NumberRange, SongSummary, Term, Test, ValueField, WordField,
+};
 
 /// A query for the numbers of songs, and its parameters in order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,9 +43,9 @@ fn value_bit(field: ValueField) -> i64 {
 }
 
 /// Which fields have words or values, as the column `has` keeps it.
-pub(crate) fn has(card: &Card) -> i64 {
-    let words = WORD_FIELDS.iter().filter(|field| !field.words(card).is_empty());
-    let values = VALUE_FIELDS.iter().filter(|field| !field.values(card).is_empty());
+pub(crate) fn has(summary: &SongSummary) -> i64 {
+    let words = WORD_FIELDS.iter().filter(|field| !field.words(summary).is_empty());
+    let values = VALUE_FIELDS.iter().filter(|field| !field.values(summary).is_empty());
     words.map(|field| word_bit(*field)).chain(values.map(|field| value_bit(*field))).sum()
 }
 

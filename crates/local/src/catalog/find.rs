@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, Row, types::Value};
-use songrec_core::{Card, Digest, Filter, SongId, Term};
+use songrec_core::{Digest, Filter, SongId, SongSummary, Term};
 use songrec_storage::{Order, OrderBy, Page, PageToken, SongQuery};
 
 use super::{
@@ -39,8 +39,8 @@ struct Place {
 }
 
 impl Catalog {
-    /// The cards of a page.
-    pub(crate) fn find(connection: &Connection, query: &SongQuery) -> Result<Page<Card>> {
+    /// The summaries of a page.
+    pub(crate) fn find(connection: &Connection, query: &SongQuery) -> Result<Page<SongSummary>> {
         Self::find_within(connection, query, LIMITS)
     }
 
@@ -48,7 +48,7 @@ impl Catalog {
         connection: &Connection,
         query: &SongQuery,
         limits: Limits,
-    ) -> Result<Page<Card>> {
+    ) -> Result<Page<SongSummary>> {
         let from = match &query.after {
             Some(token) => Some(parse_token(token, query)?),
             None => None,
@@ -57,12 +57,13 @@ impl Catalog {
             return Ok(Page { items: vec![], next: None });
         }
         let limit = query.limit.min(LONGEST_PAGE);
-        let (cards, more) = match walk(connection, query, from.as_ref(), limit, limits.walked)? {
+        let (summaries, more) = match walk(connection, query, from.as_ref(), limit, limits.walked)?
+        {
             Some(found) => found,
             None => search(connection, query, from.as_ref(), limit, limits.sorted)?,
         };
-        let next = cards.last().filter(|_| more).map(|(place, _)| token(query, place));
-        Ok(Page { items: cards.into_iter().map(|(_, card)| card).collect(), next })
+        let next = summaries.last().filter(|_| more).map(|(place, _)| token(query, place));
+        Ok(Page { items: summaries.into_iter().map(|(_, summary)| summary).collect(), next })
     }
 
     /// How many songs pass.
@@ -90,25 +91,25 @@ impl Catalog {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    /// The card of a song, as the catalog has it.
-    pub(crate) fn card_of(connection: &Connection, id: SongId) -> Result<Option<Card>> {
+    /// The summary of a song, as the catalog has it.
+    pub(crate) fn summary_of(connection: &Connection, id: SongId) -> Result<Option<SongSummary>> {
         let json: Option<String> = connection
             .prepare_cached("SELECT card FROM song WHERE id = ?")?
             .query_row([id.as_bytes()], |row| row.get(0))
             .optional()?;
-        json.as_deref().map(parse_card).transpose()
+        json.as_deref().map(parse_summary).transpose()
     }
 
-    /// The card of one song.
-    pub(crate) fn card(connection: &Connection, n: i64) -> Result<Card> {
+    /// The summary of one song.
+    pub(crate) fn summary(connection: &Connection, n: i64) -> Result<SongSummary> {
         let json: String = connection
             .prepare_cached("SELECT card FROM song WHERE n = ?")?
             .query_row([n], |row| row.get(0))?;
-        parse_card(&json)
+        parse_summary(&json)
     }
 }
 
-type Found = (Vec<(Place, Card)>, bool);
+type Found = (Vec<(Place, SongSummary)>, bool);
 
 // The songs that pass, led by the term that the fewest songs pass.
 fn passing(connection: &Connection, filter: &Filter) -> Result<Sql> {
@@ -144,13 +145,13 @@ fn walk(
     let (mut skip, mut looked_at) = (query.skip, 0);
     let mut found = Vec::new();
     let mut more = false;
-    let ended = in_order(connection, query.order, from, !is_all, |place, card| {
-        if let Some(card) = &card {
+    let ended = in_order(connection, query.order, from, !is_all, |place, summary| {
+        if let Some(summary) = &summary {
             looked_at += 1;
             if looked_at > patience {
                 return Ok(ControlFlow::Break(false));
             }
-            if !query.filter.passes(card) {
+            if !query.filter.passes(summary) {
                 return Ok(ControlFlow::Continue(()));
             }
         }
@@ -162,11 +163,11 @@ fn walk(
             more = true;
             return Ok(ControlFlow::Break(true));
         }
-        let card = match card {
-            Some(card) => card,
-            None => Catalog::card(connection, place.n)?,
+        let summary = match summary {
+            Some(summary) => summary,
+            None => Catalog::summary(connection, place.n)?,
         };
-        found.push((place, card));
+        found.push((place, summary));
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(ended.then_some((found, more)))
@@ -215,11 +216,11 @@ fn search(
             Ok(if passes(place.n) { take(place) } else { ControlFlow::Continue(()) })
         })?;
     }
-    let cards = places.into_iter().map(|place| {
-        let card = Catalog::card(connection, place.n)?;
-        Ok((place, card))
+    let summaries = places.into_iter().map(|place| {
+        let summary = Catalog::summary(connection, place.n)?;
+        Ok((place, summary))
     });
-    Ok((cards.collect::<Result<_>>()?, more))
+    Ok((summaries.collect::<Result<_>>()?, more))
 }
 
 struct Column {
@@ -247,17 +248,17 @@ fn in_order(
     connection: &Connection,
     order: Order,
     from: Option<&Place>,
-    with_cards: bool,
-    mut visit: impl FnMut(Place, Option<Card>) -> Result<ControlFlow<bool>>,
+    with_summaries: bool,
+    mut visit: impl FnMut(Place, Option<SongSummary>) -> Result<ControlFlow<bool>>,
 ) -> Result<bool> {
-    let card = if with_cards { "card" } else { "NULL" };
+    let summary = if with_summaries { "card" } else { "NULL" };
     let mut run = |sql: String, params: Vec<Value>| -> Result<ControlFlow<bool>> {
         let mut statement = connection.prepare_cached(&sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(params))?;
         while let Some(row) = rows.next()? {
             let json: Option<String> = row.get(3)?;
-            let card = json.as_deref().map(parse_card).transpose()?;
-            if let ControlFlow::Break(broken) = visit(place(row)?, card)? {
+            let summary = json.as_deref().map(parse_summary).transpose()?;
+            if let ControlFlow::Break(broken) = visit(place(row)?, summary)? {
                 return Ok(ControlFlow::Break(broken));
             }
         }
@@ -272,7 +273,7 @@ fn in_order(
             None => ("1", vec![]),
         };
         let sql = format!(
-            "SELECT n, id, NULL, {card} FROM song WHERE {condition} ORDER BY id {direction}"
+            "SELECT n, id, NULL, {summary} FROM song WHERE {condition} ORDER BY id {direction}"
         );
         return Ok(matches!(
             run(sql, params)?,
@@ -291,7 +292,7 @@ fn in_order(
             None => (format!("{name} IS NOT NULL"), vec![]),
         };
         let sql = format!(
-            "SELECT n, id, {name}, {card} FROM song INDEXED BY song_{name} WHERE {condition} \
+            "SELECT n, id, {name}, {summary} FROM song INDEXED BY song_{name} WHERE {condition} \
              ORDER BY {name} {direction}, id"
         );
         if let ControlFlow::Break(broken) = run(sql, params)? {
@@ -304,7 +305,7 @@ fn in_order(
             _ => ("", vec![]),
         };
         let sql = format!(
-            "SELECT n, id, NULL, {card} FROM song INDEXED BY song_{name} \
+            "SELECT n, id, NULL, {summary} FROM song INDEXED BY song_{name} \
              WHERE {name} IS NULL{condition} ORDER BY id"
         );
         if let ControlFlow::Break(broken) = run(sql, params)? {
@@ -373,7 +374,7 @@ fn blob(id: SongId) -> Value {
     Value::Blob(id.as_bytes().to_vec())
 }
 
-fn parse_card(json: &str) -> Result<Card> {
+fn parse_summary(json: &str) -> Result<SongSummary> {
     serde_json::from_str(json).map_err(|error| {
         Fault::Catalog(rusqlite::Error::FromSqlConversionFailure(
             0,

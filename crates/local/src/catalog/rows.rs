@@ -6,7 +6,7 @@ use rusqlite::{
     Connection, OptionalExtension, params, params_from_iter,
     types::{ToSql, ToSqlOutput, Value},
 };
-use songrec_core::{Card, Digest, ModelName, Song, SongId, WordField, fold, shelf, words};
+use songrec_core::{Digest, ModelName, Song, SongId, SongSummary, WordField, fold, shelf, words};
 use songrec_storage::Tombstone;
 
 use super::{Catalog, filter};
@@ -42,18 +42,18 @@ impl Catalog {
 
     fn set_song(connection: &Connection, stored: &Stored<Song>) -> Result<()> {
         let song = &stored.document;
-        let card = Card::of(song);
-        let card_json = json_of(&card);
+        let summary = SongSummary::of(song);
+        let summary_json = json_of(&summary);
         let change = Self::next_change(connection)?;
         // Whatever is there, and of whichever type: it may be damaged.
         let known: Option<bool> = connection
             .prepare_cached("SELECT card IS ? FROM song WHERE id = ?")?
-            .query_row(params![card_json, song.id.as_bytes()], |row| row.get(0))
+            .query_row(params![summary_json, song.id.as_bytes()], |row| row.get(0))
             .optional()?;
         let stamp = &stored.stamp;
         let mut row = values(params![song.id.as_bytes(), change, stamp.mtime, stamp.size])?;
-        row.extend(columns(song, &card)?);
-        row.push(Value::Text(card_json));
+        row.extend(columns(song, &summary)?);
+        row.push(Value::Text(summary_json));
         let n: i64 = connection
             .prepare_cached(
                 "INSERT INTO song (id, change, mtime, size, title, artist, album, year, bpm, \
@@ -100,9 +100,9 @@ impl Catalog {
             .execute(params_from_iter(
                 [Value::Integer(n)]
                     .into_iter()
-                    .chain(searched(&card).map(|(_, words)| Value::Text(words))),
+                    .chain(searched(&summary).map(|(_, words)| Value::Text(words))),
             ))?;
-        for (field, value) in filtered(&card) {
+        for (field, value) in filtered(&summary) {
             connection
                 .prepare_cached("INSERT OR IGNORE INTO value (n, field, value) VALUES (?, ?, ?)")?
                 .execute(params![n, field, value])?;
@@ -113,9 +113,9 @@ impl Catalog {
     /// Whether the rows of a song are what its document gives, but for its
     /// words, and the number and stamp that they were written with.
     pub(crate) fn has_rows_of(connection: &Connection, song: &Song) -> Result<bool> {
-        let card = Card::of(song);
-        let mut expected = columns(song, &card)?;
-        expected.push(Value::Text(json_of(&card)));
+        let summary = SongSummary::of(song);
+        let mut expected = columns(song, &summary)?;
+        expected.push(Value::Text(json_of(&summary)));
         let known = connection
             .prepare_cached(
                 "SELECT n, title, artist, album, year, bpm, duration, added, key, is_loop, has, \
@@ -138,7 +138,7 @@ impl Catalog {
             files.entry(file.path.clone()).or_insert_with(|| file.sha256.to_string());
         }
         let models = song.embeddings.keys().map(|model| (model.to_string(), String::new()));
-        let values = filtered(&card).map(|(field, value)| (value, field.to_string()));
+        let values = filtered(&summary).map(|(field, value)| (value, field.to_string()));
         Ok(columns == expected
             && rows("SELECT path, lower(hex(sha256)) FROM file WHERE n = ?")?
                 == files.into_iter().collect()
@@ -162,7 +162,7 @@ impl Catalog {
     /// Whether a song is found by each of its words.
     pub(crate) fn has_words_of(connection: &Connection, song: &Song) -> Result<bool> {
         let mut wanted = Vec::new();
-        for (column, words) in searched(&Card::of(song)) {
+        for (column, words) in searched(&SongSummary::of(song)) {
             wanted.extend(words.split(' ').filter(|word| !word.is_empty()).map(|word| {
                 // Words have letters and digits only.
                 format!("{column} : \"{word}\"")
@@ -317,18 +317,18 @@ impl Catalog {
 
 /// What filters compare and lists are ordered by, as the columns of `song` from
 /// `title` to `blob`.
-fn columns(song: &Song, card: &Card) -> Result<Vec<Value>> {
+fn columns(song: &Song, summary: &SongSummary) -> Result<Vec<Value>> {
     values(params![
-        fold(&card.title),
-        shelf(song, card),
-        card.album.as_deref().map(fold),
-        card.year,
-        card.bpm,
-        card.duration,
+        fold(&summary.title),
+        shelf(song, summary),
+        summary.album.as_deref().map(fold),
+        summary.year,
+        summary.bpm,
+        summary.duration,
         sortable(song.added_at),
-        card.key.map(|key| key.to_string()),
-        card.is_loop,
-        filter::has(card),
+        summary.key.map(|key| key.to_string()),
+        summary.is_loop,
+        filter::has(summary),
         song.blob.as_ref().map(|blob| blob.sha256.0),
     ])
 }
@@ -348,33 +348,33 @@ fn values(of: &[&dyn ToSql]) -> Result<Vec<Value>> {
     of.iter().map(value).collect()
 }
 
-fn json_of(card: &Card) -> String {
-    serde_json::to_string(card).expect("cards have nothing JSON has not")
+fn json_of(summary: &SongSummary) -> String {
+    serde_json::to_string(summary).expect("a summary is always JSON")
 }
 
-/// What a card is filtered by, as rows of `value`.
-fn filtered(card: &Card) -> impl Iterator<Item = (i64, String)> {
+/// What a summary is filtered by, as rows of `value`.
+fn filtered(summary: &SongSummary) -> impl Iterator<Item = (i64, String)> {
     filter::VALUE_FIELDS.into_iter().flat_map(|field| {
-        let values = field.values(card).iter();
+        let values = field.values(summary).iter();
         values.map(move |value| (filter::value_code(field), words(value).join(" ")))
     })
 }
 
-/// The words of a card, as the columns of `words`.
-fn searched(card: &Card) -> impl Iterator<Item = (&'static str, String)> {
-    let words_of = |field: WordField| field.words(card).join(" ");
+/// The words of a summary, as the columns of `words`.
+fn searched(summary: &SongSummary) -> impl Iterator<Item = (&'static str, String)> {
+    let words_of = |field: WordField| field.words(summary).join(" ");
     [
         ("title", words_of(WordField::Title)),
         ("artist", words_of(WordField::Artist)),
         ("album", words_of(WordField::Album)),
         ("path", words_of(WordField::Path)),
-        ("others", other_words(card)),
+        ("others", other_words(summary)),
     ]
     .into_iter()
 }
 
-fn other_words(card: &Card) -> String {
-    let others = card.genres.iter().chain(&card.moods).chain(&card.instrument);
+fn other_words(summary: &SongSummary) -> String {
+    let others = summary.genres.iter().chain(&summary.moods).chain(&summary.instrument);
     others.flat_map(|text| words(text)).collect::<Vec<_>>().join(" ")
 }
 

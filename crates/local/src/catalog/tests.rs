@@ -1,5 +1,5 @@
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::Card;
+use songrec_core::SongSummary;
 use songrec_storage::{MemoryBackend, Order, OrderBy, SongQuery, StorageBackend};
 use songrec_testkit::{library_of, random_filter};
 
@@ -29,9 +29,9 @@ const WAYS: [Limits; 3] = [
     Limits { walked: 0, sorted: 0 },
 ];
 
-fn query(rng: &mut StdRng, cards: &[Card]) -> SongQuery {
+fn query(rng: &mut StdRng, summaries: &[SongSummary]) -> SongQuery {
     SongQuery {
-        filter: random_filter(rng, cards),
+        filter: random_filter(rng, summaries),
         order: Order { by: ORDERS[rng.random_range(0..ORDERS.len())], descending: rng.random() },
         after: None,
         skip: [0, 0, 0, 3, 50][rng.random_range(0..5)],
@@ -43,7 +43,7 @@ fn query(rng: &mut StdRng, cards: &[Card]) -> SongQuery {
 async fn every_way_finds_what_the_definition_finds() {
     let folder = songrec_testkit::temp_dir();
     let fixture = library_of(300, 11);
-    let cards: Vec<Card> = fixture.songs.iter().map(Card::of).collect();
+    let summaries: Vec<SongSummary> = fixture.songs.iter().map(SongSummary::of).collect();
     let catalog = Catalog::new(folder.path().join("catalog.sqlite"));
     let files = Files::new(std::sync::Arc::new(RealDisk), folder.path().join("tmp"));
     catalog
@@ -63,14 +63,15 @@ async fn every_way_finds_what_the_definition_finds() {
     let mut passed = 0;
 
     for round in 0..600 {
-        let first = query(&mut rng, &cards);
-        let passing: Vec<_> = cards.iter().filter(|card| first.filter.passes(card)).collect();
-        passed += usize::from(!passing.is_empty() && passing.len() < cards.len());
+        let first = query(&mut rng, &summaries);
+        let passing: Vec<_> =
+            summaries.iter().filter(|summary| first.filter.passes(summary)).collect();
+        passed += usize::from(!passing.is_empty() && passing.len() < summaries.len());
         let mut ids = Catalog::ids_passing(&opened.connection, &first.filter).unwrap();
         ids.sort_unstable();
         assert_eq!(
             ids,
-            passing.iter().map(|card| *card.id.as_bytes()).collect::<Vec<_>>(),
+            passing.iter().map(|summary| *summary.id.as_bytes()).collect::<Vec<_>>(),
             "{round}: {:?}",
             first.filter
         );
@@ -80,7 +81,7 @@ async fn every_way_finds_what_the_definition_finds() {
             let (mut ours, mut theirs) = (first.clone(), first.clone());
             for page in 0..6 {
                 let found = Catalog::find_within(&opened.connection, &ours, limits).unwrap();
-                let expected = memory.songs().find_cards(&theirs).await.unwrap();
+                let expected = memory.songs().find_summaries(&theirs).await.unwrap();
                 assert_eq!(found.items, expected.items, "{round}, {page}, {limits:?}: {first:?}");
                 assert_eq!(found.next.is_some(), expected.next.is_some(), "{round}, {page}");
                 (ours.after, theirs.after) = (found.next, expected.next);

@@ -1,7 +1,9 @@
 //! Embeddings: how models hear songs.
 
 use async_trait::async_trait;
-use songrec_core::{Card, Embedding, EmbeddingRef, ModelName, ModelSpec, OperationId, SongId};
+use songrec_core::{
+    Embedding, EmbeddingRef, ModelName, ModelSpec, OperationId, SongId, SongSummary,
+};
 
 use crate::{NearestQuery, Neighbor, Result};
 
@@ -10,7 +12,7 @@ use crate::{NearestQuery, Neighbor, Result};
 ///
 /// ```
 /// use songrec_core::{
-///     AudioProperties, Card, Digest, Embedding, Metric, ModelSpec, OperationId, Song, Timestamp,
+///     AudioProperties, Summary, Digest, Embedding, Metric, ModelSpec, OperationId, Song, Timestamp,
 ///     Vector,
 /// };
 /// use songrec_storage::{
@@ -28,13 +30,13 @@ use crate::{NearestQuery, Neighbor, Result};
 /// };
 /// backend.embeddings().put_model(&model).await?;
 ///
-/// // The fact first, then the song that names it.
+/// // The object first, then the song that names it.
 /// let hash = Digest::of(b"the packets of a recording");
 /// let mut song = Song::new(hash, AudioProperties::default(), Timestamp::now());
 /// let (id, name, vector) = (song.id, model.name, Vector::new(vec![3.0, 4.0])?);
 /// let embedding = Embedding { song: id, model: name.clone(), vector: vector.clone() };
-/// let (card, operation) = (Card::of(&song), OperationId::random());
-/// let new = NewEmbedding { embedding, card, operation };
+/// let (summary, operation) = (Summary::of(&song), OperationId::random());
+/// let new = NewEmbedding { embedding, summary, operation };
 /// let named = backend.embeddings().put(&[new]).await?;
 /// song.embeddings.insert(name.clone(), named[0].clone());
 /// backend.put_song(&song, PutMode::Create).await?;
@@ -95,9 +97,9 @@ pub trait EmbeddingStore: Send + Sync {
 pub struct NewEmbedding {
     /// The embedding.
     pub embedding: Embedding,
-    /// The card of its song, as the song will be stored: a backend that
+    /// The summary of its song, as the song will be stored: a backend that
     /// filters inside its vector search keeps it beside the vector.
-    pub card: Card,
+    pub summary: SongSummary,
     /// The write, which becomes part of the key where there are keys; the
     /// same for a repeated write.
     pub operation: OperationId,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use songrec_core::{Hint, ModelName, Progress, SongId};
 
-use crate::{ChangePage, ChangeSummary, Cursor, Result};
+use crate::{ChangeHead, ChangePage, Cursor, Result};
 
 /// What changed, what may go, and whether all is well.
 ///
@@ -29,7 +29,7 @@ use crate::{ChangePage, ChangeSummary, Cursor, Result};
 /// let since = backend.maintenance().changes(Some(&before.cursor), 100).await?;
 /// assert_eq!(since.changes[0].song, song.id);
 ///
-/// assert_eq!(backend.maintenance().sweep(Duration::ZERO).await?.facts, 0);
+/// assert_eq!(backend.maintenance().sweep(Duration::ZERO).await?.objects, 0);
 /// assert_eq!(backend.maintenance().verify(&VerifyOptions::default(), &Silent).await?, []);
 /// # Ok(())
 /// # }
@@ -53,17 +53,13 @@ pub trait Maintenance: Send + Sync {
     /// # Errors
     ///
     /// As [`changes`](Self::changes).
-    async fn summaries(
-        &self,
-        since: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<ChangePage<ChangeSummary>> {
-        Ok(self.changes(since, limit).await?.summarized())
+    async fn heads(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage<ChangeHead>> {
+        Ok(self.changes(since, limit).await?.heads())
     }
 
-    /// Removes facts that no song names and that are not younger than
+    /// Removes objects that no song names and that are not younger than
     /// `min_age`; with zero, all of them. A tombstone names what its song
-    /// named, so that the song can be restored. A fact that is stored again is
+    /// named, so that the song can be restored. An object that is stored again is
     /// young again.
     async fn sweep(&self, min_age: Duration) -> Result<Swept>;
 
@@ -85,7 +81,7 @@ pub trait Maintenance: Send + Sync {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Embeddings and blobs.
-    pub facts: u64,
+    pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
 }

@@ -34,7 +34,7 @@ pub use self::{
 /// # Semantics
 ///
 /// A [`Song`](songrec_core::Song) is the manifest of what is stored for it.
-/// Facts (embeddings, blobs) are stored first and never change; the song that
+/// Objects (embeddings, blobs) are stored first and never change; the song that
 /// names them is stored last. What no song names does not exist: it may be
 /// swept, but not while it is young, because its song may be on the way.
 ///

@@ -1,7 +1,7 @@
 //! Songs: the documents that say what is stored.
 
 use async_trait::async_trait;
-use songrec_core::{Card, Filter, OperationId, Revision, Song, SongId, Timestamp};
+use songrec_core::{Filter, OperationId, Revision, Song, SongId, SongSummary, Timestamp};
 
 use crate::{Lookup, Origin, Page, Result, SongQuery, Tombstone};
 
@@ -49,13 +49,13 @@ pub trait SongStore: Send + Sync {
     /// `Invalid` for a token that is not from this query.
     async fn find(&self, query: &SongQuery) -> Result<Page<Song>>;
 
-    /// The same songs as [`find`](Self::find), by their cards alone, which is
+    /// The same songs as [`find`](Self::find), by their summaries alone, which is
     /// cheaper.
     ///
     /// # Errors
     ///
     /// As there.
-    async fn find_cards(&self, query: &SongQuery) -> Result<Page<Card>>;
+    async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>>;
 
     /// How many songs pass a filter.
     async fn count(&self, filter: &Filter) -> Result<u64>;
@@ -66,10 +66,10 @@ pub trait SongStore: Send + Sync {
 
     /// Deletes songs: leaves a tombstone that
     /// [`changes`](crate::Maintenance::changes) tells, until it is purged. The
-    /// facts stay until they are swept. `Done` also if there is no such song,
+    /// objects stay until they are swept. `Done` also if there is no such song,
     /// or no longer; an absent song gets no tombstone. It holds the song as it
     /// was stored, or what the deletion says that it left
-    /// ([`DeleteSong::leaving`]), with the facts that were stored.
+    /// ([`DeleteSong::leaving`]), with the objects that were stored.
     async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>>;
 
     /// Forgets tombstones for good, each if it is the one that its deletion
@@ -136,7 +136,7 @@ pub struct DeleteSong {
 
 impl DeleteSong {
     /// The tombstone that this deletion leaves of the song that is stored. The
-    /// facts it names are those of the stored song.
+    /// objects it names are those of the stored song.
     pub fn tombstone(&self, stored: Song) -> Tombstone {
         let revision = Revision { operation: self.operation, ..stored.revision.next() };
         let song = match &self.leaving {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
-use songrec_core::{Card, Digest, Song, SongId, Timestamp, fold, shelf};
+use songrec_core::{Digest, Song, SongId, SongSummary, Timestamp, fold, shelf};
 
 use crate::{Order, OrderBy, PageToken, SongQuery};
 
@@ -31,16 +31,16 @@ impl Rank {
 }
 
 impl Position {
-    pub(super) fn of(order: Order, song: &Song, card: &Card) -> Self {
+    pub(super) fn of(order: Order, song: &Song, summary: &SongSummary) -> Self {
         let text = |text: Option<&str>| text.map(|text| Rank::Text(fold(text)));
         let rank = match order.by {
             OrderBy::Id => None,
-            OrderBy::Title => text(Some(&card.title)),
-            OrderBy::Artist => Some(Rank::Text(shelf(song, card))),
-            OrderBy::Album => text(card.album.as_deref()),
-            OrderBy::Year => card.year.map(|year| Rank::number(year.into())),
-            OrderBy::Bpm => card.bpm.map(Rank::number),
-            OrderBy::Duration => Some(Rank::number(card.duration)),
+            OrderBy::Title => text(Some(&summary.title)),
+            OrderBy::Artist => Some(Rank::Text(shelf(song, summary))),
+            OrderBy::Album => text(summary.album.as_deref()),
+            OrderBy::Year => summary.year.map(|year| Rank::number(year.into())),
+            OrderBy::Bpm => summary.bpm.map(Rank::number),
+            OrderBy::Duration => Some(Rank::number(summary.duration)),
             OrderBy::Added => Some(Rank::Time(song.added_at)),
         };
         Self { rank, id: song.id }

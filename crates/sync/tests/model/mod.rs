@@ -23,8 +23,9 @@ use futures::FutureExt;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use songrec_core::{
-    AudioProperties, Card, Digest, Document, DocumentKind, Embedding, Field, Metric, ModelSpec, Op,
-    OperationId, Segment, SegmentId, Silent, Song, SongFile, SongId, Timestamp, Vector, Version,
+    AudioProperties, Digest, Document, DocumentKind, Embedding, Field, Metric, ModelSpec, Op,
+    OperationId, Segment, SegmentId, Silent, Song, SongFile, SongId, SongSummary, Timestamp,
+    Vector, Version,
 };
 use songrec_storage::{
     BlobSource, ChangeState, DeleteSong, MemoryBackend, NewBlob, NewEmbedding, Outcome,
@@ -107,7 +108,7 @@ type Names = (usize, bool);
 const SHARED: usize = usize::MAX;
 
 /// What somebody did to a song, and what they knew.
-struct Fact {
+struct Object {
     song: SongId,
     op: Op,
     /// The writes that they had seen.
@@ -135,7 +136,7 @@ pub(crate) struct World {
     edges: Vec<(usize, usize)>,
     backups: Vec<Backup>,
     now: i64,
-    facts: Vec<Fact>,
+    objects: Vec<Object>,
     // Names of playlists, until somebody who saw them says otherwise.
     said: BTreeSet<String>,
     // Segments that went with a disk; a backup may bring them back.
@@ -162,7 +163,7 @@ const FIELDS: [&str; 3] = ["title", "artist", "genre"];
 /// In what is said of a song: one of its segments, by its id.
 const SEGMENT: &str = "segment";
 
-// What a fact says or takes: an element of a list or a file by itself, any
+// What an object says or takes: an element of a list or a file by itself, any
 // other field as a whole.
 fn key(field: &str, value: &str) -> String {
     match field {
@@ -223,7 +224,7 @@ impl World {
             edges,
             backups: Vec::new(),
             now: 1_800_000_000,
-            facts: Vec::new(),
+            objects: Vec::new(),
             said: BTreeSet::new(),
             lost: BTreeSet::new(),
             log: Vec::new(),
@@ -341,8 +342,11 @@ impl World {
         let heard = vec![number as f32, machine as f32];
         let vector = Vector::new(heard).unwrap();
         let embedding = Embedding { song: song.id, model: model().name, vector };
-        let new =
-            NewEmbedding { card: Card::of(&song), operation: song.revision.operation, embedding };
+        let new = NewEmbedding {
+            summary: SongSummary::of(&song),
+            operation: song.revision.operation,
+            embedding,
+        };
         let references = run(library.embeddings().put(&[new])).unwrap();
         song.embeddings.insert(model().name, references[0].clone());
         if rng.random_bool(0.3) {
@@ -432,7 +436,7 @@ impl World {
         self.replace(machine, &song, next, Kind::Found, vec![], &[]);
     }
 
-    // Facts first, then the song that they belong to: only songs are told.
+    // Objects first, then the song that they belong to: only songs are told.
     fn segment(&mut self, machine: usize, rng: &mut StdRng, seed: u64) {
         let Some(song) = self.choose(machine, rng) else { return };
         let mut bytes = [0; 16];
@@ -481,7 +485,7 @@ impl World {
         };
         assert_eq!(run(self.library(machine).songs().delete(&[delete])).unwrap(), [Outcome::Done]);
         self.log.push(format!("{machine}: deletes {}", song.id.short()));
-        self.facts.push(Fact {
+        self.objects.push(Object {
             song: song.id,
             op: operation.into(),
             seen: song.version().seen().clone(),
@@ -583,7 +587,7 @@ impl World {
         over: &[String],
     ) {
         let written = wrote.iter().map(|(field, value)| key(field, value));
-        self.facts.push(Fact {
+        self.objects.push(Object {
             song: after.id,
             op: after.revision.operation.into(),
             seen: before.map(|before| before.seen().clone()).unwrap_or_default(),
@@ -661,11 +665,11 @@ impl World {
         let turned = if names.1 { " turned" } else { "" };
         self.log.push(format!("{machine}: syncs with {with_name} {direction:?}{turned}: {text}"));
         self.machines[machine].states.insert(names, syncer.into_state());
-        self.check_facts(with)
+        self.check_objects(with)
     }
 
-    // A reader elsewhere never sees a song whose facts cannot be had.
-    fn check_facts(&self, with: usize) -> Result<(), String> {
+    // A reader elsewhere never sees a song whose objects cannot be had.
+    fn check_objects(&self, with: usize) -> Result<(), String> {
         let library = &self.place(with).memory;
         let findings =
             run(library.maintenance().verify(&VerifyOptions::default(), &Silent)).unwrap();
@@ -831,12 +835,12 @@ impl World {
         }
         self.setup.faults = faults;
         self.check_equal(&held)?;
-        self.check_facts_of_songs(&held, &remembered)?;
+        self.check_objects_of_songs(&held, &remembered)?;
         self.check_playlists()?;
         for (_, with) in self.edges.clone() {
-            self.check_facts(with)?;
+            self.check_objects(with)?;
         }
-        (0..self.machines.len()).try_for_each(|machine| self.check_facts(machine))
+        (0..self.machines.len()).try_for_each(|machine| self.check_objects(machine))
     }
 
     // Says whether nothing had to be done.
@@ -911,7 +915,7 @@ impl World {
 
     // A song is there exactly if somebody wanted it whom no deletion knew; and
     // it says exactly what nobody took back who knew it.
-    fn check_facts_of_songs(
+    fn check_objects_of_songs(
         &self,
         held: &BTreeSet<Op>,
         remembered: &BTreeSet<Op>,
@@ -924,15 +928,16 @@ impl World {
     }
 
     fn check_song(&self, number: u64, held: &BTreeSet<Op>) -> Result<(), String> {
-        let facts: Vec<&Fact> = self.facts.iter().filter(|fact| held.contains(&fact.op)).collect();
+        let objects: Vec<&Object> =
+            self.objects.iter().filter(|object| held.contains(&object.op)).collect();
         let library = self.library(0);
         let id = SongId::from_audio_hash(&audio_hash(number));
-        let of_song: Vec<&&Fact> = facts.iter().filter(|fact| fact.song == id).collect();
-        let known_by = |fact: &Fact, by: &dyn Fn(&Fact) -> bool| {
-            of_song.iter().any(|later| later.seen.contains(&fact.op) && by(later))
+        let of_song: Vec<&&Object> = objects.iter().filter(|object| object.song == id).collect();
+        let known_by = |object: &Object, by: &dyn Fn(&Object) -> bool| {
+            of_song.iter().any(|later| later.seen.contains(&object.op) && by(later))
         };
-        let alive = of_song.iter().any(|fact| {
-            fact.kind == Kind::Life && !known_by(fact, &|later| later.kind == Kind::Deletion)
+        let alive = of_song.iter().any(|object| {
+            object.kind == Kind::Life && !known_by(object, &|later| later.kind == Kind::Deletion)
         });
         let song = run(library.get_song(id)).unwrap();
         if song.is_some() != alive {
@@ -940,15 +945,15 @@ impl World {
         }
         let Some(song) = song else { return Ok(()) };
         let mut wanted: BTreeSet<(String, String)> = BTreeSet::new();
-        for fact in &of_song {
-            for (field, value) in &fact.wrote {
+        for object in &of_song {
+            for (field, value) in &object.wrote {
                 let key = key(field, value);
                 // Segments come before the songs that know of them, and
                 // whoever deletes one has seen it.
                 let is_over = if field == SEGMENT {
-                    of_song.iter().any(|one| one.op != fact.op && one.over.contains(&key))
+                    of_song.iter().any(|one| one.op != object.op && one.over.contains(&key))
                 } else {
-                    known_by(fact, &|later| later.over.contains(&key))
+                    known_by(object, &|later| later.over.contains(&key))
                 };
                 if !is_over {
                     wanted.insert((field.clone(), value.clone()));
@@ -975,9 +980,9 @@ impl World {
     // disk that it read went, one is there of which no song knows, or is gone
     // and nobody knows why.
     fn is_known(&self, segment: &str, held: &BTreeSet<Op>) -> bool {
-        let of_it = |fact: &&Fact| fact.over.contains(&key(SEGMENT, segment));
+        let of_it = |object: &&Object| object.over.contains(&key(SEGMENT, segment));
         !self.lost.contains(segment)
-            && self.facts.iter().filter(of_it).all(|fact| held.contains(&fact.op))
+            && self.objects.iter().filter(of_it).all(|object| held.contains(&object.op))
     }
 
     fn check_playlists(&self) -> Result<(), String> {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use songrec_core::{Document, DocumentKind, OperationId, Progress, Segment, SegmentId, SongId};
 use songrec_storage::{
-    BlobStore, Capabilities, ChangePage, ChangeSummary, Cursor, DeleteSong, DocumentStore,
+    BlobStore, Capabilities, ChangeHead, ChangePage, Cursor, DeleteSong, DocumentStore,
     EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance, MemoryBackend, NewEmbedding,
     Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentStore, SongStore,
     StorageBackend, Swept, VerifyOptions,
@@ -338,14 +338,9 @@ impl Maintenance for Shaky {
         self.whole("maintenance.changes", || self.inner().maintenance().changes(since, limit)).await
     }
 
-    async fn summaries(
-        &self,
-        since: Option<&Cursor>,
-        limit: usize,
-    ) -> Result<ChangePage<ChangeSummary>> {
+    async fn heads(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage<ChangeHead>> {
         let limit = limit.min(self.place.page);
-        self.whole("maintenance.summaries", || self.inner().maintenance().summaries(since, limit))
-            .await
+        self.whole("maintenance.summaries", || self.inner().maintenance().heads(since, limit)).await
     }
 
     async fn sweep(&self, min_age: Duration) -> Result<Swept> {

@@ -74,9 +74,9 @@ pub async fn a_dropped_deletion_can_be_repeated(backend: &dyn StorageBackend) {
     assert_eq!(super::change::all_changes(backend, 3).await.len(), MOST_POLLS);
 }
 
-/// Facts that were given up are garbage at worst, and storing them again is
+/// Objects that were given up are garbage at worst, and storing them again is
 /// always safe.
-pub async fn dropped_facts_can_be_stored_again(backend: &dyn StorageBackend) {
+pub async fn dropped_objects_can_be_stored_again(backend: &dyn StorageBackend) {
     let model = tiny_model();
     for polls in 0..MOST_POLLS {
         give_up_after(polls, backend.embeddings().put_model(&model)).await;

@@ -8,8 +8,8 @@ use std::{
 use futures::FutureExt;
 use songrec_core::{Document, DocumentKind, Revision, SongId};
 use songrec_storage::{
-    Change, ChangeState, ChangeSummary, Cursor, DeleteSong, ErrorKind, Origin, PutDocument,
-    PutMode, PutSong, SongSummary, StorageBackend, StorageBackendExt,
+    Change, ChangeHead, ChangeState, Cursor, DeleteSong, ErrorKind, Origin, PutDocument, PutMode,
+    PutSong, SongHead, StorageBackend, StorageBackendExt,
 };
 
 use crate::{
@@ -81,10 +81,10 @@ pub async fn changes_tell_everything_from_the_beginning(backend: &dyn StorageBac
 
 /// Summaries tell of the same songs as changes, and their cursors go on for
 /// both.
-pub async fn summaries_tell_what_changes_tell(backend: &dyn StorageBackend) {
+pub async fn heads_say_what_changes_say(backend: &dyn StorageBackend) {
     let summary_of = |change: Change| match change.state {
-        ChangeState::Present(song) => ChangeSummary::Song(SongSummary::of(&song)),
-        deleted @ ChangeState::Deleted(_) => ChangeSummary::Whole(deleted),
+        ChangeState::Present(song) => ChangeHead::Song(SongHead::of(&song)),
+        deleted @ ChangeState::Deleted(_) => ChangeHead::Whole(deleted),
     };
     let songs = library_of(30, 5).heard_by(&tiny_model(), 6).store(backend).await.songs;
     for number in 0..10 {
@@ -95,7 +95,7 @@ pub async fn summaries_tell_what_changes_tell(backend: &dyn StorageBackend) {
     for limit in [1, 7, 100] {
         let (mut told, mut cursor) = (BTreeMap::new(), None);
         loop {
-            let page = backend.maintenance().summaries(cursor.as_ref(), limit).await.unwrap();
+            let page = backend.maintenance().heads(cursor.as_ref(), limit).await.unwrap();
             assert!(page.changes.len() <= limit);
             told.extend(page.changes.into_iter().map(|change| (change.song, change.state)));
             cursor = Some(page.cursor);

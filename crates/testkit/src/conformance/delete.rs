@@ -24,7 +24,7 @@ pub async fn a_deleted_song_is_none(backend: &dyn StorageBackend) {
     assert_eq!(backend.songs().count(&Filter::all()).await.unwrap(), 1);
     let query = SongQuery { limit: 10, ..SongQuery::default() };
     assert_eq!(backend.songs().find(&query).await.unwrap().items, [kept.clone()]);
-    assert_eq!(backend.songs().find_cards(&query).await.unwrap().items.len(), 1);
+    assert_eq!(backend.songs().find_summaries(&query).await.unwrap().items.len(), 1);
     let lookups = [
         Lookup::IdPrefix(gone.id.to_string()),
         Lookup::Path(gone.files[0].path.clone()),
@@ -106,7 +106,7 @@ pub async fn a_deletion_leaves_a_tombstone(backend: &dyn StorageBackend) {
 }
 
 /// Whoever deletes may know more of the song than is stored: the tombstone says
-/// that, with the version and the facts that were stored.
+/// that, with the version and the objects that were stored.
 pub async fn a_tombstone_holds_what_its_deletion_left(backend: &dyn StorageBackend) {
     let one = song("one");
     backend.put_song(&one, PutMode::Create).await.unwrap();

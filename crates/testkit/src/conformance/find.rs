@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeSet};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Card, Filter, Song, SongId, Timestamp, fold, shelf};
+use songrec_core::{Filter, Song, SongId, SongSummary, Timestamp, fold, shelf};
 use songrec_storage::{
     ErrorKind, Order, OrderBy, PageToken, PutMode, SongQuery, StorageBackend, StorageBackendExt,
 };
@@ -33,10 +33,10 @@ async fn pages(backend: &dyn StorageBackend, query: &SongQuery) -> Vec<Song> {
     let mut query = query.clone();
     loop {
         let page = backend.songs().find(&query).await.unwrap();
-        let cards = backend.songs().find_cards(&query).await.unwrap();
-        let expected: Vec<_> = page.items.iter().map(Card::of).collect();
-        assert_eq!(cards.items, expected, "cards differ from songs: {query:?}");
-        assert_eq!(cards.next.is_some(), page.next.is_some());
+        let summaries = backend.songs().find_summaries(&query).await.unwrap();
+        let expected: Vec<_> = page.items.iter().map(SongSummary::of).collect();
+        assert_eq!(summaries.items, expected, "summaries differ from songs: {query:?}");
+        assert_eq!(summaries.next.is_some(), page.next.is_some());
         assert!(page.items.len() <= query.limit, "more than {}", query.limit);
         let full = page.items.len() == query.limit.min(1_000);
         assert!(full || page.next.is_none(), "a page that is not the last is short: {query:?}");
@@ -61,16 +61,16 @@ enum Place {
 }
 
 fn place(song: &Song, by: OrderBy) -> Option<Place> {
-    let card = Card::of(song);
+    let summary = SongSummary::of(song);
     let text = |text: Option<String>| text.map(|text| Place::Text(fold(&text)));
     match by {
         OrderBy::Id => Some(Place::Text(song.id.to_string())),
-        OrderBy::Title => text(Some(card.title)),
-        OrderBy::Artist => Some(Place::Text(shelf(song, &card))),
-        OrderBy::Album => text(card.album),
-        OrderBy::Year => card.year.map(|year| Place::Number(year.into())),
-        OrderBy::Bpm => card.bpm.map(Place::Number),
-        OrderBy::Duration => Some(Place::Number(card.duration)),
+        OrderBy::Title => text(Some(summary.title)),
+        OrderBy::Artist => Some(Place::Text(shelf(song, &summary))),
+        OrderBy::Album => text(summary.album),
+        OrderBy::Year => summary.year.map(|year| Place::Number(year.into())),
+        OrderBy::Bpm => summary.bpm.map(Place::Number),
+        OrderBy::Duration => Some(Place::Number(summary.duration)),
         OrderBy::Added => Some(Place::Time(song.added_at)),
     }
 }
@@ -98,29 +98,32 @@ pub async fn an_empty_library_has_no_songs(backend: &dyn StorageBackend) {
     let page = backend.songs().find(&query).await.unwrap();
 
     assert_eq!((page.items, page.next), (vec![], None));
-    assert_eq!(backend.songs().find_cards(&query).await.unwrap().items, []);
+    assert_eq!(backend.songs().find_summaries(&query).await.unwrap().items, []);
     assert_eq!(backend.songs().count(&Filter::all()).await.unwrap(), 0);
 }
 
-/// The songs found and counted are those whose cards pass, for every form that
+/// The songs found and counted are those whose summaries pass, for every form that
 /// a filter can have.
 pub async fn filters_pass_what_their_definition_passes(backend: &dyn StorageBackend) {
     let fixture = library_of(90, 31).store(backend).await;
-    let cards: Vec<Card> = fixture.songs.iter().map(Card::of).collect();
+    let summaries: Vec<SongSummary> = fixture.songs.iter().map(SongSummary::of).collect();
     let mut rng = StdRng::seed_from_u64(32);
 
     for _ in 0..120 {
-        let filter = random_filter(&mut rng, &cards);
-        let expected: BTreeSet<SongId> =
-            cards.iter().filter(|card| filter.passes(card)).map(|card| card.id).collect();
+        let filter = random_filter(&mut rng, &summaries);
+        let expected: BTreeSet<SongId> = summaries
+            .iter()
+            .filter(|summary| filter.passes(summary))
+            .map(|summary| summary.id)
+            .collect();
 
         let query = SongQuery { filter, limit: 100, ..SongQuery::default() };
-        let page = backend.songs().find_cards(&query).await.unwrap();
+        let page = backend.songs().find_summaries(&query).await.unwrap();
 
-        let found: BTreeSet<SongId> = page.items.iter().map(|card| card.id).collect();
-        let wrong: Vec<&Card> = cards
+        let found: BTreeSet<SongId> = page.items.iter().map(|summary| summary.id).collect();
+        let wrong: Vec<&SongSummary> = summaries
             .iter()
-            .filter(|card| found.contains(&card.id) != expected.contains(&card.id))
+            .filter(|summary| found.contains(&summary.id) != expected.contains(&summary.id))
             .collect();
         assert!(wrong.is_empty(), "{:?}: wrong about {wrong:#?}", query.filter);
         assert_eq!(page.items.len(), expected.len(), "a song was found twice");
@@ -132,7 +135,7 @@ pub async fn filters_pass_what_their_definition_passes(backend: &dyn StorageBack
 /// The same for filters as people write them.
 pub async fn filters_that_people_write_work(backend: &dyn StorageBackend) {
     let fixture = library_of(60, 33).store(backend).await;
-    let cards: Vec<Card> = fixture.songs.iter().map(Card::of).collect();
+    let summaries: Vec<SongSummary> = fixture.songs.iter().map(SongSummary::of).collect();
 
     for texts in [
         &["genre:techno"][..],
@@ -168,8 +171,11 @@ pub async fn filters_that_people_write_work(backend: &dyn StorageBackend) {
         &["-wav"],
     ] {
         let filter = Filter::parse_all(texts).unwrap();
-        let expected: Vec<SongId> =
-            cards.iter().filter(|card| filter.passes(card)).map(|card| card.id).collect();
+        let expected: Vec<SongId> = summaries
+            .iter()
+            .filter(|summary| filter.passes(summary))
+            .map(|summary| summary.id)
+            .collect();
 
         let query = SongQuery { filter, limit: 100, ..SongQuery::default() };
         let mut found = ids(&backend.songs().find(&query).await.unwrap().items);
@@ -215,11 +221,11 @@ pub async fn songs_come_in_every_order(backend: &dyn StorageBackend) {
 /// songs as are counted.
 pub async fn pages_of_a_filter_fit_together(backend: &dyn StorageBackend) {
     let fixture = library_of(60, 35).store(backend).await;
-    let cards: Vec<Card> = fixture.songs.iter().map(Card::of).collect();
+    let summaries: Vec<SongSummary> = fixture.songs.iter().map(SongSummary::of).collect();
     let mut rng = StdRng::seed_from_u64(36);
 
     for order in every_order() {
-        let filter = random_filter(&mut rng, &cards);
+        let filter = random_filter(&mut rng, &summaries);
         let count = backend.songs().count(&filter).await.unwrap() as usize;
         let query = SongQuery { filter, order, limit: 100, ..SongQuery::default() };
         let all = ids(&backend.songs().find(&query).await.unwrap().items);
@@ -253,7 +259,7 @@ pub async fn a_page_can_skip(backend: &dyn StorageBackend) {
     assert_eq!(backend.songs().find(&beyond).await.unwrap().items, []);
     let none = SongQuery { limit: 0, ..query.clone() };
     assert_eq!(backend.songs().find(&none).await.unwrap().items, []);
-    assert_eq!(backend.songs().find_cards(&none).await.unwrap().items, []);
+    assert_eq!(backend.songs().find_summaries(&none).await.unwrap().items, []);
     let unlimited = SongQuery { limit: usize::MAX, ..query };
     assert_eq!(ids(&pages(backend, &unlimited).await), all);
 }
@@ -308,7 +314,7 @@ pub async fn a_token_of_another_query_is_refused(backend: &dyn StorageBackend) {
         let query = SongQuery { after: Some(wrong.clone()), ..query.clone() };
         let what = format!("{wrong:?}");
         assert_refused(backend.songs().find(&query).await, ErrorKind::Invalid, &what);
-        assert_refused(backend.songs().find_cards(&query).await, ErrorKind::Invalid, &what);
+        assert_refused(backend.songs().find_summaries(&query).await, ErrorKind::Invalid, &what);
     }
     let after = Some(token);
     let filter = Filter::parse_all(&["year:1990.."]).unwrap();
@@ -346,8 +352,8 @@ pub async fn an_edited_song_is_found_as_it_is_now(backend: &dyn StorageBackend) 
     assert_eq!(backend.songs().find(&titled("one")).await.unwrap().items, []);
     assert_eq!(backend.songs().find(&titled("zwei")).await.unwrap().items, [edited.clone()]);
     assert_eq!(
-        backend.songs().find_cards(&titled("zwei")).await.unwrap().items,
-        [Card::of(&edited)]
+        backend.songs().find_summaries(&titled("zwei")).await.unwrap().items,
+        [SongSummary::of(&edited)]
     );
     let filter = Filter::parse_all(&["title:one"]).unwrap();
     assert_eq!(backend.songs().count(&filter).await.unwrap(), 0);

@@ -66,7 +66,7 @@ pub async fn random_history(backend: &dyn StorageBackend, seed: u64) {
             6 | 7 => pair.delete(&mut rng, &versions).await,
             8 => pair.purge(&mut rng, &versions).await,
             _ => {
-                // Facts that are on their way would be lost to both, but which
+                // Objects that are on their way would be lost to both, but which
                 // of them are there to be lost is each backend's own matter.
                 let age = Duration::from_secs(3_600);
                 backend.maintenance().sweep(age).await.unwrap();

@@ -40,7 +40,7 @@ pub async fn large_batches_are_no_different(backend: &dyn StorageBackend) {
     }
     assert_eq!(backend.songs().count(&Filter::all()).await.unwrap(), COUNT as u64);
     let query = SongQuery { limit: COUNT, ..SongQuery::default() };
-    assert_eq!(backend.songs().find_cards(&query).await.unwrap().items.len(), COUNT);
+    assert_eq!(backend.songs().find_summaries(&query).await.unwrap().items.len(), COUNT);
     let nearest = NearestQuery::new(model.name.clone(), vector(&[1.0; 8]), COUNT);
     assert_eq!(backend.embeddings().nearest(&nearest).await.unwrap().len(), COUNT);
     let lookups: Vec<_> = ids.iter().map(|id| Lookup::IdPrefix(id.to_string())).collect();

@@ -129,7 +129,7 @@ pub async fn songs_are_found_by_the_hash_of_a_file(backend: &dyn StorageBackend)
     assert_eq!(found, [both.clone(), vec![three.id], vec![], both]);
 }
 
-/// Songs are found by their whole title as cards show it, without case and
+/// Songs are found by their whole title as summaries show it, without case and
 /// accents, and by nothing that only begins like it.
 pub async fn songs_are_found_by_their_whole_title(backend: &dyn StorageBackend) {
     let seven = retitled(&song("seven"), "Sample 7");

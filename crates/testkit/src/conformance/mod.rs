@@ -96,7 +96,7 @@ macro_rules! conformance {
             a_batch_of_deletions_may_repeat_itself,
             // Changes.
             changes_tell_everything_from_the_beginning,
-            summaries_tell_what_changes_tell,
+            heads_say_what_changes_say,
             changes_always_get_on,
             a_cursor_tells_what_came_after_it,
             a_cursor_can_be_used_again,
@@ -163,7 +163,7 @@ macro_rules! conformance {
             sweeping_spares_what_can_be_restored,
             sweeping_removes_what_is_no_longer_named,
             verifying_a_sound_library_finds_nothing,
-            verifying_accepts_facts_without_a_song,
+            verifying_accepts_objects_without_a_song,
             // Segments.
             segments_come_back,
             storing_a_segment_again_changes_nothing,
@@ -191,7 +191,7 @@ macro_rules! conformance {
             // Callers that give up.
             a_dropped_write_can_be_repeated,
             a_dropped_deletion_can_be_repeated,
-            dropped_facts_can_be_stored_again,
+            dropped_objects_can_be_stored_again,
             a_dropped_read_harms_nobody,
             // Large batches.
             large_batches_are_no_different,

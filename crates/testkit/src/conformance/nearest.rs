@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Card, Embedding, Filter, Metric, ModelSpec, SongId, Vector};
+use songrec_core::{Embedding, Filter, Metric, ModelSpec, SongId, SongSummary, Vector};
 use songrec_storage::{
     ErrorKind, NearestQuery, Neighbor, PutMode, StorageBackend, StorageBackendExt,
 };
@@ -25,13 +25,13 @@ const TOLERANCE: f64 = 2e-5;
 // song that counts, nearest first.
 fn by_hand(fixture: &Fixture, model: &ModelSpec, query: &NearestQuery) -> Vec<(SongId, f64, f64)> {
     let metric = query.metric.unwrap_or(model.metric);
-    let cards: BTreeMap<SongId, Card> =
-        fixture.songs.iter().map(|song| (song.id, Card::of(song))).collect();
+    let summaries: BTreeMap<SongId, SongSummary> =
+        fixture.songs.iter().map(|song| (song.id, SongSummary::of(song))).collect();
     let mut hits: Vec<_> = fixture
         .embeddings
         .iter()
         .filter(|one| one.model == query.model && !query.exclude.contains(&one.song))
-        .filter(|one| cards.get(&one.song).is_some_and(|card| query.filter.passes(card)))
+        .filter(|one| summaries.get(&one.song).is_some_and(|summary| query.filter.passes(summary)))
         .map(|one| {
             let (similarity, distance) = metric.compare(&query.vector, &one.vector);
             (one.song, similarity, distance)
@@ -140,12 +140,12 @@ pub async fn nearest_comes_in_pages(backend: &dyn StorageBackend) {
 pub async fn filters_never_make_nearest_short(backend: &dyn StorageBackend) {
     let model = tiny_model();
     let fixture = library_of(80, 15).heard_by(&model, 3).store(backend).await;
-    let cards: Vec<Card> = fixture.songs.iter().map(Card::of).collect();
+    let summaries: Vec<SongSummary> = fixture.songs.iter().map(SongSummary::of).collect();
     let mut rng = StdRng::seed_from_u64(16);
 
     for round in 0..60 {
         let mut query = NearestQuery::new(model.name.clone(), random_vector(&mut rng, &model), 5);
-        query.filter = random_filter(&mut rng, &cards);
+        query.filter = random_filter(&mut rng, &summaries);
         query.offset = if round % 3 == 0 { rng.random_range(0..5) } else { 0 };
         if round % 2 == 0 {
             let near = by_hand(&fixture, &model, &query);

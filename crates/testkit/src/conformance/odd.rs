@@ -1,6 +1,6 @@
 //! Songs that say odd things.
 
-use songrec_core::{Card, Conflict, Field, Filter, SongFile, Stamp};
+use songrec_core::{Conflict, Field, Filter, SongFile, SongSummary, Stamp};
 use songrec_storage::{Lookup, PutMode, SongQuery, StorageBackend, StorageBackendExt};
 
 use crate::{library_of, odd_texts, operation, put, song, tiny_model};
@@ -40,11 +40,11 @@ pub async fn odd_texts_come_back(backend: &dyn StorageBackend) {
         assert_eq!(backend.get_song(one.id).await.unwrap(), Some(one.clone()), "{text:?}");
         let found = backend.songs().lookup(&[Lookup::Path(text.clone())]).await.unwrap();
         assert_eq!(found, [vec![one.id]], "{text:?}");
-        let (card, filter) = (Card::of(&one), Filter::text(&text));
-        assert!(filter.passes(&card));
+        let (summary, filter) = (SongSummary::of(&one), Filter::text(&text));
+        assert!(filter.passes(&summary));
         let query = SongQuery { filter, limit: 50, ..SongQuery::default() };
-        let found = backend.songs().find_cards(&query).await.unwrap().items;
-        assert!(found.contains(&card), "{text:?} is not found");
+        let found = backend.songs().find_summaries(&query).await.unwrap().items;
+        assert!(found.contains(&summary), "{text:?} is not found");
     }
 }
 

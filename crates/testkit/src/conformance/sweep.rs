@@ -1,4 +1,4 @@
-//! Facts that no song names, and whether everything is as it should be.
+//! Objects that no song names, and whether everything is as it should be.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ async fn put_blob(backend: &dyn StorageBackend, bytes: &Bytes) -> Option<BlobRef
 }
 
 // A song with an embedding and, where audio is kept, a blob; not stored yet,
-// but its facts are.
-async fn with_facts(backend: &dyn StorageBackend, seed: &str) -> (Song, Bytes) {
+// but its objects are.
+async fn with_objects(backend: &dyn StorageBackend, seed: &str) -> (Song, Bytes) {
     backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut song = song(seed);
     let bytes = audio(1_000, seed.len() as u64);
@@ -38,7 +38,7 @@ async fn with_facts(backend: &dyn StorageBackend, seed: &str) -> (Song, Bytes) {
     (song, bytes)
 }
 
-async fn has_facts(backend: &dyn StorageBackend, song: &Song, bytes: &Bytes) -> bool {
+async fn has_objects(backend: &dyn StorageBackend, song: &Song, bytes: &Bytes) -> bool {
     let embedding = backend.get_embedding(&tiny_model().name, song.id).await.unwrap();
     let blob = match &song.blob {
         None => return embedding.is_some(),
@@ -55,16 +55,16 @@ async fn sweep(backend: &dyn StorageBackend) -> Swept {
 /// What a song names is never swept; what none names is, and is counted.
 pub async fn sweeping_removes_what_no_song_names(backend: &dyn StorageBackend) {
     assert_eq!(sweep(backend).await, Swept::default());
-    let (named, bytes) = with_facts(backend, "named").await;
+    let (named, bytes) = with_objects(backend, "named").await;
     backend.put_song(&named, PutMode::Create).await.unwrap();
-    let (_, orphaned) = with_facts(backend, "not named").await;
+    let (_, orphaned) = with_objects(backend, "not named").await;
 
     let swept = sweep(backend).await;
 
     let blobs = u64::from(backend.capabilities().keeps_audio);
-    assert_eq!(swept.facts, 1 + blobs);
+    assert_eq!(swept.objects, 1 + blobs);
     assert!(swept.bytes >= 32 + blobs * orphaned.len() as u64, "{swept:?}");
-    assert!(has_facts(backend, &named, &bytes).await);
+    assert!(has_objects(backend, &named, &bytes).await);
     assert_eq!(sweep(backend).await, Swept::default(), "there was nothing left to sweep");
     let query = songrec_storage::NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 10);
     assert_eq!(backend.embeddings().nearest(&query).await.unwrap().len(), 1);
@@ -72,9 +72,9 @@ pub async fn sweeping_removes_what_no_song_names(backend: &dyn StorageBackend) {
 
 /// What a sweep would remove is known without removing it.
 pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
-    let (named, bytes) = with_facts(backend, "named").await;
+    let (named, bytes) = with_objects(backend, "named").await;
     backend.put_song(&named, PutMode::Create).await.unwrap();
-    let (orphan, orphaned) = with_facts(backend, "not named").await;
+    let (orphan, orphaned) = with_objects(backend, "not named").await;
 
     let would = [
         backend.maintenance().would_sweep(Duration::ZERO).await.unwrap(),
@@ -83,8 +83,8 @@ pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
 
     assert_eq!(backend.maintenance().would_sweep(A_DAY).await.unwrap(), Swept::default());
     backend.put_song(&orphan, PutMode::Create).await.unwrap();
-    assert!(has_facts(backend, &orphan, &orphaned).await, "nothing was removed");
-    assert!(has_facts(backend, &named, &bytes).await);
+    assert!(has_objects(backend, &orphan, &orphaned).await, "nothing was removed");
+    assert!(has_objects(backend, &named, &bytes).await);
     let deletion = delete(orphan.id);
     backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
     backend.songs().purge(&[purge(&deletion)]).await.unwrap();
@@ -94,36 +94,36 @@ pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
 /// What is young may be on its way: it is swept only when it is older than
 /// asked for.
 pub async fn sweeping_spares_the_young(backend: &dyn StorageBackend) {
-    let (song, bytes) = with_facts(backend, "on its way").await;
+    let (song, bytes) = with_objects(backend, "on its way").await;
 
     assert_eq!(backend.maintenance().sweep(A_DAY).await.unwrap(), Swept::default());
 
     backend.put_song(&song, PutMode::Create).await.unwrap();
-    assert!(has_facts(backend, &song, &bytes).await);
+    assert!(has_objects(backend, &song, &bytes).await);
 }
 
-/// Facts of a deleted song stay for as long as its tombstone, from which it
+/// Objects of a deleted song stay for as long as its tombstone, from which it
 /// can be restored; then they go.
 pub async fn sweeping_spares_what_can_be_restored(backend: &dyn StorageBackend) {
-    let (song, bytes) = with_facts(backend, "restored").await;
+    let (song, bytes) = with_objects(backend, "restored").await;
     backend.put_song(&song, PutMode::Create).await.unwrap();
     backend.songs().delete(&[delete(song.id)]).await.unwrap();
 
     assert_eq!(sweep(backend).await, Swept::default());
     let restored = retagged(&song);
     backend.put_song(&restored, PutMode::Create).await.unwrap();
-    assert!(has_facts(backend, &restored, &bytes).await);
+    assert!(has_objects(backend, &restored, &bytes).await);
 
     let deletion = delete(song.id);
     backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
     backend.songs().purge(&[purge(&deletion)]).await.unwrap();
     let swept = sweep(backend).await;
-    assert_eq!(swept.facts, 1 + u64::from(backend.capabilities().keeps_audio));
+    assert_eq!(swept.objects, 1 + u64::from(backend.capabilities().keeps_audio));
 }
 
-/// A fact that its song no longer names goes.
+/// An object that its song no longer names goes.
 pub async fn sweeping_removes_what_is_no_longer_named(backend: &dyn StorageBackend) {
-    let (song, _) = with_facts(backend, "edited").await;
+    let (song, _) = with_objects(backend, "edited").await;
     backend.put_song(&song, PutMode::Create).await.unwrap();
     let mut bare = retagged(&song);
     bare.embeddings.clear();
@@ -132,7 +132,7 @@ pub async fn sweeping_removes_what_is_no_longer_named(backend: &dyn StorageBacke
 
     let swept = sweep(backend).await;
 
-    assert_eq!(swept.facts, 1 + u64::from(backend.capabilities().keeps_audio));
+    assert_eq!(swept.objects, 1 + u64::from(backend.capabilities().keeps_audio));
     assert_eq!(backend.get_song(song.id).await.unwrap(), Some(bare));
 }
 
@@ -152,7 +152,7 @@ pub async fn verifying_a_sound_library_finds_nothing(backend: &dyn StorageBacken
     let fixture = library_of(20, 51).heard_by(&tiny_model(), 7).store(backend).await;
     let mut expected = fixture.songs.clone();
     // Files of the fixture are made up, so they are not looked for.
-    let (song, bytes) = with_facts(backend, "with facts").await;
+    let (song, bytes) = with_objects(backend, "with objects").await;
     backend.put_song(&song, PutMode::Create).await.unwrap();
     let edited = retagged(&expected[3]);
     let mode = PutMode::Replace(expected[3].revision.operation);
@@ -167,15 +167,15 @@ pub async fn verifying_a_sound_library_finds_nothing(backend: &dyn StorageBacken
     let stored: Vec<_> =
         backend.songs().get(&ids).await.unwrap().into_iter().map(Option::unwrap).collect();
     assert_eq!(stored, expected);
-    assert!(has_facts(backend, &song, &bytes).await);
+    assert!(has_objects(backend, &song, &bytes).await);
 }
 
-/// What a crash leaves, facts without a song, is nothing to worry about.
-pub async fn verifying_accepts_facts_without_a_song(backend: &dyn StorageBackend) {
-    with_facts(backend, "on its way").await;
+/// What a crash leaves, objects without a song, is nothing to worry about.
+pub async fn verifying_accepts_objects_without_a_song(backend: &dyn StorageBackend) {
+    with_objects(backend, "on its way").await;
 
     assert_eq!(verify(backend).await, []);
 
     let swept = sweep(backend).await;
-    assert_eq!(swept.facts, 1 + u64::from(backend.capabilities().keeps_audio));
+    assert_eq!(swept.objects, 1 + u64::from(backend.capabilities().keeps_audio));
 }

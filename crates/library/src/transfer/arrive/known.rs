@@ -126,15 +126,15 @@ impl Names {
         let mut names = HashMap::new();
         let mut query = SongQuery { filter: Filter::all(), limit: 1000, ..SongQuery::default() };
         loop {
-            let page = library.backend.songs().find_cards(&query).await?;
-            for card in page.items {
+            let page = library.backend.songs().find_summaries(&query).await?;
+            for summary in page.items {
                 // Those that wait for audio themselves have no codec.
-                let path = card.path.filter(|_| !card.codec.is_empty());
+                let path = summary.path.filter(|_| !summary.codec.is_empty());
                 if let Some(handle) = path.and_then(|path| name_handle(&decode_path(&path))) {
                     names
                         .entry(handle)
                         .and_modify(|known| *known = None)
-                        .or_insert(Some((card.id, card.duration)));
+                        .or_insert(Some((summary.id, summary.duration)));
                 }
             }
             match page.next {

@@ -1,4 +1,4 @@
-//! Facts on their way from one library to the other, before their songs.
+//! Objects on their way from one library to the other, before their songs.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -8,7 +8,7 @@ use std::{
 
 use futures::StreamExt;
 use songrec_core::{
-    BlobRef, Card, EmbeddingRef, ModelName, ModelSpec, OperationId, Song, SongId, Timestamp,
+    BlobRef, EmbeddingRef, ModelName, ModelSpec, OperationId, Song, SongId, SongSummary, Timestamp,
 };
 use songrec_storage::{BlobSource, BlobStream, NewBlob, NewEmbedding, StoredEmbedding};
 use tokio::sync::{OnceCell, Semaphore};
@@ -65,7 +65,7 @@ impl Carried {
     }
 }
 
-/// A song that needs facts at a place.
+/// A song that needs objects at a place.
 pub(crate) struct Needs<'a> {
     pub(crate) song: &'a Song,
     pub(crate) operation: OperationId,
@@ -103,7 +103,7 @@ impl Carrier {
         }
     }
 
-    /// Whether `place` lacks facts of a song that the other side has, and that
+    /// Whether `place` lacks objects of a song that the other side has, and that
     /// are carried.
     pub(crate) fn lacks(&self, place: Place, own: &Refs, theirs: &Refs, song: &Song) -> bool {
         let heard = theirs
@@ -232,7 +232,7 @@ impl Syncer {
             // The same for a repeated write, another for another version.
             let what = format!("songrec sync embedding {model} {}", needs.operation);
             new.push(NewEmbedding {
-                card: Card::of(needs.song),
+                summary: SongSummary::of(needs.song),
                 operation: operation_of(&what),
                 embedding,
             });

@@ -13,7 +13,7 @@ use crate::{Field, Key, ModelName, Song, SongId, WarningKind, decode_path, words
 /// that a filtered search is one question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are the usual tags")]
-pub struct Card {
+pub struct SongSummary {
     pub id: SongId,
     /// Never empty: the file's name where there is no title.
     pub title: String,
@@ -56,8 +56,8 @@ pub struct Card {
     pub warnings: Vec<String>,
 }
 
-impl Card {
-    /// The card of `song`.
+impl SongSummary {
+    /// The summary of `song`.
     pub fn of(song: &Song) -> Self {
         let tags = song.effective_tags();
         let features = song.features.as_ref();
@@ -153,13 +153,13 @@ mod tests {
     #[test]
     fn edits_come_before_tags_before_what_was_measured() {
         let mut song = song();
-        assert_eq!(Card::of(&song).bpm, Some(120.0));
+        assert_eq!(SongSummary::of(&song).bpm, Some(120.0));
         song.tags = Tags { bpm: Some(121.0), ..Tags::default() };
-        assert_eq!(Card::of(&song).bpm, Some(121.0));
+        assert_eq!(SongSummary::of(&song).bpm, Some(121.0));
         song.edits.set(Field::Bpm, Some("122.5")).unwrap();
-        assert_eq!(Card::of(&song).bpm, Some(122.5));
+        assert_eq!(SongSummary::of(&song).bpm, Some(122.5));
         song.edits.set(Field::Bpm, None).unwrap();
-        assert_eq!(Card::of(&song).bpm, None);
+        assert_eq!(SongSummary::of(&song).bpm, None);
     }
 
     #[test]
@@ -175,13 +175,13 @@ mod tests {
         };
 
         song.features = Some(guess(0.26));
-        let unsure = Card::of(&song);
+        let unsure = SongSummary::of(&song);
         song.features = Some(guess(0.8));
-        let sure = Card::of(&song);
+        let sure = SongSummary::of(&song);
         song.features = Some(guess(0.26));
         song.edits.set(Field::Instrument, Some("snare")).unwrap();
         song.tags.key = "Am".parse().ok();
-        let said = Card::of(&song);
+        let said = SongSummary::of(&song);
 
         assert_eq!((unsure.instrument, unsure.key), (None, None));
         assert_eq!(sure.instrument.as_deref(), Some("kick"));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_names_each_kind_of_warning_once() {
+    fn a_summary_names_each_kind_of_warning_once() {
         let mut song = song();
         let warning = |kind| crate::AudioWarning { kind, text: "in words".into() };
         song.audio.warnings = [WarningKind::Damaged, WarningKind::Truncated, WarningKind::Damaged]
@@ -199,19 +199,19 @@ mod tests {
             .into();
         let heard = Features { loudness_lufs: Some(-9.0), ..Features::default() };
         song.features = Some(heard);
-        assert_eq!(Card::of(&song).warnings, ["truncated", "damaged"]);
+        assert_eq!(SongSummary::of(&song).warnings, ["truncated", "damaged"]);
 
         song.features = Some(Features { version: 1, ..Features::default() });
-        assert_eq!(Card::of(&song).warnings, ["truncated", "damaged", "silent"]);
+        assert_eq!(SongSummary::of(&song).warnings, ["truncated", "damaged", "silent"]);
     }
 
     #[test]
     fn a_song_without_a_title_is_called_by_its_file() {
-        assert_eq!(Card::of(&song()).title, "Deep Kick");
+        assert_eq!(SongSummary::of(&song()).title, "Deep Kick");
     }
 
     #[test]
     fn words_come_from_the_path_too() {
-        assert!(Card::of(&song()).words().contains("drums"));
+        assert!(SongSummary::of(&song()).words().contains("drums"));
     }
 }
