@@ -110,7 +110,7 @@ async fn store(servers: &Value, songs: usize, dump: Option<&Path>) {
     let backend = open(servers).await;
     backend.init(false).await.unwrap();
     backend.embeddings().put_model(&model()).await.unwrap();
-    let fixture = library_of(songs, 1).heard_by(&model(), 2);
+    let fixture = library_of(songs, 1).embedded_by(&model(), 2);
     let mut random = StdRng::seed_from_u64(3);
     let audio: Vec<Bytes> = (0..songs)
         .map(|_| {
@@ -125,7 +125,7 @@ async fn store(servers: &Value, songs: usize, dump: Option<&Path>) {
     let batches = (0..songs).step_by(BATCH).map(|from| {
         let to = (from + BATCH).min(songs);
         let (songs, audio) = (&fixture.songs[from..to], &audio[from..to]);
-        let heard = &fixture.embeddings[from..to];
+        let embedded = &fixture.embeddings[from..to];
         let backend = &backend;
         async move {
             let mut songs: Vec<Song> = songs.to_vec();
@@ -139,8 +139,8 @@ async fn store(servers: &Value, songs: usize, dump: Option<&Path>) {
                 .try_collect::<Vec<_>>();
             let new: Vec<_> = songs
                 .iter()
-                .zip(heard)
-                .map(|(song, heard)| new_embedding(song, heard.clone()))
+                .zip(embedded)
+                .map(|(song, embedded)| new_embedding(song, embedded.clone()))
                 .collect();
             let (blobs, references) =
                 futures::try_join!(blobs, backend.embeddings().put(&new)).unwrap();

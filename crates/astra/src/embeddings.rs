@@ -341,7 +341,7 @@ impl AstraBackend {
     }
 
     /// Those of `songs` that no search by `model` finds, because no embedding of
-    /// theirs is stored: songs that it did not hear, and songs whose embedding
+    /// theirs is stored: songs that it did not embed, and songs whose embedding
     /// is lost. No vector is read.
     ///
     /// Costs one request for each page of the server, which holds 20 or 50 songs.

@@ -221,7 +221,7 @@ pub(crate) struct Face {
 
 impl Face {
     // Beside the vector of one model the others are no news, and would be told
-    // wrongly as soon as another one has heard the song.
+    // wrongly as soon as another one has embedded the song.
     pub(crate) fn of(summary: &SongSummary) -> Self {
         Self { summary: shown_summary(summary), facets: Facets::of(summary) }
     }

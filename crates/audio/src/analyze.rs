@@ -13,7 +13,7 @@ use std::{
 use songrec_core::{AudioProperties, Features, ModelName, SongId, Tags, Vector};
 
 use crate::{
-    built_in::{BuiltIn, Heard, built_in_models},
+    built_in::{BuiltIn, ModelInput, built_in_models},
     decode::{Block, Decoder},
     demux::Identity,
     dsp::{Extracted, Extractor, Source},
@@ -101,7 +101,7 @@ pub fn analyze_into(
     sinks: &mut [&mut dyn BlockSink],
 ) -> Result<Analysis> {
     let mut decoder = Decoder::open_up_to(path, wanted.max_bytes)?;
-    let heard = listen(path, &mut decoder, wanted, sinks)?;
+    let extracted = decode(path, &mut decoder, wanted, sinks)?;
     let identity = decoder.identity()?;
     let audio = decoder.properties();
     let (tags, problem) = read_tags(path);
@@ -118,15 +118,15 @@ pub fn analyze_into(
         is_silent: true,
         warnings,
     };
-    if let Some(heard) = heard {
-        heard.tell(wanted, &mut analysis);
+    if let Some(extracted) = extracted {
+        extracted.describe(wanted, &mut analysis);
     }
     analysis.audio.warnings = analysis.warnings.iter().filter_map(Warning::kept).collect();
     Ok(analysis)
 }
 
 /// Everything that hears a song while it is decoded.
-struct Ears<'a, 'b> {
+struct Feed<'a, 'b> {
     /// The part of the song that is heard, in frames as decoded.
     part: Range<u64>,
     /// Frames decoded so far.
@@ -145,13 +145,13 @@ struct Ears<'a, 'b> {
 }
 
 /// What was heard.
-struct Impressions {
+struct Measured {
     extracted: Option<Extracted>,
     loudest: f32,
     peak: f32,
 }
 
-impl<'a, 'b> Ears<'a, 'b> {
+impl<'a, 'b> Feed<'a, 'b> {
     fn new(
         path: &Path,
         block: &Block<'_>,
@@ -207,18 +207,18 @@ impl<'a, 'b> Ears<'a, 'b> {
         for (&rate, resampler) in &mut self.resamplers {
             self.resampled.clear();
             resampler.push(&self.mono, &mut self.resampled);
-            hear(rate, &self.resampled, self.sinks, &mut self.extractor);
+            feed(rate, &self.resampled, self.sinks, &mut self.extractor);
         }
     }
 
-    fn finish(mut self) -> Impressions {
+    fn finish(mut self) -> Measured {
         for (&rate, resampler) in &mut self.resamplers {
             self.resampled.clear();
             resampler.finish(&mut self.resampled);
-            hear(rate, &self.resampled, self.sinks, &mut self.extractor);
+            feed(rate, &self.resampled, self.sinks, &mut self.extractor);
         }
         self.sinks.iter_mut().for_each(|sink| sink.end());
-        Impressions {
+        Measured {
             // While the engines behind the sinks still compute, the rest is
             // described.
             extracted: self.extractor.map(Extractor::finish),
@@ -229,7 +229,7 @@ impl<'a, 'b> Ears<'a, 'b> {
 }
 
 /// Hands samples of one rate to all who want it.
-fn hear(
+fn feed(
     rate: u32,
     samples: &[f32],
     sinks: &mut [&mut dyn BlockSink],
@@ -243,8 +243,8 @@ fn hear(
     }
 }
 
-impl Impressions {
-    fn tell(self, wanted: &Wanted, analysis: &mut Analysis) {
+impl Measured {
+    fn describe(self, wanted: &Wanted, analysis: &mut Analysis) {
         let is_silent = self.peak < Warning::SILENCE;
         analysis.is_silent = is_silent;
         if self.loudest < Warning::SILENCE {
@@ -277,19 +277,19 @@ impl Analysis {
     }
 }
 
-fn embed(model: &BuiltIn, heard: &Extracted) -> Option<Vector> {
-    let raw45 = heard.raw45.as_ref()?;
-    let groups = heard.features.groups.as_ref()?;
-    model.embed(&Heard { raw45, groups })
+fn embed(model: &BuiltIn, extracted: &Extracted) -> Option<Vector> {
+    let raw45 = extracted.raw45.as_ref()?;
+    let groups = extracted.features.groups.as_ref()?;
+    model.embed(&ModelInput { raw45, groups })
 }
 
 /// Decodes all blocks; what is heard in them, if there are any.
-fn listen(
+fn decode(
     path: &Path,
     decoder: &mut Decoder,
     wanted: &Wanted,
     sinks: &mut [&mut dyn BlockSink],
-) -> Result<Option<Impressions>> {
+) -> Result<Option<Measured>> {
     let cancelled = || wanted.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed));
     let check = || match cancelled() {
         true => Err(Error::new(path, Reason::Cancelled)),
@@ -297,12 +297,12 @@ fn listen(
     };
     check()?;
     let Some(first) = decoder.next_block()? else { return Ok(None) };
-    let mut ears = Ears::new(path, &first, wanted, sinks);
-    ears.push(&first);
+    let mut feed = Feed::new(path, &first, wanted, sinks);
+    feed.push(&first);
     loop {
         check()?;
         let Some(block) = decoder.next_block()? else { break };
-        ears.push(&block);
+        feed.push(&block);
     }
-    Ok(Some(ears.finish()))
+    Ok(Some(feed.finish()))
 }

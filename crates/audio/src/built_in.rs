@@ -18,11 +18,11 @@ pub(crate) struct BuiltIn {
     name: &'static str,
     dimension: usize,
     description: &'static str,
-    vector: fn(&Heard<'_>) -> Vec<f32>,
+    vector: fn(&ModelInput<'_>) -> Vec<f32>,
 }
 
 /// What the built-in models make their vectors of.
-pub(crate) struct Heard<'a> {
+pub(crate) struct ModelInput<'a> {
     pub(crate) raw45: &'a Raw45,
     pub(crate) groups: &'a FeatureGroups,
 }
@@ -32,19 +32,19 @@ const MODELS_BUILT_IN: [BuiltIn; 3] = [
         name: DSP45,
         dimension: 45,
         description: "timbre, harmony, rhythm and level, scaled by what is usual in music",
-        vector: |heard| dsp::dsp45(heard.raw45),
+        vector: |input| dsp::dsp45(input.raw45),
     },
     BuiltIn {
         name: DSP45_ROW,
         dimension: 45,
         description: "the values of dsp45, each vector scaled by itself, as older libraries did",
-        vector: |heard| dsp::dsp45_row(heard.raw45),
+        vector: |input| dsp::dsp45_row(input.raw45),
     },
     BuiltIn {
         name: DSP47,
         dimension: 47,
         description: "six groups of features whose likeness can be explained one by one",
-        vector: |heard| dsp::dsp47(heard.groups),
+        vector: |input| dsp::dsp47(input.groups),
     },
 ];
 
@@ -63,8 +63,8 @@ impl BuiltIn {
     }
 
     /// The model's vector; None for sounds that have no direction in it.
-    pub(crate) fn embed(&self, heard: &Heard<'_>) -> Option<Vector> {
-        let vector = Vector::new((self.vector)(heard)).ok()?;
+    pub(crate) fn embed(&self, input: &ModelInput<'_>) -> Option<Vector> {
+        let vector = Vector::new((self.vector)(input)).ok()?;
         (!vector.is_zero() && vector.dimension() == self.dimension).then_some(vector)
     }
 }

@@ -116,10 +116,10 @@ fn wanted(channel: usize, expected: &Expected, frames: usize) -> Vec<f64> {
 
 /// The signal-to-noise ratio in dB at the best of the allowed delays and at
 /// the best level, for mixing to one channel is done differently by programs.
-fn snr(heard: &[f32], wanted: &[f64], most_delay: usize) -> f64 {
+fn snr(embedded: &[f32], wanted: &[f64], most_delay: usize) -> f64 {
     (0..=most_delay)
         .map(|delay| {
-            let pairs = || wanted.iter().zip(&heard[delay..]).map(|(&w, &h)| (w, f64::from(h)));
+            let pairs = || wanted.iter().zip(&embedded[delay..]).map(|(&w, &h)| (w, f64::from(h)));
             let energy: f64 = pairs().map(|(w, _)| w * w).sum();
             let level = pairs().map(|(w, h)| w * h).sum::<f64>() / energy;
             let noise: f64 = pairs().map(|(w, h)| (h / level - w).powi(2)).sum();
@@ -147,10 +147,10 @@ fn every_format_is_decoded_to_its_sound() {
         assert!((properties.duration - 0.3).abs() < 0.1, "{name}: {} s", properties.duration);
         assert!(properties.bitrate.is_some_and(|rate| rate > 10_000), "{name}");
         assert_eq!(decoder.damage(), &Default::default(), "{name}");
-        for (at, heard) in channels.iter().enumerate() {
-            assert_eq!(heard.len() as u64, frames, "{name}");
+        for (at, embedded) in channels.iter().enumerate() {
+            assert_eq!(embedded.len() as u64, frames, "{name}");
             let wanted = wanted(at, expected, whole as usize);
-            let got = snr(heard, &wanted, (frames - whole) as usize);
+            let got = snr(embedded, &wanted, (frames - whole) as usize);
             assert!(got > expected.snr, "{name}, channel {at}: {got:.1} dB");
         }
     }

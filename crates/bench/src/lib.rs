@@ -11,7 +11,7 @@ use songrec_testkit::{new_embedding, put, random_song, random_vector};
 /// Storing is quickest in batches of this size.
 const BATCH: usize = 512;
 
-/// A local library of at least `songs` random songs, each heard by `model`;
+/// A local library of at least `songs` random songs, each embedded by `model`;
 /// with `audio`, each with so many bytes of audio. What is there already stays.
 ///
 /// # Errors

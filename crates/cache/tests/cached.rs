@@ -98,7 +98,7 @@ struct Library {
 
 async fn library() -> Library {
     let behind = Arc::new(Faulty::new(MemoryBackend::new()));
-    let songs = library_of(30, 1).heard_by(&tiny_model(), 2).store(&*behind).await.songs;
+    let songs = library_of(30, 1).embedded_by(&tiny_model(), 2).store(&*behind).await.songs;
     let folder = temp_dir();
     let cached = open(behind.clone(), folder.path(), 64 * MIB, CachedOptions::default()).await;
     Library { behind, songs, cached, folder }
@@ -120,8 +120,8 @@ impl Library {
     async fn similar(&self, cached: &Cached, song: &Song) -> Vec<songrec_storage::FoundNeighbor> {
         let model = tiny_model().name;
         let song = cached.get_song(song.id).await.unwrap().unwrap();
-        let heard = cached.get_embedding(&model, song.id).await.unwrap().unwrap();
-        let mut query = NearestQuery::new(model, heard.embedding.vector, 5);
+        let embedded = cached.get_embedding(&model, song.id).await.unwrap().unwrap();
+        let mut query = NearestQuery::new(model, embedded.embedding.vector, 5);
         query.exclude.push(song.id);
         cached.nearest_songs(&query).await.unwrap()
     }
@@ -432,8 +432,8 @@ fn a_changed_song_never_gets_its_old_embedding() {
         one.revise(&one.clone(), songrec_testkit::time(50));
         one.embeddings.clear();
         library.behind.put_song(&one, PutMode::Replace(old)).await.unwrap();
-        let heard = Embedding { song: one.id, model: model.clone(), vector: vector(&[9.0; 8]) };
-        let new = [new_embedding(&one, heard.clone())];
+        let embedded = Embedding { song: one.id, model: model.clone(), vector: vector(&[9.0; 8]) };
+        let new = [new_embedding(&one, embedded.clone())];
         let reference = library.behind.embeddings().put(&new).await.unwrap().remove(0);
         let old = one.revision.operation;
         one.revise(&one.clone(), songrec_testkit::time(51));
@@ -444,7 +444,7 @@ fn a_changed_song_never_gets_its_old_embedding() {
         cached.maintenance().changes(None, 100).await.unwrap();
         assert_eq!(cached.get_song(one.id).await.unwrap(), Some(one.clone()));
         let stored = cached.get_embedding(&model, one.id).await.unwrap().unwrap();
-        assert_eq!(stored.embedding, heard);
+        assert_eq!(stored.embedding, embedded);
     });
 }
 
@@ -460,8 +460,8 @@ fn a_cache_that_cannot_be_written_is_only_slow() {
         std::fs::write(&root, b"in the way").unwrap();
 
         assert_eq!(read(&library.cached, &blob).await, bytes);
-        let heard = library.cached.get_embedding(&tiny_model().name, library.songs[0].id).await;
-        assert!(heard.unwrap().is_some());
+        let embedded = library.cached.get_embedding(&tiny_model().name, library.songs[0].id).await;
+        assert!(embedded.unwrap().is_some());
 
         let error = Cache::open(library.folder.path(), 1).await.unwrap_err();
         assert!(error.hint().is_some(), "{error:?}");

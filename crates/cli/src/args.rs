@@ -99,9 +99,9 @@ pub(crate) enum Command {
     Similar(SimilarArgs),
     /// Say why two songs match
     Explain(ExplainArgs),
-    /// Print what models hear in audio files, as JSON or .npy
+    /// Print the embeddings of audio files, as JSON or .npy
     Embed(EmbedArgs),
-    /// List the models that can hear here; add, check, measure or remove one
+    /// List the models that can embed here; add, check, measure or remove one
     Model(ModelArgs),
     /// List songs
     #[command(alias = "list")]
@@ -318,10 +318,10 @@ pub(crate) struct ScanArgs {
     /// Take the genre from the folder's name where a file has none, also of files that are known
     #[arg(long)]
     pub(crate) genre_from_folder: bool,
-    /// The models that hear every song; may be repeated
+    /// The models that embed every song; may be repeated
     #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) models: Vec<String>,
-    /// Only the songs of the library that one of the models has not heard yet, or whose embedding
+    /// Only the songs of the library that one of the models has not embedded yet, or whose embedding
     /// by it is lost or damaged
     ///
     /// A local library reads every embedding for that. In the cloud, what is
@@ -330,7 +330,7 @@ pub(crate) struct ScanArgs {
     /// out.
     #[arg(long, conflicts_with_all = ["failed", "paths"])]
     pub(crate) missing: bool,
-    /// Also keep what learned models hear window by window, to find passages
+    /// Also keep the vectors of learned models window by window, to find passages
     #[arg(long)]
     pub(crate) segments: bool,
     /// Only try the files again that could not be read
@@ -408,13 +408,13 @@ pub(crate) struct EmbedArgs {
     /// Audio files, or parts of them such as song.flac@1:20-1:35
     #[arg(value_parser = song(), required = true, value_name = "FILE")]
     pub(crate) files: Vec<String>,
-    /// The models that hear; may be repeated
+    /// The models that embed; may be repeated
     #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) models: Vec<String>,
     /// Write a .npy file for each file and model to this folder
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
     pub(crate) npy: Option<PathBuf>,
-    /// Each window that a learned model hears, not only their mean
+    /// Each window that a learned model embeds, not only their mean
     #[arg(long)]
     pub(crate) windows: bool,
 }
@@ -448,7 +448,7 @@ pub(crate) struct ModelArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
-    /// The models that can hear here
+    /// The models that can embed here
     #[command(alias = "ls")]
     List,
     /// What is known of a model: files, licence, what to cite
@@ -469,7 +469,7 @@ pub(crate) enum ModelCommand {
         /// A folder, or the address of one: https://…
         from: String,
     },
-    /// Remove a model that was added; what it heard stays in libraries
+    /// Remove a model that was added; what it embedded stays in libraries
     #[command(alias = "rm")]
     Remove {
         /// The model
@@ -478,12 +478,12 @@ pub(crate) enum ModelCommand {
         #[arg(short, long)]
         yes: bool,
     },
-    /// Check a model's files against their digests, and let it hear a probe
+    /// Check a model's files against their digests, and let it embed a probe
     Verify {
         /// The models; all that were added if none is named
         names: Vec<String>,
     },
-    /// Measure how fast a model hears
+    /// Measure how fast a model embeds
     Bench {
         /// The model
         name: String,
@@ -628,7 +628,7 @@ pub(crate) struct SearchArgs {
     /// What they should not sound like; may be repeated
     #[arg(long, value_name = "TEXT", requires = "text")]
     pub(crate) not: Vec<String>,
-    /// The model that reads and hears; the first one that can if it is not said
+    /// The model that reads and embeds; the first one that can if it is not said
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
     /// The lowest similarity that counts
@@ -693,7 +693,7 @@ pub(crate) struct RelocateArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Put right what can be put right without losing anything: hear songs again whose embeddings
+    /// Put right what can be put right without losing anything: embed songs again whose embeddings
     /// are lost, and move damaged documents aside, from where a scan or a sync brings songs back
     #[arg(long)]
     pub(crate) repair: bool,

@@ -71,7 +71,7 @@ fn scanned(scan: &Scan) -> String {
         Scan::Path(path) => format!("songrec scan '{path}'"),
         Scan::Failed => "songrec scan --failed".to_owned(),
         Scan::ByModel(model) => format!("songrec scan --model {}", named(model)),
-        Scan::Unheard(model) => format!("songrec scan --model {} --missing", named(model)),
+        Scan::Unembedded(model) => format!("songrec scan --model {} --missing", named(model)),
         Scan::Passages(model) => format!("songrec scan --model {model} --segments"),
     }
 }

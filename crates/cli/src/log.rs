@@ -38,7 +38,7 @@ pub(crate) fn begin(global: &GlobalArgs) -> Result<()> {
     Ok(())
 }
 
-/// Logs a panic. One that is caught, in the threads that hear files, is told to
+/// Logs a panic. One that is caught, in the threads that embed files, is told to
 /// the person as the reason why a file was skipped.
 pub(crate) fn panic(info: &std::panic::PanicHookInfo<'_>) {
     if std::thread::current().name() == Some("main") {

@@ -229,11 +229,11 @@ pub enum Scan {
     Path(String),
     /// One of the files that could not be read.
     Failed,
-    /// One that lets a model hear: this one, or any.
+    /// One that lets a model embed: this one, or any.
     ByModel(Option<String>),
-    /// One that lets a model hear the songs that it has not heard.
-    Unheard(Option<String>),
-    /// One that keeps passages of songs, as this model hears them.
+    /// One that lets a model embed the songs that it has not embedded.
+    Unembedded(Option<String>),
+    /// One that keeps passages of songs, as this model embeds them.
     Passages(String),
 }
 
@@ -291,7 +291,7 @@ impl fmt::Display for Scan {
             Self::Failed => f.write_str(" of the files that failed"),
             Self::ByModel(None) => f.write_str(" by another model"),
             Self::ByModel(Some(model)) => write!(f, " by `{model}`"),
-            Self::Unheard(model) => {
+            Self::Unembedded(model) => {
                 f.write_str(" of the songs that are missing")?;
                 model.as_ref().map_or(Ok(()), |model| write!(f, " by `{model}`"))
             }

@@ -65,9 +65,9 @@ pub struct Segment {
     pub kind: String,
     /// How sure its finder is, 0 to 1.
     pub confidence: f32,
-    /// The model that heard it.
+    /// The model that embedded it.
     pub model: ModelName,
-    /// What the model heard.
+    /// The model's vector.
     pub vector: Vector,
     /// When it was made.
     pub created_at: Timestamp,

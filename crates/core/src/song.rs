@@ -21,7 +21,7 @@ pub use history::History;
 pub use sources::{FileSays, Said, Source, Sources};
 pub use summary::SongSummary;
 
-use keyed::{ANALYSIS, Keyed, elements_to_write, heard, is_element, song_of};
+use keyed::{ANALYSIS, Keyed, analysis_of, elements_to_write, is_element, song_of};
 
 /// One recording: what it is, where its audio is, what is known about it.
 ///
@@ -164,7 +164,7 @@ impl Song {
             let op = Op::made_of(&format!("songrec took over {key} = {} by {by}", conflict.value));
             version.leave(op, Stamp::default(), vec![(key, conflict.value.clone())]);
         }
-        self.hear(&mut version);
+        self.set_analysis(&mut version);
         match song_of(&version, self) {
             Ok(song) => *self = song,
             // It cannot be stored either, and whoever stores it says why.
@@ -174,8 +174,8 @@ impl Song {
     }
 
     // What was worked out from the audio, and segments that are gone.
-    fn hear(&self, version: &mut Version) {
-        let (rank, value) = heard(self);
+    fn set_analysis(&self, version: &mut Version) {
+        let (rank, value) = analysis_of(self);
         version.set_highest(ANALYSIS, rank, value);
         version.remove_for_ever(self.history.iter().flat_map(History::gone).cloned());
     }
@@ -198,7 +198,7 @@ impl Song {
         let Some(history) = &self.history else { return before::version_of(self, &said) };
         let stamp = Stamp::after(Stamp::default(), self.updated_at);
         let mut version = history.version(&said, self.revision.operation.into(), stamp);
-        self.hear(&mut version);
+        self.set_analysis(&mut version);
         version
     }
 
@@ -211,7 +211,9 @@ impl Song {
     /// Whether both have seen the same, and so say the same.
     pub fn agrees_with(&self, other: &Self) -> bool {
         match (&self.history, &other.history) {
-            (Some(one), Some(two)) => one.agrees_with(two) && heard(self) == heard(other),
+            (Some(one), Some(two)) => {
+                one.agrees_with(two) && analysis_of(self) == analysis_of(other)
+            }
             _ => self.version().agrees_with(&other.version()),
         }
     }
@@ -280,7 +282,7 @@ impl Song {
         /// Below the noise of any recording.
         const SILENCE_DB: f32 = -100.0;
         let is_named = |warning: &AudioWarning| warning.kind == WarningKind::Silent;
-        // Songs that were heard before warnings were kept.
+        // Songs that were embedded before warnings were kept.
         let is_measured = |features: &Features| {
             features.version > 0
                 && features.loudness_lufs.is_none()
@@ -386,7 +388,7 @@ pub struct AudioProperties {
     /// Mean bits per second of the encoded audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bitrate: Option<u32>,
-    /// What was wrong with it when it was heard.
+    /// What was wrong with it when it was embedded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<AudioWarning>,
 }
@@ -400,7 +402,7 @@ pub struct AudioWarning {
     pub text: String,
 }
 
-/// What can be wrong with audio that was heard all the same.
+/// What can be wrong with audio that was decoded all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
@@ -429,14 +431,14 @@ impl WarningKind {
     }
 }
 
-/// How one model hears one song.
+/// How one model embeds one song.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
-    /// The song that was heard.
+    /// The song that was embedded.
     pub song: SongId,
-    /// The model that heard it.
+    /// The model that embedded it.
     pub model: ModelName,
-    /// What it heard.
+    /// The vector.
     pub vector: Vector,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a model heard: float32 values exactly as the model gave them.
+/// The output of a model: float32 values exactly as the model gave them.
 ///
 /// Invariant: there is at least one element and every element is finite. The
 /// norm is kept beside the values, so that cosine costs one dot product and no

@@ -14,7 +14,7 @@ use crate::{Library, Result, library::now};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum DifferentValue {
-    /// How a model hears it.
+    /// How a model embeds it.
     Embedding {
         /// The model.
         embedding: ModelName,
@@ -149,7 +149,7 @@ pub(crate) fn joined(song: &mut Song, met: &Song) -> String {
 }
 
 impl Library {
-    /// How each model hears a song.
+    /// How each model embeds a song.
     pub(crate) async fn vectors_of(&self, song: &Song) -> Result<Vec<(ModelName, Vector)>> {
         let mut vectors = Vec::new();
         for model in song.embeddings.keys() {

@@ -99,7 +99,7 @@ pub async fn doctor_astra(config: &Config) -> crate::Result<Vec<Check>> {
 /// used. Changes nothing.
 pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> Vec<Check> {
     let mut checks = vec![configuration(config), folders(config), processors(config)];
-    checks.extend(hearing(config).await);
+    checks.extend(check_models(config).await);
     checks.push(good("formats", songrec_audio::FORMATS.to_owned()));
     match library {
         Err(error) => checks.push(broken("library", error)),
@@ -170,7 +170,7 @@ async fn known_models(library: &Library) -> Check {
 }
 
 // The models, what computes them, and the servers of those that are far away.
-async fn hearing(config: &Arc<Config>) -> Vec<Check> {
+async fn check_models(config: &Arc<Config>) -> Vec<Check> {
     let models = Arc::new(Models::new(config.clone()));
     let (known, broken_ones): (Vec<_>, Vec<_>) =
         models.list().into_iter().partition(std::result::Result::is_ok);
@@ -267,7 +267,7 @@ fn left_out(name: &str, feature: &str, asking: Option<&KnownModel>) -> Check {
     }
 }
 
-// Whether the server of a model is well, and hears a window of noise.
+// Whether the server of a model is well, and embeds a window of noise.
 #[cfg(feature = "bridge")]
 async fn server(models: &Arc<Models>, model: &KnownModel) -> Check {
     let name = format!("server: {}", model.spec.name);
@@ -292,7 +292,7 @@ async fn server(models: &Arc<Models>, model: &KnownModel) -> Check {
     if let Some(figures) = bench.server {
         let failed: u64 = figures.failures.values().sum();
         detail += &format!(
-            "; heard a window in {:.0} ms: requests {}, failed {failed}, breaker {}",
+            "; embedded a window in {:.0} ms: requests {}, failed {failed}, breaker {}",
             figures.mean_latency.unwrap_or_default() * 1000.0,
             figures.requests,
             figures.breaker

@@ -68,7 +68,7 @@ pub struct ExplainedPair {
     /// The second song.
     pub right: SongSummary,
     /// Their similarity under the model that searches compare by, if both
-    /// were heard by it.
+    /// were embedded by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub similarity: Option<f64>,
     /// Why.

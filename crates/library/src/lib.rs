@@ -8,11 +8,11 @@ mod directories;
 mod doctor;
 mod duplicates;
 mod edit;
+mod embedders;
 mod error;
 mod explain;
 pub mod find;
 mod hash;
-mod hearing;
 mod library;
 mod models;
 mod near;
@@ -46,13 +46,13 @@ pub use doctor::doctor_astra;
 pub use doctor::{Check, CheckState, doctor};
 pub use duplicates::{DuplicateFile, Duplicates};
 pub use edit::EditChange;
+pub use embedders::{EmbeddedFile, embed_file};
 pub use error::{Error, ErrorKind, Result};
-pub use explain::{ExplainedPair, Explanation, GroupMatch, Fact, Reason, explain};
+pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
 pub use find::Named;
-pub use hearing::{HeardFile, hear_file};
 pub use library::{Library, now};
 pub use models::{
-    AddedModel, Hearing, HttpModelPlace, KnownModel, ModelBench, ModelFile, ModelPlace, Models,
+    AddedModel, Embedders, HttpModelPlace, KnownModel, ModelBench, ModelFile, ModelPlace, Models,
     OnnxModelPlace,
 };
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates};

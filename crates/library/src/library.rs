@@ -27,7 +27,7 @@ pub struct Library {
     /// The same of one in Astra, whatever stands in front of it.
     #[cfg(feature = "astra")]
     pub(crate) astra: Option<Arc<songrec_astra::AstraBackend>>,
-    /// The models that can hear here.
+    /// The models that can embed here.
     pub(crate) models: Arc<Models>,
 }
 
@@ -86,7 +86,7 @@ impl Library {
         &self.config
     }
 
-    /// The models that can hear here.
+    /// The models that can embed here.
     pub const fn models(&self) -> &Arc<Models> {
         &self.models
     }
@@ -108,8 +108,8 @@ impl Library {
     }
 
     /// The model that searches compare by: the configured one. Where none is
-    /// configured and no song was heard by the usual one, as after an import of
-    /// vectors, the first of those that did hear songs.
+    /// configured and no song was embedded by the usual one, as after an import of
+    /// vectors, the first of those that did embed songs.
     ///
     /// # Errors
     ///

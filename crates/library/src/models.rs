@@ -1,4 +1,4 @@
-//! The models that can hear on this machine: built in, in folders, on servers.
+//! The models that can embed on this machine: built in, in folders, on servers.
 
 mod add;
 mod bench;
@@ -15,8 +15,8 @@ use std::{
 use songrec_audio::built_in_models;
 use songrec_core::{Hint, ModelName, ModelSpec, Piece, Remedy, Vector};
 use songrec_models::{
-    Device, Embedder, Listener, ModelError, ModelErrorKind, ModelFolder, OpenOptions,
-    RuntimeSearch, Wanted,
+    Batcher, Device, Embedder, ModelError, ModelErrorKind, ModelFolder, OpenOptions, RuntimeSearch,
+    Wanted,
 };
 
 use self::place::{configured_engine, elsewhere, in_folder, on_server};
@@ -32,27 +32,27 @@ use crate::{Config, Error, ErrorKind, ModelTable, OnnxTable, Result, keys, work:
 pub struct Models {
     config: Arc<Config>,
     folder: ModelFolder,
-    open: Mutex<BTreeMap<ModelName, Arc<Listener>>>,
+    open: Mutex<BTreeMap<ModelName, Arc<Batcher>>>,
     #[cfg(feature = "bridge")]
     clients: Mutex<BTreeMap<String, Arc<songrec_models::remote::Client>>>,
 }
 
-/// The models that hear songs, ready to work: all of them from one decode.
+/// The models that embed songs, ready to work: all of them from one decode.
 #[derive(Clone, Debug)]
-pub struct Hearing {
+pub struct Embedders {
     specs: Vec<ModelSpec>,
-    listeners: Vec<Arc<Listener>>,
+    batchers: Vec<Arc<Batcher>>,
 }
 
-impl Hearing {
+impl Embedders {
     /// The models, in the order in which they were asked for.
     pub fn specs(&self) -> &[ModelSpec] {
         &self.specs
     }
 
     /// Those of them that are learned, at work.
-    pub fn listeners(&self) -> &[Arc<Listener>] {
-        &self.listeners
+    pub fn batchers(&self) -> &[Arc<Batcher>] {
+        &self.batchers
     }
 
     /// What has to be found out about a file for these models.
@@ -60,7 +60,7 @@ impl Hearing {
         let models = self.specs.iter().map(|spec| spec.name.clone()).collect();
         Wanted {
             sound: songrec_audio::Wanted { models, ..songrec_audio::Wanted::default() },
-            listeners: self.listeners.clone(),
+            batchers: self.batchers.clone(),
             windows: false,
         }
     }
@@ -83,7 +83,7 @@ impl Models {
         self.folder.root()
     }
 
-    /// Every model that can hear here: the built-in ones, those that were
+    /// Every model that can embed here: the built-in ones, those that were
     /// added, those on servers; with what is wrong with those that cannot.
     pub fn list(&self) -> Vec<Result<KnownModel>> {
         let mut models: Vec<Result<KnownModel>> = built_in_models()
@@ -155,19 +155,19 @@ impl Models {
     /// # Errors
     ///
     /// When there is no such model, or it cannot be opened.
-    pub async fn hearing(self: &Arc<Self>, names: &[String]) -> Result<Hearing> {
-        let mut hearing = Hearing { specs: Vec::new(), listeners: Vec::new() };
+    pub async fn embedders(self: &Arc<Self>, names: &[String]) -> Result<Embedders> {
+        let mut embedders = Embedders { specs: Vec::new(), batchers: Vec::new() };
         for name in names {
             let model = self.find(name)?;
-            if hearing.specs.contains(&model.spec) {
+            if embedders.specs.contains(&model.spec) {
                 continue;
             }
-            hearing.specs.push(model.spec.clone());
+            embedders.specs.push(model.spec.clone());
             if !matches!(model.place, ModelPlace::BuiltIn) {
-                hearing.listeners.push(self.listener(&model).await?);
+                embedders.batchers.push(self.batcher(&model).await?);
             }
         }
-        Ok(hearing)
+        Ok(embedders)
     }
 
     /// A learned model, at work; opened if it is not yet.
@@ -175,7 +175,7 @@ impl Models {
     /// # Errors
     ///
     /// When it cannot be opened.
-    pub async fn listener(self: &Arc<Self>, model: &KnownModel) -> Result<Arc<Listener>> {
+    pub async fn batcher(self: &Arc<Self>, model: &KnownModel) -> Result<Arc<Batcher>> {
         let name = &model.spec.name;
         if let Some(open) = lock(&self.open).get(name) {
             return Ok(open.clone());
@@ -183,12 +183,12 @@ impl Models {
         let (models, opening) = (self.clone(), model.clone());
         // Loading and optimizing a graph takes seconds.
         let embedder = blocking(move || models.open(&opening)).await??;
-        let listener = Arc::new(Listener::new(embedder));
+        let batcher = Arc::new(Batcher::new(embedder));
         // Of two that opened it at the same time, the first one stays.
-        Ok(lock(&self.open).entry(name.clone()).or_insert(listener).clone())
+        Ok(lock(&self.open).entry(name.clone()).or_insert(batcher).clone())
     }
 
-    /// What a model makes of words, to be compared with what it heard.
+    /// What a model makes of words, to be compared with what it embedded.
     ///
     /// # Errors
     ///
@@ -203,9 +203,9 @@ impl Models {
                 ),
             ));
         }
-        let listener = self.listener(&model).await?;
+        let batcher = self.batcher(&model).await?;
         let words = words.to_owned();
-        let reading = move || listener.embedder().embed_text(&[&words]);
+        let reading = move || batcher.embedder().embed_text(&[&words]);
         let mut vectors = blocking(reading).await??;
         vectors.pop().ok_or_else(|| {
             Error::new(ErrorKind::Failed, format_args!("`{name}` made nothing of the words"))
@@ -249,10 +249,10 @@ impl Models {
         match &model.place {
             ModelPlace::BuiltIn => {
                 Err(Error::usage(format_args!("`{}` is a part of songrec", model.spec.name))
-                    .with_hint("it needs no opening, and hears every song that is scanned"))
+                    .with_hint("it needs no opening, and embeds every song that is scanned"))
             }
             ModelPlace::Onnx(_) if cfg!(not(any(feature = "rten", feature = "ort"))) => {
-                Err(Error::usage(format_args!("`{}` cannot hear here", model.spec.name))
+                Err(Error::usage(format_args!("`{}` cannot embed here", model.spec.name))
                     .because("this songrec was built without the features `rten` and `ort`")
                     .with_hint("take a songrec with one of them, or a model on a server"))
             }
@@ -265,7 +265,7 @@ impl Models {
             ModelPlace::Http(place) => server::open(place, self.client(place)?),
             #[cfg(not(feature = "bridge"))]
             ModelPlace::Http(place) => Err(Error::usage(format_args!(
-                "`{}` cannot hear here: it is on a server",
+                "`{}` cannot embed here: it is on a server",
                 place.key
             ))
             .because("this songrec was built without the feature `bridge`")

@@ -13,7 +13,7 @@ use crate::{Library, Result, points::points};
 /// The lowest similarity of near duplicates if nobody says another one. By
 /// `dsp45@1`, five encodings of 0.3 s of one sound have 0.96 and more; different
 /// sounds of one kind, such as two snares, may have as much, so what is found is
-/// worth a look and not to be deleted unheard.
+/// worth a look before it is deleted.
 pub const NEAR: f64 = 0.95;
 
 /// How much longer one of two encodings of a recording may be than the other,
@@ -77,7 +77,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// When no song was heard by the model, or the library cannot be read.
+    /// When no song was embedded by the model, or the library cannot be read.
     pub async fn near_duplicates(
         &self,
         options: &NearDuplicateOptions,

@@ -13,7 +13,7 @@ const READ: usize = 500;
 /// Songs that one request to such a library reads.
 const REQUEST: u64 = 100;
 
-/// The vectors of every song that a model heard: what near duplicates, clusters
+/// The vectors of every song that a model embedded: what near duplicates, clusters
 /// and maps are made of.
 ///
 /// Those of a local library are read where they are. Those of one that is far
@@ -34,7 +34,7 @@ pub struct Points {
 ///
 /// # Errors
 ///
-/// When no song was heard by the model, or the library cannot be read.
+/// When no song was embedded by the model, or the library cannot be read.
 pub async fn points(
     library: &Library,
     model: Option<&ModelName>,
@@ -75,7 +75,7 @@ impl Points {
     }
 
     /// The vectors of `songs`, in their order and bit for bit as the model gave
-    /// them; nothing for songs that it did not hear. Whoever needs all of them
+    /// them; nothing for songs that it did not embed. Whoever needs all of them
     /// asks for some thousands at a time.
     ///
     /// # Errors
@@ -136,8 +136,8 @@ async fn read(
             return Ok(None);
         }
         let page = backend.songs().find_summaries(&query).await?;
-        let heard = page.items.iter().filter(|summary| summary.models.contains(name));
-        let ids: Vec<SongId> = heard.map(|summary| summary.id).collect();
+        let embedded = page.items.iter().filter(|summary| summary.models.contains(name));
+        let ids: Vec<SongId> = embedded.map(|summary| summary.id).collect();
         let stored = backend.embeddings().get(name, &ids).await?;
         let embeddings = stored.into_iter().flatten().map(|stored| stored.embedding);
         points.put(embeddings.map(|one| (one.song, one.vector)).collect()).await?;

@@ -1,6 +1,6 @@
 //! Finding audio files and taking them in.
 //!
-//! Files that are as they were and whose songs are as they were heard of last
+//! Files that are as they were and whose songs are as they were seen last
 //! are left alone without a word to the library (`follow.rs`). The others are
 //! read (`look.rs`), several at a time, and stored (`take_in.rs`), many at a
 //! time.
@@ -16,7 +16,7 @@ mod missing;
 mod report;
 mod settle;
 pub(crate) mod take_in;
-mod unheard;
+mod unembedded;
 mod walk;
 
 use std::{
@@ -44,9 +44,9 @@ pub use self::{
     fence::{READ_ALONE, read_alone},
     report::{ScanItem, ScanReport},
 };
-use crate::{Error, ErrorKind, Hearing, Library, Result, keys, paths::absolute, work::blocking};
+use crate::{Embedders, Error, ErrorKind, Library, Result, keys, paths::absolute, work::blocking};
 
-/// What kind of segment a window is that a learned model heard.
+/// What kind of segment a window is that a learned model embedded.
 const WINDOW: &str = "window";
 
 /// What to scan, and how.
@@ -61,10 +61,10 @@ pub struct ScanOptions {
     pub genre_from_folder: bool,
     /// Only look again at the files that could not be read before.
     pub failed: bool,
-    /// Only look at the files of songs that one of the models has not heard, or
+    /// Only look at the files of songs that one of the models has not embedded, or
     /// whose embedding by it is lost or damaged; in the cloud, lost alone.
     pub missing: bool,
-    /// Keep what learned models hear window by window as segments.
+    /// Keep the vectors of learned models window by window as segments.
     pub segments: bool,
     /// Also take in again what was forgotten.
     pub again: bool,
@@ -91,7 +91,7 @@ const STORE: usize = 64;
 const WAIT_TO_ASK: Duration = Duration::from_millis(30);
 const WAIT_TO_STORE: Duration = Duration::from_secs(1);
 /// About how much memory it takes to hear one file: decoder, transforms, and
-/// the frames of up to ten minutes; longer files are heard in such parts.
+/// the frames of up to ten minutes; longer files are analysed in such parts.
 const MEMORY_PER_FILE: u64 = 180 << 20;
 
 /// A walk that only counts; nothing after an interrupt.
@@ -170,11 +170,11 @@ struct Scan<'a> {
     number: i64,
     models: Vec<ModelName>,
     /// The same models, at work.
-    ears: Hearing,
+    embedders: Embedders,
     memory: Memory,
     fence: Arc<Fence>,
     /// The learned models that the library makes room for once they have
-    /// heard something: only then their vectors are known to be theirs.
+    /// embedded something: only then their vectors are known to be theirs.
     roomless: Mutex<Vec<ModelSpec>>,
     /// The files to look at, if they are not to be found by a walk.
     named: Option<Vec<PathBuf>>,
@@ -185,7 +185,7 @@ struct Scan<'a> {
     pool: rayon::ThreadPool,
     /// Held while the library is asked of songs and the answer is written
     /// down, so that an older answer never comes after a newer one.
-    hearing: tokio::sync::Mutex<()>,
+    following: tokio::sync::Mutex<()>,
 }
 
 impl<'a> Scan<'a> {
@@ -218,23 +218,24 @@ impl<'a> Scan<'a> {
                 Error::new(ErrorKind::Failed, "could not start the threads of a scan")
                     .because(error)
             })?;
-        let ears = library.models.hearing(names).await?;
-        if options.segments && ears.listeners().is_empty() {
+        let embedders = library.models.embedders(names).await?;
+        if options.segments && embedders.batchers().is_empty() {
             return Err(Error::usage("there are no segments to keep")
-                .because("only learned models hear window by window, and none is to hear")
+                .because("only learned models embed window by window, and none is to embed")
                 .with_hint(Hint::of(
                     "{} names one; {} says which are here",
                     [Remedy::Model(None), Remedy::Models],
                 )));
         }
-        let models: Vec<ModelName> = ears.specs().iter().map(|spec| spec.name.clone()).collect();
-        let roomless = make_room(library, &ears, options.dry_run).await?;
+        let models: Vec<ModelName> =
+            embedders.specs().iter().map(|spec| spec.name.clone()).collect();
+        let roomless = make_room(library, &embedders, options.dry_run).await?;
         let folder = library.state_folder().join("heard");
         let memory = if options.again {
             Memory::empty(folder)
         } else {
             let learned: Vec<ModelName> =
-                ears.listeners().iter().map(|listener| listener.spec().name.clone()).collect();
+                embedders.batchers().iter().map(|batcher| batcher.spec().name.clone()).collect();
             blocking(move || Memory::of(folder, &learned)).await?
         };
         let asks_folders = look::asks_folders(library, options);
@@ -253,7 +254,7 @@ impl<'a> Scan<'a> {
             known,
             number,
             models,
-            ears,
+            embedders,
             memory,
             fence: Arc::new(fence),
             roomless: Mutex::new(roomless),
@@ -262,13 +263,13 @@ impl<'a> Scan<'a> {
             roots,
             threads,
             pool,
-            hearing: tokio::sync::Mutex::new(()),
+            following: tokio::sync::Mutex::new(()),
         })
     }
 
     async fn run(&mut self) -> Result<ScanReport> {
         let caught_up = self.catch_up().await?;
-        self.name_unheard(caught_up).await?;
+        self.queue_unembedded(caught_up).await?;
         self.look_and_take_in(caught_up).await
     }
 
@@ -282,7 +283,7 @@ impl<'a> Scan<'a> {
             let caught_up = if self.options.dry_run {
                 caught_up
             } else {
-                // What is not heard of now is heard of, or asked for, by the
+                // What is not seen now is seen, or asked for, by the
                 // next scan.
                 self.catch_up_after().await.unwrap_or(false)
             };
@@ -398,14 +399,18 @@ impl<'a> Scan<'a> {
 
 // Makes room for what is built in, and finds out whether that for learned
 // models fits. Gives those for which there is none yet.
-async fn make_room(library: &Library, ears: &Hearing, dry_run: bool) -> Result<Vec<ModelSpec>> {
-    let known = match ears.listeners() {
+async fn make_room(
+    library: &Library,
+    embedders: &Embedders,
+    dry_run: bool,
+) -> Result<Vec<ModelSpec>> {
+    let known = match embedders.batchers() {
         [] => Vec::new(),
         _ => library.backend.embeddings().models().await?,
     };
     let mut roomless = Vec::new();
-    for spec in ears.specs() {
-        let is_learned = ears.listeners().iter().any(|listener| listener.spec() == spec);
+    for spec in embedders.specs() {
+        let is_learned = embedders.batchers().iter().any(|batcher| batcher.spec() == spec);
         let has_room = known.iter().any(|known| known.name == spec.name);
         if is_learned && !has_room {
             roomless.push(spec.clone());

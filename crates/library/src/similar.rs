@@ -15,7 +15,7 @@ use self::{
     answer::result,
     blend::{Scored, Voice, score},
     chosen::Chosen,
-    example::{HeardExample, combine},
+    example::{EmbeddedExample, combine},
 };
 pub use self::{
     answer::{ModelWeight, Query, Similar, SimilarSong, WeightedQuery},
@@ -89,7 +89,7 @@ const CANDIDATES: usize = 3;
 
 impl Library {
     /// The songs that sound like `name`: a song of the library, or any audio
-    /// file, which is heard on the spot and not kept.
+    /// file, which is embedded on the spot and not kept.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// When there is no such song, or no model heard all of them.
+    /// When there is no such song, or no model embedded all of them.
     pub async fn similar_to(
         &self,
         examples: &[Example],
@@ -117,14 +117,14 @@ impl Library {
     ) -> Result<Similar> {
         let models = self.chosen_models(options).await?;
         let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
-        let examples = self.hear_examples(examples, &names).await?;
+        let examples = self.embed_examples(examples, &names).await?;
         self.like_examples(models, &examples, options).await
     }
 
     async fn like_examples(
         &self,
         models: Vec<(ModelSpec, f64)>,
-        examples: &[HeardExample],
+        examples: &[EmbeddedExample],
         options: &SimilarOptions,
     ) -> Result<Similar> {
         let mut notes = Vec::new();
@@ -132,7 +132,7 @@ impl Library {
         self.found_by(&voices, examples, notes, options).await
     }
 
-    /// The model by which words are searched for: of those that heard songs of
+    /// The model by which words are searched for: of those that embedded songs of
     /// this library, the first one that is here and can read.
     ///
     /// # Errors
@@ -154,11 +154,13 @@ impl Library {
         Err(match readers.first() {
             None => Error::not_found("no model here can read")
                 .with_hint(Hint::of("{} adds one that does", [clap()])),
-            Some(reader) => Error::not_found(format_args!("no song here was heard by `{reader}`"))
-                .with_hint(Hint::of(
-                    "{} lets it hear all songs",
-                    [Remedy::Scan(Scan::Unheard(Some(reader.to_string())))],
-                )),
+            Some(reader) => Error::not_found(format_args!(
+                "no song here was embedded by `{reader}`"
+            ))
+            .with_hint(Hint::of(
+                "{} lets it embed all songs",
+                [Remedy::Scan(Scan::Unembedded(Some(reader.to_string())))],
+            )),
         })
     }
 
@@ -200,7 +202,7 @@ impl Library {
     async fn found_by(
         &self,
         voices: &[Voice],
-        examples: &[HeardExample],
+        examples: &[EmbeddedExample],
         mut notes: Vec<Hint>,
         options: &SimilarOptions,
     ) -> Result<Similar> {
@@ -272,7 +274,7 @@ impl Library {
             .enumerate()
             .map(|(place, chosen)| result(options.offset + place + 1, chosen, examples, options))
             .collect();
-        notes.extend(unheard_results(voices, &results));
+        notes.extend(unembedded_results(voices, &results));
         let shortfall = match results.len() < options.k {
             true => Some(self.shortfall(&first.spec.name, results.len(), left_out, options).await?),
             false => None,
@@ -351,7 +353,7 @@ impl Library {
             reasons.push(format!("the first {} were passed over", options.offset));
         }
         if reasons.is_empty() {
-            reasons.push(format!("these are all that `{model}` heard in a library of {all}"));
+            reasons.push(format!("these are all that `{model}` embedded in a library of {all}"));
         }
         let found =
             if found == 0 { "nothing found".to_owned() } else { format!("only {found} found") };
@@ -364,7 +366,7 @@ fn clap() -> Remedy {
     Remedy::AddModel(Some(("clap".to_owned(), "DIR".to_owned())))
 }
 
-fn songs_of(examples: &[HeardExample]) -> impl Iterator<Item = &Song> {
+fn songs_of(examples: &[EmbeddedExample]) -> impl Iterator<Item = &Song> {
     examples.iter().filter_map(|example| example.song.as_ref())
 }
 
@@ -376,13 +378,13 @@ pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
     match named.as_slice() {
         [spec] => Ok((*spec).clone()),
         [] => {
-            let error = Error::not_found(format_args!("no song here was heard by `{name}`"));
+            let error = Error::not_found(format_args!("no song here was embedded by `{name}`"));
             let others: Vec<&str> = known.iter().map(|spec| spec.name.as_str()).collect();
             Err(match others.as_slice() {
                 [] => error.with_hint(Hint::of("{} adds songs", [Remedy::Scan(Scan::Files)])),
                 others => error.with_hint(Hint::of(
-                    "this library knows {}; {} lets another model hear it",
-                    [Piece::from(others.join(", ")), Remedy::Scan(Scan::Unheard(None)).into()],
+                    "this library knows {}; {} lets another model embed it",
+                    [Piece::from(others.join(", ")), Remedy::Scan(Scan::Unembedded(None)).into()],
                 )),
             })
         }
@@ -395,12 +397,12 @@ pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
     }
 }
 
-// The models that heard all examples, each with what it looks for. A model
+// The models that embedded all examples, each with what it looks for. A model
 // that did not is left out, and that is said; with none left, the first one's
 // trouble is the answer.
 fn voices(
     models: Vec<(ModelSpec, f64)>,
-    examples: &[HeardExample],
+    examples: &[EmbeddedExample],
     metric: Option<Metric>,
     notes: &mut Vec<Hint>,
 ) -> Result<Vec<Voice>> {
@@ -422,18 +424,18 @@ fn voices(
     }
 }
 
-// Which models did not hear some of the results, in words.
-fn unheard_results(voices: &[Voice], results: &[SimilarSong]) -> Vec<Hint> {
+// Which models did not embed some of the results, in words.
+fn unembedded_results(voices: &[Voice], results: &[SimilarSong]) -> Vec<Hint> {
     let note = |(at, voice): (usize, &Voice)| {
-        let unheard =
+        let unembedded =
             |song: &&SimilarSong| song.parts.get(at).is_some_and(|part| part.similarity.is_none());
-        let count = results.iter().filter(unheard).count();
+        let count = results.iter().filter(unembedded).count();
         (count > 0).then(|| {
             let model = voice.spec.name.to_string();
-            let unheard = format!("{count} of {} were not heard by `{model}`", results.len());
+            let unembedded = format!("{count} of {} were not embedded by `{model}`", results.len());
             Hint::of(
                 "{}: the other models alone say how similar they are; {} fills it in",
-                [Piece::from(unheard), Remedy::Scan(Scan::Unheard(Some(model))).into()],
+                [Piece::from(unembedded), Remedy::Scan(Scan::Unembedded(Some(model))).into()],
             )
         })
     };

@@ -9,7 +9,7 @@ use crate::{Library, Result, scan::lost::LostEmbeddings};
 
 impl Library {
     /// Checks the library, and repairs what can be repaired without losing
-    /// anything. A repair also hears songs again whose embeddings are lost or
+    /// anything. A repair also embeds songs again whose embeddings are lost or
     /// damaged, as far as their files are on this machine; they keep everything
     /// else.
     ///
@@ -50,18 +50,18 @@ impl Library {
         if lost.is_empty() {
             return Ok(());
         }
-        let open = self.hear_again(lost, job).await?;
+        let open = self.embed_again(lost, job).await?;
         for finding in findings.iter_mut() {
             let Some(Lost::Embedding(song, model)) = &finding.lost else { continue };
             match open.get(&(*song, model.clone())) {
                 None => {
-                    finding.problem.push_str("; it was heard again");
+                    finding.problem.push_str("; it was embedded again");
                     (finding.repaired, finding.hint) = (true, None);
                 }
                 Some(why) => {
                     let scan = Remedy::Scan(Scan::ByModel(Some(model.to_string())));
                     finding.hint = Some(Hint::of(
-                        "it could not be heard again: {}; scan a file of it with {}, or sync with a \
+                        "it could not be embedded again: {}; scan a file of it with {}, or sync with a \
                          library that has it",
                         [Piece::from(why.as_str()), scan.into()],
                     ));

@@ -22,7 +22,7 @@ struct Fixture {
 }
 
 /// Songs at these angles, in degrees, one for each model; `None` where a model
-/// did not hear a song.
+/// did not embed a song.
 async fn fixture(models: &[&str], angles: &[&[Option<f32>]]) -> Fixture {
     let root = tempfile::tempdir().unwrap();
     let config = Config::load(Sources {
@@ -130,7 +130,10 @@ async fn a_model_that_did_not_hear_a_result_is_made_up_for_and_named() {
     assert_eq!(fixture.numbers(&similar), [2, 1]);
     assert!((similar.results[1].similarity - 0.5).abs() < 1e-6, "a alone: {similar:?}");
     assert_eq!(similar.results[1].parts[1].similarity, None);
-    assert!(similar.notes[0].to_string().contains("1 of 2 were not heard by `b@1`"), "{similar:?}");
+    assert!(
+        similar.notes[0].to_string().contains("1 of 2 were not embedded by `b@1`"),
+        "{similar:?}"
+    );
 }
 
 #[tokio::test]
@@ -205,7 +208,7 @@ async fn a_blended_search_asks_a_fixed_number_of_questions() {
     // `songs.get`: the query and the hits.
     assert_eq!(one, [1, 2, 1, 1]);
     assert_eq!(two, [1, 2, 3, 1]);
-    // `c` did not hear the query, and is not asked about the candidates.
+    // `c` did not embed the query, and is not asked about the candidates.
     assert_eq!(three, [1, 2, 4, 1]);
 }
 

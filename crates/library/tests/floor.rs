@@ -36,7 +36,7 @@ fn config(root: &Path) -> Arc<Config> {
 }
 
 fn songs() -> Fixture {
-    library_of(SONGS, 1).heard_by(&tiny_model(), 2)
+    library_of(SONGS, 1).embedded_by(&tiny_model(), 2)
 }
 
 async fn in_memory(root: &Path) -> (Library, Fixture) {

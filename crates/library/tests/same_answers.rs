@@ -64,8 +64,8 @@ impl Both {
             LocalBackend::create(root.path().join("library"), LocalOptions::default()).await;
         let local = local.unwrap();
         let fixture = library_of(SONGS, seed)
-            .heard_by(&tiny_model(), seed + 1)
-            .heard_by(&euclidean_model(), seed + 2);
+            .embedded_by(&tiny_model(), seed + 1)
+            .embedded_by(&euclidean_model(), seed + 2);
         fixture.clone().store(&local).await;
         fixture.clone().store(&astra).await;
         let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();

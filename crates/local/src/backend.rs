@@ -183,7 +183,7 @@ impl LocalBackend {
         self.inner.library.id
     }
 
-    /// The vectors of all songs that pass `filter`, as a model heard them, where
+    /// The vectors of all songs that pass `filter`, as a model embedded them, where
     /// they are: nothing is copied. They are those of now; songs that are
     /// stored or deleted meanwhile may be among them or not.
     ///

@@ -272,7 +272,7 @@ fn song(n: u8) -> Song {
     song
 }
 
-fn heard(mut song: Song, n: u8) -> (Song, Embedding) {
+fn embedded(mut song: Song, n: u8) -> (Song, Embedding) {
     let embedding = Embedding { song: song.id, model: model().name, vector: vector(n) };
     song.embeddings.insert(model().name, embedding.reference());
     (song, embedding)
@@ -361,7 +361,7 @@ fn folder() -> tempfile::TempDir {
 fn prepare(root: &Path) {
     let inner = Inner::create(root, Arc::new(RealDisk), COPIES).unwrap();
     inner.put_model(&model()).unwrap();
-    let songs: Vec<_> = (0..4).map(|n| heard(song(n), n)).collect();
+    let songs: Vec<_> = (0..4).map(|n| embedded(song(n), n)).collect();
     store(&inner, &songs, PutMode::Create).unwrap();
     delete(&inner, &[song(3)]).unwrap();
     let segments: Vec<_> = (0..4).map(|n| segment(n, &song(n % 2))).collect();
@@ -510,8 +510,8 @@ fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {
 
 #[test]
 fn storing_a_batch_survives_every_death() {
-    let new: Vec<_> = (4..6).map(|n| heard(song(n), n)).collect();
-    let mut restored = heard(song(3), 3).0;
+    let new: Vec<_> = (4..6).map(|n| embedded(song(n), n)).collect();
+    let mut restored = embedded(song(3), 3).0;
     restored.revision.operation = songrec_core::OperationId::from_bytes([50; 16]);
 
     survives(None, |inner| {
@@ -523,7 +523,7 @@ fn storing_a_batch_survives_every_death() {
 
 #[test]
 fn editing_survives_every_death() {
-    let (first, second) = (heard(song(0), 0).0, heard(song(1), 1).0);
+    let (first, second) = (embedded(song(0), 0).0, embedded(song(1), 1).0);
     let mut silent = edited(&second);
     silent.embeddings.clear();
 
@@ -562,7 +562,7 @@ fn building_the_catalog_survives_every_death() {
     survives(Some(&damage), |inner| {
         inner.put_model(&model())?;
         inner.build_again(&Silent)?;
-        store(inner, &[heard(song(4), 4)], PutMode::Create)
+        store(inner, &[embedded(song(4), 4)], PutMode::Create)
     });
 }
 

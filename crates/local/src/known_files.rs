@@ -331,7 +331,7 @@ impl KnownFiles {
 
     /// Takes note of what the library holds, and that its changes were heard
     /// of up to `cursor`.
-    pub fn hear(&self, verdicts: &[Verdict], cursor: &str) -> Result<(), KnownFilesError> {
+    pub fn apply(&self, verdicts: &[Verdict], cursor: &str) -> Result<(), KnownFilesError> {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         self.write_down(&transaction, verdicts, None)?;
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_stands_with_the_cursor_and_by_the_standard() {
+    fn what_was_applied_stands_with_the_cursor_and_by_the_standard() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("known.sqlite");
         let known = KnownFiles::open(&path).unwrap().judged_by(1);
@@ -520,7 +520,7 @@ mod tests {
         known.put(&["/m/a", "/m/b"].map(|path| file(path, arriving.clone())), 1).unwrap();
         assert_eq!(known.cursor().unwrap(), None);
 
-        known.hear(&[verdict("/m/a", Standing::Wanting)], "c1").unwrap();
+        known.apply(&[verdict("/m/a", Standing::Wanting)], "c1").unwrap();
         known.arrive(&["/m/a", "/m/b"].map(|path| verdict(path, Standing::Settled))).unwrap();
 
         assert_eq!(known.cursor().unwrap().as_deref(), Some("c1"));
@@ -534,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_heard_of_a_song_is_not_said_of_the_one_that_took_its_place() {
+    fn what_is_known_of_a_song_is_not_held_of_the_one_that_took_its_place() {
         let root = tempfile::tempdir().unwrap();
         let known = KnownFiles::open(&root.path().join("known.sqlite")).unwrap();
         let other = SongId::from_bytes([8; 16]);

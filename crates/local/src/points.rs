@@ -48,7 +48,7 @@ const TOLD: u64 = 256;
 /// needed, so that they may be more than memory holds.
 #[derive(Clone)]
 pub struct Points {
-    /// Nothing if nobody was heard.
+    /// Nothing if no song was embedded.
     rows: Option<Arc<Rows>>,
     /// Which of the rows, if not all.
     among: Option<Arc<RowSet>>,

@@ -20,7 +20,7 @@ async fn open(root: &Path) -> LocalBackend {
 
 async fn filled(root: &Path, count: usize) -> Fixture {
     let library = LocalBackend::create(root, LocalOptions::default()).await.unwrap();
-    library_of(count, 1).heard_by(&tiny_model(), 2).store(&library).await
+    library_of(count, 1).embedded_by(&tiny_model(), 2).store(&library).await
 }
 
 async fn verify(library: &LocalBackend, repair: bool) -> Vec<Finding> {
@@ -171,7 +171,7 @@ async fn writing_to_a_damaged_index_makes_it_again() {
         bytes[1] ^= 1;
         fs::write(&path, bytes).unwrap();
         let library = open(folder.path()).await;
-        let more = library_of(30, seed).heard_by(&tiny_model(), seed).store(&library).await;
+        let more = library_of(30, seed).embedded_by(&tiny_model(), seed).store(&library).await;
         fixture.embeddings.extend(more.embeddings);
 
         let query = query(&fixture, 50);
@@ -495,7 +495,7 @@ async fn a_damaged_record_of_the_log_of_an_index_loses_no_neighbor() {
     let fixture = filled(folder.path(), 40).await;
     let library = open(folder.path()).await;
     for seed in [7, 8] {
-        library_of(3, seed).heard_by(&tiny_model(), 2).store(&library).await;
+        library_of(3, seed).embedded_by(&tiny_model(), 2).store(&library).await;
     }
     let query = query(&fixture, 31);
     let before = library.embeddings().nearest(&query).await.unwrap();

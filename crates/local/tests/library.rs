@@ -28,7 +28,7 @@ async fn open(root: &Path) -> LocalBackend {
 
 async fn filled(root: &Path, count: usize) -> (LocalBackend, Fixture) {
     let library = create(root).await;
-    let fixture = library_of(count, 1).heard_by(&tiny_model(), 2).store(&library).await;
+    let fixture = library_of(count, 1).embedded_by(&tiny_model(), 2).store(&library).await;
     (library, fixture)
 }
 
@@ -61,7 +61,7 @@ impl Progress for Listener {
 }
 
 impl Listener {
-    fn heard(&self, text: &str) -> bool {
+    fn saw(&self, text: &str) -> bool {
         self.0.lock().unwrap().iter().any(|event| event.contains(text))
     }
 }
@@ -211,7 +211,7 @@ async fn what_is_derived_can_be_thrown_away() {
         let listener = Listener::default();
         let library = LocalBackend::open(folder.path(), &listener).await.unwrap();
 
-        assert_eq!(listener.heard("Started"), damage != "nothing", "{damage}");
+        assert_eq!(listener.saw("Started"), damage != "nothing", "{damage}");
         assert_eq!(summaries(&library).await, summaries(&memory).await, "{damage}");
         let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
         assert_eq!(
@@ -294,7 +294,7 @@ async fn a_damaged_song_is_left_out_and_named() {
 
     let library = LocalBackend::open(folder.path(), &listener).await.unwrap();
 
-    assert!(listener.heard("Skipped") && listener.heard(&damaged.to_string()));
+    assert!(listener.saw("Skipped") && listener.saw(&damaged.to_string()));
     assert_eq!(summaries(&library).await.len(), 11);
     let error = library.songs().get(&[damaged]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);

@@ -1,7 +1,7 @@
 //! How fast songs are embedded, and how much of the time the engine has.
 //!
 //! `cargo run --release -p songrec-models --example bench_embed -- MODELS NAME ENGINE THREADS FILE…`
-//! hears the files with the model NAME of the folder MODELS and prints one JSON
+//! embeds the files with the model NAME of the folder MODELS and prints one JSON
 //! object. `tools/bench_embed.py` runs it beside a Python script that does the
 //! same.
 //!
@@ -21,7 +21,7 @@ use std::{
     time::Instant,
 };
 
-use songrec_models::{Listener, ModelFolder, OpenOptions, RuntimeSearch, Wanted, analyze};
+use songrec_models::{Batcher, ModelFolder, OpenOptions, RuntimeSearch, Wanted, analyze};
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -37,22 +37,22 @@ fn main() {
     };
     let model = ModelFolder::new(models).open(name, &options).unwrap();
     let name = model.description().name.clone();
-    let listener = Arc::new(Listener::new(Arc::new(model)));
+    let batcher = Arc::new(Batcher::new(Arc::new(model)));
     let sound = songrec_audio::Wanted {
         features: false,
         models: Vec::new(),
         ..songrec_audio::Wanted::default()
     };
-    let wanted = Wanted { sound, listeners: vec![listener.clone()], windows: false };
+    let wanted = Wanted { sound, batchers: vec![batcher.clone()], windows: false };
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     // The first run of an engine sizes its buffers.
     analyze(&files[0], &wanted).unwrap();
 
-    let (before, processor_before) = (listener.figures(), ProcessorTime::now());
+    let (before, processor_before) = (batcher.figures(), ProcessorTime::now());
     let (began, next) = (Instant::now(), AtomicUsize::new(0));
     // One more than engine threads: one decodes while the engine computes.
     let checksum: f64 = std::thread::scope(|scope| {
-        let hear = || {
+        let embed = || {
             let mut sum = 0.0;
             while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let vector = &analyze(file, &wanted).unwrap().sound.embeddings[&name];
@@ -60,11 +60,11 @@ fn main() {
             }
             sum
         };
-        let threads: Vec<_> = (0..=threads).map(|_| scope.spawn(hear)).collect();
+        let threads: Vec<_> = (0..=threads).map(|_| scope.spawn(embed)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     let seconds = began.elapsed().as_secs_f64();
-    let (after, processor) = (listener.figures(), ProcessorTime::now());
+    let (after, processor) = (batcher.figures(), ProcessorTime::now());
 
     let windows = after.windows - before.windows;
     let front_end = (after.front_end - before.front_end).as_secs_f64();
@@ -83,7 +83,7 @@ fn main() {
          \"songs_per_minute\":{:.2},\"engine_share\":{share},\"engine_ms_per_window\":{engine_ms},\
          \"rest_ms_per_window\":{rest_ms},\"front_end_seconds\":{front_end:.3},\
          \"idle_seconds\":{idle:.3},\"checksum\":{checksum:.6}}}",
-        listener.embedder().engine(),
+        batcher.embedder().engine(),
         files.len(),
         60.0 * files.len() as f64 / seconds,
     );
@@ -91,7 +91,7 @@ fn main() {
 
 /// Processor time in seconds since the start of the process.
 struct ProcessorTime {
-    /// Of the threads on which a listener runs its engine.
+    /// Of the threads on which a batcher runs its engine.
     engine: f64,
     process: f64,
 }
@@ -102,7 +102,7 @@ impl ProcessorTime {
         let mut engine = 0.0;
         for task in fs::read_dir("/proc/self/task").ok()?.flatten() {
             let name = fs::read_to_string(task.path().join("comm")).ok()?;
-            // A listener calls the engine on a thread of its own; rten computes
+            // A batcher calls the engine on a thread of its own; rten computes
             // on another one behind it.
             if name.starts_with("hear ") || name.starts_with("rten-") {
                 let figures = fs::read_to_string(task.path().join("schedstat")).ok()?;

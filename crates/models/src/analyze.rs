@@ -1,4 +1,4 @@
-//! One pass over a file: what it is, and how learned models hear it.
+//! One pass over a file: what it is, and how learned models embed it.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -6,9 +6,9 @@ use songrec_audio::{Analysis, BlockSink, Result, Warning, analyze_into};
 use songrec_core::{ModelName, Vector};
 
 use crate::{
-    ear::{Ear, HeardWindow, Impression},
+    batcher::Batcher,
     error::ModelError,
-    listener::Listener,
+    song_embedder::{SongEmbedder, SongVectors, WindowVector},
 };
 
 /// What to find out about a file.
@@ -17,20 +17,20 @@ pub struct Wanted {
     /// What the file is, and what the built-in models make of it.
     pub sound: songrec_audio::Wanted,
     /// The learned models whose vectors are wanted, all from one decode.
-    pub listeners: Vec<Arc<Listener>>,
-    /// Whether the windows that they hear are wanted one by one.
+    pub batchers: Vec<Arc<Batcher>>,
+    /// Whether the windows that they embed are wanted one by one.
     pub windows: bool,
 }
 
 /// What was found out about a file.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct Embedded {
     /// What the file is. Its embeddings are those of learned models, too, and
     /// its warnings name those that have no vector for it.
     pub sound: Analysis,
-    /// What learned models heard window by window, if wanted; in the order of
+    /// The vectors of learned models window by window, if wanted; in the order of
     /// the song.
-    pub windows: BTreeMap<ModelName, Vec<HeardWindow>>,
+    pub windows: BTreeMap<ModelName, Vec<WindowVector>>,
     /// The learned models that failed, and why. Everything else is as good as
     /// without them.
     pub failed: BTreeMap<ModelName, ModelError>,
@@ -45,36 +45,36 @@ pub struct Heard {
 ///
 /// When there is no audio in the file that could be decoded. A model that
 /// failed is named in the answer.
-pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Heard> {
+pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Embedded> {
     let start = wanted.sound.part.as_ref().map_or(0.0, |part| part.start.max(0.0));
-    let mut ears: Vec<Ear> = wanted
-        .listeners
+    let mut embedders: Vec<SongEmbedder> = wanted
+        .batchers
         .iter()
-        .map(|listener| Ear::new(listener.clone(), wanted.windows, start))
+        .map(|batcher| SongEmbedder::new(batcher.clone(), wanted.windows, start))
         .collect();
     let mut sinks: Vec<&mut dyn BlockSink> =
-        ears.iter_mut().map(|ear| ear as &mut dyn BlockSink).collect();
+        embedders.iter_mut().map(|song_embedder| song_embedder as &mut dyn BlockSink).collect();
     let sound = analyze_into(path, &wanted.sound, &mut sinks)?;
-    let mut heard = Heard { sound, windows: BTreeMap::new(), failed: BTreeMap::new() };
-    for ear in ears {
-        let model = ear.model();
-        match ear.finish() {
-            // Models hear something in silence, too: whatever they make of the
+    let mut embedded = Embedded { sound, windows: BTreeMap::new(), failed: BTreeMap::new() };
+    for song_embedder in embedders {
+        let model = song_embedder.model();
+        match song_embedder.finish() {
+            // Models embed something in silence, too: whatever they make of the
             // zeros that they get.
-            Ok(_) if heard.sound.is_silent => heard.put(model, None),
-            Ok(Impression { vector, windows }) => {
+            Ok(_) if embedded.sound.is_silent => embedded.put(model, None),
+            Ok(SongVectors { vector, windows }) => {
                 if wanted.windows {
-                    heard.windows.insert(model.clone(), windows);
+                    embedded.windows.insert(model.clone(), windows);
                 }
-                heard.put(model, vector);
+                embedded.put(model, vector);
             }
-            Err(error) => _ = heard.failed.insert(model, error),
+            Err(error) => _ = embedded.failed.insert(model, error),
         }
     }
-    Ok(heard)
+    Ok(embedded)
 }
 
-impl Heard {
+impl Embedded {
     fn put(&mut self, model: ModelName, vector: Option<Vector>) {
         match vector {
             Some(vector) => _ = self.sound.embeddings.insert(model, vector),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use songrec_core::{Digest, Metric, ModelName, ModelSpec};
 
 use crate::{
-    embedder::{Listening, Short},
+    embedder::{Short, Windowing},
     engine::EngineKind,
 };
 
@@ -40,11 +40,12 @@ pub struct Description {
     /// Where it comes from.
     #[serde(default)]
     pub homepage: String,
-    /// The windows that it hears.
-    pub listening: ListeningTable,
+    /// The windows that it embeds.
+    #[serde(rename = "listening")]
+    pub windowing: WindowingTable,
     /// What is made of a window before the engine sees it.
     pub front_end: FrontEnd,
-    /// The file that hears.
+    /// The file that embeds.
     pub audio: AudioTower,
     /// The file that reads, if the model can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,10 +68,10 @@ pub enum Kind {
     Other,
 }
 
-/// The windows that a model hears, and what becomes of their vectors.
+/// The windows that a model embeds, and what becomes of their vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ListeningTable {
+pub struct WindowingTable {
     /// Samples per second.
     pub sample_rate: u32,
     /// Length of a window in seconds.
@@ -139,7 +140,7 @@ pub enum MelScale {
     Htk,
 }
 
-/// The ONNX file that hears.
+/// The ONNX file that embeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AudioTower {
@@ -240,11 +241,11 @@ impl Description {
         }
     }
 
-    /// How the model listens.
-    pub fn listening(&self) -> Listening {
-        let table = &self.listening;
+    /// Which windows the model takes.
+    pub fn windowing(&self) -> Windowing {
+        let table = &self.windowing;
         let samples = |seconds: f64| (seconds * f64::from(table.sample_rate)).round() as usize;
-        Listening {
+        Windowing {
             sample_rate: table.sample_rate,
             window: samples(table.window),
             hop: samples(table.hop.unwrap_or(table.window)),
@@ -266,14 +267,14 @@ impl Description {
         if !(1..=65_536).contains(&self.dimension) {
             return wrong(format!("`dimension` is {}: expected 1 to 65536", self.dimension));
         }
-        let table = &self.listening;
+        let table = &self.windowing;
         if !(4_000..=192_000).contains(&table.sample_rate) {
             return wrong(format!(
                 "`listening.sample_rate` is {} Hz: expected 4000 to 192000",
                 table.sample_rate
             ));
         }
-        // Ten minutes is far more than any model hears at once.
+        // Ten minutes is far more than any model embeds at once.
         if !(0.05..=600.0).contains(&table.window) {
             return wrong(format!(
                 "`listening.window` is {} seconds: expected 0.05 to 600",
@@ -288,7 +289,7 @@ impl Description {
         }
         if let FrontEnd::LogMel { frame, hop, mels, min_hz, max_hz, channels, .. } = self.front_end
         {
-            let window = self.listening().window;
+            let window = self.windowing().window;
             let sensible = (16..=16_384).contains(&frame)
                 && frame.is_multiple_of(2)
                 && frame <= window
@@ -370,13 +371,13 @@ mod tests {
     fn a_description_says_how_to_listen() {
         let description = Description::from_toml(CLAP).unwrap();
 
-        let listening = description.listening();
+        let windowing = description.windowing();
         assert_eq!(
-            (listening.sample_rate, listening.window, listening.hop),
+            (windowing.sample_rate, windowing.window, windowing.hop),
             (48_000, 480_000, 480_000)
         );
-        assert_eq!(listening.short, Short::Repeat);
-        assert!(listening.normalize);
+        assert_eq!(windowing.short, Short::Repeat);
+        assert!(windowing.normalize);
         assert_eq!(Description::from_toml(&description.to_toml()).unwrap(), description);
     }
 

@@ -12,7 +12,7 @@ use crate::error::{ModelError, ModelErrorKind};
 /// What an implementation must provide, and no more. Cutting songs into
 /// windows, taking means over them and scaling to length 1 is done by
 /// [`analyze`](crate::analyze), batches across songs by a
-/// [`Listener`](super::Listener).
+/// [`Batcher`](super::Listener).
 ///
 /// # Semantics
 ///
@@ -33,8 +33,8 @@ pub trait Embedder: fmt::Debug + Send + Sync {
     /// The model's name, the dimension of its vectors and their metric.
     fn spec(&self) -> &ModelSpec;
 
-    /// How the model wants to listen.
-    fn listening(&self) -> &Listening;
+    /// Which windows the model takes.
+    fn windowing(&self) -> &Windowing;
 
     /// What computes the vectors, for people: `rten 0.27`,
     /// `ONNX Runtime 1.31.1 (cpu)`, `http://localhost:8000`.
@@ -72,15 +72,15 @@ pub trait Embedder: fmt::Debug + Send + Sync {
     fn embed_text(&self, texts: &[&str]) -> Result<Vec<Vector>, ModelError>;
 }
 
-/// How a model listens: which windows of a song it hears.
+/// Which windows of a song a model takes, at which sample rate.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listening {
+pub struct Windowing {
     /// Samples per second of one channel.
     pub sample_rate: u32,
     /// Samples in a window.
     pub window: usize,
     /// Samples from the start of a window to that of the next; at most
-    /// `window`, so that nothing is left unheard.
+    /// `window`, so that no sample is left out.
     pub hop: usize,
     /// What is done with a song that is shorter than one window.
     pub short: Short,
@@ -101,7 +101,7 @@ pub enum Short {
     /// Silence after it.
     Silence,
     /// Nothing: the window is as short as the song, but not under 25 ms, the
-    /// least that such models hear.
+    /// least that such models embed.
     Keep,
 }
 

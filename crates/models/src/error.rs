@@ -1,4 +1,4 @@
-//! Why a model cannot be used, or did not hear.
+//! Why a model cannot be used, or did not embed.
 
 use std::{
     fmt,

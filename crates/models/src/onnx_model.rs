@@ -16,7 +16,7 @@ use songrec_core::{ModelSpec, Vector};
 use crate::{
     description::Description,
     digest::check_digest,
-    embedder::{Batching, Embedder, Listening, checked_vector},
+    embedder::{Batching, Embedder, Windowing, checked_vector},
     engine::{self, Engine, EngineKind, Input, OpenOptions, Values},
     error::{ModelError, ModelErrorKind},
     front_end::Prepared,
@@ -35,7 +35,7 @@ const MOST_INPUTS: usize = 16;
 pub struct OnnxModel {
     description: Description,
     spec: ModelSpec,
-    listening: Listening,
+    windowing: Windowing,
     front_end: Prepared,
     audio: Box<dyn Engine>,
     folder: PathBuf,
@@ -64,11 +64,11 @@ impl OnnxModel {
         let path = folder.join(&description.audio.file);
         check_digest(description.name.as_str(), &path, description.audio.sha256)?;
         let audio = engine::open(description.name.as_str(), &path, engine, options)?;
-        let listening = description.listening();
+        let windowing = description.windowing();
         Ok(Self {
             spec: description.spec(),
-            front_end: Prepared::new(&description.front_end, listening.sample_rate),
-            listening,
+            front_end: Prepared::new(&description.front_end, windowing.sample_rate),
+            windowing,
             description,
             audio,
             folder: folder.to_owned(),
@@ -84,7 +84,7 @@ impl OnnxModel {
         &self.description
     }
 
-    /// Hears a window of noise, and reads a text if it can: an error tells
+    /// Embeds a window of noise, and reads a text if it can: an error tells
     /// what is wrong with the files.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl OnnxModel {
     pub fn probe(&self) -> Result<(), ModelError> {
         // Noise that is the same everywhere: a linear congruential generator.
         let mut state = 1u32;
-        let noise: Vec<f32> = (0..self.listening.window)
+        let noise: Vec<f32> = (0..self.windowing.window)
             .map(|_| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 (state >> 8) as f32 / (1 << 24) as f32 - 0.5
@@ -107,7 +107,7 @@ impl OnnxModel {
         Ok(())
     }
 
-    fn hear(&self, inputs: &[Vec<f32>], heard: &mut Vec<Vector>) -> Result<(), ModelError> {
+    fn infer(&self, inputs: &[Vec<f32>], vectors: &mut Vec<Vector>) -> Result<(), ModelError> {
         let mut shape = vec![inputs.len()];
         shape.extend(self.front_end.shape(inputs[0].len()));
         let joined: Vec<f32>;
@@ -121,8 +121,8 @@ impl OnnxModel {
         let audio = &self.description.audio;
         let input = Input { name: &audio.input, shape, values: Values::Floats(values) };
         let answer = self.audio.run(&[input], &audio.output);
-        let vectors = self.vectors(answer, inputs.len(), &audio.file, &*self.audio)?;
-        heard.extend(vectors);
+        let new = self.vectors(answer, inputs.len(), &audio.file, &*self.audio)?;
+        vectors.extend(new);
         Ok(())
     }
 
@@ -221,7 +221,7 @@ impl OnnxModel {
             }));
             let answer = reader.engine.run(&inputs, &text.output);
             let vectors = self.vectors(answer, texts.len(), &text.file, &*reader.engine)?;
-            let normalize = self.listening.normalize;
+            let normalize = self.windowing.normalize;
             read.extend(vectors.into_iter().map(|vector| {
                 // A text without a direction stays what it is.
                 crate::pooling::of_one(&vector, normalize).unwrap_or(vector)
@@ -258,8 +258,8 @@ impl Embedder for OnnxModel {
         &self.spec
     }
 
-    fn listening(&self) -> &Listening {
-        &self.listening
+    fn windowing(&self) -> &Windowing {
+        &self.windowing
     }
 
     fn engine(&self) -> String {
@@ -276,14 +276,14 @@ impl Embedder for OnnxModel {
 
     fn embed(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vector>, ModelError> {
         let most = self.batching().inputs.min(MOST_INPUTS);
-        let mut heard = Vec::with_capacity(inputs.len());
+        let mut vectors = Vec::with_capacity(inputs.len());
         // A batch is of one length; only short songs have others.
         for same in inputs.chunk_by(|left, right| left.len() == right.len()) {
             for batch in same.chunks(most) {
-                self.hear(batch, &mut heard)?;
+                self.infer(batch, &mut vectors)?;
             }
         }
-        Ok(heard)
+        Ok(vectors)
     }
 
     fn reads_text(&self) -> bool {

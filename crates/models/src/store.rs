@@ -144,7 +144,7 @@ impl ModelFolder {
         OnnxModel::open(description, &folder, options)
     }
 
-    /// Checks every file of a model against its digest, and lets it hear and
+    /// Checks every file of a model against its digest, and lets it embed and
     /// read a probe.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Songs cut into windows.
 
-use crate::embedder::{Listening, Short};
+use crate::embedder::{Short, Windowing};
 
-/// Cuts one song into the windows that a model hears, as a stream.
+/// Cuts one song into the windows that a model embeds, as a stream.
 ///
 /// Windows start every hop. Audio that no whole window covers is covered by a
 /// last one that ends with the song; a song shorter than a window is one
@@ -10,7 +10,7 @@ use crate::embedder::{Listening, Short};
 /// give the same windows, however they are cut into blocks.
 #[derive(Debug)]
 pub struct Windows {
-    listening: Listening,
+    windowing: Windowing,
     /// The samples from `start` on that are still needed.
     samples: Vec<f32>,
     /// Where `samples` begins, counted from the start of the song.
@@ -42,22 +42,22 @@ impl Windows {
     /// # Panics
     ///
     /// If the window is empty, or the hop is zero or longer than the window.
-    pub fn new(listening: &Listening) -> Self {
-        assert!(listening.window > 0 && (1..=listening.window).contains(&listening.hop));
-        Self { listening: listening.clone(), samples: Vec::new(), start: 0, next: 0, covered: 0 }
+    pub fn new(windowing: &Windowing) -> Self {
+        assert!(windowing.window > 0 && (1..=windowing.window).contains(&windowing.hop));
+        Self { windowing: windowing.clone(), samples: Vec::new(), start: 0, next: 0, covered: 0 }
     }
 
     /// Takes mono samples at the model's rate and hands the windows that they
-    /// complete to `heard`.
-    pub fn push(&mut self, samples: &[f32], mut heard: impl FnMut(Window)) {
-        let (window, hop) = (self.listening.window, self.listening.hop);
+    /// complete to `embedded`.
+    pub fn push(&mut self, samples: &[f32], mut embedded: impl FnMut(Window)) {
+        let (window, hop) = (self.windowing.window, self.windowing.hop);
         self.samples.extend_from_slice(samples);
         loop {
             let offset = (self.next - self.start) as usize;
             if self.samples.len() < offset + window {
                 break;
             }
-            heard(self.cut(offset));
+            embedded(self.cut(offset));
             self.next += hop as u64;
         }
         // One window back is kept, for a last one that ends with the song.
@@ -70,36 +70,36 @@ impl Windows {
     }
 
     /// Ends the song and hands over the window that was left, if any.
-    pub fn finish(mut self, mut heard: impl FnMut(Window)) {
-        let window = self.listening.window;
+    pub fn finish(mut self, mut embedded: impl FnMut(Window)) {
+        let window = self.windowing.window;
         let end = self.start + self.samples.len() as u64;
         if end == self.covered {
             return;
         }
         if self.samples.len() >= window {
             let offset = self.samples.len() - window;
-            return heard(self.cut(offset));
+            return embedded(self.cut(offset));
         }
-        let weight = end.min(self.listening.hop as u64);
-        let samples = lengthened(std::mem::take(&mut self.samples), &self.listening);
-        heard(Window { samples, start: 0, end, weight });
+        let weight = end.min(self.windowing.hop as u64);
+        let samples = lengthened(std::mem::take(&mut self.samples), &self.windowing);
+        embedded(Window { samples, start: 0, end, weight });
     }
 
     fn cut(&mut self, offset: usize) -> Window {
-        let samples = self.samples[offset..offset + self.listening.window].to_vec();
+        let samples = self.samples[offset..offset + self.windowing.window].to_vec();
         let start = self.start + offset as u64;
         let end = start + samples.len() as u64;
-        let weight = (end - self.covered).min(self.listening.hop as u64);
+        let weight = (end - self.covered).min(self.windowing.hop as u64);
         self.covered = end;
         Window { samples, start, end, weight }
     }
 }
 
 /// A song shorter than a window, made as long as the model wants it.
-fn lengthened(mut samples: Vec<f32>, listening: &Listening) -> Vec<f32> {
-    let (length, window) = (samples.len(), listening.window);
+fn lengthened(mut samples: Vec<f32>, windowing: &Windowing) -> Vec<f32> {
+    let (length, window) = (samples.len(), windowing.window);
     debug_assert!(0 < length && length < window);
-    match listening.short {
+    match windowing.short {
         Short::Repeat => {
             let whole = length * (window / length);
             repeat(&mut samples, whole);
@@ -108,7 +108,7 @@ fn lengthened(mut samples: Vec<f32>, listening: &Listening) -> Vec<f32> {
         Short::RepeatAndCut => repeat(&mut samples, window),
         Short::Silence => samples.resize(window, 0.0),
         Short::Keep => {
-            let least = (listening.sample_rate as usize).div_ceil(40).min(window);
+            let least = (windowing.sample_rate as usize).div_ceil(40).min(window);
             samples.resize(length.max(least), 0.0);
         }
     }
@@ -126,19 +126,19 @@ fn repeat(samples: &mut Vec<f32>, wanted: usize) {
 mod tests {
     use super::*;
 
-    fn listening(window: usize, hop: usize, short: Short) -> Listening {
-        Listening { sample_rate: 40, window, hop, short, normalize: true }
+    fn windowing(window: usize, hop: usize, short: Short) -> Windowing {
+        Windowing { sample_rate: 40, window, hop, short, normalize: true }
     }
 
-    fn cut(listening: &Listening, samples: usize, block: usize) -> Vec<Window> {
+    fn cut(windowing: &Windowing, samples: usize, block: usize) -> Vec<Window> {
         let song: Vec<f32> = (0..samples).map(|n| n as f32).collect();
-        let mut windows = Windows::new(listening);
-        let mut heard = Vec::new();
+        let mut windows = Windows::new(windowing);
+        let mut embedded = Vec::new();
         for block in song.chunks(block) {
-            windows.push(block, |window| heard.push(window));
+            windows.push(block, |window| embedded.push(window));
         }
-        windows.finish(|window| heard.push(window));
-        heard
+        windows.finish(|window| embedded.push(window));
+        embedded
     }
 
     fn ranges(windows: &[Window]) -> Vec<(u64, u64, u64)> {
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn windows_cover_the_song_and_the_last_ends_with_it() {
-        let whole = listening(10, 10, Short::Repeat);
-        let overlapping = listening(10, 4, Short::Repeat);
+        let whole = windowing(10, 10, Short::Repeat);
+        let overlapping = windowing(10, 4, Short::Repeat);
 
         assert_eq!(ranges(&cut(&whole, 20, 3)), [(0, 10, 10), (10, 20, 10)]);
         assert_eq!(ranges(&cut(&whole, 23, 3)), [(0, 10, 10), (10, 20, 10), (13, 23, 3)]);
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_window_holds_the_samples_that_it_names() {
         for (samples, hop) in [(23, 10), (57, 3), (100, 7), (10, 10)] {
-            for window in cut(&listening(10, hop, Short::Repeat), samples, 1) {
+            for window in cut(&windowing(10, hop, Short::Repeat), samples, 1) {
                 let expected: Vec<f32> = (window.start..window.end).map(|n| n as f32).collect();
                 assert_eq!(window.samples, expected);
             }
@@ -171,16 +171,16 @@ mod tests {
 
     #[test]
     fn how_the_song_is_cut_into_blocks_does_not_matter() {
-        let listening = listening(10, 4, Short::Repeat);
-        let whole = cut(&listening, 137, 137);
+        let windowing = windowing(10, 4, Short::Repeat);
+        let whole = cut(&windowing, 137, 137);
         for block in [1, 2, 9, 10, 11, 64] {
-            assert_eq!(cut(&listening, 137, block), whole, "blocks of {block}");
+            assert_eq!(cut(&windowing, 137, block), whole, "blocks of {block}");
         }
     }
 
     #[test]
     fn no_more_than_some_windows_are_kept() {
-        let mut windows = Windows::new(&listening(10, 10, Short::Repeat));
+        let mut windows = Windows::new(&windowing(10, 10, Short::Repeat));
         for _ in 0..10_000 {
             windows.push(&[0.5; 7], |_| ());
         }
@@ -190,12 +190,12 @@ mod tests {
 
     #[test]
     fn a_short_song_is_filled_up_as_the_model_wants() {
-        let filled = |short, samples| cut(&listening(8, 8, short), samples, 2)[0].samples.clone();
+        let filled = |short, samples| cut(&windowing(8, 8, short), samples, 2)[0].samples.clone();
 
         assert_eq!(filled(Short::Repeat, 3), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0, 0.0, 0.0]);
         assert_eq!(filled(Short::RepeatAndCut, 3), [0.0, 1.0, 2.0, 0.0, 1.0, 2.0, 0.0, 1.0]);
         assert_eq!(filled(Short::Silence, 3), [0.0, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(filled(Short::Keep, 3), [0.0, 1.0, 2.0]);
-        assert_eq!(ranges(&cut(&listening(8, 8, Short::Repeat), 3, 2)), [(0, 3, 3)]);
+        assert_eq!(ranges(&cut(&windowing(8, 8, Short::Repeat), 3, 2)), [(0, 3, 3)]);
     }
 }

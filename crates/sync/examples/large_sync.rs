@@ -36,7 +36,7 @@ async fn main() {
     // In parts, so that making them does not need more memory than syncing.
     let mut first = None;
     for part in 0..songs.div_ceil(1_000) {
-        let part = library_of(songs.min(1_000), part as u64).heard_by(&model, part as u64);
+        let part = library_of(songs.min(1_000), part as u64).embedded_by(&model, part as u64);
         let part = part.store(&*own).await;
         first.get_or_insert_with(|| part.songs[0].clone());
     }

@@ -31,9 +31,10 @@ pub struct Comparison {
     pub bytes: u64,
     /// What is not the same; the first [`LISTED`](crate::LISTED) of it.
     pub differences: Vec<Difference>,
-    /// Songs that two machines heard with different last bits, each of which
+    /// Songs that two machines embedded with different last bits, each of which
     /// counts as the song's: no difference.
-    pub heard_differently: u64,
+    #[serde(rename = "heard_differently")]
+    pub embedded_differently: u64,
     /// Whether somebody stopped it before its end.
     pub interrupted: bool,
     /// What is counted but not listed.
@@ -93,7 +94,7 @@ pub enum DifferenceKind {
     MissingRight,
     /// They say different things of it.
     Song,
-    /// Only one knows how a model hears it.
+    /// Only one knows how a model embeds it.
     Embedding,
     /// Only one has its audio, where both keep audio.
     Audio,
@@ -261,9 +262,9 @@ fn compare_songs(
             None => found.add(difference(
                 left,
                 DifferenceKind::Embedding,
-                format!("{} does not know how `{model}` hears it", sides.right.name),
+                format!("{} does not know how `{model}` embeds it", sides.right.name),
             )),
-            Some(theirs) if theirs.digest != reference.digest => found.heard_differently += 1,
+            Some(theirs) if theirs.digest != reference.digest => found.embedded_differently += 1,
             Some(_) => {}
         }
     }
@@ -272,7 +273,7 @@ fn compare_songs(
             found.add(difference(
                 left,
                 DifferenceKind::Embedding,
-                format!("{} does not know how `{model}` hears it", sides.left.name),
+                format!("{} does not know how `{model}` embeds it", sides.left.name),
             ));
         }
     }

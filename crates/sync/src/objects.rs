@@ -106,7 +106,7 @@ impl Carrier {
     /// Whether `place` lacks objects of a song that the other side has, and that
     /// are carried.
     pub(crate) fn lacks(&self, place: Place, own: &Refs, theirs: &Refs, song: &Song) -> bool {
-        let heard = theirs
+        let embedded = theirs
             .embeddings
             .keys()
             .any(|model| self.carries(model) && !own.embeddings.contains_key(model));
@@ -115,12 +115,12 @@ impl Carrier {
             && own.blob.is_none()
             && theirs.blob.is_some()
             && self.carries_audio_of(song);
-        heard || audio
+        embedded || audio
     }
 
     /// How many bytes may have to be carried to `place` for a song.
     pub(crate) fn bytes(&self, place: Place, own: &Refs, theirs: &Refs, song: &Song) -> u64 {
-        let heard = theirs
+        let embedded = theirs
             .embeddings
             .iter()
             .filter(|(model, _)| self.carries(model) && !own.embeddings.contains_key(*model))
@@ -134,7 +134,7 @@ impl Carrier {
             }
             _ => 0,
         };
-        heard + blob
+        embedded + blob
     }
 }
 

@@ -209,7 +209,7 @@ pub struct Report {
     pub counts: Pair<Counts>,
     /// What could not be done; it is tried again by the next sync.
     pub failed: Vec<Failure>,
-    /// Things to know that stopped nothing: audio that is nowhere, songs heard
+    /// Things to know that stopped nothing: audio that is nowhere, songs embedded
     /// differently.
     pub notes: Vec<Note>,
     /// Songs that wait for a sync in the other direction.

@@ -96,7 +96,7 @@ async fn a_damaged_song_is_named_and_carried_nowhere() {
 #[tokio::test]
 async fn a_song_that_was_put_aside_comes_back_from_the_other_side() {
     let mut two = Two::new().await;
-    library_of(5, 4).heard_by(&tiny_model(), 5).store(&*two.own).await;
+    library_of(5, 4).embedded_by(&tiny_model(), 5).store(&*two.own).await;
     let one = song("one that is known on both sides");
     let own: Arc<LocalBackend> = Arc::clone(&two.own);
     own.put_song(&one, PutMode::Create).await.unwrap();

@@ -121,7 +121,7 @@ fn title(song: &Song) -> Option<&str> {
 #[tokio::test]
 async fn a_library_goes_to_the_other_side_with_all_its_objects() {
     let mut two = Two::new();
-    let fixture = library_of(25, 1).heard_by(&dot_model(), 2).heard_by(&tiny_model(), 3);
+    let fixture = library_of(25, 1).embedded_by(&dot_model(), 2).embedded_by(&tiny_model(), 3);
     let mut songs = fixture.store(two.own()).await.songs;
     let bytes = audio(100_000, 4);
     let stream = futures::stream::iter([Ok(bytes.clone())]).boxed();
@@ -590,7 +590,7 @@ async fn a_library_that_was_restored_gets_back_what_it_lost() {
 #[tokio::test]
 async fn a_plan_says_what_a_sync_then_does_and_writes_nothing() {
     let mut two = Two::new();
-    let fixture = library_of(12, 1).heard_by(&tiny_model(), 2);
+    let fixture = library_of(12, 1).embedded_by(&tiny_model(), 2);
     fixture.store(two.own()).await;
     let own = Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default());
     let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default());
@@ -895,7 +895,7 @@ async fn nothing_to_do_costs_one_call_at_a_hundred_thousand_songs() {
 #[tokio::test]
 async fn one_song_changed_here_costs_eight_calls_at_most() {
     let mut two = Two::new();
-    library_of(300, 1).heard_by(&tiny_model(), 2).store(two.own()).await;
+    library_of(300, 1).embedded_by(&tiny_model(), 2).store(two.own()).await;
     two.sync().await;
     two.sync().await;
     let first = songrec_storage::SongQuery { limit: 1, ..Default::default() };
@@ -946,7 +946,7 @@ async fn pulling_costs_a_call_for_each_page_and_a_few() {
 #[tokio::test]
 async fn a_sync_of_which_nothing_is_remembered_reads_what_differs_and_no_more() {
     let mut one = Two::new();
-    let songs = library_of(1_200, 1).heard_by(&tiny_model(), 2).store(one.own()).await.songs;
+    let songs = library_of(1_200, 1).embedded_by(&tiny_model(), 2).store(one.own()).await.songs;
     one.sync().await;
     edit(one.own(), songs[3].id, "title", "new here", 1).await;
     edit(one.shared(), songs[5].id, "title", "new there", 2).await;
@@ -984,7 +984,7 @@ async fn a_sync_of_which_nothing_is_remembered_reads_what_differs_and_no_more() 
 #[tokio::test]
 async fn a_migration_copies_everything_once_and_proves_it() {
     let mut two = Two::new();
-    library_of(230, 1).heard_by(&tiny_model(), 2).store(two.own()).await;
+    library_of(230, 1).embedded_by(&tiny_model(), 2).store(two.own()).await;
     two.shared().put_song(&retitled(&song("there"), "theirs"), PutMode::Create).await.unwrap();
     two.own().put_song(&song("there"), PutMode::Create).await.unwrap();
     let own = Side::new("own", Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default()));
@@ -1007,8 +1007,8 @@ async fn a_migration_copies_everything_once_and_proves_it() {
 #[tokio::test]
 async fn a_check_finds_what_differs() {
     let two = Two::new();
-    let own = library_of(10, 1).heard_by(&tiny_model(), 2).store(two.own()).await;
-    library_of(10, 1).heard_by(&tiny_model(), 2).store(two.shared()).await;
+    let own = library_of(10, 1).embedded_by(&tiny_model(), 2).store(two.own()).await;
+    library_of(10, 1).embedded_by(&tiny_model(), 2).store(two.shared()).await;
     let (one, other, third) = (&own.songs[0], &own.songs[1], &own.songs[2]);
     edit(two.own(), one.id, "title", "only here", 1).await;
     two.shared().songs().delete(&[delete(other.id)]).await.unwrap();

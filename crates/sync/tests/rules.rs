@@ -244,8 +244,8 @@ fn an_own_write_that_landed_unknown_is_no_conflict() {
     });
 }
 
-// The song of two who heard it otherwise, in the last bit.
-fn hear(machine: &Machine, last_bit: f32) -> SongId {
+// The song of two who embedded it otherwise, in the last bit.
+fn embed(machine: &Machine, last_bit: f32) -> SongId {
     let (mut new, model) = (song("x"), tiny_model());
     new.revision.operation = OperationId::random();
     new.history = Some(History::begun(new.revision.operation, time(0)));
@@ -267,8 +267,8 @@ fn a_library_that_is_copied_over_another_names_its_own_objects() {
         one.sync();
         let there = Library::new(here.memory.fork(), true);
         let mut two = Machine::new(&there, &clock, rules);
-        let id = hear(&one, 1.0);
-        hear(&two, 2.0);
+        let id = embed(&one, 1.0);
+        embed(&two, 2.0);
         one.sync();
         two.sync();
         // The first syncs with both, so that both have the same write of it.

@@ -35,10 +35,10 @@ pub fn library_of(count: usize, seed: u64) -> Fixture {
 }
 
 impl Fixture {
-    /// The same songs as `model` hears them. One song in ten sounds exactly
+    /// The same songs as `model` embeds them. One song in ten sounds exactly
     /// like the one before it.
     #[must_use]
-    pub fn heard_by(mut self, model: &ModelSpec, seed: u64) -> Self {
+    pub fn embedded_by(mut self, model: &ModelSpec, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut last: Option<Vector> = None;
         for song in &self.songs {

@@ -215,7 +215,7 @@ pub fn random_song(rng: &mut StdRng) -> Song {
     song.audio.frames = (duration * 44_100.0) as u64;
     for kind in [WarningKind::Truncated, WarningKind::Damaged, WarningKind::Silent] {
         if rng.random_bool(0.1) {
-            song.audio.warnings.push(AudioWarning { kind, text: "as it was heard".into() });
+            song.audio.warnings.push(AudioWarning { kind, text: "as it was embedded".into() });
         }
     }
     song.added_at = time(rng.random_range(0..40));

@@ -244,7 +244,7 @@ fn chance_is_the_same_for_a_seed() {
 fn a_confirmed_search_is_two_calls() {
     run_case(async {
         let faulty = Faulty::new(MemoryBackend::new());
-        library_of(30, 1).heard_by(&tiny_model(), 1).store(faulty.inner()).await;
+        library_of(30, 1).embedded_by(&tiny_model(), 1).store(faulty.inner()).await;
         let query = NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 10);
 
         assert_eq!(faulty.nearest_songs(&query).await.unwrap().len(), 10);

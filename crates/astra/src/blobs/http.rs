@@ -109,12 +109,12 @@ impl CredentialProvider for NoKeys {
 #[derive(Debug)]
 pub(super) struct Connector {
     patience: Patience,
-    heard: Arc<AtomicBool>,
+    answered: Arc<AtomicBool>,
 }
 
 impl Connector {
     pub(super) fn new(patience: &Patience) -> Self {
-        Self { patience: patience.clone(), heard: Arc::default() }
+        Self { patience: patience.clone(), answered: Arc::default() }
     }
 }
 
@@ -135,8 +135,8 @@ impl HttpConnector for Connector {
                 store: "S3",
                 source: Box::new(error.without_url()),
             })?;
-        let (patience, heard) = (self.patience.clone(), Arc::clone(&self.heard));
-        Ok(HttpClient::new(Guarded { client, patience, heard }))
+        let (patience, answered) = (self.patience.clone(), Arc::clone(&self.answered));
+        Ok(HttpClient::new(Guarded { client, patience, answered }))
     }
 }
 
@@ -145,7 +145,7 @@ struct Guarded {
     client: reqwest::Client,
     patience: Patience,
     // Whether anything ever answered.
-    heard: Arc<AtomicBool>,
+    answered: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -155,7 +155,7 @@ impl HttpService for Guarded {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         // Nothing else of ours has a name that begins so.
         let is_object = request.uri().path().contains("/audio/");
-        let first = self.patience.first_answer.filter(|_| !self.heard.load(Ordering::Relaxed));
+        let first = self.patience.first_answer.filter(|_| !self.answered.load(Ordering::Relaxed));
         let time = first.map_or(self.patience.request, |first| first.min(self.patience.request));
         let answer = HttpService::call(&self.client, request);
         let answer = match is_read || first.is_some() {
@@ -170,7 +170,7 @@ impl HttpService for Guarded {
             })?,
         };
         let response = answer.map_err(|error| unanswered(&server, &error))?;
-        self.heard.store(true, Ordering::Relaxed);
+        self.answered.store(true, Ordering::Relaxed);
         let status = response.status();
         if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
             let to = response.headers().get(header::LOCATION).and_then(|to| to.to_str().ok());

@@ -103,7 +103,7 @@ struct Inner {
     breaker: Breaker,
     requests: AtomicU64,
     // Whether anything ever answered.
-    heard: AtomicBool,
+    answered: AtomicBool,
     // The server's clock less ours at its last answer, in seconds.
     ahead: AtomicI64,
     warned: Mutex<HashSet<String>>,
@@ -189,7 +189,7 @@ impl Client {
             patience,
             breaker: Breaker::new(),
             requests: AtomicU64::new(0),
-            heard: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             ahead: AtomicI64::new(UNKNOWN),
             warned: Mutex::default(),
         };
@@ -310,7 +310,7 @@ impl Client {
     fn time_for<C>(&self, request: &Request<'_, C>) -> Duration {
         let in_all = self.operation(request);
         match self.inner.patience.first_answer {
-            Some(first) if !self.inner.heard.load(Ordering::Relaxed) => in_all.min(first),
+            Some(first) if !self.inner.answered.load(Ordering::Relaxed) => in_all.min(first),
             _ => in_all,
         }
     }
@@ -414,7 +414,7 @@ impl Client {
         let response = head
             .map_err(|_| failed(Problem::TimedOut, &format!("nothing within {:.0?}", times.head)))?
             .map_err(broken)?;
-        inner.heard.store(true, Ordering::Relaxed);
+        inner.answered.store(true, Ordering::Relaxed);
         let headers = response.headers();
         if let Some(ahead) = ahead(headers) {
             inner.ahead.store(ahead, Ordering::Relaxed);

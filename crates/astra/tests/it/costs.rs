@@ -10,10 +10,10 @@ use songrec_testkit::{library_of, new_embedding, put, run_case, tiny_model};
 
 use crate::support::{Cloud, config, library};
 
-// A library of `count` songs, heard by one model, opened anew.
+// A library of `count` songs, embedded by one model, opened anew.
 async fn opened(builder: Builder, count: usize) -> (AstraBackend, songrec_testkit::Fixture, Cloud) {
     let (backend, emulator) = library(builder).await;
-    let fixture = library_of(count, 5).heard_by(&tiny_model(), 5).store(&backend).await;
+    let fixture = library_of(count, 5).embedded_by(&tiny_model(), 5).store(&backend).await;
     let fresh = AstraBackend::open(&config(&emulator)).await.unwrap();
     (fresh, fixture, emulator)
 }
@@ -22,7 +22,7 @@ async fn opened(builder: Builder, count: usize) -> (AstraBackend, songrec_testki
 fn storing_songs_costs_a_request_for_a_hundred_in_each_collection() {
     run_case(async {
         let (backend, emulator) = library(Emulator::builder()).await;
-        let mut fixture = library_of(250, 3).heard_by(&tiny_model(), 4);
+        let mut fixture = library_of(250, 3).embedded_by(&tiny_model(), 4);
         backend.embeddings().put_model(&tiny_model()).await.unwrap();
         // Whoever stores songs has looked whether they are there.
         let ids: Vec<_> = fixture.songs.iter().map(|song| song.id).collect();
@@ -56,8 +56,8 @@ fn similar_songs_cost_three_requests_whatever_the_filter() {
 
             let model = tiny_model().name;
             let asked = fixture.songs[7].id;
-            let heard = backend.get_embedding(&model, asked).await.unwrap().unwrap();
-            let mut query = NearestQuery::new(model, heard.embedding.vector, 10);
+            let embedded = backend.get_embedding(&model, asked).await.unwrap().unwrap();
+            let mut query = NearestQuery::new(model, embedded.embedding.vector, 10);
             query.filter = filter;
             query.exclude = vec![asked];
             let found = backend.nearest_songs(&query).await.unwrap();

@@ -169,7 +169,7 @@ fn a_damaged_row_is_put_aside_by_a_repair_and_by_the_song_that_comes_back() {
 fn an_embedding_that_is_lost_can_be_stored_again() {
     run_case(async {
         let (backend, _cloud) = library(Emulator::builder()).await;
-        let fixture = library_of(3, 5).heard_by(&tiny_model(), 8).store(&backend).await;
+        let fixture = library_of(3, 5).embedded_by(&tiny_model(), 8).store(&backend).await;
         let model = tiny_model().name;
         let vectors = backend.client().keyspace(DEFAULT_KEYSPACE).collection("embeddings_tiny_1");
         let songs = &fixture.songs[..2];

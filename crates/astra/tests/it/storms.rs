@@ -71,9 +71,9 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
         cloud.faults().add(Rule::one_of(Fault::every_failure()).chance(0.3, 5));
         cloud.s3.fail(s3::Rule::one_of(&s3::Fault::every()).chance(0.3, 6));
         let mut diary = Diary::default();
-        let mut fixture = library_of(SONGS, 8).heard_by(&tiny_model(), 9);
+        let mut fixture = library_of(SONGS, 8).embedded_by(&tiny_model(), 9);
 
-        for (chunk, heard) in fixture.songs.chunks_mut(7).zip(fixture.embeddings.chunks(7)) {
+        for (chunk, embedded) in fixture.songs.chunks_mut(7).zip(fixture.embeddings.chunks(7)) {
             for song in chunk.iter_mut() {
                 let new = new_blob(&audio(song));
                 diary.insist(|| upload(&backend, new, audio(song))).await;
@@ -84,8 +84,8 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
             }
             let new: Vec<_> = chunk
                 .iter()
-                .zip(heard)
-                .map(|(song, heard)| new_embedding(song, heard.clone()))
+                .zip(embedded)
+                .map(|(song, embedded)| new_embedding(song, embedded.clone()))
                 .collect();
             let references = diary.insist(|| backend.embeddings().put(&new)).await;
             for (song, reference) in chunk.iter_mut().zip(references) {
@@ -126,9 +126,9 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
         found.sort_by_key(|song| song.id);
         assert_eq!(found, fixture.songs);
         let ids: Vec<_> = fixture.songs.iter().map(|song| song.id).collect();
-        let heard = backend.embeddings().get(&tiny_model().name, &ids).await.unwrap();
-        for (heard, expected) in heard.into_iter().zip(&fixture.embeddings) {
-            assert_eq!(heard.unwrap().embedding, *expected);
+        let embedded = backend.embeddings().get(&tiny_model().name, &ids).await.unwrap();
+        for (embedded, expected) in embedded.into_iter().zip(&fixture.embeddings) {
+            assert_eq!(embedded.unwrap().embedding, *expected);
         }
         let keyspace = backend.client().keyspace("default_keyspace");
         let vectors =

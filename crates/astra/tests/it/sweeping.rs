@@ -22,7 +22,7 @@ use songrec_testkit::{
 use crate::support::{Cloud, library};
 
 // A song that nobody has stored, and an embedding of it.
-fn heard(seed: &str) -> (Song, NewEmbedding) {
+fn embedded(seed: &str) -> (Song, NewEmbedding) {
     use rand::SeedableRng;
     let song = song(seed);
     let mut rng = rand::rngs::StdRng::seed_from_u64(seed.len() as u64);
@@ -58,7 +58,7 @@ async fn opened() -> (Arc<AstraBackend>, Cloud) {
 fn an_embedding_that_is_stored_again_is_young_again() {
     run_case(async {
         let (backend, _cloud) = opened().await;
-        let (mut song, new) = heard("one");
+        let (mut song, new) = embedded("one");
         named(&backend, &mut song, &new).await;
         let first = Instant::now();
         tokio::time::sleep(Duration::from_millis(1_500)).await;
@@ -77,7 +77,7 @@ fn an_embedding_that_is_stored_again_is_young_again() {
 fn what_is_stored_again_between_a_look_and_its_removal_stays() {
     run_case(async {
         let (backend, cloud) = opened().await;
-        let (mut song, new) = heard("one");
+        let (mut song, new) = embedded("one");
         named(&backend, &mut song, &new).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         // The removal takes its time.
@@ -103,7 +103,7 @@ fn what_is_stored_again_between_a_look_and_its_removal_stays() {
 fn a_removal_that_is_done_late_does_not_take_what_came_after_it() {
     run_case(async {
         let (backend, cloud) = opened().await;
-        let (mut song, new) = heard("one");
+        let (mut song, new) = embedded("one");
         named(&backend, &mut song, &new).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         // Done, though nobody sees it yet.
@@ -121,7 +121,7 @@ fn a_removal_that_is_done_late_does_not_take_what_came_after_it() {
 fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
     run_case(async {
         let (backend, _cloud) = opened().await;
-        let (mut song, new) = heard("one");
+        let (mut song, new) = embedded("one");
         named(&backend, &mut song, &new).await;
         backend.put_song(&song, PutMode::Create).await.unwrap();
         backend.songs().delete(&[delete(song.id)]).await.unwrap();
@@ -142,7 +142,7 @@ fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
 fn a_purge_that_is_done_late_does_not_take_a_later_tombstone() {
     run_case(async {
         let (backend, cloud) = opened().await;
-        let (mut song, _) = heard("one");
+        let (mut song, _) = embedded("one");
         backend.put_song(&song, PutMode::Create).await.unwrap();
         let deletion = delete(song.id);
         backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();

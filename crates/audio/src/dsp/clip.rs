@@ -397,7 +397,7 @@ impl Clip {
         }
         let mut own = Tempogram::new();
         own.add(&onsets.median);
-        if own.heard() {
+        if own.has_onsets() {
             let beats = beat::beats(&onsets.median, own.bpm());
             for gap in beats.windows(2) {
                 trimmed.gaps.push((gap[1] - gap[0]) as f64 / FRAME_RATE);

@@ -87,12 +87,12 @@ static TAPER: LazyLock<Vec<f32>> = LazyLock::new(|| hann(WINDOW));
 pub(super) struct Tempogram {
     power: Vec<f64>,
     frames: usize,
-    heard: bool,
+    has_onsets: bool,
 }
 
 impl Tempogram {
     pub(super) fn new() -> Self {
-        Self { power: vec![0.0; TRANSFORM / 2 + 1], frames: 0, heard: false }
+        Self { power: vec![0.0; TRANSFORM / 2 + 1], frames: 0, has_onsets: false }
     }
 
     /// Adds the frames of one clip.
@@ -119,7 +119,7 @@ impl Tempogram {
                 }
             }
             if any {
-                self.heard = true;
+                self.has_onsets = true;
                 add_power(&windows, &mut bins, &mut scratch, &mut partial);
             }
             if at % 128 == 127 {
@@ -180,12 +180,12 @@ impl Tempogram {
             *sum += power;
         }
         self.frames += other.frames;
-        self.heard |= other.heard;
+        self.has_onsets |= other.has_onsets;
     }
 
     /// Whether there was any onset.
-    pub(super) fn heard(&self) -> bool {
-        self.heard
+    pub(super) fn has_onsets(&self) -> bool {
+        self.has_onsets
     }
 }
 

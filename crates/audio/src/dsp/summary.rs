@@ -128,7 +128,7 @@ fn groups(trimmed: &Trimmed) -> FeatureGroups {
     let frames = trimmed.frames as f64;
     let means = |sums: &[f64]| sums.iter().map(|sum| (sum / frames) as f32).collect();
     // A clip without onsets has no beat, as librosa's tracker says.
-    let bpm = if trimmed.tempogram.heard() { trimmed.tempogram.bpm() } else { 0.0 };
+    let bpm = if trimmed.tempogram.has_onsets() { trimmed.tempogram.bpm() } else { 0.0 };
     FeatureGroups {
         mfcc: means(&trimmed.mfcc),
         chroma: means(&trimmed.chroma),

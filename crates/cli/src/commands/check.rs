@@ -29,10 +29,10 @@ pub(super) async fn run(context: &Context, args: CheckArgs) -> Result<ExitStatus
         printer.table(&table)?;
         pair::and_more(printer, found.left_out.differences, "difference");
     }
-    if found.heard_differently > 0 {
+    if found.embedded_differently > 0 {
         printer.say(format!(
-            "{} heard by two machines with different last bits, which is no difference",
-            counted(found.heard_differently, "song")
+            "{} embedded by two machines with different last bits, which is no difference",
+            counted(found.embedded_differently, "song")
         ));
     }
     let read = match args.read_data {

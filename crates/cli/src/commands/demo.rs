@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         return Ok(ExitStatus::Interrupted);
     }
     printer.say(format!(
-        "{} heard in {:.1} s, {} known from before\n",
+        "{} embedded in {:.1} s, {} known from before\n",
         counted(report.added + report.updated, "file"),
         started.elapsed().as_secs_f64(),
         report.unchanged + report.moved + report.duplicates,

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use anyhow::Result;
 use serde_json::json;
 use songrec_core::{ModelName, Vector, decode_path};
-use songrec_library::{Error, ErrorKind, HeardFile, Models, Part, hear_file, keys, write_npy};
+use songrec_library::{EmbeddedFile, Error, ErrorKind, Models, Part, embed_file, keys, write_npy};
 
 use crate::{args::EmbedArgs, context::Context, status::ExitStatus};
 
@@ -14,7 +14,7 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
         [] => vec![config.get(keys::SEARCH_MODEL).to_owned()],
         given => given.to_vec(),
     };
-    let hearing = models.hearing(&names).await?;
+    let embedders = models.embedders(&names).await?;
     if let Some(folder) = &args.npy {
         std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
     }
@@ -27,14 +27,14 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
             return Ok(ExitStatus::Interrupted);
         }
         let (path, part) = Part::split(file);
-        let error = match hear_file(&decode_path(path), &hearing, part, args.windows).await {
-            Ok(mut heard) => {
-                for spec in hearing.specs() {
-                    if let Some(vector) = heard.vectors.get(&spec.name) {
-                        output.vector(file, part, &heard, &spec.name, vector)?;
+        let error = match embed_file(&decode_path(path), &embedders, part, args.windows).await {
+            Ok(mut embedded) => {
+                for spec in embedders.specs() {
+                    if let Some(vector) = embedded.vectors.get(&spec.name) {
+                        output.vector(file, part, &embedded, &spec.name, vector)?;
                     }
                 }
-                heard.unheard.pop_first().map(|(_, error)| error)
+                embedded.unembedded.pop_first().map(|(_, error)| error)
             }
             Err(error) => Some(error),
         };
@@ -66,11 +66,11 @@ impl Output<'_> {
         &mut self,
         file: &str,
         part: Option<Part>,
-        heard: &HeardFile,
+        embedded: &EmbeddedFile,
         model: &ModelName,
         vector: &Vector,
     ) -> Result<()> {
-        let windows = heard.windows.get(model).filter(|_| self.args.windows);
+        let windows = embedded.windows.get(model).filter(|_| self.args.windows);
         let printer = &self.context.printer;
         let path = match &self.args.npy {
             None => None,
@@ -90,7 +90,7 @@ impl Output<'_> {
         if printer.json {
             let mut document = json!({
                 "file": file,
-                "id": heard.song.id,
+                "id": embedded.song.id,
                 "model": model,
                 "dimension": vector.dimension(),
             });

@@ -147,7 +147,7 @@ async fn add(context: &Context, models: &Models, name: &str, from: &str) -> Resu
     printer.say(match added.was_there {
         true => format!("`{model}` was there already, with the same files"),
         false => format!(
-            "added; `songrec scan PATH --model {model}` lets it hear new songs, `songrec scan \
+            "added; `songrec scan PATH --model {model}` lets it embed new songs, `songrec scan \
              --model {model} --missing` those of the library"
         ),
     });
@@ -165,7 +165,9 @@ fn remove(context: &Context, models: &Models, name: &str, yes: bool) -> Result<E
     if context.printer.json {
         context.printer.json(&json!({ "removed": model.spec.name }))?;
     }
-    context.printer.say(format!("removed `{}`; what it heard stays in libraries", model.spec.name));
+    context
+        .printer
+        .say(format!("removed `{}`; what it embedded stays in libraries", model.spec.name));
     Ok(ExitStatus::Done)
 }
 
@@ -222,7 +224,7 @@ async fn bench(
     seconds: f64,
 ) -> Result<ExitStatus> {
     if !(0.1..=36_000.0).contains(&seconds) {
-        return Err(Error::usage(format_args!("`{seconds}` seconds cannot be heard"))
+        return Err(Error::usage(format_args!("`{seconds}` seconds cannot be embedded"))
             .with_hint("name 0.1 to 36000 seconds")
             .into());
     }

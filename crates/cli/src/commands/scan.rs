@@ -74,7 +74,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         summarize(context, &report, args.dry_run, started.elapsed());
         suspects.into_inner().unwrap_or_else(PoisonError::into_inner).tell(printer);
         if args.missing && report.files() == 0 && !report.interrupted {
-            printer.say("the models have heard every song whose file is on this machine");
+            printer.say("the models have embedded every song whose file is on this machine");
         }
         if found_nothing(&report, args.missing) && !report.interrupted {
             printer.say(format!(
@@ -159,8 +159,8 @@ fn print(context: &Context, item: &ScanItem) -> Result<()> {
         }
         // Told together in the end.
         ScanItem::Warned { .. } => Ok(()),
-        ScanItem::Unheard { path, reason, .. } => {
-            context.warn_aside(&format!("`{path}` was not heard: {reason}"));
+        ScanItem::Unembedded { path, reason, .. } => {
+            context.warn_aside(&format!("`{path}` was not embedded: {reason}"));
             Ok(())
         }
         ScanItem::Failed { path, reason } => {
@@ -241,10 +241,10 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
             counted(report.failed_before, "file")
         ));
     }
-    if report.unheard > 0 {
+    if report.unembedded > 0 {
         printer.say(format!(
-            "{} kept without what a model would have heard; the same command with `--missing` in place of paths tries again",
-            counted(report.unheard, "song")
+            "{} kept without what a model would have embedded; the same command with `--missing` in place of paths tries again",
+            counted(report.unembedded, "song")
         ));
     }
     if report.missing > 0 {
@@ -269,7 +269,7 @@ fn found_nothing(report: &ScanReport, missing: bool) -> bool {
 fn status(report: &ScanReport, missing: bool) -> ExitStatus {
     if report.interrupted {
         ExitStatus::Interrupted
-    } else if report.failed > 0 || report.unheard > 0 {
+    } else if report.failed > 0 || report.unembedded > 0 {
         ExitStatus::SomeFailed
     } else if found_nothing(report, missing) {
         ExitStatus::FoundNothing

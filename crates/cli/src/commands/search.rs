@@ -43,7 +43,7 @@ pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatu
     Ok(if found.songs == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
-// What sounds like words say, through a model that reads and hears.
+// What sounds like words say, through a model that reads and embeds.
 async fn by_sound(
     context: &Context,
     library: &Library,

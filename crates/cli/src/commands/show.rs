@@ -83,7 +83,7 @@ fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
         row("file", Some(format!("{} ({}{missing})", path.display(), size(file.size))));
     }
     for (model, reference) in &song.embeddings {
-        row("heard by", Some(format!("{model} ({} values)", reference.dimension)));
+        row("embedded by", Some(format!("{model} ({} values)", reference.dimension)));
     }
     let edited: Vec<String> = song.edits.iter().map(|(field, _)| field.to_string()).collect();
     row("edited", Some(edited.join(", ")));

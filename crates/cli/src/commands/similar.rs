@@ -173,7 +173,7 @@ fn why(context: &Context, song: &SimilarSong) -> Result<()> {
             Some(similarity) => {
                 format!("      {:.2} x {similarity:>6.3}  by `{}`", part.weight, part.model)
             }
-            None => format!("      not heard by `{}`", part.model),
+            None => format!("      not embedded by `{}`", part.model),
         })?;
     }
     if let Some(beside) = &song.beside {

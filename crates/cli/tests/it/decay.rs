@@ -51,7 +51,7 @@ fn a_repair_hears_again_what_is_lost_and_keeps_the_rest() {
     let repaired = world.run(&["verify", "--repair"]);
 
     assert_eq!(repaired.code, 0, "{repaired:?}");
-    assert!(repaired.stdout.contains("it was heard again (repaired)"), "{repaired:?}");
+    assert!(repaired.stdout.contains("it was embedded again (repaired)"), "{repaired:?}");
     world.run(&["verify", "--read-data"]).ok();
     let after: Vec<_> = ids.iter().map(|id| kept(&world, id)).collect();
     assert_eq!(after, before);

@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// A server in the plain form that hears how loud a window is, and how often
+/// A server in the plain form that embeds how loud a window is, and how often
 /// it crosses zero; nothing in silence.
 pub(crate) struct Server {
     address: SocketAddr,
-    heard: Arc<AtomicUsize>,
+    embedded: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
     /// Milliseconds before each answer.
     delay: Arc<AtomicU64>,
@@ -29,9 +29,9 @@ impl Server {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (heard, stopped) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let (embedded, stopped) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let delay = Arc::<AtomicU64>::default();
-        let (counter, end, pause) = (heard.clone(), stopped.clone(), delay.clone());
+        let (counter, end, pause) = (embedded.clone(), stopped.clone(), delay.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if end.load(Ordering::SeqCst) {
@@ -41,16 +41,16 @@ impl Server {
                 std::thread::spawn(move || answer(stream.unwrap(), &counter, &pause));
             }
         });
-        Self { address, heard, stopped, delay }
+        Self { address, embedded, stopped, delay }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How many windows it has heard since it was last asked this.
-    pub(crate) fn heard(&self) -> usize {
-        self.heard.swap(0, Ordering::SeqCst)
+    /// How many windows it has embedded since it was last asked this.
+    pub(crate) fn embedded(&self) -> usize {
+        self.embedded.swap(0, Ordering::SeqCst)
     }
 
     /// It takes its time for each answer.
@@ -68,7 +68,7 @@ impl Server {
     }
 }
 
-fn answer(mut stream: std::net::TcpStream, heard: &AtomicUsize, delay: &AtomicU64) {
+fn answer(mut stream: std::net::TcpStream, embedded: &AtomicUsize, delay: &AtomicU64) {
     let mut request = Vec::new();
     let mut piece = [0; 65_536];
     let (head, length) = loop {
@@ -89,7 +89,7 @@ fn answer(mut stream: std::net::TcpStream, heard: &AtomicUsize, delay: &AtomicU6
     }
     std::thread::sleep(Duration::from_millis(delay.load(Ordering::SeqCst)));
     let body = if head.starts_with("post /process/ear") {
-        heard.fetch_add(1, Ordering::SeqCst);
+        embedded.fetch_add(1, Ordering::SeqCst);
         let request: Value = serde_json::from_slice(&request).unwrap();
         let audio: Vec<f64> =
             request["audio"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();

@@ -192,7 +192,7 @@ fn an_old_library_comes_in() {
     let similar = world.json(&["similar", "One", "--model", "clap@1"]);
     assert_eq!(similar["results"][0]["title"], "two");
     assert_eq!(similar["results"].as_array().unwrap().len(), 2);
-    // No song was heard by the usual model, and none is configured.
+    // No song was embedded by the usual model, and none is configured.
     let unasked = world.json(&["similar", "One"]);
     assert_eq!((&unasked["model"], &unasked["results"]), (&"clap@1".into(), &similar["results"]));
     assert!(world.json(&["explain", "One", "two"])["similarity"].is_number());

@@ -1,4 +1,4 @@
-//! Learned models hear, find and are asked alike wherever a library is kept,
+//! Learned models embed, find and are asked alike wherever a library is kept,
 //! and in the cloud with few requests, however many songs there are.
 
 use std::{fs, time::Duration};
@@ -75,7 +75,7 @@ fn what_learned_models_find_is_the_same_here_and_in_the_cloud() {
     for place in PLACES {
         let first = both.scan(place, &scan);
         let filled = both.scan(place, &fill);
-        // Nobody hears anything in silence.
+        // Nobody embeds anything in silence.
         assert_eq!((&first["added"], &filled["updated"]), (&10.into(), &9.into()), "{place}");
     }
     let [a, b, c] = ["tone 001", "tone 004", "tone 008"].map(|title| both.id_of(title));
@@ -196,21 +196,21 @@ fn a_song_in_which_a_model_hears_nothing_is_heard_once() {
         let models = ["--model", "ear", "--model", "dsp45"];
         let first = both.scan(place, &[&["music"][..], &models].concat());
         assert_eq!((&first["added"], &first["unheard"]), (&4.into(), &0.into()), "{first}");
-        assert!(both.server.heard() > 4);
+        assert!(both.server.embedded() > 4);
 
         let again = both.scan(place, &[&["music"][..], &models].concat());
         let missing = both.scan(place, &[&["--missing"][..], &models].concat());
         let with_segments = both.scan(place, &[&["music", "--segments"][..], &models].concat());
-        let heard_for_segments = both.server.heard();
+        let embedded_for_segments = both.server.embedded();
         let settled = both.scan(place, &[&["music", "--segments"][..], &models].concat());
 
         assert_eq!((&again["unchanged"], &again["updated"]), (&4.into(), &0.into()), "{again}");
         assert_eq!(missing["updated"], 0, "{missing}");
         assert_eq!(with_segments["failed"], 0, "{with_segments}");
-        assert!(heard_for_segments > 4, "their windows were not kept before");
-        assert_eq!((&settled["unchanged"], both.server.heard()), (&4.into(), 0), "{settled}");
+        assert!(embedded_for_segments > 4, "their windows were not kept before");
+        assert_eq!((&settled["unchanged"], both.server.embedded()), (&4.into(), 0), "{settled}");
         both.scan(place, &[&["music", "--again"][..], &models].concat());
-        assert!(both.server.heard() > 0, "whoever asks for it again has it heard again");
+        assert!(both.server.embedded() > 0, "whoever asks for it again has it embedded again");
     }
 }
 
@@ -219,7 +219,7 @@ fn a_machine_that_knows_nothing_asks_of_many_songs_at_once_whether_their_segment
     let both = Both::with_tones(100);
     let scan = ["music", "--model", "ear", "--model", "dsp45", "--segments"];
     both.scan("astra", &scan);
-    both.server.heard();
+    both.server.embedded();
     fs::remove_dir_all(both.world.path("state")).unwrap();
 
     both.database.requests().reset();
@@ -228,7 +228,7 @@ fn a_machine_that_knows_nothing_asks_of_many_songs_at_once_whether_their_segment
 
     assert_eq!((&lost["unchanged"], &lost["added"]), (&101.into(), &0.into()), "{lost}");
     // The silence alone has no first window.
-    assert!(both.server.heard() <= 4, "what is kept is not heard again");
+    assert!(both.server.embedded() <= 4, "what is kept is not embedded again");
     assert!(requests < 101, "{:?}", both.database.requests().counts());
 }
 
@@ -238,14 +238,14 @@ fn filling_in_asks_only_of_what_is_not_known() {
     both.scan("astra", &["music", "--model", "dsp45"]);
     let fill = ["scan", "--model", "ear", "--model", "dsp45", "--missing"];
     let planned = both.scan("astra", &[&fill[1..], &["--dry-run"]].concat());
-    assert_eq!((&planned["updated"], both.server.heard()), (&61.into(), 0), "{planned}");
+    assert_eq!((&planned["updated"], both.server.embedded()), (&61.into(), 0), "{planned}");
     let filled = both.scan("astra", &fill[1..]);
     assert_eq!(filled["updated"], 60, "{filled}");
-    both.server.heard();
+    both.server.embedded();
 
     let cost = both.cost(&fill);
 
-    assert_eq!(both.server.heard(), 0);
+    assert_eq!(both.server.embedded(), 0);
     // Two pages of what is there for each model, and the song that is silent.
     assert!(cost <= 9, "{:?}", both.database.requests().counts());
 }
@@ -285,16 +285,16 @@ fn vectors_of_another_dimension_or_revision_are_never_mixed_in() {
         let other = both.run(place, &["scan", "music", "--model", "ear", "--model", "dsp45"]);
         assert_eq!(other.code, 3, "{other:?}");
         assert!(
-            other.stderr.contains("ear@5") && other.stderr.contains("was not heard"),
+            other.stderr.contains("ear@5") && other.stderr.contains("was not embedded"),
             "{other:?}"
         );
         let stats = both.lines(place, &["stats"]).remove(0);
         assert_eq!(stats["total_songs"], 5, "{stats}");
         let models: Vec<&Value> =
             stats["models"].as_array().unwrap().iter().map(|model| &model["name"]).collect();
-        assert!(!models.contains(&&"ear@5".into()), "there is no room for what was not heard");
+        assert!(!models.contains(&&"ear@5".into()), "there is no room for what was not embedded");
 
-        // Another revision hears here than the one that heard the library.
+        // Another revision embeds here than the one that embedded the library.
         configured("dimension = 3", "dimension = 3\nrevision = \"2\"");
         let outside = both.run(place, &["similar", "outside.wav", "--model", "ear@1"]);
         let absent = both.run(place, &["similar", &id, "--model", "ear@2"]);

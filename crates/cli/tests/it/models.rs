@@ -1,4 +1,4 @@
-//! `model`, `embed`, and what learned models hear: in folders and on servers.
+//! `model`, `embed`, and what learned models embed: in folders and on servers.
 
 use serde_json::{Value, json};
 
@@ -124,13 +124,13 @@ fn a_model_on_a_server_hears_like_any_other() {
     let pad = examples("pad")[0].clone();
     let pad = pad.to_str().unwrap();
 
-    let heard = world.json(&["embed", pad, "--model", "ear", "--windows"]);
-    let windows = heard["windows"].as_array().unwrap();
+    let embedded = world.json(&["embed", pad, "--model", "ear", "--windows"]);
+    let windows = embedded["windows"].as_array().unwrap();
 
-    assert_eq!(windows.len(), server.heard());
-    assert_eq!(heard["model"], "ear@1");
-    let length: f64 = numbers(&heard["vector"]).iter().map(|value| value * value).sum();
-    assert!((length - 1.0).abs() < 1e-6, "{heard}");
+    assert_eq!(windows.len(), server.embedded());
+    assert_eq!(embedded["model"], "ear@1");
+    let length: f64 = numbers(&embedded["vector"]).iter().map(|value| value * value).sum();
+    assert!((length - 1.0).abs() < 1e-6, "{embedded}");
     let bench = world.json(&["model", "bench", "ear", "--seconds", "5"]);
     assert_eq!(bench["windows"], 20);
     assert_eq!(bench["server"]["breaker"], "closed");
@@ -200,12 +200,12 @@ fn a_new_model_hears_the_old_songs_once() {
     let fill = ["scan", "--model", "ear", "--missing"];
 
     let first = summary(&world, &fill);
-    let heard = server.heard();
+    let embedded = server.embedded();
     let second = summary(&world, &fill);
 
     assert_eq!(first["updated"], 3, "{first}");
-    assert!(heard >= 3);
-    assert_eq!((second["updated"].as_u64(), server.heard()), (Some(0), 0), "{second}");
+    assert!(embedded >= 3);
+    assert_eq!((second["updated"].as_u64(), server.embedded()), (Some(0), 0), "{second}");
     let id = world.ids()[0].clone();
     let song = world.json(&["show", &id]);
     let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
@@ -230,9 +230,9 @@ fn several_models_hear_new_songs_from_one_decode() {
     let song = world.json(&["show", &world.ids()[0]]);
     let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
     assert_eq!(models, ["dsp45@1", "ear@1"]);
-    let heard = world.json(&["embed", "music/pad.wav", "--model", "ear"]);
+    let embedded = world.json(&["embed", "music/pad.wav", "--model", "ear"]);
     let dimension = song["embeddings"]["ear@1"]["dimension"].as_u64();
-    assert!(dimension.is_none_or(|dimension| dimension == 3), "{song} {heard}");
+    assert!(dimension.is_none_or(|dimension| dimension == 3), "{song} {embedded}");
 }
 
 #[test]
@@ -248,9 +248,9 @@ fn songs_are_taken_in_without_the_server_and_filled_in_when_it_is_back() {
     let without = world.run(&[&["scan", "music"][..], &models].concat());
 
     assert_eq!(without.code, 3, "{without:?}");
-    assert!(without.stderr.contains("was not heard"), "{without:?}");
+    assert!(without.stderr.contains("was not embedded"), "{without:?}");
     assert!(without.stderr.contains("--missing"), "{without:?}");
-    assert_eq!(world.ids().len(), 2, "what could be heard is kept");
+    assert_eq!(world.ids().len(), 2, "what could be embedded is kept");
 
     let back = Server::start();
     configure(&world, &back, "");
@@ -270,10 +270,10 @@ fn passages_are_found_by_a_part_of_a_song() {
     }
     let keep = ["scan", "music", "--model", "ear", "--model", "dsp45", "--segments"];
     world.run(&keep).ok();
-    let heard = server.heard();
+    let embedded = server.embedded();
     world.run(&keep).ok();
-    assert!(heard > 6, "{heard}");
-    assert_eq!(server.heard(), 0, "what is kept is not heard again");
+    assert!(embedded > 6, "{embedded}");
+    assert_eq!(server.embedded(), 0, "what is kept is not embedded again");
 
     let passages =
         world.json(&["similar", "music/pad.wav@0:00-0:00.25", "--model", "ear", "-k", "5"]);
@@ -326,7 +326,7 @@ fn words_find_songs_through_a_model_that_reads() {
     let world = World::with(&["kick", "snare", "pad"]);
     let files = tiny_model("clap-tiny@1");
     world.run(&["model", "add", "clap-tiny", files.to_str().unwrap()]).ok();
-    let unheard = world.run(&["search", "--text", "warm analogue pad"]);
+    let unembedded = world.run(&["search", "--text", "warm analogue pad"]);
     world.run(&["scan", "--model", "clap-tiny", "--missing"]).ok();
     let id = world.ids()[0].clone();
 
@@ -336,8 +336,8 @@ fn words_find_songs_through_a_model_that_reads() {
     let more = world.json(&["search", "--text", "pad", "--like", &id, "--not", "vocals"]);
     let narrowed = world.json(&["search", "kick", "--text", "warm analogue pad"]);
 
-    assert_eq!(unheard.code, 4, "{unheard:?}");
-    assert!(unheard.stderr.contains("--missing"), "{unheard:?}");
+    assert_eq!(unembedded.code, 4, "{unembedded:?}");
+    assert!(unembedded.stderr.contains("--missing"), "{unembedded:?}");
     assert_eq!(found["results"].as_array().unwrap().len(), 3, "{found}");
     assert_eq!(found, again);
     assert_ne!(found["results"][0]["similarity"], other["results"][0]["similarity"]);

@@ -62,7 +62,7 @@ fn new_files_are_asked_for_together() {
     let counts = database.requests().counts();
     // Looking them up takes a question by hash and one for the songs, each in
     // a few pages; a change of a song is a request of its own, as are the
-    // changes of the 50 songs when they are heard of.
+    // changes of the 50 songs when they are seen.
     assert!(counts["find"] <= 40, "{counts:?}");
 }
 
@@ -85,9 +85,13 @@ fn what_others_did_to_songs_is_heard_of() {
     other(&["edit", &ids[4], "--set", "title=Theirs"]);
     database.requests().reset();
 
-    let heard = summary(&world, &[]);
+    let embedded = summary(&world, &[]);
 
-    assert_eq!((&heard["forgotten"], &heard["unchanged"]), (&1.into(), &11.into()), "{heard}");
+    assert_eq!(
+        (&embedded["forgotten"], &embedded["unchanged"]),
+        (&1.into(), &11.into()),
+        "{embedded}"
+    );
     assert!(database.requests().total() <= 16, "{:?}", database.requests().counts());
     assert_eq!(summary(&world, &["--again"])["added"], 1);
     assert_eq!(summary(&world, &[])["unchanged"], 12);
@@ -142,9 +146,9 @@ fn what_is_lost_in_the_cloud_is_heard_again_with_few_requests() {
             database.command("embeddings_dsp45_1", &lost);
             fs::remove_file(&known).unwrap();
         }
-        let heard = world.json_lines(&with_astra(&["scan", "--missing"])).pop().unwrap();
+        let embedded = world.json_lines(&with_astra(&["scan", "--missing"])).pop().unwrap();
 
-        assert_eq!(heard["updated"], if forgets { 1 } else { 2 }, "{heard}");
+        assert_eq!(embedded["updated"], if forgets { 1 } else { 2 }, "{embedded}");
         world.run(&with_astra(&["verify", "--read-data"])).ok();
         let again = world.json_lines(&with_astra(&["scan", "--missing"])).pop().unwrap();
         assert_eq!(again["updated"], 0, "{again}");

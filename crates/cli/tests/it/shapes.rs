@@ -384,7 +384,7 @@ fn search(shapes: &Shapes) {
         });
     }
     run(&["similar", one]);
-    // One that only some models have heard, and that an early version measured.
+    // One that only some models have embedded, and that an early version measured.
     rewrite(&world, two, |song| {
         song["embeddings"].as_object_mut().unwrap().retain(|name, _| name == "dsp45@1");
         song["features"] = json!({"version": 1, "loudness_lufs": -12.0, "peak_db": -1.0});

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     Song, Stamp,
-    song::keyed::{ANALYSIS, Keyed, heard, is_element},
+    song::keyed::{ANALYSIS, Keyed, analysis_of, is_element},
     version::{LIFE, Op, Version},
 };
 
@@ -44,7 +44,7 @@ pub(crate) fn version_of(song: &Song, said: &Keyed) -> Version {
         version.leave(op, at(song.updated_at), rest);
     }
     edits(song, said, &mut version);
-    let (rank, value) = heard(song);
+    let (rank, value) = analysis_of(song);
     version.set_highest(ANALYSIS, rank, value);
     version
 }

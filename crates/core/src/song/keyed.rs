@@ -33,7 +33,7 @@ const OWN: [&str; 10] = [
 ];
 /// What follows from the audio and the version of the analysis: of two, the one
 /// of the higher version counts.
-const HEARD: [&str; 3] = ["audio", "features", "warnings"];
+const ANALYSED: [&str; 3] = ["audio", "features", "warnings"];
 /// The key under which a version keeps that.
 pub(crate) const ANALYSIS: &str = "analysis";
 
@@ -73,7 +73,7 @@ impl Keyed {
         let apart = ["edits", "files"];
         for (name, value) in all {
             let name = name.as_str();
-            if !OWN.contains(&name) && !HEARD.contains(&name) && !apart.contains(&name) {
+            if !OWN.contains(&name) && !ANALYSED.contains(&name) && !apart.contains(&name) {
                 flatten(&escape(name), value, &mut said.values);
             }
         }
@@ -114,15 +114,15 @@ impl Keyed {
 // Whether a key is of what no write says; a damaged history may name it.
 fn is_apart(key: &str) -> bool {
     let name = components(key).remove(0);
-    OWN.contains(&name.as_str()) || HEARD.contains(&name.as_str())
+    OWN.contains(&name.as_str()) || ANALYSED.contains(&name.as_str())
 }
 
 /// What was worked out from the audio, with its rank.
-pub(crate) fn heard(song: &Song) -> (u64, Value) {
+pub(crate) fn analysis_of(song: &Song) -> (u64, Value) {
     let rank = song.features.as_ref().map_or(0, |features| u64::from(features.version));
     let Ok(Value::Object(all)) = serde_json::to_value(song) else { return (0, Value::Null) };
-    let heard = all.into_iter().filter(|(name, _)| HEARD.contains(&name.as_str()));
-    (rank, Value::Object(heard.collect()))
+    let analysis_of = all.into_iter().filter(|(name, _)| ANALYSED.contains(&name.as_str()));
+    (rank, Value::Object(analysis_of.collect()))
 }
 
 fn escape(name: &str) -> String {
@@ -188,8 +188,8 @@ pub(crate) fn song_of(version: &Version, like: &Song) -> Result<Song, serde_json
     let added_at = json.remove("added_at").unwrap_or_default();
     json.retain(|name, _| OWN[..7].contains(&name.as_str()));
     json.insert("added_at".to_owned(), added_at);
-    if let Some((_, Value::Object(heard))) = version.highest().get(ANALYSIS) {
-        json.extend(heard.clone());
+    if let Some((_, Value::Object(analysis_of))) = version.highest().get(ANALYSIS) {
+        json.extend(analysis_of.clone());
     }
     let shown = version.shown();
     let mut files = Vec::new();

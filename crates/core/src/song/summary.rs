@@ -48,7 +48,7 @@ pub struct SongSummary {
     /// the library keeps.
     #[serde(default)]
     pub size: u64,
-    /// The models that heard it.
+    /// The models that embedded it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<ModelName>,
     /// What is wrong with its audio, as [`WarningKind::as_str`] names it.
@@ -197,8 +197,8 @@ mod tests {
         song.audio.warnings = [WarningKind::Damaged, WarningKind::Truncated, WarningKind::Damaged]
             .map(warning)
             .into();
-        let heard = Features { loudness_lufs: Some(-9.0), ..Features::default() };
-        song.features = Some(heard);
+        let embedded = Features { loudness_lufs: Some(-9.0), ..Features::default() };
+        song.features = Some(embedded);
         assert_eq!(SongSummary::of(&song).warnings, ["truncated", "damaged"]);
 
         song.features = Some(Features { version: 1, ..Features::default() });

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use songrec_core::{Metric, ModelName, ModelSpec, has_password};
-#[cfg(feature = "bridge")]
-use songrec_models::Listening;
 use songrec_models::Short;
+#[cfg(feature = "bridge")]
+use songrec_models::Windowing;
 
 use crate::{Error, Result};
 
@@ -43,7 +43,7 @@ pub struct OnnxTable {
     pub threads: Option<usize>,
 }
 
-/// A model on an inference server: where it is, what it hears and gives.
+/// A model on an inference server: where it is, what it embeds and gives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpTable {
@@ -60,7 +60,7 @@ pub struct HttpTable {
     /// The model's version on the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The path that hears, in place of the form's own.
+    /// The path that embeds, in place of the form's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// The path that says whether the server is well.
@@ -102,7 +102,7 @@ pub struct HttpTable {
     /// How its vectors are compared.
     #[serde(default)]
     pub metric: Metric,
-    /// Samples per second that it hears.
+    /// Samples per second that it embeds.
     #[serde(default = "default_rate")]
     pub sample_rate: u32,
     /// Seconds of a window.
@@ -249,12 +249,12 @@ impl HttpTable {
         })
     }
 
-    /// How the model listens.
+    /// Which windows the model takes.
     #[cfg(feature = "bridge")]
-    pub(crate) fn listening(&self) -> Listening {
+    pub(crate) fn windowing(&self) -> Windowing {
         let samples = |seconds: f64| ((seconds * f64::from(self.sample_rate)) as usize).max(1);
         let window = samples(self.window);
-        Listening {
+        Windowing {
             sample_rate: self.sample_rate,
             window,
             hop: self.hop.map_or(window, samples).min(window),
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(table.spec("w2v").unwrap().name.as_str(), "w2v@1");
         assert_eq!(table.spec("w2v@base").unwrap().name.as_str(), "w2v@base");
         #[cfg(feature = "bridge")]
-        assert_eq!((table.listening().window, table.listening().hop), (160_000, 160_000));
+        assert_eq!((table.windowing().window, table.windowing().hop), (160_000, 160_000));
     }
 
     #[test]

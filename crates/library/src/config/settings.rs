@@ -265,12 +265,12 @@ pub mod keys {
         "false",
         "take the genre from the folder's name where a file has none",
     );
-    /// The models that hear every song.
+    /// The models that embed every song.
     pub const SCAN_MODELS: Key<List> = Key::list(
         "scan.models",
         &["SONGREC_MODELS"],
         Some("dsp45@1,dsp45-row@1,dsp47@1"),
-        "the models that hear every song",
+        "the models that embed every song",
     );
     /// The model that `similar` compares by.
     pub const SEARCH_MODEL: Key<Text> = Key::given(

@@ -7,7 +7,7 @@ use songrec_core::{
 };
 use songrec_storage::{Lookup, Order, OrderBy, SongQuery, StorageBackendExt};
 
-use crate::{Error, ErrorKind, Library, Result, hearing, paths::absolute};
+use crate::{Error, ErrorKind, Library, Result, embedders, paths::absolute};
 
 /// What a person named.
 #[derive(Clone, Debug)]
@@ -176,7 +176,7 @@ impl Library {
             return Ok(Named::Song(Box::new(song)));
         }
         // The same audio may be known from another place.
-        let identity = hearing::identify(&path).await?;
+        let identity = embedders::identify(&path).await?;
         let by_hash =
             self.backend.songs().lookup(&[Lookup::FileHash(identity.sha256)]).await?.concat();
         let id = by_hash.first().copied().unwrap_or_else(|| identity.song());

@@ -39,7 +39,7 @@ pub struct Stats {
     pub loops: u64,
     /// Songs that are one-shots.
     pub one_shots: u64,
-    /// The models, with the number of songs they heard.
+    /// The models, with the number of songs they embedded.
     pub models: Vec<ModelStats>,
 }
 
@@ -52,7 +52,7 @@ pub struct ModelStats {
     pub dimension: usize,
     /// How they are compared.
     pub metric: Metric,
-    /// How many songs it heard.
+    /// How many songs it embedded.
     pub songs: u64,
 }
 
@@ -68,14 +68,14 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
     let mut stats = Stats::default();
     let mut artists = std::collections::HashSet::new();
     let mut albums = std::collections::HashSet::new();
-    let mut heard: BTreeMap<ModelName, u64> = BTreeMap::new();
+    let mut embedded: BTreeMap<ModelName, u64> = BTreeMap::new();
     let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
     loop {
         let page = library.backend().songs().find_summaries(&query).await?;
         for summary in page.items {
             stats.count(&summary);
             for model in summary.models {
-                *heard.entry(model).or_default() += 1;
+                *embedded.entry(model).or_default() += 1;
             }
             artists.extend(summary.artist);
             albums.extend(summary.album);
@@ -94,7 +94,7 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
         .await?
         .into_iter()
         .map(|spec| ModelStats {
-            songs: heard.get(&spec.name).copied().unwrap_or(0),
+            songs: embedded.get(&spec.name).copied().unwrap_or(0),
             name: spec.name,
             dimension: spec.dimension,
             metric: spec.metric,

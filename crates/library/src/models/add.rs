@@ -126,7 +126,7 @@ impl Models {
         })
     }
 
-    /// Checks every file of a model against its digest, and lets it hear a
+    /// Checks every file of a model against its digest, and lets it embed a
     /// probe.
     ///
     /// # Errors
@@ -142,7 +142,7 @@ impl Models {
         Ok(())
     }
 
-    /// Removes a model that was added. What it heard stays in libraries.
+    /// Removes a model that was added. What it embedded stays in libraries.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl Models {
                     .with_hint(format_args!("remove `{}` yourself", place.folder.display())))
             }
             ModelPlace::BuiltIn => Err(Error::usage(format_args!("`{name}` is a part of songrec"))
-                .with_hint("`scan.models` says which models hear every song")),
+                .with_hint("`scan.models` says which models embed every song")),
             ModelPlace::Http(_) => Err(Error::usage(format_args!("`{name}` is on a server"))
                 .with_hint(format_args!(
                     "remove `[models.{}]` from the configuration",

@@ -1,4 +1,4 @@
-//! How fast a model hears.
+//! How fast a model embeds.
 
 use std::{
     sync::Arc,
@@ -7,12 +7,12 @@ use std::{
 
 use serde::Serialize;
 use songrec_core::ModelName;
-use songrec_models::{Listener, ModelError, Windows};
+use songrec_models::{Batcher, ModelError, Windows};
 
 use super::{KnownModel, ModelPlace, Models};
 use crate::{Error, Result, work::blocking};
 
-/// How fast a model heard.
+/// How fast a model embedded.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelBench {
     /// The model.
@@ -25,9 +25,9 @@ pub struct ModelBench {
     pub calls_at_once: usize,
     /// Seconds until it was open.
     pub load_seconds: f64,
-    /// Seconds of audio that it heard.
+    /// Seconds of audio that it embedded.
     pub audio_seconds: f64,
-    /// Windows that it heard.
+    /// Windows that it embedded.
     pub windows: u64,
     /// Seconds that took.
     pub seconds: f64,
@@ -45,28 +45,28 @@ pub struct ModelBench {
 }
 
 impl Models {
-    /// Lets a learned model hear so many seconds of noise, and measures.
+    /// Lets a learned model embed so many seconds of noise, and measures.
     ///
     /// # Errors
     ///
-    /// When it cannot be opened, or does not hear.
+    /// When it cannot be opened, or does not embed.
     pub async fn bench(self: &Arc<Self>, model: &KnownModel, seconds: f64) -> Result<ModelBench> {
         if matches!(model.place, ModelPlace::BuiltIn) {
             return Err(Error::usage(format_args!("`{}` is a part of songrec", model.spec.name))
-                .with_hint("built-in models hear together with everything else: time a scan"));
+                .with_hint("built-in models embed together with everything else: time a scan"));
         }
         let began = Instant::now();
-        let listener = self.listener(model).await?;
+        let batcher = self.batcher(model).await?;
         let load = began.elapsed();
-        let worker = listener.clone();
-        let took = blocking(move || hear_noise(&worker, seconds)).await??;
-        let figures = listener.figures();
-        let batching = listener.embedder().batching();
+        let worker = batcher.clone();
+        let took = blocking(move || embed_noise(&worker, seconds)).await??;
+        let figures = batcher.figures();
+        let batching = batcher.embedder().batching();
         let per_window =
             |time: Duration| time.as_secs_f64() * 1000.0 / figures.windows.max(1) as f64;
         Ok(ModelBench {
             model: model.spec.name.clone(),
-            engine: listener.embedder().engine(),
+            engine: batcher.embedder().engine(),
             batch: batching.inputs,
             calls_at_once: batching.calls,
             load_seconds: load.as_secs_f64(),
@@ -83,9 +83,9 @@ impl Models {
 }
 
 // Noise: no model is faster on it than on music. Always the same.
-fn hear_noise(listener: &Listener, seconds: f64) -> std::result::Result<Duration, ModelError> {
-    let listening = listener.embedder().listening().clone();
-    let mut left = ((seconds * f64::from(listening.sample_rate)) as usize).max(1);
+fn embed_noise(batcher: &Batcher, seconds: f64) -> std::result::Result<Duration, ModelError> {
+    let windowing = batcher.embedder().windowing().clone();
+    let mut left = ((seconds * f64::from(windowing.sample_rate)) as usize).max(1);
     let mut state = 0x9e37_79b9_u32;
     let mut noise = |count: usize| -> Vec<f32> {
         let next = || {
@@ -98,14 +98,14 @@ fn hear_noise(listener: &Listener, seconds: f64) -> std::result::Result<Duration
         std::iter::repeat_with(next).take(count).collect()
     };
     let began = Instant::now();
-    let mut windows = Windows::new(&listening);
+    let mut windows = Windows::new(&windowing);
     let mut pending = Vec::new();
     while left > 0 {
-        let block = left.min(listening.sample_rate as usize);
-        windows.push(&noise(block), |window| pending.push(listener.hear(&window.samples)));
+        let block = left.min(windowing.sample_rate as usize);
+        windows.push(&noise(block), |window| pending.push(batcher.embed(&window.samples)));
         left -= block;
     }
-    windows.finish(|window| pending.push(listener.hear(&window.samples)));
+    windows.finish(|window| pending.push(batcher.embed(&window.samples)));
     for answer in pending {
         answer.wait()?;
     }

@@ -12,7 +12,7 @@ use songrec_models::{Description, EngineKind, ModelFolder};
 use crate::config::model_tables::{HttpTable, OnnxTable};
 use crate::{Error, Result};
 
-/// A model that can hear here.
+/// A model that can embed here.
 #[derive(Clone, Debug, Serialize)]
 pub struct KnownModel {
     /// Its name, dimension and metric.
@@ -42,7 +42,7 @@ pub enum ModelPlace {
 pub struct OnnxModelPlace {
     /// The folder.
     pub folder: PathBuf,
-    /// Samples per second that it hears.
+    /// Samples per second that it embeds.
     pub sample_rate: u32,
     /// Seconds of a window.
     pub window: f64,
@@ -83,7 +83,7 @@ pub struct HttpModelPlace {
     pub form: String,
     /// The model's name on the server.
     pub remote: String,
-    /// Samples per second that it hears.
+    /// Samples per second that it embeds.
     pub sample_rate: u32,
     /// Seconds of a window.
     pub window: f64,
@@ -120,8 +120,8 @@ pub(super) fn in_folder(
     let files = description.files().into_iter();
     let place = OnnxModelPlace {
         folder: root.folder_of(&description.name),
-        sample_rate: description.listening.sample_rate,
-        window: description.listening.window,
+        sample_rate: description.windowing.sample_rate,
+        window: description.windowing.window,
         licence: description.licence.clone(),
         citation: description.citation.clone(),
         homepage: description.homepage.clone(),

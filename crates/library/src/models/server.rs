@@ -51,7 +51,7 @@ pub(super) fn open(place: &HttpModelPlace, client: Arc<Client>) -> Result<Arc<dy
     let HttpModelPlace { key: name, table, .. } = place;
     let runtime = tokio::runtime::Handle::try_current()
         .map_err(|error| Error::new(ErrorKind::Failed, "there is no runtime").because(error))?;
-    let model = RemoteModel::new(table.spec(name)?, table.listening(), client, runtime);
+    let model = RemoteModel::new(table.spec(name)?, table.windowing(), client, runtime);
     Ok(Arc::new(model))
 }
 
@@ -85,7 +85,7 @@ fn explained(name: &str, error: RemoteError) -> Error {
         Problem::Refused | Problem::Garbage | Problem::TooMuch => ErrorKind::Failed,
     };
     let hint = error.hint().to_owned();
-    Error::new(kind, format_args!("the server of `{name}` does not hear"))
+    Error::new(kind, format_args!("the server of `{name}` does not embed"))
         .because(error)
         .with_hint(hint)
 }

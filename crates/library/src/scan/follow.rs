@@ -22,7 +22,7 @@ const FILES_PER_PAGE: u64 = 500;
 /// After how many songs of its own a scan reads on, while it goes on.
 pub(super) const EVERY: u64 = 500;
 
-/// When something is heard of: before the scan, files that were arriving belong
+/// When something is seen: before the scan, files that were arriving belong
 /// to one that was cut off; afterwards, to this one.
 #[derive(Clone, Copy, PartialEq)]
 enum Moment {
@@ -31,7 +31,7 @@ enum Moment {
 }
 
 impl Scan<'_> {
-    /// Hears of what changed since the last scan; says whether everything is
+    /// Reads what changed since the last scan; says whether everything is
     /// known that is to be known of the library's songs.
     pub(super) async fn catch_up(&self) -> Result<bool> {
         let known = self.known.clone();
@@ -39,12 +39,12 @@ impl Scan<'_> {
         if blocking(move || known.cursor()).await??.is_none() {
             return Ok(false);
         }
-        // What cannot be heard of is asked for.
-        let heard = self.follow(self.at_most(PAGES), Moment::BeforeTheScan).await;
-        Ok(heard.unwrap_or(false))
+        // What cannot be seen is asked for.
+        let done = self.follow(self.at_most(PAGES), Moment::BeforeTheScan).await;
+        Ok(done.unwrap_or(false))
     }
 
-    /// Hears of what happened during the scan, its own songs among it; says
+    /// Reads what happened during the scan, its own songs among it; says
     /// whether that was all.
     pub(super) async fn catch_up_after(&self) -> Result<bool> {
         let known = self.known.clone();
@@ -68,7 +68,7 @@ impl Scan<'_> {
         }
     }
 
-    /// Hears of up to so many pages of changes; says whether those were all.
+    /// Reads up to so many pages of changes; says whether those were all.
     async fn follow(&self, pages: usize, moment: Moment) -> Result<bool> {
         let known = self.known.clone();
         let mut cursor = blocking(move || known.cursor()).await??.map(Cursor);
@@ -76,7 +76,7 @@ impl Scan<'_> {
             if self.job.is_interrupted() {
                 return Ok(false);
             }
-            let _hearing = self.hearing.lock().await;
+            let _hearing = self.following.lock().await;
             let page = match self.library.backend.maintenance().changes(cursor.as_ref(), PAGE).await
             {
                 Err(error) if error.kind() == ErrorKind::CursorLost && cursor.is_some() => {
@@ -90,7 +90,7 @@ impl Scan<'_> {
             if moment == Moment::BeforeTheScan && self.is_remote() && !self.options.dry_run {
                 self.complete(&page).await?;
             }
-            self.hear(&page).await?;
+            self.apply(&page).await?;
             if !page.more {
                 return Ok(true);
             }
@@ -121,7 +121,7 @@ impl Scan<'_> {
         self.library.tell_again(&cut_off.collect::<Vec<_>>()).await
     }
 
-    async fn hear(&self, page: &ChangePage) -> Result<()> {
+    async fn apply(&self, page: &ChangePage) -> Result<()> {
         let known = self.known.clone();
         let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
         let files = blocking(move || known.of_songs(&ids)).await??;
@@ -137,7 +137,7 @@ impl Scan<'_> {
             }
         }
         let (known, cursor) = (self.known.clone(), page.cursor.0.clone());
-        blocking(move || known.hear(&verdicts, &cursor)).await??;
+        blocking(move || known.apply(&verdicts, &cursor)).await??;
         Ok(())
     }
 }

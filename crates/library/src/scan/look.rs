@@ -14,7 +14,7 @@ use futures::{
 };
 use songrec_audio::Identity;
 use songrec_core::{Digest, FileSays, Hint, ModelName, Remedy, Song, SongId, Tags};
-use songrec_models::{Heard, Listener, Wanted};
+use songrec_models::{Batcher, Embedded, Wanted};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
@@ -48,12 +48,12 @@ pub(super) struct Found {
     pub(super) identity: Identity,
     /// What it says of its song.
     pub(super) says: FileSays,
-    /// What was heard; nothing if a song is known that was heard already.
-    pub(super) analysis: Option<Box<Heard>>,
+    /// What was embedded; nothing if a song is known that was embedded already.
+    pub(super) analysis: Option<Box<Embedded>>,
     /// Whether the song is known and there was nothing to find out about it.
-    pub(super) was_heard: bool,
+    pub(super) is_embedded: bool,
     /// The learned models that listened, well or not.
-    pub(super) listened: Vec<ModelName>,
+    pub(super) tried: Vec<ModelName>,
     /// The song that has this audio, if it is known.
     pub(super) song: Option<SongId>,
     /// Whether the library keeps a copy of the audio already.
@@ -126,7 +126,7 @@ impl Scan<'_> {
             .map(move |placed| async move {
                 match placed {
                     Ok(_) if self.job.is_interrupted() => None,
-                    Ok(placed) => self.hear_file(placed).await.map(Ok),
+                    Ok(placed) => self.embed_file(placed).await.map(Ok),
                     Err(error) => Some(Err(error)),
                 }
             })
@@ -197,23 +197,23 @@ impl Scan<'_> {
     }
 
     // Nothing if it was left in the middle.
-    async fn hear_file(&self, placed: Placed) -> Option<Looked> {
+    async fn embed_file(&self, placed: Placed) -> Option<Looked> {
         let Placed { unsettled: Unsettled { candidate, held, was_cut_off }, place } = placed;
         let Place { identity, id, song, met, without_segments } = match place {
             Ok(place) => place,
             Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
         };
         let is_suspect = song.as_ref().is_some_and(|song| is_suspect(song, &identity));
-        let was_heard = without_segments.is_empty()
+        let is_embedded = without_segments.is_empty()
             && !is_suspect
-            && song.as_ref().is_some_and(|song| self.was_heard(song));
+            && song.as_ref().is_some_and(|song| self.is_embedded(song));
         let mut wanted = self.wanted(song.as_ref(), &without_segments);
         wanted.sound.features |= is_suspect;
-        let tags_are_enough = self.options.dry_run || was_heard;
-        let name_of = |listener: &Arc<Listener>| listener.spec().name.clone();
-        let listened = match tags_are_enough {
+        let tags_are_enough = self.options.dry_run || is_embedded;
+        let name_of = |batcher: &Arc<Batcher>| batcher.spec().name.clone();
+        let tried = match tags_are_enough {
             true => Vec::new(),
-            false => wanted.listeners.iter().map(name_of).collect(),
+            false => wanted.batchers.iter().map(name_of).collect(),
         };
         let path = candidate.path.clone();
         let fence = self.fence.clone();
@@ -222,15 +222,15 @@ impl Scan<'_> {
             if tags_are_enough {
                 return Ok((songrec_audio::read_tags(&path).0, None));
             }
-            let heard = songrec_models::analyze(&path, &wanted);
-            let heard = heard.map_err(|error| reason_of(&error))?;
-            Ok((heard.sound.tags.clone(), Some(Box::new(heard))))
+            let embedded = songrec_models::analyze(&path, &wanted);
+            let embedded = embedded.map_err(|error| reason_of(&error))?;
+            Ok((embedded.sound.tags.clone(), Some(Box::new(embedded))))
         };
         let found = match on_cpu(Some(&self.pool), work).await {
             Ok(Ok((tags, analysis))) => {
                 let says = FileSays { tags, ..said_by_path(&candidate.path, identity.sha256) };
                 let replaced = held.filter(|held| *held != id);
-                let length = analysis.as_ref().map(|heard| &heard.sound.audio);
+                let length = analysis.as_ref().map(|embedded| &embedded.sound.audio);
                 let length = length.or(song.as_ref().map(|song| &song.audio));
                 let length = length.map_or(0.0, |audio| audio.duration);
                 // A name alone may be that of many files.
@@ -246,8 +246,8 @@ impl Scan<'_> {
                     identity,
                     says,
                     analysis,
-                    was_heard,
-                    listened,
+                    is_embedded,
+                    tried,
                     song,
                     has_blob,
                     met,
@@ -266,7 +266,7 @@ impl Scan<'_> {
 
     // What has to be found out: of a song that is known, only what it lacks.
     fn wanted(&self, song: Option<&Song>, without_segments: &[ModelName]) -> Wanted {
-        let mut wanted = self.ears.wanted();
+        let mut wanted = self.embedders.wanted();
         wanted.windows = self.options.segments;
         wanted.sound.cancel = Some(self.job.interrupt.flag());
         let is_current = |song: &&Song| {
@@ -279,8 +279,8 @@ impl Scan<'_> {
                 |model: &ModelName| !song.embeddings.contains_key(model) || lost.contains(model);
             wanted.sound.features = false;
             wanted.sound.models.retain(lacks);
-            wanted.listeners.retain(|listener| {
-                let name = &listener.spec().name;
+            wanted.batchers.retain(|batcher| {
+                let name = &batcher.spec().name;
                 without_segments.contains(name)
                     || (lacks(name) && !self.memory.has(Finding::Nothing, name, song.id))
             });
@@ -298,8 +298,8 @@ impl Scan<'_> {
         if !self.options.segments {
             return Ok(lacking);
         }
-        for listener in self.ears.listeners() {
-            let model = &listener.spec().name;
+        for batcher in self.embedders.batchers() {
+            let model = &batcher.spec().name;
             let mut unknown: BTreeSet<SongId> = songs.iter().copied().collect();
             unknown.retain(|song| !self.memory.has(Finding::Segments, model, *song));
             if !unknown.is_empty() {

@@ -1,5 +1,5 @@
 //! Embeddings that songs name and that are not there, or damaged: their songs
-//! are heard again, and keep everything else.
+//! are embedded again, and keep everything else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,7 +53,7 @@ impl Scan<'_> {
         let Some(astra) = &self.library.astra else { return Ok(()) };
         let mut without: BTreeMap<SongId, Vec<&ModelName>> = BTreeMap::new();
         for model in &self.models {
-            // Where a model heard nothing, nothing is looked for.
+            // Where a model embedded nothing, nothing is looked for.
             let may_have = |song: &&SongId| !self.memory.has(Finding::Nothing, model, **song);
             let songs: Vec<SongId> = songs.iter().filter(may_have).copied().collect();
             for song in astra.without_embedding(model, &songs).await? {
@@ -129,9 +129,9 @@ async fn lost_of(
 }
 
 impl Library {
-    /// Hears songs again by models whose embeddings of them are lost, as far as
+    /// Embeds songs again by models whose embeddings of them are lost, as far as
     /// their files are on this machine; says what could not be heard, and why.
-    pub(crate) async fn hear_again(
+    pub(crate) async fn embed_again(
         &self,
         lost: LostEmbeddings,
         job: &Job,
@@ -140,7 +140,7 @@ impl Library {
         let all: BTreeSet<&ModelName> = lost.values().flatten().collect();
         let mut here = Vec::new();
         for model in all {
-            match self.models.hearing(&[model.to_string()]).await {
+            match self.models.embedders(&[model.to_string()]).await {
                 Ok(_) => here.push(model.to_string()),
                 Err(error) => {
                     let of_model = lost.iter().filter(|(_, models)| models.contains(model));
@@ -157,7 +157,7 @@ impl Library {
         let on_item = |item: &ScanItem| {
             let (path, reason) = match item {
                 ScanItem::Failed { path, reason } => (path.clone(), reason.to_string()),
-                ScanItem::Unheard { path, reason, .. } => (path.clone(), reason.clone()),
+                ScanItem::Unembedded { path, reason, .. } => (path.clone(), reason.clone()),
                 _ => return,
             };
             failed.lock().unwrap_or_else(PoisonError::into_inner).insert(path, reason);
@@ -166,10 +166,10 @@ impl Library {
         let mut scan = Scan::begin(self, &options, &here, job, &on_item).await?;
         scan.named = Some(files.values().cloned().collect());
         *scan.lost.get_mut().unwrap_or_else(PoisonError::into_inner) = lost;
-        job.on(Event::Started { work: "hearing songs again", total: None });
-        let heard = scan.look_and_take_in(false).await;
+        job.on(Event::Started { work: "embedding songs again", total: None });
+        let embedded = scan.look_and_take_in(false).await;
         job.on(Event::Finished);
-        heard?;
+        embedded?;
         let still = std::mem::take(&mut *scan.lost());
         let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
         for (song, models) in still {
@@ -178,7 +178,7 @@ impl Library {
                 .and_then(|path| failed.get(&songrec_core::encode_path(path)).cloned());
             let why = of_file
                 .or_else(|| without.get(&song).cloned())
-                .unwrap_or_else(|| "it was not heard".to_owned());
+                .unwrap_or_else(|| "it was not embedded".to_owned());
             for model in models {
                 open.entry((song, model)).or_insert_with(|| why.clone());
             }
@@ -220,20 +220,20 @@ fn reason(error: &Error) -> String {
     }
 }
 
-/// The references of embeddings that were heard again are the song's own now.
+/// The references of embeddings that were embedded again are the song's own now.
 pub(super) fn take_again(
     song: &mut Song,
     lost: &BTreeSet<ModelName>,
-    heard: &BTreeMap<ModelName, songrec_core::EmbeddingRef>,
+    embedded: &BTreeMap<ModelName, songrec_core::EmbeddingRef>,
 ) {
     for model in lost {
-        if let Some(reference) = heard.get(model) {
+        if let Some(reference) = embedded.get(model) {
             song.embeddings.insert(model.clone(), reference.clone());
         }
     }
 }
 
-/// What was heard of an embedding that is stored.
+/// What is known of an embedding that is stored.
 pub(super) fn name_of(embedding: &Embedding) -> (SongId, ModelName) {
     (embedding.song, embedding.model.clone())
 }

@@ -1,8 +1,8 @@
 //! What this machine remembers of learned models, so that nobody has to ask or
-//! hear again: in which songs they hear nothing, and of which songs the
+//! embed again: in which songs they embed nothing, and of which songs the
 //! segments are kept.
 //!
-//! That a model hears nothing stays true: its name carries a revision, and a
+//! That a model embeds nothing stays true: its name carries a revision, and a
 //! song's id its audio. Segments stay until somebody removes them; a scan with
 //! `--again` forgets all of this and looks anew. One id a line; a line that a
 //! crash cut off is no id, and costs one question. Derived: it may be deleted
@@ -23,10 +23,10 @@ use crate::{Error, Result};
 /// What is remembered of a song and a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Finding {
-    /// The model hears nothing in it: it is silent, or there is no direction
-    /// in what is heard.
+    /// The model embeds nothing in it: it is silent, or there is no direction
+    /// in what is embedded.
     Nothing,
-    /// What the model hears window by window is kept.
+    /// The model's vectors are kept window by window.
     Segments,
 }
 

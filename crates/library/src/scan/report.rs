@@ -10,7 +10,7 @@ use songrec_core::{AudioWarning, Hint, ModelName, SongId};
 pub struct ScanReport {
     /// Songs that are new.
     pub added: u64,
-    /// Songs whose file was retagged, or heard by more models.
+    /// Songs whose file was retagged, or embedded by more models.
     pub updated: u64,
     /// Files that were known at another place.
     pub moved: u64,
@@ -24,9 +24,10 @@ pub struct ScanReport {
     pub missing: u64,
     /// Files that could not be read.
     pub failed: u64,
-    /// Songs that a learned model did not hear, because it failed.
-    pub unheard: u64,
-    /// Songs that were heard and whose audio is cut off, damaged or silent.
+    /// Songs that a learned model did not embed, because it failed.
+    #[serde(rename = "unheard")]
+    pub unembedded: u64,
+    /// Songs that were embedded and whose audio is cut off, damaged or silent.
     pub warned: u64,
     /// Files that were not looked at because they could not be read before.
     pub failed_before: u64,
@@ -58,7 +59,7 @@ impl ScanReport {
         self.unchanged += done.unchanged;
         self.forgotten += done.forgotten;
         self.failed += done.failed;
-        self.unheard += done.unheard;
+        self.unembedded += done.unembedded;
         self.warned += done.warned;
         self.failed_before += done.failed_before;
     }
@@ -74,7 +75,7 @@ pub enum ScanItem {
     Moved { id: SongId, path: String, from: String },
     Duplicate { id: SongId, path: String },
     Missing { id: SongId, path: String },
-    Unheard { id: SongId, path: String, model: ModelName, reason: String },
+    Unembedded { id: SongId, path: String, model: ModelName, reason: String },
     Warned { id: SongId, path: String, warnings: Vec<AudioWarning> },
     Failed { path: String, reason: Hint },
 }

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc};
 use songrec_audio::built_in_models;
 use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
-use songrec_models::Listener;
+use songrec_models::Batcher;
 
 use super::{Candidate, Finding, Scan, ScanReport, Unsettled, blocking, look::genre_of_folder};
 use crate::{Library, Result};
@@ -93,7 +93,7 @@ impl Scan<'_> {
         if doubtful.is_empty() {
             return Ok(());
         }
-        let _hearing = self.hearing.lock().await;
+        let _hearing = self.following.lock().await;
         let ids: Vec<SongId> = doubtful.iter().map(|(_, id, _)| *id).collect();
         let songs = self.library.each_song(&ids).await?;
         let stored: Vec<Song> = songs.iter().flatten().flatten().cloned().collect();
@@ -122,7 +122,7 @@ impl Scan<'_> {
         // The first file speaks for all of them, and so does its folder.
         let speaks = song.files.first().is_some_and(|first| first.path == stored);
         let is_told = !self.asks_folders() || !speaks || says_its_folder(song, &path);
-        match named && is_told && self.was_heard(song) {
+        match named && is_told && self.is_embedded(song) {
             true => Standing::Settled,
             false => Standing::Wanting,
         }
@@ -130,12 +130,12 @@ impl Scan<'_> {
 
     /// Whether the models of this scan, and the song's own features, have
     /// nothing more to say of it.
-    pub(super) fn was_heard(&self, song: &Song) -> bool {
+    pub(super) fn is_embedded(&self, song: &Song) -> bool {
         let complete = song
             .features
             .as_ref()
             .is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION);
-        // A model that cannot hear a song, because it is silent, is not asked
+        // A model that cannot embed a song, because it is silent, is not asked
         // again: then the song has none at all.
         let is_built_in =
             |model: &ModelName| built_in_models().iter().any(|spec| spec.name == *model);
@@ -156,10 +156,10 @@ impl Scan<'_> {
     /// Whether segments of a song are wanted, and this machine does not know
     /// that they are kept.
     pub(super) fn may_lack_segments(&self, song: SongId) -> bool {
-        let lacks = |listener: &Arc<Listener>| {
-            !self.memory.has(Finding::Segments, &listener.spec().name, song)
+        let lacks = |batcher: &Arc<Batcher>| {
+            !self.memory.has(Finding::Segments, &batcher.spec().name, song)
         };
-        self.options.segments && self.ears.listeners().iter().any(lacks)
+        self.options.segments && self.embedders.batchers().iter().any(lacks)
     }
 }
 
@@ -172,7 +172,7 @@ fn is_same(candidate: &Candidate, known: &KnownFile) -> bool {
     known.size == candidate.size && known.modified == candidate.modified
 }
 
-/// What a song has to have been heard by, whether its folder is asked, and where
+/// What a song has to have been embedded by, whether its folder is asked, and where
 /// its paths are meant from: with any of it different, what was enough may not
 /// be.
 pub(super) fn standard(library: &Library, models: &[ModelName], asks_folders: bool) -> i64 {

@@ -11,7 +11,7 @@ use songrec_core::{
     Segment, SegmentId, Song, SongFile, SongId, decode_path, encode_path,
 };
 use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
-use songrec_models::HeardWindow;
+use songrec_models::WindowVector;
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Error, ErrorKind, Result,
     complete::{joined, summary_with},
-    hearing::{file_of, song_of},
+    embedders::{file_of, song_of},
     library::now,
 };
 
@@ -66,7 +66,7 @@ type SeenHere = HashSet<(SongId, String)>;
 impl Scan<'_> {
     /// Stores what was found: objects first, then the songs that name them. That
     /// the files are known is noted before the songs are stored, and what was
-    /// stored of them after it: of what is heard of them in between, nothing
+    /// stored of them after it: of what is seen them in between, nothing
     /// gets lost.
     pub(super) async fn take_in(&self, looked: Vec<Looked>) -> Result<ScanReport> {
         let mut report = ScanReport::default();
@@ -135,7 +135,7 @@ impl Scan<'_> {
             song.id = arrival.id();
             song.retag(&arrival.found.says, self.asks_folders(), &[]);
             song.add_file(file_of(&arrival.found.identity, arrival.stored.clone()));
-            let heard: Vec<Embedding> = analysis
+            let embedded: Vec<Embedding> = analysis
                 .sound
                 .embeddings
                 .iter()
@@ -145,9 +145,9 @@ impl Scan<'_> {
                     vector: vector.clone(),
                 })
                 .collect();
-            let summary = summary_with(&mut song, &heard);
+            let summary = summary_with(&mut song, &embedded);
             let operation = song.revision.operation;
-            for embedding in heard {
+            for embedding in embedded {
                 places.push((at, embedding.model.clone()));
                 embeddings.push(NewEmbedding { embedding, summary: summary.clone(), operation });
             }
@@ -171,15 +171,15 @@ impl Scan<'_> {
         Ok(())
     }
 
-    // Makes room for the models that were the first time heard of.
+    // Makes room for the models that were the first time seen.
     async fn make_room_for(&self, arrivals: &[Arrival]) -> Result<()> {
-        let heard = |spec: &ModelSpec| {
+        let embedded = |spec: &ModelSpec| {
             let mut analyses = arrivals.iter().filter_map(|one| one.found.analysis.as_ref());
-            analyses.any(|heard| heard.sound.embeddings.contains_key(&spec.name))
+            analyses.any(|embedded| embedded.sound.embeddings.contains_key(&spec.name))
         };
         let new: Vec<ModelSpec> = {
             let mut roomless = self.roomless.lock().unwrap_or_else(PoisonError::into_inner);
-            roomless.extract_if(.., |spec| heard(spec)).collect()
+            roomless.extract_if(.., |spec| embedded(spec)).collect()
         };
         for spec in &new {
             self.library.backend.embeddings().put_model(spec).await?;
@@ -201,12 +201,12 @@ impl Scan<'_> {
         Ok(())
     }
 
-    // Remembers what need not be asked or heard again.
+    // Remembers what need not be asked or embedded again.
     fn remember(&self, arrivals: &[Arrival]) -> Result<()> {
         let mut findings: BTreeMap<(Finding, &ModelName), Vec<SongId>> = BTreeMap::new();
         for arrival in arrivals {
             let Some(analysis) = &arrival.found.analysis else { continue };
-            for model in &arrival.found.listened {
+            for model in &arrival.found.tried {
                 if analysis.failed.contains_key(model) {
                     continue;
                 }
@@ -329,7 +329,7 @@ impl Scan<'_> {
         let Found { identity, says, analysis, .. } = &arrival.found;
         let Some(song) = song else {
             // A song that was there is gone again: it is taken in by the next
-            // scan, which hears it.
+            // scan, which embeds it.
             let Some(analysis) = analysis else {
                 return if self.options.dry_run { Change::Added } else { Change::Nothing };
             };
@@ -391,7 +391,7 @@ impl Scan<'_> {
             {
                 Change::Updated
             }
-            None if self.options.dry_run && !arrival.found.was_heard => Change::Updated,
+            None if self.options.dry_run && !arrival.found.is_embedded => Change::Updated,
             None => Change::Nothing,
         }
     }
@@ -409,11 +409,12 @@ impl Scan<'_> {
         let path = encode_path(&arrival.candidate.path);
         let failed = arrival.found.analysis.iter().flat_map(|analysis| &analysis.failed);
         for (number, (model, error)) in failed.enumerate() {
-            report.unheard += u64::from(number == 0);
+            report.unembedded += u64::from(number == 0);
             let (path, model) = (path.clone(), model.clone());
-            (self.on_item)(&ScanItem::Unheard { id, path, model, reason: error.to_string() });
+            (self.on_item)(&ScanItem::Unembedded { id, path, model, reason: error.to_string() });
         }
-        let warnings = arrival.found.analysis.as_ref().map(|heard| &heard.sound.audio.warnings);
+        let warnings =
+            arrival.found.analysis.as_ref().map(|embedded| &embedded.sound.audio.warnings);
         if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
             report.warned += 1;
             let (path, warnings) = (path.clone(), warnings.clone());
@@ -451,13 +452,13 @@ fn brings_segments(arrival: &Arrival) -> bool {
     windows.flatten().next().is_some()
 }
 
-// What learned models heard window by window. A window has the same id
-// whoever hears it, so that hearing it again stores nothing.
+// The vectors of learned models window by window. A window has the same id
+// whoever embeds it, so that embedding it again stores nothing.
 fn segments_of(arrival: &Arrival) -> Vec<Segment> {
     let Some(analysis) = &arrival.found.analysis else { return Vec::new() };
     let (song, created_at) = (arrival.id(), now());
-    let of_model = |(model, windows): (&ModelName, &Vec<HeardWindow>)| {
-        let segment = |window: &HeardWindow| {
+    let of_model = |(model, windows): (&ModelName, &Vec<WindowVector>)| {
+        let segment = |window: &WindowVector| {
             let text = format!("window {song} {model} {:.3} {:.3}", window.start, window.end);
             let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
                 Digest::of(text.as_bytes()).0;

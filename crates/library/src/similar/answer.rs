@@ -3,7 +3,9 @@
 use serde::Serialize;
 use songrec_core::{Hint, Metric, ModelName, SongId, SongSummary};
 
-use super::{BlendPart, SimilarOptions, blend::Scored, chosen::ChosenSong, example::HeardExample};
+use super::{
+    BlendPart, SimilarOptions, blend::Scored, chosen::ChosenSong, example::EmbeddedExample,
+};
 use crate::{Explanation, explain};
 
 /// Similar songs, nearest first.
@@ -100,7 +102,7 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl Query {
-    pub(super) fn of(example: &HeardExample) -> Self {
+    pub(super) fn of(example: &EmbeddedExample) -> Self {
         let summary = example.song.as_ref().map(SongSummary::of);
         Self {
             id: summary.as_ref().filter(|_| example.in_library).map(|summary| summary.id),
@@ -115,7 +117,7 @@ impl Query {
 pub(super) fn result(
     rank: usize,
     chosen: ChosenSong,
-    examples: &[HeardExample],
+    examples: &[EmbeddedExample],
     options: &SimilarOptions,
 ) -> SimilarSong {
     let Scored { hit, parts } = chosen.scored;

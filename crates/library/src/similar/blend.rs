@@ -64,7 +64,7 @@ pub struct BlendPart {
     pub model: ModelName,
     /// How much it counts; the weights of a result add up to 1.
     pub weight: f64,
-    /// How similar the two are to it; nothing if it did not hear the song, and
+    /// How similar the two are to it; nothing if it did not embed the song, and
     /// then the others count for it.
     pub similarity: Option<f64>,
 }
@@ -86,7 +86,7 @@ pub(super) struct Scored {
 }
 
 /// What `voices` say of a candidate that the first of them found, when the
-/// others heard it as `vectors`, in their order.
+/// others embedded it as `vectors`, in their order.
 pub(super) fn score(
     voices: &[Voice],
     mut hit: FoundNeighbor,

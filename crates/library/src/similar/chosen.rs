@@ -82,7 +82,7 @@ impl<'a> Chosen<'a> {
     /// Takes the next hit, or leaves it out.
     pub(super) fn consider(&mut self, scored: &Scored) {
         let song = &scored.hit.song;
-        // Older versions let models hear silence.
+        // Older versions let models embed silence.
         if song.is_silent() {
             self.silent += 1;
             return;

@@ -52,9 +52,9 @@ impl Example {
     }
 }
 
-/// An example as the models heard it.
+/// An example as the models embedded it.
 #[derive(Debug)]
-pub(super) struct HeardExample {
+pub(super) struct EmbeddedExample {
     /// The song's title, or the words.
     pub(super) title: String,
     /// The song; nothing for words.
@@ -64,19 +64,19 @@ pub(super) struct HeardExample {
     pub(super) is_stored: bool,
     pub(super) weight: f64,
     pub(super) vectors: BTreeMap<ModelName, Vector>,
-    /// Why models did not hear it, where that is known.
-    pub(super) unheard: BTreeMap<ModelName, Error>,
+    /// Why models did not embed it, where that is known.
+    pub(super) unembedded: BTreeMap<ModelName, Error>,
 }
 
 impl Library {
-    /// The examples with their vectors under those of `models` that heard
+    /// The examples with their vectors under those of `models` that embedded
     /// them: one request a model for all songs of the library together.
-    pub(super) async fn hear_examples(
+    pub(super) async fn embed_examples(
         &self,
         examples: &[Example],
         models: &[ModelName],
-    ) -> Result<Vec<HeardExample>> {
-        let mut heard = Vec::with_capacity(examples.len());
+    ) -> Result<Vec<EmbeddedExample>> {
+        let mut embedded = Vec::with_capacity(examples.len());
         let names: Vec<&str> = examples
             .iter()
             .filter_map(|example| match &example.subject {
@@ -91,7 +91,7 @@ impl Library {
                 return Err(Error::usage(format_args!("`{weight}` is not a weight for `{name}`"))
                     .with_hint("a weight is a number other than 0, such as 1 or 0.5"));
             }
-            heard.push(match subject {
+            embedded.push(match subject {
                 Subject::Text(words) => self.read_example(words, *weight, models).await?,
                 Subject::Song(name) => {
                     let song = named.next().expect("there is one for each song");
@@ -99,21 +99,21 @@ impl Library {
                 }
             });
         }
-        let ids: Vec<SongId> = heard
+        let ids: Vec<SongId> = embedded
             .iter()
             .filter(|one| one.is_stored)
             .filter_map(|one| one.song.as_ref().map(|song| song.id))
             .collect();
         for model in models {
             let stored = self.backend.embeddings().get(model, &ids).await?;
-            let songs = heard.iter_mut().filter(|one| one.is_stored);
+            let songs = embedded.iter_mut().filter(|one| one.is_stored);
             for (example, stored) in songs.zip(stored) {
                 if let Some(stored) = stored {
                     example.vectors.insert(model.clone(), stored.embedding.vector);
                 }
             }
         }
-        Ok(heard)
+        Ok(embedded)
     }
 
     async fn song_example(
@@ -122,17 +122,17 @@ impl Library {
         part: Option<Part>,
         weight: f64,
         models: &[ModelName],
-    ) -> Result<HeardExample> {
+    ) -> Result<EmbeddedExample> {
         let (song, path) = match (named, part) {
             (Named::Song(song), None) => {
-                return Ok(HeardExample {
+                return Ok(EmbeddedExample {
                     title: SongSummary::of(&song).title,
                     song: Some(*song),
                     in_library: true,
                     is_stored: true,
                     weight,
                     vectors: BTreeMap::new(),
-                    unheard: BTreeMap::new(),
+                    unembedded: BTreeMap::new(),
                 });
             }
             // What is not stored has to be heard: a part of a song, or a file
@@ -143,18 +143,18 @@ impl Library {
             }
             (Named::File(path), _) => (None, path),
         };
-        let heard = self.hear_outside(&path, models, part, false).await?;
+        let embedded = self.embed_outside(&path, models, part, false).await?;
         let in_library = song.is_some();
-        let song = song.unwrap_or(heard.song);
+        let song = song.unwrap_or(embedded.song);
         let title = SongSummary::of(&song).title;
-        Ok(HeardExample {
+        Ok(EmbeddedExample {
             title: part.map_or(title.clone(), |part| format!("{title} ({part})")),
             song: Some(song),
             in_library,
             is_stored: false,
             weight,
-            vectors: heard.vectors,
-            unheard: heard.unheard,
+            vectors: embedded.vectors,
+            unembedded: embedded.unembedded,
         })
     }
 
@@ -164,7 +164,7 @@ impl Library {
         words: &str,
         weight: f64,
         models: &[ModelName],
-    ) -> Result<HeardExample> {
+    ) -> Result<EmbeddedExample> {
         if words.trim().is_empty() {
             return Err(Error::usage("there are no words to sound like").with_hint(Hint::of(
                 "describe a sound, such as {}",
@@ -172,21 +172,21 @@ impl Library {
             )));
         }
         let mut vectors = BTreeMap::new();
-        let mut unheard = BTreeMap::new();
+        let mut unembedded = BTreeMap::new();
         for name in models {
             match self.models.read(name, words).await {
                 Ok(vector) => _ = vectors.insert(name.clone(), vector),
-                Err(error) => _ = unheard.insert(name.clone(), error),
+                Err(error) => _ = unembedded.insert(name.clone(), error),
             }
         }
-        Ok(HeardExample {
+        Ok(EmbeddedExample {
             title: words.to_owned(),
             song: None,
             in_library: false,
             is_stored: false,
             weight,
             vectors,
-            unheard,
+            unembedded,
         })
     }
 
@@ -215,9 +215,9 @@ impl Library {
 ///
 /// # Errors
 ///
-/// When the model did not hear one of them, or they cancel each other out.
+/// When the model did not embed one of them, or they cancel each other out.
 pub(super) fn combine(
-    examples: &[HeardExample],
+    examples: &[EmbeddedExample],
     model: &ModelName,
     metric: Metric,
 ) -> Result<Vector> {
@@ -231,7 +231,7 @@ pub(super) fn combine(
                     [Remedy::ListSilent],
                 )));
         }
-        let vector = example.vectors.get(model).ok_or_else(|| unheard(example, model))?;
+        let vector = example.vectors.get(model).ok_or_else(|| unembedded(example, model))?;
         vectors.push((vector, example.weight));
     }
     if let [(vector, weight)] = vectors.as_slice()
@@ -266,22 +266,22 @@ pub(super) fn combine(
     Ok(vector)
 }
 
-fn unheard(example: &HeardExample, model: &ModelName) -> Error {
-    if let Some(error) = example.unheard.get(model) {
+fn unembedded(example: &EmbeddedExample, model: &ModelName) -> Error {
+    if let Some(error) = example.unembedded.get(model) {
         return error.clone();
     }
     if example.song.as_ref().is_some_and(|song| song.embeddings.contains_key(model)) {
         let lost = format!("the embedding of `{}` by `{model}` is lost", example.title);
         return Error::new(ErrorKind::Corrupt, lost).with_hint(Hint::of(
-            "{} hears its audio again",
+            "{} embeds its audio again",
             [Remedy::Verify { repair: true, read_data: false }],
         ));
     }
-    let heard_by = example.song.as_ref().and_then(|song| song.embeddings.keys().next());
-    Error::not_found(format_args!("`{}` was not heard by `{model}`", example.title)).with_hint(
-        match heard_by {
+    let embedded_by = example.song.as_ref().and_then(|song| song.embeddings.keys().next());
+    Error::not_found(format_args!("`{}` was not embedded by `{model}`", example.title)).with_hint(
+        match embedded_by {
             Some(other) => Hint::of(
-                "it was heard by `{}`: try {}, or scan it again",
+                "it was embedded by `{}`: try {}, or scan it again",
                 [Piece::from(other.to_string()), Remedy::Model(Some(other.to_string())).into()],
             ),
             None => "scan its file again".into(),
@@ -293,14 +293,14 @@ fn unheard(example: &HeardExample, model: &ModelName) -> Error {
 mod tests {
     use super::*;
 
-    fn example(weight: f64, values: &[f32]) -> HeardExample {
-        HeardExample {
+    fn example(weight: f64, values: &[f32]) -> EmbeddedExample {
+        EmbeddedExample {
             title: "x".to_owned(),
             song: None,
             in_library: true,
             is_stored: true,
             weight,
-            unheard: BTreeMap::new(),
+            unembedded: BTreeMap::new(),
             vectors: BTreeMap::from([(model(), Vector::new(values.to_vec()).unwrap())]),
         }
     }

@@ -11,7 +11,7 @@ use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery, SongQuery}
 
 use super::{
     Example, MARGIN, Query, Similar, SimilarOptions,
-    example::{HeardExample, combine},
+    example::{EmbeddedExample, combine},
 };
 use crate::{Error, Library, Part, Result};
 
@@ -81,8 +81,8 @@ impl Library {
                 .with_hint(Hint::of("name it with {}", [Remedy::Model(None)])));
         };
         let one = std::slice::from_ref(&spec.name);
-        let heard = self.hear_examples(&[Example::like(name)], one).await?;
-        self.passages_like(name, &heard, spec, options).await
+        let embedded = self.embed_examples(&[Example::like(name)], one).await?;
+        self.passages_like(name, &embedded, spec, options).await
     }
 
     /// The parts of songs that sound like `name`, or whole songs where no parts
@@ -94,15 +94,15 @@ impl Library {
     pub async fn passages_or_songs(&self, name: &str, options: &SimilarOptions) -> Result<Found> {
         let models = self.chosen_models(options).await?;
         let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
-        let heard = self.hear_examples(&[Example::like(name)], &names).await?;
+        let embedded = self.embed_examples(&[Example::like(name)], &names).await?;
         if let [(spec, _)] = models.as_slice() {
-            let passages = self.passages_like(name, &heard, spec, options).await?;
-            let vector = combine(&heard, &spec.name, passages.metric)?;
+            let passages = self.passages_like(name, &embedded, spec, options).await?;
+            let vector = combine(&embedded, &spec.name, passages.metric)?;
             if !passages.results.is_empty() || self.keeps_passages(spec, vector).await? {
                 return Ok(Found::Passages(passages));
             }
         }
-        Ok(Found::Songs(self.like_examples(models, &heard, options).await?))
+        Ok(Found::Songs(self.like_examples(models, &embedded, options).await?))
     }
 
     // Whether there is any passage by this model: one near to any vector.
@@ -121,14 +121,14 @@ impl Library {
     async fn passages_like(
         &self,
         name: &str,
-        heard: &[HeardExample],
+        embedded: &[EmbeddedExample],
         spec: &ModelSpec,
         options: &SimilarOptions,
     ) -> Result<Passages> {
         let model = &spec.name;
         let metric = options.metric.unwrap_or(spec.metric);
-        let vector = combine(heard, model, metric)?;
-        let example = heard.first().expect("one was asked about");
+        let vector = combine(embedded, model, metric)?;
+        let example = embedded.first().expect("one was asked about");
         let part = Part::split(name).1;
         let own = example.song.as_ref().map(|song| song.id);
         let mut exclude = Vec::new();

@@ -166,11 +166,11 @@ impl<'a> Arriving<'a> {
         let (mut places, mut new) = (Vec::new(), Vec::new());
         for (at, arrival) in batch.iter_mut().enumerate() {
             let vectors = std::mem::take(&mut arrival.vectors).into_iter();
-            let heard: Vec<Embedding> = vectors
+            let embedded: Vec<Embedding> = vectors
                 .map(|(model, vector)| Embedding { song: arrival.song.id, model, vector })
                 .collect();
-            let summary = summary_with(&mut arrival.song, &heard);
-            for embedding in heard {
+            let summary = summary_with(&mut arrival.song, &embedded);
+            for embedding in embedded {
                 let (summary, operation) = (summary.clone(), OperationId::random());
                 places.push((at, embedding.model.clone(), embedding.reference().digest));
                 new.push(NewEmbedding { embedding, summary, operation });

@@ -19,7 +19,7 @@ use super::{
     record::{Record, Rest},
 };
 use crate::{
-    Error, ErrorKind, Result, complete::name_handle, hearing::file_of, library::now,
+    Error, ErrorKind, Result, complete::name_handle, embedders::file_of, library::now,
     paths::absolute, work::on_cpu,
 };
 

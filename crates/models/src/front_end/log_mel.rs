@@ -87,7 +87,7 @@ impl LogMel {
             for (bin, power) in self.bins.clone().zip(&mut power) {
                 *power = powers(buffer[bin], buffer[(self.frame - bin) % self.frame]);
             }
-            self.listen(&power, early, late);
+            self.measure(&power, early, late);
         }
         let one = decibels.len();
         decibels.reserve_exact(one * (self.channels - 1));
@@ -112,7 +112,7 @@ impl LogMel {
     }
 
     /// Decibels of every band, for two frames at once.
-    fn listen(&self, power: &[[f64; 2]], early: &mut [f32], late: &mut [f32]) {
+    fn measure(&self, power: &[[f64; 2]], early: &mut [f32], late: &mut [f32]) {
         // log2 is the fastest logarithm of most maths libraries.
         let decibels = |power: f64| (10.0 * LOG10_2 * power.max(FLOOR).log2()) as f32;
         for (number, band) in self.bands.iter().enumerate() {
@@ -245,9 +245,11 @@ mod tests {
         let mut samples = vec![0.0; 64];
         samples[8..24].fill(1.0);
 
-        let heard = log_mel.apply(&samples);
+        let embedded = log_mel.apply(&samples);
 
-        let [zeroth, first, rest @ ..] = heard.as_chunks::<4>().0 else { panic!("{heard:?}") };
+        let [zeroth, first, rest @ ..] = embedded.as_chunks::<4>().0 else {
+            panic!("{embedded:?}")
+        };
         assert_eq!((zeroth, rest), (&[-100.0; 4], &[[-100.0; 4]; 3][..]));
         assert!(first[0] > -20.0, "{first:?}");
     }

@@ -239,7 +239,7 @@ impl Client {
         match self.infer_all(windows, sample_rate).await {
             Ok(vectors) => {
                 permit.succeeded();
-                self.counters.heard(windows.len());
+                self.counters.embedded(windows.len());
                 Ok(vectors)
             }
             Err(error) => {

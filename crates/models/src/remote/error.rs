@@ -1,4 +1,4 @@
-//! Why a server did not hear.
+//! Why a server did not embed.
 
 use std::{fmt, time::Duration};
 
@@ -73,7 +73,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A server that did not hear: which, why, and what to do about it. The cause,
+/// A server that did not embed: which, why, and what to do about it. The cause,
 /// if there is one, is the [source](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[error("`{url}`: {reason}")]

@@ -23,7 +23,7 @@ pub struct Figures {
     pub retries: u64,
     /// What went wrong with requests, and how often.
     pub failures: BTreeMap<Problem, u64>,
-    /// Windows that were heard.
+    /// Windows that were embedded.
     pub windows: u64,
     /// How long requests that succeeded took, in seconds: the mean.
     pub mean_latency: Option<f64>,
@@ -58,7 +58,7 @@ impl Counters {
         self.lock().calls += 1;
     }
 
-    pub(crate) fn heard(&self, windows: usize) {
+    pub(crate) fn embedded(&self, windows: usize) {
         self.lock().windows += windows as u64;
     }
 

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::{Client, Problem, RemoteError};
 use crate::{
-    embedder::{Batching, Embedder, Listening, checked_vector},
+    embedder::{Batching, Embedder, Windowing, checked_vector},
     error::{ModelError, ModelErrorKind},
 };
 
@@ -19,21 +19,21 @@ use crate::{
 #[derive(Debug)]
 pub struct RemoteModel {
     spec: ModelSpec,
-    listening: Listening,
+    windowing: Windowing,
     client: Arc<Client>,
     runtime: Handle,
 }
 
 impl RemoteModel {
     /// The model that `client` asks: its name here, what its vectors are,
-    /// and which windows it hears. Asks nothing yet.
+    /// and which windows it embeds. Asks nothing yet.
     pub fn new(
         spec: ModelSpec,
-        listening: Listening,
+        windowing: Windowing,
         client: Arc<Client>,
         runtime: Handle,
     ) -> Self {
-        Self { spec, listening, client, runtime }
+        Self { spec, windowing, client, runtime }
     }
 
     /// The client.
@@ -65,8 +65,8 @@ impl Embedder for RemoteModel {
         &self.spec
     }
 
-    fn listening(&self) -> &Listening {
-        &self.listening
+    fn windowing(&self) -> &Windowing {
+        &self.windowing
     }
 
     fn engine(&self) -> String {
@@ -85,8 +85,8 @@ impl Embedder for RemoteModel {
 
     fn embed(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vector>, ModelError> {
         let windows: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-        let heard = self.client.infer(&windows, self.listening.sample_rate);
-        let vectors = self.runtime.block_on(heard).map_err(|error| self.failed(error))?;
+        let embedded = self.client.infer(&windows, self.windowing.sample_rate);
+        let vectors = self.runtime.block_on(embedded).map_err(|error| self.failed(error))?;
         vectors
             .into_iter()
             .map(|values| {

@@ -26,7 +26,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) json_length: Option<usize>,
 }
 
-/// The path that hears.
+/// The path that embeds.
 pub(crate) fn infer_path(config: &ClientConfig) -> String {
     if let Some(path) = &config.endpoint {
         return path.clone();

@@ -12,7 +12,7 @@ use super::{DESCRIPTION, ModelFolder, disk, fit::fit};
 use crate::{
     description::{Description, FrontEnd, MelScale},
     digest::{digest_of, wrong_digest},
-    embedder::{Listening, Short},
+    embedder::{Short, Windowing},
     engine::OpenOptions,
     error::{ModelError, ModelErrorKind},
     onnx_model::OnnxModel,
@@ -35,7 +35,7 @@ impl ModelFolder {
     ///
     /// Files are compared with the digests in the description, if it has any;
     /// names and sizes of the inputs and outputs are checked; and an engine, if
-    /// there is one that can, hears a probe. The revision `0` becomes one made
+    /// there is one that can, embeds a probe. The revision `0` becomes one made
     /// of the files. A text file that is not there is left out. Adding what is
     /// there already changes nothing.
     ///
@@ -111,7 +111,7 @@ impl ModelFolder {
     ) -> Result<Added, ModelError> {
         let there = self.describe(&description.name)?;
         if there.files() == description.files()
-            && there.listening == description.listening
+            && there.windowing == description.windowing
             && there.front_end == description.front_end
         {
             return Ok(Added { description: there, was_there: true, notes });
@@ -203,7 +203,7 @@ impl Drop for Draft {
 /// audio file's digest, the windows and the front end.
 fn revised(description: &Description) -> ModelName {
     let digest = description.audio.sha256.expect("taken in before");
-    let Listening { sample_rate, window, hop, short, normalize } = description.listening();
+    let Windowing { sample_rate, window, hop, short, normalize } = description.windowing();
     let front_end = match &description.front_end {
         FrontEnd::Samples => "samples".to_owned(),
         FrontEnd::NormalizedSamples => "normalized_samples".to_owned(),

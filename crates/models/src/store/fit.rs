@@ -40,8 +40,8 @@ pub(super) fn fit(description: &mut Description, folder: &Path) -> Result<(), Mo
     let expected: Vec<Option<u64>> = match description.front_end {
         FrontEnd::Samples | FrontEnd::NormalizedSamples => vec![None, None],
         FrontEnd::LogMel { hop, mels, channels, .. } => {
-            let listening = description.listening();
-            let frames = 1 + listening.window / hop;
+            let windowing = description.windowing();
+            let frames = 1 + windowing.window / hop;
             [None, Some(channels), Some(frames), Some(mels)].map(|n| n.map(|n| n as u64)).to_vec()
         }
     };

@@ -74,8 +74,8 @@ fn other_windows_get_another_revision() {
     let models = ModelFolder::new(home.path());
     let revision = |window| {
         let mut description = known("wav2vec2");
-        description.listening.window = window;
-        description.listening.hop = Some(2.0);
+        description.windowing.window = window;
+        description.windowing.hop = Some(2.0);
         let from = fixtures().join("wav2vec2-tiny@1");
         models.add(description, &from, &options).unwrap().description.name
     };
@@ -109,7 +109,7 @@ fn the_wrong_file_is_refused_by_name_and_leaves_nothing_behind() {
 
     // A spectrogram of another length.
     let mut description = known("clap");
-    description.listening.window = 7.0;
+    description.windowing.window = 7.0;
     let error = refused(description, from.path());
     assert!(error.reason().contains("1001") && error.reason().contains("701"), "{error}");
 
@@ -209,10 +209,10 @@ fn a_file_as_transformers_exports_it_is_understood() {
         assert_eq!(added.front_end, FrontEnd::NormalizedSamples);
         let model = models.open("odd", &options).unwrap();
         let window: Vec<f32> = (0..1_600).map(|n| if n % 8 < 4 { 0.3 } else { 0.1 }).collect();
-        let heard = model.embed(&[model.prepare(&window)]).unwrap();
+        let embedded = model.embed(&[model.prepare(&window)]).unwrap();
         // Mean 0 and variance 1, and then the mean of all frames.
         let expected = [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0];
-        assert!(crate::models::worst(heard[0].values(), &expected) < 1e-4, "{heard:?}");
+        assert!(crate::models::worst(embedded[0].values(), &expected) < 1e-4, "{embedded:?}");
     }
 }
 

@@ -16,17 +16,17 @@ use std::{fs, path::Path, sync::Arc};
 
 use songrec_core::{ModelName, Vector};
 use songrec_models::{
-    Embedder, Heard, Listener, Listening, ModelError, ModelErrorKind, Short, Wanted, Windows,
+    Batcher, Embedded, Embedder, ModelError, ModelErrorKind, Short, Wanted, Windowing, Windows,
     analyze,
 };
 
 use self::{
-    models::{EXPECTED, engines, fixtures, listener, only, open, worst},
+    models::{EXPECTED, batcher, engines, fixtures, only, open, worst},
     signal::{floats, signal, write_wav},
 };
 
 /// Analyzes a signal from a WAV file of the given rate.
-fn hear(kind: &str, rate: u32, seconds: f64, wanted: &Wanted) -> Heard {
+fn embed(kind: &str, rate: u32, seconds: f64, wanted: &Wanted) -> Embedded {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("song.wav");
     write_wav(&path, rate, &signal(kind, rate, seconds));
@@ -45,15 +45,15 @@ fn cosine(left: &Vector, right: &Vector) -> f64 {
 fn a_song_in_a_file_becomes_the_vector_that_pytorch_gives() {
     for options in engines() {
         for (model, expected) in &*EXPECTED {
-            let listener = listener(model, &options);
-            let rate = listener.embedder().listening().sample_rate;
+            let batcher = batcher(model, &options);
+            let rate = batcher.embedder().windowing().sample_rate;
             for (song, vector) in &expected.songs {
                 let (kind, seconds) = song.split_once(' ').unwrap();
-                let wanted = only(vec![listener.clone()]);
-                let heard = hear(kind, rate, seconds.parse().unwrap(), &wanted);
-                let got = &heard.sound.embeddings[&name(model)];
+                let wanted = only(vec![batcher.clone()]);
+                let embedded = embed(kind, rate, seconds.parse().unwrap(), &wanted);
+                let got = &embedded.sound.embeddings[&name(model)];
                 let worst = worst(got.values(), vector);
-                assert!(worst < 1e-4, "{model}, {song}, {}: {worst}", listener.embedder().engine());
+                assert!(worst < 1e-4, "{model}, {song}, {}: {worst}", batcher.embedder().engine());
             }
         }
     }
@@ -107,7 +107,7 @@ fn spectrograms_are_those_of_the_reference_extractor() {
             ("chirp", 10.0),
             ("music", 3.0),
         ] {
-            let mut windows = Windows::new(model.listening());
+            let mut windows = Windows::new(model.windowing());
             let mut cut = Vec::new();
             windows.push(&floats(&signal(kind, 48_000, seconds)), |window| cut.push(window));
             windows.finish(|window| cut.push(window));
@@ -134,8 +134,8 @@ fn two_runs_give_the_same_bits_and_threads_and_batches_do_not_matter() {
             let vector = |threads| {
                 let options =
                     songrec_models::OpenOptions { threads: Some(threads), ..options.clone() };
-                let listener = listener(model, &options);
-                hear("music", 44_100, 34.5, &only(vec![listener]))
+                let batcher = batcher(model, &options);
+                embed("music", 44_100, 34.5, &only(vec![batcher]))
                     .sound
                     .embeddings
                     .remove(&name(model))
@@ -153,10 +153,10 @@ fn two_runs_give_the_same_bits_and_threads_and_batches_do_not_matter() {
             }
 
             let model = open(model, &options);
-            let rate = model.listening().sample_rate;
+            let rate = model.windowing().sample_rate;
             let song = floats(&signal("music", rate, 50.0));
             let inputs: Vec<Vec<f32>> =
-                song.chunks_exact(model.listening().window).map(|w| model.prepare(w)).collect();
+                song.chunks_exact(model.windowing().window).map(|w| model.prepare(w)).collect();
             let together = model.embed(&inputs).unwrap();
             for (input, together) in inputs.iter().zip(&together) {
                 let alone = model.embed(std::slice::from_ref(input)).unwrap();
@@ -170,17 +170,17 @@ fn two_runs_give_the_same_bits_and_threads_and_batches_do_not_matter() {
 fn windows_of_many_songs_at_once_do_not_mix() {
     let songs = [("music", 23.0), ("noise", 12.0), ("chirp", 3.0), ("sine", 31.0)];
     for options in engines() {
-        let listener = listener("clap-tiny@1", &options);
-        let wanted = only(vec![listener.clone()]);
+        let batcher = batcher("clap-tiny@1", &options);
+        let wanted = only(vec![batcher.clone()]);
         let alone: Vec<_> = songs
             .iter()
-            .map(|(kind, s)| hear(kind, 48_000, *s, &wanted).sound.embeddings)
+            .map(|(kind, s)| embed(kind, 48_000, *s, &wanted).sound.embeddings)
             .collect();
 
         let together: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = songs
                 .iter()
-                .map(|(kind, s)| scope.spawn(|| hear(kind, 48_000, *s, &wanted).sound.embeddings))
+                .map(|(kind, s)| scope.spawn(|| embed(kind, 48_000, *s, &wanted).sound.embeddings))
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
@@ -200,19 +200,19 @@ fn a_shift_by_a_second_changes_a_song_only_a_little() {
     write_wav(&noise, 48_000, &signal("noise", 48_000, 60.0));
     for options in engines().into_iter().take(1) {
         for model in ["clap-tiny@1", "wav2vec2-tiny@1"] {
-            let whole = only(vec![listener(model, &options)]);
+            let whole = only(vec![batcher(model, &options)]);
             let mut shifted = whole.clone();
             shifted.sound.part = Some(1.0..60.0);
             let vector = |path, wanted| {
                 analyze(path, wanted).unwrap().sound.embeddings.remove(&name(model)).unwrap()
             };
 
-            let heard = vector(&song, &whole);
+            let embedded = vector(&song, &whole);
 
-            let later = cosine(&heard, &vector(&song, &shifted));
+            let later = cosine(&embedded, &vector(&song, &shifted));
             assert!(later >= 0.99, "{model}: {later}");
             // The model does tell sounds apart.
-            let other = cosine(&heard, &vector(&noise, &whole));
+            let other = cosine(&embedded, &vector(&noise, &whole));
             assert!(1.0 - other > 10.0 * (1.0 - later), "{model}: {other} beside {later}");
         }
     }
@@ -221,16 +221,15 @@ fn a_shift_by_a_second_changes_a_song_only_a_little() {
 #[test]
 fn one_decode_serves_several_models_and_their_windows() {
     for options in engines().into_iter().take(1) {
-        let listeners =
-            vec![listener("clap-tiny@1", &options), listener("wav2vec2-tiny@1", &options)];
-        let wanted = Wanted { listeners, windows: true, ..Wanted::default() };
+        let batchers = vec![batcher("clap-tiny@1", &options), batcher("wav2vec2-tiny@1", &options)];
+        let wanted = Wanted { batchers, windows: true, ..Wanted::default() };
 
-        let heard = hear("music", 44_100, 23.0, &wanted);
+        let embedded = embed("music", 44_100, 23.0, &wanted);
 
-        assert_eq!(heard.sound.embeddings.len(), 3 + 2);
-        assert!(heard.failed.is_empty() && heard.sound.features.is_some());
+        assert_eq!(embedded.sound.embeddings.len(), 3 + 2);
+        assert!(embedded.failed.is_empty() && embedded.sound.features.is_some());
         for model in ["clap-tiny@1", "wav2vec2-tiny@1"] {
-            let windows = &heard.windows[&name(model)];
+            let windows = &embedded.windows[&name(model)];
             let times: Vec<(f64, f64)> = windows.iter().map(|w| (w.start, w.end)).collect();
             assert_eq!(times, [(0.0, 10.0), (10.0, 20.0), (13.0, 23.0)]);
             assert!(windows.iter().all(|w| (w.vector.norm() - 1.0).abs() < 1e-6));
@@ -241,8 +240,8 @@ fn one_decode_serves_several_models_and_their_windows() {
 #[test]
 fn a_part_of_a_song_is_heard_as_if_it_were_the_song() {
     for options in engines().into_iter().take(1) {
-        let listener = listener("wav2vec2-tiny@1", &options);
-        let whole = Wanted { windows: true, ..only(vec![listener]) };
+        let batcher = batcher("wav2vec2-tiny@1", &options);
+        let whole = Wanted { windows: true, ..only(vec![batcher]) };
         let mut wanted = whole.clone();
         wanted.sound.part = Some(4.0..9.0);
         let folder = tempfile::tempdir().unwrap();
@@ -264,13 +263,13 @@ fn a_part_of_a_song_is_heard_as_if_it_were_the_song() {
 
 /// An embedder whose server is gone.
 #[derive(Debug)]
-struct Gone(songrec_core::ModelSpec, Listening);
+struct Gone(songrec_core::ModelSpec, Windowing);
 
 impl Embedder for Gone {
     fn spec(&self) -> &songrec_core::ModelSpec {
         &self.0
     }
-    fn listening(&self) -> &Listening {
+    fn windowing(&self) -> &Windowing {
         &self.1
     }
     fn engine(&self) -> String {
@@ -301,18 +300,19 @@ fn a_model_that_fails_takes_nothing_else_with_it() {
         metric: songrec_core::Metric::Cosine,
         description: String::new(),
     };
-    let listening = Listening {
+    let windowing = Windowing {
         sample_rate: 16_000,
         window: 1_600,
         hop: 1_600,
         short: Short::Keep,
         normalize: true,
     };
-    let gone = Arc::new(Listener::new(Arc::new(Gone(spec, listening))));
+    let gone = Arc::new(Batcher::new(Arc::new(Gone(spec, windowing))));
 
-    let heard = hear("music", 16_000, 60.0, &Wanted { listeners: vec![gone], ..Wanted::default() });
+    let embedded =
+        embed("music", 16_000, 60.0, &Wanted { batchers: vec![gone], ..Wanted::default() });
 
-    assert_eq!(heard.failed[&name("gone@1")].kind(), ModelErrorKind::Unavailable);
-    assert_eq!(heard.sound.embeddings.len(), 3);
-    assert!(heard.sound.features.is_some());
+    assert_eq!(embedded.failed[&name("gone@1")].kind(), ModelErrorKind::Unavailable);
+    assert_eq!(embedded.sound.embeddings.len(), 3);
+    assert!(embedded.sound.features.is_some());
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 use songrec_models::{
-    EngineKind, Listener, ModelFolder, OnnxModel, OpenOptions, RuntimeSearch, Wanted,
+    Batcher, EngineKind, ModelFolder, OnnxModel, OpenOptions, RuntimeSearch, Wanted,
 };
 
 /// What PyTorch says of a model.
@@ -69,18 +69,18 @@ pub(crate) fn open(name: &str, options: &OpenOptions) -> OnnxModel {
     models().open(name, options).unwrap_or_else(|error| panic!("{error}: {error:?}"))
 }
 
-pub(crate) fn listener(name: &str, options: &OpenOptions) -> Arc<Listener> {
-    Arc::new(Listener::new(Arc::new(open(name, options))))
+pub(crate) fn batcher(name: &str, options: &OpenOptions) -> Arc<Batcher> {
+    Arc::new(Batcher::new(Arc::new(open(name, options))))
 }
 
-/// Nothing but what learned models hear.
-pub(crate) fn only(listeners: Vec<Arc<Listener>>) -> Wanted {
+/// Nothing but what learned models embed.
+pub(crate) fn only(batchers: Vec<Arc<Batcher>>) -> Wanted {
     let sound = songrec_audio::Wanted {
         features: false,
         models: Vec::new(),
         ..songrec_audio::Wanted::default()
     };
-    Wanted { sound, listeners, windows: false }
+    Wanted { sound, batchers, windows: false }
 }
 
 pub(crate) fn worst(left: &[f32], right: &[f32]) -> f32 {

@@ -20,7 +20,7 @@ use songrec_core::{Metric, ModelSpec};
 use songrec_models::remote::{
     BreakerState, Client, ClientConfig, Clock, Form, Problem, RemoteModel, Token,
 };
-use songrec_models::{Embedder, Listening, ModelErrorKind, Short};
+use songrec_models::{Embedder, ModelErrorKind, Short, Windowing};
 
 /// What the server does with the next request.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ enum Does {
     TooShort,
 }
 
-/// A server that hears windows as their mean and their number of samples, and
+/// A server that embeds windows as their mean and their number of samples, and
 /// goes wrong as it is told.
 #[derive(Clone, Default)]
 struct Server {
@@ -142,7 +142,7 @@ impl Server {
             "{count} x {samples}{}",
             if json_length.is_some() { " as bytes" } else { "" }
         ));
-        let mut vectors: Vec<f64> = values.chunks(samples).flat_map(heard).collect();
+        let mut vectors: Vec<f64> = values.chunks(samples).flat_map(embedded).collect();
         if too_short {
             vectors.truncate(vectors.len() - 2);
         }
@@ -160,11 +160,11 @@ impl Server {
         assert_eq!(request["sample_rate"], 8000);
         let audio: Vec<f64> =
             request["audio"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-        Json(json!({"features": heard(&audio)})).into_response()
+        Json(json!({"features": embedded(&audio)})).into_response()
     }
 }
 
-fn heard(window: &[f64]) -> [f64; 2] {
+fn embedded(window: &[f64]) -> [f64; 2] {
     [window.iter().sum::<f64>() / window.len() as f64, window.len() as f64]
 }
 
@@ -177,7 +177,7 @@ fn config(address: SocketAddr, form: Form) -> ClientConfig {
     }
 }
 
-async fn hear(client: &Client) -> Result<Vec<Vec<f32>>, Problem> {
+async fn embed(client: &Client) -> Result<Vec<Vec<f32>>, Problem> {
     let result = client.infer(&[&[0.5, -0.25, 0.5], &[1.0, 1.0, 1.0]], 8000).await;
     result.map_err(|error| {
         assert!(!error.hint().is_empty(), "{error}");
@@ -193,7 +193,7 @@ async fn both_forms_hear_the_same() {
     for form in [Form::Oip, Form::Plain] {
         let client = Client::new(config(address, form)).unwrap();
 
-        let vectors = hear(&client).await.unwrap();
+        let vectors = embed(&client).await.unwrap();
 
         assert_eq!(vectors, [[0.25, 3.0], [1.0, 3.0]], "{form}");
         assert!(client.health().await.unwrap().latency > 0.0);
@@ -235,7 +235,7 @@ async fn what_passes_is_tried_again() {
         let client = Client::new(config(address, Form::Oip)).unwrap();
         server.plan([does.clone()]);
 
-        assert!(hear(&client).await.is_ok(), "{does:?}");
+        assert!(embed(&client).await.is_ok(), "{does:?}");
 
         let figures = client.figures();
         assert_eq!((figures.calls, figures.failed_calls, figures.retries), (1, 0, 1), "{does:?}");
@@ -270,7 +270,7 @@ async fn what_stays_wrong_is_an_error_that_names_it() {
         let client = Client::new(config).unwrap();
         server.plan(std::iter::repeat_n(does.clone(), requests as usize));
 
-        assert_eq!(hear(&client).await.unwrap_err(), problem, "{does:?}");
+        assert_eq!(embed(&client).await.unwrap_err(), problem, "{does:?}");
 
         let figures = client.figures();
         assert_eq!(figures.requests, requests, "{does:?}");
@@ -285,7 +285,7 @@ async fn a_server_that_asks_to_wait_is_waited_for() {
     server.plan([Does::Busy(1)]);
     let began = Instant::now();
 
-    hear(&client).await.unwrap();
+    embed(&client).await.unwrap();
 
     assert!(began.elapsed() >= Duration::from_secs(1));
 }
@@ -302,24 +302,24 @@ async fn a_killed_server_opens_the_breaker_and_a_new_one_closes_it() {
     let client = Client::with_clock(config, clock).unwrap();
 
     for _ in 0..3 {
-        assert_eq!(hear(&client).await.unwrap_err(), Problem::Unreachable);
+        assert_eq!(embed(&client).await.unwrap_err(), Problem::Unreachable);
     }
     assert_eq!(client.breaker(), BreakerState::Open);
-    assert_eq!(hear(&client).await.unwrap_err(), Problem::Resting);
+    assert_eq!(embed(&client).await.unwrap_err(), Problem::Resting);
     assert_eq!(client.figures().requests, 6, "nothing is sent while it rests");
     let error = client.infer(&[&[1.0]], 8000).await.unwrap_err();
     assert!(error.to_string().contains("nobody answers"), "it says why: {error}");
 
     *time.lock().unwrap() += Duration::from_secs(30);
-    assert_eq!(hear(&client).await.unwrap_err(), Problem::Unreachable, "the trial");
-    assert_eq!(hear(&client).await.unwrap_err(), Problem::Resting);
+    assert_eq!(embed(&client).await.unwrap_err(), Problem::Unreachable, "the trial");
+    assert_eq!(embed(&client).await.unwrap_err(), Problem::Resting);
 
     *time.lock().unwrap() += Duration::from_secs(30);
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     let app = Router::new()
         .route("/process/wav2vec2", post(|| async { Json(json!({"features": [1, 2]})) }));
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    assert!(hear(&client).await.is_ok());
+    assert!(embed(&client).await.is_ok());
     assert_eq!(client.breaker(), BreakerState::Closed);
 }
 
@@ -357,7 +357,7 @@ async fn a_request_that_is_refused_does_not_speak_against_the_server() {
     server.plan(std::iter::repeat_n(Does::Status(400), 5));
 
     for _ in 0..5 {
-        assert_eq!(hear(&client).await.unwrap_err(), Problem::Refused);
+        assert_eq!(embed(&client).await.unwrap_err(), Problem::Refused);
     }
 
     assert_eq!(client.breaker(), BreakerState::Closed);
@@ -385,8 +385,8 @@ async fn a_token_is_sent_and_never_shown() {
     config.token = Some(Token::new("hush"));
     let with = Client::new(config).unwrap();
 
-    assert_eq!(hear(&without).await.unwrap_err(), Problem::Denied);
-    assert!(hear(&with).await.is_ok());
+    assert_eq!(embed(&without).await.unwrap_err(), Problem::Denied);
+    assert!(embed(&with).await.is_ok());
     assert!(!format!("{with:?}").contains("hush"));
 }
 
@@ -412,7 +412,7 @@ fn model(client: Client, dimension: usize) -> RemoteModel {
         description: String::new(),
     };
     let listening =
-        Listening { sample_rate: 8000, window: 8, hop: 8, short: Short::Keep, normalize: true };
+        Windowing { sample_rate: 8000, window: 8, hop: 8, short: Short::Keep, normalize: true };
     RemoteModel::new(spec, listening, Arc::new(client), tokio::runtime::Handle::current())
 }
 

@@ -47,7 +47,7 @@ pub trait DocumentStore: Send + Sync {
     ) -> Result<Page<Document>>;
 
     /// Removes a document if its version is the one given; `Done` also if
-    /// there is none. Other libraries do not hear of it: whoever deletes a
+    /// there is none. Other libraries do not see it: whoever deletes a
     /// playlist or a synth stores its next version, which says that it is
     /// deleted ([`Document::deleted`]).
     async fn delete(

@@ -1,4 +1,4 @@
-//! Embeddings: how models hear songs.
+//! Embeddings: how models embed songs.
 
 use async_trait::async_trait;
 use songrec_core::{

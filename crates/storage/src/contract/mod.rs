@@ -68,7 +68,7 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Songs, and what finds them by what they say.
     fn songs(&self) -> &dyn SongStore;
 
-    /// How models hear songs, and the search for songs that sound alike.
+    /// How models embed songs, and the search for songs that sound alike.
     fn embeddings(&self) -> &dyn EmbeddingStore;
 
     /// The audio of songs.

@@ -338,9 +338,9 @@ impl World {
         let path = format!("m{machine}/{number}-{unique}.flac");
         song.tags.title = Some(format!("song {number}"));
         song.add_file(SongFile { path: path.clone(), sha256: audio_hash(number), size: 4 });
-        // Another machine hears the last bit otherwise.
-        let heard = vec![number as f32, machine as f32];
-        let vector = Vector::new(heard).unwrap();
+        // Another machine embeds the last bit otherwise.
+        let embedded = vec![number as f32, machine as f32];
+        let vector = Vector::new(embedded).unwrap();
         let embedding = Embedding { song: song.id, model: model().name, vector };
         let new = NewEmbedding {
             summary: SongSummary::of(&song),

@@ -86,7 +86,7 @@ pub async fn heads_say_what_changes_say(backend: &dyn StorageBackend) {
         ChangeState::Present(song) => ChangeHead::Song(SongHead::of(&song)),
         deleted @ ChangeState::Deleted(_) => ChangeHead::Whole(deleted),
     };
-    let songs = library_of(30, 5).heard_by(&tiny_model(), 6).store(backend).await.songs;
+    let songs = library_of(30, 5).embedded_by(&tiny_model(), 6).store(backend).await.songs;
     for number in 0..10 {
         backend.put_song(&song(&number.to_string()), PutMode::Create).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! How models hear songs.
+//! How models embed songs.
 
 use songrec_core::{Embedding, Song, Vector};
 use songrec_storage::{
@@ -11,7 +11,7 @@ use crate::{
 
 use super::refusal::assert_refused;
 
-fn heard(song: &Song, values: [f32; 8]) -> Embedding {
+fn embedded(song: &Song, values: [f32; 8]) -> Embedding {
     Embedding { song: song.id, model: tiny_model().name, vector: vector(&values) }
 }
 
@@ -48,7 +48,7 @@ pub async fn embeddings_come_back_bit_for_bit(backend: &dyn StorageBackend) {
 
     let mut songs: Vec<Song> = (0..cases.len()).map(|number| song(&number.to_string())).collect();
     for (song, values) in songs.iter_mut().zip(&cases) {
-        store(backend, song, &heard(song, *values)).await;
+        store(backend, song, &embedded(song, *values)).await;
     }
 
     let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
@@ -59,7 +59,7 @@ pub async fn embeddings_come_back_bit_for_bit(backend: &dyn StorageBackend) {
         assert_eq!(stored.embedding.song, song.id);
         assert_eq!(stored.embedding.model, tiny_model().name);
         assert_eq!(stored.reference, song.embeddings[&tiny_model().name]);
-        assert_eq!(stored.reference.digest, heard(song, *values).reference().digest);
+        assert_eq!(stored.reference.digest, embedded(song, *values).reference().digest);
         assert_eq!(stored.reference.dimension, 8);
     }
 }
@@ -68,7 +68,7 @@ pub async fn embeddings_come_back_bit_for_bit(backend: &dyn StorageBackend) {
 pub async fn embeddings_of_models_are_apart(backend: &dyn StorageBackend) {
     let mut one = song("one");
     let embeddings = [
-        heard(&one, [1.0; 8]),
+        embedded(&one, [1.0; 8]),
         Embedding { song: one.id, model: dot_model().name, vector: vector(&[2.0; 5]) },
         Embedding { song: one.id, model: euclidean_model().name, vector: vector(&[3.0; 3]) },
     ];
@@ -100,7 +100,7 @@ pub async fn an_embedding_without_its_song_is_none(backend: &dyn StorageBackend)
     let (name, mut one) = (tiny_model().name, song("one"));
     assert_eq!(backend.embeddings().get(&name, &[one.id]).await.unwrap(), [None]);
     backend.embeddings().put_model(&tiny_model()).await.unwrap();
-    let embedding = heard(&one, [1.0; 8]);
+    let embedding = embedded(&one, [1.0; 8]);
     let new = new_embedding(&one, embedding.clone());
     let reference = backend.embeddings().put(&[new]).await.unwrap().pop().unwrap();
     assert_eq!(backend.get_embedding(&name, one.id).await.unwrap(), None);
@@ -124,7 +124,7 @@ pub async fn embeddings_come_in_the_order_asked_for(backend: &dyn StorageBackend
     backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut songs = ["c", "a", "b"].map(song);
     for (number, song) in songs.iter_mut().enumerate() {
-        store(backend, song, &heard(song, [number as f32 + 1.0; 8])).await;
+        store(backend, song, &embedded(song, [number as f32 + 1.0; 8])).await;
     }
     let [c, a, b] = songs.each_ref().map(|song| song.id);
     let asked = [b, song("missing").id, c, b, a];
@@ -140,7 +140,7 @@ pub async fn embeddings_come_in_the_order_asked_for(backend: &dyn StorageBackend
 pub async fn storing_an_embedding_again_changes_nothing(backend: &dyn StorageBackend) {
     backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut one = song("one");
-    let new = new_embedding(&one, heard(&one, [1.0; 8]));
+    let new = new_embedding(&one, embedded(&one, [1.0; 8]));
 
     // As after a lost answer, and twice in one batch.
     let first = backend.embeddings().put(&[new.clone()]).await.unwrap();
@@ -151,7 +151,7 @@ pub async fn storing_an_embedding_again_changes_nothing(backend: &dyn StorageBac
     backend.put_song(&one, PutMode::Create).await.unwrap();
     assert_eq!(backend.embeddings().put(&[new]).await.unwrap(), first);
     let stored = backend.get_embedding(&tiny_model().name, one.id).await.unwrap().unwrap();
-    assert_eq!(stored.embedding, heard(&one, [1.0; 8]));
+    assert_eq!(stored.embedding, embedded(&one, [1.0; 8]));
 }
 
 /// The embedding that a stored song names is never replaced: another machine's
@@ -159,9 +159,9 @@ pub async fn storing_an_embedding_again_changes_nothing(backend: &dyn StorageBac
 pub async fn the_first_embedding_wins(backend: &dyn StorageBackend) {
     backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let mut one = song("one");
-    let first = heard(&one, [1.0; 8]);
+    let first = embedded(&one, [1.0; 8]);
     store(backend, &mut one, &first).await;
-    let second = heard(&one, [f32::from_bits(1.0f32.to_bits() + 1); 8]);
+    let second = embedded(&one, [f32::from_bits(1.0f32.to_bits() + 1); 8]);
 
     let references =
         backend.embeddings().put(&[new_embedding(&one, second.clone())]).await.unwrap();
@@ -171,16 +171,16 @@ pub async fn the_first_embedding_wins(backend: &dyn StorageBackend) {
     assert_eq!(stored.embedding, first);
 }
 
-/// Two machines hear a song at the same time, and one of them stores it first:
+/// Two machines embed a song at the same time, and one of them stores it first:
 /// what the song names is what it gets, whichever was stored last.
 pub async fn a_song_gets_the_embedding_it_names(backend: &dyn StorageBackend) {
     backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let name = tiny_model().name;
     for named in 0..2 {
         let base = song(&format!("named {named}"));
-        let heard = [heard(&base, [1.0; 8]), heard(&base, [1.5; 8])];
+        let embedded = [embedded(&base, [1.0; 8]), embedded(&base, [1.5; 8])];
         let mut references = Vec::new();
-        for embedding in &heard {
+        for embedding in &embedded {
             let new = new_embedding(&base, embedding.clone());
             references.extend(backend.embeddings().put(&[new]).await.unwrap());
         }
@@ -201,7 +201,7 @@ pub async fn refused_embeddings_store_nothing(backend: &dyn StorageBackend) {
         backend.embeddings().put_model(&model).await.unwrap();
     }
     let mut good = song("good");
-    let fine = heard(&good, [1.0; 8]);
+    let fine = embedded(&good, [1.0; 8]);
     let bad = song("bad");
     let refused = |model: &songrec_core::ModelSpec, values: &[f32]| Embedding {
         song: bad.id,
@@ -253,7 +253,7 @@ pub async fn an_edit_keeps_what_the_song_names(backend: &dyn StorageBackend) {
     backend.embeddings().put_model(&tiny_model()).await.unwrap();
     let name = tiny_model().name;
     let mut one = song("one");
-    let embedding = heard(&one, [1.0; 8]);
+    let embedding = embedded(&one, [1.0; 8]);
     store(backend, &mut one, &embedding).await;
 
     let edited = retagged(&one);

@@ -62,7 +62,7 @@ pub async fn random_history(backend: &dyn StorageBackend, seed: u64) {
     for step in 0..STEPS {
         match rng.random_range(0..10) {
             0..5 => pair.put(&mut rng, &mut versions).await,
-            5 => pair.hear(&mut rng, &mut versions).await,
+            5 => pair.embed(&mut rng, &mut versions).await,
             6 | 7 => pair.delete(&mut rng, &versions).await,
             8 => pair.purge(&mut rng, &versions).await,
             _ => {
@@ -102,7 +102,7 @@ impl Pair<'_> {
     }
 
     // Stores an embedding, which the next version of the song names.
-    async fn hear(&self, rng: &mut StdRng, versions: &mut Vec<Song>) {
+    async fn embed(&self, rng: &mut StdRng, versions: &mut Vec<Song>) {
         let model = tiny_model();
         let base = versions.choose(rng).unwrap().clone();
         let mut next = changed(rng, &base);

@@ -11,7 +11,7 @@ pub async fn large_batches_are_no_different(backend: &dyn StorageBackend) {
     const COUNT: usize = 1_000;
     let model = tiny_model();
     backend.embeddings().put_model(&model).await.unwrap();
-    let mut fixture = library_of(COUNT, 81).heard_by(&model, 9);
+    let mut fixture = library_of(COUNT, 81).embedded_by(&model, 9);
     let new: Vec<_> = fixture
         .songs
         .iter()
@@ -61,7 +61,7 @@ pub async fn large_batches_are_no_different(backend: &dyn StorageBackend) {
 /// Excluding many songs excludes them all.
 pub async fn many_songs_can_be_excluded(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    let fixture = library_of(300, 82).heard_by(&model, 10).store(backend).await;
+    let fixture = library_of(300, 82).embedded_by(&model, 10).store(backend).await;
     let mut query = NearestQuery::new(model.name.clone(), vector(&[1.0; 8]), 300);
     let all = backend.embeddings().nearest(&query).await.unwrap();
     assert_eq!(all.len(), fixture.songs.len());

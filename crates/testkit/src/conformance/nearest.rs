@@ -81,7 +81,7 @@ pub async fn nearest_agrees_with_looking_at_all(backend: &dyn StorageBackend) {
     let models = [tiny_model(), dot_model(), euclidean_model()];
     let mut fixture = library_of(60, 11);
     for (number, model) in models.iter().enumerate() {
-        fixture = fixture.heard_by(model, number as u64);
+        fixture = fixture.embedded_by(model, number as u64);
     }
     let fixture = fixture.store(backend).await;
     let mut rng = StdRng::seed_from_u64(12);
@@ -102,7 +102,7 @@ pub async fn nearest_agrees_with_looking_at_all(backend: &dyn StorageBackend) {
 /// A song is nearest to itself, and every song can be found.
 pub async fn a_song_is_nearest_to_itself(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    let fixture = library_of(25, 13).heard_by(&model, 1).store(backend).await;
+    let fixture = library_of(25, 13).embedded_by(&model, 1).store(backend).await;
 
     for embedding in &fixture.embeddings {
         let query = NearestQuery::new(model.name.clone(), embedding.vector.clone(), 3);
@@ -117,7 +117,7 @@ pub async fn a_song_is_nearest_to_itself(backend: &dyn StorageBackend) {
 /// empty, however large the numbers.
 pub async fn nearest_comes_in_pages(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    let fixture = library_of(40, 14).heard_by(&model, 2).store(backend).await;
+    let fixture = library_of(40, 14).embedded_by(&model, 2).store(backend).await;
     let query = NearestQuery::new(model.name.clone(), vector(&[0.5; 8]), 100);
     let all = search(backend, &query).await;
     check(&all, &by_hand(&fixture, &model, &query), &query);
@@ -139,7 +139,7 @@ pub async fn nearest_comes_in_pages(backend: &dyn StorageBackend) {
 /// while there are more.
 pub async fn filters_never_make_nearest_short(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    let fixture = library_of(80, 15).heard_by(&model, 3).store(backend).await;
+    let fixture = library_of(80, 15).embedded_by(&model, 3).store(backend).await;
     let summaries: Vec<SongSummary> = fixture.songs.iter().map(SongSummary::of).collect();
     let mut rng = StdRng::seed_from_u64(16);
 
@@ -174,7 +174,7 @@ fn between(hits: &[(SongId, f64, f64)], rng: &mut StdRng) -> Option<f64> {
 pub async fn a_threshold_is_a_similarity(backend: &dyn StorageBackend) {
     for model in [tiny_model(), dot_model(), euclidean_model()] {
         let seed = model.dimension as u64;
-        let fixture = library_of(30, seed).heard_by(&model, seed).store(backend).await;
+        let fixture = library_of(30, seed).embedded_by(&model, seed).store(backend).await;
         let mut rng = StdRng::seed_from_u64(17);
         for _ in 0..5 {
             let mut query =
@@ -263,7 +263,7 @@ pub async fn a_wrong_search_is_refused(backend: &dyn StorageBackend) {
 /// of it.
 pub async fn nearest_filters_by_what_a_song_says_now(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    let fixture = library_of(10, 19).heard_by(&model, 5).store(backend).await;
+    let fixture = library_of(10, 19).embedded_by(&model, 5).store(backend).await;
     let one = &fixture.songs[4];
     let edited = retitled(one, "Unmistakable");
     let mut query = NearestQuery::new(model.name.clone(), vector(&[1.0; 8]), 5);
@@ -283,7 +283,7 @@ pub async fn nearest_filters_by_what_a_song_says_now(backend: &dyn StorageBacken
 /// left by a crash or by a deletion, is never shown and leaves no gap.
 pub async fn nearest_songs_are_songs(backend: &dyn StorageBackend) {
     let model = tiny_model();
-    let fixture = library_of(30, 20).heard_by(&model, 6).store(backend).await;
+    let fixture = library_of(30, 20).embedded_by(&model, 6).store(backend).await;
     let query = NearestQuery::new(model.name.clone(), vector(&[1.0; 8]), 6);
     // The nearest of all, but their songs never came.
     let orphans: Vec<_> = (0..12)
@@ -328,18 +328,19 @@ pub async fn a_song_is_found_while_it_names_its_embedding(backend: &dyn StorageB
     let query = NearestQuery::new(model.name.clone(), vector(&[1.0; 8]), 5);
     assert_eq!(backend.nearest_songs(&query).await.unwrap(), []);
 
-    let mut heard = retitled(&bare, "heard");
+    let mut embedded = retitled(&bare, "heard");
     let embedding =
         Embedding { song: bare.id, model: model.name.clone(), vector: vector(&[2.0; 8]) };
-    let references = backend.embeddings().put(&[new_embedding(&heard, embedding)]).await.unwrap();
-    heard.embeddings.insert(model.name.clone(), references[0].clone());
-    backend.put_song(&heard, PutMode::Replace(bare.revision.operation)).await.unwrap();
+    let references =
+        backend.embeddings().put(&[new_embedding(&embedded, embedding)]).await.unwrap();
+    embedded.embeddings.insert(model.name.clone(), references[0].clone());
+    backend.put_song(&embedded, PutMode::Replace(bare.revision.operation)).await.unwrap();
     let found = backend.nearest_songs(&query).await.unwrap();
-    assert_eq!(found.iter().map(|found| &found.song).collect::<Vec<_>>(), [&heard]);
+    assert_eq!(found.iter().map(|found| &found.song).collect::<Vec<_>>(), [&embedded]);
 
-    let mut deaf = retitled(&heard, "deaf");
+    let mut deaf = retitled(&embedded, "deaf");
     deaf.embeddings.clear();
-    backend.put_song(&deaf, PutMode::Replace(heard.revision.operation)).await.unwrap();
+    backend.put_song(&deaf, PutMode::Replace(embedded.revision.operation)).await.unwrap();
     assert_eq!(backend.nearest_songs(&query).await.unwrap(), []);
 }
 

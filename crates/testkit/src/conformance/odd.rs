@@ -8,7 +8,7 @@ use crate::{library_of, odd_texts, operation, put, song, tiny_model};
 /// Songs as they are found in the wild come back as they were stored, down to
 /// the last digit of every number.
 pub async fn real_songs_come_back(backend: &dyn StorageBackend) {
-    let fixture = library_of(80, 71).heard_by(&tiny_model(), 8).store(backend).await;
+    let fixture = library_of(80, 71).embedded_by(&tiny_model(), 8).store(backend).await;
     let ids: Vec<_> = fixture.songs.iter().map(|song| song.id).collect();
 
     let stored = backend.songs().get(&ids).await.unwrap();

@@ -149,7 +149,7 @@ async fn verify(backend: &dyn StorageBackend) -> Vec<Finding> {
 /// looking changes nothing.
 pub async fn verifying_a_sound_library_finds_nothing(backend: &dyn StorageBackend) {
     assert_eq!(verify(backend).await, []);
-    let fixture = library_of(20, 51).heard_by(&tiny_model(), 7).store(backend).await;
+    let fixture = library_of(20, 51).embedded_by(&tiny_model(), 7).store(backend).await;
     let mut expected = fixture.songs.clone();
     // Files of the fixture are made up, so they are not looked for.
     let (song, bytes) = with_objects(backend, "with objects").await;

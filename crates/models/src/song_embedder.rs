@@ -1,4 +1,4 @@
-//! What one listener hears of one song.
+//! What one batcher sees one song.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -6,42 +6,42 @@ use songrec_audio::BlockSink;
 use songrec_core::{ModelName, Vector};
 
 use crate::{
+    batcher::{Batcher, Pending},
     error::ModelError,
-    listener::{Listener, Pending},
     pooling::{Pool, of_one},
     windows::{Window, Windows},
 };
 
 /// Answers that may be outstanding before the first of them is waited for.
 /// They are small; what is large, the windows themselves, waits in the
-/// listener's own bounded queue.
+/// batcher's own bounded queue.
 const MOST_PENDING: usize = 256;
 
-/// A window of a song and what a model heard in it.
+/// A window of a song and the model's vector of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeardWindow {
+pub struct WindowVector {
     /// Where it begins, in seconds from the start of the song.
     pub start: f64,
     /// Where it ends, in seconds.
     pub end: f64,
-    /// What the model heard.
+    /// The model's vector.
     pub vector: Vector,
 }
 
-/// What a model heard in a song.
+/// The vectors of a song by one model.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Impression {
+pub(crate) struct SongVectors {
     /// The song's vector; None when there is no direction in it, or no sound.
     pub(crate) vector: Option<Vector>,
     /// The windows, if they were asked for.
-    pub(crate) windows: Vec<HeardWindow>,
+    pub(crate) windows: Vec<WindowVector>,
 }
 
-/// One listener's side of one song: cuts it into windows, hands them over, and
+/// One batcher's side of one song: cuts it into windows, hands them over, and
 /// collects the vectors.
 #[derive(Debug)]
-pub(crate) struct Ear {
-    listener: Arc<Listener>,
+pub(crate) struct SongEmbedder {
+    batcher: Arc<Batcher>,
     /// None once something failed: then the rest need not be heard.
     windows: Option<Windows>,
     keeps_windows: bool,
@@ -49,7 +49,7 @@ pub(crate) struct Ear {
     offset: f64,
     pending: VecDeque<(Span, Pending)>,
     pool: Pool,
-    heard: Vec<HeardWindow>,
+    embedded: Vec<WindowVector>,
     error: Option<ModelError>,
 }
 
@@ -60,26 +60,26 @@ struct Span {
     weight: u64,
 }
 
-impl Ear {
-    pub(crate) fn new(listener: Arc<Listener>, keeps_windows: bool, offset: f64) -> Self {
+impl SongEmbedder {
+    pub(crate) fn new(batcher: Arc<Batcher>, keeps_windows: bool, offset: f64) -> Self {
         Self {
-            windows: Some(Windows::new(listener.embedder().listening())),
-            listener,
+            windows: Some(Windows::new(batcher.embedder().windowing())),
+            batcher,
             keeps_windows,
             offset,
             pending: VecDeque::new(),
             pool: Pool::default(),
-            heard: Vec::new(),
+            embedded: Vec::new(),
             error: None,
         }
     }
 
     /// The model.
     pub(crate) fn model(&self) -> ModelName {
-        self.listener.spec().name.clone()
+        self.batcher.spec().name.clone()
     }
 
-    fn hear(&mut self, window: Window) {
+    fn embed(&mut self, window: Window) {
         if self.error.is_some() {
             return;
         }
@@ -87,7 +87,7 @@ impl Ear {
             self.collect_one();
         }
         let Window { start, end, weight, samples } = window;
-        self.pending.push_back((Span { start, end, weight }, self.listener.hear(&samples)));
+        self.pending.push_back((Span { start, end, weight }, self.batcher.embed(&samples)));
     }
 
     /// Waits for the oldest window that is outstanding.
@@ -96,12 +96,12 @@ impl Ear {
         match pending.wait() {
             Ok(vector) if self.error.is_none() => {
                 self.pool.add(&vector, span.weight);
-                let listening = self.listener.embedder().listening();
+                let windowing = self.batcher.embedder().windowing();
                 if self.keeps_windows
-                    && let Some(vector) = of_one(&vector, listening.normalize)
+                    && let Some(vector) = of_one(&vector, windowing.normalize)
                 {
-                    let rate = f64::from(listening.sample_rate);
-                    self.heard.push(HeardWindow {
+                    let rate = f64::from(windowing.sample_rate);
+                    self.embedded.push(WindowVector {
                         start: self.offset + span.start as f64 / rate,
                         end: self.offset + span.end as f64 / rate,
                         vector,
@@ -114,7 +114,7 @@ impl Ear {
     }
 
     /// Waits for all that is outstanding.
-    pub(crate) fn finish(mut self) -> Result<Impression, ModelError> {
+    pub(crate) fn finish(mut self) -> Result<SongVectors, ModelError> {
         self.end();
         while !self.pending.is_empty() {
             self.collect_one();
@@ -122,22 +122,22 @@ impl Ear {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let normalize = self.listener.embedder().listening().normalize;
-        let spec = self.listener.spec();
+        let normalize = self.batcher.embedder().windowing().normalize;
+        let spec = self.batcher.spec();
         // Under cosine a zero vector has no direction, and is none.
         let vector = self.pool.finish(normalize).filter(|vector| spec.refuses(vector).is_none());
-        Ok(Impression { vector, windows: self.heard })
+        Ok(SongVectors { vector, windows: self.embedded })
     }
 }
 
-impl BlockSink for Ear {
+impl BlockSink for SongEmbedder {
     fn sample_rate(&self) -> u32 {
-        self.listener.embedder().listening().sample_rate
+        self.batcher.embedder().windowing().sample_rate
     }
 
     fn push(&mut self, samples: &[f32]) {
         let Some(mut windows) = self.windows.take() else { return };
-        windows.push(samples, |window| self.hear(window));
+        windows.push(samples, |window| self.embed(window));
         if self.error.is_none() {
             self.windows = Some(windows);
         }
@@ -146,7 +146,7 @@ impl BlockSink for Ear {
     /// Hands the last window over.
     fn end(&mut self) {
         if let Some(windows) = self.windows.take() {
-            windows.finish(|window| self.hear(window));
+            windows.finish(|window| self.embed(window));
         }
     }
 }

@@ -23,11 +23,11 @@ use crate::{
 /// An embedder at work: takes windows from many threads, hands them to the
 /// engine in batches, and gives vectors back.
 ///
-/// Decoding threads call [`hear`](Self::hear) and go on decoding while the
+/// Decoding threads call [`embed`](Self::embed) and go on decoding while the
 /// engine's own threads compute; windows of several songs share a batch. The
 /// queue between them is bounded: who is too fast waits. Make one for each
 /// model and share it; dropping the last one ends the threads.
-pub struct Listener {
+pub struct Batcher {
     embedder: Arc<dyn Embedder>,
     queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
@@ -37,10 +37,10 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct Pending(mpsc::Receiver<Result<Vector, ModelError>>);
 
-/// What a [`Listener`] did so far.
+/// What a [`Batcher`] did so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Figures {
-    /// Windows heard.
+    /// Windows embedded.
     pub windows: u64,
     /// Calls of the engine.
     pub calls: u64,
@@ -82,7 +82,7 @@ struct Counters {
     idle_ns: AtomicU64,
 }
 
-impl Listener {
+impl Batcher {
     /// Puts `embedder` to work, on as many threads as it likes.
     pub fn new(embedder: Arc<dyn Embedder>) -> Self {
         let Batching { inputs, calls } = embedder.batching();
@@ -116,7 +116,7 @@ impl Listener {
     }
 
     /// Prepares one window and queues it. Waits while the queue is full.
-    pub fn hear(&self, window: &[f32]) -> Pending {
+    pub fn embed(&self, window: &[f32]) -> Pending {
         let began = Instant::now();
         let input = self.embedder.prepare(window);
         self.queue.counters.front_end_ns.fetch_add(nanoseconds(began), Ordering::Relaxed);
@@ -163,18 +163,18 @@ impl Queue {
         Pending(pending)
     }
 
-    /// What each engine thread does until the listener is dropped.
+    /// What each engine thread does until the batcher is dropped.
     fn work(&self, embedder: &dyn Embedder) {
         while let Some(batch) = self.take() {
             let (inputs, answers): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|job| (job.input, job.answer)).unzip();
             let began = Instant::now();
-            let heard = embed(embedder, &inputs);
+            let embedded = embed(embedder, &inputs);
             self.counters.engine_ns.fetch_add(nanoseconds(began), Ordering::Relaxed);
             self.counters.calls.fetch_add(1, Ordering::Relaxed);
             self.counters.windows.fetch_add(inputs.len() as u64, Ordering::Relaxed);
             // Sending fails only if the song was given up.
-            match heard {
+            match embedded {
                 Ok(vectors) => {
                     for (answer, vector) in answers.iter().zip(vectors) {
                         let _ = answer.send(Ok(vector));
@@ -248,7 +248,7 @@ fn nanoseconds(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
-impl Drop for Listener {
+impl Drop for Batcher {
     fn drop(&mut self) {
         self.queue.lock().closed = true;
         self.queue.filled.notify_all();
@@ -259,7 +259,7 @@ impl Drop for Listener {
     }
 }
 
-impl fmt::Debug for Listener {
+impl fmt::Debug for Batcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener")
             .field("embedder", &self.embedder)
@@ -271,17 +271,17 @@ impl fmt::Debug for Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Listening, Short};
+    use crate::{Short, Windowing};
 
-    /// Hears the first sample of a window; fails and panics on request.
+    /// Embeds the first sample of a window; fails and panics on request.
     #[derive(Debug)]
     struct First {
         spec: ModelSpec,
-        listening: Listening,
+        windowing: Windowing,
         batching: Batching,
         prepared: AtomicU64,
-        heard: AtomicU64,
-        /// The most windows that were prepared and not heard yet.
+        embedded: AtomicU64,
+        /// The most windows that were prepared and not embedded yet.
         most: AtomicU64,
         /// The engine waits until so many windows wait for it.
         waits_for: u64,
@@ -296,7 +296,7 @@ mod tests {
                     metric: songrec_core::Metric::Cosine,
                     description: String::new(),
                 },
-                listening: Listening {
+                windowing: Windowing {
                     sample_rate: 8_000,
                     window: 1,
                     hop: 1,
@@ -305,14 +305,14 @@ mod tests {
                 },
                 batching: Batching { inputs, calls },
                 prepared: AtomicU64::new(0),
-                heard: AtomicU64::new(0),
+                embedded: AtomicU64::new(0),
                 most: AtomicU64::new(0),
                 waits_for: 0,
             })
         }
 
         fn waiting(&self) -> u64 {
-            self.prepared.load(Ordering::SeqCst) - self.heard.load(Ordering::SeqCst)
+            self.prepared.load(Ordering::SeqCst) - self.embedded.load(Ordering::SeqCst)
         }
     }
 
@@ -320,8 +320,8 @@ mod tests {
         fn spec(&self) -> &ModelSpec {
             &self.spec
         }
-        fn listening(&self) -> &Listening {
-            &self.listening
+        fn windowing(&self) -> &Windowing {
+            &self.windowing
         }
         fn engine(&self) -> String {
             "a test".to_owned()
@@ -338,7 +338,7 @@ mod tests {
             while self.waiting() < self.waits_for && self.prepared.load(Ordering::SeqCst) < 1_000 {
                 thread::yield_now();
             }
-            self.heard.fetch_add(inputs.len() as u64, Ordering::SeqCst);
+            self.embedded.fetch_add(inputs.len() as u64, Ordering::SeqCst);
             assert!(inputs.len() <= self.batching.inputs);
             assert!(inputs.iter().all(|input| input[0] != -1.0), "a panic on request");
             if inputs.iter().any(|input| input[0] == -2.0) {
@@ -357,34 +357,34 @@ mod tests {
     #[test]
     fn every_window_gets_its_own_vector_whoever_asks() {
         for (inputs, calls) in [(1, 1), (3, 1), (4, 3)] {
-            let listener = Listener::new(First::new(inputs, calls));
+            let batcher = Batcher::new(First::new(inputs, calls));
             thread::scope(|scope| {
                 for song in 0..4 {
-                    let listener = &listener;
+                    let batcher = &batcher;
                     scope.spawn(move || {
                         let sound = |n: u16| f32::from(song * 1_000 + n);
                         let pending: Vec<_> =
-                            (0..200).map(|n| listener.hear(&[sound(n)])).collect();
+                            (0..200).map(|n| batcher.embed(&[sound(n)])).collect();
                         for (n, pending) in (0..200).zip(pending) {
                             assert_eq!(pending.wait().unwrap().values(), [sound(n)]);
                         }
                     });
                 }
             });
-            assert_eq!(listener.figures().windows, 800);
+            assert_eq!(batcher.figures().windows, 800);
         }
     }
 
     #[test]
     fn a_broken_engine_answers_with_an_error_and_the_next_call_is_tried() {
-        let listener = Listener::new(First::new(1, 1));
+        let batcher = Batcher::new(First::new(1, 1));
 
         for broken in [-1.0, -2.0] {
-            let error = listener.hear(&[broken]).wait().unwrap_err();
+            let error = batcher.embed(&[broken]).wait().unwrap_err();
             assert_eq!(error.kind(), ModelErrorKind::Failed);
             assert_eq!(error.model(), "first@1");
         }
-        assert_eq!(listener.hear(&[3.0]).wait().unwrap().values(), [3.0]);
+        assert_eq!(batcher.embed(&[3.0]).wait().unwrap().values(), [3.0]);
     }
 
     /// Else an hour of sound would wait in memory for a slow model.
@@ -392,9 +392,9 @@ mod tests {
     fn who_is_faster_than_the_engine_waits_for_it() {
         let mut slow = First::new(1, 1);
         Arc::get_mut(&mut slow).unwrap().waits_for = 3;
-        let listener = Listener::new(slow.clone());
+        let batcher = Batcher::new(slow.clone());
 
-        let pending: Vec<_> = (0..1_000).map(|_| listener.hear(&[1.0])).collect();
+        let pending: Vec<_> = (0..1_000).map(|_| batcher.embed(&[1.0])).collect();
         pending.into_iter().for_each(|pending| _ = pending.wait().unwrap());
 
         // One in the engine, two in the queue, one that waits to get in.
@@ -403,10 +403,10 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_holds_nothing_up() {
-        let listener = Listener::new(First::new(2, 2));
+        let batcher = Batcher::new(First::new(2, 2));
         for n in 0..100 {
-            drop(listener.hear(&[f32::from(n as u8)]));
+            drop(batcher.embed(&[f32::from(n as u8)]));
         }
-        drop(listener);
+        drop(batcher);
     }
 }

@@ -1,4 +1,4 @@
-//! The songs that a model has not heard yet: `scan --missing`.
+//! The songs that a model has not embedded yet: `scan --missing`.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -13,10 +13,10 @@ use super::{LOOK_UP, Scan, blocking};
 use crate::Result;
 
 impl Scan<'_> {
-    /// Names the file of each song that one of the models has not heard, or
+    /// Names the file of each song that one of the models has not embedded, or
     /// whose embedding is lost, or of which segments are wanted, so that only
     /// these are looked at.
-    pub(super) async fn name_unheard(&mut self, caught_up: bool) -> Result<()> {
+    pub(super) async fn queue_unembedded(&mut self, caught_up: bool) -> Result<()> {
         if !self.options.missing {
             return Ok(());
         }
@@ -24,15 +24,15 @@ impl Scan<'_> {
         // songs its own files are; only what is lost is asked for. Elsewhere than on Windows, absolute paths
         // begin with `/`, and so can be gone through.
         let files = match self.is_remote() && caught_up && !cfg!(windows) {
-            true => self.unheard_known_files().await?,
-            false => self.unheard_files().await?,
+            true => self.unembedded_known_files().await?,
+            false => self.unembedded_files().await?,
         };
         self.named = Some(files);
         Ok(())
     }
 
     // Of the files that this machine knows.
-    async fn unheard_known_files(&self) -> Result<Vec<PathBuf>> {
+    async fn unembedded_known_files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         let mut named = HashSet::new();
         let mut after = String::new();
@@ -80,7 +80,7 @@ impl Scan<'_> {
     }
 
     // Of the files that songs of the library name and that are on this machine.
-    async fn unheard_files(&self) -> Result<Vec<PathBuf>> {
+    async fn unembedded_files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         let mut elsewhere = 0u64;
         let mut query = SongQuery { limit: 500, ..SongQuery::default() };
@@ -90,7 +90,7 @@ impl Scan<'_> {
             let ids: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
             self.look_for_lost_in_astra(&ids).await?;
             for song in page.items {
-                if self.was_heard(&song) && !self.may_lack_segments(song.id) {
+                if self.is_embedded(&song) && !self.may_lack_segments(song.id) {
                     continue;
                 }
                 let mut paths = song.files.iter().map(|file| self.library.file_path(&file.path));
