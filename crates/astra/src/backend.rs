@@ -22,11 +22,11 @@ use songrec_core::{
     OperationId, Progress, Segment, SegmentId, Song, SongId, SongSummary,
 };
 use songrec_storage::{
-    BlobSource, BlobStore, BlobStream, Capabilities, ChangeHead, ChangePage, Cursor, DeleteSong,
-    DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance, NearestQuery,
-    NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken, PurgeSong,
-    PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SegmentStore, SongQuery,
-    SongStore, StorageBackend, StoredEmbedding, Swept, Unreadable, VerifyOptions,
+    BlobSource, BlobStore, BlobStream, Capabilities, ChangeHead, ChangePage, Collected, Cursor,
+    DeleteSong, DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance,
+    NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
+    PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SegmentStore,
+    SongQuery, SongStore, StorageBackend, StoredEmbedding, Unreadable, VerifyOptions,
 };
 
 use crate::{
@@ -613,12 +613,12 @@ impl Maintenance for AstraBackend {
         self.heads_since(since, limit).await
     }
 
-    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.sweep_objects(min_age, false).await
+    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.collect_objects(min_age, false).await
     }
 
-    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.sweep_objects(min_age, true).await
+    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.collect_objects(min_age, true).await
     }
 
     async fn verify(

@@ -529,7 +529,7 @@ const CHANGED_AT_ONCE: usize = 20;
 const OTHER_LIBRARY: &str = "the cursor is of another library, or of one that was made anew";
 /// Changes in one page at the most.
 const LARGEST_PAGE: usize = 1000;
-/// A reader is surely gone after so long, whatever a sweep asks for.
+/// A reader is surely gone after so long, whatever a garbage collection asks for.
 const MIN_OPEN_MS: u64 = 10 * 60 * 1000;
 
 fn write(position: &Position) -> Cursor {

@@ -36,7 +36,7 @@ struct EmbeddingDocument<'a> {
     song: SongId,
     /// The version of the song's document that the summary is of (`Sync::n`).
     n: u64,
-    /// When it was written, in milliseconds since 1970: only so that `sweep`
+    /// When it was written, in milliseconds since 1970: only so that `collect_garbage`
     /// leaves alone what is young.
     created: u64,
     digest: Digest,
@@ -243,7 +243,7 @@ impl AstraBackend {
             }
         }
         // The same write, nearly always. A digest says so for sure. Stored again
-        // it is young again, before its song names it: a sweep that has seen it
+        // it is young again, before its song names it: a garbage collection that has seen it
         // old leaves it alone.
         for chunk in taken.chunks(MAX_IN) {
             let ids: Vec<&String> = chunk.iter().map(|number| &keys[*number]).collect();

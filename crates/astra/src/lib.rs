@@ -15,13 +15,13 @@ mod documents;
 mod embeddings;
 mod facets;
 mod find;
+mod garbage;
 mod hint;
 mod init;
 mod row;
 mod schema;
 mod segments;
 mod songs;
-mod sweep;
 
 pub use backend::AstraBackend;
 pub use config::{AstraConfig, BlobConfig, DEFAULT_KEYSPACE};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{
-    Digest, ModelName, OperationId, Song, SongId, SongSummary, Timestamp, fold, shelf,
+    Digest, ModelName, OperationId, Song, SongId, SongSummary, Timestamp, fold, sort_key,
 };
 use songrec_storage::{
     Change, ChangeState, OrderBy, Origin, SongHead, Tombstone, Unreadable, UnreadableSong,
@@ -167,7 +167,7 @@ impl SongDocument {
             order: OrderKeys {
                 id: song.id,
                 title: order_text(&summary.title),
-                artist: order_text(&shelf(song, &summary)),
+                artist: order_text(&sort_key(song, &summary)),
                 album: summary.album.as_deref().map(order_text),
                 year: summary.year,
                 bpm: summary.bpm.filter(|bpm| bpm.is_finite()),

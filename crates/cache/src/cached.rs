@@ -16,10 +16,10 @@ use songrec_core::{
     SongSummary, Vector,
 };
 use songrec_storage::{
-    BlobSource, BlobStore, BlobStream, Capabilities, ChangeHead, ChangePage, Cursor, DeleteSong,
-    DocumentStore, EmbeddingStore, Finding, Lookup, Maintenance, NearestQuery, Neighbor, NewBlob,
-    NewEmbedding, Outcome, Page, PurgeSong, PutSong, Result, SegmentStore, SongQuery, SongStore,
-    StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+    BlobSource, BlobStore, BlobStream, Capabilities, ChangeHead, ChangePage, Collected, Cursor,
+    DeleteSong, DocumentStore, EmbeddingStore, Finding, Lookup, Maintenance, NearestQuery,
+    Neighbor, NewBlob, NewEmbedding, Outcome, Page, PurgeSong, PutSong, Result, SegmentStore,
+    SongQuery, SongStore, StorageBackend, StoredEmbedding, VerifyOptions,
 };
 
 use crate::{
@@ -44,7 +44,7 @@ use crate::{
 ///
 /// Searches, counts, segments and documents are always asked for. So is an
 /// empty part of a blob, which is the cheap way to ask whether it is stored: a
-/// whole blob may still be given after somebody else has swept it.
+/// whole blob may still be given after somebody else has collected it.
 ///
 /// # Errors
 ///
@@ -56,13 +56,13 @@ pub struct Cached {
     cache: Cache,
     recent: Recent,
     // Since then a blob that is here may have gone there.
-    swept: AtomicBool,
+    collected: AtomicBool,
 }
 
 impl Cached {
     /// `inner`, with its objects kept in `cache`.
     pub fn new(inner: Arc<dyn StorageBackend>, cache: Cache, options: CachedOptions) -> Self {
-        Self { inner, cache, recent: Recent::new(&options), swept: AtomicBool::new(false) }
+        Self { inner, cache, recent: Recent::new(&options), collected: AtomicBool::new(false) }
     }
 
     /// The backend itself.
@@ -298,7 +298,7 @@ impl BlobStore for Cached {
         if range.as_ref().is_some_and(Range::is_empty) {
             return self.inner.blobs().get(blob, range).await;
         }
-        if self.swept.load(Ordering::Relaxed)
+        if self.collected.load(Ordering::Relaxed)
             && self.inner.blobs().get(blob, Some(0..0)).await?.is_none()
         {
             return Ok(None);
@@ -336,13 +336,13 @@ impl Maintenance for Cached {
         Ok(page)
     }
 
-    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.swept.store(true, Ordering::Relaxed);
-        self.inner.maintenance().sweep(min_age).await
+    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.collected.store(true, Ordering::Relaxed);
+        self.inner.maintenance().collect_garbage(min_age).await
     }
 
-    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.inner.maintenance().would_sweep(min_age).await
+    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.inner.maintenance().find_garbage(min_age).await
     }
 
     async fn verify(

@@ -348,11 +348,11 @@ fn whether_a_blob_is_stored_only_the_backend_knows() {
         let blob = store(&*library.behind, &bytes).await;
         read(&library.cached, &blob).await;
 
-        library.behind.maintenance().sweep(Duration::ZERO).await.unwrap();
+        library.behind.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
 
         assert!(library.cached.blobs().get(&blob, Some(0..0)).await.unwrap().is_none());
-        // What was swept through the handle is gone for it altogether.
-        library.cached.maintenance().sweep(Duration::ZERO).await.unwrap();
+        // What was collected through the handle is gone for it altogether.
+        library.cached.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
         assert!(library.cached.blobs().get(&blob, None).await.unwrap().is_none());
     });
 }

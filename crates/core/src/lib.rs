@@ -17,8 +17,8 @@ mod path;
 mod progress;
 mod redact;
 mod segment;
-mod shelf;
 mod song;
+mod sort_key;
 mod stamp;
 mod tags;
 mod text;
@@ -41,11 +41,11 @@ pub use path::{decode_path, encode_path};
 pub use progress::{Event, Progress, Silent};
 pub use redact::{has_password, without_password};
 pub use segment::{Segment, SegmentId};
-pub use shelf::shelf;
 pub use song::{
     AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, FileSays, History,
     InvalidVersion, Revision, Said, Song, SongFile, SongSummary, Source, Sources, WarningKind,
 };
+pub use sort_key::sort_key;
 pub use stamp::Stamp;
 pub use tags::{Art, Tags};
 pub use text::{fold, words};

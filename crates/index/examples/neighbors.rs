@@ -24,8 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rows: Vec<(Key, &[f32])> =
         songs.iter().map(|(id, row)| (Key::from(*id), row.as_slice())).collect();
     index.put(&rows)?;
-    if index.wants_arranging() {
-        index.arrange(&|| false)?;
+    if index.wants_build() {
+        index.build(&|| false)?;
     }
 
     let wanted = RowSet::new([2, 3, 4].map(Key::from));

@@ -24,7 +24,7 @@ pub(crate) const DIFFERENT: Damage = "a part of a file does not match its checks
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checker {
     seed: u64,
-    arrangement: u64,
+    generation: u64,
 }
 
 /// What the checksum of a page says about it.
@@ -39,15 +39,15 @@ pub(crate) enum Checked {
 
 impl Checker {
     pub(crate) fn new(fixed: &Fixed, state: &State) -> Self {
-        Self { seed: fixed.seed, arrangement: state.arrangement }
+        Self { seed: fixed.seed, generation: state.generation }
     }
 
     /// The checksum of a page; the last one of a file may be shorter.
     pub(crate) fn sum(self, file: File, page: u64, bytes: &[u8]) -> u32 {
-        let arrangement = if file.is_arranged() { self.arrangement } else { 0 };
+        let generation = if file.is_per_build() { self.generation } else { 0 };
         let mut of = [0; 32];
         for (into, word) in
-            of.as_chunks_mut::<8>().0.iter_mut().zip([self.seed, arrangement, page, file as u64])
+            of.as_chunks_mut::<8>().0.iter_mut().zip([self.seed, generation, page, file as u64])
         {
             *into = word.to_le_bytes();
         }
@@ -70,8 +70,8 @@ impl Checker {
         }
     }
 
-    /// The checksums of whole files of an arrangement.
-    pub(crate) fn of_arrangement(self, files: &[(File, &[u8])]) -> Vec<u8> {
+    /// The checksums of whole files of a build.
+    pub(crate) fn of_build(self, files: &[(File, &[u8])]) -> Vec<u8> {
         let mut checks = Vec::new();
         for (file, bytes) in files {
             for (page, bytes) in bytes.chunks(PAGE).enumerate() {
@@ -107,7 +107,7 @@ pub(crate) fn place(file: File, page: u64) -> Option<(File, u64)> {
         File::Places => (2, 3),
         File::Head | File::Checks | File::ListChecks => return None,
     };
-    let into = if file.is_arranged() { File::ListChecks } else { File::Checks };
+    let into = if file.is_per_build() { File::ListChecks } else { File::Checks };
     let together = TOGETHER as u64;
     let before = (page / together * turns + turn) * together;
     Some((into, (before + page % together) * 4))
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_same_bytes_elsewhere_have_another_checksum() {
-        let checker = |seed, arrangement| Checker { seed, arrangement };
+        let checker = |seed, generation| Checker { seed, generation };
         let bytes = [7; PAGE];
         let sum = checker(1, 1).sum(File::Lists, 5, &bytes);
 
@@ -177,7 +177,7 @@ mod tests {
         assert_ne!(sum, checker(1, 2).sum(File::Lists, 5, &bytes));
         assert_ne!(sum, checker(1, 1).sum(File::Blocks, 5, &bytes));
         assert_ne!(sum, checker(1, 1).sum(File::Lists, 6, &bytes));
-        // What is not of one arrangement stays when there is another.
+        // What is not of one build of the lists stays when there is another.
         let rows = checker(1, 1).sum(File::Rows, 5, &bytes);
         assert_eq!(rows, checker(1, 2).sum(File::Rows, 5, &bytes));
     }

@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
-use crate::arrange::Ended;
+use crate::build::Ended;
 use crate::code::{Bits, Coder, Record};
 use crate::edit::Edit;
 use crate::kernel::Kernels;
 use crate::layout::{FILES, File, Fixed, MAX_DIMENSION, NONE, Slot, npy_header};
-use crate::lists::{self, Shelf};
+use crate::lists::{self, BlockLayout};
 use crate::search::{self, Ask};
 use crate::store::Store;
 use crate::view::{Buffer, Reading, View};
-use crate::{AllNeighbors, Error, Filter, Hit, Key, Kind, Metric, Query, Result, arrange, table};
+use crate::{AllNeighbors, Error, Filter, Hit, Key, Kind, Metric, Query, Result, build, table};
 
 /// Rows of a batch that are one step: all of them are stored or none.
 const STEP: usize = 4096;
@@ -29,7 +29,7 @@ const COLD: u32 = 8;
 pub struct Options {
     /// How many values a row has.
     pub dimension: usize,
-    /// What near means when a query does not say; rows are arranged by it.
+    /// What near means when a query does not say; the lists are built by it.
     pub metric: Metric,
     pub kind: Kind,
 }
@@ -99,7 +99,7 @@ impl Index {
         }
     }
 
-    /// The same index, arranged by another kind than it was made with, for as
+    /// The same index, built into lists by another kind than it was made with, for as
     /// long as it is open here.
     pub fn with_kind(self, kind: Kind) -> Self {
         Self { kind, ..self }
@@ -179,7 +179,7 @@ impl Index {
                 let lists: Vec<(u32, Bits)> = codes
                     .par_iter()
                     .with_min_len(16)
-                    .map(|code| arrange::choose(edit, self.store.fixed(), &self.coder, code))
+                    .map(|code| build::choose(edit, self.store.fixed(), &self.coder, code))
                     .collect::<Result<_, _>>()
                     .map_err(|what| self.corrupt(what))?;
                 for (((key, row), code), (list, bits)) in rows.iter().zip(&codes).zip(&lists) {
@@ -315,13 +315,13 @@ impl Index {
         Ok(true)
     }
 
-    /// Whether [`arrange`](Self::arrange) is worth its while: the number of
-    /// rows is another than when they were last arranged, by far.
-    pub fn wants_arranging(&self) -> bool {
-        self.store.read(|view| Ok(arrange::is_due(self.kind, &view.state))).unwrap_or(false)
+    /// Whether [`build`](Self::build) is worth its while: the number of
+    /// rows is far from what it was at the last build.
+    pub fn wants_build(&self) -> bool {
+        self.store.read(|view| Ok(build::is_due(self.kind, &view.state))).unwrap_or(false)
     }
 
-    /// Arranges the rows anew for the number of them that there is now.
+    /// Builds the inverted lists anew, for the present number of rows.
     ///
     /// Answers are as good before, during and after; searches become faster.
     /// It takes seconds to a minute, on all threads of the current rayon pool,
@@ -332,25 +332,25 @@ impl Index {
     /// False if nothing was done: another process or thread is doing it, or
     /// `stop` said so, which is asked every few milliseconds until the end
     /// begins.
-    pub fn arrange(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
-        let Some(_turn) = self.store.turn_to_arrange()? else {
+    pub fn build(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+        let Some(_turn) = self.store.turn_to_build()? else {
             return Ok(false);
         };
         self.store.check_whole(&[File::Slots, File::Codes])?;
         let snapshot = self.store.snapshot()?;
-        let plan = match arrange::plan(&snapshot, &self.coder, self.kind, stop) {
+        let plan = match build::plan(&snapshot, &self.coder, self.kind, stop) {
             Ok(plan) => plan,
             Err(Ended::Stopped) => return Ok(false),
             Err(Ended::Damaged(what)) => return Err(self.corrupt(what)),
         };
         drop(snapshot);
-        self.store.arrange(|view| {
-            arrange::carry_out(view, &self.coder, &plan).map_err(|what| self.corrupt(what))
+        self.store.build(|view| {
+            build::carry_out(view, &self.coder, &plan).map_err(|what| self.corrupt(what))
         })?;
         Ok(true)
     }
 
-    /// How many lists the rows are arranged in.
+    /// How many lists the rows are in.
     pub fn lists(&self) -> usize {
         self.store.read(|view| Ok(view.state.lists as usize)).unwrap_or(0)
     }
@@ -382,7 +382,7 @@ impl Index {
     }
 
     fn verify_view(&self, view: &View) -> Result<()> {
-        arrange::verify(view, &self.coder).map_err(|what| self.corrupt(what))?;
+        build::verify(view, &self.coder).map_err(|what| self.corrupt(what))?;
         let mut live = 0;
         for slot in 0..view.state.slots {
             let known = view.slot(slot).map_err(|what| self.corrupt(what))?;
@@ -468,12 +468,12 @@ impl Index {
         bits: &Bits,
     ) -> Result<()> {
         let fixed = self.store.fixed();
-        let shelf = Shelf::new(fixed);
+        let block_layout = BlockLayout::new(fixed);
         let damaged = |what| self.corrupt(what);
         let slots = edit.state.slots;
         let slot = match table::find_in(edit, key, fixed.seed).map_err(damaged)? {
             Some(slot) => {
-                lists::remove(edit, shelf, slot).map_err(damaged)?;
+                lists::remove(edit, block_layout, slot).map_err(damaged)?;
                 slot
             }
             None => {
@@ -499,7 +499,7 @@ impl Index {
         };
         edit.write(File::Slots, Slot::at(slot), &known.encode());
         let norm = Record::decode(code).map_or(0.0, |record| record.norm);
-        lists::insert(edit, shelf, slot, list, bits, norm).map_err(damaged)
+        lists::insert(edit, block_layout, slot, list, bits, norm).map_err(damaged)
     }
 
     /// A slot without a row: one that was freed, or a new one.
@@ -536,7 +536,7 @@ impl Index {
             return Ok(false);
         };
         table::remove(edit, key, fixed.seed, slot).map_err(damaged)?;
-        lists::remove(edit, Shelf::new(fixed), slot).map_err(damaged)?;
+        lists::remove(edit, BlockLayout::new(fixed), slot).map_err(damaged)?;
         // Zeros, so that the vectors of a forgotten song do not stay.
         edit.write(File::Rows, fixed.row_at(slot), &vec![0; fixed.row_bytes()]);
         edit.write(File::Codes, fixed.code_at(slot), &vec![0; fixed.code_bytes()]);

@@ -1,4 +1,4 @@
-/// How rows are arranged.
+/// Which lists an index has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Kind {
     /// What is faster for the number of rows.

@@ -35,14 +35,14 @@ pub(crate) enum File {
     Directory = 4,
     /// The 8-bit codes, by slot.
     Codes = 5,
-    /// The lists of the arrangement and their centroids.
+    /// The inverted lists and their centroids.
     Lists = 6,
     /// The rows' bits, by list.
     Blocks = 7,
     /// Where in the blocks the row of a slot is.
     Places = 8,
     /// The checksums of the pages of all files above that are not of one
-    /// arrangement, but of the head, which has its own; see `check`.
+    /// build, but of the head, which has its own; see `check`.
     Checks = 9,
     /// The same of those that are.
     ListChecks = 10,
@@ -68,12 +68,12 @@ impl File {
         FILES.into_iter().find(|file| *file as u8 == code)
     }
 
-    /// Whether there is another such file for each arrangement.
-    pub(crate) fn is_arranged(self) -> bool {
+    /// Whether there is another such file for each build of the lists.
+    pub(crate) fn is_per_build(self) -> bool {
         matches!(self, Self::Lists | Self::Blocks | Self::Places | Self::ListChecks)
     }
 
-    pub(crate) fn name(self, arrangement: u64) -> String {
+    pub(crate) fn name(self, generation: u64) -> String {
         let name = match self {
             Self::Head => "head",
             Self::Rows => "rows.npy",
@@ -87,7 +87,7 @@ impl File {
             Self::Checks => "checks",
             Self::ListChecks => "list-checks",
         };
-        if self.is_arranged() { format!("{name}-{arrangement}") } else { name.to_owned() }
+        if self.is_per_build() { format!("{name}-{generation}") } else { name.to_owned() }
     }
 }
 
@@ -224,8 +224,8 @@ pub(crate) struct State {
     /// Where the next record of the log goes, and in which epoch.
     pub(crate) log_end: u64,
     pub(crate) log_epoch: u64,
-    /// Which arrangement is in use; names its files.
-    pub(crate) arrangement: u64,
+    /// Which build of the lists is in use; names its files.
+    pub(crate) generation: u64,
     /// How many lists it has.
     pub(crate) lists: u32,
     /// How many blocks, with and without rows.
@@ -233,7 +233,7 @@ pub(crate) struct State {
     /// The first block of the chain of those without.
     pub(crate) free_block: u32,
     /// How many rows there were when it was made.
-    pub(crate) arranged: u32,
+    pub(crate) built: u32,
     pub(crate) reach: Reach,
     pub(crate) enough: Enough,
     /// How long each file is, by [`File`].
@@ -279,11 +279,11 @@ impl State {
         words[5] = self.buckets.into();
         words[6] = self.log_end;
         words[7] = self.log_epoch;
-        words[8] = self.arrangement;
+        words[8] = self.generation;
         words[9] = self.lists.into();
         words[10] = self.blocks.into();
         words[11] = self.free_block.into();
-        words[12] = self.arranged.into();
+        words[12] = self.built.into();
         words[13..13 + COUNT].copy_from_slice(&self.lengths);
         let enough = self.enough.into_iter().map(u64::from);
         let measured = enough.chain(self.reach.into_iter().map(|reach| reach.to_bits().into()));
@@ -326,11 +326,11 @@ impl State {
             buckets: small(5)?,
             log_end: word(6),
             log_epoch: word(7),
-            arrangement: word(8),
+            generation: word(8),
             lists: small(9)?,
             blocks: small(10)?,
             free_block: small(11)?,
-            arranged: small(12)?,
+            built: small(12)?,
             reach,
             enough,
             lengths,

@@ -1,4 +1,4 @@
-//! Vectors arranged for search.
+//! Vectors in inverted lists (IVF) for search.
 //!
 //! An [`Index`] is a folder that holds float32 rows, each under a 128-bit
 //! [`Key`], and answers which rows are nearest to a [`Query`]. Opening it maps
@@ -43,7 +43,7 @@ mod view;
 mod kernel;
 mod rotate;
 
-mod arrange;
+mod build;
 mod code;
 mod index;
 mod lists;

@@ -1,4 +1,4 @@
-//! Rows in lists: the arrangement that a search walks through.
+//! Rows in inverted lists, which a search walks through.
 //!
 //! A list is a chain of blocks of 32 rows; only the first block may have room.
 //! A row is added to the first block of its list, and the place of a removed
@@ -100,11 +100,11 @@ impl List {
 
 /// Where things lie in a block, and how long it is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct BlockLayout {
     columns: usize,
 }
 
-impl Shelf {
+impl BlockLayout {
     const SLOTS: usize = 64;
     const SCALES: usize = Self::SLOTS + GROUP * 4;
     const SHIFTS: usize = Self::SCALES + GROUP * 4;
@@ -309,7 +309,7 @@ fn write_list(edit: &mut Edit<'_>, list: u32, head: u32, count: u32) {
 /// Adds a row to a list.
 pub(crate) fn insert(
     edit: &mut Edit<'_>,
-    shelf: Shelf,
+    block_layout: BlockLayout,
     slot: u32,
     to: u32,
     bits: &Bits,
@@ -319,15 +319,15 @@ pub(crate) fn insert(
     let mut head = known.head;
     let mut count = match head {
         NONE => GROUP as u32,
-        head => edit.u32(File::Blocks, shelf.at(head) + 8),
+        head => edit.u32(File::Blocks, block_layout.at(head) + 8),
     };
     if count >= GROUP as u32 {
-        let new = take_block(edit, shelf)?;
-        edit.write(File::Blocks, shelf.at(new), &block_head(head, to, 0));
+        let new = take_block(edit, block_layout)?;
+        edit.write(File::Blocks, block_layout.at(new), &block_head(head, to, 0));
         (head, count) = (new, 0);
     }
-    let at = shelf.at(head);
-    shelf.write(count as usize, slot, bits, norm, |within, bytes| {
+    let at = block_layout.at(head);
+    block_layout.write(count as usize, slot, bits, norm, |within, bytes| {
         edit.write(File::Blocks, at + within as u64, bytes);
     });
     edit.write_u32(File::Blocks, at + 8, count + 1);
@@ -341,17 +341,21 @@ pub(crate) fn place_of(block: u32, place: u32) -> u32 {
 }
 
 /// Takes a row out of its list.
-pub(crate) fn remove(edit: &mut Edit<'_>, shelf: Shelf, slot: u32) -> Result<(), Damage> {
+pub(crate) fn remove(
+    edit: &mut Edit<'_>,
+    block_layout: BlockLayout,
+    slot: u32,
+) -> Result<(), Damage> {
     let wide = GROUP as u32;
     let place = edit.u32(File::Places, u64::from(slot) * 4);
     let (block, place) = (place / wide, u64::from(place % wide));
-    let at = shelf.at(block);
+    let at = block_layout.at(block);
     if block >= edit.state.blocks || edit.u32(File::Blocks, slot_at(at, place)) != slot {
         return Err("a row is not in its list");
     }
     let from = edit.u32(File::Blocks, at + 4);
     let known = list(edit, from)?;
-    let head = shelf.at(known.head);
+    let head = block_layout.at(known.head);
     let count = match known.head {
         NONE => 0,
         _ => edit.u32(File::Blocks, head + 8),
@@ -366,7 +370,9 @@ pub(crate) fn remove(edit: &mut Edit<'_>, shelf: Shelf, slot: u32) -> Result<(),
             return Err("a block names a slot that is not there");
         }
         let mut bytes = Vec::new();
-        for (from, to) in shelf.pieces(last as usize).zip(shelf.pieces(place as usize)) {
+        for (from, to) in
+            block_layout.pieces(last as usize).zip(block_layout.pieces(place as usize))
+        {
             bytes.resize(from.len(), 0);
             edit.read(File::Blocks, head + from.start as u64, &mut bytes);
             edit.write(File::Blocks, at + to.start as u64, &bytes);
@@ -388,10 +394,10 @@ pub(crate) fn remove(edit: &mut Edit<'_>, shelf: Shelf, slot: u32) -> Result<(),
 }
 
 fn slot_at(block: u64, place: u64) -> u64 {
-    block + Shelf::SLOTS as u64 + place * 4
+    block + BlockLayout::SLOTS as u64 + place * 4
 }
 
-fn take_block(edit: &mut Edit<'_>, shelf: Shelf) -> Result<u32, Damage> {
+fn take_block(edit: &mut Edit<'_>, block_layout: BlockLayout) -> Result<u32, Damage> {
     let free = edit.state.free_block;
     if free == NONE {
         let new = edit.state.blocks;
@@ -399,20 +405,20 @@ fn take_block(edit: &mut Edit<'_>, shelf: Shelf) -> Result<u32, Damage> {
             return Err("it has as many blocks as it can name");
         }
         edit.state.blocks += 1;
-        edit.reserve(File::Blocks, shelf.at(new + 1));
+        edit.reserve(File::Blocks, block_layout.at(new + 1));
         return Ok(new);
     }
-    if free >= edit.state.blocks || edit.u32(File::Blocks, shelf.at(free) + 8) != 0 {
+    if free >= edit.state.blocks || edit.u32(File::Blocks, block_layout.at(free) + 8) != 0 {
         return Err("a block is both free and in use");
     }
-    edit.state.free_block = edit.u32(File::Blocks, shelf.at(free));
+    edit.state.free_block = edit.u32(File::Blocks, block_layout.at(free));
     Ok(free)
 }
 
 /// The keys of a list's rows.
 pub(crate) fn keys_of(view: &View, list: u32) -> Result<Vec<Key>, Damage> {
     let lists = view.unchecked(File::Lists);
-    let shelf = Shelf::new(&view.fixed);
+    let block_layout = BlockLayout::new(&view.fixed);
     let known = List::decode(lists.get(list as usize * LIST..).ok_or("a list is missing")?);
     let mut keys = Vec::with_capacity(known.count.min(view.state.slots) as usize);
     let (mut next, mut blocks) = (known.head, 0);
@@ -422,7 +428,7 @@ pub(crate) fn keys_of(view: &View, list: u32) -> Result<Vec<Key>, Damage> {
         if blocks > view.state.blocks {
             break;
         }
-        let Ok(block) = shelf.block(view, next) else { break };
+        let Ok(block) = block_layout.block(view, next) else { break };
         for &slot in block.slots.iter().take(block.count as usize) {
             let live = view.slot(slot).ok().filter(Slot::is_live);
             keys.extend(live.map(|slot| slot.key));

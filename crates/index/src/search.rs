@@ -210,7 +210,7 @@ impl<'a> Search<'a> {
     /// one to the next than through the lists.
     fn prefers_slots(&self, rows: usize) -> Result<bool> {
         let live = self.view.state.live as f32;
-        let budget = match self.is_arranged_for() {
+        let budget = match self.has_lists_for() {
             true => self.view.state.budget(self.wanted()?.rows).min(live),
             false => live,
         };

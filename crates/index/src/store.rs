@@ -30,12 +30,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockWriteGuard};
 
-pub(crate) use self::change::Arranged;
+pub(crate) use self::change::Built;
 use self::change::{Writer, write_pages};
 use crate::check::Known;
 use crate::edit::{Edit, Edited};
 use crate::layout::{FILES, File, Fixed, NONE, NPY_HEADER, NotFixed, PAGE, State, VERSION};
-use crate::lists::{self, Centroids, Shelf};
+use crate::lists::{self, BlockLayout, Centroids};
 use crate::map::{At, Counter, Map};
 use crate::view::View;
 use crate::{Error, Result, layout, log, table};
@@ -75,7 +75,7 @@ impl Store {
             free_block: NONE,
             log_end: log::START,
             log_epoch: epoch,
-            arrangement: 1,
+            generation: 1,
             lists: 1,
             ..State::default()
         };
@@ -86,7 +86,7 @@ impl Store {
             edit.reserve(file, 1);
         }
         table::create(&mut edit);
-        // One list around the origin, until there are rows to arrange.
+        // One list around the origin, until there are rows to build lists of.
         let origin = (vec![0.0; fixed.padded()], 0.0);
         edit.write(File::Lists, 0, &lists::empty(&fixed, &[origin]));
         let Edited { state, pages, .. } =
@@ -101,7 +101,7 @@ impl Store {
                 let of_file = pages.iter().filter(|page| page.file == file);
                 write_pages(of_file, |_, at, bytes| disk.write_all(bytes, at))
             };
-            let path = dir.join(file.name(state.arrangement));
+            let path = dir.join(file.name(state.generation));
             if file == File::Head {
                 // What makes the folder an index, so it comes last and at once.
                 let new = dir.join("head.new");
@@ -230,10 +230,10 @@ impl Store {
         for file in FILES {
             let len = state.lengths[file as usize];
             let map = &mut view.maps[file as usize];
-            let other = file.is_arranged() && state.arrangement != view.state.arrangement;
+            let other = file.is_per_build() && state.generation != view.state.generation;
             let known = &mut view.known[file as usize];
             if other || map.bytes().is_empty() || !map.extend(len) {
-                *map = self.map(file, state.arrangement, len)?;
+                *map = self.map(file, state.generation, len)?;
             }
             if other {
                 *known = Known::default();
@@ -253,7 +253,7 @@ impl Store {
         let rows = u64::from(state.slots)
             .checked_mul(self.fixed.row_bytes() as u64)
             .map(|len| len + NPY_HEADER as u64);
-        let block = Shelf::new(&self.fixed).block_len() as u64;
+        let block = BlockLayout::new(&self.fixed).block_len() as u64;
         let entries = 1u64.checked_shl(state.depth).map(|count| count * 4);
         if state.live <= state.slots
             && state.depth < 32
@@ -271,8 +271,8 @@ impl Store {
         Err(Error::corrupt(&self.dir, "its state says more than its files hold"))
     }
 
-    fn map(&self, file: File, arrangement: u64, len: u64) -> Result<Map> {
-        let path = self.dir.join(file.name(arrangement));
+    fn map(&self, file: File, generation: u64, len: u64) -> Result<Map> {
+        let path = self.dir.join(file.name(generation));
         let disk = match Disk::open(&path) {
             Ok(disk) => disk,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

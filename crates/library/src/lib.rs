@@ -76,4 +76,4 @@ pub use work::until_interrupted;
 pub use songrec_astra::{InitReport, InitState};
 pub use songrec_audio::{FORMATS, built_in_models};
 pub use songrec_core::{Interrupt, Job};
-pub use songrec_storage::{Finding, Swept, VerifyOptions};
+pub use songrec_storage::{Collected, Finding, VerifyOptions};

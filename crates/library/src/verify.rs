@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use songrec_core::{Event, Hint, Job, Piece, Remedy, Scan, SongId};
-use songrec_storage::{Finding, Lost, Swept, VerifyOptions};
+use songrec_storage::{Collected, Finding, Lost, VerifyOptions};
 
 use crate::{Library, Result, scan::lost::LostEmbeddings};
 
@@ -78,22 +78,22 @@ impl Library {
     /// # Errors
     ///
     /// When the library cannot be read or written.
-    pub async fn sweep(&self, min_age: Duration, job: &Job) -> Result<Swept> {
+    pub async fn collect_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
         job.on(Event::Started { work: "removing what no song names", total: None });
-        let swept = self.backend.maintenance().sweep(min_age).await;
+        let collected = self.backend.maintenance().collect_garbage(min_age).await;
         job.on(Event::Finished);
-        Ok(swept?)
+        Ok(collected?)
     }
 
-    /// What [`sweep`](Self::sweep) would remove now.
+    /// What [`collect_garbage`](Self::garbage collection) would remove now.
     ///
     /// # Errors
     ///
     /// The backend's own.
-    pub async fn would_sweep(&self, min_age: Duration, job: &Job) -> Result<Swept> {
+    pub async fn find_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
         job.on(Event::Started { work: "looking for what no song names", total: None });
-        let swept = self.backend.maintenance().would_sweep(min_age).await;
+        let collected = self.backend.maintenance().find_garbage(min_age).await;
         job.on(Event::Finished);
-        Ok(swept?)
+        Ok(collected?)
     }
 }

@@ -9,11 +9,11 @@ use songrec_core::{
 };
 pub use songrec_index::Kind as IndexKind;
 use songrec_storage::{
-    BlobSource, BlobStore, BlobStream, Capabilities, ChangePage, Cursor, DeleteSong, DocumentStore,
-    EmbeddingStore, Finding, Lookup, Maintenance, NearestQuery, NearestSegments, Neighbor, NewBlob,
-    NewEmbedding, Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result,
-    SegmentNeighbor, SegmentQuery, SegmentStore, SongQuery, SongStore, StorageBackend,
-    StoredEmbedding, Swept, VerifyOptions,
+    BlobSource, BlobStore, BlobStream, Capabilities, ChangePage, Collected, Cursor, DeleteSong,
+    DocumentStore, EmbeddingStore, Finding, Lookup, Maintenance, NearestQuery, NearestSegments,
+    Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong,
+    Result, SegmentNeighbor, SegmentQuery, SegmentStore, SongQuery, SongStore, StorageBackend,
+    StoredEmbedding, VerifyOptions,
 };
 use uuid::Uuid;
 
@@ -62,7 +62,7 @@ pub struct LocalOptions {
     /// Whether it keeps copies of the audio, instead of knowing where the
     /// files are. Decided when it is made.
     pub keeps_copies: bool,
-    /// How its vectors are arranged for search, by this process.
+    /// Which lists this process builds of its vectors.
     pub index: IndexKind,
 }
 
@@ -521,12 +521,14 @@ impl Maintenance for LocalBackend {
             .await
     }
 
-    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.changing("sweep", "objects", move |inner| inner.sweep(min_age, false)).await
+    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.changing("clean up", "objects", move |inner| inner.collect_garbage(min_age, false))
+            .await
     }
 
-    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.blocking("look for", "objects to sweep", move |inner| inner.sweep(min_age, true)).await
+    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.blocking("look for", "garbage", move |inner| inner.collect_garbage(min_age, true))
+            .await
     }
 
     async fn verify(

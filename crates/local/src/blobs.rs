@@ -38,7 +38,7 @@ struct Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         if !self.kept {
-            // A sweep removes what cannot be removed now.
+            // Garbage collection removes what cannot be removed now.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -85,7 +85,7 @@ fn reference(blob: &NewBlob) -> BlobRef {
 
 impl Inner {
     /// The reference of a blob that is there already. It becomes young again,
-    /// so that it is not swept before its song comes.
+    /// so that it is not collected before its song comes.
     fn known_blob(&self, blob: &NewBlob) -> Result<Option<BlobRef>> {
         if !self.library.keeps_copies {
             return Err(Fault::Unsupported(

@@ -720,7 +720,7 @@ impl Writing<'_> {
         let total = Some(ids.len() as u64);
         let shown = !ids.is_empty();
         if shown {
-            let work = format!("arranging the vectors of `{name}`");
+            let work = format!("building the index of `{name}`");
             progress.on(songrec_core::Event::Started { work: &work, total });
         }
         let mut waiting = Vec::with_capacity(ROWS_AT_ONCE);
@@ -758,8 +758,8 @@ impl Writing<'_> {
         }
         // Whoever waits for this waits a little longer, for an index that is
         // as good as the one that was lost.
-        if rows.want_arranging() {
-            self.inner.files.step(|| rows.arrange(&|| false).map(drop))?;
+        if rows.wants_build() {
+            self.inner.files.step(|| rows.build(&|| false).map(drop))?;
         }
         let generation = rows.generation();
         self.commit(|connection| {

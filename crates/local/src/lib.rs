@@ -11,16 +11,16 @@ mod backend;
 mod blobs;
 mod documents;
 mod embeddings;
+mod garbage;
 mod points;
 mod rebuild;
 mod segments;
 mod songs;
-mod sweep;
 mod verify;
 
 mod access;
-mod arranger;
 mod catalog;
+mod index_builder;
 mod inner;
 mod known_files;
 mod vectors;

@@ -180,9 +180,9 @@ impl Points {
         let (teller, pass_on) = teller(progress);
         let compare = blocking("compare", &self.place, move || {
             let stop = || options.stop.load(Ordering::Relaxed);
-            // Those of a library are arranged by whoever writes them.
-            if is_loose && rows.want_arranging() {
-                rows.arrange(&stop)?;
+            // Those of a library are built into lists by whoever writes them.
+            if is_loose && rows.wants_build() {
+                rows.build(&stop)?;
             }
             compare_all(&rows, &options, among.as_deref(), &on_found, &teller)
         });

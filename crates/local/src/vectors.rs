@@ -12,10 +12,10 @@ use songrec_index::{AllNeighbors, Filter, Index, Key, Options, Precision, Query,
 use uuid::Uuid;
 
 use crate::{
-    arranger::Arranger,
     backend::IndexKind,
     catalog::Kind,
     error::{Fault, Result},
+    index_builder::IndexBuilder,
     layout::Layout,
 };
 
@@ -52,7 +52,7 @@ pub(crate) struct Vectors {
     layout: Layout,
     kind: IndexKind,
     /// Nothing where the rows may only be read.
-    arranger: Option<Arranger>,
+    index_builder: Option<IndexBuilder>,
     open: Mutex<HashMap<PathBuf, Arc<Rows>>>,
 }
 
@@ -65,26 +65,26 @@ pub(crate) struct Rows {
 
 impl Vectors {
     pub(crate) fn new(layout: Layout, kind: IndexKind) -> Self {
-        Self { layout, kind, arranger: Some(Arranger::new()), open: Mutex::default() }
+        Self { layout, kind, index_builder: Some(IndexBuilder::new()), open: Mutex::default() }
     }
 
     /// The same, of rows that may only be read.
     pub(crate) fn for_reading(layout: Layout, kind: IndexKind) -> Self {
-        Self { arranger: None, ..Self::new(layout, kind) }
+        Self { index_builder: None, ..Self::new(layout, kind) }
     }
 
-    /// Has rows arranged, beside other work, if that is worth its while now
+    /// Has rows built into lists, beside other work, if that is worth its while now
     /// that they were written.
     pub(crate) fn written(&self, rows: &Arc<Rows>) {
-        if let Some(arranger) = &self.arranger {
-            arranger.after_writing(rows);
+        if let Some(index_builder) = &self.index_builder {
+            index_builder.after_writing(rows);
         }
     }
 
     /// The same for rows that were read.
     pub(crate) fn read(&self, rows: &Arc<Rows>) {
-        if let Some(arranger) = &self.arranger {
-            arranger.after_reading(rows);
+        if let Some(index_builder) = &self.index_builder {
+            index_builder.after_reading(rows);
         }
     }
 
@@ -194,14 +194,14 @@ impl Rows {
     }
 
     /// Whether searches would become faster.
-    pub(crate) fn want_arranging(&self) -> bool {
-        self.index.kind() != IndexKind::Flat && self.index.wants_arranging()
+    pub(crate) fn wants_build(&self) -> bool {
+        self.index.kind() != IndexKind::Flat && self.index.wants_build()
     }
 
-    /// Arranges the rows for their number. False if `stop` ended it, or if
+    /// Builds the lists of the rows for their number. False if `stop` ended it, or if
     /// somebody else is doing it.
-    pub(crate) fn arrange(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
-        self.index.arrange(stop).map_err(|source| fault(&self.model, source))
+    pub(crate) fn build(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
+        self.index.build(stop).map_err(|source| fault(&self.model, source))
     }
 
     pub(crate) fn precision(&self) -> Precision {

@@ -306,8 +306,8 @@ async fn a_damaged_song_is_left_out_and_named() {
     let unreadable: Vec<_> = told.unreadable.iter().map(|one| one.song).collect();
     assert_eq!(unreadable, [damaged]);
     // What it names is not known, so nothing that it may name is garbage.
-    let swept = library.maintenance().sweep(std::time::Duration::ZERO).await.unwrap();
-    assert_eq!(swept.objects, 0);
+    let collected = library.maintenance().collect_garbage(std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(collected.objects, 0);
 
     // Storing it again, as a scan does, puts it right and keeps the old file.
     library.put_song(&fixture.songs[5], PutMode::Create).await.unwrap();

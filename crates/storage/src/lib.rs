@@ -16,9 +16,9 @@ pub use change::{
     Change, ChangeHead, ChangePage, ChangeState, Cursor, Origin, SongHead, Tombstone,
 };
 pub use contract::{
-    BlobStore, Capabilities, DeleteSong, DocumentStore, EmbeddingStore, Finding, Lost, Maintenance,
-    NewBlob, NewEmbedding, Outcome, PurgeSong, PutDocument, PutMode, PutSong, SegmentStore,
-    SongStore, StorageBackend, StoredEmbedding, Swept, VerifyOptions,
+    BlobStore, Capabilities, Collected, DeleteSong, DocumentStore, EmbeddingStore, Finding, Lost,
+    Maintenance, NewBlob, NewEmbedding, Outcome, PurgeSong, PutDocument, PutMode, PutSong,
+    SegmentStore, SongStore, StorageBackend, StoredEmbedding, VerifyOptions,
 };
 pub use error::{Error, ErrorKind, Result, Unreadable, UnreadableSong};
 pub use ext::{FoundNeighbor, StorageBackendExt};

@@ -20,12 +20,12 @@ use songrec_core::{
 
 use self::position::{Position, in_order};
 use crate::{
-    BlobSource, BlobStore, BlobStream, Capabilities, Change, ChangePage, ChangeState, Cursor,
-    DeleteSong, DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Lost,
+    BlobSource, BlobStore, BlobStream, Capabilities, Change, ChangePage, ChangeState, Collected,
+    Cursor, DeleteSong, DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Lost,
     Maintenance, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Origin, Outcome,
     Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong, Result, SegmentNeighbor,
-    SegmentQuery, SegmentStore, SongQuery, SongStore, StorageBackend, StoredEmbedding, Swept,
-    Tombstone, VerifyOptions, query::refuse_search, read_blob,
+    SegmentQuery, SegmentStore, SongQuery, SongStore, StorageBackend, StoredEmbedding, Tombstone,
+    VerifyOptions, query::refuse_search, read_blob,
 };
 
 /// A library that is gone when it is dropped; for tests and for embedding.
@@ -118,8 +118,8 @@ impl Default for MemoryBackend {
 }
 
 impl State {
-    fn sweep(&mut self, min_age: Duration) -> Swept {
-        let mut swept = Swept::default();
+    fn collect_garbage(&mut self, min_age: Duration) -> Collected {
+        let mut collected = Collected::default();
         // A tombstone keeps its objects: the song may be restored.
         let song = |stored: &Stored| match &stored.state {
             ChangeState::Present(song) => (**song).clone(),
@@ -134,20 +134,20 @@ impl State {
             let keep = kept.since.elapsed() < min_age
                 || named.is_some_and(|reference| reference.digest == *digest);
             if !keep {
-                swept.objects += 1;
-                swept.bytes += kept.object.vector.dimension() as u64 * 4;
+                collected.objects += 1;
+                collected.bytes += kept.object.vector.dimension() as u64 * 4;
             }
             keep
         });
         self.blobs.retain(|digest, kept| {
             let keep = kept.since.elapsed() < min_age || blobs.contains(digest);
             if !keep {
-                swept.objects += 1;
-                swept.bytes += kept.object.len() as u64;
+                collected.objects += 1;
+                collected.bytes += kept.object.len() as u64;
             }
             keep
         });
-        swept
+        collected
     }
 
     fn song(&self, id: &SongId) -> Option<&Song> {
@@ -668,12 +668,12 @@ impl Maintenance for MemoryBackend {
         Ok(ChangePage { changes: changes.collect(), cursor, more, documents, unreadable })
     }
 
-    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        Ok(self.state().sweep(min_age))
+    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
+        Ok(self.state().collect_garbage(min_age))
     }
 
-    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        Ok(self.state().clone().sweep(min_age))
+    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
+        Ok(self.state().clone().collect_garbage(min_age))
     }
 
     async fn verify(&self, _: &VerifyOptions, _: &dyn Progress) -> Result<Vec<Finding>> {

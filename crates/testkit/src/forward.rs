@@ -135,8 +135,8 @@ macro_rules! forward {
         $crate::forward!(@part Maintenance maintenance $bounds $wrapper {
             whole changes(since: Option<&Cursor>, limit: usize) -> ChangePage;
             whole heads(since: Option<&Cursor>, limit: usize) -> ChangePage<ChangeHead>;
-            whole sweep(min_age: Duration) -> Swept;
-            whole would_sweep(min_age: Duration) -> Swept;
+            whole collect_garbage(min_age: Duration) -> Collected;
+            whole find_garbage(min_age: Duration) -> Collected;
             whole verify(options: &VerifyOptions, progress: &dyn Progress) -> Vec<Finding>;
         });
     };

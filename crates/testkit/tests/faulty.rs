@@ -19,12 +19,12 @@ songrec_testkit::conformance!(async {
     Insisting(Faulty::new(MemoryBackend::new()).at_random(7, 0.2, faults))
 });
 
-// Where a repeated call gives another answer, as what was swept or deleted is
+// Where a repeated call gives another answer, as what was collected or deleted is
 // gone, and where half a batch hides that the other half was refused, calls
 // fail only before or after their work.
 fn faults(operation: &'static str) -> &'static [Fault] {
     match operation {
-        "maintenance.sweep" | "segments.delete" => &[Fault::Before],
+        "maintenance.collect_garbage" | "segments.delete" => &[Fault::Before],
         "embeddings.put" | "segments.put" => &[Fault::Before, Fault::After],
         _ => &ALL,
     }

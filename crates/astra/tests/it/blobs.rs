@@ -420,7 +420,7 @@ fn uploads_hold_no_more_than_their_room() {
 }
 
 #[test]
-fn a_sweep_removes_objects_that_no_song_names() {
+fn garbage_collection_removes_objects_that_no_song_names() {
     run_case(async {
         let (backend, cloud) = library(Emulator::builder()).await;
         for number in 0..5 {
@@ -428,9 +428,9 @@ fn a_sweep_removes_objects_that_no_song_names() {
         }
         cloud.s3.fail(Rule::one_of(&Fault::every()).chance(0.3, 3));
 
-        let swept = backend.maintenance().sweep(Duration::ZERO).await.unwrap();
+        let collected = backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
 
-        assert_eq!(swept.objects, 5);
+        assert_eq!(collected.objects, 5);
         let kept = std::fs::read_dir(cloud.s3.objects().join("my/library/audio")).unwrap();
         let files = kept.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
         assert_eq!(files.count(), 0);

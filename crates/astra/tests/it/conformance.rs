@@ -49,8 +49,8 @@ mod while_a_third_fails_in_short {
         storing_a_blob_again_changes_nothing,
         wrong_bytes_are_refused,
         a_blob_has_an_address_where_there_are_any,
-        sweeping_removes_what_no_song_names,
-        sweeping_spares_what_can_be_restored,
+        garbage_collection_removes_what_no_song_names,
+        garbage_collection_spares_what_can_be_restored,
         a_random_history_goes_as_in_memory,
     }
 }

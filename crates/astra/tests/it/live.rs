@@ -65,14 +65,14 @@ async fn empty_library() -> (AstraBackend, Turn) {
     let config = config();
     let backend = AstraBackend::connect(&config).unwrap();
     backend.init(false).await.unwrap();
-    // The audio first: what no song names is swept.
+    // The audio first: what no song names is collected.
     let keyspace = backend.client().keyspace(&config.keyspace);
     for name in collections(&backend, &config.keyspace).await {
         if name != "library" {
             keyspace.collection(name).delete_many(serde_json::json!({})).await.unwrap();
         }
     }
-    backend.maintenance().sweep(Duration::ZERO).await.unwrap();
+    backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
     keyspace.collection("library").delete_many(serde_json::json!({})).await.unwrap();
     let backend = AstraBackend::connect(&config).unwrap();
     assert!(backend.init(false).await.unwrap().is_complete());

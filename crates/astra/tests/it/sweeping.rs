@@ -65,10 +65,10 @@ fn an_embedding_that_is_stored_again_is_young_again() {
 
         // An upload that was interrupted is resumed, with the same operation.
         named(&backend, &mut song, &new).await;
-        let swept = backend.maintenance().sweep(first.elapsed()).await.unwrap();
+        let collected = backend.maintenance().collect_garbage(first.elapsed()).await.unwrap();
         backend.put_song(&song, PutMode::Create).await.unwrap();
 
-        assert_eq!(swept.objects, 0);
+        assert_eq!(collected.objects, 0);
         assert!(has_embedding(&backend, &song).await);
     });
 }
@@ -83,9 +83,9 @@ fn what_is_stored_again_between_a_look_and_its_removal_stays() {
         // The removal takes its time.
         let slow = Rule::delay(Duration::from_millis(800)).on("deleteMany").next(1);
         let slow = cloud.faults().add(slow);
-        let sweeper = Arc::clone(&backend);
-        let sweep = tokio::spawn(async move {
-            sweeper.maintenance().sweep(Duration::from_millis(100)).await.unwrap()
+        let collector = Arc::clone(&backend);
+        let collect_garbage = tokio::spawn(async move {
+            collector.maintenance().collect_garbage(Duration::from_millis(100)).await.unwrap()
         });
         while cloud.faults().fired(slow) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -93,7 +93,7 @@ fn what_is_stored_again_between_a_look_and_its_removal_stays() {
 
         named(&backend, &mut song, &new).await;
         backend.put_song(&song, PutMode::Create).await.unwrap();
-        sweep.await.unwrap();
+        collect_garbage.await.unwrap();
 
         assert!(has_embedding(&backend, &song).await);
     });
@@ -108,7 +108,7 @@ fn a_removal_that_is_done_late_does_not_take_what_came_after_it() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         // Done, though nobody sees it yet.
         cloud.faults().add(Rule::fault(Fault::TimeoutAppliedLater).on("deleteMany").next(1));
-        backend.maintenance().sweep(Duration::from_millis(100)).await.unwrap();
+        backend.maintenance().collect_garbage(Duration::from_millis(100)).await.unwrap();
 
         named(&backend, &mut song, &new).await;
         backend.put_song(&song, PutMode::Create).await.unwrap();
@@ -118,7 +118,7 @@ fn a_removal_that_is_done_late_does_not_take_what_came_after_it() {
 }
 
 #[test]
-fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
+fn what_a_tombstone_names_outlives_garbage_collection_until_it_is_purged() {
     run_case(async {
         let (backend, _cloud) = opened().await;
         let (mut song, new) = embedded("one");
@@ -126,7 +126,7 @@ fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
         backend.put_song(&song, PutMode::Create).await.unwrap();
         backend.songs().delete(&[delete(song.id)]).await.unwrap();
 
-        assert_eq!(backend.maintenance().sweep(Duration::ZERO).await.unwrap().objects, 0);
+        assert_eq!(backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap().objects, 0);
         song.revision = song.revision.next();
         backend.put_song(&song, PutMode::Create).await.unwrap();
         assert!(has_embedding(&backend, &song).await, "restored without storing it again");
@@ -134,7 +134,7 @@ fn what_a_tombstone_names_outlives_sweeps_until_it_is_purged() {
         let deletion = delete(song.id);
         backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
         backend.songs().purge(&[purge(&deletion)]).await.unwrap();
-        assert_eq!(backend.maintenance().sweep(Duration::ZERO).await.unwrap().objects, 1);
+        assert_eq!(backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap().objects, 1);
     });
 }
 
@@ -186,9 +186,9 @@ fn audio_that_is_uploaded_again_between_two_looks_stays() {
         tokio::time::sleep(Duration::from_millis(2_100)).await;
         let slow = s3::Rule::delay(Duration::from_millis(1_500)).on(Operation::Head).next(1);
         let slow = cloud.s3.fail(slow);
-        let sweeper = Arc::clone(&backend);
-        let sweep = tokio::spawn(async move {
-            sweeper.maintenance().sweep(Duration::from_secs(1)).await.unwrap()
+        let collector = Arc::clone(&backend);
+        let collect_garbage = tokio::spawn(async move {
+            collector.maintenance().collect_garbage(Duration::from_secs(1)).await.unwrap()
         });
         while cloud.s3.fired(slow) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -196,7 +196,7 @@ fn audio_that_is_uploaded_again_between_two_looks_stays() {
 
         stored(&backend, &new, &bytes).await;
         backend.put_song(&song, PutMode::Create).await.unwrap();
-        assert_eq!(sweep.await.unwrap().objects, 0);
+        assert_eq!(collect_garbage.await.unwrap().objects, 0);
 
         assert!(backend.blobs().get(song.blob.as_ref().unwrap(), None).await.unwrap().is_some());
     });

@@ -19,17 +19,18 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
         return Ok(ExitStatus::Done);
     }
     let age = DAY * args.older_than;
-    let swept = match args.dry_run {
-        true => library.would_sweep(age, &context.job).await?,
-        false => library.sweep(age, &context.job).await?,
+    let collected = match args.dry_run {
+        true => library.find_garbage(age, &context.job).await?,
+        false => library.collect_garbage(age, &context.job).await?,
     };
     if printer.json {
         let count = if args.dry_run { "would_remove" } else { "removed" };
-        printer.json(&json!({ count: swept.objects, "bytes": swept.bytes }))?;
+        printer.json(&json!({ count: collected.objects, "bytes": collected.bytes }))?;
         return Ok(ExitStatus::Done);
     }
-    let (size, done) = (size(swept.bytes), if args.dry_run { "would remove" } else { "removed" });
-    printer.line(match swept.objects {
+    let (size, done) =
+        (size(collected.bytes), if args.dry_run { "would remove" } else { "removed" });
+    printer.line(match collected.objects {
         0 => "there was nothing to remove".to_owned(),
         1 => format!("{done} 1 embedding or copy of audio, {size}"),
         objects => format!("{done} {objects} embeddings and copies of audio, {size}"),

@@ -26,7 +26,7 @@ fn sound(dir: &Path) {
     let batch: Vec<(Key, &[f32])> =
         rows.iter().zip(0_u128..).map(|(row, id)| (Key::from(id), row.as_slice())).collect();
     index.put(&batch).expect("room for 80 rows");
-    index.arrange(&|| false).expect("rows to arrange");
+    index.build(&|| false).expect("rows to arrange");
 }
 
 // Each five bytes are one change: a file, a place in it, and what goes there.
@@ -53,6 +53,6 @@ fuzz_target!(|changes: &[u8]| {
     }
     let _ = index.put(&[(Key::from(7_u128), &query), (Key::from(1000_u128), &query)]);
     let _ = index.remove(&[Key::from(9_u128)]);
-    let _ = index.arrange(&|| false);
+    let _ = index.build(&|| false);
     let _ = index.keys();
 });

@@ -5,7 +5,7 @@ use super::{AHEAD, Maybe, ROWS_AHEAD, Search, Seen, likely_first, upper};
 use crate::code::{ERROR, ERROR_OF_BOTH, Point, Record};
 use crate::kernel::{GROUP, Kernels, Shape, Weigh, prefetch};
 use crate::layout::{File, NONE, Slot};
-use crate::lists::{Block, Centroids, LIST, List, Second, Shelf, place_of};
+use crate::lists::{Block, BlockLayout, Centroids, LIST, List, Second, place_of};
 use crate::view::Buffer;
 use crate::{Error, Filter, Metric, Result};
 
@@ -32,7 +32,7 @@ impl<'a> Search<'a> {
     /// Goes through the lists, the nearest first.
     pub(super) fn walk(&self) -> Result<Best> {
         let mut order = self.lists()?;
-        let (mut budget, reach) = match self.is_arranged_for() {
+        let (mut budget, reach) = match self.has_lists_for() {
             true => {
                 let wanted = self.wanted()?;
                 let state = &self.view.state;
@@ -118,11 +118,11 @@ impl<'a> Search<'a> {
     /// accepted rows lie elsewhere then, as the songs of another genre do.
     fn budget_left(&self, order: &[Near], walk: &mut Walk, budget: f32) -> Result<f32> {
         let Some(rows) = &self.rows else { return Ok(budget) };
-        let shelf = Shelf::new(&self.view.fixed);
+        let block_layout = BlockLayout::new(&self.view.fixed);
         let mut accepted = 0_u32;
         for &rank in &walk.scanned {
             let near = order.get(rank as usize).ok_or_else(|| self.damaged())?;
-            self.blocks_of(near, shelf, |_, block| {
+            self.blocks_of(near, block_layout, |_, block| {
                 let slots = block.slots.iter().take(block.count as usize);
                 accepted += slots.filter(|slot| rows.contains(**slot)).count() as u32;
                 Ok(())
@@ -135,7 +135,7 @@ impl<'a> Search<'a> {
 
     /// Whether the lists say where the nearest rows are. They are made for one
     /// metric; with another, any may hold the nearest.
-    pub(super) fn is_arranged_for(&self) -> bool {
+    pub(super) fn has_lists_for(&self) -> bool {
         self.ask.metric == self.view.fixed.metric && self.view.state.lists > 1
     }
 
@@ -161,7 +161,7 @@ impl<'a> Search<'a> {
         mut on_block: impl FnMut(u32, &Block<'_>, &Estimates) -> Result<()>,
     ) -> Result<()> {
         let point = self.ask.point;
-        let shelf = Shelf::new(&self.view.fixed);
+        let block_layout = BlockLayout::new(&self.view.fixed);
         let how = Weigh {
             base: near.product,
             step: point.step,
@@ -171,7 +171,7 @@ impl<'a> Search<'a> {
         };
         let mut estimates =
             Estimates { sums: [0; GROUP], scores: [0.0; GROUP], uppers: [0.0; GROUP] };
-        self.blocks_of(near, shelf, |number, block| {
+        self.blocks_of(near, block_layout, |number, block| {
             let Estimates { sums, scores, uppers } = &mut estimates;
             self.kernels.bits(block.bits, &point.table, sums);
             self.kernels.weigh(sums, block.factors, how, scores, uppers);
@@ -184,19 +184,19 @@ impl<'a> Search<'a> {
     fn blocks_of(
         &self,
         near: &Near,
-        shelf: Shelf,
+        block_layout: BlockLayout,
         mut on_block: impl FnMut(u32, &Block<'_>) -> Result<()>,
     ) -> Result<()> {
         let bytes = self.view.unchecked(File::Blocks);
         let (mut number, mut blocks) = (near.head, 0);
         while number != NONE {
-            let block = shelf.block(self.view, number).map_err(self.corrupt())?;
+            let block = block_layout.block(self.view, number).map_err(self.corrupt())?;
             blocks += 1;
             if blocks > self.view.state.blocks {
                 return Err(Error::corrupt(self.dir, "the blocks of a list go in a circle"));
             }
             // Blocks lie too far apart for the processor to see what comes next.
-            shelf.prefetch_block(bytes, block.next);
+            block_layout.prefetch_block(bytes, block.next);
             on_block(number, &block)?;
             number = block.next;
         }
@@ -242,14 +242,14 @@ impl<'a> Search<'a> {
     #[inline]
     fn look_closer(&self, near: &Near, likely: &Likely, walk: &mut Walk) -> Result<()> {
         let point = self.ask.point;
-        let shelf = Shelf::new(&self.view.fixed);
+        let block_layout = BlockLayout::new(&self.view.fixed);
         let bytes = self.view.unchecked(File::Blocks);
-        let second = shelf.second_of(bytes, likely.place).ok_or_else(|| self.damaged())?;
+        let second = block_layout.second_of(bytes, likely.place).ok_or_else(|| self.damaged())?;
         let Second { bits, scale, shift } = Second::new(second);
         let sum = likely.first + 0.5 * point.signed(self.kernels, bits);
         let product = near.product + scale * sum + shift;
         // Of cosines the norm is not asked for: it is in another line of memory.
-        let slot = || shelf.slot_of(bytes, likely.place).ok_or_else(|| self.damaged());
+        let slot = || block_layout.slot_of(bytes, likely.place).ok_or_else(|| self.damaged());
         let (factor, term) = match point.shape {
             Shape::Plain => (1.0, 0.0),
             shape => shape.line(slot()?.1),
@@ -269,9 +269,10 @@ impl<'a> Search<'a> {
 
     /// Has lists read from the disk.
     fn ask_for_lists(&self, lists: &[Near]) {
-        let shelf = Shelf::new(&self.view.fixed);
+        let block_layout = BlockLayout::new(&self.view.fixed);
         let lists = lists.iter().take(LISTS_AHEAD).filter(|near| near.head != NONE);
-        self.view.will_need(File::Blocks, lists.map(|near| shelf.span(near.head, near.count)));
+        self.view
+            .will_need(File::Blocks, lists.map(|near| block_layout.span(near.head, near.count)));
     }
 
     /// Has the 8-bit codes read of rows that look good in the nearest lists.
@@ -312,14 +313,14 @@ impl<'a> Search<'a> {
 
     /// From first bits to both, to 8-bit codes, to rows.
     fn narrow(&self, order: &[Near], mut walk: Walk) -> Result<Best> {
-        let shelf = Shelf::new(&self.view.fixed);
+        let block_layout = BlockLayout::new(&self.view.fixed);
         let bytes = self.view.unchecked(File::Blocks);
         let mut likely = std::mem::take(&mut walk.likely);
         let least = walk.top.least();
         likely.retain(|row| row.upper >= least);
         for (i, row) in likely.iter().enumerate() {
             if let Some(later) = likely.get(i + AHEAD) {
-                prefetch(shelf.second_of(bytes, later.place).unwrap_or_default());
+                prefetch(block_layout.second_of(bytes, later.place).unwrap_or_default());
             }
             if row.upper >= walk.top.least() {
                 let near = order.get(row.rank as usize).ok_or_else(|| self.damaged())?;

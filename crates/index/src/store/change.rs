@@ -1,4 +1,4 @@
-//! Changing the files: one edit, or another arrangement of all rows.
+//! Changing the files: one edit, or another build of the lists of all rows.
 
 use std::fs::{self, File as Disk, TryLockError};
 use std::io;
@@ -26,14 +26,14 @@ pub(super) struct Writer {
     pub(super) log: Disk,
     pub(super) counter: Counter,
     pub(super) head: Disk,
-    /// The files by [`File`], and whose arrangement some of them are of.
+    /// The files by [`File`], and the build that some of them belong to.
     pub(super) files: Vec<Disk>,
-    arrangement: u64,
+    generation: u64,
 }
 
-/// The files of an arrangement.
+/// The files of a build of the lists.
 #[derive(Debug)]
-pub(crate) struct Arranged {
+pub(crate) struct Built {
     pub(crate) lists: Vec<u8>,
     pub(crate) blocks: Vec<u8>,
     pub(crate) places: Vec<u8>,
@@ -72,7 +72,7 @@ impl Store {
             edit.state.sequence += 1;
             (value, edit.finish().map_err(|what| Error::corrupt(&self.dir, what))?)
         };
-        writer.open_files(&self.dir, edited.state.arrangement)?;
+        writer.open_files(&self.dir, edited.state.generation)?;
         self.commit(writer, before, edited)?;
         self.view.read().unwrap_or_else(PoisonError::into_inner).forget_rows();
         Ok(value)
@@ -126,9 +126,9 @@ impl Store {
         Ok(())
     }
 
-    /// The turn to arrange; nothing if somebody else has it. Given back when
+    /// The turn to build the lists; nothing if somebody else has it. Given back when
     /// it is dropped, or when its process ends.
-    pub(crate) fn turn_to_arrange(&self) -> Result<Option<Disk>> {
+    pub(crate) fn turn_to_build(&self) -> Result<Option<Disk>> {
         let turn = open_lock(&self.dir, "arranging")?;
         match turn.try_lock() {
             Ok(()) => Ok(Some(turn)),
@@ -137,26 +137,26 @@ impl Store {
         }
     }
 
-    /// Changes to another arrangement, which `make` makes of the rows while
+    /// Changes to another build of the lists, which `make` makes of the rows while
     /// other writers wait. Readers go on with the old one until it is ready.
-    pub(crate) fn arrange(&self, make: impl FnOnce(&View) -> Result<Arranged>) -> Result<()> {
+    pub(crate) fn build(&self, make: impl FnOnce(&View) -> Result<Built>) -> Result<()> {
         let mut slot = self.writer();
         let writer = self.begin(&mut slot)?;
-        let result = self.arrange_with(writer, make);
+        let result = self.build_with(writer, make);
         let unlocked = writer.lock.unlock().map_err(Error::io("unlock", &self.dir));
         result.and(unlocked)
     }
 
-    fn arrange_with(
+    fn build_with(
         &self,
         writer: &mut Writer,
-        make: impl FnOnce(&View) -> Result<Arranged>,
+        make: impl FnOnce(&View) -> Result<Built>,
     ) -> Result<()> {
-        // Records of the log are then all of one arrangement.
+        // Records of the log are then all of one build.
         self.checkpoint(writer)?;
         let old = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-            view.state.arrangement
+            view.state.generation
         };
         let made = {
             let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
@@ -171,8 +171,8 @@ impl Store {
             (File::Blocks, &made.blocks),
             (File::Places, &made.places),
         ];
-        let checks = Checker::new(&self.fixed, &State { arrangement: new, ..State::default() })
-            .of_arrangement(&files);
+        let checks = Checker::new(&self.fixed, &State { generation: new, ..State::default() })
+            .of_build(&files);
         for (file, bytes) in files.into_iter().chain([(File::ListChecks, checks.as_slice())]) {
             let len = layout::room(bytes.len() as u64);
             write_new(&self.dir.join(file.name(new)), |disk| {
@@ -184,11 +184,11 @@ impl Store {
         sync_folder(&self.dir)?;
         self.edit_with(writer, |edit| {
             let state = &mut edit.state;
-            state.arrangement = new;
+            state.generation = new;
             state.lists = made.list_count;
             state.blocks = made.block_count;
             state.free_block = NONE;
-            state.arranged = state.live;
+            state.built = state.live;
             state.reach = made.reach;
             state.enough = made.enough;
             for (file, len) in lengths {
@@ -198,9 +198,9 @@ impl Store {
             Ok(())
         })?;
         // Whoever has them mapped keeps them. What stays because of a crash is
-        // removed after the next arrangement, or written over by it.
+        // removed after the next build, or written over by it.
         for number in old.saturating_sub(1)..=old {
-            for file in FILES.into_iter().filter(|file| file.is_arranged()) {
+            for file in FILES.into_iter().filter(|file| file.is_per_build()) {
                 let _ = fs::remove_file(self.dir.join(file.name(number)));
             }
         }
@@ -252,18 +252,18 @@ impl Writer {
             counter: Counter::write(&head).map_err(Error::io("map the head of", dir))?,
             head,
             files: Vec::new(),
-            arrangement: 0,
+            generation: 0,
         })
     }
 
     /// Under the lock: opens what is to be written.
-    pub(super) fn open_files(&mut self, dir: &Path, arrangement: u64) -> Result<()> {
-        if self.files.is_empty() || self.arrangement != arrangement {
+    pub(super) fn open_files(&mut self, dir: &Path, generation: u64) -> Result<()> {
+        if self.files.is_empty() || self.generation != generation {
             self.files = FILES
                 .into_iter()
-                .map(|file| open_existing(dir, &file.name(arrangement)))
+                .map(|file| open_existing(dir, &file.name(generation)))
                 .collect::<Result<Vec<_>>>()?;
-            self.arrangement = arrangement;
+            self.generation = generation;
         }
         Ok(())
     }

@@ -97,7 +97,7 @@ impl Store {
         let counter = writer.counter.load() | 1;
         writer.counter.store(counter);
         // The head first, because it says which the other files are: an
-        // arrangement is only changed when the log is empty, so all records
+        // build is only changed when the log is empty, so all records
         // are of the one that the last of them names.
         self.replay_files(&writer.log, epoch, |file, at, bytes| match file {
             File::Head => writer.head.write_all(bytes, at),
@@ -108,7 +108,7 @@ impl Store {
         let mut state = State::decode(&head)
             .ok_or_else(|| Error::corrupt(&self.dir, "its state does not match its checksum"))?;
         self.check(&state)?;
-        writer.open_files(&self.dir, state.arrangement)?;
+        writer.open_files(&self.dir, state.generation)?;
         self.replay_files(&writer.log, epoch, |file, at, bytes| {
             writer.files[file as usize].write_all(bytes, at)
         })?;
@@ -146,7 +146,7 @@ impl Store {
         if view.state.log_end == log::START {
             return Ok(());
         }
-        writer.open_files(&self.dir, view.state.arrangement)?;
+        writer.open_files(&self.dir, view.state.generation)?;
         writer.counter.store(before + 1);
         let mut state = view.state;
         self.empty_log(writer, &mut state)?;

@@ -15,7 +15,7 @@ fn sound(dir: &Path) {
             .unwrap();
     put(&index, &rows(0..500, DIMENSION));
     index.remove(&(0..50).map(key).collect::<Vec<_>>()).unwrap();
-    index.arrange(&|| false).unwrap();
+    index.build(&|| false).unwrap();
     index.remove(&(50..60).map(key).collect::<Vec<_>>()).unwrap();
 }
 
@@ -185,17 +185,17 @@ fn ask(index: &Index) -> Result<Answers, Error> {
 }
 
 /// An index of one list, and one of many in which rows were changed since.
-fn small_and_arranged(dir: &Path) -> [std::path::PathBuf; 2] {
-    let (small, arranged) = (dir.join("small"), dir.join("arranged"));
+fn small_and_built(dir: &Path) -> [std::path::PathBuf; 2] {
+    let (small, built) = (dir.join("small"), dir.join("arranged"));
     sound(&small);
     let options = crate::sample::options(24, Metric::Cosine, Kind::Ivf);
-    let index = Index::create(&arranged, &options).unwrap();
+    let index = Index::create(&built, &options).unwrap();
     put(&index, &rows(0..2500, 24));
-    index.arrange(&|| false).unwrap();
+    index.build(&|| false).unwrap();
     put(&index, &rows(2400..2600, 24));
     index.remove(&(20..40).map(key).collect::<Vec<_>>()).unwrap();
     assert!(index.lists() > 1);
-    [small, arranged]
+    [small, built]
 }
 
 /// Asks an index that something was done to. It answers as before, or says
@@ -218,7 +218,7 @@ fn a_flipped_bit_changes_no_answer_without_a_word() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index");
     let mut random = StdRng::seed_from_u64(5);
-    for whole in small_and_arranged(dir.path()) {
+    for whole in small_and_built(dir.path()) {
         let sound = ask(&Index::open(&whole).unwrap()).unwrap();
         for name in names(&whole) {
             let bytes = fs::read(whole.join(&name)).unwrap();
@@ -247,37 +247,37 @@ fn a_flipped_bit_changes_no_answer_without_a_word() {
 fn files_of_other_times_and_places_are_not_believed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index");
-    let [small, arranged] = small_and_arranged(dir.path());
-    let sound = ask(&Index::open(&arranged).unwrap()).unwrap();
+    let [small, built] = small_and_built(dir.path());
+    let sound = ask(&Index::open(&built).unwrap()).unwrap();
     // The same rows under another name: another index.
     let twin = dir.path().join("twin");
     fs::create_dir(dir.path().join("again")).unwrap();
-    fs::rename(&small_and_arranged(&dir.path().join("again"))[1], &twin).unwrap();
+    fs::rename(&small_and_built(&dir.path().join("again"))[1], &twin).unwrap();
     let older = dir.path().join("older");
-    copy(&arranged, &older);
-    let index = Index::open(&arranged).unwrap();
+    copy(&built, &older);
+    let index = Index::open(&built).unwrap();
     put(&index, &rows(100..130, 24));
     put(&index, &rows(7000..7100, 24));
     index.remove(&(200..230).map(key).collect::<Vec<_>>()).unwrap();
     drop(index);
-    let newer = ask(&Index::open(&arranged).unwrap()).unwrap();
+    let newer = ask(&Index::open(&built).unwrap()).unwrap();
 
-    let names = names(&arranged);
+    let names = names(&built);
     for (i, name) in names.iter().enumerate() {
         let other = &names[(i + 1) % names.len()];
         for (from, of, before) in [
             (&twin, name, &sound),
             (&small, name, &sound),
-            (&arranged, other, &newer),
+            (&built, other, &newer),
             (&older, name, &newer),
         ] {
             let source = from.join(of);
             // A head of another time, or of another index, is all of it.
-            if !source.exists() || name == "head" && from != &arranged {
+            if !source.exists() || name == "head" && from != &built {
                 continue;
             }
             let _ = fs::remove_dir_all(&path);
-            copy(if before == &sound { &older } else { &arranged }, &path);
+            copy(if before == &sound { &older } else { &built }, &path);
             fs::copy(&source, path.join(name)).unwrap();
 
             tells_damage(&path, before, &format!("{name} from {}", source.display()));
@@ -288,7 +288,7 @@ fn files_of_other_times_and_places_are_not_believed() {
 #[test]
 fn a_damaged_page_is_not_written_back_as_a_sound_one() {
     let dir = tempfile::tempdir().unwrap();
-    let [_, path] = small_and_arranged(dir.path());
+    let [_, path] = small_and_built(dir.path());
     for name in ["slots", "codes", "table"] {
         let copied = dir.path().join(name);
         copy(&path, &copied);

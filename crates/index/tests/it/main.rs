@@ -1,7 +1,7 @@
 //! What holds for a whole index, through its public interface.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod arrange;
+mod build;
 mod crash;
 mod damage;
 mod memory;

@@ -10,7 +10,7 @@ const DIMENSION: usize = 64;
 fn rows_read_past_the_map_give_the_same_answers() {
     let (dir, index) = index_of(DIMENSION, Metric::Cosine, Kind::Ivf);
     put(&index, &rows(0..3000, DIMENSION));
-    assert!(index.arrange(&|| false).unwrap());
+    assert!(index.build(&|| false).unwrap());
     let other = Index::open(&dir.path().join("index")).unwrap().with_mapped(0);
 
     for number in 10_000..10_020 {
@@ -74,7 +74,7 @@ fn rows_and_codes_stay_out_of_memory_where_they_are_many() {
     look(Precision::Proved);
     look(Precision::Exact);
     assert_eq!(resident(), 0, "after searches");
-    index.arrange(&|| false).unwrap();
+    index.build(&|| false).unwrap();
     index.verify().unwrap();
     put(&index, &rows(2000..4000, DIMENSION));
     index.remove(&[key(2500), key(1)]).unwrap();

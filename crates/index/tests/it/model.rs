@@ -96,7 +96,7 @@ proptest! {
                     index = Index::open(&path).unwrap();
                     watcher = Index::open(&path).unwrap().with_mapped(0);
                 }
-                Step::Arrange => assert!(index.arrange(&|| false).unwrap()),
+                Step::Arrange => assert!(index.build(&|| false).unwrap()),
                 Step::Verify => index.verify().unwrap(),
             }
         }

@@ -77,11 +77,11 @@ fn isotropic() -> Vec<Vec<f32>> {
     (0..ROWS).map(|_| unit((0..DIMENSION).map(|_| gauss(&mut random)).collect())).collect()
 }
 
-fn arranged(rows: &[Vec<f32>]) -> (TempDir, Index) {
+fn built(rows: &[Vec<f32>]) -> (TempDir, Index) {
     let (dir, index) = index_of(DIMENSION, Metric::Cosine, Kind::Auto);
     let rows: Vec<(Key, Vec<f32>)> = (0..).map(key).zip(rows.iter().cloned()).collect();
     put(&index, &rows);
-    index.arrange(&|| false).unwrap();
+    index.build(&|| false).unwrap();
     (dir, index)
 }
 
@@ -139,7 +139,7 @@ impl<'a> Case<'a> {
 }
 
 fn assert_finds_everything(rows: &[Vec<f32>], name: &str, in_lists: bool) {
-    let (_dir, index) = arranged(rows);
+    let (_dir, index) = built(rows);
     assert_eq!(index.lists() > 1, in_lists, "{name}");
     let all = Case::new(&index, rows, name.to_owned(), Filter::All, vec![]);
     for k in COUNTS {

@@ -6,7 +6,9 @@ use rusqlite::{
     Connection, OptionalExtension, params, params_from_iter,
     types::{ToSql, ToSqlOutput, Value},
 };
-use songrec_core::{Digest, ModelName, Song, SongId, SongSummary, WordField, fold, shelf, words};
+use songrec_core::{
+    Digest, ModelName, Song, SongId, SongSummary, WordField, fold, sort_key, words,
+};
 use songrec_storage::Tombstone;
 
 use super::{Catalog, filter};
@@ -320,7 +322,7 @@ impl Catalog {
 fn columns(song: &Song, summary: &SongSummary) -> Result<Vec<Value>> {
     values(params![
         fold(&summary.title),
-        shelf(song, summary),
+        sort_key(song, summary),
         summary.album.as_deref().map(fold),
         summary.year,
         summary.bpm,

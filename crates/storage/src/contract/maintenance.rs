@@ -29,7 +29,7 @@ use crate::{ChangeHead, ChangePage, Cursor, Result};
 /// let since = backend.maintenance().changes(Some(&before.cursor), 100).await?;
 /// assert_eq!(since.changes[0].song, song.id);
 ///
-/// assert_eq!(backend.maintenance().sweep(Duration::ZERO).await?.objects, 0);
+/// assert_eq!(backend.maintenance().garbage collection(Duration::ZERO).await?.objects, 0);
 /// assert_eq!(backend.maintenance().verify(&VerifyOptions::default(), &Silent).await?, []);
 /// # Ok(())
 /// # }
@@ -61,10 +61,10 @@ pub trait Maintenance: Send + Sync {
     /// `min_age`; with zero, all of them. A tombstone names what its song
     /// named, so that the song can be restored. An object that is stored again is
     /// young again.
-    async fn sweep(&self, min_age: Duration) -> Result<Swept>;
+    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected>;
 
-    /// What [`sweep`](Self::sweep) would remove now; changes nothing.
-    async fn would_sweep(&self, min_age: Duration) -> Result<Swept>;
+    /// What [`collect_garbage`](Self::garbage collection) would remove now; changes nothing.
+    async fn find_garbage(&self, min_age: Duration) -> Result<Collected>;
 
     /// Checks that what songs name exists and that what is derived agrees,
     /// and repairs what can be repaired without losing anything. A document of
@@ -77,9 +77,9 @@ pub trait Maintenance: Send + Sync {
     ) -> Result<Vec<Finding>>;
 }
 
-/// What a sweep removed.
+/// What a garbage collection removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct Collected {
     /// Embeddings and blobs.
     pub objects: u64,
     /// Their bytes.

@@ -13,7 +13,7 @@ pub use self::{
     blobs::{BlobStore, NewBlob},
     documents::{DocumentStore, PutDocument},
     embeddings::{EmbeddingStore, NewEmbedding, StoredEmbedding},
-    maintenance::{Finding, Lost, Maintenance, Swept, VerifyOptions},
+    maintenance::{Collected, Finding, Lost, Maintenance, VerifyOptions},
     segments::SegmentStore,
     songs::{DeleteSong, Outcome, PurgeSong, PutMode, PutSong, SongStore},
 };
@@ -36,7 +36,7 @@ pub use self::{
 /// A [`Song`](songrec_core::Song) is the manifest of what is stored for it.
 /// Objects (embeddings, blobs) are stored first and never change; the song that
 /// names them is stored last. What no song names does not exist: it may be
-/// swept, but not while it is young, because its song may be on the way.
+/// collected, but not while it is young, because its song may be on the way.
 ///
 /// Only songs and documents change, and only by compare-and-set: a write says
 /// which version it replaces, and carries a new

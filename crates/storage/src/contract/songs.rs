@@ -66,7 +66,7 @@ pub trait SongStore: Send + Sync {
 
     /// Deletes songs: leaves a tombstone that
     /// [`changes`](crate::Maintenance::changes) tells, until it is purged. The
-    /// objects stay until they are swept. `Done` also if there is no such song,
+    /// objects stay until they are collected. `Done` also if there is no such song,
     /// or no longer; an absent song gets no tombstone. It holds the song as it
     /// was stored, or what the deletion says that it left
     /// ([`DeleteSong::leaving`]), with the objects that were stored.

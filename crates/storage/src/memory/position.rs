@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
-use songrec_core::{Digest, Song, SongId, SongSummary, Timestamp, fold, shelf};
+use songrec_core::{Digest, Song, SongId, SongSummary, Timestamp, fold, sort_key};
 
 use crate::{Order, OrderBy, PageToken, SongQuery};
 
@@ -36,7 +36,7 @@ impl Position {
         let rank = match order.by {
             OrderBy::Id => None,
             OrderBy::Title => text(Some(&summary.title)),
-            OrderBy::Artist => Some(Rank::Text(shelf(song, summary))),
+            OrderBy::Artist => Some(Rank::Text(sort_key(song, summary))),
             OrderBy::Album => text(summary.album.as_deref()),
             OrderBy::Year => summary.year.map(|year| Rank::number(year.into())),
             OrderBy::Bpm => summary.bpm.map(Rank::number),

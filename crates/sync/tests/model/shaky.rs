@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use songrec_core::{Document, DocumentKind, OperationId, Progress, Segment, SegmentId, SongId};
 use songrec_storage::{
-    BlobStore, Capabilities, ChangeHead, ChangePage, Cursor, DeleteSong, DocumentStore,
+    BlobStore, Capabilities, ChangeHead, ChangePage, Collected, Cursor, DeleteSong, DocumentStore,
     EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance, MemoryBackend, NewEmbedding,
     Outcome, Page, PageToken, PurgeSong, PutDocument, PutSong, Result, SegmentStore, SongStore,
-    StorageBackend, Swept, VerifyOptions,
+    StorageBackend, VerifyOptions,
 };
 
 /// A write whose answer was lost, and which is applied later: at the next
@@ -343,12 +343,15 @@ impl Maintenance for Shaky {
         self.whole("maintenance.summaries", || self.inner().maintenance().heads(since, limit)).await
     }
 
-    async fn sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.whole("maintenance.sweep", || self.inner().maintenance().sweep(min_age)).await
+    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.whole("maintenance.collect_garbage", || {
+            self.inner().maintenance().collect_garbage(min_age)
+        })
+        .await
     }
 
-    async fn would_sweep(&self, min_age: Duration) -> Result<Swept> {
-        self.whole("maintenance.would_sweep", || self.inner().maintenance().would_sweep(min_age))
+    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.whole("maintenance.would_sweep", || self.inner().maintenance().find_garbage(min_age))
             .await
     }
 

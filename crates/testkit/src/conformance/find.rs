@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeSet};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Filter, Song, SongId, SongSummary, Timestamp, fold, shelf};
+use songrec_core::{Filter, Song, SongId, SongSummary, Timestamp, fold, sort_key};
 use songrec_storage::{
     ErrorKind, Order, OrderBy, PageToken, PutMode, SongQuery, StorageBackend, StorageBackendExt,
 };
@@ -66,7 +66,7 @@ fn place(song: &Song, by: OrderBy) -> Option<Place> {
     match by {
         OrderBy::Id => Some(Place::Text(song.id.to_string())),
         OrderBy::Title => text(Some(summary.title)),
-        OrderBy::Artist => Some(Place::Text(shelf(song, &summary))),
+        OrderBy::Artist => Some(Place::Text(sort_key(song, &summary))),
         OrderBy::Album => text(summary.album),
         OrderBy::Year => summary.year.map(|year| Place::Number(year.into())),
         OrderBy::Bpm => summary.bpm.map(Place::Number),

@@ -69,7 +69,7 @@ pub async fn random_history(backend: &dyn StorageBackend, seed: u64) {
                 // Objects that are on their way would be lost to both, but which
                 // of them are there to be lost is each backend's own matter.
                 let age = Duration::from_secs(3_600);
-                backend.maintenance().sweep(age).await.unwrap();
+                backend.maintenance().collect_garbage(age).await.unwrap();
             }
         }
         if step % 4 == 0 {

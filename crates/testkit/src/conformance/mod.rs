@@ -11,6 +11,7 @@ mod delete;
 mod document;
 mod embedding;
 mod find;
+mod garbage;
 mod history;
 mod large;
 mod lookup;
@@ -20,7 +21,6 @@ mod race;
 mod refusal;
 mod segment;
 mod songs;
-mod sweep;
 
 pub use batch::*;
 pub use blob::*;
@@ -30,6 +30,7 @@ pub use delete::*;
 pub use document::*;
 pub use embedding::*;
 pub use find::*;
+pub use garbage::*;
 pub use history::*;
 pub use large::*;
 pub use lookup::*;
@@ -38,7 +39,6 @@ pub use odd::*;
 pub use race::*;
 pub use segment::*;
 pub use songs::*;
-pub use sweep::*;
 
 /// One test for each promise of the contract, over the backends that an
 /// expression opens: a future of an empty backend, of an `Arc` of one, or of
@@ -156,12 +156,12 @@ macro_rules! conformance {
             storing_a_blob_again_changes_nothing,
             wrong_bytes_are_refused,
             a_blob_has_an_address_where_there_are_any,
-            // Sweeping and verifying.
-            sweeping_removes_what_no_song_names,
+            // Garbage collection and verifying.
+            garbage_collection_removes_what_no_song_names,
             what_would_be_swept_can_be_asked,
-            sweeping_spares_the_young,
-            sweeping_spares_what_can_be_restored,
-            sweeping_removes_what_is_no_longer_named,
+            garbage_collection_spares_the_young,
+            garbage_collection_spares_what_can_be_restored,
+            garbage_collection_removes_what_is_no_longer_named,
             verifying_a_sound_library_finds_nothing,
             verifying_accepts_objects_without_a_song,
             // Segments.

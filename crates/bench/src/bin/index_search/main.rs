@@ -212,7 +212,7 @@ fn build(source: &Source, path: &Path, rows: usize, kind: Kind) -> Result<()> {
         putting += start.elapsed().as_secs_f64();
     }
     let start = Instant::now();
-    index.arrange(&|| false)?;
+    index.build(&|| false)?;
     println!(
         "build: put {putting:.1} s, arrange {:.1} s, process CPU {:.1} s with making the data",
         start.elapsed().as_secs_f64(),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use songrec_core::{BlobRef, Embedding, Silent, Song};
 use songrec_storage::{
-    BlobSource, Finding, PutMode, StorageBackend, StorageBackendExt, Swept, VerifyOptions,
+    BlobSource, Collected, Finding, PutMode, StorageBackend, StorageBackendExt, VerifyOptions,
     read_blob,
 };
 
@@ -48,55 +48,59 @@ async fn has_objects(backend: &dyn StorageBackend, song: &Song, bytes: &Bytes) -
     embedding.is_some() && read_blob(blob).await.unwrap() == *bytes
 }
 
-async fn sweep(backend: &dyn StorageBackend) -> Swept {
-    backend.maintenance().sweep(Duration::ZERO).await.unwrap()
+async fn collect_garbage(backend: &dyn StorageBackend) -> Collected {
+    backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap()
 }
 
-/// What a song names is never swept; what none names is, and is counted.
-pub async fn sweeping_removes_what_no_song_names(backend: &dyn StorageBackend) {
-    assert_eq!(sweep(backend).await, Swept::default());
+/// What a song names is never collected; what none names is, and is counted.
+pub async fn garbage_collection_removes_what_no_song_names(backend: &dyn StorageBackend) {
+    assert_eq!(collect_garbage(backend).await, Collected::default());
     let (named, bytes) = with_objects(backend, "named").await;
     backend.put_song(&named, PutMode::Create).await.unwrap();
     let (_, orphaned) = with_objects(backend, "not named").await;
 
-    let swept = sweep(backend).await;
+    let collected = collect_garbage(backend).await;
 
     let blobs = u64::from(backend.capabilities().keeps_audio);
-    assert_eq!(swept.objects, 1 + blobs);
-    assert!(swept.bytes >= 32 + blobs * orphaned.len() as u64, "{swept:?}");
+    assert_eq!(collected.objects, 1 + blobs);
+    assert!(collected.bytes >= 32 + blobs * orphaned.len() as u64, "{collected:?}");
     assert!(has_objects(backend, &named, &bytes).await);
-    assert_eq!(sweep(backend).await, Swept::default(), "there was nothing left to sweep");
+    assert_eq!(
+        collect_garbage(backend).await,
+        Collected::default(),
+        "there was nothing left to collect"
+    );
     let query = songrec_storage::NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 10);
     assert_eq!(backend.embeddings().nearest(&query).await.unwrap().len(), 1);
 }
 
-/// What a sweep would remove is known without removing it.
+/// What a garbage collection would remove is known without removing it.
 pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
     let (named, bytes) = with_objects(backend, "named").await;
     backend.put_song(&named, PutMode::Create).await.unwrap();
     let (orphan, orphaned) = with_objects(backend, "not named").await;
 
     let would = [
-        backend.maintenance().would_sweep(Duration::ZERO).await.unwrap(),
-        backend.maintenance().would_sweep(Duration::ZERO).await.unwrap(),
+        backend.maintenance().find_garbage(Duration::ZERO).await.unwrap(),
+        backend.maintenance().find_garbage(Duration::ZERO).await.unwrap(),
     ];
 
-    assert_eq!(backend.maintenance().would_sweep(A_DAY).await.unwrap(), Swept::default());
+    assert_eq!(backend.maintenance().find_garbage(A_DAY).await.unwrap(), Collected::default());
     backend.put_song(&orphan, PutMode::Create).await.unwrap();
     assert!(has_objects(backend, &orphan, &orphaned).await, "nothing was removed");
     assert!(has_objects(backend, &named, &bytes).await);
     let deletion = delete(orphan.id);
     backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
     backend.songs().purge(&[purge(&deletion)]).await.unwrap();
-    assert_eq!(would, [sweep(backend).await; 2]);
+    assert_eq!(would, [collect_garbage(backend).await; 2]);
 }
 
-/// What is young may be on its way: it is swept only when it is older than
+/// What is young may be on its way: it is collected only when it is older than
 /// asked for.
-pub async fn sweeping_spares_the_young(backend: &dyn StorageBackend) {
+pub async fn garbage_collection_spares_the_young(backend: &dyn StorageBackend) {
     let (song, bytes) = with_objects(backend, "on its way").await;
 
-    assert_eq!(backend.maintenance().sweep(A_DAY).await.unwrap(), Swept::default());
+    assert_eq!(backend.maintenance().collect_garbage(A_DAY).await.unwrap(), Collected::default());
 
     backend.put_song(&song, PutMode::Create).await.unwrap();
     assert!(has_objects(backend, &song, &bytes).await);
@@ -104,12 +108,12 @@ pub async fn sweeping_spares_the_young(backend: &dyn StorageBackend) {
 
 /// Objects of a deleted song stay for as long as its tombstone, from which it
 /// can be restored; then they go.
-pub async fn sweeping_spares_what_can_be_restored(backend: &dyn StorageBackend) {
+pub async fn garbage_collection_spares_what_can_be_restored(backend: &dyn StorageBackend) {
     let (song, bytes) = with_objects(backend, "restored").await;
     backend.put_song(&song, PutMode::Create).await.unwrap();
     backend.songs().delete(&[delete(song.id)]).await.unwrap();
 
-    assert_eq!(sweep(backend).await, Swept::default());
+    assert_eq!(collect_garbage(backend).await, Collected::default());
     let restored = retagged(&song);
     backend.put_song(&restored, PutMode::Create).await.unwrap();
     assert!(has_objects(backend, &restored, &bytes).await);
@@ -117,12 +121,12 @@ pub async fn sweeping_spares_what_can_be_restored(backend: &dyn StorageBackend) 
     let deletion = delete(song.id);
     backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
     backend.songs().purge(&[purge(&deletion)]).await.unwrap();
-    let swept = sweep(backend).await;
-    assert_eq!(swept.objects, 1 + u64::from(backend.capabilities().keeps_audio));
+    let collected = collect_garbage(backend).await;
+    assert_eq!(collected.objects, 1 + u64::from(backend.capabilities().keeps_audio));
 }
 
 /// An object that its song no longer names goes.
-pub async fn sweeping_removes_what_is_no_longer_named(backend: &dyn StorageBackend) {
+pub async fn garbage_collection_removes_what_is_no_longer_named(backend: &dyn StorageBackend) {
     let (song, _) = with_objects(backend, "edited").await;
     backend.put_song(&song, PutMode::Create).await.unwrap();
     let mut bare = retagged(&song);
@@ -130,9 +134,9 @@ pub async fn sweeping_removes_what_is_no_longer_named(backend: &dyn StorageBacke
     bare.blob = None;
     backend.put_song(&bare, PutMode::Replace(song.revision.operation)).await.unwrap();
 
-    let swept = sweep(backend).await;
+    let collected = collect_garbage(backend).await;
 
-    assert_eq!(swept.objects, 1 + u64::from(backend.capabilities().keeps_audio));
+    assert_eq!(collected.objects, 1 + u64::from(backend.capabilities().keeps_audio));
     assert_eq!(backend.get_song(song.id).await.unwrap(), Some(bare));
 }
 
@@ -176,6 +180,6 @@ pub async fn verifying_accepts_objects_without_a_song(backend: &dyn StorageBacke
 
     assert_eq!(verify(backend).await, []);
 
-    let swept = sweep(backend).await;
-    assert_eq!(swept.objects, 1 + u64::from(backend.capabilities().keeps_audio));
+    let collected = collect_garbage(backend).await;
+    assert_eq!(collected.objects, 1 + u64::from(backend.capabilities().keeps_audio));
 }

@@ -15,7 +15,7 @@ const END: char = '\u{1}';
 /// What has no artist stands behind all artists, what has no album behind the
 /// albums, what has no track behind the tracks. What has neither artist nor
 /// album is a sample, which is found by its path and not by its title.
-pub fn shelf(song: &Song, summary: &SongSummary) -> String {
+pub fn sort_key(song: &Song, summary: &SongSummary) -> String {
     let tags = song.effective_tags();
     let is_sample = summary.artist.is_none() && summary.album.is_none();
     let mut place = String::new();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn songs_stand_as_on_a_shelf() {
+    fn songs_are_sorted_as_on_a_shelf() {
         let songs = [
             track("Air", "Moon Safari", None, Some(2), "Sexy Boy"),
             track("air", "Moon Safari", Some(1), Some(10), "Le voyage"),
@@ -115,7 +115,7 @@ mod tests {
         ];
 
         let places: Vec<String> =
-            songs.iter().map(|song| shelf(song, &SongSummary::of(song))).collect();
+            songs.iter().map(|song| sort_key(song, &SongSummary::of(song))).collect();
 
         assert!(places.is_sorted(), "{places:#?}");
         assert!(places.windows(2).all(|two| two[0] != two[1]), "{places:#?}");
@@ -125,6 +125,6 @@ mod tests {
     fn a_place_is_never_too_long() {
         let long = track(&"ä".repeat(2_000), "x", None, None, "y");
 
-        assert!(shelf(&long, &SongSummary::of(&long)).len() <= LONGEST);
+        assert!(sort_key(&long, &SongSummary::of(&long)).len() <= LONGEST);
     }
 }

@@ -19,7 +19,7 @@ use crate::view::View;
 
 /// With fewer rows than this one list is as fast (measured; see the README).
 const CROSSOVER: usize = 10_000;
-/// With fewer rows than this nothing is gained by arranging them.
+/// With fewer rows than this lists gain nothing.
 const FEW: usize = 1000;
 /// For which of [`MEASURED`] a search has to be better than one through a
 /// single list: of 16 rows, which are what one asks for who wants ten.
@@ -36,19 +36,19 @@ pub(crate) fn lists_for(kind: Kind, rows: usize) -> usize {
 }
 
 /// Whether the rows have become so many more, or so many fewer, that another
-/// arrangement is worth its while.
+/// new build is worth its while.
 pub(crate) fn is_due(kind: Kind, state: &State) -> bool {
-    let (live, arranged) = (state.live as usize, state.arranged as usize);
+    let (live, built) = (state.live as usize, state.built as usize);
     if live < FEW {
         return false;
     }
     let lists = lists_for(kind, live);
     let grown = if lists == 1 { 8 } else { 2 };
-    arranged == 0
+    built == 0
         || kind == Kind::Ivf && state.lists == 1
-        || live >= grown * arranged
-        || live * 8 <= arranged
-        || (lists > 1) != (state.lists > 1) && live >= 2 * arranged
+        || live >= grown * built
+        || live * 8 <= built
+        || (lists > 1) != (state.lists > 1) && live >= 2 * built
 }
 
 /// Why there is no plan.
@@ -72,7 +72,7 @@ type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 const ANY_REACH: Reach = [f32::INFINITY; BEYOND];
 const NEVER_ENOUGH: Enough = [u32::MAX; MEASURED.len()];
 
-/// An arrangement, before it is written.
+/// A build of the lists, before it is written.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// Each list's centroid, and how far its rows are from it.

@@ -1,6 +1,6 @@
-//! Arranging the indexes beside other work.
+//! Building the lists the indexes beside other work.
 //!
-//! Who writes so many rows that their index is better arranged anew has a
+//! Who writes so many rows that their index is better built into lists anew has a
 //! thread do it, one at a time, while reading and writing go on; the index
 //! sees to it that no two processes do the same. A process that only reads
 //! does it too, once it has lived for a while: a server will, a command that
@@ -20,33 +20,33 @@ use std::{
 
 use crate::vectors::Rows;
 
-/// How long a process has to run before what it reads is arranged.
+/// How long a process has to run before what it reads is built into lists.
 const SETTLED: Duration = Duration::from_secs(5);
 /// The part of its life that a process waits at its end.
 const WAIT: u32 = 10;
 
-/// Arranges indexes on a thread of its own.
+/// Builds the lists of indexes on a thread of its own.
 #[derive(Debug)]
-pub(crate) struct Arranger {
+pub(crate) struct IndexBuilder {
     begun: Instant,
     stop: Arc<AtomicBool>,
     /// Ends when the thread does.
     at_work: Mutex<Option<Receiver<()>>>,
 }
 
-impl Arranger {
+impl IndexBuilder {
     pub(crate) fn new() -> Self {
         Self { begun: Instant::now(), stop: Arc::default(), at_work: Mutex::default() }
     }
 
-    /// Has rows arranged that were written, if that is worth its while.
+    /// Has rows built into lists that were written, if that is worth its while.
     pub(crate) fn after_writing(&self, rows: &Arc<Rows>) {
-        if rows.want_arranging() {
+        if rows.wants_build() {
             self.begin(rows);
         }
     }
 
-    /// Has rows arranged that were read, if this process is here to stay.
+    /// Has rows built into lists that were read, if this process is here to stay.
     pub(crate) fn after_reading(&self, rows: &Arc<Rows>) {
         if self.begun.elapsed() >= SETTLED {
             self.after_writing(rows);
@@ -63,11 +63,11 @@ impl Arranger {
         let work = move || {
             // Dropped at the end, also of a panic.
             let _done = done;
-            match rows.arrange(&|| stop.load(Ordering::Relaxed)) {
-                Ok(true) => tracing::debug!("arranged an index of {} rows", rows.len()),
+            match rows.build(&|| stop.load(Ordering::Relaxed)) {
+                Ok(true) => tracing::debug!("built the lists of an index of {} rows", rows.len()),
                 Ok(false) => {}
                 // It is as it was, and as good; `verify` finds what is wrong.
-                Err(fault) => tracing::debug!("an index was not arranged: {fault}"),
+                Err(fault) => tracing::debug!("the lists of an index were not built: {fault}"),
             }
         };
         // Without a thread it stays as it is.
@@ -77,7 +77,7 @@ impl Arranger {
     }
 }
 
-impl Drop for Arranger {
+impl Drop for IndexBuilder {
     fn drop(&mut self) {
         let at_work = self.at_work.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(ended) = at_work.take() {
@@ -117,8 +117,8 @@ mod tests {
         Arc::new(rows)
     }
 
-    fn ended(arranger: &Arranger) -> bool {
-        let at_work = arranger.at_work.lock().unwrap().take();
+    fn ended(index_builder: &IndexBuilder) -> bool {
+        let at_work = index_builder.at_work.lock().unwrap().take();
         let minute = Duration::from_secs(60);
         at_work.is_some_and(|ended| {
             ended.recv_timeout(minute) == Err(std::sync::mpsc::RecvTimeoutError::Disconnected)
@@ -126,55 +126,55 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_were_written_are_arranged_once() {
+    fn rows_that_were_written_are_built_into_lists_once() {
         let folder = tempfile::tempdir().unwrap();
         let rows = rows(folder.path(), IndexKind::Ivf);
-        let arranger = Arranger::new();
-        assert!(rows.want_arranging());
+        let index_builder = IndexBuilder::new();
+        assert!(rows.wants_build());
 
-        arranger.after_writing(&rows);
+        index_builder.after_writing(&rows);
 
-        assert!(ended(&arranger));
-        assert!(!rows.want_arranging());
-        arranger.after_writing(&rows);
-        assert!(!ended(&arranger), "there was nothing to do any more");
+        assert!(ended(&index_builder));
+        assert!(!rows.wants_build());
+        index_builder.after_writing(&rows);
+        assert!(!ended(&index_builder), "there was nothing to do any more");
     }
 
     #[test]
-    fn a_process_that_has_just_begun_does_not_arrange_what_it_reads() {
+    fn a_process_that_has_just_begun_does_not_build_what_it_reads() {
         let folder = tempfile::tempdir().unwrap();
         let rows = rows(folder.path(), IndexKind::Ivf);
-        let mut arranger = Arranger::new();
+        let mut index_builder = IndexBuilder::new();
 
-        arranger.after_reading(&rows);
-        assert!(!ended(&arranger));
-        arranger.begun -= SETTLED;
-        arranger.after_reading(&rows);
-        assert!(ended(&arranger));
-        assert!(!rows.want_arranging());
+        index_builder.after_reading(&rows);
+        assert!(!ended(&index_builder));
+        index_builder.begun -= SETTLED;
+        index_builder.after_reading(&rows);
+        assert!(ended(&index_builder));
+        assert!(!rows.wants_build());
     }
 
     #[test]
     fn flat_rows_are_left_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let rows = rows(folder.path(), IndexKind::Flat);
-        let arranger = Arranger::new();
+        let index_builder = IndexBuilder::new();
 
-        arranger.after_writing(&rows);
+        index_builder.after_writing(&rows);
 
-        assert!(!ended(&arranger));
+        assert!(!ended(&index_builder));
     }
 
     #[test]
     fn a_process_that_ends_does_not_wait_for_long() {
         let folder = tempfile::tempdir().unwrap();
         let rows = rows(folder.path(), IndexKind::Ivf);
-        let arranger = Arranger::new();
-        arranger.after_writing(&rows);
+        let index_builder = IndexBuilder::new();
+        index_builder.after_writing(&rows);
         let begun = Instant::now();
 
-        let lived = arranger.begun.elapsed();
-        drop(arranger);
+        let lived = index_builder.begun.elapsed();
+        drop(index_builder);
 
         // A tenth of what it lived, and what a loaded machine takes to wake it.
         assert!(begun.elapsed() < lived / WAIT + Duration::from_secs(2));

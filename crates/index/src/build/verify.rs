@@ -4,13 +4,13 @@ use super::record;
 use crate::code::{Coder, encode_turned};
 use crate::kernel::GROUP;
 use crate::layout::{Damage, File, NONE, u32_at};
-use crate::lists::{Centroids, LIST, List, Shelf, place_of};
+use crate::lists::{BlockLayout, Centroids, LIST, List, place_of};
 use crate::view::View;
 
 /// Whether every row is in one list, with the code that it should have there.
 pub(crate) fn verify(view: &View, coder: &Coder) -> Result<(), Damage> {
-    let (shelf, centroids) =
-        (Shelf::new(&view.fixed), Centroids::new(&view.fixed, view.state.lists));
+    let (block_layout, centroids) =
+        (BlockLayout::new(&view.fixed), Centroids::new(&view.fixed, view.state.lists));
     let lists = centroids.all(view)?;
     let places = view.bytes(File::Places, 0, view.state.slots as usize * 4)?;
     let mut rows = 0;
@@ -32,7 +32,7 @@ pub(crate) fn verify(view: &View, coder: &Coder) -> Result<(), Damage> {
             if blocks > view.state.blocks {
                 return Err("the blocks of a list go in a circle");
             }
-            let of = shelf.block(view, block)?;
+            let of = block_layout.block(view, block)?;
             let full = of.count == GROUP as u32 || block == known.head && of.count > 0;
             if of.list != list || !full || of.count > GROUP as u32 {
                 return Err("a block is not as its list needs it");

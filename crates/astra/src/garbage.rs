@@ -1,6 +1,6 @@
 //! Removing what no song names, and checking what songs name.
 //!
-//! A sweep looks at objects, then at the songs that may name them, and then
+//! Garbage collection looks at objects, then at the songs that may name them, and then
 //! removes; in between a song may come to name one. What keeps this safe:
 //!
 //! - Objects are only removed when they are old, and storing one again makes it
@@ -28,7 +28,7 @@ use std::{
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use songrec_core::{Digest, Event, Hint, Progress, Song, SongId, SongSummary};
-use songrec_storage::{Finding, Lost, Result, Swept, Unreadable, VerifyOptions};
+use songrec_storage::{Collected, Finding, Lost, Result, Unreadable, VerifyOptions};
 
 use crate::{
     backend::AstraBackend,
@@ -47,30 +47,34 @@ const TOGETHER: usize = MAX_IN;
 
 impl AstraBackend {
     /// Removes what no song names, or only counts it.
-    pub(crate) async fn sweep_objects(&self, min_age: Duration, only_count: bool) -> Result<Swept> {
-        let mut swept = Swept::default();
-        self.refresh("sweep").await?;
+    pub(crate) async fn collect_objects(
+        &self,
+        min_age: Duration,
+        only_count: bool,
+    ) -> Result<Collected> {
+        let mut collected = Collected::default();
+        self.refresh("clean up").await?;
         if !only_count {
             self.close_old_numbers(min_age).await?;
         }
         for known in self.known_models() {
-            self.sweep_embeddings(&known, min_age, only_count, &mut swept).await?;
+            self.collect_embeddings(&known, min_age, only_count, &mut collected).await?;
         }
         if let Some(blobs) = &self.blobs {
-            self.sweep_blobs(blobs, min_age, only_count, &mut swept).await?;
+            self.collect_blobs(blobs, min_age, only_count, &mut collected).await?;
         }
-        Ok(swept)
+        Ok(collected)
     }
 
-    async fn sweep_embeddings(
+    async fn collect_embeddings(
         &self,
         known: &KnownModel,
         min_age: Duration,
         only_count: bool,
-        swept: &mut Swept,
+        collected: &mut Collected,
     ) -> Result<()> {
         let failed = |error| {
-            self.failed("sweep", format_args!("embeddings of `{}`", known.spec.name), error)
+            self.failed("clean up", format_args!("embeddings of `{}`", known.spec.name), error)
         };
         let collection = self.embeddings_of(known);
         let age = u64::try_from(min_age.as_millis()).unwrap_or(u64::MAX);
@@ -88,8 +92,8 @@ impl AstraBackend {
             if !only_count {
                 collection.delete_many(still_old).await.map_err(failed)?;
             }
-            swept.objects += garbage.len() as u64;
-            swept.bytes += garbage.len() as u64 * known.spec.dimension as u64 * 4;
+            collected.objects += garbage.len() as u64;
+            collected.bytes += garbage.len() as u64 * known.spec.dimension as u64 * 4;
         }
         Ok(())
     }
@@ -110,7 +114,7 @@ impl AstraBackend {
                 .find(find)
                 .try_collect()
                 .await
-                .map_err(|error| self.failed("sweep", SEGMENT, error))?;
+                .map_err(|error| self.failed("clean up", SEGMENT, error))?;
             kept.extend(found.into_iter().map(|row| row.id));
         }
         let is_named = |row: &EmbeddingRow| match row.song {
@@ -122,12 +126,12 @@ impl AstraBackend {
         Ok(rows.into_iter().filter(|row| !is_named(row)).map(|row| row.id).collect())
     }
 
-    async fn sweep_blobs(
+    async fn collect_blobs(
         &self,
         blobs: &Blobs,
         min_age: Duration,
         only_count: bool,
-        swept: &mut Swept,
+        collected: &mut Collected,
     ) -> Result<()> {
         let now = SystemTime::now();
         let mut listed = Box::pin(blobs.list()).try_chunks(TOGETHER - 1);
@@ -140,11 +144,11 @@ impl AstraBackend {
                 .find(find)
                 .try_collect()
                 .await
-                .map_err(|error| self.failed("sweep", "blobs", error))?;
+                .map_err(|error| self.failed("clean up", "blobs", error))?;
             let mut named = HashSet::new();
             for row in rows {
                 let change =
-                    row.change().map_err(|error| self.unreadable("sweep", "blobs", error))?;
+                    row.change().map_err(|error| self.unreadable("clean up", "blobs", error))?;
                 let song = match change.state {
                     songrec_storage::ChangeState::Present(song) => *song,
                     songrec_storage::ChangeState::Deleted(tombstone) => tombstone.song,
@@ -160,8 +164,8 @@ impl AstraBackend {
                     if !only_count {
                         blobs.delete(&meta.location).await?;
                     }
-                    swept.objects += 1;
-                    swept.bytes += meta.size;
+                    collected.objects += 1;
+                    collected.bytes += meta.size;
                 }
             }
         }

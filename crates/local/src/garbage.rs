@@ -8,7 +8,7 @@ use std::{
 };
 
 use songrec_core::{Digest, ModelName, SongId};
-use songrec_storage::Swept;
+use songrec_storage::Collected;
 
 use crate::{
     catalog::Catalog,
@@ -21,8 +21,8 @@ use crate::{
 
 impl Inner {
     /// Removes what no song names, or only counts it.
-    pub(crate) fn sweep(&self, min_age: Duration, only_count: bool) -> Result<Swept> {
-        let mut swept = Swept::default();
+    pub(crate) fn collect_garbage(&self, min_age: Duration, only_count: bool) -> Result<Collected> {
+        let mut collected = Collected::default();
         let begin = SystemTime::now();
         let mut old = Vec::new();
         for name in names_in(&self.layout.embeddings())? {
@@ -41,7 +41,7 @@ impl Inner {
                     }
                 }
                 // Few at a time, so that others can write in between.
-                self.remove_unnamed(&mut old, &mut swept, only_count)?;
+                self.remove_unnamed(&mut old, &mut collected, only_count)?;
             }
         }
         for shard in names_in(&self.layout.blobs())? {
@@ -53,7 +53,7 @@ impl Inner {
                     old.push((path, Object::Blob(digest)));
                 }
             }
-            self.remove_unnamed(&mut old, &mut swept, only_count)?;
+            self.remove_unnamed(&mut old, &mut collected, only_count)?;
         }
         for file in names_in(&self.layout.unfinished())? {
             let path = self.layout.unfinished().join(&file);
@@ -63,14 +63,14 @@ impl Inner {
                 old.push((path, Object::Unfinished));
             }
         }
-        self.remove_unnamed(&mut old, &mut swept, only_count)?;
-        Ok(swept)
+        self.remove_unnamed(&mut old, &mut collected, only_count)?;
+        Ok(collected)
     }
 
     fn remove_unnamed(
         &self,
         old: &mut Vec<(PathBuf, Object)>,
-        swept: &mut Swept,
+        collected: &mut Collected,
         only_count: bool,
     ) -> Result<()> {
         if old.is_empty() {
@@ -81,8 +81,8 @@ impl Inner {
             let mut seen = HashSet::new();
             for (path, object) in old.drain(..) {
                 if !object.is_named(&path, writing)? && seen.insert(path.clone()) {
-                    swept.objects += u64::from(!matches!(object, Object::Unfinished));
-                    swept.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                    collected.objects += u64::from(!matches!(object, Object::Unfinished));
+                    collected.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
                     unnamed.push(path);
                 }
             }

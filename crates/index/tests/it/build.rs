@@ -45,7 +45,7 @@ fn many_clusters_get_more_lists() {
         .collect();
     put(&index, &rows);
 
-    index.arrange(&|| false).unwrap();
+    index.build(&|| false).unwrap();
 
     // The square root of 3,000.
     assert!(index.lists() > 54, "{}", index.lists());
@@ -54,7 +54,7 @@ fn many_clusters_get_more_lists() {
 
 /// A list of copies of one row cannot be split.
 #[test]
-fn rows_of_which_many_are_copies_are_arranged() {
+fn rows_of_which_many_are_copies_are_built_into_lists() {
     for different in [1, 101] {
         let (_dir, index) = index_of(8, Metric::Cosine, Kind::Ivf);
         let value = |i: u64, at: u64| ((i % different * 31 + at * 7) % 101) as f32 + 1.0;
@@ -62,7 +62,7 @@ fn rows_of_which_many_are_copies_are_arranged() {
             (0..1500).map(|i| (key(i), (0..8).map(|at| value(i, at)).collect())).collect();
         put(&index, &rows);
 
-        index.arrange(&|| false).unwrap();
+        index.build(&|| false).unwrap();
 
         assert_eq!(index.search(&Query::new(&rows[0].1, 10)).unwrap().len(), 10);
         index.verify().unwrap();
@@ -76,9 +76,9 @@ fn lists_find_nearly_all_neighbors_and_proofs_all() {
     {
         let (_dir, index) = index_of(dimension, metric, Kind::Ivf);
         put(&index, &clustered(12_000, dimension, 1));
-        assert!(index.wants_arranging());
-        index.arrange(&|| false).unwrap();
-        assert!(!index.wants_arranging());
+        assert!(index.wants_build());
+        index.build(&|| false).unwrap();
+        assert!(!index.wants_build());
         assert!(index.lists() > 50);
         index.verify().unwrap();
 
@@ -106,7 +106,7 @@ fn lists_find_nearly_all_neighbors_and_proofs_all() {
 fn filters_keep_the_recall_at_any_selectivity() {
     let (_dir, index) = index_of(64, Metric::Cosine, Kind::Ivf);
     put(&index, &clustered(20_000, 64, 1));
-    index.arrange(&|| false).unwrap();
+    index.build(&|| false).unwrap();
     for part in [1, 10, 100, 1000] {
         let wanted = |key: &Key| u128::from_be_bytes(key.0).is_multiple_of(part);
         let rows = RowSet::new((0..20_000).map(key).filter(wanted));
@@ -133,7 +133,7 @@ fn filters_keep_the_recall_at_any_selectivity() {
 }
 
 #[test]
-fn changes_after_arranging_keep_the_lists_whole() {
+fn changes_after_a_build_keep_the_lists_whole() {
     let (dir, mut index) = index_of(32, Metric::Euclidean, Kind::Ivf);
     let mut model: BTreeMap<Key, Vec<f32>> = BTreeMap::new();
     let mut random = StdRng::seed_from_u64(9);
@@ -148,7 +148,7 @@ fn changes_after_arranging_keep_the_lists_whole() {
         index.remove(&keys).unwrap();
         model.retain(|key, _| !keys.contains(key));
         if round % 3 == 1 {
-            index.arrange(&|| false).unwrap();
+            index.build(&|| false).unwrap();
         }
         if round % 4 == 3 {
             drop(index);
@@ -167,7 +167,7 @@ fn changes_after_arranging_keep_the_lists_whole() {
 }
 
 #[test]
-fn others_read_and_write_while_rows_are_arranged() {
+fn others_read_and_write_while_lists_are_built() {
     let (dir, index) = index_of(32, Metric::Cosine, Kind::Ivf);
     let path = dir.path().join("index");
     put(&index, &clustered(3000, 32, 1));
@@ -193,7 +193,7 @@ fn others_read_and_write_while_rows_are_arranged() {
             }
         });
         for _ in 0..6 {
-            index.arrange(&|| false).unwrap();
+            index.build(&|| false).unwrap();
         }
         done.store(true, Ordering::Relaxed);
     });
@@ -202,15 +202,15 @@ fn others_read_and_write_while_rows_are_arranged() {
 }
 
 #[test]
-fn a_crash_after_arranging_loses_nothing() {
+fn a_crash_after_a_build_loses_nothing() {
     let (dir, index) = index_of(32, Metric::Cosine, Kind::Ivf);
     let (path, crashed) = (dir.path().join("index"), dir.path().join("crashed"));
     put(&index, &clustered(2000, 32, 1));
-    index.arrange(&|| false).unwrap();
+    index.build(&|| false).unwrap();
     // A checkpoint: what is in the files now is on the disk.
     drop(index);
     let index = Index::open(&path).unwrap();
-    index.arrange(&|| false).unwrap();
+    index.build(&|| false).unwrap();
     let (synced, later) = (dir.path().join("synced"), dir.path().join("later"));
     copy(&path, &synced);
     put(&index, &crate::sample::rows(5000..5100, 32));
@@ -223,7 +223,7 @@ fn a_crash_after_arranging_loses_nothing() {
     std::fs::copy(later.join("log"), crashed.join("log")).unwrap();
     for cut in [None, Some("head")] {
         if let Some(name) = cut {
-            // Not even the change of arrangement itself.
+            // Not even the change of builds itself.
             let mut head = std::fs::read(crashed.join(name)).unwrap();
             head[4096..4096 + 256].fill(0);
             std::fs::write(crashed.join(name), head).unwrap();
@@ -239,7 +239,7 @@ fn a_crash_after_arranging_loses_nothing() {
 fn the_neighbors_of_all_are_what_searches_give() {
     let (_dir, index) = index_of(48, Metric::Cosine, Kind::Ivf);
     put(&index, &clustered(1500, 48, 5));
-    assert!(index.arrange(&|| false).unwrap());
+    assert!(index.build(&|| false).unwrap());
     assert!(index.lists() > 1);
     let even = RowSet::new((0..1500).filter(|i| i % 2 == 0).map(key));
     for (filter, threshold, rows) in [
@@ -296,24 +296,24 @@ fn long_work_stops_when_it_is_told_to() {
 
     assert!(!all);
     assert!(told.into_inner() < 200);
-    assert!(!index.arrange(&|| true).unwrap());
+    assert!(!index.build(&|| true).unwrap());
     assert_eq!(index.lists(), 1);
 }
 
 #[test]
-fn one_at_a_time_arranges() {
+fn one_at_a_time_builds() {
     let (dir, index) = index_of(48, Metric::Cosine, Kind::Ivf);
     put(&index, &clustered(3000, 48, 5));
     let other = Index::open(&dir.path().join("index")).unwrap();
     let refused = AtomicUsize::new(0);
 
-    // Asked in the middle of arranging.
+    // Asked in the middle of building the lists.
     let meanwhile = || {
-        let done = other.arrange(&|| false).unwrap();
+        let done = other.build(&|| false).unwrap();
         refused.fetch_add(usize::from(!done), Ordering::Relaxed);
         false
     };
-    assert!(index.arrange(&meanwhile).unwrap());
+    assert!(index.build(&meanwhile).unwrap());
 
     assert!(refused.into_inner() > 0);
     assert!(other.lists() > 1);
@@ -321,20 +321,20 @@ fn one_at_a_time_arranges() {
 }
 
 #[test]
-fn an_index_may_be_arranged_by_another_kind_than_it_was_made_with() {
+fn an_index_may_be_built_by_another_kind_than_it_was_made_with() {
     let (dir, index) = index_of(16, Metric::Cosine, Kind::Auto);
     put(&index, &clustered(1500, 16, 5));
-    index.arrange(&|| false).unwrap();
-    assert_eq!((index.lists(), index.wants_arranging()), (1, false));
+    index.build(&|| false).unwrap();
+    assert_eq!((index.lists(), index.wants_build()), (1, false));
 
     let index = Index::open(&dir.path().join("index")).unwrap().with_kind(Kind::Ivf);
 
-    assert!(index.wants_arranging());
-    index.arrange(&|| false).unwrap();
-    assert!(index.lists() > 1 && !index.wants_arranging());
+    assert!(index.wants_build());
+    index.build(&|| false).unwrap();
+    assert!(index.lists() > 1 && !index.wants_build());
     let index = index.with_kind(Kind::Flat);
-    assert!(!index.wants_arranging());
-    index.arrange(&|| false).unwrap();
+    assert!(!index.wants_build());
+    index.build(&|| false).unwrap();
     assert_eq!(index.lists(), 1);
 }
 // A hole takes its room when it is first read through a map; on a file system
@@ -347,7 +347,7 @@ fn files_that_are_mapped_have_no_holes() {
     let path = dir.path().join("index");
     put(&index, &crate::sample::rows(0..3_000, 24));
     let index = index.with_kind(Kind::Ivf);
-    assert!(index.arrange(&|| false).unwrap());
+    assert!(index.build(&|| false).unwrap());
     drop(index);
     let zeros = dir.path().join("zeros");
     let file = std::fs::File::create(&zeros).unwrap();

@@ -1,4 +1,4 @@
-//! The files of an arrangement.
+//! The files of a build of the lists.
 
 use rayon::prelude::*;
 
@@ -7,12 +7,12 @@ use super::{Plan, record};
 use crate::code::Coder;
 use crate::kernel::GROUP;
 use crate::layout::{Damage, NONE};
-use crate::lists::{Centroids, LIST, List, Shelf, block_head, empty, place_of};
-use crate::store::Arranged;
+use crate::lists::{BlockLayout, Centroids, LIST, List, block_head, empty, place_of};
+use crate::store::Built;
 use crate::view::View;
 
 /// Carries a plan out for the rows as they are now.
-pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arranged, Damage> {
+pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Built, Damage> {
     let fixed = &view.fixed;
     let count = plan.centroids.len();
     let mut lists = empty(fixed, &plan.centroids);
@@ -32,7 +32,7 @@ pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arran
         };
         members[list as usize].push(slot);
     }
-    let shelf = Shelf::new(fixed);
+    let block_layout = BlockLayout::new(fixed);
     let mut places = vec![0xff; view.state.slots as usize * 4];
     let mut start = 0_u32;
     let mut starts = Vec::with_capacity(count);
@@ -59,11 +59,12 @@ pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arran
         }
         start += blocks;
     }
-    let mut blocks = vec![0; start as usize * shelf.block_len()];
+    let mut blocks = vec![0; start as usize * block_layout.block_len()];
     let mut parts = Vec::with_capacity(count);
     let mut rest = blocks.as_mut_slice();
     for members in &members {
-        let (part, more) = rest.split_at_mut(members.len().div_ceil(GROUP) * shelf.block_len());
+        let (part, more) =
+            rest.split_at_mut(members.len().div_ceil(GROUP) * block_layout.block_len());
         parts.push(part);
         rest = more;
     }
@@ -71,7 +72,7 @@ pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arran
         let values = layout.values(&lists, list as u32).ok_or("a list has no centroid")?;
         let total = members.len().div_ceil(GROUP);
         let mut rows = members.iter();
-        for (i, block) in part.chunks_exact_mut(shelf.block_len()).enumerate() {
+        for (i, block) in part.chunks_exact_mut(block_layout.block_len()).enumerate() {
             let wanted = if i == 0 { members.len() - (total - 1) * GROUP } else { GROUP };
             let next = match i + 1 {
                 next if next == total => NONE,
@@ -82,12 +83,12 @@ pub(crate) fn carry_out(view: &View, coder: &Coder, plan: &Plan) -> Result<Arran
             for (place, &slot) in rows.by_ref().take(wanted).enumerate() {
                 let record = record(view, slot)?;
                 let bits = coder.bits(&record, values);
-                shelf.fill(block, place, slot, &bits, record.norm);
+                block_layout.fill(block, place, slot, &bits, record.norm);
             }
         }
         Ok::<_, Damage>(())
     })?;
-    Ok(Arranged {
+    Ok(Built {
         lists,
         blocks,
         places,
