@@ -34,7 +34,7 @@ use crate::{
     client::{self, Client, Collection, Find, Keyspace, Problem},
     config::AstraConfig,
     hint::{hint_of, no_library, run_repair, run_verify},
-    row::{Before, Face, WrongRow, text},
+    row::{Before, SearchFields, WrongRow, text},
     schema::{self, KnownModel, ModelDocument, Registry, WrongSchema},
 };
 
@@ -87,7 +87,7 @@ pub(crate) struct Seen {
     pub(crate) rev: OperationId,
     pub(crate) before: Before,
     /// What the documents of its embeddings show; unknown if it was read.
-    pub(crate) face: Option<Face>,
+    pub(crate) search_fields: Option<SearchFields>,
 }
 
 impl AstraBackend {
@@ -104,7 +104,7 @@ impl AstraBackend {
         Ok(backend)
     }
 
-    /// The same without a request, by what [`knowledge`](Self::knowledge) an
+    /// The same without a request, by what [`cached_schema`](Self::knowledge) an
     /// earlier opening had. What is no longer so is noticed by the first look
     /// at the [`changes`](Maintenance::changes), and models that are new when they
     /// are asked for; so it is for who begins with that look.
@@ -113,8 +113,8 @@ impl AstraBackend {
     ///
     /// `Invalid` if the configuration is. Knowledge that cannot be read is as
     /// none: then it asks.
-    pub async fn open_knowing(config: &AstraConfig, knowledge: &str) -> Result<Self> {
-        let registry = serde_json::from_str(knowledge).ok().map(Registry::read);
+    pub async fn open_with_schema(config: &AstraConfig, cached_schema: &str) -> Result<Self> {
+        let registry = serde_json::from_str(cached_schema).ok().map(Registry::read);
         let Some(Ok(registry)) = registry else { return Self::open(config).await };
         let backend = Self::connect(config)?;
         *backend.registry.write().unwrap_or_else(PoisonError::into_inner) = registry;
@@ -122,7 +122,7 @@ impl AstraBackend {
     }
 
     /// What was learned by opening, as text.
-    pub fn knowledge(&self) -> String {
+    pub fn cached_schema(&self) -> String {
         let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
         text(&registry.documents())
     }
@@ -153,13 +153,14 @@ impl AstraBackend {
                 .because("there is no token")
                 .with_hint("set `ASTRA_DB_APPLICATION_TOKEN`; a self-hosted server takes user and password"));
         }
-        let client = Client::with_patience(endpoint, config.token.clone(), config.patience())
-            .map_err(|error| {
-                let hint = hint_of(&error);
-                Error::new(error.kind(), "connect to", "the Data API", &place)
-                    .because(error)
-                    .with_hint(hint)
-            })?;
+        let client =
+            Client::with_retry_policy(endpoint, config.token.clone(), config.retry_policy())
+                .map_err(|error| {
+                    let hint = hint_of(&error);
+                    Error::new(error.kind(), "connect to", "the Data API", &place)
+                        .because(error)
+                        .with_hint(hint)
+                })?;
         let keyspace = client.keyspace(name);
         let size = |count: usize| NonZeroUsize::new(count).expect("not zero");
         Ok(Self {
@@ -168,7 +169,7 @@ impl AstraBackend {
             blobs: config
                 .blobs
                 .as_ref()
-                .map(|blobs| Blobs::open(blobs, &config.patience()))
+                .map(|blobs| Blobs::open(blobs, &config.retry_policy()))
                 .transpose()?,
             client,
             keyspace,
@@ -341,11 +342,13 @@ impl AstraBackend {
         let mut memory = self.memory();
         memory.absent.pop(&id);
         // A read does not know the face; what a write knew of it still holds.
-        let face = match memory.seen.peek(&id) {
-            Some(known) if seen.face.is_none() && known.rev == seen.rev => known.face.clone(),
-            _ => seen.face,
+        let search_fields = match memory.seen.peek(&id) {
+            Some(known) if seen.search_fields.is_none() && known.rev == seen.rev => {
+                known.search_fields.clone()
+            }
+            _ => seen.search_fields,
         };
-        memory.seen.put(id, Seen { face, ..seen });
+        memory.seen.put(id, Seen { search_fields, ..seen });
     }
 
     pub(crate) fn forget(&self, id: SongId) {
@@ -424,12 +427,12 @@ pub(crate) async fn at_once<T, E, F: Future<Output = std::result::Result<T, E>>>
 }
 
 /// The places in `asked` of each of its different elements.
-pub(crate) fn places<T: std::hash::Hash + Eq + Copy>(asked: &[T]) -> HashMap<T, Vec<usize>> {
-    let mut places: HashMap<T, Vec<usize>> = HashMap::with_capacity(asked.len());
+pub(crate) fn positions<T: std::hash::Hash + Eq + Copy>(asked: &[T]) -> HashMap<T, Vec<usize>> {
+    let mut positions: HashMap<T, Vec<usize>> = HashMap::with_capacity(asked.len());
     for (at, one) in asked.iter().enumerate() {
-        places.entry(*one).or_default().push(at);
+        positions.entry(*one).or_default().push(at);
     }
-    places
+    positions
 }
 
 impl StorageBackend for AstraBackend {

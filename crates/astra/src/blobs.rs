@@ -25,7 +25,7 @@ use self::{
     place::{NO_BUCKET, failed_in},
     upload::Room,
 };
-use crate::{client::Patience, hint::run_verify};
+use crate::{client::RetryPolicy, hint::run_verify};
 
 /// Bytes read from a file, or given on, at once.
 const READ: usize = 1 << 20;
@@ -40,7 +40,7 @@ pub(crate) struct Blobs {
     store: Arc<dyn ObjectStore>,
     signer: Option<Arc<PrefixStore<AmazonS3>>>,
     place: String,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     room: Room,
 }
 

@@ -53,7 +53,8 @@ struct Position {
     seen: i64,
     /// Versions of songs that are told beyond that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    told: Vec<OperationId>,
+    #[serde(rename = "told")]
+    reported: Vec<OperationId>,
     /// The version of the marker that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     marker: Option<OperationId>,
@@ -71,7 +72,8 @@ struct PageBegun {
     state: Option<String>,
     /// What of it was told already. The page may hold other songs when it is
     /// asked for again, so they are known by name and not by number.
-    told: Vec<SongId>,
+    #[serde(rename = "told")]
+    reported: Vec<SongId>,
 }
 
 /// The document that numbers changes.
@@ -116,22 +118,22 @@ enum Begun {
 }
 
 // The rows of a page.
-struct Told {
+struct ChangesRead {
     rows: Vec<Row>,
     cursor: Cursor,
     more: bool,
     documents: bool,
 }
 
-fn whole_page(told: Told) -> ChangePage {
+fn whole_page(reported: ChangesRead) -> ChangePage {
     let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
-    for row in &told.rows {
+    for row in &reported.rows {
         match row.change() {
             Ok(change) => changes.push(change),
             Err(wrong) => unreadable.push(wrong.into()),
         }
     }
-    let Told { cursor, more, documents, .. } = told;
+    let ChangesRead { cursor, more, documents, .. } = reported;
     ChangePage { changes, cursor, more, documents, unreadable }
 }
 
@@ -187,7 +189,9 @@ impl AstraBackend {
     ) -> Result<ChangePage> {
         match self.begin_page(since, limit).await? {
             Begun::All(page) => Ok(page),
-            Begun::Page(position) => Ok(whole_page(self.tell(position, limit, whole()).await?)),
+            Begun::Page(position) => {
+                Ok(whole_page(self.read_changes(position, limit, whole()).await?))
+            }
         }
     }
 
@@ -203,8 +207,8 @@ impl AstraBackend {
                     // Another process may have made room for a model since.
                     self.refresh("read the models of").await?;
                 }
-                let told = self.tell(position, limit, in_short()).await?;
-                self.page_in_short(told).await
+                let reported = self.read_changes(position, limit, in_short()).await?;
+                self.page_in_short(reported).await
             }
         }
     }
@@ -242,24 +246,24 @@ impl AstraBackend {
                 return Err(self.lost("the library is older than the cursor: it was restored"));
             }
             let until = feed.complete().max(position.seen);
-            position.page = Some(PageBegun { until, state: None, told: Vec::new() });
-            (position.library, position.told) = (library, Vec::new());
+            position.page = Some(PageBegun { until, state: None, reported: Vec::new() });
+            (position.library, position.reported) = (library, Vec::new());
         }
         Ok(Begun::Page(position))
     }
 
     // A page of which songs are told in short; those of which that is not
     // possible are read, as many at once as fit into a request.
-    async fn page_in_short(&self, told: Told) -> Result<ChangePage<ChangeHead>> {
+    async fn page_in_short(&self, reported: ChangesRead) -> Result<ChangePage<ChangeHead>> {
         let models = self.known_models().into_iter();
         let models: HashMap<String, ModelName> =
             models.map(|known| (field_name(&known.spec.name), known.spec.name)).collect();
-        let heads: Vec<_> = told.rows.iter().map(|row| row.head(&models)).collect();
-        let others = told.rows.iter().zip(&heads).filter(|(_, head)| head.is_none());
+        let heads: Vec<_> = reported.rows.iter().map(|row| row.head(&models)).collect();
+        let others = reported.rows.iter().zip(&heads).filter(|(_, head)| head.is_none());
         let others: Vec<SongId> = others.map(|(row, _)| row.id).collect();
         let mut whole = self.rows(&others, whole()).await?;
         let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
-        for (row, head) in told.rows.iter().zip(heads) {
+        for (row, head) in reported.rows.iter().zip(heads) {
             let (song, origin) = (row.id, row.origin());
             if let Some(head) = head {
                 changes.push(Change { song, state: ChangeHead::Song(head), origin });
@@ -274,7 +278,7 @@ impl AstraBackend {
                 Err(wrong) => unreadable.push(wrong.into()),
             }
         }
-        let Told { cursor, more, documents, .. } = told;
+        let ChangesRead { cursor, more, documents, .. } = reported;
         Ok(ChangePage { changes, cursor, more, documents, unreadable })
     }
 
@@ -301,7 +305,7 @@ impl AstraBackend {
         }
         let songs = || found.documents.iter().filter(|row| !row.is_documents_marker());
         let news: Vec<&Row> = songs()
-            .filter(|row| row.rev().is_none_or(|rev| !position.told.contains(&rev)))
+            .filter(|row| row.rev().is_none_or(|rev| !position.reported.contains(&rev)))
             .collect();
         if found.next.is_some() || songs().count() > FEW || news.len() > limit {
             return Ok(Glance::Much);
@@ -316,7 +320,7 @@ impl AstraBackend {
         let now = Position {
             library,
             seen: position.seen,
-            told: songs().filter_map(Row::rev).collect(),
+            reported: songs().filter_map(Row::rev).collect(),
             marker: Some(marker),
             page: None,
         };
@@ -325,7 +329,12 @@ impl AstraBackend {
         Ok(Glance::All(ChangePage { changes, cursor, more: false, documents, unreadable }))
     }
 
-    async fn tell(&self, mut position: Position, limit: usize, projection: Value) -> Result<Told> {
+    async fn read_changes(
+        &self,
+        mut position: Position,
+        limit: usize,
+        projection: Value,
+    ) -> Result<ChangesRead> {
         let limit = limit.clamp(1, LARGEST_PAGE);
         let page = position.page.as_mut().expect("a page was begun");
         let filter = json!({"sync.at": {"$gt": position.seen}});
@@ -338,22 +347,27 @@ impl AstraBackend {
                 Ok(found) => found,
                 // A place that the server no longer knows; the scan begins anew.
                 Err(error) if page.state.is_some() && error.kind() == ErrorKind::Invalid => {
-                    (page.state, page.told) = (None, Vec::new());
+                    (page.state, page.reported) = (None, Vec::new());
                     continue;
                 }
                 Err(error) => return Err(self.failed("read", "the changes", error)),
             };
-            let told: HashSet<SongId> = page.told.iter().copied().collect();
+            let reported: HashSet<SongId> = page.reported.iter().copied().collect();
             documents |= is_marked(&mut position.marker, &found.documents);
             let songs = found.documents.into_iter().filter(|row| !row.is_documents_marker());
-            for row in songs.filter(|row| !told.contains(&row.id)) {
+            for row in songs.filter(|row| !reported.contains(&row.id)) {
                 if rows.len() == limit {
-                    return Ok(Told { rows, cursor: write(&position), more: true, documents });
+                    return Ok(ChangesRead {
+                        rows,
+                        cursor: write(&position),
+                        more: true,
+                        documents,
+                    });
                 }
-                page.told.push(row.id);
+                page.reported.push(row.id);
                 rows.push(row);
             }
-            page.told.clear();
+            page.reported.clear();
             page.state = found.next;
             let mut more = false;
             if page.state.is_some() {
@@ -371,7 +385,7 @@ impl AstraBackend {
                 position.seen = page.until;
                 position.page = None;
             }
-            return Ok(Told { rows, cursor: write(&position), more, documents });
+            return Ok(ChangesRead { rows, cursor: write(&position), more, documents });
         }
     }
 

@@ -7,7 +7,7 @@ use songrec_core::without_password;
 
 use crate::{
     Secret,
-    client::{Endpoint, InvalidEndpoint, Patience},
+    client::{Endpoint, InvalidEndpoint, RetryPolicy},
 };
 
 /// Where a library in Astra is, and how to get in.
@@ -35,7 +35,7 @@ pub struct AstraConfig {
     pub timeout_s: Option<f64>,
     /// All of the waiting, for programs that know better.
     #[serde(skip)]
-    pub patience: Option<Patience>,
+    pub retry_policy: Option<RetryPolicy>,
 }
 
 /// Where audio is kept.
@@ -94,7 +94,7 @@ impl AstraConfig {
             token,
             blobs: None,
             timeout_s: None,
-            patience: None,
+            retry_policy: None,
         }
     }
 
@@ -110,14 +110,14 @@ impl AstraConfig {
         }
     }
 
-    pub(crate) fn patience(&self) -> Patience {
-        let standard = self.patience.clone().unwrap_or_default();
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        let standard = self.retry_policy.clone().unwrap_or_default();
         match self.timeout_s.filter(|seconds| (0.01..=600.0).contains(seconds)) {
             None => standard,
             Some(seconds) => {
                 let request = Duration::from_secs_f64(seconds);
                 let operation = standard.operation.max(request * 4);
-                Patience { request, operation, ..standard }
+                RetryPolicy { request, operation, ..standard }
             }
         }
     }
@@ -132,7 +132,7 @@ impl fmt::Debug for AstraConfig {
             .field("token", &self.token)
             .field("blobs", &self.blobs)
             .field("timeout_s", &self.timeout_s)
-            .field("patience", &self.patience)
+            .field("patience", &self.retry_policy)
             .finish()
     }
 }

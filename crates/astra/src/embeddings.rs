@@ -22,7 +22,7 @@ use crate::{
     client::{self, Collection, Find, Inserted, MAX_IN, MAX_INSERT, MAX_NEAREST, Problem, Update},
     clock::now_ms,
     facets::{Conditions, Facets},
-    row::{Face, Inline, Row},
+    row::{Inline, Row, SearchFields},
     schema::{KnownModel, field_name},
     songs::{SONG, about},
 };
@@ -94,17 +94,17 @@ impl AstraBackend {
                     known.ok_or_else(|| refused(format!("there is no model `{name}` here")))?;
                 by_model.insert(name, (known, Vec::new()));
             }
-            let (known, places) = by_model.get_mut(name).expect("just inserted");
+            let (known, positions) = by_model.get_mut(name).expect("just inserted");
             if let Some(why) = known.spec.refuses(&embedding.vector) {
                 return Err(refused(why));
             }
-            places.push(at);
+            positions.push(at);
         }
         let mut references = self.named_already(embeddings).await?;
         self.take_out_lost(embeddings, &mut references).await?;
-        for (known, places) in by_model.into_values() {
+        for (known, positions) in by_model.into_values() {
             let open: Vec<usize> =
-                places.into_iter().filter(|at| references[*at].is_none()).collect();
+                positions.into_iter().filter(|at| references[*at].is_none()).collect();
             let chunks: Vec<&[usize]> = open.chunks(MAX_INSERT).collect();
             let stored: Vec<Vec<(usize, EmbeddingRef)>> = at_once(
                 4,
@@ -157,9 +157,9 @@ impl AstraBackend {
         for (at, new) in embeddings.iter().enumerate().filter(|(at, _)| references[*at].is_some()) {
             by_model.entry(&new.embedding.model).or_default().push(at);
         }
-        for (model, places) in by_model {
+        for (model, positions) in by_model {
             let Some(known) = self.model(model).await? else { continue };
-            for chunk in places.chunks(MAX_IN) {
+            for chunk in positions.chunks(MAX_IN) {
                 let keys: Vec<&String> =
                     chunk.iter().filter_map(|at| references[*at].as_ref()?.key.as_ref()).collect();
                 let find = Find::new(json!({"_id": {"$in": keys}})).project(json!({"$vector": 1}));
@@ -211,7 +211,7 @@ impl AstraBackend {
             .zip(keys.iter().zip(&references))
             .map(|(at, (key, reference))| {
                 let NewEmbedding { embedding, summary, .. } = &embeddings[*at];
-                let Face { summary, facets } = Face::of(summary);
+                let SearchFields { summary, facets } = SearchFields::of(summary);
                 EmbeddingDocument {
                     id: key,
                     of: SONG,

@@ -65,7 +65,7 @@ pub(crate) struct Facets {
 
 /// What look-ups go by, as it is stored beside the facets of a song.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Handles {
+pub(crate) struct LookupKeys {
     id: Vec<String>,
     path: Vec<String>,
     file: Vec<String>,
@@ -98,18 +98,18 @@ impl Facets {
     }
 }
 
-impl Handles {
+impl LookupKeys {
     pub(crate) fn of(song: &Song) -> Self {
         let digits = song.id.to_string().replace('-', "");
         Self {
             id: (1..=ID_DIGITS).map(|length| digits[..length].to_owned()).collect(),
-            path: at_most(song.files.iter().map(|file| path_handle(&file.path)).collect()),
+            path: at_most(song.files.iter().map(|file| path_lookup_key(&file.path)).collect()),
             file: at_most(song.files.iter().map(|file| file.sha256.to_string()).collect()),
         }
     }
 }
 
-impl Handles {
+impl LookupKeys {
     /// Every beginning of the id that can be searched for.
     pub(crate) fn id_prefixes(self) -> Vec<String> {
         self.id
@@ -117,17 +117,17 @@ impl Handles {
 }
 
 /// What stands for a path: paths may be longer than what can be indexed.
-pub(crate) fn path_handle(path: &str) -> String {
+pub(crate) fn path_lookup_key(path: &str) -> String {
     Digest::of(path.as_bytes()).to_string()[..32].to_owned()
 }
 
 /// What to search for to find `handle`, and what holds too many to name it.
-pub(crate) fn handles_in(handles: &[String]) -> Value {
-    json!({"$in": handles.iter().map(String::as_str).chain([EVERYTHING]).collect::<Vec<_>>()})
+pub(crate) fn any_lookup_key(lookup_keys: &[String]) -> Value {
+    json!({"$in": lookup_keys.iter().map(String::as_str).chain([EVERYTHING]).collect::<Vec<_>>()})
 }
 
 /// Look-ups that fit into one request, with room for [`EVERYTHING`].
-pub(crate) const HANDLES: usize = MAX_IN - 1;
+pub(crate) const MOST_LOOKUP_KEYS: usize = MAX_IN - 1;
 
 /// A filter in the words of the Data API.
 #[derive(Clone, Debug, Default, PartialEq)]

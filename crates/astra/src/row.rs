@@ -14,7 +14,7 @@ use songrec_storage::{
 
 use crate::{
     clock::now_ms,
-    facets::{Facets, Handles},
+    facets::{Facets, LookupKeys},
     schema::field_name,
 };
 
@@ -118,7 +118,7 @@ struct Find {
     #[serde(flatten)]
     facets: Facets,
     #[serde(flatten)]
-    handles: Handles,
+    lookup_keys: LookupKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
     blob: Option<Digest>,
 }
@@ -161,7 +161,7 @@ impl SongDocument {
             embeddings: embeddings.collect(),
             find: Find {
                 facets: Facets::of(&summary),
-                handles: Handles::of(song),
+                lookup_keys: LookupKeys::of(song),
                 blob: song.blob.as_ref().map(|blob| blob.sha256),
             },
             order: OrderKeys {
@@ -207,19 +207,19 @@ impl SongDocument {
     }
 
     /// What the documents of its embeddings show of it.
-    pub(crate) fn face(&self) -> Face {
-        Face { summary: self.shown.clone(), facets: self.find.facets.clone() }
+    pub(crate) fn search_fields(&self) -> SearchFields {
+        SearchFields { summary: self.shown.clone(), facets: self.find.facets.clone() }
     }
 }
 
 /// What stands beside a vector: the summary, and what filters look at.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Face {
+pub(crate) struct SearchFields {
     pub(crate) summary: String,
     pub(crate) facets: Facets,
 }
 
-impl Face {
+impl SearchFields {
     // Beside the vector of one model the others are no news, and would be told
     // wrongly as soon as another one has embedded the song.
     pub(crate) fn of(summary: &SongSummary) -> Self {
@@ -233,9 +233,9 @@ pub(crate) fn shown_summary(summary: &SongSummary) -> String {
 }
 
 /// The change that makes a stored song a tombstone.
-pub(crate) fn bury(tombstone: &Tombstone, sync: &Sync) -> Value {
+pub(crate) fn tombstone_update(tombstone: &Tombstone, sync: &Sync) -> Value {
     let song = &tombstone.song;
-    let mut find = json!({"id": Handles::of(song).id_prefixes()});
+    let mut find = json!({"id": LookupKeys::of(song).id_prefixes()});
     if let Some(blob) = &song.blob {
         find["blob"] = json!(blob.sha256);
     }

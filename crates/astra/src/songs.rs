@@ -14,11 +14,12 @@ use songrec_storage::{
 };
 
 use crate::{
-    backend::{AT_ONCE, AstraBackend, ROUNDS, Seen, at_once, places},
+    backend::{AT_ONCE, AstraBackend, ROUNDS, Seen, at_once, positions},
     client::{Find, Inserted, MAX_IN, MAX_INSERT, Problem, Update, Version},
-    facets::{HANDLES, ID_DIGITS, handles_in, path_handle},
+    facets::{ID_DIGITS, MOST_LOOKUP_KEYS, any_lookup_key, path_lookup_key},
     row::{
-        Before, DELETED, Face, PRESENT, Row, SongDocument, Sync, WrongRow, bury, order_text, whole,
+        Before, DELETED, PRESENT, Row, SearchFields, SongDocument, Sync, WrongRow, order_text,
+        tombstone_update, whole,
     },
 };
 
@@ -279,12 +280,13 @@ impl AstraBackend {
                 self.remember_written(&document);
                 let before = updated.document;
                 let old_keys = before.as_ref().map_or_else(BTreeMap::new, |row| row.keys.clone());
-                let face = document.face();
-                let same_face = match known.and_then(|seen| seen.face) {
-                    Some(known) => known == face,
-                    None => before.is_some_and(|row| row.summary.as_deref() == Some(&face.summary)),
+                let search_fields = document.search_fields();
+                let same_search_fields = match known.and_then(|seen| seen.search_fields) {
+                    Some(known) => known == search_fields,
+                    None => before
+                        .is_some_and(|row| row.summary.as_deref() == Some(&search_fields.summary)),
                 };
-                if !same_face || old_keys != document.keys {
+                if !same_search_fields || old_keys != document.keys {
                     self.show_everywhere(song, document.sync.n, Some(&old_keys)).await?;
                 }
                 return Ok(Outcome::Done);
@@ -300,7 +302,7 @@ impl AstraBackend {
         let seen = Seen {
             rev: document.sync.rev,
             before: document.sync.before(),
-            face: Some(document.face()),
+            search_fields: Some(document.search_fields()),
         };
         self.remember(document.id, seen);
         let fresh = document.keys.values().filter(|key| self.take_fresh(key)).count();
@@ -316,13 +318,13 @@ impl AstraBackend {
         n: u64,
         old_keys: Option<&BTreeMap<String, String>>,
     ) -> Result<()> {
-        let face = Face::of(&songrec_core::SongSummary::of(song));
+        let search_fields = SearchFields::of(&songrec_core::SongSummary::of(song));
         let of_key = |key: &str| json!({"_id": key, "n": {"$lte": n}});
         let mut updates = Vec::new();
         for (model, named) in &song.embeddings {
             let (Some(known), Some(key)) = (self.model(model).await?, &named.key) else { continue };
             let set = json!({"$set": {
-                "of": SONG, "n": n, "card": face.summary, "find": face.facets,
+                "of": SONG, "n": n, "card": search_fields.summary, "find": search_fields.facets,
             }});
             updates.push((known, Update::new(of_key(key), set).repeatable()));
         }
@@ -360,7 +362,7 @@ impl AstraBackend {
         ids: &[SongId],
         projection: Value,
     ) -> Result<HashMap<SongId, Row>> {
-        let different: Vec<SongId> = places(ids).into_keys().collect();
+        let different: Vec<SongId> = positions(ids).into_keys().collect();
         let chunks: Vec<&[SongId]> = different.chunks(MAX_IN).collect();
         let pages: Vec<Vec<Row>> = at_once(
             AT_ONCE,
@@ -392,7 +394,10 @@ impl AstraBackend {
 
     pub(crate) fn remember_row(&self, row: &Row) {
         if let Some(sync) = &row.sync {
-            self.remember(row.id, Seen { rev: sync.rev, before: sync.before(), face: None });
+            self.remember(
+                row.id,
+                Seen { rev: sync.rev, before: sync.before(), search_fields: None },
+            );
         }
     }
 
@@ -402,23 +407,23 @@ impl AstraBackend {
         let (mut paths, mut files) = (Vec::new(), Vec::new());
         for lookup in lookups {
             match lookup {
-                Lookup::Path(path) => paths.push(path_handle(path)),
+                Lookup::Path(path) => paths.push(path_lookup_key(path)),
                 Lookup::FileHash(hash) => files.push(hash.to_string()),
                 Lookup::IdPrefix(_) | Lookup::Title(_) => {}
             }
         }
         let mut songs: HashMap<SongId, Song> = HashMap::new();
-        for (field, mut handles) in [("find.path", paths), ("find.file", files)] {
-            handles.sort_unstable();
-            handles.dedup();
-            let chunks: Vec<&[String]> = handles.chunks(HANDLES).collect();
+        for (field, mut lookup_keys) in [("find.path", paths), ("find.file", files)] {
+            lookup_keys.sort_unstable();
+            lookup_keys.dedup();
+            let chunks: Vec<&[String]> = lookup_keys.chunks(MOST_LOOKUP_KEYS).collect();
             let found: Vec<Vec<Row>> = at_once(
                 AT_ONCE,
                 chunks
                     .into_iter()
                     .map(|chunk| {
                         let filter =
-                            json!({"$and": [{"state": PRESENT}, {field: handles_in(chunk)}]});
+                            json!({"$and": [{"state": PRESENT}, {field: any_lookup_key(chunk)}]});
                         self.songs.find::<Row>(Find::new(filter).project(whole())).try_collect()
                     })
                     .collect(),
@@ -482,18 +487,18 @@ impl AstraBackend {
             AT_ONCE,
             prefixes
                 .into_iter()
-                .map(|(prefix, places)| async move {
-                    Ok::<_, songrec_storage::Error>((places, self.ids_beginning(prefix).await?))
+                .map(|(prefix, positions)| async move {
+                    Ok::<_, songrec_storage::Error>((positions, self.ids_beginning(prefix).await?))
                 })
                 .collect(),
         )
         .await?;
-        let titled = titles.into_iter().map(|(title, places)| async move {
-            Ok::<_, songrec_storage::Error>((places, self.ids_titled(title).await?))
+        let titled = titles.into_iter().map(|(title, positions)| async move {
+            Ok::<_, songrec_storage::Error>((positions, self.ids_titled(title).await?))
         });
         let titled = at_once(AT_ONCE, titled.collect()).await?;
-        for (places, ids) in found.into_iter().chain(titled) {
-            for at in places {
+        for (positions, ids) in found.into_iter().chain(titled) {
+            for at in positions {
                 answers[at] = ids.clone();
             }
         }
@@ -598,7 +603,7 @@ impl AstraBackend {
         for round in rounds(&ids) {
             let of_round: Vec<SongId> = round.iter().map(|at| ids[*at]).collect();
             let rows = self.rows(&of_round, whole()).await?;
-            let buried: Vec<(Outcome<Song>, Buried)> = at_once(
+            let buried: Vec<(Outcome<Song>, Deleting)> = at_once(
                 AT_ONCE,
                 round
                     .iter()
@@ -644,15 +649,15 @@ impl AstraBackend {
         &self,
         delete: &DeleteSong,
         mut row: Option<Row>,
-    ) -> Result<(Outcome<Song>, Buried)> {
+    ) -> Result<(Outcome<Song>, Deleting)> {
         let unreadable = |error| self.unreadable("delete", about(delete.id), error);
         let mut sent = false;
         for _ in 0..ROUNDS {
-            let Some(stored) = row else { return Ok((Outcome::Done, Buried::default())) };
+            let Some(stored) = row else { return Ok((Outcome::Done, Deleting::default())) };
             let keys: Vec<String> = stored.keys.values().cloned().collect();
             let Some(song) = stored.song().map_err(unreadable)? else {
                 // Who deleted it may have died before its embeddings were told.
-                return Ok((Outcome::Done, Buried { keys, n: stored.before().n }));
+                return Ok((Outcome::Done, Deleting { keys, n: stored.before().n }));
             };
             let rev = song.revision.operation;
             if delete.version.is_some_and(|version| version != rev) {
@@ -661,13 +666,13 @@ impl AstraBackend {
                 } else {
                     Outcome::Conflict(Some(Box::new(song)))
                 };
-                return Ok((outcome, Buried::default()));
+                return Ok((outcome, Deleting::default()));
             }
             let tombstone = delete.tombstone(song);
             let filter = json!({"_id": delete.id, "sync.rev": rev, "state": PRESENT});
             let origin = delete.origin.as_ref();
             let sync = Sync::new(delete.operation, &stored.before(), origin);
-            let change = bury(&tombstone, &sync);
+            let change = tombstone_update(&tombstone, &sync);
             let update = Update::new(filter, change).repeatable();
             sent = true;
             let updated = self.songs.update_one(&update).await;
@@ -675,7 +680,7 @@ impl AstraBackend {
             let updated =
                 updated.map_err(|error| self.failed("delete", about(delete.id), error))?;
             if updated.modified == 1 {
-                return Ok((Outcome::Done, Buried { keys, n: sync.n }));
+                return Ok((Outcome::Done, Deleting { keys, n: sync.n }));
             }
             row = self.rows(&[delete.id], whole()).await?.remove(&delete.id);
         }
@@ -701,7 +706,7 @@ impl AstraBackend {
 
 // What a deleted song named, as of which version of its document.
 #[derive(Debug, Default)]
-struct Buried {
+struct Deleting {
     keys: Vec<String>,
     n: u64,
 }
@@ -710,7 +715,7 @@ struct Buried {
 // one song follow one another, different songs do not wait.
 fn rounds(ids: &[SongId]) -> Vec<Vec<usize>> {
     let mut rounds: Vec<Vec<usize>> = Vec::new();
-    for same in places(ids).into_values() {
+    for same in positions(ids).into_values() {
         for (round, at) in same.into_iter().enumerate() {
             if rounds.len() <= round {
                 rounds.push(Vec::new());

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
 use anyhow::Result;
 use songrec_core::{Event, Job, encode_path};
 use songrec_library::{
-    Chosen, Config, Directories, Distance, Error, ErrorKind, Library, Setting, Sources, keys,
+    Access, Chosen, Config, Directories, Error, ErrorKind, Library, Setting, Sources, keys,
     share::open_remote,
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(global: GlobalArgs) -> Self {
-        Self { printer: Printer::new(&global), job: Job::told_to(progress(&global)), global }
+        Self { printer: Printer::new(&global), job: Job::reporting_to(progress(&global)), global }
     }
 
     /// Warns while progress may be drawn: above it, and not across it.
@@ -164,7 +164,7 @@ impl Context {
         let config = self.config([])?;
         let progress = self.job.progress.clone();
         Ok(match &self.global.storage_backend {
-            Some(name) => Library::open_named(config, name, Distance::Direct, progress).await?,
+            Some(name) => Library::open_named(config, name, Access::Direct, progress).await?,
             None => open_remote(config, progress).await?,
         })
     }

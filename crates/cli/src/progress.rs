@@ -38,7 +38,7 @@ struct Notes;
 impl Progress for Notes {
     fn on(&self, event: Event<'_>) {
         if let Event::Note { text } = event {
-            tell(None, text, 0);
+            read_changes(None, text, 0);
         }
     }
 }
@@ -94,9 +94,11 @@ impl Progress for Terminal {
             (Event::Failed { .. }, Some(drawn)) => drawn.bar.inc(1),
             (Event::Skipped { item, reason }, Some(drawn)) => {
                 let item = terminal::one_line(item);
-                tell(Some(&drawn.bar), &format!("skipped {item}: {reason}"), 1);
+                read_changes(Some(&drawn.bar), &format!("skipped {item}: {reason}"), 1);
             }
-            (Event::Note { text }, drawn) => tell(drawn.as_ref().map(|drawn| &drawn.bar), text, 0),
+            (Event::Note { text }, drawn) => {
+                read_changes(drawn.as_ref().map(|drawn| &drawn.bar), text, 0)
+            }
             (Event::Finished, Some(Drawn { bar, .. })) => {
                 bar.finish_and_clear();
                 *drawn = None;
@@ -106,7 +108,7 @@ impl Progress for Terminal {
     }
 }
 
-fn tell(bar: Option<&ProgressBar>, text: &str, advance: u64) {
+fn read_changes(bar: Option<&ProgressBar>, text: &str, advance: u64) {
     match bar {
         Some(bar) => {
             // It writes to the terminal by itself.

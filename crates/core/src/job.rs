@@ -46,13 +46,13 @@ pub struct Job {
 
 impl Job {
     /// Work that tells `progress` how it goes on.
-    pub fn told_to(progress: Arc<dyn Progress>) -> Self {
+    pub fn reporting_to(progress: Arc<dyn Progress>) -> Self {
         Self { progress, interrupt: Interrupt::default() }
     }
 
     /// Work that tells nobody.
     pub fn silent() -> Self {
-        Self::told_to(Arc::new(Silent))
+        Self::reporting_to(Arc::new(Silent))
     }
 
     /// Tells what happened.

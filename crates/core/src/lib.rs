@@ -42,8 +42,9 @@ pub use progress::{Event, Progress, Silent};
 pub use redact::{has_password, without_password};
 pub use segment::{Segment, SegmentId};
 pub use song::{
-    AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, FileSays, History,
-    InvalidVersion, Revision, Said, Song, SongFile, SongSummary, Source, Sources, WarningKind,
+    AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, FromFile, History,
+    InvalidVersion, Revision, Song, SongFile, SongSummary, Source, SourcedValue, Sources,
+    WarningKind,
 };
 pub use sort_key::sort_key;
 pub use stamp::Stamp;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub use history::History;
-pub use sources::{FileSays, Said, Source, Sources};
+pub use sources::{FromFile, Source, SourcedValue, Sources};
 pub use summary::SongSummary;
 
 use keyed::{ANALYSIS, Keyed, analysis_of, elements_to_write, is_element, song_of};
@@ -194,10 +194,10 @@ impl Song {
 
     /// What this version has seen, and the values that are left of it.
     pub fn version(&self) -> Version {
-        let said = Keyed::by(self);
-        let Some(history) = &self.history else { return before::version_of(self, &said) };
+        let keyed = Keyed::by(self);
+        let Some(history) = &self.history else { return before::version_of(self, &keyed) };
         let stamp = Stamp::after(Stamp::default(), self.updated_at);
-        let mut version = history.version(&said, self.revision.operation.into(), stamp);
+        let mut version = history.version(&keyed, self.revision.operation.into(), stamp);
         self.set_analysis(&mut version);
         version
     }

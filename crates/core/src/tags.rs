@@ -72,12 +72,12 @@ impl Tags {
     pub fn fields(&self) -> Vec<Field> {
         Field::usual()
             .chain(self.extra.keys().cloned().map(Field::Extra))
-            .filter(|field| self.says(field))
+            .filter(|field| self.has_value(field))
             .collect()
     }
 
     /// Whether `field` has a value.
-    pub fn says(&self, field: &Field) -> bool {
+    pub fn has_value(&self, field: &Field) -> bool {
         match field {
             Field::Title => self.title.is_some(),
             Field::Artist => self.artist.is_some(),
@@ -164,7 +164,7 @@ impl Tags {
             return;
         }
         for field in lower.fields() {
-            if !self.says(&field)
+            if !self.has_value(&field)
                 && let Some(value) = lower.value(&field)
             {
                 self.set(&field, &value);
@@ -277,11 +277,11 @@ mod tests {
                 Field::Loop => true.into(),
                 _ => "text".into(),
             };
-            assert!(!tags.says(&field), "{field}");
+            assert!(!tags.has_value(&field), "{field}");
 
             tags.set(&field, &value);
 
-            assert!(tags.says(&field), "{field}");
+            assert!(tags.has_value(&field), "{field}");
             assert_eq!(tags.value(&field), Some(value), "{field}");
         }
         assert_eq!(tags.fields().len(), 17);

@@ -37,7 +37,7 @@ pub(crate) fn same_length(one: f64, two: f64) -> bool {
 
 /// What stands for the SHA-256 of a file of which only the name is known: by
 /// this, audio that comes later finds its song.
-pub(crate) fn name_handle(path: &Path) -> Option<Digest> {
+pub(crate) fn name_lookup_key(path: &Path) -> Option<Digest> {
     // The metadata may come from a system with other separators.
     let name = path.file_name()?.to_string_lossy();
     let name = name.rsplit('\\').next().unwrap_or_default();
@@ -92,7 +92,7 @@ pub(crate) fn complete(stored: &mut Song, other: &Song) -> Vec<DifferentValue> {
     let known = stored.effective_tags();
     let mut copy = other.tags.clone();
     copy.fill_from(&other.sources.folder);
-    for field in copy.fields().into_iter().filter(|field| !known.says(field)) {
+    for field in copy.fields().into_iter().filter(|field| !known.has_value(field)) {
         if let Some(value) = copy.value(&field)
             && stored.edits.get(&field).is_none()
         {

@@ -59,7 +59,7 @@ impl Library {
     /// # Errors
     ///
     /// When the library cannot be written.
-    pub async fn tell_again(&self, songs: &[Song]) -> Result<()> {
+    pub async fn write_again(&self, songs: &[Song]) -> Result<()> {
         if !self.backend.capabilities().remote || songs.is_empty() {
             return Ok(());
         }
@@ -83,7 +83,7 @@ impl Library {
         for _ in 0..ATTEMPTS {
             let mut song = current.clone();
             if !change(&mut song)? {
-                self.tell_again(std::slice::from_ref(&song)).await?;
+                self.write_again(std::slice::from_ref(&song)).await?;
                 return Ok(song);
             }
             song.revise(&current, now());

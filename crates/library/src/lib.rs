@@ -57,7 +57,7 @@ pub use models::{
 };
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates};
 pub use npy::write_npy;
-pub use open::{Distance, InitOptions};
+pub use open::{Access, InitOptions};
 pub use part::{Part, clock};
 pub use points::{Points, points};
 pub use relocate::{RelocateOptions, Relocated};

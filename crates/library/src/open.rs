@@ -32,7 +32,7 @@ pub struct InitOptions {
 
 /// How what is far away is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Distance {
+pub enum Access {
     /// Through copies on this machine, for looking at songs.
     Cached,
     /// The same for a command that only reads: who does not begin to answer
@@ -95,7 +95,7 @@ impl Library {
     /// `NoLibrary` if there is none yet.
     pub async fn open(config: Arc<Config>, progress: Arc<dyn Progress>) -> Result<Self> {
         let name = config.get(keys::STORAGE_BACKEND).to_owned();
-        Self::open_named(config, &name, Distance::Cached, progress).await
+        Self::open_named(config, &name, Access::Cached, progress).await
     }
 
     /// Opens a library by its name: `local`, `astra`, one from `[libraries]`,
@@ -107,17 +107,17 @@ impl Library {
     pub async fn open_named(
         config: Arc<Config>,
         name: &str,
-        distance: Distance,
+        access: Access,
         progress: Arc<dyn Progress>,
     ) -> Result<Self> {
         match Place::of(&config, name)? {
             Place::Local(root) => {
                 // A folder is never far away.
-                let _ = distance;
+                let _ = access;
                 Self::open_local(config, &root, progress).await
             }
             #[cfg(feature = "astra")]
-            Place::Astra(named) => Self::open_astra(config, named.as_ref(), distance).await,
+            Place::Astra(named) => Self::open_astra(config, named.as_ref(), access).await,
         }
     }
 
@@ -129,7 +129,7 @@ impl Library {
     /// away does not begin to answer.
     pub async fn open_to_read(config: Arc<Config>, progress: Arc<dyn Progress>) -> Result<Self> {
         let name = config.get(keys::STORAGE_BACKEND).to_owned();
-        Self::open_named(config, &name, Distance::Reading, progress).await
+        Self::open_named(config, &name, Access::Reading, progress).await
     }
 
     /// Whether the library that the settings mean is far away.
@@ -166,7 +166,7 @@ impl Library {
         {
             return Self::init(config, &root, options, progress).await;
         }
-        Ok((Self::open_named(config, name, Distance::Direct, progress).await?, false))
+        Ok((Self::open_named(config, name, Access::Direct, progress).await?, false))
     }
 
     /// Whether [`open_or_make`](Self::open_or_make) would make the library.
@@ -266,14 +266,14 @@ mod astra {
 
     use songrec_astra::{
         AstraBackend, AstraConfig, BlobConfig, InitReport, Secret,
-        client::{Endpoint, Patience, password_token},
+        client::{Endpoint, RetryPolicy, password_token},
     };
 
     use songrec_cache::{Cached, CachedOptions};
     use songrec_core::{Digest, Hint, Remedy, without_password};
     use songrec_storage::StorageBackend;
 
-    use super::Distance;
+    use super::Access;
     use crate::{
         Config, Error, ErrorKind, Key, Library, NamedLibrary, Result, Text, keys, silence::Silence,
     };
@@ -282,24 +282,26 @@ mod astra {
         pub(super) async fn open_astra(
             config: Arc<Config>,
             named: Option<&NamedLibrary>,
-            distance: Distance,
+            access: Access,
         ) -> Result<Self> {
             let mut astra = astra_config(&config, named)?;
             let place = place(&astra);
-            if distance == Distance::Reading {
+            if access == Access::Reading {
                 astra = hasty(astra);
             }
-            let knowledge = Knowledge::of(&config, &place);
+            let cached_schema = SchemaCache::of(&config, &place);
             let silence = Silence::of(&config, &place);
             let started = Instant::now();
-            let opened = match distance {
-                Distance::Direct => AstraBackend::open_knowing(&astra, &knowledge.read()).await,
-                Distance::Cached | Distance::Reading => AstraBackend::open(&astra).await,
+            let opened = match access {
+                Access::Direct => {
+                    AstraBackend::open_with_schema(&astra, &cached_schema.read()).await
+                }
+                Access::Cached | Access::Reading => AstraBackend::open(&astra).await,
             };
             match &opened {
                 // Who refuses at once may be asked again at once.
                 Err(error) if error.is_temporary() => {
-                    if distance == Distance::Reading && started.elapsed() >= FIRST_ANSWER / 2 {
+                    if access == Access::Reading && started.elapsed() >= FIRST_ANSWER / 2 {
                         silence.note();
                     }
                 }
@@ -314,11 +316,11 @@ mod astra {
                 }
                 error
             })?;
-            knowledge.keep(&backend.knowledge());
+            cached_schema.keep(&backend.cached_schema());
             let id = backend.library_id();
             let astra = Arc::new(backend);
             let mut backend: Arc<dyn StorageBackend> = astra.clone();
-            if distance != Distance::Direct {
+            if access != Access::Direct {
                 match crate::cache(&config).await {
                     Ok(cache) => {
                         backend = Arc::new(Cached::new(backend, cache, CachedOptions::default()));
@@ -362,8 +364,9 @@ mod astra {
     const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
     fn hasty(astra: AstraConfig) -> AstraConfig {
-        let patience = Patience { first_answer: Some(FIRST_ANSWER), ..Patience::default() };
-        AstraConfig { patience: Some(patience), ..astra }
+        let retry_policy =
+            RetryPolicy { first_answer: Some(FIRST_ANSWER), ..RetryPolicy::default() };
+        AstraConfig { retry_policy: Some(retry_policy), ..astra }
     }
 
     fn place(astra: &AstraConfig) -> String {
@@ -378,9 +381,9 @@ mod astra {
     }
 
     // What an earlier run learned by opening, which spares a request.
-    struct Knowledge(PathBuf);
+    struct SchemaCache(PathBuf);
 
-    impl Knowledge {
+    impl SchemaCache {
         fn of(config: &Config, place: &str) -> Self {
             let name = Digest::of(place.as_bytes()).to_string();
             let folder = config.directories().state.join("astra");

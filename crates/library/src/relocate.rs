@@ -74,7 +74,7 @@ impl Library {
             }
         }
         if !options.dry_run {
-            self.tell_again(last.as_slice()).await?;
+            self.write_again(last.as_slice()).await?;
         }
         job.on(Event::Finished);
         Ok(result)

@@ -14,7 +14,7 @@ mod meet;
 mod memory;
 mod missing;
 mod report;
-mod settle;
+mod status;
 pub(crate) mod take_in;
 mod unembedded;
 mod walk;
@@ -37,7 +37,7 @@ use self::{
     fence::Fence,
     gather::gathered,
     memory::{Finding, Memory},
-    settle::standard,
+    status::standard,
     walk::{Candidate, Walked, walk},
 };
 pub use self::{
@@ -98,7 +98,7 @@ const MEMORY_PER_FILE: u64 = 180 << 20;
 type Counting = JoinHandle<Option<u64>>;
 
 /// A file that cannot be left alone without a look at it.
-struct Unsettled {
+struct FileToRead {
     candidate: Candidate,
     /// The song that this machine has seen at this path.
     held: Option<SongId>,
@@ -175,7 +175,7 @@ struct Scan<'a> {
     fence: Arc<Fence>,
     /// The learned models that the library makes room for once they have
     /// embedded something: only then their vectors are known to be theirs.
-    roomless: Mutex<Vec<ModelSpec>>,
+    unregistered: Mutex<Vec<ModelSpec>>,
     /// The files to look at, if they are not to be found by a walk.
     named: Option<Vec<PathBuf>>,
     /// What has to be heard again, as far as that is known.
@@ -229,7 +229,7 @@ impl<'a> Scan<'a> {
         }
         let models: Vec<ModelName> =
             embedders.specs().iter().map(|spec| spec.name.clone()).collect();
-        let roomless = make_room(library, &embedders, options.dry_run).await?;
+        let unregistered = register_models(library, &embedders, options.dry_run).await?;
         let folder = library.state_folder().join("heard");
         let memory = if options.again {
             Memory::empty(folder)
@@ -257,7 +257,7 @@ impl<'a> Scan<'a> {
             embedders,
             memory,
             fence: Arc::new(fence),
-            roomless: Mutex::new(roomless),
+            unregistered: Mutex::new(unregistered),
             named: None,
             lost: Mutex::default(),
             roots,
@@ -274,8 +274,8 @@ impl<'a> Scan<'a> {
     }
 
     async fn look_and_take_in(&self, caught_up: bool) -> Result<ScanReport> {
-        let (told, stored) = mpsc::channel(1);
-        let taking = self.take_all(caught_up, told);
+        let (notify, stored) = mpsc::channel(1);
+        let taking = self.take_all(caught_up, notify);
         let (report, ()) = futures::join!(taking, self.follow_along(stored));
         let mut report = report?;
         report.interrupted = self.job.is_interrupted();
@@ -296,16 +296,16 @@ impl<'a> Scan<'a> {
 
     // Takes in everything there is, and tells of every few songs that are
     // stored.
-    async fn take_all(&self, caught_up: bool, told: mpsc::Sender<()>) -> Result<ScanReport> {
+    async fn take_all(&self, caught_up: bool, notify: mpsc::Sender<()>) -> Result<ScanReport> {
         let (send, receive) = mpsc::channel(LOOK_UP);
         let (walking, mut counting) = self.walk(send)?;
         let left_alone = Mutex::new(ScanReport::default());
-        let unsettled = self.unsettled(receive, caught_up, &left_alone);
-        let looked = self.looked(unsettled);
+        let file_to_read = self.file_to_read(receive, caught_up, &left_alone);
+        let looked = self.looked(file_to_read);
         let patience = if self.is_remote() { WAIT_TO_STORE } else { Duration::ZERO };
         let mut looked = std::pin::pin!(gathered(looked, STORE, patience));
         let mut report = ScanReport::default();
-        let mut untold = 0;
+        let mut not_applied = 0;
         while let Some(chunk) = looked.next().await {
             if counting.as_ref().is_some_and(JoinHandle::is_finished)
                 && let Some(Ok(Some(total))) = join(counting.take()).await
@@ -313,10 +313,10 @@ impl<'a> Scan<'a> {
                 self.job.on(Event::Total { total });
             }
             let done = self.take_in(chunk.into_iter().collect::<Result<_>>()?).await?;
-            untold += done.added + done.updated + done.moved + done.duplicates;
+            not_applied += done.added + done.updated + done.moved + done.duplicates;
             report.add(&done);
-            if untold >= follow::EVERY && told.try_send(()).is_ok() {
-                untold = 0;
+            if not_applied >= follow::EVERY && notify.try_send(()).is_ok() {
+                not_applied = 0;
             }
         }
         report.add(&left_alone.lock().unwrap_or_else(PoisonError::into_inner));
@@ -334,12 +334,12 @@ impl<'a> Scan<'a> {
     }
 
     // What is left of the candidates without those that are as they were.
-    fn unsettled<'s>(
+    fn file_to_read<'s>(
         &'s self,
         receive: mpsc::Receiver<Candidate>,
         caught_up: bool,
         left_alone: &'s Mutex<ScanReport>,
-    ) -> BoxStream<'s, Result<Unsettled>> {
+    ) -> BoxStream<'s, Result<FileToRead>> {
         let candidates = futures::stream::unfold(receive, |mut receive| async {
             receive.recv().await.map(|candidate| (candidate, receive))
         });
@@ -399,7 +399,7 @@ impl<'a> Scan<'a> {
 
 // Makes room for what is built in, and finds out whether that for learned
 // models fits. Gives those for which there is none yet.
-async fn make_room(
+async fn register_models(
     library: &Library,
     embedders: &Embedders,
     dry_run: bool,
@@ -408,17 +408,17 @@ async fn make_room(
         [] => Vec::new(),
         _ => library.backend.embeddings().models().await?,
     };
-    let mut roomless = Vec::new();
+    let mut unregistered = Vec::new();
     for spec in embedders.specs() {
         let is_learned = embedders.batchers().iter().any(|batcher| batcher.spec() == spec);
         let has_room = known.iter().any(|known| known.name == spec.name);
         if is_learned && !has_room {
-            roomless.push(spec.clone());
+            unregistered.push(spec.clone());
         } else if !dry_run {
             library.backend.embeddings().put_model(spec).await?;
         }
     }
-    Ok(roomless)
+    Ok(unregistered)
 }
 
 async fn join<T>(

@@ -13,7 +13,7 @@ use songrec_storage::{FoundNeighbor, NearestQuery, StorageBackendExt};
 
 use self::{
     answer::result,
-    blend::{Scored, Voice, score},
+    blend::{ModelQuery, Scored, score},
     chosen::Chosen,
     example::{EmbeddedExample, combine},
 };
@@ -128,8 +128,8 @@ impl Library {
         options: &SimilarOptions,
     ) -> Result<Similar> {
         let mut notes = Vec::new();
-        let voices = voices(models, examples, options.metric, &mut notes)?;
-        self.found_by(&voices, examples, notes, options).await
+        let model_queries = model_queries(models, examples, options.metric, &mut notes)?;
+        self.found_by(&model_queries, examples, notes, options).await
     }
 
     /// The model by which words are searched for: of those that embedded songs of
@@ -198,15 +198,15 @@ impl Library {
         Ok(models)
     }
 
-    // The songs near to what the voices look for.
+    // The songs near to what the queries look for.
     async fn found_by(
         &self,
-        voices: &[Voice],
+        model_queries: &[ModelQuery],
         examples: &[EmbeddedExample],
         mut notes: Vec<Hint>,
         options: &SimilarOptions,
     ) -> Result<Similar> {
-        let [first, others @ ..] = voices else {
+        let [first, others @ ..] = model_queries else {
             return Err(Error::usage("there is no model to compare by"));
         };
         let mut exclude = options.exclude.clone();
@@ -241,7 +241,7 @@ impl Library {
             let found = self.backend.nearest_songs(&query).await?;
             let exhausted = found.len() < ask;
             seen += found.len();
-            pool.extend(self.scored(voices, found).await?);
+            pool.extend(self.scored(model_queries, found).await?);
             if !others.is_empty() {
                 pool.sort_by(|left, right| {
                     let (left, right) = (&left.hit, &right.hit);
@@ -274,15 +274,15 @@ impl Library {
             .enumerate()
             .map(|(place, chosen)| result(options.offset + place + 1, chosen, examples, options))
             .collect();
-        notes.extend(unembedded_results(voices, &results));
+        notes.extend(unembedded_results(model_queries, &results));
         let shortfall = match results.len() < options.k {
             true => Some(self.shortfall(&first.spec.name, results.len(), left_out, options).await?),
             false => None,
         };
-        let all: f64 = voices.iter().map(|voice| voice.weight).sum();
-        let blend = voices.iter().map(|voice| ModelWeight {
-            model: voice.spec.name.clone(),
-            weight: voice.weight / all,
+        let all: f64 = model_queries.iter().map(|model_query| model_query.weight).sum();
+        let blend = model_queries.iter().map(|model_query| ModelWeight {
+            model: model_query.spec.name.clone(),
+            weight: model_query.weight / all,
         });
         let mut queries: Vec<WeightedQuery> = examples
             .iter()
@@ -304,18 +304,22 @@ impl Library {
         })
     }
 
-    // What all voices say of what the first of them found.
-    async fn scored(&self, voices: &[Voice], found: Vec<FoundNeighbor>) -> Result<Vec<Scored>> {
+    // What all queries say of what the first of them found.
+    async fn scored(
+        &self,
+        model_queries: &[ModelQuery],
+        found: Vec<FoundNeighbor>,
+    ) -> Result<Vec<Scored>> {
         let ids: Vec<SongId> = found.iter().map(|hit| hit.song.id).collect();
         let mut vectors: Vec<Vec<Option<Vector>>> = vec![Vec::new(); found.len()];
-        for voice in voices.iter().skip(1) {
-            let stored = self.backend.embeddings().get(&voice.spec.name, &ids).await?;
+        for model_query in model_queries.iter().skip(1) {
+            let stored = self.backend.embeddings().get(&model_query.spec.name, &ids).await?;
             for (vectors, stored) in vectors.iter_mut().zip(stored) {
                 vectors.push(stored.map(|stored| stored.embedding.vector));
             }
         }
         let scored = found.into_iter().zip(vectors);
-        Ok(scored.map(|(hit, vectors)| score(voices, hit, vectors)).collect())
+        Ok(scored.map(|(hit, vectors)| score(model_queries, hit, vectors)).collect())
     }
 
     // Why there are only `found` results, in words.
@@ -400,18 +404,18 @@ pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
 // The models that embedded all examples, each with what it looks for. A model
 // that did not is left out, and that is said; with none left, the first one's
 // trouble is the answer.
-fn voices(
+fn model_queries(
     models: Vec<(ModelSpec, f64)>,
     examples: &[EmbeddedExample],
     metric: Option<Metric>,
     notes: &mut Vec<Hint>,
-) -> Result<Vec<Voice>> {
-    let mut voices = Vec::new();
+) -> Result<Vec<ModelQuery>> {
+    let mut model_queries = Vec::new();
     let mut trouble = None;
     for (spec, weight) in models {
         let metric = metric.unwrap_or(spec.metric);
         match combine(examples, &spec.name, metric) {
-            Ok(vector) => voices.push(Voice { spec, weight, vector, metric }),
+            Ok(vector) => model_queries.push(ModelQuery { spec, weight, vector, metric }),
             Err(error) => {
                 notes.push(format!("`{}` is left out: {error}", spec.name).into());
                 trouble.get_or_insert(error);
@@ -419,19 +423,19 @@ fn voices(
         }
     }
     match trouble {
-        Some(error) if voices.is_empty() => Err(error),
-        _ => Ok(voices),
+        Some(error) if model_queries.is_empty() => Err(error),
+        _ => Ok(model_queries),
     }
 }
 
 // Which models did not embed some of the results, in words.
-fn unembedded_results(voices: &[Voice], results: &[SimilarSong]) -> Vec<Hint> {
-    let note = |(at, voice): (usize, &Voice)| {
+fn unembedded_results(model_queries: &[ModelQuery], results: &[SimilarSong]) -> Vec<Hint> {
+    let note = |(at, model_query): (usize, &ModelQuery)| {
         let unembedded =
             |song: &&SimilarSong| song.parts.get(at).is_some_and(|part| part.similarity.is_none());
         let count = results.iter().filter(unembedded).count();
         (count > 0).then(|| {
-            let model = voice.spec.name.to_string();
+            let model = model_query.spec.name.to_string();
             let unembedded = format!("{count} of {} were not embedded by `{model}`", results.len());
             Hint::of(
                 "{}: the other models alone say how similar they are; {} fills it in",
@@ -439,5 +443,5 @@ fn unembedded_results(voices: &[Voice], results: &[SimilarSong]) -> Vec<Hint> {
             )
         })
     };
-    voices.iter().enumerate().filter_map(note).collect()
+    model_queries.iter().enumerate().filter_map(note).collect()
 }

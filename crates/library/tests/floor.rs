@@ -169,7 +169,7 @@ async fn two_libraries_are_made_to_agree_and_the_job_is_told() {
     let options = share::options(libraries.config()).unwrap();
     assert_eq!(options.machine, "laptop");
     let told = Arc::new(Told::default());
-    let job = Job::told_to(told.clone());
+    let job = Job::reporting_to(told.clone());
 
     let plan = share::plan(&libraries, &options, &job).await.unwrap();
     let report = share::sync(&libraries, &options, &job).await.unwrap();

@@ -22,9 +22,9 @@ use crate::{
     catalog::Catalog,
     disk::{Disk, RealDisk},
     error::{self, Fault},
-    inner::Inner,
     points::Points,
-    progress::teller,
+    progress::reporter,
+    store::Store,
 };
 
 /// How many songs a batch should have: the wait for the disk is shared by all
@@ -53,7 +53,7 @@ const BATCH: usize = 64;
 /// ```
 #[derive(Clone)]
 pub struct LocalBackend {
-    inner: Arc<Inner>,
+    store: Arc<Store>,
 }
 
 /// How a library is made and used.
@@ -134,7 +134,7 @@ impl LocalBackend {
     /// `Denied` if this user may not, or the disk is only for reading; `Full`
     /// if it had no room when the library was opened.
     pub fn may_write(&self) -> Result<()> {
-        self.inner.may_write().map_err(|fault| fault.during("change", "the library", self))
+        self.store.may_write().map_err(|fault| fault.during("change", "the library", self))
     }
 
     /// Opens the library in `root`, or makes one if there is none.
@@ -175,12 +175,12 @@ impl LocalBackend {
 
     /// The folder of the library; relative paths of songs begin there.
     pub fn root(&self) -> &Path {
-        self.inner.layout.root()
+        self.store.layout.root()
     }
 
     /// What the library is known by, wherever it is copied to.
     pub fn id(&self) -> Uuid {
-        self.inner.library.id
+        self.store.library.id
     }
 
     /// The vectors of all songs that pass `filter`, as a model embedded them, where
@@ -193,7 +193,7 @@ impl LocalBackend {
     pub async fn points(&self, model: &ModelName, filter: &Filter) -> Result<Points> {
         let (name, filter) = (model.clone(), filter.clone());
         let subject = format_args!("model `{model}`").to_string();
-        self.blocking("read all of", subject, move |inner| inner.points(&name, &filter)).await
+        self.blocking("read all of", subject, move |store| store.points(&name, &filter)).await
     }
 
     pub(crate) async fn create_on(
@@ -202,10 +202,10 @@ impl LocalBackend {
         options: LocalOptions,
     ) -> Result<Self> {
         let path = root.to_owned();
-        let create = move || Inner::create(&path, disk, options);
-        let inner = join(tokio::task::spawn_blocking(create).await);
-        let inner = inner.map_err(|fault| fault.during("create", "the library", root.display()))?;
-        Ok(Self { inner: Arc::new(inner) })
+        let create = move || Store::create(&path, disk, options);
+        let store = join(tokio::task::spawn_blocking(create).await);
+        let store = store.map_err(|fault| fault.during("create", "the library", root.display()))?;
+        Ok(Self { store: Arc::new(store) })
     }
 
     pub(crate) async fn open_on(
@@ -216,13 +216,13 @@ impl LocalBackend {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let (path, spare) = (root.to_owned(), spare.map(Path::to_owned));
-        let (teller, pass_on) = teller(progress);
-        let open = move || Inner::open(&path, disk, options, spare.as_deref(), &teller);
+        let (reporter, pass_on) = reporter(progress);
+        let open = move || Store::open(&path, disk, options, spare.as_deref(), &reporter);
         let open = tokio::task::spawn_blocking(open);
         pass_on.await;
-        let inner = join(open.await);
-        let inner = inner.map_err(|fault| fault.during("open", "the library", root.display()))?;
-        Ok(Self { inner: Arc::new(inner) })
+        let store = join(open.await);
+        let store = store.map_err(|fault| fault.during("open", "the library", root.display()))?;
+        Ok(Self { store: Arc::new(store) })
     }
 
     /// The one place where async meets blocking I/O.
@@ -230,9 +230,9 @@ impl LocalBackend {
         &self,
         operation: &'static str,
         subject: impl fmt::Display,
-        work: impl FnOnce(&Inner) -> error::Result<T> + Send + 'static,
+        work: impl FnOnce(&Store) -> error::Result<T> + Send + 'static,
     ) -> Result<T> {
-        run_blocking(&self.inner, work)
+        run_blocking(&self.store, work)
             .await
             .map_err(|fault| fault.or_full(self.root()).during(operation, subject, self))
     }
@@ -242,20 +242,20 @@ impl LocalBackend {
         &self,
         operation: &'static str,
         subject: impl fmt::Display,
-        work: impl FnOnce(&Inner) -> error::Result<T> + Send + 'static,
+        work: impl FnOnce(&Store) -> error::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let work = |inner: &Inner| inner.may_write().and_then(|()| work(inner));
+        let work = |store: &Store| store.may_write().and_then(|()| work(store));
         self.blocking(operation, subject, work).await
     }
 }
 
 /// Runs `work` where it may wait for the disk.
 pub(crate) async fn run_blocking<T: Send + 'static>(
-    inner: &Arc<Inner>,
-    work: impl FnOnce(&Inner) -> error::Result<T> + Send + 'static,
+    store: &Arc<Store>,
+    work: impl FnOnce(&Store) -> error::Result<T> + Send + 'static,
 ) -> error::Result<T> {
-    let inner = Arc::clone(inner);
-    join(tokio::task::spawn_blocking(move || work(&inner)).await)
+    let store = Arc::clone(store);
+    join(tokio::task::spawn_blocking(move || work(&store)).await)
 }
 
 pub(crate) fn join<T>(
@@ -282,7 +282,7 @@ impl StorageBackend for LocalBackend {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             any_metric: true,
-            keeps_audio: self.inner.library.keeps_copies,
+            keeps_audio: self.store.library.keeps_copies,
             urls: false,
             batch: BATCH,
             remote: false,
@@ -321,7 +321,7 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.changing("store", subject, move |inner| inner.put_songs(&songs)).await
+        self.changing("store", subject, move |store| store.put_songs(&songs)).await
     }
 
     async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
@@ -329,22 +329,22 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), "song"), ids.to_vec());
-        self.blocking("read", subject, move |inner| inner.get_songs(&ids)).await
+        self.blocking("read", subject, move |store| store.get_songs(&ids)).await
     }
 
     async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
         let query = query.clone();
-        self.blocking("find", "songs", move |inner| inner.find_songs(&query)).await
+        self.blocking("find", "songs", move |store| store.find_songs(&query)).await
     }
 
     async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
         let query = query.clone();
-        self.blocking("find", "songs", move |inner| inner.find_summaries(&query)).await
+        self.blocking("find", "songs", move |store| store.find_summaries(&query)).await
     }
 
     async fn count(&self, filter: &Filter) -> Result<u64> {
         let filter = filter.clone();
-        self.blocking("count", "songs", move |inner| inner.count_songs(&filter)).await
+        self.blocking("count", "songs", move |store| store.count_songs(&filter)).await
     }
 
     async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
@@ -352,7 +352,7 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let lookups = lookups.to_vec();
-        self.blocking("look up", "songs", move |inner| inner.lookup(&lookups)).await
+        self.blocking("look up", "songs", move |store| store.lookup(&lookups)).await
     }
 
     async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
@@ -360,7 +360,7 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.changing("delete", subject, move |inner| inner.delete_songs(&songs)).await
+        self.changing("delete", subject, move |store| store.delete_songs(&songs)).await
     }
 
     async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
@@ -368,7 +368,7 @@ impl SongStore for LocalBackend {
             return Ok(());
         }
         let (subject, tombstones) = (some(tombstones.len(), "deleted song"), tombstones.to_vec());
-        self.changing("forget", subject, move |inner| inner.purge_songs(&tombstones)).await
+        self.changing("forget", subject, move |store| store.purge_songs(&tombstones)).await
     }
 }
 
@@ -376,12 +376,12 @@ impl SongStore for LocalBackend {
 impl EmbeddingStore for LocalBackend {
     async fn put_model(&self, model: &ModelSpec) -> Result<()> {
         let (subject, model) = (format!("model `{}`", model.name), model.clone());
-        self.changing("make room for", subject, move |inner| inner.put_model(&model)).await
+        self.changing("make room for", subject, move |store| store.put_model(&model)).await
     }
 
     async fn models(&self) -> Result<Vec<ModelSpec>> {
-        self.blocking("list", "models", |inner| {
-            let models = inner.read(Catalog::models)?;
+        self.blocking("list", "models", |store| {
+            let models = store.read(Catalog::models)?;
             Ok(models.into_iter().map(|model| model.spec).collect())
         })
         .await
@@ -392,7 +392,7 @@ impl EmbeddingStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, embeddings) = (some(embeddings.len(), "embedding"), embeddings.to_vec());
-        self.changing("store", subject, move |inner| inner.put_embeddings(&embeddings)).await
+        self.changing("store", subject, move |store| store.put_embeddings(&embeddings)).await
     }
 
     async fn get(
@@ -405,27 +405,27 @@ impl EmbeddingStore for LocalBackend {
         }
         let subject = format!("{} by `{model}`", some(songs.len(), "embedding"));
         let (model, songs) = (model.clone(), songs.to_vec());
-        self.blocking("read", subject, move |inner| inner.get_embeddings(&model, &songs)).await
+        self.blocking("read", subject, move |store| store.get_embeddings(&model, &songs)).await
     }
 
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         let (subject, query) = (format!("model `{}`", query.model), query.clone());
-        self.blocking("search", subject, move |inner| inner.nearest(&query)).await
+        self.blocking("search", subject, move |store| store.nearest(&query)).await
     }
 }
 
 #[async_trait]
 impl BlobStore for LocalBackend {
     async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        let put = match self.inner.may_write() {
-            Ok(()) => blobs::put(&self.inner, blob, source).await,
+        let put = match self.store.may_write() {
+            Ok(()) => blobs::put(&self.store, blob, source).await,
             Err(fault) => Err(fault),
         };
         put.map_err(|fault| fault.during("store", format_args!("blob `{}`", blob.sha256), self))
     }
 
     async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
-        let got = blobs::get(&self.inner, blob, range).await;
+        let got = blobs::get(&self.store, blob, range).await;
         got.map_err(|fault| fault.during("read", format_args!("blob `{}`", blob.sha256), self))
     }
 
@@ -441,7 +441,7 @@ impl SegmentStore for LocalBackend {
             return Ok(());
         }
         let (subject, segments) = (some(segments.len(), "segment"), segments.to_vec());
-        self.changing("store", subject, move |inner| inner.put_segments(&segments)).await
+        self.changing("store", subject, move |store| store.put_segments(&segments)).await
     }
 
     async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
@@ -449,17 +449,17 @@ impl SegmentStore for LocalBackend {
             return Ok(vec![]);
         }
         let ids = ids.to_vec();
-        self.blocking("read", "segments", move |inner| inner.get_segments(&ids)).await
+        self.blocking("read", "segments", move |store| store.get_segments(&ids)).await
     }
 
     async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
         let query = query.clone();
-        self.blocking("find", "segments", move |inner| inner.find_segments(&query)).await
+        self.blocking("find", "segments", move |store| store.find_segments(&query)).await
     }
 
     async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
         let query = query.clone();
-        self.blocking("search", "segments", move |inner| inner.nearest_segments(&query)).await
+        self.blocking("search", "segments", move |store| store.nearest_segments(&query)).await
     }
 
     async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
@@ -467,7 +467,7 @@ impl SegmentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), "segment"), ids.to_vec());
-        self.changing("delete", subject, move |inner| inner.delete_segments(&ids)).await
+        self.changing("delete", subject, move |store| store.delete_segments(&ids)).await
     }
 }
 
@@ -478,7 +478,7 @@ impl DocumentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, documents) = (some(documents.len(), "document"), documents.to_vec());
-        self.changing("store", subject, move |inner| inner.put_documents(&documents)).await
+        self.changing("store", subject, move |store| store.put_documents(&documents)).await
     }
 
     async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
@@ -486,7 +486,7 @@ impl DocumentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), kind.as_str()), ids.to_vec());
-        self.blocking("read", subject, move |inner| inner.get_documents(kind, &ids)).await
+        self.blocking("read", subject, move |store| store.get_documents(kind, &ids)).await
     }
 
     async fn list(
@@ -495,8 +495,8 @@ impl DocumentStore for LocalBackend {
         after: Option<&PageToken>,
     ) -> Result<Page<Document>> {
         let (kinds, after) = (kinds.to_vec(), after.cloned());
-        self.blocking("list", "documents", move |inner| {
-            inner.list_documents(&kinds, after.as_ref())
+        self.blocking("list", "documents", move |store| {
+            store.list_documents(&kinds, after.as_ref())
         })
         .await
     }
@@ -508,7 +508,7 @@ impl DocumentStore for LocalBackend {
         version: OperationId,
     ) -> Result<Outcome<Document>> {
         let (subject, id) = (format!("{} `{id}`", kind.as_str()), id.to_owned());
-        self.changing("delete", subject, move |inner| inner.delete_document(kind, &id, version))
+        self.changing("delete", subject, move |store| store.delete_document(kind, &id, version))
             .await
     }
 }
@@ -517,17 +517,17 @@ impl DocumentStore for LocalBackend {
 impl Maintenance for LocalBackend {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let since = since.cloned();
-        self.blocking("read", "the changes", move |inner| inner.changes(since.as_ref(), limit))
+        self.blocking("read", "the changes", move |store| store.changes(since.as_ref(), limit))
             .await
     }
 
     async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.changing("clean up", "objects", move |inner| inner.collect_garbage(min_age, false))
+        self.changing("clean up", "objects", move |store| store.collect_garbage(min_age, false))
             .await
     }
 
     async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.blocking("look for", "garbage", move |inner| inner.collect_garbage(min_age, true))
+        self.blocking("look for", "garbage", move |store| store.collect_garbage(min_age, true))
             .await
     }
 
@@ -536,10 +536,10 @@ impl Maintenance for LocalBackend {
         options: &VerifyOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
-        let (teller, pass_on) = teller(progress);
+        let (reporter, pass_on) = reporter(progress);
         let options = *options;
         let verify =
-            self.blocking("verify", "the library", move |inner| inner.verify(&options, &teller));
+            self.blocking("verify", "the library", move |store| store.verify(&options, &reporter));
         futures::join!(verify, pass_on).0
     }
 }

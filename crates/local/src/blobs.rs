@@ -19,7 +19,7 @@ use crate::{
     backend::run_blocking,
     catalog::Catalog,
     error::{Fault, Result},
-    inner::Inner,
+    store::Store,
 };
 
 /// How many bytes are read or written at a time.
@@ -45,10 +45,10 @@ impl Drop for Incoming {
 }
 
 impl Incoming {
-    fn begin(inner: &Inner) -> Result<Self> {
+    fn begin(store: &Store) -> Result<Self> {
         // Not `.tmp`: those are removed by whoever has the write lock, and
         // taking in a blob does not need it.
-        let path = inner.files.unfinished_path().with_extension("blob");
+        let path = store.files.unfinished_path().with_extension("blob");
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(Fault::io("make", folder))?;
         }
@@ -62,7 +62,7 @@ impl Incoming {
         self.file.write_all(bytes).map_err(Fault::io("write", &self.path))
     }
 
-    fn finish(mut self, inner: &Inner, blob: &NewBlob) -> Result<BlobRef> {
+    fn finish(mut self, store: &Store, blob: &NewBlob) -> Result<BlobRef> {
         let digest = Digest(self.hash.clone().finalize().into());
         if self.size != blob.size {
             return Err(Fault::invalid(format_args!(
@@ -73,7 +73,7 @@ impl Incoming {
         if digest != blob.sha256 {
             return Err(Fault::invalid(format_args!("the bytes that came have digest `{digest}`")));
         }
-        inner.files.finish(&self.path, &inner.layout.blob(&blob.sha256))?;
+        store.files.finish(&self.path, &store.layout.blob(&blob.sha256))?;
         self.kept = true;
         Ok(reference(blob))
     }
@@ -83,7 +83,7 @@ fn reference(blob: &NewBlob) -> BlobRef {
     BlobRef { sha256: blob.sha256, size: blob.size, key: None }
 }
 
-impl Inner {
+impl Store {
     /// The reference of a blob that is there already. It becomes young again,
     /// so that it is not collected before its song comes.
     fn known_blob(&self, blob: &NewBlob) -> Result<Option<BlobRef>> {
@@ -148,39 +148,39 @@ impl Inner {
     }
 }
 
-pub(crate) async fn put(inner: &Arc<Inner>, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+pub(crate) async fn put(store: &Arc<Store>, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
     let wanted = *blob;
-    if let Some(known) = on(inner, move |inner| inner.known_blob(&wanted)).await? {
+    if let Some(known) = on(store, move |store| store.known_blob(&wanted)).await? {
         return Ok(known);
     }
     let mut stream = match source {
         BlobSource::Path(path) => {
-            return on(inner, move |inner| inner.put_file(&wanted, &path)).await;
+            return on(store, move |store| store.put_file(&wanted, &path)).await;
         }
         BlobSource::Stream(stream) => stream,
     };
-    let mut incoming = on(inner, Incoming::begin).await?;
+    let mut incoming = on(store, Incoming::begin).await?;
     while let Some(piece) = stream.next().await {
         let piece = piece.map_err(Fault::Stream)?;
         if incoming.size + piece.len() as u64 > wanted.size {
             return Err(Fault::invalid(format_args!("more than {} bytes came", wanted.size)));
         }
-        incoming = on(inner, move |_| {
+        incoming = on(store, move |_| {
             incoming.add(&piece)?;
             Ok(incoming)
         })
         .await?;
     }
-    on(inner, move |inner| incoming.finish(inner, &wanted)).await
+    on(store, move |store| incoming.finish(store, &wanted)).await
 }
 
 pub(crate) async fn get(
-    inner: &Arc<Inner>,
+    store: &Arc<Store>,
     blob: &BlobRef,
     range: Option<Range<u64>>,
 ) -> Result<Option<BlobStream>> {
     let wanted = blob.clone();
-    let Some((path, file)) = on(inner, move |inner| inner.open_blob(&wanted)).await? else {
+    let Some((path, file)) = on(store, move |store| store.open_blob(&wanted)).await? else {
         return Ok(None);
     };
     let range = range.unwrap_or(0..blob.size);
@@ -190,16 +190,16 @@ pub(crate) async fn get(
             range.start, range.end, blob.size
         )));
     }
-    let inner = Arc::clone(inner);
+    let store = Arc::clone(store);
     let pieces = stream::try_unfold((file, range), move |(file, range)| {
-        let (inner, path) = (Arc::clone(&inner), path.clone());
+        let (store, path) = (Arc::clone(&store), path.clone());
         async move {
             if range.is_empty() {
                 return Ok(None);
             }
             let subject = path.display().to_string();
-            let location = inner.layout.root().display().to_string();
-            let read = on(&inner, move |_| read_piece(file, range, &path)).await;
+            let location = store.layout.root().display().to_string();
+            let read = on(&store, move |_| read_piece(file, range, &path)).await;
             let (bytes, file, rest) =
                 read.map_err(|fault| fault.during("read", format_args!("`{subject}`"), location))?;
             Ok::<_, Error>(Some((bytes, (file, rest))))
@@ -218,8 +218,8 @@ fn read_piece(mut file: File, range: Range<u64>, path: &Path) -> Result<(Bytes, 
 }
 
 async fn on<T: Send + 'static>(
-    inner: &Arc<Inner>,
-    work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    store: &Arc<Store>,
+    work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    run_blocking(inner, work).await
+    run_blocking(store, work).await
 }

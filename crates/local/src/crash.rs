@@ -30,8 +30,8 @@ use crate::{
     catalog::{Catalog, Kind},
     disk::{Disk, RealDisk, Stamp},
     error::Result,
-    inner::Inner,
     layout::Folder,
+    store::Store,
 };
 
 /// How a disk dies.
@@ -186,27 +186,27 @@ struct Answers {
 }
 
 impl Answers {
-    fn of(inner: &Inner) -> Self {
+    fn of(store: &Store) -> Self {
         let page = SongQuery { limit: 1_000, ..SongQuery::default() };
-        let summaries = inner.find_summaries(&page).unwrap().items;
+        let summaries = store.find_summaries(&page).unwrap().items;
         let ids: Vec<SongId> = summaries.iter().map(|summary| summary.id).collect();
         let mut songs = BTreeMap::new();
-        for (summary, song) in summaries.into_iter().zip(inner.get_songs(&ids).unwrap()) {
+        for (summary, song) in summaries.into_iter().zip(store.get_songs(&ids).unwrap()) {
             let song = song.expect("what is listed is stored");
             let mut vectors = Vec::new();
             for model in song.embeddings.keys() {
-                let stored = inner.get_embeddings(model, &[song.id]).unwrap().pop().unwrap();
+                let stored = store.get_embeddings(model, &[song.id]).unwrap().pop().unwrap();
                 let stored = stored.expect("what a song names is stored");
                 assert!(song.names(model, &stored.reference));
                 vectors.push(stored.embedding.vector.values().to_vec());
             }
             songs.insert(song.id, (song, summary, vectors));
         }
-        let (mut deleted, mut told) = (BTreeMap::new(), BTreeSet::new());
-        for change in inner.changes(None, 1_000).unwrap().changes {
+        let (mut deleted, mut event) = (BTreeMap::new(), BTreeSet::new());
+        for change in store.changes(None, 1_000).unwrap().changes {
             match change.state {
                 ChangeState::Present(song) => {
-                    assert!(told.insert(song.id));
+                    assert!(event.insert(song.id));
                     assert_eq!(*song, songs[&song.id].0, "changes tell what is stored");
                 }
                 ChangeState::Deleted(tombstone) => {
@@ -214,7 +214,7 @@ impl Answers {
                 }
             }
         }
-        assert_eq!(told, songs.keys().copied().collect(), "changes tell every song");
+        assert_eq!(event, songs.keys().copied().collect(), "changes tell every song");
         let nearest = NearestQuery::new(model().name, vector(1), 100);
         let among = SegmentQuery { model: Some(model().name), ..SegmentQuery::default() };
         let nearest_segments = NearestSegments {
@@ -228,18 +228,18 @@ impl Answers {
         let paths = (0..9).map(|n| songrec_storage::Lookup::Path(format!("{n}.wav")));
         let filters = ["new", "genre:*", "title:edited"];
         let every = SegmentQuery { limit: 1_000, ..SegmentQuery::default() };
-        let found = inner.nearest_segments(&nearest_segments).unwrap();
+        let found = store.nearest_segments(&nearest_segments).unwrap();
         Self {
             songs,
             deleted,
-            nearest: inner.nearest(&nearest).unwrap(),
-            by_file: inner.lookup(&paths.collect::<Vec<_>>()).unwrap(),
+            nearest: store.nearest(&nearest).unwrap(),
+            by_file: store.lookup(&paths.collect::<Vec<_>>()).unwrap(),
             filtered: filters
-                .map(|text| inner.count_songs(&Filter::parse_all(&[text]).unwrap()).unwrap())
+                .map(|text| store.count_songs(&Filter::parse_all(&[text]).unwrap()).unwrap())
                 .to_vec(),
-            segments: inner.find_segments(&every).unwrap(),
+            segments: store.find_segments(&every).unwrap(),
             nearest_segments: found.into_iter().map(|one| one.segment.id).collect(),
-            documents: inner.list_documents(&DocumentKind::ALL, None).unwrap().items,
+            documents: store.list_documents(&DocumentKind::ALL, None).unwrap().items,
         }
     }
 }
@@ -313,22 +313,22 @@ fn document(n: u8) -> Document {
     }
 }
 
-fn store(inner: &Inner, songs: &[(Song, Embedding)], mode: PutMode) -> Result<()> {
+fn put(store: &Store, songs: &[(Song, Embedding)], mode: PutMode) -> Result<()> {
     let embeddings: Vec<_> = songs
         .iter()
         .map(|(song, embedding)| songrec_testkit::new_embedding(song, embedding.clone()))
         .collect();
-    inner.put_embeddings(&embeddings)?;
+    store.put_embeddings(&embeddings)?;
     let puts: Vec<_> =
         songs.iter().map(|(song, _)| PutSong { song: song.clone(), mode, origin: None }).collect();
-    let outcomes = inner.put_songs(&puts)?;
+    let outcomes = store.put_songs(&puts)?;
     assert!(outcomes.iter().all(songrec_storage::Outcome::is_done), "{outcomes:?}");
     Ok(())
 }
 
 const DELETION: songrec_core::OperationId = songrec_core::OperationId::from_bytes([100; 16]);
 
-fn delete(inner: &Inner, songs: &[Song]) -> Result<()> {
+fn delete(store: &Store, songs: &[Song]) -> Result<()> {
     let deletes: Vec<_> = songs
         .iter()
         .map(|song| DeleteSong {
@@ -340,7 +340,7 @@ fn delete(inner: &Inner, songs: &[Song]) -> Result<()> {
             leaving: None,
         })
         .collect();
-    inner.delete_songs(&deletes).map(drop)
+    store.delete_songs(&deletes).map(drop)
 }
 
 const COPIES: LocalOptions = LocalOptions { keeps_copies: true, index: IndexKind::Auto };
@@ -359,15 +359,15 @@ fn folder() -> tempfile::TempDir {
 /// A library with songs 0 to 3, of which 3 is deleted, segments of 0 and 1 and
 /// a document.
 fn prepare(root: &Path) {
-    let inner = Inner::create(root, Arc::new(RealDisk), COPIES).unwrap();
-    inner.put_model(&model()).unwrap();
+    let store = Store::create(root, Arc::new(RealDisk), COPIES).unwrap();
+    store.put_model(&model()).unwrap();
     let songs: Vec<_> = (0..4).map(|n| embedded(song(n), n)).collect();
-    store(&inner, &songs, PutMode::Create).unwrap();
-    delete(&inner, &[song(3)]).unwrap();
+    put(&store, &songs, PutMode::Create).unwrap();
+    delete(&store, &[song(3)]).unwrap();
     let segments: Vec<_> = (0..4).map(|n| segment(n, &song(n % 2))).collect();
-    inner.put_segments(&segments).unwrap();
+    store.put_segments(&segments).unwrap();
     let put = PutDocument { document: document(0), mode: PutMode::Create };
-    inner.put_documents(&[put]).unwrap();
+    store.put_documents(&[put]).unwrap();
 }
 
 // Copies a library with its times, so that it looks as if nothing happened.
@@ -408,7 +408,7 @@ fn hide_changes(root: &Path) {
 
 /// Lets `work` die at every step in every way, on libraries that are damaged
 /// first, and looks at what is left.
-fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>) {
+fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Store) -> Result<()>) {
     let template = folder();
     prepare(template.path());
     let before = Answers::of(&open(template.path(), Arc::new(RealDisk)).unwrap());
@@ -422,9 +422,9 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>)
     };
     let after = {
         let folder = fresh();
-        let inner = open(folder.path(), Arc::new(RealDisk)).unwrap();
-        work(&inner).unwrap();
-        Answers::of(&inner)
+        let store = open(folder.path(), Arc::new(RealDisk)).unwrap();
+        work(&store).unwrap();
+        Answers::of(&store)
     };
     let mut deaths = 0;
     let ways = [
@@ -441,7 +441,7 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>)
             let disk = MortalDisk::new(lives_for, death);
             let died = {
                 let opened = open(folder.path(), Arc::clone(&disk) as Arc<dyn Disk>);
-                opened.and_then(|inner| work(&inner))
+                opened.and_then(|store| work(&store))
             };
             let is_dead = disk.dead.load(Ordering::SeqCst);
             assert_eq!(died.is_err(), is_dead, "{died:?}");
@@ -452,16 +452,16 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>)
             }
             let name = format!("{death:?}, loses {loses:?}, step {lives_for}");
             if !is_dead {
-                let inner = open(folder.path(), Arc::new(RealDisk)).unwrap();
-                assert_eq!(Answers::of(&inner), after, "{name}: what was done stays done");
+                let store = open(folder.path(), Arc::new(RealDisk)).unwrap();
+                assert_eq!(Answers::of(&store), after, "{name}: what was done stays done");
             }
             if damage.is_none() {
                 check(folder.path(), &name, [&before, &after]);
             }
-            let inner = open(folder.path(), Arc::new(RealDisk)).unwrap();
-            work(&inner).unwrap_or_else(|fault| panic!("{name}: again: {fault}"));
-            assert_eq!(Answers::of(&inner), after, "{name}: after another run");
-            drop(inner);
+            let store = open(folder.path(), Arc::new(RealDisk)).unwrap();
+            work(&store).unwrap_or_else(|fault| panic!("{name}: again: {fault}"));
+            assert_eq!(Answers::of(&store), after, "{name}: after another run");
+            drop(store);
             if damage.is_some() {
                 check(folder.path(), &name, [&before, &after]);
             }
@@ -474,13 +474,13 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Inner) -> Result<()>)
     assert!(deaths > 20, "died only {deaths} times");
 }
 
-fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Inner> {
-    Inner::open(root, disk, COPIES, None, &Silent)
+fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Store> {
+    Store::open(root, disk, COPIES, None, &Silent)
 }
 
 fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {
-    let inner = open(root, Arc::new(RealDisk)).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
-    let left = Answers::of(&inner);
+    let store = open(root, Arc::new(RealDisk)).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+    let left = Answers::of(&store);
     for id in before.songs.keys().chain(after.songs.keys()) {
         let now = left.songs.get(id);
         let allowed = [before.songs.get(id), after.songs.get(id)];
@@ -496,11 +496,11 @@ fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {
         .map(|(song, _, _)| song.id)
         .collect();
     assert_eq!(nearest, named, "{name}: the index has what songs name");
-    assert!(inner.unfinished().unwrap().is_empty(), "{name}: nothing is left over");
-    let found = inner.verify(&VerifyOptions { repair: false, read_data: true }, &Silent).unwrap();
+    assert!(store.unfinished().unwrap().is_empty(), "{name}: nothing is left over");
+    let found = store.verify(&VerifyOptions { repair: false, read_data: true }, &Silent).unwrap();
     let found: Vec<_> = found.iter().filter(|one| !one.problem.contains(".wav`")).collect();
     assert!(found.is_empty(), "{name}: {found:?}");
-    drop(inner);
+    drop(store);
 
     fs::remove_file(root.join("catalog.sqlite")).unwrap();
     fs::remove_dir_all(root.join("index")).unwrap();
@@ -514,10 +514,10 @@ fn storing_a_batch_survives_every_death() {
     let mut restored = embedded(song(3), 3).0;
     restored.revision.operation = songrec_core::OperationId::from_bytes([50; 16]);
 
-    survives(None, |inner| {
-        store(inner, &new, PutMode::Create)?;
+    survives(None, |store| {
+        put(store, &new, PutMode::Create)?;
         let mode = PutMode::Create;
-        inner.put_songs(&[PutSong { song: restored.clone(), mode, origin: None }]).map(drop)
+        store.put_songs(&[PutSong { song: restored.clone(), mode, origin: None }]).map(drop)
     });
 }
 
@@ -527,31 +527,31 @@ fn editing_survives_every_death() {
     let mut silent = edited(&second);
     silent.embeddings.clear();
 
-    survives(None, |inner| {
+    survives(None, |store| {
         let puts = [(&first, edited(&first)), (&second, silent.clone())].map(|(old, new)| {
             let mode = PutMode::Replace(old.revision.operation);
             PutSong { song: new, mode, origin: None }
         });
-        inner.put_songs(&puts).map(drop)
+        store.put_songs(&puts).map(drop)
     });
 }
 
 #[test]
 fn deleting_survives_every_death() {
-    survives(None, |inner| {
-        delete(inner, &[song(0), song(1)])?;
-        inner.purge_songs(&[PurgeSong { id: song(3).id, deletion: DELETION }])
+    survives(None, |store| {
+        delete(store, &[song(0), song(1)])?;
+        store.purge_songs(&[PurgeSong { id: song(3).id, deletion: DELETION }])
     });
 }
 
 #[test]
 fn segments_and_documents_survive_every_death() {
-    survives(None, |inner| {
-        inner.put_segments(&[segment(10, &song(0)), segment(11, &song(2))])?;
+    survives(None, |store| {
+        store.put_segments(&[segment(10, &song(0)), segment(11, &song(2))])?;
         let gone = [segment(1, &song(1)), segment(3, &song(1))].map(|one| one.id);
-        inner.delete_segments(&gone)?;
+        store.delete_segments(&gone)?;
         let put = PutDocument { document: document(1), mode: PutMode::Create };
-        inner.put_documents(&[put]).map(drop)
+        store.put_documents(&[put]).map(drop)
     });
 }
 
@@ -559,18 +559,18 @@ fn segments_and_documents_survive_every_death() {
 fn building_the_catalog_survives_every_death() {
     let damage = |root: &Path| fs::remove_file(root.join("catalog.sqlite")).unwrap();
 
-    survives(Some(&damage), |inner| {
-        inner.put_model(&model())?;
-        inner.build_again(&Silent)?;
-        store(inner, &[embedded(song(4), 4)], PutMode::Create)
+    survives(Some(&damage), |store| {
+        store.put_model(&model())?;
+        store.build_again(&Silent)?;
+        put(store, &[embedded(song(4), 4)], PutMode::Create)
     });
 }
 
 #[test]
 fn repairing_survives_every_death() {
     let damage = |root: &Path| {
-        let inner = open(root, Arc::new(RealDisk)).unwrap();
-        inner
+        let store = open(root, Arc::new(RealDisk)).unwrap();
+        store
             .write(|writing| {
                 let connection = writing.connection;
                 let stale = "UPDATE song SET card = replace(card, 'song 0', 'other'), mtime = 1";
@@ -585,8 +585,8 @@ fn repairing_survives_every_death() {
         fs::write(root.join("tmp/left.tmp"), "left").unwrap();
     };
 
-    survives(Some(&damage), |inner| {
+    survives(Some(&damage), |store| {
         let options = VerifyOptions { repair: true, read_data: true };
-        inner.verify(&options, &Silent).map(drop)
+        store.verify(&options, &Silent).map(drop)
     });
 }

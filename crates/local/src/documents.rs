@@ -9,13 +9,13 @@ use songrec_storage::{Outcome, Page, PageToken, PutDocument, PutMode};
 use crate::{
     disk::{NewFile, Stamp},
     error::{Fault, Result},
-    inner::Inner,
+    store::Store,
 };
 
 /// The most documents of one page.
 const LONGEST_PAGE: usize = 1_000;
 
-impl Inner {
+impl Store {
     pub(crate) fn put_documents(
         &self,
         documents: &[PutDocument],

@@ -11,8 +11,9 @@ use crate::{
     disk::NewFile,
     embedding_file,
     error::{Fault, Result},
-    inner::Inner,
-    npy, stored,
+    npy,
+    store::Store,
+    stored,
     vectors::{Hit, Rows, Search, row_set},
 };
 
@@ -21,7 +22,7 @@ use crate::{
 const LOOKED_AT_FOR_EACH: usize = 20;
 const LOOKED_AT_MOST: usize = 1_000;
 
-impl Inner {
+impl Store {
     pub(crate) fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
         self.write(|writing| {
             let models = Catalog::models(writing.connection)?;

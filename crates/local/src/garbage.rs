@@ -14,12 +14,12 @@ use crate::{
     catalog::Catalog,
     embedding_file,
     error::{Fault, Result},
-    inner::{Inner, Writing},
     rebuild::names_in,
-    stored::{Settled, settle},
+    store::{Store, Writing},
+    stored::{Resolved, resolve},
 };
 
-impl Inner {
+impl Store {
     /// Removes what no song names, or only counts it.
     pub(crate) fn collect_garbage(&self, min_age: Duration, only_count: bool) -> Result<Collected> {
         let mut collected = Collected::default();
@@ -118,17 +118,17 @@ fn is_embedding_named(
     id: SongId,
     writing: &Writing<'_>,
 ) -> Result<bool> {
-    let inner = writing.inner;
-    let song = match settle(&inner.layout, &inner.files, id).0 {
-        Settled::Present(stored) => stored.document,
-        Settled::Deleted(stored) => stored.document.song,
-        Settled::Absent => return Ok(false),
+    let store = writing.store;
+    let song = match resolve(&store.layout, &store.files, id).0 {
+        Resolved::Present(stored) => stored.document,
+        Resolved::Deleted(stored) => stored.document.song,
+        Resolved::Absent => return Ok(false),
         // It cannot be known what a damaged song names.
-        Settled::Damaged(Fault::Damaged { .. } | Fault::Newer { .. }) => return Ok(true),
-        Settled::Damaged(fault) => return Err(fault),
+        Resolved::Damaged(Fault::Damaged { .. } | Fault::Newer { .. }) => return Ok(true),
+        Resolved::Damaged(fault) => return Err(fault),
     };
     let Some(reference) = song.embeddings.get(model) else { return Ok(false) };
-    match embedding_file::read_file(&inner.files, path) {
+    match embedding_file::read_file(&store.files, path) {
         Ok(there) => Ok(there.is_some_and(|(_, digest)| digest == reference.digest)),
         // Damaged, but perhaps the only trace of what the song names.
         Err(Fault::Damaged { .. }) => Ok(true),

@@ -10,12 +10,12 @@ use songrec_storage::NearestQuery;
 use crate::{
     catalog::{Catalog, Kind, Model},
     error::{Fault, Result},
-    inner::{Inner, Writing, tell_of_damaged},
     rebuild::reason,
+    store::{Store, Writing, report_damaged},
     vectors::{Hit, Rows},
 };
 
-impl Inner {
+impl Store {
     /// Asks the rows of a model; nothing if there can be none. Rows that turn
     /// out to be damaged are made again, and asked once more.
     ///
@@ -38,7 +38,7 @@ impl Inner {
             Err(fault) if fault.is_damaged_index() => fault,
             answer => return answer.map(Some),
         };
-        tell_of_damaged(model, Some(&damage));
+        report_damaged(model, Some(&damage));
         match self.write(|writing| writing.build_damaged_rows(model, kind, &rows)) {
             Ok(rows) => ask(&rows).map(Some),
             Err(fault) => {

@@ -37,56 +37,56 @@ pub struct KnownFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KnownOutcome {
     /// A recording of this song, which the library holds like this.
-    Song(SongId, Standing),
+    Song(SongId, FileStatus),
     /// Nothing that could be read, for this reason.
     Failed(String),
 }
 
 /// What the library holds of a file's song, as far as this machine has heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum FileStatus {
     /// The song is about to be stored; if nothing else was written down since,
     /// nobody knows whether it was.
-    Arriving,
+    Storing,
     /// The library has to be asked.
-    Unsure,
+    Unknown,
     /// The song names the file, and was heard as the
     /// [standard](KnownFiles::judged_by) asks.
-    Settled,
+    UpToDate,
     /// The song was deleted.
-    Forgotten,
+    Deleted,
     /// The song does not name the file, or was not heard enough.
-    Wanting,
+    Stale,
 }
 
-impl Standing {
+impl FileStatus {
     const ALL: [Self; 5] =
-        [Self::Arriving, Self::Unsure, Self::Settled, Self::Forgotten, Self::Wanting];
+        [Self::Storing, Self::Unknown, Self::UpToDate, Self::Deleted, Self::Stale];
 
     const fn number(self) -> i64 {
         self as i64
     }
 
     fn of_number(number: i64) -> Self {
-        Self::ALL.into_iter().find(|one| one.number() == number).unwrap_or(Self::Unsure)
+        Self::ALL.into_iter().find(|one| one.number() == number).unwrap_or(Self::Unknown)
     }
 
     // Whether a song that is enough for one scan may not be for another.
     const fn depends_on_standard(self) -> bool {
-        matches!(self, Self::Settled | Self::Wanting)
+        matches!(self, Self::UpToDate | Self::Stale)
     }
 }
 
 /// A file whose song was heard of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct KnownStatus {
     /// As in [`KnownFile::path`].
     pub path: String,
     /// Whose file it was taken for; nothing is written down if it is another's
     /// now.
     pub song: SongId,
     /// What the library holds of it.
-    pub standing: Standing,
+    pub status: FileStatus,
 }
 
 /// The files that one machine knows of one library.
@@ -149,7 +149,7 @@ impl KnownFiles {
     }
 
     /// The same, for a scan that asks `standard` of a song: what was judged by
-    /// another one is [`Unsure`](Standing::Unsure).
+    /// another one is [`Unknown`](Standing::Unsure).
     #[must_use]
     pub fn judged_by(self, standard: i64) -> Self {
         Self { standard, ..self }
@@ -159,11 +159,11 @@ impl KnownFiles {
         let song: Option<[u8; 16]> = row.get(3)?;
         let outcome = match song {
             Some(bytes) => {
-                let standing = Standing::of_number(row.get(5)?);
+                let status = FileStatus::of_number(row.get(5)?);
                 let standard: i64 = row.get(6)?;
-                let foreign = standing.depends_on_standard() && standard != self.standard;
-                let standing = if foreign { Standing::Unsure } else { standing };
-                KnownOutcome::Song(SongId::from_bytes(bytes), standing)
+                let foreign = status.depends_on_standard() && standard != self.standard;
+                let status = if foreign { FileStatus::Unknown } else { status };
+                KnownOutcome::Song(SongId::from_bytes(bytes), status)
             }
             None => KnownOutcome::Failed(row.get::<_, Option<String>>(4)?.unwrap_or_default()),
         };
@@ -213,11 +213,11 @@ impl KnownFiles {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?;
             for file in files {
-                let (song, reason, standing) = match &file.outcome {
-                    KnownOutcome::Song(id, standing) => {
-                        (Some(id.as_bytes().as_slice()), None, *standing)
+                let (song, reason, status) = match &file.outcome {
+                    KnownOutcome::Song(id, status) => {
+                        (Some(id.as_bytes().as_slice()), None, *status)
                     }
-                    KnownOutcome::Failed(reason) => (None, Some(reason), Standing::Unsure),
+                    KnownOutcome::Failed(reason) => (None, Some(reason), FileStatus::Unknown),
                 };
                 let size = i64::try_from(file.size).unwrap_or(i64::MAX);
                 insert.execute(params![
@@ -227,7 +227,7 @@ impl KnownFiles {
                     song,
                     reason,
                     scan,
-                    standing.number(),
+                    status.number(),
                     self.standard
                 ])?;
             }
@@ -320,10 +320,10 @@ impl KnownFiles {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
         transaction.execute("DELETE FROM heard", [])?;
-        let unsure = Standing::Unsure.number();
+        let unsure = FileStatus::Unknown.number();
         transaction.execute(
             "UPDATE files SET standing = ?1 WHERE song IS NOT NULL AND standing <> ?2",
-            [unsure, Standing::Arriving.number()],
+            [unsure, FileStatus::Storing.number()],
         )?;
         transaction.commit()?;
         Ok(())
@@ -331,30 +331,34 @@ impl KnownFiles {
 
     /// Takes note of what the library holds, and that its changes were heard
     /// of up to `cursor`.
-    pub fn apply(&self, verdicts: &[Verdict], cursor: &str) -> Result<(), KnownFilesError> {
+    pub fn apply(
+        &self,
+        known_statuses: &[KnownStatus],
+        cursor: &str,
+    ) -> Result<(), KnownFilesError> {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
-        self.write_down(&transaction, verdicts, None)?;
+        self.write_down(&transaction, known_statuses, None)?;
         transaction.execute("INSERT OR REPLACE INTO heard VALUES (1, ?1)", [cursor])?;
         transaction.commit()?;
         Ok(())
     }
 
     /// Takes note of what the library was asked for.
-    pub fn judge(&self, verdicts: &[Verdict]) -> Result<(), KnownFilesError> {
+    pub fn set_statuses(&self, known_statuses: &[KnownStatus]) -> Result<(), KnownFilesError> {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
-        self.write_down(&transaction, verdicts, None)?;
+        self.write_down(&transaction, known_statuses, None)?;
         transaction.commit()?;
         Ok(())
     }
 
     /// Takes note that the songs of arriving files are stored. Where something
     /// later was heard meanwhile, that stays.
-    pub fn arrive(&self, verdicts: &[Verdict]) -> Result<(), KnownFilesError> {
+    pub fn arrive(&self, known_statuses: &[KnownStatus]) -> Result<(), KnownFilesError> {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
-        self.write_down(&transaction, verdicts, Some(Standing::Arriving))?;
+        self.write_down(&transaction, known_statuses, Some(FileStatus::Storing))?;
         transaction.commit()?;
         Ok(())
     }
@@ -362,20 +366,20 @@ impl KnownFiles {
     fn write_down(
         &self,
         transaction: &Transaction<'_>,
-        verdicts: &[Verdict],
-        only: Option<Standing>,
+        known_statuses: &[KnownStatus],
+        only: Option<FileStatus>,
     ) -> Result<(), KnownFilesError> {
         let mut update = transaction.prepare_cached(
             "UPDATE files SET standing = ?3, standard = ?4
              WHERE path = ?1 AND song = ?2 AND (?5 IS NULL OR standing = ?5)",
         )?;
-        for Verdict { path, song, standing } in verdicts {
+        for KnownStatus { path, song, status } in known_statuses {
             update.execute(params![
                 path,
                 song.as_bytes().as_slice(),
-                standing.number(),
+                status.number(),
                 self.standard,
-                only.map(Standing::number)
+                only.map(FileStatus::number)
             ])?;
         }
         Ok(())
@@ -449,16 +453,16 @@ mod tests {
     const SONG: SongId = SongId::from_bytes([7; 16]);
 
     fn song() -> KnownOutcome {
-        KnownOutcome::Song(SONG, Standing::Forgotten)
+        KnownOutcome::Song(SONG, FileStatus::Deleted)
     }
 
-    fn verdict(path: &str, standing: Standing) -> Verdict {
-        Verdict { path: path.to_owned(), song: SONG, standing }
+    fn known_status(path: &str, status: FileStatus) -> KnownStatus {
+        KnownStatus { path: path.to_owned(), song: SONG, status }
     }
 
-    fn standing(known: &KnownFiles, path: &str) -> Standing {
+    fn status(known: &KnownFiles, path: &str) -> FileStatus {
         match known.get(&[path.to_owned()]).unwrap().pop().flatten().unwrap().outcome {
-            KnownOutcome::Song(_, standing) => standing,
+            KnownOutcome::Song(_, status) => status,
             KnownOutcome::Failed(reason) => panic!("{reason}"),
         }
     }
@@ -516,21 +520,23 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("known.sqlite");
         let known = KnownFiles::open(&path).unwrap().judged_by(1);
-        let arriving = KnownOutcome::Song(SONG, Standing::Arriving);
+        let arriving = KnownOutcome::Song(SONG, FileStatus::Storing);
         known.put(&["/m/a", "/m/b"].map(|path| file(path, arriving.clone())), 1).unwrap();
         assert_eq!(known.cursor().unwrap(), None);
 
-        known.apply(&[verdict("/m/a", Standing::Wanting)], "c1").unwrap();
-        known.arrive(&["/m/a", "/m/b"].map(|path| verdict(path, Standing::Settled))).unwrap();
+        known.apply(&[known_status("/m/a", FileStatus::Stale)], "c1").unwrap();
+        known
+            .arrive(&["/m/a", "/m/b"].map(|path| known_status(path, FileStatus::UpToDate)))
+            .unwrap();
 
         assert_eq!(known.cursor().unwrap().as_deref(), Some("c1"));
-        assert_eq!(standing(&known, "/m/a"), Standing::Wanting, "it was heard later");
-        assert_eq!(standing(&known, "/m/b"), Standing::Settled);
+        assert_eq!(status(&known, "/m/a"), FileStatus::Stale, "it was heard later");
+        assert_eq!(status(&known, "/m/b"), FileStatus::UpToDate);
         let stricter = KnownFiles::open(&path).unwrap().judged_by(2);
-        assert_eq!(standing(&stricter, "/m/b"), Standing::Unsure);
+        assert_eq!(status(&stricter, "/m/b"), FileStatus::Unknown);
         known.doubt().unwrap();
         assert_eq!(known.cursor().unwrap(), None);
-        assert_eq!(standing(&known, "/m/b"), Standing::Unsure);
+        assert_eq!(status(&known, "/m/b"), FileStatus::Unknown);
     }
 
     #[test]
@@ -538,11 +544,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let known = KnownFiles::open(&root.path().join("known.sqlite")).unwrap();
         let other = SongId::from_bytes([8; 16]);
-        known.put(&[file("/m/a", KnownOutcome::Song(other, Standing::Settled))], 1).unwrap();
+        known.put(&[file("/m/a", KnownOutcome::Song(other, FileStatus::UpToDate))], 1).unwrap();
 
-        known.judge(&[verdict("/m/a", Standing::Forgotten)]).unwrap();
+        known.set_statuses(&[known_status("/m/a", FileStatus::Deleted)]).unwrap();
 
-        assert_eq!(standing(&known, "/m/a"), Standing::Settled);
+        assert_eq!(status(&known, "/m/a"), FileStatus::UpToDate);
         assert_eq!(known.of_songs(&[SONG, other]).unwrap(), [(other, "/m/a".to_owned())]);
     }
 
@@ -563,6 +569,6 @@ mod tests {
 
         assert_eq!(known.failed().unwrap(), []);
         known.put(&[file("/m/a", song())], 1).unwrap();
-        assert_eq!(standing(&known, "/m/a"), Standing::Forgotten);
+        assert_eq!(status(&known, "/m/a"), FileStatus::Deleted);
     }
 }

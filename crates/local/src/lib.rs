@@ -21,8 +21,8 @@ mod verify;
 mod access;
 mod catalog;
 mod index_builder;
-mod inner;
 mod known_files;
+mod store;
 mod vectors;
 mod wal;
 
@@ -43,6 +43,8 @@ mod stored;
 mod crash;
 
 pub use backend::{IndexKind, LocalBackend, LocalOptions};
-pub use inner::SPARE_NOTE;
-pub use known_files::{KnownFile, KnownFiles, KnownFilesError, KnownOutcome, Standing, Verdict};
+pub use known_files::{
+    FileStatus, KnownFile, KnownFiles, KnownFilesError, KnownOutcome, KnownStatus,
+};
 pub use points::{NearOptions, OnNeighbors, Points};
+pub use store::SPARE_NOTE;

@@ -17,8 +17,8 @@ use crate::{
     backend::IndexKind,
     catalog::{Catalog, Kind},
     error::{Fault, Result},
-    inner::Inner,
-    progress::teller,
+    progress::reporter,
+    store::Store,
     vectors::{Rows, row_set},
 };
 
@@ -63,7 +63,7 @@ impl fmt::Debug for Points {
     }
 }
 
-impl Inner {
+impl Store {
     /// The rows of the songs that pass, as they are now.
     pub(crate) fn points(&self, name: &ModelName, filter: &Filter) -> Result<Points> {
         let (rows, among) = self.read(|connection| {
@@ -177,14 +177,14 @@ impl Points {
         let Some(rows) = self.rows.clone() else { return Ok(true) };
         let (options, among) = (options.clone(), self.among.clone());
         let is_loose = self.folder.is_some();
-        let (teller, pass_on) = teller(progress);
+        let (reporter, pass_on) = reporter(progress);
         let compare = blocking("compare", &self.place, move || {
             let stop = || options.stop.load(Ordering::Relaxed);
             // Those of a library are built into lists by whoever writes them.
             if is_loose && rows.wants_build() {
                 rows.build(&stop)?;
             }
-            compare_all(&rows, &options, among.as_deref(), &on_found, &teller)
+            compare_all(&rows, &options, among.as_deref(), &on_found, &reporter)
         });
         futures::join!(compare, pass_on).0
     }

@@ -14,37 +14,37 @@ use crate::{
     catalog::{Catalog, Kind},
     disk::Stamp,
     error::{Fault, Result},
-    inner::{Inner, Writing},
     layout::Folder,
     segment_file,
-    stored::{Settled, id_of, settle},
+    store::{Store, Writing},
+    stored::{Resolved, id_of, resolve},
 };
 
 /// Builds the catalog from the files. The caller has the write lock.
 ///
 /// The indexes are not looked at: the new catalog knows none, so they are made
 /// again, here for models with songs, so that somebody is told of it.
-pub(crate) fn build(inner: &Inner, progress: &dyn Progress) -> Result<()> {
+pub(crate) fn build(store: &Store, progress: &dyn Progress) -> Result<()> {
     let work = "building the catalog from the files";
     progress.on(Event::Started { work, total: None });
-    inner.catalog.build(inner.library.id, &inner.files, |connection| {
-        for spec in models_of_files(inner, progress)? {
+    store.catalog.build(store.library.id, &store.files, |connection| {
+        for spec in models_of_files(store, progress)? {
             Catalog::set_model(connection, &spec)?;
         }
-        let shards = (0..=u8::MAX).map(|shard| (shard, ids_of_shard(inner, shard)));
+        let shards = (0..=u8::MAX).map(|shard| (shard, ids_of_shard(store, shard)));
         let mut total = 0;
         for (shard, ids) in shards {
             let ids = ids?;
             total += ids.len() as u64;
             progress.on(Event::Total { total });
             for id in ids.into_keys() {
-                add_song(inner, connection, id, progress)?;
+                add_song(store, connection, id, progress)?;
             }
-            for id in stamps_of_shard(inner, Folder::Segments, shard)?.into_keys() {
-                add_segments(inner, connection, id, progress)?;
+            for id in stamps_of_shard(store, Folder::Segments, shard)?.into_keys() {
+                add_segments(store, connection, id, progress)?;
             }
             for folder in Folder::ALL {
-                let path = inner.layout.shard(folder, shard);
+                let path = store.layout.shard(folder, shard);
                 let stamp = Stamp::at(&path).map_err(Fault::io("read", &path))?;
                 Catalog::set_shard(connection, folder, shard, stamp)?;
             }
@@ -56,44 +56,44 @@ pub(crate) fn build(inner: &Inner, progress: &dyn Progress) -> Result<()> {
 }
 
 fn add_song(
-    inner: &Inner,
+    store: &Store,
     connection: &Connection,
     id: SongId,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let (settled, leftover) = settle(&inner.layout, &inner.files, id);
+    let (resolved, leftover) = resolve(&store.layout, &store.files, id);
     if let Some(leftover) = leftover {
-        inner.tidy([leftover.as_path()])?;
+        store.tidy([leftover.as_path()])?;
     }
-    match &settled {
-        Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
-            let item = inner.layout.of_song(Folder::Songs, id);
+    match &resolved {
+        Resolved::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
+            let item = store.layout.of_song(Folder::Songs, id);
             let reason = reason(fault);
             progress.on(Event::Skipped { item: &item.display().to_string(), reason: &reason });
             tracing::warn!("left out: {reason}");
         }
         // A disk that does not answer says nothing about the song.
-        Settled::Damaged(_) => {
-            let Settled::Damaged(fault) = settled else { return Ok(()) };
+        Resolved::Damaged(_) => {
+            let Resolved::Damaged(fault) = resolved else { return Ok(()) };
             return Err(fault);
         }
         _ => {}
     }
-    Catalog::set(connection, id, &settled)?;
+    Catalog::set(connection, id, &resolved)?;
     progress.on(Event::Advanced { item: &id.short(), bytes: 0 });
     Ok(())
 }
 
 fn add_segments(
-    inner: &Inner,
+    store: &Store,
     connection: &Connection,
     id: SongId,
     progress: &dyn Progress,
 ) -> Result<()> {
-    match segment_file::read(&inner.layout, &inner.files, id) {
+    match segment_file::read(&store.layout, &store.files, id) {
         Ok(segments) => Catalog::set_segments(connection, id, &segments),
         Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
-            let item = inner.layout.of_song(Folder::Segments, id);
+            let item = store.layout.of_song(Folder::Segments, id);
             let reason = reason(&fault);
             progress.on(Event::Skipped { item: &item.display().to_string(), reason: &reason });
             Ok(())
@@ -117,7 +117,7 @@ pub(crate) fn reason(fault: &Fault) -> String {
 pub(crate) fn build_lost_rows(writing: &Writing<'_>, progress: &dyn Progress) -> Result<()> {
     for model in Catalog::models(writing.connection)? {
         for kind in [Kind::Song, Kind::Segments] {
-            if writing.inner.rows_are_lost(writing.connection, &model, kind)? {
+            if writing.store.rows_are_lost(writing.connection, &model, kind)? {
                 writing.build_rows(&model, kind, progress)?;
             }
         }
@@ -127,16 +127,16 @@ pub(crate) fn build_lost_rows(writing: &Writing<'_>, progress: &dyn Progress) ->
 
 /// Whether folders were written by other means since the catalog was. Costs
 /// one look at each of the 256 shards.
-pub(crate) fn differs(inner: &Inner, connection: &Connection) -> Result<bool> {
+pub(crate) fn differs(store: &Store, connection: &Connection) -> Result<bool> {
     for folder in Folder::ALL {
-        if !shards_that_differ(inner, connection, folder)?.is_empty() {
+        if !shards_that_differ(store, connection, folder)?.is_empty() {
             return Ok(true);
         }
     }
     for model in Catalog::models(connection)? {
         for kind in [Kind::Song, Kind::Segments] {
             if let Some((name, _)) = Catalog::vectors(connection, model.m, kind)?
-                && !inner.layout.index(&model.spec.name, &name).is_dir()
+                && !store.layout.index(&model.spec.name, &name).is_dir()
             {
                 return Ok(true);
             }
@@ -147,17 +147,17 @@ pub(crate) fn differs(inner: &Inner, connection: &Connection) -> Result<bool> {
 
 /// Takes in what came and went by other means.
 pub(crate) fn reconcile(writing: &Writing<'_>, progress: &dyn Progress) -> Result<()> {
-    let inner = writing.inner;
+    let store = writing.store;
     let mut shards = BTreeSet::new();
     for folder in [Folder::Songs, Folder::Trash] {
-        shards.extend(shards_that_differ(inner, writing.connection, folder)?);
+        shards.extend(shards_that_differ(store, writing.connection, folder)?);
     }
     if !shards.is_empty() {
         let work = "taking in files that changed";
         progress.on(Event::Started { work, total: None });
         // Copied folders may have brought embeddings of models of their own.
         let known = Catalog::models(writing.connection)?;
-        for spec in models_of_files(inner, progress)? {
+        for spec in models_of_files(store, progress)? {
             if !known.iter().any(|model| model.spec.name == spec.name) {
                 writing.commit(|connection| Catalog::set_model(connection, &spec))?;
             }
@@ -173,11 +173,11 @@ pub(crate) fn reconcile(writing: &Writing<'_>, progress: &dyn Progress) -> Resul
             progress.on(Event::Advanced { item: &id.short(), bytes: 0 });
         }
     }
-    let segments = shards_that_differ(inner, writing.connection, Folder::Segments)?;
+    let segments = shards_that_differ(store, writing.connection, Folder::Segments)?;
     for shard in &segments {
         let mut ids: BTreeSet<SongId> =
             Catalog::segment_songs_of_shard(writing.connection, *shard)?.into_iter().collect();
-        ids.extend(stamps_of_shard(inner, Folder::Segments, *shard)?.into_keys());
+        ids.extend(stamps_of_shard(store, Folder::Segments, *shard)?.into_keys());
         let ids: Vec<SongId> = ids.into_iter().collect();
         writing.publish_segments(&ids)?;
     }
@@ -199,10 +199,10 @@ pub(crate) fn reconcile(writing: &Writing<'_>, progress: &dyn Progress) -> Resul
 
 /// The songs of a shard whose files are not those that the catalog knows.
 pub(crate) fn ids_that_differ(writing: &Writing<'_>, shard: u8) -> Result<Vec<SongId>> {
-    let inner = writing.inner;
+    let store = writing.store;
     let mut ids: BTreeMap<SongId, [Option<Stamp>; 2]> = BTreeMap::new();
     for (i, folder) in [Folder::Songs, Folder::Trash].into_iter().enumerate() {
-        for (id, stamp) in stamps_of_shard(inner, folder, shard)? {
+        for (id, stamp) in stamps_of_shard(store, folder, shard)? {
             ids.entry(id).or_default()[i] = Some(stamp);
         }
     }
@@ -220,12 +220,12 @@ pub(crate) fn ids_that_differ(writing: &Writing<'_>, shard: u8) -> Result<Vec<So
     Ok(different)
 }
 
-fn shards_that_differ(inner: &Inner, connection: &Connection, folder: Folder) -> Result<Vec<u8>> {
+fn shards_that_differ(store: &Store, connection: &Connection, folder: Folder) -> Result<Vec<u8>> {
     let known: BTreeMap<u8, i64> = Catalog::shards(connection, folder)?.into_iter().collect();
     let mut different = Vec::new();
-    let names = shards_of_files(&inner.layout.folder(folder))?;
+    let names = shards_of_files(&store.layout.folder(folder))?;
     for shard in &names {
-        let path = inner.layout.shard(folder, *shard);
+        let path = store.layout.shard(folder, *shard);
         let stamp = Stamp::at(&path).map_err(Fault::io("read", &path))?;
         if stamp.map(|stamp| stamp.mtime) != known.get(shard).copied() {
             different.push(*shard);
@@ -245,10 +245,10 @@ fn shards_of_files(folder: &Path) -> Result<BTreeSet<u8>> {
 }
 
 /// Every song with a file in `songs/` or `trash/`, in order.
-pub(crate) fn ids_of_shard(inner: &Inner, shard: u8) -> Result<BTreeMap<SongId, ()>> {
+pub(crate) fn ids_of_shard(store: &Store, shard: u8) -> Result<BTreeMap<SongId, ()>> {
     let mut ids = BTreeMap::new();
     for folder in [Folder::Songs, Folder::Trash] {
-        for name in names_in(&inner.layout.shard(folder, shard))? {
+        for name in names_in(&store.layout.shard(folder, shard))? {
             let id = id_of(Path::new(&name)).filter(|id| id.as_bytes()[0] == shard);
             ids.extend(id.map(|id| (id, ())));
         }
@@ -258,11 +258,11 @@ pub(crate) fn ids_of_shard(inner: &Inner, shard: u8) -> Result<BTreeMap<SongId, 
 
 /// The documents of a shard of one folder.
 pub(crate) fn stamps_of_shard(
-    inner: &Inner,
+    store: &Store,
     folder: Folder,
     shard: u8,
 ) -> Result<BTreeMap<SongId, Stamp>> {
-    let path = inner.layout.shard(folder, shard);
+    let path = store.layout.shard(folder, shard);
     let mut stamps = BTreeMap::new();
     for name in names_in(&path)? {
         let Some(id) = id_of(Path::new(&name)).filter(|id| id.as_bytes()[0] == shard) else {
@@ -295,14 +295,14 @@ pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
 }
 
 /// The models that there are files of.
-pub(crate) fn models_of_files(inner: &Inner, progress: &dyn Progress) -> Result<Vec<ModelSpec>> {
+pub(crate) fn models_of_files(store: &Store, progress: &dyn Progress) -> Result<Vec<ModelSpec>> {
     let mut models = Vec::new();
-    let mut names = names_in(&inner.layout.embeddings())?;
+    let mut names = names_in(&store.layout.embeddings())?;
     names.sort();
     for name in names {
         let Ok(name) = name.parse() else { continue };
-        let path = inner.layout.model(&name);
-        let Some(bytes) = inner.files.read(&path)? else { continue };
+        let path = store.layout.model(&name);
+        let Some(bytes) = store.files.read(&path)? else { continue };
         match serde_json::from_slice::<ModelSpec>(&bytes) {
             Ok(spec) if spec.name == name => models.push(spec),
             other => {

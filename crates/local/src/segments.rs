@@ -9,13 +9,13 @@ use crate::{
     catalog::{Catalog, Kind},
     embeddings::refuse,
     error::{Fault, Result},
-    inner::{Inner, Writing},
     layout::Folder,
     segment_file,
+    store::{Store, Writing},
     vectors::{Search, row_set},
 };
 
-impl Inner {
+impl Store {
     pub(crate) fn put_segments(&self, segments: &[Segment]) -> Result<()> {
         self.write(|writing| {
             let models = Catalog::models(writing.connection)?;
@@ -158,7 +158,7 @@ impl Writing<'_> {
         by_song: BTreeMap<SongId, Vec<Segment>>,
         removed: &[SegmentId],
     ) -> Result<()> {
-        let inner = self.inner;
+        let store = self.store;
         let songs: Vec<SongId> = by_song.keys().copied().collect();
         if songs.is_empty() {
             return Ok(());
@@ -167,14 +167,14 @@ impl Writing<'_> {
         let (mut files, mut gone) = (Vec::new(), Vec::new());
         for (song, segments) in &by_song {
             if segments.is_empty() {
-                gone.push(inner.layout.of_song(Folder::Segments, *song));
+                gone.push(store.layout.of_song(Folder::Segments, *song));
             } else {
-                files.push(segment_file::new_file(&inner.layout, *song, segments)?);
+                files.push(segment_file::new_file(&store.layout, *song, segments)?);
             }
         }
-        inner.files.store(&files)?;
+        store.files.store(&files)?;
         if !gone.is_empty() {
-            inner.files.remove(gone.iter().map(std::path::PathBuf::as_path))?;
+            store.files.remove(gone.iter().map(std::path::PathBuf::as_path))?;
         }
         self.publish_segments_of(by_song.into_iter().collect(), removed)
     }
@@ -187,7 +187,7 @@ impl Writing<'_> {
         }
         let mut by_song = Vec::with_capacity(songs.len());
         for song in songs {
-            let segments = match segment_file::read(&self.inner.layout, &self.inner.files, *song) {
+            let segments = match segment_file::read(&self.store.layout, &self.store.files, *song) {
                 Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
                     tracing::warn!("segments are left out: {fault}");
                     vec![]
@@ -247,10 +247,10 @@ impl Writing<'_> {
 struct ReadSegments(BTreeMap<SongId, Vec<Segment>>);
 
 impl ReadSegments {
-    fn get(&mut self, inner: &Inner, song: SongId, id: SegmentId) -> Result<Option<Segment>> {
+    fn get(&mut self, store: &Store, song: SongId, id: SegmentId) -> Result<Option<Segment>> {
         let segments = match self.0.entry(song) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(inner.segments_of(song)?),
+            Entry::Vacant(new) => new.insert(store.segments_of(song)?),
         };
         Ok(segments.iter().find(|segment| segment.id == id).cloned())
     }

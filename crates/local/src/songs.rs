@@ -16,15 +16,15 @@ use crate::{
     catalog::Catalog,
     disk::NewFile,
     error::{Fault, Result},
-    inner::{Inner, Published, Writing},
     layout::Folder,
-    stored::{self, Settled, Stored},
+    store::{Published, Store, Writing},
+    stored::{self, Resolved, Stored},
 };
 
 /// The most songs that a look-up by prefix or title gives.
 const MOST_BY_NAME: usize = 20;
 
-impl Inner {
+impl Store {
     pub(crate) fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
         self.write(|writing| {
             let models = Catalog::models(writing.connection)?;
@@ -70,7 +70,7 @@ impl Inner {
                 if is_meant && self.read_song(id)?.is_none() && seen.insert(id) {
                     paths.push(self.layout.of_song(Folder::Trash, id));
                     let before = Some(BTreeMap::new());
-                    published.push(Published { id, settled: Settled::Absent, before });
+                    published.push(Published { id, resolved: Resolved::Absent, before });
                 }
             }
             let ids: Vec<SongId> = published.iter().map(|one| one.id).collect();
@@ -145,17 +145,17 @@ impl Inner {
         let mut changes = Vec::with_capacity(rows.len());
         let mut unreadable = Vec::new();
         for (id, _) in rows {
-            let (settled, _) = stored::settle(&self.layout, &self.files, *id);
-            let (state, origin) = match settled {
-                Settled::Present(stored) => {
+            let (resolved, _) = stored::resolve(&self.layout, &self.files, *id);
+            let (state, origin) = match resolved {
+                Resolved::Present(stored) => {
                     (ChangeState::Present(Box::new(stored.document)), stored.origin)
                 }
-                Settled::Deleted(stored) => {
+                Resolved::Deleted(stored) => {
                     (ChangeState::Deleted(Box::new(stored.document)), stored.origin)
                 }
                 // Purged since the page was made.
-                Settled::Absent => continue,
-                Settled::Damaged(fault) => {
+                Resolved::Absent => continue,
+                Resolved::Damaged(fault) => {
                     unreadable.push(UnreadableSong { song: *id, why: fault.unreadable()? });
                     continue;
                 }
@@ -165,7 +165,7 @@ impl Inner {
         // Those that the catalog knows to be damaged have no number, and are
         // told as long as they are.
         for id in damaged.into_iter().filter(|_| !more) {
-            if let (Settled::Damaged(fault), _) = stored::settle(&self.layout, &self.files, id) {
+            if let (Resolved::Damaged(fault), _) = stored::resolve(&self.layout, &self.files, id) {
                 unreadable.push(UnreadableSong { song: id, why: fault.unreadable()? });
             }
         }
@@ -203,13 +203,13 @@ impl Inner {
 impl Writing<'_> {
     // Ids are different from each other.
     fn put_some(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        let inner = self.inner;
+        let store = self.store;
         let mut outcomes = Vec::with_capacity(songs.len());
         let (mut files, mut leftovers) = (Vec::new(), Vec::<PathBuf>::new());
         let (mut accepted, mut ids) = (Vec::new(), Vec::new());
         for put in songs {
             let PutSong { song, mode, origin } = put;
-            let stored = match inner.read_song(song.id) {
+            let stored = match store.read_song(song.id) {
                 // Creating a song again is how a damaged one is put right.
                 Err(Fault::Damaged { .. }) if *mode == PutMode::Create => {
                     self.set_aside(song.id)?;
@@ -230,7 +230,7 @@ impl Writing<'_> {
                 outcomes.push(Outcome::Conflict(stored.map(Box::new)));
                 continue;
             }
-            let file = stored::song_file(&inner.layout, song, origin.as_ref());
+            let file = stored::song_file(&store.layout, song, origin.as_ref());
             // A number that JSON has no form for would make a file that nobody
             // can read.
             if let Err(error) = serde_json::from_slice::<Song>(&file.bytes) {
@@ -240,7 +240,7 @@ impl Writing<'_> {
                 )));
             }
             files.push(file);
-            let trash = inner.layout.of_song(Folder::Trash, song.id);
+            let trash = store.layout.of_song(Folder::Trash, song.id);
             if trash.exists() {
                 leftovers.push(trash);
             }
@@ -258,8 +258,8 @@ impl Writing<'_> {
                 let published = accepted.into_iter().zip(stamps).map(|((put, before), stamp)| {
                     let (document, origin) = (put.song.clone(), put.origin.clone());
                     let stored = Stored { document, origin, stamp: *stamp };
-                    let settled = Settled::Present(Box::new(stored));
-                    Published { id: put.song.id, settled, before: Some(before) }
+                    let resolved = Resolved::Present(Box::new(stored));
+                    Published { id: put.song.id, resolved, before: Some(before) }
                 });
                 published.collect()
             },
@@ -270,12 +270,12 @@ impl Writing<'_> {
 
     // Ids are different from each other.
     fn delete_some(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        let inner = self.inner;
+        let store = self.store;
         let mut outcomes = Vec::with_capacity(songs.len());
         let (mut files, mut leftovers) = (Vec::new(), Vec::new());
         let (mut accepted, mut ids) = (Vec::new(), Vec::new());
         for delete in songs {
-            let stored = match inner.read_song(delete.id) {
+            let stored = match store.read_song(delete.id) {
                 // No tombstone can be made of it.
                 Err(Fault::Damaged { .. }) if delete.version.is_none() => {
                     self.set_aside(delete.id)?;
@@ -294,8 +294,8 @@ impl Writing<'_> {
             }
             let before = song.embeddings.clone();
             let tombstone = delete.tombstone(song);
-            files.push(stored::tombstone_file(&inner.layout, &tombstone, delete.origin.as_ref()));
-            leftovers.push(inner.layout.of_song(Folder::Songs, delete.id));
+            files.push(stored::tombstone_file(&store.layout, &tombstone, delete.origin.as_ref()));
+            leftovers.push(store.layout.of_song(Folder::Songs, delete.id));
             ids.push(delete.id);
             accepted.push((tombstone, delete.origin.clone(), before));
             outcomes.push(Outcome::Done);
@@ -311,8 +311,8 @@ impl Writing<'_> {
                 let published = deleted.map(|((document, origin, before), stamp)| {
                     let id = document.song.id;
                     let stored = Stored { document, origin, stamp: *stamp };
-                    let settled = Settled::Deleted(Box::new(stored));
-                    Published { id, settled, before: Some(before) }
+                    let resolved = Resolved::Deleted(Box::new(stored));
+                    Published { id, resolved, before: Some(before) }
                 });
                 published.collect()
             },

@@ -26,7 +26,7 @@ pub(crate) struct Stored<T> {
 
 /// What the files say about a song.
 #[derive(Debug)]
-pub(crate) enum Settled {
+pub(crate) enum Resolved {
     Present(Box<Stored<Song>>),
     Deleted(Box<Stored<Tombstone>>),
     Absent,
@@ -109,7 +109,7 @@ pub(crate) fn read_tombstone(
 }
 
 /// What the files say about a song, and which file says nothing any more.
-pub(crate) fn settle(layout: &Layout, files: &Files, id: SongId) -> (Settled, Option<PathBuf>) {
+pub(crate) fn resolve(layout: &Layout, files: &Files, id: SongId) -> (Resolved, Option<PathBuf>) {
     let song = read_song(layout, files, id);
     let tombstone = read_tombstone(layout, files, id);
     match (song, tombstone) {
@@ -120,16 +120,16 @@ pub(crate) fn settle(layout: &Layout, files: &Files, id: SongId) -> (Settled, Op
             let deleted = tombstone.document.song.revision == song.document.revision;
             if deleted {
                 let leftover = layout.of_song(Folder::Songs, id);
-                (Settled::Deleted(Box::new(tombstone)), Some(leftover))
+                (Resolved::Deleted(Box::new(tombstone)), Some(leftover))
             } else {
                 let leftover = layout.of_song(Folder::Trash, id);
-                (Settled::Present(Box::new(song)), Some(leftover))
+                (Resolved::Present(Box::new(song)), Some(leftover))
             }
         }
-        (Ok(Some(song)), _) => (Settled::Present(Box::new(song)), None),
-        (Ok(None), Ok(Some(tombstone))) => (Settled::Deleted(Box::new(tombstone)), None),
-        (Ok(None), Ok(None)) => (Settled::Absent, None),
-        (Err(fault), _) | (Ok(None), Err(fault)) => (Settled::Damaged(fault), None),
+        (Ok(Some(song)), _) => (Resolved::Present(Box::new(song)), None),
+        (Ok(None), Ok(Some(tombstone))) => (Resolved::Deleted(Box::new(tombstone)), None),
+        (Ok(None), Ok(None)) => (Resolved::Absent, None),
+        (Err(fault), _) | (Ok(None), Err(fault)) => (Resolved::Damaged(fault), None),
     }
 }
 

@@ -17,12 +17,12 @@ use songrec_storage::{Finding, Lost, VerifyOptions};
 use crate::{
     catalog::{Catalog, Kind, Model},
     error::{Fault, Result},
-    inner::Inner,
     layout::Folder,
     library_file::LibraryFile,
     rebuild::{ids_of_shard, ids_that_differ, names_in, reason, stamps_of_shard},
     segment_file,
-    stored::{Settled, id_of, settle},
+    store::Store,
+    stored::{Resolved, id_of, resolve},
 };
 
 const SCAN_AGAIN: &str = "scan its file again";
@@ -69,7 +69,7 @@ impl Findings<'_> {
     }
 }
 
-impl Inner {
+impl Store {
     pub(crate) fn verify(
         &self,
         options: &VerifyOptions,
@@ -247,9 +247,9 @@ impl Inner {
             let ids = ids_that_differ(writing, shard)?;
             let mut different = Vec::new();
             for id in &ids {
-                let (settled, leftover) = settle(&self.layout, &self.files, *id);
+                let (resolved, leftover) = resolve(&self.layout, &self.files, *id);
                 // Damaged files are told with their songs.
-                if !matches!(settled, Settled::Damaged(_)) {
+                if !matches!(resolved, Resolved::Damaged(_)) {
                     different.push((*id, leftover.is_some()));
                 }
             }
@@ -277,20 +277,20 @@ impl Inner {
         is_stale: bool,
         findings: &mut Findings<'_>,
     ) -> Result<()> {
-        let song = match settle(&self.layout, &self.files, id).0 {
-            Settled::Present(stored) => stored.document,
-            Settled::Deleted(stored) if !is_stale => {
+        let song = match resolve(&self.layout, &self.files, id).0 {
+            Resolved::Present(stored) => stored.document,
+            Resolved::Deleted(stored) if !is_stale => {
                 return self.verify_tombstone(&stored.document.song, findings);
             }
-            Settled::Deleted(_) | Settled::Absent => return Ok(()),
-            Settled::Damaged(fault @ Fault::Newer { .. }) => {
+            Resolved::Deleted(_) | Resolved::Absent => return Ok(()),
+            Resolved::Damaged(fault @ Fault::Newer { .. }) => {
                 findings.add(subject(id), reason(&fault), false, "install a newer songrec");
                 return Ok(());
             }
-            Settled::Damaged(fault @ Fault::Damaged { .. }) => {
+            Resolved::Damaged(fault @ Fault::Damaged { .. }) => {
                 return self.verify_damaged(id, &fault, findings);
             }
-            Settled::Damaged(fault) => return Err(fault),
+            Resolved::Damaged(fault) => return Err(fault),
         };
         // That what is derived of it differs as well is no news.
         if !is_stale {

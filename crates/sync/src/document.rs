@@ -189,7 +189,7 @@ impl Syncer {
                             reason: in_words(&error),
                             hint: error.hint().cloned(),
                         };
-                        self.tell_failures([&failure]);
+                        self.report_failures([&failure]);
                         report.add_failure(failure);
                     }
                     Err(error) => return Err(self.failed(place, error)),

@@ -181,7 +181,7 @@ impl Syncer {
             let name = &self.sides.left.name;
             for one in page.unreadable {
                 let (_, failure) = refusal(name, one);
-                self.tell_failures([&failure]);
+                self.report_failures([&failure]);
                 migrated.add_failure(failure);
             }
             let songs = present(page.changes);
@@ -190,7 +190,7 @@ impl Syncer {
                 .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk))
                 .buffer_unordered(options.jobs.max(1));
             let copied = copies.try_for_each(|done| {
-                self.tell_failures(&done.failed);
+                self.report_failures(&done.failed);
                 migrated.add(done);
                 ready(Ok(()))
             });

@@ -74,14 +74,14 @@ impl fmt::Debug for Syncer {
 
 impl Syncer {
     /// Two libraries, and what is remembered of syncing them. Nobody is told
-    /// how it goes on; [`told_to`](Self::told_to) says who is.
+    /// how it goes on; [`reporting_to`](Self::told_to) says who is.
     pub fn new(left: Side, right: Side, state: State) -> Self {
         let job = Job::silent();
         Self {
             sides: Pair { left, right },
             state,
             spool: OnceLock::new(),
-            traffic: Arc::new(Traffic::told_to(job.progress.clone())),
+            traffic: Arc::new(Traffic::reporting_to(job.progress.clone())),
             job,
             rules: Rules::default(),
             clock: Arc::new(Timestamp::now),
@@ -93,8 +93,8 @@ impl Syncer {
     /// Tells `job` how everything goes on that is done from now on, and ends
     /// when it is interrupted: what is under way is finished first.
     #[must_use]
-    pub fn told_to(mut self, job: Job) -> Self {
-        self.traffic = Arc::new(Traffic::told_to(job.progress.clone()));
+    pub fn reporting_to(mut self, job: Job) -> Self {
+        self.traffic = Arc::new(Traffic::reporting_to(job.progress.clone()));
         self.job = job;
         self
     }
@@ -142,7 +142,7 @@ impl Syncer {
         stream.inspect(count).boxed()
     }
 
-    pub(crate) fn tell_failures<'a>(&self, failures: impl IntoIterator<Item = &'a Failure>) {
+    pub(crate) fn report_failures<'a>(&self, failures: impl IntoIterator<Item = &'a Failure>) {
         for failure in failures {
             let item = if failure.title.is_empty() { &failure.subject } else { &failure.title };
             self.job.on(Event::Failed { item, reason: &failure.reason });
@@ -190,7 +190,7 @@ impl Syncer {
                         reason: in_words(&error),
                         hint: error.hint(),
                     };
-                    self.tell_failures([&failure]);
+                    self.report_failures([&failure]);
                     report.add_failure(failure);
                     break;
                 }
@@ -345,7 +345,7 @@ impl Syncer {
         // fail.
         report.try_again();
         report.add(applied.report);
-        self.tell_failures(look.refused.values());
+        self.report_failures(look.refused.values());
         look.refused.values().for_each(|failure| report.add_failure(failure.clone()));
         if let Some(error) = error {
             return Err(error);
@@ -417,7 +417,7 @@ impl Syncer {
             match under_way.next().await {
                 None => break,
                 Some(Ok(applied)) => {
-                    self.tell_failures(&applied.report.failed);
+                    self.report_failures(&applied.report.failed);
                     all.add(applied);
                 }
                 // What is under way is finished; nothing new is begun.

@@ -24,17 +24,17 @@ pub(crate) struct Traffic {
     progress: Arc<dyn Progress>,
     began: Instant,
     /// When it was last told, in milliseconds since it began.
-    told: AtomicU64,
+    reported: AtomicU64,
 }
 
 impl Traffic {
-    pub(crate) fn told_to(progress: Arc<dyn Progress>) -> Self {
+    pub(crate) fn reporting_to(progress: Arc<dyn Progress>) -> Self {
         Self {
             requests: Pair::default(),
             bytes: AtomicU64::new(0),
             progress,
             began: Instant::now(),
-            told: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
         }
     }
 
@@ -48,13 +48,13 @@ impl Traffic {
     /// Counts a call to a library.
     pub(crate) fn request(&self, place: Place) {
         self.requests[place].fetch_add(1, Ordering::Relaxed);
-        self.tell();
+        self.report();
     }
 
     /// Counts bytes that went over.
     pub(crate) fn bytes(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.tell();
+        self.report();
     }
 
     /// The calls that each side got.
@@ -62,13 +62,16 @@ impl Traffic {
         Pair::of(|place| self.requests[place].load(Ordering::Relaxed))
     }
 
-    fn tell(&self) {
+    fn report(&self) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let told = self.told.load(Ordering::Relaxed);
-        let is_due = u128::from(now.saturating_sub(told)) >= TELL_EVERY.as_millis();
+        let reported = self.reported.load(Ordering::Relaxed);
+        let is_due = u128::from(now.saturating_sub(reported)) >= TELL_EVERY.as_millis();
         // Of several at once, one tells.
         let tells = is_due
-            && self.told.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            && self
+                .reported
+                .compare_exchange(reported, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
         if tells {
             let Pair { left, right } = self.requests();
             let bytes = self.bytes.load(Ordering::Relaxed);
@@ -84,9 +87,9 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Default)]
-    struct Told(Mutex<Vec<(u64, u64)>>);
+    struct Reported(Mutex<Vec<(u64, u64)>>);
 
-    impl Progress for Told {
+    impl Progress for Reported {
         fn on(&self, event: Event<'_>) {
             if let Event::Carried { bytes, requests } = event {
                 self.0.lock().unwrap().push((bytes, requests));
@@ -96,18 +99,18 @@ mod tests {
 
     #[test]
     fn what_goes_over_is_told_now_and_then() {
-        let told = Arc::new(Told::default());
-        let mut traffic = Traffic::told_to(told.clone());
+        let reported = Arc::new(Reported::default());
+        let mut traffic = Traffic::reporting_to(reported.clone());
         traffic.request(Place::Left);
         traffic.bytes(7);
-        assert_eq!(*told.0.lock().unwrap(), []);
+        assert_eq!(*reported.0.lock().unwrap(), []);
 
         // Some time later.
         traffic.began = Instant::now().checked_sub(TELL_EVERY).unwrap();
         traffic.request(Place::Right);
         traffic.bytes(1);
 
-        assert_eq!(*told.0.lock().unwrap(), [(7, 2)]);
+        assert_eq!(*reported.0.lock().unwrap(), [(7, 2)]);
         assert_eq!(traffic.requests(), Pair { left: 1, right: 1 });
         traffic.count_from_zero();
         assert_eq!(traffic.requests(), Pair { left: 0, right: 0 });

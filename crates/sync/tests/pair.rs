@@ -638,7 +638,7 @@ async fn whoever_asks_to_stop_is_heard_and_the_next_sync_goes_on() {
     let job = Job::silent();
     let written = Arc::clone(&two.shared);
     let stop = StopsAt { songs: 100, written, interrupt: job.interrupt.clone() };
-    let syncer = syncer.told_to(Job { progress: Arc::new(stop), ..job });
+    let syncer = syncer.reporting_to(Job { progress: Arc::new(stop), ..job });
 
     let options = Options { jobs: 1, ..Options::default() };
     let report = syncer.run(&options).await.unwrap();

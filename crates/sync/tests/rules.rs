@@ -60,7 +60,7 @@ impl Machine {
         let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state)
             .with_rules(self.rules, Duration::from_secs(20 * DAY.unsigned_abs()))
             .with_clock(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap())
-            .told_to(Job::told_to(meanwhile));
+            .reporting_to(Job::reporting_to(meanwhile));
         let options = Options::default();
         let report = syncer.run(&options).now_or_never();
         self.state = Some(syncer.into_state());

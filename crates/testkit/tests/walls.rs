@@ -25,7 +25,7 @@ const FILES_OF_A_TYPE: usize = 3;
 const STILL_IN_A_CIRCLE: &[&str] = &[
     "cache: draft, folder",
     "local: access, catalog, error, files, stored",
-    "local: arranger, backend, blobs, inner, library_file, points, rebuild, vectors",
+    "local: backend, blobs, index_builder, library_file, points, rebuild, store, vectors",
     "sync: apply, look, machine, objects, refused, syncer",
 ];
 
@@ -39,7 +39,7 @@ const STILL_SPREAD: &[(&str, &str, usize)] = &[
     ("library", "Models", 4),
     ("library", "Scan", 9),
     ("local", "Catalog", 4),
-    ("local", "Inner", 10),
+    ("local", "Store", 10),
     ("local", "Writing", 4),
     ("sync", "Syncer", 9),
 ];

@@ -47,10 +47,10 @@ impl Blobs {
             rest: first.range.clone(),
             pieces: Some(pieces(first)),
             piece: Bytes::new(),
-            attempts: self.patience.attempts,
+            attempts: self.retry_policy.attempts,
             failures: 0,
-            pause: self.patience.first_pause,
-            longest_pause: self.patience.longest_pause,
+            pause: self.retry_policy.first_pause,
+            longest_pause: self.retry_policy.longest_pause,
         };
         stream::try_unfold(download, |mut download| async move {
             let piece = download.next().await?;

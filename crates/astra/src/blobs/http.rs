@@ -27,7 +27,7 @@ use object_store::{
 use reqwest::{Method, StatusCode, header};
 use songrec_core::without_password;
 
-use crate::client::Patience;
+use crate::client::RetryPolicy;
 
 /// How long the server may take for one answer, the sending of a part
 /// included: 8 MiB in 5 minutes are 0.2 Mbit/s. A time for a whole request
@@ -108,13 +108,13 @@ impl CredentialProvider for NoKeys {
 /// Makes clients that keep to the rules above.
 #[derive(Debug)]
 pub(super) struct Connector {
-    patience: Patience,
+    retry_policy: RetryPolicy,
     answered: Arc<AtomicBool>,
 }
 
 impl Connector {
-    pub(super) fn new(patience: &Patience) -> Self {
-        Self { patience: patience.clone(), answered: Arc::default() }
+    pub(super) fn new(retry_policy: &RetryPolicy) -> Self {
+        Self { retry_policy: retry_policy.clone(), answered: Arc::default() }
     }
 }
 
@@ -123,7 +123,7 @@ impl HttpConnector for Connector {
         let plain = options.get_config_value(&ClientConfigKey::AllowHttp);
         let client = reqwest::Client::builder()
             .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10).min(self.patience.request))
+            .connect_timeout(Duration::from_secs(10).min(self.retry_policy.request))
             .read_timeout(ANSWER)
             .https_only(plain.as_deref() != Some("true"))
             .redirect(reqwest::redirect::Policy::none())
@@ -135,15 +135,15 @@ impl HttpConnector for Connector {
                 store: "S3",
                 source: Box::new(error.without_url()),
             })?;
-        let (patience, answered) = (self.patience.clone(), Arc::clone(&self.answered));
-        Ok(HttpClient::new(Guarded { client, patience, answered }))
+        let (retry_policy, answered) = (self.retry_policy.clone(), Arc::clone(&self.answered));
+        Ok(HttpClient::new(Guarded { client, retry_policy, answered }))
     }
 }
 
 #[derive(Debug)]
 struct Guarded {
     client: reqwest::Client,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     // Whether anything ever answered.
     answered: Arc<AtomicBool>,
 }
@@ -155,8 +155,10 @@ impl HttpService for Guarded {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         // Nothing else of ours has a name that begins so.
         let is_object = request.uri().path().contains("/audio/");
-        let first = self.patience.first_answer.filter(|_| !self.answered.load(Ordering::Relaxed));
-        let time = first.map_or(self.patience.request, |first| first.min(self.patience.request));
+        let first =
+            self.retry_policy.first_answer.filter(|_| !self.answered.load(Ordering::Relaxed));
+        let time =
+            first.map_or(self.retry_policy.request, |first| first.min(self.retry_policy.request));
         let answer = HttpService::call(&self.client, request);
         let answer = match is_read || first.is_some() {
             false => answer.await,

@@ -18,10 +18,10 @@ use super::{
     http::{Connector, NoKeys, Reason, Trouble, trouble},
     upload::Room,
 };
-use crate::{client::Patience, config::BlobConfig};
+use crate::{client::RetryPolicy, config::BlobConfig};
 
 impl Blobs {
-    pub(crate) fn open(config: &BlobConfig, patience: &Patience) -> Result<Self> {
+    pub(crate) fn open(config: &BlobConfig, retry_policy: &RetryPolicy) -> Result<Self> {
         let place = without_password(config.url.trim_end_matches('/')).into_owned();
         let invalid = |why: &str| {
             Error::new(ErrorKind::Invalid, "use", format_args!("`{place}`"), "the blob store")
@@ -31,7 +31,7 @@ impl Blobs {
         if has_password(&config.url) {
             return Err(invalid("keys do not belong into it").with_hint(KEYS_ELSEWHERE));
         }
-        let (patience, room) = (patience.clone(), Room::new());
+        let (retry_policy, room) = (retry_policy.clone(), Room::new());
         if let Some(rest) = config.url.strip_prefix("s3://") {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             if bucket.is_empty() {
@@ -40,11 +40,11 @@ impl Blobs {
             if let Some(endpoint) = &config.endpoint {
                 check_endpoint(endpoint)?;
             }
-            let s3 = s3(config, bucket, &patience)
+            let s3 = s3(config, bucket, &retry_policy)
                 .map_err(|error| failed_in(&place, "use", "the bucket", error))?;
             let store = Arc::new(PrefixStore::new(s3, prefix));
             let signer = Some(Arc::clone(&store));
-            return Ok(Self { store, signer, place, patience, room });
+            return Ok(Self { store, signer, place, retry_policy, room });
         }
         let store: Arc<dyn ObjectStore> = if let Some(folder) = config.url.strip_prefix("file://") {
             let folder = FilePath::new(folder);
@@ -60,7 +60,7 @@ impl Blobs {
         } else {
             return Err(invalid("it begins with neither `s3://` nor `file://`"));
         };
-        Ok(Self { store, signer: None, place, patience, room })
+        Ok(Self { store, signer: None, place, retry_policy, room })
     }
 }
 
@@ -81,21 +81,25 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
     }
 }
 
-fn s3(config: &BlobConfig, bucket: &str, patience: &Patience) -> object_store::Result<AmazonS3> {
+fn s3(
+    config: &BlobConfig,
+    bucket: &str,
+    retry_policy: &RetryPolicy,
+) -> object_store::Result<AmazonS3> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(config.region.as_deref().unwrap_or("us-east-1"))
         .with_checksum_algorithm(Checksum::SHA256)
         .with_client_options(ClientOptions::new())
-        .with_http_connector(Connector::new(patience))
+        .with_http_connector(Connector::new(retry_policy))
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
-                init_backoff: patience.first_pause,
-                max_backoff: patience.longest_pause,
+                init_backoff: retry_policy.first_pause,
+                max_backoff: retry_policy.longest_pause,
                 ..BackoffConfig::default()
             },
-            max_retries: patience.attempts.saturating_sub(1),
-            retry_timeout: patience.operation,
+            max_retries: retry_policy.attempts.saturating_sub(1),
+            retry_timeout: retry_policy.operation,
         });
     if let Some(endpoint) = &config.endpoint {
         let plain = endpoint.starts_with("http://");

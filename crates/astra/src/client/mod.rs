@@ -33,8 +33,8 @@ mod endpoint;
 mod envelope;
 mod error;
 mod keyspace;
-mod patience;
 mod repeat;
+mod retry_policy;
 
 use std::{
     collections::HashSet,
@@ -71,8 +71,8 @@ pub use self::{
     endpoint::{Endpoint, InvalidEndpoint, password_token},
     error::{Error, Problem, Result},
     keyspace::Keyspace,
-    patience::Patience,
     repeat::Repeat,
+    retry_policy::RetryPolicy,
 };
 use crate::Secret;
 
@@ -99,7 +99,7 @@ struct Inner {
     endpoint: Endpoint,
     token: Secret,
     http: reqwest::Client,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     breaker: Breaker,
     requests: AtomicU64,
     // Whether anything ever answered.
@@ -155,15 +155,19 @@ impl Client {
     ///
     /// When the token cannot be sent, or TLS cannot be set up.
     pub fn new(endpoint: Endpoint, token: Secret) -> Result<Self> {
-        Self::with_patience(endpoint, token, Patience::default())
+        Self::with_retry_policy(endpoint, token, RetryPolicy::default())
     }
 
-    /// A client that waits as `patience` says.
+    /// A client that waits as `retry_policy` says.
     ///
     /// # Errors
     ///
     /// As [`Client::new`].
-    pub fn with_patience(endpoint: Endpoint, token: Secret, patience: Patience) -> Result<Self> {
+    pub fn with_retry_policy(
+        endpoint: Endpoint,
+        token: Secret,
+        retry_policy: RetryPolicy,
+    ) -> Result<Self> {
         let failed =
             |problem, why: &dyn fmt::Display| Error::new(problem, "connect", &endpoint, why);
         let mut value = HeaderValue::from_str(token.expose())
@@ -176,7 +180,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .default_headers(headers)
             .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10).min(patience.request))
+            .connect_timeout(Duration::from_secs(10).min(retry_policy.request))
             .pool_idle_timeout(Duration::from_secs(90))
             .tcp_keepalive(Duration::from_secs(30))
             .redirect(reqwest::redirect::Policy::none())
@@ -186,7 +190,7 @@ impl Client {
             endpoint,
             token,
             http,
-            patience,
+            retry_policy,
             breaker: Breaker::new(),
             requests: AtomicU64::new(0),
             answered: AtomicBool::new(false),
@@ -253,7 +257,7 @@ impl Client {
         started: Instant,
     ) -> Result<Answer<D>> {
         let inner = &*self.inner;
-        let patience = &inner.patience;
+        let retry_policy = &inner.retry_policy;
         let mut pauses = self.pauses();
         let mut attempt = 0;
         let mut last: Option<Error> = None;
@@ -274,7 +278,7 @@ impl Client {
                 }
             };
             attempt += 1;
-            let once = if request.slow { patience.schema } else { patience.request };
+            let once = if request.slow { retry_policy.schema } else { retry_policy.request };
             let in_all = self.operation(request).saturating_sub(gone);
             let times = Times { head: once.min(left), whole: once.min(in_all) };
             let mut error = match self.attempt(outgoing, request, admission, times, attempt).await {
@@ -288,7 +292,7 @@ impl Client {
             let Some(pause) = pauses.next() else { return Err(error) };
             let pause = error.retry_after.map_or(pause, |asked| asked.max(pause));
             let in_all = self.time_for(request);
-            let in_all = if error.refused { in_all.min(patience.refused) } else { in_all };
+            let in_all = if error.refused { in_all.min(retry_policy.refused) } else { in_all };
             if started.elapsed() + pause >= in_all {
                 return Err(error);
             }
@@ -299,17 +303,17 @@ impl Client {
 
     // For an operation with all its repetitions.
     fn operation<C>(&self, request: &Request<'_, C>) -> Duration {
-        let patience = &self.inner.patience;
+        let retry_policy = &self.inner.retry_policy;
         match request.slow {
-            false => patience.operation,
-            true => patience.operation + patience.schema * 2,
+            false => retry_policy.operation,
+            true => retry_policy.operation + retry_policy.schema * 2,
         }
     }
 
     // The same, or what is left of it while nothing ever answered.
     fn time_for<C>(&self, request: &Request<'_, C>) -> Duration {
         let in_all = self.operation(request);
-        match self.inner.patience.first_answer {
+        match self.inner.retry_policy.first_answer {
             Some(first) if !self.inner.answered.load(Ordering::Relaxed) => in_all.min(first),
             _ => in_all,
         }
@@ -318,12 +322,12 @@ impl Client {
     // Exponential pauses with full jitter: each is a random part of what it
     // could be, so that many clients do not come back in step.
     fn pauses(&self) -> impl Iterator<Item = Duration> + Send + use<> {
-        let patience = &self.inner.patience;
+        let retry_policy = &self.inner.retry_policy;
         ExponentialBuilder::new()
-            .with_min_delay(patience.first_pause)
-            .with_max_delay(patience.longest_pause)
+            .with_min_delay(retry_policy.first_pause)
+            .with_max_delay(retry_policy.longest_pause)
             .with_factor(2.0)
-            .with_max_times(patience.attempts.saturating_sub(1))
+            .with_max_times(retry_policy.attempts.saturating_sub(1))
             .build()
             .map(|most| most.mul_f64(rand::random::<f64>()))
     }

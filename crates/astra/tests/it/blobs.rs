@@ -77,7 +77,7 @@ fn elsewhere(cloud: &Cloud, change: impl FnOnce(&mut BlobConfig)) -> AstraBacken
     AstraBackend::connect(&config).unwrap()
 }
 
-fn told(error: &Error) -> String {
+fn reported(error: &Error) -> String {
     format!("{error}: {}", error.hint().map(ToString::to_string).unwrap_or_default())
 }
 
@@ -305,7 +305,7 @@ fn what_is_wrong_with_a_bucket_is_said() {
             ];
             for error in errors {
                 assert_eq!(error.kind(), kind, "{error:?}");
-                assert!(told(&error).contains(hint), "{}", told(&error));
+                assert!(reported(&error).contains(hint), "{}", reported(&error));
                 let shown = format!("{error:?}{backend:?}");
                 assert!(!shown.contains("whisper") && !shown.contains("hush"), "{shown}");
             }
@@ -330,7 +330,7 @@ fn a_server_that_is_not_there_is_unreachable_for_now() {
         let error = backend.blobs().put(&blob_of(&bytes), source(&bytes)).await.unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
-        assert!(told(&error).contains("address of the server"), "{}", told(&error));
+        assert!(reported(&error).contains("address of the server"), "{}", reported(&error));
     });
 }
 

@@ -68,13 +68,13 @@ fn a_song_of_a_later_format_is_refused_everywhere() {
         let read = backend.get_song(one.id).await.unwrap_err();
         let create = backend.put_song(&again(&one), PutMode::Create).await.unwrap_err();
         let listed = backend.songs().find(&SongQuery { limit: 10, ..SongQuery::default() }).await;
-        let told = backend.maintenance().changes(None, 10).await.unwrap();
+        let reported = backend.maintenance().changes(None, 10).await.unwrap();
 
         assert_eq!(read.kind(), ErrorKind::Incompatible);
         assert_eq!(create.kind(), ErrorKind::Incompatible);
         assert_eq!(listed.unwrap().items, std::slice::from_ref(&two));
-        assert_eq!(told.changes.iter().map(|one| one.song).collect::<Vec<_>>(), [two.id]);
-        assert_eq!(told.unreadable.iter().map(|one| one.song).collect::<Vec<_>>(), [one.id]);
+        assert_eq!(reported.changes.iter().map(|one| one.song).collect::<Vec<_>>(), [two.id]);
+        assert_eq!(reported.unreadable.iter().map(|one| one.song).collect::<Vec<_>>(), [one.id]);
         let found = verify(&backend, true).await;
         assert!(found.len() == 1 && !found[0].repaired, "{found:?}");
         assert_eq!(row(&rows, one.id).await, before);
@@ -104,11 +104,11 @@ fn a_flipped_bit_is_damage_and_no_edit_takes_it_along() {
         change(&rows, one.id, |song| song["tags"]["title"] = json!("ond")).await;
 
         let read = backend.get_song(one.id).await.unwrap_err();
-        let told = backend.maintenance().changes(None, 10).await.unwrap();
+        let reported = backend.maintenance().changes(None, 10).await.unwrap();
 
         assert_eq!(read.kind(), ErrorKind::Corrupt);
-        assert_eq!(told.changes.iter().map(|one| one.song).collect::<Vec<_>>(), [two.id]);
-        assert_eq!(told.unreadable.iter().map(|one| one.song).collect::<Vec<_>>(), [one.id]);
+        assert_eq!(reported.changes.iter().map(|one| one.song).collect::<Vec<_>>(), [two.id]);
+        assert_eq!(reported.unreadable.iter().map(|one| one.song).collect::<Vec<_>>(), [one.id]);
         let found = verify(&backend, false).await;
         assert!(found.len() == 1 && found[0].problem.contains("checksum"), "{found:?}");
     });

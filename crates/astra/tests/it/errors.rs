@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use songrec_astra::{AstraBackend, Secret, client::Patience};
+use songrec_astra::{AstraBackend, Secret, client::RetryPolicy};
 use songrec_emulator::{Emulator, Fault, Rule};
 use songrec_storage::{Error, ErrorKind, PutMode, StorageBackendExt};
 use songrec_testkit::{run_case, song};
@@ -27,7 +27,7 @@ fn each_cause_has_its_own_message_and_next_step() {
     run_case(async {
         let (_, emulator) = library(Emulator::builder()).await;
         let mut config = config(&emulator);
-        config.patience = Some(Patience { attempts: 1, ..Patience::default() });
+        config.retry_policy = Some(RetryPolicy { attempts: 1, ..RetryPolicy::default() });
         let backend = AstraBackend::open(&config).await.unwrap();
         for (fault, kind, message, hint) in [
             (Fault::Hibernated, ErrorKind::Unavailable, "hibernated", "portal"),

@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use serde_json::{Value, json};
 use songrec_astra::{
     AstraBackend, AstraConfig, BlobConfig, Secret,
-    client::{Client, Error, Find, Patience, Problem},
+    client::{Client, Error, Find, Problem, RetryPolicy},
 };
 use songrec_core::{BlobRef, Digest, Filter};
 use songrec_emulator::Emulator;
@@ -23,10 +23,13 @@ use songrec_testkit::{Wire, run_case, s3::S3Server};
 use crate::support::{self, library};
 
 fn client(server: &Wire) -> Client {
-    let patience =
-        Patience { attempts: 3, first_pause: Duration::from_millis(1), ..Patience::default() };
+    let retry_policy = RetryPolicy {
+        attempts: 3,
+        first_pause: Duration::from_millis(1),
+        ..RetryPolicy::default()
+    };
     let endpoint = server.endpoint().parse().unwrap();
-    Client::with_patience(endpoint, Secret::new("token"), patience).unwrap()
+    Client::with_retry_policy(endpoint, Secret::new("token"), retry_policy).unwrap()
 }
 
 async fn find(client: &Client) -> Result<Vec<Value>, Error> {
@@ -122,7 +125,8 @@ fn what_is_asked_for_two_ranges_keeps_each_together() {
         });
         let mut config = support::config(&cloud.emulator);
         config.endpoint = server.endpoint();
-        let backend = AstraBackend::open_knowing(&config, &backend.knowledge()).await.unwrap();
+        let backend =
+            AstraBackend::open_with_schema(&config, &backend.cached_schema()).await.unwrap();
 
         let filter = Filter::parse_all(&["bpm:100..112,130..140"]).unwrap();
         backend.songs().count(&filter).await.unwrap();
@@ -140,13 +144,14 @@ fn what_is_asked_for_two_ranges_keeps_each_together() {
 fn a_server_that_never_answers_is_asked_once() {
     run_case(async {
         let silent = Wire::silent();
-        let patience = Patience {
+        let retry_policy = RetryPolicy {
             first_answer: Some(Duration::from_millis(100)),
             first_pause: Duration::from_millis(1),
-            ..Patience::default()
+            ..RetryPolicy::default()
         };
         let endpoint = silent.endpoint().parse().unwrap();
-        let client = Client::with_patience(endpoint, Secret::new("token"), patience).unwrap();
+        let client =
+            Client::with_retry_policy(endpoint, Secret::new("token"), retry_policy).unwrap();
 
         let error = find(&client).await.unwrap_err();
 
@@ -168,13 +173,14 @@ fn a_server_that_answered_once_is_waited_for() {
                 Wire::reply(&mut stream, "200 OK", &[], answer)
             }
         });
-        let patience = Patience {
+        let retry_policy = RetryPolicy {
             first_answer: Some(Duration::from_millis(500)),
             first_pause: Duration::from_millis(1),
-            ..Patience::default()
+            ..RetryPolicy::default()
         };
         let endpoint = server.endpoint().parse().unwrap();
-        let client = Client::with_patience(endpoint, Secret::new("token"), patience).unwrap();
+        let client =
+            Client::with_retry_policy(endpoint, Secret::new("token"), retry_policy).unwrap();
 
         assert_eq!(find(&client).await.unwrap(), Vec::<Value>::new());
         assert_eq!(server.requests().len(), 2);
@@ -191,11 +197,11 @@ fn bucket(endpoint: String, change: impl FnOnce(&mut BlobConfig)) -> AstraBacken
     blobs.session_token = Some(Secret::new("whisper"));
     change(&mut blobs);
     config.blobs = Some(blobs);
-    config.patience = Some(Patience {
+    config.retry_policy = Some(RetryPolicy {
         attempts: 2,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(2),
-        ..Patience::default()
+        ..RetryPolicy::default()
     });
     AstraBackend::connect(&config).unwrap()
 }
@@ -210,10 +216,10 @@ fn a_bucket_that_never_answers_is_asked_once_by_who_only_looks() {
         blobs.access_key = Some(Secret::new("key"));
         blobs.secret_key = Some(Secret::new("secret"));
         config.blobs = Some(blobs);
-        config.patience = Some(Patience {
+        config.retry_policy = Some(RetryPolicy {
             first_answer: Some(Duration::from_millis(100)),
             attempts: 1,
-            ..Patience::default()
+            ..RetryPolicy::default()
         });
         let backend = AstraBackend::connect(&config).unwrap();
 
@@ -399,14 +405,15 @@ fn requests_that_time_out_together_do_not_end_the_operation() {
             let answer = br#"{"data": {"documents": [], "nextPageState": null}}"#;
             Wire::reply(&mut stream, "200 OK", &[], answer)
         });
-        let patience = Patience {
+        let retry_policy = RetryPolicy {
             request: Duration::from_millis(500),
             first_pause: Duration::from_millis(1),
             longest_pause: Duration::from_millis(1),
-            ..Patience::default()
+            ..RetryPolicy::default()
         };
         let endpoint = server.endpoint().parse().unwrap();
-        let client = Client::with_patience(endpoint, Secret::new("token"), patience).unwrap();
+        let client =
+            Client::with_retry_policy(endpoint, Secret::new("token"), retry_policy).unwrap();
 
         let answers = futures::future::join_all((0..16).map(|_| find(&client))).await;
 

@@ -1,5 +1,5 @@
 //! A library is filled and read while 30 % of all requests to both servers
-//! fail, by somebody with little patience: so errors come up, and what the
+//! fail, by somebody with little retry policy: so errors come up, and what the
 //! caller does about them is what the contract says.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use songrec_astra::{
     AstraBackend,
-    client::{Find, Patience},
+    client::{Find, RetryPolicy},
 };
 use songrec_core::{Digest, Song};
 use songrec_emulator::{Emulator, Fault, Rule};
@@ -60,11 +60,11 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
         let (_, cloud) = library(Emulator::builder()).await;
         let mut config = support::config(&cloud.emulator);
         config.blobs = Some(support::blobs(&cloud.s3));
-        config.patience = Some(Patience {
+        config.retry_policy = Some(RetryPolicy {
             attempts: 1,
             first_pause: Duration::from_millis(1),
             longest_pause: Duration::from_millis(2),
-            ..Patience::default()
+            ..RetryPolicy::default()
         });
         let backend = AstraBackend::open(&config).await.unwrap();
         backend.embeddings().put_model(&tiny_model()).await.unwrap();
@@ -146,9 +146,9 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
             }
         }
         assert_eq!(objects, SONGS, "no object twice");
-        let mut told = backend.maintenance().changes(None, 1_000).await.unwrap();
-        told.changes.sort_by_key(|change| change.song);
-        assert_eq!(told.changes.iter().map(|change| change.song).collect::<Vec<_>>(), ids);
+        let mut reported = backend.maintenance().changes(None, 1_000).await.unwrap();
+        reported.changes.sort_by_key(|change| change.song);
+        assert_eq!(reported.changes.iter().map(|change| change.song).collect::<Vec<_>>(), ids);
         let findings = backend
             .maintenance()
             .verify(

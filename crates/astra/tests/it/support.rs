@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, time::Duration};
 
-use songrec_astra::{AstraBackend, AstraConfig, BlobConfig, Secret, client::Patience};
+use songrec_astra::{AstraBackend, AstraConfig, BlobConfig, Secret, client::RetryPolicy};
 use songrec_emulator::{Builder, Emulator, Fault, Names, Rule};
 use songrec_testkit::s3::{self, S3Server};
 
@@ -26,11 +26,11 @@ impl Deref for Cloud {
 pub(crate) fn config(emulator: &Emulator) -> AstraConfig {
     let mut config = AstraConfig::new(emulator.url(), Secret::new(emulator.token()));
     config.blobs = Some(BlobConfig::new("memory:"));
-    config.patience = Some(Patience {
+    config.retry_policy = Some(RetryPolicy {
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(20),
         attempts: 25,
-        ..Patience::default()
+        ..RetryPolicy::default()
     });
     config
 }

@@ -11,7 +11,7 @@ pub(crate) struct MigrateArgs {
     /// Both libraries: `local astra`, `local→astra` or 'local->astra'
     #[arg(value_name = "FROM TO", num_args = 1..=3, required_unless_present_all = ["from", "to"],
           conflicts_with_all = ["from", "to"])]
-    pub(crate) places: Vec<String>,
+    pub(crate) positions: Vec<String>,
     /// The library to copy: `local`, `astra`, a name from the configuration, or a folder
     #[arg(long, value_name = "LIBRARY", requires = "to")]
     pub(crate) from: Option<String>,
@@ -55,8 +55,8 @@ pub(crate) fn from_and_to(args: &MigrateArgs) -> Result<(String, String), String
         return Ok((from.clone(), to.clone()));
     }
     let is_arrow = |word: &String| word == "→" || word == "->" || word == "to";
-    let places: Vec<&String> = args.places.iter().filter(|word| !is_arrow(word)).collect();
-    match places.as_slice() {
+    let positions: Vec<&String> = args.positions.iter().filter(|word| !is_arrow(word)).collect();
+    match positions.as_slice() {
         [from, to] => Ok(((*from).clone(), (*to).clone())),
         [both] => {
             let split = both.split_once('→').or_else(|| both.split_once("->"));
@@ -71,7 +71,7 @@ pub(crate) fn from_and_to(args: &MigrateArgs) -> Result<(String, String), String
                 None => Err(format!("`{both}` is one library, and a copy needs two")),
             }
         }
-        _ => Err(format!("`{}` are not two libraries", args.places.join(" "))),
+        _ => Err(format!("`{}` are not two libraries", args.positions.join(" "))),
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
         args: MigrateArgs,
     }
 
-    fn places(line: &[&str]) -> Option<(String, String)> {
+    fn positions(line: &[&str]) -> Option<(String, String)> {
         let line = Line::try_parse_from(["migrate"].iter().chain(line)).ok()?;
         from_and_to(&line.args).ok()
     }
@@ -266,7 +266,7 @@ mod tests {
             &["local", "to", "astra"],
             &["--dry-run", "local→astra", "--jobs", "2"],
         ] {
-            assert_eq!(places(line), Some(("local".into(), "astra".into())), "{line:?}");
+            assert_eq!(positions(line), Some(("local".into(), "astra".into())), "{line:?}");
         }
         for line in [
             &[][..],
@@ -277,7 +277,7 @@ mod tests {
             &["--from", "local"],
             &["local", "astra", "--to", "b"],
         ] {
-            assert_eq!(places(line), None, "{line:?}");
+            assert_eq!(positions(line), None, "{line:?}");
         }
     }
 }

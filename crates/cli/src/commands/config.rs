@@ -32,19 +32,21 @@ pub(super) fn run(context: &Context, args: ConfigArgs) -> Result<ExitStatus> {
         ConfigCommand::Path => {
             let directories = config.directories();
             let library = songrec_library::local_root(&config);
-            let places = [
+            let positions = [
                 ("config", &directories.config),
                 ("library", &library),
                 ("cache", &directories.cache),
                 ("state", &directories.state),
             ];
             if printer.json {
-                let all: serde_json::Map<_, _> =
-                    places.iter().map(|(name, path)| ((*name).to_owned(), json!(path))).collect();
+                let all: serde_json::Map<_, _> = positions
+                    .iter()
+                    .map(|(name, path)| ((*name).to_owned(), json!(path)))
+                    .collect();
                 printer.json(&all)?;
             } else {
                 let mut table = Table::default();
-                for (name, path) in places {
+                for (name, path) in positions {
                     table.row([name.to_owned(), path.display().to_string()]);
                 }
                 printer.table(&table)?;

@@ -115,11 +115,11 @@ fn example_audio(given: Option<PathBuf>) -> Result<PathBuf> {
         }
         return Err(Error::not_found(format_args!("there is no `{}`", given.display())).into());
     }
-    let places = [
+    let positions = [
         PathBuf::from("examples/audio"),
         PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/audio")),
     ];
-    let found = places.iter().find(|place| place.is_dir()).ok_or_else(|| {
+    let found = positions.iter().find(|place| place.is_dir()).ok_or_else(|| {
         Error::not_found("the example audio is not here")
             .because("it comes with the sources of songrec, in `examples/audio`")
             .with_hint("`songrec demo --audio DIR` takes any folder of audio files")

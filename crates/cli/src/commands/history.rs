@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A song, and when it was deleted if it was.
-type Told = (Song, Option<Timestamp>);
+type ChangesRead = (Song, Option<Timestamp>);
 
 /// What is left of one write.
 #[derive(Serialize)]
@@ -25,12 +25,16 @@ struct Written {
     operation: String,
     values: BTreeMap<String, Value>,
     #[serde(skip)]
-    said: Vec<String>,
+    lines: Vec<String>,
 }
 
 /// Tells what is left of every write of these songs, the earliest first, and
 /// how many there were.
-pub(super) async fn tell(context: &Context, library: &Library, names: &[String]) -> Result<()> {
+pub(super) async fn read_changes(
+    context: &Context,
+    library: &Library,
+    names: &[String],
+) -> Result<()> {
     // What is wrong with one name is said before anything is told.
     let mut songs = Vec::new();
     for name in names {
@@ -40,12 +44,12 @@ pub(super) async fn tell(context: &Context, library: &Library, names: &[String])
         if number > 0 && !context.printer.json {
             context.printer.line("")?;
         }
-        tell_one(context, &song, deleted_at)?;
+        print_one(context, &song, deleted_at)?;
     }
     Ok(())
 }
 
-async fn named(library: &Library, name: &str) -> Result<Told> {
+async fn named(library: &Library, name: &str) -> Result<ChangesRead> {
     let missing = match library.song(name).await {
         Ok(song) => return Ok((song, None)),
         Err(error) if error.kind() == ErrorKind::NotFound => error,
@@ -55,7 +59,7 @@ async fn named(library: &Library, name: &str) -> Result<Told> {
     share::deleted_song(library, name).await?.ok_or_else(|| missing.into())
 }
 
-fn tell_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Result<()> {
+fn print_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Result<()> {
     let version = song.version();
     let mut writes: Vec<(Stamp, Written)> = version
         .writes()
@@ -64,7 +68,7 @@ fn tell_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Re
             let written = Written {
                 at: (write.stamp != Stamp::default()).then(|| write.stamp.time()),
                 operation: format!("{:016x}", op.0),
-                said: said(&write.values),
+                lines: lines(&write.values),
                 values: write.values.iter().cloned().collect(),
             };
             (write.stamp, written)
@@ -74,7 +78,7 @@ fn tell_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Re
     let writes: Vec<Written> = writes.into_iter().map(|(_, write)| write).collect();
     // The deletion is a write that left nothing but this.
     let seen = version.seen().len() + usize::from(deleted_at.is_some());
-    let told = writes.len() + usize::from(deleted_at.is_some());
+    let reported = writes.len() + usize::from(deleted_at.is_some());
     let printer = &context.printer;
     if printer.json {
         let deleted = deleted_at.map(|at| json!({ "deleted_at": at })).unwrap_or_default();
@@ -87,20 +91,20 @@ fn tell_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Re
     let title = SongSummary::of(song).title;
     printer.line(printer.bold(&format!("{}  {title}", song.id.short())))?;
     let mut table = Table::headed([Column::text("when"), Column::wrapped("what")]);
-    let mut row = |at: Option<Timestamp>, said: Vec<String>| {
+    let mut row = |at: Option<Timestamp>, lines: Vec<String>| {
         let at = at.map_or_else(|| "not known".to_owned(), |at| printer.moment(at));
-        for (number, text) in said.into_iter().enumerate() {
+        for (number, text) in lines.into_iter().enumerate() {
             table.row([if number == 0 { at.clone() } else { String::new() }, text]);
         }
     };
     for write in writes {
-        row(write.at, write.said);
+        row(write.at, write.lines);
     }
     if deleted_at.is_some() {
         row(deleted_at, vec!["deleted".to_owned()]);
     }
     printer.table(&table)?;
-    match seen.saturating_sub(told) {
+    match seen.saturating_sub(reported) {
         0 => Ok(()),
         gone => {
             let writes = counted(gone as u64, "write");
@@ -110,23 +114,23 @@ fn tell_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Re
 }
 
 // What a write did, in words, one for each value that is left of it.
-fn said(values: &[(String, Value)]) -> Vec<String> {
+fn lines(values: &[(String, Value)]) -> Vec<String> {
     let lists: BTreeMap<&str, Vec<String>> = elements(values);
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     let mut is_alive = false;
     for (key, value) in values {
         match key.split_once('.') {
             _ if key == LIFE => is_alive = true,
             // That the song came in, and what was not known of old documents.
-            _ if key == "added_at" => said.push("added to the library".to_owned()),
+            _ if key == "added_at" => lines.push("added to the library".to_owned()),
             _ if key == "sources.unsorted" || key == "tags.from_file_name" => {}
             // One of an import without audio, which nobody has seen.
             Some(("files", path)) if value["size"] == 0 => {
-                said.push(format!("file {path} expected"));
+                lines.push(format!("file {path} expected"));
             }
-            Some(("files", path)) => said.push(format!("file {path} added")),
+            Some(("files", path)) => lines.push(format!("file {path} added")),
             Some(("edits", field)) if element(field).is_none() => {
-                said.push(match (lists.get(field), value) {
+                lines.push(match (lists.get(field), value) {
                     (Some(elements), _) => format!("{field} = {}", elements.join(", ")),
                     (None, Value::Null) => format!("{field} cleared"),
                     (None, Value::Array(none)) if none.is_empty() => format!("{field} cleared"),
@@ -138,17 +142,17 @@ fn said(values: &[(String, Value)]) -> Vec<String> {
                 if let Some((list, one)) = element(field)
                     && !values.iter().any(|(key, _)| key.strip_prefix("edits.") == Some(list))
                 {
-                    said.push(format!("{list}: {one} added"));
+                    lines.push(format!("{list}: {one} added"));
                 }
             }
-            _ => said.push(of_source(key, value)),
+            _ => lines.push(of_source(key, value)),
         }
     }
-    said.sort_by_key(|text| !text.starts_with("added to"));
-    if said.is_empty() && is_alive {
-        said.push("restored, or an edit taken back".to_owned());
+    lines.sort_by_key(|text| !text.starts_with("added to"));
+    if lines.is_empty() && is_alive {
+        lines.push("restored, or an edit taken back".to_owned());
     }
-    said
+    lines
 }
 
 // The elements that a write left of each list that a person edited.
@@ -209,7 +213,7 @@ mod tests {
     fn in_words(values: &[(&str, Value)]) -> Vec<String> {
         let values: Vec<(String, Value)> =
             values.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-        said(&values)
+        lines(&values)
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<ExitStatu
     if printer.json {
         printer.json(&imported)?;
     } else {
-        tell(printer, &imported);
+        read_changes(printer, &imported);
     }
     if imported.interrupted {
         printer.say("interrupted; run the same command to go on");
@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<ExitStatu
     Ok(if imported.failed.is_empty() { ExitStatus::Done } else { ExitStatus::SomeFailed })
 }
 
-fn tell(printer: &Printer, imported: &Imported) {
+fn read_changes(printer: &Printer, imported: &Imported) {
     for (what, why) in &imported.failed {
         printer.warn(format!("left out `{what}`: {why}"));
     }

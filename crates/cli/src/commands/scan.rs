@@ -72,7 +72,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         printer.json(&summary)?;
     } else {
         summarize(context, &report, args.dry_run, started.elapsed());
-        suspects.into_inner().unwrap_or_else(PoisonError::into_inner).tell(printer);
+        suspects.into_inner().unwrap_or_else(PoisonError::into_inner).read_changes(printer);
         if args.missing && report.files() == 0 && !report.interrupted {
             printer.say("the models have embedded every song whose file is on this machine");
         }
@@ -115,7 +115,7 @@ impl Suspects {
         }
     }
 
-    fn tell(&self, printer: &Printer) {
+    fn read_changes(&self, printer: &Printer) {
         if self.songs == 0 {
             return;
         }

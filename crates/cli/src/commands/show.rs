@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
-use songrec_core::{AudioProperties, Features, Field, Key, Said, Song, SongSummary, Source};
+use songrec_core::{
+    AudioProperties, Features, Field, Key, Song, SongSummary, Source, SourcedValue,
+};
 use songrec_library::Library;
 
 use crate::{
@@ -19,7 +21,7 @@ use crate::{
 pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
     if args.history {
-        history::tell(context, &library, &args.songs).await?;
+        history::read_changes(context, &library, &args.songs).await?;
         return Ok(ExitStatus::Done);
     }
     for (number, song) in library.songs(&args.songs).await?.into_iter().enumerate() {
@@ -40,7 +42,7 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
 struct Shown<'a> {
     #[serde(flatten)]
     song: &'a Song,
-    values: BTreeMap<Field, Said>,
+    values: BTreeMap<Field, SourcedValue>,
 }
 
 fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
@@ -54,11 +56,11 @@ fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
     };
     row("id", Some(song.id.to_string()));
     for (name, field) in TAGS {
-        row(name, values.get(&field).and_then(|said| shown(song, &field, said)));
+        row(name, values.get(&field).and_then(|sourced| shown(song, &field, sourced)));
     }
-    for (field, said) in &values {
+    for (field, sourced) in &values {
         if let Field::Extra(name) = field {
-            row(name, shown(song, field, said));
+            row(name, shown(song, field, sourced));
         }
     }
     // Of a song that was imported without its audio neither need be known.
@@ -134,9 +136,9 @@ const TAGS: [(&str, Field); 16] = [
 ];
 
 // A value, and in brackets where it comes from.
-fn shown(song: &Song, field: &Field, said: &Said) -> Option<String> {
-    let text = || said.value.as_str().map(str::to_owned);
-    let value = match (field, &said.value) {
+fn shown(song: &Song, field: &Field, sourced: &SourcedValue) -> Option<String> {
+    let text = || sourced.value.as_str().map(str::to_owned);
+    let value = match (field, &sourced.value) {
         (_, Value::Null) => "nothing".to_owned(),
         (_, Value::Array(list)) => {
             list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
@@ -156,8 +158,8 @@ fn shown(song: &Song, field: &Field, said: &Said) -> Option<String> {
         _ => String::new(),
     };
     // How sure it is is known of what was measured alone.
-    let confidence = if said.source == Source::Measured { confidence } else { String::new() };
-    Some(format!("{value}{confidence} [{}]", said.source))
+    let confidence = if sourced.source == Source::Measured { confidence } else { String::new() };
+    Some(format!("{value}{confidence} [{}]", sourced.source))
 }
 
 fn sure(song: &Song, confidence: impl Fn(&Features) -> Option<f32>) -> String {

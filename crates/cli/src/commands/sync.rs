@@ -57,7 +57,7 @@ async fn watch(
     pause: Duration,
 ) -> Result<ExitStatus> {
     let printer = &context.printer;
-    let tell = |round| -> Result<()> {
+    let read_changes = |round| -> Result<()> {
         match round {
             Round::Done(mut report) => {
                 pair::print_report(printer, libraries.names(), &mut report)?;
@@ -69,7 +69,7 @@ async fn watch(
             }
         }
     };
-    match keep_syncing(libraries, options, pause, &context.job, tell).await {
+    match keep_syncing(libraries, options, pause, &context.job, read_changes).await {
         Ok(()) => Ok(ExitStatus::Done),
         Err(error) if is_interrupted(&error) => Ok(ExitStatus::Interrupted),
         Err(error) => Err(error),

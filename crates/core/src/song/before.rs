@@ -18,19 +18,19 @@ fn made_of(key: &str, value: &dyn std::fmt::Display, stamp: Stamp) -> Op {
 }
 
 /// The version of a song that has no history.
-pub(crate) fn version_of(song: &Song, said: &Keyed) -> Version {
+pub(crate) fn version_of(song: &Song, keyed: &Keyed) -> Version {
     let mut version = Version::new();
     version.see(song.revision.operation.into());
     let none = Stamp::default();
     let at = |moment| Stamp::after(none, moment);
     let life = || (LIFE.to_owned(), Value::Null);
     // When it came in makes a life: another time is another life.
-    let added_at = said.values.get("added_at").cloned().unwrap_or_default();
+    let added_at = keyed.values.get("added_at").cloned().unwrap_or_default();
     let added = ("added_at".to_owned(), added_at);
     let op = made_of(LIFE, &format_args!("{} {}", song.id, added.1), none);
     version.leave(op, at(song.added_at), vec![life(), added]);
     let mut rest: Vec<(String, Value)> = Vec::new();
-    for (key, value) in &said.values {
+    for (key, value) in &keyed.values {
         if key.starts_with("files.") {
             let op = made_of(key, value, none);
             version.leave(op, none, vec![(key.clone(), value.clone())]);
@@ -43,7 +43,7 @@ pub(crate) fn version_of(song: &Song, said: &Keyed) -> Version {
         let op = made_of("tags", &all, at(song.updated_at));
         version.leave(op, at(song.updated_at), rest);
     }
-    edits(song, said, &mut version);
+    edits(song, keyed, &mut version);
     let (rank, value) = analysis_of(song);
     version.set_highest(ANALYSIS, rank, value);
     version
@@ -51,7 +51,7 @@ pub(crate) fn version_of(song: &Song, said: &Keyed) -> Version {
 
 // Whatever a person said gives life: somebody who deleted the song without
 // knowing it does not delete it.
-fn edits(song: &Song, said: &Keyed, version: &mut Version) {
+fn edits(song: &Song, keyed: &Keyed, version: &mut Version) {
     let life = || (LIFE.to_owned(), Value::Null);
     for (field, value) in song.edits.iter() {
         let key = format!("edits.{field}");
@@ -65,9 +65,9 @@ fn edits(song: &Song, said: &Keyed, version: &mut Version) {
             (said_at, _) => said_at.unwrap_or_default(),
         };
         let op = made_of(&key, value, stamp);
-        let marker = (key.clone(), said.values[&key].clone());
+        let marker = (key.clone(), keyed.values[&key].clone());
         let begin = format!("{key}=");
-        let elements = said.elements.iter().filter(|element| element.starts_with(&begin));
+        let elements = keyed.elements.iter().filter(|element| element.starts_with(&begin));
         let elements = elements.map(|element| (element.clone(), Value::Null));
         let mut values: Vec<_> = [marker].into_iter().chain(elements).collect();
         if said_at.is_some() {
@@ -85,7 +85,7 @@ fn edits(song: &Song, said: &Keyed, version: &mut Version) {
     }
     // What the file says again, and what was decided.
     for (name, stamp) in &song.stamps {
-        if !said.values.contains_key(name) {
+        if !keyed.values.contains_key(name) {
             version.leave(made_of("a decision about", name, *stamp), *stamp, vec![life()]);
         }
     }

@@ -151,14 +151,14 @@ impl History {
             && self.gone.iter().all(|one| version.gone().contains(one))
     }
 
-    /// The history of a version of which `said` is shown.
-    pub(crate) fn of(version: &Version, said: &Keyed) -> Self {
+    /// The history of a version of which `keyed` is shown.
+    pub(crate) fn of(version: &Version, keyed: &Keyed) -> Self {
         let seen: Vec<Op> = version.seen().iter().copied().collect();
         let place = |op: &Op| seen.binary_search(op).expect("what left something was seen");
         let mut writers: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for (op, write) in version.writes() {
             for (key, value) in &write.values {
-                if said.values.get(key) == Some(value) {
+                if keyed.values.get(key) == Some(value) {
                     writers.entry(key).or_default().insert(place(op));
                 }
             }
@@ -167,7 +167,7 @@ impl History {
         let writes = version.writes().iter().map(|(op, write)| {
             let (mut keys, mut lost) = (Vec::new(), BTreeMap::new());
             for (key, value) in &write.values {
-                if said.values.get(key) != Some(value) {
+                if keyed.values.get(key) != Some(value) {
                     lost.insert(key.clone(), value.clone());
                 } else if is_element(key) || writers[key.as_str()] != rest {
                     keys.push(key.clone());
@@ -193,19 +193,19 @@ impl History {
 
     /// The version of a song that says this. What nobody is named for was left
     /// by `writer`.
-    pub(crate) fn version(&self, said: &Keyed, writer: Op, stamp: Stamp) -> Version {
+    pub(crate) fn version(&self, keyed: &Keyed, writer: Op, stamp: Stamp) -> Version {
         let mut version = Version::new();
         self.seen.0.iter().for_each(|op| version.see(*op));
         version.remove_for_ever(self.gone.iter().cloned());
         let named: BTreeSet<&str> =
             self.writes.iter().flat_map(|left| &left.2).map(String::as_str).collect();
-        let unnamed = said.values.iter().filter(|(key, _)| {
+        let unnamed = keyed.values.iter().filter(|(key, _)| {
             !(named.contains(key.as_str()) || self.deleted && key.as_str() == LIFE)
         });
         let (others, unnamed): (Vec<_>, Vec<_>) =
             unnamed.partition(|(key, _)| is_element(key) || self.rest.is_empty());
         for left in &self.writes {
-            let shown = left.2.iter().filter_map(|key| said.values.get_key_value(key));
+            let shown = left.2.iter().filter_map(|key| keyed.values.get_key_value(key));
             let rest = unnamed.iter().copied().filter(|_| self.rest.contains(&left.0));
             let values = shown.chain(rest).chain(&left.3);
             let values = values.map(|(key, value)| (key.clone(), value.clone())).collect();

@@ -60,27 +60,27 @@ fn edit_of(key: &str) -> Option<Field> {
 
 impl Keyed {
     pub(crate) fn by(song: &Song) -> Self {
-        let mut said = Self::default();
-        said.values.insert(LIFE.to_owned(), Value::Null);
+        let mut keyed = Self::default();
+        keyed.values.insert(LIFE.to_owned(), Value::Null);
         for (field, value) in song.edits.iter() {
-            said.edit(field, value);
+            keyed.edit(field, value);
         }
         for file in &song.files {
             let value = serde_json::to_value(file).unwrap_or_default();
-            said.values.insert(format!("files.{}", file.path), value);
+            keyed.values.insert(format!("files.{}", file.path), value);
         }
-        let Ok(Value::Object(all)) = serde_json::to_value(song) else { return said };
+        let Ok(Value::Object(all)) = serde_json::to_value(song) else { return keyed };
         let apart = ["edits", "files"];
         for (name, value) in all {
             let name = name.as_str();
             if !OWN.contains(&name) && !ANALYSED.contains(&name) && !apart.contains(&name) {
-                flatten(&escape(name), value, &mut said.values);
+                flatten(&escape(name), value, &mut keyed.values);
             }
         }
         if song.has_unsorted_tags() {
-            said.values.insert("sources.unsorted".to_owned(), Value::Bool(true));
+            keyed.values.insert("sources.unsorted".to_owned(), Value::Bool(true));
         }
-        said
+        keyed
     }
 
     // A list is that there is one, and its elements.
@@ -259,11 +259,11 @@ type Rank = (Stamp, Op, usize);
 /// The elements of lists that have to be written so that they come in the order
 /// in which they are said, each after the value that says that there is a list:
 /// where an element is left, that one is too.
-pub(crate) fn elements_to_write(said: &Keyed, version: &Version) -> Vec<(String, Value)> {
+pub(crate) fn elements_to_write(keyed: &Keyed, version: &Version) -> Vec<(String, Value)> {
     let shown = version.shown();
     let mut written = Vec::new();
     let mut last: Option<(Field, Option<Rank>)> = None;
-    for key in &said.elements {
+    for key in &keyed.elements {
         let Some((field, _)) = element_of(key) else { continue };
         let before = match &last {
             Some((of, place)) if *of == field => *place,

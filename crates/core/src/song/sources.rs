@@ -72,7 +72,7 @@ impl Sources {
 
 /// A value that is shown, and who said it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Said {
+pub struct SourcedValue {
     /// The value; null is a field that a person cleared.
     pub value: Value,
     /// Who said it.
@@ -81,7 +81,7 @@ pub struct Said {
 
 /// What a file says of its song.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FileSays {
+pub struct FromFile {
     /// SHA-256 of the whole file, tags included.
     pub sha256: Digest,
     /// What its own tags say.
@@ -111,7 +111,7 @@ impl Song {
 
     /// What is shown of each field, and who said it. A field that a person
     /// cleared is null; one of which nothing is known is left out.
-    pub fn values(&self) -> BTreeMap<Field, Said> {
+    pub fn values(&self) -> BTreeMap<Field, SourcedValue> {
         let tags = self.effective_tags();
         let summary = SongSummary::of(self);
         let extra = self.edits.iter().map(|(field, _)| field.clone());
@@ -131,12 +131,12 @@ impl Song {
             let edited = self.edits.get(field).filter(|value| value.is_null()).cloned();
             edited.or(value)
         };
-        let said = |field: Field| {
+        let sourced = |field: Field| {
             let value = shown(&field)?;
-            let source = self.source_of(&field, tags.says(&field))?;
-            Some((field, Said { value, source }))
+            let source = self.source_of(&field, tags.has_value(&field))?;
+            Some((field, SourcedValue { value, source }))
         };
-        fields.into_iter().filter_map(said).collect()
+        fields.into_iter().filter_map(sourced).collect()
     }
 
     // Who says `field`, which has a value; nothing if that is the song's id.
@@ -145,9 +145,10 @@ impl Song {
         if self.edits.get(field).is_some() {
             return Some(Source::Person);
         }
-        let said = [(Source::Import, import), (Source::File, &self.tags), (Source::Folder, folder)];
+        let sourced =
+            [(Source::Import, import), (Source::File, &self.tags), (Source::Folder, folder)];
         let by_name = matches!(field, Field::Title | Field::Artist);
-        match said.into_iter().find(|(_, tags)| tags.says(field)) {
+        match sourced.into_iter().find(|(_, tags)| tags.has_value(field)) {
             Some((Source::File, tags)) if tags.from_file_name && by_name => Some(Source::FileName),
             Some((source, _)) => Some(source),
             None if is_tag => Some(Source::FileName),
@@ -171,7 +172,7 @@ impl Song {
     /// says nor a name or a folder of it, was imported, and is kept as that.
     /// Where a file was tagged anew, what it says takes the place of what was
     /// there.
-    pub fn retag(&mut self, file: &FileSays, ask_folder: bool, before: &[FileSays]) {
+    pub fn retag(&mut self, file: &FromFile, ask_folder: bool, before: &[FromFile]) {
         if self.has_unsorted_tags() {
             self.sort_tags(file, before);
             self.sources.unsorted = false;
@@ -186,7 +187,7 @@ impl Song {
         }
     }
 
-    fn sort_tags(&mut self, file: &FileSays, before: &[FileSays]) {
+    fn sort_tags(&mut self, file: &FromFile, before: &[FromFile]) {
         let old = std::mem::take(&mut self.tags);
         let is_same_file = before.iter().any(|before| before.sha256 == file.sha256);
         let guesses = || before.iter().chain([file]);
@@ -202,12 +203,12 @@ impl Song {
             let is_folder = field == Field::Genre
                 && guesses()
                     .any(|guess| guess.folder.is_some() && old.genres.iter().eq(&guess.folder));
-            let is_retagged = file.tags.says(&field) && !is_same_file;
-            if is_folder && !file.tags.says(&field) {
+            let is_retagged = file.tags.has_value(&field) && !is_same_file;
+            if is_folder && !file.tags.has_value(&field) {
                 self.sources.folder.genres = file.folder.iter().cloned().collect();
             } else if !is_retagged
                 && named.iter().all(|tags| tags.value(&field).as_ref() != Some(&was))
-                && !self.sources.import.says(&field)
+                && !self.sources.import.has_value(&field)
             {
                 self.sources.import.set(&field, &was);
             }
@@ -238,15 +239,15 @@ mod tests {
     }
 
     fn source_of(song: &Song, field: &Field) -> Option<Source> {
-        song.values().get(field).map(|said| said.source)
+        song.values().get(field).map(|sourced| sourced.source)
     }
 
     fn genre(name: &str) -> Tags {
         Tags { genres: vec![name.into()], ..Tags::default() }
     }
 
-    fn says(bytes: &[u8], tags: Tags) -> FileSays {
-        FileSays {
+    fn has_value(bytes: &[u8], tags: Tags) -> FromFile {
+        FromFile {
             sha256: Digest::of(bytes),
             tags,
             named: titled("kick"),
@@ -294,14 +295,14 @@ mod tests {
     #[test]
     fn reading_the_file_again_erases_nothing_that_others_said() {
         let mut song = song();
-        song.retag(&says(b"1", Tags::default()), true, &[]);
+        song.retag(&has_value(b"1", Tags::default()), true, &[]);
         song.sources.import = titled("import");
 
-        song.retag(&says(b"2", titled("file")), false, &[]);
+        song.retag(&has_value(b"2", titled("file")), false, &[]);
 
         assert_eq!(song.sources.import, titled("import"));
         assert_eq!(song.effective_tags().genres, ["drums"]);
-        let moved = FileSays { folder: Some("bass".into()), ..says(b"2", titled("file")) };
+        let moved = FromFile { folder: Some("bass".into()), ..has_value(b"2", titled("file")) };
         song.retag(&moved, false, &[]);
         assert_eq!(song.effective_tags().genres, ["bass"]);
     }
@@ -314,7 +315,7 @@ mod tests {
         tags.extra.insert("preview_url".into(), "https://example.com".into());
         let mut song = of_format_1(tags.clone());
         let shown = song.effective_tags();
-        let file = says(b"1", Tags { year: Some(1999), ..Tags::default() });
+        let file = has_value(b"1", Tags { year: Some(1999), ..Tags::default() });
 
         song.retag(&file, false, std::slice::from_ref(&file));
 
@@ -331,7 +332,7 @@ mod tests {
     fn of_format_1_a_file_that_was_tagged_anew_is_believed() {
         let mut song = of_format_1(titled("old"));
 
-        song.retag(&says(b"2", titled("new")), false, &[says(b"1", Tags::default())]);
+        song.retag(&has_value(b"2", titled("new")), false, &[has_value(b"1", Tags::default())]);
 
         assert_eq!(song.effective_tags().title.as_deref(), Some("new"));
     }
@@ -343,7 +344,7 @@ mod tests {
         assert_eq!(song.format, Song::FORMAT);
 
         let mut song: Song = serde_json::from_value(json!(song)).unwrap();
-        song.retag(&says(b"1", Tags::default()), false, &[]);
+        song.retag(&has_value(b"1", Tags::default()), false, &[]);
 
         assert_eq!(song.effective_tags().title.as_deref(), Some("import"));
     }

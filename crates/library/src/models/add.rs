@@ -101,7 +101,7 @@ impl Models {
             }),
             Downloaded::Files(files) => {
                 let added = self.add_folder(files.description.clone(), files.folder()).await;
-                let added = added.map_err(|error| files.tell(error))?;
+                let added = added.map_err(|error| files.reword(error))?;
                 Ok(AddedModel { notes: [files.notes, added.notes].concat(), ..added })
             }
         }

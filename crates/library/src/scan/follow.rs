@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use songrec_local::{KnownFilesError, KnownOutcome, Standing, Verdict};
+use songrec_local::{FileStatus, KnownFilesError, KnownOutcome, KnownStatus};
 use songrec_storage::{ChangePage, ChangeState, Cursor, ErrorKind};
 use tokio::sync::mpsc;
 
@@ -108,7 +108,7 @@ impl Scan<'_> {
                 known.of_songs(&ids)?.into_iter().map(|(_, path)| path).collect();
             let arriving =
                 known.get(&paths)?.into_iter().flatten().filter_map(|file| match file.outcome {
-                    KnownOutcome::Song(id, Standing::Arriving) => Some(id),
+                    KnownOutcome::Song(id, FileStatus::Storing) => Some(id),
                     KnownOutcome::Song(..) | KnownOutcome::Failed(_) => None,
                 });
             Ok(arriving.collect::<BTreeSet<_>>())
@@ -118,7 +118,7 @@ impl Scan<'_> {
             ChangeState::Present(song) if arriving.contains(&change.song) => Some((**song).clone()),
             ChangeState::Present(_) | ChangeState::Deleted(_) => None,
         });
-        self.library.tell_again(&cut_off.collect::<Vec<_>>()).await
+        self.library.write_again(&cut_off.collect::<Vec<_>>()).await
     }
 
     async fn apply(&self, page: &ChangePage) -> Result<()> {
@@ -126,18 +126,18 @@ impl Scan<'_> {
         let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
         let files = blocking(move || known.of_songs(&ids)).await??;
         let mut files = files.into_iter().peekable();
-        let mut verdicts = Vec::new();
+        let mut known_statuses = Vec::new();
         for change in &page.changes {
             while let Some((song, path)) = files.next_if(|(song, _)| *song == change.song) {
-                let standing = match &change.state {
-                    ChangeState::Present(song) => self.standing(song, &path),
-                    ChangeState::Deleted(_) => Standing::Forgotten,
+                let status = match &change.state {
+                    ChangeState::Present(song) => self.status(song, &path),
+                    ChangeState::Deleted(_) => FileStatus::Deleted,
                 };
-                verdicts.push(Verdict { path, song, standing });
+                known_statuses.push(KnownStatus { path, song, status });
             }
         }
         let (known, cursor) = (self.known.clone(), page.cursor.0.clone());
-        blocking(move || known.apply(&verdicts, &cursor)).await??;
+        blocking(move || known.apply(&known_statuses, &cursor)).await??;
         Ok(())
     }
 }

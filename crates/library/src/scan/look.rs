@@ -13,16 +13,16 @@ use futures::{
     stream::{self, BoxStream},
 };
 use songrec_audio::Identity;
-use songrec_core::{Digest, FileSays, Hint, ModelName, Remedy, Song, SongId, Tags};
+use songrec_core::{Digest, FromFile, Hint, ModelName, Remedy, Song, SongId, Tags};
 use songrec_models::{Batcher, Embedded, Wanted};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
-    Candidate, Finding, IDENTIFY, Scan, ScanOptions, Unsettled, WAIT_TO_ASK, WINDOW, gathered,
+    Candidate, FileToRead, Finding, IDENTIFY, Scan, ScanOptions, WAIT_TO_ASK, WINDOW, gathered,
 };
 use crate::{
     Library, Result,
-    complete::{name_handle, same_length},
+    complete::{name_lookup_key, same_length},
     keys,
     work::on_cpu,
 };
@@ -47,7 +47,7 @@ pub(super) struct Looked {
 pub(super) struct Found {
     pub(super) identity: Identity,
     /// What it says of its song.
-    pub(super) says: FileSays,
+    pub(super) says: FromFile,
     /// What was embedded; nothing if a song is known that was embedded already.
     pub(super) analysis: Option<Box<Embedded>>,
     /// Whether the song is known and there was nothing to find out about it.
@@ -71,13 +71,13 @@ pub(super) struct Found {
 
 /// A file of which is known which audio it is.
 struct Identified {
-    unsettled: Unsettled,
+    file_to_read: FileToRead,
     identity: std::result::Result<Identity, Hint>,
 }
 
 /// A file of which is known which song it is.
 struct Placed {
-    unsettled: Unsettled,
+    file_to_read: FileToRead,
     place: std::result::Result<Place, Hint>,
 }
 
@@ -96,15 +96,15 @@ impl Scan<'_> {
     /// Looks at files, several at a time; ends with an interrupt.
     pub(super) fn looked<'s>(
         &'s self,
-        unsettled: BoxStream<'s, Result<Unsettled>>,
+        file_to_read: BoxStream<'s, Result<FileToRead>>,
     ) -> BoxStream<'s, Result<Looked>> {
         // More in flight than threads, so that none of them waits while others
         // are asked for or stored.
-        let identified = unsettled
-            .map(move |unsettled| async move {
-                match unsettled {
+        let identified = file_to_read
+            .map(move |file_to_read| async move {
+                match file_to_read {
                     Ok(_) if self.job.is_interrupted() => None,
-                    Ok(unsettled) => Some(Ok(self.identify(unsettled).await)),
+                    Ok(file_to_read) => Some(Ok(self.identify(file_to_read).await)),
                     Err(error) => Some(Err(error)),
                 }
             })
@@ -135,15 +135,15 @@ impl Scan<'_> {
             .boxed()
     }
 
-    async fn identify(&self, unsettled: Unsettled) -> Identified {
-        let path = unsettled.candidate.path.clone();
+    async fn identify(&self, file_to_read: FileToRead) -> Identified {
+        let path = file_to_read.candidate.path.clone();
         let fence = self.fence.clone();
         let read = move || {
             let _reading = fence.enter(&path)?;
             songrec_audio::identify(&path).map_err(|error| reason_of(&error))
         };
         let identity = on_cpu(Some(&self.pool), read).await.map_err(Hint::from).flatten();
-        Identified { unsettled, identity }
+        Identified { file_to_read, identity }
     }
 
     // Finds the songs of files, with two questions for all of them, and one
@@ -152,12 +152,12 @@ impl Scan<'_> {
         let known: Vec<(&Identity, &Path)> = files
             .iter()
             .filter_map(|file| {
-                Some((file.identity.as_ref().ok()?, file.unsettled.candidate.path.as_path()))
+                Some((file.identity.as_ref().ok()?, file.file_to_read.candidate.path.as_path()))
             })
             .collect();
         // By its hash, and as what songs wait for that came without audio.
         let hashes = known.iter().map(|(identity, _)| identity.sha256);
-        let names = known.iter().map(|(file, path)| name_handle(path).unwrap_or(file.sha256));
+        let names = known.iter().map(|(file, path)| name_lookup_key(path).unwrap_or(file.sha256));
         let lookups: Vec<Lookup> = hashes.chain(names).map(Lookup::FileHash).collect();
         let mut by_hash = self.library.backend.songs().lookup(&lookups).await?;
         let by_name = by_hash.split_off(known.len());
@@ -173,10 +173,10 @@ impl Scan<'_> {
         let stored: Vec<SongId> = songs.iter().flatten().flatten().map(|song| song.id).collect();
         let lacks_segments = self.lacking_segments(&stored).await?;
         let mut songs = ids.into_iter().zip(songs).zip(met);
-        let placed = files.into_iter().map(|Identified { unsettled, identity }| {
+        let placed = files.into_iter().map(|Identified { file_to_read, identity }| {
             let place = identity.and_then(|identity| {
                 let ((id, song), met) = songs.next().expect("there is one for each identity");
-                let again = unsettled.candidate.named || self.options.again;
+                let again = file_to_read.candidate.named || self.options.again;
                 let song = match song {
                     Ok(song) => song,
                     // What is stored anew takes the place of what is damaged.
@@ -191,14 +191,14 @@ impl Scan<'_> {
                     .collect();
                 Ok(Place { identity, id, song, met, without_segments })
             });
-            Placed { unsettled, place }
+            Placed { file_to_read, place }
         });
         Ok(placed.collect())
     }
 
     // Nothing if it was left in the middle.
     async fn embed_file(&self, placed: Placed) -> Option<Looked> {
-        let Placed { unsettled: Unsettled { candidate, held, was_cut_off }, place } = placed;
+        let Placed { file_to_read: FileToRead { candidate, held, was_cut_off }, place } = placed;
         let Place { identity, id, song, met, without_segments } = match place {
             Ok(place) => place,
             Err(reason) => return Some(Looked { candidate, found: Err(reason) }),
@@ -228,7 +228,7 @@ impl Scan<'_> {
         };
         let found = match on_cpu(Some(&self.pool), work).await {
             Ok(Ok((tags, analysis))) => {
-                let says = FileSays { tags, ..said_by_path(&candidate.path, identity.sha256) };
+                let says = FromFile { tags, ..path_values(&candidate.path, identity.sha256) };
                 let replaced = held.filter(|held| *held != id);
                 let length = analysis.as_ref().map(|embedded| &embedded.sound.audio);
                 let length = length.or(song.as_ref().map(|song| &song.audio));
@@ -333,8 +333,8 @@ pub(super) fn asks_folders(library: &Library, options: &ScanOptions) -> bool {
 }
 
 /// What the path of a file says of the song in it.
-pub(super) fn said_by_path(path: &Path, sha256: Digest) -> FileSays {
-    FileSays {
+pub(super) fn path_values(path: &Path, sha256: Digest) -> FromFile {
+    FromFile {
         sha256,
         tags: Tags::default(),
         named: songrec_audio::read_name(path),

@@ -104,7 +104,7 @@ impl Scan<'_> {
     pub(super) async fn forget_met(&self, arrivals: &[Arrival], stored: &mut Stored) -> Result<()> {
         let met: Vec<(&Arrival, &Song)> = arrivals
             .iter()
-            .filter(|arrival| stored.standings.contains_key(&arrival.stored))
+            .filter(|arrival| stored.statuses.contains_key(&arrival.stored))
             .filter_map(|arrival| Some((arrival, &**arrival.found.met.as_ref()?)))
             .collect();
         let songs: Vec<Song> = met.iter().map(|(_, song)| (*song).clone()).collect();
@@ -112,7 +112,7 @@ impl Scan<'_> {
         for ((arrival, _), is_forgotten) in met.into_iter().zip(forgotten) {
             // Somebody changed it meanwhile: the next scan meets it again.
             if !is_forgotten {
-                stored.standings.remove(&arrival.stored);
+                stored.statuses.remove(&arrival.stored);
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Files that were known and are gone.
 
 use songrec_core::{SongId, encode_path};
-use songrec_local::{KnownFile, KnownOutcome, Standing};
+use songrec_local::{FileStatus, KnownFile, KnownOutcome};
 
 use super::{LOOK_UP, Scan, ScanItem, blocking};
 use crate::Result;
@@ -21,13 +21,13 @@ impl Scan<'_> {
                 let page = blocking(move || known.unseen(&below, number, &from, LOOK_UP)).await??;
                 let Some(last) = page.last() else { break };
                 after = last.path.clone();
-                missing += self.tell_missing(page, caught_up).await?;
+                missing += self.report_missing(page, caught_up).await?;
             }
         }
         Ok(missing)
     }
 
-    async fn tell_missing(&self, page: Vec<KnownFile>, caught_up: bool) -> Result<u64> {
+    async fn report_missing(&self, page: Vec<KnownFile>, caught_up: bool) -> Result<u64> {
         let mut forget = Vec::new();
         let mut gone = Vec::new();
         for file in page {
@@ -35,20 +35,17 @@ impl Scan<'_> {
                 continue;
             }
             match file.outcome {
-                KnownOutcome::Song(id, standing) => gone.push((file.path, id, standing)),
+                KnownOutcome::Song(id, status) => gone.push((file.path, id, status)),
                 KnownOutcome::Failed(_) => forget.push(file.path),
             }
         }
-        let is_sure = |standing| caught_up && standing == Standing::Settled;
-        let unsure: Vec<SongId> = gone
-            .iter()
-            .filter(|(_, _, standing)| !is_sure(*standing))
-            .map(|(_, id, _)| *id)
-            .collect();
+        let is_sure = |status| caught_up && status == FileStatus::UpToDate;
+        let unsure: Vec<SongId> =
+            gone.iter().filter(|(_, _, status)| !is_sure(*status)).map(|(_, id, _)| *id).collect();
         let mut songs = self.library.each_song(&unsure).await?.into_iter();
         let mut missing = 0;
-        for (path, id, standing) in gone {
-            let still_named = is_sure(standing) || {
+        for (path, id, status) in gone {
+            let still_named = is_sure(status) || {
                 let stored = self.library.stored_path(&songrec_core::decode_path(&path));
                 match songs.next() {
                     Some(Ok(Some(song))) => song.files.iter().any(|file| file.path == stored),

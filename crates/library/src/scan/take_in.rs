@@ -7,16 +7,16 @@ use std::{
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_core::{
-    Digest, Embedding, EmbeddingRef, Event, Features, FileSays, ModelName, ModelSpec, OperationId,
+    Digest, Embedding, EmbeddingRef, Event, Features, FromFile, ModelName, ModelSpec, OperationId,
     Segment, SegmentId, Song, SongFile, SongId, decode_path, encode_path,
 };
-use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
+use songrec_local::{FileStatus, KnownFile, KnownOutcome, KnownStatus};
 use songrec_models::WindowVector;
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
 
 use super::{
     Candidate, Finding, Scan, ScanItem, ScanReport, WINDOW, blocking,
-    look::{Found, Looked, said_by_path},
+    look::{Found, Looked, path_values},
     lost::{name_of, take_again},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) enum Change {
 #[derive(Default)]
 pub(super) struct Stored {
     changes: BTreeMap<String, Change>,
-    pub(super) standings: BTreeMap<String, Standing>,
+    pub(super) statuses: BTreeMap<String, FileStatus>,
 }
 
 /// The files, by absolute path, that this machine has seen hold each song.
@@ -89,7 +89,7 @@ impl Scan<'_> {
             }
         }
         for arrival in &arrivals {
-            let outcome = KnownOutcome::Song(arrival.id(), Standing::Arriving);
+            let outcome = KnownOutcome::Song(arrival.id(), FileStatus::Storing);
             known.push(known_file(&arrival.candidate, outcome));
         }
         if !self.options.dry_run {
@@ -108,20 +108,20 @@ impl Scan<'_> {
         if !self.options.dry_run {
             self.forget_met(&arrivals, &mut stored).await?;
         }
-        let mut verdicts = Vec::new();
+        let mut known_statuses = Vec::new();
         for (id, arrivals) in &of_song {
             for arrival in arrivals {
                 let change = stored.changes.get(&arrival.stored).unwrap_or(&Change::Nothing);
-                self.tell(*id, arrival, change, &mut report);
-                if let Some(standing) = stored.standings.get(&arrival.stored) {
+                self.report_change(*id, arrival, change, &mut report);
+                if let Some(status) = stored.statuses.get(&arrival.stored) {
                     let path = encode_path(&arrival.candidate.path);
-                    verdicts.push(Verdict { path, song: *id, standing: *standing });
+                    known_statuses.push(KnownStatus { path, song: *id, status: *status });
                 }
             }
         }
         if !self.options.dry_run {
             let files = self.known.clone();
-            blocking(move || files.arrive(&verdicts)).await??;
+            blocking(move || files.arrive(&known_statuses)).await??;
         }
         Ok(report)
     }
@@ -178,8 +178,8 @@ impl Scan<'_> {
             analyses.any(|embedded| embedded.sound.embeddings.contains_key(&spec.name))
         };
         let new: Vec<ModelSpec> = {
-            let mut roomless = self.roomless.lock().unwrap_or_else(PoisonError::into_inner);
-            roomless.extract_if(.., |spec| embedded(spec)).collect()
+            let mut unregistered = self.unregistered.lock().unwrap_or_else(PoisonError::into_inner);
+            unregistered.extract_if(.., |spec| embedded(spec)).collect()
         };
         for spec in &new {
             self.library.backend.embeddings().put_model(spec).await?;
@@ -270,7 +270,7 @@ impl Scan<'_> {
         let cut_off = current.iter().filter(|(id, _)| cut_off(id));
         let cut_off: Vec<Song> = cut_off.filter_map(|(_, song)| song.clone()).collect();
         if !self.options.dry_run {
-            self.library.tell_again(&cut_off).await?;
+            self.library.write_again(&cut_off).await?;
         }
         for _ in 0..ATTEMPTS {
             let mut puts = Vec::new();
@@ -282,9 +282,9 @@ impl Scan<'_> {
                 }
                 for arrival in of_song[id].iter().filter(|_| song.is_some()) {
                     let path = encode_path(&arrival.candidate.path);
-                    let standing = song.as_ref().map(|song| self.standing(song, &path));
-                    let standing = standing.unwrap_or(Standing::Unsure);
-                    result.standings.insert(arrival.stored.clone(), standing);
+                    let status = song.as_ref().map(|song| self.status(song, &path));
+                    let status = status.unwrap_or(FileStatus::Unknown);
+                    result.statuses.insert(arrival.stored.clone(), status);
                 }
                 // Changes tell songs alone: one whose segments came is stored
                 // again, so that they are told with it.
@@ -355,8 +355,8 @@ impl Scan<'_> {
         song.add_file(file);
         // Of several copies the first one speaks for all.
         if song.files.first().is_some_and(|first| first.path == arrival.stored) {
-            let known = |file: &SongFile| said_by_path(&decode_path(&file.path), file.sha256);
-            let known: Vec<FileSays> = before.files.iter().map(known).collect();
+            let known = |file: &SongFile| path_values(&decode_path(&file.path), file.sha256);
+            let known: Vec<FromFile> = before.files.iter().map(known).collect();
             song.retag(says, self.asks_folders(), &known);
         }
         if let Some(sound) = analysis.as_ref().map(|analysis| &analysis.sound) {
@@ -405,7 +405,13 @@ impl Scan<'_> {
         song.files.iter().map(|file| &file.path).filter(is_gone).cloned().collect()
     }
 
-    fn tell(&self, id: SongId, arrival: &Arrival, change: &Change, report: &mut ScanReport) {
+    fn report_change(
+        &self,
+        id: SongId,
+        arrival: &Arrival,
+        change: &Change,
+        report: &mut ScanReport,
+    ) {
         let path = encode_path(&arrival.candidate.path);
         let failed = arrival.found.analysis.iter().flat_map(|analysis| &analysis.failed);
         for (number, (model, error)) in failed.enumerate() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use songrec_core::{Event, SongId};
-use songrec_local::{KnownOutcome, Standing};
+use songrec_local::{FileStatus, KnownOutcome};
 use songrec_storage::SongQuery;
 
 use super::{LOOK_UP, Scan, blocking};
@@ -41,35 +41,37 @@ impl Scan<'_> {
             let page = blocking(move || known.unseen("", number, &from, LOOK_UP)).await??;
             let Some(last) = page.last() else { return Ok(files) };
             after.clone_from(&last.path);
-            let of_songs: Vec<(String, SongId, Standing)> = page
+            let of_songs: Vec<(String, SongId, FileStatus)> = page
                 .into_iter()
                 .filter_map(|file| match file.outcome {
-                    KnownOutcome::Song(id, standing) => Some((file.path, id, standing)),
+                    KnownOutcome::Song(id, status) => Some((file.path, id, status)),
                     KnownOutcome::Failed(_) => None,
                 })
                 .collect();
             if self.job.is_interrupted() {
                 return Ok(files);
             }
-            let unsure = |standing| matches!(standing, Standing::Unsure | Standing::Arriving);
-            let kept = of_songs.iter().filter(|file| file.2 != Standing::Forgotten);
+            let unsure = |status| matches!(status, FileStatus::Unknown | FileStatus::Storing);
+            let kept = of_songs.iter().filter(|file| file.2 != FileStatus::Deleted);
             let kept: BTreeSet<SongId> = kept.map(|file| file.1).collect();
             self.look_for_lost_in_astra(&Vec::from_iter(kept)).await?;
             let ids: Vec<SongId> =
                 of_songs.iter().filter(|file| unsure(file.2)).map(|file| file.1).collect();
             let mut songs = self.library.each_song(&ids).await?.into_iter();
-            for (path, id, standing) in of_songs {
-                let standing = match unsure(standing).then(|| songs.next()).flatten() {
-                    None => standing,
-                    Some(Ok(Some(song))) => self.standing(&song, &path),
-                    Some(Ok(None)) => Standing::Forgotten,
+            for (path, id, status) in of_songs {
+                let status = match unsure(status).then(|| songs.next()).flatten() {
+                    None => status,
+                    Some(Ok(Some(song))) => self.status(&song, &path),
+                    Some(Ok(None)) => FileStatus::Deleted,
                     // Whoever looks at the file tells what is wrong.
-                    Some(Err(_)) => Standing::Wanting,
+                    Some(Err(_)) => FileStatus::Stale,
                 };
-                let wanted = match standing {
-                    Standing::Forgotten => false,
-                    Standing::Settled => self.may_lack_segments(id) || !self.lost_of(id).is_empty(),
-                    Standing::Arriving | Standing::Unsure | Standing::Wanting => true,
+                let wanted = match status {
+                    FileStatus::Deleted => false,
+                    FileStatus::UpToDate => {
+                        self.may_lack_segments(id) || !self.lost_of(id).is_empty()
+                    }
+                    FileStatus::Storing | FileStatus::Unknown | FileStatus::Stale => true,
                 };
                 let path = songrec_core::decode_path(&path);
                 if wanted && path.is_file() && named.insert(id) {

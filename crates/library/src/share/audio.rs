@@ -11,7 +11,7 @@ use songrec_core::{Event, Job, Progress, Song, SongId};
 use songrec_storage::StorageBackendExt;
 
 use super::libraries::remote;
-use crate::{Distance, ErrorKind, Library, Result};
+use crate::{Access, ErrorKind, Library, Result};
 
 /// Audio that was written to a file.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ async fn shared(
 ) -> Result<Option<(String, Library)>> {
     let config = library.config.clone();
     let name = remote(&config);
-    match Library::open_named(config, &name, Distance::Reading, progress.clone()).await {
+    match Library::open_named(config, &name, Access::Reading, progress.clone()).await {
         Ok(library) => Ok(Some((name, library))),
         Err(error) if error.kind() == ErrorKind::Temporary => Err(error),
         Err(_) => Ok(None),

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use songrec_core::{Digest, Job, Progress};
 use songrec_sync::{Options, Pair, Place, Side, State, Syncer};
 
-use crate::{Config, Distance, Error, InitOptions, Library, Result, keys};
+use crate::{Access, Config, Error, InitOptions, Library, Result, keys};
 
 /// Two libraries that are made to agree or compared, by name.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Libraries {
             None => State::open(self.state_folder()),
         };
         let Pair { left, right } = self.sides();
-        Ok(Syncer::new(left, right, state?).told_to(job.clone()))
+        Ok(Syncer::new(left, right, state?).reporting_to(job.clone()))
     }
 
     // By where the two are, not by which they are: so it is noticed when
@@ -162,7 +162,7 @@ impl Libraries {
 }
 
 async fn open(config: &Arc<Config>, name: &str, progress: &Arc<dyn Progress>) -> Result<Library> {
-    Library::open_named(config.clone(), name, Distance::Direct, progress.clone()).await
+    Library::open_named(config.clone(), name, Access::Direct, progress.clone()).await
 }
 
 /// The name of the library that the local one is synced with.

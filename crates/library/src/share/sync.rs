@@ -60,19 +60,19 @@ pub enum Round {
 }
 
 /// Syncs again and again, with a `pause` in between, until the job is
-/// interrupted. Each round that did something is told to `tell`; what goes
+/// interrupted. Each round that did something is told to `on_round`; what goes
 /// wrong for a while is told once and tried again.
 ///
 /// # Errors
 ///
-/// What only a person can put right, and what `tell` gives. `Interrupted` if
+/// What only a person can put right, and what `on_round` gives. `Interrupted` if
 /// the end was asked for within a round that had written nothing.
 pub async fn keep_syncing<E: From<Error>>(
     libraries: &Libraries,
     mut options: Options,
     pause: Duration,
     job: &Job,
-    mut tell: impl FnMut(Round) -> Result<(), E>,
+    mut on_round: impl FnMut(Round) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut last_trouble = String::new();
     loop {
@@ -82,14 +82,14 @@ pub async fn keep_syncing<E: From<Error>>(
                 (options.full, options.adopt) = (false, false);
                 last_trouble.clear();
                 if !report.is_empty() {
-                    tell(Round::Done(Box::new(report)))?;
+                    on_round(Round::Done(Box::new(report)))?;
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::Temporary | ErrorKind::Locked) => {
                 let trouble = error.in_one_line();
                 if trouble != last_trouble {
                     last_trouble = trouble;
-                    tell(Round::Trouble(error))?;
+                    on_round(Round::Trouble(error))?;
                 }
             }
             Err(error) => return Err(error.into()),

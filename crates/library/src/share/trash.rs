@@ -50,7 +50,7 @@ pub async fn restore(library: &Library, names: &[String]) -> Result<Restored> {
             Ok(id) => ids.push(id),
             Err(error) => match there(library, name).await {
                 Some(song) => {
-                    library.tell_again(&[song]).await?;
+                    library.write_again(&[song]).await?;
                     restored.there_already.push(name.clone());
                 }
                 None => return Err(error),

@@ -71,7 +71,7 @@ pub struct BlendPart {
 
 /// One model of a search, with the vector that it looks for.
 #[derive(Clone, Debug)]
-pub(super) struct Voice {
+pub(super) struct ModelQuery {
     pub(super) spec: ModelSpec,
     pub(super) weight: f64,
     pub(super) vector: Vector,
@@ -85,38 +85,40 @@ pub(super) struct Scored {
     pub(super) parts: Vec<BlendPart>,
 }
 
-/// What `voices` say of a candidate that the first of them found, when the
+/// What `model_queries` say of a candidate that the first of them found, when the
 /// others embedded it as `vectors`, in their order.
 pub(super) fn score(
-    voices: &[Voice],
+    model_queries: &[ModelQuery],
     mut hit: FoundNeighbor,
     vectors: Vec<Option<Vector>>,
 ) -> Scored {
-    let [first, others @ ..] = voices else {
+    let [first, others @ ..] = model_queries else {
         return Scored { hit, parts: Vec::new() };
     };
     if others.is_empty() {
         return Scored { hit, parts: Vec::new() };
     }
     let of_first = Some((hit.similarity, hit.distance));
-    let of_others = others
-        .iter()
-        .zip(vectors)
-        .map(|(voice, vector)| Some(voice.metric.compare(&voice.vector, &vector?)));
-    let said: Vec<(&Voice, Option<(f64, f64)>)> =
+    let of_others = others.iter().zip(vectors).map(|(model_query, vector)| {
+        Some(model_query.metric.compare(&model_query.vector, &vector?))
+    });
+    let said: Vec<(&ModelQuery, Option<(f64, f64)>)> =
         std::iter::once((first, of_first)).chain(others.iter().zip(of_others)).collect();
-    let all: f64 =
-        said.iter().filter(|(_, score)| score.is_some()).map(|(voice, _)| voice.weight).sum();
+    let all: f64 = said
+        .iter()
+        .filter(|(_, score)| score.is_some())
+        .map(|(model_query, _)| model_query.weight)
+        .sum();
     (hit.similarity, hit.distance) = (0.0, 0.0);
     let mut parts = Vec::with_capacity(said.len());
-    for (voice, score) in said {
-        let weight = if score.is_some() { voice.weight / all } else { 0.0 };
+    for (model_query, score) in said {
+        let weight = if score.is_some() { model_query.weight / all } else { 0.0 };
         if let Some((similarity, distance)) = score {
             hit.similarity += weight * similarity;
             hit.distance += weight * distance;
         }
         let similarity = score.map(|(similarity, _)| similarity);
-        parts.push(BlendPart { model: voice.spec.name.clone(), weight, similarity });
+        parts.push(BlendPart { model: model_query.spec.name.clone(), weight, similarity });
     }
     Scored { hit, parts }
 }
@@ -127,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    fn voice(name: &str, weight: f64) -> Voice {
+    fn model_query(name: &str, weight: f64) -> ModelQuery {
         let spec = ModelSpec {
             name: name.parse().unwrap(),
             dimension: 2,
@@ -135,7 +137,7 @@ mod tests {
             description: String::new(),
         };
         let vector = Vector::new(vec![1.0, 0.0]).unwrap();
-        Voice { spec, weight, vector, metric: Metric::Cosine }
+        ModelQuery { spec, weight, vector, metric: Metric::Cosine }
     }
 
     fn hit(similarity: f64) -> FoundNeighbor {
@@ -158,10 +160,10 @@ mod tests {
 
     #[test]
     fn a_score_is_the_weighted_mean_of_what_the_models_say() {
-        let voices = [voice("a@1", 3.0), voice("b@1", 1.0)];
+        let model_queries = [model_query("a@1", 3.0), model_query("b@1", 1.0)];
         let across = Vector::new(vec![0.0, 2.0]).unwrap();
 
-        let scored = score(&voices, hit(0.8), vec![Some(across)]);
+        let scored = score(&model_queries, hit(0.8), vec![Some(across)]);
 
         assert!((scored.hit.similarity - 0.75 * 0.8).abs() < 1e-12, "{scored:?}");
         assert!((scored.hit.distance - (0.75 * 0.2 + 0.25)).abs() < 1e-12, "{scored:?}");
@@ -170,10 +172,11 @@ mod tests {
 
     #[test]
     fn the_others_count_for_a_model_that_did_not_hear_the_song() {
-        let voices = [voice("a@1", 2.0), voice("b@1", 7.0), voice("c@1", 2.0)];
+        let model_queries =
+            [model_query("a@1", 2.0), model_query("b@1", 7.0), model_query("c@1", 2.0)];
         let along = Vector::new(vec![5.0, 0.0]).unwrap();
 
-        let scored = score(&voices, hit(0.5), vec![None, Some(along)]);
+        let scored = score(&model_queries, hit(0.5), vec![None, Some(along)]);
 
         assert!((scored.hit.similarity - 0.75).abs() < 1e-12, "{scored:?}");
         let weights: Vec<f64> = scored.parts.iter().map(|part| part.weight).collect();

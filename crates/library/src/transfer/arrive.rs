@@ -163,7 +163,7 @@ impl<'a> Arriving<'a> {
     }
 
     async fn store_vectors(&mut self, batch: &mut [Arrival]) -> Result<()> {
-        let (mut places, mut new) = (Vec::new(), Vec::new());
+        let (mut positions, mut new) = (Vec::new(), Vec::new());
         for (at, arrival) in batch.iter_mut().enumerate() {
             let vectors = std::mem::take(&mut arrival.vectors).into_iter();
             let embedded: Vec<Embedding> = vectors
@@ -172,12 +172,12 @@ impl<'a> Arriving<'a> {
             let summary = summary_with(&mut arrival.song, &embedded);
             for embedding in embedded {
                 let (summary, operation) = (summary.clone(), OperationId::random());
-                places.push((at, embedding.model.clone(), embedding.reference().digest));
+                positions.push((at, embedding.model.clone(), embedding.reference().digest));
                 new.push(NewEmbedding { embedding, summary, operation });
             }
         }
         let references = self.library.backend.embeddings().put(&new).await?;
-        for ((at, model, offered), reference) in places.into_iter().zip(references) {
+        for ((at, model, offered), reference) in positions.into_iter().zip(references) {
             let arrival = &mut batch[at];
             if reference.digest != offered {
                 let what = DifferentValue::Embedding { embedding: model.clone() };

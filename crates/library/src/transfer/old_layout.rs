@@ -19,7 +19,7 @@ use super::{
     record::{Record, Rest},
 };
 use crate::{
-    Error, ErrorKind, Result, complete::name_handle, embedders::file_of, library::now,
+    Error, ErrorKind, Result, complete::name_lookup_key, embedders::file_of, library::now,
     paths::absolute, work::on_cpu,
 };
 
@@ -47,14 +47,14 @@ struct ReadRecord {
 
 /// Looks for an old library in `folder`.
 pub(super) fn find(folder: &Path) -> Result<OldLibrary> {
-    let places = [
+    let positions = [
         folder.to_owned(),
         folder.join("data"),
         folder.join("data/embeddings"),
         folder.join("embeddings"),
     ];
     let metadata =
-        places.iter().map(|place| place.join("metadata.json")).find(|path| path.is_file());
+        positions.iter().map(|place| place.join("metadata.json")).find(|path| path.is_file());
     let embeddings = ["embeddings", "data/embeddings", "."]
         .iter()
         .map(|name| folder.join(name))
@@ -279,7 +279,7 @@ impl OldLibrary {
 // finds its song by the hash or, where that is not known or was another, by the
 // name. Their size is zero, which no audio has.
 fn expected_files(path: String, sha256: Option<Digest>) -> Vec<SongFile> {
-    let by_name = name_handle(Path::new(&path));
+    let by_name = name_lookup_key(Path::new(&path));
     let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     let mut files: Vec<SongFile> = match (sha256, by_name) {
         (Some(sha256), Some(by_name)) if name != path => vec![

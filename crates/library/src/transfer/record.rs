@@ -213,7 +213,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::complete::name_handle;
+    use crate::complete::name_lookup_key;
 
     fn fields(json: Value) -> Map<String, Value> {
         match json {
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_name_is_the_same_whatever_folder_and_case() {
-        let handle = |path: &str| name_handle(Path::new(path));
+        let handle = |path: &str| name_lookup_key(Path::new(path));
         assert_eq!(handle("/a/Kick.WAV"), handle("audio/kick.wav"));
         assert_eq!(handle("C:\\music\\kick.wav"), handle("kick.wav"));
         assert_ne!(handle("snare.wav"), handle("kick.wav"));

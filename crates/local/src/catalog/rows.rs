@@ -15,27 +15,27 @@ use super::{Catalog, filter};
 use crate::{
     disk::Stamp,
     error::Result,
-    stored::{Settled, Stored},
+    stored::{Resolved, Stored},
 };
 
 impl Catalog {
     /// Makes the rows of a song what its files say, as a new change.
-    pub(crate) fn set(connection: &Connection, id: SongId, settled: &Settled) -> Result<()> {
-        let sql = match settled {
-            Settled::Damaged(_) => "INSERT OR IGNORE INTO damaged (id) VALUES (?)",
+    pub(crate) fn set(connection: &Connection, id: SongId, resolved: &Resolved) -> Result<()> {
+        let sql = match resolved {
+            Resolved::Damaged(_) => "INSERT OR IGNORE INTO damaged (id) VALUES (?)",
             _ => "DELETE FROM damaged WHERE id = ?",
         };
         connection.prepare_cached(sql)?.execute([id.as_bytes()])?;
-        match settled {
-            Settled::Present(song) => {
+        match resolved {
+            Resolved::Present(song) => {
                 Self::remove_tombstone(connection, id)?;
                 Self::set_song(connection, song)
             }
-            Settled::Deleted(tombstone) => {
+            Resolved::Deleted(tombstone) => {
                 Self::remove_song(connection, id)?;
                 Self::set_tombstone(connection, tombstone)
             }
-            Settled::Absent | Settled::Damaged(_) => {
+            Resolved::Absent | Resolved::Damaged(_) => {
                 Self::remove_tombstone(connection, id)?;
                 Self::remove_song(connection, id)
             }

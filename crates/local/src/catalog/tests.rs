@@ -7,7 +7,7 @@ use super::{Catalog, find::Limits};
 use crate::{
     disk::{RealDisk, Stamp},
     files::Files,
-    stored::{Settled, Stored},
+    stored::{Resolved, Stored},
 };
 
 const ORDERS: [OrderBy; 8] = [
@@ -51,7 +51,7 @@ async fn every_way_finds_what_the_definition_finds() {
             for song in &fixture.songs {
                 let stamp = Stamp::default();
                 let stored = Stored { document: song.clone(), origin: None, stamp };
-                Catalog::set(connection, song.id, &Settled::Present(Box::new(stored)))?;
+                Catalog::set(connection, song.id, &Resolved::Present(Box::new(stored)))?;
             }
             Ok(())
         })

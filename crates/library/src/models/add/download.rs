@@ -34,7 +34,7 @@ impl Download {
 
     /// What is wrong with the files, for somebody who knows only where they
     /// came from.
-    pub(in crate::models) fn tell(&self, error: Error) -> Error {
+    pub(in crate::models) fn reword(&self, error: Error) -> Error {
         of_address(&error, self.folder(), &self.from)
     }
 }
@@ -42,14 +42,16 @@ impl Download {
 fn of_address(error: &Error, folder: &Path, from: &str) -> Error {
     let folder = folder.to_string_lossy();
     let elsewhere = |text: &str| text.replace(&*folder, from.trim_end_matches('/'));
-    let told = Error::new(error.kind(), elsewhere(&error.to_string()));
-    let told = match std::error::Error::source(error) {
-        Some(source) => told.because(elsewhere(&source.to_string())),
-        None => told,
+    let reworded = Error::new(error.kind(), elsewhere(&error.to_string()));
+    let reworded = match std::error::Error::source(error) {
+        Some(source) => reworded.because(elsewhere(&source.to_string())),
+        None => reworded,
     };
     match error.hint() {
-        Some(hint) => told.with_hint(hint.clone().replaced(&folder, from.trim_end_matches('/'))),
-        None => told,
+        Some(hint) => {
+            reworded.with_hint(hint.clone().replaced(&folder, from.trim_end_matches('/')))
+        }
+        None => reworded,
     }
 }
 

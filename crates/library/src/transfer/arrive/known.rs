@@ -8,7 +8,7 @@ use songrec_storage::{Lookup, SongQuery};
 use super::{Arrival, Arriving, Waits};
 use crate::{
     Library, Result,
-    complete::{joined, name_handle, same_length},
+    complete::{joined, name_lookup_key, same_length},
 };
 
 impl Arriving<'_> {
@@ -35,10 +35,10 @@ impl Arriving<'_> {
                 }
             }
         }
-        let (places, lookups): (Vec<usize>, Vec<Lookup>) = lookups.into_iter().unzip();
+        let (positions, lookups): (Vec<usize>, Vec<Lookup>) = lookups.into_iter().unzip();
         let found = self.library.backend.songs().lookup(&lookups).await?;
         let (mut asking, mut asked) = (Vec::new(), Vec::new());
-        for (at, songs) in places.into_iter().zip(found) {
+        for (at, songs) in positions.into_iter().zip(found) {
             if let [song] = songs.as_slice() {
                 asking.push(at);
                 asked.push(*song);
@@ -75,10 +75,10 @@ impl Arriving<'_> {
             Waits::Did(id) => Some((at, id)),
             Waits::Never | Waits::Yes => None,
         };
-        let (places, ids): (Vec<usize>, Vec<SongId>) =
+        let (positions, ids): (Vec<usize>, Vec<SongId>) =
             batch.iter().enumerate().filter_map(did).unzip();
         let mut waited = Vec::new();
-        for (at, song) in places.into_iter().zip(self.library.each_song(&ids).await?) {
+        for (at, song) in positions.into_iter().zip(self.library.each_song(&ids).await?) {
             if let Ok(Some(song)) = song
                 && song.awaits_audio()
             {
@@ -108,7 +108,7 @@ impl Arriving<'_> {
     // The one song here that has a file of this name, if the lengths agree.
     async fn by_name(&mut self, song: &Song) -> Result<Option<SongId>> {
         let Some(file) = song.files.first() else { return Ok(None) };
-        let Some(handle) = name_handle(&decode_path(&file.path)) else { return Ok(None) };
+        let Some(handle) = name_lookup_key(&decode_path(&file.path)) else { return Ok(None) };
         if self.names.is_none() {
             self.names = Some(Names::of(self.library).await?);
         }
@@ -130,7 +130,7 @@ impl Names {
             for summary in page.items {
                 // Those that wait for audio themselves have no codec.
                 let path = summary.path.filter(|_| !summary.codec.is_empty());
-                if let Some(handle) = path.and_then(|path| name_handle(&decode_path(&path))) {
+                if let Some(handle) = path.and_then(|path| name_lookup_key(&decode_path(&path))) {
                     names
                         .entry(handle)
                         .and_modify(|known| *known = None)

@@ -4,22 +4,22 @@ use std::time::{Duration, Instant};
 
 use songrec_astra::{
     Secret,
-    client::{Client, Find, Patience, Problem},
+    client::{Client, Find, Problem, RetryPolicy},
 };
 use songrec_emulator::{Emulator, Fault, Rule};
 use songrec_testkit::run_case;
 
-fn patience() -> Patience {
-    Patience {
+fn retry_policy() -> RetryPolicy {
+    RetryPolicy {
         attempts: 3,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(2),
-        ..Patience::default()
+        ..RetryPolicy::default()
     }
 }
 
-fn client(url: &str, token: &str, patience: Patience) -> Client {
-    Client::with_patience(url.parse().unwrap(), Secret::new(token), patience).unwrap()
+fn client(url: &str, token: &str, retry_policy: RetryPolicy) -> Client {
+    Client::with_retry_policy(url.parse().unwrap(), Secret::new(token), retry_policy).unwrap()
 }
 
 // A read, its error, and how long it took.
@@ -35,7 +35,7 @@ async fn asked(client: &Client) -> (Option<Problem>, Duration) {
 fn a_dead_endpoint_is_left_alone_and_asked_again_later() {
     run_case(async {
         // Nobody listens there.
-        let client = client("http://127.0.0.1:9", "token", patience());
+        let client = client("http://127.0.0.1:9", "token", retry_policy());
         let mut problems = Vec::new();
         for _ in 0..6 {
             problems.push(asked(&client).await.0.unwrap());
@@ -54,14 +54,14 @@ fn a_dead_endpoint_is_left_alone_and_asked_again_later() {
 #[test]
 fn where_nothing_listens_is_no_long_wait() {
     run_case(async {
-        let patience = Patience {
+        let retry_policy = RetryPolicy {
             refused: Duration::from_millis(300),
             first_pause: Duration::from_millis(200),
             longest_pause: Duration::from_secs(10),
             attempts: 7,
-            ..Patience::default()
+            ..RetryPolicy::default()
         };
-        let client = client("http://127.0.0.1:9", "token", patience);
+        let client = client("http://127.0.0.1:9", "token", retry_policy);
 
         let (problem, time) = asked(&client).await;
 
@@ -77,14 +77,14 @@ fn a_call_and_an_operation_have_their_deadlines() {
         let emulator = Emulator::builder().start().await.unwrap();
         emulator.faults().add(Rule::delay(Duration::from_secs(30)));
         let request = Duration::from_millis(100);
-        let once = Patience { request, attempts: 1, ..patience() };
+        let once = RetryPolicy { request, attempts: 1, ..retry_policy() };
         let one = client(emulator.url(), &emulator.token(), once.clone());
         let (problem, took) = asked(&one).await;
         assert_eq!(problem, Some(Problem::TimedOut));
         assert!(took >= request && took < Duration::from_secs(20), "{took:?}");
 
         let operation = Duration::from_millis(350);
-        let often = Patience { attempts: 1_000, operation, ..once };
+        let often = RetryPolicy { attempts: 1_000, operation, ..once };
         let many = client(emulator.url(), &emulator.token(), often);
         let (problem, took) = asked(&many).await;
         assert_eq!(problem, Some(Problem::TimedOut));
@@ -97,7 +97,7 @@ fn a_call_and_an_operation_have_their_deadlines() {
 fn a_database_that_wakes_up_is_waited_for() {
     run_case(async {
         let emulator = Emulator::builder().start().await.unwrap();
-        let client = client(emulator.url(), &emulator.token(), patience());
+        let client = client(emulator.url(), &emulator.token(), retry_policy());
         let settings = songrec_astra::client::CollectionSettings {
             name: "songs".to_owned(),
             options: serde_json::json!({}),
@@ -116,7 +116,7 @@ fn a_database_that_wakes_up_is_waited_for() {
 fn a_server_that_asks_for_time_gets_it() {
     run_case(async {
         let emulator = Emulator::builder().start().await.unwrap();
-        let client = client(emulator.url(), &emulator.token(), patience());
+        let client = client(emulator.url(), &emulator.token(), retry_policy());
         emulator.faults().add(Rule::fault(Fault::rate_limited(Some(1))).next(1));
 
         let (problem, took) = asked(&client).await;
@@ -130,7 +130,7 @@ fn a_server_that_asks_for_time_gets_it() {
 fn the_clocks_are_compared_with_every_answer() {
     run_case(async {
         let emulator = Emulator::builder().start().await.unwrap();
-        let client = client(emulator.url(), &emulator.token(), patience());
+        let client = client(emulator.url(), &emulator.token(), retry_policy());
         assert_eq!(client.server_ahead_s(), None);
 
         asked(&client).await;

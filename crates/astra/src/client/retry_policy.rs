@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long to wait, and how often to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// For one answer.
     pub request: Duration,
     /// For the answer to a change of the schema, which is slow on Astra.
@@ -28,7 +28,7 @@ pub struct Patience {
     pub longest_pause: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             request: Duration::from_secs(15),

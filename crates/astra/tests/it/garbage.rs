@@ -160,8 +160,8 @@ fn a_purge_that_is_done_late_does_not_take_a_later_tombstone() {
         backend.songs().delete(&[delete(song.id)]).await.unwrap();
         purge.await.unwrap();
 
-        let told = backend.maintenance().changes(None, 10).await.unwrap();
-        assert_eq!(told.changes.len(), 1, "nobody has seen the second deletion yet");
+        let reported = backend.maintenance().changes(None, 10).await.unwrap();
+        assert_eq!(reported.changes.len(), 1, "nobody has seen the second deletion yet");
     });
 }
 

@@ -21,7 +21,7 @@ use crate::{
     library_file::LibraryFile,
     lock::{Locked, WriteLock},
     rebuild, segment_file,
-    stored::{self, Settled, settle},
+    stored::{self, Resolved, resolve},
     vectors::{Rows, Vectors},
 };
 
@@ -31,7 +31,7 @@ const ROWS_AT_ONCE: usize = 2_048;
 
 /// Everything that the backend is made of.
 #[derive(Debug)]
-pub(crate) struct Inner {
+pub(crate) struct Store {
     pub(crate) layout: Layout,
     pub(crate) files: Files,
     pub(crate) library: LibraryFile,
@@ -45,7 +45,7 @@ pub(crate) struct Inner {
 
 /// The right to write, with a connection to write with.
 pub(crate) struct Writing<'a> {
-    pub(crate) inner: &'a Inner,
+    pub(crate) store: &'a Store,
     pub(crate) connection: &'a Connection,
     _lock: &'a Locked<'a>,
 }
@@ -56,7 +56,7 @@ type RowChanges = (Vec<([u8; 16], Vector)>, Vec<[u8; 16]>);
 /// A song whose files were written, and what the catalog should learn of it.
 pub(crate) struct Published {
     pub(crate) id: SongId,
-    pub(crate) settled: Settled,
+    pub(crate) resolved: Resolved,
     /// The embeddings that the index has for it; nothing if that is not known.
     pub(crate) before: Option<BTreeMap<ModelName, EmbeddingRef>>,
 }
@@ -64,7 +64,7 @@ pub(crate) struct Published {
 /// The file in a spare folder that names the library, written at each opening.
 pub const SPARE_NOTE: &str = "library.txt";
 
-impl Inner {
+impl Store {
     pub(crate) fn create(root: &Path, disk: Arc<dyn Disk>, options: LocalOptions) -> Result<Self> {
         let layout = Layout::new(root);
         let files = Files::new(disk, layout.unfinished());
@@ -128,7 +128,7 @@ impl Inner {
         spare: Option<&Path>,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let inner = Self {
+        let store = Self {
             catalog: Catalog::for_reading(layout.catalog()),
             vectors: Vectors::for_reading(layout.clone(), options.index),
             lock: WriteLock::for_reading(layout.lock()),
@@ -137,12 +137,12 @@ impl Inner {
             library,
             refusal: Some(why.clone()),
         };
-        let stale = match inner.why_stale() {
-            Ok(None) => return Ok(inner),
+        let stale = match store.why_stale() {
+            Ok(None) => return Ok(store),
             Ok(Some(stale)) => stale.to_owned(),
             Err(fault) => rebuild::reason(&fault),
         };
-        let Self { layout, files, library, .. } = inner;
+        let Self { layout, files, library, .. } = store;
         let root = layout.root().to_owned();
         let Some(spare) = spare else { return Err(why.fault()) };
         // Copies of a library have one id, and each its own files.
@@ -154,7 +154,7 @@ impl Inner {
         // that it is only known less well.
         let _ = std::fs::write(derived.join(SPARE_NOTE), songrec_core::encode_path(&root));
         let layout = layout.deriving_in(derived);
-        let inner = Self {
+        let store = Self {
             catalog: Catalog::new(layout.catalog()),
             vectors: Vectors::new(layout.clone(), options.index),
             lock: WriteLock::new(layout.lock()),
@@ -163,8 +163,8 @@ impl Inner {
             library,
             refusal: Some(why.clone()),
         };
-        inner.make_ready(progress)?;
-        Ok(inner)
+        store.make_ready(progress)?;
+        Ok(store)
     }
 
     // Why catalog and indexes are not as the files, if they are not.
@@ -221,7 +221,7 @@ impl Inner {
         options: LocalOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let inner = Self {
+        let store = Self {
             catalog: Catalog::new(layout.catalog()),
             vectors: Vectors::new(layout.clone(), options.index),
             layout,
@@ -230,8 +230,8 @@ impl Inner {
             refusal: None,
             lock,
         };
-        inner.make_ready(progress)?;
-        Ok(inner)
+        store.make_ready(progress)?;
+        Ok(store)
     }
 
     fn make_ready(&self, progress: &dyn Progress) -> Result<()> {
@@ -297,7 +297,7 @@ impl Inner {
     fn build_all(&self, locked: &Locked<'_>, progress: &dyn Progress) -> Result<()> {
         rebuild::build(self, progress)?;
         let opened = self.catalog.take()?;
-        let writing = Writing { inner: self, connection: &opened.connection, _lock: locked };
+        let writing = Writing { store: self, connection: &opened.connection, _lock: locked };
         rebuild::build_lost_rows(&writing, progress)?;
         writing.remove_unfinished()?;
         self.catalog.give(opened);
@@ -359,7 +359,7 @@ impl Inner {
         let locked = self.lock.acquire()?;
         let opened = self.catalog.take()?;
         let answer = {
-            let writing = Writing { inner: self, connection: &opened.connection, _lock: &locked };
+            let writing = Writing { store: self, connection: &opened.connection, _lock: &locked };
             // What only reads does not mend either.
             let recovered = if self.only_reads() { Ok(()) } else { writing.recover() };
             recovered.and_then(|()| work(&writing))
@@ -380,7 +380,7 @@ impl Inner {
         if Catalog::is_anything_pending(&opened.connection)?
             && let Some(locked) = self.lock.try_acquire()?
         {
-            let writing = Writing { inner: self, connection: &opened.connection, _lock: &locked };
+            let writing = Writing { store: self, connection: &opened.connection, _lock: &locked };
             writing.recover()?;
         }
         Ok(())
@@ -453,7 +453,7 @@ impl Inner {
     ) -> Result<bool> {
         match self.rows_as_recorded(connection, model, kind)? {
             Recorded::Lost(damage) => {
-                tell_of_damaged(model, damage.as_ref());
+                report_damaged(model, damage.as_ref());
                 Ok(true)
             }
             Recorded::Rows(_) | Recorded::None => Ok(false),
@@ -506,7 +506,7 @@ fn library_of(layout: &Layout, files: &Files, lock: &WriteLock) -> Result<Librar
 }
 
 /// Says that an index is damaged and made again, if it is.
-pub(crate) fn tell_of_damaged(model: &Model, damage: Option<&Fault>) {
+pub(crate) fn report_damaged(model: &Model, damage: Option<&Fault>) {
     if let Some(damage) = damage {
         let name = &model.spec.name;
         tracing::warn!(
@@ -539,9 +539,9 @@ impl Writing<'_> {
         ids: &[SongId],
     ) -> Result<()> {
         self.note_pending(Kind::Song, ids)?;
-        let stamps = self.inner.files.store(new_files)?;
+        let stamps = self.store.files.store(new_files)?;
         if !leftovers.is_empty() {
-            self.inner.files.remove(leftovers.iter().map(PathBuf::as_path))?;
+            self.store.files.remove(leftovers.iter().map(PathBuf::as_path))?;
         }
         self.publish(publish(&stamps))
     }
@@ -552,7 +552,7 @@ impl Writing<'_> {
 
     /// Runs a transaction.
     pub(crate) fn commit(&self, work: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
-        self.inner.files.step(|| {
+        self.store.files.step(|| {
             let transaction = self.connection.unchecked_transaction()?;
             work(&transaction)?;
             Ok(transaction.commit()?)
@@ -569,7 +569,7 @@ impl Writing<'_> {
         let touched: BTreeSet<u8> = songs.iter().map(|song| song.id.as_bytes()[0]).collect();
         self.commit(|connection| {
             for song in &songs {
-                Catalog::set(connection, song.id, &song.settled)?;
+                Catalog::set(connection, song.id, &song.resolved)?;
             }
             for (m, folder, generation) in &generations {
                 Catalog::set_vectors(connection, *m, Kind::Song, Some((folder, *generation)))?;
@@ -590,7 +590,7 @@ impl Writing<'_> {
         folder: Folder,
         shard: u8,
     ) -> Result<()> {
-        let path = self.inner.layout.shard(folder, shard);
+        let path = self.store.layout.shard(folder, shard);
         let stamp = Stamp::at(&path).map_err(Fault::io("read", &path))?;
         Catalog::set_shard(connection, folder, shard, stamp)
     }
@@ -600,9 +600,9 @@ impl Writing<'_> {
         let name = &model.spec.name;
         let (mut put, mut remove) = (Vec::new(), Vec::new());
         for song in songs {
-            let wanted = match &song.settled {
-                Settled::Present(stored) => stored.document.embeddings.get(name),
-                Settled::Deleted(_) | Settled::Absent | Settled::Damaged(_) => None,
+            let wanted = match &song.resolved {
+                Resolved::Present(stored) => stored.document.embeddings.get(name),
+                Resolved::Deleted(_) | Resolved::Absent | Resolved::Damaged(_) => None,
             };
             if song.before.as_ref().is_some_and(|before| before.get(name) == wanted) {
                 continue;
@@ -626,7 +626,7 @@ impl Writing<'_> {
         id: SongId,
         reference: &EmbeddingRef,
     ) -> Result<Option<Vector>> {
-        match self.inner.embedding(&model.spec.name, id, reference) {
+        match self.store.embedding(&model.spec.name, id, reference) {
             Ok(Some(vector)) if model.spec.refuses(&vector).is_none() => Ok(Some(vector)),
             Ok(_) => Ok(None),
             Err(Fault::Damaged { path, why }) => {
@@ -661,11 +661,11 @@ impl Writing<'_> {
             }
             Ok(())
         };
-        match self.inner.files.step(|| change(&rows)) {
+        match self.store.files.step(|| change(&rows)) {
             Err(fault) if fault.is_damaged_index() => {
-                tell_of_damaged(model, Some(&fault));
+                report_damaged(model, Some(&fault));
                 rows = self.build_rows(model, kind, &songrec_core::Silent)?;
-                self.inner.files.step(|| change(&rows))?;
+                self.store.files.step(|| change(&rows))?;
             }
             // Damaged rows are made again from the catalog and the files when
             // the change is settled.
@@ -677,7 +677,7 @@ impl Writing<'_> {
         }
         let recorded = Catalog::vectors(self.connection, model.m, kind)?;
         let folder = recorded.map(|(folder, _)| folder).unwrap_or_default();
-        self.inner.vectors.written(&rows);
+        self.store.vectors.written(&rows);
         Ok(Some((model.m, folder, rows.generation())))
     }
 
@@ -694,11 +694,11 @@ impl Writing<'_> {
 
     /// The rows of a model to change, made again if they are lost.
     pub(crate) fn rows(&self, model: &Model, kind: Kind) -> Result<Arc<Rows>> {
-        match self.inner.rows_as_recorded(self.connection, model, kind)? {
+        match self.store.rows_as_recorded(self.connection, model, kind)? {
             Recorded::Rows(rows) => Ok(rows),
             Recorded::None => self.build_rows(model, kind, &songrec_core::Silent),
             Recorded::Lost(damage) => {
-                tell_of_damaged(model, damage.as_ref());
+                report_damaged(model, damage.as_ref());
                 self.build_rows(model, kind, &songrec_core::Silent)
             }
         }
@@ -716,7 +716,7 @@ impl Writing<'_> {
             Kind::Song => Catalog::ids_of_model(self.connection, model.m)?,
             Kind::Segments => Catalog::songs_with_segments(self.connection, model.m)?,
         };
-        let (folder, rows) = self.inner.vectors.create(&model.spec, kind)?;
+        let (folder, rows) = self.store.vectors.create(&model.spec, kind)?;
         let total = Some(ids.len() as u64);
         let shown = !ids.is_empty();
         if shown {
@@ -727,11 +727,11 @@ impl Writing<'_> {
         for id in ids {
             match kind {
                 Kind::Song => {
-                    let song: Option<Song> = match settle(&self.inner.layout, &self.inner.files, id)
-                    {
-                        (Settled::Present(stored), _) => Some(stored.document),
-                        _ => None,
-                    };
+                    let song: Option<Song> =
+                        match resolve(&self.store.layout, &self.store.files, id) {
+                            (Resolved::Present(stored), _) => Some(stored.document),
+                            _ => None,
+                        };
                     let reference = song.as_ref().and_then(|song| song.embeddings.get(name));
                     if let Some(reference) = reference
                         && let Some(vector) = self.vector_or_warning(model, id, reference)?
@@ -740,7 +740,7 @@ impl Writing<'_> {
                     }
                 }
                 Kind::Segments => {
-                    let segments = segment_file::read(&self.inner.layout, &self.inner.files, id)?;
+                    let segments = segment_file::read(&self.store.layout, &self.store.files, id)?;
                     let of_model = segments.into_iter().filter(|one| one.model == *name);
                     waiting.extend(of_model.map(|one| (*one.id.as_bytes(), one.vector)));
                 }
@@ -749,23 +749,23 @@ impl Writing<'_> {
                 progress.on(songrec_core::Event::Advanced { item: &id.short(), bytes: 0 });
             }
             if waiting.len() >= ROWS_AT_ONCE {
-                self.inner.files.step(|| rows.put(&waiting))?;
+                self.store.files.step(|| rows.put(&waiting))?;
                 waiting.clear();
             }
         }
         if !waiting.is_empty() {
-            self.inner.files.step(|| rows.put(&waiting))?;
+            self.store.files.step(|| rows.put(&waiting))?;
         }
         // Whoever waits for this waits a little longer, for an index that is
         // as good as the one that was lost.
         if rows.wants_build() {
-            self.inner.files.step(|| rows.build(&|| false).map(drop))?;
+            self.store.files.step(|| rows.build(&|| false).map(drop))?;
         }
         let generation = rows.generation();
         self.commit(|connection| {
             Catalog::set_vectors(connection, model.m, kind, Some((&folder, generation)))
         })?;
-        self.inner.vectors.remove_others(name, kind, Some(&folder));
+        self.store.vectors.remove_others(name, kind, Some(&folder));
         if shown {
             progress.on(songrec_core::Event::Finished);
         }
@@ -790,16 +790,16 @@ impl Writing<'_> {
     /// Takes a file that cannot be understood out of the way, where it can be
     /// looked at, and forgets the song.
     pub(crate) fn set_aside(&self, id: SongId) -> Result<()> {
-        let from = self.inner.layout.of_song(Folder::Songs, id);
+        let from = self.store.layout.of_song(Folder::Songs, id);
         let to = self.move_aside(id, &from)?;
         tracing::warn!("`{}` is damaged and was moved to `{}`", from.display(), to.display());
         Ok(())
     }
 
     fn move_aside(&self, id: SongId, from: &Path) -> Result<PathBuf> {
-        let to = self.inner.layout.set_aside(id);
+        let to = self.store.layout.set_aside(id);
         self.note_pending(Kind::Song, &[id])?;
-        self.inner.files.set_aside(from, &to)?;
+        self.store.files.set_aside(from, &to)?;
         self.refresh_pending(&[id])?;
         Ok(to)
     }
@@ -808,7 +808,7 @@ impl Writing<'_> {
     /// are damaged; says where they are now. Whoever reads the changes begins
     /// anew: that a song is gone is told by no change.
     pub(crate) fn set_damaged_aside(&self, id: SongId) -> Result<Vec<PathBuf>> {
-        let (layout, files) = (&self.inner.layout, &self.inner.files);
+        let (layout, files) = (&self.store.layout, &self.store.files);
         let mut moved = Vec::new();
         for folder in [Folder::Songs, Folder::Trash] {
             let read = match folder {
@@ -842,23 +842,23 @@ impl Writing<'_> {
         let (mut published, mut leftovers) = (Vec::new(), Vec::new());
         let mut faults = Vec::new();
         for id in ids {
-            let (settled, leftover) = settle(&self.inner.layout, &self.inner.files, *id);
+            let (resolved, leftover) = resolve(&self.store.layout, &self.store.files, *id);
             leftovers.extend(leftover);
-            match &settled {
-                Settled::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
+            match &resolved {
+                Resolved::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
                     faults.push(rebuild::reason(fault));
                 }
                 // A disk that does not answer says nothing about the song.
-                Settled::Damaged(_) => {
-                    let Settled::Damaged(fault) = settled else { continue };
+                Resolved::Damaged(_) => {
+                    let Resolved::Damaged(fault) = resolved else { continue };
                     return Err(fault);
                 }
                 _ => {}
             }
-            published.push(Published { id: *id, settled, before: None });
+            published.push(Published { id: *id, resolved, before: None });
         }
         if !leftovers.is_empty() {
-            self.inner.tidy(leftovers.iter().map(PathBuf::as_path))?;
+            self.store.tidy(leftovers.iter().map(PathBuf::as_path))?;
         }
         self.publish(published)?;
         Ok(faults)
@@ -866,14 +866,14 @@ impl Writing<'_> {
 
     /// Removes what was on its way when its writer ended.
     pub(crate) fn remove_unfinished(&self) -> Result<()> {
-        let unfinished = self.inner.unfinished()?;
-        self.inner.files.remove(unfinished.iter().map(PathBuf::as_path))
+        let unfinished = self.store.unfinished()?;
+        self.store.files.remove(unfinished.iter().map(PathBuf::as_path))
     }
 
     /// Which of these embeddings their stored songs name.
     pub(crate) fn named_by_song(&self, embedding: &Embedding) -> Result<Option<EmbeddingRef>> {
         let stored =
-            crate::stored::read_song(&self.inner.layout, &self.inner.files, embedding.song)?;
+            crate::stored::read_song(&self.store.layout, &self.store.files, embedding.song)?;
         Ok(stored.and_then(|stored| stored.document.embeddings.get(&embedding.model).cloned()))
     }
 }

@@ -5,10 +5,10 @@ use std::{path::Path, sync::Arc};
 
 use songrec_audio::built_in_models;
 use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
-use songrec_local::{KnownFile, KnownOutcome, Standing, Verdict};
+use songrec_local::{FileStatus, KnownFile, KnownOutcome, KnownStatus};
 use songrec_models::Batcher;
 
-use super::{Candidate, Finding, Scan, ScanReport, Unsettled, blocking, look::genre_of_folder};
+use super::{Candidate, FileToRead, Finding, Scan, ScanReport, blocking, look::genre_of_folder};
 use crate::{Library, Result};
 
 impl Scan<'_> {
@@ -17,12 +17,12 @@ impl Scan<'_> {
         &self,
         candidates: Vec<Candidate>,
         caught_up: bool,
-    ) -> Result<(Vec<Unsettled>, ScanReport)> {
+    ) -> Result<(Vec<FileToRead>, ScanReport)> {
         let paths: Vec<String> = candidates.iter().map(|one| encode_path(&one.path)).collect();
         let (known, asked) = (self.known.clone(), paths.clone());
         let mut known = blocking(move || known.get(&asked)).await??;
         // Who wants something again wants it looked at, too.
-        self.settle(&candidates, &mut known, caught_up && !self.options.again).await?;
+        self.check_status(&candidates, &mut known, caught_up && !self.options.again).await?;
         let mut report = ScanReport::default();
         let (mut rest, mut seen) = (Vec::new(), Vec::new());
         for ((candidate, path), known) in candidates.into_iter().zip(paths).zip(known) {
@@ -32,7 +32,7 @@ impl Scan<'_> {
             };
             let was_cut_off = matches!(
                 &known,
-                Some(KnownFile { outcome: KnownOutcome::Song(_, Standing::Arriving), .. })
+                Some(KnownFile { outcome: KnownOutcome::Song(_, FileStatus::Storing), .. })
             );
             let again = candidate.named || self.options.again;
             let left_alone = match known.filter(|known| is_same(&candidate, known)) {
@@ -42,28 +42,26 @@ impl Scan<'_> {
                     report.failed_before += u64::from(!again);
                     !again
                 }
-                Some(KnownFile { outcome: KnownOutcome::Song(_, standing), .. }) => {
-                    match standing {
-                        Standing::Settled if held.is_some_and(|id| self.may_lack_segments(id)) => {
-                            false
-                        }
-                        Standing::Settled => {
-                            report.unchanged += 1;
-                            true
-                        }
-                        Standing::Forgotten => {
-                            report.forgotten += u64::from(!again);
-                            !again
-                        }
-                        Standing::Arriving | Standing::Unsure | Standing::Wanting => false,
+                Some(KnownFile { outcome: KnownOutcome::Song(_, status), .. }) => match status {
+                    FileStatus::UpToDate if held.is_some_and(|id| self.may_lack_segments(id)) => {
+                        false
                     }
-                }
+                    FileStatus::UpToDate => {
+                        report.unchanged += 1;
+                        true
+                    }
+                    FileStatus::Deleted => {
+                        report.forgotten += u64::from(!again);
+                        !again
+                    }
+                    FileStatus::Storing | FileStatus::Unknown | FileStatus::Stale => false,
+                },
             };
             if left_alone {
                 self.job.on(Event::Advanced { item: &path, bytes: candidate.size });
                 seen.push(path);
             } else {
-                rest.push(Unsettled { candidate, held, was_cut_off });
+                rest.push(FileToRead { candidate, held, was_cut_off });
             }
         }
         let (known, number) = (self.known.clone(), self.number);
@@ -72,22 +70,22 @@ impl Scan<'_> {
     }
 
     // Asks what the library holds of files of which nothing is known for sure.
-    async fn settle(
+    async fn check_status(
         &self,
         candidates: &[Candidate],
         known: &mut [Option<KnownFile>],
         caught_up: bool,
     ) -> Result<()> {
-        let mut doubtful: Vec<(&mut Standing, SongId, &str)> = Vec::new();
+        let mut doubtful: Vec<(&mut FileStatus, SongId, &str)> = Vec::new();
         for (candidate, known) in candidates.iter().zip(known) {
             let Some(known) = known.as_mut().filter(|known| is_same(candidate, known)) else {
                 continue;
             };
-            if let KnownOutcome::Song(id, standing) = &mut known.outcome
-                && *standing != Standing::Arriving
-                && (!caught_up || candidate.named || *standing == Standing::Unsure)
+            if let KnownOutcome::Song(id, status) = &mut known.outcome
+                && *status != FileStatus::Storing
+                && (!caught_up || candidate.named || *status == FileStatus::Unknown)
             {
-                doubtful.push((standing, *id, &known.path));
+                doubtful.push((status, *id, &known.path));
             }
         }
         if doubtful.is_empty() {
@@ -98,24 +96,24 @@ impl Scan<'_> {
         let songs = self.library.each_song(&ids).await?;
         let stored: Vec<Song> = songs.iter().flatten().flatten().cloned().collect();
         self.look_for_lost(&stored).await?;
-        let mut verdicts = Vec::new();
-        for ((standing, id, path), song) in doubtful.into_iter().zip(songs) {
-            *standing = match song {
-                Ok(Some(song)) => self.standing(&song, path),
-                Ok(None) => Standing::Forgotten,
+        let mut known_statuses = Vec::new();
+        for ((status, id, path), song) in doubtful.into_iter().zip(songs) {
+            *status = match song {
+                Ok(Some(song)) => self.status(&song, path),
+                Ok(None) => FileStatus::Deleted,
                 // Whoever looks at the file tells what is wrong.
-                Err(_) => Standing::Wanting,
+                Err(_) => FileStatus::Stale,
             };
-            verdicts.push(Verdict { path: path.to_owned(), song: id, standing: *standing });
+            known_statuses.push(KnownStatus { path: path.to_owned(), song: id, status: *status });
         }
         let known = self.known.clone();
-        blocking(move || known.judge(&verdicts)).await??;
+        blocking(move || known.set_statuses(&known_statuses)).await??;
         Ok(())
     }
 
     /// What is left to do for a song whose file, at an absolute path, did not
     /// change.
-    pub(super) fn standing(&self, song: &Song, path: &str) -> Standing {
+    pub(super) fn status(&self, song: &Song, path: &str) -> FileStatus {
         let path = songrec_core::decode_path(path);
         let stored = self.library.stored_path(&path);
         let named = song.files.iter().any(|file| file.path == stored);
@@ -123,8 +121,8 @@ impl Scan<'_> {
         let speaks = song.files.first().is_some_and(|first| first.path == stored);
         let is_told = !self.asks_folders() || !speaks || says_its_folder(song, &path);
         match named && is_told && self.is_embedded(song) {
-            true => Standing::Settled,
-            false => Standing::Wanting,
+            true => FileStatus::UpToDate,
+            false => FileStatus::Stale,
         }
     }
 
