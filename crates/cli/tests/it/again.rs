@@ -339,6 +339,27 @@ mod cloud {
         }
     }
 
+    // As when a process ends between an embedding and the song that names it.
+    #[test]
+    fn what_is_missing_is_heard_again_until_its_song_names_it() {
+        let Case { world, arguments, check, beside } = missing();
+        let database = beside.unwrap().downcast::<Database>().unwrap();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let refusal = Rule::fault(Fault::status(403)).on("findOneAndUpdate");
+        database.faults().add(refusal.in_collection("songs"));
+        let cut_off = world.run(&arguments);
+        assert_eq!(cut_off.code, 6, "{cut_off:?}");
+        let stored = serde_json::json!({"countDocuments": {}});
+        let stored = database.command("embeddings_dsp45_1", &stored);
+        assert_eq!(stored["status"]["count"], 3, "one of them is named by no song");
+        database.faults().clear();
+
+        let again = world.json_lines(&arguments).pop().unwrap();
+
+        assert_eq!(again["updated"], 1, "{again}");
+        world.run(check.as_slice()).ok();
+    }
+
     #[test]
     fn a_command_over_astra_that_was_killed_can_be_run_again() {
         kill_and_run_again(&[
