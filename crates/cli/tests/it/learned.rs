@@ -4,6 +4,7 @@
 use std::{fs, time::Duration};
 
 use serde_json::Value;
+use songrec_emulator::{Fault, Rule};
 
 use crate::{
     cloud::comparable,
@@ -212,6 +213,38 @@ fn a_song_in_which_a_model_hears_nothing_is_heard_once() {
         both.scan(place, &[&["music", "--again"][..], &models].concat());
         assert!(both.server.heard() > 0, "whoever asks for it again has it heard again");
     }
+}
+
+// As when a process ends between the segments and their song, whose change tells
+// of them.
+#[test]
+fn segments_whose_scan_was_cut_off_are_synced() {
+    let both = Both::with_tones(3);
+    let models = ["music", "--model", "ear", "--model", "dsp45"];
+    let passages = |place| {
+        let id = both.id_of("tone 001");
+        let near = ["similar", &id, "--passages", "--model", "ear", "-k", "9"];
+        both.lines(place, &near)[0]["results"].as_array().unwrap().len()
+    };
+    both.scan("local", &models);
+    both.world.run(&["sync", "local", "astra"]).ok();
+    both.scan("astra", &models);
+    let scan = with_astra(&["scan", "music", "--model", "ear", "--model", "dsp45", "--segments"]);
+    let refusal = Rule::fault(Fault::status(403)).on("findOneAndUpdate").in_collection("songs");
+    both.database.faults().add(refusal);
+    let cut_off = both.world.run(&scan);
+    assert_eq!(cut_off.code, 6, "{cut_off:?}");
+    both.database.faults().clear();
+
+    both.world.run(&scan).ok();
+    both.world.run(&["sync", "local", "astra"]).ok();
+
+    let [here, there] = PLACES.map(passages);
+    assert!(there > 0);
+    assert_eq!(here, there);
+    let changed = both.world.run(&["status", "local", "astra"]).ok();
+    both.world.run(&scan).ok();
+    assert_eq!(both.world.run(&["status", "local", "astra"]).ok().stdout, changed.stdout);
 }
 
 #[test]
