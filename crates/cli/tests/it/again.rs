@@ -360,6 +360,37 @@ mod cloud {
         world.run(check.as_slice()).ok();
     }
 
+    // Who finds nothing to change tells of the song once more; if that was deleted
+    // meanwhile, this does not bring it back.
+    #[test]
+    fn what_is_told_again_stays_deleted() {
+        let (world, database, ids) = there();
+        let edit = with_astra(&["edit", &ids[0], "--set", "mood=calm"]);
+        world.run(&edit).ok();
+        let of_songs = || {
+            let asked = database.requests().list();
+            asked.iter().filter(|asked| asked.collection.as_deref() == Some("songs")).count()
+        };
+        database.requests().reset();
+        world.run(&edit).ok();
+        let before_the_last = of_songs() as u64 - 1;
+        database.requests().reset();
+        let slow = Rule::delay(Duration::from_secs(2)).in_collection("songs");
+        let slow = database.faults().add(slow.after(before_the_last));
+        let mut editing = world.command(&edit);
+        let mut editing = editing.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while database.faults().fired(slow) == 0 {
+            assert!(editing.try_wait().unwrap().is_none(), "nothing was told");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+
+        world.run(&with_astra(&["rm", &ids[0]])).ok();
+        assert!(editing.try_wait().unwrap().is_none(), "it was too late");
+        assert!(is_fine(editing.wait().unwrap().code().unwrap()));
+
+        assert_eq!(world.run(&with_astra(&["ls", "--count"])).ok().stdout, "2\n");
+    }
+
     #[test]
     fn a_command_over_astra_that_was_killed_can_be_run_again() {
         kill_and_run_again(&[
