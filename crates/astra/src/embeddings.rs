@@ -340,37 +340,57 @@ impl AstraBackend {
         Ok(songs.iter().map(|id| found.get(id).cloned()).collect())
     }
 
-    /// Those of `songs` that no search by `model` finds, because no embedding of
-    /// theirs is stored: songs that it did not embed, and songs whose embedding
-    /// is lost. No vector is read.
+    /// Those of `songs` that name embeddings by some of `models` which are not
+    /// there, and by which. One that is stored and that its song does not name,
+    /// such as a writer leaves that ends before it stores the song, is no
+    /// substitute. No vector is read.
     ///
-    /// Costs one request for each page of the server, which holds 20 or 50 songs.
+    /// Costs one request for each page of the server, which holds 20 or 50 songs,
+    /// and one more of these for each model.
     ///
     /// # Errors
     ///
     /// Those of any request.
-    pub async fn without_embedding(
+    pub async fn lost_embeddings(
         &self,
-        model: &ModelName,
+        models: &[ModelName],
         songs: &[SongId],
-    ) -> Result<Vec<SongId>> {
-        let Some(known) = self.model(model).await? else { return Ok(songs.to_vec()) };
+    ) -> Result<BTreeMap<SongId, BTreeSet<ModelName>>> {
+        let mut lost: BTreeMap<SongId, BTreeSet<ModelName>> = BTreeMap::new();
+        let rows = self.rows(songs, json!({"state": 1, "sync": 1, "keys": 1})).await?;
+        for model in models {
+            let field = field_name(model);
+            let named = rows.values().filter(|row| row.is_present());
+            let named: BTreeMap<&str, SongId> =
+                named.filter_map(|row| Some((row.keys.get(&field)?.as_str(), row.id))).collect();
+            for key in self.not_there(model, named.keys().copied().collect()).await? {
+                lost.entry(named[key]).or_default().insert(model.clone());
+            }
+        }
+        Ok(lost)
+    }
+
+    // Those of `keys` that name no embedding by `model`.
+    async fn not_there<'k>(&self, model: &ModelName, keys: Vec<&'k str>) -> Result<Vec<&'k str>> {
+        if keys.is_empty() {
+            return Ok(keys);
+        }
+        let Some(known) = self.model(model).await? else { return Ok(keys) };
         let collection = self.embeddings_of(&known);
-        let without = async |chunk: &[SongId]| {
-            let find = Find::new(json!({"song": {"$in": chunk}, "of": SONG}));
-            let rows = collection.find::<EmbeddingRow>(find.project(json!({"song": 1})));
-            let mut rows = std::pin::pin!(rows);
-            let mut left: BTreeSet<SongId> = chunk.iter().copied().collect();
+        let left = async |chunk: &[&'k str]| {
+            let find = Find::new(json!({"_id": {"$in": chunk}})).project(json!({"song": 1}));
+            let mut rows = std::pin::pin!(collection.find::<EmbeddingRow>(find));
+            let mut left: BTreeSet<&'k str> = chunk.iter().copied().collect();
             // Where all are found, nobody asks for a page more.
             while !left.is_empty()
                 && let Some(row) = rows.try_next().await?
             {
-                let _ = row.song.is_some_and(|song| left.remove(&song));
+                left.remove(row.id.as_str());
             }
             Ok(left)
         };
-        let left = at_once(AT_ONCE, songs.chunks(MAX_IN).map(without).collect()).await;
-        let left: Vec<BTreeSet<SongId>> = left
+        let left: Vec<BTreeSet<&str>> = at_once(AT_ONCE, keys.chunks(MAX_IN).map(left).collect())
+            .await
             .map_err(|error| self.failed("list", format_args!("embeddings of `{model}`"), error))?;
         Ok(left.into_iter().flatten().collect())
     }

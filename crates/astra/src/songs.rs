@@ -206,7 +206,8 @@ impl AstraBackend {
         which: &[usize],
     ) -> Result<Vec<(usize, Outcome<Song>)>> {
         // The last writers are needed for the new document. Who read the song
-        // or wrote it knows them; the others are asked for together.
+        // or wrote it knows them; the others are asked for together, and so are
+        // those that are to be stored as they are.
         let unknown: Vec<SongId> = which
             .iter()
             .filter(|at| {
@@ -215,7 +216,8 @@ impl AstraBackend {
                     PutMode::Replace(expected) => Some(expected),
                     PutMode::Create => None,
                 };
-                self.seen(put.song.id).map(|seen| seen.rev) != expected
+                expected == Some(put.song.revision.operation)
+                    || self.seen(put.song.id).map(|seen| seen.rev) != expected
             })
             .map(|at| songs[*at].song.id)
             .collect();

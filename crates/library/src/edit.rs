@@ -63,11 +63,24 @@ impl Library {
         if !self.backend.capabilities().remote || songs.is_empty() {
             return Ok(());
         }
-        let same =
-            |song: &Song| PutSong { song: song.clone(), mode: PutMode::Create, origin: None };
-        let puts: Vec<PutSong> = songs.iter().map(same).collect();
-        // Whoever changed one of them meanwhile has told of it.
-        self.backend.songs().put(&puts).await?;
+        let same = |song: Song| {
+            let mode = PutMode::Replace(song.revision.operation);
+            PutSong { song, mode, origin: None }
+        };
+        let mut puts: Vec<PutSong> = songs.iter().cloned().map(same).collect();
+        for _ in 0..ATTEMPTS {
+            let outcomes = self.backend.songs().put(&puts).await?;
+            // Whoever stored a newer version may have been cut off as well. What
+            // was deleted meanwhile stays deleted.
+            let newer = outcomes.into_iter().filter_map(|outcome| match outcome {
+                Outcome::Conflict(newer) => newer,
+                Outcome::Done => None,
+            });
+            puts = newer.map(|song| same(*song)).collect();
+            if puts.is_empty() {
+                break;
+            }
+        }
         Ok(())
     }
 

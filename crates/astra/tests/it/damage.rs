@@ -195,3 +195,32 @@ fn an_embedding_that_is_lost_can_be_stored_again() {
         assert_eq!(verify(&backend, false).await, []);
     });
 }
+
+/// As when a writer ends between an embedding and the song that names it.
+#[test]
+fn an_embedding_that_its_song_does_not_name_is_no_substitute_for_one_that_is_lost() {
+    run_case(async {
+        let (backend, _cloud) = library(Emulator::builder()).await;
+        let fixture = library_of(3, 5).embedded_by(&tiny_model(), 8).store(&backend).await;
+        let (model, song) = (tiny_model().name, &fixture.songs[0]);
+        let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
+        let models = std::slice::from_ref(&model);
+        assert!(backend.lost_embeddings(models, &ids).await.unwrap().is_empty());
+        let vectors = backend.client().keyspace(DEFAULT_KEYSPACE).collection("embeddings_tiny_1");
+        let key = song.embeddings[&model].key.clone().unwrap();
+        assert!(vectors.delete_one(json!({"_id": key})).await.unwrap());
+        let is_lost = [(song.id, [model.clone()].into())].into();
+        assert_eq!(backend.lost_embeddings(models, &ids).await.unwrap(), is_lost);
+
+        let mut next = retagged(song);
+        let embedded = fixture.embeddings.iter().find(|one| one.song == song.id).unwrap().clone();
+        let new = songrec_testkit::new_embedding(&next, embedded);
+        let reference = backend.embeddings().put(&[new]).await.unwrap().remove(0);
+
+        assert_eq!(backend.lost_embeddings(models, &ids).await.unwrap(), is_lost);
+        next.embeddings.insert(model.clone(), reference);
+        backend.put_song(&next, PutMode::Replace(song.revision.operation)).await.unwrap();
+        assert!(backend.lost_embeddings(models, &ids).await.unwrap().is_empty());
+        assert_eq!(verify(&backend, false).await, []);
+    });
+}

@@ -234,10 +234,19 @@ mod cloud {
 
     // Songs that are there, and change.
     fn rescan() -> Case {
+        rescan_of("music")
+    }
+
+    // One that changes, and no others beside it whose end may come first.
+    fn rescan_of_one() -> Case {
+        rescan_of("music/bare.wav")
+    }
+
+    fn rescan_of(files: &str) -> Case {
         let (world, database) = both();
         fs::write(world.path("music/bare.wav"), tone(220.0, 0.5)).unwrap();
         world.run(&with_astra(&["scan", "music"])).ok();
-        case(world, database, &with_astra(&["scan", "music", "--genre-from-folder"]), VERIFY)
+        case(world, database, &with_astra(&["scan", files, "--genre-from-folder"]), VERIFY)
     }
 
     fn relocate() -> Case {
@@ -317,7 +326,7 @@ mod cloud {
     #[test]
     fn what_searches_were_not_told_of_is_told_by_the_same_command() {
         for (made, shown) in
-            [(edit(), "mood:calm"), (rescan(), "genre:music"), (restore(), "duration:0..")]
+            [(edit(), "mood:calm"), (rescan_of_one(), "genre:music"), (restore(), "duration:0..")]
         {
             let Case { world, arguments, check, beside } = made;
             let database = beside.unwrap().downcast::<Database>().unwrap();
@@ -337,6 +346,58 @@ mod cloud {
             let ids = world.json_lines(&with_astra(&["ls", "-f", shown]));
             assert!(!ids.is_empty(), "{arguments:?}");
         }
+    }
+
+    // As when a process ends between an embedding and the song that names it.
+    #[test]
+    fn what_is_missing_is_heard_again_until_its_song_names_it() {
+        let Case { world, arguments, check, beside } = missing();
+        let database = beside.unwrap().downcast::<Database>().unwrap();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let refusal = Rule::fault(Fault::status(403)).on("findOneAndUpdate");
+        database.faults().add(refusal.in_collection("songs"));
+        let cut_off = world.run(&arguments);
+        assert_eq!(cut_off.code, 6, "{cut_off:?}");
+        let stored = serde_json::json!({"countDocuments": {}});
+        let stored = database.command("embeddings_dsp45_1", &stored);
+        assert_eq!(stored["status"]["count"], 3, "one of them is named by no song");
+        database.faults().clear();
+
+        let again = world.json_lines(&arguments).pop().unwrap();
+
+        assert_eq!(again["updated"], 1, "{again}");
+        world.run(check.as_slice()).ok();
+    }
+
+    // Who finds nothing to change tells of the song once more; if that was deleted
+    // meanwhile, this does not bring it back.
+    #[test]
+    fn what_is_told_again_stays_deleted() {
+        let (world, database, ids) = there();
+        let edit = with_astra(&["edit", &ids[0], "--set", "mood=calm"]);
+        world.run(&edit).ok();
+        let of_songs = || {
+            let asked = database.requests().list();
+            asked.iter().filter(|asked| asked.collection.as_deref() == Some("songs")).count()
+        };
+        database.requests().reset();
+        world.run(&edit).ok();
+        let before_the_last = of_songs() as u64 - 1;
+        database.requests().reset();
+        let slow = Rule::delay(Duration::from_secs(2)).in_collection("songs");
+        let slow = database.faults().add(slow.after(before_the_last));
+        let mut editing = world.command(&edit);
+        let mut editing = editing.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while database.faults().fired(slow) == 0 {
+            assert!(editing.try_wait().unwrap().is_none(), "nothing was told");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+
+        world.run(&with_astra(&["rm", &ids[0]])).ok();
+        assert!(editing.try_wait().unwrap().is_none(), "it was too late");
+        assert!(is_fine(editing.wait().unwrap().code().unwrap()));
+
+        assert_eq!(world.run(&with_astra(&["ls", "--count"])).ok().stdout, "2\n");
     }
 
     #[test]

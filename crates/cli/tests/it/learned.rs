@@ -4,6 +4,7 @@
 use std::{fs, time::Duration};
 
 use serde_json::Value;
+use songrec_emulator::{Fault, Rule};
 
 use crate::{
     cloud::comparable,
@@ -214,6 +215,38 @@ fn a_song_in_which_a_model_hears_nothing_is_heard_once() {
     }
 }
 
+// As when a process ends between the segments and their song, whose change tells
+// of them.
+#[test]
+fn segments_whose_scan_was_cut_off_are_synced() {
+    let both = Both::with_tones(3);
+    let models = ["music", "--model", "ear", "--model", "dsp45"];
+    let passages = |place| {
+        let id = both.id_of("tone 001");
+        let near = ["similar", &id, "--passages", "--model", "ear", "-k", "9"];
+        both.lines(place, &near)[0]["results"].as_array().unwrap().len()
+    };
+    both.scan("local", &models);
+    both.world.run(&["sync", "local", "astra"]).ok();
+    both.scan("astra", &models);
+    let scan = with_astra(&["scan", "music", "--model", "ear", "--model", "dsp45", "--segments"]);
+    let refusal = Rule::fault(Fault::status(403)).on("findOneAndUpdate").in_collection("songs");
+    both.database.faults().add(refusal);
+    let cut_off = both.world.run(&scan);
+    assert_eq!(cut_off.code, 6, "{cut_off:?}");
+    both.database.faults().clear();
+
+    both.world.run(&scan).ok();
+    both.world.run(&["sync", "local", "astra"]).ok();
+
+    let [here, there] = PLACES.map(passages);
+    assert!(there > 0);
+    assert_eq!(here, there);
+    let changed = both.world.run(&["status", "local", "astra"]).ok();
+    both.world.run(&scan).ok();
+    assert_eq!(both.world.run(&["status", "local", "astra"]).ok().stdout, changed.stdout);
+}
+
 #[test]
 fn a_machine_that_knows_nothing_asks_of_many_songs_at_once_whether_their_segments_are_kept() {
     let both = Both::with_tones(100);
@@ -246,8 +279,8 @@ fn filling_in_asks_only_of_what_is_not_known() {
     let cost = both.cost(&fill);
 
     assert_eq!(both.server.embedded(), 0);
-    // Two pages of what is there for each model, and the song that is silent.
-    assert!(cost <= 9, "{:?}", both.database.requests().counts());
+    // Two pages of what songs name, and two of what is there for each model.
+    assert!(cost <= 10, "{:?}", both.database.requests().counts());
 }
 
 #[test]

@@ -41,31 +41,24 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// Finds out which of these songs name embeddings, by the models of this
-    /// scan, of which a library in Astra has none: no search finds them. That
-    /// what is there is whole is not asked, which `verify` does.
+    /// The same of a library in Astra, where what is there is not read: that it
+    /// is whole is asked by `verify`.
     ///
-    /// Costs, for each model, one request for each page of the server, which
-    /// holds 20 or 50 songs, and one for each hundred songs of which there is
-    /// none.
+    /// Costs one request for each page of the server, which holds 20 or 50 songs,
+    /// one more of these for each model, and one for each hundred songs that
+    /// lost some.
     #[cfg(feature = "astra")]
     pub(super) async fn look_for_lost_in_astra(&self, songs: &[SongId]) -> Result<()> {
         let Some(astra) = &self.library.astra else { return Ok(()) };
-        let mut without: BTreeMap<SongId, Vec<&ModelName>> = BTreeMap::new();
-        for model in &self.models {
-            // Where a model embedded nothing, nothing is looked for.
-            let may_have = |song: &&SongId| !self.memory.has(Finding::Nothing, model, **song);
-            let songs: Vec<SongId> = songs.iter().filter(may_have).copied().collect();
-            for song in astra.without_embedding(model, &songs).await? {
-                without.entry(song).or_default().push(model);
-            }
-        }
-        let ids: Vec<SongId> = without.keys().copied().collect();
+        let mut lost = astra.lost_embeddings(&self.models, songs).await?;
+        let ids: Vec<SongId> = lost.keys().copied().collect();
+        // A song that is damaged itself is not stored anew because of them.
         for song in self.library.each_song(&ids).await?.into_iter().flatten().flatten() {
-            let named = without[&song.id].iter().filter(|it| song.embeddings.contains_key(**it));
-            let named: BTreeSet<ModelName> = named.map(|model| (*model).clone()).collect();
-            if !named.is_empty() {
-                self.lost().entry(song.id).or_default().extend(named);
+            let mut models = lost.remove(&song.id).unwrap_or_default();
+            // Where a model embeds nothing on this machine, it is not asked again.
+            models.retain(|model| !self.memory.has(Finding::Nothing, model, song.id));
+            if !models.is_empty() {
+                self.lost().entry(song.id).or_default().extend(models);
             }
         }
         Ok(())

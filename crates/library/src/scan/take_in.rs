@@ -1,7 +1,7 @@
 //! Storing what a scan found.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::PoisonError,
 };
 
@@ -12,7 +12,7 @@ use songrec_core::{
 };
 use songrec_local::{FileStatus, KnownFile, KnownOutcome, KnownStatus};
 use songrec_models::WindowVector;
-use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong};
+use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong, SegmentQuery};
 
 use super::{
     Candidate, Finding, Scan, ScanItem, ScanReport, WINDOW, blocking,
@@ -95,7 +95,7 @@ impl Scan<'_> {
         if !self.options.dry_run {
             self.still_waiting(&mut arrivals).await?;
             self.store_objects(&mut arrivals).await?;
-            self.remember(&arrivals)?;
+            self.remember(Finding::Nothing, &arrivals)?;
             self.detach(&arrivals).await?;
             let (files, number) = (self.known.clone(), self.number);
             blocking(move || files.put(&known, number)).await??;
@@ -106,6 +106,7 @@ impl Scan<'_> {
         }
         let mut stored = self.store_songs(&of_song).await?;
         if !self.options.dry_run {
+            self.remember(Finding::Segments, &arrivals)?;
             self.forget_met(&arrivals, &mut stored).await?;
         }
         let mut known_statuses = Vec::new();
@@ -201,26 +202,25 @@ impl Scan<'_> {
         Ok(())
     }
 
-    // Remembers what need not be asked or embedded again.
-    fn remember(&self, arrivals: &[Arrival]) -> Result<()> {
-        let mut findings: BTreeMap<(Finding, &ModelName), Vec<SongId>> = BTreeMap::new();
+    // Remembers what need not be asked or embedded again. That segments are kept is
+    // remembered once their song tells of them.
+    fn remember(&self, finding: Finding, arrivals: &[Arrival]) -> Result<()> {
+        let mut findings: BTreeMap<&ModelName, Vec<SongId>> = BTreeMap::new();
         for arrival in arrivals {
             let Some(analysis) = &arrival.found.analysis else { continue };
             for model in &arrival.found.tried {
-                if analysis.failed.contains_key(model) {
-                    continue;
-                }
-                if !analysis.sound.embeddings.contains_key(model) {
-                    findings.entry((Finding::Nothing, model)).or_default().push(arrival.id());
-                }
-                if self.options.segments {
-                    findings.entry((Finding::Segments, model)).or_default().push(arrival.id());
+                let is_found = match finding {
+                    Finding::Nothing => !analysis.sound.embeddings.contains_key(model),
+                    Finding::Segments => self.options.segments,
+                };
+                if is_found && !analysis.failed.contains_key(model) {
+                    findings.entry(model).or_default().push(arrival.id());
                 }
             }
         }
-        findings
-            .into_iter()
-            .try_for_each(|((finding, model), songs)| self.memory.note(finding, model, &songs))
+        let note =
+            |(model, songs): (&ModelName, Vec<SongId>)| self.memory.note(finding, model, &songs);
+        findings.into_iter().try_for_each(note)
     }
 
     async fn store_blob(&self, arrival: &mut Arrival) -> Result<()> {
@@ -269,8 +269,10 @@ impl Scan<'_> {
         let cut_off = |id: &SongId| of_song[id].iter().any(|arrival| arrival.found.was_cut_off);
         let cut_off = current.iter().filter(|(id, _)| cut_off(id));
         let cut_off: Vec<Song> = cut_off.filter_map(|(_, song)| song.clone()).collect();
+        let mut not_announced = BTreeSet::new();
         if !self.options.dry_run {
             self.library.write_again(&cut_off).await?;
+            not_announced = self.with_segments(&cut_off).await?;
         }
         for _ in 0..ATTEMPTS {
             let mut puts = Vec::new();
@@ -287,9 +289,11 @@ impl Scan<'_> {
                     result.statuses.insert(arrival.stored.clone(), status);
                 }
                 // Changes tell songs alone: one whose segments came is stored
-                // again, so that they are told with it.
+                // again, so that they are told with it. Whether a scan that was
+                // cut off came to that is not known.
                 let has_news = |song: &Song| {
                     Some(song) != stored.as_ref()
+                        || not_announced.contains(id)
                         || of_song[id].iter().any(|arrival| brings_segments(arrival))
                 };
                 let Some(mut song) = song.filter(has_news) else { continue };
@@ -321,6 +325,22 @@ impl Scan<'_> {
         Err(Error::new(ErrorKind::Failed, "songs could not be stored")
             .because("other processes keep changing them")
             .with_hint("run the same scan again"))
+    }
+
+    // Those of `songs` of which segments are kept that a scan stored.
+    async fn with_segments(&self, songs: &[Song]) -> Result<BTreeSet<SongId>> {
+        if songs.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let first_windows = SegmentQuery {
+            songs: songs.iter().map(|song| song.id).collect(),
+            kinds: vec![WINDOW.to_owned()],
+            time: Some((0.0, 0.0)),
+            limit: usize::MAX,
+            ..SegmentQuery::default()
+        };
+        let found = self.library.backend.segments().find(&first_windows).await?;
+        Ok(found.into_iter().map(|segment| segment.song).collect())
     }
 
     // Brings what was found into `song`, and says what that changes. Doing it

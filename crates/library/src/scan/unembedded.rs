@@ -21,8 +21,8 @@ impl Scan<'_> {
             return Ok(());
         }
         // Far away a list of all songs is dear, and this machine knows which
-        // songs its own files are; only what is lost is asked for. Elsewhere than on Windows, absolute paths
-        // begin with `/`, and so can be gone through.
+        // songs its own files are; only what is lost is asked for. Elsewhere than
+        // on Windows, absolute paths begin with `/`, and so can be gone through.
         let files = match self.is_remote() && caught_up && !cfg!(windows) {
             true => self.unembedded_known_files().await?,
             false => self.unembedded_files().await?,
