@@ -148,37 +148,35 @@ pub(crate) fn joined(song: &mut Song, met: &Song) -> String {
     met.files.first().map(|file| file.path.clone()).unwrap_or_default()
 }
 
-impl Library {
-    /// How each model embeds a song.
-    pub(crate) async fn vectors_of(&self, song: &Song) -> Result<Vec<(ModelName, Vector)>> {
-        let mut vectors = Vec::new();
-        for model in song.embeddings.keys() {
-            let stored = match self.backend.embeddings().get(model, &[song.id]).await {
-                // It is lost; `verify` says so.
-                Err(error) if error.kind() == StorageTrouble::Corrupt => continue,
-                stored => stored?.into_iter().flatten(),
-            };
-            vectors.extend(stored.map(|one| (one.embedding.model, one.embedding.vector)));
-        }
-        Ok(vectors)
-    }
-
-    /// Deletes songs that waited for audio which has a song now; says of each
-    /// whether it is gone, or was changed by somebody meanwhile.
-    pub(crate) async fn forget_waiting(&self, songs: &[Song]) -> Result<Vec<bool>> {
-        let delete = |song: &Song| DeleteSong {
-            id: song.id,
-            version: Some(song.revision.operation),
-            operation: OperationId::random(),
-            at: now(),
-            origin: None,
-            leaving: None,
+/// How each model embeds a song.
+pub(crate) async fn vectors_of(library: &Library, song: &Song) -> Result<Vec<(ModelName, Vector)>> {
+    let mut vectors = Vec::new();
+    for model in song.embeddings.keys() {
+        let stored = match library.backend.embeddings().get(model, &[song.id]).await {
+            // It is lost; `verify` says so.
+            Err(error) if error.kind() == StorageTrouble::Corrupt => continue,
+            stored => stored?.into_iter().flatten(),
         };
-        let deletions: Vec<DeleteSong> = songs.iter().map(delete).collect();
-        if deletions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let outcomes = self.backend.songs().delete(&deletions).await?;
-        Ok(outcomes.iter().map(songrec_storage::Outcome::is_done).collect())
+        vectors.extend(stored.map(|one| (one.embedding.model, one.embedding.vector)));
     }
+    Ok(vectors)
+}
+
+/// Deletes songs that waited for audio which has a song now; says of each
+/// whether it is gone, or was changed by somebody meanwhile.
+pub(crate) async fn forget_waiting(library: &Library, songs: &[Song]) -> Result<Vec<bool>> {
+    let delete = |song: &Song| DeleteSong {
+        id: song.id,
+        version: Some(song.revision.operation),
+        operation: OperationId::random(),
+        at: now(),
+        origin: None,
+        leaving: None,
+    };
+    let deletions: Vec<DeleteSong> = songs.iter().map(delete).collect();
+    if deletions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outcomes = library.backend.songs().delete(&deletions).await?;
+    Ok(outcomes.iter().map(songrec_storage::Outcome::is_done).collect())
 }

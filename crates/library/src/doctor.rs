@@ -124,7 +124,7 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
                 Ok(songs) => good("songs", songs.to_string()),
                 Err(error) => broken("songs", &error.into()),
             });
-            checks.push(match library.failed_files() {
+            checks.push(match crate::scan::failed_files(library) {
                 Ok(failed) if failed.is_empty() => {
                     good("files", "all that were seen could be read")
                 }

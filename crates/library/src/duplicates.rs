@@ -29,43 +29,41 @@ pub struct DuplicateFile {
     pub identical: bool,
 }
 
-impl Library {
-    /// Every song with more than one file, told one by one. Reads every song,
-    /// a page at a time; no audio.
-    ///
-    /// # Errors
-    ///
-    /// The backend's own.
-    pub async fn duplicates(
-        &self,
-        filter: &Filter,
-        mut on_found: impl FnMut(Duplicates) + Send,
-    ) -> Result<u64> {
-        let mut query = SongQuery { filter: filter.clone(), limit: 500, ..SongQuery::default() };
-        let mut found = 0;
-        loop {
-            let page = self.backend.songs().find(&query).await?;
-            for song in page.items.iter().filter(|song| song.files.len() > 1) {
-                found += 1;
-                let first = song.files[0].sha256;
-                on_found(Duplicates {
-                    summary: SongSummary::of(song),
-                    wasted: song.files[1..].iter().map(|file| file.size).sum(),
-                    files: song
-                        .files
-                        .iter()
-                        .map(|file| DuplicateFile {
-                            path: file.path.clone(),
-                            size: file.size,
-                            identical: file.sha256 == first,
-                        })
-                        .collect(),
-                });
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return Ok(found),
-            }
+/// Every song with more than one file, told one by one. Reads every song,
+/// a page at a time; no audio.
+///
+/// # Errors
+///
+/// The backend's own.
+pub async fn duplicates(
+    library: &Library,
+    filter: &Filter,
+    mut on_found: impl FnMut(Duplicates) + Send,
+) -> Result<u64> {
+    let mut query = SongQuery { filter: filter.clone(), limit: 500, ..SongQuery::default() };
+    let mut found = 0;
+    loop {
+        let page = library.backend.songs().find(&query).await?;
+        for song in page.items.iter().filter(|song| song.files.len() > 1) {
+            found += 1;
+            let first = song.files[0].sha256;
+            on_found(Duplicates {
+                summary: SongSummary::of(song),
+                wasted: song.files[1..].iter().map(|file| file.size).sum(),
+                files: song
+                    .files
+                    .iter()
+                    .map(|file| DuplicateFile {
+                        path: file.path.clone(),
+                        size: file.size,
+                        identical: file.sha256 == first,
+                    })
+                    .collect(),
+            });
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(found),
         }
     }
 }

@@ -82,38 +82,36 @@ pub async fn embed_file(
     Ok(EmbeddedFile { song, vectors, windows: embedded.windows, unembedded })
 }
 
-impl Library {
-    /// Embeds a file that is not in the library, by those of `models` that are
-    /// on this machine; why the others did not embed it is told beside them.
-    ///
-    /// # Errors
-    ///
-    /// When there is no audio in it, or none of the models is here.
-    pub(crate) async fn embed_outside(
-        &self,
-        path: &Path,
-        models: &[ModelName],
-        part: Option<Part>,
-        windows: bool,
-    ) -> Result<EmbeddedFile> {
-        let mut here = Vec::new();
-        let mut absent = BTreeMap::new();
-        for name in models {
-            match self.models.embedders(&[name.to_string()]).await {
-                Ok(_) => here.push(name.to_string()),
-                Err(error) => _ = absent.insert(name.clone(), error),
-            }
+/// Embeds a file that is not in the library, by those of `models` that are
+/// on this machine; why the others did not embed it is told beside them.
+///
+/// # Errors
+///
+/// When there is no audio in it, or none of the models is here.
+pub(crate) async fn embed_outside(
+    library: &Library,
+    path: &Path,
+    models: &[ModelName],
+    part: Option<Part>,
+    windows: bool,
+) -> Result<EmbeddedFile> {
+    let mut here = Vec::new();
+    let mut absent = BTreeMap::new();
+    for name in models {
+        match library.models.embedders(&[name.to_string()]).await {
+            Ok(_) => here.push(name.to_string()),
+            Err(error) => _ = absent.insert(name.clone(), error),
         }
-        if here.is_empty()
-            && let Some((_, error)) = absent.pop_first()
-        {
-            return Err(error);
-        }
-        let embedders = self.models.embedders(&here).await?;
-        let mut embedded = embed_file(path, &embedders, part, windows).await?;
-        embedded.unembedded.extend(absent);
-        Ok(embedded)
     }
+    if here.is_empty()
+        && let Some((_, error)) = absent.pop_first()
+    {
+        return Err(error);
+    }
+    let embedders = library.models.embedders(&here).await?;
+    let mut embedded = embed_file(path, &embedders, part, windows).await?;
+    embedded.unembedded.extend(absent);
+    Ok(embedded)
 }
 
 /// A new song with all that was measured, but no file and no embedding yet.

@@ -358,34 +358,32 @@ fn ratio_remark(ratio: f64, more: &str) -> String {
     format!("the {which} is {:.1} times {more}", ratio.max(1.0 / ratio))
 }
 
-impl Library {
-    /// Why the songs `left` and `right` match.
-    ///
-    /// # Errors
-    ///
-    /// When one of them does not exist.
-    pub async fn explain(&self, left: &str, right: &str) -> Result<ExplainedPair> {
-        let mut songs = self.songs(&[left, right]).await?.into_iter();
-        let (left, right) = (songs.next(), songs.next());
-        let (left, right) = left.zip(right).expect("there is one for each name");
-        let model = self.search_model().await?;
-        let ids: [SongId; 2] = [left.id, right.id];
-        let embeddings = self.backend.embeddings().get(&model, &ids).await?;
-        let spec =
-            self.backend.embeddings().models().await?.into_iter().find(|spec| spec.name == model);
-        let similarity = match (embeddings.as_slice(), spec) {
-            ([Some(l), Some(r)], Some(spec)) => {
-                Some(spec.metric.compare(&l.embedding.vector, &r.embedding.vector).0)
-            }
-            _ => None,
-        };
-        Ok(ExplainedPair {
-            left: SongSummary::of(&left),
-            right: SongSummary::of(&right),
-            similarity,
-            explanation: explain(&left, &right),
-        })
-    }
+/// Why the songs `left` and `right` match.
+///
+/// # Errors
+///
+/// When one of them does not exist.
+pub async fn explain_songs(library: &Library, left: &str, right: &str) -> Result<ExplainedPair> {
+    let mut songs = crate::find::songs(library, &[left, right]).await?.into_iter();
+    let (left, right) = (songs.next(), songs.next());
+    let (left, right) = left.zip(right).expect("there is one for each name");
+    let model = library.search_model().await?;
+    let ids: [SongId; 2] = [left.id, right.id];
+    let embeddings = library.backend.embeddings().get(&model, &ids).await?;
+    let spec =
+        library.backend.embeddings().models().await?.into_iter().find(|spec| spec.name == model);
+    let similarity = match (embeddings.as_slice(), spec) {
+        ([Some(l), Some(r)], Some(spec)) => {
+            Some(spec.metric.compare(&l.embedding.vector, &r.embedding.vector).0)
+        }
+        _ => None,
+    };
+    Ok(ExplainedPair {
+        left: SongSummary::of(&left),
+        right: SongSummary::of(&right),
+        similarity,
+        explanation: explain(&left, &right),
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ mod select;
 mod stats;
 
 pub use list::{List, Listing, Nothing};
-pub use resolve::Named;
+pub(crate) use resolve::resolve_all;
+pub use resolve::{Named, resolve, song, songs};
 pub use select::{Selection, count, select, summaries};
 pub use songrec_storage::{Order, OrderBy};
 pub use stats::{ModelStats, Stats, stats};

@@ -34,6 +34,7 @@ mod transfer;
 mod verify;
 mod work;
 
+pub use audio::{audio_url, get_audio};
 pub use cache::cache;
 pub use complete::DifferentValue;
 pub use config::{
@@ -44,32 +45,38 @@ pub use directories::Directories;
 #[cfg(feature = "astra")]
 pub use doctor::doctor_astra;
 pub use doctor::{Check, CheckState, doctor};
-pub use duplicates::{DuplicateFile, Duplicates};
-pub use edit::EditChange;
+pub use duplicates::{DuplicateFile, Duplicates, duplicates};
+pub use edit::{EditChange, edit, write_again};
 pub use embedders::{EmbeddedFile, embed_file};
 pub use error::{Error, ErrorKind, Result};
-pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain};
+pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain, explain_songs};
 pub use find::Named;
 pub use library::{Library, now};
 pub use models::{
     AddedModel, Embedders, HttpModelPlace, KnownModel, ModelBench, ModelFile, ModelPlace, Models,
     OnnxModelPlace,
 };
-pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates};
+pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates, near_duplicates};
 pub use npy::write_npy;
 pub use open::{Access, InitOptions};
 pub use part::{Part, clock};
 pub use points::{Points, points};
-pub use relocate::{RelocateOptions, Relocated};
-pub use remote::folder_name;
-pub use remove::{AudioFiles, Removed};
-pub use scan::{OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, read_alone};
+pub use relocate::{RelocateOptions, Relocated, relocate};
+pub use remote::{folder_name, remember_remote};
+pub use remove::{
+    AudioFiles, Removed, are_missing, audio_files, delete_audio_of, forgotten, remove,
+};
+pub use scan::{
+    OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, failed_files, read_alone, scan,
+};
 pub use similar::{
     Blend, BlendPart, Example, Found, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
-    SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery,
+    SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery, find_model, passages,
+    passages_or_songs, reading_model, similar, similar_to,
 };
 pub use spare::{SpareFolder, remove_spare_folders, spare_folders};
-pub use transfer::{Different, Exported, Imported};
+pub use transfer::{Different, Exported, Imported, export, import};
+pub use verify::{collect_garbage, find_garbage, verify};
 pub use work::until_interrupted;
 
 #[cfg(feature = "astra")]

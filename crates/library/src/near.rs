@@ -62,96 +62,93 @@ pub struct NearDuplicate {
     pub summary: SongSummary,
 }
 
-impl Library {
-    /// Every song compared with every other: groups of those that are almost
-    /// the same, and almost equally long, the most alike first. In a group each
-    /// song is near to another one, but the first need not be near to the last.
-    ///
-    /// Costs what [`points`] and [`Points::neighbors_of_all`] cost; what is shown
-    /// of the songs that are found takes one request more for each hundred of
-    /// them.
-    ///
-    /// [`Points::neighbors_of_all`]: crate::Points::neighbors_of_all
-    ///
-    /// Nothing if it was interrupted.
-    ///
-    /// # Errors
-    ///
-    /// When no song was embedded by the model, or the library cannot be read.
-    pub async fn near_duplicates(
-        &self,
-        options: &NearDuplicateOptions,
-        job: &Job,
-    ) -> Result<Option<Vec<NearDuplicates>>> {
-        let model = options.model.as_ref();
-        let Some(points) = points(self, model, &options.filter, job).await? else {
-            return Ok(None);
-        };
-        let groups = Arc::new(Mutex::new(Groups::default()));
-        let told = Arc::clone(&groups);
-        let on_found = move |song, neighbors: Vec<(SongId, f64)>| {
-            let mut groups = told.lock().unwrap_or_else(PoisonError::into_inner);
-            for (neighbor, similarity) in neighbors {
-                groups.join(song, neighbor, similarity);
-            }
-        };
-        let all =
-            points.neighbors_of_all(NEIGHBORS, Some(options.threshold), on_found, job).await?;
-        if !all {
-            return Ok(None);
+/// Every song compared with every other: groups of those that are almost
+/// the same, and almost equally long, the most alike first. In a group each
+/// song is near to another one, but the first need not be near to the last.
+///
+/// Costs what [`points`] and [`Points::neighbors_of_all`] cost; what is shown
+/// of the songs that are found takes one request more for each hundred of
+/// them.
+///
+/// [`Points::neighbors_of_all`]: crate::Points::neighbors_of_all
+///
+/// Nothing if it was interrupted.
+///
+/// # Errors
+///
+/// When no song was embedded by the model, or the library cannot be read.
+pub async fn near_duplicates(
+    library: &Library,
+    options: &NearDuplicateOptions,
+    job: &Job,
+) -> Result<Option<Vec<NearDuplicates>>> {
+    let model = options.model.as_ref();
+    let Some(points) = points(library, model, &options.filter, job).await? else {
+        return Ok(None);
+    };
+    let groups = Arc::new(Mutex::new(Groups::default()));
+    let told = Arc::clone(&groups);
+    let on_found = move |song, neighbors: Vec<(SongId, f64)>| {
+        let mut groups = told.lock().unwrap_or_else(PoisonError::into_inner);
+        for (neighbor, similarity) in neighbors {
+            groups.join(song, neighbor, similarity);
         }
-        let groups = std::mem::take(&mut *groups.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut found = Vec::new();
-        let mut groups = groups.finish().into_iter().peekable();
-        while groups.peek().is_some() {
-            let (mut some, mut songs) = (Vec::new(), 0);
-            while songs < READ
-                && let Some(group) = groups.next()
-            {
-                songs += group.songs.len();
-                some.push(group);
-            }
-            found.extend(self.with_summaries(some, options.any_length).await?);
-        }
-        found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
-        Ok(Some(found))
+    };
+    let all = points.neighbors_of_all(NEIGHBORS, Some(options.threshold), on_found, job).await?;
+    if !all {
+        return Ok(None);
     }
+    let groups = std::mem::take(&mut *groups.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut found = Vec::new();
+    let mut groups = groups.finish().into_iter().peekable();
+    while groups.peek().is_some() {
+        let (mut some, mut songs) = (Vec::new(), 0);
+        while songs < READ
+            && let Some(group) = groups.next()
+        {
+            songs += group.songs.len();
+            some.push(group);
+        }
+        found.extend(with_summaries(library, some, options.any_length).await?);
+    }
+    found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
+    Ok(Some(found))
+}
 
-    // Groups with what is shown of their songs; without songs that are gone, and
-    // pairs of which one is much longer.
-    async fn with_summaries(
-        &self,
-        groups: Vec<Group>,
-        any_length: bool,
-    ) -> Result<Vec<NearDuplicates>> {
-        let ids: Vec<SongId> =
-            groups.iter().flat_map(|group| &group.songs).map(|(id, _)| *id).collect();
-        let songs = self.backend.songs().get(&ids).await?;
-        // One silence is like every other.
-        let audible = songs.iter().flatten().filter(|song| !song.is_silent());
-        let summaries: HashMap<SongId, SongSummary> =
-            audible.map(|song| (song.id, SongSummary::of(song))).collect();
-        let mut kept = Groups::default();
-        for (one, other, similarity) in groups.into_iter().flat_map(|group| group.pairs) {
-            if let (Some(a), Some(b)) = (summaries.get(&one), summaries.get(&other))
-                && (any_length || equally_long(a.duration, b.duration))
-            {
-                kept.join(one, other, similarity);
-            }
+// Groups with what is shown of their songs; without songs that are gone, and
+// pairs of which one is much longer.
+async fn with_summaries(
+    library: &Library,
+    groups: Vec<Group>,
+    any_length: bool,
+) -> Result<Vec<NearDuplicates>> {
+    let ids: Vec<SongId> =
+        groups.iter().flat_map(|group| &group.songs).map(|(id, _)| *id).collect();
+    let songs = library.backend.songs().get(&ids).await?;
+    // One silence is like every other.
+    let audible = songs.iter().flatten().filter(|song| !song.is_silent());
+    let summaries: HashMap<SongId, SongSummary> =
+        audible.map(|song| (song.id, SongSummary::of(song))).collect();
+    let mut kept = Groups::default();
+    for (one, other, similarity) in groups.into_iter().flat_map(|group| group.pairs) {
+        if let (Some(a), Some(b)) = (summaries.get(&one), summaries.get(&other))
+            && (any_length || equally_long(a.duration, b.duration))
+        {
+            kept.join(one, other, similarity);
         }
-        let groups = kept.finish().into_iter().map(|group| NearDuplicates {
-            similarity: group.songs.last().map_or(0.0, |(_, similarity)| *similarity),
-            songs: group
-                .songs
-                .iter()
-                .filter_map(|(id, similarity)| {
-                    let summary = summaries.get(id)?.clone();
-                    Some(NearDuplicate { similarity: *similarity, summary })
-                })
-                .collect(),
-        });
-        Ok(groups.collect())
     }
+    let groups = kept.finish().into_iter().map(|group| NearDuplicates {
+        similarity: group.songs.last().map_or(0.0, |(_, similarity)| *similarity),
+        songs: group
+            .songs
+            .iter()
+            .filter_map(|(id, similarity)| {
+                let summary = summaries.get(id)?.clone();
+                Some(NearDuplicate { similarity: *similarity, summary })
+            })
+            .collect(),
+    });
+    Ok(groups.collect())
 }
 
 /// Whether two recordings may be one, by their lengths in seconds.

@@ -28,59 +28,57 @@ struct Sync {
     remote: String,
 }
 
-impl Library {
-    /// Remembers, in the folder of this local library, where the library called
-    /// `name` is: it is the one that this one is synced with from now on,
-    /// wherever that is done. No secret is written. Done again with the same
-    /// library, it changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// `Usage` if another library is remembered already. A folder that cannot
-    /// be written as text is not remembered, which is logged.
-    pub fn remember_remote(&self, name: &str) -> Result<()> {
-        let Some(root) = self.root() else { return Ok(()) };
-        let (called, table) = whereabouts(&self.config, name)?;
-        let remembered = Remembered {
-            sync: Sync { remote: called.clone() },
-            libraries: [(called, table.clone())].into(),
-        };
-        let text = match toml::to_string(&remembered) {
-            Ok(text) => text,
-            // A folder whose name is not text.
-            Err(error) => {
-                tracing::warn!(
-                    "where it was cloned from is not remembered, so a sync has to be told: {error}"
-                );
-                return Ok(());
-            }
-        };
-        let (path, text) = (root.join(REMOTE_FILE), format!("{HEAD}\n{text}"));
-        match std::fs::read_to_string(&path) {
-            Ok(known) if known == text => {}
-            Ok(known) if remotes(&known) == remotes(&text) => {}
-            Ok(_) => {
-                return Err(Error::usage(format_args!(
-                    "`{}` is a clone of another library",
-                    root.display()
-                ))
-                .because(format!("`{}` says of which", path.display()))
-                .with_hint("clone into another folder, or sync the two by name"));
-            }
-            Err(_) => write_whole(&path, &text)?,
+/// Remembers, in the folder of this local library, where the library called
+/// `name` is: it is the one that this one is synced with from now on,
+/// wherever that is done. No secret is written. Done again with the same
+/// library, it changes nothing.
+///
+/// # Errors
+///
+/// `Usage` if another library is remembered already. A folder that cannot
+/// be written as text is not remembered, which is logged.
+pub fn remember_remote(library: &Library, name: &str) -> Result<()> {
+    let Some(root) = library.root() else { return Ok(()) };
+    let (called, table) = whereabouts(&library.config, name)?;
+    let remembered = Remembered {
+        sync: Sync { remote: called.clone() },
+        libraries: [(called, table.clone())].into(),
+    };
+    let text = match toml::to_string(&remembered) {
+        Ok(text) => text,
+        // A folder whose name is not text.
+        Err(error) => {
+            tracing::warn!(
+                "where it was cloned from is not remembered, so a sync has to be told: {error}"
+            );
+            return Ok(());
         }
-        #[cfg(feature = "astra")]
-        {
-            let is_own = match self.config.library(name) {
-                Some(named) => named.project_file.is_none(),
-                None => self.config.project_file(keys::ASTRA_ENDPOINT).is_none(),
-            };
-            if let Some(endpoint) = table.endpoint.as_deref().filter(|_| is_own) {
-                crate::open::trust(&self.config, endpoint);
-            }
+    };
+    let (path, text) = (root.join(REMOTE_FILE), format!("{HEAD}\n{text}"));
+    match std::fs::read_to_string(&path) {
+        Ok(known) if known == text => {}
+        Ok(known) if remotes(&known) == remotes(&text) => {}
+        Ok(_) => {
+            return Err(Error::usage(format_args!(
+                "`{}` is a clone of another library",
+                root.display()
+            ))
+            .because(format!("`{}` says of which", path.display()))
+            .with_hint("clone into another folder, or sync the two by name"));
         }
-        Ok(())
+        Err(_) => write_whole(&path, &text)?,
     }
+    #[cfg(feature = "astra")]
+    {
+        let is_own = match library.config.library(name) {
+            Some(named) => named.project_file.is_none(),
+            None => library.config.project_file(keys::ASTRA_ENDPOINT).is_none(),
+        };
+        if let Some(endpoint) = table.endpoint.as_deref().filter(|_| is_own) {
+            crate::open::trust(&library.config, endpoint);
+        }
+    }
+    Ok(())
 }
 
 // What a remembered text says, whatever its comments.

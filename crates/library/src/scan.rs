@@ -106,47 +106,45 @@ struct FileToRead {
     was_cut_off: bool,
 }
 
-impl Library {
-    /// Takes in what is new, changed or moved among the files of `options`.
-    ///
-    /// Can be interrupted and repeated at any time: what was taken in stays,
-    /// and what was not is found again. Reads a file only if its size or time
-    /// changed since it was last seen, or if its song did; what changed in the
-    /// library is asked for once, however many files there are.
-    ///
-    /// A path is taken away from a song only if this machine itself has seen
-    /// the song's audio there: the paths of other machines are theirs.
-    ///
-    /// # Errors
-    ///
-    /// When a path does not exist, or the library cannot be written. Files
-    /// that cannot be read are told and counted instead.
-    pub async fn scan(
-        &self,
-        options: &ScanOptions,
-        job: &Job,
-        on_item: OnItem<'_>,
-    ) -> Result<ScanReport> {
-        let names = self.config.get(keys::SCAN_MODELS);
-        let mut scan = Scan::begin(self, options, names, job, on_item).await?;
-        job.on(Event::Started { work: "scanning", total: None });
-        let result = scan.run().await;
-        job.on(Event::Finished);
-        result
-    }
+/// Takes in what is new, changed or moved among the files of `options`.
+///
+/// Can be interrupted and repeated at any time: what was taken in stays,
+/// and what was not is found again. Reads a file only if its size or time
+/// changed since it was last seen, or if its song did; what changed in the
+/// library is asked for once, however many files there are.
+///
+/// A path is taken away from a song only if this machine itself has seen
+/// the song's audio there: the paths of other machines are theirs.
+///
+/// # Errors
+///
+/// When a path does not exist, or the library cannot be written. Files
+/// that cannot be read are told and counted instead.
+pub async fn scan(
+    library: &Library,
+    options: &ScanOptions,
+    job: &Job,
+    on_item: OnItem<'_>,
+) -> Result<ScanReport> {
+    let names = library.config.get(keys::SCAN_MODELS);
+    let mut scan = Scan::begin(library, options, names, job, on_item).await?;
+    job.on(Event::Started { work: "scanning", total: None });
+    let result = scan.run().await;
+    job.on(Event::Finished);
+    result
+}
 
-    /// The files that could not be read when they were last seen.
-    ///
-    /// # Errors
-    ///
-    /// When this machine's own state cannot be read.
-    pub fn failed_files(&self) -> Result<Vec<KnownFile>> {
-        Ok(self.known_files()?.failed()?)
-    }
+/// The files that could not be read when they were last seen.
+///
+/// # Errors
+///
+/// When this machine's own state cannot be read.
+pub fn failed_files(library: &Library) -> Result<Vec<KnownFile>> {
+    Ok(known_files(library)?.failed()?)
+}
 
-    pub(crate) fn known_files(&self) -> Result<KnownFiles> {
-        Ok(KnownFiles::open(&self.state_folder().join("known-files.sqlite"))?)
-    }
+pub(crate) fn known_files(library: &Library) -> Result<KnownFiles> {
+    Ok(KnownFiles::open(&library.state_folder().join("known-files.sqlite"))?)
 }
 
 impl From<songrec_local::KnownFilesError> for Error {
@@ -240,7 +238,7 @@ impl<'a> Scan<'a> {
         };
         let asks_folders = look::asks_folders(library, options);
         let standard = standard(library, &models, asks_folders);
-        let known = library.known_files()?.judged_by(standard);
+        let known = known_files(library)?.judged_by(standard);
         let known = Arc::new(known);
         let number = known.begin_scan()?;
         let (notes, examiner) = (library.state_folder().join("reading"), options.examiner.clone());
@@ -435,6 +433,6 @@ mod tests {
     #[expect(dead_code, reason = "compiling it is the test")]
     fn a_scan_may_move_between_threads(library: &Library, job: &Job) {
         fn is_send<T: Send>(_: T) {}
-        is_send(library.scan(&ScanOptions::default(), job, &|_| {}));
+        is_send(scan(library, &ScanOptions::default(), job, &|_| {}));
     }
 }

@@ -22,6 +22,7 @@ pub use self::{
     blend::{Blend, BlendPart, InvalidBlend},
     example::{Example, Subject, UNLIKE},
     passages::{Found, Passage, Passages},
+    passages::{passages, passages_or_songs},
 };
 use crate::{Error, Library, Result};
 
@@ -87,282 +88,273 @@ const MARGIN_HERE: usize = 6;
 /// many as the system that this way of blending comes from.
 const CANDIDATES: usize = 3;
 
-impl Library {
-    /// The songs that sound like `name`: a song of the library, or any audio
-    /// file, which is embedded on the spot and not kept.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such song, or it has no embedding by the model.
-    pub async fn similar(&self, name: &str, options: &SimilarOptions) -> Result<Similar> {
-        self.similar_to(&[Example::like(name)], options).await
-    }
+/// The songs that sound like `name`: a song of the library, or any audio
+/// file, which is embedded on the spot and not kept.
+///
+/// # Errors
+///
+/// When there is no such song, or it has no embedding by the model.
+pub async fn similar(library: &Library, name: &str, options: &SimilarOptions) -> Result<Similar> {
+    similar_to(library, &[Example::like(name)], options).await
+}
 
-    /// The songs that sound like all `examples` together, and unlike those
-    /// with a weight below 0.
-    ///
-    /// With several models the first one finds the candidates, three for each
-    /// result, and all of them score these: a result that only another model
-    /// finds similar is not among them. Costs one search, one read of songs,
-    /// and two reads of embeddings for each model beyond the first, unless so
-    /// many hits are left out that more have to be asked for.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such song, or no model embedded all of them.
-    pub async fn similar_to(
-        &self,
-        examples: &[Example],
-        options: &SimilarOptions,
-    ) -> Result<Similar> {
-        let models = self.chosen_models(options).await?;
-        let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
-        let examples = self.embed_examples(examples, &names).await?;
-        self.like_examples(models, &examples, options).await
-    }
+/// The songs that sound like all `examples` together, and unlike those
+/// with a weight below 0.
+///
+/// With several models the first one finds the candidates, three for each
+/// result, and all of them score these: a result that only another model
+/// finds similar is not among them. Costs one search, one read of songs,
+/// and two reads of embeddings for each model beyond the first, unless so
+/// many hits are left out that more have to be asked for.
+///
+/// # Errors
+///
+/// When there is no such song, or no model embedded all of them.
+pub async fn similar_to(
+    library: &Library,
+    examples: &[Example],
+    options: &SimilarOptions,
+) -> Result<Similar> {
+    let models = chosen_models(library, options).await?;
+    let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
+    let examples = crate::similar::example::embed_examples(library, examples, &names).await?;
+    like_examples(library, models, &examples, options).await
+}
 
-    async fn like_examples(
-        &self,
-        models: Vec<(ModelSpec, f64)>,
-        examples: &[EmbeddedExample],
-        options: &SimilarOptions,
-    ) -> Result<Similar> {
-        let mut notes = Vec::new();
-        let model_queries = model_queries(models, examples, options.metric, &mut notes)?;
-        self.found_by(&model_queries, examples, notes, options).await
-    }
+async fn like_examples(
+    library: &Library,
+    models: Vec<(ModelSpec, f64)>,
+    examples: &[EmbeddedExample],
+    options: &SimilarOptions,
+) -> Result<Similar> {
+    let mut notes = Vec::new();
+    let model_queries = model_queries(models, examples, options.metric, &mut notes)?;
+    found_by(library, &model_queries, examples, notes, options).await
+}
 
-    /// The model by which words are searched for: of those that embedded songs of
-    /// this library, the first one that is here and can read.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if there is none.
-    pub async fn reading_model(&self) -> Result<ModelName> {
-        let known = self.backend.embeddings().models().await?;
-        let readers: Vec<ModelName> = self
-            .models
-            .list()
-            .into_iter()
-            .filter_map(Result::ok)
-            .filter(|model| model.reads_text)
-            .map(|model| model.spec.name)
-            .collect();
-        if let Some(spec) = known.iter().find(|spec| readers.contains(&spec.name)) {
-            return Ok(spec.name.clone());
-        }
-        Err(match readers.first() {
-            None => Error::not_found("no model here can read")
-                .with_hint(Hint::of("{} adds one that does", [clap()])),
-            Some(reader) => Error::not_found(format_args!(
-                "no song here was embedded by `{reader}`"
-            ))
+/// The model by which words are searched for: of those that embedded songs of
+/// this library, the first one that is here and can read.
+///
+/// # Errors
+///
+/// `NotFound` if there is none.
+pub async fn reading_model(library: &Library) -> Result<ModelName> {
+    let known = library.backend.embeddings().models().await?;
+    let readers: Vec<ModelName> = library
+        .models
+        .list()
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|model| model.reads_text)
+        .map(|model| model.spec.name)
+        .collect();
+    if let Some(spec) = known.iter().find(|spec| readers.contains(&spec.name)) {
+        return Ok(spec.name.clone());
+    }
+    Err(match readers.first() {
+        None => Error::not_found("no model here can read")
+            .with_hint(Hint::of("{} adds one that does", [clap()])),
+        Some(reader) => Error::not_found(format_args!("no song here was embedded by `{reader}`"))
             .with_hint(Hint::of(
                 "{} lets it embed all songs",
                 [Remedy::Scan(Scan::Unembedded(Some(reader.to_string())))],
             )),
-        })
-    }
+    })
+}
 
-    /// The model of this library that `name` means: a whole name, or the part
-    /// before `@` where there is one revision of it.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if there is none, `Usage` if there are several.
-    pub async fn find_model(&self, name: &str) -> Result<ModelSpec> {
-        find_model(&self.backend.embeddings().models().await?, name)
-    }
+/// The model of this library that `name` means: a whole name, or the part
+/// before `@` where there is one revision of it.
+///
+/// # Errors
+///
+/// `NotFound` if there is none, `Usage` if there are several.
+pub async fn find_model(library: &Library, name: &str) -> Result<ModelSpec> {
+    model_named(&library.backend.embeddings().models().await?, name)
+}
 
-    // The models to compare by, with their weights.
-    async fn chosen_models(&self, options: &SimilarOptions) -> Result<Vec<(ModelSpec, f64)>> {
-        let known = self.backend.embeddings().models().await?;
-        let blend = match (&options.blend, &options.model) {
-            (Some(_), Some(_)) => {
-                return Err(Error::usage("one model and several exclude each other")
-                    .with_hint(Hint::of("name all of them in {}", [Remedy::Blend])));
-            }
-            (Some(blend), None) => blend.clone(),
-            (None, Some(model)) => Blend::of_one(model),
-            (None, None) => Blend::of_one(&self.model_among(&known)),
-        };
-        let mut models: Vec<(ModelSpec, f64)> = Vec::new();
-        for (name, weight) in blend.parts() {
-            let spec = find_model(&known, name)?;
-            if models.iter().any(|(other, _)| other.name == spec.name) {
-                return Err(Error::usage(format_args!("`{}` is named twice", spec.name))
-                    .with_hint("give each model one weight"));
-            }
-            models.push((spec, *weight));
+// The models to compare by, with their weights.
+async fn chosen_models(
+    library: &Library,
+    options: &SimilarOptions,
+) -> Result<Vec<(ModelSpec, f64)>> {
+    let known = library.backend.embeddings().models().await?;
+    let blend = match (&options.blend, &options.model) {
+        (Some(_), Some(_)) => {
+            return Err(Error::usage("one model and several exclude each other")
+                .with_hint(Hint::of("name all of them in {}", [Remedy::Blend])));
         }
-        Ok(models)
+        (Some(blend), None) => blend.clone(),
+        (None, Some(model)) => Blend::of_one(model),
+        (None, None) => Blend::of_one(&library.model_among(&known)),
+    };
+    let mut models: Vec<(ModelSpec, f64)> = Vec::new();
+    for (name, weight) in blend.parts() {
+        let spec = model_named(&known, name)?;
+        if models.iter().any(|(other, _)| other.name == spec.name) {
+            return Err(Error::usage(format_args!("`{}` is named twice", spec.name))
+                .with_hint("give each model one weight"));
+        }
+        models.push((spec, *weight));
     }
+    Ok(models)
+}
 
-    // The songs near to what the queries look for.
-    async fn found_by(
-        &self,
-        model_queries: &[ModelQuery],
-        examples: &[EmbeddedExample],
-        mut notes: Vec<Hint>,
-        options: &SimilarOptions,
-    ) -> Result<Similar> {
-        let [first, others @ ..] = model_queries else {
-            return Err(Error::usage("there is no model to compare by"));
-        };
-        let mut exclude = options.exclude.clone();
-        if !options.include_self {
-            exclude.extend(songs_of(examples).map(|song| song.id));
-        }
-        let wanted = options.offset.saturating_add(options.k);
-        let may_leave_out = !options.all_copies
-            || options.max_per_artist.is_some()
-            || options.max_per_album.is_some();
-        let mut ask = match (others, may_leave_out) {
-            ([], false) => wanted,
-            ([], true) if self.backend.capabilities().remote => wanted.saturating_add(MARGIN),
-            ([], true) => wanted.saturating_add(MARGIN_HERE),
-            (_, _) => wanted.saturating_mul(CANDIDATES).max(MARGIN),
-        };
-        let mut pool: Vec<Scored> = Vec::new();
-        let mut seen = 0;
-        let chosen = loop {
-            let query = NearestQuery {
-                model: first.spec.name.clone(),
-                vector: first.vector.clone(),
-                k: ask,
-                offset: seen,
-                // Of several models the score counts, not what one of them
-                // says.
-                threshold: options.threshold.filter(|_| others.is_empty()),
-                metric: options.metric,
-                filter: options.filter.clone(),
-                exclude: exclude.clone(),
-            };
-            let found = self.backend.nearest_songs(&query).await?;
-            let exhausted = found.len() < ask;
-            seen += found.len();
-            pool.extend(self.scored(model_queries, found).await?);
-            if !others.is_empty() {
-                pool.sort_by(|left, right| {
-                    let (left, right) = (&left.hit, &right.hit);
-                    right
-                        .similarity
-                        .total_cmp(&left.similarity)
-                        .then(left.song.id.cmp(&right.song.id))
-                });
-            }
-            let passing = match options.threshold {
-                Some(threshold) if !others.is_empty() => {
-                    pool.partition_point(|scored| scored.hit.similarity >= threshold)
-                }
-                _ => pool.len(),
-            };
-            let mut chosen = Chosen::new(songs_of(examples), options);
-            pool[..passing].iter().for_each(|scored| chosen.consider(scored));
-            // What is too dissimilar is no reason to look further.
-            if chosen.songs.len() + (pool.len() - passing) >= wanted || exhausted {
-                break chosen;
-            }
-            ask = ask.saturating_mul(2);
-        };
-        let left_out = (chosen.limited, chosen.silent);
-        let results: Vec<SimilarSong> = chosen
-            .songs
-            .into_iter()
-            .skip(options.offset)
-            .take(options.k)
-            .enumerate()
-            .map(|(place, chosen)| result(options.offset + place + 1, chosen, examples, options))
-            .collect();
-        notes.extend(unembedded_results(model_queries, &results));
-        let shortfall = match results.len() < options.k {
-            true => Some(self.shortfall(&first.spec.name, results.len(), left_out, options).await?),
-            false => None,
-        };
-        let all: f64 = model_queries.iter().map(|model_query| model_query.weight).sum();
-        let blend = model_queries.iter().map(|model_query| ModelWeight {
-            model: model_query.spec.name.clone(),
-            weight: model_query.weight / all,
-        });
-        let mut queries: Vec<WeightedQuery> = examples
-            .iter()
-            .map(|example| WeightedQuery { query: Query::of(example), weight: example.weight })
-            .collect();
-        let query = queries.first().expect("a voice needs an example").query.clone();
-        if queries.len() == 1 {
-            queries.clear();
-        }
-        Ok(Similar {
-            query,
-            queries,
+// The songs near to what the queries look for.
+async fn found_by(
+    library: &Library,
+    model_queries: &[ModelQuery],
+    examples: &[EmbeddedExample],
+    mut notes: Vec<Hint>,
+    options: &SimilarOptions,
+) -> Result<Similar> {
+    let [first, others @ ..] = model_queries else {
+        return Err(Error::usage("there is no model to compare by"));
+    };
+    let mut exclude = options.exclude.clone();
+    if !options.include_self {
+        exclude.extend(songs_of(examples).map(|song| song.id));
+    }
+    let wanted = options.offset.saturating_add(options.k);
+    let may_leave_out =
+        !options.all_copies || options.max_per_artist.is_some() || options.max_per_album.is_some();
+    let mut ask = match (others, may_leave_out) {
+        ([], false) => wanted,
+        ([], true) if library.backend.capabilities().remote => wanted.saturating_add(MARGIN),
+        ([], true) => wanted.saturating_add(MARGIN_HERE),
+        (_, _) => wanted.saturating_mul(CANDIDATES).max(MARGIN),
+    };
+    let mut pool: Vec<Scored> = Vec::new();
+    let mut seen = 0;
+    let chosen = loop {
+        let query = NearestQuery {
             model: first.spec.name.clone(),
-            blend: if others.is_empty() { Vec::new() } else { blend.collect() },
-            metric: first.metric,
-            results,
-            notes,
-            shortfall,
-        })
-    }
-
-    // What all queries say of what the first of them found.
-    async fn scored(
-        &self,
-        model_queries: &[ModelQuery],
-        found: Vec<FoundNeighbor>,
-    ) -> Result<Vec<Scored>> {
-        let ids: Vec<SongId> = found.iter().map(|hit| hit.song.id).collect();
-        let mut vectors: Vec<Vec<Option<Vector>>> = vec![Vec::new(); found.len()];
-        for model_query in model_queries.iter().skip(1) {
-            let stored = self.backend.embeddings().get(&model_query.spec.name, &ids).await?;
-            for (vectors, stored) in vectors.iter_mut().zip(stored) {
-                vectors.push(stored.map(|stored| stored.embedding.vector));
+            vector: first.vector.clone(),
+            k: ask,
+            offset: seen,
+            // Of several models the score counts, not what one of them
+            // says.
+            threshold: options.threshold.filter(|_| others.is_empty()),
+            metric: options.metric,
+            filter: options.filter.clone(),
+            exclude: exclude.clone(),
+        };
+        let found = library.backend.nearest_songs(&query).await?;
+        let exhausted = found.len() < ask;
+        seen += found.len();
+        pool.extend(scored(library, model_queries, found).await?);
+        if !others.is_empty() {
+            pool.sort_by(|left, right| {
+                let (left, right) = (&left.hit, &right.hit);
+                right.similarity.total_cmp(&left.similarity).then(left.song.id.cmp(&right.song.id))
+            });
+        }
+        let passing = match options.threshold {
+            Some(threshold) if !others.is_empty() => {
+                pool.partition_point(|scored| scored.hit.similarity >= threshold)
             }
+            _ => pool.len(),
+        };
+        let mut chosen = Chosen::new(songs_of(examples), options);
+        pool[..passing].iter().for_each(|scored| chosen.consider(scored));
+        // What is too dissimilar is no reason to look further.
+        if chosen.songs.len() + (pool.len() - passing) >= wanted || exhausted {
+            break chosen;
         }
-        let scored = found.into_iter().zip(vectors);
-        Ok(scored.map(|(hit, vectors)| score(model_queries, hit, vectors)).collect())
+        ask = ask.saturating_mul(2);
+    };
+    let left_out = (chosen.limited, chosen.silent);
+    let results: Vec<SimilarSong> = chosen
+        .songs
+        .into_iter()
+        .skip(options.offset)
+        .take(options.k)
+        .enumerate()
+        .map(|(place, chosen)| result(options.offset + place + 1, chosen, examples, options))
+        .collect();
+    notes.extend(unembedded_results(model_queries, &results));
+    let shortfall = match results.len() < options.k {
+        true => Some(shortfall(library, &first.spec.name, results.len(), left_out, options).await?),
+        false => None,
+    };
+    let all: f64 = model_queries.iter().map(|model_query| model_query.weight).sum();
+    let blend = model_queries.iter().map(|model_query| ModelWeight {
+        model: model_query.spec.name.clone(),
+        weight: model_query.weight / all,
+    });
+    let mut queries: Vec<WeightedQuery> = examples
+        .iter()
+        .map(|example| WeightedQuery { query: Query::of(example), weight: example.weight })
+        .collect();
+    let query = queries.first().expect("a voice needs an example").query.clone();
+    if queries.len() == 1 {
+        queries.clear();
     }
+    Ok(Similar {
+        query,
+        queries,
+        model: first.spec.name.clone(),
+        blend: if others.is_empty() { Vec::new() } else { blend.collect() },
+        metric: first.metric,
+        results,
+        notes,
+        shortfall,
+    })
+}
 
-    // Why there are only `found` results, in words.
-    async fn shortfall(
-        &self,
-        model: &ModelName,
-        found: usize,
-        (limited, silent): (usize, usize),
-        options: &SimilarOptions,
-    ) -> Result<Hint> {
-        let all = self.backend.songs().count(&Filter::all()).await?;
-        let mut reasons = Vec::new();
-        if all == 0 {
-            return Ok(Hint::of(
-                "the library is empty: {} adds songs",
-                [Remedy::Scan(Scan::Files)],
-            ));
+// What all queries say of what the first of them found.
+async fn scored(
+    library: &Library,
+    model_queries: &[ModelQuery],
+    found: Vec<FoundNeighbor>,
+) -> Result<Vec<Scored>> {
+    let ids: Vec<SongId> = found.iter().map(|hit| hit.song.id).collect();
+    let mut vectors: Vec<Vec<Option<Vector>>> = vec![Vec::new(); found.len()];
+    for model_query in model_queries.iter().skip(1) {
+        let stored = library.backend.embeddings().get(&model_query.spec.name, &ids).await?;
+        for (vectors, stored) in vectors.iter_mut().zip(stored) {
+            vectors.push(stored.map(|stored| stored.embedding.vector));
         }
-        if !options.filter.is_all() {
-            let passing = self.backend.songs().count(&options.filter).await?;
-            reasons.push(format!("{passing} of {all} songs pass the filter"));
-        }
-        if let Some(threshold) = options.threshold {
-            reasons.push(format!("only a similarity of {threshold} or more counts"));
-        }
-        if limited > 0 {
-            reasons.push(format!(
-                "{limited} were left out as copies or as too many of one artist or album"
-            ));
-        }
-        if silent > 0 {
-            reasons.push(format!("{silent} were left out because they are silent"));
-        }
-        if options.offset > 0 {
-            reasons.push(format!("the first {} were passed over", options.offset));
-        }
-        if reasons.is_empty() {
-            reasons.push(format!("these are all that `{model}` embedded in a library of {all}"));
-        }
-        let found =
-            if found == 0 { "nothing found".to_owned() } else { format!("only {found} found") };
-        Ok(format!("{found}: {}", reasons.join("; ")).into())
     }
+    let scored = found.into_iter().zip(vectors);
+    Ok(scored.map(|(hit, vectors)| score(model_queries, hit, vectors)).collect())
+}
+
+// Why there are only `found` results, in words.
+async fn shortfall(
+    library: &Library,
+    model: &ModelName,
+    found: usize,
+    (limited, silent): (usize, usize),
+    options: &SimilarOptions,
+) -> Result<Hint> {
+    let all = library.backend.songs().count(&Filter::all()).await?;
+    let mut reasons = Vec::new();
+    if all == 0 {
+        return Ok(Hint::of("the library is empty: {} adds songs", [Remedy::Scan(Scan::Files)]));
+    }
+    if !options.filter.is_all() {
+        let passing = library.backend.songs().count(&options.filter).await?;
+        reasons.push(format!("{passing} of {all} songs pass the filter"));
+    }
+    if let Some(threshold) = options.threshold {
+        reasons.push(format!("only a similarity of {threshold} or more counts"));
+    }
+    if limited > 0 {
+        reasons.push(format!(
+            "{limited} were left out as copies or as too many of one artist or album"
+        ));
+    }
+    if silent > 0 {
+        reasons.push(format!("{silent} were left out because they are silent"));
+    }
+    if options.offset > 0 {
+        reasons.push(format!("the first {} were passed over", options.offset));
+    }
+    if reasons.is_empty() {
+        reasons.push(format!("these are all that `{model}` embedded in a library of {all}"));
+    }
+    let found = if found == 0 { "nothing found".to_owned() } else { format!("only {found} found") };
+    Ok(format!("{found}: {}", reasons.join("; ")).into())
 }
 
 // A model that reads, which can be had anywhere.
@@ -374,7 +366,7 @@ fn songs_of(examples: &[EmbeddedExample]) -> impl Iterator<Item = &Song> {
     examples.iter().filter_map(|example| example.song.as_ref())
 }
 
-pub(crate) fn find_model(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
+pub(crate) fn model_named(known: &[ModelSpec], name: &str) -> Result<ModelSpec> {
     let named: Vec<&ModelSpec> = known
         .iter()
         .filter(|spec| spec.name.as_str() == name || spec.name.name() == name)

@@ -38,122 +38,120 @@ const MODELS: &str = "models.json";
 /// How many songs are read at once.
 const PAGE: usize = 100;
 
-impl Library {
-    /// Writes songs and their embeddings to `folder`: `models.json`,
-    /// `songs.jsonl` (one song a line, as the library keeps them) and
-    /// `embeddings/MODEL/ID.npy`. Writing there again replaces what is there.
-    ///
-    /// # Errors
-    ///
-    /// When the folder cannot be written, or holds something else.
-    pub async fn export(
-        &self,
-        folder: &Path,
-        filter: &Filter,
-        models: &[ModelName],
-        job: &Job,
-    ) -> Result<Exported> {
-        refuse_foreign(folder)?;
-        let wanted = |model: &ModelName| models.is_empty() || models.contains(model);
-        let specs: Vec<ModelSpec> = self
-            .backend
-            .embeddings()
-            .models()
-            .await?
-            .into_iter()
-            .filter(|spec| wanted(&spec.name))
-            .collect();
-        // First of all: it is what an export is known by that was cut off.
-        std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
-        write_whole(&folder.join(MODELS), |file| {
-            serde_json::to_writer_pretty(file, &specs).map_err(Into::into)
-        })?;
+/// Writes songs and their embeddings to `folder`: `models.json`,
+/// `songs.jsonl` (one song a line, as the library keeps them) and
+/// `embeddings/MODEL/ID.npy`. Writing there again replaces what is there.
+///
+/// # Errors
+///
+/// When the folder cannot be written, or holds something else.
+pub async fn export(
+    library: &Library,
+    folder: &Path,
+    filter: &Filter,
+    models: &[ModelName],
+    job: &Job,
+) -> Result<Exported> {
+    refuse_foreign(folder)?;
+    let wanted = |model: &ModelName| models.is_empty() || models.contains(model);
+    let specs: Vec<ModelSpec> = library
+        .backend
+        .embeddings()
+        .models()
+        .await?
+        .into_iter()
+        .filter(|spec| wanted(&spec.name))
+        .collect();
+    // First of all: it is what an export is known by that was cut off.
+    std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+    write_whole(&folder.join(MODELS), |file| {
+        serde_json::to_writer_pretty(file, &specs).map_err(Into::into)
+    })?;
+    for spec in &specs {
+        let place = folder.join("embeddings").join(spec.name.as_str());
+        std::fs::create_dir_all(&place).map_err(|error| Error::io("create", &place, error))?;
+    }
+    let total = library.backend.songs().count(filter).await?;
+    job.on(Event::Started { work: "exporting", total: Some(total) });
+    // The list gets its name only when it is complete.
+    let unfinished = folder.join(".songs.jsonl.unfinished");
+    let mut list = BufWriter::new(
+        File::create(&unfinished).map_err(|error| Error::io("write", &unfinished, error))?,
+    );
+    let mut exported = Exported::default();
+    let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
+    loop {
+        let page = library.backend.songs().find(&query).await?;
         for spec in &specs {
-            let place = folder.join("embeddings").join(spec.name.as_str());
-            std::fs::create_dir_all(&place).map_err(|error| Error::io("create", &place, error))?;
+            exported.embeddings +=
+                export_embeddings(library, folder, &spec.name, &page.items).await?;
         }
-        let total = self.backend.songs().count(filter).await?;
-        job.on(Event::Started { work: "exporting", total: Some(total) });
-        // The list gets its name only when it is complete.
-        let unfinished = folder.join(".songs.jsonl.unfinished");
-        let mut list = BufWriter::new(
-            File::create(&unfinished).map_err(|error| Error::io("write", &unfinished, error))?,
-        );
-        let mut exported = Exported::default();
-        let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
-        loop {
-            let page = self.backend.songs().find(&query).await?;
-            for spec in &specs {
-                exported.embeddings +=
-                    self.export_embeddings(folder, &spec.name, &page.items).await?;
-            }
-            for song in &page.items {
-                writeln!(list, "{}", document_text(song, None))
-                    .map_err(|error| Error::io("write", &unfinished, error))?;
-                exported.songs += 1;
-                job.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
-            }
-            if job.is_interrupted() {
-                exported.interrupted = true;
-                return Ok(exported);
-            }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => break,
-            }
+        for song in &page.items {
+            writeln!(list, "{}", document_text(song, None))
+                .map_err(|error| Error::io("write", &unfinished, error))?;
+            exported.songs += 1;
+            job.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
         }
-        exported.left_out = total.saturating_sub(exported.songs);
-        let finish =
-            list.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
-        finish
-            .and_then(|()| std::fs::rename(&unfinished, folder.join(SONGS)))
-            .map_err(|error| Error::io("finish", &folder.join(SONGS), error))?;
-        job.on(Event::Finished);
-        Ok(exported)
+        if job.is_interrupted() {
+            exported.interrupted = true;
+            return Ok(exported);
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
     }
+    exported.left_out = total.saturating_sub(exported.songs);
+    let finish =
+        list.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all());
+    finish
+        .and_then(|()| std::fs::rename(&unfinished, folder.join(SONGS)))
+        .map_err(|error| Error::io("finish", &folder.join(SONGS), error))?;
+    job.on(Event::Finished);
+    Ok(exported)
+}
 
-    async fn export_embeddings(
-        &self,
-        folder: &Path,
-        model: &ModelName,
-        songs: &[Song],
-    ) -> Result<u64> {
-        let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
-        let mut written = 0;
-        for stored in self.backend.embeddings().get(model, &ids).await?.into_iter().flatten() {
-            let name = format!("{}.npy", stored.embedding.song);
-            let path = folder.join("embeddings").join(model.as_str()).join(name);
-            write_vector(&path, &stored.embedding.vector)
-                .map_err(|error| Error::io("write", &path, error))?;
-            written += 1;
-        }
-        Ok(written)
+async fn export_embeddings(
+    library: &Library,
+    folder: &Path,
+    model: &ModelName,
+    songs: &[Song],
+) -> Result<u64> {
+    let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
+    let mut written = 0;
+    for stored in library.backend.embeddings().get(model, &ids).await?.into_iter().flatten() {
+        let name = format!("{}.npy", stored.embedding.song);
+        let path = folder.join("embeddings").join(model.as_str()).join(name);
+        write_vector(&path, &stored.embedding.vector)
+            .map_err(|error| Error::io("write", &path, error))?;
+        written += 1;
     }
+    Ok(written)
+}
 
-    /// Takes in what [`export`](Self::export) wrote, or a library of the
-    /// older layouts `data/embeddings/*.npy` + `metadata.json`. Songs that are
-    /// there already keep what they have, get what they lack, and what differs
-    /// is said; nothing in `folder` is changed.
-    ///
-    /// `model` names the model of vectors that do not say theirs.
-    ///
-    /// # Errors
-    ///
-    /// When there is nothing there that can be taken in.
-    pub async fn import(
-        &self,
-        folder: &Path,
-        model: Option<&ModelName>,
-        job: &Job,
-    ) -> Result<Imported> {
-        let mut arriving = Arriving::new(self, job).await?;
-        if folder.join(SONGS).is_file() {
-            arriving.import_export(folder).await?;
-        } else {
-            arriving.import_old(old_layout::find(folder)?, model).await?;
-        }
-        Ok(arriving.imported)
+/// Takes in what [`export`](Library::export) wrote, or a library of the
+/// older layouts `data/embeddings/*.npy` + `metadata.json`. Songs that are
+/// there already keep what they have, get what they lack, and what differs
+/// is said; nothing in `folder` is changed.
+///
+/// `model` names the model of vectors that do not say theirs.
+///
+/// # Errors
+///
+/// When there is nothing there that can be taken in.
+pub async fn import(
+    library: &Library,
+    folder: &Path,
+    model: Option<&ModelName>,
+    job: &Job,
+) -> Result<Imported> {
+    let mut arriving = Arriving::new(library, job).await?;
+    if folder.join(SONGS).is_file() {
+        arriving.import_export(folder).await?;
+    } else {
+        arriving.import_old(old_layout::find(folder)?, model).await?;
     }
+    Ok(arriving.imported)
 }
 
 impl Arriving<'_> {

@@ -7,93 +7,91 @@ use songrec_storage::{Collected, Finding, Lost, VerifyOptions};
 
 use crate::{Library, Result, scan::lost::LostEmbeddings};
 
-impl Library {
-    /// Checks the library, and repairs what can be repaired without losing
-    /// anything. A repair also embeds songs again whose embeddings are lost or
-    /// damaged, as far as their files are on this machine; they keep everything
-    /// else.
-    ///
-    /// # Errors
-    ///
-    /// When the check itself cannot be done; what it finds is no error.
-    pub async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
-        let mut findings = self.backend.maintenance().verify(options, &*job.progress).await?;
-        if options.repair {
-            self.look_again_at(&findings)?;
-            self.bring_back(&mut findings, job).await?;
-        }
-        Ok(findings)
+/// Checks the library, and repairs what can be repaired without losing
+/// anything. A repair also embeds songs again whose embeddings are lost or
+/// damaged, as far as their files are on this machine; they keep everything
+/// else.
+///
+/// # Errors
+///
+/// When the check itself cannot be done; what it finds is no error.
+pub async fn verify(library: &Library, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
+    let mut findings = library.backend.maintenance().verify(options, &*job.progress).await?;
+    if options.repair {
+        look_again_at(library, &findings)?;
+        bring_back(library, &mut findings, job).await?;
     }
+    Ok(findings)
+}
 
-    // The files of songs that were put aside are new to the next scan.
-    fn look_again_at(&self, findings: &[Finding]) -> Result<()> {
-        let aside = findings.iter().filter_map(|finding| match &finding.lost {
-            Some(Lost::Song(song)) => Some(*song),
-            Some(Lost::Embedding(..)) | None => None,
-        });
-        let aside: Vec<SongId> = aside.collect();
-        if aside.is_empty() {
-            return Ok(());
-        }
-        let known = self.known_files()?;
-        let files = known.of_songs(&aside)?.into_iter().map(|(_, path)| path);
-        Ok(known.forget(&files.collect::<Vec<_>>())?)
+// The files of songs that were put aside are new to the next scan.
+fn look_again_at(library: &Library, findings: &[Finding]) -> Result<()> {
+    let aside = findings.iter().filter_map(|finding| match &finding.lost {
+        Some(Lost::Song(song)) => Some(*song),
+        Some(Lost::Embedding(..)) | None => None,
+    });
+    let aside: Vec<SongId> = aside.collect();
+    if aside.is_empty() {
+        return Ok(());
     }
+    let known = crate::scan::known_files(library)?;
+    let files = known.of_songs(&aside)?.into_iter().map(|(_, path)| path);
+    Ok(known.forget(&files.collect::<Vec<_>>())?)
+}
 
-    async fn bring_back(&self, findings: &mut [Finding], job: &Job) -> Result<()> {
-        let mut lost = LostEmbeddings::new();
-        for finding in findings.iter() {
-            if let Some(Lost::Embedding(song, model)) = &finding.lost {
-                lost.entry(*song).or_default().insert(model.clone());
+async fn bring_back(library: &Library, findings: &mut [Finding], job: &Job) -> Result<()> {
+    let mut lost = LostEmbeddings::new();
+    for finding in findings.iter() {
+        if let Some(Lost::Embedding(song, model)) = &finding.lost {
+            lost.entry(*song).or_default().insert(model.clone());
+        }
+    }
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let open = crate::scan::lost::embed_again(library, lost, job).await?;
+    for finding in findings.iter_mut() {
+        let Some(Lost::Embedding(song, model)) = &finding.lost else { continue };
+        match open.get(&(*song, model.clone())) {
+            None => {
+                finding.problem.push_str("; it was embedded again");
+                (finding.repaired, finding.hint) = (true, None);
+            }
+            Some(why) => {
+                let scan = Remedy::Scan(Scan::ByModel(Some(model.to_string())));
+                finding.hint = Some(Hint::of(
+                    "it could not be embedded again: {}; scan a file of it with {}, or sync with a \
+                     library that has it",
+                    [Piece::from(why.as_str()), scan.into()],
+                ));
             }
         }
-        if lost.is_empty() {
-            return Ok(());
-        }
-        let open = self.embed_again(lost, job).await?;
-        for finding in findings.iter_mut() {
-            let Some(Lost::Embedding(song, model)) = &finding.lost else { continue };
-            match open.get(&(*song, model.clone())) {
-                None => {
-                    finding.problem.push_str("; it was embedded again");
-                    (finding.repaired, finding.hint) = (true, None);
-                }
-                Some(why) => {
-                    let scan = Remedy::Scan(Scan::ByModel(Some(model.to_string())));
-                    finding.hint = Some(Hint::of(
-                        "it could not be embedded again: {}; scan a file of it with {}, or sync with a \
-                         library that has it",
-                        [Piece::from(why.as_str()), scan.into()],
-                    ));
-                }
-            }
-        }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// Removes embeddings and copies of audio that no song names, none of them
-    /// younger than `min_age`. What a deleted song named stays as long as it
-    /// can be restored.
-    ///
-    /// # Errors
-    ///
-    /// When the library cannot be read or written.
-    pub async fn collect_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
-        job.on(Event::Started { work: "removing what no song names", total: None });
-        let collected = self.backend.maintenance().collect_garbage(min_age).await;
-        job.on(Event::Finished);
-        Ok(collected?)
-    }
+/// Removes embeddings and copies of audio that no song names, none of them
+/// younger than `min_age`. What a deleted song named stays as long as it
+/// can be restored.
+///
+/// # Errors
+///
+/// When the library cannot be read or written.
+pub async fn collect_garbage(library: &Library, min_age: Duration, job: &Job) -> Result<Collected> {
+    job.on(Event::Started { work: "removing what no song names", total: None });
+    let collected = library.backend.maintenance().collect_garbage(min_age).await;
+    job.on(Event::Finished);
+    Ok(collected?)
+}
 
-    /// What [`collect_garbage`](Self::garbage collection) would remove now.
-    ///
-    /// # Errors
-    ///
-    /// The backend's own.
-    pub async fn find_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
-        job.on(Event::Started { work: "looking for what no song names", total: None });
-        let collected = self.backend.maintenance().find_garbage(min_age).await;
-        job.on(Event::Finished);
-        Ok(collected?)
-    }
+/// What [`collect_garbage`](Library::garbage collection) would remove now.
+///
+/// # Errors
+///
+/// The backend's own.
+pub async fn find_garbage(library: &Library, min_age: Duration, job: &Job) -> Result<Collected> {
+    job.on(Event::Started { work: "looking for what no song names", total: None });
+    let collected = library.backend.maintenance().find_garbage(min_age).await;
+    job.on(Event::Finished);
+    Ok(collected?)
 }

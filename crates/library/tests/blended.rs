@@ -79,7 +79,7 @@ impl Fixture {
 
     async fn blended(&self, blend: &str) -> Similar {
         let options = SimilarOptions { blend: Some(blend.parse().unwrap()), ..Default::default() };
-        self.library.similar_to(&[self.example(0)], &options).await.unwrap()
+        songrec_library::similar_to(&self.library, &[self.example(0)], &options).await.unwrap()
     }
 
     fn numbers(&self, similar: &Similar) -> Vec<usize> {
@@ -154,7 +154,9 @@ async fn nobody_having_heard_the_query_is_an_error() {
     let fixture = fixture(&["a@1", "b@1"], &[&[None, None], &[Some(0.0), Some(0.0)]]).await;
     let options = SimilarOptions { blend: Some("a=1,b=1".parse().unwrap()), ..Default::default() };
 
-    let error = fixture.library.similar_to(&[fixture.example(0)], &options).await.unwrap_err();
+    let error = songrec_library::similar_to(&fixture.library, &[fixture.example(0)], &options)
+        .await
+        .unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
 }
@@ -169,9 +171,12 @@ async fn a_threshold_is_on_the_score_of_all_models() {
         ..Default::default()
     };
 
-    let none = fixture.library.similar_to(&[fixture.example(0)], &options).await.unwrap();
+    let none = songrec_library::similar_to(&fixture.library, &[fixture.example(0)], &options)
+        .await
+        .unwrap();
     let lower = SimilarOptions { threshold: Some(0.81), ..options };
-    let both = fixture.library.similar_to(&[fixture.example(0)], &lower).await.unwrap();
+    let both =
+        songrec_library::similar_to(&fixture.library, &[fixture.example(0)], &lower).await.unwrap();
 
     assert!(none.results.is_empty(), "{none:?}");
     assert_eq!(both.results.len(), 2);
@@ -221,10 +226,11 @@ async fn several_songs_are_asked_about_together() {
     let options = SimilarOptions::default();
 
     let both = [fixture.example(0), fixture.example(1)];
-    let even = fixture.library.similar_to(&both, &options).await.unwrap();
+    let even = songrec_library::similar_to(&fixture.library, &both, &options).await.unwrap();
     let [first, mut second] = both;
     second.weight = 0.01;
-    let uneven = fixture.library.similar_to(&[first, second], &options).await.unwrap();
+    let uneven =
+        songrec_library::similar_to(&fixture.library, &[first, second], &options).await.unwrap();
 
     assert_eq!(fixture.numbers(&even)[0], 3, "halfway between: {even:?}");
     assert_eq!(fixture.numbers(&even).len(), 3, "the songs themselves are no news");
@@ -241,7 +247,10 @@ async fn a_song_to_be_unlike_turns_the_results_away() {
     let unlike = Example::unlike(fixture.songs[1].id.to_string());
 
     let examples = [fixture.example(0), unlike];
-    let similar = fixture.library.similar_to(&examples, &SimilarOptions::default()).await.unwrap();
+    let similar =
+        songrec_library::similar_to(&fixture.library, &examples, &SimilarOptions::default())
+            .await
+            .unwrap();
 
     assert_eq!(fixture.numbers(&similar), [3, 2]);
 }
@@ -252,12 +261,12 @@ async fn a_model_can_be_named_without_its_revision_while_there_is_one() {
     let id = fixture.songs[0].id.to_string();
     let by = |model: &str| SimilarOptions { model: Some(model.to_owned()), ..Default::default() };
 
-    let found = fixture.library.similar(&id, &by("a")).await.unwrap();
-    let several = fixture.library.similar(&id, &by("b")).await.unwrap_err();
-    let exact = fixture.library.similar(&id, &by("b@2")).await.unwrap();
-    let none = fixture.library.similar(&id, &by("c")).await.unwrap_err();
+    let found = songrec_library::similar(&fixture.library, &id, &by("a")).await.unwrap();
+    let several = songrec_library::similar(&fixture.library, &id, &by("b")).await.unwrap_err();
+    let exact = songrec_library::similar(&fixture.library, &id, &by("b@2")).await.unwrap();
+    let none = songrec_library::similar(&fixture.library, &id, &by("c")).await.unwrap_err();
     let twice = SimilarOptions { blend: Some("a=1,a@1=1".parse().unwrap()), ..Default::default() };
-    let twice = fixture.library.similar(&id, &twice).await.unwrap_err();
+    let twice = songrec_library::similar(&fixture.library, &id, &twice).await.unwrap_err();
 
     assert_eq!(found.model.as_str(), "a@1");
     assert_eq!(exact.model.as_str(), "b@2");

@@ -97,7 +97,7 @@ impl Both {
                     set("genre", "House, drum & bass".to_owned()),
                     set("bpm", (100 + n).to_string()),
                 ];
-                library.edit(*id, &changes).await.unwrap();
+                songrec_library::edit(library, *id, &changes).await.unwrap();
             }
             let deletes: Vec<_> = deleted.iter().map(|id| delete(*id)).collect();
             backend.songs().delete(&deletes).await.unwrap();
@@ -252,7 +252,7 @@ async fn same_similar(both: &mut Both) {
         };
         let mut answers = Vec::new();
         for library in [&both.local, &both.astra] {
-            let similar = library.similar(&id, &options).await.map(|similar| {
+            let similar = songrec_library::similar(library, &id, &options).await.map(|similar| {
                 let results: Vec<(SongId, i64)> = similar
                     .results
                     .iter()

@@ -75,7 +75,7 @@ fn by_pairs(number: usize) -> Tags {
 impl Fixture {
     async fn similar(&self, options: SimilarOptions) -> (Vec<usize>, Option<String>) {
         let name = self.songs[0].id.to_string();
-        let similar = self.library.similar(&name, &options).await.unwrap();
+        let similar = songrec_library::similar(&self.library, &name, &options).await.unwrap();
         let number = |id| self.songs.iter().position(|song| song.id == id).unwrap();
         let numbers = similar.results.iter().map(|song| number(song.summary.id)).collect();
         (numbers, similar.shortfall.map(|shortfall| shortfall.to_string()))

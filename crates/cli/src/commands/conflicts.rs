@@ -44,7 +44,7 @@ async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
 }
 
 async fn show(context: &Context, library: &Library, named: &str) -> Result<ExitStatus> {
-    let song = library.song(named).await?;
+    let song = songrec_library::find::song(library, named).await?;
     let conflicts = share::conflicts_of(&song);
     print(context, &conflicts)?;
     if conflicts.conflicts.is_empty() {
@@ -61,7 +61,7 @@ async fn resolve(
     field: Option<Field>,
     take: Option<usize>,
 ) -> Result<ExitStatus> {
-    let song = library.song(named).await?;
+    let song = songrec_library::find::song(library, named).await?;
     let song = match share::decide(library, &song, field.clone(), take).await? {
         Decision::Done(song) => song,
         Decision::Nothing => {

@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         }
     };
     let started = std::time::Instant::now();
-    let report = library.scan(&scan, &context.job, &on_item).await?;
+    let report = songrec_library::scan(&library, &scan, &context.job, &on_item).await?;
     if report.interrupted {
         return Ok(ExitStatus::Interrupted);
     }
@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         return Err(Error::not_found("there is no audio to show anything with").into());
     };
     let options = SimilarOptions { k: 5, explain: true, ..SimilarOptions::default() };
-    let mut found = library.similar(&song.id.to_string(), &options).await?;
+    let mut found = songrec_library::similar(&library, &song.id.to_string(), &options).await?;
     if printer.json {
         printer.json(&found)?;
     } else {
@@ -166,7 +166,7 @@ mod cloud {
                 printer.warn(format!("skipped `{path}`: {}", hints::in_words(reason)));
             }
         };
-        let report = library.scan(scan, &context.job, &on_item).await?;
+        let report = songrec_library::scan(&library, scan, &context.job, &on_item).await?;
         let requests = emulator.requests().total();
         printer.say(format!(
             "{} stored with embeddings and audio, in {requests} requests",
@@ -174,7 +174,7 @@ mod cloud {
         ));
         let options =
             SimilarOptions { k: local.results.len(), explain: true, ..SimilarOptions::default() };
-        let mut cloud = library.similar(&song.id.to_string(), &options).await?;
+        let mut cloud = songrec_library::similar(&library, &song.id.to_string(), &options).await?;
         let again = emulator.requests().total() - requests;
         if printer.json {
             printer.json(&cloud)?;

@@ -18,27 +18,26 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
     let printer = &context.printer;
     let mut printed = Ok(());
     let mut wasted = 0;
-    let found = library
-        .duplicates(&filter, |duplicates| {
-            wasted += duplicates.wasted;
-            if printed.is_err() {
-                return;
-            }
-            printed = if printer.json {
-                printer.json(&duplicates)
-            } else {
-                let heading =
-                    format!("{}  {}", duplicates.summary.id.short(), duplicates.summary.title);
-                printer.line(printer.bold(&heading)).and_then(|()| {
-                    duplicates.files.iter().try_for_each(|file| {
-                        let kind = if file.identical { "" } else { "  (other tags)" };
-                        let path = library.file_path(&file.path);
-                        printer.line(format!("    {}  {}{kind}", path.display(), size(file.size)))
-                    })
+    let found = songrec_library::duplicates(&library, &filter, |duplicates| {
+        wasted += duplicates.wasted;
+        if printed.is_err() {
+            return;
+        }
+        printed = if printer.json {
+            printer.json(&duplicates)
+        } else {
+            let heading =
+                format!("{}  {}", duplicates.summary.id.short(), duplicates.summary.title);
+            printer.line(printer.bold(&heading)).and_then(|()| {
+                duplicates.files.iter().try_for_each(|file| {
+                    let kind = if file.identical { "" } else { "  (other tags)" };
+                    let path = library.file_path(&file.path);
+                    printer.line(format!("    {}  {}{kind}", path.display(), size(file.size)))
                 })
-            };
-        })
-        .await?;
+            })
+        };
+    })
+    .await?;
     printed?;
     if found == 0 {
         printer.nothing("no recording is there twice")?;
@@ -62,7 +61,7 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
         filter: args.filter.filter(&args.words)?,
         any_length: args.any_length,
     };
-    let found = library.near_duplicates(&options, &context.job).await?;
+    let found = songrec_library::near_duplicates(library, &options, &context.job).await?;
     let printer = &context.printer;
     let Some(groups) = found else {
         printer.nothing("interrupted before all songs were compared")?;

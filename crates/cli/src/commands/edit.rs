@@ -38,7 +38,7 @@ pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus>
             context.printer.say(format!("interrupted; {number} of {what} were changed"));
             return Ok(ExitStatus::Interrupted);
         }
-        let edited = library.edit(song.id, &changes).await?;
+        let edited = songrec_library::edit(&library, song.id, &changes).await?;
         if context.printer.json {
             context.printer.json(&edited)?;
         } else {

@@ -10,7 +10,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: ExplainArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let pair = library.explain(&args.a, &args.b).await?;
+    let pair = songrec_library::explain_songs(&library, &args.a, &args.b).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&pair)?;

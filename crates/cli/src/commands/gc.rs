@@ -20,8 +20,8 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
     }
     let age = DAY * args.older_than;
     let collected = match args.dry_run {
-        true => library.find_garbage(age, &context.job).await?,
-        false => library.collect_garbage(age, &context.job).await?,
+        true => songrec_library::find_garbage(&library, age, &context.job).await?,
+        false => songrec_library::collect_garbage(&library, age, &context.job).await?,
     };
     if printer.json {
         let count = if args.dry_run { "would_remove" } else { "removed" };

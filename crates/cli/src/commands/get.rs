@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: GetArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let song = library.song(&args.song).await?;
+    let song = songrec_library::find::song(&library, &args.song).await?;
     let fetched = fetch_audio(&library, &song, &args.to, &context.job).await?;
     if context.printer.json {
         context.printer.json(&json!({ "id": fetched.song, "path": fetched.path }))?;
@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context, args: GetArgs) -> Result<ExitStatus> 
 
 pub(super) async fn url(context: &Context, args: UrlArgs) -> Result<ExitStatus> {
     let library = context.library_with(context.config([])?).await?;
-    let song = library.song(&args.song).await?;
+    let song = songrec_library::find::song(&library, &args.song).await?;
     let valid_for = Duration::from_secs(args.expires_in);
     let address = audio_address(&library, &song, valid_for, &context.job.progress).await?;
     if context.printer.json {

@@ -50,7 +50,7 @@ pub(super) async fn read_changes(
 }
 
 async fn named(library: &Library, name: &str) -> Result<ChangesRead> {
-    let missing = match library.song(name).await {
+    let missing = match songrec_library::find::song(library, name).await {
         Ok(song) => return Ok((song, None)),
         Err(error) if error.kind() == ErrorKind::NotFound => error,
         Err(error) => return Err(error.into()),

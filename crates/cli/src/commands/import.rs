@@ -10,7 +10,8 @@ const TOLD: usize = 10;
 
 pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<ExitStatus> {
     let library = context.library_to_change().await?;
-    let imported = library.import(&args.dir, args.model.as_ref(), &context.job).await?;
+    let imported =
+        songrec_library::import(&library, &args.dir, args.model.as_ref(), &context.job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&imported)?;

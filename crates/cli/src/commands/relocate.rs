@@ -11,7 +11,7 @@ pub(super) async fn run(context: &Context, args: RelocateArgs) -> Result<ExitSta
         by_size: args.by_size,
         dry_run: args.dry_run,
     };
-    let relocated = library.relocate(&options, &context.job).await?;
+    let relocated = songrec_library::relocate(&library, &options, &context.job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&relocated)?;

@@ -32,7 +32,9 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         .into());
     }
     let files = match args.delete_audio {
-        true => library.audio_files(&[songs.as_slice(), gone.as_slice()].concat())?,
+        true => {
+            songrec_library::audio_files(&library, &[songs.as_slice(), gone.as_slice()].concat())?
+        }
         false => AudioFiles::default(),
     };
     if songs.is_empty() && files.own.is_empty() {
@@ -77,9 +79,9 @@ pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
         printer.nothing("nothing was forgotten")?;
         return Ok(ExitStatus::Done);
     }
-    let mut removed = library.remove(&songs, args.delete_audio).await?;
+    let mut removed = songrec_library::remove(&library, &songs, args.delete_audio).await?;
     if args.delete_audio {
-        library.delete_audio_of(&gone, &mut removed)?;
+        songrec_library::delete_audio_of(&library, &gone, &mut removed)?;
     }
     if printer.json {
         printer.json(&removed)?;
@@ -116,8 +118,8 @@ async fn select_songs(
         return Err(missing.into());
     }
     let mut there = Vec::new();
-    for (name, forgotten) in names.iter().zip(library.forgotten(names).await?) {
-        match (library.song(name).await, forgotten) {
+    for (name, forgotten) in names.iter().zip(songrec_library::forgotten(library, names).await?) {
+        match (songrec_library::find::song(library, name).await, forgotten) {
             (Err(error), Some(song)) if error.kind() == ErrorKind::NotFound => {
                 context.printer.say(format!("`{name}` is forgotten already"));
                 gone.push(song);

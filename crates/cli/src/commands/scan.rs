@@ -58,7 +58,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         }
     };
     let started = std::time::Instant::now();
-    let report = library.scan(&options, &context.job, &on_item).await?;
+    let report = songrec_library::scan(&library, &options, &context.job, &on_item).await?;
     if let Some(error) = unprinted.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
@@ -201,8 +201,10 @@ async fn what_next(
     // A title that is not the only one, or that a shell would take apart, is
     // better left to the id.
     let is_plain = first.title.chars().all(|c| c.is_alphanumeric() || " -_.,()".contains(c));
-    let is_found =
-        is_plain && library.song(&first.title).await.is_ok_and(|song| song.id == first.id);
+    let is_found = is_plain
+        && songrec_library::find::song(library, &first.title)
+            .await
+            .is_ok_and(|song| song.id == first.id);
     let name = if is_found { format!("'{}'", first.title) } else { first.id.short() };
     printer.say(format!(
         "next: `{songrec} similar {name}` lists what sounds like it, `{songrec} ls` all songs"

@@ -53,7 +53,7 @@ async fn by_sound(
     let model = match &args.model {
         Some(model) => model.clone(),
         None if args.text.is_empty() => library.search_model().await?.to_string(),
-        None => library.reading_model().await?.to_string(),
+        None => songrec_library::reading_model(library).await?.to_string(),
     };
     let texts = args.text.iter().map(Example::text);
     let songs = args.like.iter().map(Example::like);
@@ -67,7 +67,7 @@ async fn by_sound(
         filter,
         ..SimilarOptions::default()
     };
-    let mut found = library.similar_to(&examples, &options).await?;
+    let mut found = songrec_library::similar_to(library, &examples, &options).await?;
     similar::print(context, &mut found)?;
     Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }

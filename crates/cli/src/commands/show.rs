@@ -24,7 +24,9 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
         history::read_changes(context, &library, &args.songs).await?;
         return Ok(ExitStatus::Done);
     }
-    for (number, song) in library.songs(&args.songs).await?.into_iter().enumerate() {
+    for (number, song) in
+        songrec_library::find::songs(&library, &args.songs).await?.into_iter().enumerate()
+    {
         if context.printer.json {
             context.printer.json(&Shown { song: &song, values: song.values() })?;
             continue;

@@ -16,7 +16,7 @@ use crate::{
 pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStatus> {
     let examples = examples(&args)?;
     let library = context.library_to_read().await?;
-    let excluded = library.songs(&args.exclude).await?;
+    let excluded = songrec_library::find::songs(&library, &args.exclude).await?;
     let options = SimilarOptions {
         model: args.model.clone(),
         blend: args.blend.clone(),
@@ -33,16 +33,18 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         explain: args.explain,
     };
     let mut found = match args.songs.as_slice() {
-        [song] if args.passages => Found::Passages(library.passages(song, &options).await?),
+        [song] if args.passages => {
+            Found::Passages(songrec_library::passages(&library, song, &options).await?)
+        }
         [song] if args.minus.is_empty() && Part::split(song).1.is_some() => {
-            library.passages_or_songs(song, &options).await?
+            songrec_library::passages_or_songs(&library, song, &options).await?
         }
         several if args.passages => {
             return Err(Error::usage(format_args!("{} songs have no passages", several.len()))
                 .with_hint("name one song, or a part of one")
                 .into());
         }
-        _ => Found::Songs(library.similar_to(&examples, &options).await?),
+        _ => Found::Songs(songrec_library::similar_to(&library, &examples, &options).await?),
     };
     let none = match &mut found {
         Found::Passages(passages) => {

@@ -6,7 +6,7 @@ use crate::{args::VerifyArgs, context::Context, hints, numbers::counted, status:
 pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatus> {
     let library = context.library_with_or_to_change(args.repair).await?;
     let options = VerifyOptions { repair: args.repair, read_data: args.read_data };
-    let mut findings = library.verify(&options, &context.job).await?;
+    let mut findings = songrec_library::verify(&library, &options, &context.job).await?;
     findings.iter_mut().for_each(|finding| hints::put_in_words(&mut finding.hint));
     let printer = &context.printer;
     for finding in &findings {

@@ -39,7 +39,7 @@ pub async fn select(
     selection: &Selection,
 ) -> Result<Vec<Song>> {
     let mut songs: Vec<Song> = Vec::new();
-    for song in library.songs(names).await? {
+    for song in crate::find::songs(library, names).await? {
         if !songs.iter().any(|known| known.id == song.id) {
             songs.push(song);
         }
@@ -85,7 +85,7 @@ pub(super) fn present_or_missing(
     missing: Option<bool>,
 ) -> Result<Vec<Song>> {
     let Some(wanted) = missing else { return Ok(songs) };
-    let gone = library.are_missing(&songs)?;
+    let gone = crate::remove::are_missing(library, &songs)?;
     Ok(songs
         .into_iter()
         .zip(gone)

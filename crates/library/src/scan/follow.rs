@@ -118,7 +118,7 @@ impl Scan<'_> {
             ChangeState::Present(song) if arriving.contains(&change.song) => Some((**song).clone()),
             ChangeState::Present(_) | ChangeState::Deleted(_) => None,
         });
-        self.library.write_again(&cut_off.collect::<Vec<_>>()).await
+        crate::edit::write_again(self.library, &cut_off.collect::<Vec<_>>()).await
     }
 
     async fn apply(&self, page: &ChangePage) -> Result<()> {

@@ -121,89 +121,86 @@ async fn lost_of(
     Ok(lost)
 }
 
-impl Library {
-    /// Embeds songs again by models whose embeddings of them are lost, as far as
-    /// their files are on this machine; says what could not be heard, and why.
-    pub(crate) async fn embed_again(
-        &self,
-        lost: LostEmbeddings,
-        job: &Job,
-    ) -> Result<BTreeMap<(SongId, ModelName), String>> {
-        let mut open: BTreeMap<(SongId, ModelName), String> = BTreeMap::new();
-        let all: BTreeSet<&ModelName> = lost.values().flatten().collect();
-        let mut here = Vec::new();
-        for model in all {
-            match self.models.embedders(&[model.to_string()]).await {
-                Ok(_) => here.push(model.to_string()),
-                Err(error) => {
-                    let of_model = lost.iter().filter(|(_, models)| models.contains(model));
-                    let why = reason(&error);
-                    open.extend(of_model.map(|(song, _)| ((*song, model.clone()), why.clone())));
-                }
+/// Embeds songs again by models whose embeddings of them are lost, as far as
+/// their files are on this machine; says what could not be heard, and why.
+pub(crate) async fn embed_again(
+    library: &Library,
+    lost: LostEmbeddings,
+    job: &Job,
+) -> Result<BTreeMap<(SongId, ModelName), String>> {
+    let mut open: BTreeMap<(SongId, ModelName), String> = BTreeMap::new();
+    let all: BTreeSet<&ModelName> = lost.values().flatten().collect();
+    let mut here = Vec::new();
+    for model in all {
+        match library.models.embedders(&[model.to_string()]).await {
+            Ok(_) => here.push(model.to_string()),
+            Err(error) => {
+                let of_model = lost.iter().filter(|(_, models)| models.contains(model));
+                let why = reason(&error);
+                open.extend(of_model.map(|(song, _)| ((*song, model.clone()), why.clone())));
             }
         }
-        if here.is_empty() {
-            return Ok(open);
-        }
-        let (files, without) = self.files_of(lost.keys().copied().collect()).await?;
-        let failed: std::sync::Mutex<BTreeMap<String, String>> = std::sync::Mutex::default();
-        let on_item = |item: &ScanItem| {
-            let (path, reason) = match item {
-                ScanItem::Failed { path, reason } => (path.clone(), reason.to_string()),
-                ScanItem::Unembedded { path, reason, .. } => (path.clone(), reason.clone()),
-                _ => return,
-            };
-            failed.lock().unwrap_or_else(PoisonError::into_inner).insert(path, reason);
+    }
+    if here.is_empty() {
+        return Ok(open);
+    }
+    let (files, without) = files_of(library, lost.keys().copied().collect()).await?;
+    let failed: std::sync::Mutex<BTreeMap<String, String>> = std::sync::Mutex::default();
+    let on_item = |item: &ScanItem| {
+        let (path, reason) = match item {
+            ScanItem::Failed { path, reason } => (path.clone(), reason.to_string()),
+            ScanItem::Unembedded { path, reason, .. } => (path.clone(), reason.clone()),
+            _ => return,
         };
-        let options = ScanOptions::default();
-        let mut scan = Scan::begin(self, &options, &here, job, &on_item).await?;
-        scan.named = Some(files.values().cloned().collect());
-        *scan.lost.get_mut().unwrap_or_else(PoisonError::into_inner) = lost;
-        job.on(Event::Started { work: "embedding songs again", total: None });
-        let embedded = scan.look_and_take_in(false).await;
-        job.on(Event::Finished);
-        embedded?;
-        let still = std::mem::take(&mut *scan.lost());
-        let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-        for (song, models) in still {
-            let of_file = files
-                .get(&song)
-                .and_then(|path| failed.get(&songrec_core::encode_path(path)).cloned());
-            let why = of_file
-                .or_else(|| without.get(&song).cloned())
-                .unwrap_or_else(|| "it was not embedded".to_owned());
-            for model in models {
-                open.entry((song, model)).or_insert_with(|| why.clone());
-            }
+        failed.lock().unwrap_or_else(PoisonError::into_inner).insert(path, reason);
+    };
+    let options = ScanOptions::default();
+    let mut scan = Scan::begin(library, &options, &here, job, &on_item).await?;
+    scan.named = Some(files.values().cloned().collect());
+    *scan.lost.get_mut().unwrap_or_else(PoisonError::into_inner) = lost;
+    job.on(Event::Started { work: "embedding songs again", total: None });
+    let embedded = scan.look_and_take_in(false).await;
+    job.on(Event::Finished);
+    embedded?;
+    let still = std::mem::take(&mut *scan.lost());
+    let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+    for (song, models) in still {
+        let of_file =
+            files.get(&song).and_then(|path| failed.get(&songrec_core::encode_path(path)).cloned());
+        let why = of_file
+            .or_else(|| without.get(&song).cloned())
+            .unwrap_or_else(|| "it was not embedded".to_owned());
+        for model in models {
+            open.entry((song, model)).or_insert_with(|| why.clone());
         }
-        Ok(open)
     }
+    Ok(open)
+}
 
-    // A file of each of these songs that is on this machine and has the size
-    // that it had; why there is none, of the others.
-    async fn files_of(
-        &self,
-        ids: Vec<SongId>,
-    ) -> Result<(BTreeMap<SongId, PathBuf>, BTreeMap<SongId, String>)> {
-        let (mut files, mut without) = (BTreeMap::new(), BTreeMap::new());
-        for some in ids.chunks(AT_ONCE) {
-            for song in self.backend.songs().get(some).await?.into_iter().flatten() {
-                let mut paths = song.files.iter().map(|file| (self.file_path(&file.path), file));
-                let is_same = |(path, file): &(PathBuf, &songrec_core::SongFile)| {
-                    std::fs::metadata(path)
-                        .is_ok_and(|found| found.is_file() && found.len() == file.size)
-                };
-                match paths.find(is_same) {
-                    Some((path, _)) => _ = files.insert(song.id, path),
-                    None => {
-                        let why = "none of its files is on this machine as it was".to_owned();
-                        without.insert(song.id, why);
-                    }
+// A file of each of these songs that is on this machine and has the size
+// that it had; why there is none, of the others.
+async fn files_of(
+    library: &Library,
+    ids: Vec<SongId>,
+) -> Result<(BTreeMap<SongId, PathBuf>, BTreeMap<SongId, String>)> {
+    let (mut files, mut without) = (BTreeMap::new(), BTreeMap::new());
+    for some in ids.chunks(AT_ONCE) {
+        for song in library.backend.songs().get(some).await?.into_iter().flatten() {
+            let mut paths = song.files.iter().map(|file| (library.file_path(&file.path), file));
+            let is_same = |(path, file): &(PathBuf, &songrec_core::SongFile)| {
+                std::fs::metadata(path)
+                    .is_ok_and(|found| found.is_file() && found.len() == file.size)
+            };
+            match paths.find(is_same) {
+                Some((path, _)) => _ = files.insert(song.id, path),
+                None => {
+                    let why = "none of its files is on this machine as it was".to_owned();
+                    without.insert(song.id, why);
                 }
             }
         }
-        Ok((files, without))
     }
+    Ok((files, without))
 }
 
 fn reason(error: &Error) -> String {

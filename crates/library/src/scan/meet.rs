@@ -91,7 +91,7 @@ impl Scan<'_> {
             let Some(met) = &arrival.found.met else { continue };
             let (song, summary) =
                 (arrival.id(), SongSummary { id: arrival.id(), ..SongSummary::of(met) });
-            for (model, vector) in self.library.vectors_of(met).await? {
+            for (model, vector) in crate::complete::vectors_of(self.library, met).await? {
                 let embedding = Embedding { song, model, vector };
                 let operation = OperationId::random();
                 vectors.push((at, NewEmbedding { embedding, summary: summary.clone(), operation }));
@@ -108,7 +108,7 @@ impl Scan<'_> {
             .filter_map(|arrival| Some((arrival, &**arrival.found.met.as_ref()?)))
             .collect();
         let songs: Vec<Song> = met.iter().map(|(_, song)| (*song).clone()).collect();
-        let forgotten = self.library.forget_waiting(&songs).await?;
+        let forgotten = crate::complete::forget_waiting(self.library, &songs).await?;
         for ((arrival, _), is_forgotten) in met.into_iter().zip(forgotten) {
             // Somebody changed it meanwhile: the next scan meets it again.
             if !is_forgotten {

@@ -246,7 +246,7 @@ impl Scan<'_> {
         for arrival in arrivals {
             if let Some(other) = arrival.found.replaced {
                 let detach = |song: &mut Song| Ok(song.remove_file(&arrival.stored));
-                match self.library.update(other, detach).await {
+                match crate::edit::update(self.library, other, detach).await {
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     result => drop(result?),
                 }
@@ -271,7 +271,7 @@ impl Scan<'_> {
         let cut_off: Vec<Song> = cut_off.filter_map(|(_, song)| song.clone()).collect();
         let mut not_announced = BTreeSet::new();
         if !self.options.dry_run {
-            self.library.write_again(&cut_off).await?;
+            crate::edit::write_again(self.library, &cut_off).await?;
             not_announced = self.with_segments(&cut_off).await?;
         }
         for _ in 0..ATTEMPTS {

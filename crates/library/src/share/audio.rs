@@ -47,7 +47,7 @@ pub async fn fetch_audio(
 }
 
 async fn get(library: &Library, song: &Song, target: &Path, job: &Job) -> Result<Fetched> {
-    let path = library.get_audio(song, target, job).await?;
+    let path = crate::audio::get_audio(library, song, target, job).await?;
     Ok(Fetched { song: song.id, path })
 }
 
@@ -77,10 +77,10 @@ pub async fn audio_address(
         && let Some((_, shared)) = shared(library, progress).await?
         && let Some(there) = shared.backend().get_song(song.id).await?
     {
-        let url = shared.audio_url(&there, valid_for).await?;
+        let url = crate::audio::audio_url(&shared, &there, valid_for).await?;
         return Ok(Address { song: there.id, url });
     }
-    Ok(Address { song: song.id, url: library.audio_url(song, valid_for).await? })
+    Ok(Address { song: song.id, url: crate::audio::audio_url(library, song, valid_for).await? })
 }
 
 // Whether the library that this one is synced with keeps the audio.

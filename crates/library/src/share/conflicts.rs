@@ -62,5 +62,5 @@ pub async fn decide(
     for field in &fields {
         resolve_conflict(library.backend(), song.id, field, taken, now()).await?;
     }
-    Ok(Decision::Done(Box::new(library.song(&song.id.to_string()).await?)))
+    Ok(Decision::Done(Box::new(crate::find::song(library, &song.id.to_string()).await?)))
 }

@@ -102,7 +102,7 @@ impl Libraries {
         let names = Pair { left: right, right: left };
         let Pair { left, right } = opened.opened;
         let libraries = Self { names, opened: Pair { left: right, right: left }, ..opened };
-        libraries.opened.left.remember_remote(&from)?;
+        crate::remote::remember_remote(&libraries.opened.left, &from)?;
         Ok(libraries)
     }
 

@@ -50,7 +50,7 @@ pub async fn restore(library: &Library, names: &[String]) -> Result<Restored> {
             Ok(id) => ids.push(id),
             Err(error) => match there(library, name).await {
                 Some(song) => {
-                    library.write_again(&[song]).await?;
+                    crate::edit::write_again(library, &[song]).await?;
                     restored.there_already.push(name.clone());
                 }
                 None => return Err(error),
@@ -72,7 +72,8 @@ pub async fn deleted_song(
     library: &Library,
     name: &str,
 ) -> Result<Option<(Song, Option<Timestamp>)>> {
-    let Some(song) = library.forgotten(&[name.to_owned()]).await?.pop().flatten() else {
+    let Some(song) = crate::remove::forgotten(library, &[name.to_owned()]).await?.pop().flatten()
+    else {
         return Ok(None);
     };
     let trashed = trash(library).await?;
@@ -101,6 +102,6 @@ fn find(trashed: &[Trashed], name: &str) -> Result<SongId> {
 // The song of the library that a name means which is no deleted song's, if it
 // is its id or title.
 async fn there(library: &Library, name: &str) -> Option<Song> {
-    let song = library.song(name).await.ok()?;
+    let song = crate::find::song(library, name).await.ok()?;
     (song.id.to_string().starts_with(name) || SongSummary::of(&song).title == name).then_some(song)
 }

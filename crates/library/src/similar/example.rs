@@ -68,146 +68,144 @@ pub(super) struct EmbeddedExample {
     pub(super) unembedded: BTreeMap<ModelName, Error>,
 }
 
-impl Library {
-    /// The examples with their vectors under those of `models` that embedded
-    /// them: one request a model for all songs of the library together.
-    pub(super) async fn embed_examples(
-        &self,
-        examples: &[Example],
-        models: &[ModelName],
-    ) -> Result<Vec<EmbeddedExample>> {
-        let mut embedded = Vec::with_capacity(examples.len());
-        let names: Vec<&str> = examples
-            .iter()
-            .filter_map(|example| match &example.subject {
-                Subject::Song(name) => Some(Part::split(name).0),
-                Subject::Text(_) => None,
-            })
-            .collect();
-        let mut named = self.resolve_all(&names).await?.into_iter();
-        for Example { subject, weight } in examples {
-            let (Subject::Song(name) | Subject::Text(name)) = subject;
-            if !weight.is_finite() || *weight == 0.0 {
-                return Err(Error::usage(format_args!("`{weight}` is not a weight for `{name}`"))
-                    .with_hint("a weight is a number other than 0, such as 1 or 0.5"));
+/// The examples with their vectors under those of `models` that embedded
+/// them: one request a model for all songs of the library together.
+pub(super) async fn embed_examples(
+    library: &Library,
+    examples: &[Example],
+    models: &[ModelName],
+) -> Result<Vec<EmbeddedExample>> {
+    let mut embedded = Vec::with_capacity(examples.len());
+    let names: Vec<&str> = examples
+        .iter()
+        .filter_map(|example| match &example.subject {
+            Subject::Song(name) => Some(Part::split(name).0),
+            Subject::Text(_) => None,
+        })
+        .collect();
+    let mut named = crate::find::resolve_all(library, &names).await?.into_iter();
+    for Example { subject, weight } in examples {
+        let (Subject::Song(name) | Subject::Text(name)) = subject;
+        if !weight.is_finite() || *weight == 0.0 {
+            return Err(Error::usage(format_args!("`{weight}` is not a weight for `{name}`"))
+                .with_hint("a weight is a number other than 0, such as 1 or 0.5"));
+        }
+        embedded.push(match subject {
+            Subject::Text(words) => read_example(library, words, *weight, models).await?,
+            Subject::Song(name) => {
+                let song = named.next().expect("there is one for each song");
+                song_example(library, song, Part::split(name).1, *weight, models).await?
             }
-            embedded.push(match subject {
-                Subject::Text(words) => self.read_example(words, *weight, models).await?,
-                Subject::Song(name) => {
-                    let song = named.next().expect("there is one for each song");
-                    self.song_example(song, Part::split(name).1, *weight, models).await?
-                }
+        });
+    }
+    let ids: Vec<SongId> = embedded
+        .iter()
+        .filter(|one| one.is_stored)
+        .filter_map(|one| one.song.as_ref().map(|song| song.id))
+        .collect();
+    for model in models {
+        let stored = library.backend.embeddings().get(model, &ids).await?;
+        let songs = embedded.iter_mut().filter(|one| one.is_stored);
+        for (example, stored) in songs.zip(stored) {
+            if let Some(stored) = stored {
+                example.vectors.insert(model.clone(), stored.embedding.vector);
+            }
+        }
+    }
+    Ok(embedded)
+}
+
+async fn song_example(
+    library: &Library,
+    named: Named,
+    part: Option<Part>,
+    weight: f64,
+    models: &[ModelName],
+) -> Result<EmbeddedExample> {
+    let (song, path) = match (named, part) {
+        (Named::Song(song), None) => {
+            return Ok(EmbeddedExample {
+                title: SongSummary::of(&song).title,
+                song: Some(*song),
+                in_library: true,
+                is_stored: true,
+                weight,
+                vectors: BTreeMap::new(),
+                unembedded: BTreeMap::new(),
             });
         }
-        let ids: Vec<SongId> = embedded
-            .iter()
-            .filter(|one| one.is_stored)
-            .filter_map(|one| one.song.as_ref().map(|song| song.id))
-            .collect();
-        for model in models {
-            let stored = self.backend.embeddings().get(model, &ids).await?;
-            let songs = embedded.iter_mut().filter(|one| one.is_stored);
-            for (example, stored) in songs.zip(stored) {
-                if let Some(stored) = stored {
-                    example.vectors.insert(model.clone(), stored.embedding.vector);
-                }
-            }
+        // What is not stored has to be heard: a part of a song, or a file
+        // outside the library.
+        (Named::Song(song), Some(_)) => {
+            let path = audio_file(library, &song)?;
+            (Some(*song), path)
         }
-        Ok(embedded)
-    }
+        (Named::File(path), _) => (None, path),
+    };
+    let embedded = crate::embedders::embed_outside(library, &path, models, part, false).await?;
+    let in_library = song.is_some();
+    let song = song.unwrap_or(embedded.song);
+    let title = SongSummary::of(&song).title;
+    Ok(EmbeddedExample {
+        title: part.map_or(title.clone(), |part| format!("{title} ({part})")),
+        song: Some(song),
+        in_library,
+        is_stored: false,
+        weight,
+        vectors: embedded.vectors,
+        unembedded: embedded.unembedded,
+    })
+}
 
-    async fn song_example(
-        &self,
-        named: Named,
-        part: Option<Part>,
-        weight: f64,
-        models: &[ModelName],
-    ) -> Result<EmbeddedExample> {
-        let (song, path) = match (named, part) {
-            (Named::Song(song), None) => {
-                return Ok(EmbeddedExample {
-                    title: SongSummary::of(&song).title,
-                    song: Some(*song),
-                    in_library: true,
-                    is_stored: true,
-                    weight,
-                    vectors: BTreeMap::new(),
-                    unembedded: BTreeMap::new(),
-                });
-            }
-            // What is not stored has to be heard: a part of a song, or a file
-            // outside the library.
-            (Named::Song(song), Some(_)) => {
-                let path = self.audio_file(&song)?;
-                (Some(*song), path)
-            }
-            (Named::File(path), _) => (None, path),
-        };
-        let embedded = self.embed_outside(&path, models, part, false).await?;
-        let in_library = song.is_some();
-        let song = song.unwrap_or(embedded.song);
-        let title = SongSummary::of(&song).title;
-        Ok(EmbeddedExample {
-            title: part.map_or(title.clone(), |part| format!("{title} ({part})")),
-            song: Some(song),
-            in_library,
-            is_stored: false,
-            weight,
-            vectors: embedded.vectors,
-            unembedded: embedded.unembedded,
-        })
+// Words, as the models that can read understand them.
+async fn read_example(
+    library: &Library,
+    words: &str,
+    weight: f64,
+    models: &[ModelName],
+) -> Result<EmbeddedExample> {
+    if words.trim().is_empty() {
+        return Err(Error::usage("there are no words to sound like").with_hint(Hint::of(
+            "describe a sound, such as {}",
+            [Remedy::Describe("warm analogue pad")],
+        )));
     }
-
-    // Words, as the models that can read understand them.
-    async fn read_example(
-        &self,
-        words: &str,
-        weight: f64,
-        models: &[ModelName],
-    ) -> Result<EmbeddedExample> {
-        if words.trim().is_empty() {
-            return Err(Error::usage("there are no words to sound like").with_hint(Hint::of(
-                "describe a sound, such as {}",
-                [Remedy::Describe("warm analogue pad")],
-            )));
+    let mut vectors = BTreeMap::new();
+    let mut unembedded = BTreeMap::new();
+    for name in models {
+        match library.models.read(name, words).await {
+            Ok(vector) => _ = vectors.insert(name.clone(), vector),
+            Err(error) => _ = unembedded.insert(name.clone(), error),
         }
-        let mut vectors = BTreeMap::new();
-        let mut unembedded = BTreeMap::new();
-        for name in models {
-            match self.models.read(name, words).await {
-                Ok(vector) => _ = vectors.insert(name.clone(), vector),
-                Err(error) => _ = unembedded.insert(name.clone(), error),
-            }
-        }
-        Ok(EmbeddedExample {
-            title: words.to_owned(),
-            song: None,
-            in_library: false,
-            is_stored: false,
-            weight,
-            vectors,
-            unembedded,
-        })
     }
+    Ok(EmbeddedExample {
+        title: words.to_owned(),
+        song: None,
+        in_library: false,
+        is_stored: false,
+        weight,
+        vectors,
+        unembedded,
+    })
+}
 
-    /// A file of this machine that holds the audio of `song`.
-    ///
-    /// # Errors
-    ///
-    /// When there is none any more.
-    pub(crate) fn audio_file(&self, song: &Song) -> Result<PathBuf> {
-        let mut paths = song.files.iter().map(|file| self.file_path(&file.path));
-        paths.find(|path| path.is_file()).ok_or_else(|| {
-            Error::not_found(format_args!(
-                "the audio of `{}` is not on this machine",
-                SongSummary::of(song).title
-            ))
-            .with_hint(Hint::of(
-                "{} writes the audio that a library keeps to a file, which can be named instead",
-                [Remedy::GetAudio],
-            ))
-        })
-    }
+/// A file of this machine that holds the audio of `song`.
+///
+/// # Errors
+///
+/// When there is none any more.
+pub(crate) fn audio_file(library: &Library, song: &Song) -> Result<PathBuf> {
+    let mut paths = song.files.iter().map(|file| library.file_path(&file.path));
+    paths.find(|path| path.is_file()).ok_or_else(|| {
+        Error::not_found(format_args!(
+            "the audio of `{}` is not on this machine",
+            SongSummary::of(song).title
+        ))
+        .with_hint(Hint::of(
+            "{} writes the audio that a library keeps to a file, which can be named instead",
+            [Remedy::GetAudio],
+        ))
+    })
 }
 
 /// The vector that stands for all `examples` together under `model`: their

@@ -66,191 +66,195 @@ const OF_ONE_SONG: usize = 4000;
 /// As many songs as a backend far away can be asked of in one request.
 const FEW: usize = 100;
 
-impl Library {
-    /// The parts of songs that sound like `name`: a song, a file, or a part of
-    /// one, such as `song.flac@1:20-1:35`. Passages of the song itself count
-    /// only where they do not overlap what is asked about.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such song, or several models are asked.
-    pub async fn passages(&self, name: &str, options: &SimilarOptions) -> Result<Passages> {
-        let models = self.chosen_models(options).await?;
-        let [(spec, _)] = models.as_slice() else {
-            return Err(Error::usage("passages are compared by one model")
-                .with_hint(Hint::of("name it with {}", [Remedy::Model(None)])));
-        };
-        let one = std::slice::from_ref(&spec.name);
-        let embedded = self.embed_examples(&[Example::like(name)], one).await?;
-        self.passages_like(name, &embedded, spec, options).await
-    }
+/// The parts of songs that sound like `name`: a song, a file, or a part of
+/// one, such as `song.flac@1:20-1:35`. Passages of the song itself count
+/// only where they do not overlap what is asked about.
+///
+/// # Errors
+///
+/// When there is no such song, or several models are asked.
+pub async fn passages(library: &Library, name: &str, options: &SimilarOptions) -> Result<Passages> {
+    let models = crate::similar::chosen_models(library, options).await?;
+    let [(spec, _)] = models.as_slice() else {
+        return Err(Error::usage("passages are compared by one model")
+            .with_hint(Hint::of("name it with {}", [Remedy::Model(None)])));
+    };
+    let one = std::slice::from_ref(&spec.name);
+    let embedded =
+        crate::similar::example::embed_examples(library, &[Example::like(name)], one).await?;
+    passages_like(library, name, &embedded, spec, options).await
+}
 
-    /// The parts of songs that sound like `name`, or whole songs where no parts
-    /// are kept, or several models are asked.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such song.
-    pub async fn passages_or_songs(&self, name: &str, options: &SimilarOptions) -> Result<Found> {
-        let models = self.chosen_models(options).await?;
-        let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
-        let embedded = self.embed_examples(&[Example::like(name)], &names).await?;
-        if let [(spec, _)] = models.as_slice() {
-            let passages = self.passages_like(name, &embedded, spec, options).await?;
-            let vector = combine(&embedded, &spec.name, passages.metric)?;
-            if !passages.results.is_empty() || self.keeps_passages(spec, vector).await? {
-                return Ok(Found::Passages(passages));
-            }
+/// The parts of songs that sound like `name`, or whole songs where no parts
+/// are kept, or several models are asked.
+///
+/// # Errors
+///
+/// When there is no such song.
+pub async fn passages_or_songs(
+    library: &Library,
+    name: &str,
+    options: &SimilarOptions,
+) -> Result<Found> {
+    let models = crate::similar::chosen_models(library, options).await?;
+    let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
+    let embedded =
+        crate::similar::example::embed_examples(library, &[Example::like(name)], &names).await?;
+    if let [(spec, _)] = models.as_slice() {
+        let passages = passages_like(library, name, &embedded, spec, options).await?;
+        let vector = combine(&embedded, &spec.name, passages.metric)?;
+        if !passages.results.is_empty() || keeps_passages(library, spec, vector).await? {
+            return Ok(Found::Passages(passages));
         }
-        Ok(Found::Songs(self.like_examples(models, &embedded, options).await?))
     }
+    Ok(Found::Songs(crate::similar::like_examples(library, models, &embedded, options).await?))
+}
 
-    // Whether there is any passage by this model: one near to any vector.
-    async fn keeps_passages(&self, spec: &ModelSpec, vector: Vector) -> Result<bool> {
-        let any = NearestSegments {
-            vector,
-            among: SegmentQuery { model: Some(spec.name.clone()), ..SegmentQuery::default() },
-            k: 1,
-            threshold: None,
-            metric: None,
-            exclude: Vec::new(),
+// Whether there is any passage by this model: one near to any vector.
+async fn keeps_passages(library: &Library, spec: &ModelSpec, vector: Vector) -> Result<bool> {
+    let any = NearestSegments {
+        vector,
+        among: SegmentQuery { model: Some(spec.name.clone()), ..SegmentQuery::default() },
+        k: 1,
+        threshold: None,
+        metric: None,
+        exclude: Vec::new(),
+    };
+    Ok(!library.backend.segments().nearest(&any).await?.is_empty())
+}
+
+async fn passages_like(
+    library: &Library,
+    name: &str,
+    embedded: &[EmbeddedExample],
+    spec: &ModelSpec,
+    options: &SimilarOptions,
+) -> Result<Passages> {
+    let model = &spec.name;
+    let metric = options.metric.unwrap_or(spec.metric);
+    let vector = combine(embedded, model, metric)?;
+    let example = embedded.first().expect("one was asked about");
+    let part = Part::split(name).1;
+    let own = example.song.as_ref().map(|song| song.id);
+    let mut exclude = Vec::new();
+    if let Some(own) = own.filter(|_| example.in_library && !options.include_self) {
+        // Ends that merely touch are no overlap.
+        let time = part.map(|part| (part.start + 1e-3, part.end - 1e-3));
+        let among = SegmentQuery {
+            songs: vec![own],
+            model: Some(model.clone()),
+            time,
+            limit: OF_ONE_SONG,
+            ..SegmentQuery::default()
         };
-        Ok(!self.backend.segments().nearest(&any).await?.is_empty())
+        let overlapping = library.backend.segments().find(&among).await?;
+        exclude.extend(overlapping.into_iter().map(|segment| segment.id));
     }
-
-    async fn passages_like(
-        &self,
-        name: &str,
-        embedded: &[EmbeddedExample],
-        spec: &ModelSpec,
-        options: &SimilarOptions,
-    ) -> Result<Passages> {
-        let model = &spec.name;
-        let metric = options.metric.unwrap_or(spec.metric);
-        let vector = combine(embedded, model, metric)?;
-        let example = embedded.first().expect("one was asked about");
-        let part = Part::split(name).1;
-        let own = example.song.as_ref().map(|song| song.id);
-        let mut exclude = Vec::new();
-        if let Some(own) = own.filter(|_| example.in_library && !options.include_self) {
-            // Ends that merely touch are no overlap.
-            let time = part.map(|part| (part.start + 1e-3, part.end - 1e-3));
-            let among = SegmentQuery {
-                songs: vec![own],
-                model: Some(model.clone()),
-                time,
-                limit: OF_ONE_SONG,
-                ..SegmentQuery::default()
-            };
-            let overlapping = self.backend.segments().find(&among).await?;
-            exclude.extend(overlapping.into_iter().map(|segment| segment.id));
-        }
-        let nearest = NearestSegments {
-            vector,
-            among: SegmentQuery { model: Some(model.clone()), ..SegmentQuery::default() },
-            k: options.offset.saturating_add(options.k),
-            threshold: options.threshold,
-            metric: options.metric,
-            exclude,
-        };
-        let passing = self.nearest_passages(nearest, options).await?;
-        let results: Vec<Passage> = passing
-            .into_iter()
-            .skip(options.offset)
-            .take(options.k)
-            .enumerate()
-            .map(|(place, (hit, summary))| Passage {
-                rank: options.offset + place + 1,
-                similarity: hit.similarity,
-                distance: hit.distance,
-                part: Part { start: hit.segment.start, end: hit.segment.end },
-                summary,
-            })
-            .collect();
-        let shortfall = (results.len() < options.k).then(|| {
-            let only_some = options.threshold.is_some() || !options.filter.is_all();
-            let among = if only_some { " that pass" } else { "" };
-            Hint::of(
-                "only {} found{}: {} keeps passages of songs",
-                [
-                    Piece::from(results.len().to_string()),
-                    among.into(),
-                    Remedy::Scan(Scan::Passages(model.to_string())).into(),
-                ],
-            )
-        });
-        Ok(Passages {
-            query: Query::of(example),
-            part,
-            model: model.clone(),
-            metric,
-            results,
-            shortfall,
+    let nearest = NearestSegments {
+        vector,
+        among: SegmentQuery { model: Some(model.clone()), ..SegmentQuery::default() },
+        k: options.offset.saturating_add(options.k),
+        threshold: options.threshold,
+        metric: options.metric,
+        exclude,
+    };
+    let passing = nearest_passages(library, nearest, options).await?;
+    let results: Vec<Passage> = passing
+        .into_iter()
+        .skip(options.offset)
+        .take(options.k)
+        .enumerate()
+        .map(|(place, (hit, summary))| Passage {
+            rank: options.offset + place + 1,
+            similarity: hit.similarity,
+            distance: hit.distance,
+            part: Part { start: hit.segment.start, end: hit.segment.end },
+            summary,
         })
-    }
+        .collect();
+    let shortfall = (results.len() < options.k).then(|| {
+        let only_some = options.threshold.is_some() || !options.filter.is_all();
+        let among = if only_some { " that pass" } else { "" };
+        Hint::of(
+            "only {} found{}: {} keeps passages of songs",
+            [
+                Piece::from(results.len().to_string()),
+                among.into(),
+                Remedy::Scan(Scan::Passages(model.to_string())).into(),
+            ],
+        )
+    });
+    Ok(Passages {
+        query: Query::of(example),
+        part,
+        model: model.clone(),
+        metric,
+        results,
+        shortfall,
+    })
+}
 
-    // The nearest passages of songs that pass, up to as many as the query asks
-    // for.
-    async fn nearest_passages(
-        &self,
-        mut query: NearestSegments,
-        options: &SimilarOptions,
-    ) -> Result<Vec<(SegmentNeighbor, SongSummary)>> {
-        let wanted = query.k;
-        match self.few_passing(&options.filter).await? {
-            // Without songs the query would mean those of all.
-            Some(none) if none.is_empty() => return Ok(Vec::new()),
-            few => query.among.songs = few.unwrap_or_default(),
-        }
-        if !options.filter.is_all() || !options.exclude.is_empty() {
-            query.k = wanted.saturating_add(MARGIN);
-        }
-        loop {
-            let found = self.backend.segments().nearest(&query).await?;
-            let exhausted = found.len() < query.k;
-            let passing = self.passing(found, options).await?;
-            if passing.len() >= wanted || exhausted {
-                return Ok(passing);
-            }
-            query.k = query.k.saturating_mul(2);
-        }
+// The nearest passages of songs that pass, up to as many as the query asks
+// for.
+async fn nearest_passages(
+    library: &Library,
+    mut query: NearestSegments,
+    options: &SimilarOptions,
+) -> Result<Vec<(SegmentNeighbor, SongSummary)>> {
+    let wanted = query.k;
+    match few_passing(library, &options.filter).await? {
+        // Without songs the query would mean those of all.
+        Some(none) if none.is_empty() => return Ok(Vec::new()),
+        few => query.among.songs = few.unwrap_or_default(),
     }
+    if !options.filter.is_all() || !options.exclude.is_empty() {
+        query.k = wanted.saturating_add(MARGIN);
+    }
+    loop {
+        let found = library.backend.segments().nearest(&query).await?;
+        let exhausted = found.len() < query.k;
+        let passing = passing(library, found, options).await?;
+        if passing.len() >= wanted || exhausted {
+            return Ok(passing);
+        }
+        query.k = query.k.saturating_mul(2);
+    }
+}
 
-    // The songs that pass, if they are so few that their passages can be asked
-    // for by name; else passages are found first, and looked at whether they
-    // pass.
-    async fn few_passing(&self, filter: &Filter) -> Result<Option<Vec<SongId>>> {
-        if filter.is_all() {
-            return Ok(None);
-        }
-        let query = SongQuery { filter: filter.clone(), limit: FEW + 1, ..SongQuery::default() };
-        let summaries = self.backend.songs().find_summaries(&query).await?.items;
-        Ok((summaries.len() <= FEW).then(|| summaries.iter().map(|summary| summary.id).collect()))
+// The songs that pass, if they are so few that their passages can be asked
+// for by name; else passages are found first, and looked at whether they
+// pass.
+async fn few_passing(library: &Library, filter: &Filter) -> Result<Option<Vec<SongId>>> {
+    if filter.is_all() {
+        return Ok(None);
     }
+    let query = SongQuery { filter: filter.clone(), limit: FEW + 1, ..SongQuery::default() };
+    let summaries = library.backend.songs().find_summaries(&query).await?.items;
+    Ok((summaries.len() <= FEW).then(|| summaries.iter().map(|summary| summary.id).collect()))
+}
 
-    // The hits whose songs are there and pass.
-    async fn passing(
-        &self,
-        found: Vec<SegmentNeighbor>,
-        options: &SimilarOptions,
-    ) -> Result<Vec<(SegmentNeighbor, SongSummary)>> {
-        let mut ids: Vec<SongId> = found.iter().map(|hit| hit.segment.song).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let songs: BTreeMap<SongId, Song> = self
-            .backend
-            .songs()
-            .get(&ids)
-            .await?
-            .into_iter()
-            .flatten()
-            .map(|song| (song.id, song))
-            .collect();
-        let with_summary = |hit: SegmentNeighbor| {
-            let summary = SongSummary::of(songs.get(&hit.segment.song)?);
-            let passes = options.filter.passes(&summary) && !options.exclude.contains(&summary.id);
-            passes.then_some((hit, summary))
-        };
-        Ok(found.into_iter().filter_map(with_summary).collect())
-    }
+// The hits whose songs are there and pass.
+async fn passing(
+    library: &Library,
+    found: Vec<SegmentNeighbor>,
+    options: &SimilarOptions,
+) -> Result<Vec<(SegmentNeighbor, SongSummary)>> {
+    let mut ids: Vec<SongId> = found.iter().map(|hit| hit.segment.song).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let songs: BTreeMap<SongId, Song> = library
+        .backend
+        .songs()
+        .get(&ids)
+        .await?
+        .into_iter()
+        .flatten()
+        .map(|song| (song.id, song))
+        .collect();
+    let with_summary = |hit: SegmentNeighbor| {
+        let summary = SongSummary::of(songs.get(&hit.segment.song)?);
+        let passes = options.filter.passes(&summary) && !options.exclude.contains(&summary.id);
+        passes.then_some((hit, summary))
+    };
+    Ok(found.into_iter().filter_map(with_summary).collect())
 }

@@ -155,7 +155,7 @@ impl<'a> Arriving<'a> {
             of_song.entry(arrival.song.id).or_default().push(arrival);
         }
         self.store_songs(&of_song).await?;
-        self.library.forget_waiting(&waited).await?;
+        crate::complete::forget_waiting(self.library, &waited).await?;
         for id in of_song.values().flatten().map(|arrival| arrival.song.id.to_string()) {
             self.job.on(Event::Advanced { item: &id, bytes: 0 });
         }

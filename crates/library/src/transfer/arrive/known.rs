@@ -83,7 +83,7 @@ impl Arriving<'_> {
                 && song.awaits_audio()
             {
                 let arrival = &mut batch[at];
-                for (model, vector) in self.library.vectors_of(&song).await? {
+                for (model, vector) in crate::complete::vectors_of(self.library, &song).await? {
                     if arrival.vectors.iter().all(|(known, _)| *known != model) {
                         arrival.vectors.push((model, vector));
                     }
