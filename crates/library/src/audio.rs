@@ -31,7 +31,7 @@ pub async fn get_audio(
     job: &Job,
 ) -> Result<PathBuf> {
     let target = if target.is_dir() { target.join(file_name(song)) } else { target.to_owned() };
-    if target.is_file() && is_audio_of(library, song, &target).await? {
+    if target.is_file() && is_audio_of(song, &target).await? {
         // Got before, by a run that was cut off before it could say so.
         return Ok(target);
     }
@@ -92,7 +92,7 @@ pub async fn get_audio(
 }
 
 // Whether a file is what would be written to it.
-async fn is_audio_of(library: &Library, song: &Song, path: &Path) -> Result<bool> {
+async fn is_audio_of(song: &Song, path: &Path) -> Result<bool> {
     let wanted: Vec<Digest> = blobs(song).map(|blob| blob.sha256).collect();
     let path = path.to_owned();
     let hashed = blocking(move || hash_file(&path)).await?;

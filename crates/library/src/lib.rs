@@ -54,7 +54,7 @@ pub use find::Named;
 pub use library::{Library, now};
 pub use models::{
     AddedModel, Embedders, HttpModelPlace, KnownModel, ModelBench, ModelFile, ModelPlace, Models,
-    OnnxModelPlace,
+    OnnxModelPlace, bench_model,
 };
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates, near_duplicates};
 pub use npy::write_npy;

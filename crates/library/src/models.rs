@@ -22,7 +22,7 @@ use songrec_models::{
 use self::place::{configured_engine, elsewhere, in_folder, on_server};
 pub use self::{
     add::AddedModel,
-    bench::ModelBench,
+    bench::{ModelBench, bench_model},
     place::{HttpModelPlace, KnownModel, ModelFile, ModelPlace, OnnxModelPlace},
 };
 use crate::{Config, Error, ErrorKind, ModelTable, OnnxTable, Result, keys, work::blocking};

@@ -236,7 +236,7 @@ impl<'a> Scan<'a> {
                 embedders.batchers().iter().map(|batcher| batcher.spec().name.clone()).collect();
             blocking(move || Memory::of(folder, &learned)).await?
         };
-        let asks_folders = look::asks_folders(library, options);
+        let asks_folders = look::folders_are_asked(library, options);
         let standard = standard(library, &models, asks_folders);
         let known = known_files(library)?.judged_by(standard);
         let known = Arc::new(known);
@@ -266,15 +266,15 @@ impl<'a> Scan<'a> {
     }
 
     async fn run(&mut self) -> Result<ScanReport> {
-        let caught_up = self.catch_up().await?;
-        self.queue_unembedded(caught_up).await?;
+        let caught_up = follow::catch_up(self).await?;
+        unembedded::queue_unembedded(self, caught_up).await?;
         self.look_and_take_in(caught_up).await
     }
 
     async fn look_and_take_in(&self, caught_up: bool) -> Result<ScanReport> {
         let (notify, stored) = mpsc::channel(1);
         let taking = self.take_all(caught_up, notify);
-        let (report, ()) = futures::join!(taking, self.follow_along(stored));
+        let (report, ()) = futures::join!(taking, follow::follow_along(self, stored));
         let mut report = report?;
         report.interrupted = self.job.is_interrupted();
         if !report.interrupted {
@@ -283,10 +283,10 @@ impl<'a> Scan<'a> {
             } else {
                 // What is not seen now is seen, or asked for, by the
                 // next scan.
-                self.catch_up_after().await.unwrap_or(false)
+                follow::catch_up_after(self).await.unwrap_or(false)
             };
             if !self.options.failed {
-                report.missing = self.missing(caught_up).await?;
+                report.missing = missing::missing(self, caught_up).await?;
             }
         }
         Ok(report)
@@ -310,7 +310,7 @@ impl<'a> Scan<'a> {
             {
                 self.job.on(Event::Total { total });
             }
-            let done = self.take_in(chunk.into_iter().collect::<Result<_>>()?).await?;
+            let done = take_in::take_in(self, chunk.into_iter().collect::<Result<_>>()?).await?;
             not_applied += done.added + done.updated + done.moved + done.duplicates;
             report.add(&done);
             if not_applied >= follow::EVERY && notify.try_send(()).is_ok() {
@@ -342,7 +342,7 @@ impl<'a> Scan<'a> {
             receive.recv().await.map(|candidate| (candidate, receive))
         });
         let rest = candidates.ready_chunks(LOOK_UP).then(move |chunk| async move {
-            let rest = match self.leave_alone(chunk, caught_up).await {
+            let rest = match status::leave_alone(self, chunk, caught_up).await {
                 Ok((rest, report)) => {
                     left_alone.lock().unwrap_or_else(PoisonError::into_inner).add(&report);
                     rest.into_iter().map(Ok).collect()

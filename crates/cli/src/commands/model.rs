@@ -228,7 +228,7 @@ async fn bench(
             .with_hint("name 0.1 to 36000 seconds")
             .into());
     }
-    let bench = models.bench(&models.find(name)?, seconds).await?;
+    let bench = songrec_library::bench_model(models, &models.find(name)?, seconds).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&bench)?;

@@ -44,42 +44,43 @@ pub struct ModelBench {
     pub server: Option<songrec_models::remote::Figures>,
 }
 
-impl Models {
-    /// Lets a learned model embed so many seconds of noise, and measures.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be opened, or does not embed.
-    pub async fn bench(self: &Arc<Self>, model: &KnownModel, seconds: f64) -> Result<ModelBench> {
-        if matches!(model.place, ModelPlace::BuiltIn) {
-            return Err(Error::usage(format_args!("`{}` is a part of songrec", model.spec.name))
-                .with_hint("built-in models embed together with everything else: time a scan"));
-        }
-        let began = Instant::now();
-        let batcher = self.batcher(model).await?;
-        let load = began.elapsed();
-        let worker = batcher.clone();
-        let took = blocking(move || embed_noise(&worker, seconds)).await??;
-        let figures = batcher.figures();
-        let batching = batcher.embedder().batching();
-        let per_window =
-            |time: Duration| time.as_secs_f64() * 1000.0 / figures.windows.max(1) as f64;
-        Ok(ModelBench {
-            model: model.spec.name.clone(),
-            engine: batcher.embedder().engine(),
-            batch: batching.inputs,
-            calls_at_once: batching.calls,
-            load_seconds: load.as_secs_f64(),
-            audio_seconds: seconds,
-            windows: figures.windows,
-            seconds: took.as_secs_f64(),
-            times_real_time: seconds / took.as_secs_f64().max(1e-9),
-            engine_ms_per_window: per_window(figures.engine),
-            front_end_ms_per_window: per_window(figures.front_end),
-            #[cfg(feature = "bridge")]
-            server: self.server_figures(model),
-        })
+/// Lets a learned model embed so many seconds of noise, and measures.
+///
+/// # Errors
+///
+/// When it cannot be opened, or does not embed.
+pub async fn bench_model(
+    models: &Arc<Models>,
+    model: &KnownModel,
+    seconds: f64,
+) -> Result<ModelBench> {
+    if matches!(model.place, ModelPlace::BuiltIn) {
+        return Err(Error::usage(format_args!("`{}` is a part of songrec", model.spec.name))
+            .with_hint("built-in models embed together with everything else: time a scan"));
     }
+    let began = Instant::now();
+    let batcher = models.batcher(model).await?;
+    let load = began.elapsed();
+    let worker = batcher.clone();
+    let took = blocking(move || embed_noise(&worker, seconds)).await??;
+    let figures = batcher.figures();
+    let batching = batcher.embedder().batching();
+    let per_window = |time: Duration| time.as_secs_f64() * 1000.0 / figures.windows.max(1) as f64;
+    Ok(ModelBench {
+        model: model.spec.name.clone(),
+        engine: batcher.embedder().engine(),
+        batch: batching.inputs,
+        calls_at_once: batching.calls,
+        load_seconds: load.as_secs_f64(),
+        audio_seconds: seconds,
+        windows: figures.windows,
+        seconds: took.as_secs_f64(),
+        times_real_time: seconds / took.as_secs_f64().max(1e-9),
+        engine_ms_per_window: per_window(figures.engine),
+        front_end_ms_per_window: per_window(figures.front_end),
+        #[cfg(feature = "bridge")]
+        server: models.server_figures(model),
+    })
 }
 
 // Noise: no model is faster on it than on music. Always the same.

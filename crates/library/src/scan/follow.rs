@@ -30,114 +30,110 @@ enum Moment {
     Since,
 }
 
-impl Scan<'_> {
-    /// Reads what changed since the last scan; says whether everything is
-    /// known that is to be known of the library's songs.
-    pub(super) async fn catch_up(&self) -> Result<bool> {
-        let known = self.known.clone();
-        // Without a place to read on from there is everything to be asked.
-        if blocking(move || known.cursor()).await??.is_none() {
+/// Reads what changed since the last scan; says whether everything is
+/// known that is to be known of the library's songs.
+pub(super) async fn catch_up(scan: &Scan<'_>) -> Result<bool> {
+    let known = scan.known.clone();
+    // Without a place to read on from there is everything to be asked.
+    if blocking(move || known.cursor()).await??.is_none() {
+        return Ok(false);
+    }
+    // What cannot be seen is asked for.
+    let done = follow(scan, at_most(scan, PAGES), Moment::BeforeTheScan).await;
+    Ok(done.unwrap_or(false))
+}
+
+/// Reads what happened during the scan, its own songs among it; says
+/// whether that was all.
+pub(super) async fn catch_up_after(scan: &Scan<'_>) -> Result<bool> {
+    let known = scan.known.clone();
+    let files = blocking(move || known.count_songs()).await??;
+    let more = usize::try_from(files / FILES_PER_PAGE).unwrap_or(usize::MAX);
+    follow(scan, at_most(scan, PAGES.saturating_add(more)), Moment::Since).await
+}
+
+// Here, a change costs no more than to look at its song.
+fn at_most(scan: &Scan<'_>, pages: usize) -> usize {
+    if scan.is_remote() { pages } else { usize::MAX }
+}
+
+/// Reads on whenever some songs are stored, until no more will be.
+pub(super) async fn follow_along(scan: &Scan<'_>, mut stored: mpsc::Receiver<()>) {
+    while stored.recv().await.is_some() {
+        if follow(scan, at_most(scan, PAGES), Moment::Since).await.is_err() {
+            // The scan itself meets what is wrong, or the next one does.
+            return;
+        }
+    }
+}
+
+/// Reads up to so many pages of changes; says whether those were all.
+async fn follow(scan: &Scan<'_>, pages: usize, moment: Moment) -> Result<bool> {
+    let known = scan.known.clone();
+    let mut cursor = blocking(move || known.cursor()).await??.map(Cursor);
+    for _ in 0..pages {
+        if scan.job.is_interrupted() {
             return Ok(false);
         }
-        // What cannot be seen is asked for.
-        let done = self.follow(self.at_most(PAGES), Moment::BeforeTheScan).await;
-        Ok(done.unwrap_or(false))
-    }
-
-    /// Reads what happened during the scan, its own songs among it; says
-    /// whether that was all.
-    pub(super) async fn catch_up_after(&self) -> Result<bool> {
-        let known = self.known.clone();
-        let files = blocking(move || known.count_songs()).await??;
-        let more = usize::try_from(files / FILES_PER_PAGE).unwrap_or(usize::MAX);
-        self.follow(self.at_most(PAGES.saturating_add(more)), Moment::Since).await
-    }
-
-    // Here, a change costs no more than to look at its song.
-    fn at_most(&self, pages: usize) -> usize {
-        if self.is_remote() { pages } else { usize::MAX }
-    }
-
-    /// Reads on whenever some songs are stored, until no more will be.
-    pub(super) async fn follow_along(&self, mut stored: mpsc::Receiver<()>) {
-        while stored.recv().await.is_some() {
-            if self.follow(self.at_most(PAGES), Moment::Since).await.is_err() {
-                // The scan itself meets what is wrong, or the next one does.
-                return;
-            }
-        }
-    }
-
-    /// Reads up to so many pages of changes; says whether those were all.
-    async fn follow(&self, pages: usize, moment: Moment) -> Result<bool> {
-        let known = self.known.clone();
-        let mut cursor = blocking(move || known.cursor()).await??.map(Cursor);
-        for _ in 0..pages {
-            if self.job.is_interrupted() {
+        let _hearing = scan.following.lock().await;
+        let page = match scan.library.backend.maintenance().changes(cursor.as_ref(), PAGE).await {
+            Err(error) if error.kind() == ErrorKind::CursorLost && cursor.is_some() => {
+                // Songs may be gone of which nothing is told any more.
+                let known = scan.known.clone();
+                blocking(move || known.doubt()).await??;
                 return Ok(false);
             }
-            let _hearing = self.following.lock().await;
-            let page = match self.library.backend.maintenance().changes(cursor.as_ref(), PAGE).await
-            {
-                Err(error) if error.kind() == ErrorKind::CursorLost && cursor.is_some() => {
-                    // Songs may be gone of which nothing is told any more.
-                    let known = self.known.clone();
-                    blocking(move || known.doubt()).await??;
-                    return Ok(false);
-                }
-                page => page?,
+            page => page?,
+        };
+        if moment == Moment::BeforeTheScan && scan.is_remote() && !scan.options.dry_run {
+            complete(scan, &page).await?;
+        }
+        apply(scan, &page).await?;
+        if !page.more {
+            return Ok(true);
+        }
+        cursor = Some(page.cursor);
+    }
+    Ok(false)
+}
+
+// A scan that was cut off may have stored a song and not told of it.
+async fn complete(scan: &Scan<'_>, page: &ChangePage) -> Result<()> {
+    let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
+    let known = scan.known.clone();
+    let arriving = blocking(move || -> std::result::Result<_, KnownFilesError> {
+        let paths: Vec<String> = known.of_songs(&ids)?.into_iter().map(|(_, path)| path).collect();
+        let arriving =
+            known.get(&paths)?.into_iter().flatten().filter_map(|file| match file.outcome {
+                KnownOutcome::Song(id, FileStatus::Storing) => Some(id),
+                KnownOutcome::Song(..) | KnownOutcome::Failed(_) => None,
+            });
+        Ok(arriving.collect::<BTreeSet<_>>())
+    });
+    let arriving = arriving.await??;
+    let cut_off = page.changes.iter().filter_map(|change| match &change.state {
+        ChangeState::Present(song) if arriving.contains(&change.song) => Some((**song).clone()),
+        ChangeState::Present(_) | ChangeState::Deleted(_) => None,
+    });
+    crate::edit::write_again(scan.library, &cut_off.collect::<Vec<_>>()).await
+}
+
+async fn apply(scan: &Scan<'_>, page: &ChangePage) -> Result<()> {
+    let known = scan.known.clone();
+    let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
+    let files = blocking(move || known.of_songs(&ids)).await??;
+    let mut files = files.into_iter().peekable();
+    let mut known_statuses = Vec::new();
+    for change in &page.changes {
+        while let Some((song, path)) = files.next_if(|(song, _)| *song == change.song) {
+            let status = match &change.state {
+                ChangeState::Present(song) => super::status::status_of(scan, song, &path),
+                ChangeState::Deleted(_) => FileStatus::Deleted,
             };
-            if moment == Moment::BeforeTheScan && self.is_remote() && !self.options.dry_run {
-                self.complete(&page).await?;
-            }
-            self.apply(&page).await?;
-            if !page.more {
-                return Ok(true);
-            }
-            cursor = Some(page.cursor);
+            known_statuses.push(KnownStatus { path, song, status });
         }
-        Ok(false)
     }
-
-    // A scan that was cut off may have stored a song and not told of it.
-    async fn complete(&self, page: &ChangePage) -> Result<()> {
-        let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
-        let known = self.known.clone();
-        let arriving = blocking(move || -> std::result::Result<_, KnownFilesError> {
-            let paths: Vec<String> =
-                known.of_songs(&ids)?.into_iter().map(|(_, path)| path).collect();
-            let arriving =
-                known.get(&paths)?.into_iter().flatten().filter_map(|file| match file.outcome {
-                    KnownOutcome::Song(id, FileStatus::Storing) => Some(id),
-                    KnownOutcome::Song(..) | KnownOutcome::Failed(_) => None,
-                });
-            Ok(arriving.collect::<BTreeSet<_>>())
-        });
-        let arriving = arriving.await??;
-        let cut_off = page.changes.iter().filter_map(|change| match &change.state {
-            ChangeState::Present(song) if arriving.contains(&change.song) => Some((**song).clone()),
-            ChangeState::Present(_) | ChangeState::Deleted(_) => None,
-        });
-        crate::edit::write_again(self.library, &cut_off.collect::<Vec<_>>()).await
-    }
-
-    async fn apply(&self, page: &ChangePage) -> Result<()> {
-        let known = self.known.clone();
-        let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
-        let files = blocking(move || known.of_songs(&ids)).await??;
-        let mut files = files.into_iter().peekable();
-        let mut known_statuses = Vec::new();
-        for change in &page.changes {
-            while let Some((song, path)) = files.next_if(|(song, _)| *song == change.song) {
-                let status = match &change.state {
-                    ChangeState::Present(song) => self.status(song, &path),
-                    ChangeState::Deleted(_) => FileStatus::Deleted,
-                };
-                known_statuses.push(KnownStatus { path, song, status });
-            }
-        }
-        let (known, cursor) = (self.known.clone(), page.cursor.0.clone());
-        blocking(move || known.apply(&known_statuses, &cursor)).await??;
-        Ok(())
-    }
+    let (known, cursor) = (scan.known.clone(), page.cursor.0.clone());
+    blocking(move || known.apply(&known_statuses, &cursor)).await??;
+    Ok(())
 }

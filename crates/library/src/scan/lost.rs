@@ -21,81 +21,79 @@ pub(crate) type LostEmbeddings = BTreeMap<SongId, BTreeSet<ModelName>>;
 /// Embeddings that are read at once.
 const AT_ONCE: usize = 100;
 
-impl Scan<'_> {
-    /// Finds out which of these songs name embeddings, by the models of this
-    /// scan, that are lost. Reads each of them: a library that is far away is
-    /// not asked, but see [`look_for_lost_in_astra`](Self::look_for_lost_in_astra).
-    pub(super) async fn look_for_lost(&self, songs: &[Song]) -> Result<()> {
-        if self.is_remote() {
-            return Ok(());
-        }
-        for model in &self.models {
-            let named = songs.iter().filter(|song| song.embeddings.contains_key(model));
-            let named: Vec<SongId> = named.map(|song| song.id).collect();
-            for some in named.chunks(AT_ONCE) {
-                for id in lost_of(&*self.library.backend, model, some).await? {
-                    self.lost().entry(id).or_default().insert(model.clone());
-                }
-            }
-        }
-        Ok(())
+/// Finds out which of these songs name embeddings, by the models of this
+/// scan, that are lost. Reads each of them: a library that is far away is
+/// not asked, but see [`look_for_lost_in_astra`](Scan::look_for_lost_in_astra).
+pub(super) async fn look_for_lost(scan: &Scan<'_>, songs: &[Song]) -> Result<()> {
+    if scan.is_remote() {
+        return Ok(());
     }
-
-    /// The same of a library in Astra, where what is there is not read: that it
-    /// is whole is asked by `verify`.
-    ///
-    /// Costs one request for each page of the server, which holds 20 or 50 songs,
-    /// one more of these for each model, and one for each hundred songs that
-    /// lost some.
-    #[cfg(feature = "astra")]
-    pub(super) async fn look_for_lost_in_astra(&self, songs: &[SongId]) -> Result<()> {
-        let Some(astra) = &self.library.astra else { return Ok(()) };
-        let mut lost = astra.lost_embeddings(&self.models, songs).await?;
-        let ids: Vec<SongId> = lost.keys().copied().collect();
-        // A song that is damaged itself is not stored anew because of them.
-        for song in self.library.each_song(&ids).await?.into_iter().flatten().flatten() {
-            let mut models = lost.remove(&song.id).unwrap_or_default();
-            // Where a model embeds nothing on this machine, it is not asked again.
-            models.retain(|model| !self.memory.has(Finding::Nothing, model, song.id));
-            if !models.is_empty() {
-                self.lost().entry(song.id).or_default().extend(models);
-            }
-        }
-        Ok(())
-    }
-
-    #[cfg(not(feature = "astra"))]
-    pub(super) async fn look_for_lost_in_astra(&self, _: &[SongId]) -> Result<()> {
-        Ok(())
-    }
-
-    /// The models by which a song has to be heard again.
-    pub(super) fn lost_of(&self, song: SongId) -> BTreeSet<ModelName> {
-        self.lost().get(&song).cloned().unwrap_or_default()
-    }
-
-    /// Takes note that these are stored again.
-    pub(super) fn found_again(&self, embeddings: impl Iterator<Item = (SongId, ModelName)>) {
-        let mut lost = self.lost();
-        for (song, model) in embeddings {
-            if let Some(models) = lost.get_mut(&song) {
-                models.remove(&model);
-                if models.is_empty() {
-                    lost.remove(&song);
-                }
+    for model in &scan.models {
+        let named = songs.iter().filter(|song| song.embeddings.contains_key(model));
+        let named: Vec<SongId> = named.map(|song| song.id).collect();
+        for some in named.chunks(AT_ONCE) {
+            for id in lost_among(&*scan.library.backend, model, some).await? {
+                locked(scan).entry(id).or_default().insert(model.clone());
             }
         }
     }
+    Ok(())
+}
 
-    fn lost(&self) -> std::sync::MutexGuard<'_, LostEmbeddings> {
-        // Every change of it is complete before anything can panic.
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+/// The same of a library in Astra, where what is there is not read: that it
+/// is whole is asked by `verify`.
+///
+/// Costs one request for each page of the server, which holds 20 or 50 songs,
+/// one more of these for each model, and one for each hundred songs that
+/// lost some.
+#[cfg(feature = "astra")]
+pub(super) async fn look_for_lost_in_astra(scan: &Scan<'_>, songs: &[SongId]) -> Result<()> {
+    let Some(astra) = &scan.library.astra else { return Ok(()) };
+    let mut lost = astra.lost_embeddings(&scan.models, songs).await?;
+    let ids: Vec<SongId> = lost.keys().copied().collect();
+    // A song that is damaged itself is not stored anew because of them.
+    for song in scan.library.each_song(&ids).await?.into_iter().flatten().flatten() {
+        let mut models = lost.remove(&song.id).unwrap_or_default();
+        // Where a model embeds nothing on this machine, it is not asked again.
+        models.retain(|model| !scan.memory.has(Finding::Nothing, model, song.id));
+        if !models.is_empty() {
+            locked(scan).entry(song.id).or_default().extend(models);
+        }
     }
+    Ok(())
+}
+
+#[cfg(not(feature = "astra"))]
+pub(super) async fn look_for_lost_in_astra(scan: &Scan<'_>, _: &[SongId]) -> Result<()> {
+    Ok(())
+}
+
+/// The models by which a song has to be heard again.
+pub(super) fn lost_of(scan: &Scan<'_>, song: SongId) -> BTreeSet<ModelName> {
+    locked(scan).get(&song).cloned().unwrap_or_default()
+}
+
+/// Takes note that these are stored again.
+pub(super) fn found_again(scan: &Scan<'_>, embeddings: impl Iterator<Item = (SongId, ModelName)>) {
+    let mut lost = locked(scan);
+    for (song, model) in embeddings {
+        if let Some(models) = lost.get_mut(&song) {
+            models.remove(&model);
+            if models.is_empty() {
+                lost.remove(&song);
+            }
+        }
+    }
+}
+
+fn locked<'s>(scan: &'s Scan<'_>) -> std::sync::MutexGuard<'s, LostEmbeddings> {
+    // Every change of it is complete before anything can panic.
+    scan.lost.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 // Those of `songs`, which all name an embedding by `model`, whose embedding
 // cannot be had.
-async fn lost_of(
+async fn lost_among(
     backend: &dyn StorageBackend,
     model: &ModelName,
     songs: &[SongId],
@@ -162,7 +160,7 @@ pub(crate) async fn embed_again(
     let embedded = scan.look_and_take_in(false).await;
     job.on(Event::Finished);
     embedded?;
-    let still = std::mem::take(&mut *scan.lost());
+    let still = std::mem::take(&mut *locked(&scan));
     let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
     for (song, models) in still {
         let of_file =

@@ -11,154 +11,146 @@ use songrec_models::Batcher;
 use super::{Candidate, FileToRead, Finding, Scan, ScanReport, blocking, look::genre_of_folder};
 use crate::{Library, Result};
 
-impl Scan<'_> {
-    /// Leaves out what is as it was.
-    pub(super) async fn leave_alone(
-        &self,
-        candidates: Vec<Candidate>,
-        caught_up: bool,
-    ) -> Result<(Vec<FileToRead>, ScanReport)> {
-        let paths: Vec<String> = candidates.iter().map(|one| encode_path(&one.path)).collect();
-        let (known, asked) = (self.known.clone(), paths.clone());
-        let mut known = blocking(move || known.get(&asked)).await??;
-        // Who wants something again wants it looked at, too.
-        self.check_status(&candidates, &mut known, caught_up && !self.options.again).await?;
-        let mut report = ScanReport::default();
-        let (mut rest, mut seen) = (Vec::new(), Vec::new());
-        for ((candidate, path), known) in candidates.into_iter().zip(paths).zip(known) {
-            let held = match &known {
-                Some(KnownFile { outcome: KnownOutcome::Song(id, _), .. }) => Some(*id),
-                _ => None,
-            };
-            let was_cut_off = matches!(
-                &known,
-                Some(KnownFile { outcome: KnownOutcome::Song(_, FileStatus::Storing), .. })
-            );
-            let again = candidate.named || self.options.again;
-            let left_alone = match known.filter(|known| is_same(&candidate, known)) {
-                None => false,
-                Some(KnownFile { outcome: KnownOutcome::Failed(_), .. }) => {
-                    let again = again || self.options.failed;
-                    report.failed_before += u64::from(!again);
+/// Leaves out what is as it was.
+pub(super) async fn leave_alone(
+    scan: &Scan<'_>,
+    candidates: Vec<Candidate>,
+    caught_up: bool,
+) -> Result<(Vec<FileToRead>, ScanReport)> {
+    let paths: Vec<String> = candidates.iter().map(|one| encode_path(&one.path)).collect();
+    let (known, asked) = (scan.known.clone(), paths.clone());
+    let mut known = blocking(move || known.get(&asked)).await??;
+    // Who wants something again wants it looked at, too.
+    check_status(scan, &candidates, &mut known, caught_up && !scan.options.again).await?;
+    let mut report = ScanReport::default();
+    let (mut rest, mut seen) = (Vec::new(), Vec::new());
+    for ((candidate, path), known) in candidates.into_iter().zip(paths).zip(known) {
+        let held = match &known {
+            Some(KnownFile { outcome: KnownOutcome::Song(id, _), .. }) => Some(*id),
+            _ => None,
+        };
+        let was_cut_off = matches!(
+            &known,
+            Some(KnownFile { outcome: KnownOutcome::Song(_, FileStatus::Storing), .. })
+        );
+        let again = candidate.named || scan.options.again;
+        let left_alone = match known.filter(|known| is_same(&candidate, known)) {
+            None => false,
+            Some(KnownFile { outcome: KnownOutcome::Failed(_), .. }) => {
+                let again = again || scan.options.failed;
+                report.failed_before += u64::from(!again);
+                !again
+            }
+            Some(KnownFile { outcome: KnownOutcome::Song(_, status), .. }) => match status {
+                FileStatus::UpToDate if held.is_some_and(|id| may_lack_segments(scan, id)) => false,
+                FileStatus::UpToDate => {
+                    report.unchanged += 1;
+                    true
+                }
+                FileStatus::Deleted => {
+                    report.forgotten += u64::from(!again);
                     !again
                 }
-                Some(KnownFile { outcome: KnownOutcome::Song(_, status), .. }) => match status {
-                    FileStatus::UpToDate if held.is_some_and(|id| self.may_lack_segments(id)) => {
-                        false
-                    }
-                    FileStatus::UpToDate => {
-                        report.unchanged += 1;
-                        true
-                    }
-                    FileStatus::Deleted => {
-                        report.forgotten += u64::from(!again);
-                        !again
-                    }
-                    FileStatus::Storing | FileStatus::Unknown | FileStatus::Stale => false,
-                },
-            };
-            if left_alone {
-                self.job.on(Event::Advanced { item: &path, bytes: candidate.size });
-                seen.push(path);
-            } else {
-                rest.push(FileToRead { candidate, held, was_cut_off });
-            }
-        }
-        let (known, number) = (self.known.clone(), self.number);
-        blocking(move || known.mark_seen(&seen, number)).await??;
-        Ok((rest, report))
-    }
-
-    // Asks what the library holds of files of which nothing is known for sure.
-    async fn check_status(
-        &self,
-        candidates: &[Candidate],
-        known: &mut [Option<KnownFile>],
-        caught_up: bool,
-    ) -> Result<()> {
-        let mut doubtful: Vec<(&mut FileStatus, SongId, &str)> = Vec::new();
-        for (candidate, known) in candidates.iter().zip(known) {
-            let Some(known) = known.as_mut().filter(|known| is_same(candidate, known)) else {
-                continue;
-            };
-            if let KnownOutcome::Song(id, status) = &mut known.outcome
-                && *status != FileStatus::Storing
-                && (!caught_up || candidate.named || *status == FileStatus::Unknown)
-            {
-                doubtful.push((status, *id, &known.path));
-            }
-        }
-        if doubtful.is_empty() {
-            return Ok(());
-        }
-        let _hearing = self.following.lock().await;
-        let ids: Vec<SongId> = doubtful.iter().map(|(_, id, _)| *id).collect();
-        let songs = self.library.each_song(&ids).await?;
-        let stored: Vec<Song> = songs.iter().flatten().flatten().cloned().collect();
-        self.look_for_lost(&stored).await?;
-        let mut known_statuses = Vec::new();
-        for ((status, id, path), song) in doubtful.into_iter().zip(songs) {
-            *status = match song {
-                Ok(Some(song)) => self.status(&song, path),
-                Ok(None) => FileStatus::Deleted,
-                // Whoever looks at the file tells what is wrong.
-                Err(_) => FileStatus::Stale,
-            };
-            known_statuses.push(KnownStatus { path: path.to_owned(), song: id, status: *status });
-        }
-        let known = self.known.clone();
-        blocking(move || known.set_statuses(&known_statuses)).await??;
-        Ok(())
-    }
-
-    /// What is left to do for a song whose file, at an absolute path, did not
-    /// change.
-    pub(super) fn status(&self, song: &Song, path: &str) -> FileStatus {
-        let path = songrec_core::decode_path(path);
-        let stored = self.library.stored_path(&path);
-        let named = song.files.iter().any(|file| file.path == stored);
-        // The first file speaks for all of them, and so does its folder.
-        let speaks = song.files.first().is_some_and(|first| first.path == stored);
-        let is_told = !self.asks_folders() || !speaks || says_its_folder(song, &path);
-        match named && is_told && self.is_embedded(song) {
-            true => FileStatus::UpToDate,
-            false => FileStatus::Stale,
-        }
-    }
-
-    /// Whether the models of this scan, and the song's own features, have
-    /// nothing more to say of it.
-    pub(super) fn is_embedded(&self, song: &Song) -> bool {
-        let complete = song
-            .features
-            .as_ref()
-            .is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION);
-        // A model that cannot embed a song, because it is silent, is not asked
-        // again: then the song has none at all.
-        let is_built_in =
-            |model: &ModelName| built_in_models().iter().any(|spec| spec.name == *model);
-        let is_silent = || {
-            let loudness = song.features.as_ref().and_then(|features| features.loudness_lufs);
-            song.embeddings.is_empty()
-                || (loudness.is_none() && !song.embeddings.keys().any(is_built_in))
+                FileStatus::Storing | FileStatus::Unknown | FileStatus::Stale => false,
+            },
         };
-        complete
-            && self.lost_of(song.id).is_empty()
-            && self.models.iter().all(|model| {
-                song.embeddings.contains_key(model)
-                    || (is_built_in(model) && is_silent())
-                    || self.memory.has(Finding::Nothing, model, song.id)
-            })
+        if left_alone {
+            scan.job.on(Event::Advanced { item: &path, bytes: candidate.size });
+            seen.push(path);
+        } else {
+            rest.push(FileToRead { candidate, held, was_cut_off });
+        }
     }
+    let (known, number) = (scan.known.clone(), scan.number);
+    blocking(move || known.mark_seen(&seen, number)).await??;
+    Ok((rest, report))
+}
 
-    /// Whether segments of a song are wanted, and this machine does not know
-    /// that they are kept.
-    pub(super) fn may_lack_segments(&self, song: SongId) -> bool {
-        let lacks = |batcher: &Arc<Batcher>| {
-            !self.memory.has(Finding::Segments, &batcher.spec().name, song)
+// Asks what the library holds of files of which nothing is known for sure.
+async fn check_status(
+    scan: &Scan<'_>,
+    candidates: &[Candidate],
+    known: &mut [Option<KnownFile>],
+    caught_up: bool,
+) -> Result<()> {
+    let mut doubtful: Vec<(&mut FileStatus, SongId, &str)> = Vec::new();
+    for (candidate, known) in candidates.iter().zip(known) {
+        let Some(known) = known.as_mut().filter(|known| is_same(candidate, known)) else {
+            continue;
         };
-        self.options.segments && self.embedders.batchers().iter().any(lacks)
+        if let KnownOutcome::Song(id, status) = &mut known.outcome
+            && *status != FileStatus::Storing
+            && (!caught_up || candidate.named || *status == FileStatus::Unknown)
+        {
+            doubtful.push((status, *id, &known.path));
+        }
     }
+    if doubtful.is_empty() {
+        return Ok(());
+    }
+    let _hearing = scan.following.lock().await;
+    let ids: Vec<SongId> = doubtful.iter().map(|(_, id, _)| *id).collect();
+    let songs = scan.library.each_song(&ids).await?;
+    let stored: Vec<Song> = songs.iter().flatten().flatten().cloned().collect();
+    super::lost::look_for_lost(scan, &stored).await?;
+    let mut known_statuses = Vec::new();
+    for ((status, id, path), song) in doubtful.into_iter().zip(songs) {
+        *status = match song {
+            Ok(Some(song)) => status_of(scan, &song, path),
+            Ok(None) => FileStatus::Deleted,
+            // Whoever looks at the file tells what is wrong.
+            Err(_) => FileStatus::Stale,
+        };
+        known_statuses.push(KnownStatus { path: path.to_owned(), song: id, status: *status });
+    }
+    let known = scan.known.clone();
+    blocking(move || known.set_statuses(&known_statuses)).await??;
+    Ok(())
+}
+
+/// What is left to do for a song whose file, at an absolute path, did not
+/// change.
+pub(super) fn status_of(scan: &Scan<'_>, song: &Song, path: &str) -> FileStatus {
+    let path = songrec_core::decode_path(path);
+    let stored = scan.library.stored_path(&path);
+    let named = song.files.iter().any(|file| file.path == stored);
+    // The first file speaks for all of them, and so does its folder.
+    let speaks = song.files.first().is_some_and(|first| first.path == stored);
+    let is_told = !super::look::asks_folders(scan) || !speaks || says_its_folder(song, &path);
+    match named && is_told && is_embedded(scan, song) {
+        true => FileStatus::UpToDate,
+        false => FileStatus::Stale,
+    }
+}
+
+/// Whether the models of this scan, and the song's own features, have
+/// nothing more to say of it.
+pub(super) fn is_embedded(scan: &Scan<'_>, song: &Song) -> bool {
+    let complete =
+        song.features.as_ref().is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION);
+    // A model that cannot embed a song, because it is silent, is not asked
+    // again: then the song has none at all.
+    let is_built_in = |model: &ModelName| built_in_models().iter().any(|spec| spec.name == *model);
+    let is_silent = || {
+        let loudness = song.features.as_ref().and_then(|features| features.loudness_lufs);
+        song.embeddings.is_empty()
+            || (loudness.is_none() && !song.embeddings.keys().any(is_built_in))
+    };
+    complete
+        && super::lost::lost_of(scan, song.id).is_empty()
+        && scan.models.iter().all(|model| {
+            song.embeddings.contains_key(model)
+                || (is_built_in(model) && is_silent())
+                || scan.memory.has(Finding::Nothing, model, song.id)
+        })
+}
+
+/// Whether segments of a song are wanted, and this machine does not know
+/// that they are kept.
+pub(super) fn may_lack_segments(scan: &Scan<'_>, song: SongId) -> bool {
+    let lacks =
+        |batcher: &Arc<Batcher>| !scan.memory.has(Finding::Segments, &batcher.spec().name, song);
+    scan.options.segments && scan.embedders.batchers().iter().any(lacks)
 }
 
 // Whether `song` has the genre that the folder of its file is called by.

@@ -147,8 +147,8 @@ impl<'a> Arriving<'a> {
         if batch.is_empty() {
             return Ok(());
         }
-        self.meet(&mut batch).await?;
-        let waited = self.join_waiting(&mut batch).await?;
+        known::meet(self, &mut batch).await?;
+        let waited = crate::transfer::arrive::known::join_waiting(self, &mut batch).await?;
         self.store_vectors(&mut batch).await?;
         let mut of_song: BTreeMap<SongId, Vec<Arrival>> = BTreeMap::new();
         for arrival in batch {
