@@ -1,58 +1,29 @@
-//! The backend: what is shared by its parts, and the contract as a table of
-//! where each part is.
+//! The backend, as a table of its parts.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
-    num::NonZeroUsize,
-    ops::Range,
-    sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::Arc,
 };
 
-use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt, stream};
-use lru::LruCache;
-use serde_json::{Value, json};
-use songrec_core::{
-    BlobRef, Digest, Document, DocumentKind, EmbeddingRef, Filter, Hint, ModelName, ModelSpec,
-    OperationId, Progress, Segment, SegmentId, Song, SongId, SongSummary,
-};
+use songrec_core::{ModelName, SongId};
 use songrec_storage::{
-    BlobSource, BlobStore, BlobStream, Capabilities, ChangeHead, ChangePage, Collected, Cursor,
-    DeleteSong, DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance,
-    NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Outcome, Page, PageToken,
-    PurgeSong, PutDocument, PutSong, Result, SegmentNeighbor, SegmentQuery, SegmentStore,
-    SongQuery, SongStore, StorageBackend, StoredEmbedding, Unreadable, VerifyOptions,
+    BlobStore, Capabilities, DocumentStore, EmbeddingStore, Maintenance, Result, SegmentStore,
+    SongStore, StorageBackend,
 };
 
 use crate::{
+    audio::Audio,
     blobs::Blobs,
-    client::{self, Client, Collection, Find, Keyspace, Problem},
+    client::{self, Client},
     config::AstraConfig,
-    hint::{hint_of, no_library, run_repair, run_verify},
-    row::{Before, SearchFields, WrongRow, text},
-    schema::{self, KnownModel, ModelDocument, Registry, WrongSchema},
+    documents::Documents,
+    embeddings::Embeddings,
+    garbage::Garbage,
+    segments::Segments,
+    shared::Shared,
+    songs::Songs,
 };
-
-/// Requests of one call that are on their way at once.
-pub(crate) const AT_ONCE: usize = 16;
-/// How often a write that keeps losing races is tried.
-pub(crate) const ROUNDS: usize = 12;
-/// Songs whose last version is remembered, to save a read before a write.
-const REMEMBERED: usize = 10_000;
-/// Vectors that are remembered until their songs are stored.
-const VECTORS: usize = 2_000;
-/// Elements of a vector that is kept beside its song as well: up to 5.5 kB.
-pub(crate) const SHORT_VECTOR: usize = 1024;
-/// How long a request may be under way in the database after its answer was
-/// given up: the longest of its own timeouts is 20 s.
-const UNDER_WAY: Duration = Duration::from_secs(60);
-/// How long a song that was looked for and not there is taken to be absent.
-const ABSENT_FOR: Duration = Duration::from_secs(5);
 
 /// A library in Astra DB, or in any database behind a Data API, with its audio
 /// in an object store.
@@ -60,34 +31,15 @@ const ABSENT_FOR: Duration = Duration::from_secs(5);
 /// Songs are documents of the collection `songs`, embeddings of one collection
 /// per model, everything else of `library`. See the crate's `README.md` for
 /// what lies where and what each call costs.
+#[derive(Debug)]
 pub struct AstraBackend {
-    pub(crate) client: Client,
-    pub(crate) keyspace: Keyspace,
-    pub(crate) songs: Collection,
-    pub(crate) library: Collection,
-    pub(crate) blobs: Option<Blobs>,
-    registry: RwLock<Registry>,
-    memory: Mutex<Memory>,
-    largest_page: AtomicUsize,
-    abandoned: Mutex<Vec<(String, Instant)>>,
-}
-
-/// What this process remembers to save requests. Forgetting any of it changes
-/// what is asked, never what is answered.
-struct Memory {
-    seen: LruCache<SongId, Seen>,
-    absent: LruCache<SongId, Instant>,
-    vectors: LruCache<String, (Digest, String)>,
-    fresh: LruCache<String, ()>,
-}
-
-/// The last version of a song that this process read or wrote.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) rev: OperationId,
-    pub(crate) before: Before,
-    /// What the documents of its embeddings show; unknown if it was read.
-    pub(crate) search_fields: Option<SearchFields>,
+    pub(crate) shared: Arc<Shared>,
+    songs: Songs,
+    embeddings: Embeddings,
+    audio: Audio,
+    segments: Segments,
+    documents: Documents,
+    garbage: Garbage,
 }
 
 impl AstraBackend {
@@ -100,7 +52,7 @@ impl AstraBackend {
     /// a newer version, and what any request may fail with.
     pub async fn open(config: &AstraConfig) -> Result<Self> {
         let backend = Self::connect(config)?;
-        backend.refresh("open").await?;
+        backend.shared.refresh("open").await?;
         Ok(backend)
     }
 
@@ -114,17 +66,16 @@ impl AstraBackend {
     /// `Invalid` if the configuration is. Knowledge that cannot be read is as
     /// none: then it asks.
     pub async fn open_with_schema(config: &AstraConfig, cached_schema: &str) -> Result<Self> {
-        let registry = serde_json::from_str(cached_schema).ok().map(Registry::read);
-        let Some(Ok(registry)) = registry else { return Self::open(config).await };
         let backend = Self::connect(config)?;
-        *backend.registry.write().unwrap_or_else(PoisonError::into_inner) = registry;
+        if !backend.shared.learn(cached_schema) {
+            backend.shared.refresh("open").await?;
+        }
         Ok(backend)
     }
 
     /// What was learned by opening, as text.
     pub fn cached_schema(&self) -> String {
-        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
-        text(&registry.documents())
+        self.shared.cached_schema()
     }
 
     /// The same without a look at what is there: for [`init`](Self::init) and
@@ -134,517 +85,86 @@ impl AstraBackend {
     ///
     /// `Invalid` if the configuration is.
     pub fn connect(config: &AstraConfig) -> Result<Self> {
-        let name = config.keyspace_name();
-        let place = format!("astra keyspace `{name}`");
-        let endpoint = config.address().map_err(|error| {
-            Error::new(ErrorKind::Invalid, "connect to", "the Data API", &place)
-                .because(error)
-                .with_hint("set `ASTRA_DB_API_ENDPOINT`, or `ASTRA_DB_ID` and `ASTRA_DB_REGION`")
-        })?;
-        if !(1..=48).contains(&name.len())
-            || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        {
-            return Err(Error::new(ErrorKind::Invalid, "use", place, &endpoint)
-                .because("a keyspace is named by 1 to 48 letters, digits and `_`")
-                .with_hint("set `ASTRA_DB_KEYSPACE`"));
-        }
-        if config.token.is_empty() {
-            return Err(Error::new(ErrorKind::Denied, "connect to", &endpoint, place)
-                .because("there is no token")
-                .with_hint("set `ASTRA_DB_APPLICATION_TOKEN`; a self-hosted server takes user and password"));
-        }
-        let client =
-            Client::with_retry_policy(endpoint, config.token.clone(), config.retry_policy())
-                .map_err(|error| {
-                    let hint = hint_of(&error);
-                    Error::new(error.kind(), "connect to", "the Data API", &place)
-                        .because(error)
-                        .with_hint(hint)
-                })?;
-        let keyspace = client.keyspace(name);
-        let size = |count: usize| NonZeroUsize::new(count).expect("not zero");
+        let shared = Arc::new(Shared::connect(config)?);
         Ok(Self {
-            songs: keyspace.collection(schema::SONGS),
-            library: keyspace.collection(schema::LIBRARY),
-            blobs: config
-                .blobs
-                .as_ref()
-                .map(|blobs| Blobs::open(blobs, &config.retry_policy()))
-                .transpose()?,
-            client,
-            keyspace,
-            registry: RwLock::default(),
-            memory: Mutex::new(Memory {
-                seen: LruCache::new(size(REMEMBERED)),
-                absent: LruCache::new(size(REMEMBERED)),
-                vectors: LruCache::new(size(VECTORS)),
-                fresh: LruCache::new(size(REMEMBERED)),
-            }),
-            largest_page: AtomicUsize::new(0),
-            abandoned: Mutex::default(),
+            songs: Songs::of(&shared),
+            embeddings: Embeddings::of(&shared),
+            audio: Audio::of(&shared),
+            segments: Segments::of(&shared),
+            documents: Documents::of(&shared),
+            garbage: Garbage::of(&shared),
+            shared,
         })
     }
 
     /// The client, which counts its requests.
-    pub const fn client(&self) -> &Client {
-        &self.client
+    pub fn client(&self) -> &Client {
+        &self.shared.client
     }
 
-    /// An error of the client as one of the contract.
-    pub(crate) fn failed(
-        &self,
-        operation: &'static str,
-        subject: impl fmt::Display,
-        error: client::Error,
-    ) -> Error {
-        let (hint, asked) = (hint_of(&error), error.retry_after);
-        Error::new(error.kind(), operation, subject, self)
-            .because(error)
-            .with_hint(hint)
-            .with_retry_after(asked)
-    }
-
-    pub(crate) fn invalid(
-        &self,
-        operation: &'static str,
-        subject: impl fmt::Display,
-        why: impl Into<String>,
-    ) -> Error {
-        Error::new(ErrorKind::Invalid, operation, subject, self).because(why.into())
-    }
-
-    pub(crate) fn damaged(
-        &self,
-        operation: &'static str,
-        subject: impl fmt::Display,
-        error: impl std::error::Error + Send + Sync + 'static,
-    ) -> Error {
-        Error::new(ErrorKind::Corrupt, operation, subject, self)
-            .because(error)
-            .with_hint(run_verify())
-    }
-
-    /// A document of a song that cannot be used, as an error of the contract.
-    pub(crate) fn unreadable(
-        &self,
-        operation: &'static str,
-        subject: impl fmt::Display,
-        wrong: WrongRow,
-    ) -> Error {
-        let hint = match wrong.why {
-            Unreadable::Newer { .. } => Hint::from("install a newer songrec"),
-            Unreadable::Damaged(_) => run_repair(),
-        };
-        Error::new(wrong.why.kind(), operation, subject, self).because(wrong).with_hint(hint)
-    }
-
-    pub(crate) fn contended(&self, operation: &'static str, subject: impl fmt::Display) -> Error {
-        Error::new(ErrorKind::Transient, operation, subject, self)
-            .because("other writers were faster every time")
-            .with_hint("try again in a moment")
-    }
-
-    // Reads the library's own documents anew.
-    pub(crate) async fn refresh(&self, operation: &'static str) -> Result<()> {
-        let find = Find::new(json!({"kind": {"$in": ["schema", "model"]}}));
-        let missing = || {
-            Error::new(ErrorKind::NotFound, operation, "the library", self)
-                .because(WrongSchema::Missing)
-                .with_hint(no_library())
-        };
-        let documents: Vec<Value> = match self.library.find(find).try_collect().await {
-            Ok(documents) => documents,
-            Err(error) if error.problem() == Problem::NoCollection => return Err(missing()),
-            Err(error) => return Err(self.failed(operation, "the library", error)),
-        };
-        let registry = Registry::read(documents).map_err(|wrong| match wrong {
-            WrongSchema::Missing => missing(),
-            WrongSchema::Newer { .. } => {
-                Error::new(ErrorKind::Incompatible, operation, "the library", self)
-                    .because(wrong)
-                    .with_hint("install a newer songrec")
-            }
-            WrongSchema::Damaged { .. } => self.damaged(operation, "the library", wrong),
-        })?;
-        *self.registry.write().unwrap_or_else(PoisonError::into_inner) = registry;
-        Ok(())
-    }
-
+    /// The id of the library.
     pub fn library_id(&self) -> String {
-        self.registry.read().unwrap_or_else(PoisonError::into_inner).library.clone()
+        self.shared.library_id()
     }
 
-    fn known(&self, name: &ModelName) -> Option<KnownModel> {
-        self.registry.read().unwrap_or_else(PoisonError::into_inner).models.get(name).cloned()
+    /// Those of `songs` that name embeddings by some of `models` which are not
+    /// there, and by which. One that is stored and that its song does not name,
+    /// such as a writer leaves that ends before it stores the song, is no
+    /// substitute. No vector is read.
+    ///
+    /// Costs one request for each page of the server, which holds 20 or 50 songs,
+    /// and one more of these for each model.
+    ///
+    /// # Errors
+    ///
+    /// Those of any request.
+    pub async fn lost_embeddings(
+        &self,
+        models: &[ModelName],
+        songs: &[SongId],
+    ) -> Result<BTreeMap<SongId, BTreeSet<ModelName>>> {
+        self.embeddings.lost_embeddings(models, songs).await
     }
-
-    /// Every model this process knows.
-    pub(crate) fn known_models(&self) -> Vec<KnownModel> {
-        let registry = self.registry.read().unwrap_or_else(PoisonError::into_inner);
-        registry.models.values().cloned().collect()
-    }
-
-    /// The model of this name; asks again if this process does not know it,
-    /// because another may have made room for it.
-    pub(crate) async fn model(&self, name: &ModelName) -> Result<Option<KnownModel>> {
-        if let Some(known) = self.known(name) {
-            return Ok(Some(known));
-        }
-        self.refresh("look for a model in").await?;
-        Ok(self.known(name))
-    }
-
-    pub(crate) fn embeddings_of(&self, model: &KnownModel) -> Collection {
-        self.keyspace.collection(model.collection.as_str())
-    }
-
-    async fn make_model(&self, model: &ModelSpec) -> Result<()> {
-        let subject = format!("model `{}`", model.name);
-        if let Some(known) = self.model(&model.name).await? {
-            let known = known.spec;
-            if known.dimension == model.dimension && known.metric == model.metric {
-                return Ok(());
-            }
-            let why = format!(
-                "it is known with {} dimensions compared by {}, not {} by {}",
-                known.dimension, known.metric, model.dimension, model.metric
-            );
-            return Err(self.invalid("make room for", subject, why));
-        }
-        let failed = |error| self.failed("make room for", &subject, error);
-        self.keyspace.create_collection(&schema::embeddings_of(model)).await.map_err(failed)?;
-        let document = ModelDocument::of(model);
-        match self.library.insert_one(&document).await {
-            Ok(()) => {}
-            // Another process made room at the same moment; what it said counts.
-            Err(error) if error.problem() == Problem::DocumentExists => {
-                self.refresh("read the models of").await?;
-                return Box::pin(self.make_model(model)).await;
-            }
-            Err(error) => return Err(failed(error)),
-        }
-        let known = KnownModel { spec: model.clone(), collection: document.collection };
-        let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
-        registry.models.insert(model.name.clone(), known);
-        Ok(())
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        // Every change of it is complete before anything can panic.
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn seen(&self, id: SongId) -> Option<Seen> {
-        self.memory().seen.get(&id).cloned()
-    }
-
-    pub(crate) fn remember(&self, id: SongId, seen: Seen) {
-        let mut memory = self.memory();
-        memory.absent.pop(&id);
-        // A read does not know the face; what a write knew of it still holds.
-        let search_fields = match memory.seen.peek(&id) {
-            Some(known) if seen.search_fields.is_none() && known.rev == seen.rev => {
-                known.search_fields.clone()
-            }
-            _ => seen.search_fields,
-        };
-        memory.seen.put(id, Seen { search_fields, ..seen });
-    }
-
-    pub(crate) fn forget(&self, id: SongId) {
-        let mut memory = self.memory();
-        memory.seen.pop(&id);
-        memory.absent.pop(&id);
-    }
-
-    pub(crate) fn remember_absent(&self, id: SongId) {
-        let mut memory = self.memory();
-        memory.seen.pop(&id);
-        memory.absent.put(id, Instant::now());
-    }
-
-    pub(crate) fn is_absent(&self, id: SongId) -> bool {
-        self.memory().absent.get(&id).is_some_and(|since| since.elapsed() < ABSENT_FOR)
-    }
-
-    pub(crate) fn remember_vector(&self, key: String, digest: Digest, data: String) {
-        self.memory().vectors.put(key, (digest, data));
-    }
-
-    pub(crate) fn vector(&self, key: &str, digest: Digest) -> Option<String> {
-        let mut memory = self.memory();
-        memory.vectors.get(key).filter(|(known, _)| *known == digest).map(|(_, data)| data.clone())
-    }
-
-    /// Remembers that the document of an embedding is as its song will want
-    /// it: just inserted, and not named by any song yet.
-    pub(crate) fn remember_fresh(&self, key: String) {
-        self.memory().fresh.put(key, ());
-    }
-
-    /// Whether it is; asked once, by the song that names it.
-    pub(crate) fn take_fresh(&self, key: &str) -> bool {
-        self.memory().fresh.pop(key).is_some()
-    }
-
-    /// Notes a number whose giver went away (`changes.rs`).
-    pub(crate) fn abandon_number(&self, name: String) {
-        let mut abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
-        abandoned.push((name, Instant::now()));
-    }
-
-    /// Those of them of which no request can be under way any more.
-    pub(crate) fn abandoned_numbers(&self) -> Vec<String> {
-        let mut abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = abandoned.extract_if(.., |(_, since)| since.elapsed() > UNDER_WAY);
-        old.map(|(name, _)| name).collect()
-    }
-
-    /// Whether a sorted answer with `got` documents of `asked` is the last.
-    /// The server's page size is not told and may be smaller than what was
-    /// asked for; only an answer smaller than another one is surely not full.
-    pub(crate) fn is_last_page(&self, got: usize, asked: usize) -> bool {
-        let largest = self.largest_page.fetch_max(got, Ordering::Relaxed);
-        got == 0 || (got < asked && got < largest)
-    }
-
-    fn place_of_audio(&self, operation: &'static str) -> Result<&Blobs> {
-        self.blobs.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::Unsupported, operation, "audio", self)
-                .because("this library has no place for audio")
-                .with_hint("set `SONGREC_BLOBS` to `s3://bucket/prefix` or `file:///folder`")
-        })
-    }
-}
-
-/// The answers of futures in their order, of which `width` run at once; the
-/// first error ends all.
-pub(crate) async fn at_once<T, E, F: Future<Output = std::result::Result<T, E>>>(
-    width: usize,
-    futures: Vec<F>,
-) -> std::result::Result<Vec<T>, E> {
-    stream::iter(futures).buffered(width).try_collect().await
-}
-
-/// The places in `asked` of each of its different elements.
-pub(crate) fn positions<T: std::hash::Hash + Eq + Copy>(asked: &[T]) -> HashMap<T, Vec<usize>> {
-    let mut positions: HashMap<T, Vec<usize>> = HashMap::with_capacity(asked.len());
-    for (at, one) in asked.iter().enumerate() {
-        positions.entry(*one).or_default().push(at);
-    }
-    positions
 }
 
 impl StorageBackend for AstraBackend {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             any_metric: false,
-            keeps_audio: self.blobs.is_some(),
-            urls: self.blobs.as_ref().is_some_and(Blobs::has_addresses),
+            keeps_audio: self.shared.blobs.is_some(),
+            urls: self.shared.blobs.as_ref().is_some_and(Blobs::has_addresses),
             batch: client::MAX_INSERT,
             remote: true,
         }
     }
 
     fn songs(&self) -> &dyn SongStore {
-        self
+        &self.songs
     }
 
     fn embeddings(&self) -> &dyn EmbeddingStore {
-        self
+        &self.embeddings
     }
 
     fn blobs(&self) -> &dyn BlobStore {
-        self
+        &self.audio
     }
 
     fn segments(&self) -> &dyn SegmentStore {
-        self
+        &self.segments
     }
 
     fn documents(&self) -> &dyn DocumentStore {
-        self
+        &self.documents
     }
 
     fn maintenance(&self) -> &dyn Maintenance {
-        self
-    }
-}
-
-#[async_trait]
-impl SongStore for AstraBackend {
-    async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        self.store_songs(songs).await
-    }
-
-    async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        self.read_songs(ids).await
-    }
-
-    async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
-        self.page_of_songs(query).await
-    }
-
-    async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
-        self.page_of_summaries(query).await
-    }
-
-    async fn count(&self, filter: &Filter) -> Result<u64> {
-        self.count(filter).await
-    }
-
-    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
-        self.look_up(lookups).await
-    }
-
-    async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        self.bury_songs(songs).await
-    }
-
-    async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
-        self.purge(tombstones).await
-    }
-}
-
-#[async_trait]
-impl EmbeddingStore for AstraBackend {
-    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
-        self.make_model(model).await
-    }
-
-    async fn models(&self) -> Result<Vec<ModelSpec>> {
-        self.refresh("read the models of").await?;
-        Ok(self.known_models().into_iter().map(|known| known.spec).collect())
-    }
-
-    async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
-        self.store_embeddings(embeddings).await
-    }
-
-    async fn get(
-        &self,
-        model: &ModelName,
-        songs: &[SongId],
-    ) -> Result<Vec<Option<StoredEmbedding>>> {
-        self.read_embeddings(model, songs).await
-    }
-
-    async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
-        self.search(query).await
-    }
-}
-
-#[async_trait]
-impl BlobStore for AstraBackend {
-    async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        self.place_of_audio("store")?.put(blob, source).await
-    }
-
-    async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
-        match &self.blobs {
-            Some(blobs) => blobs.get(blob, range).await,
-            None => Ok(None),
-        }
-    }
-
-    async fn url(&self, blob: &BlobRef, valid_for: Duration) -> Result<Option<String>> {
-        match &self.blobs {
-            Some(blobs) => blobs.address(blob, valid_for).await,
-            None => Ok(None),
-        }
-    }
-}
-
-#[async_trait]
-impl SegmentStore for AstraBackend {
-    async fn put(&self, segments: &[Segment]) -> Result<()> {
-        self.store_segments(segments).await
-    }
-
-    async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
-        self.read_segments(ids).await
-    }
-
-    async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        self.list_segments(query).await
-    }
-
-    async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
-        self.search_segments(query).await
-    }
-
-    async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        self.remove_segments(ids).await
-    }
-}
-
-#[async_trait]
-impl DocumentStore for AstraBackend {
-    async fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
-        self.store_documents(documents).await
-    }
-
-    async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
-        self.read_documents(kind, ids).await
-    }
-
-    async fn list(
-        &self,
-        kinds: &[DocumentKind],
-        after: Option<&PageToken>,
-    ) -> Result<Page<Document>> {
-        self.page_of_documents(kinds, after).await
-    }
-
-    async fn delete(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        version: OperationId,
-    ) -> Result<Outcome<Document>> {
-        self.remove_document(kind, id, version).await
-    }
-}
-
-#[async_trait]
-impl Maintenance for AstraBackend {
-    async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
-        self.changes_since(since, limit).await
-    }
-
-    async fn heads(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage<ChangeHead>> {
-        self.heads_since(since, limit).await
-    }
-
-    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.collect_objects(min_age, false).await
-    }
-
-    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.collect_objects(min_age, true).await
-    }
-
-    async fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
-        self.check(options, progress).await
+        &self.garbage
     }
 }
 
 impl fmt::Display for AstraBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "astra keyspace `{}`", self.keyspace.name())
-    }
-}
-
-impl fmt::Debug for AstraBackend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AstraBackend")
-            .field("client", &self.client)
-            .field("keyspace", &self.keyspace.name())
-            .field("blobs", &self.blobs.as_ref().map(Blobs::place))
-            .finish_non_exhaustive()
+        self.shared.fmt(f)
     }
 }

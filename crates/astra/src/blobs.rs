@@ -7,7 +7,7 @@
 
 mod download;
 mod http;
-mod place;
+mod open;
 mod upload;
 
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -21,8 +21,9 @@ use object_store::{
 use songrec_core::{BlobRef, Digest};
 use songrec_storage::{BlobStream, Error, ErrorKind, Result};
 
+pub(crate) use self::open::open;
 use self::{
-    place::{NO_BUCKET, failed_in},
+    open::{NO_BUCKET, failed_in},
     upload::Room,
 };
 use crate::{client::RetryPolicy, hint::run_verify};

@@ -24,9 +24,10 @@
 //! look, because it never gets a number, and says two things: which library
 //! this is, so that another one in its place is noticed without a request of
 //! its own; and, by its version, that some playlists or synths changed
-//! ([`mark_documents`](AstraBackend::mark_documents)).
+//! ([`mark_documents`](Changes::mark_documents)).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -35,12 +36,13 @@ use songrec_core::{Hint, ModelName, OperationId, Remedy, SongId};
 use songrec_storage::{Change, ChangeHead, ChangePage, Cursor, Error, ErrorKind, Result};
 
 use crate::{
-    backend::{AT_ONCE, AstraBackend},
     client::{Find, Update, Version},
     clock::now_ms,
     hint::run_init,
     row::{Before, DOCUMENTS, DOCUMENTS_MARKER, NOT_NUMBERED, Row, Sync, in_short, text, whole},
     schema::{FEED_ID, field_name},
+    shared::{AT_ONCE, Shared},
+    songs::Songs,
 };
 
 /// Where a reader is.
@@ -91,7 +93,7 @@ struct Feed {
 struct OpenNumber<'a> {
     name: Option<String>,
     number: i64,
-    backend: &'a AstraBackend,
+    shared: &'a Shared,
 }
 
 // Some versions that have no number yet, and where the rest begins.
@@ -162,7 +164,7 @@ impl OpenNumber<'_> {
 impl Drop for OpenNumber<'_> {
     fn drop(&mut self) {
         if let Some(name) = self.name.take() {
-            self.backend.abandon_number(name);
+            self.shared.abandon_number(name);
         }
     }
 }
@@ -181,7 +183,17 @@ impl Feed {
     }
 }
 
-impl AstraBackend {
+/// The feed of changes: numbers, cursors, and pages of what changed.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    shared: Arc<Shared>,
+}
+
+impl Changes {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
     pub(crate) async fn changes_since(
         &self,
         since: Option<&Cursor>,
@@ -205,7 +217,7 @@ impl AstraBackend {
             Begun::Page(position) => {
                 if since.is_none() {
                     // Another process may have made room for a model since.
-                    self.refresh("read the models of").await?;
+                    self.shared.refresh("read the models of").await?;
                 }
                 let reported = self.read_changes(position, limit, in_short()).await?;
                 self.page_in_short(reported).await
@@ -224,14 +236,14 @@ impl AstraBackend {
                 Glance::All(page) => return Ok(Begun::All(page)),
                 Glance::Much => {}
                 Glance::NoMarker => {
-                    self.refresh("read the changes of").await?;
-                    match self.place_marker(&self.library_id()).await {
+                    self.shared.refresh("read the changes of").await?;
+                    match self.place_marker(&self.shared.library_id()).await {
                         Err(error) if error.kind() != ErrorKind::Denied => return Err(error),
                         _ => {}
                     }
                 }
             }
-            let library = self.library_id();
+            let library = self.shared.library_id();
             if !position.library.is_empty() && position.library != library {
                 return Err(self.lost(OTHER_LIBRARY));
             }
@@ -255,13 +267,13 @@ impl AstraBackend {
     // A page of which songs are told in short; those of which that is not
     // possible are read, as many at once as fit into a request.
     async fn page_in_short(&self, reported: ChangesRead) -> Result<ChangePage<ChangeHead>> {
-        let models = self.known_models().into_iter();
+        let models = self.shared.known_models().into_iter();
         let models: HashMap<String, ModelName> =
             models.map(|known| (field_name(&known.spec.name), known.spec.name)).collect();
         let heads: Vec<_> = reported.rows.iter().map(|row| row.head(&models)).collect();
         let others = reported.rows.iter().zip(&heads).filter(|(_, head)| head.is_none());
         let others: Vec<SongId> = others.map(|(row, _)| row.id).collect();
-        let mut whole = self.rows(&others, whole()).await?;
+        let mut whole = Songs::of(&self.shared).rows(&others, whole()).await?;
         let (mut changes, mut unreadable) = (Vec::new(), Vec::new());
         for (row, head) in reported.rows.iter().zip(heads) {
             let (song, origin) = (row.id, row.origin());
@@ -287,8 +299,8 @@ impl AstraBackend {
         let new = json!({"sync.at": {"$gt": position.seen}});
         // One more for the marker, and one more to see that there are more.
         let find = Find::new(new).project(whole()).limit(FEW + 2);
-        let found = self.songs.find_page::<Row>(&find).await;
-        let found = found.map_err(|error| self.failed("read", "the changes", error))?;
+        let found = self.shared.songs.find_page::<Row>(&find).await;
+        let found = found.map_err(|error| self.shared.failed("read", "the changes", error))?;
         let marker = found.documents.iter().find(|row| row.is_documents_marker());
         let Some((library, marker)) =
             marker.and_then(|row| Some((row.library.clone()?, row.rev()?)))
@@ -297,8 +309,8 @@ impl AstraBackend {
             let more = found.next.is_some() || found.documents.len() > FEW;
             return Ok(if more { Glance::Much } else { Glance::NoMarker });
         };
-        if library != self.library_id() {
-            self.refresh("read the changes of").await?;
+        if library != self.shared.library_id() {
+            self.shared.refresh("read the changes of").await?;
         }
         if !position.library.is_empty() && position.library != library {
             return Err(self.lost(OTHER_LIBRARY));
@@ -343,14 +355,14 @@ impl AstraBackend {
         };
         let (mut rows, mut documents) = (Vec::<Row>::new(), false);
         loop {
-            let found = match self.songs.find_page::<Row>(&find(&page.state)).await {
+            let found = match self.shared.songs.find_page::<Row>(&find(&page.state)).await {
                 Ok(found) => found,
                 // A place that the server no longer knows; the scan begins anew.
                 Err(error) if page.state.is_some() && error.kind() == ErrorKind::Invalid => {
                     (page.state, page.reported) = (None, Vec::new());
                     continue;
                 }
-                Err(error) => return Err(self.failed("read", "the changes", error)),
+                Err(error) => return Err(self.shared.failed("read", "the changes", error)),
             };
             let reported: HashSet<SongId> = page.reported.iter().copied().collect();
             documents |= is_marked(&mut position.marker, &found.documents);
@@ -375,8 +387,9 @@ impl AstraBackend {
                     continue;
                 }
                 // There may be no more songs behind, and `more` promises some.
-                let ahead = self.songs.find_page::<Row>(&find(&page.state)).await;
-                let ahead = ahead.map_err(|error| self.failed("read", "the changes", error))?;
+                let ahead = self.shared.songs.find_page::<Row>(&find(&page.state)).await;
+                let ahead =
+                    ahead.map_err(|error| self.shared.failed("read", "the changes", error))?;
                 documents |= is_marked(&mut position.marker, &ahead.documents);
                 let is_song = |row: &Row| !row.is_documents_marker();
                 more = ahead.documents.iter().any(is_song) || ahead.next.is_some();
@@ -394,10 +407,10 @@ impl AstraBackend {
     /// writer that dies in between leaves a change that is told with the next.
     pub(crate) async fn mark_documents(&self) -> Result<()> {
         let sync = Sync::new(OperationId::random(), &Before::default(), None);
-        let marker = json!({"state": DOCUMENTS, "sync": sync, "library": self.library_id()});
+        let marker = json!({"state": DOCUMENTS, "sync": sync, "library": self.shared.library_id()});
         let update = Update::new(json!({"_id": DOCUMENTS_MARKER}), json!({"$set": marker}));
-        let updated = self.songs.update_one(&update.upsert().repeatable()).await;
-        updated.map_err(|error| self.failed("note", "changed documents", error)).map(drop)
+        let updated = self.shared.songs.update_one(&update.upsert().repeatable()).await;
+        updated.map_err(|error| self.shared.failed("note", "changed documents", error)).map(drop)
     }
 
     /// Makes the marker, if there is none.
@@ -408,8 +421,8 @@ impl AstraBackend {
             "$set": {"library": library},
         });
         let update = Update::new(json!({"_id": DOCUMENTS_MARKER}), place).upsert().repeatable();
-        let placed = self.songs.update_one(&update).await;
-        placed.map_err(|error| self.failed("mark", "the library", error)).map(drop)
+        let placed = self.shared.songs.update_one(&update).await;
+        placed.map_err(|error| self.shared.failed("mark", "the library", error)).map(drop)
     }
 
     // All get one number: in which order they were written, nobody knows.
@@ -441,8 +454,8 @@ impl AstraBackend {
     async fn unnumbered(&self, state: Option<String>) -> Result<Unnumbered> {
         let find =
             Find::new(json!({"sync.at": NOT_NUMBERED})).project(json!({"state": 1, "sync": 1}));
-        let page = self.songs.find_page::<Row>(&find.after(state)).await;
-        let page = page.map_err(|error| self.failed("number", "the changes", error))?;
+        let page = self.shared.songs.find_page::<Row>(&find.after(state)).await;
+        let page = page.map_err(|error| self.shared.failed("number", "the changes", error))?;
         let songs = page.documents.iter().filter(|row| !row.is_documents_marker());
         Ok(Unnumbered { versions: songs.filter_map(Row::rev).collect(), next: page.next })
     }
@@ -453,20 +466,21 @@ impl AstraBackend {
     async fn number_these(&self, versions: Vec<OperationId>, number: i64) -> Result<()> {
         let filter = json!({"sync.at": NOT_NUMBERED, "sync.rev": {"$in": versions}});
         let update = Update::new(filter, json!({"$set": {"sync.at": number}}));
-        let numbered = self.songs.update_many(&update.repeatable()).await;
-        numbered.map_err(|error| self.failed("number", "the changes", error)).map(drop)
+        let numbered = self.shared.songs.update_many(&update.repeatable()).await;
+        numbered.map_err(|error| self.shared.failed("number", "the changes", error)).map(drop)
     }
 
     async fn open_number(&self) -> Result<OpenNumber<'_>> {
-        let failed = |error| self.failed("number", "the changes", error);
+        let failed = |error| self.shared.failed("number", "the changes", error);
         let from = self.feed().await?.next;
         let name = format!("r{:016x}", rand::random::<u64>());
-        let open_number = OpenNumber { name: Some(name.clone()), number: 0, backend: self };
+        let open_number = OpenNumber { name: Some(name.clone()), number: 0, shared: &self.shared };
         // Doing it twice only leaves out a number.
         let set = json!({format!("open.{name}"): {"from": from, "since": now_ms()}});
         let change = json!({"$inc": {"next": 1}, "$set": set});
         let open = Update::new(json!({"_id": FEED_ID}), change).repeatable();
         let opened = self
+            .shared
             .library
             .find_one_and_update::<Feed>(&open, Version::After)
             .await
@@ -477,29 +491,30 @@ impl AstraBackend {
             None => self.feed().await?,
         };
         if !feed.open.contains_key(&name) {
-            return Err(self.contended("number", "the changes"));
+            return Err(self.shared.contended("number", "the changes"));
         }
         Ok(open_number.numbered(feed.next))
     }
 
     async fn close_numbers(&self, name: String) -> Result<()> {
-        let mut names = self.abandoned_numbers();
+        let mut names = self.shared.abandoned_numbers();
         names.push(name);
         let unset: serde_json::Map<_, _> =
             names.into_iter().map(|name| (format!("open.{name}"), json!(""))).collect();
         let close = Update::new(json!({"_id": FEED_ID}), json!({"$unset": unset})).repeatable();
-        let closed = self.library.update_one(&close).await;
-        closed.map_err(|error| self.failed("number", "the changes", error)).map(drop)
+        let closed = self.shared.library.update_one(&close).await;
+        closed.map_err(|error| self.shared.failed("number", "the changes", error)).map(drop)
     }
 
     async fn feed(&self) -> Result<Feed> {
         let feed = self
+            .shared
             .library
             .find_one::<Feed>(json!({"_id": FEED_ID}), json!({"next": 1, "open": 1}))
             .await
-            .map_err(|error| self.failed("read", "the changes", error))?;
+            .map_err(|error| self.shared.failed("read", "the changes", error))?;
         feed.ok_or_else(|| {
-            Error::new(ErrorKind::Corrupt, "read", "the changes", self)
+            Error::new(ErrorKind::Corrupt, "read", "the changes", &*self.shared)
                 .because("the document `feed` is missing")
                 .with_hint(run_init())
         })
@@ -518,8 +533,8 @@ impl AstraBackend {
             .collect();
         if !old.is_empty() {
             let close = Update::new(json!({"_id": FEED_ID}), json!({"$unset": old})).repeatable();
-            let closed = self.library.update_one(&close).await;
-            closed.map_err(|error| self.failed("number", "the changes", error))?;
+            let closed = self.shared.library.update_one(&close).await;
+            closed.map_err(|error| self.shared.failed("number", "the changes", error))?;
         }
         Ok(())
     }
@@ -530,7 +545,7 @@ impl AstraBackend {
     }
 
     fn lost(&self, why: &str) -> Error {
-        Error::new(ErrorKind::CursorLost, "read", "the changes", self)
+        Error::new(ErrorKind::CursorLost, "read", "the changes", &*self.shared)
             .because(why.to_owned())
             .with_hint(Hint::of("read all changes from the beginning, with {}", [Remedy::Fully]))
     }

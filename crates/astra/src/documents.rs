@@ -1,15 +1,18 @@
 //! Documents beside the songs, in the collection `library`.
 
+use async_trait::async_trait;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Document, DocumentKind, OperationId};
-use songrec_storage::{Outcome, Page, PageToken, PutDocument, PutMode, Result};
+use songrec_storage::{DocumentStore, Outcome, Page, PageToken, PutDocument, PutMode, Result};
+use std::sync::Arc;
 
 use crate::{
-    backend::{AT_ONCE, AstraBackend, ROUNDS, at_once},
+    changes::Changes,
     client::{Find, MAX_IN, Problem, Replace},
     row::text,
+    shared::{AT_ONCE, ROUNDS, Shared, at_once},
 };
 
 /// A document of the contract as it is stored.
@@ -49,14 +52,24 @@ const fn is_told(kind: DocumentKind) -> bool {
     }
 }
 
-impl AstraBackend {
+/// Playlists, patterns, synths and what else is kept by name.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    shared: Arc<Shared>,
+}
+
+impl Documents {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
     pub(crate) async fn store_documents(
         &self,
         documents: &[PutDocument],
     ) -> Result<Vec<Outcome<Document>>> {
         if let Some(put) = documents.iter().find(|put| !Document::is_valid_id(&put.document.id)) {
             let why = format!("`{}` is not a document id", put.document.id);
-            return Err(self.invalid("store", "a document", why));
+            return Err(self.shared.invalid("store", "a document", why));
         }
         // A batch may change one document several times, in its order.
         let is_same = |put: &PutDocument, other: &PutDocument| {
@@ -71,7 +84,7 @@ impl AstraBackend {
             at_once(width, documents.iter().map(|put| self.store_document(put)).collect()).await;
         // Some may be stored although others failed.
         if documents.iter().any(|put| is_told(put.document.kind)) {
-            let marked = self.mark_documents().await;
+            let marked = Changes::of(&self.shared).mark_documents().await;
             return stored.and_then(|stored| marked.map(|()| stored));
         }
         stored
@@ -79,11 +92,11 @@ impl AstraBackend {
 
     async fn store_document(&self, put: &PutDocument) -> Result<Outcome<Document>> {
         let subject = format!("{} `{}`", put.document.kind.as_str(), put.document.id);
-        let failed = |error| self.failed("store", &subject, error);
+        let failed = |error| self.shared.failed("store", &subject, error);
         let stored = Stored::of(&put.document);
         for _ in 0..ROUNDS {
             let written = match put.mode {
-                PutMode::Create => match self.library.insert_one(&stored).await {
+                PutMode::Create => match self.shared.library.insert_one(&stored).await {
                     Ok(()) => true,
                     Err(error) if error.problem() == Problem::DocumentExists => false,
                     Err(error) => return Err(failed(error)),
@@ -92,7 +105,8 @@ impl AstraBackend {
                     let filter = json!({"_id": stored.id, "rev": expected});
                     let replace =
                         Replace::new(filter, &stored).repeatable().project(json!({"*": 0}));
-                    let updated = self.library.find_one_and_replace::<_, Value>(&replace).await;
+                    let updated =
+                        self.shared.library.find_one_and_replace::<_, Value>(&replace).await;
                     updated.map_err(failed)?.modified == 1
                 }
             };
@@ -111,7 +125,7 @@ impl AstraBackend {
                 (found, _) => return Ok(Outcome::Conflict(found.map(Box::new))),
             }
         }
-        Err(self.contended("store", subject))
+        Err(self.shared.contended("store", subject))
     }
 
     async fn documents_with(&self, ids: &[String]) -> Result<Vec<Document>> {
@@ -121,18 +135,22 @@ impl AstraBackend {
             chunks
                 .into_iter()
                 .map(|chunk| {
-                    self.library.find(Find::new(json!({"_id": {"$in": chunk}}))).try_collect()
+                    self.shared
+                        .library
+                        .find(Find::new(json!({"_id": {"$in": chunk}})))
+                        .try_collect()
                 })
                 .collect(),
         )
         .await
-        .map_err(|error| self.failed("read", "documents", error))?;
+        .map_err(|error| self.shared.failed("read", "documents", error))?;
         pages.into_iter().flatten().map(|stored| self.read_document(&stored)).collect()
     }
 
     fn read_document(&self, stored: &Stored) -> Result<Document> {
-        serde_json::from_str(&stored.payload)
-            .map_err(|error| self.damaged("read", format_args!("document `{}`", stored.id), error))
+        serde_json::from_str(&stored.payload).map_err(|error| {
+            self.shared.damaged("read", format_args!("document `{}`", stored.id), error)
+        })
     }
 
     pub(crate) async fn read_documents(
@@ -158,16 +176,21 @@ impl AstraBackend {
             return Ok(Page { items: Vec::new(), next: None });
         }
         if after.is_some() {
-            return Err(self.invalid("list", "documents", "the page token is of another query"));
+            return Err(self.shared.invalid(
+                "list",
+                "documents",
+                "the page token is of another query",
+            ));
         }
         let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         let find = Find::new(json!({"kind": {"$in": names}}));
         let stored: Vec<Stored> = self
+            .shared
             .library
             .find(find)
             .try_collect()
             .await
-            .map_err(|error| self.failed("list", "documents", error))?;
+            .map_err(|error| self.shared.failed("list", "documents", error))?;
         let mut items: Vec<Document> =
             stored.iter().map(|stored| self.read_document(stored)).collect::<Result<_>>()?;
         items.sort_by(|left, right| (left.kind, &left.id).cmp(&(right.kind, &right.id)));
@@ -182,7 +205,7 @@ impl AstraBackend {
     ) -> Result<Outcome<Document>> {
         let removed = self.remove_quietly(kind, id, version).await;
         if is_told(kind) {
-            let marked = self.mark_documents().await;
+            let marked = Changes::of(&self.shared).mark_documents().await;
             return removed.and_then(|removed| marked.map(|()| removed));
         }
         removed
@@ -197,8 +220,8 @@ impl AstraBackend {
         let key = id_of(kind, id);
         let subject = format!("{} `{id}`", kind.as_str());
         for _ in 0..ROUNDS {
-            let deleted = self.library.delete_one(json!({"_id": key, "rev": version})).await;
-            if deleted.map_err(|error| self.failed("delete", &subject, error))? {
+            let deleted = self.shared.library.delete_one(json!({"_id": key, "rev": version})).await;
+            if deleted.map_err(|error| self.shared.failed("delete", &subject, error))? {
                 return Ok(Outcome::Done);
             }
             match self.documents_with(std::slice::from_ref(&key)).await?.pop() {
@@ -207,6 +230,34 @@ impl AstraBackend {
                 Some(found) => return Ok(Outcome::Conflict(Some(Box::new(found)))),
             }
         }
-        Err(self.contended("delete", subject))
+        Err(self.shared.contended("delete", subject))
+    }
+}
+
+#[async_trait]
+impl DocumentStore for Documents {
+    async fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
+        self.store_documents(documents).await
+    }
+
+    async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
+        self.read_documents(kind, ids).await
+    }
+
+    async fn list(
+        &self,
+        kinds: &[DocumentKind],
+        after: Option<&PageToken>,
+    ) -> Result<Page<Document>> {
+        self.page_of_documents(kinds, after).await
+    }
+
+    async fn delete(
+        &self,
+        kind: DocumentKind,
+        id: &str,
+        version: OperationId,
+    ) -> Result<Outcome<Document>> {
+        self.remove_document(kind, id, version).await
     }
 }

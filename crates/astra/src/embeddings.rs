@@ -6,24 +6,29 @@
 //! own. Vectors are sent as big-endian float32 and come back bit for bit.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{
-    Digest, Embedding, EmbeddingRef, Hint, Metric, ModelName, OperationId, Remedy, SongId,
-    SongSummary, Vector,
+    Digest, Embedding, EmbeddingRef, Hint, Metric, ModelName, ModelSpec, OperationId, Remedy,
+    SongId, SongSummary, Vector,
 };
-use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, Result, StoredEmbedding};
+use songrec_storage::{
+    EmbeddingStore, NearestQuery, Neighbor, NewEmbedding, Result, StoredEmbedding,
+};
 
 use crate::{
-    backend::{AT_ONCE, AstraBackend, SHORT_VECTOR, at_once},
     client::{self, Collection, Find, Inserted, MAX_IN, MAX_INSERT, MAX_NEAREST, Problem, Update},
     clock::now_ms,
     facets::{Conditions, Facets},
     row::{Inline, Row, SearchFields},
     schema::{KnownModel, field_name},
+    shared::{AT_ONCE, SHORT_VECTOR, Shared, at_once},
+    songs::Songs,
     songs::{SONG, about},
 };
 
@@ -76,7 +81,17 @@ fn key_of(song: SongId, operation: OperationId) -> String {
     format!("{song}.{}", operation.short())
 }
 
-impl AstraBackend {
+/// The embeddings of songs, a collection for each model.
+#[derive(Debug)]
+pub(crate) struct Embeddings {
+    shared: Arc<Shared>,
+}
+
+impl Embeddings {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
     pub(crate) async fn store_embeddings(
         &self,
         embeddings: &[NewEmbedding],
@@ -86,10 +101,10 @@ impl AstraBackend {
             let name = &embedding.model;
             let refused = |why| {
                 let subject = format!("an embedding of {}", about(embedding.song));
-                self.invalid("store", subject, why)
+                self.shared.invalid("store", subject, why)
             };
             if !by_model.contains_key(name) {
-                let known = self.model(name).await?;
+                let known = self.shared.model(name).await?;
                 let known =
                     known.ok_or_else(|| refused(format!("there is no model `{name}` here")))?;
                 by_model.insert(name, (known, Vec::new()));
@@ -130,10 +145,11 @@ impl AstraBackend {
         let ids: Vec<SongId> = embeddings
             .iter()
             .map(|new| new.embedding.song)
-            .filter(|song| !self.is_absent(*song))
+            .filter(|song| !self.shared.is_absent(*song))
             .collect();
-        let rows =
-            self.rows(&ids, json!({"state": 1, "sync": 1, "keys": 1, "embeddings": 1})).await?;
+        let rows = Songs::of(&self.shared)
+            .rows(&ids, json!({"state": 1, "sync": 1, "keys": 1, "embeddings": 1}))
+            .await?;
         let named = embeddings.iter().map(|NewEmbedding { embedding, .. }| {
             let row = rows.get(&embedding.song).filter(|row| row.is_present())?;
             let field = field_name(&embedding.model);
@@ -158,14 +174,19 @@ impl AstraBackend {
             by_model.entry(&new.embedding.model).or_default().push(at);
         }
         for (model, positions) in by_model {
-            let Some(known) = self.model(model).await? else { continue };
+            let Some(known) = self.shared.model(model).await? else { continue };
             for chunk in positions.chunks(MAX_IN) {
                 let keys: Vec<&String> =
                     chunk.iter().filter_map(|at| references[*at].as_ref()?.key.as_ref()).collect();
                 let find = Find::new(json!({"_id": {"$in": keys}})).project(json!({"$vector": 1}));
-                let rows: Vec<EmbeddingRow> =
-                    self.embeddings_of(&known).find(find).try_collect().await.map_err(|error| {
-                        self.failed("read", format_args!("embeddings of `{model}`"), error)
+                let rows: Vec<EmbeddingRow> = self
+                    .shared
+                    .embeddings_of(&known)
+                    .find(find)
+                    .try_collect()
+                    .await
+                    .map_err(|error| {
+                        self.shared.failed("read", format_args!("embeddings of `{model}`"), error)
                     })?;
                 let whole: HashMap<String, Digest> = rows
                     .into_iter()
@@ -225,9 +246,9 @@ impl AstraBackend {
                 }
             })
             .collect();
-        let collection = self.embeddings_of(known);
+        let collection = self.shared.embeddings_of(known);
         let failed = |error| {
-            self.failed(
+            self.shared.failed(
                 "store",
                 format_args!("{} embeddings of `{}`", which.len(), known.spec.name),
                 error,
@@ -237,7 +258,7 @@ impl AstraBackend {
         let mut taken = Vec::new();
         for (number, inserted) in inserted.into_iter().enumerate() {
             match inserted {
-                Inserted::Done => self.remember_fresh(keys[number].clone()),
+                Inserted::Done => self.shared.remember_fresh(keys[number].clone()),
                 Inserted::Exists { .. } => taken.push(number),
                 Inserted::Failed(error) => return Err(failed(error)),
             }
@@ -266,7 +287,11 @@ impl AstraBackend {
                 if document.digest == reference.digest
                     && let Some(data) = document.vector["$binary"].as_str()
                 {
-                    self.remember_vector(document.id.to_owned(), document.digest, data.to_owned());
+                    self.shared.remember_vector(
+                        document.id.to_owned(),
+                        document.digest,
+                        data.to_owned(),
+                    );
                 }
             }
         }
@@ -284,7 +309,7 @@ impl AstraBackend {
         let field = field_name(model);
         let mut projection = json!({"state": 1, "sync": 1, "keys": 1});
         projection[format!("embeddings.{field}")] = json!(1);
-        let mut rows = self.rows(songs, projection).await?;
+        let mut rows = Songs::of(&self.shared).rows(songs, projection).await?;
         let mut found: HashMap<SongId, StoredEmbedding> = HashMap::new();
         let mut elsewhere: HashMap<String, (SongId, EmbeddingRef)> = HashMap::new();
         for (id, row) in &mut rows {
@@ -306,10 +331,10 @@ impl AstraBackend {
             }
         }
         if !elsewhere.is_empty()
-            && let Some(known) = self.model(model).await?
+            && let Some(known) = self.shared.model(model).await?
         {
             let keys: Vec<&String> = elsewhere.keys().collect();
-            let collection = self.embeddings_of(&known);
+            let collection = self.shared.embeddings_of(&known);
             let chunks: Vec<&[&String]> = keys.chunks(MAX_IN).collect();
             let pages: Vec<Vec<EmbeddingRow>> = at_once(
                 AT_ONCE,
@@ -323,7 +348,9 @@ impl AstraBackend {
                     .collect(),
             )
             .await
-            .map_err(|error| self.failed("read", format_args!("embeddings of `{model}`"), error))?;
+            .map_err(|error| {
+                self.shared.failed("read", format_args!("embeddings of `{model}`"), error)
+            })?;
             for row in pages.into_iter().flatten() {
                 let (Some(vector), Some((song, reference))) =
                     (row.vector(), elsewhere.get(&row.id))
@@ -351,13 +378,14 @@ impl AstraBackend {
     /// # Errors
     ///
     /// Those of any request.
-    pub async fn lost_embeddings(
+    pub(crate) async fn lost_embeddings(
         &self,
         models: &[ModelName],
         songs: &[SongId],
     ) -> Result<BTreeMap<SongId, BTreeSet<ModelName>>> {
         let mut lost: BTreeMap<SongId, BTreeSet<ModelName>> = BTreeMap::new();
-        let rows = self.rows(songs, json!({"state": 1, "sync": 1, "keys": 1})).await?;
+        let rows =
+            Songs::of(&self.shared).rows(songs, json!({"state": 1, "sync": 1, "keys": 1})).await?;
         for model in models {
             let field = field_name(model);
             let named = rows.values().filter(|row| row.is_present());
@@ -375,8 +403,8 @@ impl AstraBackend {
         if keys.is_empty() {
             return Ok(keys);
         }
-        let Some(known) = self.model(model).await? else { return Ok(keys) };
-        let collection = self.embeddings_of(&known);
+        let Some(known) = self.shared.model(model).await? else { return Ok(keys) };
+        let collection = self.shared.embeddings_of(&known);
         let left = async |chunk: &[&'k str]| {
             let find = Find::new(json!({"_id": {"$in": chunk}})).project(json!({"song": 1}));
             let mut rows = std::pin::pin!(collection.find::<EmbeddingRow>(find));
@@ -389,9 +417,10 @@ impl AstraBackend {
             }
             Ok(left)
         };
-        let left: Vec<BTreeSet<&str>> = at_once(AT_ONCE, keys.chunks(MAX_IN).map(left).collect())
-            .await
-            .map_err(|error| self.failed("list", format_args!("embeddings of `{model}`"), error))?;
+        let left: Vec<BTreeSet<&str>> =
+            at_once(AT_ONCE, keys.chunks(MAX_IN).map(left).collect()).await.map_err(|error| {
+                self.shared.failed("list", format_args!("embeddings of `{model}`"), error)
+            })?;
         Ok(left.into_iter().flatten().collect())
     }
 
@@ -412,7 +441,7 @@ impl AstraBackend {
                 left_to_us.extend(chunk);
             }
         }
-        let collection = self.embeddings_of(&known);
+        let collection = self.shared.embeddings_of(&known);
         let search = Search {
             collection: &collection,
             filter: conditions.filter(),
@@ -448,7 +477,7 @@ impl AstraBackend {
                 |hit| hit.similarity,
             )
             .await
-            .map_err(|error| self.failed("search", &subject, error))?;
+            .map_err(|error| self.shared.failed("search", &subject, error))?;
         Ok(hits.into_iter().skip(query.offset).take(query.k).collect())
     }
 
@@ -460,9 +489,9 @@ impl AstraBackend {
         metric: Option<Metric>,
         vector: &Vector,
     ) -> Result<KnownModel> {
-        let refuse = |why: String| self.invalid("search", subject, why);
+        let refuse = |why: String| self.shared.invalid("search", subject, why);
         let name = model.ok_or_else(|| refuse("a model is needed".to_owned()))?;
-        let known = self.model(name).await?;
+        let known = self.shared.model(name).await?;
         let known = known.ok_or_else(|| refuse(format!("there is no model `{name}` here")))?;
         if let Some(metric) = metric.filter(|metric| *metric != known.spec.metric) {
             let why =
@@ -581,4 +610,32 @@ fn from_base64(text: &str) -> Option<Vector> {
     let (values, rest) = bytes.as_chunks::<4>();
     let values = values.iter().map(|four| f32::from_be_bytes(*four)).collect();
     rest.is_empty().then(|| Vector::new(values).ok()).flatten()
+}
+
+#[async_trait]
+impl EmbeddingStore for Embeddings {
+    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
+        self.shared.make_model(model).await
+    }
+
+    async fn models(&self) -> Result<Vec<ModelSpec>> {
+        self.shared.refresh("read the models of").await?;
+        Ok(self.shared.known_models().into_iter().map(|known| known.spec).collect())
+    }
+
+    async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+        self.store_embeddings(embeddings).await
+    }
+
+    async fn get(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        self.read_embeddings(model, songs).await
+    }
+
+    async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
+        self.search(query).await
+    }
 }

@@ -10,14 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Digest, Filter, Song, SongId, SongSummary};
 use songrec_storage::{Order, OrderBy, Page, PageToken, Result, SongQuery};
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
-    backend::{AT_ONCE, AstraBackend, at_once},
     client::{self, Find, Problem},
     facets::{Conditions, ID_DIGITS, has_more, one_of},
     row::{PRESENT, Row, WrongRow, order_path},
+    shared::{AT_ONCE, Shared, at_once},
 };
 
 /// Songs in one page at the most.
@@ -41,7 +42,17 @@ enum Place {
     Within { s: Option<String>, g: Vec<SongId> },
 }
 
-impl AstraBackend {
+/// Lists of songs: by filter, in an order, page by page.
+#[derive(Debug)]
+pub(crate) struct SongSearch {
+    shared: Arc<Shared>,
+}
+
+impl SongSearch {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
     pub(crate) async fn page_of_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
         let read = |row: &Row| -> std::result::Result<Option<(SongSummary, Song)>, WrongRow> {
             Ok(row.song()?.map(|song| (SongSummary::of(&song), song)))
@@ -89,6 +100,7 @@ impl AstraBackend {
         match read.filter(|token| token.q == fingerprint) {
             Some(token) => Ok(token.place),
             None => Err(self
+                .shared
                 .invalid("list", "songs", "the page token is of another query")
                 .with_hint("begin without a token")),
         }
@@ -105,7 +117,11 @@ impl AstraBackend {
             None => (None, Vec::new()),
             Some(Place::Within { s, g }) => (s, g),
             Some(Place::After { .. }) => {
-                return Err(self.invalid("list", "songs", "the page token is of another order"));
+                return Err(self.shared.invalid(
+                    "list",
+                    "songs",
+                    "the page token is of another order",
+                ));
             }
         };
         let limit = query.limit.min(LARGEST_PAGE);
@@ -115,13 +131,13 @@ impl AstraBackend {
         let mut items = Vec::new();
         loop {
             let find = Find::new(filter.clone()).project(projection.clone()).after(state.clone());
-            let page = match self.songs.find_page::<Row>(&find).await {
+            let page = match self.shared.songs.find_page::<Row>(&find).await {
                 Ok(page) => page,
                 Err(error) if is_too_much(&error) && filter != bare() => {
                     filter = bare();
                     continue;
                 }
-                Err(error) => return Err(self.failed("list", "songs", error)),
+                Err(error) => return Err(self.shared.failed("list", "songs", error)),
             };
             for row in &page.documents {
                 if given.contains(&row.id) {
@@ -164,7 +180,11 @@ impl AstraBackend {
             None => None,
             Some(Place::After { v, i }) => Some((v, i)),
             Some(Place::Within { .. }) => {
-                return Err(self.invalid("list", "songs", "the page token is of another order"));
+                return Err(self.shared.invalid(
+                    "list",
+                    "songs",
+                    "the page token is of another order",
+                ));
             }
         };
         let limit = query.limit.min(LARGEST_PAGE);
@@ -204,7 +224,7 @@ impl AstraBackend {
                     .sort(sort.command())
                     .limit(asked)
                     .skip(server_skip);
-                let rows = match self.songs.find_page::<SortedRow>(&find).await {
+                let rows = match self.shared.songs.find_page::<SortedRow>(&find).await {
                     Ok(page) => page.documents,
                     Err(error) if error.problem() == Problem::SortTooLarge => {
                         let find = Find::new(conditions.filter()).project(projection.clone());
@@ -212,12 +232,12 @@ impl AstraBackend {
                         rows.drain(..rows.len().min(server_skip));
                         rows
                     }
-                    Err(error) => return Err(self.failed("list", "songs", error)),
+                    Err(error) => return Err(self.shared.failed("list", "songs", error)),
                 };
                 if exact {
                     skip = 0;
                 }
-                let last = self.is_last_page(rows.len(), asked);
+                let last = self.shared.is_last_page(rows.len(), asked);
                 for sorted in rows {
                     if items.len() == limit {
                         let next = last_given.map(|(v, i)| Place::After { v, i });
@@ -248,8 +268,8 @@ impl AstraBackend {
     // For more songs than the server sorts: all of them pass by, and the first
     // `wanted` stay.
     async fn sort_here(&self, find: Find, sort: Sort, wanted: usize) -> Result<Vec<SortedRow>> {
-        let failed = |error| self.failed("list", "songs", error);
-        let mut all = std::pin::pin!(self.songs.find::<SortedRow>(find));
+        let failed = |error| self.shared.failed("list", "songs", error);
+        let mut all = std::pin::pin!(self.shared.songs.find::<SortedRow>(find));
         let mut first: Vec<SortedRow> = Vec::new();
         while let Some(row) = all.try_next().await.map_err(failed)? {
             first.push(row);
@@ -269,8 +289,8 @@ impl AstraBackend {
         let conditions = Conditions::of(filter, vec![json!({"state": PRESENT})]);
         let mut exact = conditions.exact;
         if exact && conditions.by_lists {
-            let more = self.songs.find_one::<Row>(has_more(), json!({"state": 1})).await;
-            exact = more.map_err(|error| self.failed("count", "songs", error))?.is_none();
+            let more = self.shared.songs.find_one::<Row>(has_more(), json!({"state": 1})).await;
+            exact = more.map_err(|error| self.shared.failed("count", "songs", error))?.is_none();
         }
         if !exact {
             return self.count_summaries(filter, &conditions).await;
@@ -283,7 +303,7 @@ impl AstraBackend {
                 if !prefix.is_empty() {
                     conditions.admit_always(json!({"find.id": prefix}));
                 }
-                async move { Ok((prefix, self.songs.count(conditions.filter()).await?)) }
+                async move { Ok((prefix, self.shared.songs.count(conditions.filter()).await?)) }
             });
             let counted = match at_once(AT_ONCE, parts.collect()).await {
                 Ok(counted) => counted,
@@ -291,7 +311,7 @@ impl AstraBackend {
                     let all = Conditions::of(&Filter::all(), vec![bare()]);
                     return self.count_summaries(filter, &all).await;
                 }
-                Err(error) => return Err(self.failed("count", "songs", error)),
+                Err(error) => return Err(self.shared.failed("count", "songs", error)),
             };
             for (prefix, count) in counted {
                 if count.more && prefix.len() < ID_DIGITS {
@@ -306,13 +326,13 @@ impl AstraBackend {
 
     async fn count_summaries(&self, filter: &Filter, conditions: &Conditions) -> Result<u64> {
         let find = Find::new(conditions.filter()).project(json!({"card": 1, "state": 1}));
-        let mut rows = std::pin::pin!(self.songs.find::<Row>(find));
+        let mut rows = std::pin::pin!(self.shared.songs.find::<Row>(find));
         let mut sum = 0;
         while let Some(row) =
-            rows.try_next().await.map_err(|error| self.failed("count", "songs", error))?
+            rows.try_next().await.map_err(|error| self.shared.failed("count", "songs", error))?
         {
             let summary =
-                row.summary().map_err(|error| self.unreadable("count", "songs", error))?;
+                row.summary().map_err(|error| self.shared.unreadable("count", "songs", error))?;
             sum += u64::from(filter.passes(&summary));
         }
         Ok(sum)

@@ -22,30 +22,47 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use songrec_core::{Digest, Event, Hint, Progress, Song, SongId, SongSummary};
-use songrec_storage::{Collected, Finding, Lost, Result, Unreadable, VerifyOptions};
+use songrec_storage::{
+    ChangeHead, ChangePage, Collected, Cursor, Finding, Lost, Maintenance, Result, Unreadable,
+    VerifyOptions,
+};
 
 use crate::{
-    backend::AstraBackend,
     blobs::Blobs,
+    changes::Changes,
     client::{Find, MAX_IN, Update},
     clock::now_ms,
     embeddings::EmbeddingRow,
     hint::run_repair,
     row::{Before, PRESENT, Row, SongDocument, WrongRow, shown_summary, whole},
     schema::KnownModel,
+    shared::Shared,
+    songs::Songs,
     songs::{SEGMENT, SONG, about},
 };
 
 /// Objects looked at together.
 const TOGETHER: usize = MAX_IN;
 
-impl AstraBackend {
+/// Garbage collection and the check of what is stored.
+#[derive(Debug)]
+pub(crate) struct Garbage {
+    shared: Arc<Shared>,
+}
+
+impl Garbage {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
     /// Removes what no song names, or only counts it.
     pub(crate) async fn collect_objects(
         &self,
@@ -53,14 +70,14 @@ impl AstraBackend {
         only_count: bool,
     ) -> Result<Collected> {
         let mut collected = Collected::default();
-        self.refresh("clean up").await?;
+        self.shared.refresh("clean up").await?;
         if !only_count {
-            self.close_old_numbers(min_age).await?;
+            Changes::of(&self.shared).close_old_numbers(min_age).await?;
         }
-        for known in self.known_models() {
+        for known in self.shared.known_models() {
             self.collect_embeddings(&known, min_age, only_count, &mut collected).await?;
         }
-        if let Some(blobs) = &self.blobs {
+        if let Some(blobs) = &self.shared.blobs {
             self.collect_blobs(blobs, min_age, only_count, &mut collected).await?;
         }
         Ok(collected)
@@ -74,9 +91,13 @@ impl AstraBackend {
         collected: &mut Collected,
     ) -> Result<()> {
         let failed = |error| {
-            self.failed("clean up", format_args!("embeddings of `{}`", known.spec.name), error)
+            self.shared.failed(
+                "clean up",
+                format_args!("embeddings of `{}`", known.spec.name),
+                error,
+            )
         };
-        let collection = self.embeddings_of(known);
+        let collection = self.shared.embeddings_of(known);
         let age = u64::try_from(min_age.as_millis()).unwrap_or(u64::MAX);
         let old = json!({"$lte": now_ms().saturating_sub(age)});
         let find = Find::new(json!({"created": old})).project(json!({"song": 1, "of": 1}));
@@ -102,7 +123,8 @@ impl AstraBackend {
     // objects, for the song may be restored.
     async fn unnamed(&self, rows: Vec<EmbeddingRow>) -> Result<Vec<String>> {
         let songs: Vec<SongId> = rows.iter().filter_map(|row| row.song).collect();
-        let stored = self.rows(&songs, json!({"state": 1, "sync": 1, "keys": 1})).await?;
+        let stored =
+            Songs::of(&self.shared).rows(&songs, json!({"state": 1, "sync": 1, "keys": 1})).await?;
         let segments: Vec<String> =
             rows.iter().filter(|row| row.song.is_none()).map(|row| row.id.clone()).collect();
         let mut kept: HashSet<String> = HashSet::new();
@@ -110,11 +132,12 @@ impl AstraBackend {
             let filter = json!({"_id": {"$in": segments}});
             let find = Find::new(filter).project(json!({"kind": 1}));
             let found: Vec<EmbeddingRow> = self
+                .shared
                 .library
                 .find(find)
                 .try_collect()
                 .await
-                .map_err(|error| self.failed("clean up", SEGMENT, error))?;
+                .map_err(|error| self.shared.failed("clean up", SEGMENT, error))?;
             kept.extend(found.into_iter().map(|row| row.id));
         }
         let is_named = |row: &EmbeddingRow| match row.song {
@@ -140,15 +163,17 @@ impl AstraBackend {
             let digests: HashSet<Digest> = chunk.iter().map(|(digest, _)| *digest).collect();
             let find = Find::new(json!({"find.blob": {"$in": digests}})).project(whole());
             let rows: Vec<Row> = self
+                .shared
                 .songs
                 .find(find)
                 .try_collect()
                 .await
-                .map_err(|error| self.failed("clean up", "blobs", error))?;
+                .map_err(|error| self.shared.failed("clean up", "blobs", error))?;
             let mut named = HashSet::new();
             for row in rows {
-                let change =
-                    row.change().map_err(|error| self.unreadable("clean up", "blobs", error))?;
+                let change = row
+                    .change()
+                    .map_err(|error| self.shared.unreadable("clean up", "blobs", error))?;
                 let song = match change.state {
                     songrec_storage::ChangeState::Present(song) => *song,
                     songrec_storage::ChangeState::Deleted(tombstone) => tombstone.song,
@@ -177,15 +202,16 @@ impl AstraBackend {
         options: &VerifyOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
-        self.refresh("verify").await?;
+        self.shared.refresh("verify").await?;
         progress.on(Event::Started { work: "verifying", total: None });
         let mut findings = Vec::new();
         let mut with_summary = whole();
         with_summary["card"] = json!(1);
         let find = Find::new(json!({"state": PRESENT})).project(with_summary);
-        let mut rows = Box::pin(self.songs.find::<Row>(find)).try_chunks(TOGETHER);
+        let mut rows = Box::pin(self.shared.songs.find::<Row>(find)).try_chunks(TOGETHER);
         while let Some(chunk) = rows.next().await {
-            let chunk = chunk.map_err(|stopped| self.failed("verify", "the songs", stopped.1))?;
+            let chunk =
+                chunk.map_err(|stopped| self.shared.failed("verify", "the songs", stopped.1))?;
             let mut songs = Vec::with_capacity(chunk.len());
             for row in &chunk {
                 match row.song() {
@@ -225,8 +251,9 @@ impl AstraBackend {
         }
         let derived = SongDocument::of(song, &Before::default(), None).derived();
         let of_version = json!({"_id": song.id, "sync.rev": song.revision.operation});
-        let renewed = self.songs.update_one(&Update::new(of_version, derived).repeatable()).await;
-        renewed.map_err(|error| self.failed("verify", about(song.id), error))?;
+        let renewed =
+            self.shared.songs.update_one(&Update::new(of_version, derived).repeatable()).await;
+        renewed.map_err(|error| self.shared.failed("verify", about(song.id), error))?;
         Ok(Some(Finding::repaired(subject, problem)))
     }
 
@@ -242,15 +269,15 @@ impl AstraBackend {
         let (problem, hint) = match wrong.why {
             Unreadable::Newer { .. } => (problem, Hint::from("install a newer songrec")),
             Unreadable::Damaged(_) if options.repair => {
-                let name = self.copy_aside("verify", row).await?;
+                let name = Songs::of(&self.shared).copy_aside("verify", row).await?;
                 // Another version may have taken its place.
                 let seen = match row.rev() {
                     Some(rev) => json!({"_id": row.id, "sync.rev": rev}),
                     None => json!({"_id": row.id}),
                 };
-                let removed = self.songs.delete_one(seen).await;
-                removed.map_err(|error| self.failed("verify", about(row.id), error))?;
-                self.forget(row.id);
+                let removed = self.shared.songs.delete_one(seen).await;
+                removed.map_err(|error| self.shared.failed("verify", about(row.id), error))?;
+                self.shared.forget(row.id);
                 let problem = format!(
                     "{problem}; it was moved to the document `{name}` of `library`, and the next \
                      scan of the audio or a sync that compares everything brings the song back"
@@ -275,7 +302,7 @@ impl AstraBackend {
             }
         }
         for (model, songs) in by_model {
-            let Some(known) = self.model(model).await? else {
+            let Some(known) = self.shared.model(model).await? else {
                 findings.push(Finding::open(
                     format!("model `{model}`"),
                     "songs name embeddings of it, but it is not known",
@@ -288,9 +315,9 @@ impl AstraBackend {
             let find = Find::new(json!({"_id": {"$in": keys}}))
                 .project(json!({"digest": 1, "card": 1, "of": 1, "n": 1, "$vector": 1}));
             let found: Vec<EmbeddingRow> =
-                self.embeddings_of(&known).find(find).try_collect().await.map_err(|error| {
-                    self.failed("verify", format_args!("model `{model}`"), error)
-                })?;
+                self.shared.embeddings_of(&known).find(find).try_collect().await.map_err(
+                    |error| self.shared.failed("verify", format_args!("model `{model}`"), error),
+                )?;
             let found: HashMap<String, EmbeddingRow> =
                 found.into_iter().map(|row| (row.id.clone(), row)).collect();
             for (song, n) in songs {
@@ -314,7 +341,7 @@ impl AstraBackend {
                     if options.repair {
                         // The clock of whoever wrote it may have been ahead.
                         let n = row.map_or(0, |row| row.n).max(*n);
-                        self.show_everywhere(song, n, None).await?;
+                        Songs::of(&self.shared).show_everywhere(song, n, None).await?;
                     }
                     let problem = format!("searches by `{model}` see an older version of it");
                     findings.push(match options.repair {
@@ -333,7 +360,7 @@ impl AstraBackend {
         options: &VerifyOptions,
         findings: &mut Vec<Finding>,
     ) -> Result<()> {
-        let (Some(blob), Some(blobs)) = (&song.blob, &self.blobs) else { return Ok(()) };
+        let (Some(blob), Some(blobs)) = (&song.blob, &self.shared.blobs) else { return Ok(()) };
         let problem = match blobs.size_of(blob).await? {
             None => Some("its audio is missing"),
             Some(size) if size != blob.size => Some("its audio has another size"),
@@ -357,5 +384,32 @@ impl AstraBackend {
             ));
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Maintenance for Garbage {
+    async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
+        Changes::of(&self.shared).changes_since(since, limit).await
+    }
+
+    async fn heads(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage<ChangeHead>> {
+        Changes::of(&self.shared).heads_since(since, limit).await
+    }
+
+    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.collect_objects(min_age, false).await
+    }
+
+    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
+        self.collect_objects(min_age, true).await
+    }
+
+    async fn verify(
+        &self,
+        options: &VerifyOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Finding>> {
+        self.check(options, progress).await
     }
 }

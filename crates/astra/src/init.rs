@@ -11,6 +11,7 @@ use songrec_storage::{Error, ErrorKind, Result, StorageBackend};
 use crate::{
     backend::AstraBackend,
     blobs::Blobs,
+    changes::Changes,
     client::{CollectionSettings, Problem},
     hint::{hint_of, run_init},
     row::text,
@@ -83,11 +84,11 @@ impl AstraBackend {
     /// these names that are something else; what any request may fail with.
     pub async fn init(&self, check: bool) -> Result<InitReport> {
         let mut report = self.init_database(check).await?;
-        if let Some(blobs) = &self.blobs {
+        if let Some(blobs) = &self.shared.blobs {
             report.parts.push(label(blobs, check).await?);
         }
         if !check && report.is_complete() {
-            self.refresh("open").await?;
+            self.shared.refresh("open").await?;
         }
         Ok(report)
     }
@@ -105,10 +106,10 @@ impl AstraBackend {
     }
 
     async fn init_keyspace(&self, check: bool, report: &mut InitReport) -> Result<bool> {
-        let name = self.keyspace.name();
+        let name = self.shared.keyspace.name();
         let subject = format!("keyspace `{name}`");
-        let failed = |error| self.failed("make", &subject, error);
-        let known = self.client.keyspaces().await.map_err(failed)?;
+        let failed = |error| self.shared.failed("make", &subject, error);
+        let known = self.shared.client.keyspaces().await.map_err(failed)?;
         if known.iter().any(|known| known == name) {
             report.add(subject, InitState::Present);
             return Ok(true);
@@ -117,10 +118,10 @@ impl AstraBackend {
             report.add(subject, InitState::Missing);
             return Ok(false);
         }
-        self.client.create_keyspace(name).await.map_err(|error| {
+        self.shared.client.create_keyspace(name).await.map_err(|error| {
             let may_not = matches!(error.problem(), Problem::Denied | Problem::Forbidden);
             let error = failed(error);
-            let (who, how) = match self.client.endpoint().is_astra() {
+            let (who, how) = match self.shared.client.endpoint().is_astra() {
                 true => ("token", "in the Astra portal"),
                 false => ("user", "as one who may"),
             };
@@ -138,10 +139,11 @@ impl AstraBackend {
 
     async fn init_collections(&self, check: bool, report: &mut InitReport) -> Result<()> {
         let existing = self
+            .shared
             .keyspace
             .collections()
             .await
-            .map_err(|error| self.failed("list", "the collections", error))?;
+            .map_err(|error| self.shared.failed("list", "the collections", error))?;
         let registry = match existing.iter().any(|one| one.name == schema::LIBRARY) {
             true => self.own_documents().await?,
             false => None,
@@ -180,8 +182,8 @@ impl AstraBackend {
             Some(differences) => InitState::Different(differences),
             None if check => InitState::Missing,
             None => {
-                let made = self.keyspace.create_collection(settings).await;
-                made.map_err(|error| self.failed("make", &name, error))?;
+                let made = self.shared.keyspace.create_collection(settings).await;
+                made.map_err(|error| self.shared.failed("make", &name, error))?;
                 InitState::Made
             }
         };
@@ -194,11 +196,12 @@ impl AstraBackend {
         use futures::TryStreamExt;
         let find = crate::client::Find::new(json!({"kind": {"$in": ["schema", "model", "feed"]}}));
         let documents: Vec<Value> = self
+            .shared
             .library
             .find(find)
             .try_collect()
             .await
-            .map_err(|error| self.failed("read", "the library", error))?;
+            .map_err(|error| self.shared.failed("read", "the library", error))?;
         let (feed, others): (Vec<_>, Vec<_>) =
             documents.into_iter().partition(|document| document["_id"] == FEED_ID);
         match Registry::read(others) {
@@ -211,7 +214,7 @@ impl AstraBackend {
                     .with_hint("install a newer songrec"))
             }
             Err(wrong @ WrongSchema::Damaged { .. }) => {
-                Err(self.damaged("open", "the library", wrong))
+                Err(self.shared.damaged("open", "the library", wrong))
             }
         }
     }
@@ -227,17 +230,17 @@ impl AstraBackend {
         let feed = json!({"_id": FEED_ID, "kind": "feed", "next": 0, "open": {}});
         // The schema last: with it the library is complete.
         for document in [feed, json!(schema)] {
-            match self.library.insert_one(&document).await {
+            match self.shared.library.insert_one(&document).await {
                 Ok(()) => {}
                 // Somebody else makes it at the same moment.
                 Err(error) if error.problem() == Problem::DocumentExists => {}
-                Err(error) => return Err(self.failed("make", "the library", error)),
+                Err(error) => return Err(self.shared.failed("make", "the library", error)),
             }
         }
         // Whoever was first said which library it is. Where this is not
         // reached, the first look at the changes does it.
-        self.refresh("make").await?;
-        self.place_marker(&self.library_id()).await
+        self.shared.refresh("make").await?;
+        Changes::of(&self.shared).place_marker(&self.shared.library_id()).await
     }
 
     /// Looks at everything that has to work, one thing after the other, and
@@ -245,7 +248,7 @@ impl AstraBackend {
     /// that is wrong is not looked at. Writes nothing but a probe into the
     /// bucket, which it removes.
     pub async fn doctor(&self) -> Vec<Probe> {
-        let endpoint = self.client.endpoint();
+        let endpoint = self.shared.client.endpoint();
         let mut probes = vec![match endpoint.is_exposed() {
             false => Probe::good("endpoint", format!("`{endpoint}`")),
             true => Probe {
@@ -261,11 +264,11 @@ impl AstraBackend {
             },
         }];
         let started = std::time::Instant::now();
-        match self.client.keyspaces().await {
+        match self.shared.client.keyspaces().await {
             Ok(_) => {
                 let outcome = format!("answered in {} ms", started.elapsed().as_millis());
                 probes.push(Probe::good("connection and token", outcome));
-                probes.push(match self.client.server_ahead_s() {
+                probes.push(match self.shared.client.server_ahead_s() {
                     Some(ahead) => clock(ahead),
                     None => Probe::good("clock", "not compared: the server does not tell its time"),
                 });
@@ -277,7 +280,7 @@ impl AstraBackend {
                 ..Probe::good("connection and token", error.to_string())
             }),
         }
-        if let Some(blobs) = &self.blobs {
+        if let Some(blobs) = &self.shared.blobs {
             probes.push(look_at_audio(blobs).await);
         }
         probes
@@ -308,7 +311,7 @@ impl AstraBackend {
     // A server of one's own has room for few models until it is told otherwise,
     // and does not say for how many.
     fn room(&self, collections: usize) -> Option<Probe> {
-        if self.client.endpoint().is_astra() || collections < SHIPPED_ROOM {
+        if self.shared.client.endpoint().is_astra() || collections < SHIPPED_ROOM {
             return None;
         }
         Some(Probe {

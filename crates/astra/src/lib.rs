@@ -7,6 +7,7 @@ pub mod client;
 mod config;
 mod secret;
 
+mod audio;
 mod backend;
 mod blobs;
 mod changes;
@@ -21,6 +22,7 @@ mod init;
 mod row;
 mod schema;
 mod segments;
+mod shared;
 mod songs;
 
 pub use backend::AstraBackend;

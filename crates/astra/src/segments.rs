@@ -4,20 +4,23 @@
 //! deleted first, and a vector without one is never shown.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Segment, SegmentId, SongId, Vector};
-use songrec_storage::{NearestSegments, Result, SegmentNeighbor, SegmentQuery};
+use songrec_storage::{NearestSegments, Result, SegmentNeighbor, SegmentQuery, SegmentStore};
 
 use crate::{
-    backend::{AT_ONCE, AstraBackend, at_once},
     client::{self, Find, Inserted, MAX_IN},
     clock::now_ms,
+    embeddings::Embeddings,
     embeddings::Search,
     row::text,
     schema::KnownModel,
+    shared::{AT_ONCE, Shared, at_once},
     songs::SEGMENT,
 };
 
@@ -93,11 +96,21 @@ fn conditions(query: &SegmentQuery, base: Value) -> Value {
     json!({"$and": all})
 }
 
-impl AstraBackend {
+/// The segments of songs.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    shared: Arc<Shared>,
+}
+
+impl Segments {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
     pub(crate) async fn store_segments(&self, segments: &[Segment]) -> Result<()> {
         let mut by_model: BTreeMap<&str, (KnownModel, Vec<&Segment>)> = BTreeMap::new();
         for segment in segments {
-            let known = self.model(&segment.model).await?;
+            let known = self.shared.model(&segment.model).await?;
             let why = match &known {
                 None => Some(format!("there is no model `{}` here", segment.model)),
                 Some(known) => known.spec.refuses(&segment.vector),
@@ -114,7 +127,7 @@ impl AstraBackend {
                 (why, _) => {
                     let why = why.unwrap_or_default();
                     let subject = format!("segment `{}`", segment.id);
-                    return Err(self.invalid("store", subject, why));
+                    return Err(self.shared.invalid("store", subject, why));
                 }
             }
         }
@@ -133,7 +146,7 @@ impl AstraBackend {
                     })
                 })
                 .collect();
-            self.insert_segments(&self.embeddings_of(&known), &vectors).await?;
+            self.insert_segments(&self.shared.embeddings_of(&known), &vectors).await?;
         }
         let documents: Vec<Value> = segments
             .iter()
@@ -146,7 +159,7 @@ impl AstraBackend {
                 })
             })
             .collect();
-        self.insert_segments(&self.library, &documents).await
+        self.insert_segments(&self.shared.library, &documents).await
     }
 
     async fn insert_segments(
@@ -154,8 +167,9 @@ impl AstraBackend {
         collection: &client::Collection,
         documents: &[Value],
     ) -> Result<()> {
-        let failed =
-            |error| self.failed("store", format_args!("{} segments", documents.len()), error);
+        let failed = |error| {
+            self.shared.failed("store", format_args!("{} segments", documents.len()), error)
+        };
         for inserted in collection.insert_many(documents).await.map_err(failed)? {
             if let Inserted::Failed(error) = inserted {
                 return Err(failed(error));
@@ -166,7 +180,8 @@ impl AstraBackend {
 
     fn read_segment(&self, payload: Option<&String>) -> Result<Segment> {
         let payload = payload.map(String::as_str).unwrap_or_default();
-        serde_json::from_str(payload).map_err(|error| self.damaged("read", "a segment", error))
+        serde_json::from_str(payload)
+            .map_err(|error| self.shared.damaged("read", "a segment", error))
     }
 
     pub(crate) async fn read_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
@@ -180,12 +195,12 @@ impl AstraBackend {
                 .into_iter()
                 .map(|chunk| {
                     let find = Find::new(json!({"_id": {"$in": chunk}}));
-                    self.library.find(find.project(json!({"payload": 1}))).try_collect()
+                    self.shared.library.find(find.project(json!({"payload": 1}))).try_collect()
                 })
                 .collect(),
         )
         .await
-        .map_err(|error| self.failed("read", "segments", error))?;
+        .map_err(|error| self.shared.failed("read", "segments", error))?;
         let mut found: HashMap<SegmentId, Segment> = HashMap::new();
         for stored in pages.into_iter().flatten() {
             let segment = self.read_segment(stored.payload.as_ref())?;
@@ -196,14 +211,14 @@ impl AstraBackend {
 
     /// Every segment that passes goes by once; those asked for stay.
     pub(crate) async fn list_segments(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        let failed = |error| self.failed("list", "segments", error);
+        let failed = |error| self.shared.failed("list", "segments", error);
         let wanted = query.skip.saturating_add(query.limit);
         if query.limit == 0 {
             return Ok(Vec::new());
         }
         let find = Find::new(conditions(query, json!({"kind": SEGMENT})));
         let mut all =
-            std::pin::pin!(self.library.find::<Stored>(find.project(json!({"payload": 1}))));
+            std::pin::pin!(self.shared.library.find::<Stored>(find.project(json!({"payload": 1}))));
         let mut found: Vec<Segment> = Vec::new();
         let mut seen = HashSet::new();
         while let Some(stored) = all.try_next().await.map_err(failed)? {
@@ -225,9 +240,11 @@ impl AstraBackend {
         query: &NearestSegments,
     ) -> Result<Vec<SegmentNeighbor>> {
         let model = query.among.model.as_ref();
-        let known = self.searched("segments", model, query.metric, &query.vector).await?;
+        let known = Embeddings::of(&self.shared)
+            .searched("segments", model, query.metric, &query.vector)
+            .await?;
         let excluded: HashSet<SegmentId> = query.exclude.iter().copied().collect();
-        let collection = self.embeddings_of(&known);
+        let collection = self.shared.embeddings_of(&known);
         let filter = conditions(&query.among, json!({"of": SEGMENT}));
         let mut wanted = query.k;
         if wanted == 0 {
@@ -264,7 +281,7 @@ impl AstraBackend {
                     |hit| hit.similarity,
                 )
                 .await
-                .map_err(|error| self.failed("search", "segments", error))?;
+                .map_err(|error| self.shared.failed("search", "segments", error))?;
             let exhausted = hits.len() < wanted;
             let ids: Vec<SegmentId> = hits.iter().map(|hit| hit.segment.id).collect();
             let stored = self.read_segments(&ids).await?;
@@ -283,7 +300,8 @@ impl AstraBackend {
     }
 
     pub(crate) async fn remove_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        let failed = |error| self.failed("delete", format_args!("{} segments", ids.len()), error);
+        let failed =
+            |error| self.shared.failed("delete", format_args!("{} segments", ids.len()), error);
         let stored = self.read_segments(ids).await?;
         let mut deleted = HashSet::new();
         let there: Vec<bool> = ids
@@ -298,16 +316,39 @@ impl AstraBackend {
         }
         for chunk in keys.chunks(MAX_IN) {
             let filter = json!({"_id": {"$in": chunk}, "kind": SEGMENT});
-            self.library.delete_many(filter).await.map_err(failed)?;
+            self.shared.library.delete_many(filter).await.map_err(failed)?;
         }
         for (model, keys) in models {
-            let Some(known) = self.model(&model).await? else { continue };
-            let collection = self.embeddings_of(&known);
+            let Some(known) = self.shared.model(&model).await? else { continue };
+            let collection = self.shared.embeddings_of(&known);
             for chunk in keys.chunks(MAX_IN) {
                 let filter = json!({"_id": {"$in": chunk}});
                 collection.delete_many(filter).await.map_err(failed)?;
             }
         }
         Ok(there)
+    }
+}
+
+#[async_trait]
+impl SegmentStore for Segments {
+    async fn put(&self, segments: &[Segment]) -> Result<()> {
+        self.store_segments(segments).await
+    }
+
+    async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
+        self.read_segments(ids).await
+    }
+
+    async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
+        self.list_segments(query).await
+    }
+
+    async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
+        self.search_segments(query).await
+    }
+
+    async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
+        self.remove_segments(ids).await
     }
 }

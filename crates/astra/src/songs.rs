@@ -5,35 +5,49 @@
 //! is read from the document, never guessed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures::{TryStreamExt, future};
 use serde_json::{Value, json};
-use songrec_core::{OperationId, Song, SongId, fold};
+use songrec_core::{Filter, OperationId, Song, SongId, SongSummary, fold};
 use songrec_storage::{
-    DeleteSong, Lookup, Outcome, PurgeSong, PutMode, PutSong, Result, Unreadable,
+    DeleteSong, Lookup, Outcome, Page, PurgeSong, PutMode, PutSong, Result, SongQuery, SongStore,
+    Unreadable,
 };
 
 use crate::{
-    backend::{AT_ONCE, AstraBackend, ROUNDS, Seen, at_once, positions},
     client::{Find, Inserted, MAX_IN, MAX_INSERT, Problem, Update, Version},
     facets::{ID_DIGITS, MOST_LOOKUP_KEYS, any_lookup_key, path_lookup_key},
+    find::SongSearch,
     row::{
         Before, DELETED, PRESENT, Row, SearchFields, SongDocument, Sync, WrongRow, order_text,
         tombstone_update, whole,
     },
+    shared::{AT_ONCE, ROUNDS, Seen, Shared, at_once, positions},
 };
 
 /// Songs that a prefix or a title names at the most, by the contract.
 const NAMED: usize = 20;
 
-impl AstraBackend {
+/// Songs and their tombstones.
+#[derive(Debug)]
+pub(crate) struct Songs {
+    shared: Arc<Shared>,
+}
+
+impl Songs {
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
     pub(crate) async fn store_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
         for PutSong { song, .. } in songs {
             for model in song.embeddings.keys() {
-                if self.model(model).await?.is_none() {
+                if self.shared.model(model).await?.is_none() {
                     let why =
                         format!("it names an embedding of `{model}`, which is not known here");
-                    return Err(self.invalid("store", about(song.id), why));
+                    return Err(self.shared.invalid("store", about(song.id), why));
                 }
             }
         }
@@ -63,7 +77,7 @@ impl AstraBackend {
         let mut document = SongDocument::of(&put.song, before, put.origin.as_ref());
         for (model, inline) in &mut document.embeddings {
             let key = document.keys.get(model);
-            inline.data = key.and_then(|key| self.vector(key, inline.digest));
+            inline.data = key.and_then(|key| self.shared.vector(key, inline.digest));
         }
         document
     }
@@ -73,10 +87,11 @@ impl AstraBackend {
         songs: &[PutSong],
         which: &[usize],
     ) -> Result<Vec<(usize, Outcome<Song>)>> {
-        let failed = |error| self.failed("store", format_args!("{} songs", which.len()), error);
+        let failed =
+            |error| self.shared.failed("store", format_args!("{} songs", which.len()), error);
         let documents: Vec<SongDocument> =
             which.iter().map(|at| self.document(&songs[*at], &Before::default())).collect();
-        let inserted = self.songs.insert_many(&documents).await.map_err(failed)?;
+        let inserted = self.shared.songs.insert_many(&documents).await.map_err(failed)?;
         let mut outcomes = Vec::with_capacity(which.len());
         let (mut taken, mut known_before) = (Vec::new(), Vec::new());
         for ((at, inserted), document) in which.iter().zip(inserted).zip(&documents) {
@@ -125,7 +140,7 @@ impl AstraBackend {
                 }
             }
         }
-        if taken.is_empty() { Ok(outcomes) } else { Err(self.contended("store", "songs")) }
+        if taken.is_empty() { Ok(outcomes) } else { Err(self.shared.contended("store", "songs")) }
     }
 
     // What becomes of a song whose place was taken; nothing if it has to be
@@ -139,7 +154,7 @@ impl AstraBackend {
         let song = &put.song;
         let Some(row) = row else {
             let document = self.document(put, &Before::default());
-            return match self.songs.insert_one(&document).await {
+            return match self.shared.songs.insert_one(&document).await {
                 Ok(()) => {
                     if !self.remember_written(&document) {
                         self.show_everywhere(song, document.sync.n, None).await?;
@@ -147,14 +162,14 @@ impl AstraBackend {
                     Ok(Some(Outcome::Done))
                 }
                 Err(error) if error.problem() == Problem::DocumentExists => Ok(None),
-                Err(error) => Err(self.failed("store", about(song.id), error)),
+                Err(error) => Err(self.shared.failed("store", about(song.id), error)),
             };
         };
         let operation = song.revision.operation;
         if row.is_present() && row.rev() == Some(operation) {
             // Whoever stored it may have died before its embeddings were told.
             let first = row.history().len() == 1;
-            if !(first && row.keys.values().all(|key| self.take_fresh(key))) {
+            if !(first && row.keys.values().all(|key| self.shared.take_fresh(key))) {
                 self.show_everywhere(song, row.before().n, None).await?;
             }
             return Ok(Some(Outcome::Done));
@@ -169,14 +184,16 @@ impl AstraBackend {
                 Err(WrongRow { why: Unreadable::Damaged(_), .. }) => {
                     self.copy_aside("store", row).await?;
                 }
-                Err(newer) => return Err(self.unreadable("store", about(song.id), newer)),
+                Err(newer) => return Err(self.shared.unreadable("store", about(song.id), newer)),
             }
         }
         let document = self.document(put, &row.before());
         let filter = json!({"_id": song.id, "sync.rev": row.rev()});
         let update = Update::new(filter, document.update()).repeatable();
-        let updated = self.songs.update_one(&update).await;
-        if updated.map_err(|error| self.failed("store", about(song.id), error))?.modified == 0 {
+        let updated = self.shared.songs.update_one(&update).await;
+        if updated.map_err(|error| self.shared.failed("store", about(song.id), error))?.modified
+            == 0
+        {
             return Ok(None);
         }
         self.remember_written(&document);
@@ -191,10 +208,10 @@ impl AstraBackend {
         let version = row.rev().map_or_else(|| "unknown".to_owned(), |rev| rev.to_string());
         let name = format!("damaged:{}:{version}", row.id);
         let copy = json!({"_id": name, "kind": "damaged", "payload": row.song});
-        match self.library.insert_one(&copy).await {
+        match self.shared.library.insert_one(&copy).await {
             Ok(()) => {}
             Err(error) if error.problem() == Problem::DocumentExists => {}
-            Err(error) => return Err(self.failed(operation, about(row.id), error)),
+            Err(error) => return Err(self.shared.failed(operation, about(row.id), error)),
         }
         tracing::warn!("song `{}` is damaged and was copied to `{name}` of `library`", row.id);
         Ok(name)
@@ -217,7 +234,7 @@ impl AstraBackend {
                     PutMode::Create => None,
                 };
                 expected == Some(put.song.revision.operation)
-                    || self.seen(put.song.id).map(|seen| seen.rev) != expected
+                    || self.shared.seen(put.song.id).map(|seen| seen.rev) != expected
             })
             .map(|at| songs[*at].song.id)
             .collect();
@@ -241,7 +258,7 @@ impl AstraBackend {
     async fn replace_song(&self, put: &PutSong, row: Option<Option<Row>>) -> Result<Outcome<Song>> {
         let PutMode::Replace(expected) = put.mode else { unreachable!("the others are created") };
         let (song, operation) = (&put.song, put.song.revision.operation);
-        let unreadable = |error| self.unreadable("store", about(song.id), error);
+        let unreadable = |error| self.shared.unreadable("store", about(song.id), error);
         let mut row = row;
         let mut sent = false;
         for _ in 0..ROUNDS {
@@ -262,7 +279,7 @@ impl AstraBackend {
                     let stored = stored.song().map_err(unreadable)?;
                     return Ok(Outcome::Conflict(stored.map(Box::new)));
                 }
-                None => match self.seen(song.id).filter(|seen| seen.rev == expected) {
+                None => match self.shared.seen(song.id).filter(|seen| seen.rev == expected) {
                     Some(seen) => (seen.before.clone(), Some(seen)),
                     None => (Before::default(), None),
                 },
@@ -274,10 +291,11 @@ impl AstraBackend {
                 .project(json!({"card": 1, "keys": 1}));
             sent = true;
             let updated = self
+                .shared
                 .songs
                 .find_one_and_update::<Row>(&update, Version::Before)
                 .await
-                .map_err(|error| self.failed("store", about(song.id), error))?;
+                .map_err(|error| self.shared.failed("store", about(song.id), error))?;
             if updated.modified == 1 {
                 self.remember_written(&document);
                 let before = updated.document;
@@ -295,7 +313,7 @@ impl AstraBackend {
             }
             row = Some(self.rows(&[song.id], whole()).await?.remove(&song.id));
         }
-        Err(self.contended("store", about(song.id)))
+        Err(self.shared.contended("store", about(song.id)))
     }
 
     // Says whether the documents of all its embeddings were just inserted by
@@ -306,8 +324,8 @@ impl AstraBackend {
             before: document.sync.before(),
             search_fields: Some(document.search_fields()),
         };
-        self.remember(document.id, seen);
-        let fresh = document.keys.values().filter(|key| self.take_fresh(key)).count();
+        self.shared.remember(document.id, seen);
+        let fresh = document.keys.values().filter(|key| self.shared.take_fresh(key)).count();
         fresh == document.keys.len()
     }
 
@@ -324,13 +342,15 @@ impl AstraBackend {
         let of_key = |key: &str| json!({"_id": key, "n": {"$lte": n}});
         let mut updates = Vec::new();
         for (model, named) in &song.embeddings {
-            let (Some(known), Some(key)) = (self.model(model).await?, &named.key) else { continue };
+            let (Some(known), Some(key)) = (self.shared.model(model).await?, &named.key) else {
+                continue;
+            };
             let set = json!({"$set": {
                 "of": SONG, "n": n, "card": search_fields.summary, "find": search_fields.facets,
             }});
             updates.push((known, Update::new(of_key(key), set).repeatable()));
         }
-        for known in self.known_models() {
+        for known in self.shared.known_models() {
             let field = crate::schema::field_name(&known.spec.name);
             let named = song.embeddings.get(&known.spec.name).and_then(|named| named.key.as_ref());
             let old = old_keys.and_then(|keys| keys.get(&field));
@@ -340,11 +360,11 @@ impl AstraBackend {
             }
         }
         let all = updates.into_iter().map(|(known, update)| async move {
-            self.embeddings_of(&known).update_one(&update).await
+            self.shared.embeddings_of(&known).update_one(&update).await
         });
         future::try_join_all(all)
             .await
-            .map_err(|error| self.failed("show", about(song.id), error))?;
+            .map_err(|error| self.shared.failed("show", about(song.id), error))?;
         Ok(())
     }
 
@@ -352,7 +372,8 @@ impl AstraBackend {
         let rows = self.rows(ids, whole()).await?;
         let mut songs: HashMap<SongId, Song> = HashMap::with_capacity(rows.len());
         for (id, row) in rows {
-            let song = row.song().map_err(|error| self.unreadable("read", about(id), error))?;
+            let song =
+                row.song().map_err(|error| self.shared.unreadable("read", about(id), error))?;
             songs.extend(song.map(|song| (id, song)));
         }
         Ok(ids.iter().map(|id| songs.get(id).cloned()).collect())
@@ -375,19 +396,20 @@ impl AstraBackend {
                         [one] => json!({"_id": one}),
                         many => json!({"_id": {"$in": many}}),
                     };
-                    self.songs
+                    self.shared
+                        .songs
                         .find::<Row>(Find::new(filter).project(projection.clone()))
                         .try_collect()
                 })
                 .collect(),
         )
         .await
-        .map_err(|error| self.failed("read", format_args!("{} songs", ids.len()), error))?;
+        .map_err(|error| self.shared.failed("read", format_args!("{} songs", ids.len()), error))?;
         let rows: HashMap<SongId, Row> =
             pages.into_iter().flatten().map(|row| (row.id, row)).collect();
         for id in different {
             match rows.get(&id) {
-                None => self.remember_absent(id),
+                None => self.shared.remember_absent(id),
                 Some(row) => self.remember_row(row),
             }
         }
@@ -396,7 +418,7 @@ impl AstraBackend {
 
     pub(crate) fn remember_row(&self, row: &Row) {
         if let Some(sync) = &row.sync {
-            self.remember(
+            self.shared.remember(
                 row.id,
                 Seen { rev: sync.rev, before: sync.before(), search_fields: None },
             );
@@ -426,12 +448,15 @@ impl AstraBackend {
                     .map(|chunk| {
                         let filter =
                             json!({"$and": [{"state": PRESENT}, {field: any_lookup_key(chunk)}]});
-                        self.songs.find::<Row>(Find::new(filter).project(whole())).try_collect()
+                        self.shared
+                            .songs
+                            .find::<Row>(Find::new(filter).project(whole()))
+                            .try_collect()
                     })
                     .collect(),
             )
             .await
-            .map_err(|error| self.failed("look up", "songs", error))?;
+            .map_err(|error| self.shared.failed("look up", "songs", error))?;
             for row in found.into_iter().flatten() {
                 match row.song() {
                     Ok(song) => songs.extend(song.map(|song| (row.id, song))),
@@ -528,7 +553,7 @@ impl AstraBackend {
                     .sort(json!({"order.id": 1}))
                     .limit(NAMED)
                     .skip(taken);
-                let page = match self.songs.find_page::<Row>(&find).await {
+                let page = match self.shared.songs.find_page::<Row>(&find).await {
                     Ok(page) => page.documents,
                     Err(error)
                         if error.problem() == Problem::SortTooLarge && part.len() < ID_DIGITS =>
@@ -538,11 +563,15 @@ impl AstraBackend {
                         break;
                     }
                     Err(error) => {
-                        return Err(self.failed("look up", format_args!("`{prefix}`"), error));
+                        return Err(self.shared.failed(
+                            "look up",
+                            format_args!("`{prefix}`"),
+                            error,
+                        ));
                     }
                 };
                 taken += page.len();
-                let last = self.is_last_page(page.len(), NAMED);
+                let last = self.shared.is_last_page(page.len(), NAMED);
                 let matches = |id: &SongId| id.to_string().replace('-', "").starts_with(&prefix);
                 ids.extend(page.into_iter().map(|row| row.id).filter(matches));
                 if last || ids.len() >= NAMED {
@@ -563,7 +592,7 @@ impl AstraBackend {
         let wanted = fold(title);
         let matches = |row: &Row| match row.summary() {
             Ok(summary) => Ok((fold(&summary.title) == wanted).then_some(row.id)),
-            Err(error) => Err(self.damaged("look up", about(row.id), error)),
+            Err(error) => Err(self.shared.damaged("look up", about(row.id), error)),
         };
         let titled = json!({"$and": [{"state": PRESENT}, {"order.title": order_text(title)}]});
         let find = Find::new(titled).project(json!({"state": 1, "card": 1}));
@@ -571,24 +600,24 @@ impl AstraBackend {
         let mut taken = 0;
         loop {
             let sorted = find.clone().sort(json!({"order.id": 1})).limit(NAMED).skip(taken);
-            let page = match self.songs.find_page::<Row>(&sorted).await {
+            let page = match self.shared.songs.find_page::<Row>(&sorted).await {
                 Ok(page) => page.documents,
                 Err(error) if error.problem() == Problem::SortTooLarge => break,
-                Err(error) => return Err(self.failed("look up", "a title", error)),
+                Err(error) => return Err(self.shared.failed("look up", "a title", error)),
             };
             taken += page.len();
             for row in &page {
                 ids.extend(matches(row)?);
             }
-            if self.is_last_page(page.len(), NAMED) || ids.len() >= NAMED {
+            if self.shared.is_last_page(page.len(), NAMED) || ids.len() >= NAMED {
                 ids.truncate(NAMED);
                 return Ok(ids);
             }
         }
         // More than the server sorts: all of them pass by.
         let mut first = BTreeSet::new();
-        let mut rows = std::pin::pin!(self.songs.find::<Row>(find));
-        let failed = |error| self.failed("look up", "a title", error);
+        let mut rows = std::pin::pin!(self.shared.songs.find::<Row>(find));
+        let failed = |error| self.shared.failed("look up", "a title", error);
         while let Some(row) = rows.try_next().await.map_err(failed)? {
             first.extend(matches(&row)?);
             if first.len() > NAMED {
@@ -630,20 +659,20 @@ impl AstraBackend {
     // does nothing.
     async fn hide(&self, keys: &[String], n: u64) -> Result<()> {
         let mut updates = Vec::new();
-        for model in self.known_models() {
+        for model in self.shared.known_models() {
             for chunk in keys.chunks(MAX_IN) {
                 let filter = json!({"_id": {"$in": chunk}, "n": {"$lte": n}});
                 // Their own number stays: `n` is the greatest of all of these
                 // songs, and a song that comes back may have a lesser one.
                 let set = json!({"$set": {"of": GONE}});
                 let update = Update::new(filter, set).repeatable();
-                let collection = self.embeddings_of(&model);
+                let collection = self.shared.embeddings_of(&model);
                 updates.push(async move { collection.update_many(&update).await });
             }
         }
         at_once(AT_ONCE, updates)
             .await
-            .map_err(|error| self.failed("hide", "embeddings of deleted songs", error))?;
+            .map_err(|error| self.shared.failed("hide", "embeddings of deleted songs", error))?;
         Ok(())
     }
 
@@ -652,7 +681,7 @@ impl AstraBackend {
         delete: &DeleteSong,
         mut row: Option<Row>,
     ) -> Result<(Outcome<Song>, Deleting)> {
-        let unreadable = |error| self.unreadable("delete", about(delete.id), error);
+        let unreadable = |error| self.shared.unreadable("delete", about(delete.id), error);
         let mut sent = false;
         for _ in 0..ROUNDS {
             let Some(stored) = row else { return Ok((Outcome::Done, Deleting::default())) };
@@ -677,16 +706,16 @@ impl AstraBackend {
             let change = tombstone_update(&tombstone, &sync);
             let update = Update::new(filter, change).repeatable();
             sent = true;
-            let updated = self.songs.update_one(&update).await;
-            self.forget(delete.id);
+            let updated = self.shared.songs.update_one(&update).await;
+            self.shared.forget(delete.id);
             let updated =
-                updated.map_err(|error| self.failed("delete", about(delete.id), error))?;
+                updated.map_err(|error| self.shared.failed("delete", about(delete.id), error))?;
             if updated.modified == 1 {
                 return Ok((Outcome::Done, Deleting { keys, n: sync.n }));
             }
             row = self.rows(&[delete.id], whole()).await?.remove(&delete.id);
         }
-        Err(self.contended("delete", about(delete.id)))
+        Err(self.shared.contended("delete", about(delete.id)))
     }
 
     pub(crate) async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
@@ -694,14 +723,15 @@ impl AstraBackend {
             let (ids, deletions): (Vec<SongId>, Vec<OperationId>) =
                 chunk.iter().map(|purge| (purge.id, purge.deletion)).unzip();
             // An operation is of one song, so no song goes by that of another.
-            self.songs.delete_many(json!({
+            self.shared.songs.delete_many(json!({
                 "_id": {"$in": ids}, "state": DELETED, "sync.rev": {"$in": deletions},
             }))
         });
         let purged = at_once(4, purges.collect()).await;
         let count = tombstones.len();
-        purged.map_err(|error| self.failed("purge", format_args!("{count} songs"), error))?;
-        tombstones.iter().for_each(|purge| self.forget(purge.id));
+        purged
+            .map_err(|error| self.shared.failed("purge", format_args!("{count} songs"), error))?;
+        tombstones.iter().for_each(|purge| self.shared.forget(purge.id));
         Ok(())
     }
 }
@@ -737,4 +767,39 @@ pub(crate) const GONE: &str = "gone";
 
 pub(crate) fn about(id: SongId) -> String {
     format!("song `{}`", id.short())
+}
+
+#[async_trait]
+impl SongStore for Songs {
+    async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        self.store_songs(songs).await
+    }
+
+    async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        self.read_songs(ids).await
+    }
+
+    async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
+        SongSearch::of(&self.shared).page_of_songs(query).await
+    }
+
+    async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
+        SongSearch::of(&self.shared).page_of_summaries(query).await
+    }
+
+    async fn count(&self, filter: &Filter) -> Result<u64> {
+        SongSearch::of(&self.shared).count(filter).await
+    }
+
+    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
+        self.look_up(lookups).await
+    }
+
+    async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        self.bury_songs(songs).await
+    }
+
+    async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        self.purge(tombstones).await
+    }
 }

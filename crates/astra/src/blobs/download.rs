@@ -11,7 +11,7 @@ use object_store::{GetOptions, GetResult, GetResultPayload, ObjectStore, path::P
 use songrec_storage::{BlobStream, Error, ErrorKind};
 use tokio::io::AsyncReadExt;
 
-use super::{Blobs, READ, place::failed_in};
+use super::{Blobs, READ, open::failed_in};
 
 /// A server that sends nothing for so long has forgotten us.
 const STALLED: Duration = Duration::from_secs(60);

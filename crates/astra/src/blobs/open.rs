@@ -20,48 +20,47 @@ use super::{
 };
 use crate::{client::RetryPolicy, config::BlobConfig};
 
-impl Blobs {
-    pub(crate) fn open(config: &BlobConfig, retry_policy: &RetryPolicy) -> Result<Self> {
-        let place = without_password(config.url.trim_end_matches('/')).into_owned();
-        let invalid = |why: &str| {
-            Error::new(ErrorKind::Invalid, "use", format_args!("`{place}`"), "the blob store")
-                .because(why.to_owned())
-                .with_hint("set it to `s3://bucket/prefix` or `file:///folder`")
-        };
-        if has_password(&config.url) {
-            return Err(invalid("keys do not belong into it").with_hint(KEYS_ELSEWHERE));
-        }
-        let (retry_policy, room) = (retry_policy.clone(), Room::new());
-        if let Some(rest) = config.url.strip_prefix("s3://") {
-            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            if bucket.is_empty() {
-                return Err(invalid("it has no bucket"));
-            }
-            if let Some(endpoint) = &config.endpoint {
-                check_endpoint(endpoint)?;
-            }
-            let s3 = s3(config, bucket, &retry_policy)
-                .map_err(|error| failed_in(&place, "use", "the bucket", error))?;
-            let store = Arc::new(PrefixStore::new(s3, prefix));
-            let signer = Some(Arc::clone(&store));
-            return Ok(Self { store, signer, place, retry_policy, room });
-        }
-        let store: Arc<dyn ObjectStore> = if let Some(folder) = config.url.strip_prefix("file://") {
-            let folder = FilePath::new(folder);
-            if !folder.is_absolute() {
-                return Err(invalid("a folder has to be an absolute path, with three slashes"));
-            }
-            std::fs::create_dir_all(folder).map_err(|error| invalid(&error.to_string()))?;
-            let local = LocalFileSystem::new_with_prefix(folder)
-                .map_err(|error| failed_in(&place, "use", "the folder", error))?;
-            Arc::new(local.with_fsync(true))
-        } else if config.url.starts_with("memory:") {
-            Arc::new(InMemory::new())
-        } else {
-            return Err(invalid("it begins with neither `s3://` nor `file://`"));
-        };
-        Ok(Self { store, signer: None, place, retry_policy, room })
+/// Opens the place that `config` names; asks nothing of it.
+pub(crate) fn open(config: &BlobConfig, retry_policy: &RetryPolicy) -> Result<Blobs> {
+    let place = without_password(config.url.trim_end_matches('/')).into_owned();
+    let invalid = |why: &str| {
+        Error::new(ErrorKind::Invalid, "use", format_args!("`{place}`"), "the blob store")
+            .because(why.to_owned())
+            .with_hint("set it to `s3://bucket/prefix` or `file:///folder`")
+    };
+    if has_password(&config.url) {
+        return Err(invalid("keys do not belong into it").with_hint(KEYS_ELSEWHERE));
     }
+    let (retry_policy, room) = (retry_policy.clone(), Room::new());
+    if let Some(rest) = config.url.strip_prefix("s3://") {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(invalid("it has no bucket"));
+        }
+        if let Some(endpoint) = &config.endpoint {
+            check_endpoint(endpoint)?;
+        }
+        let s3 = s3(config, bucket, &retry_policy)
+            .map_err(|error| failed_in(&place, "use", "the bucket", error))?;
+        let store = Arc::new(PrefixStore::new(s3, prefix));
+        let signer = Some(Arc::clone(&store));
+        return Ok(Blobs { store, signer, place, retry_policy, room });
+    }
+    let store: Arc<dyn ObjectStore> = if let Some(folder) = config.url.strip_prefix("file://") {
+        let folder = FilePath::new(folder);
+        if !folder.is_absolute() {
+            return Err(invalid("a folder has to be an absolute path, with three slashes"));
+        }
+        std::fs::create_dir_all(folder).map_err(|error| invalid(&error.to_string()))?;
+        let local = LocalFileSystem::new_with_prefix(folder)
+            .map_err(|error| failed_in(&place, "use", "the folder", error))?;
+        Arc::new(local.with_fsync(true))
+    } else if config.url.starts_with("memory:") {
+        Arc::new(InMemory::new())
+    } else {
+        return Err(invalid("it begins with neither `s3://` nor `file://`"));
+    };
+    Ok(Blobs { store, signer: None, place, retry_policy, room })
 }
 
 fn check_endpoint(endpoint: &str) -> Result<()> {
