@@ -3,6 +3,7 @@
 //! Plain data and pure functions; no I/O, no async, no backend.
 #![warn(missing_docs)]
 
+mod breaker;
 mod document;
 mod edit;
 mod features;
@@ -25,6 +26,7 @@ mod text;
 mod vector;
 mod version;
 
+pub use breaker::{Breaker, BreakerOptions, BreakerState, Clock, Permit, Rest};
 pub use document::{Document, DocumentKind};
 pub use edit::Edits;
 pub use features::{FeatureGroups, Features};

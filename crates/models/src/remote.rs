@@ -11,7 +11,6 @@
 //! The server is somebody else's program: every answer is checked, and every
 //! error says what to do next.
 
-mod breaker;
 mod client;
 mod config;
 mod error;
@@ -20,10 +19,10 @@ mod figures;
 mod model;
 mod protocol;
 
-pub use breaker::{Breaker, BreakerOptions, BreakerState, Clock};
 pub use client::{Client, Health, ServedModel, Tensor};
 pub use config::{ClientConfig, Form, Token};
 pub use error::{Problem, RemoteError};
 pub use fetch::fetch;
 pub use figures::Figures;
 pub use model::RemoteModel;
+pub use songrec_core::{BreakerOptions, BreakerState, Clock};

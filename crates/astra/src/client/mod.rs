@@ -26,7 +26,6 @@
 //! ```
 
 mod body;
-mod breaker;
 mod collection;
 mod command;
 mod endpoint;
@@ -55,11 +54,10 @@ use reqwest::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use songrec_core::without_password;
+use songrec_core::{Breaker, BreakerOptions, Clock, Permit, Rest, without_password};
 
 use self::{
     body::{MAX_ANSWER, Unread},
-    breaker::{Admission, Breaker, Rest},
     envelope::{Envelope, Status},
 };
 pub use self::{
@@ -88,6 +86,12 @@ pub const MAX_NEAREST: usize = 1000;
 pub const MAX_BODY: usize = 20_000_000;
 // Room for what is around the documents, and for gateways that count otherwise.
 const COMFORTABLE_BODY: usize = 12_000_000;
+/// An endpoint that failed so often in a row is left alone.
+const BREAKER: BreakerOptions = BreakerOptions {
+    failures: 8,
+    rest: Duration::from_secs(1),
+    longest_rest: Duration::from_secs(30),
+};
 
 /// A connection to one Data API; cheap to clone, and all clones share it.
 #[derive(Clone)]
@@ -191,7 +195,7 @@ impl Client {
             token,
             http,
             retry_policy,
-            breaker: Breaker::new(),
+            breaker: Breaker::new(BREAKER, Clock::default()),
             requests: AtomicU64::new(0),
             answered: AtomicBool::new(false),
             ahead: AtomicI64::new(UNKNOWN),
@@ -264,8 +268,8 @@ impl Client {
         loop {
             let gone = started.elapsed();
             let left = self.time_for(request).saturating_sub(gone);
-            let admission = match inner.breaker.admit(Instant::now()) {
-                Ok(admission) => admission,
+            let permit = match inner.breaker.admit() {
+                Ok(permit) => permit,
                 Err(Rest { left: rest, refused }) if refused || rest >= left => {
                     return Err(last.unwrap_or_else(|| {
                         let host = inner.endpoint.host();
@@ -281,7 +285,7 @@ impl Client {
             let once = if request.slow { retry_policy.schema } else { retry_policy.request };
             let in_all = self.operation(request).saturating_sub(gone);
             let times = Times { head: once.min(left), whole: once.min(in_all) };
-            let mut error = match self.attempt(outgoing, request, admission, times, attempt).await {
+            let mut error = match self.attempt(outgoing, request, permit, times, attempt).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -336,7 +340,7 @@ impl Client {
         &self,
         outgoing: &Outgoing,
         request: &Request<'_, C>,
-        admission: Admission,
+        permit: Permit<'_>,
         times: Times,
         attempt: u32,
     ) -> Result<Answer<D>> {
@@ -344,14 +348,13 @@ impl Client {
         let (name, place) = (request.name, outgoing.place.as_str());
         let started = Instant::now();
         inner.requests.fetch_add(1, Ordering::Relaxed);
-        let probe = Probe { breaker: &inner.breaker, admission, open: true };
         let raw = match self.exchange(outgoing, name, times).await {
             Ok(raw) => raw,
             Err(error) => {
                 match error.problem {
-                    Problem::Interrupted => probe.give_up(),
-                    Problem::TooMuch => probe.answered(),
-                    _ => probe.failed(error.refused),
+                    Problem::Interrupted => drop(permit),
+                    Problem::TooMuch => permit.answered(),
+                    _ => permit.failed(error.refused),
                 }
                 tracing::debug!(
                     command = name,
@@ -365,7 +368,7 @@ impl Client {
                 return Err(error);
             }
         };
-        probe.answered();
+        permit.answered();
         tracing::debug!(
             command = name,
             place,
@@ -499,35 +502,6 @@ impl<C: Serialize> Serialize for Named<'_, C> {
         serializer: S,
     ) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_map([(self.0.name, self.0.command)])
-    }
-}
-
-// Tells the breaker how a request ended, also if its caller went away.
-struct Probe<'a> {
-    breaker: &'a Breaker,
-    admission: Admission,
-    open: bool,
-}
-
-impl Probe<'_> {
-    fn answered(mut self) {
-        self.open = false;
-        self.breaker.answered();
-    }
-
-    fn failed(mut self, refused: bool) {
-        self.open = false;
-        self.breaker.failed(self.admission, Instant::now(), refused);
-    }
-
-    fn give_up(self) {}
-}
-
-impl Drop for Probe<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            self.breaker.abandoned(self.admission);
-        }
     }
 }
 

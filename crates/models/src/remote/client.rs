@@ -6,11 +6,11 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::{Bytes, BytesMut};
 use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::{Deserialize, Serialize};
-use songrec_core::{has_password, without_password};
+use songrec_core::{Breaker, has_password, without_password};
 use tokio::sync::OnceCell;
 
 use super::{
-    Breaker, BreakerState, ClientConfig, Clock, Figures, Form, Problem, RemoteError,
+    BreakerState, ClientConfig, Clock, Figures, Form, Problem, RemoteError,
     figures::Counters,
     protocol::{
         self, Incoming, JSON_LENGTH, Outgoing, complaint, health_path, infer_path, model_path,
@@ -230,7 +230,7 @@ impl Client {
         let permit = match self.breaker.admit() {
             Ok(permit) => permit,
             Err(rest) => {
-                let error = self.resting(rest);
+                let error = self.resting(rest.left);
                 self.counters.failed(Problem::Resting);
                 self.counters.call_failed(None);
                 return Err(error);
@@ -238,15 +238,15 @@ impl Client {
         };
         match self.infer_all(windows, sample_rate).await {
             Ok(vectors) => {
-                permit.succeeded();
+                permit.answered();
                 self.counters.embedded(windows.len());
                 Ok(vectors)
             }
             Err(error) => {
                 if error.problem().counts_against_the_server() {
-                    permit.failed();
+                    permit.failed(false);
                 } else {
-                    permit.succeeded();
+                    permit.answered();
                 }
                 self.counters.call_failed(Some(error.to_string()));
                 Err(error)

@@ -122,7 +122,11 @@ impl ClientConfig {
             backoff: Duration::from_secs(1),
             batch: 8,
             at_once: 2,
-            breaker: BreakerOptions::default(),
+            breaker: BreakerOptions {
+                failures: 3,
+                rest: Duration::from_secs(30),
+                longest_rest: Duration::from_secs(30),
+            },
             token: None,
         }
     }
