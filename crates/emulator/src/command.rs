@@ -186,27 +186,27 @@ impl Context<'_> {
             return self.unknown(name);
         }
         match (self.level, name) {
-            (Level::General, _) => self.general(command),
-            (Level::Keyspace(keyspace), _) => self.in_keyspace(keyspace, command),
+            (Level::General, _) => schema::general(self, command),
+            (Level::Keyspace(keyspace), _) => schema::in_keyspace(self, keyspace, command),
             (Level::Collection(keyspace, collection), _) => {
                 // The server reads a command before it looks for the collection.
                 command.members()?;
                 let collection = self.database.collection(keyspace, collection)?;
                 match name {
-                    "insertOne" => self.insert_one(&collection, command),
-                    "insertMany" => self.insert_many(&collection, command),
-                    "find" => self.find(&collection, command),
-                    "findOne" => self.find_one(&collection, command),
-                    "updateOne" => self.update_one(&collection, command),
-                    "updateMany" => self.update_many(&collection, command),
-                    "findOneAndUpdate" => self.find_one_and_update(&collection, command),
-                    "findOneAndReplace" => self.find_one_and_replace(&collection, command),
-                    "findOneAndDelete" => self.find_one_and_delete(&collection, command),
-                    "deleteOne" => self.delete_one(&collection, command),
-                    "deleteMany" => self.delete_many(&collection, command),
-                    "countDocuments" => self.count_documents(&collection, command),
-                    "estimatedDocumentCount" => self.estimated_count(&collection, command),
-                    _ => self.find_and_rerank(&collection, command),
+                    "insertOne" => insert::insert_one(self, &collection, command),
+                    "insertMany" => insert::insert_many(self, &collection, command),
+                    "find" => find::find(self, &collection, command),
+                    "findOne" => find::find_one(self, &collection, command),
+                    "updateOne" => update::update_one(self, &collection, command),
+                    "updateMany" => update::update_many(self, &collection, command),
+                    "findOneAndUpdate" => update::find_one_and_update(self, &collection, command),
+                    "findOneAndReplace" => update::find_one_and_replace(self, &collection, command),
+                    "findOneAndDelete" => remove::find_one_and_delete(self, &collection, command),
+                    "deleteOne" => remove::delete_one(self, &collection, command),
+                    "deleteMany" => remove::delete_many(self, &collection, command),
+                    "countDocuments" => find::count_documents(self, &collection, command),
+                    "estimatedDocumentCount" => find::estimated_count(self, &collection, command),
+                    _ => rerank::find_and_rerank(self, &collection, command),
                 }
             }
         }

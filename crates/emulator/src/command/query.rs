@@ -26,94 +26,99 @@ pub(super) struct Query {
 /// Documents, best first, with their scores where there are any.
 pub(super) type Ranked = Vec<(Arc<Document>, Option<f32>)>;
 
-impl Context<'_> {
-    pub(super) fn filter(&self, collection: &Collection, fields: &Fields<'_>) -> Result<Filter> {
-        Filter::parse(fields.get("filter"), &collection.settings, &self.rules.limits)
-    }
+pub(super) fn filter(
+    context: &Context<'_>,
+    collection: &Collection,
+    fields: &Fields<'_>,
+) -> Result<Filter> {
+    Filter::parse(fields.get("filter"), &collection.settings, &context.rules.limits)
+}
 
-    pub(super) fn query(&self, collection: &Collection, fields: &Fields<'_>) -> Result<Query> {
-        Ok(Query {
-            filter: self.filter(collection, fields)?,
-            sort: Sort::parse(fields.get("sort"), &collection.settings)?,
-        })
-    }
+pub(super) fn query(
+    context: &Context<'_>,
+    collection: &Collection,
+    fields: &Fields<'_>,
+) -> Result<Query> {
+    Ok(Query {
+        filter: filter(context, collection, fields)?,
+        sort: Sort::parse(fields.get("sort"), &collection.settings)?,
+    })
+}
 
-    /// The first matches in the order of the sort. Without a sort, by token.
-    pub(super) fn top(
-        &self,
-        collection: &Collection,
-        query: &Query,
-        skip: usize,
-        count: usize,
-    ) -> Result<Ranked> {
-        let plain =
-            |documents: Vec<Arc<Document>>| documents.into_iter().map(|d| (d, None)).collect();
-        match &query.sort {
-            Sort::None => Ok(plain(collection.page(&query.filter, None, count).documents)),
-            Sort::Vector(vector) => Ok(self.nearest(collection, &query.filter, vector, count)),
-            Sort::Lexical(words) => {
-                let ranked = collection.with_all(|all| {
-                    lexical::rank(words, all, |document| query.filter.matches(document))
-                });
-                Ok(plain(ranked.into_iter().take(count).collect()))
+/// The first matches in the order of the sort. Without a sort, by token.
+pub(super) fn top(
+    context: &Context<'_>,
+    collection: &Collection,
+    query: &Query,
+    skip: usize,
+    count: usize,
+) -> Result<Ranked> {
+    let plain = |documents: Vec<Arc<Document>>| documents.into_iter().map(|d| (d, None)).collect();
+    match &query.sort {
+        Sort::None => Ok(plain(collection.page(&query.filter, None, count).documents)),
+        Sort::Vector(vector) => Ok(nearest(context, collection, &query.filter, vector, count)),
+        Sort::Lexical(words) => {
+            let ranked = collection.with_all(|all| {
+                lexical::rank(words, all, |document| query.filter.matches(document))
+            });
+            Ok(plain(ranked.into_iter().take(count).collect()))
+        }
+        Sort::Fields(fields) => {
+            let limit = context.rules.limits.sort_documents;
+            let mut found = Vec::new();
+            collection.visit(&query.filter, None, |document| {
+                found.push(Arc::clone(document));
+                found.len() < limit
+            });
+            if found.len() >= limit {
+                return refuse(
+                    Code::SortLimit,
+                    format!(
+                        "the filter leaves {limit} documents or more, which are not sorted; narrow the filter"
+                    ),
+                );
             }
-            Sort::Fields(fields) => {
-                let limit = self.rules.limits.sort_documents;
-                let mut found = Vec::new();
-                collection.visit(&query.filter, None, |document| {
-                    found.push(Arc::clone(document));
-                    found.len() < limit
-                });
-                if found.len() >= limit {
-                    return refuse(
-                        Code::SortLimit,
-                        format!(
-                            "the filter leaves {limit} documents or more, which are not sorted; narrow the filter"
-                        ),
-                    );
-                }
-                found.sort_by(|a, b| compare_documents(a, b, fields));
-                Ok(plain(found.into_iter().skip(skip).take(count).collect()))
-            }
+            found.sort_by(|a, b| compare_documents(a, b, fields));
+            Ok(plain(found.into_iter().skip(skip).take(count).collect()))
         }
     }
+}
 
-    /// The nearest documents, by an exact search.
-    fn nearest(
-        &self,
-        collection: &Collection,
-        filter: &Filter,
-        vector: &Vector,
-        count: usize,
-    ) -> Ranked {
-        let Some(space) = &collection.settings.vector else { return Vec::new() };
-        let misses = self.rules.missed_neighbors > 0.0;
-        let mut best = Best::new(if misses { usize::MAX } else { count });
-        collection.visit(filter, None, |document| {
-            if let Some(other) = &document.vector {
-                best.offer(vector.similarity(other, space.metric), document);
-            }
-            true
-        });
-        if misses {
-            self.miss_some(&mut best.scored, vector);
-            best.count = count;
+/// The nearest documents, by an exact search.
+fn nearest(
+    context: &Context<'_>,
+    collection: &Collection,
+    filter: &Filter,
+    vector: &Vector,
+    count: usize,
+) -> Ranked {
+    let Some(space) = &collection.settings.vector else { return Vec::new() };
+    let misses = context.rules.missed_neighbors > 0.0;
+    let mut best = Best::new(if misses { usize::MAX } else { count });
+    collection.visit(filter, None, |document| {
+        if let Some(other) = &document.vector {
+            best.offer(vector.similarity(other, space.metric), document);
         }
-        best.into_ranked()
+        true
+    });
+    if misses {
+        miss_some(context, &mut best.scored, vector);
+        best.count = count;
     }
+    best.into_ranked()
+}
 
-    /// Forgets the configured part of the candidates; the same for the same query.
-    fn miss_some(&self, scored: &mut Vec<(f32, Arc<Document>)>, vector: &Vector) {
-        let missed = (self.rules.missed_neighbors * scored.len() as f64).round() as usize;
-        if missed == 0 {
-            return;
-        }
-        let seed = vector.values().iter().fold(0_u64, |hash, value| {
-            hash.wrapping_mul(0x0000_0100_0000_01b3) ^ u64::from(value.to_bits())
-        });
-        scored.shuffle(&mut StdRng::seed_from_u64(seed));
-        scored.truncate(scored.len() - missed);
+/// Forgets the configured part of the candidates; the same for the same query.
+fn miss_some(context: &Context<'_>, scored: &mut Vec<(f32, Arc<Document>)>, vector: &Vector) {
+    let missed = (context.rules.missed_neighbors * scored.len() as f64).round() as usize;
+    if missed == 0 {
+        return;
     }
+    let seed = vector.values().iter().fold(0_u64, |hash, value| {
+        hash.wrapping_mul(0x0000_0100_0000_01b3) ^ u64::from(value.to_bits())
+    });
+    scored.shuffle(&mut StdRng::seed_from_u64(seed));
+    scored.truncate(scored.len() - missed);
 }
 
 /// The best of many, without keeping them all.

@@ -52,84 +52,82 @@ impl Hit {
     }
 }
 
-impl Context<'_> {
-    pub(super) fn find_and_rerank(
-        &self,
-        collection: &Collection,
-        command: &Command,
-    ) -> Result<Answer> {
-        let settings = &collection.settings;
-        if !settings.reranks() {
-            return refuse(
-                Code::NoRerankCommand,
-                format!("collection `{}` was created without `rerank`", settings.name),
-            );
-        }
-        let fields = command.members()?;
-        let known = [
-            "limit",
-            "hybridLimits",
-            "rerankQuery",
-            "rerankOn",
-            "includeScores",
-            "includeSortVector",
-            "rerank",
-        ];
-        let options = Fields::of(fields.get("options"), "findAndRerank.options", &known)?;
-        let limit = options.count("limit", 1)?.unwrap_or(10);
-        let (near, worded) = hybrid_limits(options.get("hybridLimits"))?;
-        let (vector, lexical) = hybrid_sort(fields.get("sort"))?;
-        let required = |name: &str| match options.string(name)? {
-            Some(text) if !text.is_empty() => Ok(text),
-            _ => refuse(
-                Code::NoRerankQuery,
-                format!("`findAndRerank.options.{name}` is needed when the sort names a `$vector`"),
-            ),
-        };
-        let query = required("rerankQuery")?;
-        let passage = Path::parse(required("rerankOn")?)
-            .map_err(|problem| ApiError::new(Code::FieldValue, format!("`rerankOn`: {problem}")))?;
-        let projection = Projection::parse(fields.get("projection"))?;
-
-        let by_vector = Query {
-            filter: self.filter(collection, &fields)?,
-            sort: Sort::parse(Some(&Value::from(object! { "$vector" => vector })), settings)?,
-        };
-        let by_words = Query {
-            filter: by_vector.filter.clone(),
-            sort: Sort::parse(Some(&Value::from(object! { "$lexical" => lexical })), settings)?,
-        };
-        let mut hits: HashMap<Key, Hit> = HashMap::new();
-        for (rank, (document, score)) in
-            self.top(collection, &by_vector, 0, near)?.into_iter().enumerate()
-        {
-            let hit = merged(&mut hits, document);
-            hit.vector_rank = Some(rank + 1);
-            hit.similarity = score;
-        }
-        for (rank, (document, _)) in
-            self.top(collection, &by_words, 0, worded)?.into_iter().enumerate()
-        {
-            merged(&mut hits, document).word_rank = Some(rank + 1);
-        }
-        let mut hits = reranked(hits, query, &passage);
-        hits.truncate(limit);
-
-        let documents =
-            hits.iter().map(|hit| projection.apply(&hit.document, None)).collect::<Vec<_>>();
-        let mut answer = Answer::documents(documents, None);
-        if options.flag("includeScores")? {
-            let responses: Vec<Value> =
-                hits.iter().map(|hit| object! { "scores" => hit.scores() }.into()).collect();
-            answer.status.set("documentResponses", responses.into());
-        }
-        if options.flag("includeSortVector")?
-            && let Sort::Vector(vector) = &by_vector.sort
-        {
-            answer.status.set("sortVector", vector_to_json(vector.values()));
-        }
-        Ok(answer)
+pub(super) fn find_and_rerank(
+    context: &Context<'_>,
+    collection: &Collection,
+    command: &Command,
+) -> Result<Answer> {
+    let settings = &collection.settings;
+    if !settings.reranks() {
+        return refuse(
+            Code::NoRerankCommand,
+            format!("collection `{}` was created without `rerank`", settings.name),
+        );
     }
+    let fields = command.members()?;
+    let known = [
+        "limit",
+        "hybridLimits",
+        "rerankQuery",
+        "rerankOn",
+        "includeScores",
+        "includeSortVector",
+        "rerank",
+    ];
+    let options = Fields::of(fields.get("options"), "findAndRerank.options", &known)?;
+    let limit = options.count("limit", 1)?.unwrap_or(10);
+    let (near, worded) = hybrid_limits(options.get("hybridLimits"))?;
+    let (vector, lexical) = hybrid_sort(fields.get("sort"))?;
+    let required = |name: &str| match options.string(name)? {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => refuse(
+            Code::NoRerankQuery,
+            format!("`findAndRerank.options.{name}` is needed when the sort names a `$vector`"),
+        ),
+    };
+    let query = required("rerankQuery")?;
+    let passage = Path::parse(required("rerankOn")?)
+        .map_err(|problem| ApiError::new(Code::FieldValue, format!("`rerankOn`: {problem}")))?;
+    let projection = Projection::parse(fields.get("projection"))?;
+
+    let by_vector = Query {
+        filter: super::query::filter(context, collection, &fields)?,
+        sort: Sort::parse(Some(&Value::from(object! { "$vector" => vector })), settings)?,
+    };
+    let by_words = Query {
+        filter: by_vector.filter.clone(),
+        sort: Sort::parse(Some(&Value::from(object! { "$lexical" => lexical })), settings)?,
+    };
+    let mut hits: HashMap<Key, Hit> = HashMap::new();
+    for (rank, (document, score)) in
+        super::query::top(context, collection, &by_vector, 0, near)?.into_iter().enumerate()
+    {
+        let hit = merged(&mut hits, document);
+        hit.vector_rank = Some(rank + 1);
+        hit.similarity = score;
+    }
+    for (rank, (document, _)) in
+        super::query::top(context, collection, &by_words, 0, worded)?.into_iter().enumerate()
+    {
+        merged(&mut hits, document).word_rank = Some(rank + 1);
+    }
+    let mut hits = reranked(hits, query, &passage);
+    hits.truncate(limit);
+
+    let documents =
+        hits.iter().map(|hit| projection.apply(&hit.document, None)).collect::<Vec<_>>();
+    let mut answer = Answer::documents(documents, None);
+    if options.flag("includeScores")? {
+        let responses: Vec<Value> =
+            hits.iter().map(|hit| object! { "scores" => hit.scores() }.into()).collect();
+        answer.status.set("documentResponses", responses.into());
+    }
+    if options.flag("includeSortVector")?
+        && let Sort::Vector(vector) = &by_vector.sort
+    {
+        answer.status.set("sortVector", vector_to_json(vector.values()));
+    }
+    Ok(answer)
 }
 
 fn merged(hits: &mut HashMap<Key, Hit>, document: Arc<Document>) -> &mut Hit {

@@ -6,101 +6,102 @@ use crate::error::{ApiError, Code, Result, refuse};
 use crate::fields::Fields;
 use crate::json::{Object, Value, object};
 
-impl Context<'_> {
-    pub(super) fn general(&self, command: &Command) -> Result<Answer> {
-        let deprecated = command.name.contains("Namespace");
-        let answer: Result<Answer> = match command.name.as_str() {
-            "createKeyspace" | "createNamespace" => self.create_keyspace(command),
-            "dropKeyspace" | "dropNamespace" => {
-                let fields = command.fields(&["name", "options"])?;
-                command.no_options(&fields)?;
-                self.database.drop_keyspace(name(&fields)?)?;
-                Ok(Answer::ok())
-            }
-            "findKeyspaces" | "findNamespaces" => {
-                command.no_options(&command.fields(&["options"])?)?;
-                let names: Vec<Value> =
-                    self.database.keyspaces().into_iter().map(Value::String).collect();
-                let member = if deprecated { "namespaces" } else { "keyspaces" };
-                Ok(Answer::status(object! { member => names }))
-            }
-            // Nothing is computed here, so there is nobody to compute it.
-            list => {
-                command.fields(&["options"])?;
-                let embedding = list == "findEmbeddingProviders";
-                let member = if embedding { "embeddingProviders" } else { "rerankingProviders" };
-                Ok(Answer::status(object! { member => Object::new() }))
-            }
-        };
-        let answer = answer?;
-        if deprecated {
-            let instead = command.name.replace("Namespace", "Keyspace");
-            return Ok(answer.warn(format!("`{}` is deprecated; use `{instead}`", command.name)));
+pub(super) fn general(context: &Context<'_>, command: &Command) -> Result<Answer> {
+    let deprecated = command.name.contains("Namespace");
+    let answer: Result<Answer> = match command.name.as_str() {
+        "createKeyspace" | "createNamespace" => create_keyspace(context, command),
+        "dropKeyspace" | "dropNamespace" => {
+            let fields = command.fields(&["name", "options"])?;
+            command.no_options(&fields)?;
+            context.database.drop_keyspace(name(&fields)?)?;
+            Ok(Answer::ok())
         }
-        Ok(answer)
-    }
-
-    fn create_keyspace(&self, command: &Command) -> Result<Answer> {
-        let fields = command.fields(&["name", "options"])?;
-        let options =
-            Fields::of(fields.get("options"), "createKeyspace.options", &["replication"])?;
-        if let Some(replication) = options.get("replication") {
-            check_replication(replication)?;
+        "findKeyspaces" | "findNamespaces" => {
+            command.no_options(&command.fields(&["options"])?)?;
+            let names: Vec<Value> =
+                context.database.keyspaces().into_iter().map(Value::String).collect();
+            let member = if deprecated { "namespaces" } else { "keyspaces" };
+            Ok(Answer::status(object! { member => names }))
         }
-        self.database.create_keyspace(&new_name(&fields)?)?;
-        Ok(Answer::ok())
+        // Nothing is computed here, so there is nobody to compute it.
+        list => {
+            command.fields(&["options"])?;
+            let embedding = list == "findEmbeddingProviders";
+            let member = if embedding { "embeddingProviders" } else { "rerankingProviders" };
+            Ok(Answer::status(object! { member => Object::new() }))
+        }
+    };
+    let answer = answer?;
+    if deprecated {
+        let instead = command.name.replace("Namespace", "Keyspace");
+        return Ok(answer.warn(format!("`{}` is deprecated; use `{instead}`", command.name)));
     }
+    Ok(answer)
+}
 
-    pub(super) fn in_keyspace(&self, keyspace: &str, command: &Command) -> Result<Answer> {
-        match command.name.as_str() {
-            "createCollection" => {
-                let fields = command.fields(&["name", "options"])?;
-                let Self { database, rules, .. } = self;
-                database.create_collection(
-                    keyspace,
-                    &new_name(&fields)?,
-                    fields.get("options"),
-                    &rules.features,
-                    &rules.limits,
-                )?;
-                Ok(Answer::ok())
-            }
-            "deleteCollection" => {
-                let fields = command.fields(&["name", "options"])?;
-                command.no_options(&fields)?;
-                self.database.delete_collection(keyspace, name(&fields)?)?;
-                Ok(Answer::ok())
-            }
-            "findCollections" => {
-                let fields = command.fields(&["options"])?;
-                let place = "findCollections.options";
-                let explain =
-                    Fields::of(fields.get("options"), place, &["explain"])?.flag("explain")?;
-                let collections = self.database.collections(keyspace)?;
-                let listed: Vec<Value> = collections
-                    .iter()
-                    .map(|collection| {
-                        let settings = &collection.settings;
-                        let name = Value::from(settings.name.as_str());
-                        if !explain {
-                            return name;
-                        }
-                        Value::from(object! { "name" => name, "options" => settings.options() })
-                    })
-                    .collect();
-                Ok(Answer::status(object! { "collections" => listed }))
-            }
-            // There are no tables and no types; programs list them all the same.
-            list => {
-                let fields = command.fields(&["options"])?;
-                let place = format!("{list}.options");
-                Fields::of(fields.get("options"), &place, &["explain"])?.flag("explain")?;
-                self.database.collections(keyspace)?;
-                let member = if list == "listTables" { "tables" } else { "types" };
-                let mut status = Object::new();
-                status.set(member, Value::Array(Vec::new()));
-                Ok(Answer::status(status))
-            }
+fn create_keyspace(context: &Context<'_>, command: &Command) -> Result<Answer> {
+    let fields = command.fields(&["name", "options"])?;
+    let options = Fields::of(fields.get("options"), "createKeyspace.options", &["replication"])?;
+    if let Some(replication) = options.get("replication") {
+        check_replication(replication)?;
+    }
+    context.database.create_keyspace(&new_name(&fields)?)?;
+    Ok(Answer::ok())
+}
+
+pub(super) fn in_keyspace(
+    context: &Context<'_>,
+    keyspace: &str,
+    command: &Command,
+) -> Result<Answer> {
+    match command.name.as_str() {
+        "createCollection" => {
+            let fields = command.fields(&["name", "options"])?;
+            let Context { database, rules, .. } = context;
+            database.create_collection(
+                keyspace,
+                &new_name(&fields)?,
+                fields.get("options"),
+                &rules.features,
+                &rules.limits,
+            )?;
+            Ok(Answer::ok())
+        }
+        "deleteCollection" => {
+            let fields = command.fields(&["name", "options"])?;
+            command.no_options(&fields)?;
+            context.database.delete_collection(keyspace, name(&fields)?)?;
+            Ok(Answer::ok())
+        }
+        "findCollections" => {
+            let fields = command.fields(&["options"])?;
+            let place = "findCollections.options";
+            let explain =
+                Fields::of(fields.get("options"), place, &["explain"])?.flag("explain")?;
+            let collections = context.database.collections(keyspace)?;
+            let listed: Vec<Value> = collections
+                .iter()
+                .map(|collection| {
+                    let settings = &collection.settings;
+                    let name = Value::from(settings.name.as_str());
+                    if !explain {
+                        return name;
+                    }
+                    Value::from(object! { "name" => name, "options" => settings.options() })
+                })
+                .collect();
+            Ok(Answer::status(object! { "collections" => listed }))
+        }
+        // There are no tables and no types; programs list them all the same.
+        list => {
+            let fields = command.fields(&["options"])?;
+            let place = format!("{list}.options");
+            Fields::of(fields.get("options"), &place, &["explain"])?.flag("explain")?;
+            context.database.collections(keyspace)?;
+            let member = if list == "listTables" { "tables" } else { "types" };
+            let mut status = Object::new();
+            status.set(member, Value::Array(Vec::new()));
+            Ok(Answer::status(status))
         }
     }
 }
