@@ -103,6 +103,7 @@ pub(crate) struct SongDocument {
     state: &'static str,
     pub(crate) sync: Sync,
     song: String,
+    #[serde(rename = "card")]
     summary: String,
     /// The summary as it stands beside its vectors.
     #[serde(skip)]
