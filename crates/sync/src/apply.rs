@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use songrec_core::{Hint, Remedy, SongId};
 
 use crate::{
-    Action, Failure, Options, Pair, Place, Plan, Report, Result, SongWork, Syncer,
-    look::Look,
-    objects::Carrier,
-    resolve::{Case, Known, State as SongState, Verdict, Write, resolve},
+    Action, Failure, Options, Pair, Plan, Report, Result, Side, SongWork, Syncer,
+    changes::Delta,
+    objects::Transfer,
+    resolve::{Case, Decision, Known, SongState, Write, resolve},
     state::Postponed,
     values::Refs,
 };
@@ -43,27 +43,27 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// The objects that the song names at `place` now.
-    pub(crate) fn refs(&self, place: Place) -> Refs {
-        match &self.states[place] {
+    /// The objects that the song names at `side` now.
+    pub(crate) fn refs(&self, side: Side) -> Refs {
+        match &self.states[side] {
             SongState::Present(song) => Refs::of(song),
             SongState::Same | SongState::Head(_) => {
-                self.known_refs(place).cloned().unwrap_or_default()
+                self.known_refs(side).cloned().unwrap_or_default()
             }
             SongState::Deleted(_) | SongState::Absent => Refs::default(),
         }
     }
 
     /// The objects that it named when both sides last agreed.
-    pub(crate) fn known_refs(&self, place: Place) -> Option<&Refs> {
-        self.known.as_ref()?.0[place].as_ref().map(|had| &had.refs)
+    pub(crate) fn known_refs(&self, side: Side) -> Option<&Refs> {
+        self.known.as_ref()?.0[side].as_ref().map(|had| &had.refs)
     }
 }
 
 impl Syncer {
     // What a side cannot read is left as it is on both.
-    fn items(&self, look: &Look, mut chunk: Vec<(SongId, Pair<SongState>)>) -> Result<Vec<Item>> {
-        chunk.retain(|(song, _)| !look.refused.contains_key(song));
+    fn items(&self, delta: &Delta, mut chunk: Vec<(SongId, Pair<SongState>)>) -> Result<Vec<Item>> {
+        chunk.retain(|(song, _)| !delta.refused.contains_key(song));
         let songs: Vec<SongId> = chunk.iter().map(|(song, _)| *song).collect();
         let known = self.state.known(&songs)?;
         let items = chunk.into_iter().zip(known);
@@ -75,13 +75,13 @@ impl Syncer {
     // Gives apart those that a side cannot read.
     async fn decide(
         &self,
-        carrier: &Carrier,
+        transfer: &Transfer,
         mut items: Vec<Item>,
-    ) -> Result<(Vec<(Item, Verdict)>, Vec<(Item, Failure)>)> {
+    ) -> Result<(Vec<(Item, Decision)>, Vec<(Item, Failure)>)> {
         let mut decided = Vec::with_capacity(items.len());
         let mut refused = Vec::new();
-        let lacks = |place: Place, own: &Refs, theirs: &Refs, song: &songrec_core::Song| {
-            carrier.lacks(place, own, theirs, song)
+        let lacks = |side: Side, own: &Refs, theirs: &Refs, song: &songrec_core::Song| {
+            transfer.lacks(side, own, theirs, song)
         };
         // Each side is read once at most.
         for _ in 0..3 {
@@ -89,29 +89,29 @@ impl Syncer {
             for item in items.drain(..) {
                 let case = Case { known: item.known.as_ref(), states: &item.states, lacks: &lacks };
                 match resolve(&case) {
-                    Verdict::Fetch(place) => missing[place].push(item),
-                    verdict => decided.push((item, verdict)),
+                    Decision::Fetch(side) => missing[side].push(item),
+                    decision => decided.push((item, decision)),
                 }
             }
-            for place in Place::BOTH {
-                let ids: Vec<SongId> = missing[place].iter().map(|item| item.song).collect();
+            for side in Side::BOTH {
+                let ids: Vec<SongId> = missing[side].iter().map(|item| item.song).collect();
                 if ids.is_empty() {
                     continue;
                 }
-                let mut found = self.fetch(place, &ids).await?;
-                for mut item in std::mem::take(&mut missing[place]) {
+                let mut found = self.fetch(side, &ids).await?;
+                for mut item in std::mem::take(&mut missing[side]) {
                     if let Some(failure) = found.refused.remove(&item.song) {
                         refused.push((item, failure));
                         continue;
                     }
                     match found.songs.remove(&item.song) {
                         Some(song) => {
-                            item.read[place] = true;
-                            item.states[place] = SongState::Present(Box::new(song));
+                            item.read[side] = true;
+                            item.states[side] = SongState::Present(Box::new(song));
                             items.push(item);
                         }
                         // Deleted as we look, or lost; the next look tells.
-                        None => decided.push((item, Verdict::Fetch(place))),
+                        None => decided.push((item, Decision::Fetch(side))),
                     }
                 }
             }
@@ -120,7 +120,7 @@ impl Syncer {
             }
         }
         // What is still not clear changes as we look; the next look tells.
-        decided.extend(items.into_iter().map(|item| (item, Verdict::Fetch(Place::Left))));
+        decided.extend(items.into_iter().map(|item| (item, Decision::Fetch(Side::Left))));
         Ok((decided, refused))
     }
 
@@ -128,31 +128,31 @@ impl Syncer {
     pub(crate) async fn plan_chunk(
         &self,
         options: &Options,
-        look: &Look,
-        carrier: &Carrier,
+        delta: &Delta,
+        transfer: &Transfer,
         chunk: Vec<(SongId, Pair<SongState>)>,
         plan: &mut Plan,
     ) -> Result<()> {
-        let items = self.items(look, chunk)?;
-        let (decided, refused) = self.decide(carrier, items).await?;
+        let items = self.items(delta, chunk)?;
+        let (decided, refused) = self.decide(transfer, items).await?;
         plan.refused.extend(refused.into_iter().map(|(_, failure)| failure));
-        for (item, verdict) in decided {
+        for (item, decision) in decided {
             // What was read is not read again when it is done.
-            for place in Place::BOTH.into_iter().filter(|place| item.read[*place]) {
-                self.spool()?.tell(place, &[(item.song, item.states[place].clone())])?;
+            for side in Side::BOTH.into_iter().filter(|side| item.read[*side]) {
+                self.staging()?.stage(side, &[(item.song, item.states[side].clone())])?;
             }
-            match verdict {
-                Verdict::Agreed(_) => plan.agreed += 1,
-                Verdict::Nothing | Verdict::Fetch(_) | Verdict::Damaged(_) => {}
-                Verdict::Write(write) => {
+            match decision {
+                Decision::Agreed(_) => plan.agreed += 1,
+                Decision::Nothing | Decision::Fetch(_) | Decision::Damaged(_) => {}
+                Decision::Write(write) => {
                     let work = work_of(item.song, &write, options);
-                    let refs = Pair::of(|place| item.refs(place));
-                    let gets = |at: &Place| {
+                    let refs = Pair::of(|side| item.refs(side));
+                    let gets = |at: &Side| {
                         work.actions[*at].is_some_and(|action| action != Action::Delete)
                     };
-                    for place in Place::BOTH.into_iter().filter(gets) {
-                        plan.bytes[place] +=
-                            carrier.bytes(place, &refs[place], &refs[place.other()], &write.song);
+                    for side in Side::BOTH.into_iter().filter(gets) {
+                        plan.bytes[side] +=
+                            transfer.bytes(side, &refs[side], &refs[side.other()], &write.song);
                     }
                     if work.actions != Pair::default() {
                         plan.add(work);
@@ -167,36 +167,36 @@ impl Syncer {
     pub(crate) async fn apply_chunk(
         &self,
         options: &Options,
-        look: &Look,
-        carrier: &Carrier,
+        delta: &Delta,
+        transfer: &Transfer,
         chunk: Vec<(SongId, Pair<SongState>)>,
     ) -> Result<Applied> {
         let mut applied = Applied::default();
-        let mut open = self.items(look, chunk)?;
+        let mut open = self.items(delta, chunk)?;
         for _ in 0..ROUNDS {
             if open.is_empty() {
                 break;
             }
-            let (decided, refused) = self.decide(carrier, std::mem::take(&mut open)).await?;
+            let (decided, refused) = self.decide(transfer, std::mem::take(&mut open)).await?;
             for (item, failure) in refused {
                 put_off(&mut applied.postponed, &item, &failure.reason);
                 applied.report.add_failure(failure);
             }
             let mut writing = Vec::new();
             let now = self.now().as_second();
-            let mut settled: Vec<(SongId, Option<Box<Known>>)> = Vec::new();
-            for (item, verdict) in decided {
-                match verdict {
-                    Verdict::Write(write) => {
+            let mut resolved: Vec<(SongId, Option<Box<Known>>)> = Vec::new();
+            for (item, decision) in decided {
+                match decision {
+                    Decision::Write(write) => {
                         if let Some(one) = self.prepare(options, item, *write, &mut applied) {
                             writing.push(one);
                         }
                     }
-                    Verdict::Fetch(_) => {
+                    Decision::Fetch(_) => {
                         applied.again = true;
                         put_off(&mut applied.postponed, &item, "it changes again and again");
                     }
-                    Verdict::Damaged(reason) => {
+                    Decision::Damaged(reason) => {
                         put_off(&mut applied.postponed, &item, &reason);
                         applied.report.add_failure(Failure {
                             subject: item.song.to_string(),
@@ -208,30 +208,30 @@ impl Syncer {
                             )),
                         });
                     }
-                    Verdict::Agreed(known) => {
-                        let conflicts = |place: Place| match &item.states[place] {
+                    Decision::Agreed(known) => {
+                        let conflicts = |side: Side| match &item.states[side] {
                             SongState::Present(song) => !song.conflicts.is_empty(),
                             _ => false,
                         };
-                        let some = Place::BOTH.into_iter().any(conflicts);
+                        let some = Side::BOTH.into_iter().any(conflicts);
                         applied.report.conflicts += u64::from(some);
-                        settled.push((item.song, Some(known)));
+                        resolved.push((item.song, Some(known)));
                     }
-                    Verdict::Nothing => settled.push((item.song, None)),
+                    Decision::Nothing => resolved.push((item.song, None)),
                 }
             }
-            if !settled.is_empty() {
+            if !resolved.is_empty() {
                 self.state.change(|changing| {
-                    for (song, known) in &settled {
+                    for (song, known) in &resolved {
                         match known {
                             Some(known) => changing.agree(*song, known, now)?,
-                            None => changing.settle(*song)?,
+                            None => changing.resolve(*song)?,
                         }
                     }
                     Ok(())
                 })?;
             }
-            self.write_songs(carrier, writing, &mut open, &mut applied).await?;
+            self.write_songs(transfer, writing, &mut open, &mut applied).await?;
         }
         for item in open {
             applied.again = true;
@@ -242,8 +242,8 @@ impl Syncer {
     }
 
     /// Notes that the next sync has to look at songs that a side cannot read.
-    pub(crate) fn note_refused(&self, look: &Look) -> Result<()> {
-        let postponed = look.refused.iter().map(|(song, failure)| {
+    pub(crate) fn note_refused(&self, delta: &Delta) -> Result<()> {
+        let postponed = delta.refused.iter().map(|(song, failure)| {
             let (states, reason) = (Pair::default(), failure.reason.clone());
             (*song, Postponed { states, reason })
         });
@@ -263,7 +263,7 @@ impl Syncer {
 // Notes that the next sync has to look at a song.
 pub(crate) fn put_off(postponed: &mut BTreeMap<SongId, Postponed>, item: &Item, reason: &str) {
     // A tombstone is told once; what is there can be asked for again.
-    let states = Pair::of(|place| match &item.states[place] {
+    let states = Pair::of(|side| match &item.states[side] {
         deleted @ SongState::Deleted(_) => deleted.clone(),
         SongState::Same | SongState::Present(_) | SongState::Head(_) | SongState::Absent => {
             SongState::Same
@@ -273,9 +273,9 @@ pub(crate) fn put_off(postponed: &mut BTreeMap<SongId, Postponed>, item: &Item, 
 }
 
 fn work_of(song: SongId, write: &Write, options: &Options) -> SongWork {
-    let actions: Pair<Option<Action>> = Pair::of(|place| {
-        let step = write.steps[place];
-        step.filter(|_| Syncer::may_write(options.direction, place)).map(|step| step.action)
+    let actions: Pair<Option<Action>> = Pair::of(|side| {
+        let step = write.steps[side];
+        step.filter(|_| Syncer::may_write(options.direction, side)).map(|step| step.action)
     });
     SongWork {
         song,

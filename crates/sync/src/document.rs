@@ -6,7 +6,7 @@ use songrec_core::{Document, DocumentKind, Op, Revision, Version};
 use songrec_storage::{Outcome, PutDocument, PutMode};
 
 use crate::{
-    Action, DocumentWork, Failure, Options, Pair, Place, Plan, Report, Result, Syncer,
+    Action, DocumentWork, Failure, Options, Pair, Plan, Report, Result, Side, Syncer,
     syncer::{in_words, is_about_one},
 };
 
@@ -32,9 +32,9 @@ type Three<'a> = (Pair<Option<&'a Document>>, Option<Document>);
 /// What has to become of every document that `now` holds: pure.
 fn join_all(now: &Pair<BTreeMap<Key, Document>>) -> BTreeMap<Key, Joined> {
     let mut all: BTreeMap<Key, Three<'_>> = BTreeMap::new();
-    for place in Place::BOTH {
-        for (key, document) in &now[place] {
-            all.entry(key.clone()).or_default().0[place] = Some(document);
+    for side in Side::BOTH {
+        for (key, document) in &now[side] {
+            all.entry(key.clone()).or_default().0[side] = Some(document);
         }
     }
     let mut kept = BTreeMap::new();
@@ -86,7 +86,7 @@ fn join(three: &Three<'_>) -> Option<Joined> {
             Document { revision, ..like.of_version(&version)? }
         }
     };
-    let steps = Pair::of(|place| match here[place] {
+    let steps = Pair::of(|side| match here[side] {
         Some(own) if own.version().agrees_with(&version) => None,
         Some(own) => {
             let action = match (own.deleted, document.deleted) {
@@ -106,10 +106,10 @@ impl Joined {
     // What a person sees of it; that one knows of a deletion of what it never
     // had is nothing to tell.
     fn work(&self, options: &Options) -> Option<DocumentWork> {
-        let actions = Pair::of(|place| {
-            let (action, _) = self.steps[place]?;
-            let told = action != Action::Add || !self.document.deleted;
-            (told && Syncer::may_write(options.direction, place)).then_some(action)
+        let actions = Pair::of(|side| {
+            let (action, _) = self.steps[side]?;
+            let staged = action != Action::Add || !self.document.deleted;
+            (staged && Syncer::may_write(options.direction, side)).then_some(action)
         });
         let Document { kind, id, .. } = &self.document;
         let kept_as = self.kept_as.clone();
@@ -123,14 +123,14 @@ impl Joined {
 }
 
 impl Syncer {
-    async fn list_documents(&self, place: Place) -> Result<BTreeMap<Key, Document>> {
-        let backend = self.backend(place);
+    async fn list_documents(&self, side: Side) -> Result<BTreeMap<Key, Document>> {
+        let backend = self.backend(side);
         let mut documents = BTreeMap::new();
         let mut after = None;
         loop {
             let token = after.as_ref();
-            let page = self.ask(place, || backend.documents().list(&KINDS, token)).await;
-            let page = page.map_err(|error| self.failed(place, error))?;
+            let page = self.ask(side, || backend.documents().list(&KINDS, token)).await;
+            let page = page.map_err(|error| self.failed(side, error))?;
             for document in page.items {
                 documents.insert((document.kind, document.id.clone()), document);
             }
@@ -142,10 +142,8 @@ impl Syncer {
     }
 
     async fn join_documents(&self) -> Result<BTreeMap<Key, Joined>> {
-        let (left, right) = futures::try_join!(
-            self.list_documents(Place::Left),
-            self.list_documents(Place::Right)
-        )?;
+        let (left, right) =
+            futures::try_join!(self.list_documents(Side::Left), self.list_documents(Side::Right))?;
         Ok(join_all(&Pair { left, right }))
     }
 
@@ -169,15 +167,15 @@ impl Syncer {
         joined.sort_by_key(|one| !one.beside);
         for one in joined {
             let work = one.work(options);
-            for place in [Place::Right, Place::Left] {
-                let Some((_, mode)) = one.steps[place] else { continue };
-                if !Self::may_write(options.direction, place) {
+            for side in [Side::Right, Side::Left] {
+                let Some((_, mode)) = one.steps[side] else { continue };
+                if !Self::may_write(options.direction, side) {
                     pending = true;
                     continue;
                 }
-                let backend = self.backend(place);
+                let backend = self.backend(side);
                 let put = [PutDocument { document: one.document.clone(), mode }];
-                match self.ask(place, || backend.documents().put(&put)).await {
+                match self.ask(side, || backend.documents().put(&put)).await {
                     // Somebody came between; the next look tells.
                     Ok(outcomes) => pending |= !outcomes.iter().all(Outcome::is_done),
                     Err(error) if is_about_one(&error) => {
@@ -192,7 +190,7 @@ impl Syncer {
                         self.report_failures([&failure]);
                         report.add_failure(failure);
                     }
-                    Err(error) => return Err(self.failed(place, error)),
+                    Err(error) => return Err(self.failed(side, error)),
                 }
             }
             report.documents.extend(work);

@@ -3,7 +3,7 @@
 use songrec_core::{Hint, Remedy};
 use songrec_storage::ErrorKind as StorageErrorKind;
 
-use crate::Place;
+use crate::Side;
 
 /// What a sync gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,10 +14,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A library failed in a way that no other song would fare better.
-    #[error("{place} library `{name}` failed")]
+    #[error("{side} library `{name}` failed")]
     #[expect(missing_docs, reason = "the message says what each is")]
     Library {
-        place: Place,
+        side: Side,
         name: String,
         #[source]
         source: Box<songrec_storage::Error>,
@@ -25,11 +25,11 @@ pub enum Error {
     /// More songs would be deleted than may be. Nothing was written.
     #[error("{planned} songs would be deleted from `{name}`, more than the {allowed} that may be")]
     #[expect(missing_docs, reason = "the message says what each is")]
-    TooManyDeletions { place: Place, name: String, planned: u64, allowed: u64 },
+    TooManyDeletions { side: Side, name: String, planned: u64, allowed: u64 },
     /// A side is not the library it was. Nothing was written.
     #[error("`{name}` is not the library that was synced before")]
     #[expect(missing_docs, reason = "the message says what each is")]
-    OtherLibrary { place: Place, name: String },
+    OtherLibrary { side: Side, name: String },
     /// Somebody stopped it before anything was written.
     #[error("stopped before anything was written")]
     Interrupted,
@@ -37,10 +37,10 @@ pub enum Error {
     #[error("another process is syncing these libraries")]
     Busy,
     /// What was remembered of earlier syncs cannot be read or written.
-    #[error("what is remembered of earlier syncs, in `{place}`, cannot be used")]
+    #[error("what is remembered of earlier syncs, in `{location}`, cannot be used")]
     #[expect(missing_docs, reason = "the message says what each is")]
     State {
-        place: String,
+        location: String,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -106,9 +106,9 @@ impl Error {
     }
 
     pub(crate) fn state(
-        place: impl std::fmt::Display,
+        location: impl std::fmt::Display,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::State { place: place.to_string(), source: source.into() }
+        Self::State { location: location.to_string(), source: source.into() }
     }
 }

@@ -4,11 +4,11 @@
 //! crate does not know which. [`Syncer`] says what keeps a sync safe.
 
 mod apply;
+mod changes;
 mod check;
 mod conflict;
 mod document;
 mod error;
-mod look;
 mod machine;
 mod migrate;
 mod objects;
@@ -38,7 +38,7 @@ pub use report::{
 };
 #[doc(hidden)]
 pub use rules::Rules;
-pub use side::{Pair, Place, Side};
+pub use side::{Pair, Replica, Side};
 pub use state::State;
 pub use syncer::Syncer;
 pub use trash::{Trashed, restore, trash};

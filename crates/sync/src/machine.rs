@@ -7,7 +7,9 @@ use serde_json::json;
 use songrec_core::{Document, DocumentKind, OperationId, Revision, SongId, Timestamp};
 use songrec_storage::{Outcome, PurgeSong, PutDocument, PutMode, StorageBackend};
 
-use crate::{Direction, Error, Options, Pair, Place, Result, Syncer, look::Look, syncer::said_at};
+use crate::{
+    Direction, Error, Options, Pair, Result, Side, Syncer, changes::Delta, syncer::announced_at,
+};
 
 /// The document that says which library this is, and which round of purging
 /// is under way.
@@ -44,7 +46,7 @@ struct MachineBody {
 // What this machine remembers of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Own {
+pub(crate) struct Identities {
     sessions: Pair<Session>,
 }
 
@@ -106,10 +108,10 @@ struct PurgedSong {
 
 // Whether a side could not be written that this sync only reads: then nobody
 // is told there that this machine was.
-fn is_only_read(options: &Options, place: Place, error: &Error) -> bool {
+fn is_only_read(options: &Options, side: Side, error: &Error) -> bool {
     let reads = matches!(
-        (options.direction, place),
-        (Direction::Pull, Place::Right) | (Direction::Push, Place::Left)
+        (options.direction, side),
+        (Direction::Pull, Side::Right) | (Direction::Push, Side::Left)
     );
     let refused = crate::ErrorKind::Library(songrec_storage::ErrorKind::Denied);
     let full = crate::ErrorKind::Library(songrec_storage::ErrorKind::Full);
@@ -117,22 +119,22 @@ fn is_only_read(options: &Options, place: Place, error: &Error) -> bool {
 }
 
 impl Syncer {
-    fn own(&self) -> Result<Own> {
+    fn own(&self) -> Result<Identities> {
         Ok(self.state.meta("machine")?.unwrap_or_default())
     }
 
     /// Makes sure that both libraries are those that were synced before, or
     /// remembers which they are.
     pub(crate) async fn meet(&self, options: &Options, writes: bool) -> Result<()> {
-        if std::ptr::addr_eq(self.backend(Place::Left), self.backend(Place::Right)) {
+        if std::ptr::addr_eq(self.backend(Side::Left), self.backend(Side::Right)) {
             return Err(Error::Invalid("both sides are the same library".to_owned()));
         }
         let mut known: Pair<Option<String>> = self.state.meta("libraries")?.unwrap_or_default();
         if options.adopt && known != Pair::default() {
             let mut other = false;
-            for place in Place::BOTH {
-                let is = self.read_library(place).await?.map(|(_, body)| body.library);
-                other |= is != known[place];
+            for side in Side::BOTH {
+                let is = self.read_library(side).await?.map(|(_, body)| body.library);
+                other |= is != known[side];
             }
             if other && !writes {
                 return Err(Error::Invalid(
@@ -145,16 +147,16 @@ impl Syncer {
             }
         }
         let before = known.clone();
-        for place in Place::BOTH {
-            if known[place].is_some() {
+        for side in Side::BOTH {
+            if known[side].is_some() {
                 continue;
             }
-            known[place] = match self.read_library(place).await? {
+            known[side] = match self.read_library(side).await? {
                 Some((_, body)) => Some(body.library),
                 None if !writes => None,
-                None => match self.make_library(place).await {
+                None => match self.make_library(side).await {
                     // Which it is cannot be said there; it is asked again.
-                    Err(error) if is_only_read(options, place, &error) => None,
+                    Err(error) if is_only_read(options, side, &error) => None,
                     made => Some(made?),
                 },
             };
@@ -166,46 +168,46 @@ impl Syncer {
     }
 
     /// Refuses a library that is not the one that was synced before.
-    pub(crate) async fn check_library(&self, place: Place) -> Result<()> {
+    pub(crate) async fn check_library(&self, side: Side) -> Result<()> {
         let known: Pair<Option<String>> = self.state.meta("libraries")?.unwrap_or_default();
-        let Some(known) = &known[place] else { return Ok(()) };
-        let is = self.read_library(place).await?.map(|(_, body)| body.library);
+        let Some(known) = &known[side] else { return Ok(()) };
+        let is = self.read_library(side).await?.map(|(_, body)| body.library);
         if is.as_ref() == Some(known) {
             return Ok(());
         }
-        let name = self.sides[place].name.clone();
-        Err(Error::OtherLibrary { place, name })
+        let name = self.replicas[side].name.clone();
+        Err(Error::OtherLibrary { side, name })
     }
 
-    async fn read_library(&self, place: Place) -> Result<Option<(Revision, LibraryBody)>> {
-        let document = self.read_document(place, DocumentKind::Library, LIBRARY).await?;
+    async fn read_library(&self, side: Side) -> Result<Option<(Revision, LibraryBody)>> {
+        let document = self.read_document(side, DocumentKind::Library, LIBRARY).await?;
         Ok(document.map(|document| {
             (document.revision, serde_json::from_value(document.body).unwrap_or_default())
         }))
     }
 
-    async fn make_library(&self, place: Place) -> Result<String> {
+    async fn make_library(&self, side: Side) -> Result<String> {
         let library = OperationId::random().to_string();
         let body = LibraryBody { library: library.clone(), round: 0, purged: 0 };
         let document = self.document(DocumentKind::Library, LIBRARY, Revision::first(), &body);
-        match self.put_document(place, document, PutMode::Create).await? {
+        match self.put_document(side, document, PutMode::Create).await? {
             Outcome::Done => Ok(library),
             Outcome::Conflict(Some(other)) => {
                 let body: LibraryBody = serde_json::from_value(other.body).unwrap_or_default();
                 Ok(body.library)
             }
-            Outcome::Conflict(None) => Err(self.gone(place)),
+            Outcome::Conflict(None) => Err(self.gone(side)),
         }
     }
 
-    fn gone(&self, place: Place) -> Error {
+    fn gone(&self, side: Side) -> Error {
         self.failed(
-            place,
+            side,
             songrec_storage::Error::new(
                 songrec_storage::ErrorKind::Transient,
                 "store",
                 "a document of the sync",
-                self.backend(place),
+                self.backend(side),
             )
             .because("others changed it again and again")
             .with_hint("try again"),
@@ -233,41 +235,41 @@ impl Syncer {
 
     async fn read_document(
         &self,
-        place: Place,
+        side: Side,
         kind: DocumentKind,
         id: &str,
     ) -> Result<Option<Document>> {
-        let (backend, ids) = (self.backend(place), [id.to_owned()]);
-        let read = self.ask(place, || backend.documents().get(kind, &ids)).await;
-        Ok(read.map_err(|error| self.failed(place, error))?.pop().flatten())
+        let (backend, ids) = (self.backend(side), [id.to_owned()]);
+        let read = self.ask(side, || backend.documents().get(kind, &ids)).await;
+        Ok(read.map_err(|error| self.failed(side, error))?.pop().flatten())
     }
 
     async fn put_document(
         &self,
-        place: Place,
+        side: Side,
         document: Document,
         mode: PutMode,
     ) -> Result<Outcome<Document>> {
-        let (backend, put) = (self.backend(place), [PutDocument { document, mode }]);
-        let outcome = self.ask(place, || backend.documents().put(&put)).await;
-        let outcome = outcome.map_err(|error| self.failed(place, error))?.pop();
+        let (backend, put) = (self.backend(side), [PutDocument { document, mode }]);
+        let outcome = self.ask(side, || backend.documents().put(&put)).await;
+        let outcome = outcome.map_err(|error| self.failed(side, error))?.pop();
         Ok(outcome.unwrap_or(Outcome::Conflict(None)))
     }
 
-    /// Reads the machine's own document at `place`, and what may be said there
+    /// Reads the machine's own document at `side`, and what may be said there
     /// later. Whoever finds another version than those it wrote is a copy, or
     /// was restored from one: it goes on under a new name.
-    pub(crate) async fn fence(&self, place: Place, writes: bool) -> Result<Fence> {
+    pub(crate) async fn fence(&self, side: Side, writes: bool) -> Result<Fence> {
         let mut own = self.own()?;
-        let session = &own.sessions[place];
+        let session = &own.sessions[side];
         let stored = match session.id.as_str() {
             "" => None,
-            id => self.read_document(place, DocumentKind::Machine, id).await?,
+            id => self.read_document(side, DocumentKind::Machine, id).await?,
         };
-        let daily = self.is_due(rounds_at(place), crate::syncer::say_after(), self.now());
+        let daily = self.is_due(rounds_at(side), crate::syncer::announce_after(), self.now());
         // Once a day is enough for what only takes space.
-        let round = if self.is_remote(place) && daily {
-            self.read_library(place).await?.map_or(0, |(_, body)| body.round)
+        let round = if self.is_remote(side) && daily {
+            self.read_library(side).await?.map_or(0, |(_, body)| body.round)
         } else {
             session.read
         };
@@ -290,10 +292,10 @@ impl Syncer {
             daily,
         };
         if !same && self.rules.sessions_are_fenced {
-            tracing::info!("a copy of this machine was at {}", self.sides[place].name);
+            tracing::info!("a copy of this machine was at {}", self.replicas[side].name);
             // Copies cannot go by one name. And everything is to be compared,
             // also if this sync does not get so far.
-            own.sessions[place] = Session { id: new_id(), suspect: true, ..Session::default() };
+            own.sessions[side] = Session { id: new_id(), suspect: true, ..Session::default() };
             fence = Fence { full: true, version: None, acknowledge: 0, round, daily };
             if writes {
                 self.state.set_meta("machine", &own)?;
@@ -304,27 +306,32 @@ impl Syncer {
 
     /// Says at both sides that this machine was here and what it has seen, and
     /// purges what all have seen; says how many tombstones that were.
-    pub(crate) async fn say(&self, options: &Options, look: &Look, wrote: bool) -> Result<u64> {
+    pub(crate) async fn announce(
+        &self,
+        options: &Options,
+        delta: &Delta,
+        wrote: bool,
+    ) -> Result<u64> {
         let now = self.now();
         let mut purged = 0;
-        for place in Place::BOTH {
-            let Some(fence) = &look.fences[place] else { continue };
-            let due = self.is_due(said_at(place), crate::syncer::say_after(), now);
-            let moved = !look.cursors_are_old();
-            let say =
-                wrote || due || fence.daily || fence.full || (!self.is_remote(place) && moved);
-            if !say {
+        for side in Side::BOTH {
+            let Some(fence) = &delta.fences[side] else { continue };
+            let due = self.is_due(announced_at(side), crate::syncer::announce_after(), now);
+            let moved = !delta.cursors_are_unchanged();
+            let announce =
+                wrote || due || fence.daily || fence.full || (!self.is_remote(side) && moved);
+            if !announce {
                 continue;
             }
-            match self.say_at(place, options, fence).await {
-                Err(error) if is_only_read(options, place, &error) => continue,
-                said => said?,
+            match self.announce_at(side, options, fence).await {
+                Err(error) if is_only_read(options, side, &error) => continue,
+                stated => stated?,
             }
-            if self.is_remote(place) {
-                self.state.set_meta(said_at(place), &now)?;
-                if fence.daily || fence.full || look.full[place] {
-                    purged += self.purge(place).await?;
-                    self.state.set_meta(rounds_at(place), &now)?;
+            if self.is_remote(side) {
+                self.state.set_meta(announced_at(side), &now)?;
+                if fence.daily || fence.full || delta.full[side] {
+                    purged += self.purge(side).await?;
+                    self.state.set_meta(rounds_at(side), &now)?;
                 }
             }
         }
@@ -334,34 +341,34 @@ impl Syncer {
     /// Leaves a word in the libraries on this machine before anything is
     /// written: so it is noticed when one of them is replaced by an older copy,
     /// also if this sync does not get to its end.
-    pub(crate) async fn begin(&self, options: &Options, look: &mut Look) -> Result<()> {
-        for place in Place::BOTH.into_iter().filter(|place| !self.is_remote(*place)) {
-            let Some(fence) = &mut look.fences[place] else { continue };
-            match self.leave_word(place, options, fence).await {
+    pub(crate) async fn begin(&self, options: &Options, delta: &mut Delta) -> Result<()> {
+        for side in Side::BOTH.into_iter().filter(|side| !self.is_remote(*side)) {
+            let Some(fence) = &mut delta.fences[side] else { continue };
+            match self.write_own(side, options, fence).await {
                 Ok(Some(version)) => fence.version = Some(version),
                 Ok(None) => {}
-                Err(error) if is_only_read(options, place, &error) => {}
+                Err(error) if is_only_read(options, side, &error) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    async fn say_at(&self, place: Place, options: &Options, fence: &Fence) -> Result<()> {
-        if self.leave_word(place, options, fence).await?.is_none() {
+    async fn announce_at(&self, side: Side, options: &Options, fence: &Fence) -> Result<()> {
+        if self.write_own(side, options, fence).await?.is_none() {
             return Ok(());
         }
         let mut own = self.own()?;
         // What waits for the other direction has to be compared then.
-        own.sessions[place].suspect &= options.direction != Direction::Both;
+        own.sessions[side].suspect &= options.direction != Direction::Both;
         self.state.set_meta("machine", &own)
     }
 
     // Writes the machine's own document, and gives its version; nothing if
     // somebody came between. The next sync finds out who it was.
-    async fn leave_word(
+    async fn write_own(
         &self,
-        place: Place,
+        side: Side,
         options: &Options,
         fence: &Fence,
     ) -> Result<Option<Revision>> {
@@ -376,7 +383,7 @@ impl Syncer {
             Some(version) => (version.next(), PutMode::Replace(version.operation)),
             None => (Revision::first(), PutMode::Create),
         };
-        let session = &mut own.sessions[place];
+        let session = &mut own.sessions[side];
         if session.id.is_empty() {
             session.id = new_id();
         }
@@ -386,10 +393,10 @@ impl Syncer {
         let id = session.id.clone();
         self.state.set_meta("machine", &own)?;
         let document = self.document(DocumentKind::Machine, &id, revision, &body);
-        if !self.put_document(place, document, mode).await?.is_done() {
+        if !self.put_document(side, document, mode).await?.is_done() {
             return Ok(None);
         }
-        let session = &mut own.sessions[place];
+        let session = &mut own.sessions[side];
         session.known = Some(revision);
         session.tried.clear();
         self.state.set_meta("machine", &own)?;
@@ -400,12 +407,12 @@ impl Syncer {
 
     // Purges the round that is under way if every machine has seen it, and
     // begins another one if there is something to purge.
-    async fn purge(&self, place: Place) -> Result<u64> {
-        let Some((revision, body)) = self.read_library(place).await? else { return Ok(0) };
+    async fn purge(&self, side: Side) -> Result<u64> {
+        let Some((revision, body)) = self.read_library(side).await? else { return Ok(0) };
         if body.round > body.purged {
-            return self.finish_round(place, revision, body).await;
+            return self.finish_round(side, revision, body).await;
         }
-        self.clean(place, body.purged).await?;
+        self.clean(side, body.purged).await?;
         let keep = i64::try_from(self.keep_deleted.as_secs()).unwrap_or(i64::MAX);
         let until = self.now().as_second().saturating_sub(keep);
         let songs: Vec<PurgedSong> = self
@@ -413,7 +420,7 @@ impl Syncer {
             .deletions(until, ROUND)?
             .into_iter()
             .filter_map(|(id, known)| {
-                let Revision { number, operation } = known.0[place].as_ref()?.revision;
+                let Revision { number, operation } = known.0[side].as_ref()?.revision;
                 Some(PurgedSong { id, operation, number })
             })
             .collect();
@@ -428,18 +435,18 @@ impl Syncer {
             &RoundBody { songs },
         );
         // If somebody else has just begun it, theirs is as good.
-        self.put_document(place, round, PutMode::Create).await?;
-        self.put_library(place, revision, &LibraryBody { round: next, ..body }).await?;
+        self.put_document(side, round, PutMode::Create).await?;
+        self.put_library(side, revision, &LibraryBody { round: next, ..body }).await?;
         Ok(0)
     }
 
     // Forgets the deletions of rounds that were purged: nobody asks any more.
-    async fn clean(&self, place: Place, purged: u64) -> Result<()> {
+    async fn clean(&self, side: Side, purged: u64) -> Result<()> {
         let mut own = self.own()?;
-        for round in own.sessions[place].cleaned + 1..=purged {
-            let songs = self.still_deleted(place, self.read_round(place, round).await?)?;
-            own.sessions[place].cleaned = round;
-            self.forget_purged(place, &songs)?;
+        for round in own.sessions[side].cleaned + 1..=purged {
+            let songs = self.still_deleted(side, self.read_round(side, round).await?)?;
+            own.sessions[side].cleaned = round;
+            self.forget_purged(side, &songs)?;
             self.state.set_meta("machine", &own)?;
         }
         Ok(())
@@ -448,89 +455,79 @@ impl Syncer {
     // Those of these songs that are deleted by the same deletion here. Whoever
     // restored one has another version of it; if that was deleted again, its
     // tombstone is another one, and has its own round.
-    fn still_deleted(&self, place: Place, songs: Vec<PurgedSong>) -> Result<Vec<PurgedSong>> {
+    fn still_deleted(&self, side: Side, songs: Vec<PurgedSong>) -> Result<Vec<PurgedSong>> {
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
         let known = self.state.known(&ids)?;
         let same = songs.into_iter().zip(known).filter(|(song, known)| {
-            let had = known.as_ref().and_then(|known| known.0[place].as_ref());
+            let had = known.as_ref().and_then(|known| known.0[side].as_ref());
             had.is_some_and(|had| !had.is_alive() && had.revision.operation == song.operation)
         });
         Ok(same.map(|(song, _)| song).collect())
     }
 
     // What was purged there is still known here, if it is on this side.
-    fn forget_purged(&self, place: Place, songs: &[PurgedSong]) -> Result<()> {
+    fn forget_purged(&self, side: Side, songs: &[PurgedSong]) -> Result<()> {
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
         let known = self.state.known(&ids)?;
         let now = self.now().as_second();
         self.state.change(|changing| {
             for (id, known) in ids.iter().zip(known) {
                 let Some(mut known) = known else { continue };
-                known.0[place] = None;
+                known.0[side] = None;
                 changing.set_known(*id, &known, now)?;
             }
             Ok(())
         })
     }
 
-    async fn put_library(
-        &self,
-        place: Place,
-        version: Revision,
-        body: &LibraryBody,
-    ) -> Result<bool> {
+    async fn put_library(&self, side: Side, version: Revision, body: &LibraryBody) -> Result<bool> {
         let document = self.document(DocumentKind::Library, LIBRARY, version.next(), body);
         let mode = PutMode::Replace(version.operation);
-        Ok(self.put_document(place, document, mode).await?.is_done())
+        Ok(self.put_document(side, document, mode).await?.is_done())
     }
 
-    async fn finish_round(
-        &self,
-        place: Place,
-        revision: Revision,
-        body: LibraryBody,
-    ) -> Result<u64> {
-        let machines = self.machines(place).await?;
+    async fn finish_round(&self, side: Side, revision: Revision, body: LibraryBody) -> Result<u64> {
+        let machines = self.machines(side).await?;
         let waiting = machines.iter().any(|one| !one.retired && one.round < body.round);
         if waiting && self.rules.purging_waits {
             return Ok(0);
         }
-        let songs = self.read_round(place, body.round).await?;
-        let same = self.still_deleted(place, songs)?;
+        let songs = self.read_round(side, body.round).await?;
+        let same = self.still_deleted(side, songs)?;
         let tombstones: Vec<PurgeSong> =
             same.iter().map(|song| PurgeSong { id: song.id, deletion: song.operation }).collect();
-        let backend = self.backend(place);
+        let backend = self.backend(side);
         for chunk in tombstones.chunks(100) {
-            let purged = self.ask(place, || backend.songs().purge(chunk)).await;
-            purged.map_err(|error| self.failed(place, error))?;
+            let purged = self.ask(side, || backend.songs().purge(chunk)).await;
+            purged.map_err(|error| self.failed(side, error))?;
         }
-        self.forget_purged(place, &same)?;
+        self.forget_purged(side, &same)?;
         let done = LibraryBody { purged: body.round, ..body };
-        self.put_library(place, revision, &done).await?;
+        self.put_library(side, revision, &done).await?;
         Ok(same.len() as u64)
     }
 
-    async fn read_round(&self, place: Place, round: u64) -> Result<Vec<PurgedSong>> {
-        let document = self.read_document(place, DocumentKind::Library, &round_id(round)).await?;
+    async fn read_round(&self, side: Side, round: u64) -> Result<Vec<PurgedSong>> {
+        let document = self.read_document(side, DocumentKind::Library, &round_id(round)).await?;
         let body: Option<RoundBody> =
             document.and_then(|document| serde_json::from_value(document.body).ok());
         Ok(body.unwrap_or_default().songs)
     }
 
-    /// The machines that take part at `place`.
+    /// The machines that take part at `side`.
     ///
     /// # Errors
     ///
     /// `Library` if it cannot be read.
-    pub async fn machines(&self, place: Place) -> Result<Vec<Machine>> {
-        machines(self.backend(place)).await.map_err(|error| self.failed(place, error))
+    pub async fn machines(&self, side: Side) -> Result<Vec<Machine>> {
+        machines(self.backend(side)).await.map_err(|error| self.failed(side, error))
     }
 }
 
-const fn rounds_at(place: Place) -> &'static str {
-    match place {
-        Place::Left => "rounds_at_left",
-        Place::Right => "rounds_at_right",
+const fn rounds_at(side: Side) -> &'static str {
+    match side {
+        Side::Left => "rounds_at_left",
+        Side::Right => "rounds_at_right",
     }
 }
 

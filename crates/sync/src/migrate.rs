@@ -10,9 +10,9 @@ use songrec_storage::{
 };
 
 use crate::{
-    Comparison, Error, Failure, LeftOut, Note, Options, Pair, Place, Result, Syncer, Verify,
+    Comparison, Error, Failure, LeftOut, Note, Options, Pair, Result, Side, Syncer, Verify,
     check::{Data, compare},
-    objects::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
+    objects::{AUDIO_AT_ONCE, Carried, CarriedBlob, Needs, Transfer},
     refused::{Fetched, refusal},
     report::list,
     syncer::{in_words, is_about_one},
@@ -113,9 +113,9 @@ impl Syncer {
     }
 
     async fn plan_copies(&self, options: &Options) -> Result<MigrationPlan> {
-        let carrier = Carrier::new(self, options);
+        let transfer = Transfer::new(self, options);
         let mut plan = MigrationPlan::default();
-        let (source, batch) = (self.backend(Place::Left), self.batch() as u64);
+        let (source, batch) = (self.backend(Side::Left), self.batch() as u64);
         let mut models = std::collections::BTreeSet::new();
         let mut blobs = 0;
         let mut cursor: Option<Cursor> = None;
@@ -124,12 +124,12 @@ impl Syncer {
                 return Err(Error::Interrupted);
             }
             let page =
-                self.ask(Place::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
-            let page = page.map_err(|error| self.failed(Place::Left, error))?;
+                self.ask(Side::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
+            let page = page.map_err(|error| self.failed(Side::Left, error))?;
             let songs: Vec<Song> = present(page.changes);
             let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-            let there = self.fetch(Place::Right, &ids).await?.songs;
-            self.looked_at(songs.len());
+            let there = self.fetch(Side::Right, &ids).await?.songs;
+            self.advanced(songs.len());
             for song in &songs {
                 plan.songs += 1;
                 if there.contains_key(&song.id) {
@@ -137,7 +137,7 @@ impl Syncer {
                     continue;
                 }
                 models.extend(song.embeddings.keys().cloned());
-                let bytes = carrier.bytes(Place::Right, &Refs::default(), &Refs::of(song), song);
+                let bytes = transfer.bytes(Side::Right, &Refs::default(), &Refs::of(song), song);
                 blobs += u64::from(song.blob.is_some() || !song.files.is_empty());
                 plan.bytes += bytes;
             }
@@ -147,7 +147,7 @@ impl Syncer {
             }
         }
         let new = plan.songs - plan.already;
-        let audio = self.backend(Place::Right).capabilities().keeps_audio
+        let audio = self.backend(Side::Right).capabilities().keeps_audio
             && options.audio != crate::AudioPolicy::None;
         plan.requests =
             new.div_ceil(batch) * (2 + models.len() as u64) + if audio { blobs } else { 0 };
@@ -163,11 +163,11 @@ impl Syncer {
     /// If a library fails in a way that no other song would fare better.
     pub async fn migrate(&self, options: &Options, verify: Verify) -> Result<Migrated> {
         self.traffic().count_from_zero();
-        let carrier = Carrier::new(self, options);
-        let source = self.backend(Place::Left);
+        let transfer = Transfer::new(self, options);
+        let source = self.backend(Side::Left);
         let all = songrec_core::Filter::all();
-        let total = self.ask(Place::Left, || source.songs().count(&all)).await;
-        let total = total.map_err(|error| self.failed(Place::Left, error))?;
+        let total = self.ask(Side::Left, || source.songs().count(&all)).await;
+        let total = total.map_err(|error| self.failed(Side::Left, error))?;
         self.job.on(Event::Started { work: "copying", total: Some(total) });
         let mut migrated = Migrated::default();
         let mut cursor: Option<Cursor> = self.state.meta(CURSOR)?.flatten();
@@ -178,7 +178,7 @@ impl Syncer {
                 migrated.interrupted = true;
                 break;
             }
-            let name = &self.sides.left.name;
+            let name = &self.replicas.left.name;
             for one in page.unreadable {
                 let (_, failure) = refusal(name, one);
                 self.report_failures([&failure]);
@@ -187,7 +187,7 @@ impl Syncer {
             let songs = present(page.changes);
             let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
             let copies = stream::iter(chunks)
-                .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk))
+                .map(|chunk: Vec<Song>| self.migrate_chunk(&transfer, chunk))
                 .buffer_unordered(options.jobs.max(1));
             let copied = copies.try_for_each(|done| {
                 self.report_failures(&done.failed);
@@ -225,7 +225,7 @@ impl Syncer {
             if let Some(data) = data {
                 let models = options.models.as_ref();
                 let known = std::mem::take(&mut migrated.known);
-                let found = compare(&self.sides, data, models, known, &self.job).await?;
+                let found = compare(&self.replicas, data, models, known, &self.job).await?;
                 migrated.interrupted |= found.interrupted;
                 migrated.verified = Some(found);
             }
@@ -236,26 +236,26 @@ impl Syncer {
 
     // The songs after a cursor, or all songs if the source knows it no more.
     async fn page_to_copy(&self, cursor: &mut Option<Cursor>) -> Result<ChangePage> {
-        let source = self.backend(Place::Left);
+        let source = self.backend(Side::Left);
         let mut page =
-            self.ask(Place::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
+            self.ask(Side::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
         if cursor.is_some()
             && page.as_ref().is_err_and(|error| error.kind() == ErrorKind::CursorLost)
         {
             *cursor = None;
-            page = self.ask(Place::Left, || source.maintenance().changes(None, PAGE)).await;
+            page = self.ask(Side::Left, || source.maintenance().changes(None, PAGE)).await;
         }
-        page.map_err(|error| self.failed(Place::Left, error))
+        page.map_err(|error| self.failed(Side::Left, error))
     }
 
-    async fn migrate_chunk(&self, carrier: &Carrier, mut songs: Vec<Song>) -> Result<Migrated> {
+    async fn migrate_chunk(&self, transfer: &Transfer, mut songs: Vec<Song>) -> Result<Migrated> {
         let mut done = Migrated::default();
         if self.job.is_interrupted() {
             done.interrupted = true;
             return Ok(done);
         }
         let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-        let Fetched { songs: there, refused } = self.fetch(Place::Right, &ids).await?;
+        let Fetched { songs: there, refused } = self.fetch(Side::Right, &ids).await?;
         songs.retain(|song| !refused.contains_key(&song.id));
         refused.into_values().for_each(|failure| done.add_failure(failure));
         let nothing = Refs::default();
@@ -274,9 +274,9 @@ impl Syncer {
             Carried::default()
         } else {
             let songs: Vec<&Song> = needs.iter().map(|one| one.song).collect();
-            self.carry_segments(carrier, Place::Right, &songs).await?;
+            self.carry_segments(transfer, Side::Right, &songs).await?;
             let all: Vec<&Needs<'_>> = needs.iter().collect();
-            self.carry_embeddings(carrier, Place::Right, &all).await?
+            self.carry_embeddings(transfer, Side::Right, &all).await?
         };
         let copying = needs.iter().map(|one| {
             async move {
@@ -284,7 +284,7 @@ impl Syncer {
                 if self.job.is_interrupted() {
                     return Ok(None);
                 }
-                let blob = self.carry_blob(carrier, Place::Right, one, None).await?;
+                let blob = self.carry_blob(transfer, Side::Right, one, None).await?;
                 // What is left to do takes no time beside this.
                 self.job.on(Event::Advanced { item: &SongSummary::of(one.song).title, bytes: 0 });
                 Ok(Some(blob))
@@ -323,8 +323,8 @@ impl Syncer {
         if puts.is_empty() {
             return Ok(());
         }
-        let target = self.backend(Place::Right);
-        match self.ask(Place::Right, || target.songs().put(puts)).await {
+        let target = self.backend(Side::Right);
+        match self.ask(Side::Right, || target.songs().put(puts)).await {
             Ok(outcomes) => {
                 for (put, outcome) in puts.iter().zip(outcomes) {
                     done.note_outcome(&put.song, outcome);
@@ -334,7 +334,7 @@ impl Syncer {
             Err(error) if is_about_one(&error) => {
                 for put in puts {
                     let one = std::slice::from_ref(put);
-                    match self.ask(Place::Right, || target.songs().put(one)).await {
+                    match self.ask(Side::Right, || target.songs().put(one)).await {
                         Ok(mut outcome) => {
                             let outcome = outcome.pop().unwrap_or(Outcome::Conflict(None));
                             done.note_outcome(&put.song, outcome);
@@ -345,31 +345,31 @@ impl Syncer {
                             reason: in_words(&error),
                             hint: error.hint().cloned(),
                         }),
-                        Err(error) => return Err(self.failed(Place::Right, error)),
+                        Err(error) => return Err(self.failed(Side::Right, error)),
                     }
                 }
                 Ok(())
             }
-            Err(error) => Err(self.failed(Place::Right, error)),
+            Err(error) => Err(self.failed(Side::Right, error)),
         }
     }
 
     async fn migrate_documents(&self, migrated: &mut Migrated) -> Result<()> {
-        let (source, target) = (self.backend(Place::Left), self.backend(Place::Right));
+        let (source, target) = (self.backend(Side::Left), self.backend(Side::Right));
         let kinds = [DocumentKind::Playlist, DocumentKind::Synth];
         let mut after = None;
         loop {
             let page =
-                self.ask(Place::Left, || source.documents().list(&kinds, after.as_ref())).await;
-            let page = page.map_err(|error| self.failed(Place::Left, error))?;
+                self.ask(Side::Left, || source.documents().list(&kinds, after.as_ref())).await;
+            let page = page.map_err(|error| self.failed(Side::Left, error))?;
             for chunk in page.items.chunks(self.batch()) {
                 let chunk: Vec<&Document> = chunk.iter().filter(|one| !one.deleted).collect();
                 let puts: Vec<_> = chunk
                     .iter()
                     .map(|one| PutDocument { document: (*one).clone(), mode: PutMode::Create })
                     .collect();
-                let outcomes = self.ask(Place::Right, || target.documents().put(&puts)).await;
-                let outcomes = outcomes.map_err(|error| self.failed(Place::Right, error))?;
+                let outcomes = self.ask(Side::Right, || target.documents().put(&puts)).await;
+                let outcomes = outcomes.map_err(|error| self.failed(Side::Right, error))?;
                 for (document, outcome) in chunk.iter().zip(outcomes) {
                     let other: Option<OperationId> = match outcome {
                         Outcome::Done => None,
@@ -435,7 +435,7 @@ impl Migrated {
 
     fn note_there(&mut self, song: &Song, known: &Song) {
         let same = known.revision.operation == song.revision.operation
-            || Values::of(known).say_the_same_as(&Values::of(song));
+            || Values::of(known).shows_the_same_as(&Values::of(song));
         if same {
             self.already += 1;
         } else {

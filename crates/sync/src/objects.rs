@@ -14,7 +14,7 @@ use songrec_storage::{BlobSource, BlobStream, NewBlob, NewEmbedding, StoredEmbed
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::{
-    AudioPolicy, Note, Options, Pair, Place, Result, Syncer,
+    AudioPolicy, Note, Options, Pair, Result, Side, Syncer,
     resolve::operation_of,
     syncer::{in_words, is_about_one},
     values::Refs,
@@ -26,7 +26,7 @@ pub(crate) const AUDIO_AT_ONCE: usize = 16;
 
 /// What may be carried, and what was learned of both libraries on the way.
 #[derive(Debug)]
-pub(crate) struct Carrier {
+pub(crate) struct Transfer {
     keeps_audio: Pair<bool>,
     audio: AudioPolicy,
     models: Option<BTreeSet<ModelName>>,
@@ -65,7 +65,7 @@ impl Carried {
     }
 }
 
-/// A song that needs objects at a place.
+/// A song that needs objects at a side.
 pub(crate) struct Needs<'a> {
     pub(crate) song: &'a Song,
     pub(crate) operation: OperationId,
@@ -73,10 +73,10 @@ pub(crate) struct Needs<'a> {
     pub(crate) theirs: &'a Refs,
 }
 
-impl Carrier {
+impl Transfer {
     pub(crate) fn new(syncer: &Syncer, options: &Options) -> Self {
         Self {
-            keeps_audio: Pair::of(|place| syncer.backend(place).capabilities().keeps_audio),
+            keeps_audio: Pair::of(|side| syncer.backend(side).capabilities().keeps_audio),
             audio: options.audio,
             models: options.models.clone(),
             now: syncer.now(),
@@ -103,33 +103,33 @@ impl Carrier {
         }
     }
 
-    /// Whether `place` lacks objects of a song that the other side has, and that
+    /// Whether `side` lacks objects of a song that the other side has, and that
     /// are carried.
-    pub(crate) fn lacks(&self, place: Place, own: &Refs, theirs: &Refs, song: &Song) -> bool {
+    pub(crate) fn lacks(&self, side: Side, own: &Refs, theirs: &Refs, song: &Song) -> bool {
         let embedded = theirs
             .embeddings
             .keys()
             .any(|model| self.carries(model) && !own.embeddings.contains_key(model));
-        let audio = self.keeps_audio[place]
-            && self.keeps_audio[place.other()]
+        let audio = self.keeps_audio[side]
+            && self.keeps_audio[side.other()]
             && own.blob.is_none()
             && theirs.blob.is_some()
             && self.carries_audio_of(song);
         embedded || audio
     }
 
-    /// How many bytes may have to be carried to `place` for a song.
-    pub(crate) fn bytes(&self, place: Place, own: &Refs, theirs: &Refs, song: &Song) -> u64 {
+    /// How many bytes may have to be carried to `side` for a song.
+    pub(crate) fn bytes(&self, side: Side, own: &Refs, theirs: &Refs, song: &Song) -> u64 {
         let embedded = theirs
             .embeddings
             .iter()
             .filter(|(model, _)| self.carries(model) && !own.embeddings.contains_key(*model))
             .map(|(_, reference)| reference.dimension as u64 * 4)
             .sum::<u64>();
-        let audio = self.keeps_audio[place] && self.carries_audio_of(song);
+        let audio = self.keeps_audio[side] && self.carries_audio_of(song);
         let blob = match (&own.blob, &theirs.blob) {
             (None, Some(blob)) if audio => blob.size,
-            (None, None) if audio && !self.keeps_audio[place.other()] => {
+            (None, None) if audio && !self.keeps_audio[side.other()] => {
                 song.files.first().map_or(0, |file| file.size)
             }
             _ => 0,
@@ -141,65 +141,65 @@ impl Carrier {
 impl Syncer {
     async fn models_at<'a>(
         &self,
-        carrier: &'a Carrier,
-        place: Place,
+        transfer: &'a Transfer,
+        side: Side,
     ) -> Result<&'a BTreeMap<ModelName, ModelSpec>> {
-        carrier.known_models[place]
+        transfer.known_models[side]
             .get_or_try_init(|| async {
-                let backend = self.backend(place);
-                let models = self.ask(place, || backend.embeddings().models()).await;
-                let models = models.map_err(|error| self.failed(place, error))?;
+                let backend = self.backend(side);
+                let models = self.ask(side, || backend.embeddings().models()).await;
+                let models = models.map_err(|error| self.failed(side, error))?;
                 Ok(models.into_iter().map(|model| (model.name.clone(), model)).collect())
             })
             .await
     }
 
-    /// Makes room at `place` for a model that the other side knows; says
+    /// Makes room at `side` for a model that the other side knows; says
     /// whether there is room.
     pub(crate) async fn make_room(
         &self,
-        carrier: &Carrier,
-        place: Place,
+        transfer: &Transfer,
+        side: Side,
         model: &ModelName,
     ) -> Result<bool> {
-        if carrier.room.lock().expect("nothing panics with it")[place].contains(model)
-            || self.models_at(carrier, place).await?.contains_key(model)
+        if transfer.room.lock().expect("nothing panics with it")[side].contains(model)
+            || self.models_at(transfer, side).await?.contains_key(model)
         {
             return Ok(true);
         }
-        let Some(spec) = self.models_at(carrier, place.other()).await?.get(model) else {
+        let Some(spec) = self.models_at(transfer, side.other()).await?.get(model) else {
             return Ok(false);
         };
-        let backend = self.backend(place);
-        self.ask(place, || backend.embeddings().put_model(spec))
+        let backend = self.backend(side);
+        self.ask(side, || backend.embeddings().put_model(spec))
             .await
-            .map_err(|error| self.failed(place, error))?;
-        carrier.room.lock().expect("nothing panics with it")[place].insert(model.clone());
+            .map_err(|error| self.failed(side, error))?;
+        transfer.room.lock().expect("nothing panics with it")[side].insert(model.clone());
         Ok(true)
     }
 
-    /// Carries the embeddings that songs lack at `place`.
+    /// Carries the embeddings that songs lack at `side`.
     pub(crate) async fn carry_embeddings(
         &self,
-        carrier: &Carrier,
-        place: Place,
+        transfer: &Transfer,
+        side: Side,
         songs: &[&Needs<'_>],
     ) -> Result<Carried> {
         let mut carried = Carried::default();
         let mut wanted: BTreeMap<&ModelName, Vec<&Needs<'_>>> = BTreeMap::new();
         for needs in songs.iter().copied() {
             for model in needs.theirs.embeddings.keys() {
-                if carrier.carries(model) && !needs.own.embeddings.contains_key(model) {
+                if transfer.carries(model) && !needs.own.embeddings.contains_key(model) {
                     wanted.entry(model).or_default().push(needs);
                 }
             }
         }
         for (model, songs) in wanted {
-            if !self.make_room(carrier, place, model).await? {
+            if !self.make_room(transfer, side, model).await? {
                 continue;
             }
             for chunk in songs.chunks(self.batch()) {
-                self.carry_batch(carrier, place, model, chunk, &mut carried).await?;
+                self.carry_batch(transfer, side, model, chunk, &mut carried).await?;
             }
         }
         Ok(carried)
@@ -207,13 +207,13 @@ impl Syncer {
 
     async fn carry_batch(
         &self,
-        carrier: &Carrier,
-        place: Place,
+        transfer: &Transfer,
+        side: Side,
         model: &ModelName,
         songs: &[&Needs<'_>],
         carried: &mut Carried,
     ) -> Result<()> {
-        let from = place.other();
+        let from = side.other();
         let ids: Vec<SongId> = songs.iter().map(|needs| needs.song.id).collect();
         let found = self.read_embeddings(from, model, &ids, carried).await?;
         let mut new = Vec::with_capacity(songs.len());
@@ -223,7 +223,7 @@ impl Syncer {
                     song: needs.song.id,
                     text: format!(
                         "its embedding by `{model}` is not in {}, so it was not copied",
-                        self.sides[from].name
+                        self.replicas[from].name
                     ),
                 });
                 continue;
@@ -238,12 +238,12 @@ impl Syncer {
             });
         }
         let bytes: u64 = new.iter().map(|one| one.embedding.vector.dimension() as u64 * 4).sum();
-        if let Some(throttle) = &carrier.throttle {
+        if let Some(throttle) = &transfer.throttle {
             throttle.take(bytes).await;
         }
         self.traffic().bytes(bytes);
-        let backend = self.backend(place);
-        match self.ask(place, || backend.embeddings().put(&new)).await {
+        let backend = self.backend(side);
+        match self.ask(side, || backend.embeddings().put(&new)).await {
             Ok(references) => {
                 for (one, reference) in new.into_iter().zip(references) {
                     let key = (one.embedding.song, one.embedding.model);
@@ -255,7 +255,7 @@ impl Syncer {
             Err(error) if is_about_one(&error) => {
                 for one in new {
                     let put = std::slice::from_ref(&one);
-                    match self.ask(place, || backend.embeddings().put(put)).await {
+                    match self.ask(side, || backend.embeddings().put(put)).await {
                         Ok(mut references) => {
                             if let Some(reference) = references.pop() {
                                 let key = (one.embedding.song, one.embedding.model.clone());
@@ -269,30 +269,30 @@ impl Syncer {
                                 in_words(&error)
                             ),
                         }),
-                        Err(error) => return Err(self.failed(place, error)),
+                        Err(error) => return Err(self.failed(side, error)),
                     }
                 }
                 Ok(())
             }
-            Err(error) => Err(self.failed(place, error)),
+            Err(error) => Err(self.failed(side, error)),
         }
     }
 
     async fn read_embeddings(
         &self,
-        place: Place,
+        side: Side,
         model: &ModelName,
         ids: &[SongId],
         carried: &mut Carried,
     ) -> Result<Vec<Option<StoredEmbedding>>> {
-        let backend = self.backend(place);
-        match self.ask(place, || backend.embeddings().get(model, ids)).await {
+        let backend = self.backend(side);
+        match self.ask(side, || backend.embeddings().get(model, ids)).await {
             Ok(found) => Ok(found),
             Err(error) if is_about_one(&error) => {
                 let mut found = Vec::with_capacity(ids.len());
                 for id in ids {
                     let one = std::slice::from_ref(id);
-                    match self.ask(place, || backend.embeddings().get(model, one)).await {
+                    match self.ask(side, || backend.embeddings().get(model, one)).await {
                         Ok(mut one) => found.push(one.pop().flatten()),
                         Err(error) if is_about_one(&error) => {
                             let text = format!(
@@ -302,29 +302,29 @@ impl Syncer {
                             carried.notes.push(Note { song: *id, text });
                             found.push(None);
                         }
-                        Err(error) => return Err(self.failed(place, error)),
+                        Err(error) => return Err(self.failed(side, error)),
                     }
                 }
                 Ok(found)
             }
-            Err(error) => Err(self.failed(place, error)),
+            Err(error) => Err(self.failed(side, error)),
         }
     }
 
-    /// The blob that a song has to name at `place`, carried there if it is
+    /// The blob that a song has to name at `side`, carried there if it is
     /// not there and audio is carried.
     pub(crate) async fn carry_blob(
         &self,
-        carrier: &Carrier,
-        place: Place,
+        transfer: &Transfer,
+        side: Side,
         needs: &Needs<'_>,
         before: Option<&BlobRef>,
     ) -> Result<CarriedBlob> {
         let (own, theirs) = (needs.own.blob.as_ref(), needs.theirs.blob.as_ref());
-        let other = place.other();
+        let other = side.other();
         let names =
             |blob: Option<&BlobRef>| CarriedBlob { blob: blob.cloned(), ..CarriedBlob::default() };
-        let keeps = &carrier.keeps_audio;
+        let keeps = &transfer.keeps_audio;
         let wanted = match (own, theirs) {
             (Some(own), Some(theirs)) if own.sha256 == theirs.sha256 => {
                 return Ok(names(Some(own)));
@@ -340,11 +340,11 @@ impl Syncer {
             (None, Some(theirs)) => Some(theirs.clone()),
             (None, None) => None,
         };
-        if !keeps[place] {
+        if !keeps[side] {
             // Where it is, is worth knowing.
             return Ok(names(wanted.filter(|_| keeps[other]).as_ref().or(own)));
         }
-        if !carrier.carries_audio_of(needs.song) {
+        if !transfer.carries_audio_of(needs.song) {
             return Ok(names(own));
         }
         let wanted = match wanted {
@@ -362,17 +362,19 @@ impl Syncer {
             operation: operation_of(&format!("songrec sync blob {}", needs.operation)),
         };
         let here = BlobRef { key: None, ..wanted.clone() };
-        if !self.is_remote(place) && self.has_blob(place, &here).await? {
+        if !self.is_remote(side) && self.has_blob(side, &here).await? {
             return Ok(names(Some(&here)));
         }
         let note = |text| Some(Note { song: needs.song.id, text });
-        match self.copy_blob(carrier, place, &wanted, &new).await? {
+        match self.copy_blob(transfer, side, &wanted, &new).await? {
             Copied::Done(reference) => {
                 Ok(CarriedBlob { bytes: wanted.size, ..names(Some(&reference)) })
             }
             Copied::Missing => {
-                let text =
-                    format!("its audio is not in {}, so it was not copied", self.sides[other].name);
+                let text = format!(
+                    "its audio is not in {}, so it was not copied",
+                    self.replicas[other].name
+                );
                 Ok(CarriedBlob { note: note(text), ..names(own) })
             }
             Copied::Refused(why) => {
@@ -382,20 +384,20 @@ impl Syncer {
         }
     }
 
-    pub(crate) async fn has_blob(&self, place: Place, blob: &BlobRef) -> Result<bool> {
-        let backend = self.backend(place);
-        match self.ask(place, || backend.blobs().get(blob, Some(0..0))).await {
+    pub(crate) async fn has_blob(&self, side: Side, blob: &BlobRef) -> Result<bool> {
+        let backend = self.backend(side);
+        match self.ask(side, || backend.blobs().get(blob, Some(0..0))).await {
             Ok(found) => Ok(found.is_some()),
             Err(error) if is_about_one(&error) => Ok(false),
-            Err(error) => Err(self.failed(place, error)),
+            Err(error) => Err(self.failed(side, error)),
         }
     }
 
-    async fn reachable(&self, place: Place, song: &Song) -> Result<Option<BlobRef>> {
+    async fn reachable(&self, side: Side, song: &Song) -> Result<Option<BlobRef>> {
         let mut seen = BTreeSet::new();
         for file in &song.files {
             let blob = BlobRef { sha256: file.sha256, size: file.size, key: None };
-            if seen.insert(file.sha256) && self.has_blob(place, &blob).await? {
+            if seen.insert(file.sha256) && self.has_blob(side, &blob).await? {
                 return Ok(Some(blob));
             }
         }
@@ -404,14 +406,14 @@ impl Syncer {
 
     async fn copy_blob(
         &self,
-        carrier: &Carrier,
-        place: Place,
+        transfer: &Transfer,
+        side: Side,
         wanted: &BlobRef,
         new: &NewBlob,
     ) -> Result<Copied> {
-        let other = place.other();
-        let (from, to) = (self.backend(other), self.backend(place));
-        let _turn = carrier.copies.acquire().await.expect("it is never closed");
+        let other = side.other();
+        let (from, to) = (self.backend(other), self.backend(side));
+        let _turn = transfer.copies.acquire().await.expect("it is never closed");
         let mut tries = 0;
         loop {
             tries += 1;
@@ -422,12 +424,12 @@ impl Syncer {
                 Err(error) if is_about_one(&error) => return Ok(Copied::Refused(in_words(&error))),
                 Err(error) => return Err(self.failed(other, error)),
             };
-            let stream = match &carrier.throttle {
+            let stream = match &transfer.throttle {
                 Some(throttle) => throttle.slow(stream),
                 None => stream,
             };
             let stream = self.count_pieces(stream);
-            self.traffic().request(place);
+            self.traffic().request(side);
             match to.blobs().put(new, BlobSource::Stream(stream)).await {
                 Ok(reference) => return Ok(Copied::Done(reference)),
                 Err(error) if error.is_temporary() && tries < 4 => {
@@ -436,7 +438,7 @@ impl Syncer {
                     }
                 }
                 Err(error) if is_about_one(&error) => return Ok(Copied::Refused(in_words(&error))),
-                Err(error) => return Err(self.failed(place, error)),
+                Err(error) => return Err(self.failed(side, error)),
             }
         }
     }

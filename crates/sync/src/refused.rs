@@ -1,5 +1,5 @@
 //! Songs that one side stores and cannot read, because they are damaged or of a
-//! later format: they are told, and nothing is carried in their place.
+//! later format: they are told, and nothing is carried in their side.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use songrec_core::{DocumentKind, Hint, SongId};
 
-use crate::{Pair, Place};
+use crate::{Pair, Side};
 
 /// What happens to one song, or did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +50,7 @@ pub struct MergedField {
     /// The value that is shown from now on; nothing if the field is empty.
     pub value: Option<Value>,
     /// Whose value that is; nobody's alone if both add up.
-    pub from: Option<Place>,
+    pub from: Option<Side>,
     /// The other side's value, if it did not come through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<Value>,
@@ -190,9 +190,9 @@ impl Plan {
 }
 
 fn count(counts: &mut Pair<Counts>, work: &SongWork) {
-    for place in Place::BOTH {
-        if let Some(action) = work.actions[place] {
-            counts[place].note(action);
+    for side in Side::BOTH {
+        if let Some(action) = work.actions[side] {
+            counts[side].note(action);
         }
     }
 }
@@ -277,9 +277,9 @@ impl Report {
         self.left_out.notes += other.left_out.notes;
         self.waiting += other.waiting;
         self.conflicts += other.conflicts;
-        for place in Place::BOTH {
-            self.counts[place].add(&other.counts[place]);
-            self.bytes[place] += other.bytes[place];
+        for side in Side::BOTH {
+            self.counts[side].add(&other.counts[side]);
+            self.bytes[side] += other.bytes[side];
         }
         self.interrupted |= other.interrupted;
     }

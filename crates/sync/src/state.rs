@@ -13,8 +13,8 @@ use songrec_core::SongId;
 use songrec_storage::Tombstone;
 
 use crate::{
-    Error, Pair, Place, Result,
-    resolve::{Had, Known, State as SongState},
+    Error, Pair, Result, Side,
+    resolve::{Had, Known, SongState},
 };
 
 /// What is remembered of earlier syncs of two libraries: how far each was
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug)]
 pub struct State {
     connection: Mutex<Connection>,
-    place: String,
+    location: String,
     folder: Option<PathBuf>,
     _lock: Option<File>,
 }
@@ -78,8 +78,8 @@ impl State {
     /// `Busy` if another process has it.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let place = folder.display().to_string();
-        let failed = |error: std::io::Error| Error::state(&place, error);
+        let location = folder.display().to_string();
+        let failed = |error: std::io::Error| Error::state(&location, error);
         fs::create_dir_all(folder).map_err(failed)?;
         let lock = File::options()
             .create(true)
@@ -93,8 +93,8 @@ impl State {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let connection =
-            Connection::open(folder.join("sync.db")).map_err(|e| Error::state(&place, e))?;
-        Self::with(connection, place, Some(folder.to_owned()), Some(lock))
+            Connection::open(folder.join("sync.db")).map_err(|e| Error::state(&location, e))?;
+        Self::with(connection, location, Some(folder.to_owned()), Some(lock))
     }
 
     /// A state that is gone when it is dropped.
@@ -103,25 +103,25 @@ impl State {
     ///
     /// If there is no memory for it.
     pub fn in_memory() -> Result<Self> {
-        let place = "memory".to_owned();
-        let connection = Connection::open_in_memory().map_err(|e| Error::state(&place, e))?;
-        Self::with(connection, place, None, None)
+        let location = "memory".to_owned();
+        let connection = Connection::open_in_memory().map_err(|e| Error::state(&location, e))?;
+        Self::with(connection, location, None, None)
     }
 
     fn with(
         connection: Connection,
-        place: String,
+        location: String,
         folder: Option<PathBuf>,
         lock: Option<File>,
     ) -> Result<Self> {
-        let state = Self { connection: Mutex::new(connection), place, folder, _lock: lock };
+        let state = Self { connection: Mutex::new(connection), location, folder, _lock: lock };
         state.prepare()?;
         Ok(state)
     }
 
     fn prepare(&self) -> Result<()> {
         let mut connection = self.connection();
-        let failed = |error| Error::state(&self.place, error);
+        let failed = |error| Error::state(&self.location, error);
         // Each commit has to be on disk before a request is sent.
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
@@ -142,7 +142,7 @@ impl State {
                 transaction.commit().map_err(failed)
             }
             newer => Err(Error::state(
-                &self.place,
+                &self.location,
                 format!("it has version {newer}, and this program knows version {VERSION}"),
             )),
         }
@@ -160,7 +160,7 @@ impl State {
             let from = self.connection();
             let to = copy.connection();
             let copied = copy_rows(&from, &to);
-            copied.map_err(|fault| Error::state(&self.place, fault.0))?;
+            copied.map_err(|fault| Error::state(&self.location, fault.0))?;
         }
         Ok(copy)
     }
@@ -173,8 +173,8 @@ impl State {
     #[doc(hidden)]
     pub fn tombstones(&self) -> Result<Vec<Tombstone>> {
         let known = self.known_after(None, i32::MAX as usize)?.into_iter();
-        let sides = known.flat_map(|(_, Known(Pair { left, right }))| [left, right]);
-        let agreed = sides.flatten().filter_map(|had| had.tombstone);
+        let replicas = known.flat_map(|(_, Known(Pair { left, right }))| [left, right]);
+        let agreed = replicas.flatten().filter_map(|had| had.tombstone);
         let postponed = self.postponed_after(None, i32::MAX as usize)?.into_iter();
         let states = postponed.flat_map(|(_, one)| [one.states.left, one.states.right]);
         let waiting = states.filter_map(|state| match state {
@@ -193,8 +193,8 @@ impl State {
         self.folder.as_deref()
     }
 
-    pub(crate) fn place(&self) -> &str {
-        &self.place
+    pub(crate) fn location(&self) -> &str {
+        &self.location
     }
 
     // One transaction: all of it or nothing.
@@ -203,7 +203,7 @@ impl State {
         work: impl FnOnce(&Changing<'_>) -> Result<T, Fault>,
     ) -> Result<T> {
         let mut connection = self.connection();
-        let failed = |fault: Fault| Error::state(&self.place, fault.0);
+        let failed = |fault: Fault| Error::state(&self.location, fault.0);
         let transaction = connection.transaction().map_err(|e| failed(e.into()))?;
         let done = work(&Changing { transaction: &transaction }).map_err(failed)?;
         transaction.commit().map_err(|e| failed(e.into()))?;
@@ -211,7 +211,7 @@ impl State {
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
-        work(&self.connection()).map_err(|fault| Error::state(&self.place, fault.0))
+        work(&self.connection()).map_err(|fault| Error::state(&self.location, fault.0))
     }
 
     pub(crate) fn meta<T: Meta>(&self, name: &str) -> Result<Option<T>> {
@@ -351,7 +351,7 @@ impl Changing<'_> {
     /// Notes what both sides have, and that there is nothing left to do.
     pub(crate) fn agree(&self, song: SongId, known: &Known, now: i64) -> Result<(), Fault> {
         self.set_known(song, known, now)?;
-        self.settle(song)
+        self.resolve(song)
     }
 
     /// Notes what both sides have; nothing if neither has anything.
@@ -379,7 +379,7 @@ impl Changing<'_> {
     }
 
     /// There is nothing left to do about a song.
-    pub(crate) fn settle(&self, song: SongId) -> Result<(), Fault> {
+    pub(crate) fn resolve(&self, song: SongId) -> Result<(), Fault> {
         self.transaction
             .prepare_cached("DELETE FROM postponed WHERE song = ?")?
             .execute([song.as_bytes()])?;
@@ -412,7 +412,7 @@ impl Changing<'_> {
 const KNOWN_AFTER: &str = "SELECT song, value FROM known WHERE song > ?1 ORDER BY song LIMIT ?2";
 const POSTPONED_AFTER: &str =
     "SELECT song, value, reason FROM postponed WHERE song > ?1 ORDER BY song LIMIT ?2";
-const TOLD_AFTER: &str = "SELECT song, side, value FROM told WHERE song > ?1 ORDER BY song, side";
+const STAGED_AFTER: &str = "SELECT song, side, value FROM told WHERE song > ?1 ORDER BY song, side";
 
 // What the songs after this one come after; the empty key comes before all.
 fn key(after: Option<&SongId>) -> &[u8] {
@@ -422,31 +422,31 @@ fn key(after: Option<&SongId>) -> &[u8] {
 /// What is known of a song on each side, on its way from the libraries to the
 /// plan: in a file of its own, so that memory does not grow with them.
 #[derive(Debug)]
-pub(crate) struct Spool {
+pub(crate) struct Staging {
     connection: Mutex<Connection>,
-    place: String,
+    location: String,
 }
 
 // Pages of 4 KiB that stay in memory: 32 MiB.
-const SPOOL: &str = "
+const STAGING: &str = "
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768;
 CREATE TABLE told (
     song BLOB NOT NULL, side INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (song, side)
 ) WITHOUT ROWID;
 ";
 
-impl Spool {
+impl Staging {
     /// An empty one, beside the state or in memory, as the state is.
     pub(crate) fn new(state: &State) -> Result<Self> {
-        let place = state.place().to_owned();
-        let failed = |error: Fault| Error::state(&place, error.0);
+        let location = state.location().to_owned();
+        let failed = |error: Fault| Error::state(&location, error.0);
         let connection = match state.folder() {
             Some(folder) => {
                 let path = folder.join("spool.db");
                 // Left by a process that died; it is only a copy.
                 match fs::remove_file(&path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(Error::state(&place, error));
+                        return Err(Error::state(&location, error));
                     }
                     _ => {}
                 }
@@ -455,13 +455,13 @@ impl Spool {
             None => Connection::open_in_memory(),
         }
         .map_err(|error| failed(error.into()))?;
-        connection.execute_batch(SPOOL).map_err(|error| failed(error.into()))?;
-        Ok(Self { connection: Mutex::new(connection), place })
+        connection.execute_batch(STAGING).map_err(|error| failed(error.into()))?;
+        Ok(Self { connection: Mutex::new(connection), location })
     }
 
     fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&connection).map_err(|fault| Error::state(&self.place, fault.0))
+        work(&connection).map_err(|fault| Error::state(&self.location, fault.0))
     }
 
     pub(crate) fn clear(&self) -> Result<()> {
@@ -469,35 +469,35 @@ impl Spool {
     }
 
     /// Notes what was told; the last that is told of a song counts.
-    pub(crate) fn tell(&self, place: Place, told: &[(SongId, SongState)]) -> Result<()> {
+    pub(crate) fn stage(&self, side: Side, staged: &[(SongId, SongState)]) -> Result<()> {
         self.with(|connection| {
             connection.execute_batch("BEGIN")?;
             let mut insert = connection.prepare_cached(
                 "INSERT OR REPLACE INTO told (song, side, value) VALUES (?, ?, ?)",
             )?;
-            for (song, state) in told {
+            for (song, state) in staged {
                 let state = serde_json::to_string(state)?;
-                insert.execute(params![song.as_bytes(), place as i64, state])?;
+                insert.execute(params![song.as_bytes(), side as i64, state])?;
             }
             connection.execute_batch("COMMIT")?;
             Ok(())
         })
     }
 
-    /// Which of these songs nothing was told of at `place`.
-    pub(crate) fn untold(&self, place: Place, songs: &[SongId]) -> Result<Vec<SongId>> {
+    /// Which of these songs nothing was told of at `side`.
+    pub(crate) fn unstaged(&self, side: Side, songs: &[SongId]) -> Result<Vec<SongId>> {
         self.with(|connection| {
             let mut statement = connection
                 .prepare_cached("SELECT EXISTS (SELECT 1 FROM told WHERE song = ? AND side = ?)")?;
-            let mut untold = Vec::new();
+            let mut unstaged = Vec::new();
             for song in songs {
-                let told: bool = statement
-                    .query_row(params![song.as_bytes(), place as i64], |row| row.get(0))?;
-                if !told {
-                    untold.push(*song);
+                let staged: bool =
+                    statement.query_row(params![song.as_bytes(), side as i64], |row| row.get(0))?;
+                if !staged {
+                    unstaged.push(*song);
                 }
             }
-            Ok(untold)
+            Ok(unstaged)
         })
     }
 
@@ -508,7 +508,7 @@ impl Spool {
         limit: usize,
     ) -> Result<Vec<(SongId, Pair<SongState>)>> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached(TOLD_AFTER)?;
+            let mut statement = connection.prepare_cached(STAGED_AFTER)?;
             let mut rows = statement.query([key(after.as_ref())])?;
             let mut songs: Vec<(SongId, Pair<SongState>)> = Vec::new();
             while let Some(row) = rows.next()? {
@@ -519,10 +519,10 @@ impl Spool {
                     }
                     songs.push((song, Pair::default()));
                 }
-                let side: i64 = row.get(1)?;
-                let place = if side == 0 { Place::Left } else { Place::Right };
+                let number: i64 = row.get(1)?;
+                let side = if number == 0 { Side::Left } else { Side::Right };
                 let (_, states) = songs.last_mut().expect("one was just added");
-                states[place] = serde_json::from_str(&row.get::<_, String>(2)?)?;
+                states[side] = serde_json::from_str(&row.get::<_, String>(2)?)?;
             }
             Ok(songs)
         })
@@ -539,26 +539,25 @@ mod tests {
 
     #[test]
     fn pages_of_what_was_told_have_every_song_once() {
-        let spool = Spool::new(&State::in_memory().unwrap()).unwrap();
-        let told = |songs: &[u8]| -> Vec<_> {
+        let staging = Staging::new(&State::in_memory().unwrap()).unwrap();
+        let staged = |songs: &[u8]| -> Vec<_> {
             songs.iter().map(|number| (song(*number), SongState::Absent)).collect()
         };
-        spool.tell(Place::Left, &told(&[0, 1, 2, 4, 255])).unwrap();
-        spool.tell(Place::Right, &told(&[1, 2, 3, 4])).unwrap();
+        staging.stage(Side::Left, &staged(&[0, 1, 2, 4, 255])).unwrap();
+        staging.stage(Side::Right, &staged(&[1, 2, 3, 4])).unwrap();
 
         for limit in 1..7 {
             let (mut songs, mut after) = (Vec::new(), None);
             loop {
-                let page = spool.after(after, limit).unwrap();
+                let page = staging.after(after, limit).unwrap();
                 let Some((last, _)) = page.last() else { break };
                 after = Some(*last);
                 assert!(page.len() == limit || *last == song(255), "{limit}");
                 songs.extend(page);
             }
-            let places = |states: &Pair<SongState>| {
-                Place::BOTH.map(|place| states[place] == SongState::Absent)
-            };
-            let got: Vec<_> = songs.iter().map(|(id, states)| (*id, places(states))).collect();
+            let sides =
+                |states: &Pair<SongState>| Side::BOTH.map(|side| states[side] == SongState::Absent);
+            let got: Vec<_> = songs.iter().map(|(id, states)| (*id, sides(states))).collect();
             let expected = [
                 (song(0), [true, false]),
                 (song(1), [true, true]),
@@ -574,7 +573,7 @@ mod tests {
     #[test]
     fn a_page_reads_nothing_before_its_beginning() {
         let state = State::in_memory().unwrap();
-        let spool = Spool::new(&state).unwrap();
+        let staging = Staging::new(&state).unwrap();
         let plan = |connection: &Connection, sql: &str| -> String {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
             let empty: Vec<&str> = vec![""; statement.parameter_count()];
@@ -586,7 +585,7 @@ mod tests {
             let plan = plan(&state.connection(), sql);
             assert!(plan.starts_with("SEARCH") && !plan.contains("TEMP"), "{sql}: {plan}");
         }
-        let plan = plan(&spool.connection.lock().unwrap(), TOLD_AFTER);
+        let plan = plan(&staging.connection.lock().unwrap(), STAGED_AFTER);
         assert!(plan.starts_with("SEARCH") && !plan.contains("TEMP"), "{plan}");
     }
 }

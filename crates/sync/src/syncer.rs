@@ -13,8 +13,9 @@ use songrec_core::{Event, Job, Timestamp};
 use songrec_storage::{BlobStream, ErrorKind, StorageBackend};
 
 use crate::{
-    Direction, Error, Failure, Options, Pair, Place, Plan, Report, Result, Rules, Side, State,
-    apply::Applied, look::Look, machine::Fence, objects::Carrier, state::Spool, traffic::Traffic,
+    Direction, Error, Failure, Options, Pair, Plan, Replica, Report, Result, Rules, Side, State,
+    apply::Applied, changes::Delta, machine::Fence, objects::Transfer, state::Staging,
+    traffic::Traffic,
 };
 
 /// Two libraries, and what is remembered of syncing them.
@@ -34,9 +35,9 @@ use crate::{
 /// There is no journal that has to be replayed: what a song has seen stands in
 /// the song, and what half a sync has written is a version like any other.
 pub struct Syncer {
-    pub(crate) sides: Pair<Side>,
+    pub(crate) replicas: Pair<Replica>,
     pub(crate) state: State,
-    spool: OnceLock<Spool>,
+    staging: OnceLock<Staging>,
     traffic: Arc<Traffic>,
     pub(crate) job: Job,
     pub(crate) rules: Rules,
@@ -54,9 +55,9 @@ const FULL_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long deleted songs can be restored.
 const KEEP_DELETED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// A machine that only reads says so once a day.
-const SAY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-pub(crate) const fn say_after() -> Duration {
-    SAY_AFTER
+const ANNOUNCE_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const fn announce_after() -> Duration {
+    ANNOUNCE_AFTER
 }
 
 /// How often one sync looks again because something changed meanwhile.
@@ -68,19 +69,19 @@ const READ_BACK: RangeInclusive<u64> = 13..=2_000;
 
 impl fmt::Debug for Syncer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Syncer").field("sides", &self.sides).finish_non_exhaustive()
+        f.debug_struct("Syncer").field("sides", &self.replicas).finish_non_exhaustive()
     }
 }
 
 impl Syncer {
     /// Two libraries, and what is remembered of syncing them. Nobody is told
     /// how it goes on; [`reporting_to`](Self::told_to) says who is.
-    pub fn new(left: Side, right: Side, state: State) -> Self {
+    pub fn new(left: Replica, right: Replica, state: State) -> Self {
         let job = Job::silent();
         Self {
-            sides: Pair { left, right },
+            replicas: Pair { left, right },
             state,
-            spool: OnceLock::new(),
+            staging: OnceLock::new(),
             traffic: Arc::new(Traffic::reporting_to(job.progress.clone())),
             job,
             rules: Rules::default(),
@@ -123,8 +124,8 @@ impl Syncer {
     }
 
     /// The two libraries.
-    pub const fn sides(&self) -> &Pair<Side> {
-        &self.sides
+    pub const fn replicas(&self) -> &Pair<Replica> {
+        &self.replicas
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -157,9 +158,9 @@ impl Syncer {
     /// the plan, not refused.
     pub async fn plan(&self, options: &Options) -> Result<Plan> {
         self.meet(options, false).await?;
-        let looked = self.look_and_check(options, false).await?;
-        let Some((look, carrier)) = looked else { return Ok(Plan::default()) };
-        self.make_plan(options, &look, &carrier).await
+        let work = self.find_work(options, false).await?;
+        let Some((delta, transfer)) = work else { return Ok(Plan::default()) };
+        self.make_plan(options, &delta, &transfer).await
     }
 
     /// Makes the two libraries agree.
@@ -175,7 +176,7 @@ impl Syncer {
         let mut options = options.clone();
         self.meet(&options, true).await?;
         for round in 0..ROUNDS {
-            let done = self.look_and_do(&options, &mut report).await;
+            let done = self.sync_once(&options, &mut report).await;
             let more = match done {
                 Ok(more) => more,
                 // What was done is worth telling.
@@ -205,103 +206,113 @@ impl Syncer {
         Ok(report)
     }
 
-    async fn look_and_do(&self, options: &Options, report: &mut Report) -> Result<bool> {
-        let looked = self.look_and_check(options, true).await?;
-        let Some((look, carrier)) = looked else { return Ok(false) };
-        report.full |= look.full.left || look.full.right;
-        self.round(options, look, &carrier, report).await
+    async fn sync_once(&self, options: &Options, report: &mut Report) -> Result<bool> {
+        let work = self.find_work(options, true).await?;
+        let Some((delta, transfer)) = work else { return Ok(false) };
+        report.full |= delta.full.left || delta.full.right;
+        self.round(options, delta, &transfer, report).await
     }
 
     // What changed, and whether this is still the machine and these are still
     // the libraries that they were; nothing if there is nothing to do.
-    async fn look_and_check(
+    async fn find_work(
         &self,
         options: &Options,
         writes: bool,
-    ) -> Result<Option<(Look, Carrier)>> {
+    ) -> Result<Option<(Delta, Transfer)>> {
         let now = self.now();
         let mut full = Pair::of(|_| options.full || self.is_due("full_at", FULL_AFTER, now));
         let mut fences: Pair<Option<Fence>> = Pair::default();
-        for place in Place::BOTH.into_iter().filter(|place| !self.is_remote(*place)) {
-            let fence = self.fence(place, writes).await?;
-            full[place] |= fence.full && self.rules.restored_is_compared;
-            fences[place] = Some(fence);
+        for side in Side::BOTH.into_iter().filter(|side| !self.is_remote(*side)) {
+            let fence = self.fence(side, writes).await?;
+            full[side] |= fence.full && self.rules.restored_is_compared;
+            fences[side] = Some(fence);
         }
-        let mut look = self.look(full).await?;
-        let say = Place::BOTH
-            .into_iter()
-            .any(|place| self.is_remote(place) && self.is_due(said_at(place), SAY_AFTER, now));
-        if look.is_empty() && !say {
+        let mut delta = self.delta(full).await?;
+        let announce = Side::BOTH.into_iter().any(|side| {
+            self.is_remote(side) && self.is_due(announced_at(side), ANNOUNCE_AFTER, now)
+        });
+        if delta.is_empty() && !announce {
             if writes {
-                self.advance(&look)?;
+                self.advance(&delta)?;
             }
             return Ok(None);
         }
-        for place in Place::BOTH.into_iter().filter(|place| self.is_remote(*place)) {
-            let fence = self.fence(place, writes).await?;
-            let again = fence.full && look.full != Pair::of(|_| true);
-            fences[place] = Some(fence);
+        for side in Side::BOTH.into_iter().filter(|side| self.is_remote(*side)) {
+            let fence = self.fence(side, writes).await?;
+            let again = fence.full && delta.full != Pair::of(|_| true);
+            fences[side] = Some(fence);
             if again {
                 // Another machine under our name, or an older copy of us.
-                look = self.look(Pair::of(|_| true)).await?;
+                delta = self.delta(Pair::of(|_| true)).await?;
             }
         }
-        look.fences = fences;
-        Ok(Some((look, Carrier::new(self, options))))
+        delta.fences = fences;
+        Ok(Some((delta, Transfer::new(self, options))))
     }
 
-    async fn make_plan(&self, options: &Options, look: &Look, carrier: &Carrier) -> Result<Plan> {
+    async fn make_plan(
+        &self,
+        options: &Options,
+        delta: &Delta,
+        transfer: &Transfer,
+    ) -> Result<Plan> {
         self.job.on(Event::Started { work: "comparing", total: None });
-        let plan = self.plan_songs(options, look, carrier).await;
+        let plan = self.plan_songs(options, delta, transfer).await;
         self.job.on(Event::Finished);
         let mut plan = plan?;
-        if look.documents {
+        if delta.documents {
             self.plan_documents(options, &mut plan).await?;
         }
-        for place in Place::BOTH {
+        for side in Side::BOTH {
             let batch = self.batch() as u64;
-            let songs = plan.counts[place].total();
+            let songs = plan.counts[side].total();
             let writes = songs.div_ceil(batch);
-            plan.requests[place] += if songs == 0 { 0 } else { writes + 3 };
+            plan.requests[side] += if songs == 0 { 0 } else { writes + 3 };
         }
         Ok(plan)
     }
 
-    async fn plan_songs(&self, options: &Options, look: &Look, carrier: &Carrier) -> Result<Plan> {
-        let mut plan = Plan { full: look.full.left || look.full.right, ..Plan::default() };
-        plan.refused.extend(look.refused.values().cloned());
+    async fn plan_songs(
+        &self,
+        options: &Options,
+        delta: &Delta,
+        transfer: &Transfer,
+    ) -> Result<Plan> {
+        let mut plan = Plan { full: delta.full.left || delta.full.right, ..Plan::default() };
+        plan.refused.extend(delta.refused.values().cloned());
         let mut after = None;
         loop {
-            let chunk = self.spool()?.after(after, PLANNED_AT_ONCE)?;
+            let chunk = self.staging()?.after(after, PLANNED_AT_ONCE)?;
             let Some((last, _)) = chunk.last() else { return Ok(plan) };
             after = Some(*last);
             if self.job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            self.looked_at(chunk.len());
-            self.plan_chunk(options, look, carrier, chunk, &mut plan).await?;
+            self.advanced(chunk.len());
+            self.plan_chunk(options, delta, transfer, chunk, &mut plan).await?;
         }
     }
 
     async fn guard(&self, options: &Options, plan: &Plan) -> Result<()> {
-        for place in Place::BOTH {
+        for side in Side::BOTH {
             let documents = plan
                 .documents
                 .iter()
-                .filter(|work| work.actions[place] == Some(crate::Action::Delete));
-            let planned = plan.counts[place].delete + documents.count() as u64;
+                .filter(|work| work.actions[side] == Some(crate::Action::Delete));
+            let planned = plan.counts[side].delete + documents.count() as u64;
             // Enough of them are always allowed, without asking how many
             // songs there are.
             if planned == 0 || planned <= options.max_delete.of(0) {
                 continue;
             }
             let all = songrec_core::Filter::all();
-            let backend = self.backend(place);
-            let songs = self.ask(place, || backend.songs().count(&all)).await;
-            let allowed = options.max_delete.of(songs.map_err(|e| self.failed(place, e))?);
+            let backend = self.backend(side);
+            let songs = self.ask(side, || backend.songs().count(&all)).await;
+            let allowed = options.max_delete.of(songs.map_err(|e| self.failed(side, e))?);
             if planned > allowed {
-                let name = self.sides[place].name.clone();
-                return Err(Error::TooManyDeletions { place, name, planned, allowed });
+                let name = self.replicas[side].name.clone();
+                return Err(Error::TooManyDeletions { side, name, planned, allowed });
             }
         }
         Ok(())
@@ -311,27 +322,27 @@ impl Syncer {
     async fn round(
         &self,
         options: &Options,
-        mut look: Look,
-        carrier: &Carrier,
+        mut delta: Delta,
+        transfer: &Transfer,
         report: &mut Report,
     ) -> Result<bool> {
-        let plan = self.make_plan(options, &look, carrier).await?;
+        let plan = self.make_plan(options, &delta, transfer).await?;
         self.guard(options, &plan).await?;
         if !plan.is_empty() {
-            self.begin(options, &mut look).await?;
+            self.begin(options, &mut delta).await?;
         }
         let total = plan.total();
         if total > 0 {
             self.job.on(Event::Started { work: "syncing", total: Some(total) });
         }
-        let applied = self.apply_all(options, &look, carrier).await;
+        let applied = self.apply_all(options, &delta, transfer).await;
         if total > 0 {
             self.job.on(Event::Finished);
         }
         let (mut applied, mut error) = applied;
         let Applied { report: done, again, .. } = &mut applied;
         let mut documents_pending = false;
-        if error.is_none() && !done.interrupted && look.documents {
+        if error.is_none() && !done.interrupted && delta.documents {
             match self.apply_documents(options, done).await {
                 Ok(pending) => documents_pending = pending,
                 // What was done before is worth telling.
@@ -345,8 +356,8 @@ impl Syncer {
         // fail.
         report.try_again();
         report.add(applied.report);
-        self.report_failures(look.refused.values());
-        look.refused.values().for_each(|failure| report.add_failure(failure.clone()));
+        self.report_failures(delta.refused.values());
+        delta.refused.values().for_each(|failure| report.add_failure(failure.clone()));
         if let Some(error) = error {
             return Err(error);
         }
@@ -354,24 +365,24 @@ impl Syncer {
             return Ok(false);
         }
         self.set_documents_pending(documents_pending)?;
-        self.note_refused(&look)?;
-        self.advance(&look)?;
-        if look.full.left && look.full.right {
+        self.note_refused(&delta)?;
+        self.advance(&delta)?;
+        if delta.full.left && delta.full.right {
             self.state.set_meta("full_at", &self.now())?;
         }
-        report.purged += self.say(options, &look, wrote).await?;
+        report.purged += self.announce(options, &delta, wrote).await?;
         Ok(failed == 0 && (again || wrote && READ_BACK.contains(&written)))
     }
 
     // Everything before these cursors was done, or is on the list.
-    fn advance(&self, look: &Look) -> Result<()> {
-        if look.cursors_are_old() {
+    fn advance(&self, delta: &Delta) -> Result<()> {
+        if delta.cursors_are_unchanged() {
             return Ok(());
         }
         self.state.change(|changing| {
-            for place in Place::BOTH {
-                if let Some(cursor) = &look.cursors[place] {
-                    changing.set_meta(cursor_of(place), cursor)?;
+            for side in Side::BOTH {
+                if let Some(cursor) = &delta.cursors[side] {
+                    changing.set_meta(cursor_of(side), cursor)?;
                 }
             }
             Ok(())
@@ -382,12 +393,12 @@ impl Syncer {
     async fn apply_all(
         &self,
         options: &Options,
-        look: &Look,
-        carrier: &Carrier,
+        delta: &Delta,
+        transfer: &Transfer,
     ) -> (Applied, Option<Error>) {
         let mut all = Applied::default();
-        let spool = match self.spool() {
-            Ok(spool) => spool,
+        let staging = match self.staging() {
+            Ok(staging) => staging,
             Err(error) => return (all, Some(error)),
         };
         let batch = self.batch();
@@ -400,12 +411,12 @@ impl Syncer {
                     ended = true;
                     break;
                 }
-                match spool.after(after, batch) {
+                match staging.after(after, batch) {
                     Ok(chunk) => match chunk.last() {
                         None => ended = true,
                         Some((last, _)) => {
                             after = Some(*last);
-                            under_way.push(self.apply_chunk(options, look, carrier, chunk));
+                            under_way.push(self.apply_chunk(options, delta, transfer, chunk));
                         }
                     },
                     Err(error) => {
@@ -436,39 +447,39 @@ impl Syncer {
         (self.clock)()
     }
 
-    pub(crate) fn backend(&self, place: Place) -> &dyn StorageBackend {
-        &*self.sides[place].backend
+    pub(crate) fn backend(&self, side: Side) -> &dyn StorageBackend {
+        &*self.replicas[side].backend
     }
 
-    pub(crate) fn is_remote(&self, place: Place) -> bool {
-        self.backend(place).capabilities().remote
+    pub(crate) fn is_remote(&self, side: Side) -> bool {
+        self.backend(side).capabilities().remote
     }
 
-    pub(crate) fn spool(&self) -> Result<&Spool> {
-        if self.spool.get().is_none() {
-            let made = Spool::new(&self.state)?;
-            let _ = self.spool.set(made);
+    pub(crate) fn staging(&self) -> Result<&Staging> {
+        if self.staging.get().is_none() {
+            let made = Staging::new(&self.state)?;
+            let _ = self.staging.set(made);
         }
-        Ok(self.spool.get().expect("it was just made"))
+        Ok(self.staging.get().expect("it was just made"))
     }
 
     pub(crate) fn batch(&self) -> usize {
-        let of = |place| self.backend(place).capabilities().batch;
-        of(Place::Left).min(of(Place::Right)).clamp(1, 100)
+        let of = |side| self.backend(side).capabilities().batch;
+        of(Side::Left).min(of(Side::Right)).clamp(1, 100)
     }
 
-    pub(crate) fn may_write(direction: Direction, place: Place) -> bool {
+    pub(crate) fn may_write(direction: Direction, side: Side) -> bool {
         match direction {
             Direction::Both => true,
-            Direction::Push => place == Place::Right,
-            Direction::Pull => place == Place::Left,
+            Direction::Push => side == Side::Right,
+            Direction::Pull => side == Side::Left,
         }
     }
 
     // Asks a library, again if that may help.
     pub(crate) async fn ask<T, F>(
         &self,
-        place: Place,
+        side: Side,
         call: impl Fn() -> F,
     ) -> songrec_storage::Result<T>
     where
@@ -476,7 +487,7 @@ impl Syncer {
     {
         let mut pause = self.pause;
         for _ in 1..TRIES {
-            self.traffic.request(place);
+            self.traffic.request(side);
             match call().await {
                 Err(error) if error.is_temporary() => {
                     tracing::debug!("tried again: {error}");
@@ -488,17 +499,17 @@ impl Syncer {
                 other => return other,
             }
         }
-        self.traffic.request(place);
+        self.traffic.request(side);
         call().await
     }
 
-    pub(crate) fn failed(&self, place: Place, source: songrec_storage::Error) -> Error {
-        let (name, source) = (self.sides[place].name.clone(), Box::new(source));
-        Error::Library { place, name, source }
+    pub(crate) fn failed(&self, side: Side, source: songrec_storage::Error) -> Error {
+        let (name, source) = (self.replicas[side].name.clone(), Box::new(source));
+        Error::Library { side, name, source }
     }
 
     /// Tells that so many songs were looked at, whichever they are.
-    pub(crate) fn looked_at(&self, songs: usize) {
+    pub(crate) fn advanced(&self, songs: usize) {
         for _ in 0..songs {
             self.job.on(Event::Advanced { item: "", bytes: 0 });
         }
@@ -516,17 +527,17 @@ impl Syncer {
 /// Songs that are decided at once while a plan is made.
 const PLANNED_AT_ONCE: usize = 256;
 
-pub(crate) const fn cursor_of(place: Place) -> &'static str {
-    match place {
-        Place::Left => "cursor_left",
-        Place::Right => "cursor_right",
+pub(crate) const fn cursor_of(side: Side) -> &'static str {
+    match side {
+        Side::Left => "cursor_left",
+        Side::Right => "cursor_right",
     }
 }
 
-pub(crate) const fn said_at(place: Place) -> &'static str {
-    match place {
-        Place::Left => "said_left",
-        Place::Right => "said_right",
+pub(crate) const fn announced_at(side: Side) -> &'static str {
+    match side {
+        Side::Left => "said_left",
+        Side::Right => "said_right",
     }
 }
 

@@ -30,7 +30,7 @@ impl Values {
     }
 
     /// Whether a person would see no difference.
-    pub(crate) fn say_the_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn shows_the_same_as(&self, other: &Self) -> bool {
         self.tags == other.tags
             && self.sources == other.sources
             && self.edits == other.edits
@@ -45,7 +45,7 @@ impl Values {
 
     /// What others than people said, by `SOURCE.FIELD`, such as `tags.title`
     /// or `import.extra.isrc`.
-    pub(crate) fn said(&self) -> BTreeMap<String, Value> {
+    pub(crate) fn stated(&self) -> BTreeMap<String, Value> {
         let Sources { import, folder, file_name, unsorted: _ } = &self.sources;
         let all = [
             ("tags", &self.tags),

@@ -4,17 +4,17 @@ use songrec_core::{Event, Filter, SongId};
 use songrec_storage::{Change, ChangeHead, ChangePage, ChangeState, Cursor, ErrorKind, SongHead};
 
 use crate::{
-    Error, Pair, Place, Result, Syncer,
+    Error, Pair, Result, Side, Syncer,
     machine::Fence,
     refused::{Fetched, Refused, each_song, refusal},
-    resolve::{Known, State as SongState},
+    resolve::{Known, SongState},
     syncer::cursor_of,
     values::Refs,
 };
 
 /// What a look at both libraries found; the songs are in the spool.
 #[derive(Debug)]
-pub(crate) struct Look {
+pub(crate) struct Delta {
     /// Up to where the changes were read.
     pub(crate) cursors: Pair<Option<Cursor>>,
     before: Pair<Option<Cursor>>,
@@ -23,22 +23,22 @@ pub(crate) struct Look {
     /// Whether playlists or synths have to be looked at.
     pub(crate) documents: bool,
     /// How many songs there is something to decide about.
-    told: u64,
+    staged: u64,
     pub(crate) fences: Pair<Option<Fence>>,
     /// Songs that a side cannot read, and that are left as they are.
     pub(crate) refused: Refused,
 }
 
-impl Look {
+impl Delta {
     pub(crate) fn is_empty(&self) -> bool {
-        self.told == 0
+        self.staged == 0
             && !self.documents
             && !self.full.left
             && !self.full.right
             && self.refused.is_empty()
     }
 
-    pub(crate) fn cursors_are_old(&self) -> bool {
+    pub(crate) fn cursors_are_unchanged(&self) -> bool {
         self.cursors == self.before
     }
 }
@@ -49,7 +49,7 @@ const PAGE: usize = 1_000;
 const FETCHED_AT_ONCE: usize = 100;
 
 // What one side told.
-struct Told {
+struct Listed {
     cursor: Cursor,
     full: bool,
     documents: bool,
@@ -58,39 +58,39 @@ struct Told {
 }
 
 impl Syncer {
-    pub(crate) async fn look(&self, full: Pair<bool>) -> Result<Look> {
-        self.spool()?.clear()?;
+    pub(crate) async fn delta(&self, full: Pair<bool>) -> Result<Delta> {
+        self.staging()?.clear()?;
         let before = Pair {
-            left: self.state.meta::<Cursor>(cursor_of(Place::Left))?,
-            right: self.state.meta::<Cursor>(cursor_of(Place::Right))?,
+            left: self.state.meta::<Cursor>(cursor_of(Side::Left))?,
+            right: self.state.meta::<Cursor>(cursor_of(Side::Right))?,
         };
-        for place in Place::BOTH.into_iter().filter(|place| full[*place]) {
-            self.check_library(place).await?;
+        for side in Side::BOTH.into_iter().filter(|side| full[*side]) {
+            self.check_library(side).await?;
         }
-        let read = |place: Place| {
-            let cursor = before[place].clone().filter(|_| !full[place]);
-            self.read_changes(place, cursor)
+        let read = |side: Side| {
+            let cursor = before[side].clone().filter(|_| !full[side]);
+            self.read_changes(side, cursor)
         };
         self.job.on(Event::Started { work: "looking for changes", total: None });
-        let read = futures::try_join!(read(Place::Left), read(Place::Right));
+        let read = futures::try_join!(read(Side::Left), read(Side::Right));
         self.job.on(Event::Finished);
         let (mut left, mut right) = read?;
         let mut refused = std::mem::take(&mut left.refused);
         refused.append(&mut right.refused);
-        let mut told = left.songs + right.songs;
-        for (place, side) in [(Place::Left, &left), (Place::Right, &right)] {
-            if side.full {
-                told += self.find_absent(place)?;
+        let mut staged = left.songs + right.songs;
+        for (side, found) in [(Side::Left, &left), (Side::Right, &right)] {
+            if found.full {
+                staged += self.find_absent(side)?;
             }
         }
-        told += self.look_at_postponed(&mut refused).await?;
+        staged += self.stage_postponed(&mut refused).await?;
         let pending = self.state.meta::<bool>("documents_pending")?.unwrap_or(false);
-        Ok(Look {
+        Ok(Delta {
             full: Pair { left: left.full, right: right.full },
             documents: left.documents || right.documents || pending,
             cursors: Pair { left: Some(left.cursor), right: Some(right.cursor) },
             before,
-            told,
+            staged,
             fences: Pair::default(),
             refused,
         })
@@ -98,11 +98,11 @@ impl Syncer {
 
     // All songs of a library that is far away are told in short: most are as
     // they are here. Where nothing is here, all have to be read anyway.
-    async fn is_worth_telling_in_short(&self, place: Place) -> Result<bool> {
-        if !self.is_remote(place) {
+    async fn is_worth_summarizing(&self, side: Side) -> Result<bool> {
+        if !self.is_remote(side) {
             return Ok(false);
         }
-        let (other, all) = (place.other(), Filter::all());
+        let (other, all) = (side.other(), Filter::all());
         let backend = self.backend(other);
         let songs = self.ask(other, || backend.songs().count(&all)).await;
         Ok(songs.map_err(|error| self.failed(other, error))? > 0)
@@ -113,11 +113,11 @@ impl Syncer {
         if was == pending { Ok(()) } else { self.state.set_meta("documents_pending", &pending) }
     }
 
-    async fn read_changes(&self, place: Place, since: Option<Cursor>) -> Result<Told> {
-        let backend = self.backend(place);
+    async fn read_changes(&self, side: Side, since: Option<Cursor>) -> Result<Listed> {
+        let backend = self.backend(side);
         let mut cursor = since;
         let mut in_short = false;
-        let mut told = Told {
+        let mut staged = Listed {
             full: cursor.is_none(),
             cursor: Cursor(String::new()),
             documents: false,
@@ -128,29 +128,29 @@ impl Syncer {
             if self.job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            if told.full && cursor.is_none() {
-                in_short = self.is_worth_telling_in_short(place).await?;
+            if staged.full && cursor.is_none() {
+                in_short = self.is_worth_summarizing(side).await?;
             }
             let since = cursor.as_ref();
             let read = if in_short {
-                self.ask(place, || backend.maintenance().heads(since, PAGE)).await
+                self.ask(side, || backend.maintenance().heads(since, PAGE)).await
             } else {
-                self.ask(place, || backend.maintenance().changes(since, PAGE)).await.map(in_full)
+                self.ask(side, || backend.maintenance().changes(since, PAGE)).await.map(in_full)
             };
             let page = match read {
                 Err(error) if error.kind() == ErrorKind::CursorLost && since.is_some() => {
                     // Its history is gone: perhaps it was rebuilt, perhaps it
                     // is another library.
-                    self.check_library(place).await?;
-                    (cursor, told.full, told.songs) = (None, true, 0);
+                    self.check_library(side).await?;
+                    (cursor, staged.full, staged.songs) = (None, true, 0);
                     continue;
                 }
-                other => other.map_err(|error| self.failed(place, error))?,
+                other => other.map_err(|error| self.failed(side, error))?,
             };
-            told.documents |= page.documents;
-            let name = &self.sides[place].name;
-            told.refused.extend(page.unreadable.into_iter().map(|one| refusal(name, one)));
-            self.looked_at(page.changes.len());
+            staged.documents |= page.documents;
+            let name = &self.replicas[side].name;
+            staged.refused.extend(page.unreadable.into_iter().map(|one| refusal(name, one)));
+            self.advanced(page.changes.len());
             let songs: Vec<SongId> = page.changes.iter().map(|change| change.song).collect();
             let known = self.state.known(&songs)?;
             let mut new = Vec::new();
@@ -162,56 +162,57 @@ impl Syncer {
                         SongState::Deleted(tombstone)
                     }
                 };
-                if let Some(known) = known.filter(|known| is_echo(known, place, &state)) {
-                    if !told.full {
+                if let Some(known) = known.filter(|known| is_echo(known, side, &state)) {
+                    if !staged.full {
                         continue;
                     }
                     // A song that is as it should be is noted as such, unless
                     // the other side may lack something of it.
-                    let objects = |place: Place| {
-                        let had = known.0[place].as_ref().filter(|had| had.is_alive());
+                    let objects = |side: Side| {
+                        let had = known.0[side].as_ref().filter(|had| had.is_alive());
                         had.map(|had| had.refs.in_short())
                     };
-                    if objects(Place::Left) == objects(Place::Right) || objects(place).is_none() {
+                    if objects(Side::Left) == objects(Side::Right) || objects(side).is_none() {
                         state = SongState::Same;
                     }
                 }
                 new.push((change.song, state));
             }
-            told.songs += new.len() as u64;
+            staged.songs += new.len() as u64;
             if !new.is_empty() {
-                self.spool()?.tell(place, &new)?;
+                self.staging()?.stage(side, &new)?;
             }
             let more = page.more;
-            told.cursor = page.cursor.clone();
+            staged.cursor = page.cursor.clone();
             cursor = Some(page.cursor);
             if !more {
-                return Ok(told);
+                return Ok(staged);
             }
         }
     }
 
     // In a full pass, what should be there and was not told is absent.
-    fn find_absent(&self, place: Place) -> Result<u64> {
-        let spool = self.spool()?;
+    fn find_absent(&self, side: Side) -> Result<u64> {
+        let staging = self.staging()?;
         let (mut after, mut absent) = (None, 0);
         loop {
             let known = self.state.known_after(after, PAGE)?;
             let Some((last, _)) = known.last() else { return Ok(absent) };
             after = Some(*last);
-            let there = known.iter().filter(|(_, known)| known.0[place].is_some());
+            let there = known.iter().filter(|(_, known)| known.0[side].is_some());
             let there: Vec<SongId> = there.map(|(song, _)| *song).collect();
-            let untold = spool.untold(place, &there)?;
-            absent += untold.len() as u64;
-            let told: Vec<_> = untold.into_iter().map(|song| (song, SongState::Absent)).collect();
-            spool.tell(place, &told)?;
+            let unstaged = staging.unstaged(side, &there)?;
+            absent += unstaged.len() as u64;
+            let staged: Vec<_> =
+                unstaged.into_iter().map(|song| (song, SongState::Absent)).collect();
+            staging.stage(side, &staged)?;
         }
     }
 
     // Songs on the list are looked at as they are now, though nothing was told
     // of them; says how many they are.
-    async fn look_at_postponed(&self, refused: &mut Refused) -> Result<u64> {
-        let spool = self.spool()?;
+    async fn stage_postponed(&self, refused: &mut Refused) -> Result<u64> {
+        let staging = self.staging()?;
         let (mut after, mut songs) = (None, 0);
         loop {
             let postponed = self.state.postponed_after(after, FETCHED_AT_ONCE)?;
@@ -219,15 +220,15 @@ impl Syncer {
             after = Some(*last);
             songs += postponed.len() as u64;
             let ids: Vec<SongId> = postponed.keys().copied().collect();
-            for place in Place::BOTH {
-                let untold = spool.untold(place, &ids)?;
-                if untold.is_empty() {
+            for side in Side::BOTH {
+                let unstaged = staging.unstaged(side, &ids)?;
+                if unstaged.is_empty() {
                     continue;
                 }
-                let mut found = self.fetch(place, &untold).await?;
+                let mut found = self.fetch(side, &unstaged).await?;
                 refused.append(&mut found.refused);
-                let told = untold.into_iter().map(|song| {
-                    let state = match (found.songs.remove(&song), &postponed[&song].states[place]) {
+                let staged = unstaged.into_iter().map(|song| {
+                    let state = match (found.songs.remove(&song), &postponed[&song].states[side]) {
                         (Some(song), _) => SongState::Present(Box::new(song)),
                         // A tombstone is told once, and kept with the list.
                         (None, deleted @ SongState::Deleted(_)) => deleted.clone(),
@@ -235,20 +236,20 @@ impl Syncer {
                     };
                     (song, state)
                 });
-                spool.tell(place, &told.collect::<Vec<_>>())?;
+                staging.stage(side, &staged.collect::<Vec<_>>())?;
             }
         }
     }
 
-    /// These songs as they are at `place`, those that are there.
-    pub(crate) async fn fetch(&self, place: Place, songs: &[SongId]) -> Result<Fetched> {
-        let backend = self.backend(place);
+    /// These songs as they are at `side`, those that are there.
+    pub(crate) async fn fetch(&self, side: Side, songs: &[SongId]) -> Result<Fetched> {
+        let backend = self.backend(side);
         let mut fetched = Fetched::default();
         for chunk in songs.chunks(FETCHED_AT_ONCE) {
-            let read = self.ask(place, || each_song(backend, chunk)).await;
-            let read = read.map_err(|error| self.failed(place, error))?;
+            let read = self.ask(side, || each_song(backend, chunk)).await;
+            let read = read.map_err(|error| self.failed(side, error))?;
             for (song, read) in chunk.iter().zip(read) {
-                fetched.add(*song, &self.sides[place].name, read);
+                fetched.add(*song, &self.replicas[side].name, read);
             }
         }
         Ok(fetched)
@@ -274,8 +275,8 @@ fn in_full(page: ChangePage) -> ChangePage<ChangeHead> {
 // Whether a side told what is known of it. A song that is the same elsewhere
 // names other objects there: so it is not enough that the write is the same,
 // where a library was copied over another one.
-fn is_echo(known: &Known, place: Place, state: &SongState) -> bool {
-    let Some(had) = &known.0[place] else { return false };
+fn is_echo(known: &Known, side: Side, state: &SongState) -> bool {
+    let Some(had) = &known.0[side] else { return false };
     match state {
         SongState::Present(song) => {
             had.is_alive()
