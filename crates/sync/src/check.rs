@@ -10,10 +10,10 @@ use songrec_storage::{SongQuery, StorageBackend, StoredEmbedding};
 
 use crate::{
     Error, LeftOut, Pair, Replica, Result, Side,
-    refused::each_song,
+    batch::each,
+    decide::Values,
+    error::{in_words, is_about_one},
     report::list,
-    syncer::{in_words, is_about_one},
-    values::Values,
 };
 
 /// What a comparison of two libraries found.
@@ -158,8 +158,9 @@ pub(crate) async fn compare(
         let ids: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
         let mut theirs = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(100) {
-            let read = each_song(&*replicas.right.backend, chunk).await;
-            theirs.extend(read.map_err(|error| failed(replicas, Side::Right, error))?);
+            let read = each(chunk, |some| replicas.right.backend.songs().get(some)).await;
+            let read = read.map_err(|error| failed(replicas, Side::Right, error))?;
+            theirs.extend(read.into_iter().map(|song| song.map(Option::flatten)));
         }
         let mut both = Vec::new();
         for (left, right) in page.items.into_iter().zip(theirs) {
@@ -336,9 +337,12 @@ async fn read_objects(
         for chunk in pairs.chunks(100) {
             let ids: Vec<SongId> = chunk.iter().map(|pair| pair.left.id).collect();
             for side in Side::BOTH {
-                let read = embeddings(&*replicas[side].backend, model, &ids).await;
+                let backend = &*replicas[side].backend;
+                let read = each(&ids, |some| backend.embeddings().get(model, some)).await;
                 let read = read.map_err(|error| failed(replicas, side, error))?;
                 for (pair, stored) in chunk.iter().zip(read) {
+                    // What cannot be read is as good as missing.
+                    let stored = stored.ok().flatten().flatten();
                     compare_embedding(replicas, side, model, &pair[side], stored, found);
                 }
             }
@@ -374,27 +378,6 @@ async fn read_objects(
         }
     }
     Ok(())
-}
-
-async fn embeddings(
-    backend: &dyn StorageBackend,
-    model: &ModelName,
-    ids: &[SongId],
-) -> songrec_storage::Result<Vec<Option<StoredEmbedding>>> {
-    match backend.embeddings().get(model, ids).await {
-        Err(error) if is_about_one(&error) => {
-            let mut found = Vec::with_capacity(ids.len());
-            for id in ids {
-                match backend.embeddings().get(model, std::slice::from_ref(id)).await {
-                    Ok(mut one) => found.push(one.pop().flatten()),
-                    Err(error) if is_about_one(&error) => found.push(None),
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(found)
-        }
-        other => other,
-    }
 }
 
 fn compare_embedding(

@@ -112,3 +112,33 @@ impl Error {
         Self::State { location: location.to_string(), source: source.into() }
     }
 }
+
+/// Whether an error is about one song rather than about the library.
+pub(crate) fn is_about_one(error: &songrec_storage::Error) -> bool {
+    match error.kind() {
+        StorageErrorKind::Conflict
+        | StorageErrorKind::Corrupt
+        | StorageErrorKind::Incompatible
+        | StorageErrorKind::Invalid
+        | StorageErrorKind::Unsupported => true,
+        StorageErrorKind::NotFound
+        | StorageErrorKind::Denied
+        | StorageErrorKind::Transient
+        | StorageErrorKind::Unavailable
+        | StorageErrorKind::Locked
+        | StorageErrorKind::Full
+        | StorageErrorKind::CursorLost => false,
+    }
+}
+
+/// The words of an error, from the outermost cause to the innermost.
+pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

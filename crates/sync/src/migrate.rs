@@ -10,13 +10,14 @@ use songrec_storage::{
 };
 
 use crate::{
-    Comparison, Error, Failure, LeftOut, Note, Options, Pair, Result, Side, Syncer, Verify,
+    AudioPolicy, Comparison, Error, Failure, LeftOut, Note, Options, Pair, Result, Side, Verify,
+    carry::{AUDIO_AT_ONCE, Carried, CarriedBlob, Needs, Transfer},
     check::{Data, compare},
-    objects::{AUDIO_AT_ONCE, Carried, CarriedBlob, Needs, Transfer},
-    refused::{Fetched, refusal},
+    decide::{Refs, Values},
+    error::in_words,
+    fetch::{Fetched, fetch, refusal},
     report::list,
-    syncer::{in_words, is_about_one},
-    values::{Refs, Values},
+    session::Session,
 };
 
 /// What a migration did.
@@ -99,37 +100,44 @@ const CURSOR: &str = "migrate";
 /// Songs of one page of the source.
 const PAGE: usize = 1_000;
 
-impl Syncer {
-    /// What a migration from the left library to the right one would do.
-    ///
-    /// # Errors
-    ///
-    /// If one of them cannot be read.
-    pub async fn plan_migration(&self, options: &Options) -> Result<MigrationPlan> {
-        self.job.on(Event::Started { work: "planning", total: None });
-        let plan = self.plan_copies(options).await;
-        self.job.on(Event::Finished);
+/// Copies the left library into the right one.
+pub(crate) struct Migration<'a> {
+    session: &'a Session,
+    options: &'a Options,
+    transfer: Transfer<'a>,
+}
+
+impl<'a> Migration<'a> {
+    pub(crate) fn new(session: &'a Session, options: &'a Options) -> Self {
+        Self { session, options, transfer: Transfer::new(session, options) }
+    }
+
+    /// Counts what would be copied.
+    pub(crate) async fn plan(&self) -> Result<MigrationPlan> {
+        self.session.job().on(Event::Started { work: "planning", total: None });
+        let plan = self.plan_copies().await;
+        self.session.job().on(Event::Finished);
         plan
     }
 
-    async fn plan_copies(&self, options: &Options) -> Result<MigrationPlan> {
-        let transfer = Transfer::new(self, options);
+    async fn plan_copies(&self) -> Result<MigrationPlan> {
         let mut plan = MigrationPlan::default();
-        let (source, batch) = (self.backend(Side::Left), self.batch() as u64);
+        let (source, batch) = (self.session.backend(Side::Left), self.session.batch() as u64);
         let mut models = std::collections::BTreeSet::new();
         let mut blobs = 0;
         let mut cursor: Option<Cursor> = None;
         loop {
-            if self.job.is_interrupted() {
+            if self.session.job().is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            let page =
-                self.ask(Side::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
-            let page = page.map_err(|error| self.failed(Side::Left, error))?;
+            let page = self
+                .session
+                .ask(Side::Left, || source.maintenance().changes(cursor.as_ref(), PAGE))
+                .await?;
             let songs: Vec<Song> = present(page.changes);
             let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-            let there = self.fetch(Side::Right, &ids).await?.songs;
-            self.advanced(songs.len());
+            let there = fetch(self.session, Side::Right, &ids).await?.songs;
+            self.session.advanced(songs.len());
             for song in &songs {
                 plan.songs += 1;
                 if there.contains_key(&song.id) {
@@ -137,7 +145,8 @@ impl Syncer {
                     continue;
                 }
                 models.extend(song.embeddings.keys().cloned());
-                let bytes = transfer.bytes(Side::Right, &Refs::default(), &Refs::of(song), song);
+                let bytes =
+                    self.transfer.bytes(Side::Right, &Refs::default(), &Refs::of(song), song);
                 blobs += u64::from(song.blob.is_some() || !song.files.is_empty());
                 plan.bytes += bytes;
             }
@@ -147,50 +156,43 @@ impl Syncer {
             }
         }
         let new = plan.songs - plan.already;
-        let audio = self.backend(Side::Right).capabilities().keeps_audio
-            && options.audio != crate::AudioPolicy::None;
+        let audio = self.session.backend(Side::Right).capabilities().keeps_audio
+            && self.options.audio != AudioPolicy::None;
         plan.requests =
             new.div_ceil(batch) * (2 + models.len() as u64) + if audio { blobs } else { 0 };
         Ok(plan)
     }
 
-    /// Copies the left library into the right one. Writes only what is not
-    /// there, deletes nothing, and changes nothing that is there. Interrupted,
-    /// it goes on where it was; run twice, it copies once.
-    ///
-    /// # Errors
-    ///
-    /// If a library fails in a way that no other song would fare better.
-    pub async fn migrate(&self, options: &Options, verify: Verify) -> Result<Migrated> {
-        self.traffic().count_from_zero();
-        let transfer = Transfer::new(self, options);
-        let source = self.backend(Side::Left);
+    /// Copies everything, and verifies it.
+    pub(crate) async fn run(&self, verify: Verify) -> Result<Migrated> {
+        self.session.traffic().count_from_zero();
+        let source = self.session.backend(Side::Left);
         let all = songrec_core::Filter::all();
-        let total = self.ask(Side::Left, || source.songs().count(&all)).await;
-        let total = total.map_err(|error| self.failed(Side::Left, error))?;
-        self.job.on(Event::Started { work: "copying", total: Some(total) });
+        let total = self.session.ask(Side::Left, || source.songs().count(&all)).await?;
+        self.session.job().on(Event::Started { work: "copying", total: Some(total) });
         let mut migrated = Migrated::default();
-        let mut cursor: Option<Cursor> = self.state.meta(CURSOR)?.flatten();
+        let mut cursor: Option<Cursor> = self.session.state().meta(CURSOR)?.flatten();
         let mut next = Some(self.page_to_copy(&mut cursor).await);
         while let Some(page) = next.take() {
             let page = page?;
-            if self.job.is_interrupted() {
+            if self.session.job().is_interrupted() {
                 migrated.interrupted = true;
                 break;
             }
-            let name = &self.replicas.left.name;
+            let name = self.session.name(Side::Left);
             for one in page.unreadable {
                 let (_, failure) = refusal(name, one);
-                self.report_failures([&failure]);
+                self.session.report_failures([&failure]);
                 migrated.add_failure(failure);
             }
             let songs = present(page.changes);
-            let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
+            let chunks: Vec<Vec<Song>> =
+                songs.chunks(self.session.batch()).map(<[Song]>::to_vec).collect();
             let copies = stream::iter(chunks)
-                .map(|chunk: Vec<Song>| self.migrate_chunk(&transfer, chunk))
-                .buffer_unordered(options.jobs.max(1));
+                .map(|chunk: Vec<Song>| self.migrate_chunk(chunk))
+                .buffer_unordered(self.options.jobs.max(1));
             let copied = copies.try_for_each(|done| {
-                self.report_failures(&done.failed);
+                self.session.report_failures(&done.failed);
                 migrated.add(done);
                 ready(Ok(()))
             });
@@ -206,56 +208,61 @@ impl Syncer {
             }
             // What failed is tried again from here on.
             if migrated.failed.is_empty() {
-                self.state.set_meta(CURSOR, &cursor)?;
+                self.session.state().set_meta(CURSOR, &cursor)?;
             }
             next = read;
         }
         if !migrated.interrupted {
             self.migrate_documents(&mut migrated).await?;
         }
-        self.job.on(Event::Finished);
+        self.session.job().on(Event::Finished);
         if !migrated.interrupted {
             // The next migration looks at everything again.
-            self.state.set_meta(CURSOR, &None::<Cursor>)?;
+            self.session.state().set_meta(CURSOR, &None::<Cursor>)?;
             let data = match verify {
                 Verify::None => None,
                 Verify::Sample => Some(Data::Sample { of: total }),
                 Verify::Full => Some(Data::All),
             };
             if let Some(data) = data {
-                let models = options.models.as_ref();
+                let models = self.options.models.as_ref();
                 let known = std::mem::take(&mut migrated.known);
-                let found = compare(&self.replicas, data, models, known, &self.job).await?;
+                let found =
+                    compare(self.session.replicas(), data, models, known, self.session.job())
+                        .await?;
                 migrated.interrupted |= found.interrupted;
                 migrated.verified = Some(found);
             }
         }
-        migrated.requests = self.traffic().requests();
+        migrated.requests = self.session.traffic().requests();
         Ok(migrated)
     }
 
     // The songs after a cursor, or all songs if the source knows it no more.
     async fn page_to_copy(&self, cursor: &mut Option<Cursor>) -> Result<ChangePage> {
-        let source = self.backend(Side::Left);
-        let mut page =
-            self.ask(Side::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
+        let source = self.session.backend(Side::Left);
+        let mut page = self
+            .session
+            .try_ask(Side::Left, || source.maintenance().changes(cursor.as_ref(), PAGE))
+            .await;
         if cursor.is_some()
             && page.as_ref().is_err_and(|error| error.kind() == ErrorKind::CursorLost)
         {
             *cursor = None;
-            page = self.ask(Side::Left, || source.maintenance().changes(None, PAGE)).await;
+            page =
+                self.session.try_ask(Side::Left, || source.maintenance().changes(None, PAGE)).await;
         }
-        page.map_err(|error| self.failed(Side::Left, error))
+        page.map_err(|error| self.session.failed(Side::Left, error))
     }
 
-    async fn migrate_chunk(&self, transfer: &Transfer, mut songs: Vec<Song>) -> Result<Migrated> {
+    async fn migrate_chunk(&self, mut songs: Vec<Song>) -> Result<Migrated> {
         let mut done = Migrated::default();
-        if self.job.is_interrupted() {
+        if self.session.job().is_interrupted() {
             done.interrupted = true;
             return Ok(done);
         }
         let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-        let Fetched { songs: there, refused } = self.fetch(Side::Right, &ids).await?;
+        let Fetched { songs: there, refused } = fetch(self.session, Side::Right, &ids).await?;
         songs.retain(|song| !refused.contains_key(&song.id));
         refused.into_values().for_each(|failure| done.add_failure(failure));
         let nothing = Refs::default();
@@ -274,19 +281,21 @@ impl Syncer {
             Carried::default()
         } else {
             let songs: Vec<&Song> = needs.iter().map(|one| one.song).collect();
-            self.carry_segments(transfer, Side::Right, &songs).await?;
+            self.transfer.segments(Side::Right, &songs).await?;
             let all: Vec<&Needs<'_>> = needs.iter().collect();
-            self.carry_embeddings(transfer, Side::Right, &all).await?
+            self.transfer.embeddings(Side::Right, &all).await?
         };
         let copying = needs.iter().map(|one| {
             async move {
                 // Audio may take long; what has all of its objects is still written.
-                if self.job.is_interrupted() {
+                if self.session.job().is_interrupted() {
                     return Ok(None);
                 }
-                let blob = self.carry_blob(transfer, Side::Right, one, None).await?;
+                let blob = self.transfer.audio(Side::Right, one, None).await?;
                 // What is left to do takes no time beside this.
-                self.job.on(Event::Advanced { item: &SongSummary::of(one.song).title, bytes: 0 });
+                self.session
+                    .job()
+                    .on(Event::Advanced { item: &SongSummary::of(one.song).title, bytes: 0 });
                 Ok(Some(blob))
             }
             .boxed()
@@ -312,7 +321,7 @@ impl Syncer {
         }
         self.put_new(&puts, &mut done).await?;
         for song in songs.iter().filter(|song| there.contains_key(&song.id)) {
-            self.job.on(Event::Advanced { item: &SongSummary::of(song).title, bytes: 0 });
+            self.session.job().on(Event::Advanced { item: &SongSummary::of(song).title, bytes: 0 });
         }
         done.bytes += carried.bytes;
         done.add_notes(carried.notes);
@@ -323,53 +332,43 @@ impl Syncer {
         if puts.is_empty() {
             return Ok(());
         }
-        let target = self.backend(Side::Right);
-        match self.ask(Side::Right, || target.songs().put(puts)).await {
-            Ok(outcomes) => {
-                for (put, outcome) in puts.iter().zip(outcomes) {
-                    done.note_outcome(&put.song, outcome);
+        let target = self.session.backend(Side::Right);
+        let put = |some| target.songs().put(some);
+        let outcomes = self.session.ask_each(Side::Right, puts, put).await?;
+        for (put, outcome) in puts.iter().zip(outcomes) {
+            match outcome {
+                Ok(outcome) => {
+                    done.note_outcome(&put.song, outcome.unwrap_or(Outcome::Conflict(None)));
                 }
-                Ok(())
+                Err(error) => done.add_failure(Failure {
+                    subject: put.song.id.to_string(),
+                    title: SongSummary::of(&put.song).title,
+                    reason: in_words(&error),
+                    hint: error.hint().cloned(),
+                }),
             }
-            Err(error) if is_about_one(&error) => {
-                for put in puts {
-                    let one = std::slice::from_ref(put);
-                    match self.ask(Side::Right, || target.songs().put(one)).await {
-                        Ok(mut outcome) => {
-                            let outcome = outcome.pop().unwrap_or(Outcome::Conflict(None));
-                            done.note_outcome(&put.song, outcome);
-                        }
-                        Err(error) if is_about_one(&error) => done.add_failure(Failure {
-                            subject: put.song.id.to_string(),
-                            title: SongSummary::of(&put.song).title,
-                            reason: in_words(&error),
-                            hint: error.hint().cloned(),
-                        }),
-                        Err(error) => return Err(self.failed(Side::Right, error)),
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => Err(self.failed(Side::Right, error)),
         }
+        Ok(())
     }
 
     async fn migrate_documents(&self, migrated: &mut Migrated) -> Result<()> {
-        let (source, target) = (self.backend(Side::Left), self.backend(Side::Right));
+        let (source, target) =
+            (self.session.backend(Side::Left), self.session.backend(Side::Right));
         let kinds = [DocumentKind::Playlist, DocumentKind::Synth];
         let mut after = None;
         loop {
-            let page =
-                self.ask(Side::Left, || source.documents().list(&kinds, after.as_ref())).await;
-            let page = page.map_err(|error| self.failed(Side::Left, error))?;
-            for chunk in page.items.chunks(self.batch()) {
+            let page = self
+                .session
+                .ask(Side::Left, || source.documents().list(&kinds, after.as_ref()))
+                .await?;
+            for chunk in page.items.chunks(self.session.batch()) {
                 let chunk: Vec<&Document> = chunk.iter().filter(|one| !one.deleted).collect();
                 let puts: Vec<_> = chunk
                     .iter()
                     .map(|one| PutDocument { document: (*one).clone(), mode: PutMode::Create })
                     .collect();
-                let outcomes = self.ask(Side::Right, || target.documents().put(&puts)).await;
-                let outcomes = outcomes.map_err(|error| self.failed(Side::Right, error))?;
+                let outcomes =
+                    self.session.ask(Side::Right, || target.documents().put(&puts)).await?;
                 for (document, outcome) in chunk.iter().zip(outcomes) {
                     let other: Option<OperationId> = match outcome {
                         Outcome::Done => None,

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use songrec_core::ModelName;
 
+use crate::Side;
+
 /// What a sync may do, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -56,6 +58,17 @@ pub enum Direction {
     Push,
     /// The left one only.
     Pull,
+}
+
+impl Direction {
+    /// Whether a side may be written.
+    pub(crate) fn may_write(self, side: Side) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Push => side == Side::Right,
+            Self::Pull => side == Side::Left,
+        }
+    }
 }
 
 /// How many songs one sync may delete on one side. More than that, and it does

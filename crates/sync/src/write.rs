@@ -1,16 +1,17 @@
-//! Writing songs as they were decided, what they name before themselves.
+//! Writing songs as they were decided, after the objects that they name.
 
-use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_core::{Event, Song};
 use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult, Tombstone};
 
 use crate::{
-    Failure, Options, Pair, Result, Side, SongWork, Syncer,
-    apply::{Applied, Item, put_off},
-    objects::{AUDIO_AT_ONCE, Carried, CarriedBlob, Needs, Transfer},
-    resolve::{Had, How, Known, SongState, Step, Write},
-    syncer::{in_words, is_about_one},
-    values::Refs,
+    Failure, Options, Pair, Result, Side, SongWork,
+    carry::{AUDIO_AT_ONCE, Carried, CarriedBlob, Needs, Transfer},
+    decide::{Had, How, Known, Refs, SongState, Step, Write},
+    decider::Item,
+    error::in_words,
+    outcome::Applied,
+    session::Session,
 };
 
 /// A song that is written in this round.
@@ -25,25 +26,39 @@ pub(crate) struct Writing {
     waits: bool,
 }
 
-impl Syncer {
+/// Writes songs at both sides.
+pub(crate) struct Writer<'a> {
+    session: &'a Session,
+    options: &'a Options,
+    transfer: &'a Transfer<'a>,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) const fn new(
+        session: &'a Session,
+        options: &'a Options,
+        transfer: &'a Transfer<'a>,
+    ) -> Self {
+        Self { session, options, transfer }
+    }
+
     /// What is to be written of a song, if anything may be.
     pub(crate) fn prepare(
         &self,
-        options: &Options,
         item: Item,
         mut write: Write,
         applied: &mut Applied,
     ) -> Option<Writing> {
         let mut waits = false;
         for side in Side::BOTH {
-            if write.steps[side].is_some() && !Self::may_write(options.direction, side) {
+            if write.steps[side].is_some() && !self.options.direction.may_write(side) {
                 write.steps[side] = None;
                 waits = true;
             }
         }
         if waits {
             applied.report.waiting += 1;
-            put_off(&mut applied.postponed, &item, "it waits for a sync in the other direction");
+            applied.put_off(&item, "it waits for a sync in the other direction");
         }
         let refs = Pair::of(|side| item.refs(side));
         let nothing = write.steps == Pair::default();
@@ -60,9 +75,8 @@ impl Syncer {
 
     /// Writes songs at both sides and notes what both have then; those that
     /// somebody else wrote meanwhile are open again.
-    pub(crate) async fn write_songs(
+    pub(crate) async fn write(
         &self,
-        transfer: &Transfer,
         mut writing: Vec<Writing>,
         open: &mut Vec<Item>,
         applied: &mut Applied,
@@ -72,13 +86,13 @@ impl Syncer {
         }
         // The shared side first: whoever loses there has not written here yet.
         for side in [Side::Right, Side::Left] {
-            if self.rules.objects_come_first {
-                self.carry_objects(transfer, side, &mut writing, applied).await?;
+            if self.session.rules().objects_come_first {
+                self.carry_objects(side, &mut writing, applied).await?;
             }
             self.put_at(side, &mut writing, applied).await?;
             self.delete_at(side, &mut writing, applied).await?;
-            if !self.rules.objects_come_first {
-                self.carry_objects(transfer, side, &mut writing, applied).await?;
+            if !self.session.rules().objects_come_first {
+                self.carry_objects(side, &mut writing, applied).await?;
             }
         }
         self.finish(writing, open, applied)
@@ -88,7 +102,6 @@ impl Syncer {
     // become there.
     async fn carry_objects(
         &self,
-        transfer: &Transfer,
         side: Side,
         writing: &mut [Writing],
         applied: &mut Applied,
@@ -97,7 +110,7 @@ impl Syncer {
         let written = writing.iter().filter(|one| one.write.steps[side].is_some());
         let songs: Vec<&Song> =
             written.filter(|one| !one.conflict).map(|one| &one.write.song).collect();
-        self.carry_segments(transfer, side, &songs).await?;
+        self.transfer.segments(side, &songs).await?;
         let needs: Vec<(usize, Needs<'_>)> = writing
             .iter()
             .enumerate()
@@ -114,11 +127,11 @@ impl Syncer {
             return Ok(());
         }
         let all: Vec<&Needs<'_>> = needs.iter().map(|(_, one)| one).collect();
-        let mut carried: Carried = self.carry_embeddings(transfer, side, &all).await?;
+        let mut carried: Carried = self.transfer.embeddings(side, &all).await?;
         let copying = needs.iter().map(|(at, needs)| {
             let before = writing[*at].item.known_refs(side.other());
             let before = before.and_then(|refs| refs.blob.as_ref());
-            self.carry_blob(transfer, side, needs, before).boxed()
+            self.transfer.audio(side, needs, before).boxed()
         });
         let copying: Vec<_> = copying.collect();
         let copied: Vec<CarriedBlob> =
@@ -181,11 +194,11 @@ impl Syncer {
                 Song { revision, embeddings, blob, ..one.write.song.clone() }
             });
             let mode = match mode {
-                PutMode::Replace(_) if !self.rules.versions_are_compared => {
-                    let backend = self.backend(side);
+                PutMode::Replace(_) if !self.session.rules().versions_are_compared => {
+                    let backend = self.session.backend(side);
                     let ids = [song.id];
-                    let now = self.ask(side, || backend.songs().get(&ids)).await;
-                    let now = now.map_err(|error| self.failed(side, error))?.pop().flatten();
+                    let mut now = self.session.ask(side, || backend.songs().get(&ids)).await?;
+                    let now = now.pop().flatten();
                     now.map_or(PutMode::Create, |now| PutMode::Replace(now.revision.operation))
                 }
                 mode => mode,
@@ -196,8 +209,8 @@ impl Syncer {
         if puts.is_empty() {
             return Ok(());
         }
-        let backend = self.backend(side);
-        let outcomes = self.write_each(side, &puts, |some| backend.songs().put(some)).await?;
+        let backend = self.session.backend(side);
+        let outcomes = self.session.ask_each(side, &puts, |some| backend.songs().put(some)).await?;
         for ((at, outcome), put) in whose.into_iter().zip(outcomes).zip(puts) {
             let one = &mut writing[at];
             one.documents[side] = Some(put.song);
@@ -225,7 +238,7 @@ impl Syncer {
             }
             deletes.push(DeleteSong {
                 id: one.item.song,
-                version: self.rules.versions_are_compared.then_some(version.operation),
+                version: self.session.rules().versions_are_compared.then_some(version.operation),
                 operation,
                 at: when,
                 origin: None,
@@ -236,65 +249,40 @@ impl Syncer {
         if deletes.is_empty() {
             return Ok(());
         }
-        let backend = self.backend(side);
-        let outcomes = self.write_each(side, &deletes, |some| backend.songs().delete(some)).await?;
+        let backend = self.session.backend(side);
+        let outcomes =
+            self.session.ask_each(side, &deletes, |some| backend.songs().delete(some)).await?;
         for (at, outcome) in whose.into_iter().zip(outcomes) {
             self.note_outcome(side, &mut writing[at], outcome, applied);
         }
         Ok(())
     }
 
-    // Writes songs together; where that is refused because of one of them, each
-    // by itself, so that the others need not suffer.
-    async fn write_each<'a, T: Sync>(
-        &self,
-        side: Side,
-        items: &'a [T],
-        write: impl Fn(&'a [T]) -> BoxFuture<'a, StorageResult<Vec<Outcome<Song>>>> + Send + Sync,
-    ) -> Result<Vec<StorageResult<Outcome<Song>>>> {
-        match self.ask(side, || write(items)).await {
-            Ok(outcomes) => return Ok(outcomes.into_iter().map(Ok).collect()),
-            Err(error) if is_about_one(&error) => {}
-            Err(error) => return Err(self.failed(side, error)),
-        }
-        let mut outcomes = Vec::with_capacity(items.len());
-        for item in items {
-            match self.ask(side, || write(std::slice::from_ref(item))).await {
-                Ok(mut outcome) => {
-                    outcomes.push(Ok(outcome.pop().unwrap_or(Outcome::Conflict(None))));
-                }
-                Err(error) if is_about_one(&error) => outcomes.push(Err(error)),
-                Err(error) => return Err(self.failed(side, error)),
-            }
-        }
-        Ok(outcomes)
-    }
-
     fn note_outcome(
         &self,
         side: Side,
         one: &mut Writing,
-        outcome: StorageResult<Outcome<Song>>,
+        outcome: StorageResult<Option<Outcome<Song>>>,
         applied: &mut Applied,
     ) {
-        match outcome {
+        match outcome.map(|outcome| outcome.unwrap_or(Outcome::Conflict(None))) {
             Ok(Outcome::Done) => one.done[side] = true,
             Ok(Outcome::Conflict(Some(other))) => {
                 one.conflict = true;
                 one.item.states[side] = SongState::Present(other);
             }
-            // It was deleted. Only a look shows how.
+            // It was deleted. Only the change feed shows how.
             Ok(Outcome::Conflict(None)) => {
                 one.conflict = true;
                 one.waits = true;
                 applied.again = true;
-                put_off(&mut applied.postponed, &one.item, "it was deleted meanwhile");
+                applied.put_off(&one.item, "it was deleted meanwhile");
             }
             Err(error) => {
                 one.conflict = true;
                 one.waits = true;
                 let reason = in_words(&error);
-                put_off(&mut applied.postponed, &one.item, &reason);
+                applied.put_off(&one.item, &reason);
                 applied.report.add_failure(Failure {
                     subject: one.item.song.to_string(),
                     title: one.write.title(),
@@ -312,8 +300,8 @@ impl Syncer {
         open: &mut Vec<Item>,
         applied: &mut Applied,
     ) -> Result<()> {
-        let now = self.now().as_second();
-        self.state.change(|changing| {
+        let now = self.session.now().as_second();
+        self.session.state().change(|changing| {
             writing
                 .iter()
                 .filter(|one| !one.conflict && !one.waits)
@@ -325,7 +313,7 @@ impl Syncer {
             });
             if actions != Pair::default() {
                 let title = one.write.title();
-                self.job.on(Event::Advanced { item: &title, bytes: 0 });
+                self.session.job().on(Event::Advanced { item: &title, bytes: 0 });
                 applied.report.add_song(SongWork {
                     song: one.item.song,
                     title,

@@ -1,28 +1,24 @@
-//! Playlists and synths: few, and compared as a whole whenever one changed.
+//! What is to be done about playlists and synths: pure.
 
 use std::collections::BTreeMap;
 
 use songrec_core::{Document, DocumentKind, Op, Revision, Version};
-use songrec_storage::{Outcome, PutDocument, PutMode};
+use songrec_storage::PutMode;
 
-use crate::{
-    Action, DocumentWork, Failure, Options, Pair, Plan, Report, Result, Side, Syncer,
-    syncer::{in_words, is_about_one},
-};
+use crate::{Action, DocumentWork, Options, Pair, Side};
 
-const KINDS: [DocumentKind; 2] = [DocumentKind::Playlist, DocumentKind::Synth];
-
-type Key = (DocumentKind, String);
+/// A document by its kind and id.
+pub(crate) type Key = (DocumentKind, String);
 
 /// What one document has to become on each side.
 #[derive(Debug, PartialEq)]
-struct Joined {
-    document: Document,
+pub(crate) struct Joined {
+    pub(crate) document: Document,
     /// The version to replace, where something is to be written.
-    steps: Pair<Option<(Action, PutMode)>>,
+    pub(crate) steps: Pair<Option<(Action, PutMode)>>,
     kept_as: Option<String>,
     /// Whether it stands beside another one, of which it was said.
-    beside: bool,
+    pub(crate) beside: bool,
 }
 
 /// What both sides have, with what was said in one of them without knowledge of
@@ -30,7 +26,7 @@ struct Joined {
 type Three<'a> = (Pair<Option<&'a Document>>, Option<Document>);
 
 /// What has to become of every document that `now` holds: pure.
-fn join_all(now: &Pair<BTreeMap<Key, Document>>) -> BTreeMap<Key, Joined> {
+pub(crate) fn join_all(now: &Pair<BTreeMap<Key, Document>>) -> BTreeMap<Key, Joined> {
     let mut all: BTreeMap<Key, Three<'_>> = BTreeMap::new();
     for side in Side::BOTH {
         for (key, document) in &now[side] {
@@ -105,11 +101,11 @@ fn join(three: &Three<'_>) -> Option<Joined> {
 impl Joined {
     // What a person sees of it; that one knows of a deletion of what it never
     // had is nothing to tell.
-    fn work(&self, options: &Options) -> Option<DocumentWork> {
+    pub(crate) fn work(&self, options: &Options) -> Option<DocumentWork> {
         let actions = Pair::of(|side| {
             let (action, _) = self.steps[side]?;
             let staged = action != Action::Add || !self.document.deleted;
-            (staged && Syncer::may_write(options.direction, side)).then_some(action)
+            (staged && options.direction.may_write(side)).then_some(action)
         });
         let Document { kind, id, .. } = &self.document;
         let kept_as = self.kept_as.clone();
@@ -119,83 +115,5 @@ impl Joined {
             actions,
             kept_as,
         })
-    }
-}
-
-impl Syncer {
-    async fn list_documents(&self, side: Side) -> Result<BTreeMap<Key, Document>> {
-        let backend = self.backend(side);
-        let mut documents = BTreeMap::new();
-        let mut after = None;
-        loop {
-            let token = after.as_ref();
-            let page = self.ask(side, || backend.documents().list(&KINDS, token)).await;
-            let page = page.map_err(|error| self.failed(side, error))?;
-            for document in page.items {
-                documents.insert((document.kind, document.id.clone()), document);
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(documents);
-            }
-        }
-    }
-
-    async fn join_documents(&self) -> Result<BTreeMap<Key, Joined>> {
-        let (left, right) =
-            futures::try_join!(self.list_documents(Side::Left), self.list_documents(Side::Right))?;
-        Ok(join_all(&Pair { left, right }))
-    }
-
-    pub(crate) async fn plan_documents(&self, options: &Options, plan: &mut Plan) -> Result<()> {
-        let joined = self.join_documents().await?;
-        plan.documents.extend(joined.values().filter_map(|one| one.work(options)));
-        Ok(())
-    }
-
-    /// Does what is to be done about playlists and synths; says whether
-    /// something is left to do.
-    pub(crate) async fn apply_documents(
-        &self,
-        options: &Options,
-        report: &mut Report,
-    ) -> Result<bool> {
-        let mut pending = false;
-        // What stands beside comes first: once the other one is merged, nobody
-        // sees what it holds, and would delete it with the rest.
-        let mut joined: Vec<Joined> = self.join_documents().await?.into_values().collect();
-        joined.sort_by_key(|one| !one.beside);
-        for one in joined {
-            let work = one.work(options);
-            for side in [Side::Right, Side::Left] {
-                let Some((_, mode)) = one.steps[side] else { continue };
-                if !Self::may_write(options.direction, side) {
-                    pending = true;
-                    continue;
-                }
-                let backend = self.backend(side);
-                let put = [PutDocument { document: one.document.clone(), mode }];
-                match self.ask(side, || backend.documents().put(&put)).await {
-                    // Somebody came between; the next look tells.
-                    Ok(outcomes) => pending |= !outcomes.iter().all(Outcome::is_done),
-                    Err(error) if is_about_one(&error) => {
-                        pending = true;
-                        let Document { kind, id, .. } = &one.document;
-                        let failure = Failure {
-                            subject: format!("{} {id}", kind.as_str()),
-                            title: id.clone(),
-                            reason: in_words(&error),
-                            hint: error.hint().cloned(),
-                        };
-                        self.report_failures([&failure]);
-                        report.add_failure(failure);
-                    }
-                    Err(error) => return Err(self.failed(side, error)),
-                }
-            }
-            report.documents.extend(work);
-        }
-        report.documents.sort_by(|one, two| (one.kind, &one.id).cmp(&(two.kind, &two.id)));
-        Ok(pending)
     }
 }

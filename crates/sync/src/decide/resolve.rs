@@ -5,93 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
 use songrec_core::{
-    Digest, Field, History, InvalidVersion, Op, OperationId, Revision, Song, SongSummary,
-    Timestamp, Version,
+    Digest, Field, InvalidVersion, Op, OperationId, Revision, Song, SongSummary, Timestamp, Version,
 };
-use songrec_storage::{PutMode, SongHead, Tombstone};
+use songrec_storage::{PutMode, Tombstone};
 
-use crate::{Action, MergedField, Pair, Side, values::Refs};
-
-/// What is known of a song on one side.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum SongState {
-    /// As it was when it was last seen.
-    #[default]
-    Same,
-    Present(Box<Song>),
-    /// It is there, and was told in short.
-    Head(SongHead),
-    Deleted(Box<Tombstone>),
-    /// Looked for, and not there.
-    Absent,
-}
-
-/// What both sides had when they last agreed; nothing for a side that has
-/// neither the song nor its tombstone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Known(pub(crate) Pair<Option<Had>>);
-
-/// What a side had.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Had {
-    pub(crate) revision: Revision,
-    pub(crate) seen: History,
-    #[serde(default)]
-    pub(crate) refs: Refs,
-    /// Whether it was told in short: then `refs` is what the other side names,
-    /// of the same models and the same audio, and not to be written here.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) in_short: bool,
-    /// If it was deleted: a tombstone is told once, and cannot be asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tombstone: Option<Box<Tombstone>>,
-}
-
-impl Had {
-    pub(crate) fn of_song(song: &Song) -> Self {
-        let (revision, seen, refs) = (song.revision, song.seen(), Refs::of(song));
-        Self { revision, seen, refs, in_short: false, tombstone: None }
-    }
-
-    // What a side has that told in short that it has this song.
-    fn like_song(song: &Song) -> Self {
-        Self { in_short: true, ..Self::of_song(song) }
-    }
-
-    /// Whether a side that names these objects has what it had.
-    pub(crate) fn names(&self, refs: &Refs) -> bool {
-        if self.in_short { self.refs.in_short() == refs.in_short() } else { self.refs == *refs }
-    }
-
-    pub(crate) fn of_tombstone(tombstone: &Tombstone) -> Self {
-        Self {
-            revision: tombstone.revision,
-            seen: History::default(),
-            refs: Refs::default(),
-            in_short: false,
-            tombstone: Some(Box::new(tombstone.clone())),
-        }
-    }
-
-    pub(crate) const fn is_alive(&self) -> bool {
-        self.tombstone.is_none()
-    }
-}
-
-impl Known {
-    /// What the states tell, and for the rest what was known.
-    pub(crate) fn of(states: &Pair<SongState>, known: Option<&Self>) -> Self {
-        Self(Pair::of(|side| match &states[side] {
-            SongState::Same | SongState::Head(_) => known.and_then(|known| known.0[side].clone()),
-            SongState::Present(song) => Some(Had::of_song(song)),
-            SongState::Deleted(tombstone) => Some(Had::of_tombstone(tombstone)),
-            SongState::Absent => None,
-        }))
-    }
-}
+use super::{
+    known::{Had, Known, SongState},
+    values::Refs,
+};
+use crate::{Action, MergedField, Pair, Side};
 
 /// Everything that is known of one song.
 pub(crate) struct Case<'a> {
