@@ -14,7 +14,7 @@ use crate::{
     write::{Writer, Writing},
 };
 
-/// How often a song is decided anew because somebody else was faster.
+/// How often a song is decided anew because another machine wrote it first.
 const ROUNDS: usize = 8;
 
 /// Applies the changes that are staged.

@@ -34,3 +34,47 @@ where
     }
     Ok(answers)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use songrec_storage::{Error, ErrorKind, MemoryBackend};
+
+    use super::*;
+
+    fn refused(kind: ErrorKind) -> Error {
+        Error::new(kind, "read", "a number", &MemoryBackend::new())
+    }
+
+    #[tokio::test]
+    async fn one_at_fault_does_not_keep_the_others() {
+        let calls = Mutex::new(Vec::new());
+
+        let answers = each(&[1, 2, 3], |numbers: &[u8]| {
+            calls.lock().unwrap().push(numbers.len());
+            let answer =
+                if numbers.contains(&2) { Err(refused(ErrorKind::Corrupt)) } else { Ok(numbers) };
+            async { answer.map(<[u8]>::to_vec) }
+        });
+        let answers = answers.await.unwrap();
+
+        let read: Vec<Option<u8>> = answers.into_iter().map(|one| one.ok().flatten()).collect();
+        assert_eq!(read, [Some(1), None, Some(3)]);
+        assert_eq!(*calls.lock().unwrap(), [3, 1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_library_that_fails_is_not_asked_for_each() {
+        let calls = Mutex::new(0);
+
+        let answers: StorageResult<Vec<StorageResult<Option<u8>>>> = each(&[1, 2], |_: &[u8]| {
+            *calls.lock().unwrap() += 1;
+            async { Err(refused(ErrorKind::Denied)) }
+        })
+        .await;
+
+        assert_eq!(answers.unwrap_err().kind(), ErrorKind::Denied);
+        assert_eq!(*calls.lock().unwrap(), 1);
+    }
+}

@@ -3,7 +3,7 @@
 
 mod audio;
 mod embeddings;
-mod room;
+mod models;
 mod scope;
 mod segments;
 mod throttle;
@@ -13,7 +13,7 @@ use std::{collections::HashMap, sync::Arc};
 use songrec_core::{BlobRef, EmbeddingRef, ModelName, OperationId, Song, SongId};
 
 use self::{
-    audio::Audio, embeddings::Embeddings, room::Room, scope::Scope, segments::Segments,
+    audio::Audio, embeddings::Embeddings, models::Models, scope::Scope, segments::Segments,
     throttle::Throttle,
 };
 use crate::{Note, Options, Result, Side, decide::Refs, session::Session};
@@ -71,12 +71,12 @@ pub(crate) struct Transfer<'a> {
 impl<'a> Transfer<'a> {
     pub(crate) fn new(session: &'a Session, options: &Options) -> Self {
         let scope = Arc::new(Scope::new(session, options));
-        let room = Arc::new(Room::new(session));
+        let models = Arc::new(Models::new(session));
         let throttle = options.bandwidth.map(Throttle::new);
         Self {
-            embeddings: Embeddings::new(session, scope.clone(), room.clone(), throttle.clone()),
+            embeddings: Embeddings::new(session, scope.clone(), models.clone(), throttle.clone()),
             audio: Audio::new(session, options, scope.clone(), throttle),
-            segments: Segments::new(session, room),
+            segments: Segments::new(session, models),
             scope,
         }
     }

@@ -233,7 +233,7 @@ impl<'a> Changes<'a> {
                 // the other side may lack something of it.
                 let objects = |side: Side| {
                     let had = known.0[side].as_ref().filter(|had| had.is_alive());
-                    had.map(|had| had.refs.in_short())
+                    had.map(|had| had.refs.comparable())
                 };
                 if objects(Side::Left) == objects(Side::Right) || objects(side).is_none() {
                     state = SongState::Same;
@@ -332,8 +332,8 @@ fn is_echo(known: &Known, side: Side, state: &SongState) -> bool {
                 && had.names(&Refs::of(song))
         }
         SongState::Head(head) => {
-            let (models, blob) = had.refs.in_short();
-            let same = if had.in_short {
+            let (models, blob) = had.refs.comparable();
+            let same = if had.only_head {
                 head.embeddings.keys().eq(models)
             } else {
                 head.embeddings == SongHead::embeddings(&had.refs.embeddings)

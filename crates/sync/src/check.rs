@@ -35,7 +35,7 @@ pub struct Comparison {
     /// counts as the song's: no difference.
     #[serde(rename = "heard_differently")]
     pub embedded_differently: u64,
-    /// Whether somebody stopped it before its end.
+    /// Whether it was interrupted.
     pub interrupted: bool,
     /// What is counted but not listed.
     #[serde(skip_serializing_if = "LeftOut::is_nothing")]
@@ -76,7 +76,7 @@ impl Comparison {
 pub struct Difference {
     /// Which song.
     pub song: SongId,
-    /// How lists call it.
+    /// Its title in lists.
     pub title: String,
     /// What differs.
     pub kind: DifferenceKind,
@@ -92,7 +92,7 @@ pub enum DifferenceKind {
     MissingLeft,
     /// Only the left one has the song.
     MissingRight,
-    /// They say different things of it.
+    /// They have other values for it.
     Song,
     /// Only one knows how a model embeds it.
     Embedding,

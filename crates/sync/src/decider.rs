@@ -58,7 +58,7 @@ pub(crate) struct Decider<'a> {
 }
 
 impl<'a> Decider<'a> {
-    /// `refused` are songs that a side cannot read, and that nobody decides on.
+    /// `refused` are songs that a side cannot read; they are not decided on.
     pub(crate) const fn new(
         session: &'a Session,
         transfer: &'a Transfer<'a>,

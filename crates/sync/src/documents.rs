@@ -55,12 +55,12 @@ impl<'a> Documents<'a> {
         Ok(())
     }
 
-    /// Does what is to be done about playlists and synths; says whether
+    /// Writes playlists and synths, and adds them to the report. Gives whether
     /// something is left to do.
     pub(crate) async fn apply(&self, report: &mut Report) -> Result<bool> {
         let mut pending = false;
-        // What stands beside comes first: once the other one is merged, nobody
-        // sees what it holds, and would delete it with the rest.
+        // A document that keeps losing values is written first: once the other
+        // one is merged, these values are in no library any more.
         let mut joined: Vec<Joined> = self.join().await?.into_values().collect();
         joined.sort_by_key(|one| !one.beside);
         for one in joined {

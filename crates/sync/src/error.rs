@@ -5,7 +5,7 @@ use songrec_storage::ErrorKind as StorageErrorKind;
 
 use crate::Side;
 
-/// What a sync gives.
+/// The result of a sync.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a sync could not go on. Whatever was done before is done; the next sync
@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A library failed in a way that no other song would fare better.
+    /// A library failed in a way that would affect every other song too.
     #[error("{side} library `{name}` failed")]
     #[expect(missing_docs, reason = "the message says what each is")]
     Library {
@@ -22,15 +22,15 @@ pub enum Error {
         #[source]
         source: Box<songrec_storage::Error>,
     },
-    /// More songs would be deleted than may be. Nothing was written.
+    /// More songs would be deleted than are allowed to be. Nothing was written.
     #[error("{planned} songs would be deleted from `{name}`, more than the {allowed} that may be")]
     #[expect(missing_docs, reason = "the message says what each is")]
     TooManyDeletions { side: Side, name: String, planned: u64, allowed: u64 },
-    /// A side is not the library it was. Nothing was written.
+    /// A side is not the library that was synced before. Nothing was written.
     #[error("`{name}` is not the library that was synced before")]
     #[expect(missing_docs, reason = "the message says what each is")]
     OtherLibrary { side: Side, name: String },
-    /// Somebody stopped it before anything was written.
+    /// The sync was interrupted before anything was written.
     #[error("stopped before anything was written")]
     Interrupted,
     /// Another process has the state.
@@ -44,7 +44,7 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What was asked for cannot be done.
+    /// The request cannot be fulfilled.
     #[error("{0}")]
     Invalid(String),
 }

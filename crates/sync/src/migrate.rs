@@ -27,8 +27,8 @@ pub struct Migrated {
     pub copied: u64,
     /// Songs that were there already, the same.
     pub already: u64,
-    /// Songs that were there already and say something else; they were left as
-    /// they are. A sync makes one of both. The first [`LISTED`](crate::LISTED)
+    /// Songs that were there already with other values. They were left as they
+    /// are; a sync joins them. The first [`LISTED`](crate::LISTED)
     /// of them, as of all details.
     pub different: Vec<Note>,
     /// Playlists and synths that were copied.
@@ -41,14 +41,14 @@ pub struct Migrated {
     pub bytes: u64,
     /// Calls that each side got.
     pub requests: Pair<u64>,
-    /// Whether somebody stopped it; run again, it goes on where it was.
+    /// Whether it was interrupted; run again, it goes on where it was.
     pub interrupted: bool,
     /// What the comparison at the end found, if there was one.
     pub verified: Option<Comparison>,
     /// What is counted but not listed.
     #[serde(skip_serializing_if = "LeftOut::is_nothing")]
     pub left_out: LeftOut,
-    // Those of the notes and those that are different, also what is not
+    // Songs with a note and songs that are different, also those that are not
     // listed.
     #[serde(skip)]
     known: HashSet<SongId>,
@@ -76,7 +76,7 @@ impl Migrated {
         self.failed.len() as u64 + self.left_out.failed
     }
 
-    /// How many songs were there already and say something else.
+    /// How many songs were there already with other values.
     pub fn differing(&self) -> u64 {
         self.different.len() as u64 + self.left_out.different
     }
@@ -95,7 +95,7 @@ pub struct MigrationPlan {
     pub requests: u64,
 }
 
-/// Where a migration goes on.
+/// The name under which the state keeps where a migration goes on.
 const CURSOR: &str = "migrate";
 /// Songs of one page of the source.
 const PAGE: usize = 1_000;
@@ -217,7 +217,7 @@ impl<'a> Migration<'a> {
         }
         self.session.job().on(Event::Finished);
         if !migrated.interrupted {
-            // The next migration looks at everything again.
+            // The next migration begins at the first song again.
             self.session.state().set_meta(CURSOR, &None::<Cursor>)?;
             let data = match verify {
                 Verify::None => None,
@@ -238,7 +238,8 @@ impl<'a> Migration<'a> {
         Ok(migrated)
     }
 
-    // The songs after a cursor, or all songs if the source knows it no more.
+    // The songs after a cursor, or all songs if the source does not know it any
+    // more.
     async fn page_to_copy(&self, cursor: &mut Option<Cursor>) -> Result<ChangePage> {
         let source = self.session.backend(Side::Left);
         let mut page = self

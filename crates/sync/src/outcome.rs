@@ -15,7 +15,7 @@ pub(crate) struct Applied {
     pub(crate) report: Report,
     /// Something changed meanwhile, in a way that only the change feeds show.
     pub(crate) again: bool,
-    /// What the next sync has to look at, until the state has it.
+    /// Songs for the next sync, until the state has them.
     postponed: BTreeMap<SongId, Postponed>,
 }
 
@@ -25,7 +25,7 @@ impl Applied {
         self.again |= other.again;
     }
 
-    /// Puts a song off: the next sync has to look at it.
+    /// Puts a song off until the next sync.
     pub(crate) fn put_off(&mut self, item: &Item, reason: &str) {
         // A change feed lists a tombstone once, and it cannot be read by its id;
         // what is there can be read again.
@@ -44,7 +44,7 @@ impl Applied {
     }
 }
 
-/// Remembers that the next sync has to look at songs that a side cannot read.
+/// Puts songs that a side cannot read off until the next sync.
 pub(crate) fn postpone_refused(session: &Session, refused: &Refused) -> Result<()> {
     let postponed = refused.iter().map(|(song, failure)| {
         let (states, reason) = (Pair::default(), failure.reason.clone());

@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
         Ok(Some(Work { delta, fences }))
     }
 
-    // Plans and applies what changed; says whether there has to be another round.
+    // Plans and applies what changed. Gives whether another round is needed.
     async fn round(&self, report: &mut Report) -> Result<bool> {
         let Some(Work { delta, mut fences }) = self.find_work(true).await? else {
             return Ok(false);

@@ -15,7 +15,7 @@ pub(crate) enum Chore {
     FullPass,
     /// Announcing this machine at a library that it only reads.
     Announcement(Side),
-    /// Looking how far the purging of tombstones is.
+    /// Checking how far the purging of tombstones is.
     PurgeRound(Side),
 }
 

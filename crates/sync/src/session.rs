@@ -203,3 +203,40 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use songrec_storage::{ErrorKind, MemoryBackend};
+
+    use super::*;
+
+    fn session() -> Session {
+        let replica = |name: &str| Replica::new(name, Arc::new(MemoryBackend::new()));
+        let session = Session::new(replica("own"), replica("other"), State::in_memory().unwrap());
+        session.with_rules(Rules::default(), Duration::ZERO)
+    }
+
+    // Asks a library that fails so many times, and counts the calls.
+    async fn asked(kind: ErrorKind, failures: u64) -> (bool, u64) {
+        let (session, calls) = (session(), AtomicU64::new(0));
+        let call = || async {
+            if calls.fetch_add(1, Ordering::Relaxed) < failures {
+                return Err(songrec_storage::Error::new(kind, "read", "it", &MemoryBackend::new()));
+            }
+            Ok(())
+        };
+        let done = session.ask(Side::Right, call).await.is_ok();
+        let calls = calls.into_inner();
+        assert_eq!(session.traffic().requests(), Pair { left: 0, right: calls });
+        (done, calls)
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_for_a_moment_is_repeated_a_few_times() {
+        assert_eq!(asked(ErrorKind::Transient, 3).await, (true, 4));
+        assert_eq!(asked(ErrorKind::Transient, 9).await, (false, 4));
+        assert_eq!(asked(ErrorKind::Denied, 1).await, (false, 1));
+    }
+}

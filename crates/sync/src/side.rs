@@ -1,4 +1,4 @@
-//! The two libraries that are made to agree.
+//! The two sides of a sync, and the library on each.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use songrec_storage::StorageBackend;
 
-/// One of the two libraries, by its side.
+/// One of the two sides of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -47,7 +47,7 @@ impl fmt::Display for Side {
     }
 }
 
-/// A library that takes part, with the name that people know it by.
+/// The library of a side, with the name that people know it by.
 #[derive(Clone, Debug)]
 pub struct Replica {
     /// The name, such as `local` or `cloud`.
@@ -63,17 +63,17 @@ impl Replica {
     }
 }
 
-/// One thing for each side.
+/// One value for each side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair<T> {
-    /// What is at the left.
+    /// The value of the left side.
     pub left: T,
-    /// What is at the right.
+    /// The value of the right side.
     pub right: T,
 }
 
 impl<T> Pair<T> {
-    /// A pair of what `make` gives for each side.
+    /// Makes a value for each side.
     pub fn of(mut make: impl FnMut(Side) -> T) -> Self {
         Self { left: make(Side::Left), right: make(Side::Right) }
     }

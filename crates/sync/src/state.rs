@@ -38,7 +38,7 @@ pub struct State {
     _lock: Option<File>,
 }
 
-/// The shape of the file.
+/// The version of the schema.
 const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
@@ -55,21 +55,21 @@ CREATE TABLE postponed (
 ) WITHOUT ROWID;
 ";
 
-/// What a file of before remembered of songs and playlists; they say it
-/// themselves, so all is compared once.
+/// Drops what a file of version 1 remembered of songs and playlists. They carry
+/// it themselves now, so the next sync compares all of them once.
 const FORGET_BEFORE: &str = "
 DROP TABLE base; DROP TABLE attempt; DROP TABLE postponed; DROP TABLE document;
 DELETE FROM meta WHERE name IN ('cursor_left', 'cursor_right', 'full_at');
 ";
 
-/// Something that is remembered by name.
+/// A value that is remembered under a name.
 pub(crate) trait Meta: Serialize + DeserializeOwned {}
 impl<T: Serialize + DeserializeOwned> Meta for T {}
 
 /// A song that the next sync has to look at.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Postponed {
-    /// What was told of it, where that cannot be asked again.
+    /// What the change feeds listed of it, where that cannot be read again.
     pub(crate) states: Pair<SongState>,
     pub(crate) reason: String,
 }
@@ -101,7 +101,7 @@ impl State {
         Self::with(connection, location, Some(folder.to_owned()), Some(lock))
     }
 
-    /// A state that is gone when it is dropped.
+    /// A state in memory, which is lost when it is dropped.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl State {
         }
     }
 
-    /// A copy that goes its own way, as a backup that is restored later.
+    /// An independent copy, as a backup that is restored later.
     ///
     /// # Errors
     ///
@@ -169,7 +169,7 @@ impl State {
         Ok(copy)
     }
 
-    /// The deletions that are remembered, agreed on or put off, for tests.
+    /// The tombstones that are remembered, agreed on or postponed, for tests.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl State {
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // Whatever panicked, its transaction was rolled back.
+        // If a thread panicked, its transaction was rolled back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -201,7 +201,7 @@ impl State {
         &self.location
     }
 
-    // One transaction: all of it or nothing.
+    /// Changes the state in one transaction: all of it or nothing.
     pub(crate) fn change<T>(
         &self,
         work: impl FnOnce(&Changing<'_>) -> Result<T, Fault>,
@@ -247,7 +247,7 @@ impl State {
         })
     }
 
-    /// What is known of songs after one, in their order.
+    /// A page of songs after `after`, each with what is known of it.
     pub(crate) fn known_after(
         &self,
         after: Option<SongId>,
@@ -284,7 +284,7 @@ impl State {
         })
     }
 
-    /// Songs after one that the next sync has to look at.
+    /// A page of postponed songs after `after`.
     pub(crate) fn postponed_after(
         &self,
         after: Option<SongId>,
@@ -323,7 +323,7 @@ fn copy_rows(from: &Connection, to: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What went wrong inside the file.
+/// An error of SQLite or of JSON in the file.
 #[derive(Debug)]
 pub(crate) struct Fault(Box<dyn std::error::Error + Send + Sync>);
 
@@ -352,13 +352,13 @@ impl Changing<'_> {
         Ok(())
     }
 
-    /// Notes what both sides have, and that there is nothing left to do.
+    /// Remembers what both sides have, and that nothing is left to do.
     pub(crate) fn agree(&self, song: SongId, known: &Known, now: i64) -> Result<(), Fault> {
         self.set_known(song, known, now)?;
         self.resolve(song)
     }
 
-    /// Notes what both sides have; nothing if neither has anything.
+    /// Remembers what both sides have, or forgets the song if neither has it.
     pub(crate) fn set_known(&self, song: SongId, known: &Known, now: i64) -> Result<(), Fault> {
         let dead = |had: &Option<Had>| had.as_ref().is_some_and(|had| !had.is_alive());
         let deleted = match (&known.0.left, &known.0.right) {
@@ -382,7 +382,7 @@ impl Changing<'_> {
         Ok(())
     }
 
-    /// There is nothing left to do about a song.
+    /// Takes a song off the list of postponed songs.
     pub(crate) fn resolve(&self, song: SongId) -> Result<(), Fault> {
         self.transaction
             .prepare_cached("DELETE FROM postponed WHERE song = ?")?
@@ -417,7 +417,7 @@ const KNOWN_AFTER: &str = "SELECT song, value FROM known WHERE song > ?1 ORDER B
 const POSTPONED_AFTER: &str =
     "SELECT song, value, reason FROM postponed WHERE song > ?1 ORDER BY song LIMIT ?2";
 
-// What the songs after this one come after; the empty key comes before all.
+// The key of `after`; the empty key comes before all songs.
 fn key(after: Option<&SongId>) -> &[u8] {
     after.map_or(&[], |song| song.as_bytes())
 }

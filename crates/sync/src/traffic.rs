@@ -1,4 +1,4 @@
-//! What goes between two libraries, counted and told.
+//! Calls and bytes between two libraries, counted and reported.
 
 use std::{
     sync::{
@@ -12,10 +12,10 @@ use songrec_core::{Event, Progress};
 
 use crate::{Pair, Side};
 
-/// How often it is told at the most: often enough to look steady.
+/// The traffic is reported no more often than this, which looks steady.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
-/// Counts what goes between two libraries, and tells now and then.
+/// Counts calls and bytes, and reports them now and then.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     requests: Pair<AtomicU64>,
@@ -23,7 +23,7 @@ pub(crate) struct Traffic {
     bytes: AtomicU64,
     progress: Arc<dyn Progress>,
     began: Instant,
-    /// When it was last told, in milliseconds since it began.
+    /// When the traffic was last reported, in milliseconds since `began`.
     reported: AtomicU64,
 }
 
@@ -66,7 +66,7 @@ impl Traffic {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let reported = self.reported.load(Ordering::Relaxed);
         let is_due = u128::from(now.saturating_sub(reported)) >= REPORT_EVERY.as_millis();
-        // Of several at once, one tells.
+        // Of several callers at once, one reports.
         let reports = is_due
             && self
                 .reported
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_over_is_told_now_and_then() {
+    fn traffic_is_reported_now_and_then() {
         let reported = Arc::new(Reported::default());
         let mut traffic = Traffic::reporting_to(reported.clone());
         traffic.request(Side::Left);

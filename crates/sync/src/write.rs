@@ -18,11 +18,15 @@ use crate::{
 pub(crate) struct Writing {
     item: Item,
     write: Write,
-    // The document of each side, with the objects that side has.
+    /// The document of each side, with the objects that the side has.
     documents: Pair<Option<Song>>,
     refs: Pair<Refs>,
+    /// The sides that were written.
     done: Pair<bool>,
+    /// Whether a side did not take the write, so that the other is not written.
     conflict: bool,
+    /// Whether the song was put off, so that the state must not say that both
+    /// sides agree.
     waits: bool,
 }
 
@@ -73,8 +77,8 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Writes songs at both sides and notes what both have then; those that
-    /// somebody else wrote meanwhile are open again.
+    /// Writes songs at both sides and remembers what both have then. Songs that
+    /// another machine wrote meanwhile are open again.
     pub(crate) async fn write(
         &self,
         mut writing: Vec<Writing>,
@@ -84,7 +88,8 @@ impl<'a> Writer<'a> {
         if writing.is_empty() {
             return Ok(());
         }
-        // The shared side first: whoever loses there has not written here yet.
+        // The shared side first: a machine that loses the race there has not
+        // written here yet.
         for side in [Side::Right, Side::Left] {
             if self.session.rules().objects_come_first {
                 self.carry_objects(side, &mut writing, applied).await?;
@@ -106,7 +111,7 @@ impl<'a> Writer<'a> {
         writing: &mut [Writing],
         applied: &mut Applied,
     ) -> Result<()> {
-        // Also what is deleted has seen its segments, and may come back.
+        // A deleted song has seen its segments too, and may come back.
         let written = writing.iter().filter(|one| one.write.steps[side].is_some());
         let songs: Vec<&Song> =
             written.filter(|one| !one.conflict).map(|one| &one.write.song).collect();
@@ -154,7 +159,7 @@ impl<'a> Writer<'a> {
                 continue;
             };
             if only_objects && refs == one.refs[side] {
-                // Nothing could be carried, so there is nothing to say.
+                // Nothing could be carried, so nothing is to be written.
                 one.write.steps[side] = None;
                 continue;
             }
@@ -188,7 +193,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             let song = one.documents[side].clone().unwrap_or_else(|| {
-                // Without its objects, as a rule that is switched off has it.
+                // The objects come later only if a test switched their rule off.
                 let theirs = one.refs[side.other()].clone();
                 let Refs { embeddings, blob } = theirs;
                 Song { revision, embeddings, blob, ..one.write.song.clone() }
@@ -293,7 +298,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    // Notes what both sides have now, and what has to be decided anew.
+    // Remembers what both sides have now, and opens what has to be decided anew.
     fn finish(
         &self,
         writing: Vec<Writing>,
@@ -326,7 +331,7 @@ impl<'a> Writer<'a> {
                 applied.report.conflicts += u64::from(!one.write.song.conflicts.is_empty());
             }
             if one.conflict && !one.waits {
-                // A side that was written already has what was written.
+                // One side may have been written before the other lost the race.
                 let Known(now) = known_of(&one);
                 for side in Side::BOTH.into_iter().filter(|side| one.done[*side]) {
                     let tombstone = now[side].as_ref().and_then(|had| had.tombstone.clone());

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use songrec_core::{ModelName, SongId, SongSummary};
 use songrec_storage::{NewEmbedding, StoredEmbedding};
 
-use super::{Carried, Needs, room::Room, scope::Scope, throttle::Throttle};
+use super::{Carried, Needs, models::Models, scope::Scope, throttle::Throttle};
 use crate::{Note, Result, Side, decide::operation_of, error::in_words, session::Session};
 
 /// Carries the embeddings of songs.
 pub(super) struct Embeddings<'a> {
     session: &'a Session,
     scope: Arc<Scope>,
-    room: Arc<Room<'a>>,
+    models: Arc<Models<'a>>,
     throttle: Option<Throttle>,
 }
 
@@ -20,10 +20,10 @@ impl<'a> Embeddings<'a> {
     pub(super) const fn new(
         session: &'a Session,
         scope: Arc<Scope>,
-        room: Arc<Room<'a>>,
+        models: Arc<Models<'a>>,
         throttle: Option<Throttle>,
     ) -> Self {
-        Self { session, scope, room, throttle }
+        Self { session, scope, models, throttle }
     }
 
     /// Carries the embeddings that songs lack at `side`.
@@ -38,7 +38,7 @@ impl<'a> Embeddings<'a> {
             }
         }
         for (model, songs) in wanted {
-            if !self.room.make(side, model).await? {
+            if !self.models.register(side, model).await? {
                 continue;
             }
             for chunk in songs.chunks(self.session.batch()) {

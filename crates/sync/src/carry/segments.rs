@@ -6,20 +6,20 @@ use songrec_core::{Segment, SegmentId, Song};
 use songrec_storage::SegmentQuery;
 use tokio::sync::OnceCell;
 
-use super::room::Room;
+use super::models::Models;
 use crate::{Error, Pair, Result, Side, session::Session};
 
 /// Carries the segments of songs.
 pub(super) struct Segments<'a> {
     session: &'a Session,
-    room: Arc<Room<'a>>,
+    models: Arc<Models<'a>>,
     /// Whether a side has segments at all.
     any: Pair<OnceCell<bool>>,
 }
 
 impl<'a> Segments<'a> {
-    pub(super) fn new(session: &'a Session, room: Arc<Room<'a>>) -> Self {
-        Self { session, room, any: Pair::default() }
+    pub(super) fn new(session: &'a Session, models: Arc<Models<'a>>) -> Self {
+        Self { session, models, any: Pair::default() }
     }
 
     // Most libraries have no segments, and are asked once.
@@ -62,7 +62,7 @@ impl<'a> Segments<'a> {
         let mut new = Vec::new();
         for segment in theirs {
             let wanted = !have.contains(&segment.id) && !is_gone(&segment);
-            if wanted && self.room.make(side, &segment.model).await? {
+            if wanted && self.models.register(side, &segment.model).await? {
                 new.push(segment);
             }
         }

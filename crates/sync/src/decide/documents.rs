@@ -17,15 +17,15 @@ pub(crate) struct Joined {
     /// The version to replace, where something is to be written.
     pub(crate) steps: Pair<Option<(Action, PutMode)>>,
     kept_as: Option<String>,
-    /// Whether it stands beside another one, of which it was said.
+    /// Whether it is a new document that keeps the losing values of another one.
     pub(crate) beside: bool,
 }
 
-/// What both sides have, with what was said in one of them without knowledge of
-/// the other: a document of its own.
+/// The document on both sides, and a document of its own for values that lost to
+/// it, if there are such values.
 type Three<'a> = (Pair<Option<&'a Document>>, Option<Document>);
 
-/// What has to become of every document that `now` holds: pure.
+/// Decides what has to become of every document.
 pub(crate) fn join_all(now: &Pair<BTreeMap<Key, Document>>) -> BTreeMap<Key, Joined> {
     let mut all: BTreeMap<Key, Three<'_>> = BTreeMap::new();
     for side in Side::BOTH {
@@ -74,7 +74,8 @@ fn join(three: &Three<'_>) -> Option<Joined> {
             let revisions: Vec<Revision> =
                 [here.left, here.right].into_iter().flatten().map(|one| one.revision).collect();
             let number = revisions.iter().map(|revision| revision.number).max()?;
-            // No new write: the first half is one that was seen.
+            // The join is no new write: its operation is made from one that was
+            // seen.
             let seen = version.seen();
             let op = seen.last().copied().unwrap_or(Op(0));
             let operation = op.operation(&format!("songrec sync {revisions:?} {seen:?}"));
@@ -99,8 +100,8 @@ fn join(three: &Three<'_>) -> Option<Joined> {
 }
 
 impl Joined {
-    // What a person sees of it; that one knows of a deletion of what it never
-    // had is nothing to tell.
+    /// What the report shows of it. A tombstone of a document that a side never
+    /// had is not worth showing.
     pub(crate) fn work(&self, options: &Options) -> Option<DocumentWork> {
         let actions = Pair::of(|side| {
             let (action, _) = self.steps[side]?;

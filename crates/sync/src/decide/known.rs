@@ -8,18 +8,18 @@ use songrec_storage::{SongHead, Tombstone};
 use super::values::Refs;
 use crate::Pair;
 
-/// What is known of a song on one side.
+/// What was read of a song on one side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SongState {
-    /// As it was when it was last seen.
+    /// As it was when both sides last agreed.
     #[default]
     Same,
     Present(Box<Song>),
-    /// It is there, and was told in short.
+    /// It is there, and only its head was listed.
     Head(SongHead),
     Deleted(Box<Tombstone>),
-    /// Looked for, and not there.
+    /// It is not there.
     Absent,
 }
 
@@ -35,11 +35,11 @@ pub(crate) struct Had {
     pub(crate) seen: History,
     #[serde(default)]
     pub(crate) refs: Refs,
-    /// Whether it was told in short: then `refs` is what the other side names,
-    /// of the same models and the same audio, and not to be written here.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) in_short: bool,
-    /// If it was deleted: a tombstone is told once, and cannot be asked for.
+    /// Whether only its head was listed: then `refs` are those of the other side,
+    /// of the same models and the same audio, and must not be written here.
+    #[serde(default, rename = "in_short", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) only_head: bool,
+    /// If it was deleted: a tombstone is listed once, and cannot be read by its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tombstone: Option<Box<Tombstone>>,
 }
@@ -47,17 +47,21 @@ pub(crate) struct Had {
 impl Had {
     pub(crate) fn of_song(song: &Song) -> Self {
         let (revision, seen, refs) = (song.revision, song.seen(), Refs::of(song));
-        Self { revision, seen, refs, in_short: false, tombstone: None }
+        Self { revision, seen, refs, only_head: false, tombstone: None }
     }
 
     /// What a side has that listed only the head of this song.
     pub(super) fn like_song(song: &Song) -> Self {
-        Self { in_short: true, ..Self::of_song(song) }
+        Self { only_head: true, ..Self::of_song(song) }
     }
 
     /// Whether a side that names these objects has what it had.
     pub(crate) fn names(&self, refs: &Refs) -> bool {
-        if self.in_short { self.refs.in_short() == refs.in_short() } else { self.refs == *refs }
+        if self.only_head {
+            self.refs.comparable() == refs.comparable()
+        } else {
+            self.refs == *refs
+        }
     }
 
     pub(crate) fn of_tombstone(tombstone: &Tombstone) -> Self {
@@ -65,7 +69,7 @@ impl Had {
             revision: tombstone.revision,
             seen: History::default(),
             refs: Refs::default(),
-            in_short: false,
+            only_head: false,
             tombstone: Some(Box::new(tombstone.clone())),
         }
     }
@@ -76,7 +80,7 @@ impl Had {
 }
 
 impl Known {
-    /// What the states tell, and for the rest what was known.
+    /// What was read of each side; for a side that was not read, what was known.
     pub(crate) fn of(states: &Pair<SongState>, known: Option<&Self>) -> Self {
         Self(Pair::of(|side| match &states[side] {
             SongState::Same | SongState::Head(_) => known.and_then(|known| known.0[side].clone()),

@@ -1,7 +1,7 @@
-//! What is to be done about one song: pure, and all that a sync decides.
+//! What is to be done about one song: the whole decision, without I/O.
 //!
-//! Each side has a version, and both get the join of the two. What is
-//! remembered of earlier syncs only spares reading a side that did not change.
+//! Each side has a version, and both get the join of the two. What is remembered
+//! of earlier syncs only saves reading a side that did not change.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::{Action, MergedField, Pair, Side};
 pub(crate) struct Case<'a> {
     pub(crate) known: Option<&'a Known>,
     pub(crate) states: &'a Pair<SongState>,
-    /// What each side lacks of what the other has.
+    /// Tells whether a side lacks objects that the other has.
     pub(crate) lacks: &'a Lacks<'a>,
 }
 
@@ -32,12 +32,12 @@ pub(crate) type Lacks<'a> = dyn Fn(Side, &Refs, &Refs, &Song) -> bool + 'a;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Decision {
     Nothing,
-    /// Both sides have it alike already, or both have it no more.
+    /// Both sides have the same already, or neither has the song any more.
     Agreed(Box<Known>),
-    /// The song as it is on that side has to be read first.
+    /// The song has to be read from that side first.
     Fetch(Side),
     Write(Box<Write>),
-    /// One side's document says what no song can say.
+    /// The document of one side is damaged: no song can have these values.
     Damaged(String),
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum How {
     Put {
         mode: PutMode,
         revision: Revision,
-        /// Nothing is to be told but objects that the side lacks.
+        /// The write only adds objects that the side lacks.
         only_objects: bool,
     },
     Delete {
@@ -105,7 +105,7 @@ pub(crate) fn resolve(case: &Case<'_>) -> Decision {
         };
         let refs = Refs::of(song);
         let same = head.operation == song.revision.operation
-            && (head.embeddings.keys().collect(), head.blob) == refs.in_short();
+            && (head.embeddings.keys().collect(), head.blob) == refs.comparable();
         return if same {
             let had = |at| if at == side { Had::like_song(song) } else { Had::of_song(song) };
             Decision::Agreed(Box::new(Known(Pair::of(|at| Some(had(at))))))
@@ -132,9 +132,9 @@ pub(crate) fn resolve(case: &Case<'_>) -> Decision {
                 let agrees = had.seen.agrees_with(&song.seen());
                 (case.lacks)(other, &refs, &had.refs, song)
                     || agrees && (case.lacks)(side, &had.refs, &refs, song)
-                    || had.in_short && !agrees
+                    || had.only_head && !agrees
             }
-            View::Dead(_) => had.in_short,
+            View::Dead(_) => had.only_head,
             View::Known(_) | View::Absent { .. } => false,
         };
         if lacks || !had.seen.is_in(&versions[other]) {
@@ -205,7 +205,7 @@ impl Resolving<'_> {
         }
     }
 
-    // An operation that is the same whoever makes the same of the same.
+    // An operation that every machine derives alike from the same versions.
     fn operation(&self, what: &str) -> (OperationId, u64) {
         let revisions = Side::BOTH.into_iter().filter_map(|side| self.revision(side));
         let mut from: Vec<String> = Vec::new();
@@ -219,9 +219,9 @@ impl Resolving<'_> {
         (operation_of(&format!("songrec sync {what} {from:?} {seen:?}")), number)
     }
 
-    // Both sides get the song that says the join.
+    // Both sides get the song with the joined version.
     fn put(&self, like: &Song) -> Result<Option<Write>, InvalidVersion> {
-        // One that says it already is copied as it is.
+        // A song that has the joined version already is copied as it is.
         let whole = Side::BOTH.into_iter().find_map(|side| match self.views[side] {
             View::Alive(song) if self.agrees(side) => Some(song),
             _ => None,
@@ -277,7 +277,7 @@ impl Resolving<'_> {
         Ok(Some(Write { song, steps, merged, note }))
     }
 
-    // Whether a side that was not read has seen all that there is.
+    // Whether a side that was not read has seen everything that the other has.
     fn is_known(&self, had: &Had) -> bool {
         let all = Side::BOTH.into_iter().find_map(|side| match self.views[side] {
             View::Alive(song) => Some(song.seen()),
@@ -294,7 +294,8 @@ impl Resolving<'_> {
         }
     }
 
-    // Whoever still has it deletes it, and keeps what both had seen of it.
+    // A side that still has the song deletes it, and its tombstone has what both
+    // had seen.
     fn delete(&self, like: &Song) -> Result<Option<Write>, InvalidVersion> {
         let tombstone = Side::BOTH.into_iter().find_map(|side| match self.views[side] {
             View::Dead(tombstone) => Some(tombstone),
@@ -328,7 +329,7 @@ impl Resolving<'_> {
     fn note(&self) -> Option<&'static str> {
         Side::BOTH.into_iter().find_map(|side| match (self.views[side], side.other()) {
             (View::Absent { lost: true }, _) => Some(LOST),
-            // Whoever restored it knew of the deletion.
+            // A machine that restored the song knew of the deletion.
             (View::Dead(_), other) if !self.versions[other].includes(&self.versions[side]) => {
                 Some(OVERRULED)
             }
@@ -374,7 +375,7 @@ impl Resolving<'_> {
     }
 }
 
-/// The operation that does what a text says: always the same for the same.
+/// An operation id derived from a text: the same text gives the same id.
 pub(crate) fn operation_of(what: &str) -> OperationId {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&Digest::of(what.as_bytes()).0[..16]);

@@ -23,7 +23,7 @@ pub(crate) struct Fence {
     /// the changes of the library.
     pub(super) acknowledge: u64,
     pub(super) round: u64,
-    /// Whether it is time to look how far purging is.
+    /// Whether it is time to check how far purging is.
     pub(super) daily: bool,
 }
 

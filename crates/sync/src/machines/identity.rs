@@ -26,8 +26,8 @@ pub(super) struct Identity {
     pub(super) known: Option<Revision>,
     /// Versions that were sent since, any of which may have landed.
     pub(super) tried: Vec<Revision>,
-    /// The round of purging that was read, and may be acknowledged after the
-    /// next complete look at the library.
+    /// The round of purging that was read, and may be acknowledged after all
+    /// changes of the library have been read once more.
     pub(super) read: u64,
     /// The last purged round whose songs were forgotten here.
     pub(super) cleaned: u64,
@@ -48,4 +48,23 @@ impl Identities {
 /// An id that no machine has yet.
 pub(super) fn new_id() -> String {
     OperationId::random().to_string()[..12].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_stored_as_earlier_versions_stored_it() {
+        let stored = concat!(
+            r#"{"sessions":{"left":{"id":"a1b2c3d4e5f6","suspect":true,"known":null,"#,
+            r#""tried":[],"read":3,"cleaned":2},"right":{"id":"","suspect":false,"#,
+            r#""known":null,"tried":[],"read":0,"cleaned":0}}}"#,
+        );
+
+        let identities: Identities = serde_json::from_str(stored).unwrap();
+
+        assert_eq!((identities.of.left.read, identities.of.left.cleaned), (3, 2));
+        assert_eq!(serde_json::to_string(&identities).unwrap(), stored);
+    }
 }

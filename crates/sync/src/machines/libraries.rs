@@ -14,8 +14,8 @@ impl<'a> KnownLibraries<'a> {
         Self { session, records: Records::new(session) }
     }
 
-    /// Makes sure that both libraries are those that were synced before, or
-    /// remembers which they are.
+    /// Makes sure that both libraries are those that were synced before. At the
+    /// first sync, remembers which they are.
     pub(crate) async fn meet(&self, options: &Options, writes: bool) -> Result<()> {
         if std::ptr::addr_eq(self.session.backend(Side::Left), self.session.backend(Side::Right)) {
             return Err(Error::Invalid("both sides are the same library".to_owned()));
@@ -47,7 +47,7 @@ impl<'a> KnownLibraries<'a> {
                 Some((_, body)) => Some(body.library),
                 None if !writes => None,
                 None => match self.records.make_library(side).await {
-                    // Which it is cannot be said there; it is asked again.
+                    // The id cannot be stored there; the next sync tries again.
                     Err(error) if is_only_read(options, side, &error) => None,
                     made => Some(made?),
                 },

@@ -39,7 +39,7 @@ impl<'a> Records<'a> {
         }))
     }
 
-    /// Gives the library an id, or reads the one that somebody else just gave it.
+    /// Gives the library an id, or reads the one that another machine just gave it.
     pub(super) async fn make_library(self, side: Side) -> Result<String> {
         let library = OperationId::random().to_string();
         let body = LibraryBody { library: library.clone(), round: 0, purged: 0 };

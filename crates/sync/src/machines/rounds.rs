@@ -1,4 +1,4 @@
-//! Purging: deletions that every machine has seen are forgotten, in rounds.
+//! Purging in rounds: tombstones that every machine has seen are deleted.
 
 use serde::{Deserialize, Serialize};
 use songrec_core::{DocumentKind, OperationId, Revision, SongId};
@@ -38,8 +38,9 @@ impl<'a> Rounds<'a> {
         Self { session, records: Records::new(session) }
     }
 
-    // Purges the round that is under way if every machine has seen it, and
-    // begins another one if there is something to purge.
+    /// Purges the round that is under way if every machine has seen it; if none
+    /// is, begins one with the deletions that are old enough. Gives the number of
+    /// purged tombstones.
     pub(super) async fn advance(&self, side: Side) -> Result<u64> {
         let Some((revision, body)) = self.records.read_library(side).await? else { return Ok(0) };
         if body.round > body.purged {
@@ -68,13 +69,14 @@ impl<'a> Rounds<'a> {
             Revision::first(),
             &RoundBody { songs },
         );
-        // If somebody else has just begun it, theirs is as good.
+        // If another machine has just begun the round, its list is as good.
         self.records.put(side, round, PutMode::Create).await?;
         self.records.put_library(side, revision, &LibraryBody { round: next, ..body }).await?;
         Ok(0)
     }
 
-    // Forgets the deletions of rounds that were purged: nobody asks any more.
+    // Forgets the deletions of rounds that were purged: no machine needs them any
+    // more.
     async fn clean(&self, side: Side, purged: u64) -> Result<()> {
         let mut own = Identities::read(self.session.state())?;
         for round in own.of[side].cleaned + 1..=purged {
@@ -86,9 +88,9 @@ impl<'a> Rounds<'a> {
         Ok(())
     }
 
-    // Those of these songs that are deleted by the same deletion here. Whoever
-    // restored one has another version of it; if that was deleted again, its
-    // tombstone is another one, and has its own round.
+    // The songs that are deleted here by the same deletion. A song that was
+    // restored has another version; if that was deleted again, it has another
+    // tombstone, which belongs to a later round.
     fn still_deleted(&self, side: Side, songs: Vec<PurgedSong>) -> Result<Vec<PurgedSong>> {
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
         let known = self.session.state().known(&ids)?;
@@ -99,7 +101,8 @@ impl<'a> Rounds<'a> {
         Ok(same.map(|(song, _)| song).collect())
     }
 
-    // What was purged there is still known here, if it is on this side.
+    // Forgets what `side` had of purged songs. What the other side has of them
+    // is still known.
     fn forget_purged(&self, side: Side, songs: &[PurgedSong]) -> Result<()> {
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
         let known = self.session.state().known(&ids)?;

@@ -11,19 +11,19 @@ use tokio::sync::OnceCell;
 use crate::{Pair, Result, Side, session::Session};
 
 /// Registers models where embeddings by them are carried to.
-pub(super) struct Room<'a> {
+pub(super) struct Models<'a> {
     session: &'a Session,
-    models: Pair<OnceCell<BTreeMap<ModelName, ModelSpec>>>,
+    known: Pair<OnceCell<BTreeMap<ModelName, ModelSpec>>>,
     registered: Mutex<Pair<BTreeSet<ModelName>>>,
 }
 
-impl<'a> Room<'a> {
+impl<'a> Models<'a> {
     pub(super) fn new(session: &'a Session) -> Self {
-        Self { session, models: Pair::default(), registered: Mutex::default() }
+        Self { session, known: Pair::default(), registered: Mutex::default() }
     }
 
     async fn models_at(&self, side: Side) -> Result<&BTreeMap<ModelName, ModelSpec>> {
-        self.models[side]
+        self.known[side]
             .get_or_try_init(|| async {
                 let backend = self.session.backend(side);
                 let models = self.session.ask(side, || backend.embeddings().models()).await?;
@@ -32,9 +32,9 @@ impl<'a> Room<'a> {
             .await
     }
 
-    /// Registers a model at `side` that the other side has; says whether it is
+    /// Registers a model of the other side at `side`, and gives whether it is
     /// registered now.
-    pub(super) async fn make(&self, side: Side, model: &ModelName) -> Result<bool> {
+    pub(super) async fn register(&self, side: Side, model: &ModelName) -> Result<bool> {
         let was_registered =
             self.registered.lock().expect("nothing panics with it")[side].contains(model);
         if was_registered || self.models_at(side).await?.contains_key(model) {
