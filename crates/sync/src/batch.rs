@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     fn refused(kind: ErrorKind) -> Error {
-        Error::new(kind, "read", "a number", &MemoryBackend::new())
+        Error::new(kind, "read", "a number", MemoryBackend::new())
     }
 
     #[tokio::test]

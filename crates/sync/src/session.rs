@@ -223,7 +223,7 @@ mod tests {
         let (session, calls) = (session(), AtomicU64::new(0));
         let call = || async {
             if calls.fetch_add(1, Ordering::Relaxed) < failures {
-                return Err(songrec_storage::Error::new(kind, "read", "it", &MemoryBackend::new()));
+                return Err(songrec_storage::Error::new(kind, "read", "it", MemoryBackend::new()));
             }
             Ok(())
         };
