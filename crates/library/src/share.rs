@@ -25,7 +25,7 @@ pub use migrate::{migrate, plan_migration};
 pub use songrec_sync::{
     Action, AudioPolicy, Comparison, Counts, Difference, Direction, DocumentWork, Failure,
     FieldConflict, InvalidOption, LeftOut, Machine, MaxDelete, MergedField, Migrated,
-    MigrationPlan, Note, Options, Pair, Place, Plan, Report, SongConflicts, SongWork, Trashed,
+    MigrationPlan, Note, Options, Pair, Plan, Report, Side, SongConflicts, SongWork, Trashed,
     Verify,
 };
 pub use sync::{Round, keep_syncing, plan, pull_clone, sync};

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Instant};
 use songrec_core::{Job, Metric, ModelSpec};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{PutMode, StorageBackend, StorageBackendExt};
-use songrec_sync::{Options, Side, State, Syncer, check};
+use songrec_sync::{Options, Replica, State, Syncer, check};
 use songrec_testkit::{library_of, peak_memory, retagged};
 
 // The most memory that this process ever had, in MiB.
@@ -47,8 +47,9 @@ async fn main() {
     );
 
     let state = State::open(folder.path().join("state")).unwrap();
-    let sides = [Side::new("own", Arc::clone(&own)), Side::new("other", Arc::clone(&other))];
-    let syncer = Syncer::new(sides[0].clone(), sides[1].clone(), state);
+    let replicas =
+        [Replica::new("own", Arc::clone(&own)), Replica::new("other", Arc::clone(&other))];
+    let syncer = Syncer::new(replicas[0].clone(), replicas[1].clone(), state);
     let sync = async |what: &str| {
         let begun = Instant::now();
         let report = syncer.run(&Options::default()).await.unwrap();
@@ -67,7 +68,7 @@ async fn main() {
     own.put_song(&retagged(&first), PutMode::Replace(first.revision.operation)).await.unwrap();
     sync("one change").await;
     let begun = Instant::now();
-    let found = check(&sides[0], &sides[1], true, &Job::silent()).await.unwrap();
+    let found = check(&replicas[0], &replicas[1], true, &Job::silent()).await.unwrap();
     assert!(found.is_equal(), "{:?}", &found.differences[..found.differences.len().min(5)]);
     println!("checked bit by bit in {:?}, peak {} MiB", begun.elapsed(), peak());
 }

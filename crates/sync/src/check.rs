@@ -9,11 +9,11 @@ use songrec_core::{BlobRef, Digest, Event, Job, ModelName, Song, SongId, SongSum
 use songrec_storage::{SongQuery, StorageBackend, StoredEmbedding};
 
 use crate::{
-    Error, LeftOut, Pair, Place, Result, Side,
-    refused::each_song,
+    Error, LeftOut, Pair, Replica, Result, Side,
+    batch::each,
+    decide::Values,
+    error::{in_words, is_about_one},
     report::list,
-    syncer::{in_words, is_about_one},
-    values::Values,
 };
 
 /// What a comparison of two libraries found.
@@ -35,7 +35,7 @@ pub struct Comparison {
     /// counts as the song's: no difference.
     #[serde(rename = "heard_differently")]
     pub embedded_differently: u64,
-    /// Whether somebody stopped it before its end.
+    /// Whether it was interrupted.
     pub interrupted: bool,
     /// What is counted but not listed.
     #[serde(skip_serializing_if = "LeftOut::is_nothing")]
@@ -76,7 +76,7 @@ impl Comparison {
 pub struct Difference {
     /// Which song.
     pub song: SongId,
-    /// How lists call it.
+    /// Its title in lists.
     pub title: String,
     /// What differs.
     pub kind: DifferenceKind,
@@ -92,7 +92,7 @@ pub enum DifferenceKind {
     MissingLeft,
     /// Only the left one has the song.
     MissingRight,
-    /// They say different things of it.
+    /// They have other values for it.
     Song,
     /// Only one knows how a model embeds it.
     Embedding,
@@ -120,14 +120,19 @@ pub(crate) enum Data {
 /// # Errors
 ///
 /// If one of them cannot be read.
-pub async fn check(left: &Side, right: &Side, read_data: bool, job: &Job) -> Result<Comparison> {
+pub async fn check(
+    left: &Replica,
+    right: &Replica,
+    read_data: bool,
+    job: &Job,
+) -> Result<Comparison> {
     let data = if read_data { Data::All } else { Data::None };
-    let sides = Pair { left: left.clone(), right: right.clone() };
-    compare(&sides, data, None, HashSet::new(), job).await
+    let replicas = Pair { left: left.clone(), right: right.clone() };
+    compare(&replicas, data, None, HashSet::new(), job).await
 }
 
 pub(crate) async fn compare(
-    sides: &Pair<Side>,
+    replicas: &Pair<Replica>,
     data: Data,
     models: Option<&BTreeSet<ModelName>>,
     expected: HashSet<SongId>,
@@ -135,9 +140,9 @@ pub(crate) async fn compare(
 ) -> Result<Comparison> {
     let mut found = Comparison { expected, ..Comparison::default() };
     let all = songrec_core::Filter::all();
-    for place in Place::BOTH {
-        let count = sides[place].backend.songs().count(&all).await;
-        found.songs[place] = count.map_err(|error| failed(sides, place, error))?;
+    for side in Side::BOTH {
+        let count = replicas[side].backend.songs().count(&all).await;
+        found.songs[side] = count.map_err(|error| failed(replicas, side, error))?;
     }
     let total = found.songs.left;
     job.on(Event::Started { work: "comparing", total: Some(total) });
@@ -148,13 +153,14 @@ pub(crate) async fn compare(
             found.interrupted = true;
             break;
         }
-        let page = sides.left.backend.songs().find(&query).await;
-        let page = page.map_err(|error| failed(sides, Place::Left, error))?;
+        let page = replicas.left.backend.songs().find(&query).await;
+        let page = page.map_err(|error| failed(replicas, Side::Left, error))?;
         let ids: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
         let mut theirs = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(100) {
-            let read = each_song(&*sides.right.backend, chunk).await;
-            theirs.extend(read.map_err(|error| failed(sides, Place::Right, error))?);
+            let read = each(chunk, |some| replicas.right.backend.songs().get(some)).await;
+            let read = read.map_err(|error| failed(replicas, Side::Right, error))?;
+            theirs.extend(read.into_iter().map(|song| song.map(Option::flatten)));
         }
         let mut both = Vec::new();
         for (left, right) in page.items.into_iter().zip(theirs) {
@@ -162,17 +168,18 @@ pub(crate) async fn compare(
             job.on(Event::Advanced { item: &SongSummary::of(&left).title, bytes: 0 });
             match right {
                 Err(error) => {
-                    let text = format!("{} cannot read it: {}", sides.right.name, in_words(&error));
+                    let text =
+                        format!("{} cannot read it: {}", replicas.right.name, in_words(&error));
                     found.add(difference(&left, DifferenceKind::Damaged, text));
                 }
                 Ok(None) => found.add(difference(
                     &left,
                     DifferenceKind::MissingRight,
-                    format!("it is not in {}", sides.right.name),
+                    format!("it is not in {}", replicas.right.name),
                 )),
                 Ok(Some(right)) => {
                     found.compared += 1;
-                    compare_songs(sides, &left, &right, models, &mut found);
+                    compare_songs(replicas, &left, &right, models, &mut found);
                     both.push(Pair { left, right });
                 }
             }
@@ -188,14 +195,14 @@ pub(crate) async fn compare(
                     .collect()
             }
         };
-        read_objects(sides, &read, models, &mut found).await?;
+        read_objects(replicas, &read, models, &mut found).await?;
         query.after = page.next;
         if query.after.is_none() {
             break;
         }
     }
     if !found.interrupted && found.songs.right > found.compared {
-        find_missing(sides, &seen, &mut found).await?;
+        find_missing(replicas, &seen, &mut found).await?;
     }
     job.on(Event::Finished);
     Ok(found)
@@ -207,9 +214,9 @@ fn number_of(song: SongId) -> u64 {
     u64::from_be_bytes(bytes)
 }
 
-fn failed(sides: &Pair<Side>, place: Place, source: songrec_storage::Error) -> Error {
-    let (name, source) = (sides[place].name.clone(), Box::new(source));
-    Error::Library { place, name, source }
+fn failed(replicas: &Pair<Replica>, side: Side, source: songrec_storage::Error) -> Error {
+    let (name, source) = (replicas[side].name.clone(), Box::new(source));
+    Error::Library { side, name, source }
 }
 
 fn difference(song: &Song, kind: DifferenceKind, text: String) -> Difference {
@@ -217,20 +224,20 @@ fn difference(song: &Song, kind: DifferenceKind, text: String) -> Difference {
 }
 
 async fn find_missing(
-    sides: &Pair<Side>,
+    replicas: &Pair<Replica>,
     seen: &HashSet<SongId>,
     found: &mut Comparison,
 ) -> Result<()> {
     let mut query = SongQuery { limit: 1_000, ..SongQuery::default() };
     loop {
-        let page = sides.right.backend.songs().find_summaries(&query).await;
-        let page = page.map_err(|error| failed(sides, Place::Right, error))?;
+        let page = replicas.right.backend.songs().find_summaries(&query).await;
+        let page = page.map_err(|error| failed(replicas, Side::Right, error))?;
         for summary in page.items.into_iter().filter(|summary| !seen.contains(&summary.id)) {
             found.add(Difference {
                 song: summary.id,
                 title: summary.title,
                 kind: DifferenceKind::MissingLeft,
-                text: format!("it is not in {}", sides.left.name),
+                text: format!("it is not in {}", replicas.left.name),
             });
         }
         query.after = page.next;
@@ -241,14 +248,14 @@ async fn find_missing(
 }
 
 fn compare_songs(
-    sides: &Pair<Side>,
+    replicas: &Pair<Replica>,
     left: &Song,
     right: &Song,
     models: Option<&BTreeSet<ModelName>>,
     found: &mut Comparison,
 ) {
     let (one, two) = (Values::of(left), Values::of(right));
-    if !one.say_the_same_as(&two) {
+    if !one.shows_the_same_as(&two) {
         let fields = fields_that_differ(&one, &two);
         found.add(difference(
             left,
@@ -262,7 +269,7 @@ fn compare_songs(
             None => found.add(difference(
                 left,
                 DifferenceKind::Embedding,
-                format!("{} does not know how `{model}` embeds it", sides.right.name),
+                format!("{} does not know how `{model}` embeds it", replicas.right.name),
             )),
             Some(theirs) if theirs.digest != reference.digest => found.embedded_differently += 1,
             Some(_) => {}
@@ -273,16 +280,16 @@ fn compare_songs(
             found.add(difference(
                 left,
                 DifferenceKind::Embedding,
-                format!("{} does not know how `{model}` embeds it", sides.left.name),
+                format!("{} does not know how `{model}` embeds it", replicas.left.name),
             ));
         }
     }
-    let keep = Place::BOTH.into_iter().all(|place| sides[place].backend.capabilities().keeps_audio);
+    let keep = Side::BOTH.into_iter().all(|side| replicas[side].backend.capabilities().keeps_audio);
     let digest = |song: &Song| song.blob.as_ref().map(|blob| blob.sha256);
     if keep && digest(left) != digest(right) {
         let text = match (digest(left), digest(right)) {
-            (Some(_), None) => format!("its audio is not in {}", sides.right.name),
-            (None, Some(_)) => format!("its audio is not in {}", sides.left.name),
+            (Some(_), None) => format!("its audio is not in {}", replicas.right.name),
+            (None, Some(_)) => format!("its audio is not in {}", replicas.left.name),
             _ => "the copies of its audio differ".to_owned(),
         };
         found.add(difference(left, DifferenceKind::Audio, text));
@@ -297,7 +304,7 @@ fn fields_that_differ(left: &Values, right: &Values) -> Vec<String> {
             fields.insert(format!("edits.{field}"));
         }
     }
-    let (one, two) = (left.said(), right.said());
+    let (one, two) = (left.stated(), right.stated());
     let names: BTreeSet<&String> = one.keys().chain(two.keys()).collect();
     fields.extend(names.into_iter().filter(|name| one.get(*name) != two.get(*name)).cloned());
     if left.files != right.files {
@@ -310,7 +317,7 @@ fn fields_that_differ(left: &Values, right: &Values) -> Vec<String> {
 }
 
 async fn read_objects(
-    sides: &Pair<Side>,
+    replicas: &Pair<Replica>,
     songs: &[Pair<Song>],
     models: Option<&BTreeSet<ModelName>>,
     found: &mut Comparison,
@@ -329,40 +336,43 @@ async fn read_objects(
     for (model, pairs) in by_model {
         for chunk in pairs.chunks(100) {
             let ids: Vec<SongId> = chunk.iter().map(|pair| pair.left.id).collect();
-            for place in Place::BOTH {
-                let read = embeddings(&*sides[place].backend, model, &ids).await;
-                let read = read.map_err(|error| failed(sides, place, error))?;
+            for side in Side::BOTH {
+                let backend = &*replicas[side].backend;
+                let read = each(&ids, |some| backend.embeddings().get(model, some)).await;
+                let read = read.map_err(|error| failed(replicas, side, error))?;
                 for (pair, stored) in chunk.iter().zip(read) {
-                    compare_embedding(sides, place, model, &pair[place], stored, found);
+                    // What cannot be read is as good as missing.
+                    let stored = stored.ok().flatten().flatten();
+                    compare_embedding(replicas, side, model, &pair[side], stored, found);
                 }
             }
         }
     }
-    for place in Place::BOTH {
+    for side in Side::BOTH {
         // A side that keeps no audio names what the other one has.
-        if !sides[place].backend.capabilities().keeps_audio {
+        if !replicas[side].backend.capabilities().keeps_audio {
             continue;
         }
-        let backend = &*sides[place].backend;
+        let backend = &*replicas[side].backend;
         let blobs: Vec<(usize, BlobRef)> = songs
             .iter()
             .enumerate()
-            .filter_map(|(at, pair)| Some((at, pair[place].blob.clone()?)))
+            .filter_map(|(at, pair)| Some((at, pair[side].blob.clone()?)))
             .collect();
         let read: Vec<(usize, BlobRef, Option<String>)> = stream::iter(blobs)
             .map(|(at, blob): (usize, BlobRef)| async move {
                 let read = read_blob(backend, &blob).await;
-                read.map(|read| (at, blob, read)).map_err(|error| failed(sides, place, error))
+                read.map(|read| (at, blob, read)).map_err(|error| failed(replicas, side, error))
             })
             .buffered(8)
             .try_collect()
             .await?;
         for (at, blob, problem) in read {
-            let song = &songs[at][place];
+            let song = &songs[at][side];
             found.blobs += 1;
             found.bytes += blob.size;
             if let Some(problem) = problem {
-                let text = format!("its audio in {} {problem}", sides[place].name);
+                let text = format!("its audio in {} {problem}", replicas[side].name);
                 found.add(difference(song, DifferenceKind::Damaged, text));
             }
         }
@@ -370,37 +380,16 @@ async fn read_objects(
     Ok(())
 }
 
-async fn embeddings(
-    backend: &dyn StorageBackend,
-    model: &ModelName,
-    ids: &[SongId],
-) -> songrec_storage::Result<Vec<Option<StoredEmbedding>>> {
-    match backend.embeddings().get(model, ids).await {
-        Err(error) if is_about_one(&error) => {
-            let mut found = Vec::with_capacity(ids.len());
-            for id in ids {
-                match backend.embeddings().get(model, std::slice::from_ref(id)).await {
-                    Ok(mut one) => found.push(one.pop().flatten()),
-                    Err(error) if is_about_one(&error) => found.push(None),
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(found)
-        }
-        other => other,
-    }
-}
-
 fn compare_embedding(
-    sides: &Pair<Side>,
-    place: Place,
+    replicas: &Pair<Replica>,
+    side: Side,
     model: &ModelName,
     song: &Song,
     stored: Option<StoredEmbedding>,
     found: &mut Comparison,
 ) {
     let Some(named) = song.embeddings.get(model) else { return };
-    let name = &sides[place].name;
+    let name = &replicas[side].name;
     let problem = match stored {
         None => Some(format!("its embedding by `{model}` cannot be read from {name}")),
         Some(stored) => {

@@ -3,9 +3,9 @@
 use songrec_core::{Hint, Remedy};
 use songrec_storage::ErrorKind as StorageErrorKind;
 
-use crate::Place;
+use crate::Side;
 
-/// What a sync gives.
+/// The result of a sync.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a sync could not go on. Whatever was done before is done; the next sync
@@ -13,38 +13,38 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A library failed in a way that no other song would fare better.
-    #[error("{place} library `{name}` failed")]
+    /// A library failed in a way that would affect every other song too.
+    #[error("{side} library `{name}` failed")]
     #[expect(missing_docs, reason = "the message says what each is")]
     Library {
-        place: Place,
+        side: Side,
         name: String,
         #[source]
         source: Box<songrec_storage::Error>,
     },
-    /// More songs would be deleted than may be. Nothing was written.
+    /// More songs would be deleted than are allowed to be. Nothing was written.
     #[error("{planned} songs would be deleted from `{name}`, more than the {allowed} that may be")]
     #[expect(missing_docs, reason = "the message says what each is")]
-    TooManyDeletions { place: Place, name: String, planned: u64, allowed: u64 },
-    /// A side is not the library it was. Nothing was written.
+    TooManyDeletions { side: Side, name: String, planned: u64, allowed: u64 },
+    /// A side is not the library that was synced before. Nothing was written.
     #[error("`{name}` is not the library that was synced before")]
     #[expect(missing_docs, reason = "the message says what each is")]
-    OtherLibrary { place: Place, name: String },
-    /// Somebody stopped it before anything was written.
+    OtherLibrary { side: Side, name: String },
+    /// The sync was interrupted before anything was written.
     #[error("stopped before anything was written")]
     Interrupted,
     /// Another process has the state.
     #[error("another process is syncing these libraries")]
     Busy,
     /// What was remembered of earlier syncs cannot be read or written.
-    #[error("what is remembered of earlier syncs, in `{place}`, cannot be used")]
+    #[error("what is remembered of earlier syncs, in `{location}`, cannot be used")]
     #[expect(missing_docs, reason = "the message says what each is")]
     State {
-        place: String,
+        location: String,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What was asked for cannot be done.
+    /// The request cannot be fulfilled.
     #[error("{0}")]
     Invalid(String),
 }
@@ -106,9 +106,39 @@ impl Error {
     }
 
     pub(crate) fn state(
-        place: impl std::fmt::Display,
+        location: impl std::fmt::Display,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::State { place: place.to_string(), source: source.into() }
+        Self::State { location: location.to_string(), source: source.into() }
     }
+}
+
+/// Whether an error is about one song rather than about the library.
+pub(crate) fn is_about_one(error: &songrec_storage::Error) -> bool {
+    match error.kind() {
+        StorageErrorKind::Conflict
+        | StorageErrorKind::Corrupt
+        | StorageErrorKind::Incompatible
+        | StorageErrorKind::Invalid
+        | StorageErrorKind::Unsupported => true,
+        StorageErrorKind::NotFound
+        | StorageErrorKind::Denied
+        | StorageErrorKind::Transient
+        | StorageErrorKind::Unavailable
+        | StorageErrorKind::Locked
+        | StorageErrorKind::Full
+        | StorageErrorKind::CursorLost => false,
+    }
+}
+
+/// The words of an error, from the outermost cause to the innermost.
+pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

@@ -4,32 +4,37 @@
 //! crate does not know which. [`Syncer`] says what keeps a sync safe.
 
 mod apply;
+mod batch;
+mod carry;
+mod changes;
 mod check;
-mod conflict;
-mod document;
+mod conflicts;
+mod decide;
+mod decider;
+mod documents;
 mod error;
-mod look;
-mod machine;
+mod fetch;
+mod machines;
 mod migrate;
-mod objects;
 mod options;
-mod refused;
+mod outcome;
+mod plan;
 mod report;
-mod resolve;
 mod rules;
-mod segment;
+mod run;
+mod schedule;
+mod session;
 mod side;
 mod state;
 mod syncer;
 mod traffic;
 mod trash;
-mod values;
-mod writing;
+mod write;
 
 pub use check::{Comparison, Difference, DifferenceKind, check};
-pub use conflict::{FieldConflict, SongConflicts, conflicts, conflicts_of, resolve_conflict};
+pub use conflicts::{FieldConflict, SongConflicts, conflicts, conflicts_of, resolve_conflict};
 pub use error::{Error, ErrorKind, Result};
-pub use machine::{Machine, machines, retire};
+pub use machines::{Machine, machines, retire};
 pub use migrate::{Migrated, MigrationPlan};
 pub use options::{AudioPolicy, Direction, InvalidOption, MaxDelete, Options, Verify};
 pub use report::{
@@ -38,7 +43,7 @@ pub use report::{
 };
 #[doc(hidden)]
 pub use rules::Rules;
-pub use side::{Pair, Place, Side};
+pub use side::{Pair, Replica, Side};
 pub use state::State;
 pub use syncer::Syncer;
 pub use trash::{Trashed, restore, trash};

@@ -10,13 +10,14 @@ use songrec_storage::{
 };
 
 use crate::{
-    Comparison, Error, Failure, LeftOut, Note, Options, Pair, Place, Result, Syncer, Verify,
+    AudioPolicy, Comparison, Error, Failure, LeftOut, Note, Options, Pair, Result, Side, Verify,
+    carry::{AUDIO_AT_ONCE, Carried, CarriedBlob, Needs, Transfer},
     check::{Data, compare},
-    objects::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
-    refused::{Fetched, refusal},
+    decide::{Refs, Values},
+    error::in_words,
+    fetch::{Fetched, fetch, refusal},
     report::list,
-    syncer::{in_words, is_about_one},
-    values::{Refs, Values},
+    session::Session,
 };
 
 /// What a migration did.
@@ -26,8 +27,8 @@ pub struct Migrated {
     pub copied: u64,
     /// Songs that were there already, the same.
     pub already: u64,
-    /// Songs that were there already and say something else; they were left as
-    /// they are. A sync makes one of both. The first [`LISTED`](crate::LISTED)
+    /// Songs that were there already with other values. They were left as they
+    /// are; a sync joins them. The first [`LISTED`](crate::LISTED)
     /// of them, as of all details.
     pub different: Vec<Note>,
     /// Playlists and synths that were copied.
@@ -40,14 +41,14 @@ pub struct Migrated {
     pub bytes: u64,
     /// Calls that each side got.
     pub requests: Pair<u64>,
-    /// Whether somebody stopped it; run again, it goes on where it was.
+    /// Whether it was interrupted; run again, it goes on where it was.
     pub interrupted: bool,
     /// What the comparison at the end found, if there was one.
     pub verified: Option<Comparison>,
     /// What is counted but not listed.
     #[serde(skip_serializing_if = "LeftOut::is_nothing")]
     pub left_out: LeftOut,
-    // Those of the notes and those that are different, also what is not
+    // Songs with a note and songs that are different, also those that are not
     // listed.
     #[serde(skip)]
     known: HashSet<SongId>,
@@ -75,7 +76,7 @@ impl Migrated {
         self.failed.len() as u64 + self.left_out.failed
     }
 
-    /// How many songs were there already and say something else.
+    /// How many songs were there already with other values.
     pub fn differing(&self) -> u64 {
         self.different.len() as u64 + self.left_out.different
     }
@@ -94,42 +95,49 @@ pub struct MigrationPlan {
     pub requests: u64,
 }
 
-/// Where a migration goes on.
+/// The name under which the state keeps where a migration goes on.
 const CURSOR: &str = "migrate";
 /// Songs of one page of the source.
 const PAGE: usize = 1_000;
 
-impl Syncer {
-    /// What a migration from the left library to the right one would do.
-    ///
-    /// # Errors
-    ///
-    /// If one of them cannot be read.
-    pub async fn plan_migration(&self, options: &Options) -> Result<MigrationPlan> {
-        self.job.on(Event::Started { work: "planning", total: None });
-        let plan = self.plan_copies(options).await;
-        self.job.on(Event::Finished);
+/// Copies the left library into the right one.
+pub(crate) struct Migration<'a> {
+    session: &'a Session,
+    options: &'a Options,
+    transfer: Transfer<'a>,
+}
+
+impl<'a> Migration<'a> {
+    pub(crate) fn new(session: &'a Session, options: &'a Options) -> Self {
+        Self { session, options, transfer: Transfer::new(session, options) }
+    }
+
+    /// Counts what would be copied.
+    pub(crate) async fn plan(&self) -> Result<MigrationPlan> {
+        self.session.job().on(Event::Started { work: "planning", total: None });
+        let plan = self.plan_copies().await;
+        self.session.job().on(Event::Finished);
         plan
     }
 
-    async fn plan_copies(&self, options: &Options) -> Result<MigrationPlan> {
-        let carrier = Carrier::new(self, options);
+    async fn plan_copies(&self) -> Result<MigrationPlan> {
         let mut plan = MigrationPlan::default();
-        let (source, batch) = (self.backend(Place::Left), self.batch() as u64);
+        let (source, batch) = (self.session.backend(Side::Left), self.session.batch() as u64);
         let mut models = std::collections::BTreeSet::new();
         let mut blobs = 0;
         let mut cursor: Option<Cursor> = None;
         loop {
-            if self.job.is_interrupted() {
+            if self.session.job().is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            let page =
-                self.ask(Place::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
-            let page = page.map_err(|error| self.failed(Place::Left, error))?;
+            let page = self
+                .session
+                .ask(Side::Left, || source.maintenance().changes(cursor.as_ref(), PAGE))
+                .await?;
             let songs: Vec<Song> = present(page.changes);
             let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-            let there = self.fetch(Place::Right, &ids).await?.songs;
-            self.looked_at(songs.len());
+            let there = fetch(self.session, Side::Right, &ids).await?.songs;
+            self.session.advanced(songs.len());
             for song in &songs {
                 plan.songs += 1;
                 if there.contains_key(&song.id) {
@@ -137,7 +145,8 @@ impl Syncer {
                     continue;
                 }
                 models.extend(song.embeddings.keys().cloned());
-                let bytes = carrier.bytes(Place::Right, &Refs::default(), &Refs::of(song), song);
+                let bytes =
+                    self.transfer.bytes(Side::Right, &Refs::default(), &Refs::of(song), song);
                 blobs += u64::from(song.blob.is_some() || !song.files.is_empty());
                 plan.bytes += bytes;
             }
@@ -147,50 +156,43 @@ impl Syncer {
             }
         }
         let new = plan.songs - plan.already;
-        let audio = self.backend(Place::Right).capabilities().keeps_audio
-            && options.audio != crate::AudioPolicy::None;
+        let audio = self.session.backend(Side::Right).capabilities().keeps_audio
+            && self.options.audio != AudioPolicy::None;
         plan.requests =
             new.div_ceil(batch) * (2 + models.len() as u64) + if audio { blobs } else { 0 };
         Ok(plan)
     }
 
-    /// Copies the left library into the right one. Writes only what is not
-    /// there, deletes nothing, and changes nothing that is there. Interrupted,
-    /// it goes on where it was; run twice, it copies once.
-    ///
-    /// # Errors
-    ///
-    /// If a library fails in a way that no other song would fare better.
-    pub async fn migrate(&self, options: &Options, verify: Verify) -> Result<Migrated> {
-        self.traffic().count_from_zero();
-        let carrier = Carrier::new(self, options);
-        let source = self.backend(Place::Left);
+    /// Copies everything, and verifies it.
+    pub(crate) async fn run(&self, verify: Verify) -> Result<Migrated> {
+        self.session.traffic().count_from_zero();
+        let source = self.session.backend(Side::Left);
         let all = songrec_core::Filter::all();
-        let total = self.ask(Place::Left, || source.songs().count(&all)).await;
-        let total = total.map_err(|error| self.failed(Place::Left, error))?;
-        self.job.on(Event::Started { work: "copying", total: Some(total) });
+        let total = self.session.ask(Side::Left, || source.songs().count(&all)).await?;
+        self.session.job().on(Event::Started { work: "copying", total: Some(total) });
         let mut migrated = Migrated::default();
-        let mut cursor: Option<Cursor> = self.state.meta(CURSOR)?.flatten();
+        let mut cursor: Option<Cursor> = self.session.state().meta(CURSOR)?.flatten();
         let mut next = Some(self.page_to_copy(&mut cursor).await);
         while let Some(page) = next.take() {
             let page = page?;
-            if self.job.is_interrupted() {
+            if self.session.job().is_interrupted() {
                 migrated.interrupted = true;
                 break;
             }
-            let name = &self.sides.left.name;
+            let name = self.session.name(Side::Left);
             for one in page.unreadable {
                 let (_, failure) = refusal(name, one);
-                self.report_failures([&failure]);
+                self.session.report_failures([&failure]);
                 migrated.add_failure(failure);
             }
             let songs = present(page.changes);
-            let chunks: Vec<Vec<Song>> = songs.chunks(self.batch()).map(<[Song]>::to_vec).collect();
+            let chunks: Vec<Vec<Song>> =
+                songs.chunks(self.session.batch()).map(<[Song]>::to_vec).collect();
             let copies = stream::iter(chunks)
-                .map(|chunk: Vec<Song>| self.migrate_chunk(&carrier, chunk))
-                .buffer_unordered(options.jobs.max(1));
+                .map(|chunk: Vec<Song>| self.migrate_chunk(chunk))
+                .buffer_unordered(self.options.jobs.max(1));
             let copied = copies.try_for_each(|done| {
-                self.report_failures(&done.failed);
+                self.session.report_failures(&done.failed);
                 migrated.add(done);
                 ready(Ok(()))
             });
@@ -206,56 +208,62 @@ impl Syncer {
             }
             // What failed is tried again from here on.
             if migrated.failed.is_empty() {
-                self.state.set_meta(CURSOR, &cursor)?;
+                self.session.state().set_meta(CURSOR, &cursor)?;
             }
             next = read;
         }
         if !migrated.interrupted {
             self.migrate_documents(&mut migrated).await?;
         }
-        self.job.on(Event::Finished);
+        self.session.job().on(Event::Finished);
         if !migrated.interrupted {
-            // The next migration looks at everything again.
-            self.state.set_meta(CURSOR, &None::<Cursor>)?;
+            // The next migration begins at the first song again.
+            self.session.state().set_meta(CURSOR, &None::<Cursor>)?;
             let data = match verify {
                 Verify::None => None,
                 Verify::Sample => Some(Data::Sample { of: total }),
                 Verify::Full => Some(Data::All),
             };
             if let Some(data) = data {
-                let models = options.models.as_ref();
+                let models = self.options.models.as_ref();
                 let known = std::mem::take(&mut migrated.known);
-                let found = compare(&self.sides, data, models, known, &self.job).await?;
+                let found =
+                    compare(self.session.replicas(), data, models, known, self.session.job())
+                        .await?;
                 migrated.interrupted |= found.interrupted;
                 migrated.verified = Some(found);
             }
         }
-        migrated.requests = self.traffic().requests();
+        migrated.requests = self.session.traffic().requests();
         Ok(migrated)
     }
 
-    // The songs after a cursor, or all songs if the source knows it no more.
+    // The songs after a cursor, or all songs if the source does not know it any
+    // more.
     async fn page_to_copy(&self, cursor: &mut Option<Cursor>) -> Result<ChangePage> {
-        let source = self.backend(Place::Left);
-        let mut page =
-            self.ask(Place::Left, || source.maintenance().changes(cursor.as_ref(), PAGE)).await;
+        let source = self.session.backend(Side::Left);
+        let mut page = self
+            .session
+            .try_ask(Side::Left, || source.maintenance().changes(cursor.as_ref(), PAGE))
+            .await;
         if cursor.is_some()
             && page.as_ref().is_err_and(|error| error.kind() == ErrorKind::CursorLost)
         {
             *cursor = None;
-            page = self.ask(Place::Left, || source.maintenance().changes(None, PAGE)).await;
+            page =
+                self.session.try_ask(Side::Left, || source.maintenance().changes(None, PAGE)).await;
         }
-        page.map_err(|error| self.failed(Place::Left, error))
+        page.map_err(|error| self.session.failed(Side::Left, error))
     }
 
-    async fn migrate_chunk(&self, carrier: &Carrier, mut songs: Vec<Song>) -> Result<Migrated> {
+    async fn migrate_chunk(&self, mut songs: Vec<Song>) -> Result<Migrated> {
         let mut done = Migrated::default();
-        if self.job.is_interrupted() {
+        if self.session.job().is_interrupted() {
             done.interrupted = true;
             return Ok(done);
         }
         let ids: Vec<_> = songs.iter().map(|song| song.id).collect();
-        let Fetched { songs: there, refused } = self.fetch(Place::Right, &ids).await?;
+        let Fetched { songs: there, refused } = fetch(self.session, Side::Right, &ids).await?;
         songs.retain(|song| !refused.contains_key(&song.id));
         refused.into_values().for_each(|failure| done.add_failure(failure));
         let nothing = Refs::default();
@@ -274,19 +282,21 @@ impl Syncer {
             Carried::default()
         } else {
             let songs: Vec<&Song> = needs.iter().map(|one| one.song).collect();
-            self.carry_segments(carrier, Place::Right, &songs).await?;
+            self.transfer.segments(Side::Right, &songs).await?;
             let all: Vec<&Needs<'_>> = needs.iter().collect();
-            self.carry_embeddings(carrier, Place::Right, &all).await?
+            self.transfer.embeddings(Side::Right, &all).await?
         };
         let copying = needs.iter().map(|one| {
             async move {
                 // Audio may take long; what has all of its objects is still written.
-                if self.job.is_interrupted() {
+                if self.session.job().is_interrupted() {
                     return Ok(None);
                 }
-                let blob = self.carry_blob(carrier, Place::Right, one, None).await?;
+                let blob = self.transfer.audio(Side::Right, one, None).await?;
                 // What is left to do takes no time beside this.
-                self.job.on(Event::Advanced { item: &SongSummary::of(one.song).title, bytes: 0 });
+                self.session
+                    .job()
+                    .on(Event::Advanced { item: &SongSummary::of(one.song).title, bytes: 0 });
                 Ok(Some(blob))
             }
             .boxed()
@@ -312,7 +322,7 @@ impl Syncer {
         }
         self.put_new(&puts, &mut done).await?;
         for song in songs.iter().filter(|song| there.contains_key(&song.id)) {
-            self.job.on(Event::Advanced { item: &SongSummary::of(song).title, bytes: 0 });
+            self.session.job().on(Event::Advanced { item: &SongSummary::of(song).title, bytes: 0 });
         }
         done.bytes += carried.bytes;
         done.add_notes(carried.notes);
@@ -323,53 +333,43 @@ impl Syncer {
         if puts.is_empty() {
             return Ok(());
         }
-        let target = self.backend(Place::Right);
-        match self.ask(Place::Right, || target.songs().put(puts)).await {
-            Ok(outcomes) => {
-                for (put, outcome) in puts.iter().zip(outcomes) {
-                    done.note_outcome(&put.song, outcome);
+        let target = self.session.backend(Side::Right);
+        let put = |some| target.songs().put(some);
+        let outcomes = self.session.ask_each(Side::Right, puts, put).await?;
+        for (put, outcome) in puts.iter().zip(outcomes) {
+            match outcome {
+                Ok(outcome) => {
+                    done.note_outcome(&put.song, outcome.unwrap_or(Outcome::Conflict(None)));
                 }
-                Ok(())
+                Err(error) => done.add_failure(Failure {
+                    subject: put.song.id.to_string(),
+                    title: SongSummary::of(&put.song).title,
+                    reason: in_words(&error),
+                    hint: error.hint().cloned(),
+                }),
             }
-            Err(error) if is_about_one(&error) => {
-                for put in puts {
-                    let one = std::slice::from_ref(put);
-                    match self.ask(Place::Right, || target.songs().put(one)).await {
-                        Ok(mut outcome) => {
-                            let outcome = outcome.pop().unwrap_or(Outcome::Conflict(None));
-                            done.note_outcome(&put.song, outcome);
-                        }
-                        Err(error) if is_about_one(&error) => done.add_failure(Failure {
-                            subject: put.song.id.to_string(),
-                            title: SongSummary::of(&put.song).title,
-                            reason: in_words(&error),
-                            hint: error.hint().cloned(),
-                        }),
-                        Err(error) => return Err(self.failed(Place::Right, error)),
-                    }
-                }
-                Ok(())
-            }
-            Err(error) => Err(self.failed(Place::Right, error)),
         }
+        Ok(())
     }
 
     async fn migrate_documents(&self, migrated: &mut Migrated) -> Result<()> {
-        let (source, target) = (self.backend(Place::Left), self.backend(Place::Right));
+        let (source, target) =
+            (self.session.backend(Side::Left), self.session.backend(Side::Right));
         let kinds = [DocumentKind::Playlist, DocumentKind::Synth];
         let mut after = None;
         loop {
-            let page =
-                self.ask(Place::Left, || source.documents().list(&kinds, after.as_ref())).await;
-            let page = page.map_err(|error| self.failed(Place::Left, error))?;
-            for chunk in page.items.chunks(self.batch()) {
+            let page = self
+                .session
+                .ask(Side::Left, || source.documents().list(&kinds, after.as_ref()))
+                .await?;
+            for chunk in page.items.chunks(self.session.batch()) {
                 let chunk: Vec<&Document> = chunk.iter().filter(|one| !one.deleted).collect();
                 let puts: Vec<_> = chunk
                     .iter()
                     .map(|one| PutDocument { document: (*one).clone(), mode: PutMode::Create })
                     .collect();
-                let outcomes = self.ask(Place::Right, || target.documents().put(&puts)).await;
-                let outcomes = outcomes.map_err(|error| self.failed(Place::Right, error))?;
+                let outcomes =
+                    self.session.ask(Side::Right, || target.documents().put(&puts)).await?;
                 for (document, outcome) in chunk.iter().zip(outcomes) {
                     let other: Option<OperationId> = match outcome {
                         Outcome::Done => None,
@@ -435,7 +435,7 @@ impl Migrated {
 
     fn note_there(&mut self, song: &Song, known: &Song) {
         let same = known.revision.operation == song.revision.operation
-            || Values::of(known).say_the_same_as(&Values::of(song));
+            || Values::of(known).shows_the_same_as(&Values::of(song));
         if same {
             self.already += 1;
         } else {

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use songrec_core::ModelName;
 
+use crate::Side;
+
 /// What a sync may do, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -16,14 +18,14 @@ pub struct Options {
     pub jobs: usize,
     /// Which audio is carried to sides that keep audio.
     pub audio: AudioPolicy,
-    /// The models whose embeddings are carried; all of them if not said.
+    /// The models whose embeddings are carried; `None` for all of them.
     pub models: Option<BTreeSet<ModelName>>,
     /// Compare everything once, instead of what changed.
     pub full: bool,
     /// Accept that a side is another library than it was, and compare all of
     /// it.
     pub adopt: bool,
-    /// Bytes of audio and embeddings per second at the most.
+    /// The most bytes of audio and embeddings per second.
     pub bandwidth: Option<u64>,
     /// The name of this machine, for the list of machines.
     pub machine: String,
@@ -58,16 +60,27 @@ pub enum Direction {
     Pull,
 }
 
-/// How many songs one sync may delete on one side. More than that, and it does
-/// nothing at all and says so.
+impl Direction {
+    /// Whether a side may be written.
+    pub(crate) fn may_write(self, side: Side) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Push => side == Side::Right,
+            Self::Pull => side == Side::Left,
+        }
+    }
+}
+
+/// How many songs one sync may delete on one side. A sync that would delete more
+/// does nothing and fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum MaxDelete {
     /// 10 songs, or 5 % of the songs there if that is more.
     #[default]
     Usual,
-    /// So many songs.
+    /// This number of songs.
     Songs(u64),
-    /// So many songs of a hundred.
+    /// This percentage of the songs there.
     Percent(f64),
 }
 
@@ -114,8 +127,8 @@ impl fmt::Display for MaxDelete {
     }
 }
 
-/// Which audio is carried to a side that keeps audio. Where it stays behind,
-/// songs say where it is, if that can be said.
+/// Which audio is carried to a side that keeps audio. A song whose audio is not
+/// carried names where the audio is, if a side keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AudioPolicy {
@@ -124,7 +137,7 @@ pub enum AudioPolicy {
     All,
     /// None: references only.
     None,
-    /// That of songs added in so many last days.
+    /// That of songs added in this number of last days.
     Recent(u32),
 }
 
@@ -176,7 +189,7 @@ impl FromStr for Verify {
     }
 }
 
-/// A text that is no value for an option.
+/// A text that is not a value of an option.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
 pub struct InvalidOption {

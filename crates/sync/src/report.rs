@@ -4,24 +4,23 @@ use serde::Serialize;
 use serde_json::Value;
 use songrec_core::{DocumentKind, Hint, SongId};
 
-use crate::{Pair, Place};
+use crate::{Pair, Side};
 
 /// What happens to one song, or did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SongWork {
     /// Which song.
     pub song: SongId,
-    /// How lists call it.
+    /// Its title in lists.
     pub title: String,
     /// What is done on each side.
     #[serde(flatten)]
     pub actions: Pair<Option<Action>>,
-    /// Fields that both sides had changed, and other values that did not come
-    /// through.
+    /// Fields that both sides had changed, with the values that lost.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<MergedField>,
-    /// Why, where it is not plain: a deletion that an edit overruled, a song
-    /// that a side had lost.
+    /// Why this is done, where it is not obvious: an edit overruled a deletion, or
+    /// a side had lost the song.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -32,9 +31,9 @@ pub struct SongWork {
 pub enum Action {
     /// It is new there.
     Add,
-    /// It becomes as it is on the other side.
+    /// It gets the version of the other side.
     Update,
-    /// It becomes what both sides had made of it together.
+    /// It gets the join of both sides.
     Merge,
     /// It is deleted, and can be restored for some time.
     Delete,
@@ -49,9 +48,9 @@ pub struct MergedField {
     pub field: String,
     /// The value that is shown from now on; nothing if the field is empty.
     pub value: Option<Value>,
-    /// Whose value that is; nobody's alone if both add up.
-    pub from: Option<Place>,
-    /// The other side's value, if it did not come through.
+    /// The side whose value that is; `None` if the value joins both.
+    pub from: Option<Side>,
+    /// The other side's value, if it lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<Value>,
     /// Whether the other value is kept with the song as a conflict.
@@ -111,8 +110,8 @@ impl Counts {
     }
 }
 
-/// So many details of one kind are listed. A first sync of a large library is
-/// counted as a whole, but nobody reads hundreds of thousands of lines of it,
+/// The most details of one kind that are listed. A first sync of a large library is
+/// counted as a whole, but no one reads hundreds of thousands of lines of it,
 /// and memory must not grow with it.
 pub const LISTED: usize = 10_000;
 
@@ -155,12 +154,13 @@ pub struct Plan {
     pub documents: Vec<DocumentWork>,
     /// How many songs get what on each side.
     pub counts: Pair<Counts>,
-    /// Bytes of embeddings and audio that have to be carried at the most to
-    /// each side; what is there already is not carried again.
+    /// The most bytes of embeddings and audio that have to be carried to each
+    /// side; what is there already is not carried again.
     pub bytes: Pair<u64>,
-    /// Calls that each side will get about, beyond those that made the plan.
+    /// About how many calls each side will get, beyond those that made the plan.
     pub requests: Pair<u64>,
-    /// Songs that both sides changed alike, so that nothing has to be written.
+    /// Songs that both sides changed in the same way, so that nothing has to be
+    /// written.
     pub agreed: u64,
     /// Whether everything was compared, and not only what changed.
     pub full: bool,
@@ -190,9 +190,9 @@ impl Plan {
 }
 
 fn count(counts: &mut Pair<Counts>, work: &SongWork) {
-    for place in Place::BOTH {
-        if let Some(action) = work.actions[place] {
-            counts[place].note(action);
+    for side in Side::BOTH {
+        if let Some(action) = work.actions[side] {
+            counts[side].note(action);
         }
     }
 }
@@ -214,7 +214,7 @@ pub struct Report {
     pub notes: Vec<Note>,
     /// Songs that wait for a sync in the other direction.
     pub waiting: u64,
-    /// Songs with values that lost a merge, among those that were looked at.
+    /// Songs with values that lost a merge, among those that were compared.
     pub conflicts: u64,
     /// Bytes of embeddings and audio carried to each side.
     pub bytes: Pair<u64>,
@@ -222,8 +222,7 @@ pub struct Report {
     pub requests: Pair<u64>,
     /// Whether everything was compared, and not only what changed.
     pub full: bool,
-    /// Whether somebody stopped it before its end. What was done is done; the
-    /// next sync goes on.
+    /// Whether it was interrupted. What was done is done; the next sync goes on.
     pub interrupted: bool,
     /// Tombstones that every machine had seen and that are gone for good now.
     pub purged: u64,
@@ -277,9 +276,9 @@ impl Report {
         self.left_out.notes += other.left_out.notes;
         self.waiting += other.waiting;
         self.conflicts += other.conflicts;
-        for place in Place::BOTH {
-            self.counts[place].add(&other.counts[place]);
-            self.bytes[place] += other.bytes[place];
+        for side in Side::BOTH {
+            self.counts[side].add(&other.counts[side]);
+            self.bytes[side] += other.bytes[side];
         }
         self.interrupted |= other.interrupted;
     }
@@ -300,7 +299,7 @@ pub struct Failure {
     pub title: String,
     /// Why, in words, from the outermost cause to the innermost.
     pub reason: String,
-    /// What to do about it, if there is more to say.
+    /// What to do about it, if the reason does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<Hint>,
 }

@@ -1,7 +1,7 @@
 //! The rules that keep songs whole, each with a switch for its test.
 
-/// Which rules hold: all of them. Tests switch single ones off, and see what
-/// is lost then.
+/// Which rules hold. All of them do, except in tests, which switch a single rule
+/// off and show what is lost without it.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "switches, for tests alone")]
@@ -10,7 +10,8 @@ pub struct Rules {
     pub postponed_is_remembered: bool,
     /// Songs are stored after the objects they name.
     pub objects_come_first: bool,
-    /// Copies of a machine, and restored ones, are told from the machine.
+    /// A copy of a machine, or one that was restored from a backup, is told from the
+    /// machine.
     pub sessions_are_fenced: bool,
     /// Every session that was sent is known as an own one.
     pub sessions_are_a_set: bool,

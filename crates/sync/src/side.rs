@@ -1,4 +1,4 @@
-//! The two libraries that are made to agree.
+//! The two sides of a sync, and the library on each.
 
 use std::{
     fmt,
@@ -9,18 +9,18 @@ use std::{
 use serde::{Deserialize, Serialize};
 use songrec_storage::StorageBackend;
 
-/// One of the two libraries, by its place.
+/// One of the two sides of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum Side {
     /// The first one, usually on this machine.
     Left,
     /// The second one, usually shared with others.
     Right,
 }
 
-impl Place {
-    /// Both places.
+impl Side {
+    /// Both sides.
     pub const BOTH: [Self; 2] = [Self::Left, Self::Right];
 
     /// The other one.
@@ -32,7 +32,7 @@ impl Place {
         }
     }
 
-    /// The place in small letters.
+    /// The side in small letters.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Left => "left",
@@ -41,60 +41,60 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-/// A library that takes part, with the name that people know it by.
+/// The library of a side, with the name that people know it by.
 #[derive(Clone, Debug)]
-pub struct Side {
+pub struct Replica {
     /// The name, such as `local` or `cloud`.
     pub name: String,
     /// The library.
     pub backend: Arc<dyn StorageBackend>,
 }
 
-impl Side {
+impl Replica {
     /// A library under the name that people know it by.
     pub fn new(name: impl Into<String>, backend: Arc<dyn StorageBackend>) -> Self {
         Self { name: name.into(), backend }
     }
 }
 
-/// One thing for each side.
+/// One value for each side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pair<T> {
-    /// What is at the left.
+    /// The value of the left side.
     pub left: T,
-    /// What is at the right.
+    /// The value of the right side.
     pub right: T,
 }
 
 impl<T> Pair<T> {
-    /// A pair of what `make` gives for each place.
-    pub fn of(mut make: impl FnMut(Place) -> T) -> Self {
-        Self { left: make(Place::Left), right: make(Place::Right) }
+    /// Makes a value for each side.
+    pub fn of(mut make: impl FnMut(Side) -> T) -> Self {
+        Self { left: make(Side::Left), right: make(Side::Right) }
     }
 }
 
-impl<T> Index<Place> for Pair<T> {
+impl<T> Index<Side> for Pair<T> {
     type Output = T;
 
-    fn index(&self, place: Place) -> &T {
-        match place {
-            Place::Left => &self.left,
-            Place::Right => &self.right,
+    fn index(&self, side: Side) -> &T {
+        match side {
+            Side::Left => &self.left,
+            Side::Right => &self.right,
         }
     }
 }
 
-impl<T> IndexMut<Place> for Pair<T> {
-    fn index_mut(&mut self, place: Place) -> &mut T {
-        match place {
-            Place::Left => &mut self.left,
-            Place::Right => &mut self.right,
+impl<T> IndexMut<Side> for Pair<T> {
+    fn index_mut(&mut self, side: Side) -> &mut T {
+        match side {
+            Side::Left => &mut self.left,
+            Side::Right => &mut self.right,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is remembered of earlier syncs of two libraries.
 
+mod staging;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File, TryLockError},
@@ -12,9 +14,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use songrec_core::SongId;
 use songrec_storage::Tombstone;
 
+pub(crate) use staging::Staging;
+
 use crate::{
-    Error, Pair, Place, Result,
-    resolve::{Had, Known, State as SongState},
+    Error, Pair, Result,
+    decide::{Had, Known, SongState},
 };
 
 /// What is remembered of earlier syncs of two libraries: how far each was
@@ -29,12 +33,12 @@ use crate::{
 #[derive(Debug)]
 pub struct State {
     connection: Mutex<Connection>,
-    place: String,
+    location: String,
     folder: Option<PathBuf>,
     _lock: Option<File>,
 }
 
-/// The shape of the file.
+/// The version of the schema.
 const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
@@ -51,21 +55,21 @@ CREATE TABLE postponed (
 ) WITHOUT ROWID;
 ";
 
-/// What a file of before remembered of songs and playlists; they say it
-/// themselves, so all is compared once.
+/// Drops what a file of version 1 remembered of songs and playlists. They carry
+/// it themselves now, so the next sync compares all of them once.
 const FORGET_BEFORE: &str = "
 DROP TABLE base; DROP TABLE attempt; DROP TABLE postponed; DROP TABLE document;
 DELETE FROM meta WHERE name IN ('cursor_left', 'cursor_right', 'full_at');
 ";
 
-/// Something that is remembered by name.
+/// A value that is remembered under a name.
 pub(crate) trait Meta: Serialize + DeserializeOwned {}
 impl<T: Serialize + DeserializeOwned> Meta for T {}
 
 /// A song that the next sync has to look at.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Postponed {
-    /// What was told of it, where that cannot be asked again.
+    /// What the change feeds listed of it, where that cannot be read again.
     pub(crate) states: Pair<SongState>,
     pub(crate) reason: String,
 }
@@ -78,8 +82,8 @@ impl State {
     /// `Busy` if another process has it.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self> {
         let folder = folder.as_ref();
-        let place = folder.display().to_string();
-        let failed = |error: std::io::Error| Error::state(&place, error);
+        let location = folder.display().to_string();
+        let failed = |error: std::io::Error| Error::state(&location, error);
         fs::create_dir_all(folder).map_err(failed)?;
         let lock = File::options()
             .create(true)
@@ -93,35 +97,35 @@ impl State {
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         let connection =
-            Connection::open(folder.join("sync.db")).map_err(|e| Error::state(&place, e))?;
-        Self::with(connection, place, Some(folder.to_owned()), Some(lock))
+            Connection::open(folder.join("sync.db")).map_err(|e| Error::state(&location, e))?;
+        Self::with(connection, location, Some(folder.to_owned()), Some(lock))
     }
 
-    /// A state that is gone when it is dropped.
+    /// A state in memory, which is lost when it is dropped.
     ///
     /// # Errors
     ///
     /// If there is no memory for it.
     pub fn in_memory() -> Result<Self> {
-        let place = "memory".to_owned();
-        let connection = Connection::open_in_memory().map_err(|e| Error::state(&place, e))?;
-        Self::with(connection, place, None, None)
+        let location = "memory".to_owned();
+        let connection = Connection::open_in_memory().map_err(|e| Error::state(&location, e))?;
+        Self::with(connection, location, None, None)
     }
 
     fn with(
         connection: Connection,
-        place: String,
+        location: String,
         folder: Option<PathBuf>,
         lock: Option<File>,
     ) -> Result<Self> {
-        let state = Self { connection: Mutex::new(connection), place, folder, _lock: lock };
+        let state = Self { connection: Mutex::new(connection), location, folder, _lock: lock };
         state.prepare()?;
         Ok(state)
     }
 
     fn prepare(&self) -> Result<()> {
         let mut connection = self.connection();
-        let failed = |error| Error::state(&self.place, error);
+        let failed = |error| Error::state(&self.location, error);
         // Each commit has to be on disk before a request is sent.
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
@@ -142,13 +146,13 @@ impl State {
                 transaction.commit().map_err(failed)
             }
             newer => Err(Error::state(
-                &self.place,
+                &self.location,
                 format!("it has version {newer}, and this program knows version {VERSION}"),
             )),
         }
     }
 
-    /// A copy that goes its own way, as a backup that is restored later.
+    /// An independent copy, as a backup that is restored later.
     ///
     /// # Errors
     ///
@@ -160,12 +164,12 @@ impl State {
             let from = self.connection();
             let to = copy.connection();
             let copied = copy_rows(&from, &to);
-            copied.map_err(|fault| Error::state(&self.place, fault.0))?;
+            copied.map_err(|fault| Error::state(&self.location, fault.0))?;
         }
         Ok(copy)
     }
 
-    /// The deletions that are remembered, agreed on or put off, for tests.
+    /// The tombstones that are remembered, agreed on or postponed, for tests.
     ///
     /// # Errors
     ///
@@ -173,8 +177,8 @@ impl State {
     #[doc(hidden)]
     pub fn tombstones(&self) -> Result<Vec<Tombstone>> {
         let known = self.known_after(None, i32::MAX as usize)?.into_iter();
-        let sides = known.flat_map(|(_, Known(Pair { left, right }))| [left, right]);
-        let agreed = sides.flatten().filter_map(|had| had.tombstone);
+        let replicas = known.flat_map(|(_, Known(Pair { left, right }))| [left, right]);
+        let agreed = replicas.flatten().filter_map(|had| had.tombstone);
         let postponed = self.postponed_after(None, i32::MAX as usize)?.into_iter();
         let states = postponed.flat_map(|(_, one)| [one.states.left, one.states.right]);
         let waiting = states.filter_map(|state| match state {
@@ -185,7 +189,7 @@ impl State {
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // Whatever panicked, its transaction was rolled back.
+        // If a thread panicked, its transaction was rolled back.
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -193,17 +197,17 @@ impl State {
         self.folder.as_deref()
     }
 
-    pub(crate) fn place(&self) -> &str {
-        &self.place
+    pub(crate) fn location(&self) -> &str {
+        &self.location
     }
 
-    // One transaction: all of it or nothing.
+    /// Changes the state in one transaction: all of it or nothing.
     pub(crate) fn change<T>(
         &self,
         work: impl FnOnce(&Changing<'_>) -> Result<T, Fault>,
     ) -> Result<T> {
         let mut connection = self.connection();
-        let failed = |fault: Fault| Error::state(&self.place, fault.0);
+        let failed = |fault: Fault| Error::state(&self.location, fault.0);
         let transaction = connection.transaction().map_err(|e| failed(e.into()))?;
         let done = work(&Changing { transaction: &transaction }).map_err(failed)?;
         transaction.commit().map_err(|e| failed(e.into()))?;
@@ -211,7 +215,7 @@ impl State {
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
-        work(&self.connection()).map_err(|fault| Error::state(&self.place, fault.0))
+        work(&self.connection()).map_err(|fault| Error::state(&self.location, fault.0))
     }
 
     pub(crate) fn meta<T: Meta>(&self, name: &str) -> Result<Option<T>> {
@@ -243,7 +247,7 @@ impl State {
         })
     }
 
-    /// What is known of songs after one, in their order.
+    /// A page of songs after `after`, each with what is known of it.
     pub(crate) fn known_after(
         &self,
         after: Option<SongId>,
@@ -280,7 +284,7 @@ impl State {
         })
     }
 
-    /// Songs after one that the next sync has to look at.
+    /// A page of postponed songs after `after`.
     pub(crate) fn postponed_after(
         &self,
         after: Option<SongId>,
@@ -319,7 +323,7 @@ fn copy_rows(from: &Connection, to: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What went wrong inside the file.
+/// An error of SQLite or of JSON in the file.
 #[derive(Debug)]
 pub(crate) struct Fault(Box<dyn std::error::Error + Send + Sync>);
 
@@ -348,13 +352,13 @@ impl Changing<'_> {
         Ok(())
     }
 
-    /// Notes what both sides have, and that there is nothing left to do.
+    /// Remembers what both sides have, and that nothing is left to do.
     pub(crate) fn agree(&self, song: SongId, known: &Known, now: i64) -> Result<(), Fault> {
         self.set_known(song, known, now)?;
-        self.settle(song)
+        self.resolve(song)
     }
 
-    /// Notes what both sides have; nothing if neither has anything.
+    /// Remembers what both sides have, or forgets the song if neither has it.
     pub(crate) fn set_known(&self, song: SongId, known: &Known, now: i64) -> Result<(), Fault> {
         let dead = |had: &Option<Had>| had.as_ref().is_some_and(|had| !had.is_alive());
         let deleted = match (&known.0.left, &known.0.right) {
@@ -378,8 +382,8 @@ impl Changing<'_> {
         Ok(())
     }
 
-    /// There is nothing left to do about a song.
-    pub(crate) fn settle(&self, song: SongId) -> Result<(), Fault> {
+    /// Takes a song off the list of postponed songs.
+    pub(crate) fn resolve(&self, song: SongId) -> Result<(), Fault> {
         self.transaction
             .prepare_cached("DELETE FROM postponed WHERE song = ?")?
             .execute([song.as_bytes()])?;
@@ -412,181 +416,8 @@ impl Changing<'_> {
 const KNOWN_AFTER: &str = "SELECT song, value FROM known WHERE song > ?1 ORDER BY song LIMIT ?2";
 const POSTPONED_AFTER: &str =
     "SELECT song, value, reason FROM postponed WHERE song > ?1 ORDER BY song LIMIT ?2";
-const TOLD_AFTER: &str = "SELECT song, side, value FROM told WHERE song > ?1 ORDER BY song, side";
 
-// What the songs after this one come after; the empty key comes before all.
+// The key of `after`; the empty key comes before all songs.
 fn key(after: Option<&SongId>) -> &[u8] {
     after.map_or(&[], |song| song.as_bytes())
-}
-
-/// What is known of a song on each side, on its way from the libraries to the
-/// plan: in a file of its own, so that memory does not grow with them.
-#[derive(Debug)]
-pub(crate) struct Spool {
-    connection: Mutex<Connection>,
-    place: String,
-}
-
-// Pages of 4 KiB that stay in memory: 32 MiB.
-const SPOOL: &str = "
-PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768;
-CREATE TABLE told (
-    song BLOB NOT NULL, side INTEGER NOT NULL, value TEXT NOT NULL, PRIMARY KEY (song, side)
-) WITHOUT ROWID;
-";
-
-impl Spool {
-    /// An empty one, beside the state or in memory, as the state is.
-    pub(crate) fn new(state: &State) -> Result<Self> {
-        let place = state.place().to_owned();
-        let failed = |error: Fault| Error::state(&place, error.0);
-        let connection = match state.folder() {
-            Some(folder) => {
-                let path = folder.join("spool.db");
-                // Left by a process that died; it is only a copy.
-                match fs::remove_file(&path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(Error::state(&place, error));
-                    }
-                    _ => {}
-                }
-                Connection::open(path)
-            }
-            None => Connection::open_in_memory(),
-        }
-        .map_err(|error| failed(error.into()))?;
-        connection.execute_batch(SPOOL).map_err(|error| failed(error.into()))?;
-        Ok(Self { connection: Mutex::new(connection), place })
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&connection).map_err(|fault| Error::state(&self.place, fault.0))
-    }
-
-    pub(crate) fn clear(&self) -> Result<()> {
-        self.with(|connection| Ok(connection.execute_batch("DELETE FROM told")?))
-    }
-
-    /// Notes what was told; the last that is told of a song counts.
-    pub(crate) fn tell(&self, place: Place, told: &[(SongId, SongState)]) -> Result<()> {
-        self.with(|connection| {
-            connection.execute_batch("BEGIN")?;
-            let mut insert = connection.prepare_cached(
-                "INSERT OR REPLACE INTO told (song, side, value) VALUES (?, ?, ?)",
-            )?;
-            for (song, state) in told {
-                let state = serde_json::to_string(state)?;
-                insert.execute(params![song.as_bytes(), place as i64, state])?;
-            }
-            connection.execute_batch("COMMIT")?;
-            Ok(())
-        })
-    }
-
-    /// Which of these songs nothing was told of at `place`.
-    pub(crate) fn untold(&self, place: Place, songs: &[SongId]) -> Result<Vec<SongId>> {
-        self.with(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT EXISTS (SELECT 1 FROM told WHERE song = ? AND side = ?)")?;
-            let mut untold = Vec::new();
-            for song in songs {
-                let told: bool = statement
-                    .query_row(params![song.as_bytes(), place as i64], |row| row.get(0))?;
-                if !told {
-                    untold.push(*song);
-                }
-            }
-            Ok(untold)
-        })
-    }
-
-    /// Songs after one, with what was told of them on both sides.
-    pub(crate) fn after(
-        &self,
-        after: Option<SongId>,
-        limit: usize,
-    ) -> Result<Vec<(SongId, Pair<SongState>)>> {
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(TOLD_AFTER)?;
-            let mut rows = statement.query([key(after.as_ref())])?;
-            let mut songs: Vec<(SongId, Pair<SongState>)> = Vec::new();
-            while let Some(row) = rows.next()? {
-                let song = SongId::from_bytes(row.get(0)?);
-                if songs.last().is_none_or(|(last, _)| *last != song) {
-                    if songs.len() == limit {
-                        break;
-                    }
-                    songs.push((song, Pair::default()));
-                }
-                let side: i64 = row.get(1)?;
-                let place = if side == 0 { Place::Left } else { Place::Right };
-                let (_, states) = songs.last_mut().expect("one was just added");
-                states[place] = serde_json::from_str(&row.get::<_, String>(2)?)?;
-            }
-            Ok(songs)
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn song(number: u8) -> SongId {
-        SongId::from_bytes([number; 16])
-    }
-
-    #[test]
-    fn pages_of_what_was_told_have_every_song_once() {
-        let spool = Spool::new(&State::in_memory().unwrap()).unwrap();
-        let told = |songs: &[u8]| -> Vec<_> {
-            songs.iter().map(|number| (song(*number), SongState::Absent)).collect()
-        };
-        spool.tell(Place::Left, &told(&[0, 1, 2, 4, 255])).unwrap();
-        spool.tell(Place::Right, &told(&[1, 2, 3, 4])).unwrap();
-
-        for limit in 1..7 {
-            let (mut songs, mut after) = (Vec::new(), None);
-            loop {
-                let page = spool.after(after, limit).unwrap();
-                let Some((last, _)) = page.last() else { break };
-                after = Some(*last);
-                assert!(page.len() == limit || *last == song(255), "{limit}");
-                songs.extend(page);
-            }
-            let places = |states: &Pair<SongState>| {
-                Place::BOTH.map(|place| states[place] == SongState::Absent)
-            };
-            let got: Vec<_> = songs.iter().map(|(id, states)| (*id, places(states))).collect();
-            let expected = [
-                (song(0), [true, false]),
-                (song(1), [true, true]),
-                (song(2), [true, true]),
-                (song(3), [false, true]),
-                (song(4), [true, true]),
-                (song(255), [true, false]),
-            ];
-            assert_eq!(got, expected, "in pages of {limit}");
-        }
-    }
-
-    #[test]
-    fn a_page_reads_nothing_before_its_beginning() {
-        let state = State::in_memory().unwrap();
-        let spool = Spool::new(&state).unwrap();
-        let plan = |connection: &Connection, sql: &str| -> String {
-            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let empty: Vec<&str> = vec![""; statement.parameter_count()];
-            let rows = statement.query_map(rusqlite::params_from_iter(empty), |row| row.get(3));
-            rows.unwrap().collect::<rusqlite::Result<Vec<String>>>().unwrap().join("; ")
-        };
-
-        for sql in [KNOWN_AFTER, POSTPONED_AFTER] {
-            let plan = plan(&state.connection(), sql);
-            assert!(plan.starts_with("SEARCH") && !plan.contains("TEMP"), "{sql}: {plan}");
-        }
-        let plan = plan(&spool.connection.lock().unwrap(), TOLD_AFTER);
-        assert!(plan.starts_with("SEARCH") && !plan.contains("TEMP"), "{plan}");
-    }
 }

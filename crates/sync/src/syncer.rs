@@ -2,19 +2,15 @@
 
 use std::{
     fmt,
-    future::Future,
-    ops::RangeInclusive,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
-use songrec_core::{Event, Job, Timestamp};
-use songrec_storage::{BlobStream, ErrorKind, StorageBackend};
+use songrec_core::{Job, Timestamp};
 
 use crate::{
-    Direction, Error, Failure, Options, Pair, Place, Plan, Report, Result, Rules, Side, State,
-    apply::Applied, look::Look, machine::Fence, objects::Carrier, state::Spool, traffic::Traffic,
+    Machine, Migrated, MigrationPlan, Options, Pair, Plan, Replica, Report, Result, Rules, Side,
+    State, Verify, machines, migrate::Migration, run::Run, session::Session, state::Staging,
 };
 
 /// Two libraries, and what is remembered of syncing them.
@@ -22,8 +18,8 @@ use crate::{
 /// # What keeps this safe
 ///
 /// Every song has one version at a time in each library, and every write of a
-/// song says which version it replaces. So of two who write, one loses, reads
-/// what is there, joins, and writes again; nothing is overwritten unseen. A
+/// song says which version it replaces. So of two machines that write, one loses,
+/// reads what is there, joins, and writes again; nothing is overwritten unseen. A
 /// song is written after the objects it names. How far the changes of a library
 /// were read is noted after everything before was done or is on a durable list
 /// of things to do. So whatever is cut off is found again by the next sync, does
@@ -34,132 +30,63 @@ use crate::{
 /// There is no journal that has to be replayed: what a song has seen stands in
 /// the song, and what half a sync has written is a version like any other.
 pub struct Syncer {
-    pub(crate) sides: Pair<Side>,
-    pub(crate) state: State,
-    spool: OnceLock<Spool>,
-    traffic: Arc<Traffic>,
-    pub(crate) job: Job,
-    pub(crate) rules: Rules,
-    clock: Clock,
-    pub(crate) pause: Duration,
-    pub(crate) keep_deleted: Duration,
+    session: Session,
+    staging: OnceLock<Staging>,
 }
-
-type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// How often a call that may work when tried again is tried.
-const TRIES: u32 = 4;
-/// Compare everything after so many days, though nothing asks for it.
-const FULL_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How long deleted songs can be restored.
-const KEEP_DELETED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// A machine that only reads says so once a day.
-const SAY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
-pub(crate) const fn say_after() -> Duration {
-    SAY_AFTER
-}
-
-/// How often one sync looks again because something changed meanwhile.
-const ROUNDS: usize = 4;
-/// So many own writes are read back at once. Fewer are found by the next look
-/// at no extra cost, and more are left to the next sync, which finds that they
-/// are its own.
-const READ_BACK: RangeInclusive<u64> = 13..=2_000;
 
 impl fmt::Debug for Syncer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Syncer").field("sides", &self.sides).finish_non_exhaustive()
+        f.debug_struct("Syncer").field("replicas", self.replicas()).finish_non_exhaustive()
     }
 }
 
 impl Syncer {
-    /// Two libraries, and what is remembered of syncing them. Nobody is told
-    /// how it goes on; [`reporting_to`](Self::told_to) says who is.
-    pub fn new(left: Side, right: Side, state: State) -> Self {
-        let job = Job::silent();
-        Self {
-            sides: Pair { left, right },
-            state,
-            spool: OnceLock::new(),
-            traffic: Arc::new(Traffic::reporting_to(job.progress.clone())),
-            job,
-            rules: Rules::default(),
-            clock: Arc::new(Timestamp::now),
-            pause: Duration::from_millis(200),
-            keep_deleted: KEEP_DELETED,
-        }
+    /// Two libraries, and what is remembered of syncing them. Progress is
+    /// reported to nobody, unless [`reporting_to`](Self::reporting_to) says to
+    /// whom.
+    pub fn new(left: Replica, right: Replica, state: State) -> Self {
+        Self { session: Session::new(left, right, state), staging: OnceLock::new() }
     }
 
-    /// Tells `job` how everything goes on that is done from now on, and ends
-    /// when it is interrupted: what is under way is finished first.
+    /// Reports the progress of everything that is done from now on to `job`, and
+    /// ends when it is interrupted: what is under way is finished first.
     #[must_use]
-    pub fn reporting_to(mut self, job: Job) -> Self {
-        self.traffic = Arc::new(Traffic::reporting_to(job.progress.clone()));
-        self.job = job;
-        self
+    pub fn reporting_to(self, job: Job) -> Self {
+        Self { session: self.session.reporting_to(job), ..self }
     }
 
     /// With another clock, for tests.
     #[doc(hidden)]
     #[must_use]
-    pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        self
+    pub fn with_clock(self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { session: self.session.with_clock(Arc::new(clock)), ..self }
     }
 
     /// With some rules off, without pauses, for tests.
     #[doc(hidden)]
     #[must_use]
-    pub fn with_rules(mut self, rules: Rules, keep_deleted: Duration) -> Self {
-        self.rules = rules;
-        self.pause = Duration::ZERO;
-        self.keep_deleted = keep_deleted;
-        self
+    pub fn with_rules(self, rules: Rules, keep_deleted: Duration) -> Self {
+        Self { session: self.session.with_rules(rules, keep_deleted), ..self }
     }
 
     /// What is remembered, when nothing is to be synced any more.
     pub fn into_state(self) -> State {
-        self.state
+        self.session.into_state()
     }
 
     /// The two libraries.
-    pub const fn sides(&self) -> &Pair<Side> {
-        &self.sides
-    }
-
-    pub(crate) fn traffic(&self) -> &Traffic {
-        &self.traffic
-    }
-
-    // The same stream, of which every piece is counted as it comes by.
-    pub(crate) fn count_pieces(&self, stream: BlobStream) -> BlobStream {
-        let traffic = self.traffic.clone();
-        let count = move |piece: &songrec_storage::Result<bytes::Bytes>| {
-            if let Ok(piece) = piece {
-                traffic.bytes(piece.len() as u64);
-            }
-        };
-        stream.inspect(count).boxed()
-    }
-
-    pub(crate) fn report_failures<'a>(&self, failures: impl IntoIterator<Item = &'a Failure>) {
-        for failure in failures {
-            let item = if failure.title.is_empty() { &failure.subject } else { &failure.title };
-            self.job.on(Event::Failed { item, reason: &failure.reason });
-        }
+    pub const fn replicas(&self) -> &Pair<Replica> {
+        self.session.replicas()
     }
 
     /// What a sync would do. Writes nothing.
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run), but that more deletions than may be are told by
-    /// the plan, not refused.
+    /// As [`run`](Self::run), but too many deletions are part of the plan, and
+    /// not refused.
     pub async fn plan(&self, options: &Options) -> Result<Plan> {
-        self.meet(options, false).await?;
-        let looked = self.look_and_check(options, false).await?;
-        let Some((look, carrier)) = looked else { return Ok(Plan::default()) };
-        self.make_plan(options, &look, &carrier).await
+        Run::new(&self.session, self.staging()?, options.clone()).plan().await
     }
 
     /// Makes the two libraries agree.
@@ -170,392 +97,47 @@ impl Syncer {
     /// `Library` if one cannot be reached or refuses everything. What fails for
     /// one song is in the report, and does not keep the others.
     pub async fn run(&self, options: &Options) -> Result<Report> {
-        self.traffic.count_from_zero();
-        let mut report = Report::default();
-        let mut options = options.clone();
-        self.meet(&options, true).await?;
-        for round in 0..ROUNDS {
-            let done = self.look_and_do(&options, &mut report).await;
-            let more = match done {
-                Ok(more) => more,
-                // What was done is worth telling.
-                Err(Error::Interrupted) if round > 0 || !report.songs.is_empty() => {
-                    report.interrupted = true;
-                    break;
-                }
-                Err(error) if !report.songs.is_empty() || !report.documents.is_empty() => {
-                    let failure = Failure {
-                        subject: "sync".to_owned(),
-                        title: String::new(),
-                        reason: in_words(&error),
-                        hint: error.hint(),
-                    };
-                    self.report_failures([&failure]);
-                    report.add_failure(failure);
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            if !more || report.interrupted || round + 1 == ROUNDS {
-                break;
-            }
-            options.full = false;
+        self.session.traffic().count_from_zero();
+        let report = Run::new(&self.session, self.staging()?, options.clone()).apply().await?;
+        Ok(Report { requests: self.session.traffic().requests(), ..report })
+    }
+
+    /// What a migration from the left library to the right one would do.
+    ///
+    /// # Errors
+    ///
+    /// If one of them cannot be read.
+    pub async fn plan_migration(&self, options: &Options) -> Result<MigrationPlan> {
+        Migration::new(&self.session, options).plan().await
+    }
+
+    /// Copies the left library into the right one. Writes only what is not
+    /// there, deletes nothing, and changes nothing that is there. Interrupted,
+    /// it goes on where it was; run twice, it copies once.
+    ///
+    /// # Errors
+    ///
+    /// If a library fails in a way that no other song would fare better.
+    pub async fn migrate(&self, options: &Options, verify: Verify) -> Result<Migrated> {
+        Migration::new(&self.session, options).run(verify).await
+    }
+
+    /// The machines that take part at `side`.
+    ///
+    /// # Errors
+    ///
+    /// `Library` if it cannot be read.
+    pub async fn machines(&self, side: Side) -> Result<Vec<Machine>> {
+        let machines = machines(self.session.backend(side)).await;
+        machines.map_err(|error| self.session.failed(side, error))
+    }
+
+    // Made only when something is synced: a migration needs none.
+    fn staging(&self) -> Result<&Staging> {
+        if self.staging.get().is_none() {
+            let made = Staging::new(self.session.state())?;
+            let _ = self.staging.set(made);
         }
-        report.requests = self.traffic.requests();
-        Ok(report)
+        Ok(self.staging.get().expect("it was just made"))
     }
-
-    async fn look_and_do(&self, options: &Options, report: &mut Report) -> Result<bool> {
-        let looked = self.look_and_check(options, true).await?;
-        let Some((look, carrier)) = looked else { return Ok(false) };
-        report.full |= look.full.left || look.full.right;
-        self.round(options, look, &carrier, report).await
-    }
-
-    // What changed, and whether this is still the machine and these are still
-    // the libraries that they were; nothing if there is nothing to do.
-    async fn look_and_check(
-        &self,
-        options: &Options,
-        writes: bool,
-    ) -> Result<Option<(Look, Carrier)>> {
-        let now = self.now();
-        let mut full = Pair::of(|_| options.full || self.is_due("full_at", FULL_AFTER, now));
-        let mut fences: Pair<Option<Fence>> = Pair::default();
-        for place in Place::BOTH.into_iter().filter(|place| !self.is_remote(*place)) {
-            let fence = self.fence(place, writes).await?;
-            full[place] |= fence.full && self.rules.restored_is_compared;
-            fences[place] = Some(fence);
-        }
-        let mut look = self.look(full).await?;
-        let say = Place::BOTH
-            .into_iter()
-            .any(|place| self.is_remote(place) && self.is_due(said_at(place), SAY_AFTER, now));
-        if look.is_empty() && !say {
-            if writes {
-                self.advance(&look)?;
-            }
-            return Ok(None);
-        }
-        for place in Place::BOTH.into_iter().filter(|place| self.is_remote(*place)) {
-            let fence = self.fence(place, writes).await?;
-            let again = fence.full && look.full != Pair::of(|_| true);
-            fences[place] = Some(fence);
-            if again {
-                // Another machine under our name, or an older copy of us.
-                look = self.look(Pair::of(|_| true)).await?;
-            }
-        }
-        look.fences = fences;
-        Ok(Some((look, Carrier::new(self, options))))
-    }
-
-    async fn make_plan(&self, options: &Options, look: &Look, carrier: &Carrier) -> Result<Plan> {
-        self.job.on(Event::Started { work: "comparing", total: None });
-        let plan = self.plan_songs(options, look, carrier).await;
-        self.job.on(Event::Finished);
-        let mut plan = plan?;
-        if look.documents {
-            self.plan_documents(options, &mut plan).await?;
-        }
-        for place in Place::BOTH {
-            let batch = self.batch() as u64;
-            let songs = plan.counts[place].total();
-            let writes = songs.div_ceil(batch);
-            plan.requests[place] += if songs == 0 { 0 } else { writes + 3 };
-        }
-        Ok(plan)
-    }
-
-    async fn plan_songs(&self, options: &Options, look: &Look, carrier: &Carrier) -> Result<Plan> {
-        let mut plan = Plan { full: look.full.left || look.full.right, ..Plan::default() };
-        plan.refused.extend(look.refused.values().cloned());
-        let mut after = None;
-        loop {
-            let chunk = self.spool()?.after(after, PLANNED_AT_ONCE)?;
-            let Some((last, _)) = chunk.last() else { return Ok(plan) };
-            after = Some(*last);
-            if self.job.is_interrupted() {
-                return Err(Error::Interrupted);
-            }
-            self.looked_at(chunk.len());
-            self.plan_chunk(options, look, carrier, chunk, &mut plan).await?;
-        }
-    }
-
-    async fn guard(&self, options: &Options, plan: &Plan) -> Result<()> {
-        for place in Place::BOTH {
-            let documents = plan
-                .documents
-                .iter()
-                .filter(|work| work.actions[place] == Some(crate::Action::Delete));
-            let planned = plan.counts[place].delete + documents.count() as u64;
-            // Enough of them are always allowed, without asking how many
-            // songs there are.
-            if planned == 0 || planned <= options.max_delete.of(0) {
-                continue;
-            }
-            let all = songrec_core::Filter::all();
-            let backend = self.backend(place);
-            let songs = self.ask(place, || backend.songs().count(&all)).await;
-            let allowed = options.max_delete.of(songs.map_err(|e| self.failed(place, e))?);
-            if planned > allowed {
-                let name = self.sides[place].name.clone();
-                return Err(Error::TooManyDeletions { place, name, planned, allowed });
-            }
-        }
-        Ok(())
-    }
-
-    // Plans and does what was told; says whether to look again.
-    async fn round(
-        &self,
-        options: &Options,
-        mut look: Look,
-        carrier: &Carrier,
-        report: &mut Report,
-    ) -> Result<bool> {
-        let plan = self.make_plan(options, &look, carrier).await?;
-        self.guard(options, &plan).await?;
-        if !plan.is_empty() {
-            self.begin(options, &mut look).await?;
-        }
-        let total = plan.total();
-        if total > 0 {
-            self.job.on(Event::Started { work: "syncing", total: Some(total) });
-        }
-        let applied = self.apply_all(options, &look, carrier).await;
-        if total > 0 {
-            self.job.on(Event::Finished);
-        }
-        let (mut applied, mut error) = applied;
-        let Applied { report: done, again, .. } = &mut applied;
-        let mut documents_pending = false;
-        if error.is_none() && !done.interrupted && look.documents {
-            match self.apply_documents(options, done).await {
-                Ok(pending) => documents_pending = pending,
-                // What was done before is worth telling.
-                Err(failed) => error = Some(failed),
-            }
-        }
-        let (written, failed) = (done.total(), done.failures());
-        let wrote = written > 0 || !done.documents.is_empty();
-        let (again, interrupted) = (*again, done.interrupted);
-        // What failed in an earlier round and was done in this one did not
-        // fail.
-        report.try_again();
-        report.add(applied.report);
-        self.report_failures(look.refused.values());
-        look.refused.values().for_each(|failure| report.add_failure(failure.clone()));
-        if let Some(error) = error {
-            return Err(error);
-        }
-        if interrupted {
-            return Ok(false);
-        }
-        self.set_documents_pending(documents_pending)?;
-        self.note_refused(&look)?;
-        self.advance(&look)?;
-        if look.full.left && look.full.right {
-            self.state.set_meta("full_at", &self.now())?;
-        }
-        report.purged += self.say(options, &look, wrote).await?;
-        Ok(failed == 0 && (again || wrote && READ_BACK.contains(&written)))
-    }
-
-    // Everything before these cursors was done, or is on the list.
-    fn advance(&self, look: &Look) -> Result<()> {
-        if look.cursors_are_old() {
-            return Ok(());
-        }
-        self.state.change(|changing| {
-            for place in Place::BOTH {
-                if let Some(cursor) = &look.cursors[place] {
-                    changing.set_meta(cursor_of(place), cursor)?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    // Applies what is in the spool, a bounded number of batches at once.
-    async fn apply_all(
-        &self,
-        options: &Options,
-        look: &Look,
-        carrier: &Carrier,
-    ) -> (Applied, Option<Error>) {
-        let mut all = Applied::default();
-        let spool = match self.spool() {
-            Ok(spool) => spool,
-            Err(error) => return (all, Some(error)),
-        };
-        let batch = self.batch();
-        let (mut after, mut ended, mut first_error) = (None, false, None);
-        let mut under_way = stream::FuturesUnordered::new();
-        loop {
-            while !ended && under_way.len() < options.jobs.max(1) {
-                if self.job.is_interrupted() {
-                    all.report.interrupted = true;
-                    ended = true;
-                    break;
-                }
-                match spool.after(after, batch) {
-                    Ok(chunk) => match chunk.last() {
-                        None => ended = true,
-                        Some((last, _)) => {
-                            after = Some(*last);
-                            under_way.push(self.apply_chunk(options, look, carrier, chunk));
-                        }
-                    },
-                    Err(error) => {
-                        first_error.get_or_insert(error);
-                        ended = true;
-                    }
-                }
-            }
-            match under_way.next().await {
-                None => break,
-                Some(Ok(applied)) => {
-                    self.report_failures(&applied.report.failed);
-                    all.add(applied);
-                }
-                // What is under way is finished; nothing new is begun.
-                Some(Err(error)) => {
-                    first_error.get_or_insert(error);
-                    ended = true;
-                }
-            }
-        }
-        (all, first_error)
-    }
-
-    // ---- Small things that all parts use.
-
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.clock)()
-    }
-
-    pub(crate) fn backend(&self, place: Place) -> &dyn StorageBackend {
-        &*self.sides[place].backend
-    }
-
-    pub(crate) fn is_remote(&self, place: Place) -> bool {
-        self.backend(place).capabilities().remote
-    }
-
-    pub(crate) fn spool(&self) -> Result<&Spool> {
-        if self.spool.get().is_none() {
-            let made = Spool::new(&self.state)?;
-            let _ = self.spool.set(made);
-        }
-        Ok(self.spool.get().expect("it was just made"))
-    }
-
-    pub(crate) fn batch(&self) -> usize {
-        let of = |place| self.backend(place).capabilities().batch;
-        of(Place::Left).min(of(Place::Right)).clamp(1, 100)
-    }
-
-    pub(crate) fn may_write(direction: Direction, place: Place) -> bool {
-        match direction {
-            Direction::Both => true,
-            Direction::Push => place == Place::Right,
-            Direction::Pull => place == Place::Left,
-        }
-    }
-
-    // Asks a library, again if that may help.
-    pub(crate) async fn ask<T, F>(
-        &self,
-        place: Place,
-        call: impl Fn() -> F,
-    ) -> songrec_storage::Result<T>
-    where
-        F: Future<Output = songrec_storage::Result<T>>,
-    {
-        let mut pause = self.pause;
-        for _ in 1..TRIES {
-            self.traffic.request(place);
-            match call().await {
-                Err(error) if error.is_temporary() => {
-                    tracing::debug!("tried again: {error}");
-                    if !pause.is_zero() {
-                        tokio::time::sleep(pause).await;
-                        pause *= 3;
-                    }
-                }
-                other => return other,
-            }
-        }
-        self.traffic.request(place);
-        call().await
-    }
-
-    pub(crate) fn failed(&self, place: Place, source: songrec_storage::Error) -> Error {
-        let (name, source) = (self.sides[place].name.clone(), Box::new(source));
-        Error::Library { place, name, source }
-    }
-
-    /// Tells that so many songs were looked at, whichever they are.
-    pub(crate) fn looked_at(&self, songs: usize) {
-        for _ in 0..songs {
-            self.job.on(Event::Advanced { item: "", bytes: 0 });
-        }
-    }
-
-    // Whether something that was last done when the state says is due again;
-    // also when the clock went back since.
-    pub(crate) fn is_due(&self, name: &str, after: Duration, now: Timestamp) -> bool {
-        let Ok(Some(last)) = self.state.meta::<Timestamp>(name) else { return true };
-        let passed = now.duration_since(last).unsigned_abs();
-        passed >= after
-    }
-}
-
-/// Songs that are decided at once while a plan is made.
-const PLANNED_AT_ONCE: usize = 256;
-
-pub(crate) const fn cursor_of(place: Place) -> &'static str {
-    match place {
-        Place::Left => "cursor_left",
-        Place::Right => "cursor_right",
-    }
-}
-
-pub(crate) const fn said_at(place: Place) -> &'static str {
-    match place {
-        Place::Left => "said_left",
-        Place::Right => "said_right",
-    }
-}
-
-/// Whether an error is about one song rather than about the library.
-pub(crate) fn is_about_one(error: &songrec_storage::Error) -> bool {
-    match error.kind() {
-        ErrorKind::Conflict
-        | ErrorKind::Corrupt
-        | ErrorKind::Incompatible
-        | ErrorKind::Invalid
-        | ErrorKind::Unsupported => true,
-        ErrorKind::NotFound
-        | ErrorKind::Denied
-        | ErrorKind::Transient
-        | ErrorKind::Unavailable
-        | ErrorKind::Locked
-        | ErrorKind::Full
-        | ErrorKind::CursorLost => false,
-    }
-}
-
-/// What went wrong, in words, from the outermost cause to the innermost.
-pub(crate) fn in_words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

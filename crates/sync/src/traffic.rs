@@ -1,4 +1,4 @@
-//! What goes between two libraries, counted and told.
+//! Calls and bytes between two libraries, counted and reported.
 
 use std::{
     sync::{
@@ -10,12 +10,12 @@ use std::{
 
 use songrec_core::{Event, Progress};
 
-use crate::{Pair, Place};
+use crate::{Pair, Side};
 
-/// How often it is told at the most: often enough to look steady.
-const TELL_EVERY: Duration = Duration::from_millis(200);
+/// The traffic is reported no more often than this, which looks steady.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
 
-/// Counts what goes between two libraries, and tells now and then.
+/// Counts calls and bytes, and reports them now and then.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     requests: Pair<AtomicU64>,
@@ -23,7 +23,7 @@ pub(crate) struct Traffic {
     bytes: AtomicU64,
     progress: Arc<dyn Progress>,
     began: Instant,
-    /// When it was last told, in milliseconds since it began.
+    /// When the traffic was last reported, in milliseconds since `began`.
     reported: AtomicU64,
 }
 
@@ -39,15 +39,15 @@ impl Traffic {
     }
 
     pub(crate) fn count_from_zero(&self) {
-        for place in Place::BOTH {
-            self.requests[place].store(0, Ordering::Relaxed);
+        for side in Side::BOTH {
+            self.requests[side].store(0, Ordering::Relaxed);
         }
         self.bytes.store(0, Ordering::Relaxed);
     }
 
     /// Counts a call to a library.
-    pub(crate) fn request(&self, place: Place) {
-        self.requests[place].fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn request(&self, side: Side) {
+        self.requests[side].fetch_add(1, Ordering::Relaxed);
         self.report();
     }
 
@@ -59,20 +59,20 @@ impl Traffic {
 
     /// The calls that each side got.
     pub(crate) fn requests(&self) -> Pair<u64> {
-        Pair::of(|place| self.requests[place].load(Ordering::Relaxed))
+        Pair::of(|side| self.requests[side].load(Ordering::Relaxed))
     }
 
     fn report(&self) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let reported = self.reported.load(Ordering::Relaxed);
-        let is_due = u128::from(now.saturating_sub(reported)) >= TELL_EVERY.as_millis();
-        // Of several at once, one tells.
-        let tells = is_due
+        let is_due = u128::from(now.saturating_sub(reported)) >= REPORT_EVERY.as_millis();
+        // Of several callers at once, one reports.
+        let reports = is_due
             && self
                 .reported
                 .compare_exchange(reported, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok();
-        if tells {
+        if reports {
             let Pair { left, right } = self.requests();
             let bytes = self.bytes.load(Ordering::Relaxed);
             self.progress.on(Event::Carried { bytes, requests: left + right });
@@ -98,16 +98,16 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_over_is_told_now_and_then() {
+    fn traffic_is_reported_now_and_then() {
         let reported = Arc::new(Reported::default());
         let mut traffic = Traffic::reporting_to(reported.clone());
-        traffic.request(Place::Left);
+        traffic.request(Side::Left);
         traffic.bytes(7);
         assert_eq!(*reported.0.lock().unwrap(), []);
 
         // Some time later.
-        traffic.began = Instant::now().checked_sub(TELL_EVERY).unwrap();
-        traffic.request(Place::Right);
+        traffic.began = Instant::now().checked_sub(REPORT_EVERY).unwrap();
+        traffic.request(Side::Right);
         traffic.bytes(1);
 
         assert_eq!(*reported.0.lock().unwrap(), [(7, 2)]);

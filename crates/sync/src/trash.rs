@@ -24,7 +24,8 @@ pub struct Trashed {
 /// Changes of one page.
 const PAGE: usize = 1_000;
 
-// What `keep` makes of every tombstone, so that not all of them are held.
+// What `keep` makes of every tombstone, so that memory does not hold all of
+// them.
 async fn tombstones<T>(
     backend: &dyn StorageBackend,
     keep: impl Fn(Tombstone) -> Option<T> + Send,
@@ -34,7 +35,7 @@ async fn tombstones<T>(
     loop {
         let page = backend.maintenance().changes(cursor.as_ref(), PAGE).await?;
         for change in page.changes {
-            // The last that is told of a song counts.
+            // The last change of a song counts.
             let kept = match change.state {
                 ChangeState::Deleted(tombstone) => keep(*tombstone),
                 ChangeState::Present(_) => None,

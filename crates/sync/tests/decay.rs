@@ -11,7 +11,7 @@ use std::{
 use songrec_core::{Field, Job, Remedy, Silent, Song, SongId};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, StorageBackendExt, VerifyOptions};
-use songrec_sync::{Options, Report, Side, State, Syncer, Verify, check};
+use songrec_sync::{Options, Replica, Report, State, Syncer, Verify, check};
 use songrec_testkit::{library_of, retitled, song, temp_dir, tiny_model};
 
 /// A library in files, and another one.
@@ -30,15 +30,15 @@ impl Two {
         Self { folder, own: Arc::new(own), shared: Arc::new(MemoryBackend::new()), state }
     }
 
-    fn sides(&self) -> [Side; 2] {
+    fn replicas(&self) -> [Replica; 2] {
         [
-            Side::new("own", Arc::clone(&self.own) as Arc<dyn StorageBackend>),
-            Side::new("shared", Arc::clone(&self.shared) as Arc<dyn StorageBackend>),
+            Replica::new("own", Arc::clone(&self.own) as Arc<dyn StorageBackend>),
+            Replica::new("shared", Arc::clone(&self.shared) as Arc<dyn StorageBackend>),
         ]
     }
 
     fn syncer(&mut self) -> Syncer {
-        let [own, shared] = self.sides();
+        let [own, shared] = self.replicas();
         Syncer::new(own, shared, self.state.take().unwrap())
     }
 
@@ -118,7 +118,7 @@ async fn a_song_that_was_put_aside_comes_back_from_the_other_side() {
     assert!(report.is_complete(), "{report:?}");
     let back = own.get_song(one.id).await.unwrap().unwrap();
     assert_eq!((back.edits, back.tags), (edited.edits, edited.tags));
-    let [left, right] = two.sides();
+    let [left, right] = two.replicas();
     let compared = check(&left, &right, true, &Job::silent()).await.unwrap();
     assert!(compared.is_equal(), "{:?}", compared.differences);
 }

@@ -22,7 +22,7 @@ use songrec_storage::{
     PutMode, SegmentQuery, StorageBackend, StorageBackendExt, VerifyOptions,
 };
 use songrec_sync::{
-    Action, AudioPolicy, Direction, ErrorKind, MaxDelete, Options, Pair, Place, Report, Rules,
+    Action, AudioPolicy, Direction, ErrorKind, MaxDelete, Options, Pair, Replica, Report, Rules,
     Side, State, Syncer, Verify, check, conflicts, resolve_conflict, restore, trash,
 };
 use songrec_testkit::{
@@ -74,8 +74,8 @@ impl Two {
         let own = Shaky::new(Arc::clone(&self.own), 1, 0.0, Arc::new(Mutex::new(None)));
         let shared = Shaky::new(Arc::clone(&self.shared), 2, 0.0, Arc::new(Mutex::new(None)));
         let syncer = Syncer::new(
-            Side::new("own", own),
-            Side::new("shared", Arc::clone(&shared) as Arc<dyn StorageBackend>),
+            Replica::new("own", own),
+            Replica::new("shared", Arc::clone(&shared) as Arc<dyn StorageBackend>),
             self.state.take().unwrap(),
         );
         let report = syncer.run(options).await;
@@ -95,9 +95,9 @@ impl Two {
     }
 
     async fn assert_equal(&self) {
-        let left = Side::new("own", Shaky::new(Arc::clone(&self.own), 1, 0.0, Arc::default()));
+        let left = Replica::new("own", Shaky::new(Arc::clone(&self.own), 1, 0.0, Arc::default()));
         let right =
-            Side::new("shared", Shaky::new(Arc::clone(&self.shared), 1, 0.0, Arc::default()));
+            Replica::new("shared", Shaky::new(Arc::clone(&self.shared), 1, 0.0, Arc::default()));
         let found = check(&left, &right, true, &Job::silent()).await.unwrap();
         assert!(found.is_equal(), "{:?}", found.differences);
     }
@@ -192,7 +192,7 @@ async fn of_two_values_the_later_is_shown_and_the_other_kept_until_decided() {
     assert_eq!((merged.field.as_str(), &merged.value), ("edits.title", &Some(json!("late"))));
     assert_eq!(
         (merged.from, &merged.other, merged.kept),
-        (Some(Place::Left), &Some(json!("early")), true)
+        (Some(Side::Left), &Some(json!("early")), true)
     );
     assert_eq!(report.conflicts, 1);
     let found = conflicts(one.own()).await.unwrap();
@@ -380,7 +380,7 @@ async fn wherever_a_sync_dies_a_playlist_stays_where_it_can_be_seen() {
         let own = Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::clone(&dies));
         let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, dies);
         let state = State::in_memory().unwrap();
-        let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state);
+        let syncer = Syncer::new(Replica::new("own", own), Replica::new("shared", shared), state);
 
         let done = syncer.run(&Options::default()).now_or_never();
 
@@ -594,8 +594,11 @@ async fn a_plan_says_what_a_sync_then_does_and_writes_nothing() {
     fixture.store(two.own()).await;
     let own = Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default());
     let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default());
-    let syncer =
-        Syncer::new(Side::new("own", own), Side::new("shared", shared), two.state.take().unwrap());
+    let syncer = Syncer::new(
+        Replica::new("own", own),
+        Replica::new("shared", shared),
+        two.state.take().unwrap(),
+    );
 
     let plan = syncer.plan(&Options::default()).await.unwrap();
 
@@ -634,7 +637,7 @@ async fn whoever_asks_to_stop_is_heard_and_the_next_sync_goes_on() {
     let own = Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default());
     let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default());
     let state = two.state.take().unwrap();
-    let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state);
+    let syncer = Syncer::new(Replica::new("own", own), Replica::new("shared", shared), state);
     let job = Job::silent();
     let written = Arc::clone(&two.shared);
     let stop = StopsAt { songs: 100, written, interrupt: job.interrupt.clone() };
@@ -987,8 +990,9 @@ async fn a_migration_copies_everything_once_and_proves_it() {
     library_of(230, 1).embedded_by(&tiny_model(), 2).store(two.own()).await;
     two.shared().put_song(&retitled(&song("there"), "theirs"), PutMode::Create).await.unwrap();
     two.own().put_song(&song("there"), PutMode::Create).await.unwrap();
-    let own = Side::new("own", Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default()));
-    let shared = Side::new("shared", Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default()));
+    let own = Replica::new("own", Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default()));
+    let shared =
+        Replica::new("shared", Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default()));
     let syncer = Syncer::new(own, shared, two.state.take().unwrap());
 
     let plan = syncer.plan_migration(&Options::default()).await.unwrap();
@@ -1013,8 +1017,8 @@ async fn a_check_finds_what_differs() {
     edit(two.own(), one.id, "title", "only here", 1).await;
     two.shared().songs().delete(&[delete(other.id)]).await.unwrap();
     two.own().songs().delete(&[delete(third.id)]).await.unwrap();
-    let left = Side::new("own", Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default()));
-    let right = Side::new("shared", Shaky::new(Arc::clone(&two.shared), 1, 0.0, Arc::default()));
+    let left = Replica::new("own", Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default()));
+    let right = Replica::new("shared", Shaky::new(Arc::clone(&two.shared), 1, 0.0, Arc::default()));
 
     let found = check(&left, &right, true, &Job::silent()).await.unwrap();
 
@@ -1035,7 +1039,7 @@ fn a_sync_may_move_between_threads() {
     let own = Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default());
     let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default());
     let state = State::in_memory().unwrap();
-    let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state);
+    let syncer = Syncer::new(Replica::new("own", own), Replica::new("shared", shared), state);
     let options = Options::default();
     is_send(&syncer.run(&options));
     is_send(&syncer.migrate(&options, Verify::None));

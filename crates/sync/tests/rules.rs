@@ -21,7 +21,7 @@ use songrec_core::{
 use songrec_storage::{
     MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
 };
-use songrec_sync::{Options, Report, Rules, Side, State, Syncer, machines, retire};
+use songrec_sync::{Options, Replica, Report, Rules, State, Syncer, machines, retire};
 use songrec_testkit::{delete, new_embedding, purge, song, time, tiny_model};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -57,7 +57,7 @@ impl Machine {
         let shared = Shaky::new(Arc::clone(&self.shared), 2, 0.0, dies_at);
         let clock = Arc::clone(&self.clock);
         let state = self.state.take().unwrap();
-        let syncer = Syncer::new(Side::new("own", own), Side::new("shared", shared), state)
+        let syncer = Syncer::new(Replica::new("own", own), Replica::new("shared", shared), state)
             .with_rules(self.rules, Duration::from_secs(20 * DAY.unsigned_abs()))
             .with_clock(move || Timestamp::from_second(clock.load(Ordering::Relaxed)).unwrap())
             .reporting_to(Job::reporting_to(meanwhile));

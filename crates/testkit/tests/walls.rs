@@ -26,7 +26,6 @@ const STILL_IN_A_CIRCLE: &[&str] = &[
     "cache: draft, folder",
     "local: access, catalog, error, files, stored",
     "local: backend, blobs, index_builder, library_file, points, rebuild, store, vectors",
-    "sync: apply, look, machine, objects, refused, syncer",
 ];
 
 /// Types that are in too many files still, and in how many at the most.
@@ -34,7 +33,6 @@ const STILL_SPREAD: &[(&str, &str, usize)] = &[
     ("local", "Catalog", 4),
     ("local", "Store", 10),
     ("local", "Writing", 4),
-    ("sync", "Syncer", 9),
 ];
 
 /// A module by its path from the root of the crate.

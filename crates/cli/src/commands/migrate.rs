@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use songrec_library::{
     Error, InitOptions,
-    share::{self, AudioPolicy, Libraries, Migrated, MigrationPlan, Place},
+    share::{self, AudioPolicy, Libraries, Migrated, MigrationPlan, Side},
 };
 
 use crate::{
@@ -87,7 +87,7 @@ fn plan_in_words(libraries: &Libraries, plan: &MigrationPlan) -> String {
         size(plan.bytes),
         counted(plan.requests, "request"),
     );
-    if libraries.is_remote(Place::Right) {
+    if libraries.is_remote(Side::Right) {
         text += &pair::of_the_free_plan(plan.requests, plan.bytes);
     }
     text

@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::Value;
 use songrec_core::SongId;
 use songrec_library::share::{
-    Action, Counts, DocumentWork, Failure, Libraries, MergedField, Pair, Place, Plan, Report,
+    Action, Counts, DocumentWork, Failure, Libraries, MergedField, Pair, Plan, Report, Side,
     SongWork,
 };
 
@@ -39,19 +39,19 @@ pub(super) fn print_plan(printer: &Printer, libraries: &Libraries, plan: &mut Pl
         }
         return Ok(());
     }
-    for place in Place::BOTH {
-        if plan.counts[place].total() == 0 {
+    for side in Side::BOTH {
+        if plan.counts[side].total() == 0 {
             continue;
         }
-        let name = &libraries.names()[place];
+        let name = &libraries.names()[side];
         let mut text = format!(
             "`{name}` would get: {}; at most {}, about {}",
-            in_words(&plan.counts[place]),
-            size(plan.bytes[place]),
-            counted(plan.requests[place], "request"),
+            in_words(&plan.counts[side]),
+            size(plan.bytes[side]),
+            counted(plan.requests[side], "request"),
         );
-        if libraries.is_remote(place) {
-            text += &of_the_free_plan(plan.requests[place], plan.bytes[place]);
+        if libraries.is_remote(side) {
+            text += &of_the_free_plan(plan.requests[side], plan.bytes[side]);
         }
         printer.say(text);
     }
@@ -75,14 +75,14 @@ pub(super) fn print_report(
     }
     and_more(printer, report.left_out.notes, "note");
     print_failures(printer, &report.failed, report.left_out.failed);
-    for place in Place::BOTH {
-        if report.counts[place].total() > 0 {
+    for side in Side::BOTH {
+        if report.counts[side].total() > 0 {
             printer.say(format!(
                 "`{}` got: {}; {}, {}",
-                names[place],
-                in_words(&report.counts[place]),
-                size(report.bytes[place]),
-                counted(report.requests[place], "request"),
+                names[side],
+                in_words(&report.counts[side]),
+                size(report.bytes[side]),
+                counted(report.requests[side], "request"),
             ));
         }
     }
@@ -138,14 +138,14 @@ fn print_work(
     let mut table = Table::of(columns);
     let mut below: Vec<Vec<String>> = Vec::new();
     for work in songs {
-        let (action, place) = what_where(names, &work.actions);
-        table.row([action, place, short(work.song), work.title.clone()]);
+        let (action, side) = what_where(names, &work.actions);
+        table.row([action, side, short(work.song), work.title.clone()]);
         let merged = work.merged.iter().map(|field| merged_line(names, field));
         below.push(merged.chain(work.note.clone()).collect());
     }
     for work in documents {
-        let (action, place) = what_where(names, &work.actions);
-        table.row([action, place, work.kind.as_str().to_owned(), work.id.clone()]);
+        let (action, side) = what_where(names, &work.actions);
+        table.row([action, side, work.kind.as_str().to_owned(), work.id.clone()]);
         let kept = work.kept_as.iter().map(|id| format!("the other version is kept as `{id}`"));
         below.push(kept.collect());
     }
@@ -179,8 +179,8 @@ const fn verb(action: Action) -> &'static str {
 
 fn merged_line(names: &Pair<String>, field: &MergedField) -> String {
     let mut text = format!("{}: {}", field.field, shown(field.value.as_ref()));
-    if let Some(place) = field.from {
-        let _ = write!(text, " (from `{}`)", names[place]);
+    if let Some(side) = field.from {
+        let _ = write!(text, " (from `{}`)", names[side]);
     }
     if let Some(other) = &field.other {
         let fate = if field.kept { "kept as a conflict" } else { "overruled" };

@@ -13,6 +13,6 @@ use crate::Result;
 ///
 /// Those of the libraries; what differs is no error.
 pub async fn check(libraries: &Libraries, read_data: bool, job: &Job) -> Result<Comparison> {
-    let Pair { left, right } = libraries.sides();
+    let Pair { left, right } = libraries.replicas();
     Ok(songrec_sync::check(&left, &right, read_data, job).await?)
 }

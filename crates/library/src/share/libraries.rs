@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use songrec_core::{Digest, Job, Progress};
-use songrec_sync::{Options, Pair, Place, Side, State, Syncer};
+use songrec_sync::{Options, Pair, Replica, Side, State, Syncer};
 
 use crate::{Access, Config, Error, InitOptions, Library, Result, keys};
 
@@ -132,13 +132,13 @@ impl Libraries {
     }
 
     /// Whether a side is reached through a network.
-    pub fn is_remote(&self, place: Place) -> bool {
-        self.opened[place].is_remote()
+    pub fn is_remote(&self, side: Side) -> bool {
+        self.opened[side].is_remote()
     }
 
     /// The two as `sync` takes them.
-    pub(super) fn sides(&self) -> Pair<Side> {
-        Pair::of(|place| Side::new(&self.names[place], self.opened[place].shared_backend()))
+    pub(super) fn replicas(&self) -> Pair<Replica> {
+        Pair::of(|side| Replica::new(&self.names[side], self.opened[side].shared_backend()))
     }
 
     /// What makes them agree as `job`, with what this machine remembers of the
@@ -148,14 +148,14 @@ impl Libraries {
             Some(_) => State::in_memory(),
             None => State::open(self.state_folder()),
         };
-        let Pair { left, right } = self.sides();
+        let Pair { left, right } = self.replicas();
         Ok(Syncer::new(left, right, state?).reporting_to(job.clone()))
     }
 
     // By where the two are, not by which they are: so it is noticed when
     // another library is in the place of one.
     fn state_folder(&self) -> PathBuf {
-        let places = Place::BOTH.map(|place| self.opened[place].place().to_owned());
+        let places = Side::BOTH.map(|side| self.opened[side].place().to_owned());
         let name = Digest::of(places.join("\n").as_bytes()).to_string();
         self.config.directories().state.join("sync").join(&name[..16])
     }

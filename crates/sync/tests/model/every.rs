@@ -16,7 +16,7 @@ use songrec_core::{AudioProperties, Field, OperationId, Song, SongId, Timestamp}
 use songrec_storage::{
     DeleteSong, MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt,
 };
-use songrec_sync::{Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, restore};
+use songrec_sync::{Direction, MaxDelete, Options, Replica, Report, Rules, State, Syncer, restore};
 
 use super::{DAY, Place, Shaky, audio_hash, picture, run, values_of};
 
@@ -221,7 +221,7 @@ impl World {
         let side = |world: &mut Self, at: usize| {
             world.own(at);
             let shaky = Shaky::new(Arc::clone(&world.places[at]), 0, 0.0, Arc::default());
-            Side::new(at.to_string(), shaky)
+            Replica::new(at.to_string(), shaky)
         };
         let (first, second) = (side(self, one), side(self, two));
         let (left, right) = if turned { (second, first) } else { (first, second) };

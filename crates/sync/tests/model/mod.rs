@@ -33,7 +33,7 @@ use songrec_storage::{
     VerifyOptions,
 };
 use songrec_sync::{
-    Direction, MaxDelete, Options, Report, Rules, Side, State, Syncer, Verify, resolve_conflict,
+    Direction, MaxDelete, Options, Replica, Report, Rules, State, Syncer, Verify, resolve_conflict,
     restore, retire,
 };
 
@@ -621,8 +621,8 @@ impl World {
         let (own, other) = (Arc::clone(self.place(machine)), Arc::clone(self.place(with)));
         // The own library is a disk: it does not lose answers, but its caller
         // may die.
-        let own = Side::new("own", Shaky::new(own, seed ^ 1, 0.0, Arc::clone(&dies_at)));
-        let other = Side::new("other", Shaky::new(other, seed ^ 2, share, dies_at));
+        let own = Replica::new("own", Shaky::new(own, seed ^ 1, 0.0, Arc::clone(&dies_at)));
+        let other = Replica::new("other", Shaky::new(other, seed ^ 2, share, dies_at));
         let (left, right) = if turned { (other, own) } else { (own, other) };
         Syncer::new(left, right, state).with_rules(self.setup.rules, keep).with_clock(move || {
             Timestamp::from_second(now + clock.load(Ordering::Relaxed)).unwrap()
@@ -795,8 +795,8 @@ impl World {
         let left = Shaky::new(Arc::clone(&self.machines[machine].library), 1, 0.0, Arc::default());
         let right = Shaky::new(Arc::clone(&self.machines[to].library), 2, 0.0, Arc::default());
         let syncer = Syncer::new(
-            Side::new("from", left),
-            Side::new("to", right),
+            Replica::new("from", left),
+            Replica::new("to", right),
             State::in_memory().unwrap(),
         );
         let options = Options::default();

@@ -1,4 +1,4 @@
-//! Values that lost a merge, and deciding about them.
+//! Values that lost a merge, and how a person resolves such a conflict.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub struct SongConflicts {
 pub struct FieldConflict {
     /// What they are values of.
     pub field: Field,
-    /// The value that is shown; nothing if what the file says is.
+    /// The edited value that is shown; `None` if the value of the file is shown.
     pub shown: Option<Value>,
     /// The value that lost; null if it was a cleared field.
     pub other: Value,
@@ -34,7 +34,7 @@ pub struct FieldConflict {
 
 /// Songs of one page.
 const PAGE: usize = 500;
-/// How often a decision is made again on top of somebody else's change.
+/// How often a conflict is resolved again because the song changed meanwhile.
 const ATTEMPTS: usize = 20;
 
 /// The values that lost a merge, of one song.

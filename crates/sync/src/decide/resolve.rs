@@ -1,120 +1,43 @@
-//! What is to be done about one song: pure, and all that a sync decides.
+//! What is to be done about one song: the whole decision, without I/O.
 //!
-//! Each side has a version, and both get the join of the two. What is
-//! remembered of earlier syncs only spares reading a side that did not change.
+//! Each side has a version, and both get the join of the two. What is remembered
+//! of earlier syncs only saves reading a side that did not change.
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
 use songrec_core::{
-    Digest, Field, History, InvalidVersion, Op, OperationId, Revision, Song, SongSummary,
-    Timestamp, Version,
+    Digest, Field, InvalidVersion, Op, OperationId, Revision, Song, SongSummary, Timestamp, Version,
 };
-use songrec_storage::{PutMode, SongHead, Tombstone};
+use songrec_storage::{PutMode, Tombstone};
 
-use crate::{Action, MergedField, Pair, Place, values::Refs};
-
-/// What is known of a song on one side.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    /// As it was when it was last seen.
-    #[default]
-    Same,
-    Present(Box<Song>),
-    /// It is there, and was told in short.
-    Head(SongHead),
-    Deleted(Box<Tombstone>),
-    /// Looked for, and not there.
-    Absent,
-}
-
-/// What both sides had when they last agreed; nothing for a side that has
-/// neither the song nor its tombstone.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Known(pub(crate) Pair<Option<Had>>);
-
-/// What a side had.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Had {
-    pub(crate) revision: Revision,
-    pub(crate) seen: History,
-    #[serde(default)]
-    pub(crate) refs: Refs,
-    /// Whether it was told in short: then `refs` is what the other side names,
-    /// of the same models and the same audio, and not to be written here.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) in_short: bool,
-    /// If it was deleted: a tombstone is told once, and cannot be asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tombstone: Option<Box<Tombstone>>,
-}
-
-impl Had {
-    pub(crate) fn of_song(song: &Song) -> Self {
-        let (revision, seen, refs) = (song.revision, song.seen(), Refs::of(song));
-        Self { revision, seen, refs, in_short: false, tombstone: None }
-    }
-
-    // What a side has that told in short that it has this song.
-    fn like_song(song: &Song) -> Self {
-        Self { in_short: true, ..Self::of_song(song) }
-    }
-
-    /// Whether a side that names these objects has what it had.
-    pub(crate) fn names(&self, refs: &Refs) -> bool {
-        if self.in_short { self.refs.in_short() == refs.in_short() } else { self.refs == *refs }
-    }
-
-    pub(crate) fn of_tombstone(tombstone: &Tombstone) -> Self {
-        Self {
-            revision: tombstone.revision,
-            seen: History::default(),
-            refs: Refs::default(),
-            in_short: false,
-            tombstone: Some(Box::new(tombstone.clone())),
-        }
-    }
-
-    pub(crate) const fn is_alive(&self) -> bool {
-        self.tombstone.is_none()
-    }
-}
-
-impl Known {
-    /// What the states tell, and for the rest what was known.
-    pub(crate) fn of(states: &Pair<State>, known: Option<&Self>) -> Self {
-        Self(Pair::of(|place| match &states[place] {
-            State::Same | State::Head(_) => known.and_then(|known| known.0[place].clone()),
-            State::Present(song) => Some(Had::of_song(song)),
-            State::Deleted(tombstone) => Some(Had::of_tombstone(tombstone)),
-            State::Absent => None,
-        }))
-    }
-}
+use super::{
+    known::{Had, Known, SongState},
+    values::Refs,
+};
+use crate::{Action, MergedField, Pair, Side};
 
 /// Everything that is known of one song.
 pub(crate) struct Case<'a> {
     pub(crate) known: Option<&'a Known>,
-    pub(crate) states: &'a Pair<State>,
-    /// What each side lacks of what the other has.
+    pub(crate) states: &'a Pair<SongState>,
+    /// Tells whether a side lacks objects that the other has.
     pub(crate) lacks: &'a Lacks<'a>,
 }
 
 /// Whether a side, that names these objects of a song, lacks what the other side
 /// names.
-pub(crate) type Lacks<'a> = dyn Fn(Place, &Refs, &Refs, &Song) -> bool + 'a;
+pub(crate) type Lacks<'a> = dyn Fn(Side, &Refs, &Refs, &Song) -> bool + 'a;
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     Nothing,
-    /// Both sides have it alike already, or both have it no more.
+    /// Both sides have the same already, or neither has the song any more.
     Agreed(Box<Known>),
-    /// The song as it is on that side has to be read first.
-    Fetch(Place),
+    /// The song has to be read from that side first.
+    Fetch(Side),
     Write(Box<Write>),
-    /// One side's document says what no song can say.
+    /// The document of one side is damaged: no song can have these values.
     Damaged(String),
 }
 
@@ -140,7 +63,7 @@ pub(crate) enum How {
     Put {
         mode: PutMode,
         revision: Revision,
-        /// Nothing is to be told but objects that the side lacks.
+        /// The write only adds objects that the side lacks.
         only_objects: bool,
     },
     Delete {
@@ -174,105 +97,107 @@ const OVERRULED: &str = "deleted on one side, but edited or added on the other b
 const LOST: &str = "one side had lost it without a trace; it is put back";
 
 /// Decides what is to be done about a song.
-pub(crate) fn resolve(case: &Case<'_>) -> Verdict {
-    for place in Place::BOTH {
-        let State::Head(head) = &case.states[place] else { continue };
-        let State::Present(song) = &case.states[place.other()] else {
-            return Verdict::Fetch(place);
+pub(crate) fn resolve(case: &Case<'_>) -> Decision {
+    for side in Side::BOTH {
+        let SongState::Head(head) = &case.states[side] else { continue };
+        let SongState::Present(song) = &case.states[side.other()] else {
+            return Decision::Fetch(side);
         };
         let refs = Refs::of(song);
         let same = head.operation == song.revision.operation
-            && (head.embeddings.keys().collect(), head.blob) == refs.in_short();
+            && (head.embeddings.keys().collect(), head.blob) == refs.comparable();
         return if same {
-            let had = |at| if at == place { Had::like_song(song) } else { Had::of_song(song) };
-            Verdict::Agreed(Box::new(Known(Pair::of(|at| Some(had(at))))))
+            let had = |at| if at == side { Had::like_song(song) } else { Had::of_song(song) };
+            Decision::Agreed(Box::new(Known(Pair::of(|at| Some(had(at))))))
         } else {
-            Verdict::Fetch(place)
+            Decision::Fetch(side)
         };
     }
-    let views = Pair::of(|place| view(case, place));
-    let known = |place: Place| matches!(views[place], View::Known(_));
-    if known(Place::Left) && known(Place::Right) {
-        return Verdict::Nothing;
+    let views = Pair::of(|side| view(case, side));
+    let known = |side: Side| matches!(views[side], View::Known(_));
+    if known(Side::Left) && known(Side::Right) {
+        return Decision::Nothing;
     }
-    let versions = Pair::of(|place| match views[place] {
+    let versions = Pair::of(|side| match views[side] {
         View::Alive(song) => song.version(),
         View::Dead(tombstone) => tombstone.song.deleted(tombstone.revision.operation),
         View::Known(_) | View::Absent { .. } => Version::new(),
     });
-    for place in Place::BOTH {
-        let View::Known(had) = views[place] else { continue };
-        let other = place.other();
+    for side in Side::BOTH {
+        let View::Known(had) = views[side] else { continue };
+        let other = side.other();
         let lacks = match views[other] {
             View::Alive(song) => {
                 let refs = Refs::of(song);
                 let agrees = had.seen.agrees_with(&song.seen());
                 (case.lacks)(other, &refs, &had.refs, song)
-                    || agrees && (case.lacks)(place, &had.refs, &refs, song)
-                    || had.in_short && !agrees
+                    || agrees && (case.lacks)(side, &had.refs, &refs, song)
+                    || had.only_head && !agrees
             }
-            View::Dead(_) => had.in_short,
+            View::Dead(_) => had.only_head,
             View::Known(_) | View::Absent { .. } => false,
         };
         if lacks || !had.seen.is_in(&versions[other]) {
-            return Verdict::Fetch(place);
+            return Decision::Fetch(side);
         }
     }
     let joined = versions.left.join(&versions.right);
-    let decided = Deciding { case, views, versions, joined }.verdict();
-    decided.unwrap_or_else(|error| Verdict::Damaged(error.to_string()))
+    let decided = Resolving { case, views, versions, joined }.decide();
+    decided.unwrap_or_else(|error| Decision::Damaged(error.to_string()))
 }
 
-fn view<'a>(case: &'a Case<'_>, place: Place) -> View<'a> {
-    let known = case.known.and_then(|known| known.0[place].as_ref());
-    match (&case.states[place], known) {
-        (State::Present(song), _) => View::Alive(song),
-        (State::Deleted(tombstone), _) => View::Dead(tombstone),
-        (State::Same | State::Head(_) | State::Absent, None) => View::Absent { lost: false },
+fn view<'a>(case: &'a Case<'_>, side: Side) -> View<'a> {
+    let known = case.known.and_then(|known| known.0[side].as_ref());
+    match (&case.states[side], known) {
+        (SongState::Present(song), _) => View::Alive(song),
+        (SongState::Deleted(tombstone), _) => View::Dead(tombstone),
+        (SongState::Same | SongState::Head(_) | SongState::Absent, None) => {
+            View::Absent { lost: false }
+        }
         (state, Some(had)) => match &had.tombstone {
             // Also when it was purged: that it was deleted is still known.
             Some(tombstone) => View::Dead(tombstone),
-            None if *state == State::Absent => View::Absent { lost: true },
+            None if *state == SongState::Absent => View::Absent { lost: true },
             None => View::Known(had),
         },
     }
 }
 
-struct Deciding<'a> {
+struct Resolving<'a> {
     case: &'a Case<'a>,
     views: Pair<View<'a>>,
     versions: Pair<Version>,
     joined: Version,
 }
 
-impl Deciding<'_> {
-    fn verdict(&self) -> Result<Verdict, InvalidVersion> {
+impl Resolving<'_> {
+    fn decide(&self) -> Result<Decision, InvalidVersion> {
         let Some(like) = self.like() else { return Ok(self.agreed()) };
         let write = if self.joined.is_alive() { self.put(like)? } else { self.delete(like)? };
-        Ok(write.map_or_else(|| self.agreed(), |write| Verdict::Write(Box::new(write))))
+        Ok(write.map_or_else(|| self.agreed(), |write| Decision::Write(Box::new(write))))
     }
 
-    fn agreed(&self) -> Verdict {
-        Verdict::Agreed(Box::new(Known::of(self.case.states, self.case.known)))
+    fn agreed(&self) -> Decision {
+        Decision::Agreed(Box::new(Known::of(self.case.states, self.case.known)))
     }
 
     // A document of either side, the one that has seen more first.
     fn like(&self) -> Option<&Song> {
-        let document = |place: Place| match self.views[place] {
+        let document = |side: Side| match self.views[side] {
             View::Alive(song) => Some(song),
             View::Dead(tombstone) => Some(&tombstone.song),
             View::Known(_) | View::Absent { .. } => None,
         };
         let newer = |song: &&Song| (song.updated_at, song.revision.operation);
-        Place::BOTH.into_iter().filter_map(document).max_by_key(newer)
+        Side::BOTH.into_iter().filter_map(document).max_by_key(newer)
     }
 
-    fn agrees(&self, place: Place) -> bool {
-        self.versions[place].agrees_with(&self.joined)
+    fn agrees(&self, side: Side) -> bool {
+        self.versions[side].agrees_with(&self.joined)
     }
 
-    fn revision(&self, place: Place) -> Option<Revision> {
-        match self.views[place] {
+    fn revision(&self, side: Side) -> Option<Revision> {
+        match self.views[side] {
             View::Alive(song) => Some(song.revision),
             View::Dead(tombstone) => Some(tombstone.revision),
             View::Known(had) => Some(had.revision),
@@ -280,9 +205,9 @@ impl Deciding<'_> {
         }
     }
 
-    // An operation that is the same whoever makes the same of the same.
+    // An operation that every machine derives alike from the same versions.
     fn operation(&self, what: &str) -> (OperationId, u64) {
-        let revisions = Place::BOTH.into_iter().filter_map(|place| self.revision(place));
+        let revisions = Side::BOTH.into_iter().filter_map(|side| self.revision(side));
         let mut from: Vec<String> = Vec::new();
         let mut number = 0;
         for revision in revisions {
@@ -294,18 +219,18 @@ impl Deciding<'_> {
         (operation_of(&format!("songrec sync {what} {from:?} {seen:?}")), number)
     }
 
-    // Both sides get the song that says the join.
+    // Both sides get the song with the joined version.
     fn put(&self, like: &Song) -> Result<Option<Write>, InvalidVersion> {
-        // One that says it already is copied as it is.
-        let whole = Place::BOTH.into_iter().find_map(|place| match self.views[place] {
-            View::Alive(song) if self.agrees(place) => Some(song),
+        // A song that has the joined version already is copied as it is.
+        let whole = Side::BOTH.into_iter().find_map(|side| match self.views[side] {
+            View::Alive(song) if self.agrees(side) => Some(song),
             _ => None,
         });
         let song = match whole {
             Some(song) => song.clone(),
             None => {
                 let (operation, number) = self.operation("merge");
-                let moments = Place::BOTH.into_iter().filter_map(|at| self.updated_at(at));
+                let moments = Side::BOTH.into_iter().filter_map(|at| self.updated_at(at));
                 Song {
                     revision: Revision { number: number + 1, operation },
                     updated_at: moments.max().unwrap_or(like.updated_at),
@@ -313,27 +238,27 @@ impl Deciding<'_> {
                 }
             }
         };
-        let refs = Pair::of(|place| match self.views[place] {
+        let refs = Pair::of(|side| match self.views[side] {
             View::Alive(song) => Refs::of(song),
             View::Known(had) => had.refs.clone(),
             View::Dead(_) | View::Absent { .. } => Refs::default(),
         });
-        let steps = Pair::of(|place| {
-            let lacks = || (self.case.lacks)(place, &refs[place], &refs[place.other()], &song);
+        let steps = Pair::of(|side| {
+            let lacks = || (self.case.lacks)(side, &refs[side], &refs[side.other()], &song);
             let merge = if whole.is_some() { Action::Update } else { Action::Merge };
             let put = |mode, revision, only_objects| How::Put { mode, revision, only_objects };
-            let (action, how) = match self.views[place] {
-                View::Alive(own) if self.agrees(place) => {
+            let (action, how) = match self.views[side] {
+                View::Alive(own) if self.agrees(side) => {
                     if !lacks() {
                         return None;
                     }
-                    let (operation, number) = self.operation(&format!("facts {place}"));
+                    let (operation, number) = self.operation(&format!("facts {side}"));
                     let revision = Revision { number: number + 1, operation };
                     (Action::Update, put(PutMode::Replace(own.revision.operation), revision, true))
                 }
                 View::Known(had) if self.is_known(had) => return None,
                 View::Alive(_) | View::Known(_) => {
-                    let version = self.revision(place)?.operation;
+                    let version = self.revision(side)?.operation;
                     (merge, put(PutMode::Replace(version), song.revision, false))
                 }
                 View::Dead(_) | View::Absent { lost: true } => {
@@ -352,26 +277,27 @@ impl Deciding<'_> {
         Ok(Some(Write { song, steps, merged, note }))
     }
 
-    // Whether a side that was not read has seen all that there is.
+    // Whether a side that was not read has seen everything that the other has.
     fn is_known(&self, had: &Had) -> bool {
-        let all = Place::BOTH.into_iter().find_map(|place| match self.views[place] {
+        let all = Side::BOTH.into_iter().find_map(|side| match self.views[side] {
             View::Alive(song) => Some(song.seen()),
             _ => None,
         });
         all.is_some_and(|all| all.agrees_with(&had.seen))
     }
 
-    fn updated_at(&self, place: Place) -> Option<Timestamp> {
-        match self.views[place] {
+    fn updated_at(&self, side: Side) -> Option<Timestamp> {
+        match self.views[side] {
             View::Alive(song) => Some(song.updated_at),
             View::Dead(tombstone) => Some(tombstone.deleted_at.max(tombstone.song.updated_at)),
             View::Known(_) | View::Absent { .. } => None,
         }
     }
 
-    // Whoever still has it deletes it, and keeps what both had seen of it.
+    // A side that still has the song deletes it, and its tombstone has what both
+    // had seen.
     fn delete(&self, like: &Song) -> Result<Option<Write>, InvalidVersion> {
-        let tombstone = Place::BOTH.into_iter().find_map(|place| match self.views[place] {
+        let tombstone = Side::BOTH.into_iter().find_map(|side| match self.views[side] {
             View::Dead(tombstone) => Some(tombstone),
             _ => None,
         });
@@ -385,8 +311,8 @@ impl Deciding<'_> {
                 (op.operation(&format!("songrec sync delete {seen:?}")), like.updated_at)
             }
         };
-        let steps = Pair::of(|place| {
-            let version = match self.views[place] {
+        let steps = Pair::of(|side| {
+            let version = match self.views[side] {
                 View::Alive(song) => song.revision,
                 View::Known(had) => had.revision,
                 View::Dead(_) | View::Absent { .. } => return None,
@@ -401,10 +327,10 @@ impl Deciding<'_> {
     }
 
     fn note(&self) -> Option<&'static str> {
-        Place::BOTH.into_iter().find_map(|place| match (self.views[place], place.other()) {
+        Side::BOTH.into_iter().find_map(|side| match (self.views[side], side.other()) {
             (View::Absent { lost: true }, _) => Some(LOST),
-            // Whoever restored it knew of the deletion.
-            (View::Dead(_), other) if !self.versions[other].includes(&self.versions[place]) => {
+            // A machine that restored the song knew of the deletion.
+            (View::Dead(_), other) if !self.versions[other].includes(&self.versions[side]) => {
                 Some(OVERRULED)
             }
             _ => None,
@@ -413,7 +339,7 @@ impl Deciding<'_> {
 
     // Fields that both sides had changed without knowing of each other.
     fn merged(&self, song: &Song) -> Vec<MergedField> {
-        let shown = Pair::of(|place| self.versions[place].shown());
+        let shown = Pair::of(|side| self.versions[side].shown());
         let keys: BTreeSet<&str> = shown.left.keys().copied().collect();
         let mut merged = Vec::new();
         for key in keys {
@@ -427,9 +353,9 @@ impl Deciding<'_> {
             }
             let left_wins = (left.stamp, left.op) > (right.stamp, right.op);
             let (from, value, other) = if left_wins {
-                (Place::Left, left.value, right.value)
+                (Side::Left, left.value, right.value)
             } else {
-                (Place::Right, right.value, left.value)
+                (Side::Right, right.value, left.value)
             };
             let field: Option<Field> =
                 key.strip_prefix("edits.").and_then(|field| field.parse().ok());
@@ -449,7 +375,7 @@ impl Deciding<'_> {
     }
 }
 
-/// The operation that does what a text says: always the same for the same.
+/// An operation id derived from a text: the same text gives the same id.
 pub(crate) fn operation_of(what: &str) -> OperationId {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&Digest::of(what.as_bytes()).0[..16]);

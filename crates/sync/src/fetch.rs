@@ -1,20 +1,18 @@
-//! Songs that one side stores and cannot read, because they are damaged or of a
-//! later format: they are told, and nothing is carried in their place.
+//! Songs read by their ids. Those that a side stores and cannot read, because
+//! they are damaged or of a later format, are reported, and nothing is written in
+//! their place.
 
 use std::collections::{BTreeMap, HashMap};
 
 use songrec_core::{Hint, Piece, Remedy, Song, SongId};
-use songrec_storage::{Error, ErrorKind, StorageBackend, UnreadableSong};
+use songrec_storage::{ErrorKind, Result as StorageResult, UnreadableSong};
 
-use crate::{
-    Failure,
-    syncer::{in_words, is_about_one},
-};
+use crate::{Failure, Result, Side, error::in_words, session::Session};
 
-/// What is told of each.
+/// The songs that a side cannot read, each with the report of it.
 pub(crate) type Refused = BTreeMap<SongId, Failure>;
 
-/// Songs that were asked for by their ids.
+/// What was read.
 #[derive(Debug, Default)]
 pub(crate) struct Fetched {
     /// Those that are there.
@@ -24,7 +22,7 @@ pub(crate) struct Fetched {
 }
 
 impl Fetched {
-    pub(crate) fn add(&mut self, song: SongId, name: &str, read: Result<Option<Song>, Error>) {
+    fn add(&mut self, song: SongId, name: &str, read: StorageResult<Option<Song>>) {
         match read {
             Ok(found) => self.songs.extend(found.map(|found| (song, found))),
             Err(error) => {
@@ -40,7 +38,7 @@ impl Fetched {
     }
 }
 
-/// What is told of a song that the library called `name` cannot read.
+/// The report of a song that the library called `name` cannot read.
 pub(crate) fn refusal(name: &str, one: UnreadableSong) -> (SongId, Failure) {
     let failure = Failure {
         subject: one.song.to_string(),
@@ -61,27 +59,18 @@ fn hint_for(kind: ErrorKind, name: &str) -> Hint {
     }
 }
 
-/// Songs by their ids, each with what is wrong with it if it cannot be read: one
-/// must not keep the others.
-///
-/// # Errors
-///
-/// When it is the library that cannot be read.
-pub(crate) async fn each_song(
-    backend: &dyn StorageBackend,
-    songs: &[SongId],
-) -> Result<Vec<Result<Option<Song>, Error>>, Error> {
-    match backend.songs().get(songs).await {
-        Err(error) if is_about_one(&error) => {}
-        read => return Ok(read?.into_iter().map(Ok).collect()),
-    }
-    let mut read = Vec::with_capacity(songs.len());
-    for song in songs {
-        match backend.songs().get(std::slice::from_ref(song)).await {
-            Ok(mut one) => read.push(Ok(one.pop().flatten())),
-            Err(error) if is_about_one(&error) => read.push(Err(error)),
-            Err(error) => return Err(error),
+/// Songs that are read at once by their ids.
+pub(crate) const FETCHED_AT_ONCE: usize = 100;
+
+/// Reads those of these songs that are at `side`.
+pub(crate) async fn fetch(session: &Session, side: Side, songs: &[SongId]) -> Result<Fetched> {
+    let backend = session.backend(side);
+    let mut fetched = Fetched::default();
+    for chunk in songs.chunks(FETCHED_AT_ONCE) {
+        let read = session.ask_each(side, chunk, |some| backend.songs().get(some)).await?;
+        for (song, read) in chunk.iter().zip(read) {
+            fetched.add(*song, session.name(side), read.map(Option::flatten));
         }
     }
-    Ok(read)
+    Ok(fetched)
 }

@@ -1,4 +1,4 @@
-//! What people see of a song, and the objects that it names.
+//! The values that people see of a song, and the objects that it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use songrec_core::{
     BlobRef, Conflict, Digest, Edits, EmbeddingRef, ModelName, Song, SongFile, Sources, Tags,
 };
 
-/// What people see of a song, wherever it is.
+/// The values that people see of a song, on whichever side it is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Values {
     pub(crate) tags: Tags,
@@ -30,7 +30,7 @@ impl Values {
     }
 
     /// Whether a person would see no difference.
-    pub(crate) fn say_the_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn shows_the_same_as(&self, other: &Self) -> bool {
         self.tags == other.tags
             && self.sources == other.sources
             && self.edits == other.edits
@@ -38,14 +38,14 @@ impl Values {
             && self.lost() == other.lost()
     }
 
-    /// The values that lost, whoever had said them when.
+    /// The values that lost a merge, without their authors and times.
     pub(crate) fn lost(&self) -> BTreeSet<String> {
         self.conflicts.iter().map(|one| format!("{}={}", one.field, one.value)).collect()
     }
 
-    /// What others than people said, by `SOURCE.FIELD`, such as `tags.title`
-    /// or `import.extra.isrc`.
-    pub(crate) fn said(&self) -> BTreeMap<String, Value> {
+    /// The values from other sources than people, by `SOURCE.FIELD`, such as
+    /// `tags.title` or `import.extra.isrc`.
+    pub(crate) fn stated(&self) -> BTreeMap<String, Value> {
         let Sources { import, folder, file_name, unsorted: _ } = &self.sources;
         let all = [
             ("tags", &self.tags),
@@ -91,8 +91,9 @@ impl Refs {
         Self { embeddings: song.embeddings.clone(), blob: song.blob.clone() }
     }
 
-    /// What of them can be compared between two sides.
-    pub(crate) fn in_short(&self) -> (Vec<&ModelName>, Option<Digest>) {
+    /// The models and the digest of the audio, which can be compared between two
+    /// sides.
+    pub(crate) fn comparable(&self) -> (Vec<&ModelName>, Option<Digest>) {
         (self.embeddings.keys().collect(), self.blob.as_ref().map(|blob| blob.sha256))
     }
 }

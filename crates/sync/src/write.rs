@@ -1,51 +1,70 @@
-//! Writing songs as they were decided, what they name before themselves.
+//! Writing songs as they were decided, after the objects that they name.
 
-use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_core::{Event, Song};
 use songrec_storage::{DeleteSong, Outcome, PutMode, PutSong, Result as StorageResult, Tombstone};
 
 use crate::{
-    Failure, Options, Pair, Place, Result, SongWork, Syncer,
-    apply::{Applied, Item, put_off},
-    objects::{AUDIO_AT_ONCE, Carried, CarriedBlob, Carrier, Needs},
-    resolve::{Had, How, Known, State as SongState, Step, Write},
-    syncer::{in_words, is_about_one},
-    values::Refs,
+    Failure, Options, Pair, Result, Side, SongWork,
+    carry::{AUDIO_AT_ONCE, Carried, CarriedBlob, Needs, Transfer},
+    decide::{Had, How, Known, Refs, SongState, Step, Write},
+    decider::Item,
+    error::in_words,
+    outcome::Applied,
+    session::Session,
 };
 
 /// A song that is written in this round.
 pub(crate) struct Writing {
     item: Item,
     write: Write,
-    // The document of each side, with the objects that side has.
+    /// The document of each side, with the objects that the side has.
     documents: Pair<Option<Song>>,
     refs: Pair<Refs>,
+    /// The sides that were written.
     done: Pair<bool>,
+    /// Whether a side did not take the write, so that the other is not written.
     conflict: bool,
+    /// Whether the song was put off, so that the state must not say that both
+    /// sides agree.
     waits: bool,
 }
 
-impl Syncer {
+/// Writes songs at both sides.
+pub(crate) struct Writer<'a> {
+    session: &'a Session,
+    options: &'a Options,
+    transfer: &'a Transfer<'a>,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) const fn new(
+        session: &'a Session,
+        options: &'a Options,
+        transfer: &'a Transfer<'a>,
+    ) -> Self {
+        Self { session, options, transfer }
+    }
+
     /// What is to be written of a song, if anything may be.
     pub(crate) fn prepare(
         &self,
-        options: &Options,
         item: Item,
         mut write: Write,
         applied: &mut Applied,
     ) -> Option<Writing> {
         let mut waits = false;
-        for place in Place::BOTH {
-            if write.steps[place].is_some() && !Self::may_write(options.direction, place) {
-                write.steps[place] = None;
+        for side in Side::BOTH {
+            if write.steps[side].is_some() && !self.options.direction.may_write(side) {
+                write.steps[side] = None;
                 waits = true;
             }
         }
         if waits {
             applied.report.waiting += 1;
-            put_off(&mut applied.postponed, &item, "it waits for a sync in the other direction");
+            applied.put_off(&item, "it waits for a sync in the other direction");
         }
-        let refs = Pair::of(|place| item.refs(place));
+        let refs = Pair::of(|side| item.refs(side));
         let nothing = write.steps == Pair::default();
         (!nothing).then(|| Writing {
             item,
@@ -58,11 +77,10 @@ impl Syncer {
         })
     }
 
-    /// Writes songs at both sides and notes what both have then; those that
-    /// somebody else wrote meanwhile are open again.
-    pub(crate) async fn write_songs(
+    /// Writes songs at both sides and remembers what both have then. Songs that
+    /// another machine wrote meanwhile are open again.
+    pub(crate) async fn write(
         &self,
-        carrier: &Carrier,
         mut writing: Vec<Writing>,
         open: &mut Vec<Item>,
         applied: &mut Applied,
@@ -70,42 +88,42 @@ impl Syncer {
         if writing.is_empty() {
             return Ok(());
         }
-        // The shared side first: whoever loses there has not written here yet.
-        for place in [Place::Right, Place::Left] {
-            if self.rules.objects_come_first {
-                self.carry_objects(carrier, place, &mut writing, applied).await?;
+        // The shared side first: a machine that loses the race there has not
+        // written here yet.
+        for side in [Side::Right, Side::Left] {
+            if self.session.rules().objects_come_first {
+                self.carry_objects(side, &mut writing, applied).await?;
             }
-            self.put_at(place, &mut writing, applied).await?;
-            self.delete_at(place, &mut writing, applied).await?;
-            if !self.rules.objects_come_first {
-                self.carry_objects(carrier, place, &mut writing, applied).await?;
+            self.put_at(side, &mut writing, applied).await?;
+            self.delete_at(side, &mut writing, applied).await?;
+            if !self.session.rules().objects_come_first {
+                self.carry_objects(side, &mut writing, applied).await?;
             }
         }
         self.finish(writing, open, applied)
     }
 
-    // Carries what songs need at `place`, and makes the documents that they
+    // Carries what songs need at `side`, and makes the documents that they
     // become there.
     async fn carry_objects(
         &self,
-        carrier: &Carrier,
-        place: Place,
+        side: Side,
         writing: &mut [Writing],
         applied: &mut Applied,
     ) -> Result<()> {
-        // Also what is deleted has seen its segments, and may come back.
-        let written = writing.iter().filter(|one| one.write.steps[place].is_some());
+        // A deleted song has seen its segments too, and may come back.
+        let written = writing.iter().filter(|one| one.write.steps[side].is_some());
         let songs: Vec<&Song> =
             written.filter(|one| !one.conflict).map(|one| &one.write.song).collect();
-        self.carry_segments(carrier, place, &songs).await?;
+        self.transfer.segments(side, &songs).await?;
         let needs: Vec<(usize, Needs<'_>)> = writing
             .iter()
             .enumerate()
             .filter_map(|(at, one)| {
-                let Step { how: How::Put { revision, .. }, .. } = one.write.steps[place]? else {
+                let Step { how: How::Put { revision, .. }, .. } = one.write.steps[side]? else {
                     return None;
                 };
-                let (own, theirs) = (&one.refs[place], &one.refs[place.other()]);
+                let (own, theirs) = (&one.refs[side], &one.refs[side.other()]);
                 let (song, operation) = (&one.write.song, revision.operation);
                 (!one.conflict).then_some((at, Needs { song, operation, own, theirs }))
             })
@@ -114,78 +132,78 @@ impl Syncer {
             return Ok(());
         }
         let all: Vec<&Needs<'_>> = needs.iter().map(|(_, one)| one).collect();
-        let mut carried: Carried = self.carry_embeddings(carrier, place, &all).await?;
+        let mut carried: Carried = self.transfer.embeddings(side, &all).await?;
         let copying = needs.iter().map(|(at, needs)| {
-            let before = writing[*at].item.known_refs(place.other());
+            let before = writing[*at].item.known_refs(side.other());
             let before = before.and_then(|refs| refs.blob.as_ref());
-            self.carry_blob(carrier, place, needs, before).boxed()
+            self.transfer.audio(side, needs, before).boxed()
         });
         let copying: Vec<_> = copying.collect();
         let copied: Vec<CarriedBlob> =
             stream::iter(copying).buffered(AUDIO_AT_ONCE).try_collect().await?;
-        let places: Vec<usize> = needs.iter().map(|(at, _)| *at).collect();
-        for (at, blob) in places.into_iter().zip(copied) {
+        let positions: Vec<usize> = needs.iter().map(|(at, _)| *at).collect();
+        for (at, blob) in positions.into_iter().zip(copied) {
             let blob = carried.add(blob);
             let one = &mut writing[at];
             let song = &one.write.song;
-            let mut refs = one.refs[place].clone();
-            for model in one.refs[place.other()].embeddings.keys() {
+            let mut refs = one.refs[side].clone();
+            for model in one.refs[side.other()].embeddings.keys() {
                 if let Some(reference) = carried.embeddings.get(&(song.id, model.clone())) {
                     refs.embeddings.insert(model.clone(), reference.clone());
                 }
             }
             refs.blob = blob;
             let Some(Step { how: How::Put { revision, only_objects, .. }, .. }) =
-                one.write.steps[place]
+                one.write.steps[side]
             else {
                 continue;
             };
-            if only_objects && refs == one.refs[place] {
-                // Nothing could be carried, so there is nothing to say.
-                one.write.steps[place] = None;
+            if only_objects && refs == one.refs[side] {
+                // Nothing could be carried, so nothing is to be written.
+                one.write.steps[side] = None;
                 continue;
             }
-            one.documents[place] = Some(Song {
+            one.documents[side] = Some(Song {
                 revision,
                 embeddings: refs.embeddings.clone(),
                 blob: refs.blob.clone(),
                 ..song.clone()
             });
-            one.refs[place] = refs;
+            one.refs[side] = refs;
         }
-        applied.report.bytes[place] += carried.bytes;
+        applied.report.bytes[side] += carried.bytes;
         applied.report.add_notes(carried.notes);
         Ok(())
     }
 
     async fn put_at(
         &self,
-        place: Place,
+        side: Side,
         writing: &mut [Writing],
         applied: &mut Applied,
     ) -> Result<()> {
         let mut puts = Vec::new();
         let mut whose = Vec::new();
         for (at, one) in writing.iter().enumerate() {
-            let Some(Step { how: How::Put { mode, revision, .. }, .. }) = one.write.steps[place]
+            let Some(Step { how: How::Put { mode, revision, .. }, .. }) = one.write.steps[side]
             else {
                 continue;
             };
             if one.conflict {
                 continue;
             }
-            let song = one.documents[place].clone().unwrap_or_else(|| {
-                // Without its objects, as a rule that is switched off has it.
-                let theirs = one.refs[place.other()].clone();
+            let song = one.documents[side].clone().unwrap_or_else(|| {
+                // The objects come later only if a test switched their rule off.
+                let theirs = one.refs[side.other()].clone();
                 let Refs { embeddings, blob } = theirs;
                 Song { revision, embeddings, blob, ..one.write.song.clone() }
             });
             let mode = match mode {
-                PutMode::Replace(_) if !self.rules.versions_are_compared => {
-                    let backend = self.backend(place);
+                PutMode::Replace(_) if !self.session.rules().versions_are_compared => {
+                    let backend = self.session.backend(side);
                     let ids = [song.id];
-                    let now = self.ask(place, || backend.songs().get(&ids)).await;
-                    let now = now.map_err(|error| self.failed(place, error))?.pop().flatten();
+                    let mut now = self.session.ask(side, || backend.songs().get(&ids)).await?;
+                    let now = now.pop().flatten();
                     now.map_or(PutMode::Create, |now| PutMode::Replace(now.revision.operation))
                 }
                 mode => mode,
@@ -196,19 +214,19 @@ impl Syncer {
         if puts.is_empty() {
             return Ok(());
         }
-        let backend = self.backend(place);
-        let outcomes = self.write_each(place, &puts, |some| backend.songs().put(some)).await?;
+        let backend = self.session.backend(side);
+        let outcomes = self.session.ask_each(side, &puts, |some| backend.songs().put(some)).await?;
         for ((at, outcome), put) in whose.into_iter().zip(outcomes).zip(puts) {
             let one = &mut writing[at];
-            one.documents[place] = Some(put.song);
-            self.note_outcome(place, one, outcome, applied);
+            one.documents[side] = Some(put.song);
+            self.note_outcome(side, one, outcome, applied);
         }
         Ok(())
     }
 
     async fn delete_at(
         &self,
-        place: Place,
+        side: Side,
         writing: &mut [Writing],
         applied: &mut Applied,
     ) -> Result<()> {
@@ -216,7 +234,7 @@ impl Syncer {
         let mut whose = Vec::new();
         for (at, one) in writing.iter().enumerate() {
             let Some(Step { how: How::Delete { version, operation, at: when }, .. }) =
-                one.write.steps[place]
+                one.write.steps[side]
             else {
                 continue;
             };
@@ -225,7 +243,7 @@ impl Syncer {
             }
             deletes.push(DeleteSong {
                 id: one.item.song,
-                version: self.rules.versions_are_compared.then_some(version.operation),
+                version: self.session.rules().versions_are_compared.then_some(version.operation),
                 operation,
                 at: when,
                 origin: None,
@@ -236,66 +254,40 @@ impl Syncer {
         if deletes.is_empty() {
             return Ok(());
         }
-        let backend = self.backend(place);
+        let backend = self.session.backend(side);
         let outcomes =
-            self.write_each(place, &deletes, |some| backend.songs().delete(some)).await?;
+            self.session.ask_each(side, &deletes, |some| backend.songs().delete(some)).await?;
         for (at, outcome) in whose.into_iter().zip(outcomes) {
-            self.note_outcome(place, &mut writing[at], outcome, applied);
+            self.note_outcome(side, &mut writing[at], outcome, applied);
         }
         Ok(())
     }
 
-    // Writes songs together; where that is refused because of one of them, each
-    // by itself, so that the others need not suffer.
-    async fn write_each<'a, T: Sync>(
-        &self,
-        place: Place,
-        items: &'a [T],
-        write: impl Fn(&'a [T]) -> BoxFuture<'a, StorageResult<Vec<Outcome<Song>>>> + Send + Sync,
-    ) -> Result<Vec<StorageResult<Outcome<Song>>>> {
-        match self.ask(place, || write(items)).await {
-            Ok(outcomes) => return Ok(outcomes.into_iter().map(Ok).collect()),
-            Err(error) if is_about_one(&error) => {}
-            Err(error) => return Err(self.failed(place, error)),
-        }
-        let mut outcomes = Vec::with_capacity(items.len());
-        for item in items {
-            match self.ask(place, || write(std::slice::from_ref(item))).await {
-                Ok(mut outcome) => {
-                    outcomes.push(Ok(outcome.pop().unwrap_or(Outcome::Conflict(None))));
-                }
-                Err(error) if is_about_one(&error) => outcomes.push(Err(error)),
-                Err(error) => return Err(self.failed(place, error)),
-            }
-        }
-        Ok(outcomes)
-    }
-
     fn note_outcome(
         &self,
-        place: Place,
+        side: Side,
         one: &mut Writing,
-        outcome: StorageResult<Outcome<Song>>,
+        outcome: StorageResult<Option<Outcome<Song>>>,
         applied: &mut Applied,
     ) {
-        match outcome {
-            Ok(Outcome::Done) => one.done[place] = true,
+        match outcome.map(|outcome| outcome.unwrap_or(Outcome::Conflict(None))) {
+            Ok(Outcome::Done) => one.done[side] = true,
             Ok(Outcome::Conflict(Some(other))) => {
                 one.conflict = true;
-                one.item.states[place] = SongState::Present(other);
+                one.item.states[side] = SongState::Present(other);
             }
-            // It was deleted. Only a look shows how.
+            // It was deleted. Only the change feed shows how.
             Ok(Outcome::Conflict(None)) => {
                 one.conflict = true;
                 one.waits = true;
                 applied.again = true;
-                put_off(&mut applied.postponed, &one.item, "it was deleted meanwhile");
+                applied.put_off(&one.item, "it was deleted meanwhile");
             }
             Err(error) => {
                 one.conflict = true;
                 one.waits = true;
                 let reason = in_words(&error);
-                put_off(&mut applied.postponed, &one.item, &reason);
+                applied.put_off(&one.item, &reason);
                 applied.report.add_failure(Failure {
                     subject: one.item.song.to_string(),
                     title: one.write.title(),
@@ -306,27 +298,27 @@ impl Syncer {
         }
     }
 
-    // Notes what both sides have now, and what has to be decided anew.
+    // Remembers what both sides have now, and opens what has to be decided anew.
     fn finish(
         &self,
         writing: Vec<Writing>,
         open: &mut Vec<Item>,
         applied: &mut Applied,
     ) -> Result<()> {
-        let now = self.now().as_second();
-        self.state.change(|changing| {
+        let now = self.session.now().as_second();
+        self.session.state().change(|changing| {
             writing
                 .iter()
                 .filter(|one| !one.conflict && !one.waits)
                 .try_for_each(|one| changing.agree(one.item.song, &known_of(one), now))
         })?;
         for mut one in writing {
-            let actions = Pair::of(|place| {
-                one.write.steps[place].filter(|_| one.done[place]).map(|step| step.action)
+            let actions = Pair::of(|side| {
+                one.write.steps[side].filter(|_| one.done[side]).map(|step| step.action)
             });
             if actions != Pair::default() {
                 let title = one.write.title();
-                self.job.on(Event::Advanced { item: &title, bytes: 0 });
+                self.session.job().on(Event::Advanced { item: &title, bytes: 0 });
                 applied.report.add_song(SongWork {
                     song: one.item.song,
                     title,
@@ -339,14 +331,14 @@ impl Syncer {
                 applied.report.conflicts += u64::from(!one.write.song.conflicts.is_empty());
             }
             if one.conflict && !one.waits {
-                // A side that was written already has what was written.
+                // One side may have been written before the other lost the race.
                 let Known(now) = known_of(&one);
-                for place in Place::BOTH.into_iter().filter(|place| one.done[*place]) {
-                    let tombstone = now[place].as_ref().and_then(|had| had.tombstone.clone());
-                    let document = one.documents[place].take().map(Box::new);
+                for side in Side::BOTH.into_iter().filter(|side| one.done[*side]) {
+                    let tombstone = now[side].as_ref().and_then(|had| had.tombstone.clone());
+                    let document = one.documents[side].take().map(Box::new);
                     let state = tombstone.map(SongState::Deleted);
                     if let Some(state) = state.or(document.map(SongState::Present)) {
-                        one.item.states[place] = state;
+                        one.item.states[side] = state;
                     }
                 }
                 open.push(one.item);
@@ -359,11 +351,11 @@ impl Syncer {
 // What both sides have once a song is written.
 fn known_of(one: &Writing) -> Known {
     let Known(before) = Known::of(&one.item.states, one.item.known.as_ref());
-    Known(Pair::of(|place| match one.write.steps[place].map(|step| step.how) {
-        None => before[place].clone(),
-        Some(How::Put { .. }) => one.documents[place].as_ref().map(Had::of_song),
+    Known(Pair::of(|side| match one.write.steps[side].map(|step| step.how) {
+        None => before[side].clone(),
+        Some(How::Put { .. }) => one.documents[side].as_ref().map(Had::of_song),
         Some(How::Delete { version, operation, at }) => {
-            let Refs { embeddings, blob } = one.refs[place].clone();
+            let Refs { embeddings, blob } = one.refs[side].clone();
             let song = Song { revision: version, embeddings, blob, ..one.write.song.clone() };
             let revision = songrec_core::Revision { operation, ..version.next() };
             Some(Had::of_tombstone(&Tombstone { revision, deleted_at: at, song }))
