@@ -19,10 +19,7 @@ use songrec_core::{Digest, EmbeddingRef, Timestamp, Vector};
 use songrec_storage::{BlobStream, Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 
-use crate::{
-    draft::Draft,
-    folder::{Begun, Evicted, Folder, Found, Kind},
-};
+use crate::folder::{Begun, Draft, Evicted, Folder, Found, Kind};
 
 /// Embeddings and audio as files in a folder, the least recently used of which
 /// go when there are too many.

@@ -7,29 +7,37 @@ use songrec_core::{Document, DocumentKind, OperationId};
 use songrec_storage::{Outcome, Page, PageToken, PutDocument, PutMode};
 
 use crate::{
-    disk::{NewFile, Stamp},
+    database::Database,
     error::{Fault, Result},
+    files::{NewFile, Stamp},
     store::Store,
 };
 
 /// The most documents of one page.
 const LONGEST_PAGE: usize = 1_000;
 
-impl Store {
-    pub(crate) fn put_documents(
-        &self,
-        documents: &[PutDocument],
-    ) -> Result<Vec<Outcome<Document>>> {
+/// The small documents of a library.
+pub(crate) struct Documents<'a> {
+    database: &'a Database,
+    store: &'a Store,
+}
+
+impl<'a> Documents<'a> {
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { database, store: database.store() }
+    }
+
+    pub(crate) fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
         if let Some(put) = documents.iter().find(|put| !Document::is_valid_id(&put.document.id)) {
             let id = &put.document.id;
             return Err(Fault::invalid(format_args!(
                 "`{id}` is not a document id: expected 1 to 64 of `a-z`, `0-9`, `_` and `-`"
             )));
         }
-        self.write(|_| {
+        self.database.write(|_| {
             let mut outcomes = Vec::with_capacity(documents.len());
             for PutDocument { document, mode } in documents {
-                let stored = self.read_document(document.kind, &document.id)?;
+                let stored = self.read(document.kind, &document.id)?;
                 let version = stored.as_ref().map(|stored| stored.revision.operation);
                 let allowed = match mode {
                     PutMode::Create => version.is_none(),
@@ -39,8 +47,8 @@ impl Store {
                     Outcome::Done
                 } else if allowed {
                     let bytes = serde_json::to_vec_pretty(document).map_err(Fault::invalid)?;
-                    let path = self.layout.document(document.kind, &document.id);
-                    self.files.store(&[NewFile { path, bytes }])?;
+                    let path = self.store.layout().document(document.kind, &document.id);
+                    self.store.files().store(&[NewFile { path, bytes }])?;
                     Outcome::Done
                 } else {
                     Outcome::Conflict(stored.map(Box::new))
@@ -50,21 +58,13 @@ impl Store {
         })
     }
 
-    pub(crate) fn get_documents(
-        &self,
-        kind: DocumentKind,
-        ids: &[String],
-    ) -> Result<Vec<Option<Document>>> {
+    pub(crate) fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
         ids.iter()
-            .map(
-                |id| {
-                    if Document::is_valid_id(id) { self.read_document(kind, id) } else { Ok(None) }
-                },
-            )
+            .map(|id| if Document::is_valid_id(id) { self.read(kind, id) } else { Ok(None) })
             .collect()
     }
 
-    pub(crate) fn list_documents(
+    pub(crate) fn list(
         &self,
         kinds: &[DocumentKind],
         after: Option<&PageToken>,
@@ -75,7 +75,7 @@ impl Store {
         };
         let mut places = Vec::new();
         for kind in DocumentKind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
-            let ids = self.document_ids(kind)?;
+            let ids = self.ids(kind)?;
             places.extend(ids.into_iter().map(|id| (kind, id)));
         }
         places.sort();
@@ -88,7 +88,7 @@ impl Store {
             .map(|(kind, id)| PageToken(format!("{}/{id}", kind.as_str())));
         let mut items = Vec::with_capacity(places.len());
         for (kind, id) in places {
-            match self.read_document(kind, &id) {
+            match self.read(kind, &id) {
                 Ok(document) => items.extend(document),
                 // One damaged file must not hide the others; `verify` tells.
                 Err(fault @ Fault::Damaged { .. }) => {
@@ -103,11 +103,11 @@ impl Store {
     /// A text that changes whenever a playlist or a synth does, also by hand.
     ///
     /// Made of what the folders say of the files, which are few.
-    pub(crate) fn state_of_documents(&self) -> Result<String> {
+    pub(crate) fn state(&self) -> Result<String> {
         let mut files = Vec::new();
         for kind in [DocumentKind::Playlist, DocumentKind::Synth] {
-            for id in self.document_ids(kind)? {
-                let path = self.layout.document(kind, &id);
+            for id in self.ids(kind)? {
+                let path = self.store.layout().document(kind, &id);
                 match fs::metadata(&path) {
                     Ok(found) => files.push((kind, id, Stamp::of(&found), inode(&found))),
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -124,7 +124,7 @@ impl Store {
         Ok(hasher.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    pub(crate) fn delete_document(
+    pub(crate) fn delete(
         &self,
         kind: DocumentKind,
         id: &str,
@@ -133,21 +133,21 @@ impl Store {
         if !Document::is_valid_id(id) {
             return Ok(Outcome::Done);
         }
-        self.write(|_| match self.read_document(kind, id)? {
+        self.database.write(|_| match self.read(kind, id)? {
             Some(stored) if stored.revision.operation != version => {
                 Ok(Outcome::Conflict(Some(Box::new(stored))))
             }
             Some(_) => {
-                self.files.remove([self.layout.document(kind, id).as_path()])?;
+                self.store.files().remove([self.store.layout().document(kind, id).as_path()])?;
                 Ok(Outcome::Done)
             }
             None => Ok(Outcome::Done),
         })
     }
 
-    pub(crate) fn read_document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
-        let path = self.layout.document(kind, id);
-        let Some(bytes) = self.files.read(&path)? else { return Ok(None) };
+    pub(crate) fn read(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
+        let path = self.store.layout().document(kind, id);
+        let Some(bytes) = self.store.files().read(&path)? else { return Ok(None) };
         let document: Document =
             serde_json::from_slice(&bytes).map_err(|error| Fault::damaged(&path, error))?;
         if document.kind != kind || document.id != id {
@@ -156,8 +156,8 @@ impl Store {
         Ok(Some(document))
     }
 
-    pub(crate) fn document_ids(&self, kind: DocumentKind) -> Result<Vec<String>> {
-        let folder = self.layout.documents(kind);
+    pub(crate) fn ids(&self, kind: DocumentKind) -> Result<Vec<String>> {
+        let folder = self.store.layout().documents(kind);
         let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
             other => other.map_err(Fault::io("list", &folder))?,

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::{
     catalog::Catalog,
-    disk::NewFile,
     error::{Fault, Result},
     files::Files,
-    layout::Layout,
-    rebuild::names_in,
+    files::Layout,
+    files::NewFile,
+    files::names_in,
 };
 
 /// What a library says about itself.

@@ -6,10 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, types::Value};
 use songrec_core::{Digest, Filter, SongId, SongSummary, Term};
 use songrec_storage::{Order, OrderBy, Page, PageToken, SongQuery};
 
-use super::{
-    Catalog,
-    filter::{Sql, may_lead, songs_passing},
-};
+use super::filter::{Sql, may_lead, songs_passing};
 use crate::error::{Fault, Result};
 
 /// When a page is looked for in another way.
@@ -38,75 +35,72 @@ struct Place {
     value: Value,
 }
 
-impl Catalog {
-    /// The summaries of a page.
-    pub(crate) fn find(connection: &Connection, query: &SongQuery) -> Result<Page<SongSummary>> {
-        Self::find_within(connection, query, LIMITS)
-    }
+/// The summaries of a page.
+pub(crate) fn page(connection: &Connection, query: &SongQuery) -> Result<Page<SongSummary>> {
+    page_within(connection, query, LIMITS)
+}
 
-    pub(super) fn find_within(
-        connection: &Connection,
-        query: &SongQuery,
-        limits: Limits,
-    ) -> Result<Page<SongSummary>> {
-        let from = match &query.after {
-            Some(token) => Some(parse_token(token, query)?),
-            None => None,
-        };
-        if query.limit == 0 {
-            return Ok(Page { items: vec![], next: None });
-        }
-        let limit = query.limit.min(LONGEST_PAGE);
-        let (summaries, more) = match walk(connection, query, from.as_ref(), limit, limits.walked)?
-        {
-            Some(found) => found,
-            None => search(connection, query, from.as_ref(), limit, limits.sorted)?,
-        };
-        let next = summaries.last().filter(|_| more).map(|(place, _)| token(query, place));
-        Ok(Page { items: summaries.into_iter().map(|(_, summary)| summary).collect(), next })
+pub(super) fn page_within(
+    connection: &Connection,
+    query: &SongQuery,
+    limits: Limits,
+) -> Result<Page<SongSummary>> {
+    let from = match &query.after {
+        Some(token) => Some(parse_token(token, query)?),
+        None => None,
+    };
+    if query.limit == 0 {
+        return Ok(Page { items: vec![], next: None });
     }
+    let limit = query.limit.min(LONGEST_PAGE);
+    let (summaries, more) = match walk(connection, query, from.as_ref(), limit, limits.walked)? {
+        Some(found) => found,
+        None => search(connection, query, from.as_ref(), limit, limits.sorted)?,
+    };
+    let next = summaries.last().filter(|_| more).map(|(place, _)| token(query, place));
+    Ok(Page { items: summaries.into_iter().map(|(_, summary)| summary).collect(), next })
+}
 
-    /// How many songs pass.
-    pub(crate) fn count(connection: &Connection, filter: &Filter) -> Result<u64> {
-        // Of what does not pass there is no index, but of the rest.
-        if let [Term { negated: true, test }] = filter.terms.as_slice() {
-            let passes = Filter { terms: vec![Term { negated: false, test: test.clone() }] };
-            let all = Self::count(connection, &Filter::all())?;
-            return Ok(all - Self::count(connection, &passes)?);
-        }
-        let Sql { text, params } = passing(connection, filter)?;
-        let sql = format!("SELECT count(*) FROM ({text})");
-        let count: i64 = connection
-            .prepare_cached(&sql)?
-            .query_row(rusqlite::params_from_iter(params), |row| row.get(0))?;
-        Ok(count.unsigned_abs())
+/// How many songs pass.
+pub(crate) fn count(connection: &Connection, filter: &Filter) -> Result<u64> {
+    // Of what does not pass there is no index, but of the rest.
+    if let [Term { negated: true, test }] = filter.terms.as_slice() {
+        let passes = Filter { terms: vec![Term { negated: false, test: test.clone() }] };
+        let all = count(connection, &Filter::all())?;
+        return Ok(all - count(connection, &passes)?);
     }
+    let Sql { text, params } = passing(connection, filter)?;
+    let sql = format!("SELECT count(*) FROM ({text})");
+    let count: i64 = connection
+        .prepare_cached(&sql)?
+        .query_row(rusqlite::params_from_iter(params), |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
 
-    /// The ids of all songs that pass, in no order.
-    pub(crate) fn ids_passing(connection: &Connection, filter: &Filter) -> Result<Vec<[u8; 16]>> {
-        let Sql { text, params } = passing(connection, filter)?;
-        let sql = format!("SELECT id FROM song WHERE n IN ({text})");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let ids = statement.query_map(rusqlite::params_from_iter(params), |row| row.get(0))?;
-        Ok(ids.collect::<Result<_, _>>()?)
-    }
+/// The ids of all songs that pass, in no order.
+pub(crate) fn ids_passing(connection: &Connection, filter: &Filter) -> Result<Vec<[u8; 16]>> {
+    let Sql { text, params } = passing(connection, filter)?;
+    let sql = format!("SELECT id FROM song WHERE n IN ({text})");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let ids = statement.query_map(rusqlite::params_from_iter(params), |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
 
-    /// The summary of a song, as the catalog has it.
-    pub(crate) fn summary_of(connection: &Connection, id: SongId) -> Result<Option<SongSummary>> {
-        let json: Option<String> = connection
-            .prepare_cached("SELECT card FROM song WHERE id = ?")?
-            .query_row([id.as_bytes()], |row| row.get(0))
-            .optional()?;
-        json.as_deref().map(parse_summary).transpose()
-    }
+/// The summary of a song, as the catalog has it.
+pub(crate) fn summary_of(connection: &Connection, id: SongId) -> Result<Option<SongSummary>> {
+    let json: Option<String> = connection
+        .prepare_cached("SELECT card FROM song WHERE id = ?")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    json.as_deref().map(parse_summary).transpose()
+}
 
-    /// The summary of one song.
-    pub(crate) fn summary(connection: &Connection, n: i64) -> Result<SongSummary> {
-        let json: String = connection
-            .prepare_cached("SELECT card FROM song WHERE n = ?")?
-            .query_row([n], |row| row.get(0))?;
-        parse_summary(&json)
-    }
+/// The summary of one song.
+pub(crate) fn summary_of_row(connection: &Connection, n: i64) -> Result<SongSummary> {
+    let json: String = connection
+        .prepare_cached("SELECT card FROM song WHERE n = ?")?
+        .query_row([n], |row| row.get(0))?;
+    parse_summary(&json)
 }
 
 type Found = (Vec<(Place, SongSummary)>, bool);
@@ -165,7 +159,7 @@ fn walk(
         }
         let summary = match summary {
             Some(summary) => summary,
-            None => Catalog::summary(connection, place.n)?,
+            None => summary_of_row(connection, place.n)?,
         };
         found.push((place, summary));
         Ok(ControlFlow::Continue(()))
@@ -217,7 +211,7 @@ fn search(
         })?;
     }
     let summaries = places.into_iter().map(|place| {
-        let summary = Catalog::summary(connection, place.n)?;
+        let summary = summary_of_row(connection, place.n)?;
         Ok((place, summary))
     });
     Ok((summaries.collect::<Result<_>>()?, more))

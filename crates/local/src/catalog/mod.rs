@@ -5,10 +5,10 @@
 //! thrown away at any time; [`Catalog::epoch`] then changes.
 
 pub(crate) mod filter;
-mod find;
+pub(crate) mod find;
 mod reading;
-mod rows;
-mod segments;
+pub(crate) mod segment_rows;
+pub(crate) mod song_rows;
 
 #[cfg(test)]
 mod tests;
@@ -25,10 +25,10 @@ use songrec_core::{Metric, ModelName, ModelSpec, SongId};
 use uuid::Uuid;
 
 use crate::{
-    disk::Stamp,
-    error::{Fault, Result},
+    error::{Fault, Result, is_damage},
     files::Files,
-    layout::Folder,
+    files::Folder,
+    files::Stamp,
     wal,
 };
 
@@ -62,12 +62,12 @@ pub(crate) struct Opened {
 
 /// What the rows of `pending` are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum RowKind {
     Song,
     Segments,
 }
 
-impl Kind {
+impl RowKind {
     pub(crate) const fn code(self) -> i64 {
         match self {
             Self::Song => 0,
@@ -240,7 +240,7 @@ impl Catalog {
 
     pub(crate) fn add_pending(
         connection: &Connection,
-        kind: Kind,
+        kind: RowKind,
         ids: impl IntoIterator<Item = SongId>,
     ) -> Result<()> {
         let mut statement =
@@ -253,7 +253,7 @@ impl Catalog {
 
     pub(crate) fn remove_pending(
         connection: &Connection,
-        kind: Kind,
+        kind: RowKind,
         ids: impl IntoIterator<Item = SongId>,
     ) -> Result<()> {
         let mut statement =
@@ -264,7 +264,7 @@ impl Catalog {
         Ok(())
     }
 
-    pub(crate) fn pending(connection: &Connection, kind: Kind) -> Result<Vec<SongId>> {
+    pub(crate) fn pending(connection: &Connection, kind: RowKind) -> Result<Vec<SongId>> {
         let mut statement = connection.prepare_cached("SELECT id FROM pending WHERE kind = ?")?;
         let ids = statement.query_map([kind.code()], |row| row.get(0).map(SongId::from_bytes))?;
         Ok(ids.collect::<Result<_, _>>()?)
@@ -344,7 +344,7 @@ impl Catalog {
     pub(crate) fn vectors(
         connection: &Connection,
         m: i64,
-        kind: Kind,
+        kind: RowKind,
     ) -> Result<Option<(String, u64)>> {
         Ok(connection
             .prepare_cached("SELECT folder, generation FROM vectors WHERE m = ? AND kind = ?")?
@@ -357,7 +357,7 @@ impl Catalog {
     pub(crate) fn set_vectors(
         connection: &Connection,
         m: i64,
-        kind: Kind,
+        kind: RowKind,
         vectors: Option<(&str, u64)>,
     ) -> Result<()> {
         match vectors {
@@ -429,29 +429,6 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
     Ok(transaction.commit()?)
-}
-
-/// Whether building the catalog again helps.
-pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    match error.sqlite_error_code() {
-        Some(
-            rusqlite::ErrorCode::DatabaseCorrupt
-            | rusqlite::ErrorCode::NotADatabase
-            // A table or column that is not there.
-            | rusqlite::ErrorCode::Unknown,
-        ) => true,
-        Some(_) => false,
-        // A value of another type than it should be.
-        None => true,
-    }
-}
-
-/// The same of an error that came where rows were read: what SQLite says of a
-/// query that it does not understand is no damage, unless it looked for what
-/// every catalog has.
-pub(crate) fn is_damage_of_rows(error: &rusqlite::Error) -> bool {
-    let is_unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown);
-    is_damage(error) && (!is_unknown || error.to_string().contains("no such "))
 }
 
 fn remove_database(path: &Path) -> Result<()> {

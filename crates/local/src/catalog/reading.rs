@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{disk::Stamp, error::Result};
+use crate::{error::Result, files::Stamp};
 
 /// A connection that writes nothing, not even the files beside the catalog.
 ///

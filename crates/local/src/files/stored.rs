@@ -10,10 +10,10 @@ use songrec_core::{EmbeddingRef, ModelName, Song, SongId};
 use songrec_storage::{Origin, SongDocument, Tombstone, Unreadable, document_text, read_document};
 
 use crate::{
-    disk::{NewFile, Stamp},
     error::{Fault, Result},
     files::Files,
-    layout::{Folder, Layout},
+    files::{Folder, Layout},
+    files::{NewFile, Stamp},
 };
 
 /// A document with what its file says beside it.

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::vectors::Rows;
+use super::rows::Rows;
 
 /// How long a process has to run before what it reads is built into lists.
 const SETTLED: Duration = Duration::from_secs(5);
@@ -97,7 +97,7 @@ mod tests {
     use songrec_core::{Metric, ModelSpec, Vector};
 
     use super::*;
-    use crate::backend::IndexKind;
+    use crate::options::IndexKind;
 
     fn rows(folder: &std::path::Path, kind: IndexKind) -> Arc<Rows> {
         let spec = ModelSpec {

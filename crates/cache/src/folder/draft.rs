@@ -9,7 +9,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 
-use crate::folder::Folder;
+use super::Folder;
 
 /// A file that is being written, and hashed on the way.
 ///

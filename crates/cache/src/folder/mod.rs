@@ -14,6 +14,8 @@
 //! is not hashed again: whoever plays a song asks for many parts of it.
 //! When a file was last used is its modification time.
 
+mod draft;
+
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek},
@@ -25,8 +27,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 
+pub(crate) use self::draft::Draft;
 use crate::{
-    draft::Draft,
     file::{create, is_at, present},
     trusted::Trusted,
     usage::Usage,
