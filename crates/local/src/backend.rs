@@ -82,8 +82,8 @@ impl LocalBackend {
     ///
     /// Costs the same at any size, unless the catalog or an index is missing,
     /// damaged or not of these files; then it is built from the files, and
-    /// `progress` is told. Files that are damaged are left out and told as
-    /// skipped. A damaged `songrec.json` is written again as its copy says, or
+    /// `progress` reports it. Damaged files are left out and reported as
+    /// skipped. A damaged `songrec.json` is restored from its copy, or from
     /// the catalog.
     ///
     /// # Errors
@@ -191,8 +191,10 @@ impl LocalBackend {
     pub async fn points(&self, model: &ModelName, filter: &Filter) -> Result<Points> {
         let (name, filter) = (model.clone(), filter.clone());
         let subject = format_args!("model `{model}`").to_string();
-        self.blocking("read all of", subject, move |db| Embeddings::new(db).points(&name, &filter))
-            .await
+        self.blocking("read all of", subject, move |database| {
+            Embeddings::new(database).points(&name, &filter)
+        })
+        .await
     }
 
     fn store(&self) -> &Store {
@@ -250,7 +252,7 @@ impl LocalBackend {
         subject: impl fmt::Display,
         work: impl FnOnce(&Database) -> error::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let work = |db: &Database| db.store().may_write().and_then(|()| work(db));
+        let work = |database: &Database| database.store().may_write().and_then(|()| work(database));
         self.blocking(operation, subject, work).await
     }
 }
@@ -302,7 +304,7 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.changing("store", subject, move |db| Songs::new(db).put(&songs)).await
+        self.changing("store", subject, move |database| Songs::new(database).put(&songs)).await
     }
 
     async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
@@ -310,22 +312,23 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), "song"), ids.to_vec());
-        self.blocking("read", subject, move |db| Songs::new(db).get(&ids)).await
+        self.blocking("read", subject, move |database| Songs::new(database).get(&ids)).await
     }
 
     async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
         let query = query.clone();
-        self.blocking("find", "songs", move |db| Songs::new(db).find(&query)).await
+        self.blocking("find", "songs", move |database| Songs::new(database).find(&query)).await
     }
 
     async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
         let query = query.clone();
-        self.blocking("find", "songs", move |db| Songs::new(db).find_summaries(&query)).await
+        self.blocking("find", "songs", move |database| Songs::new(database).find_summaries(&query))
+            .await
     }
 
     async fn count(&self, filter: &Filter) -> Result<u64> {
         let filter = filter.clone();
-        self.blocking("count", "songs", move |db| Songs::new(db).count(&filter)).await
+        self.blocking("count", "songs", move |database| Songs::new(database).count(&filter)).await
     }
 
     async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
@@ -333,7 +336,8 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let lookups = lookups.to_vec();
-        self.blocking("look up", "songs", move |db| Songs::new(db).lookup(&lookups)).await
+        self.blocking("look up", "songs", move |database| Songs::new(database).lookup(&lookups))
+            .await
     }
 
     async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
@@ -341,7 +345,7 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.changing("delete", subject, move |db| Songs::new(db).delete(&songs)).await
+        self.changing("delete", subject, move |database| Songs::new(database).delete(&songs)).await
     }
 
     async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
@@ -349,7 +353,8 @@ impl SongStore for LocalBackend {
             return Ok(());
         }
         let (subject, tombstones) = (some(tombstones.len(), "deleted song"), tombstones.to_vec());
-        self.changing("forget", subject, move |db| Songs::new(db).purge(&tombstones)).await
+        self.changing("forget", subject, move |database| Songs::new(database).purge(&tombstones))
+            .await
     }
 }
 
@@ -357,12 +362,15 @@ impl SongStore for LocalBackend {
 impl EmbeddingStore for LocalBackend {
     async fn put_model(&self, model: &ModelSpec) -> Result<()> {
         let (subject, model) = (format!("model `{}`", model.name), model.clone());
-        self.changing("make room for", subject, move |db| Songs::new(db).put_model(&model)).await
+        self.changing("make room for", subject, move |database| {
+            Songs::new(database).put_model(&model)
+        })
+        .await
     }
 
     async fn models(&self) -> Result<Vec<ModelSpec>> {
-        self.blocking("list", "models", |db| {
-            let models = db.read(Catalog::models)?;
+        self.blocking("list", "models", |database| {
+            let models = database.read(Catalog::models)?;
             Ok(models.into_iter().map(|model| model.spec).collect())
         })
         .await
@@ -373,7 +381,8 @@ impl EmbeddingStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, embeddings) = (some(embeddings.len(), "embedding"), embeddings.to_vec());
-        self.changing("store", subject, move |db| Embeddings::new(db).put(&embeddings)).await
+        self.changing("store", subject, move |database| Embeddings::new(database).put(&embeddings))
+            .await
     }
 
     async fn get(
@@ -386,12 +395,16 @@ impl EmbeddingStore for LocalBackend {
         }
         let subject = format!("{} by `{model}`", some(songs.len(), "embedding"));
         let (model, songs) = (model.clone(), songs.to_vec());
-        self.blocking("read", subject, move |db| Embeddings::new(db).get(&model, &songs)).await
+        self.blocking("read", subject, move |database| {
+            Embeddings::new(database).get(&model, &songs)
+        })
+        .await
     }
 
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         let (subject, query) = (format!("model `{}`", query.model), query.clone());
-        self.blocking("search", subject, move |db| Embeddings::new(db).nearest(&query)).await
+        self.blocking("search", subject, move |database| Embeddings::new(database).nearest(&query))
+            .await
     }
 }
 
@@ -422,7 +435,8 @@ impl SegmentStore for LocalBackend {
             return Ok(());
         }
         let (subject, segments) = (some(segments.len(), "segment"), segments.to_vec());
-        self.changing("store", subject, move |db| Segments::new(db).put(&segments)).await
+        self.changing("store", subject, move |database| Segments::new(database).put(&segments))
+            .await
     }
 
     async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
@@ -430,17 +444,19 @@ impl SegmentStore for LocalBackend {
             return Ok(vec![]);
         }
         let ids = ids.to_vec();
-        self.blocking("read", "segments", move |db| Segments::new(db).get(&ids)).await
+        self.blocking("read", "segments", move |database| Segments::new(database).get(&ids)).await
     }
 
     async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
         let query = query.clone();
-        self.blocking("find", "segments", move |db| Segments::new(db).find(&query)).await
+        self.blocking("find", "segments", move |database| Segments::new(database).find(&query))
+            .await
     }
 
     async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
         let query = query.clone();
-        self.blocking("search", "segments", move |db| Segments::new(db).nearest(&query)).await
+        self.blocking("search", "segments", move |database| Segments::new(database).nearest(&query))
+            .await
     }
 
     async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
@@ -448,7 +464,7 @@ impl SegmentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), "segment"), ids.to_vec());
-        self.changing("delete", subject, move |db| Segments::new(db).delete(&ids)).await
+        self.changing("delete", subject, move |database| Segments::new(database).delete(&ids)).await
     }
 }
 
@@ -459,7 +475,8 @@ impl DocumentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, documents) = (some(documents.len(), "document"), documents.to_vec());
-        self.changing("store", subject, move |db| Documents::new(db).put(&documents)).await
+        self.changing("store", subject, move |database| Documents::new(database).put(&documents))
+            .await
     }
 
     async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
@@ -467,7 +484,8 @@ impl DocumentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), kind.as_str()), ids.to_vec());
-        self.blocking("read", subject, move |db| Documents::new(db).get(kind, &ids)).await
+        self.blocking("read", subject, move |database| Documents::new(database).get(kind, &ids))
+            .await
     }
 
     async fn list(
@@ -476,8 +494,8 @@ impl DocumentStore for LocalBackend {
         after: Option<&PageToken>,
     ) -> Result<Page<Document>> {
         let (kinds, after) = (kinds.to_vec(), after.cloned());
-        self.blocking("list", "documents", move |db| {
-            Documents::new(db).list(&kinds, after.as_ref())
+        self.blocking("list", "documents", move |database| {
+            Documents::new(database).list(&kinds, after.as_ref())
         })
         .await
     }
@@ -489,8 +507,10 @@ impl DocumentStore for LocalBackend {
         version: OperationId,
     ) -> Result<Outcome<Document>> {
         let (subject, id) = (format!("{} `{id}`", kind.as_str()), id.to_owned());
-        self.changing("delete", subject, move |db| Documents::new(db).delete(kind, &id, version))
-            .await
+        self.changing("delete", subject, move |database| {
+            Documents::new(database).delete(kind, &id, version)
+        })
+        .await
     }
 }
 
@@ -498,20 +518,24 @@ impl DocumentStore for LocalBackend {
 impl Maintenance for LocalBackend {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let since = since.cloned();
-        self.blocking("read", "the changes", move |db| {
-            Songs::new(db).changes(since.as_ref(), limit)
+        self.blocking("read", "the changes", move |database| {
+            Songs::new(database).changes(since.as_ref(), limit)
         })
         .await
     }
 
     async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.changing("clean up", "objects", move |db| Garbage::new(db).collect(min_age, false))
-            .await
+        self.changing("clean up", "objects", move |database| {
+            Garbage::new(database).collect(min_age, false)
+        })
+        .await
     }
 
     async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.blocking("look for", "garbage", move |db| Garbage::new(db).collect(min_age, true))
-            .await
+        self.blocking("look for", "garbage", move |database| {
+            Garbage::new(database).collect(min_age, true)
+        })
+        .await
     }
 
     async fn verify(
@@ -521,8 +545,8 @@ impl Maintenance for LocalBackend {
     ) -> Result<Vec<Finding>> {
         let (reporter, pass_on) = reporter(progress);
         let options = *options;
-        let verify = self.blocking("verify", "the library", move |db| {
-            Verifier::new(db).verify(&options, &reporter)
+        let verify = self.blocking("verify", "the library", move |database| {
+            Verifier::new(database).verify(&options, &reporter)
         });
         futures::join!(verify, pass_on).0
     }

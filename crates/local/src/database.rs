@@ -94,8 +94,8 @@ impl Database {
         &self.store
     }
 
-    /// Reads from one state of the catalog. One that turns out to be damaged is
-    /// built again, which is told, and read once more.
+    /// Reads from one snapshot of the catalog. A damaged catalog is built again,
+    /// with a warning, and read once more.
     pub(crate) fn read<T>(&self, work: impl Fn(&Connection) -> Result<T>) -> Result<T> {
         let before = self.store.catalog().identity().ok();
         let damage = match self.read_as_it_is(&work) {
@@ -115,7 +115,7 @@ impl Database {
         }
     }
 
-    /// Reads from one state of the catalog, which may be damaged.
+    /// Reads from one snapshot of the catalog; damage is an error here.
     pub(crate) fn read_as_it_is<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T>,
@@ -176,25 +176,25 @@ impl Database {
         }
     }
 
-    /// Asks the rows of a model; nothing if there can be none. Rows that turn
-    /// out to be damaged are made again, and asked once more.
+    /// Queries the rows of a model; nothing if there can be none. Damaged rows are
+    /// built again, and queried once more.
     ///
-    /// Making them again reads what an answer without them would have to read,
+    /// Building them again reads what an answer without them would have to read,
     /// so it is done at once and not later.
     ///
     /// # Errors
     ///
-    /// What `ask` says; [`Fault::is_damaged_index`] if the rows are damaged and
-    /// cannot be made again, which is told.
+    /// The error of `query`; [`Fault::is_damaged_index`] if the rows are damaged and
+    /// cannot be built again, which is logged.
     pub(crate) fn with_rows<T>(
         &self,
         connection: &Connection,
         model: &Model,
         kind: RowKind,
-        ask: impl Fn(&Arc<Rows>) -> Result<T>,
+        query: impl Fn(&Arc<Rows>) -> Result<T>,
     ) -> Result<Option<T>> {
         let Some(rows) = self.rows(connection, model, kind)? else { return Ok(None) };
-        let damage = match ask(&rows) {
+        let damage = match query(&rows) {
             Err(fault) if fault.is_damaged_index() => fault,
             answer => return answer.map(Some),
         };
@@ -202,7 +202,7 @@ impl Database {
         match self
             .write(|transaction| IndexRows::new(transaction).build_damaged(model, kind, &rows))
         {
-            Ok(rows) => ask(&rows).map(Some),
+            Ok(rows) => query(&rows).map(Some),
             Err(fault) => {
                 tracing::warn!("it could not be made again: {}", fault.chain());
                 Err(damage)
@@ -351,8 +351,8 @@ impl Database {
         self.build_all(&locked, &Silent)
     }
 
-    // Settles what a writer left that is no more. What is pending because a
-    // writer is at work is left to it.
+    // Completes what a dead writer left pending. While a writer is at work, its
+    // pending songs are its own.
     fn help_recover(&self, opened: &Opened) -> Result<()> {
         if Catalog::is_anything_pending(&opened.connection)?
             && let Some(locked) = self.store.lock().try_acquire()?
@@ -385,8 +385,8 @@ impl Database {
 }
 
 /// What a library is, from its file; one that is damaged, or as an older songrec
-/// wrote it, is written again where that can be done now. Else whoever opens it
-/// next does.
+/// wrote it, is written again where that can be done now, or else by the next
+/// opening.
 fn library_of(layout: &Layout, files: &Files, lock: &WriteLock) -> Result<LibraryFile> {
     let found = LibraryFile::read(layout, files)?;
     if found.is_whole {

@@ -73,24 +73,24 @@ impl<'a> Documents<'a> {
             Some(token) => Some(parse_token(token)?),
             None => None,
         };
-        let mut places = Vec::new();
+        let mut keys = Vec::new();
         for kind in DocumentKind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
             let ids = self.ids(kind)?;
-            places.extend(ids.into_iter().map(|id| (kind, id)));
+            keys.extend(ids.into_iter().map(|id| (kind, id)));
         }
-        places.sort();
-        places.retain(|place| after.as_ref().is_none_or(|after| place > after));
-        let more = places.len() > LONGEST_PAGE;
-        places.truncate(LONGEST_PAGE);
-        let next = places
+        keys.sort();
+        keys.retain(|key| after.as_ref().is_none_or(|after| key > after));
+        let more = keys.len() > LONGEST_PAGE;
+        keys.truncate(LONGEST_PAGE);
+        let next = keys
             .last()
             .filter(|_| more)
             .map(|(kind, id)| PageToken(format!("{}/{id}", kind.as_str())));
-        let mut items = Vec::with_capacity(places.len());
-        for (kind, id) in places {
+        let mut items = Vec::with_capacity(keys.len());
+        for (kind, id) in keys {
             match self.read(kind, &id) {
                 Ok(document) => items.extend(document),
-                // One damaged file must not hide the others; `verify` tells.
+                // One damaged file must not hide the others; `verify` reports it.
                 Err(fault @ Fault::Damaged { .. }) => {
                     tracing::warn!("left out of a list: {fault}");
                 }
@@ -100,9 +100,8 @@ impl<'a> Documents<'a> {
         Ok(Page { items, next })
     }
 
-    /// A text that changes whenever a playlist or a synth does, also by hand.
-    ///
-    /// Made of what the folders say of the files, which are few.
+    /// A text that changes whenever a playlist or a synth does, even by hand. It
+    /// is a digest of the metadata of their files, which are few.
     pub(crate) fn state(&self) -> Result<String> {
         let mut files = Vec::new();
         for kind in [DocumentKind::Playlist, DocumentKind::Synth] {
@@ -185,11 +184,11 @@ fn inode(_: &fs::Metadata) -> u64 {
 }
 
 fn parse_token(token: &PageToken) -> Result<(DocumentKind, String)> {
-    let place = token.0.split_once('/').and_then(|(kind, id)| {
+    let key = token.0.split_once('/').and_then(|(kind, id)| {
         let kind = DocumentKind::ALL.into_iter().find(|one| one.as_str() == kind)?;
         Document::is_valid_id(id).then(|| (kind, id.to_owned()))
     });
-    place.ok_or_else(|| Fault::invalid(format_args!("`{}` is no page of documents", token.0)))
+    key.ok_or_else(|| Fault::invalid(format_args!("`{}` is no page of documents", token.0)))
 }
 
 #[cfg(test)]
@@ -201,7 +200,7 @@ mod tests {
     use crate::LocalBackend;
 
     #[tokio::test]
-    async fn only_playlists_and_synths_that_changed_are_told_of() {
+    async fn only_playlists_and_synths_that_changed_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let library =
             LocalBackend::create(folder.path(), crate::LocalOptions::default()).await.unwrap();

@@ -20,10 +20,10 @@ use crate::{
     vectors::{Hit, Rows, Search, row_set},
 };
 
-/// How many of the nearest songs are looked at for one that passes a filter,
-/// before the songs that pass are looked up, and how many at the most.
-const LOOKED_AT_FOR_EACH: usize = 20;
-const LOOKED_AT_MOST: usize = 1_000;
+/// How many of the nearest songs are examined for one that passes a filter, before
+/// the set of all songs that pass is made, and how many at the most.
+const EXAMINED_FOR_EACH: usize = 20;
+const EXAMINED_AT_MOST: usize = 1_000;
 
 /// The embeddings of songs of a library, and searches among them.
 pub(crate) struct Embeddings<'a> {
@@ -167,7 +167,7 @@ impl<'a> Embeddings<'a> {
     }
 
     /// Hits that songs name. The index may be ahead of the catalog while
-    /// somebody writes.
+    /// a writer is at work.
     fn named(
         &self,
         connection: &Connection,
@@ -183,7 +183,7 @@ impl<'a> Embeddings<'a> {
     }
 
     /// Whether the file of a song names an embedding that the catalog does not
-    /// know of. Either somebody is transaction, or the catalog is damaged.
+    /// know of. Either a writer is at work, or the catalog is damaged.
     fn file_names(&self, connection: &Connection, id: SongId, model: &ModelName) -> Result<bool> {
         let stored = match self.store.read_song(id) {
             Ok(Some(stored)) => stored,
@@ -210,7 +210,7 @@ impl<'a> Embeddings<'a> {
         rows: &Rows,
         search: Search<'_>,
     ) -> Result<Option<Vec<Hit>>> {
-        let k = search.k.saturating_mul(LOOKED_AT_FOR_EACH).clamp(1, LOOKED_AT_MOST);
+        let k = search.k.saturating_mul(EXAMINED_FOR_EACH).clamp(1, EXAMINED_AT_MOST);
         let hits = self.named(connection, &query.model, rows, Search { k, ..search })?;
         let is_all = hits.len() < k;
         let mut passing = Vec::new();

@@ -1,4 +1,4 @@
-//! What can go wrong with files, catalog and index, and what callers are told.
+//! What can go wrong with files, catalog and index, and the error a caller gets.
 
 use std::{
     fmt, io,
@@ -11,7 +11,7 @@ use songrec_storage::{Error, ErrorKind, Unreadable};
 
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
-/// What went wrong, before it is said during which operation.
+/// What went wrong, before the operation and its subject are known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("could not {action} `{}`", path.display())]
@@ -43,7 +43,7 @@ pub(crate) enum Fault {
     Unsupported(String),
     #[error("`{0}` belongs to another history")]
     CursorLost(String),
-    /// What a caller's own stream said.
+    /// The error of a caller's own stream.
     #[error("the bytes did not arrive")]
     Stream(#[source] Error),
 }

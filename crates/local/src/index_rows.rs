@@ -64,7 +64,7 @@ impl<'a> IndexRows<'a> {
                 rows = self.build(model, kind, &Silent)?;
                 self.transaction.store().files().step(|| change(&rows))?;
             }
-            // Damaged rows are made again from the catalog and the files when
+            // Damaged rows are built again from the catalog and the files when
             // the change is settled.
             Err(fault @ Fault::Index { .. }) => {
                 self.transaction
@@ -90,7 +90,7 @@ impl<'a> IndexRows<'a> {
         })
     }
 
-    /// The rows of a model to change, made again if they are lost.
+    /// The rows of a model to change, built again if they are lost.
     pub(crate) fn open(&self, model: &Model, kind: RowKind) -> Result<Arc<Rows>> {
         match self.transaction.store().rows_as_recorded(
             self.transaction.connection(),
@@ -106,7 +106,7 @@ impl<'a> IndexRows<'a> {
         }
     }
 
-    /// Makes rows again that were found damaged, unless somebody has.
+    /// Builds damaged rows again, unless another thread has done so.
     pub(crate) fn build_damaged(
         &self,
         model: &Model,
@@ -199,7 +199,7 @@ impl<'a> IndexRows<'a> {
         Ok(rows)
     }
 
-    // A song whose embedding is damaged can still be listed; `verify` tells.
+    // A song whose embedding is damaged can still be listed; `verify` reports it.
     pub(crate) fn vector_or_warning(
         &self,
         model: &Model,

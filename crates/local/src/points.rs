@@ -28,16 +28,16 @@ pub struct NearOptions {
     pub k: usize,
     /// The lowest similarity that counts. The higher, the faster.
     pub threshold: Option<f64>,
-    /// Set by somebody else to end it early.
+    /// Set by another thread to stop it early.
     pub stop: Arc<AtomicBool>,
 }
 
-/// Is told each song that has neighbors, with these, nearest first: from any
-/// thread and in any order.
+/// Called with each song that has neighbors and these neighbors, nearest first;
+/// from any thread and in any order.
 pub type OnNeighbors = Arc<dyn Fn(SongId, Vec<Neighbor>) + Send + Sync>;
 
-/// How many songs are compared before somebody is told how far it is.
-const TOLD: u64 = 256;
+/// How many songs are compared between two reports of progress.
+const REPORTED: u64 = 256;
 
 /// The vectors of many songs by one model: their ids, and a row for each.
 ///
@@ -149,8 +149,8 @@ impl Points {
         blocking("read", &self.location, read).await
     }
 
-    /// Tells the neighbors of every song: the graph of neighbors, on all cores
-    /// and in little memory. False if it was ended early.
+    /// Calls `on_found` with the neighbors of every song: the neighbor graph, on
+    /// all cores and in little memory. False if it was stopped early.
     ///
     /// # Errors
     ///
@@ -211,8 +211,8 @@ fn compare_all(
                 on_found(SongId::from_bytes(id), neighbors);
             }
             let now = compared.fetch_add(1, Ordering::Relaxed) + 1;
-            if now.is_multiple_of(TOLD) || now == total {
-                for _ in 0..(now - 1) % TOLD + 1 {
+            if now.is_multiple_of(REPORTED) || now == total {
+                for _ in 0..(now - 1) % REPORTED + 1 {
                     progress.on(Event::Advanced { item: "", bytes: 0 });
                 }
             }

@@ -23,8 +23,8 @@ use crate::{
 
 /// Builds the catalog from the files. The caller has the write lock.
 ///
-/// The indexes are not looked at: the new catalog knows none, so they are made
-/// again, here for models with songs, so that somebody is told of it.
+/// The indexes are not read: the new catalog records none, so each of them is
+/// built again afterwards, with its own progress.
 pub(crate) fn build(store: &Store, progress: &dyn Progress) -> Result<()> {
     let work = "building the catalog from the files";
     progress.on(Event::Started { work, total: None });

@@ -77,7 +77,7 @@ impl<'a> Songs<'a> {
             for PurgeSong { id, deletion } in tombstones.iter().copied() {
                 let buried =
                     match stored::read_tombstone(self.store.layout(), self.store.files(), id) {
-                        // Whose it is cannot be told; `verify` tells that.
+                        // Its deletion cannot be read; `verify` reports it.
                         Err(Fault::Damaged { .. } | Fault::Newer { .. }) => None,
                         other => other?,
                     };
@@ -113,7 +113,7 @@ impl<'a> Songs<'a> {
                 Ok(Some(stored)) => items.push(stored.document),
                 // Deleted since the page was made.
                 Ok(None) => {}
-                // One damaged file must not hide the others; `verify` tells.
+                // One damaged file must not hide the others; `verify` reports it.
                 Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
                     tracing::warn!("left out of a list: {fault}");
                 }
@@ -177,7 +177,7 @@ impl<'a> Songs<'a> {
             changes.push(Change { song: *id, state, origin });
         }
         // Those that the catalog knows to be damaged have no number, and are
-        // told as long as they are.
+        // listed on every page until they are repaired.
         for id in damaged.into_iter().filter(|_| !more) {
             if let (Resolved::Damaged(fault), _) = self.store.resolve(id) {
                 unreadable.push(UnreadableSong { song: id, why: fault.unreadable()? });
@@ -185,7 +185,7 @@ impl<'a> Songs<'a> {
         }
         let last = rows.last().map_or(seen, |(_, change)| *change);
         // Read before anybody can list them, so what is written meanwhile is
-        // told by the next page.
+        // reported by the next page.
         let now = Documents::new(self.database).state()?;
         let documents = since.and_then(|cursor| cursor.0.splitn(3, '.').nth(2)) != Some(&now);
         let cursor = Cursor(format!("{epoch}.{last}.{now}"));

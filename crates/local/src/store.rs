@@ -194,8 +194,7 @@ impl Store {
         }
     }
 
-    /// Whether the rows of a model have to be made again; told, if that is
-    /// because they are damaged.
+    /// Whether the rows of a model have to be built again. Damage is logged.
     pub(crate) fn rows_are_lost(
         &self,
         connection: &Connection,

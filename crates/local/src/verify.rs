@@ -1,4 +1,4 @@
-//! Whether everything is as songs and catalog say.
+//! Checks songs, embeddings, audio, catalog and indexes against each other.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -124,7 +124,7 @@ impl<'a> Verifier<'a> {
     fn verify_all(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<()> {
         let progress = findings.progress;
         if !self.verify_catalog(options, findings)? {
-            // Nothing that it says is worth comparing with.
+            // A damaged catalog is not worth comparing with.
             return Ok(());
         }
         self.verify_models(findings)?;
@@ -264,7 +264,7 @@ impl<'a> Verifier<'a> {
             let mut different = Vec::new();
             for id in &ids {
                 let (resolved, leftover) = self.store.resolve(*id);
-                // Damaged files are told with their songs.
+                // Damaged files are reported with their songs.
                 if !matches!(resolved, Resolved::Damaged(_)) {
                     different.push((*id, leftover.is_some()));
                 }
@@ -349,7 +349,7 @@ impl<'a> Verifier<'a> {
     }
 
     // What cannot be read keeps its place from a document that can, so that it
-    // is moved where it can be looked at.
+    // is moved where a person can inspect it.
     fn verify_damaged(&self, id: SongId, fault: &Fault, findings: &mut Findings<'_>) -> Result<()> {
         let mut problem = fault.chain();
         if !findings.repair {
@@ -374,7 +374,7 @@ impl<'a> Verifier<'a> {
     }
 
     // A path may be one of another machine, which has another file there or
-    // none. That can only be told where the audio is kept elsewhere for sure.
+    // none. That can only be known where the audio is kept elsewhere for sure.
     fn verify_audio(
         &self,
         song: &Song,
@@ -391,7 +391,7 @@ impl<'a> Verifier<'a> {
         for file in &song.files {
             let problem = match self.store.layout().audio_path(&file.path) {
                 // A disk that is not mounted, or a song from another machine:
-                // nothing is wrong with the song, so it is said once a folder.
+                // nothing is wrong with the song, so it is reported once a folder.
                 Some(path) if path.parent().is_some_and(|folder| !folder.is_dir()) => {
                     let folder = path.parent().unwrap_or(&path).to_owned();
                     if !is_elsewhere {
@@ -438,7 +438,7 @@ impl<'a> Verifier<'a> {
                     && (!options.read_data || song_rows::has_words_of(connection, song)?))
             };
             match same() {
-                // Of the row and not of the file, which was looked at before.
+                // Of the row and not of the file, which was checked before.
                 Err(fault @ Fault::Catalog(_)) if fault.is_damaged_catalog() => Ok(false),
                 same => same,
             }

@@ -22,9 +22,7 @@ use syn::{
 const FILES_OF_A_TYPE: usize = 3;
 
 /// Circles that are there still. None may be added.
-const STILL_IN_A_CIRCLE: &[&str] = &[
-    "sync: apply, look, machine, objects, refused, syncer",
-];
+const STILL_IN_A_CIRCLE: &[&str] = &["sync: apply, look, machine, objects, refused, syncer"];
 
 /// Types that are in too many files still, and in how many at the most.
 const STILL_SPREAD: &[(&str, &str, usize)] = &[

@@ -60,7 +60,7 @@ pub(crate) struct Opened {
     file: FileIdentity,
 }
 
-/// What the rows of `pending` are about.
+/// What rows of `pending` and of the vector indexes are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum RowKind {
     Song,
@@ -216,7 +216,7 @@ impl Catalog {
             .query_row([], |row| row.get(0))?)
     }
 
-    /// Lets every reader of the changes begin anew.
+    /// Makes every reader of the changes begin anew.
     pub(crate) fn renew_epoch(connection: &Connection) -> Result<()> {
         let epoch = Uuid::new_v4().simple().to_string();
         connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", [epoch])?;
@@ -230,12 +230,12 @@ impl Catalog {
             .query_row([], |row| row.get(0))?)
     }
 
-    /// Reads everything, and says what is wrong first; a thorough look also
+    /// Reads everything, and returns the first damage; a thorough check also
     /// compares the indexes with the rows.
     pub(crate) fn damage(connection: &Connection, thorough: bool) -> Result<Option<String>> {
         let sql = if thorough { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
-        let said: String = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok((said != "ok").then_some(said))
+        let report: String = connection.query_row(sql, [], |row| row.get(0))?;
+        Ok((report != "ok").then_some(report))
     }
 
     pub(crate) fn add_pending(
@@ -451,7 +451,7 @@ fn remove_database(path: &Path) -> Result<()> {
 pub(crate) struct FileIdentity {
     device: u64,
     inode: u64,
-    /// When it and its log were last written, where that is looked at.
+    /// When it and its log were last written, where that is compared.
     state: Option<[Option<Stamp>; 2]>,
 }
 

@@ -46,7 +46,7 @@ impl Vectors {
         Self { index_builder: None, ..Self::new(layout, kind) }
     }
 
-    /// Has rows built into lists, beside other work, if that is worth its while now
+    /// Builds the lists of rows beside other work, if searches become faster now
     /// that they were written.
     pub(crate) fn written(&self, rows: &Arc<Rows>) {
         if let Some(index_builder) = &self.index_builder {
@@ -82,7 +82,7 @@ impl Vectors {
     ///
     /// # Errors
     ///
-    /// [`Fault::is_damaged_index`] if they have to be made again.
+    /// [`Fault::is_damaged_index`] if they have to be built again.
     pub(crate) fn open(&self, model: &ModelName, folder: &str) -> Result<Option<Arc<Rows>>> {
         let path = self.layout.index(model, folder);
         if let Some(rows) = self.all_open().get(&path) {

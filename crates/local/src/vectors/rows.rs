@@ -11,7 +11,7 @@ use crate::{
     options::IndexKind,
 };
 
-/// What to look for in an index.
+/// A search of an index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Search<'a> {
     pub(crate) vector: &'a Vector,
@@ -19,12 +19,12 @@ pub(crate) struct Search<'a> {
     pub(crate) k: usize,
     pub(crate) offset: usize,
     pub(crate) threshold: Option<f64>,
-    /// Only these, if it is said.
+    /// Only these rows, if given.
     pub(crate) among: Option<&'a RowSet>,
     pub(crate) exclude: &'a [[u8; 16]],
 }
 
-/// A row that was found.
+/// A row and how near it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hit {
     pub(crate) id: [u8; 16],
@@ -33,7 +33,7 @@ pub(crate) struct Hit {
 }
 
 /// With fewer rows than this a search proves its answer, which takes no time
-/// then; with more it is as good as exact (the index says how good), unless
+/// then; with more it is as good as exact (the README of the index has the figures), unless
 /// the kind of the index is flat. Where lists begin to be faster; measured, as
 /// the README of the index says.
 const PROVED: usize = 10_000;
@@ -96,7 +96,7 @@ impl Rows {
     }
 
     /// Builds the lists of the rows for their number. False if `stop` ended it, or if
-    /// somebody else is doing it.
+    /// another process is doing it.
     pub(crate) fn build(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
         self.index.build(stop).map_err(|source| fault(&self.model, source))
     }
@@ -110,8 +110,8 @@ impl Rows {
         }
     }
 
-    /// The nearest rows of every row but itself, told from any thread. False
-    /// if `stop` ended it.
+    /// The nearest rows of every row but itself, passed to `on_found` from any
+    /// thread. False if `stop` ended it.
     pub(crate) fn neighbors_of_all(
         &self,
         options: &AllNeighbors<'_>,
@@ -130,14 +130,14 @@ impl Rows {
         self.index.check_files().map_err(|source| fault(&self.model, source))
     }
 
-    /// Reads everything, and says what is damaged.
+    /// Reads everything, and returns the first damage.
     pub(crate) fn damage(&self) -> Option<String> {
         self.index.verify().err().map(|error| error.to_string())
     }
 
     /// The nearest rows of those that `is_known` does not deny, nearest first.
     ///
-    /// The index may be ahead of the catalog while somebody writes. Twice as
+    /// The index may be ahead of the catalog while a writer is at work. Twice as
     /// many are asked for until enough are known or there are no more, so it
     /// ends whatever the index holds.
     pub(crate) fn search_known(
