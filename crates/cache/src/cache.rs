@@ -19,10 +19,7 @@ use songrec_core::{Digest, EmbeddingRef, Timestamp, Vector};
 use songrec_storage::{BlobStream, Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 
-use crate::{
-    draft::Draft,
-    folder::{Begun, Evicted, Folder, Found, Kind},
-};
+use crate::folder::{CachedFile, Draft, Evicted, Folder, ObjectKind, Reservation};
 
 /// Embeddings and audio as files in a folder, the least recently used of which
 /// go when there are too many.
@@ -116,7 +113,7 @@ pub struct CacheUse {
 }
 
 impl Cache {
-    /// A limit for when nobody has said one: 2 GiB.
+    /// The limit where none is configured: 2 GiB.
     pub const DEFAULT_LIMIT: u64 = 2 << 30;
 
     /// The cache in a folder of its own, which is made if it is not there, to
@@ -160,7 +157,7 @@ impl Cache {
     pub async fn info(&self) -> Result<CacheStats> {
         let listed = self.blocking(|shared| shared.folder.list()).await;
         let (objects, unfinished) = listed.map_err(|source| self.error("read", source))?;
-        let of = |kind: Kind| {
+        let of = |kind: ObjectKind| {
             objects.iter().filter(|object| object.kind == kind).fold(
                 CachedFiles::default(),
                 |sum, object| CachedFiles { files: sum.files + 1, bytes: sum.bytes + object.bytes },
@@ -170,15 +167,15 @@ impl Cache {
         Ok(CacheStats {
             folder: self.shared.root.clone(),
             limit: self.shared.limit,
-            embeddings: of(Kind::Embedding),
-            blobs: of(Kind::Blob),
+            embeddings: of(ObjectKind::Embedding),
+            blobs: of(ObjectKind::Blob),
             unfinished,
             oldest: oldest.and_then(|used| Timestamp::try_from(used).ok()),
         })
     }
 
     /// Removes what was used longest ago until no more than `limit` bytes are
-    /// left; says what went.
+    /// left; returns what was removed.
     ///
     /// # Errors
     ///
@@ -189,7 +186,7 @@ impl Cache {
         Ok(CachedFiles { files, bytes })
     }
 
-    /// Removes everything; says what went.
+    /// Removes everything; returns what was removed.
     ///
     /// # Errors
     ///
@@ -227,7 +224,7 @@ impl Cache {
     /// The file of a blob, if it is here.
     pub(crate) async fn blob(&self, digest: Digest) -> Option<CachedBlob> {
         self.blocking(move |shared| {
-            let file = shared.find(Kind::Blob, &digest)?;
+            let file = shared.find(ObjectKind::Blob, &digest)?;
             let size = file.metadata().ok()?.len();
             Some(CachedBlob { cache: Self { shared: Arc::clone(shared) }, file, size })
         })
@@ -251,11 +248,12 @@ impl Cache {
     /// Room for a blob, unless there is none; waits for other processes that
     /// are downloading it.
     pub(crate) async fn begin(&self, digest: Digest, size: u64) -> Download {
-        let begun = self.blocking(move |shared| shared.begin(Kind::Blob, &digest, size, true));
+        let begun =
+            self.blocking(move |shared| shared.begin(ObjectKind::Blob, &digest, size, true));
         match begun.await {
-            Some(Begun::Draft(draft)) => Download::Room(Room(Some(draft))),
-            Some(Begun::Here) => Download::Here,
-            Some(Begun::Busy | Begun::NoRoom) | None => Download::NoRoom,
+            Some(Reservation::Draft(draft)) => Download::Room(Room(Some(draft))),
+            Some(Reservation::Exists) => Download::Here,
+            Some(Reservation::Busy | Reservation::NoRoom) | None => Download::NoRoom,
         }
     }
 
@@ -283,7 +281,7 @@ impl Cache {
         let writer = self.blocking(move |shared| {
             while let Some(piece) = receive.blocking_recv() {
                 if let Err(source) = draft.write(&piece) {
-                    shared.complain("write", &source);
+                    shared.report_failure("write", &source);
                     return None;
                 }
             }
@@ -306,7 +304,7 @@ impl Cache {
         let finished = self.blocking(move |shared| {
             let size = draft.size();
             let finished = draft.finish(&digest);
-            let finished = finished.inspect_err(|source| shared.complain("write", source));
+            let finished = finished.inspect_err(|source| shared.report_failure("write", source));
             finished.ok().flatten().map(|file| (file, size))
         });
         let Some((file, size)) = finished.await else { return Ok(None) };
@@ -328,19 +326,19 @@ impl Cache {
 }
 
 impl Shared {
-    fn find(&self, kind: Kind, digest: &Digest) -> Option<File> {
+    fn find(&self, kind: ObjectKind, digest: &Digest) -> Option<File> {
         let found = self.folder.find(kind, digest);
-        let found = found.inspect_err(|source| self.complain("read", source));
-        match found.unwrap_or(Found::Missing) {
-            Found::Sound(file) => {
+        let found = found.inspect_err(|source| self.report_failure("read", source));
+        match found.unwrap_or(CachedFile::Missing) {
+            CachedFile::Sound(file) => {
                 self.counts.hits.fetch_add(1, Ordering::Relaxed);
                 Some(file)
             }
-            Found::Missing => {
+            CachedFile::Missing => {
                 self.counts.misses.fetch_add(1, Ordering::Relaxed);
                 None
             }
-            Found::Damaged => {
+            CachedFile::Damaged => {
                 tracing::warn!(%digest, cache = %self.root.display(), "removed a damaged file");
                 self.counts.misses.fetch_add(1, Ordering::Relaxed);
                 self.counts.damaged.fetch_add(1, Ordering::Relaxed);
@@ -350,10 +348,10 @@ impl Shared {
     }
 
     fn vector(&self, reference: &EmbeddingRef) -> Option<Vector> {
-        let mut file = self.find(Kind::Embedding, &reference.digest)?;
+        let mut file = self.find(ObjectKind::Embedding, &reference.digest)?;
         let mut bytes = Vec::new();
         let read = file.read_to_end(&mut bytes);
-        read.inspect_err(|source| self.complain("read", source)).ok()?;
+        read.inspect_err(|source| self.report_failure("read", source)).ok()?;
         let (values, rest) = bytes.as_chunks::<4>();
         let right = rest.is_empty() && values.len() == reference.dimension;
         let values = values.iter().copied().map(f32::from_le_bytes).collect();
@@ -362,27 +360,34 @@ impl Shared {
 
     fn keep_vector(&self, digest: &Digest, vector: &Vector) {
         let bytes = vector.to_le_bytes();
-        let begun = self.begin(Kind::Embedding, digest, bytes.len() as u64, false);
-        let Some(Begun::Draft(mut draft)) = begun else { return };
+        let begun = self.begin(ObjectKind::Embedding, digest, bytes.len() as u64, false);
+        let Some(Reservation::Draft(mut draft)) = begun else { return };
         let kept = draft.write(&bytes).and_then(|()| draft.finish(digest));
         if let Err(source) = kept {
-            self.complain("write", &source);
+            self.report_failure("write", &source);
         }
     }
 
-    fn begin(&self, kind: Kind, digest: &Digest, size: u64, wait: bool) -> Option<Begun> {
+    fn begin(
+        &self,
+        kind: ObjectKind,
+        digest: &Digest,
+        size: u64,
+        wait: bool,
+    ) -> Option<Reservation> {
         if self.off.load(Ordering::Relaxed) {
             return None;
         }
         let begun = self.folder.begin(kind, digest, size, self.limit, wait);
-        let (begun, evicted) = begun.inspect_err(|source| self.complain("write", source)).ok()?;
+        let (begun, evicted) =
+            begun.inspect_err(|source| self.report_failure("write", source)).ok()?;
         self.counts.evicted.fetch_add(evicted.files, Ordering::Relaxed);
         Some(begun)
     }
 
     // A cache that does not work makes things slow, not wrong. One that has no
-    // room is left alone from then on, and that is said once.
-    fn complain(&self, operation: &'static str, source: &io::Error) {
+    // room is left alone from then on, with one warning.
+    fn report_failure(&self, operation: &'static str, source: &io::Error) {
         if cannot_keep(source) {
             if !self.off.swap(true, Ordering::Relaxed) {
                 tracing::warn!(
@@ -396,7 +401,7 @@ impl Shared {
     }
 }
 
-/// What came of asking for room for a blob.
+/// The answer to a request for room for a blob.
 #[derive(Debug)]
 pub(crate) enum Download {
     /// Download it to here.

@@ -1,4 +1,4 @@
-//! Another backend, of which is remembered what it said.
+//! A read-through cache in front of another backend.
 
 use std::{
     fmt,
@@ -178,12 +178,12 @@ impl StorageBackend for Cached {
 #[async_trait]
 impl SongStore for Cached {
     async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        let _writing = self.recent.writing(songs.iter().map(|put| put.song.id));
+        let _writing = self.recent.begin_write(songs.iter().map(|put| put.song.id));
         self.inner.songs().put(songs).await
     }
 
     async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        let reading = self.recent.reading();
+        let reading = self.recent.begin_read();
         let mut songs = self.recent.songs(ids);
         let unknown: Vec<usize> = (0..ids.len()).filter(|at| songs[*at].is_none()).collect();
         if unknown.is_empty() {
@@ -199,7 +199,7 @@ impl SongStore for Cached {
     }
 
     async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
-        let reading = self.recent.reading();
+        let reading = self.recent.begin_read();
         let page = self.inner.songs().find(query).await?;
         self.recent.remember_songs(reading, &page.items);
         Ok(page)
@@ -218,12 +218,12 @@ impl SongStore for Cached {
     }
 
     async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        let _writing = self.recent.writing(songs.iter().map(|delete| delete.id));
+        let _writing = self.recent.begin_write(songs.iter().map(|delete| delete.id));
         self.inner.songs().delete(songs).await
     }
 
     async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
-        let _writing = self.recent.writing(tombstones.iter().map(|purge| purge.id));
+        let _writing = self.recent.begin_write(tombstones.iter().map(|purge| purge.id));
         self.inner.songs().purge(tombstones).await
     }
 }
@@ -232,7 +232,7 @@ impl SongStore for Cached {
 #[async_trait]
 impl EmbeddingStore for Cached {
     async fn put_model(&self, model: &ModelSpec) -> Result<()> {
-        let _writing = self.recent.writing_models();
+        let _writing = self.recent.begin_models_write();
         self.inner.embeddings().put_model(model).await
     }
 
@@ -240,7 +240,7 @@ impl EmbeddingStore for Cached {
         if let Some(models) = self.recent.models() {
             return Ok(models);
         }
-        let reading = self.recent.reading();
+        let reading = self.recent.begin_read();
         let models = self.inner.embeddings().models().await?;
         self.recent.remember_models(reading, &models);
         Ok(models)
@@ -282,7 +282,7 @@ impl EmbeddingStore for Cached {
 
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         let hits = self.inner.embeddings().nearest(query).await?;
-        self.recent.doubt(&query.model, &hits);
+        self.recent.evict_contradicted(&query.model, &hits);
         Ok(hits)
     }
 }
@@ -326,13 +326,13 @@ impl BlobStore for Cached {
 impl Maintenance for Cached {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let page = self.inner.maintenance().changes(since, limit).await?;
-        self.recent.forget(page.changes.iter().map(|change| change.song));
+        self.recent.evict(page.changes.iter().map(|change| change.song));
         Ok(page)
     }
 
     async fn heads(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage<ChangeHead>> {
         let page = self.inner.maintenance().heads(since, limit).await?;
-        self.recent.forget(page.changes.iter().map(|change| change.song));
+        self.recent.evict(page.changes.iter().map(|change| change.song));
         Ok(page)
     }
 
@@ -350,7 +350,7 @@ impl Maintenance for Cached {
         options: &VerifyOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
-        let _writing = options.repair.then(|| self.recent.writing_anything());
+        let _writing = options.repair.then(|| self.recent.begin_any_write());
         self.inner.maintenance().verify(options, progress).await
     }
 }

@@ -7,7 +7,6 @@
 
 mod cache;
 mod cached;
-mod draft;
 mod file;
 mod folder;
 mod recent;

@@ -1,4 +1,4 @@
-//! What was read a moment ago, in memory.
+//! Songs, models and embeddings that were read recently, in memory.
 
 use std::{
     num::NonZeroUsize,
@@ -61,7 +61,7 @@ impl<T> Remembered<T> {
 /// A read that has begun. What it gives may be older than a write that it
 /// overlaps, and is then not remembered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
+pub(crate) struct ReadTicket {
     turn: u64,
     alone: bool,
     since: Instant,
@@ -85,32 +85,32 @@ impl Recent {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn reading(&self) -> Reading {
+    pub(crate) fn begin_read(&self) -> ReadTicket {
         let state = self.state();
-        Reading { turn: state.turns, alone: state.writes == 0, since: Instant::now() }
+        ReadTicket { turn: state.turns, alone: state.writes == 0, since: Instant::now() }
     }
 
-    /// Forgets what is written now, and again when it has been written or
-    /// given up.
-    pub(crate) fn writing(&self, songs: impl IntoIterator<Item = SongId>) -> Writing<'_> {
-        self.begin_write(Written::Songs(songs.into_iter().collect()))
+    /// Evicts the songs of a write when it begins, and again when it ends, however
+    /// it ends.
+    pub(crate) fn begin_write(&self, songs: impl IntoIterator<Item = SongId>) -> WriteGuard<'_> {
+        self.guard(Written::Songs(songs.into_iter().collect()))
     }
 
     /// The same for models.
-    pub(crate) fn writing_models(&self) -> Writing<'_> {
-        self.begin_write(Written::Models)
+    pub(crate) fn begin_models_write(&self) -> WriteGuard<'_> {
+        self.guard(Written::Models)
     }
 
     /// The same for a write that may be of anything.
-    pub(crate) fn writing_anything(&self) -> Writing<'_> {
-        self.begin_write(Written::Anything)
+    pub(crate) fn begin_any_write(&self) -> WriteGuard<'_> {
+        self.guard(Written::Anything)
     }
 
-    fn begin_write(&self, written: Written) -> Writing<'_> {
-        let writing = Writing { recent: self, written };
+    fn guard(&self, written: Written) -> WriteGuard<'_> {
+        let writing = WriteGuard { recent: self, written };
         let mut state = self.state();
         state.writes += 1;
-        writing.forget(&mut state);
+        writing.evict(&mut state);
         drop(state);
         writing
     }
@@ -123,7 +123,7 @@ impl Recent {
 
     pub(crate) fn remember_songs<'a>(
         &self,
-        reading: Reading,
+        reading: ReadTicket,
         songs: impl IntoIterator<Item = &'a Song>,
     ) {
         let mut state = self.state();
@@ -139,14 +139,14 @@ impl Recent {
         }
     }
 
-    /// Forgets songs that are known to have changed.
-    pub(crate) fn forget(&self, songs: impl IntoIterator<Item = SongId>) {
-        drop(self.writing(songs));
+    /// Evicts songs that are known to have changed.
+    pub(crate) fn evict(&self, songs: impl IntoIterator<Item = SongId>) {
+        drop(self.begin_write(songs));
     }
 
-    /// Forgets the songs of hits that they do not name: either of the two is
-    /// old, and only reading the song again tells which.
-    pub(crate) fn doubt(&self, model: &ModelName, hits: &[Neighbor]) {
+    /// Evicts the songs that do not name the hits of a search: song or hit is
+    /// outdated, and only another read of the song shows which.
+    pub(crate) fn evict_contradicted(&self, model: &ModelName, hits: &[Neighbor]) {
         let mut state = self.state();
         for hit in hits {
             let unnamed = state.songs.peek(&hit.song).is_some_and(|song| {
@@ -182,7 +182,7 @@ impl Recent {
         self.state().models.as_ref()?.fresh(self.fresh_for).cloned()
     }
 
-    pub(crate) fn remember_models(&self, reading: Reading, models: &[ModelSpec]) {
+    pub(crate) fn remember_models(&self, reading: ReadTicket, models: &[ModelSpec]) {
         let mut state = self.state();
         if !self.fresh_for.is_zero() && state.allows(reading) {
             state.models = Some(Remembered { value: models.to_vec(), read_at: reading.since });
@@ -191,7 +191,7 @@ impl Recent {
 }
 
 impl State {
-    fn allows(&self, reading: Reading) -> bool {
+    fn allows(&self, reading: ReadTicket) -> bool {
         reading.alone && reading.turn == self.turns
     }
 }
@@ -199,7 +199,7 @@ impl State {
 /// A write that has begun.
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
-pub(crate) struct Writing<'a> {
+pub(crate) struct WriteGuard<'a> {
     recent: &'a Recent,
     written: Written,
 }
@@ -211,8 +211,8 @@ enum Written {
     Anything,
 }
 
-impl Writing<'_> {
-    fn forget(&self, state: &mut State) {
+impl WriteGuard<'_> {
+    fn evict(&self, state: &mut State) {
         state.turns += 1;
         match &self.written {
             Written::Songs(songs) => songs.iter().for_each(|id| drop(state.songs.pop(id))),
@@ -226,11 +226,11 @@ impl Writing<'_> {
 }
 
 // However it ended, it may have happened.
-impl Drop for Writing<'_> {
+impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         let mut state = self.recent.state();
         state.writes -= 1;
-        self.forget(&mut state);
+        self.evict(&mut state);
     }
 }
 
@@ -257,7 +257,7 @@ mod tests {
     fn what_was_read_alone_is_remembered() {
         let (recent, one) = (recent(), song("one"));
 
-        recent.remember_songs(recent.reading(), [&one]);
+        recent.remember_songs(recent.begin_read(), [&one]);
 
         assert!(knows(&recent, &one));
     }
@@ -266,9 +266,9 @@ mod tests {
     fn what_was_read_beside_a_write_is_not_remembered() {
         let (recent, one) = (recent(), song("one"));
 
-        let before = recent.reading();
-        let writing = recent.writing([one.id]);
-        let during = recent.reading();
+        let before = recent.begin_read();
+        let writing = recent.begin_write([one.id]);
+        let during = recent.begin_read();
         recent.remember_songs(before, [&one]);
         assert!(!knows(&recent, &one), "the write may have changed it already");
         drop(writing);
@@ -280,25 +280,25 @@ mod tests {
     }
 
     #[test]
-    fn a_write_forgets_what_it_writes() {
+    fn a_write_evicts_what_it_writes() {
         let (recent, one, other) = (recent(), song("one"), song("other"));
-        recent.remember_songs(recent.reading(), [&one, &other]);
+        recent.remember_songs(recent.begin_read(), [&one, &other]);
 
-        drop(recent.writing([one.id]));
+        drop(recent.begin_write([one.id]));
 
         assert!(!knows(&recent, &one) && knows(&recent, &other));
-        drop(recent.writing_anything());
+        drop(recent.begin_any_write());
         assert!(!knows(&recent, &other));
     }
 
     #[test]
-    fn a_song_that_does_not_name_a_hit_is_doubted() {
+    fn a_song_that_does_not_name_a_hit_is_evicted() {
         let (recent, one, mut other) = (recent(), song("one"), song("other"));
         let model: ModelName = "tiny@1".parse().unwrap();
         let digest = Digest::of(b"vector");
         let named = EmbeddingRef { dimension: 1, digest, key: Some("new".to_owned()) };
         other.embeddings.insert(model.clone(), named);
-        recent.remember_songs(recent.reading(), [&one, &other]);
+        recent.remember_songs(recent.begin_read(), [&one, &other]);
         let hit = |song: &Song| Neighbor {
             song: song.id,
             similarity: 1.0,
@@ -306,7 +306,7 @@ mod tests {
             key: Some("new".to_owned()),
         };
 
-        recent.doubt(&model, &[hit(&one), hit(&other)]);
+        recent.evict_contradicted(&model, &[hit(&one), hit(&other)]);
 
         assert!(!knows(&recent, &one) && knows(&recent, &other));
     }

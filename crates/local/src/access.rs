@@ -1,55 +1,25 @@
 //! Whether a library can be written, and why not.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use crate::{
-    error::Fault,
-    layout::{Folder, Layout},
+    error::{Fault, Refusal},
+    files::{Folder, Layout},
 };
 
 /// Less free space than this is none: every change writes more.
 const LEAST: u64 = 64 << 10;
 
-/// Why nothing can be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// This user may not, or the disk is only for reading.
-    Denied(PathBuf),
-    /// There is no room.
-    Full,
+/// Why this user may not write to a library, if so. The paths that a write
+/// changes first are checked, so that nothing has to be written to find out.
+pub(crate) fn refusal_of(layout: &Layout) -> Option<Refusal> {
+    let root = layout.root();
+    let paths = [root.to_owned(), layout.folder(Folder::Songs), layout.lock(), layout.catalog()];
+    paths.into_iter().find(|path| !may_write(path)).map(Refusal::Denied)
 }
 
-impl Refusal {
-    /// Why this user may not write to a library, if so. What is written first
-    /// is looked at, so that nothing has to be written to find out.
-    pub(crate) fn of(layout: &Layout) -> Option<Self> {
-        let root = layout.root();
-        let paths =
-            [root.to_owned(), layout.folder(Folder::Songs), layout.lock(), layout.catalog()];
-        paths.into_iter().find(|path| !may_write(path)).map(Self::Denied)
-    }
-
-    pub(crate) fn fault(&self) -> Fault {
-        Fault::ReadOnly(self.clone())
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Denied(path) => {
-                write!(f, "`{}` may only be read by this user", path.display())
-            }
-            Self::Full => f.write_str("the disk is full"),
-        }
-    }
-}
-
-/// Whether what went wrong did so because there is no room on the disk of
-/// `root`. SQLite does not always say it.
+/// Whether an operation failed because the disk of `root` has no room. SQLite
+/// does not always report it as such.
 pub(crate) fn is_for_want_of_room(fault: &Fault, root: &Path) -> bool {
     match fault {
         Fault::Catalog(error) => match error.sqlite_error_code() {
@@ -60,6 +30,16 @@ pub(crate) fn is_for_want_of_room(fault: &Fault, root: &Path) -> bool {
             _ => false,
         },
         other => other.is_full(),
+    }
+}
+
+/// The same fault, or that the disk of `root` is full where that is the reason.
+pub(crate) fn or_full(fault: Fault, root: &Path) -> Fault {
+    match fault {
+        Fault::Catalog(_) if is_for_want_of_room(&fault, root) && !fault.is_full() => {
+            Fault::io("write to the catalog in", root)(std::io::ErrorKind::StorageFull.into())
+        }
+        other => other,
     }
 }
 

@@ -7,7 +7,6 @@ use songrec_core::{
     BlobRef, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec, OperationId,
     Progress, Segment, SegmentId, Song, SongId, SongSummary,
 };
-pub use songrec_index::Kind as IndexKind;
 use songrec_storage::{
     BlobSource, BlobStore, BlobStream, Capabilities, ChangePage, Collected, Cursor, DeleteSong,
     DocumentStore, EmbeddingStore, Finding, Lookup, Maintenance, NearestQuery, NearestSegments,
@@ -18,13 +17,22 @@ use songrec_storage::{
 use uuid::Uuid;
 
 use crate::{
-    blobs,
+    access::or_full,
+    blobs, blocking,
     catalog::Catalog,
-    disk::{Disk, RealDisk},
-    error::{self, Fault},
+    database::Database,
+    documents::Documents,
+    embeddings::Embeddings,
+    error,
+    files::{Disk, Layout, disk::RealDisk},
+    garbage::Garbage,
+    options::LocalOptions,
     points::Points,
     progress::reporter,
+    segments::Segments,
+    songs::Songs,
     store::Store,
+    verify::Verifier,
 };
 
 /// How many songs a batch should have: the wait for the disk is shared by all
@@ -53,17 +61,7 @@ const BATCH: usize = 64;
 /// ```
 #[derive(Clone)]
 pub struct LocalBackend {
-    store: Arc<Store>,
-}
-
-/// How a library is made and used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LocalOptions {
-    /// Whether it keeps copies of the audio, instead of knowing where the
-    /// files are. Decided when it is made.
-    pub keeps_copies: bool,
-    /// Which lists this process builds of its vectors.
-    pub index: IndexKind,
+    database: Arc<Database>,
 }
 
 impl LocalBackend {
@@ -84,8 +82,8 @@ impl LocalBackend {
     ///
     /// Costs the same at any size, unless the catalog or an index is missing,
     /// damaged or not of these files; then it is built from the files, and
-    /// `progress` is told. Files that are damaged are left out and told as
-    /// skipped. A damaged `songrec.json` is written again as its copy says, or
+    /// `progress` reports it. Damaged files are left out and reported as
+    /// skipped. A damaged `songrec.json` is restored from its copy, or from
     /// the catalog.
     ///
     /// # Errors
@@ -134,7 +132,7 @@ impl LocalBackend {
     /// `Denied` if this user may not, or the disk is only for reading; `Full`
     /// if it had no room when the library was opened.
     pub fn may_write(&self) -> Result<()> {
-        self.store.may_write().map_err(|fault| fault.during("change", "the library", self))
+        self.store().may_write().map_err(|fault| fault.during("change", "the library", self))
     }
 
     /// Opens the library in `root`, or makes one if there is none.
@@ -165,22 +163,22 @@ impl LocalBackend {
     /// Whether all that is in `root` is what making a library there left that
     /// was cut off: making it again goes on.
     pub fn is_begun(root: impl AsRef<Path>) -> bool {
-        crate::layout::Layout::new(root.as_ref()).is_begun()
+        Layout::new(root.as_ref()).is_begun()
     }
 
     /// Whether there is a library in `root`.
     pub fn is_library(root: impl AsRef<Path>) -> bool {
-        crate::layout::Layout::new(root.as_ref()).library_file().is_file()
+        Layout::new(root.as_ref()).library_file().is_file()
     }
 
     /// The folder of the library; relative paths of songs begin there.
     pub fn root(&self) -> &Path {
-        self.store.layout.root()
+        self.store().layout().root()
     }
 
     /// What the library is known by, wherever it is copied to.
     pub fn id(&self) -> Uuid {
-        self.store.library.id
+        self.store().library().id
     }
 
     /// The vectors of all songs that pass `filter`, as a model embedded them, where
@@ -193,7 +191,14 @@ impl LocalBackend {
     pub async fn points(&self, model: &ModelName, filter: &Filter) -> Result<Points> {
         let (name, filter) = (model.clone(), filter.clone());
         let subject = format_args!("model `{model}`").to_string();
-        self.blocking("read all of", subject, move |store| store.points(&name, &filter)).await
+        self.blocking("read all of", subject, move |database| {
+            Embeddings::new(database).points(&name, &filter)
+        })
+        .await
+    }
+
+    fn store(&self) -> &Store {
+        self.database.store()
     }
 
     pub(crate) async fn create_on(
@@ -202,10 +207,11 @@ impl LocalBackend {
         options: LocalOptions,
     ) -> Result<Self> {
         let path = root.to_owned();
-        let create = move || Store::create(&path, disk, options);
-        let store = join(tokio::task::spawn_blocking(create).await);
-        let store = store.map_err(|fault| fault.during("create", "the library", root.display()))?;
-        Ok(Self { store: Arc::new(store) })
+        let create = move || Database::create(&path, disk, options);
+        let database = blocking::run(create).await;
+        let database =
+            database.map_err(|fault| fault.during("create", "the library", root.display()))?;
+        Ok(Self { database: Arc::new(database) })
     }
 
     pub(crate) async fn open_on(
@@ -217,12 +223,13 @@ impl LocalBackend {
     ) -> Result<Self> {
         let (path, spare) = (root.to_owned(), spare.map(Path::to_owned));
         let (reporter, pass_on) = reporter(progress);
-        let open = move || Store::open(&path, disk, options, spare.as_deref(), &reporter);
+        let open = move || Database::open(&path, disk, options, spare.as_deref(), &reporter);
         let open = tokio::task::spawn_blocking(open);
         pass_on.await;
-        let store = join(open.await);
-        let store = store.map_err(|fault| fault.during("open", "the library", root.display()))?;
-        Ok(Self { store: Arc::new(store) })
+        let database = blocking::join(open.await);
+        let database =
+            database.map_err(|fault| fault.during("open", "the library", root.display()))?;
+        Ok(Self { database: Arc::new(database) })
     }
 
     /// The one place where async meets blocking I/O.
@@ -230,11 +237,12 @@ impl LocalBackend {
         &self,
         operation: &'static str,
         subject: impl fmt::Display,
-        work: impl FnOnce(&Store) -> error::Result<T> + Send + 'static,
+        work: impl FnOnce(&Database) -> error::Result<T> + Send + 'static,
     ) -> Result<T> {
-        run_blocking(&self.store, work)
+        let database = Arc::clone(&self.database);
+        blocking::run(move || work(&database))
             .await
-            .map_err(|fault| fault.or_full(self.root()).during(operation, subject, self))
+            .map_err(|fault| or_full(fault, self.root()).during(operation, subject, self))
     }
 
     /// The same for what changes the library.
@@ -242,35 +250,10 @@ impl LocalBackend {
         &self,
         operation: &'static str,
         subject: impl fmt::Display,
-        work: impl FnOnce(&Store) -> error::Result<T> + Send + 'static,
+        work: impl FnOnce(&Database) -> error::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let work = |store: &Store| store.may_write().and_then(|()| work(store));
+        let work = |database: &Database| database.store().may_write().and_then(|()| work(database));
         self.blocking(operation, subject, work).await
-    }
-}
-
-/// Runs `work` where it may wait for the disk.
-pub(crate) async fn run_blocking<T: Send + 'static>(
-    store: &Arc<Store>,
-    work: impl FnOnce(&Store) -> error::Result<T> + Send + 'static,
-) -> error::Result<T> {
-    let store = Arc::clone(store);
-    join(tokio::task::spawn_blocking(move || work(&store)).await)
-}
-
-pub(crate) fn join<T>(
-    joined: std::result::Result<error::Result<T>, tokio::task::JoinError>,
-) -> error::Result<T> {
-    match joined {
-        Ok(answer) => answer,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(Fault::Io {
-                action: "finish work on",
-                path: "the library".into(),
-                source: error.into(),
-            }),
-        },
     }
 }
 
@@ -282,7 +265,7 @@ impl StorageBackend for LocalBackend {
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             any_metric: true,
-            keeps_audio: self.store.library.keeps_copies,
+            keeps_audio: self.store().library().keeps_copies,
             urls: false,
             batch: BATCH,
             remote: false,
@@ -321,7 +304,7 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.changing("store", subject, move |store| store.put_songs(&songs)).await
+        self.changing("store", subject, move |database| Songs::new(database).put(&songs)).await
     }
 
     async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
@@ -329,22 +312,23 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), "song"), ids.to_vec());
-        self.blocking("read", subject, move |store| store.get_songs(&ids)).await
+        self.blocking("read", subject, move |database| Songs::new(database).get(&ids)).await
     }
 
     async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
         let query = query.clone();
-        self.blocking("find", "songs", move |store| store.find_songs(&query)).await
+        self.blocking("find", "songs", move |database| Songs::new(database).find(&query)).await
     }
 
     async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
         let query = query.clone();
-        self.blocking("find", "songs", move |store| store.find_summaries(&query)).await
+        self.blocking("find", "songs", move |database| Songs::new(database).find_summaries(&query))
+            .await
     }
 
     async fn count(&self, filter: &Filter) -> Result<u64> {
         let filter = filter.clone();
-        self.blocking("count", "songs", move |store| store.count_songs(&filter)).await
+        self.blocking("count", "songs", move |database| Songs::new(database).count(&filter)).await
     }
 
     async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
@@ -352,7 +336,8 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let lookups = lookups.to_vec();
-        self.blocking("look up", "songs", move |store| store.lookup(&lookups)).await
+        self.blocking("look up", "songs", move |database| Songs::new(database).lookup(&lookups))
+            .await
     }
 
     async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
@@ -360,7 +345,7 @@ impl SongStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, songs) = (some(songs.len(), "song"), songs.to_vec());
-        self.changing("delete", subject, move |store| store.delete_songs(&songs)).await
+        self.changing("delete", subject, move |database| Songs::new(database).delete(&songs)).await
     }
 
     async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
@@ -368,7 +353,8 @@ impl SongStore for LocalBackend {
             return Ok(());
         }
         let (subject, tombstones) = (some(tombstones.len(), "deleted song"), tombstones.to_vec());
-        self.changing("forget", subject, move |store| store.purge_songs(&tombstones)).await
+        self.changing("forget", subject, move |database| Songs::new(database).purge(&tombstones))
+            .await
     }
 }
 
@@ -376,12 +362,15 @@ impl SongStore for LocalBackend {
 impl EmbeddingStore for LocalBackend {
     async fn put_model(&self, model: &ModelSpec) -> Result<()> {
         let (subject, model) = (format!("model `{}`", model.name), model.clone());
-        self.changing("make room for", subject, move |store| store.put_model(&model)).await
+        self.changing("make room for", subject, move |database| {
+            Songs::new(database).put_model(&model)
+        })
+        .await
     }
 
     async fn models(&self) -> Result<Vec<ModelSpec>> {
-        self.blocking("list", "models", |store| {
-            let models = store.read(Catalog::models)?;
+        self.blocking("list", "models", |database| {
+            let models = database.read(Catalog::models)?;
             Ok(models.into_iter().map(|model| model.spec).collect())
         })
         .await
@@ -392,7 +381,8 @@ impl EmbeddingStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, embeddings) = (some(embeddings.len(), "embedding"), embeddings.to_vec());
-        self.changing("store", subject, move |store| store.put_embeddings(&embeddings)).await
+        self.changing("store", subject, move |database| Embeddings::new(database).put(&embeddings))
+            .await
     }
 
     async fn get(
@@ -405,27 +395,31 @@ impl EmbeddingStore for LocalBackend {
         }
         let subject = format!("{} by `{model}`", some(songs.len(), "embedding"));
         let (model, songs) = (model.clone(), songs.to_vec());
-        self.blocking("read", subject, move |store| store.get_embeddings(&model, &songs)).await
+        self.blocking("read", subject, move |database| {
+            Embeddings::new(database).get(&model, &songs)
+        })
+        .await
     }
 
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         let (subject, query) = (format!("model `{}`", query.model), query.clone());
-        self.blocking("search", subject, move |store| store.nearest(&query)).await
+        self.blocking("search", subject, move |database| Embeddings::new(database).nearest(&query))
+            .await
     }
 }
 
 #[async_trait]
 impl BlobStore for LocalBackend {
     async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        let put = match self.store.may_write() {
-            Ok(()) => blobs::put(&self.store, blob, source).await,
+        let put = match self.store().may_write() {
+            Ok(()) => blobs::put(&self.database, blob, source).await,
             Err(fault) => Err(fault),
         };
         put.map_err(|fault| fault.during("store", format_args!("blob `{}`", blob.sha256), self))
     }
 
     async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
-        let got = blobs::get(&self.store, blob, range).await;
+        let got = blobs::get(&self.database, blob, range).await;
         got.map_err(|fault| fault.during("read", format_args!("blob `{}`", blob.sha256), self))
     }
 
@@ -441,7 +435,8 @@ impl SegmentStore for LocalBackend {
             return Ok(());
         }
         let (subject, segments) = (some(segments.len(), "segment"), segments.to_vec());
-        self.changing("store", subject, move |store| store.put_segments(&segments)).await
+        self.changing("store", subject, move |database| Segments::new(database).put(&segments))
+            .await
     }
 
     async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
@@ -449,17 +444,19 @@ impl SegmentStore for LocalBackend {
             return Ok(vec![]);
         }
         let ids = ids.to_vec();
-        self.blocking("read", "segments", move |store| store.get_segments(&ids)).await
+        self.blocking("read", "segments", move |database| Segments::new(database).get(&ids)).await
     }
 
     async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
         let query = query.clone();
-        self.blocking("find", "segments", move |store| store.find_segments(&query)).await
+        self.blocking("find", "segments", move |database| Segments::new(database).find(&query))
+            .await
     }
 
     async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
         let query = query.clone();
-        self.blocking("search", "segments", move |store| store.nearest_segments(&query)).await
+        self.blocking("search", "segments", move |database| Segments::new(database).nearest(&query))
+            .await
     }
 
     async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
@@ -467,7 +464,7 @@ impl SegmentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), "segment"), ids.to_vec());
-        self.changing("delete", subject, move |store| store.delete_segments(&ids)).await
+        self.changing("delete", subject, move |database| Segments::new(database).delete(&ids)).await
     }
 }
 
@@ -478,7 +475,8 @@ impl DocumentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, documents) = (some(documents.len(), "document"), documents.to_vec());
-        self.changing("store", subject, move |store| store.put_documents(&documents)).await
+        self.changing("store", subject, move |database| Documents::new(database).put(&documents))
+            .await
     }
 
     async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
@@ -486,7 +484,8 @@ impl DocumentStore for LocalBackend {
             return Ok(vec![]);
         }
         let (subject, ids) = (some(ids.len(), kind.as_str()), ids.to_vec());
-        self.blocking("read", subject, move |store| store.get_documents(kind, &ids)).await
+        self.blocking("read", subject, move |database| Documents::new(database).get(kind, &ids))
+            .await
     }
 
     async fn list(
@@ -495,8 +494,8 @@ impl DocumentStore for LocalBackend {
         after: Option<&PageToken>,
     ) -> Result<Page<Document>> {
         let (kinds, after) = (kinds.to_vec(), after.cloned());
-        self.blocking("list", "documents", move |store| {
-            store.list_documents(&kinds, after.as_ref())
+        self.blocking("list", "documents", move |database| {
+            Documents::new(database).list(&kinds, after.as_ref())
         })
         .await
     }
@@ -508,8 +507,10 @@ impl DocumentStore for LocalBackend {
         version: OperationId,
     ) -> Result<Outcome<Document>> {
         let (subject, id) = (format!("{} `{id}`", kind.as_str()), id.to_owned());
-        self.changing("delete", subject, move |store| store.delete_document(kind, &id, version))
-            .await
+        self.changing("delete", subject, move |database| {
+            Documents::new(database).delete(kind, &id, version)
+        })
+        .await
     }
 }
 
@@ -517,18 +518,24 @@ impl DocumentStore for LocalBackend {
 impl Maintenance for LocalBackend {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let since = since.cloned();
-        self.blocking("read", "the changes", move |store| store.changes(since.as_ref(), limit))
-            .await
+        self.blocking("read", "the changes", move |database| {
+            Songs::new(database).changes(since.as_ref(), limit)
+        })
+        .await
     }
 
     async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.changing("clean up", "objects", move |store| store.collect_garbage(min_age, false))
-            .await
+        self.changing("clean up", "objects", move |database| {
+            Garbage::new(database).collect(min_age, false)
+        })
+        .await
     }
 
     async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.blocking("look for", "garbage", move |store| store.collect_garbage(min_age, true))
-            .await
+        self.blocking("look for", "garbage", move |database| {
+            Garbage::new(database).collect(min_age, true)
+        })
+        .await
     }
 
     async fn verify(
@@ -538,8 +545,9 @@ impl Maintenance for LocalBackend {
     ) -> Result<Vec<Finding>> {
         let (reporter, pass_on) = reporter(progress);
         let options = *options;
-        let verify =
-            self.blocking("verify", "the library", move |store| store.verify(&options, &reporter));
+        let verify = self.blocking("verify", "the library", move |database| {
+            Verifier::new(database).verify(&options, &reporter)
+        });
         futures::join!(verify, pass_on).0
     }
 }

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom, Write},
     ops::Range,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
 };
@@ -12,12 +12,13 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use sha2::{Digest as _, Sha256};
-use songrec_core::{BlobRef, Digest, decode_path};
+use songrec_core::{BlobRef, Digest};
 use songrec_storage::{BlobSource, BlobStream, Error, NewBlob};
 
 use crate::{
-    backend::run_blocking,
-    catalog::Catalog,
+    blocking,
+    catalog::song_rows,
+    database::Database,
     error::{Fault, Result},
     store::Store,
 };
@@ -45,10 +46,10 @@ impl Drop for Incoming {
 }
 
 impl Incoming {
-    fn begin(store: &Store) -> Result<Self> {
+    fn begin(database: &Database) -> Result<Self> {
         // Not `.tmp`: those are removed by whoever has the write lock, and
         // taking in a blob does not need it.
-        let path = store.files.unfinished_path().with_extension("blob");
+        let path = database.store().files().unfinished_path().with_extension("blob");
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(Fault::io("make", folder))?;
         }
@@ -73,7 +74,7 @@ impl Incoming {
         if digest != blob.sha256 {
             return Err(Fault::invalid(format_args!("the bytes that came have digest `{digest}`")));
         }
-        store.files.finish(&self.path, &store.layout.blob(&blob.sha256))?;
+        store.files().finish(&self.path, &store.layout().blob(&blob.sha256))?;
         self.kept = true;
         Ok(reference(blob))
     }
@@ -83,16 +84,26 @@ fn reference(blob: &NewBlob) -> BlobRef {
     BlobRef { sha256: blob.sha256, size: blob.size, key: None }
 }
 
-impl Store {
+/// The audio of a library.
+pub(crate) struct Blobs<'a> {
+    database: &'a Database,
+    store: &'a Store,
+}
+
+impl<'a> Blobs<'a> {
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { database, store: database.store() }
+    }
+
     /// The reference of a blob that is there already. It becomes young again,
     /// so that it is not collected before its song comes.
-    fn known_blob(&self, blob: &NewBlob) -> Result<Option<BlobRef>> {
-        if !self.library.keeps_copies {
+    fn known(&self, blob: &NewBlob) -> Result<Option<BlobRef>> {
+        if !self.store.library().keeps_copies {
             return Err(Fault::Unsupported(
                 "this library keeps no copies of audio: it was made without".to_owned(),
             ));
         }
-        let path = self.layout.blob(&blob.sha256);
+        let path = self.store.layout().blob(&blob.sha256);
         if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == blob.size) {
             let young = File::options()
                 .write(true)
@@ -100,7 +111,7 @@ impl Store {
                 .and_then(|file| file.set_modified(SystemTime::now()));
             return match young {
                 Ok(()) => Ok(Some(reference(blob))),
-                // Swept in between.
+                // Collected as garbage in between.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(Fault::io("touch", &path)(error)),
             };
@@ -109,12 +120,12 @@ impl Store {
     }
 
     fn put_file(&self, blob: &NewBlob, path: &Path) -> Result<BlobRef> {
-        let mut incoming = Incoming::begin(self)?;
+        let mut incoming = Incoming::begin(self.database)?;
         let mut file = File::open(path).map_err(Fault::io("read", path))?;
         let mut piece = vec![0; PIECE];
         loop {
             match file.read(&mut piece).map_err(Fault::io("read", path))? {
-                0 => return incoming.finish(self, blob),
+                0 => return incoming.finish(self.store, blob),
                 count => incoming.add(&piece[..count])?,
             }
         }
@@ -122,10 +133,11 @@ impl Store {
 
     /// The file with the bytes of a blob, open: a copy that the library keeps,
     /// or a file of a stored song.
-    fn open_blob(&self, blob: &BlobRef) -> Result<Option<(PathBuf, File)>> {
-        let mut paths = vec![self.layout.blob(&blob.sha256)];
-        let of_songs = self.read(|connection| Catalog::paths_of(connection, &blob.sha256))?;
-        paths.extend(of_songs.iter().filter_map(|path| self.audio_path(path)));
+    fn open(&self, blob: &BlobRef) -> Result<Option<(PathBuf, File)>> {
+        let mut paths = vec![self.store.layout().blob(&blob.sha256)];
+        let of_songs =
+            self.database.read(|connection| song_rows::paths_of(connection, &blob.sha256))?;
+        paths.extend(of_songs.iter().filter_map(|path| self.store.layout().audio_path(path)));
         for path in paths {
             // A file that cannot be read counts as one that is not there; the
             // next path may have the same bytes.
@@ -136,51 +148,48 @@ impl Store {
         }
         Ok(None)
     }
-
-    /// Where a file of a song lies. A relative path does not leave the library.
-    pub(crate) fn audio_path(&self, path: &str) -> Option<PathBuf> {
-        let path = decode_path(path);
-        let leaves = path.components().any(|part| matches!(part, Component::ParentDir));
-        if path.is_relative() && leaves {
-            return None;
-        }
-        Some(self.layout.root().join(path))
-    }
 }
 
-pub(crate) async fn put(store: &Arc<Store>, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
+pub(crate) async fn put(
+    database: &Arc<Database>,
+    blob: &NewBlob,
+    source: BlobSource,
+) -> Result<BlobRef> {
     let wanted = *blob;
-    if let Some(known) = on(store, move |store| store.known_blob(&wanted)).await? {
+    if let Some(known) = on(database, move |database| Blobs::new(database).known(&wanted)).await? {
         return Ok(known);
     }
     let mut stream = match source {
         BlobSource::Path(path) => {
-            return on(store, move |store| store.put_file(&wanted, &path)).await;
+            return on(database, move |database| Blobs::new(database).put_file(&wanted, &path))
+                .await;
         }
         BlobSource::Stream(stream) => stream,
     };
-    let mut incoming = on(store, Incoming::begin).await?;
+    let mut incoming = on(database, Incoming::begin).await?;
     while let Some(piece) = stream.next().await {
         let piece = piece.map_err(Fault::Stream)?;
         if incoming.size + piece.len() as u64 > wanted.size {
             return Err(Fault::invalid(format_args!("more than {} bytes came", wanted.size)));
         }
-        incoming = on(store, move |_| {
+        incoming = on(database, move |_| {
             incoming.add(&piece)?;
             Ok(incoming)
         })
         .await?;
     }
-    on(store, move |store| incoming.finish(store, &wanted)).await
+    on(database, move |database| incoming.finish(database.store(), &wanted)).await
 }
 
 pub(crate) async fn get(
-    store: &Arc<Store>,
+    database: &Arc<Database>,
     blob: &BlobRef,
     range: Option<Range<u64>>,
 ) -> Result<Option<BlobStream>> {
     let wanted = blob.clone();
-    let Some((path, file)) = on(store, move |store| store.open_blob(&wanted)).await? else {
+    let Some((path, file)) =
+        on(database, move |database| Blobs::new(database).open(&wanted)).await?
+    else {
         return Ok(None);
     };
     let range = range.unwrap_or(0..blob.size);
@@ -190,16 +199,16 @@ pub(crate) async fn get(
             range.start, range.end, blob.size
         )));
     }
-    let store = Arc::clone(store);
+    let database = Arc::clone(database);
     let pieces = stream::try_unfold((file, range), move |(file, range)| {
-        let (store, path) = (Arc::clone(&store), path.clone());
+        let (database, path) = (Arc::clone(&database), path.clone());
         async move {
             if range.is_empty() {
                 return Ok(None);
             }
             let subject = path.display().to_string();
-            let location = store.layout.root().display().to_string();
-            let read = on(&store, move |_| read_piece(file, range, &path)).await;
+            let location = database.store().layout().root().display().to_string();
+            let read = on(&database, move |_| read_piece(file, range, &path)).await;
             let (bytes, file, rest) =
                 read.map_err(|fault| fault.during("read", format_args!("`{subject}`"), location))?;
             Ok::<_, Error>(Some((bytes, (file, rest))))
@@ -218,8 +227,9 @@ fn read_piece(mut file: File, range: Range<u64>, path: &Path) -> Result<(Bytes, 
 }
 
 async fn on<T: Send + 'static>(
-    store: &Arc<Store>,
-    work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    database: &Arc<Database>,
+    work: impl FnOnce(&Database) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    run_blocking(store, work).await
+    let database = Arc::clone(database);
+    blocking::run(move || work(&database)).await
 }

@@ -7,29 +7,37 @@ use songrec_core::{Document, DocumentKind, OperationId};
 use songrec_storage::{Outcome, Page, PageToken, PutDocument, PutMode};
 
 use crate::{
-    disk::{NewFile, Stamp},
+    database::Database,
     error::{Fault, Result},
+    files::{NewFile, Stamp},
     store::Store,
 };
 
 /// The most documents of one page.
 const LONGEST_PAGE: usize = 1_000;
 
-impl Store {
-    pub(crate) fn put_documents(
-        &self,
-        documents: &[PutDocument],
-    ) -> Result<Vec<Outcome<Document>>> {
+/// The small documents of a library.
+pub(crate) struct Documents<'a> {
+    database: &'a Database,
+    store: &'a Store,
+}
+
+impl<'a> Documents<'a> {
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { database, store: database.store() }
+    }
+
+    pub(crate) fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
         if let Some(put) = documents.iter().find(|put| !Document::is_valid_id(&put.document.id)) {
             let id = &put.document.id;
             return Err(Fault::invalid(format_args!(
                 "`{id}` is not a document id: expected 1 to 64 of `a-z`, `0-9`, `_` and `-`"
             )));
         }
-        self.write(|_| {
+        self.database.write(|_| {
             let mut outcomes = Vec::with_capacity(documents.len());
             for PutDocument { document, mode } in documents {
-                let stored = self.read_document(document.kind, &document.id)?;
+                let stored = self.read(document.kind, &document.id)?;
                 let version = stored.as_ref().map(|stored| stored.revision.operation);
                 let allowed = match mode {
                     PutMode::Create => version.is_none(),
@@ -39,8 +47,8 @@ impl Store {
                     Outcome::Done
                 } else if allowed {
                     let bytes = serde_json::to_vec_pretty(document).map_err(Fault::invalid)?;
-                    let path = self.layout.document(document.kind, &document.id);
-                    self.files.store(&[NewFile { path, bytes }])?;
+                    let path = self.store.layout().document(document.kind, &document.id);
+                    self.store.files().store(&[NewFile { path, bytes }])?;
                     Outcome::Done
                 } else {
                     Outcome::Conflict(stored.map(Box::new))
@@ -50,21 +58,13 @@ impl Store {
         })
     }
 
-    pub(crate) fn get_documents(
-        &self,
-        kind: DocumentKind,
-        ids: &[String],
-    ) -> Result<Vec<Option<Document>>> {
+    pub(crate) fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
         ids.iter()
-            .map(
-                |id| {
-                    if Document::is_valid_id(id) { self.read_document(kind, id) } else { Ok(None) }
-                },
-            )
+            .map(|id| if Document::is_valid_id(id) { self.read(kind, id) } else { Ok(None) })
             .collect()
     }
 
-    pub(crate) fn list_documents(
+    pub(crate) fn list(
         &self,
         kinds: &[DocumentKind],
         after: Option<&PageToken>,
@@ -73,24 +73,24 @@ impl Store {
             Some(token) => Some(parse_token(token)?),
             None => None,
         };
-        let mut places = Vec::new();
+        let mut keys = Vec::new();
         for kind in DocumentKind::ALL.into_iter().filter(|kind| kinds.contains(kind)) {
-            let ids = self.document_ids(kind)?;
-            places.extend(ids.into_iter().map(|id| (kind, id)));
+            let ids = self.ids(kind)?;
+            keys.extend(ids.into_iter().map(|id| (kind, id)));
         }
-        places.sort();
-        places.retain(|place| after.as_ref().is_none_or(|after| place > after));
-        let more = places.len() > LONGEST_PAGE;
-        places.truncate(LONGEST_PAGE);
-        let next = places
+        keys.sort();
+        keys.retain(|key| after.as_ref().is_none_or(|after| key > after));
+        let more = keys.len() > LONGEST_PAGE;
+        keys.truncate(LONGEST_PAGE);
+        let next = keys
             .last()
             .filter(|_| more)
             .map(|(kind, id)| PageToken(format!("{}/{id}", kind.as_str())));
-        let mut items = Vec::with_capacity(places.len());
-        for (kind, id) in places {
-            match self.read_document(kind, &id) {
+        let mut items = Vec::with_capacity(keys.len());
+        for (kind, id) in keys {
+            match self.read(kind, &id) {
                 Ok(document) => items.extend(document),
-                // One damaged file must not hide the others; `verify` tells.
+                // One damaged file must not hide the others; `verify` reports it.
                 Err(fault @ Fault::Damaged { .. }) => {
                     tracing::warn!("left out of a list: {fault}");
                 }
@@ -100,14 +100,13 @@ impl Store {
         Ok(Page { items, next })
     }
 
-    /// A text that changes whenever a playlist or a synth does, also by hand.
-    ///
-    /// Made of what the folders say of the files, which are few.
-    pub(crate) fn state_of_documents(&self) -> Result<String> {
+    /// A text that changes whenever a playlist or a synth does, even by hand. It
+    /// is a digest of the metadata of their files, which are few.
+    pub(crate) fn state(&self) -> Result<String> {
         let mut files = Vec::new();
         for kind in [DocumentKind::Playlist, DocumentKind::Synth] {
-            for id in self.document_ids(kind)? {
-                let path = self.layout.document(kind, &id);
+            for id in self.ids(kind)? {
+                let path = self.store.layout().document(kind, &id);
                 match fs::metadata(&path) {
                     Ok(found) => files.push((kind, id, Stamp::of(&found), inode(&found))),
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -124,7 +123,7 @@ impl Store {
         Ok(hasher.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    pub(crate) fn delete_document(
+    pub(crate) fn delete(
         &self,
         kind: DocumentKind,
         id: &str,
@@ -133,21 +132,21 @@ impl Store {
         if !Document::is_valid_id(id) {
             return Ok(Outcome::Done);
         }
-        self.write(|_| match self.read_document(kind, id)? {
+        self.database.write(|_| match self.read(kind, id)? {
             Some(stored) if stored.revision.operation != version => {
                 Ok(Outcome::Conflict(Some(Box::new(stored))))
             }
             Some(_) => {
-                self.files.remove([self.layout.document(kind, id).as_path()])?;
+                self.store.files().remove([self.store.layout().document(kind, id).as_path()])?;
                 Ok(Outcome::Done)
             }
             None => Ok(Outcome::Done),
         })
     }
 
-    pub(crate) fn read_document(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
-        let path = self.layout.document(kind, id);
-        let Some(bytes) = self.files.read(&path)? else { return Ok(None) };
+    pub(crate) fn read(&self, kind: DocumentKind, id: &str) -> Result<Option<Document>> {
+        let path = self.store.layout().document(kind, id);
+        let Some(bytes) = self.store.files().read(&path)? else { return Ok(None) };
         let document: Document =
             serde_json::from_slice(&bytes).map_err(|error| Fault::damaged(&path, error))?;
         if document.kind != kind || document.id != id {
@@ -156,8 +155,8 @@ impl Store {
         Ok(Some(document))
     }
 
-    pub(crate) fn document_ids(&self, kind: DocumentKind) -> Result<Vec<String>> {
-        let folder = self.layout.documents(kind);
+    pub(crate) fn ids(&self, kind: DocumentKind) -> Result<Vec<String>> {
+        let folder = self.store.layout().documents(kind);
         let entries = match fs::read_dir(&folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
             other => other.map_err(Fault::io("list", &folder))?,
@@ -185,11 +184,11 @@ fn inode(_: &fs::Metadata) -> u64 {
 }
 
 fn parse_token(token: &PageToken) -> Result<(DocumentKind, String)> {
-    let place = token.0.split_once('/').and_then(|(kind, id)| {
+    let key = token.0.split_once('/').and_then(|(kind, id)| {
         let kind = DocumentKind::ALL.into_iter().find(|one| one.as_str() == kind)?;
         Document::is_valid_id(id).then(|| (kind, id.to_owned()))
     });
-    place.ok_or_else(|| Fault::invalid(format_args!("`{}` is no page of documents", token.0)))
+    key.ok_or_else(|| Fault::invalid(format_args!("`{}` is no page of documents", token.0)))
 }
 
 #[cfg(test)]
@@ -201,7 +200,7 @@ mod tests {
     use crate::LocalBackend;
 
     #[tokio::test]
-    async fn only_playlists_and_synths_that_changed_are_told_of() {
+    async fn only_playlists_and_synths_that_changed_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let library =
             LocalBackend::create(folder.path(), crate::LocalOptions::default()).await.unwrap();

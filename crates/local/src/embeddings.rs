@@ -3,29 +3,42 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use rusqlite::Connection;
-use songrec_core::{Digest, EmbeddingRef, ModelName, ModelSpec, SongId, Vector};
+use songrec_core::{Digest, Embedding, EmbeddingRef, Filter, ModelName, ModelSpec, SongId, Vector};
 use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, StoredEmbedding};
 
 use crate::{
-    catalog::{Catalog, Kind, Model},
-    disk::NewFile,
-    embedding_file,
+    catalog::{Catalog, Model, RowKind, find, song_rows},
+    database::Database,
     error::{Fault, Result},
-    npy,
+    files::NewFile,
+    files::embedding_file,
+    files::npy,
+    files::stored,
+    points::Points,
+    recovery::Recovery,
     store::Store,
-    stored,
     vectors::{Hit, Rows, Search, row_set},
 };
 
-/// How many of the nearest songs are looked at for one that passes a filter,
-/// before the songs that pass are looked up, and how many at the most.
-const LOOKED_AT_FOR_EACH: usize = 20;
-const LOOKED_AT_MOST: usize = 1_000;
+/// How many of the nearest songs are examined for one that passes a filter, before
+/// the set of all songs that pass is made, and how many at the most.
+const EXAMINED_FOR_EACH: usize = 20;
+const EXAMINED_AT_MOST: usize = 1_000;
 
-impl Store {
-    pub(crate) fn put_embeddings(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
-        self.write(|writing| {
-            let models = Catalog::models(writing.connection)?;
+/// The embeddings of songs of a library, and searches among them.
+pub(crate) struct Embeddings<'a> {
+    database: &'a Database,
+    store: &'a Store,
+}
+
+impl<'a> Embeddings<'a> {
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { database, store: database.store() }
+    }
+
+    pub(crate) fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
+        self.database.write(|transaction| {
+            let models = Catalog::models(transaction.connection())?;
             for NewEmbedding { embedding, .. } in embeddings {
                 let spec = models.iter().map(|model| &model.spec);
                 refuse(spec, &embedding.model, &embedding.vector).map_err(|why| {
@@ -38,13 +51,13 @@ impl Store {
             let mut late = Vec::new();
             for NewEmbedding { embedding, .. } in embeddings {
                 let (model, id) = (&embedding.model, embedding.song);
-                let named = match writing.named_by_song(embedding) {
+                let named = match self.named_by_song(embedding) {
                     // A song that takes its place is on the way.
                     Err(Fault::Damaged { .. }) => None,
                     other => other?,
                 };
                 if let Some(named) = named {
-                    match self.embedding(model, id, &named) {
+                    match self.store.embedding(model, id, &named) {
                         Ok(Some(_)) => {
                             references.push(named);
                             continue;
@@ -55,17 +68,17 @@ impl Store {
                     }
                 }
                 let reference = embedding.reference();
-                let mut path = self.layout.embedding(model, id);
+                let mut path = self.store.layout().embedding(model, id);
                 let there = match files.get(&path) {
                     Some((digest, _)) => Some(*digest),
-                    None => match embedding_file::read_file(&self.files, &path) {
+                    None => match embedding_file::read_file(self.store.files(), &path) {
                         Ok(there) => there.map(|(_, digest)| digest),
                         Err(Fault::Damaged { .. }) => None,
                         Err(other) => return Err(other),
                     },
                 };
                 if there.is_some_and(|digest| digest != reference.digest) {
-                    path = self.layout.other_embedding(model, id, &reference.digest);
+                    path = self.store.layout().other_embedding(model, id, &reference.digest);
                 }
                 // One that is there already is written again, to be young.
                 let bytes = npy::encode(&embedding.vector);
@@ -74,36 +87,37 @@ impl Store {
                 references.push(reference);
             }
             let files: Vec<NewFile> = files.into_values().map(|(_, file)| file).collect();
-            self.files.store(&files)?;
+            self.store.files().store(&files)?;
             // Songs that were there before what they name.
-            writing.refresh(&late)?;
+            Recovery::new(transaction).refresh(&late)?;
             Ok(references)
         })
     }
 
-    pub(crate) fn get_embeddings(
+    pub(crate) fn get(
         &self,
         model: &ModelName,
         songs: &[SongId],
     ) -> Result<Vec<Option<StoredEmbedding>>> {
         let find = |id: &SongId| {
-            let Some(mut named) = stored::read_named(&self.layout, &self.files, *id)? else {
+            let Some(mut named) = stored::read_named(self.store.layout(), self.store.files(), *id)?
+            else {
                 return Ok(None);
             };
             let Some(reference) = named.remove(model) else { return Ok(None) };
-            let vector = self.embedding(model, *id, &reference)?;
+            let vector = self.store.embedding(model, *id, &reference)?;
             Ok(vector.map(|vector| StoredEmbedding {
-                embedding: songrec_core::Embedding { song: *id, model: model.clone(), vector },
+                embedding: Embedding { song: *id, model: model.clone(), vector },
                 reference,
             }))
         };
-        self.read(|_| songs.iter().map(find).collect())
+        self.database.read(|_| songs.iter().map(find).collect())
     }
 
     pub(crate) fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
-        self.read(|connection| {
-            let model = self.searchable(connection, &query.model, &query.vector, query.metric)?;
-            let found = self.with_rows(connection, &model, Kind::Song, |rows| {
+        self.database.read(|connection| {
+            let model = searchable(connection, &query.model, &query.vector, query.metric)?;
+            let found = self.database.with_rows(connection, &model, RowKind::Song, |rows| {
                 self.nearest_rows(connection, query, &model, rows)
             });
             let hits = match found {
@@ -130,7 +144,7 @@ impl Store {
         model: &Model,
         rows: &Arc<Rows>,
     ) -> Result<Vec<Hit>> {
-        self.vectors.read(rows);
+        self.store.vectors().read(rows);
         let exclude: Vec<[u8; 16]> = query.exclude.iter().map(|id| *id.as_bytes()).collect();
         let search = Search {
             vector: &query.vector,
@@ -145,7 +159,7 @@ impl Store {
             if let Some(hits) = self.passing_of_nearest(connection, query, rows, search)? {
                 return Ok(hits);
             }
-            let among = row_set(Catalog::ids_passing(connection, &query.filter)?);
+            let among = row_set(find::ids_passing(connection, &query.filter)?);
             let search = Search { among: Some(&among), ..search };
             return self.named(connection, &query.model, rows, search);
         }
@@ -153,7 +167,7 @@ impl Store {
     }
 
     /// Hits that songs name. The index may be ahead of the catalog while
-    /// somebody writes.
+    /// a writer is at work.
     fn named(
         &self,
         connection: &Connection,
@@ -163,14 +177,15 @@ impl Store {
     ) -> Result<Vec<Hit>> {
         rows.search_known(&search, |hit| {
             let id = SongId::from_bytes(hit.id);
-            Ok(Catalog::names(connection, id, model)? || self.file_names(connection, id, model)?)
+            Ok(song_rows::names_embedding(connection, id, model)?
+                || self.file_names(connection, id, model)?)
         })
     }
 
     /// Whether the file of a song names an embedding that the catalog does not
-    /// know of. Either somebody is writing, or the catalog is damaged.
+    /// know of. Either a writer is at work, or the catalog is damaged.
     fn file_names(&self, connection: &Connection, id: SongId, model: &ModelName) -> Result<bool> {
-        let stored = match self.read_song(id) {
+        let stored = match self.store.read_song(id) {
             Ok(Some(stored)) => stored,
             Ok(None) | Err(Fault::Damaged { .. } | Fault::Newer { .. }) => return Ok(false),
             Err(other) => return Err(other),
@@ -195,12 +210,12 @@ impl Store {
         rows: &Rows,
         search: Search<'_>,
     ) -> Result<Option<Vec<Hit>>> {
-        let k = search.k.saturating_mul(LOOKED_AT_FOR_EACH).clamp(1, LOOKED_AT_MOST);
+        let k = search.k.saturating_mul(EXAMINED_FOR_EACH).clamp(1, EXAMINED_AT_MOST);
         let hits = self.named(connection, &query.model, rows, Search { k, ..search })?;
         let is_all = hits.len() < k;
         let mut passing = Vec::new();
         for hit in hits {
-            let summary = Catalog::summary_of(connection, SongId::from_bytes(hit.id))?;
+            let summary = find::summary_of(connection, SongId::from_bytes(hit.id))?;
             if summary.is_some_and(|summary| query.filter.passes(&summary)) {
                 passing.push(hit);
                 if passing.len() == search.k {
@@ -211,21 +226,107 @@ impl Store {
         Ok(is_all.then_some(passing))
     }
 
-    /// The model, if vectors of it can be searched for with this one.
-    pub(crate) fn searchable(
+    // The reference by which the stored song names this embedding, if it does.
+    fn named_by_song(&self, embedding: &Embedding) -> Result<Option<EmbeddingRef>> {
+        let stored = self.store.read_song(embedding.song)?;
+        Ok(stored.and_then(|stored| stored.document.embeddings.get(&embedding.model).cloned()))
+    }
+
+    /// The nearest songs, of all embeddings in the files.
+    pub(crate) fn nearest_without_index(
         &self,
         connection: &Connection,
-        name: &ModelName,
-        vector: &Vector,
-        metric: Option<songrec_core::Metric>,
-    ) -> Result<Model> {
-        let model = Catalog::model(connection, name)?
-            .ok_or_else(|| Fault::invalid(format_args!("there is no model `{name}` here")))?;
-        let metric = metric.unwrap_or(model.spec.metric);
-        match (ModelSpec { metric, ..model.spec.clone() }).refuses(vector) {
-            Some(why) => Err(Fault::Invalid(why)),
-            None => Ok(model),
+        query: &NearestQuery,
+        model: &Model,
+    ) -> Result<Vec<Hit>> {
+        let name = &model.spec.name;
+        tracing::warn!(
+            "every embedding of `{name}` is read for this answer: a verification that repairs makes \
+             the index again where the library can be written"
+        );
+        let ids = match query.filter.is_all() {
+            true => song_rows::ids_of_model(connection, model.m)?,
+            false => {
+                let passing = find::ids_passing(connection, &query.filter)?;
+                passing.into_iter().map(SongId::from_bytes).collect()
+            }
+        };
+        let metric = query.metric.unwrap_or(model.spec.metric);
+        let wanted = query.offset.saturating_add(query.k);
+        let mut hits: Vec<Hit> = Vec::new();
+        for id in ids.into_iter().filter(|id| !query.exclude.contains(id)) {
+            let Some(vector) = self.vector_of(model, id)? else { continue };
+            let (similarity, distance) = metric.compare(&query.vector, &vector);
+            if query.threshold.is_none_or(|least| similarity >= least) {
+                hits.push(Hit { id: *id.as_bytes(), similarity, distance });
+            }
+            if hits.len() >= wanted.saturating_mul(2).max(1024) {
+                nearest_first(&mut hits, wanted);
+            }
         }
+        nearest_first(&mut hits, wanted);
+        Ok(hits)
+    }
+
+    /// The embedding of a song, if it can be read.
+    fn vector_of(&self, model: &Model, id: SongId) -> Result<Option<Vector>> {
+        let song = match self.store.read_song(id) {
+            Ok(song) => song,
+            Err(Fault::Damaged { .. } | Fault::Newer { .. }) => None,
+            Err(other) => return Err(other),
+        };
+        let reference =
+            song.and_then(|song| song.document.embeddings.get(&model.spec.name).cloned());
+        let Some(reference) = reference else { return Ok(None) };
+        match self.store.embedding(&model.spec.name, id, &reference) {
+            Err(Fault::Damaged { path, why }) => {
+                tracing::warn!("`{}` is damaged: {why}", path.display());
+                Ok(None)
+            }
+            vector => Ok(vector?.filter(|vector| model.spec.refuses(vector).is_none())),
+        }
+    }
+
+    /// The rows of the songs that pass `filter`, as they are now.
+    pub(crate) fn points(&self, name: &ModelName, filter: &Filter) -> Result<Points> {
+        let (rows, among) = self.database.read(|connection| {
+            let model = Catalog::model(connection, name)?
+                .ok_or_else(|| Fault::invalid(format_args!("there is no model `{name}` here")))?;
+            let among = match filter.is_all() {
+                true => None,
+                false => Some(row_set(find::ids_passing(connection, filter)?)),
+            };
+            // Before anybody reads them, for damage would come up in between.
+            let rows = self.database.with_rows(connection, &model, RowKind::Song, |rows| {
+                rows.check().map(|()| Arc::clone(rows))
+            })?;
+            Ok((rows, among))
+        })?;
+        let location = format!("`{}`", self.store.layout().root().display());
+        Ok(Points::of_library(rows, among, &location))
+    }
+}
+
+fn nearest_first(hits: &mut Vec<Hit>, wanted: usize) {
+    hits.sort_unstable_by(|left, right| {
+        right.similarity.total_cmp(&left.similarity).then(left.id.cmp(&right.id))
+    });
+    hits.truncate(wanted);
+}
+
+/// The model, if vectors of it can be searched for with this one.
+pub(crate) fn searchable(
+    connection: &Connection,
+    name: &ModelName,
+    vector: &Vector,
+    metric: Option<songrec_core::Metric>,
+) -> Result<Model> {
+    let model = Catalog::model(connection, name)?
+        .ok_or_else(|| Fault::invalid(format_args!("there is no model `{name}` here")))?;
+    let metric = metric.unwrap_or(model.spec.metric);
+    match (ModelSpec { metric, ..model.spec.clone() }).refuses(vector) {
+        Some(why) => Err(Fault::Invalid(why)),
+        None => Ok(model),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong with files, catalog and index, and what callers are told.
+//! What can go wrong with files, catalog and index, and the error a caller gets.
 
 use std::{
     fmt, io,
@@ -9,11 +9,9 @@ use songrec_core::{Hint, Remedy};
 
 use songrec_storage::{Error, ErrorKind, Unreadable};
 
-use crate::access::{Refusal, is_for_want_of_room};
-
 pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
-/// What went wrong, before it is said during which operation.
+/// What went wrong, before the operation and its subject are known.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("could not {action} `{}`", path.display())]
@@ -45,9 +43,29 @@ pub(crate) enum Fault {
     Unsupported(String),
     #[error("`{0}` belongs to another history")]
     CursorLost(String),
-    /// What a caller's own stream said.
+    /// The error of a caller's own stream.
     #[error("the bytes did not arrive")]
     Stream(#[source] Error),
+}
+
+/// Why nothing can be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// This user may not, or the disk is only for reading.
+    Denied(PathBuf),
+    /// There is no room.
+    Full,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(path) => {
+                write!(f, "`{}` may only be read by this user", path.display())
+            }
+            Self::Full => f.write_str("the disk is full"),
+        }
+    }
 }
 
 impl Fault {
@@ -74,10 +92,21 @@ impl Fault {
     /// Whether it is a damaged catalog, so that building it again helps.
     pub(crate) fn is_damaged_catalog(&self) -> bool {
         match self {
-            Self::Catalog(error) => crate::catalog::is_damage_of_rows(error),
+            Self::Catalog(error) => is_damage_of_rows(error),
             Self::Damaged { path, .. } => path.ends_with("catalog.sqlite"),
             _ => false,
         }
+    }
+
+    /// The fault with its causes, in one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(&format!(": {error}"));
+            source = error.source();
+        }
+        text
     }
 
     /// What is wrong, without the path.
@@ -95,16 +124,6 @@ impl Fault {
             Self::Damaged { .. } => Ok(Unreadable::Damaged(self.to_string())),
             Self::Newer { found, .. } => Ok(Unreadable::Newer { found }),
             other => Err(other),
-        }
-    }
-
-    /// This, or that the disk of `root` is full, where that is why.
-    pub(crate) fn or_full(self, root: &Path) -> Self {
-        match self {
-            Self::Catalog(_) if is_for_want_of_room(&self, root) && !self.is_full() => {
-                Self::io("write to the catalog in", root)(io::ErrorKind::StorageFull.into())
-            }
-            other => other,
         }
     }
 
@@ -206,4 +225,27 @@ impl Fault {
         };
         error.because(self)
     }
+}
+
+/// Whether building the catalog again helps.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(
+            rusqlite::ErrorCode::DatabaseCorrupt
+            | rusqlite::ErrorCode::NotADatabase
+            // A table or column that is not there.
+            | rusqlite::ErrorCode::Unknown,
+        ) => true,
+        Some(_) => false,
+        // A value of another type than it should be.
+        None => true,
+    }
+}
+
+/// The same of an error that came where rows were read: what SQLite says of a
+/// query that it does not understand is no damage, unless it looked for what
+/// every catalog has.
+fn is_damage_of_rows(error: &rusqlite::Error) -> bool {
+    let is_unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown);
+    is_damage(error) && (!is_unknown || error.to_string().contains("no such "))
 }

@@ -11,23 +11,35 @@ use songrec_core::{Digest, ModelName, SongId};
 use songrec_storage::Collected;
 
 use crate::{
-    catalog::Catalog,
-    embedding_file,
+    catalog::song_rows,
+    database::Database,
     error::{Fault, Result},
-    rebuild::names_in,
-    store::{Store, Writing},
-    stored::{Resolved, resolve},
+    files::embedding_file,
+    files::names_in,
+    files::stored::Resolved,
+    store::Store,
+    transaction::Transaction,
 };
 
-impl Store {
+/// The objects of a library that no song names.
+pub(crate) struct Garbage<'a> {
+    database: &'a Database,
+    store: &'a Store,
+}
+
+impl<'a> Garbage<'a> {
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { database, store: database.store() }
+    }
+
     /// Removes what no song names, or only counts it.
-    pub(crate) fn collect_garbage(&self, min_age: Duration, only_count: bool) -> Result<Collected> {
+    pub(crate) fn collect(&self, min_age: Duration, only_count: bool) -> Result<Collected> {
         let mut collected = Collected::default();
         let begin = SystemTime::now();
         let mut old = Vec::new();
-        for name in names_in(&self.layout.embeddings())? {
+        for name in names_in(&self.store.layout().embeddings())? {
             let Ok(model) = name.parse::<ModelName>() else { continue };
-            let folder = self.layout.embeddings().join(&name);
+            let folder = self.store.layout().embeddings().join(&name);
             for shard in names_in(&folder)? {
                 for file in names_in(&folder.join(&shard))? {
                     let path = folder.join(&shard).join(&file);
@@ -44,8 +56,8 @@ impl Store {
                 self.remove_unnamed(&mut old, &mut collected, only_count)?;
             }
         }
-        for shard in names_in(&self.layout.blobs())? {
-            let folder = self.layout.blobs().join(shard);
+        for shard in names_in(&self.store.layout().blobs())? {
+            let folder = self.store.layout().blobs().join(shard);
             for file in names_in(&folder)? {
                 let path = folder.join(&file);
                 let digest = file.parse::<Digest>().ok();
@@ -55,8 +67,8 @@ impl Store {
             }
             self.remove_unnamed(&mut old, &mut collected, only_count)?;
         }
-        for file in names_in(&self.layout.unfinished())? {
-            let path = self.layout.unfinished().join(&file);
+        for file in names_in(&self.store.layout().unfinished())? {
+            let path = self.store.layout().unfinished().join(&file);
             // A blob may take long to come in, but not a day.
             let min_age = min_age.max(Duration::from_secs(24 * 60 * 60));
             if file.ends_with(".blob") && is_old(&path, begin, min_age) {
@@ -76,11 +88,11 @@ impl Store {
         if old.is_empty() {
             return Ok(());
         }
-        self.write(|writing| {
+        self.database.write(|transaction| {
             let mut unnamed = Vec::new();
             let mut seen = HashSet::new();
             for (path, object) in old.drain(..) {
-                if !object.is_named(&path, writing)? && seen.insert(path.clone()) {
+                if !object.is_named(&path, transaction)? && seen.insert(path.clone()) {
                     collected.objects += u64::from(!matches!(object, Object::Unfinished));
                     collected.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
                     unnamed.push(path);
@@ -89,7 +101,7 @@ impl Store {
             if only_count {
                 return Ok(());
             }
-            self.files.remove(unnamed.iter().map(PathBuf::as_path))
+            self.store.files().remove(unnamed.iter().map(PathBuf::as_path))
         })
     }
 }
@@ -102,11 +114,11 @@ enum Object {
 
 impl Object {
     // A tombstone keeps its objects: the song may be restored.
-    fn is_named(&self, path: &Path, writing: &Writing<'_>) -> Result<bool> {
+    fn is_named(&self, path: &Path, transaction: &Transaction<'_>) -> Result<bool> {
         match self {
-            Self::Embedding(model, id) => is_embedding_named(path, model, *id, writing),
-            Self::Blob(digest) => Ok(Catalog::names_blob(writing.connection, digest)?
-                || Catalog::is_any_damaged(writing.connection)?),
+            Self::Embedding(model, id) => is_embedding_named(path, model, *id, transaction),
+            Self::Blob(digest) => Ok(song_rows::names_blob(transaction.connection(), digest)?
+                || song_rows::is_any_damaged(transaction.connection())?),
             Self::Unfinished => Ok(false),
         }
     }
@@ -116,10 +128,10 @@ fn is_embedding_named(
     path: &Path,
     model: &ModelName,
     id: SongId,
-    writing: &Writing<'_>,
+    transaction: &Transaction<'_>,
 ) -> Result<bool> {
-    let store = writing.store;
-    let song = match resolve(&store.layout, &store.files, id).0 {
+    let store = transaction.store();
+    let song = match store.resolve(id).0 {
         Resolved::Present(stored) => stored.document,
         Resolved::Deleted(stored) => stored.document.song,
         Resolved::Absent => return Ok(false),
@@ -128,7 +140,7 @@ fn is_embedding_named(
         Resolved::Damaged(fault) => return Err(fault),
     };
     let Some(reference) = song.embeddings.get(model) else { return Ok(false) };
-    match embedding_file::read_file(&store.files, path) {
+    match embedding_file::read_file(store.files(), path) {
         Ok(there) => Ok(there.is_some_and(|(_, digest)| digest == reference.digest)),
         // Damaged, but perhaps the only trace of what the song names.
         Err(Fault::Damaged { .. }) => Ok(true),

@@ -1,10 +1,10 @@
-//! Which files this machine has looked at, so that it need not look again.
+//! The files that this machine has scanned, so that a scan can skip them.
 //!
 //! True of one machine only and derived: without it a scan reads every file
 //! once more and comes to the same library.
 //!
-//! Beside each file stands what the library held of it when it was last heard
-//! of. The cursor says up to where: whoever reads the library's changes from
+//! Each file has the status that its song had in the library at the saved
+//! cursor. A scan that reads the library's changes from
 //! there on, and writes down what they mean for the files, knows of every file
 //! without asking for its song. What is written down is never newer news than
 //! the cursor's, so it may be read from there again.
@@ -19,7 +19,7 @@ use songrec_core::SongId;
 
 use crate::wal;
 
-/// A file as it was when it was last looked at.
+/// A file as it was when it was last scanned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownFile {
     /// The absolute path, as [`encode_path`](songrec_core::encode_path) writes
@@ -149,7 +149,7 @@ impl KnownFiles {
     }
 
     /// The same, for a scan that asks `standard` of a song: what was judged by
-    /// another one is [`Unknown`](Standing::Unsure).
+    /// another one is [`Unknown`](FileStatus::Unknown).
     #[must_use]
     pub fn judged_by(self, standard: i64) -> Self {
         Self { standard, ..self }

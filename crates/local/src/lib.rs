@@ -7,44 +7,45 @@
 #![warn(missing_docs)]
 
 mod backend;
+mod options;
 
 mod blobs;
 mod documents;
 mod embeddings;
 mod garbage;
 mod points;
-mod rebuild;
 mod segments;
 mod songs;
 mod verify;
 
-mod access;
+mod database;
+
+mod index_rows;
+mod publish;
+mod rebuild;
+mod recovery;
+mod transaction;
+
 mod catalog;
-mod index_builder;
-mod known_files;
+mod files;
+mod library_file;
 mod store;
 mod vectors;
+
+mod access;
+mod blocking;
+mod error;
+mod known_files;
+mod progress;
 mod wal;
 
-mod disk;
-mod embedding_file;
-mod error;
-mod files;
-mod heal;
-mod layout;
-mod library_file;
-mod lock;
-mod npy;
-mod progress;
-mod segment_file;
-mod stored;
-
 #[cfg(test)]
-mod crash;
+mod crash_tests;
 
-pub use backend::{IndexKind, LocalBackend, LocalOptions};
+pub use backend::LocalBackend;
+pub use database::SPARE_NOTE;
 pub use known_files::{
     FileStatus, KnownFile, KnownFiles, KnownFilesError, KnownOutcome, KnownStatus,
 };
+pub use options::{IndexKind, LocalOptions};
 pub use points::{NearOptions, OnNeighbors, Points};
-pub use store::SPARE_NOTE;

@@ -1,8 +1,8 @@
-//! `songrec.json`: that a folder is a library, and of which kind.
+//! `songrec.json`: marks a folder as a library, and records its kind.
 //!
-//! Nothing else says for sure which library it is, so there is a copy beside
+//! No other file identifies the library for sure, so there is a copy beside
 //! it, and each has a checksum. The file counts as long as it is sound, whatever
-//! the copy says: who writes both writes the copy first, and an older songrec
+//! the copy holds: who writes both writes the copy first, and an older songrec
 //! writes the file alone. Where both are damaged the catalog still knows the id.
 
 use std::path::Path;
@@ -13,14 +13,14 @@ use uuid::Uuid;
 
 use crate::{
     catalog::Catalog,
-    disk::NewFile,
     error::{Fault, Result},
     files::Files,
-    layout::Layout,
-    rebuild::names_in,
+    files::Layout,
+    files::NewFile,
+    files::names_in,
 };
 
-/// What a library says about itself.
+/// The content of `songrec.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LibraryFile {
     /// The version of the layout.
@@ -35,9 +35,9 @@ pub(crate) struct LibraryFile {
     check: Option<String>,
 }
 
-/// A library's file as it was found.
+/// What the file of a library and its copy gave.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct LibraryState {
     pub(crate) library: LibraryFile,
     /// What is wrong with the file or its copy.
     pub(crate) damage: Option<Fault>,
@@ -75,29 +75,30 @@ impl LibraryFile {
         Digest::of(text.as_bytes()).to_string()[..16].to_owned()
     }
 
-    /// What the file says; where it is damaged, what its copy says, or else the
-    /// catalog.
-    pub(crate) fn read(layout: &Layout, files: &Files) -> Result<Found> {
+    /// Reads the file; where it is damaged, its copy, or else the catalog.
+    pub(crate) fn read(layout: &Layout, files: &Files) -> Result<LibraryState> {
         let path = layout.library_file();
         let bytes = files.read(&path)?.ok_or_else(|| Fault::Missing(layout.root().to_owned()))?;
         let copy = Self::read_copy(layout, files);
         match (Self::parse(&path, &bytes), copy) {
             // That is of who writes the copy first, and will write the file.
             (Ok(library), Err(Fault::Newer { .. })) => {
-                Ok(Found { library, damage: None, is_whole: true })
+                Ok(LibraryState { library, damage: None, is_whole: true })
             }
             (Ok(library), copy) => {
                 let library = library.checked();
                 let is_same = |file: &Self| *file == library;
                 let is_whole = serde_json::from_slice(&bytes).is_ok_and(|file| is_same(&file))
                     && matches!(&copy, Ok(Some(copy)) if is_same(copy));
-                Ok(Found { is_whole, damage: copy.err(), library })
+                Ok(LibraryState { is_whole, damage: copy.err(), library })
             }
             (Err(Fault::Damaged { .. }), Err(newer @ Fault::Newer { .. })) => Err(newer),
             (Err(damage @ Fault::Damaged { .. }), copy) => {
                 let known = copy.ok().flatten().or_else(|| Self::of_catalog(layout));
                 match known {
-                    Some(library) => Ok(Found { library, damage: Some(damage), is_whole: false }),
+                    Some(library) => {
+                        Ok(LibraryState { library, damage: Some(damage), is_whole: false })
+                    }
                     None => Err(Fault::Unidentified { path, why: damage.why() }),
                 }
             }
@@ -105,7 +106,7 @@ impl LibraryFile {
         }
     }
 
-    /// What the copy or the catalog says of a library that has lost its file.
+    /// The library that a folder without its file was, by the copy or the catalog.
     pub(crate) fn recovered(layout: &Layout, files: &Files) -> Result<Option<Self>> {
         match Self::read_copy(layout, files) {
             Ok(Some(copy)) => Ok(Some(copy)),

@@ -9,17 +9,16 @@ use std::{
     },
 };
 
-use songrec_core::{Event, Filter, ModelName, ModelSpec, Progress, SongId, Vector};
+use songrec_core::{Event, ModelSpec, Progress, SongId, Vector};
 use songrec_index::{AllNeighbors, Key, RowSet};
 use songrec_storage::Neighbor;
 
 use crate::{
-    backend::IndexKind,
-    catalog::{Catalog, Kind},
+    blocking,
     error::{Fault, Result},
+    options::IndexKind,
     progress::reporter,
-    store::Store,
-    vectors::{Rows, row_set},
+    vectors::Rows,
 };
 
 /// Which neighbors of every song are looked for.
@@ -29,16 +28,16 @@ pub struct NearOptions {
     pub k: usize,
     /// The lowest similarity that counts. The higher, the faster.
     pub threshold: Option<f64>,
-    /// Set by somebody else to end it early.
+    /// Set by another thread to stop it early.
     pub stop: Arc<AtomicBool>,
 }
 
-/// Is told each song that has neighbors, with these, nearest first: from any
-/// thread and in any order.
+/// Called with each song that has neighbors and these neighbors, nearest first;
+/// from any thread and in any order.
 pub type OnNeighbors = Arc<dyn Fn(SongId, Vec<Neighbor>) + Send + Sync>;
 
-/// How many songs are compared before somebody is told how far it is.
-const TOLD: u64 = 256;
+/// How many songs are compared between two reports of progress.
+const REPORTED: u64 = 256;
 
 /// The vectors of many songs by one model: their ids, and a row for each.
 ///
@@ -53,7 +52,7 @@ pub struct Points {
     /// Which of the rows, if not all.
     among: Option<Arc<RowSet>>,
     /// Where they are, for errors.
-    place: Arc<str>,
+    location: Arc<str>,
     folder: Option<Arc<tempfile::TempDir>>,
 }
 
@@ -63,28 +62,16 @@ impl fmt::Debug for Points {
     }
 }
 
-impl Store {
-    /// The rows of the songs that pass, as they are now.
-    pub(crate) fn points(&self, name: &ModelName, filter: &Filter) -> Result<Points> {
-        let (rows, among) = self.read(|connection| {
-            let model = Catalog::model(connection, name)?
-                .ok_or_else(|| Fault::invalid(format_args!("there is no model `{name}` here")))?;
-            let among = match filter.is_all() {
-                true => None,
-                false => Some(row_set(Catalog::ids_passing(connection, filter)?)),
-            };
-            // Before anybody reads them, for damage would come up in between.
-            let rows = self.with_rows(connection, &model, Kind::Song, |rows| {
-                rows.check().map(|()| Arc::clone(rows))
-            })?;
-            Ok((rows, among))
-        })?;
-        let place = format!("`{}`", self.layout.root().display()).into();
-        Ok(Points { rows, among: among.map(Arc::new), place, folder: None })
-    }
-}
-
 impl Points {
+    /// Rows of a library, where they are.
+    pub(crate) fn of_library(
+        rows: Option<Arc<Rows>>,
+        among: Option<RowSet>,
+        location: &str,
+    ) -> Self {
+        Self { rows, among: among.map(Arc::new), location: location.into(), folder: None }
+    }
+
     /// None yet, in a new folder within `folder`.
     ///
     /// # Errors
@@ -92,7 +79,7 @@ impl Points {
     /// When the folder cannot be written.
     pub async fn create(folder: &Path, spec: &ModelSpec) -> songrec_storage::Result<Self> {
         let (folder, spec) = (folder.to_owned(), spec.clone());
-        let place: Arc<str> = "a temporary folder".into();
+        let location: Arc<str> = "a temporary folder".into();
         let create = move || {
             std::fs::create_dir_all(&folder).map_err(Fault::io("make", &folder))?;
             let folder = tempfile::Builder::new()
@@ -102,9 +89,9 @@ impl Points {
             let rows = Rows::loose(&folder.path().join("index"), &spec, IndexKind::Auto)?;
             Ok((rows, folder))
         };
-        let (rows, folder) = blocking("make", &place, create).await?;
+        let (rows, folder) = blocking("make", &location, create).await?;
         let (rows, folder) = (Some(Arc::new(rows)), Some(Arc::new(folder)));
-        Ok(Self { rows, among: None, place, folder })
+        Ok(Self { rows, among: None, location, folder })
     }
 
     /// Adds vectors of songs to those that were [made](Self::create) for it;
@@ -120,7 +107,7 @@ impl Points {
                 vectors.into_iter().map(|(id, vector)| (*id.as_bytes(), vector)).collect();
             rows.put(&vectors)
         };
-        blocking("write", &self.place, put).await
+        blocking("write", &self.location, put).await
     }
 
     /// The songs, in the order of their ids: 16 bytes of memory for each.
@@ -139,7 +126,7 @@ impl Points {
             ids.sort_unstable();
             Ok(ids.into_iter().map(SongId::from_bytes).collect())
         };
-        blocking("list", &self.place, list).await
+        blocking("list", &self.location, list).await
     }
 
     /// The rows of `songs`, in their order and bit for bit as the model gave
@@ -159,11 +146,11 @@ impl Points {
             let row = |id: &SongId| if is_among(id) { rows.get(id.as_bytes()) } else { Ok(None) };
             songs.iter().map(row).collect()
         };
-        blocking("read", &self.place, read).await
+        blocking("read", &self.location, read).await
     }
 
-    /// Tells the neighbors of every song: the graph of neighbors, on all cores
-    /// and in little memory. False if it was ended early.
+    /// Calls `on_found` with the neighbors of every song: the neighbor graph, on
+    /// all cores and in little memory. False if it was stopped early.
     ///
     /// # Errors
     ///
@@ -178,7 +165,7 @@ impl Points {
         let (options, among) = (options.clone(), self.among.clone());
         let is_loose = self.folder.is_some();
         let (reporter, pass_on) = reporter(progress);
-        let compare = blocking("compare", &self.place, move || {
+        let compare = blocking("compare", &self.location, move || {
             let stop = || options.stop.load(Ordering::Relaxed);
             // Those of a library are built into lists by whoever writes them.
             if is_loose && rows.wants_build() {
@@ -224,8 +211,8 @@ fn compare_all(
                 on_found(SongId::from_bytes(id), neighbors);
             }
             let now = compared.fetch_add(1, Ordering::Relaxed) + 1;
-            if now.is_multiple_of(TOLD) || now == total {
-                for _ in 0..(now - 1) % TOLD + 1 {
+            if now.is_multiple_of(REPORTED) || now == total {
+                for _ in 0..(now - 1) % REPORTED + 1 {
                     progress.on(Event::Advanced { item: "", bytes: 0 });
                 }
             }
@@ -237,9 +224,10 @@ fn compare_all(
 
 async fn blocking<T: Send + 'static>(
     operation: &'static str,
-    place: &str,
+    location: &str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> songrec_storage::Result<T> {
-    crate::backend::join(tokio::task::spawn_blocking(work).await)
-        .map_err(|fault| fault.during(operation, "the vectors of every song", place))
+    blocking::run(work)
+        .await
+        .map_err(|fault| fault.during(operation, "the vectors of every song", location))
 }

@@ -1,4 +1,4 @@
-//! Progress of blocking work, told to somebody who is elsewhere.
+//! Progress of blocking work, reported to an async caller.
 
 use songrec_core::{Event, Progress};
 use tokio::sync::mpsc;
@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 // Enough that the work rarely waits for its listener.
 const AHEAD: usize = 256;
 
-/// Sends what it is told to another thread.
+/// Sends the events of blocking work to the task that awaits it.
 #[derive(Debug)]
 pub(crate) struct Reporter(mpsc::Sender<OwnedEvent>);
 
@@ -45,8 +45,8 @@ impl Progress for Reporter {
     }
 }
 
-/// A teller, and a future that passes on what it is told to `progress` until
-/// the teller is dropped.
+/// A reporter, and a future that passes its events on to `progress` until the
+/// reporter is dropped.
 pub(crate) fn reporter(progress: &dyn Progress) -> (Reporter, impl Future<Output = ()> + Send) {
     let (send, mut receive) = mpsc::channel(AHEAD);
     let pass_on = async move {

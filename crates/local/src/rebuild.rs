@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
     path::Path,
 };
 
@@ -11,23 +10,25 @@ use rusqlite::Connection;
 use songrec_core::{Event, ModelSpec, Progress, SongId};
 
 use crate::{
-    catalog::{Catalog, Kind},
-    disk::Stamp,
+    catalog::{Catalog, RowKind, segment_rows, song_rows},
     error::{Fault, Result},
-    layout::Folder,
-    segment_file,
-    store::{Store, Writing},
-    stored::{Resolved, id_of, resolve},
+    files::stored::{Resolved, id_of},
+    files::{self, Folder, Stamp},
+    index_rows::IndexRows,
+    publish::Publisher,
+    recovery::Recovery,
+    store::Store,
+    transaction::Transaction,
 };
 
 /// Builds the catalog from the files. The caller has the write lock.
 ///
-/// The indexes are not looked at: the new catalog knows none, so they are made
-/// again, here for models with songs, so that somebody is told of it.
+/// The indexes are not read: the new catalog records none, so each of them is
+/// built again afterwards, with its own progress.
 pub(crate) fn build(store: &Store, progress: &dyn Progress) -> Result<()> {
     let work = "building the catalog from the files";
     progress.on(Event::Started { work, total: None });
-    store.catalog.build(store.library.id, &store.files, |connection| {
+    store.catalog().build(store.library().id, store.files(), |connection| {
         for spec in models_of_files(store, progress)? {
             Catalog::set_model(connection, &spec)?;
         }
@@ -44,7 +45,7 @@ pub(crate) fn build(store: &Store, progress: &dyn Progress) -> Result<()> {
                 add_segments(store, connection, id, progress)?;
             }
             for folder in Folder::ALL {
-                let path = store.layout.shard(folder, shard);
+                let path = store.layout().shard(folder, shard);
                 let stamp = Stamp::at(&path).map_err(Fault::io("read", &path))?;
                 Catalog::set_shard(connection, folder, shard, stamp)?;
             }
@@ -61,14 +62,14 @@ fn add_song(
     id: SongId,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let (resolved, leftover) = resolve(&store.layout, &store.files, id);
+    let (resolved, leftover) = store.resolve(id);
     if let Some(leftover) = leftover {
-        store.tidy([leftover.as_path()])?;
+        store.remove_obsolete([leftover.as_path()])?;
     }
     match &resolved {
         Resolved::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
-            let item = store.layout.of_song(Folder::Songs, id);
-            let reason = reason(fault);
+            let item = store.layout().of_song(Folder::Songs, id);
+            let reason = fault.chain();
             progress.on(Event::Skipped { item: &item.display().to_string(), reason: &reason });
             tracing::warn!("left out: {reason}");
         }
@@ -79,7 +80,7 @@ fn add_song(
         }
         _ => {}
     }
-    Catalog::set(connection, id, &resolved)?;
+    song_rows::set_resolved(connection, id, &resolved)?;
     progress.on(Event::Advanced { item: &id.short(), bytes: 0 });
     Ok(())
 }
@@ -90,39 +91,16 @@ fn add_segments(
     id: SongId,
     progress: &dyn Progress,
 ) -> Result<()> {
-    match segment_file::read(&store.layout, &store.files, id) {
-        Ok(segments) => Catalog::set_segments(connection, id, &segments),
+    match store.segments_of(id) {
+        Ok(segments) => segment_rows::set(connection, id, &segments),
         Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
-            let item = store.layout.of_song(Folder::Segments, id);
-            let reason = reason(&fault);
+            let item = store.layout().of_song(Folder::Segments, id);
+            let reason = fault.chain();
             progress.on(Event::Skipped { item: &item.display().to_string(), reason: &reason });
             Ok(())
         }
         Err(other) => Err(other),
     }
-}
-
-/// A fault with what caused it, in one line.
-pub(crate) fn reason(fault: &Fault) -> String {
-    let mut text = fault.to_string();
-    let mut source = std::error::Error::source(fault);
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
-}
-
-/// Makes every index that is not what the catalog says it is, and tells of it.
-pub(crate) fn build_lost_rows(writing: &Writing<'_>, progress: &dyn Progress) -> Result<()> {
-    for model in Catalog::models(writing.connection)? {
-        for kind in [Kind::Song, Kind::Segments] {
-            if writing.store.rows_are_lost(writing.connection, &model, kind)? {
-                writing.build_rows(&model, kind, progress)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Whether folders were written by other means since the catalog was. Costs
@@ -134,9 +112,9 @@ pub(crate) fn differs(store: &Store, connection: &Connection) -> Result<bool> {
         }
     }
     for model in Catalog::models(connection)? {
-        for kind in [Kind::Song, Kind::Segments] {
+        for kind in [RowKind::Song, RowKind::Segments] {
             if let Some((name, _)) = Catalog::vectors(connection, model.m, kind)?
-                && !store.layout.index(&model.spec.name, &name).is_dir()
+                && !store.layout().index(&model.spec.name, &name).is_dir()
             {
                 return Ok(true);
             }
@@ -146,26 +124,26 @@ pub(crate) fn differs(store: &Store, connection: &Connection) -> Result<bool> {
 }
 
 /// Takes in what came and went by other means.
-pub(crate) fn reconcile(writing: &Writing<'_>, progress: &dyn Progress) -> Result<()> {
-    let store = writing.store;
+pub(crate) fn reconcile(transaction: &Transaction<'_>, progress: &dyn Progress) -> Result<()> {
+    let store = transaction.store();
     let mut shards = BTreeSet::new();
     for folder in [Folder::Songs, Folder::Trash] {
-        shards.extend(shards_that_differ(store, writing.connection, folder)?);
+        shards.extend(shards_that_differ(store, transaction.connection(), folder)?);
     }
     if !shards.is_empty() {
         let work = "taking in files that changed";
         progress.on(Event::Started { work, total: None });
         // Copied folders may have brought embeddings of models of their own.
-        let known = Catalog::models(writing.connection)?;
+        let known = Catalog::models(transaction.connection())?;
         for spec in models_of_files(store, progress)? {
             if !known.iter().any(|model| model.spec.name == spec.name) {
-                writing.commit(|connection| Catalog::set_model(connection, &spec))?;
+                transaction.commit(|connection| Catalog::set_model(connection, &spec))?;
             }
         }
     }
     for shard in &shards {
-        let ids = ids_that_differ(writing, *shard)?;
-        for reason in writing.refresh(&ids)? {
+        let ids = ids_that_differ(transaction, *shard)?;
+        for reason in Recovery::new(transaction).refresh(&ids)? {
             progress.on(Event::Skipped { item: &format!("songs/{shard:02x}"), reason: &reason });
             tracing::warn!("left out: {reason}");
         }
@@ -173,33 +151,33 @@ pub(crate) fn reconcile(writing: &Writing<'_>, progress: &dyn Progress) -> Resul
             progress.on(Event::Advanced { item: &id.short(), bytes: 0 });
         }
     }
-    let segments = shards_that_differ(store, writing.connection, Folder::Segments)?;
+    let segments = shards_that_differ(store, transaction.connection(), Folder::Segments)?;
     for shard in &segments {
         let mut ids: BTreeSet<SongId> =
-            Catalog::segment_songs_of_shard(writing.connection, *shard)?.into_iter().collect();
+            segment_rows::songs_of_shard(transaction.connection(), *shard)?.into_iter().collect();
         ids.extend(stamps_of_shard(store, Folder::Segments, *shard)?.into_keys());
         let ids: Vec<SongId> = ids.into_iter().collect();
-        writing.publish_segments(&ids)?;
+        Publisher::new(transaction).publish_segments(&ids)?;
     }
-    writing.commit(|connection| {
+    transaction.commit(|connection| {
         for shard in &shards {
-            writing.note_shard(connection, Folder::Songs, *shard)?;
-            writing.note_shard(connection, Folder::Trash, *shard)?;
+            transaction.note_shard(connection, Folder::Songs, *shard)?;
+            transaction.note_shard(connection, Folder::Trash, *shard)?;
         }
         for shard in &segments {
-            writing.note_shard(connection, Folder::Segments, *shard)?;
+            transaction.note_shard(connection, Folder::Segments, *shard)?;
         }
         Ok(())
     })?;
     if !shards.is_empty() {
         progress.on(Event::Finished);
     }
-    build_lost_rows(writing, progress)
+    IndexRows::new(transaction).build_lost(progress)
 }
 
 /// The songs of a shard whose files are not those that the catalog knows.
-pub(crate) fn ids_that_differ(writing: &Writing<'_>, shard: u8) -> Result<Vec<SongId>> {
-    let store = writing.store;
+pub(crate) fn ids_that_differ(transaction: &Transaction<'_>, shard: u8) -> Result<Vec<SongId>> {
+    let store = transaction.store();
     let mut ids: BTreeMap<SongId, [Option<Stamp>; 2]> = BTreeMap::new();
     for (i, folder) in [Folder::Songs, Folder::Trash].into_iter().enumerate() {
         for (id, stamp) in stamps_of_shard(store, folder, shard)? {
@@ -207,13 +185,13 @@ pub(crate) fn ids_that_differ(writing: &Writing<'_>, shard: u8) -> Result<Vec<So
         }
     }
     for table in ["song", "tombstone"] {
-        for id in Catalog::ids_of_shard(writing.connection, table, shard)? {
+        for id in song_rows::ids_of_shard(transaction.connection(), table, shard)? {
             ids.entry(id).or_default();
         }
     }
     let mut different = Vec::new();
     for (id, [song, tombstone]) in ids {
-        if Catalog::stamps(writing.connection, id)? != (song, tombstone) {
+        if song_rows::stamps(transaction.connection(), id)? != (song, tombstone) {
             different.push(id);
         }
     }
@@ -223,9 +201,9 @@ pub(crate) fn ids_that_differ(writing: &Writing<'_>, shard: u8) -> Result<Vec<So
 fn shards_that_differ(store: &Store, connection: &Connection, folder: Folder) -> Result<Vec<u8>> {
     let known: BTreeMap<u8, i64> = Catalog::shards(connection, folder)?.into_iter().collect();
     let mut different = Vec::new();
-    let names = shards_of_files(&store.layout.folder(folder))?;
+    let names = shards_of_files(&store.layout().folder(folder))?;
     for shard in &names {
-        let path = store.layout.shard(folder, *shard);
+        let path = store.layout().shard(folder, *shard);
         let stamp = Stamp::at(&path).map_err(Fault::io("read", &path))?;
         if stamp.map(|stamp| stamp.mtime) != known.get(shard).copied() {
             different.push(*shard);
@@ -237,7 +215,7 @@ fn shards_that_differ(store: &Store, connection: &Connection, folder: Folder) ->
 
 fn shards_of_files(folder: &Path) -> Result<BTreeSet<u8>> {
     let mut shards = BTreeSet::new();
-    for name in names_in(folder)? {
+    for name in files::names_in(folder)? {
         let shard = u8::from_str_radix(&name, 16).ok();
         shards.extend(shard.filter(|shard| format!("{shard:02x}") == name));
     }
@@ -248,7 +226,7 @@ fn shards_of_files(folder: &Path) -> Result<BTreeSet<u8>> {
 pub(crate) fn ids_of_shard(store: &Store, shard: u8) -> Result<BTreeMap<SongId, ()>> {
     let mut ids = BTreeMap::new();
     for folder in [Folder::Songs, Folder::Trash] {
-        for name in names_in(&store.layout.shard(folder, shard))? {
+        for name in files::names_in(&store.layout().shard(folder, shard))? {
             let id = id_of(Path::new(&name)).filter(|id| id.as_bytes()[0] == shard);
             ids.extend(id.map(|id| (id, ())));
         }
@@ -262,9 +240,9 @@ pub(crate) fn stamps_of_shard(
     folder: Folder,
     shard: u8,
 ) -> Result<BTreeMap<SongId, Stamp>> {
-    let path = store.layout.shard(folder, shard);
+    let path = store.layout().shard(folder, shard);
     let mut stamps = BTreeMap::new();
-    for name in names_in(&path)? {
+    for name in files::names_in(&path)? {
         let Some(id) = id_of(Path::new(&name)).filter(|id| id.as_bytes()[0] == shard) else {
             continue;
         };
@@ -276,33 +254,15 @@ pub(crate) fn stamps_of_shard(
     Ok(stamps)
 }
 
-/// The names in a folder that are text; none if there is no folder.
-pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
-        {
-            return Ok(vec![]);
-        }
-        other => other.map_err(Fault::io("list", folder))?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(Fault::io("list", folder))?;
-        names.extend(entry.file_name().into_string());
-    }
-    Ok(names)
-}
-
 /// The models that there are files of.
 pub(crate) fn models_of_files(store: &Store, progress: &dyn Progress) -> Result<Vec<ModelSpec>> {
     let mut models = Vec::new();
-    let mut names = names_in(&store.layout.embeddings())?;
+    let mut names = files::names_in(&store.layout().embeddings())?;
     names.sort();
     for name in names {
         let Ok(name) = name.parse() else { continue };
-        let path = store.layout.model(&name);
-        let Some(bytes) = store.files.read(&path)? else { continue };
+        let path = store.layout().model(&name);
+        let Some(bytes) = store.files().read(&path)? else { continue };
         match serde_json::from_slice::<ModelSpec>(&bytes) {
             Ok(spec) if spec.name == name => models.push(spec),
             other => {

@@ -13,21 +13,36 @@ use songrec_storage::{
 };
 
 use crate::{
-    catalog::Catalog,
-    disk::NewFile,
+    catalog::{Catalog, find, song_rows},
+    database::Database,
+    documents::Documents,
     error::{Fault, Result},
-    layout::Folder,
-    store::{Published, Store, Writing},
-    stored::{self, Resolved, Stored},
+    files::Folder,
+    files::NewFile,
+    files::stored::{self, Resolved, Stored},
+    publish::{Published, Publisher},
+    recovery::Recovery,
+    store::Store,
+    transaction::Transaction,
 };
 
 /// The most songs that a look-up by prefix or title gives.
 const MOST_BY_NAME: usize = 20;
 
-impl Store {
-    pub(crate) fn put_songs(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        self.write(|writing| {
-            let models = Catalog::models(writing.connection)?;
+/// The songs of a library.
+pub(crate) struct Songs<'a> {
+    database: &'a Database,
+    store: &'a Store,
+}
+
+impl<'a> Songs<'a> {
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { database, store: database.store() }
+    }
+
+    pub(crate) fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        self.database.write(|transaction| {
+            let models = Catalog::models(transaction.connection())?;
             let known: HashSet<_> = models.iter().map(|model| &model.spec.name).collect();
             for PutSong { song, .. } in songs {
                 if let Some(model) = song.embeddings.keys().find(|name| !known.contains(name)) {
@@ -39,36 +54,37 @@ impl Store {
             }
             let mut outcomes = Vec::with_capacity(songs.len());
             for some in without_repeats(songs, |put| put.song.id) {
-                outcomes.extend(writing.put_some(some)?);
+                outcomes.extend(SongWriter::new(transaction).put(some)?);
             }
             Ok(outcomes)
         })
     }
 
-    pub(crate) fn delete_songs(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        self.write(|writing| {
+    pub(crate) fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        self.database.write(|transaction| {
             let mut outcomes = Vec::with_capacity(songs.len());
             for some in without_repeats(songs, |delete| delete.id) {
-                outcomes.extend(writing.delete_some(some)?);
+                outcomes.extend(SongWriter::new(transaction).delete(some)?);
             }
             Ok(outcomes)
         })
     }
 
-    pub(crate) fn purge_songs(&self, tombstones: &[PurgeSong]) -> Result<()> {
-        self.write(|writing| {
+    pub(crate) fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        self.database.write(|transaction| {
             let (mut published, mut paths) = (Vec::new(), Vec::new());
             let mut seen = HashSet::new();
             for PurgeSong { id, deletion } in tombstones.iter().copied() {
-                let buried = match stored::read_tombstone(&self.layout, &self.files, id) {
-                    // Whose it is cannot be told; `verify` tells that.
-                    Err(Fault::Damaged { .. } | Fault::Newer { .. }) => None,
-                    other => other?,
-                };
+                let buried =
+                    match stored::read_tombstone(self.store.layout(), self.store.files(), id) {
+                        // Its deletion cannot be read; `verify` reports it.
+                        Err(Fault::Damaged { .. } | Fault::Newer { .. }) => None,
+                        other => other?,
+                    };
                 let is_meant =
                     buried.is_some_and(|one| one.document.revision.operation == deletion);
-                if is_meant && self.read_song(id)?.is_none() && seen.insert(id) {
-                    paths.push(self.layout.of_song(Folder::Trash, id));
+                if is_meant && self.store.read_song(id)?.is_none() && seen.insert(id) {
+                    paths.push(self.store.layout().of_song(Folder::Trash, id));
                     let before = Some(BTreeMap::new());
                     published.push(Published { id, resolved: Resolved::Absent, before });
                 }
@@ -77,30 +93,27 @@ impl Store {
             if ids.is_empty() {
                 return Ok(());
             }
-            writing.store(&[], &paths, |_| published, &ids)
+            Publisher::new(transaction).store(&[], &paths, |_| published, &ids)
         })
     }
 
-    /// The song that is stored, from its file.
-    pub(crate) fn read_song(&self, id: SongId) -> Result<Option<Stored<Song>>> {
-        stored::read_song(&self.layout, &self.files, id)
-    }
-
-    pub(crate) fn get_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        self.read(|_| {
-            ids.iter().map(|id| Ok(self.read_song(*id)?.map(|stored| stored.document))).collect()
+    pub(crate) fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
+        self.database.read(|_| {
+            ids.iter()
+                .map(|id| Ok(self.store.read_song(*id)?.map(|stored| stored.document)))
+                .collect()
         })
     }
 
-    pub(crate) fn find_songs(&self, query: &SongQuery) -> Result<Page<Song>> {
+    pub(crate) fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
         let summaries = self.find_summaries(query)?;
         let mut items = Vec::with_capacity(summaries.items.len());
         for summary in &summaries.items {
-            match self.read_song(summary.id) {
+            match self.store.read_song(summary.id) {
                 Ok(Some(stored)) => items.push(stored.document),
                 // Deleted since the page was made.
                 Ok(None) => {}
-                // One damaged file must not hide the others; `verify` tells.
+                // One damaged file must not hide the others; `verify` reports it.
                 Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
                     tracing::warn!("left out of a list: {fault}");
                 }
@@ -111,20 +124,21 @@ impl Store {
     }
 
     pub(crate) fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
-        self.read(|connection| Catalog::find(connection, query))
+        self.database.read(|connection| find::page(connection, query))
     }
 
-    pub(crate) fn count_songs(&self, filter: &Filter) -> Result<u64> {
-        self.read(|connection| Catalog::count(connection, filter))
+    pub(crate) fn count(&self, filter: &Filter) -> Result<u64> {
+        self.database.read(|connection| find::count(connection, filter))
     }
 
     pub(crate) fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
-        self.read(|connection| lookups.iter().map(|one| look_up(connection, one)).collect())
+        self.database
+            .read(|connection| lookups.iter().map(|one| look_up(connection, one)).collect())
     }
 
     pub(crate) fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let limit = limit.max(1);
-        let (epoch, seen, rows, damaged) = self.read(|connection| {
+        let (epoch, seen, rows, damaged) = self.database.read(|connection| {
             let epoch = Catalog::epoch(connection)?;
             let last = Catalog::last_change(connection)?;
             let seen = match since {
@@ -137,7 +151,7 @@ impl Store {
                     .filter(|seen| (0..=last).contains(seen))
                     .ok_or_else(|| Fault::CursorLost(cursor.0.clone()))?,
             };
-            let damaged = Catalog::damaged(connection)?;
+            let damaged = song_rows::damaged_ids(connection)?;
             Ok((epoch, seen, changes_since(connection, seen, limit)?, damaged))
         })?;
         let more = rows.len() > limit;
@@ -145,7 +159,7 @@ impl Store {
         let mut changes = Vec::with_capacity(rows.len());
         let mut unreadable = Vec::new();
         for (id, _) in rows {
-            let (resolved, _) = stored::resolve(&self.layout, &self.files, *id);
+            let (resolved, _) = self.store.resolve(*id);
             let (state, origin) = match resolved {
                 Resolved::Present(stored) => {
                     (ChangeState::Present(Box::new(stored.document)), stored.origin)
@@ -163,23 +177,23 @@ impl Store {
             changes.push(Change { song: *id, state, origin });
         }
         // Those that the catalog knows to be damaged have no number, and are
-        // told as long as they are.
+        // listed on every page until they are repaired.
         for id in damaged.into_iter().filter(|_| !more) {
-            if let (Resolved::Damaged(fault), _) = stored::resolve(&self.layout, &self.files, id) {
+            if let (Resolved::Damaged(fault), _) = self.store.resolve(id) {
                 unreadable.push(UnreadableSong { song: id, why: fault.unreadable()? });
             }
         }
         let last = rows.last().map_or(seen, |(_, change)| *change);
         // Read before anybody can list them, so what is written meanwhile is
-        // told by the next page.
-        let now = self.state_of_documents()?;
+        // reported by the next page.
+        let now = Documents::new(self.database).state()?;
         let documents = since.and_then(|cursor| cursor.0.splitn(3, '.').nth(2)) != Some(&now);
         let cursor = Cursor(format!("{epoch}.{last}.{now}"));
         Ok(ChangePage { changes, cursor, more, documents, unreadable })
     }
 
     pub(crate) fn put_model(&self, spec: &ModelSpec) -> Result<()> {
-        let known = self.read(|connection| Catalog::model(connection, &spec.name))?;
+        let known = self.database.read(|connection| Catalog::model(connection, &spec.name))?;
         if let Some(known) = known {
             return same_model(&known.spec, spec);
         }
@@ -189,21 +203,32 @@ impl Store {
                 spec.dimension
             )));
         }
-        self.write(|writing| {
-            if let Some(known) = Catalog::model(writing.connection, &spec.name)? {
+        self.database.write(|transaction| {
+            if let Some(known) = Catalog::model(transaction.connection(), &spec.name)? {
                 return same_model(&known.spec, spec);
             }
             let bytes = serde_json::to_vec_pretty(spec).map_err(Fault::invalid)?;
-            self.files.store(&[NewFile { path: self.layout.model(&spec.name), bytes }])?;
-            writing.commit(|connection| Catalog::set_model(connection, spec))
+            self.store
+                .files()
+                .store(&[NewFile { path: self.store.layout().model(&spec.name), bytes }])?;
+            transaction.commit(|connection| Catalog::set_model(connection, spec))
         })
     }
 }
 
-impl Writing<'_> {
+/// Stores and deletes songs, within a transaction.
+struct SongWriter<'a> {
+    transaction: &'a Transaction<'a>,
+}
+
+impl<'a> SongWriter<'a> {
+    fn new(transaction: &'a Transaction<'a>) -> Self {
+        Self { transaction }
+    }
+
     // Ids are different from each other.
-    fn put_some(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        let store = self.store;
+    fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        let store = self.transaction.store();
         let mut outcomes = Vec::with_capacity(songs.len());
         let (mut files, mut leftovers) = (Vec::new(), Vec::<PathBuf>::new());
         let (mut accepted, mut ids) = (Vec::new(), Vec::new());
@@ -212,7 +237,7 @@ impl Writing<'_> {
             let stored = match store.read_song(song.id) {
                 // Creating a song again is how a damaged one is put right.
                 Err(Fault::Damaged { .. }) if *mode == PutMode::Create => {
-                    self.set_aside(song.id)?;
+                    Recovery::new(self.transaction).set_aside(song.id)?;
                     None
                 }
                 other => other?.map(|stored| stored.document),
@@ -230,7 +255,7 @@ impl Writing<'_> {
                 outcomes.push(Outcome::Conflict(stored.map(Box::new)));
                 continue;
             }
-            let file = stored::song_file(&store.layout, song, origin.as_ref());
+            let file = stored::song_file(store.layout(), song, origin.as_ref());
             // A number that JSON has no form for would make a file that nobody
             // can read.
             if let Err(error) = serde_json::from_slice::<Song>(&file.bytes) {
@@ -240,7 +265,7 @@ impl Writing<'_> {
                 )));
             }
             files.push(file);
-            let trash = store.layout.of_song(Folder::Trash, song.id);
+            let trash = store.layout().of_song(Folder::Trash, song.id);
             if trash.exists() {
                 leftovers.push(trash);
             }
@@ -251,7 +276,7 @@ impl Writing<'_> {
         if ids.is_empty() {
             return Ok(outcomes);
         }
-        self.store(
+        Publisher::new(self.transaction).store(
             &files,
             &leftovers,
             |stamps| {
@@ -269,8 +294,8 @@ impl Writing<'_> {
     }
 
     // Ids are different from each other.
-    fn delete_some(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        let store = self.store;
+    fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        let store = self.transaction.store();
         let mut outcomes = Vec::with_capacity(songs.len());
         let (mut files, mut leftovers) = (Vec::new(), Vec::new());
         let (mut accepted, mut ids) = (Vec::new(), Vec::new());
@@ -278,7 +303,7 @@ impl Writing<'_> {
             let stored = match store.read_song(delete.id) {
                 // No tombstone can be made of it.
                 Err(Fault::Damaged { .. }) if delete.version.is_none() => {
-                    self.set_aside(delete.id)?;
+                    Recovery::new(self.transaction).set_aside(delete.id)?;
                     None
                 }
                 other => other?,
@@ -294,8 +319,8 @@ impl Writing<'_> {
             }
             let before = song.embeddings.clone();
             let tombstone = delete.tombstone(song);
-            files.push(stored::tombstone_file(&store.layout, &tombstone, delete.origin.as_ref()));
-            leftovers.push(store.layout.of_song(Folder::Songs, delete.id));
+            files.push(stored::tombstone_file(store.layout(), &tombstone, delete.origin.as_ref()));
+            leftovers.push(store.layout().of_song(Folder::Songs, delete.id));
             ids.push(delete.id);
             accepted.push((tombstone, delete.origin.clone(), before));
             outcomes.push(Outcome::Done);
@@ -303,7 +328,7 @@ impl Writing<'_> {
         if ids.is_empty() {
             return Ok(outcomes);
         }
-        self.store(
+        Publisher::new(self.transaction).store(
             &files,
             &leftovers,
             |stamps| {

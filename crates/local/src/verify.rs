@@ -1,4 +1,4 @@
-//! Whether everything is as songs and catalog say.
+//! Checks songs, embeddings, audio, catalog and indexes against each other.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,14 +15,18 @@ use songrec_core::{
 use songrec_storage::{Finding, Lost, VerifyOptions};
 
 use crate::{
-    catalog::{Catalog, Kind, Model},
+    catalog::{Catalog, Model, RowKind, segment_rows, song_rows},
+    database::Database,
+    documents::Documents,
     error::{Fault, Result},
-    layout::Folder,
+    files::stored::{Resolved, id_of},
+    files::{Folder, NewFile, names_in},
+    index_rows::IndexRows,
     library_file::LibraryFile,
-    rebuild::{ids_of_shard, ids_that_differ, names_in, reason, stamps_of_shard},
-    segment_file,
+    publish::Publisher,
+    rebuild::{ids_of_shard, ids_that_differ, stamps_of_shard},
+    recovery::Recovery,
     store::Store,
-    stored::{Resolved, id_of, resolve},
 };
 
 const SCAN_AGAIN: &str = "scan its file again";
@@ -69,14 +73,24 @@ impl Findings<'_> {
     }
 }
 
-impl Store {
+/// Compares everything in a library with everything.
+pub(crate) struct Verifier<'a> {
+    database: &'a Database,
+    store: &'a Store,
+}
+
+impl<'a> Verifier<'a> {
+    pub(crate) fn new(database: &'a Database) -> Self {
+        Self { database, store: database.store() }
+    }
+
     pub(crate) fn verify(
         &self,
         options: &VerifyOptions,
         progress: &dyn Progress,
     ) -> Result<Vec<Finding>> {
         if options.repair {
-            self.may_write()?;
+            self.store.may_write()?;
         }
         let mut findings = Findings {
             found: Vec::new(),
@@ -92,7 +106,7 @@ impl Store {
         match self.verify_all(options, &mut findings) {
             // Damage that only shows where it is read.
             Err(fault) if fault.is_damaged_catalog() => {
-                self.found_damaged_catalog(&reason(&fault), &mut findings)?;
+                self.found_damaged_catalog(&fault.chain(), &mut findings)?;
                 if findings.repair {
                     // What is left is found again.
                     findings.found.retain(|finding| finding.repaired);
@@ -110,7 +124,7 @@ impl Store {
     fn verify_all(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<()> {
         let progress = findings.progress;
         if !self.verify_catalog(options, findings)? {
-            // Nothing that it says is worth comparing with.
+            // A damaged catalog is not worth comparing with.
             return Ok(());
         }
         self.verify_models(findings)?;
@@ -120,7 +134,7 @@ impl Store {
         let mut total = 0;
         for shard in 0..=u8::MAX {
             let stale = self.verify_shard(shard, findings)?;
-            let ids = ids_of_shard(self, shard)?;
+            let ids = ids_of_shard(self.store, shard)?;
             total += ids.len() as u64;
             progress.on(Event::Total { total });
             for id in ids.into_keys() {
@@ -159,28 +173,30 @@ impl Store {
     }
 
     fn verify_library_file(&self, findings: &mut Findings<'_>) -> Result<()> {
-        let Some(damage) = LibraryFile::read(&self.layout, &self.files)?.damage else {
+        let Some(damage) = LibraryFile::read(self.store.layout(), self.store.files())?.damage
+        else {
             return Ok(());
         };
         if findings.repair {
-            self.write(|_| {
-                let now = LibraryFile::read(&self.layout, &self.files)?;
-                now.library.write(&self.layout, &self.files)
+            self.database.write(|_| {
+                let now = LibraryFile::read(self.store.layout(), self.store.files())?;
+                now.library.write(self.store.layout(), self.store.files())
             })?;
         }
-        let subject = self.layout.library_file().display().to_string();
-        findings.add_repairable(subject, reason(&damage));
+        let subject = self.store.layout().library_file().display().to_string();
+        findings.add_repairable(subject, damage.chain());
         Ok(())
     }
 
     // Says whether the catalog can be used now.
     fn verify_catalog(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<bool> {
         let thorough = options.read_data;
-        let damage = match self.read_as_it_is(|connection| Catalog::damage(connection, thorough)) {
-            Ok(damage) => damage,
-            Err(fault @ Fault::Catalog(_)) => Some(reason(&fault)),
-            Err(other) => return Err(other),
-        };
+        let damage =
+            match self.database.read_as_it_is(|connection| Catalog::damage(connection, thorough)) {
+                Ok(damage) => damage,
+                Err(fault @ Fault::Catalog(_)) => Some(fault.chain()),
+                Err(other) => return Err(other),
+            };
         let Some(damage) = damage else { return Ok(true) };
         self.found_damaged_catalog(&damage, findings)?;
         Ok(findings.repair)
@@ -188,17 +204,17 @@ impl Store {
 
     fn found_damaged_catalog(&self, damage: &str, findings: &mut Findings<'_>) -> Result<()> {
         if findings.repair {
-            self.build_again(findings.progress)?;
+            self.database.build_again(findings.progress)?;
         }
-        let subject = self.layout.catalog().display().to_string();
+        let subject = self.store.layout().catalog().display().to_string();
         findings.add_repairable(subject, format!("the catalog is damaged: {damage}"));
         Ok(())
     }
 
     fn verify_models(&self, findings: &mut Findings<'_>) -> Result<()> {
-        for model in self.read_as_it_is(Catalog::models)? {
-            let path = self.layout.model(&model.spec.name);
-            let stored = self.files.read(&path)?.and_then(|bytes| {
+        for model in self.database.read_as_it_is(Catalog::models)? {
+            let path = self.store.layout().model(&model.spec.name);
+            let stored = self.store.files().read(&path)?.and_then(|bytes| {
                 let spec = serde_json::from_slice::<songrec_core::ModelSpec>(&bytes).ok()?;
                 (spec.name == model.spec.name).then_some(spec)
             });
@@ -211,15 +227,15 @@ impl Store {
             };
             if findings.repair {
                 match stored {
-                    Some(spec) => self.write(|writing| {
-                        writing.commit(|connection| Catalog::set_model(connection, &spec))
+                    Some(spec) => self.database.write(|transaction| {
+                        transaction.commit(|connection| Catalog::set_model(connection, &spec))
                     })?,
                     None => {
                         let bytes =
                             serde_json::to_vec_pretty(&model.spec).map_err(Fault::invalid)?;
                         let path = path.clone();
-                        let file = crate::disk::NewFile { path, bytes };
-                        self.write(|_| self.files.store(&[file])).map(drop)?;
+                        let file = NewFile { path, bytes };
+                        self.database.write(|_| self.store.files().store(&[file])).map(drop)?;
                     }
                 }
             }
@@ -231,7 +247,7 @@ impl Store {
     // Files against the catalog, by their stamps. Gives the songs that differ.
     fn verify_shard(&self, shard: u8, findings: &mut Findings<'_>) -> Result<BTreeSet<SongId>> {
         for folder in [Folder::Songs, Folder::Trash] {
-            let path = self.layout.shard(folder, shard);
+            let path = self.store.layout().shard(folder, shard);
             for name in names_in(&path)? {
                 if id_of(Path::new(&name)).is_none_or(|id| id.as_bytes()[0] != shard) {
                     findings.add(
@@ -243,18 +259,18 @@ impl Store {
                 }
             }
         }
-        let different = self.write(|writing| {
-            let ids = ids_that_differ(writing, shard)?;
+        let different = self.database.write(|transaction| {
+            let ids = ids_that_differ(transaction, shard)?;
             let mut different = Vec::new();
             for id in &ids {
-                let (resolved, leftover) = resolve(&self.layout, &self.files, *id);
-                // Damaged files are told with their songs.
+                let (resolved, leftover) = self.store.resolve(*id);
+                // Damaged files are reported with their songs.
                 if !matches!(resolved, Resolved::Damaged(_)) {
                     different.push((*id, leftover.is_some()));
                 }
             }
             if findings.repair {
-                writing.refresh(&ids)?;
+                Recovery::new(transaction).refresh(&ids)?;
             }
             Ok(different)
         })?;
@@ -277,14 +293,14 @@ impl Store {
         is_stale: bool,
         findings: &mut Findings<'_>,
     ) -> Result<()> {
-        let song = match resolve(&self.layout, &self.files, id).0 {
+        let song = match self.store.resolve(id).0 {
             Resolved::Present(stored) => stored.document,
             Resolved::Deleted(stored) if !is_stale => {
                 return self.verify_tombstone(&stored.document.song, findings);
             }
             Resolved::Deleted(_) | Resolved::Absent => return Ok(()),
             Resolved::Damaged(fault @ Fault::Newer { .. }) => {
-                findings.add(subject(id), reason(&fault), false, "install a newer songrec");
+                findings.add(subject(id), fault.chain(), false, "install a newer songrec");
                 return Ok(());
             }
             Resolved::Damaged(fault @ Fault::Damaged { .. }) => {
@@ -297,14 +313,14 @@ impl Store {
             self.verify_summary(&song, options, findings)?;
         }
         for (model, reference) in &song.embeddings {
-            let problem = match self.embedding(model, id, reference) {
+            let problem = match self.store.embedding(model, id, reference) {
                 Ok(Some(_)) if is_stale || findings.unusable.contains(model) => continue,
                 Ok(Some(vector)) => {
                     self.verify_row(model, id, vector.values(), options, findings)?;
                     continue;
                 }
                 Ok(None) => format!("its embedding by `{model}` is missing"),
-                Err(fault @ Fault::Damaged { .. }) => reason(&fault),
+                Err(fault @ Fault::Damaged { .. }) => fault.chain(),
                 Err(other) => return Err(other),
             };
             let lost = Lost::Embedding(id, model.clone());
@@ -316,11 +332,14 @@ impl Store {
     // The catalog alone says which copies of audio deleted songs still name.
     fn verify_tombstone(&self, song: &Song, findings: &mut Findings<'_>) -> Result<()> {
         let blob = song.blob.as_ref().map(|blob| &blob.sha256);
-        if self.read_as_it_is(|connection| Catalog::has_tombstone(connection, song.id, blob))? {
+        if self
+            .database
+            .read_as_it_is(|connection| song_rows::has_tombstone(connection, song.id, blob))?
+        {
             return Ok(());
         }
         if findings.repair {
-            self.write(|writing| writing.refresh(&[song.id]))?;
+            self.database.write(|transaction| Recovery::new(transaction).refresh(&[song.id]))?;
         }
         findings.add_repairable(
             subject(song.id),
@@ -330,9 +349,9 @@ impl Store {
     }
 
     // What cannot be read keeps its place from a document that can, so that it
-    // is moved where it can be looked at.
+    // is moved where a person can inspect it.
     fn verify_damaged(&self, id: SongId, fault: &Fault, findings: &mut Findings<'_>) -> Result<()> {
-        let mut problem = reason(fault);
+        let mut problem = fault.chain();
         if !findings.repair {
             let hint = Hint::of(
                 "bring the file back from a backup, or run {}, which moves it aside: then a scan \
@@ -342,7 +361,8 @@ impl Store {
             findings.add(subject(id), problem, false, hint);
             return Ok(());
         }
-        let moved = self.write(|writing| writing.set_damaged_aside(id))?;
+        let moved =
+            self.database.write(|transaction| Recovery::new(transaction).set_damaged_aside(id))?;
         for path in &moved {
             problem.push_str(&format!("; it was moved to `{}`", path.display()));
         }
@@ -354,7 +374,7 @@ impl Store {
     }
 
     // A path may be one of another machine, which has another file there or
-    // none. That can only be told where the audio is kept elsewhere for sure.
+    // none. That can only be known where the audio is kept elsewhere for sure.
     fn verify_audio(
         &self,
         song: &Song,
@@ -369,9 +389,9 @@ impl Store {
         let is_elsewhere = song.blob.as_ref().is_some_and(|blob| blob.key.is_some());
         let mut is_here = false;
         for file in &song.files {
-            let problem = match self.audio_path(&file.path) {
+            let problem = match self.store.layout().audio_path(&file.path) {
                 // A disk that is not mounted, or a song from another machine:
-                // nothing is wrong with the song, so it is said once a folder.
+                // nothing is wrong with the song, so it is reported once a folder.
                 Some(path) if path.parent().is_some_and(|folder| !folder.is_dir()) => {
                     let folder = path.parent().unwrap_or(&path).to_owned();
                     if !is_elsewhere {
@@ -391,7 +411,7 @@ impl Store {
             }
         }
         if let Some(blob) = &song.blob {
-            let path = self.layout.blob(&blob.sha256);
+            let path = self.store.layout().blob(&blob.sha256);
             match compare(&path, blob.size, &blob.sha256, options.read_data)? {
                 None => is_here = true,
                 Some(_) if is_elsewhere && !path.exists() => {}
@@ -414,29 +434,29 @@ impl Store {
     ) -> Result<()> {
         let is_same = |connection: &Connection, song: &Song| {
             let same = || {
-                Ok(Catalog::has_rows_of(connection, song)?
-                    && (!options.read_data || Catalog::has_words_of(connection, song)?))
+                Ok(song_rows::has_rows_of(connection, song)?
+                    && (!options.read_data || song_rows::has_words_of(connection, song)?))
             };
             match same() {
-                // Of the row and not of the file, which was looked at before.
+                // Of the row and not of the file, which was checked before.
                 Err(fault @ Fault::Catalog(_)) if fault.is_damaged_catalog() => Ok(false),
                 same => same,
             }
         };
-        if self.read_as_it_is(|connection| is_same(connection, song))? {
+        if self.database.read_as_it_is(|connection| is_same(connection, song))? {
             return Ok(());
         }
         // Somebody may have changed it since it was read.
-        let still_differs = self.write(|writing| {
-            let differs = match self.read_song(song.id)? {
-                Some(stored) => !is_same(writing.connection, &stored.document)?,
+        let still_differs = self.database.write(|transaction| {
+            let differs = match self.store.read_song(song.id)? {
+                Some(stored) => !is_same(transaction.connection(), &stored.document)?,
                 None => false,
             };
             if differs && findings.repair {
                 // All its rows anew, whatever some of them say about the rest.
-                writing.note_pending(Kind::Song, &[song.id])?;
-                writing.commit(|connection| Catalog::remove_song(connection, song.id))?;
-                writing.refresh(&[song.id])?;
+                transaction.note_pending(RowKind::Song, &[song.id])?;
+                transaction.commit(|connection| song_rows::remove_song(connection, song.id))?;
+                Recovery::new(transaction).refresh(&[song.id])?;
             }
             Ok(differs)
         })?;
@@ -457,9 +477,9 @@ impl Store {
         options: &VerifyOptions,
         findings: &mut Findings<'_>,
     ) -> Result<()> {
-        let agrees = self.read(|connection| {
+        let agrees = self.database.read(|connection| {
             let Some(model) = Catalog::model(connection, name)? else { return Ok(false) };
-            let rows = self.rows(connection, &model, Kind::Song)?;
+            let rows = self.database.rows(connection, &model, RowKind::Song)?;
             Ok(rows.is_some_and(|rows| {
                 if options.read_data {
                     let row = rows.get(id.as_bytes()).ok().flatten();
@@ -472,10 +492,10 @@ impl Store {
         if agrees {
             return Ok(());
         }
-        let is_named = self.write(|writing| {
-            let named = Catalog::names(writing.connection, id, name)?;
+        let is_named = self.database.write(|transaction| {
+            let named = song_rows::names_embedding(transaction.connection(), id, name)?;
             if named && findings.repair {
-                writing.refresh(&[id])?;
+                Recovery::new(transaction).refresh(&[id])?;
             }
             Ok(named)
         })?;
@@ -489,20 +509,22 @@ impl Store {
     }
 
     fn verify_segments(&self, shard: u8, findings: &mut Findings<'_>) -> Result<()> {
-        for id in stamps_of_shard(self, Folder::Segments, shard)?.into_keys() {
-            match segment_file::read(&self.layout, &self.files, id) {
+        for id in stamps_of_shard(self.store, Folder::Segments, shard)?.into_keys() {
+            match self.store.segments_of(id) {
                 Ok(segments) => {
-                    let unknown = self.read(|connection| {
+                    let unknown = self.database.read(|connection| {
                         let mut unknown = 0;
                         for segment in &segments {
-                            let is_known = Catalog::has_segment(connection, id, segment)?;
+                            let is_known = segment_rows::has(connection, id, segment)?;
                             unknown += u64::from(!is_known);
                         }
                         Ok(unknown)
                     })?;
                     if unknown > 0 {
                         if findings.repair {
-                            self.write(|writing| writing.publish_segments(&[id]))?;
+                            self.database.write(|transaction| {
+                                Publisher::new(transaction).publish_segments(&[id])
+                            })?;
                         }
                         findings.add_repairable(
                             subject(id),
@@ -511,7 +533,7 @@ impl Store {
                     }
                 }
                 Err(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
-                    findings.add(subject(id), reason(&fault), false, SCAN_AGAIN);
+                    findings.add(subject(id), fault.chain(), false, SCAN_AGAIN);
                 }
                 Err(other) => return Err(other),
             }
@@ -521,10 +543,10 @@ impl Store {
 
     // Rows that no song has, and rows that are damaged.
     fn verify_rows(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<()> {
-        for model in self.read_as_it_is(Catalog::models)? {
-            for kind in [Kind::Song, Kind::Segments] {
-                let problem = self.write(|writing| {
-                    let rows = self.rows_in_use(writing.connection, &model, kind);
+        for model in self.database.read_as_it_is(Catalog::models)? {
+            for kind in [RowKind::Song, RowKind::Segments] {
+                let problem = self.database.write(|transaction| {
+                    let rows = self.rows_in_use(transaction.connection(), &model, kind);
                     let mut strangers = Vec::new();
                     let ids = match rows.and_then(|rows| rows.map(|rows| rows.ids()).transpose()) {
                         Ok(Some(ids)) => ids,
@@ -535,21 +557,25 @@ impl Store {
                         }
                         Err(fault) if fault.is_damaged_index() => {
                             if findings.repair {
-                                writing.build_rows(&model, kind, findings.progress)?;
+                                IndexRows::new(transaction).build(
+                                    &model,
+                                    kind,
+                                    findings.progress,
+                                )?;
                             }
-                            return Ok(Some(reason(&fault)));
+                            return Ok(Some(fault.chain()));
                         }
                         Err(other) => return Err(other),
                     };
                     for id in ids {
                         let known = match kind {
-                            Kind::Song => Catalog::names(
-                                writing.connection,
+                            RowKind::Song => song_rows::names_embedding(
+                                transaction.connection(),
                                 SongId::from_bytes(id),
                                 &model.spec.name,
                             )?,
-                            Kind::Segments => Catalog::song_of_segment(
-                                writing.connection,
+                            RowKind::Segments => segment_rows::song_of(
+                                transaction.connection(),
                                 songrec_core::SegmentId::from_bytes(id),
                             )?
                             .is_some(),
@@ -562,7 +588,7 @@ impl Store {
                         return Ok(None);
                     }
                     if findings.repair {
-                        writing.remove_rows(&model, kind, &strangers)?;
+                        IndexRows::new(transaction).remove(&model, kind, &strangers)?;
                     }
                     Ok(Some(format!("it has {} rows of songs that are gone", strangers.len())))
                 })?;
@@ -577,22 +603,22 @@ impl Store {
     // Indexes whose files are damaged. Before the songs, for each of them would
     // miss its row.
     fn verify_indexes(&self, findings: &mut Findings<'_>) -> Result<()> {
-        for model in self.read_as_it_is(Catalog::models)? {
-            for kind in [Kind::Song, Kind::Segments] {
-                let damage = self.write(|writing| {
-                    let damage = match self.rows_in_use(writing.connection, &model, kind) {
+        for model in self.database.read_as_it_is(Catalog::models)? {
+            for kind in [RowKind::Song, RowKind::Segments] {
+                let damage = self.database.write(|transaction| {
+                    let damage = match self.rows_in_use(transaction.connection(), &model, kind) {
                         Ok(rows) => rows.and_then(|rows| rows.damage()),
-                        Err(fault) if fault.is_damaged_index() => Some(reason(&fault)),
+                        Err(fault) if fault.is_damaged_index() => Some(fault.chain()),
                         Err(other) => return Err(other),
                     };
                     if damage.is_some() && findings.repair {
-                        writing.build_rows(&model, kind, findings.progress)?;
+                        IndexRows::new(transaction).build(&model, kind, findings.progress)?;
                     }
                     Ok(damage)
                 })?;
                 if let Some(damage) = damage {
                     findings.add_repairable(index_of(&model, kind), damage);
-                    if kind == Kind::Song && !findings.repair {
+                    if kind == RowKind::Song && !findings.repair {
                         findings.unusable.insert(model.spec.name.clone());
                     }
                 }
@@ -605,21 +631,21 @@ impl Store {
         &self,
         connection: &Connection,
         model: &Model,
-        kind: Kind,
+        kind: RowKind,
     ) -> Result<Option<std::sync::Arc<crate::vectors::Rows>>> {
         match Catalog::vectors(connection, model.m, kind)? {
-            Some((folder, _)) => self.vectors.open(&model.spec.name, &folder),
+            Some((folder, _)) => self.store.vectors().open(&model.spec.name, &folder),
             None => Ok(None),
         }
     }
 
     fn verify_documents(&self, findings: &mut Findings<'_>) -> Result<()> {
         for kind in DocumentKind::ALL {
-            for id in self.document_ids(kind)? {
-                match self.read_document(kind, &id) {
+            for id in Documents::new(self.database).ids(kind)? {
+                match Documents::new(self.database).read(kind, &id) {
                     Err(fault @ Fault::Damaged { .. }) => findings.add(
                         format!("{} `{id}`", kind.as_str()),
-                        reason(&fault),
+                        fault.chain(),
                         false,
                         "bring the file back from a backup, or delete it",
                     ),
@@ -631,10 +657,10 @@ impl Store {
     }
 
     fn verify_unfinished(&self, findings: &mut Findings<'_>) -> Result<()> {
-        let unfinished = self.write(|writing| {
-            let unfinished = self.unfinished()?;
+        let unfinished = self.database.write(|transaction| {
+            let unfinished = self.store.unfinished()?;
             if findings.repair {
-                writing.remove_unfinished()?;
+                Recovery::new(transaction).remove_unfinished()?;
             }
             Ok(unfinished)
         })?;
@@ -646,10 +672,10 @@ impl Store {
     }
 }
 
-fn index_of(model: &Model, kind: Kind) -> String {
+fn index_of(model: &Model, kind: RowKind) -> String {
     let of = match kind {
-        Kind::Song => "songs",
-        Kind::Segments => "segments",
+        RowKind::Song => "songs",
+        RowKind::Segments => "segments",
     };
     format!("index of {of} by `{}`", model.spec.name)
 }

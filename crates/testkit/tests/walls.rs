@@ -21,20 +21,6 @@ use syn::{
 /// How many files the methods of one type may be in.
 const FILES_OF_A_TYPE: usize = 3;
 
-/// Circles that are there still. None may be added.
-const STILL_IN_A_CIRCLE: &[&str] = &[
-    "cache: draft, folder",
-    "local: access, catalog, error, files, stored",
-    "local: backend, blobs, index_builder, library_file, points, rebuild, store, vectors",
-];
-
-/// Types that are in too many files still, and in how many at the most.
-const STILL_SPREAD: &[(&str, &str, usize)] = &[
-    ("local", "Catalog", 4),
-    ("local", "Store", 10),
-    ("local", "Writing", 4),
-];
-
 /// A module by its path from the root of the crate.
 type Module = Vec<String>;
 
@@ -377,32 +363,22 @@ fn modules_beside_each_other_are_in_no_circle() {
         }
     }
     assert!(edges > 500, "only {edges} edges were seen");
-    let new: Vec<String> = found
+    let circles: Vec<String> = found
         .iter()
-        .filter(|(circle, _)| !STILL_IN_A_CIRCLE.contains(&circle.as_str()))
         .map(|(circle, edges)| format!("{circle}\n{}", edges.join("\n")))
         .collect();
-    assert!(new.is_empty(), "modules name each other in a circle:\n{}", new.join("\n"));
-    for known in STILL_IN_A_CIRCLE {
-        assert!(found.contains_key(*known), "this circle is open now, strike it out: {known}");
-    }
+    assert!(circles.is_empty(), "modules name each other in a circle:\n{}", circles.join("\n"));
 }
 
 #[test]
 fn the_methods_of_a_type_are_in_few_files() {
-    let (mut found, mut wrong) = (BTreeSet::new(), Vec::new());
-    for one in crates() {
-        for (name, files) in one.spread_types() {
-            let limit = STILL_SPREAD.iter().find(|known| (known.0, known.1) == (&one.name, &name));
-            if files > limit.map_or(FILES_OF_A_TYPE, |known| known.2) {
-                wrong.push(format!("{}: methods of `{name}` are in {files} files", one.name));
-            }
-            found.insert((one.name.clone(), name));
-        }
-    }
+    let wrong: Vec<String> = crates()
+        .iter()
+        .flat_map(|one| {
+            one.spread_types().into_iter().map(|(name, files)| {
+                format!("{}: methods of `{name}` are in {files} files", one.name)
+            })
+        })
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for (of, name, _) in STILL_SPREAD {
-        let is_spread = found.contains(&((*of).to_owned(), (*name).to_owned()));
-        assert!(is_spread, "`{name}` of {of} is in few files now, strike it out");
-    }
 }

@@ -1,4 +1,4 @@
-//! Pages of songs: filter, order, place.
+//! Pages of songs: filter, order and position.
 
 use std::ops::ControlFlow;
 
@@ -6,10 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, types::Value};
 use songrec_core::{Digest, Filter, SongId, SongSummary, Term};
 use songrec_storage::{Order, OrderBy, Page, PageToken, SongQuery};
 
-use super::{
-    Catalog,
-    filter::{Sql, may_lead, songs_passing},
-};
+use super::filter::{Sql, may_lead, songs_passing};
 use crate::error::{Fault, Result};
 
 /// When a page is looked for in another way.
@@ -17,7 +14,7 @@ use crate::error::{Fault, Result};
 pub(super) struct Limits {
     /// A filter that many songs pass fills a page from the first rows in
     /// order, and then nothing has to be known about the others. This many
-    /// rows are looked at before the set of all songs that pass is made.
+    /// rows are examined before the set of all songs that pass is made.
     pub(super) walked: usize,
     /// A set of this size is sorted faster than it is found along an index.
     pub(super) sorted: usize,
@@ -31,85 +28,82 @@ const COUNTED_AT_MOST: i64 = 8_000;
 /// The most songs of one page.
 const LONGEST_PAGE: usize = 1_000;
 
-/// A song in its place in an order.
-struct Place {
+/// A song and its position in an order.
+struct Position {
     n: i64,
     id: SongId,
     value: Value,
 }
 
-impl Catalog {
-    /// The summaries of a page.
-    pub(crate) fn find(connection: &Connection, query: &SongQuery) -> Result<Page<SongSummary>> {
-        Self::find_within(connection, query, LIMITS)
-    }
-
-    pub(super) fn find_within(
-        connection: &Connection,
-        query: &SongQuery,
-        limits: Limits,
-    ) -> Result<Page<SongSummary>> {
-        let from = match &query.after {
-            Some(token) => Some(parse_token(token, query)?),
-            None => None,
-        };
-        if query.limit == 0 {
-            return Ok(Page { items: vec![], next: None });
-        }
-        let limit = query.limit.min(LONGEST_PAGE);
-        let (summaries, more) = match walk(connection, query, from.as_ref(), limit, limits.walked)?
-        {
-            Some(found) => found,
-            None => search(connection, query, from.as_ref(), limit, limits.sorted)?,
-        };
-        let next = summaries.last().filter(|_| more).map(|(place, _)| token(query, place));
-        Ok(Page { items: summaries.into_iter().map(|(_, summary)| summary).collect(), next })
-    }
-
-    /// How many songs pass.
-    pub(crate) fn count(connection: &Connection, filter: &Filter) -> Result<u64> {
-        // Of what does not pass there is no index, but of the rest.
-        if let [Term { negated: true, test }] = filter.terms.as_slice() {
-            let passes = Filter { terms: vec![Term { negated: false, test: test.clone() }] };
-            let all = Self::count(connection, &Filter::all())?;
-            return Ok(all - Self::count(connection, &passes)?);
-        }
-        let Sql { text, params } = passing(connection, filter)?;
-        let sql = format!("SELECT count(*) FROM ({text})");
-        let count: i64 = connection
-            .prepare_cached(&sql)?
-            .query_row(rusqlite::params_from_iter(params), |row| row.get(0))?;
-        Ok(count.unsigned_abs())
-    }
-
-    /// The ids of all songs that pass, in no order.
-    pub(crate) fn ids_passing(connection: &Connection, filter: &Filter) -> Result<Vec<[u8; 16]>> {
-        let Sql { text, params } = passing(connection, filter)?;
-        let sql = format!("SELECT id FROM song WHERE n IN ({text})");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let ids = statement.query_map(rusqlite::params_from_iter(params), |row| row.get(0))?;
-        Ok(ids.collect::<Result<_, _>>()?)
-    }
-
-    /// The summary of a song, as the catalog has it.
-    pub(crate) fn summary_of(connection: &Connection, id: SongId) -> Result<Option<SongSummary>> {
-        let json: Option<String> = connection
-            .prepare_cached("SELECT card FROM song WHERE id = ?")?
-            .query_row([id.as_bytes()], |row| row.get(0))
-            .optional()?;
-        json.as_deref().map(parse_summary).transpose()
-    }
-
-    /// The summary of one song.
-    pub(crate) fn summary(connection: &Connection, n: i64) -> Result<SongSummary> {
-        let json: String = connection
-            .prepare_cached("SELECT card FROM song WHERE n = ?")?
-            .query_row([n], |row| row.get(0))?;
-        parse_summary(&json)
-    }
+/// The summaries of a page.
+pub(crate) fn page(connection: &Connection, query: &SongQuery) -> Result<Page<SongSummary>> {
+    page_within(connection, query, LIMITS)
 }
 
-type Found = (Vec<(Place, SongSummary)>, bool);
+pub(super) fn page_within(
+    connection: &Connection,
+    query: &SongQuery,
+    limits: Limits,
+) -> Result<Page<SongSummary>> {
+    let from = match &query.after {
+        Some(token) => Some(parse_token(token, query)?),
+        None => None,
+    };
+    if query.limit == 0 {
+        return Ok(Page { items: vec![], next: None });
+    }
+    let limit = query.limit.min(LONGEST_PAGE);
+    let (summaries, more) = match walk(connection, query, from.as_ref(), limit, limits.walked)? {
+        Some(found) => found,
+        None => search(connection, query, from.as_ref(), limit, limits.sorted)?,
+    };
+    let next = summaries.last().filter(|_| more).map(|(position, _)| token(query, position));
+    Ok(Page { items: summaries.into_iter().map(|(_, summary)| summary).collect(), next })
+}
+
+/// How many songs pass.
+pub(crate) fn count(connection: &Connection, filter: &Filter) -> Result<u64> {
+    // Of what does not pass there is no index, but of the rest.
+    if let [Term { negated: true, test }] = filter.terms.as_slice() {
+        let passes = Filter { terms: vec![Term { negated: false, test: test.clone() }] };
+        let all = count(connection, &Filter::all())?;
+        return Ok(all - count(connection, &passes)?);
+    }
+    let Sql { text, params } = passing(connection, filter)?;
+    let sql = format!("SELECT count(*) FROM ({text})");
+    let count: i64 = connection
+        .prepare_cached(&sql)?
+        .query_row(rusqlite::params_from_iter(params), |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// The ids of all songs that pass, in no order.
+pub(crate) fn ids_passing(connection: &Connection, filter: &Filter) -> Result<Vec<[u8; 16]>> {
+    let Sql { text, params } = passing(connection, filter)?;
+    let sql = format!("SELECT id FROM song WHERE n IN ({text})");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let ids = statement.query_map(rusqlite::params_from_iter(params), |row| row.get(0))?;
+    Ok(ids.collect::<Result<_, _>>()?)
+}
+
+/// The summary of a song, as the catalog has it.
+pub(crate) fn summary_of(connection: &Connection, id: SongId) -> Result<Option<SongSummary>> {
+    let json: Option<String> = connection
+        .prepare_cached("SELECT card FROM song WHERE id = ?")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    json.as_deref().map(parse_summary).transpose()
+}
+
+/// The summary of one song.
+pub(crate) fn summary_of_row(connection: &Connection, n: i64) -> Result<SongSummary> {
+    let json: String = connection
+        .prepare_cached("SELECT card FROM song WHERE n = ?")?
+        .query_row([n], |row| row.get(0))?;
+    parse_summary(&json)
+}
+
+type PageRows = (Vec<(Position, SongSummary)>, bool);
 
 // The songs that pass, led by the term that the fewest songs pass.
 fn passing(connection: &Connection, filter: &Filter) -> Result<Sql> {
@@ -137,18 +131,18 @@ fn passing(connection: &Connection, filter: &Filter) -> Result<Sql> {
 fn walk(
     connection: &Connection,
     query: &SongQuery,
-    from: Option<&Place>,
+    from: Option<&Position>,
     limit: usize,
     patience: usize,
-) -> Result<Option<Found>> {
+) -> Result<Option<PageRows>> {
     let is_all = query.filter.is_all();
-    let (mut skip, mut looked_at) = (query.skip, 0);
+    let (mut skip, mut examined) = (query.skip, 0);
     let mut found = Vec::new();
     let mut more = false;
-    let ended = in_order(connection, query.order, from, !is_all, |place, summary| {
+    let ended = in_order(connection, query.order, from, !is_all, |position, summary| {
         if let Some(summary) = &summary {
-            looked_at += 1;
-            if looked_at > patience {
+            examined += 1;
+            if examined > patience {
                 return Ok(ControlFlow::Break(false));
             }
             if !query.filter.passes(summary) {
@@ -165,9 +159,9 @@ fn walk(
         }
         let summary = match summary {
             Some(summary) => summary,
-            None => Catalog::summary(connection, place.n)?,
+            None => summary_of_row(connection, position.n)?,
         };
-        found.push((place, summary));
+        found.push((position, summary));
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(ended.then_some((found, more)))
@@ -177,10 +171,10 @@ fn walk(
 fn search(
     connection: &Connection,
     query: &SongQuery,
-    from: Option<&Place>,
+    from: Option<&Position>,
     limit: usize,
     sorted_at_most: usize,
-) -> Result<Found> {
+) -> Result<PageRows> {
     let set = passing(connection, &query.filter)?;
     let passing: Vec<i64> = {
         let mut statement = connection.prepare_cached(&set.text)?;
@@ -188,21 +182,21 @@ fn search(
             statement.query_map(rusqlite::params_from_iter(&set.params), |row| row.get(0))?;
         rows.collect::<Result<_, _>>()?
     };
-    let (mut places, mut more) = (Vec::new(), false);
+    let (mut positions, mut more) = (Vec::new(), false);
     let mut skip = query.skip;
-    let mut take = |place: Place| {
+    let mut take = |position: Position| {
         if skip > 0 {
             skip -= 1;
-        } else if places.len() == limit {
+        } else if positions.len() == limit {
             more = true;
             return ControlFlow::Break(true);
         } else {
-            places.push(place);
+            positions.push(position);
         }
         ControlFlow::Continue(())
     };
     if passing.len() <= sorted_at_most {
-        sorted(connection, query.order, from, &passing, |place| Ok(take(place)))?;
+        sorted(connection, query.order, from, &passing, |position| Ok(take(position)))?;
     } else {
         let largest = passing.iter().max().copied().unwrap_or(0);
         let mut passes = vec![false; usize::try_from(largest).map_or(0, |n| n + 1)];
@@ -212,13 +206,13 @@ fn search(
             }
         }
         let passes = |n: i64| usize::try_from(n).ok().and_then(|n| passes.get(n)) == Some(&true);
-        in_order(connection, query.order, from, false, |place, _| {
-            Ok(if passes(place.n) { take(place) } else { ControlFlow::Continue(()) })
+        in_order(connection, query.order, from, false, |position, _| {
+            Ok(if passes(position.n) { take(position) } else { ControlFlow::Continue(()) })
         })?;
     }
-    let summaries = places.into_iter().map(|place| {
-        let summary = Catalog::summary(connection, place.n)?;
-        Ok((place, summary))
+    let summaries = positions.into_iter().map(|position| {
+        let summary = summary_of_row(connection, position.n)?;
+        Ok((position, summary))
     });
     Ok((summaries.collect::<Result<_>>()?, more))
 }
@@ -247,9 +241,9 @@ fn column(by: OrderBy) -> Option<Column> {
 fn in_order(
     connection: &Connection,
     order: Order,
-    from: Option<&Place>,
+    from: Option<&Position>,
     with_summaries: bool,
-    mut visit: impl FnMut(Place, Option<SongSummary>) -> Result<ControlFlow<bool>>,
+    mut visit: impl FnMut(Position, Option<SongSummary>) -> Result<ControlFlow<bool>>,
 ) -> Result<bool> {
     let summary = if with_summaries { "card" } else { "NULL" };
     let mut run = |sql: String, params: Vec<Value>| -> Result<ControlFlow<bool>> {
@@ -258,7 +252,7 @@ fn in_order(
         while let Some(row) = rows.next()? {
             let json: Option<String> = row.get(3)?;
             let summary = json.as_deref().map(parse_summary).transpose()?;
-            if let ControlFlow::Break(broken) = visit(place(row)?, summary)? {
+            if let ControlFlow::Break(broken) = visit(position(row)?, summary)? {
                 return Ok(ControlFlow::Break(broken));
             }
         }
@@ -268,8 +262,8 @@ fn in_order(
     let direction = if order.descending { "DESC" } else { "ASC" };
     let Some(Column { name, nullable }) = column(order.by) else {
         let (condition, params) = match from {
-            Some(place) if order.descending => ("id < ?", vec![blob(place.id)]),
-            Some(place) => ("id > ?", vec![blob(place.id)]),
+            Some(position) if order.descending => ("id < ?", vec![blob(position.id)]),
+            Some(position) => ("id > ?", vec![blob(position.id)]),
             None => ("1", vec![]),
         };
         let sql = format!(
@@ -280,14 +274,14 @@ fn in_order(
             ControlFlow::Continue(()) | ControlFlow::Break(true)
         ));
     };
-    if from.is_none_or(|place| place.value != Value::Null) {
+    if from.is_none_or(|position| position.value != Value::Null) {
         let (condition, params) = match from {
-            Some(place) if order.descending => (
+            Some(position) if order.descending => (
                 format!("{name} <= ?1 AND ({name} < ?1 OR id > ?2)"),
-                vec![place.value.clone(), blob(place.id)],
+                vec![position.value.clone(), blob(position.id)],
             ),
-            Some(place) => {
-                (format!("({name}, id) > (?, ?)"), vec![place.value.clone(), blob(place.id)])
+            Some(position) => {
+                (format!("({name}, id) > (?, ?)"), vec![position.value.clone(), blob(position.id)])
             }
             None => (format!("{name} IS NOT NULL"), vec![]),
         };
@@ -301,7 +295,9 @@ fn in_order(
     }
     if nullable {
         let (condition, params) = match from {
-            Some(place) if place.value == Value::Null => (" AND id > ?", vec![blob(place.id)]),
+            Some(position) if position.value == Value::Null => {
+                (" AND id > ?", vec![blob(position.id)])
+            }
             _ => ("", vec![]),
         };
         let sql = format!(
@@ -319,9 +315,9 @@ fn in_order(
 fn sorted(
     connection: &Connection,
     order: Order,
-    from: Option<&Place>,
+    from: Option<&Position>,
     set: &[i64],
-    mut visit: impl FnMut(Place) -> Result<ControlFlow<bool>>,
+    mut visit: impl FnMut(Position) -> Result<ControlFlow<bool>>,
 ) -> Result<()> {
     let direction = if order.descending { "DESC" } else { "ASC" };
     let set = serde_json::to_string(set).expect("numbers are JSON");
@@ -329,21 +325,25 @@ fn sorted(
     // A plus keeps SQLite from walking along the index after all.
     let (value, condition, order_by) = match column(order.by) {
         None => {
-            let (sign, place) = (if order.descending { "<" } else { ">" }, from);
-            let condition = place.map_or(String::new(), |_| format!(" AND +id {sign} ?"));
-            params.extend(place.map(|place| blob(place.id)));
+            let (sign, position) = (if order.descending { "<" } else { ">" }, from);
+            let condition = position.map_or(String::new(), |_| format!(" AND +id {sign} ?"));
+            params.extend(position.map(|position| blob(position.id)));
             ("NULL", condition, format!("+id {direction}"))
         }
         Some(Column { name, .. }) => {
             let sign = if order.descending { "<" } else { ">" };
             let condition = match from {
                 None => String::new(),
-                Some(place) if place.value == Value::Null => {
-                    params.push(blob(place.id));
+                Some(position) if position.value == Value::Null => {
+                    params.push(blob(position.id));
                     format!(" AND {name} IS NULL AND +id > ?")
                 }
-                Some(place) => {
-                    params.extend([place.value.clone(), place.value.clone(), blob(place.id)]);
+                Some(position) => {
+                    params.extend([
+                        position.value.clone(),
+                        position.value.clone(),
+                        blob(position.id),
+                    ]);
                     format!(
                         " AND (+{name} {sign} ? OR (+{name} = ? AND +id > ?) OR {name} IS NULL)"
                     )
@@ -359,15 +359,15 @@ fn sorted(
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(params))?;
     while let Some(row) = rows.next()? {
-        if visit(place(row)?)?.is_break() {
+        if visit(position(row)?)?.is_break() {
             break;
         }
     }
     Ok(())
 }
 
-fn place(row: &Row<'_>) -> Result<Place> {
-    Ok(Place { n: row.get(0)?, id: SongId::from_bytes(row.get(1)?), value: row.get(2)? })
+fn position(row: &Row<'_>) -> Result<Position> {
+    Ok(Position { n: row.get(0)?, id: SongId::from_bytes(row.get(1)?), value: row.get(2)? })
 }
 
 fn blob(id: SongId) -> Value {
@@ -386,18 +386,18 @@ fn parse_summary(json: &str) -> Result<SongSummary> {
 
 // A token is `query.id.value`, all of it in hexadecimal digits but the type of
 // the value: `-`, `i…`, `r…`, `t…` or `b…`.
-fn token(query: &SongQuery, place: &Place) -> PageToken {
-    let value = match &place.value {
+fn token(query: &SongQuery, position: &Position) -> PageToken {
+    let value = match &position.value {
         Value::Null => "-".to_owned(),
         Value::Integer(number) => format!("i{}", hex(&number.to_be_bytes())),
         Value::Real(number) => format!("r{}", hex(&number.to_be_bytes())),
         Value::Text(text) => format!("t{}", hex(text.as_bytes())),
         Value::Blob(bytes) => format!("b{}", hex(bytes)),
     };
-    PageToken(format!("{}.{}.{value}", fingerprint(query), hex(place.id.as_bytes())))
+    PageToken(format!("{}.{}.{value}", fingerprint(query), hex(position.id.as_bytes())))
 }
 
-fn parse_token(token: &PageToken, query: &SongQuery) -> Result<Place> {
+fn parse_token(token: &PageToken, query: &SongQuery) -> Result<Position> {
     let parse = || {
         let mut parts = token.0.split('.');
         let (of_query, id, value) = (parts.next()?, parts.next()?, parts.next()?);
@@ -412,7 +412,7 @@ fn parse_token(token: &PageToken, query: &SongQuery) -> Result<Place> {
             "b" => Value::Blob(bytes),
             _ => return None,
         };
-        (of_query == fingerprint(query) && parts.next().is_none()).then_some(Place {
+        (of_query == fingerprint(query) && parts.next().is_none()).then_some(Position {
             n: 0,
             id,
             value,

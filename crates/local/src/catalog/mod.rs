@@ -5,10 +5,10 @@
 //! thrown away at any time; [`Catalog::epoch`] then changes.
 
 pub(crate) mod filter;
-mod find;
+pub(crate) mod find;
 mod reading;
-mod rows;
-mod segments;
+pub(crate) mod segment_rows;
+pub(crate) mod song_rows;
 
 #[cfg(test)]
 mod tests;
@@ -25,10 +25,10 @@ use songrec_core::{Metric, ModelName, ModelSpec, SongId};
 use uuid::Uuid;
 
 use crate::{
-    disk::Stamp,
-    error::{Fault, Result},
+    error::{Fault, Result, is_damage},
     files::Files,
-    layout::Folder,
+    files::Folder,
+    files::Stamp,
     wal,
 };
 
@@ -60,14 +60,14 @@ pub(crate) struct Opened {
     file: FileIdentity,
 }
 
-/// What the rows of `pending` are about.
+/// What rows of `pending` and of the vector indexes are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum RowKind {
     Song,
     Segments,
 }
 
-impl Kind {
+impl RowKind {
     pub(crate) const fn code(self) -> i64 {
         match self {
             Self::Song => 0,
@@ -216,7 +216,7 @@ impl Catalog {
             .query_row([], |row| row.get(0))?)
     }
 
-    /// Lets every reader of the changes begin anew.
+    /// Makes every reader of the changes begin anew.
     pub(crate) fn renew_epoch(connection: &Connection) -> Result<()> {
         let epoch = Uuid::new_v4().simple().to_string();
         connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", [epoch])?;
@@ -230,17 +230,17 @@ impl Catalog {
             .query_row([], |row| row.get(0))?)
     }
 
-    /// Reads everything, and says what is wrong first; a thorough look also
+    /// Reads everything, and returns the first damage; a thorough check also
     /// compares the indexes with the rows.
     pub(crate) fn damage(connection: &Connection, thorough: bool) -> Result<Option<String>> {
         let sql = if thorough { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
-        let said: String = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok((said != "ok").then_some(said))
+        let report: String = connection.query_row(sql, [], |row| row.get(0))?;
+        Ok((report != "ok").then_some(report))
     }
 
     pub(crate) fn add_pending(
         connection: &Connection,
-        kind: Kind,
+        kind: RowKind,
         ids: impl IntoIterator<Item = SongId>,
     ) -> Result<()> {
         let mut statement =
@@ -253,7 +253,7 @@ impl Catalog {
 
     pub(crate) fn remove_pending(
         connection: &Connection,
-        kind: Kind,
+        kind: RowKind,
         ids: impl IntoIterator<Item = SongId>,
     ) -> Result<()> {
         let mut statement =
@@ -264,7 +264,7 @@ impl Catalog {
         Ok(())
     }
 
-    pub(crate) fn pending(connection: &Connection, kind: Kind) -> Result<Vec<SongId>> {
+    pub(crate) fn pending(connection: &Connection, kind: RowKind) -> Result<Vec<SongId>> {
         let mut statement = connection.prepare_cached("SELECT id FROM pending WHERE kind = ?")?;
         let ids = statement.query_map([kind.code()], |row| row.get(0).map(SongId::from_bytes))?;
         Ok(ids.collect::<Result<_, _>>()?)
@@ -344,7 +344,7 @@ impl Catalog {
     pub(crate) fn vectors(
         connection: &Connection,
         m: i64,
-        kind: Kind,
+        kind: RowKind,
     ) -> Result<Option<(String, u64)>> {
         Ok(connection
             .prepare_cached("SELECT folder, generation FROM vectors WHERE m = ? AND kind = ?")?
@@ -357,7 +357,7 @@ impl Catalog {
     pub(crate) fn set_vectors(
         connection: &Connection,
         m: i64,
-        kind: Kind,
+        kind: RowKind,
         vectors: Option<(&str, u64)>,
     ) -> Result<()> {
         match vectors {
@@ -431,29 +431,6 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-/// Whether building the catalog again helps.
-pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    match error.sqlite_error_code() {
-        Some(
-            rusqlite::ErrorCode::DatabaseCorrupt
-            | rusqlite::ErrorCode::NotADatabase
-            // A table or column that is not there.
-            | rusqlite::ErrorCode::Unknown,
-        ) => true,
-        Some(_) => false,
-        // A value of another type than it should be.
-        None => true,
-    }
-}
-
-/// The same of an error that came where rows were read: what SQLite says of a
-/// query that it does not understand is no damage, unless it looked for what
-/// every catalog has.
-pub(crate) fn is_damage_of_rows(error: &rusqlite::Error) -> bool {
-    let is_unknown = error.sqlite_error_code() == Some(rusqlite::ErrorCode::Unknown);
-    is_damage(error) && (!is_unknown || error.to_string().contains("no such "))
-}
-
 fn remove_database(path: &Path) -> Result<()> {
     for suffix in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
@@ -474,7 +451,7 @@ fn remove_database(path: &Path) -> Result<()> {
 pub(crate) struct FileIdentity {
     device: u64,
     inode: u64,
-    /// When it and its log were last written, where that is looked at.
+    /// When it and its log were last written, where that is compared.
     state: Option<[Option<Stamp>; 2]>,
 }
 

@@ -8,13 +8,13 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{disk::Stamp, error::Result};
+use crate::{error::Result, files::Stamp};
 
 /// A connection that writes nothing, not even the files beside the catalog.
 ///
-/// While somebody has the catalog open there is a file for the locks of its
+/// While another process has the catalog open there is a file for the locks of its
 /// readers, which is used; and then its log is read too. Otherwise it is what
-/// its own file says, unless there is a log that somebody left who died, which
+/// its own file says, unless there is a log that a dead process left, which
 /// cannot be read without writing: then this fails.
 pub(super) fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -3,11 +3,15 @@ use songrec_core::SongSummary;
 use songrec_storage::{MemoryBackend, Order, OrderBy, SongQuery, StorageBackend};
 use songrec_testkit::{library_of, random_filter};
 
-use super::{Catalog, find::Limits};
+use super::{
+    Catalog,
+    find::{self, Limits},
+    song_rows,
+};
 use crate::{
-    disk::{RealDisk, Stamp},
     files::Files,
-    stored::{Resolved, Stored},
+    files::disk::{RealDisk, Stamp},
+    files::stored::{Resolved, Stored},
 };
 
 const ORDERS: [OrderBy; 8] = [
@@ -51,7 +55,7 @@ async fn every_way_finds_what_the_definition_finds() {
             for song in &fixture.songs {
                 let stamp = Stamp::default();
                 let stored = Stored { document: song.clone(), origin: None, stamp };
-                Catalog::set(connection, song.id, &Resolved::Present(Box::new(stored)))?;
+                song_rows::set_resolved(connection, song.id, &Resolved::Present(Box::new(stored)))?;
             }
             Ok(())
         })
@@ -67,7 +71,7 @@ async fn every_way_finds_what_the_definition_finds() {
         let passing: Vec<_> =
             summaries.iter().filter(|summary| first.filter.passes(summary)).collect();
         passed += usize::from(!passing.is_empty() && passing.len() < summaries.len());
-        let mut ids = Catalog::ids_passing(&opened.connection, &first.filter).unwrap();
+        let mut ids = find::ids_passing(&opened.connection, &first.filter).unwrap();
         ids.sort_unstable();
         assert_eq!(
             ids,
@@ -75,12 +79,12 @@ async fn every_way_finds_what_the_definition_finds() {
             "{round}: {:?}",
             first.filter
         );
-        let count = Catalog::count(&opened.connection, &first.filter).unwrap();
+        let count = find::count(&opened.connection, &first.filter).unwrap();
         assert_eq!(count, passing.len() as u64, "{round}: {:?}", first.filter);
         for limits in WAYS {
             let (mut ours, mut theirs) = (first.clone(), first.clone());
             for page in 0..6 {
-                let found = Catalog::find_within(&opened.connection, &ours, limits).unwrap();
+                let found = find::page_within(&opened.connection, &ours, limits).unwrap();
                 let expected = memory.songs().find_summaries(&theirs).await.unwrap();
                 assert_eq!(found.items, expected.items, "{round}, {page}, {limits:?}: {first:?}");
                 assert_eq!(found.next.is_some(), expected.next.is_some(), "{round}, {page}");

@@ -11,8 +11,8 @@ use songrec_core::{Digest, EmbeddingRef, ModelName, SongId, Vector};
 use crate::{
     error::{Fault, Result},
     files::Files,
-    layout::Layout,
-    npy,
+    files::Layout,
+    files::npy,
 };
 
 /// The embedding that a song names, bit for bit; nothing if it is not there.

@@ -1,8 +1,8 @@
 //! What lies where under a library's root.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use songrec_core::{Digest, DocumentKind, ModelName, SongId};
+use songrec_core::{Digest, DocumentKind, ModelName, SongId, decode_path};
 use uuid::Uuid;
 
 /// The paths of one library.
@@ -134,6 +134,16 @@ impl Layout {
 
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(digest.shard()).join(digest.to_string())
+    }
+
+    /// Where a file of a song lies. A relative path does not leave the library.
+    pub(crate) fn audio_path(&self, path: &str) -> Option<PathBuf> {
+        let path = decode_path(path);
+        let leaves = path.components().any(|part| matches!(part, Component::ParentDir));
+        if path.is_relative() && leaves {
+            return None;
+        }
+        Some(self.root.join(path))
     }
 
     pub(crate) fn documents(&self, kind: DocumentKind) -> PathBuf {

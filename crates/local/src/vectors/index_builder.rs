@@ -1,7 +1,7 @@
-//! Building the lists the indexes beside other work.
+//! Building the lists of the indexes beside other work.
 //!
-//! Who writes so many rows that their index is better built into lists anew has a
-//! thread do it, one at a time, while reading and writing go on; the index
+//! A writer of so many rows that their index is better built into lists anew
+//! starts a thread for it, one at a time, while reading and writing go on; the index
 //! sees to it that no two processes do the same. A process that only reads
 //! does it too, once it has lived for a while: a server will, a command that
 //! lists ten songs will not. A process that ends waits for its thread as long
@@ -18,10 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::vectors::Rows;
+use super::rows::Rows;
 
 /// How long a process has to run before what it reads is built into lists.
-const SETTLED: Duration = Duration::from_secs(5);
+const LONG_LIVED: Duration = Duration::from_secs(5);
 /// The part of its life that a process waits at its end.
 const WAIT: u32 = 10;
 
@@ -39,16 +39,16 @@ impl IndexBuilder {
         Self { begun: Instant::now(), stop: Arc::default(), at_work: Mutex::default() }
     }
 
-    /// Has rows built into lists that were written, if that is worth its while.
+    /// Builds the lists of rows that were written, if searches become faster.
     pub(crate) fn after_writing(&self, rows: &Arc<Rows>) {
         if rows.wants_build() {
             self.begin(rows);
         }
     }
 
-    /// Has rows built into lists that were read, if this process is here to stay.
+    /// Builds the lists of rows that were read, if this process is a long-lived one.
     pub(crate) fn after_reading(&self, rows: &Arc<Rows>) {
-        if self.begun.elapsed() >= SETTLED {
+        if self.begun.elapsed() >= LONG_LIVED {
             self.after_writing(rows);
         }
     }
@@ -97,7 +97,7 @@ mod tests {
     use songrec_core::{Metric, ModelSpec, Vector};
 
     use super::*;
-    use crate::backend::IndexKind;
+    use crate::options::IndexKind;
 
     fn rows(folder: &std::path::Path, kind: IndexKind) -> Arc<Rows> {
         let spec = ModelSpec {
@@ -148,7 +148,7 @@ mod tests {
 
         index_builder.after_reading(&rows);
         assert!(!ended(&index_builder));
-        index_builder.begun -= SETTLED;
+        index_builder.begun -= LONG_LIVED;
         index_builder.after_reading(&rows);
         assert!(ended(&index_builder));
         assert!(!rows.wants_build());

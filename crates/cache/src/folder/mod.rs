@@ -14,6 +14,8 @@
 //! is not hashed again: whoever plays a song asks for many parts of it.
 //! When a file was last used is its modification time.
 
+mod draft;
+
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek},
@@ -25,8 +27,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 
+pub(crate) use self::draft::Draft;
 use crate::{
-    draft::Draft,
     file::{create, is_at, present},
     trusted::Trusted,
     usage::Usage,
@@ -46,12 +48,12 @@ pub(crate) struct Folder {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum ObjectKind {
     Blob,
     Embedding,
 }
 
-impl Kind {
+impl ObjectKind {
     const ALL: [Self; 2] = [Self::Blob, Self::Embedding];
 
     const fn folder(self) -> &'static str {
@@ -67,13 +69,13 @@ impl Kind {
 pub(crate) struct Object {
     pub(crate) used: SystemTime,
     pub(crate) bytes: u64,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ObjectKind,
     pub(crate) digest: Digest,
 }
 
-/// What came of looking for a file.
+/// A file of the cache, compared with its digest.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum CachedFile {
     /// Its bytes are those of its name; the file is at its beginning.
     Sound(File),
     /// They were not, and it was removed.
@@ -81,14 +83,14 @@ pub(crate) enum Found {
     Missing,
 }
 
-/// What came of asking for room.
+/// The answer to a request for room.
 #[derive(Debug)]
-pub(crate) enum Begun {
+pub(crate) enum Reservation {
     /// Write it here.
     Draft(Draft),
-    /// Somebody else has written it meanwhile.
-    Here,
-    /// Somebody else is writing it.
+    /// Another writer has finished it meanwhile.
+    Exists,
+    /// Another writer holds it.
     Busy,
     /// It is larger than what the cache may hold, or what is being written
     /// takes all there is.
@@ -118,41 +120,41 @@ impl Folder {
         Ok(folder)
     }
 
-    pub(crate) fn find(&self, kind: Kind, digest: &Digest) -> io::Result<Found> {
-        let path = self.place(kind, digest);
-        let Some(mut file) = present(File::open(&path))? else { return Ok(Found::Missing) };
+    pub(crate) fn find(&self, kind: ObjectKind, digest: &Digest) -> io::Result<CachedFile> {
+        let path = self.path_of(kind, digest);
+        let Some(mut file) = present(File::open(&path))? else { return Ok(CachedFile::Missing) };
         let sound = match kind {
-            Kind::Embedding => hash(&mut file)? == digest.0,
-            Kind::Blob => {
-                let looked_at = file.try_clone()?;
-                self.trusted.is_sound(digest, &looked_at, || hash(&mut file))?
+            ObjectKind::Embedding => hash(&mut file)? == digest.0,
+            ObjectKind::Blob => {
+                let handle = file.try_clone()?;
+                self.trusted.is_sound(digest, &handle, || hash(&mut file))?
             }
         };
         if !sound {
             self.remove(&path)?;
-            return Ok(Found::Damaged);
+            return Ok(CachedFile::Damaged);
         }
         touch(&path, &file);
         file.rewind()?;
-        Ok(Found::Sound(file))
+        Ok(CachedFile::Sound(file))
     }
 
     /// Makes room for a file of `size` bytes, and begins it. With `wait`, waits
-    /// for whoever is writing it already.
+    /// for the writer that has it already.
     ///
     /// The room is counted before a byte is written, so that writers together
     /// do not pass the limit either.
     pub(crate) fn begin(
         &self,
-        kind: Kind,
+        kind: ObjectKind,
         digest: &Digest,
         size: u64,
         limit: u64,
         wait: bool,
-    ) -> io::Result<(Begun, Evicted)> {
+    ) -> io::Result<(Reservation, Evicted)> {
         let mut evicted = Evicted::default();
         if size > limit {
-            return Ok((Begun::NoRoom, evicted));
+            return Ok((Reservation::NoRoom, evicted));
         }
         let path = self.root.join("temporary").join(format!("{}-{digest}", kind.folder()));
         let file = loop {
@@ -162,7 +164,7 @@ impl Folder {
             } else {
                 match file.try_lock() {
                     Ok(()) => {}
-                    Err(TryLockError::WouldBlock) => return Ok((Begun::Busy, evicted)),
+                    Err(TryLockError::WouldBlock) => return Ok((Reservation::Busy, evicted)),
                     Err(TryLockError::Error(error)) => return Err(error),
                 }
             }
@@ -172,18 +174,18 @@ impl Folder {
                 break file;
             }
         };
-        let place = self.place(kind, digest);
-        let here = place.exists();
-        let mut draft = Draft::new(self.clone(), file, path, place);
-        if here {
-            return Ok((Begun::Here, evicted));
+        let target = self.path_of(kind, digest);
+        let exists = target.exists();
+        let mut draft = Draft::new(self.clone(), file, path, target);
+        if exists {
+            return Ok((Reservation::Exists, evicted));
         }
         let mut usage = self.usage()?;
         if usage.bytes().saturating_add(size) > limit {
             evicted = self.evict(&mut usage, (limit - limit / 10).saturating_sub(size))?;
             if usage.bytes().saturating_add(size) > limit {
                 drop(usage);
-                return Ok((Begun::NoRoom, evicted));
+                return Ok((Reservation::NoRoom, evicted));
             }
         }
         // Counted first: killed between, there is less in the folder than was
@@ -191,7 +193,7 @@ impl Folder {
         usage.set(usage.bytes() + size)?;
         draft.take_room(size)?;
         drop(usage);
-        Ok((Begun::Draft(draft), evicted))
+        Ok((Reservation::Draft(draft), evicted))
     }
 
     /// Removes what was used longest ago until no more than `limit` bytes are
@@ -210,7 +212,7 @@ impl Folder {
             unfinished += present(entry.metadata())?.map_or(0, |metadata| metadata.len());
         }
         let mut objects = Vec::new();
-        for kind in Kind::ALL {
+        for kind in ObjectKind::ALL {
             for shard in entries(&self.root.join(kind.folder()))? {
                 for entry in entries(&shard.path())? {
                     // What is not named by a digest is not of the cache.
@@ -236,7 +238,7 @@ impl Folder {
                 break;
             }
             // Where an open file cannot be removed, another one goes instead.
-            if present(fs::remove_file(self.place(object.kind, &object.digest))).is_ok() {
+            if present(fs::remove_file(self.path_of(object.kind, &object.digest))).is_ok() {
                 bytes -= object.bytes;
                 evicted.files += 1;
                 evicted.bytes += object.bytes;
@@ -278,7 +280,7 @@ impl Folder {
         Ok(())
     }
 
-    fn place(&self, kind: Kind, digest: &Digest) -> PathBuf {
+    fn path_of(&self, kind: ObjectKind, digest: &Digest) -> PathBuf {
         self.root.join(kind.folder()).join(digest.shard()).join(digest.to_string())
     }
 }
@@ -339,9 +341,9 @@ mod tests {
     }
 
     fn draft(folder: &Folder, digest: &Digest, size: u64, limit: u64) -> Option<Draft> {
-        match folder.begin(Kind::Blob, digest, size, limit, false).unwrap().0 {
-            Begun::Draft(draft) => Some(draft),
-            Begun::Here | Begun::Busy | Begun::NoRoom => None,
+        match folder.begin(ObjectKind::Blob, digest, size, limit, false).unwrap().0 {
+            Reservation::Draft(draft) => Some(draft),
+            Reservation::Exists | Reservation::Busy | Reservation::NoRoom => None,
         }
     }
 
@@ -354,11 +356,12 @@ mod tests {
     }
 
     fn has(folder: &Folder, digest: &Digest) -> bool {
-        matches!(folder.find(Kind::Blob, digest).unwrap(), Found::Sound(_))
+        matches!(folder.find(ObjectKind::Blob, digest).unwrap(), CachedFile::Sound(_))
     }
 
     fn used_ago(folder: &Folder, digest: &Digest, seconds: u64) {
-        let file = OpenOptions::new().write(true).open(folder.place(Kind::Blob, digest)).unwrap();
+        let file =
+            OpenOptions::new().write(true).open(folder.path_of(ObjectKind::Blob, digest)).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
     }
 
@@ -437,16 +440,16 @@ mod tests {
     fn a_damaged_file_is_removed() {
         let (folder, _root) = folder();
         let digest = keep(&folder, 1, 100, NO_LIMIT);
-        let place = folder.place(Kind::Blob, &digest);
+        let path = folder.path_of(ObjectKind::Blob, &digest);
         let damages: [(&str, &[u8]); 3] =
             [("empty", b""), ("short", &[1; 99]), ("other", &[2; 100])];
         for (what, damage) in damages {
-            fs::write(&place, damage).unwrap();
+            fs::write(&path, damage).unwrap();
 
-            let found = folder.find(Kind::Blob, &digest).unwrap();
+            let found = folder.find(ObjectKind::Blob, &digest).unwrap();
 
-            assert!(matches!(found, Found::Damaged), "{what}: {found:?}");
-            assert!(!place.exists(), "{what}");
+            assert!(matches!(found, CachedFile::Damaged), "{what}: {found:?}");
+            assert!(!path.exists(), "{what}");
             keep(&folder, 1, 100, NO_LIMIT);
             assert!(has(&folder, &digest), "{what}");
         }
@@ -457,17 +460,17 @@ mod tests {
         let (folder, _root) = folder();
         let (right, digest) = bytes(1, 100);
         let mut first = draft(&folder, &digest, 100, NO_LIMIT).unwrap();
-        let second = folder.begin(Kind::Blob, &digest, 100, NO_LIMIT, false).unwrap().0;
-        assert!(matches!(second, Begun::Busy));
+        let second = folder.begin(ObjectKind::Blob, &digest, 100, NO_LIMIT, false).unwrap().0;
+        assert!(matches!(second, Reservation::Busy));
 
         let waiting = std::thread::spawn({
             let folder = folder.clone();
-            move || folder.begin(Kind::Blob, &digest, 100, NO_LIMIT, true).unwrap().0
+            move || folder.begin(ObjectKind::Blob, &digest, 100, NO_LIMIT, true).unwrap().0
         });
         first.write(&right).unwrap();
         first.finish(&digest).unwrap();
 
-        assert!(matches!(waiting.join().unwrap(), Begun::Here));
+        assert!(matches!(waiting.join().unwrap(), Reservation::Exists));
         assert_eq!(listed(&folder), 100);
     }
 
@@ -481,8 +484,10 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        let begun = folder.begin(Kind::Blob, &digest, 100, NO_LIMIT, true);
-                        let Begun::Draft(draft) = begun.unwrap().0 else { panic!("there is room") };
+                        let begun = folder.begin(ObjectKind::Blob, &digest, 100, NO_LIMIT, true);
+                        let Reservation::Draft(draft) = begun.unwrap().0 else {
+                            panic!("there is room")
+                        };
                         assert_eq!(writers.fetch_add(1, Ordering::SeqCst), 0, "two at a time");
                         std::thread::yield_now();
                         writers.fetch_sub(1, Ordering::SeqCst);

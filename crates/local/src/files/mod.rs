@@ -1,8 +1,16 @@
-//! Files that are whole or not there.
+//! Files that are whole or not there, and where each of them lies.
+
+pub(crate) mod disk;
+pub(crate) mod embedding_file;
+pub(crate) mod layout;
+pub(crate) mod lock;
+pub(crate) mod npy;
+pub(crate) mod segment_file;
+pub(crate) mod stored;
 
 use std::{
     collections::BTreeSet,
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -12,10 +20,11 @@ use std::{
 
 use uuid::Uuid;
 
-use crate::{
+pub(crate) use self::{
     disk::{Disk, NewFile, Stamp},
-    error::{Fault, Result},
+    layout::{Folder, Layout},
 };
+use crate::error::{Fault, Result};
 
 /// Writes and removes files in batches: all of a batch wait for the disk
 /// together, and each folder is synced once.
@@ -173,4 +182,22 @@ impl Files {
         all.sort_by_key(|(i, _)| *i);
         all.into_iter().map(|(_, result)| result).collect()
     }
+}
+
+/// The names in a folder that are text; none if there is no folder.
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(vec![]);
+        }
+        other => other.map_err(Fault::io("list", folder))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Fault::io("list", folder))?;
+        names.extend(entry.file_name().into_string());
+    }
+    Ok(names)
 }

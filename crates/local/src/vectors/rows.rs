@@ -1,25 +1,17 @@
-//! The vector indexes: the one module that knows the index crate.
+//! The rows of one index, and searches among them: the one module that calls
+//! the index crate.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::path::Path;
 
 use songrec_core::{Metric, ModelName, ModelSpec, Vector};
 use songrec_index::{AllNeighbors, Filter, Index, Key, Options, Precision, Query, RowSet};
-use uuid::Uuid;
 
 use crate::{
-    backend::IndexKind,
-    catalog::Kind,
     error::{Fault, Result},
-    index_builder::IndexBuilder,
-    layout::Layout,
+    options::IndexKind,
 };
 
-/// What to look for in an index.
+/// A search of an index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Search<'a> {
     pub(crate) vector: &'a Vector,
@@ -27,12 +19,12 @@ pub(crate) struct Search<'a> {
     pub(crate) k: usize,
     pub(crate) offset: usize,
     pub(crate) threshold: Option<f64>,
-    /// Only these, if it is said.
+    /// Only these rows, if given.
     pub(crate) among: Option<&'a RowSet>,
     pub(crate) exclude: &'a [[u8; 16]],
 }
 
-/// A row that was found.
+/// A row and how near it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hit {
     pub(crate) id: [u8; 16],
@@ -41,20 +33,10 @@ pub(crate) struct Hit {
 }
 
 /// With fewer rows than this a search proves its answer, which takes no time
-/// then; with more it is as good as exact (the index says how good), unless
+/// then; with more it is as good as exact (the README of the index has the figures), unless
 /// the kind of the index is flat. Where lists begin to be faster; measured, as
 /// the README of the index says.
 const PROVED: usize = 10_000;
-
-/// Keeps the indexes open that were used.
-#[derive(Debug)]
-pub(crate) struct Vectors {
-    layout: Layout,
-    kind: IndexKind,
-    /// Nothing where the rows may only be read.
-    index_builder: Option<IndexBuilder>,
-    open: Mutex<HashMap<PathBuf, Arc<Rows>>>,
-}
 
 /// The rows of one model.
 #[derive(Debug)]
@@ -63,97 +45,12 @@ pub(crate) struct Rows {
     model: ModelName,
 }
 
-impl Vectors {
-    pub(crate) fn new(layout: Layout, kind: IndexKind) -> Self {
-        Self { layout, kind, index_builder: Some(IndexBuilder::new()), open: Mutex::default() }
-    }
-
-    /// The same, of rows that may only be read.
-    pub(crate) fn for_reading(layout: Layout, kind: IndexKind) -> Self {
-        Self { index_builder: None, ..Self::new(layout, kind) }
-    }
-
-    /// Has rows built into lists, beside other work, if that is worth its while now
-    /// that they were written.
-    pub(crate) fn written(&self, rows: &Arc<Rows>) {
-        if let Some(index_builder) = &self.index_builder {
-            index_builder.after_writing(rows);
-        }
-    }
-
-    /// The same for rows that were read.
-    pub(crate) fn read(&self, rows: &Arc<Rows>) {
-        if let Some(index_builder) = &self.index_builder {
-            index_builder.after_reading(rows);
-        }
-    }
-
-    /// A new folder without rows. Its name was never used before, so nobody
-    /// can have an older one of that name open.
-    pub(crate) fn create(&self, spec: &ModelSpec, kind: Kind) -> Result<(String, Arc<Rows>)> {
-        let prefix = match kind {
-            Kind::Song => "songs",
-            Kind::Segments => "segments",
-        };
-        let folder = format!("{prefix}-{}", &Uuid::new_v4().simple().to_string()[..8]);
-        let path = self.layout.index(&spec.name, &folder);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(Fault::io("make", parent))?;
-        }
-        let index =
-            Index::create(&path, &options(spec)).map_err(|source| fault(&spec.name, source))?;
-        Ok((folder, self.keep(path, index, &spec.name)))
-    }
-
-    /// The rows in a folder; nothing if they are not there.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::is_damaged_index`] if they have to be made again.
-    pub(crate) fn open(&self, model: &ModelName, folder: &str) -> Result<Option<Arc<Rows>>> {
-        let path = self.layout.index(model, folder);
-        if let Some(rows) = self.all_open().get(&path) {
-            return Ok(Some(Arc::clone(rows)));
-        }
-        match Index::open(&path) {
-            Ok(index) => Ok(Some(self.keep(path, index, model))),
-            Err(songrec_index::Error::Missing { .. }) => Ok(None),
-            Err(error) => Err(fault(model, error)),
-        }
-    }
-
-    /// Removes every folder of a model and kind but the one to keep.
-    pub(crate) fn remove_others(&self, model: &ModelName, kind: Kind, keep: Option<&str>) {
-        let prefix = match kind {
-            Kind::Song => "songs-",
-            Kind::Segments => "segments-",
-        };
-        let folder = self.layout.index(model, "");
-        // What cannot be removed now is derived, and in nobody's way.
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            if name.starts_with(prefix) && Some(name) != keep {
-                let path = self.layout.index(model, name);
-                self.all_open().remove(&path);
-                let _ = fs::remove_dir_all(path);
-            }
-        }
-    }
-
-    fn keep(&self, path: PathBuf, index: Index, model: &ModelName) -> Arc<Rows> {
-        let rows = Arc::new(Rows { index: index.with_kind(self.kind), model: model.clone() });
-        self.all_open().insert(path, Arc::clone(&rows));
-        rows
-    }
-
-    fn all_open(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, Arc<Rows>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Rows {
-    /// New rows that no catalog knows of.
+    pub(super) fn new(index: Index, model: ModelName) -> Self {
+        Self { index, model }
+    }
+
+    /// New rows that no catalog records.
     pub(crate) fn loose(path: &Path, spec: &ModelSpec, kind: IndexKind) -> Result<Self> {
         let index = Index::create(path, &options(spec)).map_err(|from| fault(&spec.name, from))?;
         Ok(Self { index: index.with_kind(kind), model: spec.name.clone() })
@@ -199,7 +96,7 @@ impl Rows {
     }
 
     /// Builds the lists of the rows for their number. False if `stop` ended it, or if
-    /// somebody else is doing it.
+    /// another process is doing it.
     pub(crate) fn build(&self, stop: &(dyn Fn() -> bool + Sync)) -> Result<bool> {
         self.index.build(stop).map_err(|source| fault(&self.model, source))
     }
@@ -213,8 +110,8 @@ impl Rows {
         }
     }
 
-    /// The nearest rows of every row but itself, told from any thread. False
-    /// if `stop` ended it.
+    /// The nearest rows of every row but itself, passed to `on_found` from any
+    /// thread. False if `stop` ended it.
     pub(crate) fn neighbors_of_all(
         &self,
         options: &AllNeighbors<'_>,
@@ -233,14 +130,14 @@ impl Rows {
         self.index.check_files().map_err(|source| fault(&self.model, source))
     }
 
-    /// Reads everything, and says what is damaged.
+    /// Reads everything, and returns the first damage.
     pub(crate) fn damage(&self) -> Option<String> {
         self.index.verify().err().map(|error| error.to_string())
     }
 
     /// The nearest rows of those that `is_known` does not deny, nearest first.
     ///
-    /// The index may be ahead of the catalog while somebody writes. Twice as
+    /// The index may be ahead of the catalog while a writer is at work. Twice as
     /// many are asked for until enough are known or there are no more, so it
     /// ends whatever the index holds.
     pub(crate) fn search_known(
@@ -296,7 +193,7 @@ impl From<songrec_index::Hit> for Hit {
     }
 }
 
-fn options(spec: &ModelSpec) -> Options {
+pub(super) fn options(spec: &ModelSpec) -> Options {
     Options { dimension: spec.dimension, metric: metric(spec.metric), kind: IndexKind::Auto }
 }
 
@@ -313,6 +210,6 @@ const fn metric(metric: Metric) -> songrec_index::Metric {
     }
 }
 
-fn fault(model: &ModelName, source: songrec_index::Error) -> Fault {
+pub(super) fn fault(model: &ModelName, source: songrec_index::Error) -> Fault {
     Fault::Index { model: model.to_string(), source }
 }

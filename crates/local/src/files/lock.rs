@@ -11,7 +11,7 @@ use std::{
 use crate::error::{Fault, Result};
 
 // Longer than any batch takes; a rebuild of a large library may take longer,
-// and then says so.
+// and then the error names it.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LONGEST_NAP: Duration = Duration::from_millis(20);
 
@@ -53,7 +53,7 @@ impl WriteLock {
         Self { reading: true, ..Self::new(path) }
     }
 
-    /// Whether somebody else is writing this moment.
+    /// Whether another process or thread is writing this moment.
     pub(crate) fn is_held(&self) -> bool {
         File::open(&self.path)
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))

@@ -26,12 +26,18 @@ use songrec_storage::{
 };
 
 use crate::{
-    backend::{IndexKind, LocalOptions},
-    catalog::{Catalog, Kind},
-    disk::{Disk, RealDisk, Stamp},
+    catalog::{Catalog, RowKind},
+    database::Database,
+    documents::Documents,
+    embeddings::Embeddings,
     error::Result,
-    layout::Folder,
-    store::Store,
+    files::disk::{Disk, RealDisk, Stamp},
+    files::{Folder, Layout},
+    index_rows::IndexRows,
+    options::{IndexKind, LocalOptions},
+    segments::Segments,
+    songs::Songs,
+    verify::Verifier,
 };
 
 /// How a disk dies.
@@ -186,16 +192,16 @@ struct Answers {
 }
 
 impl Answers {
-    fn of(store: &Store) -> Self {
+    fn of(db: &Database) -> Self {
         let page = SongQuery { limit: 1_000, ..SongQuery::default() };
-        let summaries = store.find_summaries(&page).unwrap().items;
+        let summaries = Songs::new(db).find_summaries(&page).unwrap().items;
         let ids: Vec<SongId> = summaries.iter().map(|summary| summary.id).collect();
         let mut songs = BTreeMap::new();
-        for (summary, song) in summaries.into_iter().zip(store.get_songs(&ids).unwrap()) {
+        for (summary, song) in summaries.into_iter().zip(Songs::new(db).get(&ids).unwrap()) {
             let song = song.expect("what is listed is stored");
             let mut vectors = Vec::new();
             for model in song.embeddings.keys() {
-                let stored = store.get_embeddings(model, &[song.id]).unwrap().pop().unwrap();
+                let stored = Embeddings::new(db).get(model, &[song.id]).unwrap().pop().unwrap();
                 let stored = stored.expect("what a song names is stored");
                 assert!(song.names(model, &stored.reference));
                 vectors.push(stored.embedding.vector.values().to_vec());
@@ -203,7 +209,7 @@ impl Answers {
             songs.insert(song.id, (song, summary, vectors));
         }
         let (mut deleted, mut event) = (BTreeMap::new(), BTreeSet::new());
-        for change in store.changes(None, 1_000).unwrap().changes {
+        for change in Songs::new(db).changes(None, 1_000).unwrap().changes {
             match change.state {
                 ChangeState::Present(song) => {
                     assert!(event.insert(song.id));
@@ -228,18 +234,18 @@ impl Answers {
         let paths = (0..9).map(|n| songrec_storage::Lookup::Path(format!("{n}.wav")));
         let filters = ["new", "genre:*", "title:edited"];
         let every = SegmentQuery { limit: 1_000, ..SegmentQuery::default() };
-        let found = store.nearest_segments(&nearest_segments).unwrap();
+        let found = Segments::new(db).nearest(&nearest_segments).unwrap();
         Self {
             songs,
             deleted,
-            nearest: store.nearest(&nearest).unwrap(),
-            by_file: store.lookup(&paths.collect::<Vec<_>>()).unwrap(),
+            nearest: Embeddings::new(db).nearest(&nearest).unwrap(),
+            by_file: Songs::new(db).lookup(&paths.collect::<Vec<_>>()).unwrap(),
             filtered: filters
-                .map(|text| store.count_songs(&Filter::parse_all(&[text]).unwrap()).unwrap())
+                .map(|text| Songs::new(db).count(&Filter::parse_all(&[text]).unwrap()).unwrap())
                 .to_vec(),
-            segments: store.find_segments(&every).unwrap(),
+            segments: Segments::new(db).find(&every).unwrap(),
             nearest_segments: found.into_iter().map(|one| one.segment.id).collect(),
-            documents: store.list_documents(&DocumentKind::ALL, None).unwrap().items,
+            documents: Documents::new(db).list(&DocumentKind::ALL, None).unwrap().items,
         }
     }
 }
@@ -313,22 +319,22 @@ fn document(n: u8) -> Document {
     }
 }
 
-fn put(store: &Store, songs: &[(Song, Embedding)], mode: PutMode) -> Result<()> {
+fn put(db: &Database, songs: &[(Song, Embedding)], mode: PutMode) -> Result<()> {
     let embeddings: Vec<_> = songs
         .iter()
         .map(|(song, embedding)| songrec_testkit::new_embedding(song, embedding.clone()))
         .collect();
-    store.put_embeddings(&embeddings)?;
+    Embeddings::new(db).put(&embeddings)?;
     let puts: Vec<_> =
         songs.iter().map(|(song, _)| PutSong { song: song.clone(), mode, origin: None }).collect();
-    let outcomes = store.put_songs(&puts)?;
+    let outcomes = Songs::new(db).put(&puts)?;
     assert!(outcomes.iter().all(songrec_storage::Outcome::is_done), "{outcomes:?}");
     Ok(())
 }
 
 const DELETION: songrec_core::OperationId = songrec_core::OperationId::from_bytes([100; 16]);
 
-fn delete(store: &Store, songs: &[Song]) -> Result<()> {
+fn delete(db: &Database, songs: &[Song]) -> Result<()> {
     let deletes: Vec<_> = songs
         .iter()
         .map(|song| DeleteSong {
@@ -340,7 +346,7 @@ fn delete(store: &Store, songs: &[Song]) -> Result<()> {
             leaving: None,
         })
         .collect();
-    store.delete_songs(&deletes).map(drop)
+    Songs::new(db).delete(&deletes).map(drop)
 }
 
 const COPIES: LocalOptions = LocalOptions { keeps_copies: true, index: IndexKind::Auto };
@@ -359,15 +365,15 @@ fn folder() -> tempfile::TempDir {
 /// A library with songs 0 to 3, of which 3 is deleted, segments of 0 and 1 and
 /// a document.
 fn prepare(root: &Path) {
-    let store = Store::create(root, Arc::new(RealDisk), COPIES).unwrap();
-    store.put_model(&model()).unwrap();
+    let db = Database::create(root, Arc::new(RealDisk), COPIES).unwrap();
+    Songs::new(&db).put_model(&model()).unwrap();
     let songs: Vec<_> = (0..4).map(|n| embedded(song(n), n)).collect();
-    put(&store, &songs, PutMode::Create).unwrap();
-    delete(&store, &[song(3)]).unwrap();
+    put(&db, &songs, PutMode::Create).unwrap();
+    delete(&db, &[song(3)]).unwrap();
     let segments: Vec<_> = (0..4).map(|n| segment(n, &song(n % 2))).collect();
-    store.put_segments(&segments).unwrap();
+    Segments::new(&db).put(&segments).unwrap();
     let put = PutDocument { document: document(0), mode: PutMode::Create };
-    store.put_documents(&[put]).unwrap();
+    Documents::new(&db).put(&[put]).unwrap();
 }
 
 // Copies a library with its times, so that it looks as if nothing happened.
@@ -394,7 +400,7 @@ fn set_time(path: &Path, time: std::time::SystemTime) {
 fn hide_changes(root: &Path) {
     let catalog = Catalog::new(root.join("catalog.sqlite"));
     let Ok(opened) = catalog.take() else { return };
-    let layout = crate::layout::Layout::new(root);
+    let layout = Layout::new(root);
     for folder in Folder::ALL {
         for (shard, mtime) in Catalog::shards(&opened.connection, folder).unwrap_or_default() {
             let time = std::time::UNIX_EPOCH
@@ -408,7 +414,7 @@ fn hide_changes(root: &Path) {
 
 /// Lets `work` die at every step in every way, on libraries that are damaged
 /// first, and looks at what is left.
-fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Store) -> Result<()>) {
+fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Database) -> Result<()>) {
     let template = folder();
     prepare(template.path());
     let before = Answers::of(&open(template.path(), Arc::new(RealDisk)).unwrap());
@@ -422,9 +428,9 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Store) -> Result<()>)
     };
     let after = {
         let folder = fresh();
-        let store = open(folder.path(), Arc::new(RealDisk)).unwrap();
-        work(&store).unwrap();
-        Answers::of(&store)
+        let db = open(folder.path(), Arc::new(RealDisk)).unwrap();
+        work(&db).unwrap();
+        Answers::of(&db)
     };
     let mut deaths = 0;
     let ways = [
@@ -441,7 +447,7 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Store) -> Result<()>)
             let disk = MortalDisk::new(lives_for, death);
             let died = {
                 let opened = open(folder.path(), Arc::clone(&disk) as Arc<dyn Disk>);
-                opened.and_then(|store| work(&store))
+                opened.and_then(|db| work(&db))
             };
             let is_dead = disk.dead.load(Ordering::SeqCst);
             assert_eq!(died.is_err(), is_dead, "{died:?}");
@@ -452,16 +458,16 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Store) -> Result<()>)
             }
             let name = format!("{death:?}, loses {loses:?}, step {lives_for}");
             if !is_dead {
-                let store = open(folder.path(), Arc::new(RealDisk)).unwrap();
-                assert_eq!(Answers::of(&store), after, "{name}: what was done stays done");
+                let db = open(folder.path(), Arc::new(RealDisk)).unwrap();
+                assert_eq!(Answers::of(&db), after, "{name}: what was done stays done");
             }
             if damage.is_none() {
                 check(folder.path(), &name, [&before, &after]);
             }
-            let store = open(folder.path(), Arc::new(RealDisk)).unwrap();
-            work(&store).unwrap_or_else(|fault| panic!("{name}: again: {fault}"));
-            assert_eq!(Answers::of(&store), after, "{name}: after another run");
-            drop(store);
+            let db = open(folder.path(), Arc::new(RealDisk)).unwrap();
+            work(&db).unwrap_or_else(|fault| panic!("{name}: again: {fault}"));
+            assert_eq!(Answers::of(&db), after, "{name}: after another run");
+            drop(db);
             if damage.is_some() {
                 check(folder.path(), &name, [&before, &after]);
             }
@@ -474,13 +480,13 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Store) -> Result<()>)
     assert!(deaths > 20, "died only {deaths} times");
 }
 
-fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Store> {
-    Store::open(root, disk, COPIES, None, &Silent)
+fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Database> {
+    Database::open(root, disk, COPIES, None, &Silent)
 }
 
 fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {
-    let store = open(root, Arc::new(RealDisk)).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
-    let left = Answers::of(&store);
+    let db = open(root, Arc::new(RealDisk)).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+    let left = Answers::of(&db);
     for id in before.songs.keys().chain(after.songs.keys()) {
         let now = left.songs.get(id);
         let allowed = [before.songs.get(id), after.songs.get(id)];
@@ -496,11 +502,13 @@ fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {
         .map(|(song, _, _)| song.id)
         .collect();
     assert_eq!(nearest, named, "{name}: the index has what songs name");
-    assert!(store.unfinished().unwrap().is_empty(), "{name}: nothing is left over");
-    let found = store.verify(&VerifyOptions { repair: false, read_data: true }, &Silent).unwrap();
+    assert!(db.store().unfinished().unwrap().is_empty(), "{name}: nothing is left over");
+    let found = Verifier::new(&db)
+        .verify(&VerifyOptions { repair: false, read_data: true }, &Silent)
+        .unwrap();
     let found: Vec<_> = found.iter().filter(|one| !one.problem.contains(".wav`")).collect();
     assert!(found.is_empty(), "{name}: {found:?}");
-    drop(store);
+    drop(db);
 
     fs::remove_file(root.join("catalog.sqlite")).unwrap();
     fs::remove_dir_all(root.join("index")).unwrap();
@@ -514,10 +522,10 @@ fn storing_a_batch_survives_every_death() {
     let mut restored = embedded(song(3), 3).0;
     restored.revision.operation = songrec_core::OperationId::from_bytes([50; 16]);
 
-    survives(None, |store| {
-        put(store, &new, PutMode::Create)?;
+    survives(None, |db| {
+        put(db, &new, PutMode::Create)?;
         let mode = PutMode::Create;
-        store.put_songs(&[PutSong { song: restored.clone(), mode, origin: None }]).map(drop)
+        Songs::new(db).put(&[PutSong { song: restored.clone(), mode, origin: None }]).map(drop)
     });
 }
 
@@ -527,31 +535,31 @@ fn editing_survives_every_death() {
     let mut silent = edited(&second);
     silent.embeddings.clear();
 
-    survives(None, |store| {
+    survives(None, |db| {
         let puts = [(&first, edited(&first)), (&second, silent.clone())].map(|(old, new)| {
             let mode = PutMode::Replace(old.revision.operation);
             PutSong { song: new, mode, origin: None }
         });
-        store.put_songs(&puts).map(drop)
+        Songs::new(db).put(&puts).map(drop)
     });
 }
 
 #[test]
 fn deleting_survives_every_death() {
-    survives(None, |store| {
-        delete(store, &[song(0), song(1)])?;
-        store.purge_songs(&[PurgeSong { id: song(3).id, deletion: DELETION }])
+    survives(None, |db| {
+        delete(db, &[song(0), song(1)])?;
+        Songs::new(db).purge(&[PurgeSong { id: song(3).id, deletion: DELETION }])
     });
 }
 
 #[test]
 fn segments_and_documents_survive_every_death() {
-    survives(None, |store| {
-        store.put_segments(&[segment(10, &song(0)), segment(11, &song(2))])?;
+    survives(None, |db| {
+        Segments::new(db).put(&[segment(10, &song(0)), segment(11, &song(2))])?;
         let gone = [segment(1, &song(1)), segment(3, &song(1))].map(|one| one.id);
-        store.delete_segments(&gone)?;
+        Segments::new(db).delete(&gone)?;
         let put = PutDocument { document: document(1), mode: PutMode::Create };
-        store.put_documents(&[put]).map(drop)
+        Documents::new(db).put(&[put]).map(drop)
     });
 }
 
@@ -559,34 +567,33 @@ fn segments_and_documents_survive_every_death() {
 fn building_the_catalog_survives_every_death() {
     let damage = |root: &Path| fs::remove_file(root.join("catalog.sqlite")).unwrap();
 
-    survives(Some(&damage), |store| {
-        store.put_model(&model())?;
-        store.build_again(&Silent)?;
-        put(store, &[embedded(song(4), 4)], PutMode::Create)
+    survives(Some(&damage), |db| {
+        Songs::new(db).put_model(&model())?;
+        db.build_again(&Silent)?;
+        put(db, &[embedded(song(4), 4)], PutMode::Create)
     });
 }
 
 #[test]
 fn repairing_survives_every_death() {
     let damage = |root: &Path| {
-        let store = open(root, Arc::new(RealDisk)).unwrap();
-        store
-            .write(|writing| {
-                let connection = writing.connection;
-                let stale = "UPDATE song SET card = replace(card, 'song 0', 'other'), mtime = 1";
-                connection.execute(stale, [])?;
-                let tiny = Catalog::model(connection, &model().name)?.unwrap();
-                let rows = writing.rows(&tiny, Kind::Song)?;
-                rows.remove(&[*song(1).id.as_bytes()])?;
-                rows.put(&[([77; 16], vector(7))])
-            })
-            .unwrap();
+        let db = open(root, Arc::new(RealDisk)).unwrap();
+        db.write(|transaction| {
+            let connection = transaction.connection();
+            let stale = "UPDATE song SET card = replace(card, 'song 0', 'other'), mtime = 1";
+            connection.execute(stale, [])?;
+            let tiny = Catalog::model(connection, &model().name)?.unwrap();
+            let rows = IndexRows::new(transaction).open(&tiny, RowKind::Song)?;
+            rows.remove(&[*song(1).id.as_bytes()])?;
+            rows.put(&[([77; 16], vector(7))])
+        })
+        .unwrap();
         fs::create_dir_all(root.join("tmp")).unwrap();
         fs::write(root.join("tmp/left.tmp"), "left").unwrap();
     };
 
-    survives(Some(&damage), |store| {
+    survives(Some(&damage), |db| {
         let options = VerifyOptions { repair: true, read_data: true };
-        store.verify(&options, &Silent).map(drop)
+        Verifier::new(db).verify(&options, &Silent).map(drop)
     });
 }

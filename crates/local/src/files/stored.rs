@@ -10,13 +10,13 @@ use songrec_core::{EmbeddingRef, ModelName, Song, SongId};
 use songrec_storage::{Origin, SongDocument, Tombstone, Unreadable, document_text, read_document};
 
 use crate::{
-    disk::{NewFile, Stamp},
     error::{Fault, Result},
     files::Files,
-    layout::{Folder, Layout},
+    files::{Folder, Layout},
+    files::{NewFile, Stamp},
 };
 
-/// A document with what its file says beside it.
+/// A document with the origin and the stamp of its file.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored<T> {
     pub(crate) document: T,
@@ -108,7 +108,7 @@ pub(crate) fn read_tombstone(
     Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
 }
 
-/// What the files say about a song, and which file says nothing any more.
+/// What the files say about a song, and which file is obsolete by it.
 pub(crate) fn resolve(layout: &Layout, files: &Files, id: SongId) -> (Resolved, Option<PathBuf>) {
     let song = read_song(layout, files, id);
     let tombstone = read_tombstone(layout, files, id);
@@ -116,7 +116,7 @@ pub(crate) fn resolve(layout: &Layout, files: &Files, id: SongId) -> (Resolved, 
         (Ok(Some(song)), Ok(Some(tombstone))) => {
             // Deleting writes the tombstone and then removes the song;
             // restoring writes the song and then removes the tombstone. Which
-            // of them was cut off is told by the version that was deleted.
+            // of them was cut off follows from the version that was deleted.
             let deleted = tombstone.document.song.revision == song.document.revision;
             if deleted {
                 let leftover = layout.of_song(Folder::Songs, id);

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use songrec_core::{ModelName, Segment, SegmentId, SongId, Timestamp, Vector};
 
 use crate::{
-    disk::NewFile,
     error::{Fault, Result},
     files::Files,
-    layout::{Folder, Layout},
+    files::NewFile,
+    files::{Folder, Layout},
 };
 
 #[derive(Serialize, Deserialize)]

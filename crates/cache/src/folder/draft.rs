@@ -9,7 +9,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 
-use crate::folder::Folder;
+use super::Folder;
 
 /// A file that is being written, and hashed on the way.
 ///
@@ -20,18 +20,18 @@ pub(crate) struct Draft {
     // Locked for as long as it is written. Gone once it is finished.
     file: Option<File>,
     path: Box<Path>,
-    place: Box<Path>,
+    target: Box<Path>,
     size: u64,
     written: u64,
     hasher: Sha256,
 }
 
 impl Draft {
-    /// A draft in `file`, which is at `path` and locked, for `place`.
-    pub(crate) fn new(folder: Folder, file: File, path: PathBuf, place: PathBuf) -> Self {
+    /// A draft in `file`, which is at `path` and locked, for `target`.
+    pub(crate) fn new(folder: Folder, file: File, path: PathBuf, target: PathBuf) -> Self {
         let hasher = Sha256::new();
-        let (path, place) = (path.into(), place.into());
-        Self { folder, file: Some(file), path, place, size: 0, written: 0, hasher }
+        let (path, target) = (path.into(), target.into());
+        Self { folder, file: Some(file), path, target, size: 0, written: 0, hasher }
     }
 
     pub(crate) const fn size(&self) -> u64 {
@@ -42,7 +42,7 @@ impl Draft {
     pub(crate) fn take_room(&mut self, size: u64) -> io::Result<()> {
         let file = self.file.as_ref().expect("it is not finished");
         file.set_len(0)?;
-        // At once, so that whoever counts the files counts it right.
+        // At once, so that a concurrent count of the files is right.
         file.set_len(size)?;
         self.size = size;
         Ok(())
@@ -69,14 +69,14 @@ impl Draft {
         if self.written != self.size || hash != digest.0 {
             return Ok(None);
         }
-        if let Some(shard) = self.place.parent() {
+        if let Some(shard) = self.target.parent() {
             fs::create_dir_all(shard)?;
         }
         let mut file = self.file.as_ref().expect("it is not finished").try_clone()?;
         file.rewind()?;
         // If the folder was deleted meanwhile, the bytes are still good for
         // whoever asked for them.
-        if fs::rename(&self.path, &self.place).is_ok() {
+        if fs::rename(&self.path, &self.target).is_ok() {
             self.file = None;
         }
         // The lock is of the open file, which both handles share.
