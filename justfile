@@ -33,7 +33,7 @@ bench-index *ARGS:
 soak STEPS="1000000" *SEED:
     cargo run --profile dist -q -p songrec-sync --example soak -- {{STEPS}} {{SEED}}
     cargo run --profile dist -q -p songrec-sync --example every_history
-    cargo test --profile dist -q -p songrec-sync --test pair -- --ignored
+    cargo test --profile dist -q -p songrec-sync --test it pair -- --ignored
 
 # Three machines and a cloud in a ring, killed at random for five minutes, with
 # an emulator and an S3 server; `SONGREC_SOAK_SECONDS` and `SONGREC_SOAK_SEED` choose otherwise.
