@@ -12,26 +12,28 @@ test *ARGS:
 audit:
     cargo deny check advisories
 
+# Recipes that measure use the profile of what is released.
+
 # Whole commands over 100,000 random songs of 512 dimensions.
 bench SONGS="100000" DIMENSION="512":
-    cargo build --release -p songrec-cli -p songrec-bench
-    cargo run --release -q -p songrec-bench --bin commands -- {{SONGS}} {{DIMENSION}}
+    cargo build --profile dist -p songrec-cli -p songrec-bench
+    cargo run --profile dist -q -p songrec-bench --bin commands -- {{SONGS}} {{DIMENSION}}
 
 # The features beside librosa (and, with `--bliss`, bliss-audio); needs Python.
 bench-features *ARGS:
-    cargo build --release -p songrec-bench --bin features_pipeline
+    cargo build --profile dist -p songrec-bench --bin features_pipeline
     python3 tools/bench_features.py {{ARGS}}
 
 # The index by itself; `tools/bench_index_peers.py` runs its peers beside it.
 bench-index *ARGS:
-    cargo run --release -p songrec-bench --bin index_search -- {{ARGS}}
+    cargo run --profile dist -p songrec-bench --bin index_search -- {{ARGS}}
 
 # Random histories of several machines that sync, whose seeds replay; and every
 # short one of one song.
 soak STEPS="1000000" *SEED:
-    cargo run --release -q -p songrec-sync --example soak -- {{STEPS}} {{SEED}}
-    cargo run --release -q -p songrec-sync --example every_history
-    cargo test --release -q -p songrec-sync --test pair -- --ignored
+    cargo run --profile dist -q -p songrec-sync --example soak -- {{STEPS}} {{SEED}}
+    cargo run --profile dist -q -p songrec-sync --example every_history
+    cargo test --profile dist -q -p songrec-sync --test it pair -- --ignored
 
 # Three machines and a cloud in a ring, killed at random for five minutes, with
 # an emulator and an S3 server; `SONGREC_SOAK_SECONDS` and `SONGREC_SOAK_SEED` choose otherwise.
@@ -45,15 +47,15 @@ fuzz SECONDS="600" *TARGETS:
 
 # Storing into the cloud beside astrapy and boto3; PYTHON is one that has both.
 bench-astra PYTHON="python3" *ARGS:
-    cargo build --release -p songrec-astra --example bench_store
-    cargo run --release -q -p songrec-astra --example bench_store -- --python {{PYTHON}} {{ARGS}}
+    cargo build --profile dist -p songrec-astra --example bench_store
+    cargo run --profile dist -q -p songrec-astra --example bench_store -- --python {{PYTHON}} {{ARGS}}
 
 # Learned embeddings beside a Python script that does the same; needs Python.
 bench-embed MODELS NAME *ARGS:
-    cargo build --release -p songrec-models --example bench_embed
+    cargo build --profile dist -p songrec-models --example bench_embed
     python3 tools/bench_embed.py {{MODELS}} {{NAME}} {{ARGS}}
 
 # `songrec migrate` beside an astrapy script and rclone.
 bench-migrate PYTHON="python3" RCLONE="rclone":
-    cargo build --release -p songrec-cli -p songrec-bench
-    cargo run --release -q -p songrec-bench --bin migrate -- {{PYTHON}} {{RCLONE}}
+    cargo build --profile dist -p songrec-cli -p songrec-bench
+    cargo run --profile dist -q -p songrec-bench --bin migrate -- {{PYTHON}} {{RCLONE}}

@@ -10,7 +10,7 @@ windows in a call: what one would write, with the fastest parts there are.
 songrec is run with both of its engines. Needs `pip install numpy soundfile soxr
 transformers onnxruntime` and a built example:
 
-    cargo build --release -p songrec-models --example bench_embed
+    cargo build --profile dist -p songrec-models --example bench_embed
 """
 
 import argparse
@@ -86,7 +86,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--example", default=os.path.join(
-        os.environ.get("CARGO_TARGET_DIR", "target"), "release/examples/bench_embed"))
+        os.environ.get("CARGO_TARGET_DIR", "target"), "dist/examples/bench_embed"))
     args = parser.parse_args()
     folders = [f for f in sorted(os.listdir(args.models)) if f == args.name or f.split("@")[0] == args.name]
     if not folders:

@@ -2,8 +2,8 @@
 """Compares the cost of features: songrec, librosa and bliss-audio, on one core.
 
     pip install librosa==0.11.0 soundfile
-    cargo build --release -p songrec-bench --bin features_pipeline
-    tools/bench_features.py [FILE] [--songrec target/release/features_pipeline]
+    cargo build --profile dist -p songrec-bench --bin features_pipeline
+    tools/bench_features.py [FILE] [--songrec target/dist/features_pipeline]
                             [--bliss] [--rounds 3]
 
 Without FILE, a stereo MP3 of three minutes at 44,100 Hz is made. Prints milliseconds
@@ -100,12 +100,12 @@ def build_bliss():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?")
-    parser.add_argument("--songrec", default=str(ROOT / "target/release/features_pipeline"))
+    parser.add_argument("--songrec", default=str(ROOT / "target/dist/features_pipeline"))
     parser.add_argument("--bliss", action="store_true", help="also build and run bliss-audio")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     if not Path(arguments.songrec).exists():
-        sys.exit(f"error: no `{arguments.songrec}`\n\nhint: cargo build --release -p songrec-bench --bin features_pipeline")
+        sys.exit(f"error: no `{arguments.songrec}`\n\nhint: cargo build --profile dist -p songrec-bench --bin features_pipeline")
     file = arguments.file
     if file is None:
         file = str(Path(tempfile.mkdtemp()) / "three_minutes.mp3")

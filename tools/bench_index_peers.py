@@ -2,7 +2,7 @@
 """Run faiss, hnswlib, usearch and chromadb on the data that `index_search` has left.
 
     pip install faiss-cpu hnswlib usearch chromadb numpy
-    cargo run --release -p songrec-bench --bin index_search -- 100000 512 clustered FOLDER
+    cargo run --profile dist -p songrec-bench --bin index_search -- 100000 512 clustered FOLDER
     python3 tools/bench_index_peers.py FOLDER [NAME]
 
 Each peer is built from the same rows and asked the same queries, one at a

@@ -49,7 +49,7 @@ TEXTS = [
 
 
 def noise(count, seed):
-    """Uniform in [-0.5, 0.5); `tests/embedding/signal.rs` has the same."""
+    """Uniform in [-0.5, 0.5); `tests/it/embedding/signal.rs` has the same."""
     values, state = np.empty(count, dtype=np.float64), seed
     for n in range(count):
         state = (state * 1664525 + 1013904223) % 2**32
@@ -58,7 +58,7 @@ def noise(count, seed):
 
 
 def signal(kind, rate, seconds):
-    """16-bit samples of a signal; `tests/embedding/signal.rs` has the same."""
+    """16-bit samples of a signal; `tests/it/embedding/signal.rs` has the same."""
     count = round(rate * seconds)
     t = np.arange(count) / rate
     if kind == "noise":

@@ -1,4 +1,4 @@
-//! What syncing a large library takes: `cargo run --release -p songrec-sync
+//! What syncing a large library takes: `cargo run --profile dist -p songrec-sync
 //! --example large_sync -- [SONGS] [DIMENSION]` makes two local libraries, syncs one
 //! into the other, syncs again with nothing to do and with one change, and
 //! compares both.

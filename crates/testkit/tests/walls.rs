@@ -363,10 +363,8 @@ fn modules_beside_each_other_are_in_no_circle() {
         }
     }
     assert!(edges > 500, "only {edges} edges were seen");
-    let circles: Vec<String> = found
-        .iter()
-        .map(|(circle, edges)| format!("{circle}\n{}", edges.join("\n")))
-        .collect();
+    let circles: Vec<String> =
+        found.iter().map(|(circle, edges)| format!("{circle}\n{}", edges.join("\n"))).collect();
     assert!(circles.is_empty(), "modules name each other in a circle:\n{}", circles.join("\n"));
 }
 

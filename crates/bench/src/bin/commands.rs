@@ -1,8 +1,8 @@
 //! Whole commands over a library of random songs: what a person waits for.
 //!
 //! ```text
-//! cargo build --release -p songrec-cli
-//! cargo run --release -p songrec-bench --bin commands -- [SONGS] [DIMENSION] [FOLDER]
+//! cargo build --profile dist -p songrec-cli
+//! cargo run --profile dist -p songrec-bench --bin commands -- [SONGS] [DIMENSION] [FOLDER]
 //! ```
 //!
 //! Each command is a process of its own, run eleven times, and its median is
@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
         .map_or_else(|| PathBuf::from(format!("target/bench/{songs}x{dimension}")), PathBuf::from);
     let songrec = std::env::current_exe()?.with_file_name("songrec");
     if !songrec.is_file() {
-        return Err("build the program first: cargo build --release -p songrec-cli".into());
+        return Err("build the program first: cargo build --profile dist -p songrec-cli".into());
     }
     let model = ModelSpec {
         name: "random@1".parse()?,

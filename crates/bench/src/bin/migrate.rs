@@ -1,8 +1,8 @@
 //! `songrec migrate` beside an astrapy script and `rclone`.
 //!
 //! ```text
-//! cargo build --release -p songrec-cli
-//! cargo run --release -p songrec-bench --bin migrate -- [PYTHON] [RCLONE]
+//! cargo build --profile dist -p songrec-cli
+//! cargo run --profile dist -p songrec-bench --bin migrate -- [PYTHON] [RCLONE]
 //! ```
 //!
 //! Copies 10,000 songs of 512 dimensions without audio into an emulated
@@ -14,7 +14,7 @@
 //! client and server took.
 //!
 //! ```text
-//! cargo run --release -p songrec-bench --bin migrate -- --memory [SONGS] [DIMENSION]
+//! cargo run --profile dist -p songrec-bench --bin migrate -- --memory [SONGS] [DIMENSION]
 //! ```
 //!
 //! Migrates, syncs, clones and syncs again a large library, and prints the most
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     let mut next = |usual: &str| arguments.next().unwrap_or_else(|| usual.to_owned());
     let songrec = std::env::current_exe()?.with_file_name("songrec");
     if !songrec.is_file() {
-        return Err("build the program first: cargo build --release -p songrec-cli".into());
+        return Err("build the program first: cargo build --profile dist -p songrec-cli".into());
     }
     let bench =
         Bench { songrec, there: tempfile::tempdir()?, runtime: tokio::runtime::Runtime::new()? };

@@ -1,9 +1,9 @@
 //! How fast and how exact searches in an index are.
 //!
 //! ```text
-//! cargo run --release -p songrec-bench --bin index_search -- [ROWS] [DIMENSION] [DATA] [FOLDER] [KIND]
-//! cargo run --release -p songrec-bench --bin index_search -- recall [ROWS] [DIMENSION] [DATA] [FOLDER] [KIND]
-//! cargo run --release -p songrec-bench --bin index_search -- ask FOLDER [QUERIES] [FIRST]
+//! cargo run --profile dist -p songrec-bench --bin index_search -- [ROWS] [DIMENSION] [DATA] [FOLDER] [KIND]
+//! cargo run --profile dist -p songrec-bench --bin index_search -- recall [ROWS] [DIMENSION] [DATA] [FOLDER] [KIND]
+//! cargo run --profile dist -p songrec-bench --bin index_search -- ask FOLDER [QUERIES] [FIRST]
 //! python3 tools/bench_index_peers.py FOLDER
 //! ```
 //!

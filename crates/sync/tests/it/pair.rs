@@ -2,17 +2,14 @@
 //! stops it.
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 
-#[path = "model/shaky.rs"]
-mod shaky;
-
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
+use crate::model::{Place as Library, Shaky};
 use futures::{FutureExt, StreamExt};
 use serde_json::json;
-use shaky::{Place as Library, Shaky};
 use songrec_core::{
     Digest, Document, DocumentKind, Event, Field, Interrupt, Job, OperationId, Progress, Remedy,
     Revision, Segment, SegmentId, Silent, Song, SongId, SongSummary, Vector,

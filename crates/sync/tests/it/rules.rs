@@ -1,9 +1,6 @@
 //! Each rule that keeps songs whole, beside what happens without it.
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 
-#[path = "model/mod.rs"]
-mod model;
-
 use std::{
     sync::{
         Arc, Mutex,
@@ -12,8 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::model::{Place as Library, Setup, Shaky, history, play};
 use futures::FutureExt;
-use model::{Place as Library, Setup, Shaky, history, play};
 use songrec_core::{
     Embedding, Event, Field, History, Job, OperationId, Progress, Silent, Song, SongId, Timestamp,
     Vector,

@@ -6,7 +6,7 @@ use songrec_models::{Description, Embedder, FrontEnd, ModelErrorKind, ModelFolde
 #[cfg(feature = "rten")]
 use songrec_models::{EngineKind, OpenOptions};
 
-use crate::models::{engines, fixtures};
+use super::models::{engines, fixtures};
 
 /// The committed CLAP as somebody exported it, without a description.
 fn exported() -> tempfile::TempDir {
@@ -212,7 +212,7 @@ fn a_file_as_transformers_exports_it_is_understood() {
         let embedded = model.embed(&[model.prepare(&window)]).unwrap();
         // Mean 0 and variance 1, and then the mean of all frames.
         let expected = [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0];
-        assert!(crate::models::worst(embedded[0].values(), &expected) < 1e-4, "{embedded:?}");
+        assert!(super::models::worst(embedded[0].values(), &expected) < 1e-4, "{embedded:?}");
     }
 }
 

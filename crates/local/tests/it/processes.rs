@@ -55,7 +55,7 @@ async fn child() {
 
 fn spawn(root: &Path, songs: std::ops::Range<usize>) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--nocapture"])
+        .args(["processes::child", "--exact", "--nocapture"])
         .env(ROOT, root)
         .env(SONGS, format!("{}..{}", songs.start, songs.end))
         .stdout(Stdio::null())

@@ -2,10 +2,7 @@
 //! the end all say the same.
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 
-#[path = "model/mod.rs"]
-mod model;
-
-use model::{
+use crate::model::{
     Setup,
     every::{Count, RING, SHARED_RING, STAR, Shape, every},
     history, play, shrink,

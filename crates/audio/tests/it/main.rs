@@ -1,0 +1,8 @@
+//! What holds for whole files, through the public interface.
+
+mod damage;
+mod examples;
+mod features_edges;
+mod features_librosa;
+mod formats;
+mod retagging;

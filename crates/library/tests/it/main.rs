@@ -1,0 +1,6 @@
+//! What the use cases promise, as a program or a server calls them.
+
+mod blended;
+mod floor;
+mod same_answers;
+mod similar;

@@ -1,0 +1,7 @@
+//! What a sync promises, over real and shaky libraries.
+
+mod decay;
+mod histories;
+mod model;
+mod pair;
+mod rules;
