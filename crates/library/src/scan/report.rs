@@ -75,6 +75,7 @@ pub enum ScanItem {
     Moved { id: SongId, path: String, from: String },
     Duplicate { id: SongId, path: String },
     Missing { id: SongId, path: String },
+    #[serde(rename = "unheard")]
     Unembedded { id: SongId, path: String, model: ModelName, reason: String },
     Warned { id: SongId, path: String, warnings: Vec<AudioWarning> },
     Failed { path: String, reason: Hint },
