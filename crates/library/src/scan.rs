@@ -5,7 +5,9 @@
 //! read (`look.rs`), several at a time, and stored (`take_in.rs`), many at a
 //! time.
 
+mod arrival;
 mod fence;
+mod folders;
 mod follow;
 mod gather;
 mod look;
@@ -236,7 +238,7 @@ impl<'a> Scan<'a> {
                 embedders.batchers().iter().map(|batcher| batcher.spec().name.clone()).collect();
             blocking(move || Memory::of(folder, &learned)).await?
         };
-        let asks_folders = look::folders_are_asked(library, options);
+        let asks_folders = folders::folders_are_asked(library, options);
         let standard = standard(library, &models, asks_folders);
         let known = known_files(library)?.judged_by(standard);
         let known = Arc::new(known);

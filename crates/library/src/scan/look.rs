@@ -14,16 +14,17 @@ use futures::{
 };
 use songrec_audio::Identity;
 use songrec_core::{Digest, FromFile, Hint, ModelName, Remedy, Song, SongId, Tags};
-use songrec_models::{Batcher, Embedded, Wanted};
+use songrec_models::{Batcher, Wanted};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
 
 use super::{
-    Candidate, FileToRead, Finding, IDENTIFY, Scan, ScanOptions, WAIT_TO_ASK, WINDOW, gathered,
+    FileToRead, Finding, IDENTIFY, Scan, WAIT_TO_ASK, WINDOW,
+    arrival::{Found, Looked},
+    gathered,
 };
 use crate::{
-    Library, Result,
+    Result,
     complete::{name_lookup_key, same_length},
-    keys,
     work::on_cpu,
 };
 
@@ -34,39 +35,6 @@ fn damaged() -> Hint {
         "its song is damaged: bring that back from a backup, or put it aside with {} and scan again",
         [Remedy::Verify { repair: true, read_data: false }],
     )
-}
-
-/// A file that was looked at.
-pub(super) struct Looked {
-    pub(super) candidate: Candidate,
-    /// Or why not, with what can be done about it.
-    pub(super) found: std::result::Result<Found, Hint>,
-}
-
-/// What a readable file turned out to be.
-pub(super) struct Found {
-    pub(super) identity: Identity,
-    /// What it says of its song.
-    pub(super) says: FromFile,
-    /// What was embedded; nothing if a song is known that was embedded already.
-    pub(super) analysis: Option<Box<Embedded>>,
-    /// Whether the song is known and there was nothing to find out about it.
-    pub(super) is_embedded: bool,
-    /// The learned models that listened, well or not.
-    pub(super) tried: Vec<ModelName>,
-    /// The song that has this audio, if it is known.
-    pub(super) song: Option<SongId>,
-    /// Whether the library keeps a copy of the audio already.
-    pub(super) has_blob: bool,
-    /// A song that was imported without audio and waits for this file.
-    pub(super) met: Option<Box<Song>>,
-    /// A song that this machine has seen at this path, and that is there no
-    /// longer.
-    pub(super) replaced: Option<SongId>,
-    /// The models whose embeddings of the song are lost.
-    pub(super) lost: BTreeSet<ModelName>,
-    /// Whether a scan was cut off while it stored the song.
-    pub(super) was_cut_off: bool,
 }
 
 /// A file of which is known which audio it is.
@@ -322,30 +290,14 @@ async fn lacking_segments(
     Ok(lacking)
 }
 
-/// Whether the folders of files are asked for genres.
-pub(super) fn asks_folders(scan: &Scan<'_>) -> bool {
-    folders_are_asked(scan.library, scan.options)
-}
-
-/// Whether a scan asks the folders of files for genres.
-pub(super) fn folders_are_asked(library: &Library, options: &ScanOptions) -> bool {
-    options.genre_from_folder || library.config.get(keys::SCAN_GENRE_FROM_FOLDER)
-}
-
 /// What the path of a file says of the song in it.
 pub(super) fn path_values(path: &Path, sha256: Digest) -> FromFile {
     FromFile {
         sha256,
         tags: Tags::default(),
         named: songrec_audio::read_name(path),
-        folder: genre_of_folder(path),
+        folder: super::folders::genre_of_folder(path),
     }
-}
-
-/// The genre that the folder of a file is called by.
-pub(super) fn genre_of_folder(path: &Path) -> Option<String> {
-    let folder = path.parent().and_then(Path::file_name)?;
-    Some(folder.to_string_lossy().into_owned())
 }
 
 // Whether something was wrong with the audio of a song, and this is another file

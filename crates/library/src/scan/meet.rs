@@ -11,7 +11,7 @@ use songrec_storage::{ErrorKind as StorageTrouble, NewEmbedding};
 
 use super::{
     Scan,
-    take_in::{Arrival, Stored},
+    arrival::{Arrival, Stored},
 };
 use crate::Result;
 

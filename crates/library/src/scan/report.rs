@@ -70,13 +70,41 @@ impl ScanReport {
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are those of the report")]
 pub enum ScanItem {
-    Added { id: SongId, path: String },
-    Updated { id: SongId, path: String },
-    Moved { id: SongId, path: String, from: String },
-    Duplicate { id: SongId, path: String },
-    Missing { id: SongId, path: String },
+    Added {
+        id: SongId,
+        path: String,
+    },
+    Updated {
+        id: SongId,
+        path: String,
+    },
+    Moved {
+        id: SongId,
+        path: String,
+        from: String,
+    },
+    Duplicate {
+        id: SongId,
+        path: String,
+    },
+    Missing {
+        id: SongId,
+        path: String,
+    },
     #[serde(rename = "unheard")]
-    Unembedded { id: SongId, path: String, model: ModelName, reason: String },
-    Warned { id: SongId, path: String, warnings: Vec<AudioWarning> },
-    Failed { path: String, reason: Hint },
+    Unembedded {
+        id: SongId,
+        path: String,
+        model: ModelName,
+        reason: String,
+    },
+    Warned {
+        id: SongId,
+        path: String,
+        warnings: Vec<AudioWarning>,
+    },
+    Failed {
+        path: String,
+        reason: Hint,
+    },
 }

@@ -8,7 +8,7 @@ use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
 use songrec_local::{FileStatus, KnownFile, KnownOutcome, KnownStatus};
 use songrec_models::Batcher;
 
-use super::{Candidate, FileToRead, Finding, Scan, ScanReport, blocking, look::genre_of_folder};
+use super::{Candidate, FileToRead, Finding, Scan, ScanReport, blocking, folders::genre_of_folder};
 use crate::{Library, Result};
 
 /// Leaves out what is as it was.
@@ -116,7 +116,7 @@ pub(super) fn status_of(scan: &Scan<'_>, song: &Song, path: &str) -> FileStatus 
     let named = song.files.iter().any(|file| file.path == stored);
     // The first file speaks for all of them, and so does its folder.
     let speaks = song.files.first().is_some_and(|first| first.path == stored);
-    let is_told = !super::look::asks_folders(scan) || !speaks || says_its_folder(song, &path);
+    let is_told = !super::folders::asks_folders(scan) || !speaks || says_its_folder(song, &path);
     match named && is_told && is_embedded(scan, song) {
         true => FileStatus::UpToDate,
         false => FileStatus::Stale,

@@ -7,16 +7,18 @@ use std::{
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_core::{
-    Digest, Embedding, EmbeddingRef, Event, Features, FromFile, ModelName, ModelSpec, OperationId,
-    Segment, SegmentId, Song, SongFile, SongId, decode_path, encode_path,
+    Digest, Embedding, Event, Features, FromFile, ModelName, ModelSpec, OperationId, Segment,
+    SegmentId, Song, SongFile, SongId, decode_path, encode_path,
 };
 use songrec_local::{FileStatus, KnownFile, KnownOutcome, KnownStatus};
 use songrec_models::WindowVector;
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong, SegmentQuery};
 
 use super::{
-    Candidate, Finding, Scan, ScanItem, ScanReport, WINDOW, blocking,
-    look::{Found, Looked, path_values},
+    Candidate, Finding, Scan, ScanItem, ScanReport, WINDOW,
+    arrival::{Arrival, Change, Found, Looked, Stored},
+    blocking,
+    look::path_values,
     lost::{name_of, take_again},
 };
 use crate::{
@@ -30,35 +32,6 @@ use crate::{
 const ATTEMPTS: usize = 20;
 /// Audio files that are on their way at once; parts of each are in memory.
 const BLOBS_AT_ONCE: usize = 4;
-
-/// One readable file on its way into the library.
-pub(super) struct Arrival {
-    pub(super) candidate: Candidate,
-    pub(super) found: Found,
-    /// The path as its song will name it.
-    pub(super) stored: String,
-    /// What the song will name, once it is stored.
-    embeddings: BTreeMap<ModelName, EmbeddingRef>,
-    /// The copy that the library keeps, if it keeps one.
-    blob: Option<songrec_core::BlobRef>,
-}
-
-/// What a file changed about its song.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Change {
-    Added,
-    Updated,
-    Moved { from: String },
-    Duplicate,
-    Nothing,
-}
-
-/// What arrivals changed about their songs, by the arrivals' paths.
-#[derive(Default)]
-pub(super) struct Stored {
-    changes: BTreeMap<String, Change>,
-    pub(super) statuses: BTreeMap<String, FileStatus>,
-}
 
 /// The files, by absolute path, that this machine has seen hold each song.
 type SeenHere = HashSet<(SongId, String)>;
@@ -133,7 +106,7 @@ async fn store_objects(scan: &Scan<'_>, arrivals: &mut [Arrival]) -> Result<()> 
         let Some(analysis) = &arrival.found.analysis else { continue };
         let mut song = song_of(&analysis.sound);
         song.id = arrival.id();
-        song.retag(&arrival.found.says, super::look::asks_folders(scan), &[]);
+        song.retag(&arrival.found.says, super::folders::asks_folders(scan), &[]);
         song.add_file(file_of(&arrival.found.identity, arrival.stored.clone()));
         let embedded: Vec<Embedding> = analysis
             .sound
@@ -349,7 +322,7 @@ fn merge(scan: &Scan<'_>, song: &mut Option<Song>, arrival: &Arrival, seen: &See
             return if scan.options.dry_run { Change::Added } else { Change::Nothing };
         };
         let mut new = song_of(&analysis.sound);
-        new.retag(says, super::look::asks_folders(scan), &[]);
+        new.retag(says, super::folders::asks_folders(scan), &[]);
         new.add_file(file_of(identity, arrival.stored.clone()));
         new.embeddings = arrival.embeddings.clone();
         new.blob = arrival.blob.clone();
@@ -372,7 +345,7 @@ fn merge(scan: &Scan<'_>, song: &mut Option<Song>, arrival: &Arrival, seen: &See
     if song.files.first().is_some_and(|first| first.path == arrival.stored) {
         let known = |file: &SongFile| path_values(&decode_path(&file.path), file.sha256);
         let known: Vec<FromFile> = before.files.iter().map(known).collect();
-        song.retag(says, super::look::asks_folders(scan), &known);
+        song.retag(says, super::folders::asks_folders(scan), &known);
     }
     if let Some(sound) = analysis.as_ref().map(|analysis| &analysis.sound) {
         let version = |features: &Option<Features>| features.as_ref().map(|one| one.version);

@@ -1,6 +1,5 @@
 //! Random histories of several machines: nothing that was said is lost, and in
 //! the end all say the same.
-#![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 
 use crate::model::{
     Setup,
