@@ -56,7 +56,7 @@ impl AstraBackend {
         Ok(backend)
     }
 
-    /// The same without a request, by what [`cached_schema`](Self::knowledge) an
+    /// The same without a request, by what [`cached_schema`](Self::cached_schema) an
     /// earlier opening had. What is no longer so is noticed by the first look
     /// at the [`changes`](Maintenance::changes), and models that are new when they
     /// are asked for; so it is for who begins with that look.

@@ -128,7 +128,7 @@ pub async fn remove(library: &Library, songs: &[Song], delete_audio: bool) -> Re
 }
 
 /// Deletes the audio files of songs that are forgotten already, which an
-/// interrupted [`remove`](Library::remove) left.
+/// interrupted [`remove`] left.
 ///
 /// # Errors
 ///

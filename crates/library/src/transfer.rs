@@ -129,7 +129,7 @@ async fn export_embeddings(
     Ok(written)
 }
 
-/// Takes in what [`export`](Library::export) wrote, or a library of the
+/// Takes in what [`export`] wrote, or a library of the
 /// older layouts `data/embeddings/*.npy` + `metadata.json`. Songs that are
 /// there already keep what they have, get what they lack, and what differs
 /// is said; nothing in `folder` is changed.

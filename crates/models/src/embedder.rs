@@ -12,7 +12,7 @@ use crate::error::{ModelError, ModelErrorKind};
 /// What an implementation must provide, and no more. Cutting songs into
 /// windows, taking means over them and scaling to length 1 is done by
 /// [`analyze`](crate::analyze), batches across songs by a
-/// [`Batcher`](super::Listener).
+/// [`Batcher`](super::Batcher).
 ///
 /// # Semantics
 ///

@@ -4,7 +4,7 @@
 //! (KServe, Triton, MLServer, OpenVINO Model Server) or in the plain form of a
 //! small server of one's own ([`Form`]). It has a timeout for each request,
 //! tries again with growing pauses, and stops asking a server that keeps
-//! failing ([`Breaker`]). [`RemoteModel`] is an
+//! failing ([`Breaker`](songrec_core::Breaker)). [`RemoteModel`] is an
 //! [`Embedder`](crate::Embedder) over it, to be used like any model of this
 //! machine.
 //!

@@ -41,7 +41,7 @@ pub enum OrderBy {
     Id,
     Title,
     /// By artist, and then by album, disc, track, title and path, as
-    /// [`sort_key`](songrec_core::shelf) says. Every song has such a place: one
+    /// [`sort_key`](songrec_core::sort_key) says. Every song has such a place: one
     /// without an artist comes after all that have one, and before them from
     /// high to low.
     Artist,

@@ -37,7 +37,7 @@ pub async fn song(library: &Library, name: &str) -> Result<Song> {
     song_of(resolve(library, name).await?)
 }
 
-/// The songs that `names` mean, each as [`song`](Library::song) finds it.
+/// The songs that `names` mean, each as [`song`] finds it.
 /// Those that are named by their ids are read together.
 ///
 /// # Errors
@@ -47,7 +47,7 @@ pub async fn songs(library: &Library, names: &[impl AsRef<str>]) -> Result<Vec<S
     resolve_all(library, names).await?.into_iter().map(song_of).collect()
 }
 
-/// Like [`song`](Library::song), but an audio file outside the library is
+/// Like [`song`], but an audio file outside the library is
 /// an answer too.
 ///
 /// # Errors

@@ -64,7 +64,7 @@ pub(super) async fn look_for_lost_in_astra(scan: &Scan<'_>, songs: &[SongId]) ->
 }
 
 #[cfg(not(feature = "astra"))]
-pub(super) async fn look_for_lost_in_astra(scan: &Scan<'_>, _: &[SongId]) -> Result<()> {
+pub(super) async fn look_for_lost_in_astra(_: &Scan<'_>, _: &[SongId]) -> Result<()> {
     Ok(())
 }
 

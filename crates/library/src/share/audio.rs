@@ -28,7 +28,7 @@ pub struct Fetched {
 ///
 /// # Errors
 ///
-/// As [`Library::get_audio`]; `Temporary` if it would have to come from a
+/// As [`get_audio`](crate::get_audio); `Temporary` if it would have to come from a
 /// library that cannot be reached now.
 pub async fn fetch_audio(
     library: &Library,
@@ -65,7 +65,7 @@ pub struct Address {
 ///
 /// # Errors
 ///
-/// As [`Library::audio_url`]; `Temporary` if the other library cannot be
+/// As [`audio_url`](crate::audio_url); `Temporary` if the other library cannot be
 /// reached now.
 pub async fn audio_address(
     library: &Library,

@@ -89,7 +89,7 @@ impl Libraries {
     ///
     /// # Errors
     ///
-    /// As [`open_or_make`](Self::open_or_make) and [`Library::remember_remote`].
+    /// As [`open_or_make`](Self::open_or_make) and [`remember_remote`](crate::remember_remote).
     pub async fn open_clone(
         config: Arc<Config>,
         from: String,

@@ -63,7 +63,7 @@ pub trait Maintenance: Send + Sync {
     /// young again.
     async fn collect_garbage(&self, min_age: Duration) -> Result<Collected>;
 
-    /// What [`collect_garbage`](Self::garbage collection) would remove now; changes nothing.
+    /// What [`collect_garbage`](Self::collect_garbage) would remove now; changes nothing.
     async fn find_garbage(&self, min_age: Duration) -> Result<Collected>;
 
     /// Checks that what songs name exists and that what is derived agrees,
