@@ -12,7 +12,7 @@ use crate::{NearestQuery, Neighbor, Result};
 ///
 /// ```
 /// use songrec_core::{
-///     AudioProperties, Summary, Digest, Embedding, Metric, ModelSpec, OperationId, Song, Timestamp,
+///     AudioProperties, SongSummary, Digest, Embedding, Metric, ModelSpec, OperationId, Song, Timestamp,
 ///     Vector,
 /// };
 /// use songrec_storage::{
@@ -35,7 +35,7 @@ use crate::{NearestQuery, Neighbor, Result};
 /// let mut song = Song::new(hash, AudioProperties::default(), Timestamp::now());
 /// let (id, name, vector) = (song.id, model.name, Vector::new(vec![3.0, 4.0])?);
 /// let embedding = Embedding { song: id, model: name.clone(), vector: vector.clone() };
-/// let (summary, operation) = (Summary::of(&song), OperationId::random());
+/// let (summary, operation) = (SongSummary::of(&song), OperationId::random());
 /// let new = NewEmbedding { embedding, summary, operation };
 /// let named = backend.embeddings().put(&[new]).await?;
 /// song.embeddings.insert(name.clone(), named[0].clone());

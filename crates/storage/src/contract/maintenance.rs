@@ -29,7 +29,7 @@ use crate::{ChangeHead, ChangePage, Cursor, Result};
 /// let since = backend.maintenance().changes(Some(&before.cursor), 100).await?;
 /// assert_eq!(since.changes[0].song, song.id);
 ///
-/// assert_eq!(backend.maintenance().garbage collection(Duration::ZERO).await?.objects, 0);
+/// assert_eq!(backend.maintenance().collect_garbage(Duration::ZERO).await?.objects, 0);
 /// assert_eq!(backend.maintenance().verify(&VerifyOptions::default(), &Silent).await?, []);
 /// # Ok(())
 /// # }
