@@ -1,0 +1,37 @@
+//! Why there is no answer.
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted,
+    /// There are fewer rows than the work needs.
+    #[error("{needed} rows or more are needed, and there are {found}")]
+    TooFew {
+        /// The smallest number of rows.
+        needed: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A value is not finite.
+    #[error("row {row} holds a value that is not a finite number")]
+    NotFinite {
+        /// The first such row.
+        row: usize,
+    },
+    /// An option has a value that means nothing.
+    #[error("{option} is {value}; expected {expected}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        value: String,
+        /// What is possible.
+        expected: &'static str,
+    },
+}
+
+/// The result of analysis.
+pub type Result<T> = std::result::Result<T, Error>;
