@@ -44,14 +44,6 @@ fn id_of(kind: DocumentKind, id: &str) -> String {
     format!("{}:{id}", kind.as_str())
 }
 
-// What users make and every machine shows; the others tell of machines.
-const fn is_told(kind: DocumentKind) -> bool {
-    match kind {
-        DocumentKind::Playlist | DocumentKind::Synth => true,
-        DocumentKind::Machine | DocumentKind::Library => false,
-    }
-}
-
 /// Playlists, patterns, synths and what else is kept by name.
 #[derive(Debug)]
 pub(crate) struct Documents {
@@ -83,7 +75,7 @@ impl Documents {
         let stored =
             at_once(width, documents.iter().map(|put| self.store_document(put)).collect()).await;
         // Some may be stored although others failed.
-        if documents.iter().any(|put| is_told(put.document.kind)) {
+        if documents.iter().any(|put| put.document.kind.is_synced()) {
             let marked = Changes::of(&self.shared).mark_documents().await;
             return stored.and_then(|stored| marked.map(|()| stored));
         }
@@ -204,7 +196,7 @@ impl Documents {
         version: OperationId,
     ) -> Result<Outcome<Document>> {
         let removed = self.remove_quietly(kind, id, version).await;
-        if is_told(kind) {
+        if kind.is_synced() {
             let marked = Changes::of(&self.shared).mark_documents().await;
             return removed.and_then(|removed| marked.map(|()| removed));
         }

@@ -17,6 +17,8 @@ pub enum DocumentKind {
     Playlist,
     /// A synthesizer definition with its lineage.
     Synth,
+    /// Groups of songs that sound alike, and the rule by which songs belong to them.
+    Clustering,
     /// The library itself: its identity and version.
     Library,
     /// A machine that takes part in syncing.
@@ -25,13 +27,24 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Playlist, Self::Synth, Self::Library, Self::Machine];
+    pub const ALL: [Self; 5] =
+        [Self::Playlist, Self::Synth, Self::Clustering, Self::Library, Self::Machine];
+
+    /// The kinds that users make: they are synced, and kept as tombstones when they
+    /// are deleted.
+    pub const SYNCED: [Self; 3] = [Self::Playlist, Self::Synth, Self::Clustering];
+
+    /// Whether it is one of [`SYNCED`](Self::SYNCED).
+    pub fn is_synced(self) -> bool {
+        Self::SYNCED.contains(&self)
+    }
 
     /// The kind in small letters, as documents name it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Playlist => "playlist",
             Self::Synth => "synth",
+            Self::Clustering => "clustering",
             Self::Library => "library",
             Self::Machine => "machine",
         }

@@ -1,10 +1,10 @@
 //! The one grammar of filters, for every command and every endpoint.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Key, SongSummary, words};
+use crate::{Key, SongId, SongSummary, words};
 
 /// Which songs are meant: those that pass every term.
 ///
@@ -16,6 +16,7 @@ use crate::{Key, SongSummary, words};
 /// | `bpm:~175` | the tempo, its double or its half |
 /// | `key:Am,8B`, `key:~8A` | any of the keys; with `~` also those that mix with it |
 /// | `loop:yes` | loops |
+/// | `cluster:2`, `cluster:"dark pads"` | songs of the cluster with this number or name |
 /// | `genre:*` | songs with any genre at all |
 /// | `-genre:rock` | songs that the rest of the term does not pass |
 /// | `warm pad` | every word begins a word of title, artist, album, genre, mood, instrument or path |
@@ -51,6 +52,8 @@ pub enum Test {
     Key(Vec<Key>),
     /// It is, or is not, a loop.
     Loop(bool),
+    /// It is in one of the clusters.
+    Cluster(Clusters),
     /// The field has a value.
     HasWords(WordField),
     /// The field has a value.
@@ -61,6 +64,43 @@ pub enum Test {
     HasKey,
     /// It is known whether it is a loop.
     HasLoop,
+}
+
+/// The songs of some clusters of the library.
+///
+/// Which songs these are is not in their summaries: whoever keeps the clustering
+/// looks them up ([`Filter::with_clusters`]) before a backend is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clusters {
+    /// Numbers or names, as [`words`] joined by spaces; any cluster if empty.
+    pub names: Vec<String>,
+    /// The songs, once they are looked up. Until then no song passes.
+    pub songs: Option<SongSet>,
+}
+
+/// A set of songs that is cheap to copy: 16 bytes for each, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SongSet(Arc<[SongId]>);
+
+impl SongSet {
+    /// Whether the song is in the set. Costs a binary search.
+    pub fn contains(&self, song: SongId) -> bool {
+        self.0.binary_search(&song).is_ok()
+    }
+
+    /// The songs, in the order of their ids.
+    pub fn as_slice(&self) -> &[SongId] {
+        &self.0
+    }
+}
+
+impl FromIterator<SongId> for SongSet {
+    fn from_iter<I: IntoIterator<Item = SongId>>(songs: I) -> Self {
+        let mut songs: Vec<SongId> = songs.into_iter().collect();
+        songs.sort_unstable();
+        songs.dedup();
+        Self(songs.into())
+    }
 }
 
 /// Fields that are searched by words.
@@ -176,6 +216,31 @@ impl Filter {
         self
     }
 
+    /// Whether a term asks for clusters whose songs are not looked up yet.
+    pub fn lacks_clusters(&self) -> bool {
+        self.terms
+            .iter()
+            .any(|term| matches!(&term.test, Test::Cluster(clusters) if clusters.songs.is_none()))
+    }
+
+    /// The same filter, with the songs of each cluster that it names: `songs_of`
+    /// gets the names, and nothing for songs of any cluster.
+    ///
+    /// # Errors
+    ///
+    /// Those of `songs_of`.
+    pub fn with_clusters<E>(
+        mut self,
+        mut songs_of: impl FnMut(&[String]) -> Result<SongSet, E>,
+    ) -> Result<Self, E> {
+        for term in &mut self.terms {
+            if let Test::Cluster(clusters) = &mut term.test {
+                clusters.songs = Some(songs_of(&clusters.names)?);
+            }
+        }
+        Ok(self)
+    }
+
     /// Whether the song with this summary passes: the definition that every
     /// backend's own search has to agree with.
     pub fn passes(&self, summary: &SongSummary) -> bool {
@@ -200,6 +265,9 @@ impl Test {
                 .is_some_and(|number| ranges.iter().any(|range| range.contains(number))),
             Self::Key(keys) => summary.key.is_some_and(|key| keys.contains(&key)),
             Self::Loop(wanted) => summary.is_loop == Some(*wanted),
+            Self::Cluster(clusters) => {
+                clusters.songs.as_ref().is_some_and(|songs| songs.contains(summary.id))
+            }
             Self::HasWords(field) => !field.words(summary).is_empty(),
             Self::HasValue(field) => !field.values(summary).is_empty(),
             Self::HasNumber(field) => field.number(summary).is_some(),
@@ -453,6 +521,10 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
         "bpm" | "tempo" => in_numbers(NumberField::Bpm),
         "year" => in_numbers(NumberField::Year),
         "duration" | "length" => in_numbers(NumberField::Duration),
+        "cluster" => {
+            let names = values.iter().map(|value| normal(value)).filter(|_| !any).collect();
+            Ok(Test::Cluster(Clusters { names, songs: None }))
+        }
         "key" if any => Ok(Test::HasKey),
         "key" => parse_keys(&values).map(Test::Key),
         "loop" if any => Ok(Test::HasLoop),
@@ -471,7 +543,7 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
 }
 
 /// The names of the fields that filters know.
-pub const FIELDS: [&str; 14] = [
+pub const FIELDS: [&str; 15] = [
     "text",
     "title",
     "artist",
@@ -485,6 +557,7 @@ pub const FIELDS: [&str; 14] = [
     "duration",
     "key",
     "loop",
+    "cluster",
     "warning",
 ];
 
@@ -575,6 +648,8 @@ impl fmt::Display for Term {
             }
             Test::Key(keys) => write!(f, "key:{}", join(keys.iter().map(Key::to_string).collect())),
             Test::Loop(wanted) => f.write_str(if *wanted { "loop:yes" } else { "loop:no" }),
+            Test::Cluster(Clusters { names, .. }) if names.is_empty() => f.write_str("cluster:*"),
+            Test::Cluster(Clusters { names, .. }) => write!(f, "cluster:{}", join(names.clone())),
             Test::HasWords(field) => write!(f, "{}:*", field.as_str()),
             Test::HasValue(field) => write!(f, "{}:*", field.as_str()),
             Test::HasNumber(field) => write!(f, "{}:*", field.as_str()),
@@ -634,6 +709,25 @@ mod tests {
 
     fn passes(text: &str) -> bool {
         Filter::parse_all(&[text]).unwrap().passes(&summary())
+    }
+
+    #[test]
+    fn a_cluster_is_looked_up_before_songs_pass() {
+        let filter = Filter::parse_all(&["cluster:2,\"Dark Pads\""]).unwrap();
+        assert_eq!(filter.terms[0].to_string(), "cluster:2,dark pads");
+        assert!(filter.lacks_clusters() && !filter.passes(&summary()));
+
+        let mut asked = Vec::new();
+        let looked_up = filter.with_clusters(|names| {
+            asked = names.to_vec();
+            Ok::<_, ()>([SongId::from_bytes([9; 16]), summary().id].into_iter().collect())
+        });
+
+        let filter = looked_up.unwrap();
+        assert_eq!(asked, ["2", "dark pads"]);
+        assert!(!filter.lacks_clusters() && filter.passes(&summary()));
+        let any: Term = "-cluster:*".parse().unwrap();
+        assert_eq!(any.to_string(), "-cluster:*");
     }
 
     #[test]

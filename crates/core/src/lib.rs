@@ -32,7 +32,8 @@ pub use edit::Edits;
 pub use features::{FeatureGroups, Features};
 pub use field::{Field, InvalidEdit};
 pub use filter::{
-    FIELDS, Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
+    Clusters, FIELDS, Filter, InvalidFilter, NumberField, NumberRange, SongSet, Term, Test,
+    ValueField, WordField,
 };
 pub use hint::{Hint, Piece, Remedy, Scan};
 pub use id::{Digest, InvalidId, OperationId, SongId};

@@ -104,7 +104,7 @@ impl<'a> Documents<'a> {
     /// is a digest of the metadata of their files, which are few.
     pub(crate) fn state(&self) -> Result<String> {
         let mut files = Vec::new();
-        for kind in [DocumentKind::Playlist, DocumentKind::Synth] {
+        for kind in DocumentKind::SYNCED {
             for id in self.ids(kind)? {
                 let path = self.store.layout().document(kind, &id);
                 match fs::metadata(&path) {

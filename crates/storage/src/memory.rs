@@ -174,7 +174,7 @@ impl State {
     }
 
     fn note_document(&mut self, kind: DocumentKind) {
-        if matches!(kind, DocumentKind::Playlist | DocumentKind::Synth) {
+        if kind.is_synced() {
             self.last_change += 1;
             self.last_document = self.last_change;
         }

@@ -12,8 +12,6 @@ use crate::{
     session::Session,
 };
 
-const KINDS: [DocumentKind; 2] = [DocumentKind::Playlist, DocumentKind::Synth];
-
 /// Compares and writes playlists and synths.
 pub(crate) struct Documents<'a> {
     session: &'a Session,
@@ -31,7 +29,7 @@ impl<'a> Documents<'a> {
         let mut after = None;
         loop {
             let token = after.as_ref();
-            let list = || backend.documents().list(&KINDS, token);
+            let list = || backend.documents().list(&DocumentKind::SYNCED, token);
             let page = self.session.ask(side, list).await?;
             for document in page.items {
                 documents.insert((document.kind, document.id.clone()), document);

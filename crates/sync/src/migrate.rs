@@ -355,7 +355,7 @@ impl<'a> Migration<'a> {
     async fn migrate_documents(&self, migrated: &mut Migrated) -> Result<()> {
         let (source, target) =
             (self.session.backend(Side::Left), self.session.backend(Side::Right));
-        let kinds = [DocumentKind::Playlist, DocumentKind::Synth];
+        let kinds = DocumentKind::SYNCED;
         let mut after = None;
         loop {
             let page = self

@@ -2,7 +2,8 @@
 
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{
-    Filter, Key, NumberField, NumberRange, SongSummary, Term, Test, ValueField, WordField, words,
+    Clusters, Filter, Key, NumberField, NumberRange, SongSummary, Term, Test, ValueField,
+    WordField, words,
 };
 
 const WORD_FIELDS: [WordField; 5] =
@@ -33,7 +34,7 @@ fn random_test(rng: &mut StdRng, summaries: &[SongSummary]) -> Test {
     let word_field = *WORD_FIELDS.choose(rng).unwrap();
     let value_field = *VALUE_FIELDS.choose(rng).unwrap();
     let number_field = *NUMBER_FIELDS.choose(rng).unwrap();
-    match rng.random_range(0..14) {
+    match rng.random_range(0..15) {
         0..3 => Test::Words(word_field, some(rng, |rng| some_words(rng, summaries, word_field))),
         3..6 => Test::Values(value_field, some(rng, |rng| value(rng, summaries, value_field))),
         6..9 => Test::Number(number_field, some(rng, |rng| range(rng, summaries, number_field))),
@@ -41,6 +42,15 @@ fn random_test(rng: &mut StdRng, summaries: &[SongSummary]) -> Test {
         10 => Test::Loop(rng.random()),
         11 => Test::HasWords(word_field),
         12 => Test::HasValue(value_field),
+        13 => Test::Cluster(Clusters {
+            names: vec!["some".to_owned()],
+            songs: Some(
+                some(rng, |rng| summaries.choose(rng).map(|one| one.id))
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+            ),
+        }),
         _ => match rng.random_range(0..3) {
             0 => Test::HasNumber(number_field),
             1 => Test::HasKey,

@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 use songrec_core::{
-    Filter, NumberField, NumberRange, SongSummary, Term, Test, ValueField, WordField,
+    Filter, NumberField, NumberRange, SongSet, SongSummary, Term, Test, ValueField, WordField,
 };
 
 /// A query for the numbers of songs, and its parameters in order.
@@ -158,6 +158,7 @@ fn is_of_row(test: &Test) -> bool {
         | Test::Number(..)
         | Test::Key(_)
         | Test::Loop(_)
+        | Test::Cluster(_)
         | Test::HasWords(_)
         | Test::HasNumber(_)
         | Test::HasKey
@@ -221,6 +222,11 @@ fn condition(negated: bool, test: &Test, n: &str) -> Sql {
             sql.push("s.is_loop = ");
             sql.bind(i64::from(*wanted));
         }
+        Test::Cluster(clusters) => {
+            sql.push("s.id IN (SELECT unhex(value) FROM json_each(");
+            sql.bind(ids_as_json(clusters.songs.as_ref()));
+            sql.push("))");
+        }
         Test::HasWords(field) => sql.push(&format!("s.has & {} <> 0", word_bit(*field))),
         Test::HasValue(field) => sql.push(&format!("s.has & {} <> 0", value_bit(*field))),
         Test::HasNumber(field) => sql.push(&format!("{} IS NOT NULL", column(*field))),
@@ -232,6 +238,25 @@ fn condition(negated: bool, test: &Test, n: &str) -> Sql {
         sql.text = format!("({}) IS NOT TRUE", sql.text);
     }
     sql
+}
+
+// The ids as a JSON list of hexadecimal texts: SQLite has no other list of any
+// length. 100,000 ids are 3.5 MB, and read in some 30 ms.
+fn ids_as_json(songs: Option<&SongSet>) -> String {
+    let songs = songs.map(SongSet::as_slice).unwrap_or_default();
+    let mut text = String::with_capacity(songs.len() * 35 + 2);
+    text.push('[');
+    for (i, song) in songs.iter().enumerate() {
+        text.push_str(if i == 0 { "\"" } else { ",\"" });
+        for byte in song.as_bytes() {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(u32::from(digit), 16).expect("four bits"));
+            }
+        }
+        text.push('"');
+    }
+    text.push(']');
+    text
 }
 
 const fn column(field: NumberField) -> &'static str {

@@ -150,6 +150,7 @@ impl Layout {
         self.root.join(match kind {
             DocumentKind::Playlist => "playlists",
             DocumentKind::Synth => "synths",
+            DocumentKind::Clustering => "clusterings",
             DocumentKind::Library => "library",
             DocumentKind::Machine => "machines",
         })
