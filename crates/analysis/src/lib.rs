@@ -5,7 +5,11 @@
 //! [`Job`](songrec_core::Job), which it tells how it goes on and which may end it.
 
 mod error;
+mod evaluation;
 mod rows;
 
 pub use error::{Error, Result};
+pub use evaluation::{
+    Estimate, Evaluation, EvaluationOptions, NO_GROUP, PRECISION_AT, Pair, estimate, evaluate,
+};
 pub use rows::Rows;
