@@ -4,8 +4,20 @@
 //! seed and gives the same answer with one thread and with sixteen. Each takes a
 //! [`Job`](songrec_core::Job), which it tells how it goes on and which may end it.
 
+mod distance;
 mod error;
+mod kmeans;
 mod rows;
+mod sample;
+mod silhouette;
 
 pub use error::{Error, Result};
+pub use kmeans::{
+    ChooseKOptions, ChosenK, KMeans, KMeansOptions, MiniBatchOptions, choose_k, kmeans,
+    mini_batch_kmeans, nearest_centroid,
+};
 pub use rows::Rows;
+pub use silhouette::{Silhouette, SilhouetteOptions, silhouette};
+
+/// The label of rows that belong to no cluster.
+pub const NOISE: u32 = u32::MAX;
