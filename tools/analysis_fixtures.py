@@ -170,7 +170,11 @@ def write_forest(rows):
         contamination=0.08,
         offset=float(model.offset_),
         decisions=model.decision_function(rows),
-        hundred_trees=IsolationForest(random_state=4).fit(rows).score_samples(rows),
+        # So many that chance is little: of a hundred trees, two seeds of scikit-learn give
+        # ranks of these rows that correlate by 0.87 to 0.93.
+        thousand_trees=IsolationForest(n_estimators=1000, random_state=4)
+        .fit(rows)
+        .score_samples(rows),
     )
 
 

@@ -45,6 +45,12 @@ pub enum Error {
         /// How many have a row.
         found: usize,
     },
+    /// The nodes of a tree do not fit together.
+    #[error("this is no tree: {reason}")]
+    Tree {
+        /// What does not fit.
+        reason: &'static str,
+    },
     /// An option has a value that means nothing.
     #[error("{option} is {value}; expected {expected}")]
     Option {

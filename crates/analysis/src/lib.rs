@@ -6,12 +6,14 @@
 
 mod distance;
 mod error;
+mod forest;
 mod kmeans;
 mod rows;
 mod sample;
 mod silhouette;
 
 pub use error::{Error, Result};
+pub use forest::{ForestOptions, IsolationForest, IsolationTree, TreeNodes};
 pub use kmeans::{
     ChooseKOptions, ChosenK, KMeans, KMeansOptions, MiniBatchOptions, choose_k, kmeans,
     mini_batch_kmeans, nearest_centroid,

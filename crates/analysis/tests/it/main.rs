@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod fixture;
+mod forest;
 mod kmeans;
 mod made_up;
 mod silhouette;
