@@ -8,6 +8,7 @@ mod distance;
 mod error;
 mod forest;
 mod kmeans;
+mod pca;
 mod rows;
 mod sample;
 mod silhouette;
@@ -18,6 +19,7 @@ pub use kmeans::{
     ChooseKOptions, ChosenK, KMeans, KMeansOptions, MiniBatchOptions, choose_k, kmeans,
     mini_batch_kmeans, nearest_centroid,
 };
+pub use pca::Pca;
 pub use rows::Rows;
 pub use silhouette::{Silhouette, SilhouetteOptions, silhouette};
 

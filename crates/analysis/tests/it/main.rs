@@ -5,4 +5,5 @@ mod fixture;
 mod forest;
 mod kmeans;
 mod made_up;
+mod pca;
 mod silhouette;
