@@ -21,6 +21,36 @@ pub enum Error {
         /// The first such row.
         row: usize,
     },
+    /// A row is longer or shorter than what it is compared with.
+    #[error("the row has {found} values; expected {expected}")]
+    Dimension {
+        /// The right number of values.
+        expected: usize,
+        /// How many it has.
+        found: usize,
+    },
+    /// There are not as many labels as rows.
+    #[error("there are {found} labels; expected {expected}, one for each row")]
+    Labels {
+        /// The number of rows.
+        expected: usize,
+        /// The number of labels.
+        found: usize,
+    },
+    /// There are fewer clusters than the work needs.
+    #[error("{needed} clusters or more are needed, and there are {found}")]
+    TooFewClusters {
+        /// The smallest number of clusters.
+        needed: usize,
+        /// How many have a row.
+        found: usize,
+    },
+    /// The nodes of a tree do not fit together.
+    #[error("this is no tree: {reason}")]
+    Tree {
+        /// What does not fit.
+        reason: &'static str,
+    },
     /// An option has a value that means nothing.
     #[error("{option} is {value}; expected {expected}")]
     Option {

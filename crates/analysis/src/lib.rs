@@ -4,12 +4,28 @@
 //! seed and gives the same answer with one thread and with sixteen. Each takes a
 //! [`Job`](songrec_core::Job), which it tells how it goes on and which may end it.
 
+mod distance;
 mod error;
 mod evaluation;
+mod forest;
+mod kmeans;
+mod pca;
 mod rows;
+mod sample;
+mod silhouette;
 
 pub use error::{Error, Result};
 pub use evaluation::{
     Estimate, Evaluation, EvaluationOptions, NO_GROUP, PRECISION_AT, Pair, estimate, evaluate,
 };
+pub use forest::{ForestOptions, IsolationForest, IsolationTree, TreeNodes};
+pub use kmeans::{
+    ChooseKOptions, ChosenK, KMeans, KMeansOptions, MiniBatchOptions, choose_k, kmeans,
+    mini_batch_kmeans, nearest_centroid,
+};
+pub use pca::Pca;
 pub use rows::Rows;
+pub use silhouette::{Silhouette, SilhouetteOptions, silhouette};
+
+/// The label of rows that belong to no cluster.
+pub const NOISE: u32 = u32::MAX;
