@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use songrec_core::{Event, Job};
 
-use crate::{Error, Result, Rows};
+use crate::{Error, Result, Rows, squared_distance};
 
 /// The numbers of neighbors that precision is measured at.
 pub const PRECISION_AT: [usize; 3] = [1, 5, 10];
@@ -233,21 +233,6 @@ pub fn estimate(values: &[f64], resamples: usize, seed: u64) -> Estimate {
         means.get(place.min(means.len().saturating_sub(1))).copied().unwrap_or(mean)
     };
     Estimate { mean, low: at(0.025), high: at(0.975) }
-}
-
-// In eight sums that a compiler can make one.
-fn squared_distance(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    let (lefts, rights) = (left.chunks_exact(8), right.chunks_exact(8));
-    let rest: f32 =
-        lefts.remainder().iter().zip(rights.remainder()).map(|(l, r)| (l - r).powi(2)).sum();
-    for (left, right) in lefts.zip(rights) {
-        for lane in 0..8 {
-            let difference = left[lane] - right[lane];
-            sums[lane] += difference * difference;
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub use kmeans::{
     mini_batch_kmeans, nearest_centroid,
 };
 pub use pca::Pca;
-pub use rows::Rows;
+pub use rows::{Rows, squared_distance};
 pub use silhouette::{Silhouette, SilhouetteOptions, silhouette};
 
 /// The label of rows that belong to no cluster.

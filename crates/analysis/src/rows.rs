@@ -1,6 +1,6 @@
 //! Borrowed rows of numbers.
 
-use crate::{Error, Result};
+use crate::{Error, Result, distance};
 
 /// `n` rows of `dimension` float32 values each, one after the other.
 ///
@@ -69,6 +69,11 @@ impl<'a> Rows<'a> {
         }
         Ok(())
     }
+}
+
+/// The squared Euclidean distance of two rows of one dimension.
+pub fn squared_distance(left: &[f32], right: &[f32]) -> f32 {
+    distance::squared(left, right)
 }
 
 #[cfg(test)]

@@ -1,0 +1,170 @@
+//! Arguments of commands that look at the whole library.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use songrec_core::ModelName;
+use songrec_library::{AnomalyMethod, Blend, ClusterMethod, Likeness, MapColor, MapMethod};
+
+use super::FilterArgs;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ClusterArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ClusterCommand>,
+    /// How many clusters k-means makes: a number, or `auto` for the number from 2 to 20
+    /// whose clusters are farthest apart
+    #[arg(short, long, value_name = "N|auto", default_value = "12", value_parser = count)]
+    pub(crate) k: Count,
+    /// How: kmeans (around means), dbscan or hdbscan (where songs lie dense; the others
+    /// are in no cluster)
+    #[arg(long, value_name = "METHOD", default_value = "kmeans")]
+    pub(crate) method: ClusterMethod,
+    /// How near neighbors are to dbscan, as a distance; chosen from the songs if it is not
+    /// given
+    #[arg(long, value_name = "X")]
+    pub(crate) eps: Option<f64>,
+    /// How many songs a dense place has, for dbscan and hdbscan
+    #[arg(long, value_name = "N")]
+    pub(crate) min_samples: Option<usize>,
+    /// How many songs the smallest cluster has, for hdbscan
+    #[arg(long, value_name = "N")]
+    pub(crate) min_size: Option<usize>,
+    /// The model to compare by
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<ModelName>,
+    /// What chance is drawn from: the same number makes the same clusters
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Make them again although no song changed
+    #[arg(long)]
+    pub(crate) again: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// List the clusters of the library
+    #[command(alias = "list")]
+    Ls,
+    /// List the songs of a cluster, the most typical first
+    Show {
+        /// The cluster, by its number or name
+        cluster: String,
+        /// How many songs
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Give a cluster another name
+    Rename {
+        /// The cluster, by its number or name
+        cluster: String,
+        /// The new name
+        name: String,
+    },
+    /// Remove the clusters; songs stay as they are
+    #[command(alias = "remove")]
+    Rm,
+}
+
+/// A number of clusters, or none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Count(pub(crate) Option<usize>);
+
+fn count(text: &str) -> Result<Count, String> {
+    match text {
+        "auto" => Ok(Count(None)),
+        number => match number.parse() {
+            Ok(number) if number >= 1 => Ok(Count(Some(number))),
+            _ => Err("expected a number from 1 on, or `auto`".to_owned()),
+        },
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnomaliesArgs {
+    /// Only songs that pass: filters such as `instrument:kick`, or words
+    #[arg(value_name = "FILTER")]
+    pub(crate) words: Vec<String>,
+    /// The part of the songs that are anomalies, up to 0.5
+    #[arg(long, value_name = "X", default_value_t = songrec_library::CONTAMINATION)]
+    pub(crate) contamination: f64,
+    /// How: forest (how few cuts set a song apart) or knn (how far its neighbors are)
+    #[arg(long, value_name = "METHOD", default_value = "forest")]
+    pub(crate) method: AnomalyMethod,
+    /// The model to compare by
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<ModelName>,
+    /// What chance is drawn from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How many songs to list
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// What makes two songs right for each other: genre, instrument, artist, album,
+    /// folder or cluster
+    #[arg(long, value_name = "PROPERTY", default_value = "genre")]
+    pub(crate) by: Likeness,
+    /// Do not count neighbors of the same artist, album, folder, …
+    #[arg(long, value_name = "PROPERTY")]
+    pub(crate) not_same: Option<Likeness>,
+    /// The models to compare, such as dsp45,dsp47
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+    /// Several models together, as one more, such as dsp47=0.6,dsp45=0.4
+    #[arg(long, value_name = "MODEL=X,…")]
+    pub(crate) blend: Option<Blend>,
+    /// How many songs are asked for their neighbors, at the most
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) queries: u64,
+    /// Measure how well changed copies of so many songs find the originals: shifted,
+    /// quieter, resampled, encoded anew. Needs their audio
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50",
+          conflicts_with_all = ["by", "not_same", "blend"])]
+    pub(crate) distortions: Option<usize>,
+    /// What chance is drawn from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MapArgs {
+    /// Only songs that pass: filters such as `instrument:kick`, or words
+    #[arg(value_name = "FILTER")]
+    pub(crate) words: Vec<String>,
+    /// Where to write it; the ending says as what: .html (a page that works without a
+    /// network), .png, .json, .csv or .npy
+    #[arg(short, long, value_name = "FILE", default_value = "map.html")]
+    pub(crate) output: PathBuf,
+    /// How: umap, tsne or pca
+    #[arg(long, value_name = "METHOD", default_value = "umap")]
+    pub(crate) method: MapMethod,
+    /// In how many dimensions: 2 or 3
+    #[arg(long, value_name = "2|3", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub(crate) dims: u8,
+    /// What colors mean: genre, instrument, cluster, key, bpm or anomaly
+    #[arg(long, value_name = "PROPERTY", default_value = "genre")]
+    pub(crate) color: MapColor,
+    /// The model to compare by
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<ModelName>,
+    /// What chance is drawn from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Draw it again, instead of placing new songs on the last map; it is turned as the
+    /// last one
+    #[arg(long)]
+    pub(crate) again: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}

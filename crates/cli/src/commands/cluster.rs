@@ -1,0 +1,227 @@
+//! `cluster`: groups of songs that sound alike.
+
+use anyhow::Result;
+use serde_json::json;
+use songrec_core::{Filter, SongId, SongSummary};
+use songrec_library::{
+    Cluster, ClusterOptions, Clustering, Library, cluster, cluster_named, cluster_songs, clustering,
+    find, labels, remove_clusters, rename_cluster,
+};
+
+use crate::{
+    args::{ClusterArgs, ClusterCommand},
+    commands::select,
+    context::Context,
+    numbers::counted,
+    status::ExitStatus,
+    table::{Column, JOINED, Table},
+};
+
+/// Genres of a cluster that are shown.
+const GENRES: usize = 3;
+
+pub(super) async fn run(context: &Context, args: ClusterArgs) -> Result<ExitStatus> {
+    match &args.command {
+        None => make(context, &args).await,
+        Some(ClusterCommand::Ls) => list(context).await,
+        Some(ClusterCommand::Show { cluster, limit }) => show(context, cluster, *limit).await,
+        Some(ClusterCommand::Rename { cluster, name }) => {
+            let library = context.library_to_change().await?;
+            let renamed = rename_cluster(&library, cluster, name).await?;
+            if context.printer.json {
+                context.printer.json(&json!({"cluster_id": renamed.id, "name": renamed.name}))?;
+            }
+            context.printer.say(format!("cluster {} is called `{}` now", renamed.id, renamed.name));
+            Ok(ExitStatus::Done)
+        }
+        Some(ClusterCommand::Rm) => {
+            let library = context.library_to_change().await?;
+            remove_clusters(&library).await?;
+            if context.printer.json {
+                context.printer.json(&json!({"removed": true}))?;
+            }
+            context.printer.say("removed the clusters; `songrec cluster` makes new ones");
+            Ok(ExitStatus::Done)
+        }
+    }
+}
+
+async fn make(context: &Context, args: &ClusterArgs) -> Result<ExitStatus> {
+    let library = context.library_to_change().await?;
+    let options = ClusterOptions {
+        method: args.method,
+        k: args.k.0,
+        eps: args.eps,
+        min_samples: args.min_samples,
+        min_size: args.min_size,
+        model: args.model.clone(),
+        filter: args.filter.filter(context, &library, &[]).await?,
+        seed: args.seed,
+        again: args.again,
+    };
+    let Some(clustering) = cluster(&library, &options, &context.job).await? else {
+        context.printer.nothing("interrupted; the clusters are as they were")?;
+        return Ok(ExitStatus::Interrupted);
+    };
+    let sizes = clustering.clusters.iter().map(|cluster| cluster.size).collect::<Vec<_>>();
+    print(context, &library, &clustering, &sizes, clustering.noise).await
+}
+
+async fn list(context: &Context) -> Result<ExitStatus> {
+    let library = context.library_to_read().await?;
+    let Some(clustering) = clustering(&library).await? else {
+        context.printer.nothing("this library has no clusters; `songrec cluster` makes some")?;
+        return Ok(ExitStatus::FoundNothing);
+    };
+    let Some(labels) = labels(&library, &clustering, &context.job).await? else {
+        context.printer.nothing("interrupted")?;
+        return Ok(ExitStatus::Interrupted);
+    };
+    let sizes: Vec<u64> =
+        clustering.clusters.iter().map(|cluster| labels.size_of(cluster.id)).collect();
+    print(context, &library, &clustering, &sizes, labels.in_none()).await
+}
+
+async fn print(
+    context: &Context,
+    library: &Library,
+    clustering: &Clustering,
+    sizes: &[u64],
+    noise: u64,
+) -> Result<ExitStatus> {
+    let printer = &context.printer;
+    if printer.json {
+        let mut document = json!({
+            "model": clustering.model,
+            "metric": clustering.metric,
+            "method": clustering.method,
+            "parameters": clustering.parameters,
+            "seed": clustering.seed,
+            "filter": clustering.filter,
+            "made_at": clustering.made_at,
+            "songs": sizes.iter().sum::<u64>() + noise,
+            "noise": noise,
+            "silhouette": clustering.silhouette,
+            "agreement": clustering.agreement,
+            "clusters": clustering.clusters,
+        });
+        for (cluster, size) in
+            document["clusters"].as_array_mut().into_iter().flatten().zip(sizes)
+        {
+            cluster["size"] = json!(size);
+        }
+        printer.json(&document)?;
+    } else {
+        let typical = typical(library, clustering).await?;
+        let mut table = Table::headed([
+            Column::number("#"),
+            Column::cut("name", 3),
+            Column::number("songs"),
+            Column::number("tight"),
+            Column::cut("genres", 2),
+            Column::cut("typical", 2),
+        ]);
+        for ((cluster, size), typical) in clustering.clusters.iter().zip(sizes).zip(typical) {
+            table.row([
+                cluster.id.to_string(),
+                cluster.name.clone(),
+                size.to_string(),
+                format!("{:.2}", cluster.tightness),
+                genres(cluster),
+                typical,
+            ]);
+        }
+        printer.table(&table)?;
+    }
+    say(context, clustering, noise);
+    Ok(if clustering.clusters.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}
+
+fn say(context: &Context, clustering: &Clustering, noise: u64) {
+    let mut said = format!(
+        "{} by {} and `{}`",
+        counted(clustering.clusters.len() as u64, "cluster"),
+        clustering.method,
+        clustering.model
+    );
+    if let Some(silhouette) = clustering.silhouette {
+        said.push_str(&format!(", silhouette {silhouette:.2}"));
+    }
+    if noise > 0 {
+        said.push_str(&format!(", {} in none", counted(noise, "song")));
+    }
+    if clustering.agreement < 0.995 {
+        let part = (clustering.agreement * 100.0).floor();
+        said.push_str(&format!("; by the rule that is kept {part} % of the songs are where they were put"));
+    }
+    context.printer.say(said);
+    if let Some(first) = clustering.clusters.first() {
+        context.printer.say(format!(
+            "`-f 'cluster:\"{}\"'` or `-f cluster:{}` filters by one in every command",
+            first.name, first.id
+        ));
+    }
+}
+
+// The titles of the most typical song of each cluster.
+async fn typical(library: &Library, clustering: &Clustering) -> Result<Vec<String>> {
+    let ids: Vec<SongId> =
+        clustering.clusters.iter().filter_map(|cluster| cluster.typical.first().copied()).collect();
+    let mut titles = std::collections::HashMap::new();
+    for ids in ids.chunks(100) {
+        let summaries = find::summaries(library, ids).await?;
+        titles.extend(summaries.into_iter().map(|summary| (summary.id, summary.title)));
+    }
+    let title = |cluster: &Cluster| {
+        let typical = cluster.typical.first();
+        typical.and_then(|id| titles.get(id).cloned()).unwrap_or_default()
+    };
+    Ok(clustering.clusters.iter().map(title).collect())
+}
+
+fn genres(cluster: &Cluster) -> String {
+    let mut genres: Vec<(&String, &u64)> = cluster.genres.iter().collect();
+    genres.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let shown: Vec<String> =
+        genres.iter().take(GENRES).map(|(name, count)| format!("{name}{JOINED}{count}")).collect();
+    shown.join(", ")
+}
+
+async fn show(context: &Context, name: &str, limit: usize) -> Result<ExitStatus> {
+    let library = context.library_to_read().await?;
+    let (clustering, cluster) = cluster_named(&library, name).await?;
+    let songs = cluster_songs(&library, &clustering, cluster.id, &context.job).await?;
+    let Some(songs) = songs else {
+        context.printer.nothing("interrupted")?;
+        return Ok(ExitStatus::Interrupted);
+    };
+    let printer = &context.printer;
+    let mut summaries: Vec<SongSummary> = Vec::new();
+    let shown: Vec<SongId> = songs.iter().take(limit).copied().collect();
+    for ids in shown.chunks(100) {
+        summaries.extend(find::summaries(&library, ids).await?);
+    }
+    if printer.json {
+        let mut document = serde_json::to_value(&cluster)?;
+        document["size"] = json!(songs.len());
+        document["songs"] = serde_json::to_value(&summaries)?;
+        printer.json(&document)?;
+    } else {
+        select::print(printer, &summaries)?;
+    }
+    let genres = genres(&cluster);
+    printer.say(format!(
+        "cluster {}, `{}`: {}{}{}",
+        cluster.id,
+        cluster.name,
+        counted(songs.len() as u64, "song"),
+        if genres.is_empty() { "" } else { ", " },
+        genres.replace(JOINED, " "),
+    ));
+    if songs.len() > limit {
+        let filter = Filter::parse_all(&[format!("cluster:{}", cluster.id)])?;
+        let filter: Vec<String> = filter.into();
+        printer.say(format!("`songrec ls -f {}` lists all of them", filter.join(" ")));
+    }
+    Ok(if songs.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}

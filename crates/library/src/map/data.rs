@@ -1,0 +1,160 @@
+//! What is shown of the songs of a map.
+
+use std::{collections::HashMap, str::FromStr};
+
+use serde::Serialize;
+use songrec_core::{Event, Filter, Job, SongId, SongSummary};
+use songrec_storage::SongQuery;
+
+use super::Map;
+use crate::{AnomalyMethod, Library, Result, cluster, decision_scores};
+
+/// Songs of one page.
+const PAGE: usize = 1_000;
+
+/// What the colors of a map mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the variants are the usual tags")]
+pub enum MapColor {
+    #[default]
+    Genre,
+    Instrument,
+    /// The cluster that the library keeps.
+    Cluster,
+    Key,
+    Bpm,
+    /// How unlike the others a song is.
+    Anomaly,
+}
+
+impl MapColor {
+    const ALL: [(&'static str, Self); 6] = [
+        ("genre", Self::Genre),
+        ("instrument", Self::Instrument),
+        ("cluster", Self::Cluster),
+        ("key", Self::Key),
+        ("bpm", Self::Bpm),
+        ("anomaly", Self::Anomaly),
+    ];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl FromStr for MapColor {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == text);
+        found.map(|(_, one)| *one).ok_or_else(|| {
+            let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
+            format!("expected one of {}", names.join(", "))
+        })
+    }
+}
+
+/// A song of a map.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MapSong {
+    /// The song.
+    pub summary: SongSummary,
+    /// The number of its cluster.
+    pub cluster: Option<u32>,
+    /// How unlike the others it is: below 0 for anomalies.
+    pub anomaly: Option<f64>,
+}
+
+/// A map, with what is shown of its songs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapData {
+    /// The places.
+    pub map: Map,
+    /// What the colors mean.
+    pub color: MapColor,
+    /// What the library is called.
+    pub library: String,
+    /// The songs, in the order of the map; nothing for one that was deleted meanwhile.
+    pub songs: Vec<Option<MapSong>>,
+    /// The clusters: their numbers and names.
+    pub clusters: Vec<(u32, String)>,
+}
+
+impl MapData {
+    /// What is shown of the songs of `map`. Reads a page for each thousand songs that
+    /// pass `filter`; clusters cost what [`labels`](crate::labels()) costs, and anomalies
+    /// what [`anomalies`](crate::anomalies()) costs. Nothing if it was interrupted.
+    ///
+    /// # Errors
+    ///
+    /// Those of the library.
+    pub async fn read(
+        library: &Library,
+        map: Map,
+        color: MapColor,
+        filter: &Filter,
+        job: &Job,
+    ) -> Result<Option<Self>> {
+        let numbers: HashMap<SongId, usize> =
+            map.songs.iter().enumerate().map(|(number, song)| (*song, number)).collect();
+        let mut songs: Vec<Option<MapSong>> = vec![None; map.songs.len()];
+        let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
+        job.on(Event::Started { work: "reading songs", total: Some(map.songs.len() as u64) });
+        loop {
+            if job.is_interrupted() {
+                return Ok(None);
+            }
+            let page = library.backend().songs().find_summaries(&query).await?;
+            for summary in page.items {
+                if let Some(number) = numbers.get(&summary.id) {
+                    songs[*number] = Some(MapSong { summary, cluster: None, anomaly: None });
+                    job.on(Event::Advanced { item: "", bytes: 0 });
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        job.on(Event::Finished);
+        let mut data = Self {
+            color,
+            library: library.place().to_owned(),
+            songs,
+            clusters: Vec::new(),
+            map,
+        };
+        if !data.add_clusters(library, job).await? {
+            return Ok(None);
+        }
+        if color == MapColor::Anomaly && !data.add_anomalies(library, filter, job).await? {
+            return Ok(None);
+        }
+        Ok(Some(data))
+    }
+
+    async fn add_clusters(&mut self, library: &Library, job: &Job) -> Result<bool> {
+        let Some(clustering) = cluster::clustering(library).await? else { return Ok(true) };
+        let Some(labels) = cluster::labels(library, &clustering, job).await? else {
+            return Ok(false);
+        };
+        for song in self.songs.iter_mut().flatten() {
+            song.cluster = labels.of(song.summary.id);
+        }
+        self.clusters =
+            clustering.clusters.into_iter().map(|cluster| (cluster.id, cluster.name)).collect();
+        Ok(true)
+    }
+
+    async fn add_anomalies(&mut self, library: &Library, filter: &Filter, job: &Job) -> Result<bool> {
+        let (model, method) = (&self.map.model, AnomalyMethod::Forest);
+        let scores = decision_scores(library, model, method, filter, self.map.seed, job).await?;
+        let Some(scores) = scores else { return Ok(false) };
+        for song in self.songs.iter_mut().flatten() {
+            song.anomaly = scores.get(&song.summary.id).copied();
+        }
+        Ok(true)
+    }
+}

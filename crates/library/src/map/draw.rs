@@ -1,0 +1,98 @@
+//! Places for songs, by one of the methods.
+
+use std::collections::HashMap;
+
+use songrec_analysis::{self as analysis, Rows};
+use songrec_core::{Job, SongId};
+
+use super::{Map, MapMethod, NEIGHBORS, kept_neighbors};
+use crate::{
+    Result,
+    sample::{Sample, analysis_failed},
+};
+
+/// Rows that t-SNE lays out at the most: it looks at all of them in each of its steps.
+pub(super) const MOST_FOR_TSNE: usize = 50_000;
+/// Neighbors that UMAP and the measure of trust look at.
+const LOOKED_AT: usize = 15;
+/// Those of t-SNE: three times its perplexity.
+const FOR_TSNE: usize = 90;
+
+/// Songs with places.
+pub(super) struct Drawn {
+    pub(super) songs: Vec<SongId>,
+    pub(super) coordinates: Vec<f32>,
+    pub(super) neighbors: Vec<u32>,
+    pub(super) trustworthiness: Option<f64>,
+}
+
+/// Gives the songs of `sample` places, turned and mirrored so that those of the `last`
+/// map are where they were, as far as that goes.
+pub(super) fn draw(
+    sample: &Sample,
+    method: MapMethod,
+    dims: usize,
+    seed: u64,
+    last: Option<&Map>,
+    job: &Job,
+) -> Result<Drawn> {
+    let rows = sample.rows()?;
+    let wanted = if method == MapMethod::Tsne { FOR_TSNE } else { LOOKED_AT };
+    let k = wanted.min(rows.len() - 1).max(NEIGHBORS.min(rows.len() - 1));
+    let asked = analysis::GraphOptions { k, seed, ..Default::default() };
+    let graph = analysis::Graph::new(rows, &asked, job).map_err(analysis_failed)?;
+    let mut coordinates = match method {
+        MapMethod::Umap => {
+            let asked = analysis::UmapOptions { dimensions: dims, seed, ..Default::default() };
+            analysis::umap(rows, &graph, &asked, job)
+        }
+        MapMethod::Tsne => {
+            let perplexity = (30.0f64).min(k as f64 / 3.0);
+            let asked =
+                analysis::TsneOptions { dimensions: dims, seed, perplexity, ..Default::default() };
+            analysis::tsne(rows, &graph, &asked, job)
+        }
+        MapMethod::Pca => principal(rows, dims, job),
+    }
+    .map_err(analysis_failed)?;
+    if let Some(last) = last.filter(|last| last.dims == dims) {
+        turn(&mut coordinates, &sample.ids, dims, last);
+    }
+    let trustworthiness = match rows.len() > 2 * LOOKED_AT {
+        true => {
+            let layout = Rows::new(&coordinates, dims).map_err(analysis_failed)?;
+            Some(analysis::trustworthiness(rows, layout, LOOKED_AT, seed, job).map_err(analysis_failed)?)
+        }
+        false => None,
+    };
+    Ok(Drawn {
+        songs: sample.ids.clone(),
+        coordinates,
+        neighbors: kept_neighbors(&graph, rows.len()),
+        trustworthiness,
+    })
+}
+
+fn principal(rows: Rows<'_>, dims: usize, job: &Job) -> analysis::Result<Vec<f32>> {
+    // Vectors of fewer values leave the other directions empty.
+    let components = dims.min(rows.dimension()).min(rows.len());
+    let projected = analysis::Pca::fit(rows, components, job)?.transform(rows)?;
+    if components == dims {
+        return Ok(projected);
+    }
+    let wide = projected.chunks_exact(components).flat_map(|row| {
+        row.iter().copied().chain(std::iter::repeat_n(0.0, dims - components))
+    });
+    Ok(wide.collect())
+}
+
+fn turn(coordinates: &mut [f32], ids: &[SongId], dims: usize, last: &Map) {
+    let there: HashMap<SongId, usize> =
+        last.songs.iter().enumerate().map(|(number, song)| (*song, number)).collect();
+    let shared: Vec<(usize, usize)> = ids
+        .iter()
+        .enumerate()
+        .filter_map(|(number, song)| Some((number, *there.get(song)?)))
+        .collect();
+    analysis::align(coordinates, dims, &last.coordinates, &shared);
+}
