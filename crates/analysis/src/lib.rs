@@ -4,15 +4,18 @@
 //! seed and gives the same answer with one thread and with sixteen. Each takes a
 //! [`Job`](songrec_core::Job), which it tells how it goes on and which may end it.
 
+mod dbscan;
 mod distance;
 mod error;
 mod forest;
 mod kmeans;
+mod leaves;
 mod pca;
 mod rows;
 mod sample;
 mod silhouette;
 
+pub use dbscan::{DbscanOptions, dbscan, suggest_eps};
 pub use error::{Error, Result};
 pub use forest::{ForestOptions, IsolationForest, IsolationTree, TreeNodes};
 pub use kmeans::{

@@ -1,6 +1,7 @@
 //! What analysis finds, beside what scikit-learn and hdbscan find.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod dbscan;
 mod fixture;
 mod forest;
 mod kmeans;
