@@ -8,6 +8,7 @@ mod dbscan;
 mod distance;
 mod error;
 mod forest;
+mod hdbscan;
 mod kmeans;
 mod leaves;
 mod pca;
@@ -18,6 +19,7 @@ mod silhouette;
 pub use dbscan::{DbscanOptions, dbscan, suggest_eps};
 pub use error::{Error, Result};
 pub use forest::{ForestOptions, IsolationForest, IsolationTree, TreeNodes};
+pub use hdbscan::{Hdbscan, HdbscanOptions, hdbscan};
 pub use kmeans::{
     ChooseKOptions, ChosenK, KMeans, KMeansOptions, MiniBatchOptions, choose_k, kmeans,
     mini_batch_kmeans, nearest_centroid,

@@ -4,6 +4,7 @@
 mod dbscan;
 mod fixture;
 mod forest;
+mod hdbscan;
 mod kmeans;
 mod made_up;
 mod pca;
