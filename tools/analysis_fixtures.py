@@ -76,6 +76,12 @@ def signed(labels):
     return np.asarray(labels, dtype=np.int64)
 
 
+def renumbered(labels):
+    """Labels in the order of the first row of each cluster."""
+    numbers = {-1: -1}
+    return np.array([numbers.setdefault(label, len(numbers) - 1) for label in labels])
+
+
 def write_kmeans(rows):
     random = np.random.default_rng(5)
     cases = []
@@ -137,12 +143,24 @@ def write_hdbscan(sets):
         ("moons", 30, 1),
         ("blobs", 300, 5),
     ):
-        model = hdbscan.HDBSCAN(
-            min_cluster_size=size, min_samples=samples, approx_min_span_tree=False
-        ).fit(sets[name].astype(np.float64))
+        def labels(order):
+            model = hdbscan.HDBSCAN(
+                min_cluster_size=size, min_samples=samples, algorithm="generic"
+            ).fit(sets[name][order].astype(np.float64))
+            inverse = np.argsort(order)
+            return renumbered(model.labels_[inverse]), model.probabilities_[inverse]
+
+        # A row may be as near to one cluster as to another at the moment they part. Which
+        # it stays with then depends on the order of rows.
+        count = len(sets[name])
+        kept, probabilities = labels(np.arange(count))
+        random = np.random.default_rng(6)
+        others = [labels(random.permutation(count))[0] for _ in range(20)]
+        ties = np.nonzero([any(other[row] != kept[row] for other in others) for row in range(count)])
         case = {"rows": name, "min_cluster_size": size, "min_samples": samples}
-        case["labels"] = plain(signed(model.labels_))
-        case["probabilities"] = [round(float(value), 9) for value in model.probabilities_]
+        case["ties"] = plain(ties[0])
+        case["labels"] = plain(kept)
+        case["probabilities"] = [round(float(value), 9) for value in probabilities]
         found.append(case)
     write("hdbscan", cases=found)
 

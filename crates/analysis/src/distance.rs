@@ -27,20 +27,27 @@ impl Panels {
     /// Of points with so many values each.
     pub(crate) fn new<'a>(points: impl IntoIterator<Item = &'a [f32]>, dimension: usize) -> Self {
         let mut panels = Self { values: Vec::new(), dimension, len: 0 };
-        for point in points {
-            let lane = panels.len % PANEL;
-            if lane == 0 {
-                let end = panels.values.len() + PANEL * dimension;
-                panels.values.resize(end, f32::INFINITY);
-            }
-            let start = panels.len / PANEL * PANEL * dimension;
-            for (slot, value) in panels.values[start + lane..].iter_mut().step_by(PANEL).zip(point)
-            {
-                *slot = *value;
-            }
-            panels.len += 1;
-        }
+        points.into_iter().for_each(|point| panels.push(point));
         panels
+    }
+
+    /// Adds a point.
+    pub(crate) fn push(&mut self, point: &[f32]) {
+        let lane = self.len % PANEL;
+        if lane == 0 {
+            let end = self.values.len() + PANEL * self.dimension;
+            self.values.resize(end, f32::INFINITY);
+        }
+        let start = self.len / PANEL * PANEL * self.dimension;
+        for (slot, value) in self.values[start + lane..].iter_mut().step_by(PANEL).zip(point) {
+            *slot = *value;
+        }
+        self.len += 1;
+    }
+
+    /// Fills up the last panel, so that the next point begins another one.
+    pub(crate) const fn fill(&mut self) {
+        self.len = self.len.next_multiple_of(PANEL);
     }
 
     /// The number of panels.

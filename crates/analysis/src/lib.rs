@@ -4,21 +4,26 @@
 //! seed and gives the same answer with one thread and with sixteen. Each takes a
 //! [`Job`](songrec_core::Job), which it tells how it goes on and which may end it.
 
+mod dbscan;
 mod distance;
 mod error;
 mod evaluation;
 mod forest;
+mod hdbscan;
 mod kmeans;
+mod leaves;
 mod pca;
 mod rows;
 mod sample;
 mod silhouette;
 
+pub use dbscan::{DbscanOptions, dbscan, suggest_eps};
 pub use error::{Error, Result};
 pub use evaluation::{
     Estimate, Evaluation, EvaluationOptions, NO_GROUP, PRECISION_AT, Pair, estimate, evaluate,
 };
 pub use forest::{ForestOptions, IsolationForest, IsolationTree, TreeNodes};
+pub use hdbscan::{Hdbscan, HdbscanOptions, hdbscan};
 pub use kmeans::{
     ChooseKOptions, ChosenK, KMeans, KMeansOptions, MiniBatchOptions, choose_k, kmeans,
     mini_batch_kmeans, nearest_centroid,

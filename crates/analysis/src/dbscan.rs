@@ -1,0 +1,241 @@
+//! Clusters as regions where rows lie densely.
+
+mod eps;
+mod forest;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+use songrec_core::{Event, Job};
+
+use crate::{
+    Error, NOISE, Result, Rows, distance,
+    leaves::{Leaves, Search},
+};
+
+pub use eps::suggest_eps;
+use forest::Forest;
+
+/// Where a float32 distance is this close to `eps`, as a part of its square, the one in
+/// float64 decides.
+const CLOSE: f32 = 1e-5;
+
+/// How [`dbscan`] clusters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DbscanOptions {
+    /// Rows up to this Euclidean distance are neighbors; above 0.
+    pub eps: f64,
+    /// A row with as many neighbors, itself among them, is in the core of a cluster.
+    pub min_samples: usize,
+}
+
+/// Clusters rows that lie densely (Ester, Kriegel, Sander and Xu, 1996); gives a label for
+/// each row.
+///
+/// Core rows that are neighbors are in one cluster. Any other row belongs to the first
+/// cluster that has a core row among its neighbors, or is [`NOISE`]. Clusters are numbered
+/// by their first core row; labels are those of scikit-learn.
+///
+/// Takes O(`n²·d`) at worst. Rows in leaves that are too far apart are not compared, nor
+/// rows that are known to be in the same cluster, and a row is in a core once
+/// `min_samples` neighbors are found. Memory: a copy of the rows, and up to
+/// `4·min_samples` bytes for each row that is in no core.
+///
+/// # Errors
+///
+/// When there is no row, `eps` is not above 0 or no finite number, `min_samples` is 0, or the job is interrupted.
+pub fn dbscan(rows: Rows<'_>, options: &DbscanOptions, job: &Job) -> Result<Vec<u32>> {
+    let refused = |option, value: String, expected| Err(Error::Option { option, value, expected });
+    let DbscanOptions { eps, min_samples } = *options;
+    if !(eps > 0.0 && eps.is_finite()) {
+        return refused("eps", eps.to_string(), "a finite number above 0");
+    }
+    if min_samples == 0 {
+        return refused("min_samples", "0".to_owned(), "1 or more");
+    }
+    rows.at_least(1)?;
+    let leaves = Leaves::new(rows);
+    let total = 2 * leaves.leaves().len() as u64;
+    job.on(Event::Started { work: "clustering", total: Some(total) });
+    let range = Range { rows, eps };
+    let sparse = sparse(&leaves, range, min_samples, job)?;
+    let mut core = vec![true; rows.len()];
+    sparse.iter().for_each(|(row, _)| core[*row as usize] = false);
+    let forest = connect(&leaves, range, &core, job)?;
+
+    let mut labels = vec![NOISE; rows.len()];
+    let mut of_root = vec![NOISE; rows.len()];
+    let mut next = 0;
+    for row in (0..rows.len()).filter(|row| core[*row]) {
+        let label = &mut of_root[forest.root(row as u32) as usize];
+        if *label == NOISE {
+            (*label, next) = (next, next + 1);
+        }
+        labels[row] = *label;
+    }
+    for (row, neighbors) in &sparse {
+        let of_core = neighbors.iter().filter(|neighbor| core[**neighbor as usize]);
+        labels[*row as usize] =
+            of_core.map(|neighbor| labels[*neighbor as usize]).min().unwrap_or(NOISE);
+    }
+    job.on(Event::Finished);
+    Ok(labels)
+}
+
+/// Which rows are neighbors.
+#[derive(Clone, Copy, Debug)]
+struct Range<'a> {
+    rows: Rows<'a>,
+    eps: f64,
+}
+
+impl Range<'_> {
+    fn reach(&self) -> f32 {
+        self.eps as f32
+    }
+
+    fn holds(&self, left: u32, right: u32, squared: f32) -> bool {
+        let limit = (self.eps * self.eps) as f32;
+        if (squared - limit).abs() <= CLOSE * limit {
+            let rows = self.rows;
+            let exact = distance::squared_f64(rows.row(left as usize), rows.row(right as usize));
+            return exact <= self.eps * self.eps;
+        }
+        squared < limit
+    }
+}
+
+/// The rows with fewer than `least` neighbors, and these.
+fn sparse(
+    leaves: &Leaves<'_>,
+    range: Range<'_>,
+    least: usize,
+    job: &Job,
+) -> Result<Vec<(u32, Vec<u32>)>> {
+    let found: Vec<Vec<(u32, Vec<u32>)>> = (0..leaves.leaves().len())
+        .into_par_iter()
+        .map(|leaf| {
+            if job.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+            let members = leaves.members(leaf);
+            let queries: Vec<&[f32]> =
+                members.iter().map(|row| range.rows.row(*row as usize)).collect();
+            let found = vec![Vec::new(); members.len()];
+            let mut counting = Counting { leaves, range, members, least, found };
+            leaves.search(&queries, leaves.center(leaf), &mut counting);
+            job.on(Event::Advanced { item: "leaf", bytes: 0 });
+            let all = members.iter().copied().zip(counting.found);
+            Ok(all.filter(|(_, found)| found.len() < least).collect())
+        })
+        .collect::<Result<_>>()?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+struct Counting<'a> {
+    leaves: &'a Leaves<'a>,
+    range: Range<'a>,
+    members: &'a [u32],
+    least: usize,
+    found: Vec<Vec<u32>>,
+}
+
+impl Search for Counting<'_> {
+    fn reach(&self, query: usize) -> f32 {
+        if self.found[query].len() < self.least { self.range.reach() } else { -1.0 }
+    }
+
+    fn take(&mut self, query: usize, leaf: usize, squared: &[f32]) {
+        let found = &mut self.found[query];
+        for (row, squared) in self.leaves.members(leaf).iter().zip(squared) {
+            if self.range.holds(self.members[query], *row, *squared) {
+                found.push(*row);
+                if found.len() == self.least {
+                    // Enough is known of it.
+                    *found = vec![0; self.least];
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Core rows in trees, one for each cluster.
+fn connect(leaves: &Leaves<'_>, range: Range<'_>, core: &[bool], job: &Job) -> Result<Forest> {
+    let forest = Forest::new(range.rows.len());
+    let cores: Vec<Vec<u32>> = (0..leaves.leaves().len())
+        .map(|leaf| {
+            leaves.members(leaf).iter().copied().filter(|row| core[*row as usize]).collect()
+        })
+        .collect();
+    let joined: Vec<AtomicBool> = cores.iter().map(|_| AtomicBool::new(false)).collect();
+    (0..cores.len()).into_par_iter().try_for_each(|leaf| {
+        if job.is_interrupted() {
+            return Err(Error::Interrupted);
+        }
+        let members = &cores[leaf];
+        let queries: Vec<&[f32]> =
+            members.iter().map(|row| range.rows.row(*row as usize)).collect();
+        let mut connecting = Connecting {
+            leaves,
+            range,
+            core,
+            cores: &cores,
+            members,
+            forest: &forest,
+            joined: &joined,
+            seen: None,
+            one: false,
+        };
+        leaves.search(&queries, leaves.center(leaf), &mut connecting);
+        job.on(Event::Advanced { item: "leaf", bytes: 0 });
+        Ok(())
+    })?;
+    Ok(forest)
+}
+
+struct Connecting<'a> {
+    leaves: &'a Leaves<'a>,
+    range: Range<'a>,
+    core: &'a [bool],
+    cores: &'a [Vec<u32>],
+    members: &'a [u32],
+    forest: &'a Forest,
+    /// Of each leaf, whether all its core rows are known to be in one set.
+    joined: &'a [AtomicBool],
+    /// The leaf that was asked for last, and whether that held for it then.
+    seen: Option<usize>,
+    one: bool,
+}
+
+impl Search for Connecting<'_> {
+    fn reach(&self, _: usize) -> f32 {
+        self.range.reach()
+    }
+
+    fn wants(&mut self, query: usize, leaf: usize) -> bool {
+        if self.seen != Some(leaf) {
+            self.seen = Some(leaf);
+            let joined = &self.joined[leaf];
+            // Joined rows stay joined.
+            if !joined.load(Ordering::Relaxed) {
+                let mut roots = self.cores[leaf].iter().map(|row| self.forest.root(*row));
+                let first = roots.next();
+                let one = roots.all(|root| Some(root) == first);
+                joined.store(one, Ordering::Relaxed);
+            }
+            self.one = joined.load(Ordering::Relaxed);
+        }
+        let Some(first) = self.cores[leaf].first() else { return false };
+        !(self.one && self.forest.root(*first) == self.forest.root(self.members[query]))
+    }
+
+    fn take(&mut self, query: usize, leaf: usize, squared: &[f32]) {
+        let row = self.members[query];
+        for (other, squared) in self.leaves.members(leaf).iter().zip(squared) {
+            if self.core[*other as usize] && self.range.holds(row, *other, *squared) {
+                self.forest.join(row, *other);
+            }
+        }
+    }
+}
