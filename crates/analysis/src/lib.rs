@@ -5,7 +5,9 @@
 //! [`Job`](songrec_core::Job), which it tells how it goes on and which may end it.
 
 mod error;
+mod graph;
 mod rows;
 
 pub use error::{Error, Result};
+pub use graph::{Graph, GraphOptions, Metric};
 pub use rows::Rows;

@@ -63,7 +63,6 @@ impl<'a> Rows<'a> {
     }
 
     /// An error unless there are `needed` rows or more.
-    #[expect(dead_code, reason = "what follows asks")]
     pub(crate) fn at_least(&self, needed: usize) -> Result<()> {
         if self.len() < needed {
             return Err(Error::TooFew { needed, found: self.len() });
