@@ -51,6 +51,12 @@ pub enum Error {
         /// What does not fit.
         reason: &'static str,
     },
+    /// A row of zeros has no direction, and no cosine to another one.
+    #[error("row {row} is all zeros, which no angle can be measured to")]
+    Zero {
+        /// The first such row.
+        row: usize,
+    },
     /// An option has a value that means nothing.
     #[error("{option} is {value}; expected {expected}")]
     Option {
