@@ -10,6 +10,7 @@ mod graph;
 mod layout;
 mod rows;
 mod trustworthiness;
+mod tsne;
 mod umap;
 
 pub use align::align;
@@ -18,4 +19,5 @@ pub use graph::{Graph, GraphOptions, Metric};
 pub use layout::Layout;
 pub use rows::Rows;
 pub use trustworthiness::{TrustworthinessOptions, trustworthiness};
+pub use tsne::{TsneOptions, tsne};
 pub use umap::{UmapOptions, place, umap};
