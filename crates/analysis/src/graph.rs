@@ -1,5 +1,6 @@
 //! The nearest rows of each row.
 
+mod edges;
 mod exact;
 mod lists;
 mod nearest;
@@ -9,6 +10,7 @@ mod search;
 
 use songrec_core::{Event, Job};
 
+pub(crate) use edges::Edges;
 pub(crate) use nearest::Nearest;
 pub(crate) use panels::Panels;
 pub(crate) use points::Points;

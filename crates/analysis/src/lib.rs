@@ -20,6 +20,7 @@ mod rows;
 mod sample;
 mod silhouette;
 mod trustworthiness;
+mod tsne;
 mod umap;
 
 pub use align::align;
@@ -40,6 +41,7 @@ pub use pca::Pca;
 pub use rows::{Rows, squared_distance};
 pub use silhouette::{Silhouette, SilhouetteOptions, silhouette};
 pub use trustworthiness::{TrustworthinessOptions, trustworthiness};
+pub use tsne::{TsneOptions, tsne};
 pub use umap::{UmapOptions, place, umap};
 
 /// The label of rows that belong to no cluster.

@@ -12,7 +12,6 @@ use crate::{Error, Graph, Layout, Result, Rows, layout::check_dimensions};
 use curve::{Curve, Forces};
 use descend::Descent;
 pub(crate) use initial::principal;
-use weights::Edges;
 
 /// How a map is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +77,7 @@ fn draw<const D: usize>(
 ) -> Result<Layout> {
     let epochs = options.epochs.unwrap_or(if rows.len() <= FEW { 500 } else { 200 });
     job.on(Event::Started { work: "drawing the map", total: Some(epochs as u64) });
-    let edges = Edges::new(graph);
+    let edges = weights::union(graph);
     let start = initial::spread(&principal::<D>(rows, options.seed, job)?, options.seed);
     let forces = options.forces();
     let descent = Descent {

@@ -4,9 +4,9 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 use songrec_core::{Event, Job};
 
-use crate::{Error, Result};
+use crate::{Error, Result, graph::Edges};
 
-use super::{curve::Forces, weights::Edges};
+use super::curve::Forces;
 
 /// Rows that one thread moves at a time.
 const CHUNK: usize = 1024;
@@ -137,9 +137,7 @@ impl<const D: usize> WithSimd for Chunk<'_, D> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
         for (row, to) in (self.first..).zip(self.next) {
-            let range = self.edges.starts[row]..self.edges.starts[row + 1];
-            let own = (&self.edges.to[range.clone()], &self.edges.weights[range]);
-            let place = self.places[row];
+            let (place, own) = (self.places[row], self.edges.of(row));
             *to = self.descent.moved(place, own, self.places, self.epoch, row as u64, 2.0);
         }
     }

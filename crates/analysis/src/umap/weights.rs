@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::Graph;
+use crate::{Graph, graph::Edges};
 
 /// Rounds of bisection for the scale of a row; each halves the error.
 const ROUNDS: usize = 64;
@@ -58,80 +58,17 @@ pub(super) fn mean(graph: &Graph) -> f64 {
     sums.iter().sum::<f64>() / graph.distances.len() as f64
 }
 
-/// Edges in both directions, row after row.
-#[derive(Debug)]
-pub(super) struct Edges {
-    /// Where the edges of each row begin, and the end.
-    pub(super) starts: Vec<usize>,
-    pub(super) to: Vec<u32>,
-    /// Above 0, at most 1.
-    pub(super) weights: Vec<f32>,
-}
-
-impl Edges {
-    /// The union of what rows say of each other: `a + b − a b` (the same, section 3.1).
-    ///
-    /// Takes `n k log k` steps and some 24 bytes for each neighbour of the graph.
-    pub(super) fn new(graph: &Graph) -> Self {
-        let (count, k) = (graph.len(), graph.k);
-        let mean = mean(graph);
-        let mut own = vec![0.0_f32; count * k];
-        own.par_chunks_exact_mut(k).zip(graph.distances.par_chunks_exact(k)).for_each(
-            |(weights, distances)| {
-                weights.copy_from_slice(&of_row(distances, rho(distances), mean));
-            },
-        );
-        let (incoming, sources, given) = turned(graph, &own);
-        let merged: Vec<Vec<(u32, f32)>> = (0..count)
-            .into_par_iter()
-            .map(|row| {
-                let out = graph.neighbors[row * k..][..k].iter().zip(&own[row * k..]);
-                let range = incoming[row]..incoming[row + 1];
-                let back = sources[range.clone()].iter().zip(&given[range]);
-                let mut all: Vec<(u32, f32)> =
-                    out.chain(back).map(|(&to, &weight)| (to, weight)).collect();
-                all.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
-                all.dedup_by(|next, kept| {
-                    let same = next.0 == kept.0;
-                    if same {
-                        kept.1 = (kept.1 + next.1 - kept.1 * next.1).min(1.0);
-                    }
-                    same
-                });
-                all.retain(|&(to, weight)| weight > 0.0 && to as usize != row);
-                all.shrink_to_fit();
-                all
-            })
-            .collect();
-        let mut edges = Self { starts: vec![0], to: Vec::new(), weights: Vec::new() };
-        for row in merged {
-            edges.to.extend(row.iter().map(|edge| edge.0));
-            edges.weights.extend(row.iter().map(|edge| edge.1));
-            edges.starts.push(edges.to.len());
-        }
-        edges
-    }
-}
-
-/// Who has each row as a neighbour: where the edges of each begin, from whom, and with
-/// which weight.
-fn turned(graph: &Graph, weights: &[f32]) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
-    let mut starts = vec![0_usize; graph.len() + 1];
-    for &to in &graph.neighbors {
-        starts[to as usize + 1] += 1;
-    }
-    for row in 0..graph.len() {
-        starts[row + 1] += starts[row];
-    }
-    let mut next = starts.clone();
-    let mut sources = vec![0; graph.neighbors.len()];
-    let mut given = vec![0.0; graph.neighbors.len()];
-    for (at, (&to, &weight)) in graph.neighbors.iter().zip(weights).enumerate() {
-        let place = &mut next[to as usize];
-        (sources[*place], given[*place]) = ((at / graph.k) as u32, weight);
-        *place += 1;
-    }
-    (starts, sources, given)
+/// How surely rows belong together, from what both say of each other: `a + b − a b`
+/// (the same, section 3.1). Weights are above 0 and at most 1.
+pub(super) fn union(graph: &Graph) -> Edges {
+    let mean = mean(graph);
+    let mut own = vec![0.0_f32; graph.neighbors.len()];
+    own.par_chunks_exact_mut(graph.k).zip(graph.distances.par_chunks_exact(graph.k)).for_each(
+        |(weights, distances)| {
+            weights.copy_from_slice(&of_row(distances, rho(distances), mean));
+        },
+    );
+    Edges::new(graph, &own, |a, b| (a + b - a * b).min(1.0))
 }
 
 #[cfg(test)]
@@ -157,11 +94,11 @@ mod tests {
             distances: vec![1.0, 2.0, 1.0, 1.5, 2.0, 1.5],
         };
 
-        let edges = Edges::new(&graph);
+        let edges = union(&graph);
 
         let of = |row: usize| -> Vec<(u32, f32)> {
-            let range = edges.starts[row]..edges.starts[row + 1];
-            range.map(|edge| (edges.to[edge], edges.weights[edge])).collect()
+            let (to, weights) = edges.of(row);
+            to.iter().copied().zip(weights.iter().copied()).collect()
         };
         for row in 0..3_u32 {
             for (to, weight) in of(row as usize) {

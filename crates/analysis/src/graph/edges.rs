@@ -1,0 +1,85 @@
+//! Edges between rows, in both directions.
+
+use rayon::prelude::*;
+
+use crate::Graph;
+
+/// Edges in both directions, row after row.
+#[derive(Debug)]
+pub(crate) struct Edges {
+    /// Where the edges of each row begin, and the end.
+    pub(crate) starts: Vec<usize>,
+    pub(crate) to: Vec<u32>,
+    pub(crate) weights: Vec<f32>,
+}
+
+impl Edges {
+    /// The edges of a graph, each there and back with one weight: `join` of what both
+    /// rows give, of which one may be 0. Edges with a weight of 0 are left out.
+    ///
+    /// Takes `n k log k` steps and some 24 bytes for each neighbour of the graph.
+    pub(crate) fn new(graph: &Graph, own: &[f32], join: impl Fn(f32, f32) -> f32 + Sync) -> Self {
+        let k = graph.k;
+        let (incoming, sources, given) = turned(graph, own);
+        let merged: Vec<Vec<(u32, f32)>> = (0..graph.len())
+            .into_par_iter()
+            .map(|row| {
+                let mut all: Vec<(u32, f32, f32)> = Vec::new();
+                for (&to, &weight) in graph.neighbors[row * k..][..k].iter().zip(&own[row * k..]) {
+                    all.push((to, weight, 0.0));
+                }
+                for at in incoming[row]..incoming[row + 1] {
+                    all.push((sources[at], 0.0, given[at]));
+                }
+                all.sort_unstable_by_key(|edge| edge.0);
+                all.dedup_by(|next, kept| {
+                    let same = next.0 == kept.0;
+                    if same {
+                        (kept.1, kept.2) = (kept.1.max(next.1), kept.2.max(next.2));
+                    }
+                    same
+                });
+                all.iter()
+                    // The same number at both ends, so the same bits there and back.
+                    .map(|&(to, a, b)| (to, join(a.max(b), a.min(b))))
+                    .filter(|&(to, weight)| weight > 0.0 && to as usize != row)
+                    .collect()
+            })
+            .collect();
+        let mut edges = Self { starts: vec![0], to: Vec::new(), weights: Vec::new() };
+        for row in merged {
+            edges.to.extend(row.iter().map(|edge| edge.0));
+            edges.weights.extend(row.iter().map(|edge| edge.1));
+            edges.starts.push(edges.to.len());
+        }
+        edges
+    }
+
+    /// The edges of a row: where to, and how much they weigh.
+    #[inline(always)]
+    pub(crate) fn of(&self, row: usize) -> (&[u32], &[f32]) {
+        let range = self.starts[row]..self.starts[row + 1];
+        (&self.to[range.clone()], &self.weights[range])
+    }
+}
+
+/// Who has each row as a neighbour: where the edges of each begin, from whom, and with
+/// which weight.
+fn turned(graph: &Graph, weights: &[f32]) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+    let mut starts = vec![0_usize; graph.len() + 1];
+    for &to in &graph.neighbors {
+        starts[to as usize + 1] += 1;
+    }
+    for row in 0..graph.len() {
+        starts[row + 1] += starts[row];
+    }
+    let mut next = starts.clone();
+    let mut sources = vec![0; graph.neighbors.len()];
+    let mut given = vec![0.0; graph.neighbors.len()];
+    for (at, (&to, &weight)) in graph.neighbors.iter().zip(weights).enumerate() {
+        let place = &mut next[to as usize];
+        (sources[*place], given[*place]) = ((at / graph.k) as u32, weight);
+        *place += 1;
+    }
+    (starts, sources, given)
+}
