@@ -206,6 +206,8 @@ pub enum Remedy {
     Weights,
     /// Describing a sound in words, such as these.
     Describe(&'static str),
+    /// Grouping songs that sound alike.
+    Cluster,
     /// The models that a library knows.
     Stats,
     /// The models that this machine has.
@@ -269,6 +271,7 @@ impl fmt::Display for Remedy {
             Self::Blend => "the choice of several models",
             Self::Weights => "the choice of weights",
             Self::Describe(words) => return write!(f, "\"{words}\""),
+            Self::Cluster => "grouping songs into clusters",
             Self::Stats => "the library in numbers",
             Self::Models => "the list of models",
             Self::AddModel(None) => "the addition of a model",

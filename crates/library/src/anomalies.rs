@@ -135,7 +135,11 @@ pub async fn anomalies(
     let state = fresh::state(library, job).await?;
     let terms: Vec<String> = options.filter.terms.iter().map(ToString::to_string).collect();
     // A filter may name a cluster, whose songs may be others by now.
-    let is_kept = !options.filter.terms.iter().any(|term| matches!(term.test, songrec_core::Test::Cluster(_)));
+    let is_kept = !options
+        .filter
+        .terms
+        .iter()
+        .any(|term| matches!(term.test, songrec_core::Test::Cluster(_)));
     let model = match &options.model {
         Some(model) => model.clone(),
         None => library.search_model().await?,
@@ -153,7 +157,8 @@ pub async fn anomalies(
         }
     };
     let shown: Vec<(SongId, f64)> = scores.lowest.iter().take(options.limit).copied().collect();
-    let Some(results) = explained(library, &scores.model, &shown, &options.filter, job).await? else {
+    let Some(results) = explained(library, &scores.model, &shown, &options.filter, job).await?
+    else {
         return Ok(None);
     };
     Ok(Some(Anomalies {
@@ -260,8 +265,8 @@ fn raw_scores(sample: &Sample, options: &AnomalyOptions, job: &Job) -> Result<(V
     let scores = match options.method {
         AnomalyMethod::Forest => {
             let asked = analysis::ForestOptions { seed: options.seed, ..Default::default() };
-            let forest = analysis::Forest::fit(rows, &asked, job).map_err(analysis_failed)?;
-            forest.score_samples(rows, job).map_err(analysis_failed)?
+            let forest = analysis::IsolationForest::fit(rows, &asked, job);
+            forest.and_then(|forest| forest.scores(rows, job)).map_err(analysis_failed)?
         }
         AnomalyMethod::Neighbors => {
             let k = NEIGHBORS.min(rows.len() - 1);
@@ -274,8 +279,18 @@ fn raw_scores(sample: &Sample, options: &AnomalyOptions, job: &Job) -> Result<(V
             (0..rows.len()).map(|row| -mean(row)).collect()
         }
     };
-    let offset = analysis::percentile(&scores, 100.0 * options.contamination);
+    let offset = quantile(&scores, options.contamination);
     Ok((scores, offset))
+}
+
+// The value that this part of the values is below, between two of them as near to each as
+// it is to their places: as NumPy has it.
+fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = part * (sorted.len() - 1) as f64;
+    let (below, above) = (place.floor() as usize, place.ceil() as usize);
+    sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
 }
 
 /// A value of songs that people can hear.
@@ -434,7 +449,9 @@ async fn points_ids(
     job: &Job,
 ) -> Result<Option<Vec<SongId>>> {
     if library.local.is_some() {
-        let Some(points) = points(library, Some(model), filter, job).await? else { return Ok(None) };
+        let Some(points) = points(library, Some(model), filter, job).await? else {
+            return Ok(None);
+        };
         return Ok(Some(points.ids().await?));
     }
     let query = songrec_storage::SongQuery {

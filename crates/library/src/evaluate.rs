@@ -189,11 +189,7 @@ struct Contestant {
 ///
 /// When a model embedded no songs, or no two songs are known to be right for each
 /// other; those of the library.
-pub async fn evaluate(
-    library: &Library,
-    options: &EvalOptions,
-    job: &Job,
-) -> Result<Option<Eval>> {
+pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Result<Option<Eval>> {
     let Some((ids, contestants)) = contestants(library, options, job).await? else {
         return Ok(None);
     };
@@ -227,10 +223,14 @@ pub async fn evaluate(
                 },
                 &there,
             );
-            all.push((contestant.name.clone(), contestant.metric, match evaluation {
-                Err(analysis::Error::TooFew { .. }) => return Err(nothing_known(asked.by, 2)),
-                evaluation => evaluation.map_err(analysis_failed)?,
-            }));
+            all.push((
+                contestant.name.clone(),
+                contestant.metric,
+                match evaluation {
+                    Err(analysis::Error::TooFew { .. }) => return Err(nothing_known(asked.by, 2)),
+                    evaluation => evaluation.map_err(analysis_failed)?,
+                },
+            ));
         }
         Ok(all)
     });
@@ -301,8 +301,10 @@ fn bands(metric: Metric, pairs: &[analysis::Pair]) -> Vec<Band> {
         _ => {
             let mut all: Vec<f64> = pairs.iter().map(distance).collect();
             all.sort_by(f64::total_cmp);
-            let mut ends: Vec<f64> =
-                [1, 2, 3].iter().filter_map(|part| all.get(all.len() * part / 4).copied()).collect();
+            let mut ends: Vec<f64> = [1, 2, 3]
+                .iter()
+                .filter_map(|part| all.get(all.len() * part / 4).copied())
+                .collect();
             ends.dedup();
             ends
         }
@@ -533,7 +535,8 @@ mod tests {
 
     #[test]
     fn distances_are_counted_in_bands() {
-        let pair = |cosine: f64, right| analysis::Pair { distance: (2.0 * cosine).sqrt() as f32, right };
+        let pair =
+            |cosine: f64, right| analysis::Pair { distance: (2.0 * cosine).sqrt() as f32, right };
         let pairs = [pair(0.05, true), pair(0.08, true), pair(0.15, false), pair(0.5, true)];
 
         let bands = bands(Metric::Cosine, &pairs);

@@ -40,7 +40,11 @@ pub(crate) struct SongFacts {
 impl Facts {
     /// What is known of the songs that pass `filter`: a page of a thousand songs at a
     /// time. Nothing if it was interrupted.
-    pub(crate) async fn read(library: &Library, filter: &Filter, job: &Job) -> Result<Option<Self>> {
+    pub(crate) async fn read(
+        library: &Library,
+        filter: &Filter,
+        job: &Job,
+    ) -> Result<Option<Self>> {
         let mut facts = Self::default();
         let total = library.backend().songs().count(filter).await?;
         job.on(Event::Started { work: "reading songs", total: Some(total) });
@@ -64,7 +68,11 @@ impl Facts {
     }
 
     pub(crate) fn add(&mut self, summary: SongSummary) {
-        let folder = summary.path.as_deref().and_then(|path| path.rsplit_once('/')).map(|(folder, _)| folder);
+        let folder = summary
+            .path
+            .as_deref()
+            .and_then(|path| path.rsplit_once('/'))
+            .map(|(folder, _)| folder);
         let song = SongFacts {
             genres: summary.genres.iter().map(|text| self.number(text)).collect(),
             moods: summary.moods.iter().map(|text| self.number(text)).collect(),

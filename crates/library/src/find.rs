@@ -10,4 +10,4 @@ pub(crate) use resolve::resolve_all;
 pub use resolve::{Named, resolve, song, songs};
 pub use select::{Selection, count, select, summaries};
 pub use songrec_storage::{Order, OrderBy};
-pub use stats::{ModelStats, Stats, stats};
+pub use stats::{ModelStats, SoundStats, Stats, stats};

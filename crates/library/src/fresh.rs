@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use songrec_core::{Digest, Event, Filter, Job};
 use songrec_storage::{Cursor, ErrorKind as StorageTrouble};
 
-use crate::{Library, Result, cluster::folder_of};
+use crate::{Library, Result};
 
 /// Changes that are asked for at once.
 const CHANGES: usize = 1_000;
@@ -31,7 +31,7 @@ pub(crate) async fn state(library: &Library, job: &Job) -> Result<String> {
     if let Some(local) = &library.local {
         return Ok(local.songs_state().await?);
     }
-    let file = folder_of(library).join("looked.json");
+    let file = folder(library).join("looked.json");
     let looked: Option<Looked> =
         fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let (mut cursor, mut state) = match looked {
@@ -73,7 +73,12 @@ pub(crate) async fn state(library: &Library, job: &Job) -> Result<String> {
 }
 
 /// Whether the answer called `name` was worked out for this request, in this state.
-pub(crate) fn is_fresh(library: &Library, name: &str, state: &str, request: &impl Serialize) -> bool {
+pub(crate) fn is_fresh(
+    library: &Library,
+    name: &str,
+    state: &str,
+    request: &impl Serialize,
+) -> bool {
     fs::read_to_string(mark(library, name)).is_ok_and(|mark| mark == tell(state, request))
 }
 
@@ -111,13 +116,18 @@ fn tell(state: &str, request: &impl Serialize) -> String {
     format!("{state} {}", Digest::of(&request))
 }
 
+/// The folder for what is worked out of a library again and again, on this machine.
+pub(crate) fn folder(library: &Library) -> PathBuf {
+    library.config().directories().cache.join("analysis").join(&library.id)
+}
+
 /// Where the answer called `name` is kept.
 pub(crate) fn file(library: &Library, name: &str) -> PathBuf {
-    folder_of(library).join(name)
+    folder(library).join(name)
 }
 
 fn mark(library: &Library, name: &str) -> PathBuf {
-    folder_of(library).join(format!("{name}.made-of"))
+    folder(library).join(format!("{name}.made-of"))
 }
 
 /// Writes a file whole or not at all. Without it an answer is worked out again.

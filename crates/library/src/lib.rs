@@ -1,7 +1,9 @@
 //! What a user has: a library, its settings, and what can be done with it.
 
+mod anomalies;
 mod audio;
 mod cache;
+mod cluster;
 mod complete;
 mod config;
 mod directories;
@@ -10,10 +12,14 @@ mod duplicates;
 mod edit;
 mod embedders;
 mod error;
+mod evaluate;
 mod explain;
+mod facts;
 pub mod find;
+mod fresh;
 mod hash;
 mod library;
+mod map;
 mod models;
 mod near;
 mod npy;
@@ -24,6 +30,8 @@ mod points;
 mod relocate;
 mod remote;
 mod remove;
+mod robustness;
+mod sample;
 mod scan;
 pub mod share;
 #[cfg(feature = "astra")]
@@ -34,8 +42,14 @@ mod transfer;
 mod verify;
 mod work;
 
+pub(crate) use anomalies::decision_scores;
+pub use anomalies::{Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies};
 pub use audio::{audio_url, get_audio};
 pub use cache::cache;
+pub use cluster::{
+    Cluster, ClusterMethod, ClusterOptions, Clustering, Labels, cluster, cluster_named, cluster_of,
+    cluster_songs, clustering, labels, looked_up, remove_clusters, rename_cluster,
+};
 pub use complete::DifferentValue;
 pub use config::{
     Chosen, Config, HttpTable, Key, ModelTable, NamedLibrary, OnnxTable, Origin, REMOTE_FILE,
@@ -49,9 +63,11 @@ pub use duplicates::{DuplicateFile, Duplicates, duplicates};
 pub use edit::{EditChange, edit, write_again};
 pub use embedders::{EmbeddedFile, embed_file};
 pub use error::{Error, ErrorKind, Result};
+pub use evaluate::{Band, Confusion, Eval, EvalOptions, Likeness, Measured, ModelEval, evaluate};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain, explain_songs};
 pub use find::Named;
 pub use library::{Library, now};
+pub use map::{Map, MapColor, MapData, MapFormat, MapMethod, MapOptions, MapSong, map};
 pub use models::{
     AddedModel, Embedders, HttpModelPlace, KnownModel, ModelBench, ModelFile, ModelPlace, Models,
     OnnxModelPlace, bench_model,
@@ -65,6 +81,9 @@ pub use relocate::{RelocateOptions, Relocated, relocate};
 pub use remote::{folder_name, remember_remote};
 pub use remove::{
     AudioFiles, Removed, are_missing, audio_files, delete_audio_of, forgotten, remove,
+};
+pub use robustness::{
+    DistortionResult, ModelRobustness, Robustness, RobustnessOptions, robustness,
 };
 pub use scan::{
     OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, failed_files, read_alone, scan,

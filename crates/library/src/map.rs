@@ -16,7 +16,10 @@ use songrec_core::{Event, Filter, Hint, Job, ModelName, Remedy, SongId, Timestam
 pub use data::{MapColor, MapData, MapSong};
 pub use page::MapFormat;
 
-use crate::{Error, ErrorKind, Library, Points, Result, fresh, now, points::points, sample::Sample, work::on_cpu};
+use crate::{
+    Error, ErrorKind, Library, Points, Result, fresh, now, points::points, sample::Sample,
+    work::on_cpu,
+};
 
 /// Neighbors of each song that a map keeps, to draw lines to.
 const NEIGHBORS: usize = 10;
@@ -124,7 +127,11 @@ pub async fn map(library: &Library, options: &MapOptions, job: &Job) -> Result<O
     let name = kept::name(&model, options);
     let kept = kept::read(library, &name);
     let may_keep = !options.again && kept.as_ref().is_some_and(|map| map.seed == options.seed);
-    let is_stable = !options.filter.terms.iter().any(|term| matches!(term.test, songrec_core::Test::Cluster(_)));
+    let is_stable = !options
+        .filter
+        .terms
+        .iter()
+        .any(|term| matches!(term.test, songrec_core::Test::Cluster(_)));
     if may_keep && is_stable && fresh::is_fresh(library, &name, &state, &()) {
         return Ok(kept);
     }
@@ -174,7 +181,8 @@ async fn draw(
         job.on(Event::Note { text: &text });
     }
     let (method, dims, seed, there) = (options.method, options.dims, options.seed, job.clone());
-    let drawn = on_cpu(None, move || draw::draw(&sample, method, dims, seed, last.as_ref(), &there));
+    let drawn =
+        on_cpu(None, move || draw::draw(&sample, method, dims, seed, last.as_ref(), &there));
     let drawn = match drawn.await.map_err(|why| Error::new(ErrorKind::Failed, why))? {
         Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(None),
         drawn => drawn?,

@@ -7,6 +7,7 @@ use std::{
 
 use serde::Serialize;
 use songrec_core::{Filter, Job, ModelName, SongId, SongSummary};
+use songrec_storage::{NearestQuery, StorageBackendExt};
 
 use crate::{Library, Result, points::points};
 
@@ -113,6 +114,39 @@ pub async fn near_duplicates(
     }
     found.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
     Ok(Some(found))
+}
+
+/// How many of these songs sound almost the same as another one of the library, by the
+/// model that searches use. A search for each of them; none where no model embedded them.
+pub(crate) async fn with_near_duplicates(library: &Library, songs: &[SongId]) -> Result<u64> {
+    let model = library.search_model().await?;
+    let models = library.backend().embeddings().models().await?;
+    if models.iter().all(|spec| spec.name != model) {
+        return Ok(0);
+    }
+    let mut count = 0;
+    for ids in songs.chunks(READ) {
+        let summaries: HashMap<SongId, SongSummary> = library
+            .each_song(ids)
+            .await?
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|song| !song.is_silent())
+            .map(|song| (song.id, SongSummary::of(&song)))
+            .collect();
+        let stored = library.backend().embeddings().get(&model, ids).await?;
+        for (id, stored) in ids.iter().zip(stored) {
+            let (Some(stored), Some(own)) = (stored, summaries.get(id)) else { continue };
+            let mut query = NearestQuery::new(model.clone(), stored.embedding.vector, 3);
+            query.threshold = Some(NEAR);
+            query.exclude.push(*id);
+            let found = library.backend().nearest_songs(&query).await?;
+            let is_near = |found: &SongSummary| equally_long(own.duration, found.duration);
+            count += u64::from(found.iter().any(|one| is_near(&SongSummary::of(&one.song))));
+        }
+    }
+    Ok(count)
 }
 
 // Groups with what is shown of their songs; without songs that are gone, and

@@ -9,6 +9,18 @@ use std::{
 use npyz::WriterBuilder;
 use songrec_core::Vector;
 
+/// Writes rows of float32 after each other, in this shape.
+///
+/// # Errors
+///
+/// When they cannot be written, or are not as many as the shape says.
+pub(crate) fn write_rows(out: &mut Vec<u8>, values: &[f32], shape: &[u64]) -> io::Result<()> {
+    let mut writer =
+        npyz::WriteOptions::new().default_dtype().shape(shape).writer(out).begin_nd()?;
+    writer.extend(values.iter().copied())?;
+    writer.finish()
+}
+
 /// Writes a vector, or with `rows` a matrix with a row for each, as
 /// little-endian float32.
 ///

@@ -10,12 +10,7 @@ use songrec_audio::{Decoder, Resampler};
 use songrec_core::{Event, Filter, Hint, Job, ModelName, Remedy, Song, SongId, SongSummary};
 use songrec_storage::{NearestQuery, StorageBackendExt};
 
-use crate::{
-    Error, Library, Result,
-    embedders::embed_outside,
-    points::points,
-    work::blocking,
-};
+use crate::{Error, Library, Result, embedders::embed_outside, points::points, work::blocking};
 
 /// Longer songs are left out: all samples of a song are in memory at once.
 const LONGEST: f64 = 900.0;
@@ -157,8 +152,8 @@ pub async fn robustness(
         .map_err(|error| Error::io("make a folder in", &std::env::temp_dir(), error))?;
     let total = chosen.songs.len() as u64;
     job.on(Event::Started { work: "changing and finding songs", total: Some(total) });
-    let mut found: Vec<Vec<Vec<Option<(usize, f64)>>>> =
-        vec![vec![Vec::new(); DISTORTIONS.len()]; models.len()];
+    // By model and kind of copy.
+    let mut found: Vec<Vec<Vec<Place>>> = vec![vec![Vec::new(); DISTORTIONS.len()]; models.len()];
     let mut changed = 0;
     for (song, path) in &chosen.songs {
         if job.is_interrupted() {
@@ -194,12 +189,24 @@ pub async fn robustness(
     job.on(Event::Finished);
     let models = models.into_iter().zip(found).map(|(model, found)| ModelRobustness {
         model,
-        distortions: DISTORTIONS.iter().zip(found).map(|(one, found)| result(one.name, &found)).collect(),
+        distortions: DISTORTIONS
+            .iter()
+            .zip(found)
+            .map(|(one, found)| result(one.name, &found))
+            .collect(),
     });
-    Ok(Some(Robustness { songs: changed, among, skipped: chosen.skipped, models: models.collect() }))
+    Ok(Some(Robustness {
+        songs: changed,
+        among,
+        skipped: chosen.skipped,
+        models: models.collect(),
+    }))
 }
 
-fn result(distortion: &'static str, found: &[Option<(usize, f64)>]) -> DistortionResult {
+/// Which of the neighbors of a copy the original is, and how far; nothing if it is none.
+type Place = Option<(usize, f64)>;
+
+fn result(distortion: &'static str, found: &[Place]) -> DistortionResult {
     let part = |count: usize| count as f64 / found.len().max(1) as f64;
     let mut distances: Vec<f64> = found.iter().flatten().map(|(_, distance)| *distance).collect();
     distances.sort_by(f64::total_cmp);
@@ -320,15 +327,17 @@ fn write(wave: &Wave, to: &Path) -> std::io::Result<()> {
     let frame = width * wave.channels as u32;
     let mut out = BufWriter::new(std::fs::File::create(to)?);
     out.write_all(b"RIFF")?;
-    out.write_all(&(36 + size).to_le_bytes())?;
+    out.write_all(&(38 + size).to_le_bytes())?;
     out.write_all(b"WAVEfmt ")?;
-    out.write_all(&16u32.to_le_bytes())?;
+    out.write_all(&18u32.to_le_bytes())?;
     out.write_all(&wave.format.to_le_bytes())?;
     out.write_all(&(wave.channels as u16).to_le_bytes())?;
     out.write_all(&wave.rate.to_le_bytes())?;
     out.write_all(&(wave.rate * frame).to_le_bytes())?;
     out.write_all(&(frame as u16).to_le_bytes())?;
     out.write_all(&(8 * width as u16).to_le_bytes())?;
+    // Nothing more is said of the format.
+    out.write_all(&0u16.to_le_bytes())?;
     out.write_all(b"data")?;
     out.write_all(&size.to_le_bytes())?;
     out.write_all(&wave.bytes)?;
@@ -341,7 +350,11 @@ mod tests {
 
     fn tone() -> Audio {
         let sample = |i: usize| (i as f32 * 0.05).sin() * 0.5;
-        Audio { samples: (0..44_100).flat_map(|i| [sample(i), -sample(i)]).collect(), channels: 2, rate: 44_100 }
+        Audio {
+            samples: (0..44_100).flat_map(|i| [sample(i), -sample(i)]).collect(),
+            channels: 2,
+            rate: 44_100,
+        }
     }
 
     fn read_back(wave: &Wave) -> Audio {

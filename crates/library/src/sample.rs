@@ -36,7 +36,8 @@ impl Sample {
             true => all.clone(),
             false => (0..count).map(|i| all[i * all.len() / count]).collect(),
         };
-        let mut sample = Self { ids: Vec::with_capacity(count), values: Vec::new(), of: all.len(), spec };
+        let mut sample =
+            Self { ids: Vec::with_capacity(count), values: Vec::new(), of: all.len(), spec };
         sample.values.reserve(count * sample.spec.dimension);
         job.on(Event::Started { work: "reading embeddings", total: Some(count as u64) });
         for ids in chosen.chunks(READ) {

@@ -197,6 +197,19 @@ impl LocalBackend {
         .await
     }
 
+    /// A text that is another one after every change of a song. Costs one look at the
+    /// catalog.
+    ///
+    /// # Errors
+    ///
+    /// When the catalog cannot be read.
+    pub async fn songs_state(&self) -> Result<String> {
+        self.blocking("look for changes of", "songs".to_owned(), move |database| {
+            Songs::new(database).state()
+        })
+        .await
+    }
+
     fn store(&self) -> &Store {
         self.database.store()
     }

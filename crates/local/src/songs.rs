@@ -136,6 +136,14 @@ impl<'a> Songs<'a> {
             .read(|connection| lookups.iter().map(|one| look_up(connection, one)).collect())
     }
 
+    /// A text that is another one after every change of a song.
+    pub(crate) fn state(&self) -> Result<String> {
+        self.database.read(|connection| {
+            let last = Catalog::last_change(connection)?;
+            Ok(format!("{}.{last}", Catalog::epoch(connection)?))
+        })
+    }
+
     pub(crate) fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let limit = limit.max(1);
         let (epoch, seen, rows, damaged) = self.database.read(|connection| {

@@ -99,14 +99,17 @@ impl Clustering {
     pub fn named(&self, name: &str) -> Option<&Cluster> {
         let normal = |text: &str| words(text).join(" ");
         let name = normal(name);
-        let by_number =
-            name.parse().ok().and_then(|id| self.clusters.iter().find(|cluster| cluster.id == id));
+        let by_number = name
+            .parse()
+            .ok()
+            .and_then(|id: u32| self.clusters.iter().find(|cluster| cluster.id == id));
         by_number.or_else(|| self.clusters.iter().find(|cluster| normal(&cluster.name) == name))
     }
 
     pub(super) fn to_body(&self) -> Result<Value> {
-        serde_json::to_value(self)
-            .map_err(|error| Error::new(ErrorKind::Failed, "could not write clusters").because(error))
+        serde_json::to_value(self).map_err(|error| {
+            Error::new(ErrorKind::Failed, "could not write clusters").because(error)
+        })
     }
 
     pub(super) fn of_body(body: Value) -> Result<Self> {

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use songrec_analysis::Rows;
+use songrec_analysis::{Rows, squared_distance};
 use songrec_core::SongId;
 
-use super::{Cluster, prototypes::squared_distance};
+use super::Cluster;
 use crate::facts::{Facts, SongFacts, Text};
 
 /// Songs nearest to the mean that are named for each cluster.
@@ -73,7 +73,9 @@ fn shapes(grouped: &Grouped<'_>, clusters: u32) -> Vec<Shape> {
         let (mut sum, mut count) = (vec![0.0f64; dimension], 0u64);
         for row in rows {
             count += 1;
-            sum.iter_mut().zip(grouped.rows.row(row)).for_each(|(sum, value)| *sum += f64::from(*value));
+            sum.iter_mut()
+                .zip(grouped.rows.row(row))
+                .for_each(|(sum, value)| *sum += f64::from(*value));
         }
         sum.into_iter().map(|sum| (sum / count.max(1) as f64) as f32).collect::<Vec<f32>>()
     };
@@ -122,7 +124,9 @@ impl Counts {
             counts.with_genre += u64::from(!song.genres.is_empty());
             song.genres.iter().for_each(|text| *counts.genres.entry(*text).or_default() += 1);
             song.moods.iter().for_each(|text| *counts.moods.entry(*text).or_default() += 1);
-            song.instrument.iter().for_each(|text| *counts.instruments.entry(*text).or_default() += 1);
+            song.instrument
+                .iter()
+                .for_each(|text| *counts.instruments.entry(*text).or_default() += 1);
             song.folder.iter().for_each(|text| *counts.folders.entry(*text).or_default() += 1);
             if let Some(key) = song.key {
                 *counts.keys.entry(key.to_string()).or_default() += 1;
@@ -148,8 +152,9 @@ impl Counts {
         library: &Self,
         facts: &Facts,
     ) -> Option<Text> {
-        let commonest =
-            of(self).iter().max_by(|a, b| a.1.cmp(b.1).then(facts.text(*b.0).cmp(facts.text(*a.0))));
+        let commonest = of(self)
+            .iter()
+            .max_by(|a, b| a.1.cmp(b.1).then(facts.text(*b.0).cmp(facts.text(*a.0))));
         let (text, count) = commonest?;
         let part = self.part(*count);
         let there = library.part(of(library).get(text).copied().unwrap_or_default());
@@ -252,7 +257,11 @@ mod tests {
 
     use super::*;
 
-    fn facts(genres: &[&str], instrument: Option<&str>, songs: std::ops::Range<u8>) -> Vec<SongSummary> {
+    fn facts(
+        genres: &[&str],
+        instrument: Option<&str>,
+        songs: std::ops::Range<u8>,
+    ) -> Vec<SongSummary> {
         let of = |number: u8| SongSummary {
             genres: genres.iter().map(|genre| (*genre).to_owned()).collect(),
             instrument: instrument.map(str::to_owned),
@@ -274,7 +283,8 @@ mod tests {
         let ids: Vec<SongId> = all.iter().map(|summary| summary.id).collect();
         let mut facts = Facts::default();
         all.into_iter().for_each(|summary| facts.add(summary));
-        let values: Vec<f32> = (0..30).flat_map(|i| [(i / 10) as f32 * 10.0, (i % 10) as f32]).collect();
+        let values: Vec<f32> =
+            (0..30).flat_map(|i| [(i / 10) as f32 * 10.0, (i % 10) as f32]).collect();
         let labels: Vec<Option<u32>> = (0..30).map(|i| Some(i / 10)).collect();
         let labelled: Vec<_> = ids.iter().copied().zip(labels.iter().copied()).collect();
         let grouped = Grouped { rows: Rows::new(&values, 2).unwrap(), ids: &ids, labels: &labels };

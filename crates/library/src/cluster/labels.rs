@@ -13,7 +13,7 @@ use songrec_core::{Event, Filter, Job, SongId, SongSet};
 use songrec_storage::{ChangeHead, ChangeState, Cursor, ErrorKind as StorageTrouble, SongQuery};
 
 use super::Clustering;
-use crate::{Error, Library, Result, points::points};
+use crate::{Error, Library, Result, fresh, points::points};
 
 /// Songs whose vectors are read and compared at once.
 const READ: usize = 4_096;
@@ -130,7 +130,10 @@ async fn add_missing(
         clusters.retain(|song, _| present.contains(*song));
     }
     if missing.len() > READ {
-        job.on(Event::Started { work: "comparing with clusters", total: Some(missing.len() as u64) });
+        job.on(Event::Started {
+            work: "comparing with clusters",
+            total: Some(missing.len() as u64),
+        });
     }
     for ids in missing.chunks(READ) {
         if job.is_interrupted() {
@@ -223,14 +226,9 @@ pub(super) fn keep(library: &Library, of: &Clustering, labels: &[(SongId, Option
     }
 }
 
-/// The folder for what is worked out of a library again and again, on this machine.
-pub(crate) fn folder_of(library: &Library) -> PathBuf {
-    library.config().directories().cache.join("analysis").join(&library.id)
-}
-
 // By the rule, so that another name for a cluster changes nothing.
 fn file_of(library: &Library, of: &Clustering) -> PathBuf {
-    folder_of(library).join(format!("clusters-{}", of.rule()))
+    fresh::folder(library).join(format!("clusters-{}", of.rule()))
 }
 
 const NO_CLUSTER: u32 = u32::MAX;

@@ -155,8 +155,7 @@ pub async fn cluster(
         let found = group(&sample, &options_there, &job_there);
         (sample, found)
     });
-    let (sample, found) =
-        grouped.await.map_err(|why| Error::new(crate::ErrorKind::Failed, why))?;
+    let (sample, found) = grouped.await.map_err(|why| Error::new(crate::ErrorKind::Failed, why))?;
     let found = match found {
         Err(error) if error.kind() == crate::ErrorKind::Interrupted => return Ok(None),
         found => found?,
@@ -254,7 +253,11 @@ fn group(sample: &Sample, options: &ClusterOptions, job: &Job) -> Result<Found> 
         found.labels.iter().map(|label| label.unwrap_or(analysis::NOISE)).collect();
     found.silhouette = match found.clusters {
         0 | 1 => None,
-        _ => Some(analysis::silhouette(rows, &labels, options.seed, job).map_err(analysis_failed)?),
+        _ => {
+            let asked = analysis::SilhouetteOptions { seed: options.seed, ..Default::default() };
+            let found = analysis::silhouette(rows, &labels, &asked, job);
+            Some(found.map_err(analysis_failed)?.mean)
+        }
     };
     Ok(found)
 }
@@ -299,7 +302,7 @@ fn by_density(rows: Rows<'_>, options: &ClusterOptions, job: &Job) -> analysis::
             let min_samples = options.min_samples.unwrap_or(5);
             let eps = match options.eps {
                 Some(eps) => eps,
-                None => f64::from(analysis::suggest_eps(rows, min_samples, options.seed, job)?),
+                None => analysis::suggest_eps(rows, min_samples, options.seed, job)?,
             };
             parameters.insert("eps".to_owned(), eps);
             parameters.insert("min_samples".to_owned(), min_samples as f64);
@@ -312,12 +315,12 @@ fn by_density(rows: Rows<'_>, options: &ClusterOptions, job: &Job) -> analysis::
             let min_samples = options.min_samples.unwrap_or(5);
             parameters.insert("min_size".to_owned(), min_size as f64);
             parameters.insert("min_samples".to_owned(), min_samples as f64);
-            let asked =
-                analysis::HdbscanOptions { min_cluster_size: min_size, min_samples: Some(min_samples), ..Default::default() };
+            let asked = analysis::HdbscanOptions { min_cluster_size: min_size, min_samples };
             analysis::hdbscan(rows, &asked, job)?.labels
         }
     };
-    let clusters = labels.iter().filter(|one| **one != analysis::NOISE).max().map_or(0, |most| most + 1);
+    let clusters =
+        labels.iter().filter(|one| **one != analysis::NOISE).max().map_or(0, |most| most + 1);
     let labels = labels.into_iter().map(|one| (one != analysis::NOISE).then_some(one)).collect();
     Ok(Found { labels, clusters, centroids: None, parameters, silhouette: None })
 }
@@ -335,7 +338,8 @@ async fn label_all(
         }
         let rows = points.rows(ids).await?;
         let labelled = ids.par_iter().zip(&rows);
-        let labelled = labelled.filter_map(|(id, row)| Some((*id, clustering.label(row.as_deref()?))));
+        let labelled =
+            labelled.filter_map(|(id, row)| Some((*id, clustering.label(row.as_deref()?))));
         all.extend(labelled.collect::<Vec<_>>());
     }
     Ok(Some(all))

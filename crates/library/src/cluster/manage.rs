@@ -1,6 +1,6 @@
 //! The clusters that a library keeps.
 
-use songrec_core::{Document, DocumentKind, Filter, Hint, Job, Remedy, SongId};
+use songrec_core::{Document, DocumentKind, Filter, Hint, Job, Remedy, SongId, SongSummary};
 use songrec_storage::{Outcome, PutDocument, PutMode};
 
 use super::{Cluster, Clustering, labels::labels};
@@ -174,6 +174,13 @@ pub async fn cluster_of(library: &Library, song: SongId) -> Result<Option<Cluste
     let Some(clustering) = clustering(library).await? else { return Ok(None) };
     let stored = library.backend().embeddings().get(&clustering.model, &[song]).await?;
     let Some(stored) = stored.into_iter().flatten().next() else { return Ok(None) };
+    if !clustering.filter.is_all() {
+        let document = library.backend().songs().get(&[song]).await?.into_iter().flatten().next();
+        let passes = |song: &songrec_core::Song| clustering.filter.passes(&SongSummary::of(song));
+        if !document.as_ref().is_some_and(passes) {
+            return Ok(None);
+        }
+    }
     Ok(clustering.cluster_of(stored.embedding.vector.values()).cloned())
 }
 
@@ -196,7 +203,9 @@ pub async fn looked_up(library: &Library, filter: Filter, job: &Job) -> Result<F
             names => names.iter().map(|name| Ok(found(&clustering, name)?.id)).collect(),
         }
     };
-    filter.clone().with_clusters(|names| ids_of(names).map(|_| songrec_core::SongSet::default()))?;
+    filter
+        .clone()
+        .with_clusters(|names| ids_of(names).map(|_| songrec_core::SongSet::default()))?;
     let Some(labels) = labels(library, &clustering, job).await? else {
         return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
     };

@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use songrec_analysis::Rows;
+use songrec_analysis::{Rows, squared_distance};
 
 /// Prototypes together have at most so many values: 1 MB of document.
 const MOST_VALUES: usize = 200_000;
@@ -129,20 +129,6 @@ impl Prototypes {
             false => Err("a prototype is of no cluster"),
         }
     }
-}
-
-/// The squared Euclidean distance, in eight sums that a compiler can make one.
-pub(super) fn squared_distance(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0f32; 8];
-    let (lefts, rights) = (left.chunks_exact(8), right.chunks_exact(8));
-    let rest: f32 = lefts.remainder().iter().zip(rights.remainder()).map(|(l, r)| (l - r).powi(2)).sum();
-    for (left, right) in lefts.zip(rights) {
-        for lane in 0..8 {
-            let difference = left[lane] - right[lane];
-            sums[lane] += difference * difference;
-        }
-    }
-    sums.iter().sum::<f32>() + rest
 }
 
 fn to_base64<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {

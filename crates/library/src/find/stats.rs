@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use songrec_core::{Filter, Metric, ModelName, SongSummary};
+use songrec_core::{Filter, Metric, ModelName, SongId, SongSummary};
 use songrec_storage::SongQuery;
 
 use crate::{Library, Result};
@@ -41,6 +41,28 @@ pub struct Stats {
     pub one_shots: u64,
     /// The models, with the number of songs they embedded.
     pub models: Vec<ModelStats>,
+    /// Songs that no model embedded; without audio none can.
+    pub without_embedding: u64,
+    /// Songs per range of lengths.
+    pub lengths: BTreeMap<&'static str, u64>,
+    /// What up to 2,000 songs sound like, evenly spread over all.
+    pub sound: SoundStats,
+}
+
+/// What some songs sound like, in numbers.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SoundStats {
+    /// How many songs were looked at.
+    pub songs: u64,
+    /// Those that begin with half a second of silence or more.
+    pub silent_start: u64,
+    /// Those that end with half a second of silence or more.
+    pub silent_end: u64,
+    /// Songs per range of loudness, in LUFS.
+    pub loudness: BTreeMap<&'static str, u64>,
+    /// Songs that sound almost the same as another one of the library, of the first 500
+    /// looked at, by the model that searches use; not looked for in a library that is far away.
+    pub near_duplicates: Option<u64>,
 }
 
 /// One model in numbers.
@@ -57,9 +79,20 @@ pub struct ModelStats {
 }
 
 const PAGE: usize = 1_000;
+/// Songs that are looked at more closely, at the most.
+const LOOKED_AT: usize = 2_000;
+/// The same where they come over a network.
+const LOOKED_AT_AFAR: usize = 500;
+/// Of these, songs of which near duplicates are looked for.
+const COMPARED: usize = 500;
+/// Songs that are read at once.
+const READ: usize = 100;
+/// Silence that is worth cutting off, in seconds.
+const SILENCE: f32 = 0.5;
 
 /// Numbers of the songs that pass `filter`. Looks at every one of them, a
-/// page at a time.
+/// page at a time, and reads up to 2,000 of them, or 500 where they come over a network.
+/// Costs a search for each of 500 songs of a local library.
 ///
 /// # Errors
 ///
@@ -69,11 +102,13 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
     let mut artists = std::collections::HashSet::new();
     let mut albums = std::collections::HashSet::new();
     let mut embedded: BTreeMap<ModelName, u64> = BTreeMap::new();
+    let mut ids = Vec::new();
     let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
     loop {
         let page = library.backend().songs().find_summaries(&query).await?;
         for summary in page.items {
             stats.count(&summary);
+            ids.push(summary.id);
             for model in summary.models {
                 *embedded.entry(model).or_default() += 1;
             }
@@ -87,6 +122,7 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
     }
     stats.artists = artists.len();
     stats.albums = albums.len();
+    stats.sound = sound(library, &ids).await?;
     stats.models = library
         .backend()
         .embeddings()
@@ -103,11 +139,62 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
     Ok(stats)
 }
 
+// What some of these songs sound like.
+async fn sound(library: &Library, ids: &[SongId]) -> Result<SoundStats> {
+    let mut sound = SoundStats::default();
+    let most = if library.is_remote() { LOOKED_AT_AFAR } else { LOOKED_AT };
+    let count = ids.len().min(most);
+    let some: Vec<SongId> = (0..count).map(|i| ids[i * ids.len() / count]).collect();
+    for ids in some.chunks(READ) {
+        for song in library.each_song(ids).await?.into_iter().flatten().flatten() {
+            sound.songs += 1;
+            let Some(features) = &song.features else { continue };
+            let is_long = |silence: Option<f32>| silence.is_some_and(|silence| silence >= SILENCE);
+            sound.silent_start += u64::from(is_long(features.silence_start_s));
+            sound.silent_end += u64::from(is_long(features.silence_end_s));
+            if let Some(loudness) = features.loudness_lufs {
+                *sound.loudness.entry(loudness_range(loudness)).or_default() += 1;
+            }
+        }
+    }
+    if !library.is_remote() {
+        let compared = &some[..some.len().min(COMPARED)];
+        sound.near_duplicates = Some(crate::near::with_near_duplicates(library, compared).await?);
+    }
+    Ok(sound)
+}
+
+// LUFS, 6 LU each; streaming services play at about -14.
+fn loudness_range(lufs: f32) -> &'static str {
+    match lufs {
+        lufs if lufs < -36.0 => "<-36",
+        lufs if lufs < -30.0 => "-36 to -30",
+        lufs if lufs < -24.0 => "-30 to -24",
+        lufs if lufs < -18.0 => "-24 to -18",
+        lufs if lufs < -12.0 => "-18 to -12",
+        lufs if lufs < -6.0 => "-12 to -6",
+        _ => ">-6",
+    }
+}
+
+fn length_range(seconds: f64) -> &'static str {
+    match seconds {
+        seconds if seconds < 0.5 => "<0.5 s",
+        seconds if seconds < 5.0 => "0.5 to 5 s",
+        seconds if seconds < 30.0 => "5 to 30 s",
+        seconds if seconds < 120.0 => "30 s to 2 min",
+        seconds if seconds < 600.0 => "2 to 10 min",
+        _ => ">10 min",
+    }
+}
+
 impl Stats {
     fn count(&mut self, summary: &SongSummary) {
         self.total_songs += 1;
         self.total_duration += summary.duration;
         self.total_size += summary.size;
+        *self.lengths.entry(length_range(summary.duration)).or_default() += 1;
+        self.without_embedding += u64::from(summary.models.is_empty());
         for genre in &summary.genres {
             *self.genres.entry(genre.clone()).or_default() += 1;
         }

@@ -119,13 +119,8 @@ impl MapData {
             }
         }
         job.on(Event::Finished);
-        let mut data = Self {
-            color,
-            library: library.place().to_owned(),
-            songs,
-            clusters: Vec::new(),
-            map,
-        };
+        let mut data =
+            Self { color, library: library.place().to_owned(), songs, clusters: Vec::new(), map };
         if !data.add_clusters(library, job).await? {
             return Ok(None);
         }
@@ -148,7 +143,12 @@ impl MapData {
         Ok(true)
     }
 
-    async fn add_anomalies(&mut self, library: &Library, filter: &Filter, job: &Job) -> Result<bool> {
+    async fn add_anomalies(
+        &mut self,
+        library: &Library,
+        filter: &Filter,
+        job: &Job,
+    ) -> Result<bool> {
         let (model, method) = (&self.map.model, AnomalyMethod::Forest);
         let scores = decision_scores(library, model, method, filter, self.map.seed, job).await?;
         let Some(scores) = scores else { return Ok(false) };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use songrec_analysis::{self as analysis, Rows};
+use songrec_analysis::{self as analysis, Layout, Rows};
 use songrec_core::{Job, SongId};
 
 use super::{Map, MapMethod, NEIGHBORS, kept_neighbors};
@@ -41,7 +41,7 @@ pub(super) fn draw(
     let k = wanted.min(rows.len() - 1).max(NEIGHBORS.min(rows.len() - 1));
     let asked = analysis::GraphOptions { k, seed, ..Default::default() };
     let graph = analysis::Graph::new(rows, &asked, job).map_err(analysis_failed)?;
-    let mut coordinates = match method {
+    let mut layout = match method {
         MapMethod::Umap => {
             let asked = analysis::UmapOptions { dimensions: dims, seed, ..Default::default() };
             analysis::umap(rows, &graph, &asked, job)
@@ -56,37 +56,39 @@ pub(super) fn draw(
     }
     .map_err(analysis_failed)?;
     if let Some(last) = last.filter(|last| last.dims == dims) {
-        turn(&mut coordinates, &sample.ids, dims, last);
+        layout = turn(&layout, &sample.ids, last)?;
     }
     let trustworthiness = match rows.len() > 2 * LOOKED_AT {
         true => {
-            let layout = Rows::new(&coordinates, dims).map_err(analysis_failed)?;
-            Some(analysis::trustworthiness(rows, layout, LOOKED_AT, seed, job).map_err(analysis_failed)?)
+            let asked =
+                analysis::TrustworthinessOptions { k: LOOKED_AT, seed, ..Default::default() };
+            let trust = analysis::trustworthiness(rows, &layout, &asked, job);
+            Some(trust.map_err(analysis_failed)?)
         }
         false => None,
     };
     Ok(Drawn {
         songs: sample.ids.clone(),
-        coordinates,
+        coordinates: layout.values().to_vec(),
         neighbors: kept_neighbors(&graph, rows.len()),
         trustworthiness,
     })
 }
 
-fn principal(rows: Rows<'_>, dims: usize, job: &Job) -> analysis::Result<Vec<f32>> {
+fn principal(rows: Rows<'_>, dims: usize, job: &Job) -> analysis::Result<Layout> {
     // Vectors of fewer values leave the other directions empty.
     let components = dims.min(rows.dimension()).min(rows.len());
     let projected = analysis::Pca::fit(rows, components, job)?.transform(rows)?;
     if components == dims {
-        return Ok(projected);
+        return Layout::new(projected, dims);
     }
-    let wide = projected.chunks_exact(components).flat_map(|row| {
-        row.iter().copied().chain(std::iter::repeat_n(0.0, dims - components))
-    });
-    Ok(wide.collect())
+    let wide = projected
+        .chunks_exact(components)
+        .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0.0, dims - components)));
+    Layout::new(wide.collect(), dims)
 }
 
-fn turn(coordinates: &mut [f32], ids: &[SongId], dims: usize, last: &Map) {
+fn turn(layout: &Layout, ids: &[SongId], last: &Map) -> Result<Layout> {
     let there: HashMap<SongId, usize> =
         last.songs.iter().enumerate().map(|(number, song)| (*song, number)).collect();
     let shared: Vec<(usize, usize)> = ids
@@ -94,5 +96,6 @@ fn turn(coordinates: &mut [f32], ids: &[SongId], dims: usize, last: &Map) {
         .enumerate()
         .filter_map(|(number, song)| Some((number, *there.get(song)?)))
         .collect();
-    analysis::align(coordinates, dims, &last.coordinates, &shared);
+    let last = Layout::new(last.coordinates.clone(), last.dims).map_err(analysis_failed)?;
+    analysis::align(layout, &last, &shared).map_err(analysis_failed)
 }

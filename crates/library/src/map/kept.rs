@@ -49,7 +49,12 @@ pub(super) fn read(library: &Library, name: &str) -> Option<Map> {
         made_at: head.made_at,
         trustworthiness: head.trustworthiness,
         songs: ids.as_chunks::<16>().0.iter().map(|id| SongId::from_bytes(*id)).collect(),
-        coordinates: coordinates.as_chunks::<4>().0.iter().map(|n| f32::from_le_bytes(*n)).collect(),
+        coordinates: coordinates
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|n| f32::from_le_bytes(*n))
+            .collect(),
         neighbors: neighbors.as_chunks::<4>().0.iter().map(|n| u32::from_le_bytes(*n)).collect(),
         placed: 0,
     };

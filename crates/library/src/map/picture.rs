@@ -109,10 +109,7 @@ impl Colors {
             numbers.sort_by(f64::total_cmp);
             // A single far one would take all colors.
             let at = |part: f64| numbers.get((numbers.len() as f64 * part) as usize).copied();
-            return Self::Numbers {
-                low: at(0.02).unwrap_or(0.0),
-                high: at(0.98).unwrap_or(1.0),
-            };
+            return Self::Numbers { low: at(0.02).unwrap_or(0.0), high: at(0.98).unwrap_or(1.0) };
         }
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for song in songs {
@@ -250,7 +247,9 @@ impl Canvas {
         // The font has no letters but those of Western Europe.
         let text: String = text
             .chars()
-            .map(|letter| if u32::from(letter) < 256 && !letter.is_control() { letter } else { '?' })
+            .map(
+                |letter| if u32::from(letter) < 256 && !letter.is_control() { letter } else { '?' },
+            )
             .take(LETTERS)
             .collect();
         let style = MonoTextStyle::new(&FONT_10X20, Rgb888::new(40, 40, 40));
@@ -285,7 +284,10 @@ impl DrawTarget for Canvas {
     type Color = Rgb888;
     type Error = Infallible;
 
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> std::result::Result<(), Infallible> {
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> std::result::Result<(), Infallible> {
         for Pixel(at, color) in pixels {
             let (Ok(x), Ok(y)) = (usize::try_from(at.x), usize::try_from(at.y)) else { continue };
             if x < WIDTH && y < HEIGHT {

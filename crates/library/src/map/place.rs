@@ -59,10 +59,18 @@ pub(super) async fn extend(
         }
     }
     job.on(Event::Finished);
-    let layout = &map.coordinates[..fixed * map.dims];
-    let coordinates =
-        analysis::place(layout, map.dims, &graph, map.seed, job).map_err(analysis_failed)?;
-    map.coordinates.extend(coordinates);
+    if placed.is_empty() {
+        return Ok(Some(map));
+    }
+    let layout = map.coordinates[..fixed * map.dims].to_vec();
+    let asked = analysis::UmapOptions { seed: map.seed, ..Default::default() };
+    let coordinates = analysis::Layout::new(layout, map.dims)
+        .and_then(|layout| analysis::place(&layout, &graph, &asked, job));
+    let coordinates = match coordinates {
+        Err(analysis::Error::Interrupted) => return Ok(None),
+        coordinates => coordinates.map_err(analysis_failed)?,
+    };
+    map.coordinates.extend_from_slice(coordinates.values());
     map.placed = placed.len();
     map.songs.extend(placed);
     Ok(Some(map))
@@ -119,7 +127,13 @@ fn without_gone(map: Map, ids: &[SongId]) -> Map {
     Map {
         coordinates: coordinates.map(|at| map.coordinates[at]).collect(),
         neighbors: neighbors.map(|at| renumbered(map.neighbors[at])).collect(),
-        songs: map.songs.iter().zip(&stays).filter(|(_, stays)| **stays).map(|(song, _)| *song).collect(),
+        songs: map
+            .songs
+            .iter()
+            .zip(&stays)
+            .filter(|(_, stays)| **stays)
+            .map(|(song, _)| *song)
+            .collect(),
         ..map
     }
 }
