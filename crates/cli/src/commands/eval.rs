@@ -21,7 +21,8 @@ pub(super) async fn run(context: &Context, args: EvalArgs) -> Result<ExitStatus>
     let filter = args.filter.filter(context, &library, &[]).await?;
     let printer = &context.printer;
     if let Some(songs) = args.distortions {
-        let options = RobustnessOptions { models: args.models.clone(), filter, songs, seed: args.seed };
+        let options =
+            RobustnessOptions { models: args.models.clone(), filter, songs, seed: args.seed };
         let Some(found) = robustness(&library, &options, &context.job).await? else {
             printer.nothing("interrupted before all copies were compared")?;
             return Ok(ExitStatus::Interrupted);
@@ -67,9 +68,10 @@ pub(super) async fn run(context: &Context, args: EvalArgs) -> Result<ExitStatus>
 fn best(found: &Eval) -> Option<String> {
     let [first, others @ ..] = found.models.as_slice() else { return None };
     let clearly = |model: &&ModelEval| model.difference.is_some_and(|by| by.low > 0.0);
-    let better = others.iter().filter(clearly).max_by(|a, b| {
-        a.precision_at_5.mean.total_cmp(&b.precision_at_5.mean)
-    });
+    let better = others
+        .iter()
+        .filter(clearly)
+        .max_by(|a, b| a.precision_at_5.mean.total_cmp(&b.precision_at_5.mean));
     if others.is_empty() {
         return None;
     }
@@ -109,7 +111,7 @@ fn print(context: &Context, found: &Eval) -> Result<()> {
         let mut table = Table::of([Column::text(""), Column::number(""), Column::number("")]);
         for band in &model.bands {
             let to = band.to.map_or_else(|| "and more".to_owned(), |to| format!("to {to:.3}"));
-            let right = band.right.map_or_else(|| "-".to_owned(), |right| percent(right));
+            let right = band.right.map_or_else(|| "-".to_owned(), percent);
             let range = format!("    {:.3} {to}", band.from);
             table.row([range, right, format!("of {}", counted(band.neighbors, "neighbor"))]);
         }
@@ -155,7 +157,10 @@ fn print_robustness(context: &Context, found: &Robustness) -> Result<ExitStatus>
     }
     let skipped = match found.skipped {
         0 => String::new(),
-        skipped => format!("; {} left out, whose audio is not here or cannot be read", counted(skipped, "song")),
+        skipped => format!(
+            "; {} left out, whose audio is not here or cannot be read",
+            counted(skipped, "song")
+        ),
     };
     printer.say(format!(
         "changed copies of {} among {}{skipped}",

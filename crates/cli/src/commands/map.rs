@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, args: MapArgs) -> Result<ExitStatus> 
         return Ok(ExitStatus::Interrupted);
     };
     let is_old = map.is_old();
-    let data = MapData::read(&library, map, args.color, &options.filter, &context.job).await?;
+    let data = MapData::read(&library, map, args.color_by, &options.filter, &context.job).await?;
     let Some(data) = data else {
         printer.nothing("interrupted; nothing was written")?;
         return Ok(ExitStatus::Interrupted);
@@ -65,13 +65,13 @@ pub(super) async fn run(context: &Context, args: MapArgs) -> Result<ExitStatus> 
         map.model
     );
     if let Some(trust) = map.trustworthiness {
-        said.push_str(&format!(
-            "; {:.0} % of the neighborhoods on the map are true ones",
-            (trust * 100.0).floor()
-        ));
+        said.push_str(&format!("; trustworthiness {trust:.3}"));
     }
     if map.placed > 0 {
-        said.push_str(&format!("; {} placed, without moving the others", counted(map.placed as u64, "new song")));
+        said.push_str(&format!(
+            "; {} placed, without moving the others",
+            counted(map.placed as u64, "new song")
+        ));
     }
     printer.say(said);
     if is_old {

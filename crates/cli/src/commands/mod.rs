@@ -1,8 +1,10 @@
 //! One file for each command.
 
+mod anomalies;
 mod cache;
 mod check;
 mod clone;
+mod cluster;
 mod config;
 mod conflicts;
 mod demo;
@@ -12,6 +14,7 @@ mod edit;
 mod embed;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod eval;
 mod explain;
 mod export;
 mod gc;
@@ -23,6 +26,7 @@ mod init;
 mod init_astra;
 mod ls;
 mod machines;
+mod map;
 mod migrate;
 mod model;
 mod packaging;
@@ -63,6 +67,10 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Search(args) => search::run(context, args).await,
         Command::Dup(args) => dup::run(context, args).await,
         Command::Stats(args) => stats::run(context, args).await,
+        Command::Cluster(args) => cluster::run(context, args).await,
+        Command::Anomalies(args) => anomalies::run(context, args).await,
+        Command::Map(args) => map::run(context, args).await,
+        Command::Eval(args) => eval::run(context, args).await,
         Command::Relocate(args) => relocate::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Url(args) => get::url(context, args).await,

@@ -11,11 +11,11 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
-    let mut selection = args.filter.selection(&[])?;
+    let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
+    let mut selection = args.filter.selection(context, &library, &[]).await?;
     if args.missing {
         selection.missing = Some(true);
     }
-    let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
     let printer = &context.printer;
     let (songs, gone) = select_songs(context, &library, &args.songs, &selection).await?;
     if songs.is_empty() && gone.is_empty() {

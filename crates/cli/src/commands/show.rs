@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use songrec_core::{
     AudioProperties, Features, Field, Key, Song, SongSummary, Source, SourcedValue,
 };
-use songrec_library::Library;
+use songrec_library::{Cluster, Library};
 
 use crate::{
     args::ShowArgs,
@@ -27,14 +27,17 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
     for (number, song) in
         songrec_library::find::songs(&library, &args.songs).await?.into_iter().enumerate()
     {
+        let cluster = songrec_library::cluster_of(&library, song.id).await?;
         if context.printer.json {
-            context.printer.json(&Shown { song: &song, values: song.values() })?;
+            let cluster =
+                cluster.map(|cluster| json!({"cluster_id": cluster.id, "name": cluster.name}));
+            context.printer.json(&Shown { song: &song, values: song.values(), cluster })?;
             continue;
         }
         if number > 0 {
             context.printer.line("")?;
         }
-        context.printer.table(&describe(&context.printer, &library, &song))?;
+        context.printer.table(&describe(&context.printer, &library, &song, cluster.as_ref()))?;
     }
     Ok(ExitStatus::Done)
 }
@@ -45,9 +48,11 @@ struct Shown<'a> {
     #[serde(flatten)]
     song: &'a Song,
     values: BTreeMap<Field, SourcedValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<Value>,
 }
 
-fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
+fn describe(printer: &Printer, library: &Library, song: &Song, cluster: Option<&Cluster>) -> Table {
     let summary = SongSummary::of(song);
     let values = song.values();
     let mut table = Table::of([Column::text(""), Column::wrapped("")]);
@@ -89,6 +94,7 @@ fn describe(printer: &Printer, library: &Library, song: &Song) -> Table {
     for (model, reference) in &song.embeddings {
         row("embedded by", Some(format!("{model} ({} values)", reference.dimension)));
     }
+    row("cluster", cluster.map(|cluster| format!("{}, {}", cluster.id, cluster.name)));
     let edited: Vec<String> = song.edits.iter().map(|(field, _)| field.to_string()).collect();
     row("edited", Some(edited.join(", ")));
     for conflict in &song.conflicts {

@@ -150,8 +150,18 @@ fn every_document_has_the_shape_that_its_schema_describes() {
     let shapes = Shapes::new();
 
     std::thread::scope(|scope| {
-        let parts =
-            [without_a_library, songs, search, upkeep, imports, of_before, models, cloud, several];
+        let parts = [
+            without_a_library,
+            songs,
+            search,
+            analysis,
+            upkeep,
+            imports,
+            of_before,
+            models,
+            cloud,
+            several,
+        ];
         for part in parts {
             let shapes = &shapes;
             scope.spawn(move || part(shapes));
@@ -467,6 +477,52 @@ fn imports(shapes: &Shapes) {
     }
     run(&["ls"]);
     run(&["stats"]);
+}
+
+/// Clusters, outliers, maps and measures.
+fn analysis(shapes: &Shapes) {
+    let world = World::new();
+    let run = |arguments: &[&str]| shapes.run(&world, arguments);
+    run(&["cluster", "ls"]);
+    run(&["cluster"]);
+    run(&["anomalies"]);
+    run(&["map"]);
+    run(&["eval"]);
+    for hertz in [200.0, 300.0, 440.0, 600.0, 800.0, 1_000.0] {
+        write(&world, &format!("music/{hertz}.wav"), &tone(hertz, 0.5));
+    }
+    run(&["scan", "music"]);
+    // Songs of which nothing is known.
+    run(&["cluster", "--k", "2"]);
+    run(&["map", "-o", "map.json"]);
+    run(&["eval"]);
+    let mut kinds = Vec::new();
+    for kind in ["bass", "bell", "hihat", "kick", "pad", "pluck", "rock", "snare", "voice"] {
+        for (number, file) in examples(kind).iter().enumerate() {
+            let ending = file.extension().unwrap().to_str().unwrap();
+            world.add(file, &format!("{kind}/{number}.{ending}"));
+        }
+        kinds.push(kind);
+    }
+    run(&["scan", "music"]);
+    run(&["cluster", "-k", "auto"]);
+    run(&["cluster", "--method", "dbscan", "--eps", "9", "-f", "genre:*"]);
+    run(&["cluster", "-k", "6"]);
+    run(&["cluster", "ls"]);
+    run(&["cluster", "show", "0", "--limit", "2"]);
+    run(&["cluster", "show", "none-such"]);
+    run(&["cluster", "rename", "0", "dark pads"]);
+    run(&["cluster", "rename", "none-such", "x"]);
+    run(&["ls", "-f", "cluster:dark pads"]);
+    run(&["show", &world.ids()[0]]);
+    run(&["anomalies"]);
+    run(&["anomalies", "--contamination", "2"]);
+    run(&["map", "-o", "map.html", "--color", "cluster"]);
+    run(&["map", "-o", "map"]);
+    run(&["eval", "--models", "dsp45,dsp47", "--not-same", "artist"]);
+    run(&["eval", "--distortions", "2"]);
+    run(&["cluster", "rm"]);
+    run(&["cluster", "rm"]);
 }
 
 /// Songs that early versions wrote, with all that they could say.
