@@ -240,7 +240,7 @@ export class MapView {
   private pace(time: number): void {
     this.frames.push(time);
     if (this.frames.length > 600) this.frames.shift();
-    if (time > SLOW) this.budget = Math.max(FEWEST, this.budget * 0.8);
+    if (time > SLOW) this.budget = Math.max(FEWEST, this.budget * Math.max(0.4, SLOW / time));
     if (time < FAST) this.budget = Math.min(this.state.count, this.budget * 1.1);
   }
 
