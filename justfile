@@ -59,3 +59,7 @@ bench-embed MODELS NAME *ARGS:
 bench-migrate PYTHON="python3" RCLONE="rclone":
     cargo build --profile dist -p songrec-cli -p songrec-bench
     cargo run --profile dist -q -p songrec-bench --bin migrate -- {{PYTHON}} {{RCLONE}}
+
+# The page that `songrec map` writes, from `web/map`; needs Node and npm.
+map-page:
+    web/map/build.sh
