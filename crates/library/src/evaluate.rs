@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use songrec_analysis::{self as analysis, Estimate, Rows};
-use songrec_core::{Filter, Hint, Job, Metric, ModelName, ModelSpec, Remedy, SongId};
+use songrec_core::{Filter, Hint, Job, Metric, ModelName, ModelSpec, Remedy, SongId, Test};
 
 use crate::{
     Blend, Error, ErrorKind, Library, Result, cluster,
     facts::{Facts, SongFacts, Text},
+    fresh,
     points::points,
     sample::{Sample, analysis_failed},
     work::on_cpu,
@@ -21,7 +22,7 @@ const COSINE_BANDS: [f64; 3] = [0.1, 0.2, 0.3];
 const CONFUSIONS: usize = 10;
 
 /// What makes two songs right for each other, or neighbors that do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the variants are the usual tags")]
 pub enum Likeness {
@@ -84,7 +85,7 @@ pub struct EvalOptions {
 }
 
 /// How good the neighbors are.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Eval {
     /// What makes songs right for each other.
     pub by: Likeness,
@@ -104,7 +105,7 @@ pub struct Eval {
 }
 
 /// How good the neighbors by one model are.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelEval {
     /// The model, or the blend.
     pub model: String,
@@ -127,7 +128,7 @@ pub struct ModelEval {
 }
 
 /// A mean over queries with its 95 % interval (bootstrap over the queries).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// The mean, 0 to 1.
     pub mean: f64,
@@ -144,7 +145,7 @@ impl From<Estimate> for Measured {
 }
 
 /// Neighbors in a range of distances.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Band {
     /// The least distance, in the unit of the model.
     pub from: f64,
@@ -159,7 +160,7 @@ pub struct Band {
 }
 
 /// How often the nearest neighbor of one kind of songs is of another.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Confusion {
     /// The kind of the songs.
     pub of: String,
@@ -181,7 +182,8 @@ struct Contestant {
 /// Asks songs for their neighbors by each model and counts how many are right. All
 /// models are asked by the same songs, and rank the same ones.
 ///
-/// Rankings are exact. Costs what [`points`](crate::points()) costs for each model, a page for each
+/// Answers are kept on this machine until songs or clusters change. Rankings are exact.
+/// Costs what [`points`](crate::points()) costs for each model, a page for each
 /// thousand songs, and a comparison of every query with every song for each model.
 /// Nothing if it was interrupted.
 ///
@@ -190,6 +192,12 @@ struct Contestant {
 /// When a model embedded no songs, or no two songs are known to be right for each
 /// other; those of the library.
 pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Result<Option<Eval>> {
+    let state = fresh::state(library, job).await?;
+    let asked = asked(library, options).await?;
+    let kept = fresh::answer(library, "eval", &state, &asked);
+    if let Some(kept) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        return Ok(Some(kept));
+    }
     let Some((ids, contestants)) = contestants(library, options, job).await? else {
         return Ok(None);
     };
@@ -238,7 +246,26 @@ pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Re
         Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(None),
         measured => measured?,
     };
-    Ok(Some(report(options, ids.len(), labelled, &measured, &kinds)))
+    let found = report(options, ids.len(), labelled, &measured, &kinds);
+    let answer = serde_json::to_vec(&found).unwrap_or_default();
+    fresh::keep_answer(library, "eval", &state, &asked, &answer);
+    Ok(Some(found))
+}
+
+// What tells two requests apart, with the clusters where these count.
+async fn asked(library: &Library, options: &EvalOptions) -> Result<String> {
+    let EvalOptions { by, not_same, models, blend, filter, queries, seed } = options;
+    let terms: Vec<String> = filter.terms.iter().map(ToString::to_string).collect();
+    let names_clusters = [Some(*by), *not_same].contains(&Some(Likeness::Cluster))
+        || filter.terms.iter().any(|term| matches!(term.test, Test::Cluster(_)));
+    let clusters = match names_clusters {
+        true => cluster::clustering(library).await?.map(|clustering| clustering.made_of()),
+        false => None,
+    };
+    let model = library.search_model().await?;
+    Ok(format!(
+        "{by:?} {not_same:?} {models:?} {model} {blend:?} {terms:?} {queries} {seed} {clusters:?}"
+    ))
 }
 
 fn report(

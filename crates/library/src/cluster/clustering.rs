@@ -76,6 +76,12 @@ impl Clustering {
         self.clusters.iter().find(|cluster| cluster.id == id)
     }
 
+    /// What tells clusters with these names from all others.
+    pub(crate) fn made_of(&self) -> String {
+        let names: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
+        format!("{} {names:?}", self.rule())
+    }
+
     /// What tells the rule from every other one.
     pub(super) fn rule(&self) -> Digest {
         let rule = serde_json::to_vec(&(&self.model, self.metric, &self.prototypes));
