@@ -27,7 +27,7 @@ use object_store::{
 use reqwest::{Method, StatusCode, header};
 use songrec_core::without_password;
 
-use crate::client::RetryPolicy;
+use crate::client::{RetryPolicy, client_builder};
 
 /// How long the server may take for one answer, the sending of a part
 /// included: 8 MiB in 5 minutes are 0.2 Mbit/s. A time for a whole request
@@ -121,8 +121,7 @@ impl Connector {
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let plain = options.get_config_value(&ClientConfigKey::AllowHttp);
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
+        let client = client_builder()
             .connect_timeout(Duration::from_secs(10).min(self.retry_policy.request))
             .read_timeout(ANSWER)
             .https_only(plain.as_deref() != Some("true"))

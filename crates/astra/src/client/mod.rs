@@ -34,6 +34,7 @@ mod error;
 mod keyspace;
 mod repeat;
 mod retry_policy;
+mod tls;
 
 use std::{
     collections::HashSet,
@@ -56,6 +57,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use songrec_core::{Breaker, BreakerOptions, Clock, Permit, Rest, without_password};
 
+pub(crate) use self::tls::client_builder;
 use self::{
     body::{MAX_ANSWER, Unread},
     envelope::{Envelope, Status},
@@ -181,9 +183,8 @@ impl Client {
         headers.insert("Token", value);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let http = reqwest::Client::builder()
+        let http = client_builder()
             .default_headers(headers)
-            .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10).min(retry_policy.request))
             .pool_idle_timeout(Duration::from_secs(90))
             .tcp_keepalive(Duration::from_secs(30))

@@ -239,6 +239,11 @@ fn wrong_bytes_of_a_large_blob_leave_nothing_behind() {
     });
 }
 
+fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 #[test]
 fn an_address_is_good_for_its_time_and_for_nothing_else() {
     run_case(async {
@@ -247,7 +252,7 @@ fn an_address_is_good_for_its_time_and_for_nothing_else() {
         let blob = stored(&backend, &bytes).await;
         let minute = Duration::from_secs(60);
         let address = backend.blobs().url(&blob, minute).await.unwrap().unwrap();
-        let http = reqwest::Client::new();
+        let http = http_client();
 
         let found = http.get(&address).send().await.unwrap();
         assert_eq!(found.status(), 200);
@@ -443,7 +448,7 @@ fn the_server_lets_nobody_in_without_a_signature() {
     let server = S3Server::start();
     run_case(async move {
         let address = format!("{}/{}/key", server.endpoint(), S3Server::BUCKET);
-        let refused = reqwest::Client::new().put(address).body("x").send().await.unwrap();
+        let refused = http_client().put(address).body("x").send().await.unwrap();
         assert_eq!(refused.status(), 403);
     });
 }

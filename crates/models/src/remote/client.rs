@@ -16,6 +16,7 @@ use super::{
         self, Incoming, JSON_LENGTH, Outgoing, complaint, health_path, infer_path, model_path,
         open_answer, open_request, plain_answer, plain_request,
     },
+    tls::client_builder,
 };
 
 /// Bytes of an answer at the most, after decompression. Longer ones are no
@@ -143,8 +144,7 @@ impl Client {
         if !is_plain(&config.model) {
             return Err(wrong(format!("`{}` is no name of a model on a server", config.model)));
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
+        let http = client_builder()
             .connect_timeout(config.timeout.min(Duration::from_secs(10)))
             .redirect(reqwest::redirect::Policy::none())
             .build()
