@@ -196,19 +196,19 @@ fn compare_all(
             precision: rows.precision(),
         },
         &|| options.stop.load(Ordering::Relaxed),
-        &|id, hits| {
+        &|key, hits| {
             let neighbors: Vec<Neighbor> = hits
                 .into_iter()
                 .filter(|hit| options.threshold.is_none_or(|least| hit.similarity >= least))
                 .map(|hit| Neighbor {
-                    song: SongId::from_bytes(hit.id),
+                    song: SongId::from_bytes(hit.key.0),
                     similarity: hit.similarity,
                     distance: hit.distance,
                     key: None,
                 })
                 .collect();
             if !neighbors.is_empty() {
-                on_found(SongId::from_bytes(id), neighbors);
+                on_found(SongId::from_bytes(key.0), neighbors);
             }
             let now = compared.fetch_add(1, Ordering::Relaxed) + 1;
             if now.is_multiple_of(REPORTED) || now == total {

@@ -45,7 +45,7 @@ async fn has_embedding(backend: &AstraBackend, song: &Song) -> bool {
         10,
     );
     let near = backend.nearest_songs(&query).await.unwrap();
-    found.is_some() && near.iter().any(|found| found.song.id == song.id)
+    found.is_some() && near.iter().any(|(_, found)| found.id == song.id)
 }
 
 async fn opened() -> (Arc<AstraBackend>, Cloud) {

@@ -76,7 +76,7 @@ async fn assert_whole(library: &LocalBackend, songs: impl Iterator<Item = usize>
     let every = NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 100_000);
     let nearest = library.nearest_songs(&every).await.unwrap();
     assert_eq!(nearest.len() as u64, count, "every song is found by its sound");
-    let found: BTreeSet<SongId> = nearest.iter().map(|hit| hit.song.id).collect();
+    let found: BTreeSet<SongId> = nearest.iter().map(|(_, song)| song.id).collect();
     assert!(found.is_superset(&wanted));
     let options = VerifyOptions { repair: false, read_data: true };
     assert_eq!(library.maintenance().verify(&options, &Silent).await.unwrap(), []);

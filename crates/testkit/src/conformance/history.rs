@@ -177,7 +177,7 @@ impl Pair<'_> {
         // Songs carry the keys of the backend, which mean nothing to the
         // reference; but it finds nothing that no song names.
         let expected = self.reference.embeddings().nearest(&query).await.unwrap();
-        let near: Vec<SongId> = near.iter().map(|found| found.song.id).collect();
+        let near: Vec<SongId> = near.iter().map(|(_, song)| song.id).collect();
         let expected: Vec<SongId> = expected.iter().map(|hit| hit.song).collect();
         assert_eq!(near, expected);
         let filter = Filter::text("moved");
