@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use songrec_astra::{AstraBackend, BlobConfig, Secret};
-use songrec_core::{BlobRef, Digest, OperationId};
+use songrec_core::{BlobRef, Digest, Job, OperationId};
 use songrec_emulator::Emulator;
 use songrec_storage::{BlobSource, BlobStream, Error, ErrorKind, NewBlob, StorageBackend};
 use songrec_testkit::{
@@ -433,7 +433,8 @@ fn garbage_collection_removes_objects_that_no_song_names() {
         }
         cloud.s3.fail(Rule::one_of(&Fault::every()).chance(0.3, 3));
 
-        let collected = backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
+        let collected =
+            backend.maintenance().collect_garbage(Duration::ZERO, &Job::silent()).await.unwrap();
 
         assert_eq!(collected.objects, 5);
         let kept = std::fs::read_dir(cloud.s3.objects().join("my/library/audio")).unwrap();

@@ -10,7 +10,7 @@ use songrec_astra::{
     AstraBackend,
     client::{Find, Timeouts},
 };
-use songrec_core::{Digest, RetryPolicy, Song};
+use songrec_core::{Digest, Job, RetryPolicy, Song};
 use songrec_emulator::{Emulator, Fault, Rule};
 use songrec_storage::{
     BlobSource, Error, ErrorKind, NearestQuery, NewBlob, PutMode, SongQuery, StorageBackend,
@@ -156,7 +156,7 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
             .maintenance()
             .verify(
                 &songrec_storage::VerifyOptions { repair: false, read_data: true },
-                &songrec_core::Silent,
+                &Job::silent(),
             )
             .await
             .unwrap();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Embedding, Filter, Silent, Song, SongId};
+use songrec_core::{Embedding, Filter, Job, Silent, Song, SongId};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{NearestQuery, PutMode, StorageBackend, StorageBackendExt, VerifyOptions};
 use songrec_testkit::{new_embedding, put, song, temp_dir, tiny_model, vector};
@@ -79,7 +79,7 @@ async fn assert_whole(library: &LocalBackend, songs: impl Iterator<Item = usize>
     let found: BTreeSet<SongId> = nearest.iter().map(|(_, song)| song.id).collect();
     assert!(found.is_superset(&wanted));
     let options = VerifyOptions { repair: false, read_data: true };
-    assert_eq!(library.maintenance().verify(&options, &Silent).await.unwrap(), []);
+    assert_eq!(library.maintenance().verify(&options, &Job::silent()).await.unwrap(), []);
 }
 
 #[tokio::test]
