@@ -48,7 +48,7 @@ pub struct BlobConfig {
     /// `http://127.0.0.1:9000`.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// The region of the bucket; `us-east-1` if it is not said.
+    /// The region of the bucket; `us-east-1` if none is given.
     #[serde(default)]
     pub region: Option<String>,
     /// The access key. Without it every use of the bucket is an error that says

@@ -4,7 +4,7 @@
 //! removes; in between a song may come to name one. What keeps this safe:
 //!
 //! - Objects are only removed when they are old, and storing one again makes it
-//!   young. Whoever names an object has stored it just before, so it is young,
+//!   young. A writer that names an object has stored it just before, so it is young,
 //!   however old the upload is that is being resumed.
 //! - What is removed is named together with the age it was seen with (the
 //!   `created` of an embedding, the time and tag of an object). One that was
@@ -349,7 +349,7 @@ impl Garbage {
                     row.is_some_and(|row| row.of == SONG && row.summary.as_ref() == Some(&summary));
                 if !shown {
                     if options.repair {
-                        // The clock of whoever wrote it may have been ahead.
+                        // The clock of its writer may have been ahead.
                         let n = row.map_or(0, |row| row.n).max(*n);
                         Songs::of(&self.shared).show_everywhere(song, n, None).await?;
                     }

@@ -358,7 +358,7 @@ impl Shared {
     }
 
     /// Whether a sorted answer with `got` documents of `asked` is the last.
-    /// The server's page size is not told and may be smaller than what was
+    /// The server's page size is not known and may be smaller than what was
     /// asked for; only an answer smaller than another one is surely not full.
     pub(crate) fn is_last_page(&self, got: usize, asked: usize) -> bool {
         let largest = self.largest_page.fetch_max(got, Ordering::Relaxed);

@@ -513,7 +513,7 @@ mod astra {
         }
     }
 
-    // Whoever wrote the files of a folder would otherwise be sent the token of
+    // The author of a folder's files would otherwise be sent the token of
     // everybody who works there. A token of the folder's own may go anywhere, and
     // so may a token to a server that this user named when a library was cloned.
     fn refuse_a_projects_server(

@@ -30,7 +30,7 @@ use crate::{Error, Library, Result};
 #[derive(Clone, Debug)]
 pub struct SimilarOptions {
     /// The model to compare by, with or without its revision; the configured
-    /// one if it is not said.
+    /// one if none is given.
     pub model: Option<String>,
     /// Several models to compare by, in place of one.
     pub blend: Option<Blend>,
@@ -40,7 +40,7 @@ pub struct SimilarOptions {
     pub offset: usize,
     /// The lowest similarity that counts.
     pub threshold: Option<f64>,
-    /// How to compare; the model's own metric if it is not said.
+    /// How to compare; the model's own metric if none is given.
     pub metric: Option<Metric>,
     /// Which songs count.
     pub filter: Filter,

@@ -95,7 +95,7 @@ impl LocalBackend {
         Self::open_with(root, LocalOptions::default(), progress).await
     }
 
-    /// Opens the library in `root`, to be used as `options` say.
+    /// Opens the library in `root`, with `options`.
     ///
     /// # Errors
     ///

@@ -167,7 +167,7 @@ impl Points {
         let (reporter, pass_on) = reporter(progress);
         let compare = blocking("compare", &self.location, move || {
             let stop = || options.stop.load(Ordering::Relaxed);
-            // Those of a library are built into lists by whoever writes them.
+            // Those of a library are built into lists by their writers.
             if is_loose && rows.wants_build() {
                 rows.build(&stop)?;
             }

@@ -189,7 +189,7 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    // Says whether the catalog can be used now.
+    // Whether the catalog can be used now.
     fn verify_catalog(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<bool> {
         let thorough = options.read_data;
         let damage =
@@ -454,7 +454,7 @@ impl<'a> Verifier<'a> {
                 None => false,
             };
             if differs && findings.repair {
-                // All its rows anew, whatever some of them say about the rest.
+                // All its rows anew, whatever some of them hold about the rest.
                 transaction.note_pending(RowKind::Song, &[song.id])?;
                 transaction.commit(|connection| song_rows::remove_song(connection, song.id))?;
                 Recovery::new(transaction).refresh(&[song.id])?;

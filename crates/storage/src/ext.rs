@@ -17,7 +17,7 @@ pub trait StorageBackendExt: StorageBackend {
     }
 
     /// The songs with these ids, without those that are damaged or of a newer
-    /// version: they are left out, and the log says so. For answers that one
+    /// version: they are left out, and the log names them. For answers that one
     /// bad song must not keep from all others.
     async fn get_readable_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
         match self.songs().get(ids).await {

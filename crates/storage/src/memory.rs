@@ -42,7 +42,7 @@ struct State {
     models: BTreeMap<ModelName, ModelSpec>,
     songs: BTreeMap<SongId, Stored>,
     last_change: u64,
-    // The last change of a document that is told of as a whole.
+    // The last change of a document that is listed as a whole.
     last_document: u64,
     // By digest too: of two that are on their way, either may be named.
     embeddings: HashMap<(ModelName, SongId, Digest), Kept<Embedding>>,

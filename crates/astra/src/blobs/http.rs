@@ -87,8 +87,8 @@ impl Trouble {
     }
 }
 
-/// In place of the keys of a bucket that has none: whoever needs them is told
-/// which are missing. Without it the store would ask the cloud's own address
+/// In place of the keys of a bucket that has none: a request that needs them fails,
+/// and its error names the missing ones. Without it the store would ask the cloud's own address
 /// for some.
 #[derive(Debug)]
 pub(super) struct NoKeys(pub(super) &'static str);

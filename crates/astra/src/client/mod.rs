@@ -381,7 +381,7 @@ impl Client {
             .iter()
             .map(|error| Error { retry_after, ..Error::of_api(error, name, place) })
             .collect();
-        // What is told document by document is judged document by document.
+        // What is answered document by document is judged document by document.
         let in_part = envelope.status.document_responses.is_some()
             || envelope.status.inserted_ids.as_ref().is_some_and(|ids| !ids.is_empty());
         let repeated = errors
@@ -522,7 +522,7 @@ fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
     found.is_some_and(|found| found.starts_with(wanted))
 }
 
-/// A clock that nobody has told of.
+/// A clock that no answer has shown yet.
 const UNKNOWN: i64 = i64::MIN;
 
 fn ahead(headers: &HeaderMap) -> Option<i64> {

@@ -39,7 +39,7 @@ use crate::{ChangeHead, ChangePage, Cursor, Result};
 pub trait Maintenance: Send + Sync {
     /// Songs that changed since a cursor, or all songs and tombstones without
     /// one, at most `limit` (and at least one, if there are any). Every change
-    /// that was acknowledged before the call is told at least once.
+    /// that was acknowledged before the call is listed at least once.
     ///
     /// # Errors
     ///
@@ -47,9 +47,9 @@ pub trait Maintenance: Send + Sync {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage>;
 
     /// As [`changes`](Self::changes), with the same cursors, but of each song
-    /// only what tells whether it is the same as elsewhere: some 150 bytes in
+    /// only what shows whether it is the same as elsewhere: some 150 bytes in
     /// place of some 3,000, where songs come over a network. Songs that cannot
-    /// be read may be told all the same.
+    /// be read may be listed all the same.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ pub struct Finding {
     /// What to do about it, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<Hint>,
-    /// What is lost, if whoever has the song's audio can bring it back.
+    /// What is lost, if the song's audio can bring it back.
     #[serde(skip)]
     pub lost: Option<Lost>,
 }
