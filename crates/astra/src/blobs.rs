@@ -26,7 +26,7 @@ use self::{
     open::{NO_BUCKET, failed_in},
     upload::Room,
 };
-use crate::{client::RetryPolicy, hint::run_verify};
+use crate::{client::Timeouts, hint::run_verify};
 
 /// Bytes read from a file, or given on, at once.
 const READ: usize = 1 << 20;
@@ -41,7 +41,7 @@ pub(crate) struct Blobs {
     store: Arc<dyn ObjectStore>,
     signer: Option<Arc<PrefixStore<AmazonS3>>>,
     place: String,
-    retry_policy: RetryPolicy,
+    timeouts: Timeouts,
     room: Room,
 }
 

@@ -51,16 +51,16 @@ use crate::{
 struct Position {
     /// The library it is a place in.
     library: String,
-    /// Every change with a number up to this one was told.
+    /// Every change with a number up to this one was listed.
     seen: i64,
-    /// Versions of songs that are told beyond that.
+    /// Versions of songs that were listed beyond that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[serde(rename = "told")]
     reported: Vec<OperationId>,
     /// The version of the marker that was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     marker: Option<OperationId>,
-    /// The page that is being told, between two calls.
+    /// The page that is being listed, between two calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     page: Option<PageBegun>,
 }
@@ -72,7 +72,7 @@ struct PageBegun {
     until: i64,
     /// Where the server's page begins.
     state: Option<String>,
-    /// What of it was told already. The page may hold other songs when it is
+    /// What of it was listed already. The page may hold other songs when it is
     /// asked for again, so they are known by name and not by number.
     #[serde(rename = "told")]
     reported: Vec<SongId>,
@@ -106,7 +106,7 @@ struct Unnumbered {
 enum Glance {
     /// All there is.
     All(ChangePage),
-    /// More than can be told at once.
+    /// More than can be listed at once.
     Much,
     /// Nothing, or little, in a library without a marker.
     NoMarker,
@@ -264,7 +264,7 @@ impl Changes {
         Ok(Begun::Page(position))
     }
 
-    // A page of which songs are told in short; those of which that is not
+    // A page of which songs are listed in short; those of which that is not
     // possible are read, as many at once as fit into a request.
     async fn page_in_short(&self, reported: ChangesRead) -> Result<ChangePage<ChangeHead>> {
         let models = self.shared.known_models().into_iter();
@@ -404,7 +404,7 @@ impl Changes {
 
     /// Lets every reader of the changes know that playlists or synths changed.
     /// Called after they did: a reader who sees the mark sees the change. A
-    /// writer that dies in between leaves a change that is told with the next.
+    /// writer that dies in between leaves a change that is listed with the next.
     pub(crate) async fn mark_documents(&self) -> Result<()> {
         let sync = Sync::new(OperationId::random(), &Before::default(), None);
         let marker = json!({"state": DOCUMENTS, "sync": sync, "library": self.shared.library_id()});
@@ -551,7 +551,7 @@ impl Changes {
     }
 }
 
-/// So many changes are told without giving them numbers.
+/// So many changes are listed without giving them numbers.
 const FEW: usize = 16;
 /// Documents that the server changes in one page.
 const CHANGED_AT_ONCE: usize = 20;

@@ -3,11 +3,11 @@
 use std::{fmt, time::Duration};
 
 use serde::Deserialize;
-use songrec_core::without_password;
+use songrec_core::{RetryPolicy, without_password};
 
 use crate::{
     Secret,
-    client::{Endpoint, InvalidEndpoint, RetryPolicy},
+    client::{Endpoint, InvalidEndpoint, Timeouts},
 };
 
 /// Where a library in Astra is, and how to get in.
@@ -35,7 +35,7 @@ pub struct AstraConfig {
     pub timeout_s: Option<f64>,
     /// All of the waiting, for programs that know better.
     #[serde(skip)]
-    pub retry_policy: Option<RetryPolicy>,
+    pub timeouts: Option<Timeouts>,
 }
 
 /// Where audio is kept.
@@ -48,7 +48,7 @@ pub struct BlobConfig {
     /// `http://127.0.0.1:9000`.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// The region of the bucket; `us-east-1` if it is not said.
+    /// The region of the bucket; `us-east-1` if none is given.
     #[serde(default)]
     pub region: Option<String>,
     /// The access key. Without it every use of the bucket is an error that says
@@ -94,7 +94,7 @@ impl AstraConfig {
             token,
             blobs: None,
             timeout_s: None,
-            retry_policy: None,
+            timeouts: None,
         }
     }
 
@@ -110,14 +110,15 @@ impl AstraConfig {
         }
     }
 
-    pub(crate) fn retry_policy(&self) -> RetryPolicy {
-        let standard = self.retry_policy.clone().unwrap_or_default();
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        let standard = self.timeouts.clone().unwrap_or_default();
         match self.timeout_s.filter(|seconds| (0.01..=600.0).contains(seconds)) {
             None => standard,
             Some(seconds) => {
                 let request = Duration::from_secs_f64(seconds);
-                let operation = standard.operation.max(request * 4);
-                RetryPolicy { request, operation, ..standard }
+                let total = standard.retry.total.max(request * 4);
+                let retry = RetryPolicy { total, ..standard.retry };
+                Timeouts { request, retry, ..standard }
             }
         }
     }
@@ -132,7 +133,7 @@ impl fmt::Debug for AstraConfig {
             .field("token", &self.token)
             .field("blobs", &self.blobs)
             .field("timeout_s", &self.timeout_s)
-            .field("patience", &self.retry_policy)
+            .field("patience", &self.timeouts)
             .finish()
     }
 }

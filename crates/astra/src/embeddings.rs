@@ -509,6 +509,9 @@ impl Embeddings {
 /// A search by vector whose answer is exact: scores are computed again from
 /// the vectors, because the server's have the last bits of float32 missing,
 /// and ties at the end are followed until they are complete.
+///
+/// It asks for more in a loop of its own: what ends it is not how many rows
+/// pass, but that no row that was not given can be nearer than the last one.
 pub(crate) struct Search<'a> {
     pub(crate) collection: &'a Collection,
     pub(crate) filter: Value,

@@ -4,7 +4,7 @@
 //! removes; in between a song may come to name one. What keeps this safe:
 //!
 //! - Objects are only removed when they are old, and storing one again makes it
-//!   young. Whoever names an object has stored it just before, so it is young,
+//!   young. A writer that names an object has stored it just before, so it is young,
 //!   however old the upload is that is being resumed.
 //! - What is removed is named together with the age it was seen with (the
 //!   `created` of an embedding, the time and tag of an object). One that was
@@ -29,7 +29,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
-use songrec_core::{Digest, Event, Hint, Progress, Song, SongId, SongSummary};
+use songrec_core::{Digest, Event, Hint, Job, Song, SongId, SongSummary};
 use songrec_storage::{
     ChangeHead, ChangePage, Collected, Cursor, Finding, Lost, Maintenance, Result, Unreadable,
     VerifyOptions,
@@ -68,6 +68,7 @@ impl Garbage {
         &self,
         min_age: Duration,
         only_count: bool,
+        job: &Job,
     ) -> Result<Collected> {
         let mut collected = Collected::default();
         self.shared.refresh("clean up").await?;
@@ -75,10 +76,10 @@ impl Garbage {
             Changes::of(&self.shared).close_old_numbers(min_age).await?;
         }
         for known in self.shared.known_models() {
-            self.collect_embeddings(&known, min_age, only_count, &mut collected).await?;
+            self.collect_embeddings(&known, min_age, only_count, job, &mut collected).await?;
         }
         if let Some(blobs) = &self.shared.blobs {
-            self.collect_blobs(blobs, min_age, only_count, &mut collected).await?;
+            self.collect_blobs(blobs, min_age, only_count, job, &mut collected).await?;
         }
         Ok(collected)
     }
@@ -88,6 +89,7 @@ impl Garbage {
         known: &KnownModel,
         min_age: Duration,
         only_count: bool,
+        job: &Job,
         collected: &mut Collected,
     ) -> Result<()> {
         let failed = |error| {
@@ -102,8 +104,11 @@ impl Garbage {
         let old = json!({"$lte": now_ms().saturating_sub(age)});
         let find = Find::new(json!({"created": old})).project(json!({"song": 1, "of": 1}));
         let mut rows = Box::pin(collection.find::<EmbeddingRow>(find)).try_chunks(TOGETHER);
-        while let Some(chunk) = rows.next().await {
+        while !job.is_interrupted()
+            && let Some(chunk) = rows.next().await
+        {
             let chunk = chunk.map_err(|stopped| failed(stopped.1))?;
+            looked_at(job, chunk.len());
             let garbage = self.unnamed(chunk).await?;
             if garbage.is_empty() {
                 continue;
@@ -154,12 +159,16 @@ impl Garbage {
         blobs: &Blobs,
         min_age: Duration,
         only_count: bool,
+        job: &Job,
         collected: &mut Collected,
     ) -> Result<()> {
         let now = SystemTime::now();
         let mut listed = Box::pin(blobs.list()).try_chunks(TOGETHER - 1);
-        while let Some(chunk) = listed.next().await {
+        while !job.is_interrupted()
+            && let Some(chunk) = listed.next().await
+        {
             let chunk = chunk.map_err(|stopped| stopped.1)?;
+            looked_at(job, chunk.len());
             let digests: HashSet<Digest> = chunk.iter().map(|(digest, _)| *digest).collect();
             let find = Find::new(json!({"find.blob": {"$in": digests}})).project(whole());
             let rows: Vec<Row> = self
@@ -181,6 +190,9 @@ impl Garbage {
                 named.extend(song.blob.and_then(|blob| blob.key));
             }
             for (_, meta) in chunk {
+                if job.is_interrupted() {
+                    break;
+                }
                 let age = now.duration_since(meta.last_modified.into()).unwrap_or_default();
                 if age >= min_age
                     && !named.contains(meta.location.as_ref())
@@ -197,19 +209,17 @@ impl Garbage {
         Ok(())
     }
 
-    pub(crate) async fn check(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
+    pub(crate) async fn check(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
         self.shared.refresh("verify").await?;
-        progress.on(Event::Started { work: "verifying", total: None });
+        job.on(Event::Started { work: "verifying", total: None });
         let mut findings = Vec::new();
         let mut with_summary = whole();
         with_summary["card"] = json!(1);
         let find = Find::new(json!({"state": PRESENT})).project(with_summary);
         let mut rows = Box::pin(self.shared.songs.find::<Row>(find)).try_chunks(TOGETHER);
-        while let Some(chunk) = rows.next().await {
+        while !job.is_interrupted()
+            && let Some(chunk) = rows.next().await
+        {
             let chunk =
                 chunk.map_err(|stopped| self.shared.failed("verify", "the songs", stopped.1))?;
             let mut songs = Vec::with_capacity(chunk.len());
@@ -227,10 +237,10 @@ impl Garbage {
             self.check_embeddings(&songs, options, &mut findings).await?;
             for (song, _) in &songs {
                 self.check_blob(song, options, &mut findings).await?;
-                progress.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
+                job.on(Event::Advanced { item: &song.id.to_string(), bytes: 0 });
             }
         }
-        progress.on(Event::Finished);
+        job.on(Event::Finished);
         Ok(findings)
     }
 
@@ -339,7 +349,7 @@ impl Garbage {
                     row.is_some_and(|row| row.of == SONG && row.summary.as_ref() == Some(&summary));
                 if !shown {
                     if options.repair {
-                        // The clock of whoever wrote it may have been ahead.
+                        // The clock of its writer may have been ahead.
                         let n = row.map_or(0, |row| row.n).max(*n);
                         Songs::of(&self.shared).show_everywhere(song, n, None).await?;
                     }
@@ -387,6 +397,13 @@ impl Garbage {
     }
 }
 
+// Reports so many objects, whichever they are.
+fn looked_at(job: &Job, objects: usize) {
+    for _ in 0..objects {
+        job.on(Event::Advanced { item: "", bytes: 0 });
+    }
+}
+
 #[async_trait]
 impl Maintenance for Garbage {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
@@ -397,19 +414,15 @@ impl Maintenance for Garbage {
         Changes::of(&self.shared).heads_since(since, limit).await
     }
 
-    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.collect_objects(min_age, false).await
+    async fn collect_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
+        self.collect_objects(min_age, false, job).await
     }
 
-    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.collect_objects(min_age, true).await
+    async fn find_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
+        self.collect_objects(min_age, true, job).await
     }
 
-    async fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
-        self.check(options, progress).await
+    async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
+        self.check(options, job).await
     }
 }

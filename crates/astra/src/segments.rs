@@ -11,7 +11,9 @@ use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Segment, SegmentId, SongId, Vector};
-use songrec_storage::{NearestSegments, Result, SegmentNeighbor, SegmentQuery, SegmentStore};
+use songrec_storage::{
+    NearestSegments, OverFetch, Result, SegmentNeighbor, SegmentQuery, SegmentStore, take_passing,
+};
 
 use crate::{
     client::{self, Find, Inserted, MAX_IN},
@@ -244,15 +246,15 @@ impl Segments {
             .searched("segments", model, query.metric, &query.vector)
             .await?;
         let excluded: HashSet<SegmentId> = query.exclude.iter().copied().collect();
-        let collection = self.shared.embeddings_of(&known);
+        let collection = &self.shared.embeddings_of(&known);
         let filter = conditions(&query.among, json!({"of": SEGMENT}));
-        let mut wanted = query.k;
-        if wanted == 0 {
+        if query.k == 0 {
             return Ok(Vec::new());
         }
-        loop {
+        let (excluded, filter) = (&excluded, &filter);
+        let nearest = |wanted| async move {
             let search = Search {
-                collection: &collection,
+                collection,
                 filter: filter.clone(),
                 bare: json!({"of": SEGMENT}),
                 projection: json!({"$vector": 1, "payload": 1}),
@@ -262,7 +264,7 @@ impl Segments {
                 wanted,
                 spare: excluded.len(),
             };
-            let hits: Vec<SegmentNeighbor> = search
+            search
                 .run(
                     |stored: &Stored| Vector::new(client::read_vector(&stored.vector)?).ok(),
                     |stored, similarity, distance| {
@@ -281,22 +283,22 @@ impl Segments {
                     |hit| hit.similarity,
                 )
                 .await
-                .map_err(|error| self.shared.failed("search", "segments", error))?;
-            let exhausted = hits.len() < wanted;
-            let ids: Vec<SegmentId> = hits.iter().map(|hit| hit.segment.id).collect();
-            let stored = self.read_segments(&ids).await?;
-            let mut confirmed: Vec<SegmentNeighbor> = hits
-                .into_iter()
-                .zip(stored)
-                .filter(|(hit, stored)| stored.as_ref() == Some(&hit.segment))
-                .map(|(hit, _)| hit)
-                .collect();
-            if exhausted || confirmed.len() >= query.k {
-                confirmed.truncate(query.k);
-                return Ok(confirmed);
-            }
-            wanted = wanted.saturating_mul(2);
-        }
+                .map_err(|error| self.shared.failed("search", "segments", error))
+        };
+        let plan = OverFetch::new(query.k);
+        Ok(take_passing(plan, nearest, |found| self.confirm(found)).await?.items)
+    }
+
+    // Those that are stored as they were found.
+    async fn confirm(&self, found: Vec<SegmentNeighbor>) -> Result<Vec<SegmentNeighbor>> {
+        let ids: Vec<SegmentId> = found.iter().map(|neighbor| neighbor.segment.id).collect();
+        let stored = self.read_segments(&ids).await?;
+        let confirmed = found
+            .into_iter()
+            .zip(stored)
+            .filter(|(neighbor, stored)| stored.as_ref() == Some(&neighbor.segment))
+            .map(|(neighbor, _)| neighbor);
+        Ok(confirmed.collect())
     }
 
     pub(crate) async fn remove_segments(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {

@@ -100,14 +100,13 @@ impl Shared {
                 .because("there is no token")
                 .with_hint("set `ASTRA_DB_APPLICATION_TOKEN`; a self-hosted server takes user and password"));
         }
-        let client =
-            Client::with_retry_policy(endpoint, config.token.clone(), config.retry_policy())
-                .map_err(|error| {
-                    let hint = hint_of(&error);
-                    Error::new(error.kind(), "connect to", "the Data API", &place)
-                        .because(error)
-                        .with_hint(hint)
-                })?;
+        let client = Client::with_timeouts(endpoint, config.token.clone(), config.timeouts())
+            .map_err(|error| {
+                let hint = hint_of(&error);
+                Error::new(error.kind(), "connect to", "the Data API", &place)
+                    .because(error)
+                    .with_hint(hint)
+            })?;
         let keyspace = client.keyspace(name);
         let size = |count: usize| NonZeroUsize::new(count).expect("not zero");
         Ok(Self {
@@ -116,7 +115,7 @@ impl Shared {
             blobs: config
                 .blobs
                 .as_ref()
-                .map(|blobs| blobs::open(blobs, &config.retry_policy()))
+                .map(|blobs| blobs::open(blobs, &config.timeouts()))
                 .transpose()?,
             client,
             keyspace,
@@ -359,7 +358,7 @@ impl Shared {
     }
 
     /// Whether a sorted answer with `got` documents of `asked` is the last.
-    /// The server's page size is not told and may be smaller than what was
+    /// The server's page size is not known and may be smaller than what was
     /// asked for; only an answer smaller than another one is surely not full.
     pub(crate) fn is_last_page(&self, got: usize, asked: usize) -> bool {
         let largest = self.largest_page.fetch_max(got, Ordering::Relaxed);

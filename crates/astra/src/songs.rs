@@ -167,7 +167,7 @@ impl Songs {
         };
         let operation = song.revision.operation;
         if row.is_present() && row.rev() == Some(operation) {
-            // Whoever stored it may have died before its embeddings were told.
+            // Its writer may have died before its embeddings were recorded.
             let first = row.history().len() == 1;
             if !(first && row.keys.values().all(|key| self.shared.take_fresh(key))) {
                 self.show_everywhere(song, row.before().n, None).await?;
@@ -266,7 +266,7 @@ impl Songs {
                 Some(None) => return Ok(Outcome::Conflict(None)),
                 Some(Some(stored)) if !stored.is_present() => return Ok(Outcome::Conflict(None)),
                 Some(Some(stored)) if stored.rev() == Some(operation) => {
-                    // Its embeddings may not have been told yet.
+                    // Its embeddings may not have been recorded yet.
                     self.show_everywhere(song, stored.before().n, None).await?;
                     return Ok(Outcome::Done);
                 }
@@ -460,7 +460,7 @@ impl Songs {
             for row in found.into_iter().flatten() {
                 match row.song() {
                     Ok(song) => songs.extend(song.map(|song| (row.id, song))),
-                    // Whoever reads the song is told.
+                    // A read of the song reports it.
                     Err(wrong) => tracing::warn!("left out of a look-up: {wrong}"),
                 }
             }

@@ -32,7 +32,7 @@ pub struct Wanted {
     /// The models whose vectors are wanted. Names that are not
     /// [built in](built_in_models) are left to others.
     pub models: Vec<ModelName>,
-    /// The only part of the song that is to be heard, in seconds from its
+    /// The only part of the song that is analysed, in seconds from its
     /// start; what the file is and how long is found out all the same.
     pub part: Option<Range<f64>>,
     /// The largest file to be read, in bytes.
@@ -68,9 +68,9 @@ pub struct Analysis {
     pub tags: Tags,
     /// What the signal says, if wanted.
     pub features: Option<Features>,
-    /// How the wanted models hear it.
+    /// The vectors of the wanted models.
     pub embeddings: BTreeMap<ModelName, Vector>,
-    /// Whether the mean of all channels, which models hear, is silence: then
+    /// Whether the mean of all channels, which models get, is silence: then
     /// the built-in ones have no vector, and others should not have one either.
     pub is_silent: bool,
     /// What a person may want to know.
@@ -125,9 +125,9 @@ pub fn analyze_into(
     Ok(analysis)
 }
 
-/// Everything that hears a song while it is decoded.
+/// Everything that takes a song's samples while it is decoded.
 struct Feed<'a, 'b> {
-    /// The part of the song that is heard, in frames as decoded.
+    /// The part of the song that is analysed, in frames as decoded.
     part: Range<u64>,
     /// Frames decoded so far.
     frames: u64,
@@ -144,7 +144,7 @@ struct Feed<'a, 'b> {
     resampled: Vec<f32>,
 }
 
-/// What was heard.
+/// What was analysed.
 struct Measured {
     extracted: Option<Extracted>,
     loudest: f32,

@@ -2,8 +2,8 @@
 //!
 //! [`analyze`] reads a file once and finds out all there is: what it is
 //! ([`Identity`]), how its audio is stored, its tags, the song's features and
-//! its embeddings by the [built-in models](built_in_models). Whoever else wants
-//! to hear the song implements [`BlockSink`] and is fed from the same decode
+//! its embeddings by the [built-in models](built_in_models). What else needs the
+//! samples implements [`BlockSink`] and is fed from the same decode
 //! ([`analyze_into`]). The parts can be had alone: [`identify`] without
 //! decoding, [`read_tags`], [`Decoder`] for the samples, [`Resampler`], and
 //! [`dsp`] for what is computed from them.

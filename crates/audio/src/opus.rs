@@ -12,7 +12,7 @@ pub(crate) struct OpusStream {
     channels: usize,
     /// What the stream asks its samples to be multiplied with.
     gain: f32,
-    /// Samples that the encoder needs to start up and nobody should hear.
+    /// Samples that the encoder needs to start up, which are not played.
     skip: usize,
     samples: Vec<f32>,
 }

@@ -1,4 +1,4 @@
-//! Who hears a song while it is decoded.
+//! What takes a song's samples while it is decoded.
 
 /// Takes one channel of a song, block by block, while it is decoded.
 ///

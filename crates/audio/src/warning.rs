@@ -30,10 +30,10 @@ pub enum Warning {
     },
     /// The file is shorter than it says.
     Truncated {
-        /// What is missing, in seconds, where that can be told.
+        /// What is missing, in seconds, where that is known.
         seconds: Option<f64>,
     },
-    /// There is nothing to be heard.
+    /// It is silent.
     Silent,
     /// Much of the file is silence before the first sound.
     SilenceAtStart {

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use songrec_core::{
-    BlobRef, Digest, Embedding, EmbeddingRef, Filter, ModelName, ModelSpec, Progress, Song, SongId,
+    BlobRef, Digest, Embedding, EmbeddingRef, Filter, Job, ModelName, ModelSpec, Song, SongId,
     SongSummary, Vector,
 };
 use songrec_storage::{
@@ -336,22 +336,18 @@ impl Maintenance for Cached {
         Ok(page)
     }
 
-    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
+    async fn collect_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
         self.collected.store(true, Ordering::Relaxed);
-        self.inner.maintenance().collect_garbage(min_age).await
+        self.inner.maintenance().collect_garbage(min_age, job).await
     }
 
-    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.inner.maintenance().find_garbage(min_age).await
+    async fn find_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
+        self.inner.maintenance().find_garbage(min_age, job).await
     }
 
-    async fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
+    async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
         let _writing = options.repair.then(|| self.recent.begin_any_write());
-        self.inner.maintenance().verify(options, progress).await
+        self.inner.maintenance().verify(options, job).await
     }
 }
 

@@ -15,10 +15,10 @@ use std::{
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::join_all, stream};
 use songrec_cache::{Cache, Cached, CachedOptions};
-use songrec_core::{BlobRef, Embedding, ModelSpec, Song};
+use songrec_core::{BlobRef, Embedding, Job, ModelSpec, Song};
 use songrec_storage::{
-    BlobSource, ErrorKind, MemoryBackend, NearestQuery, PutMode, SongQuery, StorageBackend,
-    StorageBackendExt, read_blob,
+    BlobSource, ErrorKind, MemoryBackend, NearestQuery, Neighbor, PutMode, SongQuery,
+    StorageBackend, StorageBackendExt, read_blob,
 };
 use songrec_testkit::{
     Alternating, Fault, Faulty, Opened, audio, delete, in_parallel, library_of, new_blob,
@@ -117,7 +117,7 @@ impl Library {
         (done, self.behind.all_calls() - before)
     }
 
-    async fn similar(&self, cached: &Cached, song: &Song) -> Vec<songrec_storage::FoundNeighbor> {
+    async fn similar(&self, cached: &Cached, song: &Song) -> Vec<(Neighbor, Song)> {
         let model = tiny_model().name;
         let song = cached.get_song(song.id).await.unwrap().unwrap();
         let embedded = cached.get_embedding(&model, song.id).await.unwrap().unwrap();
@@ -348,11 +348,11 @@ fn whether_a_blob_is_stored_only_the_backend_knows() {
         let blob = store(&*library.behind, &bytes).await;
         read(&library.cached, &blob).await;
 
-        library.behind.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
+        library.behind.maintenance().collect_garbage(Duration::ZERO, &Job::silent()).await.unwrap();
 
         assert!(library.cached.blobs().get(&blob, Some(0..0)).await.unwrap().is_none());
         // What was collected through the handle is gone for it altogether.
-        library.cached.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
+        library.cached.maintenance().collect_garbage(Duration::ZERO, &Job::silent()).await.unwrap();
         assert!(library.cached.blobs().get(&blob, None).await.unwrap().is_none());
     });
 }

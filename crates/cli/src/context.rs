@@ -16,7 +16,7 @@ use crate::{args::GlobalArgs, printer::Printer, progress::progress};
 pub(crate) struct Context {
     pub(crate) printer: Printer,
     pub(crate) global: GlobalArgs,
-    /// Who is told how it goes on, and the way to end it.
+    /// Where work reports its progress, and the way to end it.
     pub(crate) job: Job,
 }
 

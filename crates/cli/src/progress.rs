@@ -90,7 +90,7 @@ impl Progress for Terminal {
                 bar.set_message(format!("{}, {requests}", size(bytes)));
                 carried.store(true, Ordering::Relaxed);
             }
-            // Whoever began the work says what failed, by its report.
+            // The report of the work lists what failed.
             (Event::Failed { .. }, Some(drawn)) => drawn.bar.inc(1),
             (Event::Skipped { item, reason }, Some(drawn)) => {
                 let item = terminal::one_line(item);

@@ -57,7 +57,7 @@ const BODY: &str = "body";
 /// A document of some kind, known by its id within the kind.
 ///
 /// A playlist or synth that is deleted stays as a document that says so: by
-/// that other libraries know, and whoever lists them leaves it out. A document
+/// that other libraries know, and lists leave it out. A document
 /// that one machine alone writes is simply removed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
@@ -74,7 +74,7 @@ pub struct Document {
     /// Whether it was deleted; the body is then what it said.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
-    /// Which writes it has seen. Whoever does not know of it may leave it as it
+    /// Which writes it has seen. A writer that does not know of it may leave it as it
     /// is: a new operation is a new write of all that the document says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,

@@ -1,4 +1,4 @@
-//! Long work, from the side of whoever asked for it.
+//! Long work, from the side of its caller.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use crate::{Event, Progress, Silent};
 
 /// Asks long work for its end.
 ///
-/// All copies are one: whoever sets it, everybody who holds a copy sees it.
+/// All copies are one: when one is set, all are.
 /// What is under way is finished first, and nothing is left half done.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
@@ -31,31 +31,31 @@ impl Interrupt {
     }
 }
 
-/// One piece of long work: who is told how it goes on, and the way to end it.
+/// One piece of long work: where it reports its progress, and the way to end it.
 ///
 /// Everything that takes long takes a job: scan, sync, migrate, verify, the
 /// removal of what nothing names. A terminal draws its events, a server passes
 /// them on to a browser, a test collects them.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Who is told.
+    /// Where it reports.
     pub progress: Arc<dyn Progress>,
     /// The way to end it.
     pub interrupt: Interrupt,
 }
 
 impl Job {
-    /// Work that tells `progress` how it goes on.
+    /// Work that reports to `progress`.
     pub fn reporting_to(progress: Arc<dyn Progress>) -> Self {
         Self { progress, interrupt: Interrupt::default() }
     }
 
-    /// Work that tells nobody.
+    /// Work that reports to nobody.
     pub fn silent() -> Self {
         Self::reporting_to(Arc::new(Silent))
     }
 
-    /// Tells what happened.
+    /// Reports what happened.
     pub fn on(&self, event: Event<'_>) {
         self.progress.on(event);
     }

@@ -17,6 +17,7 @@ mod model;
 mod path;
 mod progress;
 mod redact;
+mod retry;
 mod segment;
 mod song;
 mod sort_key;
@@ -43,6 +44,7 @@ pub use model::{InvalidModelName, Metric, ModelName, ModelSpec};
 pub use path::{decode_path, encode_path};
 pub use progress::{Event, Progress, Silent};
 pub use redact::{has_password, without_password};
+pub use retry::{FailedAttempt, Retries, RetryPolicy};
 pub use segment::{Segment, SegmentId};
 pub use song::{
     AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, FromFile, History,

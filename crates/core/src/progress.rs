@@ -1,10 +1,10 @@
-//! Progress is told, never asked.
+//! Progress is reported, never asked for.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Something that long work tells while it goes on: what is done, how much of
+/// Something that long work reports while it goes on: what is done, how much of
 /// it, and what failed. The same for all work, so that a terminal, a log and a
 /// browser need to know nothing of it; written as JSON, `event` says which it
 /// is.
@@ -34,8 +34,8 @@ pub enum Event<'a> {
         /// How many bytes it was.
         bytes: u64,
     },
-    /// So much went over the network, all in all, since the work began; told a
-    /// few times a second.
+    /// So much went over the network, all in all, since the work began;
+    /// reported a few times a second.
     Carried {
         /// Bytes of audio and embeddings.
         bytes: u64,
@@ -57,7 +57,7 @@ pub enum Event<'a> {
         /// Why, in words.
         reason: &'a str,
     },
-    /// Something worth saying that stops nothing.
+    /// Something worth knowing that stops nothing.
     Note {
         /// In words.
         text: &'a str,
@@ -66,13 +66,13 @@ pub enum Event<'a> {
     Finished,
 }
 
-/// Who is told. The terminal draws, the server logs, tests collect.
+/// What takes events. The terminal draws, the server logs, tests collect.
 pub trait Progress: fmt::Debug + Send + Sync {
     /// Takes note of `event`; must be quick.
     fn on(&self, event: Event<'_>);
 }
 
-/// Tells nobody.
+/// Drops all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

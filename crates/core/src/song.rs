@@ -116,7 +116,7 @@ impl Song {
     /// differs is what this write said, in place of all that `before` had seen
     /// of the same.
     ///
-    /// Whoever edits a field has decided about it, and gives the song life: it
+    /// A person who edits a field has decided about it, and gives the song life: it
     /// stays if somebody deletes it who did not know. What a scan finds does
     /// not.
     pub fn revise(&mut self, before: &Self, now: Timestamp) {
@@ -167,7 +167,7 @@ impl Song {
         self.set_analysis(&mut version);
         match song_of(&version, self) {
             Ok(song) => *self = song,
-            // It cannot be stored either, and whoever stores it says why.
+            // It cannot be stored either, and the attempt to store it gives the reason.
             Err(_) => return,
         }
         self.history = Some(History::of(&version, &Keyed::by(self)));
@@ -255,7 +255,7 @@ impl Song {
     }
 
     /// Notes that segments of it were deleted, for ever: they do not come back
-    /// from elsewhere. Whoever deletes segments stores the song again with it.
+    /// from elsewhere. A caller that deletes segments stores the song again with it.
     pub fn forget_segments(&mut self, segments: &[SegmentId]) {
         let mut version = self.version();
         version.remove_for_ever(segments.iter().map(ToString::to_string));
@@ -277,7 +277,7 @@ impl Song {
         self.files.len() < before
     }
 
-    /// Whether there is nothing to be heard in it, so that nothing is like it.
+    /// Whether it is silent, so that nothing is like it.
     pub fn is_silent(&self) -> bool {
         /// Below the noise of any recording.
         const SILENCE_DB: f32 = -100.0;
@@ -412,7 +412,7 @@ pub enum WarningKind {
     Damaged,
     /// Samples were not numbers, or absurdly loud.
     Invalid,
-    /// There is nothing to be heard.
+    /// It is silent.
     Silent,
     /// The tags could not be read.
     Tags,

@@ -62,6 +62,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let emulator = builder.start().await?;
+    // Reqwest needs a cryptography even for `http`.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client {
         http: reqwest::Client::new(),
         url: format!("{}/v1/{DEFAULT_KEYSPACE}", emulator.url()),

@@ -266,7 +266,7 @@ impl Index {
     /// The nearest rows of every row but itself, on all threads of the current
     /// rayon pool: the graph of neighbors.
     ///
-    /// `on_found` is told each row with its neighbors, from any thread and in
+    /// `on_found` gets each row with its neighbors, from any thread and in
     /// any order, so that a graph of any size takes no memory here. Rows that
     /// are near each other come one after another, which is fast. Rows that
     /// are put or removed meanwhile may be left out. False if `stop`, which is

@@ -22,7 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The index is derived: whoever keeps the vectors as objects deletes the folder
+//! The index is derived: the crate that keeps the vectors as objects deletes the folder
 //! and builds it again when [`Error::is_rebuildable`] says so.
 
 mod error;

@@ -62,10 +62,10 @@ pub struct NamedLibrary {
     /// The folder of a local library.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// The address of an Astra library; that of `[astra]` if it is not said.
+    /// The address of an Astra library; that of `[astra]` if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The keyspace of an Astra library; that of `[astra]` if it is not said.
+    /// The keyspace of an Astra library; that of `[astra]` if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyspace: Option<String>,
     /// Where an Astra library keeps audio; as `[blobs]` says if it is not
@@ -77,10 +77,10 @@ pub struct NamedLibrary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_variable: Option<String>,
     /// The address of the S3 server, where it is not Amazon's; as `[blobs]`
-    /// says if it is not said.
+    /// says if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blobs_endpoint: Option<String>,
-    /// The region of the bucket; as `[blobs]` says if it is not said.
+    /// The region of the bucket; as `[blobs]` says if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blobs_region: Option<String>,
     /// The file that says so, if it lies in a project or a library, where

@@ -272,7 +272,9 @@ fn left_out(name: &str, feature: &str, asking: Option<&KnownModel>) -> Check {
 async fn server(models: &Arc<Models>, model: &KnownModel) -> Check {
     let name = format!("server: {}", model.spec.name);
     let found = match models.server_health(model).await {
-        Ok(health) => crate::bench_model(models, model, 0.1).await.map(|bench| (health, bench)),
+        Ok(health) => crate::bench_model(models, model, 0.1, &songrec_core::Job::silent())
+            .await
+            .map(|bench| (health, bench)),
         Err(error) => Err(error),
     };
     let (health, bench) = match found {

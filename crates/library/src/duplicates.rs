@@ -29,7 +29,7 @@ pub struct DuplicateFile {
     pub identical: bool,
 }
 
-/// Every song with more than one file, told one by one. Reads every song,
+/// Every song with more than one file, reported one by one. Reads every song,
 /// a page at a time; no audio.
 ///
 /// # Errors

@@ -51,7 +51,7 @@ pub async fn edit(library: &Library, id: SongId, changes: &[EditChange]) -> Resu
 }
 
 /// Stores songs once more as they are stored. Far away a song is stored
-/// first and then what searches see of it, and whoever was cut off between
+/// first and then what searches see of it, and an edit that was cut off between
 /// the two is run again and finds nothing to change: this completes it. A
 /// local library does so by itself.
 ///
@@ -69,7 +69,7 @@ pub async fn write_again(library: &Library, songs: &[Song]) -> Result<()> {
     let mut puts: Vec<PutSong> = songs.iter().cloned().map(same).collect();
     for _ in 0..ATTEMPTS {
         let outcomes = library.backend.songs().put(&puts).await?;
-        // Whoever stored a newer version may have been cut off as well. What
+        // The writer of a newer version may have been cut off as well. What
         // was deleted meanwhile stays deleted.
         let newer = outcomes.into_iter().filter_map(|outcome| match outcome {
             Outcome::Conflict(newer) => newer,

@@ -1,4 +1,4 @@
-//! Hearing a file, whether or not it is in a library.
+//! Embedding a file, whether or not it is in a library.
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +40,7 @@ pub struct EmbeddedFile {
 ///
 /// # Errors
 ///
-/// When there is no audio in it. A model that did not embed it is told beside
+/// When there is no audio in it. A model that did not embed it is listed beside
 /// the others.
 pub async fn embed_file(
     path: &Path,
@@ -83,7 +83,7 @@ pub async fn embed_file(
 }
 
 /// Embeds a file that is not in the library, by those of `models` that are
-/// on this machine; why the others did not embed it is told beside them.
+/// on this machine; why the others did not embed it is listed beside them.
 ///
 /// # Errors
 ///

@@ -193,8 +193,8 @@ struct Contestant {
 /// other; those of the library.
 pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Result<Option<Eval>> {
     let state = fresh::state(library, job).await?;
-    let asked = asked(library, options).await?;
-    let kept = fresh::answer(library, "eval", &state, &asked);
+    let request = request(library, options).await?;
+    let kept = fresh::answer(library, "eval", &state, &request);
     if let Some(kept) = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
         return Ok(Some(kept));
     }
@@ -248,12 +248,12 @@ pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Re
     };
     let found = report(options, ids.len(), labelled, &measured, &kinds);
     let answer = serde_json::to_vec(&found).unwrap_or_default();
-    fresh::keep_answer(library, "eval", &state, &asked, &answer);
+    fresh::keep_answer(library, "eval", &state, &request, &answer);
     Ok(Some(found))
 }
 
 // What tells two requests apart, with the clusters where these count.
-async fn asked(library: &Library, options: &EvalOptions) -> Result<String> {
+async fn request(library: &Library, options: &EvalOptions) -> Result<String> {
     let EvalOptions { by, not_same, models, blend, filter, queries, seed } = options;
     let terms: Vec<String> = filter.terms.iter().map(ToString::to_string).collect();
     let names_clusters = [Some(*by), *not_same].contains(&Some(Likeness::Cluster))

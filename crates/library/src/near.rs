@@ -34,7 +34,7 @@ const READ: usize = 500;
 /// Which near duplicates are looked for.
 #[derive(Clone, Debug)]
 pub struct NearDuplicateOptions {
-    /// The model to compare by; the one that searches use if it is not said.
+    /// The model to compare by; the one that searches use if none is given.
     pub model: Option<ModelName>,
     /// The lowest similarity that counts.
     pub threshold: f64,

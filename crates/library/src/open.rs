@@ -266,7 +266,7 @@ mod astra {
 
     use songrec_astra::{
         AstraBackend, AstraConfig, BlobConfig, InitReport, Secret,
-        client::{Endpoint, RetryPolicy, password_token},
+        client::{Endpoint, Timeouts, password_token},
     };
 
     use songrec_cache::{Cached, CachedOptions};
@@ -364,9 +364,8 @@ mod astra {
     const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
     fn hasty(astra: AstraConfig) -> AstraConfig {
-        let retry_policy =
-            RetryPolicy { first_answer: Some(FIRST_ANSWER), ..RetryPolicy::default() };
-        AstraConfig { retry_policy: Some(retry_policy), ..astra }
+        let timeouts = Timeouts { first_answer: Some(FIRST_ANSWER), ..Timeouts::default() };
+        AstraConfig { timeouts: Some(timeouts), ..astra }
     }
 
     fn place(astra: &AstraConfig) -> String {
@@ -514,7 +513,7 @@ mod astra {
         }
     }
 
-    // Whoever wrote the files of a folder would otherwise be sent the token of
+    // The author of a folder's files would otherwise be sent the token of
     // everybody who works there. A token of the folder's own may go anywhere, and
     // so may a token to a server that this user named when a library was cloned.
     fn refuse_a_projects_server(

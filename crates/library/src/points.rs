@@ -29,7 +29,7 @@ pub struct Points {
 /// searches use.
 ///
 /// From a local library this takes no time. From one that is far away they are
-/// read page by page, a hundred in a request; the job is told how many requests
+/// read page by page, a hundred in a request; the job reports how many requests
 /// that takes before. Nothing if the job was interrupted.
 ///
 /// # Errors
@@ -75,7 +75,7 @@ impl Points {
     }
 
     /// The vectors of `songs`, in their order and bit for bit as the model gave
-    /// them; nothing for songs that it did not embed. Whoever needs all of them
+    /// them; nothing for songs that it did not embed. A caller that needs all of them
     /// asks for some thousands at a time.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ pub struct ScanOptions {
     pub examiner: Option<PathBuf>,
 }
 
-/// Who is told what became of each file that was not as before.
+/// What takes the result of each file that was not as before.
 pub type OnItem<'a> = &'a (dyn Fn(&ScanItem) + Send + Sync);
 
 /// How many files are asked for at once whether they are known.
@@ -92,7 +92,7 @@ const STORE: usize = 64;
 /// are held back for more to store with them, where the library is far away.
 const WAIT_TO_ASK: Duration = Duration::from_millis(30);
 const WAIT_TO_STORE: Duration = Duration::from_secs(1);
-/// About how much memory it takes to hear one file: decoder, transforms, and
+/// About how much memory it takes to embed one file: decoder, transforms, and
 /// the frames of up to ten minutes; longer files are analysed in such parts.
 const MEMORY_PER_FILE: u64 = 180 << 20;
 
@@ -121,7 +121,7 @@ struct FileToRead {
 /// # Errors
 ///
 /// When a path does not exist, or the library cannot be written. Files
-/// that cannot be read are told and counted instead.
+/// that cannot be read are reported and counted instead.
 pub async fn scan(
     library: &Library,
     options: &ScanOptions,
@@ -178,7 +178,7 @@ struct Scan<'a> {
     unregistered: Mutex<Vec<ModelSpec>>,
     /// The files to look at, if they are not to be found by a walk.
     named: Option<Vec<PathBuf>>,
-    /// What has to be heard again, as far as that is known.
+    /// What has to be embedded again, as far as that is known.
     lost: Mutex<lost::LostEmbeddings>,
     roots: Vec<PathBuf>,
     threads: usize,

@@ -9,11 +9,11 @@ mod passages;
 use songrec_core::{
     Filter, Hint, Metric, ModelName, ModelSpec, Piece, Remedy, Scan, Song, SongId, Vector,
 };
-use songrec_storage::{FoundNeighbor, NearestQuery, StorageBackendExt};
+use songrec_storage::{NearestQuery, Neighbor, OverFetch, StorageBackendExt};
 
 use self::{
     answer::result,
-    blend::{ModelQuery, Scored, score},
+    blend::{Candidate, ModelQuery, score},
     chosen::Chosen,
     example::{EmbeddedExample, combine},
 };
@@ -30,7 +30,7 @@ use crate::{Error, Library, Result};
 #[derive(Clone, Debug)]
 pub struct SimilarOptions {
     /// The model to compare by, with or without its revision; the configured
-    /// one if it is not said.
+    /// one if none is given.
     pub model: Option<String>,
     /// Several models to compare by, in place of one.
     pub blend: Option<Blend>,
@@ -40,7 +40,7 @@ pub struct SimilarOptions {
     pub offset: usize,
     /// The lowest similarity that counts.
     pub threshold: Option<f64>,
-    /// How to compare; the model's own metric if it is not said.
+    /// How to compare; the model's own metric if none is given.
     pub metric: Option<Metric>,
     /// Which songs count.
     pub filter: Filter,
@@ -79,8 +79,8 @@ impl Default for SimilarOptions {
     }
 }
 
-/// How many hits more are looked at in one go when some may be left out, or
-/// come in another order: over a network many songs cost no more than one.
+/// How many more of the nearest are requested at once when some may be left
+/// out, or come in another order: over a network many songs cost no more than one.
 const MARGIN: usize = 50;
 /// The same where each song is a file that is read, and looking again is quick.
 const MARGIN_HERE: usize = 6;
@@ -210,58 +210,7 @@ async fn found_by(
     let [first, others @ ..] = model_queries else {
         return Err(Error::usage("there is no model to compare by"));
     };
-    let mut exclude = options.exclude.clone();
-    if !options.include_self {
-        exclude.extend(songs_of(examples).map(|song| song.id));
-    }
-    let wanted = options.offset.saturating_add(options.k);
-    let may_leave_out =
-        !options.all_copies || options.max_per_artist.is_some() || options.max_per_album.is_some();
-    let mut ask = match (others, may_leave_out) {
-        ([], false) => wanted,
-        ([], true) if library.backend.capabilities().remote => wanted.saturating_add(MARGIN),
-        ([], true) => wanted.saturating_add(MARGIN_HERE),
-        (_, _) => wanted.saturating_mul(CANDIDATES).max(MARGIN),
-    };
-    let mut pool: Vec<Scored> = Vec::new();
-    let mut seen = 0;
-    let chosen = loop {
-        let query = NearestQuery {
-            model: first.spec.name.clone(),
-            vector: first.vector.clone(),
-            k: ask,
-            offset: seen,
-            // Of several models the score counts, not what one of them
-            // says.
-            threshold: options.threshold.filter(|_| others.is_empty()),
-            metric: options.metric,
-            filter: options.filter.clone(),
-            exclude: exclude.clone(),
-        };
-        let found = library.backend.nearest_songs(&query).await?;
-        let exhausted = found.len() < ask;
-        seen += found.len();
-        pool.extend(scored(library, model_queries, found).await?);
-        if !others.is_empty() {
-            pool.sort_by(|left, right| {
-                let (left, right) = (&left.hit, &right.hit);
-                right.similarity.total_cmp(&left.similarity).then(left.song.id.cmp(&right.song.id))
-            });
-        }
-        let passing = match options.threshold {
-            Some(threshold) if !others.is_empty() => {
-                pool.partition_point(|scored| scored.hit.similarity >= threshold)
-            }
-            _ => pool.len(),
-        };
-        let mut chosen = Chosen::new(songs_of(examples), options);
-        pool[..passing].iter().for_each(|scored| chosen.consider(scored));
-        // What is too dissimilar is no reason to look further.
-        if chosen.songs.len() + (pool.len() - passing) >= wanted || exhausted {
-            break chosen;
-        }
-        ask = ask.saturating_mul(2);
-    };
+    let chosen = choose(library, model_queries, examples, options).await?;
     let left_out = (chosen.limited, chosen.silent);
     let results: Vec<SimilarSong> = chosen
         .songs
@@ -269,7 +218,7 @@ async fn found_by(
         .skip(options.offset)
         .take(options.k)
         .enumerate()
-        .map(|(place, chosen)| result(options.offset + place + 1, chosen, examples, options))
+        .map(|(place, song)| result(options.offset + place + 1, song, examples, options))
         .collect();
     notes.extend(unembedded_results(model_queries, &results));
     let shortfall = match results.len() < options.k {
@@ -301,13 +250,84 @@ async fn found_by(
     })
 }
 
+// The nearest songs that stay, as many as are wanted with those that are passed
+// over. Each request begins where the last one ended, and what stays is judged
+// anew over the whole pool, because of several models a later candidate may come
+// first: so this loop is its own.
+async fn choose<'a>(
+    library: &Library,
+    model_queries: &[ModelQuery],
+    examples: &[EmbeddedExample],
+    options: &'a SimilarOptions,
+) -> Result<Chosen<'a>> {
+    let [first, others @ ..] = model_queries else {
+        return Ok(Chosen::new([], options));
+    };
+    let mut exclude = options.exclude.clone();
+    if !options.include_self {
+        exclude.extend(songs_of(examples).map(|song| song.id));
+    }
+    let mut plan = plan(library, others, options);
+    let mut pool: Vec<Candidate> = Vec::new();
+    let mut seen = 0;
+    loop {
+        let query = NearestQuery {
+            model: first.spec.name.clone(),
+            vector: first.vector.clone(),
+            k: plan.ask(),
+            offset: seen,
+            // Of several models the score counts, not the similarity by one of
+            // them.
+            threshold: options.threshold.filter(|_| others.is_empty()),
+            metric: options.metric,
+            filter: options.filter.clone(),
+            exclude: exclude.clone(),
+        };
+        let found = library.backend.nearest_songs(&query).await?;
+        let count = found.len();
+        seen += count;
+        pool.extend(scored(library, model_queries, found).await?);
+        if !others.is_empty() {
+            pool.sort_by(|left, right| {
+                right.similarity.total_cmp(&left.similarity).then(left.song.id.cmp(&right.song.id))
+            });
+        }
+        let similar = match options.threshold {
+            Some(threshold) if !others.is_empty() => {
+                pool.partition_point(|candidate| candidate.similarity >= threshold)
+            }
+            _ => pool.len(),
+        };
+        let mut chosen = Chosen::new(songs_of(examples), options);
+        pool[..similar].iter().for_each(|candidate| chosen.consider(candidate));
+        // What is too dissimilar is no reason to look further.
+        if plan.answered(count, chosen.songs.len() + (pool.len() - similar)).is_some() {
+            return Ok(chosen);
+        }
+    }
+}
+
+// How many of the nearest are requested.
+fn plan(library: &Library, others: &[ModelQuery], options: &SimilarOptions) -> OverFetch {
+    let wanted = options.offset.saturating_add(options.k);
+    let may_leave_out =
+        !options.all_copies || options.max_per_artist.is_some() || options.max_per_album.is_some();
+    let margin = match (others, may_leave_out) {
+        ([], false) => 0,
+        ([], true) if library.backend.capabilities().remote => MARGIN,
+        ([], true) => MARGIN_HERE,
+        (_, _) => wanted.saturating_mul(CANDIDATES).max(MARGIN).saturating_sub(wanted),
+    };
+    OverFetch::new(wanted).with_margin(margin)
+}
+
 // What all queries say of what the first of them found.
 async fn scored(
     library: &Library,
     model_queries: &[ModelQuery],
-    found: Vec<FoundNeighbor>,
-) -> Result<Vec<Scored>> {
-    let ids: Vec<SongId> = found.iter().map(|hit| hit.song.id).collect();
+    found: Vec<(Neighbor, Song)>,
+) -> Result<Vec<Candidate>> {
+    let ids: Vec<SongId> = found.iter().map(|(_, song)| song.id).collect();
     let mut vectors: Vec<Vec<Option<Vector>>> = vec![Vec::new(); found.len()];
     for model_query in model_queries.iter().skip(1) {
         let stored = library.backend.embeddings().get(&model_query.spec.name, &ids).await?;
@@ -316,7 +336,7 @@ async fn scored(
         }
     }
     let scored = found.into_iter().zip(vectors);
-    Ok(scored.map(|(hit, vectors)| score(model_queries, hit, vectors)).collect())
+    Ok(scored.map(|(found, vectors)| score(model_queries, found, vectors)).collect())
 }
 
 // Why there are only `found` results, in words.

@@ -68,7 +68,7 @@ pub fn remove_spare_folders(config: &Config, limit: u64) -> Result<Vec<SpareFold
 }
 
 /// The same after a library was opened, whose own folder stays. What cannot be
-/// removed now is tried again by whoever comes next.
+/// removed now is tried again next time.
 pub(crate) fn keep_spare_folders_small(root: &Path, limit: u64) {
     if let Err(error) = remove_in(root, limit, true, SystemTime::now()) {
         tracing::debug!("`{}` is not tidied: {error}", root.display());

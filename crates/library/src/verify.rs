@@ -12,14 +12,18 @@ use crate::{Library, Result, scan::lost::LostEmbeddings};
 /// damaged, as far as their files are on this machine; they keep everything
 /// else.
 ///
+/// When `job` is interrupted, gives what was found until then.
+///
 /// # Errors
 ///
 /// When the check itself cannot be done; what it finds is no error.
 pub async fn verify(library: &Library, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
-    let mut findings = library.backend.maintenance().verify(options, &*job.progress).await?;
+    let mut findings = library.backend.maintenance().verify(options, job).await?;
     if options.repair {
         look_again_at(library, &findings)?;
-        bring_back(library, &mut findings, job).await?;
+        if !job.is_interrupted() {
+            bring_back(library, &mut findings, job).await?;
+        }
     }
     Ok(findings)
 }
@@ -72,26 +76,26 @@ async fn bring_back(library: &Library, findings: &mut [Finding], job: &Job) -> R
 
 /// Removes embeddings and copies of audio that no song names, none of them
 /// younger than `min_age`. What a deleted song named stays as long as it
-/// can be restored.
+/// can be restored. When `job` is interrupted, gives what was removed until then.
 ///
 /// # Errors
 ///
 /// When the library cannot be read or written.
 pub async fn collect_garbage(library: &Library, min_age: Duration, job: &Job) -> Result<Collected> {
     job.on(Event::Started { work: "removing what no song names", total: None });
-    let collected = library.backend.maintenance().collect_garbage(min_age).await;
+    let collected = library.backend.maintenance().collect_garbage(min_age, job).await;
     job.on(Event::Finished);
     Ok(collected?)
 }
 
-/// What [`collect_garbage`](Library::garbage collection) would remove now.
+/// What [`collect_garbage`] would remove now.
 ///
 /// # Errors
 ///
 /// The backend's own.
 pub async fn find_garbage(library: &Library, min_age: Duration, job: &Job) -> Result<Collected> {
     job.on(Event::Started { work: "looking for what no song names", total: None });
-    let collected = library.backend.maintenance().find_garbage(min_age).await;
+    let collected = library.backend.maintenance().find_garbage(min_age, job).await;
     job.on(Event::Finished);
     Ok(collected?)
 }

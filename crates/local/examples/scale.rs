@@ -15,7 +15,7 @@ use std::{
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Embedding, Filter, Metric, ModelSpec, Silent, Vector};
+use songrec_core::{Embedding, Filter, Job, Metric, ModelSpec, Silent, Vector};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{
     Lookup, NearestQuery, Order, OrderBy, PutMode, SongQuery, StorageBackend, VerifyOptions,
@@ -59,7 +59,7 @@ async fn main() -> Result<()> {
     let library = LocalBackend::open(&folder, &Silent).await?;
     println!("open, building catalog and index: {:.1} s", begin.elapsed().as_secs_f64());
     let begin = Instant::now();
-    let found = library.maintenance().verify(&VerifyOptions::default(), &Silent).await?;
+    let found = library.maintenance().verify(&VerifyOptions::default(), &Job::silent()).await?;
     println!("verify: {:.1} s, {} findings", begin.elapsed().as_secs_f64(), found.len());
     Ok(())
 }

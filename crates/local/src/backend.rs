@@ -4,7 +4,7 @@ use std::{fmt, ops::Range, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use songrec_core::{
-    BlobRef, Document, DocumentKind, EmbeddingRef, Filter, ModelName, ModelSpec, OperationId,
+    BlobRef, Document, DocumentKind, EmbeddingRef, Filter, Job, ModelName, ModelSpec, OperationId,
     Progress, Segment, SegmentId, Song, SongId, SongSummary,
 };
 use songrec_storage::{
@@ -28,7 +28,7 @@ use crate::{
     garbage::Garbage,
     options::LocalOptions,
     points::Points,
-    progress::reporter,
+    progress::{reporter, reporting},
     segments::Segments,
     songs::Songs,
     store::Store,
@@ -95,7 +95,7 @@ impl LocalBackend {
         Self::open_with(root, LocalOptions::default(), progress).await
     }
 
-    /// Opens the library in `root`, to be used as `options` say.
+    /// Opens the library in `root`, with `options`.
     ///
     /// # Errors
     ///
@@ -537,29 +537,27 @@ impl Maintenance for LocalBackend {
         .await
     }
 
-    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.changing("clean up", "objects", move |database| {
-            Garbage::new(database).collect(min_age, false)
-        })
-        .await
+    async fn collect_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
+        let (job, pass_on) = reporting(job);
+        let collect = self.changing("clean up", "objects", move |database| {
+            Garbage::new(database).collect(min_age, false, &job)
+        });
+        futures::join!(collect, pass_on).0
     }
 
-    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.blocking("look for", "garbage", move |database| {
-            Garbage::new(database).collect(min_age, true)
-        })
-        .await
+    async fn find_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
+        let (job, pass_on) = reporting(job);
+        let find = self.blocking("look for", "garbage", move |database| {
+            Garbage::new(database).collect(min_age, true, &job)
+        });
+        futures::join!(find, pass_on).0
     }
 
-    async fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
-        let (reporter, pass_on) = reporter(progress);
+    async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
+        let (job, pass_on) = reporting(job);
         let options = *options;
         let verify = self.blocking("verify", "the library", move |database| {
-            Verifier::new(database).verify(&options, &reporter)
+            Verifier::new(database).verify(&options, &job)
         });
         futures::join!(verify, pass_on).0
     }

@@ -47,7 +47,7 @@ impl Drop for Incoming {
 
 impl Incoming {
     fn begin(database: &Database) -> Result<Self> {
-        // Not `.tmp`: those are removed by whoever has the write lock, and
+        // Not `.tmp`: those are removed by the process that has the write lock, and
         // taking in a blob does not need it.
         let path = database.store().files().unfinished_path().with_extension("blob");
         if let Some(folder) = path.parent() {

@@ -17,7 +17,7 @@ use std::{
 };
 
 use songrec_core::{
-    Document, DocumentKind, Embedding, Field, Filter, Metric, ModelSpec, Revision, Segment,
+    Document, DocumentKind, Embedding, Field, Filter, Job, Metric, ModelSpec, Revision, Segment,
     SegmentId, Silent, Song, SongId, SongSummary, Vector,
 };
 use songrec_storage::{
@@ -504,7 +504,7 @@ fn check(root: &Path, name: &str, [before, after]: [&Answers; 2]) {
     assert_eq!(nearest, named, "{name}: the index has what songs name");
     assert!(db.store().unfinished().unwrap().is_empty(), "{name}: nothing is left over");
     let found = Verifier::new(&db)
-        .verify(&VerifyOptions { repair: false, read_data: true }, &Silent)
+        .verify(&VerifyOptions { repair: false, read_data: true }, &Job::silent())
         .unwrap();
     let found: Vec<_> = found.iter().filter(|one| !one.problem.contains(".wav`")).collect();
     assert!(found.is_empty(), "{name}: {found:?}");
@@ -594,6 +594,6 @@ fn repairing_survives_every_death() {
 
     survives(Some(&damage), |db| {
         let options = VerifyOptions { repair: true, read_data: true };
-        Verifier::new(db).verify(&options, &Silent).map(drop)
+        Verifier::new(db).verify(&options, &Job::silent()).map(drop)
     });
 }

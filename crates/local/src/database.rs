@@ -252,7 +252,7 @@ impl Database {
         }
         let opened = self.store.catalog().take()?;
         let connection = &opened.connection;
-        // Whoever is at work brings them up to date himself.
+        // The writer that is at work brings them up to date itself.
         if !self.store.lock().is_held() {
             if Catalog::is_anything_pending(connection)? {
                 return Ok(Some("a write was cut off, and waits for somebody who may write"));

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use rusqlite::Connection;
 use songrec_core::{Digest, Embedding, EmbeddingRef, Filter, ModelName, ModelSpec, SongId, Vector};
+use songrec_index::{Hit, Key, Query};
 use songrec_storage::{NearestQuery, Neighbor, NewEmbedding, StoredEmbedding};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     points::Points,
     recovery::Recovery,
     store::Store,
-    vectors::{Hit, Rows, Search, row_set},
+    vectors::{Rows, row_set},
 };
 
 /// How many of the nearest songs are examined for one that passes a filter, before
@@ -128,7 +129,7 @@ impl<'a> Embeddings<'a> {
                 Err(fault) => return Err(fault),
             };
             let hits = hits.into_iter().skip(query.offset).take(query.k).map(|hit| Neighbor {
-                song: SongId::from_bytes(hit.id),
+                song: SongId::from_bytes(hit.key.0),
                 similarity: hit.similarity,
                 distance: hit.distance,
                 key: None,
@@ -145,25 +146,19 @@ impl<'a> Embeddings<'a> {
         rows: &Arc<Rows>,
     ) -> Result<Vec<Hit>> {
         self.store.vectors().read(rows);
-        let exclude: Vec<[u8; 16]> = query.exclude.iter().map(|id| *id.as_bytes()).collect();
-        let search = Search {
-            vector: &query.vector,
-            metric: query.metric.unwrap_or(model.spec.metric),
-            k: query.offset.saturating_add(query.k),
-            offset: 0,
-            threshold: query.threshold,
-            among: None,
-            exclude: &exclude,
-        };
-        if !query.filter.is_all() {
-            if let Some(hits) = self.passing_of_nearest(connection, query, rows, search)? {
-                return Ok(hits);
-            }
-            let among = row_set(find::ids_passing(connection, &query.filter)?);
-            let search = Search { among: Some(&among), ..search };
-            return self.named(connection, &query.model, rows, search);
+        let exclude: Vec<Key> = query.exclude.iter().map(|id| Key(*id.as_bytes())).collect();
+        let metric = query.metric.unwrap_or(model.spec.metric);
+        let k = query.offset.saturating_add(query.k);
+        let search = Query { exclude: &exclude, ..rows.query(&query.vector, metric, k) };
+        if query.filter.is_all() {
+            return self.named(connection, query, rows, &search);
         }
-        self.named(connection, &query.model, rows, search)
+        if let Some(hits) = self.passing_of_nearest(connection, query, rows, &search)? {
+            return Ok(hits);
+        }
+        let among = row_set(find::ids_passing(connection, &query.filter)?);
+        let search = Query { filter: songrec_index::Filter::Rows(&among), ..search };
+        self.named(connection, query, rows, &search)
     }
 
     /// Hits that songs name. The index may be ahead of the catalog while
@@ -171,12 +166,13 @@ impl<'a> Embeddings<'a> {
     fn named(
         &self,
         connection: &Connection,
-        model: &ModelName,
+        query: &NearestQuery,
         rows: &Rows,
-        search: Search<'_>,
+        search: &Query<'_>,
     ) -> Result<Vec<Hit>> {
-        rows.search_known(&search, |hit| {
-            let id = SongId::from_bytes(hit.id);
+        let model = &query.model;
+        rows.search_known(search, query.threshold, |hit| {
+            let id = SongId::from_bytes(hit.key.0);
             Ok(song_rows::names_embedding(connection, id, model)?
                 || self.file_names(connection, id, model)?)
         })
@@ -202,20 +198,21 @@ impl<'a> Embeddings<'a> {
 
     /// Hits that pass the filter, taken from the nearest of all: where many
     /// songs pass, that is faster than knowing which. Nothing if there are not
-    /// enough.
+    /// enough: a second, larger request would cost more than the set of all songs
+    /// that pass.
     fn passing_of_nearest(
         &self,
         connection: &Connection,
         query: &NearestQuery,
         rows: &Rows,
-        search: Search<'_>,
+        search: &Query<'_>,
     ) -> Result<Option<Vec<Hit>>> {
         let k = search.k.saturating_mul(EXAMINED_FOR_EACH).clamp(1, EXAMINED_AT_MOST);
-        let hits = self.named(connection, &query.model, rows, Search { k, ..search })?;
+        let hits = self.named(connection, query, rows, &Query { k, ..search.clone() })?;
         let is_all = hits.len() < k;
         let mut passing = Vec::new();
         for hit in hits {
-            let summary = find::summary_of(connection, SongId::from_bytes(hit.id))?;
+            let summary = find::summary_of(connection, SongId::from_bytes(hit.key.0))?;
             if summary.is_some_and(|summary| query.filter.passes(&summary)) {
                 passing.push(hit);
                 if passing.len() == search.k {
@@ -258,7 +255,7 @@ impl<'a> Embeddings<'a> {
             let Some(vector) = self.vector_of(model, id)? else { continue };
             let (similarity, distance) = metric.compare(&query.vector, &vector);
             if query.threshold.is_none_or(|least| similarity >= least) {
-                hits.push(Hit { id: *id.as_bytes(), similarity, distance });
+                hits.push(Hit { key: Key(*id.as_bytes()), similarity, distance });
             }
             if hits.len() >= wanted.saturating_mul(2).max(1024) {
                 nearest_first(&mut hits, wanted);
@@ -309,7 +306,7 @@ impl<'a> Embeddings<'a> {
 
 fn nearest_first(hits: &mut Vec<Hit>, wanted: usize) {
     hits.sort_unstable_by(|left, right| {
-        right.similarity.total_cmp(&left.similarity).then(left.id.cmp(&right.id))
+        right.similarity.total_cmp(&left.similarity).then(left.key.cmp(&right.key))
     });
     hits.truncate(wanted);
 }

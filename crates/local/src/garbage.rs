@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use songrec_core::{Digest, ModelName, SongId};
+use songrec_core::{Digest, Event, Job, ModelName, SongId};
 use songrec_storage::Collected;
 
 use crate::{
@@ -33,7 +33,12 @@ impl<'a> Garbage<'a> {
     }
 
     /// Removes what no song names, or only counts it.
-    pub(crate) fn collect(&self, min_age: Duration, only_count: bool) -> Result<Collected> {
+    pub(crate) fn collect(
+        &self,
+        min_age: Duration,
+        only_count: bool,
+        job: &Job,
+    ) -> Result<Collected> {
         let mut collected = Collected::default();
         let begin = SystemTime::now();
         let mut old = Vec::new();
@@ -41,7 +46,11 @@ impl<'a> Garbage<'a> {
             let Ok(model) = name.parse::<ModelName>() else { continue };
             let folder = self.store.layout().embeddings().join(&name);
             for shard in names_in(&folder)? {
+                if job.is_interrupted() {
+                    return Ok(collected);
+                }
                 for file in names_in(&folder.join(&shard))? {
+                    job.on(Event::Advanced { item: "", bytes: 0 });
                     let path = folder.join(&shard).join(&file);
                     // `id.npy`, or `id.digest.npy` beside another one.
                     let id = file
@@ -57,8 +66,12 @@ impl<'a> Garbage<'a> {
             }
         }
         for shard in names_in(&self.store.layout().blobs())? {
+            if job.is_interrupted() {
+                return Ok(collected);
+            }
             let folder = self.store.layout().blobs().join(shard);
             for file in names_in(&folder)? {
+                job.on(Event::Advanced { item: "", bytes: 0 });
                 let path = folder.join(&file);
                 let digest = file.parse::<Digest>().ok();
                 if let Some(digest) = digest.filter(|_| is_old(&path, begin, min_age)) {
@@ -66,6 +79,9 @@ impl<'a> Garbage<'a> {
                 }
             }
             self.remove_unnamed(&mut old, &mut collected, only_count)?;
+        }
+        if job.is_interrupted() {
+            return Ok(collected);
         }
         for file in names_in(&self.store.layout().unfinished())? {
             let path = self.store.layout().unfinished().join(&file);

@@ -183,7 +183,7 @@ impl<'a> IndexRows<'a> {
         if !waiting.is_empty() {
             self.transaction.store().files().step(|| rows.put(&waiting))?;
         }
-        // Whoever waits for this waits a little longer, for an index that is
+        // The caller waits a little longer, for an index that is
         // as good as the one that was lost.
         if rows.wants_build() {
             self.transaction.store().files().step(|| rows.build(&|| false).map(drop))?;

@@ -42,7 +42,7 @@ pub enum KnownOutcome {
     Failed(String),
 }
 
-/// What the library holds of a file's song, as far as this machine has heard.
+/// What the library holds of a file's song, as far as this machine has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileStatus {
     /// The song is about to be stored; if nothing else was written down since,
@@ -55,7 +55,7 @@ pub enum FileStatus {
     UpToDate,
     /// The song was deleted.
     Deleted,
-    /// The song does not name the file, or was not heard enough.
+    /// The song does not name the file, or was not embedded by all models.
     Stale,
 }
 
@@ -77,7 +77,7 @@ impl FileStatus {
     }
 }
 
-/// A file whose song was heard of.
+/// A file whose song is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownStatus {
     /// As in [`KnownFile::path`].
@@ -307,7 +307,7 @@ impl KnownFiles {
         Ok(found)
     }
 
-    /// Up to where the library's changes were heard of.
+    /// Up to where the library's changes were read.
     pub fn cursor(&self) -> Result<Option<String>, KnownFilesError> {
         let connection = self.connection();
         let cursor = connection.query_row("SELECT cursor FROM heard", [], |row| row.get(0));
@@ -434,10 +434,10 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 /// The files that are known could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum KnownFilesError {
-    /// The database said so.
+    /// The error is the database's.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// The file system said so.
+    /// The error is the file system's.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }

@@ -167,7 +167,7 @@ impl Points {
         let (reporter, pass_on) = reporter(progress);
         let compare = blocking("compare", &self.location, move || {
             let stop = || options.stop.load(Ordering::Relaxed);
-            // Those of a library are built into lists by whoever writes them.
+            // Those of a library are built into lists by their writers.
             if is_loose && rows.wants_build() {
                 rows.build(&stop)?;
             }
@@ -196,19 +196,19 @@ fn compare_all(
             precision: rows.precision(),
         },
         &|| options.stop.load(Ordering::Relaxed),
-        &|id, hits| {
+        &|key, hits| {
             let neighbors: Vec<Neighbor> = hits
                 .into_iter()
                 .filter(|hit| options.threshold.is_none_or(|least| hit.similarity >= least))
                 .map(|hit| Neighbor {
-                    song: SongId::from_bytes(hit.id),
+                    song: SongId::from_bytes(hit.key.0),
                     similarity: hit.similarity,
                     distance: hit.distance,
                     key: None,
                 })
                 .collect();
             if !neighbors.is_empty() {
-                on_found(SongId::from_bytes(id), neighbors);
+                on_found(SongId::from_bytes(key.0), neighbors);
             }
             let now = compared.fetch_add(1, Ordering::Relaxed) + 1;
             if now.is_multiple_of(REPORTED) || now == total {

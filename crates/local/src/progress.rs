@@ -1,6 +1,8 @@
 //! Progress of blocking work, reported to an async caller.
 
-use songrec_core::{Event, Progress};
+use std::sync::Arc;
+
+use songrec_core::{Event, Job, Progress};
 use tokio::sync::mpsc;
 
 // Enough that the work rarely waits for its listener.
@@ -63,4 +65,11 @@ pub(crate) fn reporter(progress: &dyn Progress) -> (Reporter, impl Future<Output
         }
     };
     (Reporter(send), pass_on)
+}
+
+/// The same for work that can be interrupted: a job for it, which reports to
+/// `job` and ends with it.
+pub(crate) fn reporting(job: &Job) -> (Job, impl Future<Output = ()> + Send) {
+    let (reporter, pass_on) = reporter(&*job.progress);
+    (Job { progress: Arc::new(reporter), interrupt: job.interrupt.clone() }, pass_on)
 }

@@ -61,7 +61,7 @@ impl<'a> Publisher<'a> {
         self.publish(publish(&stamps))
     }
 
-    /// Takes into indexes and catalog what the files of some songs say.
+    /// Takes into indexes and catalog what the files of some songs hold.
     pub(crate) fn publish(&self, songs: Vec<Published>) -> Result<()> {
         let mut generations = Vec::new();
         for model in Catalog::models(self.transaction.connection())? {

@@ -73,7 +73,7 @@ fn add_song(
             progress.on(Event::Skipped { item: &item.display().to_string(), reason: &reason });
             tracing::warn!("left out: {reason}");
         }
-        // A disk that does not answer says nothing about the song.
+        // A disk that does not answer is no evidence about the song.
         Resolved::Damaged(_) => {
             let Resolved::Damaged(fault) = resolved else { return Ok(()) };
             return Err(fault);

@@ -101,7 +101,7 @@ impl<'a> Recovery<'a> {
                 Resolved::Damaged(fault @ (Fault::Damaged { .. } | Fault::Newer { .. })) => {
                     faults.push(fault.chain());
                 }
-                // A disk that does not answer says nothing about the song.
+                // A disk that does not answer is no evidence about the song.
                 Resolved::Damaged(_) => {
                     let Resolved::Damaged(fault) = resolved else { continue };
                     return Err(fault);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use songrec_core::{Segment, SegmentId, SongId};
+use songrec_index::{Filter, Key, Query};
 use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     error::{Fault, Result},
     publish::Publisher,
     store::Store,
-    vectors::{Search, row_set},
+    vectors::row_set,
 };
 
 /// The segments of songs of a library.
@@ -97,32 +98,29 @@ impl<'a> Segments<'a> {
             } else {
                 Some(row_set(segment_rows::ids(connection, &query.among)?))
             };
-            let exclude: Vec<[u8; 16]> = query.exclude.iter().map(|id| *id.as_bytes()).collect();
-            let search = Search {
-                vector: &query.vector,
-                metric: query.metric.unwrap_or(model.spec.metric),
-                k: query.k,
-                offset: 0,
-                threshold: query.threshold,
-                among: among.as_ref(),
-                exclude: &exclude,
-            };
+            let exclude: Vec<Key> = query.exclude.iter().map(|id| Key(*id.as_bytes())).collect();
+            let metric = query.metric.unwrap_or(model.spec.metric);
             let found = self.database.with_rows(connection, &model, RowKind::Segments, |rows| {
                 let mut read = ReadSegments::default();
                 let mut segments = BTreeMap::new();
-                let hits = rows.search_known(&search, |hit| {
-                    let id = SegmentId::from_bytes(hit.id);
+                let search = Query {
+                    filter: among.as_ref().map_or(Filter::All, Filter::Rows),
+                    exclude: &exclude,
+                    ..rows.query(&query.vector, metric, query.k)
+                };
+                let hits = rows.search_known(&search, query.threshold, |hit| {
+                    let id = SegmentId::from_bytes(hit.key.0);
                     let segment = match segment_rows::song_of(connection, id)? {
                         Some(song) => read.get(self.store, song, id)?,
                         None => None,
                     };
                     let is_known = segment.is_some();
-                    segments.extend(segment.map(|segment| (hit.id, segment)));
+                    segments.extend(segment.map(|segment| (hit.key, segment)));
                     Ok(is_known)
                 })?;
                 let found = hits.into_iter().filter_map(|hit| {
                     let (similarity, distance) = (hit.similarity, hit.distance);
-                    let segment = segments.remove(&hit.id)?;
+                    let segment = segments.remove(&hit.key)?;
                     Some(SegmentNeighbor { segment, similarity, distance })
                 });
                 Ok(found.collect())

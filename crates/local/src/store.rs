@@ -151,7 +151,7 @@ impl Store {
         stored::read_song(&self.layout, &self.files, id)
     }
 
-    /// What the files say about a song, and which file is obsolete by it.
+    /// What the files hold about a song, and which file is obsolete by it.
     pub(crate) fn resolve(&self, id: SongId) -> (Resolved, Option<PathBuf>) {
         stored::resolve(&self.layout, &self.files, id)
     }
@@ -161,7 +161,7 @@ impl Store {
         segment_file::read(&self.layout, &self.files, song)
     }
 
-    /// An embedding, if it is there and what its song says it is.
+    /// An embedding, if it is there and is what its song names.
     pub(crate) fn embedding(
         &self,
         model: &ModelName,

@@ -9,9 +9,7 @@ use std::{
 
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
-use songrec_core::{
-    Digest, DocumentKind, Event, Hint, ModelName, Progress, Remedy, Scan, Song, SongId,
-};
+use songrec_core::{Digest, DocumentKind, Event, Hint, Job, ModelName, Remedy, Scan, Song, SongId};
 use songrec_storage::{Finding, Lost, VerifyOptions};
 
 use crate::{
@@ -49,12 +47,12 @@ struct Findings<'a> {
     /// compared with songs one by one.
     unusable: BTreeSet<ModelName>,
     repair: bool,
-    progress: &'a dyn Progress,
+    job: &'a Job,
 }
 
 impl Findings<'_> {
     fn add(&mut self, subject: String, problem: String, repaired: bool, hint: impl Into<Hint>) {
-        self.progress.on(Event::Failed { item: &subject, reason: &problem });
+        self.job.on(Event::Failed { item: &subject, reason: &problem });
         let hint = (!repaired).then(|| hint.into());
         self.found.push(Finding { subject, problem, repaired, hint, lost: None });
     }
@@ -84,11 +82,8 @@ impl<'a> Verifier<'a> {
         Self { database, store: database.store() }
     }
 
-    pub(crate) fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
+    /// Ends early, with what it found, when `job` is interrupted.
+    pub(crate) fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
         if options.repair {
             self.store.may_write()?;
         }
@@ -99,9 +94,9 @@ impl<'a> Verifier<'a> {
             awaiting: 0,
             unusable: BTreeSet::new(),
             repair: options.repair,
-            progress,
+            job,
         };
-        progress.on(Event::Started { work: "verifying", total: None });
+        job.on(Event::Started { work: "verifying", total: None });
         self.verify_library_file(&mut findings)?;
         match self.verify_all(options, &mut findings) {
             // Damage that only shows where it is read.
@@ -117,12 +112,12 @@ impl<'a> Verifier<'a> {
             }
             done => done?,
         }
-        progress.on(Event::Finished);
+        job.on(Event::Finished);
         Ok(findings.found)
     }
 
     fn verify_all(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<()> {
-        let progress = findings.progress;
+        let job = findings.job;
         if !self.verify_catalog(options, findings)? {
             // A damaged catalog is not worth comparing with.
             return Ok(());
@@ -133,13 +128,19 @@ impl<'a> Verifier<'a> {
         }
         let mut total = 0;
         for shard in 0..=u8::MAX {
+            if job.is_interrupted() {
+                return Ok(());
+            }
             let stale = self.verify_shard(shard, findings)?;
             let ids = ids_of_shard(self.store, shard)?;
             total += ids.len() as u64;
-            progress.on(Event::Total { total });
+            job.on(Event::Total { total });
             for id in ids.into_keys() {
+                if job.is_interrupted() {
+                    return Ok(());
+                }
                 self.verify_song(id, options, stale.contains(&id), findings)?;
-                progress.on(Event::Advanced { item: &id.short(), bytes: 0 });
+                job.on(Event::Advanced { item: &id.short(), bytes: 0 });
             }
             self.verify_segments(shard, findings)?;
         }
@@ -149,7 +150,7 @@ impl<'a> Verifier<'a> {
         for (folder, files) in &findings.missing_folders {
             let folder = folder.display();
             let text = format!("`{folder}` with {files} files of songs is not on this machine");
-            progress.on(Event::Note { text: &text });
+            job.on(Event::Note { text: &text });
         }
         if findings.elsewhere > 0 {
             let text = match findings.elsewhere {
@@ -160,14 +161,14 @@ impl<'a> Verifier<'a> {
                     )
                 }
             };
-            progress.on(Event::Note { text: &text });
+            job.on(Event::Note { text: &text });
         }
         if findings.awaiting > 0 {
             let text = match findings.awaiting {
                 1 => "1 song came without audio: a scan of its file brings it".to_owned(),
                 songs => format!("{songs} songs came without audio: scans of their files bring it"),
             };
-            progress.on(Event::Note { text: &text });
+            job.on(Event::Note { text: &text });
         }
         Ok(())
     }
@@ -188,7 +189,7 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    // Says whether the catalog can be used now.
+    // Whether the catalog can be used now.
     fn verify_catalog(&self, options: &VerifyOptions, findings: &mut Findings<'_>) -> Result<bool> {
         let thorough = options.read_data;
         let damage =
@@ -204,7 +205,7 @@ impl<'a> Verifier<'a> {
 
     fn found_damaged_catalog(&self, damage: &str, findings: &mut Findings<'_>) -> Result<()> {
         if findings.repair {
-            self.database.build_again(findings.progress)?;
+            self.database.build_again(&*findings.job.progress)?;
         }
         let subject = self.store.layout().catalog().display().to_string();
         findings.add_repairable(subject, format!("the catalog is damaged: {damage}"));
@@ -453,7 +454,7 @@ impl<'a> Verifier<'a> {
                 None => false,
             };
             if differs && findings.repair {
-                // All its rows anew, whatever some of them say about the rest.
+                // All its rows anew, whatever some of them hold about the rest.
                 transaction.note_pending(RowKind::Song, &[song.id])?;
                 transaction.commit(|connection| song_rows::remove_song(connection, song.id))?;
                 Recovery::new(transaction).refresh(&[song.id])?;
@@ -551,7 +552,7 @@ impl<'a> Verifier<'a> {
                     let ids = match rows.and_then(|rows| rows.map(|rows| rows.ids()).transpose()) {
                         Ok(Some(ids)) => ids,
                         Ok(None) => return Ok(None),
-                        // Told with the index itself where all of it is read.
+                        // Reported with the index itself where all of it is read.
                         Err(fault) if fault.is_damaged_index() && options.read_data => {
                             return Ok(None);
                         }
@@ -560,7 +561,7 @@ impl<'a> Verifier<'a> {
                                 IndexRows::new(transaction).build(
                                     &model,
                                     kind,
-                                    findings.progress,
+                                    &*findings.job.progress,
                                 )?;
                             }
                             return Ok(Some(fault.chain()));
@@ -605,6 +606,9 @@ impl<'a> Verifier<'a> {
     fn verify_indexes(&self, findings: &mut Findings<'_>) -> Result<()> {
         for model in self.database.read_as_it_is(Catalog::models)? {
             for kind in [RowKind::Song, RowKind::Segments] {
+                if findings.job.is_interrupted() {
+                    return Ok(());
+                }
                 let damage = self.database.write(|transaction| {
                     let damage = match self.rows_in_use(transaction.connection(), &model, kind) {
                         Ok(rows) => rows.and_then(|rows| rows.damage()),
@@ -612,7 +616,7 @@ impl<'a> Verifier<'a> {
                         Err(other) => return Err(other),
                     };
                     if damage.is_some() && findings.repair {
-                        IndexRows::new(transaction).build(&model, kind, findings.progress)?;
+                        IndexRows::new(transaction).build(&model, kind, &*findings.job.progress)?;
                     }
                     Ok(damage)
                 })?;

@@ -18,6 +18,7 @@ mod fetch;
 mod figures;
 mod model;
 mod protocol;
+mod tls;
 
 pub use client::{Client, Health, ServedModel, Tensor};
 pub use config::{ClientConfig, Form, Token};

@@ -42,7 +42,7 @@ pub(crate) struct SongVectors {
 #[derive(Debug)]
 pub(crate) struct SongEmbedder {
     batcher: Arc<Batcher>,
-    /// None once something failed: then the rest need not be heard.
+    /// None once something failed: then the rest need not be embedded.
     windows: Option<Windows>,
     keeps_windows: bool,
     /// Where in the song its first sample is, in seconds.

@@ -25,10 +25,10 @@ pub struct ChangePage<T = ChangeState> {
     /// Whether there are more changes already.
     pub more: bool,
     /// Whether playlists or synths were stored or deleted since the cursor
-    /// that was given; they are few, and told as a whole by
+    /// that was given; they are few, and listed as a whole by
     /// [`DocumentStore::list`](crate::DocumentStore::list). May be true
     /// when nothing was, and is without a cursor. Of several pages one tells
-    /// it: whoever reads on remembers.
+    /// it: a caller that reads on remembers them.
     pub documents: bool,
     /// Songs among the changes that are stored and cannot be read: damaged
     /// ones, and those of a later format. One must not keep a reader from all
@@ -70,7 +70,7 @@ pub enum ChangeState {
 pub enum ChangeHead {
     /// It is stored, and this is its head.
     Song(SongHead),
-    /// It was deleted, or cannot be told in short.
+    /// It was deleted, or cannot be listed in short.
     Whole(ChangeState),
 }
 

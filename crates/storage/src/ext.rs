@@ -4,20 +4,9 @@ use async_trait::async_trait;
 use songrec_core::{ModelName, Song, SongId};
 
 use crate::{
-    Error, ErrorKind, NearestQuery, Neighbor, Outcome, PutMode, PutSong, Result, StorageBackend,
-    StoredEmbedding,
+    Error, ErrorKind, NearestQuery, Neighbor, Outcome, OverFetch, PutMode, PutSong, Result,
+    StorageBackend, StoredEmbedding, take_passing,
 };
-
-/// A search hit with its song.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FoundNeighbor {
-    /// The song, which names the embedding that was found.
-    pub song: Song,
-    /// Higher is closer.
-    pub similarity: f64,
-    /// Lower is closer.
-    pub distance: f64,
-}
 
 /// What every backend can do beyond what it must provide.
 #[async_trait]
@@ -28,7 +17,7 @@ pub trait StorageBackendExt: StorageBackend {
     }
 
     /// The songs with these ids, without those that are damaged or of a newer
-    /// version: they are left out, and the log says so. For answers that one
+    /// version: they are left out, and the log names them. For answers that one
     /// bad song must not keep from all others.
     async fn get_readable_songs(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
         match self.songs().get(ids).await {
@@ -77,32 +66,25 @@ pub trait StorageBackendExt: StorageBackend {
         Ok(self.embeddings().get(model, &[song]).await?.pop().flatten())
     }
 
-    /// The nearest songs themselves: hits of
-    /// [`EmbeddingStore::nearest`](crate::EmbeddingStore::nearest) confirmed against their songs, with as many as were asked for if there
-    /// are as many. A song that cannot be read is no hit.
+    /// The nearest songs themselves: neighbors that
+    /// [`nearest`](crate::EmbeddingStore::nearest) found, confirmed against their
+    /// songs, with as many as were asked for if there are as many. A song that
+    /// cannot be read is no neighbor.
     ///
     /// Costs one search and one read of songs, and the same for twice as many
-    /// hits whenever leftovers of a crash made it too few.
-    async fn nearest_songs(&self, query: &NearestQuery) -> Result<Vec<FoundNeighbor>> {
+    /// neighbors whenever leftovers of a crash made it too few.
+    async fn nearest_songs(&self, query: &NearestQuery) -> Result<Vec<(Neighbor, Song)>> {
         if query.k == 0 {
             return Ok(Vec::new());
         }
         // Leftovers count against the offset too, so everything before the
         // page has to be looked at to know where the page begins.
-        let wanted = query.offset.saturating_add(query.k);
-        let mut ask = wanted;
-        loop {
-            let unconfirmed = self
-                .embeddings()
-                .nearest(&NearestQuery { k: ask, offset: 0, ..query.clone() })
-                .await?;
-            let exhausted = unconfirmed.len() < ask;
-            let found = confirm(self, &query.model, unconfirmed).await?;
-            if found.len() >= wanted || exhausted {
-                return Ok(found.into_iter().skip(query.offset).take(query.k).collect());
-            }
-            ask = ask.saturating_mul(2);
-        }
+        let plan = OverFetch::new(query.offset.saturating_add(query.k));
+        let nearest = |k| async move {
+            self.embeddings().nearest(&NearestQuery { k, offset: 0, ..query.clone() }).await
+        };
+        let taken = take_passing(plan, nearest, |found| confirm(self, &query.model, found)).await?;
+        Ok(taken.items.into_iter().skip(query.offset).collect())
     }
 }
 
@@ -112,21 +94,18 @@ fn is_damage(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible)
 }
 
+// The neighbors whose songs name what was found, with these songs.
 async fn confirm<B: StorageBackend + ?Sized>(
     backend: &B,
     model: &ModelName,
-    hits: Vec<Neighbor>,
-) -> Result<Vec<FoundNeighbor>> {
-    let ids: Vec<SongId> = hits.iter().map(|hit| hit.song).collect();
+    found: Vec<Neighbor>,
+) -> Result<Vec<(Neighbor, Song)>> {
+    let ids: Vec<SongId> = found.iter().map(|neighbor| neighbor.song).collect();
     let songs = backend.get_readable_songs(&ids).await?;
-    let found = hits.into_iter().zip(songs).filter_map(|(hit, song)| {
+    let confirmed = found.into_iter().zip(songs).filter_map(|(neighbor, song)| {
         let song = song?;
-        let confirmed = song.embeddings.get(model).is_some_and(|named| named.key == hit.key);
-        confirmed.then_some(FoundNeighbor {
-            song,
-            similarity: hit.similarity,
-            distance: hit.distance,
-        })
+        let named = song.embeddings.get(model)?;
+        (named.key == neighbor.key).then_some((neighbor, song))
     });
-    Ok(found.collect())
+    Ok(confirmed.collect())
 }

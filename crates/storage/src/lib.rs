@@ -8,6 +8,7 @@ mod contract;
 mod error;
 mod ext;
 mod memory;
+mod nearest;
 mod query;
 mod stored;
 
@@ -21,8 +22,9 @@ pub use contract::{
     SegmentStore, SongStore, StorageBackend, StoredEmbedding, VerifyOptions,
 };
 pub use error::{Error, ErrorKind, Result, Unreadable, UnreadableSong};
-pub use ext::{FoundNeighbor, StorageBackendExt};
+pub use ext::StorageBackendExt;
 pub use memory::MemoryBackend;
+pub use nearest::{OverFetch, Reached, Shortfall, Taken, take_passing};
 pub use query::{
     Lookup, NearestQuery, NearestSegments, Neighbor, Order, OrderBy, Page, PageToken,
     SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery,

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use songrec_core::{
-    BlobRef, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Metric, ModelName,
-    ModelSpec, OperationId, Progress, Segment, SegmentId, Song, SongId, SongSummary, fold,
+    BlobRef, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Job, Metric,
+    ModelName, ModelSpec, OperationId, Segment, SegmentId, Song, SongId, SongSummary, fold,
 };
 
 use self::position::{Position, in_order};
@@ -42,7 +42,7 @@ struct State {
     models: BTreeMap<ModelName, ModelSpec>,
     songs: BTreeMap<SongId, Stored>,
     last_change: u64,
-    // The last change of a document that is told of as a whole.
+    // The last change of a document that is listed as a whole.
     last_document: u64,
     // By digest too: of two that are on their way, either may be named.
     embeddings: HashMap<(ModelName, SongId, Digest), Kept<Embedding>>,
@@ -118,7 +118,7 @@ impl Default for MemoryBackend {
 }
 
 impl State {
-    fn collect_garbage(&mut self, min_age: Duration) -> Collected {
+    fn collect_garbage(&mut self, min_age: Duration, job: &Job) -> Collected {
         let mut collected = Collected::default();
         // A tombstone keeps its objects: the song may be restored.
         let song = |stored: &Stored| match &stored.state {
@@ -131,7 +131,8 @@ impl State {
             songs.values().filter_map(|song| Some(song.blob.as_ref()?.sha256)).collect();
         self.embeddings.retain(|(model, id, digest), kept| {
             let named = songs.get(id).and_then(|song| song.embeddings.get(model));
-            let keep = kept.since.elapsed() < min_age
+            let keep = job.is_interrupted()
+                || kept.since.elapsed() < min_age
                 || named.is_some_and(|reference| reference.digest == *digest);
             if !keep {
                 collected.objects += 1;
@@ -140,7 +141,8 @@ impl State {
             keep
         });
         self.blobs.retain(|digest, kept| {
-            let keep = kept.since.elapsed() < min_age || blobs.contains(digest);
+            let keep =
+                job.is_interrupted() || kept.since.elapsed() < min_age || blobs.contains(digest);
             if !keep {
                 collected.objects += 1;
                 collected.bytes += kept.object.len() as u64;
@@ -668,18 +670,21 @@ impl Maintenance for MemoryBackend {
         Ok(ChangePage { changes: changes.collect(), cursor, more, documents, unreadable })
     }
 
-    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
-        Ok(self.state().collect_garbage(min_age))
+    async fn collect_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
+        Ok(self.state().collect_garbage(min_age, job))
     }
 
-    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        Ok(self.state().clone().collect_garbage(min_age))
+    async fn find_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
+        Ok(self.state().clone().collect_garbage(min_age, job))
     }
 
-    async fn verify(&self, _: &VerifyOptions, _: &dyn Progress) -> Result<Vec<Finding>> {
+    async fn verify(&self, _: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
         let state = self.state();
         let mut findings = Vec::new();
         for song in state.present() {
+            if job.is_interrupted() {
+                break;
+            }
             for (model, reference) in &song.embeddings {
                 let stored = state.named(song, model);
                 if stored.map(Embedding::reference).as_ref() != Some(reference) {
@@ -718,7 +723,7 @@ impl fmt::Debug for MemoryBackend {
 
 #[cfg(test)]
 mod tests {
-    use songrec_core::{AudioProperties, Silent, Timestamp};
+    use songrec_core::{AudioProperties, Timestamp};
 
     use super::*;
     use crate::StorageBackendExt;
@@ -797,7 +802,7 @@ mod tests {
         library.put_song(&song, PutMode::Create).await.unwrap();
 
         let findings =
-            library.maintenance().verify(&VerifyOptions::default(), &Silent).await.unwrap();
+            library.maintenance().verify(&VerifyOptions::default(), &Job::silent()).await.unwrap();
 
         assert_eq!(findings.len(), 2, "{findings:?}");
     }

@@ -94,7 +94,7 @@ pub struct NearestQuery {
     pub offset: usize,
     /// The lowest similarity that counts.
     pub threshold: Option<f64>,
-    /// How to compare; the model's own metric if it is not said.
+    /// How to compare; the model's own metric if none is given.
     pub metric: Option<Metric>,
     /// Which songs count.
     pub filter: Filter,
@@ -208,7 +208,7 @@ pub struct NearestSegments {
     pub k: usize,
     /// The lowest similarity that counts.
     pub threshold: Option<f64>,
-    /// How to compare; the model's own metric if it is not said.
+    /// How to compare; the model's own metric if none is given.
     pub metric: Option<Metric>,
     /// Segments that do not count.
     pub exclude: Vec<SegmentId>,

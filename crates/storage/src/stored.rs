@@ -254,7 +254,7 @@ impl<'de> Deserialize<'de> for Node<'de> {
     }
 }
 
-// Documents of before have none. Whoever changes one by hand writes null.
+// Older documents have none. A person who changes one by hand writes null.
 fn verify_checksum(bytes: &[u8], format: u32) -> Result<(), Unreadable> {
     let document: Node<'_> =
         serde_json::from_slice(bytes).map_err(|error| Unreadable::Damaged(error.to_string()))?;

@@ -1,10 +1,14 @@
 //! The two sides of a sync and what all of its parts share: the state, the
 //! clock, the traffic, and how a library is asked.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::StreamExt;
-use songrec_core::{Event, Job, Timestamp};
+use songrec_core::{Event, FailedAttempt, Job, RetryPolicy, Timestamp};
 use songrec_storage::{BlobStream, Result as StorageResult, StorageBackend};
 
 use crate::{
@@ -19,14 +23,23 @@ pub(crate) struct Session {
     job: Job,
     rules: Rules,
     clock: Clock,
-    pause: Duration,
+    retry_policy: RetryPolicy,
     keep_deleted: Duration,
 }
 
 type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How often a call that may work when tried again is tried.
-const TRIES: u32 = 4;
+/// How often a call is tried that may work when it is tried again. A backend that
+/// is far away repeats its requests itself, so these are few and need no spread.
+const RETRY_POLICY: RetryPolicy = RetryPolicy {
+    attempts: 4,
+    first_pause: Duration::from_millis(200),
+    factor: 3,
+    longest_pause: Duration::from_millis(1_800),
+    spread: RetryPolicy::NO_SPREAD,
+    total: Duration::MAX,
+    longest_wait: Duration::MAX,
+};
 /// How long deleted songs can be restored.
 const KEEP_DELETED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -40,7 +53,7 @@ impl Session {
             job,
             rules: Rules::default(),
             clock: Arc::new(Timestamp::now),
-            pause: Duration::from_millis(200),
+            retry_policy: RETRY_POLICY,
             keep_deleted: KEEP_DELETED,
         }
     }
@@ -56,7 +69,8 @@ impl Session {
 
     /// With other rules, and without pauses.
     pub(crate) fn with_rules(self, rules: Rules, keep_deleted: Duration) -> Self {
-        Self { rules, pause: Duration::ZERO, keep_deleted, ..self }
+        let retry_policy = RetryPolicy { first_pause: Duration::ZERO, ..self.retry_policy };
+        Self { rules, retry_policy, keep_deleted, ..self }
     }
 
     pub(crate) fn into_state(self) -> State {
@@ -156,20 +170,19 @@ impl Session {
     where
         F: Future<Output = StorageResult<T>>,
     {
-        let mut pause = self.pause;
-        for _ in 1..TRIES {
-            match attempt().await {
-                Err(error) if error.is_temporary() => {
-                    tracing::debug!("tried again: {error}");
-                    if !pause.is_zero() {
-                        tokio::time::sleep(pause).await;
-                        pause *= 3;
-                    }
-                }
+        let (began, mut retries) = (Instant::now(), self.retry_policy.start());
+        loop {
+            let error = match attempt().await {
+                Err(error) if error.is_temporary() => error,
                 other => return other,
+            };
+            let failed = FailedAttempt { elapsed: began.elapsed(), ..FailedAttempt::default() };
+            let Some(pause) = retries.after(failed, 0.0) else { return Err(error) };
+            tracing::debug!("tried again: {error}");
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
             }
         }
-        attempt().await
     }
 
     /// The error of a library that failed for good.

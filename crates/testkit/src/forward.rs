@@ -135,9 +135,9 @@ macro_rules! forward {
         $crate::forward!(@part Maintenance maintenance $bounds $wrapper {
             whole changes(since: Option<&Cursor>, limit: usize) -> ChangePage;
             whole heads(since: Option<&Cursor>, limit: usize) -> ChangePage<ChangeHead>;
-            whole collect_garbage(min_age: Duration) -> Collected;
-            whole find_garbage(min_age: Duration) -> Collected;
-            whole verify(options: &VerifyOptions, progress: &dyn Progress) -> Vec<Finding>;
+            whole collect_garbage(min_age: Duration, job: &Job) -> Collected;
+            whole find_garbage(min_age: Duration, job: &Job) -> Collected;
+            whole verify(options: &VerifyOptions, job: &Job) -> Vec<Finding>;
         });
     };
     (@part $trait:ident $part:ident [$($bounds:tt)*] $wrapper:ty {

@@ -1,4 +1,4 @@
-//! An S3 server in the test's own process, which fails when it is told to.
+//! An S3 server in the test's own process, which fails on demand.
 //!
 //! The server is `s3s-fs`, which keeps objects as files. What is laid around
 //! it is what a test of ours needs: conditional writes that are atomic,

@@ -56,9 +56,10 @@ const TESTS_OF_ONE_MAY_KNOW: [(&str, &[&str]); 2] = [
 
 /// A dependency that is large, or that only one crate should speak to, and
 /// the crates it lives in.
-const LIVES_IN: [(&str, &[&str]); 14] = [
+const LIVES_IN: [(&str, &[&str]); 15] = [
     ("rusqlite", &["local", "emulator", "sync"]),
     ("reqwest", &["astra", "models"]),
+    ("rustls", &["astra", "models"]),
     ("object_store", &["astra"]),
     ("axum", &["emulator", "server"]),
     ("clap", &["cli"]),

@@ -8,6 +8,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream, stream::BoxStream};
 use object_store::{GetOptions, GetResult, GetResultPayload, ObjectStore, path::Path};
+use songrec_core::{FailedAttempt, Retries, RetryPolicy};
 use songrec_storage::{BlobStream, Error, ErrorKind};
 use tokio::io::AsyncReadExt;
 
@@ -29,15 +30,16 @@ struct Download {
     pieces: Option<Pieces>,
     // Received, and not given on yet.
     piece: Bytes,
-    attempts: usize,
-    failures: usize,
-    pause: Duration,
-    longest_pause: Duration,
+    retry_policy: RetryPolicy,
+    // Of the failures since the last piece came.
+    retries: Retries,
 }
 
 impl Blobs {
     /// The bytes of `first`, the answer to a request for `path`.
     pub(super) fn download(&self, path: Path, subject: String, first: GetResult) -> BlobStream {
+        // How long it takes in all does not matter.
+        let retry_policy = RetryPolicy { total: Duration::MAX, ..self.timeouts.retry };
         let download = Download {
             store: Arc::clone(&self.store),
             path,
@@ -47,10 +49,8 @@ impl Blobs {
             rest: first.range.clone(),
             pieces: Some(pieces(first)),
             piece: Bytes::new(),
-            attempts: self.retry_policy.attempts,
-            failures: 0,
-            pause: self.retry_policy.first_pause,
-            longest_pause: self.retry_policy.longest_pause,
+            retry_policy,
+            retries: retry_policy.start(),
         };
         stream::try_unfold(download, |mut download| async move {
             let piece = download.next().await?;
@@ -80,7 +80,7 @@ impl Download {
                         usize::try_from(self.rest.end - self.rest.start).unwrap_or(usize::MAX);
                     piece.truncate(left);
                     self.rest.start += piece.len() as u64;
-                    self.failures = 0;
+                    self.retries = self.retry_policy.start();
                     self.piece = piece;
                     continue;
                 }
@@ -118,13 +118,9 @@ impl Download {
 
     // After too many failures in a row without a byte between them, the error.
     async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
-        self.failures += 1;
-        if self.failures >= self.attempts {
-            return Err(error);
-        }
-        let doubled = self.pause.saturating_mul(1 << self.failures.min(16));
-        let most = doubled.min(self.longest_pause);
-        tokio::time::sleep(most.mul_f64(rand::random::<f64>())).await;
+        let pause = self.retries.after(FailedAttempt::default(), rand::random());
+        let Some(pause) = pause else { return Err(error) };
+        tokio::time::sleep(pause).await;
         Ok(())
     }
 

@@ -27,7 +27,7 @@ use object_store::{
 use reqwest::{Method, StatusCode, header};
 use songrec_core::without_password;
 
-use crate::client::RetryPolicy;
+use crate::client::{Timeouts, client_builder};
 
 /// How long the server may take for one answer, the sending of a part
 /// included: 8 MiB in 5 minutes are 0.2 Mbit/s. A time for a whole request
@@ -87,8 +87,8 @@ impl Trouble {
     }
 }
 
-/// In place of the keys of a bucket that has none: whoever needs them is told
-/// which are missing. Without it the store would ask the cloud's own address
+/// In place of the keys of a bucket that has none: a request that needs them fails,
+/// and its error names the missing ones. Without it the store would ask the cloud's own address
 /// for some.
 #[derive(Debug)]
 pub(super) struct NoKeys(pub(super) &'static str);
@@ -108,22 +108,21 @@ impl CredentialProvider for NoKeys {
 /// Makes clients that keep to the rules above.
 #[derive(Debug)]
 pub(super) struct Connector {
-    retry_policy: RetryPolicy,
+    timeouts: Timeouts,
     answered: Arc<AtomicBool>,
 }
 
 impl Connector {
-    pub(super) fn new(retry_policy: &RetryPolicy) -> Self {
-        Self { retry_policy: retry_policy.clone(), answered: Arc::default() }
+    pub(super) fn new(timeouts: &Timeouts) -> Self {
+        Self { timeouts: timeouts.clone(), answered: Arc::default() }
     }
 }
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let plain = options.get_config_value(&ClientConfigKey::AllowHttp);
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10).min(self.retry_policy.request))
+        let client = client_builder()
+            .connect_timeout(Duration::from_secs(10).min(self.timeouts.request))
             .read_timeout(ANSWER)
             .https_only(plain.as_deref() != Some("true"))
             .redirect(reqwest::redirect::Policy::none())
@@ -135,15 +134,15 @@ impl HttpConnector for Connector {
                 store: "S3",
                 source: Box::new(error.without_url()),
             })?;
-        let (retry_policy, answered) = (self.retry_policy.clone(), Arc::clone(&self.answered));
-        Ok(HttpClient::new(Guarded { client, retry_policy, answered }))
+        let (timeouts, answered) = (self.timeouts.clone(), Arc::clone(&self.answered));
+        Ok(HttpClient::new(Guarded { client, timeouts, answered }))
     }
 }
 
 #[derive(Debug)]
 struct Guarded {
     client: reqwest::Client,
-    retry_policy: RetryPolicy,
+    timeouts: Timeouts,
     // Whether anything ever answered.
     answered: Arc<AtomicBool>,
 }
@@ -155,10 +154,8 @@ impl HttpService for Guarded {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         // Nothing else of ours has a name that begins so.
         let is_object = request.uri().path().contains("/audio/");
-        let first =
-            self.retry_policy.first_answer.filter(|_| !self.answered.load(Ordering::Relaxed));
-        let time =
-            first.map_or(self.retry_policy.request, |first| first.min(self.retry_policy.request));
+        let first = self.timeouts.first_answer.filter(|_| !self.answered.load(Ordering::Relaxed));
+        let time = first.map_or(self.timeouts.request, |first| first.min(self.timeouts.request));
         let answer = HttpService::call(&self.client, request);
         let answer = match is_read || first.is_some() {
             false => answer.await,

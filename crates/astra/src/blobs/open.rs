@@ -18,10 +18,10 @@ use super::{
     http::{Connector, NoKeys, Reason, Trouble, trouble},
     upload::Room,
 };
-use crate::{client::RetryPolicy, config::BlobConfig};
+use crate::{client::Timeouts, config::BlobConfig};
 
 /// Opens the place that `config` names; asks nothing of it.
-pub(crate) fn open(config: &BlobConfig, retry_policy: &RetryPolicy) -> Result<Blobs> {
+pub(crate) fn open(config: &BlobConfig, timeouts: &Timeouts) -> Result<Blobs> {
     let place = without_password(config.url.trim_end_matches('/')).into_owned();
     let invalid = |why: &str| {
         Error::new(ErrorKind::Invalid, "use", format_args!("`{place}`"), "the blob store")
@@ -31,7 +31,7 @@ pub(crate) fn open(config: &BlobConfig, retry_policy: &RetryPolicy) -> Result<Bl
     if has_password(&config.url) {
         return Err(invalid("keys do not belong into it").with_hint(KEYS_ELSEWHERE));
     }
-    let (retry_policy, room) = (retry_policy.clone(), Room::new());
+    let (timeouts, room) = (timeouts.clone(), Room::new());
     if let Some(rest) = config.url.strip_prefix("s3://") {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
@@ -40,11 +40,11 @@ pub(crate) fn open(config: &BlobConfig, retry_policy: &RetryPolicy) -> Result<Bl
         if let Some(endpoint) = &config.endpoint {
             check_endpoint(endpoint)?;
         }
-        let s3 = s3(config, bucket, &retry_policy)
+        let s3 = s3(config, bucket, &timeouts)
             .map_err(|error| failed_in(&place, "use", "the bucket", error))?;
         let store = Arc::new(PrefixStore::new(s3, prefix));
         let signer = Some(Arc::clone(&store));
-        return Ok(Blobs { store, signer, place, retry_policy, room });
+        return Ok(Blobs { store, signer, place, timeouts, room });
     }
     let store: Arc<dyn ObjectStore> = if let Some(folder) = config.url.strip_prefix("file://") {
         let folder = FilePath::new(folder);
@@ -60,7 +60,7 @@ pub(crate) fn open(config: &BlobConfig, retry_policy: &RetryPolicy) -> Result<Bl
     } else {
         return Err(invalid("it begins with neither `s3://` nor `file://`"));
     };
-    Ok(Blobs { store, signer: None, place, retry_policy, room })
+    Ok(Blobs { store, signer: None, place, timeouts, room })
 }
 
 fn check_endpoint(endpoint: &str) -> Result<()> {
@@ -80,25 +80,21 @@ fn check_endpoint(endpoint: &str) -> Result<()> {
     }
 }
 
-fn s3(
-    config: &BlobConfig,
-    bucket: &str,
-    retry_policy: &RetryPolicy,
-) -> object_store::Result<AmazonS3> {
+fn s3(config: &BlobConfig, bucket: &str, timeouts: &Timeouts) -> object_store::Result<AmazonS3> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region(config.region.as_deref().unwrap_or("us-east-1"))
         .with_checksum_algorithm(Checksum::SHA256)
         .with_client_options(ClientOptions::new())
-        .with_http_connector(Connector::new(retry_policy))
+        .with_http_connector(Connector::new(timeouts))
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
-                init_backoff: retry_policy.first_pause,
-                max_backoff: retry_policy.longest_pause,
+                init_backoff: timeouts.retry.first_pause,
+                max_backoff: timeouts.retry.longest_pause,
                 ..BackoffConfig::default()
             },
-            max_retries: retry_policy.attempts.saturating_sub(1),
-            retry_timeout: retry_policy.operation,
+            max_retries: timeouts.retry.attempts.saturating_sub(1) as usize,
+            retry_timeout: timeouts.retry.total,
         });
     if let Some(endpoint) = &config.endpoint {
         let plain = endpoint.starts_with("http://");

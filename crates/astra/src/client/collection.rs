@@ -1,11 +1,12 @@
 //! Collections: what is done with their documents.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use futures::{Stream, TryStreamExt, stream};
 use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
+use songrec_core::{FailedAttempt, RetryPolicy};
 
 use super::{
     Answer, COMFORTABLE_BODY, Client, Count, Error, Find, FoundPage, Inserted, MAX_INSERT, Problem,
@@ -115,7 +116,9 @@ impl Collection {
 
     async fn insert_chunk(&self, documents: &[Box<RawValue>]) -> Result<Vec<Inserted>> {
         let mut outcomes: Vec<Option<Inserted>> = documents.iter().map(|_| None).collect();
-        let mut pauses = self.client.pauses();
+        // Each request has its own time.
+        let retry = self.client.inner.timeouts.retry;
+        let mut retries = RetryPolicy { total: Duration::MAX, ..retry }.start();
         let mut round = 0;
         loop {
             round += 1;
@@ -128,22 +131,21 @@ impl Collection {
             };
             let answer = self.send::<_, IgnoredAny>("insertMany", &command, Repeat::Always).await?;
             let news = self.outcomes(answer, open.len(), round > 1)?;
-            let mut pause = None;
+            let mut failed: Option<FailedAttempt> = None;
             for (at, outcome) in open.into_iter().zip(news) {
                 if let Inserted::Failed(error) = &outcome
                     && error.problem.is_worth_repeating(Repeat::Always)
                 {
-                    pause = pause.or_else(|| pauses.next());
-                    pause = pause.max(pause.and(error.retry_after));
+                    let failed = failed.get_or_insert_default();
+                    failed.asked = failed.asked.max(error.retry_after);
                 } else if let Inserted::Failed(error) = outcome {
                     // One document that the server refuses is refused again.
                     return Err(error);
                 }
                 outcomes[at] = Some(outcome);
             }
-            let all_settled =
-                !outcomes.iter().any(|one| matches!(one, None | Some(Inserted::Failed(_))));
-            let Some(pause) = pause.filter(|_| !all_settled) else {
+            let pause = failed.and_then(|failed| retries.after(failed, rand::random()));
+            let Some(pause) = pause else {
                 return Ok(outcomes.into_iter().flatten().collect());
             };
             tokio::time::sleep(pause).await;
@@ -160,7 +162,7 @@ impl Collection {
         let repeated = again || attempts > 1;
         let Status { document_responses, inserted_ids, .. } = status;
         let Some(responses) = document_responses else {
-            // Everything was stored, or nothing was told document by document.
+            // Everything was stored, or there are no answers document by document.
             let stored = inserted_ids.map_or(0, |ids| ids.len());
             return match errors.into_iter().next() {
                 None if stored == sent => Ok((0..sent).map(|_| Inserted::Done).collect()),

@@ -132,7 +132,7 @@ impl UpdateOptions {
     }
 }
 
-/// Which version of a changed document is told.
+/// Which version of a changed document is returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Version {
@@ -170,7 +170,7 @@ impl Update {
         self
     }
 
-    /// Only these fields of the document that is told.
+    /// Only these fields of the document that is returned.
     #[must_use]
     pub fn project(mut self, projection: Value) -> Self {
         self.projection = projection;
@@ -214,7 +214,7 @@ impl<T> Replace<T> {
         self
     }
 
-    /// Only these fields of the document that is told.
+    /// Only these fields of the document that is returned.
     #[must_use]
     pub fn project(mut self, projection: Value) -> Self {
         self.projection = projection;

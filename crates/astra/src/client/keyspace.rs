@@ -58,7 +58,7 @@ impl Client {
             .http
             .post(url)
             .bearer_auth(self.inner.token.expose())
-            .timeout(self.inner.retry_policy.schema)
+            .timeout(self.inner.timeouts.schema)
             .send()
             .await
             .map_err(|error| failed(super::problem_of(&error), &causes(&error.without_url())))?;

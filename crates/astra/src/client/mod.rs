@@ -33,7 +33,8 @@ mod envelope;
 mod error;
 mod keyspace;
 mod repeat;
-mod retry_policy;
+mod timeouts;
+mod tls;
 
 use std::{
     collections::HashSet,
@@ -45,7 +46,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use reqwest::{
@@ -54,8 +54,11 @@ use reqwest::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use songrec_core::{Breaker, BreakerOptions, Clock, Permit, Rest, without_password};
+use songrec_core::{
+    Breaker, BreakerOptions, Clock, FailedAttempt, Permit, Rest, RetryPolicy, without_password,
+};
 
+pub(crate) use self::tls::client_builder;
 use self::{
     body::{MAX_ANSWER, Unread},
     envelope::{Envelope, Status},
@@ -70,7 +73,7 @@ pub use self::{
     error::{Error, Problem, Result},
     keyspace::Keyspace,
     repeat::Repeat,
-    retry_policy::RetryPolicy,
+    timeouts::Timeouts,
 };
 use crate::Secret;
 
@@ -103,7 +106,7 @@ struct Inner {
     endpoint: Endpoint,
     token: Secret,
     http: reqwest::Client,
-    retry_policy: RetryPolicy,
+    timeouts: Timeouts,
     breaker: Breaker,
     requests: AtomicU64,
     // Whether anything ever answered.
@@ -159,19 +162,15 @@ impl Client {
     ///
     /// When the token cannot be sent, or TLS cannot be set up.
     pub fn new(endpoint: Endpoint, token: Secret) -> Result<Self> {
-        Self::with_retry_policy(endpoint, token, RetryPolicy::default())
+        Self::with_timeouts(endpoint, token, Timeouts::default())
     }
 
-    /// A client that waits as `retry_policy` says.
+    /// A client that waits as long as `timeouts` allow.
     ///
     /// # Errors
     ///
     /// As [`Client::new`].
-    pub fn with_retry_policy(
-        endpoint: Endpoint,
-        token: Secret,
-        retry_policy: RetryPolicy,
-    ) -> Result<Self> {
+    pub fn with_timeouts(endpoint: Endpoint, token: Secret, timeouts: Timeouts) -> Result<Self> {
         let failed =
             |problem, why: &dyn fmt::Display| Error::new(problem, "connect", &endpoint, why);
         let mut value = HeaderValue::from_str(token.expose())
@@ -181,10 +180,9 @@ impl Client {
         headers.insert("Token", value);
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let http = reqwest::Client::builder()
+        let http = client_builder()
             .default_headers(headers)
-            .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10).min(retry_policy.request))
+            .connect_timeout(Duration::from_secs(10).min(timeouts.request))
             .pool_idle_timeout(Duration::from_secs(90))
             .tcp_keepalive(Duration::from_secs(30))
             .redirect(reqwest::redirect::Policy::none())
@@ -194,7 +192,7 @@ impl Client {
             endpoint,
             token,
             http,
-            retry_policy,
+            timeouts,
             breaker: Breaker::new(BREAKER, Clock::default()),
             requests: AtomicU64::new(0),
             answered: AtomicBool::new(false),
@@ -261,8 +259,9 @@ impl Client {
         started: Instant,
     ) -> Result<Answer<D>> {
         let inner = &*self.inner;
-        let retry_policy = &inner.retry_policy;
-        let mut pauses = self.pauses();
+        let timeouts = &inner.timeouts;
+        let retry_policy = RetryPolicy { total: self.operation(request), ..timeouts.retry };
+        let mut retries = retry_policy.start();
         let mut attempt = 0;
         let mut last: Option<Error> = None;
         loop {
@@ -282,7 +281,7 @@ impl Client {
                 }
             };
             attempt += 1;
-            let once = if request.slow { retry_policy.schema } else { retry_policy.request };
+            let once = if request.slow { timeouts.schema } else { timeouts.request };
             let in_all = self.operation(request).saturating_sub(gone);
             let times = Times { head: once.min(left), whole: once.min(in_all) };
             let mut error = match self.attempt(outgoing, request, permit, times, attempt).await {
@@ -293,13 +292,14 @@ impl Client {
             if !error.problem.is_worth_repeating(request.repeat) {
                 return Err(error);
             }
-            let Some(pause) = pauses.next() else { return Err(error) };
-            let pause = error.retry_after.map_or(pause, |asked| asked.max(pause));
             let in_all = self.time_for(request);
-            let in_all = if error.refused { in_all.min(retry_policy.refused) } else { in_all };
-            if started.elapsed() + pause >= in_all {
-                return Err(error);
-            }
+            let in_all = if error.refused { in_all.min(timeouts.refused) } else { in_all };
+            let failed = FailedAttempt {
+                elapsed: started.elapsed(),
+                asked: error.retry_after,
+                total: Some(in_all),
+            };
+            let Some(pause) = retries.after(failed, rand::random()) else { return Err(error) };
             last = Some(error);
             tokio::time::sleep(pause).await;
         }
@@ -307,33 +307,20 @@ impl Client {
 
     // For an operation with all its repetitions.
     fn operation<C>(&self, request: &Request<'_, C>) -> Duration {
-        let retry_policy = &self.inner.retry_policy;
+        let timeouts = &self.inner.timeouts;
         match request.slow {
-            false => retry_policy.operation,
-            true => retry_policy.operation + retry_policy.schema * 2,
+            false => timeouts.retry.total,
+            true => timeouts.retry.total + timeouts.schema * 2,
         }
     }
 
     // The same, or what is left of it while nothing ever answered.
     fn time_for<C>(&self, request: &Request<'_, C>) -> Duration {
         let in_all = self.operation(request);
-        match self.inner.retry_policy.first_answer {
+        match self.inner.timeouts.first_answer {
             Some(first) if !self.inner.answered.load(Ordering::Relaxed) => in_all.min(first),
             _ => in_all,
         }
-    }
-
-    // Exponential pauses with full jitter: each is a random part of what it
-    // could be, so that many clients do not come back in step.
-    fn pauses(&self) -> impl Iterator<Item = Duration> + Send + use<> {
-        let retry_policy = &self.inner.retry_policy;
-        ExponentialBuilder::new()
-            .with_min_delay(retry_policy.first_pause)
-            .with_max_delay(retry_policy.longest_pause)
-            .with_factor(2.0)
-            .with_max_times(retry_policy.attempts.saturating_sub(1))
-            .build()
-            .map(|most| most.mul_f64(rand::random::<f64>()))
     }
 
     async fn attempt<C: Sync, D: DeserializeOwned>(
@@ -394,7 +381,7 @@ impl Client {
             .iter()
             .map(|error| Error { retry_after, ..Error::of_api(error, name, place) })
             .collect();
-        // What is told document by document is judged document by document.
+        // What is answered document by document is judged document by document.
         let in_part = envelope.status.document_responses.is_some()
             || envelope.status.inserted_ids.as_ref().is_some_and(|ids| !ids.is_empty());
         let repeated = errors
@@ -535,7 +522,7 @@ fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
     found.is_some_and(|found| found.starts_with(wanted))
 }
 
-/// A clock that nobody has told of.
+/// A clock that no answer has shown yet.
 const UNKNOWN: i64 = i64::MIN;
 
 fn ahead(headers: &HeaderMap) -> Option<i64> {

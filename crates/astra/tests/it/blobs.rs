@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use songrec_astra::{AstraBackend, BlobConfig, Secret};
-use songrec_core::{BlobRef, Digest, OperationId};
+use songrec_core::{BlobRef, Digest, Job, OperationId};
 use songrec_emulator::Emulator;
 use songrec_storage::{BlobSource, BlobStream, Error, ErrorKind, NewBlob, StorageBackend};
 use songrec_testkit::{
@@ -239,6 +239,11 @@ fn wrong_bytes_of_a_large_blob_leave_nothing_behind() {
     });
 }
 
+fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 #[test]
 fn an_address_is_good_for_its_time_and_for_nothing_else() {
     run_case(async {
@@ -247,7 +252,7 @@ fn an_address_is_good_for_its_time_and_for_nothing_else() {
         let blob = stored(&backend, &bytes).await;
         let minute = Duration::from_secs(60);
         let address = backend.blobs().url(&blob, minute).await.unwrap().unwrap();
-        let http = reqwest::Client::new();
+        let http = http_client();
 
         let found = http.get(&address).send().await.unwrap();
         assert_eq!(found.status(), 200);
@@ -428,7 +433,8 @@ fn garbage_collection_removes_objects_that_no_song_names() {
         }
         cloud.s3.fail(Rule::one_of(&Fault::every()).chance(0.3, 3));
 
-        let collected = backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
+        let collected =
+            backend.maintenance().collect_garbage(Duration::ZERO, &Job::silent()).await.unwrap();
 
         assert_eq!(collected.objects, 5);
         let kept = std::fs::read_dir(cloud.s3.objects().join("my/library/audio")).unwrap();
@@ -443,7 +449,7 @@ fn the_server_lets_nobody_in_without_a_signature() {
     let server = S3Server::start();
     run_case(async move {
         let address = format!("{}/{}/key", server.endpoint(), S3Server::BUCKET);
-        let refused = reqwest::Client::new().put(address).body("x").send().await.unwrap();
+        let refused = http_client().put(address).body("x").send().await.unwrap();
         assert_eq!(refused.status(), 403);
     });
 }

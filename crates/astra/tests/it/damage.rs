@@ -5,7 +5,7 @@ use songrec_astra::{
     AstraBackend, DEFAULT_KEYSPACE,
     client::{Collection, Update},
 };
-use songrec_core::{Song, SongId};
+use songrec_core::{Job, Song, SongId};
 use songrec_emulator::Emulator;
 use songrec_storage::{
     ErrorKind, Finding, Lost, PutMode, SongQuery, StorageBackend, StorageBackendExt, VerifyOptions,
@@ -49,7 +49,7 @@ fn again(song: &Song) -> Song {
 
 async fn verify(backend: &AstraBackend, repair: bool) -> Vec<Finding> {
     let options = VerifyOptions { repair, read_data: true };
-    backend.maintenance().verify(&options, &songrec_core::Silent).await.unwrap()
+    backend.maintenance().verify(&options, &Job::silent()).await.unwrap()
 }
 
 /// What it does not know of the song would get lost with the first edit.

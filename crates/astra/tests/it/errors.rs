@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use songrec_astra::{AstraBackend, Secret, client::RetryPolicy};
+use songrec_astra::{AstraBackend, Secret, client::Timeouts};
+use songrec_core::RetryPolicy;
 use songrec_emulator::{Emulator, Fault, Rule};
 use songrec_storage::{Error, ErrorKind, PutMode, StorageBackendExt};
 use songrec_testkit::{run_case, song};
@@ -27,7 +28,10 @@ fn each_cause_has_its_own_message_and_next_step() {
     run_case(async {
         let (_, emulator) = library(Emulator::builder()).await;
         let mut config = config(&emulator);
-        config.retry_policy = Some(RetryPolicy { attempts: 1, ..RetryPolicy::default() });
+        config.timeouts = Some(Timeouts {
+            retry: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
+            ..Timeouts::default()
+        });
         let backend = AstraBackend::open(&config).await.unwrap();
         for (fault, kind, message, hint) in [
             (Fault::Hibernated, ErrorKind::Unavailable, "hibernated", "portal"),

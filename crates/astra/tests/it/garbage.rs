@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use songrec_astra::AstraBackend;
-use songrec_core::{BlobRef, Digest, Embedding, OperationId, Song};
+use songrec_core::{BlobRef, Digest, Embedding, Job, OperationId, Song};
 use songrec_emulator::{Emulator, Fault, Rule};
 use songrec_storage::{
     BlobSource, NewBlob, NewEmbedding, PutMode, StorageBackend, StorageBackendExt,
@@ -45,7 +45,7 @@ async fn has_embedding(backend: &AstraBackend, song: &Song) -> bool {
         10,
     );
     let near = backend.nearest_songs(&query).await.unwrap();
-    found.is_some() && near.iter().any(|found| found.song.id == song.id)
+    found.is_some() && near.iter().any(|(_, found)| found.id == song.id)
 }
 
 async fn opened() -> (Arc<AstraBackend>, Cloud) {
@@ -65,7 +65,8 @@ fn an_embedding_that_is_stored_again_is_young_again() {
 
         // An upload that was interrupted is resumed, with the same operation.
         named(&backend, &mut song, &new).await;
-        let collected = backend.maintenance().collect_garbage(first.elapsed()).await.unwrap();
+        let collected =
+            backend.maintenance().collect_garbage(first.elapsed(), &Job::silent()).await.unwrap();
         backend.put_song(&song, PutMode::Create).await.unwrap();
 
         assert_eq!(collected.objects, 0);
@@ -85,7 +86,11 @@ fn what_is_stored_again_between_a_look_and_its_removal_stays() {
         let slow = cloud.faults().add(slow);
         let collector = Arc::clone(&backend);
         let collect_garbage = tokio::spawn(async move {
-            collector.maintenance().collect_garbage(Duration::from_millis(100)).await.unwrap()
+            collector
+                .maintenance()
+                .collect_garbage(Duration::from_millis(100), &Job::silent())
+                .await
+                .unwrap()
         });
         while cloud.faults().fired(slow) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -108,7 +113,11 @@ fn a_removal_that_is_done_late_does_not_take_what_came_after_it() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         // Done, though nobody sees it yet.
         cloud.faults().add(Rule::fault(Fault::TimeoutAppliedLater).on("deleteMany").next(1));
-        backend.maintenance().collect_garbage(Duration::from_millis(100)).await.unwrap();
+        backend
+            .maintenance()
+            .collect_garbage(Duration::from_millis(100), &Job::silent())
+            .await
+            .unwrap();
 
         named(&backend, &mut song, &new).await;
         backend.put_song(&song, PutMode::Create).await.unwrap();
@@ -126,7 +135,15 @@ fn what_a_tombstone_names_outlives_garbage_collection_until_it_is_purged() {
         backend.put_song(&song, PutMode::Create).await.unwrap();
         backend.songs().delete(&[delete(song.id)]).await.unwrap();
 
-        assert_eq!(backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap().objects, 0);
+        assert_eq!(
+            backend
+                .maintenance()
+                .collect_garbage(Duration::ZERO, &Job::silent())
+                .await
+                .unwrap()
+                .objects,
+            0
+        );
         song.revision = song.revision.next();
         backend.put_song(&song, PutMode::Create).await.unwrap();
         assert!(has_embedding(&backend, &song).await, "restored without storing it again");
@@ -134,7 +151,15 @@ fn what_a_tombstone_names_outlives_garbage_collection_until_it_is_purged() {
         let deletion = delete(song.id);
         backend.songs().delete(std::slice::from_ref(&deletion)).await.unwrap();
         backend.songs().purge(&[purge(&deletion)]).await.unwrap();
-        assert_eq!(backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap().objects, 1);
+        assert_eq!(
+            backend
+                .maintenance()
+                .collect_garbage(Duration::ZERO, &Job::silent())
+                .await
+                .unwrap()
+                .objects,
+            1
+        );
     });
 }
 
@@ -188,7 +213,11 @@ fn audio_that_is_uploaded_again_between_two_looks_stays() {
         let slow = cloud.s3.fail(slow);
         let collector = Arc::clone(&backend);
         let collect_garbage = tokio::spawn(async move {
-            collector.maintenance().collect_garbage(Duration::from_secs(1)).await.unwrap()
+            collector
+                .maintenance()
+                .collect_garbage(Duration::from_secs(1), &Job::silent())
+                .await
+                .unwrap()
         });
         while cloud.s3.fired(slow) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

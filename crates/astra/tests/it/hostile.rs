@@ -13,9 +13,9 @@ use futures::TryStreamExt;
 use serde_json::{Value, json};
 use songrec_astra::{
     AstraBackend, AstraConfig, BlobConfig, Secret,
-    client::{Client, Error, Find, Problem, RetryPolicy},
+    client::{Client, Error, Find, Problem, Timeouts},
 };
-use songrec_core::{BlobRef, Digest, Filter};
+use songrec_core::{BlobRef, Digest, Filter, RetryPolicy};
 use songrec_emulator::Emulator;
 use songrec_storage::{Error as StorageError, ErrorKind, StorageBackend};
 use songrec_testkit::{Wire, run_case, s3::S3Server};
@@ -23,13 +23,16 @@ use songrec_testkit::{Wire, run_case, s3::S3Server};
 use crate::support::{self, library};
 
 fn client(server: &Wire) -> Client {
-    let retry_policy = RetryPolicy {
-        attempts: 3,
-        first_pause: Duration::from_millis(1),
-        ..RetryPolicy::default()
+    let timeouts = Timeouts {
+        retry: RetryPolicy {
+            attempts: 3,
+            first_pause: Duration::from_millis(1),
+            ..RetryPolicy::default()
+        },
+        ..Timeouts::default()
     };
     let endpoint = server.endpoint().parse().unwrap();
-    Client::with_retry_policy(endpoint, Secret::new("token"), retry_policy).unwrap()
+    Client::with_timeouts(endpoint, Secret::new("token"), timeouts).unwrap()
 }
 
 async fn find(client: &Client) -> Result<Vec<Value>, Error> {
@@ -144,14 +147,13 @@ fn what_is_asked_for_two_ranges_keeps_each_together() {
 fn a_server_that_never_answers_is_asked_once() {
     run_case(async {
         let silent = Wire::silent();
-        let retry_policy = RetryPolicy {
+        let timeouts = Timeouts {
             first_answer: Some(Duration::from_millis(100)),
-            first_pause: Duration::from_millis(1),
-            ..RetryPolicy::default()
+            retry: RetryPolicy { first_pause: Duration::from_millis(1), ..RetryPolicy::default() },
+            ..Timeouts::default()
         };
         let endpoint = silent.endpoint().parse().unwrap();
-        let client =
-            Client::with_retry_policy(endpoint, Secret::new("token"), retry_policy).unwrap();
+        let client = Client::with_timeouts(endpoint, Secret::new("token"), timeouts).unwrap();
 
         let error = find(&client).await.unwrap_err();
 
@@ -173,14 +175,13 @@ fn a_server_that_answered_once_is_waited_for() {
                 Wire::reply(&mut stream, "200 OK", &[], answer)
             }
         });
-        let retry_policy = RetryPolicy {
+        let timeouts = Timeouts {
             first_answer: Some(Duration::from_millis(500)),
-            first_pause: Duration::from_millis(1),
-            ..RetryPolicy::default()
+            retry: RetryPolicy { first_pause: Duration::from_millis(1), ..RetryPolicy::default() },
+            ..Timeouts::default()
         };
         let endpoint = server.endpoint().parse().unwrap();
-        let client =
-            Client::with_retry_policy(endpoint, Secret::new("token"), retry_policy).unwrap();
+        let client = Client::with_timeouts(endpoint, Secret::new("token"), timeouts).unwrap();
 
         assert_eq!(find(&client).await.unwrap(), Vec::<Value>::new());
         assert_eq!(server.requests().len(), 2);
@@ -197,11 +198,14 @@ fn bucket(endpoint: String, change: impl FnOnce(&mut BlobConfig)) -> AstraBacken
     blobs.session_token = Some(Secret::new("whisper"));
     change(&mut blobs);
     config.blobs = Some(blobs);
-    config.retry_policy = Some(RetryPolicy {
-        attempts: 2,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(2),
-        ..RetryPolicy::default()
+    config.timeouts = Some(Timeouts {
+        retry: RetryPolicy {
+            attempts: 2,
+            first_pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(2),
+            ..RetryPolicy::default()
+        },
+        ..Timeouts::default()
     });
     AstraBackend::connect(&config).unwrap()
 }
@@ -216,10 +220,10 @@ fn a_bucket_that_never_answers_is_asked_once_by_who_only_looks() {
         blobs.access_key = Some(Secret::new("key"));
         blobs.secret_key = Some(Secret::new("secret"));
         config.blobs = Some(blobs);
-        config.retry_policy = Some(RetryPolicy {
+        config.timeouts = Some(Timeouts {
             first_answer: Some(Duration::from_millis(100)),
-            attempts: 1,
-            ..RetryPolicy::default()
+            retry: RetryPolicy { attempts: 1, ..RetryPolicy::default() },
+            ..Timeouts::default()
         });
         let backend = AstraBackend::connect(&config).unwrap();
 
@@ -405,15 +409,17 @@ fn requests_that_time_out_together_do_not_end_the_operation() {
             let answer = br#"{"data": {"documents": [], "nextPageState": null}}"#;
             Wire::reply(&mut stream, "200 OK", &[], answer)
         });
-        let retry_policy = RetryPolicy {
+        let timeouts = Timeouts {
             request: Duration::from_millis(500),
-            first_pause: Duration::from_millis(1),
-            longest_pause: Duration::from_millis(1),
-            ..RetryPolicy::default()
+            retry: RetryPolicy {
+                first_pause: Duration::from_millis(1),
+                longest_pause: Duration::from_millis(1),
+                ..RetryPolicy::default()
+            },
+            ..Timeouts::default()
         };
         let endpoint = server.endpoint().parse().unwrap();
-        let client =
-            Client::with_retry_policy(endpoint, Secret::new("token"), retry_policy).unwrap();
+        let client = Client::with_timeouts(endpoint, Secret::new("token"), timeouts).unwrap();
 
         let answers = futures::future::join_all((0..16).map(|_| find(&client))).await;
 

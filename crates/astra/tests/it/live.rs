@@ -19,6 +19,7 @@
 use std::time::Duration;
 
 use songrec_astra::{AstraBackend, AstraConfig, BlobConfig, Secret};
+use songrec_core::Job;
 use songrec_storage::StorageBackend;
 use songrec_testkit::run_case;
 
@@ -72,7 +73,7 @@ async fn empty_library() -> (AstraBackend, Turn) {
             keyspace.collection(name).delete_many(serde_json::json!({})).await.unwrap();
         }
     }
-    backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap();
+    backend.maintenance().collect_garbage(Duration::ZERO, &Job::silent()).await.unwrap();
     keyspace.collection("library").delete_many(serde_json::json!({})).await.unwrap();
     let backend = AstraBackend::connect(&config).unwrap();
     assert!(backend.init(false).await.unwrap().is_complete());

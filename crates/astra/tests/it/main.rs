@@ -13,6 +13,6 @@ mod hostile;
 mod live;
 mod lost_answers;
 mod making;
-mod retry_policy;
 mod storms;
 mod support;
+mod timeouts;

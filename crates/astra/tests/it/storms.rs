@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use songrec_astra::{
     AstraBackend,
-    client::{Find, RetryPolicy},
+    client::{Find, Timeouts},
 };
-use songrec_core::{Digest, Song};
+use songrec_core::{Digest, Job, RetryPolicy, Song};
 use songrec_emulator::{Emulator, Fault, Rule};
 use songrec_storage::{
     BlobSource, Error, ErrorKind, NearestQuery, NewBlob, PutMode, SongQuery, StorageBackend,
@@ -60,11 +60,14 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
         let (_, cloud) = library(Emulator::builder()).await;
         let mut config = support::config(&cloud.emulator);
         config.blobs = Some(support::blobs(&cloud.s3));
-        config.retry_policy = Some(RetryPolicy {
-            attempts: 1,
-            first_pause: Duration::from_millis(1),
-            longest_pause: Duration::from_millis(2),
-            ..RetryPolicy::default()
+        config.timeouts = Some(Timeouts {
+            retry: RetryPolicy {
+                attempts: 1,
+                first_pause: Duration::from_millis(1),
+                longest_pause: Duration::from_millis(2),
+                ..RetryPolicy::default()
+            },
+            ..Timeouts::default()
         });
         let backend = AstraBackend::open(&config).await.unwrap();
         backend.embeddings().put_model(&tiny_model()).await.unwrap();
@@ -153,7 +156,7 @@ fn nothing_is_lost_or_doubled_and_no_error_names_a_wrong_cause() {
             .maintenance()
             .verify(
                 &songrec_storage::VerifyOptions { repair: false, read_data: true },
-                &songrec_core::Silent,
+                &Job::silent(),
             )
             .await
             .unwrap();

@@ -2,7 +2,8 @@
 
 use std::{ops::Deref, time::Duration};
 
-use songrec_astra::{AstraBackend, AstraConfig, BlobConfig, Secret, client::RetryPolicy};
+use songrec_astra::{AstraBackend, AstraConfig, BlobConfig, Secret, client::Timeouts};
+use songrec_core::RetryPolicy;
 use songrec_emulator::{Builder, Emulator, Fault, Names, Rule};
 use songrec_testkit::s3::{self, S3Server};
 
@@ -26,11 +27,14 @@ impl Deref for Cloud {
 pub(crate) fn config(emulator: &Emulator) -> AstraConfig {
     let mut config = AstraConfig::new(emulator.url(), Secret::new(emulator.token()));
     config.blobs = Some(BlobConfig::new("memory:"));
-    config.retry_policy = Some(RetryPolicy {
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(20),
-        attempts: 25,
-        ..RetryPolicy::default()
+    config.timeouts = Some(Timeouts {
+        retry: RetryPolicy {
+            first_pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(20),
+            attempts: 25,
+            ..RetryPolicy::default()
+        },
+        ..Timeouts::default()
     });
     config
 }

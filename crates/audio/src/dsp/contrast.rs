@@ -127,7 +127,7 @@ fn offer_both(values: &[f32], (low, high): (f32, f32), lows: &mut Smallest, high
     }
 }
 
-/// Lanes whose extremes are told.
+/// Lanes whose extremes are reported.
 const WIDE: usize = 2 * LANES;
 
 /// The smallest and the largest value in each of interleaved lanes.

@@ -28,7 +28,7 @@ thread_local! {
     static SPARE: Cell<Option<Box<Clip>>> = const { Cell::new(None) };
 }
 
-/// What is known of a song before it is heard.
+/// What is known of a song before it is decoded.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Samples per second as decoded, for loudness.
@@ -73,12 +73,12 @@ impl Extractor {
         }
     }
 
-    /// Hears interleaved samples as decoded: whole frames of them.
+    /// Takes interleaved samples as decoded: whole frames of them.
     pub fn push_decoded(&mut self, interleaved: &[f32]) {
         self.meter.push(interleaved);
     }
 
-    /// What was found in all that was heard.
+    /// What was found in all samples.
     pub fn finish(mut self) -> Extracted {
         self.clip.finish(&mut self.totals);
         if self.clip.room() <= MOST_SPARE {

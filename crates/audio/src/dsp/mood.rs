@@ -2,14 +2,14 @@
 
 use songrec_core::{Features, Key, Mode};
 
-/// At most so many moods are told, the strongest.
+/// At most so many moods are reported, the strongest.
 const MOST: usize = 3;
 
 /// The moods of a song, the strongest first.
 ///
 /// Each mood is scored by features that ramp from 0 to 1 between two values
 /// taken from common practice (a calm song has fewer than two onsets a
-/// second, a fast one more than 130 BPM …) and told from a score of 0.6.
+/// second, a fast one more than 130 BPM …) and reported from a score of 0.6.
 pub(super) fn moods(features: &Features) -> Vec<String> {
     let Some(loudness) = features.loudness_lufs else { return Vec::new() };
     let value = |value: Option<f32>, default: f32| f64::from(value.unwrap_or(default));

@@ -23,7 +23,7 @@ const SILENCE_BELOW_TOP: f64 = 1e-3;
 
 /// Fewer onsets are no rhythm.
 const LEAST_ONSETS: usize = 3;
-/// In less time than so many beats last, no tempo can be told.
+/// In less time than so many beats last, no tempo can be estimated.
 const LEAST_BEATS: f64 = 3.0;
 
 /// The 45 values in their order.

@@ -1,7 +1,7 @@
 //! Where the time goes from a file to its vectors and features.
 //!
 //! `features_pipeline [--json] [--repeat N] FILE…` prints, for each file, the
-//! least CPU time of `N` rounds (5 unless told) in milliseconds: decoding alone,
+//! least CPU time of `N` rounds (5 by default) in milliseconds: decoding alone,
 //! decoding and resampling, loudness alone, everything but decoding, and the
 //! whole of `songrec_audio::analyze`. `tools/bench_features.py` runs it beside
 //! librosa and bliss-audio.

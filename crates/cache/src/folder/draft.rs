@@ -75,7 +75,7 @@ impl Draft {
         let mut file = self.file.as_ref().expect("it is not finished").try_clone()?;
         file.rewind()?;
         // If the folder was deleted meanwhile, the bytes are still good for
-        // whoever asked for them.
+        // the caller that asked for them.
         if fs::rename(&self.path, &self.target).is_ok() {
             self.file = None;
         }

@@ -4,14 +4,14 @@
 //! ```text
 //! v1/blobs/9c/9c1e…        audio
 //! v1/embeddings/3f/3f9a…   little-endian float32
-//! v1/temporary/…           being written; locked by whoever writes it
+//! v1/temporary/…           being written; locked by its writer
 //! v1/usage                 how many bytes there are; the lock of evictions
 //! ```
 //!
 //! Nothing is synced to disk and nothing is trusted: a file is hashed before
 //! it is used, so one that a power cut tore is only a file to fetch again.
 //! Audio that this process hashed minutes ago, and that nobody touched since,
-//! is not hashed again: whoever plays a song asks for many parts of it.
+//! is not hashed again: a player asks for many parts of a song.
 //! When a file was last used is its modification time.
 
 mod draft;
@@ -168,7 +168,7 @@ impl Folder {
                     Err(TryLockError::Error(error)) => return Err(error),
                 }
             }
-            // Whoever held the lock has published or removed the file by now;
+            // The process that held the lock has published or removed the file by now;
             // its lock is worth nothing any more.
             if is_at(&file, &path)? {
                 break file;

@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{ModelName, Vector, decode_path};
+use songrec_core::{Event, ModelName, Vector, decode_path};
 use songrec_library::{EmbeddedFile, Error, ErrorKind, Models, Part, embed_file, keys, write_npy};
 
 use crate::{args::EmbedArgs, context::Context, status::ExitStatus};
@@ -22,8 +22,11 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
         Output { context, args: &args, several: names.len() > 1, written: BTreeSet::new() };
     let mut last_error = None;
     let mut failed = 0;
+    let job = &context.job;
+    job.on(Event::Started { work: "embedding", total: Some(args.files.len() as u64) });
     for file in &args.files {
-        if context.job.is_interrupted() {
+        if job.is_interrupted() {
+            job.on(Event::Finished);
             return Ok(ExitStatus::Interrupted);
         }
         let (path, part) = Part::split(file);
@@ -38,6 +41,10 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
             }
             Err(error) => Some(error),
         };
+        match &error {
+            None => job.on(Event::Advanced { item: file, bytes: 0 }),
+            Some(error) => job.on(Event::Failed { item: file, reason: &error.to_string() }),
+        }
         if let Some(error) = error {
             failed += 1;
             if args.files.len() > 1 {
@@ -46,6 +53,7 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
             last_error = Some(error);
         }
     }
+    job.on(Event::Finished);
     match last_error {
         // One file, or none that worked: the error is the answer.
         Some(error) if failed == args.files.len() => Err(error.into()),

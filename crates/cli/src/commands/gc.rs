@@ -23,10 +23,14 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
         true => songrec_library::find_garbage(&library, age, &context.job).await?,
         false => songrec_library::collect_garbage(&library, age, &context.job).await?,
     };
+    let status = match context.job.is_interrupted() {
+        true => ExitStatus::Interrupted,
+        false => ExitStatus::Done,
+    };
     if printer.json {
         let count = if args.dry_run { "would_remove" } else { "removed" };
         printer.json(&json!({ count: collected.objects, "bytes": collected.bytes }))?;
-        return Ok(ExitStatus::Done);
+        return Ok(status);
     }
     let (size, done) =
         (size(collected.bytes), if args.dry_run { "would remove" } else { "removed" });
@@ -35,5 +39,5 @@ pub(super) async fn run(context: &Context, args: GcArgs) -> Result<ExitStatus> {
         1 => format!("{done} 1 embedding or copy of audio, {size}"),
         objects => format!("{done} {objects} embeddings and copies of audio, {size}"),
     })?;
-    Ok(ExitStatus::Done)
+    Ok(status)
 }

@@ -228,7 +228,8 @@ async fn bench(
             .with_hint("name 0.1 to 36000 seconds")
             .into());
     }
-    let bench = songrec_library::bench_model(models, &models.find(name)?, seconds).await?;
+    let model = models.find(name)?;
+    let bench = songrec_library::bench_model(models, &model, seconds, &context.job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&bench)?;

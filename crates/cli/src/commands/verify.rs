@@ -22,6 +22,10 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatu
     }
     let open = findings.iter().filter(|finding| !finding.repaired).count();
     let repaired = findings.len() - open;
+    if context.job.is_interrupted() {
+        printer.say("interrupted before everything was looked at");
+        return Ok(ExitStatus::Interrupted);
+    }
     if findings.is_empty() {
         printer.nothing("everything is as it should be")?;
         return Ok(ExitStatus::Done);

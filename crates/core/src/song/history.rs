@@ -174,7 +174,7 @@ impl History {
                 }
             }
             // Only of the elements of lists the order says something; all else
-            // stands alike, so that whoever has seen the same writes the same.
+            // stands alike, so that all that have seen the same write the same.
             keys.sort_by(|one, two| match (is_element(one), is_element(two)) {
                 (true, true) => Ordering::Equal,
                 (false, false) => one.cmp(two),

@@ -9,11 +9,17 @@ pub(crate) struct Client {
     pub(crate) token: String,
 }
 
+/// A client of reqwest, which needs a cryptography even for `http`.
+pub(crate) fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 impl Client {
     pub(crate) async fn start(builder: Builder) -> Self {
         let emulator = builder.start().await.unwrap();
         let token = emulator.token();
-        Self { http: reqwest::Client::new(), emulator, token }
+        Self { http: http_client(), emulator, token }
     }
 
     /// With a collection `c` without options.

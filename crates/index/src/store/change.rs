@@ -106,7 +106,7 @@ impl Store {
         debug_assert_eq!(start + record.len() as u64, state.log_end);
         let logged = writer.log.write_all(&record, start).and_then(|()| writer.log.sync_data());
         if let Err(error) = logged {
-            // Not to be played by anyone: the caller is told that it failed.
+            // Not to be played by anyone: the caller gets the error.
             let _ = writer.log.set_len(start);
             return Err(failed("write the log of")(error));
         }
@@ -197,7 +197,7 @@ impl Store {
             edit.touch_state();
             Ok(())
         })?;
-        // Whoever has them mapped keeps them. What stays because of a crash is
+        // Processes that have them mapped keep them. What stays because of a crash is
         // removed after the next build, or written over by it.
         for number in old.saturating_sub(1)..=old {
             for file in FILES.into_iter().filter(|file| file.is_per_build()) {

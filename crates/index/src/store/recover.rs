@@ -67,7 +67,7 @@ impl Store {
     // Whether a process lives that has changed the files.
     fn is_alive(&self) -> bool {
         let look = || -> io::Result<bool> {
-            // Whoever wants to know the same takes this lock first.
+            // A process that wants to know the same takes this lock first.
             let open = |name| open_lock(&self.dir, name).map_err(io::Error::other);
             let (lock, alive) = (open("lock")?, open("alive")?);
             lock.lock_shared()?;

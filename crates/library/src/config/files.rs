@@ -236,7 +236,7 @@ impl Config {
                     *path = path.take().map(|path| resolve(&path, file.path.parent()));
                 }
             }
-            // Otherwise whoever writes a project's file could have any
+            // Otherwise the author of a project's file could have any
             // variable of this user sent anywhere.
             ModelTable::Http(table) if file.project && table.token_variable.is_some() => {
                 return Err(wrong("a project's file may not name a token".to_owned()));

@@ -54,7 +54,7 @@ pub struct HttpTable {
     /// a request.
     #[serde(default = "default_form")]
     pub form: String,
-    /// The model's name on the server; its name here if it is not said.
+    /// The model's name on the server; its name here if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
     /// The model's version on the server.
@@ -108,7 +108,7 @@ pub struct HttpTable {
     /// Seconds of a window.
     #[serde(default = "default_window")]
     pub window: f64,
-    /// Seconds from window to window; the window's length if it is not said.
+    /// Seconds from window to window; the window's length if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hop: Option<f64>,
     /// What is done with songs shorter than a window.

@@ -6,11 +6,11 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::ModelName;
+use songrec_core::{Event, Job, ModelName};
 use songrec_models::{Batcher, ModelError, Windows};
 
 use super::{KnownModel, ModelPlace, Models};
-use crate::{Error, Result, work::blocking};
+use crate::{Error, ErrorKind, Result, work::blocking};
 
 /// How fast a model embedded.
 #[derive(Clone, Debug, Serialize)]
@@ -44,15 +44,17 @@ pub struct ModelBench {
     pub server: Option<songrec_models::remote::Figures>,
 }
 
-/// Lets a learned model embed so many seconds of noise, and measures.
+/// Lets a learned model embed so many seconds of noise, and measures. Reports
+/// each window to `job`.
 ///
 /// # Errors
 ///
-/// When it cannot be opened, or does not embed.
+/// When it cannot be opened, or does not embed. `Interrupted` if `job` was.
 pub async fn bench_model(
     models: &Arc<Models>,
     model: &KnownModel,
     seconds: f64,
+    job: &Job,
 ) -> Result<ModelBench> {
     if matches!(model.place, ModelPlace::BuiltIn) {
         return Err(Error::usage(format_args!("`{}` is a part of songrec", model.spec.name))
@@ -61,8 +63,16 @@ pub async fn bench_model(
     let began = Instant::now();
     let batcher = models.batcher(model).await?;
     let load = began.elapsed();
-    let worker = batcher.clone();
-    let took = blocking(move || embed_noise(&worker, seconds)).await??;
+    let worker = (batcher.clone(), job.clone());
+    job.on(Event::Started { work: "measuring", total: None });
+    let took = blocking(move || embed_noise(&worker.0, seconds, &worker.1)).await;
+    job.on(Event::Finished);
+    let Some(took) = took?? else {
+        return Err(Error::new(
+            ErrorKind::Interrupted,
+            "interrupted before all of it was embedded",
+        ));
+    };
     let figures = batcher.figures();
     let batching = batcher.embedder().batching();
     let per_window = |time: Duration| time.as_secs_f64() * 1000.0 / figures.windows.max(1) as f64;
@@ -83,8 +93,13 @@ pub async fn bench_model(
     })
 }
 
-// Noise: no model is faster on it than on music. Always the same.
-fn embed_noise(batcher: &Batcher, seconds: f64) -> std::result::Result<Duration, ModelError> {
+// Noise: no model is faster on it than on music. Always the same. Nothing if the
+// job was interrupted.
+fn embed_noise(
+    batcher: &Batcher,
+    seconds: f64,
+    job: &Job,
+) -> std::result::Result<Option<Duration>, ModelError> {
     let windowing = batcher.embedder().windowing().clone();
     let mut left = ((seconds * f64::from(windowing.sample_rate)) as usize).max(1);
     let mut state = 0x9e37_79b9_u32;
@@ -102,13 +117,20 @@ fn embed_noise(batcher: &Batcher, seconds: f64) -> std::result::Result<Duration,
     let mut windows = Windows::new(&windowing);
     let mut pending = Vec::new();
     while left > 0 {
+        if job.is_interrupted() {
+            return Ok(None);
+        }
         let block = left.min(windowing.sample_rate as usize);
         windows.push(&noise(block), |window| pending.push(batcher.embed(&window.samples)));
         left -= block;
     }
     windows.finish(|window| pending.push(batcher.embed(&window.samples)));
     for answer in pending {
+        if job.is_interrupted() {
+            return Ok(None);
+        }
         answer.wait()?;
+        job.on(Event::Advanced { item: "", bytes: 0 });
     }
-    Ok(began.elapsed())
+    Ok(Some(began.elapsed()))
 }

@@ -1,4 +1,4 @@
-//! Hearing of what changed in the library, so that nobody has to ask of every
+//! Reading what changed in the library, so that nobody has to ask of every
 //! file whether its song is as it was.
 
 use std::collections::BTreeSet;
@@ -78,7 +78,7 @@ async fn follow(scan: &Scan<'_>, pages: usize, moment: Moment) -> Result<bool> {
         let _hearing = scan.following.lock().await;
         let page = match scan.library.backend.maintenance().changes(cursor.as_ref(), PAGE).await {
             Err(error) if error.kind() == ErrorKind::CursorLost && cursor.is_some() => {
-                // Songs may be gone of which nothing is told any more.
+                // Songs may be gone that no change lists any more.
                 let known = scan.known.clone();
                 blocking(move || known.doubt()).await??;
                 return Ok(false);
@@ -97,7 +97,7 @@ async fn follow(scan: &Scan<'_>, pages: usize, moment: Moment) -> Result<bool> {
     Ok(false)
 }
 
-// A scan that was cut off may have stored a song and not told of it.
+// A scan that was cut off may have stored a song and not recorded it.
 async fn complete(scan: &Scan<'_>, page: &ChangePage) -> Result<()> {
     let ids: Vec<_> = page.changes.iter().map(|change| change.song).collect();
     let known = scan.known.clone();

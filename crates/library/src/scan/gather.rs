@@ -26,7 +26,7 @@ where
             };
             match next {
                 Some(Some(item)) => together.push(item),
-                // The end is told again when it is asked for again.
+                // The end is reported again when it is asked for again.
                 Some(None) | None => break,
             }
         }

@@ -15,7 +15,7 @@ use super::Finding;
 use super::{Scan, ScanItem, ScanOptions};
 use crate::{Error, Library, Result};
 
-/// The models by which each song has to be heard again.
+/// The models by which each song has to be embedded again.
 pub(crate) type LostEmbeddings = BTreeMap<SongId, BTreeSet<ModelName>>;
 
 /// Embeddings that are read at once.
@@ -68,7 +68,7 @@ pub(super) async fn look_for_lost_in_astra(_: &Scan<'_>, _: &[SongId]) -> Result
     Ok(())
 }
 
-/// The models by which a song has to be heard again.
+/// The models by which a song has to be embedded again.
 pub(super) fn lost_of(scan: &Scan<'_>, song: SongId) -> BTreeSet<ModelName> {
     locked(scan).get(&song).cloned().unwrap_or_default()
 }
@@ -120,7 +120,7 @@ async fn lost_among(
 }
 
 /// Embeds songs again by models whose embeddings of them are lost, as far as
-/// their files are on this machine; says what could not be heard, and why.
+/// their files are on this machine; returns what could not be embedded, and why.
 pub(crate) async fn embed_again(
     library: &Library,
     lost: LostEmbeddings,

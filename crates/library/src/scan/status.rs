@@ -98,7 +98,7 @@ async fn check_status(
         *status = match song {
             Ok(Some(song)) => status_of(scan, &song, path),
             Ok(None) => FileStatus::Deleted,
-            // Whoever looks at the file tells what is wrong.
+            // The stage that looks at the file reports what is wrong.
             Err(_) => FileStatus::Stale,
         };
         known_statuses.push(KnownStatus { path: path.to_owned(), song: id, status: *status });

@@ -257,7 +257,7 @@ async fn store_songs(scan: &Scan<'_>, of_song: &BTreeMap<SongId, Vec<&Arrival>>)
                 result.statuses.insert(arrival.stored.clone(), status);
             }
             // Changes tell songs alone: one whose segments came is stored
-            // again, so that they are told with it. Whether a scan that was
+            // again, so that they are reported with it. Whether a scan that was
             // cut off came to that is not known.
             let has_news = |song: &Song| {
                 Some(song) != stored.as_ref()
@@ -440,7 +440,7 @@ fn brings_segments(arrival: &Arrival) -> bool {
 }
 
 // The vectors of learned models window by window. A window has the same id
-// whoever embeds it, so that embedding it again stores nothing.
+// the machine that embeds it, so that embedding it again stores nothing.
 fn segments_of(arrival: &Arrival) -> Vec<Segment> {
     let Some(analysis) = &arrival.found.analysis else { return Vec::new() };
     let (song, created_at) = (arrival.id(), now());

@@ -62,7 +62,7 @@ async fn unembedded_known_files(scan: &Scan<'_>) -> Result<Vec<PathBuf>> {
                 None => status,
                 Some(Ok(Some(song))) => super::status::status_of(scan, &song, &path),
                 Some(Ok(None)) => FileStatus::Deleted,
-                // Whoever looks at the file tells what is wrong.
+                // The stage that looks at the file reports what is wrong.
                 Some(Err(_)) => FileStatus::Stale,
             };
             let wanted = match status {

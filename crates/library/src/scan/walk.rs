@@ -120,7 +120,7 @@ impl Walk {
         walked
     }
 
-    /// How many files [`run`](Self::run) will send, as far as can be told
+    /// How many files [`run`](Self::run) will send, as far as is known
     /// without looking at them; nothing after an interrupt.
     pub(crate) fn count(&self, interrupt: &Interrupt) -> Option<u64> {
         let mut count = 0;

@@ -24,7 +24,7 @@ pub struct Fetched {
 
 /// Writes the audio of `song` to `target`, a file or a folder in which it gets
 /// its own name. If it is not here, and the library that this one is synced with
-/// keeps it, it comes from there, which is told as a note.
+/// keeps it, it comes from there, which a note reports.
 ///
 /// # Errors
 ///

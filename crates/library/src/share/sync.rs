@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result, until_interrupted};
 ///
 /// # Errors
 ///
-/// As [`sync`], but that more deletions than may be are told by the plan, not
+/// As [`sync`], but that more deletions than may be are reported by the plan, not
 /// refused.
 pub async fn plan(libraries: &Libraries, options: &Options, job: &Job) -> Result<Plan> {
     Ok(libraries.syncer(job)?.plan(options).await?)
@@ -55,13 +55,13 @@ pub async fn pull_clone(
 pub enum Round {
     /// A sync that did something, or could not do all.
     Done(Box<Report>),
-    /// What goes wrong for a while and was not told of in the round before.
+    /// What goes wrong for a while and was not reported in the round before.
     Trouble(Error),
 }
 
 /// Syncs again and again, with a `pause` in between, until the job is
-/// interrupted. Each round that did something is told to `on_round`; what goes
-/// wrong for a while is told once and tried again.
+/// interrupted. Each round that did something is reported to `on_round`; what goes
+/// wrong for a while is reported once and tried again.
 ///
 /// # Errors
 ///

@@ -3,9 +3,7 @@
 use serde::Serialize;
 use songrec_core::{Hint, Metric, ModelName, SongId, SongSummary};
 
-use super::{
-    BlendPart, SimilarOptions, blend::Scored, chosen::ChosenSong, example::EmbeddedExample,
-};
+use super::{BlendPart, SimilarOptions, blend::Candidate, example::EmbeddedExample};
 use crate::{Explanation, explain};
 
 /// Similar songs, nearest first.
@@ -116,28 +114,27 @@ impl Query {
 /// One result, explained beside the example that it has most in common with.
 pub(super) fn result(
     rank: usize,
-    chosen: ChosenSong,
+    candidate: Candidate,
     examples: &[EmbeddedExample],
     options: &SimilarOptions,
 ) -> SimilarSong {
-    let Scored { hit, parts } = chosen.scored;
     let likeness =
         |explanation: &Explanation| explanation.groups.iter().map(|group| group.score).sum::<f64>();
     let explained = examples
         .iter()
         .filter(|example| options.explain && example.weight > 0.0)
         .filter_map(|example| example.song.as_ref())
-        .map(|song| (explain(song, &hit.song), song))
+        .map(|song| (explain(song, &candidate.song), song))
         .reduce(|best, next| if likeness(&next.0) > likeness(&best.0) { next } else { best });
     let beside = explained.as_ref().filter(|_| examples.len() > 1);
     SimilarSong {
         rank,
-        similarity: hit.similarity,
-        distance: hit.distance,
+        similarity: candidate.similarity,
+        distance: candidate.distance,
         beside: beside.map(|(_, song)| SongSummary::of(song).title),
         explanation: explained.map(|(explanation, _)| explanation),
-        parts,
-        copies_left_out: chosen.copies,
-        summary: SongSummary::of(&hit.song),
+        parts: candidate.parts,
+        copies_left_out: candidate.copies,
+        summary: SongSummary::of(&candidate.song),
     }
 }

@@ -4,8 +4,8 @@
 use std::str::FromStr;
 
 use serde::Serialize;
-use songrec_core::{Metric, ModelName, ModelSpec, Vector};
-use songrec_storage::FoundNeighbor;
+use songrec_core::{Metric, ModelName, ModelSpec, Song, Vector};
+use songrec_storage::Neighbor;
 
 /// How much each of several models counts, such as `clap=0.6,dsp47=0.4`. The
 /// first one finds the candidates, and all of them score these.
@@ -78,54 +78,59 @@ pub(super) struct ModelQuery {
     pub(super) metric: Metric,
 }
 
-/// A candidate with what all models say of it together.
+/// A song that may be a result, scored by all models together.
 #[derive(Clone, Debug)]
-pub(super) struct Scored {
-    pub(super) hit: FoundNeighbor,
+pub(super) struct Candidate {
+    pub(super) song: Song,
+    pub(super) similarity: f64,
+    pub(super) distance: f64,
+    /// What each model says, if there are several.
     pub(super) parts: Vec<BlendPart>,
+    /// How many other copies of the recording were left out.
+    pub(super) copies: usize,
 }
 
-/// What `model_queries` say of a candidate that the first of them found, when the
+/// What `model_queries` say of a song that the first of them found, when the
 /// others embedded it as `vectors`, in their order.
 pub(super) fn score(
     model_queries: &[ModelQuery],
-    mut hit: FoundNeighbor,
+    (neighbor, song): (Neighbor, Song),
     vectors: Vec<Option<Vector>>,
-) -> Scored {
-    let [first, others @ ..] = model_queries else {
-        return Scored { hit, parts: Vec::new() };
-    };
+) -> Candidate {
+    let Neighbor { similarity, distance, .. } = neighbor;
+    let mut candidate = Candidate { song, similarity, distance, parts: Vec::new(), copies: 0 };
+    let [first, others @ ..] = model_queries else { return candidate };
     if others.is_empty() {
-        return Scored { hit, parts: Vec::new() };
+        return candidate;
     }
-    let of_first = Some((hit.similarity, hit.distance));
+    let of_first = Some((similarity, distance));
     let of_others = others.iter().zip(vectors).map(|(model_query, vector)| {
         Some(model_query.metric.compare(&model_query.vector, &vector?))
     });
-    let said: Vec<(&ModelQuery, Option<(f64, f64)>)> =
+    let scores: Vec<(&ModelQuery, Option<(f64, f64)>)> =
         std::iter::once((first, of_first)).chain(others.iter().zip(of_others)).collect();
-    let all: f64 = said
+    let all: f64 = scores
         .iter()
         .filter(|(_, score)| score.is_some())
         .map(|(model_query, _)| model_query.weight)
         .sum();
-    (hit.similarity, hit.distance) = (0.0, 0.0);
-    let mut parts = Vec::with_capacity(said.len());
-    for (model_query, score) in said {
+    (candidate.similarity, candidate.distance) = (0.0, 0.0);
+    for (model_query, score) in scores {
         let weight = if score.is_some() { model_query.weight / all } else { 0.0 };
         if let Some((similarity, distance)) = score {
-            hit.similarity += weight * similarity;
-            hit.distance += weight * distance;
+            candidate.similarity += weight * similarity;
+            candidate.distance += weight * distance;
         }
         let similarity = score.map(|(similarity, _)| similarity);
-        parts.push(BlendPart { model: model_query.spec.name.clone(), weight, similarity });
+        let model = model_query.spec.name.clone();
+        candidate.parts.push(BlendPart { model, weight, similarity });
     }
-    Scored { hit, parts }
+    candidate
 }
 
 #[cfg(test)]
 mod tests {
-    use songrec_core::{AudioProperties, Digest, Song, Timestamp};
+    use songrec_core::{AudioProperties, Digest, Timestamp};
 
     use super::*;
 
@@ -140,10 +145,11 @@ mod tests {
         ModelQuery { spec, weight, vector, metric: Metric::Cosine }
     }
 
-    fn hit(similarity: f64) -> FoundNeighbor {
+    fn found(similarity: f64) -> (Neighbor, Song) {
         let song =
             Song::new(Digest::of(b"song"), AudioProperties::default(), Timestamp::UNIX_EPOCH);
-        FoundNeighbor { song, similarity, distance: 1.0 - similarity }
+        let distance = 1.0 - similarity;
+        (Neighbor { song: song.id, similarity, distance, key: None }, song)
     }
 
     #[test]
@@ -163,24 +169,24 @@ mod tests {
         let model_queries = [model_query("a@1", 3.0), model_query("b@1", 1.0)];
         let across = Vector::new(vec![0.0, 2.0]).unwrap();
 
-        let scored = score(&model_queries, hit(0.8), vec![Some(across)]);
+        let candidate = score(&model_queries, found(0.8), vec![Some(across)]);
 
-        assert!((scored.hit.similarity - 0.75 * 0.8).abs() < 1e-12, "{scored:?}");
-        assert!((scored.hit.distance - (0.75 * 0.2 + 0.25)).abs() < 1e-12, "{scored:?}");
-        assert_eq!(scored.parts[1].similarity, Some(0.0));
+        assert!((candidate.similarity - 0.75 * 0.8).abs() < 1e-12, "{candidate:?}");
+        assert!((candidate.distance - (0.75 * 0.2 + 0.25)).abs() < 1e-12, "{candidate:?}");
+        assert_eq!(candidate.parts[1].similarity, Some(0.0));
     }
 
     #[test]
-    fn the_others_count_for_a_model_that_did_not_hear_the_song() {
+    fn the_others_count_for_a_model_that_did_not_embed_the_song() {
         let model_queries =
             [model_query("a@1", 2.0), model_query("b@1", 7.0), model_query("c@1", 2.0)];
         let along = Vector::new(vec![5.0, 0.0]).unwrap();
 
-        let scored = score(&model_queries, hit(0.5), vec![None, Some(along)]);
+        let candidate = score(&model_queries, found(0.5), vec![None, Some(along)]);
 
-        assert!((scored.hit.similarity - 0.75).abs() < 1e-12, "{scored:?}");
-        let weights: Vec<f64> = scored.parts.iter().map(|part| part.weight).collect();
+        assert!((candidate.similarity - 0.75).abs() < 1e-12, "{candidate:?}");
+        let weights: Vec<f64> = candidate.parts.iter().map(|part| part.weight).collect();
         assert_eq!(weights, [0.5, 0.0, 0.5]);
-        assert_eq!(scored.parts[1].similarity, None);
+        assert_eq!(candidate.parts[1].similarity, None);
     }
 }

@@ -1,35 +1,28 @@
-//! Which hits stay: copies, and limits on artists and albums.
+//! Which candidates stay: copies, and limits on artists and albums.
 
 use std::collections::HashMap;
 
 use songrec_core::{Song, SongSummary, fold};
 
-use super::{SimilarOptions, blend::Scored};
+use super::{SimilarOptions, blend::Candidate};
 
-/// The hits that stay, in order, under the limits that were asked for.
+/// The candidates that stay, in order, under the limits that were asked for.
 #[derive(Debug)]
 pub(super) struct Chosen<'a> {
     options: &'a SimilarOptions,
-    pub(super) songs: Vec<ChosenSong>,
+    pub(super) songs: Vec<Candidate>,
+    // Of each of these, where its tags say.
+    recordings: Vec<Option<Recording>>,
     /// How many were left out as copies or under the limits.
     pub(super) limited: usize,
-    /// How many were left out because there is nothing to be heard in them.
+    /// How many were left out because they are silent.
     pub(super) silent: usize,
     artists: HashMap<String, usize>,
     albums: HashMap<(String, String), usize>,
     queries: Vec<Recording>,
 }
 
-/// One of them.
-#[derive(Debug)]
-pub(super) struct ChosenSong {
-    pub(super) scored: Scored,
-    /// How many copies of it were left out.
-    pub(super) copies: usize,
-    recording: Option<Recording>,
-}
-
-// What tells that two songs are encodings of one recording: the same title
+// What shows that two songs are encodings of one recording: the same title
 // and artist in the tags, and the same length. Names guessed from files are
 // no evidence.
 #[derive(Debug)]
@@ -71,6 +64,7 @@ impl<'a> Chosen<'a> {
         Self {
             options,
             songs: Vec::new(),
+            recordings: Vec::new(),
             limited: 0,
             silent: 0,
             artists: HashMap::new(),
@@ -79,9 +73,9 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// Takes the next hit, or leaves it out.
-    pub(super) fn consider(&mut self, scored: &Scored) {
-        let song = &scored.hit.song;
+    /// Takes the next candidate, or leaves it out.
+    pub(super) fn consider(&mut self, candidate: &Candidate) {
+        let song = &candidate.song;
         // Older versions let models embed silence.
         if song.is_silent() {
             self.silent += 1;
@@ -93,11 +87,11 @@ impl<'a> Chosen<'a> {
                 self.limited += 1;
                 return;
             }
-            let same = self.songs.iter_mut().find(|chosen| {
-                chosen.recording.as_ref().is_some_and(|other| recording.is_copy_of(other))
+            let same = self.recordings.iter().position(|chosen| {
+                chosen.as_ref().is_some_and(|other| recording.is_copy_of(other))
             });
             if let Some(same) = same {
-                same.copies += 1;
+                self.songs[same].copies += 1;
                 self.limited += 1;
                 return;
             }
@@ -125,6 +119,7 @@ impl<'a> Chosen<'a> {
         if let Some(album) = album {
             *self.albums.entry(album).or_default() += 1;
         }
-        self.songs.push(ChosenSong { scored: scored.clone(), copies: 0, recording });
+        self.songs.push(candidate.clone());
+        self.recordings.push(recording);
     }
 }

@@ -134,7 +134,7 @@ async fn song_example(
                 unembedded: BTreeMap::new(),
             });
         }
-        // What is not stored has to be heard: a part of a song, or a file
+        // What is not stored has to be embedded: a part of a song, or a file
         // outside the library.
         (Named::Song(song), Some(_)) => {
             let path = audio_file(library, &song)?;

@@ -7,7 +7,9 @@ use songrec_core::{
     Filter, Hint, Metric, ModelName, ModelSpec, Piece, Remedy, Scan, Song, SongId, SongSummary,
     Vector,
 };
-use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery, SongQuery};
+use songrec_storage::{
+    NearestSegments, OverFetch, SegmentNeighbor, SegmentQuery, SongQuery, take_passing,
+};
 
 use super::{
     Example, MARGIN, Query, Similar, SimilarOptions,
@@ -201,24 +203,19 @@ async fn nearest_passages(
     mut query: NearestSegments,
     options: &SimilarOptions,
 ) -> Result<Vec<(SegmentNeighbor, SongSummary)>> {
-    let wanted = query.k;
     match few_passing(library, &options.filter).await? {
         // Without songs the query would mean those of all.
         Some(none) if none.is_empty() => return Ok(Vec::new()),
         few => query.among.songs = few.unwrap_or_default(),
     }
-    if !options.filter.is_all() || !options.exclude.is_empty() {
-        query.k = wanted.saturating_add(MARGIN);
-    }
-    loop {
-        let found = library.backend.segments().nearest(&query).await?;
-        let exhausted = found.len() < query.k;
-        let passing = passing(library, found, options).await?;
-        if passing.len() >= wanted || exhausted {
-            return Ok(passing);
-        }
-        query.k = query.k.saturating_mul(2);
-    }
+    let some_count = !options.filter.is_all() || !options.exclude.is_empty();
+    let plan = OverFetch::new(query.k).with_margin(if some_count { MARGIN } else { 0 });
+    let query = &query;
+    let nearest = |k| async move {
+        let query = NearestSegments { k, ..query.clone() };
+        Ok(library.backend.segments().nearest(&query).await?)
+    };
+    Ok(take_passing(plan, nearest, |found| passing(library, found, options)).await?.items)
 }
 
 // The songs that pass, if they are so few that their passages can be asked

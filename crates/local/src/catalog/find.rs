@@ -236,7 +236,7 @@ fn column(by: OrderBy) -> Option<Column> {
     Some(Column { name, nullable })
 }
 
-// Visits all songs in order along an index. Says whether all were visited, or
+// Visits all songs in order along an index. Returns whether all were visited, or
 // what the visitor broke off with.
 fn in_order(
     connection: &Connection,

@@ -93,7 +93,7 @@ impl Catalog {
         Self { reading: true, ..Self::new(path) }
     }
 
-    /// A connection to the catalog as it is now. Whoever took it gives it
+    /// A connection to the catalog as it is now. The caller gives it
     /// back.
     pub(crate) fn take(&self) -> Result<Opened> {
         // Another process may have thrown the catalog away and built it again.

@@ -125,7 +125,7 @@ fn add_conditions(sql: &mut Sql, query: &SegmentQuery) {
     }
 }
 
-// What a row says of a segment, in the order in which both statements ask.
+// The columns of a segment, in the order in which both statements ask.
 fn row_of<'a>(song: &'a SongId, segment: &'a Segment) -> impl Params + 'a {
     (
         segment.id.as_bytes(),

@@ -18,7 +18,7 @@ use crate::{
     files::stored::{Resolved, Stored},
 };
 
-/// Makes the rows of a song what its files say, as a new change.
+/// Makes the rows of a song match its files, as a new change.
 pub(crate) fn set_resolved(connection: &Connection, id: SongId, resolved: &Resolved) -> Result<()> {
     let sql = match resolved {
         Resolved::Damaged(_) => "INSERT OR IGNORE INTO damaged (id) VALUES (?)",

@@ -1,7 +1,7 @@
 //! Embeddings as they lie in files.
 //!
 //! The file is named by the song. Only where two embeddings of one song by one
-//! model were stored before the song said which one it names does the second
+//! model were stored before the song named one of them does the second
 //! have its digest in its name as well.
 
 use std::path::Path;

@@ -23,7 +23,7 @@ pub(crate) struct WriteLock {
     // The threads of this process would all have the file's lock at once, so
     // they take turns here first.
     file: Mutex<Option<File>>,
-    // The file may only be read: then whoever locks it looks, and writes
+    // The file may only be read: then the process that locks it looks, and writes
     // nothing.
     reading: bool,
 }

@@ -24,7 +24,7 @@ pub(crate) struct Stored<T> {
     pub(crate) stamp: Stamp,
 }
 
-/// What the files say about a song.
+/// What the files hold about a song.
 #[derive(Debug)]
 pub(crate) enum Resolved {
     Present(Box<Stored<Song>>),
@@ -91,7 +91,7 @@ pub(crate) fn read_named(
     let Some(bytes) = files.read(&path)? else { return Ok(None) };
     match serde_json::from_slice::<Names>(&bytes) {
         Ok(names) if names.format <= Song::FORMAT && names.id == id => Ok(Some(names.embeddings)),
-        // Whatever is wrong with it, the whole document says it best.
+        // Whatever is wrong with it, reading the whole document gives the best reason.
         _ => parse::<Song>(&path, &bytes, id).map(|song| Some(song.embeddings)),
     }
 }
@@ -108,7 +108,7 @@ pub(crate) fn read_tombstone(
     Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
 }
 
-/// What the files say about a song, and which file is obsolete by it.
+/// What the files hold about a song, and which file is obsolete by it.
 pub(crate) fn resolve(layout: &Layout, files: &Files, id: SongId) -> (Resolved, Option<PathBuf>) {
     let song = read_song(layout, files, id);
     let tombstone = read_tombstone(layout, files, id);

@@ -14,7 +14,7 @@ use songrec_core::{ModelName, ModelSpec};
 use songrec_index::Index;
 use uuid::Uuid;
 
-pub(crate) use self::rows::{Hit, Rows, Search, row_set};
+pub(crate) use self::rows::{Rows, row_set};
 use self::{
     index_builder::IndexBuilder,
     rows::{fault, options},

@@ -4,33 +4,13 @@
 use std::path::Path;
 
 use songrec_core::{Metric, ModelName, ModelSpec, Vector};
-use songrec_index::{AllNeighbors, Filter, Index, Key, Options, Precision, Query, RowSet};
+use songrec_index::{AllNeighbors, Hit, Index, Key, Options, Precision, Query, RowSet};
+use songrec_storage::OverFetch;
 
 use crate::{
     error::{Fault, Result},
     options::IndexKind,
 };
-
-/// A search of an index.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Search<'a> {
-    pub(crate) vector: &'a Vector,
-    pub(crate) metric: Metric,
-    pub(crate) k: usize,
-    pub(crate) offset: usize,
-    pub(crate) threshold: Option<f64>,
-    /// Only these rows, if given.
-    pub(crate) among: Option<&'a RowSet>,
-    pub(crate) exclude: &'a [[u8; 16]],
-}
-
-/// A row and how near it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Hit {
-    pub(crate) id: [u8; 16],
-    pub(crate) similarity: f64,
-    pub(crate) distance: f64,
-}
 
 /// With fewer rows than this a search proves its answer, which takes no time
 /// then; with more it is as good as exact (the README of the index has the figures), unless
@@ -116,12 +96,10 @@ impl Rows {
         &self,
         options: &AllNeighbors<'_>,
         stop: &(dyn Fn() -> bool + Sync),
-        on_found: &(dyn Fn([u8; 16], Vec<Hit>) + Sync),
+        on_found: &(dyn Fn(Key, Vec<Hit>) + Sync),
     ) -> Result<bool> {
         self.index
-            .neighbors_of_all(options, stop, &|key, hits| {
-                on_found(key.0, hits.into_iter().map(Hit::from).collect());
-            })
+            .neighbors_of_all(options, stop, on_found)
             .map_err(|source| fault(&self.model, source))
     }
 
@@ -135,61 +113,54 @@ impl Rows {
         self.index.verify().err().map(|error| error.to_string())
     }
 
-    /// The nearest rows of those that `is_known` does not deny, nearest first.
+    /// A query for the `k` rows nearest to `vector`, proved where that takes no
+    /// time.
+    pub(crate) fn query<'a>(&self, vector: &'a Vector, by: Metric, k: usize) -> Query<'a> {
+        Query {
+            metric: Some(metric(by)),
+            precision: self.precision(),
+            ..Query::new(vector.values(), k)
+        }
+    }
+
+    /// The nearest rows of those that `is_known` does not deny, nearest first;
+    /// with a similarity of at least `threshold`.
     ///
-    /// The index may be ahead of the catalog while a writer is at work. Twice as
-    /// many are asked for until enough are known or there are no more, so it
-    /// ends whatever the index holds.
+    /// The index may be ahead of the catalog while a writer is at work. It ends
+    /// whatever the index holds.
     pub(crate) fn search_known(
         &self,
-        search: &Search<'_>,
+        query: &Query<'_>,
+        threshold: Option<f64>,
         mut is_known: impl FnMut(&Hit) -> Result<bool>,
     ) -> Result<Vec<Hit>> {
-        let mut ask = search.k;
+        let mut plan = OverFetch::new(query.k);
         loop {
-            let hits = self.search(&Search { k: ask, ..*search })?;
-            let is_all = hits.len() < ask;
-            let mut known = Vec::with_capacity(hits.len());
+            let hits = self.search(&Query { k: plan.ask(), ..query.clone() }, threshold)?;
+            let found = hits.len();
+            let mut known = Vec::with_capacity(found);
             for hit in hits {
                 if is_known(&hit)? {
                     known.push(hit);
                 }
             }
-            if known.len() >= search.k || is_all {
-                known.truncate(search.k);
+            if plan.answered(found, known.len()).is_some() {
+                known.truncate(query.k);
                 return Ok(known);
             }
-            ask = ask.saturating_mul(2);
         }
     }
 
-    /// The nearest rows, nearest first, equally near ones by their ids.
-    pub(crate) fn search(&self, search: &Search<'_>) -> Result<Vec<Hit>> {
-        let exclude: Vec<Key> = search.exclude.iter().map(|id| Key(*id)).collect();
-        let query = Query {
-            k: search.k,
-            offset: search.offset,
-            // The index rounds its threshold to float32. A lower one lets in
-            // too many, at the end; they are left out below.
-            threshold: search.threshold.map(|least| (least as f32).next_down()),
-            metric: Some(metric(search.metric)),
-            filter: search.among.map_or(Filter::All, Filter::Rows),
-            exclude: &exclude,
-            precision: self.precision(),
-            ..Query::new(search.vector.values(), search.k)
-        };
-        let hits = self.index.search(&query).map_err(|source| fault(&self.model, source))?;
-        let hits = hits
-            .into_iter()
-            .map(Hit::from)
-            .filter(|hit| search.threshold.is_none_or(|least| hit.similarity >= least));
-        Ok(hits.collect())
-    }
-}
-
-impl From<songrec_index::Hit> for Hit {
-    fn from(hit: songrec_index::Hit) -> Self {
-        Self { id: hit.key.0, similarity: hit.similarity, distance: hit.distance }
+    /// The nearest rows, nearest first, equally near ones by their ids; with a
+    /// similarity of at least `threshold`.
+    fn search(&self, query: &Query<'_>, threshold: Option<f64>) -> Result<Vec<Hit>> {
+        // The index rounds its threshold to float32. A lower one lets in too
+        // many, at the end; they are left out below.
+        let rounded = threshold.map(|least| (least as f32).next_down());
+        let query = Query { threshold: rounded, ..query.clone() };
+        let mut hits = self.index.search(&query).map_err(|source| fault(&self.model, source))?;
+        hits.retain(|hit| threshold.is_none_or(|least| hit.similarity >= least));
+        Ok(hits)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Filter, Hint, Remedy, Silent, SongId};
+use songrec_core::{Filter, Hint, Job, Remedy, Silent, SongId};
 use songrec_local::{IndexKind, LocalBackend, LocalOptions};
 use songrec_storage::{
     ErrorKind, Finding, NearestQuery, Neighbor, SongQuery, StorageBackend, VerifyOptions,
@@ -24,7 +24,11 @@ async fn filled(root: &Path, count: usize) -> Fixture {
 }
 
 async fn verify(library: &LocalBackend, repair: bool) -> Vec<Finding> {
-    library.maintenance().verify(&VerifyOptions { repair, read_data: true }, &Silent).await.unwrap()
+    library
+        .maintenance()
+        .verify(&VerifyOptions { repair, read_data: true }, &Job::silent())
+        .await
+        .unwrap()
 }
 
 fn is_repair(hint: &Hint) -> bool {

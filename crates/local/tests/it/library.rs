@@ -8,7 +8,7 @@ use std::{
 };
 
 use songrec_core::{
-    BlobRef, Digest, Event, Field, Filter, Progress, Remedy, Silent, Song, SongFile, SongId,
+    BlobRef, Digest, Event, Field, Filter, Job, Progress, Remedy, Silent, Song, SongFile, SongId,
     SongSummary,
 };
 use songrec_local::{IndexKind, LocalBackend, LocalOptions, NearOptions, OnNeighbors};
@@ -39,7 +39,11 @@ async fn summaries(backend: &dyn StorageBackend) -> Vec<SongSummary> {
 }
 
 async fn verify(library: &LocalBackend, repair: bool) -> Vec<Finding> {
-    library.maintenance().verify(&VerifyOptions { repair, read_data: true }, &Silent).await.unwrap()
+    library
+        .maintenance()
+        .verify(&VerifyOptions { repair, read_data: true }, &Job::silent())
+        .await
+        .unwrap()
 }
 
 fn song_path(root: &Path, id: SongId) -> PathBuf {
@@ -306,7 +310,11 @@ async fn a_damaged_song_is_left_out_and_named() {
     let unreadable: Vec<_> = told.unreadable.iter().map(|one| one.song).collect();
     assert_eq!(unreadable, [damaged]);
     // What it names is not known, so nothing that it may name is garbage.
-    let collected = library.maintenance().collect_garbage(std::time::Duration::ZERO).await.unwrap();
+    let collected = library
+        .maintenance()
+        .collect_garbage(std::time::Duration::ZERO, &Job::silent())
+        .await
+        .unwrap();
     assert_eq!(collected.objects, 0);
 
     // Storing it again, as a scan does, puts it right and keeps the old file.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Embedding, Filter, Silent, Song, SongId};
+use songrec_core::{Embedding, Filter, Job, Silent, Song, SongId};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{NearestQuery, PutMode, StorageBackend, StorageBackendExt, VerifyOptions};
 use songrec_testkit::{new_embedding, put, song, temp_dir, tiny_model, vector};
@@ -76,10 +76,10 @@ async fn assert_whole(library: &LocalBackend, songs: impl Iterator<Item = usize>
     let every = NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 100_000);
     let nearest = library.nearest_songs(&every).await.unwrap();
     assert_eq!(nearest.len() as u64, count, "every song is found by its sound");
-    let found: BTreeSet<SongId> = nearest.iter().map(|hit| hit.song.id).collect();
+    let found: BTreeSet<SongId> = nearest.iter().map(|(_, song)| song.id).collect();
     assert!(found.is_superset(&wanted));
     let options = VerifyOptions { repair: false, read_data: true };
-    assert_eq!(library.maintenance().verify(&options, &Silent).await.unwrap(), []);
+    assert_eq!(library.maintenance().verify(&options, &Job::silent()).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::{Bytes, BytesMut};
 use reqwest::{Method, Response, StatusCode, Url, header};
 use serde::{Deserialize, Serialize};
-use songrec_core::{Breaker, has_password, without_password};
+use songrec_core::{Breaker, FailedAttempt, RetryPolicy, has_password, without_password};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -16,6 +15,7 @@ use super::{
         self, Incoming, JSON_LENGTH, Outgoing, complaint, health_path, infer_path, model_path,
         open_answer, open_request, plain_answer, plain_request,
     },
+    tls::client_builder,
 };
 
 /// Bytes of an answer at the most, after decompression. Longer ones are no
@@ -143,8 +143,7 @@ impl Client {
         if !is_plain(&config.model) {
             return Err(wrong(format!("`{}` is no name of a model on a server", config.model)));
         }
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
+        let http = client_builder()
             .connect_timeout(config.timeout.min(Duration::from_secs(10)))
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -351,12 +350,7 @@ impl Client {
         &self,
         attempt: impl Fn() -> F,
     ) -> Result<T, RemoteError> {
-        let mut pauses = ExponentialBuilder::new()
-            .with_min_delay(self.config.backoff)
-            .with_max_delay(LONGEST_PAUSE.max(self.config.backoff))
-            .with_max_times(self.config.retries as usize)
-            .with_jitter()
-            .build();
+        let (began, mut retries) = (Instant::now(), self.retry_policy().start());
         let mut is_retry = false;
         loop {
             self.counters.request(is_retry);
@@ -365,15 +359,27 @@ impl Client {
                 Err(error) => error,
             };
             self.counters.failed(error.problem());
-            let wait = error.wait.unwrap_or_default();
-            if !error.problem().is_passing() || wait > LONGEST_WAIT {
+            if !error.problem().is_passing() {
                 return Err(error);
             }
-            let Some(pause) = pauses.next() else { return Err(error) };
-            let pause = pause.max(wait);
+            let failed = FailedAttempt { elapsed: began.elapsed(), asked: error.wait, total: None };
+            let Some(pause) = retries.after(failed, rand::random()) else { return Err(error) };
             tracing::debug!(%error, ?pause, "a request is sent again");
             tokio::time::sleep(pause).await;
             is_retry = true;
+        }
+    }
+
+    fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            attempts: self.config.retries.saturating_add(1),
+            first_pause: self.config.backoff,
+            factor: 2,
+            longest_pause: LONGEST_PAUSE.max(self.config.backoff),
+            // Up to twice as long: `backoff` is what a person asked for at least.
+            spread: (1.0, 2.0),
+            total: Duration::MAX,
+            longest_wait: LONGEST_WAIT,
         }
     }
 

@@ -61,7 +61,7 @@ pub struct ClientConfig {
     pub form: Form,
     /// The model's name on the server.
     pub model: String,
-    /// The model's version on the server; its newest if it is not said.
+    /// The model's version on the server; its newest if none is given.
     pub version: Option<String>,
     /// The path that is asked, in place of the form's own.
     pub endpoint: Option<String>,
@@ -70,7 +70,7 @@ pub struct ClientConfig {
     pub health: Option<String>,
     /// The name of the model's input; what the server says, or `audio`.
     pub input: Option<String>,
-    /// The name of the output; the first one if it is not said.
+    /// The name of the output; the first one if none is given.
     pub output: Option<String>,
     /// Whether numbers are sent as bytes; if the server says that it can, if it
     /// is not said.

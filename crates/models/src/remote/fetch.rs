@@ -6,7 +6,7 @@ use reqwest::{StatusCode, Url, redirect};
 use songrec_core::{has_password, without_password};
 use tokio::io::AsyncWriteExt;
 
-use super::{Problem, RemoteError, client::leads_to};
+use super::{Problem, RemoteError, client::leads_to, tls::client_builder};
 
 /// Redirects that are followed one after the other.
 const REDIRECTS: usize = 5;
@@ -51,7 +51,7 @@ pub async fn fetch(
         return Err(RemoteError::new(Problem::Config, url, why, hint));
     }
     let is_open = address.query().is_none();
-    let http = reqwest::Client::builder()
+    let http = client_builder()
         .redirect(redirect::Policy::custom(move |attempt| {
             let from = attempt.previous().last();
             let may = from.is_some_and(|from| refused(from, attempt.url(), is_open).is_none());
@@ -62,7 +62,6 @@ pub async fn fetch(
         }))
         // The address that led to another server is none of its business.
         .referer(false)
-        .user_agent(concat!("songrec/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .read_timeout(Duration::from_secs(60))
         .build()

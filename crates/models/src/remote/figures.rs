@@ -13,7 +13,7 @@ use super::{BreakerState, Problem};
 /// What was asked of a server, and how it went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Figures {
-    /// Batches of windows that were to be heard.
+    /// Batches of windows that were to be embedded.
     pub calls: u64,
     /// Those that were not, for whatever reason.
     pub failed_calls: u64,

@@ -46,7 +46,7 @@ pub trait BlobStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// `Invalid` for a range beyond the end. The bytes are as stored; whoever
+    /// `Invalid` for a range beyond the end. The bytes are as stored; a caller that
     /// takes them in for good compares the digest.
     async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>>;
 

@@ -6,7 +6,7 @@ use songrec_core::{Document, DocumentKind, OperationId};
 use super::{Outcome, PutMode};
 use crate::{Page, PageToken, Result};
 
-/// Playlists, synths and what else is said beside the songs.
+/// Playlists, synths and other documents beside the songs.
 ///
 /// ```
 /// use songrec_core::{Document, DocumentKind, Timestamp};
@@ -47,7 +47,7 @@ pub trait DocumentStore: Send + Sync {
     ) -> Result<Page<Document>>;
 
     /// Removes a document if its version is the one given; `Done` also if
-    /// there is none. Other libraries do not see it: whoever deletes a
+    /// there is none. Other libraries do not see it: a caller that deletes a
     /// playlist or a synth stores its next version, which says that it is
     /// deleted ([`Document::deleted`]).
     async fn delete(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
-use songrec_core::{Hint, ModelName, Progress, SongId};
+use songrec_core::{Hint, Job, ModelName, SongId};
 
 use crate::{ChangeHead, ChangePage, Cursor, Result};
 
@@ -13,7 +13,7 @@ use crate::{ChangeHead, ChangePage, Cursor, Result};
 /// ```
 /// use std::time::Duration;
 ///
-/// use songrec_core::{AudioProperties, Digest, Silent, Song, Timestamp};
+/// use songrec_core::{AudioProperties, Digest, Job, Song, Timestamp};
 /// use songrec_storage::{
 ///     MemoryBackend, PutMode, StorageBackend, StorageBackendExt, VerifyOptions,
 /// };
@@ -29,8 +29,9 @@ use crate::{ChangeHead, ChangePage, Cursor, Result};
 /// let since = backend.maintenance().changes(Some(&before.cursor), 100).await?;
 /// assert_eq!(since.changes[0].song, song.id);
 ///
-/// assert_eq!(backend.maintenance().collect_garbage(Duration::ZERO).await?.objects, 0);
-/// assert_eq!(backend.maintenance().verify(&VerifyOptions::default(), &Silent).await?, []);
+/// let job = Job::silent();
+/// assert_eq!(backend.maintenance().collect_garbage(Duration::ZERO, &job).await?.objects, 0);
+/// assert_eq!(backend.maintenance().verify(&VerifyOptions::default(), &job).await?, []);
 /// # Ok(())
 /// # }
 /// ```
@@ -38,7 +39,7 @@ use crate::{ChangeHead, ChangePage, Cursor, Result};
 pub trait Maintenance: Send + Sync {
     /// Songs that changed since a cursor, or all songs and tombstones without
     /// one, at most `limit` (and at least one, if there are any). Every change
-    /// that was acknowledged before the call is told at least once.
+    /// that was acknowledged before the call is listed at least once.
     ///
     /// # Errors
     ///
@@ -46,9 +47,9 @@ pub trait Maintenance: Send + Sync {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage>;
 
     /// As [`changes`](Self::changes), with the same cursors, but of each song
-    /// only what tells whether it is the same as elsewhere: some 150 bytes in
+    /// only what shows whether it is the same as elsewhere: some 150 bytes in
     /// place of some 3,000, where songs come over a network. Songs that cannot
-    /// be read may be told all the same.
+    /// be read may be listed all the same.
     ///
     /// # Errors
     ///
@@ -61,20 +62,23 @@ pub trait Maintenance: Send + Sync {
     /// `min_age`; with zero, all of them. A tombstone names what its song
     /// named, so that the song can be restored. An object that is stored again is
     /// young again.
-    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected>;
+    ///
+    /// Reports each object that it looked at to `job`. When that is interrupted,
+    /// it removes nothing more and returns what it removed until then.
+    async fn collect_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected>;
 
     /// What [`collect_garbage`](Self::collect_garbage) would remove now; changes nothing.
-    async fn find_garbage(&self, min_age: Duration) -> Result<Collected>;
+    /// Ends early as that does.
+    async fn find_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected>;
 
     /// Checks that what songs name exists and that what is derived agrees,
     /// and repairs what can be repaired without losing anything. A document of
     /// a song that is damaged is put aside by a repair, where it can be looked
     /// at: it stands in the way of the song's coming back.
-    async fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>>;
+    ///
+    /// Reports each song to `job`. When that is interrupted, it checks nothing
+    /// more and returns what it found until then.
+    async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>>;
 }
 
 /// What a garbage collection removed.
@@ -107,7 +111,7 @@ pub struct Finding {
     /// What to do about it, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<Hint>,
-    /// What is lost, if whoever has the song's audio can bring it back.
+    /// What is lost, if the song's audio can bring it back.
     #[serde(skip)]
     pub lost: Option<Lost>,
 }

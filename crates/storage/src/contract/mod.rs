@@ -65,7 +65,7 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// What this backend can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Songs, and what finds them by what they say.
+    /// Songs, and what finds them by their content.
     fn songs(&self) -> &dyn SongStore;
 
     /// How models embed songs, and the search for songs that sound alike.
@@ -77,7 +77,7 @@ pub trait StorageBackend: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Regions of songs.
     fn segments(&self) -> &dyn SegmentStore;
 
-    /// Playlists, synths and what else is said beside the songs.
+    /// Playlists, synths and other documents beside the songs.
     fn documents(&self) -> &dyn DocumentStore;
 
     /// What changed, what may go, and whether all is well.

@@ -74,6 +74,6 @@ pub trait SegmentStore: Send + Sync {
     /// without a model.
     async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>>;
 
-    /// Deletes segments; says of each whether it was there.
+    /// Deletes segments; returns for each whether it was there.
     async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>>;
 }

@@ -5,7 +5,7 @@ use songrec_core::{Filter, OperationId, Revision, Song, SongId, SongSummary, Tim
 
 use crate::{Lookup, Origin, Page, Result, SongQuery, Tombstone};
 
-/// Songs, and what finds them by what they say.
+/// Songs, and what finds them by their content.
 ///
 /// ```
 /// use songrec_core::{AudioProperties, Digest, Filter, Song, Timestamp};
@@ -87,7 +87,7 @@ pub struct PutSong {
     /// What may be stored now.
     pub mode: PutMode,
     /// Who writes it, for backends that number writers; the backend's own
-    /// numbering if it is not said.
+    /// numbering if none is given.
     pub origin: Option<Origin>,
 }
 
@@ -121,7 +121,7 @@ impl<T> Outcome<T> {
 pub struct DeleteSong {
     /// Which.
     pub id: SongId,
-    /// Only if this is the stored version; any version if it is not said.
+    /// Only if this is the stored version; any version if none is given.
     pub version: Option<OperationId>,
     /// The deletion itself.
     pub operation: OperationId,
@@ -129,8 +129,8 @@ pub struct DeleteSong {
     pub at: Timestamp,
     /// Who, as for [`PutSong::origin`].
     pub origin: Option<Origin>,
-    /// What the tombstone says of the song, for whoever knows more of it than
-    /// is stored; the song as it is stored, if it is not said.
+    /// What the tombstone holds of the song, for a caller that knows more of it than
+    /// is stored; the song as it is stored, if none is given.
     pub leaving: Option<Box<Song>>,
 }
 

@@ -40,7 +40,7 @@ impl<'a> Segments<'a> {
     /// Carries the segments of songs to `side` that the other side has, and
     /// deletes those that the songs say are gone for ever.
     ///
-    /// A change feed lists songs only, and whoever adds or deletes segments
+    /// A change feed lists songs only, and a caller that adds or deletes segments
     /// stores their song again: so segments are compared when their song is.
     pub(super) async fn carry(&self, side: Side, songs: &[&Song]) -> Result<()> {
         let gone: BTreeSet<&str> = songs

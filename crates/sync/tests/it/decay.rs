@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use songrec_core::{Field, Job, Remedy, Silent, Song, SongId};
+use songrec_core::{Field, Job, Remedy, Song, SongId};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, StorageBackendExt, VerifyOptions};
 use songrec_sync::{Options, Replica, Report, State, Syncer, Verify, check};
@@ -111,7 +111,7 @@ async fn a_song_that_was_put_aside_comes_back_from_the_other_side() {
     assert_eq!(refused.failed.len(), 1, "{refused:?}");
     assert_eq!(shared.get_song(one.id).await.unwrap(), Some(edited.clone()));
     let repair = VerifyOptions { repair: true, read_data: true };
-    let found = own.maintenance().verify(&repair, &Silent).await.unwrap();
+    let found = own.maintenance().verify(&repair, &Job::silent()).await.unwrap();
     assert!(found.iter().all(|one| one.repaired), "{found:?}");
     let report = two.sync(&Options::default()).await;
 

@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt};
 use serde_json::json;
 use songrec_core::{
     Digest, Document, DocumentKind, Event, Field, Interrupt, Job, OperationId, Progress, Remedy,
-    Revision, Segment, SegmentId, Silent, Song, SongId, SongSummary, Vector,
+    Revision, Segment, SegmentId, Song, SongId, SongSummary, Vector,
 };
 use songrec_storage::{
     BlobSource, ErrorKind as StorageErrorKind, MemoryBackend, NewBlob, Outcome, PutDocument,
@@ -133,7 +133,7 @@ async fn a_library_goes_to_the_other_side_with_all_its_objects() {
     assert_eq!(report.counts.right.add, 25);
     two.assert_equal().await;
     let findings =
-        two.shared().maintenance().verify(&VerifyOptions::default(), &Silent).await.unwrap();
+        two.shared().maintenance().verify(&VerifyOptions::default(), &Job::silent()).await.unwrap();
     assert_eq!(findings, []);
 
     // And from there to another machine.
@@ -971,7 +971,7 @@ async fn a_sync_of_which_nothing_is_remembered_reads_what_differs_and_no_more() 
     assert!(
         one.shared()
             .maintenance()
-            .verify(&VerifyOptions::default(), &Silent)
+            .verify(&VerifyOptions::default(), &Job::silent())
             .await
             .unwrap()
             .is_empty()

@@ -285,7 +285,7 @@ fn a_library_that_is_copied_over_another_names_its_own_objects() {
         one.sync();
 
         let all = VerifyOptions::default();
-        now(one.shared.memory.maintenance().verify(&all, &Silent)).unwrap().is_empty()
+        now(one.shared.memory.maintenance().verify(&all, &Job::silent())).unwrap().is_empty()
     });
 }
 
@@ -337,7 +337,7 @@ fn nobody_sees_a_song_before_its_objects() {
             one.add(&new);
             one.sync_until(Some(dies_at), Arc::new(Silent));
 
-            now(shared.memory.maintenance().verify(&VerifyOptions::default(), &Silent))
+            now(shared.memory.maintenance().verify(&VerifyOptions::default(), &Job::silent()))
                 .unwrap()
                 .is_empty()
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use songrec_core::{BlobRef, Embedding, Silent, Song};
+use songrec_core::{BlobRef, Embedding, Job, Song};
 use songrec_storage::{
     BlobSource, Collected, Finding, PutMode, StorageBackend, StorageBackendExt, VerifyOptions,
     read_blob,
@@ -49,7 +49,7 @@ async fn has_objects(backend: &dyn StorageBackend, song: &Song, bytes: &Bytes) -
 }
 
 async fn collect_garbage(backend: &dyn StorageBackend) -> Collected {
-    backend.maintenance().collect_garbage(Duration::ZERO).await.unwrap()
+    backend.maintenance().collect_garbage(Duration::ZERO, &Job::silent()).await.unwrap()
 }
 
 /// What a song names is never collected; what none names is, and is counted.
@@ -81,11 +81,14 @@ pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
     let (orphan, orphaned) = with_objects(backend, "not named").await;
 
     let would = [
-        backend.maintenance().find_garbage(Duration::ZERO).await.unwrap(),
-        backend.maintenance().find_garbage(Duration::ZERO).await.unwrap(),
+        backend.maintenance().find_garbage(Duration::ZERO, &Job::silent()).await.unwrap(),
+        backend.maintenance().find_garbage(Duration::ZERO, &Job::silent()).await.unwrap(),
     ];
 
-    assert_eq!(backend.maintenance().find_garbage(A_DAY).await.unwrap(), Collected::default());
+    assert_eq!(
+        backend.maintenance().find_garbage(A_DAY, &Job::silent()).await.unwrap(),
+        Collected::default()
+    );
     backend.put_song(&orphan, PutMode::Create).await.unwrap();
     assert!(has_objects(backend, &orphan, &orphaned).await, "nothing was removed");
     assert!(has_objects(backend, &named, &bytes).await);
@@ -100,7 +103,10 @@ pub async fn what_would_be_swept_can_be_asked(backend: &dyn StorageBackend) {
 pub async fn garbage_collection_spares_the_young(backend: &dyn StorageBackend) {
     let (song, bytes) = with_objects(backend, "on its way").await;
 
-    assert_eq!(backend.maintenance().collect_garbage(A_DAY).await.unwrap(), Collected::default());
+    assert_eq!(
+        backend.maintenance().collect_garbage(A_DAY, &Job::silent()).await.unwrap(),
+        Collected::default()
+    );
 
     backend.put_song(&song, PutMode::Create).await.unwrap();
     assert!(has_objects(backend, &song, &bytes).await);
@@ -140,11 +146,34 @@ pub async fn garbage_collection_removes_what_is_no_longer_named(backend: &dyn St
     assert_eq!(backend.get_song(song.id).await.unwrap(), Some(bare));
 }
 
+/// Interrupted work ends early, without an error and without harm: what was not
+/// removed then is removed by the next collection.
+pub async fn interrupted_maintenance_ends_early(backend: &dyn StorageBackend) {
+    let (song, bytes) = with_objects(backend, "named").await;
+    backend.put_song(&song, PutMode::Create).await.unwrap();
+    with_objects(backend, "not named").await;
+    let job = Job::silent();
+    job.interrupt.set();
+    let maintenance = backend.maintenance();
+
+    let collected = maintenance.collect_garbage(Duration::ZERO, &job).await.unwrap();
+    let counted = maintenance.find_garbage(Duration::ZERO, &job).await.unwrap();
+    let options = VerifyOptions { repair: true, read_data: true };
+    let found = maintenance.verify(&options, &job).await.unwrap();
+
+    assert_eq!([collected, counted], [Collected::default(); 2]);
+    assert_eq!(found, []);
+    assert!(has_objects(backend, &song, &bytes).await);
+    let left = collect_garbage(backend).await;
+    assert_eq!(left.objects, 1 + u64::from(backend.capabilities().keeps_audio));
+    assert!(has_objects(backend, &song, &bytes).await);
+}
+
 async fn verify(backend: &dyn StorageBackend) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (repair, read_data) in [(false, false), (false, true), (true, false), (true, true)] {
         let options = VerifyOptions { repair, read_data };
-        findings.extend(backend.maintenance().verify(&options, &Silent).await.unwrap());
+        findings.extend(backend.maintenance().verify(&options, &Job::silent()).await.unwrap());
     }
     findings
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use songrec_core::{Embedding, Filter, OperationId, Song, SongFile, SongId};
+use songrec_core::{Embedding, Filter, Job, OperationId, Song, SongFile, SongId};
 use songrec_storage::{
     ChangeState, Cursor, DeleteSong, Lookup, MemoryBackend, NearestQuery, PurgeSong, PutMode,
     PutSong, StorageBackend, StorageBackendExt,
@@ -69,7 +69,7 @@ pub async fn random_history(backend: &dyn StorageBackend, seed: u64) {
                 // Objects that are on their way would be lost to both, but which
                 // of them are there to be lost is each backend's own matter.
                 let age = Duration::from_secs(3_600);
-                backend.maintenance().collect_garbage(age).await.unwrap();
+                backend.maintenance().collect_garbage(age, &Job::silent()).await.unwrap();
             }
         }
         if step % 4 == 0 {
@@ -177,7 +177,7 @@ impl Pair<'_> {
         // Songs carry the keys of the backend, which mean nothing to the
         // reference; but it finds nothing that no song names.
         let expected = self.reference.embeddings().nearest(&query).await.unwrap();
-        let near: Vec<SongId> = near.iter().map(|found| found.song.id).collect();
+        let near: Vec<SongId> = near.iter().map(|(_, song)| song.id).collect();
         let expected: Vec<SongId> = expected.iter().map(|hit| hit.song).collect();
         assert_eq!(near, expected);
         let filter = Filter::text("moved");

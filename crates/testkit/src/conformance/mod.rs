@@ -162,6 +162,7 @@ macro_rules! conformance {
             garbage_collection_spares_the_young,
             garbage_collection_spares_what_can_be_restored,
             garbage_collection_removes_what_is_no_longer_named,
+            interrupted_maintenance_ends_early,
             verifying_a_sound_library_finds_nothing,
             verifying_accepts_objects_without_a_song,
             // Segments.

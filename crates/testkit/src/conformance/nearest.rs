@@ -301,19 +301,11 @@ pub async fn nearest_songs_are_songs(backend: &dyn StorageBackend) {
     for offset in [0, 3, 20, 25, 100] {
         let found = backend.nearest_songs(&NearestQuery { offset, ..query.clone() }).await.unwrap();
 
-        let hits: Vec<_> = found
-            .iter()
-            .map(|found| Neighbor {
-                song: found.song.id,
-                similarity: found.similarity,
-                distance: found.distance,
-                key: None,
-            })
-            .collect();
-        check(&hits, &left, &NearestQuery { offset, ..query.clone() });
-        for found in &found {
-            let at = fixture.songs.binary_search_by_key(&found.song.id, |song| song.id).unwrap();
-            assert_eq!(found.song, fixture.songs[at]);
+        let neighbors: Vec<_> = found.iter().map(|(neighbor, _)| neighbor.clone()).collect();
+        check(&neighbors, &left, &NearestQuery { offset, ..query.clone() });
+        for (neighbor, song) in &found {
+            let at = fixture.songs.binary_search_by_key(&neighbor.song, |song| song.id).unwrap();
+            assert_eq!(*song, fixture.songs[at]);
         }
     }
 }
@@ -336,7 +328,7 @@ pub async fn a_song_is_found_while_it_names_its_embedding(backend: &dyn StorageB
     embedded.embeddings.insert(model.name.clone(), references[0].clone());
     backend.put_song(&embedded, PutMode::Replace(bare.revision.operation)).await.unwrap();
     let found = backend.nearest_songs(&query).await.unwrap();
-    assert_eq!(found.iter().map(|found| &found.song).collect::<Vec<_>>(), [&embedded]);
+    assert_eq!(found.iter().map(|(_, song)| song).collect::<Vec<_>>(), [&embedded]);
 
     let mut deaf = retitled(&embedded, "deaf");
     deaf.embeddings.clear();

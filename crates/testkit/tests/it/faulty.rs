@@ -5,7 +5,7 @@ use std::{fmt, future::Future, ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
-use songrec_core::{BlobRef, Filter, Silent};
+use songrec_core::{BlobRef, Filter, Job};
 use songrec_storage::{
     BlobSource, BlobStore, BlobStream, Capabilities, DocumentStore, EmbeddingStore, ErrorKind,
     Maintenance, MemoryBackend, NearestQuery, NewBlob, PutMode, Result, SegmentStore, SongStore,
@@ -264,8 +264,11 @@ fn what_always_fails_is_given_up() {
         let faulty = Faulty::new(MemoryBackend::new()).at_random(1, 1.0, |_| &[Fault::Before]);
         let insisting = Insisting(faulty);
 
-        let error =
-            insisting.maintenance().verify(&VerifyOptions::default(), &Silent).await.unwrap_err();
+        let error = insisting
+            .maintenance()
+            .verify(&VerifyOptions::default(), &Job::silent())
+            .await
+            .unwrap_err();
 
         assert_eq!(error.kind(), ErrorKind::Transient);
         assert_eq!(insisting.0.calls("maintenance.verify"), ATTEMPTS as u64);

@@ -23,9 +23,9 @@ use futures::FutureExt;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use songrec_core::{
-    AudioProperties, Digest, Document, DocumentKind, Embedding, Field, Metric, ModelSpec, Op,
-    OperationId, Segment, SegmentId, Silent, Song, SongFile, SongId, SongSummary, Timestamp,
-    Vector, Version,
+    AudioProperties, Digest, Document, DocumentKind, Embedding, Field, Job, Metric, ModelSpec, Op,
+    OperationId, Segment, SegmentId, Song, SongFile, SongId, SongSummary, Timestamp, Vector,
+    Version,
 };
 use songrec_storage::{
     BlobSource, ChangeState, DeleteSong, MemoryBackend, NewBlob, NewEmbedding, Outcome,
@@ -672,7 +672,7 @@ impl World {
     fn check_objects(&self, with: usize) -> Result<(), String> {
         let library = &self.place(with).memory;
         let findings =
-            run(library.maintenance().verify(&VerifyOptions::default(), &Silent)).unwrap();
+            run(library.maintenance().verify(&VerifyOptions::default(), &Job::silent())).unwrap();
         match findings.first() {
             None => Ok(()),
             Some(finding) => Err(format!("{}: {}", finding.subject, finding.problem)),

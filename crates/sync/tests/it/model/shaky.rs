@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use songrec_core::{Document, DocumentKind, OperationId, Progress, Segment, SegmentId, SongId};
+use songrec_core::{Document, DocumentKind, Job, OperationId, Segment, SegmentId, SongId};
 use songrec_storage::{
     BlobStore, Capabilities, ChangeHead, ChangePage, Collected, Cursor, DeleteSong, DocumentStore,
     EmbeddingStore, Error, ErrorKind, Finding, Lookup, Maintenance, MemoryBackend, NewEmbedding,
@@ -343,25 +343,22 @@ impl Maintenance for Shaky {
         self.whole("maintenance.summaries", || self.inner().maintenance().heads(since, limit)).await
     }
 
-    async fn collect_garbage(&self, min_age: Duration) -> Result<Collected> {
+    async fn collect_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
         self.whole("maintenance.collect_garbage", || {
-            self.inner().maintenance().collect_garbage(min_age)
+            self.inner().maintenance().collect_garbage(min_age, job)
         })
         .await
     }
 
-    async fn find_garbage(&self, min_age: Duration) -> Result<Collected> {
-        self.whole("maintenance.would_sweep", || self.inner().maintenance().find_garbage(min_age))
-            .await
+    async fn find_garbage(&self, min_age: Duration, job: &Job) -> Result<Collected> {
+        self.whole("maintenance.would_sweep", || {
+            self.inner().maintenance().find_garbage(min_age, job)
+        })
+        .await
     }
 
-    async fn verify(
-        &self,
-        options: &VerifyOptions,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Finding>> {
-        self.whole("maintenance.verify", || self.inner().maintenance().verify(options, progress))
-            .await
+    async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
+        self.whole("maintenance.verify", || self.inner().maintenance().verify(options, job)).await
     }
 }
 

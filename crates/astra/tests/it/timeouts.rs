@@ -4,22 +4,26 @@ use std::time::{Duration, Instant};
 
 use songrec_astra::{
     Secret,
-    client::{Client, Find, Problem, RetryPolicy},
+    client::{Client, Find, Problem, Timeouts},
 };
+use songrec_core::RetryPolicy;
 use songrec_emulator::{Emulator, Fault, Rule};
 use songrec_testkit::run_case;
 
-fn retry_policy() -> RetryPolicy {
-    RetryPolicy {
-        attempts: 3,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_millis(2),
-        ..RetryPolicy::default()
+fn timeouts() -> Timeouts {
+    Timeouts {
+        retry: RetryPolicy {
+            attempts: 3,
+            first_pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(2),
+            ..RetryPolicy::default()
+        },
+        ..Timeouts::default()
     }
 }
 
-fn client(url: &str, token: &str, retry_policy: RetryPolicy) -> Client {
-    Client::with_retry_policy(url.parse().unwrap(), Secret::new(token), retry_policy).unwrap()
+fn client(url: &str, token: &str, timeouts: Timeouts) -> Client {
+    Client::with_timeouts(url.parse().unwrap(), Secret::new(token), timeouts).unwrap()
 }
 
 // A read, its error, and how long it took.
@@ -35,7 +39,7 @@ async fn asked(client: &Client) -> (Option<Problem>, Duration) {
 fn a_dead_endpoint_is_left_alone_and_asked_again_later() {
     run_case(async {
         // Nobody listens there.
-        let client = client("http://127.0.0.1:9", "token", retry_policy());
+        let client = client("http://127.0.0.1:9", "token", timeouts());
         let mut problems = Vec::new();
         for _ in 0..6 {
             problems.push(asked(&client).await.0.unwrap());
@@ -54,14 +58,17 @@ fn a_dead_endpoint_is_left_alone_and_asked_again_later() {
 #[test]
 fn where_nothing_listens_is_no_long_wait() {
     run_case(async {
-        let retry_policy = RetryPolicy {
+        let timeouts = Timeouts {
             refused: Duration::from_millis(300),
-            first_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(10),
-            attempts: 7,
-            ..RetryPolicy::default()
+            retry: RetryPolicy {
+                first_pause: Duration::from_millis(200),
+                longest_pause: Duration::from_secs(10),
+                attempts: 7,
+                ..RetryPolicy::default()
+            },
+            ..Timeouts::default()
         };
-        let client = client("http://127.0.0.1:9", "token", retry_policy);
+        let client = client("http://127.0.0.1:9", "token", timeouts);
 
         let (problem, time) = asked(&client).await;
 
@@ -77,14 +84,21 @@ fn a_call_and_an_operation_have_their_deadlines() {
         let emulator = Emulator::builder().start().await.unwrap();
         emulator.faults().add(Rule::delay(Duration::from_secs(30)));
         let request = Duration::from_millis(100);
-        let once = RetryPolicy { request, attempts: 1, ..retry_policy() };
+        let once = Timeouts {
+            request,
+            retry: RetryPolicy { attempts: 1, ..timeouts().retry },
+            ..timeouts()
+        };
         let one = client(emulator.url(), &emulator.token(), once.clone());
         let (problem, took) = asked(&one).await;
         assert_eq!(problem, Some(Problem::TimedOut));
         assert!(took >= request && took < Duration::from_secs(20), "{took:?}");
 
         let operation = Duration::from_millis(350);
-        let often = RetryPolicy { attempts: 1_000, operation, ..once };
+        let often = Timeouts {
+            retry: RetryPolicy { attempts: 1_000, total: operation, ..once.retry },
+            ..once
+        };
         let many = client(emulator.url(), &emulator.token(), often);
         let (problem, took) = asked(&many).await;
         assert_eq!(problem, Some(Problem::TimedOut));
@@ -97,7 +111,7 @@ fn a_call_and_an_operation_have_their_deadlines() {
 fn a_database_that_wakes_up_is_waited_for() {
     run_case(async {
         let emulator = Emulator::builder().start().await.unwrap();
-        let client = client(emulator.url(), &emulator.token(), retry_policy());
+        let client = client(emulator.url(), &emulator.token(), timeouts());
         let settings = songrec_astra::client::CollectionSettings {
             name: "songs".to_owned(),
             options: serde_json::json!({}),
@@ -116,7 +130,7 @@ fn a_database_that_wakes_up_is_waited_for() {
 fn a_server_that_asks_for_time_gets_it() {
     run_case(async {
         let emulator = Emulator::builder().start().await.unwrap();
-        let client = client(emulator.url(), &emulator.token(), retry_policy());
+        let client = client(emulator.url(), &emulator.token(), timeouts());
         emulator.faults().add(Rule::fault(Fault::rate_limited(Some(1))).next(1));
 
         let (problem, took) = asked(&client).await;
@@ -130,7 +144,7 @@ fn a_server_that_asks_for_time_gets_it() {
 fn the_clocks_are_compared_with_every_answer() {
     run_case(async {
         let emulator = Emulator::builder().start().await.unwrap();
-        let client = client(emulator.url(), &emulator.token(), retry_policy());
+        let client = client(emulator.url(), &emulator.token(), timeouts());
         assert_eq!(client.server_ahead_s(), None);
 
         asked(&client).await;
