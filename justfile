@@ -28,6 +28,11 @@ bench-features *ARGS:
 bench-index *ARGS:
     cargo run --profile dist -p songrec-bench --bin index_search -- {{ARGS}}
 
+# Maps beside umap-learn, openTSNE and pynndescent; needs Python and rows' space in FOLDER.
+bench-map FOLDER *CASES:
+    cargo build --profile dist -p songrec-bench --bin map
+    python3 tools/bench_map_peers.py target/dist/map {{FOLDER}} {{CASES}}
+
 # Random histories of several machines that sync, whose seeds replay; and every
 # short one of one song.
 soak STEPS="1000000" *SEED:

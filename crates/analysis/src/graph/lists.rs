@@ -103,9 +103,12 @@ fn part(
     seed: u64,
     job: &Job,
 ) -> Result<(Vec<f32>, Vec<u32>)> {
+    if rows.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
     let dimension = points.dimension();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let count = count.clamp(1, rows.len().max(1));
+    let count = count.clamp(1, rows.len());
     let sample = rows.len().min(count * TRAINED_BY);
     let mut chosen = index::sample(&mut random, rows.len(), sample).into_vec();
     let mut centers =
