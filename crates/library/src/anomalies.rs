@@ -382,7 +382,7 @@ async fn nearest(library: &Library, model: &ModelName, id: SongId) -> Result<Opt
     let mut query = NearestQuery::new(model.clone(), stored.embedding.vector, 1);
     query.exclude.push(id);
     let found = library.backend().nearest_songs(&query).await?;
-    Ok(found.first().map(|found| format!("its nearest neighbor is {:.2} away", found.distance)))
+    Ok(found.first().map(|(near, _)| format!("its nearest neighbor is {:.2} away", near.distance)))
 }
 
 /// The values of many songs, each list in order.

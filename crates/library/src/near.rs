@@ -143,7 +143,7 @@ pub(crate) async fn with_near_duplicates(library: &Library, songs: &[SongId]) ->
             query.exclude.push(*id);
             let found = library.backend().nearest_songs(&query).await?;
             let is_near = |found: &SongSummary| equally_long(own.duration, found.duration);
-            count += u64::from(found.iter().any(|one| is_near(&SongSummary::of(&one.song))));
+            count += u64::from(found.iter().any(|(_, song)| is_near(&SongSummary::of(song))));
         }
     }
     Ok(count)

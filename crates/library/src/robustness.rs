@@ -181,8 +181,8 @@ pub async fn robustness(
                 let Some(vector) = embedded.vectors.get(model) else { continue };
                 let query = NearestQuery::new(model.clone(), vector.clone(), NEIGHBORS);
                 let neighbors = library.backend().nearest_songs(&query).await?;
-                let place = neighbors.iter().position(|neighbor| neighbor.song.id == song.id);
-                found[number].push(place.map(|place| (place, neighbors[place].distance)));
+                let place = neighbors.iter().position(|(near, _)| near.song == song.id);
+                found[number].push(place.map(|place| (place, neighbors[place].0.distance)));
             }
         }
     }

@@ -93,7 +93,7 @@ async fn near(
         let is_all = found.len() < k;
         let on_map: Vec<(u32, f32)> = found
             .iter()
-            .filter_map(|found| Some((*numbers.get(&found.song.id)?, found.distance as f32)))
+            .filter_map(|(near, _)| Some((*numbers.get(&near.song)?, near.distance as f32)))
             .take(BY)
             .collect();
         if on_map.len() == BY || is_all || k > 2_000 {
