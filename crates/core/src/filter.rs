@@ -216,6 +216,11 @@ impl Filter {
         self
     }
 
+    /// Whether a term asks for clusters: then it depends on more than the songs.
+    pub fn names_clusters(&self) -> bool {
+        self.terms.iter().any(|term| matches!(term.test, Test::Cluster(_)))
+    }
+
     /// Whether a term asks for clusters whose songs are not looked up yet.
     pub fn lacks_clusters(&self) -> bool {
         self.terms

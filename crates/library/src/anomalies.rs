@@ -135,11 +135,7 @@ pub async fn anomalies(
     let state = fresh::state(library, job).await?;
     let terms: Vec<String> = options.filter.terms.iter().map(ToString::to_string).collect();
     // A filter may name a cluster, whose songs may be others by now.
-    let is_kept = !options
-        .filter
-        .terms
-        .iter()
-        .any(|term| matches!(term.test, songrec_core::Test::Cluster(_)));
+    let is_kept = !options.filter.names_clusters();
     let model = match &options.model {
         Some(model) => model.clone(),
         None => library.search_model().await?,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use songrec_analysis::{self as analysis, Estimate, Rows};
-use songrec_core::{Filter, Hint, Job, Metric, ModelName, ModelSpec, Remedy, SongId, Test};
+use songrec_core::{Filter, Hint, Job, Metric, ModelName, ModelSpec, Remedy, SongId};
 
 use crate::{
     Blend, Error, ErrorKind, Library, Result, cluster,
@@ -256,8 +256,8 @@ pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Re
 async fn request(library: &Library, options: &EvalOptions) -> Result<String> {
     let EvalOptions { by, not_same, models, blend, filter, queries, seed } = options;
     let terms: Vec<String> = filter.terms.iter().map(ToString::to_string).collect();
-    let names_clusters = [Some(*by), *not_same].contains(&Some(Likeness::Cluster))
-        || filter.terms.iter().any(|term| matches!(term.test, Test::Cluster(_)));
+    let names_clusters =
+        [Some(*by), *not_same].contains(&Some(Likeness::Cluster)) || filter.names_clusters();
     let clusters = match names_clusters {
         true => cluster::clustering(library).await?.map(|clustering| clustering.made_of()),
         false => None,

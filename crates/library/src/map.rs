@@ -127,11 +127,7 @@ pub async fn map(library: &Library, options: &MapOptions, job: &Job) -> Result<O
     let name = kept::name(&model, options);
     let kept = kept::read(library, &name);
     let may_keep = !options.again && kept.as_ref().is_some_and(|map| map.seed == options.seed);
-    let is_stable = !options
-        .filter
-        .terms
-        .iter()
-        .any(|term| matches!(term.test, songrec_core::Test::Cluster(_)));
+    let is_stable = !options.filter.names_clusters();
     if may_keep && is_stable && fresh::is_fresh(library, &name, &state, &()) {
         return Ok(kept);
     }

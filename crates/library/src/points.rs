@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use songrec_core::{Event, Filter, Hint, Job, ModelName, ModelSpec, Remedy, SongId};
+use songrec_core::{Event, Filter, Hint, Job, ModelName, ModelSpec, Remedy, Scan, SongId};
 use songrec_local::{NearOptions, OnNeighbors};
 use songrec_storage::SongQuery;
 
@@ -46,17 +46,25 @@ pub async fn points(
         None => library.search_model().await?,
     };
     let models = library.backend().embeddings().models().await?;
-    let spec = models.into_iter().find(|spec| spec.name == name).ok_or_else(|| {
-        Error::not_found(format_args!("there is no model `{name}` here")).with_hint(Hint::of(
-            "{} lists the models; {} names another one",
-            [Remedy::Stats, Remedy::Model(None)],
-        ))
-    })?;
+    let Some(spec) = models.into_iter().find(|spec| spec.name == name) else {
+        return Err(no_vectors(library, &name).await?);
+    };
     let points = match &library.local {
         Some(local) => Some(local.points(&name, filter).await?),
         None => read(library, &spec, filter, job).await?,
     };
     Ok(points.map(|points| Points { spec, points }))
+}
+
+async fn no_vectors(library: &Library, name: &ModelName) -> Result<Error> {
+    if library.backend().songs().count(&Filter::all()).await? == 0 {
+        return Ok(Error::not_found("the library has no songs")
+            .with_hint(Hint::of("{} takes in audio files", [Remedy::Scan(Scan::Files)])));
+    }
+    Ok(Error::not_found(format_args!("there is no model `{name}` here")).with_hint(Hint::of(
+        "{} lists the models; {} names another one",
+        [Remedy::Stats, Remedy::Model(None)],
+    )))
 }
 
 impl Points {

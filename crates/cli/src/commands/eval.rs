@@ -171,7 +171,7 @@ fn print_robustness(context: &Context, found: &Robustness) -> Result<ExitStatus>
 }
 
 fn measured(of: &Measured) -> String {
-    format!("{:.3} ({:.3} to {:.3})", of.mean, of.low, of.high)
+    format!("{:.2} ({:.2}–{:.2})", of.mean, of.low, of.high)
 }
 
 fn percent(part: f64) -> String {

@@ -16,7 +16,7 @@ const MOST: f64 = 0.5;
 const LIFT: f64 = 1.3;
 
 /// Some of the rows that were grouped, with their clusters.
-pub(super) struct Grouped<'a> {
+pub(super) struct Groups<'a> {
     pub(super) rows: Rows<'a>,
     pub(super) ids: &'a [SongId],
     pub(super) labels: &'a [Option<u32>],
@@ -24,7 +24,7 @@ pub(super) struct Grouped<'a> {
 
 /// What the clusters are like, given those of all songs.
 pub(super) fn describe(
-    grouped: &Grouped<'_>,
+    grouped: &Groups<'_>,
     all: &[(SongId, Option<u32>)],
     clusters: u32,
     facts: &Facts,
@@ -61,7 +61,7 @@ struct Shape {
     typical: Vec<SongId>,
 }
 
-fn shapes(grouped: &Grouped<'_>, clusters: u32) -> Vec<Shape> {
+fn shapes(grouped: &Groups<'_>, clusters: u32) -> Vec<Shape> {
     let dimension = grouped.rows.dimension();
     let mut of: Vec<Vec<usize>> = vec![Vec::new(); clusters as usize];
     for (row, label) in grouped.labels.iter().enumerate() {
@@ -287,7 +287,7 @@ mod tests {
             (0..30).flat_map(|i| [(i / 10) as f32 * 10.0, (i % 10) as f32]).collect();
         let labels: Vec<Option<u32>> = (0..30).map(|i| Some(i / 10)).collect();
         let labelled: Vec<_> = ids.iter().copied().zip(labels.iter().copied()).collect();
-        let grouped = Grouped { rows: Rows::new(&values, 2).unwrap(), ids: &ids, labels: &labels };
+        let grouped = Groups { rows: Rows::new(&values, 2).unwrap(), ids: &ids, labels: &labels };
 
         let clusters = describe(&grouped, &labelled, 3, &facts);
 

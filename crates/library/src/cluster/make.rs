@@ -8,7 +8,7 @@ use songrec_core::{Event, Filter, Hint, Job, ModelName, Remedy, SongId};
 
 use super::{
     Clustering,
-    describe::{Grouped, describe},
+    describe::{Groups, describe},
     labels, manage,
     prototypes::Prototypes,
 };
@@ -120,7 +120,7 @@ pub async fn cluster(
     options: &ClusterOptions,
     job: &Job,
 ) -> Result<Option<Clustering>> {
-    if options.filter.lacks_clusters() {
+    if options.filter.names_clusters() {
         return Err(Error::usage("clusters cannot be made of clusters")
             .with_hint("another filter says which songs are grouped"));
     }
@@ -160,48 +160,8 @@ pub async fn cluster(
         Err(error) if error.kind() == crate::ErrorKind::Interrupted => return Ok(None),
         found => found?,
     };
-    finish(library, &points, &sample, found, options, job, &state, &asked).await
-}
-
-#[expect(clippy::too_many_arguments, reason = "the second half of one function")]
-async fn finish(
-    library: &Library,
-    points: &Points,
-    sample: &Sample,
-    found: Found,
-    options: &ClusterOptions,
-    job: &Job,
-    state: &str,
-    asked: &str,
-) -> Result<Option<Clustering>> {
-    let rows = sample.rows()?;
-    let prototypes = match &found.centroids {
-        Some(centroids) => Prototypes::of_centroids(centroids, rows.dimension()),
-        None => Prototypes::spread(&rows, &found.labels, found.clusters),
-    };
-    let spec = points.spec();
-    let mut clustering = Clustering {
-        model: spec.name.clone(),
-        metric: spec.metric,
-        method: options.method.as_str().to_owned(),
-        parameters: found.parameters,
-        seed: options.seed,
-        filter: options.filter.clone(),
-        made_at: now(),
-        songs: 0,
-        noise: 0,
-        silhouette: found.silhouette,
-        agreement: 1.0,
-        clusters: Vec::new(),
-        prototypes,
-    };
-    let Some(all) = label_all(points, &clustering, job).await? else { return Ok(None) };
-    let Some(facts) = Facts::read(library, &options.filter, job).await? else { return Ok(None) };
-    clustering.songs = all.len() as u64;
-    clustering.noise = all.iter().filter(|(_, cluster)| cluster.is_none()).count() as u64;
-    clustering.agreement = agreement(&sample.ids, &found.labels, &all);
-    let grouped = Grouped { rows, ids: &sample.ids, labels: &found.labels };
-    clustering.clusters = describe(&grouped, &all, found.clusters, &facts);
+    let grouped = Grouped { library, options, points: &points, sample: &sample, job };
+    let Some((clustering, all)) = grouped.clustering(found).await? else { return Ok(None) };
     if job.is_interrupted() {
         return Ok(None);
     }
@@ -209,8 +169,60 @@ async fn finish(
     if options.filter.is_all() {
         labels::keep(library, &clustering, &all);
     }
-    crate::fresh::keep(library, "clusters", state, &(asked, clustering.rule()));
+    crate::fresh::keep(library, "clusters", &state, &(&asked, clustering.rule()));
     Ok(Some(clustering))
+}
+
+/// Songs of which a method made groups.
+struct Grouped<'a> {
+    library: &'a Library,
+    options: &'a ClusterOptions,
+    points: &'a Points,
+    /// Those that the method got.
+    sample: &'a Sample,
+    job: &'a Job,
+}
+
+/// Each song with its cluster, if it is in one.
+type Labelled = Vec<(SongId, Option<u32>)>;
+
+impl Grouped<'_> {
+    // The rule and the clusters that follow from the groups, and the cluster of every song.
+    // Nothing if it was interrupted.
+    async fn clustering(&self, found: Found) -> Result<Option<(Clustering, Labelled)>> {
+        let Self { library, options, points, sample, job } = self;
+        let rows = sample.rows()?;
+        let prototypes = match &found.centroids {
+            Some(centroids) => Prototypes::of_centroids(centroids, rows.dimension()),
+            None => Prototypes::spread(&rows, &found.labels, found.clusters),
+        };
+        let spec = points.spec();
+        let mut clustering = Clustering {
+            model: spec.name.clone(),
+            metric: spec.metric,
+            method: options.method.as_str().to_owned(),
+            parameters: found.parameters,
+            seed: options.seed,
+            filter: options.filter.clone(),
+            made_at: now(),
+            songs: 0,
+            noise: 0,
+            silhouette: found.silhouette,
+            agreement: 1.0,
+            clusters: Vec::new(),
+            prototypes,
+        };
+        let Some(all) = label_all(points, &clustering, job).await? else { return Ok(None) };
+        let Some(facts) = Facts::read(library, &options.filter, job).await? else {
+            return Ok(None);
+        };
+        clustering.songs = all.len() as u64;
+        clustering.noise = all.iter().filter(|(_, cluster)| cluster.is_none()).count() as u64;
+        clustering.agreement = agreement(&sample.ids, &found.labels, &all);
+        let groups = Groups { rows, ids: &sample.ids, labels: &found.labels };
+        clustering.clusters = describe(&groups, &all, found.clusters, &facts);
+        Ok(Some((clustering, all)))
+    }
 }
 
 // What tells two requests apart.
@@ -329,7 +341,7 @@ async fn label_all(
     points: &Points,
     clustering: &Clustering,
     job: &Job,
-) -> Result<Option<Vec<(SongId, Option<u32>)>>> {
+) -> Result<Option<Labelled>> {
     let ids = points.ids().await?;
     let mut all = Vec::with_capacity(ids.len());
     for ids in ids.chunks(READ) {
