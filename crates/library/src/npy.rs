@@ -14,7 +14,7 @@ use songrec_core::Vector;
 /// # Errors
 ///
 /// When they cannot be written, or are not as many as the shape says.
-pub(crate) fn write_rows(out: &mut Vec<u8>, values: &[f32], shape: &[u64]) -> io::Result<()> {
+pub(crate) fn write_rows(out: &mut dyn io::Write, values: &[f32], shape: &[u64]) -> io::Result<()> {
     let mut writer =
         npyz::WriteOptions::new().default_dtype().shape(shape).writer(out).begin_nd()?;
     writer.extend(values.iter().copied())?;

@@ -1,9 +1,13 @@
 //! What is shown of the songs of a map.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::{HashMap, HashSet},
+    str::FromStr,
+    sync::Arc,
+};
 
 use serde::Serialize;
-use songrec_core::{Event, Filter, Job, SongId, SongSummary};
+use songrec_core::{Event, Filter, Job, Key, SongId, SongSummary};
 use songrec_storage::SongQuery;
 
 use super::Map;
@@ -56,11 +60,22 @@ impl FromStr for MapColor {
     }
 }
 
-/// A song of a map.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A song of a map: about 200 bytes, because there may be a million of them. Songs
+/// share texts that they have in common.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the fields are the usual tags")]
 pub struct MapSong {
-    /// The song.
-    pub summary: SongSummary,
+    pub title: Box<str>,
+    pub artist: Option<Arc<str>>,
+    pub album: Option<Arc<str>>,
+    /// The first one.
+    pub genre: Option<Arc<str>>,
+    pub instrument: Option<Arc<str>>,
+    pub key: Option<Key>,
+    pub bpm: Option<f64>,
+    /// In seconds.
+    pub duration: f64,
+    pub path: Option<Box<str>>,
     /// The number of its cluster.
     pub cluster: Option<u32>,
     /// How unlike the others it is: below 0 for anomalies.
@@ -100,6 +115,7 @@ impl MapData {
         let numbers: HashMap<SongId, usize> =
             map.songs.iter().enumerate().map(|(number, song)| (*song, number)).collect();
         let mut songs: Vec<Option<MapSong>> = vec![None; map.songs.len()];
+        let mut texts = HashSet::new();
         let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
         job.on(Event::Started { work: "reading songs", total: Some(map.songs.len() as u64) });
         loop {
@@ -109,7 +125,7 @@ impl MapData {
             let page = library.backend().songs().find_summaries(&query).await?;
             for summary in page.items {
                 if let Some(number) = numbers.get(&summary.id) {
-                    songs[*number] = Some(MapSong { summary, cluster: None, anomaly: None });
+                    songs[*number] = Some(song(summary, &mut texts));
                     job.on(Event::Advanced { item: "", bytes: 0 });
                 }
             }
@@ -135,8 +151,10 @@ impl MapData {
         let Some(labels) = cluster::labels(library, &clustering, job).await? else {
             return Ok(false);
         };
-        for song in self.songs.iter_mut().flatten() {
-            song.cluster = labels.of(song.summary.id);
+        for (id, song) in self.map.songs.iter().zip(&mut self.songs) {
+            if let Some(song) = song {
+                song.cluster = labels.of(*id);
+            }
         }
         self.clusters =
             clustering.clusters.into_iter().map(|cluster| (cluster.id, cluster.name)).collect();
@@ -152,9 +170,37 @@ impl MapData {
         let (model, method) = (&self.map.model, AnomalyMethod::Forest);
         let scores = decision_scores(library, model, method, filter, self.map.seed, job).await?;
         let Some(scores) = scores else { return Ok(false) };
-        for song in self.songs.iter_mut().flatten() {
-            song.anomaly = scores.get(&song.summary.id).copied();
+        for (id, song) in self.map.songs.iter().zip(&mut self.songs) {
+            if let Some(song) = song {
+                song.anomaly = scores.get(id).copied();
+            }
         }
         Ok(true)
+    }
+}
+
+// What is shown of a song; `texts` holds those that songs share.
+fn song(summary: SongSummary, texts: &mut HashSet<Arc<str>>) -> MapSong {
+    let mut shared = |text: Option<String>| {
+        let text = text?;
+        if let Some(known) = texts.get(text.as_str()) {
+            return Some(Arc::clone(known));
+        }
+        let text: Arc<str> = text.into();
+        texts.insert(Arc::clone(&text));
+        Some(text)
+    };
+    MapSong {
+        title: summary.title.into(),
+        artist: shared(summary.artist),
+        album: shared(summary.album),
+        genre: shared(summary.genres.into_iter().next()),
+        instrument: shared(summary.instrument),
+        key: summary.key,
+        bpm: summary.bpm,
+        duration: summary.duration,
+        path: summary.path.map(Into::into),
+        cluster: None,
+        anomaly: None,
     }
 }

@@ -1,11 +1,16 @@
 //! A map as a file: a page, a picture, or numbers.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::{self, BufWriter, Write},
+    path::Path,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::json;
+use songrec_core::{ModelName, Timestamp};
 
-use super::{MapData, NEIGHBORS, picture};
+use super::{MapColor, MapData, MapMethod, MapSong, NEIGHBORS, picture};
 use crate::{Error, Result};
 
 /// The page, whose data is put in the place of [`PLACE`]. `web/map` makes it.
@@ -44,128 +49,222 @@ impl MapFormat {
 
 impl MapData {
     /// Writes the map to a file, whole or not at all; beside `.npy` a file `.ids.txt`.
+    /// Nothing of it is in memory twice but the coordinates.
     ///
     /// # Errors
     ///
     /// When a file cannot be written; `Usage` for a picture in three dimensions.
     pub fn write(&self, format: MapFormat, path: &Path) -> Result<()> {
-        let bytes = match format {
-            MapFormat::Html => self.page().into_bytes(),
-            MapFormat::Json => self.json().to_string().into_bytes(),
-            MapFormat::Csv => self.csv().into_bytes(),
+        if format == MapFormat::Npy {
+            write_whole(&path.with_extension("ids.txt"), |out| {
+                self.map.songs.iter().try_for_each(|id| writeln!(out, "{id}"))
+            })?;
+        }
+        // What is wrong with a picture is no trouble with its file.
+        let picture = match format {
             MapFormat::Png => picture::picture(self)?,
+            _ => Vec::new(),
+        };
+        write_whole(path, |out| match format {
+            MapFormat::Html => self.page(out),
+            MapFormat::Json => serde_json::to_writer(out, &Json(self)).map_err(Into::into),
+            MapFormat::Csv => self.csv(out),
+            MapFormat::Png => out.write_all(&picture),
             MapFormat::Npy => {
-                let ids: String = self.map.songs.iter().map(|id| format!("{id}\n")).collect();
-                write_whole(&path.with_extension("ids.txt"), ids.as_bytes())?;
-                let mut bytes = Vec::new();
                 let shape = [self.map.songs.len() as u64, self.map.dims as u64];
-                crate::npy::write_rows(&mut bytes, &self.map.coordinates, &shape)
-                    .map_err(|error| Error::io("write", path, error))?;
-                bytes
+                crate::npy::write_rows(out, &self.map.coordinates, &shape)
             }
-        };
-        write_whole(path, &bytes)
-    }
-
-    fn page(&self) -> String {
-        let dims = self.map.dims;
-        let numbers = |bytes: Vec<u8>| STANDARD.encode(bytes);
-        let coordinates = self.map.coordinates.iter().flat_map(|value| value.to_le_bytes());
-        let neighbors = self.map.neighbors.iter().flat_map(|number| number.to_le_bytes());
-        let column = |of: &dyn Fn(&super::MapSong) -> Value| -> Vec<Value> {
-            self.songs.iter().map(|song| song.as_ref().map_or(Value::Null, of)).collect()
-        };
-        let ids: Vec<String> = self.map.songs.iter().map(ToString::to_string).collect();
-        let data = json!({
-            "version": 1,
-            "library": self.library,
-            "model": self.map.model,
-            "method": self.map.method,
-            "dims": dims,
-            "seed": self.map.seed,
-            "made": self.map.made_at,
-            "count": ids.len(),
-            "trustworthiness": self.map.trustworthiness,
-            "coordinates": numbers(coordinates.collect()),
-            "neighbors": {"k": NEIGHBORS, "ids": numbers(neighbors.collect())},
-            "songs": {
-                "id": ids,
-                "title": column(&|song| json!(song.summary.title)),
-                "artist": column(&|song| json!(song.summary.artist)),
-                "album": column(&|song| json!(song.summary.album)),
-                "genre": column(&|song| json!(song.summary.genres.first())),
-                "instrument": column(&|song| json!(song.summary.instrument)),
-                "key": column(&|song| json!(song.summary.key)),
-                "bpm": column(&|song| json!(song.summary.bpm)),
-                "duration": column(&|song| json!(song.summary.duration)),
-                "cluster": column(&|song| json!(song.cluster)),
-                "anomaly": column(&|song| json!(song.anomaly)),
-                "path": column(&|song| json!(song.summary.path)),
-            },
-            "clusters": self.named_clusters(),
-            "color": self.color,
-        });
-        // Inside of a script element nothing may look like a tag or a comment.
-        let text = data.to_string();
-        let text = text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
-        PAGE.replacen(PLACE, &text, 1)
-    }
-
-    fn named_clusters(&self) -> Vec<Value> {
-        self.clusters.iter().map(|(id, name)| json!({"id": id, "name": name})).collect()
-    }
-
-    fn json(&self) -> Value {
-        let songs = self.map.songs.iter().enumerate().map(|(number, id)| {
-            let song = self.songs[number].as_ref();
-            json!({
-                "id": id,
-                "coordinates": self.map.place(number),
-                "title": song.map(|song| &song.summary.title),
-                "artist": song.and_then(|song| song.summary.artist.as_ref()),
-                "genres": song.map(|song| &song.summary.genres),
-                "instrument": song.and_then(|song| song.summary.instrument.as_ref()),
-                "key": song.and_then(|song| song.summary.key),
-                "bpm": song.and_then(|song| song.summary.bpm),
-                "cluster": song.and_then(|song| song.cluster),
-                "anomaly": song.and_then(|song| song.anomaly),
-            })
-        });
-        json!({
-            "model": self.map.model,
-            "method": self.map.method,
-            "dims": self.map.dims,
-            "seed": self.map.seed,
-            "made_at": self.map.made_at,
-            "trustworthiness": self.map.trustworthiness,
-            "clusters": self.named_clusters(),
-            "songs": songs.collect::<Vec<Value>>(),
         })
     }
 
-    fn csv(&self) -> String {
+    fn page(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (before, after) = PAGE.split_once(PLACE).expect("the page has one place for data");
+        out.write_all(before.as_bytes())?;
+        serde_json::to_writer(Escaped(&mut *out), &PageData::of(self))?;
+        out.write_all(after.as_bytes())
+    }
+
+    fn csv(&self, out: &mut dyn Write) -> io::Result<()> {
         let axes = if self.map.dims == 3 { "x,y,z" } else { "x,y" };
-        let mut text = format!("id,{axes},title,artist,genre,instrument,key,bpm,cluster\r\n");
+        write!(out, "id,{axes},title,artist,genre,instrument,key,bpm,cluster\r\n")?;
         for (number, id) in self.map.songs.iter().enumerate() {
             let song = self.songs[number].as_ref();
-            let summary = song.map(|song| &song.summary);
-            let mut cells = vec![id.to_string()];
-            cells.extend(self.map.place(number).iter().map(ToString::to_string));
-            cells.push(summary.map(|one| one.title.clone()).unwrap_or_default());
-            cells.push(summary.and_then(|one| one.artist.clone()).unwrap_or_default());
-            cells.push(summary.and_then(|one| one.genres.first().cloned()).unwrap_or_default());
-            cells.push(summary.and_then(|one| one.instrument.clone()).unwrap_or_default());
-            let key = summary.and_then(|one| one.key);
-            cells.push(key.map(|key| key.to_string()).unwrap_or_default());
-            let bpm = summary.and_then(|one| one.bpm);
-            cells.push(bpm.map(|bpm| bpm.to_string()).unwrap_or_default());
-            let cluster = song.and_then(|song| song.cluster);
-            cells.push(cluster.map(|cluster| cluster.to_string()).unwrap_or_default());
-            let cells: Vec<String> = cells.iter().map(|cell| cell_of(cell)).collect();
-            text.push_str(&cells.join(","));
-            text.push_str("\r\n");
+            write!(out, "{id}")?;
+            for value in self.map.place(number) {
+                write!(out, ",{value}")?;
+            }
+            let texts = [
+                song.map(|song| song.title.to_string()),
+                song.and_then(|song| song.artist.as_deref().map(str::to_owned)),
+                song.and_then(|song| song.genre.as_deref().map(str::to_owned)),
+                song.and_then(|song| song.instrument.as_deref().map(str::to_owned)),
+                song.and_then(|song| song.key.map(|key| key.to_string())),
+                song.and_then(|song| song.bpm.map(|bpm| bpm.to_string())),
+                song.and_then(|song| song.cluster.map(|cluster| cluster.to_string())),
+            ];
+            for text in texts {
+                write!(out, ",{}", cell_of(&text.unwrap_or_default()))?;
+            }
+            out.write_all(b"\r\n")?;
         }
-        text
+        Ok(())
+    }
+}
+
+/// What the page shows; `web/map/README.md` says what each field means.
+#[derive(Serialize)]
+struct PageData<'a> {
+    version: u32,
+    library: &'a str,
+    model: &'a ModelName,
+    method: MapMethod,
+    dims: usize,
+    seed: u64,
+    made: Timestamp,
+    count: usize,
+    trustworthiness: Option<f64>,
+    coordinates: String,
+    neighbors: Nearest,
+    songs: Columns<'a>,
+    clusters: Vec<NamedCluster<'a>>,
+    color: MapColor,
+}
+
+#[derive(Serialize)]
+struct Nearest {
+    k: usize,
+    ids: String,
+}
+
+#[derive(Serialize)]
+struct NamedCluster<'a> {
+    id: u32,
+    name: &'a str,
+}
+
+impl<'a> PageData<'a> {
+    fn of(data: &'a MapData) -> Self {
+        let map = &data.map;
+        let coordinates: Vec<u8> =
+            map.coordinates.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let neighbors: Vec<u8> =
+            map.neighbors.iter().flat_map(|number| number.to_le_bytes()).collect();
+        Self {
+            version: 1,
+            library: &data.library,
+            model: &map.model,
+            method: map.method,
+            dims: map.dims,
+            seed: map.seed,
+            made: map.made_at,
+            count: map.songs.len(),
+            trustworthiness: map.trustworthiness,
+            coordinates: STANDARD.encode(coordinates),
+            neighbors: Nearest { k: NEIGHBORS, ids: STANDARD.encode(neighbors) },
+            songs: Columns(data),
+            clusters: clusters(data),
+            color: data.color,
+        }
+    }
+}
+
+fn clusters(data: &MapData) -> Vec<NamedCluster<'_>> {
+    data.clusters.iter().map(|(id, name)| NamedCluster { id: *id, name }).collect()
+}
+
+/// The songs, a list for each property.
+struct Columns<'a>(&'a MapData);
+
+impl Serialize for Columns<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let songs = &self.0.songs;
+        let mut columns = serializer.serialize_map(None)?;
+        columns.serialize_entry("id", &self.0.map.songs)?;
+        columns.serialize_entry("title", &Column(songs, |song| Some(&*song.title)))?;
+        columns.serialize_entry("artist", &Column(songs, |song| song.artist.as_deref()))?;
+        columns.serialize_entry("album", &Column(songs, |song| song.album.as_deref()))?;
+        columns.serialize_entry("genre", &Column(songs, |song| song.genre.as_deref()))?;
+        columns.serialize_entry("instrument", &Column(songs, |song| song.instrument.as_deref()))?;
+        columns.serialize_entry("key", &Column(songs, |song| song.key))?;
+        columns.serialize_entry("bpm", &Column(songs, |song| song.bpm))?;
+        columns.serialize_entry("duration", &Column(songs, |song| Some(song.duration)))?;
+        columns.serialize_entry("cluster", &Column(songs, |song| song.cluster))?;
+        columns.serialize_entry("anomaly", &Column(songs, |song| song.anomaly))?;
+        columns.serialize_entry("path", &Column(songs, |song| song.path.as_deref()))?;
+        columns.end()
+    }
+}
+
+/// One property of every song.
+struct Column<'a, T>(&'a [Option<MapSong>], fn(&'a MapSong) -> Option<T>);
+
+impl<T: Serialize> Serialize for Column<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|song| song.as_ref().and_then(self.1)))
+    }
+}
+
+/// Everything, song by song.
+struct Json<'a>(&'a MapData);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let map = &self.0.map;
+        let mut whole = serializer.serialize_map(None)?;
+        whole.serialize_entry("model", &map.model)?;
+        whole.serialize_entry("method", &map.method)?;
+        whole.serialize_entry("dims", &map.dims)?;
+        whole.serialize_entry("seed", &map.seed)?;
+        whole.serialize_entry("made_at", &map.made_at)?;
+        whole.serialize_entry("trustworthiness", &map.trustworthiness)?;
+        whole.serialize_entry("clusters", &clusters(self.0))?;
+        whole.serialize_entry("songs", &Songs(self.0))?;
+        whole.end()
+    }
+}
+
+struct Songs<'a>(&'a MapData);
+
+impl Serialize for Songs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let Self(data) = self;
+        serializer.collect_seq(data.map.songs.iter().enumerate().map(|(number, id)| {
+            let song = data.songs[number].as_ref();
+            json!({
+                "id": id,
+                "coordinates": data.map.place(number),
+                "title": song.map(|song| &song.title),
+                "artist": song.and_then(|song| song.artist.as_deref()),
+                "album": song.and_then(|song| song.album.as_deref()),
+                "genre": song.and_then(|song| song.genre.as_deref()),
+                "instrument": song.and_then(|song| song.instrument.as_deref()),
+                "key": song.and_then(|song| song.key),
+                "bpm": song.and_then(|song| song.bpm),
+                "duration": song.map(|song| song.duration),
+                "cluster": song.and_then(|song| song.cluster),
+                "anomaly": song.and_then(|song| song.anomaly),
+            })
+        }))
+    }
+}
+
+/// JSON inside of a script element, where nothing may look like a tag or a comment.
+struct Escaped<W>(W);
+
+impl<W: Write> Write for Escaped<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'<' | b'>' | b'&')) {
+            self.0.write_all(&rest[..at])?;
+            write!(self.0, "\\u{:04x}", rest[at])?;
+            rest = &rest[at + 1..];
+        }
+        self.0.write_all(rest)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -183,7 +282,7 @@ fn cell_of(text: &str) -> String {
     }
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let failed = |error| Error::io("write", path, error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
@@ -195,7 +294,9 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         new.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut new = new.tempfile_in(folder).map_err(failed)?;
-    new.write_all(bytes).map_err(failed)?;
+    let mut out = BufWriter::new(new.as_file_mut());
+    write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
+    drop(out);
     new.persist(path).map_err(|error| failed(error.error)).map(drop)
 }
 
@@ -209,6 +310,16 @@ mod tests {
         assert_eq!(cell_of("a, \"b\""), "\"a, \"\"b\"\"\"");
         assert_eq!(cell_of("=1+1"), "'=1+1");
         assert_eq!(cell_of("-1.5"), "-1.5");
+    }
+
+    #[test]
+    fn data_does_not_end_its_element() {
+        let mut text = Vec::new();
+        serde_json::to_writer(Escaped(&mut text), "</script>&<!--").unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text, "\"\\u003c/script\\u003e\\u0026\\u003c!--\"");
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "</script>&<!--");
+        assert_eq!(PAGE.matches(PLACE).count(), 1);
     }
 
     #[test]

@@ -192,9 +192,9 @@ fn kind(data: &MapData, song: &MapSong) -> Option<String> {
 
 fn kind_of(by: MapColor, song: &MapSong) -> Option<String> {
     match by {
-        MapColor::Genre => song.summary.genres.first().cloned(),
-        MapColor::Instrument => song.summary.instrument.clone(),
-        MapColor::Key => song.summary.key.map(|key| key.to_string()),
+        MapColor::Genre => song.genre.as_deref().map(str::to_owned),
+        MapColor::Instrument => song.instrument.as_deref().map(str::to_owned),
+        MapColor::Key => song.key.map(|key| key.to_string()),
         MapColor::Cluster => song.cluster.map(|cluster| cluster.to_string()),
         MapColor::Bpm | MapColor::Anomaly => None,
     }
@@ -202,7 +202,7 @@ fn kind_of(by: MapColor, song: &MapSong) -> Option<String> {
 
 fn number(by: MapColor, song: &MapSong) -> Option<f64> {
     match by {
-        MapColor::Bpm => song.summary.bpm,
+        MapColor::Bpm => song.bpm,
         MapColor::Anomaly => song.anomaly,
         _ => None,
     }
