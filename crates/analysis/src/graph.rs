@@ -58,7 +58,7 @@ pub struct GraphOptions {
 
 impl Default for GraphOptions {
     fn default() -> Self {
-        Self { k: 15, metric: Metric::Euclidean, recall: 0.965, seed: 0 }
+        Self { k: 15, metric: Metric::Euclidean, recall: 0.99, seed: 0 }
     }
 }
 

@@ -84,7 +84,7 @@ const CHUNK: usize = 256;
 /// momentum. The graph needs [`TsneOptions::neighbors`] neighbours of each row, and
 /// uses all that it has.
 ///
-/// Takes 750 × n × (log n + neighbours) steps; memory: some 24 bytes for each neighbour
+/// Takes 750 × n × (log n + neighbours) steps; memory: some 28 bytes for each neighbour
 /// of each row. The map is the same with any number of threads.
 ///
 /// # Errors

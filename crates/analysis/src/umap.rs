@@ -53,7 +53,7 @@ const SETTLING_RATE: f32 = 0.25;
 /// the others were before, which the original does one after the other; so the map is
 /// the same with any number of threads.
 ///
-/// Takes epochs × n × about 40 steps for 15 neighbours; memory: some 24 bytes for each
+/// Takes epochs × n × about 40 steps for 15 neighbours; memory: some 28 bytes for each
 /// neighbour of each row.
 ///
 /// # Errors
@@ -77,7 +77,8 @@ fn draw<const D: usize>(
 ) -> Result<Layout> {
     let epochs = options.epochs.unwrap_or(if rows.len() <= FEW { 500 } else { 200 });
     job.on(Event::Started { work: "drawing the map", total: Some(epochs as u64) });
-    let edges = weights::union(graph);
+    // An edge that weighs less is never due.
+    let edges = weights::union(graph, 1.0 / epochs.max(1) as f32);
     let start = initial::spread(&principal::<D>(rows, options.seed, job)?, options.seed);
     let forces = options.forces();
     let descent = Descent {

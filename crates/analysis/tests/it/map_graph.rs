@@ -63,7 +63,7 @@ fn of_many_rows_nearly_all_neighbors_are_found_whatever_the_threads() {
             hits += found.iter().filter(|found| truth.contains(&found.0)).count();
         }
         let recall = hits as f64 / 1500.0;
-        assert!(recall > 0.95, "{metric:?}: {recall}");
+        assert!(recall > 0.97, "{metric:?}: {recall}");
     }
 }
 
