@@ -14,7 +14,7 @@ mod prototypes;
 
 pub use clustering::{Cluster, Clustering};
 pub use labels::{Labels, labels};
-pub use make::{ClusterMethod, ClusterOptions, cluster};
+pub use make::{ClusterCount, ClusterMethod, ClusterOptions, cluster};
 pub use manage::{
     cluster_named, cluster_of, cluster_songs, clustering, looked_up, remove_clusters,
     rename_cluster,

@@ -47,8 +47,9 @@ pub use anomalies::{Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINA
 pub use audio::{audio_url, get_audio};
 pub use cache::cache;
 pub use cluster::{
-    Cluster, ClusterMethod, ClusterOptions, Clustering, Labels, cluster, cluster_named, cluster_of,
-    cluster_songs, clustering, labels, looked_up, remove_clusters, rename_cluster,
+    Cluster, ClusterCount, ClusterMethod, ClusterOptions, Clustering, Labels, cluster,
+    cluster_named, cluster_of, cluster_songs, clustering, labels, looked_up, remove_clusters,
+    rename_cluster,
 };
 pub use complete::DifferentValue;
 pub use config::{

@@ -108,7 +108,7 @@ pub struct Map {
 }
 
 /// The places of songs: those that are kept on this machine, with songs that came
-/// since put where their neighbors are; or new ones.
+/// since put where their neighbors are; or new ones, also where most songs are new.
 ///
 /// A new map costs what [`points`](crate::points()) costs and the time of the method, with at most
 /// 512 MB of vectors in memory: of larger libraries a sample gets places by the method,
@@ -139,13 +139,21 @@ pub async fn map(library: &Library, options: &MapOptions, job: &Job) -> Result<O
         return Err(too_few(ids.len(), options, &model));
     }
     let map = match kept {
-        Some(kept) if may_keep => place::extend(library, &points, kept, &ids, job).await?,
+        // Of a map that is mostly new songs nothing is left to recognise.
+        Some(kept) if may_keep && count_new(&kept, &ids) <= kept.songs.len() => {
+            place::extend(library, &points, kept, &ids, job).await?
+        }
         last => draw(library, &points, &model, &ids, options, last, job).await?,
     };
     let Some(map) = map else { return Ok(None) };
     kept::write(library, &name, &map);
     fresh::keep(library, &name, &state, &());
     Ok(Some(map))
+}
+
+fn count_new(map: &Map, ids: &[SongId]) -> usize {
+    let known: std::collections::HashSet<&SongId> = map.songs.iter().collect();
+    ids.iter().filter(|id| !known.contains(id)).count()
 }
 
 fn too_few(found: usize, options: &MapOptions, model: &ModelName) -> Error {

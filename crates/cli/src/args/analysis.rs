@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use songrec_core::ModelName;
-use songrec_library::{AnomalyMethod, Blend, ClusterMethod, Likeness, MapColor, MapMethod};
+use songrec_library::{
+    AnomalyMethod, Blend, ClusterCount, ClusterMethod, Likeness, MapColor, MapMethod,
+};
 
 use super::FilterArgs;
 
@@ -14,9 +16,9 @@ pub(crate) struct ClusterArgs {
     #[command(subcommand)]
     pub(crate) command: Option<ClusterCommand>,
     /// How many clusters k-means makes: a number, or `auto` for the number from 2 to 20
-    /// whose clusters are farthest apart
-    #[arg(short, long, value_name = "N|auto", default_value = "12", value_parser = count)]
-    pub(crate) k: Count,
+    /// whose clusters are farthest apart; 12 if it is not given, or fewer of few songs
+    #[arg(short, long, value_name = "N|auto", value_parser = count)]
+    pub(crate) k: Option<ClusterCount>,
     /// How: kmeans (around means), dbscan or hdbscan (where songs lie dense; the others
     /// are in no cluster)
     #[arg(long, value_name = "METHOD", default_value = "kmeans")]
@@ -69,15 +71,11 @@ pub(crate) enum ClusterCommand {
     Rm,
 }
 
-/// A number of clusters, or none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Count(pub(crate) Option<usize>);
-
-fn count(text: &str) -> Result<Count, String> {
+fn count(text: &str) -> Result<ClusterCount, String> {
     match text {
-        "auto" => Ok(Count(None)),
+        "auto" => Ok(ClusterCount::Best),
         number => match number.parse() {
-            Ok(number) if number >= 1 => Ok(Count(Some(number))),
+            Ok(number) if number >= 1 => Ok(ClusterCount::Exactly(number)),
             _ => Err("expected a number from 1 on, or `auto`".to_owned()),
         },
     }

@@ -50,7 +50,7 @@ async fn make(context: &Context, args: &ClusterArgs) -> Result<ExitStatus> {
     let library = context.library_to_change().await?;
     let options = ClusterOptions {
         method: args.method,
-        k: args.k.0,
+        k: args.k.unwrap_or_default(),
         eps: args.eps,
         min_samples: args.min_samples,
         min_size: args.min_size,

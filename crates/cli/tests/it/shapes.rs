@@ -494,15 +494,14 @@ fn analysis(shapes: &Shapes) {
     run(&["scan", "music"]);
     // Songs of which nothing is known.
     run(&["cluster", "--k", "2"]);
+    run(&["cluster", "show", "0"]);
     run(&["map", "-o", "map.json"]);
     run(&["eval"]);
-    let mut kinds = Vec::new();
     for kind in ["bass", "bell", "hihat", "kick", "pad", "pluck", "rock", "snare", "voice"] {
         for (number, file) in examples(kind).iter().enumerate() {
             let ending = file.extension().unwrap().to_str().unwrap();
             world.add(file, &format!("{kind}/{number}.{ending}"));
         }
-        kinds.push(kind);
     }
     run(&["scan", "music"]);
     run(&["cluster", "-k", "auto"]);
@@ -519,6 +518,7 @@ fn analysis(shapes: &Shapes) {
     run(&["anomalies", "--contamination", "2"]);
     run(&["map", "-o", "map.html", "--color", "cluster"]);
     run(&["map", "-o", "map"]);
+    run(&["eval"]);
     run(&["eval", "--models", "dsp45,dsp47", "--not-same", "artist"]);
     run(&["eval", "--distortions", "2"]);
     run(&["cluster", "rm"]);

@@ -29,6 +29,8 @@ const MOST_FOR_NEIGHBORS: usize = 100_000;
 const MOST_DIMENSIONS: usize = 48;
 /// From so many rows on k-means works in small batches.
 const BATCHES_FROM: usize = 300_000;
+/// Clusters that k-means makes of many songs.
+const USUAL: usize = 12;
 /// Rows that are labelled at once.
 const READ: usize = 4_096;
 
@@ -66,14 +68,36 @@ impl FromStr for ClusterMethod {
     }
 }
 
+/// How many clusters k-means makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClusterCount {
+    /// Twelve, or of few songs as many as have three songs each.
+    #[default]
+    Usual,
+    /// As many out of 2 to 20 as are farthest apart, by their silhouette.
+    Best,
+    /// So many.
+    Exactly(usize),
+}
+
+impl ClusterCount {
+    // The number for so many songs; nothing if it has to be found out.
+    fn of(self, songs: usize) -> Option<usize> {
+        match self {
+            Self::Usual => Some((songs / 3).clamp(2, USUAL)),
+            Self::Best => None,
+            Self::Exactly(k) => Some(k),
+        }
+    }
+}
+
 /// Which songs are grouped, and how.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterOptions {
     /// How.
     pub method: ClusterMethod,
-    /// The number of clusters of k-means; if it is not said, the one out of 2 to 20
-    /// whose clusters are farthest apart.
-    pub k: Option<usize>,
+    /// The number of clusters of k-means.
+    pub k: ClusterCount,
     /// How near neighbors are to DBSCAN, as a distance; chosen from the data if it is
     /// not said.
     pub eps: Option<f64>,
@@ -235,7 +259,10 @@ fn asked(options: &ClusterOptions) -> String {
 
 fn enough(sample: &Sample, options: &ClusterOptions) -> Result<()> {
     let found = sample.len();
-    let needed = options.k.unwrap_or(2).max(2);
+    let needed = match (options.method, options.k) {
+        (ClusterMethod::KMeans, ClusterCount::Exactly(k)) => k.max(2),
+        _ => 2,
+    };
     if found >= needed {
         return Ok(());
     }
@@ -248,8 +275,8 @@ fn enough(sample: &Sample, options: &ClusterOptions) -> Result<()> {
         "clusters need {needed} songs or more; there {songs}{of} with a vector by `{}`",
         sample.spec.name
     ))
-    .with_hint(match options.k {
-        Some(k) if k > 2 && found >= 2 => Hint::from("ask for fewer clusters"),
+    .with_hint(match needed {
+        3.. if found >= 2 => Hint::from("ask for fewer clusters"),
         _ => Hint::of("{} embeds songs", [Remedy::Scan(songrec_core::Scan::Files)]),
     }))
 }
@@ -275,7 +302,7 @@ fn group(sample: &Sample, options: &ClusterOptions, job: &Job) -> Result<Found> 
 }
 
 fn by_means(rows: Rows<'_>, options: &ClusterOptions, job: &Job) -> analysis::Result<Found> {
-    let k = match options.k {
+    let k = match options.k.of(rows.len()) {
         Some(k) => k,
         None => {
             let asked = analysis::ChooseKOptions { seed: options.seed, ..Default::default() };
