@@ -1,7 +1,7 @@
 //! Squared Euclidean distances, many at once.
 //!
-//! They are sums of squared differences, not `‖x‖² − 2x·c + ‖c‖²`: that form is a
-//! third cheaper and loses what two points that lie close to each other but far
+//! They are sums of squared differences, not `‖x‖² − 2x·c + ‖c‖²`: that form is
+//! cheaper and loses what two points that lie close to each other but far
 //! from the origin have in common, up to all digits of their distance.
 
 use pulp::{Arch, Simd, WithSimd};
