@@ -33,6 +33,12 @@ bench-map FOLDER *CASES:
     cargo build --profile dist -p songrec-bench --bin map
     python3 tools/bench_map_peers.py target/dist/map {{FOLDER}} {{CASES}}
 
+# Clusters, anomalies and components beside scikit-learn and hdbscan; PYTHON is one
+# that has both. NAMES are those of its module documentation.
+bench-analysis PYTHON="python3" FOLDER="target/bench/analysis" *NAMES="":
+    cargo run --profile dist -p songrec-bench --bin analysis -- {{FOLDER}} {{NAMES}}
+    {{PYTHON}} tools/bench_analysis_peers.py {{FOLDER}} {{NAMES}}
+
 # Random histories of several machines that sync, whose seeds replay; and every
 # short one of one song.
 soak STEPS="1000000" *SEED:

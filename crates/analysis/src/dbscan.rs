@@ -9,7 +9,8 @@ use rayon::prelude::*;
 use songrec_core::{Event, Job};
 
 use crate::{
-    Error, NOISE, Result, Rows, distance,
+    Error, NOISE, Result, Rows,
+    distance::{self, PANEL, least},
     leaves::{Leaves, Search},
 };
 
@@ -39,7 +40,7 @@ pub struct DbscanOptions {
 /// Takes O(`n²·d`) at worst. Rows in leaves that are too far apart are not compared, nor
 /// rows that are known to be in the same cluster, and a row is in a core once
 /// `min_samples` neighbors are found. Memory: a copy of the rows, and up to
-/// `4·min_samples` bytes for each row that is in no core.
+/// `4·min_samples + 30` bytes a row.
 ///
 /// # Errors
 ///
@@ -58,10 +59,18 @@ pub fn dbscan(rows: Rows<'_>, options: &DbscanOptions, job: &Job) -> Result<Vec<
     let total = 2 * leaves.leaves().len() as u64;
     job.on(Event::Started { work: "clustering", total: Some(total) });
     let range = Range { rows, eps };
-    let sparse = sparse(&leaves, range, min_samples, job)?;
+    let found = neighbors(&leaves, range, min_samples, job)?;
     let mut core = vec![true; rows.len()];
-    sparse.iter().for_each(|(row, _)| core[*row as usize] = false);
-    let forest = connect(&leaves, range, &core, job)?;
+    for (row, neighbors) in &found {
+        core[*row as usize] = neighbors.len() >= min_samples;
+    }
+    let forest = Forest::new(rows.len());
+    // Most of what is connected is so by these.
+    for (row, neighbors) in found.iter().filter(|(row, _)| core[*row as usize]) {
+        let of_core = neighbors.iter().filter(|neighbor| core[**neighbor as usize]);
+        of_core.for_each(|neighbor| forest.join(*row, *neighbor));
+    }
+    connect(&leaves, range, &core, &forest, job)?;
 
     let mut labels = vec![NOISE; rows.len()];
     let mut of_root = vec![NOISE; rows.len()];
@@ -73,7 +82,7 @@ pub fn dbscan(rows: Rows<'_>, options: &DbscanOptions, job: &Job) -> Result<Vec<
         }
         labels[row] = *label;
     }
-    for (row, neighbors) in &sparse {
+    for (row, neighbors) in found.iter().filter(|(row, _)| !core[*row as usize]) {
         let of_core = neighbors.iter().filter(|neighbor| core[**neighbor as usize]);
         labels[*row as usize] =
             of_core.map(|neighbor| labels[*neighbor as usize]).min().unwrap_or(NOISE);
@@ -94,6 +103,19 @@ impl Range<'_> {
         self.eps as f32
     }
 
+    /// Those of `others`, at these squared distances from a row, that are its neighbors.
+    fn neighbors(self, row: u32, others: &[u32], squared: &[f32]) -> impl Iterator<Item = u32> {
+        let limit = (self.eps * self.eps) as f32 * (1.0 + CLOSE);
+        squared
+            .chunks(PANEL)
+            .zip(others.chunks(PANEL))
+            // Mostly none of them is near.
+            .filter(move |(squared, _)| least(squared) <= limit)
+            .flat_map(|(squared, others)| squared.iter().zip(others))
+            .filter(move |(squared, other)| self.holds(row, **other, **squared))
+            .map(|(_, other)| *other)
+    }
+
     fn holds(&self, left: u32, right: u32, squared: f32) -> bool {
         let limit = (self.eps * self.eps) as f32;
         if (squared - limit).abs() <= CLOSE * limit {
@@ -105,8 +127,8 @@ impl Range<'_> {
     }
 }
 
-/// The rows with fewer than `least` neighbors, and these.
-fn sparse(
+/// Each row with all its neighbors, or with `least` of them if there are more.
+fn neighbors(
     leaves: &Leaves<'_>,
     range: Range<'_>,
     least: usize,
@@ -125,8 +147,7 @@ fn sparse(
             let mut counting = Counting { leaves, range, members, least, found };
             leaves.search(&queries, leaves.center(leaf), &mut counting);
             job.on(Event::Advanced { item: "leaf", bytes: 0 });
-            let all = members.iter().copied().zip(counting.found);
-            Ok(all.filter(|(_, found)| found.len() < least).collect())
+            Ok(members.iter().copied().zip(counting.found).collect())
         })
         .collect::<Result<_>>()?;
     Ok(found.into_iter().flatten().collect())
@@ -147,22 +168,25 @@ impl Search for Counting<'_> {
 
     fn take(&mut self, query: usize, leaf: usize, squared: &[f32]) {
         let found = &mut self.found[query];
-        for (row, squared) in self.leaves.members(leaf).iter().zip(squared) {
-            if self.range.holds(self.members[query], *row, *squared) {
-                found.push(*row);
-                if found.len() == self.least {
-                    // Enough is known of it.
-                    *found = vec![0; self.least];
-                    return;
-                }
+        let row = self.members[query];
+        for other in self.range.neighbors(row, self.leaves.members(leaf), squared) {
+            found.push(other);
+            if found.len() == self.least {
+                // Enough is known of it.
+                return;
             }
         }
     }
 }
 
-/// Core rows in trees, one for each cluster.
-fn connect(leaves: &Leaves<'_>, range: Range<'_>, core: &[bool], job: &Job) -> Result<Forest> {
-    let forest = Forest::new(range.rows.len());
+/// Joins core rows that are neighbors.
+fn connect(
+    leaves: &Leaves<'_>,
+    range: Range<'_>,
+    core: &[bool],
+    forest: &Forest,
+    job: &Job,
+) -> Result<()> {
     let cores: Vec<Vec<u32>> = (0..leaves.leaves().len())
         .map(|leaf| {
             leaves.members(leaf).iter().copied().filter(|row| core[*row as usize]).collect()
@@ -177,12 +201,13 @@ fn connect(leaves: &Leaves<'_>, range: Range<'_>, core: &[bool], job: &Job) -> R
         let queries: Vec<&[f32]> =
             members.iter().map(|row| range.rows.row(*row as usize)).collect();
         let mut connecting = Connecting {
+            own: leaf,
             leaves,
             range,
             core,
             cores: &cores,
             members,
-            forest: &forest,
+            forest,
             joined: &joined,
             seen: None,
             one: false,
@@ -190,8 +215,7 @@ fn connect(leaves: &Leaves<'_>, range: Range<'_>, core: &[bool], job: &Job) -> R
         leaves.search(&queries, leaves.center(leaf), &mut connecting);
         job.on(Event::Advanced { item: "leaf", bytes: 0 });
         Ok(())
-    })?;
-    Ok(forest)
+    })
 }
 
 struct Connecting<'a> {
@@ -200,6 +224,8 @@ struct Connecting<'a> {
     core: &'a [bool],
     cores: &'a [Vec<u32>],
     members: &'a [u32],
+    /// Their leaf.
+    own: usize,
     forest: &'a Forest,
     /// Of each leaf, whether all its core rows are known to be in one set.
     joined: &'a [AtomicBool],
@@ -214,6 +240,10 @@ impl Search for Connecting<'_> {
     }
 
     fn wants(&mut self, query: usize, leaf: usize) -> bool {
+        // The other pairs of leaves are compared from the other side.
+        if leaf < self.own {
+            return false;
+        }
         if self.seen != Some(leaf) {
             self.seen = Some(leaf);
             let joined = &self.joined[leaf];
@@ -232,9 +262,9 @@ impl Search for Connecting<'_> {
 
     fn take(&mut self, query: usize, leaf: usize, squared: &[f32]) {
         let row = self.members[query];
-        for (other, squared) in self.leaves.members(leaf).iter().zip(squared) {
-            if self.core[*other as usize] && self.range.holds(row, *other, *squared) {
-                self.forest.join(row, *other);
+        for other in self.range.neighbors(row, self.leaves.members(leaf), squared) {
+            if self.core[other as usize] {
+                self.forest.join(row, other);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Squared Euclidean distances, many at once.
 //!
-//! They are sums of squared differences, not `‖x‖² − 2x·c + ‖c‖²`: that form is a
-//! third cheaper and loses what two points that lie close to each other but far
+//! They are sums of squared differences, not `‖x‖² − 2x·c + ‖c‖²`: that form is
+//! cheaper and loses what two points that lie close to each other but far
 //! from the origin have in common, up to all digits of their distance.
 
 use pulp::{Arch, Simd, WithSimd};
@@ -112,19 +112,24 @@ impl Squared<'_> {
                 let left = &rows[row..];
                 let at = row * width + panel * PANEL;
                 let out = &mut distances[at..];
-                if let Some(tile) = left.first_chunk::<TILE>() {
-                    squared_tile::<S, TILE, REGISTERS>(simd, tile, values, out, width);
-                    row += TILE;
-                } else {
-                    squared_tile::<S, 1, REGISTERS>(simd, &[left[0]], values, out, width);
-                    row += 1;
-                }
+                // Few rows together keep the processor busy better than one by one.
+                row += match *left {
+                    [a, b, c, d, ..] => {
+                        squared_tile::<S, TILE, REGISTERS>(simd, &[a, b, c, d], values, out, width)
+                    }
+                    [a, b, c] => {
+                        squared_tile::<S, 3, REGISTERS>(simd, &[a, b, c], values, out, width)
+                    }
+                    [a, b] => squared_tile::<S, 2, REGISTERS>(simd, &[a, b], values, out, width),
+                    [a] => squared_tile::<S, 1, REGISTERS>(simd, &[a], values, out, width),
+                    [] => break,
+                };
             }
         }
     }
 }
 
-/// The distances of `ROWS` rows to one panel.
+/// The distances of `ROWS` rows to one panel; gives their number.
 #[inline(always)]
 fn squared_tile<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     simd: S,
@@ -132,7 +137,7 @@ fn squared_tile<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     panel: &[S::f32s],
     out: &mut [f32],
     width: usize,
-) {
+) -> usize {
     let dimension = panel.len() / REGISTERS;
     let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
     let rows = rows.map(|row| &row[..dimension]);
@@ -149,6 +154,25 @@ fn squared_tile<S: Simd, const ROWS: usize, const REGISTERS: usize>(
     for (row, sums) in sums.into_iter().enumerate() {
         let (out, _) = S::as_mut_simd_f32s(&mut out[row * width..][..PANEL]);
         out.copy_from_slice(&sums);
+    }
+    ROWS
+}
+
+/// The smallest value of up to a panel.
+#[inline]
+pub(crate) fn least(squared: &[f32]) -> f32 {
+    let smaller = |l: f32, r: f32| if r < l { r } else { l };
+    match squared.first_chunk::<PANEL>() {
+        Some(panel) => {
+            let mut four = [f32::INFINITY; 4];
+            for lanes in panel.chunks_exact(4) {
+                for (least, value) in four.iter_mut().zip(lanes) {
+                    *least = smaller(*least, *value);
+                }
+            }
+            four.into_iter().fold(f32::INFINITY, smaller)
+        }
+        None => squared.iter().copied().fold(f32::INFINITY, smaller),
     }
 }
 

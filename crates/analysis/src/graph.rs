@@ -45,11 +45,11 @@ impl Metric {
 /// What a graph is made by.
 #[derive(Clone, Copy, Debug)]
 pub struct GraphOptions {
-    /// Neighbours of each row.
+    /// Neighbors of each row.
     pub k: usize,
     /// What near means.
     pub metric: Metric,
-    /// How much of the true neighbours should be found, above 0 and at most 1; with 1
+    /// How much of the true neighbors should be found, above 0 and at most 1; with 1
     /// every row is compared with every other. Up to 10,000 rows all are found anyway.
     pub recall: f64,
     /// Where chance begins.
@@ -65,7 +65,7 @@ impl Default for GraphOptions {
 /// The `k` nearest rows of each of `n` rows, itself left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
-    /// Neighbours of each row.
+    /// Neighbors of each row.
     pub k: usize,
     /// `n × k` row numbers, nearest first; equally near ones by their number.
     pub neighbors: Vec<u32>,
@@ -74,13 +74,13 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Finds the neighbours of all rows.
+    /// Finds the neighbors of all rows.
     ///
     /// Up to 10,000 rows, and with a recall of 1, all rows are compared with all
     /// others. Above, rows are put into lists of about 96 by k-means, and each is
     /// compared with the rows of the lists nearest to it, as in an inverted file
     /// (Jégou, Douze & Schmid 2011). How many lists hold the wanted part of the
-    /// neighbours is measured first, on 256 rows that are compared with all others; so
+    /// neighbors is measured first, on 256 rows that are compared with all others; so
     /// the recall is met within about 0.01 on any data, and data without structure
     /// costs more.
     ///
@@ -118,7 +118,7 @@ impl Graph {
     }
 
     /// The nearest of `rows` of each of the rows `to`, by comparing each with all. A row
-    /// that is among `rows` as well has itself as a neighbour.
+    /// that is among `rows` as well has itself as a neighbor.
     ///
     /// Takes rows × to × dimension steps and a copy of the rows.
     ///
@@ -165,7 +165,7 @@ impl Graph {
         self.check_neighbors(rows)
     }
 
-    /// An error unless all neighbours are among `rows` rows, and have a distance each.
+    /// An error unless all neighbors are among `rows` rows, and have a distance each.
     pub(crate) fn check_neighbors(&self, rows: usize) -> Result<()> {
         let size = self.len() * self.k;
         if self.neighbors.len() != size || self.distances.len() != size {
@@ -212,7 +212,7 @@ impl Graph {
         self.neighbors.is_empty()
     }
 
-    /// The neighbours of a row and their distances, nearest first.
+    /// The neighbors of a row and their distances, nearest first.
     pub fn row(&self, row: usize) -> impl ExactSizeIterator<Item = (u32, f32)> + Clone + '_ {
         let range = row * self.k..(row + 1) * self.k;
         let distances = self.distances[range.clone()].iter().copied();

@@ -145,33 +145,33 @@ fn check(rows: Rows<'_>, options: &KMeansOptions) -> Result<()> {
 
 /// The variance of the columns, on average.
 fn mean_variance(rows: Rows<'_>) -> f64 {
-    let (n, dimension) = (rows.len() as f64, rows.dimension());
-    let sums = |of: &(dyn Fn(usize, f32) -> f64 + Sync)| {
-        let chunks: Vec<Vec<f64>> = rows
-            .values()
-            .par_chunks(16 * CHUNK * dimension)
-            .map(|chunk| {
-                let mut sums = vec![0.0; dimension];
-                for row in chunk.chunks_exact(dimension) {
-                    for (column, (sum, value)) in sums.iter_mut().zip(row).enumerate() {
-                        *sum += of(column, *value);
-                    }
+    let dimension = rows.dimension();
+    let none = vec![0.0; dimension];
+    let mean: Vec<f64> =
+        sums(rows, &none, |off| off).into_iter().map(|sum| sum / rows.len() as f64).collect();
+    let squares = sums(rows, &mean, |off| off * off);
+    squares.iter().sum::<f64>() / rows.len() as f64 / dimension as f64
+}
+
+/// For each column the sum of what `of` makes of how far values are from `from`.
+fn sums(rows: Rows<'_>, from: &[f64], of: impl Fn(f64) -> f64 + Sync) -> Vec<f64> {
+    let dimension = rows.dimension();
+    let chunks: Vec<Vec<f64>> = rows
+        .values()
+        .par_chunks(16 * CHUNK * dimension)
+        .map(|chunk| {
+            let mut sums = vec![0.0; dimension];
+            for row in chunk.chunks_exact(dimension) {
+                for ((sum, value), from) in sums.iter_mut().zip(row).zip(from) {
+                    *sum += of(f64::from(*value) - from);
                 }
-                sums
-            })
-            .collect();
-        let mut total = vec![0.0; dimension];
-        for chunk in chunks {
-            for (total, sum) in total.iter_mut().zip(chunk) {
-                *total += sum;
             }
-        }
-        total
-    };
-    let mean: Vec<f64> = sums(&|_, value| f64::from(value)).iter().map(|sum| sum / n).collect();
-    let squares = sums(&|column, value| {
-        let off = f64::from(value) - mean[column];
-        off * off
-    });
-    squares.iter().sum::<f64>() / n / dimension as f64
+            sums
+        })
+        .collect();
+    let mut total = vec![0.0; dimension];
+    for chunk in chunks {
+        total.iter_mut().zip(chunk).for_each(|(total, sum)| *total += sum);
+    }
+    total
 }

@@ -17,13 +17,13 @@ const PATIENCE: usize = 4096;
 /// How a map is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustworthinessOptions {
-    /// Neighbours on the map that are looked at, fewer than half of the rows.
+    /// Neighbors on the map that are looked at, fewer than half of the rows.
     pub k: usize,
     /// What near means for the rows; on the map it is the length of the difference.
     pub metric: Metric,
-    /// Up to so many rows the neighbours of all are looked at.
+    /// Up to so many rows the neighbors of all are looked at.
     pub all_up_to: usize,
-    /// Above, the neighbours of so many, which chance chooses. Where the value is 0.95,
+    /// Above, the neighbors of so many, which chance chooses. Where the value is 0.95,
     /// those of 2,000 give it to about 0.002.
     pub sample: usize,
     /// Where chance begins.
@@ -36,7 +36,7 @@ impl Default for TrustworthinessOptions {
     }
 }
 
-/// How far the neighbours of rows on `map` are neighbours in truth (Venna & Kaski
+/// How far the neighbors of rows on `map` are neighbors in truth (Venna & Kaski
 /// 2001): 1 if all of them are among the `k` nearest `rows`, about 0.5 for a random map.
 ///
 /// Each that is not costs as many places as it is behind the `k`-th. Of equally near
@@ -137,11 +137,11 @@ impl Judge<'_> {
         Ok(found)
     }
 
-    /// By how many places neighbours on the map are behind the `k`-th row.
+    /// By how many places neighbors on the map are behind the `k`-th row.
     fn behind(&self, block: &[usize], nearest: &[Nearest], job: &Job) -> Result<u64> {
         let dimension = self.points.dimension();
         let queries = self.points.gather(block.iter().copied());
-        // Who is nearer than each neighbour: compared with the bits that a panel gives.
+        // Who is nearer than each neighbor: compared with the bits that a panel gives.
         let mut bars = Vec::with_capacity(block.len());
         for (nearest, query) in nearest.iter().zip(queries.chunks_exact(dimension)) {
             let numbers: Vec<u32> = nearest.found().iter().map(|found| found.1).collect();

@@ -1,4 +1,4 @@
-//! Maps in two or three dimensions that keep neighbours together (t-SNE).
+//! Maps in two or three dimensions that keep neighbors together (t-SNE).
 
 mod affinities;
 mod tree;
@@ -17,9 +17,9 @@ use tree::Tree;
 pub struct TsneOptions {
     /// 2 or 3.
     pub dimensions: usize,
-    /// How many neighbours a row minds, from 1 to a third of those in the graph.
+    /// How many neighbors a row minds, from 1 to a third of those in the graph.
     pub perplexity: f64,
-    /// How often points are moved while neighbours pull 12 times as much, which gathers
+    /// How often points are moved while neighbors pull 12 times as much, which gathers
     /// clusters (van der Maaten & Hinton 2008; 12 from van der Maaten 2014).
     pub early: usize,
     /// How often after that.
@@ -38,7 +38,7 @@ impl Default for TsneOptions {
 }
 
 impl TsneOptions {
-    /// How many neighbours of each row a graph needs: three times the perplexity, as
+    /// How many neighbors of each row a graph needs: three times the perplexity, as
     /// farther ones hardly count (van der Maaten 2014, section 4.1).
     pub fn neighbors(&self) -> usize {
         (3.0 * self.perplexity) as usize
@@ -64,7 +64,7 @@ impl TsneOptions {
     }
 }
 
-/// How much more neighbours pull in the beginning.
+/// How much more neighbors pull in the beginning.
 const EXAGGERATION: f32 = 12.0;
 
 /// The spread of points in the beginning (van der Maaten 2014).
@@ -76,20 +76,20 @@ const FARTHEST: f32 = 5.0;
 /// Points that one thread moves at a time.
 const CHUNK: usize = 256;
 
-/// Draws a map of `rows`, whose neighbours are `graph`, by t-SNE with the tree of Barnes
+/// Draws a map of `rows`, whose neighbors are `graph`, by t-SNE with the tree of Barnes
 /// & Hut (van der Maaten 2014).
 ///
 /// Points begin on the first principal axes (Kobak & Berens 2019). The step is n / 12
 /// (Belkina et al. 2019), at least 200; each coordinate has a gain (Jacobs 1988) and
-/// momentum. The graph needs [`TsneOptions::neighbors`] neighbours of each row, and
+/// momentum. The graph needs [`TsneOptions::neighbors`] neighbors of each row, and
 /// uses all that it has.
 ///
-/// Takes 750 × n × (log n + neighbours) steps; memory: some 28 bytes for each neighbour
+/// Takes 750 × n × (log n + neighbors) steps; memory: some 28 bytes for each neighbor
 /// of each row. The map is the same with any number of threads.
 ///
 /// # Errors
 ///
-/// Where the graph is of other rows or has too few neighbours, an option means nothing,
+/// Where the graph is of other rows or has too few neighbors, an option means nothing,
 /// and when the job is interrupted.
 pub fn tsne(rows: Rows<'_>, graph: &Graph, options: &TsneOptions, job: &Job) -> Result<Layout> {
     graph.check(rows.len())?;

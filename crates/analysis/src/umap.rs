@@ -1,4 +1,4 @@
-//! Maps in two or three dimensions that keep neighbours together (UMAP).
+//! Maps in two or three dimensions that keep neighbors together (UMAP).
 
 mod curve;
 mod descend;
@@ -46,15 +46,15 @@ const SETTLING: usize = 100;
 /// How long its first step is (the same).
 const SETTLING_RATE: f32 = 0.25;
 
-/// Draws a map of `rows`, whose neighbours are `graph`, by UMAP (McInnes, Healy &
+/// Draws a map of `rows`, whose neighbors are `graph`, by UMAP (McInnes, Healy &
 /// Melville 2018).
 ///
 /// Points begin on the first principal axes. They are all moved at once, each by what
 /// the others were before, which the original does one after the other; so the map is
 /// the same with any number of threads.
 ///
-/// Takes epochs × n × about 40 steps for 15 neighbours; memory: some 28 bytes for each
-/// neighbour of each row.
+/// Takes epochs × n × about 40 steps for 15 neighbors; memory: some 28 bytes for each
+/// neighbor of each row.
 ///
 /// # Errors
 ///
@@ -95,16 +95,16 @@ fn draw<const D: usize>(
 
 /// Places new rows on a map, all of whose points stay where they are.
 ///
-/// `nearest` has the neighbours of the new rows among those of the map, as
+/// `nearest` has the neighbors of the new rows among those of the map, as
 /// [`Graph::between`] or an index finds them. A row begins at the weighted mean of its
-/// neighbours and is then moved 100 times. Its place depends on its neighbours only, not
+/// neighbors and is then moved 100 times. Its place depends on its neighbors only, not
 /// on what else is placed.
 ///
-/// A row takes less than a millisecond for 15 neighbours.
+/// A row takes less than a millisecond for 15 neighbors.
 ///
 /// # Errors
 ///
-/// Where a neighbour is not on the map, an option means nothing, and when the job is
+/// Where a neighbor is not on the map, an option means nothing, and when the job is
 /// interrupted.
 pub fn place(map: &Layout, nearest: &Graph, options: &UmapOptions, job: &Job) -> Result<Layout> {
     let options = &UmapOptions { dimensions: map.dimensions(), ..*options };
@@ -140,7 +140,7 @@ fn settle<const D: usize>(
             if job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            // The row is near even its nearest neighbour by its distance only, as no
+            // The row is near even its nearest neighbor by its distance only, as no
             // row of the map had to be joined to it (the same, reference implementation).
             let weights = weights::of_row(distances, 0.0, 0.0);
             let sum: f32 = weights.iter().sum();

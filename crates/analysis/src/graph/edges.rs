@@ -21,7 +21,7 @@ impl Edges {
     /// rows give, of which one may be 0, the larger first. Edges with a weight of 0 are left
     /// out.
     ///
-    /// Takes `n k log k` steps and some 28 bytes for each neighbour of the graph.
+    /// Takes `n k log k` steps and some 28 bytes for each neighbor of the graph.
     pub(crate) fn new(graph: &Graph, own: &[f32], join: impl Fn(f32, f32) -> f32 + Sync) -> Self {
         let (incoming, sources, given) = turned(graph, own);
         let k = graph.k;
@@ -68,7 +68,7 @@ impl Edges {
     }
 }
 
-/// Who has each row as a neighbour: where the edges of each begin, from whom, and with
+/// Who has each row as a neighbor: where the edges of each begin, from whom, and with
 /// which weight.
 fn turned(graph: &Graph, weights: &[f32]) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
     let mut starts = vec![0_usize; graph.len() + 1];

@@ -1,4 +1,4 @@
-//! Neighbours of all rows, looked for in the nearest lists only.
+//! Neighbors of all rows, looked for in the nearest lists only.
 
 use rayon::prelude::*;
 use songrec_core::{Event, Job};
@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Rows of which all others are looked at, to know how many lists a search has to
-/// visit: with 15 neighbours each the recall is known to about 0.005.
+/// visit: with 15 neighbors each the recall is known to about 0.005.
 const MEASURED: usize = 256;
 
 /// Of these so many at once, for which the memory is read once.
@@ -124,7 +124,7 @@ impl<'a> Search<'a> {
         found
     }
 
-    /// Calls `found` with each row and its neighbours in the `reach` nearest lists,
+    /// Calls `found` with each row and its neighbors in the `reach` nearest lists,
     /// always in the same order.
     pub(super) fn neighbors_of_all(
         &self,
@@ -154,7 +154,7 @@ impl<'a> Search<'a> {
         self.lists.len().div_ceil(BATCH) as u64
     }
 
-    /// The neighbours of the rows of one list.
+    /// The neighbors of the rows of one list.
     fn neighbors_of(&self, list: usize, k: usize, reach: usize, job: &Job) -> Result<Vec<Nearest>> {
         let dimension = self.points.dimension();
         let rows = self.lists.list(list);

@@ -5,7 +5,7 @@ use songrec_core::Job;
 
 use crate::{
     Error, Result, Rows,
-    distance::PANEL,
+    distance::{PANEL, least},
     leaves::{Leaves, Search},
 };
 
@@ -99,7 +99,7 @@ impl Search for Lists<'_> {
         for (squared, members) in squared.chunks(PANEL).zip(self.leaves.members(leaf).chunks(PANEL))
         {
             // Mostly none of them is near enough.
-            if squared.iter().copied().fold(f32::INFINITY, f32::min) >= nearest[last] {
+            if least(squared) >= nearest[last] {
                 continue;
             }
             for (squared, row) in squared.iter().zip(members) {

@@ -8,7 +8,7 @@ use songrec_core::Job;
 use super::near::Near;
 use crate::{
     Error, Result, Rows,
-    distance::PANEL,
+    distance::{PANEL, least},
     leaves::{Leaves, Search},
 };
 
@@ -226,7 +226,7 @@ impl Search for Outward<'_> {
         let members = self.span.leaves.members(leaf);
         let mut best = self.best[query];
         for (squared, members) in squared.chunks(PANEL).zip(members.chunks(PANEL)) {
-            if squared.iter().copied().fold(f32::INFINITY, f32::min) > limit {
+            if least(squared) > limit {
                 continue;
             }
             for (squared, row) in squared.iter().zip(members) {

@@ -1,4 +1,4 @@
-//! How likely rows choose each other as neighbours.
+//! How likely rows choose each other as neighbors.
 
 use rayon::prelude::*;
 
@@ -11,9 +11,9 @@ const ROUNDS: usize = 100;
 /// implementation).
 const TOLERANCE: f64 = 1e-5;
 
-/// The probabilities with which one row chooses its neighbours: a Gaussian bell over the
+/// The probabilities with which one row chooses its neighbors: a Gaussian bell over the
 /// distances, as wide as makes the choice as uncertain as one among `perplexity` equal
-/// neighbours (van der Maaten & Hinton 2008, equation 1).
+/// neighbors (van der Maaten & Hinton 2008, equation 1).
 fn of_row(distances: &[f32], perplexity: f64) -> Vec<f32> {
     let target = perplexity.ln();
     // Only differences of squares matter; from the least one no exponential vanishes.

@@ -14,7 +14,7 @@ const TOLERANCE: f64 = 1e-5;
 /// The least scale, as a part of the mean distance (the same).
 const LEAST: f64 = 1e-3;
 
-/// The weights of one row to its neighbours (McInnes, Healy & Melville 2018, section
+/// The weights of one row to its neighbors (McInnes, Healy & Melville 2018, section
 /// 3.1): `exp(−(distance − rho) / sigma)`, where rho is the distance of the nearest that
 /// is not equal and sigma makes the sum of weights the binary logarithm of their number.
 ///

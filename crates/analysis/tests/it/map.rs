@@ -181,7 +181,7 @@ fn what_means_nothing_is_refused() {
     ] {
         assert!(matches!(umap(rows, &graph, &options, &job), Err(Error::Option { .. })));
     }
-    // Thirty neighbours need ninety in the graph.
+    // Thirty neighbors need ninety in the graph.
     let refused = tsne(rows, &graph, &TsneOptions::default(), &job);
     assert!(matches!(refused, Err(Error::Option { option: "the perplexity", .. })));
     let fewer = Rows::new(&values[..40], 4).unwrap();

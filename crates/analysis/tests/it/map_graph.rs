@@ -5,7 +5,7 @@ use songrec_core::Job;
 
 use crate::map_rows::{ended, made_up, the_same_with_any_threads};
 
-/// The true neighbours of a row: all others by distance, then by number.
+/// The true neighbors of a row: all others by distance, then by number.
 fn truth(rows: Rows<'_>, row: usize, metric: Metric) -> Vec<(f64, u32)> {
     let distance = |other: &[f32]| {
         let pairs = || rows.row(row).iter().zip(other).map(|(&a, &b)| (f64::from(a), f64::from(b)));

@@ -1,6 +1,6 @@
-//! Draws maps of rows: graphs of neighbours, UMAP and t-SNE, each with its time.
+//! Draws maps of rows: graphs of neighbors, UMAP and t-SNE, each with its time.
 //!
-//! `map graph|umap|tsne ROWS.npy OUT.npy` writes numbers of neighbours or places;
+//! `map graph|umap|tsne ROWS.npy OUT.npy` writes numbers of neighbors or places;
 //! `tools/bench_map_peers.py` runs it beside other implementations on the same rows.
 
 use std::{error::Error, fs, time::Instant};
