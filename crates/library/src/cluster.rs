@@ -16,6 +16,6 @@ pub use clustering::{Cluster, Clustering};
 pub use labels::{Labels, labels};
 pub use make::{ClusterCount, ClusterMethod, ClusterOptions, cluster};
 pub use manage::{
-    cluster_named, cluster_of, cluster_songs, clustering, looked_up, remove_clusters,
+    cluster_named, cluster_songs, clustering, clusters_of, looked_up, remove_clusters,
     rename_cluster,
 };

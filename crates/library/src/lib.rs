@@ -48,7 +48,7 @@ pub use audio::{audio_url, get_audio};
 pub use cache::cache;
 pub use cluster::{
     Cluster, ClusterCount, ClusterMethod, ClusterOptions, Clustering, Labels, cluster,
-    cluster_named, cluster_of, cluster_songs, clustering, labels, looked_up, remove_clusters,
+    cluster_named, cluster_songs, clustering, clusters_of, labels, looked_up, remove_clusters,
     rename_cluster,
 };
 pub use complete::DifferentValue;

@@ -3,10 +3,8 @@
 use std::str::FromStr;
 
 use clap::Args;
-use songrec_core::{Filter, InvalidFilter, Term};
+use songrec_core::{Filter, InvalidFilter, Job, Term};
 use songrec_library::{Error, Library, find::Selection};
-
-use crate::context::Context;
 
 /// One filter as it is typed.
 #[derive(Clone, Debug)]
@@ -96,11 +94,11 @@ impl FilterArgs {
     /// library, when clusters are named.
     pub(crate) async fn filter(
         &self,
-        context: &Context,
+        job: &Job,
         library: &Library,
         words: &[String],
     ) -> Result<Filter, Error> {
-        match self.selection(context, library, words).await? {
+        match self.selection(job, library, words).await? {
             Selection { filter, missing: None } => Ok(filter),
             _ => Err(Error::usage("this command does not look for files that are gone")
                 .with_hint("`missing:yes` is for `ls`, `search`, `edit` and `rm`")),
@@ -114,12 +112,12 @@ impl FilterArgs {
     /// When one of them is no filter; those of the library, when clusters are named.
     pub(crate) async fn selection(
         &self,
-        context: &Context,
+        job: &Job,
         library: &Library,
         words: &[String],
     ) -> Result<Selection, Error> {
         let Selection { filter, missing } = self.typed(words)?;
-        let filter = songrec_library::looked_up(library, filter, &context.job).await?;
+        let filter = songrec_library::looked_up(library, filter, job).await?;
         Ok(Selection { filter, missing })
     }
 

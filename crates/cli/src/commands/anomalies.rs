@@ -17,7 +17,7 @@ pub(super) async fn run(context: &Context, args: AnomaliesArgs) -> Result<ExitSt
         method: args.method,
         contamination: args.contamination,
         model: args.model.clone(),
-        filter: args.filter.filter(context, &library, &args.words).await?,
+        filter: args.filter.filter(&context.job, &library, &args.words).await?,
         seed: args.seed,
         limit: args.limit,
     };

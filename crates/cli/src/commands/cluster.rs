@@ -55,7 +55,7 @@ async fn make(context: &Context, args: &ClusterArgs) -> Result<ExitStatus> {
         min_samples: args.min_samples,
         min_size: args.min_size,
         model: args.model.clone(),
-        filter: args.filter.filter(context, &library, &[]).await?,
+        filter: args.filter.filter(&context.job, &library, &[]).await?,
         seed: args.seed,
         again: args.again,
     };

@@ -14,7 +14,7 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
     if args.near {
         return near(context, &library, &args).await;
     }
-    let filter = args.filter.filter(context, &library, &args.words).await?;
+    let filter = args.filter.filter(&context.job, &library, &args.words).await?;
     let printer = &context.printer;
     let mut printed = Ok(());
     let mut wasted = 0;
@@ -58,7 +58,7 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
     let options = NearDuplicateOptions {
         model: args.model.clone(),
         threshold,
-        filter: args.filter.filter(context, library, &args.words).await?,
+        filter: args.filter.filter(&context.job, library, &args.words).await?,
         any_length: args.any_length,
     };
     let found = songrec_library::near_duplicates(library, &options, &context.job).await?;

@@ -10,7 +10,7 @@ use crate::{
 pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus> {
     let changes = changes(&args)?;
     let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
-    let selection = args.filter.selection(context, &library, &[]).await?;
+    let selection = args.filter.selection(&context.job, &library, &[]).await?;
     let songs = find::select(&library, &args.songs, &selection).await?;
     if songs.is_empty() {
         context.printer.nothing("no song passes; nothing was changed")?;

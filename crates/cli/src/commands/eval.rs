@@ -18,7 +18,7 @@ const CONFUSIONS: usize = 5;
 
 pub(super) async fn run(context: &Context, args: EvalArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let filter = args.filter.filter(context, &library, &[]).await?;
+    let filter = args.filter.filter(&context.job, &library, &[]).await?;
     let printer = &context.printer;
     if let Some(songs) = args.distortions {
         let options =

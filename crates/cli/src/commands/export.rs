@@ -4,7 +4,7 @@ use crate::{args::ExportArgs, context::Context, numbers::counted, status::ExitSt
 
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatus> {
     let library = context.library_with(context.config([])?).await?;
-    let filter = args.filter.filter(context, &library, &[]).await?;
+    let filter = args.filter.filter(&context.job, &library, &[]).await?;
     let exported =
         songrec_library::export(&library, &args.dir, &filter, &args.models, &context.job).await?;
     let printer = &context.printer;

@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: LsArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let mut selection = args.filter.selection(context, &library, &args.words).await?;
+    let mut selection = args.filter.selection(&context.job, &library, &args.words).await?;
     if args.missing {
         selection.missing = Some(true);
     }

@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context, args: MapArgs) -> Result<ExitStatus> 
         method: args.method,
         dims: usize::from(args.dims),
         model: args.model.clone(),
-        filter: args.filter.filter(context, &library, &args.words).await?,
+        filter: args.filter.filter(&context.job, &library, &args.words).await?,
         seed: args.seed,
         again: args.again,
     };

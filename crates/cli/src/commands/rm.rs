@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: RmArgs) -> Result<ExitStatus> {
     let library = context.library_to_change_with(context.config([])?, !args.dry_run).await?;
-    let mut selection = args.filter.selection(context, &library, &[]).await?;
+    let mut selection = args.filter.selection(&context.job, &library, &[]).await?;
     if args.missing {
         selection.missing = Some(true);
     }

@@ -12,11 +12,17 @@ use crate::{args::SchemaArgs, context::Context, status::ExitStatus};
 
 /// The schema of every command.
 const SCHEMAS: &[(&str, &str)] = &[
+    ("anomalies", include_str!("../../schema/anomalies.json")),
     ("cache clear", include_str!("../../schema/cache-clear.json")),
     ("cache info", include_str!("../../schema/cache-info.json")),
     ("cache prune", include_str!("../../schema/cache-prune.json")),
     ("check", include_str!("../../schema/check.json")),
     ("clone", include_str!("../../schema/clone.json")),
+    ("cluster", include_str!("../../schema/cluster.json")),
+    ("cluster ls", include_str!("../../schema/cluster-ls.json")),
+    ("cluster rename", include_str!("../../schema/cluster-rename.json")),
+    ("cluster rm", include_str!("../../schema/cluster-rm.json")),
+    ("cluster show", include_str!("../../schema/cluster-show.json")),
     ("completions", include_str!("../../schema/completions.json")),
     ("config path", include_str!("../../schema/config-path.json")),
     ("config show", include_str!("../../schema/config-show.json")),
@@ -30,6 +36,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("embed", include_str!("../../schema/embed.json")),
     #[cfg(feature = "emulator")]
     ("emulator", include_str!("../../schema/emulator.json")),
+    ("eval", include_str!("../../schema/eval.json")),
     ("exit-codes", include_str!("../../schema/exit-codes.json")),
     ("explain", include_str!("../../schema/explain.json")),
     ("export", include_str!("../../schema/export.json")),
@@ -44,6 +51,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("machines list", include_str!("../../schema/machines-list.json")),
     ("machines retire", include_str!("../../schema/machines-retire.json")),
     ("man", include_str!("../../schema/man.json")),
+    ("map", include_str!("../../schema/map.json")),
     ("migrate", include_str!("../../schema/migrate.json")),
     ("model add", include_str!("../../schema/model-add.json")),
     ("model bench", include_str!("../../schema/model-bench.json")),

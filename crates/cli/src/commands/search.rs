@@ -15,9 +15,9 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let selection = args.filter.selection(context, &library, &args.words).await?;
+    let selection = args.filter.selection(&context.job, &library, &args.words).await?;
     if !args.text.is_empty() || !args.like.is_empty() {
-        let filter = args.filter.filter(context, &library, &args.words).await?;
+        let filter = args.filter.filter(&context.job, &library, &args.words).await?;
         return by_sound(context, &library, &args, filter).await;
     }
     if args.model.is_some() || args.threshold.is_some() {

@@ -24,10 +24,9 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
         history::read_changes(context, &library, &args.songs).await?;
         return Ok(ExitStatus::Done);
     }
-    for (number, song) in
-        songrec_library::find::songs(&library, &args.songs).await?.into_iter().enumerate()
-    {
-        let cluster = songrec_library::cluster_of(&library, song.id).await?;
+    let songs = songrec_library::find::songs(&library, &args.songs).await?;
+    let clusters = songrec_library::clusters_of(&library, &songs).await?;
+    for (number, (song, cluster)) in songs.into_iter().zip(clusters).enumerate() {
         if context.printer.json {
             let cluster =
                 cluster.map(|cluster| json!({"cluster_id": cluster.id, "name": cluster.name}));

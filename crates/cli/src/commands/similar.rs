@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         offset: args.offset,
         threshold: args.threshold,
         metric: args.metric,
-        filter: args.filter.filter(context, &library, &[]).await?,
+        filter: args.filter.filter(&context.job, &library, &[]).await?,
         exclude: excluded.iter().map(|song| song.id).collect(),
         max_per_artist: args.max_per_artist,
         max_per_album: args.max_per_album,

@@ -16,7 +16,7 @@ const TOP: usize = 12;
 
 pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let filter = args.filter.filter(context, &library, &args.words).await?;
+    let filter = args.filter.filter(&context.job, &library, &args.words).await?;
     let stats = find::stats(&library, &filter).await?;
     if context.printer.json {
         context.printer.json(&stats)?;

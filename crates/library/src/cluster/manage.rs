@@ -1,7 +1,7 @@
 //! The clusters that a library keeps.
 
-use songrec_core::{Document, DocumentKind, Filter, Hint, Job, Remedy, SongId, SongSummary};
-use songrec_storage::{Outcome, PutDocument, PutMode};
+use songrec_core::{Document, DocumentKind, Filter, Hint, Job, Remedy, Song, SongId, SongSummary};
+use songrec_storage::{Outcome, PutDocument, PutMode, StoredEmbedding};
 
 use super::{Cluster, Clustering, labels::labels};
 use crate::{Error, ErrorKind, Library, Result, now};
@@ -164,24 +164,24 @@ pub async fn cluster_songs(
     Ok(Some(near.chain(rest.iter().copied()).collect()))
 }
 
-/// The cluster of a song, if the library has clusters and it is in one. Costs two
-/// requests where they cost something.
+/// The clusters of some songs, of each that is in one. Costs a request where the library
+/// has no clusters, and one more for each hundred songs where it has some.
 ///
 /// # Errors
 ///
 /// Those of the library.
-pub async fn cluster_of(library: &Library, song: SongId) -> Result<Option<Cluster>> {
-    let Some(clustering) = clustering(library).await? else { return Ok(None) };
-    let stored = library.backend().embeddings().get(&clustering.model, &[song]).await?;
-    let Some(stored) = stored.into_iter().flatten().next() else { return Ok(None) };
-    if !clustering.filter.is_all() {
-        let document = library.backend().songs().get(&[song]).await?.into_iter().flatten().next();
-        let passes = |song: &songrec_core::Song| clustering.filter.passes(&SongSummary::of(song));
-        if !document.as_ref().is_some_and(passes) {
-            return Ok(None);
-        }
-    }
-    Ok(clustering.cluster_of(stored.embedding.vector.values()).cloned())
+pub async fn clusters_of(library: &Library, songs: &[Song]) -> Result<Vec<Option<Cluster>>> {
+    let Some(clustering) = clustering(library).await? else { return Ok(vec![None; songs.len()]) };
+    let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
+    let stored = library.backend().embeddings().get(&clustering.model, &ids).await?;
+    let passes = |song: &Song| {
+        clustering.filter.is_all() || clustering.filter.passes(&SongSummary::of(song))
+    };
+    let cluster = |(song, stored): (&Song, Option<StoredEmbedding>)| {
+        let stored = stored.filter(|_| passes(song))?;
+        clustering.cluster_of(stored.embedding.vector.values()).cloned()
+    };
+    Ok(songs.iter().zip(stored).map(cluster).collect())
 }
 
 /// The same filter, with the songs of each cluster that it names. Costs nothing for
