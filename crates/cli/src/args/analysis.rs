@@ -25,13 +25,13 @@ pub(crate) struct ClusterArgs {
     pub(crate) method: ClusterMethod,
     /// How near neighbors are to dbscan, as a distance; chosen from the songs if it is not
     /// given
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = above_zero, allow_negative_numbers = true)]
     pub(crate) eps: Option<f64>,
     /// How many songs a dense place has, for dbscan and hdbscan
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = two_or_more)]
     pub(crate) min_samples: Option<usize>,
     /// How many songs the smallest cluster has, for hdbscan
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = two_or_more)]
     pub(crate) min_size: Option<usize>,
     /// The model to compare by
     #[arg(long, value_name = "NAME")]
@@ -69,6 +69,22 @@ pub(crate) enum ClusterCommand {
     /// Remove the clusters; songs stay as they are
     #[command(alias = "remove")]
     Rm,
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.parse().ok();
+    let number = number.filter(|number| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+fn one_or_more(text: &str) -> Result<usize, String> {
+    let number: Option<usize> = text.parse().ok();
+    number.filter(|number| *number >= 1).ok_or_else(|| "expected a number from 1 on".to_owned())
+}
+
+fn two_or_more(text: &str) -> Result<usize, String> {
+    let number: Option<usize> = text.parse().ok();
+    number.filter(|number| *number >= 2).ok_or_else(|| "expected a number from 2 on".to_owned())
 }
 
 fn count(text: &str) -> Result<ClusterCount, String> {
@@ -126,6 +142,7 @@ pub(crate) struct EvalArgs {
     /// Measure how well changed copies of so many songs find the originals: shifted,
     /// quieter, resampled, encoded anew. Needs their audio
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50",
+          value_parser = one_or_more,
           conflicts_with_all = ["by", "not_same", "blend"])]
     pub(crate) distortions: Option<usize>,
     /// What chance is drawn from

@@ -11,11 +11,7 @@ const LARGE: usize = 300_000;
 
 pub(super) async fn run(context: &Context, args: MapArgs) -> Result<ExitStatus> {
     let path = &args.output;
-    let Some(format) = MapFormat::of(path) else {
-        return Err(Error::usage(format_args!("`{}` does not say what to write", path.display()))
-            .with_hint("end it in `.html`, `.png`, `.json`, `.csv` or `.npy`")
-            .into());
-    };
+    let format = MapFormat::of_file(path)?;
     if format == MapFormat::Png && args.dims != 2 {
         return Err(Error::usage("a picture shows two dimensions, and this map would have three")
             .with_hint("write it as `.html`, or leave `--dims` out")

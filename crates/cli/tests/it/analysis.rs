@@ -57,6 +57,10 @@ fn clusters_are_kept_named_and_filtered_by() {
     assert_eq!(ids(&world, &["ls", "-f", &format!("cluster:\"{name}\"")]), by_number);
     assert_eq!(ids(&world, &["ls", "-f", "-cluster:3"]).len(), 40 - by_number.len());
     assert_eq!(ids(&world, &["ls", "-f", "cluster:*"]).len(), 40);
+    // What finds nothing leaves what there is.
+    let none = world.run(&["cluster", "--method", "hdbscan", "--min-size", "39"]);
+    assert_eq!(none.code, 4, "{}", none.stderr);
+    assert_eq!(ids(&world, &["ls", "-f", "cluster:3"]), by_number);
     // Every command that takes a filter, takes this one.
     let similar = world.json(&["similar", &by_number[0], "-f", "cluster:3", "-k", "40"]);
     assert_eq!(similar["results"].as_array().unwrap().len(), by_number.len() - 1);
@@ -73,6 +77,12 @@ fn clusters_are_kept_named_and_filtered_by() {
     assert_eq!(listed, Vec::<String>::new(), "it is one document");
     let songs = world.json(&["cluster", "show", "dark pads"])["songs"].as_array().unwrap().len();
     assert_eq!(songs, by_number.len());
+
+    // A name that a person gave stays with songs of that kind.
+    let renewed = world.json(&["cluster", "-k", "6", "--seed", "5"]);
+    let named =
+        renewed["clusters"].as_array().unwrap().iter().find(|one| one["name"] == "Dark Pads");
+    assert_eq!(named.expect("it is still there")["named_by_hand"], true);
 
     let wrong = world.run(&["ls", "-f", "cluster:none-such"]);
     assert_eq!(wrong.code, 4);
@@ -154,6 +164,10 @@ fn what_makes_no_clusters_is_said() {
         (vec!["eval"], 4, "song"),
         (vec!["cluster", "-k", "none"], 2, "auto"),
         (vec!["map", "-o", "map.pdf"], 2, ".html"),
+        (vec!["map", "-o", "nowhere/map.html"], 4, "no folder"),
+        (vec!["cluster", "--method", "dbscan", "--eps", "-1"], 2, "above 0"),
+        (vec!["cluster", "--method", "hdbscan", "--min-size", "1"], 2, "from 2 on"),
+        (vec!["eval", "--distortions", "0"], 2, "from 1 on"),
         (vec!["map", "-o", "map.png", "--dims", "3"], 2, "two dimensions"),
         (vec!["anomalies", "--contamination", "0.9"], 2, "0.5"),
     ] {
@@ -177,7 +191,7 @@ fn what_makes_no_clusters_is_said() {
         vec!["map", "-o", "map.json", "--method", "tsne"],
     ] {
         let run = world.run(&arguments);
-        assert!([0, 1].contains(&run.code), "{arguments:?}: {}", run.stderr);
+        assert!([0, 4].contains(&run.code), "{arguments:?}: {}", run.stderr);
     }
     let many = world.run(&["cluster", "-k", "9"]);
     assert_eq!(many.code, 4, "{}", many.stderr);

@@ -76,6 +76,40 @@ impl Clustering {
         self.clusters.iter().find(|cluster| cluster.id == id)
     }
 
+    /// Gives names that a person gave to clusters of `last` to those that most of their
+    /// typical songs are in now; `all` holds the cluster of each song, in the order of the
+    /// ids. Gives the names for which there is none.
+    pub(super) fn keep_names(&mut self, last: &Self, all: &[(SongId, Option<u32>)]) -> Vec<String> {
+        let mut gone = Vec::new();
+        for old in last.clusters.iter().filter(|old| old.named_by_hand) {
+            let mut votes: BTreeMap<u32, usize> = BTreeMap::new();
+            for song in &old.typical {
+                let place = all.binary_search_by_key(song, |(song, _)| *song);
+                if let Some(cluster) = place.ok().and_then(|place| all[place].1) {
+                    *votes.entry(cluster).or_default() += 1;
+                }
+            }
+            let most =
+                votes.into_iter().max_by_key(|(cluster, votes)| (*votes, u32::MAX - cluster));
+            let heir = most.filter(|(_, votes)| votes * 2 > old.typical.len());
+            let heir = heir.and_then(|(id, _)| {
+                self.clusters.iter_mut().find(|one| one.id == id && !one.named_by_hand)
+            });
+            let Some(heir) = heir else {
+                gone.push(old.name.clone());
+                continue;
+            };
+            let (id, before) = (heir.id, std::mem::replace(&mut heir.name, old.name.clone()));
+            heir.named_by_hand = true;
+            // A name is that of one cluster.
+            let same = |one: &&mut Cluster| one.id != id && one.name == old.name;
+            if let Some(other) = self.clusters.iter_mut().find(same) {
+                other.name = before;
+            }
+        }
+        gone
+    }
+
     /// What tells clusters with these names from all others.
     pub(crate) fn made_of(&self) -> String {
         let names: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();

@@ -184,8 +184,20 @@ pub async fn cluster(
         Err(error) if error.kind() == crate::ErrorKind::Interrupted => return Ok(None),
         found => found?,
     };
+    if found.clusters == 0 {
+        return Err(Error::not_found("no songs lie so dense that they are a cluster").with_hint(
+            "ask for smaller or looser clusters, or for another method; those that are \
+                        kept stay as they are",
+        ));
+    }
     let grouped = Grouped { library, options, points: &points, sample: &sample, job };
-    let Some((clustering, all)) = grouped.clustering(found).await? else { return Ok(None) };
+    let Some((mut clustering, all)) = grouped.clustering(found).await? else { return Ok(None) };
+    if let Ok(Some(last)) = manage::clustering(library).await {
+        for name in clustering.keep_names(&last, &all) {
+            let text = format!("no cluster is like `{name}` any more, so the name is gone");
+            job.on(Event::Note { text: &text });
+        }
+    }
     if job.is_interrupted() {
         return Ok(None);
     }

@@ -33,6 +33,20 @@ pub enum MapFormat {
 }
 
 impl MapFormat {
+    /// What the ending of a file's name says, for a file that can be there: to be asked
+    /// before a map is drawn.
+    ///
+    /// # Errors
+    ///
+    /// `Usage` for another ending, `NotFound` if the folder is not there.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let format = Self::of(path).ok_or_else(|| {
+            Error::usage(format_args!("`{}` does not say what to write", path.display()))
+                .with_hint("end it in `.html`, `.png`, `.json`, `.csv` or `.npy`")
+        })?;
+        folder_of(path).map(|_| format)
+    }
+
     /// What the ending of a file's name says.
     pub fn of(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
@@ -282,10 +296,24 @@ fn cell_of(text: &str) -> String {
     }
 }
 
-fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let failed = |error| Error::io("write", path, error);
+// Where a file is to be.
+fn folder_of(path: &Path) -> Result<&Path> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => Err(Error::not_found(format_args!("there is no folder `{}`", folder.display()))
+            .with_hint("make it, or write the map somewhere else")),
+    }
+}
+
+fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    // What it is called until it is whole is nobody's business.
+    let failed = |error: io::Error| {
+        let error = error.raw_os_error().map_or(error, io::Error::from_raw_os_error);
+        Error::io("write", path, error)
+    };
+    let folder = folder_of(path)?;
     let mut new = tempfile::Builder::new();
     #[cfg(unix)]
     {
