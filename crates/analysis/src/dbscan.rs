@@ -12,14 +12,18 @@ use crate::{
     Error, NOISE, Result, Rows,
     distance::{self, PANEL, least},
     leaves::{Leaves, Search},
+    pca::{self, Turned},
 };
 
 pub use eps::suggest_eps;
 use forest::Forest;
 
-/// Where a float32 distance is this close to `eps`, as a part of its square, the one in
-/// float64 decides.
-const CLOSE: f32 = 1e-5;
+/// Where a squared float32 distance is this close to that of `eps`, as a part of it, the one
+/// in float64 decides.
+const CLOSE: f64 = 1e-5;
+/// From so many rows on, and so many for each column, they are turned first.
+const TURNED: usize = 4096;
+const TURNED_FOR_COLUMN: usize = 8;
 
 /// How [`dbscan`] clusters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,8 +43,9 @@ pub struct DbscanOptions {
 ///
 /// Takes O(`n²·d`) at worst. Rows in leaves that are too far apart are not compared, nor
 /// rows that are known to be in the same cluster, and a row is in a core once
-/// `min_samples` neighbors are found. Memory: a copy of the rows, and up to
-/// `4·min_samples + 30` bytes a row.
+/// `min_samples` neighbors are found. Many rows are compared along their principal
+/// components first, which is mostly enough to see that two are no neighbors. Memory: two
+/// copies of the rows, and up to `4·min_samples + 30` bytes a row.
 ///
 /// # Errors
 ///
@@ -55,10 +60,15 @@ pub fn dbscan(rows: Rows<'_>, options: &DbscanOptions, job: &Job) -> Result<Vec<
         return refused("min_samples", "0".to_owned(), "1 or more");
     }
     rows.at_least(1)?;
-    let leaves = Leaves::new(rows);
+    let turned = if rows.len() >= TURNED.max(TURNED_FOR_COLUMN * rows.dimension()) {
+        pca::turned(rows, job)?
+    } else {
+        Turned { values: rows.values().to_vec(), error: 0.0 }
+    };
+    let leaves = Leaves::new(Rows::new(&turned.values, rows.dimension())?);
     let total = 2 * leaves.leaves().len() as u64;
     job.on(Event::Started { work: "clustering", total: Some(total) });
-    let range = Range { rows, eps };
+    let range = Range::new(rows, eps, &turned);
     let found = neighbors(&leaves, range, min_samples, job)?;
     let mut core = vec![true; rows.len()];
     for (row, neighbors) in &found {
@@ -95,35 +105,55 @@ pub fn dbscan(rows: Rows<'_>, options: &DbscanOptions, job: &Job) -> Result<Vec<
 #[derive(Clone, Copy, Debug)]
 struct Range<'a> {
     rows: Rows<'a>,
+    turned: &'a [f32],
     eps: f64,
+    /// Squared distances between turned rows: below the one they are neighbors, above the
+    /// other they are not.
+    surely: f32,
+    hardly: f32,
 }
 
-impl Range<'_> {
+impl<'a> Range<'a> {
+    fn new(rows: Rows<'a>, eps: f64, turned: &'a Turned) -> Self {
+        let (nearer, farther) = ((eps - 2.0 * turned.error).max(0.0), eps + 2.0 * turned.error);
+        Self {
+            rows,
+            turned: &turned.values,
+            eps,
+            surely: (nearer * nearer * (1.0 - CLOSE)) as f32,
+            hardly: (farther * farther * (1.0 + CLOSE)) as f32,
+        }
+    }
+
+    /// The turned row of this number.
+    fn query(self, row: u32) -> &'a [f32] {
+        let dimension = self.rows.dimension();
+        &self.turned[row as usize * dimension..][..dimension]
+    }
+
     fn reach(&self) -> f32 {
-        self.eps as f32
+        self.hardly.sqrt()
     }
 
     /// Those of `others`, at these squared distances from a row, that are its neighbors.
     fn neighbors(self, row: u32, others: &[u32], squared: &[f32]) -> impl Iterator<Item = u32> {
-        let limit = (self.eps * self.eps) as f32 * (1.0 + CLOSE);
         squared
             .chunks(PANEL)
             .zip(others.chunks(PANEL))
             // Mostly none of them is near.
-            .filter(move |(squared, _)| least(squared) <= limit)
+            .filter(move |(squared, _)| least(squared) <= self.hardly)
             .flat_map(|(squared, others)| squared.iter().zip(others))
             .filter(move |(squared, other)| self.holds(row, **other, **squared))
             .map(|(_, other)| *other)
     }
 
     fn holds(&self, left: u32, right: u32, squared: f32) -> bool {
-        let limit = (self.eps * self.eps) as f32;
-        if (squared - limit).abs() <= CLOSE * limit {
-            let rows = self.rows;
-            let exact = distance::squared_f64(rows.row(left as usize), rows.row(right as usize));
-            return exact <= self.eps * self.eps;
+        if squared < self.surely || squared > self.hardly {
+            return squared < self.surely;
         }
-        squared < limit
+        let rows = self.rows;
+        let exact = distance::squared_f64(rows.row(left as usize), rows.row(right as usize));
+        exact <= self.eps * self.eps
     }
 }
 
@@ -141,8 +171,7 @@ fn neighbors(
                 return Err(Error::Interrupted);
             }
             let members = leaves.members(leaf);
-            let queries: Vec<&[f32]> =
-                members.iter().map(|row| range.rows.row(*row as usize)).collect();
+            let queries: Vec<&[f32]> = members.iter().map(|row| range.query(*row)).collect();
             let found = vec![Vec::new(); members.len()];
             let mut counting = Counting { leaves, range, members, least, found };
             leaves.search(&queries, leaves.center(leaf), &mut counting);
@@ -198,8 +227,7 @@ fn connect(
             return Err(Error::Interrupted);
         }
         let members = &cores[leaf];
-        let queries: Vec<&[f32]> =
-            members.iter().map(|row| range.rows.row(*row as usize)).collect();
+        let queries: Vec<&[f32]> = members.iter().map(|row| range.query(*row)).collect();
         let mut connecting = Connecting {
             own: leaf,
             leaves,

@@ -73,9 +73,24 @@ impl Panels {
         rows: &[&[f32]],
         distances: &mut [f32],
     ) {
+        self.squared_up_to(f32::INFINITY, panels, rows, distances, &mut []);
+    }
+
+    /// The same, but of a distance above `limit` some part that is above it as well may be
+    /// given. Sets the places in `reached` of rows that have a distance within the limit, and
+    /// maybe of others.
+    pub(crate) fn squared_up_to(
+        &self,
+        limit: f32,
+        panels: std::ops::Range<usize>,
+        rows: &[&[f32]],
+        distances: &mut [f32],
+        reached: &mut [bool],
+    ) {
         let size = PANEL * self.dimension;
         let values = &self.values[panels.start * size..panels.end * size];
-        Arch::new().dispatch(Squared { values, dimension: self.dimension, rows, distances });
+        let dimension = self.dimension;
+        Arch::new().dispatch(Squared { values, dimension, rows, limit, distances, reached });
     }
 }
 
@@ -83,79 +98,123 @@ struct Squared<'a> {
     values: &'a [f32],
     dimension: usize,
     rows: &'a [&'a [f32]],
+    limit: f32,
     distances: &'a mut [f32],
+    reached: &'a mut [bool],
 }
 
 impl WithSimd for Squared<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            16 => self.tiles::<S, 1>(simd),
-            8 => self.tiles::<S, 2>(simd),
-            4 => self.tiles::<S, 4>(simd),
-            _ => self.tiles::<S, PANEL>(simd),
-        }
-    }
-}
-
-impl Squared<'_> {
-    #[inline(always)]
-    fn tiles<S: Simd, const REGISTERS: usize>(self, simd: S) {
-        let Self { values, dimension, rows, distances } = self;
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { values, dimension, rows, limit, distances, reached } = self;
         let width = values.len() / dimension;
+        let (tiles, rest) = rows.as_chunks::<TILE>();
         for (panel, values) in values.chunks_exact(PANEL * dimension).enumerate() {
-            let (values, _) = S::as_simd_f32s(values);
-            let mut row = 0;
-            while row < rows.len() {
-                let left = &rows[row..];
-                let at = row * width + panel * PANEL;
-                let out = &mut distances[at..];
-                // Few rows together keep the processor busy better than one by one.
-                row += match *left {
-                    [a, b, c, d, ..] => {
-                        squared_tile::<S, TILE, REGISTERS>(simd, &[a, b, c, d], values, out, width)
-                    }
-                    [a, b, c] => {
-                        squared_tile::<S, 3, REGISTERS>(simd, &[a, b, c], values, out, width)
-                    }
-                    [a, b] => squared_tile::<S, 2, REGISTERS>(simd, &[a, b], values, out, width),
-                    [a] => squared_tile::<S, 1, REGISTERS>(simd, &[a], values, out, width),
-                    [] => break,
-                };
+            let points = values.as_chunks::<PANEL>().0;
+            let mut put = |row: usize, sums: &[f32; PANEL], near: bool| {
+                distances[row * width + panel * PANEL..][..PANEL].copy_from_slice(sums);
+                if near && let Some(reached) = reached.get_mut(row) {
+                    *reached = true;
+                }
+            };
+            for (tile, rows) in tiles.iter().enumerate() {
+                let (sums, near) = four::<S>(rows.map(|row| &row[..dimension]), points, limit);
+                let rows = tile * TILE..;
+                rows.zip(&sums).for_each(|(row, sums)| put(row, sums, near));
+            }
+            let first = tiles.len() * TILE;
+            match *rest {
+                [] => {}
+                [row] => {
+                    let (sums, near) = one::<S>(&row[..dimension], points, limit);
+                    put(first, &sums, near);
+                }
+                [a, b, ..] => {
+                    let rows = [a, b, rest[rest.len() - 1], b].map(|row| &row[..dimension]);
+                    let (sums, near) = four::<S>(rows, points, limit);
+                    (first..).zip(&sums[..rest.len()]).for_each(|(row, sums)| put(row, sums, near));
+                }
             }
         }
     }
 }
 
-/// The distances of `ROWS` rows to one panel; gives their number.
+/// Values that are summed before the sums are first compared with the limit; then after
+/// twice as many, and so on.
+const FIRST: usize = 8;
+
+type Sums = [f32; PANEL];
+
+/// The distances of four rows to the points of a panel, and whether one may be within the
+/// limit.
 #[inline(always)]
-fn squared_tile<S: Simd, const ROWS: usize, const REGISTERS: usize>(
-    simd: S,
-    rows: &[&[f32]; ROWS],
-    panel: &[S::f32s],
-    out: &mut [f32],
-    width: usize,
-) -> usize {
-    let dimension = panel.len() / REGISTERS;
-    let mut sums = [[simd.splat_f32s(0.0); REGISTERS]; ROWS];
-    let rows = rows.map(|row| &row[..dimension]);
-    let (panel, _) = panel.as_chunks::<REGISTERS>();
-    for (j, points) in panel.iter().enumerate() {
-        for (row, sums) in rows.iter().zip(&mut sums) {
-            let value = simd.splat_f32s(row[j]);
-            for (point, sum) in points.iter().zip(sums) {
-                let difference = simd.sub_f32s(value, *point);
-                *sum = simd.mul_add_e_f32s(difference, difference, *sum);
-            }
+fn four<S: Simd>(
+    [a, b, c, d]: [&[f32]; TILE],
+    points: &[[f32; PANEL]],
+    limit: f32,
+) -> ([Sums; TILE], bool) {
+    // Four variables and no array of them, or the compiler keeps them in memory.
+    let (mut first, mut second) = ([0.0; PANEL], [0.0; PANEL]);
+    let (mut third, mut fourth) = ([0.0; PANEL], [0.0; PANEL]);
+    let (mut from, mut to) = (0, look(limit, points.len()));
+    loop {
+        let rows = a[from..to].iter().zip(&b[from..to]);
+        let rows = rows.zip(c[from..to].iter().zip(&d[from..to]));
+        for (points, ((a, b), (c, d))) in points[from..to].iter().zip(rows) {
+            first = add_squares::<S>(first, points, *a);
+            second = add_squares::<S>(second, points, *b);
+            third = add_squares::<S>(third, points, *c);
+            fourth = add_squares::<S>(fourth, points, *d);
         }
+        let mut near = false;
+        for lane in 0..PANEL {
+            let (left, right) = (first[lane].min(second[lane]), third[lane].min(fourth[lane]));
+            near |= left.min(right) <= limit;
+        }
+        if !near || to == points.len() {
+            return ([first, second, third, fourth], near);
+        }
+        (from, to) = (to, (2 * to).min(points.len()));
     }
-    for (row, sums) in sums.into_iter().enumerate() {
-        let (out, _) = S::as_mut_simd_f32s(&mut out[row * width..][..PANEL]);
-        out.copy_from_slice(&sums);
+}
+
+/// The same for one row.
+#[inline(always)]
+fn one<S: Simd>(row: &[f32], points: &[[f32; PANEL]], limit: f32) -> (Sums, bool) {
+    let mut sums = [0.0; PANEL];
+    let (mut from, mut to) = (0, look(limit, points.len()));
+    loop {
+        for (points, value) in points[from..to].iter().zip(&row[from..to]) {
+            sums = add_squares::<S>(sums, points, *value);
+        }
+        let near = sums.iter().fold(false, |near, sum| near | (*sum <= limit));
+        if !near || to == points.len() {
+            return (sums, near);
+        }
+        (from, to) = (to, (2 * to).min(points.len()));
     }
-    ROWS
+}
+
+/// After how many values sums are first compared with a limit.
+fn look(limit: f32, dimension: usize) -> usize {
+    if limit < f32::INFINITY { FIRST.min(dimension) } else { dimension }
+}
+
+/// `sums + (points − value)²`, rounded once where the processor can.
+#[inline(always)]
+fn add_squares<S: Simd>(mut sums: Sums, points: &[f32; PANEL], value: f32) -> Sums {
+    for (sum, point) in sums.iter_mut().zip(points) {
+        let difference = point - value;
+        // Without the instruction it would be a call of a function for each.
+        *sum = if S::IS_SCALAR {
+            difference * difference + *sum
+        } else {
+            difference.mul_add(difference, *sum)
+        };
+    }
+    sums
 }
 
 /// The smallest value of up to a panel.

@@ -13,6 +13,9 @@ use crate::{
 const LARGEST: usize = 128;
 /// Rows that say where a set of rows is cut in two.
 const DECIDING: usize = 256;
+/// Of so many first values leaves have balls of their own: if rows differ most in these, fewer
+/// leaves are reached.
+const HEAD: usize = 8;
 /// More than float32 distances round away, as a part of them.
 const SLACK: f32 = 1e-5;
 
@@ -25,6 +28,8 @@ pub(crate) struct Leaf {
     panels: Range<usize>,
     /// No row is farther from the center.
     radius: f32,
+    /// The same for the first values alone.
+    head_radius: f32,
 }
 
 /// Rows in leaves. A ball around a point is searched by comparing it with the leaves it
@@ -41,6 +46,7 @@ pub(crate) struct Leaves<'a> {
     /// One after the other.
     centers: Vec<f32>,
     packed_centers: Panels,
+    packed_heads: Panels,
 }
 
 /// What a search looks for.
@@ -54,7 +60,9 @@ pub(crate) trait Search {
         true
     }
 
-    /// Takes the squared distances from a query to the rows of a leaf, in their order.
+    /// Takes the squared distances from a query to the rows of a leaf, in their order. Of
+    /// one above the reach of all queries, some part that is above it as well may be given;
+    /// where all are, nothing may be.
     fn take(&mut self, query: usize, leaf: usize, squared: &[f32]);
 }
 
@@ -73,16 +81,24 @@ impl<'a> Leaves<'a> {
             start = at.end;
             let members = &order[at.clone()];
             let center = mean(rows, members);
-            let squared = |row: &u32| distance::squared(rows.row(*row as usize), &center);
-            let radius = members.iter().map(squared).fold(0.0, f32::max).sqrt() * (1.0 + SLACK);
+            let radius = |values: usize| {
+                let squared = |row: &u32| {
+                    distance::squared(&rows.row(*row as usize)[..values], &center[..values])
+                };
+                members.iter().map(squared).fold(0.0, f32::max).sqrt() * (1.0 + SLACK)
+            };
+            let (radius, head_radius) = (radius(dimension), radius(HEAD.min(dimension)));
             let first = points.count();
             members.iter().for_each(|row| points.push(rows.row(*row as usize)));
             points.fill();
-            leaves.push(Leaf { at, panels: first..points.count(), radius });
+            leaves.push(Leaf { at, panels: first..points.count(), radius, head_radius });
             centers.extend(center);
         }
         let packed_centers = Panels::new(centers.chunks_exact(dimension), dimension);
-        Self { rows, order, leaves, points, centers, packed_centers }
+        let head = HEAD.min(dimension);
+        let heads = centers.chunks_exact(dimension).map(|center| &center[..head]);
+        let packed_heads = Panels::new(heads, head);
+        Self { rows, order, leaves, points, centers, packed_centers, packed_heads }
     }
 
     /// Each leaf.
@@ -105,9 +121,19 @@ impl<'a> Leaves<'a> {
     /// ones first.
     pub(crate) fn search(&self, queries: &[&[f32]], center: &[f32], search: &mut impl Search) {
         let width = self.packed_centers.width();
-        let mut to_centers = vec![0.0; queries.len() * width];
-        self.packed_centers.squared(queries, &mut to_centers);
-        to_centers.iter_mut().for_each(|squared| *squared = squared.sqrt() * (1.0 - SLACK));
+        // How far the rows of each leaf are at least.
+        let mut at_least = vec![0.0; queries.len() * width];
+        self.packed_centers.squared(queries, &mut at_least);
+        let mut of_heads = vec![0.0; queries.len() * width];
+        self.packed_heads.squared(queries, &mut of_heads);
+        for (at_least, of_heads) in
+            at_least.chunks_exact_mut(width).zip(of_heads.chunks_exact(width))
+        {
+            for ((at_least, of_head), leaf) in at_least.iter_mut().zip(of_heads).zip(&self.leaves) {
+                let whole = at_least.sqrt() * (1.0 - SLACK) - leaf.radius;
+                *at_least = whole.max(of_head.sqrt() * (1.0 - SLACK) - leaf.head_radius);
+            }
+        }
         let mut from_center = vec![0.0; width];
         self.packed_centers.squared(&[center], &mut from_center);
         let mut near: Vec<usize> = (0..self.leaves.len()).collect();
@@ -115,22 +141,31 @@ impl<'a> Leaves<'a> {
 
         let mut active = Vec::with_capacity(queries.len());
         let mut rows = Vec::with_capacity(queries.len());
+        let mut reached = Vec::with_capacity(queries.len());
         let mut squared = vec![0.0; queries.len() * LARGEST.next_multiple_of(PANEL)];
         for leaf in near {
-            let Leaf { at, panels, radius } = &self.leaves[leaf];
+            let Leaf { at, panels, .. } = &self.leaves[leaf];
             active.clear();
             active.extend((0..queries.len()).filter(|query| {
-                to_centers[query * width + leaf] - radius <= search.reach(*query)
-                    && search.wants(*query, leaf)
+                at_least[query * width + leaf] <= search.reach(*query) && search.wants(*query, leaf)
             }));
             if active.is_empty() {
                 continue;
             }
             rows.clear();
             rows.extend(active.iter().map(|query| queries[*query]));
-            self.points.squared_within(panels.clone(), &rows, &mut squared);
+            reached.clear();
+            reached.resize(rows.len(), false);
+            let reach = active.iter().map(|query| search.reach(*query)).fold(0.0, f32::max);
+            let limit = reach * reach * (1.0 + SLACK);
+            self.points.squared_up_to(limit, panels.clone(), &rows, &mut squared, &mut reached);
             let stride = panels.len() * PANEL;
-            for (query, squared) in active.iter().zip(squared.chunks_exact(stride)) {
+            for ((query, squared), _) in active
+                .iter()
+                .zip(squared.chunks_exact(stride))
+                .zip(&reached)
+                .filter(|(_, reached)| **reached)
+            {
                 search.take(*query, leaf, &squared[..at.len()]);
             }
         }

@@ -1,11 +1,14 @@
 //! The directions in which rows vary most.
 
 mod eigen;
+mod turn;
 
 use rayon::prelude::*;
 use songrec_core::{Event, Job};
 
 use crate::{Error, Result, Rows};
+
+pub(crate) use turn::{Turned, turned};
 
 /// Rows whose products one task sums.
 const CHUNK: usize = 4096;

@@ -82,7 +82,7 @@ fn tridiagonal(
 }
 
 /// What turns `x` into a multiple of the first unit vector: `v`, `beta`, and that multiple.
-fn reflection(x: &[f64]) -> (Vec<f64>, f64, f64) {
+pub(super) fn reflection(x: &[f64]) -> (Vec<f64>, f64, f64) {
     let mut vector = x.to_vec();
     let rest = dot(&x[1..], &x[1..]);
     if rest == 0.0 {
@@ -249,7 +249,7 @@ pub(super) fn dot(left: &[f64], right: &[f64]) -> f64 {
 }
 
 /// Adds a multiple.
-fn add(to: &mut [f64], factor: f64, from: &[f64]) {
+pub(super) fn add(to: &mut [f64], factor: f64, from: &[f64]) {
     Arch::new().dispatch(
         #[inline(always)]
         || {

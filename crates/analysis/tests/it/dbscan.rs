@@ -51,6 +51,26 @@ fn labels_are_those_of_scikit_learn() {
 }
 
 #[test]
+fn many_rows_are_turned_and_keep_their_labels() {
+    let dimension = 20;
+    let mut values = made_up::blobs(4200, dimension, 6, 2);
+    // Far from the origin, some rows twice, and one that rounding is measured by.
+    values.iter_mut().for_each(|value| *value += 300.0);
+    values.copy_within(..40 * dimension, 1000 * dimension);
+    values[7 * dimension] = 3e6;
+    let rows = Rows::new(&values, dimension).unwrap();
+    for eps in [4.5, 5.5] {
+        let options = DbscanOptions { eps, min_samples: 6 };
+
+        let found = dbscan(rows, &options, &Job::silent()).unwrap();
+
+        let expected = by_definition(rows, eps, 6);
+        assert!(expected.contains(&0) && expected.contains(&NOISE), "eps {eps}");
+        assert_eq!(found, expected, "eps {eps}");
+    }
+}
+
+#[test]
 fn labels_are_those_of_the_definition_with_any_number_of_threads() {
     // More rows than a leaf holds, in clusters that touch.
     for (dimension, eps) in [(2, 0.3), (5, 1.4), (30, 7.0)] {
