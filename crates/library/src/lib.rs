@@ -86,9 +86,7 @@ pub use remove::{
 pub use robustness::{
     DistortionResult, ModelRobustness, Robustness, RobustnessOptions, robustness,
 };
-pub use scan::{
-    OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, failed_files, read_alone, scan,
-};
+pub use scan::{READ_ALONE, ScanOptions, ScanReport, failed_files, read_alone, scan};
 pub use similar::{
     Blend, BlendPart, Example, Found, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery, find_model, passages,

@@ -9,7 +9,9 @@ use std::{
 
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
-use songrec_core::{Digest, DocumentKind, Event, Hint, Job, ModelName, Remedy, Scan, Song, SongId};
+use songrec_core::{
+    Digest, DocumentKind, Event, Hint, Job, ModelName, Remedy, Scan, Song, SongId, Work,
+};
 use songrec_storage::{Finding, Lost, VerifyOptions};
 
 use crate::{
@@ -52,7 +54,7 @@ struct Findings<'a> {
 
 impl Findings<'_> {
     fn add(&mut self, subject: String, problem: String, repaired: bool, hint: impl Into<Hint>) {
-        self.job.on(Event::Failed { item: &subject, reason: &problem });
+        self.job.on(Event::Failed { item: &subject, reason: &problem.as_str().into() });
         let hint = (!repaired).then(|| hint.into());
         self.found.push(Finding { subject, problem, repaired, hint, lost: None });
     }
@@ -96,7 +98,7 @@ impl<'a> Verifier<'a> {
             repair: options.repair,
             job,
         };
-        job.on(Event::Started { work: "verifying", total: None });
+        job.on(Event::begun(Work::Verifying, None));
         self.verify_library_file(&mut findings)?;
         match self.verify_all(options, &mut findings) {
             // Damage that only shows where it is read.

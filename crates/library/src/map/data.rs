@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{Event, Filter, Job, Key, SongId, SongSummary};
+use songrec_core::{Event, Filter, Job, Key, SongId, SongSummary, Work};
 use songrec_storage::SongQuery;
 
 use super::Map;
@@ -117,7 +117,7 @@ impl MapData {
         let mut songs: Vec<Option<MapSong>> = vec![None; map.songs.len()];
         let mut texts = HashSet::new();
         let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
-        job.on(Event::Started { work: "reading songs", total: Some(map.songs.len() as u64) });
+        job.on(Event::begun(Work::ReadingSongs, Some(map.songs.len() as u64)));
         loop {
             if job.is_interrupted() {
                 return Ok(None);
