@@ -118,6 +118,10 @@ async fn requests_are_read_strictly() {
         let answer = request.body(body).send().await.unwrap().json().await.unwrap();
         assert_eq!(code(&answer), expected, "{body}");
     }
+    let answer = client.c(json!({"find": {"options": {"skip": -1}}})).await;
+    assert_eq!(answer["errors"].as_array().map(Vec::len), Some(2), "as a real server: {answer}");
+    let answer = client.c(json!({"find": {"options": {"limit": 0}}})).await;
+    assert_eq!(answer["errors"].as_array().map(Vec::len), Some(1), "{answer}");
     for options in [json!(null), json!({})] {
         let answer = client.c(json!({"countDocuments": {"options": options}})).await;
         assert_eq!(answer, json!({"status": {"count": 0}}));
