@@ -10,8 +10,8 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
 use songrec_core::{ModelName, Timestamp};
 
-use super::{MapColor, MapData, MapMethod, MapSong, NEIGHBORS, picture};
-use crate::{Error, Result};
+use super::{MapData, MapMethod, MapSong, NEIGHBORS, picture};
+use crate::{Error, Property, Result};
 
 /// The page, whose data is put in the place of [`PLACE`]. `web/map` makes it.
 const PAGE: &str = include_str!("../../assets/map.html");
@@ -141,7 +141,7 @@ struct PageData<'a> {
     neighbors: Nearest,
     songs: Columns<'a>,
     clusters: Vec<NamedCluster<'a>>,
-    color: MapColor,
+    color: Property,
 }
 
 #[derive(Serialize)]
