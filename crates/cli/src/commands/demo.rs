@@ -32,6 +32,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
     let started = std::time::Instant::now();
     let report = songrec_library::scan(&library, &scan, &job).await?;
     if report.interrupted {
+        printer.interrupted("interrupted; the same command goes on")?;
         return Ok(ExitStatus::Interrupted);
     }
     printer.say(format!(

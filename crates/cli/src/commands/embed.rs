@@ -27,6 +27,7 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
     for file in &args.files {
         if job.is_interrupted() {
             job.on(Event::Finished);
+            context.printer.interrupted("interrupted before all files were embedded")?;
             return Ok(ExitStatus::Interrupted);
         }
         let (path, part) = Part::split(file);
