@@ -154,7 +154,6 @@ fn words(work: Work, subject: Option<&str>) -> Cow<'static, str> {
         Work::BuildingCatalog => "building the catalog from the files",
         Work::TakingInFiles => "taking in files that changed",
         Work::BuildingIndex => "building the index",
-        Work::BuildingLists => "building the lists of the index",
         Work::ComparingLibraries => "comparing",
         Work::Planning => "planning",
         Work::Copying => "copying",

@@ -39,8 +39,6 @@ pub enum Work {
     TakingInFiles,
     /// Building the index of a model.
     BuildingIndex,
-    /// Building the lists of the index of a model, beside other work.
-    BuildingLists,
     /// Comparing two libraries.
     ComparingLibraries,
     /// Deciding what will be copied.
@@ -89,7 +87,7 @@ pub enum Work {
 
 impl Work {
     /// All kinds.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 38] = [
         Self::Scanning,
         Self::Embedding,
         Self::EmbeddingAgain,
@@ -106,7 +104,6 @@ impl Work {
         Self::BuildingCatalog,
         Self::TakingInFiles,
         Self::BuildingIndex,
-        Self::BuildingLists,
         Self::ComparingLibraries,
         Self::Planning,
         Self::Copying,
