@@ -29,7 +29,7 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
-use songrec_core::{Digest, Event, Hint, Job, Song, SongId, SongSummary};
+use songrec_core::{Digest, Event, Hint, Job, Song, SongId, SongSummary, Work};
 use songrec_storage::{
     ChangeHead, ChangePage, Collected, Cursor, Finding, Lost, Maintenance, Result, Unreadable,
     VerifyOptions,
@@ -211,7 +211,7 @@ impl Garbage {
 
     pub(crate) async fn check(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
         self.shared.refresh("verify").await?;
-        job.on(Event::Started { work: "verifying", total: None });
+        job.on(Event::begun(Work::Verifying, None));
         let mut findings = Vec::new();
         let mut with_summary = whole();
         with_summary["card"] = json!(1);

@@ -12,9 +12,9 @@ use songrec_library::{
 use crate::{args::GlobalArgs, printer::Printer, progress::progress};
 
 /// The run: how to print, the settings, and the way to stop.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
-    pub(crate) printer: Printer,
+    pub(crate) printer: Arc<Printer>,
     pub(crate) global: GlobalArgs,
     /// Where work reports its progress, and the way to end it.
     pub(crate) job: Job,
@@ -22,7 +22,8 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(global: GlobalArgs) -> Self {
-        Self { printer: Printer::new(&global), job: Job::reporting_to(progress(&global)), global }
+        let printer = Arc::new(Printer::new(&global));
+        Self { printer, job: Job::reporting_to(progress(&global)), global }
     }
 
     /// Warns while progress may be drawn: above it, and not across it.

@@ -90,7 +90,10 @@ fn run(context: &Context, command: Command) -> anyhow::Result<ExitStatus> {
         }
         tokio::select! {
             result = commands::run(context, command) => result,
-            () = until_interrupted(&context.job.interrupt) => Ok(ExitStatus::Interrupted),
+            () = until_interrupted(&context.job.interrupt) => {
+                context.printer.interrupted("interrupted; nothing was changed")?;
+                Ok(ExitStatus::Interrupted)
+            }
         }
     });
     // Work that nobody waits for must not hold up the end.

@@ -131,6 +131,16 @@ impl Printer {
         Ok(())
     }
 
+    /// Says that the run was ended early, and what that means. In JSON that is an
+    /// error document, so that what was printed before is not taken for the whole.
+    pub(crate) fn interrupted(&self, what: &str) -> Result<()> {
+        if self.json {
+            self.json(&error_document(what, &[], None, ExitStatus::Interrupted))?;
+        }
+        self.say(what);
+        Ok(())
+    }
+
     /// One JSON document on a line of its own.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
         self.line(terminal::json(value)?)

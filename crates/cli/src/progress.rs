@@ -1,6 +1,8 @@
 //! Progress on the terminal.
 
 use std::{
+    borrow::Cow,
+    fmt,
     io::Write,
     sync::{
         Arc, Mutex, PoisonError,
@@ -10,7 +12,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use songrec_core::{Event, Progress, Silent};
+use songrec_core::{Event, Job, Progress, Silent, Work};
 
 use crate::{
     args::GlobalArgs,
@@ -29,6 +31,31 @@ pub(crate) fn progress(global: &GlobalArgs) -> Arc<dyn Progress> {
         return Arc::new(Notes);
     }
     Arc::new(Terminal::default())
+}
+
+/// The same work, of whose events `listener` takes note as well.
+pub(crate) fn listened_to(job: &Job, listener: impl Fn(Event<'_>) + Send + Sync + 'static) -> Job {
+    let passed_to = job.progress.clone();
+    Job { progress: Arc::new(Listened { passed_to, listener }), interrupt: job.interrupt.clone() }
+}
+
+struct Listened<F> {
+    passed_to: Arc<dyn Progress>,
+    listener: F,
+}
+
+impl<F> fmt::Debug for Listened<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listened").field("passed_to", &self.passed_to).finish_non_exhaustive()
+    }
+}
+
+impl<F: Fn(Event<'_>) + Send + Sync> Progress for Listened<F> {
+    fn on(&self, event: Event<'_>) {
+        // A bar counts the item before anything is printed above it.
+        self.passed_to.on(event);
+        (self.listener)(event);
+    }
 }
 
 /// Draws nothing, and still says what is worth saying.
@@ -65,13 +92,13 @@ impl Progress for Terminal {
     fn on(&self, event: Event<'_>) {
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         match (event, &*drawn) {
-            (Event::Started { work, total }, _) => {
+            (Event::Begun { work, subject, total }, _) => {
                 let target = ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND);
-                let prefix = terminal::one_line(work).into_owned();
+                let prefix = terminal::one_line(&words(work, subject)).into_owned();
                 let bar = ProgressBar::with_draw_target(total, target).with_prefix(prefix);
                 bar.set_style(style(total.is_some()));
                 bar.enable_steady_tick(Duration::from_millis(250));
-                let is_scan = work == "scanning";
+                let is_scan = work == Work::Scanning;
                 *drawn = Some(Drawn { bar, is_scan, carried: AtomicBool::new(false) });
             }
             (Event::Total { total }, Some(drawn)) => {
@@ -105,6 +132,54 @@ impl Progress for Terminal {
             }
             _ => {}
         }
+    }
+}
+
+// What a person reads beside the bar.
+fn words(work: Work, subject: Option<&str>) -> Cow<'static, str> {
+    let words = match work {
+        Work::Scanning => "scanning",
+        Work::Embedding => "embedding",
+        Work::EmbeddingAgain => "embedding songs again",
+        Work::Relocating => "relocating",
+        Work::ReadingSongs => "reading songs",
+        Work::ReadingEmbeddings => "reading embeddings",
+        Work::LookingForChanges => "looking for changes",
+        Work::Exporting => "exporting",
+        Work::Importing => "importing",
+        Work::Downloading => "downloading",
+        Work::Verifying => "verifying",
+        Work::LookingForGarbage => "looking for what no song names",
+        Work::RemovingGarbage => "removing what no song names",
+        Work::BuildingCatalog => "building the catalog from the files",
+        Work::TakingInFiles => "taking in files that changed",
+        Work::BuildingIndex => "building the index",
+        Work::ComparingLibraries => "comparing",
+        Work::Planning => "planning",
+        Work::Copying => "copying",
+        Work::Syncing => "syncing",
+        Work::ComparingSongs => "comparing every song",
+        Work::ComparingWithClusters => "comparing with clusters",
+        Work::PlacingNewSongs => "placing new songs",
+        Work::Measuring => "measuring",
+        Work::ChangingAndFinding => "changing and finding songs",
+        Work::Clustering => "clustering",
+        Work::ChoosingK => "choosing k",
+        Work::ChoosingEps => "looking for eps",
+        Work::Silhouettes => "silhouettes",
+        Work::GrowingTrees => "growing trees",
+        Work::ScoringOutliers => "scoring",
+        Work::FindingNeighbors => "finding neighbors",
+        Work::FindingComponents => "finding components",
+        Work::DrawingMap => "drawing the map",
+        Work::PlacingRows => "placing",
+        Work::JudgingMap => "judging the map",
+        Work::Evaluating => "evaluating",
+        Work::Computing => "computing",
+    };
+    match subject {
+        Some(subject) => format!("{words} of `{subject}`").into(),
+        None => words.into(),
     }
 }
 

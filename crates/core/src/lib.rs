@@ -18,6 +18,7 @@ mod path;
 mod progress;
 mod redact;
 mod retry;
+mod scan_item;
 mod segment;
 mod song;
 mod sort_key;
@@ -26,6 +27,7 @@ mod tags;
 mod text;
 mod vector;
 mod version;
+mod work;
 
 pub use breaker::{Breaker, BreakerOptions, BreakerState, Clock, Permit, Rest};
 pub use document::{Document, DocumentKind};
@@ -42,9 +44,10 @@ pub use job::{Interrupt, Job};
 pub use key::{InvalidKey, Key, Mode};
 pub use model::{InvalidModelName, Metric, ModelName, ModelSpec};
 pub use path::{decode_path, encode_path};
-pub use progress::{Event, Progress, Silent};
+pub use progress::{Event, OwnedEvent, Progress, Silent};
 pub use redact::{has_password, without_password};
 pub use retry::{FailedAttempt, Retries, RetryPolicy};
+pub use scan_item::ScanItem;
 pub use segment::{Segment, SegmentId};
 pub use song::{
     AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, FromFile, History,
@@ -57,6 +60,7 @@ pub use tags::{Art, Tags};
 pub use text::{fold, words};
 pub use vector::{InvalidVector, Vector};
 pub use version::{LIFE, Op, Shown, Version, Write};
+pub use work::Work;
 
 /// A moment in UTC; written as RFC 3339 text in documents.
 pub use jiff::Timestamp;

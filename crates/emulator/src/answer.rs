@@ -36,7 +36,7 @@ impl Answer {
     }
 
     pub(crate) fn error(error: ApiError) -> Self {
-        Self { errors: vec![error], ..Self::default() }
+        Self { errors: vec![error.clone(); error.times], ..Self::default() }
     }
 
     pub(crate) fn warn(mut self, message: String) -> Self {

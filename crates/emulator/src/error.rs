@@ -13,11 +13,18 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
     /// The documents the error is about, where the server names them.
     pub(crate) document_ids: Vec<Value>,
+    /// How often the server lists it in one answer.
+    pub(crate) times: usize,
 }
 
 impl ApiError {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), document_ids: Vec::new() }
+        Self { code, message: message.into(), document_ids: Vec::new(), times: 1 }
+    }
+
+    /// The same, for a condition that the server checks at two places.
+    pub(crate) fn twice(self) -> Self {
+        Self { times: 2, ..self }
     }
 
     pub(crate) fn about(mut self, ids: Vec<Value>) -> Self {

@@ -10,7 +10,7 @@ use std::{
 use futures::StreamExt;
 use sha2::Digest as _;
 use songrec_core::{
-    BlobRef, Digest, Event, Hint, Interrupt, Job, Remedy, Scan, Song, SongFile, SongSummary,
+    BlobRef, Digest, Event, Hint, Interrupt, Job, Remedy, Scan, Song, SongFile, SongSummary, Work,
 };
 use songrec_storage::BlobStream;
 
@@ -51,7 +51,7 @@ pub async fn get_audio(
     let mut is_damaged = false;
     for blob in blobs(song) {
         let Some(stream) = library.backend.blobs().get(&blob, None).await? else { continue };
-        job.on(Event::Started { work: "downloading", total: None });
+        job.on(Event::begun(Work::Downloading, None));
         // Complete before it has its name.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         let digest = receive(stream, &mut file, &job.interrupt, failed).await?;

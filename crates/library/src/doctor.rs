@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use songrec_core::{Filter, Hint, Remedy, Scan};
+use songrec_local::{IndexState, ListsState};
 use songrec_models::EngineKind;
 
 use crate::{Config, Error, ErrorKind, KnownModel, Library, ModelPlace, Models, keys};
@@ -124,6 +125,7 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
                 Ok(songs) => good("songs", songs.to_string()),
                 Err(error) => broken("songs", &error.into()),
             });
+            checks.extend(indexes(library).await);
             checks.push(match crate::scan::failed_files(library) {
                 Ok(failed) if failed.is_empty() => {
                     good("files", "all that were seen could be read")
@@ -141,6 +143,44 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
         }
     }
     checks
+}
+
+// How far searches of a local library need not compare every vector.
+async fn indexes(library: &Library) -> Option<Check> {
+    let states = match library.local.as_ref()?.index_states().await {
+        Ok(states) => states,
+        Err(error) => return Some(broken("indexes", &error.into())),
+    };
+    let mut check = good("indexes", "");
+    let mut all = Vec::new();
+    for IndexState { model, of_segments, rows, lists, state } in states {
+        if rows == 0 && state != ListsState::Lost {
+            continue;
+        }
+        let of = if of_segments { "segments" } else { "songs" };
+        let known = match lists {
+            0 | 1 => format!("`{model}`: {rows} {of}, compared one by one"),
+            _ => format!("`{model}`: {rows} {of} in {lists} lists"),
+        };
+        all.push(match state {
+            ListsState::Ready => known,
+            ListsState::Due => format!("{known}; better lists are built beside other work"),
+            ListsState::BeingBuilt => format!("{known}; better lists are being built"),
+            ListsState::Failed(why) => {
+                check.state = CheckState::Doubtful;
+                check.hint = Some(Hint::of(
+                    "{} says more",
+                    [Remedy::Verify { repair: false, read_data: false }],
+                ));
+                format!("{known}; better lists could not be built: {why}")
+            }
+            ListsState::Lost => {
+                format!("`{model}`: the index of its {of} is lost; the next search makes it again")
+            }
+        });
+    }
+    check.detail = all.join("; ");
+    (!all.is_empty()).then_some(check)
 }
 
 // Whether the library made room for models as this version knows them.

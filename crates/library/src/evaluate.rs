@@ -1,13 +1,13 @@
 //! How good the neighbors of a library are: by its models, side by side.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use songrec_analysis::{self as analysis, Estimate, Rows};
 use songrec_core::{Filter, Hint, Job, Metric, ModelName, ModelSpec, Remedy, SongId};
 
 use crate::{
-    Blend, Error, ErrorKind, Library, Result, cluster,
+    Blend, Error, ErrorKind, Library, Property, Result, cluster,
     facts::{Facts, SongFacts, Text},
     fresh,
     points::points,
@@ -21,56 +21,13 @@ const COSINE_BANDS: [f64; 3] = [0.1, 0.2, 0.3];
 /// Confusions that are given, at the most.
 const CONFUSIONS: usize = 10;
 
-/// What makes two songs right for each other, or neighbors that do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the variants are the usual tags")]
-pub enum Likeness {
-    Genre,
-    Instrument,
-    Artist,
-    Album,
-    /// The folder of the first file.
-    Folder,
-    /// The cluster that the library keeps.
-    Cluster,
-}
-
-impl Likeness {
-    const ALL: [(&'static str, Self); 6] = [
-        ("genre", Self::Genre),
-        ("instrument", Self::Instrument),
-        ("artist", Self::Artist),
-        ("album", Self::Album),
-        ("folder", Self::Folder),
-        ("cluster", Self::Cluster),
-    ];
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| name)
-    }
-}
-
-impl FromStr for Likeness {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let found = Self::ALL.iter().find(|(name, _)| *name == text);
-        found.map(|(_, one)| *one).ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
-            format!("expected one of {}", names.join(", "))
-        })
-    }
-}
-
 /// What is measured, and of what.
 #[derive(Clone, Debug)]
 pub struct EvalOptions {
     /// Songs are right for each other if they have the same of this.
-    pub by: Likeness,
+    pub by: Property,
     /// Songs that have the same of this do not count as neighbors.
-    pub not_same: Option<Likeness>,
+    pub not_same: Option<Property>,
     /// The models, with or without revisions; the one that searches use if there are
     /// none, and no blend.
     pub models: Vec<String>,
@@ -88,10 +45,10 @@ pub struct EvalOptions {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Eval {
     /// What makes songs right for each other.
-    pub by: Likeness,
+    pub by: Property,
     /// What does not count as a neighbor.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_same: Option<Likeness>,
+    pub not_same: Option<Property>,
     /// Songs that have vectors by all models.
     pub songs: u64,
     /// Those of them of which it is known what makes them right for others.
@@ -190,8 +147,12 @@ struct Contestant {
 /// # Errors
 ///
 /// When a model embedded no songs, or no two songs are known to be right for each
-/// other; those of the library.
+/// other; for a property that is not one of [`Property::MEASURED_BY`]; those of the
+/// library.
 pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Result<Option<Eval>> {
+    for property in [Some(options.by), options.not_same].into_iter().flatten() {
+        property.check(&Property::MEASURED_BY)?;
+    }
     let state = fresh::state(library, job).await?;
     let request = request(library, options).await?;
     let kept = fresh::answer(library, "eval", &state, &request);
@@ -257,7 +218,7 @@ async fn request(library: &Library, options: &EvalOptions) -> Result<String> {
     let EvalOptions { by, not_same, models, blend, filter, queries, seed } = options;
     let terms: Vec<String> = filter.terms.iter().map(ToString::to_string).collect();
     let names_clusters =
-        [Some(*by), *not_same].contains(&Some(Likeness::Cluster)) || filter.names_clusters();
+        [Some(*by), *not_same].contains(&Some(Property::Cluster)) || filter.names_clusters();
     let clusters = match names_clusters {
         true => cluster::clustering(library).await?.map(|clustering| clustering.made_of()),
         false => None,
@@ -356,15 +317,15 @@ fn bands(metric: Metric, pairs: &[analysis::Pair]) -> Vec<Band> {
         .collect()
 }
 
-fn nothing_known(by: Likeness, found: usize) -> Error {
+fn nothing_known(by: Property, found: usize) -> Error {
     let why = match found {
         0 => format!("no song has a known {}", by.as_str()),
         1 => format!("only one song has a known {}", by.as_str()),
         _ => format!("no two songs that may be neighbors have the same {}", by.as_str()),
     };
     Error::not_found(why).with_hint(match by {
-        Likeness::Cluster => Hint::of("{} makes clusters", [Remedy::Cluster]),
-        Likeness::Genre => Hint::from(
+        Property::Cluster => Hint::of("{} makes clusters", [Remedy::Cluster]),
+        Property::Genre => Hint::from(
             "measure by another property, or give songs genres: by their tags, by hand, or by \
              the names of their folders when they are scanned",
         ),
@@ -404,20 +365,22 @@ impl ByKind<'_> {
     // The kinds of each song; nothing if it was interrupted.
     async fn classes(
         &self,
-        by: Likeness,
+        by: Property,
         ids: &[SongId],
         kinds: &mut Kinds,
     ) -> Result<Option<Vec<Vec<u32>>>> {
-        if by == Likeness::Cluster {
+        if by == Property::Cluster {
             return self.clusters(ids, kinds).await;
         }
         let one = |text: &Option<Text>| text.iter().copied().collect::<Vec<Text>>();
         let of = |song: &SongFacts| match by {
-            Likeness::Genre => song.genres.clone(),
-            Likeness::Instrument => one(&song.instrument),
-            Likeness::Artist => one(&song.artist),
-            Likeness::Album => one(&song.album),
-            Likeness::Folder | Likeness::Cluster => one(&song.folder),
+            Property::Genre => song.genres.clone(),
+            Property::Instrument => one(&song.instrument),
+            Property::Artist => one(&song.artist),
+            Property::Album => one(&song.album),
+            Property::Folder => one(&song.folder),
+            // Found otherwise, or refused.
+            Property::Cluster | Property::Key | Property::Bpm | Property::Anomaly => Vec::new(),
         };
         let classes = ids.iter().map(|id| {
             let texts = self.facts.of(*id).map(of).unwrap_or_default();
@@ -434,7 +397,7 @@ impl ByKind<'_> {
 
     async fn clusters(&self, ids: &[SongId], kinds: &mut Kinds) -> Result<Option<Vec<Vec<u32>>>> {
         let clustering = cluster::clustering(self.library).await?;
-        let Some(clustering) = clustering else { return Err(nothing_known(Likeness::Cluster, 0)) };
+        let Some(clustering) = clustering else { return Err(nothing_known(Property::Cluster, 0)) };
         let Some(labels) = cluster::labels(self.library, &clustering, self.job).await? else {
             return Ok(None);
         };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use songrec_core::{Event, Filter, Job, Key, SongId, SongSummary};
+use songrec_core::{Event, Filter, Job, Key, SongId, SongSummary, Work};
 use songrec_storage::SongQuery;
 
 use crate::{Library, Result};
@@ -47,7 +47,7 @@ impl Facts {
     ) -> Result<Option<Self>> {
         let mut facts = Self::default();
         let total = library.backend().songs().count(filter).await?;
-        job.on(Event::Started { work: "reading songs", total: Some(total) });
+        job.on(Event::begun(Work::ReadingSongs, Some(total)));
         let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
         loop {
             if job.is_interrupted() {

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use songrec_core::{Digest, Event, Filter, Job};
+use songrec_core::{Digest, Event, Filter, Job, Work};
 use songrec_storage::{Cursor, ErrorKind as StorageTrouble};
 
 use crate::{Library, Result};
@@ -41,7 +41,7 @@ pub(crate) async fn state(library: &Library, job: &Job) -> Result<String> {
     let is_first = cursor.is_none();
     if is_first {
         let songs = library.backend().songs().count(&Filter::all()).await?;
-        job.on(Event::Started { work: "looking for changes", total: Some(songs) });
+        job.on(Event::begun(Work::LookingForChanges, Some(songs)));
     }
     loop {
         let page = match library.backend().maintenance().heads(cursor.as_ref(), CHANGES).await {

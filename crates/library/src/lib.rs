@@ -27,6 +27,7 @@ mod open;
 mod part;
 mod paths;
 mod points;
+mod property;
 mod relocate;
 mod remote;
 mod remove;
@@ -64,11 +65,11 @@ pub use duplicates::{DuplicateFile, Duplicates, duplicates};
 pub use edit::{EditChange, edit, write_again};
 pub use embedders::{EmbeddedFile, embed_file};
 pub use error::{Error, ErrorKind, Result};
-pub use evaluate::{Band, Confusion, Eval, EvalOptions, Likeness, Measured, ModelEval, evaluate};
+pub use evaluate::{Band, Confusion, Eval, EvalOptions, Measured, ModelEval, evaluate};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain, explain_songs};
 pub use find::Named;
 pub use library::{Library, now};
-pub use map::{Map, MapColor, MapData, MapFormat, MapMethod, MapOptions, MapSong, map};
+pub use map::{Map, MapData, MapFormat, MapMethod, MapOptions, MapSong, map};
 pub use models::{
     AddedModel, Embedders, HttpModelPlace, KnownModel, ModelBench, ModelFile, ModelPlace, Models,
     OnnxModelPlace, bench_model,
@@ -78,6 +79,7 @@ pub use npy::write_npy;
 pub use open::{Access, InitOptions};
 pub use part::{Part, clock};
 pub use points::{Points, points};
+pub use property::Property;
 pub use relocate::{RelocateOptions, Relocated, relocate};
 pub use remote::{folder_name, remember_remote};
 pub use remove::{
@@ -86,9 +88,7 @@ pub use remove::{
 pub use robustness::{
     DistortionResult, ModelRobustness, Robustness, RobustnessOptions, robustness,
 };
-pub use scan::{
-    OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, failed_files, read_alone, scan,
-};
+pub use scan::{READ_ALONE, ScanOptions, ScanReport, failed_files, read_alone, scan};
 pub use similar::{
     Blend, BlendPart, Example, Found, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery, find_model, passages,

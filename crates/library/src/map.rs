@@ -13,7 +13,7 @@ use serde::Serialize;
 use songrec_analysis as analysis;
 use songrec_core::{Event, Filter, Hint, Job, ModelName, Remedy, SongId, Timestamp};
 
-pub use data::{MapColor, MapData, MapSong};
+pub use data::{MapData, MapSong};
 pub use page::MapFormat;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use songrec_core::{Event, Filter, Hint, Job, ModelName, ModelSpec, Remedy, Scan, SongId};
+use songrec_core::{Event, Filter, Hint, Job, ModelName, ModelSpec, Remedy, Scan, SongId, Work};
 use songrec_local::{NearOptions, OnNeighbors};
 use songrec_storage::SongQuery;
 
@@ -136,7 +136,7 @@ async fn read(
         });
     }
     let points = songrec_local::Points::create(&library.config().directories().cache, spec).await?;
-    job.on(Event::Started { work: "reading embeddings", total: Some(count) });
+    job.on(Event::begun(Work::ReadingEmbeddings, Some(count)));
     let filter = filter.clone();
     let mut query = SongQuery { filter, limit: READ, ..SongQuery::default() };
     loop {

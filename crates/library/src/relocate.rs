@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use songrec_core::{Event, Job, Song, SongFile};
+use songrec_core::{Event, Job, Song, SongFile, Work};
 use songrec_storage::SongQuery;
 
 use crate::{Error, Library, Result, hash::hash_file, paths::absolute, work::blocking};
@@ -51,7 +51,7 @@ pub async fn relocate(
     // The old folder may be gone, so links in it cannot be followed.
     let from = std::path::absolute(&options.from).unwrap_or_else(|_| options.from.clone());
     let to = absolute(&options.to);
-    job.on(Event::Started { work: "relocating", total: None });
+    job.on(Event::begun(Work::Relocating, None));
     let mut result = Relocated::default();
     let mut query = SongQuery { limit: 200, ..SongQuery::default() };
     // Songs are stored one after the other, so one that was cut off before

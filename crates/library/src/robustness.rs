@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use songrec_audio::{Decoder, Resampler};
-use songrec_core::{Event, Filter, Hint, Job, ModelName, Remedy, Song, SongId, SongSummary};
+use songrec_core::{Event, Filter, Hint, Job, ModelName, Remedy, Song, SongId, SongSummary, Work};
 use songrec_storage::{NearestQuery, StorageBackendExt};
 
 use crate::{Error, Library, Result, embedders::embed_outside, points::points, work::blocking};
@@ -151,7 +151,7 @@ pub async fn robustness(
     let folder = tempfile::tempdir()
         .map_err(|error| Error::io("make a folder in", &std::env::temp_dir(), error))?;
     let total = chosen.songs.len() as u64;
-    job.on(Event::Started { work: "changing and finding songs", total: Some(total) });
+    job.on(Event::begun(Work::ChangingAndFinding, Some(total)));
     // By model and kind of copy.
     let mut found: Vec<Vec<Vec<Place>>> = vec![vec![Vec::new(); DISTORTIONS.len()]; models.len()];
     let mut changed = 0;
@@ -163,7 +163,7 @@ pub async fn robustness(
         let source = path.clone();
         let Ok(audio) = blocking(move || decoded(&source)).await? else {
             chosen.skipped += 1;
-            job.on(Event::Failed { item: &song.title, reason: "it cannot be decoded" });
+            job.on(Event::Failed { item: &song.title, reason: &"it cannot be decoded".into() });
             continue;
         };
         let audio = std::sync::Arc::new(audio);

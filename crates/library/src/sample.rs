@@ -1,7 +1,7 @@
 //! Vectors of songs in memory, prepared so that distances mean what the model means.
 
 use songrec_analysis::Rows;
-use songrec_core::{Event, Job, Metric, ModelSpec, SongId};
+use songrec_core::{Event, Job, Metric, ModelSpec, SongId, Work};
 
 use crate::{Error, ErrorKind, Points, Result};
 
@@ -39,7 +39,7 @@ impl Sample {
         let mut sample =
             Self { ids: Vec::with_capacity(count), values: Vec::new(), of: all.len(), spec };
         sample.values.reserve(count * sample.spec.dimension);
-        job.on(Event::Started { work: "reading embeddings", total: Some(count as u64) });
+        job.on(Event::begun(Work::ReadingEmbeddings, Some(count as u64)));
         for ids in chosen.chunks(READ) {
             if job.is_interrupted() {
                 return Ok(None);

@@ -28,7 +28,9 @@ use std::{
 };
 
 use futures::{StreamExt, stream::BoxStream};
-use songrec_core::{Event, Hint, Job, ModelName, ModelSpec, Remedy, SongId, encode_path};
+use songrec_core::{
+    Event, Hint, Job, ModelName, ModelSpec, Remedy, ScanItem, SongId, Work, encode_path,
+};
 use songrec_local::{KnownFile, KnownFiles};
 use tokio::{
     sync::mpsc,
@@ -44,7 +46,7 @@ use self::{
 };
 pub use self::{
     fence::{READ_ALONE, read_alone},
-    report::{ScanItem, ScanReport},
+    report::ScanReport,
 };
 use crate::{Embedders, Error, ErrorKind, Library, Result, keys, paths::absolute, work::blocking};
 
@@ -78,9 +80,6 @@ pub struct ScanOptions {
     /// all others.
     pub examiner: Option<PathBuf>,
 }
-
-/// What takes the result of each file that was not as before.
-pub type OnItem<'a> = &'a (dyn Fn(&ScanItem) + Send + Sync);
 
 /// How many files are asked for at once whether they are known.
 const LOOK_UP: usize = 256;
@@ -122,15 +121,15 @@ struct FileToRead {
 ///
 /// When a path does not exist, or the library cannot be written. Files
 /// that cannot be read are reported and counted instead.
-pub async fn scan(
-    library: &Library,
-    options: &ScanOptions,
-    job: &Job,
-    on_item: OnItem<'_>,
-) -> Result<ScanReport> {
+///
+/// # Progress
+///
+/// What became of a file that is not as before is an [`Event::Scanned`]; one that
+/// could not be read is an [`Event::Failed`].
+pub async fn scan(library: &Library, options: &ScanOptions, job: &Job) -> Result<ScanReport> {
     let names = library.config.get(keys::SCAN_MODELS);
-    let mut scan = Scan::begin(library, options, names, job, on_item).await?;
-    job.on(Event::Started { work: "scanning", total: None });
+    let mut scan = Scan::begin(library, options, names, job).await?;
+    job.on(Event::begun(Work::Scanning, None));
     let result = scan.run().await;
     job.on(Event::Finished);
     result
@@ -164,7 +163,6 @@ struct Scan<'a> {
     library: &'a Library,
     options: &'a ScanOptions,
     job: &'a Job,
-    on_item: OnItem<'a>,
     known: Arc<KnownFiles>,
     /// The number of this scan among those of this machine.
     number: i64,
@@ -194,7 +192,6 @@ impl<'a> Scan<'a> {
         options: &'a ScanOptions,
         names: &[String],
         job: &'a Job,
-        on_item: OnItem<'a>,
     ) -> Result<Self> {
         let mut roots = Vec::new();
         for path in &options.paths {
@@ -250,7 +247,6 @@ impl<'a> Scan<'a> {
             library,
             options,
             job,
-            on_item,
             known,
             number,
             models,
@@ -392,8 +388,12 @@ impl<'a> Scan<'a> {
 
     fn fail(&self, path: &Path, reason: &Hint) {
         let path = encode_path(path);
-        self.job.on(Event::Failed { item: &path, reason: &reason.to_string() });
-        (self.on_item)(&ScanItem::Failed { path, reason: reason.clone() });
+        self.job.on(Event::Failed { item: &path, reason });
+    }
+
+    /// Says what became of a file.
+    fn found(&self, item: &ScanItem) {
+        self.job.on(Event::Scanned { item });
     }
 }
 
@@ -435,6 +435,6 @@ mod tests {
     #[expect(dead_code, reason = "compiling it is the test")]
     fn a_scan_may_move_between_threads(library: &Library, job: &Job) {
         fn is_send<T: Send>(_: T) {}
-        is_send(scan(library, &ScanOptions::default(), job, &|_| {}));
+        is_send(scan(library, &ScanOptions::default(), job));
     }
 }

@@ -11,7 +11,9 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{Embedding, Event, Filter, Job, ModelName, ModelSpec, Song, SongId, Vector};
+use songrec_core::{
+    Embedding, Event, Filter, Job, ModelName, ModelSpec, Song, SongId, Vector, Work,
+};
 use songrec_storage::{SongQuery, document_text, read_document};
 
 use self::arrive::{Arrival, Arriving, Waits};
@@ -72,7 +74,7 @@ pub async fn export(
         std::fs::create_dir_all(&place).map_err(|error| Error::io("create", &place, error))?;
     }
     let total = library.backend.songs().count(filter).await?;
-    job.on(Event::Started { work: "exporting", total: Some(total) });
+    job.on(Event::begun(Work::Exporting, Some(total)));
     // The list gets its name only when it is complete.
     let unfinished = folder.join(".songs.jsonl.unfinished");
     let mut list = BufWriter::new(
@@ -168,7 +170,7 @@ impl Arriving<'_> {
         }
         let path = folder.join(SONGS);
         let list = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
-        self.job.on(Event::Started { work: "importing", total: None });
+        self.job.on(Event::begun(Work::Importing, None));
         let mut batch = Vec::new();
         for (number, line) in BufReader::new(list).lines().enumerate() {
             if self.job.is_interrupted() {

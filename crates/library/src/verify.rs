@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use songrec_core::{Event, Hint, Job, Piece, Remedy, Scan, SongId};
+use songrec_core::{Event, Hint, Job, Piece, Remedy, Scan, SongId, Work};
 use songrec_storage::{Collected, Finding, Lost, VerifyOptions};
 
 use crate::{Library, Result, scan::lost::LostEmbeddings};
@@ -82,7 +82,7 @@ async fn bring_back(library: &Library, findings: &mut [Finding], job: &Job) -> R
 ///
 /// When the library cannot be read or written.
 pub async fn collect_garbage(library: &Library, min_age: Duration, job: &Job) -> Result<Collected> {
-    job.on(Event::Started { work: "removing what no song names", total: None });
+    job.on(Event::begun(Work::RemovingGarbage, None));
     let collected = library.backend.maintenance().collect_garbage(min_age, job).await;
     job.on(Event::Finished);
     Ok(collected?)
@@ -94,7 +94,7 @@ pub async fn collect_garbage(library: &Library, min_age: Duration, job: &Job) ->
 ///
 /// The backend's own.
 pub async fn find_garbage(library: &Library, min_age: Duration, job: &Job) -> Result<Collected> {
-    job.on(Event::Started { work: "looking for what no song names", total: None });
+    job.on(Event::begun(Work::LookingForGarbage, None));
     let collected = library.backend.maintenance().find_garbage(min_age, job).await;
     job.on(Event::Finished);
     Ok(collected?)

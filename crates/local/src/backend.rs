@@ -26,6 +26,7 @@ use crate::{
     error,
     files::{Disk, Layout, disk::RealDisk},
     garbage::Garbage,
+    index_state::{IndexState, index_states},
     options::LocalOptions,
     points::Points,
     progress::{reporter, reporting},
@@ -195,6 +196,15 @@ impl LocalBackend {
             Embeddings::new(database).points(&name, &filter)
         })
         .await
+    }
+
+    /// How the index of each model is. Opens the indexes, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the catalog cannot be read.
+    pub async fn index_states(&self) -> Result<Vec<IndexState>> {
+        self.blocking("look at", "the indexes".to_owned(), index_states).await
     }
 
     /// A text that is another one after every change of a song. Costs one look at the

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use songrec_core::{EmbeddingRef, Event, Progress, Silent, Song, SongId, Vector};
+use songrec_core::{EmbeddingRef, Event, Progress, Silent, Song, SongId, Vector, Work};
 
 use crate::{
     catalog::{Catalog, Model, RowKind, segment_rows, song_rows},
@@ -148,8 +148,8 @@ impl<'a> IndexRows<'a> {
         let total = Some(ids.len() as u64);
         let shown = !ids.is_empty();
         if shown {
-            let work = format!("building the index of `{name}`");
-            progress.on(Event::Started { work: &work, total });
+            let (work, subject) = (Work::BuildingIndex, Some(name.as_str()));
+            progress.on(Event::Begun { work, subject, total });
         }
         let mut waiting = Vec::with_capacity(ROWS_AT_ONCE);
         for id in ids {

@@ -21,6 +21,7 @@ mod verify;
 mod database;
 
 mod index_rows;
+mod index_state;
 mod publish;
 mod rebuild;
 mod recovery;
@@ -44,6 +45,7 @@ mod crash_tests;
 
 pub use backend::LocalBackend;
 pub use database::SPARE_NOTE;
+pub use index_state::{IndexState, ListsState};
 pub use known_files::{
     FileStatus, KnownFile, KnownFiles, KnownFilesError, KnownOutcome, KnownStatus,
 };

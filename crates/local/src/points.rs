@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use songrec_core::{Event, ModelSpec, Progress, SongId, Vector};
+use songrec_core::{Event, ModelSpec, Progress, SongId, Vector, Work};
 use songrec_index::{AllNeighbors, Key, RowSet};
 use songrec_storage::Neighbor;
 
@@ -185,7 +185,7 @@ fn compare_all(
     progress: &dyn Progress,
 ) -> Result<bool> {
     let total = among.map_or(rows.len(), RowSet::len) as u64;
-    progress.on(Event::Started { work: "comparing every song", total: Some(total) });
+    progress.on(Event::begun(Work::ComparingSongs, Some(total)));
     let compared = AtomicU64::new(0);
     let all = rows.neighbors_of_all(
         &AllNeighbors {

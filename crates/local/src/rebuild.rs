@@ -7,7 +7,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use songrec_core::{Event, ModelSpec, Progress, SongId};
+use songrec_core::{Event, ModelSpec, Progress, SongId, Work};
 
 use crate::{
     catalog::{Catalog, RowKind, segment_rows, song_rows},
@@ -26,8 +26,7 @@ use crate::{
 /// The indexes are not read: the new catalog records none, so each of them is
 /// built again afterwards, with its own progress.
 pub(crate) fn build(store: &Store, progress: &dyn Progress) -> Result<()> {
-    let work = "building the catalog from the files";
-    progress.on(Event::Started { work, total: None });
+    progress.on(Event::begun(Work::BuildingCatalog, None));
     store.catalog().build(store.library().id, store.files(), |connection| {
         for spec in models_of_files(store, progress)? {
             Catalog::set_model(connection, &spec)?;
@@ -131,8 +130,7 @@ pub(crate) fn reconcile(transaction: &Transaction<'_>, progress: &dyn Progress) 
         shards.extend(shards_that_differ(store, transaction.connection(), folder)?);
     }
     if !shards.is_empty() {
-        let work = "taking in files that changed";
-        progress.on(Event::Started { work, total: None });
+        progress.on(Event::begun(Work::TakingInFiles, None));
         // Copied folders may have brought embeddings of models of their own.
         let known = Catalog::models(transaction.connection())?;
         for spec in models_of_files(store, progress)? {

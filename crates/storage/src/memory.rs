@@ -1,31 +1,28 @@
 //! A library in memory: the reference for what the contract means.
 
+mod objects;
 mod position;
+mod versions;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
-    ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt, stream};
 use songrec_core::{
-    BlobRef, Digest, Document, DocumentKind, Embedding, EmbeddingRef, Filter, Job, Metric,
-    ModelName, ModelSpec, OperationId, Segment, SegmentId, Song, SongId, SongSummary, fold,
+    Digest, Document, DocumentKind, Embedding, Job, ModelName, ModelSpec, OperationId, Segment,
+    SegmentId, Song, SongId, SongSummary,
 };
 
 use self::position::{Position, in_order};
 use crate::{
-    BlobSource, BlobStore, BlobStream, Capabilities, Change, ChangePage, ChangeState, Collected,
-    Cursor, DeleteSong, DocumentStore, EmbeddingStore, Error, ErrorKind, Finding, Lookup, Lost,
-    Maintenance, NearestQuery, NearestSegments, Neighbor, NewBlob, NewEmbedding, Origin, Outcome,
-    Page, PageToken, PurgeSong, PutDocument, PutMode, PutSong, Result, SegmentNeighbor,
-    SegmentQuery, SegmentStore, SongQuery, SongStore, StorageBackend, StoredEmbedding, Tombstone,
-    VerifyOptions, query::refuse_search, read_blob,
+    BlobStore, Capabilities, Change, ChangePage, ChangeState, Collected, Cursor, DocumentStore,
+    EmbeddingStore, Error, ErrorKind, Finding, Lost, Maintenance, Origin, PageToken, Result,
+    SegmentStore, SongQuery, SongStore, StorageBackend, Tombstone, VerifyOptions,
 };
 
 /// A library that is gone when it is dropped; for tests and for embedding.
@@ -50,9 +47,6 @@ struct State {
     segments: BTreeMap<SegmentId, Segment>,
     documents: BTreeMap<(DocumentKind, String), Document>,
 }
-
-/// Bytes of a blob that are given at a time.
-const PIECE: usize = 1 << 20;
 
 #[derive(Clone)]
 struct Stored {
@@ -244,401 +238,6 @@ impl StorageBackend for MemoryBackend {
 }
 
 #[async_trait]
-impl SongStore for MemoryBackend {
-    async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
-        let mut state = self.state();
-        for PutSong { song, .. } in songs {
-            if let Some(model) = song.embeddings.keys().find(|m| !state.models.contains_key(*m)) {
-                let why = format!("it names an embedding of `{model}`, which is not known here");
-                return Err(self.invalid("store", format_args!("song `{}`", song.id.short()), why));
-            }
-        }
-        let mut outcomes = Vec::with_capacity(songs.len());
-        for PutSong { song, mode, origin } in songs {
-            let stored = state.song(&song.id);
-            let version = stored.map(|stored| stored.revision.operation);
-            let allowed = match mode {
-                PutMode::Create => version.is_none(),
-                PutMode::Replace(expected) => version == Some(*expected),
-            };
-            outcomes.push(if version == Some(song.revision.operation) {
-                Outcome::Done
-            } else if allowed {
-                let present = ChangeState::Present(Box::new(song.clone()));
-                state.set(song.id, present, origin.clone());
-                Outcome::Done
-            } else {
-                Outcome::Conflict(stored.cloned().map(Box::new))
-            });
-        }
-        Ok(outcomes)
-    }
-
-    async fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        let state = self.state();
-        Ok(ids.iter().map(|id| state.song(id).cloned()).collect())
-    }
-
-    async fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
-        let state = self.state();
-        let (songs, next) = state.find(query).ok_or_else(|| self.foreign_token())?;
-        Ok(Page { items: songs.into_iter().cloned().collect(), next })
-    }
-
-    async fn find_summaries(&self, query: &SongQuery) -> Result<Page<SongSummary>> {
-        let state = self.state();
-        let (songs, next) = state.find(query).ok_or_else(|| self.foreign_token())?;
-        Ok(Page { items: songs.into_iter().map(SongSummary::of).collect(), next })
-    }
-
-    async fn count(&self, filter: &Filter) -> Result<u64> {
-        let state = self.state();
-        Ok(state.present().filter(|song| filter.passes(&SongSummary::of(song))).count() as u64)
-    }
-
-    async fn lookup(&self, lookups: &[Lookup]) -> Result<Vec<Vec<SongId>>> {
-        let state = self.state();
-        let answers = lookups.iter().map(|lookup| match lookup {
-            Lookup::IdPrefix(prefix) => {
-                let prefix = prefix.replace('-', "").to_lowercase();
-                let named =
-                    |song: &&Song| song.id.to_string().replace('-', "").starts_with(&prefix);
-                state.present().filter(named).map(|song| song.id).take(20).collect()
-            }
-            Lookup::Path(path) => state
-                .present()
-                .filter(|song| song.files.iter().any(|file| file.path == *path))
-                .map(|song| song.id)
-                .collect(),
-            Lookup::FileHash(hash) => state
-                .present()
-                .filter(|song| song.files.iter().any(|file| file.sha256 == *hash))
-                .map(|song| song.id)
-                .collect(),
-            Lookup::Title(title) => {
-                let title = fold(title);
-                let named = |song: &&Song| fold(&SongSummary::of(song).title) == title;
-                state.present().filter(named).map(|song| song.id).take(20).collect()
-            }
-        });
-        Ok(answers.collect())
-    }
-
-    async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
-        let mut state = self.state();
-        let mut outcomes = Vec::with_capacity(songs.len());
-        for delete in songs {
-            let Some(song) = state.song(&delete.id).cloned() else {
-                outcomes.push(Outcome::Done);
-                continue;
-            };
-            if delete.version.is_some_and(|version| version != song.revision.operation) {
-                outcomes.push(Outcome::Conflict(Some(Box::new(song))));
-                continue;
-            }
-            let deleted = ChangeState::Deleted(Box::new(delete.tombstone(song)));
-            state.set(delete.id, deleted, delete.origin.clone());
-            outcomes.push(Outcome::Done);
-        }
-        Ok(outcomes)
-    }
-
-    async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
-        let mut state = self.state();
-        for PurgeSong { id, deletion } in tombstones {
-            if state.tombstone(id).is_some_and(|one| one.revision.operation == *deletion) {
-                state.songs.remove(id);
-            }
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl EmbeddingStore for MemoryBackend {
-    async fn put_model(&self, model: &ModelSpec) -> Result<()> {
-        let mut state = self.state();
-        match state.models.get(&model.name) {
-            None => drop(state.models.insert(model.name.clone(), model.clone())),
-            Some(known) if known.dimension == model.dimension && known.metric == model.metric => {}
-            Some(known) => {
-                let why = format!(
-                    "it is known with {} dimensions compared by {}, not {} by {}",
-                    known.dimension, known.metric, model.dimension, model.metric
-                );
-                return Err(self.invalid(
-                    "make room for",
-                    format_args!("model `{}`", model.name),
-                    why,
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    async fn models(&self) -> Result<Vec<ModelSpec>> {
-        Ok(self.state().models.values().cloned().collect())
-    }
-
-    async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
-        let mut state = self.state();
-        for NewEmbedding { embedding, .. } in embeddings {
-            let why = match state.models.get(&embedding.model) {
-                None => Some(format!("there is no model `{}` here", embedding.model)),
-                Some(model) => model.refuses(&embedding.vector),
-            };
-            if let Some(why) = why {
-                let subject = format!("an embedding of song `{}`", embedding.song.short());
-                return Err(self.invalid("store", subject, why));
-            }
-        }
-        let mut references = Vec::with_capacity(embeddings.len());
-        for NewEmbedding { embedding, .. } in embeddings {
-            let named = state.song(&embedding.song).and_then(|song| {
-                state.named(song, &embedding.model)?;
-                song.embeddings.get(&embedding.model).cloned()
-            });
-            if let Some(named) = named {
-                references.push(named);
-                continue;
-            }
-            let reference = embedding.reference();
-            let place = (embedding.model.clone(), embedding.song, reference.digest);
-            // Stored again, it is young again: its song is on the way now.
-            state.embeddings.insert(place, Kept::new(embedding.clone()));
-            references.push(reference);
-        }
-        Ok(references)
-    }
-
-    async fn get(
-        &self,
-        model: &ModelName,
-        songs: &[SongId],
-    ) -> Result<Vec<Option<StoredEmbedding>>> {
-        let state = self.state();
-        let find = |id: &SongId| {
-            let song = state.song(id)?;
-            let embedding = state.named(song, model)?.clone();
-            Some(StoredEmbedding { embedding, reference: song.embeddings.get(model)?.clone() })
-        };
-        Ok(songs.iter().map(find).collect())
-    }
-
-    async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
-        let state = self.state();
-        let model = state.models.get(&query.model).ok_or_else(|| {
-            self.invalid("search", format_args!("model `{}`", query.model), "there is none here")
-        })?;
-        let metric = query.metric.unwrap_or(model.metric);
-        if let Some(why) = refuse_search(model, &query.vector, metric) {
-            return Err(self.invalid("search", format_args!("model `{}`", query.model), why));
-        }
-        let mut hits: Vec<Neighbor> = state
-            .present()
-            .filter(|song| !query.exclude.contains(&song.id))
-            .filter_map(|song| Some((song, state.named(song, &query.model)?)))
-            .filter(|(song, _)| query.filter.passes(&SongSummary::of(song)))
-            .map(|(_, embedding)| embedding)
-            .map(|embedding| {
-                let (similarity, distance) = metric.compare(&query.vector, &embedding.vector);
-                Neighbor { song: embedding.song, similarity, distance, key: None }
-            })
-            .filter(|hit| query.threshold.is_none_or(|least| hit.similarity >= least))
-            .collect();
-        hits.sort_by(|left, right| {
-            right.similarity.total_cmp(&left.similarity).then(left.song.cmp(&right.song))
-        });
-        Ok(hits.into_iter().skip(query.offset).take(query.k).collect())
-    }
-}
-
-#[async_trait]
-impl BlobStore for MemoryBackend {
-    async fn put(&self, blob: &NewBlob, source: BlobSource) -> Result<BlobRef> {
-        let subject = format!("blob `{}`", blob.sha256);
-        let bytes = match source {
-            BlobSource::Stream(stream) => read_blob(stream).await?,
-            BlobSource::Path(path) => std::fs::read(&path).map(Bytes::from).map_err(|error| {
-                let shown = path.display();
-                self.invalid("store", &subject, format!("`{shown}` cannot be read: {error}"))
-            })?,
-        };
-        if bytes.len() as u64 != blob.size || Digest::of(&bytes) != blob.sha256 {
-            return Err(self.invalid(
-                "store",
-                subject,
-                "the bytes are not those that were promised",
-            ));
-        }
-        self.state().blobs.insert(blob.sha256, Kept::new(bytes));
-        Ok(BlobRef { sha256: blob.sha256, size: blob.size, key: None })
-    }
-
-    async fn get(&self, blob: &BlobRef, range: Option<Range<u64>>) -> Result<Option<BlobStream>> {
-        let Some(bytes) = self.state().blobs.get(&blob.sha256).map(|kept| kept.object.clone())
-        else {
-            return Ok(None);
-        };
-        let range = range.unwrap_or(0..bytes.len() as u64);
-        if range.start > range.end || range.end > bytes.len() as u64 {
-            let why = format!("bytes {}..{} of {}", range.start, range.end, bytes.len());
-            return Err(self.invalid("read", format_args!("blob `{}`", blob.sha256), why));
-        }
-        let mut rest = bytes.slice(range.start as usize..range.end as usize);
-        let pieces = std::iter::from_fn(move || {
-            (!rest.is_empty()).then(|| Ok(rest.split_to(rest.len().min(PIECE))))
-        });
-        Ok(Some(stream::iter(pieces).boxed()))
-    }
-
-    async fn url(&self, _: &BlobRef, _: Duration) -> Result<Option<String>> {
-        Ok(None)
-    }
-}
-
-#[async_trait]
-impl SegmentStore for MemoryBackend {
-    async fn put(&self, segments: &[Segment]) -> Result<()> {
-        let mut state = self.state();
-        for segment in segments {
-            let why = match state.models.get(&segment.model) {
-                None => Some(format!("there is no model `{}` here", segment.model)),
-                Some(model) => model.refuses(&segment.vector),
-            };
-            let sound = 0.0 <= segment.start && segment.start <= segment.end;
-            let sound = sound && segment.end.is_finite();
-            let (start, end) = (segment.start, segment.end);
-            let why =
-                why.or_else(|| (!sound).then(|| format!("{start} to {end} is no part of a song")));
-            if let Some(why) = why {
-                return Err(self.invalid("store", format_args!("segment `{}`", segment.id), why));
-            }
-        }
-        for segment in segments {
-            state.segments.entry(segment.id).or_insert_with(|| segment.clone());
-        }
-        Ok(())
-    }
-
-    async fn get(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
-        let state = self.state();
-        Ok(ids.iter().map(|id| state.segments.get(id).cloned()).collect())
-    }
-
-    async fn find(&self, query: &SegmentQuery) -> Result<Vec<Segment>> {
-        let state = self.state();
-        let mut found: Vec<_> = state.segments.values().filter(|one| query.passes(one)).collect();
-        found.sort_by(|left, right| query.compare(left, right));
-        Ok(found.into_iter().skip(query.skip).take(query.limit).cloned().collect())
-    }
-
-    async fn nearest(&self, query: &NearestSegments) -> Result<Vec<SegmentNeighbor>> {
-        let state = self.state();
-        let refuse = |why: String| self.invalid("search", "segments", why);
-        let name = query.among.model.as_ref().ok_or_else(|| refuse("a model is needed".into()))?;
-        let model = state
-            .models
-            .get(name)
-            .ok_or_else(|| refuse(format!("there is no model `{name}` here")))?;
-        let metric: Metric = query.metric.unwrap_or(model.metric);
-        if let Some(why) = refuse_search(model, &query.vector, metric) {
-            return Err(refuse(why));
-        }
-        let mut hits: Vec<SegmentNeighbor> = state
-            .segments
-            .values()
-            .filter(|segment| query.among.passes(segment) && !query.exclude.contains(&segment.id))
-            .map(|segment| {
-                let (similarity, distance) = metric.compare(&query.vector, &segment.vector);
-                SegmentNeighbor { segment: segment.clone(), similarity, distance }
-            })
-            .filter(|hit| query.threshold.is_none_or(|least| hit.similarity >= least))
-            .collect();
-        hits.sort_by(|left, right| {
-            right
-                .similarity
-                .total_cmp(&left.similarity)
-                .then(left.segment.id.cmp(&right.segment.id))
-        });
-        hits.truncate(query.k);
-        Ok(hits)
-    }
-
-    async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
-        let mut state = self.state();
-        Ok(ids.iter().map(|id| state.segments.remove(id).is_some()).collect())
-    }
-}
-
-#[async_trait]
-impl DocumentStore for MemoryBackend {
-    async fn put(&self, documents: &[PutDocument]) -> Result<Vec<Outcome<Document>>> {
-        let mut state = self.state();
-        if let Some(put) = documents.iter().find(|put| !Document::is_valid_id(&put.document.id)) {
-            let id = &put.document.id;
-            return Err(self.invalid(
-                "store",
-                "a document",
-                format!("`{id}` is not a document id"),
-            ));
-        }
-        let mut outcomes = Vec::with_capacity(documents.len());
-        for PutDocument { document, mode } in documents {
-            let place = (document.kind, document.id.clone());
-            let stored = state.documents.get(&place);
-            let version = stored.map(|stored| stored.revision.operation);
-            let allowed = match mode {
-                PutMode::Create => version.is_none(),
-                PutMode::Replace(expected) => version == Some(*expected),
-            };
-            outcomes.push(if version == Some(document.revision.operation) {
-                Outcome::Done
-            } else if allowed {
-                state.documents.insert(place, document.clone());
-                state.note_document(document.kind);
-                Outcome::Done
-            } else {
-                Outcome::Conflict(stored.cloned().map(Box::new))
-            });
-        }
-        Ok(outcomes)
-    }
-
-    async fn get(&self, kind: DocumentKind, ids: &[String]) -> Result<Vec<Option<Document>>> {
-        let state = self.state();
-        Ok(ids.iter().map(|id| state.documents.get(&(kind, id.clone())).cloned()).collect())
-    }
-
-    async fn list(&self, kinds: &[DocumentKind], _: Option<&PageToken>) -> Result<Page<Document>> {
-        let state = self.state();
-        let items = state.documents.values().filter(|one| kinds.contains(&one.kind));
-        Ok(Page { items: items.cloned().collect(), next: None })
-    }
-
-    async fn delete(
-        &self,
-        kind: DocumentKind,
-        id: &str,
-        version: OperationId,
-    ) -> Result<Outcome<Document>> {
-        let mut state = self.state();
-        let place = (kind, id.to_owned());
-        match state.documents.get(&place) {
-            Some(stored) if stored.revision.operation != version => {
-                Ok(Outcome::Conflict(Some(Box::new(stored.clone()))))
-            }
-            Some(_) => {
-                state.documents.remove(&place);
-                state.note_document(kind);
-                Ok(Outcome::Done)
-            }
-            None => Ok(Outcome::Done),
-        }
-    }
-}
-
-#[async_trait]
 impl Maintenance for MemoryBackend {
     async fn changes(&self, since: Option<&Cursor>, limit: usize) -> Result<ChangePage> {
         let state = self.state();
@@ -723,10 +322,10 @@ impl fmt::Debug for MemoryBackend {
 
 #[cfg(test)]
 mod tests {
-    use songrec_core::{AudioProperties, Timestamp};
+    use songrec_core::{AudioProperties, BlobRef, EmbeddingRef, Metric, Timestamp};
 
     use super::*;
-    use crate::StorageBackendExt;
+    use crate::{PutDocument, PutMode, StorageBackendExt};
 
     fn song() -> Song {
         Song::new(Digest::of(b"audio"), AudioProperties::default(), Timestamp::UNIX_EPOCH)

@@ -1,6 +1,6 @@
 //! What changed in both libraries since the last sync.
 
-use songrec_core::{Event, Filter, SongId};
+use songrec_core::{Event, Filter, SongId, Work};
 use songrec_storage::{Change, ChangeHead, ChangePage, ChangeState, Cursor, ErrorKind, SongHead};
 
 use crate::{
@@ -94,7 +94,7 @@ impl<'a> Changes<'a> {
             let cursor = before[side].clone().filter(|_| !full[side]);
             self.read_side(side, cursor)
         };
-        self.session.job().on(Event::Started { work: "looking for changes", total: None });
+        self.session.job().on(Event::begun(Work::LookingForChanges, None));
         let read = futures::try_join!(read(Side::Left), read(Side::Right));
         self.session.job().on(Event::Finished);
         let (mut left, mut right) = read?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use sha2::Digest as _;
-use songrec_core::{BlobRef, Digest, Event, Job, ModelName, Song, SongId, SongSummary};
+use songrec_core::{BlobRef, Digest, Event, Job, ModelName, Song, SongId, SongSummary, Work};
 use songrec_storage::{SongQuery, StorageBackend, StoredEmbedding};
 
 use crate::{
@@ -145,7 +145,7 @@ pub(crate) async fn compare(
         found.songs[side] = count.map_err(|error| failed(replicas, side, error))?;
     }
     let total = found.songs.left;
-    job.on(Event::Started { work: "comparing", total: Some(total) });
+    job.on(Event::begun(Work::ComparingLibraries, Some(total)));
     let mut seen: HashSet<SongId> = HashSet::new();
     let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
     loop {

@@ -4,7 +4,7 @@ use std::{collections::HashSet, future::ready};
 
 use futures::{FutureExt, StreamExt, TryStreamExt, future::join, stream};
 use serde::Serialize;
-use songrec_core::{Document, DocumentKind, Event, OperationId, Song, SongId, SongSummary};
+use songrec_core::{Document, DocumentKind, Event, OperationId, Song, SongId, SongSummary, Work};
 use songrec_storage::{
     ChangePage, ChangeState, Cursor, ErrorKind, Outcome, PutDocument, PutMode, PutSong,
 };
@@ -114,7 +114,7 @@ impl<'a> Migration<'a> {
 
     /// Counts what would be copied.
     pub(crate) async fn plan(&self) -> Result<MigrationPlan> {
-        self.session.job().on(Event::Started { work: "planning", total: None });
+        self.session.job().on(Event::begun(Work::Planning, None));
         let plan = self.plan_copies().await;
         self.session.job().on(Event::Finished);
         plan
@@ -169,7 +169,7 @@ impl<'a> Migration<'a> {
         let source = self.session.backend(Side::Left);
         let all = songrec_core::Filter::all();
         let total = self.session.ask(Side::Left, || source.songs().count(&all)).await?;
-        self.session.job().on(Event::Started { work: "copying", total: Some(total) });
+        self.session.job().on(Event::begun(Work::Copying, Some(total)));
         let mut migrated = Migrated::default();
         let mut cursor: Option<Cursor> = self.session.state().meta(CURSOR)?.flatten();
         let mut next = Some(self.page_to_copy(&mut cursor).await);

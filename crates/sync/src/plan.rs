@@ -1,6 +1,6 @@
 //! What a sync would do, and whether it may.
 
-use songrec_core::{Event, Filter, SongId};
+use songrec_core::{Event, Filter, SongId, Work};
 
 use crate::{
     Action, Error, Options, Pair, Plan, Result, Side, SongWork,
@@ -40,7 +40,7 @@ impl<'a> Planner<'a> {
 
     /// Decides about everything that is staged.
     pub(crate) async fn plan(&self) -> Result<Plan> {
-        self.session.job().on(Event::Started { work: "comparing", total: None });
+        self.session.job().on(Event::begun(Work::ComparingLibraries, None));
         let plan = self.songs().await;
         self.session.job().on(Event::Finished);
         let mut plan = plan?;

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use songrec_core::Event;
+use songrec_core::{Event, Work};
 
 use crate::{
     Error, Failure, Options, Pair, Plan, Report, Result, Side,
@@ -35,8 +35,8 @@ pub(crate) struct Run<'a> {
     options: Options,
 }
 
-/// What there is to do.
-struct Work {
+/// What differs, so what there is to do.
+struct Difference {
     delta: Delta,
     fences: Fences,
 }
@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
     /// Decides about everything, and writes nothing.
     pub(crate) async fn plan(self) -> Result<Plan> {
         KnownLibraries::new(self.session).meet(&self.options, false).await?;
-        let Some(work) = self.find_work(false).await? else { return Ok(Plan::default()) };
+        let Some(work) = self.difference(false).await? else { return Ok(Plan::default()) };
         let transfer = Transfer::new(self.session, &self.options);
         let decider = Decider::new(self.session, &transfer, work.delta.refused());
         self.planner(&work.delta, &transfer, &decider).plan().await
@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
 
     // What changed, and whether this is still the machine and these are still
     // the libraries that they were; `None` if there is nothing to do.
-    async fn find_work(&self, writes: bool) -> Result<Option<Work>> {
+    async fn difference(&self, writes: bool) -> Result<Option<Difference>> {
         let (session, state, now) = (self.session, self.session.state(), self.session.now());
         let changes = Changes::new(session, self.staging);
         let is_due = Chore::FullPass.is_due(state, now);
@@ -129,12 +129,12 @@ impl<'a> Run<'a> {
                 delta = changes.read(Pair::of(|_| true)).await?;
             }
         }
-        Ok(Some(Work { delta, fences }))
+        Ok(Some(Difference { delta, fences }))
     }
 
     // Plans and applies what changed. Gives whether another round is needed.
     async fn round(&self, report: &mut Report) -> Result<bool> {
-        let Some(Work { delta, mut fences }) = self.find_work(true).await? else {
+        let Some(Difference { delta, mut fences }) = self.difference(true).await? else {
             return Ok(false);
         };
         let full = delta.full();
@@ -189,7 +189,7 @@ impl<'a> Run<'a> {
     ) -> (Applied, bool, Option<Error>) {
         let total = plan.total();
         if total > 0 {
-            self.session.job().on(Event::Started { work: "syncing", total: Some(total) });
+            self.session.job().on(Event::begun(Work::Syncing, Some(total)));
         }
         let applier = Applier::new(self.session, &self.options, self.staging, transfer, decider);
         let (mut applied, mut error) = applier.apply().await;

@@ -212,7 +212,7 @@ impl Session {
     pub(crate) fn report_failures<'a>(&self, failures: impl IntoIterator<Item = &'a Failure>) {
         for failure in failures {
             let item = if failure.title.is_empty() { &failure.subject } else { &failure.title };
-            self.job.on(Event::Failed { item, reason: &failure.reason });
+            self.job.on(Event::Failed { item, reason: &failure.reason.as_str().into() });
         }
     }
 }

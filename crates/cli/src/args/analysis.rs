@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use songrec_core::ModelName;
-use songrec_library::{
-    AnomalyMethod, Blend, ClusterCount, ClusterMethod, Likeness, MapColor, MapMethod,
-};
+use songrec_library::{AnomalyMethod, Blend, ClusterCount, ClusterMethod, MapMethod, Property};
 
 use super::FilterArgs;
 
@@ -125,11 +123,11 @@ pub(crate) struct AnomaliesArgs {
 pub(crate) struct EvalArgs {
     /// What makes two songs right for each other: genre, instrument, artist, album,
     /// folder or cluster
-    #[arg(long, value_name = "PROPERTY", default_value = "genre")]
-    pub(crate) by: Likeness,
+    #[arg(long, value_name = "PROPERTY", default_value = "genre", value_parser = measured_by)]
+    pub(crate) by: Property,
     /// Do not count neighbors of the same artist, album, folder, …
-    #[arg(long, value_name = "PROPERTY")]
-    pub(crate) not_same: Option<Likeness>,
+    #[arg(long, value_name = "PROPERTY", value_parser = measured_by)]
+    pub(crate) not_same: Option<Property>,
     /// The models to compare, such as dsp45,dsp47
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) models: Vec<String>,
@@ -169,8 +167,8 @@ pub(crate) struct MapArgs {
     pub(crate) dims: u8,
     /// What colors mean: genre, instrument, cluster, key, bpm or anomaly; `--color` does
     /// the same with one of these
-    #[arg(long, value_name = "PROPERTY", default_value = "genre")]
-    pub(crate) color_by: MapColor,
+    #[arg(long, value_name = "PROPERTY", default_value = "genre", value_parser = color)]
+    pub(crate) color_by: Property,
     /// The model to compare by
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<ModelName>,
@@ -183,4 +181,12 @@ pub(crate) struct MapArgs {
     pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+fn measured_by(name: &str) -> Result<Property, String> {
+    Property::named(name, &Property::MEASURED_BY)
+}
+
+fn color(name: &str) -> Result<Property, String> {
+    Property::named(name, &Property::COLORS)
 }

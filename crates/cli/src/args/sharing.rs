@@ -180,13 +180,13 @@ pub(crate) enum ConflictsCommand {
     /// Show the values of one song that lost a merge
     Show {
         /// The song
-        #[arg(value_parser = super::song())]
+        #[arg(value_parser = super::values::song())]
         song: String,
     },
     /// Decide: keep what is shown, or put back a value that lost
     Resolve {
         /// The song
-        #[arg(value_parser = super::song())]
+        #[arg(value_parser = super::values::song())]
         song: String,
         /// The field; all fields of the song if it is not said
         field: Option<Field>,

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::CommandFactory;
-use songrec_library::MapColor;
+use songrec_library::Property;
 
 use super::Cli;
 
@@ -43,8 +43,8 @@ pub(crate) fn with_old_spellings(
 
 // `--color genre` as `--color-by genre`.
 fn color_by(arguments: &mut [OsString]) {
-    let is_property =
-        |value: &OsStr| value.to_str().is_some_and(|value| value.parse::<MapColor>().is_ok());
+    let is_color = |value: &str| Property::named(value, &Property::COLORS).is_ok();
+    let is_property = |value: &OsStr| value.to_str().is_some_and(is_color);
     for at in 0..arguments.len() {
         let value = arguments[at].to_str().and_then(|one| one.strip_prefix("--color="));
         if let Some(value) = value.filter(|value| is_property(OsStr::new(value))) {

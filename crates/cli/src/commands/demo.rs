@@ -1,16 +1,16 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use songrec_core::SongSummary;
+use songrec_core::{Event, Job, SongSummary};
 use songrec_library::{
-    Error, InitOptions, Library, ScanItem, ScanOptions, SimilarOptions,
+    Error, InitOptions, Library, ScanOptions, SimilarOptions,
     find::{List, Listing, Order, OrderBy},
     keys,
 };
 
 use crate::{
     args::DemoArgs, commands::similar, context::Context, hints, numbers::counted,
-    status::ExitStatus,
+    progress::listened_to, status::ExitStatus,
 };
 
 pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus> {
@@ -28,14 +28,11 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         again: true,
         ..ScanOptions::default()
     };
-    let on_item = |item: &ScanItem| {
-        if let ScanItem::Failed { path, reason } = item {
-            printer.warn(format!("skipped `{path}`: {}", hints::in_words(reason)));
-        }
-    };
+    let job = warning_of_failures(context);
     let started = std::time::Instant::now();
-    let report = songrec_library::scan(&library, &scan, &context.job, &on_item).await?;
+    let report = songrec_library::scan(&library, &scan, &job).await?;
     if report.interrupted {
+        printer.interrupted("interrupted; the same command goes on")?;
         return Ok(ExitStatus::Interrupted);
     }
     printer.say(format!(
@@ -63,6 +60,16 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
         what_next(context, &root, &song, found.results.first().map(|song| &song.summary));
     }
     Ok(ExitStatus::Done)
+}
+
+// The run's own work, with a warning of each file that cannot be read.
+fn warning_of_failures(context: &Context) -> Job {
+    let printer = context.printer.clone();
+    listened_to(&context.job, move |event| {
+        if let Event::Failed { item, reason } = event {
+            printer.warn(format!("skipped `{item}`: {}", hints::in_words(reason)));
+        }
+    })
 }
 
 async fn first_song(library: &Library) -> Result<Option<SongSummary>> {
@@ -133,11 +140,9 @@ mod cloud {
     use anyhow::Result;
     use songrec_core::SongSummary;
     use songrec_emulator::Emulator;
-    use songrec_library::{
-        Error, ErrorKind, Library, ScanItem, ScanOptions, Similar, SimilarOptions, keys,
-    };
+    use songrec_library::{Error, ErrorKind, Library, ScanOptions, Similar, SimilarOptions, keys};
 
-    use crate::{commands::similar, context::Context, hints, numbers::counted};
+    use crate::{commands::similar, context::Context, numbers::counted};
 
     pub(super) async fn run(
         context: &Context,
@@ -161,12 +166,8 @@ mod cloud {
         printer.say("\nThe same in Astra mode, with the Data API emulated on this machine:");
         Library::init_astra(&config, false).await?;
         let library = context.library_with(config).await?;
-        let on_item = |item: &ScanItem| {
-            if let ScanItem::Failed { path, reason } = item {
-                printer.warn(format!("skipped `{path}`: {}", hints::in_words(reason)));
-            }
-        };
-        let report = songrec_library::scan(&library, scan, &context.job, &on_item).await?;
+        let job = super::warning_of_failures(context);
+        let report = songrec_library::scan(&library, scan, &job).await?;
         let requests = emulator.requests().total();
         printer.say(format!(
             "{} stored with embeddings and audio, in {requests} requests",

@@ -36,7 +36,8 @@ pub(super) async fn run(context: &Context, args: EditArgs) -> Result<ExitStatus>
     }
     for (number, song) in songs.iter().enumerate() {
         if context.job.is_interrupted() {
-            context.printer.say(format!("interrupted; {number} of {what} were changed"));
+            let said = format!("interrupted; {number} of {what} were changed");
+            context.printer.interrupted(&said)?;
             return Ok(ExitStatus::Interrupted);
         }
         let edited = songrec_library::edit(&library, song.id, &changes).await?;

@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{Event, ModelName, Vector, decode_path};
+use songrec_core::{Event, ModelName, Vector, Work, decode_path};
 use songrec_library::{EmbeddedFile, Error, ErrorKind, Models, Part, embed_file, keys, write_npy};
 
 use crate::{args::EmbedArgs, context::Context, status::ExitStatus};
@@ -23,10 +23,11 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
     let mut last_error = None;
     let mut failed = 0;
     let job = &context.job;
-    job.on(Event::Started { work: "embedding", total: Some(args.files.len() as u64) });
+    job.on(Event::begun(Work::Embedding, Some(args.files.len() as u64)));
     for file in &args.files {
         if job.is_interrupted() {
             job.on(Event::Finished);
+            context.printer.interrupted("interrupted before all files were embedded")?;
             return Ok(ExitStatus::Interrupted);
         }
         let (path, part) = Part::split(file);
@@ -43,7 +44,7 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
         };
         match &error {
             None => job.on(Event::Advanced { item: file, bytes: 0 }),
-            Some(error) => job.on(Event::Failed { item: file, reason: &error.to_string() }),
+            Some(error) => job.on(Event::Failed { item: file, reason: &error.to_string().into() }),
         }
         if let Some(error) = error {
             failed += 1;

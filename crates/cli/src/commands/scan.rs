@@ -1,16 +1,16 @@
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{SongId, WarningKind};
-use songrec_library::{Library, ScanItem, ScanOptions, ScanReport, find, keys};
+use songrec_core::{Event, ScanItem, SongId, WarningKind};
+use songrec_library::{Library, ScanOptions, ScanReport, find, keys};
 
 use crate::{
-    args::ScanArgs, context::Context, hints, numbers::counted, printer::Printer, status::ExitStatus,
+    args::ScanArgs, context::Context, hints, numbers::counted, printer::Printer,
+    progress::listened_to, status::ExitStatus,
 };
 
 /// How many new songs a person is shown.
@@ -37,29 +37,14 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         examiner: std::env::current_exe().ok(),
     };
     let printer = &context.printer;
-    let unprinted = Mutex::new(None);
-    let shown = Mutex::new(Vec::new());
-    let suspects = Mutex::new(Suspects::default());
-    let on_item = |item: &ScanItem| {
-        suspects.lock().unwrap_or_else(PoisonError::into_inner).count(item);
-        if let ScanItem::Added { id, .. } = item {
-            let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-            if shown.len() < TITLES {
-                shown.push(*id);
-            }
-        }
-        let printed =
-            if printer.json { printer.json(&in_words(item)) } else { print(context, item) };
-        if let Err(error) = printed {
-            // Nobody reads on; the songs that are found are still wanted by
-            // the library, but this run is over.
-            context.job.interrupt.set();
-            unprinted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        }
-    };
+    let shown = Arc::new(Shown::default());
+    let job = listened_to(&context.job, {
+        let (context, shown) = (context.clone(), shown.clone());
+        move |event| show(&context, &shown, event)
+    });
     let started = std::time::Instant::now();
-    let report = songrec_library::scan(&library, &options, &context.job, &on_item).await?;
-    if let Some(error) = unprinted.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    let report = songrec_library::scan(&library, &options, &job).await?;
+    if let Some(error) = locked(&shown.unprinted).take() {
         return Err(error);
     }
     if printer.json {
@@ -72,7 +57,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         printer.json(&summary)?;
     } else {
         summarize(context, &report, args.dry_run, started.elapsed());
-        suspects.into_inner().unwrap_or_else(PoisonError::into_inner).read_changes(printer);
+        locked(&shown.suspects).read_changes(printer);
         if args.missing && report.files() == 0 && !report.interrupted {
             printer.say("the models have embedded every song whose file is on this machine");
         }
@@ -84,15 +69,62 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         }
         unread(context, &report);
         if !args.dry_run {
-            let ids = shown.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let ids = std::mem::take(&mut *locked(&shown.added));
             what_next(context, &library, &ids, &report).await?;
         }
     }
     Ok(status(&report, args.missing))
 }
 
+/// What was shown of a scan, and what is shown of it in the end.
+#[derive(Debug, Default)]
+struct Shown {
+    /// The first songs that are new.
+    added: Mutex<Vec<SongId>>,
+    suspects: Mutex<Suspects>,
+    /// Why an item could not be printed.
+    unprinted: Mutex<Option<anyhow::Error>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+// Prints what an event says of a file.
+fn show(context: &Context, shown: &Shown, event: Event<'_>) {
+    let printed = match event {
+        Event::Scanned { item } => {
+            locked(&shown.suspects).count(item);
+            if let ScanItem::Added { id, .. } = item {
+                let mut added = locked(&shown.added);
+                if added.len() < TITLES {
+                    added.push(*id);
+                }
+            }
+            if context.printer.json { context.printer.json(item) } else { print(context, item) }
+        }
+        Event::Failed { item, reason } => {
+            let reason = hints::in_words(reason);
+            if context.printer.json {
+                let failed = json!({ "type": "failed", "path": item, "reason": reason });
+                context.printer.json(&failed)
+            } else {
+                context.warn_aside(&format!("skipped `{item}`: {reason}"));
+                Ok(())
+            }
+        }
+        _ => return,
+    };
+    if let Err(error) = printed {
+        // Nobody reads on; the songs that are found are still wanted by
+        // the library, but this run is over.
+        context.job.interrupt.set();
+        locked(&shown.unprinted).get_or_insert(error);
+    }
+}
+
 /// Songs whose audio came in although something is wrong with it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Suspects {
     kinds: BTreeMap<WarningKind, u64>,
     /// The first few, in words.
@@ -132,17 +164,6 @@ impl Suspects {
     }
 }
 
-// What became of a file, with what can be done in the words of the command line.
-fn in_words(item: &ScanItem) -> Cow<'_, ScanItem> {
-    match item {
-        ScanItem::Failed { path, reason } => {
-            let reason = hints::in_words(reason).into();
-            Cow::Owned(ScanItem::Failed { path: path.clone(), reason })
-        }
-        item => Cow::Borrowed(item),
-    }
-}
-
 fn print(context: &Context, item: &ScanItem) -> Result<()> {
     match item {
         // Programs go on with the ids; a person is shown titles in the end.
@@ -161,10 +182,6 @@ fn print(context: &Context, item: &ScanItem) -> Result<()> {
         ScanItem::Warned { .. } => Ok(()),
         ScanItem::Unembedded { path, reason, .. } => {
             context.warn_aside(&format!("`{path}` was not embedded: {reason}"));
-            Ok(())
-        }
-        ScanItem::Failed { path, reason } => {
-            context.warn_aside(&format!("skipped `{path}`: {}", hints::in_words(reason)));
             Ok(())
         }
     }

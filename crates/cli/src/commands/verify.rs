@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<ExitStatu
     let open = findings.iter().filter(|finding| !finding.repaired).count();
     let repaired = findings.len() - open;
     if context.job.is_interrupted() {
-        printer.say("interrupted before everything was looked at");
+        printer.interrupted("interrupted before everything was looked at")?;
         return Ok(ExitStatus::Interrupted);
     }
     if findings.is_empty() {

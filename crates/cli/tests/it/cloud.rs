@@ -259,13 +259,23 @@ fn ctrl_c_ends_a_command_that_waits_for_an_answer() {
     let address = silent.local_addr().unwrap();
     let env = format!("ASTRA_DB_API_ENDPOINT=http://{address}\nASTRA_DB_APPLICATION_TOKEN=x\n");
     std::fs::write(world.path(".env"), env).unwrap();
-    let mut child = world.begin(&astra(&["ls"]));
-    let _call = silent.accept().unwrap();
+    for command in [&["ls"][..], &["ls", "--json"]] {
+        let child = world.begin(&astra(command));
+        let _call = silent.accept().unwrap();
 
-    let id = child.id().to_string();
-    std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
+        let id = child.id().to_string();
+        std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
 
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        if command.contains(&"--json") {
+            let last: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+            assert_eq!((&last["type"], &last["code"]), (&"error".into(), &130.into()), "{last}");
+        } else {
+            assert_eq!(stdout, "");
+        }
+    }
 }
 
 #[test]

@@ -22,7 +22,11 @@ pub(super) fn find(
         ["limit", "skip", "pageState", "pagingState", "includeSimilarity", "includeSortVector"];
     let options = Fields::of(fields.get("options"), "find.options", &known)?;
     let limit = options.count("limit", 1)?;
-    let skip = options.count("skip", 0)?;
+    // The server lists a `skip` below zero twice.
+    let skip = options.count("skip", 0).map_err(|error| match error.code {
+        Code::FieldValue => error.twice(),
+        _ => error,
+    })?;
     let state = match options.string("pageState")? {
         Some(state) => Some(state),
         None => options.string("pagingState")?,

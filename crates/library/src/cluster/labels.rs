@@ -9,7 +9,7 @@ use std::{
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use songrec_core::{Event, Filter, Job, SongId, SongSet};
+use songrec_core::{Event, Filter, Job, SongId, SongSet, Work};
 use songrec_storage::{ChangeHead, ChangeState, Cursor, ErrorKind as StorageTrouble, SongQuery};
 
 use super::Clustering;
@@ -130,10 +130,7 @@ async fn add_missing(
         clusters.retain(|song, _| present.contains(*song));
     }
     if missing.len() > READ {
-        job.on(Event::Started {
-            work: "comparing with clusters",
-            total: Some(missing.len() as u64),
-        });
+        job.on(Event::begun(Work::ComparingWithClusters, Some(missing.len() as u64)));
     }
     for ids in missing.chunks(READ) {
         if job.is_interrupted() {
@@ -167,7 +164,7 @@ async fn add_changed(
     let backend = library.backend();
     if cursor.is_none() {
         let songs = backend.songs().count(&Filter::all()).await?;
-        job.on(Event::Started { work: "comparing with clusters", total: Some(songs) });
+        job.on(Event::begun(Work::ComparingWithClusters, Some(songs)));
     }
     let is_first = cursor.is_none();
     loop {

@@ -2,63 +2,17 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    str::FromStr,
     sync::Arc,
 };
 
-use serde::Serialize;
-use songrec_core::{Event, Filter, Job, Key, SongId, SongSummary};
+use songrec_core::{Event, Filter, Job, Key, SongId, SongSummary, Work};
 use songrec_storage::SongQuery;
 
 use super::Map;
-use crate::{AnomalyMethod, Library, Result, cluster, decision_scores};
+use crate::{AnomalyMethod, Library, Property, Result, cluster, decision_scores};
 
 /// Songs of one page.
 const PAGE: usize = 1_000;
-
-/// What the colors of a map mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the variants are the usual tags")]
-pub enum MapColor {
-    #[default]
-    Genre,
-    Instrument,
-    /// The cluster that the library keeps.
-    Cluster,
-    Key,
-    Bpm,
-    /// How unlike the others a song is.
-    Anomaly,
-}
-
-impl MapColor {
-    const ALL: [(&'static str, Self); 6] = [
-        ("genre", Self::Genre),
-        ("instrument", Self::Instrument),
-        ("cluster", Self::Cluster),
-        ("key", Self::Key),
-        ("bpm", Self::Bpm),
-        ("anomaly", Self::Anomaly),
-    ];
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| name)
-    }
-}
-
-impl FromStr for MapColor {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let found = Self::ALL.iter().find(|(name, _)| *name == text);
-        found.map(|(_, one)| *one).ok_or_else(|| {
-            let names: Vec<&str> = Self::ALL.iter().map(|(name, _)| *name).collect();
-            format!("expected one of {}", names.join(", "))
-        })
-    }
-}
 
 /// A song of a map: about 200 bytes, because there may be a million of them. Songs
 /// share texts that they have in common.
@@ -88,7 +42,7 @@ pub struct MapData {
     /// The places.
     pub map: Map,
     /// What the colors mean.
-    pub color: MapColor,
+    pub color: Property,
     /// What the library is called.
     pub library: String,
     /// The songs, in the order of the map; nothing for one that was deleted meanwhile.
@@ -104,20 +58,22 @@ impl MapData {
     ///
     /// # Errors
     ///
-    /// Those of the library.
+    /// Those of the library; and for a property that is not one of
+    /// [`Property::COLORS`].
     pub async fn read(
         library: &Library,
         map: Map,
-        color: MapColor,
+        color: Property,
         filter: &Filter,
         job: &Job,
     ) -> Result<Option<Self>> {
+        color.check(&Property::COLORS)?;
         let numbers: HashMap<SongId, usize> =
             map.songs.iter().enumerate().map(|(number, song)| (*song, number)).collect();
         let mut songs: Vec<Option<MapSong>> = vec![None; map.songs.len()];
         let mut texts = HashSet::new();
         let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
-        job.on(Event::Started { work: "reading songs", total: Some(map.songs.len() as u64) });
+        job.on(Event::begun(Work::ReadingSongs, Some(map.songs.len() as u64)));
         loop {
             if job.is_interrupted() {
                 return Ok(None);
@@ -140,7 +96,7 @@ impl MapData {
         if !data.add_clusters(library, job).await? {
             return Ok(None);
         }
-        if color == MapColor::Anomaly && !data.add_anomalies(library, filter, job).await? {
+        if color == Property::Anomaly && !data.add_anomalies(library, filter, job).await? {
             return Ok(None);
         }
         Ok(Some(data))

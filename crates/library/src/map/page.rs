@@ -9,9 +9,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
 use songrec_core::{ModelName, Timestamp};
+use tempfile::NamedTempFile;
 
-use super::{MapColor, MapData, MapMethod, MapSong, NEIGHBORS, picture};
-use crate::{Error, Result};
+use super::{MapData, MapMethod, MapSong, NEIGHBORS, picture};
+use crate::{Error, Property, Result};
 
 /// The page, whose data is put in the place of [`PLACE`]. `web/map` makes it.
 const PAGE: &str = include_str!("../../assets/map.html");
@@ -38,13 +39,21 @@ impl MapFormat {
     ///
     /// # Errors
     ///
-    /// `Usage` for another ending, `NotFound` if the folder is not there.
+    /// `Usage` for another ending or a folder of this name, `NotFound` if the folder
+    /// that it is to be in is not there, `Denied` if nothing can be made in it.
     pub fn of_file(path: &Path) -> Result<Self> {
         let format = Self::of(path).ok_or_else(|| {
             Error::usage(format_args!("`{}` does not say what to write", path.display()))
                 .with_hint("end it in `.html`, `.png`, `.json`, `.csv` or `.npy`")
         })?;
-        folder_of(path).map(|_| format)
+        if path.is_dir() {
+            return Err(Error::usage(format_args!("`{}` is a folder", path.display()))
+                .with_hint("name the file that the map is written to"));
+        }
+        // A file without a name shows what permissions alone do not: a disk that
+        // is mounted for reading, or whose place for files is used up.
+        new_file_in(folder_of(path)?).map_err(|error| not_written(path, error))?;
+        Ok(format)
     }
 
     /// What the ending of a file's name says.
@@ -141,7 +150,7 @@ struct PageData<'a> {
     neighbors: Nearest,
     songs: Columns<'a>,
     clusters: Vec<NamedCluster<'a>>,
-    color: MapColor,
+    color: Property,
 }
 
 #[derive(Serialize)]
@@ -308,12 +317,21 @@ fn folder_of(path: &Path) -> Result<&Path> {
 }
 
 fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let failed = |error: io::Error| not_written(path, error);
+    let mut new = new_file_in(folder_of(path)?).map_err(failed)?;
+    let mut out = BufWriter::new(new.as_file_mut());
+    write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
+    drop(out);
+    new.persist(path).map_err(|error| failed(error.error)).map(drop)
+}
+
+fn not_written(path: &Path, error: io::Error) -> Error {
     // What it is called until it is whole is nobody's business.
-    let failed = |error: io::Error| {
-        let error = error.raw_os_error().map_or(error, io::Error::from_raw_os_error);
-        Error::io("write", path, error)
-    };
-    let folder = folder_of(path)?;
+    let error = error.raw_os_error().map_or(error, io::Error::from_raw_os_error);
+    Error::io("write", path, error)
+}
+
+fn new_file_in(folder: &Path) -> io::Result<NamedTempFile> {
     let mut new = tempfile::Builder::new();
     #[cfg(unix)]
     {
@@ -321,16 +339,13 @@ fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
         use std::os::unix::fs::PermissionsExt;
         new.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut new = new.tempfile_in(folder).map_err(failed)?;
-    let mut out = BufWriter::new(new.as_file_mut());
-    write(&mut out).and_then(|()| out.flush()).map_err(failed)?;
-    drop(out);
-    new.persist(path).map_err(|error| failed(error.error)).map(drop)
+    new.tempfile_in(folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn cells_stay_cells() {
@@ -348,6 +363,21 @@ mod tests {
         assert_eq!(text, "\"\\u003c/script\\u003e\\u0026\\u003c!--\"");
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "</script>&<!--");
         assert_eq!(PAGE.matches(PLACE).count(), 1);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_that_is_said_before() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("map.html")).unwrap();
+        let kind = |path: &Path| MapFormat::of_file(path).map_err(|error| error.kind());
+
+        assert_eq!(kind(&folder.path().join("new.html")), Ok(MapFormat::Html));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was left");
+        assert_eq!(kind(&folder.path().join("map.html")), Err(ErrorKind::Usage));
+        assert_eq!(kind(&folder.path().join("no/map.html")), Err(ErrorKind::NotFound));
+        // Where not even root makes a file.
+        #[cfg(target_os = "linux")]
+        assert!(kind(Path::new("/proc/self/map.html")).is_err());
     }
 
     #[test]

@@ -11,8 +11,8 @@ use embedded_graphics::{
     text::Text,
 };
 
-use super::{MapColor, MapData, MapSong};
-use crate::{Error, ErrorKind, Result};
+use super::{MapData, MapSong};
+use crate::{Error, ErrorKind, Property, Result};
 
 const WIDTH: usize = 1_600;
 const HEIGHT: usize = 1_200;
@@ -104,7 +104,7 @@ fn places(data: &MapData) -> Vec<[f32; 2]> {
 impl Colors {
     fn of(data: &MapData) -> Self {
         let songs = data.songs.iter().flatten();
-        if matches!(data.color, MapColor::Bpm | MapColor::Anomaly) {
+        if matches!(data.color, Property::Bpm | Property::Anomaly) {
             let mut numbers: Vec<f64> = songs.filter_map(|song| number(data.color, song)).collect();
             numbers.sort_by(f64::total_cmp);
             // A single far one would take all colors.
@@ -125,7 +125,7 @@ impl Colors {
         Self::Kinds { of: names.iter().cloned().collect(), names }
     }
 
-    fn color(&self, by: MapColor, song: Option<&MapSong>) -> Option<[u8; 3]> {
+    fn color(&self, by: Property, song: Option<&MapSong>) -> Option<[u8; 3]> {
         let song = song?;
         match self {
             Self::Kinds { of, .. } => {
@@ -154,7 +154,7 @@ impl Colors {
             Self::Kinds { names, .. } => {
                 for (name, number) in names {
                     let name = match data.color {
-                        MapColor::Cluster => cluster_name(data, name),
+                        Property::Cluster => cluster_name(data, name),
                         _ => name.clone(),
                     };
                     line(canvas, Some(PALETTE[*number]), &name);
@@ -166,7 +166,7 @@ impl Colors {
                     let part = f64::from(step) / 4.0;
                     let value = low + (high - low) * part;
                     let text = match data.color {
-                        MapColor::Anomaly => format!("{value:.3}"),
+                        Property::Anomaly => format!("{value:.3}"),
                         _ => format!("{value:.0}"),
                     };
                     line(canvas, Some(ramp(part)), &text);
@@ -190,20 +190,25 @@ fn kind(data: &MapData, song: &MapSong) -> Option<String> {
     kind_of(data.color, song)
 }
 
-fn kind_of(by: MapColor, song: &MapSong) -> Option<String> {
+fn kind_of(by: Property, song: &MapSong) -> Option<String> {
     match by {
-        MapColor::Genre => song.genre.as_deref().map(str::to_owned),
-        MapColor::Instrument => song.instrument.as_deref().map(str::to_owned),
-        MapColor::Key => song.key.map(|key| key.to_string()),
-        MapColor::Cluster => song.cluster.map(|cluster| cluster.to_string()),
-        MapColor::Bpm | MapColor::Anomaly => None,
+        Property::Genre => song.genre.as_deref().map(str::to_owned),
+        Property::Instrument => song.instrument.as_deref().map(str::to_owned),
+        Property::Key => song.key.map(|key| key.to_string()),
+        Property::Cluster => song.cluster.map(|cluster| cluster.to_string()),
+        // Numbers, and what maps have no colors for.
+        Property::Bpm
+        | Property::Anomaly
+        | Property::Artist
+        | Property::Album
+        | Property::Folder => None,
     }
 }
 
-fn number(by: MapColor, song: &MapSong) -> Option<f64> {
+fn number(by: Property, song: &MapSong) -> Option<f64> {
     match by {
-        MapColor::Bpm => song.bpm,
-        MapColor::Anomaly => song.anomaly,
+        Property::Bpm => song.bpm,
+        Property::Anomaly => song.anomaly,
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_core::{Event, Job, ModelName};
+use songrec_core::{Event, Job, ModelName, Work};
 use songrec_models::{Batcher, ModelError, Windows};
 
 use super::{KnownModel, ModelPlace, Models};
@@ -64,7 +64,7 @@ pub async fn bench_model(
     let batcher = models.batcher(model).await?;
     let load = began.elapsed();
     let worker = (batcher.clone(), job.clone());
-    job.on(Event::Started { work: "measuring", total: None });
+    job.on(Event::begun(Work::Measuring, None));
     let took = blocking(move || embed_noise(&worker.0, seconds, &worker.1)).await;
     job.on(Event::Finished);
     let Some(took) = took?? else {

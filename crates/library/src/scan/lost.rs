@@ -4,15 +4,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::PoisonError,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use songrec_core::{Embedding, Event, Job, ModelName, Song, SongId};
+use songrec_core::{Embedding, Event, Job, ModelName, Progress, ScanItem, Song, SongId, Work};
 use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend};
 
 #[cfg(feature = "astra")]
 use super::Finding;
-use super::{Scan, ScanItem, ScanOptions};
+use super::{Scan, ScanOptions};
 use crate::{Error, Library, Result};
 
 /// The models by which each song has to be embedded again.
@@ -143,25 +143,19 @@ pub(crate) async fn embed_again(
         return Ok(open);
     }
     let (files, without) = files_of(library, lost.keys().copied().collect()).await?;
-    let failed: std::sync::Mutex<BTreeMap<String, String>> = std::sync::Mutex::default();
-    let on_item = |item: &ScanItem| {
-        let (path, reason) = match item {
-            ScanItem::Failed { path, reason } => (path.clone(), reason.to_string()),
-            ScanItem::Unembedded { path, reason, .. } => (path.clone(), reason.clone()),
-            _ => return,
-        };
-        failed.lock().unwrap_or_else(PoisonError::into_inner).insert(path, reason);
-    };
+    let failures =
+        Arc::new(Failures { passed_to: job.progress.clone(), of_files: Mutex::default() });
+    let job = &Job { progress: failures.clone(), interrupt: job.interrupt.clone() };
     let options = ScanOptions::default();
-    let mut scan = Scan::begin(library, &options, &here, job, &on_item).await?;
+    let mut scan = Scan::begin(library, &options, &here, job).await?;
     scan.named = Some(files.values().cloned().collect());
     *scan.lost.get_mut().unwrap_or_else(PoisonError::into_inner) = lost;
-    job.on(Event::Started { work: "embedding songs again", total: None });
+    job.on(Event::begun(Work::EmbeddingAgain, None));
     let embedded = scan.look_and_take_in(false).await;
     job.on(Event::Finished);
     embedded?;
     let still = std::mem::take(&mut *locked(&scan));
-    let failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+    let failed = failures.of_files.lock().unwrap_or_else(PoisonError::into_inner);
     for (song, models) in still {
         let of_file =
             files.get(&song).and_then(|path| failed.get(&songrec_core::encode_path(path)).cloned());
@@ -173,6 +167,30 @@ pub(crate) async fn embed_again(
         }
     }
     Ok(open)
+}
+
+/// Keeps why files were not embedded, and passes all events on.
+#[derive(Debug)]
+struct Failures {
+    passed_to: Arc<dyn Progress>,
+    of_files: Mutex<BTreeMap<String, String>>,
+}
+
+impl Progress for Failures {
+    fn on(&self, event: Event<'_>) {
+        let failed = match event {
+            Event::Failed { item, reason } => Some((item.to_owned(), reason.to_string())),
+            Event::Scanned { item: ScanItem::Unembedded { path, reason, .. } } => {
+                Some((path.clone(), reason.clone()))
+            }
+            _ => None,
+        };
+        if let Some((path, reason)) = failed {
+            let mut of_files = self.of_files.lock().unwrap_or_else(PoisonError::into_inner);
+            of_files.insert(path, reason);
+        }
+        self.passed_to.on(event);
+    }
 }
 
 // A file of each of these songs that is on this machine and has the size

@@ -1,9 +1,9 @@
 //! Files that were known and are gone.
 
-use songrec_core::{SongId, encode_path};
+use songrec_core::{ScanItem, SongId, encode_path};
 use songrec_local::{FileStatus, KnownFile, KnownOutcome};
 
-use super::{LOOK_UP, Scan, ScanItem, blocking};
+use super::{LOOK_UP, Scan, blocking};
 use crate::Result;
 
 /// Tells the files below the scanned folders that were known and are gone.
@@ -55,7 +55,7 @@ async fn report_missing(scan: &Scan<'_>, page: Vec<KnownFile>, caught_up: bool) 
         };
         if still_named {
             missing += 1;
-            (scan.on_item)(&ScanItem::Missing { id, path });
+            scan.found(&ScanItem::Missing { id, path });
         } else {
             // Moved, and found at its new place.
             forget.push(path);

@@ -1,9 +1,8 @@
-//! What a scan did, as a whole and file by file.
+//! What a scan did.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use songrec_core::{AudioWarning, Hint, ModelName, SongId};
 
 /// What a scan did.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -63,48 +62,4 @@ impl ScanReport {
         self.warned += done.warned;
         self.failed_before += done.failed_before;
     }
-}
-
-/// What became of one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the fields are those of the report")]
-pub enum ScanItem {
-    Added {
-        id: SongId,
-        path: String,
-    },
-    Updated {
-        id: SongId,
-        path: String,
-    },
-    Moved {
-        id: SongId,
-        path: String,
-        from: String,
-    },
-    Duplicate {
-        id: SongId,
-        path: String,
-    },
-    Missing {
-        id: SongId,
-        path: String,
-    },
-    #[serde(rename = "unheard")]
-    Unembedded {
-        id: SongId,
-        path: String,
-        model: ModelName,
-        reason: String,
-    },
-    Warned {
-        id: SongId,
-        path: String,
-        warnings: Vec<AudioWarning>,
-    },
-    Failed {
-        path: String,
-        reason: Hint,
-    },
 }

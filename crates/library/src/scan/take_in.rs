@@ -7,15 +7,15 @@ use std::{
 
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use songrec_core::{
-    Digest, Embedding, Event, Features, FromFile, ModelName, ModelSpec, OperationId, Segment,
-    SegmentId, Song, SongFile, SongId, decode_path, encode_path,
+    Digest, Embedding, Event, Features, FromFile, ModelName, ModelSpec, OperationId, ScanItem,
+    Segment, SegmentId, Song, SongFile, SongId, decode_path, encode_path,
 };
 use songrec_local::{FileStatus, KnownFile, KnownOutcome, KnownStatus};
 use songrec_models::WindowVector;
 use songrec_storage::{BlobSource, NewBlob, NewEmbedding, Outcome, PutMode, PutSong, SegmentQuery};
 
 use super::{
-    Candidate, Finding, Scan, ScanItem, ScanReport, WINDOW,
+    Candidate, Finding, Scan, ScanReport, WINDOW,
     arrival::{Arrival, Change, Found, Looked, Stored},
     blocking,
     look::path_values,
@@ -400,13 +400,13 @@ fn report_change(
     for (number, (model, error)) in failed.enumerate() {
         report.unembedded += u64::from(number == 0);
         let (path, model) = (path.clone(), model.clone());
-        (scan.on_item)(&ScanItem::Unembedded { id, path, model, reason: error.to_string() });
+        scan.found(&ScanItem::Unembedded { id, path, model, reason: error.to_string() });
     }
     let warnings = arrival.found.analysis.as_ref().map(|embedded| &embedded.sound.audio.warnings);
     if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
         report.warned += 1;
         let (path, warnings) = (path.clone(), warnings.clone());
-        (scan.on_item)(&ScanItem::Warned { id, path, warnings });
+        scan.found(&ScanItem::Warned { id, path, warnings });
     }
     scan.job.on(Event::Advanced { item: &path, bytes: arrival.candidate.size });
     let item = match change {
@@ -431,7 +431,7 @@ fn report_change(
             return;
         }
     };
-    (scan.on_item)(&item);
+    scan.found(&item);
 }
 
 fn brings_segments(arrival: &Arrival) -> bool {

@@ -112,7 +112,7 @@ impl<'a> Arriving<'a> {
     }
 
     pub(super) fn fail(&mut self, what: String, reason: String) {
-        self.job.on(Event::Failed { item: &what, reason: &reason });
+        self.job.on(Event::Failed { item: &what, reason: &reason.as_str().into() });
         self.imported.failed.push((what, reason));
     }
 

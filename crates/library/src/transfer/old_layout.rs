@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use songrec_audio::Identity;
 use songrec_core::{
     AudioProperties, Digest, Event, Metric, ModelName, ModelSpec, Song, SongFile, SongId, Vector,
+    Work,
 };
 
 use super::{
@@ -133,7 +134,7 @@ impl Arriving<'_> {
         let total = old.metadata.records.len();
         self.imported.no_records.clone_from(&old.metadata.others);
         let old = Arc::new(old);
-        self.job.on(Event::Started { work: "importing", total: Some(total as u64) });
+        self.job.on(Event::begun(Work::Importing, Some(total as u64)));
         for begin in (0..total).step_by(self.batch) {
             if self.job.is_interrupted() {
                 self.imported.interrupted = true;

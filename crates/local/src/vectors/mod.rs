@@ -14,7 +14,10 @@ use songrec_core::{ModelName, ModelSpec};
 use songrec_index::Index;
 use uuid::Uuid;
 
-pub(crate) use self::rows::{Rows, row_set};
+pub(crate) use self::{
+    index_builder::Building,
+    rows::{Rows, row_set},
+};
 use self::{
     index_builder::IndexBuilder,
     rows::{fault, options},
@@ -59,6 +62,11 @@ impl Vectors {
         if let Some(index_builder) = &self.index_builder {
             index_builder.after_reading(rows);
         }
+    }
+
+    /// Whether the lists of rows are being built beside other work of this process.
+    pub(crate) fn building(&self, rows: &Arc<Rows>) -> Building {
+        self.index_builder.as_ref().map_or(Building::No, |builder| builder.building(rows))
     }
 
     /// A new folder without rows. Its name was never used before, so nobody

@@ -70,6 +70,11 @@ impl Rows {
         self.index.len()
     }
 
+    /// In how many lists the rows are.
+    pub(crate) fn lists(&self) -> usize {
+        self.index.lists()
+    }
+
     /// Whether searches would become faster.
     pub(crate) fn wants_build(&self) -> bool {
         self.index.kind() != IndexKind::Flat && self.index.wants_build()

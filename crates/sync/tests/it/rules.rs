@@ -13,7 +13,7 @@ use crate::model::{Place as Library, Setup, Shaky, history, play};
 use futures::FutureExt;
 use songrec_core::{
     Embedding, Event, Field, History, Job, OperationId, Progress, Silent, Song, SongId, Timestamp,
-    Vector,
+    Vector, Work,
 };
 use songrec_storage::{
     MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
@@ -441,7 +441,7 @@ struct BeforeTheWrite {
 
 impl Progress for BeforeTheWrite {
     fn on(&self, event: Event<'_>) {
-        if matches!(event, Event::Started { work: "syncing", .. }) {
+        if matches!(event, Event::Begun { work: Work::Syncing, .. }) {
             edit(&self.shared.memory, self.id, "artist", "theirs", 2);
         }
     }
