@@ -6,7 +6,7 @@ mod forest;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{
     Error, NOISE, Result, Rows,
@@ -67,7 +67,7 @@ pub fn dbscan(rows: Rows<'_>, options: &DbscanOptions, job: &Job) -> Result<Vec<
     };
     let leaves = Leaves::new(Rows::new(&turned.values, rows.dimension())?);
     let total = 2 * leaves.leaves().len() as u64;
-    job.on(Event::Started { work: "clustering", total: Some(total) });
+    job.on(Event::started(Work::Clustering, Some(total)));
     let range = Range::new(rows, eps, &turned);
     let found = neighbors(&leaves, range, min_samples, job)?;
     let mut core = vec![true; rows.len()];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::{Rng, SeedableRng, seq::index};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{Error, Result, Rows, squared_distance};
 
@@ -117,7 +117,7 @@ pub fn evaluate(
     let mut queries: Vec<usize> =
         index::sample(&mut rng, labelled.len(), count).iter().map(|at| labelled[at]).collect();
     queries.sort_unstable();
-    job.on(Event::Started { work: "evaluating", total: Some(queries.len() as u64) });
+    job.on(Event::started(Work::Evaluating, Some(queries.len() as u64)));
     let ask = |query: &usize| {
         if job.is_interrupted() {
             return None;

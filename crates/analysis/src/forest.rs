@@ -6,7 +6,7 @@ mod tree;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{Error, Result, Rows};
 
@@ -62,7 +62,7 @@ impl IsolationForest {
     pub fn fit(rows: Rows<'_>, options: &ForestOptions, job: &Job) -> Result<Self> {
         check(rows, options)?;
         let sample = options.sample.min(rows.len());
-        job.on(Event::Started { work: "growing trees", total: Some(options.trees as u64) });
+        job.on(Event::started(Work::GrowingTrees, Some(options.trees as u64)));
         // A seed for each tree, so that the order in which they grow is nothing.
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         let seeds: Vec<u64> = (0..options.trees).map(|_| rng.random()).collect();
@@ -124,7 +124,7 @@ impl IsolationForest {
         if rows.dimension() != self.dimension {
             return Err(Error::Dimension { expected: self.dimension, found: rows.dimension() });
         }
-        job.on(Event::Started { work: "scoring", total: Some(rows.len() as u64) });
+        job.on(Event::started(Work::ScoringOutliers, Some(rows.len() as u64)));
         let mut scores = vec![0.0; rows.len()];
         scores
             .par_chunks_mut(BLOCK)

@@ -8,7 +8,7 @@ mod panels;
 mod points;
 mod search;
 
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 pub(crate) use edges::Edges;
 pub(crate) use nearest::Nearest;
@@ -105,7 +105,7 @@ impl Graph {
                 graph.set(row, nearest, options.metric);
             }
         } else {
-            job.on(Event::Started { work: WORK, total: None });
+            job.on(Event::started(Work::FindingNeighbors, None));
             let search = Search::new(&points, options.seed, job)?;
             let reach = search.reach(options.k, options.recall, job)?;
             job.on(Event::Total { total: search.steps() });
@@ -220,10 +220,8 @@ impl Graph {
     }
 }
 
-const WORK: &str = "finding neighbors";
-
 const fn started(total: u64) -> Event<'static> {
-    Event::Started { work: WORK, total: Some(total) }
+    Event::started(Work::FindingNeighbors, Some(total))
 }
 
 impl GraphOptions {

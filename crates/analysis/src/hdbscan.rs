@@ -4,7 +4,7 @@ mod condense;
 mod near;
 mod span;
 
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{Error, NOISE, Result, Rows, distance, leaves::Leaves};
 
@@ -68,7 +68,7 @@ pub fn hdbscan(rows: Rows<'_>, options: &HdbscanOptions, job: &Job) -> Result<Hd
     if rows.len() == 1 {
         return Ok(Hdbscan { labels: vec![NOISE], probabilities: vec![0.0] });
     }
-    job.on(Event::Started { work: "clustering", total: None });
+    job.on(Event::started(Work::Clustering, None));
     let leaves = Leaves::new(rows);
     let near = Near::new(rows, &leaves, min_samples.min(rows.len() - 1), job)?;
     let edges = Span::new(rows, &leaves, &near).edges(job)?;

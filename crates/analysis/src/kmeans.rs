@@ -8,7 +8,7 @@ mod seeding;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{Error, Result, Rows, distance};
 
@@ -83,7 +83,7 @@ pub struct KMeans {
 pub fn kmeans(rows: Rows<'_>, options: &KMeansOptions, job: &Job) -> Result<KMeans> {
     check(rows, options)?;
     let starts = if options.init.is_some() { 1 } else { options.starts };
-    job.on(Event::Started { work: "clustering", total: Some(starts as u64) });
+    job.on(Event::started(Work::Clustering, Some(starts as u64)));
     let limit = options.tolerance * mean_variance(rows);
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     let mut best: Option<KMeans> = None;

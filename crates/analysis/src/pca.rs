@@ -4,7 +4,7 @@ mod eigen;
 mod turn;
 
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{Error, Result, Rows};
 
@@ -49,7 +49,7 @@ impl Pca {
             let expected = "1 to the number of rows and of columns";
             return Err(Error::Option { option: "count", value: count.to_string(), expected });
         }
-        job.on(Event::Started { work: "finding components", total: None });
+        job.on(Event::started(Work::FindingComponents, None));
         let mean = mean(rows);
         let covariance = covariance(rows, &mean, job)?;
         let total: f64 = (0..dimension).map(|column| covariance[column * (dimension + 1)]).sum();

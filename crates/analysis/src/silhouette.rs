@@ -1,7 +1,7 @@
 //! How well rows lie in their clusters.
 
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{
     Error, NOISE, Result, Rows,
@@ -89,7 +89,7 @@ pub fn silhouette(
 
     let ordered: Vec<&[f32]> = order.iter().map(|at| rows.row(some[*at])).collect();
     let panels = Panels::new(ordered.iter().copied(), rows.dimension());
-    job.on(Event::Started { work: "silhouettes", total: Some(some.len() as u64) });
+    job.on(Event::started(Work::Silhouettes, Some(some.len() as u64)));
     let blocks: Vec<Vec<f64>> = ordered
         .par_chunks(BLOCK)
         .enumerate()

@@ -1,7 +1,7 @@
 //! How far what is near on a map is near in truth.
 
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{
     Error, Layout, Metric, Result, Rows,
@@ -77,7 +77,7 @@ pub fn trustworthiness(
         chosen
     };
     let blocks = chosen.len().div_ceil(BLOCK) as u64;
-    job.on(Event::Started { work: "judging the map", total: Some(blocks) });
+    job.on(Event::started(Work::JudgingMap, Some(blocks)));
     let judge = Judge {
         places: Panels::new(map.values(), map.dimensions()),
         panels: Panels::new(&points.gather(0..count), rows.dimension()),

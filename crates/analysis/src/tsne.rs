@@ -5,7 +5,7 @@ mod tree;
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{
     Error, Graph, Layout, Result, Rows, graph::Edges, layout::check_dimensions, umap::principal,
@@ -107,7 +107,7 @@ fn draw<const D: usize>(
     job: &Job,
 ) -> Result<Layout> {
     let total = (options.early + options.late) as u64;
-    job.on(Event::Started { work: "drawing the map", total: Some(total) });
+    job.on(Event::started(Work::DrawingMap, Some(total)));
     let edges = affinities::joint(graph, options.perplexity);
     let mut map = Map {
         edges,

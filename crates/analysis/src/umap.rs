@@ -6,7 +6,7 @@ mod initial;
 mod weights;
 
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{Error, Graph, Layout, Result, Rows, layout::check_dimensions};
 use curve::{Curve, Forces};
@@ -76,7 +76,7 @@ fn draw<const D: usize>(
     job: &Job,
 ) -> Result<Layout> {
     let epochs = options.epochs.unwrap_or(if rows.len() <= FEW { 500 } else { 200 });
-    job.on(Event::Started { work: "drawing the map", total: Some(epochs as u64) });
+    job.on(Event::started(Work::DrawingMap, Some(epochs as u64)));
     // An edge that weighs less is never due.
     let edges = weights::union(graph, 1.0 / epochs.max(1) as f32);
     let start = initial::spread(&principal::<D>(rows, options.seed, job)?, options.seed);
@@ -131,7 +131,7 @@ fn settle<const D: usize>(
         seed: options.seed,
     };
     let places: &[[f32; D]] = map.places();
-    job.on(Event::Started { work: "placing", total: Some(nearest.len() as u64) });
+    job.on(Event::started(Work::PlacingRows, Some(nearest.len() as u64)));
     let settled = nearest
         .neighbors
         .par_chunks_exact(nearest.k)

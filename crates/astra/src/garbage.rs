@@ -211,7 +211,7 @@ impl Garbage {
 
     pub(crate) async fn check(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
         self.shared.refresh("verify").await?;
-        job.on(Event::begun(Work::Verifying, None));
+        job.on(Event::started(Work::Verifying, None));
         let mut findings = Vec::new();
         let mut with_summary = whole();
         with_summary["card"] = json!(1);

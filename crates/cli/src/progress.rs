@@ -92,7 +92,7 @@ impl Progress for Terminal {
     fn on(&self, event: Event<'_>) {
         let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         match (event, &*drawn) {
-            (Event::Begun { work, subject, total }, _) => {
+            (Event::Started { work, subject, total }, _) => {
                 let target = ProgressDrawTarget::stderr_with_hz(FRAMES_PER_SECOND);
                 let prefix = terminal::one_line(&words(work, subject)).into_owned();
                 let bar = ProgressBar::with_draw_target(total, target).with_prefix(prefix);
@@ -175,7 +175,6 @@ fn words(work: Work, subject: Option<&str>) -> Cow<'static, str> {
         Work::PlacingRows => "placing",
         Work::JudgingMap => "judging the map",
         Work::Evaluating => "evaluating",
-        Work::Computing => "computing",
     };
     match subject {
         Some(subject) => format!("{words} of `{subject}`").into(),

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use crate::{Event, Progress, Silent, Work};
+use crate::{Event, Progress, Silent};
 
 /// Asks long work for its end.
 ///
@@ -57,10 +57,7 @@ impl Job {
 
     /// Reports what happened.
     pub fn on(&self, event: Event<'_>) {
-        self.progress.on(match event {
-            Event::Started { work, total } => Event::begun(Work::of_words(work), total),
-            event => event,
-        });
+        self.progress.on(event);
     }
 
     /// Whether the end was asked for.

@@ -19,8 +19,7 @@ use crate::{Hint, ScanItem, Work};
 #[non_exhaustive]
 pub enum Event<'a> {
     /// Work begins, in place of what began before it and is not over.
-    #[serde(rename = "started")]
-    Begun {
+    Started {
         /// What is done.
         work: Work,
         /// What it is done to, where there may be several, such as a model.
@@ -28,16 +27,6 @@ pub enum Event<'a> {
         subject: Option<&'a str>,
         /// The number of items, if it is known.
         #[serde(skip_serializing_if = "Option::is_none")]
-        total: Option<u64>,
-    },
-    /// A computation begins whose author has words for it and no [`Work`]:
-    /// `analysis` only. [`Job::on`](crate::Job::on) makes a `Begun` of it, so nobody
-    /// who takes events gets one. It goes when `analysis` names its work by kind.
-    #[serde(skip)]
-    Started {
-        /// What is done, such as `clustering`.
-        work: &'a str,
-        /// The number of items, if it is known.
         total: Option<u64>,
     },
     /// The number of items became known, or known better.
@@ -92,8 +81,8 @@ pub enum Event<'a> {
 
 impl Event<'static> {
     /// Work begins that has `total` items, if that is known.
-    pub const fn begun(work: Work, total: Option<u64>) -> Self {
-        Self::Begun { work, subject: None, total }
+    pub const fn started(work: Work, total: Option<u64>) -> Self {
+        Self::Started { work, subject: None, total }
     }
 }
 
@@ -104,7 +93,7 @@ impl Event<'static> {
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the variants and fields are those of `Event`")]
 pub enum OwnedEvent {
-    Begun { work: Work, subject: Option<String>, total: Option<u64> },
+    Started { work: Work, subject: Option<String>, total: Option<u64> },
     Total { total: u64 },
     Advanced { item: String, bytes: u64 },
     Carried { bytes: u64, requests: u64 },
@@ -119,8 +108,8 @@ impl OwnedEvent {
     /// The event itself.
     pub fn as_event(&self) -> Event<'_> {
         match self {
-            Self::Begun { work, subject, total } => {
-                Event::Begun { work: *work, subject: subject.as_deref(), total: *total }
+            Self::Started { work, subject, total } => {
+                Event::Started { work: *work, subject: subject.as_deref(), total: *total }
             }
             Self::Total { total } => Event::Total { total: *total },
             Self::Advanced { item, bytes } => Event::Advanced { item, bytes: *bytes },
@@ -139,11 +128,8 @@ impl OwnedEvent {
 impl From<Event<'_>> for OwnedEvent {
     fn from(event: Event<'_>) -> Self {
         match event {
-            Event::Begun { work, subject, total } => {
-                Self::Begun { work, subject: subject.map(str::to_owned), total }
-            }
-            Event::Started { work, total } => {
-                Self::Begun { work: Work::of_words(work), subject: None, total }
+            Event::Started { work, subject, total } => {
+                Self::Started { work, subject: subject.map(str::to_owned), total }
             }
             Event::Total { total } => Self::Total { total },
             Event::Advanced { item, bytes } => Self::Advanced { item: item.to_owned(), bytes },
@@ -194,11 +180,11 @@ mod tests {
         let subject = Some("dsp45@1".to_owned());
         vec![
             (
-                OwnedEvent::Begun { work: Work::BuildingIndex, subject, total: Some(3) },
+                OwnedEvent::Started { work: Work::BuildingIndex, subject, total: Some(3) },
                 json!({"event": "started", "work": "building_index", "subject": "dsp45@1", "total": 3}),
             ),
             (
-                OwnedEvent::Begun { work: Work::Scanning, subject: None, total: None },
+                OwnedEvent::Started { work: Work::Scanning, subject: None, total: None },
                 json!({"event": "started", "work": "scanning"}),
             ),
             (OwnedEvent::Total { total: 4 }, json!({"event": "total", "total": 4})),

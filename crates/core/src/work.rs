@@ -81,13 +81,11 @@ pub enum Work {
     JudgingMap,
     /// Measuring how good neighbors are.
     Evaluating,
-    /// Other computations.
-    Computing,
 }
 
 impl Work {
     /// All kinds.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 37] = [
         Self::Scanning,
         Self::Embedding,
         Self::EmbeddingAgain,
@@ -125,27 +123,5 @@ impl Work {
         Self::PlacingRows,
         Self::JudgingMap,
         Self::Evaluating,
-        Self::Computing,
     ];
-
-    /// The kind that `analysis` means by its words in [`Event::Started`].
-    ///
-    /// [`Event::Started`]: crate::Event::Started
-    pub(crate) fn of_words(words: &str) -> Self {
-        match words {
-            "clustering" => Self::Clustering,
-            "choosing k" => Self::ChoosingK,
-            "looking for eps" => Self::ChoosingEps,
-            "silhouettes" => Self::Silhouettes,
-            "growing trees" => Self::GrowingTrees,
-            "scoring" => Self::ScoringOutliers,
-            "finding neighbors" => Self::FindingNeighbors,
-            "finding components" => Self::FindingComponents,
-            "drawing the map" => Self::DrawingMap,
-            "placing" => Self::PlacingRows,
-            "judging the map" => Self::JudgingMap,
-            "evaluating" => Self::Evaluating,
-            _ => Self::Computing,
-        }
-    }
 }

@@ -51,7 +51,7 @@ pub async fn get_audio(
     let mut is_damaged = false;
     for blob in blobs(song) {
         let Some(stream) = library.backend.blobs().get(&blob, None).await? else { continue };
-        job.on(Event::begun(Work::Downloading, None));
+        job.on(Event::started(Work::Downloading, None));
         // Complete before it has its name.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         let digest = receive(stream, &mut file, &job.interrupt, failed).await?;

@@ -47,7 +47,7 @@ impl Facts {
     ) -> Result<Option<Self>> {
         let mut facts = Self::default();
         let total = library.backend().songs().count(filter).await?;
-        job.on(Event::begun(Work::ReadingSongs, Some(total)));
+        job.on(Event::started(Work::ReadingSongs, Some(total)));
         let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
         loop {
             if job.is_interrupted() {

@@ -41,7 +41,7 @@ pub(crate) async fn state(library: &Library, job: &Job) -> Result<String> {
     let is_first = cursor.is_none();
     if is_first {
         let songs = library.backend().songs().count(&Filter::all()).await?;
-        job.on(Event::begun(Work::LookingForChanges, Some(songs)));
+        job.on(Event::started(Work::LookingForChanges, Some(songs)));
     }
     loop {
         let page = match library.backend().maintenance().heads(cursor.as_ref(), CHANGES).await {

@@ -136,7 +136,7 @@ async fn read(
         });
     }
     let points = songrec_local::Points::create(&library.config().directories().cache, spec).await?;
-    job.on(Event::begun(Work::ReadingEmbeddings, Some(count)));
+    job.on(Event::started(Work::ReadingEmbeddings, Some(count)));
     let filter = filter.clone();
     let mut query = SongQuery { filter, limit: READ, ..SongQuery::default() };
     loop {

@@ -51,7 +51,7 @@ pub async fn relocate(
     // The old folder may be gone, so links in it cannot be followed.
     let from = std::path::absolute(&options.from).unwrap_or_else(|_| options.from.clone());
     let to = absolute(&options.to);
-    job.on(Event::begun(Work::Relocating, None));
+    job.on(Event::started(Work::Relocating, None));
     let mut result = Relocated::default();
     let mut query = SongQuery { limit: 200, ..SongQuery::default() };
     // Songs are stored one after the other, so one that was cut off before

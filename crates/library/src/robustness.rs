@@ -151,7 +151,7 @@ pub async fn robustness(
     let folder = tempfile::tempdir()
         .map_err(|error| Error::io("make a folder in", &std::env::temp_dir(), error))?;
     let total = chosen.songs.len() as u64;
-    job.on(Event::begun(Work::ChangingAndFinding, Some(total)));
+    job.on(Event::started(Work::ChangingAndFinding, Some(total)));
     // By model and kind of copy.
     let mut found: Vec<Vec<Vec<Place>>> = vec![vec![Vec::new(); DISTORTIONS.len()]; models.len()];
     let mut changed = 0;

@@ -39,7 +39,7 @@ impl Sample {
         let mut sample =
             Self { ids: Vec::with_capacity(count), values: Vec::new(), of: all.len(), spec };
         sample.values.reserve(count * sample.spec.dimension);
-        job.on(Event::begun(Work::ReadingEmbeddings, Some(count as u64)));
+        job.on(Event::started(Work::ReadingEmbeddings, Some(count as u64)));
         for ids in chosen.chunks(READ) {
             if job.is_interrupted() {
                 return Ok(None);

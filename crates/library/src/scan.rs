@@ -129,7 +129,7 @@ struct FileToRead {
 pub async fn scan(library: &Library, options: &ScanOptions, job: &Job) -> Result<ScanReport> {
     let names = library.config.get(keys::SCAN_MODELS);
     let mut scan = Scan::begin(library, options, names, job).await?;
-    job.on(Event::begun(Work::Scanning, None));
+    job.on(Event::started(Work::Scanning, None));
     let result = scan.run().await;
     job.on(Event::Finished);
     result

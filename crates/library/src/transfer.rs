@@ -74,7 +74,7 @@ pub async fn export(
         std::fs::create_dir_all(&place).map_err(|error| Error::io("create", &place, error))?;
     }
     let total = library.backend.songs().count(filter).await?;
-    job.on(Event::begun(Work::Exporting, Some(total)));
+    job.on(Event::started(Work::Exporting, Some(total)));
     // The list gets its name only when it is complete.
     let unfinished = folder.join(".songs.jsonl.unfinished");
     let mut list = BufWriter::new(
@@ -170,7 +170,7 @@ impl Arriving<'_> {
         }
         let path = folder.join(SONGS);
         let list = File::open(&path).map_err(|error| Error::io("read", &path, error))?;
-        self.job.on(Event::begun(Work::Importing, None));
+        self.job.on(Event::started(Work::Importing, None));
         let mut batch = Vec::new();
         for (number, line) in BufReader::new(list).lines().enumerate() {
             if self.job.is_interrupted() {

@@ -82,7 +82,7 @@ async fn bring_back(library: &Library, findings: &mut [Finding], job: &Job) -> R
 ///
 /// When the library cannot be read or written.
 pub async fn collect_garbage(library: &Library, min_age: Duration, job: &Job) -> Result<Collected> {
-    job.on(Event::begun(Work::RemovingGarbage, None));
+    job.on(Event::started(Work::RemovingGarbage, None));
     let collected = library.backend.maintenance().collect_garbage(min_age, job).await;
     job.on(Event::Finished);
     Ok(collected?)
@@ -94,7 +94,7 @@ pub async fn collect_garbage(library: &Library, min_age: Duration, job: &Job) ->
 ///
 /// The backend's own.
 pub async fn find_garbage(library: &Library, min_age: Duration, job: &Job) -> Result<Collected> {
-    job.on(Event::begun(Work::LookingForGarbage, None));
+    job.on(Event::started(Work::LookingForGarbage, None));
     let collected = library.backend.maintenance().find_garbage(min_age, job).await;
     job.on(Event::Finished);
     Ok(collected?)

@@ -149,7 +149,7 @@ impl<'a> IndexRows<'a> {
         let shown = !ids.is_empty();
         if shown {
             let (work, subject) = (Work::BuildingIndex, Some(name.as_str()));
-            progress.on(Event::Begun { work, subject, total });
+            progress.on(Event::Started { work, subject, total });
         }
         let mut waiting = Vec::with_capacity(ROWS_AT_ONCE);
         for id in ids {

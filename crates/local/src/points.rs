@@ -185,7 +185,7 @@ fn compare_all(
     progress: &dyn Progress,
 ) -> Result<bool> {
     let total = among.map_or(rows.len(), RowSet::len) as u64;
-    progress.on(Event::begun(Work::ComparingSongs, Some(total)));
+    progress.on(Event::started(Work::ComparingSongs, Some(total)));
     let compared = AtomicU64::new(0);
     let all = rows.neighbors_of_all(
         &AllNeighbors {

@@ -26,7 +26,7 @@ use crate::{
 /// The indexes are not read: the new catalog records none, so each of them is
 /// built again afterwards, with its own progress.
 pub(crate) fn build(store: &Store, progress: &dyn Progress) -> Result<()> {
-    progress.on(Event::begun(Work::BuildingCatalog, None));
+    progress.on(Event::started(Work::BuildingCatalog, None));
     store.catalog().build(store.library().id, store.files(), |connection| {
         for spec in models_of_files(store, progress)? {
             Catalog::set_model(connection, &spec)?;
@@ -130,7 +130,7 @@ pub(crate) fn reconcile(transaction: &Transaction<'_>, progress: &dyn Progress) 
         shards.extend(shards_that_differ(store, transaction.connection(), folder)?);
     }
     if !shards.is_empty() {
-        progress.on(Event::begun(Work::TakingInFiles, None));
+        progress.on(Event::started(Work::TakingInFiles, None));
         // Copied folders may have brought embeddings of models of their own.
         let known = Catalog::models(transaction.connection())?;
         for spec in models_of_files(store, progress)? {

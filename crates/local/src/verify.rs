@@ -50,7 +50,7 @@ impl<'a> Verifier<'a> {
             repair: options.repair,
             job,
         };
-        job.on(Event::begun(Work::Verifying, None));
+        job.on(Event::started(Work::Verifying, None));
         self.verify_library_file(&mut findings)?;
         match self.verify_all(options, &mut findings) {
             // Damage that only shows where it is read.

@@ -94,7 +94,7 @@ impl<'a> Changes<'a> {
             let cursor = before[side].clone().filter(|_| !full[side]);
             self.read_side(side, cursor)
         };
-        self.session.job().on(Event::begun(Work::LookingForChanges, None));
+        self.session.job().on(Event::started(Work::LookingForChanges, None));
         let read = futures::try_join!(read(Side::Left), read(Side::Right));
         self.session.job().on(Event::Finished);
         let (mut left, mut right) = read?;

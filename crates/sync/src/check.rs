@@ -145,7 +145,7 @@ pub(crate) async fn compare(
         found.songs[side] = count.map_err(|error| failed(replicas, side, error))?;
     }
     let total = found.songs.left;
-    job.on(Event::begun(Work::ComparingLibraries, Some(total)));
+    job.on(Event::started(Work::ComparingLibraries, Some(total)));
     let mut seen: HashSet<SongId> = HashSet::new();
     let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
     loop {

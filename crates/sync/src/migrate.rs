@@ -114,7 +114,7 @@ impl<'a> Migration<'a> {
 
     /// Counts what would be copied.
     pub(crate) async fn plan(&self) -> Result<MigrationPlan> {
-        self.session.job().on(Event::begun(Work::Planning, None));
+        self.session.job().on(Event::started(Work::Planning, None));
         let plan = self.plan_copies().await;
         self.session.job().on(Event::Finished);
         plan
@@ -169,7 +169,7 @@ impl<'a> Migration<'a> {
         let source = self.session.backend(Side::Left);
         let all = songrec_core::Filter::all();
         let total = self.session.ask(Side::Left, || source.songs().count(&all)).await?;
-        self.session.job().on(Event::begun(Work::Copying, Some(total)));
+        self.session.job().on(Event::started(Work::Copying, Some(total)));
         let mut migrated = Migrated::default();
         let mut cursor: Option<Cursor> = self.session.state().meta(CURSOR)?.flatten();
         let mut next = Some(self.page_to_copy(&mut cursor).await);

@@ -40,7 +40,7 @@ impl<'a> Planner<'a> {
 
     /// Decides about everything that is staged.
     pub(crate) async fn plan(&self) -> Result<Plan> {
-        self.session.job().on(Event::begun(Work::ComparingLibraries, None));
+        self.session.job().on(Event::started(Work::ComparingLibraries, None));
         let plan = self.songs().await;
         self.session.job().on(Event::Finished);
         let mut plan = plan?;

@@ -189,7 +189,7 @@ impl<'a> Run<'a> {
     ) -> (Applied, bool, Option<Error>) {
         let total = plan.total();
         if total > 0 {
-            self.session.job().on(Event::begun(Work::Syncing, Some(total)));
+            self.session.job().on(Event::started(Work::Syncing, Some(total)));
         }
         let applier = Applier::new(self.session, &self.options, self.staging, transfer, decider);
         let (mut applied, mut error) = applier.apply().await;

@@ -1,7 +1,7 @@
 //! Which distance counts as near.
 
 use rayon::prelude::*;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use crate::{
     Error, Result, Rows,
@@ -36,7 +36,7 @@ pub fn suggest_eps(rows: Rows<'_>, min_samples: usize, seed: u64, job: &Job) -> 
     rows.at_least(min_samples)?;
     let leaves = Leaves::new(rows);
     let some = sample::rows(rows.len(), SAMPLE, seed);
-    job.on(Event::Started { work: "looking for eps", total: Some(some.len() as u64) });
+    job.on(Event::started(Work::ChoosingEps, Some(some.len() as u64)));
     let blocks: Vec<Vec<f32>> = some
         .par_chunks(BLOCK)
         .map(|block| {

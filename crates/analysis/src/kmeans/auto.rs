@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use super::{KMeansOptions, kmeans};
 use crate::{Error, Result, Rows, SilhouetteOptions, sample, silhouette};
@@ -64,7 +64,7 @@ pub fn choose_k(rows: Rows<'_>, options: &ChooseKOptions, job: &Job) -> Result<C
     let some = Rows::new(&values, rows.dimension())?;
 
     let last = (*ks.end()).min(some.len() - 1);
-    job.on(Event::Started { work: "choosing k", total: Some((*ks.start()..=last).count() as u64) });
+    job.on(Event::started(Work::ChoosingK, Some((*ks.start()..=last).count() as u64)));
     let mut silhouettes: Vec<(usize, f64)> = Vec::new();
     let quiet = Job { interrupt: job.interrupt.clone(), ..Job::silent() };
     for k in *ks.start()..=last {

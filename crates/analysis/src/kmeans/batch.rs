@@ -2,7 +2,7 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use songrec_core::{Event, Job};
+use songrec_core::{Event, Job, Work};
 
 use super::{KMeans, KMeansOptions, check, lloyd::Lloyd, mean_variance, seeding};
 use crate::{Error, Result, Rows, distance::Panels};
@@ -51,7 +51,7 @@ pub fn mini_batch_kmeans(rows: Rows<'_>, options: &MiniBatchOptions, job: &Job) 
         let (value, expected) = ("0".to_owned(), "1 or more");
         return Err(Error::Option { option: "batch", value, expected });
     }
-    job.on(Event::Started { work: "clustering", total: Some(batches as u64 + 1) });
+    job.on(Event::started(Work::Clustering, Some(batches as u64 + 1)));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let dimension = rows.dimension();
     let draw = |rng: &mut ChaCha8Rng| rows.row(rng.random_range(0..rows.len()));

@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context, args: EmbedArgs) -> Result<ExitStatus
     let mut last_error = None;
     let mut failed = 0;
     let job = &context.job;
-    job.on(Event::begun(Work::Embedding, Some(args.files.len() as u64)));
+    job.on(Event::started(Work::Embedding, Some(args.files.len() as u64)));
     for file in &args.files {
         if job.is_interrupted() {
             job.on(Event::Finished);

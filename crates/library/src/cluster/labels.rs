@@ -130,7 +130,7 @@ async fn add_missing(
         clusters.retain(|song, _| present.contains(*song));
     }
     if missing.len() > READ {
-        job.on(Event::begun(Work::ComparingWithClusters, Some(missing.len() as u64)));
+        job.on(Event::started(Work::ComparingWithClusters, Some(missing.len() as u64)));
     }
     for ids in missing.chunks(READ) {
         if job.is_interrupted() {
@@ -164,7 +164,7 @@ async fn add_changed(
     let backend = library.backend();
     if cursor.is_none() {
         let songs = backend.songs().count(&Filter::all()).await?;
-        job.on(Event::begun(Work::ComparingWithClusters, Some(songs)));
+        job.on(Event::started(Work::ComparingWithClusters, Some(songs)));
     }
     let is_first = cursor.is_none();
     loop {

@@ -73,7 +73,7 @@ impl MapData {
         let mut songs: Vec<Option<MapSong>> = vec![None; map.songs.len()];
         let mut texts = HashSet::new();
         let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
-        job.on(Event::begun(Work::ReadingSongs, Some(map.songs.len() as u64)));
+        job.on(Event::started(Work::ReadingSongs, Some(map.songs.len() as u64)));
         loop {
             if job.is_interrupted() {
                 return Ok(None);

@@ -30,7 +30,7 @@ pub(super) async fn extend(
     if new.is_empty() || map.songs.is_empty() {
         return Ok(Some(map));
     }
-    job.on(Event::begun(Work::PlacingNewSongs, Some(new.len() as u64)));
+    job.on(Event::started(Work::PlacingNewSongs, Some(new.len() as u64)));
     let fixed = map.songs.len();
     let mut graph = analysis::Graph { k: BY, neighbors: Vec::new(), distances: Vec::new() };
     let mut placed = Vec::new();

@@ -64,7 +64,7 @@ pub async fn bench_model(
     let batcher = models.batcher(model).await?;
     let load = began.elapsed();
     let worker = (batcher.clone(), job.clone());
-    job.on(Event::begun(Work::Measuring, None));
+    job.on(Event::started(Work::Measuring, None));
     let took = blocking(move || embed_noise(&worker.0, seconds, &worker.1)).await;
     job.on(Event::Finished);
     let Some(took) = took?? else {

@@ -150,7 +150,7 @@ pub(crate) async fn embed_again(
     let mut scan = Scan::begin(library, &options, &here, job).await?;
     scan.named = Some(files.values().cloned().collect());
     *scan.lost.get_mut().unwrap_or_else(PoisonError::into_inner) = lost;
-    job.on(Event::begun(Work::EmbeddingAgain, None));
+    job.on(Event::started(Work::EmbeddingAgain, None));
     let embedded = scan.look_and_take_in(false).await;
     job.on(Event::Finished);
     embedded?;

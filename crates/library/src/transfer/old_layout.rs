@@ -134,7 +134,7 @@ impl Arriving<'_> {
         let total = old.metadata.records.len();
         self.imported.no_records.clone_from(&old.metadata.others);
         let old = Arc::new(old);
-        self.job.on(Event::begun(Work::Importing, Some(total as u64)));
+        self.job.on(Event::started(Work::Importing, Some(total as u64)));
         for begin in (0..total).step_by(self.batch) {
             if self.job.is_interrupted() {
                 self.imported.interrupted = true;

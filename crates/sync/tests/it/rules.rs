@@ -441,7 +441,7 @@ struct BeforeTheWrite {
 
 impl Progress for BeforeTheWrite {
     fn on(&self, event: Event<'_>) {
-        if matches!(event, Event::Begun { work: Work::Syncing, .. }) {
+        if matches!(event, Event::Started { work: Work::Syncing, .. }) {
             edit(&self.shared.memory, self.id, "artist", "theirs", 2);
         }
     }

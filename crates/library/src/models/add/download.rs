@@ -87,7 +87,7 @@ impl Models {
             .tempdir_in(root)
             .map_err(|error| Error::io("create a folder in", root, error))?;
         let fetch = async |file: &str, most: u64| {
-            progress.on(Event::begun(Work::Downloading, None));
+            progress.on(Event::started(Work::Downloading, None));
             let to = folder.path().join(file);
             let fetched = server::fetch(&below(from, file), &to, most, |bytes| {
                 progress.on(Event::Advanced { item: file, bytes });
