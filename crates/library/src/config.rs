@@ -239,6 +239,11 @@ impl Config {
         self.libraries.get(name).map(|(library, _)| library)
     }
 
+    /// Every `[libraries.NAME]`, by name.
+    pub fn libraries(&self) -> impl Iterator<Item = (&str, &NamedLibrary)> {
+        self.libraries.iter().map(|(name, (library, _))| (name.as_str(), library))
+    }
+
     /// Every `[models.NAME]`, by name.
     pub fn models(&self) -> impl Iterator<Item = (&str, &ModelTable)> {
         self.models.iter().map(|(name, (table, _))| (name.as_str(), table))
