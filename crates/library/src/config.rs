@@ -346,6 +346,13 @@ impl Config {
         }
     }
 
+    /// The same settings with another value of one.
+    pub(crate) fn with<V>(&self, key: Key<V>, text: &str) -> Result<Self> {
+        let mut config = self.clone();
+        config.set(&key.setting(), text, Origin::Flag("a request"))?;
+        Ok(config)
+    }
+
     fn set(&mut self, setting: &Setting, text: &str, origin: Origin) -> Result<()> {
         let mut values = split(setting, text);
         if setting.kind == Kind::Path {

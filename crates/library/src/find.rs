@@ -12,6 +12,6 @@ pub use facets::{Facet, FacetValue, Facets, facets};
 pub use list::{List, Listing, Nothing};
 pub(crate) use resolve::resolve_all;
 pub use resolve::{Named, resolve, song, songs};
-pub use select::{Selection, count, select, summaries};
+pub use select::{Selection, asks_for_missing, count, select, summaries};
 pub use songrec_storage::{Order, OrderBy};
 pub use stats::{ModelStats, SoundStats, Stats, stats};

@@ -76,6 +76,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use evaluate::{Band, Confusion, Eval, EvalOptions, Likeness, Measured, ModelEval, evaluate};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain, explain_songs};
 pub use find::Named;
+pub use fresh::state as library_state;
 pub use history::{SongHistory, Written};
 pub use library::{Library, now};
 pub use map::{

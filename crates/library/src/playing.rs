@@ -84,8 +84,9 @@ impl CheckedAudio {
 }
 
 /// The audio of a song to play: from a file of this machine, from what the library
-/// keeps, or at an address that is valid for `valid_for`. Bytes that are here are
-/// compared by their hash before they are played for the first time.
+/// keeps, or at an address that is valid for `valid_for`, which comes first if
+/// `wants_address`. Bytes that are here are compared by their hash before they are played
+/// for the first time.
 ///
 /// # Errors
 ///
@@ -93,10 +94,14 @@ impl CheckedAudio {
 pub async fn playable(
     library: &Library,
     song: &Song,
+    wants_address: bool,
     valid_for: Duration,
     checked: &CheckedAudio,
     job: &Job,
 ) -> Result<Playable> {
+    if wants_address && let Some(address) = address(library, song, valid_for, job).await? {
+        return Ok(Playable::At(address));
+    }
     for file in &song.files {
         let path = library.file_path(&file.path);
         if is_as_said(&path, file, checked).await? {
@@ -105,21 +110,31 @@ pub async fn playable(
         }
     }
     if let Some(blob) = &song.blob {
-        let address = audio_address(library, song, valid_for, &job.progress).await;
-        match address {
-            Ok(address) => return Ok(Playable::At(address.url)),
-            // Audio that is kept in a folder has none, and can be read.
-            Err(error) if matches!(error.kind(), ErrorKind::Usage | ErrorKind::NotFound) => {}
-            Err(error) => return Err(error),
-        }
         if is_kept(library, blob, checked, job).await? {
             let place = AudioPlace(Place::Kept(blob.clone()));
             return Ok(Playable::Here { size: blob.size, sha256: blob.sha256, place });
+        }
+        if let Some(address) = address(library, song, valid_for, job).await? {
+            return Ok(Playable::At(address));
         }
     }
     let title = SongSummary::of(song).title;
     Err(Error::not_found(format_args!("the audio of `{title}` is not here"))
         .with_hint("its files are on another machine, or were moved: scan them again here"))
+}
+
+// Audio that is kept in a folder has no address.
+async fn address(
+    library: &Library,
+    song: &Song,
+    valid_for: Duration,
+    job: &Job,
+) -> Result<Option<String>> {
+    match audio_address(library, song, valid_for, &job.progress).await {
+        Ok(address) => Ok(Some(address.url)),
+        Err(error) if matches!(error.kind(), ErrorKind::Usage | ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 // Whether a file holds what its song says. Its size tells most of what is not.
@@ -155,6 +170,11 @@ async fn is_kept(
     let Some(mut stream) = library.backend().blobs().get(blob, None).await? else {
         return Ok(false);
     };
+    // A bucket holds what was checked when it came, under its digest; a local library may
+    // read any file that a song names.
+    if library.is_remote() {
+        return Ok(true);
+    }
     let mut hash = sha2::Sha256::new();
     while let Some(piece) = stream.next().await {
         if job.is_interrupted() {

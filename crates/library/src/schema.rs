@@ -55,6 +55,7 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("scan", include_str!("../schema/scan.json")),
     ("schema", include_str!("../schema/schema.json")),
     ("search", include_str!("../schema/search.json")),
+    ("serve", include_str!("../schema/serve.json")),
     ("show", include_str!("../schema/show.json")),
     ("similar", include_str!("../schema/similar.json")),
     ("stats", include_str!("../schema/stats.json")),

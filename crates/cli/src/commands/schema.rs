@@ -11,8 +11,11 @@ use songrec_library::{DEFINITIONS, Error, SCHEMAS};
 use crate::{args::SchemaArgs, context::Context, status::ExitStatus};
 
 /// Commands that this build need not have.
-const OPTIONAL: [(&str, bool); 2] =
-    [("emulator", cfg!(feature = "emulator")), ("init-astra", cfg!(feature = "astra"))];
+const OPTIONAL: [(&str, bool); 3] = [
+    ("emulator", cfg!(feature = "emulator")),
+    ("init-astra", cfg!(feature = "astra")),
+    ("serve", cfg!(feature = "serve")),
+];
 
 // The schema of every command that this build has.
 fn schemas() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -102,7 +105,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("a test reads every schema")
 }
 
-#[cfg(all(test, feature = "astra", feature = "emulator"))]
+#[cfg(all(test, feature = "astra", feature = "emulator", feature = "serve"))]
 mod tests {
     use std::path::Path;
 

@@ -1,8 +1,5 @@
-use std::collections::BTreeMap;
-
 use anyhow::Result;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use songrec_core::{
     AudioProperties, Features, Field, Key, Song, SongSummary, Source, SourcedValue,
 };
