@@ -3,6 +3,8 @@
 mod analysis;
 mod filter;
 mod library;
+#[cfg(any(feature = "serve", feature = "mcp"))]
+mod serving;
 mod sharing;
 mod songs;
 mod sound;
@@ -15,9 +17,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "emulator")]
 use self::library::EMULATOR_HELP;
+#[cfg(feature = "mcp")]
+use self::serving::MCP_HELP;
+#[cfg(feature = "serve")]
+use self::serving::SERVE_HELP;
 pub(crate) use analysis::*;
 pub(crate) use filter::FilterArgs;
 pub(crate) use library::*;
+#[cfg(any(feature = "serve", feature = "mcp"))]
+pub(crate) use serving::*;
 pub(crate) use sharing::*;
 pub(crate) use songs::*;
 pub(crate) use sound::*;
@@ -176,6 +184,14 @@ pub(crate) enum Command {
     #[cfg(feature = "emulator")]
     #[command(after_long_help = EMULATOR_HELP)]
     Emulator(EmulatorArgs),
+    /// Serve the library over HTTP, to programs and to a browser
+    #[cfg(feature = "serve")]
+    #[command(after_long_help = SERVE_HELP)]
+    Serve(ServeArgs),
+    /// Offer the library to a language model, as tools over stdin and stdout
+    #[cfg(feature = "mcp")]
+    #[command(after_long_help = MCP_HELP)]
+    Mcp(McpArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
