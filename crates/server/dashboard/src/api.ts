@@ -1,0 +1,605 @@
+// What the server answers, and how it is asked. Written by hand after the
+// documents that the commands print (`crates/cli/schema`).
+
+export interface Card {
+  id: string;
+  title: string;
+  artist?: string;
+  album?: string;
+  genres?: string[];
+  year?: number;
+  bpm?: number;
+  key?: string;
+  moods?: string[];
+  instrument?: string;
+  loop?: boolean;
+  /** Seconds. */
+  duration: number;
+  path?: string;
+  codec?: string;
+  /** Bytes. */
+  size: number;
+  models?: string[];
+  warnings?: string[];
+}
+
+export interface Page<T> {
+  rows: T[];
+  total: number;
+}
+
+export type Value = string | number | boolean | string[] | null;
+
+export interface Said {
+  value: Value;
+  source: "measured" | "file_name" | "folder" | "file" | "import" | "person";
+}
+
+export interface Features {
+  bpm?: number;
+  bpm_confidence?: number;
+  key?: string;
+  key_confidence?: number;
+  tuning_hz?: number;
+  loudness_lufs?: number;
+  loudness_range_lu?: number;
+  peak_db?: number;
+  rms?: number;
+  dynamic_range_db?: number;
+  spectral_centroid_hz?: number;
+  spectral_bandwidth_hz?: number;
+  spectral_rolloff_hz?: number;
+  spectral_flatness?: number;
+  zero_crossing_rate?: number;
+  pitch_salience?: number;
+  onset_rate?: number;
+  is_loop?: boolean;
+  instrument?: string;
+  instrument_confidence?: number;
+  moods?: string[];
+  silence_start_s?: number;
+  silence_end_s?: number;
+  groups?: Record<string, number[]>;
+}
+
+export interface Song {
+  id: string;
+  audio_hash: string;
+  revision: { number: number; operation: string };
+  files?: { path: string; sha256: string; size: number }[];
+  blob?: { sha256: string; size: number };
+  audio: {
+    container: string;
+    codec: string;
+    sample_rate: number;
+    channels: number;
+    bit_depth?: number;
+    duration: number;
+    bitrate?: number;
+    warnings?: { kind: string; text: string }[];
+  };
+  tags: Record<string, unknown>;
+  edits?: Record<string, Value>;
+  features?: Features;
+  embeddings?: Record<string, { dimension: number; digest: string }>;
+  added_at: string;
+  updated_at: string;
+  conflicts?: { field: string; value: Value }[];
+  values: Record<string, Said>;
+  cluster?: { cluster_id: number; name: string };
+}
+
+export interface Write {
+  at: string | null;
+  operation: string;
+  values: Record<string, unknown>;
+}
+
+export interface Explanation {
+  reasons: { label: string; description: string; score: number }[];
+  groups: { group: string; label: string; cosine: number; score: number }[];
+  facts: { name: string; unit: string; left: string; right: string; remark: string }[];
+  note?: string;
+}
+
+export interface Neighbor extends Card {
+  rank: number;
+  similarity: number;
+  distance: number;
+  copies_left_out?: number;
+  explanation?: Explanation;
+}
+
+export interface Similar {
+  query: { id?: string; title: string; artist?: string };
+  queries?: { id?: string; title: string; artist?: string; weight: number }[];
+  model: string;
+  metric: string;
+  results: Neighbor[];
+  notes?: string[];
+  shortfall?: string;
+}
+
+export type Counts = Record<string, number>;
+
+export interface Stats {
+  total_songs: number;
+  total_duration: number;
+  total_size: number;
+  genres: Counts;
+  instruments: Counts;
+  keys: Counts;
+  tempos: Counts;
+  codecs: Counts;
+  without_audio: number;
+  warnings: Counts;
+  artists: number;
+  albums: number;
+  loops: number;
+  one_shots: number;
+  models: { name: string; dimension: number; metric: string; songs: number }[];
+  without_embedding: number;
+  lengths: Counts;
+  sound: {
+    songs: number;
+    silent_start: number;
+    silent_end: number;
+    loudness: Counts;
+    near_duplicates: number | null;
+  };
+}
+
+export interface Cluster {
+  cluster_id: number;
+  name: string;
+  named_by_hand: boolean;
+  size: number;
+  genres: Counts;
+  purity: number | null;
+  tightness: number;
+  typical: string[];
+  songs?: Card[];
+}
+
+export interface Clustering {
+  model: string;
+  metric: string;
+  method: string;
+  made_at: string;
+  songs: number;
+  noise: number;
+  silhouette: number | null;
+  clusters: Cluster[];
+}
+
+export interface Anomalies {
+  model: string;
+  method: string;
+  contamination: number;
+  offset: number;
+  songs: number;
+  anomalies: number;
+  results: (Card & { score: number; reasons: string[] })[];
+}
+
+export type Duplicate =
+  | (Card & { files: { path: string; size: number; identical: boolean }[]; wasted: number })
+  | { similarity: number; songs: (Card & { similarity: number })[] };
+
+export interface Model {
+  name: string;
+  dimension: number;
+  metric: string;
+  description?: string;
+  reads_text: boolean;
+  kind: string;
+}
+
+export interface Machine {
+  id: string;
+  name: string;
+  last_seen: string;
+  round: number;
+  retired: boolean;
+  version: string;
+}
+
+export interface Work {
+  add: number;
+  update: number;
+  merge: number;
+  delete: number;
+  restore: number;
+}
+
+export type Action = keyof Work;
+
+export interface Plan {
+  songs: { song: string; title: string; left: Action | null; right: Action | null; note?: string }[];
+  documents: { kind: string; id: string; left: Action | null; right: Action | null }[];
+  counts: { left: Work; right: Work };
+  bytes: { left: number; right: number };
+  agreed: number;
+  full: boolean;
+  refused?: { subject: string; title: string; reason: string; hint?: string }[];
+  left_out?: { songs: number };
+}
+
+export interface Conflicts {
+  song: string;
+  title: string;
+  conflicts: { field: string; shown: Value; other: Value; set_at: string }[];
+}
+
+export interface Deleted {
+  song: string;
+  title: string;
+  deleted_at: string;
+  paths: string[];
+}
+
+export interface Remote {
+  name: string;
+  [more: string]: unknown;
+}
+
+export interface Job {
+  id: string;
+  kind: string;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  started: string | null;
+  ended?: string | null;
+  progress?: { task?: string; done?: number; total?: number | null; bytes?: number; current?: string | null };
+  failed_items?: unknown[];
+  counts?: Record<string, number>;
+  result?: unknown;
+  problem?: Partial<ProblemBody> | null;
+}
+
+export interface Session {
+  needed: boolean;
+  authenticated: boolean;
+  read_only: boolean;
+  library?: string;
+  backend?: string;
+  version?: string;
+}
+
+export interface Waveform {
+  /** Seconds of the whole song. */
+  duration: number;
+  points: number;
+  min: number[];
+  max: number[];
+  rms: number[];
+}
+
+export interface Finding {
+  name: string;
+  state: "good" | "doubtful" | "broken";
+  detail: string;
+  hint?: string;
+}
+
+export interface ProblemBody {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail: string;
+  tip: string;
+}
+
+/** An answer that is no success, with what the server says to do about it. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly title: string,
+    detail: string,
+    readonly tip?: string,
+  ) {
+    super(detail);
+  }
+}
+
+export const BASE = "/api/v1/";
+
+/** Listens for answers that ask for a token. */
+export const unauthorized = new EventTarget();
+
+type Params = Record<string, string | number | boolean | string[] | null | undefined>;
+
+export function url(path: string, query: Params = {}): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (Array.isArray(value)) for (const one of value) search.append(name, one);
+    else if (value !== null && value !== undefined && value !== "") search.set(name, String(value));
+  }
+  const text = search.toString();
+  return `${BASE}${path}${text === "" ? "" : `?${text}`}`;
+}
+
+/** A path whose parts may hold anything. */
+export function path(...parts: (string | number)[]): string {
+  return parts.map((part) => encodeURIComponent(part)).join("/");
+}
+
+async function ask(address: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(address, { credentials: "same-origin", ...init });
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw new Problem(
+      0, "unreachable", "The server does not answer",
+      "The connection to songrec failed.",
+      "Check that “songrec serve” still runs, then try again.",
+    );
+  }
+  if (response.ok) return response;
+  const problem = await told(response);
+  if (response.status === 401) unauthorized.dispatchEvent(new Event("401"));
+  throw problem;
+}
+
+async function told(response: Response): Promise<Problem> {
+  let body: Partial<ProblemBody> = {};
+  try {
+    body = (await response.json()) as Partial<ProblemBody>;
+  } catch {
+    // A proxy or a crash answers otherwise; the status has to do.
+  }
+  return new Problem(
+    response.status,
+    body.code ?? `http_${response.status}`,
+    body.title ?? `The server answered ${response.status}`,
+    body.detail ?? response.statusText,
+    body.tip,
+  );
+}
+
+export async function get<T>(path: string, query: Params = {}, signal?: AbortSignal): Promise<T> {
+  const response = await ask(url(path, query), { signal, headers: { accept: "application/json" } });
+  return (await response.json()) as T;
+}
+
+export async function bytes(path: string, query: Params, signal?: AbortSignal): Promise<ArrayBuffer> {
+  return (await ask(url(path, query), { signal })).arrayBuffer();
+}
+
+export async function send<T>(
+  method: "POST" | "PATCH" | "DELETE",
+  path: string,
+  body: unknown = {},
+  signal?: AbortSignal,
+): Promise<T> {
+  const form = body instanceof FormData;
+  const response = await ask(url(path), {
+    method,
+    signal,
+    headers: form ? {} : { "content-type": "application/json" },
+    body: form ? body : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+/**
+ * The rows of a list. Lists come as an array, as an object that holds one, or as
+ * the document that says that there is nothing.
+ */
+export function rows<T>(answer: unknown, name: string): Page<T> {
+  if (Array.isArray(answer)) return { rows: answer as T[], total: answer.length };
+  const object = (answer ?? {}) as Record<string, unknown>;
+  const found = object[name] ?? object.results ?? object.items;
+  const list = Array.isArray(found) ? (found as T[]) : [];
+  return { rows: list, total: typeof object.total === "number" ? object.total : list.length };
+}
+
+async function list<T>(
+  path: string,
+  name: string,
+  query: Params = {},
+  signal?: AbortSignal,
+): Promise<Page<T>> {
+  return rows<T>(await get<unknown>(path, query, signal), name);
+}
+
+export interface Listing {
+  q?: string;
+  filter?: string[];
+  sort?: string;
+  desc?: boolean;
+  limit: number;
+  offset: number;
+}
+
+export interface Comparing {
+  k?: number;
+  model?: string;
+  filter?: string[];
+  explain?: boolean;
+  all_copies?: boolean;
+  exclude?: string[];
+}
+
+export interface Question extends Comparing {
+  like?: { song: string; weight?: number }[];
+  unlike?: { song: string; weight?: number }[];
+  text?: string;
+}
+
+export interface FilterValues {
+  [key: string]: { value: string; count: number; label?: string }[];
+}
+
+export interface MapPart {
+  id: string;
+  title?: string | null;
+  artist?: string | null;
+  genre?: string | null;
+  bpm?: number | null;
+  key?: string | null;
+}
+
+export interface PackedHeader {
+  count: number;
+  dims: number;
+  classes: { name: string | null; color?: string | null; count?: number }[];
+  seed?: number | null;
+  model?: string;
+  method?: string;
+  made_at?: string;
+  trustworthiness?: number | null;
+}
+
+export interface Packed {
+  header: PackedHeader;
+  /** One column for each dimension. */
+  columns: Float32Array[];
+  classes: Uint16Array;
+}
+
+export const api = {
+  session: () => get<Session>("session"),
+  signIn: (token: string) => send<void>("POST", "session", { token }),
+
+  songs: (listing: Listing, signal?: AbortSignal) =>
+    list<Card>("songs", "songs", { ...listing, desc: listing.desc || null }, signal),
+  song: (id: string, signal?: AbortSignal) => get<Song>(path("songs", id), {}, signal),
+  edit: (id: string, change: { set?: Record<string, Value>; unset?: string[] }) =>
+    send<Song>("PATCH", path("songs", id), { set: change.set ?? {}, unset: change.unset ?? [] }),
+  remove: (id: string) => send<unknown>("DELETE", path("songs", id)),
+  upload(file: File) {
+    const form = new FormData();
+    form.append("file", file, file.name);
+    return send<unknown>("POST", "songs", form);
+  },
+  audio: (id: string) => url(`${path("songs", id)}/audio`),
+  waveform: (id: string, query: { points: number; from?: number; to?: number }, signal?: AbortSignal) =>
+    get<Waveform>(`${path("songs", id)}/waveform`, query, signal),
+  spectrogram: (id: string, width: number, height: number) =>
+    url(`${path("songs", id)}/spectrogram`, { width, height }),
+  history: (id: string, signal?: AbortSignal) =>
+    get<{ writes: Write[]; seen: number }>(`${path("songs", id)}/history`, {}, signal),
+  similar: (id: string, query: Comparing, signal?: AbortSignal) =>
+    get<Similar>(`${path("songs", id)}/similar`, { ...query }, signal),
+  ask: (question: Question, signal?: AbortSignal) =>
+    send<Similar>("POST", "similar", question, signal),
+  askFile(file: Blob, name: string, query: Comparing & { from?: number; to?: number }, signal?: AbortSignal) {
+    const form = new FormData();
+    for (const [key, value] of Object.entries(query)) {
+      if (Array.isArray(value)) for (const one of value) form.append(key, one);
+      else if (value !== undefined) form.append(key, String(value));
+    }
+    // The fields first, so that a server may read the file as a stream.
+    form.append("file", file, name);
+    return send<Similar>("POST", "similar", form, signal);
+  },
+  explain: (a: string, b: string) =>
+    send<Explanation & { left: Card; right: Card }>("POST", "explain", { a, b }),
+
+  async filters(signal?: AbortSignal): Promise<FilterValues> {
+    return filterValues(await get<unknown>("filters", {}, signal));
+  },
+  stats: (signal?: AbortSignal) => get<Stats>("stats", {}, signal),
+  duplicates: (near: number | null, signal?: AbortSignal) =>
+    list<Duplicate>("duplicates", "duplicates", { near, limit: 200 }, signal),
+  models: (signal?: AbortSignal) => list<Model>("models", "models", {}, signal),
+  doctor: (signal?: AbortSignal) => list<Finding>("doctor", "findings", {}, signal),
+  clusters: (signal?: AbortSignal) => get<Clustering>("clusters", {}, signal),
+  cluster: (name: string | number, signal?: AbortSignal) =>
+    get<Cluster>(path("clusters", name), {}, signal),
+  renameCluster: (name: string | number, to: string) =>
+    send<unknown>("PATCH", path("clusters", name), { name: to }),
+  anomalies: (query: { method?: string; contamination?: number; limit?: number }, signal?: AbortSignal) =>
+    get<Anomalies>("anomalies", query, signal),
+
+  machines: (signal?: AbortSignal) => list<Machine>("machines", "machines", {}, signal),
+  remotes: (signal?: AbortSignal) => list<Remote>("remotes", "remotes", {}, signal),
+  plan: (remote: string, signal?: AbortSignal) =>
+    send<Plan>("POST", "sync/plan", { with: remote }, signal),
+  conflicts: (signal?: AbortSignal) => list<Conflicts>("conflicts", "conflicts", {}, signal),
+  resolve: (song: string, field: string, choose: Value) =>
+    send<unknown>("POST", `${path("conflicts", song)}/resolve`, { field, choose }),
+  trash: (signal?: AbortSignal) => list<Deleted>("trash", "trash", {}, signal),
+  restore: (songs: string[]) => send<{ restored: string[] }>("POST", "trash/restore", { songs }),
+
+  jobs: (signal?: AbortSignal) => list<Job>("jobs", "jobs", {}, signal),
+  job: (id: string) => get<Job>(path("jobs", id)),
+  start: (kind: string, options: Record<string, unknown> = {}) =>
+    send<Job>("POST", `jobs/${kind}`, options),
+  cancel: (id: string) => send<unknown>("DELETE", path("jobs", id)),
+  events: (id: string) => new EventSource(url(`${path("jobs", id)}/events`)),
+
+  async map(
+    query: { method: string; dims: number; model?: string; color: string },
+    signal?: AbortSignal,
+  ): Promise<Packed> {
+    return unpack(await bytes("map", { ...query, format: "packed" }, signal));
+  },
+  mapSongs: (
+    query: { offset: number; limit: number; method: string; dims: number; model?: string },
+    signal?: AbortSignal,
+  ) => list<MapPart>("map/songs", "songs", query, signal),
+};
+
+/** Reads the packed map: a line of JSON, columns of float32, a column of uint16. */
+export function unpack(buffer: ArrayBuffer): Packed {
+  const all = new Uint8Array(buffer);
+  const end = all.indexOf(10);
+  if (end < 0) throw wrongMap("it has no header");
+  const header = JSON.parse(new TextDecoder().decode(all.subarray(0, end))) as PackedHeader;
+  const { count, dims } = header;
+  if (!(Number.isInteger(count) && count >= 0 && (dims === 2 || dims === 3))) {
+    throw wrongMap(`its header says ${count} songs in ${dims} dimensions`);
+  }
+  const expected = end + 1 + count * (4 * dims + 2);
+  if (buffer.byteLength !== expected) {
+    throw wrongMap(`it has ${buffer.byteLength} bytes, and ${expected} were expected`);
+  }
+  // Copied, because typed arrays begin at multiples of their size only.
+  const at = (offset: number, length: number) => buffer.slice(end + 1 + offset, end + 1 + offset + length);
+  const columns = Array.from({ length: dims }, (_, i) => new Float32Array(at(4 * count * i, 4 * count)));
+  return { header, columns, classes: new Uint16Array(at(4 * count * dims, 2 * count)) };
+}
+
+function wrongMap(why: string): Problem {
+  return new Problem(0, "bad_map", "The map cannot be read", `The map cannot be read: ${why}.`,
+    "Reload the page; if it stays so, the server is of another version.");
+}
+
+/** Values come as a map of counts or as a list; both become lists, the commonest first. */
+export function filterValues(answer: unknown): FilterValues {
+  const out: FilterValues = {};
+  const object = (answer ?? {}) as Record<string, unknown>;
+  const read = (key: string, values: unknown) => {
+    if (Array.isArray(values)) {
+      const list = values.flatMap((one) => {
+        if (typeof one === "string") return [{ value: one, count: 0 }];
+        const { value, name, count, songs, size } = one as Record<string, unknown>;
+        const text = value ?? name;
+        if (typeof text !== "string" && typeof text !== "number") return [];
+        return [{ value: String(text), count: Number(count ?? songs ?? size ?? 0) }];
+      });
+      if (list.length > 0) out[key] = list;
+    } else if (values !== null && typeof values === "object") {
+      const entries = Object.entries(values as Record<string, unknown>);
+      if (entries.length > 0 && entries.every(([, count]) => typeof count === "number")) {
+        out[key] = entries.map(([value, count]) => ({ value, count: count as number }));
+      }
+    }
+    out[key]?.sort((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1));
+  };
+  if (Array.isArray(object.filters ?? object.keys)) {
+    for (const one of (object.filters ?? object.keys) as Record<string, unknown>[]) {
+      if (typeof one === "object" && one !== null) read(String(one.key ?? one.name), one.values);
+    }
+  }
+  const nested = (object.values ?? object) as Record<string, unknown>;
+  for (const [key, values] of Object.entries(nested)) {
+    if (key !== "filters" && key !== "keys") read(key.replace(/s$/, ""), values);
+  }
+  return out;
+}
