@@ -240,7 +240,9 @@ export interface Deleted {
 
 export interface Remote {
   name: string;
-  [more: string]: unknown;
+  kind: string;
+  place?: string;
+  is_default: boolean;
 }
 
 export interface Job {
@@ -250,7 +252,7 @@ export interface Job {
   started: string | null;
   ended?: string | null;
   progress?: { task?: string; done?: number; total?: number | null; bytes?: number; current?: string | null };
-  failed_items?: unknown[];
+  failed_items?: { item: string; reason: string }[];
   counts?: Record<string, number>;
   result?: unknown;
   problem?: Partial<ProblemBody> | null;
@@ -385,15 +387,10 @@ export async function send<T>(
   return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
-/**
- * The rows of a list. Lists come as an array, as an object that holds one, or as
- * the document that says that there is nothing.
- */
+/** The rows of a list, which its document holds under a name. */
 export function rows<T>(answer: unknown, name: string): Page<T> {
-  if (Array.isArray(answer)) return { rows: answer as T[], total: answer.length };
   const object = (answer ?? {}) as Record<string, unknown>;
-  const found = object[name] ?? object.results ?? object.items;
-  const list = Array.isArray(found) ? (found as T[]) : [];
+  const list = Array.isArray(object[name]) ? (object[name] as T[]) : [];
   return { rows: list, total: typeof object.total === "number" ? object.total : list.length };
 }
 
@@ -431,7 +428,7 @@ export interface Question extends Comparing {
 }
 
 export interface FilterValues {
-  [key: string]: { value: string; count: number; label?: string }[];
+  [key: string]: { value: string; count: number }[];
 }
 
 export interface MapPart {
@@ -501,13 +498,13 @@ export const api = {
     send<Explanation & { left: Card; right: Card }>("POST", "explain", { a, b }),
 
   async filters(signal?: AbortSignal): Promise<FilterValues> {
-    return filterValues(await get<unknown>("filters", {}, signal));
+    return filterValues(await get<Parameters<typeof filterValues>[0]>("filters", {}, signal));
   },
   stats: (signal?: AbortSignal) => get<Stats>("stats", {}, signal),
   duplicates: (near: number | null, signal?: AbortSignal) =>
-    list<Duplicate>("duplicates", "duplicates", { near, limit: 200 }, signal),
+    list<Duplicate>("duplicates", near === null ? "duplicates" : "groups", { near, limit: 200 }, signal),
   models: (signal?: AbortSignal) => list<Model>("models", "models", {}, signal),
-  doctor: (signal?: AbortSignal) => list<Finding>("doctor", "findings", {}, signal),
+  doctor: (signal?: AbortSignal) => list<Finding>("doctor", "checks", {}, signal),
   clusters: (signal?: AbortSignal) => get<Clustering>("clusters", {}, signal),
   cluster: (name: string | number, signal?: AbortSignal) =>
     get<Cluster>(path("clusters", name), {}, signal),
@@ -520,10 +517,11 @@ export const api = {
   remotes: (signal?: AbortSignal) => list<Remote>("remotes", "remotes", {}, signal),
   plan: (remote: string, signal?: AbortSignal) =>
     send<Plan>("POST", "sync/plan", { with: remote }, signal),
-  conflicts: (signal?: AbortSignal) => list<Conflicts>("conflicts", "conflicts", {}, signal),
-  resolve: (song: string, field: string, choose: Value) =>
+  conflicts: (signal?: AbortSignal) => list<Conflicts>("conflicts", "songs", {}, signal),
+  /** Decides for what is shown, or for another value by its number, from 1. */
+  resolve: (song: string, field: string, choose?: number) =>
     send<unknown>("POST", `${path("conflicts", song)}/resolve`, { field, choose }),
-  trash: (signal?: AbortSignal) => list<Deleted>("trash", "trash", {}, signal),
+  trash: (signal?: AbortSignal) => list<Deleted>("trash", "songs", {}, signal),
   restore: (songs: string[]) => send<{ restored: string[] }>("POST", "trash/restore", { songs }),
 
   jobs: (signal?: AbortSignal) => list<Job>("jobs", "jobs", {}, signal),
@@ -570,36 +568,7 @@ function wrongMap(why: string): Problem {
     "Reload the page; if it stays so, the server is of another version.");
 }
 
-/** Values come as a map of counts or as a list; both become lists, the commonest first. */
-export function filterValues(answer: unknown): FilterValues {
-  const out: FilterValues = {};
-  const object = (answer ?? {}) as Record<string, unknown>;
-  const read = (key: string, values: unknown) => {
-    if (Array.isArray(values)) {
-      const list = values.flatMap((one) => {
-        if (typeof one === "string") return [{ value: one, count: 0 }];
-        const { value, name, count, songs, size } = one as Record<string, unknown>;
-        const text = value ?? name;
-        if (typeof text !== "string" && typeof text !== "number") return [];
-        return [{ value: String(text), count: Number(count ?? songs ?? size ?? 0) }];
-      });
-      if (list.length > 0) out[key] = list;
-    } else if (values !== null && typeof values === "object") {
-      const entries = Object.entries(values as Record<string, unknown>);
-      if (entries.length > 0 && entries.every(([, count]) => typeof count === "number")) {
-        out[key] = entries.map(([value, count]) => ({ value, count: count as number }));
-      }
-    }
-    out[key]?.sort((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1));
-  };
-  if (Array.isArray(object.filters ?? object.keys)) {
-    for (const one of (object.filters ?? object.keys) as Record<string, unknown>[]) {
-      if (typeof one === "object" && one !== null) read(String(one.key ?? one.name), one.values);
-    }
-  }
-  const nested = (object.values ?? object) as Record<string, unknown>;
-  for (const [key, values] of Object.entries(nested)) {
-    if (key !== "filters" && key !== "keys") read(key.replace(/s$/, ""), values);
-  }
-  return out;
+/** The values that songs have for each key, the commonest first. */
+function filterValues({ keys }: { keys: { key: string; values?: { value: string; count: number }[] }[] }): FilterValues {
+  return Object.fromEntries(keys.flatMap(({ key, values }) => (values && values.length > 0 ? [[key, values]] : [])));
 }

@@ -116,10 +116,9 @@ export function useJob(id: string | null): { job: Job | null; lines: Line[]; los
     });
     events.addEventListener("item", log("item"));
     events.addEventListener("log", log("log"));
-    events.addEventListener("end", () => {
-      over = false;
+    events.addEventListener("end", (event) => {
       events.close();
-      void look();
+      set(parse((event as MessageEvent<string>).data) as unknown as Job);
       nudge();
     });
     events.addEventListener("open", () => setLost(false));

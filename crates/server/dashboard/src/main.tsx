@@ -102,6 +102,7 @@ function Shown({ page, route }: { page: string; route: Route }) {
     default:
       return (
         <Empty icon="search" title="There is no such page">
+          <h1 class="unseen-text">Not found</h1>
           <p>The address may be mistyped or from another version.</p>
           <a class="button primary" href="#/map">Go to the map</a>
         </Empty>

@@ -291,20 +291,20 @@ async function route(state, method, parts, query, body, request, response) {
       return { ...library.explain(0.8, numberOf(b)), left: library.get(a), right: library.get(b), similarity: 0.8 };
     }
     case "filters":
-      return { genre: library.count((song) => song.genres), artist: library.count((song) => song.artist), instrument: library.count((song) => song.instrument), key: library.count((song) => song.key), mood: library.count((song) => song.moods), cluster: Object.fromEntries(library.clusterNames.map((name, i) => [name, library.group.filter((one) => one === i).length])) };
+      return filters(library);
     case "stats":
       return stats(library);
     case "duplicates": {
       const near = query.get("near");
-      if (library.songs.length < 30) return { duplicates: [] };
+      if (library.songs.length < 30) return { duplicates: [], groups: [], total: 0 };
       return { duplicates: near === null
         ? [{ ...library.songs[3], files: [{ path: "/music/a.flac", size: 3e7, identical: false }, { path: "/music/copy of a.flac", size: 3e7, identical: true }], wasted: 3e7 }]
-        : [{ similarity: 0.991, songs: [{ ...library.songs[20], similarity: 1 }, { ...library.songs[21], similarity: 0.991 }] }] };
+        : undefined, groups: near === null ? undefined : [{ similarity: 0.991, songs: [{ ...library.songs[20], similarity: 1 }, { ...library.songs[21], similarity: 0.991 }] }], total: 1 };
     }
     case "models":
       return { models: [{ name: "dsp45@1", dimension: 45, metric: "cosine", description: "timbre, harmony, rhythm and level", reads_text: false, kind: "built_in" }, { name: "clap@1", dimension: 512, metric: "cosine", description: "music and words in one space", reads_text: true, kind: "onnx" }] };
     case "doctor":
-      return { findings: [{ name: "configuration", state: "good", detail: "read; 16 settings differ from their defaults or are unset" }, { name: "processors", state: "good", detail: "8, of which a scan uses 8" }, { name: "disk", state: "doubtful", detail: "4 GB are free", hint: "a scan of 100,000 songs needs 2 GB" }] };
+      return { checks: [{ name: "configuration", state: "good", detail: "read; 16 settings differ from their defaults or are unset" }, { name: "processors", state: "good", detail: "8, of which a scan uses 8" }, { name: "disk", state: "doubtful", detail: "4 GB are free", hint: "a scan of 100,000 songs needs 2 GB" }] };
     case "version":
       return { name: "songrec", version: "0.1.0", target: "x86_64-linux", models: ["dsp45@1"] };
     case "clusters":
@@ -324,20 +324,22 @@ async function route(state, method, parts, query, body, request, response) {
         const restored = songs.filter((id) => library.trash.delete(id));
         return { restored };
       }
-      return { trash: [...library.trash.values()], total: library.trash.size };
+      return { songs: [...library.trash.values()], total: library.trash.size };
     case "conflicts":
       if (third === "resolve") {
         const { field, choose } = JSON.parse(body);
         const song = library.get(second);
-        set(song, field, choose);
+        const conflict = library.conflicts.find((one) => one.song === second)?.conflicts[choose === undefined ? 0 : choose - 1];
+        if (conflict?.field !== field) throw missing("conflict", "List them with `GET conflicts`.");
+        set(song, field, choose === undefined ? conflict.shown : conflict.other);
         library.conflicts = library.conflicts.filter((one) => one.song !== second);
         return show(state, song);
       }
-      return { conflicts: library.conflicts };
+      return { songs: library.conflicts, total: library.conflicts.length };
     case "machines":
       return { machines: library.songs.length === 0 ? [] : [{ id: "a1", name: "studio", last_seen: new Date(Date.now() - 3 * 3600e3).toISOString(), round: 4, retired: false, version: "0.1.0" }, { id: "b2", name: "laptop", last_seen: new Date(Date.now() - 2 * 86400e3).toISOString(), round: 4, retired: false, version: "0.1.0" }, { id: "c3", name: "old desktop", last_seen: "2026-05-01T12:00:00Z", round: 1, retired: true, version: "0.1.0" }] };
     case "remotes":
-      return { remotes: library.songs.length === 0 ? [] : [{ name: "cloud", backend: "astra", keyspace: "home" }, { name: "nas", backend: "local", path: "/mnt/nas/library" }] };
+      return { remotes: library.songs.length === 0 ? [] : [{ name: "cloud", kind: "astra", place: "keyspace home", is_default: true }, { name: "nas", kind: "local", place: "/mnt/nas/library", is_default: false }] };
     case "sync":
       return { songs: [{ song: idOf(1), title: library.songs[1].title, left: "add", right: null }, { song: idOf(2), title: library.songs[2].title, left: null, right: "delete" }], documents: [], counts: { left: { add: 12, update: 3, merge: 1, delete: 0, restore: 0 }, right: { add: 40, update: 2, merge: 1, delete: 1, restore: 0 } }, bytes: { left: 2.1e6, right: 8.4e6 }, requests: { left: 10, right: 12 }, agreed: 1900, full: false };
     case "jobs":
@@ -431,6 +433,12 @@ function oneSong(state, method, song, part, query, body, request, response, simi
   }
 }
 
+function filters(library) {
+  const counts = { genre: library.count((song) => song.genres), artist: library.count((song) => song.artist), instrument: library.count((song) => song.instrument), key: library.count((song) => song.key), mood: library.count((song) => song.moods), cluster: Object.fromEntries(library.clusterNames.map((name, i) => [name, library.group.filter((one) => one === i).length])) };
+  const keys = Object.entries(counts).map(([key, values]) => ({ key, values: Object.entries(values).map(([value, count]) => ({ value, count })).sort((a, b) => b.count - a.count).slice(0, 200) }));
+  return { keys: [...keys, { key: "bpm" }, { key: "year" }, { key: "title" }], songs: library.songs.length };
+}
+
 function stats(library) {
   const bins = (get, edges, name) => {
     const counts = {};
@@ -489,14 +497,18 @@ function maps(state, part, query, response) {
     return { songs: library.songs.slice(offset, offset + limit).map(({ id, title, artist, genres, bpm, key }) => ({ id, title, artist, genre: genres?.[0] ?? null, bpm: bpm ?? null, key: key ?? null })), total: count };
   }
   const byCluster = query.get("color") === "cluster";
-  const names = byCluster ? [...library.clusterNames, null] : [...GENRES, null];
+  const names = byCluster ? library.clusterNames : GENRES;
   const classes = new Uint16Array(count);
   for (let i = 0; i < count; i++) {
     const genre = library.songs[i].genres?.[0];
-    classes[i] = byCluster ? library.group[i] : genre === undefined || !GENRES.includes(genre) ? GENRES.length : GENRES.indexOf(genre);
+    const place = byCluster ? library.group[i] : GENRES.indexOf(genre);
+    // A song of no class.
+    classes[i] = place >= 0 && place < names.length ? place : 65535;
   }
   const columns = Array.from({ length: dims }, (_, axis) => Float32Array.from({ length: count }, (_, i) => library.places[3 * i + axis]));
-  const header = JSON.stringify({ count, dims, classes: names.map((name) => ({ name })), seed: 0, model: "dsp45@1", method, made_at: "2026-11-22T10:00:00Z", trustworthiness: 0.954 });
+  const told = JSON.stringify({ count, dims, classes: names.map((name) => ({ name, count: 0 })), seed: 0, model: "dsp45@1", method, made_at: "2026-11-22T10:00:00Z", trustworthiness: 0.954 });
+  // The floats begin at a multiple of four.
+  const header = told.padEnd(4 * Math.ceil((told.length + 1) / 4) - 1);
   const bytes = Buffer.concat([Buffer.from(`${header}\n`), ...columns.map((column) => Buffer.from(column.buffer)), Buffer.from(classes.buffer)]);
   response.writeHead(200, { "content-type": "application/octet-stream", etag: '"1"' }).end(bytes);
 }
@@ -538,7 +550,7 @@ function begin(state, kind, options) {
     tell(job, "item", job.progress.done === 5 ? { type: "failed", path: "/music/broken.flac", reason: "it is cut off" } : { type: "added", path: job.progress.current });
     if (job.progress.done < STEPS) return;
     job.counts = { added: STEPS - 1, failed: 1 };
-    job.failed_items = kind === "scan" ? [{ path: "/music/broken.flac", reason: "it is cut off" }] : [];
+    job.failed_items = kind === "scan" ? [{ item: "/music/broken.flac", reason: "it is cut off" }] : [];
     if (kind === "map") state.maps.add(`${options.method ?? "umap"} ${options.dims ?? 2}`);
     if (kind === "anomalies") state.anomalies = true;
     if (kind === "cluster") state.clusters = true;
@@ -552,7 +564,8 @@ function end(job, how) {
   if (job.ended) return;
   job.state = how;
   job.ended = new Date().toISOString();
-  tell(job, "end", { state: how });
+  const { timer, log, listeners, ...whole } = job;
+  tell(job, "end", whole);
 }
 
 // Two seconds of a tone with a beat, as a WAV file.

@@ -462,7 +462,7 @@ function Cell({ card, field, label, value, songs, done }: {
         type="text"
         aria-label={`${label} of ${songs.length > 1 ? count(songs.length, "song") : plain(card.title)}`}
         defaultValue={value}
-        disabled={busy}
+        readOnly={busy}
         onKeyDown={(event) => {
           event.stopPropagation();
           if (event.key === "Enter") void finish(true);

@@ -88,9 +88,8 @@ function RemoteCard({ remote }: { remote: Remote }) {
   const [job, follow] = useState<string | null>(null);
   const [sure, askSure] = useState(false);
   const writable = useWritable();
-  const about = Object.entries(remote)
-    .filter(([key, value]) => key !== "name" && typeof value === "string" && value !== "")
-    .map(([, value]) => plain(value as string)).join(" · ");
+  const about = [remote.kind, remote.place, remote.is_default ? "the usual one" : ""]
+    .map((part) => plain(part ?? "")).filter(Boolean).join(" · ");
   const sync = async () => {
     const started = await start("sync", { with: remote.name });
     if (started) follow(started.id);
@@ -202,10 +201,10 @@ function ConflictList({ loaded }: { loaded: LoadedRows<Conflicts> }) {
 function ConflictCard({ song, done }: { song: Conflicts; done: () => void }) {
   const writable = useWritable();
   const [busy, setBusy] = useState(false);
-  const choose = async (field: string, value: Value) => {
+  const choose = async (field: string, value: Value, at?: number) => {
     setBusy(true);
     try {
-      await api.resolve(song.song, field, value);
+      await api.resolve(song.song, field, at);
       say(`${field} of “${plain(song.title)}” is “${text(value) || "empty"}” now.`, "good");
       done();
     } catch (error) {
@@ -218,16 +217,19 @@ function ConflictCard({ song, done }: { song: Conflicts; done: () => void }) {
     <li class="card conflict">
       <h2><a href={address(["song", song.song])} dir="auto">{plain(song.title)}</a></h2>
       {song.conflicts.map((conflict, i) => (
-        <div class="choice" key={`${conflict.field} ${i}`}>
+        <div class="choice" key={`${conflict.field} ${i}`} role="group" aria-label={`Which ${conflict.field} is right?`}>
           <span class="choice-field">{conflict.field}</span>
-          {[{ value: conflict.shown, note: "shown now" }, { value: conflict.other, note: `set ${ago(conflict.set_at)} elsewhere` }].map(({ value, note }) => (
+          {[
+            { value: conflict.shown, note: "shown now", at: undefined },
+            // The server counts them from one, over all fields of the song.
+            { value: conflict.other, note: `set ${ago(conflict.set_at)} elsewhere`, at: i + 1 },
+          ].map(({ value, note, at }) => (
             <button
               type="button"
               key={note}
               class="option"
               disabled={!writable || busy}
-              onClick={() => void choose(conflict.field, value)}
-              aria-label={`Keep ${text(value) || "nothing"} as ${conflict.field}, ${note}`}
+              onClick={() => void choose(conflict.field, value, at)}
             >
               <strong dir="auto">{text(value) || "empty"}</strong>
               <span class="soft">{note}</span>
@@ -426,7 +428,7 @@ export function JobView({ id }: { id: string }) {
       {(job.failed_items ?? []).length > 0 && (
         <details open>
           <summary>{count(job.failed_items!.length, "item")} failed</summary>
-          <ul class="files log">{job.failed_items!.map((item, i) => <li key={i} class="bad">{plain(failure(item))}</li>)}</ul>
+          <ul class="files log">{job.failed_items!.map(({ item, reason }, i) => <li key={i} class="bad">{plain(item)}: {plain(reason)}</li>)}</ul>
         </details>
       )}
       {lines.length > 0 && (
@@ -439,13 +441,6 @@ export function JobView({ id }: { id: string }) {
       )}
     </div>
   );
-}
-
-function failure(item: unknown): string {
-  if (typeof item === "string") return item;
-  if (Array.isArray(item)) return item.map(String).join(": ");
-  const { path, subject, title, item: name, reason, message, detail } = (item ?? {}) as Record<string, unknown>;
-  return [path ?? title ?? subject ?? name, reason ?? message ?? detail].filter((part) => typeof part === "string").join(": ") || JSON.stringify(item);
 }
 
 function Health() {

@@ -1,6 +1,7 @@
 // Pictures of counts. Each part of one is a link or a button with its number in
 // words, so that they need neither colours nor a pointer.
 
+import { useState } from "preact/hooks";
 import type { Counts } from "../api";
 import { classColor, COLORS, css } from "../../../../../web/map/src/palette";
 import { theme, useStore } from "../store";
@@ -57,6 +58,7 @@ export function Histogram({ bins, label, unit }: { bins: Bin[]; label: string; u
         const words = `${bin.label}${unit ? ` ${unit}` : ""}: ${number(bin.count)} songs`;
         const inner = (
           <>
+            <span class="unseen-text">{words}</span>
             <span class="column-value" aria-hidden="true">{bin.count > 0 ? short(bin.count) : ""}</span>
             <span class="column"><span style={{ height: `${(100 * bin.count) / largest}%` }} /></span>
             <span class="column-name" aria-hidden="true">{bin.label}</span>
@@ -64,9 +66,7 @@ export function Histogram({ bins, label, unit }: { bins: Bin[]; label: string; u
         );
         return (
           <li key={bin.label} title={words}>
-            {bin.href
-              ? <a href={bin.href} aria-label={words}>{inner}</a>
-              : <span role="img" aria-label={words}>{inner}</span>}
+            {bin.href ? <a href={bin.href}>{inner}</a> : <span>{inner}</span>}
           </li>
         );
       })}
@@ -79,24 +79,28 @@ function short(count: number): string {
   return count < 10_000 ? `${(count / 1000).toFixed(1)}k` : `${Math.round(count / 1000)}k`;
 }
 
-// Where numbers lie inside the label of a range: `100-120`, `<100`, `>= 180`,
-// `-24 to -18`, `0.5 to 5 s`.
-export function order(label: string): number {
-  const numbers = label.match(/-?\d+(?:\.\d+)?/g);
-  if (!numbers) return Infinity;
-  const first = Number(numbers[0].replace(/^-(?=\d)/, /^\s*-?\d/.test(label) && label.trim().startsWith("-") ? "-" : ""));
+// A minus is a sign where no number stands before it: `100-120`, `-24 to -18`.
+const NUMBER = /(?<![\d.])-?\d+(?:\.\d+)?/g;
+const BELOW = /^\s*[<≤]|^below|^up to/;
+const ABOVE = /^\s*[>≥]|over|more/;
+
+function numbers(label: string): number[] {
   const scale = /\bh\b/.test(label) ? 3600 : /\bmin/.test(label) ? 60 : 1;
-  return first * scale + (/^\s*[<≤]|^below|^up to/.test(label) ? -0.001 : /^\s*[>≥]|over|more|from/.test(label) ? 0.001 : 0);
+  return (label.match(NUMBER) ?? []).map((value) => Number(value) * scale);
 }
 
-/** The filter that a range of tempos or lengths means, if it can be read. */
+/** Where a range stands among others, by its label. */
+export function order(label: string): number {
+  const [first = Infinity] = numbers(label);
+  return first + (BELOW.test(label) ? -0.001 : ABOVE.test(label) ? 0.001 : 0);
+}
+
+/** The range that a label means, in the words of a filter, if it can be read. */
 export function rangeOf(label: string): string | null {
-  const numbers = label.match(/\d+(?:\.\d+)?/g)?.map(Number);
-  if (!numbers) return null;
-  const scale = /\bh\b/.test(label) ? 3600 : /\bmin/.test(label) ? 60 : 1;
-  const [a, b] = numbers.map((value) => value * scale);
+  const [a, b] = numbers(label.replace(/(?<=\d)-/g, " "));
+  if (a === undefined) return null;
   if (b !== undefined) return `${a}..${b}`;
-  return /^\s*[<≤]|^below|^up to/.test(label) ? `..${a}` : `${a}..`;
+  return BELOW.test(label) ? `..${a}` : `${a}..`;
 }
 
 const R = { out: 98, middle: 72, inner: 44 };
@@ -110,6 +114,8 @@ export function Wheel({ counts, href, act, chosen, label, small }: {
   label: (place: number, minor: boolean) => string;
   small?: boolean;
 }) {
+  // What the pointer is on is said in the middle, as titles would say it late.
+  const [told, tell] = useState<[string, number] | null>(null);
   const places = Array.from({ length: 12 }, (_, i) => i + 1);
   const values = new Map<string, number>();
   for (const [key, count] of Object.entries(counts)) values.set(place(key), count);
@@ -125,7 +131,6 @@ export function Wheel({ counts, href, act, chosen, label, small }: {
       const on = chosen?.(at, minor) === true;
       const shape = (
         <>
-          <title>{words}</title>
           <path d={arc(r0 + 1, r1 - 1, at)} class={`sector ${on ? "on" : ""}`}
             style={{ fillOpacity: on ? 1 : 0.06 + 0.9 * (count / largest) ** 1.3 }} />
           <text x={x} y={y} class={on || count / largest > 0.78 ? "strong" : ""}>{code}</text>
@@ -136,17 +141,26 @@ export function Wheel({ counts, href, act, chosen, label, small }: {
         event.preventDefault();
         act!(at, minor);
       };
+      const over = {
+        "aria-label": words,
+        "data-key": code,
+        onPointerEnter: () => tell([label(at, minor).split(",")[0], count]),
+        onPointerLeave: () => tell(null),
+      };
       return href
-        ? <a key={code} href={href(at, minor)} aria-label={words}>{shape}</a>
-        : <g key={code} role="button" tabIndex={0} aria-label={words} aria-pressed={on} data-key={code}
+        ? <a key={code} href={href(at, minor)} {...over}>{shape}</a>
+        : <g key={code} role="button" tabIndex={0} aria-pressed={on} {...over}
             onClick={() => act?.(at, minor)} onKeyDown={press}>{shape}</g>;
     }),
   );
   return (
     <svg class={`wheel ${small ? "small" : ""}`} viewBox="-100 -100 200 200" role="group" aria-label="Camelot wheel of keys">
       {parts}
-      {!small && total > 0 && (
-        <text x={0} y={0} class="wheel-total" aria-hidden="true">{number(total)}</text>
+      {total > 0 && (
+        <g aria-hidden="true" class="wheel-middle">
+          <text x={0} y={-4} class="wheel-total">{number(told?.[1] ?? total)}</text>
+          <text x={0} y={12}>{told?.[0] ?? "songs with a key"}</text>
+        </g>
       )}
     </svg>
   );
