@@ -102,7 +102,12 @@ export function useJob(id: string | null): { job: Job | null; lines: Line[]; los
     setLost(false);
     if (id === null) return;
     let over = false;
-    const look = () => api.job(id).then((now) => over || set(now), (error: unknown) => over || complain(error));
+    let timer: number | undefined;
+    const look = () => api.job(id).then((now) => {
+      if (over) return;
+      set(now);
+      if (!active(now)) clearInterval(timer);
+    }, (error: unknown) => over || complain(error));
     void look();
     const events = api.events(id);
     const log = (kind: Line["kind"]) => (event: MessageEvent<string>) => {
@@ -122,10 +127,15 @@ export function useJob(id: string | null): { job: Job | null; lines: Line[]; los
       nudge();
     });
     events.addEventListener("open", () => setLost(false));
-    // The browser connects again by itself, and asks for what it has missed.
-    events.addEventListener("error", () => setLost(true));
+    // The browser connects again by itself, and asks for what it has missed; if it
+    // was refused, it does not, and the job is asked how it is instead.
+    events.addEventListener("error", () => {
+      setLost(true);
+      if (events.readyState === EventSource.CLOSED) timer ??= window.setInterval(look, 3000);
+    });
     return () => {
       over = true;
+      clearInterval(timer);
       events.close();
     };
   }, [id]);

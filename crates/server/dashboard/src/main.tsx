@@ -9,13 +9,14 @@ import { address, go, type Route, useRoute } from "./route";
 import { asProblem, complain, session, switchTheme, theme, useLoad, useStore } from "./store";
 import { Icon, type IconName } from "./ui/icon";
 import { Dialog, Empty, IconButton, Messages, Trouble } from "./ui/parts";
+import { audioFile } from "./sound";
 import { plain } from "./words";
 import { watchJobs, running } from "./jobs";
 import { Insights } from "./pages/insights";
 import { LibraryPage } from "./pages/library";
 import { MachinesPage } from "./pages/machines";
 import { MapPage } from "./pages/map";
-import { SearchPage } from "./pages/search";
+import { bring, SearchPage } from "./pages/search";
 import { SongPage } from "./pages/song";
 import { TokenPage } from "./pages/token";
 
@@ -56,6 +57,7 @@ function Shell() {
   const seen = useSeen(page);
   useKeys(() => showHelp(!help));
   useEffect(watchJobs, []);
+  useEffect(dropAnywhere, []);
   useEffect(() => {
     const label = page === "song" ? "Song" : PAGES.find((one) => one.page === page)?.label ?? "Not found";
     const library = plain(session.value?.library ?? "");
@@ -79,6 +81,23 @@ function Shell() {
       <div id="announcer" class="unseen-text" role="status" aria-live="polite" />
     </div>
   );
+}
+
+// A file that is dropped beside its places would replace the page; it is searched by.
+function dropAnywhere(): () => void {
+  const over = (event: DragEvent) => event.preventDefault();
+  const drop = (event: DragEvent) => {
+    if (event.defaultPrevented) return;
+    event.preventDefault();
+    const file = audioFile(event.dataTransfer?.files);
+    if (file) bring(file);
+  };
+  addEventListener("dragover", over);
+  addEventListener("drop", drop);
+  return () => {
+    removeEventListener("dragover", over);
+    removeEventListener("drop", drop);
+  };
 }
 
 function useSeen(page: string): Set<string> {
@@ -180,11 +199,12 @@ function Help({ close }: { close: () => void }) {
           </section>
         ))}
       </div>
+      <p class="soft">A file that is dropped anywhere is searched by. <a href="/docs">The API</a>, <a href="licenses.txt">licences</a></p>
     </Dialog>
   );
 }
 
-export function typing(target: EventTarget | null): boolean {
+function typing(target: EventTarget | null): boolean {
   return target instanceof HTMLElement &&
     target.matches("input:not([type=checkbox], [type=radio], [type=range]), select, textarea, [contenteditable]");
 }

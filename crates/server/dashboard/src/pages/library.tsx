@@ -1,6 +1,6 @@
 // All songs as a table, of which only what is in view is fetched and drawn.
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, type Card } from "../api";
 import { PlayButton, playing, toggle } from "../player";
 import { address, change, go, type Route } from "../route";
@@ -435,7 +435,8 @@ function Cell({ card, field, label, value, songs, done }: {
   const box = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
   const ending = useRef(false);
-  useEffect(() => {
+  // Before the next key, which may be a letter of the new value.
+  useLayoutEffect(() => {
     box.current!.focus();
     box.current!.select();
   }, []);

@@ -607,8 +607,15 @@ function Focus({ parts }: { parts: Parts }) {
         {card.key && <span>{card.key} · {camelot(card.key)}</span>}
       </p>
       <div class="line">
-        <button type="button" class="button" aria-pressed={state.near} onClick={() => state.showNear(!state.near)}>
-          Lines to its nearest
+        <button
+          type="button"
+          class="button"
+          aria-pressed={state.near}
+          aria-label="Lines to its nearest songs"
+          title="Lines to its nearest songs"
+          onClick={() => state.showNear(!state.near)}
+        >
+          Lines
         </button>
         <button type="button" class="button" onClick={() => view.flyTo(song)}><Icon name="target" size={16} /> Centre</button>
         <a class="button" href={address("search", { like: card.id })}><Icon name="similar" size={16} /> Similar</a>
@@ -669,7 +676,7 @@ function Selection({ parts }: { parts: Parts }) {
       <div class="line">
         <button type="button" class="button" onClick={() => void withNames((cards) =>
           go(address("search", { like: cards.slice(0, 20).map((card) => card.id) })))}>
-          <Icon name="similar" size={16} /> Find similar
+          <Icon name="similar" size={16} /> Similar
         </button>
         {writable && (
           <button type="button" class="button" onClick={() => void withNames(edit)}><Icon name="edit" size={16} /> Edit</button>

@@ -1,7 +1,7 @@
 // A place on which a file can be dropped, or chosen with the keyboard.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { audioFile } from "../sound";
 import { Icon } from "./icon";
 
@@ -12,16 +12,6 @@ export function Drop({ take, children, compact }: {
 }) {
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
-  useEffect(() => {
-    // A file that misses its place would replace the page.
-    const keep = (event: DragEvent) => event.preventDefault();
-    addEventListener("dragover", keep);
-    addEventListener("drop", keep);
-    return () => {
-      removeEventListener("dragover", keep);
-      removeEventListener("drop", keep);
-    };
-  }, []);
   return (
     <div
       class={`drop ${over ? "over" : ""} ${compact ? "compact" : ""}`}
@@ -32,7 +22,6 @@ export function Drop({ take, children, compact }: {
       onDragLeave={() => setOver(false)}
       onDrop={(event) => {
         event.preventDefault();
-        event.stopPropagation();
         setOver(false);
         const file = audioFile(event.dataTransfer?.files);
         if (file) take(file);

@@ -81,7 +81,6 @@ function has(terms: string[], key: string, value: string): boolean {
 }
 
 const LISTS: { key: string; label: string }[] = [
-  { key: "genre", label: "Genre" },
   { key: "instrument", label: "Instrument" },
   { key: "mood", label: "Mood" },
   { key: "cluster", label: "Cluster" },
@@ -101,6 +100,7 @@ export function FilterSheet({ terms, set }: Omit<Props, "problem">) {
       <FreeTerm terms={terms} set={set} />
       {busy && !data && <Waiting rows={4} label="Loading values" />}
       {error && <p class="soft">The values could not be listed: {error.message} A filter can be typed above.</p>}
+      {data && <Values name="genre" label="Genre" values={data} terms={terms} set={set} />}
       {RANGES.map((range) => <Range key={range.name} {...range} terms={terms} set={set} />)}
       <fieldset class="range">
         <legend>Loops</legend>
@@ -114,7 +114,7 @@ export function FilterSheet({ terms, set }: Omit<Props, "problem">) {
           </label>
         ))}
       </fieldset>
-      {data && LISTS.map(({ key, label }) => data[key] && (
+      {data && LISTS.map(({ key, label }) => (
         <Values key={key} name={key} label={label} values={data} terms={terms} set={set} />
       ))}
       <fieldset>
@@ -181,6 +181,7 @@ function Values({ name, label, values, terms, set }: {
 } & Omit<Props, "problem">) {
   const [all, showAll] = useState(false);
   const list = values[name];
+  if (!list) return null;
   return (
     <fieldset>
       <legend>{label}</legend>

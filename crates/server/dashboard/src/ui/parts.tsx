@@ -1,7 +1,7 @@
 // Small parts that every page is made of.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { Problem } from "../api";
 import { messages, unsay, useStore } from "../store";
 import { Icon, type IconName } from "./icon";
@@ -183,7 +183,7 @@ export function Dialog({ title, close, children, wide }: {
   wide?: boolean;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = dialog.current!;
     const before = document.activeElement as HTMLElement | null;
     element.showModal();
