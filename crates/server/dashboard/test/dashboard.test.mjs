@@ -39,7 +39,12 @@ after(async () => {
 /** A server of its own for a test that changes something. */
 async function own(t, options) {
   const server = await serve(options);
-  t.after(() => server.close());
+  server.contexts = [];
+  t.after(async () => {
+    // The pages first, because they complain of a server that goes away.
+    for (const context of server.contexts) await context.close();
+    await server.close();
+  });
   return server;
 }
 
@@ -48,6 +53,7 @@ async function open(t, hash = "", { server = small, size = "wide", theme = "ligh
   const [width, height] = SIZES[size];
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", acceptDownloads: true });
   context.setDefaultTimeout(20_000);
+  server.contexts?.push(context);
   const page = await context.newPage();
   const trouble = [];
   page.on("console", (message) => {
