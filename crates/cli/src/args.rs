@@ -172,6 +172,10 @@ pub(crate) enum Command {
     #[cfg(feature = "emulator")]
     #[command(after_long_help = EMULATOR_HELP)]
     Emulator(EmulatorArgs),
+    /// Serve the library over HTTP, to programs and to a browser
+    #[cfg(feature = "serve")]
+    #[command(after_long_help = SERVE_HELP)]
+    Serve(ServeArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
@@ -304,6 +308,41 @@ pub(crate) struct EmulatorArgs {
     /// Another limit, such as insert-documents=20; may be repeated
     #[arg(long = "limit", value_name = "NAME=NUMBER")]
     pub(crate) limits: Vec<String>,
+}
+
+#[cfg(feature = "serve")]
+const SERVE_HELP: &str = "\
+The addresses are described at /docs, for a browser, and in /openapi.json.
+
+Who may use it: at loopback addresses, whoever uses this machine. With a token, in \
+the file that --token-file names or in the variable SONGREC_SERVE_TOKEN, those who \
+present it, as `Authorization: Bearer TOKEN` or by logging in with a browser; \
+beyond loopback there has to be one. HTTPS is for a proxy in front of it.";
+
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Where to listen, such as localhost:8001; port 0 is any free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8001")]
+    pub(crate) addr: String,
+    /// Let nobody change anything
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Show it in the browser
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// A file with the token that clients have to present, in one line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// A name that clients may call this machine by, such as studio.local; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allow_host: Vec<String>,
+    /// A site whose pages may use it, such as https://music.example; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
+    /// The largest upload, such as 500M; 100M if it is not said
+    #[arg(long, value_name = "SIZE", value_parser = sharing::bytes)]
+    pub(crate) max_upload: Option<u64>,
 }
 
 #[derive(Debug, Args)]

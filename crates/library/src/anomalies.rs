@@ -133,14 +133,13 @@ pub async fn anomalies(
             .with_hint("0.1 is every tenth song; the most is 0.5"));
     }
     let state = fresh::state(library, job).await?;
-    let terms: Vec<String> = options.filter.terms.iter().map(ToString::to_string).collect();
     // A filter may name a cluster, whose songs may be others by now.
     let is_kept = !options.filter.names_clusters();
     let model = match &options.model {
         Some(model) => model.clone(),
         None => library.search_model().await?,
     };
-    let asked = (options.method, contamination, &model, terms, options.seed);
+    let asked = asked(options, &model);
     let kept = fresh::answer(library, "anomalies", &state, &asked).filter(|_| is_kept);
     let kept = kept.and_then(|bytes| serde_json::from_slice::<Scores>(&bytes).ok());
     let scores = match kept {
@@ -166,6 +165,35 @@ pub async fn anomalies(
         anomalies: scores.lowest.len() as u64,
         results,
     }))
+}
+
+/// Whether the scores of these options are kept and are those of the library as it is, so
+/// that [`anomalies()`] need not work them out.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn are_anomalies_kept(
+    library: &Library,
+    options: &AnomalyOptions,
+    job: &Job,
+) -> Result<bool> {
+    let model = match &options.model {
+        Some(model) => model.clone(),
+        None => library.search_model().await?,
+    };
+    let state = fresh::state(library, job).await?;
+    let is_stable = !options.filter.names_clusters();
+    Ok(is_stable && fresh::is_fresh(library, "anomalies", &state, &asked(options, &model)))
+}
+
+// By what scores are known again.
+fn asked<'a>(
+    options: &AnomalyOptions,
+    model: &'a ModelName,
+) -> (AnomalyMethod, f64, &'a ModelName, Vec<String>, u64) {
+    let terms = options.filter.terms.iter().map(ToString::to_string).collect();
+    (options.method, options.contamination, model, terms, options.seed)
 }
 
 /// The score of every song, below 0 for a tenth of them, the anomalies. Nothing if it was

@@ -8,12 +8,14 @@
 mod clustering;
 mod describe;
 mod labels;
+mod listed;
 mod make;
 mod manage;
 mod prototypes;
 
 pub use clustering::{Cluster, Clustering};
 pub use labels::{Labels, labels};
+pub use listed::ClusterList;
 pub use make::{ClusterCount, ClusterMethod, ClusterOptions, cluster};
 pub use manage::{
     cluster_named, cluster_songs, clustering, clusters_of, looked_up, remove_clusters,

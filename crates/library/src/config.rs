@@ -239,6 +239,11 @@ impl Config {
         self.libraries.get(name).map(|(library, _)| library)
     }
 
+    /// Every `[libraries.NAME]`, by name.
+    pub fn libraries(&self) -> impl Iterator<Item = (&str, &NamedLibrary)> {
+        self.libraries.iter().map(|(name, (library, _))| (name.as_str(), library))
+    }
+
     /// Every `[models.NAME]`, by name.
     pub fn models(&self) -> impl Iterator<Item = (&str, &ModelTable)> {
         self.models.iter().map(|(name, (table, _))| (name.as_str(), table))
@@ -339,6 +344,13 @@ impl Config {
             }
             _ => origin.to_string(),
         }
+    }
+
+    /// The same settings with another value of one.
+    pub(crate) fn with<V>(&self, key: Key<V>, text: &str) -> Result<Self> {
+        let mut config = self.clone();
+        config.set(&key.setting(), text, Origin::Flag("a request"))?;
+        Ok(config)
     }
 
     fn set(&mut self, setting: &Setting, text: &str, origin: Origin) -> Result<()> {

@@ -27,7 +27,7 @@ struct Looked {
 /// # Errors
 ///
 /// Those of the library.
-pub(crate) async fn state(library: &Library, job: &Job) -> Result<String> {
+pub async fn state(library: &Library, job: &Job) -> Result<String> {
     if let Some(local) = &library.local {
         return Ok(local.songs_state().await?);
     }

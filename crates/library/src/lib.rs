@@ -18,6 +18,7 @@ mod facts;
 pub mod find;
 mod fresh;
 mod hash;
+mod history;
 mod library;
 mod map;
 mod models;
@@ -26,6 +27,8 @@ mod npy;
 mod open;
 mod part;
 mod paths;
+mod pictures;
+mod playing;
 mod points;
 mod relocate;
 mod remote;
@@ -33,21 +36,27 @@ mod remove;
 mod robustness;
 mod sample;
 mod scan;
+mod schema;
 pub mod share;
+mod shown;
 #[cfg(feature = "astra")]
 mod silence;
 mod similar;
 mod spare;
 mod transfer;
+mod upload;
+mod vector;
 mod verify;
 mod work;
 
 pub(crate) use anomalies::decision_scores;
-pub use anomalies::{Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies};
+pub use anomalies::{
+    Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies, are_anomalies_kept,
+};
 pub use audio::{audio_url, get_audio};
 pub use cache::cache;
 pub use cluster::{
-    Cluster, ClusterCount, ClusterMethod, ClusterOptions, Clustering, Labels, cluster,
+    Cluster, ClusterCount, ClusterList, ClusterMethod, ClusterOptions, Clustering, Labels, cluster,
     cluster_named, cluster_songs, clustering, clusters_of, labels, looked_up, remove_clusters,
     rename_cluster,
 };
@@ -67,16 +76,23 @@ pub use error::{Error, ErrorKind, Result};
 pub use evaluate::{Band, Confusion, Eval, EvalOptions, Likeness, Measured, ModelEval, evaluate};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain, explain_songs};
 pub use find::Named;
+pub use fresh::state as library_state;
+pub use history::{SongHistory, Written};
 pub use library::{Library, now};
-pub use map::{Map, MapColor, MapData, MapFormat, MapMethod, MapOptions, MapSong, map};
+pub use map::{
+    Map, MapClass, MapColor, MapData, MapFormat, MapMethod, MapOptions, MapSong, NO_CLASS,
+    is_map_kept, map,
+};
 pub use models::{
     AddedModel, Embedders, HttpModelPlace, KnownModel, ModelBench, ModelFile, ModelPlace, Models,
     OnnxModelPlace, bench_model,
 };
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates, near_duplicates};
-pub use npy::write_npy;
+pub use npy::{npy_of, write_npy};
 pub use open::{Access, InitOptions};
 pub use part::{Part, clock};
+pub use pictures::{LARGEST_PICTURE, MOST_POINTS, WaveformOfSong, spectrogram, waveform};
+pub use playing::{AudioPlace, AudioStream, CheckedAudio, Playable, playable, read_audio};
 pub use points::{Points, points};
 pub use relocate::{RelocateOptions, Relocated, relocate};
 pub use remote::{folder_name, remember_remote};
@@ -89,6 +105,8 @@ pub use robustness::{
 pub use scan::{
     OnItem, READ_ALONE, ScanItem, ScanOptions, ScanReport, failed_files, read_alone, scan,
 };
+pub use schema::{DEFINITIONS, SCHEMAS};
+pub use shown::{ClusterName, ShownSong};
 pub use similar::{
     Blend, BlendPart, Example, Found, InvalidBlend, ModelWeight, Passage, Passages, Query, Similar,
     SimilarOptions, SimilarSong, Subject, UNLIKE, WeightedQuery, find_model, passages,
@@ -96,6 +114,8 @@ pub use similar::{
 };
 pub use spare::{SpareFolder, remove_spare_folders, spare_folders};
 pub use transfer::{Different, Exported, Imported, export, import};
+pub use upload::{Received, plain_name, receive};
+pub use vector::vector_of;
 pub use verify::{collect_garbage, find_garbage, verify};
 pub use work::until_interrupted;
 

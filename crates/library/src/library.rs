@@ -86,6 +86,21 @@ impl Library {
         &self.config
     }
 
+    /// The settings, for work that outlives a borrow.
+    pub fn shared_config(&self) -> Arc<Config> {
+        self.config.clone()
+    }
+
+    /// The same library, whose scans embed by these models.
+    ///
+    /// # Errors
+    ///
+    /// When one of them has no name.
+    pub fn scanning_by(&self, models: &[String]) -> Result<Self> {
+        let config = self.config.with(keys::SCAN_MODELS, &models.join(","))?;
+        Ok(Self { config: Arc::new(config), ..self.clone() })
+    }
+
     /// The models that can embed here.
     pub const fn models(&self) -> &Arc<Models> {
         &self.models

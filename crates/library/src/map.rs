@@ -1,5 +1,6 @@
 //! The library as a landscape: songs that sound alike lie together.
 
+mod classes;
 mod data;
 mod draw;
 mod kept;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use songrec_analysis as analysis;
 use songrec_core::{Event, Filter, Hint, Job, ModelName, Remedy, SongId, Timestamp};
 
+pub use classes::{MapClass, NO_CLASS};
 pub use data::{MapColor, MapData, MapSong};
 pub use page::MapFormat;
 
@@ -149,6 +151,23 @@ pub async fn map(library: &Library, options: &MapOptions, job: &Job) -> Result<O
     kept::write(library, &name, &map);
     fresh::keep(library, &name, &state, &());
     Ok(Some(map))
+}
+
+/// Whether the map of these options is kept and shows the library as it is, so that
+/// [`map()`] costs next to nothing.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn is_map_kept(library: &Library, options: &MapOptions, job: &Job) -> Result<bool> {
+    let model = match &options.model {
+        Some(model) => model.clone(),
+        None => library.search_model().await?,
+    };
+    let state = fresh::state(library, job).await?;
+    let name = kept::name(&model, options);
+    let is_stable = !options.again && !options.filter.names_clusters();
+    Ok(is_stable && fresh::is_fresh(library, &name, &state, &()))
 }
 
 fn count_new(map: &Map, ids: &[SongId]) -> usize {

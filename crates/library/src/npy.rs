@@ -21,6 +21,17 @@ pub(crate) fn write_rows(out: &mut dyn io::Write, values: &[f32], shape: &[u64])
     writer.finish()
 }
 
+/// A vector as the bytes of a `.npy` file: little-endian float32.
+///
+/// # Errors
+///
+/// Never, as far as is known: memory can be written.
+pub fn npy_of(vector: &Vector) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    write_rows(&mut bytes, vector.values(), &[vector.dimension() as u64])?;
+    Ok(bytes)
+}
+
 /// Writes a vector, or with `rows` a matrix with a row for each, as
 /// little-endian float32.
 ///

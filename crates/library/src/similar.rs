@@ -426,6 +426,7 @@ fn model_queries(
     let mut trouble = None;
     for (spec, weight) in models {
         let metric = metric.unwrap_or(spec.metric);
+        fits(examples, &spec)?;
         match combine(examples, &spec.name, metric) {
             Ok(vector) => model_queries.push(ModelQuery { spec, weight, vector, metric }),
             Err(error) => {
@@ -437,6 +438,20 @@ fn model_queries(
     match trouble {
         Some(error) if model_queries.is_empty() => Err(error),
         _ => Ok(model_queries),
+    }
+}
+
+// A vector that a person gave may be of any dimension.
+fn fits(examples: &[EmbeddedExample], spec: &ModelSpec) -> Result<()> {
+    let vectors = examples.iter().filter_map(|example| example.vectors.get(&spec.name));
+    match vectors.into_iter().find(|vector| vector.dimension() != spec.dimension) {
+        None => Ok(()),
+        Some(vector) => Err(Error::usage(format_args!(
+            "a vector of {} values is not one by `{}`",
+            vector.dimension(),
+            spec.name
+        ))
+        .with_hint(format!("that model has {} values", spec.dimension))),
     }
 }
 

@@ -4,7 +4,10 @@ use std::str::FromStr;
 
 use clap::Args;
 use songrec_core::{Filter, InvalidFilter, Job, Term};
-use songrec_library::{Error, Library, find::Selection};
+use songrec_library::{
+    Error, Library,
+    find::{Selection, asks_for_missing as missing},
+};
 
 /// One filter as it is typed.
 #[derive(Clone, Debug)]
@@ -22,18 +25,6 @@ impl FromStr for Typed {
             None => Self::Term(text.parse()?),
         })
     }
-}
-
-// What `missing:yes` and the like ask for.
-fn missing(text: &str) -> Option<bool> {
-    let text = text.trim().to_ascii_lowercase();
-    let body = text.strip_prefix(['-', '!']).unwrap_or(&text);
-    let wanted = match body.strip_prefix("missing:")? {
-        "yes" | "true" => true,
-        "no" | "false" => false,
-        _ => return None,
-    };
-    Some(wanted == (body.len() == text.len()))
 }
 
 /// The options that say which songs are meant, the same for every command.

@@ -231,7 +231,7 @@ pub(crate) enum MachinesCommand {
     },
 }
 
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     songrec_library::parse_bytes(text)
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| "not a size such as `500K` or `5M`".to_owned())

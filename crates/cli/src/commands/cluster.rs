@@ -4,8 +4,8 @@ use anyhow::Result;
 use serde_json::json;
 use songrec_core::{Filter, SongId, SongSummary};
 use songrec_library::{
-    Cluster, ClusterOptions, Clustering, Library, cluster, cluster_named, cluster_songs,
-    clustering, find, labels, remove_clusters, rename_cluster,
+    Cluster, ClusterList, ClusterOptions, Clustering, Library, cluster, cluster_named,
+    cluster_songs, clustering, find, labels, remove_clusters, rename_cluster,
 };
 
 use crate::{
@@ -63,8 +63,7 @@ async fn make(context: &Context, args: &ClusterArgs) -> Result<ExitStatus> {
         context.printer.nothing("interrupted; the clusters are as they were")?;
         return Ok(ExitStatus::Interrupted);
     };
-    let sizes = clustering.clusters.iter().map(|cluster| cluster.size).collect::<Vec<_>>();
-    print(context, &library, &clustering, &sizes, clustering.noise).await
+    print(context, &library, &clustering, &ClusterList::as_made(&clustering)).await
 }
 
 async fn list(context: &Context) -> Result<ExitStatus> {
@@ -77,39 +76,18 @@ async fn list(context: &Context) -> Result<ExitStatus> {
         context.printer.nothing("interrupted")?;
         return Ok(ExitStatus::Interrupted);
     };
-    let sizes: Vec<u64> =
-        clustering.clusters.iter().map(|cluster| labels.size_of(cluster.id)).collect();
-    print(context, &library, &clustering, &sizes, labels.in_none()).await
+    print(context, &library, &clustering, &ClusterList::as_now(&clustering, &labels)).await
 }
 
 async fn print(
     context: &Context,
     library: &Library,
     clustering: &Clustering,
-    sizes: &[u64],
-    noise: u64,
+    list: &ClusterList,
 ) -> Result<ExitStatus> {
     let printer = &context.printer;
     if printer.json {
-        let mut document = json!({
-            "model": clustering.model,
-            "metric": clustering.metric,
-            "method": clustering.method,
-            "parameters": clustering.parameters,
-            "seed": clustering.seed,
-            "filter": clustering.filter,
-            "made_at": clustering.made_at,
-            "songs": sizes.iter().sum::<u64>() + noise,
-            "noise": noise,
-            "silhouette": clustering.silhouette,
-            "agreement": clustering.agreement,
-            "clusters": clustering.clusters,
-        });
-        for (cluster, size) in document["clusters"].as_array_mut().into_iter().flatten().zip(sizes)
-        {
-            cluster["size"] = json!(size);
-        }
-        printer.json(&document)?;
+        printer.json(list)?;
     } else {
         let typical = typical(library, clustering).await?;
         let mut table = Table::headed([
@@ -120,11 +98,11 @@ async fn print(
             Column::cut("genres", 2),
             Column::cut("typical", 2),
         ]);
-        for ((cluster, size), typical) in clustering.clusters.iter().zip(sizes).zip(typical) {
+        for (cluster, typical) in list.clusters.iter().zip(typical) {
             table.row([
                 cluster.id.to_string(),
                 cluster.name.clone(),
-                size.to_string(),
+                cluster.size.to_string(),
                 format!("{:.2}", cluster.tightness),
                 genres(cluster),
                 typical,
@@ -132,7 +110,7 @@ async fn print(
         }
         printer.table(&table)?;
     }
-    say(context, clustering, noise);
+    say(context, clustering, list.noise);
     Ok(if clustering.clusters.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 

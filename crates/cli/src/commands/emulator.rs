@@ -1,11 +1,14 @@
-use std::path::Path;
-
 use anyhow::Result;
 use serde_json::json;
 use songrec_emulator::{DEFAULT_KEYSPACE, Limits, OpenError, Options, StartError, serve};
 use songrec_library::{Error, ErrorKind, until_interrupted};
 
-use crate::{args::EmulatorArgs, context::Context, status::ExitStatus};
+use crate::{
+    args::EmulatorArgs,
+    commands::listening::{address, token_in},
+    context::Context,
+    status::ExitStatus,
+};
 
 /// The password of `--user`: not a flag, because other users see those.
 const PASSWORD: &str = "SONGREC_EMULATOR_PASSWORD";
@@ -20,7 +23,7 @@ pub(super) async fn run(context: &Context, args: EmulatorArgs) -> Result<ExitSta
     let password = given.unwrap_or_else(|| songrec_core::OperationId::random().to_string());
     let users = args.user.iter().map(|name| (name.clone(), password.clone())).collect();
     let options = Options {
-        address: address(&args.addr).await?,
+        address: address(&args.addr, "localhost:8181").await?,
         data: args.data.clone(),
         tokens,
         users,
@@ -53,37 +56,6 @@ pub(super) async fn run(context: &Context, args: EmulatorArgs) -> Result<ExitSta
     };
     serve(options, ready, stop).await.map_err(failure)?;
     Ok(ExitStatus::Done)
-}
-
-fn token_in(path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::io("read the token in", path, error))?;
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    match (lines.next(), lines.next()) {
-        (Some(token), None) => Ok(token.to_owned()),
-        (found, _) => {
-            let problem = if found.is_none() { "holds no token" } else { "holds several lines" };
-            Err(Error::usage(format_args!("`{}` {problem}", path.display()))
-                .with_hint("write the token alone into the file, in one line")
-                .into())
-        }
-    }
-}
-
-async fn address(written: &str) -> Result<std::net::SocketAddr> {
-    let hint = "name a host and a port, such as localhost:8181";
-    let found = tokio::net::lookup_host(written).await.map_err(|error| {
-        Error::usage(format_args!("`{written}` is no address to listen at"))
-            .because(error)
-            .with_hint(hint)
-    })?;
-    // Of `localhost` the form that every client tries.
-    let mut found: Vec<_> = found.collect();
-    found.sort_by_key(std::net::SocketAddr::is_ipv6);
-    let first = found.into_iter().next();
-    Ok(first.ok_or_else(|| {
-        Error::usage(format_args!("`{written}` is no address to listen at")).with_hint(hint)
-    })?)
 }
 
 fn limits(args: &EmulatorArgs) -> Result<Limits> {

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use serde::Serialize;
-use serde_json::{Value, json};
-use songrec_core::{Field, LIFE, Song, SongSummary, Source, Stamp, Timestamp};
-use songrec_library::{ErrorKind, Library, share};
+use serde_json::Value;
+use songrec_core::{Field, LIFE, Song, SongSummary, Source, Timestamp};
+use songrec_library::{ErrorKind, Library, SongHistory, share};
 
 use crate::{
     context::Context,
@@ -16,17 +15,6 @@ use crate::{
 
 /// A song, and when it was deleted if it was.
 type ChangesRead = (Song, Option<Timestamp>);
-
-/// What is left of one write.
-#[derive(Serialize)]
-struct Written {
-    /// Nothing where songs of that time did not say it.
-    at: Option<Timestamp>,
-    operation: String,
-    values: BTreeMap<String, Value>,
-    #[serde(skip)]
-    lines: Vec<String>,
-}
 
 /// Tells what is left of every write of these songs, the earliest first, and
 /// how many there were.
@@ -60,33 +48,11 @@ async fn named(library: &Library, name: &str) -> Result<ChangesRead> {
 }
 
 fn print_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> Result<()> {
-    let version = song.version();
-    let mut writes: Vec<(Stamp, Written)> = version
-        .writes()
-        .iter()
-        .map(|(op, write)| {
-            let written = Written {
-                at: (write.stamp != Stamp::default()).then(|| write.stamp.time()),
-                operation: format!("{:016x}", op.0),
-                lines: lines(&write.values),
-                values: write.values.iter().cloned().collect(),
-            };
-            (write.stamp, written)
-        })
-        .collect();
-    writes.sort_by_key(|(stamp, _)| *stamp);
-    let writes: Vec<Written> = writes.into_iter().map(|(_, write)| write).collect();
-    // The deletion is a write that left nothing but this.
-    let seen = version.seen().len() + usize::from(deleted_at.is_some());
-    let reported = writes.len() + usize::from(deleted_at.is_some());
+    let history = SongHistory::of(song, deleted_at);
+    let reported = history.writes.len() + usize::from(deleted_at.is_some());
     let printer = &context.printer;
     if printer.json {
-        let deleted = deleted_at.map(|at| json!({ "deleted_at": at })).unwrap_or_default();
-        let mut document = json!({"id": song.id, "writes": writes, "seen": seen});
-        if let (Some(all), Value::Object(deleted)) = (document.as_object_mut(), deleted) {
-            all.extend(deleted);
-        }
-        return printer.json(&document);
+        return printer.json(&history);
     }
     let title = SongSummary::of(song).title;
     printer.line(printer.bold(&format!("{}  {title}", song.id.short())))?;
@@ -97,14 +63,14 @@ fn print_one(context: &Context, song: &Song, deleted_at: Option<Timestamp>) -> R
             table.row([if number == 0 { at.clone() } else { String::new() }, text]);
         }
     };
-    for write in writes {
-        row(write.at, write.lines);
+    for write in &history.writes {
+        row(write.at, lines(&write.values));
     }
     if deleted_at.is_some() {
         row(deleted_at, vec!["deleted".to_owned()]);
     }
     printer.table(&table)?;
-    match seen.saturating_sub(reported) {
+    match history.seen.saturating_sub(reported) {
         0 => Ok(()),
         gone => {
             let writes = counted(gone as u64, "write");

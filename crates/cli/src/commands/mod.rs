@@ -24,6 +24,8 @@ mod import;
 mod init;
 #[cfg(feature = "astra")]
 mod init_astra;
+#[cfg(any(feature = "emulator", feature = "serve"))]
+mod listening;
 mod ls;
 mod machines;
 mod map;
@@ -37,6 +39,8 @@ mod scan;
 mod schema;
 mod search;
 pub(crate) mod select;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod similar;
 mod stats;
@@ -91,6 +95,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Doctor => doctor::run(context).await,
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(context, args).await,
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(context, args).await,
         Command::Completions(args) => packaging::completions(context, args),
         Command::Man(args) => packaging::man(context, args),
         Command::Schema(args) => schema::run(context, &args),

@@ -6,79 +6,23 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use songrec_library::Error;
+use songrec_library::{DEFINITIONS, Error, SCHEMAS};
 
 use crate::{args::SchemaArgs, context::Context, status::ExitStatus};
 
-/// The schema of every command.
-const SCHEMAS: &[(&str, &str)] = &[
-    ("anomalies", include_str!("../../schema/anomalies.json")),
-    ("cache clear", include_str!("../../schema/cache-clear.json")),
-    ("cache info", include_str!("../../schema/cache-info.json")),
-    ("cache prune", include_str!("../../schema/cache-prune.json")),
-    ("check", include_str!("../../schema/check.json")),
-    ("clone", include_str!("../../schema/clone.json")),
-    ("cluster", include_str!("../../schema/cluster.json")),
-    ("cluster ls", include_str!("../../schema/cluster-ls.json")),
-    ("cluster rename", include_str!("../../schema/cluster-rename.json")),
-    ("cluster rm", include_str!("../../schema/cluster-rm.json")),
-    ("cluster show", include_str!("../../schema/cluster-show.json")),
-    ("completions", include_str!("../../schema/completions.json")),
-    ("config path", include_str!("../../schema/config-path.json")),
-    ("config show", include_str!("../../schema/config-show.json")),
-    ("conflicts", include_str!("../../schema/conflicts.json")),
-    ("conflicts resolve", include_str!("../../schema/conflicts-resolve.json")),
-    ("conflicts show", include_str!("../../schema/conflicts-show.json")),
-    ("demo", include_str!("../../schema/demo.json")),
-    ("doctor", include_str!("../../schema/doctor.json")),
-    ("dup", include_str!("../../schema/dup.json")),
-    ("edit", include_str!("../../schema/edit.json")),
-    ("embed", include_str!("../../schema/embed.json")),
-    #[cfg(feature = "emulator")]
-    ("emulator", include_str!("../../schema/emulator.json")),
-    ("eval", include_str!("../../schema/eval.json")),
-    ("exit-codes", include_str!("../../schema/exit-codes.json")),
-    ("explain", include_str!("../../schema/explain.json")),
-    ("export", include_str!("../../schema/export.json")),
-    ("gc", include_str!("../../schema/gc.json")),
-    ("get", include_str!("../../schema/get.json")),
-    ("import", include_str!("../../schema/import.json")),
-    ("init", include_str!("../../schema/init.json")),
-    #[cfg(feature = "astra")]
-    ("init-astra", include_str!("../../schema/init-astra.json")),
-    ("ls", include_str!("../../schema/ls.json")),
-    ("machines", include_str!("../../schema/machines.json")),
-    ("machines list", include_str!("../../schema/machines-list.json")),
-    ("machines retire", include_str!("../../schema/machines-retire.json")),
-    ("man", include_str!("../../schema/man.json")),
-    ("map", include_str!("../../schema/map.json")),
-    ("migrate", include_str!("../../schema/migrate.json")),
-    ("model add", include_str!("../../schema/model-add.json")),
-    ("model bench", include_str!("../../schema/model-bench.json")),
-    ("model info", include_str!("../../schema/model-info.json")),
-    ("model list", include_str!("../../schema/model-list.json")),
-    ("model remove", include_str!("../../schema/model-remove.json")),
-    ("model verify", include_str!("../../schema/model-verify.json")),
-    ("relocate", include_str!("../../schema/relocate.json")),
-    ("rm", include_str!("../../schema/rm.json")),
-    ("scan", include_str!("../../schema/scan.json")),
-    ("schema", include_str!("../../schema/schema.json")),
-    ("search", include_str!("../../schema/search.json")),
-    ("show", include_str!("../../schema/show.json")),
-    ("similar", include_str!("../../schema/similar.json")),
-    ("stats", include_str!("../../schema/stats.json")),
-    ("status", include_str!("../../schema/status.json")),
-    ("sync", include_str!("../../schema/sync.json")),
-    ("trash", include_str!("../../schema/trash.json")),
-    ("trash list", include_str!("../../schema/trash-list.json")),
-    ("trash restore", include_str!("../../schema/trash-restore.json")),
-    ("url", include_str!("../../schema/url.json")),
-    ("verify", include_str!("../../schema/verify.json")),
-    ("version", include_str!("../../schema/version.json")),
+/// Commands that this build need not have.
+const OPTIONAL: [(&str, bool); 3] = [
+    ("emulator", cfg!(feature = "emulator")),
+    ("init-astra", cfg!(feature = "astra")),
+    ("serve", cfg!(feature = "serve")),
 ];
 
-/// What several of them name.
-const DEFINITIONS: &str = include_str!("../../schema/definitions.json");
+// The schema of every command that this build has.
+fn schemas() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let is_here = |command: &str| OPTIONAL.iter().all(|(name, here)| *name != command || *here);
+    SCHEMAS.iter().copied().filter(move |(command, _)| is_here(command))
+}
+
 /// How they name it, and how it is named where it stands beside.
 const ELSEWHERE: &str = "definitions.json#/$defs/";
 const HERE: &str = "#/$defs/";
@@ -86,7 +30,7 @@ const HERE: &str = "#/$defs/";
 pub(super) fn run(context: &Context, args: &SchemaArgs) -> Result<ExitStatus> {
     let printer = &context.printer;
     if args.command.is_empty() {
-        for (command, text) in SCHEMAS {
+        for (command, text) in schemas() {
             if printer.json {
                 let description = &parsed(text)["description"];
                 printer.json(&json!({ "command": command, "description": description }))?;
@@ -112,7 +56,7 @@ pub(super) fn run(context: &Context, args: &SchemaArgs) -> Result<ExitStatus> {
 
 /// The schema of `command`, complete in itself.
 fn schema_of(command: &str) -> Option<Value> {
-    let find = |command: &str| SCHEMAS.iter().find(|(known, _)| *known == command);
+    let find = |command: &str| schemas().find(|(known, _)| *known == command);
     let mut schema = parsed(find(command)?.1);
     // One that is the same as another command's.
     if let Some(other) = schema["$ref"].as_str().and_then(|file| file.strip_suffix(".json")) {
@@ -161,7 +105,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("a test reads every schema")
 }
 
-#[cfg(all(test, feature = "astra", feature = "emulator"))]
+#[cfg(all(test, feature = "astra", feature = "emulator", feature = "serve"))]
 mod tests {
     use std::path::Path;
 
@@ -169,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_schema_is_embedded_and_complete_in_itself() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../library/schema");
         let files: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,12 +1,9 @@
-use std::collections::BTreeMap;
-
 use anyhow::Result;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use songrec_core::{
     AudioProperties, Features, Field, Key, Song, SongSummary, Source, SourcedValue,
 };
-use songrec_library::{Cluster, Library};
+use songrec_library::{Cluster, Library, ShownSong};
 
 use crate::{
     args::ShowArgs,
@@ -28,9 +25,7 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
     let clusters = songrec_library::clusters_of(&library, &songs).await?;
     for (number, (song, cluster)) in songs.into_iter().zip(clusters).enumerate() {
         if context.printer.json {
-            let cluster =
-                cluster.map(|cluster| json!({"cluster_id": cluster.id, "name": cluster.name}));
-            context.printer.json(&Shown { song: &song, values: song.values(), cluster })?;
+            context.printer.json(&ShownSong::of(&song, cluster.as_ref()))?;
             continue;
         }
         if number > 0 {
@@ -39,16 +34,6 @@ pub(super) async fn run(context: &Context, args: ShowArgs) -> Result<ExitStatus>
         context.printer.table(&describe(&context.printer, &library, &song, cluster.as_ref()))?;
     }
     Ok(ExitStatus::Done)
-}
-
-/// A song's document, and what of it is shown.
-#[derive(Serialize)]
-struct Shown<'a> {
-    #[serde(flatten)]
-    song: &'a Song,
-    values: BTreeMap<Field, SourcedValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cluster: Option<Value>,
 }
 
 fn describe(printer: &Printer, library: &Library, song: &Song, cluster: Option<&Cluster>) -> Table {

@@ -1,4 +1,4 @@
-//! Holds documents against the schemas in `crates/cli/schema`, more strictly
+//! Holds documents against the schemas in `crates/library/schema`, more strictly
 //! than whoever reads documents should.
 //!
 //! A program must not mind fields that it does not know, so the schemas do not
@@ -96,7 +96,7 @@ const MISSING: &str = " is missing";
 
 impl Schemas {
     pub(crate) fn read() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../library/schema");
         let files = std::fs::read_dir(folder).unwrap().map(|entry| {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();

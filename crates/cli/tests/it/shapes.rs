@@ -1,4 +1,4 @@
-//! What `--json` prints has the shape that `crates/cli/schema` describes,
+//! What `--json` prints has the shape that `crates/library/schema` describes,
 //! whatever the command, and everything that is described there is printed.
 
 use std::{

@@ -104,3 +104,16 @@ pub async fn summaries(library: &Library, ids: &[SongId]) -> Result<Vec<SongSumm
     let songs = library.backend().songs().get(ids).await?;
     Ok(songs.iter().flatten().map(SongSummary::of).collect())
 }
+
+/// What `missing:yes` and the like ask for; nothing for other filters, which ask what
+/// is known of songs, and not this machine's disks.
+pub fn asks_for_missing(text: &str) -> Option<bool> {
+    let text = text.trim().to_ascii_lowercase();
+    let body = text.strip_prefix(['-', '!']).unwrap_or(&text);
+    let wanted = match body.strip_prefix("missing:")? {
+        "yes" | "true" => true,
+        "no" | "false" => false,
+        _ => return None,
+    };
+    Some(wanted == (body.len() == text.len()))
+}

@@ -81,7 +81,7 @@ impl MapData {
         };
         write_whole(path, |out| match format {
             MapFormat::Html => self.page(out),
-            MapFormat::Json => serde_json::to_writer(out, &Json(self)).map_err(Into::into),
+            MapFormat::Json => self.write_json(out),
             MapFormat::Csv => self.csv(out),
             MapFormat::Png => out.write_all(&picture),
             MapFormat::Npy => {
@@ -215,6 +215,17 @@ struct Column<'a, T>(&'a [Option<MapSong>], fn(&'a MapSong) -> Option<T>);
 impl<T: Serialize> Serialize for Column<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|song| song.as_ref().and_then(self.1)))
+    }
+}
+
+impl MapData {
+    /// The map as one JSON document, song by song.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer(out, &Json(self)).map_err(Into::into)
     }
 }
 

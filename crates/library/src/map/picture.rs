@@ -113,7 +113,7 @@ impl Colors {
         }
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for song in songs {
-            if let Some(kind) = kind(data, song) {
+            if let Some(kind) = kind_of(data.color, song) {
                 *counts.entry(kind).or_default() += 1;
             }
         }
@@ -184,10 +184,6 @@ impl Colors {
 fn cluster_name(data: &MapData, number: &str) -> String {
     let found = data.clusters.iter().find(|(id, _)| id.to_string() == number);
     found.map_or_else(|| number.to_owned(), |(_, name)| name.clone())
-}
-
-fn kind(data: &MapData, song: &MapSong) -> Option<String> {
-    kind_of(data.color, song)
 }
 
 fn kind_of(by: MapColor, song: &MapSong) -> Option<String> {

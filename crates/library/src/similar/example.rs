@@ -16,13 +16,15 @@ pub struct Example {
 }
 
 /// What results can be like.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Subject {
     /// A song of the library, or any audio file, or a part of one such as
     /// `song.flac@1:20-1:35`.
     Song(String),
     /// Words for a sound, to be read by a model that can.
     Text(String),
+    /// What a model would embed it as; of several models, as the first one would.
+    Vector(Vector),
 }
 
 /// How much something counts that the results should be unlike. Less than the
@@ -44,6 +46,11 @@ impl Example {
     /// Words to sound like.
     pub fn text(words: impl Into<String>) -> Self {
         Self { subject: Subject::Text(words.into()), weight: 1.0 }
+    }
+
+    /// A vector to be near to.
+    pub const fn vector(vector: Vector) -> Self {
+        Self { subject: Subject::Vector(vector), weight: 1.0 }
     }
 
     /// Words not to sound like.
@@ -80,18 +87,22 @@ pub(super) async fn embed_examples(
         .iter()
         .filter_map(|example| match &example.subject {
             Subject::Song(name) => Some(Part::split(name).0),
-            Subject::Text(_) => None,
+            Subject::Text(_) | Subject::Vector(_) => None,
         })
         .collect();
     let mut named = crate::find::resolve_all(library, &names).await?.into_iter();
     for Example { subject, weight } in examples {
-        let (Subject::Song(name) | Subject::Text(name)) = subject;
+        let name = match subject {
+            Subject::Song(name) | Subject::Text(name) => name,
+            Subject::Vector(_) => "a vector",
+        };
         if !weight.is_finite() || *weight == 0.0 {
             return Err(Error::usage(format_args!("`{weight}` is not a weight for `{name}`"))
                 .with_hint("a weight is a number other than 0, such as 1 or 0.5"));
         }
         embedded.push(match subject {
             Subject::Text(words) => read_example(library, words, *weight, models).await?,
+            Subject::Vector(vector) => vector_example(vector, *weight, models),
             Subject::Song(name) => {
                 let song = named.next().expect("there is one for each song");
                 song_example(library, song, Part::split(name).1, *weight, models).await?
@@ -155,6 +166,20 @@ async fn song_example(
         vectors: embedded.vectors,
         unembedded: embedded.unembedded,
     })
+}
+
+// A vector, which means something to the first of the models alone.
+fn vector_example(vector: &Vector, weight: f64, models: &[ModelName]) -> EmbeddedExample {
+    let vectors = models.first().map(|model| (model.clone(), vector.clone()));
+    EmbeddedExample {
+        title: "a vector".to_owned(),
+        song: None,
+        in_library: false,
+        is_stored: false,
+        weight,
+        vectors: vectors.into_iter().collect(),
+        unembedded: BTreeMap::new(),
+    }
 }
 
 // Words, as the models that can read understand them.

@@ -1,0 +1,114 @@
+//! `serve`: the library over HTTP.
+
+use anyhow::Result;
+use serde_json::json;
+use songrec_library::{Error, ErrorKind, keys, until_interrupted};
+use songrec_server::{Options, ServeError, Token, serve};
+
+use crate::{
+    args::ServeArgs,
+    commands::listening::{address, token_in},
+    context::Context,
+    status::ExitStatus,
+};
+
+/// The token that clients present: not a flag, because other users see those.
+const TOKEN: &str = "SONGREC_SERVE_TOKEN";
+/// An address that anybody may take as an example.
+const EXAMPLE: &str = "localhost:8001";
+
+pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<ExitStatus> {
+    let token = token(&args)?;
+    let place = address(&args.addr, EXAMPLE).await?;
+    let config = context.config([])?;
+    context.say_which(config.chosen());
+    let library = context.library_with(config.clone()).await?;
+    let needs_token = token.is_some();
+    let defaults = Options::default();
+    let options = Options {
+        token,
+        read_only: args.read_only,
+        hosts: args.allow_host.clone(),
+        origins: args.allow_origin.clone(),
+        upload_limit: args.max_upload.unwrap_or(defaults.upload_limit),
+        examiner: std::env::current_exe().ok(),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let (shown, backend) = (library.place().to_owned(), config.get(keys::STORAGE_BACKEND));
+    let printer = &context.printer;
+    let ready = |address: std::net::SocketAddr| {
+        let url = format!("http://{address}/");
+        // Nobody reading it is no reason to stop serving.
+        if printer.json {
+            let _ = printer.json(&json!({
+                "url": url,
+                "library": shown,
+                "backend": backend,
+                "read_only": args.read_only,
+                "token_needed": needs_token,
+            }));
+            let _ = printer.flush();
+        }
+        let how = if args.read_only { ", to read only" } else { "" };
+        printer.say(format!("serving `{shown}` ({backend}{how}) at {url}; Ctrl-C ends it"));
+        if !needs_token {
+            printer.say("whoever uses this machine can use it, too; a token keeps others out");
+        }
+        if args.open && !open(&url) {
+            printer.warn(format!("no browser could be started; open {url} in one"));
+        }
+    };
+    let interrupt = context.job.interrupt.clone();
+    let stop = async move { until_interrupted(&interrupt).await };
+    serve(library, options, place, ready, stop).await.map_err(failure)?;
+    printer.say("ended; jobs have reached a safe point");
+    Ok(ExitStatus::Done)
+}
+
+fn token(args: &ServeArgs) -> Result<Option<Token>> {
+    let of_variable = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
+    let (text, from) = match (&args.token_file, of_variable) {
+        (Some(path), _) => (token_in(path)?, format!("`{}`", path.display())),
+        (None, Some(token)) => (token.trim().to_owned(), format!("`{TOKEN}`")),
+        (None, None) => return Ok(None),
+    };
+    let wrong = |error| {
+        Error::usage(format_args!("the token in {from} is none"))
+            .because(error)
+            .with_hint("`openssl rand -hex 32` makes one")
+    };
+    Ok(Some(Token::new(&text).map_err(wrong)?))
+}
+
+// Shows a page in the browser of this user, who need not have one.
+fn open(url: &str) -> bool {
+    let (program, arguments): (&str, &[&str]) = match std::env::consts::OS {
+        "macos" => ("open", &[]),
+        "windows" => ("explorer", &[]),
+        _ => ("xdg-open", &[]),
+    };
+    let null = std::process::Stdio::null;
+    std::process::Command::new(program)
+        .args(arguments)
+        .arg(url)
+        .stdin(null())
+        .stdout(null())
+        .stderr(null())
+        .spawn()
+        .is_ok()
+}
+
+fn failure(error: ServeError) -> Error {
+    match error {
+        ServeError::NoToken(_) => Error::usage(error).with_hint(format!(
+            "name a file that holds a token with `--token-file FILE`, set `{TOKEN}`, or listen at \
+             127.0.0.1 alone"
+        )),
+        ServeError::Listen(..) => Error::new(ErrorKind::Failed, "the library could not be served")
+            .because(error)
+            .with_hint(
+                "another program may listen there: `--addr` takes another address, such as \
+                 127.0.0.1:0 for any free port",
+            ),
+    }
+}

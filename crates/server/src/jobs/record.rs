@@ -1,0 +1,292 @@
+//! One job: what it is doing, and what was told of it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use songrec_core::{Event, Interrupt, Progress, Timestamp};
+use songrec_library::now;
+use tokio::sync::watch;
+
+use crate::problem::Problem;
+
+/// Progress is told so often at the most: often enough to be smooth.
+const PAUSE: Duration = Duration::from_millis(200);
+/// What was told last is kept, for who looks on later.
+const TOLD: usize = 2_000;
+/// Items that failed and are listed; all are counted.
+const FAILED: usize = 100;
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum JobState {
+    /// It waits for another one.
+    #[default]
+    Queued,
+    Running,
+    Done,
+    Failed,
+    /// It ended early, at a safe point, because somebody asked for that.
+    Cancelled,
+}
+
+impl JobState {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more becomes of it.
+    pub(crate) const fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// One job.
+#[derive(Debug)]
+pub(crate) struct Record {
+    id: String,
+    kind: &'static str,
+    interrupt: Interrupt,
+    now: Mutex<Now>,
+    /// The number of what was told last.
+    told: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    state: JobState,
+    asked: Option<Timestamp>,
+    started: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    progress: JobProgress,
+    counts: BTreeMap<&'static str, u64>,
+    failed_items: Vec<FailedItem>,
+    result: Option<Value>,
+    problem: Option<Problem>,
+    log: VecDeque<Told>,
+    number: u64,
+    told_progress: Option<Instant>,
+}
+
+/// What a job is doing.
+#[derive(Clone, Debug, Default, Serialize)]
+struct JobProgress {
+    /// Such as `scanning`; a job may do several things after each other.
+    task: String,
+    /// How many items of this are done.
+    done: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    /// What went over the network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<u64>,
+    /// The item that was done last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct FailedItem {
+    item: String,
+    reason: String,
+}
+
+/// Something that was told of a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) number: u64,
+    pub(crate) event: &'static str,
+    pub(crate) data: Value,
+}
+
+impl Record {
+    pub(crate) fn new(id: String, kind: &'static str) -> Self {
+        let asked = Now { asked: Some(now()), ..Now::default() };
+        let interrupt = Interrupt::default();
+        Self { id, kind, interrupt, now: Mutex::new(asked), told: watch::channel(0).0 }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    pub(crate) fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    pub(crate) fn state(&self) -> JobState {
+        self.now().state
+    }
+
+    /// Everything that is known of it.
+    pub(crate) fn document(&self) -> Value {
+        let now = self.now();
+        let mut document = json!({
+            "id": self.id,
+            "kind": self.kind,
+            "state": now.state,
+            "asked": now.asked,
+            "progress": now.progress,
+            "counts": now.counts,
+            "failed_items": now.failed_items,
+        });
+        let mut add = |name: &str, value: Option<Value>| {
+            if let (Some(all), Some(value)) = (document.as_object_mut(), value) {
+                all.insert(name.to_owned(), value);
+            }
+        };
+        add("started", now.started.map(|at| json!(at)));
+        add("ended", now.ended.map(|at| json!(at)));
+        add("result", now.result.clone());
+        add("problem", now.problem.as_ref().map(|problem| json!(problem)));
+        document
+    }
+
+    /// It begins to run.
+    pub(crate) fn begin(&self) {
+        let mut state = self.now();
+        state.state = JobState::Running;
+        state.started = Some(now());
+        let progress = json!(state.progress);
+        self.tell(&mut state, "progress", progress);
+    }
+
+    /// It is over.
+    pub(crate) fn end(&self, state: JobState, result: Option<Value>, problem: Option<Problem>) {
+        {
+            let mut known = self.now();
+            known.state = state;
+            known.ended = Some(now());
+            known.progress.current = None;
+            known.result = result;
+            known.problem = problem;
+        }
+        let document = self.document();
+        self.tell(&mut self.now(), "end", document);
+    }
+
+    /// Tells who looks on of one item, counted by its kind.
+    pub(crate) fn item(&self, kind: &'static str, item: Value) {
+        let mut now = self.now();
+        *now.counts.entry(kind).or_default() += 1;
+        self.tell(&mut now, "item", item);
+    }
+
+    fn tell(&self, now: &mut Now, event: &'static str, data: Value) {
+        now.number += 1;
+        if now.log.len() == TOLD {
+            now.log.pop_front();
+        }
+        let number = now.number;
+        now.log.push_back(Told { number, event, data });
+        // Nobody need look on.
+        self.told.send_replace(number);
+    }
+
+    /// What was told after `number`, as far as it is kept.
+    pub(crate) fn told_after(&self, number: u64) -> Vec<Told> {
+        self.now().log.iter().filter(|told| told.number > number).cloned().collect()
+    }
+
+    /// Changes whenever something is told.
+    pub(crate) fn listen(&self) -> watch::Receiver<u64> {
+        self.told.subscribe()
+    }
+}
+
+impl Progress for Record {
+    fn on(&self, event: Event<'_>) {
+        let mut now = self.now();
+        let mut is_news = false;
+        match event {
+            Event::Started { work, total } => {
+                now.progress =
+                    JobProgress { task: work.to_owned(), total, ..JobProgress::default() };
+                is_news = true;
+            }
+            Event::Total { total } => now.progress.total = Some(total),
+            Event::Advanced { item, .. } => {
+                now.progress.done += 1;
+                now.progress.current = (!item.is_empty()).then(|| item.to_owned());
+            }
+            Event::Carried { bytes, requests } => {
+                (now.progress.bytes, now.progress.requests) = (Some(bytes), Some(requests));
+            }
+            Event::Failed { item, reason } | Event::Skipped { item, reason } => {
+                now.progress.done += 1;
+                *now.counts.entry("failed").or_default() += 1;
+                if now.failed_items.len() < FAILED {
+                    let (item, reason) = (item.to_owned(), reason.to_owned());
+                    now.failed_items.push(FailedItem { item, reason });
+                }
+                let text = format!("{item}: {reason}");
+                self.tell(&mut now, "log", json!({ "text": text }));
+            }
+            Event::Note { text } => self.tell(&mut now, "log", json!({ "text": text })),
+            Event::Finished => is_news = true,
+            _ => {}
+        }
+        if is_news || now.told_progress.is_none_or(|told| told.elapsed() >= PAUSE) {
+            now.told_progress = Some(Instant::now());
+            let progress = json!(now.progress);
+            self.tell(&mut now, "progress", progress);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_told_now_and_then_and_the_end_always() {
+        let record = Record::new("1".to_owned(), "scan");
+        record.begin();
+        record.on(Event::Started { work: "scanning", total: None });
+        for _ in 0..10_000 {
+            record.on(Event::Advanced { item: "a.wav", bytes: 1 });
+        }
+        record.end(JobState::Done, Some(json!({"added": 1})), None);
+
+        let told = record.told_after(0);
+
+        assert!(told.len() < 1_000, "{} events", told.len());
+        assert_eq!(told.last().map(|told| told.event), Some("end"));
+        assert_eq!(record.document()["progress"]["done"], 10_000);
+        assert_eq!(record.told_after(told.len() as u64 - 1).len(), 1);
+    }
+
+    #[test]
+    fn what_failed_is_counted_and_listed_up_to_a_bound() {
+        let record = Record::new("1".to_owned(), "scan");
+        for _ in 0..FAILED + 5 {
+            record.on(Event::Failed { item: "a.wav", reason: "empty" });
+        }
+
+        let document = record.document();
+
+        assert_eq!(document["counts"]["failed"], FAILED + 5);
+        assert_eq!(document["failed_items"].as_array().map(Vec::len), Some(FAILED));
+    }
+}

@@ -1,0 +1,150 @@
+//! Files that clients send: private, counted as they come, and gone with the request.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    RequestExt,
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Request, multipart::Field},
+    http::header,
+};
+use songrec_library::plain_name;
+use tokio::io::AsyncWriteExt;
+
+use crate::{
+    input::{PATIENCE, is_of_type},
+    problem::{Problem, Result},
+    server::Shared,
+};
+
+/// How long an upload may take as a whole.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// Fields beside the file, and bytes of one of them.
+const FIELDS: usize = 200;
+const FIELD_LIMIT: usize = 64 << 10;
+
+/// A file that was sent, with the fields beside it.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    /// Where it is for the time being.
+    pub(crate) path: PathBuf,
+    /// What its sender calls it, without folders.
+    pub(crate) name: String,
+    /// The names and values of the other fields, in their order.
+    pub(crate) fields: Vec<(String, String)>,
+    /// Only this user may look into it; it goes, with the file, when the upload goes.
+    _folder: tempfile::TempDir,
+}
+
+impl FromRequest<Shared> for Upload {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, server: &Shared) -> Result<Self> {
+        let limit = server.options.upload_limit;
+        if !is_of_type(request.headers(), "multipart/form-data") {
+            return Err(Problem::new("wrong_content_type", "an upload has to be multipart")
+                .tip("send `multipart/form-data` with the audio in the part `file`"));
+        }
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        // Besides the file there are fields, and what parts them.
+        let room = (FIELDS * FIELD_LIMIT) as u64;
+        if length.is_some_and(|length| length > limit.saturating_add(room)) {
+            return Err(too_large(limit));
+        }
+        DefaultBodyLimit::disable().apply(&mut request);
+        let multipart = request.extract::<Multipart, _>().await;
+        let multipart = multipart.map_err(|error| Problem::invalid(error.body_text()))?;
+        receive(multipart, server).await
+    }
+}
+
+fn too_large(limit: u64) -> Problem {
+    Problem::new("too_large", format!("an upload may have {limit} bytes"))
+        .tip("`songrec serve --max-upload SIZE` allows more")
+}
+
+async fn receive(mut multipart: Multipart, server: &Shared) -> Result<Upload> {
+    let failed = |error: std::io::Error| {
+        tracing::warn!("an upload could not be kept: {error}");
+        Problem::new("failed", format!("the upload could not be kept: {error}"))
+    };
+    let folder = tempfile::Builder::new().prefix("songrec-upload-").tempdir().map_err(failed)?;
+    let deadline = Instant::now() + LONGEST;
+    let mut file = None;
+    let mut fields = Vec::new();
+    while let Some(field) = in_time(deadline, multipart.next_field()).await? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if name != "file" {
+            if fields.len() == FIELDS {
+                return Err(Problem::new("too_large", format!("more than {FIELDS} fields")));
+            }
+            fields.push((name, text(field, deadline).await?));
+            continue;
+        }
+        if file.is_some() {
+            return Err(Problem::invalid("there are two parts `file`").tip("send one file"));
+        }
+        let called = plain_name(field.file_name().unwrap_or("upload"));
+        let path = folder.path().join(&called);
+        let mut target = tokio::fs::File::create_new(&path).await.map_err(failed)?;
+        let bytes = copy(field, &mut target, server, deadline).await?;
+        target.flush().await.map_err(failed)?;
+        if bytes == 0 {
+            return Err(Problem::new("unreadable_audio", "the file is empty"));
+        }
+        file = Some((path, called));
+    }
+    let (path, name) = file.ok_or_else(|| {
+        Problem::invalid("there is no part `file`").tip("send the audio in a part of that name")
+    })?;
+    Ok(Upload { path, name, fields, _folder: folder })
+}
+
+// Writes the file as it comes.
+async fn copy(
+    mut field: Field<'_>,
+    target: &mut tokio::fs::File,
+    server: &Shared,
+    deadline: Instant,
+) -> Result<u64> {
+    let limit = server.options.upload_limit;
+    let mut bytes = 0;
+    while let Some(piece) = in_time(deadline, field.chunk()).await? {
+        bytes += piece.len() as u64;
+        server.figures.uploaded(piece.len() as u64);
+        if bytes > limit {
+            return Err(too_large(limit));
+        }
+        target.write_all(&piece).await.map_err(|error| {
+            Problem::new("failed", format!("the upload could not be kept: {error}"))
+        })?;
+    }
+    Ok(bytes)
+}
+
+async fn text(mut field: Field<'_>, deadline: Instant) -> Result<String> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = in_time(deadline, field.chunk()).await? {
+        if bytes.len() + piece.len() > FIELD_LIMIT {
+            return Err(Problem::new("too_large", format!("a field may have {FIELD_LIMIT} bytes")));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    String::from_utf8(bytes).map_err(|_| Problem::invalid("a field is not UTF-8"))
+}
+
+// The next part of the body, unless it keeps the server waiting.
+async fn in_time<T>(
+    deadline: Instant,
+    next: impl Future<Output = std::result::Result<T, axum::extract::multipart::MultipartError>>,
+) -> Result<T> {
+    let left = deadline.saturating_duration_since(Instant::now()).min(PATIENCE);
+    match tokio::time::timeout(left, next).await {
+        Ok(Ok(next)) => Ok(next),
+        Ok(Err(error)) => Err(Problem::invalid(format!("the upload ended early: {error}"))),
+        Err(_) => Err(Problem::new("too_slow", "the upload took too long")),
+    }
+}

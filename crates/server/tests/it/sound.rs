@@ -1,0 +1,107 @@
+//! Audio in parts, pictures, vectors.
+
+use serde_json::Value;
+use songrec_server::Options;
+
+use crate::world::{problem, world};
+
+#[tokio::test]
+async fn audio_is_given_whole_or_in_parts() {
+    let world = world(2, Options::default()).await;
+    let id = world.id("Birch").await;
+    let path = format!("/api/v1/songs/{id}/audio");
+    let file = std::fs::read(world.path("audio/Birch.wav")).unwrap();
+    let part = |range: &str| world.get(&path).header("range", range.to_owned());
+
+    let whole = world.get(&path).send().await.unwrap();
+    assert_eq!(whole.status(), 200);
+    assert_eq!(whole.headers()["content-type"], "audio/wav");
+    assert_eq!(whole.headers()["accept-ranges"], "bytes");
+    let etag = whole.headers()["etag"].clone();
+    assert_eq!(whole.bytes().await.unwrap(), file);
+
+    for (range, from, to) in [
+        ("bytes=0-9", 0, 10),
+        ("bytes=1000-", 1000, file.len()),
+        ("bytes=-7", file.len() - 7, file.len()),
+    ] {
+        let response = part(range).send().await.unwrap();
+        assert_eq!(response.status(), 206, "{range}");
+        let shown = format!("bytes {from}-{}/{}", to - 1, file.len());
+        assert_eq!(response.headers()["content-range"], shown.as_str());
+        assert_eq!(response.bytes().await.unwrap(), &file[from..to], "{range}");
+    }
+    let beyond = part("bytes=99999999-").send().await.unwrap();
+    assert_eq!(beyond.headers()["content-range"], format!("bytes */{}", file.len()).as_str());
+    assert_eq!(problem(beyond).await.0, 416);
+    let known = world.get(&path).header("if-none-match", etag.clone()).send().await.unwrap();
+    assert_eq!(known.status(), 304);
+    let same = part("bytes=0-9").header("if-range", etag).send().await.unwrap();
+    let other = part("bytes=0-9").header("if-range", "\"other\"").send().await.unwrap();
+    assert_eq!((same.status().as_u16(), other.status().as_u16()), (206, 200));
+    let head = world.http.head(world.url(&path)).send().await.unwrap();
+    assert_eq!(head.headers()["content-length"], file.len().to_string().as_str());
+}
+
+#[tokio::test]
+async fn another_file_in_the_place_of_a_song_is_not_given_out() {
+    let world = world(2, Options::default()).await;
+    let id = world.id("Alder").await;
+    let place = world.path("audio/Alder.wav");
+    let length = std::fs::metadata(&place).unwrap().len();
+    std::fs::write(&place, vec![b'x'; length as usize]).unwrap();
+
+    let response = world.get(&format!("/api/v1/songs/{id}/audio")).send().await.unwrap();
+
+    assert_eq!(problem(response).await, (404, "not_found".to_owned()));
+}
+
+#[tokio::test]
+async fn a_song_can_be_seen() {
+    let world = world(1, Options::default()).await;
+    let id = world.id("Alder").await;
+
+    let all = world.json(&format!("/api/v1/songs/{id}/waveform?points=100")).await;
+    let part = world.json(&format!("/api/v1/songs/{id}/waveform?points=9&from=0.5&to=0.6")).await;
+    let picture = world.get(&format!("/api/v1/songs/{id}/spectrogram?width=64&height=32"));
+    let picture = picture.send().await.unwrap();
+
+    assert_eq!(all["min"].as_array().unwrap().len(), 100);
+    assert!((all["duration"].as_f64().unwrap() - 1.0).abs() < 1e-3, "{}", all["duration"]);
+    assert_eq!(part["points"], 9);
+    assert!(all["max"][0].as_f64().unwrap() > 0.1 && all["min"][0].as_f64().unwrap() < -0.1);
+    assert_eq!(picture.headers()["content-type"], "image/png");
+    let bytes = picture.bytes().await.unwrap();
+    assert_eq!(&bytes[1..4], b"PNG");
+    assert_eq!(&bytes[16..24], &[0, 0, 0, 64, 0, 0, 0, 32], "its width and height");
+    for wrong in [
+        "waveform?points=0",
+        "waveform?points=20001",
+        "waveform?from=2&to=1",
+        "waveform?from=NaN",
+        "spectrogram?width=5000",
+        "spectrogram?height=x",
+    ] {
+        let response = world.get(&format!("/api/v1/songs/{id}/{wrong}")).send().await.unwrap();
+        assert_eq!(problem(response).await.0, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_vector_is_the_same_however_it_is_written() {
+    let world = world(1, Options::default()).await;
+    let path = format!("/api/v1/songs/{}/embedding?model=dsp47", world.id("Alder").await);
+
+    let json = world.json(&path).await;
+    let npy = world.get(&format!("{path}&format=npy")).send().await.unwrap().bytes().await.unwrap();
+
+    assert_eq!(json["dimension"], 47);
+    assert!(npy.starts_with(b"\x93NUMPY"));
+    let values: Vec<Value> = npy[npy.len() - 4 * 47..]
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| serde_json::json!(f32::from_le_bytes(*bytes)))
+        .collect();
+    assert_eq!(json["vector"], Value::Array(values));
+}
