@@ -249,7 +249,8 @@ export interface Job {
   id: string;
   kind: string;
   state: "queued" | "running" | "done" | "failed" | "cancelled";
-  started: string | null;
+  asked: string;
+  started?: string | null;
   ended?: string | null;
   progress?: { task?: string; done?: number; total?: number | null; bytes?: number; current?: string | null };
   failed_items?: { item: string; reason: string }[];

@@ -6,7 +6,7 @@ import { address } from "./route";
 import { complain, recall, remember, say, Store, useLoad, useStore } from "./store";
 import { IconButton } from "./ui/parts";
 import { Wave } from "./ui/wave";
-import { duration, name, plain } from "./words";
+import { duration, length, name, plain } from "./words";
 
 export interface Playing {
   card: Pick<Card, "id" | "title" | "artist" | "duration">;
@@ -157,7 +157,7 @@ export function PlayerBar() {
         }}
         label={`Position in ${plain(card.title)}`}
       />
-      <span class="time">{duration(card.duration)}</span>
+      <span class="time">{length(card.duration)}</span>
       <input
         ref={slider}
         type="range"

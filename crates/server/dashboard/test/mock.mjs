@@ -277,6 +277,7 @@ async function route(state, method, parts, query, body, request, response) {
         const k = Number(parts.k ?? 10);
         const out = similar(parts.filename ?? "file", library.at(Math.min(42, library.songs.length - 1)), k, -1, [].concat(parts.filter ?? []));
         out.query.part = parts.from === undefined ? undefined : { start: Number(parts.from), end: Number(parts.to) };
+        if (parts.filename?.startsWith("known")) out.query.id = idOf(42);
         state.lastPart = out.query.part;
         return out;
       }
@@ -542,7 +543,7 @@ function tell(job, kind, data) {
 }
 
 function begin(state, kind, options) {
-  const job = { id: `job-${state.jobs.size + 1}`, kind, state: "running", started: new Date().toISOString(), progress: { task: `${kind}ning`, done: 0, total: STEPS }, failed_items: [], counts: {}, options, log: [], listeners: new Set() };
+  const job = { id: `job-${state.jobs.size + 1}`, kind, state: "running", asked: new Date().toISOString(), started: new Date().toISOString(), progress: { task: `${kind}ning`, done: 0, total: STEPS }, failed_items: [], counts: {}, options, log: [], listeners: new Set() };
   state.jobs.set(job.id, job);
   job.timer = setInterval(() => {
     job.progress = { ...job.progress, done: job.progress.done + 1, current: `/music/file ${job.progress.done}.flac` };

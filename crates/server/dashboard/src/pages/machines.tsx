@@ -340,7 +340,7 @@ function Jobs({ route }: { route: Route }) {
               <State job={job} />
               <a href={address(["machines", "jobs"], { job: job.id })}>{jobName(job.kind)}</a>
               <span class="soft job-counts">{counts(job)}</span>
-              <span class="soft" title={when(job.started)}>{ago(job.started)}</span>
+              <span class="soft" title={when(job.started ?? job.asked)}>{ago(job.started ?? job.asked)}</span>
             </li>
           ))}
         </ul>
@@ -382,9 +382,10 @@ function State({ job }: { job: Job }) {
 }
 
 function counts(job: Job): string {
-  const of = job.counts ?? {};
-  return Object.entries(of)
-    .filter(([, value]) => typeof value === "number" && value > 0)
+  // What a job counted as it went, or what its result says at the end.
+  const result = job.result !== null && typeof job.result === "object" ? job.result : {};
+  return Object.entries({ ...result, ...job.counts })
+    .filter((one): one is [string, number] => typeof one[1] === "number" && one[1] > 0)
     .slice(0, 5)
     .map(([name, value]) => `${number(value)} ${name.replaceAll("_", " ")}`)
     .join(", ");

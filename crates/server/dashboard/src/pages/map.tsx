@@ -218,6 +218,13 @@ function Stage({ asked, shown, genres, clusters }: {
     setBusy(true);
     try {
       const answer = await api.askFile(file, file.name, { k: NEAR, model: asked.model });
+      const known = answer.query.id === undefined ? -1 : await parts.names.find(answer.query.id);
+      if (known >= 0) {
+        place(null);
+        parts.state.focusOn(known);
+        parts.view.flyTo(known);
+        return say(`“${plain(file.name)}” is in the library; here it is.`, "good");
+      }
       const spot = await placeOf(answer, parts);
       if (!spot) say("The songs that sound like this file are not on the map. Make the map again.", "bad");
       else {

@@ -425,6 +425,12 @@ function ByLikeness({ by, route, like, unlike, filter }: {
         {busy ? "Listening…" : `${count(results.length, "song")} by ${plain(data.model)}`}
         {(data.notes ?? []).map((note) => <span key={note}> · {plain(note)}</span>)}
       </p>
+      {by === "file" && data.query.id && (
+        <p class="notice good">
+          <Icon name="check" size={16} />
+          <span>This recording is in the library: <a href={address(["song", data.query.id])}>{name(data.query)}</a></span>
+        </p>
+      )}
       {data.shortfall && <p class="notice"><Icon name="info" size={16} /> {plain(data.shortfall)}</p>}
       {results.length === 0
         ? <NotFound />
