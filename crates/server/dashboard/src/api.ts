@@ -1,296 +1,45 @@
-// What the server answers, and how it is asked. Written by hand after the
-// documents that the commands print (`crates/cli/schema`).
+// How the server is asked, and what it answers: the types of its documents come
+// from its `openapi.json`.
 
-export interface Card {
-  id: string;
-  title: string;
-  artist?: string;
-  album?: string;
-  genres?: string[];
-  year?: number;
-  bpm?: number;
-  key?: string;
-  moods?: string[];
-  instrument?: string;
-  loop?: boolean;
-  /** Seconds. */
-  duration: number;
-  path?: string;
-  codec?: string;
-  /** Bytes. */
-  size: number;
-  models?: string[];
-  warnings?: string[];
-}
+import type { Schema } from "./schema";
+
+export type Card = Schema["card"];
+export type Value = Schema["field_value"];
+export type Said = Schema["said"];
+export type Features = Schema["features"];
+/** A song as it is shown, which is not its history. */
+export type Song = Extract<Schema["show"], { values: unknown }>;
+export type History = Schema["song-history"];
+export type Write = History["writes"][number];
+export type Explanation = Schema["explanation"];
+export type Neighbor = Schema["neighbour"];
+export type Similar = Schema["similar"];
+export type Counts = Record<string, number>;
+export type Stats = Schema["stats"];
+export type Clustering = Schema["clustering"];
+export type Cluster = Clustering["clusters"][number];
+export type ClusterShown = Schema["cluster-show"];
+export type Anomalies = Schema["anomalies"];
+export type Same = Extract<Schema["duplicates"], { duplicates: unknown }>["duplicates"][number];
+export type Alike = Extract<Schema["duplicates"], { groups: unknown }>["groups"][number];
+export type Duplicate = Same | Alike;
+export type Model = Schema["model"];
+export type Machine = Schema["machine"];
+export type Work = Schema["counts"];
+export type Plan = Schema["plan"];
+export type Conflicts = Schema["conflicts"];
+export type Deleted = Schema["trash"];
+export type Remote = Schema["remotes"]["remotes"][number];
+export type Job = Schema["job"];
+export type Session = Schema["session"];
+export type Waveform = Schema["waveform"];
+export type Finding = Schema["doctor"];
+export type ProblemBody = Schema["problem"];
+export type MapPart = Schema["map-song-list"]["songs"][number];
 
 export interface Page<T> {
   rows: T[];
   total: number;
-}
-
-export type Value = string | number | boolean | string[] | null;
-
-export interface Said {
-  value: Value;
-  source: "measured" | "file_name" | "folder" | "file" | "import" | "person";
-}
-
-export interface Features {
-  bpm?: number;
-  bpm_confidence?: number;
-  key?: string;
-  key_confidence?: number;
-  tuning_hz?: number;
-  loudness_lufs?: number;
-  loudness_range_lu?: number;
-  peak_db?: number;
-  rms?: number;
-  dynamic_range_db?: number;
-  spectral_centroid_hz?: number;
-  spectral_bandwidth_hz?: number;
-  spectral_rolloff_hz?: number;
-  spectral_flatness?: number;
-  zero_crossing_rate?: number;
-  pitch_salience?: number;
-  onset_rate?: number;
-  is_loop?: boolean;
-  instrument?: string;
-  instrument_confidence?: number;
-  moods?: string[];
-  silence_start_s?: number;
-  silence_end_s?: number;
-  groups?: Record<string, number[]>;
-}
-
-export interface Song {
-  id: string;
-  audio_hash: string;
-  revision: { number: number; operation: string };
-  files?: { path: string; sha256: string; size: number }[];
-  blob?: { sha256: string; size: number };
-  audio: {
-    container: string;
-    codec: string;
-    sample_rate: number;
-    channels: number;
-    bit_depth?: number;
-    duration: number;
-    bitrate?: number;
-    warnings?: { kind: string; text: string }[];
-  };
-  tags: Record<string, unknown>;
-  edits?: Record<string, Value>;
-  features?: Features;
-  embeddings?: Record<string, { dimension: number; digest: string }>;
-  added_at: string;
-  updated_at: string;
-  conflicts?: { field: string; value: Value }[];
-  values: Record<string, Said>;
-  cluster?: { cluster_id: number; name: string };
-}
-
-export interface Write {
-  at: string | null;
-  operation: string;
-  values: Record<string, unknown>;
-}
-
-export interface Explanation {
-  reasons: { label: string; description: string; score: number }[];
-  groups: { group: string; label: string; cosine: number; score: number }[];
-  facts: { name: string; unit: string; left: string; right: string; remark: string }[];
-  note?: string;
-}
-
-export interface Neighbor extends Card {
-  rank: number;
-  similarity: number;
-  distance: number;
-  copies_left_out?: number;
-  explanation?: Explanation;
-}
-
-export interface Similar {
-  query: { id?: string; title: string; artist?: string };
-  queries?: { id?: string; title: string; artist?: string; weight: number }[];
-  model: string;
-  metric: string;
-  results: Neighbor[];
-  notes?: string[];
-  shortfall?: string;
-}
-
-export type Counts = Record<string, number>;
-
-export interface Stats {
-  total_songs: number;
-  total_duration: number;
-  total_size: number;
-  genres: Counts;
-  instruments: Counts;
-  keys: Counts;
-  tempos: Counts;
-  codecs: Counts;
-  without_audio: number;
-  warnings: Counts;
-  artists: number;
-  albums: number;
-  loops: number;
-  one_shots: number;
-  models: { name: string; dimension: number; metric: string; songs: number }[];
-  without_embedding: number;
-  lengths: Counts;
-  sound: {
-    songs: number;
-    silent_start: number;
-    silent_end: number;
-    loudness: Counts;
-    near_duplicates: number | null;
-  };
-}
-
-export interface Cluster {
-  cluster_id: number;
-  name: string;
-  named_by_hand: boolean;
-  size: number;
-  genres: Counts;
-  purity: number | null;
-  tightness: number;
-  typical: string[];
-  songs?: Card[];
-}
-
-export interface Clustering {
-  model: string;
-  metric: string;
-  method: string;
-  made_at: string;
-  songs: number;
-  noise: number;
-  silhouette: number | null;
-  clusters: Cluster[];
-}
-
-export interface Anomalies {
-  model: string;
-  method: string;
-  contamination: number;
-  offset: number;
-  songs: number;
-  anomalies: number;
-  results: (Card & { score: number; reasons: string[] })[];
-}
-
-export type Duplicate =
-  | (Card & { files: { path: string; size: number; identical: boolean }[]; wasted: number })
-  | { similarity: number; songs: (Card & { similarity: number })[] };
-
-export interface Model {
-  name: string;
-  dimension: number;
-  metric: string;
-  description?: string;
-  reads_text: boolean;
-  kind: string;
-}
-
-export interface Machine {
-  id: string;
-  name: string;
-  last_seen: string;
-  round: number;
-  retired: boolean;
-  version: string;
-}
-
-export interface Work {
-  add: number;
-  update: number;
-  merge: number;
-  delete: number;
-  restore: number;
-}
-
-export type Action = keyof Work;
-
-export interface Plan {
-  songs: { song: string; title: string; left: Action | null; right: Action | null; note?: string }[];
-  documents: { kind: string; id: string; left: Action | null; right: Action | null }[];
-  counts: { left: Work; right: Work };
-  bytes: { left: number; right: number };
-  agreed: number;
-  full: boolean;
-  refused?: { subject: string; title: string; reason: string; hint?: string }[];
-  left_out?: { songs: number };
-}
-
-export interface Conflicts {
-  song: string;
-  title: string;
-  conflicts: { field: string; shown: Value; other: Value; set_at: string }[];
-}
-
-export interface Deleted {
-  song: string;
-  title: string;
-  deleted_at: string;
-  paths: string[];
-}
-
-export interface Remote {
-  name: string;
-  kind: string;
-  place?: string;
-  is_default: boolean;
-}
-
-export interface Job {
-  id: string;
-  kind: string;
-  state: "queued" | "running" | "done" | "failed" | "cancelled";
-  asked: string;
-  started?: string | null;
-  ended?: string | null;
-  progress?: { task?: string; done?: number; total?: number | null; bytes?: number; current?: string | null };
-  failed_items?: { item: string; reason: string }[];
-  counts?: Record<string, number>;
-  result?: unknown;
-  problem?: Partial<ProblemBody> | null;
-}
-
-export interface Session {
-  needed: boolean;
-  authenticated: boolean;
-  read_only: boolean;
-  library?: string;
-  backend?: string;
-  version?: string;
-}
-
-export interface Waveform {
-  /** Seconds of the whole song. */
-  duration: number;
-  points: number;
-  min: number[];
-  max: number[];
-  rms: number[];
-}
-
-export interface Finding {
-  name: string;
-  state: "good" | "doubtful" | "broken";
-  detail: string;
-  hint?: string;
-}
-
-export interface ProblemBody {
-  type: string;
-  title: string;
-  status: number;
-  code: string;
-  detail: string;
-  tip: string;
 }
 
 /** An answer that is no success, with what the server says to do about it. */
@@ -301,6 +50,8 @@ export class Problem extends Error {
     readonly title: string,
     detail: string,
     readonly tip?: string,
+    /** The song that is meant, where the server names one. */
+    readonly song?: string,
   ) {
     super(detail);
   }
@@ -347,9 +98,9 @@ async function ask(address: string, init: RequestInit = {}): Promise<Response> {
 }
 
 async function told(response: Response): Promise<Problem> {
-  let body: Partial<ProblemBody> = {};
+  let body: Partial<Schema["known-song"]> = {};
   try {
-    body = (await response.json()) as Partial<ProblemBody>;
+    body = (await response.json()) as typeof body;
   } catch {
     // A proxy or a crash answers otherwise; the status has to do.
   }
@@ -359,6 +110,7 @@ async function told(response: Response): Promise<Problem> {
     body.title ?? `The server answered ${response.status}`,
     body.detail ?? response.statusText,
     body.tip,
+    body.id,
   );
 }
 
@@ -432,15 +184,6 @@ export interface FilterValues {
   [key: string]: { value: string; count: number }[];
 }
 
-export interface MapPart {
-  id: string;
-  title?: string | null;
-  artist?: string | null;
-  genre?: string | null;
-  bpm?: number | null;
-  key?: string | null;
-}
-
 export interface PackedHeader {
   count: number;
   dims: number;
@@ -472,7 +215,7 @@ export const api = {
   upload(file: File) {
     const form = new FormData();
     form.append("file", file, file.name);
-    return send<unknown>("POST", "songs", form);
+    return send<Schema["scan-item"]>("POST", "songs", form);
   },
   audio: (id: string) => url(`${path("songs", id)}/audio`),
   waveform: (id: string, query: { points: number; from?: number; to?: number }, signal?: AbortSignal) =>
@@ -480,7 +223,7 @@ export const api = {
   spectrogram: (id: string, width: number, height: number) =>
     url(`${path("songs", id)}/spectrogram`, { width, height }),
   history: (id: string, signal?: AbortSignal) =>
-    get<{ writes: Write[]; seen: number }>(`${path("songs", id)}/history`, {}, signal),
+    get<History>(`${path("songs", id)}/history`, {}, signal),
   similar: (id: string, query: Comparing, signal?: AbortSignal) =>
     get<Similar>(`${path("songs", id)}/similar`, { ...query }, signal),
   ask: (question: Question, signal?: AbortSignal) =>
@@ -496,10 +239,10 @@ export const api = {
     return send<Similar>("POST", "similar", form, signal);
   },
   explain: (a: string, b: string) =>
-    send<Explanation & { left: Card; right: Card }>("POST", "explain", { a, b }),
+    send<Schema["explain"]>("POST", "explain", { a, b }),
 
   async filters(signal?: AbortSignal): Promise<FilterValues> {
-    return filterValues(await get<Parameters<typeof filterValues>[0]>("filters", {}, signal));
+    return filterValues(await get<Schema["filters"]>("filters", {}, signal));
   },
   stats: (signal?: AbortSignal) => get<Stats>("stats", {}, signal),
   duplicates: (near: number | null, signal?: AbortSignal) =>
@@ -508,7 +251,7 @@ export const api = {
   doctor: (signal?: AbortSignal) => list<Finding>("doctor", "checks", {}, signal),
   clusters: (signal?: AbortSignal) => get<Clustering>("clusters", {}, signal),
   cluster: (name: string | number, signal?: AbortSignal) =>
-    get<Cluster>(path("clusters", name), {}, signal),
+    get<ClusterShown>(path("clusters", name), {}, signal),
   renameCluster: (name: string | number, to: string) =>
     send<unknown>("PATCH", path("clusters", name), { name: to }),
   anomalies: (query: { method?: string; contamination?: number; limit?: number }, signal?: AbortSignal) =>
@@ -570,6 +313,6 @@ function wrongMap(why: string): Problem {
 }
 
 /** The values that songs have for each key, the commonest first. */
-function filterValues({ keys }: { keys: { key: string; values?: { value: string; count: number }[] }[] }): FilterValues {
+function filterValues({ keys }: Schema["filters"]): FilterValues {
   return Object.fromEntries(keys.flatMap(({ key, values }) => (values && values.length > 0 ? [[key, values]] : [])));
 }

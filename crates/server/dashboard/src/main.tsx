@@ -176,7 +176,7 @@ function SideBar({ page, help }: { page: string; help: () => void }) {
 }
 
 // A library is named by its folder; the end of a long path says most.
-function fileEnd(library: string | undefined): string {
+function fileEnd(library: string | null | undefined): string {
   const text = plain(library ?? "");
   return text.split(/[\\/]/).filter(Boolean).pop() ?? (text || "Library");
 }

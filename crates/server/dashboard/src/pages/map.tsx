@@ -391,7 +391,7 @@ function cardAt(state: State, song: number): Card {
     artist: songs.artist[song] ?? undefined,
     genres: songs.genre[song] === null ? [] : [songs.genre[song]!],
     bpm: songs.bpm[song] ?? undefined,
-    key: songs.key[song] ?? undefined,
+    key: (songs.key[song] ?? undefined) as Card["key"],
     duration: songs.duration[song] ?? 0,
     size: 0,
   };

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, type Card, type Comparing, type Page, type Similar } from "../api";
 import { onHover, setOnHover } from "../player";
-import { address, change, type Route } from "../route";
+import { address, change, go, type Route } from "../route";
 import { decode, playPart, type Sound, stopPart, Undecodable } from "../sound";
 import { asProblem, complain, say, Store, useLoad, useStore, useWritable } from "../store";
 import { Drop } from "../ui/drop";
@@ -171,12 +171,14 @@ function FileQuestion({ from, to }: { from: string | null; to: string | null }) 
     });
   };
   const add = async () => {
+    const show = (id: string | undefined) =>
+      id === undefined ? undefined : { label: "Show", run: () => go(address(["song", id])) };
     try {
-      await api.upload(file);
-      say(`“${plain(file.name)}” is in the library now.`, "good");
+      const { id } = await api.upload(file);
+      say(`“${plain(file.name)}” is in the library now.`, "good", show(id));
     } catch (error) {
       const problem = asProblem(error);
-      if (problem.status === 409) say("This recording is in the library already.");
+      if (problem.status === 409) say("This recording is in the library already.", "plain", show(problem.song));
       else complain(error);
     }
   };

@@ -39,7 +39,7 @@ function cardOf(song: Song): Card {
     album: value("album") as string | undefined,
     genres: Array.isArray(genre) ? genre : genre === undefined ? [] : [String(genre)],
     bpm: value("bpm") as number | undefined,
-    key: value("key") as string | undefined,
+    key: value("key") as Card["key"],
     duration: song.audio.duration,
     size: song.files?.[0]?.size ?? song.blob?.size ?? 0,
   };

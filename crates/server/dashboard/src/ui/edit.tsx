@@ -107,7 +107,7 @@ export function withValues(card: Card, song: Song | undefined): Card {
     genres: texts("genre"),
     year: value("year") as number | undefined,
     bpm: value("bpm") as number | undefined,
-    key: value("key") as string | undefined,
+    key: value("key") as Card["key"],
     moods: texts("mood"),
     instrument: value("instrument") as string | undefined,
     loop: value("loop") as boolean | undefined,

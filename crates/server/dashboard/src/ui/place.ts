@@ -143,5 +143,7 @@ export class Names {
     songs.bpm[song] = part.bpm ?? null;
     songs.key[song] = part.key ?? null;
     this.places.set(part.id, song);
+    const ids = this.data.neighbors!.ids;
+    (part.neighbors ?? []).slice(0, NEAR).forEach((near, i) => (ids[song * NEAR + i] = near < count ? near : NONE));
   }
 }
