@@ -7,6 +7,7 @@ import { KEYS } from "./keys";
 import { PlayerBar, playing, toggle } from "./player";
 import { address, go, type Route, useRoute } from "./route";
 import { asProblem, complain, session, switchTheme, theme, useLoad, useStore } from "./store";
+import { Changing } from "./ui/edit";
 import { Icon, type IconName } from "./ui/icon";
 import { Dialog, Empty, IconButton, Messages, Trouble } from "./ui/parts";
 import { audioFile } from "./sound";
@@ -76,7 +77,7 @@ function Shell() {
         {page !== "map" && <Shown page={page} route={route} />}
       </main>
       <PlayerBar />
-      <Messages />
+      <Messages><Changing /></Messages>
       {help && <Help close={() => showHelp(false)} />}
       <div id="announcer" class="unseen-text" role="status" aria-live="polite" />
     </div>

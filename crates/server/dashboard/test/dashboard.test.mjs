@@ -445,6 +445,28 @@ test("many songs are selected and edited at once, and forgotten, and come back",
   await eventually(() => server.state.library.trash.size === 1);
 });
 
+test("a change of very many songs is told of, and can be stopped", async (t) => {
+  const server = await own(t, { songs: 1500, slow: 20 });
+  const page = await open(t, "#/library?sort=id", { server });
+  await page.locator(".grid-row a").first().waitFor();
+  await page.locator(".grid").focus();
+  await page.keyboard.press("x");
+  await page.keyboard.press("End");
+  await page.locator(".grid-row a", { hasText: "1499" }).waitFor();
+  await page.keyboard.press("Shift+X");
+  await page.locator(".selection-bar", { hasText: "1,499 songs selected" }).waitFor();
+  await page.locator(".selection-bar button", { hasText: "Edit" }).click();
+  await page.fill("dialog input", "Stopped");
+  await page.keyboard.press("Enter");
+  await page.locator(".changing", { hasText: "of 1499" }).waitFor();
+  // The dialog lies over everything; it closes, and the change goes on.
+  await page.keyboard.press("Escape");
+  await page.locator(".changing button").click();
+  await page.locator(".changing").waitFor({ state: "detached" });
+  const changed = server.state.library.songs.filter((song) => song.genres?.[0] === "Stopped").length;
+  assert.ok(changed > 0 && changed < 1499, String(changed));
+});
+
 test("a song shows all that is known, and is edited", async (t) => {
   const server = await own(t, { songs: 300 });
   const page = await open(t, `#/song/${idOf(40)}`, { server });

@@ -188,9 +188,9 @@ const problem = (status, code, title, detail, tip) => Object.assign(new Error(de
 const missing = (what, tip) => problem(404, "not_found", `There is no such ${what}`, `no ${what} has this name`, tip);
 
 /** Starts the server; returns its address and a way to end it. */
-export async function serve({ songs = 2000, port = 0, readOnly = false, token = null, map = true, fail = null } = {}) {
+export async function serve({ songs = 2000, port = 0, readOnly = false, token = null, map = true, fail = null, slow = 0 } = {}) {
   const library = new Library(songs);
-  const state = { library, jobs: new Map(), requests: [], clusters: songs > 0, maps: new Set(map ? ["umap 2", "umap 3", "pca 2"] : []), fail, cookies: new Set() };
+  const state = { library, jobs: new Map(), requests: [], clusters: songs > 0, slow, maps: new Set(map ? ["umap 2", "umap 3", "pca 2"] : []), fail, cookies: new Set() };
   const server = createServer((request, response) => {
     handle(state, { readOnly, token }, request, response).catch((error) => {
       const body = error.problem ?? { type: "about:blank", title: "Bug in the mock", status: 500, code: "bug", detail: String(error.stack), tip: "" };
@@ -387,7 +387,7 @@ function show(state, song) {
   };
 }
 
-function oneSong(state, method, song, part, query, body, request, response, similar) {
+async function oneSong(state, method, song, part, query, body, request, response, similar) {
   const { library } = state;
   const i = numberOf(song.id);
   switch (part) {
@@ -397,6 +397,7 @@ function oneSong(state, method, song, part, query, body, request, response, simi
         return { songs: 1, deleted_files: [], failed_files: [], left_files: [] };
       }
       if (method === "PATCH") {
+        await new Promise((resolve) => setTimeout(resolve, state.slow));
         const { set: wanted = {}, unset = [] } = JSON.parse(Buffer.from(body, "latin1").toString("utf8"));
         if (wanted.year !== undefined && wanted.year !== null && !Number.isInteger(wanted.year)) throw problem(422, "bad_value", "The value does not fit", `\`${wanted.year}\` is not a year`, "Give a whole number from 1 to 9999.");
         const edits = library.edits.get(song.id) ?? {};

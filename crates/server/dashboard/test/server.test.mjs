@@ -38,19 +38,8 @@ before(async () => {
   run("init", library);
   run("scan", examples);
   run("cluster", "--k", "4");
-  url = `http://127.0.0.1:${await freePort()}`;
-  server = spawn(songrec, ["--library", library, "serve", "--addr", url.slice("http://".length)], { env, stdio: ["ignore", "ignore", "pipe"] });
-  let said = "";
-  server.stderr.on("data", (chunk) => (said += chunk));
-  for (let i = 0; ; i++) {
-    try {
-      if ((await fetch(`${url}/healthz`)).ok) break;
-    } catch {
-      // Not yet.
-    }
-    assert.ok(i < 200 && server.exitCode === null, `the server did not start: ${said}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  server = await start([]);
+  url = server.url;
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
@@ -58,14 +47,35 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
-  server?.kill("SIGTERM");
-  if (server && server.exitCode === null) await new Promise((resolve) => server.on("exit", resolve));
+  await server?.end();
   rmSync(home, { recursive: true, force: true });
 });
 
+/** Starts another server over the library, with other options. */
+async function start(options, more = {}) {
+  const address = `127.0.0.1:${await freePort()}`;
+  const child = spawn(songrec, ["--library", library, "serve", "--addr", address, ...options], { env: { ...env, ...more }, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (chunk) => (said += chunk));
+  for (let i = 0; ; i++) {
+    try {
+      if ((await fetch(`http://${address}/healthz`)).ok) break;
+    } catch {
+      // Not yet.
+    }
+    assert.ok(i < 200 && child.exitCode === null, `the server did not start: ${said}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const end = async () => {
+    child.kill("SIGTERM");
+    if (child.exitCode === null) await new Promise((resolve) => child.on("exit", resolve));
+  };
+  return { url: `http://${address}`, end };
+}
+
 const real = (name, act) => test(name, { skip: songrec ? false : "SONGREC names no program" }, act);
 
-async function open(t, hash, expected = null) {
+async function open(t, hash, { expected = null, at = url } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
@@ -76,14 +86,14 @@ async function open(t, hash, expected = null) {
   });
   page.on("pageerror", (error) => trouble.push(`error: ${error.stack}`));
   page.on("request", (request) => {
-    if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) trouble.push(`request: ${request.url()}`);
+    if (!request.url().startsWith(at) && !/^(data|blob):/.test(request.url())) trouble.push(`request: ${request.url()}`);
   });
   t.after(async () => {
     if (shots) await page.screenshot({ path: join(shots, `${t.name.replaceAll(/\W+/g, "-")}.png`) });
     await context.close();
     assert.deepEqual(trouble, []);
   });
-  await page.goto(`${url}/${hash}`);
+  await page.goto(`${at}/${hash}`);
   return page;
 }
 
@@ -197,4 +207,24 @@ real("a scan runs as a job and its end is told", async (t) => {
   await page.locator(".findings li").first().waitFor();
   await page.goto(`${url}/#/machines/trash`);
   await page.locator(".empty, .trash-list").first().waitFor();
+});
+
+real("a token is asked for, and a server that only reads offers no change", async (t) => {
+  const closed = await start(["--read-only"], { SONGREC_SERVE_TOKEN: "a-token-of-some-length-for-tests" });
+  try {
+    const page = await open(t, "#/library", { expected: /401|403/, at: closed.url });
+    await page.fill("input[type=password]", "another-token");
+    await page.keyboard.press("Enter");
+    await page.locator("[role=alert]", { hasText: "not the token" }).waitFor();
+    await page.fill("input[type=password]", "a-token-of-some-length-for-tests");
+    await page.keyboard.press("Enter");
+    await page.locator(".grid-row a").first().waitFor();
+    await page.locator(".read-only").waitFor();
+    // The cookie also lets the picture and the sound through, which send no header.
+    await page.locator(".grid-row a").first().click();
+    await page.waitForFunction(() => document.querySelector(".spectrogram img")?.naturalWidth > 0);
+    assert.equal(await page.locator("[aria-label^=Edit], [aria-label^=Forget]").count(), 0);
+  } finally {
+    await closed.end();
+  }
 });

@@ -5,7 +5,7 @@ import { api, type Card } from "../api";
 import { PlayButton, playing, toggle } from "../player";
 import { address, change, go, type Route } from "../route";
 import { announce, complain, recall, remember, say, useStore, useWritable } from "../store";
-import { Edit, save } from "../ui/edit";
+import { Edit, forget, save } from "../ui/edit";
 import { Filters } from "../ui/filters";
 import { Icon } from "../ui/icon";
 import { Confirm, Empty, PageHead, Popover, Trouble } from "../ui/parts";
@@ -484,20 +484,10 @@ function Selected({ songs, clear, changed, patch }: {
 }) {
   const writable = useWritable();
   const [asking, ask] = useState<"edit" | "forget" | null>(null);
-  const forget = async () => {
-    let gone = 0;
-    for (const song of songs) {
-      try {
-        await api.remove(song.id);
-        gone++;
-      } catch (error) {
-        complain(error);
-        break;
-      }
-    }
-    if (gone > 0) {
-      const ids = songs.slice(0, gone).map((song) => song.id);
-      say(`${count(gone, "song")} forgotten; the files are as they were.`, "good", {
+  const forgetAll = async () => {
+    const ids = (await forget(songs)).map((song) => song.id);
+    if (ids.length > 0) {
+      say(`${count(ids.length, "song")} forgotten; the files are as they were.`, "good", {
         label: "Undo",
         run: () => api.restore(ids).then(changed, complain),
       });
@@ -526,7 +516,7 @@ function Selected({ songs, clear, changed, patch }: {
         />
       )}
       {asking === "forget" && (
-        <Confirm title={`Forget ${count(songs.length, "song")}?`} label="Forget" act={() => void forget()} close={() => ask(null)}>
+        <Confirm title={`Forget ${count(songs.length, "song")}?`} label="Forget" act={() => void forgetAll()} close={() => ask(null)}>
           <p>The library forgets them; no audio file is deleted. They can be restored from the trash.</p>
         </Confirm>
       )}

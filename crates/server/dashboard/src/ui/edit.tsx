@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { api, type Card, Problem, type Song, type Value } from "../api";
-import { asProblem, say, Store } from "../store";
+import { asProblem, complain, say, Store, useStore } from "../store";
 import { count, plain } from "../words";
 import { Dialog } from "./parts";
 
@@ -43,8 +43,43 @@ export function valueOf(field: string, typed: string): Value {
   return text;
 }
 
-/** How far a change of many songs is. */
-export const progress = new Store<{ done: number; total: number } | null>(null);
+/** How far a change of many songs is, and a way to end it early. */
+export const progress = new Store<{ done: number; total: number; stop: () => void } | null>(null);
+
+/** Does something with each song, a few at a time, until it is stopped. */
+async function each(songs: Card[], act: (card: Card) => Promise<void>): Promise<void> {
+  const queue = [...songs];
+  const stop = () => void (queue.length = 0);
+  let done = 0;
+  const tell = () => songs.length > 1 && progress.set({ done, total: songs.length, stop });
+  tell();
+  const worker = async () => {
+    for (let card = queue.shift(); card; card = queue.shift()) {
+      try {
+        await act(card);
+      } catch (error) {
+        stop();
+        throw error;
+      }
+      done++;
+      tell();
+    }
+  };
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(AT_ONCE, songs.length) }, worker));
+  progress.set(null);
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed) throw failed.reason;
+}
+
+/** Forgets songs; returns those that are gone. */
+export async function forget(songs: Card[]): Promise<Card[]> {
+  const gone: Card[] = [];
+  await each(songs, async (card) => {
+    await api.remove(card.id);
+    gone.push(card);
+  }).catch(complain);
+  return gone;
+}
 
 /** Sets a field of songs. Returns those that changed, as rows show them. */
 export async function save(songs: Card[], field: string, typed: string): Promise<Map<string, Card>> {
@@ -63,25 +98,16 @@ async function changeAll(
 ): Promise<Map<string, Card>> {
   const done = new Map<string, Card>();
   const failed: { card: Card; problem: Problem }[] = [];
-  const queue = [...songs];
-  let finished = 0;
-  if (songs.length > 1) progress.set({ done: 0, total: songs.length });
-  const worker = async () => {
-    for (let card = queue.shift(); card; card = queue.shift()) {
-      try {
-        const song = await change(card.id);
-        done.set(card.id, withValues(card, song));
-      } catch (error) {
-        const problem = asProblem(error);
-        failed.push({ card, problem });
-        // What is refused for one song is refused for all.
-        if ([400, 401, 403, 422].includes(problem.status) || problem.status === 0) queue.length = 0;
-      }
-      if (songs.length > 1) progress.set({ done: ++finished, total: songs.length });
+  await each(songs, async (card) => {
+    try {
+      done.set(card.id, withValues(card, await change(card.id)));
+    } catch (error) {
+      const problem = asProblem(error);
+      failed.push({ card, problem });
+      // What is refused for one song is refused for all.
+      if ([400, 401, 403, 422].includes(problem.status) || problem.status === 0) throw error;
     }
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, songs.length) }, worker));
-  progress.set(null);
+  }).catch(() => undefined);
   if (failed.length > 0) {
     const { card, problem } = failed[0];
     say(`${plain(card.title)}${failed.length > 1 ? ` and ${failed.length - 1} more` : ""} did not change: ${problem.message} ${problem.tip ?? ""}`, "bad");
@@ -112,6 +138,19 @@ export function withValues(card: Card, song: Song | undefined): Card {
     instrument: value("instrument") as string | undefined,
     loop: value("loop") as boolean | undefined,
   };
+}
+
+/** What is being changed, where everybody sees it. */
+export function Changing() {
+  const now = useStore(progress);
+  if (!now) return null;
+  return (
+    <div class="message changing" role="status">
+      <span>{`Changing ${now.done} of ${now.total}`}</span>
+      <progress max={now.total} value={now.done} aria-label="Songs changed" />
+      <button type="button" class="text-button" onClick={now.stop}>Stop</button>
+    </div>
+  );
 }
 
 /** Edits one field of several songs. */

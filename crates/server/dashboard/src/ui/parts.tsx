@@ -236,10 +236,11 @@ export function Confirm({ title, children, label, act, close }: {
   );
 }
 
-export function Messages() {
+export function Messages({ children }: { children?: ComponentChildren }) {
   const all = useStore(messages);
   return (
     <div class="messages" role="region" aria-label="Messages" aria-live="polite">
+      {children}
       {all.map((message) => (
         <div key={message.id} class={`message ${message.tone}`}>
           <span>{message.text}</span>
