@@ -52,7 +52,7 @@ export const KEYS: Keys[] = [
     keys: [
       ["← →", "go back or on"],
       ["Shift ← →", "make the chosen part longer or shorter"],
-      ["Alt ← →", "move its beginning"],
+      ["Shift ↑ ↓", "move its beginning"],
     ],
   },
 ];

@@ -321,6 +321,16 @@ test("a file is drawn, a part of it is chosen, played and compared", async (t) =
   assert.equal(await page.locator(".songs .why .bars li").count(), 6);
 });
 
+test("a part of a file is chosen by keys", async (t) => {
+  const page = await open(t, "#/search?by=file");
+  await page.setInputFiles("input[type=file]", wav);
+  await page.locator(".brought .wave canvas").focus();
+  for (let i = 0; i < 10; i++) await page.keyboard.press("Shift+ArrowRight");
+  await eventually(async () => /from=0\.00&to=0\.4/.test(await hash(page)));
+  for (let i = 0; i < 5; i++) await page.keyboard.press("Shift+ArrowUp");
+  await eventually(async () => /from=0\.2\d?&to=0\.4/.test(await hash(page)));
+});
+
 test("a file that the browser cannot read is still compared", async (t) => {
   const page = await open(t, "#/search?by=file");
   const path = join(folder, "strange.caf");

@@ -53,15 +53,16 @@ export function Wave({ data, busy, at = 0, label, seek, part, choose, tall }: Pr
     if (Math.abs(to - from) > CLICK) choose({ from: Math.min(from, to), to: Math.max(from, to) });
   };
   const keys = (event: KeyboardEvent) => {
-    const step = { ArrowLeft: -0.02, ArrowRight: 0.02 }[event.key];
-    if (step === undefined) return;
+    const step = { ArrowLeft: -0.02, ArrowRight: 0.02, ArrowDown: -0.02, ArrowUp: 0.02 }[event.key];
+    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    const along = event.key === "ArrowLeft" || event.key === "ArrowRight";
     event.preventDefault();
-    if (choose && event.shiftKey) {
+    if (choose && event.shiftKey && along) {
       const from = part?.from ?? at;
       choose({ from, to: clamp((part?.to ?? from) + step, from + 0.01, 1) });
-    } else if (choose && event.altKey && part) {
+    } else if (choose && event.shiftKey && part) {
       choose({ from: clamp(part.from + step, 0, part.to - 0.01), to: part.to });
-    } else seek?.(clamp(at + step, 0, 1));
+    } else if (!event.shiftKey) seek?.(clamp(at + step, 0, 1));
   };
   return (
     <div class={`wave ${tall ? "tall" : ""} ${busy && !data ? "busy" : ""}`}>
