@@ -34,7 +34,6 @@ export type Job = Schema["job"];
 export type Session = Schema["session"];
 export type Waveform = Schema["waveform"];
 export type Finding = Schema["doctor"];
-export type ProblemBody = Schema["problem"];
 export type MapPart = Schema["map-song-list"]["songs"][number];
 
 export interface Page<T> {
@@ -57,14 +56,14 @@ export class Problem extends Error {
   }
 }
 
-export const BASE = "/api/v1/";
+const BASE = "/api/v1/";
 
 /** Listens for answers that ask for a token. */
 export const unauthorized = new EventTarget();
 
 type Params = Record<string, string | number | boolean | string[] | null | undefined>;
 
-export function url(path: string, query: Params = {}): string {
+function url(path: string, query: Params = {}): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (Array.isArray(value)) for (const one of value) search.append(name, one);
@@ -156,7 +155,7 @@ async function list<T>(
   return rows<T>(await get<unknown>(path, query, signal), name);
 }
 
-export interface Listing {
+interface Listing {
   q?: string;
   filter?: string[];
   sort?: string;
@@ -174,7 +173,7 @@ export interface Comparing {
   exclude?: string[];
 }
 
-export interface Question extends Comparing {
+interface Question extends Comparing {
   like?: { song: string; weight?: number }[];
   unlike?: { song: string; weight?: number }[];
   text?: string;
@@ -184,7 +183,7 @@ export interface FilterValues {
   [key: string]: { value: string; count: number }[];
 }
 
-export interface PackedHeader {
+interface PackedHeader {
   count: number;
   dims: number;
   classes: { name: string | null; color?: string | null; count?: number }[];
@@ -288,7 +287,7 @@ export const api = {
 };
 
 /** Reads the packed map: a line of JSON, columns of float32, a column of uint16. */
-export function unpack(buffer: ArrayBuffer): Packed {
+function unpack(buffer: ArrayBuffer): Packed {
   const all = new Uint8Array(buffer);
   const end = all.indexOf(10);
   if (end < 0) throw wrongMap("it has no header");

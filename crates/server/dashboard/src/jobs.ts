@@ -83,7 +83,7 @@ export async function start(kind: string, options: Record<string, unknown> = {})
   }
 }
 
-export interface Line {
+interface Line {
   kind: "item" | "log" | "failed";
   text: string;
 }

@@ -8,7 +8,7 @@ import { IconButton } from "./ui/parts";
 import { Wave } from "./ui/wave";
 import { duration, length, name, plain } from "./words";
 
-export interface Playing {
+interface Playing {
   card: Pick<Card, "id" | "title" | "artist" | "duration">;
   on: boolean;
 }

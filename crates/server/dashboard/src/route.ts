@@ -10,7 +10,7 @@ export interface Route {
   query: URLSearchParams;
 }
 
-export type Query = Record<string, string | number | boolean | string[] | null | undefined>;
+type Query = Record<string, string | number | boolean | string[] | null | undefined>;
 
 export function read(hash = location.hash): Route {
   const [path, query = ""] = split(hash.replace(/^#\/?/, ""));
@@ -39,7 +39,7 @@ export function address(path: string[] | string, query: Query | URLSearchParams 
   return `#/${parts.map(encodeURIComponent).join("/")}${text === "" ? "" : `?${text}`}`;
 }
 
-export function params(query: Query): URLSearchParams {
+function params(query: Query): URLSearchParams {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (Array.isArray(value)) for (const one of value) search.append(name, one);

@@ -12,7 +12,7 @@ export interface Sound {
 }
 
 /** Bytes that the server takes at most, if it was not told otherwise. */
-export const LIMIT = 100 * 1024 * 1024;
+const LIMIT = 100 * 1024 * 1024;
 const POINTS = 1200;
 
 /** Decodes a file. The error is a sentence for the reader. */

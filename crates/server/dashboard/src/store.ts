@@ -39,7 +39,7 @@ export function useWritable(): boolean {
   return useStore(session)?.read_only === false;
 }
 
-export interface Message {
+interface Message {
   id: number;
   text: string;
   tone: "good" | "bad" | "plain";
@@ -70,18 +70,16 @@ export function complain(error: unknown): void {
   say(`This did not work: ${error instanceof Error ? error.message : String(error)}`, "bad");
 }
 
-export interface Loaded<T> {
+interface Loaded<T> {
   data: T | undefined;
   error: Problem | undefined;
   busy: boolean;
   reload: () => void;
-  /** Takes the place of what was loaded, until it is loaded again. */
-  put: (data: T) => void;
 }
 
 /**
  * Loads when `key` changes, and stops what is no longer wanted. Until the next
- * answer is there, the last one of the same `kind` is kept.
+ * answer is there, the last one is kept.
  */
 export function useLoad<T>(
   key: string | null,
@@ -113,7 +111,6 @@ export function useLoad<T>(
     error: state.error,
     busy: state.busy,
     reload: () => again(0),
-    put: (data) => set({ data, busy: false }),
   };
 }
 

@@ -1,6 +1,6 @@
 // How values are written.
 
-import type { Card, Value } from "./api";
+import type { Value } from "./api";
 import { count, duration, fold, plain } from "../../../../web/map/src/words";
 
 export { count, duration, fold, plain };
@@ -82,7 +82,7 @@ export function text(value: Value | undefined): string {
 }
 
 /** A value of the filter grammar; commas and quotes are for the grammar. */
-export function quoted(value: string): string {
+function quoted(value: string): string {
   return /^[\p{L}\p{N}#&.+_'/-]+( [\p{L}\p{N}#&.+_'/-]+)*$/u.test(value) ? value : `"${value.replaceAll('"', "")}"`;
 }
 
@@ -116,14 +116,4 @@ export function atCamelot(place: number, minor: boolean): string {
 
 export function spoken(key: string): string {
   return key.endsWith("m") ? `${key.slice(0, -1)} minor` : `${key} major`;
-}
-
-/** The facts of a song in a line. */
-export function facts(card: Card): string[] {
-  return [
-    card.bpm === undefined ? "" : `${bpm(card.bpm)} BPM`,
-    card.key === undefined ? "" : `${card.key} ${camelot(card.key)}`.trim(),
-    card.genres?.[0] ?? card.instrument ?? "",
-    length(card.duration),
-  ].map(plain).filter((fact) => fact !== "");
 }

@@ -392,7 +392,7 @@ function counts(job: Job): string {
 }
 
 /** A job as it goes on: how far it is, what it says, and a way to stop it. */
-export function JobView({ id }: { id: string }) {
+function JobView({ id }: { id: string }) {
   const { job, lines, lost } = useJob(id);
   const [stopping, stop] = useState(false);
   const writable = useWritable();

@@ -42,7 +42,7 @@ export function Bars({ counts, href, most = 12, label, colored }: {
   );
 }
 
-export interface Bin {
+interface Bin {
   label: string;
   count: number;
   href?: string;

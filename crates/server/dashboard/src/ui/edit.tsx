@@ -31,7 +31,7 @@ const LISTS = new Set(["genre", "mood"]);
 const AT_ONCE = 4;
 
 /** What was typed, as the field holds it; an empty list or null empties it. */
-export function valueOf(field: string, typed: string): Value {
+function valueOf(field: string, typed: string): Value {
   const text = typed.trim();
   if (LISTS.has(field)) return text === "" ? [] : text.split(",").map((one) => one.trim()).filter(Boolean);
   if (text === "") return null;
@@ -117,7 +117,7 @@ async function changeAll(
 }
 
 /** A row with the values that a song has now. */
-export function withValues(card: Card, song: Song | undefined): Card {
+function withValues(card: Card, song: Song | undefined): Card {
   const values = song?.values;
   if (!values) return card;
   const value = (name: string) => values[name]?.value ?? undefined;

@@ -44,12 +44,12 @@ export function Filters({ terms, set, problem }: Props) {
   );
 }
 
-export function inverse(term: string): string {
+function inverse(term: string): string {
   return term.startsWith("-") ? term.slice(1) : `-${term}`;
 }
 
 /** A term without the punctuation of the grammar. */
-export function readable(term: string): string {
+function readable(term: string): string {
   const negated = term.startsWith("-");
   const [key, ...rest] = (negated ? term.slice(1) : term).split(":");
   const value = rest.join(":").replaceAll('"', "");
@@ -60,7 +60,7 @@ export function readable(term: string): string {
 }
 
 /** Puts a value into, or takes it out of, the terms; values of a key are alternatives. */
-export function toggleValue(terms: string[], key: string, value: string): string[] {
+function toggleValue(terms: string[], key: string, value: string): string[] {
   const wanted = filter(key, value).slice(key.length + 1);
   const at = terms.findIndex((term) => term.startsWith(`${key}:`) && !term.includes(".."));
   if (at < 0) return [...terms, `${key}:${wanted}`];
@@ -71,7 +71,7 @@ export function toggleValue(terms: string[], key: string, value: string): string
 }
 
 /** The alternatives of a term, as written, split at commas outside quotes. */
-export function valuesOf(term: string): string[] {
+function valuesOf(term: string): string[] {
   return (term.slice(term.indexOf(":") + 1).match(/"[^"]*"|[^,]+/g) ?? []).map((one) => one.trim());
 }
 
@@ -93,7 +93,7 @@ const RANGES: { name: string; label: string; step: number; unit: string }[] = [
   { name: "duration", label: "Length", step: 1, unit: "s" },
 ];
 
-export function FilterSheet({ terms, set }: Omit<Props, "problem">) {
+function FilterSheet({ terms, set }: Omit<Props, "problem">) {
   const { data, error, busy } = useLoad("filters", (signal) => api.filters(signal));
   return (
     <div class="filter-sheet">

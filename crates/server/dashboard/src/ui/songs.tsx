@@ -10,7 +10,7 @@ import { bpm, camelot, length, plain } from "../words";
 import { IconButton, Meter, Trouble } from "./parts";
 import { Why } from "./why";
 
-export interface Row {
+interface Row {
   card: Card;
   /** 0 to 1. */
   similarity?: number;
