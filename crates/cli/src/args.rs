@@ -176,6 +176,10 @@ pub(crate) enum Command {
     #[cfg(feature = "serve")]
     #[command(after_long_help = SERVE_HELP)]
     Serve(ServeArgs),
+    /// Offer the library to a language model, as tools over stdin and stdout
+    #[cfg(feature = "mcp")]
+    #[command(after_long_help = MCP_HELP)]
+    Mcp(McpArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write all of them to a folder
@@ -343,6 +347,23 @@ pub(crate) struct ServeArgs {
     /// The largest upload, such as 500M; 100M if it is not said
     #[arg(long, value_name = "SIZE", value_parser = sharing::bytes)]
     pub(crate) max_upload: Option<u64>,
+}
+
+#[cfg(feature = "mcp")]
+const MCP_HELP: &str = "\
+It speaks the Model Context Protocol; a program that runs language models starts it. \
+In the settings of such a program:
+  {\"mcpServers\": {\"songrec\": {\"command\": \"songrec\", \"args\": [\"mcp\"]}}}
+
+What comes in on stdin is of the protocol, and so is what goes to stdout, whatever \
+--json says.";
+
+#[cfg(feature = "mcp")]
+#[derive(Debug, Args)]
+pub(crate) struct McpArgs {
+    /// Let it change what is known of songs, and name clusters
+    #[arg(long)]
+    pub(crate) allow_writes: bool,
 }
 
 #[derive(Debug, Args)]

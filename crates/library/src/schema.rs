@@ -43,6 +43,7 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("machines retire", include_str!("../schema/machines-retire.json")),
     ("man", include_str!("../schema/man.json")),
     ("map", include_str!("../schema/map.json")),
+    ("mcp", include_str!("../schema/mcp.json")),
     ("migrate", include_str!("../schema/migrate.json")),
     ("model add", include_str!("../schema/model-add.json")),
     ("model bench", include_str!("../schema/model-bench.json")),

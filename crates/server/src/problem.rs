@@ -87,12 +87,15 @@ impl Problem {
         self
     }
 
-    /// What a file was that somebody sent: its own fault, and not that of the request.
-    pub(crate) fn of_upload(error: Error) -> Self {
+    /// What a file was that somebody sent: its own fault, and not that of the request. It
+    /// is called as its sender calls it, and not by where it was for the time being.
+    pub(crate) fn of_upload(error: Error, path: &std::path::Path, name: &str) -> Self {
         match error.kind() {
             ErrorKind::Usage | ErrorKind::NotFound => {
                 let tip = error.hint().map(words::in_words);
-                Self { tip, ..Self::new("unreadable_audio", error.in_one_line()) }
+                let place = path.display().to_string();
+                let detail = error.in_one_line().replace(&place, name);
+                Self { tip, ..Self::new("unreadable_audio", detail) }
             }
             _ => error.into(),
         }

@@ -18,8 +18,6 @@ use crate::{Options, app::router, server::Server};
 
 /// How long the head of a request may take to arrive, also from the last one on.
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
-/// Connections at once, at the most; others wait.
-const CONNECTIONS: usize = 512;
 /// How long answers that are on their way are waited for in the end.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// After a failed accept, such as for want of files, it is tried again so much later.
@@ -59,7 +57,7 @@ pub async fn serve(
     let server = Server::new(library, options);
     let service = TowerToHyperService::new(router(server.clone()));
     let connections = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let room = server.room.clone();
     on_ready(address);
     tokio::pin!(stop);
     loop {

@@ -174,6 +174,8 @@ fn shown(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn in_words(values: &[(&str, Value)]) -> Vec<String> {

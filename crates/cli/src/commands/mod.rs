@@ -29,6 +29,8 @@ mod listening;
 mod ls;
 mod machines;
 mod map;
+#[cfg(feature = "mcp")]
+mod mcp;
 mod migrate;
 mod model;
 mod packaging;
@@ -95,6 +97,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Doctor => doctor::run(context).await,
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(context, args).await,
+        #[cfg(feature = "mcp")]
+        Command::Mcp(args) => mcp::run(context, args).await,
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(context, args).await,
         Command::Completions(args) => packaging::completions(context, args),

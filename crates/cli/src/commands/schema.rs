@@ -11,9 +11,10 @@ use songrec_library::{DEFINITIONS, Error, SCHEMAS};
 use crate::{args::SchemaArgs, context::Context, status::ExitStatus};
 
 /// Commands that this build need not have.
-const OPTIONAL: [(&str, bool); 3] = [
+const OPTIONAL: [(&str, bool); 4] = [
     ("emulator", cfg!(feature = "emulator")),
     ("init-astra", cfg!(feature = "astra")),
+    ("mcp", cfg!(feature = "mcp")),
     ("serve", cfg!(feature = "serve")),
 ];
 
@@ -105,7 +106,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).expect("a test reads every schema")
 }
 
-#[cfg(all(test, feature = "astra", feature = "emulator", feature = "serve"))]
+#[cfg(all(test, feature = "astra", feature = "emulator", feature = "mcp", feature = "serve"))]
 mod tests {
     use std::path::Path;
 

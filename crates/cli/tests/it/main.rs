@@ -44,6 +44,8 @@ mod scanning;
 #[cfg(all(unix, feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
 mod schema;
 mod searching;
+#[cfg(all(unix, feature = "serve"))]
+mod serving;
 #[cfg(all(unix, feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
 mod shapes;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -224,6 +224,19 @@ fn without_a_library(shapes: &Shapes) {
         child.wait().unwrap();
         shapes.check(&arguments, &serde_json::from_str(&line).unwrap());
     }
+    let world = World::new();
+    at_its_door(shapes, &world);
+}
+
+fn at_its_door(shapes: &Shapes, world: &World) {
+    let arguments = ["serve", "--addr", "127.0.0.1:0"];
+    let mut command = world.command(&[&arguments[..], &["--json"]].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    end(&child);
+    child.wait().unwrap();
+    shapes.check(&arguments, &serde_json::from_str(&line).unwrap());
 }
 
 fn end(child: &std::process::Child) {

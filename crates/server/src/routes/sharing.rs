@@ -206,7 +206,7 @@ fn known_names(config: &Config) -> Vec<String> {
     names.push("local".to_owned());
     let has_astra =
         config.get(keys::ASTRA_ENDPOINT).is_some() || config.get(keys::ASTRA_DATABASE_ID).is_some();
-    if has_astra || share::remote(config) == "astra" {
+    if has_astra {
         names.push("astra".to_owned());
     }
     names.sort();

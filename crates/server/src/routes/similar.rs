@@ -343,13 +343,14 @@ pub(super) async fn like_file(
     let _turn = server.turn().await?;
     // Whether there is audio in it is found out before anything else.
     let found = find::resolve(&server.library, &path).await;
-    found.map_err(Problem::of_upload)?;
+    let unreadable = |error| Problem::of_upload(error, &upload.path, &upload.name);
+    found.map_err(unreadable)?;
     let name = match part {
         None => path,
         Some(part) => in_part(&path, part),
     };
     let similar = similar_to(&server.library, &[Example::like(name)], options).await;
-    similar.map_err(Problem::of_upload)
+    similar.map_err(unreadable)
 }
 
 /// Two songs.

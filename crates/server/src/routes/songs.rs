@@ -148,9 +148,10 @@ async fn send(State(server): State<Shared>, _: Writing, upload: Upload) -> Resul
     let library = server.library.clone();
     let received = to_the_end(async move {
         let _turn = turn;
-        receive(&library, &upload.path, &upload.name, &Job::silent()).await
+        let received = receive(&library, &upload.path, &upload.name, &Job::silent()).await;
+        received.map_err(|error| Problem::of_upload(error, &upload.path, &upload.name))
     });
-    match received.await?.map_err(Problem::of_upload)? {
+    match received.await?? {
         Received::New(item) => {
             let item = json!(item);
             let location = format!("/api/v1/songs/{}", item["id"].as_str().unwrap_or_default());

@@ -60,6 +60,24 @@ async fn long_answers_are_compressed_for_who_can_read_that() {
 }
 
 #[tokio::test]
+async fn clients_that_keep_connections_do_not_keep_others_out() {
+    let world = world(0, Options::default()).await;
+    let mut kept = Vec::new();
+    for _ in 0..480 {
+        kept.push(tokio::net::TcpStream::connect(world.address).await.unwrap());
+    }
+    let mut closed = 0;
+    for _ in 0..100 {
+        // Each with a connection of its own, which it would keep.
+        let response = crate::world::client().get(world.url("/healthz")).send().await.unwrap();
+        closed += usize::from(response.headers().get("connection").is_some_and(|it| it == "close"));
+    }
+    drop(kept);
+
+    assert!(closed > 90, "only {closed} of 100 were told to close");
+}
+
+#[tokio::test]
 async fn requests_are_counted_by_their_routes() {
     let world = world(1, Options::default()).await;
     let id = world.id("Alder").await;

@@ -149,7 +149,7 @@ pub(crate) fn song(number: usize, title: &str) -> Vec<u8> {
 
 pub(crate) fn wav(rate: u32, samples: impl Iterator<Item = i16>, title: &str) -> Vec<u8> {
     let data: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
-    let name = format!("{title}{}", if title.len() % 2 == 0 { "\0\0" } else { "\0" });
+    let name = format!("{title}{}", if title.len().is_multiple_of(2) { "\0\0" } else { "\0" });
     let mut list = b"INFOINAM".to_vec();
     list.extend((name.len() as u32).to_le_bytes());
     list.extend(name.bytes());
