@@ -44,7 +44,7 @@ export class MapView {
 
   constructor(private readonly state: State) {
     this.places = positions(state.data);
-    this.camera = new Camera(this.places.half, state.data.dims === 3);
+    this.camera = new Camera(this.places.half, state.data.dims === 3, this.places.radius);
     this.clusters = labels.clusterPlaces(state, this.places);
     this.projection = new Projection(state.count);
     this.colors = new Uint8Array(4 * state.count);
