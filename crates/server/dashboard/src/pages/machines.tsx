@@ -136,7 +136,7 @@ function PlanView({ plan, remote }: { plan: Plan; remote: string }) {
   const work = (side: Work) => KINDS.reduce((sum, kind) => sum + side[kind.name], 0);
   const nothing = work(plan.counts.left) + work(plan.counts.right) + plan.documents.length === 0;
   if (nothing) {
-    return <p class="good line"><Icon name="check" size={16} /> Both sides agree about {count(plan.agreed, "song")}.</p>;
+    return <p class="good line"><Icon name="check" size={16} /> Both sides agree; there is nothing to do.</p>;
   }
   return (
     <div class="plan">
@@ -382,6 +382,7 @@ function State({ job }: { job: Job }) {
 }
 
 function counts(job: Job): string {
+  if (job.kind === "sync" && job.state === "done") return synced(job.result as Partial<Plan> | undefined);
   // What a job counted as it went, or what its result says at the end.
   const result = job.result !== null && typeof job.result === "object" ? job.result : {};
   return Object.entries({ ...result, ...job.counts })
@@ -389,6 +390,14 @@ function counts(job: Job): string {
     .slice(0, 5)
     .map(([name, value]) => `${number(value)} ${name.replaceAll("_", " ")}`)
     .join(", ");
+}
+
+// What a sync did on each side, as its report counts it.
+function synced(report: Partial<Plan> | undefined): string {
+  const side = (work: Work | undefined, where: string) =>
+    KINDS.flatMap(({ name, label }) => (work && work[name] > 0 ? [`${number(work[name])} ${label} ${where}`] : []));
+  const done = [...side(report?.counts?.left, "here"), ...side(report?.counts?.right, "there")];
+  return done.length > 0 ? done.join(", ") : "nothing had to be done";
 }
 
 /** A job as it goes on: how far it is, what it says, and a way to stop it. */
@@ -405,7 +414,7 @@ function JobView({ id }: { id: string }) {
       <div class="line">
         <State job={job} />
         <strong>{jobName(job.kind)}</strong>
-        <span class="soft">{plain(task ?? "")}</span>
+        <span class="soft">{runs ? plain(task ?? "") : ""}</span>
         <span class="spacer" />
         {runs && writable && (
           <button type="button" class="button" disabled={stopping} onClick={() => {
