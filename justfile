@@ -79,3 +79,11 @@ bench-migrate PYTHON="python3" RCLONE="rclone":
 # The page that `songrec map` writes, from `web/map`; needs Node and npm.
 map-page:
     web/map/build.sh
+
+# The pages of `songrec serve`, from `crates/server/dashboard`; needs Node and npm.
+dashboard:
+    cd crates/server/dashboard && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent build
+
+# The pages in Chromium over made-up songs.
+dashboard-test:
+    cd crates/server/dashboard && npm test

@@ -28,6 +28,8 @@ export interface Positions {
   values: Float32Array;
   /** Half the size of the map along each axis; the largest is 1. */
   half: [number, number, number];
+  /** How far from the middle all but one song in a hundred are. */
+  radius: number;
 }
 
 export function positions(data: MapData): Positions {
@@ -53,21 +55,36 @@ export function positions(data: MapData): Positions {
     }
   }
   const half = high.map((value, axis) => Math.max((value - low[axis]) / 2 / scale, 0.05));
-  return { values, half: half as [number, number, number] };
+  return { values, half: half as [number, number, number], radius: radius(values) };
+}
+
+function radius(values: Float32Array): number {
+  const all = new Float32Array(values.length / 3);
+  let placed = 0;
+  for (let i = 0; i < all.length; i++) {
+    const distance = Math.hypot(values[3 * i], values[3 * i + 1], values[3 * i + 2]);
+    if (Number.isFinite(distance)) all[placed++] = distance;
+  }
+  const sorted = all.subarray(0, placed).sort();
+  return Math.max(sorted[Math.ceil(0.99 * (placed - 1))] ?? 1, 0.1);
 }
 
 export class Camera {
   flat: Flat = { x: 0, y: 0, zoom: 1 };
   orbit: Orbit = { x: 0, y: 0, z: 0, yaw: 0.6, pitch: 0.45, distance: 3.6 };
   solid: boolean;
+  private readonly radius: number;
   width = 1;
   height = 1;
 
   constructor(
     readonly half: [number, number, number],
     solid: boolean,
+    radius = 0,
   ) {
     this.solid = solid;
+    // Corners of the box are mostly empty, but not those of small maps.
+    this.radius = Math.max(0.75 * Math.hypot(...half), radius);
   }
 
   /** Pixels of the window for a unit of the flat map. */
@@ -87,10 +104,8 @@ export class Camera {
   }
 
   private fitDistance(): number {
-    // Corners of the box are mostly empty.
-    const radius = 0.75 * Math.hypot(...this.half);
     const narrow = Math.min(1, this.width / this.height);
-    return radius / Math.tan(FIELD / 2) / narrow;
+    return this.radius / Math.sin(FIELD / 2) / narrow;
   }
 
   pan(dx: number, dy: number): void {

@@ -63,8 +63,9 @@ export function draw(
   context.textAlign = "center";
   context.lineJoin = "round";
   context.lineWidth = 3.5;
+  const family = getComputedStyle(document.body).fontFamily;
   for (const label of labels) {
-    context.font = `${label.strong ? "600 12.5px" : "11px"} system-ui, sans-serif`;
+    context.font = `${label.strong ? "600 12.5px" : "11px"} ${family}`;
     const half = context.measureText(label.text).width / 2 + 4;
     const box: [number, number, number, number] = [
       label.x - half,

@@ -21,12 +21,14 @@ export class MapView {
   readonly canvas = byId<HTMLCanvasElement>("points");
   /** What the pointer is drawing, in pixels of the window. */
   outline: Point[] = [];
+  /** Draws more over the songs, last of all; the dashboard marks places with it. */
+  over: ((context: CanvasRenderingContext2D) => void) | null = null;
   /** Times between frames while the map moves, in milliseconds; tests read it. */
   readonly frames: number[] = [];
 
   private readonly overlay = byId<HTMLCanvasElement>("overlay");
   private readonly context = this.overlay.getContext("2d")!;
-  private readonly places;
+  readonly places;
   private readonly clusters;
   private readonly projection: Projection;
   private readonly renderer: Renderer;
@@ -42,7 +44,7 @@ export class MapView {
 
   constructor(private readonly state: State) {
     this.places = positions(state.data);
-    this.camera = new Camera(this.places.half, state.data.dims === 3);
+    this.camera = new Camera(this.places.half, state.data.dims === 3, this.places.radius);
     this.clusters = labels.clusterPlaces(state, this.places);
     this.projection = new Projection(state.count);
     this.colors = new Uint8Array(4 * state.count);
@@ -292,6 +294,7 @@ export class MapView {
       context.fill("evenodd");
       context.globalAlpha = 1;
     }
+    this.over?.(context);
   }
 
   private ring(x: number, y: number, radius: number, color: string, halo: string): void {

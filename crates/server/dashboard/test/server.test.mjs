@@ -1,0 +1,230 @@
+// The main pages over a real server: `SONGREC=path/to/songrec node --test
+// test/server.test.mjs`. It makes a library of the example audio in an empty home.
+// With `DIST=1` the pages are those in `dist`, not those in the program.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const songrec = process.env.SONGREC;
+const examples = fileURLToPath(new URL("../../../../examples/audio", import.meta.url));
+const home = mkdtempSync(join(tmpdir(), "dashboard-server-"));
+const shots = process.env.SHOTS;
+if (shots) mkdirSync(shots, { recursive: true });
+const env = { PATH: process.env.PATH, HOME: home };
+const library = join(home, "library");
+let server;
+let url;
+let browser;
+
+const run = (...args) => execFileSync(songrec, ["--library", library, ...args], { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+
+const freePort = () => new Promise((resolve) => {
+  const probe = createServer();
+  probe.listen(0, "127.0.0.1", () => {
+    const { port } = probe.address();
+    probe.close(() => resolve(port));
+  });
+});
+
+before(async () => {
+  if (!songrec) return;
+  run("init", library);
+  run("scan", examples);
+  run("cluster", "--k", "4");
+  server = await start([]);
+  url = server.url;
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
+  });
+});
+after(async () => {
+  await browser?.close();
+  await server?.end();
+  rmSync(home, { recursive: true, force: true });
+});
+
+/** Starts another server over the library, with other options. */
+async function start(options, more = {}) {
+  const address = `127.0.0.1:${await freePort()}`;
+  const child = spawn(songrec, ["--library", library, "serve", "--addr", address, ...options], { env: { ...env, ...more }, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (chunk) => (said += chunk));
+  for (let i = 0; ; i++) {
+    try {
+      if ((await fetch(`http://${address}/healthz`)).ok) break;
+    } catch {
+      // Not yet.
+    }
+    assert.ok(i < 200 && child.exitCode === null, `the server did not start: ${said}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const end = async () => {
+    child.kill("SIGTERM");
+    if (child.exitCode === null) await new Promise((resolve) => child.on("exit", resolve));
+  };
+  return { url: `http://${address}`, end };
+}
+
+const real = (name, act) => test(name, { skip: songrec ? false : "SONGREC names no program" }, act);
+
+async function open(t, hash, { expected = null, at = url } = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
+  context.setDefaultTimeout(20_000);
+  const page = await context.newPage();
+  if (process.env.DIST) await page.route((address) => !address.pathname.startsWith("/api/"), fromDist);
+  const trouble = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type()) && !expected?.test(message.text())) trouble.push(`console: ${message.text()} ${message.location().url}`);
+  });
+  page.on("pageerror", (error) => trouble.push(`error: ${error.stack}`));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(at) && !/^(data|blob):/.test(request.url())) trouble.push(`request: ${request.url()}`);
+  });
+  t.after(async () => {
+    if (shots) await page.screenshot({ path: join(shots, `${t.name.replaceAll(/\W+/g, "-")}.png`) });
+    await context.close();
+    assert.deepEqual(trouble, []);
+  });
+  await page.goto(`${at}/${hash}`);
+  return page;
+}
+
+// With the policy that the server sends, so that it holds here too.
+async function fromDist(route) {
+  const { pathname } = new URL(route.request().url());
+  const { headers } = await fetch(`${url}/`);
+  await route.fulfill({
+    path: fileURLToPath(new URL(`../dist/${pathname === "/" ? "index.html" : pathname.slice(1)}`, import.meta.url)),
+    headers: { "content-security-policy": headers.get("content-security-policy") },
+  });
+}
+
+const first = () => JSON.parse(run("--json", "ls", "--limit", "1").split("\n")[0]);
+
+real("the map is drawn, coloured by what it knows, and finds a song", async (t) => {
+  const page = await open(t, "#/map");
+  await page.waitForFunction(() => window.songrecMap?.names.complete);
+  assert.equal(await page.evaluate(() => window.songrecMap.state.count), 50);
+  for (const scheme of ["cluster", "genre"]) {
+    await page.selectOption(".legend select >> nth=0", scheme);
+    const counts = await page.locator(".class .count").allTextContents();
+    assert.equal(counts.reduce((sum, text) => sum + Number(text), 0), 50);
+    assert.ok(counts.length > 2, scheme);
+  }
+  await page.fill("[data-search]", "snare");
+  await page.locator("#find-results [role=option]").first().click();
+  await page.locator(".near li").first().waitFor();
+  await page.getByRole("button", { name: "Lines to its nearest" }).click();
+  assert.ok(await page.evaluate(() => window.songrecMap.state.neighbors(window.songrecMap.state.focus).length > 5));
+});
+
+real("the map in three dimensions is drawn", async (t) => {
+  const page = await open(t, "#/map?dims=3");
+  await page.waitForFunction(() => window.songrecMap?.state.data.dims === 3);
+});
+
+real("words, filters and files find songs", async (t) => {
+  const page = await open(t, "#/search");
+  await page.fill("input[data-search]", "snare");
+  await page.locator(".songs > li").first().waitFor();
+  await page.goto(`${url}/#/search?filter=genre%3ADrums`);
+  await page.locator(".results-head", { hasText: "15 songs" }).waitFor();
+  await page.goto(`${url}/#/search?by=file`);
+  await page.setInputFiles("input[type=file]", join(examples, "bass/rubber-bass.wav"));
+  await page.locator(".notice", { hasText: "Rubber Bass" }).waitFor();
+  await page.locator(".songs > li", { hasText: "Growl Bass" }).waitFor();
+  await page.evaluate(() => (location.hash = "#/search?by=file&from=0.1&to=0.9"));
+  await page.locator(".brought", { hasText: "only that part is compared" }).waitFor();
+  await page.locator(".results:not(.stale) .songs > li").first().waitFor();
+  await page.locator(".songs .text-button", { hasText: "Why" }).first().click();
+  await page.locator(".why .bars li").first().waitFor();
+});
+
+real("the table sorts, edits, forgets and restores", async (t) => {
+  const page = await open(t, "#/library?sort=title");
+  await page.locator(".grid-row a").first().waitFor();
+  assert.equal(await page.locator(".grid").getAttribute("aria-rowcount"), "51");
+  await page.locator(".grid-head button", { hasText: "Year" }).click();
+  await page.waitForTimeout(300);
+  await page.locator("#cell-0-2").dblclick();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("An Edited Album");
+  await page.keyboard.press("Enter");
+  await page.locator("#cell-0-2", { hasText: "An Edited Album" }).waitFor();
+  assert.ok(run("--json", "ls", "--album", "An Edited Album").includes("An Edited Album"));
+  await page.locator(".grid-row input").first().click();
+  await page.locator(".selection-bar button", { hasText: "Forget" }).click();
+  await page.locator("dialog button", { hasText: "Forget" }).click();
+  await page.locator(".message button", { hasText: "Undo" }).click();
+  await page.waitForTimeout(500);
+  assert.equal(run("--json", "ls", "--count").trim(), '{"songs":50}');
+});
+
+real("a song shows its sound, its neighbours and its history", async (t) => {
+  const page = await open(t, `#/song/${first().id}`);
+  for (const part of ["How it sounds", "Nearest songs", "What is known", "Files and copies", "History"]) {
+    await page.locator("h2", { hasText: part }).waitFor();
+  }
+  await page.locator(".history li", { hasText: "Added to the library" }).waitFor();
+  await page.locator(".songs > li").nth(3).waitFor();
+  await page.waitForFunction(() => document.querySelector(".spectrogram img")?.naturalWidth > 0);
+  assert.equal(await page.locator(".picture .trouble").count(), 0);
+  await page.locator(".song-head .play-button, .song-head .icon-button.large").first().click();
+  await page.waitForFunction(() => document.querySelector(".player .icon-button.main")?.getAttribute("aria-label") !== undefined);
+  await page.waitForTimeout(1500);
+  assert.equal(await page.locator(".message.bad").count(), 0, "it plays");
+});
+
+real("statistics, clusters, outliers and duplicates are shown", async (t) => {
+  const page = await open(t, "#/insights");
+  await page.locator(".tile dd", { hasText: "50" }).first().waitFor();
+  await page.locator(".bars a", { hasText: "Drums" }).click();
+  await page.locator(".page-title", { hasText: "15 songs" }).waitFor();
+  await page.goto(`${url}/#/insights/clusters`);
+  assert.equal(await page.locator(".cluster").first().waitFor().then(() => page.locator(".cluster").count()), 4);
+  await page.locator(".cluster h2 a").first().click();
+  await page.locator(".songs > li").first().waitFor();
+  await page.goto(`${url}/#/insights/outliers`);
+  await page.locator(".songs > li").first().waitFor();
+  await page.goto(`${url}/#/insights/duplicates?near=0.95`);
+  await page.locator(".empty, .card").first().waitFor();
+});
+
+real("a scan runs as a job and its end is told", async (t) => {
+  const page = await open(t, "#/machines/jobs");
+  await page.fill("[aria-label=Folder]", join(examples, "kick"));
+  await page.keyboard.press("Enter");
+  await page.locator(".job[data-state=done]").waitFor();
+  await page.goto(`${url}/#/machines/health`);
+  await page.locator(".findings li").first().waitFor();
+  await page.goto(`${url}/#/machines/trash`);
+  await page.locator(".empty, .trash-list").first().waitFor();
+});
+
+real("a token is asked for, and a server that only reads offers no change", async (t) => {
+  const closed = await start(["--read-only"], { SONGREC_SERVE_TOKEN: "a-token-of-some-length-for-tests" });
+  try {
+    const page = await open(t, "#/library", { expected: /401|403/, at: closed.url });
+    await page.fill("input[type=password]", "another-token");
+    await page.keyboard.press("Enter");
+    await page.locator("[role=alert]", { hasText: "not the token" }).waitFor();
+    await page.fill("input[type=password]", "a-token-of-some-length-for-tests");
+    await page.keyboard.press("Enter");
+    await page.locator(".grid-row a").first().waitFor();
+    await page.locator(".read-only").waitFor();
+    // The cookie also lets the picture and the sound through, which send no header.
+    await page.locator(".grid-row a").first().click();
+    await page.waitForFunction(() => document.querySelector(".spectrogram img")?.naturalWidth > 0);
+    assert.equal(await page.locator("[aria-label^=Edit], [aria-label^=Forget]").count(), 0);
+  } finally {
+    await closed.end();
+  }
+});
