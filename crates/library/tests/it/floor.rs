@@ -178,7 +178,7 @@ async fn two_libraries_are_made_to_agree_and_the_job_is_told() {
     assert!(share::check(&libraries, true, &job).await.unwrap().is_equal());
     let told = told.0.lock().unwrap();
     for expected in [
-        r#"{"event":"started","work":"looking for changes","total":null}"#.to_owned(),
+        r#"{"event":"started","work":"looking_for_changes"}"#.to_owned(),
         format!(r#"{{"event":"started","work":"syncing","total":{SONGS}}}"#),
         r#"{"event":"finished"}"#.to_owned(),
     ] {

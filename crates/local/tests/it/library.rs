@@ -215,7 +215,7 @@ async fn what_is_derived_can_be_thrown_away() {
         let listener = Listener::default();
         let library = LocalBackend::open(folder.path(), &listener).await.unwrap();
 
-        assert_eq!(listener.saw("Begun"), damage != "nothing", "{damage}");
+        assert_eq!(listener.saw("Started"), damage != "nothing", "{damage}");
         assert_eq!(summaries(&library).await, summaries(&memory).await, "{damage}");
         let ids: Vec<SongId> = fixture.songs.iter().map(|song| song.id).collect();
         assert_eq!(

@@ -190,7 +190,13 @@ impl Record {
     fn failed(&self, now: &mut Now, item: &str, reason: String) {
         now.progress.done += 1;
         *now.counts.entry("failed").or_default() += 1;
-        self.tell(now, "log", json!({ "text": format!("{item}: {reason}") }));
+        match self.kind {
+            // As `scan` prints it.
+            "scan" => {
+                self.tell(now, "item", json!({ "type": "failed", "path": item, "reason": reason }))
+            }
+            _ => self.tell(now, "log", json!({ "text": format!("{item}: {reason}") })),
+        }
         if now.failed_items.len() < FAILED {
             now.failed_items.push(FailedItem { item: item.to_owned(), reason });
         }
