@@ -32,8 +32,11 @@ pub(crate) struct ServeArgs {
     /// A name that clients may call this machine by, such as studio.local; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) allow_host: Vec<String>,
-    /// A site whose pages may use it, such as https://music.example; may be repeated
-    #[arg(long, value_name = "ORIGIN")]
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        help = "A site whose pages may use it, such as https://music.example; may be repeated"
+    )]
     pub(crate) allow_origin: Vec<String>,
     /// The largest upload, such as 500M; 100M if it is not said
     #[arg(long, value_name = "SIZE", value_parser = super::sharing::bytes)]
