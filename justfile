@@ -66,10 +66,11 @@ bench-embed MODELS NAME *ARGS:
     cargo build --profile dist -p songrec-models --example bench_embed
     python3 tools/bench_embed.py {{MODELS}} {{NAME}} {{ARGS}}
 
-# Requests that `songrec serve` answers: `similar` at 200 a second, over 100,000 random songs.
-bench-serve SONGS="100000" DIMENSION="512" RATE="200" SECONDS="30":
+# `songrec serve` over random songs: `similar` at RATE a second, uploads, idle clients,
+# memory; and Chroma's server, with a PYTHON that has chromadb.
+bench-serve SONGS="100000" DIMENSION="512" RATE="200" SECONDS="30" PYTHON="":
     cargo build --profile dist -p songrec-cli -p songrec-bench
-    cargo run --profile dist -q -p songrec-bench --bin serve -- {{SONGS}} {{DIMENSION}} {{RATE}} {{SECONDS}}
+    cargo run --profile dist -q -p songrec-bench --bin serve -- {{SONGS}} {{DIMENSION}} {{RATE}} {{SECONDS}} {{PYTHON}}
 
 # `songrec migrate` beside an astrapy script and rclone.
 bench-migrate PYTHON="python3" RCLONE="rclone":

@@ -43,6 +43,8 @@ pub async fn random_library(
         for (song, reference) in batch.iter_mut().zip(references) {
             song.embeddings.clear();
             song.embeddings.insert(model.name.clone(), reference);
+            // One that is silent would be nobody's neighbor.
+            song.audio.warnings.clear();
             if audio == 0 {
                 continue;
             }
@@ -63,4 +65,18 @@ pub async fn random_library(
         stored += batch.len();
     }
     Ok(library)
+}
+
+/// Writes rows of `width` values into a file of NumPy.
+///
+/// # Errors
+///
+/// Those of the disk.
+pub fn write_npy(path: &Path, values: &[f32], width: usize) -> std::io::Result<()> {
+    let shape = format!("({}, {width})", values.len() / width);
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend(format!("{text:<117}\n").bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    std::fs::write(path, bytes)
 }

@@ -105,9 +105,9 @@ impl Index {
         Self { kind, ..self }
     }
 
-    /// The same index, of which rows and codes are read through a map of their
-    /// files as long as these are no more than so many bytes together. It is
-    /// 384 MB if nobody says so.
+    /// The same index, of which the rows are read through a map of their file as
+    /// long as it has no more than so many bytes, and the codes likewise. It is
+    /// 128 MB if nobody says so.
     ///
     /// What was read through a map counts as memory of this process until the
     /// system wants it back. Beyond that rows are read one by one, half a

@@ -328,7 +328,7 @@ impl<'a> Search<'a> {
     /// Looks at the 8-bit codes of a set's rows, and at the rows that are left.
     fn code_some(&self, rows: &Rows, proved: bool) -> Result<Best> {
         let slots = rows.slots.iter().copied();
-        if self.view.is_mapped() || rows.slots.len() > MANY {
+        if self.view.is_mapped(File::Codes) || rows.slots.len() > MANY {
             return self.through(rows.slots.len(), |buffer| self.code(slots, proved, buffer));
         }
         // Read once, so that further searches in the set do not have to.

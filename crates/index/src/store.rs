@@ -46,9 +46,9 @@ const PAGES_AT_ONCE: usize = 1024;
 const TRIES: usize = 4;
 /// Files are written in pieces of at most this.
 const PIECE: usize = 1 << 20;
-/// How long rows and codes together may be to be read through their maps,
-/// unless somebody says otherwise.
-const MAPPED: u64 = 384 << 20;
+/// How long the file of rows, or that of codes, may be to be read through its
+/// map, unless somebody says otherwise.
+const MAPPED: u64 = 128 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Store {

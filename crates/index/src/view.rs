@@ -145,16 +145,15 @@ impl View {
         bytemuck::try_cast_slice(bytes).map_err(|_| "a row is not where numbers may be")
     }
 
-    /// Whether single rows and codes are read through their maps.
+    /// Whether single rows or codes are read through the map of their file.
     ///
-    /// The system maps sixteen pages around each that is read. Where the files
-    /// are so large that sooner or later a process would have hundreds of
-    /// megabytes of them mapped, a row is read by a call of the system, which
+    /// The system maps sixteen pages around each that is read. Where the file
+    /// is so large that sooner or later a process would have hundreds of
+    /// megabytes of it mapped, a row is read by a call of the system, which
     /// takes half a microsecond longer.
     #[inline]
-    pub(crate) fn is_mapped(&self) -> bool {
-        let lengths = &self.state.lengths;
-        lengths[File::Rows as usize].saturating_add(lengths[File::Codes as usize]) <= self.mapped
+    pub(crate) fn is_mapped(&self, file: File) -> bool {
+        self.state.lengths[file as usize] <= self.mapped
     }
 
     /// The 8-bit code of a row, in the map or in `buffer`.
@@ -164,7 +163,7 @@ impl View {
         slot: u32,
         buffer: &'a mut Buffer,
     ) -> Result<&'a [u8], Unread> {
-        if self.reads_map(buffer) {
+        if self.reads_map(File::Codes, buffer) {
             return Ok(self.code(slot)?);
         }
         let Buffer { code, .. } = buffer;
@@ -190,7 +189,7 @@ impl View {
         slot: u32,
         buffer: &'a mut Buffer,
     ) -> Result<&'a [f32], Unread> {
-        if self.reads_map(buffer) {
+        if self.reads_map(File::Rows, buffer) {
             return Ok(self.row(slot)?);
         }
         let Buffer { row, .. } = buffer;
@@ -229,9 +228,9 @@ impl View {
         }
     }
 
-    fn reads_map(&self, buffer: &Buffer) -> bool {
+    fn reads_map(&self, file: File, buffer: &Buffer) -> bool {
         match buffer.reading {
-            Reading::Usual => self.is_mapped(),
+            Reading::Usual => self.is_mapped(file),
             Reading::Once => false,
             Reading::Many => true,
         }
@@ -239,7 +238,7 @@ impl View {
 
     /// Brings the code of a row near, if it will be read through its map.
     pub(crate) fn prefetch_code(&self, slot: u32, buffer: &Buffer) {
-        if self.reads_map(buffer)
+        if self.reads_map(File::Codes, buffer)
             && let Some(code) = self.there(File::Codes, self.fixed.code_at(slot))
         {
             prefetch(&code[..code.len().min(self.fixed.code_bytes())]);
@@ -248,7 +247,7 @@ impl View {
 
     /// The same of a row itself.
     pub(crate) fn prefetch_row(&self, slot: u32, buffer: &Buffer) {
-        if self.reads_map(buffer)
+        if self.reads_map(File::Rows, buffer)
             && let Some(row) = self.there(File::Rows, self.fixed.row_at(slot))
         {
             prefetch(&row[..row.len().min(self.fixed.row_bytes())]);
@@ -263,9 +262,10 @@ impl View {
     /// After all rows or codes were read through their maps: gives them back
     /// where single ones are not read so.
     pub(crate) fn forget_rows(&self) {
-        if !self.is_mapped() {
-            self.maps[File::Rows as usize].forget();
-            self.maps[File::Codes as usize].forget();
+        for file in [File::Rows, File::Codes] {
+            if !self.is_mapped(file) {
+                self.maps[file as usize].forget();
+            }
         }
     }
 

@@ -57,9 +57,6 @@ pub(crate) async fn guard(State(server): State<Shared>, request: Request, next: 
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.append(header::VARY, HeaderValue::from_static("origin"));
-    if server.is_crowded() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     if let Some(origin) = origin.filter(|origin| is_listed(&server, origin)) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let exposed = HeaderValue::from_static("etag, location, content-range, retry-after");

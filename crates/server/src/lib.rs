@@ -5,6 +5,7 @@
 //! addresses, says how a client is let in, and runs long work as jobs.
 
 mod app;
+mod connections;
 mod dashboard;
 mod doors;
 mod figures;

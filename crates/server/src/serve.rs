@@ -2,19 +2,27 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::server::conn::http1;
+use axum::Router;
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use songrec_library::Library;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{
+    Options,
+    app::router,
+    connections::{Connections, Place},
+    server::Server,
 };
 
-use crate::{Options, app::router, server::Server};
+/// Connections at once, at the most; a quiet one makes room for the next.
+const CONNECTIONS: usize = 512;
 
 /// How long the head of a request may take to arrive, also from the last one on.
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
@@ -56,49 +64,67 @@ pub async fn serve(
     let address = listener.local_addr().map_err(failed)?;
     let server = Server::new(library, options);
     let service = TowerToHyperService::new(router(server.clone()));
-    let connections = GracefulShutdown::new();
-    let room = server.room.clone();
+    let connections = Connections::new(CONNECTIONS);
     on_ready(address);
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &room) => accepted,
+            accepted = accept(&listener, &connections) => accepted,
             () = &mut stop => break,
         };
-        let (stream, place) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, place)) => {
+                tokio::spawn(answer(stream, place, service.clone()));
+            }
             Err(error) => {
                 tracing::debug!("a connection was not accepted: {error}");
                 tokio::time::sleep(AFTER_TROUBLE).await;
-                continue;
             }
-        };
-        // Answers are written in one piece; waiting for more only delays them.
-        let _ = stream.set_nodelay(true);
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
-            .serve_connection(TokioIo::new(stream), service.clone());
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            // A client that breaks off is no trouble of the server's.
-            if let Err(error) = connection.await {
-                tracing::debug!("a connection ended: {error}");
-            }
-            drop(place);
-        });
+        }
     }
     drop(listener);
     server.ending.set();
     server.jobs.end().await;
-    let _ = tokio::time::timeout(LAST_ANSWERS, connections.shutdown()).await;
+    let _ = tokio::time::timeout(LAST_ANSWERS, connections.end()).await;
     Ok(())
 }
 
-type Place = tokio::sync::OwnedSemaphorePermit;
-
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> io::Result<(TcpStream, Place)> {
-    let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+// Room is made once somebody is there who needs it.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+) -> io::Result<(TcpStream, Place)> {
     let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    Ok((stream, connections.place().await))
+}
+
+/// Answers the requests of one connection until it ends or has to leave.
+async fn answer(stream: TcpStream, place: Place, service: TowerToHyperService<Router>) {
+    // Answers are written in one piece; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    let leave = place.has_to_leave();
+    let service = service_fn(|request| {
+        let (busy, answer) = (place.request(), service.call(request));
+        async {
+            let answer = answer.await;
+            drop(busy);
+            answer
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = leave => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    // A client that breaks off is no trouble of the server's.
+    if let Err(error) = ended {
+        tracing::debug!("a connection ended: {error}");
+    }
 }

@@ -17,9 +17,6 @@ use crate::{
 /// How long a request waits for its turn at heavy work.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Connections at once, at the most; others wait.
-const CONNECTIONS: usize = 512;
-
 /// A library that is served.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -34,8 +31,6 @@ pub(crate) struct Server {
     pub(crate) maps: Maps,
     /// Set when the server is to end.
     pub(crate) ending: Interrupt,
-    /// Room for connections.
-    pub(crate) room: Arc<Semaphore>,
     /// Turns at work that takes a core or much memory.
     turns: Arc<Semaphore>,
 }
@@ -54,14 +49,8 @@ impl Server {
             checked: CheckedAudio::default(),
             maps: Maps::default(),
             ending: Interrupt::default(),
-            room: Arc::new(Semaphore::new(CONNECTIONS)),
             turns: Arc::new(Semaphore::new(cores)),
         })
-    }
-
-    /// Whether so many clients are connected that none can keep its connection for later.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.room.available_permits() < CONNECTIONS / 4
     }
 
     /// A turn at heavy work, as long as it is held.

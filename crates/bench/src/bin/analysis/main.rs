@@ -21,6 +21,7 @@ use songrec_analysis::{
     NOISE, Pca, Rows, SilhouetteOptions, dbscan, hdbscan, kmeans, mini_batch_kmeans, silhouette,
     suggest_eps,
 };
+use songrec_bench::write_npy;
 use songrec_core::Job;
 
 use self::blobs::Blobs;
@@ -186,13 +187,4 @@ fn process_cpu() -> f64 {
     let ticks: f64 =
         text.split(' ').skip(13).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
     ticks / 100.0
-}
-
-fn write_npy(path: &Path, values: &[f32], width: usize) -> Result<()> {
-    let shape = format!("({}, {width})", values.len() / width);
-    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
-    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-    bytes.extend(format!("{text:<117}\n").bytes());
-    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    Ok(std::fs::write(path, bytes)?)
 }
