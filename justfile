@@ -68,9 +68,9 @@ bench-embed MODELS NAME *ARGS:
 
 # `songrec serve` over random songs: `similar` at RATE a second, uploads, idle clients,
 # memory; and Chroma's server, with a PYTHON that has chromadb.
-bench-serve SONGS="100000" DIMENSION="512" RATE="200" SECONDS="30" PYTHON="":
+bench-serve SONGS="100000" DIMENSION="512" DATA="clustered" RATE="200" SECONDS="30" PYTHON="":
     cargo build --profile dist -p songrec-cli -p songrec-bench
-    cargo run --profile dist -q -p songrec-bench --bin serve -- {{SONGS}} {{DIMENSION}} {{RATE}} {{SECONDS}} {{PYTHON}}
+    cargo run --profile dist -q -p songrec-bench --bin serve -- {{SONGS}} {{DIMENSION}} {{DATA}} {{RATE}} {{SECONDS}} {{PYTHON}}
 
 # `songrec migrate` beside an astrapy script and rclone.
 bench-migrate PYTHON="python3" RCLONE="rclone":

@@ -1,12 +1,18 @@
 //! Benchmarks, and what several of them need.
 
+mod source;
+
 use std::{error::Error, io::Write, path::Path};
 
 use rand::{RngCore, SeedableRng, rngs::StdRng};
-use songrec_core::{Digest, Embedding, Filter, ModelSpec, OperationId, Silent};
+use songrec_core::{Digest, Embedding, Filter, ModelSpec, OperationId, Silent, Vector};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{BlobSource, NewBlob, PutMode, StorageBackend};
 use songrec_testkit::{new_embedding, put, random_song, random_vector};
+
+pub use self::source::Source;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Storing is quickest in batches of this size.
 const BATCH: usize = 512;
@@ -22,7 +28,22 @@ pub async fn random_library(
     model: &ModelSpec,
     songs: usize,
     audio: usize,
-) -> Result<LocalBackend, Box<dyn Error>> {
+) -> Result<LocalBackend> {
+    library_of(folder, model, songs, audio, |rng, _| random_vector(rng, model)).await
+}
+
+/// The same with other vectors: `vector` gives that of a song by its number.
+///
+/// # Errors
+///
+/// Those of the library and the disk.
+pub async fn library_of(
+    folder: &Path,
+    model: &ModelSpec,
+    songs: usize,
+    audio: usize,
+    mut vector: impl FnMut(&mut StdRng, usize) -> Vector,
+) -> Result<LocalBackend> {
     let options = LocalOptions { keeps_copies: audio > 0, ..LocalOptions::default() };
     std::fs::create_dir_all(folder)?;
     let library = LocalBackend::open_or_create(folder, options, &Silent).await?;
@@ -34,8 +55,9 @@ pub async fn random_library(
             (0..BATCH.min(songs - stored)).map(|_| random_song(&mut rng)).collect();
         let embeddings: Vec<_> = batch
             .iter()
-            .map(|song| {
-                let vector = random_vector(&mut rng, model);
+            .enumerate()
+            .map(|(number, song)| {
+                let vector = vector(&mut rng, stored + number);
                 new_embedding(song, Embedding { song: song.id, model: model.name.clone(), vector })
             })
             .collect();

@@ -22,7 +22,7 @@ use songrec_bench::random_library;
 use songrec_core::{Metric, ModelSpec};
 use songrec_storage::{SongQuery, StorageBackend};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const RUNS: usize = 11;
 

@@ -34,7 +34,7 @@ use songrec_bench::random_library;
 use songrec_core::{Metric, ModelSpec};
 use songrec_testkit::{peak_memory, s3::S3Server};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const SONGS: usize = 10_000;
 const DIMENSION: usize = 512;

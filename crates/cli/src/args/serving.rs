@@ -26,6 +26,9 @@ pub(crate) struct ServeArgs {
     /// Show it in the browser
     #[arg(long)]
     pub(crate) open: bool,
+    /// Ask the server that listens there whether it can answer, and end
+    #[arg(long, conflicts_with_all = ["read_only", "open"])]
+    pub(crate) check: bool,
     /// A file with the token that clients have to present, in one line
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,

@@ -1,9 +1,18 @@
 //! `serve`: the library over HTTP.
 
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
 use anyhow::Result;
 use serde_json::json;
 use songrec_library::{Error, ErrorKind, keys, until_interrupted};
 use songrec_server::{Options, ServeError, Token, serve};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
 
 use crate::{
     args::ServeArgs,
@@ -14,12 +23,17 @@ use crate::{
 
 /// The token that clients present: not a flag, because other users see those.
 const TOKEN: &str = "SONGREC_SERVE_TOKEN";
+/// How long `--check` waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// An address that anybody may take as an example.
 const EXAMPLE: &str = "localhost:8001";
 
 pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<ExitStatus> {
-    let token = token(&args)?;
     let place = address(&args.addr, EXAMPLE).await?;
+    if args.check {
+        return check(context, place).await;
+    }
+    let token = token(&args)?;
     let config = context.config([])?;
     context.say_which(config.chosen());
     let library = context.library_with(config.clone()).await?;
@@ -36,7 +50,7 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<ExitStatus
     };
     let (shown, backend) = (library.place().to_owned(), config.get(keys::STORAGE_BACKEND));
     let printer = &context.printer;
-    let ready = |address: std::net::SocketAddr| {
+    let ready = |address: SocketAddr| {
         let url = format!("http://{address}/");
         // Nobody reading it is no reason to stop serving.
         if printer.json {
@@ -63,6 +77,49 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<ExitStatus
     serve(library, options, place, ready, stop).await.map_err(failure)?;
     printer.say("ended; jobs have reached a safe point");
     Ok(ExitStatus::Done)
+}
+
+// Asks a server whether its library can be reached: for a supervisor that has no client of
+// HTTP, such as an image that holds nothing but this program.
+async fn check(context: &Context, mut place: SocketAddr) -> Result<ExitStatus> {
+    // Who listens everywhere is asked here.
+    if place.ip().is_unspecified() {
+        place.set_ip(match place {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let failed = |reason: String| {
+        Error::new(ErrorKind::Failed, format_args!("the server at {place} is not ready"))
+            .because(reason)
+            .with_hint("its own output says why, if it runs; `songrec serve` starts one")
+    };
+    let answer = match tokio::time::timeout(PATIENCE, readiness(place)).await {
+        Ok(answer) => answer.map_err(|error| failed(error.to_string()))?,
+        Err(_) => return Err(failed(format!("no answer in {PATIENCE:?}")).into()),
+    };
+    let status = answer.split(' ').nth(1).unwrap_or_default();
+    if status != "200" {
+        return Err(failed(format!("it answered `{}`", answer.trim())).into());
+    }
+    if context.printer.json {
+        context.printer.json(&json!({"url": format!("http://{place}/"), "ready": true}))?;
+    } else {
+        context.printer.say(format!("the server at {place} is ready"));
+    }
+    Ok(ExitStatus::Done)
+}
+
+// The first line of the answer.
+async fn readiness(place: SocketAddr) -> std::io::Result<String> {
+    /// The status needs far less.
+    const LONGEST: u64 = 1024;
+    let mut stream = TcpStream::connect(place).await?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut line = String::new();
+    BufReader::new(stream.take(LONGEST)).read_line(&mut line).await?;
+    Ok(line)
 }
 
 fn token(args: &ServeArgs) -> Result<Option<Token>> {

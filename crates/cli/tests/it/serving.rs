@@ -56,6 +56,26 @@ fn a_library_is_served_until_somebody_ends_it() {
 }
 
 #[test]
+fn a_supervisor_can_ask_whether_the_server_is_ready() {
+    let world = World::new();
+    let (child, served) = start(&world, &[]);
+    let url = served["url"].as_str().unwrap();
+    let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let check = ["serve", "--check", "--addr", &address];
+
+    let ready = world.run(&check);
+    let everywhere = address.replace("127.0.0.1", "0.0.0.0");
+    let everywhere = world.run(&["--json", "serve", "--check", "--addr", &everywhere]);
+    end(child, "-TERM");
+    let gone = world.run(&check);
+
+    assert!(ready.code == 0 && ready.stderr.contains("is ready"), "{ready:?}");
+    let document: Value = serde_json::from_str(&everywhere.stdout).unwrap();
+    assert_eq!((everywhere.code, &document["ready"]), (0, &json!(true)), "{everywhere:?}");
+    assert!(gone.code == 1 && gone.stderr.contains("is not ready"), "{gone:?}");
+}
+
+#[test]
 fn a_token_comes_from_a_file_or_a_variable_and_is_never_shown() {
     let world = World::new();
     let token = "0123456789abcdef-secret";

@@ -27,18 +27,15 @@
 #![allow(clippy::print_stdout, reason = "it prints figures")]
 
 mod recall;
-mod source;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use songrec_bench::write_npy;
+use songrec_bench::{Source, write_npy};
 use songrec_index::{Filter, Hit, Index, Key, Kind, Metric, Options, Precision, Query, RowSet};
 
-use self::source::Source;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const QUERIES: usize = 1000;
 /// Queries whose true neighbors are looked for.

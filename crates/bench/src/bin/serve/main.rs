@@ -3,11 +3,11 @@
 //!
 //! ```text
 //! cargo build --profile dist -p songrec-cli
-//! cargo run --profile dist -p songrec-bench --bin serve -- [SONGS] [DIMENSION] [RATE] [SECONDS] [PYTHON]
+//! cargo run --profile dist -p songrec-bench --bin serve -- [SONGS] [DIMENSION] [DATA] [RATE] [SECONDS] [PYTHON]
 //! ```
 //!
-//! The songs are in `target/bench`, and stay there. Vectors are isotropic, which is the slowest
-//! data for `songrec similar`. With PYTHON, one that has chromadb, `tools/bench_serve_chroma.py`
+//! The songs are in `target/bench`, and stay there. DATA is what their vectors are: `clustered`
+//! or what else `Source` knows; `isotropic` is the slowest for `similar`. With PYTHON, one that has chromadb, `tools/bench_serve_chroma.py`
 //! starts the other server once the first has ended, and both get the same queries from the
 //! same client. Recall is against a comparison with every row.
 #![allow(clippy::print_stdout, reason = "it prints figures")]
@@ -43,6 +43,7 @@ async fn main() -> Result<()> {
     let mut next = |usual: &str| arguments.next().unwrap_or_else(|| usual.to_owned());
     let songs: usize = next("100000").parse()?;
     let dimension: usize = next("512").parse()?;
+    let data = next("clustered");
     let rate: f64 = next("200").parse()?;
     let seconds: f64 = next("30").parse()?;
     let python = next("");
@@ -50,9 +51,9 @@ async fn main() -> Result<()> {
     if !songrec.is_file() {
         return Err("build the program first: cargo build --profile dist -p songrec-cli".into());
     }
-    let folder = PathBuf::from(format!("target/bench/{songs}x{dimension}"));
-    let asked = Songs::of(&folder, &random("random@1", dimension)?, songs).await?;
-    println!("{songs} songs of {dimension} dimensions in {}", folder.display());
+    let folder = PathBuf::from(format!("target/bench/{songs}x{dimension}-{data}"));
+    let asked = Songs::of(&folder, &random("random@1", dimension)?, songs, &data).await?;
+    println!("{songs} songs of {dimension} dimensions, {data}, in {}", folder.display());
 
     let server = Server::songrec(&songrec, &folder).await?;
     println!("memory at the start: {}", server.memory()?);
@@ -78,7 +79,7 @@ async fn main() -> Result<()> {
     server.end().await?;
 
     let folder = PathBuf::from(format!("target/bench/{songs}x45-dsp"));
-    Songs::of(&folder, &random("dsp45@1", 45)?, songs).await?;
+    Songs::of(&folder, &random("dsp45@1", 45)?, songs, &data).await?;
     let server = Server::songrec(&songrec, &folder).await?;
     let times = load::steady(&[upload(&server.address)], UPLOADS, seconds).await?;
     println!("POST /search, 3 s of WAV, {UPLOADS} a second: {times}");

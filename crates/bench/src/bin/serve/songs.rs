@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use songrec_bench::{random_library, write_npy};
-use songrec_core::{ModelSpec, SongId};
+use songrec_bench::{Source, library_of, write_npy};
+use songrec_core::{ModelSpec, SongId, Vector};
 use songrec_storage::{SongQuery, StorageBackend};
 
 use crate::{
@@ -28,10 +28,17 @@ pub(crate) struct Songs {
 }
 
 impl Songs {
-    /// Those of the library in a folder, which is filled with random ones up to `count`.
-    pub(crate) async fn of(folder: &Path, model: &ModelSpec, count: usize) -> Result<Self> {
-        let library =
-            random_library(folder, model, count, 0).await.map_err(|error| error.to_string())?;
+    /// Those of the library in a folder, which is filled with random ones up to `count`,
+    /// whose vectors are `data`.
+    pub(crate) async fn of(
+        folder: &Path,
+        model: &ModelSpec,
+        count: usize,
+        data: &str,
+    ) -> Result<Self> {
+        let source = Source::new(data, count, model.dimension)?;
+        let vector = |number| Vector::new(source.vector(1, number)).expect("its values are finite");
+        let library = library_of(folder, model, count, 0, |_, number| vector(number)).await?;
         let (mut ids, mut rows): (Vec<SongId>, Vec<f32>) = Default::default();
         let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
         loop {
@@ -70,7 +77,7 @@ impl Songs {
     /// All rows in a file of NumPy, in which Chroma's server finds them.
     pub(crate) fn write_rows(&self) -> Result<PathBuf> {
         let path = self.folder.join("rows.npy");
-        write_npy(&path, &self.rows, self.dimension).map_err(|error| error.to_string())?;
+        write_npy(&path, &self.rows, self.dimension)?;
         Ok(path)
     }
 

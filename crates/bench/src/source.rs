@@ -9,9 +9,11 @@ const FLAT: usize = 16;
 /// How long their noise is, as a part of them.
 const NOISE: f32 = 0.1;
 
+/// Random vectors of one kind.
 #[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) dimension: usize,
+pub struct Source {
+    /// The values of each.
+    pub dimension: usize,
     kind: Data,
 }
 
@@ -29,7 +31,15 @@ enum Data {
 }
 
 impl Source {
-    pub(crate) fn new(data: &str, rows: usize, dimension: usize) -> Result<Self> {
+    /// Vectors for `rows` rows. DATA is `clustered` (unit vectors around 1,000 centers, or
+    /// one for each hundred rows if there are fewer), `power-law` (the same, with clusters
+    /// of very different sizes), `low-rank` (a sixteenth of the dimensions, and a little
+    /// noise in all) or `isotropic`.
+    ///
+    /// # Errors
+    ///
+    /// When `data` is none of these.
+    pub fn new(data: &str, rows: usize, dimension: usize) -> Result<Self> {
         let mut random = StdRng::seed_from_u64(99);
         let count = (rows / 100).clamp(10, 1000);
         let kind = match data {
@@ -51,7 +61,8 @@ impl Source {
         Ok(Self { dimension, kind })
     }
 
-    pub(crate) fn vector(&self, set: u64, number: usize) -> Vec<f32> {
+    /// A vector of a set, always the same.
+    pub fn vector(&self, set: u64, number: usize) -> Vec<f32> {
         let mut random = StdRng::seed_from_u64(set << 40 | number as u64);
         match &self.kind {
             Data::Isotropic => unit(gaussian(self.dimension, &mut random)),
