@@ -35,6 +35,7 @@ mod migrate;
 mod model;
 mod packaging;
 mod pair;
+mod playlist;
 mod relocate;
 mod rm;
 mod scan;
@@ -74,6 +75,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Dup(args) => dup::run(context, args).await,
         Command::Stats(args) => stats::run(context, args).await,
         Command::Cluster(args) => cluster::run(context, args).await,
+        Command::Playlist(args) => playlist::run(context, args).await,
         Command::Anomalies(args) => anomalies::run(context, args).await,
         Command::Map(args) => map::run(context, args).await,
         Command::Eval(args) => eval::run(context, args).await,
