@@ -8,6 +8,7 @@ mod fresh;
 mod jobs;
 mod map;
 mod original;
+mod playlists;
 mod session;
 mod sharing;
 mod similar;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .merge(similar::routes())
         .merge(facts::routes())
         .merge(clusters::routes())
+        .merge(playlists::routes())
         .merge(analysis::routes())
         .merge(map::routes())
         .merge(sharing::routes())

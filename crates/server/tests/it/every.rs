@@ -114,6 +114,41 @@ fn examples(audio: &str) -> Vec<Example> {
         job("/api/v1/analysis/anomalies", json!({})),
         read("/api/v1/anomalies", "/api/v1/anomalies?contamination=0.2"),
         Example { method: Method::DELETE, ..read("/api/v1/clusters", "/api/v1/clusters") },
+        Example {
+            status: 201,
+            ..write(
+                Method::POST,
+                "/api/v1/playlists",
+                "/api/v1/playlists",
+                json!({"name": "Mine", "songs": ["{a}"]}),
+            )
+        },
+        read("/api/v1/playlists", "/api/v1/playlists"),
+        write(
+            Method::POST,
+            "/api/v1/playlists/{id}/songs",
+            "/api/v1/playlists/mine/songs",
+            json!({"songs": ["{b}", "{a}"], "at": 1}),
+        ),
+        write(
+            Method::PATCH,
+            "/api/v1/playlists/{id}",
+            "/api/v1/playlists/mine",
+            json!({"name": "Yours"}),
+        ),
+        read("/api/v1/playlists/{id}", "/api/v1/playlists/yours?limit=2&offset=1"),
+        read("/api/v1/playlists/{id}/export", "/api/v1/playlists/yours/export?format=jspf"),
+        Example {
+            method: Method::DELETE,
+            ..read(
+                "/api/v1/playlists/{id}/songs",
+                "/api/v1/playlists/yours/songs?entry=00000000&entry=11111111",
+            )
+        },
+        Example {
+            method: Method::DELETE,
+            ..read("/api/v1/playlists/{id}", "/api/v1/playlists/yours")
+        },
         Example { method: Method::DELETE, ..read(song, "/api/v1/songs/{b}") },
         read("/api/v1/trash", "/api/v1/trash"),
         write(
