@@ -138,6 +138,10 @@ pub(crate) enum Command {
     Stats(StatsArgs),
     /// Group songs that sound alike; list, name or remove the groups
     Cluster(ClusterArgs),
+    /// Make a queue of songs that goes on from some songs
+    Radio(RadioArgs),
+    /// Find songs that lead from one song to another, step by step
+    Path(PathArgs),
     /// Make, show, change, write and read lists of songs
     #[command(alias = "playlists")]
     Playlist(PlaylistArgs),

@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod audio;
+mod between;
 mod cache;
 mod cluster;
 mod complete;
@@ -32,6 +33,7 @@ mod playing;
 mod playlist;
 mod points;
 mod property;
+mod radio;
 mod relocate;
 mod remote;
 mod remove;
@@ -56,6 +58,7 @@ pub use anomalies::{
     Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies, are_anomalies_kept,
 };
 pub use audio::{audio_url, get_audio};
+pub use between::{Between, BetweenOptions, BetweenSong, between};
 pub use cache::cache;
 pub use cluster::{
     Cluster, ClusterCount, ClusterList, ClusterMethod, ClusterOptions, Clustering, Labels, cluster,
@@ -103,6 +106,7 @@ pub use playlist::{
 };
 pub use points::{Points, points};
 pub use property::Property;
+pub use radio::{Radio, RadioOptions, RadioSong, radio};
 pub use relocate::{RelocateOptions, Relocated, relocate};
 pub use remote::{folder_name, remember_remote};
 pub use remove::{

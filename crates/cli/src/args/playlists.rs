@@ -147,3 +147,88 @@ pub(crate) struct ExportPlaylistArgs {
     #[arg(long)]
     pub(crate) force: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct RadioArgs {
+    /// Songs of the library or audio files that it goes on from; they are not in it
+    #[arg(value_parser = song(), required = true, value_name = "SONG")]
+    pub(crate) songs: Vec<String>,
+    /// How many songs; 25 if neither this nor `--minutes` is given
+    #[arg(long, value_name = "N", value_parser = some)]
+    pub(crate) length: Option<usize>,
+    /// How long they play together, at the least
+    #[arg(long, value_name = "N", value_parser = super::values::number)]
+    pub(crate) minutes: Option<f64>,
+    /// From 0, the most similar songs in their order, to 1, any of eight times as many
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = super::values::number)]
+    pub(crate) variety: f64,
+    /// What chance is drawn from: the same number makes the same queue
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Songs between two of one artist or album, at the least, such as artist=3,album=5
+    #[arg(long, value_name = "WHAT=N,…", default_value = "artist=0,album=0")]
+    pub(crate) spacing: Spacing,
+    /// A file with the ids of songs that were played: they are left out, and those of
+    /// this queue are added
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
+    /// The model to compare by
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Keep it as a playlist of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) playlist: Option<String>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// Songs between two of one artist and of one album.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spacing {
+    pub(crate) artist: usize,
+    pub(crate) album: usize,
+}
+
+impl std::str::FromStr for Spacing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut spacing = Self::default();
+        for part in text.split(',') {
+            let wrong = || format!("`{part}` is not `artist=N` or `album=N`");
+            let (what, number) = part.split_once('=').ok_or_else(wrong)?;
+            let number = number.trim().parse().map_err(|_| wrong())?;
+            match what.trim() {
+                "artist" => spacing.artist = number,
+                "album" => spacing.album = number,
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(spacing)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PathArgs {
+    /// The song that it begins with
+    #[arg(value_parser = song(), value_name = "SONG")]
+    pub(crate) a: String,
+    /// The song that it ends with
+    #[arg(value_parser = song(), value_name = "SONG")]
+    pub(crate) b: String,
+    /// How many songs, with both ends
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) length: usize,
+    /// Only songs that can be mixed with their neighbors: by keys beside each other on the
+    /// Camelot wheel, and tempos within 6 %
+    #[arg(long)]
+    pub(crate) mix: bool,
+    /// The model in whose space it goes
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Keep it as a playlist of this name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) playlist: Option<String>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}

@@ -170,3 +170,65 @@ fn playlists_reach_other_machines_and_what_both_wrote_is_kept() {
     }
     assert_eq!(two.json_lines(&["playlist", "ls"]).len(), 1);
 }
+
+#[test]
+fn a_radio_goes_on_from_a_song_and_remembers_what_it_played() {
+    let world = World::with(&["kick", "snare", "pad", "bass", "bell", "hihat", "pluck", "voice"]);
+    let ids = world.ids();
+    let queue = |more: &[&str]| {
+        let queue = world.json(&[&["radio", &ids[0], "--length", "3"], more].concat());
+        let songs = queue["songs"].as_array().unwrap().iter();
+        songs.map(|song| song["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let first = queue(&["--history", "played"]);
+    assert!(first.len() == 3 && !first.contains(&ids[0]), "{first:?}");
+    assert_eq!(queue(&[]), first, "without variety always the same");
+    let second = queue(&["--history", "played"]);
+    assert!(second.len() == 3 && second.iter().all(|id| !first.contains(id)), "{second:?}");
+    let last = world.run(&["radio", &ids[0], "--length", "3", "--history", "played"]).ok();
+    assert!(last.stderr.contains("6 songs that were played are left out"), "{last:?}");
+    let varied: std::collections::BTreeSet<Vec<String>> =
+        ["1", "2", "3", "4"].iter().map(|seed| queue(&["--variety", "1", "--seed", seed])).collect();
+    assert!(varied.len() > 1);
+    let same = ["--variety", "1", "--seed", "4"];
+    assert_eq!(queue(&same), queue(&same));
+
+    for id in &ids {
+        world.run(&["edit", id, "--set", "artist=One"]).ok();
+    }
+    let near = world.run(&["radio", &ids[0], "--spacing", "artist=3"]).ok();
+    assert!(near.stderr.contains("too near to a song of the same artist"), "{near:?}");
+    let kept = world.run(&["radio", &ids[0], "--length", "3", "--playlist", "Radio"]).ok();
+    assert!(kept.stderr.contains("kept as the playlist `Radio`"), "{kept:?}");
+    assert_eq!(world.json(&["playlist", "show", "radio"])["songs"], 3);
+    let wrong = world.run(&["radio", &ids[0], "--spacing", "label=3"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("`label=3`"), "{wrong:?}");
+}
+
+#[test]
+fn a_path_leads_from_one_song_to_another() {
+    let world = World::with(&["kick", "snare", "pad", "bass", "bell", "hihat", "pluck", "voice"]);
+    let ids = world.ids();
+    let path = |more: &[&str]| world.json(&[&["path", &ids[0], &ids[5]], more].concat());
+    let way = path(&["--length", "5", "--playlist", "Way"]);
+    let songs: Vec<&str> =
+        way["songs"].as_array().unwrap().iter().map(|song| song["id"].as_str().unwrap()).collect();
+    assert_eq!((songs[0], *songs.last().unwrap()), (ids[0].as_str(), ids[5].as_str()));
+    let once: std::collections::BTreeSet<&&str> = songs.iter().collect();
+    assert!(songs.len() == 5 && once.len() == 5, "{way}");
+    assert_eq!(world.json(&["playlist", "show", "way"])["songs"], 5);
+
+    // Nothing mixes with a song without key and tempo, and that is said.
+    for id in &ids {
+        world.run(&["edit", id, "--clear", "key", "--clear", "bpm"]).ok();
+    }
+    let mixed = world.run(&["path", &ids[0], &ids[5], "--mix", "--length", "4"]).ok();
+    assert!(mixed.stderr.contains("2 of 2 places are left out"), "{mixed:?}");
+    assert!(mixed.stdout.contains("does not mix"), "{mixed:?}");
+    for id in &ids {
+        world.run(&["edit", id, "--set", "key=Am", "--set", "bpm=120"]).ok();
+    }
+    let mixed = path(&["--mix", "--length", "4"]);
+    assert!(mixed["songs"].as_array().unwrap().iter().all(|song| song["mixes"] == true));
+    assert_eq!(mixed["notes"], serde_json::json!([]));
+}

@@ -575,13 +575,20 @@ fn playlists(shapes: &Shapes) {
     }
     run(&["playlist", "export", "Late", "late.m3u8"]);
     run(&["playlist", "export", "Late", "late.m3u8"]);
-    fs::write(world.path("more.m3u8"), "#EXTINF:1,A - B\nnowhere.wav\nmusic/tone.wav\n").unwrap();
+    let some = "#EXTINF:1,A - B\nnowhere.wav\nmusic/tone.wav\nmusic/kick.wav\nmusic/pad.wav\n";
+    fs::write(world.path("more.m3u8"), some).unwrap();
     run(&["playlist", "import", "late.m3u8", "--dry-run"]);
     run(&["playlist", "import", "more.m3u8"]);
     fs::write(world.path("odd.jspf"), "{\"playlist\":{\"track\":[{}]}}").unwrap();
     run(&["playlist", "import", "odd.jspf"]);
     run(&["playlist", "import", "nowhere.xspf"]);
     run(&["playlist", "rm", "Late", "--at", "1"]);
+    run(&["radio", &ids[1], "--length", "9", "--playlist", "Radio"]);
+    run(&["radio", &ids[1], "--minutes", "0.1"]);
+    run(&["radio", &ids[1], "--variety", "7"]);
+    run(&["path", &ids[1], &ids[3], "--length", "3", "--playlist", "Way"]);
+    run(&["path", &ids[1], &ids[3], "--mix"]);
+    run(&["path", &ids[1], &ids[1]]);
     run(&["playlist", "rm", "Late", "nothing-such"]);
     run(&["playlist", "delete", "Late"]);
     run(&["playlist", "delete", "Late"]);
