@@ -9,6 +9,7 @@ mod jobs;
 mod map;
 mod original;
 mod playlists;
+mod queues;
 mod session;
 mod sharing;
 mod similar;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .merge(facts::routes())
         .merge(clusters::routes())
         .merge(playlists::routes())
+        .merge(queues::routes())
         .merge(analysis::routes())
         .merge(map::routes())
         .merge(sharing::routes())

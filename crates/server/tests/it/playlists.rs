@@ -135,3 +135,33 @@ async fn a_wrong_request_changes_nothing() {
     let smart = world.json("/api/v1/playlists/smart").await;
     assert_eq!((smart["songs"].as_u64(), smart["entries"][0]["key"].is_null()), (Some(2), true));
 }
+
+#[tokio::test]
+async fn a_queue_is_kept_only_where_the_server_may_write() {
+    let options = Options { read_only: true, ..Options::default() };
+    let world = world(6, options).await;
+    let alder = world.id("Alder").await;
+    let asked = json!({"like": [alder], "length": 4, "exclude": [world.id("Birch").await]});
+    let answer = sent(&world, Method::POST, "/api/v1/radio", asked.clone()).await;
+    assert_eq!(answer.status(), 200);
+    let queue: Value = answer.json().await.unwrap();
+    let songs = queue["songs"].as_array().unwrap().iter();
+    let titles: Vec<&str> = songs.map(|one| one["title"].as_str().unwrap()).collect();
+    assert!(titles.len() == 4 && !titles.contains(&"Alder") && !titles.contains(&"Birch"));
+    let mut kept = asked.clone();
+    kept["playlist"] = json!("Kept");
+    let refused = sent(&world, Method::POST, "/api/v1/radio", kept).await;
+    assert_eq!(problem(refused).await, (403, "read_only".to_owned()));
+    for wrong in [
+        json!({"like": []}),
+        json!({"like": ["/etc/passwd"]}),
+        json!({"like": [alder], "variety": 2}),
+        json!({"like": [alder], "length": 100_000}),
+        json!({"like": [alder], "minutes": -1}),
+    ] {
+        let answer = sent(&world, Method::POST, "/api/v1/radio", wrong.clone()).await;
+        assert_eq!(problem(answer).await.0, 400, "{wrong}");
+    }
+    let same = format!("/api/v1/path?a={alder}&b={alder}");
+    assert_eq!(problem(world.get(&same).send().await.unwrap()).await.0, 400);
+}
