@@ -187,8 +187,10 @@ fn a_radio_goes_on_from_a_song_and_remembers_what_it_played() {
     assert!(second.len() == 3 && second.iter().all(|id| !first.contains(id)), "{second:?}");
     let last = world.run(&["radio", &ids[0], "--length", "3", "--history", "played"]).ok();
     assert!(last.stderr.contains("6 songs that were played are left out"), "{last:?}");
-    let varied: std::collections::BTreeSet<Vec<String>> =
-        ["1", "2", "3", "4"].iter().map(|seed| queue(&["--variety", "1", "--seed", seed])).collect();
+    let varied: std::collections::BTreeSet<Vec<String>> = ["1", "2", "3", "4"]
+        .iter()
+        .map(|seed| queue(&["--variety", "1", "--seed", seed]))
+        .collect();
     assert!(varied.len() > 1);
     let same = ["--variety", "1", "--seed", "4"];
     assert_eq!(queue(&same), queue(&same));

@@ -244,7 +244,12 @@ export const api = {
     send<Schema["explain"]>("POST", "explain", { a, b }),
 
   async filters(signal?: AbortSignal): Promise<FilterValues> {
-    return filterValues(await get<Schema["filters"]>("filters", {}, signal));
+    const [keys, lists] = await Promise.all([get<Schema["filters"]>("filters", {}, signal), api.playlists(signal)]);
+    const values = filterValues(keys);
+    // A version that a sync kept has the name of another one; punctuation does not count.
+    const named = lists.playlists.filter((list) => !list.beside);
+    const playlist = named.map((list) => ({ value: list.name.replaceAll('"', ""), count: list.songs ?? 0 }));
+    return playlist.length > 0 ? { ...values, playlist } : values;
   },
   stats: (signal?: AbortSignal) => get<Stats>("stats", {}, signal),
   duplicates: (near: number | null, signal?: AbortSignal) =>

@@ -36,29 +36,36 @@ audio.addEventListener("error", () => {
 
 let hovered: number | undefined;
 
+interface Queue {
+  cards: Playing["card"][];
+  /** Which of them plays: a song may be there several times. */
+  at: number;
+}
+
+const NONE: Queue = { cards: [], at: 0 };
+
 /** What plays one after the other; nothing where one song was chosen by itself. */
-export const queue = new Store<Playing["card"][]>([]);
+export const queue = new Store<Queue>(NONE);
 
 /** Plays songs one after the other, from one of them on. */
-export function playAll(cards: Playing["card"][], from = cards[0]): void {
-  if (!from) return;
-  queue.set(cards);
-  play(from, 0);
+export function playAll(cards: Playing["card"][], at = 0): void {
+  if (!cards[at]) return;
+  queue.set({ cards, at });
+  play(cards[at], 0);
 }
 
 /** Plays the next one, if there is one. */
 export function next(): boolean {
-  const at = queue.value.findIndex((card) => card.id === playing.value?.card.id);
-  const card = at < 0 ? undefined : queue.value[at + 1];
-  if (card) play(card, 0);
-  return card !== undefined;
+  const { cards, at } = queue.value;
+  if (at + 1 < cards.length) playAll(cards, at + 1);
+  return at + 1 < cards.length;
 }
 
 /** Plays a song from `at`, a share of its length; goes on if it is the same. */
 export function play(card: Playing["card"], at?: number): void {
   clearTimeout(hovered);
   const same = playing.value?.card.id === card.id;
-  if (!queue.value.some((one) => one.id === card.id)) queue.set([]);
+  if (queue.value.cards[queue.value.at]?.id !== card.id) queue.set(NONE);
   playing.set({ card, on: true });
   if (!same) {
     audio.src = api.audio(card.id);
@@ -100,7 +107,7 @@ export function seek(share: number): void {
 export function close(): void {
   pause();
   audio.removeAttribute("src");
-  queue.set([]);
+  queue.set(NONE);
   playing.set(null);
 }
 
@@ -168,8 +175,8 @@ export function PlayerBar() {
   return (
     <section class="player" aria-label="Player">
       <IconButton icon={now.on ? "pause" : "play"} label={now.on ? "Pause" : "Play"} kind="main" act={() => toggle()} />
-      {after.length > 1 && (
-        <IconButton icon="next" label="Next song" disabled={after[after.length - 1]?.id === card.id} act={() => void next()} />
+      {after.cards.length > 1 && (
+        <IconButton icon="next" label="Next song" disabled={after.at + 1 === after.cards.length} act={() => void next()} />
       )}
       <div class="player-name">
         <a href={address(["song", card.id])} dir="auto">{plain(card.title)}</a>

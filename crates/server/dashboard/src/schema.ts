@@ -64,6 +64,7 @@ export interface Schema {
   "playlist_rule": { "filter"?: string[]; "length"?: number; "like"?: { "song": Schema["song_id"]; "title": string }[] };
   "problem": { "code": "invalid_request" | "no_token" | "denied" | "read_only" | "other_site" | "not_found" | "no_such_route" | "no_clusters" | "not_computed" | "method_not_allowed" | "too_slow" | "known_already" | "guard" | "changed" | "too_large" | "wrong_content_type" | "range_not_satisfiable" | "wrong_host" | "unreadable_audio" | "too_many_jobs" | "failed" | "damaged" | "bug" | "temporary" | "busy" | "no_library" | "locked"; "detail": string; "status": number; "tip"?: string; "title": string; "type": string };
   "query": { "artist"?: string; "duration"?: number; "id"?: Schema["song_id"]; "title": string };
+  "radio": { "duration": number; "notes": string[]; "playlist"?: Schema["playlist"]; "songs": (Schema["card"] & { "position": number; "similarity": number })[] };
   "reason": { "description": string; "label": string; "score": number };
   "remotes": { "remotes": ({ "is_default": boolean; "kind": string; "name": string; "place"?: (string | null) })[] };
   "revision": { "number": number; "operation": Schema["operation"] };
@@ -95,4 +96,5 @@ export interface Schema {
   "warning": { "kind": Schema["warning_kind"]; "text": string };
   "warning_kind": "truncated" | "damaged" | "invalid" | "silent" | "tags";
   "waveform": { "duration": number; "max": number[]; "min": number[]; "points": number; "rms": number[] };
+  "way": { "duration": number; "model": Schema["model_name"]; "notes": string[]; "playlist"?: Schema["playlist"]; "songs": (Schema["card"] & { "along": number; "mixes": boolean; "position": number })[] };
 }

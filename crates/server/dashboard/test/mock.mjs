@@ -79,7 +79,7 @@ class Library {
     if (count > 40) {
       this.keep("Late evening", [idOf(20), idOf(3), idOf(12), idOf(22), idOf(1), idOf(24), idOf(25), idOf(26)]);
       this.keep(HOSTILE[1], [idOf(5)]);
-      this.keep("Techno without end", [], { filter: ["genre:Techno", "bpm:120..140"], like: [{ song: idOf(30), title: this.songs[30].title }], length: 30 });
+      this.keep("Without an end", [], { filter: ["genre:Techno", "bpm:120..140"], like: [{ song: idOf(30), title: this.songs[30].title }], length: 30 });
     }
     this.trash = new Map();
     this.orders = new Map();

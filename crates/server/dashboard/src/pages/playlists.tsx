@@ -290,6 +290,8 @@ function Entries({ playlist, reload }: { playlist: PlaylistShown; reload: () => 
     focusNext.current = entries[at].key ?? null;
     void move(at, Math.min(Math.max(to, 0), entries.length - 1));
   };
+  // Among those that can be played.
+  const before = (at: number) => entries.slice(0, at).filter((entry) => entry.card).length;
   // Rows give way to the one that is dragged.
   const shift = (at: number): string | undefined => {
     if (!drag) return undefined;
@@ -323,7 +325,7 @@ function Entries({ playlist, reload }: { playlist: PlaylistShown; reload: () => 
           )}
           <span class="place soft">{at + 1}</span>
           {entry.card
-            ? <PlayButton card={entry.card} small start={() => (now?.card.id === entry.song ? toggle() : playAll(cards(playlist), entry.card))} />
+            ? <PlayButton card={entry.card} small start={() => (now?.card.id === entry.song ? toggle() : playAll(entries.flatMap((one) => (one.card ? [one.card] : [])), before(at)))} />
             : <span class="no-play" title="It is not in the library any more"><Icon name="ban" size={16} /></span>}
           <span class="song-name">
             {entry.card
