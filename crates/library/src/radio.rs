@@ -14,6 +14,9 @@ const MOST: usize = 1_000;
 const USUAL: usize = 25;
 /// Songs that are asked for beyond those that take part, for where these do not fit.
 const MORE: usize = 100;
+/// So many of the nearest come with one search of a library that is far away; for more it
+/// reads every vector.
+const ONE_SEARCH: usize = 900;
 /// Seconds of a song, where nothing says how many songs fill a time.
 const SHORTEST: f64 = 60.0;
 /// Songs that a queue can leave out, at the most.
@@ -82,7 +85,9 @@ pub struct RadioSong {
 }
 
 /// A queue of songs that sound like `songs`, in an order by [`RadioOptions`]. Costs one
-/// search, for more songs the more variety there is.
+/// search, for more songs the more variety there is; of a library that is far away it draws
+/// from fewer, so that one request is enough. There a queue of more than 800 songs, or one
+/// without some hundred songs that were played, may read every vector.
 ///
 /// # Errors
 ///
@@ -95,8 +100,14 @@ pub async fn radio(library: &Library, songs: &[Example], options: &RadioOptions)
                 "a queue leaves out {MOST_PLAYED} at the most: name the last ones"
             )));
     }
+    let most = pool(rules.songs, rules.variety) + MORE;
+    let k = match library.is_remote() {
+        // Less variety is worth less than a look at every vector.
+        true => most.min(ONE_SEARCH.max(rules.songs + MORE)),
+        false => most,
+    };
     let wanted = SimilarOptions {
-        k: pool(rules.songs, rules.variety) + MORE,
+        k,
         filter: options.filter.clone(),
         exclude: options.played.clone(),
         model: options.model.clone(),
@@ -118,6 +129,11 @@ pub async fn radio(library: &Library, songs: &[Example], options: &RadioOptions)
         found.results.iter().map(|one| candidate(&one.summary)).collect();
     let drawn = draw(&candidates, &rules);
     let mut notes: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
+    if k < most {
+        notes.push(format!(
+            "drawn from the {k} nearest songs, which one search of this library finds"
+        ));
+    }
     let chosen: Vec<RadioSong> = (1..)
         .zip(&drawn.chosen)
         .map(|(position, number)| RadioSong {

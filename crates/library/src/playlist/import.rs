@@ -12,6 +12,7 @@ use songrec_core::{Filter, Job, SongId, SongSummary, decode_path, encode_path, f
 use songrec_storage::{Lookup, SongQuery};
 
 use super::{
+    body::MOST_SONGS,
     formats::{Listed, ListedSong, PlaylistFormat},
     kept::{PlaylistCard, create_playlist},
     location::PathMap,
@@ -136,7 +137,9 @@ async fn read(file: &Path) -> Result<Listed> {
     let wrong = |why: String| {
         Error::usage(format_args!("`{}` cannot be read as {format}", file.display()))
             .because(why)
-            .with_hint("another program may write it anew, in .m3u8 or .xspf")
+            .with_hint(format!(
+                "a playlist has {MOST_SONGS} songs at the most; another program may write it anew"
+            ))
     };
     if bytes.len() as u64 > LARGEST_PLAYLIST_FILE {
         return Err(wrong(format!("it is larger than {LARGEST_PLAYLIST_FILE} bytes")));
