@@ -216,7 +216,7 @@ fn translate(test: &Test, negated: bool) -> Translated {
         Test::Loop(wanted) => exactly(json!({"find.loop": wanted})),
         // What songs these are, the server does not know: its answers are looked
         // through here.
-        Test::Cluster(_) => Translated { condition: None, exact: false },
+        Test::Group(_) => Translated { condition: None, exact: false },
         Test::HasWords(field) => {
             let tags: Vec<String> = tags(*field).map(String::from).collect();
             exactly(contains_any(&tags, negated))

@@ -3,6 +3,7 @@
 mod analysis;
 mod filter;
 mod library;
+mod playlists;
 #[cfg(any(feature = "serve", feature = "mcp"))]
 mod serving;
 mod sharing;
@@ -24,6 +25,7 @@ use self::serving::SERVE_HELP;
 pub(crate) use analysis::*;
 pub(crate) use filter::FilterArgs;
 pub(crate) use library::*;
+pub(crate) use playlists::*;
 #[cfg(any(feature = "serve", feature = "mcp"))]
 pub(crate) use serving::*;
 pub(crate) use sharing::*;
@@ -136,6 +138,13 @@ pub(crate) enum Command {
     Stats(StatsArgs),
     /// Group songs that sound alike; list, name or remove the groups
     Cluster(ClusterArgs),
+    /// Make a queue of songs that goes on from some songs
+    Radio(RadioArgs),
+    /// Find songs that lead from one song to another, step by step
+    Path(PathArgs),
+    /// Make, show, change, write and read lists of songs
+    #[command(alias = "playlists")]
+    Playlist(PlaylistArgs),
     /// List songs that are like no others, and say why
     #[command(alias = "outliers")]
     Anomalies(AnomaliesArgs),

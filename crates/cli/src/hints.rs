@@ -52,6 +52,8 @@ fn typed(remedy: &Remedy) -> String {
         Remedy::Weights => "--weights",
         Remedy::Describe(words) => return format!("--text \"{words}\""),
         Remedy::Cluster => "songrec cluster",
+        Remedy::Playlists => "songrec playlist ls",
+        Remedy::NewPlaylist => "songrec playlist new",
         Remedy::Stats => "songrec stats",
         Remedy::Models => "songrec model list",
         Remedy::AddModel(None) => "songrec model add",

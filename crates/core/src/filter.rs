@@ -21,6 +21,7 @@ use crate::{Key, SongId, SongSummary, words};
 /// | `key:Am,8B`, `key:~8A` | any of the keys; with `~` also those that mix with it |
 /// | `loop:yes` | loops |
 /// | `cluster:2`, `cluster:"dark pads"` | songs of the cluster with this number or name |
+/// | `playlist:evening` | songs of the playlist with this name or id |
 /// | `genre:*` | songs with any genre at all |
 /// | `-genre:rock` | songs that the rest of the term does not pass |
 /// | `warm pad` | every word begins a word of title, artist, album, genre, mood, instrument or path |
@@ -56,8 +57,8 @@ pub enum Test {
     Key(Vec<Key>),
     /// It is, or is not, a loop.
     Loop(bool),
-    /// It is in one of the clusters.
-    Cluster(Clusters),
+    /// It is in one of the groups that the library keeps.
+    Group(Group),
     /// The field has a value.
     HasWords(WordField),
     /// The field has a value.
@@ -70,16 +71,37 @@ pub enum Test {
     HasLoop,
 }
 
-/// The songs of some clusters of the library.
+/// The songs of some groups of one kind.
 ///
-/// Which songs these are is not in their summaries: whoever keeps the clustering
-/// looks them up ([`Filter::with_clusters`]) before a backend is asked.
+/// Which songs these are is not in their summaries: whoever keeps the groups looks them
+/// up ([`Filter::with_groups`]) before a backend is asked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Clusters {
-    /// Numbers or names, as [`words`] joined by spaces; any cluster if empty.
+pub struct Group {
+    /// What kind of groups.
+    pub kind: GroupKind,
+    /// Numbers, ids or names, as [`words`] joined by spaces; any group if empty.
     pub names: Vec<String>,
     /// The songs, once they are looked up. Until then no song passes.
     pub songs: Option<SongSet>,
+}
+
+/// What songs are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GroupKind {
+    /// They sound alike.
+    Cluster,
+    /// Somebody put them together.
+    Playlist,
+}
+
+impl GroupKind {
+    /// Its name, as filters have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Playlist => "playlist",
+        }
+    }
 }
 
 /// A set of songs that is cheap to copy: 16 bytes for each, in order.
@@ -220,31 +242,40 @@ impl Filter {
         self
     }
 
-    /// Whether a term asks for clusters: then it depends on more than the songs.
-    pub fn names_clusters(&self) -> bool {
-        self.terms.iter().any(|term| matches!(term.test, Test::Cluster(_)))
+    /// The groups that terms ask for: with some it depends on more than the songs.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.terms.iter().filter_map(|term| match &term.test {
+            Test::Group(group) => Some(group),
+            _ => None,
+        })
     }
 
-    /// Whether a term asks for clusters whose songs are not looked up yet.
-    pub fn lacks_clusters(&self) -> bool {
-        self.terms
-            .iter()
-            .any(|term| matches!(&term.test, Test::Cluster(clusters) if clusters.songs.is_none()))
+    /// Whether a term asks for groups of any kind.
+    pub fn names_groups(&self) -> bool {
+        self.groups().next().is_some()
     }
 
-    /// The same filter, with the songs of each cluster that it names: `songs_of`
-    /// gets the names, and nothing for songs of any cluster.
+    /// Whether a term asks for groups of this kind whose songs are not looked up yet.
+    pub fn lacks(&self, kind: GroupKind) -> bool {
+        self.groups().any(|group| group.kind == kind && group.songs.is_none())
+    }
+
+    /// The same filter, with the songs of each group of this kind that it names:
+    /// `songs_of` gets the names, and nothing for songs of any group.
     ///
     /// # Errors
     ///
     /// Those of `songs_of`.
-    pub fn with_clusters<E>(
+    pub fn with_groups<E>(
         mut self,
+        kind: GroupKind,
         mut songs_of: impl FnMut(&[String]) -> Result<SongSet, E>,
     ) -> Result<Self, E> {
         for term in &mut self.terms {
-            if let Test::Cluster(clusters) = &mut term.test {
-                clusters.songs = Some(songs_of(&clusters.names)?);
+            if let Test::Group(group) = &mut term.test
+                && group.kind == kind
+            {
+                group.songs = Some(songs_of(&group.names)?);
             }
         }
         Ok(self)
@@ -274,8 +305,8 @@ impl Test {
                 .is_some_and(|number| ranges.iter().any(|range| range.contains(number))),
             Self::Key(keys) => summary.key.is_some_and(|key| keys.contains(&key)),
             Self::Loop(wanted) => summary.is_loop == Some(*wanted),
-            Self::Cluster(clusters) => {
-                clusters.songs.as_ref().is_some_and(|songs| songs.contains(summary.id))
+            Self::Group(group) => {
+                group.songs.as_ref().is_some_and(|songs| songs.contains(summary.id))
             }
             Self::HasWords(field) => !field.words(summary).is_empty(),
             Self::HasValue(field) => !field.values(summary).is_empty(),
@@ -393,22 +424,27 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_is_looked_up_before_songs_pass() {
+    fn a_group_is_looked_up_before_songs_pass() {
         let filter = Filter::parse_all(&["cluster:2,\"Dark Pads\""]).unwrap();
         assert_eq!(filter.terms[0].to_string(), "cluster:2,dark pads");
-        assert!(filter.lacks_clusters() && !filter.passes(&summary()));
+        assert!(filter.lacks(GroupKind::Cluster) && !filter.lacks(GroupKind::Playlist));
+        assert!(!filter.passes(&summary()));
 
         let mut asked = Vec::new();
-        let looked_up = filter.with_clusters(|names| {
+        let looked_up = filter.with_groups(GroupKind::Cluster, |names| {
             asked = names.to_vec();
             Ok::<_, ()>([SongId::from_bytes([9; 16]), summary().id].into_iter().collect())
         });
 
         let filter = looked_up.unwrap();
         assert_eq!(asked, ["2", "dark pads"]);
-        assert!(!filter.lacks_clusters() && filter.passes(&summary()));
+        assert!(!filter.lacks(GroupKind::Cluster) && filter.passes(&summary()));
         let any: Term = "-cluster:*".parse().unwrap();
         assert_eq!(any.to_string(), "-cluster:*");
+        let playlists = Filter::parse_all(&["playlist:Evening"]).unwrap();
+        assert!(playlists.lacks(GroupKind::Playlist) && playlists.names_groups());
+        let others = playlists.with_groups(GroupKind::Cluster, |_| Ok::<_, ()>(SongSet::default()));
+        assert!(others.unwrap().lacks(GroupKind::Playlist));
     }
 
     #[test]

@@ -208,6 +208,10 @@ pub enum Remedy {
     Describe(&'static str),
     /// Grouping songs that sound alike.
     Cluster,
+    /// All playlists.
+    Playlists,
+    /// Making a playlist.
+    NewPlaylist,
     /// The models that a library knows.
     Stats,
     /// The models that this machine has.
@@ -272,6 +276,8 @@ impl fmt::Display for Remedy {
             Self::Weights => "the choice of weights",
             Self::Describe(words) => return write!(f, "\"{words}\""),
             Self::Cluster => "grouping songs into clusters",
+            Self::Playlists => "the list of playlists",
+            Self::NewPlaylist => "making a playlist",
             Self::Stats => "the library in numbers",
             Self::Models => "the list of models",
             Self::AddModel(None) => "the addition of a model",

@@ -35,7 +35,7 @@ pub use edit::Edits;
 pub use features::{FeatureGroups, Features};
 pub use field::{Field, InvalidEdit};
 pub use filter::{
-    Clusters, FIELDS, Filter, InvalidFilter, NumberField, NumberRange, SongSet, Term, Test,
+    FIELDS, Filter, Group, GroupKind, InvalidFilter, NumberField, NumberRange, SongSet, Term, Test,
     ValueField, WordField,
 };
 pub use hint::{Hint, Piece, Remedy, Scan};

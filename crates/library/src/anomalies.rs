@@ -134,7 +134,7 @@ pub async fn anomalies(
     }
     let state = fresh::state(library, job).await?;
     // A filter may name a cluster, whose songs may be others by now.
-    let is_kept = !options.filter.names_clusters();
+    let is_kept = !options.filter.names_groups();
     let model = match &options.model {
         Some(model) => model.clone(),
         None => library.search_model().await?,
@@ -183,7 +183,7 @@ pub async fn are_anomalies_kept(
         None => library.search_model().await?,
     };
     let state = fresh::state(library, job).await?;
-    let is_stable = !options.filter.names_clusters();
+    let is_stable = !options.filter.names_groups();
     Ok(is_stable && fresh::is_fresh(library, "anomalies", &state, &asked(options, &model)))
 }
 

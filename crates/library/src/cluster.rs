@@ -17,7 +17,7 @@ pub use clustering::{Cluster, Clustering};
 pub use labels::{Labels, labels};
 pub use listed::ClusterList;
 pub use make::{ClusterCount, ClusterMethod, ClusterOptions, cluster};
+pub(crate) use manage::with_clusters;
 pub use manage::{
-    cluster_named, cluster_songs, clustering, clusters_of, looked_up, remove_clusters,
-    rename_cluster,
+    cluster_named, cluster_songs, clustering, clusters_of, remove_clusters, rename_cluster,
 };

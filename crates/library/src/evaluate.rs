@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use songrec_analysis::{self as analysis, Estimate, Rows};
-use songrec_core::{Filter, Hint, Job, Metric, ModelName, ModelSpec, Remedy, SongId};
+use songrec_core::{
+    Digest, Filter, Group, Hint, Job, Metric, ModelName, ModelSpec, Remedy, SongId,
+};
 
 use crate::{
     Blend, Error, ErrorKind, Library, Property, Result, cluster,
@@ -213,19 +215,24 @@ pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Re
     Ok(Some(found))
 }
 
-// What tells two requests apart, with the clusters where these count.
+// What tells two requests apart, with the clusters where these count, and the songs of
+// groups that the filter names.
 async fn request(library: &Library, options: &EvalOptions) -> Result<String> {
     let EvalOptions { by, not_same, models, blend, filter, queries, seed } = options;
     let terms: Vec<String> = filter.terms.iter().map(ToString::to_string).collect();
-    let names_clusters =
-        [Some(*by), *not_same].contains(&Some(Property::Cluster)) || filter.names_clusters();
-    let clusters = match names_clusters {
+    let of_group = |group: &Group| {
+        let songs = group.songs.iter().flat_map(|songs| songs.as_slice());
+        Digest::of(&songs.flat_map(|song| *song.as_bytes()).collect::<Vec<u8>>()).to_string()
+    };
+    let groups: Vec<String> = filter.groups().map(of_group).collect();
+    let clusters = match [Some(*by), *not_same].contains(&Some(Property::Cluster)) {
         true => cluster::clustering(library).await?.map(|clustering| clustering.made_of()),
         false => None,
     };
     let model = library.search_model().await?;
     Ok(format!(
-        "{by:?} {not_same:?} {models:?} {model} {blend:?} {terms:?} {queries} {seed} {clusters:?}"
+        "{by:?} {not_same:?} {models:?} {model} {blend:?} {terms:?} {queries} {seed} {clusters:?} \
+         {groups:?}"
     ))
 }
 

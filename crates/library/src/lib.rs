@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod audio;
+mod between;
 mod cache;
 mod cluster;
 mod complete;
@@ -29,8 +30,10 @@ mod part;
 mod paths;
 mod pictures;
 mod playing;
+mod playlist;
 mod points;
 mod property;
+mod radio;
 mod relocate;
 mod remote;
 mod remove;
@@ -55,11 +58,11 @@ pub use anomalies::{
     Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies, are_anomalies_kept,
 };
 pub use audio::{audio_url, get_audio};
+pub use between::{Between, BetweenOptions, BetweenSong, between};
 pub use cache::cache;
 pub use cluster::{
     Cluster, ClusterCount, ClusterList, ClusterMethod, ClusterOptions, Clustering, Labels, cluster,
-    cluster_named, cluster_songs, clustering, clusters_of, labels, looked_up, remove_clusters,
-    rename_cluster,
+    cluster_named, cluster_songs, clustering, clusters_of, labels, remove_clusters, rename_cluster,
 };
 pub use complete::DifferentValue;
 pub use config::{
@@ -93,8 +96,17 @@ pub use open::{Access, InitOptions};
 pub use part::{Part, clock};
 pub use pictures::{LARGEST_PICTURE, MOST_POINTS, WaveformOfSong, spectrogram, waveform};
 pub use playing::{AudioPlace, AudioStream, CheckedAudio, Playable, playable, read_audio};
+pub use playlist::{
+    ExportedPlaylist, ImportOptions, ImportedPlaylist, InvalidPathMap, InvalidPlaylistFormat,
+    KeptPlaylist, LARGEST_PLAYLIST_FILE, LeftOut, MOST_SONGS, MatchedBy, PathMap, PathOptions,
+    Playlist, PlaylistCard, PlaylistChange, PlaylistEntry, PlaylistFile, PlaylistFormat,
+    PlaylistList, PlaylistRule, PlaylistSeed, PlaylistSong, PlaylistSongs, RULE_LENGTH, Unmatched,
+    UnreadablePlaylist, change_playlist, create_playlist, delete_playlist, import_playlist,
+    looked_up, playlist_file, playlist_named, playlist_songs, playlists,
+};
 pub use points::{Points, points};
 pub use property::Property;
+pub use radio::{Radio, RadioOptions, RadioSong, radio};
 pub use relocate::{RelocateOptions, Relocated, relocate};
 pub use remote::{folder_name, remember_remote};
 pub use remove::{

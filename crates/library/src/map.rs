@@ -129,7 +129,7 @@ pub async fn map(library: &Library, options: &MapOptions, job: &Job) -> Result<O
     let name = kept::name(&model, options);
     let kept = kept::read(library, &name);
     let may_keep = !options.again && kept.as_ref().is_some_and(|map| map.seed == options.seed);
-    let is_stable = !options.filter.names_clusters();
+    let is_stable = !options.filter.names_groups();
     if may_keep && is_stable && fresh::is_fresh(library, &name, &state, &()) {
         return Ok(kept);
     }
@@ -166,7 +166,7 @@ pub async fn is_map_kept(library: &Library, options: &MapOptions, job: &Job) -> 
     };
     let state = fresh::state(library, job).await?;
     let name = kept::name(&model, options);
-    let is_stable = !options.again && !options.filter.names_clusters();
+    let is_stable = !options.again && !options.filter.names_groups();
     Ok(is_stable && fresh::is_fresh(library, &name, &state, &()))
 }
 

@@ -19,7 +19,7 @@ mod report;
 mod status;
 pub(crate) mod take_in;
 mod unembedded;
-mod walk;
+pub(crate) mod walk;
 
 use std::{
     path::{Path, PathBuf},

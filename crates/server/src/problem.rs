@@ -28,7 +28,7 @@ pub(crate) struct Problem {
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 /// Every code with its status and what it means.
-pub(crate) const CODES: [(&str, u16, &str); 26] = [
+pub(crate) const CODES: [(&str, u16, &str); 27] = [
     ("invalid_request", 400, "The request means nothing"),
     ("no_token", 401, "A token is needed"),
     ("denied", 403, "This is not allowed"),
@@ -42,6 +42,7 @@ pub(crate) const CODES: [(&str, u16, &str); 26] = [
     ("too_slow", 408, "The request took too long to arrive"),
     ("known_already", 409, "The library has this already"),
     ("guard", 409, "Stopped before anything was changed"),
+    ("changed", 412, "It was changed since it was read"),
     ("too_large", 413, "The request is too large"),
     ("wrong_content_type", 415, "The content has another type"),
     ("range_not_satisfiable", 416, "There are not so many bytes"),

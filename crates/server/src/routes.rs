@@ -8,6 +8,8 @@ mod fresh;
 mod jobs;
 mod map;
 mod original;
+mod playlists;
+mod queues;
 mod session;
 mod sharing;
 mod similar;
@@ -26,6 +28,8 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .merge(similar::routes())
         .merge(facts::routes())
         .merge(clusters::routes())
+        .merge(playlists::routes())
+        .merge(queues::routes())
         .merge(analysis::routes())
         .merge(map::routes())
         .merge(sharing::routes())

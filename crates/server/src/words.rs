@@ -53,6 +53,8 @@ fn requested(remedy: &Remedy) -> String {
         Remedy::Weights => "`weight`",
         Remedy::Describe(words) => return format!("`\"text\": \"{words}\"`"),
         Remedy::Cluster => "`POST /api/v1/jobs/cluster`",
+        Remedy::Playlists => "`GET /api/v1/playlists`",
+        Remedy::NewPlaylist => "`POST /api/v1/playlists`",
         Remedy::Stats => "`GET /api/v1/stats`",
         Remedy::Models => "`GET /api/v1/models`",
         Remedy::AddModel(None) => "`songrec model add` on the server's machine",

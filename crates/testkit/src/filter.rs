@@ -2,7 +2,7 @@
 
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use songrec_core::{
-    Clusters, Filter, Key, NumberField, NumberRange, SongSummary, Term, Test, ValueField,
+    Filter, Group, GroupKind, Key, NumberField, NumberRange, SongSummary, Term, Test, ValueField,
     WordField, words,
 };
 
@@ -42,7 +42,8 @@ fn random_test(rng: &mut StdRng, summaries: &[SongSummary]) -> Test {
         10 => Test::Loop(rng.random()),
         11 => Test::HasWords(word_field),
         12 => Test::HasValue(value_field),
-        13 => Test::Cluster(Clusters {
+        13 => Test::Group(Group {
+            kind: *[GroupKind::Cluster, GroupKind::Playlist].choose(rng).unwrap(),
             names: vec!["some".to_owned()],
             songs: Some(
                 some(rng, |rng| summaries.choose(rng).map(|one| one.id))

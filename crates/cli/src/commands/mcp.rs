@@ -1,5 +1,6 @@
 //! `mcp`: the library as tools for a language model, over stdin and stdout.
 
+mod playlists;
 mod tools;
 
 use anyhow::Result;

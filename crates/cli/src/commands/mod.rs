@@ -35,6 +35,8 @@ mod migrate;
 mod model;
 mod packaging;
 mod pair;
+mod playlist;
+mod radio;
 mod relocate;
 mod rm;
 mod scan;
@@ -74,6 +76,9 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Dup(args) => dup::run(context, args).await,
         Command::Stats(args) => stats::run(context, args).await,
         Command::Cluster(args) => cluster::run(context, args).await,
+        Command::Radio(args) => radio::run(context, args).await,
+        Command::Path(args) => radio::path(context, args).await,
+        Command::Playlist(args) => playlist::run(context, args).await,
         Command::Anomalies(args) => anomalies::run(context, args).await,
         Command::Map(args) => map::run(context, args).await,
         Command::Eval(args) => eval::run(context, args).await,

@@ -36,6 +36,7 @@ mod near;
 #[cfg(unix)]
 mod people;
 mod places;
+mod playlists;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -177,6 +177,18 @@ fn a_language_model_can_ask_and_changes_nothing_unless_it_may() {
         ] {
             assert_eq!(call(name, arguments)["isError"], true, "{name}");
         }
+        let made = call("new_playlist", json!({"name": "Best", "songs": [id]}));
+        assert_eq!(made["isError"], !may_write, "{made}");
+        let added = call("add_to_playlist", json!({"playlist": "best", "songs": [id]}));
+        assert_eq!(added["isError"], !may_write, "{added}");
+        let playlists = call("playlists", json!({}))["structuredContent"]["playlists"].clone();
+        let counts: Vec<_> =
+            playlists.as_array().unwrap().iter().map(|one| one["songs"].as_u64()).collect();
+        assert_eq!(counts, if may_write { vec![Some(2)] } else { Vec::new() });
+        if may_write {
+            let best = call("playlists", json!({"playlist": "best"}));
+            assert_eq!(best["structuredContent"]["entries"][1]["song"], id.as_str());
+        }
         let edited = call("edit", json!({"song": id, "set": {"title": "Thump"}}));
         assert_eq!(edited["isError"], !may_write, "{edited}");
         drop(stdin);

@@ -155,6 +155,7 @@ fn every_document_has_the_shape_that_its_schema_describes() {
             songs,
             search,
             analysis,
+            playlists,
             upkeep,
             imports,
             of_before,
@@ -538,6 +539,61 @@ fn analysis(shapes: &Shapes) {
     run(&["cluster", "rm"]);
 }
 
+/// Lists of songs, and files of them.
+fn playlists(shapes: &Shapes) {
+    let world = World::new();
+    for kind in ["kick", "snare", "pad"] {
+        world.add(&examples(kind)[0], &format!("{kind}.wav"));
+    }
+    // Each file that has an artist is one that has none elsewhere.
+    write(&world, "music/tone.wav", &tone(300.0, 0.5));
+    world.run(&["scan", "music"]).ok();
+    let ids = world.ids();
+    world.run(&["edit", &ids[0], "--set", "artist=Somebody"]).ok();
+    world.run(&["edit", &ids[3], "--clear", "artist"]).ok();
+    let run = |arguments: &[&str]| shapes.run(&world, arguments);
+    run(&["playlist"]);
+    run(&["playlist", "ls"]);
+    run(&["playlist", "new", "Evening", &ids[0], &ids[3]]);
+    run(&["playlist", "new", "evening"]);
+    run(&["playlist", "new", "Short", "--duration", "<9", "--length", "2"]);
+    run(&["playlist", "new", "Like", "--like", &ids[0]]);
+    run(&["playlist", "new", "None", "-f", "genre:polka"]);
+    run(&["playlist", "add", "Evening", "-f", "genre:polka"]);
+    run(&["playlist", "add", "Evening", &ids[1], "--at", "1"]);
+    run(&["playlist", "add", "nobody", &ids[1]]);
+    run(&["playlist", "move", "Evening", "3", "1"]);
+    run(&["playlist", "move", "Evening", "9", "1"]);
+    run(&["playlist", "edit", "Evening", "--name", "Late"]);
+    run(&["playlist", "edit", "Late"]);
+    run(&["playlist"]);
+    run(&["playlist", "ls"]);
+    run(&["ls", "-f", "playlist:late"]);
+    run(&["rm", &ids[0]]);
+    for name in ["Late", "Short", "Like", "None", "nobody"] {
+        run(&["playlist", "show", name]);
+    }
+    run(&["playlist", "export", "Late", "late.m3u8"]);
+    run(&["playlist", "export", "Late", "late.m3u8"]);
+    let some = "#EXTINF:1,A - B\nnowhere.wav\nmusic/tone.wav\nmusic/kick.wav\nmusic/pad.wav\n";
+    fs::write(world.path("more.m3u8"), some).unwrap();
+    run(&["playlist", "import", "late.m3u8", "--dry-run"]);
+    run(&["playlist", "import", "more.m3u8"]);
+    fs::write(world.path("odd.jspf"), "{\"playlist\":{\"track\":[{}]}}").unwrap();
+    run(&["playlist", "import", "odd.jspf"]);
+    run(&["playlist", "import", "nowhere.xspf"]);
+    run(&["playlist", "rm", "Late", "--at", "1"]);
+    run(&["radio", &ids[1], "--length", "9", "--playlist", "Radio"]);
+    run(&["radio", &ids[1], "--minutes", "0.1"]);
+    run(&["radio", &ids[1], "--variety", "7"]);
+    run(&["path", &ids[1], &ids[3], "--length", "3", "--playlist", "Way"]);
+    run(&["path", &ids[1], &ids[3], "--mix"]);
+    run(&["path", &ids[1], &ids[1]]);
+    run(&["playlist", "rm", "Late", "nothing-such"]);
+    run(&["playlist", "delete", "Late"]);
+    run(&["playlist", "delete", "Late"]);
+}
+
 /// Songs that early versions wrote, with all that they could say.
 fn of_before(shapes: &Shapes) {
     let world = World::with(&["kick", "snare"]);
@@ -670,7 +726,7 @@ fn several(shapes: &Shapes) {
     let on_one = |arguments: &[&str]| shapes.run(&one, arguments);
     on_one(&["migrate", "local", "astra", "--dry-run"]);
     on_one(&["migrate", "local", "./disk", "--verify", "none"]);
-    playlist(&one, "data/songrec/library", "best", "Best");
+    on_one(&["playlist", "new", "Best"]);
     on_one(&["status"]);
     on_one(&["sync", "--dry-run"]);
     on_one(&["sync"]);
@@ -685,13 +741,14 @@ fn several(shapes: &Shapes) {
     one.run(&["rm", b]).ok();
     two.run(&["edit", b, "--set", "title=Kept"]).ok();
     two.run(&["rm", c]).ok();
-    playlist(&one, "data/songrec/library", "best", "One");
-    playlist(&two, "data/songrec/library", "best", "Two");
+    on_one(&["playlist", "add", "Best", a]);
+    on_two(&["playlist", "edit", "Best", "--name", "Best of two"]);
     on_one(&["sync"]);
     on_two(&["status"]);
     on_two(&["sync"]);
     on_one(&["check", "local", "astra"]);
     on_one(&["sync"]);
+    on_one(&["playlist", "ls"]);
     on_one(&["conflicts"]);
     on_one(&["conflicts", "show", a]);
     on_one(&["conflicts", "resolve", a, "title"]);
@@ -724,20 +781,4 @@ fn several(shapes: &Shapes) {
     on_one(&["machines", "retire", machines[0]["id"].as_str().unwrap()]);
     on_one(&["machines", "retire", "nobody"]);
     on_one(&["sync", "local", "local"]);
-}
-
-/// A playlist, as another program that knows the layout might write it.
-fn playlist(world: &World, library: &str, id: &str, name: &str) {
-    let path = format!("{library}/playlists/{id}.json");
-    let known = fs::read(world.path(&path)).ok();
-    let number = known.map_or(0, |bytes| {
-        let known: Value = serde_json::from_slice(&bytes).unwrap();
-        known["revision"]["number"].as_u64().unwrap()
-    });
-    let operation = songrec_core::OperationId::random().to_string();
-    let document = json!({
-        "kind": "playlist", "id": id, "revision": {"number": number + 1, "operation": operation},
-        "updated_at": "2026-01-01T00:00:00Z", "body": {"name": name, "songs": []},
-    });
-    write(world, &path, document.to_string().as_bytes());
 }

@@ -3,8 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use super::{
-    Clusters, Filter, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField, WordField,
-    normal,
+    Filter, Group, GroupKind, InvalidFilter, NumberField, NumberRange, Term, Test, ValueField,
+    WordField, normal,
 };
 use crate::{Key, words};
 
@@ -173,6 +173,16 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
             format!("a number or a range, such as {example}")
         })
     };
+    let in_groups = |kind| {
+        let names: Vec<String> = match any {
+            true => Vec::new(),
+            false => values.iter().map(|value| normal(value)).collect(),
+        };
+        if names.iter().any(String::is_empty) {
+            return Err(format!("the name of a {name}, or `*` for any"));
+        }
+        Ok(Test::Group(Group { kind, names, songs: None }))
+    };
     match name {
         "text" => in_words(WordField::Any),
         "title" => in_words(WordField::Title),
@@ -186,10 +196,8 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
         "bpm" | "tempo" => in_numbers(NumberField::Bpm),
         "year" => in_numbers(NumberField::Year),
         "duration" | "length" => in_numbers(NumberField::Duration),
-        "cluster" => {
-            let names = values.iter().map(|value| normal(value)).filter(|_| !any).collect();
-            Ok(Test::Cluster(Clusters { names, songs: None }))
-        }
+        "cluster" => in_groups(GroupKind::Cluster),
+        "playlist" => in_groups(GroupKind::Playlist),
         "key" if any => Ok(Test::HasKey),
         "key" => parse_keys(&values).map(Test::Key),
         "loop" if any => Ok(Test::HasLoop),
@@ -208,7 +216,7 @@ fn parse_test(name: &str, text: &str) -> Result<Test, String> {
 }
 
 /// The names of the fields that filters know.
-pub const FIELDS: [&str; 15] = [
+pub const FIELDS: [&str; 16] = [
     "text",
     "title",
     "artist",
@@ -223,6 +231,7 @@ pub const FIELDS: [&str; 15] = [
     "key",
     "loop",
     "cluster",
+    "playlist",
     "warning",
 ];
 
@@ -313,8 +322,12 @@ impl fmt::Display for Term {
             }
             Test::Key(keys) => write!(f, "key:{}", join(keys.iter().map(Key::to_string).collect())),
             Test::Loop(wanted) => f.write_str(if *wanted { "loop:yes" } else { "loop:no" }),
-            Test::Cluster(Clusters { names, .. }) if names.is_empty() => f.write_str("cluster:*"),
-            Test::Cluster(Clusters { names, .. }) => write!(f, "cluster:{}", join(names.clone())),
+            Test::Group(Group { kind, names, .. }) if names.is_empty() => {
+                write!(f, "{}:*", kind.as_str())
+            }
+            Test::Group(Group { kind, names, .. }) => {
+                write!(f, "{}:{}", kind.as_str(), join(names.clone()))
+            }
             Test::HasWords(field) => write!(f, "{}:*", field.as_str()),
             Test::HasValue(field) => write!(f, "{}:*", field.as_str()),
             Test::HasNumber(field) => write!(f, "{}:*", field.as_str()),
@@ -353,6 +366,9 @@ mod tests {
             "some words",
             "loop:yes",
             "year:*",
+            "cluster:2,dark pads",
+            "-playlist:evening",
+            "playlist:*",
         ] {
             let term: Term = text.parse().unwrap();
 

@@ -144,8 +144,9 @@ pub async fn cluster(
     options: &ClusterOptions,
     job: &Job,
 ) -> Result<Option<Clustering>> {
-    if options.filter.names_clusters() {
-        return Err(Error::usage("clusters cannot be made of clusters")
+    // What is kept is the text of the filter, and these songs may be others tomorrow.
+    if options.filter.names_groups() {
+        return Err(Error::usage("clusters cannot be made of clusters or playlists")
             .with_hint("another filter says which songs are grouped"));
     }
     let state = crate::fresh::state(library, job).await?;

@@ -1,6 +1,8 @@
 //! The clusters that a library keeps.
 
-use songrec_core::{Document, DocumentKind, Filter, Hint, Job, Remedy, Song, SongId, SongSummary};
+use songrec_core::{
+    Document, DocumentKind, Filter, GroupKind, Hint, Job, Remedy, Song, SongId, SongSummary,
+};
 use songrec_storage::{Outcome, PutDocument, PutMode, StoredEmbedding};
 
 use super::{Cluster, Clustering, labels::labels};
@@ -191,8 +193,8 @@ pub async fn clusters_of(library: &Library, songs: &[Song]) -> Result<Vec<Option
 ///
 /// `NotFound` if there are no clusters, or none of such a name; `Interrupted`; those
 /// of the library.
-pub async fn looked_up(library: &Library, filter: Filter, job: &Job) -> Result<Filter> {
-    if !filter.lacks_clusters() {
+pub(crate) async fn with_clusters(library: &Library, filter: Filter, job: &Job) -> Result<Filter> {
+    if !filter.lacks(GroupKind::Cluster) {
         return Ok(filter);
     }
     let clustering = clustering(library).await?.ok_or_else(none_kept)?;
@@ -203,13 +205,13 @@ pub async fn looked_up(library: &Library, filter: Filter, job: &Job) -> Result<F
             names => names.iter().map(|name| Ok(found(&clustering, name)?.id)).collect(),
         }
     };
-    filter
-        .clone()
-        .with_clusters(|names| ids_of(names).map(|_| songrec_core::SongSet::default()))?;
+    filter.clone().with_groups(GroupKind::Cluster, |names| {
+        ids_of(names).map(|_| songrec_core::SongSet::default())
+    })?;
     let Some(labels) = labels(library, &clustering, job).await? else {
         return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
     };
-    filter.with_clusters(|names| Ok(labels.songs_of(&ids_of(names)?)))
+    filter.with_groups(GroupKind::Cluster, |names| Ok(labels.songs_of(&ids_of(names)?)))
 }
 
 fn found<'a>(clustering: &'a Clustering, name: &str) -> Result<&'a Cluster> {

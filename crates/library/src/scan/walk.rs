@@ -196,7 +196,8 @@ fn candidate(path: &Path, named: bool) -> std::io::Result<Option<Candidate>> {
     }))
 }
 
-fn may_be_audio(path: &Path) -> bool {
+/// Whether a file is audio by the end of its name.
+pub(crate) fn may_be_audio(path: &Path) -> bool {
     path.extension()
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }

@@ -2,5 +2,6 @@
 
 mod blended;
 mod floor;
+mod playlists;
 mod same_answers;
 mod similar;

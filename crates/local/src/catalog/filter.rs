@@ -158,7 +158,7 @@ fn is_of_row(test: &Test) -> bool {
         | Test::Number(..)
         | Test::Key(_)
         | Test::Loop(_)
-        | Test::Cluster(_)
+        | Test::Group(_)
         | Test::HasWords(_)
         | Test::HasNumber(_)
         | Test::HasKey
@@ -222,9 +222,9 @@ fn condition(negated: bool, test: &Test, n: &str) -> Sql {
             sql.push("s.is_loop = ");
             sql.bind(i64::from(*wanted));
         }
-        Test::Cluster(clusters) => {
+        Test::Group(group) => {
             sql.push("s.id IN (SELECT unhex(value) FROM json_each(");
-            sql.bind(ids_as_json(clusters.songs.as_ref()));
+            sql.bind(ids_as_json(group.songs.as_ref()));
             sql.push("))");
         }
         Test::HasWords(field) => sql.push(&format!("s.has & {} <> 0", word_bit(*field))),

@@ -31,6 +31,9 @@ export type Conflicts = Schema["conflicts"];
 export type Deleted = Schema["trash"];
 export type Remote = Schema["remotes"]["remotes"][number];
 export type Job = Schema["job"];
+export type Playlist = Schema["playlist"];
+export type PlaylistShown = Schema["playlist-of-songs"];
+export type Entry = PlaylistShown["entries"][number];
 export type Session = Schema["session"];
 export type Waveform = Schema["waveform"];
 export type Finding = Schema["doctor"];
@@ -241,7 +244,12 @@ export const api = {
     send<Schema["explain"]>("POST", "explain", { a, b }),
 
   async filters(signal?: AbortSignal): Promise<FilterValues> {
-    return filterValues(await get<Schema["filters"]>("filters", {}, signal));
+    const [keys, lists] = await Promise.all([get<Schema["filters"]>("filters", {}, signal), api.playlists(signal)]);
+    const values = filterValues(keys);
+    // A version that a sync kept has the name of another one; punctuation does not count.
+    const named = lists.playlists.filter((list) => !list.beside);
+    const playlist = named.map((list) => ({ value: list.name.replaceAll('"', ""), count: list.songs ?? 0 }));
+    return playlist.length > 0 ? { ...values, playlist } : values;
   },
   stats: (signal?: AbortSignal) => get<Stats>("stats", {}, signal),
   duplicates: (near: number | null, signal?: AbortSignal) =>
@@ -253,6 +261,19 @@ export const api = {
     get<ClusterShown>(path("clusters", name), {}, signal),
   renameCluster: (name: string | number, to: string) =>
     send<unknown>("PATCH", path("clusters", name), { name: to }),
+  playlists: (signal?: AbortSignal) => get<Schema["playlist-list"]>("playlists", {}, signal),
+  playlist: (id: string, limit: number, signal?: AbortSignal) =>
+    get<PlaylistShown>(path("playlists", id), { limit }, signal),
+  newPlaylist: (name: string, songs: string[]) => send<Playlist>("POST", "playlists", { name, songs }),
+  changePlaylist: (id: string, change: { name?: string; move?: { entries: string[]; to: number } }) =>
+    send<Playlist>("PATCH", path("playlists", id), change),
+  deletePlaylist: (id: string) => send<unknown>("DELETE", path("playlists", id)),
+  addToPlaylist: (id: string, songs: string[], at?: number) =>
+    send<Playlist>("POST", `${path("playlists", id)}/songs`, { songs, at }),
+  removeFromPlaylist: (id: string, entries: string[]) =>
+    send<Playlist>("DELETE", `${path("playlists", id)}/songs?${new URLSearchParams(entries.map((key) => ["entry", key]))}`),
+  playlistFile: (id: string, format: string) => url(`${path("playlists", id)}/export`, { format }),
+
   anomalies: (query: { method?: string; contamination?: number; limit?: number }, signal?: AbortSignal) =>
     get<Anomalies>("anomalies", query, signal),
 

@@ -11,7 +11,7 @@ export const KEYS: Keys[] = [
     keys: [
       ["?", "show the keys"],
       ["/", "search"],
-      ["g then m, s, l, i, c", "go to map, search, library, insights, machines"],
+      ["g then m, s, l, p, i, c", "go to map, search, library, playlists, insights, machines"],
       ["Space", "play or pause"],
       ["t", "light or dark"],
       ["Esc", "close, or take back the last thing"],
@@ -34,6 +34,12 @@ export const KEYS: Keys[] = [
       ["Enter or F2", "edit the cell, of all selected songs if it is one of them"],
       ["o", "open the song"],
       ["Space", "play the song"],
+    ],
+  },
+  {
+    title: "Playlists",
+    keys: [
+      ["↑ ↓, Home, End on a handle", "move the song"],
     ],
   },
   {

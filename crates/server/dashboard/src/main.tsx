@@ -17,6 +17,7 @@ import { Insights } from "./pages/insights";
 import { LibraryPage } from "./pages/library";
 import { MachinesPage } from "./pages/machines";
 import { MapPage } from "./pages/map";
+import { PlaylistsPage } from "./pages/playlists";
 import { bring, SearchPage } from "./pages/search";
 import { SongPage } from "./pages/song";
 import { TokenPage } from "./pages/token";
@@ -25,6 +26,7 @@ const PAGES: { page: string; label: string; icon: IconName; key: string }[] = [
   { page: "map", label: "Map", icon: "map", key: "m" },
   { page: "search", label: "Search", icon: "search", key: "s" },
   { page: "library", label: "Library", icon: "library", key: "l" },
+  { page: "playlists", label: "Playlists", icon: "playlist", key: "p" },
   { page: "insights", label: "Insights", icon: "insights", key: "i" },
   { page: "machines", label: "Machines", icon: "machines", key: "c" },
 ];
@@ -113,6 +115,8 @@ function Shown({ page, route }: { page: string; route: Route }) {
       return <SearchPage route={route} />;
     case "library":
       return <LibraryPage route={route} />;
+    case "playlists":
+      return <PlaylistsPage route={route} />;
     case "song":
       return <SongPage key={route.rest[0]} id={route.rest[0] ?? ""} />;
     case "insights":

@@ -22,7 +22,7 @@ export const playing = new Store<Playing | null>(null);
 export const position = new Store(0);
 
 audio.addEventListener("timeupdate", () => position.set(audio.currentTime));
-audio.addEventListener("ended", () => pause());
+audio.addEventListener("ended", () => next() || pause());
 audio.addEventListener("pause", () => {
   const now = playing.value;
   if (now?.on && audio.error === null) playing.set({ ...now, on: false });
@@ -36,10 +36,36 @@ audio.addEventListener("error", () => {
 
 let hovered: number | undefined;
 
+interface Queue {
+  cards: Playing["card"][];
+  /** Which of them plays: a song may be there several times. */
+  at: number;
+}
+
+const NONE: Queue = { cards: [], at: 0 };
+
+/** What plays one after the other; nothing where one song was chosen by itself. */
+export const queue = new Store<Queue>(NONE);
+
+/** Plays songs one after the other, from one of them on. */
+export function playAll(cards: Playing["card"][], at = 0): void {
+  if (!cards[at]) return;
+  queue.set({ cards, at });
+  play(cards[at], 0);
+}
+
+/** Plays the next one, if there is one. */
+export function next(): boolean {
+  const { cards, at } = queue.value;
+  if (at + 1 < cards.length) playAll(cards, at + 1);
+  return at + 1 < cards.length;
+}
+
 /** Plays a song from `at`, a share of its length; goes on if it is the same. */
 export function play(card: Playing["card"], at?: number): void {
   clearTimeout(hovered);
   const same = playing.value?.card.id === card.id;
+  if (queue.value.cards[queue.value.at]?.id !== card.id) queue.set(NONE);
   playing.set({ card, on: true });
   if (!same) {
     audio.src = api.audio(card.id);
@@ -81,6 +107,7 @@ export function seek(share: number): void {
 export function close(): void {
   pause();
   audio.removeAttribute("src");
+  queue.set(NONE);
   playing.set(null);
 }
 
@@ -107,7 +134,12 @@ export function endPreview(): void {
 }
 
 /** What fills the button of a row. */
-export function PlayButton({ card, small }: { card: Playing["card"]; small?: boolean }) {
+export function PlayButton({ card, small, start }: {
+  card: Playing["card"];
+  small?: boolean;
+  /** How it begins, if not by itself. */
+  start?: () => void;
+}) {
   const now = useStore(playing);
   const on = now?.on === true && now.card.id === card.id;
   return (
@@ -119,7 +151,7 @@ export function PlayButton({ card, small }: { card: Playing["card"]; small?: boo
       pressed={on}
       act={(event) => {
         event.stopPropagation();
-        toggle(card);
+        (start ?? (() => toggle(card)))();
       }}
     />
   );
@@ -128,6 +160,7 @@ export function PlayButton({ card, small }: { card: Playing["card"]; small?: boo
 export function PlayerBar() {
   const now = useStore(playing);
   const at = useStore(position);
+  const after = useStore(queue);
   const id = now?.card.id ?? null;
   const wave = useLoad(id === null ? null : `wave ${id}`, (signal) =>
     api.waveform(id!, { points: 600 }, signal),
@@ -142,6 +175,9 @@ export function PlayerBar() {
   return (
     <section class="player" aria-label="Player">
       <IconButton icon={now.on ? "pause" : "play"} label={now.on ? "Pause" : "Play"} kind="main" act={() => toggle()} />
+      {after.cards.length > 1 && (
+        <IconButton icon="next" label="Next song" disabled={after.at + 1 === after.cards.length} act={() => void next()} />
+      )}
       <div class="player-name">
         <a href={address(["song", card.id])} dir="auto">{plain(card.title)}</a>
         <span class="soft" dir="auto">{plain(card.artist ?? "")}</span>

@@ -56,8 +56,15 @@ export interface Schema {
   "pair_of_numbers": { "left": number; "right": number };
   "path": string;
   "plan": { "agreed": number; "bytes": Schema["pair_of_numbers"]; "counts": Schema["pair_of_counts"]; "documents": Schema["document_work"][]; "full": boolean; "left_out"?: Schema["left_out"]; "refused"?: Schema["failure"][]; "requests": Schema["pair_of_numbers"]; "songs": Schema["song_work"][] };
-  "problem": { "code": "invalid_request" | "no_token" | "denied" | "read_only" | "other_site" | "not_found" | "no_such_route" | "no_clusters" | "not_computed" | "method_not_allowed" | "too_slow" | "known_already" | "guard" | "too_large" | "wrong_content_type" | "range_not_satisfiable" | "wrong_host" | "unreadable_audio" | "too_many_jobs" | "failed" | "damaged" | "bug" | "temporary" | "busy" | "no_library" | "locked"; "detail": string; "status": number; "tip"?: string; "title": string; "type": string };
+  "playlist": { "beside"?: string; "created_at": Schema["time"]; "id": string; "name": string; "rule"?: Schema["playlist_rule"]; "songs": (number | null); "updated_at": Schema["time"]; "version": Schema["operation"] };
+  "playlist-delete": { "id": string; "removed": true };
+  "playlist-list": { "playlists": Schema["playlist"][]; "unreadable": { "id": string; "why": string }[] };
+  "playlist-of-songs": Schema["playlist-show"] & { "limit": number; "offset": number };
+  "playlist-show": Schema["playlist"] & { "duration": number; "entries": { "artist"?: string; "card"?: Schema["card"]; "key"?: string; "missing": boolean; "position": number; "song": Schema["song_id"]; "title": string }[]; "missing": number; "notes"?: string[] };
+  "playlist_rule": { "filter"?: string[]; "length"?: number; "like"?: { "song": Schema["song_id"]; "title": string }[] };
+  "problem": { "code": "invalid_request" | "no_token" | "denied" | "read_only" | "other_site" | "not_found" | "no_such_route" | "no_clusters" | "not_computed" | "method_not_allowed" | "too_slow" | "known_already" | "guard" | "changed" | "too_large" | "wrong_content_type" | "range_not_satisfiable" | "wrong_host" | "unreadable_audio" | "too_many_jobs" | "failed" | "damaged" | "bug" | "temporary" | "busy" | "no_library" | "locked"; "detail": string; "status": number; "tip"?: string; "title": string; "type": string };
   "query": { "artist"?: string; "duration"?: number; "id"?: Schema["song_id"]; "title": string };
+  "radio": { "duration": number; "notes": string[]; "playlist"?: Schema["playlist"]; "songs": (Schema["card"] & { "position": number; "similarity": number })[] };
   "reason": { "description": string; "label": string; "score": number };
   "remotes": { "remotes": ({ "is_default": boolean; "kind": string; "name": string; "place"?: (string | null) })[] };
   "revision": { "number": number; "operation": Schema["operation"] };
@@ -89,4 +96,5 @@ export interface Schema {
   "warning": { "kind": Schema["warning_kind"]; "text": string };
   "warning_kind": "truncated" | "damaged" | "invalid" | "silent" | "tags";
   "waveform": { "duration": number; "max": number[]; "min": number[]; "points": number; "rms": number[] };
+  "way": { "duration": number; "model": Schema["model_name"]; "notes": string[]; "playlist"?: Schema["playlist"]; "songs": (Schema["card"] & { "along": number; "mixes": boolean; "position": number })[] };
 }

@@ -92,6 +92,7 @@ const mapReady = async (page) => {
 const PAGES = {
   map: "#/map", "map of a song": `#/map?song=${idOf(40)}&near=1`, "map in 3-D": "#/map?dims=3",
   search: "#/search", words: "#/search?q=glass&filter=genre%3ATechno", likeness: `#/search?like=${idOf(40)}`, file: "#/search?by=file",
+  playlists: "#/playlists", playlist: `#/playlists/${"1".padStart(12, "0")}`, "smart playlist": `#/playlists/${"3".padStart(12, "0")}`,
   library: "#/library", song: `#/song/${idOf(40)}`,
   statistics: "#/insights", clusters: "#/insights/clusters", cluster: "#/insights/clusters/1", outliers: "#/insights/outliers", duplicates: "#/insights/duplicates?near=0.97",
   machines: "#/machines", conflicts: "#/machines/conflicts", trash: "#/machines/trash", jobs: "#/machines/jobs", health: "#/machines/health", "no page": "#/nowhere",
@@ -512,6 +513,125 @@ test("statistics are filters when clicked", async (t) => {
   await page.locator(".histogram[aria-label='Songs of each tempo'] a").nth(1).click();
   await eventually(async () => (await hash(page)) === "#/library?filter=bpm:100..120");
   await page.locator(".grid-row a").first().waitFor();
+});
+
+const LIST = `#/playlists/${"1".padStart(12, "0")}`;
+const entriesOf = (page) => page.locator(".entries > li").evaluateAll((rows) => rows.map((row) => row.dataset.key));
+
+test("a playlist is put in order by dragging and by keys", async (t) => {
+  const server = await own(t, { songs: 200 });
+  const page = await open(t, LIST, { server });
+  await page.locator(".entries > li").first().waitFor();
+  const kept = () => server.state.library.playlists[0].entries.map((entry) => entry.key);
+  const before = kept();
+  const handle = (at) => page.locator(".entries > li .handle").nth(at);
+  const [from, to] = [await handle(4).boundingBox(), await page.locator(".entries > li").nth(1).boundingBox()];
+  await page.mouse.move(from.x + 10, from.y + 15);
+  await page.mouse.down();
+  await page.mouse.move(from.x + 10, to.y + 40, { steps: 4 });
+  await page.mouse.move(from.x + 10, to.y + to.height / 2, { steps: 4 });
+  await page.mouse.up();
+  const dragged = [before[0], before[4], before[1], before[2], before[3], ...before.slice(5)];
+  await eventually(() => JSON.stringify(kept()) === JSON.stringify(dragged), "the server has the order");
+  assert.deepEqual(await entriesOf(page), dragged);
+
+  await handle(0).focus();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await eventually(() => kept()[2] === before[0], "two places down");
+  assert.equal(await page.evaluate(() => document.activeElement.closest("li").dataset.key), before[0]);
+  await page.keyboard.press("End");
+  await eventually(() => kept().at(-1) === before[0], "at the end");
+  assert.deepEqual(await entriesOf(page), kept());
+});
+
+test("a playlist plays on, is renamed, loses a song and gets it back, is written and deleted", async (t) => {
+  const server = await own(t, { songs: 200 });
+  const page = await open(t, LIST, { server, expected: /400/ });
+  const list = server.state.library.playlists[0];
+  await page.getByRole("button", { name: "Play all" }).click();
+  await page.locator(".player", { hasText: server.state.library.songs[20].title }).waitFor();
+  await page.getByRole("button", { name: "Next song" }).click();
+  await page.locator(".entries > li.playing").nth(0).waitFor();
+  assert.equal(await page.locator(".entries > li.playing").getAttribute("data-key"), list.entries[1].key);
+  assert.equal(await page.locator(".entries > .gone").count(), 1);
+  // The one that is gone is passed over, and a song that is there twice goes on after each.
+  list.entries.splice(3, 0, { key: "feedbeef", song: idOf(20) });
+  await page.reload();
+  await page.locator(".entries > li").nth(3).getByRole("button", { name: /^Play/ }).click();
+  await page.getByRole("button", { name: "Next song" }).click();
+  await page.locator(".player", { hasText: server.state.library.songs[22].title }).waitFor();
+  list.entries.splice(3, 1);
+  await page.reload();
+
+  const before = list.entries.map((entry) => entry.song);
+  await page.locator(".entries > li").nth(1).getByRole("button", { name: /out$/ }).click();
+  await message(page, "is taken out");
+  assert.equal(list.entries.length, before.length - 1);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await eventually(() => JSON.stringify(list.entries.map((entry) => entry.song)) === JSON.stringify(before), "it is back at its place");
+
+  await page.getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("textbox", { name: "Name" }).fill("Without an END");
+  await page.keyboard.press("Enter");
+  await message(page, "there is a playlist");
+  await page.getByRole("button", { name: "Close message" }).last().click();
+  await page.getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("textbox", { name: "Name" }).fill("Night");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "Night" }).waitFor();
+
+  await page.getByRole("button", { name: "Export" }).click();
+  const [file] = await Promise.all([page.waitForEvent("download"), page.locator(".exports a").first().click()]);
+  assert.equal(file.suggestedFilename(), "list.m3u8");
+  await page.getByRole("button", { name: "Delete this playlist" }).click();
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await eventually(async () => (await hash(page)) === "#/playlists");
+  assert.equal(server.state.library.playlists.includes(list), false);
+});
+
+test("songs come into playlists from a search, the table, a song and the map", async (t) => {
+  const server = await own(t, { songs: 300 });
+  server.state.library.trash.clear();
+  const { playlists } = server.state.library;
+  const page = await open(t, "#/search?q=glass", { server });
+  const first = await page.locator(".songs > li").first().getAttribute("data-song");
+  await page.locator(".songs > li").first().getByRole("button", { name: /to a playlist/ }).click();
+  await page.getByRole("button", { name: /Late evening/ }).click();
+  await message(page, "1 song added to “Late evening”");
+  assert.equal(playlists[0].entries.at(-1).song, first);
+
+  await page.goto(`${server.url}/#/library`);
+  for (const n of [0, 1, 2]) await page.locator(".grid-row input[type=checkbox]").nth(n).click();
+  await page.getByRole("button", { name: "Add to playlist" }).click();
+  await page.getByLabel("Name of a playlist").fill("Fresh");
+  await page.keyboard.press("Enter");
+  await message(page, "3 songs added to “Fresh”");
+  assert.equal(playlists.at(-1).entries.length, 3);
+  await page.getByRole("button", { name: "Show" }).last().click();
+  await page.getByRole("heading", { level: 1, name: "Fresh" }).waitFor();
+
+  await page.goto(`${server.url}/#/song/${idOf(40)}`);
+  await page.getByRole("button", { name: "Add to a playlist" }).click();
+  await page.getByLabel("Name of a playlist").fill("fresh");
+  await page.keyboard.press("Enter");
+  await eventually(() => playlists.at(-1).entries.length === 4, "not a second one");
+
+  await page.goto(`${server.url}/#/map`);
+  await mapReady(page);
+  await page.locator("[data-value=lasso]").click();
+  const box = await page.locator("#points").boundingBox();
+  await page.mouse.move(box.x + 60, box.y + 120);
+  await page.mouse.down();
+  for (const [x, y] of [[box.width - 60, 120], [box.width - 60, box.height - 80], [60, box.height - 80], [60, 130]]) await page.mouse.move(box.x + x, box.y + y, { steps: 5 });
+  await page.mouse.up();
+  const chosen = await page.evaluate(() => window.songrecMap.state.selectedCount);
+  assert.ok(chosen > 50, `${chosen}`);
+  await page.getByRole("button", { name: "To playlist" }).click();
+  await page.getByLabel("Name of a playlist").fill("From the map");
+  await page.keyboard.press("Enter");
+  await message(page, "added to “From the map”");
+  assert.equal(playlists.at(-1).entries.length, chosen);
 });
 
 test("clusters are opened, renamed, shown on the map and made", async (t) => {

@@ -75,6 +75,12 @@ class Library {
       });
     }
     this.edits = new Map();
+    this.playlists = [];
+    if (count > 40) {
+      this.keep("Late evening", [idOf(20), idOf(3), idOf(12), idOf(22), idOf(1), idOf(24), idOf(25), idOf(26)]);
+      this.keep(HOSTILE[1], [idOf(5)]);
+      this.keep("Without an end", [], { filter: ["genre:Techno", "bpm:120..140"], like: [{ song: idOf(30), title: this.songs[30].title }], length: 30 });
+    }
     this.trash = new Map();
     this.orders = new Map();
     this.conflicts = count > 2 ? [
@@ -82,6 +88,17 @@ class Library {
       { song: idOf(9), title: this.songs[9]?.title ?? "", conflicts: [{ field: "title", shown: "Late Room", other: "Late Room (live)", set_at: "2026-11-19T08:00:00Z" }] },
     ].filter((one) => one.title) : [];
     if (count > 12) this.trash.set(idOf(12), { song: idOf(12), title: this.songs[12].title, deleted_at: "2026-11-21T10:00:00Z", paths: [this.songs[12].path] });
+  }
+
+  keep(name, songs, rule) {
+    const list = { id: String(this.playlists.length + 1).padStart(12, "0"), name, rule, entries: songs.map((song) => this.entry(song)), version: "0".repeat(32), created_at: "2026-11-01T09:00:00Z", updated_at: "2026-11-20T09:00:00Z" };
+    this.playlists.push(list);
+    return list;
+  }
+
+  entry(song) {
+    this.keys = (this.keys ?? 0) + 1;
+    return { key: String(this.keys).padStart(8, "0"), song };
   }
 
   get(id) {
@@ -136,6 +153,7 @@ class Library {
       case "loop": return (song) => song.loop === (value === "yes");
       case "artist": case "album": case "title": return (song) => values.some((words) => words.split(" ").every((word) => fold(song[key]).split(" ").some((one) => one.startsWith(word))));
       case "cluster": return (_, i) => this.group[i] < this.groups && values.some((one) => one === String(this.group[i]) || one === fold(this.clusterNames[this.group[i]]));
+      case "playlist": return (song) => this.playlists.some((one) => values.includes(fold(one.name)) && one.entries.some((entry) => entry.song === song.id));
       case "bpm": case "year": case "duration": {
         if (!range) throw problem(400, "bad_filter", "The filter cannot be read", `\`${term}\` has no range`, "Write it as bpm:120..130.");
         const [low, high] = [range[1] === "" ? -Infinity : Number(range[1]), range[2] === "" ? Infinity : Number(range[2])];
@@ -310,6 +328,8 @@ async function route(state, method, parts, query, body, request, response) {
       return { name: "songrec", version: "0.1.0", target: "x86_64-linux", models: ["dsp45@1"] };
     case "clusters":
       return clusters(state, method, second, body);
+    case "playlists":
+      return playlists(state, method, second, third, query, body, response);
     case "anomalies": {
       if (!state.anomalies) throw problem(404, "not_computed", "Outliers were not looked for yet", "no scores are kept", "Start the job; it takes some seconds.");
       const share = number("contamination", 0.05);
@@ -433,6 +453,53 @@ async function oneSong(state, method, song, part, query, body, request, response
     default:
       throw missing("path", "See /docs.");
   }
+}
+
+function playlists(state, method, id, part, query, body, response) {
+  const { library } = state;
+  const card = ({ entries, ...list }) => ({ ...list, songs: list.rule ? null : entries.length });
+  const asked = method === "GET" || method === "DELETE" ? {} : JSON.parse(Buffer.from(body, "latin1").toString("utf8"));
+  const taken = (name, but) => {
+    if (library.playlists.some((one) => one !== but && fold(one.name) === fold(name))) throw problem(400, "invalid_request", "The request means nothing", `there is a playlist \`${name}\` already`, "Give it another name.");
+  };
+  if (id === undefined) {
+    if (method === "GET") return { playlists: library.playlists.map(card), unreadable: [] };
+    taken(asked.name);
+    return { status: 201, body: card(library.keep(asked.name, asked.songs ?? [])) };
+  }
+  const at = library.playlists.findIndex((one) => one.id === id);
+  const list = library.playlists[at];
+  if (!list) throw missing("playlist", "List them with `GET playlists`.");
+  if (part === "export") return void response.writeHead(200, { "content-type": "audio/x-mpegurl", "content-disposition": `attachment; filename="list.${query.get("format")}"` }).end("#EXTM3U\n");
+  if (part === "songs") {
+    if (method === "DELETE") list.entries = list.entries.filter((entry) => !query.getAll("entry").includes(entry.key));
+    else list.entries.splice((asked.at ?? list.entries.length + 1) - 1, 0, ...asked.songs.map((song) => library.entry(song)));
+    return card(list);
+  }
+  if (method === "DELETE") {
+    library.playlists.splice(at, 1);
+    return { removed: true, id };
+  }
+  if (method === "PATCH") {
+    if (asked.name !== undefined) {
+      taken(asked.name, list);
+      list.name = asked.name;
+    }
+    if (asked.move) {
+      const moved = asked.move.entries.map((key) => list.entries.find((entry) => entry.key === key));
+      list.entries = list.entries.filter((entry) => !moved.includes(entry));
+      list.entries.splice(asked.move.to - 1, 0, ...moved);
+    }
+    return card(list);
+  }
+  const songs = list.rule ? library.nearest(library.at(30), 30).map(({ id: song }) => ({ song })) : list.entries;
+  const entries = songs.map((entry, i) => {
+    const song = library.get(entry.song);
+    const { title, artist } = library.songs[numberOf(entry.song)];
+    return { position: i + 1, ...entry, missing: song === undefined, title, artist, card: song };
+  });
+  const limit = Number(query.get("limit") ?? 1000);
+  return { ...card(list), songs: entries.length, missing: entries.filter((entry) => entry.missing).length, duration: entries.reduce((sum, entry) => sum + (entry.card?.duration ?? 0), 0), entries: entries.slice(0, limit), offset: 0, limit };
 }
 
 function filters(library) {

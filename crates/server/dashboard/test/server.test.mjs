@@ -228,3 +228,30 @@ real("a token is asked for, and a server that only reads offers no change", asyn
     await closed.end();
   }
 });
+
+real("a playlist is made from the table, ordered, played and written", async (t) => {
+  const page = await open(t, "#/library");
+  for (const n of [0, 1, 2]) await page.locator(".grid-row input[type=checkbox]").nth(n).click();
+  await page.getByRole("button", { name: "Add to playlist" }).click();
+  await page.getByLabel("Name of a playlist").fill("Made here");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("heading", { level: 1, name: "Made here" }).waitFor();
+  const titles = () => page.locator(".entries .song-name > a").allTextContents();
+  const before = await titles();
+  assert.equal(before.length, 3);
+  await page.locator(".entries .handle").first().focus();
+  await page.keyboard.press("End");
+  const turned = [before[1], before[2], before[0]];
+  await page.waitForFunction((last) => [...document.querySelectorAll(".entries .song-name > a")].at(-1)?.textContent === last, before[0]);
+  await page.waitForLoadState("networkidle");
+  await page.reload();
+  await page.locator(".entries > li").first().waitFor();
+  assert.deepEqual(await titles(), turned);
+  await page.getByRole("button", { name: "Export" }).click();
+  const [file] = await Promise.all([page.waitForEvent("download"), page.locator(".exports a").nth(1).click()]);
+  assert.equal(file.suggestedFilename(), "Made here.xspf");
+  await page.getByRole("button", { name: "Delete this playlist" }).click();
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "Playlists" }).waitFor();
+});

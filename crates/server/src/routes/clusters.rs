@@ -3,7 +3,6 @@
 use axum::{
     Json as Answer,
     extract::State,
-    http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -16,7 +15,7 @@ use songrec_library::{
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::fresh::Version;
+use super::fresh::Unknown;
 use crate::{
     input::{InPath, Json, Query, Writing, limit, offset},
     problem::{Problem, Result},
@@ -40,14 +39,10 @@ fn none() -> Problem {
     (status = 200, description = "The clusters, and how they were made", body = ref("#/components/schemas/cluster-ls")),
     (status = 304, description = "The client has this answer"),
 ))]
-async fn list(State(server): State<Shared>, uri: Uri, headers: HeaderMap) -> Result<Response> {
+async fn list(State(server): State<Shared>, Unknown(version): Unknown) -> Result<Response> {
     let job = RequestJob::new();
     let library = &server.library;
     let clustering = clustering(library).await?.ok_or_else(none)?;
-    let version = Version::of(&server, &uri, &job).await?;
-    if let Some(known) = version.known(&headers) {
-        return Ok(known);
-    }
     let _turn = server.turn().await?;
     let labels = done(labels(library, &clustering, &job).await?)?;
     Ok(version.json(&ClusterList::as_now(&clustering, &labels)))

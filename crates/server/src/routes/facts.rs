@@ -3,7 +3,6 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -15,7 +14,7 @@ use songrec_library::{
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::fresh::Version;
+use super::fresh::Unknown;
 use crate::{
     input::{Query, filter, limit, offset},
     problem::{Problem, Result},
@@ -54,15 +53,10 @@ struct Which {
 ))]
 async fn stats(
     State(server): State<Shared>,
-    uri: Uri,
-    headers: HeaderMap,
+    Unknown(version): Unknown,
     Query(which): Query<Which>,
 ) -> Result<Response> {
     let job = RequestJob::new();
-    let version = Version::of(&server, &uri, &job).await?;
-    if let Some(known) = version.known(&headers) {
-        return Ok(known);
-    }
     let _turn = server.turn().await?;
     let filter = filter(&server.library, &which.filter, &job).await?;
     Ok(version.json(&find::stats(&server.library, &filter).await?))
@@ -75,15 +69,10 @@ async fn stats(
 ))]
 async fn filters(
     State(server): State<Shared>,
-    uri: Uri,
-    headers: HeaderMap,
+    Unknown(version): Unknown,
     Query(which): Query<Which>,
 ) -> Result<Response> {
     let job = RequestJob::new();
-    let version = Version::of(&server, &uri, &job).await?;
-    if let Some(known) = version.known(&headers) {
-        return Ok(known);
-    }
     let _turn = server.turn().await?;
     let filter = filter(&server.library, &which.filter, &job).await?;
     Ok(version.json(&done(find::facets(&server.library, &filter, VALUES, &job).await?)?))
@@ -120,16 +109,11 @@ struct Twice {
 ))]
 async fn twice(
     State(server): State<Shared>,
-    uri: Uri,
-    headers: HeaderMap,
+    Unknown(version): Unknown,
     Query(asked): Query<Twice>,
 ) -> Result<Response> {
     let job = RequestJob::new();
     let (limit, offset) = (limit(asked.limit, 100)?, offset(asked.offset)?);
-    let version = Version::of(&server, &uri, &job).await?;
-    if let Some(known) = version.known(&headers) {
-        return Ok(known);
-    }
     let _turn = server.turn().await?;
     let library = &server.library;
     let filter = filter(library, &asked.filter, &job).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, Uri, header},
+    http::{Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     analysis::{is_quick, model},
-    fresh::Version,
+    fresh::{Unknown, Version},
 };
 use crate::{
     input::{Query, filter, limit, offset},
@@ -138,8 +138,7 @@ async fn drawn(
 ))]
 async fn whole(
     State(server): State<Shared>,
-    uri: Uri,
-    headers: HeaderMap,
+    Unknown(version): Unknown,
     Query(asked): Query<MapQuery>,
 ) -> Result<Response> {
     let job = RequestJob::new();
@@ -152,10 +151,6 @@ async fn whole(
         }
     };
     let (_, data) = drawn(&server, &asked, &job).await?;
-    let version = Version::of(&server, &uri, &job).await?;
-    if let Some(known) = version.known(&headers) {
-        return Ok(known);
-    }
     let (bytes, content_type) = match packed {
         true => (pack(&data), "application/octet-stream"),
         false => {
@@ -205,17 +200,12 @@ fn pack(data: &MapData) -> Vec<u8> {
 ))]
 async fn songs(
     State(server): State<Shared>,
-    uri: Uri,
-    headers: HeaderMap,
+    Unknown(version): Unknown,
     Query(asked): Query<MapQuery>,
 ) -> Result<Response> {
     let job = RequestJob::new();
     let (limit, offset) = (limit(asked.limit, 1_000)?, offset(asked.offset)?);
     let (_, data) = drawn(&server, &asked, &job).await?;
-    let version = Version::of(&server, &uri, &job).await?;
-    if let Some(known) = version.known(&headers) {
-        return Ok(known);
-    }
     let total = data.map.songs.len();
     let numbers = offset.min(total)..offset.saturating_add(limit).min(total);
     let song = |number: usize| {

@@ -114,6 +114,48 @@ fn examples(audio: &str) -> Vec<Example> {
         job("/api/v1/analysis/anomalies", json!({})),
         read("/api/v1/anomalies", "/api/v1/anomalies?contamination=0.2"),
         Example { method: Method::DELETE, ..read("/api/v1/clusters", "/api/v1/clusters") },
+        write(
+            Method::POST,
+            "/api/v1/radio",
+            "/api/v1/radio",
+            json!({"like": ["{a}"], "length": 3, "spacing": {"artist": 1}, "playlist": "Queue"}),
+        ),
+        read("/api/v1/path", "/api/v1/path?a={a}&b={b}&length=4"),
+        Example {
+            status: 201,
+            ..write(
+                Method::POST,
+                "/api/v1/playlists",
+                "/api/v1/playlists",
+                json!({"name": "Mine", "songs": ["{a}"]}),
+            )
+        },
+        read("/api/v1/playlists", "/api/v1/playlists"),
+        write(
+            Method::POST,
+            "/api/v1/playlists/{id}/songs",
+            "/api/v1/playlists/mine/songs",
+            json!({"songs": ["{b}", "{a}"], "at": 1}),
+        ),
+        write(
+            Method::PATCH,
+            "/api/v1/playlists/{id}",
+            "/api/v1/playlists/mine",
+            json!({"name": "Yours"}),
+        ),
+        read("/api/v1/playlists/{id}", "/api/v1/playlists/yours?limit=2&offset=1"),
+        read("/api/v1/playlists/{id}/export", "/api/v1/playlists/yours/export?format=jspf"),
+        Example {
+            method: Method::DELETE,
+            ..read(
+                "/api/v1/playlists/{id}/songs",
+                "/api/v1/playlists/yours/songs?entry=00000000&entry=11111111",
+            )
+        },
+        Example {
+            method: Method::DELETE,
+            ..read("/api/v1/playlists/{id}", "/api/v1/playlists/yours")
+        },
         Example { method: Method::DELETE, ..read(song, "/api/v1/songs/{b}") },
         read("/api/v1/trash", "/api/v1/trash"),
         write(
@@ -257,8 +299,14 @@ async fn nothing_can_be_changed_where_the_server_only_reads() {
     let world = world(2, options).await;
     let document = world.json("/openapi.json").await;
     // They answer, and change nothing.
-    let asking =
-        ["/api/v1/similar", "/api/v1/explain", "/search", "/api/v1/session", "/api/v1/sync/plan"];
+    let asking = [
+        "/api/v1/similar",
+        "/api/v1/radio",
+        "/api/v1/explain",
+        "/search",
+        "/api/v1/session",
+        "/api/v1/sync/plan",
+    ];
     let mut refused = 0;
     for (path, operations) in document["paths"].as_object().unwrap() {
         for method in operations.as_object().unwrap().keys().filter(|method| *method != "get") {

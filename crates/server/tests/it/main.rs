@@ -6,6 +6,7 @@ mod doors;
 mod every;
 mod jobs;
 mod pages;
+mod playlists;
 mod schema;
 mod searching;
 mod sound;

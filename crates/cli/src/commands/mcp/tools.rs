@@ -16,6 +16,8 @@ use songrec_library::{
     similar_to,
 };
 
+use super::playlists;
+
 /// Songs of one answer if nobody says how many, and at the most: a model reads all of
 /// them.
 const USUAL: usize = 10;
@@ -135,6 +137,13 @@ impl Tools {
                 &[],
                 json!({ "cluster": text("The number or name of one group"), "limit": limit }),
             ),
+            tool(
+                "playlists",
+                "Lists the playlists of the library, or the songs of one in their order.",
+                &[],
+                json!({ "playlist": text("The name or id of one playlist"),
+                         "limit": { "type": "integer", "minimum": 1, "description": "How many songs of one; 50 if it is not said" } }),
+            ),
             tool("stats", "Counts songs, genres, tempos, keys and models.", &[], json!({})),
             tool(
                 "sync_status",
@@ -143,12 +152,20 @@ impl Tools {
                 json!({}),
             ),
         ];
+        let songs =
+            json!({ "type": "array", "items": song, "description": "Songs, in their order" });
         if self.may_write {
             tools.extend([
                 writing("edit", "Changes what is known of a song; audio files stay as they are.", &["song"],
                         json!({ "song": song,
                                 "set": { "type": "object", "description": "Fields such as `title`, `genre`, `bpm` and their new values as text" },
                                 "unset": { "type": "array", "items": { "type": "string" }, "description": "Fields that go back to what the file says" } })),
+                writing("new_playlist", "Makes a playlist of songs; or one whose songs a rule gives, by filters or by songs to be like.", &["name"],
+                        json!({ "name": text("What it is called; no other playlist may have the name"),
+                                "songs": songs, "filters": filters, "like": songs,
+                                "length": { "type": "integer", "minimum": 1, "description": "How many songs the rule gives, at the most" } })),
+                writing("add_to_playlist", "Adds songs at the end of a playlist.", &["playlist", "songs"],
+                        json!({ "playlist": text("Its name or id"), "songs": songs })),
                 writing("rename_cluster", "Gives a group of songs another name.", &["cluster", "name"],
                         json!({ "cluster": text("Its number or name"), "name": text("The new name") })),
             ]);
@@ -167,6 +184,13 @@ impl Tools {
                 document(&explain_songs(&self.library, &a, &b).await?)
             }
             "clusters" => self.clusters(read(arguments)?).await,
+            "playlists" => playlists::shown(&self.library, read(arguments)?, &self.job).await,
+            "new_playlist" if self.may_write => {
+                playlists::new(&self.library, read(arguments)?, &self.job).await
+            }
+            "add_to_playlist" if self.may_write => {
+                playlists::add(&self.library, read(arguments)?).await
+            }
             "stats" => {
                 let Nothing {} = read(arguments)?;
                 document(&find::stats(&self.library, &Filter::all()).await?)
@@ -180,8 +204,10 @@ impl Tools {
                 let Rename { cluster, name } = read(arguments)?;
                 document(&ClusterName::of(&rename_cluster(&self.library, &cluster, &name).await?))
             }
-            "edit" | "rename_cluster" => Err(Error::usage("nothing can be changed")
-                .with_hint("`songrec mcp --allow-writes` allows it")),
+            "edit" | "rename_cluster" | "new_playlist" | "add_to_playlist" => {
+                Err(Error::usage("nothing can be changed")
+                    .with_hint("`songrec mcp --allow-writes` allows it"))
+            }
             _ => Err(Error::usage(format_args!("there is no tool `{name}`"))),
         }
     }

@@ -9,6 +9,7 @@ import { Edit, forget, save } from "../ui/edit";
 import { Filters } from "../ui/filters";
 import { Icon } from "../ui/icon";
 import { Confirm, Empty, PageHead, Popover, Trouble } from "../ui/parts";
+import { AddToPlaylist } from "../ui/playlists";
 import { useRows } from "../ui/rows";
 import { ended } from "../jobs";
 import { bpm, camelot, count, fileName, length, number, plain, size, text } from "../words";
@@ -483,7 +484,7 @@ function Selected({ songs, clear, changed, patch }: {
   patch: (ids: Set<string>, card: (row: Card) => Card) => void;
 }) {
   const writable = useWritable();
-  const [asking, ask] = useState<"edit" | "forget" | null>(null);
+  const [asking, ask] = useState<"edit" | "forget" | "add" | null>(null);
   const forgetAll = async () => {
     const ids = (await forget(songs)).map((song) => song.id);
     if (ids.length > 0) {
@@ -503,11 +504,13 @@ function Selected({ songs, clear, changed, patch }: {
       </a>
       {writable && (
         <>
+          <button type="button" class="button" onClick={() => ask("add")}><Icon name="addto" size={16} /> Add to playlist</button>
           <button type="button" class="button" onClick={() => ask("edit")}><Icon name="edit" size={16} /> Edit</button>
           <button type="button" class="button" onClick={() => ask("forget")}><Icon name="trash" size={16} /> Forget</button>
         </>
       )}
       <button type="button" class="text-button" onClick={clear}>Clear</button>
+      {asking === "add" && <AddToPlaylist songs={songs.map((song) => song.id)} close={() => ask(null)} />}
       {asking === "edit" && (
         <Edit
           songs={songs}

@@ -11,6 +11,7 @@ import { Edit } from "../ui/edit";
 import { Filters } from "../ui/filters";
 import { Icon } from "../ui/icon";
 import { Empty, IconButton, Segments, Trouble } from "../ui/parts";
+import { AddToPlaylist } from "../ui/playlists";
 import { mapData, Names, NEAR } from "../ui/place";
 import { bpm, camelot, count, name, number, plain } from "../words";
 import { NONE } from "../../../../../web/map/src/data";
@@ -664,6 +665,7 @@ function Selection({ parts }: { parts: Parts }) {
   const songs = state.selection();
   const writable = useWritable();
   const [editing, edit] = useState<Card[] | null>(null);
+  const [adding, add] = useState<Card[] | null>(null);
   const listed = songs.slice(0, LISTED);
   const key = listed.join(" ");
   useEffect(() => {
@@ -686,6 +688,9 @@ function Selection({ parts }: { parts: Parts }) {
           <Icon name="similar" size={16} /> Similar
         </button>
         {writable && (
+          <button type="button" class="button" onClick={() => void withNames(add)}><Icon name="addto" size={16} /> To playlist</button>
+        )}
+        {writable && (
           <button type="button" class="button" onClick={() => void withNames(edit)}><Icon name="edit" size={16} /> Edit</button>
         )}
         <button type="button" class="button" onClick={() => void withNames(download)}><Icon name="file" size={16} /> CSV</button>
@@ -701,6 +706,7 @@ function Selection({ parts }: { parts: Parts }) {
         ))}
       </ol>
       {songs.length > LISTED && <p class="soft">and {number(songs.length - LISTED)} more</p>}
+      {adding && <AddToPlaylist songs={adding.map((card) => card.id)} close={() => add(null)} />}
       {editing && <Edit songs={editing} close={() => edit(null)} done={(changed) => {
         for (const [id, card] of changed) {
           const song = names.places.get(id);

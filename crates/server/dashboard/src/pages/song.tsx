@@ -9,6 +9,7 @@ import { FIELDS, reset, save } from "../ui/edit";
 import { Icon } from "../ui/icon";
 import { Confirm, Empty, IconButton, Trouble, Waiting } from "../ui/parts";
 import { inWords, sureness } from "../ui/sound-words";
+import { AddToPlaylist } from "../ui/playlists";
 import { SongList } from "../ui/songs";
 import { Wave } from "../ui/wave";
 import { ago, camelot, count, fileName, length, number, plain, size, spoken, text, when } from "../words";
@@ -84,7 +85,7 @@ function Head({ card, song }: { card: Card; song: Song }) {
   const now = useStore(playing);
   const on = now?.on === true && now.card.id === card.id;
   const writable = useWritable();
-  const [asking, ask] = useState(false);
+  const [asking, ask] = useState<"forget" | "add" | null>(null);
   const forget = async () => {
     try {
       await api.remove(card.id);
@@ -122,10 +123,12 @@ function Head({ card, song }: { card: Card; song: Song }) {
       <div class="song-buttons">
         <a class="button primary" href={address("search", { like: card.id })}><Icon name="similar" size={16} /> Find similar</a>
         <a class="button" href={address("map", { song: card.id, near: true })}><Icon name="target" size={16} /> On the map</a>
-        {writable && <IconButton icon="trash" label="Forget this song" act={() => ask(true)} />}
+        {writable && <IconButton icon="addto" label="Add to a playlist" act={() => ask("add")} />}
+        {writable && <IconButton icon="trash" label="Forget this song" act={() => ask("forget")} />}
       </div>
-      {asking && (
-        <Confirm title="Forget this song?" label="Forget" act={() => void forget()} close={() => ask(false)}>
+      {asking === "add" && <AddToPlaylist songs={[card.id]} close={() => ask(null)} />}
+      {asking === "forget" && (
+        <Confirm title="Forget this song?" label="Forget" act={() => void forget()} close={() => ask(null)}>
           <p>The library forgets it; no audio file is deleted. It can be restored from the trash.</p>
         </Confirm>
       )}

@@ -84,6 +84,7 @@ const LISTS: { key: string; label: string }[] = [
   { key: "instrument", label: "Instrument" },
   { key: "mood", label: "Mood" },
   { key: "cluster", label: "Cluster" },
+  { key: "playlist", label: "Playlist" },
   { key: "artist", label: "Artist" },
 ];
 

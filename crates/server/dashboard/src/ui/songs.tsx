@@ -5,9 +5,10 @@ import { useRef, useState } from "preact/hooks";
 import { api, type Card, type Explanation } from "../api";
 import { endPreview, PlayButton, playing, preview, toggle } from "../player";
 import { address, go } from "../route";
-import { asProblem, useLoad, useStore } from "../store";
+import { asProblem, useLoad, useStore, useWritable } from "../store";
 import { bpm, camelot, length, plain } from "../words";
 import { IconButton, Meter, Trouble } from "./parts";
+import { AddButton } from "./playlists";
 import { Why } from "./why";
 
 interface Row {
@@ -31,6 +32,7 @@ export function SongList({ rows, compare = null, label, actions }: {
   const list = useRef<HTMLUListElement>(null);
   const [opened, open] = useState<string | null>(null);
   const now = useStore(playing);
+  const writable = useWritable();
 
   const move = (event: KeyboardEvent) => {
     const target = event.target as HTMLElement;
@@ -97,6 +99,7 @@ export function SongList({ rows, compare = null, label, actions }: {
                   </button>
                 )}
                 {actions?.(card)}
+                {writable && <AddButton song={card.id} title={card.title} />}
                 <IconButton icon="similar" label={`Find songs like ${plain(card.title)}`} small
                   act={() => go(address("search", { like: card.id }))} />
               </span>
