@@ -31,6 +31,8 @@ struct State {
     quiet_since: Option<Instant>,
     /// Told when it has to leave; nothing once it was told.
     leave: Option<Arc<Notify>>,
+    /// Whether it has ever asked for anything.
+    was_used: bool,
 }
 
 impl State {
@@ -66,7 +68,8 @@ impl Connections {
         }
         let (number, leave) = (held.next, Arc::new(Notify::new()));
         held.next += 1;
-        let state = State { quiet_since: Some(Instant::now()), leave: Some(leave.clone()) };
+        let quiet_since = Some(Instant::now());
+        let state = State { quiet_since, leave: Some(leave.clone()), was_used: false };
         held.places.insert(number, state);
         Some(Place { connections: self.clone(), number, leave })
     }
@@ -105,6 +108,7 @@ impl Connections {
     fn set(&self, number: u64, quiet_since: Option<Instant>) {
         if let Some(state) = self.held().places.get_mut(&number) {
             state.quiet_since = quiet_since;
+            state.was_used = true;
         }
     }
 }
@@ -122,6 +126,11 @@ impl Place {
     pub(crate) fn has_to_leave(&self) -> impl Future<Output = ()> + use<> {
         let leave = self.leave.clone();
         async move { leave.notified().await }
+    }
+
+    /// Whether it has ever asked for anything.
+    pub(crate) fn was_used(&self) -> bool {
+        self.connections.held().places.get(&self.number).is_some_and(|state| state.was_used)
     }
 
     /// A request of this connection that is being worked on, as long as it is held.

@@ -119,6 +119,10 @@ async fn answer(stream: TcpStream, place: Place, service: TowerToHyperService<Ro
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = leave => {
+            // One that never asked for anything is not waited for.
+            if !place.was_used() {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }
