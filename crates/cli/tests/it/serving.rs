@@ -72,7 +72,7 @@ fn a_supervisor_can_ask_whether_the_server_is_ready() {
     assert!(ready.code == 0 && ready.stderr.contains("is ready"), "{ready:?}");
     let document: Value = serde_json::from_str(&everywhere.stdout).unwrap();
     assert_eq!((everywhere.code, &document["ready"]), (0, &json!(true)), "{everywhere:?}");
-    assert!(gone.code == 1 && gone.stderr.contains("is not ready"), "{gone:?}");
+    assert!(gone.code == 8 && gone.stderr.contains("is not ready"), "{gone:?}");
 }
 
 #[test]

@@ -235,9 +235,14 @@ fn at_its_door(shapes: &Shapes, world: &World) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let served: Value = serde_json::from_str(&line).unwrap();
+    let url = served["url"].as_str().unwrap();
+    let check = ["serve", "--check", "--addr", url[7..].trim_end_matches('/')];
+    let ready = world.run(&[&check[..], &["--json"]].concat());
     end(&child);
     child.wait().unwrap();
-    shapes.check(&arguments, &serde_json::from_str(&line).unwrap());
+    shapes.check(&arguments, &served);
+    shapes.check(&check, &serde_json::from_str(&ready.stdout).unwrap());
 }
 
 fn end(child: &std::process::Child) {
