@@ -35,6 +35,7 @@ def changed(random, samples, label, other):
         # The whole spectrum moves with the speed: a larger drum, another key.
         speed = np.exp(random.uniform(-0.3, 0.3))
         sound = np.interp(np.arange(0, len(sound) - 1, speed), np.arange(len(sound)), sound).astype(np.float32)
+    sound = sound[:image.SAMPLES]
     if len(sound) < 800:
         sound = np.pad(sound, (0, 800 - len(sound)))
     if chance(random, 0.1):
@@ -55,14 +56,12 @@ def changed(random, samples, label, other):
         wet = dsp.convolved(dsp.peak(sound), answer)
         sound = dsp.peak(sound) + np.float32(random.uniform(0.05, 0.8)) * wet
     if chance(random, 0.25):
-        sound = sound * np.exp(-dsp.TIME[:len(sound)] / np.float32(log_uniform(random, 0.3 if label in LONG else 0.12, 2)))[:len(sound)] \
-            if len(sound) <= len(dsp.TIME) else sound
+        fall = log_uniform(random, 0.3 if label in LONG else 0.12, 2)
+        sound = sound * np.exp(-dsp.TIME[:len(sound)] / np.float32(fall))
     if chance(random, 0.2):
-        shortest = SHORTEST_LONG if label in LONG else SHORTEST
-        last = int(log_uniform(random, shortest, 1.5) * image.RATE)
-        if last < len(sound):
-            sound = sound[:last] * dsp.held(last / image.RATE - 0.02, 0.005, len(dsp.TIME))[:last] \
-                if last <= len(dsp.TIME) else sound[:last]
+        seconds = log_uniform(random, SHORTEST_LONG if label in LONG else SHORTEST, 1.5)
+        last = int(seconds * image.RATE)
+        sound = sound[:last] * dsp.held(seconds - 0.02, 0.005, len(sound[:last]))
     if chance(random, 0.25):
         sound = dsp.between(sound, None, log_uniform(random, 5000, 15_500), 2)
     if chance(random, 0.1):

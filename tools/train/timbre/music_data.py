@@ -5,25 +5,28 @@ The stage writes `music/composed-NNN.npz`, and `music/held-NAME.npz` by composer
 trained on, played by soundfonts that nothing was trained on.
 """
 
+import io
 import os
 import subprocess
 import tempfile
 
 import numpy as np
+import soundfile
 import soxr
 
 from . import change, compose, dsp, image, sources, store
 from .dsp import chance, log_uniform
 
 SEED = 41
+VERSION = 2  # raise when composing or rendering changes, so that pieces are made again
 STEP = 2 * image.RATE  # samples from one window to the next
 EXCERPT = 30 * image.RATE
 WINDOWS = (EXCERPT - image.SAMPLES) // STEP + 1  # 14
 COMPOSERS_A_FILE = 5
-PIECES_A_COMPOSER = 4
+PIECES_A_COMPOSER = 3
 EXCERPTS = ((1.0, 31.0), (48.0, 78.0))  # seconds
-HELD = {"timgm": 10_000, "csound": 20_000}  # soundfont and first composer of held-out pieces
-HELD_COMPOSERS = 15
+HELD = {"timgm": 10_000, "opl3": 20_000}  # soundfont and first composer of held-out pieces
+HELD_COMPOSERS = 12
 
 
 def windows(samples):
@@ -61,6 +64,22 @@ def mastered(random, samples):
     return sound.astype(np.float32)
 
 
+COPIES = ("a second later", "MP3 at 128 kbit/s", "half the rate")
+
+
+def copied(longer, part):
+    """The copies of an excerpt under which it is to be found first. Level and channels change nothing by design."""
+    later = longer[image.RATE:][:EXCERPT]
+    memory = io.BytesIO()
+    # libsndfile's level 0.65 of a constant rate is 128 kbit/s for mono at 44.1 kHz.
+    soundfile.write(memory, soxr.resample(part, image.RATE, 44_100), 44_100, format="MP3", bitrate_mode="CONSTANT", compression_level=0.65)
+    memory.seek(0)
+    lossy, rate = soundfile.read(memory, dtype="float32")
+    lossy = soxr.resample(lossy, rate, image.RATE)[:EXCERPT]
+    half = soxr.resample(soxr.resample(part, image.RATE, image.RATE // 2), image.RATE // 2, image.RATE)[:EXCERPT]
+    return [np.pad(sound, (0, EXCERPT - len(sound))) for sound in (later, lossy, half)]
+
+
 def soundfonts(work):
     return {source["name"]: os.path.join(sources.folder_of(source, work), source["path"])
             for source in sources.listed() if source["read"] == "soundfont"}
@@ -84,12 +103,14 @@ def compose_some(first, work, composers=COMPOSERS_A_FILE, soundfont=None):
                 if len(part) < EXCERPT // 2 or np.abs(part).max() < 1e-3:
                     continue
                 part = np.pad(part, (0, EXCERPT - len(part)))
-                part = mastered(random, part)
+                part = mastered(random, part) if soundfont is None else part
                 made["picture"].append(windows(part))
                 if soundfont:
                     from . import values45
 
                     made.setdefault("values", []).append(values45.values(soxr.resample(part, image.RATE, values45.RATE)))
+                    copies = copied(sound[int(begin * image.RATE):][:EXCERPT + image.RATE], part)
+                    made.setdefault("copies", []).append(np.array([windows(copy) for copy in copies]))
                 made["piece"].append(number * 100 + index)
                 made["composer"].append(number)
                 made["excerpt"].append(excerpt)
@@ -110,7 +131,7 @@ def whitened(rows):
 def run(work, composers):
     for first in range(0, composers, COMPOSERS_A_FILE):
         path = os.path.join(work, "music", f"composed-{first // COMPOSERS_A_FILE:03}.npz")
-        settings = {"seed": SEED, "first": first, "pieces": PIECES_A_COMPOSER}
+        settings = {"version": VERSION, "seed": SEED, "first": first, "pieces": PIECES_A_COMPOSER}
         if store.is_made(path, settings) or not store.claim(path):
             continue
         store.write(path, settings, compose_some(first, work))
@@ -120,7 +141,7 @@ def run(work, composers):
 def run_held(work):
     for name, first in HELD.items():
         path = os.path.join(work, "music", f"held-{name}.npz")
-        settings = {"seed": SEED, "first": first, "composers": HELD_COMPOSERS, "soundfont": name}
+        settings = {"version": VERSION, "seed": SEED, "first": first, "composers": HELD_COMPOSERS, "soundfont": name}
         if not store.is_made(path, settings) and store.claim(path):
             store.write(path, settings, compose_some(first, work, HELD_COMPOSERS, name))
             store.unclaim(path)

@@ -144,5 +144,10 @@ def judge(network, head, work):
             others = nearest(vectors, data["composer"], data["piece"])
             found[f"{soundfont} {name}"] = {"piece": validate.over_makers(piece, data["composer"]),
                                             "composer": validate.over_makers(others, data["composer"])}
+        for index, copy in enumerate(music_data.COPIES):
+            changed_note, changed_music = vectors_of(network, head, data["copies"][:, index])
+            changed = validate.unit(np.concatenate([changed_note, changed_music], 1))
+            first = (changed @ both.T).argmax(1) == np.arange(len(both))
+            found[f"{soundfont} found after: {copy}"] = {"first": validate.over_makers(first, data["composer"])}
         found[f"{soundfont} chance"] = {"composer": [float(np.mean([(data["composer"] == c).mean() for c in data["composer"]]))]}
     return found

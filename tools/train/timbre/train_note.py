@@ -134,7 +134,7 @@ def loss_of(network, x, label, maker, program):
     return loss
 
 
-def train(work, out, steps, batch=160, seed=0, width=1.0, rate=2e-3, leave_out=(), threads=2, every=250, no_tail=False):
+def train(work, out, steps, batch=160, seed=0, width=1.0, rate=2e-3, leave_out=(), threads=2, every=200, no_tail=False):
     """Trains for `steps` and writes `out`; goes on from `out`.state if a run was stopped."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
