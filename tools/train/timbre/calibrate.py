@@ -64,7 +64,7 @@ def run(network, work, out):
     temperature = fit(logits, answers, makers)
     random, errors, names = np.random.default_rng(5), [], sorted(set(makers))
     for _ in range(HALVES):
-        half = set(random.permutation(names)[:len(names) // 2])
+        half = set(random.permutation(names)[: len(names) // 2])
         mine = np.array([maker in half for maker in makers])
         t = fit(logits[mine], answers[mine], makers[mine])
         p = softmax(logits[~mine] / t)
@@ -76,13 +76,25 @@ def run(network, work, out):
         inside = (confidence >= low) & (confidence < low + 0.1 + (low > 0.85))
         if inside.any():
             share = weights[inside] / weights[inside].sum()
-            table.append({"from": round(float(low), 1), "sounds": int(inside.sum()), "confidence": round(float((share * confidence[inside]).sum()), 3),
-                          "right": round(float((share * hit[inside]).sum()), 3)})
+            table.append(
+                {
+                    "from": round(float(low), 1),
+                    "sounds": int(inside.sum()),
+                    "confidence": round(float((share * confidence[inside]).sum()), 3),
+                    "right": round(float((share * hit[inside]).sum()), 3),
+                }
+            )
     sure = confidence >= SURE
-    found = {"temperature": temperature, "sure_from": SURE, "sure_share": float(weights[sure].sum()),
-             "right_when_sure": float((weights[sure] * hit[sure]).sum() / weights[sure].sum()),
-             "right": float((weights * hit).sum()), "error_fitted": error(p, hit, weights),
-             "error_other_makers": [float(x) for x in (np.mean(errors), *np.quantile(errors, [0.025, 0.975]))], "table": table}
+    found = {
+        "temperature": temperature,
+        "sure_from": SURE,
+        "sure_share": float(weights[sure].sum()),
+        "right_when_sure": float((weights[sure] * hit[sure]).sum() / weights[sure].sum()),
+        "right": float((weights * hit).sum()),
+        "error_fitted": error(p, hit, weights),
+        "error_other_makers": [float(x) for x in (np.mean(errors), *np.quantile(errors, [0.025, 0.975]))],
+        "table": table,
+    }
     with open(out, "w", encoding="utf-8") as file:
         json.dump(found, file, indent=1)
     return found

@@ -17,14 +17,16 @@ SHORTEST_LONG, SHORTEST = 0.4, 0.08  # seconds
 def trimmed(samples):
     """The sound without what is 70 dB under its peak at its end."""
     loud = np.flatnonzero(np.abs(samples[::32]) > 3e-4 * np.abs(samples).max(initial=1e-9))
-    return samples[:int(loud[-1]) * 32 + 64] if len(loud) else samples[:64]
+    return samples[: int(loud[-1]) * 32 + 64] if len(loud) else samples[:64]
 
 
 def equalised(random, samples):
     sections = []
     for _ in range(int(random.integers(1, 4))):
         kind = str(random.choice(["peak", "bass", "treble"]))
-        sections.append(section(kind, log_uniform(random, 50, 12_000), log_uniform(random, 0.4, 4), random.uniform(-14, 14)))
+        sections.append(
+            section(kind, log_uniform(random, 50, 12_000), log_uniform(random, 0.4, 4), random.uniform(-14, 14))
+        )
     return dsp.filtered(samples, *sections)
 
 
@@ -35,13 +37,13 @@ def changed(random, samples, label, other):
         # The whole spectrum moves with the speed: a larger drum, another key.
         speed = np.exp(random.uniform(-0.3, 0.3))
         sound = np.interp(np.arange(0, len(sound) - 1, speed), np.arange(len(sound)), sound).astype(np.float32)
-    sound = sound[:image.SAMPLES]
+    sound = sound[: image.SAMPLES]
     if len(sound) < 800:
         sound = np.pad(sound, (0, 800 - len(sound)))
     if chance(random, 0.1):
-        under = dsp.peak(other[:len(sound)]) * random.uniform(0.03, 0.4)
+        under = dsp.peak(other[: len(sound)]) * random.uniform(0.03, 0.4)
         sound = dsp.peak(sound)
-        sound[:len(under)] += under
+        sound[: len(under)] += under
     if chance(random, 0.8):
         sound = equalised(random, sound)
     sound = dsp.peak(sound)
@@ -57,7 +59,7 @@ def changed(random, samples, label, other):
         sound = dsp.peak(sound) + np.float32(random.uniform(0.05, 0.8)) * wet
     if chance(random, 0.25):
         fall = log_uniform(random, 0.3 if label in LONG else 0.12, 2)
-        sound = sound * np.exp(-dsp.TIME[:len(sound)] / np.float32(fall))
+        sound = sound * np.exp(-dsp.TIME[: len(sound)] / np.float32(fall))
     if chance(random, 0.2):
         seconds = log_uniform(random, SHORTEST_LONG if label in LONG else SHORTEST, 1.5)
         last = int(seconds * image.RATE)
@@ -76,8 +78,9 @@ def view(random, samples, label, other):
     if chance(random, 0.3):
         floor = dsp.noise(random, min(image.SAMPLES, len(sound) + int(random.uniform(0, 64_000))))
         floor *= np.float32(log_uniform(random, 1e-4, 1e-2))
-        floor[:len(sound)] += sound[:len(floor)]
+        floor[: len(sound)] += sound[: len(floor)]
         sound = floor
     start = image.attack(sound)
     shift = int(random.integers(-160, 320)) if chance(random, 0.5) else 0
-    return image.stored(sound[max(0, start + shift):])
+    # Never so late that a click would be gone.
+    return image.stored(sound[max(0, start + min(shift, len(trimmed(sound)) // 20)) :])

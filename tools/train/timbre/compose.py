@@ -15,32 +15,110 @@ from .soundfont import variable_length
 
 TICKS = 480  # a quarter
 PIECE_SECONDS = 84.0
-MODES = {"major": [0, 2, 4, 5, 7, 9, 11], "minor": [0, 2, 3, 5, 7, 8, 10], "dorian": [0, 2, 3, 5, 7, 9, 10],
-         "phrygian": [0, 1, 3, 5, 7, 8, 10], "lydian": [0, 2, 4, 6, 7, 9, 11], "mixolydian": [0, 2, 4, 5, 7, 9, 10],
-         "harmonic": [0, 2, 3, 5, 7, 8, 11], "pentatonic": [0, 2, 4, 7, 9], "blues": [0, 3, 5, 6, 7, 10]}
+MODES = {
+    "major": [0, 2, 4, 5, 7, 9, 11],
+    "minor": [0, 2, 3, 5, 7, 8, 10],
+    "dorian": [0, 2, 3, 5, 7, 9, 10],
+    "phrygian": [0, 1, 3, 5, 7, 8, 10],
+    "lydian": [0, 2, 4, 6, 7, 9, 11],
+    "mixolydian": [0, 2, 4, 5, 7, 9, 10],
+    "harmonic": [0, 2, 3, 5, 7, 8, 11],
+    "pentatonic": [0, 2, 4, 7, 9],
+    "blues": [0, 3, 5, 6, 7, 10],
+}
 # General MIDI programs by the role that they play in a kind of ensemble.
 ENSEMBLES = {
-    "orchestra": {"lead": [40, 41, 42, 56, 57, 60, 68, 69, 70, 71, 73, 72], "chords": [48, 49, 44, 61, 52, 46], "bass": [43, 58, 32, 42],
-                  "colour": [14, 9, 11, 46, 45, 47, 52], "drums": [48]},
-    "chamber": {"lead": [40, 42, 73, 71, 68, 74], "chords": [0, 6, 46, 24, 45], "bass": [42, 43, 32, 0], "colour": [8, 9, 11, 75], "drums": []},
-    "rock": {"lead": [29, 30, 27, 18, 81], "chords": [29, 30, 27, 25, 16, 0], "bass": [33, 34, 36], "colour": [18, 48, 62, 28], "drums": [0, 8, 16]},
-    "electronic": {"lead": [80, 81, 84, 87, 86, 83], "chords": [88, 90, 89, 94, 95, 50, 62], "bass": [38, 39, 87], "colour": [98, 99, 92, 103, 10, 102], "drums": [24, 25]},
-    "folk": {"lead": [22, 74, 110, 21, 72, 105, 107], "chords": [25, 24, 21, 46, 15], "bass": [32, 33, 35], "colour": [13, 104, 108, 75, 77], "drums": [0, 40]},
-    "jazz": {"lead": [65, 66, 56, 59, 11, 26, 71], "chords": [0, 4, 26, 16, 17], "bass": [32, 35, 33], "colour": [57, 11, 4, 61], "drums": [32, 40]},
-    "ambient": {"lead": [73, 75, 79, 98, 11, 14], "chords": [88, 89, 91, 92, 95, 49, 52], "bass": [89, 38, 43, 35], "colour": [99, 100, 101, 97, 46, 10], "drums": []},
-    "chip": {"lead": [80, 81, 82, 79], "chords": [80, 81, 62, 16], "bass": [80, 81, 38, 39], "colour": [80, 112, 13, 9], "drums": [25, 24]},
+    "orchestra": {
+        "lead": [40, 41, 42, 56, 57, 60, 68, 69, 70, 71, 73, 72],
+        "chords": [48, 49, 44, 61, 52, 46],
+        "bass": [43, 58, 32, 42],
+        "colour": [14, 9, 11, 46, 45, 47, 52],
+        "drums": [48],
+    },
+    "chamber": {
+        "lead": [40, 42, 73, 71, 68, 74],
+        "chords": [0, 6, 46, 24, 45],
+        "bass": [42, 43, 32, 0],
+        "colour": [8, 9, 11, 75],
+        "drums": [],
+    },
+    "rock": {
+        "lead": [29, 30, 27, 18, 81],
+        "chords": [29, 30, 27, 25, 16, 0],
+        "bass": [33, 34, 36],
+        "colour": [18, 48, 62, 28],
+        "drums": [0, 8, 16],
+    },
+    "electronic": {
+        "lead": [80, 81, 84, 87, 86, 83],
+        "chords": [88, 90, 89, 94, 95, 50, 62],
+        "bass": [38, 39, 87],
+        "colour": [98, 99, 92, 103, 10, 102],
+        "drums": [24, 25],
+    },
+    "folk": {
+        "lead": [22, 74, 110, 21, 72, 105, 107],
+        "chords": [25, 24, 21, 46, 15],
+        "bass": [32, 33, 35],
+        "colour": [13, 104, 108, 75, 77],
+        "drums": [0, 40],
+    },
+    "jazz": {
+        "lead": [65, 66, 56, 59, 11, 26, 71],
+        "chords": [0, 4, 26, 16, 17],
+        "bass": [32, 35, 33],
+        "colour": [57, 11, 4, 61],
+        "drums": [32, 40],
+    },
+    "ambient": {
+        "lead": [73, 75, 79, 98, 11, 14],
+        "chords": [88, 89, 91, 92, 95, 49, 52],
+        "bass": [89, 38, 43, 35],
+        "colour": [99, 100, 101, 97, 46, 10],
+        "drums": [],
+    },
+    "chip": {
+        "lead": [80, 81, 82, 79],
+        "chords": [80, 81, 62, 16],
+        "bass": [80, 81, 38, 39],
+        "colour": [80, 112, 13, 9],
+        "drums": [25, 24],
+    },
 }
-PROGRESSIONS = [[0, 3, 4, 0], [0, 5, 3, 4], [0, 4, 5, 3], [5, 3, 0, 4], [0, 6, 5, 4], [0, 3, 0, 4], [0, 2, 3, 4], [0, 5, 1, 4],
-                [0, 0, 3, 3], [0, 6, 3, 0], [0, 1, 0, 6], [0, 3, 6, 2, 5, 1, 4, 0], [0, 4, 0, 4]]
+PROGRESSIONS = [
+    [0, 3, 4, 0],
+    [0, 5, 3, 4],
+    [0, 4, 5, 3],
+    [5, 3, 0, 4],
+    [0, 6, 5, 4],
+    [0, 3, 0, 4],
+    [0, 2, 3, 4],
+    [0, 5, 1, 4],
+    [0, 0, 3, 3],
+    [0, 6, 3, 0],
+    [0, 1, 0, 6],
+    [0, 3, 6, 2, 5, 1, 4, 0],
+    [0, 4, 0, 4],
+]
 # Sixteen steps of a bar: kick, snare, hat; x is a hit, o a soft one.
 BEATS = {
-    "rock": ("x.......x.x.....", "....x.......x...", "x.x.x.x.x.x.x.x."), "dance": ("x...x...x...x...", "....x.......x...", "..x...x...x...x."),
-    "half": ("x.........x.....", "........x.......", "x...x...x...x..."), "break": ("x..x......x..x..", "....x..o.o..x..o", "x.x.x.x.x.x.x.x."),
-    "march": ("x.......x.......", "x.ooxooox.ooxoxo", "................"), "swing": ("x.......o.......", "....o.......o...", "x...x..xx...x..x"),
-    "latin": ("x..x..x...x..x..", "...x.....o..x...", "x.xxx.xxx.xxx.xx"), "slow": ("x...............", "........o.......", "x.......x......."),
+    "rock": ("x.......x.x.....", "....x.......x...", "x.x.x.x.x.x.x.x."),
+    "dance": ("x...x...x...x...", "....x.......x...", "..x...x...x...x."),
+    "half": ("x.........x.....", "........x.......", "x...x...x...x..."),
+    "break": ("x..x......x..x..", "....x..o.o..x..o", "x.x.x.x.x.x.x.x."),
+    "march": ("x.......x.......", "x.ooxooox.ooxoxo", "................"),
+    "swing": ("x.......o.......", "....o.......o...", "x...x..xx...x..x"),
+    "latin": ("x..x..x...x..x..", "...x.....o..x...", "x.xxx.xxx.xxx.xx"),
+    "slow": ("x...............", "........o.......", "x.......x......."),
 }
-BEAT_OF = {"orchestra": ["march", "slow"], "rock": ["rock", "half", "break"], "electronic": ["dance", "break", "half"], "folk": ["slow", "rock", "latin"],
-           "jazz": ["swing", "latin"], "chip": ["dance", "rock", "break"]}
+BEAT_OF = {
+    "orchestra": ["march", "slow"],
+    "rock": ["rock", "half", "break"],
+    "electronic": ["dance", "break", "half"],
+    "folk": ["slow", "rock", "latin"],
+    "jazz": ["swing", "latin"],
+    "chip": ["dance", "rock", "break"],
+}
 
 
 class Composer:
@@ -84,9 +162,18 @@ class Piece:
         self.figure = int(random.choice(composer.figures))
         self.motif = self.new_motif()
         self.events = []
-        for channel, program, pan in ((0, self.lead, 64), (1, self.second, 84), (2, self.chord, 44), (3, self.low, 64), (4, self.colour, 30)):
-            self.events += [(0, 0, bytes([0xC0 | channel, program])), (0, 0, bytes([0xB0 | channel, 10, int(pan)])),
-                            (0, 0, bytes([0xB0 | channel, 7, int(random.integers(70, 120))]))]
+        for channel, program, pan in (
+            (0, self.lead, 64),
+            (1, self.second, 84),
+            (2, self.chord, 44),
+            (3, self.low, 64),
+            (4, self.colour, 30),
+        ):
+            self.events += [
+                (0, 0, bytes([0xC0 | channel, program])),
+                (0, 0, bytes([0xB0 | channel, 10, int(pan)])),
+                (0, 0, bytes([0xB0 | channel, 7, int(random.integers(70, 120))])),
+            ]
         if self.kit is not None:
             self.events += [(0, 0, bytes([0xC9, self.kit])), (0, 0, bytes([0xB9, 7, int(random.integers(70, 115))]))]
         self.write()
@@ -96,7 +183,11 @@ class Piece:
         random = self.random
         at, notes, pitch = 0, [], int(random.integers(0, 5))
         while at < self.steps:
-            length = int(random.choice([1, 2, 2, 3, 4, 4, 6, 8], p=[.08, .2, .2, .1, .2, .1, .07, .05])) if self.composer.density > 0.5 else int(random.choice([2, 4, 4, 6, 8, 12]))
+            length = (
+                int(random.choice([1, 2, 2, 3, 4, 4, 6, 8], p=[0.08, 0.2, 0.2, 0.1, 0.2, 0.1, 0.07, 0.05]))
+                if self.composer.density > 0.5
+                else int(random.choice([2, 4, 4, 6, 8, 12]))
+            )
             if random.random() < 0.5 + self.composer.density * 0.5:
                 notes.append((at, min(length, self.steps - at), pitch))
             pitch += int(random.choice([-3, -2, -1, -1, 0, 1, 1, 2, 4]))
@@ -113,7 +204,10 @@ class Piece:
         first = max(0, int(at * TICKS / 4) + jitter)
         last = max(first + 20, first + int(length * TICKS / 4))
         velocity = int(np.clip(velocity + self.random.integers(-9, 10), 15, 127))
-        self.events += [(first, 2, bytes([0x90 | channel, pitch, velocity])), (last, 1, bytes([0x80 | channel, pitch, 0]))]
+        self.events += [
+            (first, 2, bytes([0x90 | channel, pitch, velocity])),
+            (last, 1, bytes([0x80 | channel, pitch, 0])),
+        ]
 
     def write(self):
         random, composer = self.random, self.composer
@@ -124,8 +218,14 @@ class Piece:
         for bar in range(bars):
             if bar % section_bars == 0:
                 section = 0 if section is None else int(random.integers(0, 2))
-                playing = {"lead": random.random() < 0.85, "second": random.random() < 0.35, "chord": random.random() < 0.9,
-                           "low": random.random() < 0.85, "colour": random.random() < 0.4, "drums": random.random() < 0.85}
+                playing = {
+                    "lead": random.random() < 0.85,
+                    "second": random.random() < 0.35,
+                    "chord": random.random() < 0.9,
+                    "low": random.random() < 0.85,
+                    "colour": random.random() < 0.4,
+                    "drums": random.random() < 0.85,
+                }
                 if not (playing["lead"] or playing["chord"] or playing["second"]):
                     playing["lead"] = True
                 loud = int(random.integers(58, 104))
@@ -136,10 +236,18 @@ class Piece:
             start = bar * self.steps
             if playing["lead"]:
                 for at, length, degree in motif:
-                    self.note(0, start + at, length * composer.legato, self.pitch(degree + root, 5) + composer.range, loud + 8)
+                    self.note(
+                        0, start + at, length * composer.legato, self.pitch(degree + root, 5) + composer.range, loud + 8
+                    )
             if playing["second"]:
                 for at, length, degree in self.motif[::2]:
-                    self.note(1, start + at, length * composer.legato, self.pitch(degree + root + 2, 4) + composer.range, loud - 6)
+                    self.note(
+                        1,
+                        start + at,
+                        length * composer.legato,
+                        self.pitch(degree + root + 2, 4) + composer.range,
+                        loud - 6,
+                    )
             chord = [self.pitch(root + step, 4) for step in (0, 2, 4)]
             if playing["chord"]:
                 self.write_chord(start, chord, loud)
@@ -185,9 +293,11 @@ class Piece:
         orchestral = self.kit == 48
         keys = (36, 38, 59 if orchestral else 42)
         for key, line in zip(keys, self.beat):
-            for at, sign in enumerate(line[:self.steps]):
+            for at, sign in enumerate(line[: self.steps]):
                 if sign != ".":
-                    self.note(9, start + at, 1, key, loud + (10 if sign == "x" else -25) - (15 if key in (42, 59) else 0))
+                    self.note(
+                        9, start + at, 1, key, loud + (10 if sign == "x" else -25) - (15 if key in (42, 59) else 0)
+                    )
         if bar % section_bars == 0:
             self.note(9, start, 4, 57 if orchestral else 49, loud)
         if bar % section_bars == section_bars - 1 and self.random.random() < 0.6:

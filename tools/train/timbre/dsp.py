@@ -62,7 +62,7 @@ def decay(seconds, count, attack=0.0005, hold=0.0):
     time = TIME[:count]
     envelope = np.exp(-np.maximum(time - np.float32(attack + hold), 0.0) / np.float32(seconds))
     rise = int(attack * RATE) + 1
-    envelope[:rise] *= np.linspace(0.0, 1.0, rise, dtype=np.float32)[:len(envelope)]
+    envelope[:rise] *= np.linspace(0.0, 1.0, rise, dtype=np.float32)[: len(envelope)]
     return envelope
 
 
@@ -91,15 +91,19 @@ def section(kind, hz, q=0.7, gain_db=0.0):
         case "peak":
             b, a = (1 + alpha * amp, -2 * cos, 1 - alpha * amp), (1 + alpha / amp, -2 * cos, 1 - alpha / amp)
         case "bass":
-            b = (amp * (amp + 1 - (amp - 1) * cos + root), 2 * amp * (amp - 1 - (amp + 1) * cos),
-                 amp * (amp + 1 - (amp - 1) * cos - root))
-            a = (amp + 1 + (amp - 1) * cos + root, -2 * (amp - 1 + (amp + 1) * cos),
-                 amp + 1 + (amp - 1) * cos - root)
+            b = (
+                amp * (amp + 1 - (amp - 1) * cos + root),
+                2 * amp * (amp - 1 - (amp + 1) * cos),
+                amp * (amp + 1 - (amp - 1) * cos - root),
+            )
+            a = (amp + 1 + (amp - 1) * cos + root, -2 * (amp - 1 + (amp + 1) * cos), amp + 1 + (amp - 1) * cos - root)
         case "treble":
-            b = (amp * (amp + 1 + (amp - 1) * cos + root), -2 * amp * (amp - 1 + (amp + 1) * cos),
-                 amp * (amp + 1 + (amp - 1) * cos - root))
-            a = (amp + 1 - (amp - 1) * cos + root, 2 * (amp - 1 - (amp + 1) * cos),
-                 amp + 1 - (amp - 1) * cos - root)
+            b = (
+                amp * (amp + 1 + (amp - 1) * cos + root),
+                -2 * amp * (amp - 1 + (amp + 1) * cos),
+                amp * (amp + 1 + (amp - 1) * cos - root),
+            )
+            a = (amp + 1 - (amp - 1) * cos + root, 2 * (amp - 1 - (amp + 1) * cos), amp + 1 - (amp - 1) * cos - root)
         case _:
             raise ValueError(f"no filter is called `{kind}`")
     return [value / a[0] for value in (*b, *a)]
@@ -126,8 +130,11 @@ def modes(random, hz, seconds, amplitudes, count):
         if frequency < 15_500:
             # Past seven time constants a mode is 60 dB down.
             length = min(count, int(7 * time * RATE) + 64)
-            total[:length] += np.float32(amplitude) * sine(frequency, length, random.uniform(0, 6.28)) * np.exp(
-                -TIME[:length] / np.float32(time))
+            total[:length] += (
+                np.float32(amplitude)
+                * sine(frequency, length, random.uniform(0, 6.28))
+                * np.exp(-TIME[:length] / np.float32(time))
+            )
     return total
 
 
@@ -140,7 +147,7 @@ def mix(count, *parts):
     """Parts (gain, samples) brought to one loudness and added."""
     total = np.zeros(count, np.float32)
     for gain, samples in parts:
-        total[:len(samples)] += np.float32(gain) * level(samples)
+        total[: len(samples)] += np.float32(gain) * level(samples)
     return total
 
 
@@ -159,16 +166,16 @@ def room(random, seconds, count=None):
     time = TIME[:count]
     low = between(noise(random, count), None, log_uniform(random, 1500, 9000))
     answer = low * np.exp(-np.float32(6.9) * time / np.float32(seconds))
-    answer[:int(random.uniform(0, 0.012) * RATE)] *= 0.05
+    answer[: int(random.uniform(0, 0.012) * RATE)] *= 0.05
     for _ in range(int(random.integers(0, 6))):
         answer[int(random.uniform(0.001, 0.04) * RATE)] += random.uniform(-1, 1) * np.abs(answer).max()
-    return answer / np.sqrt(np.sum(answer ** 2) + 1e-12)
+    return answer / np.sqrt(np.sum(answer**2) + 1e-12)
 
 
 def convolved(samples, answer):
     size = scipy.fft.next_fast_len(len(samples) + len(answer), real=True)
     spectrum = scipy.fft.rfft(samples, size) * scipy.fft.rfft(answer, size)
-    return scipy.fft.irfft(spectrum, size)[:len(samples)].astype(np.float32)
+    return scipy.fft.irfft(spectrum, size)[: len(samples)].astype(np.float32)
 
 
 def karplus(random, frequency, count, brightness, sustain, pick):
@@ -179,7 +186,7 @@ def karplus(random, frequency, count, brightness, sustain, pick):
     harmonics = int(min(60, 14_000 // frequency))
     number = np.arange(1, harmonics + 1)
     stretch = log_uniform(random, 1e-6, 4e-4)
-    hz = frequency * number * np.sqrt(1.0 + stretch * number ** 2)
+    hz = frequency * number * np.sqrt(1.0 + stretch * number**2)
     seconds = sustain / (1.0 + (number * (1.0 - brightness)) ** 1.3 * 0.35)
     amplitudes = np.abs(np.sin(np.pi * number * pick)) / number ** (1.7 - brightness) + 1e-4
     keep = amplitudes > amplitudes.max() * 0.003

@@ -67,18 +67,17 @@ def attack(samples):
 
 def picture(samples):
     """The picture of a sound that starts at its attack: float32 (64, 128) from 0 to 1."""
-    samples = np.asarray(samples[:SAMPLES + FRAME // 2], np.float32)
+    samples = np.asarray(samples[: SAMPLES + FRAME // 2], np.float32)
     peak = np.abs(samples).max(initial=0.0)
     if peak < SILENCE:
         return np.zeros((BANDS, COLUMNS), np.float32)
     length = FRAME + HOP * (FRAMES - 1)
     padded = np.zeros(length, np.float32)
     count = min(len(samples), length - FRAME // 2)
-    padded[FRAME // 2:FRAME // 2 + count] = samples[:count] / peak
-    frames = np.lib.stride_tricks.as_strided(
-        padded, (FRAMES, FRAME), (padded.strides[0] * HOP, padded.strides[0]))
+    padded[FRAME // 2 : FRAME // 2 + count] = samples[:count] / peak
+    frames = np.lib.stride_tricks.as_strided(padded, (FRAMES, FRAME), (padded.strides[0] * HOP, padded.strides[0]))
     spectrum = scipy.fft.rfft(frames * WINDOW, axis=1)
-    power = spectrum.real ** 2 + spectrum.imag ** 2
+    power = spectrum.real**2 + spectrum.imag**2
     coarse = power[FINE:].reshape(COARSE, COARSE_FRAMES, -1).mean(1)
     bands = np.concatenate([power[:FINE], coarse]) @ BANK
     decibels = 10.0 * np.log10(bands + 1e-10)

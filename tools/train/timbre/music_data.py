@@ -32,7 +32,7 @@ HELD_COMPOSERS = 12
 def windows(samples):
     """Pictures of the windows of a long sound: uint8 (n, 64, 128)."""
     starts = range(0, max(1, len(samples) - image.SAMPLES + 1), STEP)
-    return np.array([image.stored(samples[start:start + image.SAMPLES]) for start in starts])
+    return np.array([image.stored(samples[start : start + image.SAMPLES]) for start in starts])
 
 
 def rendered(piece, soundfont, folder):
@@ -43,9 +43,37 @@ def rendered(piece, soundfont, folder):
         with open(score, "wb") as file:
             file.write(piece.midi())
         done = subprocess.run(
-            ["fluidsynth", "-ni", "-q", "-R", "1", "-C", "1", "-g", "0.5", "-r", str(image.RATE),
-             "-o", "synth.dynamic-sample-loading=1", "-o", f"synth.reverb.room-size={size:.2f}", "-o", f"synth.reverb.level={level:.2f}",
-             "-T", "raw", "-O", "s16", "-F", raw, soundfont, score], capture_output=True, text=True, check=False)
+            [
+                "fluidsynth",
+                "-ni",
+                "-q",
+                "-R",
+                "1",
+                "-C",
+                "1",
+                "-g",
+                "0.5",
+                "-r",
+                str(image.RATE),
+                "-o",
+                "synth.dynamic-sample-loading=1",
+                "-o",
+                f"synth.reverb.room-size={size:.2f}",
+                "-o",
+                f"synth.reverb.level={level:.2f}",
+                "-T",
+                "raw",
+                "-O",
+                "s16",
+                "-F",
+                raw,
+                soundfont,
+                score,
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
             raise RuntimeError(f"fluidsynth could not render a piece with {soundfont}: {done.stderr.strip()}")
         return np.fromfile(raw, "<i2").reshape(-1, 2).astype(np.float32).mean(1) / 32_768.0
@@ -69,10 +97,17 @@ COPIES = ("a second later", "MP3 at 128 kbit/s", "half the rate")
 
 def copied(longer, part):
     """The copies of an excerpt under which it is to be found first. Level and channels change nothing by design."""
-    later = longer[image.RATE:][:EXCERPT]
+    later = longer[image.RATE :][:EXCERPT]
     memory = io.BytesIO()
     # libsndfile's level 0.65 of a constant rate is 128 kbit/s for mono at 44.1 kHz.
-    soundfile.write(memory, soxr.resample(part, image.RATE, 44_100), 44_100, format="MP3", bitrate_mode="CONSTANT", compression_level=0.65)
+    soundfile.write(
+        memory,
+        soxr.resample(part, image.RATE, 44_100),
+        44_100,
+        format="MP3",
+        bitrate_mode="CONSTANT",
+        compression_level=0.65,
+    )
     memory.seek(0)
     lossy, rate = soundfile.read(memory, dtype="float32")
     lossy = soxr.resample(lossy, rate, image.RATE)[:EXCERPT]
@@ -81,8 +116,11 @@ def copied(longer, part):
 
 
 def soundfonts(work):
-    return {source["name"]: os.path.join(sources.folder_of(source, work), source["path"])
-            for source in sources.listed() if source["read"] == "soundfont"}
+    return {
+        source["name"]: os.path.join(sources.folder_of(source, work), source["path"])
+        for source in sources.listed()
+        if source["read"] == "soundfont"
+    }
 
 
 def compose_some(first, work, composers=COMPOSERS_A_FILE, soundfont=None):
@@ -99,7 +137,7 @@ def compose_some(first, work, composers=COMPOSERS_A_FILE, soundfont=None):
             piece = compose.Piece(composer, random)
             sound = rendered(piece, fonts[soundfont or composer.soundfont], work)
             for excerpt, (begin, _) in enumerate(EXCERPTS):
-                part = sound[int(begin * image.RATE):][:EXCERPT]
+                part = sound[int(begin * image.RATE) :][:EXCERPT]
                 if len(part) < EXCERPT // 2 or np.abs(part).max() < 1e-3:
                     continue
                 part = np.pad(part, (0, EXCERPT - len(part)))
@@ -108,8 +146,10 @@ def compose_some(first, work, composers=COMPOSERS_A_FILE, soundfont=None):
                 if soundfont:
                     from . import values45
 
-                    made.setdefault("values", []).append(values45.values(soxr.resample(part, image.RATE, values45.RATE)))
-                    copies = copied(sound[int(begin * image.RATE):][:EXCERPT + image.RATE], part)
+                    made.setdefault("values", []).append(
+                        values45.values(soxr.resample(part, image.RATE, values45.RATE))
+                    )
+                    copies = copied(sound[int(begin * image.RATE) :][: EXCERPT + image.RATE], part)
                     made.setdefault("copies", []).append(np.array([windows(copy) for copy in copies]))
                 made["piece"].append(number * 100 + index)
                 made["composer"].append(number)

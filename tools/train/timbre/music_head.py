@@ -86,7 +86,9 @@ def train(network, work, steps=BATCH_STEPS, seed=SEED):
             group["lr"] = 1e-3 * 0.5 * (1 + np.cos(np.pi * step / steps))
         chosen = random.choice(composers, min(BATCH_COMPOSERS, len(composers)), replace=False)
         index = np.concatenate([of_composer[c] for c in chosen])
-        part = np.where(random.random(len(index)) < 0.5, 0, random.integers(1, 3, len(index)))  # all, or half of the windows
+        part = np.where(
+            random.random(len(index)) < 0.5, 0, random.integers(1, 3, len(index))
+        )  # all, or half of the windows
         x = torch.from_numpy(rows[index, part])
         # The level of a master and of the network's channels is not what tells pieces apart.
         x = x + torch.randn_like(x) * 0.1 / head.scale
@@ -137,17 +139,27 @@ def judge(network, head, work):
         note, music = vectors_of(network, head, data["picture"])
         known = validate.unit(music_data.whitened(data["values"]))
         both = validate.unit(np.concatenate([note, music], 1))
-        sides = {"note": note, "music": music, "both": both, "values": known,
-                 "values+music": validate.joined(known, music), "values+both": validate.joined(known, both)}
+        sides = {
+            "note": note,
+            "music": music,
+            "both": both,
+            "values": known,
+            "values+music": validate.joined(known, music),
+            "values+both": validate.joined(known, both),
+        }
         for name, vectors in sides.items():
             piece = nearest(vectors, data["piece"], None)
             others = nearest(vectors, data["composer"], data["piece"])
-            found[f"{soundfont} {name}"] = {"piece": validate.over_makers(piece, data["composer"]),
-                                            "composer": validate.over_makers(others, data["composer"])}
+            found[f"{soundfont} {name}"] = {
+                "piece": validate.over_makers(piece, data["composer"]),
+                "composer": validate.over_makers(others, data["composer"]),
+            }
         for index, copy in enumerate(music_data.COPIES):
             changed_note, changed_music = vectors_of(network, head, data["copies"][:, index])
             changed = validate.unit(np.concatenate([changed_note, changed_music], 1))
             first = (changed @ both.T).argmax(1) == np.arange(len(both))
             found[f"{soundfont} found after: {copy}"] = {"first": validate.over_makers(first, data["composer"])}
-        found[f"{soundfont} chance"] = {"composer": [float(np.mean([(data["composer"] == c).mean() for c in data["composer"]]))]}
+        found[f"{soundfont} chance"] = {
+            "composer": [float(np.mean([(data["composer"] == c).mean() for c in data["composer"]]))]
+        }
     return found

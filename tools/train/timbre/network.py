@@ -12,8 +12,11 @@ DESCRIPTION = 3 * 192  # what the window's columns come down to, before the vect
 
 def block(inputs, outputs, kernel, stride=1, groups=1):
     padding = kernel // 2 if isinstance(kernel, int) else tuple(size // 2 for size in kernel)
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
-                         nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
 
 
 class Separable(nn.Module):
@@ -34,12 +37,19 @@ class Network(nn.Module):
         self.width = width
         wide = lambda channels: int(channels * width) // 8 * 8
         self.body = nn.Sequential(
-            block(1, wide(24), 5, 2), block(wide(24), wide(48), 3, 2), block(wide(48), wide(96), 3, (2, 1)),
-            Separable(wide(96), wide(96)), Separable(wide(96), wide(160), 2), Separable(wide(160), wide(160)),
-            Separable(wide(160), wide(160)))
+            block(1, wide(24), 5, 2),
+            block(wide(24), wide(48), 3, 2),
+            block(wide(48), wide(96), 3, (2, 1)),
+            Separable(wide(96), wide(96)),
+            Separable(wide(96), wide(160), 2),
+            Separable(wide(160), wide(160)),
+            Separable(wide(160), wide(160)),
+        )
         # One filter over the whole of the frequency axis: what is low and what
         # is high differs, so these rows are not pooled.
-        self.column = nn.Sequential(nn.Conv2d(wide(160), 192, (4, 1), bias=False), nn.BatchNorm2d(192), nn.ReLU(inplace=True))
+        self.column = nn.Sequential(
+            nn.Conv2d(wide(160), 192, (4, 1), bias=False), nn.BatchNorm2d(192), nn.ReLU(inplace=True)
+        )
         self.time = block(192, 192, (1, 3), 1, 192)
         self.drop = nn.Dropout(0.2)
         self.vector = nn.Linear(DESCRIPTION, DIMENSIONS)

@@ -40,7 +40,7 @@ def make(clips, views):
                 other = clips["clip"][random.integers(count)].astype(np.float32)
                 picture = change.view(random, sound, clips["label"][index], other)
             else:
-                picture = image.stored(sound[image.attack(sound):])
+                picture = image.stored(sound[image.attack(sound) :])
             made["picture"].append(picture)
             made["view"].append(copy)
             for name in store.FIELDS:
@@ -71,5 +71,9 @@ def run(work):
 
 
 def clean(clips):
-    return np.array([image.stored(sound[image.attack(sound):]) for sound in
-                     (clip.astype(np.float32) / 32_768.0 for clip in clips["clip"])])
+    return np.array(
+        [
+            image.stored(sound[image.attack(sound) :])
+            for sound in (clip.astype(np.float32) / 32_768.0 for clip in clips["clip"])
+        ]
+    )

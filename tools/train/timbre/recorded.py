@@ -17,14 +17,26 @@ FULL = 30_000  # of 32,767: the peak that clips are brought to
 # For each source: (class, pattern of the file's name). The
 # first that fits counts; a file that none fits is not used.
 SONIC_PI = [
-    ("cowbell", "cowbell"), ("hat-closed", "cymbal_(closed|pedal)"), ("hat-open", "cymbal_open"),
-    ("crash", "drum_(splash|cymbal)|elec_cymbal"), ("snare", "^drum_snare|^sn_|elec_.*snare"),
-    ("kick", "^bd_|elec_.*kick|drum_(bass|heavy_kick)"), ("tom", "^drum_tom|elec_fuzz_tom"),
+    ("cowbell", "cowbell"),
+    ("hat-closed", "cymbal_(closed|pedal)"),
+    ("hat-open", "cymbal_open"),
+    ("crash", "drum_(splash|cymbal)|elec_cymbal"),
+    ("snare", "^drum_snare|^sn_|elec_.*snare"),
+    ("kick", "^bd_|elec_.*kick|drum_(bass|heavy_kick)"),
+    ("tom", "^drum_tom|elec_fuzz_tom"),
 ]
 LMMS = [
-    ("kick", "^(bassdrum|kick)"), ("clap", "^clap"), ("crash", "^crash"), ("hat-closed", "^hihat_(closed|foot)"),
-    ("hat-open", "^hihat_opened"), ("ride", "^ride"), ("shaker", "^shaker"), ("sidestick", "sidestick|^(nasty_)?rim"),
-    ("snare", "snare"), ("tom", "^tom"), ("woodblock", "^wood"),
+    ("kick", "^(bassdrum|kick)"),
+    ("clap", "^clap"),
+    ("crash", "^crash"),
+    ("hat-closed", "^hihat_(closed|foot)"),
+    ("hat-open", "^hihat_opened"),
+    ("ride", "^ride"),
+    ("shaker", "^shaker"),
+    ("sidestick", "sidestick|^(nasty_)?rim"),
+    ("snare", "snare"),
+    ("tom", "^tom"),
+    ("woodblock", "^wood"),
 ]
 RULES = {"sonicpi": SONIC_PI, "lmms": LMMS}
 SUFFIXES = (".wav", ".flac", ".ogg", ".aif", ".aiff", ".mp3")
@@ -39,10 +51,10 @@ def to_clip(samples, rate):
     if peak < image.SILENCE:
         return None
     start = max(0, int(np.argmax(np.abs(mono) > 0.02 * peak)) - int(0.02 * rate))
-    mono = mono[start:start + int(rate * (image.SAMPLES / image.RATE + 0.1))]
-    mono = soxr.resample(mono, rate, image.RATE)[:image.SAMPLES]
+    mono = mono[start : start + int(rate * (image.SAMPLES / image.RATE + 0.1))]
+    mono = soxr.resample(mono, rate, image.RATE)[: image.SAMPLES]
     clip = np.zeros(image.SAMPLES, np.int16)
-    clip[:len(mono)] = np.clip(mono / np.abs(mono).max() * FULL, -32_768, 32_767)
+    clip[: len(mono)] = np.clip(mono / np.abs(mono).max() * FULL, -32_768, 32_767)
     return clip
 
 
@@ -76,17 +88,20 @@ def patch_samples(path):
     if data[:12] != b"GF1PATCH110\0":
         raise ValueError(f"{path} is not a GUS patch")
     head = 129 + 63 + 47  # file header, instrument header, layer header
-    size, loop_start, loop_end = struct.unpack("<III", data[head + 8:head + 20])
-    rate, = struct.unpack("<H", data[head + 20:head + 22])
+    size, loop_start, loop_end = struct.unpack("<III", data[head + 8 : head + 20])
+    (rate,) = struct.unpack("<H", data[head + 20 : head + 22])
     mode = data[head + 55]
-    raw = data[head + 96:head + 96 + size]
+    raw = data[head + 96 : head + 96 + size]
     if mode & 1:
-        samples = np.frombuffer(raw[:len(raw) // 2 * 2], "<i2").astype(np.float32)
+        samples = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2").astype(np.float32)
         samples -= 32_768.0 * np.sign(samples) if mode & 2 else 0.0
         loop_start, loop_end = loop_start // 2, loop_end // 2
     else:
-        samples = np.frombuffer(raw, np.int8).astype(np.float32) if not mode & 2 else (
-            np.frombuffer(raw, np.uint8).astype(np.float32) - 128.0)
+        samples = (
+            np.frombuffer(raw, np.int8).astype(np.float32)
+            if not mode & 2
+            else (np.frombuffer(raw, np.uint8).astype(np.float32) - 128.0)
+        )
     return samples, rate, (loop_start, loop_end) if mode & 4 and loop_end - loop_start > 16 else None
 
 
@@ -104,7 +119,7 @@ def patch_clips(folder, name):
             start, end = loop
             times = int(np.ceil(rate / (end - start)))
             samples = np.concatenate([samples[:end]] + [samples[start:end]] * times)
-            samples[-(rate // 20):] *= np.linspace(1.0, 0.0, rate // 20)
+            samples[-(rate // 20) :] *= np.linspace(1.0, 0.0, rate // 20)
         for shift in (1.0,) if drum else (0.75, 1.0, 1.4):
             clip = to_clip(samples, int(rate * shift))
             if clip is not None:

@@ -24,10 +24,10 @@ def presets(path):
     with open(path, "rb") as file:
         data = file.read()
     at = data.index(b"phdr", data.rfind(b"pdta"))
-    size = struct.unpack("<I", data[at + 4:at + 8])[0]
+    size = struct.unpack("<I", data[at + 4 : at + 8])[0]
     found = set()
     for offset in range(at + 8, at + 8 + size - 38, 38):
-        program, bank = struct.unpack("<HH", data[offset + 20:offset + 24])
+        program, bank = struct.unpack("<HH", data[offset + 20 : offset + 24])
         found.add((bank, program))
     return sorted(found)
 
@@ -47,8 +47,11 @@ def midi(notes, channel):
     for index, (bank, program, key, velocity, seconds) in enumerate(notes):
         start = int((0.5 + index * GAP_SECONDS) * 1000)
         # What still rings of the note before would be heard in this clip.
-        for message in (bytes([0xB0 | channel, 120, 0]), bytes([0xB0 | channel, 0, bank & 127]),
-                        bytes([0xC0 | channel, program])):
+        for message in (
+            bytes([0xB0 | channel, 120, 0]),
+            bytes([0xB0 | channel, 0, bank & 127]),
+            bytes([0xC0 | channel, program]),
+        ):
             body.append(variable_length(max(0, start - 60 - now)) + message)
             now = max(now, start - 60)
         stop = start + int(seconds * 1000)
@@ -64,23 +67,49 @@ def render(soundfont, notes, channel, folder):
     """Clips of `notes`: int16 (len(notes), SAMPLES), dry and mono."""
     clips = np.zeros((len(notes), image.SAMPLES), np.int16)
     for first in range(0, len(notes), NOTES_A_RUN):
-        part = notes[first:first + NOTES_A_RUN]
+        part = notes[first : first + NOTES_A_RUN]
         with tempfile.TemporaryDirectory(dir=folder) as work:
             score, raw = os.path.join(work, "notes.mid"), os.path.join(work, "notes.raw")
             with open(score, "wb") as file:
                 file.write(midi(part, channel))
             done = subprocess.run(
-                ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "0.5", "-r", str(image.RATE),
-                 "-o", "synth.midi-bank-select=gs", "-T", "raw", "-O", "s16", "-F", raw, soundfont, score],
-                capture_output=True, text=True, check=False)
+                [
+                    "fluidsynth",
+                    "-ni",
+                    "-q",
+                    "-R",
+                    "0",
+                    "-C",
+                    "0",
+                    "-g",
+                    "0.5",
+                    "-r",
+                    str(image.RATE),
+                    "-o",
+                    "synth.midi-bank-select=gs",
+                    "-T",
+                    "raw",
+                    "-O",
+                    "s16",
+                    "-F",
+                    raw,
+                    soundfont,
+                    score,
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if done.returncode != 0 or not os.path.exists(raw):
-                raise RuntimeError(f"fluidsynth could not render {soundfont}: {done.stderr.strip()}; "
-                                   "install Debian's package fluidsynth")
+                raise RuntimeError(
+                    f"fluidsynth could not render {soundfont}: {done.stderr.strip()}; "
+                    "install Debian's package fluidsynth"
+                )
             sound = np.fromfile(raw, "<i2").reshape(-1, 2)
         for index in range(len(part)):
             start = int((0.5 + index * GAP_SECONDS - LEAD_SECONDS) * image.RATE)
-            clip = sound[start:start + image.SAMPLES].astype(np.int32).sum(1) // 2
-            clips[first + index, :len(clip)] = clip
+            clip = sound[start : start + image.SAMPLES].astype(np.int32).sum(1) // 2
+            clips[first + index, : len(clip)] = clip
     return clips
 
 
@@ -123,12 +152,15 @@ def clips(path, maker, velocities=(45, 85, 120), pitched=24, folder=None):
     """A Collector of all single notes of a soundfont."""
     random = np.random.default_rng(1)
     found = Collector()
-    for kind, notes, channel in (("drum", list(drum_notes(path, velocities)), DRUM_CHANNEL),
-                                 ("note", list(pitched_notes(path, pitched, random)), 0)):
+    for kind, notes, channel in (
+        ("drum", list(drum_notes(path, velocities)), DRUM_CHANNEL),
+        ("note", list(pitched_notes(path, pitched, random)), 0),
+    ):
         sounds = render(path, [note for note, _ in notes], channel, folder)
         for sound, ((bank, program, key, velocity, seconds), label) in zip(sounds, notes):
             if np.abs(sound).max() > QUIET:
                 source = f"{maker}:{kind}{bank}-{program}:{key}:{velocity}:{seconds}"
-                found.add(sound, label, maker, f"{maker}:{kind}{bank}-{program}", source,
-                          program if kind == "note" else -1)
+                found.add(
+                    sound, label, maker, f"{maker}:{kind}{bank}-{program}", source, program if kind == "note" else -1
+                )
     return found

@@ -32,7 +32,7 @@ def fetch(work):
         debs = os.path.join(work, "debs")
         os.makedirs(debs, exist_ok=True)
         subprocess.run(["apt-get", "download", f"{source['debian']}={source['version']}"], cwd=debs, check=True)
-        package, = glob.glob(os.path.join(debs, source["debian"] + "_*.deb"))
+        (package,) = glob.glob(os.path.join(debs, source["debian"] + "_*.deb"))
         subprocess.run(["dpkg", "-x", package, folder + ".part"], check=True)
         os.rename(folder + ".part", folder)
 
@@ -44,8 +44,9 @@ def make(source, work):
     train = source["use"] == "train"
     match source["read"]:
         case "soundfont":
-            return soundfont.clips(path, source["name"], (45, 85, 120) if train else (60, 110),
-                                   24 if train else 8, work)
+            return soundfont.clips(
+                path, source["name"], (45, 85, 120) if train else (60, 110), 24 if train else 8, work
+            )
         case "avldrums":
             return soundfont.kit_clips(path, source["name"], folder=work)
         case "patches":

@@ -16,8 +16,16 @@ def train(options):
     from . import train_note
 
     if not os.path.exists(model(options, ".pt")):
-        train_note.train(options.work, model(options, ".pt"), options.steps, seed=options.seed, width=options.width,
-                         leave_out=options.leave_out, threads=options.threads, no_tail=options.no_tail)
+        train_note.train(
+            options.work,
+            model(options, ".pt"),
+            options.steps,
+            seed=options.seed,
+            width=options.width,
+            leave_out=options.leave_out,
+            threads=options.threads,
+            no_tail=options.no_tail,
+        )
 
 
 def values(options):
@@ -56,13 +64,30 @@ def figures(options):
     known = values45.standardised(options.work, sounds)
     found = {"network": validate.figures(vectors, logits, sounds)}
     for name, side in (("values", validate.unit(known)), ("joined", validate.joined(vectors, known))):
-        found[name] = {"drums": validate.retrieval(side, sounds, sounds["is_drum"], sounds["nine"]),
-                       "families": validate.retrieval(side, sounds, sounds["is_note"], sounds["family"])}
+        found[name] = {
+            "drums": validate.retrieval(side, sounds, sounds["is_drum"], sounds["nine"]),
+            "families": validate.retrieval(side, sounds, sounds["is_note"], sounds["family"]),
+        }
     rows = np.flatnonzero(sounds["is_drum"])
     found["drums by class"] = {
-        kind: {name: round(float(validate.nearest_is_same(side[rows], sounds["nine"][rows], sounds["maker"][rows])[sounds["nine"][rows] == kind].mean()), 3)
-               for name, side in (("values", validate.unit(known)), ("network", vectors), ("joined", validate.joined(vectors, known)))}
-        for kind in classes.NINE if (sounds["nine"][rows] == kind).any()}
+        kind: {
+            name: round(
+                float(
+                    validate.nearest_is_same(side[rows], sounds["nine"][rows], sounds["maker"][rows])[
+                        sounds["nine"][rows] == kind
+                    ].mean()
+                ),
+                3,
+            )
+            for name, side in (
+                ("values", validate.unit(known)),
+                ("network", vectors),
+                ("joined", validate.joined(vectors, known)),
+            )
+        }
+        for kind in classes.NINE
+        if (sounds["nine"][rows] == kind).any()
+    }
     with open(model(options, ".figures.json"), "w", encoding="utf-8") as file:
         json.dump(found, file, indent=1)
     log_figures(found)
@@ -71,7 +96,11 @@ def figures(options):
 def log_figures(found):
     for name, part in found.items():
         for key, value in part.items():
-            log(name, key, {k: [round(x, 3) for x in v] if isinstance(v, (list, tuple)) else v for k, v in value.items()})
+            log(
+                name,
+                key,
+                {k: [round(x, 3) for x in v] if isinstance(v, (list, tuple)) else v for k, v in value.items()},
+            )
 
 
 def calibrated(options):

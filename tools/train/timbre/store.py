@@ -60,9 +60,12 @@ def write(path, settings, arrays):
     with open(partial, "wb") as file:
         np.savez(file, **arrays)
     os.replace(partial, path)
-    manifest = {"settings": settings, "count": len(arrays["label"]),
-                "labels": {str(k): int(v) for k, v in zip(*np.unique(arrays["label"], return_counts=True))},
-                "makers": len(set(arrays["maker"]))}
+    manifest = {
+        "settings": settings,
+        "count": len(arrays["label"]),
+        "labels": {str(k): int(v) for k, v in zip(*np.unique(arrays["label"], return_counts=True))},
+        "makers": len(set(arrays["maker"])),
+    }
     with open(path + ".json", "w", encoding="utf-8") as file:
         json.dump(manifest, file, indent=1)
     log(os.path.basename(path), manifest["count"], "sounds of", manifest["makers"], "makers")

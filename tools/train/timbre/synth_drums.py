@@ -25,15 +25,21 @@ def maybe_driven(random, sound, probability=0.45):
 def click(random, count):
     high = random.random() < 0.5
     burst = noise(random, count) * decay(log_uniform(random, 0.0006, 0.01), count, 0.0001)
-    return between(burst, log_uniform(random, 600, 5000) if high else None,
-                   None if high else log_uniform(random, 1500, 9000))
+    return between(
+        burst, log_uniform(random, 600, 5000) if high else None, None if high else log_uniform(random, 1500, 9000)
+    )
 
 
 def membrane(random, hz, time, count, spread=0.05, bright=1.0, number=8):
     ratios = MEMBRANE[:number] * random.uniform(1 - spread, 1 + spread, number)
     ratios[0] = 1.0
-    return modes(random, hz * ratios, time * random.uniform(0.25, 0.9, number) / ratios ** 0.5,
-                 random.uniform(0.1, 1.0, number) * bright / np.arange(1, number + 1) ** 0.7, count)
+    return modes(
+        random,
+        hz * ratios,
+        time * random.uniform(0.25, 0.9, number) / ratios**0.5,
+        random.uniform(0.1, 1.0, number) * bright / np.arange(1, number + 1) ** 0.7,
+        count,
+    )
 
 
 def kick(random, nature):
@@ -43,23 +49,37 @@ def kick(random, nature):
         sweep = hz * (1 + random.uniform(0.05, 1.2) * np.exp(-TIME[:count] / log_uniform(random, 0.01, 0.05)))
         body = sine(sweep, count) * decay(time, count, 0.002)
         body = mix(count, (1, body), (random.uniform(0.05, 0.7), membrane(random, hz * 1.5, time * 0.5, count)))
-        thud = between(noise(random, count) * decay(log_uniform(random, 0.01, 0.08), count, 0.001),
-                       None, log_uniform(random, 150, 900))
-        beater = between(noise(random, count) * decay(log_uniform(random, 0.002, 0.015), count, 0.0003),
-                         log_uniform(random, 1200, 4500))
+        thud = between(
+            noise(random, count) * decay(log_uniform(random, 0.01, 0.08), count, 0.001),
+            None,
+            log_uniform(random, 150, 900),
+        )
+        beater = between(
+            noise(random, count) * decay(log_uniform(random, 0.002, 0.015), count, 0.0003),
+            log_uniform(random, 1200, 4500),
+        )
         sound = mix(count, (1, body), (log_uniform(random, 0.05, 0.6), thud), (log_uniform(random, 0.02, 0.9), beater))
         return maybe_driven(random, sound, 0.3)
     fall = log_uniform(random, 0.4, 14) * np.exp(-TIME[:count] / log_uniform(random, 0.004, 0.09))
-    body = sine(hz * (1 + fall), count) * decay(time, count, log_uniform(random, 0.0003, 0.004),
-                                                random.uniform(0, 0.12))
+    body = sine(hz * (1 + fall), count) * decay(
+        time, count, log_uniform(random, 0.0003, 0.004), random.uniform(0, 0.12)
+    )
     if chance(random, 0.3):
         body = body + random.uniform(0.1, 0.6) * sine(hz * random.uniform(1.4, 2.5), count) * decay(time * 0.5, count)
     parts = [(1, body)]
     if chance(random, 0.85):
         parts.append((log_uniform(random, 0.01, 0.8), click(random, count)))
     if chance(random, 0.35):
-        parts.append((log_uniform(random, 0.03, 0.3), between(
-            noise(random, count) * decay(log_uniform(random, 0.02, 0.2), count), None, log_uniform(random, 200, 3000))))
+        parts.append(
+            (
+                log_uniform(random, 0.03, 0.3),
+                between(
+                    noise(random, count) * decay(log_uniform(random, 0.02, 0.2), count),
+                    None,
+                    log_uniform(random, 200, 3000),
+                ),
+            )
+        )
     return maybe_driven(random, mix(count, *parts), 0.6)
 
 
@@ -79,35 +99,62 @@ def snare(random, nature):
     ring = log_uniform(random, 0.02, 0.16)
     if chance(random, nature):
         body = membrane(random, hz, time, count, 0.1, 1.0, 9)
-        shell = modes(random, hz * random.uniform(2.5, 7, 4), time * random.uniform(0.2, 1.2, 4),
-                      random.uniform(0.1, 0.6, 4), count)
+        shell = modes(
+            random,
+            hz * random.uniform(2.5, 7, 4),
+            time * random.uniform(0.2, 1.2, 4),
+            random.uniform(0.1, 0.6, 4),
+            count,
+        )
         parts = [(1, body), (random.uniform(0, 0.5), shell), (log_uniform(random, 0.15, 2), wires(random, count, ring))]
         if chance(random, 0.2):  # the stick hits the rim too
-            crack = modes(random, random.uniform(400, 2600, 5), random.uniform(0.01, 0.06, 5),
-                          random.uniform(0.2, 1, 5), count)
+            crack = modes(
+                random, random.uniform(400, 2600, 5), random.uniform(0.01, 0.06, 5), random.uniform(0.2, 1, 5), count
+            )
             parts.append((log_uniform(random, 0.3, 1.2), crack))
         if chance(random, 0.1):  # brushes: no body, a slow start
             parts = [(0.2, body), (1, wires(random, count, ring * 1.3, random.uniform(0.005, 0.03)))]
         return maybe_driven(random, mix(count, *parts, (log_uniform(random, 0.02, 0.5), click(random, count))), 0.3)
     bend = hz * (1 + random.uniform(0, 2) * np.exp(-TIME[:count] / log_uniform(random, 0.004, 0.03)))
     body = sine(bend, count) * decay(time, count)
-    body += random.uniform(0, 0.9) * sine(hz * random.uniform(1.4, 2.0), count) * decay(time * random.uniform(0.4, 1), count)
+    body += (
+        random.uniform(0, 0.9)
+        * sine(hz * random.uniform(1.4, 2.0), count)
+        * decay(time * random.uniform(0.4, 1), count)
+    )
     hiss = between(noise(random, count), log_uniform(random, 150, 4000), log_uniform(random, 4500, 15_900))
     hiss = dsp.filtered(hiss, section("treble", log_uniform(random, 2500, 9000), 0.6, random.uniform(-15, 4)))
     hiss *= decay(ring, count, log_uniform(random, 0.0003, 0.006), random.uniform(0, 0.06))
-    return maybe_driven(random, mix(count, (log_uniform(random, 0.05, 1.6), body), (1, hiss),
-                                    (log_uniform(random, 0.02, 0.6), click(random, count))), 0.5)
+    return maybe_driven(
+        random,
+        mix(
+            count,
+            (log_uniform(random, 0.05, 1.6), body),
+            (1, hiss),
+            (log_uniform(random, 0.02, 0.6), click(random, count)),
+        ),
+        0.5,
+    )
 
 
 def sidestick(random, nature):
     count = seconds(0.4)
     hz = log_uniform(random, 350, 2400)
-    knock = modes(random, hz * np.array([1, 1.6, 2.4, 3.5, 4.8]) * random.uniform(0.88, 1.12, 5),
-                  log_uniform(random, 0.003, 0.03) * random.uniform(0.4, 1.3, 5), random.uniform(0.15, 1, 5), count)
+    knock = modes(
+        random,
+        hz * np.array([1, 1.6, 2.4, 3.5, 4.8]) * random.uniform(0.88, 1.12, 5),
+        log_uniform(random, 0.003, 0.03) * random.uniform(0.4, 1.3, 5),
+        random.uniform(0.15, 1, 5),
+        count,
+    )
     parts = [(1, knock), (log_uniform(random, 0.05, 1), click(random, count))]
     if chance(random, nature):
-        parts.append((log_uniform(random, 0.05, 0.6), membrane(random, log_uniform(random, 140, 320),
-                                                               log_uniform(random, 0.01, 0.06), count)))
+        parts.append(
+            (
+                log_uniform(random, 0.05, 0.6),
+                membrane(random, log_uniform(random, 140, 320), log_uniform(random, 0.01, 0.06), count),
+            )
+        )
         parts.append((log_uniform(random, 0.01, 0.3), wires(random, count, log_uniform(random, 0.02, 0.1))))
     return maybe_driven(random, mix(count, *parts), 0.3)
 
@@ -126,7 +173,9 @@ def clap(random, nature):
         at += random.uniform(0.004, 0.02)
     parts = [(1, hiss * envelope)]
     if chance(random, 0.6):
-        parts.append((log_uniform(random, 0.02, 0.6), between(noise(random, count), log_uniform(random, 1500, 6000)) * envelope))
+        parts.append(
+            (log_uniform(random, 0.02, 0.6), between(noise(random, count), log_uniform(random, 1500, 6000)) * envelope)
+        )
     return maybe_driven(random, mix(count, *parts), 0.35)
 
 
@@ -168,12 +217,19 @@ def hat(random, nature, time, hold, count):
         body = between(body, log_uniform(random, 150, 4000))
         envelope = decay(time * 1.5, count, log_uniform(random, 0.0003, 0.003), hold)
         body = body * envelope
-        stick = between(noise(random, count) * decay(log_uniform(random, 0.002, 0.02), count, 0.0002),
-                        log_uniform(random, 100, 2500))
+        stick = between(
+            noise(random, count) * decay(log_uniform(random, 0.002, 0.02), count, 0.0002),
+            log_uniform(random, 100, 2500),
+        )
         return mix(count, (1, body), (log_uniform(random, 0.05, 0.9), stick))
-    body = mix(count, (log_uniform(random, 0.1, 2), metal(random, count, 2500, 15_000, 16)),
-               (log_uniform(random, 0.1, 2), noise(random, count)))
-    body = between(body, low, None, int(random.integers(1, 4))) * decay(time, count, log_uniform(random, 0.0003, 0.004), hold)
+    body = mix(
+        count,
+        (log_uniform(random, 0.1, 2), metal(random, count, 2500, 15_000, 16)),
+        (log_uniform(random, 0.1, 2), noise(random, count)),
+    )
+    body = between(body, low, None, int(random.integers(1, 4))) * decay(
+        time, count, log_uniform(random, 0.0003, 0.004), hold
+    )
     return maybe_driven(random, body, 0.4)
 
 
@@ -195,15 +251,28 @@ def hat_open(random, nature):
 
 def tom(random, nature):
     count = seconds(log_uniform(random, 0.6, 2.0))
-    hz, time = log_uniform(random, 55, 260), log_uniform(random, 0.1, 0.6) if nature < 0.5 else log_uniform(random, 0.15, 0.9)
-    bend = hz * (1 + random.uniform(0.02, 1.4 if nature < 0.5 else 0.3) * np.exp(-TIME[:count] / log_uniform(random, 0.01, 0.12)))
+    hz, time = (
+        log_uniform(random, 55, 260),
+        log_uniform(random, 0.1, 0.6) if nature < 0.5 else log_uniform(random, 0.15, 0.9),
+    )
+    bend = hz * (
+        1 + random.uniform(0.02, 1.4 if nature < 0.5 else 0.3) * np.exp(-TIME[:count] / log_uniform(random, 0.01, 0.12))
+    )
     body = sine(bend, count) * decay(time, count, log_uniform(random, 0.0005, 0.004))
     over = membrane(random, hz * 1.02, time * random.uniform(0.3, 0.9), count, 0.06)
     # The stick is broad in frequency, and the shell's air rings on, duller.
-    skin = between(noise(random, count) * decay(log_uniform(random, 0.008, 0.05), count), None, log_uniform(random, 1500, 12_000))
-    skin = skin + random.uniform(0.02, 0.3) * between(noise(random, count) * decay(time * 0.6, count), hz, log_uniform(random, 500, 4000))
-    parts = [(1, body), (random.uniform(0.0, 0.9) * (0.4 + nature), over), (log_uniform(random, 0.02, 0.4), skin),
-             (log_uniform(random, 0.01, 0.5), click(random, count))]
+    skin = between(
+        noise(random, count) * decay(log_uniform(random, 0.008, 0.05), count), None, log_uniform(random, 1500, 12_000)
+    )
+    skin = skin + random.uniform(0.02, 0.3) * between(
+        noise(random, count) * decay(time * 0.6, count), hz, log_uniform(random, 500, 4000)
+    )
+    parts = [
+        (1, body),
+        (random.uniform(0.0, 0.9) * (0.4 + nature), over),
+        (log_uniform(random, 0.02, 0.4), skin),
+        (log_uniform(random, 0.01, 0.5), click(random, count)),
+    ]
     if chance(random, 0.15 * nature):  # snare wires that ring along
         parts.append((log_uniform(random, 0.02, 0.2), wires(random, count, log_uniform(random, 0.1, 0.4))))
     return maybe_driven(random, mix(count, *parts), 0.35)
@@ -232,16 +301,33 @@ def ride(random, nature):
     count = seconds(2.88)
     time, tilt = log_uniform(random, 0.35, 2.4), random.uniform(-0.2, 0.8)
     hz = np.exp(random.uniform(np.log(log_uniform(random, 300, 900)), np.log(14_000), 36))
-    ping = modes(random, hz, time * (1000 / hz) ** random.uniform(0.1, 0.6) * random.uniform(0.5, 1.2, 36),
-                 (800 / hz) ** tilt * random.uniform(0.1, 1, 36), count)
+    ping = modes(
+        random,
+        hz,
+        time * (1000 / hz) ** random.uniform(0.1, 0.6) * random.uniform(0.5, 1.2, 36),
+        (800 / hz) ** tilt * random.uniform(0.1, 1, 36),
+        count,
+    )
     ping = dsp.filtered(ping, section("treble", 3500, 0.6, random.uniform(0, 14)))
-    bell = modes(random, log_uniform(random, 400, 1300) * np.array([1, 1.5, 2.1, 2.74, 3.7]) * random.uniform(0.94, 1.06, 5),
-                 time * random.uniform(0.4, 1, 5), random.uniform(0.2, 1, 5), count)
+    bell = modes(
+        random,
+        log_uniform(random, 400, 1300) * np.array([1, 1.5, 2.1, 2.74, 3.7]) * random.uniform(0.94, 1.06, 5),
+        time * random.uniform(0.4, 1, 5),
+        random.uniform(0.2, 1, 5),
+        count,
+    )
     wash = plate(random, count, time * random.uniform(0.3, 1), log_uniform(random, 400, 2500), random.uniform(1.0, 2.0))
     wash = wash * dsp.rising(log_uniform(random, 0.001, 0.06), count)
-    stick = between(noise(random, count) * decay(log_uniform(random, 0.002, 0.02), count, 0.0002), log_uniform(random, 1500, 6000))
-    sound = mix(count, (1, ping), (log_uniform(random, 0.02, 1.4), bell), (log_uniform(random, 0.05, 0.7), wash),
-                (log_uniform(random, 0.05, 1.1), stick))
+    stick = between(
+        noise(random, count) * decay(log_uniform(random, 0.002, 0.02), count, 0.0002), log_uniform(random, 1500, 6000)
+    )
+    sound = mix(
+        count,
+        (1, ping),
+        (log_uniform(random, 0.02, 1.4), bell),
+        (log_uniform(random, 0.05, 0.7), wash),
+        (log_uniform(random, 0.05, 1.1), stick),
+    )
     return maybe_driven(random, sound, 0.2)
 
 
@@ -249,8 +335,13 @@ def cowbell(random, nature):
     count = seconds(log_uniform(random, 0.3, 0.9))
     hz, ratio, time = log_uniform(random, 380, 1150), random.uniform(1.32, 1.62), log_uniform(random, 0.03, 0.35)
     if chance(random, 0.8 * nature):
-        sound = modes(random, hz * np.array([1, ratio, 2.3, 3.1, 4.4, 5.7]) * random.uniform(0.95, 1.05, 6),
-                      time * random.uniform(0.3, 1, 6), random.uniform(0.1, 1, 6), count)
+        sound = modes(
+            random,
+            hz * np.array([1, ratio, 2.3, 3.1, 4.4, 5.7]) * random.uniform(0.95, 1.05, 6),
+            time * random.uniform(0.3, 1, 6),
+            random.uniform(0.1, 1, 6),
+            count,
+        )
     else:
         both = np.sign(sine(hz, count)) + np.float32(random.uniform(0.5, 1)) * np.sign(sine(hz * ratio, count))
         sound = between(both, hz * 0.7, hz * random.uniform(2.5, 8)) * (decay(time, count) + decay(time * 0.15, count))
@@ -271,8 +362,11 @@ def shaker(random, nature):
     span = log_uniform(random, 0.04, 0.22)
     top = span * random.uniform(0.15, 0.8)
     low = log_uniform(random, 2300, 7500)
-    sound = mix(count, (1, grains(random, count, low, int(log_uniform(random, 30, 400)), span, log_uniform(random, 0.001, 0.006))),
-                (random.uniform(0, 1), between(noise(random, count), low)))
+    sound = mix(
+        count,
+        (1, grains(random, count, low, int(log_uniform(random, 30, 400)), span, log_uniform(random, 0.001, 0.006))),
+        (random.uniform(0, 1), between(noise(random, count), low)),
+    )
     time = TIME[:count]
     fall = np.exp(-np.maximum(time - np.float32(top), 0) / np.float32(log_uniform(random, 0.01, 0.09)))
     return sound * np.minimum(time / np.float32(top), 1) ** random.uniform(0.5, 2) * fall
@@ -284,13 +378,23 @@ def tambourine(random, nature):
     sound = np.zeros(count, np.float32)
     for at in np.r_[0, random.uniform(0, span, number)]:
         first = int(at * RATE)
-        jingle = modes(random, np.exp(random.uniform(np.log(3300), np.log(14_800), 5)),
-                       log_uniform(random, 0.02, 0.15) * random.uniform(0.4, 1, 5), random.uniform(0.2, 1, 5), count - first)
+        jingle = modes(
+            random,
+            np.exp(random.uniform(np.log(3300), np.log(14_800), 5)),
+            log_uniform(random, 0.02, 0.15) * random.uniform(0.4, 1, 5),
+            random.uniform(0.2, 1, 5),
+            count - first,
+        )
         sound[first:] += np.float32(random.uniform(0.2, 1)) * jingle
     hiss = between(noise(random, count), 4000) * decay(log_uniform(random, 0.03, 0.2), count)
     parts = [(1, sound), (log_uniform(random, 0.05, 0.6), hiss)]
     if chance(random, 0.5):
-        parts.append((log_uniform(random, 0.02, 0.7), membrane(random, log_uniform(random, 180, 700), log_uniform(random, 0.01, 0.08), count)))
+        parts.append(
+            (
+                log_uniform(random, 0.02, 0.7),
+                membrane(random, log_uniform(random, 180, 700), log_uniform(random, 0.01, 0.08), count),
+            )
+        )
     return mix(count, *parts)
 
 
@@ -299,24 +403,45 @@ def handdrum(random, nature):
     hz, time = log_uniform(random, 110, 620), log_uniform(random, 0.03, 0.32)
     bend = hz * (1 + random.uniform(-0.12, 0.3) * np.exp(-TIME[:count] / log_uniform(random, 0.01, 0.2)))
     body = sine(bend, count) * decay(time, count, 0.001)
-    slap = between(noise(random, count) * decay(log_uniform(random, 0.002, 0.03), count, 0.0003), log_uniform(random, 300, 2500))
-    return maybe_driven(random, mix(count, (1, body), (random.uniform(0.1, 0.9), membrane(random, hz, time * 0.6, count, 0.08)),
-                                    (log_uniform(random, 0.03, 0.9), slap)), 0.25)
+    slap = between(
+        noise(random, count) * decay(log_uniform(random, 0.002, 0.03), count, 0.0003), log_uniform(random, 300, 2500)
+    )
+    return maybe_driven(
+        random,
+        mix(
+            count,
+            (1, body),
+            (random.uniform(0.1, 0.9), membrane(random, hz, time * 0.6, count, 0.08)),
+            (log_uniform(random, 0.03, 0.9), slap),
+        ),
+        0.25,
+    )
 
 
 def timbale(random, nature):
     count = seconds(log_uniform(random, 0.5, 1.3))
     hz, time = log_uniform(random, 220, 800), log_uniform(random, 0.08, 0.4)
-    shell = modes(random, hz * random.uniform(1.8, 7, 8), time * random.uniform(0.3, 1.3, 8), random.uniform(0.2, 1, 8), count)
-    return mix(count, (1, membrane(random, hz, time, count, 0.08)), (random.uniform(0.3, 1.2), shell),
-               (log_uniform(random, 0.05, 0.7), click(random, count)))
+    shell = modes(
+        random, hz * random.uniform(1.8, 7, 8), time * random.uniform(0.3, 1.3, 8), random.uniform(0.2, 1, 8), count
+    )
+    return mix(
+        count,
+        (1, membrane(random, hz, time, count, 0.08)),
+        (random.uniform(0.3, 1.2), shell),
+        (log_uniform(random, 0.05, 0.7), click(random, count)),
+    )
 
 
 def woodblock(random, nature):
     count = seconds(0.5)
     hz = log_uniform(random, 450, 3200)
-    sound = modes(random, hz * np.array([1, 1.45, 2.2, 2.9, 3.8]) * random.uniform(0.9, 1.1, 5),
-                  log_uniform(random, 0.008, 0.07) * random.uniform(0.3, 1, 5), np.array([1, .5, .3, .2, .1]) * random.uniform(0.2, 1.3, 5), count)
+    sound = modes(
+        random,
+        hz * np.array([1, 1.45, 2.2, 2.9, 3.8]) * random.uniform(0.9, 1.1, 5),
+        log_uniform(random, 0.008, 0.07) * random.uniform(0.3, 1, 5),
+        np.array([1, 0.5, 0.3, 0.2, 0.1]) * random.uniform(0.2, 1.3, 5),
+        count,
+    )
     return mix(count, (1, sound), (log_uniform(random, 0.01, 0.4), click(random, count)))
 
 
@@ -326,16 +451,30 @@ def triangle(random, nature):
     count = seconds(2.88 if open_hand else 0.7)
     base = log_uniform(random, 900, 2600)
     hz = base * np.sort(random.uniform(1, 7, 9))
-    return mix(count, (1, modes(random, hz, time * random.uniform(0.4, 1.2, 9), random.uniform(0.1, 1, 9), count)),
-               (log_uniform(random, 0.01, 0.3), click(random, count)))
+    return mix(
+        count,
+        (1, modes(random, hz, time * random.uniform(0.4, 1.2, 9), random.uniform(0.1, 1, 9), count)),
+        (log_uniform(random, 0.01, 0.3), click(random, count)),
+    )
 
 
 def agogo(random, nature):
     count = seconds(log_uniform(random, 0.4, 1.2))
     hz = log_uniform(random, 600, 1900)
-    return mix(count, (1, modes(random, hz * np.array([1, 1.52, 2.6, 3.5, 5.1]) * random.uniform(0.94, 1.06, 5),
-                                log_uniform(random, 0.07, 0.5) * random.uniform(0.3, 1, 5), random.uniform(0.15, 1, 5), count)),
-               (log_uniform(random, 0.01, 0.4), click(random, count)))
+    return mix(
+        count,
+        (
+            1,
+            modes(
+                random,
+                hz * np.array([1, 1.52, 2.6, 3.5, 5.1]) * random.uniform(0.94, 1.06, 5),
+                log_uniform(random, 0.07, 0.5) * random.uniform(0.3, 1, 5),
+                random.uniform(0.15, 1, 5),
+                count,
+            ),
+        ),
+        (log_uniform(random, 0.01, 0.4), click(random, count)),
+    )
 
 
 def guiro(random, nature):
@@ -353,7 +492,9 @@ def vibraslap(random, nature):
     count = seconds(log_uniform(random, 0.8, 2.2))
     time, rate = log_uniform(random, 0.2, 0.8), random.uniform(16, 42)
     pulse = (0.5 + 0.5 * np.sign(sine(rate, count))) * decay(time, count)
-    rattle = dsp.filtered(noise(random, count), section("band", log_uniform(random, 1500, 4500), random.uniform(0.8, 4)))
+    rattle = dsp.filtered(
+        noise(random, count), section("band", log_uniform(random, 1500, 4500), random.uniform(0.8, 4))
+    )
     return rattle * pulse
 
 
@@ -362,34 +503,71 @@ def bell(random, nature):
     if chance(random, 0.5):
         base = log_uniform(random, 300, 2400)
         hz = base * np.array([0.5, 1, 1.19, 1.5, 2, 2.5, 3.0, 4.1]) * random.uniform(0.98, 1.02, 8)
-        return modes(random, hz, log_uniform(random, 0.3, 2) * random.uniform(0.3, 1.2, 8), random.uniform(0.1, 1, 8), count)
+        return modes(
+            random, hz, log_uniform(random, 0.3, 2) * random.uniform(0.3, 1.2, 8), random.uniform(0.1, 1, 8), count
+        )
     sound = np.zeros(count, np.float32)
     for at in random.uniform(0, log_uniform(random, 0.05, 1.2), int(random.integers(4, 20))):
         first = int(at * RATE)
-        sound[first:] += modes(random, random.uniform(2500, 12_000, 4), random.uniform(0.05, 0.6, 4), random.uniform(0.2, 1, 4), count - first)
+        sound[first:] += modes(
+            random,
+            random.uniform(2500, 12_000, 4),
+            random.uniform(0.05, 0.6, 4),
+            random.uniform(0.2, 1, 4),
+            count - first,
+        )
     return sound
 
 
 def timpani(random, nature):
     count = seconds(2.6)
     hz, time = log_uniform(random, 60, 190), log_uniform(random, 0.3, 1.4)
-    sound = modes(random, hz * np.array([1, 1.5, 1.98, 2.44, 2.9]) * random.uniform(0.98, 1.02, 5),
-                  time * random.uniform(0.3, 1.1, 5), np.array([1, 0.8, 0.5, 0.3, 0.2]) * random.uniform(0.4, 1.4, 5), count)
-    thud = between(noise(random, count) * decay(log_uniform(random, 0.01, 0.08), count, 0.001), None, log_uniform(random, 200, 1500))
+    sound = modes(
+        random,
+        hz * np.array([1, 1.5, 1.98, 2.44, 2.9]) * random.uniform(0.98, 1.02, 5),
+        time * random.uniform(0.3, 1.1, 5),
+        np.array([1, 0.8, 0.5, 0.3, 0.2]) * random.uniform(0.4, 1.4, 5),
+        count,
+    )
+    thud = between(
+        noise(random, count) * decay(log_uniform(random, 0.01, 0.08), count, 0.001),
+        None,
+        log_uniform(random, 200, 1500),
+    )
     return mix(count, (1, sound), (log_uniform(random, 0.05, 0.5), thud))
 
 
 def snap(random, nature):
     count = seconds(0.4)
     centre = log_uniform(random, 1100, 3600)
-    crack = dsp.filtered(noise(random, count), section("band", centre, random.uniform(0.8, 4))) * decay(log_uniform(random, 0.003, 0.02), count, 0.0005)
+    crack = dsp.filtered(noise(random, count), section("band", centre, random.uniform(0.8, 4))) * decay(
+        log_uniform(random, 0.003, 0.02), count, 0.0005
+    )
     tail = between(noise(random, count), 900) * decay(log_uniform(random, 0.01, 0.06), count)
     return mix(count, (1, crack), (log_uniform(random, 0.02, 0.4), tail))
 
 
 MAKERS = {
-    "kick": kick, "snare": snare, "sidestick": sidestick, "clap": clap, "hat-closed": hat_closed, "hat-open": hat_open,
-    "tom": tom, "crash": crash, "ride": ride, "cowbell": cowbell, "tambourine": tambourine, "shaker": shaker,
-    "handdrum": handdrum, "timbale": timbale, "woodblock": woodblock, "triangle": triangle, "agogo": agogo,
-    "guiro": guiro, "vibraslap": vibraslap, "bell": bell, "timpani": timpani, "snap": snap,
+    "kick": kick,
+    "snare": snare,
+    "sidestick": sidestick,
+    "clap": clap,
+    "hat-closed": hat_closed,
+    "hat-open": hat_open,
+    "tom": tom,
+    "crash": crash,
+    "ride": ride,
+    "cowbell": cowbell,
+    "tambourine": tambourine,
+    "shaker": shaker,
+    "handdrum": handdrum,
+    "timbale": timbale,
+    "woodblock": woodblock,
+    "triangle": triangle,
+    "agogo": agogo,
+    "guiro": guiro,
+    "vibraslap": vibraslap,
+    "bell": bell,
+    "timpani": timpani,
+    "snap": snap,
 }

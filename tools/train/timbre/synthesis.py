@@ -23,8 +23,15 @@ class Character:
 
     def __init__(self, random):
         self.nature = float(np.clip(random.uniform(-0.3, 1.3), 0, 1))
-        self.tone = [section(str(random.choice(["peak", "bass", "treble"])), log_uniform(random, 60, 11_000),
-                             log_uniform(random, 0.4, 2), random.uniform(-9, 9)) for _ in range(2)]
+        self.tone = [
+            section(
+                str(random.choice(["peak", "bass", "treble"])),
+                log_uniform(random, 60, 11_000),
+                log_uniform(random, 0.4, 2),
+                random.uniform(-9, 9),
+            )
+            for _ in range(2)
+        ]
         self.room = dsp.room(random, log_uniform(random, 0.1, 1.2)) if chance(random, 0.2 + 0.5 * self.nature) else None
         # What microphones hear of the rest of the kit and of the room: a soft floor under every sound.
         self.floor = log_uniform(random, 3e-5, 3e-3) if chance(random, 0.6 * self.nature) else 0.0
@@ -68,7 +75,9 @@ def make(first):
         other = np.zeros(image.SAMPLES, np.float32)
         for label, index, sound in kit_sounds(number):
             for copy in range(VIEWS):
-                picture = change.view(random, sound, label, other) if copy else image.stored(sound[image.attack(sound):])
+                picture = (
+                    change.view(random, sound, label, other) if copy else image.stored(sound[image.attack(sound) :])
+                )
                 found.add(picture, label, f"kit{number}", f"kit{number}", f"kit{number}:{label}:{index}")
             other = sound
     return found.arrays("picture")
@@ -78,7 +87,14 @@ def run(work, kits, start=0):
     """Makes what is missing. Several processes may run this at once: each takes a file nobody has begun."""
     for first in range(start, kits, KITS_A_FILE):
         path = os.path.join(work, "pictures", f"synthesis-{first // KITS_A_FILE:03}.npz")
-        settings = {"version": VERSION, "seed": SEED, "first": first, "kits": KITS_A_FILE, "views": VIEWS, "sounds": SOUNDS}
+        settings = {
+            "version": VERSION,
+            "seed": SEED,
+            "first": first,
+            "kits": KITS_A_FILE,
+            "views": VIEWS,
+            "sounds": SOUNDS,
+        }
         if store.is_made(path, settings) or not store.claim(path):
             continue
         store.write(path, settings, make(first))

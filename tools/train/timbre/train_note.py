@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from . import classes, sources, store, validate
+from . import classes, sources, validate
 from .network import Network, as_input
 from .store import log
 
@@ -81,14 +81,20 @@ class Sounds:
                 keys = list(makers)
                 rows.append(random.choice(makers[keys[random.integers(len(keys))]]))
         rows = np.array(rows)
-        return (as_input(self.picture[rows]), torch.from_numpy(self.label[rows]), torch.from_numpy(self.maker[rows]),
-                torch.from_numpy(self.program[rows]).long())
+        return (
+            as_input(self.picture[rows]),
+            torch.from_numpy(self.label[rows]),
+            torch.from_numpy(self.maker[rows]),
+            torch.from_numpy(self.program[rows]).long(),
+        )
 
 
 def image_changes(x):
     """Changes in the picture, which cost next to nothing: tone, pitch, stretch, floor, masks, a cut."""
     count = len(x)
-    curve = functional.interpolate(torch.randn(count, 1, 5) * 0.06, 64, mode="linear", align_corners=True)[:, 0, :, None]
+    curve = functional.interpolate(torch.randn(count, 1, 5) * 0.06, 64, mode="linear", align_corners=True)[
+        :, 0, :, None
+    ]
     tilt = torch.linspace(-1, 1, 64)[None, :, None] * torch.randn(count, 1, 1) * 0.05
     theta = torch.zeros(count, 2, 3)
     theta[:, 0, 0] = torch.exp(torch.rand(count) * 0.4 - 0.2)
@@ -103,9 +109,9 @@ def image_changes(x):
     x = torch.maximum(x, floor) - floor * (torch.rand(count, 1, 1) < 0.5)
     for index in torch.nonzero(torch.rand(count) < 0.2)[:, 0].tolist():
         first = int(torch.randint(0, 58, (1,)))
-        x[index, first:first + int(torch.randint(2, 8, (1,)))] = 0
+        x[index, first : first + int(torch.randint(2, 8, (1,)))] = 0
     for index in torch.nonzero(torch.rand(count) < 0.12)[:, 0].tolist():
-        x[index, :, int(torch.randint(48, 124, (1,))):] = 0
+        x[index, :, int(torch.randint(48, 124, (1,))) :] = 0
     return x[:, None].clamp(0, 1)
 
 
@@ -130,7 +136,9 @@ def loss_of(network, x, label, maker, program):
     loss = loss + 0.5 * functional.cross_entropy(guess, label, label_smoothing=0.05)
     known = program >= 0
     if known.any():
-        loss = loss + 0.25 * functional.cross_entropy(network.program(network.drop(description[known])), program[known], label_smoothing=0.05)
+        loss = loss + 0.25 * functional.cross_entropy(
+            network.program(network.drop(description[known])), program[known], label_smoothing=0.05
+        )
     return loss
 
 
@@ -167,15 +175,37 @@ def train(work, out, steps, batch=160, seed=0, width=1.0, rate=2e-3, leave_out=(
         losses.append(float(loss.detach()))
         if step > 0.5 * steps:  # the mean of the last weights does better than the last weights
             now = {k: v.detach().clone() for k, v in network.state_dict().items()}
-            average = now if average is None else {
-                k: average[k] * 0.995 + v * 0.005 if v.is_floating_point() else v for k, v in now.items()}
+            average = (
+                now
+                if average is None
+                else {k: average[k] * 0.995 + v * 0.005 if v.is_floating_point() else v for k, v in now.items()}
+            )
         if step % every == 0 or step == steps:
             shown = Network(width)
             shown.load_state_dict(average or network.state_dict())
             shown.eval()
-            log(f"step {step} of {steps}, {(time.time() - begun) / 60:.1f} min, loss {np.mean(losses[-every:]):.3f}",
-                validate.short(shown, work, no_tail))
-            torch.save({"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "average": average}, out + ".state.part")
+            log(
+                f"step {step} of {steps}, {(time.time() - begun) / 60:.1f} min, loss {np.mean(losses[-every:]):.3f}",
+                validate.short(shown, work, no_tail),
+            )
+            torch.save(
+                {
+                    "network": network.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step,
+                    "average": average,
+                },
+                out + ".state.part",
+            )
             os.replace(out + ".state.part", out + ".state")
-    torch.save({"network": average or network.state_dict(), "classes": classes.CLASSES, "width": width, "steps": steps, "seed": seed}, out + ".part")
+    torch.save(
+        {
+            "network": average or network.state_dict(),
+            "classes": classes.CLASSES,
+            "width": width,
+            "steps": steps,
+            "seed": seed,
+        },
+        out + ".part",
+    )
     os.replace(out + ".part", out)

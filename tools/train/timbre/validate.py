@@ -38,7 +38,9 @@ def loaded(work):
         keep = np.concatenate(keep)
         # Where each kept sound lies in the source's clips, for other descriptions of it.
         data["row"] = np.arange(len(data["label"]))
-        parts.append({name: values[keep] for name, values in data.items()} | {"origin": np.array([source["name"]] * len(keep))})
+        parts.append(
+            {name: values[keep] for name, values in data.items()} | {"origin": np.array([source["name"]] * len(keep))}
+        )
     sounds = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     sounds["nine"] = np.array([classes.coarse(name) for name in sounds["label"]])
     sounds["is_drum"] = np.isin(sounds["nine"], classes.NINE) & (sounds["program"] < 0)
@@ -52,7 +54,7 @@ def heard(network, pictures, no_tail=False):
     """Vectors, logits and descriptions of stored pictures."""
     out = []
     for first in range(0, len(pictures), 256):
-        x = as_input(pictures[first:first + 256])
+        x = as_input(pictures[first : first + 256])
         if no_tail:
             x[..., 96:] = 0
         out.append([part.numpy() for part in network(x)])
@@ -84,7 +86,10 @@ def retrieval(vectors, sounds, which, answers):
     rows = np.flatnonzero(which)
     rows = rows[answerable(answers[rows], sounds["maker"][rows])]
     makers = sounds["maker"][rows]
-    return {f"p{first}": over_makers(nearest_is_same(vectors[rows], answers[rows], makers, first), makers) for first in (1, 5)}
+    return {
+        f"p{first}": over_makers(nearest_is_same(vectors[rows], answers[rows], makers, first), makers)
+        for first in (1, 5)
+    }
 
 
 def class_figures(logits, sounds):
@@ -94,8 +99,10 @@ def class_figures(logits, sounds):
     in_nine = np.isin(coarse, classes.NINE)
     nine = coarse[np.where(in_nine, logits, -1e9).argmax(1)]
     best = coarse[logits.argmax(1)]
-    found = {"nine": over_makers((nine == sounds["nine"])[drums], sounds["maker"][drums]),
-             "drum": over_makers((best == sounds["nine"])[drums], sounds["maker"][drums])}
+    found = {
+        "nine": over_makers((nine == sounds["nine"])[drums], sounds["maker"][drums]),
+        "drum": over_makers((best == sounds["nine"])[drums], sounds["maker"][drums]),
+    }
     if notes.any():
         label = np.array(classes.CLASSES)[logits.argmax(1)]
         found["family"] = over_makers((label == sounds["label"])[notes], sounds["maker"][notes])
@@ -103,9 +110,11 @@ def class_figures(logits, sounds):
 
 
 def figures(vectors, logits, sounds):
-    return {"drums": retrieval(vectors, sounds, sounds["is_drum"], sounds["nine"]),
-            "families": retrieval(vectors, sounds, sounds["is_note"], sounds["family"]),
-            "class": class_figures(logits, sounds)}
+    return {
+        "drums": retrieval(vectors, sounds, sounds["is_drum"], sounds["nine"]),
+        "families": retrieval(vectors, sounds, sounds["is_note"], sounds["family"]),
+        "class": class_figures(logits, sounds),
+    }
 
 
 def short(network, work, no_tail=False):
@@ -113,8 +122,10 @@ def short(network, work, no_tail=False):
     sounds = loaded(work)
     vectors, logits, _ = heard(network, sounds["picture"], no_tail)
     found = figures(vectors, logits, sounds)
-    return (f"drums {found['drums']['p1'][0]:.3f} families {found['families']['p1'][0]:.3f} "
-            f"nine {found['class']['nine'][0]:.3f} all {found['class']['drum'][0]:.3f} family {found['class']['family'][0]:.3f}")
+    return (
+        f"drums {found['drums']['p1'][0]:.3f} families {found['families']['p1'][0]:.3f} "
+        f"nine {found['class']['nine'][0]:.3f} all {found['class']['drum'][0]:.3f} family {found['class']['family'][0]:.3f}"
+    )
 
 
 def unit(rows):
@@ -131,7 +142,9 @@ def report(network, work, out):
     sounds = loaded(work)
     vectors, logits, _ = heard(network, sounds["picture"])
     found = figures(vectors, logits, sounds)
-    found["makers"] = {name: int(((sounds["maker"] == name) & sounds["is_drum"]).sum()) for name in sorted(set(sounds["maker"]))}
+    found["makers"] = {
+        name: int(((sounds["maker"] == name) & sounds["is_drum"]).sum()) for name in sorted(set(sounds["maker"]))
+    }
     with open(out, "w", encoding="utf-8") as file:
         json.dump(found, file, indent=1)
     return found

@@ -10,7 +10,7 @@ import librosa
 import numpy as np
 import soxr
 
-from . import image, sources, store, validate
+from . import image, sources, store
 
 RATE, FRAME, HOP = 22_050, 2_048, 512
 
@@ -20,24 +20,28 @@ def values(samples):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a clip may be shorter than a frame
         magnitude = np.abs(librosa.stft(samples, n_fft=FRAME, hop_length=HOP))
-        power = magnitude ** 2
+        power = magnitude**2
         loudness = librosa.power_to_db(librosa.feature.melspectrogram(S=power, sr=RATE, n_mels=128))
         onset = librosa.onset.onset_strength(S=loudness, sr=RATE, hop_length=HOP)
         tempo = float(librosa.feature.tempo(onset_envelope=onset, sr=RATE, hop_length=HOP)[0])
         mfcc = librosa.feature.mfcc(S=loudness, n_mfcc=13)
         chroma = librosa.feature.chroma_stft(S=power, sr=RATE, n_fft=FRAME)
-        of_spectrum = [librosa.feature.spectral_centroid(S=magnitude, sr=RATE).mean(),
-                       librosa.feature.spectral_rolloff(S=magnitude, sr=RATE, roll_percent=0.85).mean(),
-                       librosa.feature.spectral_bandwidth(S=magnitude, sr=RATE).mean()]
+        of_spectrum = [
+            librosa.feature.spectral_centroid(S=magnitude, sr=RATE).mean(),
+            librosa.feature.spectral_rolloff(S=magnitude, sr=RATE, roll_percent=0.85).mean(),
+            librosa.feature.spectral_bandwidth(S=magnitude, sr=RATE).mean(),
+        ]
         crossings = librosa.feature.zero_crossing_rate(samples, frame_length=FRAME, hop_length=HOP).mean()
         loud = librosa.feature.rms(y=samples, frame_length=FRAME, hop_length=HOP).mean()
-    return np.concatenate([mfcc.mean(1), mfcc.std(1), chroma.mean(1), of_spectrum, [crossings, loud, tempo, onset.mean()]]).astype(np.float32)
+    return np.concatenate(
+        [mfcc.mean(1), mfcc.std(1), chroma.mean(1), of_spectrum, [crossings, loud, tempo, onset.mean()]]
+    ).astype(np.float32)
 
 
 def without_silence(clip):
     """The clip up to the last sample that is not padding."""
     last = np.flatnonzero(clip)
-    return clip[:last[-1] + 1] if len(last) else clip
+    return clip[: last[-1] + 1] if len(last) else clip
 
 
 def run(work):
@@ -48,7 +52,10 @@ def run(work):
         if store.is_made(path, settings) or not store.claim(path):
             continue
         clips = np.load(os.path.join(work, "clips", source["name"] + ".npz"))
-        rows = [values(soxr.resample(without_silence(clip).astype(np.float32) / 32_768.0, image.RATE, RATE)) for clip in clips["clip"]]
+        rows = [
+            values(soxr.resample(without_silence(clip).astype(np.float32) / 32_768.0, image.RATE, RATE))
+            for clip in clips["clip"]
+        ]
         store.write(path, settings, {"values": np.array(rows), "label": clips["label"], "maker": clips["maker"]})
         store.unclaim(path)
 
