@@ -1,7 +1,45 @@
 """The classes of sound, and which of them General MIDI's keys and programs belong to."""
 
-DRUMS = ["kick", "snare", "sidestick", "clap", "hat-closed", "hat-open", "tom", "crash", "ride", "cowbell", "tambourine", "shaker", "handdrum", "timbale", "woodblock", "triangle", "agogo", "guiro", "vibraslap", "bell", "timpani", "snap"]
-FAMILIES = ["piano", "chromatic", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad", "synthfx", "ethnic"]
+DRUMS = [
+    "kick",
+    "snare",
+    "sidestick",
+    "clap",
+    "hat-closed",
+    "hat-open",
+    "tom",
+    "crash",
+    "ride",
+    "cowbell",
+    "tambourine",
+    "shaker",
+    "handdrum",
+    "timbale",
+    "woodblock",
+    "triangle",
+    "agogo",
+    "guiro",
+    "vibraslap",
+    "bell",
+    "timpani",
+    "snap",
+]
+FAMILIES = [
+    "piano",
+    "chromatic",
+    "organ",
+    "guitar",
+    "bass",
+    "strings",
+    "ensemble",
+    "brass",
+    "reed",
+    "pipe",
+    "lead",
+    "pad",
+    "synthfx",
+    "ethnic",
+]
 OTHERS = ["vocal", "fx"]
 CLASSES = DRUMS + FAMILIES + OTHERS
 

@@ -53,18 +53,17 @@ def described(network, pictures):
 
 
 def load(network, work):
-    """Statistics, piece, composer and excerpt of all composed pieces."""
+    """Statistics (n, 3, 1152) of all composed excerpts, of the whole and of each half, and what is known of them."""
     rows, names = [], {"piece": [], "composer": [], "excerpt": []}
     for path in sorted(glob.glob(os.path.join(work, "music", "composed-*.npz"))):
         data = np.load(path)
         pictures = data["picture"]
         _, descriptions = described(network, pictures)
-        rows.append(statistics(descriptions))
         half = pictures.shape[1] // 2
-        rows_half = [statistics(descriptions[:, :half]), statistics(descriptions[:, half:])]
-        rows[-1] = np.stack([rows[-1], *rows_half], 1)
-        for name in names:
-            names[name].append(data[name])
+        parts = (descriptions, descriptions[:, :half], descriptions[:, half:])
+        rows.append(np.stack([statistics(part) for part in parts], 1))
+        for name, values in names.items():
+            values.append(data[name])
     return np.concatenate(rows).astype(np.float32), {name: np.concatenate(parts) for name, parts in names.items()}
 
 

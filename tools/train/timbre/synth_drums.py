@@ -4,6 +4,8 @@ A function gets the random generator and the kit's nature, 0 for an electronic k
 recorded one, which shifts the ranges: kits differ from one another more than their sounds do.
 """
 
+import itertools
+
 import numpy as np
 
 from . import dsp
@@ -199,7 +201,7 @@ def plate(random, count, time, low, bright):
     """
     edges = np.array([low, 900, 2200, 4800, 8500, 15_800])
     total = np.zeros(count, np.float32)
-    for index, (first, last) in enumerate(zip(edges, edges[1:])):
+    for index, (first, last) in enumerate(itertools.pairwise(edges)):
         if last <= first:
             continue
         band = dsp.level(between(noise(random, count), first, last)) * random.uniform(0.3, 1.2)
