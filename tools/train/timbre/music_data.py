@@ -18,7 +18,7 @@ from . import change, compose, dsp, image, sources, store
 from .dsp import chance, log_uniform
 
 SEED = 41
-VERSION = 2  # raise when composing or rendering changes, so that pieces are made again
+VERSION = 3  # raise when composing or rendering changes, so that pieces are made again
 STEP = 2 * image.RATE  # samples from one window to the next
 EXCERPT = 30 * image.RATE
 WINDOWS = (EXCERPT - image.SAMPLES) // STEP + 1  # 14
@@ -27,6 +27,7 @@ PIECES_A_COMPOSER = 3
 EXCERPTS = ((1.0, 31.0), (48.0, 78.0))  # seconds
 HELD = {"timgm": 10_000, "opl3": 20_000}  # soundfont and first composer of held-out pieces
 HELD_COMPOSERS = 12
+HELD_VERSION = 2
 
 
 def windows(samples):
@@ -181,7 +182,13 @@ def run(work, composers):
 def run_held(work):
     for name, first in HELD.items():
         path = os.path.join(work, "music", f"held-{name}.npz")
-        settings = {"version": VERSION, "seed": SEED, "first": first, "composers": HELD_COMPOSERS, "soundfont": name}
+        settings = {
+            "version": HELD_VERSION,
+            "seed": SEED,
+            "first": first,
+            "composers": HELD_COMPOSERS,
+            "soundfont": name,
+        }
         if not store.is_made(path, settings) and store.claim(path):
             store.write(path, settings, compose_some(first, work, HELD_COMPOSERS, name))
             store.unclaim(path)

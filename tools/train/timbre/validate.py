@@ -11,12 +11,28 @@ import os
 import numpy as np
 import torch
 
-from . import classes, sources
+from . import classes, pictures, sources
 from .network import as_input
 
 MOST = 80  # drums, or pitched notes, of one maker: a large soundfont is still one maker
 DRAWS = 2000
 SEED = 3
+
+
+@functools.cache
+def trained_on(work):
+    """The clean pictures of the recordings that train, and their labels."""
+    parts = []
+    for source in sources.listed("train"):
+        data = np.load(os.path.join(work, "pictures", source["name"] + ".npz"))
+        clean = data["view"] == 0
+        parts.append((data["picture"][clean], data["label"][clean]))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def heard_in_training(found, labels, work):
+    """Which pictures are near copies of recordings that train: free samples travel."""
+    return pictures.copies_of(found, labels, *trained_on(work))
 
 
 @functools.cache
@@ -29,6 +45,10 @@ def loaded(work):
         if not os.path.exists(path):
             continue
         data = dict(np.load(path))
+        # Where each sound lies in the source's clips, for other descriptions of it.
+        data["row"] = np.arange(len(data["label"]))
+        known = heard_in_training(data["picture"], data["label"], work)
+        data = {name: values[~known] for name, values in data.items()}
         drums = np.isin([classes.coarse(name) for name in data["label"]], classes.NINE) & (data["program"] < 0)
         notes = data["program"] >= 0
         keep = []
@@ -36,8 +56,6 @@ def loaded(work):
             rows = np.flatnonzero(chosen)
             keep.append(np.sort(random.permutation(rows)[:most]) if len(set(data["maker"])) == 1 else rows)
         keep = np.concatenate(keep)
-        # Where each kept sound lies in the source's clips, for other descriptions of it.
-        data["row"] = np.arange(len(data["label"]))
         parts.append(
             {name: values[keep] for name, values in data.items()} | {"origin": np.array([source["name"]] * len(keep))}
         )
