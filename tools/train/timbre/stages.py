@@ -93,14 +93,16 @@ def figures(options):
     log_figures(found)
 
 
+def rounded(value):
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [round(item, 3) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def log_figures(found):
     for name, part in found.items():
         for key, value in part.items():
-            log(
-                name,
-                key,
-                {k: [round(x, 3) for x in v] if isinstance(v, (list, tuple)) else v for k, v in value.items()},
-            )
+            log(name, key, rounded(value))
 
 
 def calibrated(options):
