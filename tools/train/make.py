@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""From packages to the files of the model `timbre@1`: see README.md.
+
+    make.py WORK [STAGE ...] [--kits 1000] [--composers 200] [--steps 12000] [--seed 0]
+
+Without a stage, all run in order, and what is there already is skipped. WORK takes about 15 GB.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads must not spin: the machine may be shared
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from timbre import stages
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work")
+    parser.add_argument("stage", nargs="*", choices=[*stages.STAGES, []])
+    parser.add_argument("--kits", type=int, default=1000, help="synthesised kits")
+    parser.add_argument("--composers", type=int, default=200, help="invented composers, four pieces each")
+    parser.add_argument("--steps", type=int, default=12_000, help="training steps of the network")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--name", default="timbre", help="of the trained network below WORK/models")
+    parser.add_argument("--width", type=float, default=1.0, help="of the network's layers")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="training sources that are not used")
+    parser.add_argument("--no-tail", action="store_true", help="hide all after the first second, to see what it gives")
+    options = parser.parse_args()
+    for stage in options.stage or stages.STAGES:
+        stages.STAGES[stage](options)

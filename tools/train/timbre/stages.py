@@ -1,0 +1,162 @@
+"""The stages of `make.py`, by name."""
+
+import os
+
+from . import music_data, pictures, sources, synthesis
+from .store import log
+
+
+def model(options, end):
+    folder = os.path.join(options.work, "models")
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, options.name + end)
+
+
+def train(options):
+    from . import train_note
+
+    if not os.path.exists(model(options, ".pt")):
+        train_note.train(
+            options.work,
+            model(options, ".pt"),
+            options.steps,
+            seed=options.seed,
+            width=options.width,
+            leave_out=options.leave_out,
+            threads=options.threads,
+            no_tail=options.no_tail,
+        )
+
+
+def values(options):
+    from . import values45
+
+    values45.run(options.work)
+
+
+def music(options):
+    music_data.run_held(options.work)
+    music_data.run(options.work, options.composers)
+
+
+def network_of(options):
+    import torch
+
+    from .network import Network
+
+    saved = torch.load(model(options, ".pt"), weights_only=False)
+    network = Network(saved["width"])
+    network.load_state_dict(saved["network"])
+    return network.eval()
+
+
+def figures(options):
+    """Validation figures, beside the 45 values, into models/NAME.figures.json."""
+    import json
+
+    import numpy as np
+
+    from . import classes, validate, values45
+
+    network = network_of(options)
+    sounds = validate.loaded(options.work)
+    vectors, logits, _ = validate.heard(network, sounds["picture"], options.no_tail)
+    known = values45.standardised(options.work, sounds)
+    found = {"network": validate.figures(vectors, logits, sounds)}
+    for name, side in (("values", validate.unit(known)), ("joined", validate.joined(vectors, known))):
+        found[name] = {
+            "drums": validate.retrieval(side, sounds, sounds["is_drum"], sounds["nine"]),
+            "families": validate.retrieval(side, sounds, sounds["is_note"], sounds["family"]),
+        }
+    rows = np.flatnonzero(sounds["is_drum"])
+    found["drums by class"] = {
+        kind: {
+            name: round(
+                float(
+                    validate.nearest_is_same(side[rows], sounds["nine"][rows], sounds["maker"][rows])[
+                        sounds["nine"][rows] == kind
+                    ].mean()
+                ),
+                3,
+            )
+            for name, side in (
+                ("values", validate.unit(known)),
+                ("network", vectors),
+                ("joined", validate.joined(vectors, known)),
+            )
+        }
+        for kind in classes.NINE
+        if (sounds["nine"][rows] == kind).any()
+    }
+    with open(model(options, ".figures.json"), "w", encoding="utf-8") as file:
+        json.dump(found, file, indent=1)
+    log_figures(found)
+
+
+def rounded(value):
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [round(item, 3) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def log_figures(found):
+    for name, part in found.items():
+        for key, value in part.items():
+            log(name, key, rounded(value))
+
+
+def calibrated(options):
+    from . import calibrate
+
+    found = calibrate.run(network_of(options), options.work, model(options, ".calibration.json"))
+    log({key: value for key, value in found.items() if key != "table"})
+    return found
+
+
+def music_head(options):
+    """Trains the music head and judges it on pieces of held-out composers and soundfonts."""
+    import json
+
+    import torch
+
+    from . import music_head as heads
+
+    network = network_of(options)
+    head = heads.train(network, options.work)
+    torch.save(head.state_dict(), model(options, ".music.pt"))
+    found = heads.judge(network, head, options.work)
+    with open(model(options, ".music.json"), "w", encoding="utf-8") as file:
+        json.dump(found, file, indent=1)
+    log_figures(found)
+
+
+def exported(options):
+    import json
+
+    import torch
+
+    from . import export
+    from .music_head import MusicHead
+
+    with open(model(options, ".calibration.json"), encoding="utf-8") as file:
+        temperature = json.load(file)["temperature"]
+    head = None
+    if os.path.exists(model(options, ".music.pt")):
+        head = MusicHead()
+        head.load_state_dict(torch.load(model(options, ".music.pt")))
+    export.run(network_of(options), head, temperature, model(options, ".onnx.d"))
+
+
+STAGES = {
+    "fetch": lambda options: sources.fetch(options.work),
+    "clips": lambda options: sources.clips(options.work),
+    "synthesis": lambda options: synthesis.run(options.work, options.kits),
+    "pictures": lambda options: pictures.run(options.work),
+    "values": values,
+    "music": music,
+    "train": train,
+    "figures": figures,
+    "calibrate": calibrated,
+    "music-head": music_head,
+    "export": exported,
+}
