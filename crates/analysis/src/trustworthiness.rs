@@ -14,6 +14,9 @@ const BLOCK: usize = 8;
 /// Panels between two looks at whether the end was asked for.
 const PATIENCE: usize = 4096;
 
+/// Rows that are copied at once to be compared with.
+const PIECE: usize = 4096;
+
 /// How a map is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustworthinessOptions {
@@ -43,7 +46,8 @@ impl Default for TrustworthinessOptions {
 /// rows that with the lower number counts as nearer. Ranks are among all rows, also where
 /// only a sample is looked at.
 ///
-/// Takes (rows looked at) × n × (dimension + k) steps and a copy of the rows.
+/// Takes (rows looked at) × n × (dimension + k) steps; of the rows some are copied at a
+/// time.
 ///
 /// # Errors
 ///
@@ -76,24 +80,18 @@ pub fn trustworthiness(
         chosen.sort_unstable();
         chosen
     };
-    let blocks = chosen.len().div_ceil(BLOCK) as u64;
-    job.on(Event::started(Work::JudgingMap, Some(blocks)));
-    let judge = Judge {
-        places: Panels::new(map.values(), map.dimensions()),
-        panels: Panels::new(&points.gather(0..count), rows.dimension()),
-        points,
-        map,
-        k,
-    };
-    let behind = chosen
+    let steps = chosen.len().div_ceil(BLOCK) + count.div_ceil(PIECE);
+    job.on(Event::started(Work::JudgingMap, Some(steps as u64)));
+    let places = Panels::new(map.values(), map.dimensions());
+    let judge = Judge { points, map, chosen: &chosen, k, job };
+    let nearest: Vec<Nearest> = chosen
         .par_chunks(BLOCK)
-        .map(|block| {
-            let nearest = judge.nearest_on_map(block, job)?;
-            let behind = judge.behind(block, &nearest, job)?;
-            job.on(Event::Advanced { item: "", bytes: 0 });
-            Ok(behind)
-        })
-        .sum::<Result<u64>>()?;
+        .map(|block| judge.nearest_on_map(&places, block))
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    let behind = judge.behind(&nearest)?;
     job.on(Event::Finished);
     let most = chosen.len() as f64 * k as f64 * (2.0 * count as f64 - 3.0 * k as f64 - 1.0);
     Ok(1.0 - 2.0 / most * behind as f64)
@@ -113,36 +111,36 @@ impl TrustworthinessOptions {
 struct Judge<'a> {
     points: Points<'a>,
     map: &'a Layout,
+    /// The rows that are looked at.
+    chosen: &'a [usize],
     k: usize,
-    panels: Panels,
-    places: Panels,
+    job: &'a Job,
 }
 
 impl Judge<'_> {
-    fn nearest_on_map(&self, block: &[usize], job: &Job) -> Result<Vec<Nearest>> {
+    fn nearest_on_map(&self, places: &Panels, block: &[usize]) -> Result<Vec<Nearest>> {
         let queries: Vec<f32> =
             block.iter().flat_map(|&row| self.map.place(row)).copied().collect();
         let mut found = vec![Nearest::new(self.k); block.len()];
-        for range in steps(self.places.len()) {
-            if job.is_interrupted() {
-                return Err(Error::Interrupted);
-            }
-            self.places.squares(&queries, range, |query, first, squares| {
+        for range in steps(places.len()) {
+            self.go_on()?;
+            places.squares(&queries, range, |query, first, squares| {
                 found[query].offer_panel(squares, |lane| {
                     let row = first + lane;
                     (row < self.map.len() && row != block[query]).then_some(row as u32)
                 });
             });
         }
+        self.job.on(Event::Advanced { item: "", bytes: 0 });
         Ok(found)
     }
 
     /// By how many places neighbors on the map are behind the `k`-th row.
-    fn behind(&self, block: &[usize], nearest: &[Nearest], job: &Job) -> Result<u64> {
+    fn behind(&self, nearest: &[Nearest]) -> Result<u64> {
         let dimension = self.points.dimension();
-        let queries = self.points.gather(block.iter().copied());
+        let queries = self.points.gather(self.chosen.iter().copied());
         // Who is nearer than each neighbor: compared with the bits that a panel gives.
-        let mut bars = Vec::with_capacity(block.len());
+        let mut bars = Vec::with_capacity(self.chosen.len());
         for (nearest, query) in nearest.iter().zip(queries.chunks_exact(dimension)) {
             let numbers: Vec<u32> = nearest.found().iter().map(|found| found.1).collect();
             let rows = self.points.gather(numbers.iter().map(|&row| row as usize));
@@ -151,24 +149,61 @@ impl Judge<'_> {
             panels.squares(query, 0..panels.len(), |_, _, found| squares.extend_from_slice(found));
             bars.push(squares.into_iter().zip(numbers).collect::<Vec<_>>());
         }
-        let mut nearer = vec![vec![0_u32; self.k]; block.len()];
-        for range in steps(self.panels.len()) {
-            if job.is_interrupted() {
-                return Err(Error::Interrupted);
-            }
-            self.panels.squares(&queries, range, |query, first, squares| {
-                let itself = block[query] as u32;
-                for (count, &(bar, number)) in nearer[query].iter_mut().zip(&bars[query]) {
-                    for (row, &square) in (first as u32..).zip(squares) {
+        let pieces = self.points.len().div_ceil(PIECE);
+        let nearer = (0..pieces)
+            .into_par_iter()
+            .try_fold(
+                || vec![0_u32; self.chosen.len() * self.k],
+                |mut nearer, piece| {
+                    self.count_nearer(piece, &queries, &bars, &mut nearer)?;
+                    Ok(nearer)
+                },
+            )
+            .try_reduce(
+                || vec![0_u32; self.chosen.len() * self.k],
+                |mut nearer, others| {
+                    nearer.iter_mut().zip(others).for_each(|(count, other)| *count += other);
+                    Ok(nearer)
+                },
+            )?;
+        // Nobody nearer is rank 1, and what is behind rank k counts.
+        let ranks = nearer.iter().map(|&nearer| u64::from(nearer) + 1);
+        Ok(ranks.map(|rank| rank.saturating_sub(self.k as u64)).sum())
+    }
+
+    /// Adds to `nearer` how many rows of a piece are nearer to each query than each of its
+    /// neighbors on the map.
+    fn count_nearer(
+        &self,
+        piece: usize,
+        queries: &[f32],
+        bars: &[Vec<(f32, u32)>],
+        nearer: &mut [u32],
+    ) -> Result<()> {
+        let dimension = self.points.dimension();
+        let rows = piece * PIECE..self.points.len().min((piece + 1) * PIECE);
+        let start = rows.start;
+        let panels = Panels::new(&self.points.gather(rows), dimension);
+        for (block, queries) in queries.chunks(BLOCK * dimension).enumerate() {
+            self.go_on()?;
+            panels.squares(queries, 0..panels.len(), |query, first, squares| {
+                let query = block * BLOCK + query;
+                let itself = self.chosen[query] as u32;
+                let counts = &mut nearer[query * self.k..][..self.k];
+                for (count, &(bar, number)) in counts.iter_mut().zip(&bars[query]) {
+                    for (row, &square) in ((start + first) as u32..).zip(squares) {
                         let before = square < bar || (square == bar && row < number);
                         *count += u32::from(before && row != itself);
                     }
                 }
             });
         }
-        // Nobody nearer is rank 1, and what is behind rank k counts.
-        let ranks = nearer.iter().flatten().map(|&nearer| u64::from(nearer) + 1);
-        Ok(ranks.map(|rank| rank.saturating_sub(self.k as u64)).sum())
+        self.job.on(Event::Advanced { item: "", bytes: 0 });
+        Ok(())
+    }
+
+    fn go_on(&self) -> Result<()> {
+        if self.job.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
 }
 

@@ -53,7 +53,7 @@ const SETTLING_RATE: f32 = 0.25;
 /// the others were before, which the original does one after the other; so the map is
 /// the same with any number of threads.
 ///
-/// Takes epochs × n × about 40 steps for 15 neighbors; memory: some 28 bytes for each
+/// Takes epochs × n × about 40 steps for 15 neighbors; memory: some 20 bytes for each
 /// neighbor of each row.
 ///
 /// # Errors

@@ -21,17 +21,18 @@ impl Edges {
     /// rows give, of which one may be 0, the larger first. Edges with a weight of 0 are left
     /// out.
     ///
-    /// Takes `n k log k` steps and some 28 bytes for each neighbor of the graph.
+    /// Takes `n k log k` steps and some 16 bytes for each of the neighbors of the graph, of
+    /// which there are fewer than 2³².
     pub(crate) fn new(graph: &Graph, own: &[f32], join: impl Fn(f32, f32) -> f32 + Sync) -> Self {
-        let (incoming, sources, given) = turned(graph, own);
+        let (incoming, given) = turned(graph);
         let k = graph.k;
         let edges_of = |row: usize| {
             let mut all: Vec<(u32, f32, f32)> = Vec::with_capacity(3 * k);
             for (&to, &weight) in graph.neighbors[row * k..][..k].iter().zip(&own[row * k..]) {
                 all.push((to, weight, 0.0));
             }
-            for at in incoming[row]..incoming[row + 1] {
-                all.push((sources[at], 0.0, given[at]));
+            for &at in &given[incoming[row]..incoming[row + 1]] {
+                all.push((at / k as u32, 0.0, own[at as usize]));
             }
             all.sort_unstable_by_key(|edge| edge.0);
             all.dedup_by(|next, kept| {
@@ -68,9 +69,9 @@ impl Edges {
     }
 }
 
-/// Who has each row as a neighbor: where the edges of each begin, from whom, and with
-/// which weight.
-fn turned(graph: &Graph, weights: &[f32]) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
+/// Who has each row as a neighbor: where those of each begin, and their places among the
+/// neighbors of the graph.
+fn turned(graph: &Graph) -> (Vec<usize>, Vec<u32>) {
     let mut starts = vec![0_usize; graph.len() + 1];
     for &to in &graph.neighbors {
         starts[to as usize + 1] += 1;
@@ -79,12 +80,11 @@ fn turned(graph: &Graph, weights: &[f32]) -> (Vec<usize>, Vec<u32>, Vec<f32>) {
         starts[row + 1] += starts[row];
     }
     let mut next = starts.clone();
-    let mut sources = vec![0; graph.neighbors.len()];
-    let mut given = vec![0.0; graph.neighbors.len()];
-    for (at, (&to, &weight)) in graph.neighbors.iter().zip(weights).enumerate() {
+    let mut places = vec![0; graph.neighbors.len()];
+    for (at, &to) in graph.neighbors.iter().enumerate() {
         let place = &mut next[to as usize];
-        (sources[*place], given[*place]) = ((at / graph.k) as u32, weight);
+        places[*place] = at as u32;
         *place += 1;
     }
-    (starts, sources, given)
+    (starts, places)
 }

@@ -36,6 +36,18 @@ impl Panels {
         Self { values, dimension }
     }
 
+    /// Room for `count` panels, without rows.
+    pub(crate) fn with_room(count: usize, dimension: usize) -> Self {
+        Self { values: Vec::with_capacity(count * LANES * dimension), dimension }
+    }
+
+    /// Appends panels of these rows, given one after the other, and tells which they are.
+    pub(crate) fn append(&mut self, rows: &[f32]) -> std::ops::Range<usize> {
+        let first = self.len();
+        self.values.extend_from_slice(&Self::new(rows, self.dimension).values);
+        first..self.len()
+    }
+
     /// How many panels there are.
     pub(crate) const fn len(&self) -> usize {
         self.values.len() / (LANES * self.dimension)

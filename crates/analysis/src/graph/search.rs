@@ -1,5 +1,7 @@
 //! Neighbors of all rows, looked for in the nearest lists only.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use songrec_core::{Event, Job};
 
@@ -30,8 +32,11 @@ const CHOICE: usize = 8;
 pub(super) struct Search<'a> {
     points: &'a Points<'a>,
     lists: Lists,
-    /// The rows of each list.
-    panels: Vec<Panels>,
+    /// The rows of all lists, each list in panels of its own. In one piece of memory,
+    /// which goes back to the system when the search is over.
+    panels: Panels,
+    /// The panels of each list.
+    ranges: Vec<Range<usize>>,
     centers: Panels,
 }
 
@@ -39,15 +44,16 @@ impl<'a> Search<'a> {
     /// Arranges the points, of which it keeps a copy.
     pub(super) fn new(points: &'a Points<'a>, seed: u64, job: &Job) -> Result<Self> {
         let lists = Lists::new(points, seed, job)?;
-        let panels = (0..lists.len())
-            .into_par_iter()
+        let count = (0..lists.len()).map(|list| lists.list(list).len().div_ceil(LANES)).sum();
+        let mut panels = Panels::with_room(count, points.dimension());
+        let ranges = (0..lists.len())
             .map(|list| {
                 let rows = lists.list(list).iter().map(|&row| row as usize);
-                Panels::new(&points.gather(rows), points.dimension())
+                panels.append(&points.gather(rows))
             })
             .collect();
         let centers = Panels::new(&lists.centers, points.dimension());
-        Ok(Self { points, lists, panels, centers })
+        Ok(Self { points, lists, panels, ranges, centers })
     }
 
     /// The fewest lists that hold `recall` of the `k` nearest of a sample of rows,
@@ -80,36 +86,52 @@ impl<'a> Search<'a> {
     fn places(&self, queries: &[f32], k: usize, job: &Job) -> Result<Vec<usize>> {
         let dimension = self.points.dimension();
         let mut nearest = vec![Nearest::new(k); queries.len() / dimension];
-        for (list, panels) in self.panels.iter().enumerate() {
+        for list in 0..self.lists.len() {
             if job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
             let rows = self.lists.list(list);
-            panels.squares(queries, 0..panels.len(), |query, first, squares| {
+            self.squares(list, queries, |query, first, squares| {
                 nearest[query].offer_panel(squares, |lane| rows.get(first + lane).copied());
             });
         }
         let bars: Vec<f32> =
             nearest.iter().map(|n| n.found().last().map_or(0.0, |last| last.0)).collect();
-        let mut inside = vec![vec![0; self.lists.len()]; bars.len()];
-        for (list, panels) in self.panels.iter().enumerate() {
+        let mut inside = vec![vec![0; bars.len()]; self.lists.len()];
+        for (list, inside) in inside.iter_mut().enumerate() {
             if job.is_interrupted() {
                 return Err(Error::Interrupted);
             }
-            panels.squares(queries, 0..panels.len(), |query, _, squares| {
-                inside[query][list] += squares.iter().filter(|&&x| x <= bars[query]).count();
+            self.squares(list, queries, |query, _, squares| {
+                inside[query] += squares.iter().filter(|&&x| x <= bars[query]).count();
             });
         }
         let mut places = vec![0; self.lists.len()];
-        for (query, inside) in queries.chunks_exact(dimension).zip(&inside) {
+        for (number, query) in queries.chunks_exact(dimension).enumerate() {
             let mut missing = k;
             for (place, (_, list)) in places.iter_mut().zip(self.near(query)) {
-                let here = missing.min(inside[list as usize]);
+                let here = missing.min(inside[list as usize][number]);
                 *place += here;
                 missing -= here;
             }
         }
         Ok(places)
+    }
+
+    /// Calls `found(query, first row of the list, distances)` for all queries and the
+    /// panels of a list.
+    #[inline(always)]
+    fn squares(
+        &self,
+        list: usize,
+        queries: &[f32],
+        mut found: impl FnMut(usize, usize, &[f32; LANES]),
+    ) {
+        let range = self.ranges[list].clone();
+        let before = range.start * LANES;
+        self.panels.squares(queries, range, |query, first, squares| {
+            found(query, first - before, squares);
+        });
     }
 
     /// All lists by the distance of their centers to `query`.
@@ -175,8 +197,7 @@ impl<'a> Search<'a> {
                 block.extend_from_slice(&queries[query * dimension..][..dimension]);
             }
             let candidates = self.lists.list(list as usize);
-            let panels = &self.panels[list as usize];
-            panels.squares(&block, 0..panels.len(), |query, first, squares| {
+            self.squares(list as usize, &block, |query, first, squares| {
                 let query = visitors[query];
                 nearest[query].offer_panel(squares, |lane| {
                     candidates.get(first + lane).copied().filter(|&row| row != rows[query])
@@ -194,9 +215,9 @@ impl<'a> Search<'a> {
             if nearest.is_full() {
                 continue;
             }
-            for (list, panels) in self.panels.iter().enumerate() {
+            for list in 0..self.lists.len() {
                 let candidates = self.lists.list(list);
-                panels.squares(query, 0..panels.len(), |_, first, squares| {
+                self.squares(list, query, |_, first, squares| {
                     nearest.offer_panel(squares, |lane| {
                         candidates.get(first + lane).copied().filter(|&other| other != row)
                     });
