@@ -9,7 +9,7 @@ mod passages;
 use songrec_core::{
     Filter, Hint, Metric, ModelName, ModelSpec, Piece, Remedy, Scan, Song, SongId, Vector,
 };
-use songrec_storage::{NearestQuery, Neighbor, OverFetch, StorageBackendExt};
+use songrec_storage::{NearestQuery, NearestSongs, Neighbor};
 
 use self::{
     answer::result,
@@ -79,10 +79,10 @@ impl Default for SimilarOptions {
     }
 }
 
-/// How many more of the nearest are requested at once when some may be left
+/// How many more of the nearest are searched for at once when some may be left
 /// out, or come in another order: over a network many songs cost no more than one.
 const MARGIN: usize = 50;
-/// The same where each song is a file that is read, and looking again is quick.
+/// The same where searching again is quick.
 const MARGIN_HERE: usize = 6;
 /// How many candidates the first of several models finds for each result: as
 /// many as the system that this way of blending comes from.
@@ -250,42 +250,54 @@ async fn found_by(
     })
 }
 
+// The songs that an answer lists, and how many were left out.
+struct Listed {
+    songs: Vec<Candidate>,
+    limited: usize,
+    silent: usize,
+}
+
 // The nearest songs that stay, as many as are wanted with those that are passed
-// over. Each request begins where the last one ended, and what stays is judged
-// anew over the whole pool, because of several models a later candidate may come
-// first: so this loop is its own.
-async fn choose<'a>(
+// over. What stays is judged anew over the whole pool, because of several models a
+// later candidate may come first: so this loop is its own.
+async fn choose(
     library: &Library,
     model_queries: &[ModelQuery],
     examples: &[EmbeddedExample],
-    options: &'a SimilarOptions,
-) -> Result<Chosen<'a>> {
+    options: &SimilarOptions,
+) -> Result<Listed> {
     let [first, others @ ..] = model_queries else {
-        return Ok(Chosen::new([], options));
+        return Ok(Listed { songs: Vec::new(), limited: 0, silent: 0 });
     };
     let mut exclude = options.exclude.clone();
     if !options.include_self {
         exclude.extend(songs_of(examples).map(|song| song.id));
     }
-    let mut plan = plan(library, others, options);
-    let mut pool: Vec<Candidate> = Vec::new();
-    let mut seen = 0;
-    loop {
-        let query = NearestQuery {
+    let wanted = options.offset.saturating_add(options.k);
+    let search = wanted.saturating_add(margin(library, others, options));
+    // Over a network songs that are not needed cost less than a second request for
+    // songs; here each one is a file, and the next ones are at hand.
+    let remote = library.backend.capabilities().remote;
+    let mut count = if remote || !others.is_empty() { search } else { wanted };
+    let mut nearest = NearestSongs::new(
+        &*library.backend,
+        NearestQuery {
             model: first.spec.name.clone(),
             vector: first.vector.clone(),
-            k: plan.ask(),
-            offset: seen,
+            k: search,
+            offset: 0,
             // Of several models the score counts, not the similarity by one of
             // them.
             threshold: options.threshold.filter(|_| others.is_empty()),
             metric: options.metric,
             filter: options.filter.clone(),
-            exclude: exclude.clone(),
-        };
-        let found = library.backend.nearest_songs(&query).await?;
-        let count = found.len();
-        seen += count;
+            exclude,
+        },
+    );
+    let mut pool: Vec<Candidate> = Vec::new();
+    loop {
+        let found = nearest.next(count).await?;
+        let is_all = found.len() < count;
         pool.extend(scored(library, model_queries, found).await?);
         if !others.is_empty() {
             pool.sort_by(|left, right| {
@@ -299,26 +311,43 @@ async fn choose<'a>(
             _ => pool.len(),
         };
         let mut chosen = Chosen::new(songs_of(examples), options);
-        pool[..similar].iter().for_each(|candidate| chosen.consider(candidate));
-        // What is too dissimilar is no reason to look further.
-        if plan.answered(count, chosen.songs.len() + (pool.len() - similar)).is_some() {
-            return Ok(chosen);
+        for (at, candidate) in pool[..similar].iter().enumerate() {
+            chosen.consider(at, &candidate.song);
         }
+        // What is too dissimilar is no reason to look further.
+        let passing = chosen.songs.len() + (pool.len() - similar);
+        if is_all || passing >= wanted {
+            return Ok(listed(pool, chosen));
+        }
+        // More each time, so that few steps are enough where nearly all are left out.
+        count = (wanted - passing).max(if remote { pool.len() } else { pool.len() / 4 });
     }
 }
 
-// How many of the nearest are requested.
-fn plan(library: &Library, others: &[ModelQuery], options: &SimilarOptions) -> OverFetch {
+// What was chosen of the pool.
+fn listed(pool: Vec<Candidate>, chosen: Chosen<'_>) -> Listed {
+    let (limited, silent) = (chosen.limited, chosen.silent);
+    let mut choices = chosen.songs.into_iter().peekable();
+    let mut songs = Vec::with_capacity(choices.len());
+    for (at, candidate) in pool.into_iter().enumerate() {
+        if let Some(choice) = choices.next_if(|choice| choice.at == at) {
+            songs.push(Candidate { copies: choice.copies, ..candidate });
+        }
+    }
+    Listed { songs, limited, silent }
+}
+
+// How many more than are wanted the first search looks for.
+fn margin(library: &Library, others: &[ModelQuery], options: &SimilarOptions) -> usize {
     let wanted = options.offset.saturating_add(options.k);
     let may_leave_out =
         !options.all_copies || options.max_per_artist.is_some() || options.max_per_album.is_some();
-    let margin = match (others, may_leave_out) {
+    match (others, may_leave_out) {
         ([], false) => 0,
         ([], true) if library.backend.capabilities().remote => MARGIN,
         ([], true) => MARGIN_HERE,
         (_, _) => wanted.saturating_mul(CANDIDATES).max(MARGIN).saturating_sub(wanted),
-    };
-    OverFetch::new(wanted).with_margin(margin)
+    }
 }
 
 // What all queries say of what the first of them found.

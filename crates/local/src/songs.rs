@@ -98,19 +98,15 @@ impl<'a> Songs<'a> {
     }
 
     pub(crate) fn get(&self, ids: &[SongId]) -> Result<Vec<Option<Song>>> {
-        self.database.read(|_| {
-            ids.iter()
-                .map(|id| Ok(self.store.read_song(*id)?.map(|stored| stored.document)))
-                .collect()
-        })
+        self.database.read(|_| ids.iter().map(|id| self.store.read_document_of_song(*id)).collect())
     }
 
     pub(crate) fn find(&self, query: &SongQuery) -> Result<Page<Song>> {
         let summaries = self.find_summaries(query)?;
         let mut items = Vec::with_capacity(summaries.items.len());
         for summary in &summaries.items {
-            match self.store.read_song(summary.id) {
-                Ok(Some(stored)) => items.push(stored.document),
+            match self.store.read_document_of_song(summary.id) {
+                Ok(Some(song)) => items.push(song),
                 // Deleted since the page was made.
                 Ok(None) => {}
                 // One damaged file must not hide the others; `verify` reports it.

@@ -16,7 +16,7 @@ use crate::{
         self, Files, Layout, embedding_file,
         lock::WriteLock,
         segment_file,
-        stored::{self, Resolved, Stored},
+        stored::{self, Checked, Resolved, Stored},
     },
     library_file::LibraryFile,
     options::LocalOptions,
@@ -35,6 +35,7 @@ pub(crate) struct Store {
     /// lie elsewhere then, and be written there.
     refusal: Option<Refusal>,
     lock: WriteLock,
+    checked: Checked,
 }
 
 /// The rows of a model, as the catalog records them.
@@ -64,6 +65,7 @@ impl Store {
             library,
             refusal,
             lock,
+            checked: Checked::default(),
         }
     }
 
@@ -83,6 +85,7 @@ impl Store {
             files,
             library,
             refusal: Some(refusal),
+            checked: Checked::default(),
         }
     }
 
@@ -149,6 +152,12 @@ impl Store {
     /// The song as its file has it; nothing if none is stored.
     pub(crate) fn read_song(&self, id: SongId) -> Result<Option<Stored<Song>>> {
         stored::read_song(&self.layout, &self.files, id)
+    }
+
+    /// The same without its origin and its stamp, for answers: a file that was read
+    /// before is read for half the price.
+    pub(crate) fn read_document_of_song(&self, id: SongId) -> Result<Option<Song>> {
+        stored::read_document_of_song(&self.layout, &self.files, &self.checked, id)
     }
 
     /// What the files hold about a song, and which file is obsolete by it.

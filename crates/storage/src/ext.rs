@@ -90,6 +90,63 @@ pub trait StorageBackendExt: StorageBackend {
 
 impl<B: StorageBackend + ?Sized> StorageBackendExt for B {}
 
+/// The nearest songs, some at a time, for whoever cannot say beforehand how many
+/// it takes: songs are read as they are asked for, and looked for in larger and
+/// larger searches.
+#[derive(Debug)]
+pub struct NearestSongs<'a, B: ?Sized> {
+    backend: &'a B,
+    query: NearestQuery,
+    // What the last search found that is not read yet, nearest last.
+    waiting: Vec<Neighbor>,
+    is_all: bool,
+}
+
+impl<'a, B: StorageBackend + ?Sized> NearestSongs<'a, B> {
+    /// Songs near to what `query` says. The first search looks for its `k` past its
+    /// `offset`, each further one for as many as were found before.
+    pub fn new(backend: &'a B, query: NearestQuery) -> Self {
+        Self { backend, query, waiting: Vec::new(), is_all: false }
+    }
+
+    /// The next `count` songs; fewer only if there are no more. Neighbors are
+    /// confirmed as [`nearest_songs`](StorageBackendExt::nearest_songs) does.
+    ///
+    /// Costs one read of songs, and a search where the last one found too few.
+    ///
+    /// # Errors
+    ///
+    /// Those of the search and of reading.
+    pub async fn next(&mut self, count: usize) -> Result<Vec<(Neighbor, Song)>> {
+        let mut songs = Vec::new();
+        while songs.len() < count {
+            if self.waiting.is_empty() && !self.search(count).await? {
+                break;
+            }
+            let rest = self.waiting.len().saturating_sub(count - songs.len());
+            let mut some = self.waiting.split_off(rest);
+            some.reverse();
+            songs.extend(confirm(self.backend, &self.query.model, some).await?);
+        }
+        Ok(songs)
+    }
+
+    // Whether there is anything more.
+    async fn search(&mut self, count: usize) -> Result<bool> {
+        if self.is_all {
+            return Ok(false);
+        }
+        self.query.k = self.query.k.max(count);
+        let mut found = self.backend.embeddings().nearest(&self.query).await?;
+        self.is_all = found.len() < self.query.k;
+        self.query.offset += found.len();
+        self.query.k = self.query.k.max(self.query.offset);
+        found.reverse();
+        self.waiting = found;
+        Ok(!self.waiting.is_empty())
+    }
+}
+
 fn is_damage(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible)
 }

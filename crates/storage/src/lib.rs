@@ -22,11 +22,11 @@ pub use contract::{
     SegmentStore, SongStore, StorageBackend, StoredEmbedding, VerifyOptions,
 };
 pub use error::{Error, ErrorKind, Result, Unreadable, UnreadableSong};
-pub use ext::StorageBackendExt;
+pub use ext::{NearestSongs, StorageBackendExt};
 pub use memory::MemoryBackend;
 pub use nearest::{OverFetch, Reached, Shortfall, Taken, take_passing};
 pub use query::{
     Lookup, NearestQuery, NearestSegments, Neighbor, Order, OrderBy, Page, PageToken,
     SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery,
 };
-pub use stored::{SongDocument, document_text, read_document};
+pub use stored::{SongDocument, document_text, read_checked_document, read_document};

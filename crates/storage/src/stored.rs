@@ -282,6 +282,21 @@ fn verify_checksum(bytes: &[u8], format: u32) -> Result<(), Unreadable> {
 /// When it is of a later format, of another song, not what was written, or no
 /// such document at all.
 pub fn read_document<T: SongDocument>(bytes: &[u8], id: Option<SongId>) -> Result<T, Unreadable> {
+    let document: T = read_checked_document(bytes, id)?;
+    verify_checksum(bytes, document.song().format)?;
+    Ok(document)
+}
+
+/// The same, but for the checksum: for bytes of which [`read_document`] found
+/// before that they are what was written.
+///
+/// # Errors
+///
+/// As there.
+pub fn read_checked_document<T: SongDocument>(
+    bytes: &[u8],
+    id: Option<SongId>,
+) -> Result<T, Unreadable> {
     let document: T = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         // A newer document may have another shape.
@@ -303,7 +318,6 @@ pub fn read_document<T: SongDocument>(bytes: &[u8], id: Option<SongId>) -> Resul
             return Err(Unreadable::Damaged(why));
         }
     }
-    verify_checksum(bytes, song.format)?;
     Ok(document)
 }
 

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use songrec_core::{Song, SongSummary, fold};
 
-use super::{SimilarOptions, blend::Candidate};
+use super::SimilarOptions;
 
 /// The candidates that stay, in order, under the limits that were asked for.
 #[derive(Debug)]
 pub(super) struct Chosen<'a> {
     options: &'a SimilarOptions,
-    pub(super) songs: Vec<Candidate>,
+    pub(super) songs: Vec<Choice>,
     // Of each of these, where its tags say.
     recordings: Vec<Option<Recording>>,
     /// How many were left out as copies or under the limits.
@@ -20,6 +20,15 @@ pub(super) struct Chosen<'a> {
     artists: HashMap<String, usize>,
     albums: HashMap<(String, String), usize>,
     queries: Vec<Recording>,
+}
+
+/// A candidate that stays.
+#[derive(Debug)]
+pub(super) struct Choice {
+    /// Its place among the candidates.
+    pub(super) at: usize,
+    /// How many other copies of the recording were left out.
+    pub(super) copies: usize,
 }
 
 // What shows that two songs are encodings of one recording: the same title
@@ -73,9 +82,8 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// Takes the next candidate, or leaves it out.
-    pub(super) fn consider(&mut self, candidate: &Candidate) {
-        let song = &candidate.song;
+    /// Takes the next candidate, which is `at` this place, or leaves it out.
+    pub(super) fn consider(&mut self, at: usize, song: &Song) {
         // Older versions let models embed silence.
         if song.is_silent() {
             self.silent += 1;
@@ -119,7 +127,7 @@ impl<'a> Chosen<'a> {
         if let Some(album) = album {
             *self.albums.entry(album).or_default() += 1;
         }
-        self.songs.push(candidate.clone());
+        self.songs.push(Choice { at, copies: 0 });
         self.recordings.push(recording);
     }
 }

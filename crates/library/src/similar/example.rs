@@ -21,6 +21,8 @@ pub enum Subject {
     /// A song of the library, or any audio file, or a part of one such as
     /// `song.flac@1:20-1:35`.
     Song(String),
+    /// A song of the library, as it was just read.
+    Read(Box<Song>),
     /// Words for a sound, to be read by a model that can.
     Text(String),
     /// What a model would embed it as; of several models, as the first one would.
@@ -36,6 +38,11 @@ impl Example {
     /// A song to be like.
     pub fn like(name: impl Into<String>) -> Self {
         Self { subject: Subject::Song(name.into()), weight: 1.0 }
+    }
+
+    /// A song of the library to be like, as it was just read.
+    pub fn read(song: Song) -> Self {
+        Self { subject: Subject::Read(Box::new(song)), weight: 1.0 }
     }
 
     /// A song to be unlike.
@@ -87,13 +94,14 @@ pub(super) async fn embed_examples(
         .iter()
         .filter_map(|example| match &example.subject {
             Subject::Song(name) => Some(Part::split(name).0),
-            Subject::Text(_) | Subject::Vector(_) => None,
+            Subject::Read(_) | Subject::Text(_) | Subject::Vector(_) => None,
         })
         .collect();
     let mut named = crate::find::resolve_all(library, &names).await?.into_iter();
     for Example { subject, weight } in examples {
         let name = match subject {
             Subject::Song(name) | Subject::Text(name) => name,
+            Subject::Read(song) => &SongSummary::of(song).title,
             Subject::Vector(_) => "a vector",
         };
         if !weight.is_finite() || *weight == 0.0 {
@@ -103,6 +111,7 @@ pub(super) async fn embed_examples(
         embedded.push(match subject {
             Subject::Text(words) => read_example(library, words, *weight, models).await?,
             Subject::Vector(vector) => vector_example(vector, *weight, models),
+            Subject::Read(song) => stored_example((**song).clone(), *weight),
             Subject::Song(name) => {
                 let song = named.next().expect("there is one for each song");
                 song_example(library, song, Part::split(name).1, *weight, models).await?
@@ -134,17 +143,7 @@ async fn song_example(
     models: &[ModelName],
 ) -> Result<EmbeddedExample> {
     let (song, path) = match (named, part) {
-        (Named::Song(song), None) => {
-            return Ok(EmbeddedExample {
-                title: SongSummary::of(&song).title,
-                song: Some(*song),
-                in_library: true,
-                is_stored: true,
-                weight,
-                vectors: BTreeMap::new(),
-                unembedded: BTreeMap::new(),
-            });
-        }
+        (Named::Song(song), None) => return Ok(stored_example(*song, weight)),
         // What is not stored has to be embedded: a part of a song, or a file
         // outside the library.
         (Named::Song(song), Some(_)) => {
@@ -166,6 +165,19 @@ async fn song_example(
         vectors: embedded.vectors,
         unembedded: embedded.unembedded,
     })
+}
+
+// A song of the library, whose vectors are those that are stored.
+fn stored_example(song: Song, weight: f64) -> EmbeddedExample {
+    EmbeddedExample {
+        title: SongSummary::of(&song).title,
+        song: Some(song),
+        in_library: true,
+        is_stored: true,
+        weight,
+        vectors: BTreeMap::new(),
+        unembedded: BTreeMap::new(),
+    }
 }
 
 // A vector, which means something to the first of the models alone.

@@ -1,13 +1,18 @@
 //! Songs and tombstones as they lie in files.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
 use songrec_core::{EmbeddingRef, ModelName, Song, SongId};
-use songrec_storage::{Origin, SongDocument, Tombstone, Unreadable, document_text, read_document};
+use songrec_storage::{
+    Origin, SongDocument, Tombstone, Unreadable, document_text, read_checked_document,
+    read_document,
+};
 
 use crate::{
     error::{Fault, Result},
@@ -70,6 +75,56 @@ pub(crate) fn read_song(
     let Some((stamp, bytes)) = read(files, &path)? else { return Ok(None) };
     let document: Song = parse(&path, &bytes, id)?;
     Ok(Some(Stored { document, origin: origin(&bytes), stamp }))
+}
+
+/// The documents that were found to be what was written, by a hash of their bytes: the
+/// same bytes need not be checked again, which is half of what reading a song costs.
+///
+/// A bit that flips later makes other bytes, and is found as before.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    // With keys of this process, so that nobody can make bytes of the same hash.
+    hasher: RandomState,
+    hashes: Mutex<HashMap<SongId, u64>>,
+}
+
+impl Checked {
+    /// So many are remembered, in some 13 MB; then it begins anew.
+    const MOST: usize = 1 << 18;
+
+    fn knows(&self, id: SongId, hash: u64) -> bool {
+        self.hashes().get(&id) == Some(&hash)
+    }
+
+    fn remember(&self, id: SongId, hash: u64) {
+        let mut hashes = self.hashes();
+        if hashes.len() >= Self::MOST {
+            hashes.clear();
+        }
+        hashes.insert(id, hash);
+    }
+
+    fn hashes(&self) -> MutexGuard<'_, HashMap<SongId, u64>> {
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The song that is stored, without where it came from; nothing if none is.
+pub(crate) fn read_document_of_song(
+    layout: &Layout,
+    files: &Files,
+    checked: &Checked,
+    id: SongId,
+) -> Result<Option<Song>> {
+    let path = layout.of_song(Folder::Songs, id);
+    let Some(bytes) = files.read(&path)? else { return Ok(None) };
+    let hash = checked.hasher.hash_one(&bytes);
+    if checked.knows(id, hash) {
+        return understood(&path, read_checked_document(&bytes, Some(id))).map(Some);
+    }
+    let song = parse(&path, &bytes, id)?;
+    checked.remember(id, hash);
+    Ok(Some(song))
 }
 
 /// The embeddings that a stored song names; nothing if none is stored. The rest
@@ -153,7 +208,11 @@ fn read(files: &Files, path: &Path) -> Result<Option<(Stamp, Vec<u8>)>> {
 }
 
 fn parse<T: SongDocument>(path: &Path, bytes: &[u8], id: SongId) -> Result<T> {
-    read_document(bytes, Some(id)).map_err(|why| match why {
+    understood(path, read_document(bytes, Some(id)))
+}
+
+fn understood<T>(path: &Path, document: std::result::Result<T, Unreadable>) -> Result<T> {
+    document.map_err(|why| match why {
         Unreadable::Newer { found } => {
             Fault::Newer { path: path.to_owned(), found, known: Song::FORMAT.into() }
         }

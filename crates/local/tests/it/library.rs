@@ -286,6 +286,31 @@ async fn files_that_come_and_go_by_other_means_are_noticed() {
 }
 
 #[tokio::test]
+async fn a_bit_that_flips_after_a_song_was_read_is_found() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 3).await;
+    let (id, path) = (fixture.songs[1].id, song_path(folder.path(), fixture.songs[1].id));
+    let whole = fs::read_to_string(&path).unwrap();
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    // A letter of a value becomes the next one: JSON that says something else.
+    let flipped = whole.replacen("\"added_at\":\"2", "\"added_at\":\"3", 1);
+    assert_ne!(flipped, whole);
+
+    for _ in 0..2 {
+        assert_eq!(library.songs().get(&[id]).await.unwrap()[0], Some(fixture.songs[1].clone()));
+    }
+    fs::write(&path, &flipped).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+
+    for _ in 0..2 {
+        let error = library.songs().get(&[id]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+    fs::write(&path, &whole).unwrap();
+    assert!(library.songs().get(&[id]).await.unwrap()[0].is_some());
+}
+
+#[tokio::test]
 async fn a_damaged_song_is_left_out_and_named() {
     let folder = temp_dir();
     let (library, fixture) = filled(folder.path(), 12).await;

@@ -120,8 +120,7 @@ async fn to_one(
     let job = RequestJob::new();
     let options = asked.options(&server, USUAL, &job).await?;
     let song = named(&server, &id).await?;
-    let example = Example::like(song.id.to_string());
-    Ok(answer(similar_to(&server.library, &[example], &options).await?))
+    Ok(answer(similar_to(&server.library, &[Example::read(song)], &options).await?))
 }
 
 /// A song of the library, or a part of it, and how much it counts.
@@ -253,11 +252,11 @@ impl ExampleIn {
                 .tip("a weight is above 0; `unlike` names what to be unlike"));
         }
         let song = named(server, &self.song).await?;
-        let name = match part(self.from, self.to)? {
-            None => song.id.to_string(),
-            Some(part) => in_part(&song.id.to_string(), part),
+        let example = match part(self.from, self.to)? {
+            None => Example::read(song),
+            Some(part) => Example::like(in_part(&song.id.to_string(), part)),
         };
-        Ok(Example { weight: weight.copysign(usual), ..Example::like(name) })
+        Ok(Example { weight: weight.copysign(usual), ..example })
     }
 }
 

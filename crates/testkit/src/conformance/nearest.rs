@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use songrec_core::{Embedding, Filter, Metric, ModelSpec, SongId, SongSummary, Vector};
 use songrec_storage::{
-    ErrorKind, NearestQuery, Neighbor, PutMode, StorageBackend, StorageBackendExt,
+    ErrorKind, NearestQuery, NearestSongs, Neighbor, PutMode, StorageBackend, StorageBackendExt,
 };
 
 use crate::{
@@ -308,6 +308,19 @@ pub async fn nearest_songs_are_songs(backend: &dyn StorageBackend) {
             assert_eq!(*song, fixture.songs[at]);
         }
     }
+
+    // Some at a time, they are the same.
+    let of_all = by_hand(&fixture, &model, &NearestQuery { k: 30, ..query.clone() });
+    let left: Vec<_> = of_all.into_iter().skip(5).collect();
+    let mut nearest = NearestSongs::new(backend, NearestQuery { k: 4, ..query });
+    let mut found = Vec::new();
+    for count in [1, 2, 0, 7, 3, 30] {
+        let some = nearest.next(count).await.unwrap();
+        assert_eq!(some.len(), count.min(left.len() - found.len()), "{count}");
+        found.extend(some.into_iter().map(|(neighbor, _)| neighbor.song));
+    }
+    assert_eq!(found, left.iter().map(|hit| hit.0).collect::<Vec<_>>());
+    assert_eq!(nearest.next(1).await.unwrap(), []);
 }
 
 /// A song that gets its embedding later is found from then on; one that stops
