@@ -51,6 +51,15 @@ soak STEPS="1000000" *SEED:
 soak-processes:
     SONGREC_SOAK_SECONDS=${SONGREC_SOAK_SECONDS:-300} cargo test -p songrec-cli --test it soak -- --nocapture
 
+# Two servers and the command line on one library, killed at random for SECONDS.
+soak-serve SECONDS="300" SEED="1":
+    SONGREC_SOAK_SECONDS={{SECONDS}} SONGREC_SOAK_SEED={{SEED}} cargo test -p songrec-cli --test it soak_serve -- --nocapture
+
+# Schemathesis over every operation of `songrec serve`; PYTHON is one that has it.
+fuzz-serve PYTHON="python3" EXAMPLES="40" SEED="1":
+    cargo build -p songrec-cli
+    {{PYTHON}} tools/fuzz_serve.py target/debug/songrec --examples {{EXAMPLES}} --seed {{SEED}}
+
 # Made-up files for all that reads files, guided by coverage; targets are
 # `tags`, `decode` and `song`. Needs a nightly compiler, C++ and Python.
 fuzz SECONDS="600" *TARGETS:

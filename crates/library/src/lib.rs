@@ -100,9 +100,9 @@ pub use playlist::{
     ExportedPlaylist, ImportOptions, ImportedPlaylist, InvalidPathMap, InvalidPlaylistFormat,
     KeptPlaylist, LARGEST_PLAYLIST_FILE, LeftOut, MOST_SONGS, MatchedBy, PathMap, PathOptions,
     Playlist, PlaylistCard, PlaylistChange, PlaylistEntry, PlaylistFile, PlaylistFormat,
-    PlaylistList, PlaylistRule, PlaylistSeed, PlaylistSong, PlaylistSongs, RULE_LENGTH, Unmatched,
-    UnreadablePlaylist, change_playlist, create_playlist, delete_playlist, import_playlist,
-    looked_up, playlist_file, playlist_named, playlist_songs, playlists,
+    PlaylistList, PlaylistRule, PlaylistSeed, PlaylistSong, PlaylistSongs, RULE_LENGTH,
+    SentPlaylist, Unmatched, UnreadablePlaylist, change_playlist, create_playlist, delete_playlist,
+    import_playlist, looked_up, playlist_file, playlist_named, playlist_songs, playlists,
 };
 pub use points::{Points, points};
 pub use property::Property;

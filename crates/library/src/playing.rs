@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use crate::{
     Error, ErrorKind, Library, Result,
     hash::hash_file,
-    share::{audio_address, fetch_audio},
+    share::{audio_address, elsewhere, fetch_audio},
     work::blocking,
 };
 
@@ -33,7 +33,7 @@ const REMEMBERED: usize = 10_000;
 /// Audio that can be read.
 #[derive(Clone, Debug)]
 pub enum Playable {
-    /// Here.
+    /// As bytes.
     Here {
         /// How many bytes it has.
         size: u64,
@@ -46,13 +46,17 @@ pub enum Playable {
     At(String),
 }
 
-/// Where audio is that is here.
+/// Where bytes of audio are.
 #[derive(Clone, Debug)]
 pub struct AudioPlace(Place);
 
 #[derive(Clone, Debug)]
 enum Place {
-    Kept(BlobRef),
+    /// In the library, or in the one that it is synced with.
+    Kept {
+        elsewhere: Option<Library>,
+        blob: BlobRef,
+    },
     File(PathBuf),
 }
 
@@ -65,6 +69,8 @@ pub struct CheckedAudio(Mutex<HashSet<Check>>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Check {
     sha256: Digest,
+    /// Whether it is what another library keeps.
+    is_elsewhere: bool,
     /// Of a file; nothing for what the library keeps.
     file: Option<(PathBuf, Option<SystemTime>)>,
 }
@@ -84,13 +90,14 @@ impl CheckedAudio {
 }
 
 /// The audio of a song to play: from a file of this machine, from what the library
-/// keeps, or at an address that is valid for `valid_for`, which comes first if
-/// `wants_address`. Bytes that are here are compared by their hash before they are played
-/// for the first time.
+/// keeps, or from the library that this one is synced with. With `wants_address`, an address
+/// that is valid for `valid_for` comes first, where the audio has one. Bytes that are on this
+/// machine are compared by their hash before they are played for the first time.
 ///
 /// # Errors
 ///
-/// `NotFound` if the audio is not here and has no address; those of the library.
+/// `NotFound` if nobody keeps the audio; `Temporary` if it would have to come from a library
+/// that cannot be reached now; those of the library.
 pub async fn playable(
     library: &Library,
     song: &Song,
@@ -109,18 +116,34 @@ pub async fn playable(
             return Ok(Playable::Here { size: file.size, sha256: file.sha256, place });
         }
     }
-    if let Some(blob) = &song.blob {
-        if is_kept(library, blob, checked, job).await? {
-            let place = AudioPlace(Place::Kept(blob.clone()));
-            return Ok(Playable::Here { size: blob.size, sha256: blob.sha256, place });
-        }
-        if let Some(address) = address(library, song, valid_for, job).await? {
-            return Ok(Playable::At(address));
-        }
+    if let Some(found) = kept(library, song, None, checked, job).await? {
+        return Ok(found);
+    }
+    if let Some((there, song)) = elsewhere(library, song, &job.progress).await?
+        && let Some(found) = kept(&there, &song, Some(&there), checked, job).await?
+    {
+        return Ok(found);
     }
     let title = SongSummary::of(song).title;
     Err(Error::not_found(format_args!("the audio of `{title}` is not here"))
         .with_hint("its files are on another machine, or were moved: scan them again here"))
+}
+
+// The copy of the audio that `library` keeps, which may be another one than is asked.
+async fn kept(
+    library: &Library,
+    song: &Song,
+    elsewhere: Option<&Library>,
+    checked: &CheckedAudio,
+    job: &Job,
+) -> Result<Option<Playable>> {
+    let Some(blob) = &song.blob else { return Ok(None) };
+    let check = Check { sha256: blob.sha256, is_elsewhere: elsewhere.is_some(), file: None };
+    if !checked.knows(&check) && !is_kept(library, blob, check, checked, job).await? {
+        return Ok(None);
+    }
+    let place = AudioPlace(Place::Kept { elsewhere: elsewhere.cloned(), blob: blob.clone() });
+    Ok(Some(Playable::Here { size: blob.size, sha256: blob.sha256, place }))
 }
 
 // Audio that is kept in a folder has no address.
@@ -144,7 +167,7 @@ async fn is_as_said(path: &PathBuf, file: &SongFile, checked: &CheckedAudio) -> 
         return Ok(false);
     }
     let file_state = Some((path.clone(), metadata.modified().ok()));
-    let check = Check { sha256: file.sha256, file: file_state };
+    let check = Check { sha256: file.sha256, is_elsewhere: false, file: file_state };
     if checked.knows(&check) {
         return Ok(true);
     }
@@ -160,13 +183,10 @@ async fn is_as_said(path: &PathBuf, file: &SongFile, checked: &CheckedAudio) -> 
 async fn is_kept(
     library: &Library,
     blob: &BlobRef,
+    check: Check,
     checked: &CheckedAudio,
     job: &Job,
 ) -> Result<bool> {
-    let check = Check { sha256: blob.sha256, file: None };
-    if checked.knows(&check) {
-        return Ok(true);
-    }
     let Some(mut stream) = library.backend().blobs().get(blob, None).await? else {
         return Ok(false);
     };
@@ -200,9 +220,15 @@ pub async fn read_audio(
     range: Range<u64>,
 ) -> Result<AudioStream> {
     match &place.0 {
-        Place::Kept(blob) => {
+        Place::Kept { elsewhere, blob } => {
             let gone = || Error::not_found("the audio is not in the library any more");
-            let stream = library.backend().blobs().get(blob, Some(range)).await?;
+            let stream = elsewhere
+                .as_ref()
+                .unwrap_or(library)
+                .backend()
+                .blobs()
+                .get(blob, Some(range))
+                .await?;
             Ok(stream.ok_or_else(gone)?.map_err(Error::from).boxed())
         }
         Place::File(path) => {

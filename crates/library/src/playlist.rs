@@ -16,7 +16,8 @@ pub use body::{MOST_SONGS, Playlist, PlaylistEntry, PlaylistRule, PlaylistSeed, 
 pub use export::{ExportedPlaylist, LeftOut, PlaylistFile, playlist_file};
 pub use formats::{InvalidPlaylistFormat, PlaylistFormat};
 pub use import::{
-    ImportOptions, ImportedPlaylist, LARGEST_PLAYLIST_FILE, MatchedBy, Unmatched, import_playlist,
+    ImportOptions, ImportedPlaylist, LARGEST_PLAYLIST_FILE, MatchedBy, SentPlaylist, Unmatched,
+    import_playlist,
 };
 pub use kept::{
     KeptPlaylist, PlaylistCard, PlaylistChange, PlaylistList, UnreadablePlaylist, change_playlist,

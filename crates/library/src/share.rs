@@ -16,6 +16,7 @@ mod migrate;
 mod sync;
 mod trash;
 
+pub(crate) use audio::elsewhere;
 pub use audio::{Address, Fetched, audio_address, fetch_audio};
 pub use check::check;
 pub use conflicts::{Decision, conflicts, conflicts_of, decide};

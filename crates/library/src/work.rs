@@ -26,13 +26,18 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 /// Runs `work` on `pool`; the runtime stays free to do I/O. A panic of a
-/// decoder becomes an error, and takes nothing with it.
+/// decoder becomes an error, and takes nothing with it. Work that waits for its turn is not
+/// begun once its future is dropped.
 pub(crate) async fn on_cpu<T: Send + 'static>(
     pool: Option<&rayon::ThreadPool>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> std::result::Result<T, String> {
     let (send, receive) = tokio::sync::oneshot::channel();
     let job = move || {
+        // Whoever asked for it went away before it began.
+        if send.is_closed() {
+            return;
+        }
         let result = catch_unwind(AssertUnwindSafe(work));
         // Fails only if the caller was cancelled and nobody wants the result.
         let _ = send.send(result);
@@ -48,4 +53,36 @@ pub(crate) async fn on_cpu<T: Send + 'static>(
             .or_else(|| panic.downcast_ref::<String>().cloned());
         format!("reading it failed inside songrec: {}", text.unwrap_or_default())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    };
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_not_begun() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let (go_on, waits) = mpsc::channel::<()>();
+        let mut first = Box::pin(on_cpu(Some(&pool), move || waits.recv().unwrap()));
+        assert!(first.as_mut().now_or_never().is_none());
+        let begun = Arc::new(AtomicBool::new(false));
+        let seen = begun.clone();
+        let mut second = Box::pin(on_cpu(Some(&pool), move || seen.store(true, Ordering::SeqCst)));
+        assert!(second.as_mut().now_or_never().is_none());
+
+        drop(second);
+        go_on.send(()).unwrap();
+        first.await.unwrap();
+        on_cpu(Some(&pool), || ()).await.unwrap();
+
+        assert!(!begun.load(Ordering::SeqCst));
+    }
 }

@@ -19,6 +19,7 @@ use songrec_library::{
 use crate::{
     problem::{Problem, Result},
     server::{RequestJob, Shared},
+    strict,
 };
 
 /// The largest body of JSON: a vector of 16,384 numbers, many times over.
@@ -79,7 +80,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         }
         let bytes = read(body, JSON_LIMIT).await?;
         let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
-        serde_json::from_slice(text).map(Self).map_err(|error| {
+        strict::from_slice(text).map(Self).map_err(|error| {
             Problem::invalid(format!("the body means nothing: {error}"))
                 .tip("`/docs` shows what it has to say")
         })

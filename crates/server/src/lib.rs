@@ -18,6 +18,7 @@ mod problem;
 mod routes;
 mod serve;
 mod server;
+mod strict;
 mod upload;
 mod words;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use songrec_library::{DEFINITIONS, SCHEMAS};
-use utoipa::openapi::OpenApi;
+use utoipa::{ToSchema, openapi::OpenApi};
 
 use crate::problem::CODES;
 
@@ -33,6 +33,7 @@ pub(crate) fn described(api: OpenApi) -> Value {
         "token": { "type": "http", "scheme": "bearer" },
         "cookie": { "type": "apiKey", "in": "cookie", "name": "songrec_session" },
     });
+    whole_numbers(&mut document["paths"]);
     // Those of bodies are in the code.
     let mut schemas = schemas();
     let of_bodies = document["components"]["schemas"].take();
@@ -51,6 +52,28 @@ pub(crate) fn described(api: OpenApi) -> Value {
         }
     }
     document
+}
+
+/// Bytes that are no text.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it only says what a body has")]
+pub(crate) struct Bytes(Vec<u8>);
+
+// A number without a sign may have all of its 64 bits; `int64` would end one earlier.
+fn whole_numbers(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if object.get("format") == Some(&json!("int64"))
+                && object.get("minimum") == Some(&json!(0))
+            {
+                object.insert("format".to_owned(), json!("uint64"));
+            }
+            object.values_mut().for_each(whole_numbers);
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole_numbers),
+        _ => {}
+    }
 }
 
 // Every document by its name, with references to each other.

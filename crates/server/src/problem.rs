@@ -94,12 +94,17 @@ impl Problem {
         match error.kind() {
             ErrorKind::Usage | ErrorKind::NotFound => {
                 let tip = error.hint().map(words::in_words);
-                let place = path.display().to_string();
-                let detail = error.in_one_line().replace(&place, name);
-                Self { tip, ..Self::new("unreadable_audio", detail) }
+                let problem = Self { tip, ..Self::new("unreadable_audio", error.in_one_line()) };
+                problem.of_file(path, name)
             }
             _ => error.into(),
         }
+    }
+
+    /// The same of a file that somebody sent, as its sender calls it.
+    pub(crate) fn of_file(mut self, path: &std::path::Path, name: &str) -> Self {
+        self.detail = self.detail.replace(&path.display().to_string(), name);
+        self
     }
 
     /// The answer that names a song which the library has already.

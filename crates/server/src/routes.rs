@@ -8,6 +8,7 @@ mod fresh;
 mod jobs;
 mod map;
 mod original;
+mod playlist_files;
 mod playlists;
 mod queues;
 mod session;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .merge(facts::routes())
         .merge(clusters::routes())
         .merge(playlists::routes())
+        .merge(playlist_files::routes())
         .merge(queues::routes())
         .merge(analysis::routes())
         .merge(map::routes())

@@ -32,6 +32,8 @@ pub(crate) struct Upload {
     pub(crate) path: PathBuf,
     /// What its sender calls it, without folders.
     pub(crate) name: String,
+    /// How many bytes it has.
+    size: u64,
     /// The names and values of the other fields, in their order.
     pub(crate) fields: Vec<(String, String)>,
     /// Only this user may look into it; it goes, with the file, when the upload goes.
@@ -41,32 +43,51 @@ pub(crate) struct Upload {
 impl FromRequest<Shared> for Upload {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, server: &Shared) -> Result<Self> {
+    async fn from_request(request: Request, server: &Shared) -> Result<Self> {
         let limit = server.options.upload_limit;
+        let upload = Self::of_at_most(limit, request, server).await?;
+        match upload.size {
+            0 => Err(Problem::new("unreadable_audio", "the file is empty")),
+            _ => Ok(upload),
+        }
+    }
+}
+
+impl Upload {
+    /// A file with at most `limit` bytes.
+    pub(crate) async fn of_at_most(
+        limit: u64,
+        mut request: Request,
+        server: &Shared,
+    ) -> Result<Self> {
+        let limit = limit.min(server.options.upload_limit);
         if !is_of_type(request.headers(), "multipart/form-data") {
             return Err(Problem::new("wrong_content_type", "an upload has to be multipart")
-                .tip("send `multipart/form-data` with the audio in the part `file`"));
+                .tip("send `multipart/form-data` with the file in the part `file`"));
         }
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         // Besides the file there are fields, and what parts them.
         let room = (FIELDS * FIELD_LIMIT) as u64;
         if length.is_some_and(|length| length > limit.saturating_add(room)) {
-            return Err(too_large(limit));
+            return Err(too_large(limit, server));
         }
         DefaultBodyLimit::disable().apply(&mut request);
         let multipart = request.extract::<Multipart, _>().await;
         let multipart = multipart.map_err(|error| Problem::invalid(error.body_text()))?;
-        receive(multipart, server).await
+        receive(multipart, limit, server).await
     }
 }
 
-fn too_large(limit: u64) -> Problem {
-    Problem::new("too_large", format!("an upload may have {limit} bytes"))
-        .tip("`songrec serve --max-upload SIZE` allows more")
+fn too_large(limit: u64, server: &Shared) -> Problem {
+    let problem = Problem::new("too_large", format!("this upload may have {limit} bytes"));
+    match limit < server.options.upload_limit {
+        true => problem,
+        false => problem.tip("`songrec serve --max-upload SIZE` allows more"),
+    }
 }
 
-async fn receive(mut multipart: Multipart, server: &Shared) -> Result<Upload> {
+async fn receive(mut multipart: Multipart, limit: u64, server: &Shared) -> Result<Upload> {
     let failed = |error: std::io::Error| {
         tracing::warn!("an upload could not be kept: {error}");
         Problem::new("failed", format!("the upload could not be kept: {error}"))
@@ -90,33 +111,30 @@ async fn receive(mut multipart: Multipart, server: &Shared) -> Result<Upload> {
         let called = plain_name(field.file_name().unwrap_or("upload"));
         let path = folder.path().join(&called);
         let mut target = tokio::fs::File::create_new(&path).await.map_err(failed)?;
-        let bytes = copy(field, &mut target, server, deadline).await?;
+        let size = copy(field, &mut target, limit, server, deadline).await?;
         target.flush().await.map_err(failed)?;
-        if bytes == 0 {
-            return Err(Problem::new("unreadable_audio", "the file is empty"));
-        }
-        file = Some((path, called));
+        file = Some((path, called, size));
     }
-    let (path, name) = file.ok_or_else(|| {
-        Problem::invalid("there is no part `file`").tip("send the audio in a part of that name")
+    let (path, name, size) = file.ok_or_else(|| {
+        Problem::invalid("there is no part `file`").tip("send the file in a part of that name")
     })?;
-    Ok(Upload { path, name, fields, _folder: folder })
+    Ok(Upload { path, name, size, fields, _folder: folder })
 }
 
 // Writes the file as it comes.
 async fn copy(
     mut field: Field<'_>,
     target: &mut tokio::fs::File,
+    limit: u64,
     server: &Shared,
     deadline: Instant,
 ) -> Result<u64> {
-    let limit = server.options.upload_limit;
     let mut bytes = 0;
     while let Some(piece) = in_time(deadline, field.chunk()).await? {
         bytes += piece.len() as u64;
         server.figures.uploaded(piece.len() as u64);
         if bytes > limit {
-            return Err(too_large(limit));
+            return Err(too_large(limit, server));
         }
         target.write_all(&piece).await.map_err(|error| {
             Problem::new("failed", format!("the upload could not be kept: {error}"))

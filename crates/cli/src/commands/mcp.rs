@@ -1,6 +1,7 @@
 //! `mcp`: the library as tools for a language model, over stdin and stdout.
 
 mod playlists;
+mod queues;
 mod tools;
 
 use anyhow::Result;

@@ -69,7 +69,7 @@ pub(super) async fn run(context: &Context, args: PlaylistArgs) -> Result<ExitSta
         PlaylistCommand::Delete { playlist } => delete(context, &playlist).await,
         PlaylistCommand::Export(args) => export(context, &args).await,
         PlaylistCommand::Import { file, name, maps, dry_run } => {
-            import(context, &file, &ImportOptions { name, maps, dry_run }).await
+            import(context, &file, &ImportOptions { name, maps, dry_run, sent: None }).await
         }
     }
 }

@@ -51,6 +51,8 @@ mod serving;
 mod shapes;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod soak;
+#[cfg(all(unix, feature = "serve"))]
+mod soak_serve;
 mod sources;
 mod sudden_end;
 mod suspect;

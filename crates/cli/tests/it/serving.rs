@@ -114,7 +114,7 @@ fn what_would_open_a_library_to_others_is_refused() {
 fn a_language_model_can_ask_and_changes_nothing_unless_it_may() {
     for may_write in [false, true] {
         let world = World::with(&["kick", "snare"]);
-        let id = world.ids()[0].clone();
+        let (id, other) = (world.ids()[0].clone(), world.ids()[1].clone());
         let arguments: &[&str] = if may_write { &["mcp", "--allow-writes"] } else { &["mcp"] };
         let mut command = world.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -167,12 +167,23 @@ fn a_language_model_can_ask_and_changes_nothing_unless_it_may() {
             "{similar}"
         );
         assert_eq!(call("describe", json!({"song": id}))["structuredContent"]["id"], id.as_str());
+        let queue = call("radio", json!({"songs": [id], "length": 5}));
+        assert_eq!(queue["structuredContent"]["songs"][0]["id"], other.as_str(), "{queue}");
+        let way = call("path", json!({"a": id, "b": other, "length": 2}));
+        let way = way["structuredContent"]["songs"].as_array().unwrap();
+        let ends: Vec<_> = way.iter().map(|song| song["id"].as_str().unwrap()).collect();
+        assert_eq!(ends, [id.as_str(), other.as_str()]);
         assert!(call("stats", json!({}))["structuredContent"]["total_songs"] == 2);
         for (name, arguments) in [
             ("clusters", json!({})),
             ("similar", json!({"song": "no such song"})),
             ("search", json!({"filters": ["bpm:fast"]})),
             ("search", json!({"limit": 5000})),
+            ("radio", json!({"songs": []})),
+            ("radio", json!({"songs": [id], "length": 5000})),
+            ("radio", json!({"songs": [id], "variety": 2})),
+            ("path", json!({"a": id, "b": id})),
+            ("path", json!({"a": id, "b": other, "length": 1})),
             ("nothing", json!({})),
         ] {
             assert_eq!(call(name, arguments)["isError"], true, "{name}");

@@ -40,6 +40,16 @@ pub struct ImportOptions {
     pub maps: Vec<PathMap>,
     /// Whether only to say what would be taken in.
     pub dry_run: bool,
+    /// For a file that somebody sent: no file that it names is looked at on this machine,
+    /// so that nobody learns what is there.
+    pub sent: Option<SentPlaylist>,
+}
+
+/// What is known of a file that somebody sent.
+#[derive(Clone, Debug, Default)]
+pub struct SentPlaylist {
+    /// The folder that its relative paths begin at; `/` if nobody says.
+    pub folder: Option<PathBuf>,
 }
 
 /// By what a song was recognised.
@@ -105,16 +115,27 @@ pub async fn import_playlist(
     job: &Job,
 ) -> Result<ImportedPlaylist> {
     let listed = read(file).await?;
-    let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let folder = whole.parent().unwrap_or(Path::new("/")).to_owned();
+    let folder = match &options.sent {
+        Some(sent) => sent.folder.clone().unwrap_or_else(|| PathBuf::from("/")),
+        None => {
+            let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+            whole.parent().unwrap_or(Path::new("/")).to_owned()
+        }
+    };
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let name = options.name.clone().or(listed.name).or(stem).unwrap_or_default();
     let mut matching = Matching::of(library, listed.songs, &folder, &options.maps);
     matching.by_id().await?;
     matching.by_path().await?;
-    matching.by_hash(job).await?;
+    if options.sent.is_none() {
+        matching.by_linked_path().await?;
+        matching.by_hash(job).await?;
+    }
     matching.by_name(job).await?;
     let (songs, matched_by, unmatched) = matching.found().await?;
+    if job.is_interrupted() {
+        return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+    }
     let playlist = match songs.is_empty() || options.dry_run {
         true => None,
         false => Some(create_playlist(library, &name, &songs, None).await?.card()),
@@ -205,8 +226,12 @@ impl<'a> Matching<'a> {
             let path = library.stored_path(&file);
             asked.push((wanted, Lookup::Path(path)));
         }
-        look(library, &mut asked, MatchedBy::Path).await?;
-        // The same file by the path that links lead to.
+        look(library, &mut asked, MatchedBy::Path).await
+    }
+
+    // The same file by the path that links lead to.
+    async fn by_linked_path(&mut self) -> Result<()> {
+        let library = self.library;
         let mut linked: Vec<(&mut Wanted, Lookup)> = Vec::new();
         for wanted in self.open() {
             let Some(file) = wanted.file.clone() else { continue };

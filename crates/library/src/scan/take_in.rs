@@ -400,7 +400,9 @@ fn report_change(
     for (number, (model, error)) in failed.enumerate() {
         report.unembedded += u64::from(number == 0);
         let (path, model) = (path.clone(), model.clone());
-        scan.found(&ScanItem::Unembedded { id, path, model, reason: error.to_string() });
+        // With its causes: that a server did not answer says little without the reason.
+        let reason = Error::caused(ErrorKind::Failed, error).in_one_line();
+        scan.found(&ScanItem::Unembedded { id, path, model, reason });
     }
     let warnings = arrival.found.analysis.as_ref().map(|embedded| &embedded.sound.audio.warnings);
     if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {

@@ -73,14 +73,30 @@ pub async fn audio_address(
     valid_for: Duration,
     progress: &Arc<dyn Progress>,
 ) -> Result<Address> {
-    if is_elsewhere(library, song)
-        && let Some((_, shared)) = shared(library, progress).await?
-        && let Some(there) = shared.backend().get_song(song.id).await?
-    {
+    if let Some((shared, there)) = elsewhere(library, song, progress).await? {
         let url = crate::audio::audio_url(&shared, &there, valid_for).await?;
         return Ok(Address { song: there.id, url });
     }
     Ok(Address { song: song.id, url: crate::audio::audio_url(library, song, valid_for).await? })
+}
+
+/// The library that this one is synced with, and `song` as it has it, if it keeps the audio
+/// that is not here.
+///
+/// # Errors
+///
+/// `Temporary` if the other library cannot be reached now; those of reading a song.
+pub(crate) async fn elsewhere(
+    library: &Library,
+    song: &Song,
+    progress: &Arc<dyn Progress>,
+) -> Result<Option<(Library, Song)>> {
+    if !is_elsewhere(library, song) {
+        return Ok(None);
+    }
+    let Some((_, shared)) = shared(library, progress).await? else { return Ok(None) };
+    let there = shared.backend().get_song(song.id).await?;
+    Ok(there.map(|song| (shared, song)))
 }
 
 // Whether the library that this one is synced with keeps the audio.

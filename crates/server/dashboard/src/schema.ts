@@ -58,6 +58,7 @@ export interface Schema {
   "plan": { "agreed": number; "bytes": Schema["pair_of_numbers"]; "counts": Schema["pair_of_counts"]; "documents": Schema["document_work"][]; "full": boolean; "left_out"?: Schema["left_out"]; "refused"?: Schema["failure"][]; "requests": Schema["pair_of_numbers"]; "songs": Schema["song_work"][] };
   "playlist": { "beside"?: string; "created_at": Schema["time"]; "id": string; "name": string; "rule"?: Schema["playlist_rule"]; "songs": (number | null); "updated_at": Schema["time"]; "version": Schema["operation"] };
   "playlist-delete": { "id": string; "removed": true };
+  "playlist-import": { "matched": number; "matched_by": Record<string, number>; "playlist": (Schema["playlist"] | null); "unmatched": { "location"?: string; "position": number; "title"?: string; "why": string }[] };
   "playlist-list": { "playlists": Schema["playlist"][]; "unreadable": { "id": string; "why": string }[] };
   "playlist-of-songs": Schema["playlist-show"] & { "limit": number; "offset": number };
   "playlist-show": Schema["playlist"] & { "duration": number; "entries": { "artist"?: string; "card"?: Schema["card"]; "key"?: string; "missing": boolean; "position": number; "song": Schema["song_id"]; "title": string }[]; "missing": number; "notes"?: string[] };

@@ -79,6 +79,14 @@ struct Now {
     told_progress: Option<Instant>,
 }
 
+impl Now {
+    fn note_failed(&mut self, item: &str, reason: String) {
+        if self.failed_items.len() < FAILED {
+            self.failed_items.push(FailedItem { item: item.to_owned(), reason });
+        }
+    }
+}
+
 /// What a job is doing.
 #[derive(Clone, Debug, Default, Serialize)]
 struct JobProgress {
@@ -197,9 +205,7 @@ impl Record {
             }
             _ => self.tell(now, "log", json!({ "text": format!("{item}: {reason}") })),
         }
-        if now.failed_items.len() < FAILED {
-            now.failed_items.push(FailedItem { item: item.to_owned(), reason });
-        }
+        now.note_failed(item, reason);
     }
 
     fn tell(&self, now: &mut Now, event: &'static str, data: Value) {
@@ -245,6 +251,10 @@ impl Progress for Record {
             Event::Scanned { item } => {
                 *now.counts.entry(kind(item)).or_default() += 1;
                 self.tell(&mut now, "item", json!(item));
+                // The song is there, and something of it is not.
+                if let ScanItem::Unembedded { path, model, reason, .. } = item {
+                    now.note_failed(path, format!("`{model}` did not embed it: {reason}"));
+                }
             }
             Event::Failed { item, reason } => {
                 self.failed(&mut now, item, words::in_words(reason));
@@ -276,7 +286,7 @@ const fn kind(item: &ScanItem) -> &'static str {
         ScanItem::Moved { .. } => "moved",
         ScanItem::Duplicate { .. } => "duplicates",
         ScanItem::Missing { .. } => "missing",
-        ScanItem::Unembedded { .. } => "unembedded",
+        ScanItem::Unembedded { .. } => "unheard",
         ScanItem::Warned { .. } => "warned",
     }
 }
@@ -301,6 +311,26 @@ mod tests {
         assert_eq!(told.last().map(|told| told.event), Some("end"));
         assert_eq!(record.document()["progress"]["done"], 10_000);
         assert_eq!(record.told_after(told.len() as u64 - 1).len(), 1);
+    }
+
+    #[test]
+    fn a_song_that_a_model_did_not_embed_is_listed_with_the_reason() {
+        let record = Record::new("1".to_owned(), "scan");
+        let item = ScanItem::Unembedded {
+            id: "3f9a0000-0000-8000-8000-000000000000".parse().unwrap(),
+            path: "a.wav".to_owned(),
+            model: "ear@1".parse().unwrap(),
+            reason: "no answer: connection refused".to_owned(),
+        };
+        record.on(Event::Scanned { item: &item });
+
+        let document = record.document();
+
+        assert_eq!(document["counts"], json!({"unheard": 1}));
+        let listed = &document["failed_items"][0];
+        assert_eq!(listed["item"], "a.wav");
+        assert_eq!(listed["reason"], "`ear@1` did not embed it: no answer: connection refused");
+        assert_eq!(record.told_after(0)[0].data["reason"], "no answer: connection refused");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     input::{Query, filter, limit, offset},
+    openapi::Bytes,
     problem::{Problem, Result},
     server::{RequestJob, Shared, done},
 };
@@ -132,7 +133,7 @@ async fn drawn(
 #[utoipa::path(get, path = "/api/v1/map", tag = "analysis", params(MapQuery), responses(
     (status = 200, description = "The map", content(
         (ref("#/components/schemas/map-of-songs") = "application/json"),
-        (Vec<u8> = "application/octet-stream"),
+        (inline(Bytes) = "application/octet-stream"),
     )),
     (status = 304, description = "The client has this answer"),
 ))]

@@ -3,16 +3,15 @@
 use axum::{
     Json as Answer,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use serde_json::json;
 use songrec_core::{Filter, OperationId, SongId, SongSummary};
 use songrec_library::{
-    Error, ErrorKind, KeptPlaylist, Library, PathMap, PathOptions, PlaylistChange, PlaylistFormat,
-    PlaylistRule, change_playlist, create_playlist, delete_playlist, find, looked_up,
-    playlist_file, playlist_named, playlist_songs, playlists,
+    Error, ErrorKind, KeptPlaylist, Library, PlaylistChange, PlaylistRule, change_playlist,
+    create_playlist, delete_playlist, find, looked_up, playlist_named, playlist_songs, playlists,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,7 +28,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(list, new))
         .routes(routes!(show, change, remove))
         .routes(routes!(add, take_out))
-        .routes(routes!(file))
 }
 
 /// Songs that are read at once.
@@ -354,73 +352,4 @@ async fn take_out(
         .tip(format!("`entry` has the key of one, and may be repeated up to {MOST} times")));
     }
     changed(&server, &headers, &id, vec![PlaylistChange::Remove(asked.entry)]).await
-}
-
-/// What a file of a playlist is like.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct FileQuery {
-    /// `m3u8`, `xspf` or `jspf`; `m3u8` if it is not said.
-    format: Option<String>,
-    /// A folder of the server: paths are written as they are seen from there.
-    relative_to: Option<String>,
-    /// `FROM=TO`: a folder of the server, and as the player calls it; may be repeated.
-    #[serde(default)]
-    map: Vec<String>,
-    /// Whether `/` stands between folders whatever the player's system.
-    #[serde(default)]
-    forward_slash: bool,
-}
-
-/// Gives a playlist as a file for players. The header `Songrec-Left-Out` has the number of
-/// songs that are not in it, because they or their files are not known any more.
-#[utoipa::path(get, path = "/api/v1/playlists/{id}/export", tag = "playlists", params(FileQuery,
-    ("id" = String, Path, description = "The id or the name of a playlist"),
-), responses(
-    (status = 200, description = "The file", content(
-        (String = "audio/x-mpegurl"), (String = "application/xspf+xml"), (serde_json::Value = "application/jspf+json"),
-    )),
-))]
-async fn file(
-    State(server): State<Shared>,
-    InPath(id): InPath<String>,
-    Query(asked): Query<FileQuery>,
-) -> Result<Response> {
-    let invalid = |error: String| Problem::invalid(error);
-    let format = asked.format.as_deref().unwrap_or("m3u8").parse::<PlaylistFormat>();
-    let format = format.map_err(|error| invalid(error.to_string()))?;
-    let maps = asked.map.iter().map(|map| map.parse::<PathMap>()).collect::<Result<_, _>>();
-    let maps = maps.map_err(|error| invalid(error.to_string()))?;
-    let relative_to = asked.relative_to.map(std::path::PathBuf::from);
-    let paths = PathOptions { relative_to, maps, forward_slash: asked.forward_slash };
-    let _turn = server.turn().await?;
-    let library = &server.library;
-    let kept = playlist_named(library, &id).await?;
-    let file = playlist_file(library, &kept, format, &paths, &RequestJob::new()).await?;
-    let mut response = file.bytes.into_response();
-    let headers = response.headers_mut();
-    let content_type = HeaderValue::from_static(format.media_type());
-    headers.insert(header::CONTENT_TYPE, content_type);
-    headers.insert("songrec-left-out", HeaderValue::from(file.exported.left_out.len()));
-    if let Ok(name) = HeaderValue::from_str(&attachment(&file.exported.name, format)) {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
-    Ok(response)
-}
-
-// What a browser calls the file: in plain letters, and as it is (RFC 8187).
-fn attachment(name: &str, format: PlaylistFormat) -> String {
-    let is_plain = |c: &char| c.is_ascii_alphanumeric() || " -_.".contains(*c);
-    let plain: String = name.chars().map(|c| if is_plain(&c) { c } else { '_' }).collect();
-    let whole: String = name
-        .bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect();
-    format!("attachment; filename=\"{plain}.{format}\"; filename*=UTF-8''{whole}.{format}")
 }

@@ -81,6 +81,14 @@ impl SimilarQuery {
         if self.threshold.is_some_and(|threshold| !threshold.is_finite()) {
             return Err(Problem::invalid("`threshold` is no number"));
         }
+        for (name, most) in
+            [("max_per_artist", self.max_per_artist), ("max_per_album", self.max_per_album)]
+        {
+            if most == Some(0) {
+                return Err(Problem::invalid(format!("`{name}` is 0, which leaves no song"))
+                    .tip("it is 1 or more"));
+            }
+        }
         Ok(SimilarOptions {
             model: self.model.clone(),
             blend: blend.map_err(|error| Problem::invalid(error.to_string()))?,
@@ -131,6 +139,7 @@ struct ExampleIn {
     song: String,
     /// How much it counts, above 0: 1 for a song to be like, 0.5 for one to be unlike,
     /// if it is not said.
+    #[schema(exclusive_minimum = 0.0)]
     weight: Option<f64>,
     /// Where the part begins, in seconds.
     from: Option<f64>,
@@ -154,8 +163,10 @@ struct SimilarBody {
     /// A vector of the model to be near to.
     vector: Option<Vec<f32>>,
     /// How many songs, 1 to 1000; 10 if it is not said.
+    #[schema(minimum = 1, maximum = 1000)]
     k: Option<usize>,
     /// How many of the nearest are passed over.
+    #[schema(maximum = 10_000_000)]
     offset: Option<usize>,
     /// The model to compare by.
     model: Option<String>,
@@ -170,8 +181,10 @@ struct SimilarBody {
     /// Ids of songs that do not count.
     exclude: Vec<String>,
     /// At most so many of one artist.
+    #[schema(minimum = 1)]
     max_per_artist: Option<usize>,
     /// At most so many of one album.
+    #[schema(minimum = 1)]
     max_per_album: Option<usize>,
     /// Whether it is said why each one is similar.
     explain: bool,

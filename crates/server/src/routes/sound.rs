@@ -21,6 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::songs::named;
 use crate::{
     input::{InPath, Query},
+    openapi::Bytes,
     problem::{Problem, Result},
     server::{RequestJob, Shared, done},
 };
@@ -54,7 +55,7 @@ struct AudioQuery {
     (status = 200, description = "All bytes", content_type = "audio/*"),
     (status = 206, description = "The bytes that were asked for", content_type = "audio/*"),
     (status = 304, description = "The client has this audio"),
-    (status = 307, description = "Where the audio is for an hour, if another place keeps it"),
+    (status = 307, description = "Where the audio is for an hour, if the client asked for an address and there is one"),
 ))]
 async fn audio(
     State(server): State<Shared>,
@@ -288,7 +289,7 @@ enum VectorFormat {
     ("id" = String, Path, description = "The id of a song, or at least 8 digits of its beginning"),
 ), responses((status = 200, description = "The vector", content(
     (ref("#/components/schemas/vector-of-song") = "application/json"),
-    (Vec<u8> = "application/x-npy"),
+    (inline(Bytes) = "application/x-npy"),
 ))))]
 async fn embedding(
     State(server): State<Shared>,

@@ -26,6 +26,7 @@ enum Body {
     None,
     Json(Value),
     File,
+    Playlist,
 }
 
 fn read(path: &'static str, address: &'static str) -> Example {
@@ -130,6 +131,13 @@ fn examples(audio: &str) -> Vec<Example> {
                 json!({"name": "Mine", "songs": ["{a}"]}),
             )
         },
+        Example {
+            method: Method::POST,
+            path: "/api/v1/import/playlist",
+            address: "/api/v1/import/playlist",
+            body: Body::Playlist,
+            status: 201,
+        },
         read("/api/v1/playlists", "/api/v1/playlists"),
         write(
             Method::POST,
@@ -221,6 +229,10 @@ async fn every_operation_is_described_and_answers_as_described() {
             Body::File => {
                 let sent = song(20, "Willow");
                 let (content_type, body) = form(Some(("willow.wav", &sent)), &[]);
+                request.header("content-type", content_type).body(body)
+            }
+            Body::Playlist => {
+                let (content_type, body) = form(Some(("read.m3u8", b"Alder.wav\nnone.wav")), &[]);
                 request.header("content-type", content_type).body(body)
             }
         };

@@ -146,6 +146,8 @@ async fn what_a_job_is_asked_is_looked_at_before_it_starts() {
         ("cluster", json!({"k": 0})),
         ("cluster", json!({"method": "magic"})),
         ("map", json!({"dims": 4})),
+        ("map", json!([null, null])),
+        ("verify", json!([true, false])),
         ("anomalies", json!({"method": "magic"})),
         ("sync", json!({"max_delete": "many"})),
     ] {

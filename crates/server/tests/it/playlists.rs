@@ -104,6 +104,8 @@ async fn a_wrong_request_changes_nothing() {
     let lists = "/api/v1/playlists";
     for (method, path, body, status) in [
         (Method::POST, lists, json!({"name": " one! "}), 400),
+        (Method::POST, lists, json!(["x", [alder], null]), 400),
+        (Method::POST, lists, json!({"name": "x", "rule": [[], [alder], 2]}), 400),
         (Method::POST, lists, json!({"name": "x".repeat(300)}), 400),
         (Method::POST, lists, json!({"name": "x", "songs": [unknown]}), 404),
         (Method::POST, lists, json!({"name": "x", "songs": ["/etc/passwd"]}), 400),
@@ -164,4 +166,85 @@ async fn a_queue_is_kept_only_where_the_server_may_write() {
     }
     let same = format!("/api/v1/path?a={alder}&b={alder}");
     assert_eq!(problem(world.get(&same).send().await.unwrap()).await.0, 400);
+}
+
+// A file that is sent, and what came of it.
+async fn imported(
+    world: &World,
+    (name, bytes): (&str, &[u8]),
+    fields: &[(&str, &str)],
+) -> (u16, Value) {
+    let sent = world.send("/api/v1/import/playlist", Some((name, bytes)), fields);
+    let answer = sent.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_file_of_a_player_becomes_a_playlist() {
+    let world = world(4, Options::default()).await;
+    let folder = world.path("audio").display().to_string();
+    let copy = world.path("Copy.wav");
+    std::fs::copy(world.path("audio/Dogwood.wav"), &copy).unwrap();
+    let text = format!(
+        "#EXTM3U\n{folder}/Alder.wav\nBirch.wav\n#EXTINF:1,Gone\nGone.wav\n\
+         http://example.org/Cedar.flac\n{}\n",
+        copy.display()
+    );
+    let file = ("Late & long.m3u8", text.as_bytes());
+
+    let dry = imported(&world, file, &[("dry_run", "true")]).await;
+    assert_eq!((dry.0, &dry.1["playlist"]), (200, &Value::Null));
+    let (status, report) = imported(&world, file, &[]).await;
+    assert_eq!(status, 201, "{report}");
+    assert_eq!(report["playlist"]["name"], "Late & long");
+    assert_eq!(report["matched_by"], json!({"path": 1, "file_name": 1}));
+    let unmatched = report["unmatched"].as_array().unwrap();
+    let places: Vec<u64> = unmatched.iter().map(|one| one["position"].as_u64().unwrap()).collect();
+    assert_eq!(places, [3, 4, 5], "no file of the server is read: {report}");
+    assert!(unmatched.iter().all(|one| !one["why"].as_str().unwrap().is_empty()));
+    let id = report["playlist"]["id"].as_str().unwrap();
+    assert_eq!(shown(&world, id).await.0, ["Alder", "Birch"]);
+
+    let fields = [("name", "Named"), ("relative_to", &*folder), ("map", "/far=/near")];
+    let (_, report) = imported(&world, file, &fields).await;
+    assert_eq!(report["matched_by"], json!({"path": 2}), "{report}");
+    assert_eq!(report["playlist"]["name"], "Named");
+    for format in ["m3u8", "xspf", "jspf"] {
+        let path = format!("/api/v1/playlists/{id}/export?format={format}");
+        let bytes = world.get(&path).send().await.unwrap().bytes().await.unwrap();
+        let name = format!("again.{format}");
+        let (status, report) = imported(&world, (&name, &bytes), &[("name", &name)]).await;
+        assert_eq!((status, &report["matched"]), (201, &json!(2)), "{format}: {report}");
+    }
+    let (status, report) = imported(&world, ("empty.m3u8", b""), &[]).await;
+    assert_eq!((status, &report["matched"]), (200, &json!(0)));
+    assert_eq!(world.json("/api/v1/playlists").await["playlists"].as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn what_is_no_playlist_makes_none() {
+    let world = world(1, Options::default()).await;
+    let large = vec![b'\n'; (8 << 20) + 1];
+    let ok = b"Alder.wav".as_slice();
+    imported(&world, ("one.m3u", ok), &[]).await;
+    for (name, bytes, fields, status, said) in [
+        ("x.txt", ok, vec![], 400, "`txt` is no format"),
+        ("x.xspf", b"<playlist><trackList>", vec![], 400, "`x.xspf` cannot be read as xspf"),
+        ("x.jspf", b"[]", vec![], 400, "`x.jspf` cannot be read as jspf"),
+        ("x.m3u8", large.as_slice(), vec![], 413, "8388608 bytes"),
+        ("x.m3u8", ok, vec![("name", "ONE")], 400, "there is a playlist `one` already"),
+        ("x.m3u8", ok, vec![("map", "x")], 400, "`x`"),
+        ("x.m3u8", ok, vec![("title", "x")], 400, "unknown field"),
+        ("x.m3u8", ok, vec![("dry_run", "perhaps")], 400, "perhaps"),
+    ] {
+        let (found, problem) = imported(&world, (name, bytes), &fields).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(found == status && detail.contains(said), "{name} {fields:?}: {problem}");
+        assert!(!detail.contains("songrec-upload"), "where it was is nobody's business: {detail}");
+    }
+    let none = world.send("/api/v1/import/playlist", None, &[("name", "x")]).send().await.unwrap();
+    assert_eq!(problem(none).await.0, 400);
+    let json = world.post("/api/v1/import/playlist", &json!({})).send().await.unwrap();
+    assert_eq!(problem(json).await.0, 415);
+    assert_eq!(world.json("/api/v1/playlists").await["playlists"].as_array().unwrap().len(), 1);
 }

@@ -150,6 +150,8 @@ async fn a_vector_finds_the_song_it_is_of() {
         json!({"like": [{"song": id, "weight": -1}]}),
         json!({"like": [{"song": "Elm"}]}),
         json!({"like": [{"song": id}], "k": 5000}),
+        json!({"like": [{"song": id}], "max_per_artist": 0}),
+        json!({"like": [[id, 1, null, null]]}),
     ] {
         let (status, _) = problem(ask(wrong.clone()).await.unwrap()).await;
         assert_eq!(status, 400, "{wrong}");

@@ -16,7 +16,7 @@ use songrec_library::{
     similar_to,
 };
 
-use super::playlists;
+use super::{playlists, queues};
 
 /// Songs of one answer if nobody says how many, and at the most: a model reads all of
 /// them.
@@ -144,6 +144,27 @@ impl Tools {
                 json!({ "playlist": text("The name or id of one playlist"),
                          "limit": { "type": "integer", "minimum": 1, "description": "How many songs of one; 50 if it is not said" } }),
             ),
+            tool(
+                "radio",
+                "Makes a queue of songs that goes on from some songs; `new_playlist` keeps one.",
+                &["songs"],
+                json!({ "songs": { "type": "array", "items": song, "minItems": 1, "description": "Songs to go on from" },
+                         "length": { "type": "integer", "minimum": 1, "maximum": MOST, "description": "How many songs; 25 if neither this nor `minutes` is said" },
+                         "minutes": { "type": "number", "exclusiveMinimum": 0, "description": "How long they play together, at the least" },
+                         "variety": { "type": "number", "minimum": 0, "maximum": 1, "description": "From 0, the most similar songs in their order, to 1, any of eight times as many" },
+                         "seed": { "type": "integer", "minimum": 0, "description": "What chance is drawn from" },
+                         "artist_spacing": { "type": "integer", "minimum": 0, "description": "Songs between two of one artist, at the least" },
+                         "filters": filters, "model": text("The model to compare by") }),
+            ),
+            tool(
+                "path",
+                "Lists songs that lead from one song to another, step by step, both ends included.",
+                &["a", "b"],
+                json!({ "a": song, "b": song,
+                         "length": { "type": "integer", "minimum": 2, "maximum": MOST, "description": "How many songs, with both ends; 10 if it is not said" },
+                         "mix": { "type": "boolean", "description": "Whether each song can be mixed with the next, by key and tempo" },
+                         "filters": filters, "model": text("The model in whose space it goes") }),
+            ),
             tool("stats", "Counts songs, genres, tempos, keys and models.", &[], json!({})),
             tool(
                 "sync_status",
@@ -190,6 +211,16 @@ impl Tools {
             }
             "add_to_playlist" if self.may_write => {
                 playlists::add(&self.library, read(arguments)?).await
+            }
+            "radio" => {
+                let asked: queues::Queue = read(arguments)?;
+                let filter = self.filter(&asked.filters, "").await?;
+                queues::queue(&self.library, asked, filter).await
+            }
+            "path" => {
+                let asked: queues::Way = read(arguments)?;
+                let filter = self.filter(&asked.filters, "").await?;
+                queues::way(&self.library, asked, filter).await
             }
             "stats" => {
                 let Nothing {} = read(arguments)?;
