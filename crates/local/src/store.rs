@@ -154,8 +154,8 @@ impl Store {
         stored::read_song(&self.layout, &self.files, id)
     }
 
-    /// The same without its origin and its stamp, for answers: a file that was read
-    /// before is read for half the price.
+    /// The same without its origin and its stamp, for answers: the checksum of a file that
+    /// was read before is not computed again.
     pub(crate) fn read_document_of_song(&self, id: SongId) -> Result<Option<Song>> {
         stored::read_document_of_song(&self.layout, &self.files, &self.checked, id)
     }

@@ -54,12 +54,15 @@ pub(super) async fn queue(library: &Library, asked: Queue, filter: Filter) -> Re
         model: asked.model,
     };
     let examples: Vec<Example> = asked.songs.iter().map(Example::like).collect();
-    let mut document = json!(radio(library, &examples, &options).await?);
+    let mut queue = radio(library, &examples, &options).await?;
     // Minutes may need more songs than a model reads.
-    if let Some(songs) = document["songs"].as_array_mut() {
-        songs.truncate(MOST);
+    let left_out = queue.songs.len().saturating_sub(MOST);
+    if left_out > 0 {
+        queue.songs.truncate(MOST);
+        queue.duration = queue.songs.iter().map(|song| song.summary.duration).sum();
+        queue.notes.push(format!("{left_out} songs more are left out: an answer has {MOST}"));
     }
-    Ok(document)
+    Ok(json!(queue))
 }
 
 /// Songs that lead from one to another.
