@@ -25,6 +25,8 @@ const NOT_FOUND: i32 = 4;
 const AGAIN: [i32; 2] = [5, 11];
 /// How long a request may take: no server is so slow, and one that hangs is found out.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Songs that all change at once, so that writes meet.
+const CONTESTED: usize = 2;
 /// The playlist that all write to.
 const SHARED: &str = "All";
 
@@ -293,14 +295,20 @@ impl<'a> Worker<'a> {
         });
     }
 
-    // A song of anybody, which may be gone before it is used.
+    // A song of this worker, or one of a few that all change at once; it may be gone before
+    // it is used.
     fn any_song(&mut self) -> Option<String> {
-        let own = self.own.choose(&mut self.rng).map(|own| own.id.clone());
-        if self.rng.random_bool(0.5) {
-            return own;
+        if self.rng.random_bool(0.3) {
+            return self.own.choose(&mut self.rng).map(|own| own.id.clone());
         }
-        let Door::Http(server) = self.door else { return own };
-        let listed = ask(&server.address(), "GET /api/v1/songs?limit=1000", None).ok()?.1;
+        let server = [self.door].into_iter().chain(self.others.iter().copied()).find_map(
+            |door| match door {
+                Door::Http(server) => Some(server),
+                Door::Terminal => None,
+            },
+        )?;
+        let line = format!("GET /api/v1/songs?sort=id&limit={CONTESTED}");
+        let listed = ask(&server.address(), &line, None).ok()?.1;
         let songs = listed["songs"].as_array()?;
         Some(songs.choose(&mut self.rng)?["id"].as_str()?.to_owned())
     }
