@@ -77,6 +77,16 @@ impl Upload {
         let multipart = multipart.map_err(|error| Problem::invalid(error.body_text()))?;
         receive(multipart, limit, server).await
     }
+
+    /// The upload, if it is nothing but a file.
+    pub(crate) fn alone(self) -> Result<Self> {
+        match self.fields.first() {
+            None => Ok(self),
+            Some((name, _)) => Err(Problem::invalid(format!("there is no field `{name}`")).tip(
+                "send the part `file` alone; `PATCH /api/v1/songs/{id}` changes a song afterwards",
+            )),
+        }
+    }
 }
 
 fn too_large(limit: u64, server: &Shared) -> Problem {

@@ -144,6 +144,7 @@ struct SongForm {
     )
 )]
 async fn send(State(server): State<Shared>, _: Writing, upload: Upload) -> Result<Response> {
+    let upload = upload.alone()?;
     let turn = server.turn().await?;
     let library = server.library.clone();
     let received = to_the_end(async move {

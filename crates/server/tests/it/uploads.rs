@@ -83,6 +83,18 @@ async fn what_is_no_audio_is_refused_and_not_kept() {
 }
 
 #[tokio::test]
+async fn a_field_beside_a_new_song_is_refused_and_not_forgotten() {
+    let world = world(0, Options::default()).await;
+    let sent = song(7, "Poplar");
+
+    let response = world.send("/api/v1/songs", Some(("a.wav", &sent)), &[("title", "Elm")]);
+    let (status, code) = problem(response.send().await.unwrap()).await;
+
+    assert_eq!((status, code.as_str()), (400, "invalid_request"));
+    assert_eq!(world.json("/api/v1/songs").await["total"], 0);
+}
+
+#[tokio::test]
 async fn what_is_too_large_is_refused_while_it_comes() {
     let options = Options { upload_limit: 10_000, ..Options::default() };
     let world = world(1, options).await;
