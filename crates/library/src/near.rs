@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use songrec_core::{Filter, Job, ModelName, SongId, SongSummary};
 use songrec_storage::{NearestQuery, StorageBackendExt};
@@ -30,6 +31,8 @@ const PADDED: f64 = 0.07;
 const NEIGHBORS: usize = 16;
 /// Songs of which what is shown is read at once.
 const READ: usize = 500;
+/// Searches in a library that is far away, at once.
+const SEARCHES: usize = 8;
 
 /// Which near duplicates are looked for.
 #[derive(Clone, Debug)]
@@ -124,29 +127,34 @@ pub(crate) async fn with_near_duplicates(library: &Library, songs: &[SongId]) ->
     if models.iter().all(|spec| spec.name != model) {
         return Ok(0);
     }
+    // What comes over a network is waited for, and what is here takes a core.
+    let at_once = if library.is_remote() { SEARCHES } else { 1 };
     let mut count = 0;
     for ids in songs.chunks(READ) {
-        let summaries: HashMap<SongId, SongSummary> = library
-            .each_song(ids)
-            .await?
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|song| !song.is_silent())
-            .map(|song| (song.id, SongSummary::of(&song)))
-            .collect();
+        let read = library.each_song(ids).await?;
+        let songs = read.into_iter().flatten().flatten().filter(|song| !song.is_silent());
+        let lengths: HashMap<SongId, f64> =
+            songs.map(|song| (song.id, SongSummary::of(&song).duration)).collect();
         let stored = library.backend().embeddings().get(&model, ids).await?;
+        let mut searches = Vec::new();
         for (id, stored) in ids.iter().zip(stored) {
-            let (Some(stored), Some(own)) = (stored, summaries.get(id)) else { continue };
+            let (Some(stored), Some(length)) = (stored, lengths.get(id)) else { continue };
             let mut query = NearestQuery::new(model.clone(), stored.embedding.vector, 3);
             query.threshold = Some(NEAR);
             query.exclude.push(*id);
-            let found = library.backend().nearest_songs(&query).await?;
-            let is_near = |found: &SongSummary| equally_long(own.duration, found.duration);
-            count += u64::from(found.iter().any(|(_, song)| is_near(&SongSummary::of(song))));
+            searches.push(has_equally_long(library, query, *length).boxed());
+        }
+        let mut searches = stream::iter(searches).buffer_unordered(at_once);
+        while let Some(is_near) = searches.try_next().await? {
+            count += u64::from(is_near);
         }
     }
     Ok(count)
+}
+
+async fn has_equally_long(library: &Library, query: NearestQuery, length: f64) -> Result<bool> {
+    let found = library.backend().nearest_songs(&query).await?;
+    Ok(found.iter().any(|(_, song)| equally_long(length, SongSummary::of(song).duration)))
 }
 
 // Groups with what is shown of their songs; without songs that are gone, and

@@ -63,8 +63,9 @@ pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus
             ),
         );
     }
-    if let Some(near) = sound.near_duplicates.filter(|near| *near > 0) {
-        let of = of_some(sound.songs.min(COMPARED), stats.total_songs);
+    if sound.near_duplicates > 0 {
+        let near = sound.near_duplicates;
+        let of = of_some(sound.compared, stats.total_songs);
         row(
             "near copies",
             format!("{near} sound almost as another song{of}; `songrec dup --near` lists them"),
@@ -83,8 +84,6 @@ pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus
     Ok(ExitStatus::Done)
 }
 
-/// Songs of which near copies are looked for.
-const COMPARED: u64 = 500;
 const LENGTHS: [&str; 6] =
     ["<0.5 s", "0.5 to 5 s", "5 to 30 s", "30 s to 2 min", "2 to 10 min", ">10 min"];
 const TEMPOS: [&str; 5] = ["<100", "100-120", "120-140", "140-160", "160+"];

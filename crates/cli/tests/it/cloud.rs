@@ -107,8 +107,6 @@ pub(crate) fn comparable(mut value: Value) -> Value {
                     object.remove(name);
                 }
                 object.remove("history");
-                // Each searched for costs a request there.
-                object.remove("near_duplicates");
                 object.values_mut().for_each(strip);
             }
             Value::Array(values) => values.iter_mut().for_each(strip),

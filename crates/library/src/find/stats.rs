@@ -60,9 +60,12 @@ pub struct SoundStats {
     pub silent_end: u64,
     /// Songs per range of loudness, in LUFS.
     pub loudness: BTreeMap<&'static str, u64>,
-    /// Songs that sound almost the same as another one of the library, of the first 500
-    /// looked at, by the model that searches use; not looked for in a library that is far away.
-    pub near_duplicates: Option<u64>,
+    /// Of these, how many were compared with all songs of the library: up to 500, or 50
+    /// where each costs a request.
+    pub compared: u64,
+    /// Songs of those that sound almost the same as another one, by the model that searches
+    /// use.
+    pub near_duplicates: u64,
 }
 
 /// One model in numbers.
@@ -85,6 +88,7 @@ const LOOKED_AT: usize = 2_000;
 const LOOKED_AT_AFAR: usize = 500;
 /// Of these, songs of which near duplicates are looked for.
 const COMPARED: usize = 500;
+const COMPARED_AFAR: usize = 50;
 /// Songs that are read at once.
 const READ: usize = 100;
 /// Silence that is worth cutting off, in seconds.
@@ -92,7 +96,7 @@ const SILENCE: f32 = 0.5;
 
 /// Numbers of the songs that pass `filter`. Looks at every one of them, a
 /// page at a time, and reads up to 2,000 of them, or 500 where they come over a network.
-/// Costs a search for each of 500 songs of a local library.
+/// Costs a search for each of up to 500 songs of a local library, and of 50 of another.
 ///
 /// # Errors
 ///
@@ -142,9 +146,15 @@ pub async fn stats(library: &Library, filter: &Filter) -> Result<Stats> {
 // What some of these songs sound like.
 async fn sound(library: &Library, ids: &[SongId]) -> Result<SoundStats> {
     let mut sound = SoundStats::default();
-    let most = if library.is_remote() { LOOKED_AT_AFAR } else { LOOKED_AT };
-    let count = ids.len().min(most);
-    let some: Vec<SongId> = (0..count).map(|i| ids[i * ids.len() / count]).collect();
+    let (looked_at, compared) = match library.is_remote() {
+        true => (LOOKED_AT_AFAR, COMPARED_AFAR),
+        false => (LOOKED_AT, COMPARED),
+    };
+    let spread = |most: usize| {
+        let count = ids.len().min(most);
+        (0..count).map(|i| ids[i * ids.len() / count]).collect::<Vec<SongId>>()
+    };
+    let some = spread(looked_at);
     for ids in some.chunks(READ) {
         for song in library.each_song(ids).await?.into_iter().flatten().flatten() {
             sound.songs += 1;
@@ -157,10 +167,9 @@ async fn sound(library: &Library, ids: &[SongId]) -> Result<SoundStats> {
             }
         }
     }
-    if !library.is_remote() {
-        let compared = &some[..some.len().min(COMPARED)];
-        sound.near_duplicates = Some(crate::near::with_near_duplicates(library, compared).await?);
-    }
+    let compared = spread(compared);
+    sound.compared = compared.len() as u64;
+    sound.near_duplicates = crate::near::with_near_duplicates(library, &compared).await?;
     Ok(sound)
 }
 
