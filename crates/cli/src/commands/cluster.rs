@@ -134,12 +134,39 @@ fn say(context: &Context, clustering: &Clustering, noise: u64) {
         ));
     }
     context.printer.say(said);
+    if let Some(advice) = advice(clustering) {
+        context.printer.say(advice);
+    }
     if let Some(first) = clustering.clusters.first() {
         context.printer.say(format!(
             "`-f 'cluster:\"{}\"'` or `-f cluster:{}` filters by one in every command",
             first.name, first.id
         ));
     }
+}
+
+/// The part of all songs from which on one cluster, or what is in none, hides the others.
+const MOST: f64 = 0.7;
+
+// What parts the songs better, where a distance put nearly all together or apart.
+fn advice(clustering: &Clustering) -> Option<String> {
+    let eps = clustering.parameters.get("eps")?;
+    let percent = |songs: u64| (songs as f64 / clustering.songs.max(1) as f64 * 100.0).floor();
+    let largest = clustering.clusters.iter().map(|cluster| cluster.size).max().unwrap_or(0);
+    if percent(clustering.noise) >= MOST * 100.0 {
+        return Some(format!(
+            "{} % of the songs have too few others within {eps:.3}: a larger `--eps` takes in \
+             more, and `songrec cluster --method hdbscan` needs none",
+            percent(clustering.noise)
+        ));
+    }
+    (percent(largest) >= MOST * 100.0).then(|| {
+        format!(
+            "one cluster has {} % of the songs, as chains of songs within {eps:.3} join them: \
+             a smaller `--eps` parts more, and `songrec cluster --method hdbscan` needs none",
+            percent(largest)
+        )
+    })
 }
 
 // The titles of the most typical song of each cluster.

@@ -155,6 +155,23 @@ fn clusters_of_any_shape_say_which_songs_are_in_none() {
 }
 
 #[test]
+fn a_distance_that_joins_or_parts_nearly_all_is_said() {
+    let world = sounds();
+    let said = |eps| {
+        let run = world.run(&["cluster", "--method", "dbscan", "--eps", eps]);
+        (run.code, run.stderr)
+    };
+
+    let (code, joined) = said("100000");
+    assert!(code == 0 && joined.contains("one cluster has 100 % of the songs"), "{joined}");
+    let (code, parted) = said("0.0001");
+    assert!(code == 1 && parted.contains("100 % of the songs have too few others"), "{parted}");
+    // What is advised parts them.
+    let advised = world.run(&["cluster", "--method", "hdbscan"]);
+    assert!(!advised.stderr.contains(" % of the songs have"), "{}", advised.stderr);
+}
+
+#[test]
 fn what_makes_no_clusters_is_said() {
     let world = World::new();
     for (arguments, code, words) in [
