@@ -3,6 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use songrec_audio::{Analysis, Identity};
@@ -36,7 +40,20 @@ pub struct EmbeddedFile {
     pub unembedded: BTreeMap<ModelName, Error>,
 }
 
-/// Embeds a file that need not be in any library; it is not kept.
+/// Somebody who waits for work; the work ends early when they do not any more.
+#[derive(Debug, Default)]
+struct Asked {
+    gone: Arc<AtomicBool>,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Embeds a file that need not be in any library; it is not kept. Decoding ends early when
+/// the future is dropped.
 ///
 /// # Errors
 ///
@@ -51,6 +68,8 @@ pub async fn embed_file(
     let mut wanted = embedders.wanted();
     wanted.windows = windows;
     wanted.sound.part = part.map(Part::range);
+    let asked = Asked::default();
+    wanted.sound.cancel = Some(asked.gone.clone());
     let file = path.to_owned();
     let mut embedded = on_cpu(None, move || songrec_models::analyze(&file, &wanted))
         .await
