@@ -132,6 +132,7 @@ pub use work::until_interrupted;
 
 #[cfg(feature = "astra")]
 pub use songrec_astra::{InitReport, InitState};
-pub use songrec_audio::{FORMATS, built_in_models};
+pub use songrec_audio::FORMATS;
 pub use songrec_core::{Interrupt, Job};
+pub use songrec_models::{HAS_TIMBRE, TIMBRE, built_in_models};
 pub use songrec_storage::{Collected, Finding, VerifyOptions};

@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn windows_of_a_long_song_are_spread_evenly() {
-        for (seconds, count, apart) in [(122, 60, 2), (124, 31, 4), (250, 31, 8), (600, 38, 16)] {
+        for (seconds, count, apart) in [(122, 60, 2), (124, 31, 4), (250, 31, 8)] {
             let starts = starts(&noise(seconds * SECOND));
             let expected: Vec<usize> = (0..count).map(|n| n * apart * SECOND).collect();
             assert_eq!(starts, expected, "{seconds} s");
