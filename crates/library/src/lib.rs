@@ -51,6 +51,7 @@ mod transfer;
 mod upload;
 mod vector;
 mod verify;
+mod words;
 mod work;
 
 pub(crate) use anomalies::decision_scores;
@@ -128,6 +129,7 @@ pub use transfer::{Different, Exported, Imported, export, import};
 pub use upload::{Received, plain_name, receive};
 pub use vector::vector_of;
 pub use verify::{collect_garbage, find_garbage, verify};
+pub use words::{by_words, reads_words};
 pub use work::until_interrupted;
 
 #[cfg(feature = "astra")]

@@ -433,7 +433,7 @@ async fn shortfall(
 }
 
 // A model that reads, which can be had anywhere.
-fn clap() -> Remedy {
+pub(crate) fn clap() -> Remedy {
     Remedy::AddModel(Some(("clap".to_owned(), "DIR".to_owned())))
 }
 
