@@ -3,7 +3,7 @@
 
     make.py WORK [STAGE ...] [--kits 1000] [--composers 200] [--steps 12000] [--seed 0]
 
-Without a stage, all run in order, and what is there already is skipped. WORK takes about 15 GB.
+Without a stage, all but `ship` run in order, and what is there already is skipped. WORK takes about 15 GB.
 """
 
 import argparse
@@ -28,5 +28,5 @@ if __name__ == "__main__":
     parser.add_argument("--leave-out", nargs="*", default=[], help="training sources that are not used")
     parser.add_argument("--no-tail", action="store_true", help="hide all after the first second, to see what it gives")
     options = parser.parse_args()
-    for stage in options.stage or stages.STAGES:
+    for stage in options.stage or [name for name in stages.STAGES if name not in stages.NOT_BY_THEMSELVES]:
         stages.STAGES[stage](options)

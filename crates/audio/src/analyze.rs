@@ -16,7 +16,7 @@ use crate::{
     built_in::{BuiltIn, ModelInput, built_in_models},
     decode::{Block, Decoder},
     demux::Identity,
-    dsp::{Extracted, Extractor, Source},
+    dsp::{self, Extracted, Extractor, Source},
     error::{Error, Reason, Result},
     resample::Resampler,
     sink::BlockSink,
@@ -32,6 +32,8 @@ pub struct Wanted {
     /// The models whose vectors are wanted. Names that are not
     /// [built in](built_in_models) are left to others.
     pub models: Vec<ModelName>,
+    /// Whether [`Analysis::values`] are wanted, though none of these is.
+    pub values: bool,
     /// The only part of the song that is analysed, in seconds from its
     /// start; what the file is and how long is found out all the same.
     pub part: Option<Range<f64>>,
@@ -48,6 +50,7 @@ impl Default for Wanted {
         Self {
             features: true,
             models: built_in_models().iter().map(|model| model.name.clone()).collect(),
+            values: false,
             part: None,
             max_bytes: u64::MAX,
             cancel: None,
@@ -68,6 +71,9 @@ pub struct Analysis {
     pub tags: Tags,
     /// What the signal says, if wanted.
     pub features: Option<Features>,
+    /// The 45 values of `dsp45@1`, scaled, for models that join them to their own;
+    /// None for silence, and where only learned models are wanted.
+    pub values: Option<Vec<f32>>,
     /// The vectors of the wanted models.
     pub embeddings: BTreeMap<ModelName, Vector>,
     /// Whether the mean of all channels, which models get, is silence: then
@@ -114,6 +120,7 @@ pub fn analyze_into(
         audio,
         tags,
         features: None,
+        values: None,
         embeddings: BTreeMap::new(),
         is_silent: true,
         warnings,
@@ -162,8 +169,9 @@ impl<'a, 'b> Feed<'a, 'b> {
         let part = wanted.part.clone().unwrap_or(0.0..f64::INFINITY);
         // Casts saturate: before the start is the start, infinity is the end.
         let frame = |seconds: f64| (seconds * f64::from(rate)).round() as u64;
-        let described =
-            wanted.features || wanted.models.iter().any(|name| BuiltIn::find(name).is_some());
+        let described = wanted.features
+            || wanted.values
+            || wanted.models.iter().any(|name| BuiltIn::find(name).is_some());
         let extractor = described.then(|| {
             let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
             Extractor::new(Source { sample_rate: rate, channels: block.channels(), name })
@@ -263,6 +271,8 @@ impl Measured {
                 let vector = if is_silent { None } else { embed(model, &extracted) };
                 analysis.put(name.clone(), vector);
             }
+            let values = extracted.raw45.as_ref().filter(|_| !is_silent);
+            analysis.values = values.map(dsp::dsp45);
             analysis.features = wanted.features.then_some(extracted.features);
         }
     }

@@ -24,6 +24,7 @@ mod gapless;
 mod id3v2;
 mod identity;
 mod opus;
+pub mod picture;
 mod read_at;
 mod resample;
 mod sink;

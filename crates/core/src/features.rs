@@ -69,12 +69,30 @@ pub struct Features {
     /// nor a one-shot, such as a whole song.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_loop: Option<bool>,
-    /// The likeliest instrument, such as `kick`, guessed from name and sound.
+    /// The likeliest instrument, such as `kick`: what the file's name says, and
+    /// where that says nothing, what is heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instrument: Option<String>,
     /// How sure the guess is, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instrument_confidence: Option<f32>,
+    /// The instrument that the file's name says, whatever it sounds like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub named_instrument: Option<String>,
+    /// The instrument that is heard, whatever the file is called; absent where the
+    /// network is less sure than one half, and for whole pieces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heard_instrument: Option<String>,
+    /// How probable that is, 0.5 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heard_instrument_probability: Option<f32>,
+    /// How probable it is that a voice is heard above all else, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocal_probability: Option<f32>,
+    /// How probable it is that it is made to be repeated, 0 (a one-shot) to 1 (a
+    /// loop), by its length, onsets and edges alone; absent where these do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loop_probability: Option<f32>,
     /// Moods guessed from the sound, such as `dark` or `energetic`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub moods: Vec<String>,
@@ -93,6 +111,9 @@ impl Features {
     /// Guesses of instruments that are less sure than this were right in one
     /// case out of nine: they are no objects.
     pub const SURE_INSTRUMENT: f32 = 0.5;
+
+    /// Guesses that are made of what is heard are stored from this probability on.
+    pub const SURE_HEARD: f32 = 0.5;
 
     /// Keys that are less sure than this are those of noises and single tones:
     /// a plain cadence has more.

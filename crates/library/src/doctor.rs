@@ -7,7 +7,10 @@ use songrec_core::{Filter, Hint, Remedy, Scan};
 use songrec_local::{IndexState, ListsState};
 use songrec_models::EngineKind;
 
-use crate::{Config, Error, ErrorKind, KnownModel, Library, ModelPlace, Models, keys};
+use crate::{
+    Config, Error, ErrorKind, HAS_TIMBRE, KnownModel, Library, ModelPlace, Models, TIMBRE, keys,
+    similar::few_embedded,
+};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -116,6 +119,7 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
                 },
             });
             checks.push(known_models(library).await);
+            checks.extend(usual_model(library).await);
             checks.push(match library.backend.songs().count(&Filter::all()).await {
                 Ok(0) => Check {
                     hint: Some(Hint::of("{} adds songs", [Remedy::Scan(Scan::Files)])),
@@ -207,6 +211,49 @@ async fn known_models(library: &Library) -> Check {
         kind: Some(ErrorKind::Corrupt),
         ..good("rooms", format!("of another dimension or metric for {}", different.join(", ")))
     }
+}
+
+// How many songs the model that searches compare by embedded.
+async fn usual_model(library: &Library) -> Option<Check> {
+    let name = "search";
+    let known = match library.backend.embeddings().models().await {
+        Ok(known) => known,
+        // Said of the rooms.
+        Err(_) => return None,
+    };
+    let coverage = match library.usual_coverage(&known).await {
+        Ok(coverage) => coverage,
+        Err(error) => return Some(broken(name, &error)),
+    };
+    let few = few_embedded(library.usual_model(), &coverage);
+    Some(match few {
+        None if !HAS_TIMBRE => good(
+            name,
+            format!(
+                "compares by `{}`: this songrec was built without the feature `rten`, which \
+                 `{TIMBRE}` needs",
+                coverage.model
+            ),
+        ),
+        None => good(name, format!("compares by `{}`", coverage.model)),
+        Some(_) => Check {
+            state: CheckState::Doubtful,
+            hint: Some(Hint::of(
+                "{} lets it embed the others",
+                [Remedy::Scan(Scan::Unembedded(None))],
+            )),
+            ..good(
+                name,
+                format!(
+                    "compares by `{}`; `{}` embedded {} of {} songs",
+                    coverage.model,
+                    library.usual_model(),
+                    coverage.embedded,
+                    coverage.embedded + coverage.lacking
+                ),
+            )
+        },
+    })
 }
 
 // The models, what computes them, and the servers of those that are far away.

@@ -15,6 +15,10 @@ pub struct Explanation {
     pub groups: Vec<GroupMatch>,
     /// Single values side by side.
     pub facts: Vec<Fact>,
+    /// In one line, in which of the compared respects they are alike and in which
+    /// they are not: a model may find two songs near that differ in some of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
     /// What could not be compared, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -58,6 +62,9 @@ pub struct Fact {
     pub right: String,
     /// What a musician would say about the pair.
     pub remark: String,
+    /// Whether it is alike in both; nothing where the groups of values say so.
+    #[serde(skip)]
+    pub alike: Option<bool>,
 }
 
 /// Two songs and why they match.
@@ -78,10 +85,15 @@ pub struct ExplainedPair {
 
 /// A group counts as a reason from this score on.
 const REASON: f64 = 0.6;
+/// Below this score two songs differ in a group: by more than one and a half times
+/// what is usual.
+const DIFFERENT: f64 = 0.3;
 
 struct Group {
     name: &'static str,
     label: &'static str,
+    // What it is called in a list.
+    word: &'static str,
     alike: &'static str,
     values: fn(&FeatureGroups) -> &[f32],
     // The root-mean-square difference that is usual between two songs of one
@@ -95,6 +107,7 @@ const GROUPS: [Group; 6] = [
     Group {
         name: "mfcc",
         label: "tone and vocals",
+        word: "timbre",
         alike: "the same kind of tone colour: similar instruments or voices",
         values: |groups| groups.mfcc.get(1..).unwrap_or_default(),
         usual: 12.0,
@@ -102,6 +115,7 @@ const GROUPS: [Group; 6] = [
     Group {
         name: "chroma",
         label: "tune and melody",
+        word: "harmony",
         alike: "the same notes are prominent: a similar key or harmony",
         values: |groups| &groups.chroma,
         usual: 0.15,
@@ -109,6 +123,7 @@ const GROUPS: [Group; 6] = [
     Group {
         name: "spectral_contrast",
         label: "texture and background",
+        word: "texture",
         alike: "a similar texture: as dense or as clear from bass to treble",
         values: |groups| &groups.spectral_contrast,
         usual: 3.0,
@@ -116,6 +131,7 @@ const GROUPS: [Group; 6] = [
     Group {
         name: "rhythm",
         label: "rhythm and tempo",
+        word: "rhythm",
         alike: "a similar pulse: tempo, steadiness and strength of the beats",
         values: |groups| &groups.rhythm,
         usual: 0.0,
@@ -123,6 +139,7 @@ const GROUPS: [Group; 6] = [
     Group {
         name: "zcr",
         label: "noise and voice",
+        word: "noisiness",
         alike: "about as noisy or as tonal as each other",
         values: |groups| &groups.zcr,
         usual: 0.04,
@@ -130,6 +147,7 @@ const GROUPS: [Group; 6] = [
     Group {
         name: "rms",
         label: "loudness pattern",
+        word: "envelope",
         alike: "about as loud, with similar swings between loud and soft",
         values: |groups| &groups.rms,
         usual: 0.06,
@@ -144,6 +162,7 @@ pub fn explain(left: &Song, right: &Song) -> Explanation {
             reasons: Vec::new(),
             groups: Vec::new(),
             facts: Vec::new(),
+            verdict: None,
             note: Some(
                 "the sound of at least one of them was never analysed: scan it again".to_owned(),
             ),
@@ -154,7 +173,14 @@ pub fn explain(left: &Song, right: &Song) -> Explanation {
     let (Some(left_groups), Some(right_groups)) = (&left_features.groups, &right_features.groups)
     else {
         let note = "at least one of them is too short or too quiet to compare in detail".to_owned();
-        return Explanation { reasons: Vec::new(), groups: Vec::new(), facts, note: Some(note) };
+        let verdict = verdict(&[], &facts);
+        return Explanation {
+            reasons: Vec::new(),
+            groups: Vec::new(),
+            facts,
+            verdict,
+            note: Some(note),
+        };
     };
     let beats = [left_features, right_features].map(|features| features.bpm.is_some());
     let mut groups: Vec<GroupMatch> = GROUPS
@@ -183,7 +209,48 @@ pub fn explain(left: &Song, right: &Song) -> Explanation {
             score: best.score,
         });
     }
-    Explanation { reasons, groups, facts, note: None }
+    let verdict = verdict(&groups, &facts);
+    Explanation { reasons, groups, facts, verdict, note: None }
+}
+
+// In which respects two songs are alike, and in which they differ.
+fn verdict(groups: &[GroupMatch], facts: &[Fact]) -> Option<String> {
+    // The pulse is said by the tempo, where both have one.
+    let has_tempo = facts.iter().any(|fact| fact.name == "tempo");
+    let words = |group: &&GroupMatch| {
+        let named = GROUPS.iter().find(|known| known.name == group.group);
+        named.expect("made from the groups").word
+    };
+    let of = |is_meant: fn(f64) -> bool| -> Vec<&'static str> {
+        let meant = groups.iter().filter(|group| is_meant(group.score));
+        meant.filter(|group| !(has_tempo && group.group == "rhythm")).map(|g| words(&g)).collect()
+    };
+    let (mut alike, mut differ) = (of(|score| score >= REASON), of(|score| score < DIFFERENT));
+    for fact in facts {
+        match fact.alike {
+            Some(true) => alike.push(fact.name),
+            Some(false) => differ.push(fact.name),
+            None => {}
+        }
+    }
+    let similar = format!("similar in {}", listed(&alike));
+    let differs = if differ.len() == 1 { "differs" } else { "differ" };
+    let different = format!("{} {differs}", listed(&differ));
+    match (alike.is_empty(), differ.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(similar),
+        (true, false) => Some(different),
+        (false, false) => Some(format!("{similar}; {different}")),
+    }
+}
+
+// `a, b and c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
 }
 
 // What says nothing about either song is left out: two single hits, neither of
@@ -262,6 +329,11 @@ fn facts(
             left: format!("{l:.1}"),
             right: format!("{r:.1}"),
             remark: tempo_remark(l, r),
+            // As far as a DJ's deck is turned; a double tempo is the same pulse.
+            alike: Some({
+                let octaves = (l / r).log2().abs();
+                octaves.min((octaves - 1.0).abs()) < 0.06
+            }),
         });
     }
     if let (Some(l), Some(r)) = (left_summary.key, right_summary.key) {
@@ -272,13 +344,15 @@ fn facts(
             left: text(l),
             right: text(r),
             remark: key_remark(l, r),
+            alike: Some(l == r || l.compatible().contains(&r)),
         });
     }
     let mut number =
         |name, unit, l: Option<f32>, r: Option<f32>, remark: fn(f64, f64) -> String| {
             if let (Some(l), Some(r)) = (l, r) {
                 let (left, right) = (format!("{l:.1}"), format!("{r:.1}"));
-                facts.push(Fact { name, unit, left, right, remark: remark(l.into(), r.into()) });
+                let remark = remark(l.into(), r.into());
+                facts.push(Fact { name, unit, left, right, remark, alike: None });
             }
         };
     number("loudness", "LUFS", left.loudness_lufs, right.loudness_lufs, |l, r| {
@@ -302,6 +376,7 @@ fn facts(
             left: l.clone(),
             right: r.clone(),
             remark: remark.to_owned(),
+            alike: Some(l == r),
         });
     }
     facts.push(Fact {
@@ -314,6 +389,7 @@ fn facts(
         } else {
             "one of them is empty".to_owned()
         },
+        alike: None,
     });
     facts
 }
@@ -479,6 +555,27 @@ mod tests {
         let explanation = explain(&song(1, silent.clone()), &song(2, silent));
 
         assert!(explanation.groups.iter().all(|group| group.group != "rms"), "{explanation:?}");
+    }
+
+    #[test]
+    fn the_verdict_says_where_the_values_disagree() {
+        let mut slower = groups();
+        slower.rhythm[0] = 85.0;
+        let mut louder = groups();
+        louder.rms = vec![0.6, 0.3];
+
+        let verdict = |groups| explain(&song(1, self::groups()), &song(2, groups)).verdict;
+
+        let same = verdict(groups()).unwrap();
+        assert!(same.contains("timbre") && same.contains("tempo"), "{same}");
+        assert!(!same.contains("differ"), "{same}");
+        let slower = verdict(slower).unwrap();
+        assert!(
+            slower.starts_with("similar in ") && slower.ends_with("; tempo differs"),
+            "{slower}"
+        );
+        let louder = verdict(louder).unwrap();
+        assert!(louder.ends_with("; envelope differs"), "{louder}");
     }
 
     #[test]

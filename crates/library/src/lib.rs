@@ -51,6 +51,7 @@ mod transfer;
 mod upload;
 mod vector;
 mod verify;
+mod words;
 mod work;
 
 pub(crate) use anomalies::decision_scores;
@@ -128,10 +129,12 @@ pub use transfer::{Different, Exported, Imported, export, import};
 pub use upload::{Received, plain_name, receive};
 pub use vector::vector_of;
 pub use verify::{collect_garbage, find_garbage, verify};
+pub use words::{by_words, reads_words};
 pub use work::until_interrupted;
 
 #[cfg(feature = "astra")]
 pub use songrec_astra::{InitReport, InitState};
-pub use songrec_audio::{FORMATS, built_in_models};
+pub use songrec_audio::FORMATS;
 pub use songrec_core::{Interrupt, Job};
+pub use songrec_models::{HAS_TIMBRE, TIMBRE, built_in_models};
 pub use songrec_storage::{Collected, Finding, VerifyOptions};

@@ -6,10 +6,21 @@ use std::{
 };
 
 use songrec_core::{ModelName, ModelSpec, Song, SongId, Timestamp, decode_path, encode_path};
-use songrec_local::LocalBackend;
+use songrec_local::{ListsState, LocalBackend};
 use songrec_storage::{ErrorKind as StorageTrouble, StorageBackend, StorageBackendExt};
 
 use crate::{Config, Error, Models, Origin, Result, keys};
+
+/// How many of the songs of a library the usual model embedded.
+#[derive(Clone, Debug)]
+pub(crate) struct Coverage {
+    /// The model that searches compare by.
+    pub(crate) model: String,
+    /// How many songs the usual model embedded, and how many more another one did;
+    /// 0 where that is not known.
+    pub(crate) embedded: usize,
+    pub(crate) lacking: usize,
+}
 
 /// One library: where its songs are kept, and how this user wants to use it.
 #[derive(Clone, Debug)]
@@ -123,8 +134,8 @@ impl Library {
     }
 
     /// The model that searches compare by: the configured one. Where none is
-    /// configured and no song was embedded by the usual one, as after an import of
-    /// vectors, the first of those that did embed songs.
+    /// configured and the usual one embedded few of the songs, as in a library of
+    /// before or after an import of vectors, the best of those that did embed them.
     ///
     /// # Errors
     ///
@@ -133,30 +144,65 @@ impl Library {
     pub async fn search_model(&self) -> Result<ModelName> {
         let name = match self.is_model_chosen() {
             true => self.usual_model().to_owned(),
-            false => self.model_among(&self.backend.embeddings().models().await?),
+            false => self.model_among(&self.backend.embeddings().models().await?).await?,
         };
         name.parse().map_err(|error| Error::usage("`search.model` is wrong").because(error))
     }
 
     /// The same, given the models that the library knows.
-    pub(crate) fn model_among(&self, known: &[ModelSpec]) -> String {
-        let usual = self.usual_model();
-        match known.first() {
-            Some(first)
-                if !self.is_model_chosen()
-                    && known.iter().all(|spec| spec.name.as_str() != usual) =>
-            {
-                first.name.to_string()
-            }
-            _ => usual.to_owned(),
-        }
+    pub(crate) async fn model_among(&self, known: &[ModelSpec]) -> Result<String> {
+        Ok(self.usual_coverage(known).await?.model)
     }
 
-    fn usual_model(&self) -> &str {
+    /// The model that searches compare by, given those that the library knows, and
+    /// how much of a local library the usual one embedded.
+    pub(crate) async fn usual_coverage(&self, known: &[ModelSpec]) -> Result<Coverage> {
+        let usual = self.usual_model();
+        let unknown = Coverage { model: usual.to_owned(), embedded: 0, lacking: 0 };
+        // Those that are a part of songrec are listed from the best on.
+        let built_in = songrec_models::built_in_models().iter().map(|spec| &spec.name);
+        let is_known = |name: &&ModelName| known.iter().any(|spec| spec.name == **name);
+        let mut others = built_in
+            .filter(is_known)
+            .chain(known.iter().map(|spec| &spec.name))
+            .filter(|name| name.as_str() != usual);
+        let Some(other) = others.next().filter(|_| !self.is_model_chosen()) else {
+            return Ok(unknown);
+        };
+        let is_built_in = |name: &ModelName| {
+            songrec_models::built_in_models().iter().any(|spec| spec.name == *name)
+        };
+        let is_usual_known = known.iter().any(|spec| spec.name.as_str() == usual);
+        let model = if is_usual_known { usual } else { other.as_str() };
+        let uncounted = Coverage { model: model.to_owned(), ..unknown };
+        // How many it embedded far away would cost a look at all songs.
+        let Some(local) = &self.local else { return Ok(uncounted) };
+        let states = local.index_states().await?;
+        let of_songs = || states.iter().filter(|state| !state.of_segments);
+        if of_songs().any(|state| state.state == ListsState::Lost) {
+            // It is made again by the first search, and counted by the next.
+            return Ok(uncounted);
+        }
+        let rows = |name: &str| {
+            of_songs().filter(|state| state.model.as_str() == name).map(|state| state.rows).sum()
+        };
+        let (embedded, by_other): (usize, usize) = (rows(usual), rows(other.as_str()));
+        let is_few = !is_usual_known || 2 * embedded < by_other;
+        Ok(Coverage {
+            model: if is_few { other.as_str() } else { usual }.to_owned(),
+            embedded,
+            // A model that somebody brought may well be the better one.
+            lacking: if is_built_in(other) { by_other.saturating_sub(embedded) } else { 0 },
+        })
+    }
+
+    /// The model that searches compare by if the library has embeddings of it.
+    pub(crate) fn usual_model(&self) -> &str {
         self.config.get(keys::SEARCH_MODEL)
     }
 
-    fn is_model_chosen(&self) -> bool {
+    /// Whether a person chose the model that searches compare by.
+    pub(crate) fn is_model_chosen(&self) -> bool {
         self.config.origin(keys::SEARCH_MODEL).is_some_and(|origin| *origin != Origin::Default)
     }
 

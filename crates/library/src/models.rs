@@ -12,11 +12,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use songrec_audio::built_in_models;
 use songrec_core::{Hint, ModelName, ModelSpec, Piece, Remedy, Vector};
 use songrec_models::{
     Batcher, Device, Embedder, ModelError, ModelErrorKind, ModelFolder, OpenOptions, RuntimeSearch,
-    Wanted,
+    Wanted, built_in_models,
 };
 
 use self::place::{configured_engine, elsewhere, in_folder, on_server};

@@ -10,7 +10,7 @@ use serde::Serialize;
 use songrec_core::{Filter, Job, ModelName, SongId, SongSummary};
 use songrec_storage::{NearestQuery, StorageBackendExt};
 
-use crate::{Library, Result, points::points};
+use crate::{Library, Result, TIMBRE, points::points};
 
 /// The lowest similarity of near duplicates if nobody says another one. By
 /// `dsp45@1`, five encodings of 0.3 s of one sound have 0.96 and more; different
@@ -37,7 +37,7 @@ const SEARCHES: usize = 8;
 /// Which near duplicates are looked for.
 #[derive(Clone, Debug)]
 pub struct NearDuplicateOptions {
-    /// The model to compare by; the one that searches use if none is given.
+    /// The model to compare by; if none is given, the configured one, or `dsp45@1`.
     pub model: Option<ModelName>,
     /// The lowest similarity that counts.
     pub threshold: f64,
@@ -66,6 +66,19 @@ pub struct NearDuplicate {
     pub summary: SongSummary,
 }
 
+/// The model by which near duplicates are found if nobody says another one. That of
+/// searches hears what kind of a sound it is: two kicks of two makers are as near by it
+/// as two encodings of one. The measured values tell them apart.
+async fn near_model(library: &Library) -> Result<ModelName> {
+    let usual = library.search_model().await?;
+    if usual.as_str() != TIMBRE || library.is_model_chosen() {
+        return Ok(usual);
+    }
+    let known = library.backend.embeddings().models().await?;
+    let measured = known.into_iter().find(|spec| spec.name.as_str() == "dsp45@1");
+    Ok(measured.map_or(usual, |spec| spec.name))
+}
+
 /// Every song compared with every other: groups of those that are almost
 /// the same, and almost equally long, the most alike first. In a group each
 /// song is near to another one, but the first need not be near to the last.
@@ -86,8 +99,11 @@ pub async fn near_duplicates(
     options: &NearDuplicateOptions,
     job: &Job,
 ) -> Result<Option<Vec<NearDuplicates>>> {
-    let model = options.model.as_ref();
-    let Some(points) = points(library, model, &options.filter, job).await? else {
+    let model = match &options.model {
+        Some(model) => model.clone(),
+        None => near_model(library).await?,
+    };
+    let Some(points) = points(library, Some(&model), &options.filter, job).await? else {
         return Ok(None);
     };
     let groups = Arc::new(Mutex::new(Groups::default()));
@@ -122,7 +138,7 @@ pub async fn near_duplicates(
 /// How many of these songs sound almost the same as another one of the library, by the
 /// model that searches use. A search for each of them; none where no model embedded them.
 pub(crate) async fn with_near_duplicates(library: &Library, songs: &[SongId]) -> Result<u64> {
-    let model = library.search_model().await?;
+    let model = near_model(library).await?;
     let models = library.backend().embeddings().models().await?;
     if models.iter().all(|spec| spec.name != model) {
         return Ok(0);

@@ -344,7 +344,7 @@ mod astra {
             let backend = AstraBackend::connect(&chosen(config)?)?;
             let report = backend.init(check).await?;
             if !check {
-                for spec in songrec_audio::built_in_models() {
+                for spec in songrec_models::built_in_models() {
                     if config.get(keys::SCAN_MODELS).iter().any(|name| *name == spec.name.as_str())
                     {
                         backend.embeddings().put_model(spec).await?;

@@ -91,9 +91,10 @@ const STORE: usize = 64;
 /// are held back for more to store with them, where the library is far away.
 const WAIT_TO_ASK: Duration = Duration::from_millis(30);
 const WAIT_TO_STORE: Duration = Duration::from_secs(1);
-/// About how much memory it takes to embed one file: decoder, transforms, and
-/// the frames of up to ten minutes; longer files are analysed in such parts.
-const MEMORY_PER_FILE: u64 = 180 << 20;
+/// About how much memory it takes to embed one file: decoder, transforms, the frames
+/// of up to ten minutes, as longer files are analysed in such parts, and the windows
+/// that the model which ships with songrec hears.
+const MEMORY_PER_FILE: u64 = 205 << 20;
 
 /// A walk that only counts; nothing after an interrupt.
 type Counting = JoinHandle<Option<u64>>;

@@ -24,7 +24,7 @@ pub use self::{
     passages::{Found, Passage, Passages},
     passages::{passages, passages_or_songs},
 };
-use crate::{Error, Library, Result};
+use crate::{Error, Library, Result, library::Coverage};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -115,19 +115,19 @@ pub async fn similar_to(
     examples: &[Example],
     options: &SimilarOptions,
 ) -> Result<Similar> {
-    let models = chosen_models(library, options).await?;
+    let (models, notes) = chosen_models(library, options).await?;
     let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
     let examples = crate::similar::example::embed_examples(library, examples, &names).await?;
-    like_examples(library, models, &examples, options).await
+    like_examples(library, models, notes, &examples, options).await
 }
 
 async fn like_examples(
     library: &Library,
     models: Vec<(ModelSpec, f64)>,
+    mut notes: Vec<Hint>,
     examples: &[EmbeddedExample],
     options: &SimilarOptions,
 ) -> Result<Similar> {
-    let mut notes = Vec::new();
     let model_queries = model_queries(models, examples, options.metric, &mut notes)?;
     found_by(library, &model_queries, examples, notes, options).await
 }
@@ -172,11 +172,12 @@ pub async fn find_model(library: &Library, name: &str) -> Result<ModelSpec> {
     model_named(&library.backend.embeddings().models().await?, name)
 }
 
-// The models to compare by, with their weights.
+// The models to compare by, with their weights, and what is to be said of the choice.
 async fn chosen_models(
     library: &Library,
     options: &SimilarOptions,
-) -> Result<Vec<(ModelSpec, f64)>> {
+) -> Result<(Vec<(ModelSpec, f64)>, Vec<Hint>)> {
+    let mut notes = Vec::new();
     let known = library.backend.embeddings().models().await?;
     let blend = match (&options.blend, &options.model) {
         (Some(_), Some(_)) => {
@@ -185,7 +186,11 @@ async fn chosen_models(
         }
         (Some(blend), None) => blend.clone(),
         (None, Some(model)) => Blend::of_one(model),
-        (None, None) => Blend::of_one(&library.model_among(&known)),
+        (None, None) => {
+            let coverage = library.usual_coverage(&known).await?;
+            notes.extend(few_embedded(library.usual_model(), &coverage));
+            Blend::of_one(&coverage.model)
+        }
     };
     let mut models: Vec<(ModelSpec, f64)> = Vec::new();
     for (name, weight) in blend.parts() {
@@ -196,7 +201,28 @@ async fn chosen_models(
         }
         models.push((spec, *weight));
     }
-    Ok(models)
+    Ok((models, notes))
+}
+
+/// What is to be said where the usual model did not embed all songs, such as those of
+/// a library that an earlier version wrote.
+pub(crate) fn few_embedded(usual: &str, coverage: &Coverage) -> Option<Hint> {
+    let Coverage { model, embedded, lacking } = coverage;
+    if *lacking == 0 {
+        return None;
+    }
+    let all = embedded + lacking;
+    let text = match model == usual {
+        true => format!("`{usual}` embedded {embedded} of {all} songs"),
+        false => format!(
+            "compared by `{model}`, because `{usual}`, which is better, embedded {embedded} of \
+             {all} songs"
+        ),
+    };
+    Some(Hint::of(
+        "{}: {} lets it embed the others",
+        [Piece::from(text), Remedy::Scan(Scan::Unembedded(None)).into()],
+    ))
 }
 
 // The songs near to what the queries look for.
@@ -407,7 +433,7 @@ async fn shortfall(
 }
 
 // A model that reads, which can be had anywhere.
-fn clap() -> Remedy {
+pub(crate) fn clap() -> Remedy {
     Remedy::AddModel(Some(("clap".to_owned(), "DIR".to_owned())))
 }
 

@@ -15,7 +15,7 @@ pub async fn vector_of(
     model: Option<&str>,
 ) -> Result<(ModelSpec, Vector)> {
     let known = library.backend().embeddings().models().await?;
-    let usual = library.model_among(&known);
+    let usual = library.model_among(&known).await?;
     let spec = model_named(&known, model.unwrap_or(&usual))?;
     let stored = library.backend().embeddings().get(&spec.name, &[song.id]).await?;
     match stored.into_iter().flatten().next() {

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use songrec_audio::{Analysis, BlockSink, Result, Warning, analyze_into};
 use songrec_core::{ModelName, Vector};
 
+#[cfg(feature = "rten")]
+use crate::timbre::{Heard, TimbreListener, timbre};
 use crate::{
     batcher::Batcher,
     error::ModelError,
@@ -14,7 +16,8 @@ use crate::{
 /// What to find out about a file.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// What the file is, and what the built-in models make of it.
+    /// What the file is, and what the [built-in models](crate::built_in_models) make
+    /// of it.
     pub sound: songrec_audio::Wanted,
     /// The learned models whose vectors are wanted, all from one decode.
     pub batchers: Vec<Arc<Batcher>>,
@@ -38,8 +41,9 @@ pub struct Embedded {
 
 /// Reads and decodes `path` once and finds out all that is wanted.
 ///
-/// Like [`songrec_audio::analyze`], with learned models that listen. They have
-/// threads of their own, and here need three of their windows.
+/// Like [`songrec_audio::analyze`], with models that listen. Those of batchers have
+/// threads of their own, and here need three of their windows; the one that ships
+/// with songrec works on this thread, after the last sample, and needs up to 30 MB.
 ///
 /// # Errors
 ///
@@ -54,8 +58,20 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Embedded> {
         .collect();
     let mut sinks: Vec<&mut dyn BlockSink> =
         embedders.iter_mut().map(|song_embedder| song_embedder as &mut dyn BlockSink).collect();
-    let sound = analyze_into(path, &wanted.sound, &mut sinks)?;
+    #[cfg(feature = "rten")]
+    let (wants_timbre, mut listener) = listening(wanted);
+    #[cfg(feature = "rten")]
+    sinks.extend(listener.as_mut().map(|listener| listener as &mut dyn BlockSink));
+    #[cfg(feature = "rten")]
+    let sound = &songrec_audio::Wanted { values: wants_timbre, ..wanted.sound.clone() };
+    #[cfg(not(feature = "rten"))]
+    let sound = &wanted.sound;
+    let sound = analyze_into(path, sound, &mut sinks)?;
     let mut embedded = Embedded { sound, windows: BTreeMap::new(), failed: BTreeMap::new() };
+    #[cfg(feature = "rten")]
+    if let Some(listener) = listener {
+        embedded.hear(listener, wants_timbre);
+    }
     for song_embedder in embedders {
         let model = song_embedder.model();
         match song_embedder.finish() {
@@ -74,7 +90,36 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Embedded> {
     Ok(embedded)
 }
 
+/// Whether the model that ships with songrec is wanted, and what listens for it: the
+/// song's features want to know what was heard, too.
+#[cfg(feature = "rten")]
+fn listening(wanted: &Wanted) -> (bool, Option<TimbreListener>) {
+    let wants_timbre = wanted.sound.models.contains(&timbre());
+    let listens = wants_timbre || wanted.sound.features;
+    (wants_timbre, listens.then(TimbreListener::default))
+}
+
 impl Embedded {
+    /// Takes what the model that ships with songrec heard.
+    #[cfg(feature = "rten")]
+    fn hear(&mut self, listener: TimbreListener, wants_vector: bool) {
+        match listener.finish() {
+            Ok(heard) => {
+                let heard = heard.filter(|_| !self.sound.is_silent);
+                if let Some((heard, features)) = heard.as_ref().zip(self.sound.features.as_mut()) {
+                    heard.describe(self.sound.audio.duration, features);
+                }
+                if wants_vector {
+                    let values = self.sound.values.as_ref();
+                    let vector = values.and_then(|values| Heard::vector(heard.as_ref(), values));
+                    self.put(timbre(), vector);
+                }
+            }
+            Err(error) if wants_vector => _ = self.failed.insert(timbre(), error),
+            Err(_) => {}
+        }
+    }
+
     fn put(&mut self, model: ModelName, vector: Option<Vector>) {
         match vector {
             Some(vector) => _ = self.sound.embeddings.insert(model, vector),

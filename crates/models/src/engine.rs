@@ -7,7 +7,7 @@
 #[cfg(feature = "ort")]
 mod onnx_runtime;
 #[cfg(feature = "rten")]
-mod rten;
+pub(crate) mod rten;
 pub(crate) mod search;
 
 use std::{fmt, path::Path, str::FromStr};

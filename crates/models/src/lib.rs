@@ -7,6 +7,10 @@
 //! which is built in, or ONNX Runtime, which is found at run time. A model on
 //! an inference server ([`remote`]) implements the same contract.
 //!
+//! One model ships with songrec, [`TIMBRE`]: it is among the
+//! [built-in models](built_in_models), and [`analyze`] computes it as it does those of
+//! `songrec-audio`.
+//!
 //! A [`Batcher`] is an embedder at work: it takes windows of many songs at
 //! once, hands them over in batches, and gives vectors back. [`analyze`] cuts
 //! each song into windows for all batchers from the one decode of
@@ -30,6 +34,7 @@ mod song_embedder;
 mod store;
 #[cfg(feature = "text")]
 mod text;
+mod timbre;
 mod windows;
 
 pub use analyze::{Embedded, Wanted, analyze};
@@ -46,4 +51,5 @@ pub use onnx_model::OnnxModel;
 pub use pooling::Pool;
 pub use song_embedder::WindowVector;
 pub use store::{Added, ModelFolder};
+pub use timbre::{DEFAULT_MODEL, HAS_TIMBRE, SCAN_MODELS, TIMBRE, built_in_models};
 pub use windows::{Window, Windows};

@@ -98,13 +98,18 @@ def signal():
     return np.concatenate([np.zeros(1_000), tone + burst]).astype(np.float32)
 
 
-def fixtures(shipped, path):
-    """The picture and the vector of `signal`, for a test of the front end (1e-4) and of the whole (1e-3)."""
+def fixtures(shipped, music, path):
+    """The picture and the answers of `signal`, for a test of the front end (1e-4) and of the whole (1e-3).
+
+    `statistics` are made up, and `music` is what the music head makes of them.
+    """
+    statistics = np.round(0.4 + 0.4 * np.sin(0.37 * np.arange(2 * networks.DESCRIPTION)), 6)
     samples = signal()
     start = image.attack(samples)
     picture = image.picture(samples[start:])
     with torch.no_grad():
         vector, logits, _ = shipped(torch.from_numpy(picture)[None, None])
+        piece = music(torch.from_numpy(statistics.astype(np.float32))[None])
     with open(path, "w", encoding="utf-8") as file:
         json.dump(
             {
@@ -115,6 +120,8 @@ def fixtures(shipped, path):
                 "picture": [round(float(v), 6) for v in picture.ravel()],
                 "vector": [round(float(v), 7) for v in vector[0]],
                 "logits": [round(float(v), 5) for v in logits[0]],
+                "statistics": [float(v) for v in statistics],
+                "music": [round(float(v), 7) for v in piece[0]],
             },
             file,
         )
@@ -130,9 +137,9 @@ def run(network, head, temperature, folder):
     )[:, None]
     shipped = Shipped(network, temperature)
     write(shipped, example, os.path.join(folder, "timbre.onnx"), "mel", ("vector", "logits", "description"))
-    if head is not None:
-        music = torch.from_numpy(random.standard_normal((4, 2 * networks.DESCRIPTION)).astype(np.float32))
-        write(ShippedMusic(head.eval()), music, os.path.join(folder, "timbre-music.onnx"), "statistics", ("music",))
+    music = ShippedMusic(head.eval())
+    statistics = torch.from_numpy(random.standard_normal((4, 2 * networks.DESCRIPTION)).astype(np.float32))
+    write(music, statistics, os.path.join(folder, "timbre-music.onnx"), "statistics", ("music",))
     with open(os.path.join(folder, "timbre-classes.json"), "w", encoding="utf-8") as file:
         json.dump({"classes": classes.CLASSES, "temperature": temperature}, file, indent=1)
-    fixtures(shipped, os.path.join(folder, "timbre-fixture.json"))
+    fixtures(shipped, music, os.path.join(folder, "timbre-fixture.json"))

@@ -1,5 +1,7 @@
 //! Guessing the instrument from the name of a file and from its sound.
 
+/// Longer sounds, in seconds, are songs.
+const LONGEST: f64 = 60.0;
 /// No hat has a lower spectral centroid.
 const DARKEST_HAT_HZ: f64 = 2000.0;
 
@@ -148,20 +150,25 @@ fn by_sound(sound: &Sound) -> Option<Guess> {
     })
 }
 
+/// The instrument that the name of a sample says; absent for whole songs, whose
+/// titles mean other things.
+pub(super) fn named(name: Option<&str>, sound: &Sound) -> Option<&'static str> {
+    let named = by_name(&words(name.filter(|_| sound.seconds <= LONGEST)?))?;
+    // `Oh` and `Ch` name hats in drum kits and syllables elsewhere; a hat is
+    // bright.
+    let is_dark_hat = matches!(named, "hat" | "open_hat") && sound.centroid_hz < DARKEST_HAT_HZ;
+    (!is_dark_hat).then_some(named)
+}
+
 /// The likeliest instrument of a sample; absent for whole songs, which have
-/// many, and for long sounds that their names say nothing about.
+/// many, and for long sounds that their names say nothing about. What it sounds
+/// like is a rule of thumb, for builds without the network that hears it.
 pub(super) fn guess(name: Option<&str>, sound: &Sound) -> Option<Guess> {
-    if sound.seconds > 60.0 {
+    if sound.seconds > LONGEST {
         return None;
     }
     let heard = by_sound(sound);
-    let named = name.and_then(|name| by_name(&words(name)));
-    // `Oh` and `Ch` name hats in drum kits and syllables elsewhere; a hat is
-    // bright.
-    let named = named.filter(|named| {
-        !matches!(*named, "hat" | "open_hat") || sound.centroid_hz >= DARKEST_HAT_HZ
-    });
-    let Some(named) = named else { return heard };
+    let Some(named) = named(name, sound) else { return heard };
     // In a title, as those of longer files may be, words mean other things.
     let trust = if sound.seconds > 30.0 { 0.5 } else { 0.8 };
     let agrees = heard.is_some_and(|(instrument, _)| instrument == named);

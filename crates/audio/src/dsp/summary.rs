@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The version of the song's own features; it rises when they change.
-pub const FEATURES_VERSION: u32 = 1;
+pub const FEATURES_VERSION: u32 = 2;
 
 /// Quieter than this is silence, wherever it stands.
 const SILENCE: f64 = 1e-4;
@@ -23,6 +23,8 @@ const SILENCE_BELOW_TOP: f64 = 1e-3;
 
 /// Fewer onsets are no rhythm.
 const LEAST_ONSETS: usize = 3;
+/// What lasts longer, in seconds, is neither a loop nor a one-shot.
+const LONGEST_LOOP: f64 = 60.0;
 /// In less time than so many beats last, no tempo can be estimated.
 const LEAST_BEATS: f64 = 3.0;
 
@@ -73,22 +75,16 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
             && onsets >= LEAST_ONSETS
             && levels.sounding_seconds * tempo.bpm / 60.0 >= LEAST_BEATS
     });
-    let guess = levels
-        .sounding
-        .then(|| {
-            instrument::guess(
-                name,
-                &Sound {
-                    seconds: levels.sounding_seconds,
-                    one_shot,
-                    centroid_hz: whole.centroid.mean(),
-                    flatness: whole.flatness.mean(),
-                    salience: whole.salience.mean(),
-                    crossing_rate: whole.crossing_rate.mean(),
-                },
-            )
-        })
-        .flatten();
+    let sound = levels.sounding.then(|| Sound {
+        seconds: levels.sounding_seconds,
+        one_shot,
+        centroid_hz: whole.centroid.mean(),
+        flatness: whole.flatness.mean(),
+        salience: whole.salience.mean(),
+        crossing_rate: whole.crossing_rate.mean(),
+    });
+    let guess = sound.as_ref().and_then(|sound| instrument::guess(name, sound));
+    let named = sound.as_ref().and_then(|sound| instrument::named(name, sound));
     let mut features = Features {
         version: FEATURES_VERSION,
         bpm: tempo.map(|tempo| tempo.bpm as f32),
@@ -111,12 +107,19 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
         is_loop: None,
         instrument: guess.map(|(instrument, _)| instrument.to_owned()),
         instrument_confidence: guess.map(|(_, confidence)| confidence as f32),
+        named_instrument: named.map(str::to_owned),
+        heard_instrument: None,
+        heard_instrument_probability: None,
+        vocal_probability: None,
+        loop_probability: None,
         moods: Vec::new(),
         silence_start_s: Some(levels.silence_start as f32),
         silence_end_s: Some(levels.silence_end as f32),
         groups: Some(groups(&totals.trimmed)),
     };
-    features.is_loop = is_loop(name, seconds, one_shot, &levels, &features);
+    let shape = Shape { seconds, onsets, one_shot, levels: &levels };
+    features.loop_probability = loop_probability(&shape, features.bpm);
+    features.is_loop = is_loop(name, &shape, features.loop_probability);
     if seconds >= 1.0 {
         features.moods = mood::moods(&features);
     }
@@ -227,17 +230,48 @@ impl Levels {
     }
 }
 
-/// Whether a sample is made to be repeated: because its name says so, or
-/// because it lasts a whole number of bars and is as loud at its end.
-fn is_loop(
-    name: Option<&str>,
+/// What tells a loop from a one-shot.
+struct Shape<'a> {
     seconds: f64,
+    onsets: usize,
     one_shot: bool,
-    levels: &Levels,
-    features: &Features,
-) -> Option<bool> {
-    const LONGEST: f64 = 60.0;
-    if !levels.sounding || seconds > LONGEST {
+    levels: &'a Levels,
+}
+
+/// How probable it is that a sample is made to be repeated, by its sound alone: it
+/// is if it lasts a whole number of bars and is as loud at its end, and it is not
+/// if it sounds like one hit that died away. The numbers are how often such rules
+/// are right, as far as that can be said without a collection of loops: they were
+/// not fitted to anything.
+fn loop_probability(shape: &Shape<'_>, bpm: Option<f32>) -> Option<f32> {
+    let Shape { seconds, onsets, one_shot, levels } = *shape;
+    if !levels.sounding || seconds > LONGEST_LOOP {
+        return None;
+    }
+    if one_shot {
+        // One onset is a hit; two may be a flam, or two beats of something.
+        return Some(if onsets <= 1 { 0.03 } else { 0.15 });
+    }
+    let bpm = f64::from(bpm?);
+    // The last hit of a loop may die away, but not for longer than a beat.
+    let beat = 60.0 / bpm;
+    let runs_on =
+        levels.silence_start < 0.1 && levels.silence_end < beat && levels.last_quarter() > 0.3;
+    if !runs_on {
+        return None;
+    }
+    let bars = seconds * bpm / 60.0 / 4.0;
+    // Half a tenth of a beat is what editing to the grid leaves.
+    const OFF: f64 = 0.06;
+    let off = (bars - bars.round()).abs() * 4.0;
+    let whole_bars = bars >= 0.9 && off < OFF;
+    whole_bars.then_some((0.95 - 0.2 * off / OFF) as f32)
+}
+
+/// Whether a sample is made to be repeated: because its name says so, or because
+/// it sounds like it.
+fn is_loop(name: Option<&str>, shape: &Shape<'_>, heard: Option<f32>) -> Option<bool> {
+    if !shape.levels.sounding || shape.seconds > LONGEST_LOOP {
         return None;
     }
     let words = name.map(instrument::words).unwrap_or_default();
@@ -245,20 +279,8 @@ fn is_loop(
     if says(&["loop", "loops", "looped", "drumloop"]) {
         return Some(true);
     }
-    if says(&["oneshot", "oneshots", "hit", "hits"]) || one_shot {
+    if says(&["oneshot", "oneshots", "hit", "hits"]) {
         return Some(false);
     }
-    let bpm = features.bpm?;
-    // The last hit of a loop may die away, but not for longer than a beat.
-    let beat = 60.0 / f64::from(bpm);
-    let runs_on =
-        levels.silence_start < 0.1 && levels.silence_end < beat && levels.last_quarter() > 0.3;
-    if !runs_on {
-        return None;
-    }
-    let beats = seconds * f64::from(bpm) / 60.0;
-    let bars = beats / 4.0;
-    // Half a tenth of a beat is what editing to the grid leaves.
-    let whole_bars = bars >= 0.9 && (bars - bars.round()).abs() * 4.0 < 0.06;
-    whole_bars.then_some(true)
+    heard.map(|probability| probability > 0.5)
 }

@@ -128,10 +128,10 @@ pub(crate) struct EvalArgs {
     /// Do not count neighbors of the same artist, album, folder, …
     #[arg(long, value_name = "PROPERTY", value_parser = measured_by)]
     pub(crate) not_same: Option<Property>,
-    /// The models to compare, such as dsp45,dsp47
+    /// The models to compare, such as timbre,dsp45
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) models: Vec<String>,
-    /// Several models together, as one more, such as dsp47=0.6,dsp45=0.4
+    /// Several models together, as one more, such as clap=0.6,timbre=0.4
     #[arg(long, value_name = "MODEL=X,…")]
     pub(crate) blend: Option<Blend>,
     /// How many songs are asked for their neighbors, at the most

@@ -37,7 +37,7 @@ pub(crate) struct SimilarArgs {
     /// The model to compare by
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
-    /// Several models to compare by, such as dsp47=0.6,dsp45=0.4: the first one
+    /// Several models to compare by, such as clap=0.6,timbre=0.4: the first one
     /// finds three candidates for each result, all of them score these
     #[arg(long, value_name = "MODEL=X,…", conflicts_with = "model")]
     pub(crate) blend: Option<Blend>,

@@ -50,6 +50,13 @@ async fn by_sound(
     args: &SearchArgs,
     filter: Filter,
 ) -> Result<ExitStatus> {
+    if args.model.is_none()
+        && args.like.is_empty()
+        && !args.text.is_empty()
+        && !songrec_library::reads_words(library)
+    {
+        return by_words(context, library, args, filter).await;
+    }
     let model = match &args.model {
         Some(model) => model.clone(),
         None if args.text.is_empty() => library.search_model().await?.to_string(),
@@ -68,6 +75,25 @@ async fn by_sound(
         ..SimilarOptions::default()
     };
     let mut found = songrec_library::similar_to(library, &examples, &options).await?;
+    similar::print(context, &mut found)?;
+    Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}
+
+// What fits the words, where no model reads them.
+async fn by_words(
+    context: &Context,
+    library: &Library,
+    args: &SearchArgs,
+    filter: Filter,
+) -> Result<ExitStatus> {
+    let options = SimilarOptions {
+        k: args.limit.unwrap_or_else(|| library.config().get(keys::SEARCH_RESULTS)),
+        offset: args.offset,
+        threshold: args.threshold,
+        filter,
+        ..SimilarOptions::default()
+    };
+    let mut found = songrec_library::by_words(library, &args.text, &args.not, &options).await?;
     similar::print(context, &mut found)?;
     Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }

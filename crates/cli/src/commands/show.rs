@@ -164,6 +164,11 @@ fn measured(features: &Features) -> Vec<(&'static str, Option<String>)> {
         value.map(|value| format!("{value:.digits$} {unit}").trim_end().to_owned())
     };
     vec![
+        ("heard", heard(features)),
+        (
+            "named",
+            features.named_instrument.clone().map(|name| format!("{name}, by the file's name")),
+        ),
         ("loudness", with(features.loudness_lufs, "LUFS", 1)),
         ("peak", with(features.peak_db, "dB", 1)),
         ("dynamic range", with(features.dynamic_range_db, "dB", 1)),
@@ -174,6 +179,27 @@ fn measured(features: &Features) -> Vec<(&'static str, Option<String>)> {
         ("onsets", with(features.onset_rate, "a second", 1)),
         ("silence", silence(features)),
     ]
+}
+
+// What is heard, whatever the file is called.
+fn heard(features: &Features) -> Option<String> {
+    let percent = |probability: f32| format!("{:.0} %", probability * 100.0);
+    let instrument = features.heard_instrument.as_ref().zip(features.heard_instrument_probability);
+    let instrument = match (instrument, features.vocal_probability) {
+        (Some((instrument, sure)), _) => Some(format!("{instrument} ({})", percent(sure))),
+        (None, Some(_)) => Some("no one instrument".to_owned()),
+        (None, None) => None,
+    };
+    let voice = features.vocal_probability.map(|voice| match voice {
+        voice if voice >= Features::SURE_HEARD => format!("a voice ({})", percent(voice)),
+        voice => format!("no voice ({})", percent(1.0 - voice)),
+    });
+    let repeats = features.loop_probability.map(|repeats| match repeats {
+        repeats if repeats >= Features::SURE_HEARD => format!("a loop ({})", percent(repeats)),
+        repeats => format!("a one-shot ({})", percent(1.0 - repeats)),
+    });
+    let parts: Vec<String> = [instrument, voice, repeats].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 fn silence(features: &Features) -> Option<String> {

@@ -190,6 +190,9 @@ pub(super) fn reasons(context: &Context, explanation: &Explanation) -> Result<()
         let lead = format!("      {:>3.0} %  ", reason.score * 100.0);
         context.printer.paragraph(&lead, &format!("{}: {}", reason.label, reason.description))?;
     }
+    if let Some(verdict) = &explanation.verdict {
+        context.printer.line(format!("  {verdict}"))?;
+    }
     if let Some(note) = &explanation.note {
         context.printer.paragraph("      ", note)?;
     }

@@ -70,7 +70,7 @@ fn every_command_gets_through_while_a_third_of_all_requests_fail() {
         vec!["stats"],
         vec!["dup"],
         vec!["similar", &ids[0], "-k", "20"],
-        vec!["similar", &ids[5], "--model", "dsp47@1", "--explain"],
+        vec!["similar", &ids[5], "--model", "dsp45@1", "--explain"],
         vec!["similar", &ids[7], "--filter", "duration:<2", "--offset", "2"],
         vec!["explain", &ids[2], &ids[3]],
         vec!["verify"],

@@ -59,6 +59,8 @@ mod suspect;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod syncing;
 mod terminal;
+#[cfg(feature = "rten")]
+mod timbre;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod two_machines;
 mod world;

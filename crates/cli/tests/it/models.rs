@@ -25,7 +25,7 @@ fn a_model_is_added_checked_and_removed() {
     assert_eq!(again["was_there"], true, "{again}");
     let listed = world.json_lines(&["model", "list"]);
     let listed: Vec<&str> = listed.iter().map(|model| model["name"].as_str().unwrap()).collect();
-    assert_eq!(listed, ["dsp45@1", "dsp45-row@1", "dsp47@1", &name]);
+    assert_eq!(listed, ["timbre@1", "dsp45@1", "dsp45-row@1", "dsp47@1", &name]);
     let info = world.json(&["model", "info", "clap-tiny"]);
     assert!(info["files"][0]["sha256"].is_string(), "{info}");
     world.run(&["model", "verify"]).ok();
@@ -209,7 +209,7 @@ fn a_new_model_hears_the_old_songs_once() {
     let id = world.ids()[0].clone();
     let song = world.json(&["show", &id]);
     let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
-    assert_eq!(models, ["dsp45-row@1", "dsp45@1", "dsp47@1", "ear@1"]);
+    assert_eq!(models, ["dsp45@1", "ear@1", "timbre@1"]);
     let similar = world.json(&["similar", &id, "--model", "ear"]);
     assert_eq!(similar["results"].as_array().unwrap().len(), 2);
     let blended = world.json(&["similar", &id, "--blend", "ear=0.6,dsp45=0.4"]);
@@ -307,15 +307,22 @@ fn passages_are_found_by_a_part_of_a_song() {
 }
 
 #[test]
-fn words_need_a_model_that_reads() {
+fn without_a_model_that_reads_words_are_matched_with_what_is_measured() {
     let world = World::with(&["kick", "pad"]);
 
-    let none = world.run(&["search", "--text", "warm analogue pad"]);
+    let found = world.json(&["search", "--text", "long warm pad"]);
+    let kick = world.json(&["search", "--text", "punchy kick", "--not", "pad"]);
+    let said = world.run(&["search", "--text", "warm analogue pad"]).ok().stderr;
+    let like = world.run(&["search", "--text", "pad", "--like", "kick"]);
     let deaf = world.run(&["search", "--text", "warm analogue pad", "--model", "dsp45"]);
     let empty = world.run(&["search", "--text", " ", "--model", "dsp45"]);
 
-    assert_eq!(none.code, 4, "{none:?}");
-    assert!(none.stderr.contains("songrec model add clap"), "{none:?}");
+    assert_eq!(found["results"][0]["instrument"], "synth", "{found}");
+    assert_eq!(kick["results"][0]["instrument"], "kick", "{kick}");
+    assert!(said.contains("no model here reads words"), "{said}");
+    assert!(said.contains("`analogue` looked for in names"), "{said}");
+    assert!(said.contains("songrec model add clap"), "{said}");
+    assert_eq!(like.code, 4, "{like:?}");
     assert_eq!(deaf.code, 2, "{deaf:?}");
     assert!(deaf.stderr.contains("cannot read words"), "{deaf:?}");
     assert_eq!(empty.code, 2, "{empty:?}");

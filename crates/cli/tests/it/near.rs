@@ -63,7 +63,7 @@ fn near_is_what_the_threshold_says() {
     let close = world.json_lines(&["dup", "--near", "--threshold", "0.99"]);
     let text = world.run(&["dup", "--near"]).ok();
     let none = world.run(&["dup", "--near", "--threshold", "1.5"]);
-    let other = world.json_lines(&["dup", "--near", "--model", "dsp47@1", "--threshold", "0.997"]);
+    let other = world.json_lines(&["dup", "--near", "--model", "dsp45@1", "--threshold", "0.95"]);
 
     assert_eq!(names(encodings(&close)), BTreeSet::from(["s16.wav", "cd.flac", "cbr.mp3"]));
     assert!(text.stdout.contains("s16.wav") && text.stderr.contains("groups of"), "{text:?}");

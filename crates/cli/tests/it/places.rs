@@ -251,7 +251,7 @@ fn reads_the_same(world: &World, reader: &Reader) {
         vec!["ls", "--count"],
         vec!["show", &ids[0]],
         vec!["similar", &ids[0]],
-        vec!["similar", &ids[0], "--model", "dsp47@1"],
+        vec!["similar", &ids[0], "--model", "dsp45@1"],
         vec!["search", "kick"],
         vec!["explain", &ids[0], &ids[1]],
         vec!["stats"],

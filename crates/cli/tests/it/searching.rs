@@ -172,24 +172,24 @@ fn lists_are_in_order_and_in_pages() {
 fn several_models_score_together_and_each_is_named() {
     let world = World::with(&["kick", "snare", "bass", "pad"]);
     let id = world.ids()[0].clone();
-    let blend = ["similar", &id, "--blend", "dsp47=0.6,dsp45=0.4"];
+    let blend = ["similar", &id, "--blend", "timbre=0.6,dsp45=0.4"];
 
     let similar = world.json(&blend);
     let text = world.run(&[&blend[..], &["--explain"]].concat()).ok();
 
     let alone = |model: &str| world.json(&["similar", &id, "--model", model]);
-    let (dsp47, dsp45) = (alone("dsp47"), alone("dsp45@1"));
+    let (timbre, dsp45) = (alone("timbre"), alone("dsp45@1"));
     let of = |answer: &serde_json::Value, song: &serde_json::Value| {
         let results = answer["results"].as_array().unwrap();
         results.iter().find(|one| one["id"] == *song).unwrap()["similarity"].as_f64().unwrap()
     };
     for result in similar["results"].as_array().unwrap() {
-        let expected = 0.6 * of(&dsp47, &result["id"]) + 0.4 * of(&dsp45, &result["id"]);
+        let expected = 0.6 * of(&timbre, &result["id"]) + 0.4 * of(&dsp45, &result["id"]);
         assert!((result["similarity"].as_f64().unwrap() - expected).abs() < 1e-6, "{result}");
         assert_eq!(result["parts"][1]["model"], "dsp45@1", "{result}");
     }
-    assert!(text.stderr.contains("0.60 `dsp47@1` + 0.40 `dsp45@1`"), "{text:?}");
-    assert!(text.stdout.contains("by `dsp47@1`"), "{text:?}");
+    assert!(text.stderr.contains("0.60 `timbre@1` + 0.40 `dsp45@1`"), "{text:?}");
+    assert!(text.stdout.contains("by `timbre@1`"), "{text:?}");
 }
 
 #[test]
@@ -197,9 +197,9 @@ fn a_wrong_blend_is_refused_with_a_right_one() {
     let world = World::with(&["kick", "snare"]);
     let id = world.ids()[0].clone();
     let cases: [(&[&str], i32, &str); 6] = [
-        (&["--blend", "dsp47=-1"], 2, "clap=0.6,dsp47=0.4"),
-        (&["--blend", "dsp47=0.5,nope=0.5"], 4, "this library knows dsp45-row@1"),
-        (&["--blend", "dsp47=1", "--model", "dsp45"], 2, "--blend"),
+        (&["--blend", "timbre=-1"], 2, "clap=0.6,dsp47=0.4"),
+        (&["--blend", "timbre=0.5,nope=0.5"], 4, "this library knows dsp45@1"),
+        (&["--blend", "timbre=1", "--model", "dsp45"], 2, "--blend"),
         (&["--weights", "0"], 2, "above 0"),
         (&["--weights", "1,2"], 2, "one weight a song"),
         (&["--minus", &id, "--weights", "1,1"], 2, "cancel each other out"),

@@ -392,7 +392,7 @@ fn search(shapes: &Shapes) {
     run(&["similar", one]);
     run(&["similar", one, "-k", "1", "--explain"]);
     run(&["similar", one, two, "--minus", &ids[2], "--explain"]);
-    run(&["similar", one, "--blend", "dsp45=0.6,dsp47=0.4", "--explain"]);
+    run(&["similar", one, "--blend", "dsp45=0.6,timbre=0.4", "--explain"]);
     run(&["similar", one, "--threshold", "1.5"]);
     run(&["similar", "music/same.wav"]);
     write(&world, "elsewhere.wav", &tone(300.0, 1.0));
@@ -423,8 +423,8 @@ fn search(shapes: &Shapes) {
         let _ = fs::remove_file(library.join(name));
     }
     fs::remove_dir_all(library.join("index")).unwrap();
-    run(&["similar", one, "--blend", "dsp45=0.6,dsp47=0.4", "--explain"]);
-    run(&["similar", two, "--blend", "dsp45=0.6,dsp47=0.4"]);
+    run(&["similar", one, "--blend", "dsp45=0.6,timbre=0.4", "--explain"]);
+    run(&["similar", two, "--blend", "dsp45=0.6,timbre=0.4"]);
     run(&["explain", one, two]);
     rewrite(&world, two, |song| drop(song.as_object_mut().unwrap().remove("embeddings")));
     run(&["explain", one, two]);
@@ -538,7 +538,7 @@ fn analysis(shapes: &Shapes) {
     run(&["map", "-o", "map.html", "--color", "cluster"]);
     run(&["map", "-o", "map"]);
     run(&["eval"]);
-    run(&["eval", "--models", "dsp45,dsp47", "--not-same", "artist"]);
+    run(&["eval", "--models", "timbre,dsp45", "--not-same", "artist"]);
     run(&["eval", "--distortions", "2"]);
     run(&["cluster", "rm"]);
     run(&["cluster", "rm"]);

@@ -269,14 +269,14 @@ pub mod keys {
     pub const SCAN_MODELS: Key<List> = Key::list(
         "scan.models",
         &["SONGREC_MODELS"],
-        Some("dsp45@1,dsp45-row@1,dsp47@1"),
+        Some(songrec_models::SCAN_MODELS),
         "the models that embed every song",
     );
     /// The model that `similar` compares by.
     pub const SEARCH_MODEL: Key<Text> = Key::given(
         "search.model",
         &["SONGREC_MODEL"],
-        "dsp45@1",
+        songrec_models::DEFAULT_MODEL,
         "the model that `similar` compares by",
     );
     /// How many results are shown.

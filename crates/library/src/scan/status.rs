@@ -3,10 +3,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use songrec_audio::built_in_models;
 use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
 use songrec_local::{FileStatus, KnownFile, KnownOutcome, KnownStatus};
-use songrec_models::Batcher;
+use songrec_models::{Batcher, built_in_models};
 
 use super::{Candidate, FileToRead, Finding, Scan, ScanReport, blocking, folders::genre_of_folder};
 use crate::{Library, Result};

@@ -312,7 +312,11 @@ fn unembedded(example: &EmbeddedExample, model: &ModelName) -> Error {
             [Remedy::Verify { repair: true, read_data: false }],
         ));
     }
-    let embedded_by = example.song.as_ref().and_then(|song| song.embeddings.keys().next());
+    let embedded_by = example.song.as_ref().and_then(|song| {
+        let built_in = songrec_models::built_in_models().iter().map(|spec| &spec.name);
+        let mut embedded = built_in.filter(|name| song.embeddings.contains_key(name));
+        embedded.next().or_else(|| song.embeddings.keys().next())
+    });
     Error::not_found(format_args!("`{}` was not embedded by `{model}`", example.title)).with_hint(
         match embedded_by {
             Some(other) => Hint::of(

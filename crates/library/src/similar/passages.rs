@@ -76,7 +76,7 @@ const FEW: usize = 100;
 ///
 /// When there is no such song, or several models are asked.
 pub async fn passages(library: &Library, name: &str, options: &SimilarOptions) -> Result<Passages> {
-    let models = crate::similar::chosen_models(library, options).await?;
+    let (models, _) = crate::similar::chosen_models(library, options).await?;
     let [(spec, _)] = models.as_slice() else {
         return Err(Error::usage("passages are compared by one model")
             .with_hint(Hint::of("name it with {}", [Remedy::Model(None)])));
@@ -98,7 +98,7 @@ pub async fn passages_or_songs(
     name: &str,
     options: &SimilarOptions,
 ) -> Result<Found> {
-    let models = crate::similar::chosen_models(library, options).await?;
+    let (models, notes) = crate::similar::chosen_models(library, options).await?;
     let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
     let embedded =
         crate::similar::example::embed_examples(library, &[Example::like(name)], &names).await?;
@@ -109,7 +109,8 @@ pub async fn passages_or_songs(
             return Ok(Found::Passages(passages));
         }
     }
-    Ok(Found::Songs(crate::similar::like_examples(library, models, &embedded, options).await?))
+    let songs = crate::similar::like_examples(library, models, notes, &embedded, options).await?;
+    Ok(Found::Songs(songs))
 }
 
 // Whether there is any passage by this model: one near to any vector.

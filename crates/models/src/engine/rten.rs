@@ -21,6 +21,11 @@ thread_local! {
     static POOL: Arc<ThreadPool> = Arc::new(ThreadPool::with_num_threads(1));
 }
 
+/// The pool of the thread that calls.
+pub(crate) fn pool_of_this_thread() -> Arc<ThreadPool> {
+    POOL.with(Arc::clone)
+}
+
 impl Rten {
     pub(super) fn open(path: &Path, threads: usize) -> Result<Self, EngineError> {
         keep_freed_memory();
@@ -72,7 +77,7 @@ impl Engine for Rten {
             values.push((self.model.node_id(input.name)?, value));
         }
         let output = self.model.node_id(output)?;
-        let options = RunOptions::default().with_thread_pool(Some(POOL.with(Arc::clone)));
+        let options = RunOptions::default().with_thread_pool(Some(pool_of_this_thread()));
         let answer: Value = self
             .model
             .run(values, &[output], Some(options))?

@@ -42,7 +42,7 @@ pub(super) struct SimilarQuery {
     offset: Option<usize>,
     /// The model to compare by, with or without its revision.
     model: Option<String>,
-    /// Several models to compare by in place of one, such as `dsp47=0.6,dsp45=0.4`.
+    /// Several models to compare by in place of one, such as `clap=0.6,timbre=0.4`.
     blend: Option<String>,
     /// How to compare: `cosine`, `dot` or `euclidean`; the model's own if it is not said.
     metric: Option<String>,
@@ -170,7 +170,7 @@ struct SimilarBody {
     offset: Option<usize>,
     /// The model to compare by.
     model: Option<String>,
-    /// Several models to compare by in place of one, such as `dsp47=0.6,dsp45=0.4`.
+    /// Several models to compare by in place of one, such as `clap=0.6,timbre=0.4`.
     blend: Option<String>,
     /// How to compare: `cosine`, `dot` or `euclidean`.
     metric: Option<String>,

@@ -90,14 +90,14 @@ async fn a_song_can_be_seen() {
 #[tokio::test]
 async fn a_vector_is_the_same_however_it_is_written() {
     let world = world(1, Options::default()).await;
-    let path = format!("/api/v1/songs/{}/embedding?model=dsp47", world.id("Alder").await);
+    let path = format!("/api/v1/songs/{}/embedding?model=dsp45", world.id("Alder").await);
 
     let json = world.json(&path).await;
     let npy = world.get(&format!("{path}&format=npy")).send().await.unwrap().bytes().await.unwrap();
 
-    assert_eq!(json["dimension"], 47);
+    assert_eq!(json["dimension"], 45);
     assert!(npy.starts_with(b"\x93NUMPY"));
-    let values: Vec<Value> = npy[npy.len() - 4 * 47..]
+    let values: Vec<Value> = npy[npy.len() - 4 * 45..]
         .as_chunks::<4>()
         .0
         .iter()

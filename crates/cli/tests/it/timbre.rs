@@ -1,0 +1,145 @@
+//! The model that ships with songrec, from a scan to what it is used for.
+
+use serde_json::{Value, json};
+
+use crate::world::{World, examples};
+
+const KINDS: [&str; 6] = ["kick", "snare", "hihat", "bass", "bell", "voice"];
+
+// Two sounds of each kind, in a folder of names that say nothing.
+fn unnamed() -> World {
+    let world = World::new();
+    for (kind, at) in KINDS.iter().zip(0..) {
+        for (example, copy) in examples(kind).iter().zip(0..2) {
+            let ending = example.extension().unwrap().to_str().unwrap();
+            world.add(example, &format!("a{:04}.{ending}", 2 * at + copy));
+        }
+    }
+    world
+}
+
+// The kind of a sound in such a folder.
+fn kind(song: &Value) -> &'static str {
+    let path = song["path"].as_str().unwrap();
+    let number: usize = path.rsplit_once('a').unwrap().1[..4].parse().unwrap();
+    KINDS[number / 2]
+}
+
+#[test]
+fn a_kick_is_found_and_told_from_others_whatever_it_is_called() {
+    let world = unnamed();
+    world.run(&["scan", "music"]).ok();
+
+    let kicks = world.json_lines(&["ls", "-f", "instrument:kick"]);
+    let voices = world.json_lines(&["ls", "-f", "instrument:vocal"]);
+
+    assert_eq!(kicks.iter().map(kind).collect::<Vec<_>>(), ["kick"; 2]);
+    assert_eq!(voices.iter().map(kind).collect::<Vec<_>>(), ["voice"; 2]);
+    for song in world.json_lines(&["ls"]) {
+        let similar = world.json(&["similar", song["id"].as_str().unwrap(), "-k", "1"]);
+        assert_eq!(similar["model"], "timbre@1");
+        assert_eq!(kind(&similar["results"][0]), kind(&song), "{similar}");
+    }
+}
+
+#[test]
+fn what_is_heard_and_what_the_name_says_are_two_opinions() {
+    let world = World::new();
+    let kick = &examples("kick")[1];
+    world.add(kick, "snare 01.wav");
+    world.add(&examples("bell")[0], "desk-bell.wav");
+    world.add(&examples("rock")[0], "a0001.wav");
+    world.run(&["scan", "music"]).ok();
+    let features = |name: &str| {
+        let id = world.json(&["ls", name])["id"].as_str().unwrap().to_owned();
+        (world.json(&["show", &id])["features"].clone(), world.run(&["show", &id]).ok().stdout)
+    };
+
+    let (wrong, told) = features("snare");
+    let (agreed, _) = features("bell");
+    let (unsure, _) = features("a0001");
+
+    assert_eq!(
+        (&wrong["heard_instrument"], &wrong["named_instrument"]),
+        (&json!("kick"), &json!("snare"))
+    );
+    assert_eq!(wrong["instrument"], "snare", "a name comes first");
+    assert!(wrong["heard_instrument_probability"].as_f64().unwrap() > 0.9, "{wrong}");
+    assert!(wrong["vocal_probability"].as_f64().unwrap() < 0.1, "{wrong}");
+    assert!(wrong["loop_probability"].as_f64().unwrap() < 0.2, "{wrong}");
+    assert!(told.contains("kick (") && told.contains("snare, by the file's name"), "{told}");
+    assert!(told.contains("no voice") && told.contains("a one-shot"), "{told}");
+    assert_eq!(
+        (&agreed["instrument"], &agreed["heard_instrument"]),
+        (&json!("bell"), &json!("bell"))
+    );
+    assert!(agreed["instrument_confidence"].as_f64() > wrong["instrument_confidence"].as_f64());
+    assert_eq!((&unsure["instrument"], &unsure["heard_instrument"]), (&json!(null), &json!(null)));
+}
+
+// What an earlier version wrote: `timbre` embedded nothing.
+#[test]
+fn a_library_of_before_is_compared_as_before_until_the_model_was_added() {
+    let world = unnamed();
+    world.run(&["scan", "music", "--model", "dsp45"]).ok();
+    let id = world.ids()[0].clone();
+
+    let before = world.json(&["similar", &id]);
+    let said = world.run(&["similar", &id]).ok().stderr;
+    let doctor = world.run(&["doctor"]).stdout;
+    // A new sound makes room for the model, and is the only one that has it.
+    world.add(&examples("riser")[0], "new.flac");
+    world.run(&["scan", "music/new.flac"]).ok();
+    let between = world.json(&["similar", &id]);
+    world.run(&["scan", "--missing"]).ok();
+    let after = world.run(&["similar", &id]).ok();
+
+    for similar in [&before, &between] {
+        assert_eq!(similar["model"], "dsp45@1", "{similar}");
+        assert!(!similar["results"].as_array().unwrap().is_empty());
+    }
+    assert_eq!(said.matches("timbre@1").count(), 1, "{said}");
+    assert!(said.contains("scan --missing"), "{said}");
+    assert!(doctor.contains("`timbre@1` embedded 0 of 12 songs"), "{doctor}");
+    assert_eq!(world.json(&["similar", &id])["model"], "timbre@1");
+    assert!(!after.stderr.contains("scan --missing"), "{after:?}");
+    let song = world.json(&["show", &id]);
+    let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
+    assert_eq!(models, ["dsp45@1", "timbre@1"]);
+}
+
+#[test]
+fn too_short_or_silent_sounds_have_a_clear_answer() {
+    let world = World::new();
+    let wav = |samples: &[i16]| {
+        let size = 2 * samples.len() as u32;
+        let mut file = Vec::new();
+        file.extend(b"RIFF");
+        file.extend((36 + size).to_le_bytes());
+        file.extend(b"WAVEfmt ");
+        file.extend(16u32.to_le_bytes());
+        file.extend([1, 0, 1, 0]);
+        file.extend(44_100u32.to_le_bytes());
+        file.extend(88_200u32.to_le_bytes());
+        file.extend([2, 0, 16, 0]);
+        file.extend(b"data");
+        file.extend(size.to_le_bytes());
+        file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        file
+    };
+    std::fs::write(world.path("music/click.wav"), wav(&[20_000])).unwrap();
+    std::fs::write(world.path("music/silent.wav"), wav(&[0; 30_000])).unwrap();
+    std::fs::write(world.path("music/none.wav"), wav(&[])).unwrap();
+
+    let scan = world.run(&["scan", "music"]);
+    let again = world.run(&["scan", "music"]);
+
+    for run in [scan, again] {
+        assert!(!run.stderr.contains("panic"), "{run:?}");
+    }
+    let click = world.json(&["show", "click"]);
+    let silent = world.json(&["show", "silent"]);
+    assert!(click["embeddings"]["timbre@1"].is_object(), "{click}");
+    assert!(silent["embeddings"].get("timbre@1").is_none(), "{silent}");
+    assert!(silent["features"].get("heard_instrument").is_none(), "{silent}");
+}

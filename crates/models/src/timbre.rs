@@ -1,0 +1,80 @@
+//! The model that ships with songrec, `timbre@1`: how a sound sounds.
+//!
+//! A network hears windows of a song ([`windows`]) as pictures ([`songrec_audio::picture`]) and says of
+//! each a vector, a guess of its class and a description. `models/timbre.md` is its card:
+//! what it was trained on, how good it is, and what it is not.
+//!
+//! # The vector
+//!
+//! Three parts, one after the other, then the whole scaled to length 1:
+//!
+//! | values | what | length |
+//! | --- | --- | --- |
+//! | 96 | the mean of the windows' vectors | √½ where there are three windows or more, else 1 |
+//! | 64 | what the second network makes of mean and deviation of the windows' descriptions | √½, or 0 |
+//! | 45 | those of `dsp45@1` | 1 |
+//!
+//! So the cosine of two sounds is the mean of that of the network and that of
+//! `dsp45@1`. The card has the figures by which the halves weigh the same: of
+//! drums the nearest one of another maker is the same drum in 0.82 by the network, in
+//! 0.84 by both; of pieces the nearest excerpt is of the same piece in 0.82 and 0.89.
+//!
+//! # The revision
+//!
+//! The name is fixed, because it is a part of settings and of libraries; a test
+//! holds the digests of both files. Who changes them, the picture, the choice of
+//! windows or the parts above changes the revision.
+
+#[cfg(feature = "rten")]
+mod classes;
+#[cfg(feature = "rten")]
+mod listener;
+#[cfg(feature = "rten")]
+mod network;
+#[cfg(all(test, feature = "rten"))]
+mod tests;
+#[cfg(feature = "rten")]
+mod windows;
+
+use std::sync::LazyLock;
+
+use songrec_core::{Metric, ModelName, ModelSpec};
+
+#[cfg(feature = "rten")]
+pub(crate) use self::listener::{Heard, TimbreListener};
+
+/// The name of the model that ships with songrec.
+pub const TIMBRE: &str = "timbre@1";
+
+/// Whether this build can compute [`TIMBRE`]: it needs the feature `rten`.
+pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
+
+/// The model by which songs are compared if nobody says another one.
+pub const DEFAULT_MODEL: &str = if HAS_TIMBRE { TIMBRE } else { "dsp45@1" };
+
+/// The models that embed every song if nobody says others, with commas.
+pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@1,dsp45@1" } else { "dsp45@1" };
+
+/// Values of a vector: 96 of single sounds, 64 of music, 45 measured ones.
+pub(crate) const DIMENSION: usize = 96 + 64 + 45;
+
+/// The models that are a part of songrec, the default first.
+pub fn built_in_models() -> &'static [ModelSpec] {
+    static MODELS: LazyLock<Vec<ModelSpec>> = LazyLock::new(|| {
+        let timbre = HAS_TIMBRE.then(|| ModelSpec {
+            name: timbre(),
+            dimension: DIMENSION,
+            metric: Metric::Cosine,
+            description: "how it sounds, by a network that was trained on instruments and pieces, \
+                          beside the values of dsp45"
+                .to_owned(),
+        });
+        timbre.into_iter().chain(songrec_audio::built_in_models().iter().cloned()).collect()
+    });
+    &MODELS
+}
+
+/// The name as a [`ModelName`].
+pub(crate) fn timbre() -> ModelName {
+    TIMBRE.parse().expect("built-in names are valid")
+}

@@ -1,0 +1,187 @@
+//! The front end and the networks against those that they were trained with.
+
+use serde::Deserialize;
+use songrec_audio::{
+    BlockSink,
+    picture::{BANDS, COLUMNS, RATE, SAMPLES, picture},
+};
+use songrec_core::Digest;
+
+use super::{
+    Heard,
+    classes::CLASSES,
+    listener::TimbreListener,
+    network::{MUSIC, NOTE, Networks},
+};
+
+/// Written by `tools/train/timbre/export.py`, which has the same signal.
+#[derive(Deserialize)]
+struct Fixture {
+    rate: u32,
+    attack: usize,
+    shape: [usize; 2],
+    picture: Vec<f32>,
+    vector: Vec<f32>,
+    logits: Vec<f32>,
+    statistics: Vec<f32>,
+    music: Vec<f32>,
+}
+
+fn fixture() -> Fixture {
+    serde_json::from_str(include_str!("../../models/timbre-fixture.json")).unwrap()
+}
+
+// Three decaying sines, a silence, and a burst of a linear congruence.
+fn signal() -> Vec<f32> {
+    let count = 2 * RATE as usize;
+    let mut sound = vec![0.0f64; count];
+    for (hz, amplitude, decay) in [(220.0, 0.5, 0.4), (1375.5, 0.3, 0.15), (6001.0, 0.2, 0.05)] {
+        for (at, sample) in sound.iter_mut().enumerate() {
+            let time = at as f64 / f64::from(RATE);
+            *sample +=
+                amplitude * (std::f64::consts::TAU * hz * time).sin() * (-time / decay).exp();
+        }
+    }
+    let mut state = 12_345u64;
+    for sample in &mut sound[24_000..32_000] {
+        state = (1_103_515_245 * state + 12_345) % (1 << 31);
+        *sample += 0.1 * (state as f64 / f64::from(1u32 << 30) - 1.0);
+    }
+    let mut samples = vec![0.0; 1_000];
+    samples.extend(sound.into_iter().map(|sample| sample as f32));
+    samples
+}
+
+fn apart(left: &[f32], right: &[f32]) -> f32 {
+    assert_eq!(left.len(), right.len());
+    left.iter().zip(right).map(|(l, r)| (l - r).abs()).fold(0.0, f32::max)
+}
+
+fn heard(samples: &[f32], block: usize) -> Option<Heard> {
+    let mut listener = TimbreListener::default();
+    for block in samples.chunks(block) {
+        listener.push(block);
+    }
+    listener.end();
+    listener.finish().unwrap()
+}
+
+#[test]
+fn the_picture_is_that_of_the_training() {
+    let fixture = fixture();
+    assert_eq!((fixture.rate, fixture.shape), (RATE, [BANDS, COLUMNS]));
+
+    let picture = picture(&signal()[fixture.attack..]);
+
+    let apart = apart(&picture, &fixture.picture);
+    assert!(apart < 1e-4, "{apart}");
+}
+
+#[test]
+fn the_network_says_what_it_said_in_pytorch() {
+    let fixture = fixture();
+
+    let heard = heard(&signal(), 1_152).unwrap();
+    let answer = Networks::get().unwrap().hear(&picture(&signal()[fixture.attack..])).unwrap();
+
+    assert!(apart(&heard.note, &fixture.vector) < 1e-3);
+    assert!(apart(&answer.logits, &fixture.logits) < 1e-3);
+    let raised: Vec<f32> = fixture.logits.iter().map(|logit| logit.exp()).collect();
+    let sum: f32 = raised.iter().sum();
+    let expected: Vec<f32> = raised.iter().map(|value| value / sum).collect();
+    assert!(apart(&heard.probabilities, &expected) < 1e-3);
+    assert_eq!(heard.music, None, "a single sound is no piece");
+}
+
+#[test]
+fn the_music_network_says_what_it_said_in_training() {
+    let fixture = fixture();
+
+    let music = Networks::get().unwrap().hear_piece(&fixture.statistics).unwrap();
+
+    let apart = apart(&music, &fixture.music);
+    assert!(apart < 1e-3, "{apart}");
+}
+
+#[test]
+fn the_classes_are_those_of_the_training() {
+    #[derive(Deserialize)]
+    struct Trained {
+        classes: Vec<String>,
+    }
+    let trained: Trained =
+        serde_json::from_str(include_str!("../../models/timbre-classes.json")).unwrap();
+
+    assert_eq!(trained.classes, CLASSES.map(|(class, _)| class));
+}
+
+// The revision in the model's name is that of these files: with others the same
+// song would get another vector under the same name.
+#[test]
+fn other_weights_need_another_revision() {
+    assert_eq!(super::TIMBRE, "timbre@1");
+    let digests = [NOTE, MUSIC].map(|file| Digest::of(file).to_string());
+    assert_eq!(
+        digests,
+        [
+            "c20c2c9a67c66e328d2cfa44d9b125b4a5d407e832feb24b7391aa566231bdf9",
+            "39975b7d47ffb6d07775aaf38f35765a90bd56db84db28b024a3f383888580e8",
+        ]
+    );
+    assert!(NOTE.len() + MUSIC.len() < 4 << 20);
+}
+
+#[test]
+fn the_same_song_gives_the_same_bits_however_it_is_cut_and_on_any_thread() {
+    let song: Vec<f32> = signal().into_iter().cycle().take(5 * SAMPLES).collect();
+    let whole = heard(&song, song.len()).unwrap();
+    assert!(whole.music.is_some());
+
+    let threads: Vec<_> = [1_152, 100_000, 999]
+        .into_iter()
+        .map(|block| {
+            let song = song.clone();
+            std::thread::spawn(move || heard(&song, block))
+        })
+        .collect();
+
+    for thread in threads {
+        assert!(thread.join().unwrap().unwrap() == whole);
+    }
+}
+
+#[test]
+fn the_level_does_not_count() {
+    let quiet: Vec<f32> = signal().iter().map(|sample| sample * 0.5).collect();
+
+    let (loud, quiet) = (heard(&signal(), 4_096).unwrap(), heard(&quiet, 4_096).unwrap());
+
+    assert!(apart(&loud.note, &quiet.note) < 1e-4);
+}
+
+#[test]
+fn the_halves_of_the_vector_weigh_the_same() {
+    let sound = heard(&signal(), 4_096).unwrap();
+    let values: Vec<f32> = (0..45).map(|at| at as f32 - 20.0).collect();
+
+    let vector = Heard::vector(Some(&sound), &values).unwrap();
+
+    let length = |range: std::ops::Range<usize>| {
+        vector.values()[range].iter().map(|v| v * v).sum::<f32>().sqrt()
+    };
+    assert_eq!(vector.dimension(), 205);
+    assert!((length(0..160) - length(160..205)).abs() < 1e-6);
+    assert!((vector.norm() - 1.0).abs() < 1e-6);
+    assert_eq!(length(96..160), 0.0);
+    let above_hearing = Heard::vector(None, &values).unwrap();
+    assert!(above_hearing.values()[..160].iter().all(|value| *value == 0.0));
+}
+
+#[test]
+fn silence_and_nothing_are_not_heard() {
+    assert_eq!(heard(&[], 1), None);
+    assert_eq!(heard(&vec![0.0; 100_000], 1_000), None);
+    assert_eq!(heard(&vec![f32::NAN; 100_000], 1_000), None);
+    // One sample is a sound, if a strange one.
+    assert!(heard(&[0.3], 1).is_some());
+}
