@@ -34,6 +34,9 @@ export type Job = Schema["job"];
 export type Playlist = Schema["playlist"];
 export type PlaylistShown = Schema["playlist-of-songs"];
 export type Entry = PlaylistShown["entries"][number];
+export type Radio = Schema["radio"];
+export type Way = Schema["way"];
+export type Imported = Schema["playlist-import"];
 export type Session = Schema["session"];
 export type Waveform = Schema["waveform"];
 export type Finding = Schema["doctor"];
@@ -130,12 +133,13 @@ export async function send<T>(
   path: string,
   body: unknown = {},
   signal?: AbortSignal,
+  more: Record<string, string> = {},
 ): Promise<T> {
   const form = body instanceof FormData;
   const response = await ask(url(path), {
     method,
     signal,
-    headers: form ? {} : { "content-type": "application/json" },
+    headers: form ? more : { "content-type": "application/json", ...more },
     body: form ? body : JSON.stringify(body),
   });
   const text = await response.text();
@@ -180,6 +184,41 @@ interface Question extends Comparing {
   like?: { song: string; weight?: number }[];
   unlike?: { song: string; weight?: number }[];
   text?: string;
+}
+
+/** What a radio is asked for; without a length and minutes it has 25 songs. */
+export interface RadioQuestion {
+  like: string[];
+  length?: number;
+  minutes?: number;
+  variety: number;
+  seed: number;
+  spacing: { artist: number; album: number };
+  filter: string[];
+  model?: string;
+}
+
+export interface WayQuestion {
+  a: string;
+  b: string;
+  length?: number;
+  mix?: boolean;
+  filter: string[];
+  model?: string;
+}
+
+/** A rule as it is sent; the server adds the titles. */
+export interface RuleQuestion {
+  filter: string[];
+  like: string[];
+  length?: number;
+}
+
+export interface ImportQuestion {
+  name?: string;
+  relative_to?: string;
+  map: string[];
+  dry_run: boolean;
 }
 
 export interface FilterValues {
@@ -265,14 +304,33 @@ export const api = {
   playlist: (id: string, limit: number, signal?: AbortSignal) =>
     get<PlaylistShown>(path("playlists", id), { limit }, signal),
   newPlaylist: (name: string, songs: string[]) => send<Playlist>("POST", "playlists", { name, songs }),
-  changePlaylist: (id: string, change: { name?: string; move?: { entries: string[]; to: number } }) =>
-    send<Playlist>("PATCH", path("playlists", id), change),
+  newSmartPlaylist: (name: string, rule: RuleQuestion) => send<Playlist>("POST", "playlists", { name, rule }),
+  /** With a version, only that one is changed. */
+  changePlaylist: (
+    id: string,
+    change: { name?: string; rule?: RuleQuestion; move?: { entries: string[]; to: number } },
+    version?: string,
+  ) =>
+    send<Playlist>("PATCH", path("playlists", id), change, undefined, version ? { "if-match": `"${version}"` } : {}),
   deletePlaylist: (id: string) => send<unknown>("DELETE", path("playlists", id)),
   addToPlaylist: (id: string, songs: string[], at?: number) =>
     send<Playlist>("POST", `${path("playlists", id)}/songs`, { songs, at }),
   removeFromPlaylist: (id: string, entries: string[]) =>
     send<Playlist>("DELETE", `${path("playlists", id)}/songs?${new URLSearchParams(entries.map((key) => ["entry", key]))}`),
   playlistFile: (id: string, format: string) => url(`${path("playlists", id)}/export`, { format }),
+
+  radio: (question: RadioQuestion, signal?: AbortSignal) => send<Radio>("POST", "radio", question, signal),
+  way: (question: WayQuestion, signal?: AbortSignal) =>
+    get<Way>("path", { ...question, mix: question.mix || null }, signal),
+  importPlaylist(file: File, question: ImportQuestion, signal?: AbortSignal) {
+    const form = new FormData();
+    for (const [key, value] of Object.entries(question)) {
+      if (Array.isArray(value)) for (const one of value) form.append(key, one);
+      else if (value !== undefined && value !== "") form.append(key, String(value));
+    }
+    form.append("file", file, file.name);
+    return send<Imported>("POST", "import/playlist", form, signal);
+  },
 
   anomalies: (query: { method?: string; contamination?: number; limit?: number }, signal?: AbortSignal) =>
     get<Anomalies>("anomalies", query, signal),

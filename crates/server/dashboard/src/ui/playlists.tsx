@@ -30,12 +30,20 @@ function called(lists: Playlist[], name: string): Playlist | undefined {
 }
 
 /** Asks which playlist songs go into: one of those that are there, or a new one. */
-export function AddToPlaylist({ songs, close }: { songs: string[]; close: () => void }) {
+export function AddToPlaylist({ songs, suggest = "", close }: {
+  songs: string[];
+  /** How a new one would be called. */
+  suggest?: string;
+  close: () => void;
+}) {
   const { data, error, reload } = useLoad("playlists", (signal) => api.playlists(signal));
-  const [typed, type] = useState("");
+  const [typed, type] = useState(suggest);
   const [busy, setBusy] = useState(false);
   const box = useRef<HTMLInputElement>(null);
-  useLayoutEffect(() => box.current?.focus(), [data === undefined]);
+  useLayoutEffect(() => {
+    box.current?.focus();
+    box.current?.select();
+  }, [data === undefined]);
   const words = typed.trim();
   const lists = addable(data?.playlists);
   const fits = lists.filter((one) => plain(one.name).toLowerCase().includes(words.toLowerCase()));
