@@ -1,119 +1,27 @@
-// The pages in a real browser, over the mock: `node --test test/dashboard.test.mjs`,
-// which needs Chromium (`CHROMIUM` names another than /usr/bin/chromium) and the
+// The pages in a real browser, over the mock: `npm test`, which needs Chromium and the
 // built pages. With `SHOTS=FOLDER` it leaves pictures there to be looked at.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test, { after, before } from "node:test";
-import { chromium } from "playwright-core";
+import test, { after } from "node:test";
+import { accessible, eventually, everyPage, hash, mapReady, message, open, own, small } from "./browser.mjs";
 import { idOf, serve, sound } from "./mock.mjs";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const shots = process.env.SHOTS;
-if (shots) mkdirSync(shots, { recursive: true });
 const folder = mkdtempSync(join(tmpdir(), "dashboard-"));
 const wav = join(folder, "loop.wav");
 writeFileSync(wav, sound(3));
-const SIZES = { wide: [1440, 900], middle: [900, 900], phone: [390, 800] };
+after(() => rmSync(folder, { recursive: true, force: true }));
 
-let browser;
-let small;
-
-before(async () => {
-  small = await serve({ songs: 2000 });
-  small.state.anomalies = true;
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
-  });
-});
-after(async () => {
-  await browser.close();
-  await small.close();
-  rmSync(folder, { recursive: true, force: true });
-});
-
-/** A server of its own for a test that changes something. */
-async function own(t, options) {
-  const server = await serve(options);
-  server.contexts = [];
-  t.after(async () => {
-    // The pages first, because they complain of a server that goes away.
-    for (const context of server.contexts) await context.close();
-    await server.close();
-  });
-  return server;
-}
-
-/** Opens a page; the test fails on whatever it logs, throws or asks of others. */
-async function open(t, hash = "", { server = small, size = "wide", theme = "light", expected = null } = {}) {
-  const [width, height] = SIZES[size];
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", acceptDownloads: true });
-  context.setDefaultTimeout(20_000);
-  server.contexts?.push(context);
-  const page = await context.newPage();
-  const trouble = [];
-  page.on("console", (message) => {
-    if (!["error", "warning"].includes(message.type()) || expected?.test(message.text())) return;
-    trouble.push(`console: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => trouble.push(`error: ${error.stack}`));
-  page.on("request", (request) => {
-    if (!request.url().startsWith(server.url) && !/^(data|blob):/.test(request.url())) trouble.push(`request: ${request.url()}`);
-  });
-  t.after(async () => {
-    await context.close();
-    assert.deepEqual(trouble, []);
-  });
-  await page.goto(`${server.url}/${hash}`);
-  await page.waitForSelector("h1", { state: "attached" });
-  return page;
-}
-
-const hash = (page) => page.evaluate(() => decodeURIComponent(location.hash));
-const eventually = async (look, say) => {
-  const end = Date.now() + 20_000;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (Date.now() > end) assert.fail(say ?? `never: ${look}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-};
-const message = (page, text) => page.locator(".message", { hasText: text }).waitFor();
-const mapReady = async (page) => {
-  await page.waitForFunction(() => window.songrecMap?.names.complete);
-  await page.waitForTimeout(350);
-};
-
-const PAGES = {
+everyPage({
   map: "#/map", "map of a song": `#/map?song=${idOf(40)}&near=1`, "map in 3-D": "#/map?dims=3",
   search: "#/search", words: "#/search?q=glass&filter=genre%3ATechno", likeness: `#/search?like=${idOf(40)}`, file: "#/search?by=file",
   playlists: "#/playlists", playlist: `#/playlists/${"1".padStart(12, "0")}`, "smart playlist": `#/playlists/${"3".padStart(12, "0")}`,
   library: "#/library", song: `#/song/${idOf(40)}`,
   statistics: "#/insights", clusters: "#/insights/clusters", cluster: "#/insights/clusters/1", outliers: "#/insights/outliers", duplicates: "#/insights/duplicates?near=0.97",
   machines: "#/machines", conflicts: "#/machines/conflicts", trash: "#/machines/trash", jobs: "#/machines/jobs", health: "#/machines/health", "no page": "#/nowhere",
-};
-
-for (const [name, address] of Object.entries(PAGES)) {
-  test(`${name}: nothing serious for axe, nothing wider than the window, in both themes`, async (t) => {
-    for (const [size, theme] of [["wide", "light"], ["middle", "dark"], ["phone", "light"]]) {
-      const page = await open(t, address, { size, theme });
-      await page.waitForLoadState("networkidle");
-      if (address.startsWith("#/map")) await mapReady(page);
-      await page.evaluate(axe);
-      const found = await page.evaluate(() => window.axe.run({ resultTypes: ["violations"] }));
-      const serious = found.violations.filter((one) => ["serious", "critical"].includes(one.impact));
-      assert.deepEqual(serious.map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => `${node.html} ${node.failureSummary}`).join("\n")}`), [], `${size} ${theme}`);
-      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(over <= 0, `${size}: ${over} pixels too wide`);
-      if (shots) await page.screenshot({ path: join(shots, `${name}-${size}-${theme}.png`) });
-    }
-  });
-}
+});
 
 test("100,000 songs are drawn in 2-D and 3-D, and stay smooth", async (t) => {
   const server = await own(t, { songs: 100_000 });
@@ -729,9 +637,7 @@ test("a token is asked for, refused and taken", async (t) => {
   const server = await own(t, { songs: 300, token: "sesame" });
   const page = await open(t, "#/library", { server, expected: /401/ });
   await page.locator("h1", { hasText: "asks for a token" }).waitFor();
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run());
-  assert.deepEqual(found.violations.filter((one) => ["serious", "critical"].includes(one.impact)).map((one) => one.id), []);
+  await accessible(page);
   await page.fill("input[type=password]", "wrong");
   await page.keyboard.press("Enter");
   await page.locator("[role=alert]", { hasText: "not the token" }).waitFor();

@@ -133,6 +133,12 @@ function Begin() {
 function Variety({ value }: { value: number }) {
   const [at, move] = useState(value);
   useEffect(() => move(value), [value]);
+  useEffect(() => {
+    if (at === value) return;
+    // A handle that is still being moved asks for nothing.
+    const timer = setTimeout(() => change({ variety: at === USUAL.variety ? null : String(at) }), 250);
+    return () => clearTimeout(timer);
+  }, [at]);
   return (
     <Setting label="Variety">
       <input
@@ -145,10 +151,6 @@ function Variety({ value }: { value: number }) {
         step={0.05}
         value={at}
         onInput={(event) => move(Number(event.currentTarget.value))}
-        onChange={(event) => {
-          const next = Number(event.currentTarget.value);
-          change({ variety: next === USUAL.variety ? null : String(next) });
-        }}
       />
       <span class="soft varied">{varied(at)}</span>
     </Setting>

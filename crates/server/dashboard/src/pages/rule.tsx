@@ -28,37 +28,42 @@ interface Rule {
 
 export function RulePage({ id, route }: { id: string | null; route: Route }) {
   const writable = useWritable();
-  // The version that was opened is the one that is changed.
   // From the list, because a rule that cannot be followed has to be changed all the more.
   const lists = useLoad(id === null ? null : `rule of ${id}`, async (signal) => (await api.playlists(signal)).playlists);
-  const data = lists.data?.find((one) => one.id === id);
-  if (!writable) {
-    return (
-      <Empty icon="lock" title="This server only reads">
-        <p>Start it without <code>--read-only</code> to change what playlists hold.</p>
-        <a class="button" href={address(id === null ? "playlists" : ["playlists", id])}>Back</a>
-      </Empty>
-    );
+  const playlist = lists.data?.find((one) => one.id === id);
+  if (writable && (id === null || (playlist && (playlist.rule || playlist.songs === 0)))) {
+    return <Editor playlist={playlist ?? null} query={route.query} />;
   }
-  if (id !== null && lists.error) return <Trouble problem={lists.error} retry={lists.reload} />;
-  if (id !== null && !lists.data) return <Waiting rows={6} />;
-  if (id !== null && !data) {
-    return (
-      <Empty icon="playlist" title="There is no such playlist">
-        <p>It may have been deleted, here or on another machine.</p>
-        <a class="button" href="#/playlists">All playlists</a>
-      </Empty>
-    );
-  }
-  if (data && !data.rule && (data.songs ?? 0) > 0) {
-    return (
-      <Empty icon="playlist" title="This playlist has songs of its own">
-        <p>A playlist has songs or a rule. Make another one for the rule.</p>
-        <a class="button" href={address(["playlists", "rule"])}>New smart playlist</a>
-      </Empty>
-    );
-  }
-  return <Editor playlist={data ?? null} query={route.query} />;
+  return (
+    <div class="queue-page">
+      <ListTabs value="playlists" />
+      <PageHead title={id === null ? "New smart playlist" : "Edit the rule"} />
+      {!writable
+        ? (
+          <Empty icon="lock" title="This server only reads">
+            <p>Start it without <code>--read-only</code> to change what playlists hold.</p>
+            <a class="button" href={address(id === null ? "playlists" : ["playlists", id])}>Back</a>
+          </Empty>
+        )
+        : lists.error
+          ? <Trouble problem={lists.error} retry={lists.reload} />
+          : !lists.data
+            ? <Waiting rows={6} />
+            : playlist
+              ? (
+                <Empty icon="playlist" title="This playlist has songs of its own">
+                  <p>A playlist has songs or a rule. Make another one for the rule.</p>
+                  <a class="button" href={address(["playlists", "rule"])}>New smart playlist</a>
+                </Empty>
+              )
+              : (
+                <Empty icon="playlist" title="There is no such playlist">
+                  <p>It may have been deleted, here or on another machine.</p>
+                  <a class="button" href="#/playlists">All playlists</a>
+                </Empty>
+              )}
+    </div>
+  );
 }
 
 function Editor({ playlist, query }: { playlist: Playlist | null; query: URLSearchParams }) {
