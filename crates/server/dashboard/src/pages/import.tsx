@@ -108,12 +108,15 @@ function Import({ file }: { file: File }) {
           <span class="spacer" />
           <button type="button" class="text-button" onClick={() => chosen.set(null)}>Another file</button>
         </div>
-        <Setting label="Name">
+        <Setting whole label="Name">
           <input type="text" class="grow" aria-label="Name of the playlist" maxLength={200} value={name}
             placeholder="As the file calls it" onInput={(event) => setName(event.currentTarget.value)} />
         </Setting>
-        <Setting label="Folders" hint="Where the music is for that player, and where it is for the server, such as M:\Music and /home/me/music.">
-          <div class="folders">
+        <Setting whole label="Folders" hint="Where the music is for that player, and where it is for the server, such as M:\Music and /home/me/music.">
+          <div class="folders" onKeyDown={(event) => {
+            // Who ends a folder by Enter wants to see what is found now.
+            if (event.key === "Enter" && event.target instanceof HTMLInputElement) event.preventDefault();
+          }}>
             {folders.map((folder, i) => (
               <div class="folder" key={i}>
                 <input type="text" aria-label={`Folder ${i + 1} as the file has it`} placeholder="M:\Music" value={folder.from}
@@ -131,7 +134,7 @@ function Import({ file }: { file: File }) {
         </Setting>
         <details class="more-settings">
           <summary>Paths without a folder</summary>
-          <Setting label="Begin in" hint="Where relative paths of the file begin on the server.">
+          <Setting whole label="Begin in" hint="Where relative paths of the file begin on the server.">
             <input type="text" class="grow" aria-label="Folder that relative paths begin in" placeholder="/" value={beside}
               onInput={(event) => setBeside(event.currentTarget.value)} />
           </Setting>

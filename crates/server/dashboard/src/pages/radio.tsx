@@ -68,7 +68,7 @@ export function RadioPage({ route }: { route: Route }) {
       <ListTabs value="radio" />
       <PageHead title="Radio" note="Songs that go on from those you pick" />
       <section class="card asked" aria-label="What the radio plays">
-        <Setting label="Goes on from">
+        <Setting whole label="Goes on from">
           <Seeds ids={like} set={(ids) => change({ like: ids })} label="Songs that it goes on from" most={SEEDS} />
         </Setting>
         <Setting label="How long">
@@ -83,7 +83,7 @@ export function RadioPage({ route }: { route: Route }) {
             : <Amount label="Minutes" value={minutes} least={1} most={LONGEST} set={(value) => change({ minutes: value })} />}
         </Setting>
         <Variety value={variety} />
-        <Setting label="Spacing" hint="Songs that lie at least between two of one artist or one album.">
+        <Setting label="Spacing" hint="At least so many songs between two of one artist or album.">
           <Amount label="Songs between two of one artist" unit="artist" value={artist} least={0} most={WIDEST} set={(value) => change({ artist: value || null })} />
           <Amount label="Songs between two of one album" unit="album" value={album} least={0} most={WIDEST} set={(value) => change({ album: value || null })} />
         </Setting>

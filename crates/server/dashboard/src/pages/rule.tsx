@@ -81,6 +81,7 @@ function Editor({ playlist, query }: { playlist: Playlist | null; query: URLSear
   const says = rule.filter.length > 0 || rule.like.length > 0;
   const preview = usePreview(rule);
   const words = name.trim();
+  const able = says && words !== "" && !busy && preview.error === undefined;
   const renamed = playlist !== null && words !== playlist.name;
   const back = address(playlist === null ? "playlists" : ["playlists", playlist.id]);
 
@@ -106,27 +107,26 @@ function Editor({ playlist, query }: { playlist: Playlist | null; query: URLSear
       <ListTabs value="playlists" />
       <p><a class="back" href={back}>{playlist === null ? "All playlists" : plain(playlist.name)}</a></p>
       <PageHead title={playlist === null ? "New smart playlist" : "Edit the rule"} note="Its songs are worked out anew each time it is opened" />
-      <form class="stack" onSubmit={(event) => {
-        event.preventDefault();
-        if (says && words !== "" && !busy) void save();
-      }}>
+      {/* No form, because the filters in it are one. */}
+      <div class="stack">
         <section class="card asked" aria-label="The rule">
-          <Setting label="Name">
+          <Setting whole label="Name">
             <input type="text" class="grow" aria-label="Name of the playlist" required maxLength={200} placeholder="Such as Late evening"
-              value={name} onInput={(event) => setName(event.currentTarget.value)} />
+              value={name} onInput={(event) => setName(event.currentTarget.value)}
+              onKeyDown={(event) => event.key === "Enter" && able && void save()} />
           </Setting>
-          <Setting label="Only songs with" hint={rule.filter.length === 0 ? "Every song passes." : undefined}>
+          <Setting whole label="Only" hint={rule.filter.length === 0 ? "Every song passes." : undefined}>
             <Filters terms={rule.filter} set={(filter) => set({ filter })} problem={preview.error} />
           </Setting>
-          <Setting label="That sound like" hint={rule.like.length === 0 ? "Without songs here, all that pass are listed by title." : undefined}>
+          <Setting whole label="Sounds like" hint={rule.like.length === 0 ? "Without songs here, all that pass are listed by title." : undefined}>
             <Seeds ids={rule.like} set={(like) => set({ like })} label="Songs that the others sound like" most={SEEDS} />
           </Setting>
-          <Setting label="At most">
+          <Setting whole label="At most">
             <Amount label="Songs at the most" unit="songs" optional={rule.like.length > 0 ? String(USUAL) : "all"} value={rule.length} least={1} most={MOST}
               set={(length) => set({ length })} />
           </Setting>
           <div class="line rule-foot">
-            <button type="submit" class="button primary" disabled={!says || words === "" || busy || preview.error !== undefined}>
+            <button type="button" class="button primary" disabled={!able} onClick={() => void save()}>
               {busy ? "Saving…" : playlist === null ? "Make the playlist" : "Save the rule"}
             </button>
             <a class="button" href={back}>Cancel</a>
@@ -135,7 +135,7 @@ function Editor({ playlist, query }: { playlist: Playlist | null; query: URLSear
           </div>
         </section>
         {failed && <Trouble problem={failed} />}
-      </form>
+      </div>
       {says
         ? <Preview preview={preview} />
         : (

@@ -63,7 +63,12 @@ export function Amount({ label, value, least, most, set, unit, optional }: {
         value={typed}
         onInput={(event) => type(event.currentTarget.value)}
         onChange={keep}
-        onKeyDown={(event) => event.key === "Enter" && keep()}
+        onKeyDown={(event) => {
+          if (event.key !== "Enter") return;
+          // It counts; the form around it is not sent.
+          event.preventDefault();
+          keep();
+        }}
       />
       {unit && <span class="soft">{unit}</span>}
     </label>
@@ -71,13 +76,15 @@ export function Amount({ label, value, least, most, set, unit, optional }: {
 }
 
 /** A setting with its name, as a row of a form. */
-export function Setting({ label, hint, children }: {
+export function Setting({ label, hint, whole, children }: {
   label: string;
   hint?: ComponentChildren;
+  /** Whether it needs the whole width. */
+  whole?: boolean;
   children: ComponentChildren;
 }) {
   return (
-    <div class="setting" role="group" aria-label={label}>
+    <div class={`setting ${whole ? "whole" : ""}`} role="group" aria-label={label}>
       <span class="setting-name">{label}</span>
       <div class="setting-value">{children}</div>
       {hint && <p class="setting-hint soft">{hint}</p>}
@@ -159,6 +166,7 @@ export function Notes({ title, notes, children }: {
 }
 
 function sentence(note: string): string {
-  const text = plain(note).trim();
+  // The server puts names into marks of code.
+  const text = plain(note).trim().replace(/`([^`]*)`/g, "“$1”");
   return text === "" ? "" : `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }

@@ -22,7 +22,7 @@ export function Tempo({ songs }: { songs: Card[] }) {
   return (
     <figure class="tempo" aria-hidden="true">
       <svg viewBox={`0 0 100 ${HEIGHT}`} preserveAspectRatio="none">
-        <path d={line} vectorEffect="non-scaling-stroke" />
+        <path d={line} />
       </svg>
       {known.map((one) => (
         <span key={one.i} class="tempo-dot" style={{ left: `${x(one.i)}%`, top: `${y(one.bpm)}px` }}>
