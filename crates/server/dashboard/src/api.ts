@@ -359,14 +359,21 @@ export const api = {
   ): Promise<Packed> {
     return unpack(await bytes("map", { ...query, format: "packed" }, signal));
   },
+  /** The same without the places, which do not depend on the colour. */
+  async mapClasses(
+    query: { method: string; dims: number; model?: string; color: string },
+    signal?: AbortSignal,
+  ): Promise<Packed> {
+    return unpack(await bytes("map", { ...query, format: "classes" }, signal), false);
+  },
   mapSongs: (
     query: { offset: number; limit: number; method: string; dims: number; model?: string },
     signal?: AbortSignal,
   ) => list<MapPart>("map/songs", "songs", query, signal),
 };
 
-/** Reads the packed map: a line of JSON, columns of float32, a column of uint16. */
-function unpack(buffer: ArrayBuffer): Packed {
+/** Reads the packed map: a line of JSON, columns of float32 if there are places, a column of uint16. */
+function unpack(buffer: ArrayBuffer, places = true): Packed {
   const all = new Uint8Array(buffer);
   const end = all.indexOf(10);
   if (end < 0) throw wrongMap("it has no header");
@@ -375,14 +382,15 @@ function unpack(buffer: ArrayBuffer): Packed {
   if (!(Number.isInteger(count) && count >= 0 && (dims === 2 || dims === 3))) {
     throw wrongMap(`its header says ${count} songs in ${dims} dimensions`);
   }
-  const expected = end + 1 + count * (4 * dims + 2);
+  const axes = places ? dims : 0;
+  const expected = end + 1 + count * (4 * axes + 2);
   if (buffer.byteLength !== expected) {
     throw wrongMap(`it has ${buffer.byteLength} bytes, and ${expected} were expected`);
   }
   // Copied, because typed arrays begin at multiples of their size only.
   const at = (offset: number, length: number) => buffer.slice(end + 1 + offset, end + 1 + offset + length);
-  const columns = Array.from({ length: dims }, (_, i) => new Float32Array(at(4 * count * i, 4 * count)));
-  return { header, columns, classes: new Uint16Array(at(4 * count * dims, 2 * count)) };
+  const columns = Array.from({ length: axes }, (_, i) => new Float32Array(at(4 * count * i, 4 * count)));
+  return { header, columns, classes: new Uint16Array(at(4 * count * axes, 2 * count)) };
 }
 
 function wrongMap(why: string): Problem {

@@ -1,6 +1,6 @@
 // Playlists of the mock, and what fills them: radio, path, rules, files of players.
 
-import { fold, idOf, missing, numberOf, problem } from "./mock-words.mjs";
+import { fold, missing, numberOf, problem } from "./mock-words.mjs";
 
 const FILES = /\.(m3u8?|xspf|jspf)$/i;
 
@@ -12,6 +12,7 @@ export function radio(library, { like = [], length, minutes, variety = 0, seed =
   const tests = filter.map((term) => library.test(term));
   const at = [0, 1, 2].map((axis) => seeds.reduce((sum, song) => sum + library.at(numberOf(song.id))[axis], 0) / seeds.length);
   const near = library.nearest(at, Math.ceil(most * (1 + 7 * variety)), -1, (song, i) => !like.includes(song.id) && tests.every((test) => test(song, i)));
+  // Lehmer's generator.
   let state = seed + 1;
   const chance = () => (state = (state * 48271) % 2147483647) / 2147483647;
   const rest = [...near];

@@ -487,7 +487,7 @@ function stats(library) {
     tempos: bins((song) => song.bpm, [100, 120, 140, 160, 180], dashes), codecs: library.count((song) => song.codec), without_audio: 0, warnings: {},
     artists: Object.keys(library.count((song) => song.artist)).length, albums: Object.keys(library.count((song) => song.album)).length,
     loops: library.songs.filter((song) => song.loop).length, one_shots: 3, models: [{ name: "dsp45@1", dimension: 45, metric: "cosine", songs }, { name: "clap@1", dimension: 512, metric: "cosine", songs: Math.round(songs * 0.8) }], without_embedding: 0,
-    lengths: bins((song) => song.duration, [0.5, 5, 60, 240, 600], (at, edges) => (at === 0 ? "<0.5 s" : at < 0 ? "10 min and more" : ["", "0.5 to 5 s", "5 to 60 s", "1 to 4 min", "4 to 10 min"][at])),
+    lengths: bins((song) => song.duration, [0.5, 5, 60, 240, 600], (at) => (at === 0 ? "<0.5 s" : at < 0 ? "10 min and more" : ["", "0.5 to 5 s", "5 to 60 s", "1 to 4 min", "4 to 10 min"][at])),
     sound: { songs, silent_start: 12, silent_end: 40, loudness: { "<-30": 3, "-30 to -24": Math.round(songs * 0.08), "-24 to -18": Math.round(songs * 0.2), "-18 to -12": Math.round(songs * 0.4), "-12 to -6": Math.round(songs * 0.3), ">=-6": Math.round(songs * 0.02) }, near_duplicates: 7 },
   };
 }
@@ -533,11 +533,12 @@ function maps(state, part, query, response) {
     // A song of no class.
     classes[i] = place >= 0 && place < names.length ? place : 65535;
   }
-  const columns = Array.from({ length: dims }, (_, axis) => Float32Array.from({ length: count }, (_, i) => library.places[3 * i + axis]));
+  const columns = Array.from({ length: query.get("format") === "classes" ? 0 : dims }, (_, axis) => Float32Array.from({ length: count }, (_, i) => library.places[3 * i + axis]));
   const told = JSON.stringify({ count, dims, classes: names.map((name) => ({ name, count: 0 })), seed: 0, model: "dsp45@1", method, made_at: "2026-11-22T10:00:00Z", trustworthiness: 0.954 });
   // The floats begin at a multiple of four.
   const header = told.padEnd(4 * Math.ceil((told.length + 1) / 4) - 1);
   const bytes = Buffer.concat([Buffer.from(`${header}\n`), ...columns.map((column) => Buffer.from(column.buffer)), Buffer.from(classes.buffer)]);
+  state.mapBytes = (state.mapBytes ?? 0) + bytes.length;
   response.writeHead(200, { "content-type": "application/octet-stream", etag: '"1"' }).end(bytes);
 }
 

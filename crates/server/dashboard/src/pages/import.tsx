@@ -3,7 +3,7 @@
 
 import { useState } from "preact/hooks";
 import { api, type Imported, type Problem } from "../api";
-import { address, go, type Route } from "../route";
+import { address, go } from "../route";
 import { ENDINGS, playlistFile } from "../sound";
 import { asProblem, say, Store, useLoad, useStore, useWritable } from "../store";
 import { Drop } from "../ui/drop";
@@ -24,7 +24,7 @@ export function bringPlaylist(file: File): void {
   go(address(["playlists", "import"]));
 }
 
-export function ImportPage(_: { route: Route }) {
+export function ImportPage() {
   const file = useStore(chosen);
   const writable = useWritable();
   const take = (taken: File) => {

@@ -142,7 +142,7 @@ function PlanView({ plan, remote }: { plan: Plan; remote: string }) {
     <div class="plan">
       <table>
         <thead>
-          <tr><th scope="col" />{KINDS.map((kind) => <th key={kind.name} scope="col">{kind.label}</th>)}<th scope="col">to send</th></tr>
+          <tr><th scope="col"><span class="unseen-text">Where</span></th>{KINDS.map((kind) => <th key={kind.name} scope="col">{kind.label}</th>)}<th scope="col">to send</th></tr>
         </thead>
         <tbody>
           {([["left", "Here"], ["right", remote]] as const).map(([side, label]) => (

@@ -50,7 +50,7 @@ export function MapPage({ shown, route }: { shown: boolean; route: Route }) {
   const { data, error, busy, reload } = useLoad(`${key} ${turn}`, async (signal) => {
     const [genres, clusters] = await Promise.all([
       api.map({ ...asked, color: "genre" }, signal),
-      api.map({ ...asked, color: "cluster" }, signal).catch((problem: unknown) => {
+      api.mapClasses({ ...asked, color: "cluster" }, signal).catch((problem: unknown) => {
         if (problem instanceof Problem && problem.status < 500 && problem.status > 0) return null;
         throw problem;
       }),

@@ -16,7 +16,7 @@ import { ago, bpm, camelot, count, length, number, plain, span } from "../words"
 export function PlaylistsPage({ route }: { route: Route }) {
   const [id, part] = route.rest;
   if (id === undefined) return <All />;
-  if (id === "import") return <ImportPage route={route} />;
+  if (id === "import") return <ImportPage />;
   if (id === "rule") return <RulePage id={null} route={route} />;
   return part === "rule" ? <RulePage key={id} id={id} route={route} /> : <One key={id} id={id} />;
 }
