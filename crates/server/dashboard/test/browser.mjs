@@ -1,12 +1,12 @@
-// What tests of the pages share: Chromium (`CHROMIUM` names another than
-// /usr/bin/chromium), pages that are opened in it, and what is held against each.
+// What tests of the pages share: pages that are opened in Chromium, and what is held
+// against each.
 
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launch } from "./browser-start.mjs";
 import { serve } from "./mock.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -28,14 +28,6 @@ after(async () => {
   await small.close();
 });
 
-/** Starts a browser that draws with the processor. */
-export function launch() {
-  return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-background-networking", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
-  });
-}
-
 /** A server of its own for a test that changes something. */
 export async function own(t, options) {
   const server = await serve(options);
@@ -52,7 +44,8 @@ export async function own(t, options) {
 export async function open(t, hash = "", { server = small, size = "wide", theme = "light", expected = null } = {}) {
   const [width, height] = SIZES[size];
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", acceptDownloads: true });
-  context.setDefaultTimeout(20_000);
+  // Long, because a slow machine is no mistake of a page; who passes waits for nothing.
+  context.setDefaultTimeout(60_000);
   server.contexts?.push(context);
   const page = await context.newPage();
   const trouble = [];
@@ -75,7 +68,7 @@ export async function open(t, hash = "", { server = small, size = "wide", theme 
 
 export const hash = (page) => page.evaluate(() => decodeURIComponent(location.hash));
 export const eventually = async (look, say) => {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + 60_000;
   for (;;) {
     const found = await look();
     if (found) return found;

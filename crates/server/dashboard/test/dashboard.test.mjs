@@ -188,7 +188,7 @@ test("a map that was not made is made by a click", async (t) => {
   const server = await own(t, { songs: 300, map: false });
   const page = await open(t, "#/map", { server, expected: /404/ });
   await page.getByRole("button", { name: "Make the map" }).click();
-  await page.waitForSelector("#stage", { timeout: 20_000 });
+  await page.waitForSelector("#stage");
 });
 
 test("an empty library says what to do, on each page", async (t) => {
@@ -581,7 +581,7 @@ test("outliers are looked for, listed with reasons", async (t) => {
   const server = await own(t, { songs: 400 });
   const page = await open(t, "#/insights/outliers", { server, expected: /404/ });
   await page.getByRole("button", { name: "Look for them" }).click();
-  await page.locator(".songs > li", { hasText: "its nearest neighbor" }).first().waitFor({ timeout: 20_000 });
+  await page.locator(".songs > li", { hasText: "its nearest neighbor" }).first().waitFor();
   await page.locator(".strip a").first().waitFor();
 });
 
@@ -596,7 +596,7 @@ test("a sync is planned, run and followed", async (t) => {
   // One song would be deleted, so it asks first.
   await page.locator("dialog button", { hasText: "Sync" }).click();
   await cloud.locator("progress").waitFor();
-  await cloud.locator(".job[data-state=done]").waitFor({ timeout: 15_000 });
+  await cloud.locator(".job[data-state=done]").waitFor();
   await message(page, "Sync is done");
 });
 
@@ -606,7 +606,7 @@ test("a scan runs as a job with progress, log and failures, and can be cancelled
   await page.fill("[aria-label=Folder]", "/music");
   await page.keyboard.press("Enter");
   await page.locator(".job .log li", { hasText: "it is cut off" }).first().waitFor();
-  await page.locator(".job[data-state=done]", { hasText: "done, some failed" }).waitFor({ timeout: 15_000 });
+  await page.locator(".job[data-state=done]", { hasText: "done, some failed" }).waitFor();
   await page.locator(".job", { hasText: "11 added" }).waitFor();
   await page.fill("[aria-label=Folder]", "/more");
   await page.keyboard.press("Enter");

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launch } from "./browser-start.mjs";
 
 const songrec = process.env.SONGREC;
 const examples = fileURLToPath(new URL("../../../../examples/audio", import.meta.url));
@@ -40,10 +40,7 @@ before(async () => {
   run("cluster", "--k", "4");
   server = await start([]);
   url = server.url;
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
-  });
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();
