@@ -300,6 +300,7 @@ export const api = {
     get<ClusterShown>(path("clusters", name), {}, signal),
   renameCluster: (name: string | number, to: string) =>
     send<unknown>("PATCH", path("clusters", name), { name: to }),
+  removeClusters: () => send<unknown>("DELETE", "clusters"),
   playlists: (signal?: AbortSignal) => get<Schema["playlist-list"]>("playlists", {}, signal),
   playlist: (id: string, limit: number, signal?: AbortSignal) =>
     get<PlaylistShown>(path("playlists", id), { limit }, signal),

@@ -577,6 +577,34 @@ test("clusters are opened, renamed, shown on the map and made", async (t) => {
   await page.locator(".job").waitFor();
 });
 
+test("clusters are deleted after a question, and made again", async (t) => {
+  const server = await own(t, { songs: 400 });
+  const page = await open(t, "#/insights/clusters", { server, expected: /404/ });
+  await page.getByRole("button", { name: "Delete the clusters" }).click();
+  await page.getByRole("button", { name: "Keep as it is" }).click();
+  assert.equal(server.state.clusters, true);
+  await page.getByRole("button", { name: "Delete the clusters" }).click();
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.locator(".empty", { hasText: "There are no clusters yet" }).waitFor();
+  assert.equal(server.state.clusters, false);
+  await page.getByRole("button", { name: "Make clusters" }).click();
+  await page.getByRole("button", { name: "Make them", exact: true }).click();
+  await page.locator(".cluster").first().waitFor();
+});
+
+test("another kind of map takes the place of the last one without complaint", async (t) => {
+  const page = await open(t, "#/map");
+  await mapReady(page);
+  await page.getByRole("radio", { name: "3-D" }).click();
+  await page.waitForFunction(() => window.songrecMap.state.data.dims === 3);
+  await page.selectOption("[aria-label='Method of the map']", "pca");
+  await page.getByRole("radio", { name: "2-D" }).click();
+  await page.waitForFunction(() => window.songrecMap.state.data.method === "pca" && window.songrecMap.state.data.dims === 2);
+  // What the last map would still want to draw, it would want by now.
+  await page.setViewportSize({ width: 1000, height: 800 });
+  await mapReady(page);
+});
+
 test("outliers are looked for, listed with reasons", async (t) => {
   const server = await own(t, { songs: 400 });
   const page = await open(t, "#/insights/outliers", { server, expected: /404/ });

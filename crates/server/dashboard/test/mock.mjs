@@ -495,6 +495,10 @@ function stats(library) {
 function clusters(state, method, name, body) {
   const { library } = state;
   if (!state.clusters) throw problem(404, "no_clusters", "There are no clusters", "none were made", "Start the job.");
+  if (method === "DELETE") {
+    state.clusters = false;
+    return { removed: true };
+  }
   const one = (i) => {
     const members = [];
     for (let song = 0; song < library.songs.length; song++) if (library.group[song] === i) members.push(library.songs[song]);

@@ -195,7 +195,7 @@ function Stage({ asked, shown, genres, clusters }: {
     return () => {
       stopAddress();
       names.end();
-      view.stop();
+      view.end();
       // Browsers keep few contexts, and forget them late.
       view.canvas.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext();
     };

@@ -108,7 +108,8 @@ function Step({ from, to, strict }: { from: Stop; to: Stop; strict: boolean }) {
   const keys = from.key && to.key ? `${camelot(from.key)} → ${camelot(to.key)}` : "";
   const change = from.bpm && to.bpm ? 100 * (to.bpm / from.bpm - 1) : null;
   const tempo = change === null ? "" : `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(1)} % tempo`;
-  const facts = [keys, tempo].filter(Boolean).join(", ") || "its key and tempo are not known";
+  const unknown = keys === "" ? (tempo === "" ? "key and tempo are not known" : "a key is not known") : tempo === "" ? "a tempo is not known" : "";
+  const facts = [keys, tempo, unknown].filter(Boolean).join(", ");
   return (
     <span class={`step ${to.mixes ? "mixes" : strict ? "clashes" : ""}`}>
       <Icon name={to.mixes ? "check" : strict ? "warning" : "right"} size={13} />

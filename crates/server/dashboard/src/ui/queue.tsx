@@ -165,8 +165,13 @@ export function Notes({ title, notes, children }: {
   );
 }
 
+// The server puts names between marks of code; a name may have some of its own.
+function quoted(text: string): string {
+  const named = /^`(.*)`(?=,? (?:which|cannot) )/.exec(text);
+  return named ? `“${named[1]}”${text.slice(named[0].length)}` : text.replace(/`([^`]*)`/g, "“$1”");
+}
+
 function sentence(note: string): string {
-  // The server puts names into marks of code.
-  const text = plain(note).trim().replace(/`([^`]*)`/g, "“$1”");
+  const text = quoted(plain(note).trim());
   return text === "" ? "" : `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
