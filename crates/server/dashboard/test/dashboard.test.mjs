@@ -589,6 +589,7 @@ test("clusters are deleted after a question, and made again", async (t) => {
   assert.equal(server.state.clusters, false);
   await page.getByRole("button", { name: "Make clusters" }).click();
   await page.getByRole("button", { name: "Make them", exact: true }).click();
+  await page.getByRole("link", { name: "See the clusters" }).click();
   await page.locator(".cluster").first().waitFor();
 });
 

@@ -3,7 +3,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { api, type Conflicts, type Deleted, type Job, type Plan, type Remote, type Value, type Work } from "../api";
-import { active, ended, jobName, start, useJob } from "../jobs";
+import { active, ended, jobName, start, useJob, made } from "../jobs";
 import { address, change, type Route } from "../route";
 import { complain, say, useLoad, useStore, useWritable } from "../store";
 import { Icon } from "../ui/icon";
@@ -434,6 +434,7 @@ function JobView({ id }: { id: string }) {
         </>
       )}
       {!runs && counts(job) !== "" && <p>{counts(job)}</p>}
+      {job.state === "done" && made(job) && <p><a href={made(job)!.href}>{made(job)!.label}</a></p>}
       {job.problem && <p class="bad" role="alert">{plain(job.problem.detail ?? job.problem.title ?? "It failed.")} {plain(job.problem.tip ?? "")}</p>}
       {(job.failed_items ?? []).length > 0 && (
         <details open>
