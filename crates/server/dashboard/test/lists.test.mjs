@@ -100,6 +100,13 @@ test("a radio is kept as a playlist in its order", async (t) => {
   await page.keyboard.press("Enter");
   await message(page, "25 songs added");
   assert.deepEqual(server.state.library.playlists.at(-1).entries.map((entry) => entry.song), list);
+  // A second one is another playlist, not a longer one.
+  const first = server.state.library.playlists.length;
+  await page.getByRole("button", { name: "Save as playlist" }).click();
+  await eventually(async () => (await page.getByLabel("Name of a playlist").inputValue()).endsWith(" 2"));
+  await page.keyboard.press("Enter");
+  await eventually(() => server.state.library.playlists.length === first + 1);
+  assert.equal(server.state.library.playlists.at(-1).entries.length, 25);
   await page.getByRole("button", { name: "Show" }).last().click();
   await page.getByRole("heading", { level: 1, name: /^Radio: / }).waitFor();
 });

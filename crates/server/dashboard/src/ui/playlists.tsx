@@ -29,6 +29,14 @@ function called(lists: Playlist[], name: string): Playlist | undefined {
   return lists.find((one) => plain(one.name).toLowerCase() === name.toLowerCase());
 }
 
+// The name, or the first with a number that no playlist has.
+function free(lists: Playlist[], name: string): string {
+  for (let n = 1; ; n++) {
+    const wanted = n === 1 ? name : `${name} ${n}`;
+    if (!called(lists, wanted)) return wanted;
+  }
+}
+
 /** Asks which playlist songs go into: one of those that are there, or a new one. */
 export function AddToPlaylist({ songs, suggest = "", close }: {
   songs: string[];
@@ -40,6 +48,12 @@ export function AddToPlaylist({ songs, suggest = "", close }: {
   const [typed, type] = useState(suggest);
   const [busy, setBusy] = useState(false);
   const box = useRef<HTMLInputElement>(null);
+  // Who keeps a second list of one kind does not mean to make the first one longer.
+  useLayoutEffect(() => {
+    if (!data || suggest === "" || typed !== suggest) return;
+    type(free(data.playlists, suggest));
+    requestAnimationFrame(() => box.current?.select());
+  }, [data]);
   useLayoutEffect(() => {
     box.current?.focus();
     box.current?.select();
