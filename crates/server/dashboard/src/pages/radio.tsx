@@ -131,14 +131,18 @@ function Begin() {
 }
 
 function Variety({ value }: { value: number }) {
-  const [at, move] = useState(value);
-  useEffect(() => move(value), [value]);
+  // Where the handle is while it is moved.
+  const [moved, move] = useState<number | null>(null);
+  const at = moved ?? value;
   useEffect(() => {
-    if (at === value) return;
+    if (moved === null) return;
     // A handle that is still being moved asks for nothing.
-    const timer = setTimeout(() => change({ variety: at === USUAL.variety ? null : String(at) }), 250);
+    const timer = setTimeout(() => {
+      move(null);
+      change({ variety: moved === USUAL.variety ? null : String(moved) });
+    }, 250);
     return () => clearTimeout(timer);
-  }, [at]);
+  }, [moved]);
   return (
     <Setting label="Variety">
       <input

@@ -2,7 +2,7 @@
 // that comes of it.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Card, Model } from "../api";
 import { playAll } from "../player";
 import { useWritable } from "../store";
@@ -38,16 +38,15 @@ export function Amount({ label, value, least, most, set, unit, optional }: {
   optional?: string;
 }) {
   const shown = value === null ? "" : String(value);
-  const [typed, type] = useState(shown);
-  useEffect(() => type(shown), [shown]);
+  // What is being typed; nothing where it counts already.
+  const [typing, type] = useState<string | null>(null);
+  const typed = typing ?? shown;
   const keep = () => {
+    type(null);
     const number = Math.round(Number(typed));
-    if (typed.trim() === "" || !Number.isFinite(number)) {
-      if (optional === undefined || typed.trim() !== "") return type(shown);
-      return set(null);
-    }
+    if (typed.trim() === "" && optional !== undefined) return value === null ? undefined : set(null);
+    if (typed.trim() === "" || !Number.isFinite(number)) return;
     const fits = Math.min(Math.max(number, least), most);
-    type(String(fits));
     if (fits !== value) set(fits);
   };
   return (
