@@ -55,7 +55,8 @@ export class MapView {
     this.renderer =
       webgl(this.canvas, this.places.values) ?? plainCanvas(this.canvas, () => this.projected());
 
-    this.size = new ResizeObserver(() => this.resize());
+    // A canvas that was taken out is told of its size once more.
+    this.size = new ResizeObserver(() => this.canvas.isConnected && this.resize());
     this.size.observe(byId("stage"));
     this.resize();
     this.camera.fit();
