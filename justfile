@@ -97,3 +97,11 @@ dashboard:
 # The pages in Chromium over made-up songs.
 dashboard-test:
     cd crates/server/dashboard && npm test
+
+# The committed pages against their sources, their types and rules, and the tests.
+dashboard-check:
+    tools/check_dashboard.sh
+
+# How soon the map of SONGS is seen, scripts a frame and bytes; at URL, a server's.
+bench-dashboard SONGS="100000" URL="":
+    cd crates/server/dashboard && npm run --silent figures -- {{SONGS}} {{URL}}

@@ -19,6 +19,8 @@ const MORE: usize = 100;
 const ONE_SEARCH: usize = 900;
 /// Seconds of a song, where nothing says how many songs fill a time.
 const SHORTEST: f64 = 60.0;
+/// How many times as many songs are looked for where those that were guessed are too short.
+const GROWTH: usize = 4;
 /// Songs that a queue can leave out, at the most.
 const MOST_PLAYED: usize = 20_000;
 
@@ -85,7 +87,8 @@ pub struct RadioSong {
 }
 
 /// A queue of songs that sound like `songs`, in an order by [`RadioOptions`]. Costs one
-/// search, for more songs the more variety there is; of a library that is far away it draws
+/// search, for more songs the more variety there is, and a few more for a time that
+/// songs of less than a minute fill; of a library that is far away it draws
 /// from fewer, so that one request is enough. There a queue of more than 800 songs, or one
 /// without some hundred songs that were played, may read every vector.
 ///
@@ -93,27 +96,13 @@ pub struct RadioSong {
 ///
 /// `Usage` for options that mean nothing; those of [`similar_to`].
 pub async fn radio(library: &Library, songs: &[Example], options: &RadioOptions) -> Result<Radio> {
-    let rules = rules(options)?;
+    let mut rules = rules(options)?;
     if options.played.len() > MOST_PLAYED {
         return Err(Error::usage(format_args!("{} songs were played", options.played.len()))
             .with_hint(format!(
                 "a queue leaves out {MOST_PLAYED} at the most: name the last ones"
             )));
     }
-    let most = pool(rules.songs, rules.variety) + MORE;
-    let k = match library.is_remote() {
-        // Less variety is worth less than a look at every vector.
-        true => most.min(ONE_SEARCH.max(rules.songs + MORE)),
-        false => most,
-    };
-    let wanted = SimilarOptions {
-        k,
-        filter: options.filter.clone(),
-        exclude: options.played.clone(),
-        model: options.model.clone(),
-        ..SimilarOptions::default()
-    };
-    let found = similar_to(library, songs, &wanted).await?;
     let folded = |text: &Option<String>| {
         text.as_deref().map(|text| words(text).join(" ")).filter(|text| !text.is_empty())
     };
@@ -125,9 +114,34 @@ pub async fn radio(library: &Library, songs: &[Example], options: &RadioOptions)
             .map(|album| format!("{album} by {}", folded(&summary.artist).unwrap_or_default())),
         duration: summary.duration,
     };
-    let candidates: Vec<Candidate> =
-        found.results.iter().map(|one| candidate(&one.summary)).collect();
-    let drawn = draw(&candidates, &rules);
+    let (found, drawn, k, most) = loop {
+        let most = pool(rules.songs, rules.variety) + MORE;
+        let k = match library.is_remote() {
+            // Less variety is worth less than a look at every vector.
+            true => most.min(ONE_SEARCH.max(rules.songs + MORE)),
+            false => most,
+        };
+        let wanted = SimilarOptions {
+            k,
+            filter: options.filter.clone(),
+            exclude: options.played.clone(),
+            model: options.model.clone(),
+            ..SimilarOptions::default()
+        };
+        let found = similar_to(library, songs, &wanted).await?;
+        let candidates: Vec<Candidate> =
+            found.results.iter().map(|one| candidate(&one.summary)).collect();
+        let drawn = draw(&candidates, &rules);
+        let seconds: f64 = drawn.chosen.iter().map(|number| candidates[*number].duration).sum();
+        let is_short = rules.seconds.is_some_and(|wanted| seconds < wanted);
+        let is_full = drawn.chosen.len() == rules.songs && rules.songs < MOST;
+        // Of samples, more fill a time than were guessed.
+        if is_short && is_full && options.length.is_none() {
+            rules.songs = (rules.songs * GROWTH).min(MOST);
+            continue;
+        }
+        break (found, drawn, k, most);
+    };
     let mut notes: Vec<String> = found.notes.iter().map(ToString::to_string).collect();
     if k < most {
         notes.push(format!(

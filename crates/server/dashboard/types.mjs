@@ -1,5 +1,5 @@
-// Makes `src/schema.ts` from the server's `openapi.json`: a type for every document
-// that an answer under `/api/v1` holds.
+// Makes `src/schema.ts`, or the file that is named as the argument, from the server's
+// `openapi.json`: a type for every document that an answer under `/api/v1` holds.
 
 import { readFile, writeFile } from "node:fs/promises";
 
@@ -69,7 +69,7 @@ function own({ type: kind, properties, required = [], additionalProperties, item
 const bracketed = (text) => (/[|&]/.test(text) ? `(${text})` : text);
 
 const lines = [...wanted].sort().map((name) => `  ${JSON.stringify(name)}: ${type(components.schemas[name])};`);
-await writeFile(here("src/schema.ts"), `// Made by types.mjs from openapi.json.
+await writeFile(process.argv[2] ?? here("src/schema.ts"), `// Made by types.mjs from openapi.json.
 
 export interface Schema {
 ${lines.join("\n")}

@@ -41,8 +41,10 @@ pub(crate) fn router(server: Shared) -> Router {
         let document = document.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], document) }
     };
-    // The page of Swagger comes with the program and asks no other host for anything.
-    let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    // The page of Swagger comes with the program and asks no other host for anything. Its
+    // bar for other documents has an inline style, which the policy refuses; and it could
+    // show no document but this one.
+    let docs = SwaggerUi::new("/docs").config(Config::from("/openapi.json").use_base_layout());
     let docs: Router<Shared> = docs.into();
     let compression = CompressionLayer::new().compress_when(
         DefaultPredicate::new()

@@ -41,6 +41,8 @@ export class MapView {
   private drawnAt = 0;
   private settle = 0;
   private flight = 0;
+  private ended = false;
+  private readonly size: ResizeObserver;
 
   constructor(private readonly state: State) {
     this.places = positions(state.data);
@@ -53,7 +55,9 @@ export class MapView {
     this.renderer =
       webgl(this.canvas, this.places.values) ?? plainCanvas(this.canvas, () => this.projected());
 
-    new ResizeObserver(() => this.resize()).observe(byId("stage"));
+    // A canvas that was taken out is told of its size once more.
+    this.size = new ResizeObserver(() => this.canvas.isConnected && this.resize());
+    this.size.observe(byId("stage"));
     this.resize();
     this.camera.fit();
     for (const change of ["scheme", "shown", "selection", "theme"] as const) {
@@ -88,6 +92,14 @@ export class MapView {
 
   stop(): void {
     cancelAnimationFrame(this.flight);
+  }
+
+  /** Draws no more: its place in the page goes. */
+  end(): void {
+    this.stop();
+    this.size.disconnect();
+    clearTimeout(this.settle);
+    this.ended = true;
   }
 
   fit(): void {
@@ -218,6 +230,8 @@ export class MapView {
   }
 
   private draw(now: number): void {
+    // A frame may have been asked for before the end.
+    if (this.ended) return;
     const moving = now - this.movedAt < SETTLED;
     if (moving && now - this.drawnAt < 500) this.pace(now - this.drawnAt);
     this.drawnAt = now;

@@ -34,6 +34,9 @@ export type Job = Schema["job"];
 export type Playlist = Schema["playlist"];
 export type PlaylistShown = Schema["playlist-of-songs"];
 export type Entry = PlaylistShown["entries"][number];
+export type Radio = Schema["radio"];
+export type Way = Schema["way"];
+export type Imported = Schema["playlist-import"];
 export type Session = Schema["session"];
 export type Waveform = Schema["waveform"];
 export type Finding = Schema["doctor"];
@@ -130,12 +133,13 @@ export async function send<T>(
   path: string,
   body: unknown = {},
   signal?: AbortSignal,
+  more: Record<string, string> = {},
 ): Promise<T> {
   const form = body instanceof FormData;
   const response = await ask(url(path), {
     method,
     signal,
-    headers: form ? {} : { "content-type": "application/json" },
+    headers: form ? more : { "content-type": "application/json", ...more },
     body: form ? body : JSON.stringify(body),
   });
   const text = await response.text();
@@ -180,6 +184,41 @@ interface Question extends Comparing {
   like?: { song: string; weight?: number }[];
   unlike?: { song: string; weight?: number }[];
   text?: string;
+}
+
+/** What a radio is asked for; without a length and minutes it has 25 songs. */
+export interface RadioQuestion {
+  like: string[];
+  length?: number;
+  minutes?: number;
+  variety: number;
+  seed: number;
+  spacing: { artist: number; album: number };
+  filter: string[];
+  model?: string;
+}
+
+export interface WayQuestion {
+  a: string;
+  b: string;
+  length?: number;
+  mix?: boolean;
+  filter: string[];
+  model?: string;
+}
+
+/** A rule as it is sent; the server adds the titles. */
+export interface RuleQuestion {
+  filter: string[];
+  like: string[];
+  length?: number;
+}
+
+export interface ImportQuestion {
+  name?: string;
+  relative_to?: string;
+  map: string[];
+  dry_run: boolean;
 }
 
 export interface FilterValues {
@@ -261,18 +300,38 @@ export const api = {
     get<ClusterShown>(path("clusters", name), {}, signal),
   renameCluster: (name: string | number, to: string) =>
     send<unknown>("PATCH", path("clusters", name), { name: to }),
+  removeClusters: () => send<unknown>("DELETE", "clusters"),
   playlists: (signal?: AbortSignal) => get<Schema["playlist-list"]>("playlists", {}, signal),
   playlist: (id: string, limit: number, signal?: AbortSignal) =>
     get<PlaylistShown>(path("playlists", id), { limit }, signal),
   newPlaylist: (name: string, songs: string[]) => send<Playlist>("POST", "playlists", { name, songs }),
-  changePlaylist: (id: string, change: { name?: string; move?: { entries: string[]; to: number } }) =>
-    send<Playlist>("PATCH", path("playlists", id), change),
+  newSmartPlaylist: (name: string, rule: RuleQuestion) => send<Playlist>("POST", "playlists", { name, rule }),
+  /** With a version, only that one is changed. */
+  changePlaylist: (
+    id: string,
+    change: { name?: string; rule?: RuleQuestion; move?: { entries: string[]; to: number } },
+    version?: string,
+  ) =>
+    send<Playlist>("PATCH", path("playlists", id), change, undefined, version ? { "if-match": `"${version}"` } : {}),
   deletePlaylist: (id: string) => send<unknown>("DELETE", path("playlists", id)),
   addToPlaylist: (id: string, songs: string[], at?: number) =>
     send<Playlist>("POST", `${path("playlists", id)}/songs`, { songs, at }),
   removeFromPlaylist: (id: string, entries: string[]) =>
     send<Playlist>("DELETE", `${path("playlists", id)}/songs?${new URLSearchParams(entries.map((key) => ["entry", key]))}`),
   playlistFile: (id: string, format: string) => url(`${path("playlists", id)}/export`, { format }),
+
+  radio: (question: RadioQuestion, signal?: AbortSignal) => send<Radio>("POST", "radio", question, signal),
+  way: (question: WayQuestion, signal?: AbortSignal) =>
+    get<Way>("path", { ...question, mix: question.mix || null }, signal),
+  importPlaylist(file: File, question: ImportQuestion, signal?: AbortSignal) {
+    const form = new FormData();
+    for (const [key, value] of Object.entries(question)) {
+      if (Array.isArray(value)) for (const one of value) form.append(key, one);
+      else if (value !== undefined && value !== "") form.append(key, String(value));
+    }
+    form.append("file", file, file.name);
+    return send<Imported>("POST", "import/playlist", form, signal);
+  },
 
   anomalies: (query: { method?: string; contamination?: number; limit?: number }, signal?: AbortSignal) =>
     get<Anomalies>("anomalies", query, signal),
@@ -301,14 +360,21 @@ export const api = {
   ): Promise<Packed> {
     return unpack(await bytes("map", { ...query, format: "packed" }, signal));
   },
+  /** The same without the places, which do not depend on the colour. */
+  async mapClasses(
+    query: { method: string; dims: number; model?: string; color: string },
+    signal?: AbortSignal,
+  ): Promise<Packed> {
+    return unpack(await bytes("map", { ...query, format: "classes" }, signal), false);
+  },
   mapSongs: (
     query: { offset: number; limit: number; method: string; dims: number; model?: string },
     signal?: AbortSignal,
   ) => list<MapPart>("map/songs", "songs", query, signal),
 };
 
-/** Reads the packed map: a line of JSON, columns of float32, a column of uint16. */
-function unpack(buffer: ArrayBuffer): Packed {
+/** Reads the packed map: a line of JSON, columns of float32 if there are places, a column of uint16. */
+function unpack(buffer: ArrayBuffer, places = true): Packed {
   const all = new Uint8Array(buffer);
   const end = all.indexOf(10);
   if (end < 0) throw wrongMap("it has no header");
@@ -317,14 +383,15 @@ function unpack(buffer: ArrayBuffer): Packed {
   if (!(Number.isInteger(count) && count >= 0 && (dims === 2 || dims === 3))) {
     throw wrongMap(`its header says ${count} songs in ${dims} dimensions`);
   }
-  const expected = end + 1 + count * (4 * dims + 2);
+  const axes = places ? dims : 0;
+  const expected = end + 1 + count * (4 * axes + 2);
   if (buffer.byteLength !== expected) {
     throw wrongMap(`it has ${buffer.byteLength} bytes, and ${expected} were expected`);
   }
   // Copied, because typed arrays begin at multiples of their size only.
   const at = (offset: number, length: number) => buffer.slice(end + 1 + offset, end + 1 + offset + length);
-  const columns = Array.from({ length: dims }, (_, i) => new Float32Array(at(4 * count * i, 4 * count)));
-  return { header, columns, classes: new Uint16Array(at(4 * count * dims, 2 * count)) };
+  const columns = Array.from({ length: axes }, (_, i) => new Float32Array(at(4 * count * i, 4 * count)));
+  return { header, columns, classes: new Uint16Array(at(4 * count * axes, 2 * count)) };
 }
 
 function wrongMap(why: string): Problem {

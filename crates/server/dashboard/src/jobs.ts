@@ -19,6 +19,22 @@ const NAMES: Record<string, string> = {
   verify: "Check of the library", migrate: "Copy",
 };
 
+/** Where what a job made is seen, and what it is called there. */
+export function made({ kind, result }: Job): { href: string; label: string } | null {
+  const asked = result !== null && typeof result === "object" ? (result as Record<string, unknown>) : {};
+  const query = {
+    method: asked.method === "umap" ? null : (asked.method as string | undefined),
+    dims: asked.dims === 3 ? 3 : null,
+  };
+  switch (kind) {
+    case "cluster": return { href: address(["insights", "clusters"]), label: "See the clusters" };
+    case "map": return { href: address("map", query), label: "See the map" };
+    case "anomalies": return { href: address(["insights", "outliers"]), label: "See the outliers" };
+    case "scan": return { href: address("library", { sort: "added", desc: true }), label: "See the newest songs" };
+    default: return null;
+  }
+}
+
 export function jobName(kind: string): string {
   return NAMES[kind] ?? kind;
 }
@@ -65,7 +81,9 @@ let nudge = (): void => undefined;
 function tell(job: Job): void {
   ended.set(ended.value + 1);
   const open = { label: "Show", run: () => go(address(["machines", "jobs"], { job: job.id })) };
-  if (job.state === "done") say(`${jobName(job.kind)} is done.`, "good", open);
+  const result = made(job);
+  const see = result ? { label: "Show", run: () => go(result.href) } : open;
+  if (job.state === "done") say(`${jobName(job.kind)} is done.`, "good", see);
   else if (job.state === "failed") say(`${jobName(job.kind)} failed: ${job.problem?.detail ?? "see the job"}`, "bad", open);
   else say(`${jobName(job.kind)} was cancelled.`, "plain", open);
 }

@@ -12,6 +12,7 @@ export const KEYS: Keys[] = [
       ["?", "show the keys"],
       ["/", "search"],
       ["g then m, s, l, p, i, c", "go to map, search, library, playlists, insights, machines"],
+      ["g then r, h", "go to radio, path"],
       ["Space", "play or pause"],
       ["t", "light or dark"],
       ["Esc", "close, or take back the last thing"],
@@ -24,6 +25,13 @@ export const KEYS: Keys[] = [
       ["Space", "play the song"],
       ["Enter", "open the song"],
       ["w", "why it matches"],
+    ],
+  },
+  {
+    title: "Boxes that find a song",
+    keys: [
+      ["↑ ↓", "move through what was found"],
+      ["Enter", "take it"],
     ],
   },
   {

@@ -10,14 +10,17 @@ import { asProblem, complain, session, switchTheme, theme, useLoad, useStore } f
 import { Changing } from "./ui/edit";
 import { Icon, type IconName } from "./ui/icon";
 import { Dialog, Empty, IconButton, Messages, Trouble } from "./ui/parts";
-import { audioFile } from "./sound";
+import { audioFile, playlistFile } from "./sound";
 import { plain } from "./words";
 import { watchJobs, running } from "./jobs";
 import { Insights } from "./pages/insights";
 import { LibraryPage } from "./pages/library";
 import { MachinesPage } from "./pages/machines";
 import { MapPage } from "./pages/map";
+import { bringPlaylist } from "./pages/import";
+import { PathPage } from "./pages/path";
 import { PlaylistsPage } from "./pages/playlists";
+import { RadioPage } from "./pages/radio";
 import { bring, SearchPage } from "./pages/search";
 import { SongPage } from "./pages/song";
 import { TokenPage } from "./pages/token";
@@ -29,6 +32,12 @@ const PAGES: { page: string; label: string; icon: IconName; key: string }[] = [
   { page: "playlists", label: "Playlists", icon: "playlist", key: "p" },
   { page: "insights", label: "Insights", icon: "insights", key: "i" },
   { page: "machines", label: "Machines", icon: "machines", key: "c" },
+];
+
+/** Pages that lists are made on, which belong to the playlists; with their keys. */
+const OF_PLAYLISTS: { page: string; label: string; key: string }[] = [
+  { page: "radio", label: "Radio", key: "r" },
+  { page: "path", label: "Path", key: "h" },
 ];
 
 function App() {
@@ -62,7 +71,7 @@ function Shell() {
   useEffect(watchJobs, []);
   useEffect(dropAnywhere, []);
   useEffect(() => {
-    const label = page === "song" ? "Song" : PAGES.find((one) => one.page === page)?.label ?? "Not found";
+    const label = page === "song" ? "Song" : [...PAGES, ...OF_PLAYLISTS].find((one) => one.page === page)?.label ?? "Not found";
     const library = plain(session.value?.library ?? "");
     document.title = [label, library, "songrec"].filter(Boolean).join(" · ");
   }, [page]);
@@ -86,12 +95,15 @@ function Shell() {
   );
 }
 
-// A file that is dropped beside its places would replace the page; it is searched by.
+// A file that is dropped beside its places would replace the page; audio is searched by,
+// and a playlist is taken in.
 function dropAnywhere(): () => void {
   const over = (event: DragEvent) => event.preventDefault();
   const drop = (event: DragEvent) => {
     if (event.defaultPrevented) return;
     event.preventDefault();
+    const list = playlistFile(event.dataTransfer?.files);
+    if (list) return bringPlaylist(list);
     const file = audioFile(event.dataTransfer?.files);
     if (file) bring(file);
   };
@@ -117,6 +129,10 @@ function Shown({ page, route }: { page: string; route: Route }) {
       return <LibraryPage route={route} />;
     case "playlists":
       return <PlaylistsPage route={route} />;
+    case "radio":
+      return <RadioPage route={route} />;
+    case "path":
+      return <PathPage route={route} />;
     case "song":
       return <SongPage key={route.rest[0]} id={route.rest[0] ?? ""} />;
     case "insights":
@@ -138,6 +154,7 @@ function SideBar({ page, help }: { page: string; help: () => void }) {
   const now = useStore(session)!;
   const dark = useStore(theme) === "dark";
   const jobs = useStore(running);
+  const place = page === "song" ? "library" : OF_PLAYLISTS.some((one) => one.page === page) ? "playlists" : page;
   return (
     <header class="side">
       <a class="brand" href="#/map" aria-label="songrec, map">
@@ -152,7 +169,7 @@ function SideBar({ page, help }: { page: string; help: () => void }) {
           <a
             key={one.page}
             href={address(one.page)}
-            aria-current={page === one.page || (page === "song" && one.page === "library") ? "page" : undefined}
+            aria-current={one.page === place ? "page" : undefined}
             title={one.label}
           >
             <Icon name={one.icon} size={20} />
@@ -204,7 +221,7 @@ function Help({ close }: { close: () => void }) {
           </section>
         ))}
       </div>
-      <p class="soft">A file that is dropped anywhere is searched by. <a href="/docs">The API</a>, <a href="licenses.txt">licences</a></p>
+      <p class="soft">Audio that is dropped anywhere is searched by, and a playlist is imported. <a href="/docs">The API</a>, <a href="licenses.txt">licences</a></p>
     </Dialog>
   );
 }
@@ -224,7 +241,7 @@ function useKeys(help: () => void): void {
         return;
       }
       if (document.querySelector("dialog[open]")) return;
-      const goes = PAGES.find((one) => one.key === event.key);
+      const goes = [...PAGES, ...OF_PLAYLISTS].find((one) => one.key === event.key);
       if (Date.now() - went < 1200 && goes) {
         went = 0;
         event.preventDefault();

@@ -104,3 +104,11 @@ export function audioFile(list: FileList | null | undefined): File | null {
   const files = [...(list ?? [])];
   return files.find((file) => file.type.startsWith("audio/") || /\.(wav|aiff?|flac|mp3|m4a|aac|ogg|opus|caf|wma|alac)$/i.test(file.name)) ?? files[0] ?? null;
 }
+
+/** How names of files end that players keep playlists in. */
+export const ENDINGS = [".m3u8", ".m3u", ".xspf", ".jspf"];
+
+/** The first playlist of a player among files. */
+export function playlistFile(list: FileList | File[] | null | undefined): File | null {
+  return [...(list ?? [])].find((file) => ENDINGS.some((ending) => file.name.toLowerCase().endsWith(ending))) ?? null;
+}

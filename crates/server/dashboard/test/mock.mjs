@@ -8,6 +8,10 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { deflateSync } from "node:zlib";
+import { imported, playlists, radio, way } from "./mock-lists.mjs";
+import { fold, idOf, missing, numberOf, problem } from "./mock-words.mjs";
+
+export { idOf };
 
 const DIST = fileURLToPath(new URL("../dist", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".txt": "text/plain; charset=utf-8" };
@@ -33,9 +37,6 @@ function mulberry(state) {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
 }
-
-export const idOf = (i) => `00000000-0000-8000-8000-${String(i).padStart(12, "0")}`;
-const numberOf = (id) => Number(id.slice(-12));
 
 class Library {
   constructor(count) {
@@ -201,10 +202,6 @@ class Library {
   }
 }
 
-const fold = (text) => String(text ?? "").normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-const problem = (status, code, title, detail, tip) => Object.assign(new Error(detail), { problem: { type: "about:blank", title, status, code, detail, tip } });
-const missing = (what, tip) => problem(404, "not_found", `There is no such ${what}`, `no ${what} has this name`, tip);
-
 /** Starts the server; returns its address and a way to end it. */
 export async function serve({ songs = 2000, port = 0, readOnly = false, token = null, map = true, fail = null, slow = 0 } = {}) {
   const library = new Library(songs);
@@ -242,7 +239,7 @@ async function handle(state, { readOnly, token }, request, response) {
   if (!signedIn) throw problem(401, "unauthorized", "A token is needed", "no session", "Open the page again and give the token.");
   if (state.fail?.test(`${request.method} ${url.pathname}`)) throw problem(503, "asleep", "The library does not answer", "the database sleeps", "Wait a minute, then try again.");
   // Questions that need a body are no writes.
-  const asks = ["similar", "explain", "sync/plan"].includes(parts.join("/"));
+  const asks = ["similar", "explain", "sync/plan", "radio"].includes(parts.join("/"));
   if (readOnly && request.method !== "GET" && !asks) throw problem(403, "read_only", "The server only reads", "it was started with --read-only", "Start it without --read-only to change something.");
   const body = request.method === "GET" ? null : await text(request);
   const answer = await route(state, request.method, parts, url.searchParams, body, request, response);
@@ -329,7 +326,13 @@ async function route(state, method, parts, query, body, request, response) {
     case "clusters":
       return clusters(state, method, second, body);
     case "playlists":
-      return playlists(state, method, second, third, query, body, response);
+      return playlists(state, method, second, third, query, body, response, request.headers);
+    case "radio":
+      return radio(library, JSON.parse(body));
+    case "path":
+      return way(library, query);
+    case "import":
+      return imported(state, multipart(request, body));
     case "anomalies": {
       if (!state.anomalies) throw problem(404, "not_computed", "Outliers were not looked for yet", "no scores are kept", "Start the job; it takes some seconds.");
       const share = number("contamination", 0.05);
@@ -379,12 +382,14 @@ function multipart(request, body) {
     if (name === undefined) continue;
     const filename = /filename="([^"]*)"/.exec(part)?.[1];
     const value = part.slice(part.indexOf("\r\n\r\n") + 4, -2);
-    if (filename !== undefined) Object.assign(out, { filename, bytes: value.length });
-    else if (out[name] !== undefined) out[name] = [].concat(out[name], value);
-    else out[name] = value;
+    if (filename !== undefined) Object.assign(out, { filename: utf8(filename), file: value, bytes: value.length });
+    else if (out[name] !== undefined) out[name] = [].concat(out[name], utf8(value));
+    else out[name] = utf8(value);
   }
   return out;
 }
+
+const utf8 = (text) => Buffer.from(text, "latin1").toString("utf8");
 
 function set(song, field, value) {
   const name = { genre: "genres", mood: "moods" }[field] ?? field;
@@ -432,7 +437,8 @@ async function oneSong(state, method, song, part, query, body, request, response
       return show(state, song);
     }
     case "audio": {
-      const wav = sound(i);
+      // Longer than a test looks at it, because a list plays on by itself.
+      const wav = sound(i, 30);
       const range = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? "");
       if (!range) return void response.writeHead(200, { "content-type": "audio/wav", "accept-ranges": "bytes", "content-length": wav.length }).end(wav);
       const [from, to] = [Number(range[1]), range[2] === "" ? wav.length - 1 : Number(range[2])];
@@ -453,53 +459,6 @@ async function oneSong(state, method, song, part, query, body, request, response
     default:
       throw missing("path", "See /docs.");
   }
-}
-
-function playlists(state, method, id, part, query, body, response) {
-  const { library } = state;
-  const card = ({ entries, ...list }) => ({ ...list, songs: list.rule ? null : entries.length });
-  const asked = method === "GET" || method === "DELETE" ? {} : JSON.parse(Buffer.from(body, "latin1").toString("utf8"));
-  const taken = (name, but) => {
-    if (library.playlists.some((one) => one !== but && fold(one.name) === fold(name))) throw problem(400, "invalid_request", "The request means nothing", `there is a playlist \`${name}\` already`, "Give it another name.");
-  };
-  if (id === undefined) {
-    if (method === "GET") return { playlists: library.playlists.map(card), unreadable: [] };
-    taken(asked.name);
-    return { status: 201, body: card(library.keep(asked.name, asked.songs ?? [])) };
-  }
-  const at = library.playlists.findIndex((one) => one.id === id);
-  const list = library.playlists[at];
-  if (!list) throw missing("playlist", "List them with `GET playlists`.");
-  if (part === "export") return void response.writeHead(200, { "content-type": "audio/x-mpegurl", "content-disposition": `attachment; filename="list.${query.get("format")}"` }).end("#EXTM3U\n");
-  if (part === "songs") {
-    if (method === "DELETE") list.entries = list.entries.filter((entry) => !query.getAll("entry").includes(entry.key));
-    else list.entries.splice((asked.at ?? list.entries.length + 1) - 1, 0, ...asked.songs.map((song) => library.entry(song)));
-    return card(list);
-  }
-  if (method === "DELETE") {
-    library.playlists.splice(at, 1);
-    return { removed: true, id };
-  }
-  if (method === "PATCH") {
-    if (asked.name !== undefined) {
-      taken(asked.name, list);
-      list.name = asked.name;
-    }
-    if (asked.move) {
-      const moved = asked.move.entries.map((key) => list.entries.find((entry) => entry.key === key));
-      list.entries = list.entries.filter((entry) => !moved.includes(entry));
-      list.entries.splice(asked.move.to - 1, 0, ...moved);
-    }
-    return card(list);
-  }
-  const songs = list.rule ? library.nearest(library.at(30), 30).map(({ id: song }) => ({ song })) : list.entries;
-  const entries = songs.map((entry, i) => {
-    const song = library.get(entry.song);
-    const { title, artist } = library.songs[numberOf(entry.song)];
-    return { position: i + 1, ...entry, missing: song === undefined, title, artist, card: song };
-  });
-  const limit = Number(query.get("limit") ?? 1000);
-  return { ...card(list), songs: entries.length, missing: entries.filter((entry) => entry.missing).length, duration: entries.reduce((sum, entry) => sum + (entry.card?.duration ?? 0), 0), entries: entries.slice(0, limit), offset: 0, limit };
 }
 
 function filters(library) {
@@ -528,7 +487,7 @@ function stats(library) {
     tempos: bins((song) => song.bpm, [100, 120, 140, 160, 180], dashes), codecs: library.count((song) => song.codec), without_audio: 0, warnings: {},
     artists: Object.keys(library.count((song) => song.artist)).length, albums: Object.keys(library.count((song) => song.album)).length,
     loops: library.songs.filter((song) => song.loop).length, one_shots: 3, models: [{ name: "dsp45@1", dimension: 45, metric: "cosine", songs }, { name: "clap@1", dimension: 512, metric: "cosine", songs: Math.round(songs * 0.8) }], without_embedding: 0,
-    lengths: bins((song) => song.duration, [0.5, 5, 60, 240, 600], (at, edges) => (at === 0 ? "<0.5 s" : at < 0 ? "10 min and more" : ["", "0.5 to 5 s", "5 to 60 s", "1 to 4 min", "4 to 10 min"][at])),
+    lengths: bins((song) => song.duration, [0.5, 5, 60, 240, 600], (at) => (at === 0 ? "<0.5 s" : at < 0 ? "10 min and more" : ["", "0.5 to 5 s", "5 to 60 s", "1 to 4 min", "4 to 10 min"][at])),
     sound: { songs, silent_start: 12, silent_end: 40, loudness: { "<-30": 3, "-30 to -24": Math.round(songs * 0.08), "-24 to -18": Math.round(songs * 0.2), "-18 to -12": Math.round(songs * 0.4), "-12 to -6": Math.round(songs * 0.3), ">=-6": Math.round(songs * 0.02) }, near_duplicates: 7 },
   };
 }
@@ -536,6 +495,10 @@ function stats(library) {
 function clusters(state, method, name, body) {
   const { library } = state;
   if (!state.clusters) throw problem(404, "no_clusters", "There are no clusters", "none were made", "Start the job.");
+  if (method === "DELETE") {
+    state.clusters = false;
+    return { removed: true };
+  }
   const one = (i) => {
     const members = [];
     for (let song = 0; song < library.songs.length; song++) if (library.group[song] === i) members.push(library.songs[song]);
@@ -574,11 +537,12 @@ function maps(state, part, query, response) {
     // A song of no class.
     classes[i] = place >= 0 && place < names.length ? place : 65535;
   }
-  const columns = Array.from({ length: dims }, (_, axis) => Float32Array.from({ length: count }, (_, i) => library.places[3 * i + axis]));
+  const columns = Array.from({ length: query.get("format") === "classes" ? 0 : dims }, (_, axis) => Float32Array.from({ length: count }, (_, i) => library.places[3 * i + axis]));
   const told = JSON.stringify({ count, dims, classes: names.map((name) => ({ name, count: 0 })), seed: 0, model: "dsp45@1", method, made_at: "2026-11-22T10:00:00Z", trustworthiness: 0.954 });
   // The floats begin at a multiple of four.
   const header = told.padEnd(4 * Math.ceil((told.length + 1) / 4) - 1);
   const bytes = Buffer.concat([Buffer.from(`${header}\n`), ...columns.map((column) => Buffer.from(column.buffer)), Buffer.from(classes.buffer)]);
+  state.mapBytes = (state.mapBytes ?? 0) + bytes.length;
   response.writeHead(200, { "content-type": "application/octet-stream", etag: '"1"' }).end(bytes);
 }
 

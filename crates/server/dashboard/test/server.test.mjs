@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launch } from "./browser-start.mjs";
 
 const songrec = process.env.SONGREC;
 const examples = fileURLToPath(new URL("../../../../examples/audio", import.meta.url));
@@ -40,10 +40,7 @@ before(async () => {
   run("cluster", "--k", "4");
   server = await start([]);
   url = server.url;
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--autoplay-policy=no-user-gesture-required", "--mute-audio"],
-  });
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();
@@ -79,7 +76,7 @@ async function open(t, hash, { expected = null, at = url } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
-  if (process.env.DIST) await page.route((address) => !address.pathname.startsWith("/api/"), fromDist);
+  if (process.env.DIST) await page.route((address) => !/^\/(api|docs|openapi)/.test(address.pathname), fromDist);
   const trouble = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type()) && !expected?.test(message.text())) trouble.push(`console: ${message.text()} ${message.location().url}`);
@@ -254,4 +251,78 @@ real("a playlist is made from the table, ordered, played and written", async (t)
   await page.getByRole("button", { name: "Delete this playlist" }).click();
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await page.getByRole("heading", { level: 1, name: "Playlists" }).waitFor();
+});
+
+real("a radio and a path are made and kept, and a rule is what was shown", async (t) => {
+  const { id } = first();
+  const page = await open(t, `#/radio?like=${id}&length=7&variety=0.5`);
+  const songs = () => page.locator(".songs > li").evaluateAll((rows) => rows.map((row) => row.dataset.song));
+  const settled = () => page.locator(".results:not(.stale) .songs > li").first().waitFor();
+  await settled();
+  const radio = await songs();
+  assert.equal(radio.length, 7);
+  assert.ok(!radio.includes(id));
+  await page.getByRole("button", { name: "Save as playlist" }).click();
+  await page.getByLabel("Name of a playlist").fill("A real radio");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("heading", { level: 1, name: "A real radio" }).waitFor();
+  const ids = () => page.locator(".entries .song-name > a").evaluateAll((links) => links.map((link) => decodeURIComponent(link.hash).split("/").pop()));
+  assert.deepEqual(await ids(), radio);
+
+  // Samples are short, and a time is filled all the same.
+  await page.goto(`${url}/#/radio?like=${id}&minutes=1`);
+  await page.locator(".queue-facts", { hasText: "1 min" }).waitFor();
+  assert.ok((await songs()).length > 1);
+
+  await page.goto(`${url}/#/path?a=${id}&b=${radio[6]}&length=5`);
+  await settled();
+  const way = await songs();
+  assert.deepEqual([way[0], way.at(-1)], [id, radio[6]]);
+
+  await page.goto(`${url}/#/playlists/rule?filter=genre%3ADrums&like=${radio[0]}&length=6`);
+  await settled();
+  const shown = await songs();
+  await page.getByLabel("Name of the playlist").fill("A <b>rule</b>");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { level: 1, name: "A <b>rule</b>" }).waitFor();
+  assert.deepEqual(await ids(), shown);
+  await page.getByRole("link", { name: "Edit the rule" }).click();
+  await page.getByLabel("Songs at the most").fill("3");
+  await page.keyboard.press("Enter");
+  await page.locator(".queue-facts", { hasText: /^3 songs/ }).waitFor();
+  await page.getByRole("button", { name: "Save the rule" }).click();
+  await page.locator(".entries > li").nth(2).waitFor();
+  assert.deepEqual(await ids(), shown.slice(0, 3));
+});
+
+real("a playlist of another player is found by a folder that is mapped", async (t) => {
+  const page = await open(t, "#/playlists/import");
+  const lines = ["#EXTM3U", "M:\\Samples\\bass\\rubber-bass.wav", "M:\\Samples\\kick\\nobody has this.wav", ""];
+  await page.setInputFiles("input[type=file]", { name: "From a player.m3u8", mimeType: "audio/x-mpegurl", buffer: Buffer.from(lines.join("\r\n")) });
+  await page.locator(".unmatched li").first().waitFor();
+  await page.getByRole("button", { name: "A folder" }).click();
+  await page.getByLabel("Folder 1 as the file has it").fill("M:\\Samples");
+  await page.getByLabel("Folder 1 as the server has it").fill(examples);
+  await page.locator(".queue-facts", { hasText: "1 by path" }).waitFor();
+  await page.getByRole("button", { name: "Make a playlist of 1 song" }).click();
+  await page.getByRole("heading", { level: 1, name: "From a player" }).waitFor();
+  await page.locator(".entries", { hasText: "Rubber Bass" }).waitFor();
+});
+
+real("clusters are deleted", async (t) => {
+  const page = await open(t, "#/insights/clusters", { expected: /404/ });
+  await page.getByRole("button", { name: "Delete the clusters" }).click();
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.locator(".empty", { hasText: "There are no clusters yet" }).waitFor();
+});
+
+real("the documentation opens, asks and answers under the policy", async (t) => {
+  const page = await open(t, "docs/");
+  await page.locator("#operations-songs-list .opblock-summary-control, .opblock-get .opblock-summary-control").first().click();
+  await page.locator(".try-out__btn").first().click();
+  await page.locator(".btn.execute").first().click();
+  await page.locator(".live-responses-table .response-col_status").first().waitFor();
+  await page.locator(".btn.authorize").first().click();
+  await page.locator(".modal-ux").waitFor();
 });

@@ -42,6 +42,8 @@ async fn the_documentation_needs_no_other_host() {
 
     assert!(!text.contains("http://") && !text.contains("https://"), "{text}");
     assert!(script.contains("/openapi.json"), "{script}");
+    // The other layout has an inline style, which the policy refuses.
+    assert!(script.contains("BaseLayout") && !script.contains("StandaloneLayout\""), "{script}");
     assert_eq!(world.json("/openapi.json").await["openapi"], "3.1.0");
 }
 

@@ -168,6 +168,25 @@ async fn a_queue_is_kept_only_where_the_server_may_write() {
     assert_eq!(problem(world.get(&same).send().await.unwrap()).await.0, 400);
 }
 
+#[tokio::test]
+async fn a_queue_of_minutes_is_filled_with_samples_too() {
+    let world = world(6, Options::default()).await;
+    let alder = world.id("Alder").await;
+    let songs = world.json("/api/v1/songs").await;
+    let songs = songs["songs"].as_array().unwrap();
+    let others = songs.iter().filter(|one| one["id"] != json!(alder));
+    let wanted = 0.9 * others.map(|one| one["duration"].as_f64().unwrap()).sum::<f64>();
+    assert!(wanted < 300.0, "there are more songs than minutes");
+
+    let asked = json!({"like": [alder], "minutes": wanted / 60.0});
+    let answer = sent(&world, Method::POST, "/api/v1/radio", asked).await;
+    let queue: Value = answer.json().await.unwrap();
+
+    assert_eq!(queue["songs"].as_array().unwrap().len(), 5);
+    assert!(queue["duration"].as_f64().unwrap() >= wanted, "{queue}");
+    assert_eq!(queue["notes"], json!([]));
+}
+
 // A file that is sent, and what came of it.
 async fn imported(
     world: &World,

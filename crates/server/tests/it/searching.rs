@@ -181,4 +181,12 @@ async fn a_packed_map_is_what_its_first_line_says() {
     let again =
         world.get(&format!("/api/v1/map?{query}&format=packed")).header("if-none-match", etag);
     assert_eq!(again.send().await.unwrap().status(), 304);
+
+    // The classes alone are the same without the places.
+    let classes = world.get(&format!("/api/v1/map?{query}&format=classes")).send().await.unwrap();
+    let classes = classes.bytes().await.unwrap();
+    assert_eq!(classes[..end], bytes[..end]);
+    assert_eq!(classes[end..], bytes[end + 8 * 3 * 4..]);
+    let wrong = world.get(&format!("/api/v1/map?{query}&format=png")).send().await.unwrap();
+    assert_eq!(problem(wrong).await, (400, "invalid_request".to_owned()));
 }

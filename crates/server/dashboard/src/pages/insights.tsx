@@ -8,7 +8,7 @@ import { address, change, go, type Route } from "../route";
 import { complain, say, useLoad, useStore, useWritable } from "../store";
 import { Bars, Histogram, order, rangeOf, Shares, Wheel } from "../ui/charts";
 import { Icon } from "../ui/icon";
-import { Dialog, Empty, IconButton, Meter, PageHead, Tabs, Trouble, Waiting } from "../ui/parts";
+import { Confirm, Dialog, Empty, IconButton, Meter, PageHead, Tabs, Trouble, Waiting } from "../ui/parts";
 import { SongList } from "../ui/songs";
 import { ago, atCamelot, count, fileName, filter, length, number, percent, plain, size, span, spoken } from "../words";
 
@@ -156,6 +156,16 @@ function Clusters() {
   const { data, error, reload } = useLoad(`clusters ${now}`, (signal) => api.clusters(signal));
   const [making, make] = useState(false);
   const writable = useWritable();
+  const [deleting, ask] = useState(false);
+  const remove = async () => {
+    try {
+      await api.removeClusters();
+      say("The clusters are deleted; songs are as they were.", "good");
+      reload();
+    } catch (problem) {
+      complain(problem);
+    }
+  };
   const none = error?.status === 404 || (data !== undefined && !Array.isArray(data.clusters));
   if (error && !none) return <Trouble problem={error} retry={reload} />;
   if (!data && !none) return <Waiting />;
@@ -182,7 +192,10 @@ function Clusters() {
                 {data!.silhouette !== null && `, silhouette ${data!.silhouette.toFixed(2)}`}
                 {data!.noise > 0 && `, ${count(data!.noise, "song")} in none`}
               </p>
-              {again}
+              <span class="line">
+                {again}
+                {writable && <IconButton icon="trash" label="Delete the clusters" act={() => ask(true)} />}
+              </span>
             </div>
             <ul class="clusters">
               {[...data!.clusters].sort((a, b) => b.size - a.size).map((cluster) => (
@@ -192,6 +205,11 @@ function Clusters() {
           </>
         )}
       {making && <MakeClusters close={() => make(false)} />}
+      {deleting && (
+        <Confirm title="Delete the clusters?" label="Delete" act={() => void remove()} close={() => ask(false)}>
+          <p>Their names go, too, and rules of playlists that name one find no song. Songs stay as they are; clusters can be made again.</p>
+        </Confirm>
+      )}
     </>
   );
 }

@@ -502,6 +502,12 @@ function Selected({ songs, clear, changed, patch }: {
       <a class="button" href={address("search", { like: songs.slice(0, 20).map((song) => song.id) })}>
         <Icon name="similar" size={16} /> Find similar
       </a>
+      <a class="button" href={address("radio", { like: songs.slice(0, 100).map((song) => song.id) })}>
+        <Icon name="radio" size={16} /> Radio
+      </a>
+      {songs.length === 2 && (
+        <a class="button" href={address("path", { a: songs[0].id, b: songs[1].id })}><Icon name="path" size={16} /> Path between them</a>
+      )}
       {writable && (
         <>
           <button type="button" class="button" onClick={() => ask("add")}><Icon name="addto" size={16} /> Add to playlist</button>

@@ -3,7 +3,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { api, type Conflicts, type Deleted, type Job, type Plan, type Remote, type Value, type Work } from "../api";
-import { active, ended, jobName, start, useJob } from "../jobs";
+import { active, ended, jobName, start, useJob, made } from "../jobs";
 import { address, change, type Route } from "../route";
 import { complain, say, useLoad, useStore, useWritable } from "../store";
 import { Icon } from "../ui/icon";
@@ -142,7 +142,7 @@ function PlanView({ plan, remote }: { plan: Plan; remote: string }) {
     <div class="plan">
       <table>
         <thead>
-          <tr><th scope="col" />{KINDS.map((kind) => <th key={kind.name} scope="col">{kind.label}</th>)}<th scope="col">to send</th></tr>
+          <tr><th scope="col"><span class="unseen-text">Where</span></th>{KINDS.map((kind) => <th key={kind.name} scope="col">{kind.label}</th>)}<th scope="col">to send</th></tr>
         </thead>
         <tbody>
           {([["left", "Here"], ["right", remote]] as const).map(([side, label]) => (
@@ -434,6 +434,7 @@ function JobView({ id }: { id: string }) {
         </>
       )}
       {!runs && counts(job) !== "" && <p>{counts(job)}</p>}
+      {job.state === "done" && made(job) && <p><a href={made(job)!.href}>{made(job)!.label}</a></p>}
       {job.problem && <p class="bad" role="alert">{plain(job.problem.detail ?? job.problem.title ?? "It failed.")} {plain(job.problem.tip ?? "")}</p>}
       {(job.failed_items ?? []).length > 0 && (
         <details open>

@@ -5,7 +5,7 @@ import { api, type Card, type Neighbor, type Packed, Problem, type Similar } fro
 import { ended, start } from "../jobs";
 import { PlayButton, toggle } from "../player";
 import { address, change, go, read, type Route } from "../route";
-import { audioFile } from "../sound";
+import { audioFile, playlistFile } from "../sound";
 import { announce, asProblem, complain, say, theme, useLoad, useStore, useWritable } from "../store";
 import { Edit } from "../ui/edit";
 import { Filters } from "../ui/filters";
@@ -50,7 +50,7 @@ export function MapPage({ shown, route }: { shown: boolean; route: Route }) {
   const { data, error, busy, reload } = useLoad(`${key} ${turn}`, async (signal) => {
     const [genres, clusters] = await Promise.all([
       api.map({ ...asked, color: "genre" }, signal),
-      api.map({ ...asked, color: "cluster" }, signal).catch((problem: unknown) => {
+      api.mapClasses({ ...asked, color: "cluster" }, signal).catch((problem: unknown) => {
         if (problem instanceof Problem && problem.status < 500 && problem.status > 0) return null;
         throw problem;
       }),
@@ -195,7 +195,7 @@ function Stage({ asked, shown, genres, clusters }: {
     return () => {
       stopAddress();
       names.end();
-      view.stop();
+      view.end();
       // Browsers keep few contexts, and forget them late.
       view.canvas.getContext("webgl2")?.getExtension("WEBGL_lose_context")?.loseContext();
     };
@@ -252,8 +252,10 @@ function Stage({ asked, shown, genres, clusters }: {
         }}
         onDragLeave={() => setOver(false)}
         onDrop={(event) => {
-          event.preventDefault();
           setOver(false);
+          // The page takes playlists in.
+          if (playlistFile(event.dataTransfer?.files)) return;
+          event.preventDefault();
           const file = audioFile(event.dataTransfer?.files);
           if (file) void drop(file);
         }}
@@ -627,6 +629,8 @@ function Focus({ parts }: { parts: Parts }) {
         </button>
         <button type="button" class="button" onClick={() => view.flyTo(song)}><Icon name="target" size={16} /> Centre</button>
         <a class="button" href={address("search", { like: card.id })}><Icon name="similar" size={16} /> Similar</a>
+        <a class="button" href={address("radio", { like: card.id })}><Icon name="radio" size={16} /> Radio</a>
+        <a class="button" href={address("path", { a: card.id })}><Icon name="path" size={16} /> Path to…</a>
       </div>
       {error && <Trouble problem={error} retry={reload} compact />}
       {data && data.length > 0 && (
@@ -687,6 +691,15 @@ function Selection({ parts }: { parts: Parts }) {
           go(address("search", { like: cards.slice(0, 20).map((card) => card.id) })))}>
           <Icon name="similar" size={16} /> Similar
         </button>
+        <button type="button" class="button" onClick={() => void withNames((cards) =>
+          go(address("radio", { like: cards.slice(0, 100).map((card) => card.id) })))}>
+          <Icon name="radio" size={16} /> Radio
+        </button>
+        {songs.length === 2 && (
+          <button type="button" class="button" onClick={() => void withNames(([a, b]) => go(address("path", { a: a.id, b: b.id })))}>
+            <Icon name="path" size={16} /> Path
+          </button>
+        )}
         {writable && (
           <button type="button" class="button" onClick={() => void withNames(add)}><Icon name="addto" size={16} /> To playlist</button>
         )}

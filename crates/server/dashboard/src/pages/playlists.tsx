@@ -1,18 +1,24 @@
 // Playlists: all of them, and one with its songs, which are dragged into their order.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { api, type Card, type Entry, type Playlist, type PlaylistShown } from "../api";
+import { api, type Card, type Entry, type Playlist, type PlaylistShown, type Problem } from "../api";
 import { PlayButton, playAll, playing, toggle } from "../player";
 import { address, go, type Route } from "../route";
 import { announce, complain, say, useLoad, useStore, useWritable } from "../store";
+import { ImportPage } from "./import";
+import { RulePage } from "./rule";
 import { Icon } from "../ui/icon";
 import { Chip, Confirm, Empty, IconButton, PageHead, Popover, Trouble, Waiting } from "../ui/parts";
 import { PlaylistName } from "../ui/playlists";
+import { ListTabs } from "../ui/queue";
 import { ago, bpm, camelot, count, length, number, plain, span } from "../words";
 
 export function PlaylistsPage({ route }: { route: Route }) {
-  const id = route.rest[0];
-  return id === undefined ? <All /> : <One key={id} id={id} />;
+  const [id, part] = route.rest;
+  if (id === undefined) return <All />;
+  if (id === "import") return <ImportPage />;
+  if (id === "rule") return <RulePage id={null} route={route} />;
+  return part === "rule" ? <RulePage key={id} id={id} route={route} /> : <One key={id} id={id} />;
 }
 
 function All() {
@@ -29,17 +35,25 @@ function All() {
   };
   return (
     <div class="playlists-page">
+      <ListTabs value="playlists" />
       <PageHead title="Playlists">
         {writable && (
-          <button type="button" class="button primary" onClick={() => make(true)}><Icon name="plus" size={16} /> New playlist</button>
+          <>
+            <button type="button" class="button primary" onClick={() => make(true)}><Icon name="plus" size={16} /> New playlist</button>
+            <a class="button" href={address(["playlists", "rule"])}><Icon name="filter" size={16} /> New smart playlist</a>
+            <a class="button" href={address(["playlists", "import"])}><Icon name="drop" size={16} /> Import</a>
+          </>
         )}
       </PageHead>
       {error && <Trouble problem={error} retry={reload} />}
       {!data && !error && <Waiting />}
       {data && data.playlists.length === 0 && data.unreadable.length === 0 && (
         <Empty icon="playlist" title="There are no playlists">
-          <p>Select songs in the library, on the map or in a search, and add them to one.</p>
-          <a class="button" href="#/library">Go to the library</a>
+          <p>Select songs in the library, on the map or in a search, and add them to one; let a radio fill it; or bring one of another player.</p>
+          <div class="line">
+            <a class="button" href="#/library">Go to the library</a>
+            <a class="button" href="#/radio">Start a radio</a>
+          </div>
         </Empty>
       )}
       {data && data.playlists.length > 0 && (
@@ -80,15 +94,7 @@ function One({ id }: { id: string }) {
   useEffect(() => {
     if (data) document.title = `${plain(data.name)} · songrec`;
   }, [data?.name]);
-  if (error?.status === 404) {
-    return (
-      <Empty icon="playlist" title="There is no such playlist">
-        <p>It may have been deleted, here or on another machine.</p>
-        <a class="button" href="#/playlists">All playlists</a>
-      </Empty>
-    );
-  }
-  if (error) return <Trouble problem={error} retry={reload} />;
+  if (error) return <Failed id={id} problem={error} reload={reload} />;
   if (!data) return <Waiting rows={8} />;
   const all = data.songs ?? 0;
   return (
@@ -99,7 +105,7 @@ function One({ id }: { id: string }) {
         ? (
           <Empty icon="playlist" title="It has no songs">
             <p>{data.rule ? "No song passes its rule." : "Select songs in the library, on the map or in a search, and add them."}</p>
-            <a class="button" href="#/library">Go to the library</a>
+            {data.rule ? null : <a class="button" href="#/library">Go to the library</a>}
           </Empty>
         )
         : <Entries playlist={data} reload={reload} />}
@@ -111,6 +117,39 @@ function One({ id }: { id: string }) {
       )}
     </div>
   );
+}
+
+// It may not be there; or it is, and its rule names what is gone.
+function Failed({ id, problem, reload }: { id: string; problem: Problem; reload: () => void }) {
+  const writable = useWritable();
+  const lists = useLoad(problem.status > 0 && problem.status < 500 ? `is there ${id}` : null, (signal) => api.playlists(signal));
+  const known = lists.data?.playlists.find((one) => one.id === id);
+  if (problem.status === 404 && lists.data && !known) {
+    return (
+      <Empty icon="playlist" title="There is no such playlist">
+        <p>It may have been deleted, here or on another machine.</p>
+        <a class="button" href="#/playlists">All playlists</a>
+      </Empty>
+    );
+  }
+  return (
+    <div class="playlists-page">
+      <p><a class="back" href="#/playlists">All playlists</a></p>
+      {known && <PageHead title={plain(known.name)} />}
+      <Trouble problem={problem} retry={reload} />
+      {known?.rule && writable && (
+        <p class="rule-line"><a class="button" href={address(["playlists", id, "rule"])}><Icon name="edit" size={16} /> Edit the rule</a></p>
+      )}
+    </div>
+  );
+}
+
+/** Songs of a playlist that a radio goes on from. */
+const SEEDS = 20;
+
+/** So many of a list, evenly spread over it. */
+function spread<T>(all: T[], most: number): T[] {
+  return all.length <= most ? all : Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)]);
 }
 
 function cards(playlist: PlaylistShown): Card[] {
@@ -152,6 +191,11 @@ function Head({ playlist, reload }: { playlist: PlaylistShown; reload: () => voi
         <button type="button" class="button primary" disabled={songs.length === 0} onClick={() => playAll(songs)}>
           <Icon name="play" size={16} /> Play all
         </button>
+        {songs.length > 0 && (
+          <a class="button" href={address("radio", { like: [...new Set(spread(songs, SEEDS).map((song) => song.id))] })}>
+            <Icon name="radio" size={16} /> Radio
+          </a>
+        )}
         <Popover label="Export" icon="file" open={exporting} set={setExporting}>
           <ul class="plain-list exports" aria-label="Formats">
             {EXPORTS.map(([format, label]) => (
@@ -178,6 +222,7 @@ function Head({ playlist, reload }: { playlist: PlaylistShown; reload: () => voi
             <Chip key={seed.song} href={address(["song", seed.song])}><span class="like">like</span> {plain(seed.title)}</Chip>
           ))}
           {playlist.rule.length && <span class="soft">at most {count(playlist.rule.length, "song")}</span>}
+          {writable && <a class="text-button" href={address(["playlists", playlist.id, "rule"])}><Icon name="edit" size={14} /> Edit the rule</a>}
         </p>
       )}
       {asking === "rename" && (

@@ -9,7 +9,8 @@ import { asProblem, complain, say, Store, useLoad, useStore, useWritable } from 
 import { Drop } from "../ui/drop";
 import { Filters } from "../ui/filters";
 import { Icon } from "../ui/icon";
-import { Chip, Empty, IconButton, PageHead, Segments, Trouble, Waiting } from "../ui/parts";
+import { Empty, IconButton, PageHead, Segments, Trouble, Waiting } from "../ui/parts";
+import { Liked, Picker } from "../ui/picker";
 import { SongList } from "../ui/songs";
 import { type Part, Wave } from "../ui/wave";
 import { count, length, name, number, plain } from "../words";
@@ -238,7 +239,7 @@ function LikedSongs({ like, unlike }: { like: string[]; unlike: string[] }) {
   return (
     <div class="liked">
       {like.map((id) => (
-        <Liked key={id} id={id} tone="like" remove={() => change({ like: like.filter((one) => one !== id) })} />
+        <Liked key={id} id={id} remove={() => change({ like: like.filter((one) => one !== id) })} />
       ))}
       {unlike.map((id) => (
         <Liked key={id} id={id} tone="unlike" remove={() => change({ unlike: unlike.filter((one) => one !== id) })} />
@@ -247,62 +248,6 @@ function LikedSongs({ like, unlike }: { like: string[]; unlike: string[] }) {
         pick={(card) => change({ by: "songs", like: [...like.filter((id) => id !== card.id), card.id] })}
         avoid={(card) => change({ by: "songs", unlike: [...unlike.filter((id) => id !== card.id), card.id] })}
       />
-    </div>
-  );
-}
-
-function Liked({ id, tone, remove }: { id: string; tone: "like" | "unlike"; remove: () => void }) {
-  const { data } = useLoad(`name ${id}`, (signal) => api.song(id, signal));
-  const values = data?.values ?? {};
-  const shown = data
-    ? name({ title: String(values.title?.value ?? ""), artist: values.artist?.value as string | undefined })
-    : id.slice(0, 8);
-  return (
-    <Chip label={shown} remove={remove} href={address(["song", id])}>
-      <span class={tone}>{tone === "like" ? "like" : "unlike"}</span> {shown}
-    </Chip>
-  );
-}
-
-function Picker({ pick, avoid }: { pick: (card: Card) => void; avoid: (card: Card) => void }) {
-  const [typed, type] = useState("");
-  const words = typed.trim();
-  const { data } = useLoad(words === "" ? null : `pick ${words}`, async (signal) => {
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    return (await api.songs({ q: words, limit: 6, offset: 0 }, signal)).rows;
-  });
-  return (
-    <div class="picker">
-      <input
-        type="search"
-        data-search
-        aria-label="Add a song"
-        placeholder="Add a song by its title or artist"
-        value={typed}
-        onInput={(event) => type(event.currentTarget.value)}
-        onKeyDown={(event) => {
-          if (event.key !== "Enter" || !data?.[0]) return;
-          pick(data[0]);
-          type("");
-        }}
-      />
-      {words !== "" && data && (
-        <ul class="picks" aria-label="Songs found">
-          {data.length === 0 && <li class="soft">No song has these words.</li>}
-          {data.map((card) => (
-            <li key={card.id}>
-              <button type="button" onClick={() => {
-                pick(card);
-                type("");
-              }}>{name(card)}</button>
-              <IconButton icon="ban" small label={`Unlike ${plain(card.title)}`} act={() => {
-                avoid(card);
-                type("");
-              }} />
-            </li>
-          ))}
-        </ul>
-      )}
     </div>
   );
 }
@@ -427,6 +372,16 @@ function ByLikeness({ by, route, like, unlike, filter }: {
         {busy ? "Listening…" : `${count(results.length, "song")} by ${plain(data.model)}`}
         {(data.notes ?? []).map((note) => <span key={note}> · {plain(note)}</span>)}
       </p>
+      {by === "songs" && like.length > 0 && (
+        <p class="line results-ways">
+          <a class="button" href={address("radio", { like })}><Icon name="radio" size={16} /> Radio from {like.length === 1 ? "it" : "them"}</a>
+          {like.length <= 2 && (
+            <a class="button" href={address("path", { a: like[0], b: like[1] })}>
+              <Icon name="path" size={16} /> {like.length === 1 ? "Path to another song" : "Path between them"}
+            </a>
+          )}
+        </p>
+      )}
       {by === "file" && data.query.id && (
         <p class="notice good">
           <Icon name="check" size={16} />

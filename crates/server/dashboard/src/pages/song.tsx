@@ -5,6 +5,7 @@ import { api, type Card, type Song, type Value, type Write } from "../api";
 import { play, playing, position, seek, toggle } from "../player";
 import { address, go } from "../route";
 import { complain, say, useLoad, useStore, useWritable } from "../store";
+import { cardOf } from "../ui/card";
 import { FIELDS, reset, save } from "../ui/edit";
 import { Icon } from "../ui/icon";
 import { Confirm, Empty, IconButton, Trouble, Waiting } from "../ui/parts";
@@ -12,7 +13,7 @@ import { inWords, sureness } from "../ui/sound-words";
 import { AddToPlaylist } from "../ui/playlists";
 import { SongList } from "../ui/songs";
 import { Wave } from "../ui/wave";
-import { ago, camelot, count, fileName, length, number, plain, size, spoken, text, when } from "../words";
+import { ago, camelot, count, length, number, plain, size, spoken, text, when } from "../words";
 
 export function SongPage({ id }: { id: string }) {
   const song = useLoad(`song ${id}`, (signal) => api.song(id, signal));
@@ -28,22 +29,6 @@ export function SongPage({ id }: { id: string }) {
   if (song.error) return <Trouble problem={song.error} retry={song.reload} />;
   if (!song.data) return <Waiting rows={8} />;
   return <Shown song={song.data} reload={song.reload} />;
-}
-
-function cardOf(song: Song): Card {
-  const value = (name: string) => song.values[name]?.value ?? undefined;
-  const genre = value("genre");
-  return {
-    id: song.id,
-    title: text(value("title")) || fileName(song.files?.[0]?.path) || "Without a title",
-    artist: value("artist") as string | undefined,
-    album: value("album") as string | undefined,
-    genres: Array.isArray(genre) ? genre : genre === undefined ? [] : [String(genre)],
-    bpm: value("bpm") as number | undefined,
-    key: value("key") as Card["key"],
-    duration: song.audio.duration,
-    size: song.files?.[0]?.size ?? song.blob?.size ?? 0,
-  };
 }
 
 function Shown({ song, reload }: { song: Song; reload: () => void }) {
@@ -122,6 +107,8 @@ function Head({ card, song }: { card: Card; song: Song }) {
       </div>
       <div class="song-buttons">
         <a class="button primary" href={address("search", { like: card.id })}><Icon name="similar" size={16} /> Find similar</a>
+        <a class="button" href={address("radio", { like: card.id })}><Icon name="radio" size={16} /> Radio</a>
+        <a class="button" href={address("path", { a: card.id })}><Icon name="path" size={16} /> Path to…</a>
         <a class="button" href={address("map", { song: card.id, near: true })}><Icon name="target" size={16} /> On the map</a>
         {writable && <IconButton icon="addto" label="Add to a playlist" act={() => ask("add")} />}
         {writable && <IconButton icon="trash" label="Forget this song" act={() => ask("forget")} />}

@@ -2,13 +2,20 @@
 
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
-import { audioFile } from "../sound";
+import { audioFile, playlistFile } from "../sound";
 import { Icon } from "./icon";
 
-export function Drop({ take, children, compact }: {
+const AUDIO = "audio/*,.flac,.ogg,.opus,.m4a,.aiff,.aif,.caf";
+
+export function Drop({ take, children, compact, accept = AUDIO, label = "Audio file", pick = audioFile }: {
   take: (file: File) => void;
   children?: ComponentChildren;
   compact?: boolean;
+  /** Which files the browser offers. */
+  accept?: string;
+  label?: string;
+  /** Which of several files is meant. */
+  pick?: (files: FileList | null | undefined) => File | null;
 }) {
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
@@ -21,9 +28,11 @@ export function Drop({ take, children, compact }: {
       }}
       onDragLeave={() => setOver(false)}
       onDrop={(event) => {
-        event.preventDefault();
         setOver(false);
-        const file = audioFile(event.dataTransfer?.files);
+        // One that is not asked for here goes where the page takes it.
+        if (accept === AUDIO && playlistFile(event.dataTransfer?.files)) return;
+        event.preventDefault();
+        const file = pick(event.dataTransfer?.files);
         if (file) take(file);
       }}
     >
@@ -33,11 +42,11 @@ export function Drop({ take, children, compact }: {
       <input
         ref={input}
         type="file"
-        accept="audio/*,.flac,.ogg,.opus,.m4a,.aiff,.aif,.caf"
+        accept={accept}
         hidden
-        aria-label="Audio file"
+        aria-label={label}
         onChange={(event) => {
-          const file = audioFile(event.currentTarget.files);
+          const file = pick(event.currentTarget.files);
           event.currentTarget.value = "";
           if (file) take(file);
         }}

@@ -29,13 +29,35 @@ function called(lists: Playlist[], name: string): Playlist | undefined {
   return lists.find((one) => plain(one.name).toLowerCase() === name.toLowerCase());
 }
 
+// The name, or the first with a number that no playlist has.
+function free(lists: Playlist[], name: string): string {
+  for (let n = 1; ; n++) {
+    const wanted = n === 1 ? name : `${name} ${n}`;
+    if (!called(lists, wanted)) return wanted;
+  }
+}
+
 /** Asks which playlist songs go into: one of those that are there, or a new one. */
-export function AddToPlaylist({ songs, close }: { songs: string[]; close: () => void }) {
+export function AddToPlaylist({ songs, suggest = "", close }: {
+  songs: string[];
+  /** How a new one would be called. */
+  suggest?: string;
+  close: () => void;
+}) {
   const { data, error, reload } = useLoad("playlists", (signal) => api.playlists(signal));
-  const [typed, type] = useState("");
+  const [typed, type] = useState(suggest);
   const [busy, setBusy] = useState(false);
   const box = useRef<HTMLInputElement>(null);
-  useLayoutEffect(() => box.current?.focus(), [data === undefined]);
+  // Who keeps a second list of one kind does not mean to make the first one longer.
+  useLayoutEffect(() => {
+    if (!data || suggest === "" || typed !== suggest) return;
+    type(free(data.playlists, suggest));
+    requestAnimationFrame(() => box.current?.select());
+  }, [data]);
+  useLayoutEffect(() => {
+    box.current?.focus();
+    box.current?.select();
+  }, [data === undefined]);
   const words = typed.trim();
   const lists = addable(data?.playlists);
   const fits = lists.filter((one) => plain(one.name).toLowerCase().includes(words.toLowerCase()));

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { api, type Card, type Explanation } from "../api";
-import { endPreview, PlayButton, playing, preview, toggle } from "../player";
+import { endPreview, PlayButton, playAll, playing, preview, queue, toggle } from "../player";
 import { address, go } from "../route";
 import { asProblem, useLoad, useStore, useWritable } from "../store";
 import { bpm, camelot, length, plain } from "../words";
@@ -16,14 +16,16 @@ interface Row {
   /** 0 to 1. */
   similarity?: number;
   explanation?: Explanation;
-  note?: string;
+  note?: ComponentChildren;
 }
 
 /** How a song is asked why it matches. */
 export type Compare = string | null;
 
-export function SongList({ rows, compare = null, label, actions }: {
+export function SongList({ rows, compare = null, label, inOrder, actions }: {
   rows: Row[];
+  /** Whether the order means something: places are shown, and a song plays on to the next. */
+  inOrder?: boolean;
   /** The song that the others are compared with, if they are. */
   compare?: Compare;
   label: string;
@@ -33,6 +35,14 @@ export function SongList({ rows, compare = null, label, actions }: {
   const [opened, open] = useState<string | null>(null);
   const now = useStore(playing);
   const writable = useWritable();
+
+  const from = queue.value;
+  const start = (at: number) => {
+    const { card } = rows[at];
+    // The same song again means pause, or go on.
+    if (!inOrder || (now?.card.id === card.id && from.cards.length === rows.length)) toggle(card);
+    else playAll(rows.map((row) => row.card), at);
+  };
 
   const move = (event: KeyboardEvent) => {
     const target = event.target as HTMLElement;
@@ -48,13 +58,14 @@ export function SongList({ rows, compare = null, label, actions }: {
     } else if (event.key === " " && target === all[at]) {
       event.preventDefault();
       event.stopPropagation();
-      toggle(row.card);
+      start(at);
     } else if (event.key === "Enter" && target === all[at]) go(address(["song", row.card.id]));
     else if (event.key === "w" && target === all[at]) open(opened === row.card.id ? null : row.card.id);
   };
 
+  const Kind = inOrder ? "ol" : "ul";
   return (
-    <ul class="songs" ref={list} aria-label={label} onKeyDown={move}>
+    <Kind class="songs" ref={list as never} aria-label={label} onKeyDown={move}>
       {rows.map((row, i) => {
         const { card } = row;
         const canSay = row.explanation !== undefined || compare !== null;
@@ -65,17 +76,18 @@ export function SongList({ rows, compare = null, label, actions }: {
             tabIndex={i === 0 ? 0 : -1}
             data-song={card.id}
             class={now?.card.id === card.id ? "playing" : ""}
-            onPointerEnter={() => preview(card)}
+            onPointerEnter={inOrder ? undefined : () => preview(card)}
             onPointerLeave={endPreview}
           >
             <div class="song-row">
-              <PlayButton card={card} small />
+              {inOrder && <span class="place soft">{i + 1}</span>}
+              <PlayButton card={card} small start={() => start(i)} />
               <div class="song-name">
                 <a href={address(["song", card.id])} dir="auto">{plain(card.title) || "Without a title"}</a>
                 <span class="soft" dir="auto">
                   {[card.artist, card.album].map((part) => plain(part ?? "")).filter(Boolean).join(" · ")}
                 </span>
-                {row.note && <span class="row-note">{plain(row.note)}</span>}
+                {row.note && <span class="row-note">{typeof row.note === "string" ? plain(row.note) : row.note}</span>}
               </div>
               <span class="song-fact genre">{plain(card.genres?.[0] ?? card.instrument ?? "")}</span>
               <span class="song-fact number">{bpm(card.bpm)}</span>
@@ -100,6 +112,8 @@ export function SongList({ rows, compare = null, label, actions }: {
                 )}
                 {actions?.(card)}
                 {writable && <AddButton song={card.id} title={card.title} />}
+                <IconButton icon="radio" label={`Radio from ${plain(card.title)}`} small
+                  act={() => go(address("radio", { like: card.id }))} />
                 <IconButton icon="similar" label={`Find songs like ${plain(card.title)}`} small
                   act={() => go(address("search", { like: card.id }))} />
               </span>
@@ -110,7 +124,7 @@ export function SongList({ rows, compare = null, label, actions }: {
           </li>
         );
       })}
-    </ul>
+    </Kind>
   );
 }
 
