@@ -1,5 +1,7 @@
 //! From a song's samples to what the network heard in it.
 
+use std::{cell::RefCell, sync::mpsc, thread};
+
 use songrec_audio::{
     BlockSink,
     picture::{RATE, picture},
@@ -78,7 +80,7 @@ impl TimbreListener {
         if windows.is_empty() {
             return Ok(None);
         }
-        hear(windows).map(Some).map_err(|error| {
+        hear_beside(windows).map(Some).map_err(|error| {
             ModelError::new(TIMBRE, ModelErrorKind::Failed, "its network could not be run")
                 .because(error)
                 .with_hint("report this as a bug: the network is a part of songrec")
@@ -86,7 +88,50 @@ impl TimbreListener {
     }
 }
 
-fn hear(windows: Vec<Vec<f32>>) -> Result<Heard, Box<dyn std::error::Error + Send + Sync>> {
+type HearResult = Result<Heard, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Windows to hear, and where the answer goes.
+struct Job {
+    windows: Vec<Vec<f32>>,
+    answer: mpsc::SyncSender<HearResult>,
+}
+
+thread_local! {
+    /// The thread beside this one on which the network runs; it ends with this one.
+    static BESIDE: RefCell<Option<mpsc::Sender<Job>>> = const { RefCell::new(None) };
+}
+
+/// Hears on a thread beside the one that calls, and waits for it.
+///
+/// The network brings a thread pool of its own. A thread of another pool, such as
+/// that of a scan, that waits for it takes up other work meanwhile: the next file,
+/// in the middle of this one. So a plain thread waits in its place.
+fn hear_beside(windows: Vec<Vec<f32>>) -> HearResult {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let job = Job { windows, answer };
+    BESIDE.with_borrow_mut(|beside| -> std::io::Result<()> {
+        let unsent = match beside.as_ref() {
+            Some(jobs) => jobs.send(job).err().map(|mpsc::SendError(job)| job),
+            None => Some(job),
+        };
+        // There is none yet, or it ended by a panic.
+        if let Some(job) = unsent {
+            let (jobs, next) = mpsc::channel::<Job>();
+            thread::Builder::new().name("hear timbre".to_owned()).spawn(move || {
+                for Job { windows, answer } in next {
+                    // Nobody waits for it if the caller ended.
+                    let _ = answer.send(hear(windows));
+                }
+            })?;
+            let _ = jobs.send(job);
+            *beside = Some(jobs);
+        }
+        Ok(())
+    })?;
+    answered.recv().map_err(|_| "the network's thread ended")?
+}
+
+fn hear(windows: Vec<Vec<f32>>) -> HearResult {
     let networks = Networks::get()?;
     let count = windows.len();
     let mut vectors = Moments::default();

@@ -150,6 +150,26 @@ fn the_same_song_gives_the_same_bits_however_it_is_cut_and_on_any_thread() {
     }
 }
 
+// A thread of a pool that waits takes up other work of the pool: it must not come
+// back to the network while it waits for it.
+#[test]
+fn many_songs_in_a_pool_of_few_threads_come_to_an_end() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let (done, all) = std::sync::mpsc::channel();
+    for _ in 0..16 {
+        let done = done.clone();
+        pool.spawn(move || done.send(heard(&signal(), 4_096)).unwrap());
+    }
+    drop(done);
+
+    let first = heard(&signal(), 4_096);
+
+    for _ in 0..16 {
+        let one = all.recv_timeout(std::time::Duration::from_secs(120)).expect("it hangs");
+        assert_eq!(one, first);
+    }
+}
+
 #[test]
 fn the_level_does_not_count() {
     let quiet: Vec<f32> = signal().iter().map(|sample| sample * 0.5).collect();
