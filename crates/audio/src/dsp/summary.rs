@@ -8,13 +8,14 @@ use super::{
     loudness::Loudness,
     mood,
     stft::{HOP, SAMPLE_RATE},
+    tempo,
     totals::{Totals, Trimmed},
     tuning,
     vectors::Raw45,
 };
 
 /// The version of the song's own features; it rises when they change.
-pub const FEATURES_VERSION: u32 = 1;
+pub const FEATURES_VERSION: u32 = 2;
 
 /// Quieter than this is silence, wherever it stands.
 const SILENCE: f64 = 1e-4;
@@ -60,7 +61,9 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
     let trimmed_frames = totals.trimmed.frames as f64;
     let key = levels
         .sounding
-        .then(|| key::key(&totals.trimmed.chroma.map(|sum| sum / trimmed_frames)))
+        .then(|| {
+            key::key(&totals.trimmed.pitches.map(|o| o.map(|sum| sum / trimmed_frames)), seconds)
+        })
         .flatten();
     let tuned = whole.tuning.iter().any(|&count| count > 0);
     let tuning = tuning::offset(tuning::fullest(&whole.tuning));
@@ -68,7 +71,7 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
     let onsets = whole.onsets.count();
     let one_shot = levels.is_one_shot(seconds, onsets);
     // A single hit and a swelling pad repeat nothing that could be counted.
-    let tempo = whole.periodicity.tempo().filter(|tempo| {
+    let tempo = tempo::tempo(&whole.pulse).filter(|tempo| {
         !one_shot
             && onsets >= LEAST_ONSETS
             && levels.sounding_seconds * tempo.bpm / 60.0 >= LEAST_BEATS
