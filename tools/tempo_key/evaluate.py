@@ -21,7 +21,7 @@ import material
 
 RATIOS = {"right": 1, "double": 2, "half": 1 / 2, "3/2": 3 / 2, "2/3": 2 / 3, "4/3": 4 / 3, "3/4": 3 / 4}
 NAMES = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"]
-SURE_KEY = 0.4
+SURE_KEY = 0.5  # `Features::SURE_KEY`
 
 
 def interval(right, count):

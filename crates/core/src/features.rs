@@ -16,13 +16,13 @@ pub struct Features {
     /// Tempo in beats per minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bpm: Option<f32>,
-    /// How clear the beat is, 0 to 1.
+    /// How likely the tempo is right, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bpm_confidence: Option<f32>,
     /// The most likely key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// How much better the key fits than the others, 0 to 1.
+    /// How likely the key is right, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_confidence: Option<f32>,
     /// Frequency of A4 in Hz that fits best, about 440.
@@ -115,9 +115,9 @@ impl Features {
     /// Guesses that are made of what is heard are stored from this probability on.
     pub const SURE_HEARD: f32 = 0.5;
 
-    /// Keys that are less sure than this are those of noises and single tones:
-    /// a plain cadence has more.
-    pub const SURE_KEY: f32 = 0.4;
+    /// Keys that are less sure than this are as likely wrong as right; those of
+    /// noises and drums are.
+    pub const SURE_KEY: f32 = 0.5;
 
     /// The instrument, if the guess is sure enough to be shown and filtered by.
     pub fn sure_instrument(&self) -> Option<&str> {

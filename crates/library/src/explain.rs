@@ -89,6 +89,9 @@ const REASON: f64 = 0.6;
 /// what is usual.
 const DIFFERENT: f64 = 0.3;
 
+/// What is alike in the pitch classes of songs of which not both have a key.
+const NO_KEY: &str = "the same pitches are prominent";
+
 struct Group {
     name: &'static str,
     label: &'static str,
@@ -182,12 +185,14 @@ pub fn explain(left: &Song, right: &Song) -> Explanation {
             note: Some(note),
         };
     };
-    let beats = [left_features, right_features].map(|features| features.bpm.is_some());
+    let tempo = |features: &Features| features.bpm.map(f64::from).filter(|bpm| *bpm > 0.0);
+    let tempos = [tempo(left_features), tempo(right_features)];
     let mut groups: Vec<GroupMatch> = GROUPS
         .iter()
-        .filter_map(|group| compare(group, left_groups, right_groups, beats))
+        .filter_map(|group| compare(group, left_groups, right_groups, tempos))
         .collect();
     groups.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let has_keys = left_features.sure_key().is_some() && right_features.sure_key().is_some();
     let mut reasons: Vec<Reason> = groups
         .iter()
         .filter(|group| group.score >= REASON)
@@ -195,7 +200,10 @@ pub fn explain(left: &Song, right: &Song) -> Explanation {
             let group = GROUPS.iter().find(|group| group.name == matched.group);
             Reason {
                 label: matched.label.to_owned(),
-                description: group.expect("made from the groups").alike.to_owned(),
+                description: match group.expect("made from the groups") {
+                    group if group.name == "chroma" && !has_keys => NO_KEY.to_owned(),
+                    group => group.alike.to_owned(),
+                },
                 score: matched.score,
             }
         })
@@ -254,12 +262,13 @@ fn listed(words: &[&str]) -> String {
 }
 
 // What says nothing about either song is left out: two single hits, neither of
-// which has a beat, have no pulse in common. `beats` tells which of them has one.
+// which has a beat, have no pulse in common. `tempos` are those of the songs that
+// have one: the first value of the group is a tempo of whatever sounds.
 fn compare(
     group: &Group,
     left: &FeatureGroups,
     right: &FeatureGroups,
-    beats: [bool; 2],
+    tempos: [Option<f64>; 2],
 ) -> Option<GroupMatch> {
     let (left, right) = ((group.values)(left), (group.values)(right));
     if left.is_empty() || left.len() != right.len() {
@@ -267,13 +276,14 @@ fn compare(
     }
     let is_rhythm = group.name == "rhythm";
     let says_nothing = left.iter().chain(right).all(|value| *value == 0.0);
-    if says_nothing || (is_rhythm && beats == [false, false]) {
+    if says_nothing || (is_rhythm && tempos == [None, None]) {
         return None;
     }
-    let score = if is_rhythm && beats != [true, true] {
-        0.0
-    } else if is_rhythm {
-        rhythm_score(left, right)
+    let score = if is_rhythm {
+        match tempos {
+            [Some(l), Some(r)] => rhythm_score((l, r), left, right),
+            _ => 0.0,
+        }
     } else {
         let squares: f64 =
             left.iter().zip(right).map(|(l, r)| (f64::from(*l) - f64::from(*r)).powi(2)).sum();
@@ -290,17 +300,10 @@ fn nearness(difference: f64, usual: f64) -> f64 {
 // Tempo in ratios, because 60 and 63 BPM differ as 120 and 126 do, and a
 // double or half tempo is the same pulse counted otherwise; the rest in its
 // own units.
-fn rhythm_score(left: &[f32], right: &[f32]) -> f64 {
+fn rhythm_score(tempos: (f64, f64), left: &[f32], right: &[f32]) -> f64 {
     let value = |values: &[f32], at: usize| values.get(at).map_or(0.0, |v| f64::from(*v));
-    let tempo = match (value(left, 0), value(right, 0)) {
-        (l, r) if l > 0.0 && r > 0.0 => {
-            let octaves = (l / r).log2().abs();
-            let exact = nearness(octaves, 0.06);
-            let multiple = 0.8 * nearness((octaves - 1.0).abs(), 0.06);
-            exact.max(multiple)
-        }
-        (l, r) => f64::from(u8::from(l == r)),
-    };
+    let octaves = (tempos.0 / tempos.1).log2().abs();
+    let tempo = nearness(octaves, 0.06).max(0.8 * nearness((octaves - 1.0).abs(), 0.06));
     let steadiness = nearness(value(left, 1) - value(right, 1), 0.05);
     let strength = nearness(value(left, 2) - value(right, 2), 0.5);
     let swing = nearness(value(left, 3) - value(right, 3), 0.7);
@@ -545,6 +548,30 @@ mod tests {
         assert_eq!(neither.reasons.len(), 5);
         assert!(!labels(&only_one).contains(&"rhythm and tempo".to_owned()), "{only_one:?}");
         assert_eq!(labels(&explain(&one, &two)).len(), 6);
+    }
+
+    #[test]
+    fn tempo_and_key_are_praised_only_where_they_are_known() {
+        let (mut one, mut two) = (song(1, groups()), song(2, groups()));
+        let rhythm = |explanation: &Explanation| {
+            explanation.groups.iter().find(|group| group.group == "rhythm").unwrap().score
+        };
+        for song in [&mut one, &mut two] {
+            let features = song.features.as_mut().unwrap();
+            (features.key, features.key_confidence) = ("Am".parse().ok(), Some(0.9));
+        }
+        let praised = |explanation: &Explanation| {
+            explanation.reasons.iter().any(|reason| reason.description.contains("key"))
+        };
+        let both = explain(&one, &two);
+
+        two.features.as_mut().unwrap().key_confidence = Some(0.2);
+        two.features.as_mut().unwrap().bpm = Some(97.0);
+        let unlike = explain(&one, &two);
+
+        assert!(praised(&both) && !praised(&unlike), "{unlike:?}");
+        // The values of the groups still have the same tempo.
+        assert!(rhythm(&both) == 1.0 && rhythm(&unlike) < 0.7, "{unlike:?}");
     }
 
     #[test]

@@ -5,11 +5,12 @@ use super::{
     beat,
     chroma::ChromaFilter,
     contrast::{self, Extremes},
-    cqt,
+    cqt, key,
     mel::{self, Cepstrum, MELS},
     moments::Moments,
     rhythm::{FRAME_RATE, OnsetStrength, Tempogram, onset_strength},
     salience, shape,
+    shares::{self, GROWTH, grow},
     simd::{LANES, fold, vectorized},
     stft::{FRAME, HOP, PAD, PADDED_BINS, Spectrum, Stft, are_alike, frames},
     totals::{Totals, Trimmed, Whole},
@@ -18,8 +19,6 @@ use super::{
 
 /// How far below the loudest frame the ends of a clip are silence, in dB.
 const TRIM_DB: f32 = 20.0;
-/// Samples, three quarters of a minute of them, for which room is made at once.
-const GROWTH: usize = 1 << 20;
 /// Bytes of shares that are given back before the constant-Q transform.
 const MANY_SHARES: usize = 32 << 20;
 /// Flatness, and pitch salience, are measured in every so many frames; they are
@@ -155,7 +154,7 @@ impl Clip {
         };
         let mut note = |at: usize, power: &Spectrum| {
             let top = push_row(power, magnitudes, rows);
-            push_shares(magnitudes, top, shares);
+            shares::push(magnitudes, top, shares);
             let shape = shape::shape(magnitudes);
             let values = [shape.centroid, shape.bandwidth, shape.rolloff];
             for (moments, value) in shapes.iter_mut().zip(values) {
@@ -205,7 +204,8 @@ impl Clip {
 
         let floor = mel::floor(&self.rows.log_mel);
         let onsets = onset_strength(&self.rows.log_mel, floor);
-        self.add_whole(floor, &onsets, totals);
+        let tuning = self.add_whole(floor, &onsets, totals);
+        self.add_pitches(trimmed_rows.as_ref().unwrap_or(&self.rows), (start, end), tuning, totals);
         match &trimmed_rows {
             None => self.add_trimmed(&self.rows, (start, end), floor, &onsets, totals),
             Some(rows) => {
@@ -306,18 +306,20 @@ impl Clip {
         push_row(self.stft.power(&frame), &mut self.magnitudes, rows);
     }
 
-    /// What the 45-value set and the song's own features need.
-    fn add_whole(&mut self, floor: f32, onsets: &OnsetStrength, totals: &mut Totals) {
+    /// What the 45-value set and the song's own features need. Returns the
+    /// tuning of semitones, a step of [`tuning::offset`].
+    fn add_whole(&mut self, floor: f32, onsets: &OnsetStrength, totals: &mut Totals) -> usize {
         let whole: &mut Whole = &mut totals.whole;
         whole.frames += self.rows.frames();
         let histogram = self.rows.peaks.histogram(12.0);
-        let filter = ChromaFilter::new(tuning::offset(tuning::fullest(&histogram)));
+        let tuning = tuning::fullest(&histogram);
+        let filter = ChromaFilter::new(tuning::offset(tuning));
         for (sum, count) in whole.tuning.iter_mut().zip(histogram) {
             *sum += count;
         }
         let mut power = Box::new([0.0; PADDED_BINS]);
         for shares in self.shares.chunks_exact(PADDED_BINS) {
-            squares(shares, &mut power);
+            shares::squares(shares, &mut power);
             filter.add(&power, &mut whole.chroma);
         }
         if 2 * self.shares.capacity() > MANY_SHARES {
@@ -352,8 +354,28 @@ impl Clip {
             whole.crossing_rate.push(crossing_rate);
         }
         whole.tempogram.add(&onsets.mean);
-        whole.periodicity.add(&onsets.mean);
+        whole.pulse.add(&self.rows.log_mel, floor + mel::TOP_DB);
         whole.onsets.extend(&onsets.mean);
+        tuning
+    }
+
+    /// Pitch classes, for the 47-value set and for the key.
+    fn add_pitches(
+        &self,
+        rows: &Rows,
+        (start, end): (usize, usize),
+        semitones: usize,
+        totals: &mut Totals,
+    ) {
+        let samples = &self.padded[PAD + start..PAD + end];
+        let bins = tuning::fullest(&rows.fine_peaks.histogram(FINE_STEPS));
+        let soft = key::soft(&self.energies[start / HOP..end.div_ceil(HOP)]);
+        let pitches = cqt::sum(samples, bins, semitones, soft);
+        let trimmed = &mut totals.trimmed;
+        let sums = trimmed.chroma.iter_mut().chain(trimmed.pitches.as_flattened_mut());
+        for (sum, value) in sums.zip(pitches.chroma.iter().chain(pitches.clear.as_flattened())) {
+            *sum += value;
+        }
     }
 
     /// What the 47-value set needs.
@@ -382,12 +404,6 @@ impl Clip {
         for (sum, value) in trimmed.contrast.iter_mut().zip(contrast::sum(&rows.extremes)) {
             *sum += value;
         }
-        let histogram = rows.fine_peaks.histogram(FINE_STEPS);
-        let samples = &self.padded[PAD + start..PAD + end];
-        let chroma = cqt::sum(samples, tuning::fullest(&histogram));
-        for (sum, value) in trimmed.chroma.iter_mut().zip(chroma) {
-            *sum += value;
-        }
         for (rms, crossing_rate) in self.levels(start, end) {
             trimmed.rms.push(rms);
             trimmed.crossing_rate.push(crossing_rate);
@@ -407,14 +423,6 @@ impl Clip {
     }
 }
 
-/// Makes room for `more` values, by at least `step`: doubling, as vectors grow
-/// by themselves, would leave up to half of a long clip's memory unused.
-fn grow<T>(values: &mut Vec<T>, more: usize, step: usize) {
-    if values.capacity() - values.len() < more {
-        values.reserve_exact(more.max(step));
-    }
-}
-
 /// Appends what later stages need of a frame and writes its magnitudes, of
 /// which it returns the largest.
 fn push_row(power: &Spectrum, magnitudes: &mut Spectrum, rows: &mut Rows) -> f32 {
@@ -424,39 +432,6 @@ fn push_row(power: &Spectrum, magnitudes: &mut Spectrum, rows: &mut Rows) -> f32
     rows.peaks.push(power, top * top);
     rows.fine_peaks.push(magnitudes, top);
     top
-}
-
-/// Appends magnitudes in 65,535ths of `top`, the largest.
-fn push_shares(magnitudes: &Spectrum, top: f32, out: &mut Vec<u16>) {
-    let at = out.len();
-    grow(out, PADDED_BINS, GROWTH / HOP * PADDED_BINS);
-    out.resize(at + PADDED_BINS, 0);
-    if top < f32::MIN_POSITIVE {
-        return;
-    }
-    let scale = f32::from(u16::MAX) / top;
-    vectorized(
-        #[inline(always)]
-        || {
-            for (out, magnitude) in out[at..].iter_mut().zip(magnitudes) {
-                // Adding 2²³ leaves the rounded number in the low bits.
-                *out = (magnitude * scale + 8_388_608.0).to_bits() as u16;
-            }
-        },
-    );
-}
-
-/// The powers of magnitudes that [`push_shares`] appended.
-fn squares(shares: &[u16], power: &mut Spectrum) {
-    vectorized(
-        #[inline(always)]
-        || {
-            for (power, share) in power.iter_mut().zip(shares) {
-                let share = f32::from(*share);
-                *power = share * share;
-            }
-        },
-    );
 }
 
 #[inline(always)]

@@ -15,6 +15,7 @@ use rustfft::{Fft, FftPlanner};
 
 use super::{
     chroma::{CLASSES, normalize},
+    clear::Clear,
     simd::{LANES, Simd, WithSimd, dot, run, vectorized},
     stft::{HOP, SAMPLE_RATE, are_alike, frames},
     tuning::{self, STEPS},
@@ -22,7 +23,7 @@ use super::{
 
 /// Bins an octave.
 pub(super) const BINS_PER_OCTAVE: usize = 36;
-const OCTAVES: usize = 7;
+pub(super) const OCTAVES: usize = 7;
 /// Samples of a frame, at half of librosa's rate for the octave.
 const FRAME: usize = 512;
 /// librosa's, from which the filters are defined.
@@ -136,10 +137,24 @@ fn together(filters: &[Vec<Complex<f64>>]) -> Kernel {
     Kernel { start, weights }
 }
 
-/// The sums over frames of the pitch classes of a clip whose tuning in bins is
-/// a step of [`tuning::offset`].
-pub(super) fn sum(samples: &[f32], tuning: usize) -> [f64; CLASSES] {
+/// Pitch classes of a clip.
+pub(super) struct Pitches {
+    /// Sums over frames, each divided by its largest class.
+    pub(super) chroma: [f64; CLASSES],
+    /// What stands above the bins around it, for each octave from C1: sums over
+    /// frames of logarithms. Noise and drums are in all bins, tones stand out.
+    pub(super) clear: [[f64; CLASSES]; OCTAVES],
+}
+
+/// The pitch classes of a clip.
+///
+/// `tuning` is that of its bins, a step of [`tuning::offset`]; `semitones` is
+/// that of its semitones, another one. `soft` is the magnitude from which on the
+/// logarithm of what is clear counts, and not its size.
+pub(super) fn sum(samples: &[f32], tuning: usize, semitones: usize, soft: f32) -> Pitches {
     let kernels = KERNELS[tuning].get_or_init(|| kernels(tuning));
+    let mut clear = Clear::new(tuning, semitones, soft);
+    let mut found = [[0.0; CLASSES]; OCTAVES];
     let mut classes = vec![[0.0f32; CLASSES]; frames(samples.len())];
     let mut octave = Octave::new();
     let mut half = halved(samples);
@@ -148,7 +163,8 @@ pub(super) fn sum(samples: &[f32], tuning: usize) -> [f64; CLASSES] {
         // The energy of an octave is spread over half as many samples as that
         // of the one above it.
         let gain = (index as f32 / 2.0).exp2();
-        octave.add(&half, hop, step, gain, kernels, &mut classes);
+        octave.add(&half, hop, step, gain, kernels, &mut classes, &mut clear);
+        found[OCTAVES - 1 - index] = clear.take_mean().map(|mean| mean * classes.len() as f64);
         hop /= 2;
         if index + 1 < OCTAVES {
             // Without what rang on beyond the ends: there librosa cuts.
@@ -162,7 +178,7 @@ pub(super) fn sum(samples: &[f32], tuning: usize) -> [f64; CLASSES] {
             *sum += f64::from(*class);
         }
     }
-    sums
+    Pitches { chroma: sums, clear: found }
 }
 
 /// Working memory for one octave.
@@ -178,6 +194,12 @@ struct Octave {
 /// The pitch classes of an octave in a frame.
 type Classes = [f32; CLASSES];
 
+/// The magnitudes of an octave in a frame.
+pub(super) type Bins = [f32; BINS_PER_OCTAVE.next_multiple_of(LANES)];
+
+/// The magnitudes of silence.
+pub(super) const NONE: Bins = [0.0; BINS_PER_OCTAVE.next_multiple_of(LANES)];
+
 impl Octave {
     fn new() -> Self {
         Self {
@@ -189,6 +211,7 @@ impl Octave {
     }
 
     /// Adds the pitch classes of an octave to those of every frame.
+    #[expect(clippy::too_many_arguments, reason = "an octave is as many things")]
     fn add(
         &mut self,
         samples: &[f32],
@@ -197,13 +220,16 @@ impl Octave {
         gain: f32,
         kernels: &[Kernel],
         classes: &mut [Classes],
+        clear: &mut Clear,
     ) {
         let last = classes.len() - 1;
         let computed = 1 + last.div_ceil(step);
         let place = |index: usize| (index * step).min(last);
         // The last that was computed, and where.
         let mut before: Option<(usize, Classes)> = None;
-        let mut fill = |at: usize, after: Classes| {
+        let mut fill = |at: usize, bins: &Bins| {
+            clear.add(bins, gain);
+            let after = folded(bins);
             add(&mut classes[at], &after, gain);
             if let Some((from, before)) = before {
                 let gap = (at - from) as f32;
@@ -218,40 +244,40 @@ impl Octave {
         for index in (0..computed).step_by(2) {
             let left = place(index);
             let right = (index + 1 < computed).then(|| place(index + 1));
-            let found = self.classes(samples, left * hop, right.map(|at| at * hop), kernels);
-            fill(left, found[0]);
+            let found = self.bins(samples, left * hop, right.map(|at| at * hop), kernels);
+            fill(left, &found[0]);
             if let Some(right) = right {
-                fill(right, found[1]);
+                fill(right, &found[1]);
             }
         }
     }
 
-    /// The pitch classes of the frames centred on two samples, or on one.
-    fn classes(
+    /// The magnitudes of the frames centred on two samples, or on one.
+    fn bins(
         &mut self,
         samples: &[f32],
         left: usize,
         right: Option<usize>,
         kernels: &[Kernel],
-    ) -> [Classes; 2] {
+    ) -> [Bins; 2] {
         let mut buffers = std::mem::take(&mut self.buffers);
         let [left_buffer, right_buffer] = &mut buffers;
         let left = frame(samples, left, left_buffer);
         let found = match right.map(|right| frame(samples, right, right_buffer)) {
             Some(right) if are_alike_frames(left, right) => {
                 self.transform(left, right, kernels);
-                self.fold(kernels)
+                self.magnitudes(kernels)
             }
             Some(right) => [self.alone(left, kernels), self.alone(right, kernels)],
-            None => [self.alone(left, kernels), [0.0; CLASSES]],
+            None => [self.alone(left, kernels), NONE],
         };
         self.buffers = buffers;
         found
     }
 
-    fn alone(&mut self, frame: &[f32], kernels: &[Kernel]) -> Classes {
+    fn alone(&mut self, frame: &[f32], kernels: &[Kernel]) -> Bins {
         self.transform(frame, &[0.0; FRAME], kernels);
-        self.fold(kernels)[0]
+        self.magnitudes(kernels)[0]
     }
 
     /// Transforms two frames at once and separates the bins that are used.
@@ -282,20 +308,23 @@ impl Octave {
         );
     }
 
-    /// The pitch classes of the two frames transformed last.
-    fn fold(&self, kernels: &[Kernel]) -> [Classes; 2] {
-        let mut magnitudes = [[0.0; BINS_PER_OCTAVE.next_multiple_of(LANES)]; 2];
+    /// The magnitudes of the two frames transformed last.
+    fn magnitudes(&self, kernels: &[Kernel]) -> [Bins; 2] {
+        let mut magnitudes = [NONE; 2];
         run(Magnitudes { kernels, bins: &self.used, out: &mut magnitudes });
-        let mut classes = [[0.0; CLASSES]; 2];
-        for (classes, magnitudes) in classes.iter_mut().zip(&magnitudes) {
-            for (bin, magnitude) in magnitudes[..BINS_PER_OCTAVE].iter().enumerate() {
-                // Three bins a class; the last of the octave is the lower
-                // neighbour of the next C.
-                classes[(bin + 1) / 3 % CLASSES] += magnitude;
-            }
-        }
-        classes
+        magnitudes
     }
+}
+
+/// The pitch classes of a frame's magnitudes.
+fn folded(magnitudes: &Bins) -> Classes {
+    let mut classes = [0.0; CLASSES];
+    for (bin, magnitude) in magnitudes[..BINS_PER_OCTAVE].iter().enumerate() {
+        // Three bins a class; the last of the octave is the lower
+        // neighbour of the next C.
+        classes[(bin + 1) / 3 % CLASSES] += magnitude;
+    }
+    classes
 }
 
 /// The bins that filters use; never the first, which has no mirror image.
@@ -348,7 +377,7 @@ impl WithSimd for Energies<'_> {
 struct Magnitudes<'a> {
     kernels: &'a [Kernel],
     bins: &'a [Vec<Complex<f32>>; 2],
-    out: &'a mut [[f32; BINS_PER_OCTAVE.next_multiple_of(LANES)]; 2],
+    out: &'a mut [Bins; 2],
 }
 
 impl WithSimd for Magnitudes<'_> {
@@ -544,7 +573,7 @@ mod tests {
         for (hz, class) in [(55.0, 9), (261.63, 0), (1479.98, 6), (38.89, 3)] {
             let clip = tone(hz, f64::from(SAMPLE_RATE), 4 * 22_050);
 
-            let sums = sum(&clip, STEPS / 2);
+            let sums = sum(&clip, STEPS / 2, STEPS / 2, 0.1).chroma;
 
             let mean = sums.map(|sum| sum / frames(clip.len()) as f64);
             assert!(mean[class] > 0.98, "{hz}: {mean:?}");
@@ -557,9 +586,10 @@ mod tests {
     #[test]
     fn clips_shorter_than_a_filter_have_an_answer() {
         for count in [1, 2, 3, 100, 513] {
-            let sums = sum(&tone(440.0, 22_050.0, count), 50);
+            let sums = sum(&tone(440.0, 22_050.0, count), 50, 50, 0.1);
 
-            assert!(sums.iter().all(|sum| sum.is_finite()), "{count}");
+            let every = sums.chroma.iter().chain(sums.clear.as_flattened());
+            assert!(every.copied().all(f64::is_finite), "{count}");
         }
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn moods(features: &Features) -> Vec<String> {
     let beat = value(features.bpm_confidence, 0.0);
     let fast = features.bpm.map_or(0.4, |bpm| ramp(f64::from(bpm), 85.0, 140.0));
     let sure = value(features.key_confidence, 0.0);
-    let mode = |wanted: Mode| features.key.map(Key::mode) == Some(wanted);
+    // Drums have no key, and are neither happy nor sad by it.
+    let mode = |wanted: Mode| features.sure_key().map(Key::mode) == Some(wanted);
     let major = if mode(Mode::Major) { 0.5 + sure / 2.0 } else { 0.0 };
     let minor = if mode(Mode::Minor) { 0.5 + sure / 2.0 } else { 0.0 };
     let mut scores = [

@@ -8,6 +8,7 @@ use super::{
     loudness::Loudness,
     mood,
     stft::{HOP, SAMPLE_RATE},
+    tempo,
     totals::{Totals, Trimmed},
     tuning,
     vectors::Raw45,
@@ -62,7 +63,9 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
     let trimmed_frames = totals.trimmed.frames as f64;
     let key = levels
         .sounding
-        .then(|| key::key(&totals.trimmed.chroma.map(|sum| sum / trimmed_frames)))
+        .then(|| {
+            key::key(&totals.trimmed.pitches.map(|o| o.map(|sum| sum / trimmed_frames)), seconds)
+        })
         .flatten();
     let tuned = whole.tuning.iter().any(|&count| count > 0);
     let tuning = tuning::offset(tuning::fullest(&whole.tuning));
@@ -70,7 +73,7 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
     let onsets = whole.onsets.count();
     let one_shot = levels.is_one_shot(seconds, onsets);
     // A single hit and a swelling pad repeat nothing that could be counted.
-    let tempo = whole.periodicity.tempo().filter(|tempo| {
+    let tempo = tempo::tempo(&whole.pulse).filter(|tempo| {
         !one_shot
             && onsets >= LEAST_ONSETS
             && levels.sounding_seconds * tempo.bpm / 60.0 >= LEAST_BEATS

@@ -1,128 +1,171 @@
-//! The tempo of a song, finer than the frame grid that librosa's has.
+//! The tempo of a song: the candidates whose multiples have onsets, and which of
+//! them is the beat.
+//!
+//! That onsets come again after a time does not say that it is a beat: so they do
+//! after half of it and after twice as long. What tells them apart is how the
+//! groups of bands repeat in relation to it (a kick is followed by a snare after
+//! one beat, hats by hats after half of one). [`pulse`](super::pulse) has measured
+//! that for all times; a small network, whose weights `tools/tempo_key/fit.py` has
+//! fitted on rendered pieces, scores each candidate by it.
 
-use std::collections::BTreeMap;
+use super::{
+    pulse::{CHANNELS, Correlations, PAIRS, Pulse},
+    rhythm::FRAME_RATE,
+    tempo_weights::{BIAS, DIRECT, HIDDEN, OUT, SURE},
+};
 
-use realfft::RealFftPlanner;
-
-use super::rhythm::FRAME_RATE;
-
-/// Longest lag of the autocorrelation, in frames: 24 seconds.
-const LAGS: usize = 1024;
-const LOWEST_BPM: f64 = 40.0;
-const HIGHEST_BPM: f64 = 240.0;
+/// Candidates lie between these, 80 to the octave.
+const LOWEST_BPM: f64 = 57.0;
+const HIGHEST_BPM: f64 = 210.0;
+const STEPS: f64 = 80.0;
+/// The strongest so many are compared.
+const CANDIDATES: usize = 14;
 /// Multiples of the period that vote for a tempo.
 const VOTES: usize = 4;
 /// Multiples of the period that make it finer.
 const FINE_VOTES: usize = 32;
-/// Below this the rhythm is as weak as that of noise.
-const LEAST_CONFIDENCE: f64 = 0.08;
+/// Multiples of the period at which a candidate is looked at.
+const MULTIPLES: [f64; 21] = [
+    1.0 / 8.0,
+    1.0 / 6.0,
+    1.0 / 4.0,
+    1.0 / 3.0,
+    3.0 / 8.0,
+    1.0 / 2.0,
+    5.0 / 8.0,
+    2.0 / 3.0,
+    3.0 / 4.0,
+    1.0,
+    5.0 / 4.0,
+    4.0 / 3.0,
+    3.0 / 2.0,
+    5.0 / 3.0,
+    7.0 / 4.0,
+    2.0,
+    5.0 / 2.0,
+    3.0,
+    4.0,
+    6.0,
+    8.0,
+];
+/// Multiples of the period by which one group of bands may follow another.
+const SHIFTS: [f64; 15] =
+    [-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0];
+/// What the network takes: the strength, both of the above, and the tempo.
+const INPUTS: usize = 1 + CHANNELS * MULTIPLES.len() + PAIRS.len() * SHIFTS.len() + 4;
+/// Tempi that are less likely to be right are not said.
+const LEAST_CONFIDENCE: f64 = 0.3;
 
-/// The autocorrelation of onset strength, summed over clips.
-#[derive(Debug)]
-pub(super) struct Periodicity {
-    lags: Vec<f64>,
-    frames: usize,
-}
-
-/// Beats per minute and how clear they are, 0 to 1.
+/// Beats per minute and how likely they are right, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tempo {
     pub(super) bpm: f64,
     pub(super) confidence: f64,
 }
 
-impl Periodicity {
-    pub(super) fn new() -> Self {
-        Self { lags: vec![0.0; LAGS], frames: 0 }
-    }
-
-    /// Adds the onset strength of one clip.
-    pub(super) fn add(&mut self, strength: &[f32]) {
-        if strength.is_empty() {
-            return;
-        }
-        let mean = strength.iter().map(|&s| f64::from(s)).sum::<f64>() / strength.len() as f64;
-        let size = (strength.len() + LAGS).next_power_of_two();
-        let mut planner = RealFftPlanner::<f32>::new();
-        let forward = planner.plan_fft_forward(size);
-        let inverse = planner.plan_fft_inverse(size);
-        let mut values = forward.make_input_vec();
-        for (value, strength) in values.iter_mut().zip(strength) {
-            *value = strength - mean as f32;
-        }
-        let mut bins = forward.make_output_vec();
-        forward.process(&mut values, &mut bins).expect("the buffers were made by this plan");
-        for bin in &mut bins {
-            *bin = (bin.norm_sqr() / size as f32).into();
-        }
-        inverse.process(&mut bins, &mut values).expect("the buffers were made by this plan");
-        for (lag, value) in self.lags.iter_mut().zip(values) {
-            *lag += f64::from(value);
-        }
-        self.frames += strength.len();
-    }
-
-    /// The tempo, if there is a beat at all.
-    pub(super) fn tempo(&self) -> Option<Tempo> {
-        if self.lags[0] <= f64::EPSILON || self.frames == 0 {
-            return None;
-        }
-        // Onsets are placed to the nearest frame, so that a period of 36.3
-        // frames is now 36 and now 37: without smoothing its peak is split.
-        let smooth = |lag: usize| {
-            let at = |distance: isize| self.lags[lag.saturating_add_signed(distance).min(LAGS - 1)];
-            if lag < 2 {
-                // Symmetric around zero, and zero is what the rest is measured by.
-                return 0.375 * self.lags[lag] + 0.5 * self.lags[1] + 0.125 * self.lags[2];
-            }
-            0.375 * at(0) + 0.25 * (at(-1) + at(1)) + 0.0625 * (at(-2) + at(2))
-        };
-        let top = smooth(0);
-        if top <= f64::EPSILON {
-            return None;
-        }
-        // Longer lags overlap less of the clip; beyond three quarters the
-        // correction would amplify chance.
-        let usable = LAGS.min(self.frames * 3 / 4);
-        let lags: Vec<f64> = (0..usable)
-            .map(|lag| {
-                let overlap = (self.frames - lag) as f64 / self.frames as f64;
-                smooth(lag) / top / overlap
-            })
-            .collect();
-        let vote = |period: f64, votes: usize| mean_at_multiples(&lags, period, votes);
-        // Candidates by whole and half frames of the period.
-        let shortest = (FRAME_RATE * 60.0 / HIGHEST_BPM).floor() as usize;
-        let longest = (FRAME_RATE * 60.0 / LOWEST_BPM).ceil() as usize;
-        let mut candidates = BTreeMap::new();
-        for half in 2 * shortest..=2 * longest {
-            let period = half as f64 / 2.0;
-            let Some(strength) = vote(period, VOTES) else { continue };
-            // A tempo is also heard in its beats' halves: a true beat is
-            // strong between its multiples only if something subdivides it.
-            candidates.insert(half, strength.max(0.0) * usualness(period));
-        }
-        let (&half, &score) = candidates.iter().max_by(|a, b| a.1.total_cmp(b.1))?;
-        if score <= 0.0 {
-            return None;
-        }
-        let period = refined(&lags, half as f64 / 2.0);
-        let confidence = vote(period, VOTES)?.clamp(0.0, 1.0).sqrt();
-        let bpm = 60.0 * FRAME_RATE / period;
-        (confidence >= LEAST_CONFIDENCE).then_some(Tempo { bpm, confidence })
-    }
+/// The tempo, if there is a beat at all.
+pub(super) fn tempo(pulse: &Pulse) -> Option<Tempo> {
+    let seen = pulse.correlations()?;
+    let total: Vec<f64> = (0..seen.own[0].len())
+        .map(|lag| {
+            let (all, groups) = seen.own.split_last().expect("there are channels");
+            all[lag] + groups.iter().map(|group| group[lag]).sum::<f64>() / groups.len() as f64
+        })
+        .collect();
+    let usable = &total[..seen.usable];
+    let candidates = candidates(usable);
+    let scores: Vec<f64> =
+        candidates.iter().map(|&(bpm, strength)| score(&inputs(&seen, bpm, strength))).collect();
+    let (best, top) = scores.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let share = 1.0 / scores.iter().map(|score| (score - top).exp()).sum::<f64>();
+    let (bpm, strength) = candidates[best];
+    let confidence = confidence(share, bpm, strength, pulse.seconds(), seen.flux);
+    let period = refined(usable, 60.0 * FRAME_RATE / bpm);
+    (confidence >= LEAST_CONFIDENCE)
+        .then_some(Tempo { bpm: 60.0 * FRAME_RATE / period, confidence })
 }
 
-/// How readily people tap a period: a bell around 120 BPM, 0.9 octaves wide,
-/// which settles which of a tempo, its half and its double is meant.
-fn usualness(period: f64) -> f64 {
-    let bpm = 60.0 * FRAME_RATE / period;
-    (-0.5 * ((bpm / 120.0).log2() / 0.9).powi(2)).exp()
+/// The strongest tempi, and the mean correlation at their first multiples.
+fn candidates(total: &[f64]) -> Vec<(f64, f64)> {
+    let count = ((HIGHEST_BPM / LOWEST_BPM).log2() * STEPS) as usize + 1;
+    let grid: Vec<(f64, f64)> = (0..count)
+        .map(|step| {
+            let bpm = LOWEST_BPM * (step as f64 / STEPS).exp2();
+            let strength = mean_at_multiples(total, 60.0 * FRAME_RATE / bpm, VOTES, linear);
+            (bpm, strength.unwrap_or(0.0))
+        })
+        .collect();
+    let mut tops: Vec<(f64, f64)> = grid
+        .windows(3)
+        .filter(|around| around[1].1 > around[0].1 && around[1].1 >= around[2].1)
+        .map(|around| around[1])
+        .collect();
+    tops.sort_by(|a, b| b.1.total_cmp(&a.1));
+    tops.truncate(CANDIDATES);
+    tops
 }
 
-/// The mean autocorrelation at the first multiples of a period that are within
+/// What the network is told of a candidate, in the order of its weights.
+fn inputs(seen: &Correlations, bpm: f64, strength: f64) -> [f64; INPUTS] {
+    let period = 60.0 * FRAME_RATE / bpm;
+    let octaves = (bpm / 110.0).log2();
+    let own = seen.own.iter().flat_map(|channel| {
+        MULTIPLES.into_iter().map(move |multiple| linear(channel, multiple * period))
+    });
+    let pairs = seen.pairs.iter().flat_map(|[ahead, behind]| {
+        SHIFTS.into_iter().map(move |shift| {
+            linear(if shift >= 0.0 { ahead } else { behind }, shift.abs() * period)
+        })
+    });
+    let tempo = [octaves, octaves * octaves, (octaves - 0.4).max(0.0), (-octaves - 0.4).max(0.0)];
+    let mut inputs = [0.0; INPUTS];
+    let values = std::iter::once(strength).chain(own).chain(pairs).chain(tempo);
+    for (input, value) in inputs.iter_mut().zip(values) {
+        *input = value;
+    }
+    inputs
+}
+
+/// How much a candidate looks like a beat, in natural logarithms.
+fn score(inputs: &[f64; INPUTS]) -> f64 {
+    let product = |weights: &[f32; INPUTS]| -> f64 {
+        weights.iter().zip(inputs).map(|(weight, input)| f64::from(*weight) * input).sum()
+    };
+    let hidden: f64 = (HIDDEN.iter().zip(BIAS).zip(OUT))
+        .map(|((weights, bias), out)| f64::from(out) * (product(weights) + f64::from(bias)).tanh())
+        .sum();
+    hidden + product(&DIRECT)
+}
+
+/// How likely a tempo is right, from its share among the candidates and from
+/// how much of a beat there is.
+fn confidence(share: f64, bpm: f64, strength: f64, seconds: f64, flux: f64) -> f64 {
+    let beats = (seconds * bpm / 60.0).min(64.0);
+    let values = [odds(share), beats.sqrt(), strength, strength * strength, (flux + 0.01).ln()];
+    logistic(&values, &SURE)
+}
+
+/// The logarithm of the odds of a share, not beyond 1 in 1000.
+pub(super) fn odds(share: f64) -> f64 {
+    let share = share.clamp(1e-3, 1.0 - 1e-3);
+    (share / (1.0 - share)).ln()
+}
+
+/// A logistic regression; the last weight is that of no value.
+pub(super) fn logistic(values: &[f64], weights: &[f32]) -> f64 {
+    debug_assert_eq!(values.len() + 1, weights.len());
+    let terms = weights.iter().zip(values.iter().chain([&1.0]));
+    1.0 / (1.0 + (-terms.map(|(w, v)| f64::from(*w) * v).sum::<f64>()).exp())
+}
+
+/// The mean correlation at the first multiples of a period that are within
 /// reach; absent when not even one is.
-fn mean_at_multiples(lags: &[f64], period: f64, votes: usize) -> Option<f64> {
+fn mean_at_multiples(
+    lags: &[f64],
+    period: f64,
+    votes: usize,
+    between: fn(&[f64], f64) -> f64,
+) -> Option<f64> {
     let within = |lag: f64| lag + 2.0 < lags.len() as f64;
     let values: Vec<f64> = (1..=votes)
         .map(|multiple| period * multiple as f64)
@@ -143,7 +186,7 @@ fn refined(lags: &[f64], coarse: f64) -> f64 {
         let centre = best;
         let score = |step: i32| {
             let period = centre * (1.0 + reach * f64::from(step) / 20.0);
-            (period, mean_at_multiples(lags, period, votes).unwrap_or(f64::MIN))
+            (period, mean_at_multiples(lags, period, votes, between).unwrap_or(f64::MIN))
         };
         best = (-20..=20)
             .map(score)
@@ -164,46 +207,58 @@ fn between(values: &[f64], position: f64) -> f64 {
     b + 0.5 * t * ((c - a) + t * ((2.0 * a - 5.0 * b + 4.0 * c - d) + t * (3.0 * (b - c) + d - a)))
 }
 
+/// A value between samples, on a line.
+fn linear(values: &[f64], position: f64) -> f64 {
+    let at = (position as usize).min(values.len().saturating_sub(2));
+    let get = |i: usize| values.get(i).copied().unwrap_or(0.0);
+    let t = (position - at as f64).clamp(0.0, 1.0);
+    get(at) * (1.0 - t) + get(at + 1) * t
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::mel::MELS;
     use super::*;
 
+    /// Mel bands of decaying clicks.
     fn clicks(bpm: f64, seconds: f64) -> Vec<f32> {
-        let mut strength = vec![0.0; (seconds * FRAME_RATE) as usize];
+        let frames = (seconds * FRAME_RATE) as usize;
+        let mut log_mel = vec![-70.0; frames * MELS];
         let mut time = 0.1;
-        while let Some(frame) = strength.get_mut((time * FRAME_RATE).round() as usize) {
-            *frame = 1.0;
+        while ((time * FRAME_RATE).round() as usize) < frames {
+            let first = (time * FRAME_RATE).round() as usize;
+            for at in first..(first + 4).min(frames) {
+                log_mel[at * MELS..][..MELS].fill(-10.0 - 15.0 * (at - first) as f32);
+            }
             time += 60.0 / bpm;
         }
-        strength
+        log_mel
     }
 
     #[test]
     fn tempo_is_finer_than_a_frame() {
-        for bpm in [71.3, 93.0, 118.0, 127.9, 140.0, 151.2] {
-            let mut periodicity = Periodicity::new();
-            periodicity.add(&clicks(bpm, 40.0));
+        for bpm in [71.3, 93.0, 118.0, 127.9, 140.0, 151.2, 183.0] {
+            let mut pulse = Pulse::new();
+            pulse.add(&clicks(bpm, 40.0), -10.0);
 
-            let tempo = periodicity.tempo().unwrap();
+            let tempo = tempo(&pulse).unwrap();
 
             // Clicks are placed to the nearest frame; a frame in the last of
             // 32 beats is 0.1 to 0.2 %.
             assert!((tempo.bpm / bpm - 1.0).abs() < 0.002, "{bpm}: {tempo:?}");
-            assert!(tempo.confidence > 0.5);
+            assert!(tempo.confidence > 0.5, "{bpm}: {tempo:?}");
         }
     }
 
     #[test]
     fn silence_and_a_single_hit_have_no_tempo() {
-        let mut silence = Periodicity::new();
-        silence.add(&[0.0; 500]);
-        let mut hit = Periodicity::new();
-        let mut strength = [0.0; 60];
-        strength[3] = 2.0;
-        hit.add(&strength);
+        let mut silence = Pulse::new();
+        silence.add(&[-100.0; 500 * MELS], -100.0);
+        let mut hit = Pulse::new();
+        hit.add(&clicks(10.0, 1.5), -10.0);
 
-        assert_eq!(silence.tempo(), None);
-        assert_eq!(hit.tempo(), None);
-        assert_eq!(Periodicity::new().tempo(), None);
+        assert_eq!(tempo(&silence), None);
+        assert_eq!(tempo(&hit), None);
+        assert_eq!(tempo(&Pulse::new()), None);
     }
 }

@@ -1,8 +1,8 @@
 //! What was found in all clips of a song.
 
 use super::{
-    chroma::CLASSES, contrast, moments::Moments, onsets::Onsets, rhythm::Tempogram,
-    tempo::Periodicity, tuning::STEPS,
+    chroma::CLASSES, contrast, cqt::OCTAVES, moments::Moments, onsets::Onsets, pulse::Pulse,
+    rhythm::Tempogram, tuning::STEPS,
 };
 
 /// Sums over the frames of the clips of a song.
@@ -28,7 +28,7 @@ pub(super) struct Whole {
     pub(super) rms: Moments,
     pub(super) tuning: [u32; STEPS],
     pub(super) tempogram: Tempogram,
-    pub(super) periodicity: Periodicity,
+    pub(super) pulse: Pulse,
     pub(super) onsets: Onsets,
 }
 
@@ -37,6 +37,7 @@ pub(super) struct Trimmed {
     pub(super) frames: usize,
     pub(super) mfcc: [f64; 20],
     pub(super) chroma: [f64; CLASSES],
+    pub(super) pitches: [[f64; CLASSES]; OCTAVES],
     pub(super) contrast: [f64; contrast::BANDS],
     pub(super) tempogram: Tempogram,
     pub(super) gaps: Moments,
@@ -63,13 +64,14 @@ impl Totals {
                 rms: Moments::default(),
                 tuning: [0; STEPS],
                 tempogram: Tempogram::new(),
-                periodicity: Periodicity::new(),
+                pulse: Pulse::new(),
                 onsets: Onsets::default(),
             },
             trimmed: Trimmed {
                 frames: 0,
                 mfcc: Default::default(),
                 chroma: Default::default(),
+                pitches: Default::default(),
                 contrast: Default::default(),
                 tempogram: Tempogram::new(),
                 gaps: Moments::default(),

@@ -6,3 +6,4 @@ mod features_edges;
 mod features_librosa;
 mod formats;
 mod retagging;
+mod tempo_and_key;
