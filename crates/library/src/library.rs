@@ -141,7 +141,8 @@ impl Library {
     /// The same, given the models that the library knows.
     pub(crate) fn model_among(&self, known: &[ModelSpec]) -> String {
         let usual = self.usual_model();
-        match known.first() {
+        // Features that were given with patterns are of no song.
+        match known.iter().find(|spec| !crate::patterns::is_given(&spec.name)) {
             Some(first)
                 if !self.is_model_chosen()
                     && known.iter().all(|spec| spec.name.as_str() != usual) =>
