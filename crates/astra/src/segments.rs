@@ -3,6 +3,7 @@
 //! they sound like. The document in `library` decides: it is written last and
 //! deleted first, and a vector without one is never shown.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use songrec_core::{Segment, SegmentId, SongId, Vector};
 use songrec_storage::{
-    NearestSegments, OverFetch, Result, SegmentNeighbor, SegmentQuery, SegmentStore, take_passing,
+    Error, ErrorKind, NearestSegments, OverFetch, Result, SegmentNeighbor, SegmentQuery,
+    SegmentStore, WhichSegments, take_passing,
 };
 
 use crate::{
@@ -39,6 +41,10 @@ struct Region<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     high: Option<f64>,
     confidence: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pattern: Option<SegmentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
 }
 
 impl<'a> Region<'a> {
@@ -52,6 +58,8 @@ impl<'a> Region<'a> {
             low: segment.frequencies.map(|(low, _)| low.into()),
             high: segment.frequencies.map(|(_, high)| high.into()),
             confidence: segment.confidence.into(),
+            pattern: segment.pattern.as_ref().map(|pattern| pattern.id),
+            source: segment.pattern.as_ref().and_then(|one| one.source.as_deref()).map(short),
         }
     }
 }
@@ -66,6 +74,46 @@ struct Stored {
 
 fn id_of(id: SegmentId) -> String {
     format!("segment:{id}")
+}
+
+/// A pattern as a row has it: a shape that no songrec takes for a segment that knows
+/// only windows, and would copy it to other places without what it does not know.
+#[derive(Serialize, Deserialize)]
+struct StoredPattern<'a> {
+    format: u32,
+    pattern: Cow<'a, Segment>,
+}
+
+const PATTERN_FORMAT: u32 = 2;
+
+fn payload_of(segment: &Segment) -> String {
+    match segment.pattern {
+        None => text(segment),
+        Some(_) => text(&StoredPattern { format: PATTERN_FORMAT, pattern: Cow::Borrowed(segment) }),
+    }
+}
+
+/// Why a segment cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Damaged(#[from] serde_json::Error),
+    #[error("it was written by a newer songrec: format {0}, and this one knows {PATTERN_FORMAT}")]
+    Newer(u32),
+}
+
+fn read_payload(payload: &str) -> std::result::Result<Segment, Unreadable> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        format: Option<u32>,
+    }
+    match serde_json::from_str::<Numbered>(payload)?.format {
+        None => Ok(serde_json::from_str(payload)?),
+        Some(PATTERN_FORMAT) => {
+            Ok(serde_json::from_str::<StoredPattern<'_>>(payload)?.pattern.into_owned())
+        }
+        Some(later) => Err(Unreadable::Newer(later)),
+    }
 }
 
 // An indexed text may have 8,000 bytes; a longer kind is found by its beginning.
@@ -95,6 +143,18 @@ fn conditions(query: &SegmentQuery, base: Value) -> Value {
     if let Some(least) = query.min_confidence.filter(|least| least.is_finite()) {
         all.push(json!({"region.confidence": {"$gte": f64::from(least)}}));
     }
+    match query.which {
+        WhichSegments::All => {}
+        WhichSegments::Windows => all.push(json!({"region.pattern": {"$exists": false}})),
+        WhichSegments::Patterns => all.push(json!({"region.pattern": {"$exists": true}})),
+    }
+    if !query.patterns.is_empty() && query.patterns.len() <= MAX_IN {
+        all.push(json!({"region.pattern": {"$in": query.patterns}}));
+    }
+    if !query.sources.is_empty() && query.sources.len() <= MAX_IN {
+        let sources: Vec<&str> = query.sources.iter().map(|source| short(source)).collect();
+        all.push(json!({"region.source": {"$in": sources}}));
+    }
     json!({"$and": all})
 }
 
@@ -117,9 +177,7 @@ impl Segments {
                 None => Some(format!("there is no model `{}` here", segment.model)),
                 Some(known) => known.spec.refuses(&segment.vector),
             };
-            let backwards =
-                !(0.0 <= segment.start && segment.start <= segment.end && segment.end.is_finite());
-            let why = why.or_else(|| backwards.then(|| "it ends before it begins".to_owned()));
+            let why = why.or_else(|| segment.refusal());
             match (why, known) {
                 (None, Some(known)) => by_model
                     .entry(segment.model.as_str())
@@ -143,7 +201,7 @@ impl Segments {
                         "of": SEGMENT,
                         "created": now_ms(),
                         "region": Region::of(segment),
-                        "payload": text(segment),
+                        "payload": payload_of(segment),
                         "$vector": client::binary_vector(segment.vector.values()),
                     })
                 })
@@ -157,7 +215,7 @@ impl Segments {
                     "_id": id_of(segment.id),
                     "kind": SEGMENT,
                     "region": Region::of(segment),
-                    "payload": text(segment),
+                    "payload": payload_of(segment),
                 })
             })
             .collect();
@@ -182,8 +240,14 @@ impl Segments {
 
     fn read_segment(&self, payload: Option<&String>) -> Result<Segment> {
         let payload = payload.map(String::as_str).unwrap_or_default();
-        serde_json::from_str(payload)
-            .map_err(|error| self.shared.damaged("read", "a segment", error))
+        read_payload(payload).map_err(|why| match why {
+            Unreadable::Damaged(error) => self.shared.damaged("read", "a segment", error),
+            newer @ Unreadable::Newer(_) => {
+                Error::new(ErrorKind::Incompatible, "read", "a segment", &self.shared)
+                    .because(newer)
+                    .with_hint("use the songrec that wrote it, or a newer one")
+            }
+        })
     }
 
     pub(crate) async fn read_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Segment>>> {
@@ -269,7 +333,7 @@ impl Segments {
                     |stored: &Stored| Vector::new(client::read_vector(&stored.vector)?).ok(),
                     |stored, similarity, distance| {
                         let payload = stored.payload.as_deref()?;
-                        let segment: Segment = serde_json::from_str(payload).ok()?;
+                        let segment = read_payload(payload).ok()?;
                         let counts =
                             query.among.passes(&segment) && !excluded.contains(&segment.id);
                         counts.then_some(SegmentNeighbor { segment, similarity, distance })
@@ -352,5 +416,47 @@ impl SegmentStore for Segments {
 
     async fn delete(&self, ids: &[SegmentId]) -> Result<Vec<bool>> {
         self.remove_segments(ids).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use songrec_core::{Pattern, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_pattern_is_no_segment_to_a_songrec_of_before() {
+        let mut segment = Segment {
+            id: SegmentId::from_bytes([1; 16]),
+            song: SongId::from_bytes([2; 16]),
+            start: 0.5,
+            end: 1.0,
+            frequencies: None,
+            kind: "harmonic".to_owned(),
+            confidence: 1.0,
+            model: "m@1".parse().unwrap(),
+            vector: Vector::new(vec![1.0]).unwrap(),
+            created_at: Timestamp::UNIX_EPOCH,
+            pattern: None,
+        };
+        // It read the payload as a segment, and passed over what it did not know.
+        let is_segment = |payload: &str| serde_json::from_str::<Segment>(payload).is_ok();
+        assert!(is_segment(&payload_of(&segment)), "windows are as they were");
+        assert_eq!(read_payload(&payload_of(&segment)).unwrap(), segment);
+
+        segment.pattern = Some(Pattern {
+            id: segment.id,
+            source: None,
+            metadata: serde_json::Map::new(),
+            changed_at: Timestamp::UNIX_EPOCH,
+        });
+
+        let payload = payload_of(&segment);
+        assert!(!is_segment(&payload), "{payload}");
+        assert_eq!(read_payload(&payload).unwrap(), segment);
+        let later = payload.replace("\"format\":2", "\"format\":3");
+        assert!(matches!(read_payload(&later), Err(Unreadable::Newer(3))), "{later}");
+        assert!(matches!(read_payload("{}"), Err(Unreadable::Damaged(_))));
     }
 }

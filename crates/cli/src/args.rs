@@ -3,6 +3,7 @@
 mod analysis;
 mod filter;
 mod library;
+mod patterns;
 mod playlists;
 #[cfg(any(feature = "serve", feature = "mcp"))]
 mod serving;
@@ -25,6 +26,7 @@ use self::serving::SERVE_HELP;
 pub(crate) use analysis::*;
 pub(crate) use filter::FilterArgs;
 pub(crate) use library::*;
+pub(crate) use patterns::*;
 pub(crate) use playlists::*;
 #[cfg(any(feature = "serve", feature = "mcp"))]
 pub(crate) use serving::*;
@@ -145,6 +147,10 @@ pub(crate) enum Command {
     /// Make, show, change, write and read lists of songs
     #[command(alias = "playlists")]
     Playlist(PlaylistArgs),
+    /// Name regions of songs, and find them by what and where they are, or by how
+    /// they sound
+    #[command(alias = "pattern")]
+    Patterns(PatternsArgs),
     /// List songs that are like no others, and say why
     #[command(alias = "outliers")]
     Anomalies(AnomaliesArgs),

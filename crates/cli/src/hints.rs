@@ -53,6 +53,8 @@ fn typed(remedy: &Remedy) -> String {
         Remedy::Describe(words) => return format!("--text \"{words}\""),
         Remedy::Cluster => "songrec cluster",
         Remedy::Playlists => "songrec playlist ls",
+        Remedy::Patterns => "songrec patterns ls",
+        Remedy::NewPattern => "songrec patterns add",
         Remedy::NewPlaylist => "songrec playlist new",
         Remedy::Stats => "songrec stats",
         Remedy::Models => "songrec model list",

@@ -210,6 +210,10 @@ pub enum Remedy {
     Cluster,
     /// All playlists.
     Playlists,
+    /// The list of patterns.
+    Patterns,
+    /// Making a pattern.
+    NewPattern,
     /// Making a playlist.
     NewPlaylist,
     /// The models that a library knows.
@@ -277,6 +281,8 @@ impl fmt::Display for Remedy {
             Self::Describe(words) => return write!(f, "\"{words}\""),
             Self::Cluster => "grouping songs into clusters",
             Self::Playlists => "the list of playlists",
+            Self::Patterns => "the list of patterns",
+            Self::NewPattern => "making a pattern",
             Self::NewPlaylist => "making a playlist",
             Self::Stats => "the library in numbers",
             Self::Models => "the list of models",

@@ -48,7 +48,7 @@ pub use progress::{Event, OwnedEvent, Progress, Silent};
 pub use redact::{has_password, without_password};
 pub use retry::{FailedAttempt, Retries, RetryPolicy};
 pub use scan_item::ScanItem;
-pub use segment::{Segment, SegmentId};
+pub use segment::{Pattern, Segment, SegmentId};
 pub use song::{
     AudioProperties, AudioWarning, BlobRef, Conflict, Embedding, EmbeddingRef, FromFile, History,
     InvalidVersion, Revision, Song, SongFile, SongSummary, Source, SourcedValue, Sources,

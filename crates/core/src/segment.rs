@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{InvalidId, ModelName, SongId, Timestamp, Vector};
@@ -47,7 +48,7 @@ impl FromStr for SegmentId {
 /// A time and frequency region of a song, with its own vector and kind.
 ///
 /// A segment is written once and never changed; to change one, write another
-/// and delete the first.
+/// and delete the first. A pattern keeps its name through that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Segment {
     /// The segment's own id.
@@ -71,4 +72,56 @@ pub struct Segment {
     pub vector: Vector,
     /// When it was made.
     pub created_at: Timestamp,
+    /// What a person or a program said of it; nothing for a window, which a scan
+    /// made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Pattern>,
+}
+
+/// What only a segment has that a person or a program made.
+///
+/// A pattern that is changed is another segment of the same pattern. Two that were
+/// written without knowledge of each other both stay, until one is written that
+/// takes the place of both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pattern {
+    /// Names it through all changes: the id of the segment that it was first.
+    pub id: SegmentId,
+    /// Who or what found it, such as the name of a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Whatever else is to be kept with it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// When it was last changed; when it was first made is the segment's.
+    pub changed_at: Timestamp,
+}
+
+impl Segment {
+    /// Why this cannot be a region of a song, if it cannot: every number is finite,
+    /// times are in order from 0 on, frequencies too, and the confidence is from 0
+    /// to 1.
+    pub fn refusal(&self) -> Option<String> {
+        Self::refusal_of((self.start, self.end), self.frequencies, self.confidence)
+    }
+
+    /// The same for times in seconds and frequencies in Hz that are no segment yet.
+    pub fn refusal_of(
+        (start, end): (f64, f64),
+        frequencies: Option<(f32, f32)>,
+        confidence: f32,
+    ) -> Option<String> {
+        if !(0.0 <= start && start <= end && end.is_finite()) {
+            return Some(format!("{start} s to {end} s is no part of a song"));
+        }
+        if let Some((low, high)) = frequencies
+            && !(0.0 <= low && low <= high && high.is_finite())
+        {
+            return Some(format!("{low} Hz to {high} Hz is no range of frequencies"));
+        }
+        if !(0.0..=1.0).contains(&confidence) {
+            return Some(format!("a confidence is from 0 to 1, and {confidence} is not"));
+        }
+        None
+    }
 }

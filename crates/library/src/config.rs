@@ -367,6 +367,9 @@ impl Config {
                 "one value".into()
             }
             (Kind::Count, Some(text)) if text.parse::<usize>().is_err() => "a whole number".into(),
+            (Kind::Number, Some(text)) if !text.parse().is_ok_and(f64::is_finite) => {
+                "a number, such as 0.8".into()
+            }
             (Kind::Bytes, Some(text)) if parse_bytes(text).is_none() => {
                 "a size such as `500M` or `2G`".into()
             }

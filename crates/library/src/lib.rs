@@ -28,6 +28,7 @@ mod npy;
 mod open;
 mod part;
 mod paths;
+mod patterns;
 mod pictures;
 mod playing;
 mod playlist;
@@ -92,9 +93,15 @@ pub use models::{
     OnnxModelPlace, bench_model,
 };
 pub use near::{NEAR, NearDuplicate, NearDuplicateOptions, NearDuplicates, near_duplicates};
-pub use npy::{npy_of, write_npy};
+pub use npy::{npy_of, read_npy, write_npy};
 pub use open::{Access, InitOptions};
-pub use part::{Part, clock};
+pub use part::{InvalidPart, Part, clock};
+pub use patterns::{
+    AddedPattern, KeptPattern, LARGEST_METADATA, NewPattern, PatternChange, PatternIntake,
+    PatternOrder, PatternQuery, PatternSubject, ShownPattern, SimilarPattern, SimilarPatterns,
+    SimilarPatternsOptions, edit_pattern, find_patterns, given_model, pattern, remove_patterns,
+    similar_patterns,
+};
 pub use pictures::{LARGEST_PICTURE, MOST_POINTS, WaveformOfSong, spectrogram, waveform};
 pub use playing::{AudioPlace, AudioStream, CheckedAudio, Playable, playable, read_audio};
 pub use playlist::{

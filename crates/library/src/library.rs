@@ -165,7 +165,8 @@ impl Library {
         let mut others = built_in
             .filter(is_known)
             .chain(known.iter().map(|spec| &spec.name))
-            .filter(|name| name.as_str() != usual);
+            // Features that were given with patterns are of no song.
+            .filter(|name| name.as_str() != usual && !crate::patterns::is_given(name));
         let Some(other) = others.next().filter(|_| !self.is_model_chosen()) else {
             return Ok(unknown);
         };

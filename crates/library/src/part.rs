@@ -1,6 +1,6 @@
 //! A part of a song, as a person writes it: `song.flac@1:20-1:35`.
 
-use std::{fmt, ops::Range};
+use std::{fmt, ops::Range, str::FromStr};
 
 use serde::Serialize;
 use songrec_core::decode_path;
@@ -39,6 +39,19 @@ impl Part {
     /// As a range.
     pub const fn range(self) -> Range<f64> {
         self.start..self.end
+    }
+}
+
+/// A text that is no part of a song.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no part of a song: expected from where to where, such as `1:20-1:35`")]
+pub struct InvalidPart(String);
+
+impl FromStr for Part {
+    type Err = InvalidPart;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPart> {
+        Self::parse(text).ok_or_else(|| InvalidPart(text.to_owned()))
     }
 }
 
@@ -109,5 +122,7 @@ mod tests {
 
         assert_eq!(shown, "1:20-1:02:03.6");
         assert_eq!(clock(7.5), "0:07.5");
+        assert_eq!("1:20-1:30".parse(), Ok(Part { start: 80.0, end: 90.0 }));
+        assert!("1:30-1:20".parse::<Part>().is_err());
     }
 }

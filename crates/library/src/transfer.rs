@@ -239,21 +239,9 @@ fn write_vector(path: &Path, vector: &Vector) -> std::io::Result<()> {
     writer.finish()
 }
 
-// Float32 or float64, of any shape: other programs write a row as well as a
-// list.
 fn read_vector(path: &Path) -> std::result::Result<Vector, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
-    let npy = npyz::NpyFile::new(BufReader::new(file)).map_err(|error| error.to_string())?;
-    let read = match npy.try_data::<f32>() {
-        Ok(values) => values.collect::<std::io::Result<Vec<f32>>>(),
-        Err(npy) => match npy.try_data::<f64>() {
-            Ok(values) => values.map(|value| value.map(|value| value as f32)).collect(),
-            Err(npy) => {
-                return Err(format!("it holds {}, not float32 or float64", npy.dtype().descr()));
-            }
-        },
-    };
-    Vector::new(read.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+    crate::npy::read_vector(BufReader::new(file))
 }
 
 fn corrupt(path: &Path) -> Error {

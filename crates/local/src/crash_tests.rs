@@ -304,6 +304,13 @@ fn segment(n: u8, of: &Song) -> Segment {
         model: model().name,
         vector: vector(n),
         created_at: songrec_core::Timestamp::UNIX_EPOCH,
+        // Both forms of the file are met.
+        pattern: (n % 2 == 1).then(|| songrec_core::Pattern {
+            id: SegmentId::from_bytes([n; 16]),
+            source: Some("a program".to_owned()),
+            metadata: serde_json::Map::new(),
+            changed_at: songrec_core::Timestamp::UNIX_EPOCH,
+        }),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use songrec_core::{Segment, SegmentId, SongId};
 use songrec_index::{Filter, Key, Query};
-use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery};
+use songrec_storage::{NearestSegments, SegmentNeighbor, SegmentQuery, WhichSegments};
 
 use crate::{
     catalog::{Catalog, RowKind, segment_rows},
@@ -32,7 +32,7 @@ impl<'a> Segments<'a> {
             let models = Catalog::models(transaction.connection())?;
             for segment in segments {
                 refuse(models.iter().map(|model| &model.spec), &segment.model, &segment.vector)
-                    .and_then(|()| refuse_numbers(segment))
+                    .and_then(|()| segment.refusal().map_or(Ok(()), Err))
                     .map_err(|why| {
                         Fault::invalid(format_args!("segment `{}`: {why}", segment.id))
                     })?;
@@ -85,6 +85,20 @@ impl<'a> Segments<'a> {
                 .as_ref()
                 .ok_or_else(|| Fault::invalid("a model is needed to search segments"))?;
             let model = searchable(connection, name, &query.vector, query.metric)?;
+            // Few segments are patterns, so these are left out by name: a set of all
+            // windows would have to be read first.
+            let mut asked = query.among.clone();
+            let mut exclude: Vec<Key> =
+                query.exclude.iter().map(|id| Key(*id.as_bytes())).collect();
+            if asked.which == WhichSegments::Windows {
+                asked.which = WhichSegments::All;
+                let patterns = SegmentQuery {
+                    model: Some(name.clone()),
+                    which: WhichSegments::Patterns,
+                    ..SegmentQuery::default()
+                };
+                exclude.extend(segment_rows::ids(connection, &patterns)?.into_iter().map(Key));
+            }
             let only_model = SegmentQuery {
                 model: Some(name.clone()),
                 order: query.among.order,
@@ -93,12 +107,11 @@ impl<'a> Segments<'a> {
                 limit: query.among.limit,
                 ..SegmentQuery::default()
             };
-            let among = if only_model == query.among {
+            let among = if only_model == asked {
                 None
             } else {
-                Some(row_set(segment_rows::ids(connection, &query.among)?))
+                Some(row_set(segment_rows::ids(connection, &asked)?))
             };
-            let exclude: Vec<Key> = query.exclude.iter().map(|id| Key(*id.as_bytes())).collect();
             let metric = query.metric.unwrap_or(model.spec.metric);
             let found = self.database.with_rows(connection, &model, RowKind::Segments, |rows| {
                 let mut read = ReadSegments::default();
@@ -166,14 +179,4 @@ impl ReadSegments {
         };
         Ok(segments.iter().find(|segment| segment.id == id).cloned())
     }
-}
-
-fn refuse_numbers(segment: &Segment) -> Result<(), String> {
-    if !(0.0 <= segment.start && segment.start <= segment.end) {
-        return Err("it ends before it begins".to_owned());
-    }
-    let finite = segment.end.is_finite()
-        && segment.confidence.is_finite()
-        && segment.frequencies.is_none_or(|(low, high)| low.is_finite() && high.is_finite());
-    if finite { Ok(()) } else { Err("a number of it is not finite".to_owned()) }
 }

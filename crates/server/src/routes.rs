@@ -8,6 +8,7 @@ mod fresh;
 mod jobs;
 mod map;
 mod original;
+mod patterns;
 mod playlist_files;
 mod playlists;
 mod queues;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .merge(similar::routes())
         .merge(facts::routes())
         .merge(clusters::routes())
+        .merge(patterns::routes())
         .merge(playlists::routes())
         .merge(playlist_files::routes())
         .merge(queues::routes())

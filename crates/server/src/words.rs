@@ -54,6 +54,8 @@ fn requested(remedy: &Remedy) -> String {
         Remedy::Describe(words) => return format!("`\"text\": \"{words}\"`"),
         Remedy::Cluster => "`POST /api/v1/jobs/cluster`",
         Remedy::Playlists => "`GET /api/v1/playlists`",
+        Remedy::Patterns => "`GET /api/v1/patterns`",
+        Remedy::NewPattern => "`POST /api/v1/patterns`",
         Remedy::NewPlaylist => "`POST /api/v1/playlists`",
         Remedy::Stats => "`GET /api/v1/stats`",
         Remedy::Models => "`GET /api/v1/models`",

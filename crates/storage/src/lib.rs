@@ -27,6 +27,6 @@ pub use memory::MemoryBackend;
 pub use nearest::{OverFetch, Reached, Shortfall, Taken, take_passing};
 pub use query::{
     Lookup, NearestQuery, NearestSegments, Neighbor, Order, OrderBy, Page, PageToken,
-    SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery,
+    SegmentNeighbor, SegmentOrder, SegmentQuery, SongQuery, WhichSegments,
 };
 pub use stored::{SongDocument, document_text, read_checked_document, read_document};

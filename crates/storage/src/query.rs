@@ -1,7 +1,7 @@
 //! What can be asked of a backend, and what comes back.
 
 use songrec_core::{
-    Digest, Filter, Metric, ModelName, ModelSpec, Segment, SegmentId, SongId, Vector,
+    Digest, Filter, Metric, ModelName, ModelSpec, Pattern, Segment, SegmentId, SongId, Vector,
 };
 
 /// Songs that pass a filter, in an order, a page at a time.
@@ -148,6 +148,13 @@ pub struct SegmentQuery {
     pub frequencies: Option<(f32, f32)>,
     /// At least this sure.
     pub min_confidence: Option<f32>,
+    /// Windows, patterns, or both.
+    pub which: WhichSegments,
+    /// Of one of these patterns, by their [ids](songrec_core::Pattern::id); of any
+    /// if there are none.
+    pub patterns: Vec<SegmentId>,
+    /// Patterns that one of these found; any if there are none.
+    pub sources: Vec<String>,
     /// In which order.
     pub order: SegmentOrder,
     /// From high to low.
@@ -172,6 +179,20 @@ impl SegmentQuery {
                 })
             })
             && self.min_confidence.is_none_or(|least| segment.confidence >= least)
+            && self.passes_as_pattern(segment.pattern.as_ref())
+    }
+
+    fn passes_as_pattern(&self, pattern: Option<&Pattern>) -> bool {
+        let is_one = |is_asked: &dyn Fn(&Pattern) -> bool| pattern.is_some_and(is_asked);
+        let is_found_by = |pattern: &Pattern| {
+            pattern.source.as_ref().is_some_and(|source| self.sources.contains(source))
+        };
+        (match self.which {
+            WhichSegments::All => true,
+            WhichSegments::Windows => pattern.is_none(),
+            WhichSegments::Patterns => pattern.is_some(),
+        }) && (self.patterns.is_empty() || is_one(&|one| self.patterns.contains(&one.id)))
+            && (self.sources.is_empty() || is_one(&is_found_by))
     }
 
     /// `left` before or after `right`, in the order asked for.
@@ -184,6 +205,18 @@ impl SegmentQuery {
         let order = if self.descending { order.reverse() } else { order };
         order.then(left.id.cmp(&right.id))
     }
+}
+
+/// Which segments are asked for, by who made them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhichSegments {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that scans made.
+    Windows,
+    /// Those that persons and other programs made.
+    Patterns,
 }
 
 /// What segments can be ordered by.

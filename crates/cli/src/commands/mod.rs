@@ -35,6 +35,7 @@ mod migrate;
 mod model;
 mod packaging;
 mod pair;
+mod patterns;
 mod playlist;
 mod radio;
 mod relocate;
@@ -79,6 +80,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Radio(args) => radio::run(context, args).await,
         Command::Path(args) => radio::path(context, args).await,
         Command::Playlist(args) => playlist::run(context, args).await,
+        Command::Patterns(args) => patterns::run(context, args).await,
         Command::Anomalies(args) => anomalies::run(context, args).await,
         Command::Map(args) => map::run(context, args).await,
         Command::Eval(args) => eval::run(context, args).await,

@@ -33,6 +33,7 @@ mod migrating;
 #[cfg(all(feature = "bridge", feature = "rten"))]
 mod models;
 mod near;
+mod patterns;
 #[cfg(unix)]
 mod people;
 mod places;

@@ -156,6 +156,7 @@ fn every_document_has_the_shape_that_its_schema_describes() {
             search,
             analysis,
             playlists,
+            patterns,
             upkeep,
             imports,
             of_before,
@@ -599,6 +600,48 @@ fn playlists(shapes: &Shapes) {
     run(&["playlist", "delete", "Late"]);
 }
 
+/// Regions of songs.
+fn patterns(shapes: &Shapes) {
+    let world = World::with(&["kick", "snare"]);
+    let (a, b) = (world.ids()[0].clone(), world.ids()[1].clone());
+    world.run(&["edit", &a, "--set", "artist=Somebody"]).ok();
+    world.run(&["edit", &b, "--clear", "artist"]).ok();
+    let (one, two) = (format!("{a}@0-0.1"), format!("{b}@0-0.1"));
+    let run = |arguments: &[&str]| shapes.run(&world, arguments);
+    run(&["patterns"]);
+    run(&["patterns", "ls"]);
+    fs::write(world.path("f.npy"), npy_f64(&[1.0, 2.0])).unwrap();
+    let rich = ["--low", "20", "--high", "80", "--source", "by ear", "--meta", "bar={\"is\":7}"];
+    run(&[&["patterns", "add", &one, "--type", "x", "--features", "f.npy"][..], &rich].concat());
+    let given = ["patterns", "add", &two, "--type", "x", "--features", "f.npy"];
+    for id in ["33333333-1111-4111-8111-111111111111"; 2] {
+        run(&[&given[..], &["--id", id]].concat());
+    }
+    run(&["patterns", "add", "nowhere@0-1", "--type", "x", "--features", "f.npy"]);
+    run(&["patterns", "add", &one, &two, "nowhere@0-1", "--type", "heard"]);
+    let id = "11111111-1111-4111-8111-111111111111";
+    let line =
+        json!({"id": id, "song": a, "start": 0, "end": 0.1, "kind": "y", "features": [1, 2]});
+    let lines = format!("{line}\n{line}\n{{}}\n{}\n", line.to_string().replace("0.1", "99"));
+    fs::write(world.path("lines.jsonl"), lines).unwrap();
+    run(&["patterns", "add", "--from", "lines.jsonl"]);
+    run(&["patterns"]);
+    run(&["patterns", "ls"]);
+    run(&["patterns", "ls", "nothing-such"]);
+    run(&["patterns", "query", "--type", "x", "--features"]);
+    run(&["patterns", "query", "--type", "nothing-such"]);
+    run(&["patterns", "show", id]);
+    run(&["patterns", "edit", id, "--type", "z"]);
+    run(&["patterns", "edit", id, "--confidence", "2"]);
+    run(&["patterns", "similar", id]);
+    run(&["patterns", "similar", &one, "-k", "1"]);
+    run(&["patterns", "similar", "--features", "f.npy", "-k", "2"]);
+    run(&["patterns", "similar", id, "--model", "nobody"]);
+    run(&["patterns", "rm", id, "22222222-1111-4111-8111-111111111111"]);
+    run(&["patterns", "rm", id]);
+    run(&["patterns", "show", id]);
+}
+
 /// Songs that early versions wrote, with all that they could say.
 fn of_before(shapes: &Shapes) {
     let world = World::with(&["kick", "snare"]);
@@ -732,6 +775,9 @@ fn several(shapes: &Shapes) {
     on_one(&["migrate", "local", "astra", "--dry-run"]);
     on_one(&["migrate", "local", "./disk", "--verify", "none"]);
     on_one(&["playlist", "new", "Best"]);
+    let part = format!("{}@0-0.1", one.ids()[0]);
+    let pattern = on_one(&["patterns", "add", &part, "--type", "x"]);
+    let pattern = pattern[0]["pattern"]["id"].as_str().unwrap().to_owned();
     on_one(&["status"]);
     on_one(&["sync", "--dry-run"]);
     on_one(&["sync"]);
@@ -748,12 +794,16 @@ fn several(shapes: &Shapes) {
     two.run(&["rm", c]).ok();
     on_one(&["playlist", "add", "Best", a]);
     on_two(&["playlist", "edit", "Best", "--name", "Best of two"]);
+    on_one(&["patterns", "edit", &pattern, "--type", "here"]);
+    on_two(&["patterns", "edit", &pattern, "--type", "there"]);
     on_one(&["sync"]);
     on_two(&["status"]);
     on_two(&["sync"]);
     on_one(&["check", "local", "astra"]);
     on_one(&["sync"]);
     on_one(&["playlist", "ls"]);
+    on_one(&["patterns", "show", &pattern]);
+    on_one(&["patterns", "edit", &pattern, "--keep-features"]);
     on_one(&["conflicts"]);
     on_one(&["conflicts", "show", a]);
     on_one(&["conflicts", "resolve", a, "title"]);

@@ -30,6 +30,7 @@ pub enum Kind {
     Count,
     Bytes,
     Flag,
+    Number,
     List,
     Choice(&'static [&'static str]),
 }
@@ -77,6 +78,9 @@ pub enum Bytes {}
 /// Yes or no.
 #[derive(Debug)]
 pub enum Flag {}
+/// A number, such as 0.8.
+#[derive(Debug)]
+pub enum Number {}
 /// Several texts, or none.
 #[derive(Debug)]
 pub enum List {}
@@ -127,6 +131,15 @@ impl Value for Flag {
 
     fn of(texts: &[String]) -> bool {
         first(texts) == "true"
+    }
+}
+
+impl Value for Number {
+    type Of<'a> = f64;
+    const KIND: Kind = Kind::Number;
+
+    fn of(texts: &[String]) -> f64 {
+        first(texts).parse().expect("checked when it was set")
     }
 }
 
@@ -229,7 +242,7 @@ impl Key<List> {
 /// Everything that can be set, with the type of its value: what
 /// [`Config::get`](crate::Config::get) takes.
 pub mod keys {
-    use super::{Bytes, Count, Flag, Key, List, Path, Text};
+    use super::{Bytes, Count, Flag, Key, List, Number, Path, Text};
 
     /// Which library is used: `local`, `astra`, or a name from `[libraries]`.
     pub const STORAGE_BACKEND: Key<Text> = Key::given(
@@ -289,6 +302,19 @@ pub mod keys {
         "auto",
         &["auto", "flat", "ivf"],
         "how a local library searches: always exact, by lists from 1,000 songs on, or as suits",
+    );
+    /// The lowest similarity of patterns that counts; all count if it is not set.
+    pub const PATTERNS_THRESHOLD: Key<Option<Number>> = Key::optional(
+        "patterns.threshold",
+        &["SONGREC_PATTERNS_THRESHOLD"],
+        "the lowest similarity of patterns that counts; all count if it is not set",
+    );
+    /// How many similar patterns are shown.
+    pub const PATTERNS_RESULTS: Key<Count> = Key::given(
+        "patterns.results",
+        &["SONGREC_PATTERNS_RESULTS"],
+        "10",
+        "how many similar patterns are shown",
     );
     /// Where copies of what is far away are kept; the user's cache folder if it is not set.
     pub const CACHE_FOLDER: Key<Option<Path>> = Key::optional(
@@ -417,6 +443,8 @@ pub const SETTINGS: &[Setting] = &[
     keys::SEARCH_MODEL.setting(),
     keys::SEARCH_RESULTS.setting(),
     keys::SEARCH_INDEX.setting(),
+    keys::PATTERNS_THRESHOLD.setting(),
+    keys::PATTERNS_RESULTS.setting(),
     keys::CACHE_FOLDER.setting(),
     keys::CACHE_LIMIT.setting(),
     keys::SYNC_REMOTE.setting(),
@@ -469,7 +497,13 @@ pub(super) fn split(setting: &Setting, text: &str) -> Vec<String> {
         Kind::List => {
             text.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect()
         }
-        Kind::Text | Kind::Path | Kind::Count | Kind::Bytes | Kind::Flag | Kind::Choice(_) => {
+        Kind::Text
+        | Kind::Path
+        | Kind::Count
+        | Kind::Bytes
+        | Kind::Flag
+        | Kind::Number
+        | Kind::Choice(_) => {
             vec![text.to_owned()]
         }
     }

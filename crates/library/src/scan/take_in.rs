@@ -462,6 +462,7 @@ fn segments_of(arrival: &Arrival) -> Vec<Segment> {
                 model: model.clone(),
                 vector: window.vector.clone(),
                 created_at,
+                pattern: None,
             }
         };
         windows.iter().map(segment).collect::<Vec<_>>()

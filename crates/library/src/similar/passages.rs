@@ -8,7 +8,8 @@ use songrec_core::{
     Vector,
 };
 use songrec_storage::{
-    NearestSegments, OverFetch, SegmentNeighbor, SegmentQuery, SongQuery, take_passing,
+    NearestSegments, OverFetch, SegmentNeighbor, SegmentQuery, SongQuery, WhichSegments,
+    take_passing,
 };
 
 use super::{
@@ -113,11 +114,17 @@ pub async fn passages_or_songs(
     Ok(Found::Songs(songs))
 }
 
+// Passages are what scans keep, not what people named.
+fn windows(model: &ModelName) -> SegmentQuery {
+    let which = WhichSegments::Windows;
+    SegmentQuery { model: Some(model.clone()), which, ..SegmentQuery::default() }
+}
+
 // Whether there is any passage by this model: one near to any vector.
 async fn keeps_passages(library: &Library, spec: &ModelSpec, vector: Vector) -> Result<bool> {
     let any = NearestSegments {
         vector,
-        among: SegmentQuery { model: Some(spec.name.clone()), ..SegmentQuery::default() },
+        among: windows(&spec.name),
         k: 1,
         threshold: None,
         metric: None,
@@ -155,7 +162,7 @@ async fn passages_like(
     }
     let nearest = NearestSegments {
         vector,
-        among: SegmentQuery { model: Some(model.clone()), ..SegmentQuery::default() },
+        among: windows(model),
         k: options.offset.saturating_add(options.k),
         threshold: options.threshold,
         metric: options.metric,

@@ -33,9 +33,10 @@ use crate::{
 };
 
 /// Every change of the schema, oldest first; the version is their number.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../../migrations/catalog/0001_initial.sql"),
     include_str!("../../../../migrations/catalog/0002_shelf.sql"),
+    include_str!("../../../../migrations/catalog/0003_patterns.sql"),
 ];
 
 /// "song" in ASCII, so that `file` knows a catalog from another database.

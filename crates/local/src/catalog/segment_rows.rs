@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Params, types::Value};
 use songrec_core::{Segment, SegmentId, SongId};
-use songrec_storage::{SegmentOrder, SegmentQuery};
+use songrec_storage::{SegmentOrder, SegmentQuery, WhichSegments};
 
 use super::filter::Sql;
 use crate::error::Result;
@@ -11,8 +11,9 @@ use crate::error::Result;
 pub(crate) fn set(connection: &Connection, song: SongId, segments: &[Segment]) -> Result<()> {
     connection.prepare_cached("DELETE FROM segment WHERE song = ?")?.execute([song.as_bytes()])?;
     let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO segment (id, song, m, kind, start, end, low, high, confidence) \
-         SELECT ?, ?, m, ?, ?, ?, ?, ?, ? FROM model WHERE name = ?",
+        "INSERT OR REPLACE INTO segment \
+         (id, song, m, kind, start, end, low, high, confidence, pattern, source) \
+         SELECT ?, ?, m, ?, ?, ?, ?, ?, ?, ?, ? FROM model WHERE name = ?",
     )?;
     for segment in segments {
         insert.execute(row_of(&song, segment))?;
@@ -26,7 +27,7 @@ pub(crate) fn has(connection: &Connection, song: SongId, segment: &Segment) -> R
         .prepare_cached(
             "SELECT 1 FROM segment JOIN model USING (m) WHERE id = ? AND song = ? \
              AND kind = ? AND start = ? AND end = ? AND low IS ? AND high IS ? \
-             AND confidence = ? AND model.name = ?",
+             AND confidence = ? AND pattern IS ? AND source IS ? AND model.name = ?",
         )?
         .exists(row_of(&song, segment))?)
 }
@@ -119,6 +120,22 @@ fn add_conditions(sql: &mut Sql, query: &SegmentQuery) {
         conditions.push("confidence >= ?".to_owned());
         params.push(Value::Real(least.into()));
     }
+    match query.which {
+        WhichSegments::All => {}
+        WhichSegments::Windows => conditions.push("pattern IS NULL".to_owned()),
+        WhichSegments::Patterns => conditions.push("pattern IS NOT NULL".to_owned()),
+    }
+    let patterns = query.patterns.iter().map(|id| Value::Blob(id.as_bytes().to_vec()));
+    let sources = query.sources.iter().cloned().map(Value::Text);
+    for (column, values) in
+        [("pattern", patterns.collect::<Vec<_>>()), ("source", sources.collect())]
+    {
+        if !values.is_empty() {
+            let marks = vec!["?"; values.len()].join(", ");
+            conditions.push(format!("{column} IN ({marks})"));
+            params.extend(values);
+        }
+    }
     if !conditions.is_empty() {
         sql.text.push_str(" WHERE ");
         sql.text.push_str(&conditions.join(" AND "));
@@ -136,6 +153,8 @@ fn row_of<'a>(song: &'a SongId, segment: &'a Segment) -> impl Params + 'a {
         segment.frequencies.map(|(low, _)| low),
         segment.frequencies.map(|(_, high)| high),
         segment.confidence,
+        segment.pattern.as_ref().map(|pattern| pattern.id.as_bytes()),
+        segment.pattern.as_ref().and_then(|pattern| pattern.source.as_deref()),
         segment.model.as_str(),
     )
 }

@@ -164,6 +164,41 @@ fn examples(audio: &str) -> Vec<Example> {
             method: Method::DELETE,
             ..read("/api/v1/playlists/{id}", "/api/v1/playlists/yours")
         },
+        write(
+            Method::POST,
+            "/api/v1/patterns",
+            "/api/v1/patterns",
+            json!({"patterns": [{"id": PATTERN, "song": "{a}", "start": 0, "end": 0.2,
+                "kind": "harmonic", "low": 20, "high": 80, "metadata": {"bar": 7}},
+                {"song": "nowhere", "start": 0, "end": 1, "kind": "x"}]}),
+        ),
+        read(
+            "/api/v1/patterns",
+            "/api/v1/patterns?song={a}&kind=harmonic&kind=x&from=0&low=9&sort=end",
+        ),
+        write(
+            Method::POST,
+            "/api/v1/patterns/query",
+            "/api/v1/patterns/query",
+            json!({"song": ["{a}"], "confidence": 0.5, "features": true, "desc": true}),
+        ),
+        write(
+            Method::POST,
+            "/api/v1/patterns/similar",
+            "/api/v1/patterns/similar",
+            json!({"song": "{b}", "start": 0, "end": 0.2, "k": 3, "among": {"low": 10}}),
+        ),
+        read("/api/v1/patterns/{id}", "/api/v1/patterns/11111111-1111-4111-8111-111111111111"),
+        write(
+            Method::PATCH,
+            "/api/v1/patterns/{id}",
+            "/api/v1/patterns/11111111-1111-4111-8111-111111111111",
+            json!({"kind": "chord", "metadata": {"bar": null}}),
+        ),
+        Example {
+            method: Method::DELETE,
+            ..read("/api/v1/patterns/{id}", "/api/v1/patterns/11111111-1111-4111-8111-111111111111")
+        },
         Example { method: Method::DELETE, ..read(song, "/api/v1/songs/{b}") },
         read("/api/v1/trash", "/api/v1/trash"),
         write(
@@ -209,6 +244,8 @@ fn examples(audio: &str) -> Vec<Example> {
         read("/metrics", "/metrics"),
     ]
 }
+
+const PATTERN: &str = "11111111-1111-4111-8111-111111111111";
 
 #[tokio::test]
 async fn every_operation_is_described_and_answers_as_described() {
@@ -313,6 +350,8 @@ async fn nothing_can_be_changed_where_the_server_only_reads() {
     // They answer, and change nothing.
     let asking = [
         "/api/v1/similar",
+        "/api/v1/patterns/query",
+        "/api/v1/patterns/similar",
         "/api/v1/radio",
         "/api/v1/explain",
         "/search",

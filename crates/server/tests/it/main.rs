@@ -6,6 +6,7 @@ mod doors;
 mod every;
 mod jobs;
 mod pages;
+mod patterns;
 mod playlists;
 mod schema;
 mod searching;

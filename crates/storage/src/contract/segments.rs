@@ -36,6 +36,7 @@ use crate::{NearestSegments, Result, SegmentNeighbor, SegmentQuery};
 ///     model: model.name,
 ///     vector: Vector::new(vec![3.0, 4.0])?,
 ///     created_at: Timestamp::now(),
+///     pattern: None,
 /// };
 ///
 /// backend.segments().put(&[chorus.clone()]).await?;
@@ -48,7 +49,7 @@ use crate::{NearestSegments, Result, SegmentNeighbor, SegmentQuery};
 /// ```
 #[async_trait]
 pub trait SegmentStore: Send + Sync {
-    /// Stores segments. Storing one again is a no-op.
+    /// Stores segments with all they say. Storing one again is a no-op.
     /// [`changes`](crate::Maintenance::changes) tells songs alone: whoever
     /// stores or deletes segments of a stored song stores the song again after
     /// that, as its next version.
@@ -56,8 +57,9 @@ pub trait SegmentStore: Send + Sync {
     /// # Errors
     ///
     /// `Invalid`, before anything is stored, for a model there is no room for,
-    /// a vector that its model refuses, and a segment that does not begin at
-    /// zero or later, ends before it begins, or never ends.
+    /// a vector that its model refuses, and a segment that
+    /// [is none](Segment::refusal): whose times or frequencies are below zero, in
+    /// the wrong order or endless, or whose confidence is not from 0 to 1.
     async fn put(&self, segments: &[Segment]) -> Result<()>;
 
     /// The segments with these ids.

@@ -172,12 +172,7 @@ impl SegmentStore for MemoryBackend {
                 None => Some(format!("there is no model `{}` here", segment.model)),
                 Some(model) => model.refuses(&segment.vector),
             };
-            let sound = 0.0 <= segment.start && segment.start <= segment.end;
-            let sound = sound && segment.end.is_finite();
-            let (start, end) = (segment.start, segment.end);
-            let why =
-                why.or_else(|| (!sound).then(|| format!("{start} to {end} is no part of a song")));
-            if let Some(why) = why {
+            if let Some(why) = why.or_else(|| segment.refusal()) {
                 return Err(self.invalid("store", format_args!("segment `{}`", segment.id), why));
             }
         }

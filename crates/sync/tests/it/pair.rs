@@ -694,6 +694,12 @@ fn segment(song: &Song, number: u8) -> Segment {
         model: tiny_model().name,
         vector: songrec_testkit::vector(&vec![0.5; tiny_model().dimension]),
         created_at: time(0),
+        pattern: (number % 2 == 1).then(|| songrec_core::Pattern {
+            id: SegmentId::from_bytes([number; 16]),
+            source: Some("a program".to_owned()),
+            metadata: serde_json::from_str(r#"{"bar": 7}"#).unwrap(),
+            changed_at: time(1),
+        }),
     }
 }
 

@@ -167,6 +167,7 @@ macro_rules! conformance {
             verifying_accepts_objects_without_a_song,
             // Segments.
             segments_come_back,
+            patterns_are_found_by_their_ids,
             storing_a_segment_again_changes_nothing,
             refused_segments_store_nothing,
             segments_are_found_by_their_query,

@@ -1,14 +1,20 @@
 //! Regions of songs.
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use songrec_core::{Metric, ModelSpec, Segment, SegmentId, SongId};
-use songrec_storage::{ErrorKind, NearestSegments, SegmentOrder, SegmentQuery, StorageBackend};
+use serde_json::json;
+use songrec_core::{Metric, ModelSpec, Pattern, Segment, SegmentId, SongId};
+use songrec_storage::{
+    ErrorKind, NearestSegments, SegmentOrder, SegmentQuery, StorageBackend, WhichSegments,
+};
 
 use crate::{dot_model, random_vector, song, time, tiny_model, vector};
 
 use super::refusal::assert_refused;
 
 const KINDS: [&str; 4] = ["window", "harmonic", "it's 100%_odd", ""];
+const SOURCES: [&str; 3] = ["a person", "it's 100%_odd", ""];
+const WHICH: [WhichSegments; 4] =
+    [WhichSegments::All, WhichSegments::All, WhichSegments::Windows, WhichSegments::Patterns];
 const ORDERS: [SegmentOrder; 3] =
     [SegmentOrder::Start, SegmentOrder::End, SegmentOrder::Confidence];
 const TOLERANCE: f64 = 2e-5;
@@ -25,6 +31,18 @@ fn segment(number: u8) -> Segment {
         model: tiny_model().name,
         vector: vector(&[f32::from(number) + 0.1, -0.0, 1e-40, 1.0, 1.0, 1.0, 1.0, 1.0]),
         created_at: time(number.into()),
+        pattern: None,
+    }
+}
+
+// What a person said of a segment, with what is hard to carry.
+fn pattern(number: u8) -> Pattern {
+    let metadata = json!({"it's \"a\u{0}\"": [1.5, null, {"": "\u{1f39c}"}], "id": "x"});
+    Pattern {
+        id: SegmentId::from_bytes([number; 16]),
+        source: Some("detector's 100%_odd".to_owned()),
+        metadata: metadata.as_object().cloned().unwrap_or_default(),
+        changed_at: time(u64::from(number) + 1),
     }
 }
 
@@ -35,10 +53,14 @@ fn random_segments(count: usize, seed: u64, models: &[ModelSpec]) -> Vec<Segment
     (0..count)
         .map(|_| {
             let model = models.choose(&mut rng).unwrap();
+            let id = SegmentId::from_bytes(rng.random());
+            let mut of_few = pattern(rng.random_range(0..9));
+            of_few.source =
+                rng.random_bool(0.7).then(|| (*SOURCES.choose(&mut rng).unwrap()).to_owned());
             let start = f64::from(rng.random_range(0..8u8)) / 4.0;
             let low = f32::from(rng.random_range(0..5u8)) * 1_000.0;
             Segment {
-                id: SegmentId::from_bytes(rng.random()),
+                id,
                 song: *songs.choose(&mut rng).unwrap(),
                 start,
                 end: start + f64::from(rng.random_range(0..8u8)) / 4.0,
@@ -48,6 +70,7 @@ fn random_segments(count: usize, seed: u64, models: &[ModelSpec]) -> Vec<Segment
                 model: model.name.clone(),
                 vector: random_vector(&mut rng, model),
                 created_at: time(0),
+                pattern: rng.random_bool(0.5).then_some(of_few),
             }
         })
         .collect()
@@ -65,6 +88,7 @@ fn random_songs(rng: &mut StdRng, segments: &[Segment], one: SongId) -> Vec<Song
 fn random_query(rng: &mut StdRng, segments: &[Segment], models: &[ModelSpec]) -> SegmentQuery {
     let one = segments.choose(rng).unwrap();
     let kinds = rng.random_range(0..3);
+    let sources = if rng.random_bool(0.2) { 2 } else { 0 };
     SegmentQuery {
         songs: random_songs(rng, segments, one.song),
         model: rng.random_bool(0.4).then(|| models.choose(rng).unwrap().name.clone()),
@@ -73,6 +97,14 @@ fn random_query(rng: &mut StdRng, segments: &[Segment], models: &[ModelSpec]) ->
         time: rng.random_bool(0.4).then(|| (one.end, one.end + rng.random_range(0.0..1.0))),
         frequencies: rng.random_bool(0.3).then(|| one.frequencies.unwrap_or((900.0, 1_000.0))),
         min_confidence: rng.random_bool(0.4).then_some(one.confidence),
+        which: *WHICH.choose(rng).unwrap(),
+        patterns: match &one.pattern {
+            Some(pattern) if rng.random_bool(0.2) => {
+                vec![pattern.id, SegmentId::from_bytes([3; 16])]
+            }
+            _ => Vec::new(),
+        },
+        sources: SOURCES.choose_multiple(rng, sources).map(|one| (*one).to_owned()).collect(),
         order: *ORDERS.choose(rng).unwrap(),
         descending: rng.random(),
         skip: 0,
@@ -92,7 +124,9 @@ pub async fn segments_come_back(backend: &dyn StorageBackend) {
     whole.frequencies = None;
     whole.start = 0.0;
     whole.end = 0.0;
-    let segments = [segment(1), whole, segment(3)];
+    let mut named = segment(3);
+    named.pattern = Some(pattern(7));
+    let segments = [segment(1), whole, named];
 
     backend.segments().put(&segments).await.unwrap();
 
@@ -137,6 +171,13 @@ pub async fn refused_segments_store_nothing(backend: &dyn StorageBackend) {
         ("no beginning", change(&|one| one.start = f64::NAN)),
         ("no end", change(&|one| one.end = f64::INFINITY)),
         ("a beginning before its song's", change(&|one| one.start = -0.5)),
+        ("frequencies in the wrong order", change(&|one| one.frequencies = Some((2.0, 1.0)))),
+        ("a frequency below zero", change(&|one| one.frequencies = Some((-1.0, 1.0)))),
+        ("endless frequencies", change(&|one| one.frequencies = Some((1.0, f32::INFINITY)))),
+        ("no frequency", change(&|one| one.frequencies = Some((f32::NAN, 1.0)))),
+        ("more than sure", change(&|one| one.confidence = 1.1)),
+        ("less than unsure", change(&|one| one.confidence = -0.1)),
+        ("no confidence", change(&|one| one.confidence = f32::NAN)),
     ];
 
     for (what, wrong) in cases {
@@ -294,4 +335,46 @@ pub async fn deleted_segments_were_there(backend: &dyn StorageBackend) {
         exclude: vec![],
     };
     assert_eq!(backend.segments().nearest(&nearest).await.unwrap().len(), 1);
+}
+
+/// Two versions of a pattern are two segments, and both are found by its id: also
+/// among windows, which a search for windows alone gives.
+pub async fn patterns_are_found_by_their_ids(backend: &dyn StorageBackend) {
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
+    let version = |number: u8, of: u8| Segment { pattern: Some(pattern(of)), ..segment(number) };
+    let segments = [segment(1), version(2, 2), version(3, 2), version(4, 4), segment(5)];
+    backend.segments().put(&segments).await.unwrap();
+    let ids = |numbers: &[u8]| -> Vec<SegmentId> {
+        numbers.iter().map(|number| SegmentId::from_bytes([*number; 16])).collect()
+    };
+    let all = SegmentQuery { limit: 10, ..SegmentQuery::default() };
+
+    for (query, expected) in [
+        (SegmentQuery { patterns: ids(&[2, 1]), ..all.clone() }, &[2, 3][..]),
+        (SegmentQuery { which: WhichSegments::Patterns, ..all.clone() }, &[2, 3, 4]),
+        (SegmentQuery { which: WhichSegments::Windows, ..all.clone() }, &[1, 5]),
+        (SegmentQuery { sources: vec!["nobody".to_owned()], ..all.clone() }, &[]),
+    ] {
+        let found = backend.segments().find(&query).await.unwrap();
+        assert_eq!(numbers(&found), ids(expected), "{query:?}");
+
+        let nearest = NearestSegments {
+            vector: segments[0].vector.clone(),
+            among: SegmentQuery { model: Some(tiny_model().name), ..query.clone() },
+            k: 10,
+            threshold: None,
+            metric: None,
+            exclude: vec![],
+        };
+        let mut found: Vec<SegmentId> = backend
+            .segments()
+            .nearest(&nearest)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|hit| hit.segment.id)
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, ids(expected), "{query:?}");
+    }
 }

@@ -453,6 +453,7 @@ impl World {
             confidence: 0.5,
             vector: Vector::new(vec![1.0, 2.0]).unwrap(),
             created_at: Timestamp::UNIX_EPOCH,
+            pattern: None,
         };
         run(self.library(machine).segments().put(&[segment])).unwrap();
         self.log.push(format!("{machine}: {} gets segment {id}", song.id.short()));
