@@ -5,3 +5,7 @@ ALTER TABLE segment ADD COLUMN pattern BLOB;
 ALTER TABLE segment ADD COLUMN source TEXT;
 
 CREATE INDEX segment_pattern ON segment (pattern) WHERE pattern IS NOT NULL;
+
+-- An older songrec may have built this catalog, without the segments of songs that
+-- have patterns: what it leaves out is read again.
+DELETE FROM shard WHERE folder = 'segments';

@@ -8,13 +8,13 @@ use std::{
 };
 
 use songrec_core::{
-    BlobRef, Digest, Event, Field, Filter, Job, Progress, Remedy, Silent, Song, SongFile, SongId,
-    SongSummary,
+    BlobRef, Digest, Event, Field, Filter, Job, Pattern, Progress, Remedy, Segment, SegmentId,
+    Silent, Song, SongFile, SongId, SongSummary, Timestamp,
 };
 use songrec_local::{IndexKind, LocalBackend, LocalOptions, NearOptions, OnNeighbors};
 use songrec_storage::{
     ErrorKind, Finding, Lookup, Lost, MemoryBackend, NearestQuery, Order, OrderBy, PutMode,
-    SongQuery, StorageBackend, StorageBackendExt, VerifyOptions, read_blob,
+    SegmentQuery, SongQuery, StorageBackend, StorageBackendExt, VerifyOptions, read_blob,
 };
 use songrec_testkit::{Fixture, library_of, retitled, song, temp_dir, tiny_model, vector};
 
@@ -583,4 +583,47 @@ async fn files_are_those_that_other_programs_can_read() {
     library.put_song(&edited, PutMode::Replace(song.revision.operation)).await.unwrap();
     let lookup = [Lookup::IdPrefix(song.id.short())];
     assert_eq!(library.songs().lookup(&lookup).await.unwrap(), [[song.id]]);
+}
+
+#[tokio::test]
+async fn patterns_that_an_older_catalog_lacks_are_read_again() {
+    let root = temp_dir();
+    let (library, fixture) = filled(root.path(), 2).await;
+    let id = SegmentId::from_bytes([7; 16]);
+    let segment = Segment {
+        id,
+        song: fixture.songs[0].id,
+        start: 0.0,
+        end: 1.0,
+        frequencies: None,
+        kind: "harmonic".to_owned(),
+        confidence: 1.0,
+        model: tiny_model().name,
+        vector: vector(&[1.0; 8]),
+        created_at: Timestamp::UNIX_EPOCH,
+        pattern: Some(Pattern {
+            id,
+            source: None,
+            metadata: serde_json::Map::new(),
+            changed_at: Timestamp::UNIX_EPOCH,
+        }),
+    };
+    library.segments().put(std::slice::from_ref(&segment)).await.unwrap();
+    drop(library);
+    // As an older songrec builds it, which refuses the file.
+    let catalog = rusqlite::Connection::open(root.path().join("catalog.sqlite")).unwrap();
+    catalog
+        .execute_batch(
+            "DELETE FROM segment; DROP INDEX segment_pattern; \
+             ALTER TABLE segment DROP COLUMN pattern; ALTER TABLE segment DROP COLUMN source; \
+             PRAGMA user_version = 2;",
+        )
+        .unwrap();
+    drop(catalog);
+
+    let library = open(root.path()).await;
+
+    let all = SegmentQuery { limit: 10, ..SegmentQuery::default() };
+    assert_eq!(library.segments().find(&all).await.unwrap(), [segment]);
+    assert_eq!(verify(&library, false).await, []);
 }
