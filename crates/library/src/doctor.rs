@@ -240,7 +240,7 @@ async fn usual_model(library: &Library) -> Option<Check> {
             state: CheckState::Doubtful,
             hint: Some(Hint::of(
                 "{} lets it embed the others",
-                [Remedy::Scan(Scan::Unembedded(None))],
+                [Remedy::Scan(Scan::Unembedded(Some(library.usual_model().to_owned())))],
             )),
             ..good(
                 name,

@@ -238,7 +238,7 @@ pub(crate) fn few_embedded(usual: &str, coverage: &Coverage) -> Option<Hint> {
     };
     Some(Hint::of(
         "{}: {} lets it embed the others",
-        [Piece::from(text), Remedy::Scan(Scan::Unembedded(None)).into()],
+        [Piece::from(text), Remedy::Scan(Scan::Unembedded(Some(usual.to_owned()))).into()],
     ))
 }
 

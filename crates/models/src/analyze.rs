@@ -43,7 +43,8 @@ pub struct Embedded {
 ///
 /// Like [`songrec_audio::analyze`], with models that listen. Those of batchers have
 /// threads of their own, and here need three of their windows; the one that ships
-/// with songrec works on this thread, after the last sample, and needs up to 30 MB.
+/// with songrec works after the last sample, while this thread waits, and needs up to
+/// 30 MB.
 ///
 /// # Errors
 ///

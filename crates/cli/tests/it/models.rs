@@ -75,20 +75,20 @@ fn files_are_embedded_without_a_library() {
     let kick = examples("kick")[0].clone();
     let (pad, kick) = (pad.to_str().unwrap(), kick.to_str().unwrap());
 
-    let lines = world.json_lines(&["embed", pad, kick, "--model", "dsp45", "--model", "dsp47@1"]);
+    let lines = world.json_lines(&["embed", pad, kick, "--model", "timbre", "--model", "dsp47@1"]);
     let again = world.json_lines(&["embed", pad, "--threads", "1"]);
     let files = world.run(&["embed", pad, kick, "--npy", "out"]).ok();
     let part = world.json(&["embed", &format!("{pad}@0:00-0:00.5")]);
 
     let models: Vec<&str> = lines.iter().map(|line| line["model"].as_str().unwrap()).collect();
-    assert_eq!(models, ["dsp45@1", "dsp47@1", "dsp45@1", "dsp47@1"]);
+    assert_eq!(models, ["timbre@1", "dsp47@1", "timbre@1", "dsp47@1"]);
     assert_eq!(lines[0]["vector"], again[0]["vector"], "two runs are equal to the bit");
     assert_ne!(lines[0]["vector"], part["vector"]);
     assert_eq!(part["part"]["end"], 0.5);
     for file in files.stdout.lines() {
         let bytes = std::fs::read(world.path(file)).unwrap();
         assert!(bytes.starts_with(b"\x93NUMPY"), "{file}");
-        assert_eq!(bytes.len() % 64, 45 * 4 % 64, "a header of whole lines, then 45 values");
+        assert_eq!(bytes.len() % 64, 205 * 4 % 64, "a header of whole lines, then 205 values");
     }
 }
 
