@@ -223,7 +223,7 @@ fn anomalies_are_below_zero_and_say_why() {
     world.run(&["scan", "music"]).ok();
 
     // By the measured values: to the network it is a bass like others.
-    let measured = ["anomalies", "--model", "dsp45", "--limit", "50"];
+    let measured = ["anomalies", "--model", "dsp45@1", "--limit", "50"];
     let found = world.json(&measured);
     let again = world.json(&measured);
 
