@@ -34,6 +34,7 @@ export interface Schema {
   "history": { "gone"?: string[]; "rest"?: number[]; "seen": string; "writes"?: [number, Schema["stamp"], string[], Record<string, unknown>][] };
   "job": { "asked": Schema["time"]; "counts": Record<string, number>; "ended"?: Schema["time"]; "failed_items": { "item": string; "reason": string }[]; "id": string; "kind": "scan" | "verify" | "sync" | "migrate" | "cluster" | "map" | "anomalies"; "problem"?: Schema["problem"]; "progress": { "bytes"?: number; "current"?: string; "done": number; "requests"?: number; "task": string; "total"?: number }; "result"?: unknown; "started"?: Schema["time"]; "state": "queued" | "running" | "done" | "failed" | "cancelled" };
   "job-list": { "jobs": Schema["job"][] };
+  "kept_pattern": Schema["pattern"] & { "others"?: Schema["pattern"][] };
   "known-song": Schema["problem"] & { "id": Schema["song_id"] };
   "left_out": { "differences": number; "different": number; "failed": number; "notes": number; "songs": number };
   "machine": { "id": string; "last_seen": Schema["time"]; "name": string; "retired": boolean; "round": number; "version": string };
@@ -55,6 +56,10 @@ export interface Schema {
   "pair_of_counts": { "left": Schema["counts"]; "right": Schema["counts"] };
   "pair_of_numbers": { "left": number; "right": number };
   "path": string;
+  "pattern": { "artist"?: string; "changed_at": Schema["time"]; "confidence": number; "created_at": Schema["time"]; "dimension": number; "end": number; "features"?: number[]; "high"?: number; "id": string; "kind": string; "low"?: number; "metadata": Record<string, unknown>; "model": Schema["model_name"]; "song": Schema["song_id"]; "source"?: string; "start": number; "title": string };
+  "pattern-gone": { "id": string; "removed": true };
+  "pattern-list": { "limit": number; "offset": number; "patterns": Schema["pattern"][] };
+  "patterns-added": { "added": number; "failed": number; "known": number; "results": ({ "pattern"?: Schema["pattern"]; "reason"?: string; "tip"?: string; "type": "added" | "known" | "failed" })[] };
   "plan": { "agreed": number; "bytes": Schema["pair_of_numbers"]; "counts": Schema["pair_of_counts"]; "documents": Schema["document_work"][]; "full": boolean; "left_out"?: Schema["left_out"]; "refused"?: Schema["failure"][]; "requests": Schema["pair_of_numbers"]; "songs": Schema["song_work"][] };
   "playlist": { "beside"?: string; "created_at": Schema["time"]; "id": string; "name": string; "rule"?: Schema["playlist_rule"]; "songs": (number | null); "updated_at": Schema["time"]; "version": Schema["operation"] };
   "playlist-delete": { "id": string; "removed": true };
@@ -75,6 +80,7 @@ export interface Schema {
   "session": { "authenticated": boolean; "backend": "local" | "astra" | "other"; "library"?: (string | null); "needed": boolean; "read_only": boolean; "version": string };
   "show": (Schema["song"] & { "cluster"?: { "cluster_id": number; "name": string }; "values": Record<string, Schema["said"]> } | { "deleted_at"?: Schema["time"]; "id": Schema["song_id"]; "seen": number; "writes": ({ "at": (Schema["time"] | null); "operation": string; "values": Record<string, unknown> })[] });
   "similar": { "blend"?: { "model": Schema["model_name"]; "weight": number }[]; "metric": Schema["metric"]; "model": Schema["model_name"]; "notes"?: string[]; "queries"?: (Schema["query"] & { "weight": number })[]; "query": Schema["query"]; "results": Schema["neighbour"][]; "shortfall"?: string };
+  "similar_patterns": { "metric": Schema["metric"]; "model": Schema["model_name"]; "pattern"?: string; "query": string; "results": (Schema["pattern"] & { "distance": number; "rank": number; "similarity": number })[]; "shortfall"?: string };
   "song": { "added_at": Schema["time"]; "audio": Schema["audio"]; "audio_hash": Schema["digest"]; "blob"?: Schema["blob"]; "conflicts"?: Schema["conflict"][]; "edits"?: Record<string, Schema["field_value"]>; "embeddings"?: Record<string, Schema["embedding"]>; "features"?: Schema["features"]; "files"?: Schema["song_file"][]; "format": number; "history"?: Schema["history"]; "id": Schema["song_id"]; "revision": Schema["revision"]; "sources"?: Schema["sources"]; "stamps"?: Record<string, Schema["stamp"]>; "tags": Schema["tags"]; "updated_at": Schema["time"] };
   "song-history": { "deleted_at"?: Schema["time"]; "id": Schema["song_id"]; "seen": number; "writes": ({ "at": (Schema["time"] | null); "operation": string; "values": Record<string, unknown> })[] };
   "song-list": { "limit": number; "offset": number; "songs": Schema["card"][]; "total": number };
@@ -83,7 +89,7 @@ export interface Schema {
   "song_work": { "left": (Schema["action"] | null); "merged"?: Schema["merged_field"][]; "note"?: string; "right": (Schema["action"] | null); "song": Schema["song_id"]; "title": string };
   "sources": { "file_name"?: Schema["tags"]; "folder"?: Schema["tags"]; "import"?: Schema["tags"]; "unsorted"?: true };
   "stamp": string;
-  "stats": { "albums": number; "artists": number; "codecs": Record<string, number>; "genres": Record<string, number>; "instruments": Record<string, number>; "keys": Record<string, number>; "lengths": Record<string, number>; "loops": number; "models": { "dimension": number; "metric": Schema["metric"]; "name": Schema["model_name"]; "songs": number }[]; "one_shots": number; "sound": { "loudness": Record<string, number>; "near_duplicates": (number | null); "silent_end": number; "silent_start": number; "songs": number }; "tempos": Record<string, number>; "total_duration": number; "total_size": number; "total_songs": number; "warnings": Record<string, number>; "without_audio": number; "without_embedding": number };
+  "stats": { "albums": number; "artists": number; "codecs": Record<string, number>; "genres": Record<string, number>; "instruments": Record<string, number>; "keys": Record<string, number>; "lengths": Record<string, number>; "loops": number; "models": { "dimension": number; "metric": Schema["metric"]; "name": Schema["model_name"]; "songs": number }[]; "one_shots": number; "sound": { "compared": number; "loudness": Record<string, number>; "near_duplicates": number; "silent_end": number; "silent_start": number; "songs": number }; "tempos": Record<string, number>; "total_duration": number; "total_size": number; "total_songs": number; "warnings": Record<string, number>; "without_audio": number; "without_embedding": number };
   "status": Schema["plan"];
   "status-of-library": { "backend": string; "id": string; "kind": "local" | "astra" | "other"; "place": string; "songs": number; "version": string; "why_not_writable"?: Schema["problem"]; "writable": boolean };
   "tags": { "album"?: string; "album_artist"?: string; "art"?: { "media_type": string; "size": number }; "artist"?: string; "bpm"?: number; "comment"?: string; "composer"?: string; "disc"?: number; "extra"?: Record<string, string>; "from_file_name"?: true; "genres"?: string[]; "instrument"?: string; "key"?: Schema["musical_key"]; "label"?: string; "loop"?: boolean; "moods"?: string[]; "title"?: string; "track"?: number; "year"?: number };

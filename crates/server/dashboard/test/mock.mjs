@@ -488,7 +488,7 @@ function stats(library) {
     artists: Object.keys(library.count((song) => song.artist)).length, albums: Object.keys(library.count((song) => song.album)).length,
     loops: library.songs.filter((song) => song.loop).length, one_shots: 3, models: [{ name: "dsp45@1", dimension: 45, metric: "cosine", songs }, { name: "clap@1", dimension: 512, metric: "cosine", songs: Math.round(songs * 0.8) }], without_embedding: 0,
     lengths: bins((song) => song.duration, [0.5, 5, 60, 240, 600], (at) => (at === 0 ? "<0.5 s" : at < 0 ? "10 min and more" : ["", "0.5 to 5 s", "5 to 60 s", "1 to 4 min", "4 to 10 min"][at])),
-    sound: { songs, silent_start: 12, silent_end: 40, loudness: { "<-30": 3, "-30 to -24": Math.round(songs * 0.08), "-24 to -18": Math.round(songs * 0.2), "-18 to -12": Math.round(songs * 0.4), "-12 to -6": Math.round(songs * 0.3), ">=-6": Math.round(songs * 0.02) }, near_duplicates: 7 },
+    sound: { songs, silent_start: 12, silent_end: 40, loudness: { "<-30": 3, "-30 to -24": Math.round(songs * 0.08), "-24 to -18": Math.round(songs * 0.2), "-18 to -12": Math.round(songs * 0.4), "-12 to -6": Math.round(songs * 0.3), ">=-6": Math.round(songs * 0.02) }, compared: Math.min(songs, 500), near_duplicates: 7 },
   };
 }
 

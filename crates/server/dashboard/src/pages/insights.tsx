@@ -114,7 +114,7 @@ function Pictures({ stats }: { stats: Stats }) {
             <Health good={stats.without_audio === 0} text={stats.without_audio === 0 ? "Every song has its audio" : `${count(stats.without_audio, "song")} without audio`} />
             <Health good={stats.without_embedding === 0} text={stats.without_embedding === 0 ? "Every song can be compared" : `${count(stats.without_embedding, "song")} cannot be compared yet`} />
             <Health good={warned === 0} text={warned === 0 ? "No damaged audio" : `${count(warned, "song")} with warnings`} href={warned > 0 ? library("warning:*") : undefined} />
-            <Health good={!stats.sound.near_duplicates} text={stats.sound.near_duplicates === null ? "Near duplicates were not looked for" : `${count(stats.sound.near_duplicates, "near duplicate")}`} href="#/insights/duplicates" />
+            <Health good={!stats.sound.near_duplicates} text={`${count(stats.sound.near_duplicates, "near duplicate")}${stats.sound.compared < stats.total_songs ? ` among ${number(stats.sound.compared)} songs` : ""}`} href="#/insights/duplicates" />
             <Health good={stats.sound.silent_start + stats.sound.silent_end === 0} text={`${number(stats.sound.silent_start)} begin and ${number(stats.sound.silent_end)} end with silence`} />
           </ul>
           <h3>Models</h3>

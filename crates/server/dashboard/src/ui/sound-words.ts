@@ -14,6 +14,9 @@ export interface Said {
   sure?: number;
 }
 
+/** What is less sure is as likely wrong as right, and is not said. */
+const SURE = 0.5;
+
 /** The first word whose limit is above the value. */
 function word(value: number, limits: [number, string][]): string {
   return limits.find(([limit]) => value < limit)?.[1] ?? limits[limits.length - 1][1];
@@ -43,7 +46,7 @@ export function inWords(features: Features): Said[] {
     value: `${bpm.toFixed(1)} BPM`,
     level: level(bpm, 50, 200),
   }), features.bpm_confidence);
-  if (features.key) {
+  if (features.key && (features.key_confidence ?? 1) >= SURE) {
     out.push({
       name: "Key", words: spoken(features.key), value: camelot(features.key), level: null,
       sure: features.key_confidence,
@@ -97,11 +100,22 @@ export function inWords(features: Features): Said[] {
     value: `A = ${hz.toFixed(1)} Hz`,
     level: null,
   }));
-  if (features.instrument) {
+  const { instrument, heard_instrument: heard } = features;
+  if (instrument && (features.instrument_confidence ?? 1) >= SURE) {
+    const by = features.named_instrument ? "by the file's name" : heard ? "by ear" : "";
     out.push({
-      name: "Instrument", words: features.instrument.replaceAll("_", " "), value: "", level: null,
+      name: "Instrument", words: instrument.replaceAll("_", " "), value: by, level: null,
       sure: features.instrument_confidence,
     });
+  }
+  if (heard && heard !== instrument) {
+    out.push({
+      name: "Heard", words: heard.replaceAll("_", " "), value: "by ear", level: null,
+      sure: features.heard_instrument_probability,
+    });
+  }
+  if ((features.vocal_probability ?? 0) >= SURE) {
+    out.push({ name: "Voice", words: "a voice", value: "by ear", level: null, sure: features.vocal_probability });
   }
   if (features.is_loop !== undefined) {
     out.push({ name: "Loop", words: features.is_loop ? "repeats seamlessly" : "does not loop", value: "", level: null });
