@@ -2,7 +2,8 @@
 
 use std::{
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use songrec_core::{ModelName, ModelSpec, Song, SongId, Timestamp, decode_path, encode_path};
@@ -40,7 +41,13 @@ pub struct Library {
     pub(crate) astra: Option<Arc<songrec_astra::AstraBackend>>,
     /// The models that can embed here.
     pub(crate) models: Arc<Models>,
+    /// When the usual model was last found to have embedded all that others did.
+    pub(crate) whole: Arc<Mutex<Option<Instant>>>,
 }
+
+/// For so long, no search looks again whether the usual model embedded all: looking takes
+/// as long as a search of a small library.
+const STAYS_WHOLE: Duration = Duration::from_secs(10);
 
 impl Library {
     /// A library kept by `backend`. Paths of files below `root` are kept
@@ -63,6 +70,7 @@ impl Library {
             #[cfg(feature = "astra")]
             astra: None,
             models,
+            whole: Arc::default(),
         }
     }
 
@@ -178,6 +186,10 @@ impl Library {
         let uncounted = Coverage { model: model.to_owned(), ..unknown };
         // How many it embedded far away would cost a look at all songs.
         let Some(local) = &self.local else { return Ok(uncounted) };
+        let whole = || self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_usual_known && whole().is_some_and(|since| since.elapsed() < STAYS_WHOLE) {
+            return Ok(uncounted);
+        }
         let states = local.index_states().await?;
         let of_songs = || states.iter().filter(|state| !state.of_segments);
         if of_songs().any(|state| state.state == ListsState::Lost) {
@@ -189,6 +201,7 @@ impl Library {
         };
         let (embedded, by_other): (usize, usize) = (rows(usual), rows(other.as_str()));
         let is_few = !is_usual_known || 2 * embedded < by_other;
+        *whole() = (embedded >= by_other).then(Instant::now);
         Ok(Coverage {
             model: if is_few { other.as_str() } else { usual }.to_owned(),
             embedded,
