@@ -54,7 +54,7 @@ pub struct AudioPlace(Place);
 enum Place {
     /// In the library, or in the one that it is synced with.
     Kept {
-        elsewhere: Option<Library>,
+        elsewhere: Option<Box<Library>>,
         blob: BlobRef,
     },
     File(PathBuf),
@@ -142,7 +142,8 @@ async fn kept(
     if !checked.knows(&check) && !is_kept(library, blob, check, checked, job).await? {
         return Ok(None);
     }
-    let place = AudioPlace(Place::Kept { elsewhere: elsewhere.cloned(), blob: blob.clone() });
+    let elsewhere = elsewhere.cloned().map(Box::new);
+    let place = AudioPlace(Place::Kept { elsewhere, blob: blob.clone() });
     Ok(Some(Playable::Here { size: blob.size, sha256: blob.sha256, place }))
 }
 
@@ -223,7 +224,7 @@ pub async fn read_audio(
         Place::Kept { elsewhere, blob } => {
             let gone = || Error::not_found("the audio is not in the library any more");
             let stream = elsewhere
-                .as_ref()
+                .as_deref()
                 .unwrap_or(library)
                 .backend()
                 .blobs()

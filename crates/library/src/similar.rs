@@ -115,10 +115,27 @@ pub async fn similar_to(
     examples: &[Example],
     options: &SimilarOptions,
 ) -> Result<Similar> {
-    let (models, notes) = chosen_models(library, options).await?;
+    let (mut models, mut notes) = chosen_models(library, options).await?;
     let names: Vec<ModelName> = models.iter().map(|(spec, _)| spec.name.clone()).collect();
-    let examples = crate::similar::example::embed_examples(library, examples, &names).await?;
-    like_examples(library, models, notes, &examples, options).await
+    let mut embedded = example::embed_examples(library, examples, &names).await?;
+    if options.model.is_none()
+        && options.blend.is_none()
+        && !library.is_model_chosen()
+        && let Some(other) = embedded.iter().find_map(|one| one.other_built_in(&names))
+    {
+        notes.push(Hint::of(
+            "compared by `{}`, because `{}` did not embed all that is asked for: {} lets it",
+            [
+                Piece::from(other.to_string()),
+                Piece::from(library.usual_model().to_owned()),
+                Remedy::Scan(Scan::Unembedded(Some(library.usual_model().to_owned()))).into(),
+            ],
+        ));
+        let known = library.backend.embeddings().models().await?;
+        models = vec![(model_named(&known, other.as_str())?, 1.0)];
+        embedded = example::embed_examples(library, examples, &[other]).await?;
+    }
+    like_examples(library, models, notes, &embedded, options).await
 }
 
 async fn like_examples(

@@ -58,16 +58,16 @@ async fn by_sound(
         return by_words(context, library, args, filter).await;
     }
     let model = match &args.model {
-        Some(model) => model.clone(),
-        None if args.text.is_empty() => library.search_model().await?.to_string(),
-        None => songrec_library::reading_model(library).await?.to_string(),
+        Some(model) => Some(model.clone()),
+        None if args.text.is_empty() => None,
+        None => Some(songrec_library::reading_model(library).await?.to_string()),
     };
     let texts = args.text.iter().map(Example::text);
     let songs = args.like.iter().map(Example::like);
     let examples: Vec<Example> =
         texts.chain(songs).chain(args.not.iter().map(Example::not_text)).collect();
     let options = SimilarOptions {
-        model: Some(model),
+        model,
         k: args.limit.unwrap_or_else(|| library.config().get(keys::SEARCH_RESULTS)),
         offset: args.offset,
         threshold: args.threshold,

@@ -238,22 +238,19 @@ fn wanted(scan: &Scan<'_>, song: Option<&Song>, without_segments: &[ModelName]) 
     let mut wanted = scan.embedders.wanted();
     wanted.windows = scan.options.segments;
     wanted.sound.cancel = Some(scan.job.interrupt.flag());
-    let is_current = |song: &&Song| {
-        let features = song.features.as_ref();
-        features.is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION)
-    };
-    if let Some(song) = song.filter(is_current) {
-        let lost = super::lost::lost_of(scan, song.id);
-        let lacks =
-            |model: &ModelName| !song.embeddings.contains_key(model) || lost.contains(model);
-        wanted.sound.features = false;
-        wanted.sound.models.retain(lacks);
-        wanted.batchers.retain(|batcher| {
-            let name = &batcher.spec().name;
-            without_segments.contains(name)
-                || (lacks(name) && !scan.memory.has(Finding::Nothing, name, song.id))
-        });
-    }
+    let Some(song) = song else { return wanted };
+    let features = song.features.as_ref();
+    // Vectors are of models whose names say what they are: they do not age with features.
+    wanted.sound.features =
+        features.is_none_or(|known| known.version < songrec_audio::dsp::FEATURES_VERSION);
+    let lost = super::lost::lost_of(scan, song.id);
+    let lacks = |model: &ModelName| !song.embeddings.contains_key(model) || lost.contains(model);
+    wanted.sound.models.retain(lacks);
+    wanted.batchers.retain(|batcher| {
+        let name = &batcher.spec().name;
+        without_segments.contains(name)
+            || (lacks(name) && !scan.memory.has(Finding::Nothing, name, song.id))
+    });
     wanted
 }
 

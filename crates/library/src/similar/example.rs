@@ -82,6 +82,17 @@ pub(super) struct EmbeddedExample {
     pub(super) unembedded: BTreeMap<ModelName, Error>,
 }
 
+impl EmbeddedExample {
+    /// Another model that is a part of songrec and embedded this song, where none of
+    /// `models` did.
+    pub(super) fn other_built_in(&self, models: &[ModelName]) -> Option<ModelName> {
+        let song = self.song.as_ref().filter(|_| self.in_library)?;
+        let is_embedded = models.iter().any(|model| self.vectors.contains_key(model));
+        let mut others = songrec_models::built_in_models().iter().map(|spec| &spec.name);
+        others.find(|name| !is_embedded && song.embeddings.contains_key(*name)).cloned()
+    }
+}
+
 /// The examples with their vectors under those of `models` that embedded
 /// them: one request a model for all songs of the library together.
 pub(super) async fn embed_examples(

@@ -28,7 +28,8 @@ struct Fixture {
 }
 
 fn fixture() -> Fixture {
-    serde_json::from_str(include_str!("../../models/timbre-fixture.json")).unwrap()
+    serde_json::from_str(include_str!("../../models/timbre-fixture.json"))
+        .expect("the fixture is what `export.py` writes")
 }
 
 // Three decaying sines, a silence, and a burst of a linear congruence.
@@ -63,7 +64,7 @@ fn heard(samples: &[f32], block: usize) -> Option<Heard> {
         listener.push(block);
     }
     listener.end();
-    listener.finish().unwrap()
+    listener.finish().expect("the network runs")
 }
 
 #[test]
