@@ -18,6 +18,7 @@ mod explain;
 mod facts;
 pub mod find;
 mod fresh;
+mod given;
 mod hash;
 mod history;
 mod library;
@@ -83,6 +84,7 @@ pub use evaluate::{Band, Confusion, Eval, EvalOptions, Measured, ModelEval, eval
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain, explain_songs};
 pub use find::Named;
 pub use fresh::state as library_state;
+pub use given::given_model;
 pub use history::{SongHistory, Written};
 pub use library::{Library, now};
 pub use map::{
@@ -99,7 +101,7 @@ pub use part::{InvalidPart, Part, clock};
 pub use patterns::{
     AddedPattern, KeptPattern, LARGEST_METADATA, NewPattern, PatternChange, PatternIntake,
     PatternOrder, PatternQuery, PatternSubject, ShownPattern, SimilarPattern, SimilarPatterns,
-    SimilarPatternsOptions, edit_pattern, find_patterns, given_model, pattern, remove_patterns,
+    SimilarPatternsOptions, edit_pattern, find_patterns, pattern, remove_patterns,
     similar_patterns,
 };
 pub use pictures::{LARGEST_PICTURE, MOST_POINTS, WaveformOfSong, spectrogram, waveform};

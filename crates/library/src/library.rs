@@ -174,7 +174,7 @@ impl Library {
             .filter(is_known)
             .chain(known.iter().map(|spec| &spec.name))
             // Features that were given with patterns are of no song.
-            .filter(|name| name.as_str() != usual && !crate::patterns::is_given(name));
+            .filter(|name| name.as_str() != usual && !crate::given::is_given(name));
         let Some(other) = others.next().filter(|_| !self.is_model_chosen()) else {
             return Ok(unknown);
         };

@@ -21,5 +21,3 @@ pub use shown::ShownPattern;
 pub use similar::{
     PatternSubject, SimilarPattern, SimilarPatterns, SimilarPatternsOptions, similar_patterns,
 };
-pub use store::given_model;
-pub(crate) use store::is_given;

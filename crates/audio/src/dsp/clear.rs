@@ -1,8 +1,8 @@
 //! Tones that stand out from what is around them: what a key is told from.
 
 use super::{
+    bins::{BINS_PER_OCTAVE, Bins},
     chroma::CLASSES,
-    cqt::{BINS_PER_OCTAVE, Bins},
     simd::log2,
     tuning,
 };
@@ -58,7 +58,7 @@ impl Clear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dsp::cqt::NONE;
+    use crate::dsp::bins::NONE;
 
     /// A tone at the middle bin of a class, over a level of all bins.
     fn tone(class: usize, level: f32) -> Bins {

@@ -14,6 +14,7 @@ use realfft::{RealToComplex, num_complex::Complex};
 use rustfft::{Fft, FftPlanner};
 
 use super::{
+    bins::{BINS_PER_OCTAVE, Bins, NONE},
     chroma::{CLASSES, normalize},
     clear::Clear,
     simd::{LANES, Simd, WithSimd, dot, run, vectorized},
@@ -21,8 +22,6 @@ use super::{
     tuning::{self, STEPS},
 };
 
-/// Bins an octave.
-pub(super) const BINS_PER_OCTAVE: usize = 36;
 pub(super) const OCTAVES: usize = 7;
 /// Samples of a frame, at half of librosa's rate for the octave.
 const FRAME: usize = 512;
@@ -193,12 +192,6 @@ struct Octave {
 
 /// The pitch classes of an octave in a frame.
 type Classes = [f32; CLASSES];
-
-/// The magnitudes of an octave in a frame.
-pub(super) type Bins = [f32; BINS_PER_OCTAVE.next_multiple_of(LANES)];
-
-/// The magnitudes of silence.
-pub(super) const NONE: Bins = [0.0; BINS_PER_OCTAVE.next_multiple_of(LANES)];
 
 impl Octave {
     fn new() -> Self {

@@ -30,6 +30,7 @@
 //! define, such as a key, are absent.
 
 mod beat;
+mod bins;
 mod chroma;
 mod clear;
 mod clip;

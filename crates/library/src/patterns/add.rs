@@ -11,9 +11,9 @@ use songrec_core::{
 use super::{
     draft::{NewPattern, frequencies_of, has_room, is_within, kind_of, source_of},
     shown::ShownPattern,
-    store::{announce, given_model, versions},
+    store::{announce, versions},
 };
-use crate::{Error, ErrorKind, Library, Result, find, library::now, similar};
+use crate::{Error, ErrorKind, Library, Result, find, given::given_model, library::now, similar};
 
 /// Parts of songs that models hear at once.
 const HEARD_AT_ONCE: usize = 4;

@@ -9,9 +9,9 @@ use super::{
     add::{Spaces, is_possible, part_heard_by},
     draft::{frequencies_of, has_room, is_within, kind_of, source_of},
     find::{KeptPattern, none, pattern},
-    store::{announce, is_given, versions},
+    store::{announce, versions},
 };
-use crate::{Error, Library, Result, find, library::now};
+use crate::{Error, Library, Result, find, given::is_given, library::now};
 
 /// What is changed of a pattern; the rest stays.
 #[derive(Clone, Debug, Default)]

@@ -8,9 +8,8 @@ use super::{
     add::part_heard_by,
     find::{PatternQuery, current, pattern},
     shown::ShownPattern,
-    store::given_model,
 };
-use crate::{Error, Library, Part, Result, find_model, similar};
+use crate::{Error, Library, Part, Result, find_model, given::given_model, similar};
 
 /// How many more are searched for than are wanted, for those that are left out.
 const MARGIN: usize = 8;

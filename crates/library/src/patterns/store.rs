@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use songrec_core::{
-    Metric, ModelName, ModelSpec, Pattern, Segment, SegmentId, Song, SongId, SongSummary,
-};
+use songrec_core::{Pattern, Segment, SegmentId, Song, SongId, SongSummary};
 use songrec_storage::{Outcome, PutMode, PutSong, SegmentQuery, WhichSegments};
 
 use crate::{Error, ErrorKind, Library, Result, library::named, now};
@@ -16,28 +14,6 @@ const ATTEMPTS: usize = 20;
 const OF_ONE_REQUEST: usize = 100;
 /// The same where a request costs nothing, and each reads the files of songs again.
 const OF_ONE_REQUEST_HERE: usize = 5_000;
-
-/// What names of models begin with that only say of how many numbers features are.
-const GIVEN: &str = "given-";
-
-/// The model that stands for features that were given with patterns, where it is not
-/// said which model made them: only those of one dimension can be compared.
-///
-/// # Errors
-///
-/// Never, as far as is known: a number makes a name.
-pub fn given_model(dimension: usize) -> Result<ModelSpec> {
-    let name = format!("{GIVEN}{dimension}@1");
-    let name = name.parse::<ModelName>();
-    let name = name.map_err(|error| Error::usage("features have no model").because(error))?;
-    let description = format!("{dimension} numbers that were given with patterns");
-    Ok(ModelSpec { name, dimension, metric: Metric::Cosine, description })
-}
-
-/// Whether it stands for features that were given.
-pub(crate) fn is_given(model: &ModelName) -> bool {
-    model.name().strip_prefix(GIVEN).is_some_and(|rest| rest.parse::<usize>().is_ok())
-}
 
 /// The pattern of a segment that is one.
 pub(super) fn of(segment: &Segment) -> Option<&Pattern> {
@@ -144,19 +120,4 @@ fn again(song: &Song, gone: &BTreeMap<SongId, Vec<SegmentId>>) -> PutSong {
     }
     next.revise(song, now());
     PutSong { song: next, mode: PutMode::Replace(song.revision.operation), origin: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn features_that_are_given_have_a_model_of_their_dimension() {
-        let model = given_model(768).unwrap();
-
-        assert_eq!((model.name.as_str(), model.dimension), ("given-768@1", 768));
-        assert!(is_given(&model.name));
-        assert!(!is_given(&"given-x@1".parse().unwrap()));
-        assert!(!is_given(&"dsp45@1".parse().unwrap()));
-    }
 }
