@@ -45,9 +45,20 @@ if [ -z "$CHROMIUM" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; th
 fi
 [ -n "$CHROMIUM" ] || skip "Chromium is not there and could not be installed" "the pages of the dashboard are not tested"
 export CHROMIUM
-if ! node --test --test-concurrency=2 --test-reporter=tap test/dashboard.test.mjs test/lists.test.mjs >"$made/tests" 2>&1; then
-    grep -A 16 '^not ok' "$made/tests" || cat "$made/tests"
-    echo "error: pages of the dashboard fail: \`cd crates/server/dashboard && npm test\` tries them again" >&2
-    exit 1
+pages() { node --test --test-reporter=tap "$@" test/dashboard.test.mjs test/lists.test.mjs; }
+if ! pages --test-concurrency=2 >"$made/tests" 2>&1; then
+    # A browser on a busy machine may be too slow once; what is wrong fails again, alone.
+    mapfile -t failed < <(sed -n 's/^not ok [0-9]* - //p' "$made/tests")
+    [ "${#failed[@]}" -gt 0 ] || { cat "$made/tests"; exit 1; }
+    for name in "${failed[@]}"; do
+        pattern="^$(printf '%s' "$name" | sed 's/[][\\.*^$+?(){}|/]/\\&/g')\$"
+        if ! pages --test-name-pattern="$pattern" >"$made/again" 2>&1 ||
+            ! grep -q '^# pass [1-9]' "$made/again"; then
+            grep -A 16 '^not ok' "$made/tests" "$made/again" || cat "$made/again"
+            echo "error: pages of the dashboard fail: \`cd crates/server/dashboard && npm test\` tries them again" >&2
+            exit 1
+        fi
+        echo "only at the second try: $name"
+    done
 fi
 grep -E '^# (pass|skipped|duration_ms)' "$made/tests"

@@ -152,13 +152,13 @@ test("a file finds its place on the map", async (t) => {
   }, [...sound(1, 0.2)]);
   await page.dispatchEvent("#stage", "drop", { dataTransfer: transfer });
   await page.locator(".map-panel h2", { hasText: "found.wav" }).waitFor();
-  assert.equal(await page.evaluate(() => window.songrecMap.state.selectedCount), 20);
-  assert.ok(await page.evaluate(() => window.songrecMap.view.over !== null));
+  await page.waitForFunction(() => window.songrecMap.state.selectedCount === 20);
+  await page.waitForFunction(() => window.songrecMap.view.over !== null);
 
   // One that the library has is shown where it is.
   await page.setInputFiles(".file-button input", { name: "known.wav", mimeType: "audio/wav", buffer: sound(1, 0.2) });
   await message(page, "is in the library");
-  assert.equal(await page.evaluate(() => window.songrecMap.state.focus), 42);
+  await page.waitForFunction(() => window.songrecMap.state.focus === 42);
 });
 
 test("a file that is dropped anywhere is searched by", async (t) => {
