@@ -8,7 +8,8 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use songrec_core::{Metric, ModelName, Vector, encode_path};
 use songrec_library::{
-    Blend, Example, Part, Similar, SimilarOptions, UNLIKE, explain_songs, find, similar_to,
+    Blend, Example, Part, Similar, SimilarOptions, UNLIKE, by_words, explain_songs, find,
+    reads_words, similar_to,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -156,7 +157,8 @@ struct SimilarBody {
     like: Vec<ExampleIn>,
     /// Songs to be unlike.
     unlike: Vec<ExampleIn>,
-    /// Words to sound like, for a model that reads.
+    /// Words to sound like, for a model that reads. Without such a model, words alone are
+    /// matched with what is measured of the songs.
     text: Option<String>,
     /// Words not to sound like.
     not_text: Option<String>,
@@ -230,6 +232,11 @@ struct Asked {
 }
 
 impl Asked {
+    /// Whether nothing but words is asked for.
+    fn is_of_words(&self) -> bool {
+        self.like.is_empty() && self.unlike.is_empty() && self.vector.is_none()
+    }
+
     async fn examples(self, server: &Shared) -> Result<Vec<Example>> {
         let count = self.like.len() + self.unlike.len();
         if count > EXAMPLES {
@@ -307,7 +314,18 @@ async fn to_several(State(server): State<Shared>, request: Request) -> Result<Re
     let (asked, query) = body.split();
     let reads = asked.text.is_some() || asked.not_text.is_some();
     let mut options = query.options(&server, USUAL, &job).await?;
-    if reads && options.model.is_none() && options.blend.is_none() {
+    let is_open = options.model.is_none() && options.blend.is_none();
+    if let Some(text) = &asked.text
+        && asked.is_of_words()
+        && is_open
+        && !reads_words(&server.library)
+    {
+        let _turn = server.turn().await?;
+        let unlike = asked.not_text.as_slice();
+        let found = by_words(&server.library, std::slice::from_ref(text), unlike, &options).await?;
+        return Ok(answer(found));
+    }
+    if reads && is_open {
         let reader: ModelName = songrec_library::reading_model(&server.library).await?;
         options.model = Some(reader.to_string());
     }

@@ -159,6 +159,20 @@ async fn a_vector_finds_the_song_it_is_of() {
 }
 
 #[tokio::test]
+async fn words_without_a_model_that_reads_are_matched_with_what_is_known() {
+    let world = world(3, Options::default()).await;
+
+    let body = json!({ "text": "short bright sound" });
+    let response = world.post("/api/v1/similar", &body).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let found: Value = response.json().await.unwrap();
+
+    assert_eq!(found["model"], "words@1");
+    assert_eq!(found["results"].as_array().map(Vec::len), Some(3), "{found}");
+    assert!(found["notes"][0].as_str().unwrap().contains("no model here reads words"), "{found}");
+}
+
+#[tokio::test]
 async fn a_packed_map_is_what_its_first_line_says() {
     let world = world(8, Options::default()).await;
     let query = "method=pca&dims=3&color=bpm";
