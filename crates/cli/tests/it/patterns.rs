@@ -269,6 +269,10 @@ fn a_program_feeds_patterns_line_by_line() {
     let same = fed(&world, &["patterns", "add", "--from", "-"], all.stdout.as_bytes()).ok();
     assert!(same.stderr.contains("added 0 patterns, 3 were there already"), "{same:?}");
     assert_eq!(world.json(&["patterns", "show", id])["kind"], "changed");
+    // What is wrong is refused, whether its id is known from the same batch or from before.
+    with_id["end"] = json!(99);
+    let wrong = fed(&world, &["patterns", "add", "--from", "-"], with_id.to_string().as_bytes());
+    assert!(wrong.code == 3 && wrong.stderr.contains("no part that ends at 1:39"), "{wrong:?}");
     let other = World::with(&["kick", "pad"]);
     fs::write(other.path("all.jsonl"), &all.stdout).unwrap();
     other.run(&["patterns", "add", "--from", "all.jsonl"]).ok();

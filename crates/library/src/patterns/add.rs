@@ -50,6 +50,8 @@ struct Draft {
     confidence: f32,
     source: Option<String>,
     id: Option<SegmentId>,
+    /// Whether the song had a segment with this id that was deleted or replaced.
+    is_gone: bool,
     model: ModelSpec,
     vector: Option<Vector>,
 }
@@ -327,10 +329,10 @@ async fn draft(models: &mut Spaces<'_>, new: &NewPattern, song: &Song) -> Result
         Some(vector) => models.of_given(vector, model, metric).await?,
         None => models.hearing(model).await?,
     };
-    let is_gone = |id: &SegmentId| {
+    let is_gone = new.id.is_some_and(|id| {
         let id = id.to_string();
         song.history.iter().any(|history| history.gone().any(|gone| *gone == id))
-    };
+    });
     Ok(Draft {
         song: SongSummary::of(song),
         start: new.start,
@@ -339,10 +341,8 @@ async fn draft(models: &mut Spaces<'_>, new: &NewPattern, song: &Song) -> Result
         kind,
         confidence,
         source,
-        id: match new.id {
-            Some(id) if is_gone(&id) => return Err(taken(id)),
-            id => id,
-        },
+        id: new.id,
+        is_gone,
         model,
         vector,
     })
@@ -362,7 +362,8 @@ pub(super) fn is_possible(
 }
 
 // Takes those out of `drafts` whose ids are there, which is no error, or stand for
-// something else. Gives those that were said before in the same batch.
+// something else. Gives those that were said before in the same batch. What is wrong with
+// a pattern is said before its id is looked for: it is wrong whichever batch it comes in.
 async fn known(
     library: &Library,
     patterns: &[NewPattern],
@@ -381,23 +382,20 @@ async fn known(
         stored.into_iter().flatten().map(|segment| segment.id).collect();
     let songs: HashMap<SongId, SongSummary> =
         super::store::songs_of(library, of_patterns.values().flatten()).await?;
-    for (at, new) in patterns.iter().enumerate() {
-        let versions = new.id.as_ref().and_then(|id| of_patterns.get(id)?.first());
-        if let Some(version) = versions
-            && let Some(song) = songs.get(&version.song)
-        {
-            let pattern = ShownPattern::of(version, song);
-            outcomes[at] = Some(Ok(AddedPattern { pattern, is_new: false }));
-        }
-    }
+    let known = |id: &SegmentId| {
+        let version = of_patterns.get(id)?.first()?;
+        let pattern = ShownPattern::of(version, songs.get(&version.song)?);
+        Some(AddedPattern { pattern, is_new: false })
+    };
     let mut seen = BTreeSet::new();
     let mut repeated = Vec::new();
     drafts.retain(|(at, draft)| {
         let Some(id) = draft.id else { return true };
-        if of_patterns.contains_key(&id) && outcomes[*at].is_some() {
+        if let Some(known) = known(&id) {
+            outcomes[*at] = Some(Ok(known));
             return false;
         }
-        if of_others.contains(&id) || of_patterns.contains_key(&id) {
+        if draft.is_gone || of_others.contains(&id) || of_patterns.contains_key(&id) {
             outcomes[*at] = Some(Err(taken(id)));
             return false;
         }
