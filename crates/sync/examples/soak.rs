@@ -9,7 +9,10 @@ mod model;
 
 use songrec_sync::Rules;
 
-use model::{Setup, history, play, shrink};
+use model::{
+    Setup,
+    play::{history, play, shrink},
+};
 
 const STEPS: usize = 250;
 

@@ -4,7 +4,7 @@
 use crate::model::{
     Setup,
     every::{Count, RING, SHARED_RING, STAR, Shape, every},
-    history, play, shrink,
+    play::{history, play, shrink},
 };
 
 #[test]

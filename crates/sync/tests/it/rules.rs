@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{Place as Library, Setup, Shaky, history, play};
+use crate::model::{
+    Place as Library, Setup, Shaky,
+    play::{history, play},
+};
 use futures::FutureExt;
 use songrec_core::{
     Embedding, Event, Field, History, Job, OperationId, Progress, Silent, Song, SongId, Timestamp,

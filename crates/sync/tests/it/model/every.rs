@@ -18,7 +18,7 @@ use songrec_storage::{
 };
 use songrec_sync::{Direction, MaxDelete, Options, Replica, Report, Rules, State, Syncer, restore};
 
-use super::{DAY, Place, Shaky, audio_hash, picture, run, values_of};
+use super::{DAY, Place, Shaky, audio_hash, checks::picture, run, values_of};
 
 /// Libraries, and which of them sync.
 #[derive(Clone, Copy, Debug)]
