@@ -39,7 +39,7 @@ fn songs() -> Fixture {
     library_of(SONGS, 1).embedded_by(&tiny_model(), 2)
 }
 
-async fn in_memory(root: &Path) -> (Library, Fixture) {
+pub(crate) async fn in_memory(root: &Path) -> (Library, Fixture) {
     let backend = MemoryBackend::new();
     let fixture = songs().store(&backend).await;
     (Library::new(Arc::new(backend), config(root), "test".to_owned(), None), fixture)

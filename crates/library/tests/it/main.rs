@@ -2,6 +2,7 @@
 
 mod blended;
 mod floor;
+mod left_alone;
 mod playlists;
 mod same_answers;
 mod similar;
