@@ -113,6 +113,7 @@ pub use playlist::{
     PlaylistList, PlaylistRule, PlaylistSeed, PlaylistSong, PlaylistSongs, RULE_LENGTH,
     SentPlaylist, Unmatched, UnreadablePlaylist, change_playlist, create_playlist, delete_playlist,
     import_playlist, looked_up, playlist_file, playlist_named, playlist_songs, playlists,
+    songs_file,
 };
 pub use points::{Points, points};
 pub use property::Property;

@@ -13,7 +13,7 @@ mod location;
 mod looked_up;
 
 pub use body::{MOST_SONGS, Playlist, PlaylistEntry, PlaylistRule, PlaylistSeed, RULE_LENGTH};
-pub use export::{ExportedPlaylist, LeftOut, PlaylistFile, playlist_file};
+pub use export::{ExportedPlaylist, LeftOut, PlaylistFile, playlist_file, songs_file};
 pub use formats::{InvalidPlaylistFormat, PlaylistFormat};
 pub use import::{
     ImportOptions, ImportedPlaylist, LARGEST_PLAYLIST_FILE, MatchedBy, SentPlaylist, Unmatched,

@@ -4,6 +4,7 @@ mod answer;
 mod blend;
 mod chosen;
 mod example;
+mod folder;
 mod passages;
 
 use songrec_core::{
@@ -332,6 +333,7 @@ async fn choose(
     let mut exclude = options.exclude.clone();
     if !options.include_self {
         exclude.extend(songs_of(examples).map(|song| song.id));
+        exclude.extend(examples.iter().flat_map(|example| &example.members));
     }
     let wanted = options.offset.saturating_add(options.k);
     let search = wanted.saturating_add(margin(library, others, options));

@@ -14,15 +14,19 @@ use super::{
 #[derive(Debug, Args)]
 pub(crate) struct SimilarArgs {
     /// A song (id, beginning of an id, path, or words), or any audio file, or
-    /// a part of one: song.flac@1:20-1:35; several for what sounds like all of
-    /// them together
-    #[arg(value_parser = song(), required = true, value_name = "SONG")]
+    /// a part of one: song.flac@1:20-1:35, or a folder: kicks/, which stands
+    /// for the center of its songs; several for what sounds like all of them
+    /// together
+    #[arg(value_parser = song(), required_unless_present = "vectors", value_name = "SONG")]
     pub(crate) songs: Vec<String>,
+    /// A vector by the model, as a .npy file; may be repeated
+    #[arg(long = "vector", value_name = "FILE", conflicts_with = "passages")]
+    pub(crate) vectors: Vec<PathBuf>,
     /// A song that the results should be unlike; may be repeated
     #[arg(value_parser = song(), long, value_name = "SONG")]
     pub(crate) minus: Vec<String>,
-    /// How much each song counts, such as 1,0.5: first the SONGs, 1 if not
-    /// said, then those of --minus, 0.5 if not said
+    /// How much each song counts, such as 1,0.5: first the SONGs, then those of
+    /// --vector, 1 if not said, then those of --minus, 0.5 if not said
     #[arg(long, value_name = "X,Y", value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) weights: Vec<f64>,
     /// How many songs
@@ -68,6 +72,12 @@ pub(crate) struct SimilarArgs {
     /// same is done without it for a part of a song
     #[arg(long, conflicts_with_all = ["blend", "minus", "weights"])]
     pub(crate) passages: bool,
+    /// Also write the results as a playlist: .m3u8, .xspf or .jspf
+    #[arg(long, value_name = "FILE", conflicts_with = "passages")]
+    pub(crate) m3u: Option<PathBuf>,
+    /// Write over the playlist's file if it is there
+    #[arg(long, requires = "m3u")]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

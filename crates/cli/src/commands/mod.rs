@@ -37,6 +37,7 @@ mod packaging;
 mod pair;
 mod patterns;
 mod playlist;
+mod playlist_file;
 mod radio;
 mod relocate;
 mod rm;

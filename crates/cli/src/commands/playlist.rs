@@ -1,15 +1,15 @@
 //! `playlist`: lists of songs, and files of them.
 
-use std::{io::Write as _, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
 use songrec_core::SongSummary;
 use songrec_library::{
     Error, ErrorKind, ImportOptions, KeptPlaylist, Library, PathOptions, PlaylistCard,
-    PlaylistChange, PlaylistFormat, PlaylistRule, PlaylistSong, PlaylistSongs, change_playlist,
-    create_playlist, delete_playlist, find, import_playlist, playlist_file, playlist_named,
-    playlist_songs, playlists,
+    PlaylistChange, PlaylistRule, PlaylistSong, PlaylistSongs, change_playlist, create_playlist,
+    delete_playlist, find, import_playlist, playlist_file, playlist_named, playlist_songs,
+    playlists,
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         EditPlaylistArgs, ExportPlaylistArgs, NewPlaylistArgs, PlaylistArgs, PlaylistCommand,
         RuleArgs,
     },
+    commands::playlist_file,
     context::Context,
     numbers::{counted, length},
     status::ExitStatus,
@@ -321,9 +322,7 @@ async fn delete(context: &Context, name: &str) -> Result<ExitStatus> {
 }
 
 async fn export(context: &Context, args: &ExportPlaylistArgs) -> Result<ExitStatus> {
-    let format = PlaylistFormat::of_path(&args.file).map_err(|error| {
-        Error::usage(error).with_hint("the file ends in .m3u8, .m3u, .xspf or .jspf")
-    })?;
+    let format = playlist_file::format_of(&args.file)?;
     let library = context.library_with(context.config([])?).await?;
     let kept = playlist_named(&library, &args.playlist).await?;
     let relative_to = args.relative_to.as_deref().map(std::path::absolute).transpose();
@@ -333,14 +332,14 @@ async fn export(context: &Context, args: &ExportPlaylistArgs) -> Result<ExitStat
     let paths =
         PathOptions { relative_to, maps: args.maps.clone(), forward_slash: args.forward_slash };
     let file = playlist_file(&library, &kept, format, &paths, &context.job).await?;
-    write(&args.file, &file.bytes, args.force)?;
+    playlist_file::write(&args.file, &file.bytes, args.force)?;
     let printer = &context.printer;
     let exported = &file.exported;
     if printer.json {
         printer.json(exported)?;
     }
     for one in exported.left_out.iter().take(TOLD) {
-        printer.warn(format!("left out {}, `{}`: {}", one.position, one.title, one.why));
+        playlist_file::warn_of(context, one);
     }
     if exported.left_out.len() > TOLD {
         let more = (exported.left_out.len() - TOLD) as u64;
@@ -353,34 +352,6 @@ async fn export(context: &Context, args: &ExportPlaylistArgs) -> Result<ExitStat
         (true, _) => ExitStatus::Done,
         (false, _) => ExitStatus::SomeFailed,
     })
-}
-
-// Writes a file whole or not at all.
-fn write(file: &Path, bytes: &[u8], force: bool) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io("write", file, error);
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut new =
-        tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
-    new.write_all(bytes).map_err(failed)?;
-    // A player that is another user's has to read it.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o644);
-        new.as_file().set_permissions(mode).map_err(failed)?;
-    }
-    if force {
-        new.persist(file).map_err(|error| failed(error.error))?;
-        return Ok(());
-    }
-    new.persist_noclobber(file).map_err(|error| match error.error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            Error::usage(format_args!("`{}` is there already", file.display()))
-                .with_hint("`--force` writes over it")
-        }
-        _ => failed(error.error),
-    })?;
-    Ok(())
 }
 
 async fn import(context: &Context, file: &Path, options: &ImportOptions) -> Result<ExitStatus> {

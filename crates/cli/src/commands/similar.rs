@@ -1,11 +1,16 @@
 use anyhow::Result;
+use songrec_core::decode_path;
 use songrec_library::{
-    Error, Example, Explanation, Found, Part, Passages, Similar, SimilarOptions, SimilarSong, keys,
+    Error, Example, Explanation, Found, Part, Passages, Similar, SimilarOptions, SimilarSong,
+    UNLIKE, keys, read_npy,
 };
 
 use crate::{
     args::SimilarArgs,
-    commands::select::{SONG, cells},
+    commands::{
+        playlist_file,
+        select::{SONG, cells},
+    },
     context::Context,
     hints,
     numbers::counted,
@@ -36,7 +41,12 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         [song] if args.passages => {
             Found::Passages(songrec_library::passages(&library, song, &options).await?)
         }
-        [song] if args.minus.is_empty() && Part::split(song).1.is_some() => {
+        [song]
+            if args.minus.is_empty()
+                && args.vectors.is_empty()
+                && args.m3u.is_none()
+                && Part::split(song).1.is_some() =>
+        {
             songrec_library::passages_or_songs(&library, song, &options).await?
         }
         several if args.passages => {
@@ -46,6 +56,11 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
         }
         _ => Found::Songs(songrec_library::similar_to(&library, &examples, &options).await?),
     };
+    if let (Some(file), Found::Songs(similar)) = (&args.m3u, &found) {
+        let songs: Vec<_> = similar.results.iter().map(|song| song.summary.clone()).collect();
+        let name = format!("similar to {}", asked(similar));
+        playlist_file::write_songs(context, &library, file, args.force, (&name, &songs)).await?;
+    }
     let none = match &mut found {
         Found::Passages(passages) => {
             print_passages(context, passages)?;
@@ -91,9 +106,11 @@ fn print_passages(context: &Context, passages: &mut Passages) -> Result<()> {
 
 // The songs to be like and unlike, with their weights.
 fn examples(args: &SimilarArgs) -> Result<Vec<Example>> {
-    let like = args.songs.iter().map(Example::like);
-    let unlike = args.minus.iter().map(Example::unlike);
-    let mut examples: Vec<Example> = like.chain(unlike).collect();
+    let mut examples: Vec<Example> = args.songs.iter().map(|song| like(song)).collect();
+    for file in &args.vectors {
+        examples.push(Example::vector(read_npy(file)?));
+    }
+    examples.extend(args.minus.iter().map(|song| Example { weight: UNLIKE, ..like(song) }));
     if args.weights.len() > examples.len() {
         return Err(Error::usage(format_args!(
             "there are {} weights for {}",
@@ -112,6 +129,19 @@ fn examples(args: &SimilarArgs) -> Result<Vec<Example>> {
         example.weight = weight.copysign(example.weight);
     }
     Ok(examples)
+}
+
+// A name with a separator that is a folder's means the folder; words may be the same as
+// the name of one that happens to lie here.
+fn like(name: &str) -> Example {
+    let path = decode_path(name);
+    let is_path = path.components().count() > 1
+        || name.ends_with(std::path::is_separator)
+        || matches!(name, "." | "..");
+    match is_path && path.is_dir() {
+        true => Example::folder(path),
+        false => Example::like(name),
+    }
 }
 
 /// Prints similar songs.

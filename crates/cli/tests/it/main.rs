@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod again;
+mod alike;
 mod analysis;
 mod answers;
 #[cfg(all(feature = "astra", feature = "emulator"))]

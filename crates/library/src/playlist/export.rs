@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use songrec_core::{Job, Song, SongId};
+use songrec_core::{Job, Song, SongId, SongSummary};
 
 use super::{
     formats::{Listed, ListedSong, PlaylistFormat},
@@ -66,9 +66,56 @@ pub async fn playlist_file(
     job: &Job,
 ) -> Result<PlaylistFile> {
     let shown = playlist_songs(library, kept, job).await?;
-    let mut listed = Listed { name: Some(shown.card.name.clone()), songs: Vec::new() };
+    let name = shown.card.name;
+    let (bytes, songs, left_out) =
+        file_of(library, &name, &shown.entries, format, paths, job).await?;
+    Ok(PlaylistFile {
+        bytes,
+        exported: ExportedPlaylist { id: kept.id.clone(), name, songs, left_out },
+    })
+}
+
+/// Songs that are in no playlist, such as an answer, as a file of `format` for a player:
+/// its bytes, and the songs that it does not have. Files are chosen as
+/// [`playlist_file`] does. Costs reading the songs.
+///
+/// # Errors
+///
+/// `Interrupted`; those of the library.
+pub async fn songs_file(
+    library: &Library,
+    name: &str,
+    songs: &[SongSummary],
+    format: PlaylistFormat,
+    paths: &PathOptions,
+    job: &Job,
+) -> Result<(Vec<u8>, Vec<LeftOut>)> {
+    let entries = (1..).zip(songs).map(|(position, card)| PlaylistSong {
+        position,
+        key: None,
+        song: card.id,
+        missing: false,
+        title: card.title.clone(),
+        artist: card.artist.clone(),
+        card: Some(card.clone()),
+    });
+    let entries: Vec<PlaylistSong> = entries.collect();
+    let (bytes, _, left_out) = file_of(library, name, &entries, format, paths, job).await?;
+    Ok((bytes, left_out))
+}
+
+// Entries as a file, how many are in it, and those that are not.
+async fn file_of(
+    library: &Library,
+    name: &str,
+    entries: &[PlaylistSong],
+    format: PlaylistFormat,
+    paths: &PathOptions,
+    job: &Job,
+) -> Result<(Vec<u8>, usize, Vec<LeftOut>)> {
+    let mut listed = Listed { name: Some(name.to_owned()), songs: Vec::new() };
     let mut left_out = Vec::new();
-    for entries in shown.entries.chunks(READ) {
+    for entries in entries.chunks(READ) {
         if job.is_interrupted() {
             return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
         }
@@ -96,13 +143,7 @@ pub async fn playlist_file(
             });
         }
     }
-    let exported = ExportedPlaylist {
-        id: kept.id.clone(),
-        name: shown.card.name,
-        songs: listed.songs.len(),
-        left_out,
-    };
-    Ok(PlaylistFile { bytes: format.write(&listed), exported })
+    Ok((format.write(&listed), listed.songs.len(), left_out))
 }
 
 // The file of each song: the first that is here, else the first.

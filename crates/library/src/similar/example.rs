@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use songrec_core::{Hint, Metric, ModelName, Piece, Remedy, Song, SongId, SongSummary, Vector};
 
+use super::folder::{Center, center_of};
 use crate::{Error, ErrorKind, Library, Named, Part, Result};
 
 /// Something that the results should be like, or unlike.
@@ -23,6 +24,8 @@ pub enum Subject {
     Song(String),
     /// A song of the library, as it was just read.
     Read(Box<Song>),
+    /// The songs of the library in a folder, all together.
+    Folder(PathBuf),
     /// Words for a sound, to be read by a model that can.
     Text(String),
     /// What a model would embed it as; of several models, as the first one would.
@@ -50,6 +53,11 @@ impl Example {
         Self { subject: Subject::Song(name.into()), weight: UNLIKE }
     }
 
+    /// The songs of a folder to be like, as their center.
+    pub fn folder(path: impl Into<PathBuf>) -> Self {
+        Self { subject: Subject::Folder(path.into()), weight: 1.0 }
+    }
+
     /// Words to sound like.
     pub fn text(words: impl Into<String>) -> Self {
         Self { subject: Subject::Text(words.into()), weight: 1.0 }
@@ -73,6 +81,8 @@ pub(super) struct EmbeddedExample {
     pub(super) title: String,
     /// The song; nothing for words.
     pub(super) song: Option<Song>,
+    /// The songs of the library that it stands for, if it is none itself.
+    pub(super) members: Vec<SongId>,
     pub(super) in_library: bool,
     /// Whether the vectors are those that are stored of the song.
     pub(super) is_stored: bool,
@@ -105,7 +115,7 @@ pub(super) async fn embed_examples(
         .iter()
         .filter_map(|example| match &example.subject {
             Subject::Song(name) => Some(Part::split(name).0),
-            Subject::Read(_) | Subject::Text(_) | Subject::Vector(_) => None,
+            Subject::Read(_) | Subject::Folder(_) | Subject::Text(_) | Subject::Vector(_) => None,
         })
         .collect();
     let mut named = crate::find::resolve_all(library, &names).await?.into_iter();
@@ -113,6 +123,7 @@ pub(super) async fn embed_examples(
         let name = match subject {
             Subject::Song(name) | Subject::Text(name) => name,
             Subject::Read(song) => &SongSummary::of(song).title,
+            Subject::Folder(folder) => &*folder.to_string_lossy(),
             Subject::Vector(_) => "a vector",
         };
         if !weight.is_finite() || *weight == 0.0 {
@@ -120,6 +131,9 @@ pub(super) async fn embed_examples(
                 .with_hint("a weight is a number other than 0, such as 1 or 0.5"));
         }
         embedded.push(match subject {
+            Subject::Folder(folder) => {
+                of_center(center_of(library, folder, models).await?, *weight)
+            }
             Subject::Text(words) => read_example(library, words, *weight, models).await?,
             Subject::Vector(vector) => vector_example(vector, *weight, models),
             Subject::Read(song) => stored_example((**song).clone(), *weight),
@@ -170,6 +184,7 @@ async fn song_example(
     Ok(EmbeddedExample {
         title: part.map_or(title.clone(), |part| format!("{title} ({part})")),
         song: Some(song),
+        members: Vec::new(),
         in_library,
         is_stored: false,
         weight,
@@ -183,11 +198,27 @@ fn stored_example(song: Song, weight: f64) -> EmbeddedExample {
     EmbeddedExample {
         title: SongSummary::of(&song).title,
         song: Some(song),
+        members: Vec::new(),
         in_library: true,
         is_stored: true,
         weight,
         vectors: BTreeMap::new(),
         unembedded: BTreeMap::new(),
+    }
+}
+
+// The songs of a folder, as what stands for them.
+fn of_center(center: Center, weight: f64) -> EmbeddedExample {
+    let Center { title, songs, vectors, unembedded } = center;
+    EmbeddedExample {
+        title,
+        song: None,
+        members: songs,
+        in_library: false,
+        is_stored: false,
+        weight,
+        vectors,
+        unembedded,
     }
 }
 
@@ -197,6 +228,7 @@ fn vector_example(vector: &Vector, weight: f64, models: &[ModelName]) -> Embedde
     EmbeddedExample {
         title: "a vector".to_owned(),
         song: None,
+        members: Vec::new(),
         in_library: false,
         is_stored: false,
         weight,
@@ -229,6 +261,7 @@ async fn read_example(
     Ok(EmbeddedExample {
         title: words.to_owned(),
         song: None,
+        members: Vec::new(),
         in_library: false,
         is_stored: false,
         weight,
@@ -347,6 +380,7 @@ mod tests {
         EmbeddedExample {
             title: "x".to_owned(),
             song: None,
+            members: Vec::new(),
             in_library: true,
             is_stored: true,
             weight,
