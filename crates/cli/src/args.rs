@@ -5,6 +5,7 @@ mod filter;
 mod library;
 mod patterns;
 mod playlists;
+mod rows;
 #[cfg(any(feature = "serve", feature = "mcp"))]
 mod serving;
 mod sharing;
@@ -28,6 +29,7 @@ pub(crate) use filter::FilterArgs;
 pub(crate) use library::*;
 pub(crate) use patterns::*;
 pub(crate) use playlists::*;
+pub(crate) use rows::{Field, Piece, RowArgs, Template};
 #[cfg(any(feature = "serve", feature = "mcp"))]
 pub(crate) use serving::*;
 pub(crate) use sharing::*;

@@ -9,6 +9,7 @@ mod log;
 mod numbers;
 mod printer;
 mod progress;
+mod rows;
 mod status;
 mod table;
 mod terminal;

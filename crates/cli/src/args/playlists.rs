@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use songrec_library::PathMap;
 
 use super::{
-    FilterArgs,
+    FilterArgs, RowArgs,
     values::{some, song},
 };
 
@@ -28,6 +28,8 @@ pub(crate) enum PlaylistCommand {
         /// How many songs
         #[arg(long, value_name = "N", default_value_t = 1000)]
         limit: usize,
+        #[command(flatten)]
+        rows: RowArgs,
     },
     /// Make a playlist of songs, or one whose songs a rule says: `-f`, `--like`
     New(NewPlaylistArgs),
@@ -180,6 +182,8 @@ pub(crate) struct RadioArgs {
     pub(crate) playlist: Option<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
 }
 
 /// Songs between two of one artist and of one album.
@@ -231,4 +235,6 @@ pub(crate) struct PathArgs {
     pub(crate) playlist: Option<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
 }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
 use songrec_core::ModelName;
 
 use super::{
-    FilterArgs,
+    FilterArgs, RowArgs,
     values::{number, some, song},
 };
 
@@ -70,6 +70,8 @@ pub(crate) struct LsArgs {
     /// Print their paths alone, one a line
     #[arg(long, conflicts_with = "count")]
     pub(crate) paths: bool,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +172,8 @@ pub(crate) struct SearchArgs {
     /// How many songs to leave out first
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) offset: usize,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use songrec_core::Metric;
 use songrec_library::Blend;
 
 use super::{
-    FilterArgs,
+    FilterArgs, RowArgs,
     values::{number, some, song},
 };
 
@@ -78,6 +78,8 @@ pub(crate) struct SimilarArgs {
     /// Write over the playlist's file if it is there
     #[arg(long, requires = "m3u")]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
 }
 
 #[derive(Debug, Args)]

@@ -49,7 +49,7 @@ pub(super) async fn run(context: &Context, args: DemoArgs) -> Result<ExitStatus>
     if printer.json {
         printer.json(&found)?;
     } else {
-        similar::print(context, &mut found)?;
+        similar::print(context, &mut found, None)?;
         printer.flush()?;
     }
     #[cfg(all(feature = "astra", feature = "emulator"))]
@@ -180,7 +180,7 @@ mod cloud {
         if printer.json {
             printer.json(&cloud)?;
         } else {
-            similar::print(context, &mut cloud)?;
+            similar::print(context, &mut cloud, None)?;
             printer.flush()?;
         }
         let ids = |similar: &Similar| {

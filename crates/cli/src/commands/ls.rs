@@ -11,6 +11,7 @@ use crate::{
     args::{LsArgs, Sort},
     commands::select::print,
     context::Context,
+    rows::Rows,
     status::ExitStatus,
 };
 
@@ -35,7 +36,8 @@ pub(super) async fn run(context: &Context, args: LsArgs) -> Result<ExitStatus> {
         skip: args.offset,
         limit: args.limit.unwrap_or(usize::MAX),
     };
-    let found = list(context, &library, listing, args.paths).await?.songs;
+    let rows = Rows::of(&context.printer, &args.rows, &library)?;
+    let found = list(context, &library, listing, (args.paths, rows)).await?.songs;
     Ok(if found == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
@@ -52,7 +54,7 @@ pub(super) async fn list(
     context: &Context,
     library: &Library,
     listing: Listing,
-    paths: bool,
+    (paths, mut rows): (bool, Option<Rows<'_>>),
 ) -> Result<Listed> {
     let mut list = List::new(library, listing);
     while !context.job.is_interrupted()
@@ -60,6 +62,8 @@ pub(super) async fn list(
     {
         if paths {
             print_paths(context, library, &summaries)?;
+        } else if let Some(rows) = &mut rows {
+            rows.print(&context.printer, &summaries)?;
         } else if !summaries.is_empty() {
             print(&context.printer, &summaries)?;
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use songrec_core::SongSummary;
 use songrec_library::{
     Error, ErrorKind, ImportOptions, KeptPlaylist, Library, PathOptions, PlaylistCard,
@@ -15,11 +15,12 @@ use songrec_library::{
 use crate::{
     args::{
         EditPlaylistArgs, ExportPlaylistArgs, NewPlaylistArgs, PlaylistArgs, PlaylistCommand,
-        RuleArgs,
+        RowArgs, RuleArgs,
     },
     commands::playlist_file,
     context::Context,
     numbers::{counted, length},
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -31,7 +32,9 @@ const TOLD: usize = 10;
 pub(super) async fn run(context: &Context, args: PlaylistArgs) -> Result<ExitStatus> {
     match args.command.unwrap_or(PlaylistCommand::Ls) {
         PlaylistCommand::Ls => list(context).await,
-        PlaylistCommand::Show { playlist, limit } => show(context, &playlist, limit).await,
+        PlaylistCommand::Show { playlist, limit, rows } => {
+            show(context, &playlist, limit, &rows).await
+        }
         PlaylistCommand::New(args) => new(context, &args).await,
         PlaylistCommand::Add { playlist, songs, at, filter } => {
             let library = context.library_to_change().await?;
@@ -124,8 +127,9 @@ fn in_words(rule: &PlaylistRule) -> String {
     words.join(" ")
 }
 
-async fn show(context: &Context, name: &str, limit: usize) -> Result<ExitStatus> {
+async fn show(context: &Context, name: &str, limit: usize, rows: &RowArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
+    let rows = Rows::of(&context.printer, rows, &library)?;
     let kept = playlist_named(&library, name).await?;
     let mut shown = playlist_songs(&library, &kept, &context.job).await?;
     let all = shown.entries.len();
@@ -133,6 +137,9 @@ async fn show(context: &Context, name: &str, limit: usize) -> Result<ExitStatus>
     let printer = &context.printer;
     if printer.json {
         printer.json(&shown)?;
+    } else if let Some(mut rows) = rows {
+        let entries: Vec<Value> = shown.entries.iter().map(row).collect();
+        rows.print(printer, &entries)?;
     } else {
         let mut table = Table::headed([
             Column::number("#"),
@@ -150,6 +157,16 @@ async fn show(context: &Context, name: &str, limit: usize) -> Result<ExitStatus>
     }
     say(context, &shown, all);
     Ok(if all == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
+}
+
+// An entry with the fields of its song; of one that is gone, what is still known.
+fn row(entry: &PlaylistSong) -> Value {
+    let mut row = match &entry.card {
+        Some(card) => json!(card),
+        None => json!({ "id": entry.song, "title": entry.title, "artist": entry.artist }),
+    };
+    row["rank"] = json!(entry.position);
+    row
 }
 
 fn cells(entry: &PlaylistSong) -> [String; 9] {

@@ -11,10 +11,11 @@ use songrec_library::{
 };
 
 use crate::{
-    args::{PathArgs, RadioArgs},
+    args::{PathArgs, RadioArgs, RowArgs},
     commands::select,
     context::Context,
     numbers::{counted, length},
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -49,6 +50,7 @@ pub(super) async fn run(context: &Context, args: RadioArgs) -> Result<ExitStatus
         beside: queue.songs.iter().map(|song| format!("{:.2}", song.similarity)).collect(),
         duration: queue.duration,
         notes: &queue.notes,
+        rows: &args.rows,
     };
     let status = tell(context, &library, &queue, &told, args.playlist.as_deref()).await?;
     if let Some(file) = &args.history {
@@ -74,6 +76,7 @@ pub(super) async fn path(context: &Context, args: PathArgs) -> Result<ExitStatus
         beside: way.songs.iter().map(|song| mixes(song.mixes || !args.mix)).collect(),
         duration: way.duration,
         notes: &way.notes,
+        rows: &args.rows,
     };
     tell(context, &library, &way, &told, args.playlist.as_deref()).await
 }
@@ -92,6 +95,7 @@ struct Told<'a> {
     beside: Vec<String>,
     duration: f64,
     notes: &'a [String],
+    rows: &'a RowArgs,
 }
 
 async fn tell(
@@ -102,6 +106,7 @@ async fn tell(
     playlist: Option<&str>,
 ) -> Result<ExitStatus> {
     let printer = &context.printer;
+    let mut rows = Rows::of(printer, told.rows, library)?;
     let is_kept = playlist.filter(|_| !told.songs.is_empty());
     let kept = match is_kept {
         Some(name) => Some(create_playlist(library, name, told.songs, None).await?.card()),
@@ -113,6 +118,8 @@ async fn tell(
             document["playlist"] = json!(card);
         }
         printer.json(&document)?;
+    } else if let Some(rows) = &mut rows {
+        rows.print(printer, told.songs)?;
     } else {
         let columns = [Column::number("#"), Column::text("id")].into_iter().chain(select::SONG);
         let mut table = Table::headed(columns.chain([Column::number("length"), Column::text("")]));

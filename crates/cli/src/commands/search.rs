@@ -10,6 +10,7 @@ use crate::{
     args::SearchArgs,
     commands::{ls::list, similar},
     context::Context,
+    rows::Rows,
     status::ExitStatus,
 };
 
@@ -36,7 +37,8 @@ pub(super) async fn run(context: &Context, args: SearchArgs) -> Result<ExitStatu
         skip: args.offset,
         limit: args.limit.unwrap_or(50),
     };
-    let found = list(context, &library, listing, false).await?;
+    let rows = Rows::of(&context.printer, &args.rows, &library)?;
+    let found = list(context, &library, listing, (false, rows)).await?;
     if found.more && args.limit.is_none() {
         context.printer.say(format!("only the first {}; `--limit N` shows more", found.songs));
     }
@@ -75,7 +77,8 @@ async fn by_sound(
         ..SimilarOptions::default()
     };
     let mut found = songrec_library::similar_to(library, &examples, &options).await?;
-    similar::print(context, &mut found)?;
+    let rows = Rows::of(&context.printer, &args.rows, library)?;
+    similar::print(context, &mut found, rows)?;
     Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
@@ -94,6 +97,7 @@ async fn by_words(
         ..SimilarOptions::default()
     };
     let mut found = songrec_library::by_words(library, &args.text, &args.not, &options).await?;
-    similar::print(context, &mut found)?;
+    let rows = Rows::of(&context.printer, &args.rows, library)?;
+    similar::print(context, &mut found, rows)?;
     Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }

@@ -14,6 +14,8 @@ use crate::{
     context::Context,
     hints,
     numbers::counted,
+    printer::Printer,
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -63,24 +65,39 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
     }
     let none = match &mut found {
         Found::Passages(passages) => {
-            print_passages(context, passages)?;
+            print_passages(context, passages, Rows::of(&context.printer, &args.rows, &library)?)?;
             passages.results.is_empty()
         }
         Found::Songs(similar) => {
-            print(context, similar)?;
+            print(context, similar, Rows::of(&context.printer, &args.rows, &library)?)?;
             similar.results.is_empty()
         }
     };
     Ok(if none { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
-fn print_passages(context: &Context, passages: &mut Passages) -> Result<()> {
+fn print_passages(
+    context: &Context,
+    passages: &mut Passages,
+    rows: Option<Rows<'_>>,
+) -> Result<()> {
     hints::put_in_words(&mut passages.shortfall);
     let printer = &context.printer;
     if printer.json {
         return printer.json(passages);
     }
     printer.say(format!("passages similar to {}, by `{}`:", passages.query.title, passages.model));
+    match rows {
+        Some(mut rows) => rows.print(printer, &passages.results)?,
+        None => print_passages_table(printer, passages)?,
+    }
+    if let Some(shortfall) = &passages.shortfall {
+        printer.say(shortfall.to_string());
+    }
+    Ok(())
+}
+
+fn print_passages_table(printer: &Printer, passages: &Passages) -> Result<()> {
     let place = [
         Column::number("#"),
         Column::number("similarity"),
@@ -97,11 +114,7 @@ fn print_passages(context: &Context, passages: &mut Passages) -> Result<()> {
         ];
         table.row(place.into_iter().chain(cells(&passage.summary)));
     }
-    printer.table(&table)?;
-    if let Some(shortfall) = &passages.shortfall {
-        printer.say(shortfall.to_string());
-    }
-    Ok(())
+    printer.table(&table)
 }
 
 // The songs to be like and unlike, with their weights.
@@ -145,7 +158,11 @@ fn like(name: &str) -> Example {
 }
 
 /// Prints similar songs.
-pub(super) fn print(context: &Context, similar: &mut Similar) -> Result<()> {
+pub(super) fn print(
+    context: &Context,
+    similar: &mut Similar,
+    rows: Option<Rows<'_>>,
+) -> Result<()> {
     hints::put_in_words(&mut similar.shortfall);
     for note in &mut similar.notes {
         *note = hints::in_words(note).into();
@@ -155,14 +172,10 @@ pub(super) fn print(context: &Context, similar: &mut Similar) -> Result<()> {
         return printer.json(similar);
     }
     printer.say(format!("similar to {}, by {}:", asked(similar), models(similar)));
-    let place = [Column::number("#"), Column::number("similarity"), Column::text("id")];
-    let mut table = Table::headed(place.into_iter().chain(SONG));
-    for song in &similar.results {
-        let numbers =
-            [song.rank.to_string(), format!("{:.3}", song.similarity), song.summary.id.short()];
-        table.row(numbers.into_iter().chain(cells(&song.summary)));
+    match rows {
+        Some(mut rows) => rows.print(printer, &similar.results)?,
+        None => print_table(context, similar)?,
     }
-    printer.table_with(&table, |row| why(context, &similar.results[row]))?;
     for note in &similar.notes {
         printer.say(note.to_string());
     }
@@ -170,6 +183,17 @@ pub(super) fn print(context: &Context, similar: &mut Similar) -> Result<()> {
         printer.say(shortfall.to_string());
     }
     Ok(())
+}
+
+fn print_table(context: &Context, similar: &Similar) -> Result<()> {
+    let place = [Column::number("#"), Column::number("similarity"), Column::text("id")];
+    let mut table = Table::headed(place.into_iter().chain(SONG));
+    for song in &similar.results {
+        let numbers =
+            [song.rank.to_string(), format!("{:.3}", song.similarity), song.summary.id.short()];
+        table.row(numbers.into_iter().chain(cells(&song.summary)));
+    }
+    context.printer.table_with(&table, |row| why(context, &similar.results[row]))
 }
 
 // What was asked about, in words.

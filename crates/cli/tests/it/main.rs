@@ -43,6 +43,7 @@ mod playlists;
 mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod rescanning;
+mod rows;
 mod scanning;
 #[cfg(all(unix, feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
 mod schema;
