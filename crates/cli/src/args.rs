@@ -12,6 +12,7 @@ mod sharing;
 mod songs;
 mod sound;
 mod spelling;
+mod synths;
 mod values;
 
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ pub(crate) use sharing::*;
 pub(crate) use songs::*;
 pub(crate) use sound::*;
 pub(crate) use spelling::with_old_spellings;
+pub(crate) use synths::*;
 
 /// Find music and samples by how they sound.
 #[derive(Debug, Parser)]
@@ -153,6 +155,9 @@ pub(crate) enum Command {
     /// they sound
     #[command(alias = "pattern")]
     Patterns(PatternsArgs),
+    /// Keep definitions of synths for SuperCollider, with what each comes from
+    #[command(alias = "synth")]
+    Synths(SynthsArgs),
     /// List songs that are like no others, and say why
     #[command(alias = "outliers")]
     Anomalies(AnomaliesArgs),

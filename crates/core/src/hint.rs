@@ -216,6 +216,16 @@ pub enum Remedy {
     NewPattern,
     /// Making a playlist.
     NewPlaylist,
+    /// The list of synths.
+    Synths,
+    /// Add synths.
+    NewSynth,
+    /// Put the source of a synth in the place of the one that is there.
+    UpdateSynth,
+    /// Give a synth another name.
+    RenameSynth,
+    /// Say that a synth does not come from another one.
+    UnlinkSynth,
     /// The models that a library knows.
     Stats,
     /// The models that this machine has.
@@ -284,6 +294,11 @@ impl fmt::Display for Remedy {
             Self::Patterns => "the list of patterns",
             Self::NewPattern => "making a pattern",
             Self::NewPlaylist => "making a playlist",
+            Self::Synths => "the list of synths",
+            Self::NewSynth => "adding a synth",
+            Self::UpdateSynth => "updating the synth",
+            Self::RenameSynth => "renaming a synth",
+            Self::UnlinkSynth => "unlinking",
             Self::Stats => "the library in numbers",
             Self::Models => "the list of models",
             Self::AddModel(None) => "the addition of a model",

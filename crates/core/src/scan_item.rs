@@ -28,4 +28,10 @@ pub enum ScanItem {
     Unembedded { id: SongId, path: String, model: ModelName, reason: String },
     /// It was embedded, and something is wrong with its audio.
     Warned { id: SongId, path: String, warnings: Vec<AudioWarning> },
+    /// It defines a synth that is new.
+    SynthAdded { id: String, name: String, path: String },
+    /// It has another source for a synth than before.
+    SynthUpdated { id: String, name: String, path: String },
+    /// Its synth was known at another place.
+    SynthMoved { id: String, name: String, path: String, from: String },
 }

@@ -49,6 +49,7 @@ mod shown;
 mod silence;
 mod similar;
 mod spare;
+mod synth;
 mod transfer;
 mod upload;
 mod vector;
@@ -135,6 +136,14 @@ pub use similar::{
     passages_or_songs, reading_model, similar, similar_to,
 };
 pub use spare::{SpareFolder, remove_spare_folders, spare_folders};
+pub use synth::{
+    Control, ControlRate, EndedLink, FoundSynths, IntakeMode, IntakeOptions, KeptSynth,
+    LARGEST_SOURCE, LINK_WEIGHT, Lineage, NamedSynth, Relative, RemovedSynth, ShownLink,
+    ShownSynth, Synth, SynthCategory, SynthChange, SynthFact, SynthFile, SynthIntake, SynthLink,
+    SynthList, SynthQuery, SynthWithSource, SynthsScanned, TakenIn, TakenSynth, UnreadableSynth,
+    Way, edit_synth, find_synths, link_synths, read_synth_file, remove_synth, synth_lineage,
+    synth_named, synths, unlink_synths,
+};
 pub use transfer::{Different, Exported, Imported, export, import};
 pub use upload::{Received, plain_name, receive};
 pub use vector::vector_of;

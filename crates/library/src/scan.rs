@@ -48,7 +48,10 @@ pub use self::{
     fence::{READ_ALONE, read_alone},
     report::ScanReport,
 };
-use crate::{Embedders, Error, ErrorKind, Library, Result, keys, paths::absolute, work::blocking};
+use crate::{
+    Embedders, Error, ErrorKind, Library, Result, keys, paths::absolute, synth::scan_files,
+    work::blocking,
+};
 
 /// What kind of segment a window is that a learned model embedded.
 const WINDOW: &str = "window";
@@ -108,7 +111,7 @@ struct FileToRead {
     was_cut_off: bool,
 }
 
-/// Takes in what is new, changed or moved among the files of `options`.
+/// Takes in what is new, changed or moved among the files of `options`: songs, and synths.
 ///
 /// Can be interrupted and repeated at any time: what was taken in stays,
 /// and what was not is found again. Reads a file only if its size or time
@@ -319,6 +322,11 @@ impl<'a> Scan<'a> {
         report.add(&left_alone.lock().unwrap_or_else(PoisonError::into_inner));
         let walked = walking.await.expect("the walker does not panic");
         report.unread = walked.unread;
+        let mut synths = walked.synths;
+        // What is there twice in one run is found in the same order each time.
+        synths.sort();
+        let (again, dry_run) = (self.options.again, self.options.dry_run);
+        report.synths = scan_files(self.library, synths, again, dry_run, self.job).await?;
         for (path, reason) in walked.unreadable {
             self.fail(&path, &reason.into());
             report.failed += 1;

@@ -17,6 +17,7 @@ mod sharing;
 mod similar;
 mod songs;
 mod sound;
+mod synths;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -31,6 +32,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .merge(facts::routes())
         .merge(clusters::routes())
         .merge(patterns::routes())
+        .merge(synths::routes())
         .merge(playlists::routes())
         .merge(playlist_files::routes())
         .merge(queues::routes())

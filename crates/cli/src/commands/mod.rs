@@ -51,6 +51,7 @@ mod show;
 mod similar;
 mod stats;
 mod sync;
+mod synths;
 mod trash;
 mod verify;
 
@@ -82,6 +83,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Path(args) => radio::path(context, args).await,
         Command::Playlist(args) => playlist::run(context, args).await,
         Command::Patterns(args) => patterns::run(context, args).await,
+        Command::Synths(args) => synths::run(context, args).await,
         Command::Anomalies(args) => anomalies::run(context, args).await,
         Command::Map(args) => map::run(context, args).await,
         Command::Eval(args) => eval::run(context, args).await,

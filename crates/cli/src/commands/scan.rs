@@ -6,7 +6,7 @@ use std::{
 use anyhow::Result;
 use serde_json::json;
 use songrec_core::{Event, ScanItem, SongId, WarningKind};
-use songrec_library::{Library, ScanOptions, ScanReport, find, keys};
+use songrec_library::{Library, ScanOptions, ScanReport, SynthsScanned, find, keys};
 
 use crate::{
     args::ScanArgs, context::Context, hints, numbers::counted, printer::Printer,
@@ -180,6 +180,12 @@ fn print(context: &Context, item: &ScanItem) -> Result<()> {
         }
         // Told together in the end.
         ScanItem::Warned { .. } => Ok(()),
+        ScanItem::SynthAdded { id, .. } if !context.printer.is_terminal() => {
+            context.printer.line(id)
+        }
+        ScanItem::SynthAdded { .. }
+        | ScanItem::SynthUpdated { .. }
+        | ScanItem::SynthMoved { .. } => Ok(()),
         ScanItem::Unembedded { path, reason, .. } => {
             context.warn_aside(&format!("`{path}` was not embedded: {reason}"));
             Ok(())
@@ -248,6 +254,7 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
     let found = counted(report.files(), "file");
     let details = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
     printer.say(format!("{prefix}{found}{details} ({:.1} s)", took.as_secs_f64()));
+    synths(context, &report.synths, dry_run);
     if report.forgotten > 0 {
         printer.say(format!(
             "{} of forgotten songs left alone; `--again` takes them in",
@@ -279,16 +286,42 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
     }
 }
 
+// What became of files with synths.
+fn synths(context: &Context, done: &SynthsScanned, dry_run: bool) {
+    let parts = [
+        (done.added, "new"),
+        (done.updated, "updated"),
+        (done.moved, "moved"),
+        (done.unchanged, "unchanged"),
+        (done.forgotten, "removed before and left alone"),
+        (done.failed, "could not be taken in"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let prefix = if dry_run { "would be: " } else { "" };
+    if !parts.is_empty() {
+        let found = counted(done.found(), "synth");
+        context.printer.say(format!("{prefix}{found}: {}", parts.join(", ")));
+    }
+    if done.without > 0 {
+        let files = counted(done.without, "file");
+        context.printer.say(format!("{files} of SuperCollider without a SynthDef passed over"));
+    }
+}
+
 // That nothing is missing any more is no failure.
 fn found_nothing(report: &ScanReport, missing: bool) -> bool {
-    report.files() == 0 && !missing
+    report.files() == 0 && report.synths.found() == 0 && !missing
 }
 
 // A scan in which nothing worked must not look like a success.
 fn status(report: &ScanReport, missing: bool) -> ExitStatus {
     if report.interrupted {
         ExitStatus::Interrupted
-    } else if report.failed > 0 || report.unembedded > 0 {
+    } else if report.failed > 0 || report.unembedded > 0 || report.synths.failed > 0 {
         ExitStatus::SomeFailed
     } else if found_nothing(report, missing) {
         ExitStatus::FoundNothing

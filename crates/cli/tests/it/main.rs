@@ -61,6 +61,7 @@ mod sudden_end;
 mod suspect;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod syncing;
+mod synths;
 mod terminal;
 #[cfg(feature = "rten")]
 mod timbre;

@@ -1,6 +1,8 @@
 //! What `--json` prints has the shape that `crates/library/schema` describes,
 //! whatever the command, and everything that is described there is printed.
 
+mod synths;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -157,6 +159,7 @@ fn every_document_has_the_shape_that_its_schema_describes() {
             analysis,
             playlists,
             patterns,
+            synths::synths,
             upkeep,
             imports,
             of_before,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::SynthsScanned;
+
 /// What a scan did.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ScanReport {
@@ -32,12 +34,14 @@ pub struct ScanReport {
     pub failed_before: u64,
     /// Audio files of formats that are not read, by the endings of their names.
     pub unread: BTreeMap<String, u64>,
+    /// Files with synths.
+    pub synths: SynthsScanned,
     /// Whether the scan was ended early.
     pub interrupted: bool,
 }
 
 impl ScanReport {
-    /// All files that were found.
+    /// All files of songs that were found.
     pub const fn files(&self) -> u64 {
         self.added
             + self.updated

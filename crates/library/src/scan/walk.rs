@@ -28,6 +28,8 @@ pub(crate) struct Walked {
     pub(crate) unreadable: Vec<(PathBuf, String)>,
     /// Audio of formats that are not read, by the endings of its files.
     pub(crate) unread: BTreeMap<String, u64>,
+    /// Files with definitions of synths.
+    pub(crate) synths: Vec<PathBuf>,
 }
 
 /// The name of the files that say what a scan leaves out, in the syntax of
@@ -109,7 +111,9 @@ impl Walk {
                     continue;
                 }
             };
-            if !self.is_meant(&entry) {
+            if is_synth(&entry) {
+                walked.synths.push(entry.into_path());
+            } else if !self.is_meant(&entry) {
                 if let Some(ending) = unread(&entry) {
                     *walked.unread.entry(ending).or_default() += 1;
                 }
@@ -135,7 +139,9 @@ impl Walk {
 
     fn is_meant(&self, entry: &ignore::DirEntry) -> bool {
         let is_folder = entry.file_type().is_none_or(|kind| kind.is_dir());
-        !is_folder && (self.is_named(entry.path()) || may_be_audio(entry.path()))
+        !is_folder
+            && !is_synth(entry)
+            && (self.is_named(entry.path()) || may_be_audio(entry.path()))
     }
 
     fn is_named(&self, path: &Path) -> bool {
@@ -200,6 +206,12 @@ fn candidate(path: &Path, named: bool) -> std::io::Result<Option<Candidate>> {
 pub(crate) fn may_be_audio(path: &Path) -> bool {
     path.extension()
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+// Whether a file defines synths, by the end of its name.
+fn is_synth(entry: &ignore::DirEntry) -> bool {
+    let is_folder = entry.file_type().is_none_or(|kind| kind.is_dir());
+    !is_folder && entry.path().extension().is_some_and(|ending| ending.eq_ignore_ascii_case("scd"))
 }
 
 // The ending of an audio file of a format that is not read.

@@ -51,6 +51,7 @@ export interface Schema {
   "model_spec": { "description"?: string; "dimension": number; "metric": Schema["metric"]; "name": Schema["model_name"]; "reads_text": boolean };
   "models": { "models": Schema["model-list"][]; "problems": string[] };
   "musical_key": "C" | "Cm" | "C#" | "C#m" | "D" | "Dm" | "Eb" | "Ebm" | "E" | "Em" | "F" | "Fm" | "F#" | "F#m" | "G" | "Gm" | "Ab" | "Abm" | "A" | "Am" | "Bb" | "Bbm" | "B" | "Bm";
+  "named_synth": { "id": Schema["synth_id"]; "name": string };
   "neighbour": Schema["card"] & { "beside"?: string; "copies_left_out"?: number; "distance": number; "explanation"?: Schema["explanation"]; "parts"?: ({ "model": Schema["model_name"]; "similarity": (number | null); "weight": number })[]; "rank": number; "similarity": number };
   "operation": string;
   "pair_of_counts": { "left": Schema["counts"]; "right": Schema["counts"] };
@@ -73,6 +74,7 @@ export interface Schema {
   "radio": { "duration": number; "notes": string[]; "playlist"?: Schema["playlist"]; "songs": (Schema["card"] & { "position": number; "similarity": number })[] };
   "reason": { "description": string; "label": string; "score": number };
   "remotes": { "remotes": ({ "is_default": boolean; "kind": string; "name": string; "place"?: (string | null) })[] };
+  "removed_synth": { "id": Schema["synth_id"]; "links": { "child": Schema["named_synth"]; "parent": Schema["named_synth"]; "weight": number }[]; "name": string; "type": "removed" };
   "revision": { "number": number; "operation": Schema["operation"] };
   "rm": ({ "deleted_files": string[]; "failed_files": [string, string][]; "left_files": [string, string][]; "songs": number } | Schema["card"]);
   "said": { "source": "measured" | "file_name" | "folder" | "file" | "import" | "person"; "value": Schema["field_value"] };
@@ -92,6 +94,12 @@ export interface Schema {
   "stats": { "albums": number; "artists": number; "codecs": Record<string, number>; "genres": Record<string, number>; "instruments": Record<string, number>; "keys": Record<string, number>; "lengths": Record<string, number>; "loops": number; "models": { "dimension": number; "metric": Schema["metric"]; "name": Schema["model_name"]; "songs": number }[]; "one_shots": number; "sound": { "compared": number; "loudness": Record<string, number>; "near_duplicates": number; "silent_end": number; "silent_start": number; "songs": number }; "tempos": Record<string, number>; "total_duration": number; "total_size": number; "total_songs": number; "warnings": Record<string, number>; "without_audio": number; "without_embedding": number };
   "status": Schema["plan"];
   "status-of-library": { "backend": string; "id": string; "kind": "local" | "astra" | "other"; "place": string; "songs": number; "version": string; "why_not_writable"?: Schema["problem"]; "writable": boolean };
+  "synth": { "beside"?: Schema["synth_id"]; "category": (string | null); "channels": (number | null); "controls": ({ "default": (number | number[] | null); "name": string; "rate": "kr" | "ar" | "ir" | "tr"; "written"?: string })[]; "created_at": Schema["time"]; "edited": ("name" | "controls" | "channels" | "gate" | "category")[]; "extra": Record<string, unknown>; "file_hash": Schema["digest"]; "file_path": (string | null); "gate": (boolean | null); "id": Schema["synth_id"]; "machine": (string | null); "name": string; "namesakes"?: Schema["synth_id"][]; "notes"?: string; "parents": { "id": Schema["synth_id"]; "missing": boolean; "name": string; "weight": number }[]; "unsure": ("name" | "controls" | "channels" | "gate" | "category")[]; "updated_at": Schema["time"]; "version": Schema["operation"] };
+  "synth-list": { "count": number; "limit": number; "offset": number; "synths": Schema["synth"][]; "unreadable": { "id": string; "why": string }[] };
+  "synth_id": string;
+  "synth_lineage": { "cycles": Schema["named_synth"][][]; "down"?: { "depth": number; "id": Schema["synth_id"]; "missing": boolean; "name": string; "of": Schema["synth_id"]; "weight": number }[]; "synth": Schema["named_synth"]; "up"?: { "depth": number; "id": Schema["synth_id"]; "missing": boolean; "name": string; "of": Schema["synth_id"]; "weight": number }[] };
+  "synth_with_source": Schema["synth"] & { "others"?: Schema["synth"][]; "source": string };
+  "synths-added": { "failed": number; "results": (({ "synth": Schema["synth"]; "type": "added" | "updated" | "known" } | { "reason": string; "tip"?: string; "type": "failed" }))[] };
   "tags": { "album"?: string; "album_artist"?: string; "art"?: { "media_type": string; "size": number }; "artist"?: string; "bpm"?: number; "comment"?: string; "composer"?: string; "disc"?: number; "extra"?: Record<string, string>; "from_file_name"?: true; "genres"?: string[]; "instrument"?: string; "key"?: Schema["musical_key"]; "label"?: string; "loop"?: boolean; "moods"?: string[]; "title"?: string; "track"?: number; "year"?: number };
   "time": string;
   "trash": { "deleted_at": Schema["time"]; "paths": Schema["path"][]; "song": Schema["song_id"]; "title": string };

@@ -288,6 +288,9 @@ const fn kind(item: &ScanItem) -> &'static str {
         ScanItem::Missing { .. } => "missing",
         ScanItem::Unembedded { .. } => "unheard",
         ScanItem::Warned { .. } => "warned",
+        ScanItem::SynthAdded { .. } => "synths_added",
+        ScanItem::SynthUpdated { .. } => "synths_updated",
+        ScanItem::SynthMoved { .. } => "synths_moved",
     }
 }
 

@@ -199,6 +199,27 @@ fn examples(audio: &str) -> Vec<Example> {
             method: Method::DELETE,
             ..read("/api/v1/patterns/{id}", "/api/v1/patterns/11111111-1111-4111-8111-111111111111")
         },
+        write(Method::POST, "/api/v1/synths", "/api/v1/synths", json!({"source": SYNTHS})),
+        read("/api/v1/synths", "/api/v1/synths?q=a&category=bass&gate=true&limit=2&offset=0"),
+        read("/api/v1/synths/{id}", "/api/v1/synths/fatBass"),
+        write(
+            Method::PATCH,
+            "/api/v1/synths/{id}",
+            "/api/v1/synths/fatBass",
+            json!({"category": "lead", "notes": "loud", "extra": {"author": "me"}}),
+        ),
+        write(
+            Method::POST,
+            "/api/v1/synths/{id}/parents",
+            "/api/v1/synths/softPad/parents",
+            json!({"parent": "fatBass", "weight": 0.25}),
+        ),
+        read("/api/v1/synths/{id}/lineage", "/api/v1/synths/softPad/lineage?way=up"),
+        Example {
+            method: Method::DELETE,
+            ..read("/api/v1/synths/{id}/parents/{parent}", "/api/v1/synths/softPad/parents/fatBass")
+        },
+        Example { method: Method::DELETE, ..read("/api/v1/synths/{id}", "/api/v1/synths/softPad") },
         Example { method: Method::DELETE, ..read(song, "/api/v1/songs/{b}") },
         read("/api/v1/trash", "/api/v1/trash"),
         write(
@@ -245,6 +266,8 @@ fn examples(audio: &str) -> Vec<Example> {
     ]
 }
 
+const SYNTHS: &str = "SynthDef(\\fatBass, { |gate = 1, freq| Out.ar(0, Saw.ar(freq) ! 2) }).add;
+SynthDef(\\softPad, { |freq = 440| Out.ar(0, Saw.ar(freq)) }).add";
 const PATTERN: &str = "11111111-1111-4111-8111-111111111111";
 
 #[tokio::test]

@@ -11,5 +11,6 @@ mod playlists;
 mod schema;
 mod searching;
 mod sound;
+mod synths;
 mod uploads;
 mod world;
