@@ -208,7 +208,7 @@ mod tests {
         let nodes = nodes(source).unwrap();
         let arguments = Arguments::of(source, nodes[0].group('(').unwrap());
 
-        let number = |at, name: &str| Some(arguments.get(at, name)?[0].number()?);
+        let number = |at, name: &str| arguments.get(at, name)?[0].number();
         assert_eq!(number(0, "a"), Some(1.0));
         assert_eq!(number(9, "b"), Some(2.0));
         assert_eq!(number(1, "c"), None);
