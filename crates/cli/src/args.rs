@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "emulator")]
 use self::library::EMULATOR_HELP;
+use self::library::{EXPORT_HELP, IMPORT_HELP};
 #[cfg(feature = "mcp")]
 use self::serving::MCP_HELP;
 #[cfg(feature = "serve")]
@@ -185,9 +186,11 @@ pub(crate) enum Command {
     Trash(TrashArgs),
     /// List the machines that share a library
     Machines(MachinesArgs),
-    /// Write songs as JSON and embeddings as .npy
+    /// Write songs as JSON and embeddings as .npy, or either for other programs
+    #[command(after_long_help = EXPORT_HELP)]
     Export(ExportArgs),
-    /// Take in an export, or `metadata.json` with `embeddings/*.npy`
+    /// Take in an export, or the library of another program
+    #[command(after_long_help = IMPORT_HELP)]
     Import(ImportArgs),
     /// Show the settings, or where they are
     Config(ConfigArgs),

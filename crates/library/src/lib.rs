@@ -134,7 +134,9 @@ pub use similar::{
     passages_or_songs, reading_model, similar, similar_to,
 };
 pub use spare::{SpareFolder, remove_spare_folders, spare_folders};
-pub use transfer::{Different, Exported, Imported, export, import};
+pub use transfer::{
+    Different, ExportFormat, Exported, Imported, TableOptions, export, export_table, import,
+};
 pub use upload::{Received, plain_name, receive};
 pub use vector::vector_of;
 pub use verify::{collect_garbage, find_garbage, verify};

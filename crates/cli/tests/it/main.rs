@@ -34,6 +34,7 @@ mod migrating;
 mod models;
 mod near;
 mod patterns;
+mod peers;
 #[cfg(unix)]
 mod people;
 mod places;
