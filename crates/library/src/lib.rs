@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod audio;
+mod backup;
 mod between;
 mod cache;
 mod cluster;
@@ -61,6 +62,10 @@ pub use anomalies::{
     Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies, are_anomalies_kept,
 };
 pub use audio::{audio_url, get_audio};
+pub use backup::{
+    ArchiveReport, BackedUp, BackupOptions, Contents, DamagedPart, Manifest, NotBackedUp,
+    RestoreOptions, Restored, Restoring, backup, backup_to_file,
+};
 pub use between::{Between, BetweenOptions, BetweenSong, between};
 pub use cache::cache;
 pub use cluster::{

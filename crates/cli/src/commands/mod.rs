@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod anomalies;
+mod backup;
 mod cache;
 mod check;
 mod clone;
@@ -39,6 +40,7 @@ mod patterns;
 mod playlist;
 mod radio;
 mod relocate;
+mod restore;
 mod rm;
 mod scan;
 mod schema;
@@ -97,6 +99,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Conflicts(args) => conflicts::run(context, args).await,
         Command::Trash(args) => trash::run(context, args).await,
         Command::Machines(args) => machines::run(context, args).await,
+        Command::Backup(args) => backup::run(context, args).await,
+        Command::Restore(args) => restore::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Config(args) => config::run(context, args),

@@ -4,6 +4,8 @@
 mod again;
 mod analysis;
 mod answers;
+#[cfg(all(unix, feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
+mod backups;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod before;
 #[cfg(all(feature = "astra", feature = "emulator"))]
