@@ -25,6 +25,7 @@ pub struct ArchiveWriter<W: Write> {
     bytes: u64,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one of it, and it is not moved about")]
 enum State<W: Write> {
     Between(W),
     /// Within a piece: what comes, and how much of it is to come.

@@ -64,7 +64,7 @@ const TEXTS: [&str; 9] =
 pub(super) fn analyser(path: &Path, each: &mut Each<'_>) -> Result<(), PeerError> {
     let connection = open(path)?;
     let mut tracks = connection.prepare("SELECT * FROM TracksV2 ORDER BY rowid")?;
-    let names: Vec<String> = tracks.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = tracks.column_names().map(str::to_owned).collect();
     let is_feature = |name: &String| !TEXTS.contains(&name.as_str());
     let mut rows = tracks.query([])?;
     while let Some(row) = rows.next()? {

@@ -59,7 +59,7 @@ pub(super) fn fields(
     row: &Row<'_>,
     bytes: impl Fn(&str, &[u8]) -> Option<Value>,
 ) -> Result<Map<String, Value>, rusqlite::Error> {
-    let names: Vec<String> = row.as_ref().column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = row.as_ref().column_names().map(str::to_owned).collect();
     let mut fields = Map::new();
     for (at, name) in names.into_iter().enumerate() {
         let value = match row.get_ref(at)? {

@@ -27,7 +27,7 @@ const PAGE: usize = 500;
 /// Songs whose segments are read at once: a song may have hundreds.
 const SEGMENTS_OF: usize = 50;
 /// A piece ends with the line by which it has so many bytes.
-const PIECE: usize = 2 << 20;
+const PIECE: usize = 256 << 10;
 /// A document that is larger is left out: none of ours comes near.
 const LARGEST: usize = 32 << 20;
 /// Audio up to so many bytes is held in memory while it is compared with its hash.
@@ -157,7 +157,7 @@ pub async fn backup(
     let mut writing = Writing {
         library,
         job,
-        archive: ArchiveWriter::new(out),
+        archive: ArchiveWriter::new(Counted { out, bytes: 0 }),
         models: models.into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
         carried: HashSet::new(),
         done: BackedUp::default(),
@@ -169,20 +169,37 @@ pub async fn backup(
     job.on(Event::Finished);
     written?;
     let Writing { archive, mut done, .. } = writing;
-    done.bytes = archive.bytes();
-    archive.finish().map_err(failed)?;
+    done.bytes = archive.finish().map_err(failed)?.bytes;
     Ok(done)
 }
 
 struct Writing<'a> {
     library: &'a Library,
     job: &'a Job,
-    archive: ArchiveWriter<Box<dyn Write + Send + Sync>>,
+    archive: ArchiveWriter<Counted>,
     models: BTreeMap<ModelName, ModelSpec>,
     /// Audio that is in the archive.
     carried: HashSet<Digest>,
     done: BackedUp,
     has_segments: bool,
+}
+
+/// What an archive goes to, and how many bytes went there.
+struct Counted {
+    out: Box<dyn Write + Send + Sync>,
+    bytes: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.bytes += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Lines on their way into pieces.
