@@ -194,6 +194,9 @@ pub(crate) fn shapes(shapes: &Shapes) {
         }
     });
     run(&["restore", "--dry-run", "flipped.songrec"]);
+    // What a frame begins with is damaged, so nobody can say which piece it is.
+    damage(&world, "b.songrec", "nameless.songrec", |bytes| bytes[frames[1]] ^= 0x55);
+    run(&["restore", "--dry-run", "nameless.songrec"]);
     // A vector that cannot be read is left out, and said.
     let embeddings = world.path("data/songrec/library/embeddings/dsp45@1");
     for shard in fs::read_dir(embeddings).unwrap().flatten() {
