@@ -1,6 +1,7 @@
 //! The command line as clap sees it, and nothing else.
 
 mod analysis;
+mod backup;
 mod filter;
 mod library;
 mod patterns;
@@ -19,13 +20,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::backup::{BACKUP_HELP, RESTORE_HELP};
 #[cfg(feature = "emulator")]
 use self::library::EMULATOR_HELP;
+use self::library::{EXPORT_HELP, IMPORT_HELP};
 #[cfg(feature = "mcp")]
 use self::serving::MCP_HELP;
 #[cfg(feature = "serve")]
 use self::serving::SERVE_HELP;
 pub(crate) use analysis::*;
+pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use library::*;
 pub(crate) use patterns::*;
@@ -192,9 +196,17 @@ pub(crate) enum Command {
     Trash(TrashArgs),
     /// List the machines that share a library
     Machines(MachinesArgs),
-    /// Write songs as JSON and embeddings as .npy
+    /// Write everything of a library to one file
+    #[command(after_long_help = BACKUP_HELP)]
+    Backup(BackupArgs),
+    /// Bring a backup into a library, or look at what is in it
+    #[command(after_long_help = RESTORE_HELP)]
+    Restore(RestoreArgs),
+    /// Write songs as JSON and embeddings as .npy, or either for other programs
+    #[command(after_long_help = EXPORT_HELP)]
     Export(ExportArgs),
-    /// Take in an export, or `metadata.json` with `embeddings/*.npy`
+    /// Take in an export, or the library of another program
+    #[command(after_long_help = IMPORT_HELP)]
     Import(ImportArgs),
     /// Show the settings, or where they are
     Config(ConfigArgs),

@@ -48,6 +48,11 @@ pub(crate) fn out() -> Clean<io::BufWriter<io::Stdout>> {
     Clean(io::BufWriter::new(io::stdout()))
 }
 
+/// Stdout as it is, for bytes that a file or another program gets.
+pub(crate) fn bytes_out() -> io::BufWriter<io::Stdout> {
+    io::BufWriter::new(io::stdout())
+}
+
 /// Stderr, of which a terminal sees nothing but text.
 pub(crate) fn err() -> Clean<io::Stderr> {
     Clean(io::stderr())

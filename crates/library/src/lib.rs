@@ -2,6 +2,7 @@
 
 mod anomalies;
 mod audio;
+mod backup;
 mod between;
 mod cache;
 mod cluster;
@@ -62,6 +63,10 @@ pub use anomalies::{
     Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies, are_anomalies_kept,
 };
 pub use audio::{audio_url, get_audio};
+pub use backup::{
+    ArchiveReport, BackedUp, BackupOptions, Contents, DamagedPart, Manifest, NotBackedUp,
+    RestoreOptions, Restored, Restoring, backup, backup_to_file,
+};
 pub use between::{Between, BetweenOptions, BetweenSong, between};
 pub use cache::cache;
 pub use cluster::{
@@ -144,7 +149,9 @@ pub use synth::{
     Way, edit_synth, find_synths, link_synths, read_synth_file, remove_synth, synth_lineage,
     synth_named, synths, unlink_synths,
 };
-pub use transfer::{Different, Exported, Imported, export, import};
+pub use transfer::{
+    Different, ExportFormat, Exported, Imported, TableOptions, export, export_table, import,
+};
 pub use upload::{Received, plain_name, receive};
 pub use vector::vector_of;
 pub use verify::{collect_garbage, find_garbage, verify};

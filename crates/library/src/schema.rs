@@ -6,6 +6,7 @@
 /// The schema of the documents of each command, by its words.
 pub const SCHEMAS: &[(&str, &str)] = &[
     ("anomalies", include_str!("../schema/anomalies.json")),
+    ("backup", include_str!("../schema/backup.json")),
     ("cache clear", include_str!("../schema/cache-clear.json")),
     ("cache info", include_str!("../schema/cache-info.json")),
     ("cache prune", include_str!("../schema/cache-prune.json")),
@@ -73,6 +74,7 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("playlist show", include_str!("../schema/playlist-show.json")),
     ("radio", include_str!("../schema/radio.json")),
     ("relocate", include_str!("../schema/relocate.json")),
+    ("restore", include_str!("../schema/restore.json")),
     ("rm", include_str!("../schema/rm.json")),
     ("scan", include_str!("../schema/scan.json")),
     ("schema", include_str!("../schema/schema.json")),

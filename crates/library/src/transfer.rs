@@ -2,7 +2,10 @@
 
 mod arrive;
 mod old_layout;
+mod peer;
 mod record;
+mod table;
+mod told;
 
 use std::{
     fs::File,
@@ -14,11 +17,15 @@ use serde::Serialize;
 use songrec_core::{
     Embedding, Event, Filter, Job, ModelName, ModelSpec, Song, SongId, Vector, Work,
 };
+use songrec_formats::peers::Peer;
 use songrec_storage::{SongQuery, document_text, read_document};
 
 use self::arrive::{Arrival, Arriving, Waits};
-pub use self::arrive::{Different, Imported};
-use crate::{Error, ErrorKind, Library, Result};
+pub use self::{
+    arrive::{Different, Imported},
+    table::{ExportFormat, TableOptions, export_table},
+};
+use crate::{Error, ErrorKind, Library, Result, work::blocking};
 
 /// What went out.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -131,10 +138,10 @@ async fn export_embeddings(
     Ok(written)
 }
 
-/// Takes in what [`export`] wrote, or a library of the
-/// older layouts `data/embeddings/*.npy` + `metadata.json`. Songs that are
-/// there already keep what they have, get what they lack, and what differs
-/// is said; nothing in `folder` is changed.
+/// Takes in what [`export`] wrote, a library of the older layouts
+/// `data/embeddings/*.npy` + `metadata.json`, or one of another program: what it is is
+/// told by its content. Songs that are there already keep what they have, get what they
+/// lack, and what differs is said; nothing in `from` is changed.
 ///
 /// `model` names the model of vectors that do not say theirs.
 ///
@@ -143,15 +150,28 @@ async fn export_embeddings(
 /// When there is nothing there that can be taken in.
 pub async fn import(
     library: &Library,
-    folder: &Path,
+    from: &Path,
     model: Option<&ModelName>,
     job: &Job,
 ) -> Result<Imported> {
     let mut arriving = Arriving::new(library, job).await?;
-    if folder.join(SONGS).is_file() {
-        arriving.import_export(folder).await?;
-    } else {
-        arriving.import_old(old_layout::find(folder)?, model).await?;
+    if from.join(SONGS).is_file() {
+        arriving.imported.found = "an export of songrec".to_owned();
+        arriving.import_export(from).await?;
+        return Ok(arriving.imported);
+    }
+    let path = from.to_owned();
+    let peer = blocking(move || Peer::recognise(&path)).await?;
+    match peer.map_err(|error| Error::io("read", from, error))? {
+        Some(peer) => {
+            arriving.imported.found = peer.what();
+            arriving.import_peer(peer, model).await?;
+        }
+        None => {
+            let old = old_layout::find(from)?;
+            arriving.imported.found = "a library with `metadata.json` and `.npy` files".to_owned();
+            arriving.import_old(old, model).await?;
+        }
     }
     Ok(arriving.imported)
 }

@@ -29,6 +29,10 @@ pub struct Options {
     pub bandwidth: Option<u64>,
     /// The name of this machine, for the list of machines.
     pub machine: String,
+    /// Whether this machine announces itself at the libraries. Not where one of them
+    /// is there for this sync alone: nobody has to wait for a machine that never
+    /// comes back.
+    pub announces: bool,
 }
 
 impl Default for Options {
@@ -43,6 +47,7 @@ impl Default for Options {
             adopt: false,
             bandwidth: None,
             machine: String::new(),
+            announces: true,
         }
     }
 }

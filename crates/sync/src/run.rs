@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
         let plan = planner.plan().await?;
         planner.guard(&plan).await?;
         let announcer = Announcer::new(self.session, &self.options);
-        if !plan.is_empty() {
+        if !plan.is_empty() && self.options.announces {
             announcer.begin(&mut fences).await?;
         }
         let (applied, documents_pending, error) =
@@ -174,7 +174,9 @@ impl<'a> Run<'a> {
             Chore::FullPass.note_done(self.session.state(), self.session.now())?;
         }
         let moved = !delta.cursors_are_unchanged();
-        report.purged += announcer.announce(&fences, News { wrote, moved, full }).await?;
+        if self.options.announces {
+            report.purged += announcer.announce(&fences, News { wrote, moved, full }).await?;
+        }
         Ok(failed == 0 && (again || wrote && READ_BACK.contains(&written)))
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use songrec_core::ModelName;
+use songrec_library::ExportFormat;
 
 use super::FilterArgs;
 
@@ -163,19 +164,55 @@ pub(crate) struct GcArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// Where to; an empty folder, or one of an earlier export
-    pub(crate) dir: PathBuf,
+    /// Where to: an empty folder, or one of an earlier export; with --format a file
+    pub(crate) to: PathBuf,
+    /// One file in place of a folder: `npy`, `csv`, `parquet`, `faiss` or `m3u8`
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<ExportFormat>,
+    /// Replace the file of --format if it is there
+    #[arg(long, requires = "format")]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Only embeddings by this model; may be repeated
+    /// Only embeddings by this model; may be repeated without --format
     #[arg(long = "model", value_name = "NAME")]
     pub(crate) models: Vec<ModelName>,
 }
 
+pub(super) const EXPORT_HELP: &str = "\
+Without --format, songs go to a folder as JSON, and embeddings as .npy, which `songrec \
+import` takes in again. The formats of --format are for other programs:
+  npy      a matrix with a row for each song that has a vector; FILE.ids.json names the rows
+  faiss    a flat index, likewise; under the cosine, vectors get the length 1
+  csv      a table of songs
+  parquet  the same; with --model also the vectors
+  m3u8     a list of files for players
+
+Examples:
+  songrec export backup
+  songrec export --format csv songs.csv
+  songrec export --format faiss clap.index --model clap@1 -f genre:techno
+  songrec export --format parquet songs.parquet --model dsp45@1
+  songrec export --format m3u8 techno.m3u8 -f genre:techno";
+
+pub(super) const IMPORT_HELP: &str = "\
+What is known: an export of songrec; `metadata.json` with `embeddings/*.npy`; beets' \
+library.db; ChromaDB's chroma.sqlite3; flat FAISS indexes with metadata.db, .json or .csv \
+beside them; a matrix in .npy with .json or .csv; blissify and bliss-analyser; \
+audiomancer's samples.db (its vectors in LanceDB are not read); descriptions of \
+AcousticBrainz; tables in .csv, .json or .jsonl. Fields without a name in songrec are kept \
+as extra.NAME.
+
+Examples:
+  songrec import ~/.config/beets/library.db
+  songrec import chroma/chroma.sqlite3
+  songrec import audio_db --model clap@1
+  songrec import vectors.npy --model clap@1";
+
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// Where from
-    pub(crate) dir: PathBuf,
+    /// The folder or the file; what it is is told by its content
+    pub(crate) from: PathBuf,
     /// The model of vectors that do not say theirs, such as clap@1
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<ModelName>,

@@ -1,12 +1,27 @@
 use anyhow::Result;
 
+use songrec_library::{Error, ExportFormat, TableOptions, export_table};
+
 use crate::{args::ExportArgs, context::Context, numbers::counted, status::ExitStatus};
 
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatus> {
     let library = context.library_with(context.config([])?).await?;
     let filter = args.filter.filter(&context.job, &library, &[]).await?;
-    let exported =
-        songrec_library::export(&library, &args.dir, &filter, &args.models, &context.job).await?;
+    let exported = match args.format {
+        None => {
+            songrec_library::export(&library, &args.to, &filter, &args.models, &context.job).await?
+        }
+        Some(format) => {
+            if args.models.len() > 1 {
+                return Err(Error::usage(format!("a file of `{format}` is of one model"))
+                    .with_hint("name one `--model`")
+                    .into());
+            }
+            let model = args.models.first().cloned();
+            let options = TableOptions { format, model, replace: args.force };
+            export_table(&library, &args.to, &filter, &options, &context.job).await?
+        }
+    };
     let printer = &context.printer;
     if printer.json {
         printer.json(&exported)?;
@@ -19,8 +34,17 @@ pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatu
         "wrote {} and {} to `{}`",
         counted(exported.songs, "song"),
         counted(exported.embeddings, "embedding"),
-        args.dir.display()
+        args.to.display()
     ));
+    if exported.left_out > 0 && args.format.is_some() {
+        let what = match args.format.is_some_and(ExportFormat::is_of_vectors) {
+            true => "have no such vector",
+            false => "have no file, or could not be read",
+        };
+        let songs = counted(exported.left_out, "song");
+        printer.warn(format!("{songs} {what}, and are left out"));
+        return Ok(ExitStatus::SomeFailed);
+    }
     if exported.left_out > 0 {
         printer.warn(format!(
             "{} could not be read and left out; `songrec verify` names them",

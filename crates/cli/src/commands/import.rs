@@ -11,11 +11,12 @@ const TOLD: usize = 10;
 pub(super) async fn run(context: &Context, args: ImportArgs) -> Result<ExitStatus> {
     let library = context.library_to_change().await?;
     let imported =
-        songrec_library::import(&library, &args.dir, args.model.as_ref(), &context.job).await?;
+        songrec_library::import(&library, &args.from, args.model.as_ref(), &context.job).await?;
     let printer = &context.printer;
     if printer.json {
         printer.json(&imported)?;
     } else {
+        printer.say(format!("found {} in `{}`", imported.found, args.from.display()));
         read_changes(printer, &imported);
     }
     if imported.interrupted {

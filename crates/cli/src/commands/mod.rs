@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod anomalies;
+mod backup;
 mod cache;
 mod check;
 mod clone;
@@ -40,6 +41,7 @@ mod playlist;
 mod playlist_file;
 mod radio;
 mod relocate;
+mod restore;
 mod rm;
 mod scan;
 mod schema;
@@ -100,6 +102,8 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Conflicts(args) => conflicts::run(context, args).await,
         Command::Trash(args) => trash::run(context, args).await,
         Command::Machines(args) => machines::run(context, args).await,
+        Command::Backup(args) => backup::run(context, args).await,
+        Command::Restore(args) => restore::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Import(args) => import::run(context, args).await,
         Command::Config(args) => config::run(context, args),

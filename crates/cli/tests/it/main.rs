@@ -5,6 +5,8 @@ mod again;
 mod alike;
 mod analysis;
 mod answers;
+#[cfg(all(unix, feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
+mod backups;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod before;
 #[cfg(all(feature = "astra", feature = "emulator"))]
@@ -35,6 +37,7 @@ mod migrating;
 mod models;
 mod near;
 mod patterns;
+mod peers;
 #[cfg(unix)]
 mod people;
 mod places;

@@ -47,7 +47,7 @@ const ALIVE: &str = "a song that is there was written by somebody";
 const FAILS: &str = "a measurement in which a call fails is an error as a whole";
 
 /// Runs commands, and holds what they print against their schemas.
-struct Shapes {
+pub(crate) struct Shapes {
     schemas: Schemas,
     commands: Vec<String>,
     ran: Mutex<BTreeSet<String>>,
@@ -65,7 +65,7 @@ impl Shapes {
     }
 
     /// The documents that a command prints, which the arguments begin with.
-    fn run(&self, world: &World, arguments: &[&str]) -> Vec<Value> {
+    pub(crate) fn run(&self, world: &World, arguments: &[&str]) -> Vec<Value> {
         self.printed(arguments, &world.run(&[arguments, &["--json"]].concat()))
     }
 
@@ -162,6 +162,7 @@ fn every_document_has_the_shape_that_its_schema_describes() {
             synths::synths,
             upkeep,
             imports,
+            crate::backups::shapes,
             of_before,
             models,
             cloud,

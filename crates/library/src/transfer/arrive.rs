@@ -28,6 +28,8 @@ const LISTED: usize = 10_000;
 /// What came in.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Imported {
+    /// What was found, in words.
+    pub found: String,
     /// Songs that are new.
     pub added: u64,
     /// Songs that were there already, and got what they lacked.

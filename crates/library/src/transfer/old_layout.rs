@@ -8,21 +8,15 @@ use std::{
 
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value};
-use songrec_audio::Identity;
-use songrec_core::{
-    AudioProperties, Digest, Event, Metric, ModelName, ModelSpec, Song, SongFile, SongId, Vector,
-    Work,
-};
+use songrec_core::{Event, InvalidModelName, Metric, ModelName, Vector, Work};
 
 use super::{
-    arrive::{Arrival, Arriving, Waits},
+    arrive::Arriving,
     read_vector,
-    record::{Record, Rest},
+    record::Record,
+    told::{Told, told, unknown_model},
 };
-use crate::{
-    Error, ErrorKind, Result, complete::name_lookup_key, embedders::file_of, library::now,
-    paths::absolute, work::on_cpu,
-};
+use crate::{Error, ErrorKind, Result, work::on_cpu};
 
 /// How many records are read at once.
 const READ_AT_ONCE: usize = 16;
@@ -33,17 +27,6 @@ pub(super) struct OldLibrary {
     folder: PathBuf,
     embeddings: PathBuf,
     metadata: Metadata,
-}
-
-/// What could be read of a record.
-struct ReadRecord {
-    song: Song,
-    /// The song that it makes as long as the audio is not there.
-    without_audio: SongId,
-    vector: Vector,
-    /// The audio file, if it is there, and what it is.
-    audio: Option<(PathBuf, Identity)>,
-    rest: Rest,
 }
 
 /// Looks for an old library in `folder`.
@@ -65,8 +48,14 @@ pub(super) fn find(folder: &Path) -> Result<OldLibrary> {
             "there is no library to import in `{}`",
             folder.display()
         ))
-        .because("neither `songs.jsonl` of an export, nor `metadata.json` with `embeddings/*.npy`")
-        .with_hint("name the folder that holds one of these"));
+        .because(
+            "it holds no `songs.jsonl` of an export, no `metadata.json` with `embeddings/*.npy`, and \
+             no library of another program that is known",
+        )
+        .with_hint(
+            "name the folder or the file of one: beets, ChromaDB, FAISS, blissify, bliss-analyser, \
+             audiomancer, AcousticBrainz, .npy or CSV",
+        ));
     };
     let text =
         std::fs::read_to_string(&metadata).map_err(|error| Error::io("read", &metadata, error))?;
@@ -141,8 +130,8 @@ impl Arriving<'_> {
                 return Ok(());
             }
             let read = |at: usize| {
-                let old = old.clone();
-                on_cpu(None, move || old.read(at))
+                let (old, model) = (old.clone(), model.cloned());
+                on_cpu(None, move || old.read(at, model.as_ref()))
             };
             let read: Vec<_> = stream::iter((begin..total.min(begin + self.batch)).map(read))
                 .buffered(READ_AT_ONCE)
@@ -152,7 +141,7 @@ impl Arriving<'_> {
             for (at, read) in (begin..).zip(read) {
                 let label = old.label(at);
                 match read.and_then(|read| read) {
-                    Ok(read) => batch.extend(self.old_arrival(read, label, model).await?),
+                    Ok(read) => batch.extend(self.arrival(read, label).await?),
                     Err(reason) => self.fail(label, reason),
                 }
             }
@@ -160,43 +149,6 @@ impl Arriving<'_> {
         }
         self.job.on(Event::Finished);
         Ok(())
-    }
-
-    // The song that a record tells of; nothing if its vector fits no model.
-    async fn old_arrival(
-        &mut self,
-        read: ReadRecord,
-        label: String,
-        model: Option<&ModelName>,
-    ) -> Result<Option<Arrival>> {
-        let ReadRecord { mut song, without_audio, vector, audio, rest } = read;
-        let model = match model {
-            Some(model) => model.clone(),
-            None => format!("imported-{}@1", vector.dimension()).parse().map_err(Error::usage)?,
-        };
-        let spec = ModelSpec {
-            name: model.clone(),
-            dimension: vector.dimension(),
-            metric: Metric::Cosine,
-            description: "imported vectors; the model that made them is not known".to_owned(),
-        };
-        if let Some(why) = self.make_room_for(spec).await?.or(self.refuses(&model, &vector)) {
-            self.fail(label, why);
-            return Ok(None);
-        }
-        let waits = match &audio {
-            Some(_) => Waits::Did(without_audio),
-            None => Waits::Yes,
-        };
-        if let Some((path, identity)) = audio {
-            song.add_file(file_of(&identity, self.library.stored_path(&absolute(&path))));
-        }
-        for name in rest.fields.keys() {
-            *self.imported.kept.entry(name.clone()).or_default() += 1;
-        }
-        self.imported.cut += rest.cut;
-        song.sources.import.extra = rest.fields;
-        Ok(Some(Arrival { song, vectors: vec![(model, vector)], label, waits }))
     }
 }
 
@@ -206,7 +158,7 @@ impl OldLibrary {
         Record::new(fields).label(key.as_deref())
     }
 
-    fn read(&self, at: usize) -> std::result::Result<ReadRecord, String> {
+    fn read(&self, at: usize, model: Option<&ModelName>) -> std::result::Result<Told, String> {
         let (key, fields) = &self.metadata.records[at];
         let mut record = Record::new(fields);
         let vector = match self.vector_file(key.as_deref(), &mut record) {
@@ -216,37 +168,14 @@ impl OldLibrary {
                 Vector::new(values).map_err(|error| error.to_string())?
             }
         };
-        let path = record.path();
-        let audio = match path.as_deref().and_then(|path| self.audio_file(path)) {
-            Some(path) => {
-                let read = songrec_audio::identify(&path).map_err(|error| error.to_string())?;
-                Some((path, read))
-            }
-            None => None,
+        let name = match model {
+            Some(model) => model.clone(),
+            None => format!("imported-{}@1", vector.dimension())
+                .parse()
+                .map_err(|error: InvalidModelName| error.to_string())?,
         };
-        // Without audio it is known by its vector until that comes along.
-        let no_audio =
-            Digest::of(&[b"imported without audio\n".as_slice(), &vector.to_le_bytes()].concat());
-        let audio_hash = audio.as_ref().map_or(no_audio, |(_, identity)| identity.audio_hash);
-        let mut song = Song::new(audio_hash, AudioProperties::default(), now());
-        song.sources.import = record.tags();
-        record.describe_audio(&mut song);
-        // The record may be filed under the name of its file.
-        let file = path.or_else(|| key.clone());
-        if let Some(file) = &file {
-            song.sources.file_name = songrec_audio::read_name(Path::new(&file.replace('\\', "/")));
-        }
-        if audio.is_none()
-            && let Some(file) = file
-        {
-            song.files = expected_files(file, record.sha256());
-        }
-        let mut rest = record.rest();
-        if let Some(key) = key {
-            rest.fields.entry("id".to_owned()).or_insert_with(|| key.clone());
-        }
-        let without_audio = SongId::from_audio_hash(&no_audio);
-        Ok(ReadRecord { song, without_audio, vector, audio, rest })
+        let spec = unknown_model(name, vector.dimension(), Metric::Cosine);
+        told(key.as_deref(), record, vec![(spec, vector)], &self.folder)
     }
 
     fn vector_file(&self, key: Option<&str>, record: &mut Record<'_>) -> Option<PathBuf> {
@@ -264,33 +193,4 @@ impl OldLibrary {
         let guessed = stems.map(|stem| self.embeddings.join(format!("{stem}.npy")));
         named.chain(guessed).find(|path| path.is_file())
     }
-
-    fn audio_file(&self, path: &str) -> Option<PathBuf> {
-        let path = Path::new(path);
-        let beside = path.file_name().map(|file| self.folder.join("audio").join(file));
-        let in_data = path.file_name().map(|file| self.folder.join("data/audio").join(file));
-        [Some(self.folder.join(path)), Some(path.to_owned()), beside, in_data]
-            .into_iter()
-            .flatten()
-            .find(|path| path.is_file())
-    }
-}
-
-// Files that are not here, by what is known of them: audio that comes later
-// finds its song by the hash or, where that is not known or was another, by the
-// name. Their size is zero, which no audio has.
-fn expected_files(path: String, sha256: Option<Digest>) -> Vec<SongFile> {
-    let by_name = name_lookup_key(Path::new(&path));
-    let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
-    let mut files: Vec<SongFile> = match (sha256, by_name) {
-        (Some(sha256), Some(by_name)) if name != path => vec![
-            SongFile { path, sha256, size: 0 },
-            SongFile { path: name, sha256: by_name, size: 0 },
-        ],
-        (Some(sha256), _) => vec![SongFile { path, sha256, size: 0 }],
-        (None, Some(sha256)) => vec![SongFile { path, sha256, size: 0 }],
-        (None, None) => Vec::new(),
-    };
-    files.sort();
-    files
 }

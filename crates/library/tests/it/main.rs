@@ -1,5 +1,6 @@
 //! What the use cases promise, as a program or a server calls them.
 
+mod backups;
 mod blended;
 mod floor;
 mod left_alone;

@@ -1,0 +1,7 @@
+//! Files that others read and write: archives, indexes, tables, databases.
+
+pub mod archive;
+pub mod csv;
+pub mod faiss;
+pub mod parquet;
+pub mod peers;
