@@ -50,6 +50,7 @@ fn typed(remedy: &Remedy) -> String {
         Remedy::Model(Some(model)) => return format!("--model {model}"),
         Remedy::Blend => "--blend",
         Remedy::Weights => "--weights",
+        Remedy::Replace => "--force",
         Remedy::Describe(words) => return format!("--text \"{words}\""),
         Remedy::Cluster => "songrec cluster",
         Remedy::Playlists => "songrec playlist ls",

@@ -204,6 +204,8 @@ pub enum Remedy {
     Blend,
     /// Choosing how much each of several songs counts.
     Weights,
+    /// Writing over a file that is there.
+    Replace,
     /// Describing a sound in words, such as these.
     Describe(&'static str),
     /// Grouping songs that sound alike.
@@ -288,6 +290,7 @@ impl fmt::Display for Remedy {
             Self::Model(Some(model)) => return write!(f, "the model `{model}`"),
             Self::Blend => "the choice of several models",
             Self::Weights => "the choice of weights",
+            Self::Replace => "permission to replace it",
             Self::Describe(words) => return write!(f, "\"{words}\""),
             Self::Cluster => "grouping songs into clusters",
             Self::Playlists => "the list of playlists",

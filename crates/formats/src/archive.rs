@@ -16,10 +16,27 @@ mod tar;
 mod writer;
 
 pub use self::{
-    reader::{ArchiveReader, Found, Limits},
+    reader::{ArchiveReader, Found},
     tar::{PieceKind, PieceName},
     writer::ArchiveWriter,
 };
+
+/// What an archive may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most bytes of a piece that is held in memory.
+    pub piece: u64,
+    /// What may be unpacked in any case, in bytes.
+    pub free: u64,
+    /// How many times its length it may unpack to beyond that.
+    pub ratio: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { piece: 64 << 20, free: 1 << 30, ratio: 1000 }
+    }
+}
 
 /// What is wrong with an archive, and goes on being wrong.
 #[derive(Debug, thiserror::Error)]

@@ -233,7 +233,8 @@ fn sidecar_of(path: &Path) -> Sidecar {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     let folder = path.parent().unwrap_or(Path::new("."));
     let stem = stem.unwrap_or_default();
-    let names = [stem.as_str(), &name_of(path), "metadata", "ids"];
+    // Its whole name belongs to it alone: `a.csv` may be of `a.npy` or of nobody.
+    let names = [&name_of(path), stem.as_str(), "metadata", "ids"];
     for name in names {
         for (ending, sidecar) in [
             ("ids.json", Sidecar::Json as fn(PathBuf) -> Sidecar),

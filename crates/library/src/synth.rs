@@ -9,6 +9,7 @@ mod change;
 mod intake;
 mod kept;
 mod lineage;
+mod link;
 mod scanned;
 mod search;
 mod shown;
@@ -20,10 +21,8 @@ pub use intake::{
     IntakeMode, IntakeOptions, SynthFile, SynthIntake, TakenIn, TakenSynth, read_synth_file,
 };
 pub use kept::{KeptSynth, SynthList, UnreadableSynth, synth_named, synths};
-pub use lineage::{
-    EndedLink, LINK_WEIGHT, Lineage, NamedSynth, Relative, Way, link_synths, synth_lineage,
-    unlink_synths,
-};
+pub use lineage::{EndedLink, Lineage, NamedSynth, Relative, Way, synth_lineage};
+pub use link::{LINK_WEIGHT, link_synths, unlink_synths};
 pub use scanned::SynthsScanned;
 pub(crate) use scanned::scan_files;
 pub use search::{FoundSynths, SynthQuery, find_synths};

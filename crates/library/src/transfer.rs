@@ -165,12 +165,12 @@ pub async fn import(
     match peer.map_err(|error| Error::io("read", from, error))? {
         Some(peer) => {
             arriving.imported.found = peer.what();
-            arriving.import_peer(peer, model).await?;
+            peer::import_peer(&mut arriving, peer, model).await?;
         }
         None => {
             let old = old_layout::find(from)?;
             arriving.imported.found = "a library with `metadata.json` and `.npy` files".to_owned();
-            arriving.import_old(old, model).await?;
+            old_layout::import_old(&mut arriving, old, model).await?;
         }
     }
     Ok(arriving.imported)

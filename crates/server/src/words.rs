@@ -51,6 +51,7 @@ fn requested(remedy: &Remedy) -> String {
         Remedy::Model(Some(model)) => return format!("`model={model}`"),
         Remedy::Blend => "`blend`",
         Remedy::Weights => "`weight`",
+        Remedy::Replace => "permission to replace it",
         Remedy::Describe(words) => return format!("`\"text\": \"{words}\"`"),
         Remedy::Cluster => "`POST /api/v1/jobs/cluster`",
         Remedy::Playlists => "`GET /api/v1/playlists`",

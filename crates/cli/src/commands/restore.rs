@@ -106,7 +106,7 @@ fn print_restored(printer: &Printer, restored: &Restored) -> Result<()> {
     }
     let mut text = format!("songs: {}", parts.join(", "));
     if restored.documents > 0 {
-        text += &format!("; {}", counted(restored.documents, "playlist or other document"));
+        text += &format!("; {}", documents(restored.documents));
     }
     if restored.trash > 0 {
         text += &format!("; {} in the trash", counted(restored.trash, "song"));
@@ -170,12 +170,22 @@ pub(super) fn in_words(contents: &Contents) -> String {
         (contents.deleted, "deleted song"),
         (contents.embeddings, "vector"),
         (contents.segments, "segment"),
-        (contents.documents, "playlist or other document"),
         (contents.audio, "audio file"),
     ] {
         if count > 0 {
             parts.push(counted(count, what));
         }
     }
+    if contents.documents > 0 {
+        parts.push(documents(contents.documents));
+    }
     parts.join(", ")
+}
+
+// What lies beside the songs, such as playlists.
+fn documents(count: u64) -> String {
+    match count {
+        1 => "1 playlist or other document".to_owned(),
+        several => format!("{several} playlists and other documents"),
+    }
 }

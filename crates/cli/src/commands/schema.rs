@@ -57,11 +57,11 @@ pub(super) fn run(context: &Context, args: &SchemaArgs) -> Result<ExitStatus> {
 
 /// The schema of `command`, complete in itself.
 fn schema_of(command: &str) -> Option<Value> {
-    let find = |command: &str| schemas().find(|(known, _)| *known == command);
-    let mut schema = parsed(find(command)?.1);
-    // One that is the same as another command's.
+    let mut schema = parsed(schemas().find(|(known, _)| *known == command)?.1);
+    // One that is the same as another command's, which its file is named after.
     if let Some(other) = schema["$ref"].as_str().and_then(|file| file.strip_suffix(".json")) {
-        let mut same = parsed(find(other)?.1);
+        let is_other = |known: &str| known.replace(' ', "-") == other;
+        let mut same = parsed(schemas().find(|(known, _)| is_other(known))?.1);
         same["title"] = schema["title"].take();
         schema = same;
     }

@@ -6,27 +6,10 @@ use sha2::{Digest as _, Sha256};
 use songrec_core::Digest;
 
 use super::{
-    ArchiveError,
+    ArchiveError, Limits,
     frames::{Frames, Trouble},
     tar::{BLOCK, Header, PieceKind, PieceName, padding, read_header},
 };
-
-/// What an archive may ask for.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The most bytes of a piece that is held in memory.
-    pub piece: u64,
-    /// What may be unpacked in any case, in bytes.
-    pub free: u64,
-    /// How many times its length it may unpack to beyond that.
-    pub ratio: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { piece: 64 << 20, free: 1 << 30, ratio: 1000 }
-    }
-}
 
 /// What comes next in an archive.
 #[derive(Debug, PartialEq)]

@@ -84,6 +84,23 @@ fn beets_gives_tags_attributes_and_paths_of_any_bytes() {
 }
 
 #[test]
+fn records_are_those_of_the_file_and_not_of_one_with_a_like_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.faiss");
+    index(&path, &[&[1.0, 0.0], &[0.0, 1.0]]);
+    std::fs::write(folder.path().join("out.csv"), "title\nB\nA\n").unwrap();
+    let titles = |path: &Path| -> Vec<Value> {
+        ok(&read(path).1).iter().map(|record| record.fields["title"].clone()).collect()
+    };
+    assert_eq!(titles(&path), [json!("B"), json!("A")]);
+
+    let own = json!([{"title": "A"}, {"title": "B"}]).to_string();
+    std::fs::write(folder.path().join("out.faiss.ids.json"), own).unwrap();
+
+    assert_eq!(titles(&path), [json!("A"), json!("B")]);
+}
+
+#[test]
 fn chroma_is_what_its_writes_leave() {
     let folder = tempfile::tempdir().unwrap();
     let chroma = database(

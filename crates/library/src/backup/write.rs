@@ -10,8 +10,8 @@ use futures::StreamExt;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use songrec_core::{
-    BlobRef, Digest, DocumentKind, Event, Filter, Job, ModelName, ModelSpec, Song, SongId,
-    SongSummary, Work,
+    BlobRef, Digest, DocumentKind, Event, Filter, Hint, Job, ModelName, ModelSpec, Remedy, Song,
+    SongId, SongSummary, Work,
 };
 use songrec_formats::archive::{ArchiveWriter, PieceKind};
 use songrec_storage::{
@@ -82,7 +82,7 @@ pub async fn backup_to_file(
 ) -> Result<BackedUp> {
     let there = || {
         Error::usage(format_args!("`{}` is there already", file.display()))
-            .with_hint("name another file, or allow that it is replaced")
+            .with_hint(Hint::of("{} replaces it", [Remedy::Replace]))
     };
     match std::fs::symlink_metadata(file) {
         Ok(found) if found.is_dir() => {

@@ -7,8 +7,7 @@ use songrec_storage::PutMode;
 
 use super::{
     KeptSynth, Synth, SynthCategory, SynthFact, SynthList,
-    intake::taken,
-    kept::{contended, put, stored},
+    kept::{contended, put, stored, taken},
     lineage::{EndedLink, ended_links},
     synths,
 };

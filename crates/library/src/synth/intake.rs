@@ -4,13 +4,13 @@
 use std::{collections::BTreeSet, fs::File, io::Read as _, path::Path};
 
 use serde::Serialize;
-use songrec_core::{Document, DocumentKind, Hint, Remedy};
+use songrec_core::{Document, DocumentKind};
 use songrec_storage::PutMode;
 
 use super::{
     KeptSynth, LARGEST_SOURCE, ShownSynth, Synth, SynthList,
     body::Definition,
-    kept::{contended, id_of, put},
+    kept::{contended, id_of, put, taken},
     source::NONE,
     synths,
 };
@@ -392,18 +392,6 @@ impl<'a> SynthIntake<'a> {
         }
         Ok(given_way)
     }
-}
-
-pub(super) fn taken(other: &KeptSynth) -> Error {
-    Error::usage(format_args!("there is a synth `{}` already", other.synth.name))
-        .because(match &other.synth.file_path {
-            Some(path) => format!("its id is `{}`, and its file `{path}`", other.short()),
-            None => format!("its id is `{}`", other.short()),
-        })
-        .with_hint(Hint::of(
-            "{} puts the new source in its place; {} gives one of them another name",
-            [Remedy::UpdateSynth, Remedy::RenameSynth],
-        ))
 }
 
 // Whether the next synth would fail as well.

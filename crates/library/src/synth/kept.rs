@@ -8,7 +8,7 @@ use songrec_core::{
 };
 use songrec_storage::{Outcome, PutDocument, PutMode};
 
-use super::{ShownSynth, Synth, SynthLink};
+use super::{Synth, SynthLink};
 use crate::{Error, ErrorKind, Library, Result, paths::absolute};
 
 /// What ids begin with.
@@ -180,11 +180,6 @@ impl SynthList {
         self.synths.iter().find(|kept| kept.id == id)
     }
 
-    /// What is shown of one of them.
-    pub fn shown(&self, kept: &KeptSynth) -> ShownSynth {
-        ShownSynth::of(self, kept)
-    }
-
     /// The others with the same name: two libraries may have made them.
     pub(super) fn namesakes<'a>(
         &'a self,
@@ -312,4 +307,17 @@ pub(super) async fn put(library: &Library, document: Document, mode: PutMode) ->
 
 pub(super) fn contended() -> Error {
     Error::new(ErrorKind::Temporary, "others keep changing this synth").with_hint("try again")
+}
+
+/// The error where another synth has the name.
+pub(super) fn taken(other: &KeptSynth) -> Error {
+    Error::usage(format_args!("there is a synth `{}` already", other.synth.name))
+        .because(match &other.synth.file_path {
+            Some(path) => format!("its id is `{}`, and its file `{path}`", other.short()),
+            None => format!("its id is `{}`", other.short()),
+        })
+        .with_hint(Hint::of(
+            "{} puts the new source in its place; {} gives one of them another name",
+            [Remedy::UpdateSynth, Remedy::RenameSynth],
+        ))
 }

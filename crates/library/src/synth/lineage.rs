@@ -3,13 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
-use songrec_core::{Hint, Remedy};
 
-use super::{KeptSynth, SynthLink, SynthList, body::weight, change::change_by};
-use crate::{Error, Library, Result};
-
-/// How much of a parent a child has if it is not said.
-pub const LINK_WEIGHT: f64 = 0.5;
+use super::{KeptSynth, SynthLink, SynthList};
 
 /// Which way is looked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,13 +112,13 @@ pub(super) fn ended_links(list: &SynthList, id: &str) -> Vec<EndedLink> {
 }
 
 /// Synths, and the links between those that are there.
-struct Graph<'a> {
+pub(super) struct Graph<'a> {
     by_id: BTreeMap<&'a str, &'a KeptSynth>,
     children: BTreeMap<&'a str, Vec<(&'a SynthLink, &'a KeptSynth)>>,
 }
 
 impl<'a> Graph<'a> {
-    fn of(list: &'a SynthList) -> Self {
+    pub(super) fn of(list: &'a SynthList) -> Self {
         let by_id = list.synths.iter().map(|kept| (kept.id.as_str(), kept)).collect();
         let mut children: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for child in &list.synths {
@@ -213,7 +208,7 @@ impl<'a> Graph<'a> {
     }
 
     // How `from` comes from `to`, by way of which synths.
-    fn way_up(&self, from: &'a KeptSynth, to: &str) -> Option<Vec<&'a KeptSynth>> {
+    pub(super) fn way_up(&self, from: &'a KeptSynth, to: &str) -> Option<Vec<&'a KeptSynth>> {
         let mut before: BTreeMap<&str, &KeptSynth> = BTreeMap::new();
         let mut waiting = VecDeque::from([from]);
         while let Some(at) = waiting.pop_front() {
@@ -237,87 +232,6 @@ impl<'a> Graph<'a> {
         }
         None
     }
-}
-
-/// Says that a synth comes from another one.
-///
-/// # Errors
-///
-/// `Usage` for a weight that is not from 0 to 1, a synth that would come from itself, also
-/// by way of others, or a link that is there already; `NotFound` where one is gone.
-pub async fn link_synths(
-    library: &Library,
-    child: &str,
-    parent: &str,
-    share: f64,
-) -> Result<(SynthList, KeptSynth)> {
-    let share = weight(share)?;
-    let link = |list: &SynthList, synth: &mut super::Synth| {
-        let (Some(below), Some(above)) = (list.get(child), list.get(parent)) else {
-            return Err(Error::not_found(format_args!("there is no synth `{parent}` any more")));
-        };
-        if child == parent {
-            return Err(Error::usage(format_args!("`{}` cannot come from itself", synth.name)));
-        }
-        if let Some(link) = synth.parents.iter().find(|link| link.parent == parent) {
-            return Err(Error::usage(format_args!(
-                "`{}` comes from `{}` already, with the weight {}",
-                synth.name, above.synth.name, link.weight
-            ))
-            .with_hint(Hint::of(
-                "{} ends a link, which can then be made again",
-                [Remedy::UnlinkSynth],
-            )));
-        }
-        if let Some(way) = Graph::of(list).way_up(above, child) {
-            return Err(circle(below, above, &way));
-        }
-        synth.link(SynthLink::new(parent, &above.synth.name, share))
-    };
-    let (list, kept) = change_by(library, child, None, link).await?;
-    // Somebody else may have linked the other way meanwhile; whoever sees it gives way.
-    if let (Some(below), Some(above)) = (list.get(child), list.get(parent))
-        && let Some(way) = Graph::of(&list).way_up(above, child)
-    {
-        let error = circle(below, above, &way);
-        unlink_synths(library, child, parent).await?;
-        return Err(error);
-    }
-    Ok((list, kept))
-}
-
-fn circle(child: &KeptSynth, parent: &KeptSynth, way: &[&KeptSynth]) -> Error {
-    let way: Vec<String> = way.iter().map(|kept| format!("`{}`", kept.synth.name)).collect();
-    Error::usage(format_args!(
-        "`{}` cannot come from `{}`, which comes from it",
-        child.synth.name, parent.synth.name
-    ))
-    .because(format!("each of these comes from the next one: {}", way.join(", ")))
-}
-
-/// Ends a link; also one to a synth that is gone.
-///
-/// # Errors
-///
-/// `NotFound` if there is no such link.
-pub async fn unlink_synths(
-    library: &Library,
-    child: &str,
-    parent: &str,
-) -> Result<(SynthList, KeptSynth)> {
-    let unlink = |list: &SynthList, synth: &mut super::Synth| {
-        let before = synth.parents.len();
-        synth.parents.retain(|link| link.parent != parent);
-        if synth.parents.len() == before {
-            let name = list.get(parent).map_or(parent, |kept| kept.synth.name());
-            return Err(Error::not_found(format_args!(
-                "`{}` does not come from `{name}`",
-                synth.name
-            )));
-        }
-        Ok(())
-    };
-    change_by(library, child, None, unlink).await
 }
 
 #[cfg(test)]

@@ -101,6 +101,13 @@ impl ShownSynth {
     }
 }
 
+impl SynthList {
+    /// What is shown of one of them.
+    pub fn shown(&self, kept: &KeptSynth) -> ShownSynth {
+        ShownSynth::of(self, kept)
+    }
+}
+
 /// A synth with its source.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SynthWithSource {

@@ -114,42 +114,40 @@ fn records(json: Value) -> Metadata {
     found
 }
 
-impl Arriving<'_> {
-    pub(super) async fn import_old(
-        &mut self,
-        old: OldLibrary,
-        model: Option<&ModelName>,
-    ) -> Result<()> {
-        let total = old.metadata.records.len();
-        self.imported.no_records.clone_from(&old.metadata.others);
-        let old = Arc::new(old);
-        self.job.on(Event::started(Work::Importing, Some(total as u64)));
-        for begin in (0..total).step_by(self.batch) {
-            if self.job.is_interrupted() {
-                self.imported.interrupted = true;
-                return Ok(());
-            }
-            let read = |at: usize| {
-                let (old, model) = (old.clone(), model.cloned());
-                on_cpu(None, move || old.read(at, model.as_ref()))
-            };
-            let read: Vec<_> = stream::iter((begin..total.min(begin + self.batch)).map(read))
-                .buffered(READ_AT_ONCE)
-                .collect()
-                .await;
-            let mut batch = Vec::with_capacity(read.len());
-            for (at, read) in (begin..).zip(read) {
-                let label = old.label(at);
-                match read.and_then(|read| read) {
-                    Ok(read) => batch.extend(self.arrival(read, label).await?),
-                    Err(reason) => self.fail(label, reason),
-                }
-            }
-            self.take_in(batch).await?;
+pub(super) async fn import_old(
+    arriving: &mut Arriving<'_>,
+    old: OldLibrary,
+    model: Option<&ModelName>,
+) -> Result<()> {
+    let total = old.metadata.records.len();
+    arriving.imported.no_records.clone_from(&old.metadata.others);
+    let old = Arc::new(old);
+    arriving.job.on(Event::started(Work::Importing, Some(total as u64)));
+    for begin in (0..total).step_by(arriving.batch) {
+        if arriving.job.is_interrupted() {
+            arriving.imported.interrupted = true;
+            return Ok(());
         }
-        self.job.on(Event::Finished);
-        Ok(())
+        let read = |at: usize| {
+            let (old, model) = (old.clone(), model.cloned());
+            on_cpu(None, move || old.read(at, model.as_ref()))
+        };
+        let read: Vec<_> = stream::iter((begin..total.min(begin + arriving.batch)).map(read))
+            .buffered(READ_AT_ONCE)
+            .collect()
+            .await;
+        let mut batch = Vec::with_capacity(read.len());
+        for (at, read) in (begin..).zip(read) {
+            let label = old.label(at);
+            match read.and_then(|read| read) {
+                Ok(read) => batch.extend(arriving.arrival(read, label).await?),
+                Err(reason) => arriving.fail(label, reason),
+            }
+        }
+        arriving.take_in(batch).await?;
     }
+    arriving.job.on(Event::Finished);
+    Ok(())
 }
 
 impl OldLibrary {

@@ -24,84 +24,82 @@ const READ_AT_ONCE: usize = 16;
 
 type Read = std::result::Result<PeerRecord, (String, String)>;
 
-impl Arriving<'_> {
-    /// Takes in everything that another program has.
-    pub(super) async fn import_peer(
-        &mut self,
-        peer: Peer,
-        model: Option<&ModelName>,
-    ) -> Result<()> {
-        let path = peer.path.clone();
-        let folder: Arc<Path> = match path.is_dir() {
-            true => path.as_path().into(),
-            false => path.parent().unwrap_or(Path::new(".")).into(),
-        };
-        self.job.on(Event::started(Work::Importing, None));
-        let (send, mut records) = mpsc::channel(AHEAD);
-        let reading = blocking(move || read_all(&peer, &send));
-        let taking = async {
-            let mut records_of = Vec::with_capacity(self.batch);
-            while records.recv_many(&mut records_of, self.batch).await > 0 {
-                // As many at once as are stored at once.
-                while records_of.len() < self.batch {
-                    let left = self.batch - records_of.len();
-                    if records.recv_many(&mut records_of, left).await == 0 {
-                        break;
-                    }
-                }
-                if self.job.is_interrupted() {
-                    self.imported.interrupted = true;
+/// Takes in everything that another program has.
+pub(super) async fn import_peer(
+    arriving: &mut Arriving<'_>,
+    peer: Peer,
+    model: Option<&ModelName>,
+) -> Result<()> {
+    let path = peer.path.clone();
+    let folder: Arc<Path> = match path.is_dir() {
+        true => path.as_path().into(),
+        false => path.parent().unwrap_or(Path::new(".")).into(),
+    };
+    arriving.job.on(Event::started(Work::Importing, None));
+    let (send, mut records) = mpsc::channel(AHEAD);
+    let reading = blocking(move || read_all(&peer, &send));
+    let taking = async {
+        let mut records_of = Vec::with_capacity(arriving.batch);
+        while records.recv_many(&mut records_of, arriving.batch).await > 0 {
+            // As many at once as are stored at once.
+            while records_of.len() < arriving.batch {
+                let left = arriving.batch - records_of.len();
+                if records.recv_many(&mut records_of, left).await == 0 {
                     break;
                 }
-                self.peer_records(std::mem::take(&mut records_of), &folder, model).await?;
             }
-            // Whoever reads for us ends, too.
-            drop(records);
-            Ok::<(), Error>(())
-        };
-        let (read, taken) = futures::join!(reading, taking);
-        taken?;
-        if let Err(error) = read? {
-            return Err(Error::new(
-                ErrorKind::Corrupt,
-                format_args!("`{}` cannot be read to its end", path.display()),
-            )
-            .because(error));
+            if arriving.job.is_interrupted() {
+                arriving.imported.interrupted = true;
+                break;
+            }
+            peer_records(arriving, std::mem::take(&mut records_of), &folder, model).await?;
         }
-        self.job.on(Event::Finished);
-        Ok(())
+        // Whoever reads for us ends, too.
+        drop(records);
+        Ok::<(), Error>(())
+    };
+    let (read, taken) = futures::join!(reading, taking);
+    taken?;
+    if let Err(error) = read? {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            format_args!("`{}` cannot be read to its end", path.display()),
+        )
+        .because(error));
     }
+    arriving.job.on(Event::Finished);
+    Ok(())
+}
 
-    async fn peer_records(
-        &mut self,
-        records: Vec<Read>,
-        folder: &Arc<Path>,
-        model: Option<&ModelName>,
-    ) -> Result<()> {
-        let mut readable = Vec::with_capacity(records.len());
-        for record in records {
-            match record {
-                Ok(record) => {
-                    let label = Record::new(&record.fields).label(record.key.as_deref());
-                    readable.push((label, record));
-                }
-                Err((label, why)) => self.fail(label, why),
+async fn peer_records(
+    arriving: &mut Arriving<'_>,
+    records: Vec<Read>,
+    folder: &Arc<Path>,
+    model: Option<&ModelName>,
+) -> Result<()> {
+    let mut readable = Vec::with_capacity(records.len());
+    for record in records {
+        match record {
+            Ok(record) => {
+                let label = Record::new(&record.fields).label(record.key.as_deref());
+                readable.push((label, record));
             }
+            Err((label, why)) => arriving.fail(label, why),
         }
-        let read = |(label, record): (String, PeerRecord)| {
-            let (folder, model) = (folder.clone(), model.cloned());
-            async move { (label, on_cpu(None, move || song_of(record, model, &folder)).await) }
-        };
-        let read: Vec<_> = stream::iter(readable).map(read).buffered(READ_AT_ONCE).collect().await;
-        let mut batch = Vec::with_capacity(read.len());
-        for (label, read) in read {
-            match read.and_then(|read| read) {
-                Ok(told) => batch.extend(self.arrival(told, label).await?),
-                Err(why) => self.fail(label, why),
-            }
-        }
-        self.take_in(batch).await
     }
+    let read = |(label, record): (String, PeerRecord)| {
+        let (folder, model) = (folder.clone(), model.cloned());
+        async move { (label, on_cpu(None, move || song_of(record, model, &folder)).await) }
+    };
+    let read: Vec<_> = stream::iter(readable).map(read).buffered(READ_AT_ONCE).collect().await;
+    let mut batch = Vec::with_capacity(read.len());
+    for (label, read) in read {
+        match read.and_then(|read| read) {
+            Ok(told) => batch.extend(arriving.arrival(told, label).await?),
+            Err(why) => arriving.fail(label, why),
+        }
+    }
+    arriving.take_in(batch).await
 }
 
 fn song_of(

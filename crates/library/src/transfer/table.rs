@@ -9,8 +9,8 @@ use std::{
 };
 
 use songrec_core::{
-    Event, Filter, Job, Metric, ModelName, ModelSpec, SongId, SongSummary, Vector, Work,
-    decode_path,
+    Event, Filter, Hint, Job, Metric, ModelName, ModelSpec, Remedy, SongId, SongSummary, Vector,
+    Work, decode_path,
 };
 use songrec_formats::{
     csv,
@@ -112,7 +112,7 @@ pub async fn export_table(
     for place in places {
         if !options.replace && std::fs::symlink_metadata(place).is_ok() {
             return Err(Error::usage(format_args!("`{}` is there already", place.display()))
-                .with_hint("name another file, or allow that it is replaced"));
+                .with_hint(Hint::of("{} replaces it", [Remedy::Replace])));
         }
     }
     let model = match (&options.model, options.format.is_of_vectors()) {
