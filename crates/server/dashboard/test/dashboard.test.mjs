@@ -307,15 +307,20 @@ test("200,000 songs scroll, and only what is seen is fetched", async (t) => {
   await page.locator(".grid-row a", { hasText: "199999" }).waitFor();
   assert.ok((await page.locator(".grid-row").count()) < 90);
   // Passed by, not asked for.
-  await grid.evaluate(async (box) => {
+  const rests = await grid.evaluate(async (box) => {
+    let rests = 0;
     for (let i = 0; i < 30; i++) {
+      const begun = performance.now();
       box.scrollTop = i * 100_000;
       await new Promise((resolve) => setTimeout(resolve, 10));
+      // A slow machine rests where it should pass by: then the list is right to ask.
+      if (performance.now() - begun > 30) rests++;
     }
+    return rests;
   });
   await page.waitForTimeout(500);
   const asked = server.state.requests.filter((one) => one.includes("/songs?")).length;
-  assert.ok(asked < 12, `${asked} requests`);
+  assert.ok(asked < 12 + 2 * rests, `${asked} requests, ${rests} rests`);
   // One is in the trash, and the head is a row.
   assert.equal(await grid.getAttribute("aria-rowcount"), "200000");
   await grid.focus();
