@@ -6,6 +6,8 @@ use songrec_core::Digest;
 
 /// The size of headers, and what files are filled up to, in bytes.
 pub(super) const BLOCK: usize = 512;
+/// The size of the largest file that is believed, in bytes: a pebibyte.
+const LARGEST: u64 = 1 << 50;
 
 /// What a piece holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,6 +165,9 @@ pub(super) fn read_header(block: &[u8; BLOCK]) -> Result<Header, &'static str> {
         }
         _ => octal(&block[124..136]).ok_or("a file has no size")?,
     };
+    if size > LARGEST {
+        return Err("a file is larger than any disk");
+    }
     Ok(match PieceName::parse(&name) {
         Some(piece) => Header::Piece(piece, size),
         None => Header::Foreign(format!("`{name}` is no piece of a backup")),
@@ -196,6 +201,13 @@ mod tests {
             assert_eq!(read, Ok(Header::Piece(piece(), size)));
         }
         assert_eq!(read_header(&[0; BLOCK]), Ok(Header::Zeros));
+    }
+
+    #[test]
+    fn a_size_that_nothing_has_is_refused() {
+        for size in [LARGEST + 1, u64::MAX - 511, u64::MAX] {
+            assert!(read_header(&header(&piece(), size)).is_err(), "{size}");
+        }
     }
 
     #[test]
