@@ -306,8 +306,8 @@ impl Writing<'_> {
                         lines.text = format!("{head}\n");
                     }
                     let line = text(&VectorLine::of(*id, &stored.embedding.vector));
-                    self.line(&mut lines, || format!("vector of `{id}`"), &line)?;
-                    self.done.contents.embeddings += 1;
+                    let is_in = self.line(&mut lines, || format!("vector of `{id}`"), &line)?;
+                    self.done.contents.embeddings += u64::from(is_in);
                 }
             }
             self.end(&mut lines)?;
@@ -357,8 +357,9 @@ impl Writing<'_> {
             let songs = ids.to_vec();
             let query = SegmentQuery { songs, limit: usize::MAX, ..SegmentQuery::default() };
             for segment in self.library.backend.segments().find(&query).await? {
-                self.line(&mut lines, || format!("segment `{}`", segment.id), &text(&segment))?;
-                self.done.contents.segments += 1;
+                let what = || format!("segment `{}`", segment.id);
+                let is_in = self.line(&mut lines, what, &text(&segment))?;
+                self.done.contents.segments += u64::from(is_in);
             }
         }
         self.end(&mut lines)
@@ -368,8 +369,8 @@ impl Writing<'_> {
         let mut lines = Lines::of(PieceKind::Trash);
         for tombstone in tombstones {
             let what = || format!("deleted song `{}`", tombstone.song.id);
-            self.line(&mut lines, what, &document_text(tombstone, None))?;
-            self.done.contents.deleted += 1;
+            let is_in = self.line(&mut lines, what, &document_text(tombstone, None))?;
+            self.done.contents.deleted += u64::from(is_in);
         }
         self.end(&mut lines)
     }
@@ -383,8 +384,8 @@ impl Writing<'_> {
             let page = documents.list(&DocumentKind::SYNCED, after.as_ref()).await?;
             for document in page.items {
                 let what = || format!("{} `{}`", document.kind.as_str(), document.id);
-                self.line(&mut lines, what, &text(&document))?;
-                self.done.contents.documents += 1;
+                let is_in = self.line(&mut lines, what, &text(&document))?;
+                self.done.contents.documents += u64::from(is_in);
             }
             after = page.next;
             if after.is_none() {
