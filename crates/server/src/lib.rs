@@ -20,6 +20,7 @@ mod serve;
 mod server;
 mod strict;
 mod upload;
+mod versions;
 mod words;
 
 pub use app::{app, document};

@@ -8,9 +8,9 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use songrec_core::{Filter, OperationId, SongId, SongSummary};
+use songrec_core::{Filter, SongId, SongSummary};
 use songrec_library::{
-    Error, ErrorKind, KeptPlaylist, Library, PlaylistChange, PlaylistRule, change_playlist,
+    ErrorKind, KeptPlaylist, Library, PlaylistChange, PlaylistRule, change_playlist,
     create_playlist, delete_playlist, find, looked_up, playlist_named, playlist_songs, playlists,
 };
 use utoipa::{IntoParams, ToSchema};
@@ -21,6 +21,7 @@ use crate::{
     input::{InPath, Json, Query, Writing, ids, limit, offset},
     problem::{Problem, Result},
     server::{RequestJob, Shared, to_the_end},
+    versions,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -195,39 +196,18 @@ struct Move {
     to: usize,
 }
 
-// The version that `If-Match` says has to be there.
-fn expected(headers: &HeaderMap) -> Result<Option<OperationId>> {
-    let Some(text) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = text.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    text.trim_matches('"').parse().map(Some).map_err(|error| {
-        Problem::invalid(format!("`If-Match` names no version: {error}"))
-            .tip("send the `version` of the playlist, in quotes")
-    })
-}
-
-fn refused(error: Error) -> Problem {
-    match error.kind() {
-        ErrorKind::Guard => Problem::new("changed", error.in_one_line())
-            .tip("get it again, and change what is there now"),
-        _ => error.into(),
-    }
-}
-
 async fn changed(
     server: &Shared,
     headers: &HeaderMap,
     name: &str,
     changes: Vec<PlaylistChange>,
 ) -> Result<Response> {
-    let expected = expected(headers)?;
+    let expected = versions::expected(headers)?;
     let library = server.library.clone();
     let id = playlist_named(&library, name).await?.id;
     let changed =
         to_the_end(async move { change_playlist(&library, &id, &changes, expected).await });
-    Ok(Answer(changed.await?.map_err(refused)?.card()).into_response())
+    Ok(Answer(changed.await?.map_err(versions::refused)?.card()).into_response())
 }
 
 /// Changes a playlist. With `If-Match` and the `version` that the client has seen, only
@@ -274,7 +254,7 @@ async fn remove(
     InPath(id): InPath<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let expected = expected(&headers)?;
+    let expected = versions::expected(&headers)?;
     let library = server.library.clone();
     let id = match playlist_named(&library, &id).await {
         Ok(kept) => kept.id,
@@ -283,7 +263,7 @@ async fn remove(
     };
     let of = id.clone();
     let deleted = to_the_end(async move { delete_playlist(&library, &of, expected).await });
-    deleted.await?.map_err(refused)?;
+    deleted.await?.map_err(versions::refused)?;
     Ok(Answer(json!({ "removed": true, "id": id })).into_response())
 }
 

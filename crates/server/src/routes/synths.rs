@@ -3,12 +3,11 @@
 use axum::{
     Json as Answer,
     extract::State,
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use songrec_core::OperationId;
 use songrec_library::{
     Error, ErrorKind, IntakeMode, IntakeOptions, KeptSynth, LINK_WEIGHT, Library, SynthCategory,
     SynthChange, SynthFile, SynthIntake, SynthList, SynthQuery, SynthWithSource, Way, edit_synth,
@@ -22,6 +21,7 @@ use crate::{
     input::{InPath, Json, Query, Writing, limit, offset},
     problem::{Problem, Result},
     server::{Shared, to_the_end},
+    versions,
     words::in_words,
 };
 
@@ -211,27 +211,6 @@ struct Change {
     clear: Vec<String>,
 }
 
-// The version that `If-Match` says has to be there.
-fn expected(headers: &HeaderMap) -> Result<Option<OperationId>> {
-    let Some(text) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = text.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    text.trim_matches('"').parse().map(Some).map_err(|error| {
-        Problem::invalid(format!("`If-Match` names no version: {error}"))
-            .tip("send the `version` of the synth, in quotes")
-    })
-}
-
-fn refused(error: Error) -> Problem {
-    match error.kind() {
-        ErrorKind::Guard => Problem::new("changed", error.in_one_line())
-            .tip("get it again, and change what is there now"),
-        _ => error.into(),
-    }
-}
-
 /// Changes a synth. With `If-Match` and the `version` that the client has seen, only that
 /// version is changed.
 #[utoipa::path(patch, path = "/api/v1/synths/{id}", tag = "synths", request_body = inline(Change),
@@ -263,12 +242,12 @@ async fn change(
         return Err(Problem::invalid("there is nothing to change")
             .tip("send `name`, `category`, `notes`, `extra` or `clear`"));
     }
-    let expected = expected(&headers)?;
+    let expected = versions::expected(&headers)?;
     let library = server.library.clone();
     let (_, kept) = named(&library, &id).await?;
     let changed =
         to_the_end(async move { edit_synth(&library, &kept.id, &changes, expected).await });
-    let (list, kept) = changed.await?.map_err(refused)?;
+    let (list, kept) = changed.await?.map_err(versions::refused)?;
     Ok(Answer(list.shown(&kept)).into_response())
 }
 
@@ -284,7 +263,7 @@ async fn remove(
     InPath(id): InPath<String>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let expected = expected(&headers)?;
+    let expected = versions::expected(&headers)?;
     let library = server.library.clone();
     let id = match named(&library, &id).await {
         Ok((_, kept)) => kept.id,
@@ -292,7 +271,7 @@ async fn remove(
         Err(error) => return Err(error.into()),
     };
     let removed = to_the_end(async move { remove_synth(&library, &id, expected).await });
-    let removed = removed.await?.map_err(refused)?;
+    let removed = removed.await?.map_err(versions::refused)?;
     let mut document = json!(removed);
     document["type"] = json!("removed");
     Ok(Answer(document).into_response())
