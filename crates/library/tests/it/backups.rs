@@ -17,14 +17,16 @@ use songrec_core::{
 };
 use songrec_emulator::Emulator;
 use songrec_library::{
-    Access, ArchiveReport, BackupOptions, Config, Directories, ErrorKind, Library, RestoreOptions,
-    Restored, Restoring, Sources, backup_to_file, create_playlist, delete_playlist,
+    Access, ArchiveReport, BackupOptions, Config, ErrorKind, Library, RestoreOptions, Restored,
+    Restoring, backup_to_file, create_playlist, delete_playlist,
 };
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{
     ChangeState, PutMode, SegmentQuery, StorageBackend, StorageBackendExt, Tombstone,
 };
 use songrec_testkit::{delete, library_of, random_vector, temp_dir, tiny_model};
+
+use crate::floor::config;
 
 const SONGS: usize = 40;
 
@@ -36,16 +38,8 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let root = temp_dir();
-        let config = Config::load(Sources {
-            directories: Directories::below(root.path()),
-            working_folder: root.path().to_owned(),
-            variables: BTreeMap::new(),
-            file: None,
-            no_files: true,
-            flags: Vec::new(),
-            host: String::new(),
-        });
-        Self { config: Arc::new(config.unwrap()), root }
+        let config = config(root.path());
+        Self { config, root }
     }
 
     fn file(&self, name: &str) -> PathBuf {

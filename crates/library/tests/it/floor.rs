@@ -22,7 +22,8 @@ use songrec_testkit::{Fixture, delete, library_of, temp_dir, tiny_model};
 
 const SONGS: usize = 60;
 
-fn config(root: &Path) -> Arc<Config> {
+/// Settings of which everything lies below a folder.
+pub(crate) fn config(root: &Path) -> Arc<Config> {
     let sources = Sources {
         directories: Directories::below(root),
         working_folder: root.to_owned(),

@@ -11,14 +11,15 @@ use songrec_core::{
 };
 use songrec_emulator::Emulator;
 use songrec_library::{
-    Config, Directories, ErrorKind, ImportOptions, KeptPlaylist, Library, MatchedBy, PathOptions,
-    PlaylistChange, PlaylistFormat, PlaylistRule, Sources, change_playlist, create_playlist,
-    delete_playlist, import_playlist, looked_up, now, playlist_file, playlist_named,
-    playlist_songs, playlists,
+    ErrorKind, ImportOptions, KeptPlaylist, Library, MatchedBy, PathOptions, PlaylistChange,
+    PlaylistFormat, PlaylistRule, change_playlist, create_playlist, delete_playlist,
+    import_playlist, looked_up, now, playlist_file, playlist_named, playlist_songs, playlists,
 };
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{PutDocument, PutMode, StorageBackend};
 use songrec_testkit::{delete, library_of, temp_dir, tiny_model};
+
+use crate::floor::config;
 
 const SONGS: usize = 60;
 
@@ -33,17 +34,7 @@ struct Places {
 impl Places {
     async fn new() -> Self {
         let root = temp_dir();
-        let config = Config::load(Sources {
-            directories: Directories::below(root.path()),
-            working_folder: root.path().to_owned(),
-            variables: BTreeMap::new(),
-            file: None,
-            no_files: true,
-            flags: Vec::new(),
-            host: String::new(),
-        })
-        .unwrap();
-        let config = Arc::new(config);
+        let config = config(root.path());
         let emulator = Emulator::builder().start().await.unwrap();
         let mut settings = AstraConfig::new(emulator.url(), Secret::new(emulator.token()));
         settings.blobs = Some(BlobConfig::new("memory:"));

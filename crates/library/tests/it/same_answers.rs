@@ -2,18 +2,20 @@
 #![cfg(feature = "astra")]
 #![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use songrec_astra::{AstraBackend, AstraConfig, BlobConfig, Secret};
 use songrec_core::{Filter, ModelSpec, Song, SongId, SongSummary};
 use songrec_emulator::Emulator;
-use songrec_library::{Config, Directories, EditChange, Library, SimilarOptions, Sources};
+use songrec_library::{EditChange, Library, SimilarOptions};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{Lookup, NearestQuery, Neighbor, Order, OrderBy, SongQuery, StorageBackend};
 use songrec_testkit::{
     delete, euclidean_model, library_of, random_filter, random_vector, temp_dir, tiny_model,
 };
+
+use crate::floor::config;
 
 const SONGS: usize = 2_000;
 const QUESTIONS: usize = 80;
@@ -44,17 +46,7 @@ struct Both {
 impl Both {
     async fn filled(seed: u64) -> Self {
         let root = temp_dir_in_memory();
-        let config = Config::load(Sources {
-            directories: Directories::below(root.path()),
-            working_folder: root.path().to_owned(),
-            variables: BTreeMap::new(),
-            file: None,
-            no_files: true,
-            flags: Vec::new(),
-            host: String::new(),
-        })
-        .unwrap();
-        let config = Arc::new(config);
+        let config = config(root.path());
         let emulator = Emulator::builder().start().await.unwrap();
         let mut settings = AstraConfig::new(emulator.url(), Secret::new(emulator.token()));
         settings.blobs = Some(BlobConfig::new("memory:"));
