@@ -151,6 +151,7 @@ fn words(work: Work, subject: Option<&str>) -> Cow<'static, str> {
         Work::Verifying => "verifying",
         Work::LookingForGarbage => "looking for what no song names",
         Work::RemovingGarbage => "removing what no song names",
+        Work::RemovingVectors => "removing the vectors of a model",
         Work::BuildingCatalog => "building the catalog from the files",
         Work::TakingInFiles => "taking in files that changed",
         Work::BuildingIndex => "building the index",

@@ -33,6 +33,8 @@ pub enum Work {
     LookingForGarbage,
     /// Removing what no song names.
     RemovingGarbage,
+    /// Removing what a model made of songs.
+    RemovingVectors,
     /// Building the catalog of a local library.
     BuildingCatalog,
     /// Taking in files of a local library that other programs changed.
@@ -85,7 +87,7 @@ pub enum Work {
 
 impl Work {
     /// All kinds.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Scanning,
         Self::Embedding,
         Self::EmbeddingAgain,
@@ -99,6 +101,7 @@ impl Work {
         Self::Verifying,
         Self::LookingForGarbage,
         Self::RemovingGarbage,
+        Self::RemovingVectors,
         Self::BuildingCatalog,
         Self::TakingInFiles,
         Self::BuildingIndex,

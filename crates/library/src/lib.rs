@@ -1,5 +1,6 @@
 //! What a user has: a library, its settings, and what can be done with it.
 
+mod add;
 mod anomalies;
 mod audio;
 mod backup;
@@ -13,6 +14,7 @@ mod doctor;
 mod duplicates;
 mod edit;
 mod embedders;
+mod embedding;
 mod error;
 mod evaluate;
 mod explain;
@@ -58,6 +60,7 @@ mod verify;
 mod words;
 mod work;
 
+pub use add::{NewSong, add_all, take_back_unfinished};
 pub(crate) use anomalies::decision_scores;
 pub use anomalies::{
     Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies, are_anomalies_kept,
@@ -85,6 +88,9 @@ pub use doctor::{Check, CheckState, doctor};
 pub use duplicates::{DuplicateFile, Duplicates, duplicates};
 pub use edit::{EditChange, edit, write_again};
 pub use embedders::{EmbeddedFile, embed_file};
+pub use embedding::{
+    DroppedModel, ModelUse, drop_model, model_use, remove_embedding, replace_embedding,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use evaluate::{Band, Confusion, Eval, EvalOptions, Measured, ModelEval, evaluate};
 pub use explain::{ExplainedPair, Explanation, Fact, GroupMatch, Reason, explain, explain_songs};

@@ -202,11 +202,16 @@ impl Library {
         let spare = spare_root(&config);
         let backend = LocalBackend::open_with_spare(&root, options, &spare, &*progress).await?;
         // Only who may not write to a library adds to that.
-        if backend.may_write().is_err() {
+        let writes = backend.may_write().is_ok();
+        if !writes {
             let limit = config.get(keys::CACHE_LIMIT);
             blocking(move || keep_spare_folders_small(&spare, limit)).await?;
         }
-        Ok(Self::over_local(backend, config, root))
+        let library = Self::over_local(backend, config, root);
+        if writes {
+            library.finish_adding().await;
+        }
+        Ok(library)
     }
 
     /// Makes a new local library in `root`, or opens the one that is there.
@@ -229,6 +234,22 @@ impl Library {
         let options = LocalOptions { keeps_copies: options.keep_copies, index: index(&config) };
         let backend = LocalBackend::create(&root, options).await?;
         Ok((Self::over_local(backend, config, root), true))
+    }
+
+    // What a process left that ended while it added songs. An open that cannot undo
+    // it leaves it to the next one.
+    async fn finish_adding(&self) {
+        match crate::take_back_unfinished(self).await {
+            Ok(0) => {}
+            Ok(songs) => tracing::warn!(
+                "{songs} songs were deleted again: the process that added them ended before all \
+                 were there"
+            ),
+            Err(error) => tracing::warn!(
+                "songs that a process had begun to add are still there: {}",
+                error.in_one_line()
+            ),
+        }
     }
 
     fn over_local(backend: LocalBackend, config: Arc<Config>, root: PathBuf) -> Self {
@@ -331,7 +352,12 @@ mod astra {
                     }
                 }
             }
-            Ok(Self { place, astra: Some(astra), ..Self::new(backend, config, id, None) })
+            let library = Self::new(backend, config, id, None);
+            let library = Self { place, astra: Some(astra), ..library };
+            if access != Access::Reading {
+                library.finish_adding().await;
+            }
+            Ok(library)
         }
 
         /// Makes what a library in Astra needs, or with `check` only says what

@@ -38,6 +38,7 @@ mod while_a_third_fails_in_short {
         a_cursor_tells_what_came_after_it,
         no_change_slips_past_a_cursor,
         the_first_embedding_wins,
+        an_embedding_that_is_not_named_can_be_replaced,
         nearest_songs_are_songs,
         documents_change_by_compare_and_set,
         segments_come_back,

@@ -171,6 +171,33 @@ pub async fn the_first_embedding_wins(backend: &dyn StorageBackend) {
     assert_eq!(stored.embedding, first);
 }
 
+/// Once its song no longer names it, another embedding can take its place.
+pub async fn an_embedding_that_is_not_named_can_be_replaced(backend: &dyn StorageBackend) {
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
+    let name = tiny_model().name;
+    let mut one = song("one");
+    let first = embedded(&one, [1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+    store(backend, &mut one, &first).await;
+    let mut bare = retagged(&one);
+    bare.embeddings.clear();
+    backend.put_song(&bare, PutMode::Replace(one.revision.operation)).await.unwrap();
+    assert_eq!(backend.get_embedding(&name, one.id).await.unwrap(), None);
+
+    let second = embedded(&one, [-1.0; 8]);
+    let references =
+        backend.embeddings().put(&[new_embedding(&bare, second.clone())]).await.unwrap();
+    let mut again = retagged(&bare);
+    again.embeddings.insert(name.clone(), references[0].clone());
+    backend.put_song(&again, PutMode::Replace(bare.revision.operation)).await.unwrap();
+
+    let stored = backend.get_embedding(&name, one.id).await.unwrap().unwrap();
+    assert_eq!(stored.embedding, second);
+    let query = songrec_storage::NearestQuery::new(name, vector(&[-1.0; 8]), 5);
+    let found = backend.nearest_songs(&query).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].0.similarity > 0.99, "{found:?}");
+}
+
 /// Two machines embed a song at the same time, and one of them stores it first:
 /// what the song names is what it gets, whichever was stored last.
 pub async fn a_song_gets_the_embedding_it_names(backend: &dyn StorageBackend) {

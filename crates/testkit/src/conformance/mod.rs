@@ -132,6 +132,7 @@ macro_rules! conformance {
             embeddings_come_in_the_order_asked_for,
             storing_an_embedding_again_changes_nothing,
             the_first_embedding_wins,
+            an_embedding_that_is_not_named_can_be_replaced,
             a_song_gets_the_embedding_it_names,
             refused_embeddings_store_nothing,
             a_zero_vector_is_only_refused_under_cosine,
