@@ -48,6 +48,7 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("migrate", include_str!("../schema/migrate.json")),
     ("model add", include_str!("../schema/model-add.json")),
     ("model bench", include_str!("../schema/model-bench.json")),
+    ("model drop", include_str!("../schema/model-drop.json")),
     ("model info", include_str!("../schema/model-info.json")),
     ("model list", include_str!("../schema/model-list.json")),
     ("model remove", include_str!("../schema/model-remove.json")),

@@ -136,6 +136,24 @@ pub(crate) enum ModelCommand {
         #[arg(short, long)]
         yes: bool,
     },
+    /// Remove what a model made of the songs of this library, of all or of some
+    #[command(
+        after_help = "The songs stay, and so do patterns whose features are of this model. The \
+                            bytes go with `songrec gc`. A library that this one is synced with \
+                            still has the vectors, and the next sync brings them back: drop them \
+                            there as well, with --storage-backend. A model that `scan.models` names \
+                            embeds new songs again."
+    )]
+    Drop {
+        /// The model, with or without its revision
+        name: String,
+        /// Only of these songs; of all if none is named
+        #[arg(value_parser = song())]
+        songs: Vec<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Check a model's files against their digests, and let it embed a probe
     Verify {
         /// The models; all that were added if none is named

@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_library::{Error, KnownModel, ModelBench, ModelPlace, Models};
+use songrec_library::{
+    DroppedModel, Error, KnownModel, ModelBench, ModelPlace, Models, drop_model, find, keys,
+    model_use, remove_embedding,
+};
 
 use crate::{
     args::{ModelArgs, ModelCommand},
@@ -20,6 +23,7 @@ pub(super) async fn run(context: &Context, args: ModelArgs) -> Result<ExitStatus
         ModelCommand::Info { name } => info(context, &models, &name).await,
         ModelCommand::Add { name, from } => add(context, &models, &name, &from).await,
         ModelCommand::Remove { name, yes } => remove(context, &models, &name, yes),
+        ModelCommand::Drop { name, songs, yes } => drop_vectors(context, &name, &songs, yes).await,
         ModelCommand::Verify { names } => verify(context, &models, &names).await,
         ModelCommand::Bench { name, seconds } => bench(context, &models, &name, seconds).await,
     }
@@ -168,6 +172,64 @@ fn remove(context: &Context, models: &Models, name: &str, yes: bool) -> Result<E
     context
         .printer
         .say(format!("removed `{}`; what it embedded stays in libraries", model.spec.name));
+    Ok(ExitStatus::Done)
+}
+
+// The vectors of a model, of all songs or of some.
+async fn drop_vectors(
+    context: &Context,
+    name: &str,
+    songs: &[String],
+    yes: bool,
+) -> Result<ExitStatus> {
+    let library = context.library_to_change().await?;
+    let printer = &context.printer;
+    let found = model_use(&library, name).await?;
+    let model = &found.model;
+    let (what, count) = match songs {
+        [] => ("all songs".to_owned(), found.songs),
+        some => (format!("{} of {} songs", some.len(), found.songs), some.len() as u64),
+    };
+    let question = format!("Remove the vectors by `{model}` of {what}?");
+    if count > 0 && !confirm(&question, yes)? {
+        printer.nothing("nothing was removed")?;
+        return Ok(ExitStatus::Done);
+    }
+    let dropped = match songs {
+        [] => drop_model(&library, model, &context.job).await?,
+        some => {
+            let mut dropped = DroppedModel::none(model.clone());
+            for song in find::songs(&library, some).await? {
+                dropped.songs += u64::from(remove_embedding(&library, song.id, model).await?);
+            }
+            dropped
+        }
+    };
+    if printer.json {
+        printer.json(&dropped)?;
+    } else {
+        printer.line(format!("removed {} vectors by `{model}`", dropped.songs))?;
+    }
+    if dropped.windows > 0 {
+        printer.say(format!("{} windows of songs are gone with them", dropped.windows));
+    }
+    if dropped.patterns > 0 {
+        printer.say(format!("{} patterns keep their features by it", dropped.patterns));
+    }
+    if dropped.interrupted {
+        printer.interrupted("interrupted before all were removed; the same command goes on")?;
+        return Ok(ExitStatus::Interrupted);
+    }
+    if dropped.songs > 0 {
+        printer.say("`songrec gc` frees their room");
+    }
+    let scans = library.config().get(keys::SCAN_MODELS);
+    if scans.iter().any(|one| *one == model.as_str() || *one == model.name()) {
+        printer.say(format!(
+            "`scan.models` names `{model}`: new songs get a vector by it, and `songrec scan \
+             --missing` gives one to these again"
+        ));
+    }
     Ok(ExitStatus::Done)
 }
 

@@ -59,6 +59,10 @@ pub(super) fn models(shapes: &Shapes) {
     run(&["scan", "music", "--model", "ear", "--model", "dsp45"]);
 
     run(&["stats"]);
+    shapes.answer(&world, &["model", "drop", "clap-tiny"], "n");
+    run(&["model", "drop", "clap-tiny", &id, "--yes"]);
+    run(&["model", "drop", "clap-tiny", "--yes"]);
+    run(&["model", "drop", "nothing"]);
     shapes.answer(&world, &["model", "remove", "clap-tiny"], "n");
     let folder = world.path("data/songrec/models/clap-tiny@1");
     fs::write(folder.join("clap_text.onnx"), "damaged").unwrap();
