@@ -10,20 +10,20 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use songrec_core::Song;
+use songrec_core::{Song, Vector};
 use songrec_library::{
-    LARGEST_PICTURE, MOST_POINTS, Part, Playable, npy_of, playable, read_audio, spectrogram,
-    vector_of, waveform,
+    LARGEST_PICTURE, MOST_POINTS, Part, Playable, find_model, npy_of, playable, read_audio,
+    remove_embedding, replace_embedding, spectrogram, vector_of, waveform,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::songs::named;
 use crate::{
-    input::{InPath, Query},
+    input::{InPath, Json, Query, Writing},
     openapi::Bytes,
     problem::{Problem, Result},
-    server::{RequestJob, Shared, done},
+    server::{RequestJob, Shared, done, to_the_end},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(audio))
         .routes(routes!(outline))
         .routes(routes!(picture))
-        .routes(routes!(embedding))
+        .routes(routes!(embedding, replace, remove))
 }
 
 /// How long an address of audio can be used.
@@ -314,6 +314,61 @@ async fn embedding(
             ([(header::CONTENT_TYPE, "application/x-npy")], bytes).into_response()
         }
     })
+}
+
+/// Which vector of a song is meant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct VectorOf {
+    /// The model, with or without its revision.
+    model: String,
+}
+
+/// The vector that takes the place of another one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewVector {
+    /// As many numbers as the model has dimensions.
+    vector: Vec<f32>,
+}
+
+/// Replaces the vector by which a model knows a song, or gives it one. In a library that is
+/// shared, other machines keep the vector they have.
+#[utoipa::path(put, path = "/api/v1/songs/{id}/embedding", tag = "sound", params(VectorOf,
+    ("id" = String, Path, description = "The id of a song, or at least 8 digits of its beginning"),
+), request_body = inline(NewVector), responses((status = 204, description = "It has this vector")))]
+async fn replace(
+    State(server): State<Shared>,
+    _: Writing,
+    InPath(id): InPath<String>,
+    Query(of): Query<VectorOf>,
+    Json(new): Json<NewVector>,
+) -> Result<StatusCode> {
+    let library = server.library.clone();
+    let song = named(&server, &id).await?.id;
+    let model = find_model(&library, &of.model).await?.name;
+    let vector = Vector::new(new.vector)
+        .map_err(|error| Problem::new("invalid_request", format!("this is no vector: {error}")))?;
+    to_the_end(async move { replace_embedding(&library, song, &model, vector).await }).await??;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes the vector by which a model knows a song. Removing it again is right as well.
+#[utoipa::path(delete, path = "/api/v1/songs/{id}/embedding", tag = "sound", params(VectorOf,
+    ("id" = String, Path, description = "The id of a song, or at least 8 digits of its beginning"),
+), responses((status = 204, description = "It has no such vector")))]
+async fn remove(
+    State(server): State<Shared>,
+    _: Writing,
+    InPath(id): InPath<String>,
+    Query(of): Query<VectorOf>,
+) -> Result<StatusCode> {
+    let library = server.library.clone();
+    let song = named(&server, &id).await?.id;
+    let model = find_model(&library, &of.model).await?.name;
+    to_the_end(async move { remove_embedding(&library, song, &model).await }).await??;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[cfg(test)]

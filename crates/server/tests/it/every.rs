@@ -95,6 +95,20 @@ fn examples(audio: &str) -> Vec<Example> {
             "/api/v1/songs/{a}",
             json!({"set": {"genre": ["Techno", "House"], "bpm": 128, "loop": true}}),
         ),
+        Example {
+            method: Method::DELETE,
+            status: 204,
+            ..read("/api/v1/songs/{id}/embedding", "/api/v1/songs/{a}/embedding?model=dsp45")
+        },
+        Example {
+            status: 204,
+            ..write(
+                Method::PUT,
+                "/api/v1/songs/{id}/embedding",
+                "/api/v1/songs/{a}/embedding?model=dsp45",
+                json!({"vector": (0..45).collect::<Vec<u8>>()}),
+            )
+        },
         read("/api/v1/songs/{id}/history", "/api/v1/songs/{a}/history"),
         job("/api/v1/jobs/cluster", json!({"k": 2})),
         read("/api/v1/jobs/{id}/events", "/api/v1/jobs/{job}/events"),

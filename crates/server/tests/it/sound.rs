@@ -1,5 +1,6 @@
 //! Audio in parts, pictures, vectors.
 
+use reqwest::Method;
 use serde_json::Value;
 use songrec_server::Options;
 
@@ -104,4 +105,30 @@ async fn a_vector_is_the_same_however_it_is_written() {
         .map(|bytes| serde_json::json!(f32::from_le_bytes(*bytes)))
         .collect();
     assert_eq!(json["vector"], Value::Array(values));
+}
+
+#[tokio::test]
+async fn a_vector_can_be_given_and_taken_away() {
+    let world = world(1, Options::default()).await;
+    let path = format!("/api/v1/songs/{}/embedding?model=dsp45", world.id("Alder").await);
+    let send = |method: Method, body: Option<Value>| {
+        let request = world.http.request(method, world.url(&path));
+        async move { body.iter().fold(request, |one, body| one.json(body)).send().await.unwrap() }
+    };
+    let wanted: Vec<f32> = (1..=45).map(|value| value as f32).collect();
+
+    let response = send(Method::PUT, Some(serde_json::json!({"vector": wanted}))).await;
+    assert_eq!(response.status(), 204);
+    assert_eq!(world.json(&path).await["vector"], serde_json::json!(wanted));
+
+    let short = send(Method::PUT, Some(serde_json::json!({"vector": [1.0, 2.0]}))).await;
+    assert_eq!(problem(short).await.0, 400);
+    let endless = send(Method::PUT, Some(serde_json::json!({"vector": [1e300]}))).await;
+    assert_eq!(problem(endless).await.0, 400);
+    assert_eq!(world.json(&path).await["vector"], serde_json::json!(wanted));
+
+    for _ in 0..2 {
+        assert_eq!(send(Method::DELETE, None).await.status(), 204);
+    }
+    assert_eq!(problem(world.get(&path).send().await.unwrap()).await.0, 404);
 }
