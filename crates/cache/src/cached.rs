@@ -37,12 +37,12 @@ use crate::{
 /// its song names it, and only while the song itself is known and fresh;
 /// otherwise the backend is asked.
 ///
-/// Songs and the list of models are remembered in memory for a short time
-/// ([`CachedOptions::fresh_for`]), in which what *others* wrote may go
+/// Songs, the list of models and the answers to searches are remembered in memory for a
+/// short time ([`CachedOptions::fresh_for`]), in which what *others* wrote may go
 /// unnoticed; what was written through this handle never does. A compare-and-set
 /// of an old song fails as it should, and the song is read anew after it.
 ///
-/// Searches, counts, segments and documents are always asked for. So is an
+/// Lists, counts, segments and documents are always asked for. So is an
 /// empty part of a blob, which is the cheap way to ask whether it is stored: a
 /// whole blob may still be given after somebody else has collected it.
 ///
@@ -142,6 +142,15 @@ impl Cached {
         // Nothing to keep, so nothing to wait for: straight through.
         self.inner.blobs().get(blob, None).await
     }
+}
+
+// What tells one search from another.
+fn search_of(query: &NearestQuery) -> Digest {
+    let NearestQuery { model, vector, k, offset, threshold, metric, filter, exclude } = query;
+    let mut all = vector.to_le_bytes();
+    let rest = (model, k, offset, threshold.map(f64::to_bits), metric, filter, exclude);
+    all.extend(format!("{rest:?}").into_bytes());
+    Digest::of(&all)
 }
 
 impl StorageBackend for Cached {
@@ -247,7 +256,9 @@ impl EmbeddingStore for Cached {
     }
 
     async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
-        // No song changes by it, and what songs name is known by digest.
+        // No song changes by it, and what songs name is known by digest; but a search may
+        // find it.
+        let _writing = self.recent.begin_write([]);
         self.inner.embeddings().put(embeddings).await
     }
 
@@ -281,8 +292,14 @@ impl EmbeddingStore for Cached {
     }
 
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
+        let search = search_of(query);
+        if let Some(hits) = self.recent.hits(&search) {
+            return Ok(hits);
+        }
+        let reading = self.recent.begin_read();
         let hits = self.inner.embeddings().nearest(query).await?;
         self.recent.evict_contradicted(&query.model, &hits);
+        self.recent.remember_hits(reading, search, &hits);
         Ok(hits)
     }
 }

@@ -11,22 +11,29 @@ use songrec_core::{Digest, EmbeddingRef, ModelName, ModelSpec, Song, SongId, Vec
 use songrec_storage::Neighbor;
 use tokio::time::Instant;
 
+/// Longer answers are not remembered.
+const MOST_HITS: usize = 1_000;
+
 /// What is remembered in memory, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachedOptions {
-    /// How old a song or the list of models may be: for so long, what others
-    /// write may go unnoticed. Zero remembers none of them.
+    /// How old a song, the list of models or the answer to a search may be: for so
+    /// long, what others write may go unnoticed. Zero remembers none of them.
     pub fresh_for: Duration,
     /// How many songs at the most.
     pub songs: usize,
     /// How many embeddings at the most.
     pub embeddings: usize,
+    /// The answers to how many searches at the most.
+    pub searches: usize,
 }
 
 impl Default for CachedOptions {
     fn default() -> Self {
-        // A song is some KiB, an embedding 2 to 8 KiB: tens of MiB together.
-        Self { fresh_for: Duration::from_secs(30), songs: 4_096, embeddings: 2_048 }
+        // A song is some KiB, an embedding 2 to 8 KiB, an answer of 100 hits 10 KiB:
+        // tens of MiB together.
+        let fresh_for = Duration::from_secs(30);
+        Self { fresh_for, songs: 4_096, embeddings: 2_048, searches: 256 }
     }
 }
 
@@ -41,6 +48,8 @@ struct State {
     songs: LruCache<SongId, Remembered<Song>>,
     vectors: LruCache<Digest, Vector>,
     models: Option<Remembered<Vec<ModelSpec>>>,
+    // By what was asked for.
+    searches: LruCache<Digest, Remembered<Vec<Neighbor>>>,
     // How many writes have begun or ended, and how many are on their way.
     turns: u64,
     writes: usize,
@@ -74,6 +83,7 @@ impl Recent {
             songs: LruCache::new(room(options.songs)),
             vectors: LruCache::new(room(options.embeddings)),
             models: None,
+            searches: LruCache::new(room(options.searches)),
             turns: 0,
             writes: 0,
         };
@@ -141,7 +151,10 @@ impl Recent {
 
     /// Evicts songs that are known to have changed.
     pub(crate) fn evict(&self, songs: impl IntoIterator<Item = SongId>) {
-        drop(self.begin_write(songs));
+        let mut songs = songs.into_iter().peekable();
+        if songs.peek().is_some() {
+            drop(self.begin_write(songs));
+        }
     }
 
     /// Evicts the songs that do not name the hits of a search: song or hit is
@@ -154,6 +167,7 @@ impl Recent {
             });
             if unnamed {
                 state.songs.pop(&hit.song);
+                state.searches.clear();
                 // What is being read now may be the old one again.
                 state.turns += 1;
             }
@@ -188,6 +202,19 @@ impl Recent {
             state.models = Some(Remembered { value: models.to_vec(), read_at: reading.since });
         }
     }
+
+    /// The hits of a search that was asked before, if they are fresh.
+    pub(crate) fn hits(&self, search: &Digest) -> Option<Vec<Neighbor>> {
+        self.state().searches.get(search)?.fresh(self.fresh_for).cloned()
+    }
+
+    pub(crate) fn remember_hits(&self, reading: ReadTicket, search: Digest, hits: &[Neighbor]) {
+        let mut state = self.state();
+        if !self.fresh_for.is_zero() && hits.len() <= MOST_HITS && state.allows(reading) {
+            let value = hits.to_vec();
+            state.searches.put(search, Remembered { value, read_at: reading.since });
+        }
+    }
 }
 
 impl State {
@@ -214,6 +241,8 @@ enum Written {
 impl WriteGuard<'_> {
     fn evict(&self, state: &mut State) {
         state.turns += 1;
+        // Any song may come into an answer by it, or go.
+        state.searches.clear();
         match &self.written {
             Written::Songs(songs) => songs.iter().for_each(|id| drop(state.songs.pop(id))),
             Written::Models => state.models = None,
@@ -289,6 +318,30 @@ mod tests {
         assert!(!knows(&recent, &one) && knows(&recent, &other));
         drop(recent.begin_any_write());
         assert!(!knows(&recent, &other));
+    }
+
+    #[test]
+    fn every_write_evicts_the_answers_to_searches() {
+        let (recent, one, search) = (recent(), song("one"), Digest::of(b"a search"));
+        let hit = Neighbor { song: one.id, similarity: 1.0, distance: 0.0, key: None };
+        let hits = [hit];
+        let remember = |reading| recent.remember_hits(reading, search, &hits);
+
+        remember(recent.begin_read());
+        assert_eq!(recent.hits(&search).unwrap(), hits);
+        assert_eq!(recent.hits(&Digest::of(b"another")), None);
+
+        // Looking for changes and finding none is no write.
+        recent.evict([]);
+        assert!(recent.hits(&search).is_some());
+        let before = recent.begin_read();
+        for write in [recent.begin_write([song("other").id]), recent.begin_models_write()] {
+            assert_eq!(recent.hits(&search), None);
+            drop(write);
+            remember(before);
+            assert_eq!(recent.hits(&search), None, "it may be from before the write");
+            remember(recent.begin_read());
+        }
     }
 
     #[test]

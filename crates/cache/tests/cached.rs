@@ -55,7 +55,8 @@ mod without_room {
     // Everything goes straight through, or is forgotten at once.
     async fn cached() -> (Cached, TempDir) {
         let folder = temp_dir();
-        let options = CachedOptions { songs: 1, embeddings: 1, ..CachedOptions::default() };
+        let options =
+            CachedOptions { songs: 1, embeddings: 1, searches: 1, ..CachedOptions::default() };
         (open(Arc::new(MemoryBackend::new()), folder.path(), 40, options).await, folder)
     }
 
@@ -118,10 +119,14 @@ impl Library {
     }
 
     async fn similar(&self, cached: &Cached, song: &Song) -> Vec<(Neighbor, Song)> {
+        self.nearest(cached, song, 5).await
+    }
+
+    async fn nearest(&self, cached: &Cached, song: &Song, k: usize) -> Vec<(Neighbor, Song)> {
         let model = tiny_model().name;
         let song = cached.get_song(song.id).await.unwrap().unwrap();
         let embedded = cached.get_embedding(&model, song.id).await.unwrap().unwrap();
-        let mut query = NearestQuery::new(model, embedded.embedding.vector, 5);
+        let mut query = NearestQuery::new(model, embedded.embedding.vector, k);
         query.exclude.push(song.id);
         cached.nearest_songs(&query).await.unwrap()
     }
@@ -159,11 +164,10 @@ fn similar_costs_one_request_when_its_songs_are_known() {
         let song = &library.songs[3];
         let expected = library.similar(&library.cached, song).await;
 
-        let (found, requests) = library.requests(library.similar(&library.cached, song)).await;
+        let (found, requests) = library.requests(library.nearest(&library.cached, song, 4)).await;
 
         assert_eq!(requests, 1);
-        assert_eq!(found, expected);
-        assert_eq!(found.len(), 5);
+        assert_eq!(found, expected[..4]);
     });
 }
 
@@ -355,6 +359,39 @@ fn whether_a_blob_is_stored_only_the_backend_knows() {
         library.cached.maintenance().collect_garbage(Duration::ZERO, &Job::silent()).await.unwrap();
         assert!(library.cached.blobs().get(&blob, None).await.unwrap().is_none());
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_is_asked_again_after_a_while_or_a_write() {
+    let library = library().await;
+    let (cached, song) = (&library.cached, &library.songs[0]);
+    let searches = || library.behind.calls("embeddings.nearest");
+    let found = library.similar(cached, song).await;
+    assert_eq!((found.len(), searches()), (5, 1));
+
+    let (again, requests) = library.requests(library.similar(cached, song)).await;
+    assert_eq!((again, requests), (found.clone(), 0));
+
+    // What this handle writes is seen at once.
+    let gone = &found[0].1;
+    cached.songs().delete(&[delete(gone.id)]).await.unwrap();
+    let without = library.similar(cached, song).await;
+    assert_eq!(searches(), 2);
+    assert!(without.iter().all(|(_, other)| other.id != gone.id), "{without:?}");
+
+    // What another one writes, when the answer is no longer fresh.
+    let other = &without[0].1;
+    library.behind.inner().songs().delete(&[delete(other.id)]).await.unwrap();
+    tokio::time::advance(CachedOptions::default().fresh_for).await;
+    let left = library.similar(cached, song).await;
+    assert_eq!(searches(), 3);
+    assert!(left.iter().all(|(_, song)| song.id != other.id), "{left:?}");
+
+    // Another question is another search.
+    let mut query = NearestQuery::new(tiny_model().name, vector(&[1.0; 8]), 3);
+    let three = cached.embeddings().nearest(&query).await.unwrap();
+    query.threshold = Some(three[1].similarity);
+    assert_eq!(cached.embeddings().nearest(&query).await.unwrap().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
