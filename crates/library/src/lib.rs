@@ -35,6 +35,7 @@ mod pictures;
 mod playing;
 mod playlist;
 mod points;
+mod previews;
 mod property;
 mod radio;
 mod relocate;
@@ -122,6 +123,11 @@ pub use playlist::{
     songs_file,
 };
 pub use points::{Points, points};
+pub use previews::{
+    DownloadedPreviews, PREVIEW_SERVICES, PreviewItem, PreviewOptions, PreviewOutcome,
+    PreviewServices, PreviewTrack, PreviewWords, Previews, PreviewsTakenIn, download_previews,
+    known_previews,
+};
 pub use property::Property;
 pub use radio::{Radio, RadioOptions, RadioSong, radio};
 pub use relocate::{RelocateOptions, Relocated, relocate};
