@@ -85,10 +85,10 @@ const TERMS: &str = terms!();
 
 const DOWNLOAD_HELP: &str = concat!(
     "\
-Tracks that the library has are left out, by the ids in its songs, and so are previews that are in
-the folder. A file is kept only if it came whole and is audio; with `--scan`, its song also keeps the
-links, the picture's address, the licence and whom to name, as `extra` fields that `songrec show`
-lists.
+Tracks that the library has are left out, by the ids in its songs, and so are previews that are
+in the folder. A file is kept only if it came whole and is audio. With `--scan`, its song also
+keeps the links, the picture's address, the licence and whom to name, as `extra` fields that
+`songrec show` lists.
 
 ",
     terms!()
