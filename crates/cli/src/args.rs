@@ -6,6 +6,7 @@ mod filter;
 mod library;
 mod patterns;
 mod playlists;
+mod previews;
 mod rows;
 #[cfg(any(feature = "serve", feature = "mcp"))]
 mod serving;
@@ -34,6 +35,7 @@ pub(crate) use filter::FilterArgs;
 pub(crate) use library::*;
 pub(crate) use patterns::*;
 pub(crate) use playlists::*;
+pub(crate) use previews::*;
 pub(crate) use rows::{Field, Piece, RowArgs, Template};
 #[cfg(any(feature = "serve", feature = "mcp"))]
 pub(crate) use serving::*;
@@ -162,6 +164,9 @@ pub(crate) enum Command {
     /// Keep definitions of synths for SuperCollider, with what each comes from
     #[command(alias = "synth")]
     Synths(SynthsArgs),
+    /// Find tracks of music services by words, and download previews of them
+    #[command(alias = "preview")]
+    Previews(PreviewsArgs),
     /// List songs that are like no others, and say why
     #[command(alias = "outliers")]
     Anomalies(AnomaliesArgs),
@@ -174,7 +179,8 @@ pub(crate) enum Command {
     Relocate(RelocateArgs),
     /// Write the audio of a song to a file
     Get(GetArgs),
-    /// Print an address at which the audio of a song can be had for a while
+    /// Print an address at which the audio of a song can be had for a while, or where a
+    /// service offers a preview of it
     Url(UrlArgs),
     /// Check that everything is as it should be
     Verify(VerifyArgs),

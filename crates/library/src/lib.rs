@@ -37,6 +37,7 @@ mod pictures;
 mod playing;
 mod playlist;
 mod points;
+mod previews;
 mod property;
 mod radio;
 mod relocate;
@@ -128,6 +129,11 @@ pub use playlist::{
     songs_file,
 };
 pub use points::{Points, points};
+pub use previews::{
+    DownloadedPreviews, PREVIEW_SERVICES, PreviewItem, PreviewOptions, PreviewOutcome,
+    PreviewServices, PreviewTrack, PreviewWords, Previews, PreviewsTakenIn, download_previews,
+    known_previews,
+};
 pub use property::Property;
 pub use radio::{Radio, RadioOptions, RadioSong, radio};
 pub use relocate::{RelocateOptions, Relocated, relocate};

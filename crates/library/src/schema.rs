@@ -73,6 +73,8 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("playlist new", include_str!("../schema/playlist-new.json")),
     ("playlist rm", include_str!("../schema/playlist-rm.json")),
     ("playlist show", include_str!("../schema/playlist-show.json")),
+    ("previews download", include_str!("../schema/previews-download.json")),
+    ("previews search", include_str!("../schema/previews-search.json")),
     ("radio", include_str!("../schema/radio.json")),
     ("relocate", include_str!("../schema/relocate.json")),
     ("restore", include_str!("../schema/restore.json")),

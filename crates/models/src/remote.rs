@@ -10,6 +10,9 @@
 //!
 //! The server is somebody else's program: every answer is checked, and every
 //! error says what to do next.
+//!
+//! Here too, because this is where songrec speaks HTTP: [`fetch`] gets a file from an
+//! address that a person gave, and [`Web`] asks a service for documents and files.
 
 mod client;
 mod config;
@@ -17,8 +20,10 @@ mod error;
 mod fetch;
 mod figures;
 mod model;
+mod pace;
 mod protocol;
 mod tls;
+mod web;
 
 pub use client::{Client, Health, ServedModel, Tensor};
 pub use config::{ClientConfig, Form, Token};
@@ -27,3 +32,4 @@ pub use fetch::fetch;
 pub use figures::Figures;
 pub use model::RemoteModel;
 pub use songrec_core::{BreakerOptions, BreakerState, Clock};
+pub use web::{Web, WebOptions};

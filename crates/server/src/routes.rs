@@ -11,6 +11,7 @@ mod original;
 mod patterns;
 mod playlist_files;
 mod playlists;
+mod previews;
 mod queues;
 mod session;
 mod sharing;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .merge(playlists::routes())
         .merge(playlist_files::routes())
         .merge(queues::routes())
+        .merge(previews::routes())
         .merge(analysis::routes())
         .merge(map::routes())
         .merge(sharing::routes())

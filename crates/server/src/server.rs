@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use songrec_core::{Interrupt, Job};
-use songrec_library::{CheckedAudio, Library};
+use songrec_library::{CheckedAudio, Library, PreviewServices};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -29,6 +29,7 @@ pub(crate) struct Server {
     pub(crate) figures: Figures,
     pub(crate) checked: CheckedAudio,
     pub(crate) maps: Maps,
+    pub(crate) previews: PreviewServices,
     /// Set when the server is to end.
     pub(crate) ending: Interrupt,
     /// Turns at work that takes a core or much memory.
@@ -48,6 +49,7 @@ impl Server {
             figures: Figures::default(),
             checked: CheckedAudio::default(),
             maps: Maps::default(),
+            previews: PreviewServices::default(),
             ending: Interrupt::default(),
             turns: Arc::new(Semaphore::new(cores)),
         })

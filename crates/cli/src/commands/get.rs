@@ -30,10 +30,20 @@ pub(super) async fn url(context: &Context, args: UrlArgs) -> Result<ExitStatus> 
     let valid_for = Duration::from_secs(args.expires_in);
     let address = audio_address(&library, &song, valid_for, &context.job.progress).await?;
     if context.printer.json {
-        let document =
-            json!({ "id": address.song, "url": address.url, "expires_in": args.expires_in });
+        // Nobody knows how long a service offers a preview.
+        let expires_in = (!address.is_preview).then_some(args.expires_in);
+        let document = json!({
+            "id": address.song, "url": address.url, "expires_in": expires_in,
+            "is_preview": address.is_preview,
+        });
         context.printer.json(&document)?;
     } else {
+        if address.is_preview {
+            context.printer.say(
+                "the library has no address of the song's audio; this is that of a preview, which a \
+                 music service offers",
+            );
+        }
         context.printer.line(address.url)?;
     }
     Ok(ExitStatus::Done)

@@ -39,6 +39,7 @@ mod pair;
 mod patterns;
 mod playlist;
 mod playlist_file;
+mod previews;
 mod radio;
 mod relocate;
 mod restore;
@@ -86,6 +87,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Playlist(args) => playlist::run(context, args).await,
         Command::Patterns(args) => patterns::run(context, args).await,
         Command::Synths(args) => synths::run(context, args).await,
+        Command::Previews(args) => previews::run(context, args).await,
         Command::Anomalies(args) => anomalies::run(context, args).await,
         Command::Map(args) => map::run(context, args).await,
         Command::Eval(args) => eval::run(context, args).await,

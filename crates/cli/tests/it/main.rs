@@ -42,6 +42,8 @@ mod peers;
 mod people;
 mod places;
 mod playlists;
+#[cfg(feature = "bridge")]
+mod previews;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -4,6 +4,7 @@
 mod elsewhere;
 mod library;
 mod listening;
+mod previews;
 mod synths;
 
 use std::{
@@ -155,6 +156,7 @@ fn every_document_has_the_shape_that_its_schema_describes() {
             listening::playlists,
             listening::patterns,
             synths::synths,
+            previews::previews,
             library::upkeep,
             library::imports,
             crate::backups::shapes,

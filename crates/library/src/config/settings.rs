@@ -316,6 +316,75 @@ pub mod keys {
         "10",
         "how many similar patterns are shown",
     );
+    /// The music service that is asked for previews.
+    pub const PREVIEWS_SERVICE: Key<Text> = Key::choice(
+        "previews.service",
+        &["SONGREC_PREVIEWS_SERVICE"],
+        "itunes",
+        &["itunes", "freesound"],
+        "the music service that is asked for previews: `itunes` or `freesound`",
+    );
+    /// Where previews are kept; the folder `previews` of the library if it is not set.
+    pub const PREVIEWS_FOLDER: Key<Option<Path>> = Key::optional(
+        "previews.folder",
+        &["SONGREC_PREVIEWS_FOLDER"],
+        "where previews are kept; the folder `previews` of the library if it is not set",
+    );
+    /// How large a preview may be.
+    pub const PREVIEWS_MAX_SIZE: Key<Bytes> = Key::given(
+        "previews.max_size",
+        &["SONGREC_PREVIEWS_MAX_SIZE"],
+        "64M",
+        "how large a preview may be",
+    );
+    /// How many seconds one request for previews may take, its answer included.
+    pub const PREVIEWS_TIMEOUT: Key<Count> = Key::given(
+        "previews.timeout",
+        &["SONGREC_PREVIEWS_TIMEOUT"],
+        "60",
+        "how many seconds one request for previews may take, its answer included",
+    );
+    /// The store whose songs `itunes` finds, by the two letters of its country.
+    pub const PREVIEWS_COUNTRY: Key<Text> = Key::given(
+        "previews.country",
+        &["SONGREC_PREVIEWS_COUNTRY"],
+        "US",
+        "the store whose songs `itunes` finds, by the two letters of its country",
+    );
+    /// The address of the iTunes Search API.
+    pub const PREVIEWS_ITUNES_URL: Key<Text> = Key::given(
+        "previews.itunes_url",
+        &["SONGREC_PREVIEWS_ITUNES_URL"],
+        "https://itunes.apple.com",
+        "the address of the iTunes Search API",
+    );
+    /// How often `itunes` is asked in a minute, at the most; 0 is without a limit.
+    pub const PREVIEWS_ITUNES_RATE: Key<Count> = Key::given(
+        "previews.itunes_rate",
+        &["SONGREC_PREVIEWS_ITUNES_RATE"],
+        "20",
+        "how often `itunes` is asked in a minute, at the most; 0 is without a limit",
+    );
+    /// The address of the Freesound API.
+    pub const PREVIEWS_FREESOUND_URL: Key<Text> = Key::given(
+        "previews.freesound_url",
+        &["SONGREC_PREVIEWS_FREESOUND_URL"],
+        "https://freesound.org/apiv2",
+        "the address of the Freesound API",
+    );
+    /// How often `freesound` is asked in a minute, at the most; 0 is without a limit.
+    pub const PREVIEWS_FREESOUND_RATE: Key<Count> = Key::given(
+        "previews.freesound_rate",
+        &["SONGREC_PREVIEWS_FREESOUND_RATE"],
+        "60",
+        "how often `freesound` is asked in a minute, at the most; 0 is without a limit",
+    );
+    /// The key of the Freesound API.
+    pub const PREVIEWS_FREESOUND_KEY: Key<Option<Text>> = Key::secret(
+        "previews.freesound_key",
+        &["FREESOUND_API_KEY"],
+        "the key of the Freesound API",
+    );
     /// Where copies of what is far away are kept; the user's cache folder if it is not set.
     pub const CACHE_FOLDER: Key<Option<Path>> = Key::optional(
         "cache.folder",
@@ -445,6 +514,16 @@ pub const SETTINGS: &[Setting] = &[
     keys::SEARCH_INDEX.setting(),
     keys::PATTERNS_THRESHOLD.setting(),
     keys::PATTERNS_RESULTS.setting(),
+    keys::PREVIEWS_SERVICE.setting(),
+    keys::PREVIEWS_FOLDER.setting(),
+    keys::PREVIEWS_MAX_SIZE.setting(),
+    keys::PREVIEWS_TIMEOUT.setting(),
+    keys::PREVIEWS_COUNTRY.setting(),
+    keys::PREVIEWS_ITUNES_URL.setting(),
+    keys::PREVIEWS_ITUNES_RATE.setting(),
+    keys::PREVIEWS_FREESOUND_URL.setting(),
+    keys::PREVIEWS_FREESOUND_RATE.setting(),
+    keys::PREVIEWS_FREESOUND_KEY.setting(),
     keys::CACHE_FOLDER.setting(),
     keys::CACHE_LIMIT.setting(),
     keys::SYNC_REMOTE.setting(),

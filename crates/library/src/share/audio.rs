@@ -11,7 +11,7 @@ use songrec_core::{Event, Job, Progress, Song, SongId};
 use songrec_storage::StorageBackendExt;
 
 use super::libraries::remote;
-use crate::{Access, ErrorKind, Library, Result};
+use crate::{Access, Error, ErrorKind, Library, Result, previews::preview_url};
 
 /// Audio that was written to a file.
 #[derive(Clone, Debug)]
@@ -58,10 +58,14 @@ pub struct Address {
     pub song: SongId,
     /// The address.
     pub url: String,
+    /// Whether it is only that of a preview, which a music service offers for as long as it
+    /// likes.
+    pub is_preview: bool,
 }
 
 /// An address of the audio of `song` that is valid for some time: of this
-/// library, or of the one that it is synced with if that keeps it.
+/// library, or of the one that it is synced with if that keeps it. Where neither
+/// has one, the address of a preview that a service offers, if the song names one.
 ///
 /// # Errors
 ///
@@ -73,11 +77,20 @@ pub async fn audio_address(
     valid_for: Duration,
     progress: &Arc<dyn Progress>,
 ) -> Result<Address> {
-    if let Some((shared, there)) = elsewhere(library, song, progress).await? {
-        let url = crate::audio::audio_url(&shared, &there, valid_for).await?;
-        return Ok(Address { song: there.id, url });
-    }
-    Ok(Address { song: song.id, url: crate::audio::audio_url(library, song, valid_for).await? })
+    let (library, song) = match elsewhere(library, song, progress).await? {
+        Some((shared, there)) => (shared, there),
+        None => (library.clone(), song.clone()),
+    };
+    let url = crate::audio::audio_url(&library, &song, valid_for).await;
+    let is_nowhere = |error: &Error| matches!(error.kind(), ErrorKind::Usage | ErrorKind::NotFound);
+    let (url, is_preview) = match url {
+        Err(error) if is_nowhere(&error) => match preview_url(&song) {
+            Some(url) => (url, true),
+            None => return Err(error),
+        },
+        url => (url?, false),
+    };
+    Ok(Address { song: song.id, url, is_preview })
 }
 
 /// The library that this one is synced with, and `song` as it has it, if it keeps the audio

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use reqwest::{StatusCode, Url, redirect};
+use reqwest::{Response, StatusCode, Url, redirect};
 use songrec_core::{has_password, without_password};
 use tokio::io::AsyncWriteExt;
 
@@ -52,14 +52,7 @@ pub async fn fetch(
     }
     let is_open = address.query().is_none();
     let http = client_builder()
-        .redirect(redirect::Policy::custom(move |attempt| {
-            let from = attempt.previous().last();
-            let may = from.is_some_and(|from| refused(from, attempt.url(), is_open).is_none());
-            match may && attempt.previous().len() <= REDIRECTS {
-                true => attempt.follow(),
-                false => attempt.stop(),
-            }
-        }))
+        .redirect(followed(is_open))
         // The address that led to another server is none of its business.
         .referer(false)
         .connect_timeout(Duration::from_secs(10))
@@ -73,17 +66,13 @@ pub async fn fetch(
         failed(Problem::Unreachable, "the connection broke".to_owned()).because(error)
     };
     let mut response = http.get(address).send().await.map_err(broke)?;
-    if let Some(to) = leads_to(&response) {
-        let why = Url::parse(&to).ok().and_then(|to| refused(response.url(), &to, is_open));
-        let Some(why) = why else {
-            let why =
-                format!("it takes more than {REDIRECTS} redirects, or they go round in circles");
-            return Err(failed(Problem::Failed, why));
-        };
-        let why = format!("it leads to `{to}`, {why}");
+    if let Some((problem, why)) = why_not_followed(&response, is_open) {
         let hint = "name that address if you trust the server, or get the files with another \
                     program and name their folder";
-        return Err(RemoteError::new(Problem::Refused, url, why, hint));
+        return Err(match problem {
+            Problem::Refused => RemoteError::new(problem, url, why, hint),
+            problem => failed(problem, why),
+        });
     }
     tracing::debug!("`{}` came from `{}`", plain(url), plain(response.url().as_str()));
     let too_much = || failed(Problem::Garbage, format!("it has more than {limit} bytes"));
@@ -114,9 +103,36 @@ pub async fn fetch(
     Ok(true)
 }
 
-// Why a redirect is not followed, if it is not. Another server gets nothing but
-// the address that the first one gave, so `is_open` alone keeps it from there.
-fn refused(from: &Url, to: &Url, is_open: bool) -> Option<&'static str> {
+/// Follows redirects as [`fetch`] does; `is_open` says whether they may lead to other
+/// servers.
+pub(super) fn followed(is_open: bool) -> redirect::Policy {
+    redirect::Policy::custom(move |attempt| {
+        let from = attempt.previous().last();
+        let may = from.is_some_and(|from| refused(from, attempt.url(), is_open).is_none());
+        match may && attempt.previous().len() <= REDIRECTS {
+            true => attempt.follow(),
+            false => attempt.stop(),
+        }
+    })
+}
+
+/// Why a redirect that is the answer was not followed, in words.
+pub(super) fn why_not_followed(response: &Response, is_open: bool) -> Option<(Problem, String)> {
+    let to = leads_to(response)?;
+    let why = Url::parse(&to).ok().and_then(|to| refused(response.url(), &to, is_open));
+    Some(match why {
+        Some(why) => (Problem::Refused, format!("it leads to `{to}`, {why}")),
+        None => {
+            let why =
+                format!("it takes more than {REDIRECTS} redirects, or they go round in circles");
+            (Problem::Failed, why)
+        }
+    })
+}
+
+/// Why a redirect is not followed, if it is not. Another server gets nothing but
+/// the address that the first one gave, so `is_open` alone keeps it from there.
+pub(super) fn refused(from: &Url, to: &Url, is_open: bool) -> Option<&'static str> {
     match (from.scheme(), to.scheme()) {
         ("https" | "http", "https") | ("http", "http") => {}
         ("https", "http") => return Some("which is not encrypted"),

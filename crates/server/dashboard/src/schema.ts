@@ -32,7 +32,7 @@ export interface Schema {
   "filters": { "keys": { "key": string; "more"?: number; "values"?: { "count": number; "value": string }[] }[]; "songs": number };
   "group_match": { "cosine": number; "group": "mfcc" | "chroma" | "spectral_contrast" | "rhythm" | "zcr" | "rms"; "label": string; "score": number };
   "history": { "gone"?: string[]; "rest"?: number[]; "seen": string; "writes"?: [number, Schema["stamp"], string[], Record<string, unknown>][] };
-  "job": { "asked": Schema["time"]; "counts": Record<string, number>; "ended"?: Schema["time"]; "failed_items": { "item": string; "reason": string }[]; "id": string; "kind": "scan" | "verify" | "sync" | "migrate" | "cluster" | "map" | "anomalies"; "problem"?: Schema["problem"]; "progress": { "bytes"?: number; "current"?: string; "done": number; "requests"?: number; "task": string; "total"?: number }; "result"?: unknown; "started"?: Schema["time"]; "state": "queued" | "running" | "done" | "failed" | "cancelled" };
+  "job": { "asked": Schema["time"]; "counts": Record<string, number>; "ended"?: Schema["time"]; "failed_items": { "item": string; "reason": string }[]; "id": string; "kind": "scan" | "verify" | "sync" | "migrate" | "cluster" | "map" | "anomalies" | "previews"; "problem"?: Schema["problem"]; "progress": { "bytes"?: number; "current"?: string; "done": number; "requests"?: number; "task": string; "total"?: number }; "result"?: unknown; "started"?: Schema["time"]; "state": "queued" | "running" | "done" | "failed" | "cancelled" };
   "job-list": { "jobs": Schema["job"][] };
   "kept_pattern": Schema["pattern"] & { "others"?: Schema["pattern"][] };
   "known-song": Schema["problem"] & { "id": Schema["song_id"] };
@@ -69,6 +69,9 @@ export interface Schema {
   "playlist-of-songs": Schema["playlist-show"] & { "limit": number; "offset": number };
   "playlist-show": Schema["playlist"] & { "duration": number; "entries": { "artist"?: string; "card"?: Schema["card"]; "key"?: string; "missing": boolean; "position": number; "song": Schema["song_id"]; "title": string }[]; "missing": number; "notes"?: string[] };
   "playlist_rule": { "filter"?: string[]; "length"?: number; "like"?: { "song": Schema["song_id"]; "title": string }[] };
+  "preview-list": { "service": "itunes" | "freesound"; "tracks": Schema["previews-search"][] };
+  "preview_track": { "album"?: string; "album_id"?: string; "album_url"?: string; "artist"?: string; "artist_url"?: string; "artwork_url"?: string; "attribution": string; "duration"?: number; "genre"?: string; "id": string; "license"?: string; "preview_url"?: string; "released"?: string; "service": "itunes" | "freesound"; "title": string; "url"?: string };
+  "previews-search": Schema["preview_track"] & { "song": (Schema["song_id"] | null) };
   "problem": { "code": "invalid_request" | "no_token" | "denied" | "read_only" | "other_site" | "not_found" | "no_such_route" | "no_clusters" | "not_computed" | "method_not_allowed" | "too_slow" | "known_already" | "guard" | "changed" | "too_large" | "wrong_content_type" | "range_not_satisfiable" | "wrong_host" | "unreadable_audio" | "too_many_jobs" | "failed" | "damaged" | "bug" | "temporary" | "busy" | "no_library" | "locked"; "detail": string; "status": number; "tip"?: string; "title": string; "type": string };
   "query": { "artist"?: string; "duration"?: number; "id"?: Schema["song_id"]; "title": string };
   "radio": { "duration": number; "notes": string[]; "playlist"?: Schema["playlist"]; "songs": (Schema["card"] & { "position": number; "similarity": number })[] };

@@ -255,6 +255,15 @@ fn examples(audio: &str) -> Vec<Example> {
         },
         read("/api/v1/machines", "/api/v1/machines"),
         read("/api/v1/remotes", "/api/v1/remotes"),
+        // No service is asked that is not on this machine; `previews.rs` has one that is.
+        Example {
+            status: 400,
+            ..read("/api/v1/previews", "/api/v1/previews?q=air&service=nobody")
+        },
+        Example {
+            status: 400,
+            ..job("/api/v1/jobs/previews", json!({"q": "air", "service": "nobody"}))
+        },
         // The settings of this world name no other library.
         Example {
             status: 404,

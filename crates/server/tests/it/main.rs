@@ -8,6 +8,7 @@ mod jobs;
 mod pages;
 mod patterns;
 mod playlists;
+mod previews;
 mod schema;
 mod searching;
 mod sound;
