@@ -121,7 +121,7 @@ pub use playlist::{
     import_playlist, looked_up, playlist_file, playlist_named, playlist_songs, playlists,
     songs_file,
 };
-pub use points::{Points, points};
+pub use points::{MappedPoints, Points, points};
 pub use property::Property;
 pub use radio::{Radio, RadioOptions, RadioSong, radio};
 pub use relocate::{RelocateOptions, Relocated, relocate};
