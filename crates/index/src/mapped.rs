@@ -83,11 +83,11 @@ impl Index {
         let store = self.store();
         store.check_whole(&[File::Rows, File::Slots])?;
         store.read(|view| {
-            let keys = (0..view.state.slots)
-                .map(|slot| Ok(Some(view.slot(slot)?).filter(|slot| slot.is_live())))
-                .map(|slot| Ok(slot?.map(|slot| slot.key)))
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .map_err(|what| Error::corrupt(self.dir(), what))?;
+            let mut keys = Vec::with_capacity(view.state.slots as usize);
+            for slot in 0..view.state.slots {
+                let slot = view.slot(slot).map_err(|what| Error::corrupt(self.dir(), what))?;
+                keys.push(slot.is_live().then_some(slot.key));
+            }
             // A map of its own, which the index never maps anew.
             let end = view.fixed.row_at(view.state.slots);
             let map = store.map(File::Rows, view.state.generation, end)?;
@@ -124,7 +124,9 @@ mod tests {
     fn table(mapped: &MappedRows) -> Vec<Vec<f32>> {
         let bytes = &mapped.map.bytes()[NPY_HEADER..];
         assert_eq!(mapped.as_ptr(), bytes.as_ptr().cast());
-        let row = |bytes: &[u8]| bytemuck::pod_collect_to_vec(bytes);
+        let row = |bytes: &[u8]| {
+            bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+        };
         bytes.chunks_exact(4 * mapped.dimension()).map(row).collect()
     }
 
