@@ -21,6 +21,7 @@ __all__ = [
     "SongrecError",
     "SyncReport",
     "Vectors",
+    "__version__",
     "create",
     "open",
 ]
@@ -31,7 +32,10 @@ _Path = Union[str, os.PathLike[str]]
 _Texts = Union[str, Iterable[str]]
 _Name = Union[str, Song, os.PathLike[str]]
 _Vector = Union[npt.NDArray[np.floating[Any]], Sequence[float]]
-_Query = Union[_Name, _Vector, Sequence[Union[_Name, _Vector]]]
+# One sequence of all, so that a checker knows what a mixed list is meant as.
+_Query = Union[
+    _Name, npt.NDArray[np.floating[Any]], Sequence[Union[_Name, _Vector, float]]
+]
 _Metric = Literal["cosine", "dot", "euclidean"]
 _Sort = Literal["id", "title", "artist", "album", "year", "bpm", "duration", "added"]
 _Document = dict[str, Any]

@@ -138,15 +138,15 @@ def test_a_song_is_known_by_its_id(music: songrec.Library) -> None:
 def test_a_song_is_found_by_each_of_its_names(music: songrec.Library, name: str) -> None:
     song = music.song("Club Kick")
     assert song.file is not None
-    given = {
+    names: dict[str, str | Path | songrec.Song] = {
         "id": song.id,
         "prefix": song.id[:8],
         "path": song.file,
         "words": "club kick",
         "song": song,
-    }[name]
+    }
 
-    assert music.song(given) == song
+    assert music.song(names[name]) == song
 
 
 def test_who_names_no_song_or_several_is_told(music: songrec.Library) -> None:
