@@ -28,8 +28,8 @@ cargo metadata --manifest-path python/Cargo.toml --locked --format-version 1 >/d
     exit 1
 }
 if cargo deny --version >/dev/null 2>&1; then
-    cargo deny --offline --manifest-path python/Cargo.toml check --config "$PWD/deny.toml" \
-        bans licenses sources
+    cargo deny --offline --manifest-path python/Cargo.toml --config deny.toml \
+        check --allow license-not-encountered bans licenses sources
 fi
 
 home="$PWD/target/tools/python"
