@@ -53,6 +53,9 @@ RUSTC_WORKSPACE_WRAPPER=clippy-driver \
     --config "$PWD/Cargo.toml" --interpreter "$home/bin/python" --out "$wheels"
 "$home/bin/pip" install --quiet --disable-pip-version-check --no-deps --force-reinstall "$wheels"/*.whl
 
+# The program serves the Data API for the test of a library in the cloud.
+[ -n "${SONGREC_PROGRAM:-}" ] || [ ! -x target/debug/songrec ] || SONGREC_PROGRAM="$PWD/target/debug/songrec"
+export SONGREC_PROGRAM="${SONGREC_PROGRAM:-}"
 # In a folder that has nothing to do with the sources, as for a user.
 elsewhere="$(mktemp -d)"
 trap 'rm -rf "$elsewhere"' EXIT

@@ -106,12 +106,9 @@ impl Drop for Library {
     // The last one to let go of a library may write to the disk, for which nobody who
     // collects garbage should wait; in a fork there is nothing of it.
     fn drop(&mut self) {
-        let Some(opened) = self.slot().take() else { return };
-        if !runtime::is_ours() {
-            std::mem::forget(opened);
-            return;
+        if let Some(opened) = self.slot().take() {
+            runtime::drop_aside(opened);
         }
-        std::thread::spawn(move || drop(opened));
     }
 }
 
@@ -143,16 +140,14 @@ impl Library {
     /// Lets go of the library. What other threads began goes on to its end; arrays stay
     /// readable. Closing it again does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(opened) = self.slot().take() else { return Ok(()) };
-        if !runtime::is_ours() {
-            std::mem::forget(opened);
-            return Ok(());
-        }
+        // In a fork it stays as it is: there is nobody to let go of it.
         let runtime = runtime::runtime(py)?;
-        py.detach(|| {
-            let _inside = runtime.enter();
-            drop(opened);
-        });
+        if let Some(opened) = self.slot().take() {
+            py.detach(|| {
+                let _inside = runtime.enter();
+                drop(opened);
+            });
+        }
         Ok(())
     }
 

@@ -1,6 +1,9 @@
 //! Songs that sound alike.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use pyo3::{
     prelude::*,
@@ -185,8 +188,14 @@ fn named_example(given: &Bound<'_, PyAny>) -> PyResult<Option<Example>> {
             false => Example::like(named_path(&path)),
         }));
     }
-    let is_name = given.is_instance_of::<PyString>() || given.is_instance_of::<Song>();
-    Ok(if is_name { Some(Example::like(name(given)?)) } else { None })
+    let is_text = given.is_instance_of::<PyString>();
+    if !is_text && !given.is_instance_of::<Song>() {
+        return Ok(None);
+    }
+    let name = name(given)?;
+    // Words may be the same as the name of a folder that happens to lie here.
+    let is_folder = is_text && name.contains(std::path::is_separator) && Path::new(&name).is_dir();
+    Ok(Some(if is_folder { Example::folder(name) } else { Example::like(name) }))
 }
 
 // What NumPy makes float32 values of.

@@ -52,9 +52,15 @@ pub(crate) fn runtime(py: Python<'_>) -> PyResult<&'static Runtime> {
     Ok(&RUNTIME.get_or_init(|| (runtime, process)).0)
 }
 
-/// Whether the runtime is that of this process, and there.
-pub(crate) fn is_ours() -> bool {
-    RUNTIME.get().is_some_and(|(_, made_in)| *made_in == std::process::id())
+/// Lets go of something on another thread, which nobody waits for. In a fork nothing of it
+/// is there, and so it is left as it is.
+pub(crate) fn drop_aside(dropped: impl Send + 'static) {
+    match RUNTIME.get() {
+        Some((runtime, made_in)) if *made_in == std::process::id() => {
+            runtime.spawn_blocking(move || drop(dropped));
+        }
+        _ => std::mem::forget(dropped),
+    }
 }
 
 /// What `work` gives. Ctrl-C drops it where it is.

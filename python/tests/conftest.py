@@ -21,7 +21,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nothing of the user who runs the tests is read or written."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("SONGREC_", "ASTRA_", "XDG_", "STORAGE_BACKEND")):
+        is_setting = name.startswith(("SONGREC_", "ASTRA_", "XDG_", "STORAGE_BACKEND"))
+        if is_setting and name != "SONGREC_PROGRAM":
             del os.environ[name]
     os.environ["HOME"] = os.environ["USERPROFILE"] = str(home)
     os.chdir(home)

@@ -58,6 +58,11 @@ def test_a_file_outside_of_the_library_can_be_asked_about(tmp_path: Path) -> Non
         assert found[0].song.instrument == "fx"
 
 
+def test_a_folder_stands_for_its_songs(music: songrec.Library) -> None:
+    for folder in (AUDIO / "kick", str(AUDIO / "kick")):
+        assert "kick" not in {match.song.instrument for match in music.similar(folder, k=40)}
+
+
 def test_a_vector_finds_its_song(music: songrec.Library, song: songrec.Song) -> None:
     vector = music.vector(song)
 
