@@ -55,7 +55,7 @@ RUSTC_WORKSPACE_WRAPPER=clippy-driver \
 
 # The program serves the Data API for the test of a library in the cloud.
 [ -n "${SONGREC_PROGRAM:-}" ] || [ ! -x target/debug/songrec ] || SONGREC_PROGRAM="$PWD/target/debug/songrec"
-export SONGREC_PROGRAM="${SONGREC_PROGRAM:-}"
+export SONGREC_PROGRAM="${SONGREC_PROGRAM:-}" PYTHONDONTWRITEBYTECODE=1
 # In a folder that has nothing to do with the sources, as for a user.
 elsewhere="$(mktemp -d)"
 trap 'rm -rf "$elsewhere"' EXIT
