@@ -105,3 +105,12 @@ dashboard-check:
 # How soon the map of SONGS is seen, scripts a frame and bytes; at URL, a server's.
 bench-dashboard SONGS="100000" URL="":
     cd crates/server/dashboard && npm run --silent figures -- {{SONGS}} {{URL}}
+
+# The Python module: its crate, a wheel, and the tests of that; needs Python 3.9 or later.
+python *TESTS:
+    tools/check_python.sh {{TESTS}}
+
+# Python's lock file after a change of the main one, with the same versions.
+python-lock:
+    cp Cargo.lock python/Cargo.lock
+    cargo metadata --manifest-path python/Cargo.toml --format-version 1 >/dev/null

@@ -103,6 +103,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_error_ends_with_its_code() {
+        for kind in [
+            ErrorKind::Usage,
+            ErrorKind::NotFound,
+            ErrorKind::Temporary,
+            ErrorKind::Denied,
+            ErrorKind::Corrupt,
+            ErrorKind::NoLibrary,
+            ErrorKind::Locked,
+            ErrorKind::Guard,
+            ErrorKind::Interrupted,
+            ErrorKind::Failed,
+        ] {
+            assert_eq!(ExitStatus::of_kind(kind).code(), kind.code(), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn every_code_is_explained() {
         assert_eq!(codes().count(), 13);
         for status in [

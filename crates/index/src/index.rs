@@ -117,6 +117,10 @@ impl Index {
         self
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub fn dir(&self) -> &Path {
         self.store.dir()
     }

@@ -47,11 +47,13 @@ mod build;
 mod code;
 mod index;
 mod lists;
+mod mapped;
 mod search;
 
 pub use error::{Error, Result};
 pub use index::{Index, Options};
 pub use key::Key;
 pub use kind::Kind;
+pub use mapped::MappedRows;
 pub use metric::Metric;
 pub use query::{AllNeighbors, Filter, Hit, Precision, Query, RowSet};

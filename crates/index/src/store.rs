@@ -271,7 +271,8 @@ impl Store {
         Err(Error::corrupt(&self.dir, "its state says more than its files hold"))
     }
 
-    fn map(&self, file: File, generation: u64, len: u64) -> Result<Map> {
+    /// The first `len` bytes of a file, mapped.
+    pub(crate) fn map(&self, file: File, generation: u64, len: u64) -> Result<Map> {
         let path = self.dir.join(file.name(generation));
         let disk = match Disk::open(&path) {
             Ok(disk) => disk,

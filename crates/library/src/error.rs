@@ -34,6 +34,40 @@ pub enum ErrorKind {
     Failed,
 }
 
+impl ErrorKind {
+    /// The exit code of a program that ends with it.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::NotFound => 4,
+            Self::Temporary => 5,
+            Self::Denied => 6,
+            Self::Corrupt => 7,
+            Self::Failed => 8,
+            Self::NoLibrary => 10,
+            Self::Locked => 11,
+            Self::Guard => 12,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Its name, such as `not_found`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::Temporary => "temporary",
+            Self::Denied => "denied",
+            Self::Corrupt => "corrupt",
+            Self::Failed => "failed",
+            Self::NoLibrary => "no_library",
+            Self::Locked => "locked",
+            Self::Guard => "guard",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// An error with its causes and something to do about it.
 #[derive(Debug)]
 pub struct Error {

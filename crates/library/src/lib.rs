@@ -128,7 +128,7 @@ pub use playlist::{
     import_playlist, looked_up, playlist_file, playlist_named, playlist_songs, playlists,
     songs_file,
 };
-pub use points::{Points, points};
+pub use points::{MappedPoints, Points, points};
 pub use previews::{
     DownloadedPreviews, PREVIEW_SERVICES, PreviewItem, PreviewOptions, PreviewOutcome,
     PreviewServices, PreviewTrack, PreviewWords, Previews, PreviewsTakenIn, download_previews,

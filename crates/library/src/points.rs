@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use songrec_core::{Event, Filter, Hint, Job, ModelName, ModelSpec, Remedy, Scan, SongId, Work};
+pub use songrec_local::MappedPoints;
 use songrec_local::{NearOptions, OnNeighbors};
 use songrec_storage::SongQuery;
 
@@ -91,6 +92,16 @@ impl Points {
     /// When the files cannot be read.
     pub async fn rows(&self, songs: &[SongId]) -> Result<Vec<Option<Vec<f32>>>> {
         Ok(self.points.rows(songs).await?)
+    }
+
+    /// All vectors as one table in memory, which is their file: nothing is copied. The
+    /// file is read once, to compare it with its checksums.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be read, or are damaged.
+    pub async fn mapped(&self) -> Result<MappedPoints> {
+        Ok(self.points.mapped().await?)
     }
 
     /// Tells `on_found` the `k` nearest neighbors of every song whose similarity

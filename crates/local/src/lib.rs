@@ -50,4 +50,4 @@ pub use known_files::{
     FileStatus, KnownFile, KnownFiles, KnownFilesError, KnownOutcome, KnownStatus,
 };
 pub use options::{IndexKind, LocalOptions};
-pub use points::{NearOptions, OnNeighbors, Points};
+pub use points::{MappedPoints, NearOptions, OnNeighbors, Points};

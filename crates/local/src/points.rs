@@ -10,7 +10,7 @@ use std::{
 };
 
 use songrec_core::{Event, ModelSpec, Progress, SongId, Vector, Work};
-use songrec_index::{AllNeighbors, Key, RowSet};
+use songrec_index::{AllNeighbors, Key, MappedRows, RowSet};
 use songrec_storage::Neighbor;
 
 use crate::{
@@ -149,6 +149,31 @@ impl Points {
         blocking("read", &self.location, read).await
     }
 
+    /// The rows where they are, mapped into memory as one table. They are read once, to
+    /// compare them with their checksums.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be read, or are damaged.
+    pub async fn mapped(&self) -> songrec_storage::Result<MappedPoints> {
+        let Some(rows) = self.rows.clone() else { return Ok(MappedPoints::none()) };
+        let (among, folder) = (self.among.clone(), self.folder.clone());
+        let map = move || {
+            let table = rows.mapped()?;
+            let is_among = |key: &Key| among.as_ref().is_none_or(|among| among.contains(key));
+            let songs = table
+                .keys()
+                .iter()
+                .enumerate()
+                .filter_map(|(place, key)| Some((place, key.filter(is_among)?)))
+                .map(|(place, key)| (place, SongId::from_bytes(key.0)))
+                .collect();
+            let source = Some(Source { rows, table, _folder: folder });
+            Ok(MappedPoints { songs, source })
+        };
+        blocking("map", &self.location, map).await
+    }
+
     /// Calls `on_found` with the neighbors of every song: the neighbor graph, on
     /// all cores and in little memory. False if it was stopped early.
     ///
@@ -174,6 +199,62 @@ impl Points {
             compare_all(&rows, &options, among.as_deref(), &on_found, &reporter)
         });
         futures::join!(compare, pass_on).0
+    }
+}
+
+/// The vectors of many songs as one table in memory, which is their file.
+///
+/// It stays readable whatever happens to the library, but shows what is written there:
+/// see [`is_current`](Self::is_current).
+#[derive(Debug)]
+pub struct MappedPoints {
+    /// The songs with their places, in the order of the places.
+    songs: Vec<(usize, SongId)>,
+    /// Nothing if no song was embedded.
+    source: Option<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    rows: Arc<Rows>,
+    table: MappedRows,
+    // Where the files are removed in the end, not before.
+    _folder: Option<Arc<tempfile::TempDir>>,
+}
+
+impl MappedPoints {
+    fn none() -> Self {
+        Self { songs: Vec::new(), source: None }
+    }
+
+    /// Each song and the place of its row in the table, in the order of the places.
+    pub fn songs(&self) -> &[(usize, SongId)] {
+        &self.songs
+    }
+
+    /// How many places the table has. Those that no song has are of songs that were not
+    /// asked for, or empty.
+    pub fn len(&self) -> usize {
+        self.source.as_ref().map_or(0, |source| source.table.len())
+    }
+
+    /// Whether the table has no place.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where the table begins: for each place as many little-endian float32 values as the
+    /// model has dimensions. Valid as long as this exists; nothing if it is empty.
+    pub fn as_ptr(&self) -> Option<*const f32> {
+        let source = self.source.as_ref()?;
+        (!source.table.is_empty()).then(|| source.table.as_ptr())
+    }
+
+    /// Whether nothing was written to the vectors of the library since. Once something
+    /// was, a place may hold the row of another song.
+    pub fn is_current(&self) -> bool {
+        let is_current = |source: &Source| source.table.generation() == source.rows.generation();
+        self.source.as_ref().is_none_or(is_current)
     }
 }
 

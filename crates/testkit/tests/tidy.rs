@@ -373,6 +373,43 @@ fn texts_are_found_in_code() {
     assert!(!speaks_of_commands("a songrec -- newer"));
 }
 
+/// The Python module is a workspace of its own, of which `packages` knows nothing: it is
+/// built on the library as the command line is, from the versions that are tested here.
+#[test]
+fn the_python_module_is_built_from_the_same() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let manifest = read("python/Cargo.toml");
+    let known: Vec<&str> =
+        manifest.lines().filter_map(|line| Some(line.split_once(" = { path")?.0)).collect();
+    assert_eq!(known, ["songrec-core", "songrec-library"]);
+
+    let (ours, theirs) = (read("Cargo.lock"), read("python/Cargo.lock"));
+    let (ours, theirs) = (locked(&ours), locked(&theirs));
+    assert!(theirs.len() > 100 && theirs.contains_key("pyo3"), "only {}", theirs.len());
+    for (name, versions) in theirs {
+        let allowed = ours.get(name).is_none_or(|ours| versions.is_subset(ours));
+        assert!(
+            allowed || name == "songrec-python",
+            "python/Cargo.lock has another `{name}`: run `just python-lock`"
+        );
+    }
+}
+
+// The versions of each package in a lock file.
+fn locked(lock: &str) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut named = "";
+    for line in lock.lines() {
+        if let Some(name) = line.strip_prefix("name = ") {
+            named = name.trim_matches('"');
+        } else if let Some(version) = line.strip_prefix("version = \"") {
+            found.entry(named).or_default().insert(version.trim_end_matches('"'));
+        }
+    }
+    found
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use songrec_core::{Metric, ModelName, ModelSpec, Vector};
-use songrec_index::{AllNeighbors, Hit, Index, Key, Options, Precision, Query, RowSet};
+use songrec_index::{AllNeighbors, Hit, Index, Key, MappedRows, Options, Precision, Query, RowSet};
 use songrec_storage::OverFetch;
 
 use crate::{
@@ -64,6 +64,11 @@ impl Rows {
     pub(crate) fn ids(&self) -> Result<Vec<[u8; 16]>> {
         let keys = self.index.keys().map_err(|source| fault(&self.model, source))?;
         Ok(keys.into_iter().map(|key| key.0).collect())
+    }
+
+    /// All of them where they are, as one table.
+    pub(crate) fn mapped(&self) -> Result<MappedRows> {
+        self.index.mapped_rows().map_err(|source| fault(&self.model, source))
     }
 
     pub(crate) fn len(&self) -> usize {

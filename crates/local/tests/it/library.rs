@@ -185,6 +185,29 @@ async fn the_points_of_a_library_are_its_vectors_bit_for_bit() {
     }
 }
 
+#[tokio::test]
+async fn a_table_has_a_place_for_each_song_until_songs_are_written() {
+    let folder = temp_dir();
+    let (library, fixture) = filled(folder.path(), 60).await;
+    let filter = Filter::parse_all(&["-genre:rock"]).unwrap();
+    let points = library.points(&tiny_model().name, &filter).await.unwrap();
+
+    let table = points.mapped().await.unwrap();
+
+    let mut songs: Vec<SongId> = table.songs().iter().map(|(_, song)| *song).collect();
+    songs.sort_unstable();
+    assert_eq!(songs, points.ids().await.unwrap());
+    assert!(table.songs().iter().map(|(place, _)| *place).is_sorted_by(|one, two| one < two));
+    assert_eq!((table.len(), table.as_ptr().is_some()), (60, true));
+    assert!(table.is_current());
+
+    let delete = songrec_testkit::delete(fixture.embeddings[0].song);
+    library.songs().delete(&[delete]).await.unwrap();
+
+    assert!(!table.is_current());
+    assert_eq!(points.mapped().await.unwrap().len(), 60);
+}
+
 /// The first invariant, over random songs, against the definition.
 #[tokio::test]
 async fn what_is_derived_can_be_thrown_away() {
