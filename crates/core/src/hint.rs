@@ -234,6 +234,8 @@ pub enum Remedy {
     Models,
     /// Adding a model: any, or this one from there.
     AddModel(Option<(String, String)>),
+    /// Letting an installed ffmpeg read what songrec does not.
+    UseFfmpeg,
     /// All settings and where each comes from.
     ShowSettings,
     /// Where files of configuration and state lie.
@@ -308,6 +310,7 @@ impl fmt::Display for Remedy {
             Self::AddModel(Some((model, from))) => {
                 return write!(f, "the addition of `{model}` from `{from}`");
             }
+            Self::UseFfmpeg => "the setting `decode.ffmpeg`",
             Self::ShowSettings => "the list of settings",
             Self::ShowFolders => "the list of folders",
         })

@@ -8,6 +8,7 @@ mod cache;
 mod cluster;
 mod complete;
 mod config;
+mod decoding;
 mod directories;
 mod doctor;
 mod duplicates;

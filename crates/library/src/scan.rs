@@ -387,7 +387,8 @@ impl<'a> Scan<'a> {
         }
         let mut exclude = self.library.config.get(keys::SCAN_EXCLUDE).to_vec();
         exclude.extend(self.options.exclude.iter().cloned());
-        let walker = walk(&self.roots, &exclude, self.library.root())?;
+        let with_ffmpeg = self.embedders.opening().ffmpeg.is_some();
+        let walker = walk(&self.roots, &exclude, self.library.root(), with_ffmpeg)?;
         // The walk itself is held up by the files it finds; another one, that
         // only counts, says how many there are long before.
         let (counter, ended) = (walker.clone(), interrupt.clone());

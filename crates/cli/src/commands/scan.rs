@@ -5,7 +5,7 @@ use std::{
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{Event, ScanItem, SongId, WarningKind};
+use songrec_core::{Event, Hint, Remedy, ScanItem, SongId, WarningKind};
 use songrec_library::{Library, ScanOptions, ScanReport, SynthsScanned, find, keys};
 
 use crate::{
@@ -201,9 +201,12 @@ fn unread(context: &Context, report: &ScanReport) {
         formats.iter().map(|(ending, count)| format!("{count} {ending}")).collect();
     if !formats.is_empty() {
         let all = counted(report.unread.values().sum(), "file");
-        context
-            .printer
-            .say(format!("{all} not read: {}; ffmpeg converts them", formats.join(", ")));
+        let how = Hint::of("{} has an installed ffmpeg read them", [Remedy::UseFfmpeg]);
+        context.printer.say(format!(
+            "{all} not read: {}; {}",
+            formats.join(", "),
+            hints::in_words(&how)
+        ));
     }
 }
 

@@ -285,6 +285,13 @@ pub mod keys {
         Some(songrec_models::SCAN_MODELS),
         "the models that embed every song",
     );
+    /// Let an installed ffmpeg read the audio files that songrec does not read by itself.
+    pub const DECODE_FFMPEG: Key<Flag> = Key::given(
+        "decode.ffmpeg",
+        &["SONGREC_DECODE_FFMPEG"],
+        "false",
+        "let an installed ffmpeg read the audio files that songrec does not read by itself",
+    );
     /// The model that `similar` compares by.
     pub const SEARCH_MODEL: Key<Text> = Key::given(
         "search.model",
@@ -440,6 +447,7 @@ pub const SETTINGS: &[Setting] = &[
     keys::SCAN_MAX_MEMORY.setting(),
     keys::SCAN_GENRE_FROM_FOLDER.setting(),
     keys::SCAN_MODELS.setting(),
+    keys::DECODE_FFMPEG.setting(),
     keys::SEARCH_MODEL.setting(),
     keys::SEARCH_RESULTS.setting(),
     keys::SEARCH_INDEX.setting(),

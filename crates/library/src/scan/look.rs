@@ -12,7 +12,7 @@ use futures::{
     StreamExt, future,
     stream::{self, BoxStream},
 };
-use songrec_audio::Identity;
+use songrec_audio::{Identity, Opening};
 use songrec_core::{Digest, FromFile, Hint, ModelName, Remedy, Song, SongId, Tags};
 use songrec_models::{Batcher, Wanted};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     Result,
     complete::{name_lookup_key, same_length},
+    decoding::reason,
     work::on_cpu,
 };
 
@@ -107,9 +108,11 @@ impl Scan<'_> {
 async fn identify(scan: &Scan<'_>, file_to_read: FileToRead) -> Identified {
     let path = file_to_read.candidate.path.clone();
     let fence = scan.fence.clone();
+    let opening =
+        Opening { cancel: Some(scan.job.interrupt.flag()), ..scan.embedders.opening().clone() };
     let read = move || {
         let _reading = fence.enter(&path)?;
-        songrec_audio::identify(&path).map_err(|error| reason_of(&error))
+        songrec_audio::identify_by(&path, &opening).map_err(|error| reason(&path, &error, &opening))
     };
     let identity = on_cpu(Some(&scan.pool), read).await.map_err(Hint::from).flatten();
     Identified { file_to_read, identity }
@@ -185,14 +188,14 @@ async fn embed_file(scan: &Scan<'_>, placed: Placed) -> Option<Looked> {
         false => wanted.batchers.iter().map(name_of).collect(),
     };
     let path = candidate.path.clone();
-    let fence = scan.fence.clone();
+    let (fence, opening) = (scan.fence.clone(), scan.embedders.opening().clone());
     let work = move || {
         let _reading = fence.enter(&path)?;
         if tags_are_enough {
-            return Ok((songrec_audio::read_tags(&path).0, None));
+            return Ok((songrec_audio::read_tags_by(&path, opening.ffmpeg.as_deref()).0, None));
         }
         let embedded = songrec_models::analyze(&path, &wanted);
-        let embedded = embedded.map_err(|error| reason_of(&error))?;
+        let embedded = embedded.map_err(|error| reason(&path, &error, &opening))?;
         Ok((embedded.sound.tags.clone(), Some(Box::new(embedded))))
     };
     let found = match on_cpu(Some(&scan.pool), work).await {
@@ -301,12 +304,4 @@ pub(super) fn path_values(path: &Path, sha256: Digest) -> FromFile {
 // of it than those that are known.
 fn is_suspect(song: &Song, identity: &Identity) -> bool {
     !song.audio.warnings.is_empty() && !song.files.iter().any(|file| file.sha256 == identity.sha256)
-}
-
-fn reason_of(error: &songrec_audio::Error) -> Hint {
-    let mut reason = error.reason().to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        reason = format!("{reason}: {source}");
-    }
-    reason.into()
 }

@@ -48,16 +48,30 @@ const UNREAD: [&str; 24] = [
     "ac3", "eac3", "dts", "amr", "ra", "rm", "au", "snd", "spx", "voc", "3gp",
 ];
 
+/// Endings of films whose sound ffmpeg decodes.
+const FILMS: [&str; 19] = [
+    "avi", "mov", "m4v", "mpg", "mpeg", "vob", "m2ts", "mts", "wmv", "flv", "f4v", "ogv", "ogm",
+    "3g2", "mxf", "divx", "rmvb", "nsv", "wtv",
+];
+
 /// A walk through folders that is ready to begin.
 #[derive(Clone)]
 pub(crate) struct Walk {
     roots: Vec<PathBuf>,
     builder: WalkBuilder,
+    /// Whether there is an ffmpeg that reads more than is read here.
+    with_ffmpeg: bool,
 }
 
 /// Prepares a walk through `roots`, leaving out what the globs of `exclude`
-/// match, and the folders of the library itself.
-pub(crate) fn walk(roots: &[PathBuf], exclude: &[String], library: Option<&Path>) -> Result<Walk> {
+/// match, and the folders of the library itself. `with_ffmpeg` says whether that reads
+/// what nothing here does.
+pub(crate) fn walk(
+    roots: &[PathBuf],
+    exclude: &[String],
+    library: Option<&Path>,
+    with_ffmpeg: bool,
+) -> Result<Walk> {
     let Some((first, rest)) = roots.split_first() else {
         return Err(Error::usage("there is nothing to scan").with_hint("name a folder or a file"));
     };
@@ -83,7 +97,7 @@ pub(crate) fn walk(roots: &[PathBuf], exclude: &[String], library: Option<&Path>
         .overrides(overrides)
         .add_custom_ignore_filename(IGNORE_FILE)
         .filter_entry(move |entry| !own.iter().any(|folder| entry.path() == folder));
-    Ok(Walk { roots: roots.to_vec(), builder })
+    Ok(Walk { roots: roots.to_vec(), builder, with_ffmpeg })
 }
 
 // Where a library keeps its documents; audio of its own lies beside them.
@@ -141,7 +155,9 @@ impl Walk {
         let is_folder = entry.file_type().is_none_or(|kind| kind.is_dir());
         !is_folder
             && !is_synth(entry)
-            && (self.is_named(entry.path()) || may_be_audio(entry.path()))
+            && (self.is_named(entry.path())
+                || may_be_audio(entry.path())
+                || (self.with_ffmpeg && is_for_ffmpeg(entry.path())))
     }
 
     fn is_named(&self, path: &Path) -> bool {
@@ -206,6 +222,13 @@ fn candidate(path: &Path, named: bool) -> std::io::Result<Option<Candidate>> {
 pub(crate) fn may_be_audio(path: &Path) -> bool {
     path.extension()
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+/// Whether ffmpeg reads a file and nothing here does, by the end of its name.
+pub(crate) fn is_for_ffmpeg(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| {
+        UNREAD.iter().chain(&FILMS).any(|known| ending.eq_ignore_ascii_case(known))
+    })
 }
 
 // Whether a file defines synths, by the end of its name.
