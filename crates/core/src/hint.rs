@@ -54,6 +54,14 @@ impl Hint {
         Self(all)
     }
 
+    /// This hint, and after a semicolon another one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.push(Piece::Words("; ".to_owned()));
+        self.0.extend(other.0);
+        self
+    }
+
     /// What is offered that may help, in the order in which it is named.
     pub fn remedies(&self) -> impl Iterator<Item = &Remedy> {
         self.0.iter().filter_map(|piece| match piece {

@@ -7,9 +7,12 @@ use std::{
 };
 
 use songrec_audio::{Ffmpeg, Opening, Reason};
-use songrec_core::{Hint, Piece, Remedy};
+use songrec_core::{Hint, Remedy};
 
-use crate::{Config, Error, Result, keys, scan::walk::is_for_ffmpeg};
+use crate::{
+    Config, Error, Result, keys,
+    scan::{skipped::Why, walk::is_for_ffmpeg},
+};
 
 /// The program, as the system finds it.
 const PROGRAM: &str = "ffmpeg";
@@ -83,6 +86,26 @@ pub(crate) fn installed() -> Result<Ffmpeg> {
     })
 }
 
+/// Why a file cannot be read, and what else could read it or can be done.
+pub(crate) fn why(path: &Path, error: &songrec_audio::Error, opening: &Opening) -> Why {
+    let mut reason = error.reason().to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        reason = format!("{reason}: {source}");
+    }
+    let hint = others(path, error, opening).unwrap_or_else(|| error.hint().into());
+    Why { reason: reason.into(), hint: Some(hint) }
+}
+
+/// Why audio of a format that is not read here is left out.
+pub(crate) fn unread(ending: &str) -> Why {
+    let reason = format!("songrec does not read `{ending}` files by itself").into();
+    Why { reason, hint: Some(use_ffmpeg()) }
+}
+
+fn use_ffmpeg() -> Hint {
+    Hint::of("{} lets an installed ffmpeg try", [Remedy::UseFfmpeg])
+}
+
 /// What else could read a file that songrec does not read by itself, if something may.
 pub(crate) fn others(path: &Path, error: &songrec_audio::Error, opening: &Opening) -> Option<Hint> {
     let may_be_read = match error.reason() {
@@ -90,21 +113,5 @@ pub(crate) fn others(path: &Path, error: &songrec_audio::Error, opening: &Openin
         Reason::NotAudio => is_for_ffmpeg(path),
         _ => false,
     };
-    (may_be_read && opening.ffmpeg.is_none())
-        .then(|| Hint::of("{} lets an installed ffmpeg try", [Remedy::UseFfmpeg]))
-}
-
-/// Why a file cannot be read, with what else could read it.
-pub(crate) fn reason(path: &Path, error: &songrec_audio::Error, opening: &Opening) -> Hint {
-    let mut words = error.reason().to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        words = format!("{words}: {source}");
-    }
-    match others(path, error, opening) {
-        None => words.into(),
-        Some(_) => Hint::of(
-            "{}; {} lets an installed ffmpeg try",
-            [Piece::from(words), Remedy::UseFfmpeg.into()],
-        ),
-    }
+    (may_be_read && opening.ffmpeg.is_none()).then(use_ffmpeg)
 }

@@ -133,7 +133,9 @@ pub use remove::{
 pub use robustness::{
     DistortionResult, ModelRobustness, Robustness, RobustnessOptions, robustness,
 };
-pub use scan::{READ_ALONE, ScanOptions, ScanReport, failed_files, read_alone, scan};
+pub use scan::{
+    READ_ALONE, ScanOptions, ScanReport, SkippedKind, SkippedList, failed_files, read_alone, scan,
+};
 pub use schema::{DEFINITIONS, SCHEMAS};
 pub use shown::{ClusterName, ShownSong};
 pub use similar::{

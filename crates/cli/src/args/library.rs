@@ -118,6 +118,14 @@ pub(crate) struct ScanArgs {
     /// Also take in again what was forgotten
     #[arg(long)]
     pub(crate) again: bool,
+    /// List the files that were left out in this file, each with the reason and what can be done;
+    /// its ending says how: .jsonl or .csv
+    ///
+    /// Each line has the path, the kind (failed, failed_before, unread,
+    /// forgotten), the reason and a hint. The file takes the place of the last
+    /// list in the end, also after an interrupted scan.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// Only say what would be done
     #[arg(short = 'n', long, alias = "pretend")]
     pub(crate) dry_run: bool,

@@ -1,12 +1,13 @@
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::Result;
 use serde_json::json;
 use songrec_core::{Event, Hint, Remedy, ScanItem, SongId, WarningKind};
-use songrec_library::{Library, ScanOptions, ScanReport, SynthsScanned, find, keys};
+use songrec_library::{Library, ScanOptions, ScanReport, SkippedList, SynthsScanned, find, keys};
 
 use crate::{
     args::ScanArgs, context::Context, hints, numbers::counted, printer::Printer,
@@ -25,6 +26,8 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         flags.push((keys::SCAN_MODELS.setting(), args.models.join(","), "--model"));
     }
     let library = context.library_to_change_with(context.config(flags)?, !args.dry_run).await?;
+    let list = |path: &PathBuf| SkippedList::create(path, hints::in_words);
+    let skipped = args.report.as_ref().map(list).transpose()?;
     let options = ScanOptions {
         paths: args.paths,
         exclude: args.exclude,
@@ -35,6 +38,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         again: args.again,
         dry_run: args.dry_run,
         examiner: std::env::current_exe().ok(),
+        skipped,
     };
     let printer = &context.printer;
     let shown = Arc::new(Shown::default());
@@ -68,6 +72,10 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
             ));
         }
         unread(context, &report);
+        if let (Some(files), Some(path)) = (report.listed, &args.report) {
+            let files = counted(files, "file");
+            printer.say(format!("{files} left out, listed in `{}`", path.display()));
+        }
         if !args.dry_run {
             let ids = std::mem::take(&mut *locked(&shown.added));
             what_next(context, &library, &ids, &report).await?;

@@ -23,6 +23,8 @@ mod ear;
 mod errors;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod faults;
+#[cfg(unix)]
+mod ffmpeg;
 #[cfg(all(feature = "astra", feature = "emulator", feature = "bridge"))]
 mod hostile;
 mod importing;

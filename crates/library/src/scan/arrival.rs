@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use songrec_audio::Identity;
-use songrec_core::{BlobRef, EmbeddingRef, FromFile, Hint, ModelName, Song, SongId};
+use songrec_core::{BlobRef, EmbeddingRef, FromFile, ModelName, Song, SongId};
 use songrec_local::FileStatus;
 use songrec_models::Embedded;
 
-use super::Candidate;
+use super::{Candidate, skipped::Why};
 
 /// A file that was looked at.
 pub(super) struct Looked {
     pub(super) candidate: Candidate,
     /// Or why not, with what can be done about it.
-    pub(super) found: std::result::Result<Found, Hint>,
+    pub(super) found: std::result::Result<Found, Why>,
 }
 
 /// What a readable file turned out to be.

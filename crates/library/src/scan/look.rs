@@ -21,11 +21,12 @@ use super::{
     FileToRead, Finding, IDENTIFY, Scan, WAIT_TO_ASK, WINDOW,
     arrival::{Found, Looked},
     gathered,
+    skipped::Why,
 };
 use crate::{
     Result,
     complete::{name_lookup_key, same_length},
-    decoding::reason,
+    decoding::why,
     work::on_cpu,
 };
 
@@ -41,13 +42,13 @@ fn damaged() -> Hint {
 /// A file of which is known which audio it is.
 struct Identified {
     file_to_read: FileToRead,
-    identity: std::result::Result<Identity, Hint>,
+    identity: std::result::Result<Identity, Why>,
 }
 
 /// A file of which is known which song it is.
 struct Placed {
     file_to_read: FileToRead,
-    place: std::result::Result<Place, Hint>,
+    place: std::result::Result<Place, Why>,
 }
 
 struct Place {
@@ -112,9 +113,9 @@ async fn identify(scan: &Scan<'_>, file_to_read: FileToRead) -> Identified {
         Opening { cancel: Some(scan.job.interrupt.flag()), ..scan.embedders.opening().clone() };
     let read = move || {
         let _reading = fence.enter(&path)?;
-        songrec_audio::identify_by(&path, &opening).map_err(|error| reason(&path, &error, &opening))
+        songrec_audio::identify_by(&path, &opening).map_err(|error| why(&path, &error, &opening))
     };
-    let identity = on_cpu(Some(&scan.pool), read).await.map_err(Hint::from).flatten();
+    let identity = on_cpu(Some(&scan.pool), read).await.map_err(Why::from).flatten();
     Identified { file_to_read, identity }
 }
 
@@ -153,8 +154,8 @@ async fn place(scan: &Scan<'_>, files: Vec<Identified>) -> Result<Vec<Placed>> {
                 Ok(song) => song,
                 // What is stored anew takes the place of what is damaged.
                 Err(StorageTrouble::Corrupt) if again => None,
-                Err(StorageTrouble::Corrupt) => return Err(damaged()),
-                Err(_) => return Err(NEWER.into()),
+                Err(StorageTrouble::Corrupt) => return Err(damaged().into()),
+                Err(_) => return Err(NEWER.to_owned().into()),
             };
             let without_segments = lacks_segments
                 .iter()
@@ -195,7 +196,7 @@ async fn embed_file(scan: &Scan<'_>, placed: Placed) -> Option<Looked> {
             return Ok((songrec_audio::read_tags_by(&path, opening.ffmpeg.as_deref()).0, None));
         }
         let embedded = songrec_models::analyze(&path, &wanted);
-        let embedded = embedded.map_err(|error| reason(&path, &error, &opening))?;
+        let embedded = embedded.map_err(|error| why(&path, &error, &opening))?;
         Ok((embedded.sound.tags.clone(), Some(Box::new(embedded))))
     };
     let found = match on_cpu(Some(&scan.pool), work).await {

@@ -8,6 +8,7 @@ use std::{
 use ignore::{WalkBuilder, overrides::OverrideBuilder};
 use tokio::sync::mpsc::Sender;
 
+use super::{SkippedKind, SkippedList};
 use crate::{Error, Interrupt, Result};
 
 /// A file that may be audio.
@@ -111,8 +112,13 @@ fn own_folders(root: &Path) -> Vec<PathBuf> {
 
 impl Walk {
     /// Sends every file that may be audio, until there are no more, nobody
-    /// listens, or an interrupt.
-    pub(crate) fn run(&self, send: &Sender<Candidate>, interrupt: &Interrupt) -> Walked {
+    /// listens, or an interrupt. Lists audio of formats that are not read.
+    pub(crate) fn run(
+        &self,
+        send: &Sender<Candidate>,
+        interrupt: &Interrupt,
+        list: Option<&SkippedList>,
+    ) -> Walked {
         let mut walked = Walked::default();
         for entry in self.builder.build() {
             if interrupt.is_set() {
@@ -129,6 +135,10 @@ impl Walk {
                 walked.synths.push(entry.into_path());
             } else if !self.is_meant(&entry) {
                 if let Some(ending) = unread(&entry) {
+                    if let Some(list) = list {
+                        let why = crate::decoding::unread(&ending);
+                        list.add(entry.path(), SkippedKind::Unread, &why);
+                    }
                     *walked.unread.entry(ending).or_default() += 1;
                 }
             } else if !self.send(entry.path(), send, &mut walked) {

@@ -46,7 +46,7 @@ pub(super) fn songs(shapes: &Shapes) {
     write(&world, "music/retagged.wav", &with_title(tone(380.0, 0.5), "Now"));
     run(&["scan", "music"]);
     run(&["scan", "--missing"]);
-    run(&["scan", "--failed"]);
+    run(&["scan", "--failed", "--report", "skipped.jsonl"]);
     run(&["scan", "nowhere"]);
 
     run(&["ls", "--count"]);
