@@ -76,7 +76,8 @@ fn an_ffmpeg_that_is_asked_for_and_not_there_is_told_once() {
     let world = world();
     fs::write(world.path("music/other.wma"), b"nothing either").unwrap();
     let mut command = world.command(&["scan", "music"]);
-    command.env("SONGREC_DECODE_FFMPEG", "true");
+    // Without a path, systems look where this machine may have one.
+    command.env("SONGREC_DECODE_FFMPEG", "true").env("PATH", world.path("nothing"));
 
     let scanned = run(command);
 
@@ -103,9 +104,7 @@ fn the_doctor_says_whether_there_is_one() {
     let world = world();
     let check = |asked: bool, there: bool| {
         let mut command = world.command(&["doctor", "--json"]);
-        if there {
-            command.env("PATH", world.path("bin"));
-        }
+        command.env("PATH", world.path(if there { "bin" } else { "nothing" }));
         if asked {
             command.env("SONGREC_DECODE_FFMPEG", "true");
         }

@@ -247,7 +247,10 @@ fn a_scan_ends_with_what_a_person_wants_to_know() {
 
     assert_eq!(first.stdout.lines().count(), 4, "an id a line for programs: {first:?}");
     assert!(first.stderr.contains("4 files: 4 new"), "{first:?}");
-    assert!(first.stderr.contains("3 files not read: 2 wma, 1 wv; ffmpeg"), "{first:?}");
+    assert!(
+        first.stderr.contains("3 files not read: 2 wma, 1 wv; `[decode] ffmpeg = true`"),
+        "{first:?}"
+    );
     let new = first.stderr.lines().find_map(|line| line.strip_prefix("new: ")).unwrap();
     assert!(new.contains(" and 1 more") && new.matches(", ").count() == 2, "{new}");
     let next = first.stderr.lines().find_map(|line| line.strip_prefix("next: `songrec ")).unwrap();
