@@ -57,6 +57,7 @@ mod upload;
 mod vector;
 mod verify;
 mod words;
+mod watch;
 mod work;
 
 pub(crate) use anomalies::decision_scores;
@@ -134,7 +135,8 @@ pub use robustness::{
     DistortionResult, ModelRobustness, Robustness, RobustnessOptions, robustness,
 };
 pub use scan::{
-    READ_ALONE, ScanOptions, ScanReport, SkippedKind, SkippedList, failed_files, read_alone, scan,
+    Changed, READ_ALONE, ScanOptions, ScanReport, SkippedKind, SkippedList, failed_files,
+    read_alone, scan,
 };
 pub use schema::{DEFINITIONS, SCHEMAS};
 pub use shown::{ClusterName, ShownSong};
@@ -160,6 +162,7 @@ pub use vector::vector_of;
 pub use verify::{collect_garbage, find_garbage, verify};
 pub use words::{by_words, reads_words};
 pub use work::until_interrupted;
+pub use watch::{WatchOptions, WatchRound, watch};
 
 #[cfg(feature = "astra")]
 pub use songrec_astra::{InitReport, InitState};

@@ -6,6 +6,7 @@
 //! time.
 
 mod arrival;
+mod changed;
 mod fence;
 mod folders;
 mod follow;
@@ -38,6 +39,12 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
+pub use self::{
+    changed::Changed,
+    fence::{READ_ALONE, read_alone},
+    report::ScanReport,
+    skipped::{SkippedKind, SkippedList},
+};
 use self::{
     fence::Fence,
     gather::gathered,
@@ -45,11 +52,6 @@ use self::{
     skipped::Why,
     status::standard,
     walk::{Candidate, Walked, walk},
-};
-pub use self::{
-    fence::{READ_ALONE, read_alone},
-    report::ScanReport,
-    skipped::{SkippedKind, SkippedList},
 };
 use crate::{
     Embedders, Error, ErrorKind, Library, Result, keys, paths::absolute, synth::scan_files,
@@ -85,6 +87,8 @@ pub struct ScanOptions {
     /// when an earlier scan came to a sudden end. Without it they are read like
     /// all others.
     pub examiner: Option<PathBuf>,
+    /// What to look at among `paths`, if not at everything.
+    pub changed: Option<Arc<Changed>>,
     /// Where the files are listed that are left out.
     pub skipped: Option<SkippedList>,
 }
@@ -401,7 +405,8 @@ impl<'a> Scan<'a> {
         let mut exclude = self.library.config.get(keys::SCAN_EXCLUDE).to_vec();
         exclude.extend(self.options.exclude.iter().cloned());
         let with_ffmpeg = self.embedders.opening().ffmpeg.is_some();
-        let walker = walk(&self.roots, &exclude, self.library.root(), with_ffmpeg)?;
+        let changed = self.options.changed.clone();
+        let walker = walk(&self.roots, &exclude, self.library.root(), with_ffmpeg, changed)?;
         // The walk itself is held up by the files it finds; another one, that
         // only counts, says how many there are long before.
         let (counter, ended) = (walker.clone(), interrupt.clone());

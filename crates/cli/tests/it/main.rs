@@ -73,3 +73,5 @@ mod timbre;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod two_machines;
 mod world;
+#[cfg(unix)]
+mod watching;

@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ignore::{WalkBuilder, overrides::OverrideBuilder};
 use tokio::sync::mpsc::Sender;
 
-use super::{SkippedKind, SkippedList};
+use super::{Changed, SkippedKind, SkippedList};
 use crate::{Error, Interrupt, Result};
 
 /// A file that may be audio.
@@ -35,7 +36,7 @@ pub(crate) struct Walked {
 
 /// The name of the files that say what a scan leaves out, in the syntax of
 /// `.gitignore`.
-const IGNORE_FILE: &str = ".songrecignore";
+pub(crate) const IGNORE_FILE: &str = ".songrecignore";
 
 /// Endings of files that are looked at without being named.
 const ENDINGS: [&str; 22] = [
@@ -65,13 +66,15 @@ pub(crate) struct Walk {
 }
 
 /// Prepares a walk through `roots`, leaving out what the globs of `exclude`
-/// match, and the folders of the library itself. `with_ffmpeg` says whether that reads
+/// match, the folders of the library itself, and what `changed` does not mean.
+/// `with_ffmpeg` says whether that reads
 /// what nothing here does.
 pub(crate) fn walk(
     roots: &[PathBuf],
     exclude: &[String],
     library: Option<&Path>,
     with_ffmpeg: bool,
+    changed: Option<Arc<Changed>>,
 ) -> Result<Walk> {
     let Some((first, rest)) = roots.split_first() else {
         return Err(Error::usage("there is nothing to scan").with_hint("name a folder or a file"));
@@ -97,7 +100,11 @@ pub(crate) fn walk(
         .follow_links(true)
         .overrides(overrides)
         .add_custom_ignore_filename(IGNORE_FILE)
-        .filter_entry(move |entry| !own.iter().any(|folder| entry.path() == folder));
+        .filter_entry(move |entry| {
+            let is_folder = entry.file_type().is_none_or(|kind| kind.is_dir());
+            let is_meant = changed.as_ref().is_none_or(|it| it.is_meant(entry.path(), is_folder));
+            is_meant && !own.iter().any(|folder| entry.path() == folder)
+        });
     Ok(Walk { roots: roots.to_vec(), builder, with_ffmpeg })
 }
 
@@ -244,7 +251,12 @@ pub(crate) fn is_for_ffmpeg(path: &Path) -> bool {
 // Whether a file defines synths, by the end of its name.
 fn is_synth(entry: &ignore::DirEntry) -> bool {
     let is_folder = entry.file_type().is_none_or(|kind| kind.is_dir());
-    !is_folder && entry.path().extension().is_some_and(|ending| ending.eq_ignore_ascii_case("scd"))
+    !is_folder && is_synth_file(entry.path())
+}
+
+/// Whether a file may define synths, by the end of its name.
+pub(crate) fn is_synth_file(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("scd"))
 }
 
 // The ending of an audio file of a format that is not read.
