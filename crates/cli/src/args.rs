@@ -34,7 +34,7 @@ pub(crate) use filter::FilterArgs;
 pub(crate) use library::*;
 pub(crate) use patterns::*;
 pub(crate) use playlists::*;
-pub(crate) use rows::{Field, Piece, RowArgs, Template};
+pub(crate) use rows::{Field, ListenArgs, Piece, RowArgs, Template};
 #[cfg(any(feature = "serve", feature = "mcp"))]
 pub(crate) use serving::*;
 pub(crate) use sharing::*;

@@ -33,6 +33,7 @@ mod part;
 mod paths;
 mod patterns;
 mod pictures;
+mod player;
 mod playing;
 mod playlist;
 mod points;
@@ -56,8 +57,8 @@ mod transfer;
 mod upload;
 mod vector;
 mod verify;
-mod words;
 mod watch;
+mod words;
 mod work;
 
 pub(crate) use anomalies::decision_scores;
@@ -113,6 +114,7 @@ pub use patterns::{
     similar_patterns,
 };
 pub use pictures::{LARGEST_PICTURE, MOST_POINTS, WaveformOfSong, spectrogram, waveform};
+pub use player::{Opened, play, show_files};
 pub use playing::{AudioPlace, AudioStream, CheckedAudio, Playable, playable, read_audio};
 pub use playlist::{
     ExportedPlaylist, ImportOptions, ImportedPlaylist, InvalidPathMap, InvalidPlaylistFormat,
@@ -160,9 +162,9 @@ pub use transfer::{
 pub use upload::{Received, plain_name, receive};
 pub use vector::vector_of;
 pub use verify::{collect_garbage, find_garbage, verify};
+pub use watch::{WatchOptions, WatchRound, watch};
 pub use words::{by_words, reads_words};
 pub use work::until_interrupted;
-pub use watch::{WatchOptions, WatchRound, watch};
 
 #[cfg(feature = "astra")]
 pub use songrec_astra::{InitReport, InitState};

@@ -26,6 +26,7 @@ mod init;
 #[cfg(feature = "astra")]
 mod init_astra;
 #[cfg(any(feature = "emulator", feature = "serve"))]
+mod listen;
 mod listening;
 mod ls;
 mod machines;

@@ -31,6 +31,8 @@ mod importing;
 mod keeping;
 #[cfg(all(feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
 mod learned;
+#[cfg(unix)]
+mod listen;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod machines;
 #[cfg(all(feature = "astra", feature = "emulator"))]

@@ -323,6 +323,14 @@ pub mod keys {
         "10",
         "how many similar patterns are shown",
     );
+    /// The program that plays songs, with its arguments; the system's own if it is not set.
+    pub const PLAYER_COMMAND: Key<List> = Key::list(
+        "player.command",
+        &["SONGREC_PLAYER"],
+        None,
+        "the program that plays songs, with its arguments, and `{}` for their files; the system's own \
+         if it is not set",
+    );
     /// Where copies of what is far away are kept; the user's cache folder if it is not set.
     pub const CACHE_FOLDER: Key<Option<Path>> = Key::optional(
         "cache.folder",
@@ -453,6 +461,7 @@ pub const SETTINGS: &[Setting] = &[
     keys::SEARCH_INDEX.setting(),
     keys::PATTERNS_THRESHOLD.setting(),
     keys::PATTERNS_RESULTS.setting(),
+    keys::PLAYER_COMMAND.setting(),
     keys::CACHE_FOLDER.setting(),
     keys::CACHE_LIMIT.setting(),
     keys::SYNC_REMOTE.setting(),
