@@ -98,6 +98,7 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("trash", include_str!("../schema/trash.json")),
     ("trash list", include_str!("../schema/trash-list.json")),
     ("trash restore", include_str!("../schema/trash-restore.json")),
+    ("trash empty", include_str!("../schema/trash-empty.json")),
     ("url", include_str!("../schema/url.json")),
     ("verify", include_str!("../schema/verify.json")),
     ("version", include_str!("../schema/version.json")),

@@ -24,10 +24,10 @@ pub use libraries::{Libraries, open_remote, options, remote};
 pub use machines::{machines, retire};
 pub use migrate::{migrate, plan_migration};
 pub use songrec_sync::{
-    Action, AudioPolicy, Comparison, Counts, Difference, Direction, DocumentWork, Failure,
+    Action, AudioPolicy, Comparison, Counts, Difference, Direction, DocumentWork, Emptied, Failure,
     FieldConflict, InvalidOption, LeftOut, Machine, MaxDelete, MergedField, Migrated,
     MigrationPlan, Note, Options, Pair, Plan, Report, Side, SongConflicts, SongWork, Trashed,
     Verify,
 };
 pub use sync::{Round, keep_syncing, plan, pull_clone, sync};
-pub use trash::{Restored, deleted_song, restore, trash};
+pub use trash::{Restored, deleted_song, empty_trash, restore, trash};

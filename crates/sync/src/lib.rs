@@ -44,6 +44,7 @@ pub use report::{
 #[doc(hidden)]
 pub use rules::Rules;
 pub use side::{Pair, Replica, Side};
+pub use session::KEEP_DELETED;
 pub use state::State;
 pub use syncer::Syncer;
-pub use trash::{Trashed, restore, trash};
+pub use trash::{Emptied, Trashed, empty_trash, restore, trash};

@@ -72,8 +72,9 @@ mod synths;
 mod terminal;
 #[cfg(feature = "rten")]
 mod timbre;
+mod trash;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod two_machines;
-mod world;
 #[cfg(unix)]
 mod watching;
+mod world;

@@ -86,7 +86,9 @@ pub(super) fn songs(shapes: &Shapes) {
     let changed = id_of(&world, "pad");
     write(&world, "music/pad.wav", &tone(400.0, 0.5));
     run(&["rm", &changed, "--delete-audio", "--yes"]);
+    run(&["trash", "empty", "--older-than", "30d", "--dry-run"]);
     run(&["rm", &voice, "--delete-audio", "--yes"]);
+    run(&["trash", "empty", "--yes"]);
     run(&["conflicts", "show", &kick]);
     run(&["conflicts", "resolve", &kick]);
     run(&["relocate", "music/techno", "music"]);
