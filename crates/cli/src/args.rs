@@ -174,6 +174,8 @@ pub(crate) enum Command {
     Relocate(RelocateArgs),
     /// Write the audio of a song to a file
     Get(GetArgs),
+    /// Say which songs libraries keep copies of audio of
+    Audio(AudioArgs),
     /// Print an address at which the audio of a song can be had for a while
     Url(UrlArgs),
     /// Check that everything is as it should be

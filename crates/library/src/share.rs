@@ -10,6 +10,7 @@
 mod audio;
 mod check;
 mod conflicts;
+mod kept_audio;
 mod libraries;
 mod machines;
 mod migrate;
@@ -20,6 +21,7 @@ pub(crate) use audio::elsewhere;
 pub use audio::{Address, Fetched, audio_address, fetch_audio};
 pub use check::check;
 pub use conflicts::{Decision, conflicts, conflicts_of, decide};
+pub use kept_audio::{KeptAudio, drop_audio, keep_audio};
 pub use libraries::{Libraries, open_remote, options, remote};
 pub use machines::{machines, retire};
 pub use migrate::{migrate, plan_migration};

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod anomalies;
+mod audio;
 mod backup;
 mod cache;
 mod check;
@@ -25,8 +26,8 @@ mod import;
 mod init;
 #[cfg(feature = "astra")]
 mod init_astra;
-#[cfg(any(feature = "emulator", feature = "serve"))]
 mod listen;
+#[cfg(any(feature = "emulator", feature = "serve"))]
 mod listening;
 mod ls;
 mod machines;
@@ -92,6 +93,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Eval(args) => eval::run(context, args).await,
         Command::Relocate(args) => relocate::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
+        Command::Audio(args) => audio::run(context, args).await,
         Command::Url(args) => get::url(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Gc(args) => gc::run(context, args).await,

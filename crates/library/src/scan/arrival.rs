@@ -29,7 +29,7 @@ pub(super) struct Found {
     pub(super) tried: Vec<ModelName>,
     /// The song that has this audio, if it is known.
     pub(super) song: Option<SongId>,
-    /// Whether the library keeps a copy of the audio already.
+    /// Whether the library keeps a copy of the audio already, or is to keep none.
     pub(super) has_blob: bool,
     /// A song that was imported without audio and waits for this file.
     pub(super) met: Option<Box<Song>>,

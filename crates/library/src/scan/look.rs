@@ -212,7 +212,9 @@ async fn embed_file(scan: &Scan<'_>, placed: Placed) -> Option<Looked> {
                     || same_length(met.audio.duration, length)
             };
             let met = met.filter(|met| is_it(met));
-            let has_blob = song.as_ref().is_some_and(|song| song.blob.is_some());
+            let has_blob = song
+                .as_ref()
+                .is_some_and(|song| song.blob.is_some() || !songrec_sync::keeps_audio_of(song));
             let song = song.map(|song| song.id);
             let lost = super::lost::lost_of(scan, id);
             Ok(Found {

@@ -75,6 +75,10 @@ pub(super) fn songs(shapes: &Shapes) {
     run(&["get", &kick, "got.wav"]);
     run(&["get", &kick, "got.wav"]);
     run(&["url", &kick]);
+    run(&["audio", "rm", &kick, "--yes"]);
+    run(&["audio", "rm", &kick, "--yes"]);
+    run(&["audio", "keep", &kick]);
+    run(&["audio", "keep", &kick]);
     run(&["rm", "-f", "none-such"]);
     run(&["rm", &kick, "--dry-run"]);
     let voice = id_of(&world, "voice");
@@ -82,13 +86,13 @@ pub(super) fn songs(shapes: &Shapes) {
     run(&["show", "--history", &voice]);
     run(&["trash"]);
     run(&["trash", "list"]);
+    run(&["trash", "empty", "--older-than", "30d", "--dry-run"]);
     run(&["trash", "restore", &voice]);
+    run(&["trash", "empty", "--yes"]);
     let changed = id_of(&world, "pad");
     write(&world, "music/pad.wav", &tone(400.0, 0.5));
     run(&["rm", &changed, "--delete-audio", "--yes"]);
-    run(&["trash", "empty", "--older-than", "30d", "--dry-run"]);
     run(&["rm", &voice, "--delete-audio", "--yes"]);
-    run(&["trash", "empty", "--yes"]);
     run(&["conflicts", "show", &kick]);
     run(&["conflicts", "resolve", &kick]);
     run(&["relocate", "music/techno", "music"]);
