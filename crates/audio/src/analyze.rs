@@ -14,13 +14,15 @@ use songrec_core::{AudioProperties, Features, ModelName, SongId, Tags, Vector};
 
 use crate::{
     built_in::{BuiltIn, ModelInput, built_in_models},
-    decode::{Block, Decoder},
+    decode::Block,
+    decoder::{Decoder, Opening},
     demux::Identity,
     dsp::{self, Extracted, Extractor, Source},
     error::{Error, Reason, Result},
+    ffmpeg::Ffmpeg,
     resample::Resampler,
     sink::BlockSink,
-    tags::read_tags,
+    tags::read_tags_by,
     warning::Warning,
 };
 
@@ -39,6 +41,8 @@ pub struct Wanted {
     pub part: Option<Range<f64>>,
     /// The largest file to be read, in bytes.
     pub max_bytes: u64,
+    /// The program that reads what nothing here does.
+    pub ffmpeg: Option<Arc<Ffmpeg>>,
     /// Set by another thread to end the work early, with
     /// [`Reason::Cancelled`].
     pub cancel: Option<Arc<AtomicBool>>,
@@ -53,6 +57,7 @@ impl Default for Wanted {
             values: false,
             part: None,
             max_bytes: u64::MAX,
+            ffmpeg: None,
             cancel: None,
         }
     }
@@ -106,11 +111,16 @@ pub fn analyze_into(
     wanted: &Wanted,
     sinks: &mut [&mut dyn BlockSink],
 ) -> Result<Analysis> {
-    let mut decoder = Decoder::open_up_to(path, wanted.max_bytes)?;
+    let opening = Opening {
+        max_bytes: wanted.max_bytes,
+        ffmpeg: wanted.ffmpeg.clone(),
+        cancel: wanted.cancel.clone(),
+    };
+    let mut decoder = Decoder::open_with(path, &opening)?;
     let extracted = decode(path, &mut decoder, wanted, sinks)?;
     let identity = decoder.identity()?;
     let audio = decoder.properties();
-    let (tags, problem) = read_tags(path);
+    let (tags, problem) = read_tags_by(path, wanted.ffmpeg.as_deref());
 
     let mut warnings = Warning::of_damage(decoder.damage(), audio.sample_rate);
     warnings.extend(problem.map(|reason| Warning::Tags { reason }));

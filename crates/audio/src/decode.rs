@@ -1,4 +1,4 @@
-//! From a file to samples, block by block.
+//! From a file to samples, block by block, by the decoders that are built in.
 
 use std::{fmt, ops::Range, path::Path};
 
@@ -36,11 +36,9 @@ const UNCERTAIN_FRAMES: u64 = 8192;
 /// there are mean nothing.
 const MISCOUNTED_FRAMES: u64 = 64;
 
-/// Decodes the audio of one file, block by block, in bounded memory.
-///
-/// What is damaged is left out and counted; only a file in which nothing can
-/// be decoded is an error.
-pub struct Decoder {
+/// Decodes the audio of one file by what is built in; see
+/// [`Decoder`](crate::Decoder).
+pub(crate) struct Native {
     demuxer: Demuxer,
     codec: Codec,
     /// What is known of the file before its first sample.
@@ -74,6 +72,11 @@ pub struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
+    /// Whole frames of one shape.
+    pub(crate) fn new(samples: &'a [f32], shape: Shape) -> Self {
+        Self { samples, shape }
+    }
+
     /// The samples, interleaved: whole frames of one sample per channel.
     pub fn samples(&self) -> &'a [f32] {
         self.samples
@@ -140,22 +143,9 @@ enum Codec {
     Opus(OpusStream),
 }
 
-impl Decoder {
-    /// Opens `path`.
-    ///
-    /// # Errors
-    ///
-    /// When there is no audio in it that could be decoded.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::open_up_to(path, u64::MAX)
-    }
-
+impl Native {
     /// Opens `path` if it has at most `limit` bytes.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), and [`Reason::TooLarge`].
-    pub fn open_up_to(path: &Path, limit: u64) -> Result<Self> {
+    pub(crate) fn open_up_to(path: &Path, limit: u64) -> Result<Self> {
         let demuxer = Demuxer::open(path, limit)?;
         let codec = Codec::new(demuxer.parameters())
             .ok_or_else(|| Error::new(path, Reason::UnsupportedCodec(demuxer.codec())))?;
@@ -181,36 +171,48 @@ impl Decoder {
     }
 
     /// The shape of all blocks, known after the first of them.
-    pub fn shape(&self) -> Option<Shape> {
+    pub(crate) fn shape(&self) -> Option<Shape> {
         self.shape
     }
 
-    /// The next samples; None at the end. Blocks are never empty, at most a
-    /// few seconds long, and all of one [shape](Self::shape).
+    /// Decodes the next samples; false at the end.
     ///
     /// # Errors
     ///
     /// When the file cannot be read any further, and at the end when nothing
     /// was decoded.
-    pub fn next_block(&mut self) -> Result<Option<Block<'_>>> {
+    pub(crate) fn advance(&mut self) -> Result<bool> {
         while !self.ended {
             match self.demuxer.next()? {
                 Next::Packet(packet) => self.decode(&packet)?,
                 Next::Restart => self.restart(),
                 Next::End => self.end()?,
             }
-            if let (false, Some(shape)) = (self.samples.is_empty(), self.shape) {
+            if !self.samples.is_empty() && self.shape.is_some() {
                 self.damage.invalid_samples += sanitize(&mut self.samples);
-                let block = Block { samples: &self.samples, shape };
-                self.frames += block.frames() as u64;
-                return Ok(Some(block));
+                self.frames += self.block().frames() as u64;
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
+    }
+
+    /// What was decoded last.
+    ///
+    /// # Panics
+    ///
+    /// Before anything was.
+    pub(crate) fn block(&self) -> Block<'_> {
+        Block { samples: &self.samples, shape: self.shape.expect("something was decoded") }
+    }
+
+    /// The number of the audio track among those of the file.
+    pub(crate) fn track(&self) -> usize {
+        self.demuxer.number_of_track()
     }
 
     /// What the file holds, after the last block.
-    pub fn properties(&self) -> AudioProperties {
+    pub(crate) fn properties(&self) -> AudioProperties {
         let Shape { sample_rate, channels } =
             self.shape.unwrap_or(Shape { sample_rate: 0, channels: 0 });
         let duration =
@@ -227,7 +229,7 @@ impl Decoder {
     }
 
     /// What was wrong, after the last block.
-    pub fn damage(&self) -> &Damage {
+    pub(crate) fn damage(&self) -> &Damage {
         &self.damage
     }
 
@@ -236,7 +238,7 @@ impl Decoder {
     /// # Errors
     ///
     /// When the file cannot be read to its end.
-    pub fn identity(&mut self) -> Result<Identity> {
+    pub(crate) fn identity(&mut self) -> Result<Identity> {
         self.demuxer.identity()
     }
 
@@ -426,7 +428,7 @@ fn interleave(planes: &[Vec<f32>], samples: &mut Vec<f32>) {
 }
 
 /// Silences what is no sample, and says how many there were.
-fn sanitize(samples: &mut [f32]) -> u64 {
+pub(crate) fn sanitize(samples: &mut [f32]) -> u64 {
     // As integers the bits of magnitudes are in order, with infinity and NaN
     // above all, and their maximum is found without a branch.
     let magnitude = |sample: f32| sample.to_bits() & 0x7fff_ffff;
@@ -464,9 +466,9 @@ fn bit_depth(parameters: &AudioCodecParameters, codec: &str) -> Option<u32> {
     }
 }
 
-impl fmt::Debug for Decoder {
+impl fmt::Debug for Native {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder")
+        f.debug_struct("Native")
             .field("path", &self.demuxer.path())
             .field("shape", &self.shape)
             .field("frames", &self.frames)

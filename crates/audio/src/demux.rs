@@ -179,6 +179,12 @@ impl Demuxer {
         codec_name(self.parameters())
     }
 
+    /// The number of the audio track among those of the file, from 0.
+    pub(crate) fn number_of_track(&self) -> usize {
+        let audio = self.format.tracks().iter().filter(|track| parameters(track).is_some());
+        audio.take_while(|track| track.id != self.track.id).count()
+    }
+
     /// Bytes of audio packets so far.
     pub(crate) fn audio_bytes(&self) -> u64 {
         self.audio_bytes

@@ -44,6 +44,18 @@ impl Error {
         Self::new(path, reason).because(source)
     }
 
+    /// This error, after another program could not read the file either; what ends all
+    /// work takes its place.
+    pub(crate) fn or_else(self, other: Self) -> Self {
+        match other.reason {
+            Reason::Cancelled | Reason::Ffmpeg => other,
+            _ => {
+                let said = other.source.map_or(other.reason.to_string(), |why| why.to_string());
+                self.because(format!("ffmpeg: {said}"))
+            }
+        }
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -68,6 +80,7 @@ impl Error {
             Reason::Corrupt => "get the file again, or try to repair it".to_owned(),
             Reason::TooLarge { .. } => "raise the limit on file sizes".to_owned(),
             Reason::Io => "check the disk; then try again".to_owned(),
+            Reason::Ffmpeg => "check that `ffmpeg` runs on this machine".to_owned(),
             Reason::Cancelled => "run it again to go on".to_owned(),
         }
     }
@@ -106,6 +119,8 @@ pub enum Reason {
     },
     /// The file system failed.
     Io,
+    /// The program that was to read it did not run, or came to no end.
+    Ffmpeg,
     /// Somebody asked to stop.
     Cancelled,
 }
@@ -124,6 +139,7 @@ impl Reason {
             Self::Corrupt => "corrupt",
             Self::TooLarge { .. } => "too_large",
             Self::Io => "io",
+            Self::Ffmpeg => "ffmpeg",
             Self::Cancelled => "cancelled",
         }
     }
@@ -144,6 +160,7 @@ impl fmt::Display for Reason {
                 write!(f, "it has {bytes} bytes, more than the {limit} allowed")
             }
             Self::Io => f.write_str("the disk or file system failed"),
+            Self::Ffmpeg => f.write_str("`ffmpeg` failed"),
             Self::Cancelled => f.write_str("cancelled"),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::{
+    decoder::{Opening, is_for_others},
     demux::{Demuxer, Identity, Next},
     error::Result,
 };
@@ -28,7 +29,39 @@ use crate::{
 ///
 /// Whatever keeps the file from being demuxed, and files without audio.
 pub fn identify(path: &Path) -> Result<Identity> {
-    let mut demuxer = Demuxer::open(path, u64::MAX)?;
+    identify_by(path, &Opening::default())
+}
+
+/// The same as `opening` says: a file that nothing here demuxes has the packets that
+/// ffmpeg finds in its first audio track. Who *decodes* them does not matter, so that
+/// the song of a file is the same with and without that program, as far as it is known
+/// without.
+///
+/// # Errors
+///
+/// As [`identify`]; where `opening` ends it, [`Reason::Cancelled`](crate::Reason).
+pub fn identify_by(path: &Path, opening: &Opening) -> Result<Identity> {
+    Ok(identify_with(path, opening)?.identity)
+}
+
+/// What a file is, and the bytes of its audio packets.
+pub(crate) struct Identified {
+    pub(crate) identity: Identity,
+    pub(crate) audio_bytes: u64,
+}
+
+pub(crate) fn identify_with(path: &Path, opening: &Opening) -> Result<Identified> {
+    match (by_demuxer(path, opening), &opening.ffmpeg) {
+        (Err(error), Some(ffmpeg)) if is_for_others(error.reason()) => {
+            ffmpeg.identify(path, opening).map_err(|other| error.or_else(other))
+        }
+        (identified, _) => identified,
+    }
+}
+
+fn by_demuxer(path: &Path, opening: &Opening) -> Result<Identified> {
+    let mut demuxer = Demuxer::open(path, opening.max_bytes)?;
     while !matches!(demuxer.next()?, Next::End) {}
-    demuxer.identity()
+    let identity = demuxer.identity()?;
+    Ok(Identified { identity, audio_bytes: demuxer.audio_bytes() })
 }

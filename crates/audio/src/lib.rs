@@ -8,6 +8,9 @@
 //! decoding, [`read_tags`], [`Decoder`] for the samples, [`Resampler`], and
 //! [`dsp`] for what is computed from them.
 //!
+//! What is built in comes first; an installed [`Ffmpeg`] reads the rest, where
+//! somebody names one in an [`Opening`].
+//!
 //! Everything is a stream: memory does not grow with the length of a song.
 //! Damaged files give what is left of them, with [warnings](Warning); an
 //! [`Error`] says that there is nothing, and why.
@@ -15,10 +18,12 @@
 mod analyze;
 mod built_in;
 mod decode;
+mod decoder;
 mod demux;
 pub mod dsp;
 mod error;
 pub mod features;
+mod ffmpeg;
 mod file_name;
 mod gapless;
 mod id3v2;
@@ -37,14 +42,16 @@ mod waveform;
 
 pub use analyze::{Analysis, Wanted, analyze, analyze_into};
 pub use built_in::built_in_models;
-pub use decode::{Block, Damage, Decoder, Shape};
+pub use decode::{Block, Damage, Shape};
+pub use decoder::{Decoder, Opening};
 pub use demux::Identity;
 pub use error::{Error, FORMATS, Reason, Result};
+pub use ffmpeg::Ffmpeg;
 pub use file_name::read_name;
-pub use identity::identify;
+pub use identity::{identify, identify_by};
 pub use resample::Resampler;
 pub use sink::BlockSink;
 pub use spectrogram::{Spectrogram, spectrogram};
-pub use tags::read_tags;
+pub use tags::{read_tags, read_tags_by};
 pub use warning::Warning;
 pub use waveform::{Waveform, waveform};

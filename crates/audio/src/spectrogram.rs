@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex32};
 use songrec_core::Interrupt;
 
-use crate::{Decoder, Result};
+use crate::{Decoder, Ffmpeg, Opening, Result};
 
 /// Samples of one transform: 46 ms at 44,100 Hz.
 const WINDOW: usize = 2_048;
@@ -193,9 +193,12 @@ pub fn spectrogram(
     path: &Path,
     width: usize,
     height: usize,
+    ffmpeg: Option<Arc<Ffmpeg>>,
     interrupt: &Interrupt,
 ) -> Result<Option<Spectrogram>> {
-    let mut decoder = Decoder::open(path)?;
+    let cancel = Some(interrupt.flag());
+    let opening = Opening { cancel, ..Opening::with(ffmpeg) };
+    let mut decoder = Decoder::open_with(path, &opening)?;
     let mut columns: Option<Columns> = None;
     let mut mono = Vec::new();
     while let Some(block) = decoder.next_block()? {

@@ -17,7 +17,7 @@ use lofty::{
 };
 use songrec_core::{Art, Tags};
 
-use crate::{source::Source, text::clean};
+use crate::{ffmpeg::Ffmpeg, source::Source, text::clean};
 
 /// The most values kept of a tag that may have several.
 const MOST_VALUES: usize = 32;
@@ -32,7 +32,19 @@ const MOST_VALUES: usize = 32;
 ///
 /// The second value says why tags could not be read, if so.
 pub fn read_tags(path: &Path) -> (Tags, Option<String>) {
-    match read(path) {
+    read_tags_by(path, None)
+}
+
+/// The same, where `ffmpeg` is asked of formats whose tags nothing here knows.
+pub fn read_tags_by(path: &Path, ffmpeg: Option<&Ffmpeg>) -> (Tags, Option<String>) {
+    match (read(path), ffmpeg) {
+        (Ok((None, None)), Some(ffmpeg)) => (told(&ffmpeg.tags(path)), None),
+        (read, _) => known(read),
+    }
+}
+
+fn known(read: Result<(Option<TaggedFile>, Option<String>), String>) -> (Tags, Option<String>) {
+    match read {
         Ok((file, problem)) => (file.as_ref().map(merged).unwrap_or_default(), problem),
         Err(problem) => (Tags::default(), Some(problem)),
     }
@@ -107,6 +119,36 @@ fn merged(file: &TaggedFile) -> Tags {
         }
     }
     found
+}
+
+/// Tags from names and values as ffmpeg gives them, the names in small letters.
+fn told(pairs: &[(String, String)]) -> Tags {
+    let texts = |names: &[&str]| {
+        let named = |name: &&str| pairs.iter().find(|(known, _)| known == name);
+        names.iter().filter_map(named).find_map(|(_, text)| clean(text))
+    };
+    let number = |name: &str| {
+        let text = texts(&[name])?;
+        text.split('/').next()?.trim().parse().ok().filter(|&number: &u32| number > 0)
+    };
+    let many = |name: &str| texts(&[name]).map(|text| split(&text)).unwrap_or_default();
+    Tags {
+        title: texts(&["title"]),
+        artist: texts(&["artist", "author"]),
+        album: texts(&["album"]),
+        album_artist: texts(&["album_artist"]),
+        genres: distinct(many("genre").into_iter().map(genre)),
+        year: texts(&["date", "year", "creation_time"]).as_deref().and_then(year),
+        track: number("track"),
+        disc: number("disc"),
+        bpm: texts(&["tbpm", "bpm"]).as_deref().and_then(bpm),
+        key: texts(&["initialkey", "tkey"]).as_deref().and_then(key),
+        moods: distinct(many("mood").into_iter()),
+        comment: texts(&["comment", "description"]),
+        composer: texts(&["composer"]),
+        label: texts(&["label", "publisher"]),
+        ..Tags::default()
+    }
 }
 
 /// Where a year may stand, most telling first.

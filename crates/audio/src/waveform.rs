@@ -1,10 +1,10 @@
 //! The outline of a song's sound, as it is drawn.
 
-use std::{ops::Range, path::Path};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use songrec_core::Interrupt;
 
-use crate::{Decoder, Result};
+use crate::{Decoder, Ffmpeg, Opening, Result};
 
 /// The outline of a part of a song: for each of its points the lowest and the highest
 /// sample, −1 to 1 as they are stored, and the root of the mean square. All three are
@@ -114,9 +114,12 @@ pub fn waveform(
     path: &Path,
     part: Option<Range<f64>>,
     points: usize,
+    ffmpeg: Option<Arc<Ffmpeg>>,
     interrupt: &Interrupt,
 ) -> Result<Option<Waveform>> {
-    let mut decoder = Decoder::open(path)?;
+    let cancel = Some(interrupt.flag());
+    let opening = Opening { cancel, ..Opening::with(ffmpeg) };
+    let mut decoder = Decoder::open_with(path, &opening)?;
     let mut outline = Outline::new();
     let mut mono = Vec::new();
     let mut at = 0u64;

@@ -36,7 +36,7 @@ pub(crate) use library::*;
 pub(crate) use patterns::*;
 pub(crate) use playlists::*;
 pub(crate) use previews::*;
-pub(crate) use rows::{Field, Piece, RowArgs, Template};
+pub(crate) use rows::{Field, ListenArgs, Piece, RowArgs, Template};
 #[cfg(any(feature = "serve", feature = "mcp"))]
 pub(crate) use serving::*;
 pub(crate) use sharing::*;
@@ -179,6 +179,8 @@ pub(crate) enum Command {
     Relocate(RelocateArgs),
     /// Write the audio of a song to a file
     Get(GetArgs),
+    /// Say which songs libraries keep copies of audio of
+    Audio(AudioArgs),
     /// Print an address at which the audio of a song can be had for a while, or where a
     /// service offers a preview of it
     Url(UrlArgs),

@@ -11,6 +11,7 @@ use std::{
     borrow::Cow,
     fmt::Write as _,
     io::{self, Write},
+    process::Stdio,
 };
 
 /// A part of a text that stands out.
@@ -51,6 +52,20 @@ pub(crate) fn out() -> Clean<io::BufWriter<io::Stdout>> {
 /// Stdout as it is, for bytes that a file or another program gets.
 pub(crate) fn bytes_out() -> io::BufWriter<io::Stdout> {
     io::BufWriter::new(io::stdout())
+}
+
+/// Where a program prints that is run for a person: beside what songrec says, and not
+/// among its data.
+pub(crate) fn for_programs() -> Stdio {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+
+        if let Ok(copy) = io::stderr().as_fd().try_clone_to_owned() {
+            return copy.into();
+        }
+    }
+    Stdio::null()
 }
 
 /// Stderr, of which a terminal sees nothing but text.

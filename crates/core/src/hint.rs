@@ -54,6 +54,14 @@ impl Hint {
         Self(all)
     }
 
+    /// This hint, and after a semicolon another one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.push(Piece::Words("; ".to_owned()));
+        self.0.extend(other.0);
+        self
+    }
+
     /// What is offered that may help, in the order in which it is named.
     pub fn remedies(&self) -> impl Iterator<Item = &Remedy> {
         self.0.iter().filter_map(|piece| match piece {
@@ -234,6 +242,8 @@ pub enum Remedy {
     Models,
     /// Adding a model: any, or this one from there.
     AddModel(Option<(String, String)>),
+    /// Letting an installed ffmpeg read what songrec does not.
+    UseFfmpeg,
     /// All settings and where each comes from.
     ShowSettings,
     /// Where files of configuration and state lie.
@@ -308,6 +318,7 @@ impl fmt::Display for Remedy {
             Self::AddModel(Some((model, from))) => {
                 return write!(f, "the addition of `{model}` from `{from}`");
             }
+            Self::UseFfmpeg => "the setting `decode.ffmpeg`",
             Self::ShowSettings => "the list of settings",
             Self::ShowFolders => "the list of folders",
         })

@@ -8,8 +8,8 @@ use songrec_local::{IndexState, ListsState};
 use songrec_models::EngineKind;
 
 use crate::{
-    Config, Error, ErrorKind, HAS_TIMBRE, KnownModel, Library, ModelPlace, Models, TIMBRE, keys,
-    similar::few_embedded,
+    Config, Error, ErrorKind, HAS_TIMBRE, KnownModel, Library, ModelPlace, Models, TIMBRE,
+    decoding::Decoding, keys, similar::few_embedded,
 };
 
 /// One thing that was looked at.
@@ -105,6 +105,7 @@ pub async fn doctor(config: &Arc<Config>, library: Result<&Library, &Error>) -> 
     let mut checks = vec![configuration(config), folders(config), processors(config)];
     checks.extend(check_models(config).await);
     checks.push(good("formats", songrec_audio::FORMATS.to_owned()));
+    checks.push(ffmpeg(config));
     match library {
         Err(error) => checks.push(broken("library", error)),
         Ok(library) => {
@@ -422,6 +423,23 @@ fn folders(config: &Config) -> Check {
         }
     }
     good("folders", format!("state in {}", directories.state.display()))
+}
+
+// Whether another program reads what songrec does not.
+fn ffmpeg(config: &Arc<Config>) -> Check {
+    let installed = crate::decoding::installed();
+    let asked = Decoding::new(config.clone()).ffmpeg();
+    match (asked, installed) {
+        (Ok(Some(ffmpeg)), _) => {
+            good("ffmpeg", format!("{} reads what songrec does not", ffmpeg.version()))
+        }
+        (Ok(None), Ok(ffmpeg)) => good(
+            "ffmpeg",
+            format!("{} is there and not used; see `decode.ffmpeg`", ffmpeg.version()),
+        ),
+        (Ok(None), Err(_)) => good("ffmpeg", "not there, and not asked for"),
+        (Err(error), _) => broken("ffmpeg", &error),
+    }
 }
 
 fn processors(config: &Config) -> Check {

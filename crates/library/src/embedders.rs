@@ -9,21 +9,23 @@ use std::{
     },
 };
 
-use songrec_audio::{Analysis, Identity};
+use songrec_audio::{Analysis, Identity, Opening};
 use songrec_core::{ModelName, Song, SongFile, Vector, encode_path};
 use songrec_models::WindowVector;
 
 use crate::{
-    Embedders, Error, ErrorKind, Library, Part, Result, library::now, part::clock, work::on_cpu,
+    Embedders, Error, ErrorKind, Library, Part, Result, decoding::others, library::now,
+    part::clock, work::on_cpu,
 };
 
 /// What a file is, without decoding it.
-pub(crate) async fn identify(path: &Path) -> Result<Identity> {
-    let path: PathBuf = path.to_owned();
-    on_cpu(None, move || songrec_audio::identify(&path))
+pub(crate) async fn identify(library: &Library, path: &Path) -> Result<Identity> {
+    let opening = library.models.decoding().opening()?;
+    let (path, by): (PathBuf, Opening) = (path.to_owned(), opening.clone());
+    on_cpu(None, move || songrec_audio::identify_by(&path, &by))
         .await
         .map_err(|reason| Error::new(ErrorKind::Failed, reason))?
-        .map_err(|error| unreadable(&error))
+        .map_err(|error| unreadable(&error, &opening))
 }
 
 /// The vectors that models made of a file.
@@ -74,7 +76,7 @@ pub async fn embed_file(
     let mut embedded = on_cpu(None, move || songrec_models::analyze(&file, &wanted))
         .await
         .map_err(|reason| Error::new(ErrorKind::Failed, reason))?
-        .map_err(|error| unreadable(&error))?;
+        .map_err(|error| unreadable(&error, embedders.opening()))?;
     let duration = embedded.sound.audio.duration;
     if let Some(part) = part.filter(|part| part.start >= duration) {
         return Err(Error::usage(format_args!("`{}` has no part {part}", path.display()))
@@ -147,13 +149,14 @@ pub(crate) fn file_of(identity: &Identity, path: String) -> SongFile {
 }
 
 /// An audio file that a person named and that cannot be used.
-pub(crate) fn unreadable(error: &songrec_audio::Error) -> Error {
+pub(crate) fn unreadable(error: &songrec_audio::Error, opening: &Opening) -> Error {
     let kind = match error.reason() {
         songrec_audio::Reason::NotFound => ErrorKind::NotFound,
         songrec_audio::Reason::Denied => ErrorKind::Denied,
         _ => ErrorKind::Usage,
     };
-    let result = Error::new(kind, error).with_hint(error.hint());
+    let hint = others(error.path(), error, opening).unwrap_or_else(|| error.hint().into());
+    let result = Error::new(kind, error).with_hint(hint);
     match std::error::Error::source(error) {
         Some(source) => result.because(source.to_string()),
         None => result,

@@ -9,6 +9,7 @@ mod cache;
 mod cluster;
 mod complete;
 mod config;
+mod decoding;
 mod directories;
 mod doctor;
 mod duplicates;
@@ -34,6 +35,7 @@ mod part;
 mod paths;
 mod patterns;
 mod pictures;
+mod player;
 mod playing;
 mod playlist;
 mod points;
@@ -58,6 +60,7 @@ mod transfer;
 mod upload;
 mod vector;
 mod verify;
+mod watch;
 mod words;
 mod work;
 
@@ -118,6 +121,7 @@ pub use patterns::{
     similar_patterns,
 };
 pub use pictures::{LARGEST_PICTURE, MOST_POINTS, WaveformOfSong, spectrogram, waveform};
+pub use player::{Opened, play, show_files};
 pub use playing::{AudioPlace, AudioStream, CheckedAudio, Playable, playable, read_audio};
 pub use playlist::{
     ExportedPlaylist, ImportOptions, ImportedPlaylist, InvalidPathMap, InvalidPlaylistFormat,
@@ -144,7 +148,10 @@ pub use remove::{
 pub use robustness::{
     DistortionResult, ModelRobustness, Robustness, RobustnessOptions, robustness,
 };
-pub use scan::{READ_ALONE, ScanOptions, ScanReport, failed_files, read_alone, scan};
+pub use scan::{
+    Changed, READ_ALONE, ScanOptions, ScanReport, SkippedKind, SkippedList, failed_files,
+    read_alone, scan,
+};
 pub use schema::{DEFINITIONS, SCHEMAS};
 pub use shown::{ClusterName, ShownSong};
 pub use similar::{
@@ -167,6 +174,7 @@ pub use transfer::{
 pub use upload::{Received, plain_name, receive};
 pub use vector::vector_of;
 pub use verify::{collect_garbage, find_garbage, verify};
+pub use watch::{WatchOptions, WatchRound, watch};
 pub use words::{by_words, reads_words};
 pub use work::until_interrupted;
 

@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use songrec_audio::Opening;
 use songrec_core::{Hint, ModelName, ModelSpec, Piece, Remedy, Vector};
 use songrec_models::{
     Batcher, Device, Embedder, ModelError, ModelErrorKind, ModelFolder, OpenOptions, RuntimeSearch,
@@ -24,7 +25,10 @@ pub use self::{
     bench::{ModelBench, bench_model},
     place::{HttpModelPlace, KnownModel, ModelFile, ModelPlace, OnnxModelPlace},
 };
-use crate::{Config, Error, ErrorKind, ModelTable, OnnxTable, Result, keys, work::blocking};
+use crate::{
+    Config, Error, ErrorKind, ModelTable, OnnxTable, Result, decoding::Decoding, keys,
+    work::blocking,
+};
 
 /// Finds models, and keeps those that were opened: loading one takes seconds.
 #[derive(Debug)]
@@ -32,6 +36,7 @@ pub struct Models {
     config: Arc<Config>,
     folder: ModelFolder,
     open: Mutex<BTreeMap<ModelName, Arc<Batcher>>>,
+    decoding: Decoding,
     #[cfg(feature = "bridge")]
     clients: Mutex<BTreeMap<String, Arc<songrec_models::remote::Client>>>,
 }
@@ -41,6 +46,7 @@ pub struct Models {
 pub struct Embedders {
     specs: Vec<ModelSpec>,
     batchers: Vec<Arc<Batcher>>,
+    opening: Opening,
 }
 
 impl Embedders {
@@ -54,11 +60,20 @@ impl Embedders {
         &self.batchers
     }
 
+    /// How they open files.
+    pub(crate) fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
     /// What has to be found out about a file for these models.
     pub fn wanted(&self) -> Wanted {
         let models = self.specs.iter().map(|spec| spec.name.clone()).collect();
         Wanted {
-            sound: songrec_audio::Wanted { models, ..songrec_audio::Wanted::default() },
+            sound: songrec_audio::Wanted {
+                models,
+                ffmpeg: self.opening.ffmpeg.clone(),
+                ..songrec_audio::Wanted::default()
+            },
             batchers: self.batchers.clone(),
             windows: false,
         }
@@ -70,11 +85,17 @@ impl Models {
     pub fn new(config: Arc<Config>) -> Self {
         Self {
             folder: ModelFolder::new(&config.directories().models),
+            decoding: Decoding::new(config.clone()),
             config,
             open: Mutex::default(),
             #[cfg(feature = "bridge")]
             clients: Mutex::default(),
         }
+    }
+
+    /// Who reads audio files on this machine.
+    pub(crate) fn decoding(&self) -> &Decoding {
+        &self.decoding
     }
 
     /// The folder of the models that were added.
@@ -153,9 +174,11 @@ impl Models {
     ///
     /// # Errors
     ///
-    /// When there is no such model, or it cannot be opened.
+    /// When there is no such model, or it cannot be opened; when the settings ask for
+    /// an ffmpeg that is not there.
     pub async fn embedders(self: &Arc<Self>, names: &[String]) -> Result<Embedders> {
-        let mut embedders = Embedders { specs: Vec::new(), batchers: Vec::new() };
+        let opening = self.decoding.opening()?;
+        let mut embedders = Embedders { specs: Vec::new(), batchers: Vec::new(), opening };
         for name in names {
             let model = self.find(name)?;
             if embedders.specs.contains(&model.spec) {

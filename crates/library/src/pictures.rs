@@ -44,12 +44,13 @@ pub async fn waveform(
 ) -> Result<Option<WaveformOfSong>> {
     within(points, MOST_POINTS, "points")?;
     let file = on_disk(library, song, job).await?;
-    let interrupt = job.interrupt.clone();
+    let opening = library.models.decoding().opening()?;
+    let (ffmpeg, interrupt) = (opening.ffmpeg.clone(), job.interrupt.clone());
     let found = on_cpu(None, move || {
-        songrec_audio::waveform(&file.path, part.map(Part::range), points, &interrupt)
+        songrec_audio::waveform(&file.path, part.map(Part::range), points, ffmpeg, &interrupt)
     });
     let found = found.await.map_err(|why| Error::new(ErrorKind::Failed, why))?;
-    let waveform = found.map_err(|error| unreadable(&error))?;
+    let waveform = found.map_err(|error| unreadable(&error, &opening))?;
     Ok(waveform.map(|waveform| WaveformOfSong {
         duration: waveform.duration,
         points: waveform.min.len(),
@@ -76,13 +77,14 @@ pub async fn spectrogram(
     within(width, LARGEST_PICTURE, "points of width")?;
     within(height, LARGEST_PICTURE, "points of height")?;
     let file = on_disk(library, song, job).await?;
-    let interrupt = job.interrupt.clone();
+    let opening = library.models.decoding().opening()?;
+    let (ffmpeg, interrupt) = (opening.ffmpeg.clone(), job.interrupt.clone());
     let found = on_cpu(None, move || {
-        songrec_audio::spectrogram(&file.path, width, height, &interrupt)
+        songrec_audio::spectrogram(&file.path, width, height, ffmpeg, &interrupt)
             .map(|spectrogram| spectrogram.map(|spectrogram| png(&spectrogram)))
     });
     let found = found.await.map_err(|why| Error::new(ErrorKind::Failed, why))?;
-    found.map_err(|error| unreadable(&error))?.transpose()
+    found.map_err(|error| unreadable(&error, &opening))?.transpose()
 }
 
 fn within(number: usize, most: usize, what: &str) -> Result<()> {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use songrec_audio::Opening;
 use songrec_core::{OperationId, Song, SongFile, SongId, SongSummary, encode_path};
 use songrec_local::{KnownFiles, KnownOutcome};
 use songrec_storage::{ChangeState, DeleteSong};
@@ -81,6 +82,7 @@ pub fn are_missing(library: &Library, songs: &[Song]) -> Result<Vec<bool>> {
 /// When this machine's own state cannot be read.
 pub fn audio_files(library: &Library, songs: &[Song]) -> Result<AudioFiles> {
     let known = crate::scan::known_files(library)?;
+    let opening = library.models.decoding().opening()?;
     let mut files = AudioFiles::default();
     for song in songs {
         for file in &song.files {
@@ -88,7 +90,7 @@ pub fn audio_files(library: &Library, songs: &[Song]) -> Result<AudioFiles> {
             if !path.is_file() {
                 continue;
             }
-            match not_of(song, file, &path, &known)? {
+            match not_of(song, file, &path, &known, &opening)? {
                 None => files.own.push(path),
                 Some(why) => files.others.push((path, why)),
             }
@@ -187,8 +189,14 @@ fn is_named(library: &Library, song: &Song, name: &str) -> bool {
 }
 
 // Why the file at `path` may not be of `song`, if it may not.
-fn not_of(song: &Song, file: &SongFile, path: &Path, known: &KnownFiles) -> Result<Option<String>> {
-    let identity = match songrec_audio::identify(path) {
+fn not_of(
+    song: &Song,
+    file: &SongFile,
+    path: &Path,
+    known: &KnownFiles,
+    opening: &Opening,
+) -> Result<Option<String>> {
+    let identity = match songrec_audio::identify_by(path, opening) {
         Ok(identity) => identity,
         Err(error) => return Ok(Some(format!("it cannot be read: {}", error.reason()))),
     };

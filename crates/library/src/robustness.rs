@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use songrec_audio::{Decoder, Resampler};
+use songrec_audio::{Decoder, Opening, Resampler};
 use songrec_core::{Event, Filter, Hint, Job, ModelName, Remedy, Song, SongId, SongSummary, Work};
 use songrec_storage::{NearestQuery, StorageBackendExt};
 
@@ -150,6 +150,7 @@ pub async fn robustness(
     }
     let folder = tempfile::tempdir()
         .map_err(|error| Error::io("make a folder in", &std::env::temp_dir(), error))?;
+    let opening = library.models().decoding().opening()?;
     let total = chosen.songs.len() as u64;
     job.on(Event::started(Work::ChangingAndFinding, Some(total)));
     // By model and kind of copy.
@@ -160,8 +161,8 @@ pub async fn robustness(
             return Ok(None);
         }
         job.on(Event::Advanced { item: &song.title, bytes: 0 });
-        let source = path.clone();
-        let Ok(audio) = blocking(move || decoded(&source)).await? else {
+        let (source, opening) = (path.clone(), opening.clone());
+        let Ok(audio) = blocking(move || decoded(&source, &opening)).await? else {
             chosen.skipped += 1;
             job.on(Event::Failed { item: &song.title, reason: &"it cannot be decoded".into() });
             continue;
@@ -256,8 +257,8 @@ fn audio_of(library: &Library, song: &Song) -> Option<PathBuf> {
     paths.into_iter().find(|path| path.is_file())
 }
 
-fn decoded(path: &Path) -> std::result::Result<Audio, songrec_audio::Error> {
-    let mut decoder = Decoder::open(path)?;
+fn decoded(path: &Path, opening: &Opening) -> std::result::Result<Audio, songrec_audio::Error> {
+    let mut decoder = Decoder::open_with(path, opening)?;
     let mut audio = Audio { samples: Vec::new(), channels: 1, rate: 44_100 };
     while let Some(block) = decoder.next_block()? {
         (audio.channels, audio.rate) = (block.channels(), block.sample_rate());
@@ -361,7 +362,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         write(wave, &path).unwrap();
-        decoded(&path).unwrap()
+        decoded(&path, &Opening::default()).unwrap()
     }
 
     #[test]

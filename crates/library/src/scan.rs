@@ -6,6 +6,7 @@
 //! time.
 
 mod arrival;
+mod changed;
 mod fence;
 mod folders;
 mod follow;
@@ -16,6 +17,7 @@ mod meet;
 mod memory;
 mod missing;
 mod report;
+pub(crate) mod skipped;
 mod status;
 pub(crate) mod take_in;
 mod unembedded;
@@ -37,16 +39,19 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 
+pub use self::{
+    changed::Changed,
+    fence::{READ_ALONE, read_alone},
+    report::ScanReport,
+    skipped::{SkippedKind, SkippedList},
+};
 use self::{
     fence::Fence,
     gather::gathered,
     memory::{Finding, Memory},
+    skipped::Why,
     status::standard,
     walk::{Candidate, Walked, walk},
-};
-pub use self::{
-    fence::{READ_ALONE, read_alone},
-    report::ScanReport,
 };
 use crate::{
     Embedders, Error, ErrorKind, Library, Result, keys, paths::absolute, synth::scan_files,
@@ -82,6 +87,10 @@ pub struct ScanOptions {
     /// when an earlier scan came to a sudden end. Without it they are read like
     /// all others.
     pub examiner: Option<PathBuf>,
+    /// What to look at among `paths`, if not at everything.
+    pub changed: Option<Arc<Changed>>,
+    /// Where the files are listed that are left out.
+    pub skipped: Option<SkippedList>,
 }
 
 /// How many files are asked for at once whether they are known.
@@ -136,7 +145,10 @@ pub async fn scan(library: &Library, options: &ScanOptions, job: &Job) -> Result
     job.on(Event::started(Work::Scanning, None));
     let result = scan.run().await;
     job.on(Event::Finished);
-    result
+    let listed = options.skipped.as_ref().map(SkippedList::finish).transpose();
+    let mut report = result?;
+    report.listed = listed?;
+    Ok(report)
 }
 
 /// The files that could not be read when they were last seen.
@@ -326,7 +338,12 @@ impl<'a> Scan<'a> {
         // What is there twice in one run is found in the same order each time.
         synths.sort();
         let (again, dry_run) = (self.options.again, self.options.dry_run);
-        report.synths = scan_files(self.library, synths, again, dry_run, self.job).await?;
+        let listed = |path: &str, error: &Error| {
+            let reason = Hint::from(error.in_one_line());
+            let why = Why { reason, hint: error.hint().cloned() };
+            self.list(path, SkippedKind::Failed, &why);
+        };
+        report.synths = scan_files(self.library, synths, again, dry_run, self.job, &listed).await?;
         for (path, reason) in walked.unreadable {
             self.fail(&path, &reason.into());
             report.failed += 1;
@@ -387,17 +404,29 @@ impl<'a> Scan<'a> {
         }
         let mut exclude = self.library.config.get(keys::SCAN_EXCLUDE).to_vec();
         exclude.extend(self.options.exclude.iter().cloned());
-        let walker = walk(&self.roots, &exclude, self.library.root())?;
+        let with_ffmpeg = self.embedders.opening().ffmpeg.is_some();
+        let changed = self.options.changed.clone();
+        let walker = walk(&self.roots, &exclude, self.library.root(), with_ffmpeg, changed)?;
         // The walk itself is held up by the files it finds; another one, that
         // only counts, says how many there are long before.
         let (counter, ended) = (walker.clone(), interrupt.clone());
         let counting = spawn_blocking(move || counter.count(&ended));
-        Ok((spawn_blocking(move || walker.run(&send, &interrupt)), Some(counting)))
+        let list = self.options.skipped.clone();
+        let walking = spawn_blocking(move || walker.run(&send, &interrupt, list.as_ref()));
+        Ok((walking, Some(counting)))
     }
 
-    fn fail(&self, path: &Path, reason: &Hint) {
-        let path = encode_path(path);
-        self.job.on(Event::Failed { item: &path, reason });
+    fn fail(&self, path: &Path, why: &Why) {
+        let item = encode_path(path);
+        self.job.on(Event::Failed { item: &item, reason: &why.in_short() });
+        self.list(&item, SkippedKind::Failed, why);
+    }
+
+    /// Lists a file that is left out, if somebody wants a list.
+    fn list(&self, path: &str, kind: SkippedKind, why: &Why) {
+        if let Some(list) = &self.options.skipped {
+            list.line(path, kind, why);
+        }
     }
 
     /// Says what became of a file.

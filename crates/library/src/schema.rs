@@ -6,6 +6,8 @@
 /// The schema of the documents of each command, by its words.
 pub const SCHEMAS: &[(&str, &str)] = &[
     ("anomalies", include_str!("../schema/anomalies.json")),
+    ("audio keep", include_str!("../schema/audio-keep.json")),
+    ("audio rm", include_str!("../schema/audio-rm.json")),
     ("backup", include_str!("../schema/backup.json")),
     ("cache clear", include_str!("../schema/cache-clear.json")),
     ("cache info", include_str!("../schema/cache-info.json")),
@@ -99,6 +101,7 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("synths show", include_str!("../schema/synths-show.json")),
     ("synths unlink", include_str!("../schema/synths-unlink.json")),
     ("trash", include_str!("../schema/trash.json")),
+    ("trash empty", include_str!("../schema/trash-empty.json")),
     ("trash list", include_str!("../schema/trash-list.json")),
     ("trash restore", include_str!("../schema/trash-restore.json")),
     ("url", include_str!("../schema/url.json")),

@@ -10,6 +10,7 @@
 mod audio;
 mod check;
 mod conflicts;
+mod kept_audio;
 mod libraries;
 mod machines;
 mod migrate;
@@ -20,14 +21,15 @@ pub(crate) use audio::elsewhere;
 pub use audio::{Address, Fetched, audio_address, fetch_audio};
 pub use check::check;
 pub use conflicts::{Decision, conflicts, conflicts_of, decide};
+pub use kept_audio::{KeptAudio, drop_audio, keep_audio};
 pub use libraries::{Libraries, open_remote, options, remote};
 pub use machines::{machines, retire};
 pub use migrate::{migrate, plan_migration};
 pub use songrec_sync::{
-    Action, AudioPolicy, Comparison, Counts, Difference, Direction, DocumentWork, Failure,
+    Action, AudioPolicy, Comparison, Counts, Difference, Direction, DocumentWork, Emptied, Failure,
     FieldConflict, InvalidOption, LeftOut, Machine, MaxDelete, MergedField, Migrated,
     MigrationPlan, Note, Options, Pair, Plan, Report, Side, SongConflicts, SongWork, Trashed,
     Verify,
 };
 pub use sync::{Round, keep_syncing, plan, pull_clone, sync};
-pub use trash::{Restored, deleted_song, restore, trash};
+pub use trash::{Restored, deleted_song, empty_trash, restore, trash};

@@ -69,6 +69,7 @@ fn requested(remedy: &Remedy) -> String {
         Remedy::AddModel(Some((model, from))) => {
             return format!("`songrec model add {model} {from}` on the server's machine");
         }
+        Remedy::UseFfmpeg => "`[decode] ffmpeg = true` on the server's machine",
         Remedy::ShowSettings => "`songrec config show` on the server's machine",
         Remedy::ShowFolders => "`songrec config path` on the server's machine",
     };

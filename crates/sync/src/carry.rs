@@ -8,6 +8,8 @@ mod scope;
 mod segments;
 mod throttle;
 
+pub use self::scope::{KEEP_AUDIO, keeps_audio_of};
+
 use std::{collections::HashMap, sync::Arc};
 
 use songrec_core::{BlobRef, EmbeddingRef, ModelName, OperationId, Song, SongId};

@@ -31,6 +31,7 @@ mod traffic;
 mod trash;
 mod write;
 
+pub use carry::{KEEP_AUDIO, keeps_audio_of};
 pub use check::{Comparison, Difference, DifferenceKind, check};
 pub use conflicts::{FieldConflict, SongConflicts, conflicts, conflicts_of, resolve_conflict};
 pub use error::{Error, ErrorKind, Result};
@@ -43,7 +44,8 @@ pub use report::{
 };
 #[doc(hidden)]
 pub use rules::Rules;
+pub use session::KEEP_DELETED;
 pub use side::{Pair, Replica, Side};
 pub use state::State;
 pub use syncer::Syncer;
-pub use trash::{Trashed, restore, trash};
+pub use trash::{Emptied, Trashed, empty_trash, restore, trash};

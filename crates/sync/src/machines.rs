@@ -19,6 +19,7 @@ use songrec_storage::{Outcome, PutDocument, PutMode, Result, StorageBackend};
 pub(crate) use announce::{Announcer, News};
 pub(crate) use fence::{Fence, Fences, fence};
 pub(crate) use libraries::KnownLibraries;
+pub(crate) use records::LIBRARY;
 
 /// A machine that takes part in syncing a library.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -41,7 +41,7 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
     longest_wait: Duration::MAX,
 };
 /// How long deleted songs can be restored.
-const KEEP_DELETED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const KEEP_DELETED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Session {
     pub(crate) fn new(left: Replica, right: Replica, state: State) -> Self {

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use songrec_core::{SongId, SongSummary, Timestamp};
+use songrec_core::{DocumentKind, SongId, SongSummary, Timestamp};
 use songrec_storage::{
-    ChangeState, Error, ErrorKind, Outcome, PutMode, PutSong, Result, StorageBackend, Tombstone,
+    ChangeState, Error, ErrorKind, Outcome, PurgeSong, PutMode, PutSong, Result, StorageBackend,
+    Tombstone,
 };
+
+use crate::machines::LIBRARY;
 
 /// A deleted song that can be restored.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,6 +73,71 @@ pub async fn trash(backend: &dyn StorageBackend) -> Result<Vec<Trashed>> {
     let mut trashed = tombstones(backend, shown).await?;
     trashed.sort_by_key(|one| (std::cmp::Reverse(one.deleted_at), one.song));
     Ok(trashed)
+}
+
+/// What [`empty_trash`] did, or would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Emptied {
+    /// Deleted songs that were forgotten for good.
+    pub emptied: u64,
+    /// Those that are old enough and stay, because other libraries may not know yet
+    /// that they were deleted.
+    pub waiting: u64,
+    /// Those that are younger than was asked for.
+    pub younger: u64,
+}
+
+/// Forgets deleted songs for good that were deleted at `until` or before: they cannot be
+/// restored any more, and what they name is garbage. With `dry_run`, only counts.
+///
+/// A deletion that nobody knows of any more is undone by the next library that still has
+/// the song. So a library that was ever synced or copied forgets nothing here: its
+/// tombstones go by themselves, after [`KEEP_DELETED`](crate::KEEP_DELETED), once every
+/// machine has seen them. That is looked up again before each batch.
+///
+/// # Errors
+///
+/// Those of the library. What was forgotten until then is forgotten; the same call goes
+/// on.
+pub async fn empty_trash(
+    backend: &dyn StorageBackend,
+    until: Timestamp,
+    dry_run: bool,
+) -> Result<Emptied> {
+    let marks = |tombstone: Tombstone| {
+        let purge = PurgeSong { id: tombstone.song.id, deletion: tombstone.revision.operation };
+        Some((tombstone.deleted_at <= until, purge))
+    };
+    let (old, young): (Vec<_>, Vec<_>) =
+        tombstones(backend, marks).await?.into_iter().partition(|(is_old, _)| *is_old);
+    let old: Vec<PurgeSong> = old.into_iter().map(|(_, purge)| purge).collect();
+    let mut done = Emptied { younger: young.len() as u64, ..Emptied::default() };
+    for chunk in old.chunks(PURGED_AT_ONCE) {
+        let count = chunk.len() as u64;
+        if is_shared(backend).await? {
+            done.waiting += count;
+            continue;
+        }
+        if !dry_run {
+            backend.songs().purge(chunk).await?;
+        }
+        done.emptied += count;
+    }
+    Ok(done)
+}
+
+/// Tombstones that are purged by one request.
+const PURGED_AT_ONCE: usize = 100;
+
+// Whether the library ever met another one: then both got a document.
+async fn is_shared(backend: &dyn StorageBackend) -> Result<bool> {
+    let own = [LIBRARY.to_owned()];
+    let met = backend.documents().get(DocumentKind::Library, &own).await?;
+    if met.iter().any(Option::is_some) {
+        return Ok(true);
+    }
+    let machines = backend.documents().list(&[DocumentKind::Machine], None).await?;
+    Ok(!machines.items.is_empty())
 }
 
 /// Restores deleted songs as their deleters saw them; gives those that are

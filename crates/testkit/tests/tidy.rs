@@ -57,7 +57,7 @@ const TESTS_OF_ONE_MAY_KNOW: [(&str, &[&str]); 2] = [
 
 /// A dependency that is large, or that only one crate should speak to, and
 /// the crates it lives in.
-const LIVES_IN: [(&str, &[&str]); 16] = [
+const LIVES_IN: [(&str, &[&str]); 17] = [
     ("rusqlite", &["local", "emulator", "sync", "formats"]),
     ("zstd", &["formats"]),
     ("reqwest", &["astra", "models"]),
@@ -74,6 +74,7 @@ const LIVES_IN: [(&str, &[&str]); 16] = [
     ("rten", &["models"]),
     ("tokenizers", &["models"]),
     ("dotenvy", &["library"]),
+    ("notify", &["library"]),
 ];
 
 /// Names of files that say nothing about what is in them.

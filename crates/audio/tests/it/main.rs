@@ -4,6 +4,8 @@ mod damage;
 mod examples;
 mod features_edges;
 mod features_librosa;
+#[cfg(unix)]
+mod ffmpeg;
 mod formats;
 mod retagging;
 mod tempo_and_key;

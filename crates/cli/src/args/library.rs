@@ -118,9 +118,33 @@ pub(crate) struct ScanArgs {
     /// Also take in again what was forgotten
     #[arg(long)]
     pub(crate) again: bool,
+    /// List the files that were left out in this file, each with the reason and what can be done;
+    /// its ending says how: .jsonl or .csv
+    ///
+    /// Each line has the path, the kind (failed, failed_before, unread,
+    /// forgotten), the reason and a hint. The file takes the place of the last
+    /// list in the end, also after an interrupted scan.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Keep watching the folders, and scan what changes in them, until Ctrl-C
+    ///
+    /// A file is read once it has stopped changing. What is moved or deleted is
+    /// treated as a scan of the folder treats it. With --json, one document for
+    /// each scan.
+    #[arg(long, conflicts_with_all = ["failed", "missing", "dry_run", "report"])]
+    pub(crate) watch: bool,
+    /// With --watch: how many seconds a file has to stay as it is before it is read
+    #[arg(long, value_name = "SECONDS", requires = "watch", value_parser = seconds, default_value_t = 2.0)]
+    pub(crate) settle: f64,
     /// Only say what would be done
     #[arg(short = 'n', long, alias = "pretend")]
     pub(crate) dry_run: bool,
+}
+
+// From none to an hour.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "expected seconds, from 0 to 3600".to_owned())
 }
 
 #[derive(Debug, Args)]

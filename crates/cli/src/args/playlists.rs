@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use songrec_library::PathMap;
 
 use super::{
-    FilterArgs, RowArgs,
+    FilterArgs, ListenArgs, RowArgs,
     values::{some, song},
 };
 
@@ -30,6 +30,8 @@ pub(crate) enum PlaylistCommand {
         limit: usize,
         #[command(flatten)]
         rows: RowArgs,
+        #[command(flatten)]
+        listen: ListenArgs,
     },
     /// Make a playlist of songs, or one whose songs a rule says: `-f`, `--like`
     New(NewPlaylistArgs),
@@ -184,6 +186,8 @@ pub(crate) struct RadioArgs {
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
 }
 
 /// Songs between two of one artist and of one album.
@@ -237,4 +241,6 @@ pub(crate) struct PathArgs {
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
 }

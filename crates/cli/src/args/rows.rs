@@ -42,6 +42,18 @@ pub(crate) struct RowArgs {
     pub(crate) tsv: bool,
 }
 
+/// What is done with the songs of a list.
+#[derive(Clone, Copy, Debug, Default, Args)]
+#[command(next_help_heading = "What is done with the songs")]
+pub(crate) struct ListenArgs {
+    /// Play them, in this order, by the setting `player.command` or what the system has
+    #[arg(long)]
+    pub(crate) play: bool,
+    /// Open the folders that they lie in
+    #[arg(long)]
+    pub(crate) open: bool,
+}
+
 impl RowArgs {
     /// Whether something else than the usual table is asked for.
     pub(crate) fn is_given(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Commands for one library in several places.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use songrec_core::{Field, ModelName};
@@ -212,6 +212,32 @@ pub(crate) enum TrashCommand {
         #[arg(required = true)]
         songs: Vec<String>,
     },
+    /// Forget deleted songs for good: they cannot be restored any more
+    ///
+    /// A library that was ever synced keeps them: the deletion has to reach
+    /// every machine, and then syncs forget them by themselves, 30 days after it.
+    /// `gc` removes the embeddings and copies of audio that nothing names any more.
+    Empty {
+        /// Only those that were deleted at least so long ago, such as 30d or 12h
+        #[arg(long, value_name = "AGE", value_parser = age, default_value = "0d")]
+        older_than: Duration,
+        /// Only say how many there are
+        #[arg(short = 'n', long, alias = "pretend")]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+// A whole number with a unit.
+fn age(text: &str) -> Result<Duration, String> {
+    let hours = [("h", 1), ("d", 24), ("w", 24 * 7)];
+    let found = hours.iter().find_map(|(unit, hours)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(hours * 3600).map(Duration::from_secs)
+    });
+    found.ok_or_else(|| "expected hours, days or weeks, such as `12h`, `30d` or `4w`".to_owned())
 }
 
 #[derive(Debug, Args)]

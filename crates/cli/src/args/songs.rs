@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, builder::NonEmptyStringValueParser};
+use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use songrec_core::ModelName;
 
 use super::{
@@ -18,6 +18,41 @@ pub(crate) struct GetArgs {
     /// Where to: a new file, or a folder
     #[arg(default_value = ".")]
     pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AudioArgs {
+    #[command(subcommand)]
+    pub(crate) command: AudioCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AudioCommand {
+    /// Let go of the copies of audio that libraries keep of songs; the songs stay
+    ///
+    /// It is noted with each song, and synced: no library keeps a copy then, and
+    /// no scan or sync stores another. Files on your machines stay where they
+    /// are. `gc` removes the bytes, a day after they were stored or later.
+    #[command(
+        alias = "remove",
+        after_help = "Examples:\n  songrec --storage-backend astra audio rm 'blue monday'"
+    )]
+    Rm {
+        /// Songs
+        #[arg(value_parser = song(), required = true, value_name = "SONG")]
+        songs: Vec<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Let libraries keep copies of the audio of these songs again
+    ///
+    /// The next scan of their files, or the next sync, stores them.
+    Keep {
+        /// Songs
+        #[arg(value_parser = song(), required = true, value_name = "SONG")]
+        songs: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use songrec_core::Metric;
 use songrec_library::Blend;
 
 use super::{
-    FilterArgs, RowArgs,
+    FilterArgs, ListenArgs, RowArgs,
     values::{number, some, song},
 };
 
@@ -80,6 +80,8 @@ pub(crate) struct SimilarArgs {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod anomalies;
+mod audio;
 mod backup;
 mod cache;
 mod check;
@@ -25,6 +26,7 @@ mod import;
 mod init;
 #[cfg(feature = "astra")]
 mod init_astra;
+mod listen;
 #[cfg(any(feature = "emulator", feature = "serve"))]
 mod listening;
 mod ls;
@@ -93,6 +95,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitStatu
         Command::Eval(args) => eval::run(context, args).await,
         Command::Relocate(args) => relocate::run(context, args).await,
         Command::Get(args) => get::run(context, args).await,
+        Command::Audio(args) => audio::run(context, args).await,
         Command::Url(args) => get::url(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Gc(args) => gc::run(context, args).await,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use songrec_core::SongSummary;
+use songrec_core::{SongId, SongSummary};
 use songrec_library::{
     Error, ErrorKind, ImportOptions, KeptPlaylist, Library, PathOptions, PlaylistCard,
     PlaylistChange, PlaylistRule, PlaylistSong, PlaylistSongs, change_playlist, create_playlist,
@@ -14,10 +14,10 @@ use songrec_library::{
 
 use crate::{
     args::{
-        EditPlaylistArgs, ExportPlaylistArgs, NewPlaylistArgs, PlaylistArgs, PlaylistCommand,
-        RowArgs, RuleArgs,
+        EditPlaylistArgs, ExportPlaylistArgs, ListenArgs, NewPlaylistArgs, PlaylistArgs,
+        PlaylistCommand, RowArgs, RuleArgs,
     },
-    commands::playlist_file,
+    commands::{listen, playlist_file},
     context::Context,
     numbers::{counted, length},
     rows::Rows,
@@ -32,8 +32,8 @@ const TOLD: usize = 10;
 pub(super) async fn run(context: &Context, args: PlaylistArgs) -> Result<ExitStatus> {
     match args.command.unwrap_or(PlaylistCommand::Ls) {
         PlaylistCommand::Ls => list(context).await,
-        PlaylistCommand::Show { playlist, limit, rows } => {
-            show(context, &playlist, limit, &rows).await
+        PlaylistCommand::Show { playlist, limit, rows, listen } => {
+            show(context, &playlist, limit, &rows, &listen).await
         }
         PlaylistCommand::New(args) => new(context, &args).await,
         PlaylistCommand::Add { playlist, songs, at, filter } => {
@@ -127,7 +127,13 @@ fn in_words(rule: &PlaylistRule) -> String {
     words.join(" ")
 }
 
-async fn show(context: &Context, name: &str, limit: usize, rows: &RowArgs) -> Result<ExitStatus> {
+async fn show(
+    context: &Context,
+    name: &str,
+    limit: usize,
+    rows: &RowArgs,
+    listen: &ListenArgs,
+) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
     let rows = Rows::of(&context.printer, rows, &library)?;
     let kept = playlist_named(&library, name).await?;
@@ -156,6 +162,8 @@ async fn show(context: &Context, name: &str, limit: usize, rows: &RowArgs) -> Re
         printer.table(&table)?;
     }
     say(context, &shown, all);
+    let ids: Vec<SongId> = shown.entries.iter().map(|entry| entry.song).collect();
+    listen::listen(context, &library, listen, &ids).await?;
     Ok(if all == 0 { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 

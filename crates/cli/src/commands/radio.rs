@@ -11,8 +11,8 @@ use songrec_library::{
 };
 
 use crate::{
-    args::{PathArgs, RadioArgs, RowArgs},
-    commands::select,
+    args::{ListenArgs, PathArgs, RadioArgs, RowArgs},
+    commands::{listen::listen, select},
     context::Context,
     numbers::{counted, length},
     rows::Rows,
@@ -51,6 +51,7 @@ pub(super) async fn run(context: &Context, args: RadioArgs) -> Result<ExitStatus
         duration: queue.duration,
         notes: &queue.notes,
         rows: &args.rows,
+        listen: &args.listen,
     };
     let status = tell(context, &library, &queue, &told, args.playlist.as_deref()).await?;
     if let Some(file) = &args.history {
@@ -77,6 +78,7 @@ pub(super) async fn path(context: &Context, args: PathArgs) -> Result<ExitStatus
         duration: way.duration,
         notes: &way.notes,
         rows: &args.rows,
+        listen: &args.listen,
     };
     tell(context, &library, &way, &told, args.playlist.as_deref()).await
 }
@@ -96,6 +98,7 @@ struct Told<'a> {
     duration: f64,
     notes: &'a [String],
     rows: &'a RowArgs,
+    listen: &'a ListenArgs,
 }
 
 async fn tell(
@@ -142,6 +145,8 @@ async fn tell(
         said.push_str(&format!("; kept as the playlist `{}`", card.name));
     }
     printer.say(said);
+    let ids: Vec<SongId> = told.songs.iter().map(|song| song.id).collect();
+    listen(context, library, told.listen, &ids).await?;
     Ok(if told.songs.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 

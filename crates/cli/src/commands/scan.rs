@@ -1,12 +1,17 @@
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{Event, ScanItem, SongId, WarningKind};
-use songrec_library::{Library, ScanOptions, ScanReport, SynthsScanned, find, keys};
+use songrec_core::{Event, Hint, Remedy, ScanItem, SongId, WarningKind};
+use songrec_library::{
+    Library, ScanOptions, ScanReport, SkippedList, SynthsScanned, WatchOptions, WatchRound, find,
+    keys,
+};
 
 use crate::{
     args::ScanArgs, context::Context, hints, numbers::counted, printer::Printer,
@@ -25,6 +30,8 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         flags.push((keys::SCAN_MODELS.setting(), args.models.join(","), "--model"));
     }
     let library = context.library_to_change_with(context.config(flags)?, !args.dry_run).await?;
+    let list = |path: &PathBuf| SkippedList::create(path, hints::in_words);
+    let skipped = args.report.as_ref().map(list).transpose()?;
     let options = ScanOptions {
         paths: args.paths,
         exclude: args.exclude,
@@ -35,7 +42,12 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         again: args.again,
         dry_run: args.dry_run,
         examiner: std::env::current_exe().ok(),
+        changed: None,
+        skipped,
     };
+    if args.watch {
+        return watched(context, &library, options, args.settle).await;
+    }
     let printer = &context.printer;
     let shown = Arc::new(Shown::default());
     let job = listened_to(&context.job, {
@@ -56,7 +68,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         }
         printer.json(&summary)?;
     } else {
-        summarize(context, &report, args.dry_run, started.elapsed());
+        summarize(context, &report, args.dry_run, Some(started.elapsed()));
         locked(&shown.suspects).read_changes(printer);
         if args.missing && report.files() == 0 && !report.interrupted {
             printer.say("the models have embedded every song whose file is on this machine");
@@ -68,12 +80,93 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
             ));
         }
         unread(context, &report);
+        if let (Some(files), Some(path)) = (report.listed, &args.report) {
+            let files = counted(files, "file");
+            printer.say(format!("{files} left out, listed in `{}`", path.display()));
+        }
         if !args.dry_run {
             let ids = std::mem::take(&mut *locked(&shown.added));
             what_next(context, &library, &ids, &report).await?;
         }
     }
     Ok(status(&report, args.missing))
+}
+
+// Scans again and again, with a line for each change and a document for each scan.
+async fn watched(
+    context: &Context,
+    library: &Library,
+    options: ScanOptions,
+    settle: f64,
+) -> Result<ExitStatus> {
+    let job = listened_to(&context.job, {
+        let context = context.clone();
+        move |event| tell(&context, event)
+    });
+    let options = WatchOptions { scan: options, settle: Duration::from_secs_f64(settle) };
+    let printer = &context.printer;
+    let mut on_round = |round: &WatchRound| -> Result<()> {
+        if printer.json {
+            let mut document = json!({ "type": "round" });
+            if let (Some(all), serde_json::Value::Object(fields)) =
+                (document.as_object_mut(), serde_json::to_value(round)?)
+            {
+                all.extend(fields);
+            }
+            printer.json(&document)?;
+            return printer.flush();
+        }
+        if round.round == 1 {
+            summarize(context, &round.report, false, None);
+            unread(context, &round.report);
+            if !round.report.interrupted {
+                printer.say("watching for changes; Ctrl-C ends it");
+            }
+        }
+        Ok(())
+    };
+    songrec_library::watch(library, &options, &job, &mut on_round).await?;
+    // Its end is what was asked for, and the next one goes on from there.
+    Ok(ExitStatus::Done)
+}
+
+// One line of what became of a file.
+fn tell(context: &Context, event: Event<'_>) {
+    let line = match event {
+        Event::Scanned { item } => match item {
+            ScanItem::Added { path, .. } => format!("new: `{path}`"),
+            ScanItem::Updated { path, .. } => format!("updated: `{path}`"),
+            ScanItem::Moved { path, from, .. } => format!("moved: `{from}` to `{path}`"),
+            ScanItem::Duplicate { path, .. } => format!("copy: `{path}`"),
+            ScanItem::Missing { path, .. } => format!("gone, its song stays: `{path}`"),
+            ScanItem::Unembedded { path, reason, .. } => {
+                format!("warning: `{path}` was not embedded: {reason}")
+            }
+            ScanItem::Warned { path, warnings, .. } => {
+                let texts: Vec<&str> =
+                    warnings.iter().map(|warning| warning.text.as_str()).collect();
+                format!("warning: `{path}`: {}", texts.join("; "))
+            }
+            ScanItem::SynthAdded { name, path, .. } => format!("new synth: {name} in `{path}`"),
+            ScanItem::SynthUpdated { name, path, .. } => {
+                format!("updated synth: {name} in `{path}`")
+            }
+            ScanItem::SynthMoved { path, from, .. } => {
+                format!("moved synth: `{from}` to `{path}`")
+            }
+        },
+        Event::Failed { item, reason } => {
+            format!("warning: skipped `{item}`: {}", hints::in_words(reason))
+        }
+        _ => return,
+    };
+    if context.global.quiet && !line.starts_with("warning: ") {
+        return;
+    }
+    match (context.global.quiet, line.strip_prefix("warning: ")) {
+        (true, Some(warning)) => context.printer.warn(warning),
+        _ => context.job.progress.on(Event::Note { text: &line }),
+    }
 }
 
 /// What was shown of a scan, and what is shown of it in the end.
@@ -201,9 +294,12 @@ fn unread(context: &Context, report: &ScanReport) {
         formats.iter().map(|(ending, count)| format!("{count} {ending}")).collect();
     if !formats.is_empty() {
         let all = counted(report.unread.values().sum(), "file");
-        context
-            .printer
-            .say(format!("{all} not read: {}; ffmpeg converts them", formats.join(", ")));
+        let how = Hint::of("{} has an installed ffmpeg read them", [Remedy::UseFfmpeg]);
+        context.printer.say(format!(
+            "{all} not read: {}; {}",
+            formats.join(", "),
+            hints::in_words(&how)
+        ));
     }
 }
 
@@ -235,7 +331,7 @@ async fn what_next(
     Ok(())
 }
 
-fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::time::Duration) {
+fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: Option<Duration>) {
     let parts = [
         (report.added, "new"),
         (report.updated, "updated"),
@@ -253,7 +349,8 @@ fn summarize(context: &Context, report: &ScanReport, dry_run: bool, took: std::t
     let prefix = if dry_run { "would be: " } else { "" };
     let found = counted(report.files(), "file");
     let details = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
-    printer.say(format!("{prefix}{found}{details} ({:.1} s)", took.as_secs_f64()));
+    let took = took.map(|took| format!(" ({:.1} s)", took.as_secs_f64())).unwrap_or_default();
+    printer.say(format!("{prefix}{found}{details}{took}"));
     synths(context, &report.synths, dry_run);
     if report.forgotten > 0 {
         printer.say(format!(

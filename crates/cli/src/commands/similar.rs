@@ -1,5 +1,5 @@
 use anyhow::Result;
-use songrec_core::decode_path;
+use songrec_core::{SongId, decode_path};
 use songrec_library::{
     Error, Example, Explanation, Found, Part, Passages, Similar, SimilarOptions, SimilarSong,
     UNLIKE, keys, read_npy,
@@ -8,7 +8,7 @@ use songrec_library::{
 use crate::{
     args::SimilarArgs,
     commands::{
-        playlist_file,
+        listen, playlist_file,
         select::{SONG, cells},
     },
     context::Context,
@@ -73,6 +73,11 @@ pub(super) async fn run(context: &Context, args: SimilarArgs) -> Result<ExitStat
             similar.results.is_empty()
         }
     };
+    let ids: Vec<SongId> = match &found {
+        Found::Passages(passages) => passages.results.iter().map(|one| one.summary.id).collect(),
+        Found::Songs(similar) => similar.results.iter().map(|one| one.summary.id).collect(),
+    };
+    listen::listen(context, &library, &args.listen, &ids).await?;
     Ok(if none { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 

@@ -323,3 +323,47 @@ fn the_cloud_demo_gets_the_same_answer() {
 
     assert!(run.stderr.contains("the same answer as from the local library"), "{run:?}");
 }
+
+#[test]
+fn a_copy_that_was_let_go_of_is_not_brought_back() {
+    let world = World::new();
+    let _cloud = Cloud::start(&world);
+    world.add(&crate::world::examples("kick")[0], "kick.wav");
+    world.add(&crate::world::examples("snare")[0], "snare.wav");
+    world.run(&astra(&["init-astra"])).ok();
+    world.run(&["scan", "music"]).ok();
+    world.run(&["sync"]).ok();
+    let ids = world.ids();
+    let blob = |library: &[&str]| {
+        let song = world.json(&[library, &["show", &ids[0]]].concat());
+        song["blob"].clone()
+    };
+    let cloud: &[&str] = &["--storage-backend", "astra"];
+    assert!(blob(cloud).is_object());
+
+    let asked = world.run(&astra(&["audio", "rm", &ids[0]]));
+    let done = world.json(&astra(&["audio", "rm", &ids[0], "--yes"]));
+    let again = world.json(&astra(&["audio", "rm", &ids[0], "--yes"]));
+
+    assert!(asked.code == 2 && asked.stderr.contains("nobody to ask"), "{asked:?}");
+    assert_eq!(done["songs"], serde_json::json!([ids[0]]));
+    assert!(done["bytes"].as_u64().unwrap() > 1_000, "{done}");
+    assert_eq!(again["already"], serde_json::json!([ids[0]]));
+    assert!(blob(cloud).is_null());
+    // Neither a sync nor a scan stores another, and no library names the old one.
+    world.run(&["sync"]).ok();
+    world.run(&["sync", "--full"]).ok();
+    world.run(&["scan", "music", "--again"]).ok();
+    world.run(&astra(&["scan", "music", "--again"])).ok();
+    assert!(blob(cloud).is_null() && blob(&[]).is_null());
+    let other = world.json(&astra(&["show", &ids[1]]));
+    assert!(other["blob"].is_object(), "{other}");
+    // The song is there with all else, and its file where it was.
+    assert_eq!(world.json_lines(&astra(&["similar", &ids[0]])).len(), 1);
+    assert!(world.path("music/kick.wav").is_file() && world.path("music/snare.wav").is_file());
+    world.run(&astra(&["verify"])).ok();
+
+    world.run(&["audio", "keep", &ids[0]]).ok();
+    world.run(&["sync"]).ok();
+    assert!(blob(cloud).is_object(), "a person has changed their mind");
+}

@@ -230,7 +230,8 @@ fn a_newer_library_is_refused() {
 fn an_interrupt_leaves_a_whole_library_and_says_how_to_go_on() {
     let world = World::new();
     let folder = examples_folder();
-    let child = world.begin(&["scan", folder.to_str().unwrap(), "--threads", "1"]);
+    let folder_name = folder.to_str().unwrap();
+    let child = world.begin(&["scan", folder_name, "--threads", "1", "--report", "list.csv"]);
     // The first id on stdout would do, but stdout is only sent on at the end;
     // the library itself shows that the work has begun.
     let songs = world.path("data/songrec/library/songs");
@@ -249,7 +250,9 @@ fn an_interrupt_leaves_a_whole_library_and_says_how_to_go_on() {
         assert_eq!(output.status.code(), Some(130), "{stderr}");
         assert!(stderr.contains("run the same command to go on"), "{stderr}");
     }
+    let list = std::fs::read_to_string(world.path("list.csv")).unwrap();
+    assert_eq!(list.lines().next(), Some("path,kind,reason,hint"));
     world.run(&["verify"]).ok();
-    world.run(&["scan", folder.to_str().unwrap()]).ok();
+    world.run(&["scan", folder_name]).ok();
     world.run(&["verify", "--read-data"]).ok();
 }

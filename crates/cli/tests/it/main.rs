@@ -23,12 +23,16 @@ mod ear;
 mod errors;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod faults;
+#[cfg(unix)]
+mod ffmpeg;
 #[cfg(all(feature = "astra", feature = "emulator", feature = "bridge"))]
 mod hostile;
 mod importing;
 mod keeping;
 #[cfg(all(feature = "astra", feature = "emulator", feature = "bridge", feature = "rten"))]
 mod learned;
+#[cfg(unix)]
+mod listen;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod machines;
 #[cfg(all(feature = "astra", feature = "emulator"))]
@@ -70,6 +74,9 @@ mod synths;
 mod terminal;
 #[cfg(feature = "rten")]
 mod timbre;
+mod trash;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod two_machines;
+#[cfg(unix)]
+mod watching;
 mod world;

@@ -247,7 +247,10 @@ fn a_scan_ends_with_what_a_person_wants_to_know() {
 
     assert_eq!(first.stdout.lines().count(), 4, "an id a line for programs: {first:?}");
     assert!(first.stderr.contains("4 files: 4 new"), "{first:?}");
-    assert!(first.stderr.contains("3 files not read: 2 wma, 1 wv; ffmpeg"), "{first:?}");
+    assert!(
+        first.stderr.contains("3 files not read: 2 wma, 1 wv; `[decode] ffmpeg = true`"),
+        "{first:?}"
+    );
     let new = first.stderr.lines().find_map(|line| line.strip_prefix("new: ")).unwrap();
     assert!(new.contains(" and 1 more") && new.matches(", ").count() == 2, "{new}");
     let next = first.stderr.lines().find_map(|line| line.strip_prefix("next: `songrec ")).unwrap();
@@ -319,4 +322,66 @@ fn a_song_can_be_named_by_a_path_that_is_no_text() {
     assert_eq!(run("show").ok().stdout, inside.stdout, "by its path, also without its file");
     run("rm").ok();
     assert_eq!(world.ids().len(), 1);
+}
+
+#[test]
+fn a_list_names_every_file_that_was_left_out_and_why() {
+    let world = World::with(&["kick", "snare"]);
+    world.run(&["rm", &world.ids()[0]]).ok();
+    fs::write(world.path("music/bad, \"quoted\".mp3"), b"this is not audio at all").unwrap();
+    fs::write(world.path("music/other.wma"), b"a format that is not read").unwrap();
+    fs::write(world.path("music/wrong.scd"), b"SynthDef(\\x, { Out.ar(0, (((").unwrap();
+    let lines = |name: &str| -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(world.path(name)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let found = |name: &str, kind: &str| {
+        let lines = lines(name);
+        let found: Vec<_> = lines.iter().filter(|line| line["kind"] == kind).collect();
+        assert_eq!(found.len(), 1, "{kind}: {lines:?}");
+        let text = |field: &str| found[0][field].as_str().unwrap_or_default().to_owned();
+        (text("path"), text("reason"), text("hint"))
+    };
+
+    let first = world.run(&["scan", "music", "--exclude", "*.scd", "--report", "first.jsonl"]);
+    let second = world.json_lines(&["scan", "music", "--report", "second.jsonl"]).pop().unwrap();
+    world.run(&["scan", "music", "--exclude", "*.scd", "--report", "table.csv"]);
+
+    assert!(first.stderr.contains("3 files left out, listed in `first.jsonl`"), "{first:?}");
+    let (path, reason, hint) = found("first.jsonl", "failed");
+    assert!(path.ends_with("music/bad, \"quoted\".mp3") && path.starts_with('/'), "{path}");
+    assert_eq!(reason, "not an audio file of a known format");
+    assert!(hint.contains("songrec reads MP3"), "{hint}");
+    let (path, reason, hint) = found("first.jsonl", "unread");
+    assert!(path.ends_with("music/other.wma"), "{path}");
+    assert_eq!(reason, "songrec does not read `wma` files by itself");
+    assert!(hint.contains("`[decode] ffmpeg = true`"), "{hint}");
+    let (_, reason, hint) = found("first.jsonl", "forgotten");
+    assert_eq!(reason, "its song was removed from the library");
+    assert!(hint.contains("`songrec scan '/"), "{hint}");
+    let (path, reason, hint) = found("second.jsonl", "failed_before");
+    assert!(path.ends_with(".mp3") && hint.contains("`songrec scan --failed`"), "{path} {hint}");
+    assert_eq!(reason, "not an audio file of a known format");
+    assert!(found("second.jsonl", "failed").0.ends_with("wrong.scd"));
+    assert_eq!(second["listed"], 4);
+    let table = fs::read_to_string(world.path("table.csv")).unwrap();
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!((rows[0], rows.len()), ("path,kind,reason,hint", 4));
+    assert!(table.contains("bad, \"\"quoted\"\".mp3\",failed_before,"), "{table}");
+    let beside = fs::read_dir(world.path(".")).unwrap();
+    let beside: Vec<_> = beside.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!beside.iter().any(|name| name.to_string_lossy().contains("skipped-")), "{beside:?}");
+}
+
+#[test]
+fn a_list_that_cannot_be_written_is_refused_before_anything_is_scanned() {
+    let world = World::new();
+    world.add(&examples("kick")[0], "kick.wav");
+
+    for (name, why) in [("list.txt", "`.jsonl`"), ("none/list.csv", "could not write")] {
+        let run = world.run(&["scan", "music", "--report", name]);
+
+        assert!(run.code != 0 && run.stderr.contains(why), "{run:?}");
+    }
+    assert!(world.ids().is_empty());
 }

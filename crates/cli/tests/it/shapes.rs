@@ -229,6 +229,18 @@ fn without_a_library(shapes: &Shapes) {
     }
     let world = World::new();
     at_its_door(shapes, &world);
+    std::fs::write(world.path("music/unread.wma"), b"no audio").unwrap();
+    watching(shapes, &world);
+}
+
+fn watching(shapes: &Shapes, world: &World) {
+    let arguments = ["scan", "music", "--watch"];
+    let mut child = world.begin(&[&arguments[..], &["--json"]].concat());
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    end(&child);
+    child.wait().unwrap();
+    shapes.check(&arguments, &serde_json::from_str(&line).unwrap());
 }
 
 fn at_its_door(shapes: &Shapes, world: &World) {

@@ -285,6 +285,13 @@ pub mod keys {
         Some(songrec_models::SCAN_MODELS),
         "the models that embed every song",
     );
+    /// Let an installed ffmpeg read the audio files that songrec does not read by itself.
+    pub const DECODE_FFMPEG: Key<Flag> = Key::given(
+        "decode.ffmpeg",
+        &["SONGREC_DECODE_FFMPEG"],
+        "false",
+        "let an installed ffmpeg read the audio files that songrec does not read by itself",
+    );
     /// The model that `similar` compares by.
     pub const SEARCH_MODEL: Key<Text> = Key::given(
         "search.model",
@@ -384,6 +391,14 @@ pub mod keys {
         "previews.freesound_key",
         &["FREESOUND_API_KEY"],
         "the key of the Freesound API",
+    );
+    /// The program that plays songs, with its arguments; the system's own if it is not set.
+    pub const PLAYER_COMMAND: Key<List> = Key::list(
+        "player.command",
+        &["SONGREC_PLAYER"],
+        None,
+        "the program that plays songs, with its arguments, and `{}` for their files; the system's own \
+         if it is not set",
     );
     /// Where copies of what is far away are kept; the user's cache folder if it is not set.
     pub const CACHE_FOLDER: Key<Option<Path>> = Key::optional(
@@ -509,6 +524,7 @@ pub const SETTINGS: &[Setting] = &[
     keys::SCAN_MAX_MEMORY.setting(),
     keys::SCAN_GENRE_FROM_FOLDER.setting(),
     keys::SCAN_MODELS.setting(),
+    keys::DECODE_FFMPEG.setting(),
     keys::SEARCH_MODEL.setting(),
     keys::SEARCH_RESULTS.setting(),
     keys::SEARCH_INDEX.setting(),
@@ -524,6 +540,7 @@ pub const SETTINGS: &[Setting] = &[
     keys::PREVIEWS_FREESOUND_URL.setting(),
     keys::PREVIEWS_FREESOUND_RATE.setting(),
     keys::PREVIEWS_FREESOUND_KEY.setting(),
+    keys::PLAYER_COMMAND.setting(),
     keys::CACHE_FOLDER.setting(),
     keys::CACHE_LIMIT.setting(),
     keys::SYNC_REMOTE.setting(),

@@ -174,7 +174,7 @@ async fn resolve_file(library: &Library, path: &Path) -> Result<Named> {
         return Ok(Named::Song(Box::new(song)));
     }
     // The same audio may be known from another place.
-    let identity = embedders::identify(&path).await?;
+    let identity = embedders::identify(library, &path).await?;
     let by_hash =
         library.backend.songs().lookup(&[Lookup::FileHash(identity.sha256)]).await?.concat();
     let id = by_hash.first().copied().unwrap_or_else(|| identity.song());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use songrec_audio::Decoder;
+use songrec_audio::{Decoder, Opening};
 
 use crate::work::on_cpu;
 
@@ -19,7 +19,8 @@ pub(super) async fn ending_of_audio(path: &Path, limit: u64) -> Result<&'static 
 fn decode(path: &Path, limit: u64) -> Result<&'static str, String> {
     // Where it lies for a moment is nobody's business.
     let unheard = |error: songrec_audio::Error| error.reason().to_string();
-    let mut decoder = Decoder::open_up_to(path, limit).map_err(unheard)?;
+    let opening = Opening { max_bytes: limit, ..Opening::default() };
+    let mut decoder = Decoder::open_with(path, &opening).map_err(unheard)?;
     while decoder.next_block().map_err(unheard)?.is_some() {}
     let damage = decoder.damage();
     if damage.missing_frames > 0 || damage.stopped.is_some() {

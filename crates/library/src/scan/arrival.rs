@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use songrec_audio::Identity;
-use songrec_core::{BlobRef, EmbeddingRef, FromFile, Hint, ModelName, Song, SongId};
+use songrec_core::{BlobRef, EmbeddingRef, FromFile, ModelName, Song, SongId};
 use songrec_local::FileStatus;
 use songrec_models::Embedded;
 
-use super::Candidate;
+use super::{Candidate, skipped::Why};
 
 /// A file that was looked at.
 pub(super) struct Looked {
     pub(super) candidate: Candidate,
     /// Or why not, with what can be done about it.
-    pub(super) found: std::result::Result<Found, Hint>,
+    pub(super) found: std::result::Result<Found, Why>,
 }
 
 /// What a readable file turned out to be.
@@ -29,7 +29,7 @@ pub(super) struct Found {
     pub(super) tried: Vec<ModelName>,
     /// The song that has this audio, if it is known.
     pub(super) song: Option<SongId>,
-    /// Whether the library keeps a copy of the audio already.
+    /// Whether the library keeps a copy of the audio already, or is to keep none.
     pub(super) has_blob: bool,
     /// A song that was imported without audio and waits for this file.
     pub(super) met: Option<Box<Song>>,

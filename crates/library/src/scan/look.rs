@@ -12,7 +12,7 @@ use futures::{
     StreamExt, future,
     stream::{self, BoxStream},
 };
-use songrec_audio::Identity;
+use songrec_audio::{Identity, Opening};
 use songrec_core::{Digest, FromFile, Hint, ModelName, Remedy, Song, SongId, Tags};
 use songrec_models::{Batcher, Wanted};
 use songrec_storage::{ErrorKind as StorageTrouble, Lookup, SegmentQuery};
@@ -21,10 +21,12 @@ use super::{
     FileToRead, Finding, IDENTIFY, Scan, WAIT_TO_ASK, WINDOW,
     arrival::{Found, Looked},
     gathered,
+    skipped::Why,
 };
 use crate::{
     Result,
     complete::{name_lookup_key, same_length},
+    decoding::why,
     work::on_cpu,
 };
 
@@ -40,13 +42,13 @@ fn damaged() -> Hint {
 /// A file of which is known which audio it is.
 struct Identified {
     file_to_read: FileToRead,
-    identity: std::result::Result<Identity, Hint>,
+    identity: std::result::Result<Identity, Why>,
 }
 
 /// A file of which is known which song it is.
 struct Placed {
     file_to_read: FileToRead,
-    place: std::result::Result<Place, Hint>,
+    place: std::result::Result<Place, Why>,
 }
 
 struct Place {
@@ -107,11 +109,13 @@ impl Scan<'_> {
 async fn identify(scan: &Scan<'_>, file_to_read: FileToRead) -> Identified {
     let path = file_to_read.candidate.path.clone();
     let fence = scan.fence.clone();
+    let opening =
+        Opening { cancel: Some(scan.job.interrupt.flag()), ..scan.embedders.opening().clone() };
     let read = move || {
         let _reading = fence.enter(&path)?;
-        songrec_audio::identify(&path).map_err(|error| reason_of(&error))
+        songrec_audio::identify_by(&path, &opening).map_err(|error| why(&path, &error, &opening))
     };
-    let identity = on_cpu(Some(&scan.pool), read).await.map_err(Hint::from).flatten();
+    let identity = on_cpu(Some(&scan.pool), read).await.map_err(Why::from).flatten();
     Identified { file_to_read, identity }
 }
 
@@ -150,8 +154,8 @@ async fn place(scan: &Scan<'_>, files: Vec<Identified>) -> Result<Vec<Placed>> {
                 Ok(song) => song,
                 // What is stored anew takes the place of what is damaged.
                 Err(StorageTrouble::Corrupt) if again => None,
-                Err(StorageTrouble::Corrupt) => return Err(damaged()),
-                Err(_) => return Err(NEWER.into()),
+                Err(StorageTrouble::Corrupt) => return Err(damaged().into()),
+                Err(_) => return Err(NEWER.to_owned().into()),
             };
             let without_segments = lacks_segments
                 .iter()
@@ -185,14 +189,14 @@ async fn embed_file(scan: &Scan<'_>, placed: Placed) -> Option<Looked> {
         false => wanted.batchers.iter().map(name_of).collect(),
     };
     let path = candidate.path.clone();
-    let fence = scan.fence.clone();
+    let (fence, opening) = (scan.fence.clone(), scan.embedders.opening().clone());
     let work = move || {
         let _reading = fence.enter(&path)?;
         if tags_are_enough {
-            return Ok((songrec_audio::read_tags(&path).0, None));
+            return Ok((songrec_audio::read_tags_by(&path, opening.ffmpeg.as_deref()).0, None));
         }
         let embedded = songrec_models::analyze(&path, &wanted);
-        let embedded = embedded.map_err(|error| reason_of(&error))?;
+        let embedded = embedded.map_err(|error| why(&path, &error, &opening))?;
         Ok((embedded.sound.tags.clone(), Some(Box::new(embedded))))
     };
     let found = match on_cpu(Some(&scan.pool), work).await {
@@ -208,7 +212,9 @@ async fn embed_file(scan: &Scan<'_>, placed: Placed) -> Option<Looked> {
                     || same_length(met.audio.duration, length)
             };
             let met = met.filter(|met| is_it(met));
-            let has_blob = song.as_ref().is_some_and(|song| song.blob.is_some());
+            let has_blob = song
+                .as_ref()
+                .is_some_and(|song| song.blob.is_some() || !songrec_sync::keeps_audio_of(song));
             let song = song.map(|song| song.id);
             let lost = super::lost::lost_of(scan, id);
             Ok(Found {
@@ -301,12 +307,4 @@ pub(super) fn path_values(path: &Path, sha256: Digest) -> FromFile {
 // of it than those that are known.
 fn is_suspect(song: &Song, identity: &Identity) -> bool {
     !song.audio.warnings.is_empty() && !song.files.iter().any(|file| file.sha256 == identity.sha256)
-}
-
-fn reason_of(error: &songrec_audio::Error) -> Hint {
-    let mut reason = error.reason().to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        reason = format!("{reason}: {source}");
-    }
-    reason.into()
 }

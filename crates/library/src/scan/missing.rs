@@ -1,18 +1,33 @@
 //! Files that were known and are gone.
 
+use std::path::PathBuf;
+
 use songrec_core::{ScanItem, SongId, encode_path};
 use songrec_local::{FileStatus, KnownFile, KnownOutcome};
 
 use super::{LOOK_UP, Scan, blocking};
 use crate::Result;
 
-/// Tells the files below the scanned folders that were known and are gone.
+/// Tells the files below the scanned folders, or below those that changed, that were
+/// known and are gone.
 /// They stay known: a disk that is not mounted must not cost a library its
 /// songs.
 pub(super) async fn missing(scan: &Scan<'_>, caught_up: bool) -> Result<u64> {
     let mut missing = 0;
-    for root in &scan.roots {
-        let folder = encode_path(root);
+    let changed = scan.options.changed.as_ref().and_then(|changed| changed.only.as_ref());
+    let folders: Vec<&PathBuf> = match changed {
+        Some(only) => only.iter().collect(),
+        None => scan.roots.iter().collect(),
+    };
+    for folder in folders {
+        let folder = encode_path(folder);
+        if changed.is_some() {
+            // It may have been a file.
+            let (known, path) = (scan.known.clone(), folder.clone());
+            let file = blocking(move || known.get(&[path])).await??;
+            missing +=
+                report_missing(scan, file.into_iter().flatten().collect(), caught_up).await?;
+        }
         let mut after = String::new();
         loop {
             let (known, number) = (scan.known.clone(), scan.number);

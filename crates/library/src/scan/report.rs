@@ -36,6 +36,9 @@ pub struct ScanReport {
     pub unread: BTreeMap<String, u64>,
     /// Files with synths.
     pub synths: SynthsScanned,
+    /// How many files that were left out are listed, if somebody wanted a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<u64>,
     /// Whether the scan was ended early.
     pub interrupted: bool,
 }

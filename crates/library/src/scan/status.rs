@@ -3,11 +3,16 @@
 
 use std::{path::Path, sync::Arc};
 
-use songrec_core::{Digest, Event, ModelName, Song, SongId, encode_path};
+use songrec_core::{
+    Digest, Event, Hint, ModelName, Remedy, Scan as Again, Song, SongId, encode_path,
+};
 use songrec_local::{FileStatus, KnownFile, KnownOutcome, KnownStatus};
 use songrec_models::{Batcher, built_in_models};
 
-use super::{Candidate, FileToRead, Finding, Scan, ScanReport, blocking, folders::genre_of_folder};
+use super::{
+    Candidate, FileToRead, Finding, Scan, ScanReport, SkippedKind, blocking,
+    folders::genre_of_folder, skipped::Why,
+};
 use crate::{Library, Result};
 
 /// Leaves out what is as it was.
@@ -35,9 +40,14 @@ pub(super) async fn leave_alone(
         let again = candidate.named || scan.options.again;
         let left_alone = match known.filter(|known| is_same(&candidate, known)) {
             None => false,
-            Some(KnownFile { outcome: KnownOutcome::Failed(_), .. }) => {
+            Some(KnownFile { outcome: KnownOutcome::Failed(reason), .. }) => {
                 let again = again || scan.options.failed;
                 report.failed_before += u64::from(!again);
+                if !again {
+                    let hint = Hint::of("{} tries again", [Remedy::Scan(Again::Failed)]);
+                    let why = Why { reason: reason.into(), hint: Some(hint) };
+                    scan.list(&path, SkippedKind::FailedBefore, &why);
+                }
                 !again
             }
             Some(KnownFile { outcome: KnownOutcome::Song(_, status), .. }) => match status {
@@ -48,6 +58,9 @@ pub(super) async fn leave_alone(
                 }
                 FileStatus::Deleted => {
                     report.forgotten += u64::from(!again);
+                    if !again {
+                        scan.list(&path, SkippedKind::Forgotten, &forgotten(&path));
+                    }
                     !again
                 }
                 FileStatus::Storing | FileStatus::Unknown | FileStatus::Stale => false,
@@ -63,6 +76,15 @@ pub(super) async fn leave_alone(
     let (known, number) = (scan.known.clone(), scan.number);
     blocking(move || known.mark_seen(&seen, number)).await??;
     Ok((rest, report))
+}
+
+// Why a file is left alone whose song was removed.
+fn forgotten(path: &str) -> Why {
+    let again = Remedy::Scan(Again::Path(path.to_owned()));
+    Why {
+        reason: "its song was removed from the library".into(),
+        hint: Some(Hint::of("{} takes it in again", [again])),
+    }
 }
 
 // Asks what the library holds of files of which nothing is known for sure.

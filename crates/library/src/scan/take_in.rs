@@ -53,10 +53,11 @@ pub(super) async fn take_in(scan: &Scan<'_>, looked: Vec<Looked>) -> Result<Scan
                 embeddings: BTreeMap::new(),
                 blob: None,
             }),
-            Err(reason) => {
-                scan.fail(&candidate.path, &reason);
+            Err(why) => {
+                scan.fail(&candidate.path, &why);
                 report.failed += 1;
-                known.push(known_file(&candidate, KnownOutcome::Failed(reason.to_string())));
+                let reason = why.reason.to_string();
+                known.push(known_file(&candidate, KnownOutcome::Failed(reason)));
             }
         }
     }

@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ignore::{WalkBuilder, overrides::OverrideBuilder};
 use tokio::sync::mpsc::Sender;
 
+use super::{Changed, SkippedKind, SkippedList};
 use crate::{Error, Interrupt, Result};
 
 /// A file that may be audio.
@@ -34,7 +36,7 @@ pub(crate) struct Walked {
 
 /// The name of the files that say what a scan leaves out, in the syntax of
 /// `.gitignore`.
-const IGNORE_FILE: &str = ".songrecignore";
+pub(crate) const IGNORE_FILE: &str = ".songrecignore";
 
 /// Endings of files that are looked at without being named.
 const ENDINGS: [&str; 22] = [
@@ -48,16 +50,32 @@ const UNREAD: [&str; 24] = [
     "ac3", "eac3", "dts", "amr", "ra", "rm", "au", "snd", "spx", "voc", "3gp",
 ];
 
+/// Endings of films whose sound ffmpeg decodes.
+const FILMS: [&str; 19] = [
+    "avi", "mov", "m4v", "mpg", "mpeg", "vob", "m2ts", "mts", "wmv", "flv", "f4v", "ogv", "ogm",
+    "3g2", "mxf", "divx", "rmvb", "nsv", "wtv",
+];
+
 /// A walk through folders that is ready to begin.
 #[derive(Clone)]
 pub(crate) struct Walk {
     roots: Vec<PathBuf>,
     builder: WalkBuilder,
+    /// Whether there is an ffmpeg that reads more than is read here.
+    with_ffmpeg: bool,
 }
 
 /// Prepares a walk through `roots`, leaving out what the globs of `exclude`
-/// match, and the folders of the library itself.
-pub(crate) fn walk(roots: &[PathBuf], exclude: &[String], library: Option<&Path>) -> Result<Walk> {
+/// match, the folders of the library itself, and what `changed` does not mean.
+/// `with_ffmpeg` says whether that reads
+/// what nothing here does.
+pub(crate) fn walk(
+    roots: &[PathBuf],
+    exclude: &[String],
+    library: Option<&Path>,
+    with_ffmpeg: bool,
+    changed: Option<Arc<Changed>>,
+) -> Result<Walk> {
     let Some((first, rest)) = roots.split_first() else {
         return Err(Error::usage("there is nothing to scan").with_hint("name a folder or a file"));
     };
@@ -82,8 +100,12 @@ pub(crate) fn walk(roots: &[PathBuf], exclude: &[String], library: Option<&Path>
         .follow_links(true)
         .overrides(overrides)
         .add_custom_ignore_filename(IGNORE_FILE)
-        .filter_entry(move |entry| !own.iter().any(|folder| entry.path() == folder));
-    Ok(Walk { roots: roots.to_vec(), builder })
+        .filter_entry(move |entry| {
+            let is_folder = entry.file_type().is_none_or(|kind| kind.is_dir());
+            let is_meant = changed.as_ref().is_none_or(|it| it.is_meant(entry.path(), is_folder));
+            is_meant && !own.iter().any(|folder| entry.path() == folder)
+        });
+    Ok(Walk { roots: roots.to_vec(), builder, with_ffmpeg })
 }
 
 // Where a library keeps its documents; audio of its own lies beside them.
@@ -97,8 +119,13 @@ fn own_folders(root: &Path) -> Vec<PathBuf> {
 
 impl Walk {
     /// Sends every file that may be audio, until there are no more, nobody
-    /// listens, or an interrupt.
-    pub(crate) fn run(&self, send: &Sender<Candidate>, interrupt: &Interrupt) -> Walked {
+    /// listens, or an interrupt. Lists audio of formats that are not read.
+    pub(crate) fn run(
+        &self,
+        send: &Sender<Candidate>,
+        interrupt: &Interrupt,
+        list: Option<&SkippedList>,
+    ) -> Walked {
         let mut walked = Walked::default();
         for entry in self.builder.build() {
             if interrupt.is_set() {
@@ -115,6 +142,10 @@ impl Walk {
                 walked.synths.push(entry.into_path());
             } else if !self.is_meant(&entry) {
                 if let Some(ending) = unread(&entry) {
+                    if let Some(list) = list {
+                        let why = crate::decoding::unread(&ending);
+                        list.add(entry.path(), SkippedKind::Unread, &why);
+                    }
                     *walked.unread.entry(ending).or_default() += 1;
                 }
             } else if !self.send(entry.path(), send, &mut walked) {
@@ -141,7 +172,9 @@ impl Walk {
         let is_folder = entry.file_type().is_none_or(|kind| kind.is_dir());
         !is_folder
             && !is_synth(entry)
-            && (self.is_named(entry.path()) || may_be_audio(entry.path()))
+            && (self.is_named(entry.path())
+                || may_be_audio(entry.path())
+                || (self.with_ffmpeg && is_for_ffmpeg(entry.path())))
     }
 
     fn is_named(&self, path: &Path) -> bool {
@@ -208,10 +241,22 @@ pub(crate) fn may_be_audio(path: &Path) -> bool {
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
+/// Whether ffmpeg reads a file and nothing here does, by the end of its name.
+pub(crate) fn is_for_ffmpeg(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| {
+        UNREAD.iter().chain(&FILMS).any(|known| ending.eq_ignore_ascii_case(known))
+    })
+}
+
 // Whether a file defines synths, by the end of its name.
 fn is_synth(entry: &ignore::DirEntry) -> bool {
     let is_folder = entry.file_type().is_none_or(|kind| kind.is_dir());
-    !is_folder && entry.path().extension().is_some_and(|ending| ending.eq_ignore_ascii_case("scd"))
+    !is_folder && is_synth_file(entry.path())
+}
+
+/// Whether a file may define synths, by the end of its name.
+pub(crate) fn is_synth_file(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("scd"))
 }
 
 // The ending of an audio file of a format that is not read.

@@ -1,7 +1,9 @@
-//! Deleted songs: which there are, and bringing them back.
+//! Deleted songs: which there are, bringing them back, and forgetting them for good.
+
+use std::time::Duration;
 
 use songrec_core::{Hint, Remedy, Song, SongId, SongSummary, Timestamp};
-use songrec_sync::Trashed;
+use songrec_sync::{Emptied, Trashed};
 
 use crate::{Error, Library, Result, now};
 
@@ -79,6 +81,27 @@ pub async fn deleted_song(
     let trashed = trash(library).await?;
     let deleted_at = trashed.iter().find(|one| one.song == song.id).map(|one| one.deleted_at);
     Ok(Some((song, deleted_at)))
+}
+
+/// Forgets deleted songs for good that were deleted at least `older_than` ago; see
+/// [`Emptied`] for those that stay. With `dry_run`, only counts.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn empty_trash(
+    library: &Library,
+    older_than: Duration,
+    dry_run: bool,
+) -> Result<Emptied> {
+    // Before all times, for what is older than anything can be.
+    let until = now().checked_sub(older_than).unwrap_or(Timestamp::MIN);
+    let emptied = songrec_sync::empty_trash(library.backend(), until, dry_run).await?;
+    if emptied.emptied > 0 && !dry_run {
+        // No change lists these songs any more: the next scan asks for its files.
+        crate::scan::known_files(library)?.doubt()?;
+    }
+    Ok(emptied)
 }
 
 // The deleted song that a person means.

@@ -38,13 +38,15 @@ impl SynthsScanned {
     }
 }
 
-/// Takes in the synths of files that a scan found. Says of each file what became of it.
+/// Takes in the synths of files that a scan found. Says of each file what became of it,
+/// and to `failed` which could not be taken in.
 pub(crate) async fn scan_files(
     library: &Library,
     files: Vec<PathBuf>,
     again: bool,
     dry_run: bool,
     job: &Job,
+    failed: &(dyn Fn(&str, &Error) + Sync),
 ) -> Result<SynthsScanned> {
     let mut done = SynthsScanned::default();
     if files.is_empty() {
@@ -56,6 +58,7 @@ pub(crate) async fn scan_files(
     let fail = |path: &str, error: &Error| {
         let reason = Hint::from(error.in_one_line());
         job.on(Event::Failed { item: path, reason: &reason });
+        failed(path, error);
     };
     for path in files {
         if job.is_interrupted() {

@@ -5,6 +5,7 @@ mod known;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use songrec_audio::Opening;
 use songrec_core::{
     Embedding, Event, Job, ModelName, ModelSpec, OperationId, Song, SongId, Timestamp, Vector,
 };
@@ -98,6 +99,8 @@ pub(super) struct Arriving<'a> {
     pub(super) batch: usize,
     /// When it began.
     pub(super) began: Timestamp,
+    /// How audio files are opened.
+    pub(super) opening: Opening,
     models: BTreeMap<ModelName, ModelSpec>,
     /// Made when it is first needed.
     names: Option<Names>,
@@ -110,7 +113,8 @@ impl<'a> Arriving<'a> {
         let capabilities = library.backend.capabilities();
         let batch = if capabilities.remote { capabilities.batch.max(1) } else { BATCH_HERE };
         let imported = Imported::default();
-        Ok(Self { library, job, imported, batch, began: now(), models, names: None })
+        let opening = library.models.decoding().opening()?;
+        Ok(Self { library, job, imported, batch, began: now(), opening, models, names: None })
     }
 
     pub(super) fn fail(&mut self, what: String, reason: String) {

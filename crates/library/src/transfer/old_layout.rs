@@ -8,6 +8,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value};
+use songrec_audio::Opening;
 use songrec_core::{Event, InvalidModelName, Metric, ModelName, Vector, Work};
 
 use super::{
@@ -121,7 +122,7 @@ pub(super) async fn import_old(
 ) -> Result<()> {
     let total = old.metadata.records.len();
     arriving.imported.no_records.clone_from(&old.metadata.others);
-    let old = Arc::new(old);
+    let (old, opening) = (Arc::new(old), arriving.opening.clone());
     arriving.job.on(Event::started(Work::Importing, Some(total as u64)));
     for begin in (0..total).step_by(arriving.batch) {
         if arriving.job.is_interrupted() {
@@ -130,7 +131,8 @@ pub(super) async fn import_old(
         }
         let read = |at: usize| {
             let (old, model) = (old.clone(), model.cloned());
-            on_cpu(None, move || old.read(at, model.as_ref()))
+            let opening = opening.clone();
+            on_cpu(None, move || old.read(at, model.as_ref(), &opening))
         };
         let read: Vec<_> = stream::iter((begin..total.min(begin + arriving.batch)).map(read))
             .buffered(READ_AT_ONCE)
@@ -156,7 +158,12 @@ impl OldLibrary {
         Record::new(fields).label(key.as_deref())
     }
 
-    fn read(&self, at: usize, model: Option<&ModelName>) -> std::result::Result<Told, String> {
+    fn read(
+        &self,
+        at: usize,
+        model: Option<&ModelName>,
+        opening: &Opening,
+    ) -> std::result::Result<Told, String> {
         let (key, fields) = &self.metadata.records[at];
         let mut record = Record::new(fields);
         let vector = match self.vector_file(key.as_deref(), &mut record) {
@@ -173,7 +180,7 @@ impl OldLibrary {
                 .map_err(|error: InvalidModelName| error.to_string())?,
         };
         let spec = unknown_model(name, vector.dimension(), Metric::Cosine);
-        told(key.as_deref(), record, vec![(spec, vector)], &self.folder)
+        told(key.as_deref(), record, vec![(spec, vector)], &self.folder, opening)
     }
 
     fn vector_file(&self, key: Option<&str>, record: &mut Record<'_>) -> Option<PathBuf> {

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use futures::{StreamExt, stream};
+use songrec_audio::Opening;
 use songrec_core::{Event, InvalidModelName, ModelName, Vector, Work};
 use songrec_formats::peers::{Peer, PeerError, PeerRecord};
 use tokio::sync::mpsc;
@@ -87,9 +88,11 @@ async fn peer_records(
             Err((label, why)) => arriving.fail(label, why),
         }
     }
+    let opening = arriving.opening.clone();
     let read = |(label, record): (String, PeerRecord)| {
-        let (folder, model) = (folder.clone(), model.cloned());
-        async move { (label, on_cpu(None, move || song_of(record, model, &folder)).await) }
+        let (folder, model, opening) = (folder.clone(), model.cloned(), opening.clone());
+        let read = move || song_of(record, model, &folder, &opening);
+        async move { (label, on_cpu(None, read).await) }
     };
     let read: Vec<_> = stream::iter(readable).map(read).buffered(READ_AT_ONCE).collect().await;
     let mut batch = Vec::with_capacity(read.len());
@@ -106,6 +109,7 @@ fn song_of(
     mut record: PeerRecord,
     model: Option<ModelName>,
     folder: &Path,
+    opening: &Opening,
 ) -> std::result::Result<Told, String> {
     // A name that is given is that of the only vector.
     let given = model.filter(|_| record.vectors.len() <= 1);
@@ -135,7 +139,7 @@ fn song_of(
         let spec = unknown_model(name, vector.dimension(), songrec_core::Metric::Cosine);
         vectors.push((spec, vector));
     }
-    told(record.key.as_deref(), read, vectors, folder)
+    told(record.key.as_deref(), read, vectors, folder, opening)
 }
 
 // Reads records until nobody wants more.

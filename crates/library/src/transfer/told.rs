@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use songrec_audio::Identity;
+use songrec_audio::{Identity, Opening};
 use songrec_core::{
     AudioProperties, Digest, Metric, ModelName, ModelSpec, Song, SongFile, SongId, Vector,
     decode_path,
@@ -41,11 +41,13 @@ pub(super) fn told(
     mut record: Record<'_>,
     vectors: Vec<(ModelSpec, Vector)>,
     folder: &Path,
+    opening: &Opening,
 ) -> std::result::Result<Told, String> {
     let path = record.path();
     let audio = match path.as_deref().and_then(|path| audio_file(folder, path)) {
         Some(path) => {
-            let read = songrec_audio::identify(&path).map_err(|error| error.to_string())?;
+            let read =
+                songrec_audio::identify_by(&path, opening).map_err(|error| error.to_string())?;
             Some((path, read))
         }
         None => None,

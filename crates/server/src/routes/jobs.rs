@@ -196,8 +196,8 @@ async fn start_scan(
         missing: body.missing,
         segments: body.segments,
         again: body.again,
-        dry_run: false,
         examiner: server.options.examiner.clone(),
+        ..ScanOptions::default()
     };
     let record = server.jobs.start("scan", move |job, _| async move {
         let report = scan(&library, &options, &job).await?;

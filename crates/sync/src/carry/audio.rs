@@ -6,7 +6,11 @@ use songrec_core::{BlobRef, Song};
 use songrec_storage::{BlobSource, NewBlob};
 use tokio::sync::Semaphore;
 
-use super::{CarriedBlob, Needs, scope::Scope, throttle::Throttle};
+use super::{
+    CarriedBlob, Needs,
+    scope::{Scope, keeps_audio_of},
+    throttle::Throttle,
+};
 use crate::{
     Note, Options, Result, Side,
     decide::operation_of,
@@ -35,13 +39,17 @@ impl<'a> Audio<'a> {
     }
 
     /// Gives the blob that a song has to name at `side`, and carries it there if
-    /// the side lacks it and audio is carried.
+    /// the side lacks it and audio is carried; none if a person wants no copies of it.
     pub(super) async fn carry(
         &self,
         side: Side,
         needs: &Needs<'_>,
         before: Option<&BlobRef>,
     ) -> Result<CarriedBlob> {
+        // Not on either side; garbage collection removes what is there.
+        if !keeps_audio_of(needs.song) {
+            return Ok(CarriedBlob::default());
+        }
         let (own, theirs) = (needs.own.blob.as_ref(), needs.theirs.blob.as_ref());
         let other = side.other();
         let names =

@@ -2,9 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use songrec_core::{ModelName, Song, Timestamp};
+use serde_json::Value;
+use songrec_core::{Field, ModelName, Song, Timestamp};
 
 use crate::{AudioPolicy, Options, Pair, Side, decide::Refs, session::Session};
+
+/// The field of a song by which a person says that libraries are to keep no copy of its
+/// audio: it is synced as every edit is, so that no sync brings the copy back.
+pub const KEEP_AUDIO: &str = "keep_audio";
+
+/// Whether libraries keep copies of the audio of a song, as far as a person has a say.
+pub fn keeps_audio_of(song: &Song) -> bool {
+    song.edits.get(&Field::Extra(KEEP_AUDIO.to_owned())).and_then(Value::as_str) != Some("no")
+}
 
 /// Which embeddings and which audio a sync carries.
 #[derive(Debug)]
@@ -34,6 +44,9 @@ impl Scope {
     }
 
     pub(super) fn carries_audio_of(&self, song: &Song) -> bool {
+        if !keeps_audio_of(song) {
+            return false;
+        }
         match self.audio {
             AudioPolicy::All => true,
             AudioPolicy::None => false,

@@ -8,7 +8,7 @@ use crate::{Error, Result, Side, session::Session};
 
 /// The document that says which library this is, and which round of purging
 /// is under way.
-const LIBRARY: &str = "sync";
+pub(crate) const LIBRARY: &str = "sync";
 
 /// What the document of a library says.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

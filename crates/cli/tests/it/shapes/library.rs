@@ -46,7 +46,7 @@ pub(super) fn songs(shapes: &Shapes) {
     write(&world, "music/retagged.wav", &with_title(tone(380.0, 0.5), "Now"));
     run(&["scan", "music"]);
     run(&["scan", "--missing"]);
-    run(&["scan", "--failed"]);
+    run(&["scan", "--failed", "--report", "skipped.jsonl"]);
     run(&["scan", "nowhere"]);
 
     run(&["ls", "--count"]);
@@ -75,6 +75,10 @@ pub(super) fn songs(shapes: &Shapes) {
     run(&["get", &kick, "got.wav"]);
     run(&["get", &kick, "got.wav"]);
     run(&["url", &kick]);
+    run(&["audio", "rm", &kick, "--yes"]);
+    run(&["audio", "rm", &kick, "--yes"]);
+    run(&["audio", "keep", &kick]);
+    run(&["audio", "keep", &kick]);
     run(&["rm", "-f", "none-such"]);
     run(&["rm", &kick, "--dry-run"]);
     let voice = id_of(&world, "voice");
@@ -82,7 +86,9 @@ pub(super) fn songs(shapes: &Shapes) {
     run(&["show", "--history", &voice]);
     run(&["trash"]);
     run(&["trash", "list"]);
+    run(&["trash", "empty", "--older-than", "30d", "--dry-run"]);
     run(&["trash", "restore", &voice]);
+    run(&["trash", "empty", "--yes"]);
     let changed = id_of(&world, "pad");
     write(&world, "music/pad.wav", &tone(400.0, 0.5));
     run(&["rm", &changed, "--delete-audio", "--yes"]);
