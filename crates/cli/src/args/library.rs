@@ -118,6 +118,14 @@ pub(crate) struct ScanArgs {
     /// Also take in again what was forgotten
     #[arg(long)]
     pub(crate) again: bool,
+    /// What the sound in the one file is called: its title from now on, as an edit
+    #[arg(
+        long,
+        value_name = "TEXT",
+        value_parser = NonEmptyStringValueParser::new(),
+        conflicts_with_all = ["failed", "missing", "dry_run", "watch"]
+    )]
+    pub(crate) label: Option<String>,
     /// List the files that were left out in this file, each with the reason and what can be done;
     /// its ending says how: .jsonl or .csv
     ///

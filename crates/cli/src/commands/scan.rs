@@ -7,10 +7,10 @@ use std::{
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_core::{Event, Hint, Remedy, ScanItem, SongId, WarningKind};
+use songrec_core::{Event, Field, Hint, Remedy, ScanItem, SongId, WarningKind, encode_path};
 use songrec_library::{
-    Library, ScanOptions, ScanReport, SkippedList, SynthsScanned, WatchOptions, WatchRound, find,
-    keys,
+    EditChange, Error, Library, ScanOptions, ScanReport, SkippedList, SynthsScanned, WatchOptions,
+    WatchRound, edit, find, keys,
 };
 
 use crate::{
@@ -29,6 +29,7 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
     if !args.models.is_empty() {
         flags.push((keys::SCAN_MODELS.setting(), args.models.join(","), "--model"));
     }
+    let labelled = args.label.as_deref().map(|label| one_file(&args.paths, label)).transpose()?;
     let library = context.library_to_change_with(context.config(flags)?, !args.dry_run).await?;
     let list = |path: &PathBuf| SkippedList::create(path, hints::in_words);
     let skipped = args.report.as_ref().map(list).transpose()?;
@@ -58,6 +59,13 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
     let report = songrec_library::scan(&library, &options, &job).await?;
     if let Some(error) = locked(&shown.unprinted).take() {
         return Err(error);
+    }
+    if let Some((path, change)) = labelled
+        && report.failed + report.failed_before + report.forgotten == 0
+        && !report.interrupted
+    {
+        let song = find::song(&library, &path).await?;
+        edit(&library, song.id, &[change]).await?;
     }
     if printer.json {
         let mut summary = json!({ "type": "summary", "dry_run": args.dry_run });
@@ -90,6 +98,18 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         }
     }
     Ok(status(&report, args.missing))
+}
+
+// The one file that is scanned, and the change that names what is in it.
+fn one_file(paths: &[PathBuf], label: &str) -> Result<(String, EditChange)> {
+    match paths {
+        [path] if path.is_file() => {
+            Ok((encode_path(path), EditChange::Set(Field::Title, label.to_owned())))
+        }
+        _ => Err(Error::usage("`--label` names the sound in one file")
+            .with_hint("`songrec edit SONG --set title=…` names songs that are in the library")
+            .into()),
+    }
 }
 
 // Scans again and again, with a line for each change and a document for each scan.

@@ -385,3 +385,22 @@ fn a_list_that_cannot_be_written_is_refused_before_anything_is_scanned() {
     }
     assert!(world.ids().is_empty());
 }
+
+#[test]
+fn a_label_names_the_sound_of_one_file() {
+    let world = World::with(&["kick", "pad"]);
+    fs::write(world.path("music/tone.wav"), tone(440.0, 1.0)).unwrap();
+    let labelled = |path: &str, label: &str| world.run(&["scan", path, "--label", label]);
+
+    labelled("music/tone.wav", "Deep kick").ok();
+    assert!(world.run(&["show", "Deep kick"]).ok().stdout.contains("Deep kick"));
+    labelled("music/tone.wav", "Deeper kick").ok();
+    world.run(&["show", "Deeper kick"]).ok();
+
+    for path in ["music", "music/nothing.wav"] {
+        let run = labelled(path, "Both");
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains("one file"), "{}", run.stderr);
+    }
+    assert_eq!(labelled("music/tone.wav", "").code, 2);
+}
