@@ -15,11 +15,12 @@ use songrec_core::{AudioProperties, Features, ModelName, SongId, Tags, Vector};
 use crate::{
     built_in::{BuiltIn, ModelInput, built_in_models},
     decode::Block,
-    decoder::{Decoder, Opening},
+    decoder::Decoder,
     demux::Identity,
     dsp::{self, Extracted, Extractor, Source},
     error::{Error, Reason, Result},
     ffmpeg::Ffmpeg,
+    opening::Opening,
     resample::Resampler,
     sink::BlockSink,
     tags::read_tags_by,

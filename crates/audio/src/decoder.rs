@@ -3,7 +3,6 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
 };
 
 use songrec_core::AudioProperties;
@@ -11,36 +10,11 @@ use songrec_core::AudioProperties;
 use crate::{
     decode::{Block, Damage, Native, Shape},
     demux::Identity,
-    error::{Error, Reason, Result},
-    ffmpeg::{Ffmpeg, Foreign},
+    error::{Error, Result},
+    ffmpeg::Foreign,
     identity::identify_with,
+    opening::{Opening, is_for_others},
 };
-
-/// How a file is opened.
-#[derive(Clone, Debug)]
-pub struct Opening {
-    /// The largest file to be read, in bytes.
-    pub max_bytes: u64,
-    /// The program that reads what nothing here does.
-    pub ffmpeg: Option<Arc<Ffmpeg>>,
-    /// Set by another thread to end the work of that program early, with
-    /// [`Reason::Cancelled`]. Work here ends when nobody asks for more.
-    pub cancel: Option<Arc<AtomicBool>>,
-}
-
-impl Default for Opening {
-    /// Files of any size, and what is built in alone.
-    fn default() -> Self {
-        Self { max_bytes: u64::MAX, ffmpeg: None, cancel: None }
-    }
-}
-
-impl Opening {
-    /// Files of any size, by `ffmpeg` where there is one and nothing here reads them.
-    pub fn with(ffmpeg: Option<Arc<Ffmpeg>>) -> Self {
-        Self { ffmpeg, ..Self::default() }
-    }
-}
 
 /// Decodes the audio of one file, block by block, in bounded memory.
 ///
@@ -169,15 +143,11 @@ impl By {
 fn foreign(path: &Path, opening: &Opening, track: usize, failed: Error) -> Result<Foreign> {
     match &opening.ffmpeg {
         Some(ffmpeg) if is_for_others(failed.reason()) => {
-            Foreign::open(ffmpeg, path, track, opening).map_err(|error| failed.or_else(error))
+            Foreign::open(ffmpeg, path, track, &opening.cancel)
+                .map_err(|error| failed.or_else(error))
         }
         _ => Err(failed),
     }
-}
-
-/// Whether another program may read a file that nothing here reads.
-pub(crate) fn is_for_others(reason: &Reason) -> bool {
-    matches!(reason, Reason::NotAudio | Reason::UnsupportedCodec(_) | Reason::Corrupt)
 }
 
 impl fmt::Debug for Decoder {

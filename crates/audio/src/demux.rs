@@ -44,6 +44,12 @@ pub struct Identity {
     pub audio_hash: Digest,
 }
 
+/// What a file is, and the bytes of its audio packets.
+pub(crate) struct Identified {
+    pub(crate) identity: Identity,
+    pub(crate) audio_bytes: u64,
+}
+
 impl Identity {
     /// The id of the song in the file.
     pub fn song(&self) -> SongId {

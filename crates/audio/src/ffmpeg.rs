@@ -13,6 +13,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::ExitStatus,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use sha2::{Digest as _, Sha256};
@@ -21,12 +22,13 @@ use songrec_core::Digest;
 pub(crate) use self::foreign::Foreign;
 use self::running::{Next, Running, Said, Trouble, words};
 use crate::{
-    decoder::Opening,
-    demux::Identity,
+    demux::{Identified, Identity},
     error::{Error, Reason, Result},
-    identity::Identified,
     source::FileHash,
 };
+
+/// Set by another thread to end the program early.
+pub(crate) type Cancel = Option<Arc<AtomicBool>>;
 
 /// An ffmpeg that is installed on this machine.
 #[derive(Clone, Debug)]
@@ -97,7 +99,7 @@ impl Ffmpeg {
         path: &Path,
         track: usize,
         output: &[&str],
-        opening: &Opening,
+        cancel: &Cancel,
     ) -> Result<Running> {
         let run = || {
             let mut input = OsString::from("file:");
@@ -126,15 +128,15 @@ impl Ffmpeg {
             arguments.extend(words(&["-map", &track, "-vn", "-sn", "-dn"]));
             arguments.extend(words(output));
             arguments.push("pipe:1".into());
-            Running::start(&self.program, arguments, opening.cancel.clone())
+            Running::start(&self.program, arguments, cancel.clone())
         };
         run().map_err(|error| Error::new(path, Reason::Ffmpeg).because(error))
     }
 
     /// Container and codec of an audio track.
-    fn probe(&self, path: &Path, track: usize, opening: &Opening) -> Result<Probed> {
+    fn probe(&self, path: &Path, track: usize, cancel: &Cancel) -> Result<Probed> {
         let output = ["-c", "copy", "-frames:a", "1", "-f", "framehash"];
-        let running = self.start(path, track, &output, opening)?;
+        let running = self.start(path, track, &output, cancel)?;
         let (answer, status, said) = running.all(Self::MOST_TEXT).map_err(of(path))?;
         let answer = String::from_utf8_lossy(&answer);
         let codec = answer.lines().find_map(|line| line.strip_prefix("#codec_id 0: "));
@@ -159,18 +161,18 @@ impl Ffmpeg {
 
     /// What a file is that nothing here demuxes: SHA-256 over the packets of its first
     /// audio track, as [`identify`](crate::identify) has them.
-    pub(crate) fn identify(&self, path: &Path, opening: &Opening) -> Result<Identified> {
+    pub(crate) fn identify(&self, path: &Path, cancel: &Cancel) -> Result<Identified> {
         let io = |error| Error::io(path, error);
         let mut file = File::open(path).map_err(io)?;
         let limit = file.metadata().map_err(io)?.len();
-        let probed = self.probe(path, 0, opening)?;
+        let probed = self.probe(path, 0, cancel)?;
         let mut audio = Sha256::new();
         if probed.codec.starts_with("pcm") || probed.codec.starts_with("adpcm") {
-            let shape = Foreign::begin(self, path, 0, opening)?.0;
+            let shape = Foreign::begin(self, path, 0, cancel)?.0;
             let (rate, channels) = (shape.sample_rate, shape.channels);
             audio.update(format!("{} {rate} {channels}\n", probed.codec));
         }
-        let mut packets = self.start(path, 0, &["-c", "copy", "-f", "data"], opening)?;
+        let mut packets = self.start(path, 0, &["-c", "copy", "-f", "data"], cancel)?;
         let mut audio_bytes = 0u64;
         let ended = loop {
             match packets.next().map_err(of(path))? {
@@ -200,7 +202,7 @@ impl Ffmpeg {
     /// What is written on a file, as names and values; empty where it cannot be had.
     pub(crate) fn tags(&self, path: &Path) -> Vec<(String, String)> {
         let output = ["-c", "copy", "-frames:a", "0", "-f", "ffmetadata"];
-        let running = self.start(path, 0, &output, &Opening::default());
+        let running = self.start(path, 0, &output, &None);
         let Ok((answer, ..)) = running.and_then(|run| run.all(Self::MOST_TEXT).map_err(of(path)))
         else {
             return Vec::new();

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::{
-    decoder::{Opening, is_for_others},
-    demux::{Demuxer, Identity, Next},
+    demux::{Demuxer, Identified, Identity, Next},
     error::Result,
+    opening::{Opening, is_for_others},
 };
 
 /// Reads `path` once and says what it is, without decoding it.
@@ -44,16 +44,10 @@ pub fn identify_by(path: &Path, opening: &Opening) -> Result<Identity> {
     Ok(identify_with(path, opening)?.identity)
 }
 
-/// What a file is, and the bytes of its audio packets.
-pub(crate) struct Identified {
-    pub(crate) identity: Identity,
-    pub(crate) audio_bytes: u64,
-}
-
 pub(crate) fn identify_with(path: &Path, opening: &Opening) -> Result<Identified> {
     match (by_demuxer(path, opening), &opening.ffmpeg) {
         (Err(error), Some(ffmpeg)) if is_for_others(error.reason()) => {
-            ffmpeg.identify(path, opening).map_err(|other| error.or_else(other))
+            ffmpeg.identify(path, &opening.cancel).map_err(|other| error.or_else(other))
         }
         (identified, _) => identified,
     }

@@ -9,13 +9,52 @@ use std::{
 use songrec_audio::{Ffmpeg, Opening, Reason};
 use songrec_core::{Hint, Remedy};
 
-use crate::{
-    Config, Error, Result, keys,
-    scan::{skipped::Why, walk::is_for_ffmpeg},
-};
+use crate::{Config, Error, Result, keys};
 
 /// The program, as the system finds it.
 const PROGRAM: &str = "ffmpeg";
+
+/// Endings of audio files that nothing here decodes, and that ffmpeg does.
+pub(crate) const UNREAD: [&str; 24] = [
+    "wma", "asf", "wv", "ape", "mpc", "mpp", "mp+", "tta", "tak", "ofr", "shn", "dsf", "dff",
+    "ac3", "eac3", "dts", "amr", "ra", "rm", "au", "snd", "spx", "voc", "3gp",
+];
+
+/// Endings of films whose sound ffmpeg decodes.
+const FILMS: [&str; 19] = [
+    "avi", "mov", "m4v", "mpg", "mpeg", "vob", "m2ts", "mts", "wmv", "flv", "f4v", "ogv", "ogm",
+    "3g2", "mxf", "divx", "rmvb", "nsv", "wtv",
+];
+
+/// Why a file was left out, and what can be done about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Why {
+    pub(crate) reason: Hint,
+    pub(crate) hint: Option<Hint>,
+}
+
+impl From<Hint> for Why {
+    fn from(reason: Hint) -> Self {
+        Self { reason, hint: None }
+    }
+}
+
+impl From<String> for Why {
+    fn from(reason: String) -> Self {
+        Hint::from(reason).into()
+    }
+}
+
+impl Why {
+    /// Both as one, where there is something that programs offer: what helps everybody
+    /// alike, such as getting the file again, is for lists.
+    pub(crate) fn in_short(&self) -> Hint {
+        match &self.hint {
+            Some(hint) if hint.remedies().next().is_some() => self.reason.clone().and(hint.clone()),
+            _ => self.reason.clone(),
+        }
+    }
+}
 
 /// Who reads audio files, by the settings.
 #[derive(Debug)]
@@ -114,4 +153,11 @@ pub(crate) fn others(path: &Path, error: &songrec_audio::Error, opening: &Openin
         _ => false,
     };
     (may_be_read && opening.ffmpeg.is_none()).then(use_ffmpeg)
+}
+
+/// Whether ffmpeg reads a file and nothing here does, by the end of its name.
+pub(crate) fn is_for_ffmpeg(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| {
+        UNREAD.iter().chain(&FILMS).any(|known| ending.eq_ignore_ascii_case(known))
+    })
 }

@@ -11,9 +11,8 @@ use std::{
 use songrec_core::{Hint, Interrupt, Job, Remedy, Song, SongId, SongSummary};
 
 use crate::{
-    Config, Error, ErrorKind, Library, Result, keys,
-    scan::walk::{is_for_ffmpeg, may_be_audio},
-    work::blocking,
+    Config, Error, ErrorKind, Library, Result, decoding::is_for_ffmpeg, keys,
+    scan::walk::may_be_audio, work::blocking,
 };
 
 /// What stands for the files in the command of a player.

@@ -49,13 +49,12 @@ use self::{
     fence::Fence,
     gather::gathered,
     memory::{Finding, Memory},
-    skipped::Why,
     status::standard,
     walk::{Candidate, Walked, walk},
 };
 use crate::{
-    Embedders, Error, ErrorKind, Library, Result, keys, paths::absolute, synth::scan_files,
-    work::blocking,
+    Embedders, Error, ErrorKind, Library, Result, decoding::Why, keys, paths::absolute,
+    synth::scan_files, work::blocking,
 };
 
 /// What kind of segment a window is that a learned model embedded.

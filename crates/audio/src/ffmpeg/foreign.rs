@@ -4,10 +4,9 @@ use std::{fmt, path::Path, path::PathBuf};
 
 use songrec_core::AudioProperties;
 
-use super::{Ffmpeg, Next, Probed, Running, of, why};
+use super::{Cancel, Ffmpeg, Next, Probed, Running, of, why};
 use crate::{
     decode::{Block, Damage, Shape, sanitize},
-    decoder::Opening,
     error::{Error, Reason, Result},
     resample::RATES,
 };
@@ -42,11 +41,11 @@ impl Foreign {
         ffmpeg: &Ffmpeg,
         path: &Path,
         track: usize,
-        opening: &Opening,
+        cancel: &Cancel,
     ) -> Result<Self> {
-        let probed = ffmpeg.probe(path, track, opening)?;
+        let probed = ffmpeg.probe(path, track, cancel)?;
         let (shape, running, rest) =
-            Self::begin(ffmpeg, path, track, opening).map_err(|error| match error.reason() {
+            Self::begin(ffmpeg, path, track, cancel).map_err(|error| match error.reason() {
                 Reason::NotAudio => {
                     Error::new(path, Reason::UnsupportedCodec(probed.codec.clone())).because(error)
                 }
@@ -71,12 +70,12 @@ impl Foreign {
         ffmpeg: &Ffmpeg,
         path: &Path,
         track: usize,
-        opening: &Opening,
+        cancel: &Cancel,
     ) -> Result<(Shape, Running, Vec<u8>)> {
         const HEADER: usize = 24;
         let output =
             ["-c:a", "pcm_f32be", "-map_metadata", "-1", "-flags:a", "+bitexact", "-f", "au"];
-        let mut running = ffmpeg.start(path, track, &output, opening)?;
+        let mut running = ffmpeg.start(path, track, &output, cancel)?;
         let mut bytes = Vec::new();
         let end = loop {
             let word = |at: usize| {

@@ -7,7 +7,8 @@ use songrec_core::{BlobRef, EmbeddingRef, FromFile, ModelName, Song, SongId};
 use songrec_local::FileStatus;
 use songrec_models::Embedded;
 
-use super::{Candidate, skipped::Why};
+use super::Candidate;
+use crate::decoding::Why;
 
 /// A file that was looked at.
 pub(super) struct Looked {

@@ -21,12 +21,11 @@ use super::{
     FileToRead, Finding, IDENTIFY, Scan, WAIT_TO_ASK, WINDOW,
     arrival::{Found, Looked},
     gathered,
-    skipped::Why,
 };
 use crate::{
     Result,
     complete::{name_lookup_key, same_length},
-    decoding::why,
+    decoding::{Why, why},
     work::on_cpu,
 };
 

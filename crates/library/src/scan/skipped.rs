@@ -13,37 +13,7 @@ use songrec_core::{Hint, encode_path};
 use songrec_formats::csv::write_row;
 use tempfile::NamedTempFile;
 
-use crate::{Error, Result};
-
-/// Why a file was left out, and what can be done about it.
-#[derive(Clone, Debug)]
-pub(crate) struct Why {
-    pub(crate) reason: Hint,
-    pub(crate) hint: Option<Hint>,
-}
-
-impl From<Hint> for Why {
-    fn from(reason: Hint) -> Self {
-        Self { reason, hint: None }
-    }
-}
-
-impl From<String> for Why {
-    fn from(reason: String) -> Self {
-        Hint::from(reason).into()
-    }
-}
-
-impl Why {
-    /// Both as one, where there is something that programs offer: what helps everybody
-    /// alike, such as getting the file again, is for lists.
-    pub(crate) fn in_short(&self) -> Hint {
-        match &self.hint {
-            Some(hint) if hint.remedies().next().is_some() => self.reason.clone().and(hint.clone()),
-            _ => self.reason.clone(),
-        }
-    }
-}
+use crate::{Error, Result, decoding::Why};
 
 /// How a file came to be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

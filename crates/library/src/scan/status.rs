@@ -11,9 +11,9 @@ use songrec_models::{Batcher, built_in_models};
 
 use super::{
     Candidate, FileToRead, Finding, Scan, ScanReport, SkippedKind, blocking,
-    folders::genre_of_folder, skipped::Why,
+    folders::genre_of_folder,
 };
-use crate::{Library, Result};
+use crate::{Library, Result, decoding::Why};
 
 /// Leaves out what is as it was.
 pub(super) async fn leave_alone(

@@ -10,7 +10,10 @@ use ignore::{WalkBuilder, overrides::OverrideBuilder};
 use tokio::sync::mpsc::Sender;
 
 use super::{Changed, SkippedKind, SkippedList};
-use crate::{Error, Interrupt, Result};
+use crate::{
+    Error, Interrupt, Result,
+    decoding::{self, UNREAD, is_for_ffmpeg},
+};
 
 /// A file that may be audio.
 #[derive(Clone, Debug)]
@@ -42,18 +45,6 @@ pub(crate) const IGNORE_FILE: &str = ".songrecignore";
 const ENDINGS: [&str; 22] = [
     "mp3", "mp2", "mpga", "flac", "wav", "wave", "w64", "aif", "aiff", "aifc", "ogg", "oga",
     "opus", "m4a", "m4b", "mp4", "aac", "alac", "caf", "mka", "mkv", "webm",
-];
-
-/// Endings of audio files that nothing here decodes, and that ffmpeg does.
-const UNREAD: [&str; 24] = [
-    "wma", "asf", "wv", "ape", "mpc", "mpp", "mp+", "tta", "tak", "ofr", "shn", "dsf", "dff",
-    "ac3", "eac3", "dts", "amr", "ra", "rm", "au", "snd", "spx", "voc", "3gp",
-];
-
-/// Endings of films whose sound ffmpeg decodes.
-const FILMS: [&str; 19] = [
-    "avi", "mov", "m4v", "mpg", "mpeg", "vob", "m2ts", "mts", "wmv", "flv", "f4v", "ogv", "ogm",
-    "3g2", "mxf", "divx", "rmvb", "nsv", "wtv",
 ];
 
 /// A walk through folders that is ready to begin.
@@ -143,7 +134,7 @@ impl Walk {
             } else if !self.is_meant(&entry) {
                 if let Some(ending) = unread(&entry) {
                     if let Some(list) = list {
-                        let why = crate::decoding::unread(&ending);
+                        let why = decoding::unread(&ending);
                         list.add(entry.path(), SkippedKind::Unread, &why);
                     }
                     *walked.unread.entry(ending).or_default() += 1;
@@ -239,13 +230,6 @@ fn candidate(path: &Path, named: bool) -> std::io::Result<Option<Candidate>> {
 pub(crate) fn may_be_audio(path: &Path) -> bool {
     path.extension()
         .is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
-}
-
-/// Whether ffmpeg reads a file and nothing here does, by the end of its name.
-pub(crate) fn is_for_ffmpeg(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| {
-        UNREAD.iter().chain(&FILMS).any(|known| ending.eq_ignore_ascii_case(known))
-    })
 }
 
 // Whether a file defines synths, by the end of its name.

@@ -13,7 +13,8 @@ use notify::{
 
 use crate::{
     Error, ErrorKind, Result,
-    scan::walk::{IGNORE_FILE, is_for_ffmpeg, is_synth_file, may_be_audio},
+    decoding::is_for_ffmpeg,
+    scan::walk::{IGNORE_FILE, is_synth_file, may_be_audio},
 };
 
 /// So many paths are told apart; where there are more, everything is looked at.
