@@ -19,7 +19,7 @@ use crate::{
 /// Decodes the audio of one file, block by block, in bounded memory.
 ///
 /// What is damaged is left out and counted; only a file in which nothing can
-/// be decoded is an error. What nothing here decodes an [`Ffmpeg`] does, if one is
+/// be decoded is an error. What nothing here decodes an [`Ffmpeg`](crate::Ffmpeg) does, if one is
 /// given; what a file is does not depend on that (see
 /// [`identify`](crate::identify)).
 pub struct Decoder {
@@ -48,8 +48,8 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), [`Reason::TooLarge`], and
-    /// [`Reason::Cancelled`].
+    /// As [`open`](Self::open), [`Reason::TooLarge`](crate::Reason), and
+    /// [`Reason::Cancelled`](crate::Reason).
     pub fn open_with(path: &Path, opening: &Opening) -> Result<Self> {
         let by = match Native::open_up_to(path, opening.max_bytes) {
             Ok(native) => By::Native(Box::new(native)),

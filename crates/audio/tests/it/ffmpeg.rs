@@ -1,6 +1,7 @@
 //! Files that an installed ffmpeg reads: by one that is a script, and by the real one
 //! where there is one.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stderr, reason = "what is left out is said")]
 
 use std::{
     fs,
