@@ -11,8 +11,14 @@ const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The most memory that a frame may want, as a power of two: 8 MiB, which is what
 /// level 19 wants.
 const WINDOW: u32 = 23;
-/// How much is read at once.
-const CHUNK: usize = 128 << 10;
+/// How much is held of what came, 1 MiB.
+const BUFFER: usize = 1 << 20;
+/// How much of it stays when more is read. A damaged frame takes what comes after it
+/// for its own, in blocks of at most 128 KiB (RFC 8878, 3.1.1.2.4), so that the next
+/// frame begins within what stays.
+const KEPT: usize = 512 << 10;
+/// How many bytes may be read twice, beside as many as were read once.
+const AGAIN: u64 = 8 << 20;
 
 /// Why there is nothing to read.
 #[derive(Debug)]
@@ -34,6 +40,10 @@ pub(super) struct Frames<R> {
     limits: Limits,
     /// Whether a frame was begun and did not end.
     is_within: bool,
+    /// Where the frame begins that was begun last, in bytes of the archive.
+    frame: u64,
+    /// How many bytes were gone back.
+    pub(super) again: u64,
     read: u64,
     given: u64,
 }
@@ -42,7 +52,7 @@ impl<R: Read> Frames<R> {
     pub(super) fn new(input: R, limits: Limits) -> io::Result<Self> {
         let mut decoder = Decoder::new()?;
         decoder.set_parameter(DParameter::WindowLogMax(WINDOW))?;
-        let buffer = vec![0; CHUNK];
+        let buffer = vec![0; BUFFER];
         Ok(Self {
             input,
             decoder,
@@ -51,6 +61,8 @@ impl<R: Read> Frames<R> {
             filled: 0,
             limits,
             is_within: false,
+            frame: 0,
+            again: 0,
             read: 0,
             given: 0,
         })
@@ -64,10 +76,14 @@ impl<R: Read> Frames<R> {
     // Whether there are bytes to take.
     fn fill(&mut self) -> io::Result<bool> {
         while self.next == self.filled {
-            match self.input.read(&mut self.buffer) {
+            if self.filled == self.buffer.len() {
+                self.buffer.copy_within(self.filled - KEPT.., 0);
+                (self.next, self.filled) = (KEPT, KEPT);
+            }
+            match self.input.read(&mut self.buffer[self.filled..]) {
                 Ok(0) => return Ok(false),
                 Ok(count) => {
-                    (self.next, self.filled, self.read) = (0, count, self.read + count as u64)
+                    (self.filled, self.read) = (self.filled + count, self.read + count as u64)
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -83,6 +99,9 @@ impl<R: Read> Frames<R> {
             let more = self.fill().map_err(|error| Trouble::Fatal(error.into()))?;
             if !more && !self.is_within {
                 break;
+            }
+            if !self.is_within {
+                self.frame = self.position();
             }
             let mut from = InBuffer::around(&self.buffer[self.next..self.filled]);
             let mut to = OutBuffer::around(&mut out[done..]);
@@ -104,15 +123,30 @@ impl<R: Read> Frames<R> {
                 }
             }
             let Limits { ratio, free, .. } = self.limits;
-            if self.given > free.saturating_add(self.position().saturating_mul(ratio)) {
+            let taken = self.position() + self.again;
+            if self.given > free.saturating_add(taken.saturating_mul(ratio)) {
                 return Err(Trouble::Fatal(ArchiveError::Bomb { ratio }));
             }
         }
         Ok(done)
     }
 
-    /// Goes to where the next frame may begin; false if there is none.
+    // Back to behind the beginning of the damaged frame, as far as its bytes are held:
+    // it may have taken the next one for its own. Whoever makes an archive of frames
+    // that fail late cannot have it read more than about twice.
+    fn go_back(&mut self) {
+        let behind = self.position().saturating_sub(self.frame + 1);
+        let held = behind.min(self.next as u64);
+        if self.again + held <= self.position() + AGAIN {
+            self.again += held;
+            self.next -= held as usize;
+        }
+    }
+
+    /// Goes to where the next frame may begin; false if there is none. What was read
+    /// of a damaged frame is looked through, too.
     pub(super) fn find_next(&mut self) -> Result<bool, ArchiveError> {
+        self.go_back();
         self.is_within = false;
         self.decoder.reinit()?;
         let mut seen = 0;
@@ -132,6 +166,7 @@ impl<R: Read> Frames<R> {
             self.next += 1;
         }
         self.next += 1;
+        self.frame = self.position() - MAGIC.len() as u64;
         // The decoder gets what was taken from it; it writes nothing yet.
         let mut from = InBuffer::around(&MAGIC[..]);
         let mut nothing: [u8; 0] = [];

@@ -78,6 +78,11 @@ impl<R: Read> ArchiveReader<R> {
         self.frames.position()
     }
 
+    #[cfg(test)]
+    pub(super) const fn read_again(&self) -> u64 {
+        self.frames.again
+    }
+
     /// What comes next. After [`Found::Cut`] and [`Found::End`] nothing does.
     ///
     /// # Errors
@@ -223,6 +228,12 @@ impl<R: Read> ArchiveReader<R> {
         piece: Option<PieceName>,
     ) -> Result<Found, ArchiveError> {
         match trouble {
+            // A damaged frame may want more than there is.
+            Trouble::Cut if self.frames.find_next()? => {
+                self.state = State::Header;
+                let what = "it does not end where it should".to_owned();
+                Ok(Found::Damage { at: self.position(), piece, what })
+            }
             Trouble::Cut => {
                 self.state = State::Over;
                 self.last = None;

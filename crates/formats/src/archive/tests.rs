@@ -134,23 +134,46 @@ fn wherever_it_is_cut_what_came_before_is_whole() {
     assert!(most >= all.len() - 1);
 }
 
+/// Reads an archive of which one bit is turned over.
+fn check_flipped(mut bytes: Vec<u8>, at: usize, bit: u32) {
+    let all = pieces();
+    bytes[at] ^= 1_u8 << bit;
+
+    let found = read(&bytes);
+
+    for (piece, number) in found.whole.iter().zip(&found.numbers) {
+        assert_eq!(piece, &all[*number as usize], "byte {at}, bit {bit}");
+    }
+    let is_told = !found.damage.is_empty() || found.is_cut;
+    assert!(found.whole.len() == all.len() || is_told, "byte {at}, bit {bit}");
+    let told = found.damage;
+    assert!(found.whole.len() + 2 >= all.len(), "byte {at}, bit {bit}: {told:?}");
+}
+
+// Every bit of a frame's own fields: a block that says it is longer takes the next
+// frames for its own.
+#[test]
+fn a_flipped_bit_where_frames_begin_and_end_costs_at_most_a_piece_and_the_next() {
+    let bytes = archive();
+    let begins: Vec<usize> = (0..bytes.len() - 4)
+        .filter(|at| bytes[*at..].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]))
+        .collect();
+    assert_eq!(begins.len(), pieces().len());
+    for begin in begins {
+        for at in begin.saturating_sub(8)..(begin + 24).min(bytes.len()) {
+            (0..8).for_each(|bit| check_flipped(bytes.clone(), at, bit));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn a_flipped_bit_costs_at_most_a_piece_and_the_next(at in 0.0..1.0_f64, bit in 0..8_u32) {
-        let (mut bytes, all) = (archive(), pieces());
+        let bytes = archive();
         let at = ((bytes.len() as f64 * at) as usize).min(bytes.len() - 1);
-        bytes[at] ^= 1_u8 << bit;
-
-        let found = read(&bytes);
-
-        for (piece, number) in found.whole.iter().zip(&found.numbers) {
-            prop_assert_eq!(piece, &all[*number as usize]);
-        }
-        prop_assert!(found.whole.len() + 2 >= all.len(), "byte {}: {:?}", at, found.damage);
-        let is_told = !found.damage.is_empty() || found.is_cut;
-        prop_assert!(found.whole.len() == all.len() || is_told, "byte {}", at);
+        check_flipped(bytes, at, bit);
     }
 
     #[test]
@@ -158,6 +181,21 @@ proptest! {
         let found = read(&bytes);
         prop_assert!(found.is_cut && found.whole.is_empty());
     }
+}
+
+// Frames that begin every few bytes and fail late are not read again and again.
+#[test]
+fn frames_that_fail_late_are_read_about_twice() {
+    // Window 128 KiB, then a block of 128 KiB as it is.
+    let one = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38, 0x00, 0x00, 0x10];
+    let bytes = one.repeat((16 << 20) / one.len());
+    let mut reader = ArchiveReader::new(&bytes[..], Limits::default()).unwrap();
+    while !matches!(reader.find_next().unwrap(), Found::Cut { .. }) {}
+
+    let again = reader.read_again();
+
+    assert!(again > 1 << 20, "{again}: nothing was looked through twice");
+    assert!(again <= bytes.len() as u64 + (8 << 20), "{again}");
 }
 
 // One frame with these files as they are.
