@@ -38,6 +38,7 @@ mod source;
 mod spectrogram;
 mod tags;
 mod text;
+mod transform;
 mod warning;
 mod waveform;
 
@@ -55,5 +56,6 @@ pub use resample::Resampler;
 pub use sink::BlockSink;
 pub use spectrogram::{Spectrogram, spectrogram};
 pub use tags::{read_tags, read_tags_by};
+pub use transform::plan_double;
 pub use warning::Warning;
 pub use waveform::{Waveform, waveform};

@@ -10,8 +10,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use realfft::{RealToComplex, num_complex::Complex};
-use rustfft::{Fft, FftPlanner};
+use rustfft::{Fft, FftPlanner, num_complex::Complex};
 
 use super::{
     bins::{BINS_PER_OCTAVE, Bins, NONE},
@@ -21,6 +20,7 @@ use super::{
     stft::{HOP, SAMPLE_RATE, are_alike, frames},
     tuning::{self, STEPS},
 };
+use crate::transform::plan_double;
 
 pub(super) const OCTAVES: usize = 7;
 /// Samples of a frame, at half of librosa's rate for the octave.
@@ -55,7 +55,7 @@ fn kernels(tuning: usize) -> Vec<Kernel> {
     let lowest = C1_HZ * (tuning::offset(tuning) / per_octave).exp2();
     let ratio = (2.0 / per_octave).exp2();
     let quality = (ratio + 1.0) / (ratio - 1.0);
-    let plan = realfft::RealFftPlanner::<f64>::new().plan_fft_forward(WIDE_FRAME);
+    let plan = plan_double(WIDE_FRAME);
     let filters: Vec<Vec<Complex<f64>>> = (0..BINS_PER_OCTAVE)
         .map(|bin| {
             let octaves = (OCTAVES - 1) as f64 + bin as f64 / per_octave;
@@ -68,10 +68,10 @@ fn kernels(tuning: usize) -> Vec<Kernel> {
 
 /// The spectrum of a complex tone of `hz` under a Hann window of `length`
 /// samples.
-fn filter(hz: f64, length: f64, plan: &dyn RealToComplex<f64>) -> Vec<Complex<f64>> {
+fn filter(hz: f64, length: f64, plan: &dyn Fft<f64>) -> Vec<Complex<f64>> {
     let before = (length / 2.0).ceil() as usize;
     let count = before + (length / 2.0).floor() as usize;
-    let mut parts = [plan.make_input_vec(), plan.make_input_vec()];
+    let mut spectrum = vec![Complex::ZERO; WIDE_FRAME];
     let start = (WIDE_FRAME - count) / 2;
     let mut sum = 0.0;
     for n in 0..count {
@@ -79,23 +79,14 @@ fn filter(hz: f64, length: f64, plan: &dyn RealToComplex<f64>) -> Vec<Complex<f6
         let phase = 2.0 * std::f64::consts::PI * turns;
         let window = 0.5 - 0.5 * (2.0 * std::f64::consts::PI * n as f64 / count as f64).cos();
         sum += window;
-        parts[0][start + n] = window * phase.cos();
-        parts[1][start + n] = window * phase.sin();
+        spectrum[start + n] = Complex::new(phase.cos(), phase.sin()) * window;
     }
-    let mut spectra = [plan.make_output_vec(), plan.make_output_vec()];
-    for (part, spectrum) in parts.iter_mut().zip(&mut spectra) {
-        plan.process(part, spectrum).expect("the buffers were made by this plan");
-    }
-    let [re, im] = spectra;
+    plan.process(&mut spectrum);
+    spectrum.truncate(WIDE_FRAME / 2 + 1);
     // librosa: unit sum, times length over frame, over the root of the length;
     // twice for the half as many samples here.
     let scale = 2.0 / sum * length / WIDE_FRAME as f64 / length.sqrt();
-    // The transform of a + ib from those of a and of b.
-    let mut spectrum: Vec<Complex<f64>> = re
-        .iter()
-        .zip(&im)
-        .map(|(re, im)| Complex::new(re.re - im.im, re.im + im.re) * scale)
-        .collect();
+    spectrum.iter_mut().for_each(|weight| *weight *= scale);
     make_sparse(&mut spectrum);
     spectrum
 }

@@ -2,7 +2,8 @@
 
 use std::{f64::consts::LOG10_2, fmt, ops::Range, sync::Arc};
 
-use rustfft::{Fft, FftPlanner, num_complex::Complex64};
+use rustfft::{Fft, num_complex::Complex64};
+use songrec_audio::plan_double;
 
 use crate::description::{FrontEnd, MelScale};
 
@@ -45,7 +46,7 @@ impl LogMel {
         let first = bands.iter().map(|band| band.start).min().unwrap_or(0);
         let end = bands.iter().map(|band| band.start + band.weights.len()).max().unwrap_or(0);
         Self {
-            fft: FftPlanner::new().plan_fft_forward(frame),
+            fft: plan_double(frame),
             frame,
             hop,
             channels,
