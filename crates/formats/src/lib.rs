@@ -3,5 +3,6 @@
 pub mod archive;
 pub mod csv;
 pub mod faiss;
+pub mod npy;
 pub mod parquet;
 pub mod peers;

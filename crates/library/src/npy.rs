@@ -6,48 +6,26 @@ use std::{
     path::Path,
 };
 
-use npyz::WriterBuilder;
 use songrec_core::Vector;
+use songrec_formats::npy;
 
 use crate::Error;
 
-/// Writes rows of float32 after each other, in this shape.
-///
-/// # Errors
-///
-/// When they cannot be written, or are not as many as the shape says.
-pub(crate) fn write_rows(out: &mut dyn io::Write, values: &[f32], shape: &[u64]) -> io::Result<()> {
-    let mut writer =
-        npyz::WriteOptions::new().default_dtype().shape(shape).writer(out).begin_nd()?;
-    writer.extend(values.iter().copied())?;
-    writer.finish()
-}
+/// No vector has more values.
+const MOST: u64 = 1 << 24;
 
 /// A vector as the bytes of a `.npy` file: little-endian float32.
-///
-/// # Errors
-///
-/// Never, as far as is known: memory can be written.
-pub fn npy_of(vector: &Vector) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    write_rows(&mut bytes, vector.values(), &[vector.dimension() as u64])?;
-    Ok(bytes)
+pub fn npy_of(vector: &Vector) -> Vec<u8> {
+    let mut bytes = npy::head_of(&[vector.dimension() as u64], 0);
+    bytes.extend(vector.to_le_bytes());
+    bytes
 }
 
 /// A vector in the form of a `.npy` file, of float32 or float64 and of any shape:
 /// other programs write a row as well as a list.
-pub(crate) fn read_vector(read: impl io::Read) -> Result<Vector, String> {
-    let npy = npyz::NpyFile::new(read).map_err(|error| error.to_string())?;
-    let read = match npy.try_data::<f32>() {
-        Ok(values) => values.collect::<io::Result<Vec<f32>>>(),
-        Err(npy) => match npy.try_data::<f64>() {
-            Ok(values) => values.map(|value| value.map(|value| value as f32)).collect(),
-            Err(npy) => {
-                return Err(format!("it holds {}, not float32 or float64", npy.dtype().descr()));
-            }
-        },
-    };
-    Vector::new(read.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+pub(crate) fn read_vector(mut read: impl io::Read) -> Result<Vector, String> {
+    let (_, values) = npy::read_numbers(&mut read, MOST).map_err(|error| error.to_string())?;
+    Vector::new(values).map_err(|error| error.to_string())
 }
 
 /// The vector in a `.npy` file: float32 or float64, of any shape.
@@ -81,13 +59,6 @@ pub fn write_npy(path: &Path, vectors: &[&Vector], rows: bool) -> io::Result<()>
         false => vec![dimension as u64],
     };
     let vectors = if rows { vectors } else { vectors.get(..1).unwrap_or_default() };
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&shape)
-        .writer(BufWriter::new(File::create(path)?))
-        .begin_nd()?;
-    for vector in vectors {
-        writer.extend(vector.values().iter().copied())?;
-    }
-    writer.finish()
+    let rows = vectors.iter().map(|vector| vector.values());
+    npy::write(&mut BufWriter::new(File::create(path)?), &shape, rows)
 }

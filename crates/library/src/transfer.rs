@@ -131,7 +131,7 @@ async fn export_embeddings(
     for stored in library.backend.embeddings().get(model, &ids).await?.into_iter().flatten() {
         let name = format!("{}.npy", stored.embedding.song);
         let path = folder.join("embeddings").join(model.as_str()).join(name);
-        write_vector(&path, &stored.embedding.vector)
+        std::fs::write(&path, crate::npy::npy_of(&stored.embedding.vector))
             .map_err(|error| Error::io("write", &path, error))?;
         written += 1;
     }
@@ -244,19 +244,6 @@ impl Arriving<'_> {
         let label = song.id.to_string();
         Arrival { song, vectors, label, waits: Waits::Never }
     }
-}
-
-// Little-endian float32, as the library's own files are.
-fn write_vector(path: &Path, vector: &Vector) -> std::io::Result<()> {
-    use npyz::WriterBuilder;
-
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&[vector.dimension() as u64])
-        .writer(BufWriter::new(File::create(path)?))
-        .begin_nd()?;
-    writer.extend(vector.values().iter().copied())?;
-    writer.finish()
 }
 
 fn read_vector(path: &Path) -> std::result::Result<Vector, String> {

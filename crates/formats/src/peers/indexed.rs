@@ -15,7 +15,10 @@ use super::{
     database::{fields, open},
     name_of, slug, table,
 };
-use crate::faiss::{FaissMetric, FlatIndex};
+use crate::{
+    faiss::{FaissMetric, FlatIndex},
+    npy::{Head, Number},
+};
 
 /// Vectors in rows, read in order or by number.
 trait Rows {
@@ -230,12 +233,12 @@ pub(super) fn has_rows(path: &Path) -> bool {
     Matrix::open(path).is_ok_and(|matrix| matrix.rows > 1)
 }
 
-/// A `.npy` file with two dimensions, of little-endian float32 or float64.
+/// A `.npy` file with two dimensions, of float32 or float64.
 struct Matrix {
     file: BufReader<File>,
+    number: Number,
     rows: u64,
     columns: usize,
-    is_double: bool,
     begins: u64,
     next: u64,
 }
@@ -246,46 +249,23 @@ impl Matrix {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         let mut file = BufReader::new(file);
-        let mut head = [0; 10];
-        file.read_exact(&mut head).map_err(|_| wrong("is cut off"))?;
-        let (size, begins) = match head[6] {
-            1 => (u64::from(u16::from_le_bytes([head[8], head[9]])), 10),
-            _ => {
-                let mut more = [0; 2];
-                file.read_exact(&mut more).map_err(|_| wrong("is cut off"))?;
-                let size = u32::from_le_bytes([head[8], head[9], more[0], more[1]]);
-                (u64::from(size), 12)
-            }
-        };
-        if size > 1 << 16 {
-            return Err(wrong("has no header that NumPy writes"));
-        }
-        let mut text = vec![0; size as usize];
-        file.read_exact(&mut text).map_err(|_| wrong("is cut off"))?;
-        let text = String::from_utf8_lossy(&text).replace(' ', "");
-        let is_double = match text.contains("'descr':'<f8'") {
-            true => true,
-            false if text.contains("'descr':'<f4'") => false,
-            false => return Err(wrong("holds no little-endian float32 or float64")),
-        };
-        if text.contains("'fortran_order':True") {
+        let head = Head::read(&mut file)
+            .map_err(|why| PeerError(format!("`{}` cannot be read: {why}", path.display())))?;
+        if head.is_fortran {
             return Err(wrong("is in the order of Fortran: save `numpy.ascontiguousarray` of it"));
         }
-        let shape = text.split_once("'shape':(").and_then(|(_, rest)| rest.split_once(')'));
-        let shape = shape.map(|(shape, _)| shape.trim_end_matches(',')).unwrap_or_default();
-        let shape: Option<Vec<u64>> = shape.split(',').map(|size| size.parse().ok()).collect();
-        let (rows, columns) = match shape.as_deref() {
-            Some([rows, columns]) => (*rows, *columns),
-            Some([columns]) => (1, *columns),
+        let (rows, columns) = match head.shape[..] {
+            [rows, columns] => (rows, columns),
+            [columns] => (1, columns),
             _ => return Err(wrong("has no rows of vectors")),
         };
-        let width: u64 = if is_double { 8 } else { 4 };
-        let bytes = rows.checked_mul(columns).and_then(|count| count.checked_mul(width));
-        let begins = begins + size;
-        if columns == 0 || columns > 1 << 20 || bytes.is_none_or(|bytes| bytes > length - begins) {
+        let bytes = head.count().ok().map(|count| count * head.number.width() as u64);
+        let is_whole = bytes.is_some_and(|bytes| bytes <= length.saturating_sub(head.length));
+        if columns == 0 || columns > 1 << 20 || !is_whole {
             return Err(wrong("is not as long as it says"));
         }
-        Ok(Self { file, rows, columns: columns as usize, is_double, begins, next: 0 })
+        let (number, columns) = (head.number, columns as usize);
+        Ok(Self { file, number, rows, columns, begins: head.length, next: 0 })
     }
 }
 
@@ -297,7 +277,7 @@ impl Rows for Matrix {
     fn row(&mut self, number: u64) -> Result<Vec<f32>, PeerError> {
         use std::io::{Seek, SeekFrom};
 
-        let width = if self.is_double { 8 } else { 4 };
+        let width = self.number.width();
         if number != self.next {
             let at = self.begins + number * (self.columns * width) as u64;
             self.file.seek(SeekFrom::Start(at))?;
@@ -305,16 +285,7 @@ impl Rows for Matrix {
         let mut bytes = vec![0; self.columns * width];
         self.file.read_exact(&mut bytes)?;
         self.next = number + 1;
-        Ok(match self.is_double {
-            true => {
-                let (values, _) = bytes.as_chunks::<8>();
-                values.iter().map(|value| f64::from_le_bytes(*value) as f32).collect()
-            }
-            false => {
-                let (values, _) = bytes.as_chunks::<4>();
-                values.iter().map(|value| f32::from_le_bytes(*value)).collect()
-            }
-        })
+        Ok(self.number.read(&bytes))
     }
 
     fn metric(&self) -> Metric {

@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
 use songrec_core::{ModelName, Timestamp};
+use songrec_formats::npy;
 use tempfile::NamedTempFile;
 
 use super::{MapData, MapMethod, MapSong, NEIGHBORS, picture};
@@ -95,7 +96,7 @@ impl MapData {
             MapFormat::Png => out.write_all(&picture),
             MapFormat::Npy => {
                 let shape = [self.map.songs.len() as u64, self.map.dims as u64];
-                crate::npy::write_rows(out, &self.map.coordinates, &shape)
+                npy::write(out, &shape, [&self.map.coordinates[..]])
             }
         })
     }

@@ -15,6 +15,7 @@ use songrec_core::{
 use songrec_formats::{
     csv,
     faiss::{FaissMetric, FlatWriter},
+    npy::head_of,
     parquet::{Cell, Kind, TableWriter},
 };
 use songrec_storage::SongQuery;
@@ -24,6 +25,8 @@ use crate::{Error, ErrorKind, Library, Result};
 
 /// How many songs are read at once.
 const PAGE: usize = 500;
+/// How long the head of a `.npy` file is at least: as long for any number of rows.
+const NPY_HEAD: usize = 128;
 
 /// A kind of file that songs or vectors are written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,7 +264,7 @@ impl<'a> Out<'a> {
         Ok(match format {
             ExportFormat::Npy => {
                 let mut file = BufWriter::new(file);
-                file.write_all(&npy_head(0, dimension))?;
+                file.write_all(&head_of(&[0, dimension as u64], NPY_HEAD))?;
                 Self::Npy { file, dimension, rows: Vec::new(), library }
             }
             ExportFormat::Faiss => {
@@ -355,7 +358,7 @@ impl<'a> Out<'a> {
             Self::Npy { file, dimension, rows, .. } => {
                 let mut file = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
                 file.seek(SeekFrom::Start(0))?;
-                file.write_all(&npy_head(rows.len(), dimension))?;
+                file.write_all(&head_of(&[rows.len() as u64, dimension as u64], NPY_HEAD))?;
                 Ok(Some(rows))
             }
             Self::Faiss { index, rows, .. } => {
@@ -372,20 +375,6 @@ impl<'a> Out<'a> {
             }
         }
     }
-}
-
-// The head of a `.npy` file, as long whatever the number of rows is.
-fn npy_head(rows: usize, dimension: usize) -> Vec<u8> {
-    let mut text =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {dimension}), }}");
-    while (10 + text.len() + 1) < 128 {
-        text.push(' ');
-    }
-    text.push('\n');
-    let mut head = b"\x93NUMPY\x01\x00".to_vec();
-    head.extend((text.len() as u16).to_le_bytes());
-    head.extend(text.bytes());
-    head
 }
 
 fn of_length_one(vector: &Vector) -> Vec<f32> {

@@ -308,10 +308,7 @@ async fn embedding(
         }))
         .into_response(),
         VectorFormat::Npy => {
-            let bytes = npy_of(&vector).map_err(|error| {
-                Problem::new("failed", format!("no vector was written: {error}"))
-            })?;
-            ([(header::CONTENT_TYPE, "application/x-npy")], bytes).into_response()
+            ([(header::CONTENT_TYPE, "application/x-npy")], npy_of(&vector)).into_response()
         }
     })
 }
