@@ -61,6 +61,7 @@ mod upload;
 mod vector;
 mod verify;
 mod watch;
+mod web_address;
 mod words;
 mod work;
 

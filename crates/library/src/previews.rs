@@ -25,5 +25,5 @@ pub use download::{
     download_previews,
 };
 pub use known::known_previews;
+pub(crate) use track::PREVIEW_URL;
 pub use track::PreviewTrack;
-pub(crate) use track::preview_url;

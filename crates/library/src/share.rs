@@ -18,7 +18,7 @@ mod sync;
 mod trash;
 
 pub(crate) use audio::elsewhere;
-pub use audio::{Address, Fetched, audio_address, fetch_audio};
+pub use audio::{Address, AddressKind, Fetched, audio_address, fetch_audio};
 pub use check::check;
 pub use conflicts::{Decision, conflicts, conflicts_of, decide};
 pub use kept_audio::{KeptAudio, drop_audio, keep_audio};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_library::share::{audio_address, fetch_audio};
+use songrec_library::share::{AddressKind, audio_address, fetch_audio};
 
 use crate::{
     args::{GetArgs, UrlArgs},
@@ -30,19 +30,24 @@ pub(super) async fn url(context: &Context, args: UrlArgs) -> Result<ExitStatus> 
     let valid_for = Duration::from_secs(args.expires_in);
     let address = audio_address(&library, &song, valid_for, &context.job.progress).await?;
     if context.printer.json {
-        // Nobody knows how long a service offers a preview.
-        let expires_in = (!address.is_preview).then_some(args.expires_in);
+        // Nobody knows how long others keep what they have.
+        let expires_in = (address.kind == AddressKind::Kept).then_some(args.expires_in);
         let document = json!({
             "id": address.song, "url": address.url, "expires_in": expires_in,
-            "is_preview": address.is_preview,
+            "is_preview": address.kind == AddressKind::Preview,
         });
         context.printer.json(&document)?;
     } else {
-        if address.is_preview {
-            context.printer.say(
+        match address.kind {
+            AddressKind::Kept => {}
+            AddressKind::Named => context.printer.say(
+                "the library keeps no audio that has an address; this is what the song's \
+                 `extra.audio_url` says",
+            ),
+            AddressKind::Preview => context.printer.say(
                 "the library has no address of the song's audio; this is that of a preview, which a \
                  music service offers",
-            );
+            ),
         }
         context.printer.line(address.url)?;
     }

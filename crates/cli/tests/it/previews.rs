@@ -409,4 +409,15 @@ fn url_prints_the_preview_where_there_is_no_audio_to_give_out() {
     );
     world.run(&["edit", id, "--set", "extra.preview_url=javascript:alert(1)"]).ok();
     assert_eq!(world.run(&["url", id]).code, 2);
+    // Where its owner says that it is goes before a preview.
+    let mine = "https://music.example/my/101.flac";
+    world.run(&["edit", id, "--set", "extra.preview_url=https://music.example/1.m4a"]).ok();
+    world.run(&["edit", id, "--set", &format!("extra.audio_url={mine}")]).ok();
+    assert_eq!(
+        world.json(&["url", id]),
+        json!({"id": id, "url": mine, "expires_in": null, "is_preview": false})
+    );
+    assert!(world.run(&["url", id]).ok().stderr.contains("`extra.audio_url`"));
+    world.run(&["edit", id, "--set", "extra.audio_url=file:///etc/passwd"]).ok();
+    assert_eq!(world.json(&["url", id])["is_preview"], true);
 }

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-/// Characters that are kept of a text, and of an address; one that is longer is none.
+/// Characters that are kept of a text.
 const LONGEST: usize = 1_000;
-const LONGEST_ADDRESS: usize = 4_000;
 
 /// The list called `results` of an answer.
 pub(super) fn results(answer: &[u8]) -> Result<Vec<Value>, String> {
@@ -52,16 +51,7 @@ pub(super) fn day(of: &Value, field: &str) -> Option<String> {
 /// An address of the web.
 pub(super) fn address(of: &Value, field: &str) -> Option<String> {
     let text = of[field].as_str()?;
-    is_web_address(text).then(|| text.to_owned())
-}
-
-/// Whether a text may be an address that a browser opens.
-pub(super) fn is_web_address(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let fits = |c: char| !c.is_whitespace() && !c.is_control();
-    rest.is_some_and(|rest| !rest.is_empty())
-        && text.len() <= LONGEST_ADDRESS
-        && text.chars().all(fits)
+    crate::web_address::is_web_address(text).then(|| text.to_owned())
 }
 
 #[cfg(test)]

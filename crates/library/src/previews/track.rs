@@ -6,7 +6,7 @@ use songrec_core::{Song, Tags};
 /// Which service a song's `track_id` is of.
 pub(super) const SERVICE: &str = "preview_service";
 pub(super) const TRACK_ID: &str = "track_id";
-pub(super) const PREVIEW_URL: &str = "preview_url";
+pub(crate) const PREVIEW_URL: &str = "preview_url";
 /// Of this service a track is of which nobody says it: the old recommender knew no other.
 const FIRST: &str = "itunes";
 
@@ -100,10 +100,4 @@ impl PreviewTrack {
         let service = extra.get(SERVICE).map_or(FIRST, String::as_str);
         service == self.service && extra.get(TRACK_ID) == Some(&self.id)
     }
-}
-
-/// The address of a song's preview, if an import or a download left one that a browser opens.
-pub(crate) fn preview_url(song: &Song) -> Option<String> {
-    let url = song.effective_tags().extra.remove(PREVIEW_URL)?;
-    super::json::is_web_address(&url).then_some(url)
 }

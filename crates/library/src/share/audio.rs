@@ -11,7 +11,9 @@ use songrec_core::{Event, Job, Progress, Song, SongId};
 use songrec_storage::StorageBackendExt;
 
 use super::libraries::remote;
-use crate::{Access, Error, ErrorKind, Library, Result, previews::preview_url};
+use crate::{
+    Access, Error, ErrorKind, Library, Result, previews::PREVIEW_URL, web_address::named_address,
+};
 
 /// Audio that was written to a file.
 #[derive(Clone, Debug)]
@@ -58,14 +60,28 @@ pub struct Address {
     pub song: SongId,
     /// The address.
     pub url: String,
-    /// Whether it is only that of a preview, which a music service offers for as long as it
-    /// likes.
-    pub is_preview: bool,
+    /// What is there.
+    pub kind: AddressKind,
 }
+
+/// What an [`Address`] leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressKind {
+    /// The audio that a library keeps; the address is valid for some time.
+    Kept,
+    /// What the song's field `extra.audio_url` names, for as long as it is there.
+    Named,
+    /// A preview, which a music service offers for as long as it likes.
+    Preview,
+}
+
+/// The field of a song, behind `extra.`, that says where its audio is on the web.
+const AUDIO_URL: &str = "audio_url";
 
 /// An address of the audio of `song` that is valid for some time: of this
 /// library, or of the one that it is synced with if that keeps it. Where neither
-/// has one, the address of a preview that a service offers, if the song names one.
+/// has one, the address that the song names in `extra.audio_url`, or else that of a
+/// preview that a service offers, in `extra.preview_url`.
 ///
 /// # Errors
 ///
@@ -83,14 +99,16 @@ pub async fn audio_address(
     };
     let url = crate::audio::audio_url(&library, &song, valid_for).await;
     let is_nowhere = |error: &Error| matches!(error.kind(), ErrorKind::Usage | ErrorKind::NotFound);
-    let (url, is_preview) = match url {
-        Err(error) if is_nowhere(&error) => match preview_url(&song) {
-            Some(url) => (url, true),
-            None => return Err(error),
-        },
-        url => (url?, false),
+    let named = || {
+        let address = |name, kind| named_address(&song, name).map(|url| (url, kind));
+        address(AUDIO_URL, AddressKind::Named)
+            .or_else(|| address(PREVIEW_URL, AddressKind::Preview))
     };
-    Ok(Address { song: song.id, url, is_preview })
+    let (url, kind) = match url {
+        Err(error) if is_nowhere(&error) => named().ok_or(error)?,
+        url => (url?, AddressKind::Kept),
+    };
+    Ok(Address { song: song.id, url, kind })
 }
 
 /// The library that this one is synced with, and `song` as it has it, if it keeps the audio
