@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use songrec_core::{Document, DocumentKind, SongId};
 use songrec_storage::{
-    Change, ChangeState, DeleteSong, MemoryBackend, PutDocument, PutMode, StorageBackend, StorageBackendExt,
+    Change, ChangeState, DeleteSong, MemoryBackend, PutDocument, PutMode, StorageBackend,
+    StorageBackendExt,
 };
 use songrec_sync::{Emptied, empty_trash, restore, trash};
 use songrec_testkit::{delete, library_of, song, time};
@@ -16,10 +17,8 @@ use crate::model::{Place, Shaky};
 /// Stores and deletes so many songs; the one with the number `n` is deleted at `time(n)`.
 async fn deleted(library: &MemoryBackend, count: usize) -> Vec<SongId> {
     let songs = library_of(count, 7).store(library).await.songs;
-    let deletes: Vec<DeleteSong> = (0..)
-        .zip(&songs)
-        .map(|(n, song)| DeleteSong { at: time(n), ..delete(song.id) })
-        .collect();
+    let deletes: Vec<DeleteSong> =
+        (0..).zip(&songs).map(|(n, song)| DeleteSong { at: time(n), ..delete(song.id) }).collect();
     library.songs().delete(&deletes).await.unwrap();
     songs.into_iter().map(|song| song.id).collect()
 }
