@@ -7,6 +7,8 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use super::file_system::FileSystem;
+
 /// What the library does to a file system, one step at a time.
 ///
 /// A seam: tests put a disk here that dies before or after any step.
@@ -27,9 +29,9 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Makes a new file of these bytes, which a power cut may take or spoil
     /// until [`sync_file_system`](Self::sync_file_system).
     fn write_unsynced(&self, path: &Path, bytes: &[u8]) -> io::Result<Stamp>;
-    /// The file system that holds `folder`, opened before `count` files or folders
-    /// on it change, where it is to be synced instead of each of them; nothing
-    /// where that cannot be, or costs more.
+    /// The file system that holds `folder`, opened, where it is to be synced in
+    /// place of each of `count` files or folders; nothing where that cannot be, or
+    /// costs more.
     fn file_system_of(&self, folder: &Path, count: usize) -> Option<FileSystem>;
     /// Makes everything on a file system survive a power cut. What it could not
     /// keep since it was opened is an error.
@@ -69,65 +71,6 @@ impl Stamp {
     }
 }
 
-/// A file system, opened: as long as it is, the kernel keeps for it which errors
-/// it met.
-#[derive(Debug)]
-pub(crate) struct FileSystem {
-    folder: fs::File,
-    device: u64,
-}
-
-impl FileSystem {
-    #[cfg(unix)]
-    pub(crate) fn of(folder: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::MetadataExt;
-
-        let folder = fs::File::open(folder)?;
-        let device = folder.metadata()?.dev();
-        Ok(Self { folder, device })
-    }
-
-    /// Whether a file or folder lies on it.
-    #[cfg(unix)]
-    pub(crate) fn holds(&self, path: &Path) -> bool {
-        use std::os::unix::fs::MetadataExt;
-
-        fs::metadata(path).is_ok_and(|metadata| metadata.dev() == self.device)
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn holds(&self, _: &Path) -> bool {
-        false
-    }
-
-    // Two things are asked of it that not every Linux does: to report what could
-    // not be written (Linux 5.8 and later) and to wait until all is on the disk.
-    // FUSE does not pass the request on, an overlay does not pass errors back, and
-    // a server on the network may do neither.
-    #[cfg(target_os = "linux")]
-    fn can_be_synced(&self) -> bool {
-        const EXT: u32 = 0xef53;
-        const XFS: u32 = 0x5846_5342;
-        const BTRFS: u32 = 0x9123_683e;
-        const F2FS: u32 = 0xf2f5_2010;
-        const TMPFS: u32 = 0x0102_1994;
-        let kind = rustix::fs::fstatfs(&self.folder).map(|system| system.f_type as u32);
-        let is_known = kind.is_ok_and(|kind| [EXT, XFS, BTRFS, F2FS, TMPFS].contains(&kind));
-        is_known && kernel().is_some_and(|version| version >= (5, 8))
-    }
-}
-
-/// The version of the kernel, such as 6.1.
-#[cfg(target_os = "linux")]
-fn kernel() -> Option<(u32, u32)> {
-    static KERNEL: std::sync::OnceLock<Option<(u32, u32)>> = std::sync::OnceLock::new();
-    *KERNEL.get_or_init(|| {
-        let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
-        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-    })
-}
-
 /// The disk of the machine.
 #[derive(Debug)]
 pub(crate) struct RealDisk;
@@ -158,7 +101,6 @@ impl Disk for RealDisk {
         Ok(Stamp::of(&file.metadata()?))
     }
 
-    #[cfg(target_os = "linux")]
     fn file_system_of(&self, folder: &Path, count: usize) -> Option<FileSystem> {
         if count < MANY {
             return None;
@@ -166,20 +108,8 @@ impl Disk for RealDisk {
         FileSystem::of(folder).ok().filter(FileSystem::can_be_synced)
     }
 
-    // Elsewhere nothing says whether everything was written.
-    #[cfg(not(target_os = "linux"))]
-    fn file_system_of(&self, _: &Path, _: usize) -> Option<FileSystem> {
-        None
-    }
-
-    #[cfg(target_os = "linux")]
     fn sync_file_system(&self, system: &FileSystem) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(&system.folder)?)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn sync_file_system(&self, _: &FileSystem) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+        system.sync()
     }
 
     fn sync(&self, path: &Path) -> io::Result<Stamp> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod embedding_file;
+pub(crate) mod file_system;
 pub(crate) mod layout;
 pub(crate) mod lock;
 pub(crate) mod npy;
@@ -241,4 +242,34 @@ pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
         names.extend(entry.file_name().into_string());
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{disk::RealDisk, *};
+
+    #[test]
+    fn small_and_large_batches_store_the_same() {
+        for count in [1, 5, 200] {
+            let folder = songrec_testkit::temp_dir();
+            let files = Files::new(Arc::new(RealDisk), folder.path().join("tmp"));
+            let new = |n: usize| NewFile {
+                path: folder.path().join(format!("of/{n}/file")),
+                bytes: vec![u8::try_from(n % 256).unwrap(); n],
+            };
+            let batch: Vec<NewFile> = (0..count).map(new).collect();
+
+            let stamps = files.store(&batch).unwrap();
+            let again = files.store(&batch).unwrap();
+
+            for (file, (stamp, later)) in batch.iter().zip(stamps.iter().zip(&again)) {
+                assert_eq!(fs::read(&file.path).unwrap(), file.bytes);
+                assert_eq!(Stamp::at(&file.path).unwrap(), Some(*later));
+                assert_eq!(stamp.size, later.size);
+            }
+            assert!(names_in(&folder.path().join("tmp")).unwrap().is_empty());
+            files.remove(batch.iter().map(|file| file.path.as_path())).unwrap();
+            assert!(batch.iter().all(|file| !file.path.exists()));
+        }
+    }
 }
