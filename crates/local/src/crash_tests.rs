@@ -32,6 +32,7 @@ use crate::{
     embeddings::Embeddings,
     error::Result,
     files::disk::{Disk, RealDisk, Stamp},
+    files::file_system::FileSystem,
     files::{Folder, Layout},
     index_rows::IndexRows,
     options::{IndexKind, LocalOptions},
@@ -61,13 +62,26 @@ enum Loses {
     Unsynced,
 }
 
+/// How the files of a batch get onto the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sync {
+    Each,
+    /// All by one sync of the file system.
+    AtOnce,
+    /// As above, but the file system says that it could not keep all of it.
+    AtOnceInVain,
+}
+
 #[derive(Debug)]
 struct MortalDisk {
     steps: AtomicU64,
     lives_for: u64,
     death: Death,
+    sync: Sync,
     dead: AtomicBool,
     unsynced: Mutex<Vec<Undo>>,
+    /// Files whose bytes are not on the disk, wherever they were moved since.
+    spoiled: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// How to get back to what is on the disk for sure.
@@ -78,13 +92,15 @@ struct Undo {
 }
 
 impl MortalDisk {
-    fn new(lives_for: u64, death: Death) -> Arc<Self> {
+    fn new(lives_for: u64, death: Death, sync: Sync) -> Arc<Self> {
         Arc::new(Self {
             steps: AtomicU64::new(0),
             lives_for,
             death,
+            sync,
             dead: AtomicBool::new(false),
             unsynced: Mutex::default(),
+            spoiled: Mutex::default(),
         })
     }
 
@@ -110,10 +126,22 @@ impl MortalDisk {
     }
 
     fn lose_unsynced(&self) {
+        // The disk may have the name of a file and half of its bytes.
+        for path in self.spoiled.lock().unwrap().iter() {
+            if let Ok(bytes) = fs::read(path) {
+                fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+            }
+        }
+        let spoiled = self.spoiled.lock().unwrap();
         for undo in self.unsynced.lock().unwrap().drain(..).rev() {
             for (path, before) in undo.files {
+                // Names get there in any order, and this one did.
+                if spoiled.contains(&path) {
+                    continue;
+                }
                 match before {
                     Some(bytes) => fs::write(path, bytes).unwrap(),
+                    None if path.is_dir() => fs::remove_dir_all(path).unwrap(),
                     None => drop(fs::remove_file(path)),
                 }
             }
@@ -139,21 +167,48 @@ impl Disk for MortalDisk {
         })
     }
 
+    fn write_unsynced(&self, path: &Path, bytes: &[u8]) -> io::Result<Stamp> {
+        self.spoiled.lock().unwrap().insert(path.to_owned());
+        self.write(path, bytes)
+    }
+
+    fn file_system_of(&self, folder: &Path, _: usize) -> Option<FileSystem> {
+        (self.sync != Sync::Each).then(|| FileSystem::of(folder).ok()).flatten()
+    }
+
+    fn sync_file_system(&self, system: &FileSystem) -> io::Result<()> {
+        self.live(|| match self.sync {
+            Sync::AtOnceInVain => Err(io::Error::other("something was not written")),
+            Sync::Each | Sync::AtOnce => Ok(()),
+        })?;
+        self.spoiled.lock().unwrap().clear();
+        self.unsynced.lock().unwrap().retain(|undo| !system.holds(&undo.folder));
+        Ok(())
+    }
+
     fn sync(&self, path: &Path) -> io::Result<Stamp> {
         self.live(|| RealDisk.sync(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.will_change(to.parent().unwrap(), &[to]);
-        self.live(|| RealDisk.rename(from, to))
+        self.live(|| RealDisk.rename(from, to))?;
+        let mut spoiled = self.spoiled.lock().unwrap();
+        if spoiled.remove(from) {
+            spoiled.insert(to.to_owned());
+        }
+        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.will_change(path.parent().unwrap(), &[path]);
-        self.live(|| RealDisk.remove(path))
+        self.live(|| RealDisk.remove(path))?;
+        self.spoiled.lock().unwrap().remove(path);
+        Ok(())
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.will_change(path.parent().unwrap(), &[path]);
         self.live(|| RealDisk.create_dir(path))
     }
 
@@ -422,6 +477,10 @@ fn hide_changes(root: &Path) {
 /// Lets `work` die at every step in every way, on libraries that are damaged
 /// first, and looks at what is left.
 fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Database) -> Result<()>) {
+    survives_on(Sync::Each, damage, work);
+}
+
+fn survives_on(sync: Sync, damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Database) -> Result<()>) {
     let template = folder();
     prepare(template.path());
     let before = Answers::of(&open(template.path(), Arc::new(RealDisk)).unwrap());
@@ -451,7 +510,7 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Database) -> Result<(
     for (death, loses) in ways {
         for lives_for in 0.. {
             let folder = fresh();
-            let disk = MortalDisk::new(lives_for, death);
+            let disk = MortalDisk::new(lives_for, death, sync);
             let died = {
                 let opened = open(folder.path(), Arc::clone(&disk) as Arc<dyn Disk>);
                 opened.and_then(|db| work(&db))
@@ -463,7 +522,7 @@ fn survives(damage: Option<&dyn Fn(&Path)>, work: impl Fn(&Database) -> Result<(
                 Loses::NothingAtOnce => hide_changes(folder.path()),
                 Loses::Unsynced => disk.lose_unsynced(),
             }
-            let name = format!("{death:?}, loses {loses:?}, step {lives_for}");
+            let name = format!("{sync:?}, {death:?}, loses {loses:?}, step {lives_for}");
             if !is_dead {
                 let db = open(folder.path(), Arc::new(RealDisk)).unwrap();
                 assert_eq!(Answers::of(&db), after, "{name}: what was done stays done");
@@ -533,6 +592,26 @@ fn storing_a_batch_survives_every_death() {
         put(db, &new, PutMode::Create)?;
         let mode = PutMode::Create;
         Songs::new(db).put(&[PutSong { song: restored.clone(), mode, origin: None }]).map(drop)
+    });
+}
+
+#[test]
+fn a_batch_that_is_synced_at_once_survives_every_death() {
+    let new: Vec<_> = (4..6).map(|n| embedded(song(n), n)).collect();
+    let old = embedded(song(0), 0).0;
+    let put = PutSong {
+        song: edited(&old),
+        mode: PutMode::Replace(old.revision.operation),
+        origin: None,
+    };
+
+    survives_on(Sync::AtOnce, None, |db| {
+        crate::crash_tests::put(db, &new, PutMode::Create)?;
+        delete(db, &[song(1)])?;
+        Songs::new(db).put(std::slice::from_ref(&put)).map(drop)
+    });
+    survives_on(Sync::AtOnceInVain, None, |db| {
+        Songs::new(db).put(std::slice::from_ref(&put)).map(drop)
     });
 }
 

@@ -58,7 +58,8 @@ What comes in on stdin is of the protocol, and so is what goes to stdout, whatev
 #[cfg(feature = "mcp")]
 #[derive(Debug, Args)]
 pub(crate) struct McpArgs {
-    /// Let it change what is known of songs, make playlists, and name clusters
+    /// Let it change what is known of songs, make playlists and patterns, link synths, and
+    /// name clusters
     #[arg(long)]
     pub(crate) allow_writes: bool,
 }

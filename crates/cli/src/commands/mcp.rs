@@ -1,7 +1,9 @@
 //! `mcp`: the library as tools for a language model, over stdin and stdout.
 
+mod patterns;
 mod playlists;
 mod queues;
+mod synths;
 mod tools;
 
 use anyhow::Result;

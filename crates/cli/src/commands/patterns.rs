@@ -289,15 +289,6 @@ async fn remove(context: &Context, ids: &[SegmentId]) -> Result<ExitStatus> {
 }
 
 async fn similar(context: &Context, args: SimilarPatternsArgs) -> Result<ExitStatus> {
-    let subject = match (&args.what, &args.features) {
-        (Some(what), _) => what.parse().map_or_else(
-            |_| PatternSubject::Song(what.clone()),
-            // Songs and patterns have ids of one form.
-            PatternSubject::Pattern,
-        ),
-        (None, Some(file)) => PatternSubject::Vector(read_npy(file)?),
-        (None, None) => return Err(Error::usage("there is nothing to be similar to").into()),
-    };
     let library = context.library_to_read().await?;
     let config = library.config();
     let options = SimilarPatternsOptions {
@@ -308,11 +299,10 @@ async fn similar(context: &Context, args: SimilarPatternsArgs) -> Result<ExitSta
         metric: args.metric,
         among: among(ids(&library, &args.songs).await?, args.criteria),
     };
-    let subject = match subject {
-        PatternSubject::Pattern(id) if is_song(&library, id).await? => {
-            PatternSubject::Song(id.to_string())
-        }
-        subject => subject,
+    let subject = match (&args.what, &args.features) {
+        (Some(what), _) => subject(&library, what).await?,
+        (None, Some(file)) => PatternSubject::Vector(read_npy(file)?),
+        (None, None) => return Err(Error::usage("there is nothing to be similar to").into()),
     };
     let mut found = similar_patterns(&library, &subject, &options).await?;
     hints::put_in_words(&mut found.shortfall);
@@ -335,7 +325,12 @@ async fn similar(context: &Context, args: SimilarPatternsArgs) -> Result<ExitSta
     Ok(if found.results.is_empty() { ExitStatus::FoundNothing } else { ExitStatus::Done })
 }
 
-async fn is_song(library: &Library, id: SegmentId) -> Result<bool> {
-    let song = SongId::from_bytes(*id.as_bytes());
-    Ok(!find::summaries(library, &[song]).await?.is_empty())
+/// What `what` names: a pattern by its id, or else a song, a file or a part of one.
+pub(super) async fn subject(library: &Library, what: &str) -> Result<PatternSubject, Error> {
+    let song = || PatternSubject::Song(what.to_owned());
+    let Ok(id) = what.parse::<SegmentId>() else { return Ok(song()) };
+    // Songs and patterns have ids of one form.
+    let of_song = SongId::from_bytes(*id.as_bytes());
+    let is_song = !find::summaries(library, &[of_song]).await?.is_empty();
+    Ok(if is_song { song() } else { PatternSubject::Pattern(id) })
 }

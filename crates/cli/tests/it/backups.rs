@@ -207,3 +207,55 @@ pub(crate) fn shapes(shapes: &Shapes) {
     fs::write(world.path("music/one.wav"), tone(330.0, 0.5)).unwrap();
     run(&["backup", "--force", "b.songrec"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_backup_that_is_interrupted_leaves_nothing_under_its_name() {
+    let world = World::with(&["kick"]);
+    // Audio that takes a while to copy: a chunk of zeros that no decoder looks at, which
+    // takes no room on most disks.
+    let mut long = tone(440.0, 0.5);
+    let hole: u32 = 256 << 20;
+    long.extend(b"junk");
+    long.extend(hole.to_le_bytes());
+    let riff = u32::try_from(long.len()).unwrap() - 8 + hole;
+    long[4..8].copy_from_slice(&riff.to_le_bytes());
+    let path = world.path("music/long.wav");
+    fs::write(&path, &long).unwrap();
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(u64::from(riff) + 8).unwrap();
+    world.run(&["scan", "music"]).ok();
+    fs::create_dir(world.path("backups")).unwrap();
+    fs::write(world.path("backups/old.songrec"), "of yesterday").unwrap();
+    let there = || {
+        let names = fs::read_dir(world.path("backups")).unwrap();
+        let mut names: Vec<String> =
+            names.map(|name| name.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+
+    for (arguments, signal) in [
+        (vec!["backup", "--audio", "backups/new.songrec"], "-INT"),
+        (vec!["backup", "--audio", "--force", "backups/old.songrec"], "-INT"),
+        (vec!["backup", "--audio", "backups/new.songrec"], "-TERM"),
+    ] {
+        let child = world.begin(&arguments);
+        while there().len() < 2 {
+            std::thread::yield_now();
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        let ended = Run::of(child.wait_with_output().unwrap());
+
+        assert_eq!(ended.code, 130, "{ended:?}");
+        assert!(ended.stderr.contains("interrupted"), "{ended:?}");
+        assert!(ended.stderr.contains("was not written"), "{ended:?}");
+        assert_eq!(there(), ["old.songrec"], "{arguments:?}");
+    }
+    let old = fs::read_to_string(world.path("backups/old.songrec")).unwrap();
+    assert_eq!(old, "of yesterday");
+    // And the same command again makes it.
+    world.run(&["backup", "backups/new.songrec"]).ok();
+    world.run(&["restore", "--dry-run", "backups/new.songrec"]).ok();
+}

@@ -109,38 +109,26 @@ fn what_would_open_a_library_to_others_is_refused() {
     }
 }
 
+/// A language model that talks to `songrec mcp`.
 #[cfg(feature = "mcp")]
-#[test]
-fn a_language_model_can_ask_and_changes_nothing_unless_it_may() {
-    for may_write in [false, true] {
-        let world = World::with(&["kick", "snare"]);
-        let (id, other) = (world.ids()[0].clone(), world.ids()[1].clone());
+struct Model {
+    child: Child,
+    stdin: Option<std::process::ChildStdin>,
+    answers: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    number: u64,
+}
+
+#[cfg(feature = "mcp")]
+impl Model {
+    fn of(world: &World, may_write: bool) -> Self {
         let arguments: &[&str] = if may_write { &["mcp", "--allow-writes"] } else { &["mcp"] };
         let mut command = world.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut number = 0;
-        let mut ask = |method: &str, params: Value| -> Value {
-            number += 1;
-            let request =
-                json!({"jsonrpc": "2.0", "id": number, "method": method, "params": params});
-            writeln!(stdin, "{request}").unwrap();
-            let answer: Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
-            assert_eq!(answer["id"], number, "{answer}");
-            if method == "initialize" {
-                writeln!(
-                    stdin,
-                    "{}",
-                    json!({"jsonrpc": "2.0", "method": "notifications/initialized"})
-                )
-                .unwrap();
-            }
-            answer["result"].clone()
-        };
-
-        let about = ask(
+        let stdin = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut model = Self { child, stdin, answers, number: 0 };
+        let about = model.ask(
             "initialize",
             json!({
                 "protocolVersion": "2025-06-18", "capabilities": {},
@@ -148,17 +136,69 @@ fn a_language_model_can_ask_and_changes_nothing_unless_it_may() {
             }),
         );
         assert_eq!(about["serverInfo"]["name"], "songrec");
-        let tools = ask("tools/list", json!({}));
-        let names: Vec<&str> = tools["tools"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|tool| tool["name"].as_str().unwrap())
-            .collect();
-        assert_eq!(names.contains(&"edit"), may_write, "{names:?}");
-        let mut call = |name: &str, arguments: Value| {
-            ask("tools/call", json!({"name": name, "arguments": arguments}))
+        model.say(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        model
+    }
+
+    fn say(&mut self, message: &Value) {
+        writeln!(self.stdin.as_mut().unwrap(), "{message}").unwrap();
+    }
+
+    fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.number += 1;
+        let number = self.number;
+        self.say(&json!({"jsonrpc": "2.0", "id": number, "method": method, "params": params}));
+        let answer: Value = serde_json::from_str(&self.answers.next().unwrap().unwrap()).unwrap();
+        assert_eq!(answer["id"], number, "{answer}");
+        answer["result"].clone()
+    }
+
+    // The tools that it may use, and whether each one says that it only reads.
+    fn tools(&mut self) -> Vec<(String, bool)> {
+        let tools = self.ask("tools/list", json!({}));
+        let tools = tools["tools"].as_array().unwrap().iter();
+        let one = |tool: &Value| {
+            let only_reads = tool["annotations"]["readOnlyHint"].as_bool().unwrap();
+            (tool["name"].as_str().unwrap().to_owned(), only_reads)
         };
+        tools.map(one).collect()
+    }
+
+    fn call(&mut self, name: &str, arguments: Value) -> Value {
+        self.ask("tools/call", json!({"name": name, "arguments": arguments}))
+    }
+
+    // What a tool answers that has to work.
+    fn get(&mut self, name: &str, arguments: Value) -> Value {
+        let answer = self.call(name, arguments);
+        assert_eq!(answer["isError"], false, "{name}: {answer}");
+        answer["structuredContent"].clone()
+    }
+
+    // What a tool says that has to fail.
+    fn refused(&mut self, name: &str, arguments: Value) -> String {
+        let answer = self.call(name, arguments);
+        assert_eq!(answer["isError"], true, "{name}: {answer}");
+        answer["content"][0]["text"].as_str().unwrap().to_owned()
+    }
+
+    fn end(mut self) {
+        self.stdin = None;
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+#[cfg(feature = "mcp")]
+#[test]
+fn a_language_model_can_ask_and_changes_nothing_unless_it_may() {
+    for may_write in [false, true] {
+        let world = World::with(&["kick", "snare"]);
+        let (id, other) = (world.ids()[0].clone(), world.ids()[1].clone());
+        let mut model = Model::of(&world, may_write);
+        let tools = model.tools();
+        assert_eq!(tools.contains(&("edit".to_owned(), false)), may_write, "{tools:?}");
+        assert_eq!(tools.iter().any(|(_, only_reads)| !only_reads), may_write, "{tools:?}");
+        let mut call = |name: &str, arguments: Value| model.call(name, arguments);
         assert_eq!(call("search", json!({}))["structuredContent"]["total"], 2);
         let similar = call("similar", json!({"song": id, "limit": 1}));
         assert_eq!(
@@ -202,8 +242,119 @@ fn a_language_model_can_ask_and_changes_nothing_unless_it_may() {
         }
         let edited = call("edit", json!({"song": id, "set": {"title": "Thump"}}));
         assert_eq!(edited["isError"], !may_write, "{edited}");
-        drop(stdin);
-        assert_eq!(child.wait().unwrap().code(), Some(0));
+        model.end();
         assert_eq!(world.json(&["show", &id])["values"]["title"]["value"] == "Thump", may_write);
     }
+}
+
+#[cfg(feature = "mcp")]
+#[test]
+fn a_language_model_finds_patterns_and_names_new_ones_where_it_may() {
+    let world = World::with(&["kick", "snare"]);
+    let (id, other) = (world.ids()[0].clone(), world.ids()[1].clone());
+    let made = json!({"song": id, "start": 0, "end": 0.1, "kind": "thump", "low": 20, "high": 200,
+                      "confidence": 0.5, "source": "a model", "metadata": {"by": "ear"}});
+    let mut reading = Model::of(&world, false);
+    assert!(reading.refused("add_pattern", made.clone()).contains("--allow-writes"));
+    assert_eq!(reading.get("patterns", json!({}))["patterns"], json!([]));
+    reading.end();
+    let mut model = Model::of(&world, true);
+
+    let thump = model.get("add_pattern", made);
+    let second = json!({"song": other, "start": 0, "end": 0.1, "kind": "crack"});
+    let crack = model.get("add_pattern", second);
+    let (thump, crack) = (thump["id"].clone(), crack["id"].clone());
+
+    let shown = model.get("patterns", json!({"pattern": thump}));
+    assert_eq!((&shown["kind"], &shown["metadata"]["by"]), (&json!("thump"), &json!("ear")));
+    assert!(shown["dimension"].as_u64() > Some(0), "a model heard it: {shown}");
+    assert_eq!(shown.get("features"), None, "numbers tell a language model nothing");
+    for (which, found) in [
+        (json!({}), 2),
+        (json!({"limit": 1}), 1),
+        (json!({"songs": [id]}), 1),
+        (json!({"kinds": ["thump", "crack"]}), 2),
+        (json!({"kinds": ["hum"]}), 0),
+        (json!({"start": 0.2}), 0),
+        (json!({"end": 0.05, "min_confidence": 0.6}), 1),
+        (json!({"low": 5000, "kinds": ["thump"]}), 0),
+        (json!({"sources": ["a model"]}), 1),
+    ] {
+        let patterns = model.get("patterns", which.clone())["patterns"].clone();
+        assert_eq!(patterns.as_array().unwrap().len(), found, "{which}: {patterns}");
+    }
+    let alike = model.get("similar_patterns", json!({"like": thump}));
+    assert_eq!(alike["results"][0]["id"], crack, "{alike}");
+    let alike = model.get("similar_patterns", json!({"like": id, "kinds": ["thump"], "limit": 1}));
+    assert_eq!(alike["results"][0]["id"], thump, "{alike}");
+    let none = model.get("similar_patterns", json!({"like": thump, "threshold": 0.999_999}));
+    assert_eq!(none["results"], json!([]), "{none}");
+    let change = json!({"pattern": thump, "kind": "boom", "metadata": {"by": null, "for": "you"}});
+    let edited = model.get("edit_pattern", change);
+    assert_eq!((&edited["id"], &edited["kind"]), (&thump, &json!("boom")), "{edited}");
+    assert_eq!(edited["metadata"], json!({"for": "you"}));
+    for (name, arguments) in [
+        ("patterns", json!({"pattern": "no id"})),
+        ("patterns", json!({"pattern": id})),
+        ("patterns", json!({"colour": "red"})),
+        ("patterns", json!({"limit": 0})),
+        ("patterns", json!({"start": 3, "end": 2})),
+        ("similar_patterns", json!({})),
+        ("similar_patterns", json!({"like": "no such song"})),
+        ("add_pattern", json!({"song": id, "start": 1, "end": 0.5, "kind": "thump"})),
+        ("add_pattern", json!({"song": id, "start": 0, "end": 0.1, "kind": ""})),
+        ("edit_pattern", json!({"pattern": thump, "confidence": 2})),
+        ("remove_pattern", json!({"pattern": id})),
+    ] {
+        assert!(!model.refused(name, arguments).is_empty(), "{name}");
+    }
+    assert_eq!(model.get("remove_pattern", json!({"pattern": thump}))["removed"], thump);
+    model.end();
+    let left = world.json_lines(&["patterns", "ls"]);
+    assert_eq!(left.iter().map(|one| &one["id"]).collect::<Vec<_>>(), [&crack]);
+}
+
+#[cfg(feature = "mcp")]
+#[test]
+fn a_language_model_finds_synths_and_says_what_they_come_from_where_it_may() {
+    let world = World::new();
+    let synth = |name: &str| {
+        format!(
+            "SynthDef(\\{name}, {{ |freq = 440, gate = 1| Out.ar(0, SinOsc.ar(freq) * gate) }}).add;"
+        )
+    };
+    for name in ["deepBass", "softPad"] {
+        std::fs::write(world.path(&format!("{name}.scd")), synth(name)).unwrap();
+        world.run(&["synths", "add", &format!("{name}.scd")]).ok();
+    }
+    let link = json!({"child": "softPad", "parent": "deepBass", "weight": 0.5});
+    let mut reading = Model::of(&world, false);
+    assert!(reading.refused("link_synths", link.clone()).contains("--allow-writes"));
+    let all = reading.get("synths", json!({}));
+    assert_eq!(all["count"], 2, "{all}");
+    let pads = reading.get("synths", json!({"category": "pad", "words": "soft"}));
+    assert_eq!(pads["synths"][0]["name"], "softPad", "{pads}");
+    let one = reading.get("synths", json!({"synth": "deepBass"}));
+    assert!(one["source"].as_str().unwrap().contains("SinOsc"), "{one}");
+    for (name, arguments) in [
+        ("synths", json!({"synth": "nobody"})),
+        ("synths", json!({"category": "kazoo"})),
+        ("synths", json!({"limit": 101})),
+        ("synth_lineage", json!({"synth": "nobody"})),
+    ] {
+        reading.refused(name, arguments);
+    }
+    reading.end();
+    let mut model = Model::of(&world, true);
+
+    model.get("link_synths", link);
+
+    let lineage = model.get("synth_lineage", json!({"synth": "softPad"}));
+    let parent = &lineage["up"][0];
+    assert_eq!((&parent["name"], &parent["weight"]), (&json!("deepBass"), &json!(0.5)));
+    let back = json!({"child": "deepBass", "parent": "softPad"});
+    assert!(!model.refused("link_synths", back).is_empty(), "no circles");
+    model.get("unlink_synths", json!({"child": "softPad", "parent": "deepBass"}));
+    assert_eq!(model.get("synth_lineage", json!({"synth": "softPad"}))["up"], json!([]));
+    model.end();
 }

@@ -462,6 +462,7 @@ impl Writing<'_> {
                 break;
             }
             self.archive.add(&buffer[..count]).map_err(failed)?;
+            self.may_go_on()?;
         }
         self.archive.end().map_err(failed)?;
         self.carried.insert(blob.sha256);

@@ -187,7 +187,7 @@ impl<'a> Arriving<'a> {
             let arrival = &mut batch[at];
             if reference.digest != offered {
                 let what = DifferentValue::Embedding { embedding: model.clone() };
-                self.imported.note(&arrival.song, &arrival.label, what);
+                self.imported.note(arrival.song.id, &arrival.label, what);
             }
             arrival.song.embeddings.insert(model, reference);
         }
@@ -216,7 +216,7 @@ impl<'a> Arriving<'a> {
                 match (stored, made.changed) {
                     (Some(_), false) => {
                         self.imported.already_there += 1;
-                        self.imported.note_all(made);
+                        self.imported.note_all(*id, made.different);
                     }
                     (Some(stored), true) => {
                         made.song.revise(stored, now());
@@ -241,40 +241,39 @@ impl<'a> Arriving<'a> {
         if made.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let put = |(made, mode): &(Made, PutMode)| PutSong {
-            song: made.song.clone(),
-            mode: *mode,
-            origin: None,
-        };
-        let puts: Vec<PutSong> = made.iter().map(put).collect();
+        let (mut puts, mut told) = (Vec::new(), Vec::new());
+        for (Made { song, different, .. }, mode) in made {
+            told.push((song.id, different, mode));
+            puts.push(PutSong { song, mode, origin: None });
+        }
         let outcomes = self.library.backend.songs().put(&puts).await?;
         let mut changed = BTreeMap::new();
-        for ((made, mode), outcome) in made.into_iter().zip(outcomes) {
+        for ((id, different, mode), outcome) in told.into_iter().zip(outcomes) {
             match (outcome, mode) {
                 (Outcome::Conflict(newer), _) => {
-                    changed.insert(made.song.id, newer.map(|song| *song));
+                    changed.insert(id, newer.map(|song| *song));
                     continue;
                 }
                 (Outcome::Done, PutMode::Create) => self.imported.added += 1,
                 (Outcome::Done, PutMode::Replace(_)) => self.imported.completed += 1,
             }
-            self.imported.note_all(made);
+            self.imported.note_all(id, different);
         }
         Ok(changed)
     }
 }
 
 impl Imported {
-    fn note(&mut self, song: &Song, from: &str, what: DifferentValue) {
+    fn note(&mut self, song: SongId, from: &str, what: DifferentValue) {
         self.differing += 1;
         if self.different.len() < LISTED {
-            self.different.push(Different { song: song.id, from: from.to_owned(), what });
+            self.different.push(Different { song, from: from.to_owned(), what });
         }
     }
 
-    fn note_all(&mut self, made: Made) {
-        for (from, what) in made.different {
-            self.note(&made.song, &from, what);
+    fn note_all(&mut self, song: SongId, different: Vec<(String, DifferentValue)>) {
+        for (from, what) in different {
+            self.note(song, &from, what);
         }
     }
 }
@@ -293,11 +292,10 @@ fn made_of(stored: Option<&Song>, arrivals: &[Arrival]) -> Made {
         (Some(stored), all) => (stored.clone(), all),
         (None, []) => unreachable!("a song is made of an arrival"),
     };
-    let before = song.clone();
     let mut different = Vec::new();
     for arrival in rest {
         let values = complete(&mut song, &arrival.song);
         different.extend(values.into_iter().map(|value| (arrival.label.clone(), value)));
     }
-    Made { changed: song != before, song, different }
+    Made { changed: stored.is_none_or(|stored| song != *stored), song, different }
 }

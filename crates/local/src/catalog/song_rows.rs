@@ -11,7 +11,7 @@ use songrec_core::{
 };
 use songrec_storage::Tombstone;
 
-use super::filter;
+use super::{Catalog, filter};
 use crate::{
     error::Result,
     files::Stamp,
@@ -47,28 +47,32 @@ fn set_song(connection: &Connection, stored: &Stored<Song>) -> Result<()> {
     let summary_json = json_of(&summary);
     let change = next_change(connection)?;
     // Whatever is there, and of whichever type: it may be damaged.
-    let known: Option<bool> = connection
-        .prepare_cached("SELECT card IS ? FROM song WHERE id = ?")?
-        .query_row(params![summary_json, song.id.as_bytes()], |row| row.get(0))
+    let known: Option<(i64, bool)> = connection
+        .prepare_cached("SELECT n, card IS ? FROM song WHERE id = ?")?
+        .query_row(params![summary_json, song.id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let stamp = &stored.stamp;
-    let mut row = values(params![song.id.as_bytes(), change, stamp.mtime, stamp.size])?;
+    let mut row = values(params![change, stamp.mtime, stamp.size])?;
     row.extend(columns(song, &summary)?);
     row.push(Value::Text(summary_json));
-    let n: i64 = connection
-        .prepare_cached(
-            "INSERT INTO song (id, change, mtime, size, title, artist, album, year, bpm, \
-             duration, added, key, is_loop, has, blob, card) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (id) DO UPDATE SET change = excluded.change, \
-             mtime = excluded.mtime, size = excluded.size, title = excluded.title, \
-             artist = excluded.artist, album = excluded.album, year = excluded.year, \
-             bpm = excluded.bpm, duration = excluded.duration, added = excluded.added, \
-             key = excluded.key, is_loop = excluded.is_loop, has = excluded.has, \
-             blob = excluded.blob, card = excluded.card \
-             RETURNING n",
-        )?
-        .query_row(params_from_iter(row), |row| row.get(0))?;
+    row.push(Value::Blob(song.id.as_bytes().to_vec()));
+    // Neither `RETURNING` nor `ON CONFLICT`, here and below: for a statement that may
+    // have to be taken back in part, SQLite makes the words of all songs before durable
+    // in their tables, which costs more than everything else together.
+    let sql = match known {
+        Some(_) => {
+            "UPDATE song SET change = ?, mtime = ?, size = ?, title = ?, artist = ?, album = ?, \
+             year = ?, bpm = ?, duration = ?, added = ?, key = ?, is_loop = ?, has = ?, blob = ?, \
+             card = ? WHERE id = ?"
+        }
+        None => {
+            "INSERT INTO song (change, mtime, size, title, artist, album, year, bpm, duration, \
+             added, key, is_loop, has, blob, card, id) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        }
+    };
+    connection.prepare_cached(sql)?.execute(params_from_iter(row))?;
+    let n = known.map_or_else(|| connection.last_insert_rowid(), |(n, _)| n);
     let was_known = known.is_some();
     if was_known {
         connection.prepare_cached("DELETE FROM file WHERE n = ?")?.execute([n])?;
@@ -80,12 +84,18 @@ fn set_song(connection: &Connection, stored: &Stored<Song>) -> Result<()> {
             .execute(params![n, file.path, file.sha256.0])?;
     }
     for model in song.embeddings.keys() {
-        connection
-            .prepare_cached("INSERT INTO embedding (n, m) SELECT ?, m FROM model WHERE name = ?")?
-            .execute(params![n, model.as_str()])?;
+        let m: Option<i64> = connection
+            .prepare_cached("SELECT m FROM model WHERE name = ?")?
+            .query_row([model.as_str()], |row| row.get(0))
+            .optional()?;
+        if let Some(m) = m {
+            connection
+                .prepare_cached("INSERT INTO embedding (n, m) VALUES (?, ?)")?
+                .execute([n, m])?;
+        }
     }
     // Most changes leave alone what filters look at.
-    if known == Some(true) {
+    if known.is_some_and(|(_, same)| same) {
         return Ok(());
     }
     if was_known {
@@ -224,9 +234,10 @@ fn remove_tombstone(connection: &Connection, id: SongId) -> Result<()> {
 }
 
 fn next_change(connection: &Connection) -> Result<i64> {
-    Ok(connection
-        .prepare_cached("UPDATE meta SET value = value + 1 WHERE name = 'change' RETURNING value")?
-        .query_row([], |row| row.get(0))?)
+    connection
+        .prepare_cached("UPDATE meta SET value = value + 1 WHERE name = 'change'")?
+        .execute([])?;
+    Catalog::last_change(connection)
 }
 
 /// What the catalog believes the files of a song to be.

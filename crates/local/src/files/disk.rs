@@ -7,6 +7,8 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use super::file_system::FileSystem;
+
 /// What the library does to a file system, one step at a time.
 ///
 /// A seam: tests put a disk here that dies before or after any step.
@@ -24,6 +26,16 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync + 'static {
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a folder survive a power cut.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes a new file of these bytes, which a power cut may take or spoil
+    /// until [`sync_file_system`](Self::sync_file_system).
+    fn write_unsynced(&self, path: &Path, bytes: &[u8]) -> io::Result<Stamp>;
+    /// The file system that holds `folder`, opened, where it is to be synced in
+    /// place of each of `count` files or folders; nothing where that cannot be, or
+    /// costs more.
+    fn file_system_of(&self, folder: &Path, count: usize) -> Option<FileSystem>;
+    /// Makes everything on a file system survive a power cut. What it could not
+    /// keep since it was opened is an error.
+    fn sync_file_system(&self, system: &FileSystem) -> io::Result<()>;
     /// Runs a step that is not a file of ours: a transaction, a change of an
     /// index.
     fn step(&self, run: &mut dyn FnMut()) -> io::Result<()>;
@@ -63,6 +75,14 @@ impl Stamp {
 #[derive(Debug)]
 pub(crate) struct RealDisk;
 
+/// From how many files or folders on the whole file system is synced instead.
+///
+/// That waits for what other programs have written as well, perhaps gigabytes of a
+/// download, so it has to save something. So many syncs of files are three rounds of
+/// those that wait together ([`Disk::width`]); below, a song that is added or a scan
+/// that stores what it has waits for nobody else.
+const MANY: usize = 48;
+
 impl Disk for RealDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
@@ -73,6 +93,23 @@ impl Disk for RealDisk {
         file.write_all(bytes)?;
         file.sync_all()?;
         Ok(Stamp::of(&file.metadata()?))
+    }
+
+    fn write_unsynced(&self, path: &Path, bytes: &[u8]) -> io::Result<Stamp> {
+        let mut file = fs::File::create_new(path)?;
+        file.write_all(bytes)?;
+        Ok(Stamp::of(&file.metadata()?))
+    }
+
+    fn file_system_of(&self, folder: &Path, count: usize) -> Option<FileSystem> {
+        if count < MANY {
+            return None;
+        }
+        FileSystem::of(folder).ok().filter(FileSystem::can_be_synced)
+    }
+
+    fn sync_file_system(&self, system: &FileSystem) -> io::Result<()> {
+        system.sync()
     }
 
     fn sync(&self, path: &Path) -> io::Result<Stamp> {

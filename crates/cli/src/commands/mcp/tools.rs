@@ -16,7 +16,7 @@ use songrec_library::{
     similar_to,
 };
 
-use super::{playlists, queues};
+use super::{patterns, playlists, queues, synths};
 
 /// Songs of one answer if nobody says how many, and at the most: a model reads all of
 /// them.
@@ -104,6 +104,8 @@ impl Tools {
         });
         let limit = json!({ "type": "integer", "minimum": 1, "maximum": MOST,
                             "description": "How many songs; 10 if it is not said" });
+        let of_all = json!({ "type": "integer", "minimum": 1, "maximum": MOST,
+                             "description": "How many; 10 if it is not said" });
         let mut tools = vec![
             tool(
                 "search",
@@ -173,6 +175,8 @@ impl Tools {
                 json!({}),
             ),
         ];
+        tools.extend(patterns::reading(&of_all));
+        tools.extend(synths::reading(&of_all));
         let songs =
             json!({ "type": "array", "items": song, "description": "Songs, in their order" });
         if self.may_write {
@@ -190,6 +194,8 @@ impl Tools {
                 writing("rename_cluster", "Gives a group of songs another name.", &["cluster", "name"],
                         json!({ "cluster": text("Its number or name"), "name": text("The new name") })),
             ]);
+            tools.extend(patterns::writing_tools(&song));
+            tools.extend(synths::writing_tools());
         }
         tools
     }
@@ -230,12 +236,28 @@ impl Tools {
                 let Nothing {} = read(arguments)?;
                 self.sync_status().await
             }
+            "patterns" => patterns::shown(&self.library, read(arguments)?).await,
+            "similar_patterns" => patterns::similar(&self.library, read(arguments)?).await,
+            "synths" => synths::shown(&self.library, read(arguments)?).await,
+            "synth_lineage" => synths::lineage(&self.library, read(arguments)?).await,
+            "add_pattern" if self.may_write => patterns::add(&self.library, read(arguments)?).await,
+            "edit_pattern" if self.may_write => {
+                patterns::edit(&self.library, read(arguments)?).await
+            }
+            "remove_pattern" if self.may_write => {
+                patterns::remove(&self.library, read(arguments)?).await
+            }
+            "link_synths" if self.may_write => synths::link(&self.library, read(arguments)?).await,
+            "unlink_synths" if self.may_write => {
+                synths::unlink(&self.library, read(arguments)?).await
+            }
             "edit" if self.may_write => self.edit(read(arguments)?).await,
             "rename_cluster" if self.may_write => {
                 let Rename { cluster, name } = read(arguments)?;
                 document(&ClusterName::of(&rename_cluster(&self.library, &cluster, &name).await?))
             }
-            "edit" | "rename_cluster" | "new_playlist" | "add_to_playlist" => {
+            "edit" | "rename_cluster" | "new_playlist" | "add_to_playlist" | "add_pattern"
+            | "edit_pattern" | "remove_pattern" | "link_synths" | "unlink_synths" => {
                 Err(Error::usage("nothing can be changed")
                     .with_hint("`songrec mcp --allow-writes` allows it"))
             }
@@ -353,11 +375,16 @@ impl Tools {
     }
 }
 
-fn text(about: &str) -> Value {
+pub(super) fn text(about: &str) -> Value {
     json!({ "type": "string", "description": about })
 }
 
-fn tool(name: &'static str, about: &'static str, required: &[&str], properties: Value) -> Tool {
+pub(super) fn tool(
+    name: &'static str,
+    about: &'static str,
+    required: &[&str],
+    properties: Value,
+) -> Tool {
     let schema = json!({
         "type": "object",
         "properties": properties,
@@ -368,8 +395,24 @@ fn tool(name: &'static str, about: &'static str, required: &[&str], properties: 
     Tool::new(name, about, schema).with_annotations(ToolAnnotations::new().read_only(true))
 }
 
-fn writing(name: &'static str, about: &'static str, required: &[&str], properties: Value) -> Tool {
+pub(super) fn writing(
+    name: &'static str,
+    about: &'static str,
+    required: &[&str],
+    properties: Value,
+) -> Tool {
     let annotations = ToolAnnotations::new().read_only(false).destructive(false);
+    tool(name, about, required, properties).with_annotations(annotations)
+}
+
+// What it does cannot be taken back by another tool.
+pub(super) fn removing(
+    name: &'static str,
+    about: &'static str,
+    required: &[&str],
+    properties: Value,
+) -> Tool {
+    let annotations = ToolAnnotations::new().read_only(false).destructive(true);
     tool(name, about, required, properties).with_annotations(annotations)
 }
 
@@ -378,14 +421,14 @@ fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, Error> {
         .map_err(|error| Error::usage("the arguments mean nothing").because(error))
 }
 
-fn document(value: &impl serde::Serialize) -> Result<Value, Error> {
+pub(super) fn document(value: &impl serde::Serialize) -> Result<Value, Error> {
     serde_json::to_value(value)
         .map_err(|error| Error::usage("the answer cannot be written").because(error))
 }
 
-fn within(limit: Option<usize>) -> Result<usize, Error> {
+pub(super) fn within(limit: Option<usize>) -> Result<usize, Error> {
     match limit.unwrap_or(USUAL) {
         limit if (1..=MOST).contains(&limit) => Ok(limit),
-        limit => Err(Error::usage(format_args!("{limit} songs are not 1 to {MOST}"))),
+        limit => Err(Error::usage(format_args!("a limit of {limit} is not 1 to {MOST}"))),
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is the answer of a test")]
 
 mod costs;
+mod emptying;
 mod migrating;
 mod playlists;
 mod segments;
