@@ -20,6 +20,9 @@ pub(crate) struct ServeArgs {
     /// Where to listen, such as localhost:8001; port 0 is any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8001")]
     pub(crate) addr: String,
+    /// Make a library first, where there is none on this machine yet
+    #[arg(long)]
+    pub(crate) init: bool,
     /// Let nobody change anything
     #[arg(long)]
     pub(crate) read_only: bool,
@@ -27,7 +30,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) open: bool,
     /// Ask the server that listens there whether it can answer, and end
-    #[arg(long, conflicts_with_all = ["read_only", "open"])]
+    #[arg(long, conflicts_with_all = ["init", "read_only", "open"])]
     pub(crate) check: bool,
     /// A file with the token that clients have to present, in one line
     #[arg(long, value_name = "FILE")]

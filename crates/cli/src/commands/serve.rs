@@ -2,12 +2,15 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::Result;
 use serde_json::json;
-use songrec_library::{Error, ErrorKind, keys, until_interrupted};
+use songrec_library::{
+    Config, Error, ErrorKind, InitOptions, Library, is_library, keys, local_root, until_interrupted,
+};
 use songrec_server::{Options, ServeError, Token, serve};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -35,6 +38,9 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<ExitStatus
     }
     let token = token(&args)?;
     let config = context.config([])?;
+    if args.init {
+        init(context, &config).await?;
+    }
     context.say_which(config.chosen());
     let library = context.library_with(config.clone()).await?;
     let needs_token = token.is_some();
@@ -77,6 +83,19 @@ pub(super) async fn run(context: &Context, args: ServeArgs) -> Result<ExitStatus
     serve(library, options, place, ready, stop).await.map_err(failure)?;
     printer.say("ended; jobs have reached a safe point");
     Ok(ExitStatus::Done)
+}
+
+// Makes a local library where the settings mean one and there is none; those in the cloud
+// are made by `init-astra`, which asks for more.
+async fn init(context: &Context, config: &Arc<Config>) -> Result<()> {
+    let root = local_root(config);
+    if config.get(keys::STORAGE_BACKEND) != "local" || is_library(&root) {
+        return Ok(());
+    }
+    let (progress, options) = (context.job.progress.clone(), InitOptions::default());
+    Library::init(config.clone(), &root, options, progress).await?;
+    context.printer.say(format!("made a library in `{}`", root.display()));
+    Ok(())
 }
 
 // Asks a server whether its library can be reached: for a supervisor that has no client of

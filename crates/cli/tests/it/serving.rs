@@ -55,6 +55,23 @@ fn a_library_is_served_until_somebody_ends_it() {
     }
 }
 
+// What the image and the unit of systemd start on a new machine.
+#[test]
+fn a_new_machine_serves_an_empty_library() {
+    let world = World::bare();
+    let without = world.run(&["serve", "--addr", "127.0.0.1:0"]);
+    assert_eq!(without.code, 10, "{without:?}");
+    for said in ["made a library in `", ""] {
+        let (child, served) = start(&world, &["--init"]);
+        let songs = ask(&served, &["GET /api/v1/songs HTTP/1.1"]);
+        let (_, output) = end(child, "-TERM");
+
+        assert!(songs.contains("\"total\":0"), "{songs}");
+        assert!(output.contains(said), "{output}");
+        assert!(!said.is_empty() || !output.contains("made a library"), "{output}");
+    }
+}
+
 #[test]
 fn a_supervisor_can_ask_whether_the_server_is_ready() {
     let world = World::new();
