@@ -12,6 +12,29 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 #[test]
+fn a_model_whose_vectors_are_gone_is_not_what_searches_compare_by() {
+    let world = World::new();
+    for (kind, name) in [("kick", "kick.wav"), ("snare", "snare.wav")] {
+        world.add(&examples(kind)[0], name);
+    }
+    world.run(&["scan", "music", "--model", "dsp45", "--model", "dsp47"]).ok();
+    let id = world.ids().remove(0);
+    assert_eq!(world.json(&["similar", &id])["model"], "dsp45@1");
+
+    world.run(&["model", "drop", "dsp45", "--yes"]).ok();
+
+    assert_eq!(world.json(&["similar", &id])["model"], "dsp47@1");
+    let stats = world.run(&["stats"]).ok().stdout;
+    assert!(stats.contains("dsp45@1: no vectors, 45 values, cosine"), "{stats}");
+    assert!(stats.contains("dsp47@1: 2 songs, 47 values, cosine"), "{stats}");
+    let models = world.json(&["stats"])["models"].clone();
+    let counts: Vec<_> = models.as_array().unwrap().iter().map(|one| &one["songs"]).collect();
+    assert_eq!(counts, [0, 2]);
+    let by_it = world.run(&["similar", &id, "--model", "dsp45"]);
+    assert!(by_it.stderr.contains("was not embedded by `dsp45@1`"), "{by_it:?}");
+}
+
+#[test]
 fn a_model_is_added_checked_and_removed() {
     let world = World::bare();
     let files = tiny_model("clap-tiny@1");
