@@ -170,12 +170,13 @@ impl Library {
         // Those that are a part of songrec are listed from the best on.
         let built_in = songrec_models::built_in_models().iter().map(|spec| &spec.name);
         let is_known = |name: &&ModelName| known.iter().any(|spec| spec.name == **name);
-        let mut others = built_in
+        let others: Vec<&ModelName> = built_in
             .filter(is_known)
             .chain(known.iter().map(|spec| &spec.name))
             // Features that were given with patterns are of no song.
-            .filter(|name| name.as_str() != usual && !crate::given::is_given(name));
-        let Some(other) = others.next().filter(|_| !self.is_model_chosen()) else {
+            .filter(|name| name.as_str() != usual && !crate::given::is_given(name))
+            .collect();
+        let Some(other) = others.first().filter(|_| !self.is_model_chosen()) else {
             return Ok(unknown);
         };
         let is_built_in = |name: &ModelName| {
@@ -196,9 +197,11 @@ impl Library {
             // It is made again by the first search, and counted by the next.
             return Ok(uncounted);
         }
-        let rows = |name: &str| {
+        let rows = |name: &str| -> usize {
             of_songs().filter(|state| state.model.as_str() == name).map(|state| state.rows).sum()
         };
+        // Of a model whose vectors were all removed the library still knows the name.
+        let other = others.iter().find(|name| rows(name.as_str()) > 0).unwrap_or(other);
         let (embedded, by_other): (usize, usize) = (rows(usual), rows(other.as_str()));
         let is_few = !is_usual_known || 2 * embedded < by_other;
         *whole() = (embedded >= by_other).then(Instant::now);

@@ -6,7 +6,7 @@ use songrec_library::find;
 use crate::{
     args::StatsArgs,
     context::Context,
-    numbers::{length, size},
+    numbers::{counted, length, size},
     status::ExitStatus,
     table::{Column, JOINED, Table},
 };
@@ -40,13 +40,13 @@ pub(super) async fn run(context: &Context, args: StatsArgs) -> Result<ExitStatus
         row("warnings", top(&stats.warnings));
     }
     for model in &stats.models {
-        row(
-            "model",
-            format!(
-                "{}: {} songs, {} values, {}",
-                model.name, model.songs, model.dimension, model.metric
-            ),
-        );
+        // One whose vectors were all removed is still known.
+        let songs = match model.songs {
+            0 => "no vectors".to_owned(),
+            count => counted(count, "song"),
+        };
+        let (name, values, metric) = (&model.name, model.dimension, model.metric);
+        row("model", format!("{name}: {songs}, {values} values, {metric}"));
     }
     if stats.without_embedding > 0 {
         row("no embedding", stats.without_embedding.to_string());

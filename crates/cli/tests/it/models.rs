@@ -12,6 +12,29 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 #[test]
+fn a_model_whose_vectors_are_gone_is_not_what_searches_compare_by() {
+    let world = World::new();
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/vectors.npy");
+    for model in ["one@1", "two@1"] {
+        world.run(&["import", vectors, "--model", model]).ok();
+    }
+    let id = world.ids().remove(0);
+    assert_eq!(world.json(&["similar", &id])["model"], "one@1");
+    let before = world.json(&["stats"])["models"].clone();
+
+    world.run(&["model", "drop", "one", "--yes"]).ok();
+
+    assert_eq!(world.json(&["similar", &id])["model"], "two@1");
+    let stats = world.run(&["stats"]).ok().stdout;
+    assert!(stats.contains("one@1: no vectors, "), "{stats}");
+    assert!(stats.contains(&format!("two@1: {} songs, ", before[1]["songs"])), "{stats}");
+    let after = world.json(&["stats"])["models"].clone();
+    assert_eq!((&after[0]["songs"], &after[1]), (&json!(0), &before[1]));
+    let by_it = world.run(&["similar", &id, "--model", "one"]);
+    assert!(by_it.stderr.contains("was not embedded by `one@1`"), "{by_it:?}");
+}
+
+#[test]
 fn a_model_is_added_checked_and_removed() {
     let world = World::bare();
     let files = tiny_model("clap-tiny@1");
