@@ -3,6 +3,7 @@
 mod patterns;
 mod playlists;
 mod queues;
+mod shape;
 mod synths;
 mod tools;
 

@@ -11,7 +11,7 @@ use songrec_library::{
     edit_pattern, find, find_patterns, keys, pattern, remove_patterns, similar_patterns,
 };
 
-use super::tools::{document, removing, text, tool, within, writing};
+use super::shape::{document, removing, text, tool, within, writing};
 use crate::{commands::patterns::subject, hints};
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use songrec_library::{
     link_synths, synth_lineage, synth_named, synths, unlink_synths,
 };
 
-use super::tools::{document, text, tool, within, writing};
+use super::shape::{document, text, tool, within, writing};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

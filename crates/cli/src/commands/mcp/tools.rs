@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use rmcp::model::Tool;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use songrec_core::{Field, Filter, Job, Song, SongSummary};
@@ -16,12 +16,11 @@ use songrec_library::{
     similar_to,
 };
 
-use super::{patterns, playlists, queues, synths};
-
-/// Songs of one answer if nobody says how many, and at the most: a model reads all of
-/// them.
-const USUAL: usize = 10;
-const MOST: usize = 100;
+use super::{
+    patterns, playlists, queues,
+    shape::{MOST, document, text, tool, within, writing},
+    synths,
+};
 
 /// A library, and whether it may be changed.
 pub(super) struct Tools {
@@ -375,60 +374,7 @@ impl Tools {
     }
 }
 
-pub(super) fn text(about: &str) -> Value {
-    json!({ "type": "string", "description": about })
-}
-
-pub(super) fn tool(
-    name: &'static str,
-    about: &'static str,
-    required: &[&str],
-    properties: Value,
-) -> Tool {
-    let schema = json!({
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": false,
-    });
-    let schema: JsonObject = schema.as_object().cloned().unwrap_or_default();
-    Tool::new(name, about, schema).with_annotations(ToolAnnotations::new().read_only(true))
-}
-
-pub(super) fn writing(
-    name: &'static str,
-    about: &'static str,
-    required: &[&str],
-    properties: Value,
-) -> Tool {
-    let annotations = ToolAnnotations::new().read_only(false).destructive(false);
-    tool(name, about, required, properties).with_annotations(annotations)
-}
-
-// What it does cannot be taken back by another tool.
-pub(super) fn removing(
-    name: &'static str,
-    about: &'static str,
-    required: &[&str],
-    properties: Value,
-) -> Tool {
-    let annotations = ToolAnnotations::new().read_only(false).destructive(true);
-    tool(name, about, required, properties).with_annotations(annotations)
-}
-
 fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, Error> {
     serde_json::from_value(arguments)
         .map_err(|error| Error::usage("the arguments mean nothing").because(error))
-}
-
-pub(super) fn document(value: &impl serde::Serialize) -> Result<Value, Error> {
-    serde_json::to_value(value)
-        .map_err(|error| Error::usage("the answer cannot be written").because(error))
-}
-
-pub(super) fn within(limit: Option<usize>) -> Result<usize, Error> {
-    match limit.unwrap_or(USUAL) {
-        limit if (1..=MOST).contains(&limit) => Ok(limit),
-        limit => Err(Error::usage(format_args!("a limit of {limit} is not 1 to {MOST}"))),
-    }
 }
