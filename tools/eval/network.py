@@ -8,7 +8,7 @@ import soundfile
 import soxr
 from timbre import classes, image
 
-STEP = 2 * image.RATE  # from one window to the next, as in crates/models/src/timbre/windows.rs
+STEP = image.RATE  # from one window to the next, as in crates/models/src/timbre/windows.rs
 
 
 def windows(file):

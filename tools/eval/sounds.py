@@ -211,7 +211,7 @@ def notes(work):
             path = os.path.join(unpack(work, source["debian"], source["version"]), source["path"])
             lines = []
             for number, (clip, program) in enumerate(pitched(path, name, source["read"], out)):
-                file = os.path.join(out, f"{name[0]}{number:04}.wav")
+                file = os.path.join(out, f"{name}-{number:04}.wav")
                 soundfile.write(file, clip, image.RATE, subtype="PCM_16")
                 lines.append(f"{file}\t{classes.FAMILIES[program // 8]}\n")
             with open(done, "w", encoding="utf-8") as file:

@@ -34,7 +34,9 @@ fn analyzed() -> Vec<(String, PathBuf, Analysis)> {
 #[test]
 fn the_nearest_neighbour_of_an_example_is_of_its_kind() {
     let examples = analyzed();
-    for (model, least) in [("dsp45@1", 0.9), ("dsp45-row@1", 0.8), ("dsp47@1", 0.7)] {
+    for (model, least) in
+        [("dsp45@1", 0.9), ("dsp45-row@1", 0.8), ("dsp47@2", 0.9), ("dsp47@1", 0.7)]
+    {
         let model: ModelName = model.parse().unwrap();
         let mut right = 0;
         let mut wrong = Vec::new();
