@@ -173,6 +173,17 @@ def judge_music(options, table):
     judge_copies(options, table, "music", listed, found, pieces, made, peers=False)
 
 
+def judge_dense(options, table):
+    """Neighbouring excerpts are more alike than the beginning and the end of a piece."""
+    listed, _ = sounds.music(options.work, sounds.DENSE)
+    pieces = column(listed, "group")
+    row = "30 s: same piece, up to 12 excerpts of each"
+    for kind, rows in all_vectors(options, "dense", listed).items():
+        right, can, chance = nearest(kind, rows, pieces, np.arange(len(listed)))
+        table.add(row, kind, interval(right[can], pieces[can]))
+    table.add(row, "chance", float(chance[can].mean()))
+
+
 def judge_notes(options, table):
     listed = sounds.notes(options.work)
     labels, fonts = column(listed, "label"), column(listed, "group")
@@ -267,6 +278,7 @@ PARTS = {
     "classes": judge_classes,
     "notes": judge_notes,
     "music": judge_music,
+    "dense": judge_dense,
     "tempo": judge_tempo_and_key,
     "cost": judge_cost,
 }

@@ -50,7 +50,8 @@ NINE = [
 ]
 
 EXCERPT = 30.0  # seconds
-EXCERPTS = 3  # of a piece, at most
+EXCERPTS = 3  # of a piece, at most: its beginning, middle and end
+DENSE = 12  # of a piece, at most, to compare with figures of neighbouring excerpts
 SHIFT = 1.0  # seconds
 NOTES = 3  # of a program of a soundfont
 
@@ -126,18 +127,21 @@ def composer_of(path):
     return "Zhaytee" if "zhay" in said.lower() else said
 
 
-def music(work):
-    """(excerpts, the same a second later) of 30 s of the pieces of two games that last a minute or more."""
+def music(work, most=EXCERPTS):
+    """(excerpts, the same a second later) of 30 s of the pieces of two games that last a minute or more.
+
+    At most `most` of a piece, as far apart as they can be.
+    """
     files = []
     for name in ("wesnoth-1.16-music", "supertux-data"):
         folder = unpack(work, name, PACKAGES[name])
         files += sorted(glob.glob(folder + "/usr/share/games/**/music/**/*.ogg", recursive=True))
-    out = os.path.join(work, "sets", "music")
+    out = os.path.join(work, "sets", "music" if most == EXCERPTS else "dense")
     os.makedirs(out, exist_ok=True)
     sounds, later = [], []
     for source in files:
         seconds = soundfile.info(source).duration
-        count = min(EXCERPTS, int(seconds // (EXCERPT + SHIFT)))
+        count = min(most, int(seconds // (EXCERPT + SHIFT)))
         if count < 2:
             continue
         composer = composer_of(source)
