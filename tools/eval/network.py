@@ -1,12 +1,16 @@
 """The class of sounds as the shipped network says it, which the program rounds to words of instruments."""
 
 import os
+import sys
 
 import numpy as np
 import onnxruntime
 import soundfile
 import soxr
-from timbre import classes, image
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "train"))
+
+from timbre import classes, image  # noqa: E402
 
 STEP = image.RATE  # from one window to the next, as in crates/models/src/timbre/windows.rs
 
