@@ -88,7 +88,7 @@ fn every_example_is_a_tagged_song_of_its_own() {
         let tags = &analysis.tags;
         assert!(tags.title.is_some() && tags.artist.is_some() && tags.album.is_some());
         assert!(tags.genres.len() == 1 && tags.year.is_some() && !tags.from_file_name);
-        assert_eq!(analysis.embeddings.len(), 3);
+        assert_eq!(analysis.embeddings.len(), 4);
         assert!(analysis.features.is_some());
         assert_eq!(songs.insert(analysis.song, path), None);
     }
