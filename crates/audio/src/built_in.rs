@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use songrec_core::{FeatureGroups, Metric, ModelName, ModelSpec, Vector};
 
-use crate::dsp::{self, DSP45, DSP45_ROW, DSP47, Raw45};
+use crate::dsp::{self, DSP45, DSP45_ROW, DSP47, DSP47_PLAIN, Raw45};
 
-/// The models that [`analyze`](crate::analyze) can compute, the default first.
+/// The models that [`analyze`](crate::analyze) can compute, the default first; of two
+/// revisions the newer one first.
 pub fn built_in_models() -> &'static [ModelSpec] {
     static MODELS: LazyLock<Vec<ModelSpec>> =
         LazyLock::new(|| MODELS_BUILT_IN.iter().map(|model| model.spec()).collect());
@@ -27,12 +28,18 @@ pub(crate) struct ModelInput<'a> {
     pub(crate) groups: &'a FeatureGroups,
 }
 
-const MODELS_BUILT_IN: [BuiltIn; 3] = [
+const MODELS_BUILT_IN: [BuiltIn; 4] = [
     BuiltIn {
         name: DSP45,
         dimension: 45,
         description: "timbre, harmony, rhythm and level, scaled by what is usual in music",
         vector: |input| dsp::dsp45(input.raw45),
+    },
+    BuiltIn {
+        name: DSP47,
+        dimension: 47,
+        description: "six groups of features, each value scaled by what is usual in music",
+        vector: |input| dsp::dsp47(input.groups),
     },
     BuiltIn {
         name: DSP45_ROW,
@@ -41,10 +48,10 @@ const MODELS_BUILT_IN: [BuiltIn; 3] = [
         vector: |input| dsp::dsp45_row(input.raw45),
     },
     BuiltIn {
-        name: DSP47,
+        name: DSP47_PLAIN,
         dimension: 47,
-        description: "six groups of features whose likeness can be explained one by one",
-        vector: |input| dsp::dsp47(input.groups),
+        description: "the values of dsp47@2 in their own units, of which loudness outweighs the others",
+        vector: |input| dsp::dsp47_plain(input.groups),
     },
 ];
 

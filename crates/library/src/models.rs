@@ -134,7 +134,7 @@ impl Models {
     }
 
     /// The model that `name` means: a whole name, or the part before `@` where
-    /// there is one revision of it.
+    /// there is one revision of it, or all are a part of songrec: then the newest.
     ///
     /// # Errors
     ///
@@ -160,6 +160,15 @@ impl Models {
             ([model], _) => Ok((*model).clone()),
             ([], Some(error)) => Err(error),
             ([], None) => Err(unknown(name, &known)),
+            // They are listed from the newest on.
+            ([newest, others @ ..], _)
+                if others
+                    .iter()
+                    .chain([newest])
+                    .all(|model| matches!(model.place, ModelPlace::BuiltIn)) =>
+            {
+                Ok((*newest).clone())
+            }
             (several, _) => {
                 let names: Vec<&str> =
                     several.iter().map(|model| model.spec.name.as_str()).collect();

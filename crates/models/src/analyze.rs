@@ -6,7 +6,7 @@ use songrec_audio::{Analysis, BlockSink, Result, Warning, analyze_into};
 use songrec_core::{ModelName, Vector};
 
 #[cfg(feature = "rten")]
-use crate::timbre::{Heard, TimbreListener, timbre};
+use crate::timbre::{Heard, Sounding, TimbreListener, timbre};
 use crate::{
     batcher::Batcher,
     error::ModelError,
@@ -64,6 +64,10 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Embedded> {
     #[cfg(feature = "rten")]
     sinks.extend(listener.as_mut().map(|listener| listener as &mut dyn BlockSink));
     #[cfg(feature = "rten")]
+    let mut sounding = wants_timbre.then(Sounding::default);
+    #[cfg(feature = "rten")]
+    sinks.extend(sounding.as_mut().map(|sounding| sounding as &mut dyn BlockSink));
+    #[cfg(feature = "rten")]
     let sound = &songrec_audio::Wanted { values: wants_timbre, ..wanted.sound.clone() };
     #[cfg(not(feature = "rten"))]
     let sound = &wanted.sound;
@@ -71,7 +75,7 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Embedded> {
     let mut embedded = Embedded { sound, windows: BTreeMap::new(), failed: BTreeMap::new() };
     #[cfg(feature = "rten")]
     if let Some(listener) = listener {
-        embedded.hear(listener, wants_timbre);
+        embedded.hear(listener, sounding);
     }
     for song_embedder in embedders {
         let model = song_embedder.model();
@@ -103,16 +107,18 @@ fn listening(wanted: &Wanted) -> (bool, Option<TimbreListener>) {
 impl Embedded {
     /// Takes what the model that ships with songrec heard.
     #[cfg(feature = "rten")]
-    fn hear(&mut self, listener: TimbreListener, wants_vector: bool) {
+    fn hear(&mut self, listener: TimbreListener, sounding: Option<Sounding>) {
+        let wants_vector = sounding.is_some();
         match listener.finish() {
             Ok(heard) => {
                 let heard = heard.filter(|_| !self.sound.is_silent);
                 if let Some((heard, features)) = heard.as_ref().zip(self.sound.features.as_mut()) {
                     heard.describe(self.sound.audio.duration, features);
                 }
-                if wants_vector {
-                    let values = self.sound.values.as_ref();
-                    let vector = values.and_then(|values| Heard::vector(heard.as_ref(), values));
+                if let Some(sounding) = sounding {
+                    let whole = self.sound.values.as_ref();
+                    let values = whole.map(|all| sounding.values().unwrap_or_else(|| all.clone()));
+                    let vector = values.and_then(|values| Heard::vector(heard.as_ref(), &values));
                     self.put(timbre(), vector);
                 }
             }

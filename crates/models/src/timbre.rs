@@ -1,4 +1,4 @@
-//! The model that ships with songrec, `timbre@1`: how a sound sounds.
+//! The model that ships with songrec, `timbre@2`: how a sound sounds.
 //!
 //! A network hears windows of a song ([`windows`]) as pictures ([`songrec_audio::picture`]) and says of
 //! each a vector, a guess of its class and a description. `models/timbre.md` is its card:
@@ -10,14 +10,13 @@
 //!
 //! | values | what | length |
 //! | --- | --- | --- |
-//! | 96 | the mean of the windows' vectors | √½ where there are three windows or more, else 1 |
-//! | 64 | what the second network makes of mean and deviation of the windows' descriptions | √½, or 0 |
-//! | 45 | those of `dsp45@1` | 1 |
+//! | 96 | the mean of the windows' vectors | 1.25 · √½ where there are five windows or more, else 1.25 |
+//! | 64 | what the second network makes of mean and deviation of the windows' descriptions | 1.25 · √½, or 0 |
+//! | 43 | those of `dsp45@1` that level does not move, of a short sound without the silence around it | 1 |
 //!
-//! So the cosine of two sounds is the mean of that of the network and that of
-//! `dsp45@1`. The card has the figures by which the halves weigh the same: of
-//! drums the nearest one of another maker is the same drum in 0.82 by the network, in
-//! 0.84 by both; of pieces the nearest excerpt is of the same piece in 0.82 and 0.89.
+//! So the cosine of two sounds is a mean of that of the network and that of the
+//! measured values, of which the network's counts for 0.61. The card says what chose
+//! these numbers.
 //!
 //! # The revision
 //!
@@ -31,6 +30,8 @@ mod classes;
 mod listener;
 #[cfg(feature = "rten")]
 mod network;
+#[cfg(feature = "rten")]
+mod sounding;
 #[cfg(all(test, feature = "rten"))]
 mod tests;
 #[cfg(feature = "rten")]
@@ -41,10 +42,13 @@ use std::sync::LazyLock;
 use songrec_core::{Metric, ModelName, ModelSpec};
 
 #[cfg(feature = "rten")]
-pub(crate) use self::listener::{Heard, TimbreListener};
+pub(crate) use self::{
+    listener::{Heard, TimbreListener},
+    sounding::Sounding,
+};
 
 /// The name of the model that ships with songrec.
-pub const TIMBRE: &str = "timbre@1";
+pub const TIMBRE: &str = "timbre@2";
 
 /// Whether this build can compute [`TIMBRE`]: it needs the feature `rten`.
 pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
@@ -53,10 +57,10 @@ pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
 pub const DEFAULT_MODEL: &str = if HAS_TIMBRE { TIMBRE } else { "dsp45@1" };
 
 /// The models that embed every song if nobody says others, with commas.
-pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@1,dsp45@1" } else { "dsp45@1" };
+pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@2,dsp45@1" } else { "dsp45@1" };
 
-/// Values of a vector: 96 of single sounds, 64 of music, 45 measured ones.
-pub(crate) const DIMENSION: usize = 96 + 64 + 45;
+/// Values of a vector: 96 of single sounds, 64 of music, 43 measured ones.
+pub(crate) const DIMENSION: usize = 96 + 64 + 43;
 
 /// The models that are a part of songrec, the default first.
 pub fn built_in_models() -> &'static [ModelSpec] {
@@ -66,7 +70,7 @@ pub fn built_in_models() -> &'static [ModelSpec] {
             dimension: DIMENSION,
             metric: Metric::Cosine,
             description: "how it sounds, by a network that was trained on instruments and pieces, \
-                          beside the values of dsp45"
+                          beside values of dsp45"
                 .to_owned(),
         });
         timbre.into_iter().chain(songrec_audio::built_in_models().iter().cloned()).collect()

@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | [`DSP45`] | 45 | summary of timbre, harmony and level, every feature scaled by the scaler that belongs to the revision |
 //! | [`DSP45_ROW`] | 45 | the same values, scaled by the vector's own mean and deviation |
-//! | [`DSP47`] | 47 | six groups of features that explanations compare, scaled to length 1 |
+//! | [`DSP47`] | 47 | six groups of features that explanations compare, every one scaled likewise |
+//! | [`DSP47_PLAIN`] | 47 | the same in their own units, scaled to length 1 |
 //!
 //! All are computed from mono samples at 22,050 Hz by librosa 0.11's
 //! definitions (frames of 2048 samples every 512, its defaults otherwise); the
@@ -50,6 +51,7 @@ mod rhythm;
 mod salience;
 mod scaler;
 mod scaler45;
+mod scaler47;
 mod shape;
 mod shares;
 mod simd;
@@ -68,7 +70,8 @@ pub use scaler::{InvalidScaler, Scaler};
 pub use stft::SAMPLE_RATE;
 pub use summary::FEATURES_VERSION;
 pub use vectors::{
-    DSP45, DSP45_FEATURES, DSP45_ROW, DSP47, Raw45, dsp45, dsp45_row, dsp45_scaler, dsp47,
+    DSP45, DSP45_FEATURES, DSP45_ROW, DSP47, DSP47_PLAIN, Raw45, dsp45, dsp45_row, dsp45_scaler,
+    dsp47, dsp47_plain,
 };
 
 /// The largest magnitude that counts as a sample: 80 dB over full scale.

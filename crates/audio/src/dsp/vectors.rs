@@ -4,14 +4,16 @@ use std::sync::LazyLock;
 
 use songrec_core::FeatureGroups;
 
-use super::{scaler::Scaler, scaler45};
+use super::{scaler::Scaler, scaler45, scaler47};
 
 /// The 45-value set, scaled by [`dsp45_scaler`].
 pub const DSP45: &str = "dsp45@1";
 /// The 45-value set, scaled by each vector's own mean and deviation.
 pub const DSP45_ROW: &str = "dsp45-row@1";
-/// The 47-value set, scaled to length 1.
-pub const DSP47: &str = "dsp47@1";
+/// The 47-value set, each value scaled by numbers that ship with it.
+pub const DSP47: &str = "dsp47@2";
+/// The 47-value set in its own units, scaled to length 1.
+pub const DSP47_PLAIN: &str = "dsp47@1";
 
 /// The 45 values as measured, in the order of [`DSP45_FEATURES`].
 pub type Raw45 = [f32; 45];
@@ -70,6 +72,11 @@ static SCALER: LazyLock<Scaler> = LazyLock::new(|| {
         .expect("the numbers that ship with the set are a scaler")
 });
 
+static SCALER47: LazyLock<Scaler> = LazyLock::new(|| {
+    Scaler::new(scaler47::MEANS.to_vec(), scaler47::DEVIATIONS.to_vec())
+        .expect("the numbers that ship with the set are a scaler")
+});
+
 /// The scaler that belongs to revision 1 of the 45-value set.
 ///
 /// It ships with the program, so that the vector is a function of the audio
@@ -93,25 +100,34 @@ pub fn dsp45_row(raw: &Raw45) -> Vec<f32> {
     raw.iter().map(|&v| ((f64::from(v) - mean) / norm) as f32).collect()
 }
 
+/// The vector of `dsp47@2`: the six groups one after the other, each value minus
+/// its usual mean, over its usual deviation.
+///
+/// Values that are not as many as the set has, which no sound has, are left as
+/// they are.
+pub fn dsp47(groups: &FeatureGroups) -> Vec<f32> {
+    let values = in_a_row(groups);
+    if values.len() == SCALER47.features() { SCALER47.apply(&values) } else { values }
+}
+
 /// The vector of `dsp47@1`: the six groups one after the other, scaled to
 /// length 1.
 ///
 /// The groups keep their units, by definition, so the first cepstral
-/// coefficients and the tempo weigh most. What a listener would call alike is
-/// told better by [`dsp45`]; this set is for explanations, which compare group
-/// by group, and for libraries that were made with it.
-pub fn dsp47(groups: &FeatureGroups) -> Vec<f32> {
-    let FeatureGroups { mfcc, chroma, spectral_contrast, rhythm, zcr, rms } = groups;
-    let values: Vec<f32> = [mfcc, chroma, spectral_contrast, rhythm, zcr, rms]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
+/// coefficients and the tempo weigh most, and it compares loudness above all. It is for
+/// libraries that were made with it.
+pub fn dsp47_plain(groups: &FeatureGroups) -> Vec<f32> {
+    let values = in_a_row(groups);
     let norm = values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
     if norm == 0.0 {
         return values;
     }
     values.into_iter().map(|v| (f64::from(v) / norm) as f32).collect()
+}
+
+fn in_a_row(groups: &FeatureGroups) -> Vec<f32> {
+    let FeatureGroups { mfcc, chroma, spectral_contrast, rhythm, zcr, rms } = groups;
+    [mfcc, chroma, spectral_contrast, rhythm, zcr, rms].into_iter().flatten().copied().collect()
 }
 
 #[cfg(test)]
@@ -128,6 +144,31 @@ mod tests {
         let variance = row.iter().map(|v| v * v).sum::<f32>() / 45.0;
         assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-4);
         assert!(dsp45_row(&[3.0; 45]).iter().all(|v| *v == 0.0));
+    }
+
+    #[test]
+    fn no_value_of_the_47_outweighs_the_others() {
+        let groups = |by: f64| {
+            let at = |first: usize, count: usize| -> Vec<f32> {
+                let value = |i| scaler47::MEANS[i] + by * scaler47::DEVIATIONS[i];
+                (first..first + count).map(|i| value(i) as f32).collect()
+            };
+            FeatureGroups {
+                mfcc: at(0, 20),
+                chroma: at(20, 12),
+                spectral_contrast: at(32, 7),
+                rhythm: at(39, 4),
+                zcr: at(43, 2),
+                rms: at(45, 2),
+            }
+        };
+
+        let (usual, unusual) = (dsp47(&groups(0.0)), dsp47(&groups(1.5)));
+
+        assert!(usual.iter().all(|value| value.abs() < 1e-3), "{usual:?}");
+        assert!(unusual.iter().all(|value| (value - 1.5).abs() < 1e-3), "{unusual:?}");
+        let plain = dsp47_plain(&groups(0.0));
+        assert!((plain.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
     }
 
     #[test]

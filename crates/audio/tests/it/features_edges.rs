@@ -7,7 +7,7 @@ use songrec_audio::{
     BlockSink,
     dsp::{
         CLIP_SAMPLES, Extracted, Extractor, SAMPLE_RATE, Source, dsp45, dsp45_row, dsp45_scaler,
-        dsp47,
+        dsp47, dsp47_plain,
     },
     features::extract,
 };
@@ -76,7 +76,9 @@ fn numbers(features: &Features) -> Vec<f32> {
 fn assert_defined(found: &Extracted) {
     let raw = found.raw45.as_ref().unwrap();
     let groups = found.features.groups.as_ref().unwrap();
-    for (vector, length) in [(dsp45(raw), 45), (dsp45_row(raw), 45), (dsp47(groups), 47)] {
+    for (vector, length) in
+        [(dsp45(raw), 45), (dsp45_row(raw), 45), (dsp47(groups), 47), (dsp47_plain(groups), 47)]
+    {
         assert_eq!(vector.len(), length);
         assert!(vector.iter().all(|value| value.is_finite()), "{vector:?}");
         assert!(vector.iter().any(|value| *value != 0.0));

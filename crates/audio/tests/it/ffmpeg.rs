@@ -300,7 +300,7 @@ fn the_real_one_reads_what_people_have() {
         // Frames of a codec at the beginning and the end; wmav2 has 2048 samples.
         assert!((audio.duration - 2.0).abs() < 0.15, "{name}: {}", audio.duration);
         assert!(audio.bitrate.is_some_and(|rate| rate > 10_000), "{name}");
-        assert!(!analysis.is_silent && analysis.embeddings.len() == 3, "{name}");
+        assert!(!analysis.is_silent && analysis.embeddings.len() == 4, "{name}");
         let opening = Opening::with(Some(ffmpeg.clone()));
         assert_eq!(identify_by(&path, &opening).unwrap(), analysis.identity, "{name}");
         if name == "a.wma" {

@@ -39,7 +39,7 @@ fn a_kick_is_found_and_told_from_others_whatever_it_is_called() {
     let songs = world.json_lines(&["ls"]);
     let nearest_is_same = |song: &&Value| {
         let similar = world.json(&["similar", song["id"].as_str().unwrap(), "-k", "1"]);
-        assert_eq!(similar["model"], "timbre@1");
+        assert_eq!(similar["model"], "timbre@2");
         kind(&similar["results"][0]) == kind(song)
     };
     // The two bells differ in pitch and length, which half of the vector measures.
@@ -104,13 +104,13 @@ fn a_library_of_before_is_compared_as_before_until_the_model_was_added() {
         assert!(!similar["results"].as_array().unwrap().is_empty());
     }
     assert_eq!(said.matches("is better").count(), 1, "{said}");
-    assert!(said.contains("songrec scan --model timbre@1 --missing"), "{said}");
-    assert!(doctor.contains("`timbre@1` embedded 0 of 12 songs"), "{doctor}");
-    assert_eq!(world.json(&["similar", &id])["model"], "timbre@1");
+    assert!(said.contains("songrec scan --model timbre@2 --missing"), "{said}");
+    assert!(doctor.contains("`timbre@2` embedded 0 of 12 songs"), "{doctor}");
+    assert_eq!(world.json(&["similar", &id])["model"], "timbre@2");
     assert!(!after.stderr.contains("--missing"), "{after:?}");
     let song = world.json(&["show", &id]);
     let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
-    assert_eq!(models, ["dsp45@1", "timbre@1"]);
+    assert_eq!(models, ["dsp45@1", "timbre@2"]);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn too_short_or_silent_sounds_have_a_clear_answer() {
     }
     let click = world.json(&["show", "click"]);
     let silent = world.json(&["show", "silent"]);
-    assert!(click["embeddings"]["timbre@1"].is_object(), "{click}");
-    assert!(silent["embeddings"].get("timbre@1").is_none(), "{silent}");
+    assert!(click["embeddings"]["timbre@2"].is_object(), "{click}");
+    assert!(silent["embeddings"].get("timbre@2").is_none(), "{silent}");
     assert!(silent["features"].get("heard_instrument").is_none(), "{silent}");
 }

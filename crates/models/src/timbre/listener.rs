@@ -16,8 +16,8 @@ use super::{
 };
 use crate::error::{ModelError, ModelErrorKind};
 
-/// Fewer windows are no piece, and have no music vector.
-const PIECE: usize = 3;
+/// Fewer windows, which are less than 6.88 s, are no piece, and have no music vector.
+const PIECE: usize = 5;
 
 /// What lasts longer, in seconds, is a song, with many instruments.
 const LONGEST: f64 = 60.0;
@@ -32,6 +32,15 @@ const TITLED: f32 = 0.5;
 const AGREED: f32 = 0.95;
 /// What lasts longer, in seconds, may have a title.
 const TITLE: f64 = 30.0;
+
+/// How long the network's part of a vector is, where that of the measured values is 1.
+const NETWORK: f64 = 1.25;
+/// The values of `dsp45@1` that a louder copy has others of: the mean of the first
+/// cepstral coefficient and that of the RMS level.
+const LEVELS: [usize; 2] = [0, 43];
+
+const HAT: &str = "hat";
+const OPEN_HAT: &str = "open_hat";
 
 /// Values of the network's vector of single sounds.
 const NOTE: usize = 96;
@@ -50,7 +59,7 @@ pub(crate) struct Heard {
     /// The mean of the windows' vectors, at length 1: 96 values.
     pub(crate) note: Vec<f32>,
     /// The vector of the piece, at length 1: 64 values. None for fewer than
-    /// three windows.
+    /// five windows.
     pub(crate) music: Option<Vec<f32>>,
     /// The probability of each class; together 1.
     pub(crate) probabilities: Vec<f32>,
@@ -162,7 +171,7 @@ fn hear(windows: Vec<Vec<f32>>) -> HearResult {
 }
 
 impl Heard {
-    /// The vector of `timbre@1`, with the values of `dsp45@1`; None if it had no
+    /// The vector of `timbre@2`, with the values of `dsp45@1`; None if it had no
     /// direction, which no sound has. What the network cannot hear, because it is
     /// above 16 kHz, has its values alone.
     pub(crate) fn vector(heard: Option<&Self>, values: &[f32]) -> Option<Vector> {
@@ -172,10 +181,13 @@ impl Heard {
             .flat_map(|(note, music)| note.iter().chain(music).copied().map(f64::from))
             .collect();
         network.resize(NOTE + MUSIC, 0.0);
-        let values: Vec<f64> = values.iter().copied().map(f64::from).collect();
-        let halves = [unit(&network), unit(&values)].concat();
-        let halves: Vec<f64> = halves.into_iter().map(f64::from).collect();
-        let vector = Vector::new(unit(&halves)).ok()?;
+        let values: Vec<f64> = (values.iter().enumerate())
+            .filter(|(at, _)| !LEVELS.contains(at))
+            .map(|(_, value)| f64::from(*value))
+            .collect();
+        let network = unit(&network).into_iter().map(|value| NETWORK * f64::from(value));
+        let joined: Vec<f64> = network.chain(unit(&values).into_iter().map(f64::from)).collect();
+        let vector = Vector::new(unit(&joined)).ok()?;
         (vector.dimension() == DIMENSION && !vector.is_zero()).then_some(vector)
     }
 
@@ -203,16 +215,22 @@ impl Heard {
         };
     }
 
-    /// The likeliest instrument and its probability: that of all its classes.
+    /// The likeliest instrument and its probability: that of all its classes. An open
+    /// hat is a hat, and is called open only where that alone is sure.
     fn instrument(&self) -> (&'static str, f32) {
+        let open = self.probability(OPEN_HAT);
         let mut best = ("", 0.0);
-        for (_, instrument) in CLASSES {
-            let probability = self.probability(instrument);
+        for (_, instrument) in CLASSES.iter().filter(|(_, instrument)| *instrument != OPEN_HAT) {
+            let kinds = if *instrument == HAT { open } else { 0.0 };
+            let probability = self.probability(instrument) + kinds;
             if probability > best.1 {
                 best = (instrument, probability);
             }
         }
-        best
+        match best.0 {
+            HAT if open >= Features::SURE_HEARD => (OPEN_HAT, open),
+            _ => best,
+        }
     }
 
     /// The probability that it is this instrument.

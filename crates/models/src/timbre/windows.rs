@@ -2,8 +2,9 @@
 
 use songrec_audio::picture::{RATE, SAMPLES, SEEN, SILENCE, peak};
 
-/// Samples from one window to the next, as long as there are few: 2 s.
-const STEP: u64 = 2 * RATE as u64;
+/// Samples from one window to the next, as long as there are few: 1 s. Windows that
+/// overlap little hear another song when it begins a second later.
+const STEP: u64 = RATE as u64;
 /// The most windows of a song.
 pub(crate) const MOST: usize = 60;
 /// Samples after the first sound in which the attack is looked for: 10 s.
@@ -21,10 +22,10 @@ const LARGEST_SAMPLE: f32 = 1e4;
 ///
 /// The first window begins at the attack: 5 ms before the sound first gets to
 /// 5 % of its peak, that of the 10 s from the first sample over −100 dBFS on. The
-/// others begin every 2 s after it, as long as whole windows fit. When more than
+/// others begin every second after it, as long as whole windows fit. When more than
 /// [`MOST`] are kept, every second one is dropped, and from then on only one in two
 /// of those that follow is taken: so a song of any length has windows that are
-/// evenly spread, 2, 4, 8 … s apart, at least [`MOST`] / 2 of them once there are
+/// evenly spread, 1, 2, 4 … s apart, at least [`MOST`] / 2 of them once there are
 /// more than [`MOST`]. Windows of silence are left out.
 ///
 /// A sound shorter than a window is one window. What is chosen depends on the
@@ -197,8 +198,8 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_sound_has_a_window_every_two_seconds_that_is_whole() {
-        // 2.88 + 2 · 2 s are three windows, one sample less is two.
+    fn a_longer_sound_has_a_window_every_second_that_is_whole() {
+        // 2.88 + 2 · 1 s are three windows, one sample less is two.
         let sound = noise(SAMPLES + 2 * STEP as usize);
         assert_eq!(starts(&sound), [0, STEP as usize, 2 * STEP as usize]);
         assert_eq!(windows(&sound[..sound.len() - 1], 1_000).len(), 2);
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn windows_of_a_long_song_are_spread_evenly() {
-        for (seconds, count, apart) in [(122, 60, 2), (124, 31, 4), (250, 31, 8)] {
+        for (seconds, count, apart) in [(62, 60, 1), (63, 31, 2), (124, 31, 4), (250, 31, 8)] {
             let starts = starts(&noise(seconds * SECOND));
             let expected: Vec<usize> = (0..count).map(|n| n * apart * SECOND).collect();
             assert_eq!(starts, expected, "{seconds} s");

@@ -226,7 +226,7 @@ fn one_decode_serves_several_models_and_their_windows() {
 
         let embedded = embed("music", 44_100, 23.0, &wanted);
 
-        assert_eq!(embedded.sound.embeddings.len(), 3 + 2);
+        assert_eq!(embedded.sound.embeddings.len(), 4 + 2);
         assert!(embedded.failed.is_empty() && embedded.sound.features.is_some());
         for model in ["clap-tiny@1", "wav2vec2-tiny@1"] {
             let windows = &embedded.windows[&name(model)];
@@ -313,6 +313,6 @@ fn a_model_that_fails_takes_nothing_else_with_it() {
         embed("music", 16_000, 60.0, &Wanted { batchers: vec![gone], ..Wanted::default() });
 
     assert_eq!(embedded.failed[&name("gone@1")].kind(), ModelErrorKind::Unavailable);
-    assert_eq!(embedded.sound.embeddings.len(), 3);
+    assert_eq!(embedded.sound.embeddings.len(), 4);
     assert!(embedded.sound.features.is_some());
 }
