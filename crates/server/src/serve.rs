@@ -19,6 +19,7 @@ use crate::{
     app::router,
     connections::{Connections, Place},
     server::Server,
+    upload,
 };
 
 /// Connections at once, at the most; a quiet one makes room for the next.
@@ -62,6 +63,7 @@ pub async fn serve(
     let failed = |error| ServeError::Listen(address, error);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let _ = tokio::task::spawn_blocking(|| upload::remove_abandoned(&std::env::temp_dir())).await;
     let server = Server::new(library, options);
     let service = TowerToHyperService::new(router(server.clone()));
     let connections = Connections::new(CONNECTIONS);

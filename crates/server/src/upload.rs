@@ -1,7 +1,9 @@
 //! Files that clients send: private, counted as they come, and gone with the request.
 
 use std::{
-    path::PathBuf,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -25,6 +27,11 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 const FIELDS: usize = 200;
 const FIELD_LIMIT: usize = 64 << 10;
 
+/// The beginning of the names of the folders that uploads lie in.
+const PREFIX: &str = "songrec-upload-";
+/// A folder that is younger may belong to a server that has not locked it yet.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+
 /// A file that was sent, with the fields beside it.
 #[derive(Debug)]
 pub(crate) struct Upload {
@@ -37,7 +44,48 @@ pub(crate) struct Upload {
     /// The names and values of the other fields, in their order.
     pub(crate) fields: Vec<(String, String)>,
     /// Only this user may look into it; it goes, with the file, when the upload goes.
-    _folder: tempfile::TempDir,
+    _folder: PrivateFolder,
+}
+
+/// A folder for one upload. It is locked for as long as it is used, so that what a
+/// killed server left can be told from what another one is receiving.
+#[derive(Debug)]
+struct PrivateFolder {
+    folder: tempfile::TempDir,
+    // None where a folder cannot be opened as a file, as on Windows.
+    _lock: Option<File>,
+}
+
+impl PrivateFolder {
+    fn new() -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+        let lock = File::open(folder.path()).ok().filter(|file| file.try_lock().is_ok());
+        Ok(Self { folder, _lock: lock })
+    }
+}
+
+/// Removes the uploads in `folder`, that for temporary files, of servers that were killed.
+///
+/// Costs a look at each entry of `folder`. What cannot be removed, such as what
+/// belongs to others, stays.
+pub(crate) fn remove_abandoned(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let is_upload = entry.file_name().to_string_lossy().starts_with(PREFIX);
+        // Of a symbolic link this says no.
+        if !is_upload || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let age = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = age.ok().and_then(|modified| modified.elapsed().ok());
+        let Ok(lock) = File::open(entry.path()) else { continue };
+        if age.is_some_and(|age| age >= ABANDONED_AFTER) && lock.try_lock().is_ok() {
+            match fs::remove_dir_all(entry.path()) {
+                Ok(()) => tracing::debug!("an upload to a server that was killed is removed"),
+                Err(error) => tracing::debug!("an upload of before stays: {error}"),
+            }
+        }
+    }
 }
 
 impl FromRequest<Shared> for Upload {
@@ -102,7 +150,7 @@ async fn receive(mut multipart: Multipart, limit: u64, server: &Shared) -> Resul
         tracing::warn!("an upload could not be kept: {error}");
         Problem::new("failed", format!("the upload could not be kept: {error}"))
     };
-    let folder = tempfile::Builder::new().prefix("songrec-upload-").tempdir().map_err(failed)?;
+    let folder = PrivateFolder::new().map_err(failed)?;
     let deadline = Instant::now() + LONGEST;
     let mut file = None;
     let mut fields = Vec::new();
@@ -119,7 +167,7 @@ async fn receive(mut multipart: Multipart, limit: u64, server: &Shared) -> Resul
             return Err(Problem::invalid("there are two parts `file`").tip("send one file"));
         }
         let called = plain_name(field.file_name().unwrap_or("upload"));
-        let path = folder.path().join(&called);
+        let path = folder.folder.path().join(&called);
         let mut target = tokio::fs::File::create_new(&path).await.map_err(failed)?;
         let size = copy(field, &mut target, limit, server, deadline).await?;
         target.flush().await.map_err(failed)?;
@@ -174,5 +222,50 @@ async fn in_time<T>(
         Ok(Ok(next)) => Ok(next),
         Ok(Err(error)) => Err(Problem::invalid(format!("the upload ended early: {error}"))),
         Err(_) => Err(Problem::new("too_slow", "the upload took too long")),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_a_killed_server_left_goes_and_what_is_being_received_stays() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = |name: &str, age: u64| {
+            let path = temporary.path().join(name);
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("song.wav"), b"RIFF").unwrap();
+            let open = File::open(&path).unwrap();
+            open.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+            open
+        };
+        folder("songrec-upload-killed", 100);
+        folder("songrec-upload-begun", 1);
+        folder("of-somebody-else", 100);
+        let received = folder("songrec-upload-received", 100);
+        received.try_lock().unwrap();
+        let elsewhere = temporary.path().join("of-somebody-else");
+        std::os::unix::fs::symlink(elsewhere, temporary.path().join("songrec-upload-link"))
+            .unwrap();
+
+        remove_abandoned(temporary.path());
+
+        let mut left: Vec<_> = fs::read_dir(temporary.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "of-somebody-else",
+                "songrec-upload-begun",
+                "songrec-upload-link",
+                "songrec-upload-received"
+            ]
+        );
     }
 }
