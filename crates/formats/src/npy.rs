@@ -7,7 +7,7 @@
 //! file.extend([0; 2 * 3 * 4]);
 //!
 //! let head = Head::read(&mut &file[..])?;
-//! assert_eq!((head.shape, head.length), (vec![2, 3], 64));
+//! assert_eq!((head.shape, head.length), (vec![2, 3], 128));
 //! # Ok::<(), songrec_formats::npy::NpyError>(())
 //! ```
 

@@ -107,8 +107,8 @@ pub(super) fn analysis(shapes: &Shapes) {
     run(&["map", "-o", "map"]);
     run(&["eval"]);
     // By a model with nothing in some of the bands.
-    world.run(&["scan", "--missing", "--model", "dsp47"]).ok();
-    run(&["eval", "--models", "dsp45,dsp47", "--not-same", "artist"]);
+    world.run(&["scan", "--missing", "--model", "dsp47@1"]).ok();
+    run(&["eval", "--models", "dsp45,dsp47@1", "--not-same", "artist"]);
     run(&["eval", "--distortions", "2"]);
     run(&["cluster", "rm"]);
     run(&["cluster", "rm"]);
