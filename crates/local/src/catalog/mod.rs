@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig, params};
 use songrec_core::{Metric, ModelName, ModelSpec, SongId};
 use uuid::Uuid;
 
@@ -186,7 +186,7 @@ impl Catalog {
         connection.pragma_update(None, "synchronous", "OFF")?;
         connection.pragma_update(None, "cache_size", -128 * 1024)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
-        connection.set_prepared_statement_cache_capacity(64);
+        prepare_once(&connection)?;
         migrate(&mut connection)?;
         let epoch = Uuid::new_v4().simple().to_string();
         connection.execute_batch("BEGIN")?;
@@ -376,11 +376,19 @@ impl Catalog {
     }
 }
 
+/// Has statements prepared once, and not for each value that they are asked with. SQLite
+/// would look for a better plan with each value once there are statistics, which takes
+/// longer than a search.
+fn prepare_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(96);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // Writers take turns by the library's own lock; this is for checkpoints.
     wal::switch(&connection, Duration::from_secs(10))?;
-    connection.set_prepared_statement_cache_capacity(96);
+    prepare_once(&connection)?;
     // FULL, not NORMAL: a `pending` row that a power cut forgets would leave a
     // stale row that nothing ever looks at again.
     connection.pragma_update(None, "synchronous", "FULL")?;

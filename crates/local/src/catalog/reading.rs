@@ -29,7 +29,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection> {
     } else {
         alone(path, flags)?
     };
-    connection.set_prepared_statement_cache_capacity(96);
+    super::prepare_once(&connection)?;
     Ok(connection)
 }
 
