@@ -3,12 +3,13 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{Run, World, examples};
 
 fn start(world: &World, arguments: &[&str]) -> (Child, Value) {
     let arguments = [&["serve", "--addr", "127.0.0.1:0", "--json"], arguments].concat();
@@ -68,6 +69,38 @@ fn a_new_machine_serves_an_empty_library() {
 
         assert!(songs.contains("\"total\":0"), "{songs}");
         assert_eq!(output.contains("made a library in `"), is_new, "{output}");
+    }
+}
+
+// The variables that the image and the unit of systemd give it, with their folders
+// below the test's.
+#[test]
+fn what_servers_are_given_is_a_place_where_a_scan_works() {
+    for file in ["Dockerfile", "songrec.service"] {
+        let world = World::bare();
+        world.add(&examples("kick")[0], "kick.wav");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        let words = text.split_whitespace().map(|word| word.trim_start_matches("Environment="));
+        let given: Vec<(&str, PathBuf)> = words
+            .filter(|word| word.starts_with("SONGREC_") || word.starts_with("XDG_"))
+            .filter_map(|word| word.split_once('='))
+            .map(|(name, value)| match value.strip_prefix('/') {
+                Some(folder) => (name, world.path(folder)),
+                None => (name, PathBuf::from(value)),
+            })
+            .collect();
+        assert!(given.len() >= 4, "{given:?}");
+        let run = |arguments: &[&str]| {
+            let mut command = world.command(arguments);
+            Run::of(command.envs(given.iter().cloned()).output().unwrap()).ok()
+        };
+
+        run(&["init"]);
+        run(&["scan", "music"]);
+
+        let songs = run(&["--json", "ls"]).stdout.lines().count();
+        assert_eq!(songs, 1, "{file}");
     }
 }
 
