@@ -65,6 +65,7 @@ fn typed(remedy: &Remedy) -> String {
         Remedy::AddModel(Some((model, from))) => {
             return format!("songrec model add {model} {from}");
         }
+        Remedy::UseFfmpeg => "settings={\"decode.ffmpeg\": \"true\"}",
         Remedy::ShowSettings => "songrec config show",
         Remedy::ShowFolders => "songrec config path",
     };

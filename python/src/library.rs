@@ -438,6 +438,8 @@ impl Library {
             dry_run,
             // Which program there is that reads a file for songrec this module cannot know.
             examiner: None,
+            changed: None,
+            skipped: None,
         };
         scan(py, library, texts(models)?, options, progress)
     }
