@@ -10,6 +10,7 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,7 +20,10 @@ use songrec_core::{Digest, EmbeddingRef, Timestamp, Vector};
 use songrec_storage::{BlobStream, Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 
-use crate::folder::{CachedFile, Draft, Evicted, Folder, ObjectKind, Reservation};
+use crate::{
+    answers::{self, Answers, SharedWrite},
+    folder::{CachedFile, Draft, Evicted, Folder, ObjectKind, Reservation},
+};
 
 /// Embeddings and audio as files in a folder, the least recently used of which
 /// go when there are too many.
@@ -186,13 +190,31 @@ impl Cache {
         Ok(CachedFiles { files, bytes })
     }
 
-    /// Removes everything; returns what was removed.
+    /// The answers to searches in the library of this name. None are kept where nothing
+    /// may be.
+    pub(crate) fn answers(&self, library: &str, fresh_for: Duration) -> Option<Answers> {
+        (self.shared.limit > 0).then(|| Answers::new(&self.shared.root, library, fresh_for))
+    }
+
+    /// For whoever writes to the library of this name in another way than through a
+    /// [`Cached`](crate::Cached) of this cache: until this is dropped, no process of this
+    /// machine takes an answer from it.
+    pub fn begin_shared_write(&self, library: &str) -> Option<SharedWrite> {
+        self.answers(library, Duration::ZERO).map(|answers| answers.begin_write())
+    }
+
+    /// Removes everything; returns how many embeddings and how much audio that was.
     ///
     /// # Errors
     ///
     /// If the folder cannot be read or written.
     pub async fn clear(&self) -> Result<CachedFiles> {
-        let cleared = self.blocking(|shared| shared.folder.prune(0)).await;
+        let cleared = self
+            .blocking(|shared| {
+                answers::clear(&shared.root)?;
+                shared.folder.prune(0)
+            })
+            .await;
         let Evicted { files, bytes } = cleared.map_err(|source| self.error("clear", source))?;
         Ok(CachedFiles { files, bytes })
     }

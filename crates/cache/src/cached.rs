@@ -23,6 +23,7 @@ use songrec_storage::{
 };
 
 use crate::{
+    answers::{Answer, Answers, SharedWrite},
     cache::{Cache, Download},
     recent::{CachedOptions, Recent},
 };
@@ -46,6 +47,10 @@ use crate::{
 /// empty part of a blob, which is the cheap way to ask whether it is stored: a
 /// whole blob may still be given after somebody else has collected it.
 ///
+/// With [`Self::sharing_answers`], what was found by a search and the list of models are
+/// also kept as files for the same short time, for other processes of this machine, and
+/// what one of these wrote is then never stale for another.
+///
 /// # Errors
 ///
 /// Those of the backend; a cache that fails is only slow, and says so in the
@@ -55,6 +60,8 @@ pub struct Cached {
     inner: Arc<dyn StorageBackend>,
     cache: Cache,
     recent: Recent,
+    answers: Option<Answers>,
+    fresh_for: Duration,
     // Since then a blob that is here may have gone there.
     collected: AtomicBool,
 }
@@ -62,7 +69,23 @@ pub struct Cached {
 impl Cached {
     /// `inner`, with its objects kept in `cache`.
     pub fn new(inner: Arc<dyn StorageBackend>, cache: Cache, options: CachedOptions) -> Self {
-        Self { inner, cache, recent: Recent::new(&options), collected: AtomicBool::new(false) }
+        Self {
+            inner,
+            cache,
+            recent: Recent::new(&options),
+            answers: None,
+            fresh_for: options.fresh_for,
+            collected: AtomicBool::new(false),
+        }
+    }
+
+    /// Keeps the answers to searches as files too, for as long as in memory, for every
+    /// process of this machine that uses this cache and gives the library the same name.
+    /// Whoever else on this machine writes to the library holds a [`SharedWrite`].
+    #[must_use]
+    pub fn sharing_answers(mut self, library: &str) -> Self {
+        self.answers = self.cache.answers(library, self.fresh_for);
+        self
     }
 
     /// The backend itself.
@@ -73,6 +96,10 @@ impl Cached {
     /// The cache on disk.
     pub const fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    fn begin_shared_write(&self) -> Option<SharedWrite> {
+        self.answers.as_ref().map(Answers::begin_write)
     }
 
     // Fills in the embeddings that fresh songs name and that are known; gives
@@ -187,6 +214,7 @@ impl StorageBackend for Cached {
 #[async_trait]
 impl SongStore for Cached {
     async fn put(&self, songs: &[PutSong]) -> Result<Vec<Outcome<Song>>> {
+        let _shared = self.begin_shared_write();
         let _writing = self.recent.begin_write(songs.iter().map(|put| put.song.id));
         self.inner.songs().put(songs).await
     }
@@ -199,8 +227,13 @@ impl SongStore for Cached {
             return Ok(songs);
         }
         let asked: Vec<SongId> = unknown.iter().map(|at| ids[*at]).collect();
+        let found = self.answers.as_ref().filter(|answers| answers.found_any(&asked));
+        let turn = found.and_then(Answers::turn);
         let read = self.inner.songs().get(&asked).await?;
         self.recent.remember_songs(reading, read.iter().flatten());
+        if let (Some(answers), Some(turn)) = (found, turn) {
+            answers.keep_songs(&turn, read.iter().flatten());
+        }
         for (at, song) in unknown.into_iter().zip(read) {
             songs[at] = song;
         }
@@ -227,11 +260,13 @@ impl SongStore for Cached {
     }
 
     async fn delete(&self, songs: &[DeleteSong]) -> Result<Vec<Outcome<Song>>> {
+        let _shared = self.begin_shared_write();
         let _writing = self.recent.begin_write(songs.iter().map(|delete| delete.id));
         self.inner.songs().delete(songs).await
     }
 
     async fn purge(&self, tombstones: &[PurgeSong]) -> Result<()> {
+        let _shared = self.begin_shared_write();
         let _writing = self.recent.begin_write(tombstones.iter().map(|purge| purge.id));
         self.inner.songs().purge(tombstones).await
     }
@@ -241,6 +276,7 @@ impl SongStore for Cached {
 #[async_trait]
 impl EmbeddingStore for Cached {
     async fn put_model(&self, model: &ModelSpec) -> Result<()> {
+        let _shared = self.begin_shared_write();
         let _writing = self.recent.begin_models_write();
         self.inner.embeddings().put_model(model).await
     }
@@ -250,14 +286,23 @@ impl EmbeddingStore for Cached {
             return Ok(models);
         }
         let reading = self.recent.begin_read();
+        if let Some((models, age)) = self.answers.as_ref().and_then(Answers::models) {
+            self.recent.remember_models(reading.aged(age), &models);
+            return Ok(models);
+        }
+        let turn = self.answers.as_ref().and_then(Answers::turn);
         let models = self.inner.embeddings().models().await?;
         self.recent.remember_models(reading, &models);
+        if let (Some(answers), Some(turn)) = (&self.answers, turn) {
+            answers.keep_models(turn, &models);
+        }
         Ok(models)
     }
 
     async fn put(&self, embeddings: &[NewEmbedding]) -> Result<Vec<EmbeddingRef>> {
         // No song changes by it, and what songs name is known by digest; but a search may
         // find it.
+        let _shared = self.begin_shared_write();
         let _writing = self.recent.begin_write([]);
         self.inner.embeddings().put(embeddings).await
     }
@@ -297,9 +342,19 @@ impl EmbeddingStore for Cached {
             return Ok(hits);
         }
         let reading = self.recent.begin_read();
+        if let Some(answer) = self.answers.as_ref().and_then(|answers| answers.read(&search)) {
+            let Answer { hits, songs, age } = answer;
+            self.recent.remember_songs(reading.aged(age), &songs);
+            self.recent.remember_hits(reading.aged(age), search, &hits);
+            return Ok(hits);
+        }
+        let turn = self.answers.as_ref().and_then(Answers::turn);
         let hits = self.inner.embeddings().nearest(query).await?;
         self.recent.evict_contradicted(&query.model, &hits);
         self.recent.remember_hits(reading, search, &hits);
+        if let (Some(answers), Some(turn)) = (&self.answers, turn) {
+            answers.keep(turn, &search, &hits);
+        }
         Ok(hits)
     }
 }
@@ -363,6 +418,7 @@ impl Maintenance for Cached {
     }
 
     async fn verify(&self, options: &VerifyOptions, job: &Job) -> Result<Vec<Finding>> {
+        let _shared = options.repair.then(|| self.begin_shared_write());
         let _writing = options.repair.then(|| self.recent.begin_any_write());
         self.inner.maintenance().verify(options, job).await
     }

@@ -76,6 +76,13 @@ pub(crate) struct ReadTicket {
     since: Instant,
 }
 
+impl ReadTicket {
+    /// The same for what was read this long ago, by another process.
+    pub(crate) fn aged(self, age: Duration) -> Self {
+        Self { since: self.since.checked_sub(age).unwrap_or(self.since), ..self }
+    }
+}
+
 impl Recent {
     pub(crate) fn new(options: &CachedOptions) -> Self {
         let room = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);

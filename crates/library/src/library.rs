@@ -39,6 +39,10 @@ pub struct Library {
     /// The same of one in Astra, whatever stands in front of it.
     #[cfg(feature = "astra")]
     pub(crate) astra: Option<Arc<songrec_astra::AstraBackend>>,
+    /// Held while this may write past the copies on this machine.
+    #[cfg(feature = "astra")]
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    pub(crate) writing: Option<Arc<songrec_cache::SharedWrite>>,
     /// The models that can embed here.
     pub(crate) models: Arc<Models>,
     /// When the usual model was last found to have embedded all that others did.
@@ -69,6 +73,8 @@ impl Library {
             local: None,
             #[cfg(feature = "astra")]
             astra: None,
+            #[cfg(feature = "astra")]
+            writing: None,
             models,
             whole: Arc::default(),
         }

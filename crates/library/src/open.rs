@@ -341,19 +341,23 @@ mod astra {
             let id = backend.library_id();
             let astra = Arc::new(backend);
             let mut backend: Arc<dyn StorageBackend> = astra.clone();
-            if access != Access::Direct {
-                match crate::cache(&config).await {
-                    Ok(cache) => {
-                        backend = Arc::new(Cached::new(backend, cache, CachedOptions::default()));
-                    }
-                    // It makes things fast, not right.
-                    Err(error) => {
-                        tracing::warn!("nothing is kept in the cache: {}", error.in_one_line());
-                    }
+            let named = format!("{id} {place}");
+            let mut writing = None;
+            match crate::cache(&config).await {
+                Ok(cache) if access == Access::Direct => {
+                    writing = cache.begin_shared_write(&named).map(Arc::new);
+                }
+                Ok(cache) => {
+                    let cached = Cached::new(backend, cache, CachedOptions::default());
+                    backend = Arc::new(cached.sharing_answers(&named));
+                }
+                // It makes things fast, not right.
+                Err(error) => {
+                    tracing::warn!("nothing is kept in the cache: {}", error.in_one_line());
                 }
             }
             let library = Self::new(backend, config, id, None);
-            let library = Self { place, astra: Some(astra), ..library };
+            let library = Self { place, astra: Some(astra), writing, ..library };
             if access != Access::Reading {
                 library.finish_adding().await;
             }

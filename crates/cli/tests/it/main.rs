@@ -51,6 +51,8 @@ mod previews;
 #[cfg(all(feature = "astra", feature = "emulator"))]
 mod remote;
 #[cfg(all(feature = "astra", feature = "emulator"))]
+mod repeated;
+#[cfg(all(feature = "astra", feature = "emulator"))]
 mod rescanning;
 mod rows;
 mod scanning;
