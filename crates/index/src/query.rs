@@ -82,9 +82,13 @@ impl fmt::Debug for Filter<'_> {
 /// How sure the answer has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
-    /// As good as exact for practical purposes, and much faster.
+    /// As good as exact for practical purposes, and much faster: of rows in lists, one in
+    /// some thousands that belong into the answer is missed.
     #[default]
     Auto,
+    /// As `Auto`, but goes through twice as many rows as nearly all searches need before it
+    /// leaves the others out. That takes about a third longer, and hardly ever misses a row.
+    Thorough,
     /// Compares with every row in full.
     Exact,
     /// The same answer as `Exact`, faster: rows are left out only where a

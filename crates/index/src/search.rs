@@ -38,6 +38,11 @@ const CARE: f32 = 1.3;
 /// As many rows more than are wanted are thought to be: of few a single one that
 /// is missed is a large part.
 const CARE_OF_FEW: f32 = 6.0;
+/// How much further a thorough search goes than what nearly all searches need.
+const THOROUGH: f32 = 2.0;
+/// By how many standard errors more it doubts an estimate: a tenth as many rows are wrongly
+/// left out.
+const MORE_DOUBT: f32 = 0.7;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
 /// What is asked for ahead at the most: codes or rows that are left in the end.
@@ -64,23 +69,19 @@ pub(crate) fn search(view: &View, dir: &Path, ask: &Ask<'_>) -> Result<Vec<Hit>>
         return Ok(Vec::new());
     }
     let search = Search::new(view, dir, *ask, count)?;
-    let precision = match query.precision {
-        Precision::Auto | Precision::Proved if !ask.point.usable => Precision::Exact,
-        precision => precision,
-    };
+    let precision = if ask.point.usable { query.precision } else { Precision::Exact };
     let best = match (precision, search.rows.as_deref()) {
         (Precision::Exact, Some(rows)) => search.compare_some(rows)?,
         (Precision::Exact, None) => search.compare_all()?,
-        (Precision::Auto, Some(rows)) if rows.slots.len() <= FEW.max(count) => {
-            search.compare_some(rows)?
-        }
-        (Precision::Auto, Some(rows)) if search.prefers_slots(rows.slots.len())? => {
-            search.code_some(rows, false)?
-        }
-        (Precision::Auto, None) if live <= FEW => search.compare_all()?,
-        (Precision::Auto, _) => search.walk()?,
         (Precision::Proved, Some(rows)) => search.code_some(rows, true)?,
         (Precision::Proved, None) => search.code_all(true)?,
+        (Precision::Auto | Precision::Thorough, Some(rows)) => match rows.slots.len() {
+            few if few <= FEW.max(count) => search.compare_some(rows)?,
+            some if search.prefers_slots(some)? => search.code_some(rows, false)?,
+            _ => search.walk()?,
+        },
+        (Precision::Auto | Precision::Thorough, None) if live <= FEW => search.compare_all()?,
+        (Precision::Auto | Precision::Thorough, None) => search.walk()?,
     };
     Ok(best
         .heap
@@ -187,6 +188,9 @@ impl<'a> Search<'a> {
     fn doubt(&self, usual: f32) -> f32 {
         let times = (self.count as f32 + CARE_OF_FEW) / self.asked();
         let care = if self.ask.query.threshold.is_some() { CARE } else { 1.0 };
+        // In lists few rows are looked at more closely, so that more of them cost little.
+        let is_thorough = self.ask.query.precision == Precision::Thorough && self.has_lists_for();
+        let usual = if is_thorough { usual + MORE_DOUBT } else { usual };
         care * (usual * usual + 2.0 * times.ln()).sqrt()
     }
 
@@ -206,12 +210,19 @@ impl<'a> Search<'a> {
         |why| why.of(self.dir)
     }
 
+    /// How many rows are looked through before others are left out, if as many as `wanted`
+    /// are looked for.
+    fn budget(&self, wanted: f32) -> f32 {
+        let usual = self.view.state.budget(wanted);
+        if self.ask.query.precision == Precision::Thorough { THOROUGH * usual } else { usual }
+    }
+
     /// Whether so few rows come into question that it is faster to go from
     /// one to the next than through the lists.
     fn prefers_slots(&self, rows: usize) -> Result<bool> {
         let live = self.view.state.live as f32;
         let budget = match self.has_lists_for() {
-            true => self.view.state.budget(self.wanted()?.rows).min(live),
+            true => self.budget(self.wanted()?.rows).min(live),
             false => live,
         };
         Ok(rows <= 2000 || rows as f32 * OUT_OF_ORDER <= budget)

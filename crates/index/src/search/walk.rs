@@ -36,7 +36,7 @@ impl<'a> Search<'a> {
             true => {
                 let wanted = self.wanted()?;
                 let state = &self.view.state;
-                (state.budget(wanted.rows), state.reach(wanted.beyond))
+                (self.budget(wanted.rows), state.reach(wanted.beyond))
             }
             false => (f32::INFINITY, f32::INFINITY),
         };

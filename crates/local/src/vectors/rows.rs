@@ -96,7 +96,7 @@ impl Rows {
             IndexKind::Flat => Precision::Proved,
             IndexKind::Auto if self.index.len() < PROVED => Precision::Proved,
             IndexKind::Ivf if self.index.lists() < 2 => Precision::Proved,
-            IndexKind::Auto | IndexKind::Ivf => Precision::Auto,
+            IndexKind::Auto | IndexKind::Ivf => Precision::Thorough,
         }
     }
 

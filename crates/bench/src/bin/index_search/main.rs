@@ -100,6 +100,10 @@ fn main() -> Result<()> {
         &truth,
         |query| Ok(index.search(&Query::new(query, NEIGHBORS))?),
     )?;
+    measure("all rows, as `songrec similar` asks", &queries, &truth, |query| {
+        let query = Query { precision: Precision::Thorough, ..Query::new(query, NEIGHBORS) };
+        Ok(index.search(&query)?)
+    })?;
     for part in [10, 100, 1000] {
         if rows / part < NEIGHBORS {
             continue;

@@ -125,7 +125,8 @@ impl Tally {
             let mut query = Query::new(row, 1);
             ask(&mut query);
             let exclude = [&[*key], excluded].concat();
-            let query = Query { exclude: &exclude, ..query };
+            let precision = Precision::Thorough;
+            let query = Query { exclude: &exclude, precision, ..query };
             let before = thread_cpu();
             let found = index.search(&query)?;
             cpu += thread_cpu() - before;
