@@ -4,6 +4,7 @@ mod classes;
 mod data;
 mod draw;
 mod kept;
+mod neighbors;
 mod page;
 mod picture;
 mod place;
@@ -19,7 +20,9 @@ pub use data::{MapData, MapSong};
 pub use page::MapFormat;
 
 use crate::{
-    Error, ErrorKind, Library, Points, Result, fresh, now, points::points, sample::Sample,
+    Error, ErrorKind, Library, Points, Result, fresh, now,
+    points::points,
+    sample::{MOST_ON_MAP, Sample},
     work::on_cpu,
 };
 
@@ -112,9 +115,13 @@ pub struct Map {
 /// The places of songs: those that are kept on this machine, with songs that came
 /// since put where their neighbors are; or new ones, also where most songs are new.
 ///
-/// A new map costs what [`points`](crate::points()) costs and the time of the method, with at most
-/// 512 MB of vectors in memory: of larger libraries a sample gets places by the method,
-/// and the others by their neighbors. A map that is kept costs a search for each new
+/// A new map costs what [`points`](crate::points()) costs and the time of the method. Where
+/// the vectors take more than 24 MB, they are not held in memory, but as many of the
+/// directions in which they differ most as take 24 MB, at least 32, and at most 512 MB of
+/// them. The neighbors of up to 200,000 songs are then found by a search for each; those of
+/// more songs by these directions, and among twice as many as are wanted by the vectors.
+/// Beyond 512 MB, and of vectors with more than 1,024 values, a sample gets places by the
+/// method, and the others by their neighbors. A map that is kept costs a search for each new
 /// song. Nothing if it was interrupted.
 ///
 /// # Errors
@@ -194,7 +201,9 @@ async fn draw(
     job: &Job,
 ) -> Result<Option<Map>> {
     let most = if options.method == MapMethod::Tsne { draw::MOST_FOR_TSNE } else { usize::MAX };
-    let Some(sample) = Sample::read(points, most, job).await? else { return Ok(None) };
+    let Some(sample) = Sample::read_narrow(points, most, MOST_ON_MAP, job).await? else {
+        return Ok(None);
+    };
     if sample.is_part() {
         let text = format!(
             "{} of {} songs are laid out, the others are put where their neighbors are",
@@ -203,18 +212,34 @@ async fn draw(
         );
         job.on(Event::Note { text: &text });
     }
-    let (method, dims, seed, there) = (options.method, options.dims, options.seed, job.clone());
+    let known = match sample.is_narrow() {
+        true => {
+            let k = draw::neighbors_for(options.method, sample.len());
+            neighbors::by_index(points, &sample, k, job).await?
+        }
+        false => None,
+    };
+    if known.is_none() && sample.is_narrow() {
+        let text = format!(
+            "neighbors are looked for in the {} directions in which the vectors differ most, with \
+             {:.0} % of their variance",
+            sample.width(),
+            100.0 * sample.variance
+        );
+        job.on(Event::Note { text: &text });
+    }
+    let (asked, vectors, there) = (options.clone(), neighbors::Vectors::new(points), job.clone());
     let drawn =
-        on_cpu(None, move || draw::draw(&sample, method, dims, seed, last.as_ref(), &there));
+        on_cpu(None, move || draw::draw(&sample, &vectors, known, &asked, last.as_ref(), &there));
     let drawn = match drawn.await.map_err(|why| Error::new(ErrorKind::Failed, why))? {
         Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(None),
         drawn => drawn?,
     };
     let map = Map {
         model: model.clone(),
-        method,
-        dims,
-        seed,
+        method: options.method,
+        dims: options.dims,
+        seed: options.seed,
         made_at: now(),
         trustworthiness: drawn.trustworthiness,
         songs: drawn.songs,

@@ -69,6 +69,11 @@ async fn no_vectors(library: &Library, name: &ModelName) -> Result<Error> {
 }
 
 impl Points {
+    #[cfg(test)]
+    pub(crate) const fn of(spec: ModelSpec, points: songrec_local::Points) -> Self {
+        Self { spec, points }
+    }
+
     /// The model whose vectors they are.
     pub const fn spec(&self) -> &ModelSpec {
         &self.spec

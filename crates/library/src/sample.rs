@@ -1,12 +1,21 @@
 //! Vectors of songs in memory, prepared so that distances mean what the model means.
 
-use songrec_analysis::Rows;
+use std::sync::Arc;
+
+use songrec_analysis::{Pca, Rows};
 use songrec_core::{Event, Job, Metric, ModelSpec, SongId, Work};
 
-use crate::{Error, ErrorKind, Points, Result};
+use crate::{Error, ErrorKind, Points, Result, work::on_cpu};
 
 /// Vectors that are held in memory at once have at most so many values: 512 MB.
 const MOST_VALUES: usize = 128 << 20;
+/// Those of a map, of which its method keeps a second copy, have fewer where that costs
+/// little: 24 MB.
+pub(crate) const MOST_ON_MAP: usize = 6 << 20;
+/// Directions that are kept of vectors at the least. Models for sounds differ in fewer.
+const LEAST_DIRECTIONS: usize = 32;
+/// Finding the main directions of longer vectors takes minutes.
+const LONGEST_TURNED: usize = 1_024;
 /// Rows that are read in one go.
 const READ: usize = 4_096;
 
@@ -20,6 +29,11 @@ pub(crate) struct Sample {
     /// The song of each row, in the order of the ids.
     pub(crate) ids: Vec<SongId>,
     values: Vec<f32>,
+    /// Of which there are as many in a row: the vector, or where it lies along main
+    /// directions.
+    width: usize,
+    /// The part of the vectors' variance that is in the rows.
+    pub(crate) variance: f64,
     /// How many songs there are, of which these are some.
     pub(crate) of: usize,
 }
@@ -29,30 +43,80 @@ impl Sample {
     /// or are more than `most`, of as many that are evenly spread over their ids,
     /// which are hashes. Nothing if it was interrupted.
     pub(crate) async fn read(points: &Points, most: usize, job: &Job) -> Result<Option<Self>> {
+        Self::read_along(points, most, None, job).await
+    }
+
+    /// The same, but where the vectors have more than `values` values together, each
+    /// becomes as many numbers as make that, and at least 32: where it lies along the
+    /// directions in which the vectors differ most (Pearson 1901). Those are found from
+    /// `values` of the values, if vectors have at most 1,024.
+    pub(crate) async fn read_narrow(
+        points: &Points,
+        most: usize,
+        values: usize,
+        job: &Job,
+    ) -> Result<Option<Self>> {
+        let dimension = points.spec().dimension;
+        let count = points.ids().await?.len().min(most);
+        let kept = (values / count.max(1)).max(LEAST_DIRECTIONS);
+        if kept >= dimension || dimension > LONGEST_TURNED {
+            return Self::read(points, most, job).await;
+        }
+        let Some(some) = Self::read(points, count.min(values / dimension), job).await? else {
+            return Ok(None);
+        };
+        let there = job.clone();
+        let fitted = on_cpu(None, move || {
+            let count = kept.min(some.len());
+            Pca::fit(some.rows()?, count, &there).map_err(analysis_failed)
+        });
+        let directions = match fitted.await.map_err(|why| Error::new(ErrorKind::Failed, why))? {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(None),
+            directions => Arc::new(directions?),
+        };
+        Self::read_along(points, most, Some(directions), job).await
+    }
+
+    async fn read_along(
+        points: &Points,
+        most: usize,
+        directions: Option<Arc<Pca>>,
+        job: &Job,
+    ) -> Result<Option<Self>> {
         let spec = points.spec().clone();
         let all = points.ids().await?;
-        let count = all.len().min(most).min(MOST_VALUES / spec.dimension.max(1));
+        let width = directions.as_ref().map_or(spec.dimension, |directions| directions.count());
+        let count = all.len().min(most).min(MOST_VALUES / width.max(1));
         let chosen: Vec<SongId> = match count == all.len() {
             true => all.clone(),
             false => (0..count).map(|i| all[i * all.len() / count]).collect(),
         };
-        let mut sample =
-            Self { ids: Vec::with_capacity(count), values: Vec::new(), of: all.len(), spec };
-        sample.values.reserve(count * sample.spec.dimension);
+        let variance = directions.as_ref().map_or(1.0, |directions| directions.ratio.iter().sum());
+        let (ids, values) = (Vec::with_capacity(count), Vec::with_capacity(count * width));
+        let mut sample = Self { ids, values, width, variance, of: all.len(), spec };
         job.on(Event::started(Work::ReadingEmbeddings, Some(count as u64)));
-        for ids in chosen.chunks(READ) {
+        for chosen in chosen.chunks(READ) {
             if job.is_interrupted() {
                 return Ok(None);
             }
-            for (id, row) in ids.iter().zip(points.rows(ids).await?) {
-                let Some(mut row) = row.filter(|row| row.len() == sample.spec.dimension) else {
-                    continue;
-                };
-                prepare(&mut row, sample.spec.metric);
-                sample.ids.push(*id);
-                sample.values.extend_from_slice(&row);
+            let (ids, rows) = prepared(points, chosen).await?;
+            match directions.clone() {
+                None => sample.values.extend_from_slice(&rows),
+                Some(directions) => {
+                    let (of, spec) = (ids.clone(), sample.spec.clone());
+                    let turned = on_cpu(None, move || {
+                        let rows = rows_of(&rows, spec.dimension, &of)?;
+                        directions.transform(rows).map_err(analysis_failed)
+                    });
+                    let turned =
+                        turned.await.map_err(|why| Error::new(ErrorKind::Failed, why))??;
+                    sample.values.extend_from_slice(&turned);
+                }
+            }
+            for _ in &ids {
                 job.on(Event::Advanced { item: "", bytes: 0 });
             }
+            sample.ids.extend(ids);
         }
         job.on(Event::Finished);
         Ok(Some(sample))
@@ -64,22 +128,22 @@ impl Sample {
     ///
     /// When a stored vector holds what is no number.
     pub(crate) fn rows(&self) -> Result<Rows<'_>> {
-        Rows::new(&self.values, self.spec.dimension.max(1)).map_err(|error| match error {
-            songrec_analysis::Error::NotFinite { row } => Error::new(
-                ErrorKind::Corrupt,
-                format_args!("the vector of song `{}` is damaged", self.ids[row].short()),
-            )
-            .with_hint(songrec_core::Hint::of(
-                "{} finds such vectors, and makes those of built-in models again",
-                [songrec_core::Remedy::Verify { repair: true, read_data: true }],
-            )),
-            other => analysis_failed(other),
-        })
+        rows_of(&self.values, self.width, &self.ids)
     }
 
     /// The row of this number.
     pub(crate) fn row(&self, number: usize) -> &[f32] {
-        &self.values[number * self.spec.dimension..][..self.spec.dimension]
+        &self.values[number * self.width..][..self.width]
+    }
+
+    /// How many values a row has.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Whether rows are less than the vectors.
+    pub(crate) const fn is_narrow(&self) -> bool {
+        self.width < self.spec.dimension
     }
 
     /// How many rows there are.
@@ -91,6 +155,40 @@ impl Sample {
     pub(crate) fn is_part(&self) -> bool {
         self.len() < self.of
     }
+}
+
+/// The vectors of these songs, prepared and one after the other, and the songs that have
+/// one.
+pub(crate) async fn prepared(points: &Points, songs: &[SongId]) -> Result<(Vec<SongId>, Vec<f32>)> {
+    let ModelSpec { dimension, metric, .. } = *points.spec();
+    let mut ids = Vec::with_capacity(songs.len());
+    let mut values = Vec::with_capacity(songs.len() * dimension);
+    for (id, row) in songs.iter().zip(points.rows(songs).await?) {
+        let Some(mut row) = row.filter(|row| row.len() == dimension) else { continue };
+        prepare(&mut row, metric);
+        ids.push(*id);
+        values.extend_from_slice(&row);
+    }
+    Ok((ids, values))
+}
+
+/// These values as rows of the songs `ids`.
+///
+/// # Errors
+///
+/// When a stored vector holds what is no number.
+pub(crate) fn rows_of<'a>(values: &'a [f32], width: usize, ids: &[SongId]) -> Result<Rows<'a>> {
+    Rows::new(values, width.max(1)).map_err(|error| match error {
+        songrec_analysis::Error::NotFinite { row } => Error::new(
+            ErrorKind::Corrupt,
+            format_args!("the vector of song `{}` is damaged", ids[row].short()),
+        )
+        .with_hint(songrec_core::Hint::of(
+            "{} finds such vectors, and makes those of built-in models again",
+            [songrec_core::Remedy::Verify { repair: true, read_data: true }],
+        )),
+        other => analysis_failed(other),
+    })
 }
 
 /// Prepares a vector for Euclidean distances.

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use songrec_analysis::{self as analysis, Layout, Rows};
 use songrec_core::{Job, SongId};
 
-use super::{Map, MapMethod, NEIGHBORS, kept_neighbors};
+use super::{
+    Map, MapMethod, MapOptions, NEIGHBORS, kept_neighbors,
+    neighbors::{self, LOOKED_AT, Vectors},
+};
 use crate::{
     Result,
     sample::{Sample, analysis_failed},
@@ -13,8 +16,6 @@ use crate::{
 
 /// Rows that t-SNE lays out at the most: it looks at all of them in each of its steps.
 pub(super) const MOST_FOR_TSNE: usize = 50_000;
-/// Neighbors that UMAP and the measure of trust look at.
-const LOOKED_AT: usize = 15;
 /// Those of t-SNE: three times its perplexity.
 const FOR_TSNE: usize = 90;
 
@@ -26,21 +27,30 @@ pub(super) struct Drawn {
     pub(super) trustworthiness: Option<f64>,
 }
 
-/// Gives the songs of `sample` places, turned and mirrored so that those of the `last`
-/// map are where they were, as far as that goes.
+/// How many neighbors of each of `rows` rows a method takes.
+pub(super) fn neighbors_for(method: MapMethod, rows: usize) -> usize {
+    let wanted = if method == MapMethod::Tsne { FOR_TSNE } else { LOOKED_AT };
+    wanted.min(rows - 1).max(NEIGHBORS.min(rows - 1))
+}
+
+/// Gives the songs of `sample` places, turned and mirrored so that those of the `last` map
+/// are where they were, as far as that goes. `known` are their neighbors where these were
+/// found already, `vectors` those of the songs.
 pub(super) fn draw(
     sample: &Sample,
-    method: MapMethod,
-    dims: usize,
-    seed: u64,
+    vectors: &Vectors,
+    known: Option<analysis::Graph>,
+    options: &MapOptions,
     last: Option<&Map>,
     job: &Job,
 ) -> Result<Drawn> {
+    let MapOptions { method, dims, seed, .. } = *options;
     let rows = sample.rows()?;
-    let wanted = if method == MapMethod::Tsne { FOR_TSNE } else { LOOKED_AT };
-    let k = wanted.min(rows.len() - 1).max(NEIGHBORS.min(rows.len() - 1));
-    let asked = analysis::GraphOptions { k, seed, ..Default::default() };
-    let graph = analysis::Graph::new(rows, &asked, job).map_err(analysis_failed)?;
+    let k = neighbors_for(method, rows.len());
+    let graph = match known {
+        Some(graph) => graph,
+        None => neighbors::by_rows(sample, vectors, k, seed, job)?,
+    };
     let mut layout = match method {
         MapMethod::Umap => {
             let asked = analysis::UmapOptions { dimensions: dims, seed, ..Default::default() };
@@ -59,12 +69,7 @@ pub(super) fn draw(
         layout = turn(&layout, &sample.ids, last)?;
     }
     let trustworthiness = match rows.len() > 2 * LOOKED_AT {
-        true => {
-            let asked =
-                analysis::TrustworthinessOptions { k: LOOKED_AT, seed, ..Default::default() };
-            let trust = analysis::trustworthiness(rows, &layout, &asked, job);
-            Some(trust.map_err(analysis_failed)?)
-        }
+        true => Some(neighbors::trust(sample, vectors, &layout, seed, job)?),
         false => None,
     };
     Ok(Drawn {
