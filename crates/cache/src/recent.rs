@@ -39,12 +39,12 @@ impl Default for CachedOptions {
 
 #[derive(Debug)]
 pub(crate) struct Recent {
-    state: Mutex<State>,
+    state: Mutex<Memory>,
     fresh_for: Duration,
 }
 
 #[derive(Debug)]
-struct State {
+struct Memory {
     songs: LruCache<SongId, Remembered<Song>>,
     vectors: LruCache<Digest, Vector>,
     models: Option<Remembered<Vec<ModelSpec>>>,
@@ -86,7 +86,7 @@ impl ReadTicket {
 impl Recent {
     pub(crate) fn new(options: &CachedOptions) -> Self {
         let room = |count: usize| NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN);
-        let state = State {
+        let state = Memory {
             songs: LruCache::new(room(options.songs)),
             vectors: LruCache::new(room(options.embeddings)),
             models: None,
@@ -97,7 +97,7 @@ impl Recent {
         Self { state: Mutex::new(state), fresh_for: options.fresh_for }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Memory> {
         // What is remembered is only ever whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -224,7 +224,7 @@ impl Recent {
     }
 }
 
-impl State {
+impl Memory {
     fn allows(&self, reading: ReadTicket) -> bool {
         reading.alone && reading.turn == self.turns
     }
@@ -246,7 +246,7 @@ enum Written {
 }
 
 impl WriteGuard<'_> {
-    fn evict(&self, state: &mut State) {
+    fn evict(&self, state: &mut Memory) {
         state.turns += 1;
         // Any song may come into an answer by it, or go.
         state.searches.clear();

@@ -80,11 +80,11 @@ impl fmt::Display for BreakerState {
 pub struct Breaker {
     options: BreakerOptions,
     clock: Clock,
-    state: Mutex<State>,
+    state: Mutex<Failures>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Failures {
     circuit: Circuit,
     // Failures that counted, ever.
     noticed: u64,
@@ -129,7 +129,7 @@ impl Breaker {
     /// A closed breaker.
     pub fn new(options: BreakerOptions, clock: Clock) -> Self {
         let circuit = Circuit::Closed { failures: 0 };
-        let state = State { circuit, noticed: 0, refused: false, rest: options.rest };
+        let state = Failures { circuit, noticed: 0, refused: false, rest: options.rest };
         Self { options, clock, state: Mutex::new(state) }
     }
 
@@ -169,11 +169,11 @@ impl Breaker {
         Ok(Permit { breaker: self, after: state.noticed, is_trial, has_result: false })
     }
 
-    fn left(&self, state: &State, since: Instant) -> Duration {
+    fn left(&self, state: &Failures, since: Instant) -> Duration {
         state.rest.saturating_sub(self.clock.now().saturating_duration_since(since))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Failures> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

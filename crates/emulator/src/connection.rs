@@ -22,10 +22,10 @@ const IDLE_PATIENCE: Duration = Duration::from_secs(150);
 
 /// How much of a connection is left; what a request holds to cut it.
 #[derive(Clone, Debug)]
-pub(crate) struct Line(Arc<State>);
+pub(crate) struct Line(Arc<LineState>);
 
 #[derive(Debug)]
-struct State {
+struct LineState {
     /// Bytes that may still be written.
     left: AtomicI64,
     waiting: Mutex<Waiting>,
@@ -55,7 +55,7 @@ impl Drop for Answering {
 impl Line {
     fn new() -> Self {
         let waiting = Mutex::new(Waiting::Request(Instant::now()));
-        Self(Arc::new(State { left: AtomicI64::new(i64::MAX), waiting }))
+        Self(Arc::new(LineState { left: AtomicI64::new(i64::MAX), waiting }))
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {

@@ -9,9 +9,9 @@ use songrec_core::{
 };
 
 use crate::{
-    Blend, Error, ErrorKind, Library, Property, Result, cluster,
-    facts::{Facts, SongFacts, Text},
-    fresh,
+    Blend, Error, ErrorKind, Library, Property, Result,
+    attributes::{Attributes, SongAttributes, Text},
+    cluster, fresh,
     points::points,
     sample::{Sample, analysis_failed},
     work::on_cpu,
@@ -164,9 +164,11 @@ pub async fn evaluate(library: &Library, options: &EvalOptions, job: &Job) -> Re
     let Some((ids, contestants)) = contestants(library, options, job).await? else {
         return Ok(None);
     };
-    let Some(facts) = Facts::read(library, &options.filter, job).await? else { return Ok(None) };
+    let Some(attributes) = Attributes::read(library, &options.filter, job).await? else {
+        return Ok(None);
+    };
     let mut kinds = Kinds { names: Vec::new(), numbers: BTreeMap::new() };
-    let by = ByKind { library, facts: &facts, job };
+    let by = ByKind { library, attributes: &attributes, job };
     let Some(classes) = by.classes(options.by, &ids, &mut kinds).await? else { return Ok(None) };
     let mut groups = None;
     if let Some(not_same) = options.not_same {
@@ -364,7 +366,7 @@ impl Kinds {
 
 struct ByKind<'a> {
     library: &'a Library,
-    facts: &'a Facts,
+    attributes: &'a Attributes,
     job: &'a Job,
 }
 
@@ -380,7 +382,7 @@ impl ByKind<'_> {
             return self.clusters(ids, kinds).await;
         }
         let one = |text: &Option<Text>| text.iter().copied().collect::<Vec<Text>>();
-        let of = |song: &SongFacts| match by {
+        let of = |song: &SongAttributes| match by {
             Property::Genre => song.genres.clone(),
             Property::Instrument => one(&song.instrument),
             Property::Artist => one(&song.artist),
@@ -390,11 +392,11 @@ impl ByKind<'_> {
             Property::Cluster | Property::Key | Property::Bpm | Property::Anomaly => Vec::new(),
         };
         let classes = ids.iter().map(|id| {
-            let texts = self.facts.of(*id).map(of).unwrap_or_default();
+            let texts = self.attributes.of(*id).map(of).unwrap_or_default();
             // Genres are compared as filters compare them.
             let mut numbers: Vec<u32> = texts
                 .into_iter()
-                .map(|text| kinds.number(&songrec_core::fold(self.facts.text(text))))
+                .map(|text| kinds.number(&songrec_core::fold(self.attributes.text(text))))
                 .collect();
             numbers.dedup();
             numbers

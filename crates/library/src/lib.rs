@@ -2,6 +2,7 @@
 
 mod add;
 mod anomalies;
+mod attributes;
 mod audio;
 mod backup;
 mod between;
@@ -19,7 +20,6 @@ mod embedding;
 mod error;
 mod evaluate;
 mod explain;
-mod facts;
 pub mod find;
 mod fresh;
 mod given;

@@ -4,8 +4,8 @@ mod arrive;
 mod old_layout;
 mod peer;
 mod record;
+mod song_of;
 mod table;
-mod told;
 
 use std::{
     fs::File,

@@ -1,6 +1,6 @@
 //! Scanning folders again whenever something changes in them.
 
-mod heard;
+mod changes;
 mod waiting;
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 use songrec_core::{Event, Hint, Job};
 
-use self::{heard::Watching, waiting::Waiting};
+use self::{changes::Watching, waiting::Waiting};
 use crate::{Error, ErrorKind, Library, Result, ScanOptions, ScanReport, paths::absolute, scan};
 
 /// How often somebody looks whether files have changed, or the end was asked for.
@@ -79,9 +79,9 @@ pub async fn watch<E: From<Error>>(
     waiting.expect_all(now.checked_sub(options.settle).unwrap_or(now));
     let mut round = 0;
     while !job.is_interrupted() {
-        let heard = watching.take()?;
+        let changes = watching.take()?;
         there(&roots)?;
-        waiting.hear(heard, Instant::now());
+        waiting.note(changes, Instant::now());
         let Some(changed) = waiting.settled(Instant::now(), &waiting::state_of) else {
             tokio::time::sleep(LOOK).await;
             continue;

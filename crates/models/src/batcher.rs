@@ -53,7 +53,7 @@ pub struct Figures {
 }
 
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<Batches>,
     /// Signals that there is work, or that there will be none.
     filled: Condvar,
     /// Signals that there is room.
@@ -63,7 +63,7 @@ struct Queue {
 }
 
 #[derive(Default)]
-struct State {
+struct Batches {
     jobs: VecDeque<Job>,
     closed: bool,
 }
@@ -206,7 +206,7 @@ impl Queue {
         Some(batch)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Batches> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

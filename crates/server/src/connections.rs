@@ -22,11 +22,11 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct Held {
     next: u64,
-    places: BTreeMap<u64, State>,
+    places: BTreeMap<u64, OpenConnection>,
 }
 
 #[derive(Debug)]
-struct State {
+struct OpenConnection {
     /// Since when it has asked for nothing, unless a request of it is being worked on.
     quiet_since: Option<Instant>,
     /// Told when it has to leave; nothing once it was told.
@@ -35,7 +35,7 @@ struct State {
     was_used: bool,
 }
 
-impl State {
+impl OpenConnection {
     fn ask_to_leave(&mut self) {
         if let Some(leave) = self.leave.take() {
             leave.notify_one();
@@ -69,7 +69,7 @@ impl Connections {
         let (number, leave) = (held.next, Arc::new(Notify::new()));
         held.next += 1;
         let quiet_since = Some(Instant::now());
-        let state = State { quiet_since, leave: Some(leave.clone()), was_used: false };
+        let state = OpenConnection { quiet_since, leave: Some(leave.clone()), was_used: false };
         held.places.insert(number, state);
         Some(Place { connections: self.clone(), number, leave })
     }
@@ -97,7 +97,7 @@ impl Connections {
     // Gives how many there are.
     fn ask_all(&self) -> usize {
         let mut held = self.held();
-        held.places.values_mut().for_each(State::ask_to_leave);
+        held.places.values_mut().for_each(OpenConnection::ask_to_leave);
         held.places.len()
     }
 

@@ -14,7 +14,7 @@ use songrec_core::{Job, OperationId};
 use songrec_library::{Error, ErrorKind, until_interrupted};
 use tokio::{sync::Semaphore, task::JoinSet};
 
-pub(crate) use self::record::{JobState, Record, Told};
+pub(crate) use self::record::{JobEvent, JobState, Record};
 use crate::problem::{Problem, Result};
 
 /// Jobs that wait for their turn, at the most.

@@ -29,13 +29,13 @@ use crate::{
 ///
 /// Every search looks at every song: right before fast.
 pub struct MemoryBackend {
-    state: Mutex<State>,
+    state: Mutex<Contents>,
     // Cursors carry it, so that those of another library are known as such.
     history: OperationId,
 }
 
 #[derive(Clone, Default)]
-struct State {
+struct Contents {
     models: BTreeMap<ModelName, ModelSpec>,
     songs: BTreeMap<SongId, Stored>,
     last_change: u64,
@@ -80,7 +80,7 @@ impl MemoryBackend {
         Self { state: Mutex::new(self.state().clone()), history: self.history }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Contents> {
         // Every change of the state is complete before anything can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,7 +111,7 @@ impl Default for MemoryBackend {
     }
 }
 
-impl State {
+impl Contents {
     fn collect_garbage(&mut self, min_age: Duration, job: &Job) -> Collected {
         let mut collected = Collected::default();
         // A tombstone keeps its objects: the song may be restored.

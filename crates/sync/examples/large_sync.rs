@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Instant};
 use songrec_core::{Job, Metric, ModelSpec};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{PutMode, StorageBackend, StorageBackendExt};
-use songrec_sync::{Options, Replica, State, Syncer, check};
+use songrec_sync::{Options, Replica, SyncState, Syncer, check};
 use songrec_testkit::{library_of, peak_memory, retagged};
 
 // The most memory that this process ever had, in MiB.
@@ -46,7 +46,7 @@ async fn main() {
         peak()
     );
 
-    let state = State::open(folder.path().join("state")).unwrap();
+    let state = SyncState::open(folder.path().join("state")).unwrap();
     let replicas =
         [Replica::new("own", Arc::clone(&own)), Replica::new("other", Arc::clone(&other))];
     let syncer = Syncer::new(replicas[0].clone(), replicas[1].clone(), state);

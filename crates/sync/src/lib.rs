@@ -46,6 +46,6 @@ pub use report::{
 pub use rules::Rules;
 pub use session::KEEP_DELETED;
 pub use side::{Pair, Replica, Side};
-pub use state::State;
+pub use state::SyncState;
 pub use syncer::Syncer;
 pub use trash::{Emptied, Trashed, empty_trash, restore, trash};

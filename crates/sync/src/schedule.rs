@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use songrec_core::Timestamp;
 
-use crate::{Result, Side, State};
+use crate::{Result, Side, SyncState};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -40,13 +40,13 @@ impl Chore {
 
     /// Whether it was never done, or too long ago. It is also due if the clock
     /// went back by as much.
-    pub(crate) fn is_due(self, state: &State, now: Timestamp) -> bool {
+    pub(crate) fn is_due(self, state: &SyncState, now: Timestamp) -> bool {
         let Ok(Some(last)) = state.meta::<Timestamp>(self.name()) else { return true };
         now.duration_since(last).unsigned_abs() >= self.interval()
     }
 
     /// Remembers that it was done.
-    pub(crate) fn note_done(self, state: &State, now: Timestamp) -> Result<()> {
+    pub(crate) fn note_done(self, state: &SyncState, now: Timestamp) -> Result<()> {
         state.set_meta(self.name(), &now)
     }
 }

@@ -12,13 +12,13 @@ use songrec_core::{Event, FailedAttempt, Job, RetryPolicy, Timestamp};
 use songrec_storage::{BlobStream, Result as StorageResult, StorageBackend};
 
 use crate::{
-    Error, Failure, Pair, Replica, Result, Rules, Side, State, batch::each, traffic::Traffic,
+    Error, Failure, Pair, Replica, Result, Rules, Side, SyncState, batch::each, traffic::Traffic,
 };
 
 /// Two libraries, and what every part of a sync needs to work on them.
 pub(crate) struct Session {
     replicas: Pair<Replica>,
-    state: State,
+    state: SyncState,
     traffic: Arc<Traffic>,
     job: Job,
     rules: Rules,
@@ -44,7 +44,7 @@ const RETRY_POLICY: RetryPolicy = RetryPolicy {
 pub const KEEP_DELETED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Session {
-    pub(crate) fn new(left: Replica, right: Replica, state: State) -> Self {
+    pub(crate) fn new(left: Replica, right: Replica, state: SyncState) -> Self {
         let job = Job::silent();
         Self {
             replicas: Pair { left, right },
@@ -73,7 +73,7 @@ impl Session {
         Self { rules, retry_policy, keep_deleted, ..self }
     }
 
-    pub(crate) fn into_state(self) -> State {
+    pub(crate) fn into_state(self) -> SyncState {
         self.state
     }
 
@@ -81,7 +81,7 @@ impl Session {
         &self.replicas
     }
 
-    pub(crate) const fn state(&self) -> &State {
+    pub(crate) const fn state(&self) -> &SyncState {
         &self.state
     }
 
@@ -227,7 +227,8 @@ mod tests {
 
     fn session() -> Session {
         let replica = |name: &str| Replica::new(name, Arc::new(MemoryBackend::new()));
-        let session = Session::new(replica("own"), replica("other"), State::in_memory().unwrap());
+        let session =
+            Session::new(replica("own"), replica("other"), SyncState::in_memory().unwrap());
         session.with_rules(Rules::default(), Duration::ZERO)
     }
 

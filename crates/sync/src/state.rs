@@ -31,7 +31,7 @@ use crate::{
 /// One process has it at a time, by a lock of the system that is let go when
 /// the process ends, however it ends.
 #[derive(Debug)]
-pub struct State {
+pub struct SyncState {
     connection: Mutex<Connection>,
     location: String,
     folder: Option<PathBuf>,
@@ -74,7 +74,7 @@ pub(crate) struct Postponed {
     pub(crate) reason: String,
 }
 
-impl State {
+impl SyncState {
     /// Opens the state in `folder`, and makes it if there is none.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use songrec_core::{Job, Timestamp};
 
 use crate::{
     Machine, Migrated, MigrationPlan, Options, Pair, Plan, Replica, Report, Result, Rules, Side,
-    State, Verify, machines, migrate::Migration, run::Run, session::Session, state::Staging,
+    SyncState, Verify, machines, migrate::Migration, run::Run, session::Session, state::Staging,
 };
 
 /// Two libraries, and what is remembered of syncing them.
@@ -44,7 +44,7 @@ impl Syncer {
     /// Two libraries, and what is remembered of syncing them. Progress is
     /// reported to nobody, unless [`reporting_to`](Self::reporting_to) says to
     /// whom.
-    pub fn new(left: Replica, right: Replica, state: State) -> Self {
+    pub fn new(left: Replica, right: Replica, state: SyncState) -> Self {
         Self { session: Session::new(left, right, state), staging: OnceLock::new() }
     }
 
@@ -70,7 +70,7 @@ impl Syncer {
     }
 
     /// What is remembered, when nothing is to be synced any more.
-    pub fn into_state(self) -> State {
+    pub fn into_state(self) -> SyncState {
         self.session.into_state()
     }
 

@@ -141,7 +141,7 @@ impl LoudnessMeter {
                 continue;
             }
             let samples = &self.buffer[channel..];
-            let mut state = State::default();
+            let mut state = FilterMemory::default();
             let mut run = |from: usize, to: usize| {
                 let mut sums = [0.0; LANES];
                 for start in (from..to).step_by(TILE) {
@@ -285,12 +285,12 @@ impl WithSimd for CleanCopy<'_> {
 
 /// What the two sections of every lane remember.
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
+struct FilterMemory {
     shelf: [[f64; LANES]; 2],
     high_pass: [[f64; LANES]; 2],
 }
 
-impl State {
+impl FilterMemory {
     /// Filters samples; returns the energy of each lane.
     fn run(&mut self, samples: &[[f64; LANES]], sections: &[Section; 2]) -> [f64; LANES] {
         run(Filter { state: self, samples, sections })
@@ -298,7 +298,7 @@ impl State {
 }
 
 struct Filter<'a> {
-    state: &'a mut State,
+    state: &'a mut FilterMemory,
     samples: &'a [[f64; LANES]],
     sections: &'a [Section; 2],
 }
@@ -316,7 +316,8 @@ impl WithSimd for Filter<'_> {
             (simd.splat_f64s(first.b[0]), simd.splat_f64s(first.b[1]), simd.splat_f64s(first.b[2]));
         let (a1, a2) = (simd.splat_f64s(first.a[0]), simd.splat_f64s(first.a[1]));
         let (c1, c2) = (simd.splat_f64s(second.a[0]), simd.splat_f64s(second.a[1]));
-        let State { shelf: [s1_values, s2_values], high_pass: [h1_values, h2_values] } = self.state;
+        let FilterMemory { shelf: [s1_values, s2_values], high_pass: [h1_values, h2_values] } =
+            self.state;
         let zero = [simd.splat_f64s(0.0); LANES];
         let (mut s1, mut s2, mut h1, mut h2) = (zero, zero, zero, zero);
         s1[..registers].copy_from_slice(S::as_simd_f64s(s1_values).0);

@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, args: RadioArgs) -> Result<ExitStatus
     let examples: Vec<Example> = args.songs.iter().map(Example::like).collect();
     let queue = radio(&library, &examples, &options).await?;
     let songs: Vec<SongSummary> = queue.songs.iter().map(|song| song.summary.clone()).collect();
-    let told = Told {
+    let told = Listed {
         songs: &songs,
         beside: queue.songs.iter().map(|song| format!("{:.2}", song.similarity)).collect(),
         duration: queue.duration,
@@ -72,7 +72,7 @@ pub(super) async fn path(context: &Context, args: PathArgs) -> Result<ExitStatus
     let way = between(&library, &a, &b, &options).await?;
     let songs: Vec<SongSummary> = way.songs.iter().map(|song| song.summary.clone()).collect();
     let mixes = |mixes: bool| if mixes { String::new() } else { "does not mix".to_owned() };
-    let told = Told {
+    let told = Listed {
         songs: &songs,
         beside: way.songs.iter().map(|song| mixes(song.mixes || !args.mix)).collect(),
         duration: way.duration,
@@ -90,8 +90,8 @@ async fn open(context: &Context, changes: bool) -> Result<Library> {
     }
 }
 
-/// What is told of a queue or a way.
-struct Told<'a> {
+/// What is listed of a radio or a path.
+struct Listed<'a> {
     songs: &'a [SongSummary],
     /// What stands beside each.
     beside: Vec<String>,
@@ -105,7 +105,7 @@ async fn tell(
     context: &Context,
     library: &Library,
     document: &impl Serialize,
-    told: &Told<'_>,
+    told: &Listed<'_>,
     playlist: Option<&str>,
 ) -> Result<ExitStatus> {
     let printer = &context.printer;

@@ -41,14 +41,14 @@ pub enum Found {
 pub struct ArchiveReader<R> {
     frames: Frames<R>,
     limits: Limits,
-    state: State,
+    state: ReaderState,
     /// Bytes of a large piece that were not asked for yet.
     large: Option<(PieceName, u64)>,
     last: Option<PieceName>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum State {
+enum ReaderState {
     /// A header comes next.
     Header,
     /// The next frame is to be looked for.
@@ -70,7 +70,7 @@ impl<R: Read> ArchiveReader<R> {
     /// When there is no memory for it.
     pub fn new(input: R, limits: Limits) -> Result<Self, ArchiveError> {
         let frames = Frames::new(input, limits)?;
-        Ok(Self { frames, limits, state: State::Header, large: None, last: None })
+        Ok(Self { frames, limits, state: ReaderState::Header, large: None, last: None })
     }
 
     /// How many bytes of the archive were read.
@@ -96,19 +96,19 @@ impl<R: Read> ArchiveReader<R> {
             }
         }
         match self.state {
-            State::Over => return Ok(self.over()),
-            State::Lost if !self.frames.find_next()? => {
-                self.state = State::Over;
+            ReaderState::Over => return Ok(self.over()),
+            ReaderState::Lost if !self.frames.find_next()? => {
+                self.state = ReaderState::Over;
                 return Ok(self.over());
             }
-            State::Lost => self.state = State::Header,
-            State::Header => {}
+            ReaderState::Lost => self.state = ReaderState::Header,
+            ReaderState::Header => {}
         }
         let mut block = [0; BLOCK];
         match self.frames.read(&mut block) {
             Ok(BLOCK) => {}
             Ok(_) => {
-                self.state = State::Over;
+                self.state = ReaderState::Over;
                 return Ok(self.over());
             }
             Err(trouble) => return self.trouble(trouble, None),
@@ -153,7 +153,7 @@ impl<R: Read> ArchiveReader<R> {
     fn find_next_after_zeros(&mut self) -> Result<Found, ArchiveError> {
         let is_end = self.last.is_some_and(|last| last.kind == PieceKind::End);
         if is_end {
-            self.state = State::Over;
+            self.state = ReaderState::Over;
             return Ok(self.over());
         }
         Ok(self.damage(None, "there are zeros in place of a piece".to_owned()))
@@ -218,7 +218,7 @@ impl<R: Read> ArchiveReader<R> {
     }
 
     fn damage(&mut self, piece: Option<PieceName>, what: String) -> Found {
-        self.state = State::Lost;
+        self.state = ReaderState::Lost;
         Found::Damage { at: self.position(), piece, what }
     }
 
@@ -230,12 +230,12 @@ impl<R: Read> ArchiveReader<R> {
         match trouble {
             // A damaged frame may want more than there is.
             Trouble::Cut if self.frames.find_next()? => {
-                self.state = State::Header;
+                self.state = ReaderState::Header;
                 let what = "it does not end where it should".to_owned();
                 Ok(Found::Damage { at: self.position(), piece, what })
             }
             Trouble::Cut => {
-                self.state = State::Over;
+                self.state = ReaderState::Over;
                 self.last = None;
                 Ok(Found::Cut { at: self.position() })
             }

@@ -18,7 +18,7 @@ const LEVEL: i32 = 3;
 ///
 /// After an error it is no use any more: every call fails.
 pub struct ArchiveWriter<W: Write> {
-    state: State<W>,
+    state: WriterState<W>,
     next: u64,
     /// Of the names of all pieces so far.
     names: Sha256,
@@ -26,7 +26,7 @@ pub struct ArchiveWriter<W: Write> {
 }
 
 #[expect(clippy::large_enum_variant, reason = "there is one of it, and it is not moved about")]
-enum State<W: Write> {
+enum WriterState<W: Write> {
     Between(W),
     /// Within a piece: what comes, and how much of it is to come.
     Within {
@@ -48,7 +48,7 @@ impl<W: Write> fmt::Debug for ArchiveWriter<W> {
 impl<W: Write> ArchiveWriter<W> {
     /// An archive that goes to `out`.
     pub fn new(out: W) -> Self {
-        Self { state: State::Between(out), next: 0, names: Sha256::new(), bytes: 0 }
+        Self { state: WriterState::Between(out), next: 0, names: Sha256::new(), bytes: 0 }
     }
 
     /// How many pieces were written, and the SHA-256 of their names, each with a
@@ -79,14 +79,15 @@ impl<W: Write> ArchiveWriter<W> {
     ///
     /// When it cannot be written, or another piece has not ended.
     pub fn begin(&mut self, kind: PieceKind, sha256: Digest, size: u64) -> io::Result<()> {
-        let State::Between(out) = std::mem::replace(&mut self.state, State::Failed) else {
+        let WriterState::Between(out) = std::mem::replace(&mut self.state, WriterState::Failed)
+        else {
             return Err(out_of_turn());
         };
         let name = PieceName { kind, number: self.next, sha256 };
         let mut frame = Encoder::new(out, LEVEL)?;
         frame.set_parameter(CParameter::ChecksumFlag(true))?;
         frame.write_all(&header(&name, size))?;
-        self.state = State::Within { frame, name, size, left: size, hash: Sha256::new() };
+        self.state = WriterState::Within { frame, name, size, left: size, hash: Sha256::new() };
         Ok(())
     }
 
@@ -96,7 +97,7 @@ impl<W: Write> ArchiveWriter<W> {
     ///
     /// When they cannot be written, or are more than were announced.
     pub fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let State::Within { frame, left, hash, .. } = &mut self.state else {
+        let WriterState::Within { frame, left, hash, .. } = &mut self.state else {
             return Err(out_of_turn());
         };
         *left = left.checked_sub(bytes.len() as u64).ok_or_else(others)?;
@@ -111,8 +112,8 @@ impl<W: Write> ArchiveWriter<W> {
     /// When it cannot be written, and `InvalidData` when its bytes are not those that
     /// were announced.
     pub fn end(&mut self) -> io::Result<()> {
-        let state = std::mem::replace(&mut self.state, State::Failed);
-        let State::Within { mut frame, name, size, left, hash } = state else {
+        let state = std::mem::replace(&mut self.state, WriterState::Failed);
+        let WriterState::Within { mut frame, name, size, left, hash } = state else {
             return Err(out_of_turn());
         };
         if left > 0 || Digest(hash.finalize().into()) != name.sha256 {
@@ -123,7 +124,7 @@ impl<W: Write> ArchiveWriter<W> {
             // What ends a tar file.
             frame.write_all(&[0; 2 * BLOCK])?;
         }
-        self.state = State::Between(frame.finish()?);
+        self.state = WriterState::Between(frame.finish()?);
         self.names.update(format!("{name}\n"));
         (self.next, self.bytes) = (self.next + 1, self.bytes + size);
         Ok(())
@@ -135,7 +136,7 @@ impl<W: Write> ArchiveWriter<W> {
     ///
     /// When the last bytes cannot be written.
     pub fn finish(self) -> io::Result<W> {
-        let State::Between(mut out) = self.state else { return Err(out_of_turn()) };
+        let WriterState::Between(mut out) = self.state else { return Err(out_of_turn()) };
         out.flush()?;
         Ok(out)
     }

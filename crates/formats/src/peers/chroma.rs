@@ -32,12 +32,12 @@ pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), PeerError> {
          ORDER BY topic, id, seq_id",
     )?;
     let mut rows = writes.query([])?;
-    let mut current: Option<((String, String), State)> = None;
+    let mut current: Option<((String, String), Replayed)> = None;
     let mut goes_on = true;
     while let Some(row) = rows.next()? {
         let at: (String, String) = (row.get(0)?, row.get(1)?);
         if current.as_ref().is_none_or(|(known, _)| *known != at)
-            && let Some((known, state)) = current.replace((at, State::default()))
+            && let Some((known, state)) = current.replace((at, Replayed::default()))
         {
             goes_on = finish(known, state, &collections, each);
             if !goes_on {
@@ -60,14 +60,14 @@ pub(super) fn read(path: &Path, each: &mut Each<'_>) -> Result<(), PeerError> {
 
 /// What a record is after some writes.
 #[derive(Default)]
-struct State {
+struct Replayed {
     is_there: bool,
     vector: Option<Vec<f32>>,
     fields: Map<String, Value>,
     wrong: Option<String>,
 }
 
-impl State {
+impl Replayed {
     fn write(
         &mut self,
         operation: i64,
@@ -108,7 +108,7 @@ impl State {
 
 fn finish(
     (topic, id): (String, String),
-    state: State,
+    state: Replayed,
     collections: &BTreeMap<String, Collection>,
     each: &mut Each<'_>,
 ) -> bool {
@@ -117,7 +117,7 @@ fn finish(
     }
     // A topic ends with the id of the collection.
     let collection = topic.rsplit('/').next().and_then(|id| collections.get(id));
-    let State { vector, fields, wrong, .. } = state;
+    let Replayed { vector, fields, wrong, .. } = state;
     if let Some(why) = wrong {
         return each(Err((id, why)));
     }

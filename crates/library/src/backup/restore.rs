@@ -6,7 +6,7 @@ use serde::Serialize;
 use songrec_core::{Job, Progress, SongId};
 use songrec_storage::{ChangeHead, ChangeState};
 use songrec_sync::{
-    AudioPolicy, Counts, Direction, Failure, MaxDelete, Note, Options, Replica, State, Syncer,
+    AudioPolicy, Counts, Direction, Failure, MaxDelete, Note, Options, Replica, SyncState, Syncer,
 };
 
 use super::{
@@ -182,8 +182,10 @@ async fn merge(
         ..Options::default()
     };
     let (left, right) = (replica("backup", &staging.library), replica("library", library));
-    let report =
-        Syncer::new(left, right, State::in_memory()?).reporting_to(job.clone()).run(&sync).await?;
+    let report = Syncer::new(left, right, SyncState::in_memory()?)
+        .reporting_to(job.clone())
+        .run(&sync)
+        .await?;
     restored.songs = report.counts.right;
     restored.documents =
         report.documents.iter().filter(|work| work.actions.right.is_some()).count() as u64;

@@ -6,7 +6,7 @@ use songrec_analysis::{Rows, squared_distance};
 use songrec_core::SongId;
 
 use super::Cluster;
-use crate::facts::{Facts, SongFacts, Text};
+use crate::attributes::{Attributes, SongAttributes, Text};
 
 /// Songs nearest to the mean that are named for each cluster.
 const TYPICAL: usize = 3;
@@ -27,9 +27,9 @@ pub(super) fn describe(
     grouped: &Groups<'_>,
     all: &[(SongId, Option<u32>)],
     clusters: u32,
-    facts: &Facts,
+    attributes: &Attributes,
 ) -> Vec<Cluster> {
-    let library = Counts::of(all.iter().filter_map(|(song, _)| facts.of(*song)));
+    let library = Counts::of(all.iter().filter_map(|(song, _)| attributes.of(*song)));
     let mut members: Vec<Vec<SongId>> = vec![Vec::new(); clusters as usize];
     for (song, cluster) in all {
         if let Some(cluster) = cluster {
@@ -39,16 +39,16 @@ pub(super) fn describe(
     let shapes = shapes(grouped, clusters);
     let mut taken = BTreeSet::new();
     let describe = |(id, (members, shape)): (usize, (Vec<SongId>, Shape))| {
-        let counts = Counts::of(members.iter().filter_map(|song| facts.of(*song)));
+        let counts = Counts::of(members.iter().filter_map(|song| attributes.of(*song)));
         let with_genre = counts.with_genre.max(1) as f64;
         let most = counts.genres.values().max();
         Cluster {
             id: id as u32,
-            name: unique(names(&counts, &library, facts), &mut taken),
+            name: unique(names(&counts, &library, attributes), &mut taken),
             named_by_hand: false,
             size: members.len() as u64,
             purity: most.map(|most| *most as f64 / with_genre),
-            genres: by_text(&counts.genres, facts),
+            genres: by_text(&counts.genres, attributes),
             tightness: shape.tightness,
             typical: shape.typical,
         }
@@ -117,7 +117,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn of<'a>(songs: impl Iterator<Item = &'a SongFacts>) -> Self {
+    fn of<'a>(songs: impl Iterator<Item = &'a SongAttributes>) -> Self {
         let mut counts = Self::default();
         for song in songs {
             counts.songs += 1;
@@ -150,11 +150,11 @@ impl Counts {
         &self,
         of: fn(&Self) -> &HashMap<Text, u64>,
         library: &Self,
-        facts: &Facts,
+        attributes: &Attributes,
     ) -> Option<Text> {
         let commonest = of(self)
             .iter()
-            .max_by(|a, b| a.1.cmp(b.1).then(facts.text(*b.0).cmp(facts.text(*a.0))));
+            .max_by(|a, b| a.1.cmp(b.1).then(attributes.text(*b.0).cmp(attributes.text(*a.0))));
         let (text, count) = commonest?;
         let part = self.part(*count);
         let there = library.part(of(library).get(text).copied().unwrap_or_default());
@@ -167,14 +167,14 @@ impl Counts {
 }
 
 // Names for a cluster, each saying more than the one before.
-fn names(counts: &Counts, library: &Counts, facts: &Facts) -> Vec<String> {
-    let text = |text: Text| facts.text(text).to_lowercase();
-    let instrument = counts.telling(|counts| &counts.instruments, library, facts).map(text);
-    let genre = counts.telling(|counts| &counts.genres, library, facts).map(text);
-    let mood = counts.telling(|counts| &counts.moods, library, facts).map(text);
-    let folder = counts.telling(|counts| &counts.folders, library, facts);
+fn names(counts: &Counts, library: &Counts, attributes: &Attributes) -> Vec<String> {
+    let text = |text: Text| attributes.text(text).to_lowercase();
+    let instrument = counts.telling(|counts| &counts.instruments, library, attributes).map(text);
+    let genre = counts.telling(|counts| &counts.genres, library, attributes).map(text);
+    let mood = counts.telling(|counts| &counts.moods, library, attributes).map(text);
+    let folder = counts.telling(|counts| &counts.folders, library, attributes);
     let folder = folder.map(|folder| {
-        let folder = facts.text(folder);
+        let folder = attributes.text(folder);
         folder.rsplit('/').next().unwrap_or(folder).to_lowercase()
     });
     let loops = counts.part(counts.loops);
@@ -247,8 +247,8 @@ fn unique(names: Vec<String>, taken: &mut BTreeSet<String>) -> String {
     name
 }
 
-fn by_text(counts: &HashMap<Text, u64>, facts: &Facts) -> BTreeMap<String, u64> {
-    counts.iter().map(|(text, count)| (facts.text(*text).to_owned(), *count)).collect()
+fn by_text(counts: &HashMap<Text, u64>, attributes: &Attributes) -> BTreeMap<String, u64> {
+    counts.iter().map(|(text, count)| (attributes.text(*text).to_owned(), *count)).collect()
 }
 
 #[cfg(test)]
@@ -257,7 +257,7 @@ mod tests {
 
     use super::*;
 
-    fn facts(
+    fn attributes(
         genres: &[&str],
         instrument: Option<&str>,
         songs: std::ops::Range<u8>,
@@ -277,19 +277,19 @@ mod tests {
 
     #[test]
     fn clusters_are_named_by_what_their_songs_share() {
-        let mut all = facts(&["techno"], Some("kick"), 0..10);
-        all.extend(facts(&["ambient"], None, 10..20));
-        all.extend(facts(&["ambient"], None, 20..30));
+        let mut all = attributes(&["techno"], Some("kick"), 0..10);
+        all.extend(attributes(&["ambient"], None, 10..20));
+        all.extend(attributes(&["ambient"], None, 20..30));
         let ids: Vec<SongId> = all.iter().map(|summary| summary.id).collect();
-        let mut facts = Facts::default();
-        all.into_iter().for_each(|summary| facts.add(summary));
+        let mut attributes = Attributes::default();
+        all.into_iter().for_each(|summary| attributes.add(summary));
         let values: Vec<f32> =
             (0..30).flat_map(|i| [(i / 10) as f32 * 10.0, (i % 10) as f32]).collect();
         let labels: Vec<Option<u32>> = (0..30).map(|i| Some(i / 10)).collect();
         let labelled: Vec<_> = ids.iter().copied().zip(labels.iter().copied()).collect();
         let grouped = Groups { rows: Rows::new(&values, 2).unwrap(), ids: &ids, labels: &labels };
 
-        let clusters = describe(&grouped, &labelled, 3, &facts);
+        let clusters = describe(&grouped, &labelled, 3, &attributes);
 
         let names: Vec<&str> = clusters.iter().map(|cluster| cluster.name.as_str()).collect();
         assert_eq!(names, ["kick", "ambient", "ambient 2"]);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Error, Library, Points, Result,
-    facts::Facts,
+    attributes::Attributes,
     now,
     points::points,
     sample::{Sample, analysis_failed},
@@ -250,14 +250,14 @@ impl Grouped<'_> {
             prototypes,
         };
         let Some(all) = label_all(points, &clustering, job).await? else { return Ok(None) };
-        let Some(facts) = Facts::read(library, &options.filter, job).await? else {
+        let Some(attributes) = Attributes::read(library, &options.filter, job).await? else {
             return Ok(None);
         };
         clustering.songs = all.len() as u64;
         clustering.noise = all.iter().filter(|(_, cluster)| cluster.is_none()).count() as u64;
         clustering.agreement = agreement(&sample.ids, &found.labels, &all);
         let groups = Groups { rows, ids: &sample.ids, labels: &found.labels };
-        clustering.clusters = describe(&groups, &all, found.clusters, &facts);
+        clustering.clusters = describe(&groups, &all, found.clusters, &attributes);
         Ok(Some((clustering, all)))
     }
 }

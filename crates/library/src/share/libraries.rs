@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use songrec_core::{Digest, Job, Progress};
-use songrec_sync::{Options, Pair, Replica, Side, State, Syncer};
+use songrec_sync::{Options, Pair, Replica, Side, SyncState, Syncer};
 
 use crate::{Access, Config, Error, InitOptions, Library, Result, keys};
 
@@ -145,8 +145,8 @@ impl Libraries {
     /// two.
     pub(super) fn syncer(&self, job: &Job) -> Result<Syncer> {
         let state = match self.pretended {
-            Some(_) => State::in_memory(),
-            None => State::open(self.state_folder()),
+            Some(_) => SyncState::in_memory(),
+            None => SyncState::open(self.state_folder()),
         };
         let Pair { left, right } = self.replicas();
         Ok(Syncer::new(left, right, state?).reporting_to(job.clone()))

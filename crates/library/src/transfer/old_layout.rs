@@ -15,7 +15,7 @@ use super::{
     arrive::Arriving,
     read_vector,
     record::Record,
-    told::{Told, told, unknown_model},
+    song_of::{Described, described, unknown_model},
 };
 use crate::{Error, ErrorKind, Result, work::on_cpu};
 
@@ -163,7 +163,7 @@ impl OldLibrary {
         at: usize,
         model: Option<&ModelName>,
         opening: &Opening,
-    ) -> std::result::Result<Told, String> {
+    ) -> std::result::Result<Described, String> {
         let (key, fields) = &self.metadata.records[at];
         let mut record = Record::new(fields);
         let vector = match self.vector_file(key.as_deref(), &mut record) {
@@ -180,7 +180,7 @@ impl OldLibrary {
                 .map_err(|error: InvalidModelName| error.to_string())?,
         };
         let spec = unknown_model(name, vector.dimension(), Metric::Cosine);
-        told(key.as_deref(), record, vec![(spec, vector)], &self.folder, opening)
+        described(key.as_deref(), record, vec![(spec, vector)], &self.folder, opening)
     }
 
     fn vector_file(&self, key: Option<&str>, record: &mut Record<'_>) -> Option<PathBuf> {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{
     arrive::Arriving,
     record::Record,
-    told::{Told, told, unknown_model},
+    song_of::{Described, described, unknown_model},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -98,7 +98,7 @@ async fn peer_records(
     let mut batch = Vec::with_capacity(read.len());
     for (label, read) in read {
         match read.and_then(|read| read) {
-            Ok(told) => batch.extend(arriving.arrival(told, label).await?),
+            Ok(described) => batch.extend(arriving.arrival(described, label).await?),
             Err(why) => arriving.fail(label, why),
         }
     }
@@ -110,7 +110,7 @@ fn song_of(
     model: Option<ModelName>,
     folder: &Path,
     opening: &Opening,
-) -> std::result::Result<Told, String> {
+) -> std::result::Result<Described, String> {
     // A name that is given is that of the only vector.
     let given = model.filter(|_| record.vectors.len() <= 1);
     let mut vectors = Vec::new();
@@ -139,7 +139,7 @@ fn song_of(
         let spec = unknown_model(name, vector.dimension(), songrec_core::Metric::Cosine);
         vectors.push((spec, vector));
     }
-    told(record.key.as_deref(), read, vectors, folder, opening)
+    described(record.key.as_deref(), read, vectors, folder, opening)
 }
 
 // Reads records until nobody wants more.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::heard::Heard;
+use super::changes::Changes;
 use crate::scan::Changed;
 
 /// How a file or folder is, as far as that tells whether somebody writes it.
@@ -45,11 +45,11 @@ impl Waiting {
     }
 
     /// Takes note of what has changed.
-    pub(super) fn hear(&mut self, heard: Heard, now: Instant) {
-        if heard.all {
+    pub(super) fn note(&mut self, changes: Changes, now: Instant) {
+        if changes.all {
             self.all = self.all.max(Some(now));
         }
-        for path in heard.paths {
+        for path in changes.paths {
             let seen = self.paths.entry(path).or_insert(Seen { state: None, since: now });
             seen.since = now;
         }
@@ -110,10 +110,10 @@ mod tests {
             Self { waiting: Waiting::new(SETTLE), start, sizes: BTreeMap::new() }
         }
 
-        fn hear(&mut self, second: u64, paths: &[&str]) {
+        fn note(&mut self, second: u64, paths: &[&str]) {
             let paths = paths.iter().map(PathBuf::from).collect();
-            let heard = Heard { paths, ..Heard::default() };
-            self.waiting.hear(heard, self.start + Duration::from_secs(second));
+            let changes = Changes { paths, ..Changes::default() };
+            self.waiting.note(changes, self.start + Duration::from_secs(second));
         }
 
         fn size(&mut self, path: &str, size: u64) {
@@ -137,9 +137,9 @@ mod tests {
     fn a_file_is_read_when_it_has_stopped_changing() {
         let mut world = World::new();
         world.size("a", 1);
-        world.hear(0, &["a"]);
+        world.note(0, &["a"]);
         assert_eq!(world.settled(1), None);
-        world.hear(1, &["a"]);
+        world.note(1, &["a"]);
         assert_eq!(world.settled(2), None);
         // Nobody tells, and it grows all the same.
         world.size("a", 2);
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_file_that_grows() {
         let mut world = World::new();
-        world.hear(0, &["gone", "grows"]);
+        world.note(0, &["gone", "grows"]);
         for second in 1..=2 {
             world.size("grows", second);
             if second == 1 {
@@ -170,8 +170,8 @@ mod tests {
     fn everything_waits_for_its_time_and_leaves_out_what_still_changes() {
         let mut world = World::new();
         let start = world.start;
-        world.waiting.hear(Heard { all: true, ..Heard::default() }, start);
-        world.hear(1, &["grows"]);
+        world.waiting.note(Changes { all: true, ..Changes::default() }, start);
+        world.note(1, &["grows"]);
         world.size("grows", 1);
 
         assert_eq!(world.settled(1), None);

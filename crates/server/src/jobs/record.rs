@@ -1,4 +1,4 @@
-//! One job: what it is doing, and what was told of it.
+//! One job: what it is doing, and its events.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,10 +14,10 @@ use tokio::sync::watch;
 
 use crate::{problem::Problem, words};
 
-/// Progress is told so often at the most: often enough to be smooth.
+/// Progress is sent so often at the most: often enough to be smooth.
 const PAUSE: Duration = Duration::from_millis(200);
-/// What was told last is kept, for who looks on later.
-const TOLD: usize = 2_000;
+/// The last events are kept, for clients that connect later.
+const KEPT_EVENTS: usize = 2_000;
 /// Items that failed and are listed; all are counted.
 const FAILED: usize = 100;
 
@@ -59,8 +59,8 @@ pub(crate) struct Record {
     kind: &'static str,
     interrupt: Interrupt,
     now: Mutex<Now>,
-    /// The number of what was told last.
-    told: watch::Sender<u64>,
+    /// The number of the last event.
+    events: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -74,9 +74,9 @@ struct Now {
     failed_items: Vec<FailedItem>,
     result: Option<Value>,
     problem: Option<Problem>,
-    log: VecDeque<Told>,
+    log: VecDeque<JobEvent>,
     number: u64,
-    told_progress: Option<Instant>,
+    progress_sent: Option<Instant>,
 }
 
 impl Now {
@@ -112,9 +112,9 @@ struct FailedItem {
     reason: String,
 }
 
-/// Something that was told of a job.
+/// Something that happened in a job.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct JobEvent {
     pub(crate) number: u64,
     pub(crate) event: &'static str,
     pub(crate) data: Value,
@@ -124,7 +124,7 @@ impl Record {
     pub(crate) fn new(id: String, kind: &'static str) -> Self {
         let asked = Now { asked: Some(now()), ..Now::default() };
         let interrupt = Interrupt::default();
-        Self { id, kind, interrupt, now: Mutex::new(asked), told: watch::channel(0).0 }
+        Self { id, kind, interrupt, now: Mutex::new(asked), events: watch::channel(0).0 }
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -210,23 +210,23 @@ impl Record {
 
     fn tell(&self, now: &mut Now, event: &'static str, data: Value) {
         now.number += 1;
-        if now.log.len() == TOLD {
+        if now.log.len() == KEPT_EVENTS {
             now.log.pop_front();
         }
         let number = now.number;
-        now.log.push_back(Told { number, event, data });
+        now.log.push_back(JobEvent { number, event, data });
         // Nobody need look on.
-        self.told.send_replace(number);
+        self.events.send_replace(number);
     }
 
-    /// What was told after `number`, as far as it is kept.
-    pub(crate) fn told_after(&self, number: u64) -> Vec<Told> {
-        self.now().log.iter().filter(|told| told.number > number).cloned().collect()
+    /// The events after `number`, as far as they are kept.
+    pub(crate) fn events_after(&self, number: u64) -> Vec<JobEvent> {
+        self.now().log.iter().filter(|event| event.number > number).cloned().collect()
     }
 
-    /// Changes whenever something is told.
+    /// Changes with every event.
     pub(crate) fn listen(&self) -> watch::Receiver<u64> {
-        self.told.subscribe()
+        self.events.subscribe()
     }
 }
 
@@ -264,8 +264,8 @@ impl Progress for Record {
             Event::Finished => is_news = true,
             _ => {}
         }
-        if is_news || now.told_progress.is_none_or(|told| told.elapsed() >= PAUSE) {
-            now.told_progress = Some(Instant::now());
+        if is_news || now.progress_sent.is_none_or(|event| event.elapsed() >= PAUSE) {
+            now.progress_sent = Some(Instant::now());
             let progress = json!(now.progress);
             self.tell(&mut now, "progress", progress);
         }
@@ -299,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_told_now_and_then_and_the_end_always() {
+    fn progress_is_sent_now_and_then_and_the_end_always() {
         let record = Record::new("1".to_owned(), "scan");
         record.begin();
         record.on(Event::started(Work::Scanning, None));
@@ -308,12 +308,12 @@ mod tests {
         }
         record.end(JobState::Done, Some(json!({"added": 1})), None);
 
-        let told = record.told_after(0);
+        let events = record.events_after(0);
 
-        assert!(told.len() < 1_000, "{} events", told.len());
-        assert_eq!(told.last().map(|told| told.event), Some("end"));
+        assert!(events.len() < 1_000, "{} events", events.len());
+        assert_eq!(events.last().map(|event| event.event), Some("end"));
         assert_eq!(record.document()["progress"]["done"], 10_000);
-        assert_eq!(record.told_after(told.len() as u64 - 1).len(), 1);
+        assert_eq!(record.events_after(events.len() as u64 - 1).len(), 1);
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
         let listed = &document["failed_items"][0];
         assert_eq!(listed["item"], "a.wav");
         assert_eq!(listed["reason"], "`ear@1` did not embed it: no answer: connection refused");
-        assert_eq!(record.told_after(0)[0].data["reason"], "no answer: connection refused");
+        assert_eq!(record.events_after(0)[0].data["reason"], "no answer: connection refused");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     input::{InPath, Json, Writing, filter},
-    jobs::{Outcome, Record, Told},
+    jobs::{JobEvent, Outcome, Record},
     problem::{Problem, Result},
     server::{RequestJob, Shared},
     words,
@@ -101,30 +101,30 @@ async fn events(
     let record = server.jobs.get(&id)?;
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let last = last.and_then(|number| number.trim().parse().ok()).unwrap_or(0);
-    let stream = told(record, last);
+    let stream = event_stream(record, last);
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(STILL_HERE)).into_response())
 }
 
-// What is told of a job after `last`, until it is over.
-fn told(
+// The events of a job after `last`, until it is over.
+fn event_stream(
     record: Arc<Record>,
     last: u64,
 ) -> impl Stream<Item = std::result::Result<Event, Infallible>> {
     let listener = record.listen();
-    let ready: std::vec::IntoIter<Told> = Vec::new().into_iter();
+    let ready: std::vec::IntoIter<JobEvent> = Vec::new().into_iter();
     stream::unfold(
         (record, listener, ready, last),
         |(record, mut listener, mut ready, last)| async move {
             loop {
-                if let Some(told) = ready.next() {
-                    let number = told.number;
-                    let event = Event::default().event(told.event).id(number.to_string());
-                    let event = event.data(told.data.to_string());
-                    return Some((Ok(event), (record, listener, ready, number)));
+                if let Some(event) = ready.next() {
+                    let number = event.number;
+                    let sent = Event::default().event(event.event).id(number.to_string());
+                    let sent = sent.data(event.data.to_string());
+                    return Some((Ok(sent), (record, listener, ready, number)));
                 }
                 // Seen before it is looked, so that nothing is missed in between.
                 listener.borrow_and_update();
-                ready = record.told_after(last).into_iter();
+                ready = record.events_after(last).into_iter();
                 if ready.len() > 0 {
                     continue;
                 }

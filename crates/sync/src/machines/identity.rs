@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use songrec_core::{OperationId, Revision};
 
-use crate::{Pair, Result, State};
+use crate::{Pair, Result, SyncState};
 
 /// The identity of this machine in each library.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,11 +36,11 @@ pub(super) struct Identity {
 const NAME: &str = "machine";
 
 impl Identities {
-    pub(super) fn read(state: &State) -> Result<Self> {
+    pub(super) fn read(state: &SyncState) -> Result<Self> {
         Ok(state.meta(NAME)?.unwrap_or_default())
     }
 
-    pub(super) fn write(&self, state: &State) -> Result<()> {
+    pub(super) fn write(&self, state: &SyncState) -> Result<()> {
         state.set_meta(NAME, self)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, params};
 use songrec_core::SongId;
 
-use super::{Fault, State, key};
+use super::{Fault, SyncState, key};
 use crate::{Error, Pair, Result, Side, decide::SongState};
 
 /// A staging table: what the change feeds listed of each song, until the song is
@@ -33,7 +33,7 @@ const STAGED_AFTER: &str = "SELECT song, side, value FROM told WHERE song > ?1 O
 
 impl Staging {
     /// An empty table, in the folder of the state, or in memory if the state is.
-    pub(crate) fn new(state: &State) -> Result<Self> {
+    pub(crate) fn new(state: &SyncState) -> Result<Self> {
         let location = state.location().to_owned();
         let failed = |error: Fault| Error::state(&location, error.0);
         let connection = match state.folder() {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn pages_of_the_staging_table_have_every_song_once() {
-        let staging = Staging::new(&State::in_memory().unwrap()).unwrap();
+        let staging = Staging::new(&SyncState::in_memory().unwrap()).unwrap();
         let staged = |songs: &[u8]| -> Vec<_> {
             songs.iter().map(|number| (song(*number), SongState::Absent)).collect()
         };
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_page_reads_nothing_before_its_beginning() {
-        let state = State::in_memory().unwrap();
+        let state = SyncState::in_memory().unwrap();
         let staging = Staging::new(&state).unwrap();
         let plan = |connection: &Connection, sql: &str| -> String {
             let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

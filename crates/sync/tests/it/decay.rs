@@ -11,7 +11,7 @@ use std::{
 use songrec_core::{Field, Job, Remedy, Song, SongId};
 use songrec_local::{LocalBackend, LocalOptions};
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, StorageBackendExt, VerifyOptions};
-use songrec_sync::{Options, Replica, Report, State, Syncer, Verify, check};
+use songrec_sync::{Options, Replica, Report, SyncState, Syncer, Verify, check};
 use songrec_testkit::{library_of, retitled, song, temp_dir, tiny_model};
 
 /// A library in files, and another one.
@@ -19,14 +19,14 @@ struct Two {
     folder: tempfile::TempDir,
     own: Arc<LocalBackend>,
     shared: Arc<MemoryBackend>,
-    state: Option<State>,
+    state: Option<SyncState>,
 }
 
 impl Two {
     async fn new() -> Self {
         let folder = temp_dir();
         let own = LocalBackend::create(folder.path(), LocalOptions::default()).await.unwrap();
-        let state = Some(State::in_memory().unwrap());
+        let state = Some(SyncState::in_memory().unwrap());
         Self { folder, own: Arc::new(own), shared: Arc::new(MemoryBackend::new()), state }
     }
 

@@ -21,7 +21,7 @@ use songrec_core::{
 use songrec_storage::{
     MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt, VerifyOptions,
 };
-use songrec_sync::{Options, Replica, Report, Rules, State, Syncer, machines, retire};
+use songrec_sync::{Options, Replica, Report, Rules, SyncState, Syncer, machines, retire};
 use songrec_testkit::{delete, new_embedding, purge, song, time, tiny_model};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -30,7 +30,7 @@ const DAY: i64 = 24 * 60 * 60;
 struct Machine {
     own: Arc<Library>,
     shared: Arc<Library>,
-    state: Option<State>,
+    state: Option<SyncState>,
     clock: Arc<AtomicI64>,
     rules: Rules,
 }
@@ -44,7 +44,7 @@ impl Machine {
         Self {
             own: Library::new(MemoryBackend::new(), false),
             shared: Arc::clone(shared),
-            state: Some(State::in_memory().unwrap()),
+            state: Some(SyncState::in_memory().unwrap()),
             clock: Arc::clone(clock),
             rules,
         }
@@ -272,7 +272,7 @@ fn a_library_that_is_copied_over_another_names_its_own_objects() {
         one.sync();
         two.sync();
         // The first syncs with both, so that both have the same write of it.
-        let remembered = one.state.replace(State::in_memory().unwrap());
+        let remembered = one.state.replace(SyncState::in_memory().unwrap());
         one.shared = Arc::clone(&there);
         one.sync();
         let remembered = std::mem::replace(&mut one.state, remembered);
@@ -313,7 +313,7 @@ fn a_merge_that_is_repeated_is_the_same_write() {
             one.sync();
             if turned {
                 std::mem::swap(&mut two.own, &mut two.shared);
-                two.state = Some(State::in_memory().unwrap());
+                two.state = Some(SyncState::in_memory().unwrap());
             }
             two.sync();
             two.song(id).unwrap().revision

@@ -154,11 +154,11 @@ pub struct RuleId(u64);
 /// The rules of a server, and what it was asked.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    state: Mutex<State>,
+    state: Mutex<FaultState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FaultState {
     rules: Vec<Active>,
     added: u64,
     requests: BTreeMap<Operation, u64>,
@@ -181,7 +181,7 @@ pub(super) struct Verdict {
 }
 
 impl Plan {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FaultState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -18,7 +18,7 @@ use songrec_storage::{
     PutDocument, PutMode, PutSong, StorageBackend, StorageBackendExt, Tombstone, VerifyOptions,
 };
 use songrec_sync::{
-    Direction, MaxDelete, Options, Replica, Report, State, Syncer, Verify, resolve_conflict,
+    Direction, MaxDelete, Options, Replica, Report, SyncState, Syncer, Verify, resolve_conflict,
     restore, retire,
 };
 
@@ -320,7 +320,7 @@ impl World {
         let keep = Duration::from_secs(keep.unsigned_abs());
         let one = &mut self.machines[machine];
         let state = one.states.remove(&(with, turned));
-        let state = state.unwrap_or_else(|| State::in_memory().unwrap());
+        let state = state.unwrap_or_else(|| SyncState::in_memory().unwrap());
         let (now, clock) = (self.now, Arc::clone(&one.clock));
         let (own, other) = (Arc::clone(self.place(machine)), Arc::clone(self.place(with)));
         // The own library is a disk: it does not lose answers, but its caller
@@ -506,7 +506,7 @@ impl World {
         let syncer = Syncer::new(
             Replica::new("from", left),
             Replica::new("to", right),
-            State::in_memory().unwrap(),
+            SyncState::in_memory().unwrap(),
         );
         let options = Options::default();
         run(syncer.migrate(&options, Verify::None)).unwrap();

@@ -16,7 +16,9 @@ use songrec_core::{AudioProperties, Field, OperationId, Song, SongId, Timestamp}
 use songrec_storage::{
     DeleteSong, MemoryBackend, Outcome, PutMode, PutSong, StorageBackend, StorageBackendExt,
 };
-use songrec_sync::{Direction, MaxDelete, Options, Replica, Report, Rules, State, Syncer, restore};
+use songrec_sync::{
+    Direction, MaxDelete, Options, Replica, Report, Rules, SyncState, Syncer, restore,
+};
 
 use super::{DAY, Place, Shaky, audio_hash, checks::picture, run, values_of};
 
@@ -76,7 +78,7 @@ struct World {
     shape: Shape,
     places: Vec<Arc<Place>>,
     /// By edge, and whether its second library is named first.
-    states: BTreeMap<(usize, bool), Arc<State>>,
+    states: BTreeMap<(usize, bool), Arc<SyncState>>,
     seen: Vec<Writes>,
     /// What was written, and what its writer had seen.
     written: Vec<(Kind, Writes)>,
@@ -226,7 +228,7 @@ impl World {
         let (first, second) = (side(self, one), side(self, two));
         let (left, right) = if turned { (second, first) } else { (first, second) };
         let state = match self.states.remove(&(edge, turned)).map(Arc::try_unwrap) {
-            None => State::in_memory().unwrap(),
+            None => SyncState::in_memory().unwrap(),
             Some(Ok(state)) => state,
             Some(Err(shared)) => shared.fork().unwrap(),
         };

@@ -28,7 +28,7 @@ use songrec_core::{
     Digest, Document, DocumentKind, Metric, ModelSpec, Op, Song, SongId, Timestamp,
 };
 use songrec_storage::{ChangeState, MemoryBackend, SegmentQuery, StorageBackend};
-use songrec_sync::{Rules, State};
+use songrec_sync::{Rules, SyncState};
 
 pub(crate) use shaky::{Place, Shaky};
 
@@ -82,14 +82,14 @@ fn model() -> ModelSpec {
 
 struct Machine {
     library: Arc<Place>,
-    states: BTreeMap<Names, State>,
+    states: BTreeMap<Names, SyncState>,
     clock: Arc<AtomicI64>,
 }
 
 struct Backup {
     of: usize,
     library: MemoryBackend,
-    states: BTreeMap<Names, State>,
+    states: BTreeMap<Names, SyncState>,
 }
 
 /// What a machine remembers syncs by: with whom, and whether the other one is

@@ -2,7 +2,7 @@
 
 use songrec_core::Job;
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, VerifyOptions};
-use songrec_sync::{Options, State};
+use songrec_sync::{Options, SyncState};
 use songrec_testkit::{library_of, new_embedding, put, random_vector, song, tiny_model};
 
 use super::{Two, edit};
@@ -90,7 +90,7 @@ async fn a_sync_of_which_nothing_is_remembered_reads_what_differs_and_no_more() 
     one.sync().await;
     edit(one.own(), songs[3].id, "title", "new here", 1).await;
     edit(one.shared(), songs[5].id, "title", "new there", 2).await;
-    one.state = Some(State::in_memory().unwrap());
+    one.state = Some(SyncState::in_memory().unwrap());
 
     let (report, calls) = one.try_sync(&Options::default()).await;
 

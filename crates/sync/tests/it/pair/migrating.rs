@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use songrec_core::{Job, Song, SongSummary, Vector};
 use songrec_storage::{Outcome, PutMode, StorageBackend, StorageBackendExt};
-use songrec_sync::{Options, Replica, Rules, State, Syncer, Verify, check};
+use songrec_sync::{Options, Replica, Rules, SyncState, Syncer, Verify, check};
 use songrec_testkit::{delete, library_of, retitled, song, tiny_model};
 
 use super::{Two, edit};
@@ -64,7 +64,7 @@ fn a_sync_may_move_between_threads() {
     let two = Two::new();
     let own = Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::default());
     let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, Arc::default());
-    let state = State::in_memory().unwrap();
+    let state = SyncState::in_memory().unwrap();
     let syncer = Syncer::new(Replica::new("own", own), Replica::new("shared", shared), state);
     let options = Options::default();
     is_send(&syncer.run(&options));

@@ -16,7 +16,7 @@ use std::{
 
 use songrec_core::{Field, Job, Song, SongId};
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, StorageBackendExt};
-use songrec_sync::{Options, Replica, Report, State, Syncer, check};
+use songrec_sync::{Options, Replica, Report, SyncState, Syncer, check};
 use songrec_testkit::time;
 
 use crate::model::{Place as Library, Shaky};
@@ -25,7 +25,7 @@ use crate::model::{Place as Library, Shaky};
 struct Two {
     own: Arc<Library>,
     shared: Arc<Library>,
-    state: Option<State>,
+    state: Option<SyncState>,
     /// What the last sync called far away, and how often.
     calls: BTreeMap<&'static str, u64>,
 }
@@ -38,7 +38,7 @@ impl Two {
     fn of(own: MemoryBackend, shared: MemoryBackend) -> Self {
         let mut shared = Arc::into_inner(Library::new(shared, true)).unwrap();
         shared.page = usize::MAX;
-        let state = Some(State::in_memory().unwrap());
+        let state = Some(SyncState::in_memory().unwrap());
         let calls = BTreeMap::new();
         Self { own: Library::new(own, false), shared: Arc::new(shared), state, calls }
     }
@@ -48,7 +48,7 @@ impl Two {
         Self {
             own: Library::new(MemoryBackend::new(), false),
             shared: Arc::clone(&self.shared),
-            state: Some(State::in_memory().unwrap()),
+            state: Some(SyncState::in_memory().unwrap()),
             calls: BTreeMap::new(),
         }
     }

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use serde_json::json;
 use songrec_core::{Document, DocumentKind};
 use songrec_storage::{MemoryBackend, PutDocument, PutMode, StorageBackend, StorageBackendExt};
-use songrec_sync::{Options, Replica, State, Syncer};
+use songrec_sync::{Options, Replica, SyncState, Syncer};
 use songrec_testkit::{song, time};
 
 use super::Two;
@@ -45,7 +45,7 @@ async fn wherever_a_sync_dies_a_playlist_stays_where_it_can_be_seen() {
         let dies = Arc::new(Mutex::new(Some(dies_at)));
         let own = Shaky::new(Arc::clone(&two.own), 1, 0.0, Arc::clone(&dies));
         let shared = Shaky::new(Arc::clone(&two.shared), 2, 0.0, dies);
-        let state = State::in_memory().unwrap();
+        let state = SyncState::in_memory().unwrap();
         let syncer = Syncer::new(Replica::new("own", own), Replica::new("shared", shared), state);
 
         let done = syncer.run(&Options::default()).now_or_never();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use songrec_core::{Digest, Event, Interrupt, Job, Progress, Remedy};
 use songrec_storage::{MemoryBackend, PutMode, StorageBackend, StorageBackendExt};
-use songrec_sync::{ErrorKind, MaxDelete, Options, Replica, State, Syncer};
+use songrec_sync::{ErrorKind, MaxDelete, Options, Replica, SyncState, Syncer};
 use songrec_testkit::{delete, song, tiny_model};
 
 use super::Two;
@@ -119,11 +119,11 @@ async fn whoever_asks_to_stop_is_heard_and_the_next_sync_goes_on() {
 #[test]
 fn one_process_has_the_state_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
-    let state = State::open(folder.path()).unwrap();
+    let state = SyncState::open(folder.path()).unwrap();
 
-    assert_eq!(State::open(folder.path()).unwrap_err().kind(), ErrorKind::Busy);
+    assert_eq!(SyncState::open(folder.path()).unwrap_err().kind(), ErrorKind::Busy);
     drop(state);
-    State::open(folder.path()).unwrap();
+    SyncState::open(folder.path()).unwrap();
 }
 
 #[tokio::test]

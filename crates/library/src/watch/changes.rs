@@ -1,4 +1,4 @@
-//! What the system says of folders that it watches.
+//! Changes in folders, as the system reports them.
 
 use std::{
     collections::BTreeSet,
@@ -17,12 +17,12 @@ use crate::{
     scan::walk::{IGNORE_FILE, is_synth_file, may_be_audio},
 };
 
-/// So many paths are told apart; where there are more, everything is looked at.
+/// Paths that are kept one by one; where there are more, everything is looked at.
 pub(super) const MOST: usize = 10_000;
 
-/// What was heard since it was asked last.
+/// What changed since it was last asked.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Changes {
     /// The files and folders in which something may have changed.
     pub(super) paths: BTreeSet<PathBuf>,
     /// Whether anything else may have changed, too.
@@ -33,12 +33,12 @@ pub(super) struct Heard {
 
 /// Folders that are watched, until this is dropped.
 pub(super) struct Watching {
-    heard: Arc<Mutex<Heard>>,
+    changes: Arc<Mutex<Changes>>,
     _watcher: RecommendedWatcher,
 }
 
-/// What is listened for.
-struct Ear {
+/// Which changes count.
+struct Watched {
     roots: Vec<PathBuf>,
     /// The folders of the library itself, which a scan changes.
     own: Vec<PathBuf>,
@@ -53,14 +53,14 @@ impl Watching {
         library: Option<&Path>,
         with_ffmpeg: bool,
     ) -> Result<Self> {
-        let heard = Arc::new(Mutex::new(Heard::default()));
+        let changes = Arc::new(Mutex::new(Changes::default()));
         let own = library.map(own_folders).unwrap_or_default();
-        let ear = Ear { roots: roots.to_vec(), own, with_ffmpeg };
-        let noted = heard.clone();
+        let watched = Watched { roots: roots.to_vec(), own, with_ffmpeg };
+        let noted = changes.clone();
         let handler = move |event: notify::Result<notify::Event>| {
             let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
             match event {
-                Ok(event) => ear.hear(&event, &mut noted),
+                Ok(event) => watched.note(&event, &mut noted),
                 Err(error) => noted.trouble = noted.trouble.take().or(Some(error)),
             }
         };
@@ -73,20 +73,20 @@ impl Watching {
             };
             watcher.watch(folder, mode).map_err(|error| failed(&error))?;
         }
-        Ok(Self { heard, _watcher: watcher })
+        Ok(Self { changes, _watcher: watcher })
     }
 
-    /// What was heard since the last call.
+    /// What changed since the last call.
     ///
     /// # Errors
     ///
     /// When the system does not watch everything any more.
-    pub(super) fn take(&self) -> Result<Heard> {
-        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = std::mem::take(&mut *heard);
-        match &heard.trouble {
+    pub(super) fn take(&self) -> Result<Changes> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = std::mem::take(&mut *changes);
+        match &changes.trouble {
             Some(error) => Err(failed(error)),
-            None => Ok(heard),
+            None => Ok(changes),
         }
     }
 }
@@ -111,10 +111,10 @@ fn own_folders(root: &Path) -> Vec<PathBuf> {
     names.iter().map(|name| root.join(name)).collect()
 }
 
-impl Ear {
-    fn hear(&self, event: &notify::Event, heard: &mut Heard) {
+impl Watched {
+    fn note(&self, event: &notify::Event, changes: &mut Changes) {
         if event.need_rescan() {
-            heard.all = true;
+            changes.all = true;
         }
         // A scan opens files itself.
         let is_read = matches!(event.kind, EventKind::Access(kind)
@@ -124,14 +124,14 @@ impl Ear {
         }
         for path in &event.paths {
             if path.file_name().is_some_and(|name| name == IGNORE_FILE) {
-                heard.all = true;
+                changes.all = true;
             } else if self.is_meant(path, &event.kind) {
-                heard.paths.insert(path.clone());
+                changes.paths.insert(path.clone());
             }
         }
-        if heard.paths.len() > MOST {
-            heard.paths.clear();
-            heard.all = true;
+        if changes.paths.len() > MOST {
+            changes.paths.clear();
+            changes.all = true;
         }
     }
 
@@ -197,14 +197,15 @@ mod tests {
 
     use super::*;
 
-    fn heard(events: &[(EventKind, &Path)]) -> Heard {
-        let mut heard = Heard::default();
+    fn changes(events: &[(EventKind, &Path)]) -> Changes {
+        let mut changes = Changes::default();
         let own = own_folders(Path::new("/m/lib"));
-        let ear = Ear { roots: vec!["/m".into(), "/one/a.wav".into()], own, with_ffmpeg: false };
+        let watched =
+            Watched { roots: vec!["/m".into(), "/one/a.wav".into()], own, with_ffmpeg: false };
         for (kind, path) in events {
-            ear.hear(&notify::Event::new(*kind).add_path(path.to_path_buf()), &mut heard);
+            watched.note(&notify::Event::new(*kind).add_path(path.to_path_buf()), &mut changes);
         }
-        heard
+        changes
     }
 
     const WRITTEN: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
@@ -233,25 +234,25 @@ mod tests {
             (EventKind::Create(CreateKind::File), "/m/notes.txt", false),
         ];
         for (kind, path, is_change) in all {
-            let heard = heard(&[(kind, Path::new(path))]);
+            let changes = changes(&[(kind, Path::new(path))]);
 
-            assert_eq!(heard.paths.contains(Path::new(path)), is_change, "{path} {kind:?}");
-            assert!(!heard.all);
+            assert_eq!(changes.paths.contains(Path::new(path)), is_change, "{path} {kind:?}");
+            assert!(!changes.all);
         }
     }
 
     #[test]
     fn what_nobody_can_count_is_everything() {
-        assert!(heard(&[(WRITTEN, Path::new("/m/sub/.songrecignore"))]).all);
+        assert!(changes(&[(WRITTEN, Path::new("/m/sub/.songrecignore"))]).all);
         let many: Vec<PathBuf> = (0..=MOST).map(|n| format!("/m/{n}.wav").into()).collect();
         let events: Vec<(EventKind, &Path)> =
             many.iter().map(|path| (WRITTEN, path.as_path())).collect();
-        let heard = heard(&events);
-        assert!(heard.all && heard.paths.is_empty());
+        let changes = changes(&events);
+        assert!(changes.all && changes.paths.is_empty());
 
-        let mut lost = Heard::default();
-        let ear = Ear { roots: vec!["/m".into()], own: Vec::new(), with_ffmpeg: false };
-        ear.hear(&notify::Event::new(EventKind::Other).set_flag(Flag::Rescan), &mut lost);
+        let mut lost = Changes::default();
+        let watched = Watched { roots: vec!["/m".into()], own: Vec::new(), with_ffmpeg: false };
+        watched.note(&notify::Event::new(EventKind::Other).set_flag(Flag::Rescan), &mut lost);
         assert!(lost.all);
     }
 

@@ -1,4 +1,4 @@
-//! The song that a record of another program tells of.
+//! The song that a record of another program describes.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use super::{
 use crate::{Result, complete::name_lookup_key, embedders::file_of, library::now, paths::absolute};
 
 /// What could be read of a record.
-pub(super) struct Told {
+pub(super) struct Described {
     song: Song,
     /// The song that it makes as long as the audio is not there.
     without_audio: SongId,
@@ -35,14 +35,14 @@ pub(super) fn unknown_model(name: ModelName, dimension: usize, metric: Metric) -
 ///
 /// # Errors
 ///
-/// Why it tells of no song, in words.
-pub(super) fn told(
+/// Why it describes no song, in words.
+pub(super) fn described(
     key: Option<&str>,
     mut record: Record<'_>,
     vectors: Vec<(ModelSpec, Vector)>,
     folder: &Path,
     opening: &Opening,
-) -> std::result::Result<Told, String> {
+) -> std::result::Result<Described, String> {
     let path = record.path();
     let audio = match path.as_deref().and_then(|path| audio_file(folder, path)) {
         Some(path) => {
@@ -80,7 +80,7 @@ pub(super) fn told(
         rest.fields.entry("id".to_owned()).or_insert_with(|| key.to_owned());
     }
     let without_audio = SongId::from_audio_hash(&no_audio);
-    Ok(Told { song, without_audio, vectors, audio, rest })
+    Ok(Described { song, without_audio, vectors, audio, rest })
 }
 
 fn audio_file(folder: &Path, path: &str) -> Option<PathBuf> {
@@ -114,8 +114,12 @@ fn expected_files(path: String, sha256: Option<Digest>) -> Vec<SongFile> {
 
 impl Arriving<'_> {
     /// The song that a record tells of; nothing if a vector fits no model.
-    pub(super) async fn arrival(&mut self, told: Told, label: String) -> Result<Option<Arrival>> {
-        let Told { mut song, without_audio, vectors, audio, rest } = told;
+    pub(super) async fn arrival(
+        &mut self,
+        described: Described,
+        label: String,
+    ) -> Result<Option<Arrival>> {
+        let Described { mut song, without_audio, vectors, audio, rest } = described;
         let mut named = Vec::with_capacity(vectors.len());
         for (spec, vector) in vectors {
             let model = spec.name.clone();

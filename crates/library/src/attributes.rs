@@ -15,15 +15,15 @@ pub(crate) type Text = u32;
 
 /// What is known of many songs: about 100 bytes for each.
 #[derive(Debug, Default)]
-pub(crate) struct Facts {
-    songs: HashMap<SongId, SongFacts>,
+pub(crate) struct Attributes {
+    songs: HashMap<SongId, SongAttributes>,
     texts: Vec<String>,
     numbers: HashMap<String, Text>,
 }
 
 /// What is known of one song.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SongFacts {
+pub(crate) struct SongAttributes {
     pub(crate) genres: Vec<Text>,
     pub(crate) moods: Vec<Text>,
     pub(crate) instrument: Option<Text>,
@@ -37,7 +37,7 @@ pub(crate) struct SongFacts {
     pub(crate) is_loop: Option<bool>,
 }
 
-impl Facts {
+impl Attributes {
     /// What is known of the songs that pass `filter`: a page of a thousand songs at a
     /// time. Nothing if it was interrupted.
     pub(crate) async fn read(
@@ -45,7 +45,7 @@ impl Facts {
         filter: &Filter,
         job: &Job,
     ) -> Result<Option<Self>> {
-        let mut facts = Self::default();
+        let mut attributes = Self::default();
         let total = library.backend().songs().count(filter).await?;
         job.on(Event::started(Work::ReadingSongs, Some(total)));
         let mut query = SongQuery { filter: filter.clone(), limit: PAGE, ..SongQuery::default() };
@@ -56,7 +56,7 @@ impl Facts {
             let page = library.backend().songs().find_summaries(&query).await?;
             for summary in page.items {
                 job.on(Event::Advanced { item: "", bytes: 0 });
-                facts.add(summary);
+                attributes.add(summary);
             }
             match page.next {
                 Some(next) => query.after = Some(next),
@@ -64,7 +64,7 @@ impl Facts {
             }
         }
         job.on(Event::Finished);
-        Ok(Some(facts))
+        Ok(Some(attributes))
     }
 
     pub(crate) fn add(&mut self, summary: SongSummary) {
@@ -73,7 +73,7 @@ impl Facts {
             .as_deref()
             .and_then(|path| path.rsplit_once('/'))
             .map(|(folder, _)| folder);
-        let song = SongFacts {
+        let song = SongAttributes {
             genres: summary.genres.iter().map(|text| self.number(text)).collect(),
             moods: summary.moods.iter().map(|text| self.number(text)).collect(),
             instrument: summary.instrument.as_deref().map(|text| self.number(text)),
@@ -99,7 +99,7 @@ impl Facts {
     }
 
     /// What is known of a song.
-    pub(crate) fn of(&self, song: SongId) -> Option<&SongFacts> {
+    pub(crate) fn of(&self, song: SongId) -> Option<&SongAttributes> {
         self.songs.get(&song)
     }
 
