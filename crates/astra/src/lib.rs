@@ -21,6 +21,7 @@ mod hint;
 mod init;
 mod row;
 mod schema;
+mod search;
 mod segments;
 mod shared;
 mod songs;

@@ -21,9 +21,9 @@ use crate::{
     client::{self, Find, Inserted, MAX_IN},
     clock::now_ms,
     embeddings::Embeddings,
-    embeddings::Search,
     row::text,
     schema::KnownModel,
+    search::Search,
     shared::{AT_ONCE, Shared, at_once},
     songs::SEGMENT,
 };
