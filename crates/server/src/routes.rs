@@ -19,6 +19,7 @@ mod similar;
 mod songs;
 mod sound;
 mod synths;
+mod upkeep;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -42,6 +43,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .merge(map::routes())
         .merge(sharing::routes())
         .merge(jobs::routes())
+        .merge(upkeep::routes())
         .merge(session::routes())
         .merge(original::routes())
         .merge(daemon::routes())

@@ -16,7 +16,8 @@ export function active(job: Job): boolean {
 
 const NAMES: Record<string, string> = {
   sync: "Sync", scan: "Scan", cluster: "Clustering", map: "Map", anomalies: "Outliers",
-  verify: "Check of the library", migrate: "Copy",
+  verify: "Check of the library", migrate: "Copy", check: "Comparison", gc: "Removal of leftovers",
+  eval: "Measure of neighbours", previews: "Previews",
 };
 
 /** Where what a job made is seen, and what it is called there. */

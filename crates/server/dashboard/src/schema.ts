@@ -32,7 +32,7 @@ export interface Schema {
   "filters": { "keys": { "key": string; "more"?: number; "values"?: { "count": number; "value": string }[] }[]; "songs": number };
   "group_match": { "cosine": number; "group": "mfcc" | "chroma" | "spectral_contrast" | "rhythm" | "zcr" | "rms"; "label": string; "score": number };
   "history": { "gone"?: string[]; "rest"?: number[]; "seen": string; "writes"?: [number, Schema["stamp"], string[], Record<string, unknown>][] };
-  "job": { "asked": Schema["time"]; "counts": Record<string, number>; "ended"?: Schema["time"]; "failed_items": { "item": string; "reason": string }[]; "id": string; "kind": "scan" | "verify" | "sync" | "migrate" | "cluster" | "map" | "anomalies" | "previews"; "problem"?: Schema["problem"]; "progress": { "bytes"?: number; "current"?: string; "done": number; "requests"?: number; "task": string; "total"?: number }; "result"?: unknown; "started"?: Schema["time"]; "state": "queued" | "running" | "done" | "failed" | "cancelled" };
+  "job": { "asked": Schema["time"]; "counts": Record<string, number>; "ended"?: Schema["time"]; "failed_items": { "item": string; "reason": string }[]; "id": string; "kind": "scan" | "verify" | "sync" | "migrate" | "cluster" | "map" | "anomalies" | "previews" | "check" | "gc" | "eval"; "problem"?: Schema["problem"]; "progress": { "bytes"?: number; "current"?: string; "done": number; "requests"?: number; "task": string; "total"?: number }; "result"?: unknown; "started"?: Schema["time"]; "state": "queued" | "running" | "done" | "failed" | "cancelled" };
   "job-list": { "jobs": Schema["job"][] };
   "kept_pattern": Schema["pattern"] & { "others"?: Schema["pattern"][] };
   "known-song": Schema["problem"] & { "id": Schema["song_id"] };
@@ -106,6 +106,7 @@ export interface Schema {
   "tags": { "album"?: string; "album_artist"?: string; "art"?: { "media_type": string; "size": number }; "artist"?: string; "bpm"?: number; "comment"?: string; "composer"?: string; "disc"?: number; "extra"?: Record<string, string>; "from_file_name"?: true; "genres"?: string[]; "instrument"?: string; "key"?: Schema["musical_key"]; "label"?: string; "loop"?: boolean; "moods"?: string[]; "title"?: string; "track"?: number; "year"?: number };
   "time": string;
   "trash": { "deleted_at": Schema["time"]; "paths": Schema["path"][]; "song": Schema["song_id"]; "title": string };
+  "trash-empty": { "dry_run": boolean; "emptied": number; "waiting": number; "younger": number };
   "trash-list": Schema["trash"];
   "trash-of-songs": { "songs": Schema["trash-list"][]; "total": number };
   "trash-restore": { "restored": Schema["song_id"][] };

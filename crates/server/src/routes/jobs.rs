@@ -16,9 +16,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use songrec_library::{
     ClusterCount, ClusterList, ClusterMethod, ClusterOptions, InitOptions, Library, MapData,
-    ScanOptions, VerifyOptions, anomalies, cluster, map, scan,
+    ScanOptions, anomalies, cluster, map, scan,
     share::{self, Libraries, Verify},
-    verify,
 };
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -42,7 +41,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(show, end))
         .routes(routes!(events))
         .routes(routes!(start_scan))
-        .routes(routes!(start_verify))
         .routes(routes!(start_sync))
         .routes(routes!(start_migrate))
         .routes(routes!(start_cluster))
@@ -137,7 +135,7 @@ fn event_stream(
 }
 
 // The answer to who asked for a job.
-fn accepted(record: &Record) -> Response {
+pub(super) fn accepted(record: &Record) -> Response {
     let location = format!("/api/v1/jobs/{}", record.id());
     (StatusCode::ACCEPTED, [(header::LOCATION, location)], Answer(record.document()))
         .into_response()
@@ -215,35 +213,6 @@ fn with_models(library: &Library, models: &[String]) -> Result<Library> {
         true => Ok(library.clone()),
         false => Ok(library.scanning_by(models)?),
     }
-}
-
-/// How thoroughly a library is checked.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-struct VerifyBody {
-    /// Put right what can be.
-    repair: bool,
-    /// Read every byte.
-    read_data: bool,
-}
-
-/// Checks that everything is as it should be, as a job.
-#[utoipa::path(post, path = "/api/v1/jobs/verify", tag = "jobs", request_body = inline(VerifyBody), responses(
-    (status = 202, description = "The job", body = ref("#/components/schemas/job")),
-))]
-async fn start_verify(
-    State(server): State<Shared>,
-    _: Writing,
-    Json(body): Json<VerifyBody>,
-) -> Result<Response> {
-    let library = server.library.clone();
-    let options = VerifyOptions { repair: body.repair, read_data: body.read_data };
-    let record = server.jobs.start("verify", move |job, _| async move {
-        let mut findings = verify(&library, &options, &job).await?;
-        findings.iter_mut().filter_map(|one| one.hint.as_mut()).for_each(words::put_in_words);
-        Ok(Outcome { result: json!({ "findings": findings }), interrupted: job.is_interrupted() })
-    })?;
-    Ok(accepted(&record))
 }
 
 /// Makes the library and another one agree, as a job.

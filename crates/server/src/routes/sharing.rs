@@ -1,5 +1,7 @@
 //! What a library shares with others: its trash, conflicts, machines, and other libraries.
 
+use std::time::Duration;
+
 use axum::{
     Json as Answer,
     extract::State,
@@ -30,10 +32,12 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(trash))
         .routes(routes!(bring_back))
+        .routes(routes!(empty))
         .routes(routes!(conflicts))
         .routes(routes!(conflicts_of_song))
         .routes(routes!(resolve))
         .routes(routes!(machines))
+        .routes(routes!(retire))
         .routes(routes!(remotes))
         .routes(routes!(plan))
 }
@@ -93,6 +97,35 @@ async fn bring_back(
     let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let restored = to_the_end(async move { restore(&library, &names).await }).await??;
     Ok(Answer(json!({ "restored": restored.songs })).into_response())
+}
+
+/// Which deleted songs are forgotten.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Empty {
+    /// How many days ago they were deleted at least.
+    older_than: u32,
+    /// Only count them.
+    dry_run: bool,
+}
+
+/// Forgets deleted songs for good, so that they cannot be restored any more. Those stay that
+/// other libraries may not yet know to be deleted.
+#[utoipa::path(post, path = "/api/v1/trash/empty", tag = "sharing", request_body = inline(Empty), responses(
+    (status = 200, description = "What was forgotten, or would be", body = ref("#/components/schemas/trash-empty")),
+))]
+async fn empty(
+    State(server): State<Shared>,
+    _: Writing,
+    Json(Empty { older_than, dry_run }): Json<Empty>,
+) -> Result<Response> {
+    let library = server.library.clone();
+    let age = Duration::from_hours(24) * older_than;
+    let emptied =
+        to_the_end(async move { share::empty_trash(&library, age, dry_run).await }).await??;
+    let mut document = json!(emptied);
+    document["dry_run"] = dry_run.into();
+    Ok(Answer(document).into_response())
 }
 
 /// Lists songs with values that lost a merge.
@@ -169,6 +202,27 @@ async fn resolve(
 async fn machines(State(server): State<Shared>) -> Result<Response> {
     let machines = share::machines(&server.library).await?;
     Ok(Answer(json!({ "machines": machines })).into_response())
+}
+
+/// Lets deletions wait no longer for a machine, which is lost or was given away. If it comes
+/// back, it compares everything once.
+#[utoipa::path(post, path = "/api/v1/machines/{id}/retire", tag = "sharing",
+    params(("id" = String, Path, description = "The id of a machine, the beginning of it, or its name")),
+    responses((status = 200, description = "The machine as it was", body = ref("#/components/schemas/machine")))
+)]
+async fn retire(
+    State(server): State<Shared>,
+    _: Writing,
+    InPath(id): InPath<String>,
+) -> Result<Response> {
+    let library = server.library.clone();
+    let named = id.clone();
+    let machine = to_the_end(async move { share::retire(&library, &named).await }).await??;
+    match machine {
+        Some(machine) => Ok(Answer(machine).into_response()),
+        None => Err(Problem::new("not_found", format!("machine `{id}` is not there any more"))
+            .tip("`GET /api/v1/machines` lists those that are")),
+    }
 }
 
 /// Lists the libraries that this one can be synced with, by their names.

@@ -83,6 +83,13 @@ async fn two_libraries_are_synced_by_a_job() {
 
     let remotes = world.json("/api/v1/remotes").await;
     assert_eq!(remotes["remotes"][0]["name"], "astra", "{remotes}");
+    let check = || async {
+        let asked = world.post("/api/v1/jobs/check", &json!({"read_data": true}));
+        let job: Value = asked.send().await.unwrap().json().await.unwrap();
+        crate::every::over(&world, job["id"].as_str().unwrap()).await["result"].take()
+    };
+    let before = check().await;
+    assert_eq!(before["differences"][0]["title"], "Alder", "{before}");
     let plan = world.post("/api/v1/sync/plan", &json!({})).send().await.unwrap();
     assert_eq!(plan.status(), 200);
     let plan: Value = plan.json().await.unwrap();
@@ -92,6 +99,8 @@ async fn two_libraries_are_synced_by_a_job() {
     let job = crate::every::over(&world, job["id"].as_str().unwrap()).await;
     assert_eq!(job["state"], "done", "{job}");
     assert_eq!(job["result"]["counts"]["right"]["add"], 1, "{job}");
+    let after = check().await;
+    assert_eq!((&after["differences"], &after["compared"]), (&json!([]), &json!(1)), "{after}");
 
     let libraries = Libraries::open_or_make(
         config.clone(),

@@ -242,6 +242,7 @@ fn examples(audio: &str) -> Vec<Example> {
             "/api/v1/trash/restore",
             json!({"songs": ["{b}"]}),
         ),
+        write(Method::POST, "/api/v1/trash/empty", "/api/v1/trash/empty", json!({"dry_run": true})),
         read("/api/v1/conflicts", "/api/v1/conflicts"),
         read("/api/v1/conflicts/{id}", "/api/v1/conflicts/{a}"),
         Example {
@@ -274,9 +275,23 @@ fn examples(audio: &str) -> Vec<Example> {
                 json!({"with": "elsewhere"}),
             )
         },
+        Example {
+            status: 404,
+            ..write(
+                Method::POST,
+                "/api/v1/machines/{id}/retire",
+                "/api/v1/machines/none/retire",
+                json!({}),
+            )
+        },
         Example { status: 404, ..job("/api/v1/jobs/sync", json!({"with": "elsewhere"})) },
         Example { status: 404, ..job("/api/v1/jobs/migrate", json!({"to": "elsewhere"})) },
         job("/api/v1/jobs/verify", json!({"read_data": true})),
+        job("/api/v1/jobs/gc", json!({"dry_run": true})),
+        Example { status: 400, ..job("/api/v1/jobs/gc", json!({"older_than": 0})) },
+        job("/api/v1/jobs/eval", json!({"by": "genre", "queries": 5})),
+        Example { status: 400, ..job("/api/v1/jobs/eval", json!({"by": "bpm"})) },
+        Example { status: 404, ..job("/api/v1/jobs/check", json!({"with": "elsewhere"})) },
         job("/api/v1/jobs/scan", json!({"path": audio})),
         Example {
             method: Method::DELETE,

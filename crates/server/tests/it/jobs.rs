@@ -150,6 +150,9 @@ async fn what_a_job_is_asked_is_looked_at_before_it_starts() {
         ("verify", json!([true, false])),
         ("anomalies", json!({"method": "magic"})),
         ("sync", json!({"max_delete": "many"})),
+        ("gc", json!({"older_than": 0})),
+        ("eval", json!({"by": "bpm"})),
+        ("eval", json!({"queries": 0})),
     ] {
         let response = world.post(&format!("/api/v1/jobs/{kind}"), &body).send().await.unwrap();
         assert_eq!(problem(response).await, (400, "invalid_request".to_owned()), "{kind} {body}");
@@ -160,4 +163,19 @@ async fn what_a_job_is_asked_is_looked_at_before_it_starts() {
     let response = world.post("/api/v1/jobs/migrate", &json!({ "to": folder })).send().await;
     assert_eq!(problem(response.unwrap()).await.0, 404);
     assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn neighbors_are_measured_and_garbage_is_counted() {
+    let world = world(8, Options::default()).await;
+
+    let id = start(&world, "eval", json!({"by": "folder", "queries": 4})).await;
+    let eval = over(&world, &id).await;
+    assert_eq!((&eval["result"]["by"], &eval["result"]["queries"]), (&json!("folder"), &json!(4)));
+    assert!(eval["result"]["models"][0]["precision_at_1"]["mean"].is_number(), "{eval}");
+    let id = start(&world, "gc", json!({"dry_run": true})).await;
+    let garbage = over(&world, &id).await;
+    assert_eq!(garbage["result"], json!({"would_remove": 0, "bytes": 0}));
+    let id = start(&world, "gc", json!({})).await;
+    assert_eq!(over(&world, &id).await["result"], json!({"removed": 0, "bytes": 0}));
 }
