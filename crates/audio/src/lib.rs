@@ -32,6 +32,7 @@ mod opening;
 mod opus;
 pub mod picture;
 mod read_at;
+mod real_transform;
 mod resample;
 mod sink;
 mod source;

@@ -54,7 +54,7 @@ mod scaler45;
 mod scaler47;
 mod shape;
 mod shares;
-mod simd;
+pub(crate) mod simd;
 mod stft;
 mod summary;
 mod tempo;

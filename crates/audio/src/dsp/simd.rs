@@ -13,7 +13,7 @@ pub(super) fn run<K: WithSimd>(kernel: K) -> K::Output {
 /// The closure, and what it calls, must be `#[inline(always)]`, or they are
 /// compiled for the baseline processor after all.
 #[inline(always)]
-pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
