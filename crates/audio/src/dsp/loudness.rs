@@ -114,7 +114,11 @@ impl LoudnessMeter {
         let channels = self.weights.len();
         let left = self.buffer.len() / channels - self.settle;
         if left > 0 {
-            self.buffer.resize(self.full(), 0.0);
+            let needed = match self.begun(left) {
+                0 => self.full(),
+                tenths => (self.settle + self.edge(tenths)) * channels,
+            };
+            self.buffer.resize(needed, 0.0);
             self.filter(left);
         }
         Loudness { integrated: self.integrated(), range: self.range(), peak: self.peak }
@@ -126,16 +130,34 @@ impl LoudnessMeter {
         (self.settle + segments * self.rate) * self.weights.len()
     }
 
-    /// Filters the full buffer, of which the first `count` frames are to be
-    /// counted, and keeps its end.
+    /// The frame of a segment at which a tenth of it begins.
+    fn edge(&self, tenth: usize) -> usize {
+        (tenth * self.rate + PARTS / 2) / PARTS
+    }
+
+    /// How many tenths of the first segment have begun after `count` frames; 0 where
+    /// another segment has.
+    fn begun(&self, count: usize) -> usize {
+        match count > self.rate {
+            true => 0,
+            false => (0..PARTS).filter(|&tenth| self.edge(tenth) < count).count(),
+        }
+    }
+
+    /// Filters the buffer, of which the first `count` frames are to be counted, and keeps
+    /// its end. It is full, or has the tenths that have [begun](Self::begun).
     fn filter(&mut self, count: usize) {
         let channels = self.weights.len();
-        let edges: Vec<usize> =
-            (0..=PARTS).map(|part| (part * self.rate + PARTS / 2) / PARTS).collect();
+        let edges: Vec<usize> = (0..=PARTS).map(|tenth| self.edge(tenth)).collect();
         // Energy of each tenth in each segment.
         let mut energies = [[0.0; LANES]; PARTS];
         // Both channels of stereo go side by side, in half as many segments.
         let together = if channels == 2 { 2 } else { 1 };
+        let segments = if self.begun(count) == 0 { LANES / together } else { 1 };
+        if segments == 1 {
+            // The lanes of the others are silent.
+            self.tile.fill([0.0; LANES]);
+        }
         for (channel, &weight) in self.weights.iter().enumerate().step_by(together) {
             if weight == 0.0 {
                 continue;
@@ -146,7 +168,7 @@ impl LoudnessMeter {
                 let mut sums = [0.0; LANES];
                 for start in (from..to).step_by(TILE) {
                     let tile = &mut self.tile[..TILE.min(to - start)];
-                    for segment in 0..LANES / together {
+                    for segment in 0..segments {
                         let frames = &samples[(segment * self.rate + start) * channels..];
                         gather(tile, frames, channels, segment, together);
                     }

@@ -63,7 +63,7 @@ mod totals;
 mod tuning;
 mod vectors;
 
-pub use extractor::{CLIP_SAMPLES, Extracted, Extractor, Source};
+pub use extractor::{CLIP_SAMPLES, Extracted, Extractor, Source, values45};
 pub use instrument::code as instrument_code;
 pub use loudness::{Loudness, LoudnessMeter};
 pub use scaler::{InvalidScaler, Scaler};
