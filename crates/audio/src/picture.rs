@@ -95,12 +95,11 @@ pub fn picture(samples: &[f32]) -> Vec<f32> {
 /// The largest absolute sample; what is not a number has none.
 pub fn peak(samples: &[f32]) -> f32 {
     const LANES: usize = 32;
-    let mut tops = [0.0f32; LANES];
-    let chunks = samples.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    vectorized(
+    let (chunks, rest) = samples.as_chunks::<LANES>();
+    let tops = vectorized(
         #[inline(always)]
         || {
+            let mut tops = [0.0f32; LANES];
             for chunk in chunks {
                 for lane in 0..LANES {
                     let size = chunk[lane].abs();
@@ -108,6 +107,7 @@ pub fn peak(samples: &[f32]) -> f32 {
                     tops[lane] = if size > tops[lane] { size } else { tops[lane] };
                 }
             }
+            tops
         },
     );
     let sizes = rest.iter().map(|sample| sample.abs());
