@@ -34,6 +34,7 @@ pub mod picture;
 mod read_at;
 mod real_transform;
 mod resample;
+mod simd;
 mod sink;
 mod source;
 mod spectrogram;

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 
 use rustfft::num_complex::Complex32;
 
-use crate::{dsp::simd::vectorized, real_transform::Forward};
+use crate::{real_transform::Forward, simd::vectorized};
 
 /// Samples per second of what is heard.
 pub const RATE: u32 = 32_000;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustfft::{Fft, FftPlanner, num_complex::Complex32};
 
-use crate::dsp::simd::vectorized;
+use crate::simd::vectorized;
 
 /// From samples to bins.
 pub(crate) struct Forward {

@@ -16,8 +16,8 @@ use rubato::{WindowFunction, calculate_cutoff};
 use rustfft::num_complex::Complex32;
 
 use crate::{
-    dsp::simd::vectorized,
     real_transform::{Forward, Inverse},
+    simd::vectorized,
 };
 
 /// The lowest and highest sample rate that is taken for real, in Hz.
