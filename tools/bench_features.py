@@ -129,14 +129,15 @@ def main():
         if bliss:
             keep("bliss", cpu_of([str(bliss), file]))
 
-    whole = least["songrec analyze"]
+    whole = least["songrec dsp"]
     print(f"{file}: {least['songrec seconds']:.0f} s of audio; ms of CPU, least of {arguments.rounds}\n")
     print(f"  songrec, decoding alone                    {least['songrec decode']:8.0f}")
     print(f"  songrec, resampling                        {least['songrec resample']:8.0f}")
     print(f"  songrec, loudness                          {least['songrec loudness']:8.0f}")
     print(f"  songrec, spectral frames                   {least['songrec frames']:8.0f}")
     print(f"  songrec, whole clip (CQT, tempo, vectors)  {least['songrec finish']:8.0f}")
-    print(f"  songrec, file to all vectors and features  {whole:8.0f}\n")
+    print(f"  songrec, file to features and dsp45        {whole:8.0f}")
+    print(f"  songrec, the same and timbre               {least['songrec all']:8.0f}\n")
     both = least["librosa load"] + least["librosa values45"]
     print(f"  librosa, load                              {least['librosa load']:8.0f}")
     print(f"  librosa, the 45 values                     {least['librosa values45']:8.0f}")

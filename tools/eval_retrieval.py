@@ -13,7 +13,7 @@ not made again, and vectors of the same binary are not computed again. `--only d
 The sounds are Debian's drum kits (`hydrogen-drumkits`), game music (`wesnoth-1.16-music`, `supertux-data`) and
 soundfonts that trained nothing. They are for judging only: what is chosen in songrec is chosen by the
 makers that tools/train/timbre/sources.toml names for validation. Two exceptions: the soundfonts here are those
-makers, because there are no others; and the scaler of `dsp45@1`, which is a part of `timbre@1`, was fitted on the
+makers, because there are no others; and the scaler of `dsp45@1`, which is a part of `timbre@2`, was fitted on the
 means and deviations of the same kits and games (tools/fit_dsp45_scaler.py), without their labels.
 
 A figure is a share of the sounds; its interval comes from drawing kits, pieces, composers or fonts again.
@@ -36,7 +36,8 @@ sys.path.insert(0, os.path.join(ROOT, "tools", "eval"))
 import sounds  # noqa: E402
 import vectors  # noqa: E402
 
-MODELS = ("timbre@1", "dsp45@1", "dsp47@1")
+TIMBRE = vectors.TIMBRE
+MODELS = (TIMBRE, "dsp45@1", "dsp47@1")
 DRAWS, SEED = 2000, 3
 BINS = 10
 # What songrec calls the nine classes.
@@ -219,11 +220,11 @@ def judge_classes(options, table):
     sure = np.array([said.get(sound.file, {}).get("heard_instrument_probability", 0.0) for sound in listed])
     right = np.array([word in WORDS.get(label, (label,)) for word, label in zip(guess, labels)])
     named = guess != ""
-    table.add("instrument from sound, as a scan says (unknown is wrong)", "timbre@1", interval(right, kits))
-    table.add("  share that is named", "timbre@1", interval(named, kits))
-    table.add("  right, where one is named", "timbre@1", interval(right[named], kits[named]))
+    table.add("instrument from sound, as a scan says (unknown is wrong)", TIMBRE, interval(right, kits))
+    table.add("  share that is named", TIMBRE, interval(named, kits))
+    table.add("  right, where one is named", TIMBRE, interval(right[named], kits[named]))
     error = lambda rows: calibration_error(sure[named][rows], right[named][rows])
-    table.add("  calibration error, where one is named", "timbre@1", interval(right[named], kits[named], error))
+    table.add("  calibration error, where one is named", TIMBRE, interval(right[named], kits[named], error))
     for label, _ in sounds.NINE:
         mine = labels == label
         words = {word or "unknown": int((guess[mine] == word).sum()) for word in sorted(set(guess[mine]))}
@@ -232,10 +233,10 @@ def judge_classes(options, table):
         import network
 
         nine, all_classes, confidence = network.classes_of([sound.file for sound in listed], ROOT)
-        table.add("class of nine, the network's best of these", "timbre@1", interval(nine == labels, kits))
-        table.add("class of all 38, the network's best", "timbre@1", interval(all_classes == labels, kits))
+        table.add("class of nine, the network's best of these", TIMBRE, interval(nine == labels, kits))
+        table.add("class of all 38, the network's best", TIMBRE, interval(all_classes == labels, kits))
         error = lambda rows: calibration_error(confidence[rows], (all_classes == labels)[rows])
-        table.add("  calibration error, all sounds", "timbre@1", interval(labels == "", kits, error))
+        table.add("  calibration error, all sounds", TIMBRE, interval(labels == "", kits, error))
 
 
 def judge_tempo_and_key(options, table):
@@ -254,9 +255,9 @@ def judge_tempo_and_key(options, table):
     for line in lines[at + 1 : at + 3]:
         name, figures = line.strip().split(":", 1)
         row = "tempo of pieces within 4 %" if name.startswith("tempo") else "key of pieces, exact"
-        table.add(row, "timbre@1", parsed(figures))
+        table.add(row, TIMBRE, parsed(figures))
         if "parallel" in figures:
-            table.add("  with relative and parallel", "timbre@1", float(figures.rsplit(" ", 1)[1]))
+            table.add("  with relative and parallel", TIMBRE, float(figures.rsplit(" ", 1)[1]))
 
 
 def parsed(figures):
@@ -270,7 +271,7 @@ def judge_cost(options, table):
     import cost
 
     for row, value in cost.measured(options.songrec, options.work, options.decoder).items():
-        table.add(row, "timbre@1", value)
+        table.add(row, TIMBRE, value)
 
 
 PARTS = {

@@ -72,7 +72,7 @@ def measured(binary, work, decoder=None):
             scan("scan of one hit", one_hit)
             scan("scan of the song", mp3)
             scan(f"scan of {HITS} hits", hit_files)
-            for model in ("timbre@1", "dsp45@1"):
+            for model in (vectors.TIMBRE, "dsp45@1"):
                 for what, file in (("a hit", one_hit), ("the song", mp3)):
                     keep(f"embed {what}, {model}", cpu([*songrec, "embed", "--model", model, file], env=environment))
             if decoder:
@@ -82,7 +82,9 @@ def measured(binary, work, decoder=None):
             keep("ffmpeg decodes the song", cpu(decoded))
     found = {
         "ms for 3 minutes of MP3: scan": least["scan of the song"] - least["scan of one hit"],
-        "ms: vector of timbre@1 alone": least["embed the song, timbre@1"] - least["embed a hit, timbre@1"],
+        f"ms: vector of {vectors.TIMBRE} alone": (
+            least[f"embed the song, {vectors.TIMBRE}"] - least[f"embed a hit, {vectors.TIMBRE}"]
+        ),
         "ms: vector of dsp45@1 alone": least["embed the song, dsp45@1"] - least["embed a hit, dsp45@1"],
         "ms: ffmpeg decodes": least["ffmpeg decodes the song"],
         "ms for a hit of 0.3 s: scan": (least[f"scan of {HITS} hits"] - least["scan of one hit"]) / (HITS - 1),

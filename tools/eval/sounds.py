@@ -73,6 +73,7 @@ def unpack(work, name, version):
     if not os.path.isdir(folder):
         debs = os.path.join(work, "debs")
         os.makedirs(debs, exist_ok=True)
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
         found = glob.glob(os.path.join(debs, name + "_*.deb"))
         if not found:
             print(f"fetching {name}", file=sys.stderr)

@@ -15,6 +15,9 @@ import soxr
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "train"))
 
+# The model that ships with songrec.
+TIMBRE = "timbre@2"
+
 BLISS_MANIFEST = """[package]
 name = "bliss-peer"
 version = "0.0.0"

@@ -21,6 +21,7 @@ use crate::{
     error::{Error, Reason, Result},
     ffmpeg::Ffmpeg,
     opening::Opening,
+    picture::peak,
     resample::Resampler,
     sink::BlockSink,
     tags::read_tags_by,
@@ -215,11 +216,8 @@ impl<'a, 'b> Feed<'a, 'b> {
         }
         let block = block.part(start as usize..end as usize);
         block.mono_into(&mut self.mono);
-        let highest = |samples: &[f32], before: f32| {
-            samples.iter().fold(before, |peak, sample| sample.abs().max(peak))
-        };
-        self.peak = highest(&self.mono, self.peak);
-        self.loudest = highest(block.samples(), self.loudest);
+        self.peak = self.peak.max(peak(&self.mono));
+        self.loudest = self.loudest.max(peak(block.samples()));
         if let Some(extractor) = &mut self.extractor {
             extractor.push_decoded(block.samples());
         }

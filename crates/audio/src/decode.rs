@@ -21,6 +21,7 @@ use crate::{
     gapless::Gapless,
     opus::{self, OpusStream},
     resample::{RATES, Resampler},
+    simd::vectorized,
 };
 
 /// Beyond this, a sample is not sound but damage or a wrong sample format. Far
@@ -432,7 +433,10 @@ pub(crate) fn sanitize(samples: &mut [f32]) -> u64 {
     // As integers the bits of magnitudes are in order, with infinity and NaN
     // above all, and their maximum is found without a branch.
     let magnitude = |sample: f32| sample.to_bits() & 0x7fff_ffff;
-    let highest = samples.iter().fold(0, |highest, &sample| magnitude(sample).max(highest));
+    let highest = vectorized(
+        #[inline(always)]
+        || samples.iter().fold(0, |highest, &sample| magnitude(sample).max(highest)),
+    );
     if highest <= LOUDEST.to_bits() {
         return 0;
     }

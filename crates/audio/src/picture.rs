@@ -13,9 +13,11 @@
 //! * 64 triangles, evenly spaced on HTK's mel scale from 30 to 15,800 Hz.
 //! * Decibels under the loudest cell: −80 and less is 0, the loudest is 1.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex32};
+use rustfft::num_complex::Complex32;
+
+use crate::{real_transform::Forward, simd::vectorized};
 
 /// Samples per second of what is heard.
 pub const RATE: u32 = 32_000;
@@ -45,7 +47,7 @@ const HIGHEST_HZ: f64 = 15_800.0;
 static FRONT_END: LazyLock<FrontEnd> = LazyLock::new(FrontEnd::new);
 
 struct FrontEnd {
-    fft: Arc<dyn RealToComplex<f32>>,
+    fft: Forward,
     window: Vec<f32>,
     bands: Vec<Band>,
 }
@@ -90,32 +92,54 @@ pub fn picture(samples: &[f32]) -> Vec<f32> {
     picture
 }
 
-/// The largest absolute sample.
+/// The largest absolute sample; what is not a number has none.
 pub fn peak(samples: &[f32]) -> f32 {
-    samples.iter().fold(0.0, |peak, sample| sample.abs().max(peak))
+    const LANES: usize = 32;
+    let (chunks, rest) = samples.as_chunks::<LANES>();
+    let tops = vectorized(
+        #[inline(always)]
+        || {
+            let mut tops = [0.0f32; LANES];
+            for chunk in chunks {
+                for lane in 0..LANES {
+                    let size = chunk[lane].abs();
+                    // Also false for what is not a number.
+                    tops[lane] = if size > tops[lane] { size } else { tops[lane] };
+                }
+            }
+            tops
+        },
+    );
+    let sizes = rest.iter().map(|sample| sample.abs());
+    tops.into_iter().chain(sizes).fold(0.0, f32::max)
 }
 
 /// The spectra of a window's frames.
-struct Frames<'a> {
+struct Frames {
     front_end: &'static FrontEnd,
-    samples: &'a [f32],
-    peak: f32,
-    frame: Vec<f32>,
+    /// At a peak of 1.
+    samples: Vec<f32>,
+    /// A windowed frame, by twos.
+    frame: Vec<Complex32>,
     spectrum: Vec<Complex32>,
     scratch: Vec<Complex32>,
     power: Vec<f32>,
 }
 
-impl<'a> Frames<'a> {
-    fn new(samples: &'a [f32], peak: f32) -> Self {
+impl Frames {
+    fn new(samples: &[f32], peak: f32) -> Self {
         let front_end = &*FRONT_END;
+        let mut samples = samples.to_vec();
+        vectorized(
+            #[inline(always)]
+            || samples.iter_mut().for_each(|sample| *sample /= peak),
+        );
         Self {
             front_end,
             samples,
-            peak,
-            frame: vec![0.0; FRAME],
-            spectrum: vec![Complex32::default(); BINS],
-            scratch: front_end.fft.make_scratch_vec(),
+            frame: vec![Complex32::ZERO; FRAME / 2],
+            spectrum: vec![Complex32::ZERO; BINS],
+            scratch: vec![Complex32::ZERO; front_end.fft.scratch()],
             power: vec![0.0; BINS],
         }
     }
@@ -141,27 +165,40 @@ impl<'a> Frames<'a> {
 
     /// Adds the power of one frame; false if there are no samples in it.
     fn add(&mut self, number: usize) -> bool {
+        let Self { front_end, samples, frame, spectrum, scratch, power } = self;
         let start = (number * HOP) as isize - (FRAME / 2) as isize;
         let first = start.max(0) as usize;
-        let end = self.samples.len().min((start + FRAME as isize) as usize);
+        let end = samples.len().min((start + FRAME as isize) as usize);
         if first >= end {
             return false;
         }
-        let offset = (first as isize - start) as usize;
-        self.frame.fill(0.0);
-        let window = &self.front_end.window[offset..];
-        for ((to, from), weight) in
-            self.frame[offset..].iter_mut().zip(&self.samples[first..end]).zip(window)
-        {
-            *to = from / self.peak * weight;
-        }
-        self.front_end
-            .fft
-            .process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch)
-            .expect("the buffers have the plan's sizes");
-        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
-            *power += bin.norm_sqr();
-        }
+        let mut edge = [0.0; FRAME];
+        let seen = match &samples[first..end] {
+            whole if whole.len() == FRAME => whole,
+            part => {
+                // Silence before and behind the window.
+                edge[(first as isize - start) as usize..][..part.len()].copy_from_slice(part);
+                &edge
+            }
+        };
+        vectorized(
+            #[inline(always)]
+            || {
+                let weighed = seen.chunks_exact(2).zip(front_end.window.chunks_exact(2));
+                for (pair, (seen, weight)) in frame.iter_mut().zip(weighed) {
+                    *pair = Complex32::new(seen[0] * weight[0], seen[1] * weight[1]);
+                }
+            },
+        );
+        front_end.fft.process(frame, spectrum, scratch);
+        vectorized(
+            #[inline(always)]
+            || {
+                for (power, bin) in power.iter_mut().zip(spectrum.iter()) {
+                    *power += bin.re * bin.re + bin.im * bin.im;
+                }
+            },
+        );
         true
     }
 }
@@ -170,7 +207,7 @@ impl FrontEnd {
     fn new() -> Self {
         let turn = std::f64::consts::TAU / FRAME as f64;
         Self {
-            fft: RealFftPlanner::new().plan_fft_forward(FRAME),
+            fft: Forward::new(FRAME),
             window: (0..FRAME).map(|n| (0.5 - 0.5 * (turn * n as f64).cos()) as f32).collect(),
             bands: bands(),
         }

@@ -31,6 +31,7 @@ def fetch(work):
         log("fetching", source["name"])
         debs = os.path.join(work, "debs")
         os.makedirs(debs, exist_ok=True)
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
         subprocess.run(["apt-get", "download", f"{source['debian']}={source['version']}"], cwd=debs, check=True)
         (package,) = glob.glob(os.path.join(debs, source["debian"] + "_*.deb"))
         subprocess.run(["dpkg", "-x", package, folder + ".part"], check=True)

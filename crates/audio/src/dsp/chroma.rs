@@ -1,8 +1,11 @@
 //! Pitch classes from the short-time spectrum, as librosa's `chroma_stft`.
 
+use std::sync::OnceLock;
+
 use super::{
     simd::{Simd, WithSimd, run},
     stft::{BIN_HZ, BINS, FRAME, PADDED_BINS, Spectrum},
+    tuning::{self, STEPS},
 };
 
 /// Pitch classes, from C.
@@ -13,9 +16,18 @@ pub(super) struct ChromaFilter {
     weights: Box<[Spectrum; CLASSES]>,
 }
 
+/// The filter of each tuning, 50 kB: to make one takes longer than all else that a hit
+/// needs.
+static FILTERS: [OnceLock<ChromaFilter>; STEPS] = [const { OnceLock::new() }; STEPS];
+
 impl ChromaFilter {
+    /// The filter for audio of a tuning, which is a step of [`tuning::offset`].
+    pub(super) fn of(tuning: usize) -> &'static Self {
+        FILTERS[tuning].get_or_init(|| Self::new(tuning::offset(tuning)))
+    }
+
     /// The filter for audio tuned `tuning` semitones above A4 = 440 Hz.
-    pub(super) fn new(tuning: f64) -> Self {
+    fn new(tuning: f64) -> Self {
         let a0 = 27.5 * (tuning / 12.0).exp2();
         let mut pitch: Vec<f64> =
             (0..FRAME).map(|bin| 12.0 * (bin as f64 * f64::from(BIN_HZ) / a0).log2()).collect();

@@ -3,7 +3,7 @@
 use super::{
     bins::{BINS_PER_OCTAVE, Bins},
     chroma::CLASSES,
-    simd::log2,
+    simd::{LANES, log2, vectorized},
     tuning,
 };
 
@@ -17,6 +17,10 @@ pub(super) struct Clear {
     shift: isize,
     sums: [f64; CLASSES],
     frames: usize,
+    /// The bins of frames that wait, and their gains.
+    waiting: [[f32; LANES]; BINS_PER_OCTAVE],
+    gains: [f32; LANES],
+    waits: usize,
 }
 
 impl Clear {
@@ -27,31 +31,88 @@ impl Clear {
         // of an octave, but not with the next semitone.
         let shift = (3.0 * tuning::offset(semitones) - tuning::offset(bins)).round_ties_even();
         let shift = shift.clamp(-1.0, 1.0) as isize;
-        Self { soft, shift, sums: [0.0; CLASSES], frames: 0 }
+        Self {
+            soft,
+            shift,
+            sums: [0.0; CLASSES],
+            frames: 0,
+            waiting: [[0.0; LANES]; BINS_PER_OCTAVE],
+            gains: [0.0; LANES],
+            waits: 0,
+        }
     }
 
     /// Adds a frame's magnitudes, times `gain`.
+    ///
+    /// They wait until there are [`LANES`] frames, which are then worked on side by side:
+    /// within a frame each bin waits for the one before it.
     pub(super) fn add(&mut self, magnitudes: &Bins, gain: f32) {
-        let last = BINS_PER_OCTAVE as isize - 1;
-        let at = |bin: isize| magnitudes[bin.clamp(0, last) as usize];
-        let mut around: f32 = (-AROUND..AROUND).map(at).sum();
-        let mut classes = [0.0f32; CLASSES];
-        for bin in 0..=last {
-            around += at(bin + AROUND);
-            let above = at(bin) - around / (2 * AROUND + 1) as f32;
-            classes[((bin + 1 - self.shift) / 3) as usize % CLASSES] += above.max(0.0);
-            around -= at(bin - AROUND);
+        for (bins, magnitude) in self.waiting.iter_mut().zip(magnitudes) {
+            bins[self.waits] = *magnitude;
         }
+        self.gains[self.waits] = gain;
+        self.waits += 1;
+        if self.waits == LANES {
+            self.add_waiting();
+        }
+    }
+
+    fn add_waiting(&mut self) {
+        let Self { soft, shift, waiting, gains, .. } = self;
+        let mut classes = [[0.0f32; LANES]; CLASSES];
+        vectorized(
+            #[inline(always)]
+            || {
+                clear_classes(waiting, *shift, &mut classes);
+                for class in &mut classes {
+                    for lane in 0..LANES {
+                        class[lane] = log2(1.0 + gains[lane] * class[lane] / *soft);
+                    }
+                }
+            },
+        );
         for (sum, class) in self.sums.iter_mut().zip(classes) {
-            *sum += f64::from(log2(1.0 + gain * class / self.soft)) * std::f64::consts::LN_2;
+            for value in &class[..self.waits] {
+                *sum += f64::from(*value) * std::f64::consts::LN_2;
+            }
         }
-        self.frames += 1;
+        self.frames += self.waits;
+        self.waits = 0;
     }
 
     /// The mean over the frames so far, which are forgotten.
     pub(super) fn take_mean(&mut self) -> [f64; CLASSES] {
+        self.add_waiting();
         let frames = std::mem::take(&mut self.frames).max(1) as f64;
         std::mem::take(&mut self.sums).map(|sum| sum / frames)
+    }
+}
+
+/// Adds to the classes of each frame by how much its bins stand above the mean around
+/// them.
+#[inline(always)]
+fn clear_classes(
+    bins: &[[f32; LANES]; BINS_PER_OCTAVE],
+    shift: isize,
+    classes: &mut [[f32; LANES]; CLASSES],
+) {
+    let last = BINS_PER_OCTAVE as isize - 1;
+    let at = |bin: isize| &bins[bin.clamp(0, last) as usize];
+    let mut around = [0.0f32; LANES];
+    for bin in -AROUND..AROUND {
+        for lane in 0..LANES {
+            around[lane] += at(bin)[lane];
+        }
+    }
+    for bin in 0..=last {
+        let class = &mut classes[((bin + 1 - shift) / 3) as usize % CLASSES];
+        let (here, next, passed) = (at(bin), at(bin + AROUND), at(bin - AROUND));
+        for lane in 0..LANES {
+            around[lane] += next[lane];
+            let above = here[lane] - around[lane] / (2 * AROUND + 1) as f32;
+            class[lane] += above.max(0.0);
+            around[lane] -= passed[lane];
+        }
     }
 }
 

@@ -6,10 +6,12 @@ use super::{
     chroma::ChromaFilter,
     contrast::{self, Extremes},
     cqt, key,
-    mel::{self, Cepstrum, MELS},
+    mel::{self, CEPSTRUM_13, CEPSTRUM_20, MELS},
     moments::Moments,
+    onsets::LEAST_ONSETS,
     rhythm::{FRAME_RATE, OnsetStrength, Tempogram, onset_strength},
-    salience, shape,
+    salience::Salience,
+    shape,
     shares::{self, GROWTH, grow},
     simd::{LANES, fold, vectorized},
     stft::{FRAME, HOP, PAD, PADDED_BINS, Spectrum, Stft, are_alike, frames},
@@ -25,6 +27,17 @@ const MANY_SHARES: usize = 32 << 20;
 /// slow to compute and only their means are kept.
 const FLATNESS_STEP: usize = 4;
 const SALIENCE_STEP: usize = 8;
+
+/// What is wanted of a clip.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Scope {
+    /// The 45 values alone.
+    Values,
+    /// All, of a clip that others may follow.
+    Part,
+    /// All, of the last clip of a song.
+    Last,
+}
 
 /// What later stages need of every frame.
 #[derive(Default)]
@@ -75,6 +88,7 @@ pub(super) struct Clip {
     shapes: [Moments; 3],
     flatness: Moments,
     salience: Moments,
+    pitches: Salience,
 }
 
 impl Clip {
@@ -90,6 +104,7 @@ impl Clip {
             shapes: Default::default(),
             flatness: Moments::default(),
             salience: Moments::default(),
+            pitches: Salience::new(),
         }
     }
 
@@ -144,6 +159,7 @@ impl Clip {
             shapes,
             flatness,
             salience,
+            pitches,
             ..
         } = self;
         let frame = |at: usize| &padded[at * HOP..at * HOP + FRAME];
@@ -166,7 +182,7 @@ impl Clip {
             if at.is_multiple_of(SALIENCE_STEP) {
                 // Loud frames say more about pitch than soft ones.
                 let energy: f32 = power.iter().sum();
-                salience.push_weighted(f64::from(salience::salience(power)), f64::from(energy));
+                salience.push_weighted(f64::from(pitches.of(power)), f64::from(energy));
             }
         };
         if count == 2 && are_alike(energy(first), energy(first + 1)) {
@@ -183,7 +199,7 @@ impl Clip {
 
     /// Adds the description of the whole clip to `totals` and empties the
     /// clip. An empty clip adds nothing.
-    pub(super) fn finish(&mut self, totals: &mut Totals) {
+    pub(super) fn finish(&mut self, scope: Scope, totals: &mut Totals) {
         let samples = self.len();
         if samples == 0 {
             return;
@@ -198,25 +214,42 @@ impl Clip {
             self.describe_frames(left.min(2));
         }
 
-        let (start, end) = self.sounding(samples);
-        let whole = start == 0 && end == samples;
-        let trimmed_rows = if whole { None } else { Some(self.trimmed_rows(start, end)) };
-
         let floor = mel::floor(&self.rows.log_mel);
         let onsets = onset_strength(&self.rows.log_mel, floor);
         let tuning = self.add_whole(floor, &onsets, totals);
+        if scope != Scope::Values {
+            // No tempo is told of fewer onsets.
+            if scope == Scope::Part || totals.whole.onsets.count() >= LEAST_ONSETS {
+                totals.whole.pulse.add(&self.rows.log_mel, floor + mel::TOP_DB);
+            }
+            self.add_sounding(samples, tuning, floor, &onsets, totals);
+        }
+        totals.energies.extend_from_slice(&self.energies);
+        totals.samples += samples as u64;
+        self.clear();
+    }
+
+    /// What is of the clip without the silence at its ends: all but the 45 values.
+    fn add_sounding(
+        &mut self,
+        samples: usize,
+        tuning: usize,
+        floor: f32,
+        onsets: &OnsetStrength,
+        totals: &mut Totals,
+    ) {
+        let (start, end) = self.sounding(samples);
+        let whole = start == 0 && end == samples;
+        let trimmed_rows = if whole { None } else { Some(self.trimmed_rows(start, end)) };
         self.add_pitches(trimmed_rows.as_ref().unwrap_or(&self.rows), (start, end), tuning, totals);
         match &trimmed_rows {
-            None => self.add_trimmed(&self.rows, (start, end), floor, &onsets, totals),
+            None => self.add_trimmed(&self.rows, (start, end), floor, onsets, totals),
             Some(rows) => {
                 let floor = mel::floor(&rows.log_mel);
                 let onsets = onset_strength(&rows.log_mel, floor);
                 self.add_trimmed(rows, (start, end), floor, &onsets, totals);
             }
         }
-        totals.energies.extend_from_slice(&self.energies);
-        totals.samples += samples as u64;
-        self.clear();
     }
 
     /// Bytes that are kept for samples and frames to come.
@@ -313,7 +346,7 @@ impl Clip {
         whole.frames += self.rows.frames();
         let histogram = self.rows.peaks.histogram(12.0);
         let tuning = tuning::fullest(&histogram);
-        let filter = ChromaFilter::new(tuning::offset(tuning));
+        let filter = ChromaFilter::of(tuning);
         for (sum, count) in whole.tuning.iter_mut().zip(histogram) {
             *sum += count;
         }
@@ -326,7 +359,7 @@ impl Clip {
             self.shares = Vec::new();
         }
 
-        let cepstrum = Cepstrum::<13>::new();
+        let cepstrum = &*CEPSTRUM_13;
         let mut clipped = [0.0f32; MELS];
         for log_mel in self.rows.log_mel.chunks_exact(MELS) {
             let coefficients = vectorized(
@@ -354,7 +387,6 @@ impl Clip {
             whole.crossing_rate.push(crossing_rate);
         }
         whole.tempogram.add(&onsets.mean);
-        whole.pulse.add(&self.rows.log_mel, floor + mel::TOP_DB);
         whole.onsets.extend(&onsets.mean);
         tuning
     }
@@ -398,7 +430,7 @@ impl Clip {
         // The transform is linear: that of the sum is the sum of those.
         let count = rows.frames() as f64;
         let mean = sums.map(|sum| (sum / count) as f32);
-        for (sum, value) in trimmed.mfcc.iter_mut().zip(Cepstrum::<20>::new().of(&mean)) {
+        for (sum, value) in trimmed.mfcc.iter_mut().zip(CEPSTRUM_20.of(&mean)) {
             *sum += f64::from(value) * count;
         }
         for (sum, value) in trimmed.contrast.iter_mut().zip(contrast::sum(&rows.extremes)) {

@@ -78,21 +78,22 @@ fn means_of_extremes<S: Simd>(simd: S, powers: &[f32], count: usize) -> (f32, f3
     // A band with more than one value to average has more than 16 bins.
     let low = nth_smallest(&least, count);
     let high = -nth_smallest(&most.map(|value| -value), count);
-    let mut lows = Smallest::new(count);
-    let mut highs = Smallest::new(count);
+    let (mut lows, mut highs) = (Smallest::new(count), Smallest::new(count));
     let (registers, rest) = S::as_simd_f32s(powers);
     let (low_all, high_all) = (simd.splat_f32s(low), simd.splat_f32s(high));
     for (at, values) in registers.iter().enumerate() {
-        let passes = simd.or_m32s(
-            simd.less_than_or_equal_f32s(*values, low_all),
-            simd.greater_than_or_equal_f32s(*values, high_all),
-        );
-        if simd.first_true_m32s(passes) < S::F32_LANES {
-            let values = &powers[at * S::F32_LANES..(at + 1) * S::F32_LANES];
-            offer_both(values, (low, high), &mut lows, &mut highs);
+        let around = || &powers[at * S::F32_LANES..(at + 1) * S::F32_LANES];
+        let is_low = simd.less_than_or_equal_f32s(*values, low_all);
+        if simd.first_true_m32s(is_low) < S::F32_LANES {
+            lows.offer(around(), low);
+        }
+        let is_high = simd.greater_than_or_equal_f32s(*values, high_all);
+        if simd.first_true_m32s(is_high) < S::F32_LANES {
+            highs.offer_negated(around(), high);
         }
     }
-    offer_both(rest, (low, high), &mut lows, &mut highs);
+    lows.offer(rest, low);
+    highs.offer_negated(rest, high);
     (lows.mean_root(), highs.mean_root())
 }
 
@@ -112,19 +113,6 @@ fn nth_smallest(values: &[f32; WIDE], n: usize) -> f32 {
         found = if candidate < found { candidate } else { found };
     }
     found
-}
-
-/// Offers the values not above the one, and those not below the other bound.
-#[inline(always)]
-fn offer_both(values: &[f32], (low, high): (f32, f32), lows: &mut Smallest, highs: &mut Smallest) {
-    for &value in values {
-        if value <= low {
-            lows.offer(value);
-        }
-        if value >= high {
-            highs.offer(-value);
-        }
-    }
 }
 
 /// Lanes whose extremes are reported.
@@ -158,36 +146,82 @@ fn lane_extremes<S: Simd>(simd: S, powers: &[f32]) -> ([f32; WIDE], [f32; WIDE])
     (least, most)
 }
 
-/// The `count` smallest values offered, in order.
+/// Candidates for the `count` smallest values, of which there are few more.
+///
+/// Without branches on values, which a processor cannot foresee: they took longer than
+/// the rest of the contrast.
 struct Smallest {
-    values: [f32; MOST],
+    candidates: [f32; ROOM],
+    filled: usize,
     count: usize,
 }
+
+/// Candidates for which there is room: more than are left by a bound, but for ties.
+const ROOM: usize = 2 * WIDE;
+const _: () = assert!(MOST + WIDE <= ROOM);
 
 impl Smallest {
     #[inline(always)]
     fn new(count: usize) -> Self {
-        Self { values: [f32::MAX; MOST], count }
+        Self { candidates: [f32::MAX; ROOM], filled: 0, count }
     }
 
+    /// Takes the values not above `bound`, of at most [`WIDE`].
     #[inline(always)]
-    fn offer(&mut self, value: f32) {
-        let mut at = self.count;
-        while at > 0 && value < self.values[at - 1] {
-            if at < self.count {
-                self.values[at] = self.values[at - 1];
-            }
-            at -= 1;
-        }
-        if at < self.count {
-            self.values[at] = value;
+    fn offer(&mut self, values: &[f32], bound: f32) {
+        self.make_room(values.len());
+        for &value in values {
+            self.candidates[self.filled % ROOM] = value;
+            self.filled += usize::from(value <= bound);
         }
     }
 
+    /// Takes the negatives of the values not below `bound`, of at most [`WIDE`].
     #[inline(always)]
-    fn mean_root(&self) -> f32 {
-        let sum: f32 = self.values[..self.count].iter().map(|v| v.abs().sqrt()).sum();
+    fn offer_negated(&mut self, values: &[f32], bound: f32) {
+        self.make_room(values.len());
+        for &value in values {
+            self.candidates[self.filled % ROOM] = -value;
+            self.filled += usize::from(value >= bound);
+        }
+    }
+
+    #[inline(always)]
+    fn make_room(&mut self, more: usize) {
+        if self.filled + more >= ROOM {
+            self.candidates[..self.filled].sort_unstable_by(f32::total_cmp);
+            self.filled = self.filled.min(self.count);
+        }
+    }
+
+    /// The mean of the roots of the smallest, summed in their order.
+    #[inline(always)]
+    fn mean_root(&mut self) -> f32 {
+        let mut sorted = [0.0; WIDE];
+        if self.filled <= WIDE {
+            self.candidates[self.filled..].fill(f32::MAX);
+            sort(self.candidates.first_chunk().expect("there is more room"), &mut sorted);
+        } else {
+            self.candidates[..self.filled].sort_unstable_by(f32::total_cmp);
+            sorted.copy_from_slice(&self.candidates[..WIDE]);
+        }
+        let sum: f32 = sorted[..self.count].iter().map(|v| v.abs().sqrt()).sum();
         sum / self.count as f32
+    }
+}
+
+/// Sorts by counting how many come before each.
+#[inline(always)]
+fn sort(values: &[f32; WIDE], sorted: &mut [f32; WIDE]) {
+    let mut ranks = [0i32; WIDE];
+    for (at, other) in values.iter().enumerate() {
+        for lane in 0..WIDE {
+            let before = (*other < values[lane]) | ((*other == values[lane]) & (at < lane));
+            ranks[lane] += i32::from(before);
+        }
+    }
+    for (rank, value) in ranks.iter().zip(values) {
+        sorted[*rank as usize % WIDE] = *value;
     }
 }
 

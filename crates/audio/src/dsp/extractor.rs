@@ -5,7 +5,7 @@ use std::cell::Cell;
 use songrec_core::Features;
 
 use super::{
-    clip::Clip,
+    clip::{Clip, Scope},
     loudness::LoudnessMeter,
     stft::{HOP, SAMPLE_RATE},
     summary,
@@ -26,6 +26,33 @@ thread_local! {
     /// The emptied clip of the last song. Fresh memory comes from the system
     /// page by page, which takes a tenth of the time that a song does.
     static SPARE: Cell<Option<Box<Clip>>> = const { Cell::new(None) };
+}
+
+fn spare_clip() -> Box<Clip> {
+    SPARE.take().unwrap_or_else(|| Box::new(Clip::new()))
+}
+
+fn put_aside(clip: Box<Clip>) {
+    if clip.room() <= MOST_SPARE {
+        SPARE.set(Some(clip));
+    }
+}
+
+/// The 45 values before scaling of mono samples at [`SAMPLE_RATE`], at most
+/// [`CLIP_SAMPLES`] of them; None of none. They are those that an [`Extractor`] finds, in
+/// half of its time.
+///
+/// # Panics
+///
+/// If there are more samples.
+pub fn values45(samples: &[f32]) -> Option<Raw45> {
+    assert!(samples.len() <= CLIP_SAMPLES, "{} samples are more than one clip", samples.len());
+    let mut totals = Totals::new();
+    let mut clip = spare_clip();
+    clip.push(samples);
+    clip.finish(Scope::Values, &mut totals);
+    put_aside(clip);
+    (totals.samples > 0).then(|| summary::raw45(&totals))
 }
 
 /// What is known of a song before it is decoded.
@@ -66,7 +93,7 @@ impl Extractor {
     /// An extractor for one song.
     pub fn new(source: Source) -> Self {
         Self {
-            clip: SPARE.take().unwrap_or_else(|| Box::new(Clip::new())),
+            clip: spare_clip(),
             totals: Totals::new(),
             meter: LoudnessMeter::new(source.sample_rate, source.channels),
             name: source.name,
@@ -80,10 +107,8 @@ impl Extractor {
 
     /// What was found in all samples.
     pub fn finish(mut self) -> Extracted {
-        self.clip.finish(&mut self.totals);
-        if self.clip.room() <= MOST_SPARE {
-            SPARE.set(Some(self.clip));
-        }
+        self.clip.finish(Scope::Last, &mut self.totals);
+        put_aside(self.clip);
         let loudness = self.meter.finish();
         if self.totals.samples == 0 {
             return Extracted { raw45: None, features: Features::default() };
@@ -106,7 +131,7 @@ impl BlockSink for Extractor {
             let (now, later) = samples.split_at(samples.len().min(room));
             self.clip.push(now);
             if now.len() == room {
-                self.clip.finish(&mut self.totals);
+                self.clip.finish(Scope::Part, &mut self.totals);
             }
             samples = later;
         }

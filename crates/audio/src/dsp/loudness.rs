@@ -1,6 +1,8 @@
 //! Loudness after ITU-R BS.1770-5 and EBU R 128, loudness range after EBU Tech
 //! 3342, at the audio's own rate and number of channels.
 
+use std::cell::Cell;
+
 use super::{
     LARGEST_SAMPLE,
     simd::{Simd, WithSimd, run},
@@ -16,6 +18,8 @@ const TILE: usize = 256;
 const HIGHEST_RATE: u32 = 1_000_000;
 /// Samples for which room is made before they come.
 const MOST_ROOM: usize = 1 << 22;
+/// Samples of a buffer that a thread keeps for its next song: stereo at 48 kHz.
+const MOST_SPARE: usize = 1 << 20;
 /// Tenths of a second: the grid of the gating blocks.
 const PARTS: usize = 10;
 /// Tenths in a gating block.
@@ -24,6 +28,14 @@ const BLOCK: usize = 4;
 const SHORT_TERM: usize = 30;
 const SHORT_TERM_STEP: usize = 10;
 const ABSOLUTE_GATE: f64 = -70.0;
+/// What a filter remembers less than this of is nothing. In digital silence it would
+/// become so small that processors compute it a hundred times slower.
+const INAUDIBLE: f64 = 1e-100;
+
+thread_local! {
+    /// The buffer of the last song: fresh memory comes from the system page by page.
+    static SPARE: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
 
 /// Coefficients of a second-order section, the first of the denominator one.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +87,9 @@ impl LoudnessMeter {
         let settle = rate.div_ceil(PARTS);
         // Room that is not used costs nothing; growing would copy.
         let room = (settle + LANES * rate) * channels;
-        let mut buffer = Vec::with_capacity(room.min(MOST_ROOM));
+        let mut buffer = SPARE.take();
+        buffer.clear();
+        buffer.reserve_exact(room.min(MOST_ROOM));
         buffer.resize(settle * channels, 0.0);
         Self {
             sections: [shelf(rate_hz), high_pass(rate_hz)],
@@ -114,8 +128,18 @@ impl LoudnessMeter {
         let channels = self.weights.len();
         let left = self.buffer.len() / channels - self.settle;
         if left > 0 {
-            self.buffer.resize(self.full(), 0.0);
+            // To the end of a segment; of one alone, to that of the tenth that has begun.
+            let begun = (0..PARTS).filter(|&tenth| self.edge(tenth) < left).count();
+            let needed = match self.segments(left) {
+                1 => self.edge(begun),
+                segments => segments * self.rate,
+            };
+            self.buffer.resize((self.settle + needed) * channels, 0.0);
             self.filter(left);
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        if buffer.capacity() <= MOST_SPARE {
+            SPARE.set(buffer);
         }
         Loudness { integrated: self.integrated(), range: self.range(), peak: self.peak }
     }
@@ -126,16 +150,30 @@ impl LoudnessMeter {
         (self.settle + segments * self.rate) * self.weights.len()
     }
 
-    /// Filters the full buffer, of which the first `count` frames are to be
-    /// counted, and keeps its end.
+    /// The frame of a segment at which a tenth of it begins.
+    fn edge(&self, tenth: usize) -> usize {
+        (tenth * self.rate + PARTS / 2) / PARTS
+    }
+
+    /// Segments that have begun after `count` frames.
+    fn segments(&self, count: usize) -> usize {
+        count.div_ceil(self.rate)
+    }
+
+    /// Filters the buffer, of which the first `count` frames are to be counted, and keeps
+    /// its end. It is full, or as long as the tenths or segments that have begun.
     fn filter(&mut self, count: usize) {
         let channels = self.weights.len();
-        let edges: Vec<usize> =
-            (0..=PARTS).map(|part| (part * self.rate + PARTS / 2) / PARTS).collect();
+        let edges: Vec<usize> = (0..=PARTS).map(|tenth| self.edge(tenth)).collect();
         // Energy of each tenth in each segment.
         let mut energies = [[0.0; LANES]; PARTS];
         // Both channels of stereo go side by side, in half as many segments.
         let together = if channels == 2 { 2 } else { 1 };
+        let segments = self.segments(count);
+        if segments < LANES / together {
+            // The lanes of the others are silent.
+            self.tile.fill([0.0; LANES]);
+        }
         for (channel, &weight) in self.weights.iter().enumerate().step_by(together) {
             if weight == 0.0 {
                 continue;
@@ -146,7 +184,7 @@ impl LoudnessMeter {
                 let mut sums = [0.0; LANES];
                 for start in (from..to).step_by(TILE) {
                     let tile = &mut self.tile[..TILE.min(to - start)];
-                    for segment in 0..LANES / together {
+                    for segment in 0..segments {
                         let frames = &samples[(segment * self.rate + start) * channels..];
                         gather(tile, frames, channels, segment, together);
                     }
@@ -293,7 +331,13 @@ struct FilterMemory {
 impl FilterMemory {
     /// Filters samples; returns the energy of each lane.
     fn run(&mut self, samples: &[[f64; LANES]], sections: &[Section; 2]) -> [f64; LANES] {
-        run(Filter { state: self, samples, sections })
+        let energies = run(Filter { state: &mut *self, samples, sections });
+        for value in self.shelf.iter_mut().chain(&mut self.high_pass).flatten() {
+            if value.abs() < INAUDIBLE {
+                *value = 0.0;
+            }
+        }
+        energies
     }
 }
 
@@ -435,6 +479,23 @@ mod tests {
         for (actual, expected) in expected {
             assert!((actual - expected).abs() < 1e-7, "{actual} {expected}");
         }
+    }
+
+    #[test]
+    fn filters_are_at_rest_after_silence() {
+        let sections = [shelf(44_100.0), high_pass(44_100.0)];
+        let mut state = State::default();
+        let tone = sine(997.0, 1.0, 44_100, 1, 0.3);
+        let lanes: Vec<[f64; LANES]> = tone.iter().map(|x| [f64::from(*x); LANES]).collect();
+        let energies = state.run(&lanes, &sections);
+        assert!(energies.iter().all(|&energy| energy > 1e3));
+
+        for _ in 0..2 * 44_100 / TILE {
+            state.run(&[[0.0; LANES]; TILE], &sections);
+        }
+
+        let values = state.shelf.iter().chain(&state.high_pass).flatten();
+        assert!(values.copied().all(|value| value == 0.0), "{state:?}");
     }
 
     #[test]

@@ -103,8 +103,13 @@ pub(super) struct Cepstrum<const COUNT: usize> {
     columns: Vec<[f32; COUNT]>,
 }
 
+/// The coefficients of every frame, for the 45 values.
+pub(super) static CEPSTRUM_13: LazyLock<Cepstrum<13>> = LazyLock::new(Cepstrum::new);
+/// Those of the mean of all frames, for the 47 values.
+pub(super) static CEPSTRUM_20: LazyLock<Cepstrum<20>> = LazyLock::new(Cepstrum::new);
+
 impl<const COUNT: usize> Cepstrum<COUNT> {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let columns = (0..MELS)
             .map(|band| {
                 std::array::from_fn(|k| {

@@ -54,7 +54,6 @@ mod scaler45;
 mod scaler47;
 mod shape;
 mod shares;
-mod simd;
 mod stft;
 mod summary;
 mod tempo;
@@ -63,7 +62,7 @@ mod totals;
 mod tuning;
 mod vectors;
 
-pub use extractor::{CLIP_SAMPLES, Extracted, Extractor, Source};
+pub use extractor::{CLIP_SAMPLES, Extracted, Extractor, Source, values45};
 pub use instrument::code as instrument_code;
 pub use loudness::{Loudness, LoudnessMeter};
 pub use scaler::{InvalidScaler, Scaler};
@@ -73,6 +72,8 @@ pub use vectors::{
     DSP45, DSP45_FEATURES, DSP45_ROW, DSP47, DSP47_PLAIN, Raw45, dsp45, dsp45_row, dsp45_scaler,
     dsp47, dsp47_plain,
 };
+
+use crate::simd;
 
 /// The largest magnitude that counts as a sample: 80 dB over full scale.
 /// Squares of larger ones, summed over a frame, could become infinite.

@@ -2,6 +2,8 @@
 
 use super::rhythm::FRAME_RATE;
 
+/// Fewer onsets are no rhythm.
+pub(super) const LEAST_ONSETS: usize = 3;
 /// Frames either side among which an onset is the strongest.
 const NEIGHBOURS: usize = 3;
 /// Frames either side whose mean an onset stands out from.

@@ -1,6 +1,8 @@
 //! The pulse of a song: how loudness rises in groups of bands, and after which
 //! times it rises again.
 
+use std::cell::RefCell;
+
 use realfft::{RealFftPlanner, num_complex::Complex};
 
 use super::{
@@ -23,6 +25,11 @@ pub(super) const PAIRS: [(usize, usize); 4] = [(0, 2), (0, 3), (0, 5), (3, 5)];
 const STEP: usize = 2;
 /// Frames either side above whose mean a rise has to be.
 const AROUND: usize = 20;
+
+thread_local! {
+    /// Keeps the plans of each size that there was: five powers of two.
+    static PLANNER: RefCell<RealFftPlanner<f32>> = RefCell::new(RealFftPlanner::new());
+}
 
 /// Correlations of onset strength, summed over clips.
 #[derive(Debug)]
@@ -71,9 +78,9 @@ impl Pulse {
         let mut strength = rises(log_mel, top - SPAN_DB);
         self.flux += strength[CHANNELS - 1].iter().map(|&s| f64::from(s)).sum::<f64>();
         let size = (frames + LAGS).next_power_of_two();
-        let mut planner = RealFftPlanner::<f32>::new();
-        let forward = planner.plan_fft_forward(size);
-        let inverse = planner.plan_fft_inverse(size);
+        let (forward, inverse) = PLANNER.with_borrow_mut(|planner| {
+            (planner.plan_fft_forward(size), planner.plan_fft_inverse(size))
+        });
         let mut spectra = Vec::with_capacity(CHANNELS);
         for (channel, strength) in strength.iter_mut().enumerate() {
             let mut values = forward.make_input_vec();
@@ -130,12 +137,15 @@ impl Pulse {
             };
             // Onsets are placed to the nearest frame, so that a period of 36.3
             // frames is now 36 and now 37: without smoothing its peak is split.
-            (0..LAGS)
+            let mut smooth: Vec<f64> = (0..LAGS.min(usable + 1))
                 .map(|lag| {
                     let before = if lag == 0 { 0.0 } else { share(lag - 1) };
                     0.25 * before + 0.5 * share(lag) + 0.25 * share(lag + 1)
                 })
-                .collect()
+                .collect();
+            // Of what is unknown there is nothing to smooth.
+            smooth.resize(LAGS, 0.0);
+            smooth
         };
         Some(Correlations {
             own: (0..CHANNELS)

@@ -18,22 +18,21 @@ pub(super) fn grow<T>(values: &mut Vec<T>, more: usize, step: usize) {
 
 /// Appends magnitudes in 65,535ths of `top`, the largest.
 pub(super) fn push(magnitudes: &Spectrum, top: f32, out: &mut Vec<u16>) {
-    let at = out.len();
     grow(out, PADDED_BINS, GROWTH / HOP * PADDED_BINS);
-    out.resize(at + PADDED_BINS, 0);
-    if top < f32::MIN_POSITIVE {
-        return;
+    let mut shares = [0; PADDED_BINS];
+    if top >= f32::MIN_POSITIVE {
+        let scale = f32::from(u16::MAX) / top;
+        vectorized(
+            #[inline(always)]
+            || {
+                for (share, magnitude) in shares.iter_mut().zip(magnitudes) {
+                    // Adding 2²³ leaves the rounded number in the low bits.
+                    *share = (magnitude * scale + 8_388_608.0).to_bits() as u16;
+                }
+            },
+        );
     }
-    let scale = f32::from(u16::MAX) / top;
-    vectorized(
-        #[inline(always)]
-        || {
-            for (out, magnitude) in out[at..].iter_mut().zip(magnitudes) {
-                // Adding 2²³ leaves the rounded number in the low bits.
-                *out = (magnitude * scale + 8_388_608.0).to_bits() as u16;
-            }
-        },
-    );
+    out.extend_from_slice(&shares);
 }
 
 /// The powers of magnitudes that [`push`] appended.

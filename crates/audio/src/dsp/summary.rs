@@ -7,6 +7,7 @@ use super::{
     key,
     loudness::Loudness,
     mood,
+    onsets::LEAST_ONSETS,
     stft::{HOP, SAMPLE_RATE},
     tempo,
     totals::{Totals, Trimmed},
@@ -22,8 +23,6 @@ const SILENCE: f64 = 1e-4;
 /// So is what is 60 dB below the loudest hop.
 const SILENCE_BELOW_TOP: f64 = 1e-3;
 
-/// Fewer onsets are no rhythm.
-const LEAST_ONSETS: usize = 3;
 /// What lasts longer, in seconds, is neither a loop nor a one-shot.
 const LONGEST_LOOP: f64 = 60.0;
 /// In less time than so many beats last, no tempo can be estimated.
@@ -73,11 +72,11 @@ pub(super) fn features(totals: &Totals, loudness: &Loudness, name: Option<&str>)
     let onsets = whole.onsets.count();
     let one_shot = levels.is_one_shot(seconds, onsets);
     // A single hit and a swelling pad repeat nothing that could be counted.
-    let tempo = tempo::tempo(&whole.pulse).filter(|tempo| {
-        !one_shot
-            && onsets >= LEAST_ONSETS
-            && levels.sounding_seconds * tempo.bpm / 60.0 >= LEAST_BEATS
-    });
+    let repeats = !one_shot && onsets >= LEAST_ONSETS;
+    let tempo = repeats
+        .then(|| tempo::tempo(&whole.pulse))
+        .flatten()
+        .filter(|tempo| levels.sounding_seconds * tempo.bpm / 60.0 >= LEAST_BEATS);
     let sound = levels.sounding.then(|| Sound {
         seconds: levels.sounding_seconds,
         one_shot,

@@ -2,17 +2,20 @@
 //!
 //! `features_pipeline [--json] [--repeat N] FILE…` prints, for each file, the
 //! least CPU time of `N` rounds (5 by default) in milliseconds: decoding alone,
-//! decoding and resampling, loudness alone, everything but decoding, and the
-//! whole of `songrec_audio::analyze`. `tools/bench_features.py` runs it beside
-//! librosa and bliss-audio.
+//! the stages of the features apart, `songrec_audio::analyze` with the features and
+//! `dsp45@1`, `songrec_models::analyze` with `timbre` besides, which is what a scan
+//! computes, and what is left of both without decoding, as multiples of it. The first round
+//! makes filters, loads the network and warms the memory; it counts only with
+//! `--repeat 1`. `tools/bench_features.py` runs it beside librosa and bliss-audio.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::{path::Path, process::ExitCode, time::Instant};
+use std::{path::Path, process::ExitCode};
 
 use songrec_audio::{
-    BlockSink, Decoder, Resampler, Result, Wanted, analyze,
-    dsp::{Extractor, LoudnessMeter, SAMPLE_RATE, Source},
+    BlockSink, Decoder, Resampler, Result, Wanted,
+    dsp::{DSP45, Extractor, LoudnessMeter, SAMPLE_RATE, Source},
 };
+use songrec_models::TIMBRE;
 
 /// Milliseconds of CPU that each stage took, and the length of the audio.
 struct Times {
@@ -22,7 +25,10 @@ struct Times {
     loudness: f64,
     frames: f64,
     finish: f64,
-    analyze: f64,
+    /// The file to features and `dsp45`.
+    dsp: f64,
+    /// The same and `timbre`.
+    all: f64,
 }
 
 fn main() -> ExitCode {
@@ -117,15 +123,26 @@ fn measure(path: &Path) -> Result<Times> {
     let finish = cpu_ms() - pushed;
 
     drop((mono_blocks, decoded_blocks, resampled));
-    let start_analyze = cpu_ms();
-    std::hint::black_box(analyze(path, &Wanted::default())?);
-    let analyze = cpu_ms() - start_analyze;
-    Ok(Times { seconds, decode, resample, loudness, frames: pushed - start, finish, analyze })
+    let wanted = |models: &[&str]| Wanted {
+        models: models.iter().map(|name| name.parse().expect("a model's name")).collect(),
+        ..Wanted::default()
+    };
+    let start_dsp = cpu_ms();
+    std::hint::black_box(songrec_audio::analyze(path, &wanted(&[DSP45]))?);
+    let dsp = cpu_ms() - start_dsp;
+    let wanted = songrec_models::Wanted {
+        sound: wanted(&[TIMBRE, DSP45]),
+        ..songrec_models::Wanted::default()
+    };
+    let start_all = cpu_ms();
+    std::hint::black_box(songrec_models::analyze(path, &wanted)?);
+    let all = cpu_ms() - start_all;
+    Ok(Times { seconds, decode, resample, loudness, frames: pushed - start, finish, dsp, all })
 }
 
 impl Times {
-    fn all(&self) -> [f64; 6] {
-        [self.decode, self.resample, self.loudness, self.frames, self.finish, self.analyze]
+    fn stages(&self) -> [f64; 7] {
+        [self.decode, self.resample, self.loudness, self.frames, self.finish, self.dsp, self.all]
     }
 
     fn copied(&self) -> Self {
@@ -133,47 +150,63 @@ impl Times {
     }
 
     fn least(&self, other: &Self) -> Self {
-        let [decode, resample, loudness, frames, finish, analyze] =
-            std::array::from_fn(|stage| self.all()[stage].min(other.all()[stage]));
-        Self { seconds: self.seconds, decode, resample, loudness, frames, finish, analyze }
+        let (own, others) = (self.stages(), other.stages());
+        let [decode, resample, loudness, frames, finish, dsp, all] =
+            std::array::from_fn(|stage| own[stage].min(others[stage]));
+        Self { seconds: self.seconds, decode, resample, loudness, frames, finish, dsp, all }
     }
 
     fn print(&self, file: &str) {
-        println!("{file}: {:.0} s of audio, ms of CPU", self.seconds);
+        println!("{file}: {:.2} s of audio, ms of CPU", self.seconds);
         for (stage, ms) in [
-            ("decode", self.decode),
-            ("resample", self.resample),
-            ("loudness", self.loudness),
-            ("per frame", self.frames),
-            ("whole clip", self.finish),
-            ("all of it (analyze)", self.analyze),
+            ("decoding", self.decode),
+            ("  resampling to 22,050 Hz", self.resample),
+            ("  loudness", self.loudness),
+            ("  spectral frames", self.frames),
+            ("  whole clip", self.finish),
+            ("decoding and DSP", self.dsp),
+            ("decoding, DSP and timbre", self.all),
         ] {
-            println!("  {stage:20} {ms:8.1}");
+            println!("  {stage:28} {ms:9.2}");
+        }
+        for (stage, ms) in [("DSP", self.dsp), ("DSP and timbre", self.all)] {
+            let (without, with) = ((ms - self.decode) / self.decode, ms / self.decode);
+            println!("  {stage}: {without:.2} times decoding, {with:.2} times with it");
         }
     }
 
     fn print_json(&self, file: &str) {
         let name = file.replace('\\', "\\\\").replace('"', "\\\"");
         println!(
-            "{{\"file\":\"{name}\",\"seconds\":{:.3},\"decode\":{:.1},\"resample\":{:.1},\
-             \"loudness\":{:.1},\"frames\":{:.1},\"finish\":{:.1},\"analyze\":{:.1}}}",
+            "{{\"file\":\"{name}\",\"seconds\":{:.3},\"decode\":{:.2},\"resample\":{:.2},\
+             \"loudness\":{:.2},\"frames\":{:.2},\"finish\":{:.2},\"dsp\":{:.2},\"all\":{:.2}}}",
             self.seconds,
             self.decode,
             self.resample,
             self.loudness,
             self.frames,
             self.finish,
-            self.analyze
+            self.dsp,
+            self.all
         );
     }
 }
 
-/// Milliseconds that this thread was on a processor; where the system does not
-/// tell, that passed.
+/// Milliseconds that this process, whose network has a thread of its own, was on a
+/// processor.
+#[cfg(unix)]
 fn cpu_ms() -> f64 {
-    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-    let scheduled = std::fs::read_to_string("/proc/thread-self/schedstat").ok().and_then(|text| {
-        text.split_whitespace().next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok())
-    });
-    scheduled.map_or_else(|| START.elapsed().as_secs_f64() * 1e3, |nanoseconds| nanoseconds / 1e6)
+    use rustix::time::{ClockId, clock_gettime};
+
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}
+
+/// Milliseconds that passed.
+#[cfg(not(unix))]
+fn cpu_ms() -> f64 {
+    use std::{sync::LazyLock, time::Instant};
+
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_secs_f64() * 1e3
 }

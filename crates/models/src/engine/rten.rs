@@ -35,12 +35,12 @@ impl Rten {
     }
 }
 
-/// Every window takes the same ten to twenty megabytes and frees them. glibc
-/// would give them back to the system each time and fetch them again, page by
-/// page: 4 % of the time of a CLAP. It keeps up to twice the size of the largest
+/// Every window, and every song, takes the same ten to fifty megabytes and frees
+/// them. glibc would give them back to the system each time and fetch them again,
+/// page by page: 4 % of the time of a CLAP. It keeps up to twice the size of the largest
 /// block that was freed so far, so a large one, which is never touched, is freed
 /// here.
-fn keep_freed_memory() {
+pub(crate) fn keep_freed_memory() {
     // The largest that counts.
     const SIZE: usize = 31 << 20;
     drop(std::hint::black_box(Vec::<u8>::with_capacity(SIZE)));

@@ -6,7 +6,7 @@ use rten::{Model, ModelOptions, NodeId, RunOptions};
 use rten_tensor::{AsView, Tensor, TensorView};
 use songrec_audio::picture::{BANDS, COLUMNS};
 
-use crate::engine::rten::pool_of_this_thread;
+use crate::engine::rten::{keep_freed_memory, pool_of_this_thread};
 
 /// The files whose digests say which revision of the model this is.
 pub(super) const NOTE: &[u8] = include_bytes!("../../models/timbre.onnx");
@@ -41,6 +41,7 @@ impl Networks {
     }
 
     fn load() -> Result<Self> {
+        keep_freed_memory();
         let load = |bytes| {
             let mut options = ModelOptions::with_all_ops();
             options.prepack_weights(true);

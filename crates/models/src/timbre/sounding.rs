@@ -2,7 +2,7 @@
 
 use songrec_audio::{
     BlockSink,
-    dsp::{Extractor, SAMPLE_RATE, Source, dsp45},
+    dsp::{SAMPLE_RATE, dsp45, values45},
 };
 
 /// Longer sounds, in samples (10 s), are measured with the silence around them: it
@@ -56,15 +56,14 @@ impl Sounding {
         if start < LEAST && self.samples.len() - end < LEAST {
             return None;
         }
-        let source = Source { sample_rate: SAMPLE_RATE, channels: 1, name: None };
-        let mut extractor = Extractor::new(source);
-        extractor.push(&self.samples[start..end]);
-        extractor.finish().raw45.as_ref().map(dsp45)
+        values45(&self.samples[start..end]).as_ref().map(dsp45)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use songrec_audio::dsp::{Extractor, Source};
+
     use super::*;
 
     fn hit() -> Vec<f32> {

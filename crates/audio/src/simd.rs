@@ -1,10 +1,10 @@
 //! Wide registers without unsafe code.
 
-pub(super) use pulp::{Simd, WithSimd};
+pub(crate) use pulp::{Simd, WithSimd};
 
 /// Runs a kernel written for any width of register with the widest there is.
 #[inline(always)]
-pub(super) fn run<K: WithSimd>(kernel: K) -> K::Output {
+pub(crate) fn run<K: WithSimd>(kernel: K) -> K::Output {
     pulp::Arch::new().dispatch(kernel)
 }
 
@@ -13,17 +13,17 @@ pub(super) fn run<K: WithSimd>(kernel: K) -> K::Output {
 /// The closure, and what it calls, must be `#[inline(always)]`, or they are
 /// compiled for the baseline processor after all.
 #[inline(always)]
-pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
 /// The number of values that are worked on together; a multiple of the lanes
 /// of any register in use.
-pub(super) const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 
 /// The sum of products of two slices of equal length, a multiple of [`LANES`].
 #[inline(always)]
-pub(super) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
+pub(crate) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
     let (left, _) = S::as_simd_f32s(left);
     let (right, _) = S::as_simd_f32s(right);
     let mut sum = simd.splat_f32s(0.0);
@@ -35,7 +35,7 @@ pub(super) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
 
 /// The sum of all lanes, in one fixed order.
 #[inline(always)]
-pub(super) fn fold(mut lanes: [f32; LANES]) -> f32 {
+pub(crate) fn fold(mut lanes: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {
@@ -52,7 +52,7 @@ pub(super) fn fold(mut lanes: [f32; LANES]) -> f32 {
 /// series of the inverse hyperbolic tangent needs five terms. Unlike the
 /// library's, it can be computed in many lanes at once.
 #[inline(always)]
-pub(super) fn log2(x: f32) -> f32 {
+pub(crate) fn log2(x: f32) -> f32 {
     const SQRT_HALF: u32 = 0x3f35_04f3;
     let bits = x.to_bits();
     let exponent = (bits.wrapping_sub(SQRT_HALF) as i32) >> 23;
@@ -68,7 +68,7 @@ pub(super) fn log2(x: f32) -> f32 {
 
 /// Decibels of a power, never below −100 dB.
 #[inline(always)]
-pub(super) fn decibels(power: f32) -> f32 {
+pub(crate) fn decibels(power: f32) -> f32 {
     // 10 · log10(2).
     const PER_OCTAVE: f32 = 3.010_3;
     PER_OCTAVE * log2(power.max(1e-10))
