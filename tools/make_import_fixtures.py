@@ -165,6 +165,24 @@ def audiomancer(folder):
     db.commit()
 
 
+def audiomancer_synths(folder):
+    db = fresh(f"{folder}/synths.db")
+    db.executescript(
+        """
+        CREATE TABLE samples (id TEXT PRIMARY KEY, file_path TEXT UNIQUE);
+        CREATE TABLE synths (id TEXT PRIMARY KEY, name TEXT UNIQUE, file_path TEXT,
+          source_code TEXT);
+        INSERT INTO synths VALUES
+          ('synth_a', 'low', '/s/low.scd', 'SynthDef(\\low, { Out.ar(0, Saw.ar(55)) }).add;'),
+          ('synth_b', 'high', '/s/high.scd', 'SynthDef(\\high, { Out.ar(0, Saw.ar(880)) }).add;'),
+          ('synth_c', 'none', '/s/none.scd', 'nothing');
+        CREATE TABLE synth_lineage (child_id TEXT, parent_id TEXT, contribution_weight REAL);
+        INSERT INTO synth_lineage VALUES ('synth_b', 'synth_a', 0.25), ('synth_c', 'synth_a', 1.0);
+        """
+    )
+    db.commit()
+
+
 def acousticbrainz(folder):
     name = "3f9a0000-0000-4000-8000-000000000002"
     os.makedirs(f"{folder}/acousticbrainz", exist_ok=True)
@@ -197,7 +215,7 @@ def table(folder):
 def main():
     folder = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
     os.makedirs(folder, exist_ok=True)
-    for make in (beets, chroma, faiss, bliss, audiomancer, acousticbrainz, table):
+    for make in (beets, chroma, faiss, bliss, audiomancer, audiomancer_synths, acousticbrainz, table):
         make(folder)
 
 

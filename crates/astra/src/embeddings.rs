@@ -299,10 +299,12 @@ impl Embeddings {
         Ok(which.iter().copied().zip(references).collect())
     }
 
+    // Of songs as they are, or as they were deleted.
     pub(crate) async fn read_embeddings(
         &self,
         model: &ModelName,
         songs: &[SongId],
+        of_deleted: bool,
     ) -> Result<Vec<Option<StoredEmbedding>>> {
         if songs.is_empty() {
             return Ok(Vec::new());
@@ -314,7 +316,10 @@ impl Embeddings {
         let mut found: HashMap<SongId, StoredEmbedding> = HashMap::new();
         let mut elsewhere: HashMap<String, (SongId, EmbeddingRef)> = HashMap::new();
         for (id, row) in &mut rows {
-            let Some((key, inline)) = own_embedding(row, &field) else { continue };
+            let is_meant = if of_deleted { row.is_deleted() } else { row.is_present() };
+            let Some((key, inline)) = own_embedding(row, &field).filter(|_| is_meant) else {
+                continue;
+            };
             let reference = |dimension| EmbeddingRef {
                 dimension,
                 digest: inline.digest,
@@ -509,7 +514,6 @@ impl Embeddings {
 
 // The embedding that a stored song names as its own.
 fn own_embedding<'a>(row: &'a Row, field: &str) -> Option<(&'a String, &'a Inline)> {
-    row.is_present().then_some(())?;
     Some((row.keys.get(field)?, row.embeddings.get(field)?))
 }
 
@@ -540,7 +544,15 @@ impl EmbeddingStore for Embeddings {
         model: &ModelName,
         songs: &[SongId],
     ) -> Result<Vec<Option<StoredEmbedding>>> {
-        self.read_embeddings(model, songs).await
+        self.read_embeddings(model, songs, false).await
+    }
+
+    async fn get_deleted(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        self.read_embeddings(model, songs, true).await
     }
 
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {

@@ -310,6 +310,10 @@ impl Row {
         self.state == PRESENT
     }
 
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.state == DELETED
+    }
+
     pub(crate) fn is_documents_marker(&self) -> bool {
         self.state == DOCUMENTS
     }

@@ -30,6 +30,7 @@ use symphonia::{
 use crate::{
     error::{Error, Reason, Result},
     gapless::{Gapless, gapless},
+    read_at::read_at,
     source::{FileHash, Source},
 };
 
@@ -112,6 +113,11 @@ impl Demuxer {
         let file_hash = FileHash::new();
         let view = file.try_clone().map_err(io)?;
         let source = Source::new(view, bytes, Some(file_hash.clone())).map_err(io)?;
+        let mut begins = [0; 8];
+        read_at(&mut file, source.begins_at(), &mut begins).map_err(io)?;
+        if begins_as_others(&begins) {
+            return Err(Error::new(path, Reason::NotAudio));
+        }
         let source_bytes = source.len();
         let cut_off = source.is_cut_off();
         let (missing_bytes, ends_early) = (source.missing_bytes(), source.ends_early());
@@ -312,6 +318,28 @@ impl Demuxer {
             self.audio.update(format!("{codec} {rate} {channels}\n"));
         }
     }
+}
+
+/// How files begin that nothing here reads, and in which something is found all the same:
+/// the header of the WAV that a lossless codec was given, or what looks like a frame of MP3.
+const OF_OTHERS: [&[u8]; 11] = [
+    b"wvpk",
+    b"MAC ",
+    b"OFR ",
+    b"ajkg",
+    b"tBaK",
+    b"TTA1",
+    b"TTA2",
+    b"MPCK",
+    b"MP+",
+    b"LA02",
+    // ASF, which is WMA.
+    &[0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11],
+];
+
+// Whether a file that begins so is read by other programs, if at all.
+fn begins_as_others(begins: &[u8]) -> bool {
+    OF_OTHERS.iter().any(|other| begins.starts_with(other))
 }
 
 fn probe(source: Source) -> Result<Box<dyn FormatReader>, MediaError> {

@@ -101,6 +101,11 @@ impl Source {
         }
     }
 
+    /// Where the window begins, in the file.
+    pub(crate) const fn begins_at(&self) -> u64 {
+        self.start
+    }
+
     /// The number of bytes a demuxer can see.
     pub(crate) fn len(&self) -> u64 {
         self.end - self.start

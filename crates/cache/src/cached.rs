@@ -336,6 +336,15 @@ impl EmbeddingStore for Cached {
         Ok(answers)
     }
 
+    // Asked for once, by whoever copies a whole library.
+    async fn get_deleted(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        self.inner.embeddings().get_deleted(model, songs).await
+    }
+
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         let search = search_of(query);
         if let Some(hits) = self.recent.hits(&search) {

@@ -4,6 +4,7 @@ mod analysis;
 mod backup;
 mod filter;
 mod library;
+mod listed;
 mod patterns;
 mod playlists;
 mod previews;
@@ -19,7 +20,7 @@ mod values;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use self::backup::{BACKUP_HELP, RESTORE_HELP};
 #[cfg(feature = "emulator")]
@@ -33,6 +34,7 @@ pub(crate) use analysis::*;
 pub(crate) use backup::{BackupArgs, RestoreArgs};
 pub(crate) use filter::FilterArgs;
 pub(crate) use library::*;
+pub(crate) use listed::Listed;
 pub(crate) use patterns::*;
 pub(crate) use playlists::*;
 pub(crate) use previews::*;
@@ -247,6 +249,30 @@ pub(crate) enum Command {
     ExitCodes,
 }
 
+impl Cli {
+    /// What a person typed.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, in words of clap.
+    pub(crate) fn read(
+        arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = with_numbers_below_zero(Self::command());
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+// A number below zero is no option: what it is the value of says what is wrong with it.
+fn with_numbers_below_zero(command: clap::Command) -> clap::Command {
+    let may_be_below = |argument: clap::Arg| {
+        let takes_one = argument.get_action().takes_values() && !argument.is_positional();
+        if takes_one { argument.allow_negative_numbers(true) } else { argument }
+    };
+    command.mut_args(may_be_below).mut_subcommands(with_numbers_below_zero)
+}
+
 impl Command {
     /// Whether it can be left anywhere, because it changes nothing and has
     /// nothing to say of how far it came.
@@ -263,7 +289,7 @@ impl Command {
                 | Self::Doctor
                 | Self::Verify(VerifyArgs { repair: false, .. })
                 | Self::Model(ModelArgs {
-                    what: ModelCommand::List
+                    what: ModelCommand::List { .. }
                         | ModelCommand::Info { .. }
                         | ModelCommand::Verify { .. }
                         | ModelCommand::Bench { .. },
@@ -305,10 +331,30 @@ pub(crate) struct SchemaArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        with_numbers_below_zero(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn a_number_below_zero_is_what_is_wrong_and_no_option() {
+        for (line, option) in [
+            ("songrec radio a --minutes -3", "--minutes"),
+            ("songrec radio a --length -3", "--length <N>"),
+            ("songrec ls --offset -1", "--offset <N>"),
+            ("songrec cluster --seed -1", "--seed <N>"),
+        ] {
+            let words = line.split(' ').map(std::ffi::OsString::from);
+            match Cli::read(words) {
+                Ok(_) => assert_eq!(option, "--minutes", "{line}: its command refuses it"),
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains("invalid value '-"), "{line}: {text}");
+                    assert!(text.contains(option), "{line}: {text}");
+                }
+            }
+        }
     }
 }

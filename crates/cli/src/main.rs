@@ -16,7 +16,6 @@ mod terminal;
 
 use std::{io::Write, process::ExitCode};
 
-use clap::Parser;
 use songrec_library::until_interrupted;
 
 use crate::{
@@ -37,7 +36,7 @@ fn main() -> ExitCode {
         return ExitStatus::Done.into();
     }
     let arguments: Vec<_> = args::with_old_spellings(std::env::args_os()).collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match Cli::read(arguments.clone()) {
         Ok(cli) => cli,
         Err(error) => {
             let code = ExitStatus::Usage;

@@ -1,5 +1,5 @@
-//! Lists of songs as somebody asked for them: chosen columns, lines by a template, or
-//! columns with tabs between them.
+//! Lists as somebody asked for them: chosen columns, lines by a template, or columns
+//! with tabs between them.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -7,124 +7,124 @@ use serde_json::Value;
 use songrec_library::{Error, Library};
 
 use crate::{
-    args::{Field, Piece, RowArgs, Template},
+    args::{Field, Listed, Piece, RowArgs, Template},
     printer::Printer,
     table::{Column, Table},
     terminal,
 };
 
-/// What is printed with tabs where no columns are named.
-const USUAL: [Field; 9] = [
-    Field("id"),
-    Field("artist"),
-    Field("title"),
-    Field("album"),
-    Field("genres"),
-    Field("bpm"),
-    Field("key"),
-    Field("duration"),
-    Field("path"),
-];
-
-/// Prints lists of songs as they were asked for; one for all pages of a list.
+/// Prints things of one kind as they were asked for; one for all pages of a list.
 #[derive(Debug)]
 pub(crate) struct Rows<'a> {
-    args: &'a RowArgs,
-    library: &'a Library,
+    columns: Vec<Field>,
+    template: Option<&'a Template>,
+    tsv: bool,
+    // Where paths begin; they are as they were given without one.
+    library: Option<&'a Library>,
     has_heading: bool,
 }
 
 impl<'a> Rows<'a> {
-    /// How songs of `library` are to be printed; nothing if the usual table is wanted.
-    pub(crate) fn of(
+    /// How things are to be printed whose paths are those of `library`; nothing if the
+    /// usual table is wanted.
+    pub(crate) fn of<L: Listed>(
         printer: &Printer,
-        args: &'a RowArgs,
-        library: &'a Library,
+        args: &'a RowArgs<L>,
+        library: impl Into<Option<&'a Library>>,
     ) -> Result<Option<Self>> {
         if !args.is_given() {
             return Ok(None);
         }
         if printer.json {
-            return Err(Error::usage("JSON has every field of a song, and no columns")
-                .with_hint("leave out `--json`, or the other one")
-                .into());
+            return Err(Error::usage(format_args!(
+                "JSON has every field of {}, and no columns",
+                L::ONE
+            ))
+            .with_hint("leave out `--json`, or the other one")
+            .into());
         }
-        Ok(Some(Self { args, library, has_heading: false }))
+        let usual = || {
+            let fields = L::fields();
+            let named = |name: &&str| fields.iter().find(|column| column.name() == *name).copied();
+            L::USUAL.iter().filter_map(named).map(Field).collect()
+        };
+        Ok(Some(Self {
+            columns: if args.columns.is_empty() { usual() } else { args.columns.clone() },
+            template: args.format.as_ref(),
+            tsv: args.tsv,
+            library: library.into(),
+            has_heading: false,
+        }))
     }
 
-    /// Prints songs: documents with the fields of a song, and others that are passed over.
-    pub(crate) fn print(&mut self, printer: &Printer, songs: &[impl Serialize]) -> Result<()> {
-        let songs = songs.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>()?;
-        if let Some(template) = &self.args.format {
-            return songs.iter().try_for_each(|song| printer.line(self.line(template, song)));
+    /// Prints things: documents with fields by name, others of which are passed over.
+    pub(crate) fn print(&mut self, printer: &Printer, things: &[impl Serialize]) -> Result<()> {
+        let things = things.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>()?;
+        if let Some(template) = self.template {
+            return things.iter().try_for_each(|thing| printer.line(self.line(template, thing)));
         }
-        if self.args.tsv {
-            return self.print_tsv(printer, &songs);
+        if self.tsv {
+            return self.print_tsv(printer, &things);
         }
-        let mut table = Table::headed(self.args.columns.iter().map(|field| column(*field)));
-        for song in &songs {
-            table.row(self.args.columns.iter().map(|field| self.text(*field, song)));
+        let mut table = Table::headed(self.columns.iter().map(|field| field.0));
+        for thing in &things {
+            table.row(self.columns.iter().map(|field| self.text(*field, thing)));
         }
         printer.table(&table)
     }
 
-    fn print_tsv(&mut self, printer: &Printer, songs: &[Value]) -> Result<()> {
-        let named = self.args.columns.as_slice();
-        let columns = if named.is_empty() { &USUAL[..] } else { named };
+    fn print_tsv(&mut self, printer: &Printer, things: &[Value]) -> Result<()> {
         if !self.has_heading {
-            let names: Vec<&str> = columns.iter().map(|field| field.0).collect();
+            let names: Vec<&str> = self.columns.iter().map(Field::name).collect();
             printer.line(names.join("\t"))?;
             self.has_heading = true;
         }
-        songs.iter().try_for_each(|song| {
-            let cells = columns.iter().map(|field| self.text_in_line(*field, song));
+        things.iter().try_for_each(|thing| {
+            let cells = self.columns.iter().map(|field| self.text_in_line(*field, thing));
             printer.line(cells.collect::<Vec<_>>().join("\t"))
         })
     }
 
-    fn line(&self, template: &Template, song: &Value) -> String {
+    fn line(&self, template: &Template, thing: &Value) -> String {
         let pieces = template.0.iter().map(|piece| match piece {
             Piece::Text(text) => text.clone(),
-            Piece::Field(field) => self.text_in_line(*field, song),
+            Piece::Field(field) => self.text_in_line(*field, thing),
         });
         pieces.collect()
     }
 
     // A tab or a line end in a value would be taken for one between values.
-    fn text_in_line(&self, field: Field, song: &Value) -> String {
-        terminal::one_line(&self.text(field, song)).into_owned()
+    fn text_in_line(&self, field: Field, thing: &Value) -> String {
+        terminal::one_line(&self.text(field, thing)).into_owned()
     }
 
-    fn text(&self, Field(name): Field, song: &Value) -> String {
-        match (name, &song[name]) {
-            ("path", Value::String(path)) => {
-                self.library.file_path(path).to_string_lossy().into_owned()
+    fn text(&self, Field(column): Field, thing: &Value) -> String {
+        let name = Column::name(&column);
+        match (name, &thing[name], self.library) {
+            ("path", Value::String(path), Some(library)) => {
+                library.file_path(path).to_string_lossy().into_owned()
             }
-            ("similarity" | "distance", Value::Number(number)) => {
-                number.as_f64().map(|number| format!("{number:.4}")).unwrap_or_default()
-            }
-            (_, value) => text_of(value),
+            (
+                "similarity" | "distance" | "score" | "confidence" | "tightness" | "purity",
+                Value::Number(number),
+                _,
+            ) => number.as_f64().map(|number| format!("{number:.4}")).unwrap_or_default(),
+            (_, value, _) => text_of(value),
         }
     }
 }
 
+// A thing with a name, such as a control of a synth, stands there by it.
 fn text_of(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Array(all) => all.iter().map(text_of).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => match fields.get("name") {
+            Some(Value::String(name)) => name.clone(),
+            _ if fields.is_empty() => String::new(),
+            _ => value.to_string(),
+        },
         other => other.to_string(),
-    }
-}
-
-fn column(Field(name): Field) -> Column {
-    match name {
-        "rank" | "similarity" | "distance" | "year" | "bpm" | "duration" | "size" => {
-            Column::number(name)
-        }
-        "id" | "key" | "loop" | "codec" => Column::text(name),
-        "title" => Column::cut(name, 4),
-        "artist" | "path" => Column::cut(name, 3),
-        name => Column::cut(name, 2),
     }
 }

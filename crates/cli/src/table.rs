@@ -21,13 +21,13 @@ pub(crate) struct Table {
 }
 
 /// How a column looks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Column {
     name: &'static str,
     fit: Fit,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Fit {
     /// Always whole.
     #[default]
@@ -45,6 +45,11 @@ impl Column {
     /// A column that is always whole.
     pub(crate) const fn text(name: &'static str) -> Self {
         Self { name, fit: Fit::Whole }
+    }
+
+    /// What stands above it.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// A column of numbers.

@@ -24,6 +24,11 @@ impl SegmentId {
         Self(Uuid::from_bytes(bytes))
     }
 
+    /// Its first eight digits: what people read.
+    pub fn short(&self) -> String {
+        self.to_string()[..8].to_owned()
+    }
+
     /// The 16 bytes of the id.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

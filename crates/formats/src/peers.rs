@@ -4,6 +4,7 @@
 //! are opened to be read, and as if nobody else wrote them.
 
 mod acousticbrainz;
+mod audiomancer;
 mod bliss;
 mod chroma;
 mod database;
@@ -42,6 +43,29 @@ pub struct PeerVector {
     pub metric: Metric,
     /// The vector.
     pub values: Vec<f32>,
+}
+
+/// A definition of a synth for SuperCollider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerSynth {
+    /// How links name it.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// The file that it was read from, on some machine.
+    pub path: Option<String>,
+    /// What the file says.
+    pub source: String,
+}
+
+/// Synths beside records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeerSynths {
+    /// The synths.
+    pub synths: Vec<PeerSynth>,
+    /// What comes from what, by their ids: the child, the parent, and how much of it the
+    /// child has, from 0 to 1, if that is said.
+    pub links: Vec<(String, String, Option<f64>)>,
 }
 
 /// A record, or one that cannot be read: how it is called, and why.
@@ -186,7 +210,7 @@ impl Peer {
     pub fn each(&self, each: &mut Each<'_>) -> Result<(), PeerError> {
         match &self.kind {
             Kind::Beets => database::beets(&self.path, each),
-            Kind::Audiomancer => database::audiomancer(&self.path, each),
+            Kind::Audiomancer => audiomancer::read(&self.path, each),
             Kind::Blissify => bliss::blissify(&self.path, each),
             Kind::BlissAnalyser => bliss::analyser(&self.path, each),
             Kind::Chroma => chroma::read(&self.path, each),
@@ -195,6 +219,20 @@ impl Peer {
             Kind::Matrix(sidecar) => indexed::matrix(&self.path, sidecar, each),
             Kind::AcousticBrainz => acousticbrainz::read(&self.path, each),
             Kind::Records(sidecar) => table::each(sidecar, &mut |record| each(record)),
+        }
+    }
+}
+
+impl Peer {
+    /// The synths that it keeps beside its records.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    pub fn synths(&self) -> Result<PeerSynths, PeerError> {
+        match self.kind {
+            Kind::Audiomancer => audiomancer::synths(&self.path),
+            _ => Ok(PeerSynths::default()),
         }
     }
 }

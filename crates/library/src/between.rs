@@ -144,7 +144,7 @@ fn whole(
         before = Some(here);
         shown.push(BetweenSong { position, along, mixes: can_be_mixed, summary });
     }
-    let duration: f64 = shown.iter().map(|song| song.summary.duration).sum();
+    let duration = shown.iter().fold(0.0, |sum, song| sum + song.summary.duration);
     Between { model, songs: shown, duration: (duration * 1000.0).round() / 1000.0, notes }
 }
 

@@ -118,8 +118,8 @@ pub use part::{InvalidPart, Part, clock};
 pub use patterns::{
     AddedPattern, KeptPattern, LARGEST_METADATA, NewPattern, PatternChange, PatternIntake,
     PatternOrder, PatternQuery, PatternSubject, ShownPattern, SimilarPattern, SimilarPatterns,
-    SimilarPatternsOptions, edit_pattern, find_patterns, pattern, remove_patterns,
-    similar_patterns,
+    SimilarPatternsOptions, edit_pattern, find_patterns, pattern, pattern_id, pattern_ids,
+    remove_patterns, similar_patterns,
 };
 pub use pictures::{LARGEST_PICTURE, MOST_POINTS, WaveformOfSong, spectrogram, waveform};
 pub use player::{Opened, play, show_files};

@@ -57,18 +57,27 @@ impl FromStr for Part {
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", clock(self.start), clock(self.end))
+        // Of a hit that lasts a twentieth of a second, tenths would leave nothing.
+        let digits = if self.end - self.start < 1.0 { 3 } else { 1 };
+        write!(f, "{}-{}", clock_to(digits, self.start), clock_to(digits, self.end))
     }
 }
 
 /// Seconds as a clock shows them, to the tenth: `1:20`, `0:07.5`, `1:02:03`.
 pub fn clock(seconds: f64) -> String {
-    let tenths = (seconds.max(0.0) * 10.0).round() as u64;
-    let (whole, tenth) = (tenths / 10, tenths % 10);
-    let tenth = if tenth == 0 { String::new() } else { format!(".{tenth}") };
+    clock_to(1, seconds)
+}
+
+// With so many digits behind the point at the most.
+fn clock_to(digits: usize, seconds: f64) -> String {
+    let scale = 10_u64.pow(digits as u32);
+    let parts = (seconds.max(0.0) * scale as f64).round() as u64;
+    let (whole, part) = (parts / scale, parts % scale);
+    let part = format!(".{part:0digits$}");
+    let part = part.trim_end_matches('0').trim_end_matches('.');
     match whole / 3600 {
-        0 => format!("{}:{:02}{tenth}", whole / 60, whole % 60),
-        hours => format!("{hours}:{:02}:{:02}{tenth}", whole / 60 % 60, whole % 60),
+        0 => format!("{}:{:02}{part}", whole / 60, whole % 60),
+        hours => format!("{hours}:{:02}:{:02}{part}", whole / 60 % 60, whole % 60),
     }
 }
 
@@ -121,7 +130,12 @@ mod tests {
         let shown = Part { start: 80.0, end: 3723.55 }.to_string();
 
         assert_eq!(shown, "1:20-1:02:03.6");
-        assert_eq!(clock(7.5), "0:07.5");
+        assert_eq!((clock(7.5), clock(3599.99)), ("0:07.5".to_owned(), "1:00:00".to_owned()));
+        let hit = Part { start: 0.3, end: 0.345 };
+        assert_eq!(
+            (hit.to_string().as_str(), hit.to_string().parse()),
+            ("0:00.3-0:00.345", Ok(hit))
+        );
         assert_eq!("1:20-1:30".parse(), Ok(Part { start: 80.0, end: 90.0 }));
         assert!("1:30-1:20".parse::<Part>().is_err());
     }

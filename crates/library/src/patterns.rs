@@ -16,7 +16,9 @@ mod store;
 pub use add::{AddedPattern, PatternIntake};
 pub use change::{PatternChange, edit_pattern, remove_patterns};
 pub use draft::{LARGEST_METADATA, NewPattern};
-pub use find::{KeptPattern, PatternOrder, PatternQuery, find_patterns, pattern};
+pub use find::{
+    KeptPattern, PatternOrder, PatternQuery, find_patterns, pattern, pattern_id, pattern_ids,
+};
 pub use shown::ShownPattern;
 pub use similar::{
     PatternSubject, SimilarPattern, SimilarPatterns, SimilarPatternsOptions, similar_patterns,

@@ -87,13 +87,21 @@ pub async fn show_files(
     }
     let interrupt = job.interrupt.clone();
     let asked = folders.clone();
-    blocking(move || asked.iter().try_for_each(|folder| run(&system(folder), prints, &interrupt)))
-        .await??;
+    let shown =
+        move || asked.iter().try_for_each(|folder| run(&system(folder), prints, &interrupt));
+    // No setting names what shows folders.
+    blocking(shown).await?.map_err(|error| error.with_hint(OPENS_FOLDERS))?;
     opened.paths = folders;
     Ok(opened)
 }
 
 const MOST_FOLDERS: usize = 10;
+/// What to do where no folder can be shown.
+const OPENS_FOLDERS: &str = if cfg!(any(windows, target_os = "macos")) {
+    "the system itself shows folders; it says more if one is opened by hand"
+} else {
+    "folders are shown by the system's `xdg-open`, which is in the package `xdg-utils`"
+};
 
 // The command that a person has set.
 fn player(config: &Config) -> Result<Option<Vec<String>>> {

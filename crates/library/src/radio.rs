@@ -156,7 +156,7 @@ pub async fn radio(library: &Library, songs: &[Example], options: &RadioOptions)
             summary: found.results[*number].summary.clone(),
         })
         .collect();
-    let duration: f64 = chosen.iter().map(|song| song.summary.duration).sum();
+    let duration = chosen.iter().fold(0.0, |sum, song| sum + song.summary.duration);
     let is_short = match rules.seconds {
         Some(seconds) => duration < seconds,
         None => chosen.len() < rules.songs,

@@ -5,6 +5,7 @@ mod old_layout;
 mod peer;
 mod record;
 mod song_of;
+mod synths;
 mod table;
 
 use std::{
@@ -165,7 +166,10 @@ pub async fn import(
     match peer.map_err(|error| Error::io("read", from, error))? {
         Some(peer) => {
             arriving.imported.found = peer.what();
-            peer::import_peer(&mut arriving, peer, model).await?;
+            peer::import_peer(&mut arriving, peer.clone(), model).await?;
+            if !arriving.imported.interrupted {
+                synths::import_synths(&mut arriving, peer).await?;
+            }
         }
         None => {
             let old = old_layout::find(from)?;

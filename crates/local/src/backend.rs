@@ -424,6 +424,22 @@ impl EmbeddingStore for LocalBackend {
         .await
     }
 
+    async fn get_deleted(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        if songs.is_empty() {
+            return Ok(vec![]);
+        }
+        let subject = format!("{} of deleted songs by `{model}`", some(songs.len(), "embedding"));
+        let (model, songs) = (model.clone(), songs.to_vec());
+        self.blocking("read", subject, move |database| {
+            Embeddings::new(database).get_deleted(&model, &songs)
+        })
+        .await
+    }
+
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         let (subject, query) = (format!("model `{}`", query.model), query.clone());
         self.blocking("search", subject, move |database| Embeddings::new(database).nearest(&query))

@@ -14,7 +14,7 @@ use crate::{
     files::NewFile,
     files::embedding_file,
     files::npy,
-    files::stored,
+    files::stored::{self, Resolved},
     points::Points,
     recovery::Recovery,
     store::Store,
@@ -100,19 +100,43 @@ impl<'a> Embeddings<'a> {
         model: &ModelName,
         songs: &[SongId],
     ) -> Result<Vec<Option<StoredEmbedding>>> {
-        let find = |id: &SongId| {
-            let Some(mut named) = stored::read_named(self.store.layout(), self.store.files(), *id)?
-            else {
-                return Ok(None);
-            };
-            let Some(reference) = named.remove(model) else { return Ok(None) };
-            let vector = self.store.embedding(model, *id, &reference)?;
-            Ok(vector.map(|vector| StoredEmbedding {
-                embedding: Embedding { song: *id, model: model.clone(), vector },
-                reference,
-            }))
+        let (layout, files) = (self.store.layout(), self.store.files());
+        let find = |id: &SongId| match stored::read_named(layout, files, *id)? {
+            Some(named) => self.read(model, *id, named),
+            None => Ok(None),
         };
         self.database.read(|_| songs.iter().map(find).collect())
+    }
+
+    /// The same of songs that were deleted.
+    pub(crate) fn get_deleted(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        let (layout, files) = (self.store.layout(), self.store.files());
+        let find = |id: &SongId| match stored::resolve(layout, files, *id).0 {
+            Resolved::Deleted(tombstone) => {
+                self.read(model, *id, tombstone.document.song.embeddings)
+            }
+            _ => Ok(None),
+        };
+        self.database.read(|_| songs.iter().map(find).collect())
+    }
+
+    // The one of these that is of a model, if it is there.
+    fn read(
+        &self,
+        model: &ModelName,
+        song: SongId,
+        mut named: BTreeMap<ModelName, EmbeddingRef>,
+    ) -> Result<Option<StoredEmbedding>> {
+        let Some(reference) = named.remove(model) else { return Ok(None) };
+        let vector = self.store.embedding(model, song, &reference)?;
+        Ok(vector.map(|vector| StoredEmbedding {
+            embedding: Embedding { song, model: model.clone(), vector },
+            reference,
+        }))
     }
 
     pub(crate) fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {

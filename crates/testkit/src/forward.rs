@@ -104,6 +104,8 @@ macro_rules! forward {
             whole models() -> Vec<ModelSpec>;
             batch put(embeddings: &[NewEmbedding]) -> Vec<EmbeddingRef>;
             whole get(model: &ModelName, songs: &[SongId]) -> Vec<Option<StoredEmbedding>>;
+            whole get_deleted(model: &ModelName, songs: &[SongId])
+                -> Vec<Option<StoredEmbedding>>;
             whole nearest(query: &NearestQuery) -> Vec<Neighbor>;
         });
     };

@@ -484,7 +484,7 @@ mod tests {
     #[test]
     fn filters_are_at_rest_after_silence() {
         let sections = [shelf(44_100.0), high_pass(44_100.0)];
-        let mut state = State::default();
+        let mut state = FilterMemory::default();
         let tone = sine(997.0, 1.0, 44_100, 1, 0.3);
         let lanes: Vec<[f64; LANES]> = tone.iter().map(|x| [f64::from(*x); LANES]).collect();
         let energies = state.run(&lanes, &sections);

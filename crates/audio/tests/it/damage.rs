@@ -84,6 +84,17 @@ fn what_is_not_audio_says_so() {
 }
 
 #[test]
+fn what_holds_the_header_of_a_wav_is_no_wav() {
+    // A WavPack block keeps the header of the file that it was made of.
+    let wav = fixtures().into_iter().find(|path| path.ends_with("u8.wav")).unwrap();
+    let wav = std::fs::read(wav).unwrap();
+    let packed = [b"wvpk6%\0\0\x10\x04\0\0\x80>\0\0".as_slice(), &wav].concat();
+    assert_eq!(reason("packed.wv", &packed), Reason::NotAudio);
+    let monkeys = [b"MAC \x96\x0f\0\0".as_slice(), &wav].concat();
+    assert_eq!(reason("packed.ape", &monkeys), Reason::NotAudio);
+}
+
+#[test]
 fn noise_is_not_taken_for_music() {
     // MPEG frames begin with eleven set bits, which noise is full of.
     let mut state = 1u32;

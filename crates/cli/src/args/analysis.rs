@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use songrec_core::ModelName;
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use songrec_library::{AnomalyMethod, Blend, ClusterCount, ClusterMethod, MapMethod, Property};
 
-use super::FilterArgs;
+use super::{
+    FilterArgs, RowArgs,
+    listed::{Clusters, Outliers},
+};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -31,9 +33,9 @@ pub(crate) struct ClusterArgs {
     /// How many songs the smallest cluster has, for hdbscan
     #[arg(long, value_name = "N", value_parser = two_or_more)]
     pub(crate) min_size: Option<usize>,
-    /// The model to compare by
-    #[arg(long, value_name = "NAME")]
-    pub(crate) model: Option<ModelName>,
+    /// The model to compare by, with or without its revision
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) model: Option<String>,
     /// What chance is drawn from: the same number makes the same clusters
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -42,13 +44,18 @@ pub(crate) struct ClusterArgs {
     pub(crate) again: bool,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Clusters>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// List the clusters of the library
     #[command(alias = "list")]
-    Ls,
+    Ls {
+        #[command(flatten)]
+        rows: RowArgs<Clusters>,
+    },
     /// List the songs of a cluster, the most typical first
     Show {
         /// The cluster, by its number or name
@@ -56,6 +63,8 @@ pub(crate) enum ClusterCommand {
         /// How many songs
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
+        #[command(flatten)]
+        rows: RowArgs,
     },
     /// Give a cluster another name
     Rename {
@@ -106,9 +115,9 @@ pub(crate) struct AnomaliesArgs {
     /// How: forest (how few cuts set a song apart) or knn (how far its neighbors are)
     #[arg(long, value_name = "METHOD", default_value = "forest")]
     pub(crate) method: AnomalyMethod,
-    /// The model to compare by
-    #[arg(long, value_name = "NAME")]
-    pub(crate) model: Option<ModelName>,
+    /// The model to compare by, with or without its revision
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) model: Option<String>,
     /// What chance is drawn from
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -117,6 +126,8 @@ pub(crate) struct AnomaliesArgs {
     pub(crate) limit: usize,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Outliers>,
 }
 
 #[derive(Debug, Args)]
@@ -169,9 +180,9 @@ pub(crate) struct MapArgs {
     /// the same with one of these
     #[arg(long, value_name = "PROPERTY", default_value = "genre", value_parser = color)]
     pub(crate) color_by: Property,
-    /// The model to compare by
-    #[arg(long, value_name = "NAME")]
-    pub(crate) model: Option<ModelName>,
+    /// The model to compare by, with or without its revision
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) model: Option<String>,
     /// What chance is drawn from
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,

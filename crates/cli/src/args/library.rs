@@ -206,9 +206,10 @@ pub(crate) struct ExportArgs {
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Only embeddings by this model; may be repeated without --format
-    #[arg(long = "model", value_name = "NAME")]
-    pub(crate) models: Vec<ModelName>,
+    /// Only embeddings by this model, with or without its revision; may be repeated without
+    /// --format
+    #[arg(long = "model", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) models: Vec<String>,
 }
 
 pub(super) const EXPORT_HELP: &str = "\
@@ -231,9 +232,9 @@ pub(super) const IMPORT_HELP: &str = "\
 What is known: an export of songrec; `metadata.json` with `embeddings/*.npy`; beets' \
 library.db; ChromaDB's chroma.sqlite3; flat FAISS indexes with metadata.db, .json or .csv \
 beside them; a matrix in .npy with .json or .csv; blissify and bliss-analyser; \
-audiomancer's samples.db (its vectors in LanceDB are not read); descriptions of \
-AcousticBrainz; tables in .csv, .json or .jsonl. Fields without a name in songrec are kept \
-as extra.NAME.
+audiomancer's samples.db, with its synths (its vectors are in LanceDB, which \
+tools/vectors_to_npy.py reads); descriptions of AcousticBrainz; tables in .csv, .json or \
+.jsonl. Fields without a name in songrec are kept as extra.NAME.
 
 Examples:
   songrec import ~/.config/beets/library.db

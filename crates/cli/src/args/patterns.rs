@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use serde_json::Value;
-use songrec_core::{Metric, ModelName, SegmentId};
+use songrec_core::{Metric, SegmentId};
 use songrec_library::{Part, PatternOrder};
 
-use super::values::{number, some, song};
+use super::{
+    RowArgs,
+    listed::Patterns,
+    values::{number, some, song},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct PatternsArgs {
@@ -26,12 +30,14 @@ pub(crate) enum PatternsCommand {
         /// How many patterns
         #[arg(short = 'l', long, value_name = "N", default_value_t = 1000, value_parser = some)]
         limit: usize,
+        #[command(flatten)]
+        rows: RowArgs<Patterns>,
     },
     /// Show everything that is known of a pattern
     Show {
-        /// The pattern, by its id
+        /// The pattern, by its id or the beginning of it
         #[arg(value_parser = pattern)]
-        pattern: SegmentId,
+        pattern: String,
         /// Write its features to a .npy file
         #[arg(long, value_name = "FILE")]
         npy: Option<PathBuf>,
@@ -44,9 +50,9 @@ pub(crate) enum PatternsCommand {
     /// Delete patterns, here and in all libraries that this one is synced with
     #[command(alias = "remove")]
     Rm {
-        /// The patterns, by their ids
+        /// The patterns, by their ids or the beginnings of them
         #[arg(required = true, value_name = "PATTERN", value_parser = pattern)]
-        patterns: Vec<SegmentId>,
+        patterns: Vec<String>,
     },
     /// Find patterns by what they are, and where
     Query(QueryPatternsArgs),
@@ -101,7 +107,7 @@ pub(crate) struct AddPatternsArgs {
     #[arg(long = "meta", value_name = "NAME=VALUE", value_parser = metadata)]
     pub(crate) metadata: Vec<(String, Value)>,
     /// The id that the pattern of one part is to have
-    #[arg(long, value_name = "ID", value_parser = pattern)]
+    #[arg(long, value_name = "ID", value_parser = whole)]
     pub(crate) id: Option<SegmentId>,
     /// A file with a pattern a line, or - for stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = [
@@ -112,9 +118,9 @@ pub(crate) struct AddPatternsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct EditPatternArgs {
-    /// The pattern, by its id
+    /// The pattern, by its id or the beginning of it
     #[arg(value_parser = pattern)]
-    pub(crate) pattern: SegmentId,
+    pub(crate) pattern: String,
     /// Where it is in its song, such as 0:12-0:16; its model hears that part, unless
     /// features are given or stay
     #[arg(long, value_name = "FROM-TO")]
@@ -184,9 +190,9 @@ pub(crate) struct QueryPatternsArgs {
     pub(crate) songs: Vec<String>,
     #[command(flatten)]
     pub(crate) criteria: CriteriaArgs,
-    /// Only with features of this model, such as given-768@1
-    #[arg(long, value_name = "NAME")]
-    pub(crate) model: Option<ModelName>,
+    /// Only with features of this model, such as given-768
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) model: Option<String>,
     /// What they are ordered by
     #[arg(long, value_enum, default_value_t = SortPatterns::Start, value_name = "BY")]
     pub(crate) sort: SortPatterns,
@@ -202,6 +208,8 @@ pub(crate) struct QueryPatternsArgs {
     /// Print the features too, with --json
     #[arg(long)]
     pub(crate) features: bool,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Patterns>,
 }
 
 /// What patterns are ordered by.
@@ -224,7 +232,8 @@ impl From<SortPatterns> for PatternOrder {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimilarPatternsArgs {
-    /// A pattern by its id, or a song, an audio file, or a part of one:
+    /// A pattern by its id or the eight digits that lists show, or a song, an audio file, or
+    /// a part of one:
     /// song.flac@0:12-0:15
     #[arg(value_parser = song(), required_unless_present = "features", value_name = "WHAT")]
     pub(crate) what: Option<String>,
@@ -251,12 +260,25 @@ pub(crate) struct SimilarPatternsArgs {
     pub(crate) songs: Vec<String>,
     #[command(flatten)]
     pub(crate) criteria: CriteriaArgs,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Patterns>,
 }
 
-fn pattern(text: &str) -> Result<SegmentId, String> {
-    text.parse().map_err(|_| {
-        format!("`{text}` is no id of a pattern; `songrec patterns ls` lists patterns with theirs")
-    })
+// An id or the beginning of one, which is looked up later.
+fn pattern(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_digit = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    match text.len() >= 4 && text.bytes().all(is_digit) {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "`{text}` is no id of a pattern; `songrec patterns ls` lists patterns with theirs"
+        )),
+    }
+}
+
+fn whole(text: &str) -> Result<SegmentId, String> {
+    text.parse()
+        .map_err(|_| "expected a whole id, such as 57db617b-1184-4b67-9513-d0a7d2aee568".to_owned())
 }
 
 // A value is what it is as JSON, and else text.

@@ -7,6 +7,7 @@ use songrec_library::PathMap;
 
 use super::{
     FilterArgs, ListenArgs, RowArgs,
+    listed::Playlists,
     values::{some, song},
 };
 
@@ -20,7 +21,10 @@ pub(crate) struct PlaylistArgs {
 pub(crate) enum PlaylistCommand {
     /// List the playlists of the library
     #[command(alias = "list")]
-    Ls,
+    Ls {
+        #[command(flatten)]
+        rows: RowArgs<Playlists>,
+    },
     /// List the songs of a playlist
     Show {
         /// The playlist, by its name or id

@@ -8,7 +8,7 @@ use clap::{
 };
 use songrec_library::PREVIEW_SERVICES;
 
-use super::values::some;
+use super::{RowArgs, listed::Tracks, values::some};
 
 /// Tracks that are asked for, if it is not said.
 const USUAL: usize = 10;
@@ -29,6 +29,8 @@ pub(crate) enum PreviewsCommand {
         words: Vec<String>,
         #[command(flatten)]
         from: FromServiceArgs,
+        #[command(flatten)]
+        rows: RowArgs<Tracks>,
     },
     /// Download previews of tracks
     #[command(after_long_help = DOWNLOAD_HELP)]

@@ -1,45 +1,38 @@
-//! Arguments of lists of songs: what of each one is printed, and how.
+//! Arguments of lists: what of each thing is printed, and how.
 
-use std::str::FromStr;
+use std::marker::PhantomData;
 
 use clap::Args;
 
-/// What can be printed of a song in a list; the names of its fields in JSON.
-pub(crate) const FIELDS: [&str; 20] = [
-    "rank",
-    "similarity",
-    "distance",
-    "id",
-    "artist",
-    "title",
-    "album",
-    "genres",
-    "moods",
-    "instrument",
-    "loop",
-    "year",
-    "bpm",
-    "key",
-    "duration",
-    "path",
-    "codec",
-    "size",
-    "models",
-    "warnings",
-];
+use super::listed::{Listed, Songs};
+use crate::table::Column;
 
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "How songs are listed")]
-pub(crate) struct RowArgs {
-    /// These fields of each song, such as title,bpm,path
-    #[arg(long, value_name = "FIELD,…", value_delimiter = ',', conflicts_with = "format")]
+/// How things of one kind are listed.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "How they are listed")]
+pub(crate) struct RowArgs<L: Listed = Songs> {
+    #[arg(
+        long,
+        value_name = "FIELD,…",
+        value_delimiter = ',',
+        conflicts_with = "format",
+        value_parser = field::<L>,
+        help = format!("These fields of {}, such as {}", L::EACH, L::COLUMNS),
+        long_help = columns_help::<L>()
+    )]
     pub(crate) columns: Vec<Field>,
-    /// A line for each song, such as '{artist} - {title}\t{path}'
-    #[arg(long, value_name = "TEXT")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        value_parser = template::<L>,
+        help = format!("A line for {}, such as '{}'", L::EACH, L::FORMAT)
+    )]
     pub(crate) format: Option<Template>,
     /// A tab between columns, for programs
     #[arg(long, conflicts_with = "format")]
     pub(crate) tsv: bool,
+    #[arg(skip)]
+    kind: PhantomData<L>,
 }
 
 /// What is done with the songs of a list.
@@ -54,26 +47,28 @@ pub(crate) struct ListenArgs {
     pub(crate) open: bool,
 }
 
-impl RowArgs {
+impl<L: Listed> RowArgs<L> {
     /// Whether something else than the usual table is asked for.
     pub(crate) fn is_given(&self) -> bool {
         self.tsv || self.format.is_some() || !self.columns.is_empty()
     }
 }
 
-/// A field of a song.
+// For a command whose subcommand was not named.
+impl<L: Listed> Default for RowArgs<L> {
+    fn default() -> Self {
+        Self { columns: Vec::new(), format: None, tsv: false, kind: PhantomData }
+    }
+}
+
+/// What can be printed of a thing, as a column of it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Field(pub(crate) &'static str);
+pub(crate) struct Field(pub(crate) Column);
 
-impl FromStr for Field {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let name = text.trim();
-        let known = FIELDS.iter().find(|known| **known == name);
-        known.map(|known| Self(known)).ok_or_else(|| {
-            format!("`{name}` is no field of a song; there are {}", FIELDS.join(", "))
-        })
+impl Field {
+    /// Its name, which is that of JSON.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.0.name()
     }
 }
 
@@ -88,73 +83,86 @@ pub(crate) enum Piece {
     Field(Field),
 }
 
-impl FromStr for Template {
-    type Err = String;
+fn names<L: Listed>() -> String {
+    L::fields().iter().map(Column::name).collect::<Vec<_>>().join(", ")
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut pieces = Vec::new();
-        let mut plain = String::new();
-        let mut rest = text.chars().peekable();
-        while let Some(character) = rest.next() {
-            match character {
-                '{' | '}' if rest.peek() == Some(&character) => {
-                    plain.push(character);
-                    rest.next();
-                }
-                '{' => {
-                    let mut name = String::new();
-                    loop {
-                        match rest.next() {
-                            Some('}') => break,
-                            Some(character) => name.push(character),
-                            None => {
-                                return Err(format!("`{{{name}` has no end; `{{{{` is a brace"));
-                            }
+fn columns_help<L: Listed>() -> String {
+    format!("These fields of {}, such as {}: {}", L::EACH, L::COLUMNS, names::<L>())
+}
+
+fn field<L: Listed>(text: &str) -> Result<Field, String> {
+    let name = text.trim();
+    let known = L::fields().into_iter().find(|column| column.name() == name);
+    known
+        .map(Field)
+        .ok_or_else(|| format!("`{name}` is no field of {}; there are {}", L::ONE, names::<L>()))
+}
+
+fn template<L: Listed>(text: &str) -> Result<Template, String> {
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        match character {
+            '{' | '}' if rest.peek() == Some(&character) => {
+                plain.push(character);
+                rest.next();
+            }
+            '{' => {
+                let mut name = String::new();
+                loop {
+                    match rest.next() {
+                        Some('}') => break,
+                        Some(character) => name.push(character),
+                        None => {
+                            return Err(format!("`{{{name}` has no end; `{{{{` is a brace"));
                         }
                     }
-                    if !plain.is_empty() {
-                        pieces.push(Piece::Text(std::mem::take(&mut plain)));
-                    }
-                    pieces.push(Piece::Field(name.parse()?));
                 }
-                '}' => return Err("`}` ends nothing; `}}` is a brace".to_owned()),
-                '\\' => plain.push(match rest.next() {
-                    Some('t') => '\t',
-                    Some('n') => '\n',
-                    Some('\\') => '\\',
-                    Some(other) => return Err(format!("`\\{other}` is neither \\t, \\n nor \\\\")),
-                    None => return Err("a `\\` stands at the end; `\\\\` is one".to_owned()),
-                }),
-                character => plain.push(character),
+                if !plain.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                }
+                pieces.push(Piece::Field(field::<L>(&name)?));
             }
+            '}' => return Err("`}` ends nothing; `}}` is a brace".to_owned()),
+            '\\' => plain.push(match rest.next() {
+                Some('t') => '\t',
+                Some('n') => '\n',
+                Some('\\') => '\\',
+                Some(other) => return Err(format!("`\\{other}` is neither \\t, \\n nor \\\\")),
+                None => return Err("a `\\` stands at the end; `\\\\` is one".to_owned()),
+            }),
+            character => plain.push(character),
         }
-        if !plain.is_empty() {
-            pieces.push(Piece::Text(plain));
-        }
-        match pieces.iter().any(|piece| matches!(piece, Piece::Field(_))) {
-            true => Ok(Self(pieces)),
-            false => Err("it names no field, such as {title}".to_owned()),
-        }
+    }
+    if !plain.is_empty() {
+        pieces.push(Piece::Text(plain));
+    }
+    match pieces.iter().any(|piece| matches!(piece, Piece::Field(_))) {
+        true => Ok(Template(pieces)),
+        false => Err(format!("it names no field, such as {}", L::EXAMPLE)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::listed::Patterns;
 
     #[test]
     fn a_template_is_text_with_fields() {
         let text = |text: &str| Piece::Text(text.to_owned());
-        let field = |name| Piece::Field(Field(name));
-        for (template, pieces) in [
-            ("{title}", vec![field("title")]),
+        let piece = |name: &str| Piece::Field(field::<Songs>(name).unwrap());
+        for (written, pieces) in [
+            ("{title}", vec![piece("title")]),
             (
                 r"{artist} - { title }\t{path}",
-                vec![field("artist"), text(" - "), field("title"), text("\t"), field("path")],
+                vec![piece("artist"), text(" - "), piece("title"), text("\t"), piece("path")],
             ),
-            (r"{{{id}}}\\", vec![text("{"), field("id"), text("}\\")]),
+            (r"{{{id}}}\\", vec![text("{"), piece("id"), text("}\\")]),
         ] {
-            assert_eq!(template.parse(), Ok(Template(pieces)), "{template}");
+            assert_eq!(template::<Songs>(written), Ok(Template(pieces)), "{written}");
         }
         for (wrong, why) in [
             ("", "names no field"),
@@ -165,8 +173,15 @@ mod tests {
             (r"{id}\x", "neither"),
             (r"{id}\", "at the end"),
         ] {
-            let error = wrong.parse::<Template>().unwrap_err();
+            let error = template::<Songs>(wrong).unwrap_err();
             assert!(error.contains(why), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn what_a_thing_has_depends_on_what_it_is() {
+        assert!(field::<Patterns>("kind").is_ok() && field::<Songs>("kind").is_err());
+        let error = template::<Patterns>("{bpm}").unwrap_err();
+        assert!(error.contains("`bpm` is no field of a pattern; there are rank"), "{error}");
     }
 }

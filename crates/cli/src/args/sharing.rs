@@ -6,6 +6,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use songrec_core::{Field, ModelName};
 use songrec_library::share::{AudioPolicy, Direction, MaxDelete, Verify};
 
+use super::{
+    RowArgs,
+    listed::{Lost, Machines, Trashed},
+};
+
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
     /// Both libraries: `local astra`, `local→astra` or 'local->astra'
@@ -170,13 +175,22 @@ pub(crate) struct CloneArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ConflictsArgs {
     #[command(subcommand)]
     pub(crate) command: Option<ConflictsCommand>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Lost>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConflictsCommand {
+    /// List the values that lost a merge
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        rows: RowArgs<Lost>,
+    },
     /// Show the values of one song that lost a merge
     Show {
         /// The song
@@ -197,15 +211,22 @@ pub(crate) enum ConflictsCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct TrashArgs {
     #[command(subcommand)]
     pub(crate) command: Option<TrashCommand>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Trashed>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrashCommand {
     /// List songs that were deleted and can be restored
-    List,
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        rows: RowArgs<Trashed>,
+    },
     /// Bring deleted songs back
     Restore {
         /// The songs, by id or the beginning of one
@@ -241,15 +262,22 @@ fn age(text: &str) -> Result<Duration, String> {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct MachinesArgs {
     #[command(subcommand)]
     pub(crate) command: Option<MachinesCommand>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Machines>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MachinesCommand {
     /// List the machines that share the library, and how far each is
-    List,
+    #[command(alias = "ls")]
+    List {
+        #[command(flatten)]
+        rows: RowArgs<Machines>,
+    },
     /// Wait no longer for a machine that is gone for good
     Retire {
         /// The machine, by id or the beginning of one

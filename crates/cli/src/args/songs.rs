@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
-use songrec_core::ModelName;
 
 use super::{
     FilterArgs, RowArgs,
+    listed::Copies,
     values::{number, some, song},
 };
 
@@ -227,11 +227,14 @@ pub(crate) struct DupArgs {
     #[arg(long, value_name = "X", default_value_t = songrec_library::NEAR, requires = "near",
           allow_hyphen_values = true)]
     pub(crate) threshold: f64,
-    /// The model to compare by
-    #[arg(long, value_name = "NAME", requires = "near")]
-    pub(crate) model: Option<ModelName>,
+    /// The model to compare by, with or without its revision
+    #[arg(long, value_name = "NAME", requires = "near",
+          value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) model: Option<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Copies>,
 }
 
 #[derive(Debug, Args)]

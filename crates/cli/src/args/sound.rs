@@ -8,6 +8,7 @@ use songrec_library::Blend;
 
 use super::{
     FilterArgs, ListenArgs, RowArgs,
+    listed::Embedding,
     values::{number, some, song},
 };
 
@@ -110,7 +111,10 @@ pub(crate) struct ModelArgs {
 pub(crate) enum ModelCommand {
     /// The models that can embed here
     #[command(alias = "ls")]
-    List,
+    List {
+        #[command(flatten)]
+        rows: RowArgs<Embedding>,
+    },
     /// What is known of a model: files, licence, what to cite
     Info {
         /// The model, with or without its revision

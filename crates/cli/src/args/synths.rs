@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use songrec_library::SynthCategory;
 
-use super::values::{some, song};
+use super::{
+    RowArgs,
+    listed::Synths,
+    values::{some, song},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct SynthsArgs {
@@ -121,6 +125,8 @@ pub(crate) struct WhichSynthsArgs {
     /// How many of the first to leave out
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) offset: usize,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs<Synths>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -5,8 +5,10 @@ use songrec_library::{AnomalyOptions, anomalies};
 
 use crate::{
     args::AnomaliesArgs,
+    commands::select,
     context::Context,
     numbers::counted,
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -16,18 +18,21 @@ pub(super) async fn run(context: &Context, args: AnomaliesArgs) -> Result<ExitSt
     let options = AnomalyOptions {
         method: args.method,
         contamination: args.contamination,
-        model: args.model.clone(),
+        model: select::model(&library, args.model.as_deref()).await?,
         filter: args.filter.filter(&context.job, &library, &args.words).await?,
         seed: args.seed,
         limit: args.limit,
     };
     let printer = &context.printer;
+    let rows = Rows::of(printer, &args.rows, &library)?;
     let Some(found) = anomalies(&library, &options, &context.job).await? else {
         printer.nothing("interrupted before all songs were compared")?;
         return Ok(ExitStatus::Interrupted);
     };
     if printer.json {
         printer.json(&found)?;
+    } else if let Some(mut rows) = rows {
+        rows.print(printer, &found.results)?;
     } else {
         let mut table = Table::of([
             Column::number(""),

@@ -51,7 +51,10 @@ pub(super) async fn run(context: &Context, args: AudioArgs) -> Result<ExitStatus
             let done = keep_audio(&library, &songs).await?;
             tell(context, &done)?;
             let songs = counted(done.songs.len() as u64, "song");
-            printer.say(format!("the next scan or sync stores copies of the audio of {songs}"));
+            printer.say(format!(
+                "libraries that keep copies of audio store that of {songs} again, by the next scan \
+                 or sync"
+            ));
         }
     }
     Ok(ExitStatus::Done)

@@ -9,10 +9,11 @@ use songrec_library::{
 };
 
 use crate::{
-    args::{ClusterArgs, ClusterCommand},
+    args::{ClusterArgs, ClusterCommand, Listed, RowArgs},
     commands::select,
     context::Context,
     numbers::counted,
+    rows::Rows,
     status::ExitStatus,
     table::{Column, JOINED, Table},
 };
@@ -23,8 +24,10 @@ const GENRES: usize = 3;
 pub(super) async fn run(context: &Context, args: ClusterArgs) -> Result<ExitStatus> {
     match &args.command {
         None => make(context, &args).await,
-        Some(ClusterCommand::Ls) => list(context).await,
-        Some(ClusterCommand::Show { cluster, limit }) => show(context, cluster, *limit).await,
+        Some(ClusterCommand::Ls { rows }) => list(context, rows).await,
+        Some(ClusterCommand::Show { cluster, limit, rows }) => {
+            show(context, cluster, *limit, rows).await
+        }
         Some(ClusterCommand::Rename { cluster, name }) => {
             let library = context.library_to_change().await?;
             let renamed = rename_cluster(&library, cluster, name).await?;
@@ -54,7 +57,7 @@ async fn make(context: &Context, args: &ClusterArgs) -> Result<ExitStatus> {
         eps: args.eps,
         min_samples: args.min_samples,
         min_size: args.min_size,
-        model: args.model.clone(),
+        model: select::model(&library, args.model.as_deref()).await?,
         filter: args.filter.filter(&context.job, &library, &[]).await?,
         seed: args.seed,
         again: args.again,
@@ -63,10 +66,10 @@ async fn make(context: &Context, args: &ClusterArgs) -> Result<ExitStatus> {
         context.printer.nothing("interrupted; the clusters are as they were")?;
         return Ok(ExitStatus::Interrupted);
     };
-    print(context, &library, &clustering, &ClusterList::as_made(&clustering)).await
+    print(context, &library, &clustering, &ClusterList::as_made(&clustering), &args.rows).await
 }
 
-async fn list(context: &Context) -> Result<ExitStatus> {
+async fn list(context: &Context, rows: &RowArgs<impl Listed>) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
     let Some(clustering) = clustering(&library).await? else {
         context.printer.nothing("this library has no clusters; `songrec cluster` makes some")?;
@@ -76,7 +79,7 @@ async fn list(context: &Context) -> Result<ExitStatus> {
         context.printer.nothing("interrupted")?;
         return Ok(ExitStatus::Interrupted);
     };
-    print(context, &library, &clustering, &ClusterList::as_now(&clustering, &labels)).await
+    print(context, &library, &clustering, &ClusterList::as_now(&clustering, &labels), rows).await
 }
 
 async fn print(
@@ -84,10 +87,21 @@ async fn print(
     library: &Library,
     clustering: &Clustering,
     list: &ClusterList,
+    rows: &RowArgs<impl Listed>,
 ) -> Result<ExitStatus> {
     let printer = &context.printer;
+    let rows = Rows::of(printer, rows, library)?;
     if printer.json {
         printer.json(list)?;
+    } else if let Some(mut rows) = rows {
+        let typical = typical(library, clustering).await?;
+        let row = |(cluster, typical): (&Cluster, &String)| {
+            let mut document = json!(cluster);
+            document["genres"] = json!(genres(cluster).replace(JOINED, " "));
+            document["typical"] = json!(typical);
+            document
+        };
+        rows.print(printer, &list.clusters.iter().zip(&typical).map(row).collect::<Vec<_>>())?;
     } else {
         let typical = typical(library, clustering).await?;
         let mut table = Table::headed([
@@ -193,8 +207,9 @@ fn genres(cluster: &Cluster) -> String {
     shown.join(", ")
 }
 
-async fn show(context: &Context, name: &str, limit: usize) -> Result<ExitStatus> {
+async fn show(context: &Context, name: &str, limit: usize, rows: &RowArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
+    let rows = Rows::of(&context.printer, rows, &library)?;
     let (clustering, cluster) = cluster_named(&library, name).await?;
     let songs = cluster_songs(&library, &clustering, cluster.id, &context.job).await?;
     let Some(songs) = songs else {
@@ -212,6 +227,8 @@ async fn show(context: &Context, name: &str, limit: usize) -> Result<ExitStatus>
         document["size"] = json!(songs.len());
         document["songs"] = serde_json::to_value(&summaries)?;
         printer.json(&document)?;
+    } else if let Some(mut rows) = rows {
+        rows.print(printer, &summaries)?;
     } else {
         select::print(printer, &summaries)?;
     }

@@ -1,6 +1,7 @@
 //! `conflicts`: values that lost a merge.
 
 use anyhow::Result;
+use serde_json::{Value, json};
 use songrec_core::Field;
 use songrec_library::{
     Library,
@@ -8,10 +9,11 @@ use songrec_library::{
 };
 
 use crate::{
-    args::{ConflictsArgs, ConflictsCommand},
+    args::{ConflictsArgs, ConflictsCommand, Listed, RowArgs},
     commands::pair::shown,
     context::Context,
     numbers::counted,
+    rows::Rows,
     status::ExitStatus,
 };
 
@@ -19,7 +21,8 @@ pub(super) async fn run(context: &Context, args: ConflictsArgs) -> Result<ExitSt
     let changes = matches!(args.command, Some(ConflictsCommand::Resolve { .. }));
     let library = context.library_with_or_to_change(changes).await?;
     match args.command {
-        None => list(context, &library).await,
+        None => list(context, &library, &args.rows).await,
+        Some(ConflictsCommand::List { rows }) => list(context, &library, &rows).await,
         Some(ConflictsCommand::Show { song }) => show(context, &library, &song).await,
         Some(ConflictsCommand::Resolve { song, field, take }) => {
             resolve(context, &library, &song, field, take).await
@@ -27,10 +30,19 @@ pub(super) async fn run(context: &Context, args: ConflictsArgs) -> Result<ExitSt
     }
 }
 
-async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
+async fn list(
+    context: &Context,
+    library: &Library,
+    rows: &RowArgs<impl Listed>,
+) -> Result<ExitStatus> {
+    let rows = Rows::of(&context.printer, rows, library)?;
     let songs = share::conflicts(library).await?;
-    for song in &songs {
-        print(context, song)?;
+    match rows {
+        Some(mut rows) => {
+            let lost = songs.iter().flat_map(each).collect::<Result<Vec<Value>>>()?;
+            rows.print(&context.printer, &lost)?;
+        }
+        None => songs.iter().try_for_each(|song| print(context, song))?,
     }
     if songs.is_empty() {
         context.printer.nothing("no value lost a merge")?;
@@ -41,6 +53,16 @@ async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
         counted(songs.len() as u64, "song")
     ));
     Ok(ExitStatus::Done)
+}
+
+// A value that lost, with the song that it is of.
+fn each(song: &SongConflicts) -> impl Iterator<Item = Result<Value>> {
+    song.conflicts.iter().map(|one| {
+        let mut document = serde_json::to_value(one)?;
+        document["song"] = json!(song.song);
+        document["title"] = json!(song.title);
+        Ok(document)
+    })
 }
 
 async fn show(context: &Context, library: &Library, named: &str) -> Result<ExitStatus> {

@@ -1,30 +1,39 @@
 use anyhow::Result;
-use songrec_library::{Error, Library, NearDuplicateOptions};
+use serde_json::{Value, json};
+use songrec_library::{
+    DuplicateFile, Duplicates, Error, Library, NearDuplicate, NearDuplicateOptions,
+};
 
 use crate::{
     args::DupArgs,
+    commands::select,
     context::Context,
     numbers::{counted, size},
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
+    let mut rows = Rows::of(&context.printer, &args.rows, &library)?;
     if args.near {
-        return near(context, &library, &args).await;
+        return near(context, &library, &args, rows).await;
     }
     let filter = args.filter.filter(&context.job, &library, &args.words).await?;
     let printer = &context.printer;
     let mut printed = Ok(());
-    let mut wasted = 0;
+    let (mut wasted, mut group) = (0, 0);
     let found = songrec_library::duplicates(&library, &filter, |duplicates| {
         wasted += duplicates.wasted;
+        group += 1;
         if printed.is_err() {
             return;
         }
         printed = if printer.json {
             printer.json(&duplicates)
+        } else if let Some(rows) = &mut rows {
+            rows.print(printer, &copies(&duplicates, group))
         } else {
             let heading =
                 format!("{}  {}", duplicates.summary.id.short(), duplicates.summary.title);
@@ -48,7 +57,25 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
     Ok(ExitStatus::Done)
 }
 
-async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<ExitStatus> {
+// The files of a recording, each with the fields of the song.
+fn copies(duplicates: &Duplicates, group: u64) -> Vec<Value> {
+    let file = |file: &DuplicateFile| {
+        let mut document = json!(duplicates.summary);
+        document["group"] = json!(group);
+        document["path"] = json!(file.path);
+        document["size"] = json!(file.size);
+        document["identical"] = json!(file.identical);
+        document
+    };
+    duplicates.files.iter().map(file).collect()
+}
+
+async fn near(
+    context: &Context,
+    library: &Library,
+    args: &DupArgs,
+    mut rows: Option<Rows<'_>>,
+) -> Result<ExitStatus> {
     let threshold = args.threshold;
     if !threshold.is_finite() {
         return Err(Error::usage(format_args!("`{threshold}` is not a similarity"))
@@ -56,7 +83,7 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
             .into());
     }
     let options = NearDuplicateOptions {
-        model: args.model.clone(),
+        model: select::model(library, args.model.as_deref()).await?,
         threshold,
         filter: args.filter.filter(&context.job, library, &args.words).await?,
         any_length: args.any_length,
@@ -68,10 +95,19 @@ async fn near(context: &Context, library: &Library, args: &DupArgs) -> Result<Ex
         return Ok(ExitStatus::Interrupted);
     };
     let mut songs = 0;
-    for group in &groups {
+    for (group, number) in groups.iter().zip(1..) {
         songs += group.songs.len() as u64;
         if printer.json {
             printer.json(group)?;
+            continue;
+        }
+        if let Some(rows) = &mut rows {
+            let song = |song: &NearDuplicate| {
+                let mut document = json!(song);
+                document["group"] = json!(number);
+                document
+            };
+            rows.print(printer, &group.songs.iter().map(song).collect::<Vec<_>>())?;
             continue;
         }
         let heading =

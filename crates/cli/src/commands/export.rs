@@ -1,23 +1,33 @@
-use anyhow::Result;
+use std::path::Path;
 
+use anyhow::Result;
 use songrec_library::{Error, ExportFormat, TableOptions, export_table};
 
-use crate::{args::ExportArgs, context::Context, numbers::counted, status::ExitStatus};
+use crate::{
+    args::ExportArgs, commands::select, context::Context, numbers::counted, status::ExitStatus,
+};
 
 pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatus> {
     let library = context.library_with(context.config([])?).await?;
     let filter = args.filter.filter(&context.job, &library, &[]).await?;
+    let mut models = Vec::with_capacity(args.models.len());
+    for name in &args.models {
+        models.extend(select::model(&library, Some(name)).await?);
+    }
+    if args.format.is_some() && args.to == Path::new("-") {
+        return Err(Error::usage("a format is written to a file, and `-` is none")
+            .with_hint("name a file; `songrec ls --tsv` prints songs for other programs")
+            .into());
+    }
     let exported = match args.format {
-        None => {
-            songrec_library::export(&library, &args.to, &filter, &args.models, &context.job).await?
-        }
+        None => songrec_library::export(&library, &args.to, &filter, &models, &context.job).await?,
         Some(format) => {
-            if args.models.len() > 1 {
+            if models.len() > 1 {
                 return Err(Error::usage(format!("a file of `{format}` is of one model"))
                     .with_hint("name one `--model`")
                     .into());
             }
-            let model = args.models.first().cloned();
+            let model = models.pop();
             let options = TableOptions { format, model, replace: args.force };
             export_table(&library, &args.to, &filter, &options, &context.job).await?
         }
@@ -30,12 +40,11 @@ pub(super) async fn run(context: &Context, args: ExportArgs) -> Result<ExitStatu
         printer.say("interrupted; run the same command to begin again");
         return Ok(ExitStatus::Interrupted);
     }
-    printer.say(format!(
-        "wrote {} and {} to `{}`",
-        counted(exported.songs, "song"),
-        counted(exported.embeddings, "embedding"),
-        args.to.display()
-    ));
+    let mut wrote = counted(exported.songs, "song");
+    if exported.embeddings > 0 || args.format.is_none() {
+        wrote.push_str(&format!(" and {}", counted(exported.embeddings, "embedding")));
+    }
+    printer.say(format!("wrote {wrote} to `{}`", args.to.display()));
     if exported.left_out > 0 && args.format.is_some() {
         let what = match args.format.is_some_and(ExportFormat::is_of_vectors) {
             true => "have no such vector",

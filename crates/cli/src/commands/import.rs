@@ -59,6 +59,9 @@ fn read_changes(printer: &Printer, imported: &Imported) {
         imported.completed,
         imported.already_there
     ));
+    if imported.synths > 0 {
+        printer.say(format!("{} added", counted(imported.synths, "synth")));
+    }
     if imported.known_by_file > 0 {
         printer.say(format!(
             "{} known by path, hash or name of a file, without the audio",

@@ -4,22 +4,28 @@ use anyhow::Result;
 use songrec_library::{Library, share};
 
 use crate::{
-    args::{MachinesArgs, MachinesCommand},
+    args::{Listed, MachinesArgs, MachinesCommand, RowArgs},
     context::Context,
     numbers::counted,
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: MachinesArgs) -> Result<ExitStatus> {
     let library = context.shared_library().await?;
-    match args.command.unwrap_or(MachinesCommand::List) {
-        MachinesCommand::List => list(context, &library).await,
+    match args.command.unwrap_or(MachinesCommand::List { rows: args.rows }) {
+        MachinesCommand::List { rows } => list(context, &library, &rows).await,
         MachinesCommand::Retire { machine } => retire(context, &library, &machine).await,
     }
 }
 
-async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
+async fn list(
+    context: &Context,
+    library: &Library,
+    rows: &RowArgs<impl Listed>,
+) -> Result<ExitStatus> {
+    let rows = Rows::of(&context.printer, rows, library)?;
     let machines = share::machines(library).await?;
     let printer = &context.printer;
     let newest = machines.iter().map(|machine| machine.round).max().unwrap_or_default();
@@ -41,7 +47,10 @@ async fn list(context: &Context, library: &Library) -> Result<ExitStatus> {
         let id = machine.id.clone();
         table.row([id, machine.name.clone(), format!("last seen {seen}"), state]);
     }
-    printer.table(&table)?;
+    match rows {
+        Some(mut rows) => rows.print(printer, &machines)?,
+        None => printer.table(&table)?,
+    }
     if machines.is_empty() {
         printer.nothing("no machine has synced with this library")?;
         return Ok(ExitStatus::FoundNothing);

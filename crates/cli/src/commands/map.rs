@@ -4,7 +4,9 @@ use anyhow::Result;
 use serde_json::json;
 use songrec_library::{Error, MapData, MapFormat, MapOptions, map};
 
-use crate::{args::MapArgs, context::Context, numbers::counted, status::ExitStatus};
+use crate::{
+    args::MapArgs, commands::select, context::Context, numbers::counted, status::ExitStatus,
+};
 
 /// From so many songs on a page takes long to open.
 const LARGE: usize = 300_000;
@@ -21,7 +23,7 @@ pub(super) async fn run(context: &Context, args: MapArgs) -> Result<ExitStatus> 
     let options = MapOptions {
         method: args.method,
         dims: usize::from(args.dims),
-        model: args.model.clone(),
+        model: select::model(&library, args.model.as_deref()).await?,
         filter: args.filter.filter(&context.job, &library, &args.words).await?,
         seed: args.seed,
         again: args.again,

@@ -8,10 +8,12 @@ use songrec_library::{
 };
 
 use crate::{
-    args::{ModelArgs, ModelCommand},
+    args::{Listed, ModelArgs, ModelCommand, RowArgs},
     ask::confirm,
     context::Context,
     hints,
+    numbers::counted,
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -19,7 +21,7 @@ use crate::{
 pub(super) async fn run(context: &Context, args: ModelArgs) -> Result<ExitStatus> {
     let models = Arc::new(Models::new(context.config([])?));
     match args.what {
-        ModelCommand::List => list(context, &models),
+        ModelCommand::List { rows } => list(context, &models, &rows),
         ModelCommand::Info { name } => info(context, &models, &name).await,
         ModelCommand::Add { name, from } => add(context, &models, &name, &from).await,
         ModelCommand::Remove { name, yes } => remove(context, &models, &name, yes),
@@ -29,8 +31,10 @@ pub(super) async fn run(context: &Context, args: ModelArgs) -> Result<ExitStatus
     }
 }
 
-fn list(context: &Context, models: &Models) -> Result<ExitStatus> {
+fn list(context: &Context, models: &Models, rows: &RowArgs<impl Listed>) -> Result<ExitStatus> {
     let printer = &context.printer;
+    let rows = Rows::of(printer, rows, None)?;
+    let mut known = Vec::new();
     let mut status = ExitStatus::Done;
     let mut table = Table::headed([
         Column::text("model"),
@@ -42,6 +46,7 @@ fn list(context: &Context, models: &Models) -> Result<ExitStatus> {
     for model in models.list() {
         match model {
             Ok(model) if printer.json => printer.json(&model)?,
+            Ok(model) if rows.is_some() => known.push(model),
             Ok(model) => table.row([
                 model.spec.name.to_string(),
                 model.spec.dimension.to_string(),
@@ -59,7 +64,9 @@ fn list(context: &Context, models: &Models) -> Result<ExitStatus> {
             }
         }
     }
-    if !printer.json {
+    if let Some(mut rows) = rows {
+        rows.print(printer, &known)?;
+    } else if !printer.json {
         printer.table(&table)?;
         printer.say(format!(
             "`songrec model add NAME DIR` adds others; songrec knows how to use {}",
@@ -208,7 +215,7 @@ async fn drop_vectors(
     if printer.json {
         printer.json(&dropped)?;
     } else {
-        printer.line(format!("removed {} vectors by `{model}`", dropped.songs))?;
+        printer.line(format!("removed {} by `{model}`", counted(dropped.songs, "vector")))?;
     }
     if dropped.windows > 0 {
         printer.say(format!("{} windows of songs are gone with them", dropped.windows));

@@ -9,36 +9,40 @@ use serde_json::json;
 use songrec_core::{SegmentId, SongId};
 use songrec_library::{
     Error, Library, NewPattern, Part, PatternChange, PatternQuery, PatternSubject, ShownPattern,
-    SimilarPatternsOptions, edit_pattern, find, find_patterns, keys, pattern, read_npy,
-    remove_patterns, similar_patterns, write_npy,
+    SimilarPatternsOptions, edit_pattern, find, find_patterns, keys, pattern, pattern_id,
+    pattern_ids, read_npy, remove_patterns, similar_patterns, write_npy,
 };
 
 use self::intake::{Intake, from_lines};
 use crate::{
     args::{
-        AddPatternsArgs, CriteriaArgs, EditPatternArgs, PatternsArgs, PatternsCommand,
-        QueryPatternsArgs, SimilarPatternsArgs,
+        AddPatternsArgs, CriteriaArgs, EditPatternArgs, Listed, PatternsArgs, PatternsCommand,
+        QueryPatternsArgs, RowArgs, SimilarPatternsArgs,
     },
+    commands::select,
     context::Context,
     hints,
     numbers::counted,
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
 
 /// How many are listed where it is not said, as `ls` has it in its help.
 const LISTED: usize = 1000;
+/// Digits of an id that lists show at a terminal.
+const SHOWN_DIGITS: usize = 8;
 
 pub(super) async fn run(context: &Context, args: PatternsArgs) -> Result<ExitStatus> {
-    let ls = PatternsCommand::Ls { songs: Vec::new(), limit: LISTED };
+    let ls = PatternsCommand::Ls { songs: Vec::new(), limit: LISTED, rows: RowArgs::default() };
     match args.command.unwrap_or(ls) {
-        PatternsCommand::Ls { songs, limit } => {
+        PatternsCommand::Ls { songs, limit, rows } => {
             let library = context.library_to_read().await?;
             let songs = ids(&library, &songs).await?;
             let query = PatternQuery { songs, limit, ..PatternQuery::default() };
-            list(context, &library, &query, false).await
+            list(context, &library, &query, &rows, false).await
         }
-        PatternsCommand::Show { pattern, npy } => show(context, pattern, npy.as_deref()).await,
+        PatternsCommand::Show { pattern, npy } => show(context, &pattern, npy.as_deref()).await,
         PatternsCommand::Add(args) => add(context, *args).await,
         PatternsCommand::Edit(args) => edit(context, *args).await,
         PatternsCommand::Rm { patterns } => remove(context, &patterns).await,
@@ -73,32 +77,37 @@ async fn query(context: &Context, args: QueryPatternsArgs) -> Result<ExitStatus>
     let library = context.library_to_read().await?;
     let songs = ids(&library, &args.songs).await?;
     let query = PatternQuery {
-        model: args.model,
+        model: select::model(&library, args.model.as_deref()).await?,
         order: args.sort.into(),
         descending: args.reverse,
         offset: args.offset,
         limit: args.limit,
         ..among(songs, args.criteria)
     };
-    list(context, &library, &query, args.features && context.printer.json).await
+    list(context, &library, &query, &args.rows, args.features && context.printer.json).await
 }
 
 async fn list(
     context: &Context,
     library: &Library,
     query: &PatternQuery,
+    rows: &RowArgs<impl Listed>,
     features: bool,
 ) -> Result<ExitStatus> {
+    let rows = Rows::of(&context.printer, rows, library)?;
     let found = find_patterns(library, query, features).await?;
     let printer = &context.printer;
     let mut table = Table::headed(PATTERN);
     for pattern in &found {
         match printer.json {
             true => printer.json(pattern)?,
-            false => table.row(cells(pattern)),
+            false => table.row(cells(context, pattern)),
         }
     }
-    printer.table(&table)?;
+    match rows {
+        Some(mut rows) => rows.print(printer, &found)?,
+        None => printer.table(&table)?,
+    }
     if found.is_empty() {
         let all = PatternQuery { limit: query.limit, ..PatternQuery::default() };
         printer.nothing(match *query == all {
@@ -123,10 +132,12 @@ const PATTERN: [Column; 9] = [
     Column::text("features"),
 ];
 
-fn cells(pattern: &ShownPattern) -> [String; 9] {
+// At a terminal there is no room for whole ids; programs compare them.
+fn cells(context: &Context, pattern: &ShownPattern) -> [String; 9] {
+    let is_read = context.printer.is_terminal();
     let hertz = |value: Option<f32>| value.map(|hertz| format!("{hertz:.0}")).unwrap_or_default();
     [
-        pattern.id.to_string(),
+        if is_read { pattern.id.short() } else { pattern.id.to_string() },
         pattern.title.clone(),
         pattern.part.to_string(),
         pattern.kind.clone(),
@@ -138,8 +149,9 @@ fn cells(pattern: &ShownPattern) -> [String; 9] {
     ]
 }
 
-async fn show(context: &Context, id: SegmentId, npy: Option<&Path>) -> Result<ExitStatus> {
+async fn show(context: &Context, name: &str, npy: Option<&Path>) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
+    let id = pattern_id(&library, name).await?;
     let kept = pattern(&library, id).await?;
     let printer = &context.printer;
     if printer.json {
@@ -256,8 +268,14 @@ async fn edit(context: &Context, args: EditPatternArgs) -> Result<ExitStatus> {
         model: args.model,
         keep_features: args.keep_features,
     };
+    if change == PatternChange::default() {
+        return Err(Error::usage("there is nothing to change")
+            .with_hint("`--at FROM-TO`, `--type KIND`, `--confidence X`, `--meta NAME=VALUE`, …")
+            .into());
+    }
     let library = context.library_to_change().await?;
-    let kept = edit_pattern(&library, args.pattern, &change).await?;
+    let id = pattern_id(&library, &args.pattern).await?;
+    let kept = edit_pattern(&library, id, &change).await?;
     match context.printer.json {
         true => context.printer.json(&kept)?,
         false => context.printer.table(&facts(&kept.shown))?,
@@ -265,9 +283,13 @@ async fn edit(context: &Context, args: EditPatternArgs) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-async fn remove(context: &Context, ids: &[SegmentId]) -> Result<ExitStatus> {
+async fn remove(context: &Context, names: &[String]) -> Result<ExitStatus> {
     let library = context.library_to_change().await?;
-    let there = remove_patterns(&library, ids).await?;
+    let mut ids: Vec<SegmentId> = Vec::with_capacity(names.len());
+    for name in names {
+        ids.push(pattern_id(&library, name).await?);
+    }
+    let there = remove_patterns(&library, &ids).await?;
     let missing: Vec<SegmentId> =
         ids.iter().zip(&there).filter(|(_, there)| !**there).map(|(id, _)| *id).collect();
     if missing.len() == ids.len() {
@@ -290,6 +312,7 @@ async fn remove(context: &Context, ids: &[SegmentId]) -> Result<ExitStatus> {
 
 async fn similar(context: &Context, args: SimilarPatternsArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
+    let rows = Rows::of(&context.printer, &args.rows, &library)?;
     let config = library.config();
     let options = SimilarPatternsOptions {
         model: args.model,
@@ -309,13 +332,16 @@ async fn similar(context: &Context, args: SimilarPatternsArgs) -> Result<ExitSta
     let printer = &context.printer;
     if printer.json {
         printer.json(&found)?;
+    } else if let Some(mut rows) = rows {
+        rows.print(printer, &found.results)?;
+        found.shortfall.iter().for_each(|shortfall| printer.say(shortfall.to_string()));
     } else {
         printer.say(format!("similar to {}, by `{}`:", found.query, found.model));
         let place = [Column::number("#"), Column::number("similarity")];
         let mut table = Table::headed(place.into_iter().chain(PATTERN));
         for result in &found.results {
             let place = [result.rank.to_string(), format!("{:.3}", result.similarity)];
-            table.row(place.into_iter().chain(cells(&result.pattern)));
+            table.row(place.into_iter().chain(cells(context, &result.pattern)));
         }
         printer.table(&table)?;
         if let Some(shortfall) = &found.shortfall {
@@ -328,7 +354,16 @@ async fn similar(context: &Context, args: SimilarPatternsArgs) -> Result<ExitSta
 /// What `what` names: a pattern by its id, or else a song, a file or a part of one.
 pub(super) async fn subject(library: &Library, what: &str) -> Result<PatternSubject, Error> {
     let song = || PatternSubject::Song(what.to_owned());
-    let Ok(id) = what.parse::<SegmentId>() else { return Ok(song()) };
+    let Ok(id) = what.parse::<SegmentId>() else {
+        // What lists show of an id, and no word that happens to have these letters.
+        if what.len() < SHOWN_DIGITS || Path::new(what).exists() {
+            return Ok(song());
+        }
+        return Ok(match pattern_ids(library, what).await?.as_slice() {
+            [id] => PatternSubject::Pattern(*id),
+            _ => song(),
+        });
+    };
     // Songs and patterns have ids of one form.
     let of_song = SongId::from_bytes(*id.as_bytes());
     let is_song = !find::summaries(library, &[of_song]).await?.is_empty();

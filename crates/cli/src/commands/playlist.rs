@@ -14,7 +14,7 @@ use songrec_library::{
 
 use crate::{
     args::{
-        EditPlaylistArgs, ExportPlaylistArgs, ListenArgs, NewPlaylistArgs, PlaylistArgs,
+        EditPlaylistArgs, ExportPlaylistArgs, Listed, ListenArgs, NewPlaylistArgs, PlaylistArgs,
         PlaylistCommand, RowArgs, RuleArgs,
     },
     commands::{listen, playlist_file},
@@ -30,8 +30,8 @@ use crate::{
 const TOLD: usize = 10;
 
 pub(super) async fn run(context: &Context, args: PlaylistArgs) -> Result<ExitStatus> {
-    match args.command.unwrap_or(PlaylistCommand::Ls) {
-        PlaylistCommand::Ls => list(context).await,
+    match args.command.unwrap_or(PlaylistCommand::Ls { rows: RowArgs::default() }) {
+        PlaylistCommand::Ls { rows } => list(context, &rows).await,
         PlaylistCommand::Show { playlist, limit, rows, listen } => {
             show(context, &playlist, limit, &rows, &listen).await
         }
@@ -78,8 +78,10 @@ pub(super) async fn run(context: &Context, args: PlaylistArgs) -> Result<ExitSta
     }
 }
 
-async fn list(context: &Context) -> Result<ExitStatus> {
+async fn list(context: &Context, rows: &RowArgs<impl Listed>) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
+    let rows = Rows::of(&context.printer, rows, &library)?;
+    let mut documents = Vec::new();
     let list = playlists(&library).await?;
     let printer = &context.printer;
     let mut table = Table::headed([
@@ -95,6 +97,12 @@ async fn list(context: &Context) -> Result<ExitStatus> {
             printer.json(&card)?;
             continue;
         }
+        if rows.is_some() {
+            let mut document = json!(card);
+            document["rule"] = json!(card.rule.as_ref().map(in_words));
+            documents.push(document);
+            continue;
+        }
         table.row([
             card.id.clone(),
             card.name.clone(),
@@ -104,7 +112,10 @@ async fn list(context: &Context) -> Result<ExitStatus> {
             card.beside.map(|id| format!("another version of {id}")).unwrap_or_default(),
         ]);
     }
-    printer.table(&table)?;
+    match rows {
+        Some(mut rows) => rows.print(printer, &documents)?,
+        None => printer.table(&table)?,
+    }
     for one in &list.unreadable {
         printer.warn(&one.why);
     }

@@ -11,17 +11,20 @@ use songrec_library::{
 };
 
 use crate::{
-    args::{DownloadPreviewsArgs, FromServiceArgs, PreviewsArgs, PreviewsCommand},
+    args::{DownloadPreviewsArgs, FromServiceArgs, Listed, PreviewsArgs, PreviewsCommand, RowArgs},
     context::Context,
     hints,
     numbers::{counted, size},
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
 
 pub(super) async fn run(context: &Context, args: PreviewsArgs) -> Result<ExitStatus> {
     match args.command {
-        PreviewsCommand::Search { words, from } => search(context, &words, &from).await,
+        PreviewsCommand::Search { words, from, rows } => {
+            search(context, &words, &from, &rows).await
+        }
         PreviewsCommand::Download(args) => download(context, args).await,
     }
 }
@@ -30,7 +33,13 @@ fn service(config: &Config, from: &FromServiceArgs) -> Result<Previews> {
     Ok(Previews::open(config, from.service.as_deref())?)
 }
 
-async fn search(context: &Context, words: &[String], from: &FromServiceArgs) -> Result<ExitStatus> {
+async fn search(
+    context: &Context,
+    words: &[String],
+    from: &FromServiceArgs,
+    rows: &RowArgs<impl Listed>,
+) -> Result<ExitStatus> {
+    let rows = Rows::of(&context.printer, rows, None)?;
     let config = context.config([])?;
     let previews = service(&config, from)?;
     let wanted = PreviewWords::Words(words.join(" "), from.limit);
@@ -44,15 +53,19 @@ async fn search(context: &Context, words: &[String], from: &FromServiceArgs) -> 
         Some(library) => known_previews(&library, &tracks).await?,
         None => BTreeMap::new(),
     };
+    let document = |track: &PreviewTrack| {
+        let mut document = json!(track);
+        document["song"] = json!(known.get(&track.id));
+        document
+    };
     if printer.json {
-        for track in &tracks {
-            let mut document = json!(track);
-            document["song"] = json!(known.get(&track.id));
-            printer.json(&document)?;
-        }
+        tracks.iter().try_for_each(|track| printer.json(&document(track)))?;
         return Ok(ExitStatus::Done);
     }
-    printer.table(&table(&tracks, &known))?;
+    match rows {
+        Some(mut rows) => rows.print(printer, &tracks.iter().map(document).collect::<Vec<_>>())?,
+        None => printer.table(&table(&tracks, &known))?,
+    }
     if !known.is_empty() {
         let songs = counted(known.len() as u64, "track");
         printer.say(format!("{songs} in the library already"));

@@ -4,7 +4,7 @@ use std::{io::Write as _, path::Path};
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use songrec_core::{SongId, SongSummary};
 use songrec_library::{
     BetweenOptions, Error, Example, Library, RadioOptions, between, create_playlist, find, radio,
@@ -47,7 +47,8 @@ pub(super) async fn run(context: &Context, args: RadioArgs) -> Result<ExitStatus
     let songs: Vec<SongSummary> = queue.songs.iter().map(|song| song.summary.clone()).collect();
     let told = Listed {
         songs: &songs,
-        beside: queue.songs.iter().map(|song| format!("{:.2}", song.similarity)).collect(),
+        beside: Column::number("similarity"),
+        cells: queue.songs.iter().map(|song| format!("{:.2}", song.similarity)).collect(),
         duration: queue.duration,
         notes: &queue.notes,
         rows: &args.rows,
@@ -74,7 +75,8 @@ pub(super) async fn path(context: &Context, args: PathArgs) -> Result<ExitStatus
     let mixes = |mixes: bool| if mixes { String::new() } else { "does not mix".to_owned() };
     let told = Listed {
         songs: &songs,
-        beside: way.songs.iter().map(|song| mixes(song.mixes || !args.mix)).collect(),
+        beside: Column::text(""),
+        cells: way.songs.iter().map(|song| mixes(song.mixes || !args.mix)).collect(),
         duration: way.duration,
         notes: &way.notes,
         rows: &args.rows,
@@ -94,7 +96,8 @@ async fn open(context: &Context, changes: bool) -> Result<Library> {
 struct Listed<'a> {
     songs: &'a [SongSummary],
     /// What stands beside each.
-    beside: Vec<String>,
+    beside: Column,
+    cells: Vec<String>,
     duration: f64,
     notes: &'a [String],
     rows: &'a RowArgs,
@@ -115,18 +118,23 @@ async fn tell(
         Some(name) => Some(create_playlist(library, name, told.songs, None).await?.card()),
         None => None,
     };
+    let mut document = serde_json::to_value(document)?;
     if printer.json {
-        let mut document = serde_json::to_value(document)?;
         if let Some(card) = &kept {
             document["playlist"] = json!(card);
         }
         printer.json(&document)?;
     } else if let Some(rows) = &mut rows {
-        rows.print(printer, told.songs)?;
+        let songs = document["songs"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let ranked = |mut song: Value| {
+            song["rank"] = song["position"].take();
+            song
+        };
+        rows.print(printer, &songs.into_iter().map(ranked).collect::<Vec<_>>())?;
     } else {
         let columns = [Column::number("#"), Column::text("id")].into_iter().chain(select::SONG);
-        let mut table = Table::headed(columns.chain([Column::number("length"), Column::text("")]));
-        for ((number, song), beside) in (1..).zip(told.songs).zip(&told.beside) {
+        let mut table = Table::headed(columns.chain([Column::number("length"), told.beside]));
+        for ((number, song), beside) in (1..).zip(told.songs).zip(&told.cells) {
             let begin: [String; 2] = [format!("{number}"), song.id.short()];
             let known = if song.duration > 0.0 { length(song.duration) } else { String::new() };
             let cells = begin.into_iter().chain(select::cells(song));

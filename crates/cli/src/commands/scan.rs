@@ -81,7 +81,9 @@ pub(super) async fn run(context: &Context, args: ScanArgs) -> Result<ExitStatus>
         if args.missing && report.files() == 0 && !report.interrupted {
             printer.say("the models have embedded every song whose file is on this machine");
         }
-        if found_nothing(&report, args.missing) && !report.interrupted {
+        if found_nothing(&report, args.missing) && !report.interrupted && args.failed {
+            printer.say("no file there could not be read before");
+        } else if found_nothing(&report, args.missing) && !report.interrupted {
             printer.say(format!(
                 "no file there has the name of an audio file; songrec reads {}",
                 songrec_library::FORMATS

@@ -1,7 +1,8 @@
 //! How songs look in lists.
 
 use anyhow::Result;
-use songrec_core::{SongSummary, decode_path};
+use songrec_core::{ModelName, SongSummary, decode_path};
+use songrec_library::{Library, find_model};
 
 use crate::{
     numbers::length,
@@ -40,6 +41,15 @@ pub(super) fn cells(summary: &SongSummary) -> [String; 8] {
         summary.bpm.map(|bpm| format!("{bpm:.0}")).unwrap_or_default(),
         summary.key.map(|key| key.to_string()).unwrap_or_default(),
     ]
+}
+
+/// The whole name of the model of `library` that `name` means, with or without its
+/// revision; nothing if none is named.
+pub(super) async fn model(library: &Library, name: Option<&str>) -> Result<Option<ModelName>> {
+    match name {
+        Some(name) => Ok(Some(find_model(library, name).await?.name)),
+        None => Ok(None),
+    }
 }
 
 /// Prints songs with a heading, or as JSON, one a line.

@@ -11,10 +11,11 @@ use songrec_library::{
 };
 
 use crate::{
-    args::{EditSynthArgs, SynthsArgs, SynthsCommand, WhichSynthsArgs, YesNo},
+    args::{EditSynthArgs, RowArgs, SynthsArgs, SynthsCommand, WhichSynthsArgs, YesNo},
     context::Context,
     hints,
     numbers::counted,
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -23,7 +24,13 @@ use crate::{
 const SHORT: usize = "synth_".len() + 8;
 
 pub(super) async fn run(context: &Context, args: SynthsArgs) -> Result<ExitStatus> {
-    let all = WhichSynthsArgs { category: None, gate: None, limit: 100, offset: 0 };
+    let all = WhichSynthsArgs {
+        category: None,
+        gate: None,
+        limit: 100,
+        offset: 0,
+        rows: RowArgs::default(),
+    };
     match args.command.unwrap_or(SynthsCommand::Ls(all)) {
         SynthsCommand::Ls(which) => list(context, Vec::new(), &which).await,
         SynthsCommand::Search { words, which } => list(context, words, &which).await,
@@ -59,8 +66,9 @@ async fn list(
         limit: which.limit,
     };
     let library = context.library_to_read().await?;
-    let found = find_synths(&library, &query).await?;
     let printer = &context.printer;
+    let rows = Rows::of(printer, &which.rows, None)?;
+    let found = find_synths(&library, &query).await?;
     let mut table = Table::headed([
         Column::text("id"),
         Column::cut("name", 3),
@@ -74,10 +82,13 @@ async fn list(
     for synth in &found.synths {
         match printer.json {
             true => printer.json(synth)?,
-            false => table.row(cells(synth)),
+            false => table.row(cells(synth, printer.is_terminal())),
         }
     }
-    printer.table(&table)?;
+    match rows {
+        Some(mut rows) => rows.print(printer, &found.synths)?,
+        None => printer.table(&table)?,
+    }
     let (shown, count) = (found.synths.len(), found.count);
     if found.synths.is_empty() {
         printer.nothing(&match count {
@@ -118,7 +129,10 @@ fn short(id: &str) -> &str {
     if id.contains("-conflict-") { id } else { id.get(..SHORT).unwrap_or(id) }
 }
 
-fn cells(synth: &ShownSynth) -> [String; 8] {
+// Of a path that is cut to fit a terminal nothing would be left that tells files apart.
+fn cells(synth: &ShownSynth, is_read: bool) -> [String; 8] {
+    let file = synth.file_path.clone().unwrap_or_default();
+    let name = file.rsplit(['/', '\\']).next().filter(|_| is_read);
     let names: Vec<&str> = synth.controls.iter().map(|one| one.name.as_str()).collect();
     let mut remarks = Vec::new();
     if !synth.namesakes.is_empty() {
@@ -132,7 +146,7 @@ fn cells(synth: &ShownSynth) -> [String; 8] {
         channels(synth),
         gate(synth).to_owned(),
         names.join(" "),
-        synth.file_path.clone().unwrap_or_default(),
+        name.unwrap_or(&file).to_owned(),
         remarks.join(", "),
     ]
 }

@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use songrec_library::{
-    Library,
-    share::{self, Trashed},
-};
+use songrec_library::{Library, share};
 
 use crate::{
-    args::{TrashArgs, TrashCommand},
+    args::{Listed, RowArgs, TrashArgs, TrashCommand},
     ask::confirm,
     context::Context,
     numbers::counted,
+    rows::Rows,
     status::ExitStatus,
     table::{Column, Table},
 };
@@ -23,8 +21,8 @@ pub(super) async fn run(context: &Context, args: TrashArgs) -> Result<ExitStatus
         Some(TrashCommand::Restore { .. } | TrashCommand::Empty { dry_run: false, .. })
     );
     let library = context.library_with_or_to_change(changes).await?;
-    match args.command.unwrap_or(TrashCommand::List) {
-        TrashCommand::List => list(context, &share::trash(&library).await?),
+    match args.command.unwrap_or(TrashCommand::List { rows: args.rows }) {
+        TrashCommand::List { rows } => list(context, &library, &rows).await,
         TrashCommand::Restore { songs } => restore(context, &library, &songs).await,
         TrashCommand::Empty { older_than, dry_run, yes } => {
             empty(context, &library, older_than, (dry_run, yes)).await
@@ -32,10 +30,16 @@ pub(super) async fn run(context: &Context, args: TrashArgs) -> Result<ExitStatus
     }
 }
 
-fn list(context: &Context, trashed: &[Trashed]) -> Result<ExitStatus> {
+async fn list(
+    context: &Context,
+    library: &Library,
+    rows: &RowArgs<impl Listed>,
+) -> Result<ExitStatus> {
     let printer = &context.printer;
+    let rows = Rows::of(printer, rows, library)?;
+    let trashed = share::trash(library).await?;
     let mut table = Table::of([Column::text(""), Column::cut("", 1), Column::text("")]);
-    for one in trashed {
+    for one in &trashed {
         if printer.json {
             printer.json(one)?;
             continue;
@@ -43,7 +47,10 @@ fn list(context: &Context, trashed: &[Trashed]) -> Result<ExitStatus> {
         let deleted = format!("deleted {}", printer.time(one.deleted_at));
         table.row([one.song.short().to_string(), one.title.clone(), deleted]);
     }
-    printer.table(&table)?;
+    match rows {
+        Some(mut rows) => rows.print(printer, &trashed)?,
+        None => printer.table(&table)?,
+    }
     if trashed.is_empty() {
         printer.nothing("no deleted song can be restored")?;
         return Ok(ExitStatus::FoundNothing);

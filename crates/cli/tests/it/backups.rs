@@ -40,7 +40,7 @@ fn a_library_goes_into_a_file_and_out_of_it() {
     let restored = world.run(&["--library", "new", "restore", "a b.songrec"]).ok();
     let twice = world.run(&["--library", "new", "restore", "a b.songrec"]).ok();
 
-    assert!(made.stderr.contains("2 songs, 1 deleted song, 4 vectors"), "{made:?}");
+    assert!(made.stderr.contains("2 songs, 1 deleted song, 6 vectors"), "{made:?}");
     assert_eq!(again.code, 2, "{again:?}");
     assert!(again.stderr.contains("is there already"), "{again:?}");
     world.run(&["backup", "--force", "a b.songrec"]).ok();
@@ -54,6 +54,37 @@ fn a_library_goes_into_a_file_and_out_of_it() {
     world.run(&["--library", "new", "verify", "--read-data"]).ok();
     let playlist = world.json(&["--library", "new", "playlist", "show", "evening"]);
     assert_eq!(playlist["entries"].as_array().unwrap().len(), 2, "{playlist}");
+}
+
+#[test]
+fn what_is_restored_from_the_trash_of_a_restored_library_is_whole() {
+    let (world, _cloud) = with_cloud(&["kick", "snare", "pad"]);
+    let gone = world.ids()[2].clone();
+    let part = format!("{gone}@0:00-0:00.2");
+    world.run(&["patterns", "add", &part, "--type", "hit"]).ok();
+    world.run(&["rm", &gone]).ok();
+    let cloud = ["--storage-backend", "astra"];
+
+    world.run(&["backup", "disk.songrec"]).ok();
+    world.run(&[&cloud[..], &["restore", "disk.songrec"]].concat()).ok();
+    world.run(&[&cloud[..], &["backup", "cloud.songrec"]].concat()).ok();
+    world.run(&["--library", "new", "restore", "cloud.songrec"]).ok();
+
+    for library in [["--library", "new"], cloud] {
+        let run = |arguments: &[&str]| world.run(&[&library[..], arguments].concat());
+        let trash = run(&["trash", "list", "--json"]).ok();
+        assert!(trash.stdout.contains(&gone), "{trash:?}");
+        run(&["trash", "restore", &gone]).ok();
+        let song: Value =
+            serde_json::from_str(&run(&["show", &gone, "--json"]).ok().stdout).unwrap();
+        assert_eq!(song["embeddings"].as_object().map(|all| all.len()), Some(2), "{song}");
+        let similar = run(&["similar", &gone, "-k", "2"]).ok();
+        assert_eq!(similar.stdout.lines().count(), 3, "{similar:?}");
+        assert!(run(&["patterns", "ls", &gone]).ok().stdout.contains("hit"));
+        run(&["verify"]).ok();
+    }
+    world.run(&["trash", "restore", &gone]).ok();
+    world.run(&["check", "local", "./new", "--read-data"]).ok();
 }
 
 #[test]

@@ -48,6 +48,35 @@ fn line(song: &str, start: f64, kind: &str, features: &[f64]) -> String {
 }
 
 #[test]
+fn a_pattern_is_named_by_the_beginning_of_its_id_and_not_changed_by_nothing() {
+    let world = World::with(&["kick", "pad"]);
+    let part = format!("{}@0:00-0:00.2", world.ids()[0]);
+    let ids = ["57db617b-1184-4b67-9513-d0a7d2aee568", "57dbaaaa-1184-4b67-9513-d0a7d2aee568"];
+    for id in ids {
+        world.run(&["patterns", "add", &part, "--type", "hit", "--id", id]).ok();
+    }
+
+    let shown = world.json(&["patterns", "show", "57DB61"]);
+    let nothing = world.run(&["patterns", "edit", "57db617b"]);
+    let several = world.run(&["patterns", "show", "57db"]);
+    let short = world.run(&["patterns", "show", "57d"]);
+    let none = world.run(&["patterns", "rm", "abcd"]);
+    let like = world.json(&["patterns", "similar", "57db617b", "-k", "1"]);
+    world.run(&["patterns", "edit", "57db617b-1184", "--type", "kick"]).ok();
+    world.run(&["patterns", "rm", "57dbaaaa"]).ok();
+
+    assert_eq!(shown["id"], ids[0]);
+    assert!(nothing.code == 2 && nothing.stderr.contains("nothing to change"), "{nothing:?}");
+    assert!(several.code == 2 && several.stderr.contains("any of 2 patterns"), "{several:?}");
+    assert!(short.code == 2 && short.stderr.contains("no id of a pattern"), "{short:?}");
+    assert!(none.code == 4 && none.stderr.contains("no pattern `abcd`"), "{none:?}");
+    assert_eq!((&like["pattern"], &like["results"][0]["id"]), (&json!(ids[0]), &json!(ids[1])));
+    assert_eq!(kinds(&world, &["ls"]), ["kick"]);
+    let below = world.run(&["patterns", "add", &part, "--type", "x", "--low", "-5", "--high", "9"]);
+    assert!(below.stderr.contains("-5 Hz to 9 Hz is no range"), "{below:?}");
+}
+
+#[test]
 fn a_pattern_is_made_found_changed_and_deleted() {
     let world = World::with(&["kick", "pad"]);
     let (kick, pad) = (&world.ids()[0], &world.ids()[1]);

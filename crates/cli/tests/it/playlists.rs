@@ -1,5 +1,7 @@
 //! Playlists, as a person makes and uses them.
 
+use std::fs;
+
 use serde_json::Value;
 
 #[cfg(all(feature = "astra", feature = "emulator"))]
@@ -233,4 +235,20 @@ fn a_path_leads_from_one_song_to_another() {
     let mixed = path(&["--mix", "--length", "4"]);
     assert!(mixed["songs"].as_array().unwrap().iter().all(|song| song["mixes"] == true));
     assert_eq!(mixed["notes"], serde_json::json!([]));
+}
+
+#[test]
+fn of_no_songs_the_duration_is_nought_and_what_is_no_playlist_is_told_plainly() {
+    let world = World::with(&["kick", "snare"]);
+    world.run(&["playlist", "new", "empty"]).ok();
+    fs::write(world.path("cut.xspf"), "<playlist").unwrap();
+
+    let shown = world.run(&["playlist", "show", "empty", "--json"]);
+    let radio = world.run(&["radio", &world.ids()[0], "-f", "genre:nothing", "--json"]);
+    let cut = world.run(&["playlist", "import", "cut.xspf"]);
+
+    for run in [shown, radio] {
+        assert!(run.stdout.contains("\"duration\":0.0"), "{run:?}");
+    }
+    assert!(cut.code == 2 && !cut.stderr.contains("at the most"), "{cut:?}");
 }

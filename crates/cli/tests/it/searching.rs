@@ -10,10 +10,13 @@ fn a_song_can_be_named_in_every_way() {
     let path = song["files"][0]["path"].as_str().unwrap().to_owned();
     let title = song["tags"]["title"].as_str().unwrap().to_owned();
     let sample = format!("smpl_{}", &id[..8]);
+    let sha256 = song["files"][0]["sha256"].as_str().unwrap().to_owned();
 
-    for name in [&id, &id[..8], &sample, &path, &title] {
+    for name in [&id, &id[..8], &sample, &path, &title, &sha256, &sha256.to_uppercase()] {
         assert_eq!(world.json(&["show", name])["id"], id.as_str(), "{name}");
     }
+    let other = world.run(&["show", &sha256.replace(&sha256[..8], "00000000")]);
+    assert!(other.code == 4 && other.stderr.contains("there is no song"), "{other:?}");
 }
 
 #[test]

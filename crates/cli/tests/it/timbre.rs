@@ -148,3 +148,37 @@ fn too_short_or_silent_sounds_have_a_clear_answer() {
     assert!(silent["embeddings"].get("timbre@2").is_none(), "{silent}");
     assert!(silent["features"].get("heard_instrument").is_none(), "{silent}");
 }
+
+#[test]
+fn vectors_that_were_dropped_come_back_and_what_has_none_is_not_asked_again() {
+    let world = World::with(&["kick"]);
+    let silent = crate::world::wav(44_100, std::iter::repeat_n(0, 44_100));
+    std::fs::write(world.path("music/silent.wav"), silent).unwrap();
+    // Left and right are each other's opposite: not silent, and nothing to embed.
+    let sides = (0..44_100_u32).flat_map(|at| {
+        let left = if at % 100 < 50 { 8_000 } else { -8_000 };
+        [left, -left]
+    });
+    let mut opposite = crate::world::wav(44_100, sides);
+    opposite[22..24].copy_from_slice(&2_u16.to_le_bytes());
+    opposite[28..32].copy_from_slice(&176_400_u32.to_le_bytes());
+    opposite[32..34].copy_from_slice(&4_u16.to_le_bytes());
+    std::fs::write(world.path("music/opposite.wav"), opposite).unwrap();
+    world.run(&["scan", "music"]).ok();
+    let kick = world.json_lines(&["ls"])[0]["title"].as_str().unwrap().to_owned();
+    for model in ["timbre", "dsp45"] {
+        world.run(&["model", "drop", model, "--yes"]).ok();
+    }
+
+    let without = world.run(&["similar", &kick]);
+    let missing = world.json_lines(&["scan", "--missing"]).pop().unwrap();
+    let again = world.json_lines(&["scan", "--missing"]).pop().unwrap();
+    let all = world.json_lines(&["scan", "music"]).pop().unwrap();
+
+    assert!(without.stderr.contains("scan --model timbre@2 --missing` lets it"), "{without:?}");
+    assert_eq!(missing["updated"], 1, "{missing}");
+    assert_eq!((&again["updated"], &all["updated"]), (&json!(0), &json!(0)), "{again} {all}");
+    let models =
+        |title: &str| world.json(&["show", title])["embeddings"].as_object().map(|all| all.len());
+    assert_eq!((models(&kick), models("silent"), models("opposite")), (Some(2), None, None));
+}

@@ -302,6 +302,19 @@ fn split_values(text: &str) -> Option<Vec<String>> {
     (!quoted).then(|| values.filter(|value| !value.is_empty()).collect())
 }
 
+// What was asked for with `<` or `>` ends next to a number, and is written by that.
+fn written(range: &NumberRange) -> String {
+    let is_shorter = |one: f64, other: f64| one.to_string().len() < other.to_string().len();
+    match (range.min, range.max) {
+        (None, Some(max)) if is_shorter(max.next_up(), max) => format!("<{}", max.next_up()),
+        (Some(min), None) if is_shorter(min.next_down(), min) => format!(">{}", min.next_down()),
+        (min, max) => {
+            let end = |end: Option<f64>| end.map(|end| end.to_string()).unwrap_or_default();
+            format!("{}..{}", end(min), end(max))
+        }
+    }
+}
+
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.negated {
@@ -315,10 +328,7 @@ impl fmt::Display for Term {
             }
             Test::Values(field, values) => write!(f, "{}:{}", field.as_str(), join(values.clone())),
             Test::Number(field, ranges) => {
-                let end = |end: Option<f64>| end.map(|end| end.to_string()).unwrap_or_default();
-                let ranges =
-                    ranges.iter().map(|range| format!("{}..{}", end(range.min), end(range.max)));
-                write!(f, "{}:{}", field.as_str(), join(ranges.collect()))
+                write!(f, "{}:{}", field.as_str(), join(ranges.iter().map(written).collect()))
             }
             Test::Key(keys) => write!(f, "key:{}", join(keys.iter().map(Key::to_string).collect())),
             Test::Loop(wanted) => f.write_str(if *wanted { "loop:yes" } else { "loop:no" }),
@@ -354,6 +364,21 @@ impl From<Filter> for Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_less_or_more_than_a_number_is_printed_so() {
+        for (text, printed) in [
+            ("duration:<0.5s", "duration:<0.5"),
+            ("bpm:>140,90..100", "bpm:>140,90..100"),
+            ("bpm:>=140", "bpm:140.."),
+            ("duration:<=1:30", "duration:..90"),
+            ("year:1990..", "year:1990.."),
+        ] {
+            let term: Term = text.parse().unwrap();
+            assert_eq!(term.to_string(), printed);
+            assert_eq!(printed.parse::<Term>().unwrap(), term, "{text}");
+        }
+    }
 
     #[test]
     fn a_filter_means_the_same_after_printing() {

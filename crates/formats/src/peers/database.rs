@@ -1,4 +1,4 @@
-//! Databases in SQLite whose records are rows: which one it is, beets, audiomancer.
+//! Databases in SQLite whose records are rows: which one it is, and beets.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -169,39 +169,4 @@ fn several(name: &str, text: &str) -> Option<Value> {
     let parts = text.split(separator).map(str::trim).filter(|part| !part.is_empty());
     let parts: Vec<&str> = parts.collect();
     (parts.len() > 1).then(|| parts.into())
-}
-
-/// What audiomancer calls otherwise.
-const OF_AUDIOMANCER: [(&str, &str); 4] = [
-    ("genre_tags", "genres"),
-    ("instrument_type", "instrument"),
-    ("bpm_detected", "bpm"),
-    ("key_detected", "key"),
-];
-
-pub(super) fn audiomancer(path: &Path, each: &mut Each<'_>) -> Result<(), PeerError> {
-    let connection = open(path)?;
-    let mut samples = connection.prepare("SELECT * FROM samples ORDER BY rowid")?;
-    let mut rows = samples.query([])?;
-    while let Some(row) = rows.next()? {
-        let mut fields = fields(row, |_, _| None)?;
-        // Lists are texts in JSON.
-        for value in fields.values_mut() {
-            if let Value::String(text) = value
-                && text.trim_start().starts_with(['[', '{'])
-            {
-                *value = scalar_of(text);
-            }
-        }
-        if let Some(is_loop) = fields.get("is_loop").and_then(Value::as_i64) {
-            fields.insert("is_loop".to_owned(), Value::Bool(is_loop != 0));
-        }
-        for (from, to) in OF_AUDIOMANCER {
-            rename(&mut fields, from, to);
-        }
-        if !each(Ok(PeerRecord { fields, ..PeerRecord::default() })) {
-            return Ok(());
-        }
-    }
-    Ok(())
 }

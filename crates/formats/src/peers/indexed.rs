@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Vectors in rows, read in order or by number.
-trait Rows {
+pub(super) trait Rows {
     fn count(&self) -> u64;
     fn row(&mut self, number: u64) -> Result<Vec<f32>, PeerError>;
     fn metric(&self) -> Metric;
@@ -234,7 +234,7 @@ pub(super) fn has_rows(path: &Path) -> bool {
 }
 
 /// A `.npy` file with two dimensions, of float32 or float64.
-struct Matrix {
+pub(super) struct Matrix {
     file: BufReader<File>,
     number: Number,
     rows: u64,
@@ -244,7 +244,7 @@ struct Matrix {
 }
 
 impl Matrix {
-    fn open(path: &Path) -> Result<Self, PeerError> {
+    pub(super) fn open(path: &Path) -> Result<Self, PeerError> {
         let wrong = |what: &str| PeerError(format!("`{}` {what}", path.display()));
         let file = File::open(path)?;
         let length = file.metadata()?.len();

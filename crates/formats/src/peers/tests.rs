@@ -267,6 +267,53 @@ fn audiomancer_gives_lists_and_truths() {
     assert_eq!((&fields["is_loop"], &fields["spectral_centroid"]), (&json!(true), &json!(900.5)));
 }
 
+// A matrix of float32 in rows of two.
+fn matrix(values: &[[f32; 2]]) -> Vec<u8> {
+    let shape = format!("({}, 2)", values.len());
+    let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    let head = format!("{head:<117}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((head.len() as u16).to_le_bytes());
+    bytes.extend(head.as_bytes());
+    bytes.extend(values.iter().flatten().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
+
+#[test]
+fn vectors_of_audiomancer_come_in_once_a_script_has_read_them() {
+    let folder = tempfile::tempdir().unwrap();
+    database(
+        folder.path(),
+        "samples.db",
+        "CREATE TABLE samples (id TEXT, file_path TEXT);
+         INSERT INTO samples VALUES ('s1', '/s/1.wav'), ('s2', '/s/2.wav'), ('s3', '/s/3.wav');
+         CREATE TABLE patterns (id TEXT);
+         INSERT INTO patterns VALUES ('p');",
+    );
+    std::fs::create_dir(folder.path().join("embeddings")).unwrap();
+
+    let (_, without) = read(folder.path());
+    // In another order, without one of the samples and with one that is none.
+    let ids = json!([{"id": "s3"}, {"id": "gone"}, {"id": "s1"}]);
+    std::fs::write(folder.path().join("embeddings.json"), ids.to_string()).unwrap();
+    let rows = matrix(&[[3.0, 0.0], [9.0, 9.0], [1.0, 0.0]]);
+    std::fs::write(folder.path().join("embeddings.npy"), rows).unwrap();
+    let (what, with) = read(folder.path());
+
+    assert!(ok(&without).iter().all(|sample| sample.vectors.is_empty()));
+    let left_out = |records: &[Result<PeerRecord, (String, String)>]| -> Vec<String> {
+        records.iter().filter_map(|one| Some(one.as_ref().err()?.0.clone())).collect()
+    };
+    assert_eq!(left_out(&without), ["embeddings", "patterns"]);
+    assert_eq!(what, "a library of audiomancer", "a matrix beside it is a part of it");
+    let values: Vec<&[f32]> = ok(&with)
+        .iter()
+        .map(|sample| sample.vectors.first().map_or(&[][..], |one| one.values.as_slice()))
+        .collect();
+    assert_eq!(values, [&[1.0, 0.0][..], &[], &[3.0, 0.0]]);
+    assert_eq!(left_out(&with), ["embeddings.npy", "patterns"]);
+}
+
 #[test]
 fn descriptions_of_recordings_lie_in_folders() {
     let folder = tempfile::tempdir().unwrap();

@@ -287,7 +287,7 @@ async fn bury_unknown(
                 tombstones.push(*tombstone);
             }
         }
-        bury(library, &tombstones).await?;
+        bury(&staging.library, library, &tombstones).await?;
         done += tombstones.len() as u64;
         cursor = Some(page.cursor);
         if !page.more {

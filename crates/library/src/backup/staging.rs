@@ -12,8 +12,8 @@ use songrec_core::{
     SongId, SongSummary,
 };
 use songrec_storage::{
-    BlobSource, DeleteSong, NewBlob, NewEmbedding, Outcome, PutDocument, PutMode, PutSong,
-    Tombstone,
+    BlobSource, DeleteSong, ErrorKind as StorageTrouble, NewBlob, NewEmbedding, Outcome,
+    PutDocument, PutMode, PutSong, SegmentQuery, Tombstone,
 };
 
 use crate::{Config, Error, ErrorKind, InitOptions, Library, Result};
@@ -48,6 +48,8 @@ struct Waiting {
     segments: Vec<Segment>,
     /// Audio that came, by its hash.
     audio: HashMap<Digest, BlobRef>,
+    /// How they are deleted, once they are stored, if they are.
+    tombstones: Vec<Tombstone>,
 }
 
 impl Staging {
@@ -161,10 +163,13 @@ impl Staging {
         std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, error))
     }
 
-    /// Adds tombstones of songs.
+    /// Adds tombstones of songs. What belongs to these comes as it does to songs; of
+    /// archives of before, nothing does.
     pub(super) async fn add_tombstones(&mut self, tombstones: Vec<Tombstone>) -> Result<()> {
-        self.flush().await?;
-        bury(&self.library, &tombstones).await
+        let without_audio = |tombstone: &Tombstone| Song { blob: None, ..tombstone.song.clone() };
+        self.add_songs(tombstones.iter().map(without_audio).collect()).await?;
+        self.waiting.tombstones = tombstones;
+        Ok(())
     }
 
     /// Adds documents.
@@ -181,7 +186,8 @@ impl Staging {
 
     /// Stores the songs that wait.
     pub(super) async fn flush(&mut self) -> Result<()> {
-        let Waiting { mut songs, vectors, segments, audio, .. } = std::mem::take(&mut self.waiting);
+        let Waiting { mut songs, vectors, segments, audio, tombstones, .. } =
+            std::mem::take(&mut self.waiting);
         if songs.is_empty() {
             return Ok(());
         }
@@ -211,20 +217,64 @@ impl Staging {
                 song.blob = hashes.find_map(|hash| audio.get(&hash)).cloned();
             }
         }
-        store(&self.library, songs).await
+        store(&self.library, songs).await?;
+        delete(&self.library, &tombstones).await
     }
 }
 
-/// Stores tombstones as they were, of songs that are not there.
-pub(super) async fn bury(library: &Library, tombstones: &[Tombstone]) -> Result<()> {
-    let songs = tombstones.iter().map(|tombstone| {
-        let mut song = tombstone.song.clone();
-        // Its vectors are not there.
-        song.embeddings.clear();
-        song.blob = None;
-        song
-    });
-    store(library, songs.collect()).await?;
+/// Leaves deleted songs, as they are in one library, in another one that has never heard
+/// of them: with their vectors and segments, so that they can be restored.
+pub(super) async fn bury(from: &Library, to: &Library, tombstones: &[Tombstone]) -> Result<()> {
+    let mut songs: Vec<Song> =
+        tombstones.iter().map(|tombstone| Song { blob: None, ..tombstone.song.clone() }).collect();
+    let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
+    let mut references = HashMap::new();
+    for spec in from.backend().embeddings().models().await? {
+        if songs.iter().all(|song| !song.embeddings.contains_key(&spec.name)) {
+            continue;
+        }
+        match to.backend().embeddings().put_model(&spec).await {
+            // The library knows another model by this name.
+            Err(error) if error.kind() == StorageTrouble::Invalid => continue,
+            made => made?,
+        }
+        let found = from.backend().embeddings().get_deleted(&spec.name, &ids).await?;
+        let new: Vec<NewEmbedding> = found
+            .into_iter()
+            .zip(&songs)
+            .filter_map(|(stored, song)| {
+                let embedding = stored?.embedding;
+                let (summary, operation) = (SongSummary::of(song), OperationId::random());
+                Some(NewEmbedding { embedding, summary, operation })
+            })
+            .collect();
+        for some in new.chunks(to.backend().capabilities().batch.max(1)) {
+            let stored = to.backend().embeddings().put(some).await?;
+            for (one, reference) in some.iter().zip(stored) {
+                references.insert((one.embedding.song, spec.name.clone()), reference);
+            }
+        }
+    }
+    for song in &mut songs {
+        let named = std::mem::take(&mut song.embeddings);
+        for model in named.into_keys() {
+            if let Some(reference) = references.remove(&(song.id, model.clone())) {
+                song.embeddings.insert(model, reference);
+            }
+        }
+    }
+    let query = SegmentQuery { songs: ids, limit: usize::MAX, ..SegmentQuery::default() };
+    let segments = from.backend().segments().find(&query).await?;
+    let known = to.backend().embeddings().models().await?;
+    let has_room = |segment: &Segment| known.iter().any(|spec| spec.name == segment.model);
+    let segments: Vec<Segment> = segments.into_iter().filter(has_room).collect();
+    to.backend().segments().put(&segments).await?;
+    store(to, songs).await?;
+    delete(to, tombstones).await
+}
+
+// Deletes songs as they were deleted before.
+async fn delete(library: &Library, tombstones: &[Tombstone]) -> Result<()> {
     let deletions: Vec<DeleteSong> = tombstones
         .iter()
         .map(|tombstone| DeleteSong {

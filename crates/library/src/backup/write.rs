@@ -202,6 +202,28 @@ impl Write for Counted {
     }
 }
 
+/// Of what vectors are.
+#[derive(Clone, Copy)]
+enum Of {
+    Songs,
+    Deleted,
+}
+
+impl Of {
+    async fn read(
+        self,
+        library: &Library,
+        model: &ModelName,
+        ids: &[SongId],
+    ) -> songrec_storage::Result<Vec<Option<StoredEmbedding>>> {
+        let embeddings = library.backend.embeddings();
+        match self {
+            Self::Songs => embeddings.get(model, ids).await,
+            Self::Deleted => embeddings.get_deleted(model, ids).await,
+        }
+    }
+}
+
 /// Lines on their way into pieces.
 struct Lines {
     kind: PieceKind,
@@ -270,7 +292,7 @@ impl Writing<'_> {
     // What belongs to songs whose piece was written.
     async fn of_songs(&mut self, songs: &[&Song], options: &BackupOptions) -> Result<()> {
         self.done.contents.songs += songs.len() as u64;
-        self.vectors(songs).await?;
+        self.vectors(songs, Of::Songs).await?;
         let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
         self.segments(&ids).await?;
         for song in songs {
@@ -284,7 +306,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    async fn vectors(&mut self, songs: &[&Song]) -> Result<()> {
+    async fn vectors(&mut self, songs: &[&Song], of: Of) -> Result<()> {
         let mut by_model: BTreeMap<&ModelName, Vec<SongId>> = BTreeMap::new();
         for song in songs {
             for model in song.embeddings.keys() {
@@ -299,7 +321,7 @@ impl Writing<'_> {
             let head = text(&VectorsOf { model: spec });
             let mut lines = Lines::of(PieceKind::Vectors);
             for batch in ids.chunks(self.library.backend.capabilities().batch.max(1)) {
-                let found = self.embeddings(model, batch).await?;
+                let found = self.embeddings(model, batch, of).await?;
                 for (id, found) in batch.iter().zip(found) {
                     let Some(stored) = found else { continue };
                     if lines.text.is_empty() {
@@ -320,13 +342,13 @@ impl Writing<'_> {
         &mut self,
         model: &ModelName,
         ids: &[SongId],
+        of: Of,
     ) -> Result<Vec<Option<StoredEmbedding>>> {
-        let embeddings = self.library.backend.embeddings();
-        let all = match embeddings.get(model, ids).await {
+        let all = match of.read(self.library, model, ids).await {
             Err(error) if is_of_one(&error) => {
                 let mut all = Vec::with_capacity(ids.len());
                 for id in ids {
-                    all.push(match embeddings.get(model, &[*id]).await {
+                    all.push(match of.read(self.library, model, &[*id]).await {
                         Err(error) if is_of_one(&error) => {
                             let why = Error::from(error).in_one_line();
                             self.leave_out(format!("vector of `{id}` by `{model}`"), why);
@@ -367,12 +389,28 @@ impl Writing<'_> {
 
     async fn tombstones(&mut self, tombstones: &[Tombstone]) -> Result<()> {
         let mut lines = Lines::of(PieceKind::Trash);
+        let mut written: Vec<&Song> = Vec::new();
         for tombstone in tombstones {
             let what = || format!("deleted song `{}`", tombstone.song.id);
-            let is_in = self.line(&mut lines, what, &document_text(tombstone, None))?;
-            self.done.contents.deleted += u64::from(is_in);
+            if self.line(&mut lines, what, &document_text(tombstone, None))? {
+                written.push(&tombstone.song);
+                // What belongs to them comes before the next ones.
+                if lines.text.is_empty() {
+                    self.of_deleted(&written).await?;
+                    written.clear();
+                }
+            }
         }
-        self.end(&mut lines)
+        self.end(&mut lines)?;
+        self.of_deleted(&written).await
+    }
+
+    // What a deleted song has again once it is restored.
+    async fn of_deleted(&mut self, songs: &[&Song]) -> Result<()> {
+        self.done.contents.deleted += songs.len() as u64;
+        self.vectors(songs, Of::Deleted).await?;
+        let ids: Vec<SongId> = songs.iter().map(|song| song.id).collect();
+        self.segments(&ids).await
     }
 
     async fn documents(&mut self) -> Result<()> {

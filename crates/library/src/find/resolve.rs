@@ -25,8 +25,8 @@ const SHOWN_DIGITS: usize = 8;
 const CANDIDATES: usize = 10;
 
 /// The song that `name` means: an id, the beginning of one, a path as
-/// [`encode_path`](songrec_core::encode_path) writes it, or words of its
-/// title, artist or file name. Of several songs with the words, one whose
+/// [`encode_path`](songrec_core::encode_path) writes it, the SHA-256 of a file, or words
+/// of its title, artist or file name. Of several songs with the words, one whose
 /// whole title they are is meant.
 ///
 /// # Errors
@@ -150,6 +150,9 @@ async fn resolve_one(library: &Library, name: &str) -> Result<Named> {
     if let Some(song) = songs.pop() {
         return Ok(Named::Song(Box::new(song)));
     }
+    if let Some(song) = of_hash(library, name).await? {
+        return Ok(Named::Song(Box::new(song)));
+    }
     let looks_like_path = name.contains(['/', '\\']);
     match resolve_words(library, name).await {
         Err(error) if error.kind() == ErrorKind::NotFound && looks_like_path => Err(
@@ -157,6 +160,16 @@ async fn resolve_one(library: &Library, name: &str) -> Result<Named> {
                 .with_hint(Hint::of("{} finds songs by their words", [Remedy::Search])),
         ),
         resolved => resolved,
+    }
+}
+
+// The song of the file with this SHA-256. One file has the audio of one song.
+async fn of_hash(library: &Library, name: &str) -> Result<Option<Song>> {
+    let Ok(sha256) = name.trim().to_ascii_lowercase().parse() else { return Ok(None) };
+    let ids = library.backend.songs().lookup(&[Lookup::FileHash(sha256)]).await?.concat();
+    match ids.first() {
+        Some(id) => Ok(library.backend.get_song(*id).await?),
+        None => Ok(None),
     }
 }
 

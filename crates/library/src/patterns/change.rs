@@ -14,7 +14,7 @@ use super::{
 use crate::{Error, Library, Result, find, given::is_given, library::now};
 
 /// What is changed of a pattern; the rest stays.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PatternChange {
     /// What it is.
     pub kind: Option<String>,

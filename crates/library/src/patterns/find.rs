@@ -152,6 +152,53 @@ pub(super) async fn current<T>(
     Ok(shown.into_iter().filter_map(with_song).collect())
 }
 
+/// The least that names a pattern: digits of its id.
+const LEAST_DIGITS: usize = 4;
+
+/// The pattern that `name` means: an id, or the beginning of one, of four digits or more.
+///
+/// A whole id is not looked up. With a beginning, costs a look at all patterns.
+///
+/// # Errors
+///
+/// `NotFound` if no pattern has such an id, `Usage` if several have; those of the library.
+pub async fn pattern_id(library: &Library, name: &str) -> Result<SegmentId> {
+    let name = name.trim().to_ascii_lowercase();
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    match pattern_ids(library, &name).await?.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(none(&name)),
+        several => {
+            Err(Error::usage(format_args!("`{name}` may be any of {} patterns", several.len()))
+                .with_hint("name it by more of its id"))
+        }
+    }
+}
+
+/// The patterns whose ids begin so; none for what is too short, or begins no id.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn pattern_ids(library: &Library, beginning: &str) -> Result<Vec<SegmentId>> {
+    let digits = beginning.replace('-', "").to_ascii_lowercase();
+    if digits.len() < LEAST_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(Vec::new());
+    }
+    let begins = |id: &SegmentId| id.to_string().replace('-', "").starts_with(&digits);
+    let query = SegmentQuery {
+        which: WhichSegments::Patterns,
+        limit: usize::MAX,
+        ..SegmentQuery::default()
+    };
+    let found = library.backend().segments().find(&query).await?;
+    let ids: BTreeSet<SegmentId> =
+        found.iter().filter_map(|segment| Some(store::of(segment)?.id)).filter(begins).collect();
+    Ok(ids.into_iter().collect())
+}
+
 /// The pattern with this id.
 ///
 /// # Errors
@@ -167,7 +214,7 @@ pub async fn pattern(library: &Library, id: SegmentId) -> Result<KeptPattern> {
 }
 
 /// That there is no pattern with this id.
-pub(super) fn none(id: SegmentId) -> Error {
+pub(super) fn none(id: impl std::fmt::Display) -> Error {
     Error::not_found(format_args!("there is no pattern `{id}`"))
         .with_hint(Hint::of("{} has all of them", [Remedy::Patterns]))
 }

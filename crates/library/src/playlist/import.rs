@@ -156,16 +156,15 @@ async fn read(file: &Path) -> Result<Listed> {
     });
     let bytes = bytes.await?.map_err(|error| Error::io("read", file, error))?;
     let wrong = |why: String| {
-        Error::usage(format_args!("`{}` cannot be read as {format}", file.display()))
-            .because(why)
-            .with_hint(format!(
-                "a playlist has {MOST_SONGS} songs at the most; another program may write it anew"
-            ))
+        Error::usage(format_args!("`{}` cannot be read as {format}", file.display())).because(why)
     };
     if bytes.len() as u64 > LARGEST_PLAYLIST_FILE {
-        return Err(wrong(format!("it is larger than {LARGEST_PLAYLIST_FILE} bytes")));
+        return Err(wrong(format!("it is larger than {LARGEST_PLAYLIST_FILE} bytes"))
+            .with_hint(format!("a playlist has {MOST_SONGS} songs at the most")));
     }
-    format.read(&bytes).map_err(wrong)
+    format
+        .read(&bytes)
+        .map_err(|why| wrong(why).with_hint("the program that wrote it may write it anew"))
 }
 
 /// Which songs of the library those of a file are.

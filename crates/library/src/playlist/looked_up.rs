@@ -87,7 +87,8 @@ pub async fn playlist_songs(
     let entries: Vec<PlaylistSong> =
         (1..).zip(entries).map(|(position, entry)| PlaylistSong { position, ..entry }).collect();
     let cards = entries.iter().filter_map(|entry| entry.card.as_ref());
-    let duration: f64 = cards.map(|card| card.duration).sum();
+    // A sum of none would be minus zero.
+    let duration = cards.fold(0.0, |sum, card| sum + card.duration);
     Ok(PlaylistSongs {
         card: PlaylistCard { songs: Some(entries.len()), ..kept.card() },
         missing: entries.iter().filter(|entry| entry.missing).count(),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::{File, TryLockError},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -27,8 +28,10 @@ use crate::{
 const FOLDER: &str = "previews";
 /// How files begin that are on their way. The dot hides them from scans.
 const UNFINISHED: &str = ".preview-";
-/// What is older was left behind by a process that is gone.
+/// What is older was left behind by a process that is gone, where files cannot be locked.
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
+/// What is younger and empty may be about to be locked.
+const JUST_MADE: Duration = Duration::from_secs(10);
 /// Where so many previews in a row cannot be had for a moment, the others are not tried.
 const IN_VAIN: u32 = 3;
 
@@ -135,7 +138,7 @@ pub struct DownloadedPreviews {
 ///
 /// A preview has its name only when it is whole and was heard to be audio. Before that it is a
 /// hidden file beside it, which goes away with this call, also when it is dropped; what a
-/// process left behind that was killed is removed after a day.
+/// process left behind that was killed is removed by the next call.
 ///
 /// # Errors
 ///
@@ -295,10 +298,18 @@ async fn files_there(
     blocking(look).await?
 }
 
+// Whoever writes a file holds a lock on it, which ends with its process.
 fn is_left_behind(path: &Path) -> bool {
-    let modified = path.metadata().and_then(|metadata| metadata.modified());
-    let age = modified.ok().and_then(|then| SystemTime::now().duration_since(then).ok());
-    age.is_some_and(|age| age > LEFT_BEHIND)
+    let Ok(file) = File::open(path) else { return false };
+    let Ok(metadata) = file.metadata() else { return false };
+    let modified = metadata.modified().ok();
+    let age = modified.and_then(|then| SystemTime::now().duration_since(then).ok());
+    let is_older = |than| age.is_some_and(|age| age > than);
+    match file.try_lock() {
+        Ok(()) => metadata.len() > 0 || is_older(JUST_MADE),
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => is_older(LEFT_BEHIND),
+    }
 }
 
 /// A download at work.
@@ -338,6 +349,8 @@ impl Download<'_> {
         // Here and now: on another thread it might come to be when nobody waits for it any more.
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(self.folder);
         let file = file.map_err(unkept)?;
+        // Where there are no locks, what is left behind stays for longer.
+        let _ = file.as_file().try_lock();
         let web = &self.previews.web;
         let bytes = web.fetch(url, file.path(), |_| {}).await?;
         let ending = ending_of_audio(file.path(), web.limit()).await.map_err(|why| {

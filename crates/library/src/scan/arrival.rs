@@ -26,7 +26,7 @@ pub(super) struct Found {
     pub(super) analysis: Option<Box<Embedded>>,
     /// Whether the song is known and there was nothing to find out about it.
     pub(super) is_embedded: bool,
-    /// The learned models that listened, well or not.
+    /// The models that listened, well or not.
     pub(super) tried: Vec<ModelName>,
     /// The song that has this audio, if it is known.
     pub(super) song: Option<SongId>,

@@ -185,7 +185,7 @@ async fn embed_file(scan: &Scan<'_>, placed: Placed) -> Option<Looked> {
     let name_of = |batcher: &Arc<Batcher>| batcher.spec().name.clone();
     let tried = match tags_are_enough {
         true => Vec::new(),
-        false => wanted.batchers.iter().map(name_of).collect(),
+        false => wanted.batchers.iter().map(name_of).chain(wanted.sound.models.clone()).collect(),
     };
     let path = candidate.path.clone();
     let (fence, opening) = (scan.fence.clone(), scan.embedders.opening().clone());

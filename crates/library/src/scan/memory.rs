@@ -1,6 +1,6 @@
-//! What this machine remembers of learned models, so that nobody has to ask or
-//! embed again: in which songs they embed nothing, and of which songs the
-//! segments are kept.
+//! What this machine remembers of models, so that nobody has to ask or embed again: in
+//! which songs they embed nothing, and of which songs the segments of learned ones are
+//! kept.
 //!
 //! That a model embeds nothing stays true: its name carries a revision, and a
 //! song's id its audio. Segments stay until somebody removes them; a scan with

@@ -149,19 +149,14 @@ pub(super) fn status_of(scan: &Scan<'_>, song: &Song, path: &str) -> FileStatus 
 pub(super) fn is_embedded(scan: &Scan<'_>, song: &Song) -> bool {
     let complete =
         song.features.as_ref().is_some_and(|f| f.version >= songrec_audio::dsp::FEATURES_VERSION);
-    // A model that cannot embed a song, because it is silent, is not asked
-    // again: then the song has none at all.
+    // A built-in model cannot embed a song that is silent, on no machine. That a song
+    // has no vector at all says nothing: somebody may have dropped them.
     let is_built_in = |model: &ModelName| built_in_models().iter().any(|spec| spec.name == *model);
-    let is_silent = || {
-        let loudness = song.features.as_ref().and_then(|features| features.loudness_lufs);
-        song.embeddings.is_empty()
-            || (loudness.is_none() && !song.embeddings.keys().any(is_built_in))
-    };
     complete
         && super::lost::lost_of(scan, song.id).is_empty()
         && scan.models.iter().all(|model| {
             song.embeddings.contains_key(model)
-                || (is_built_in(model) && is_silent())
+                || (is_built_in(model) && song.is_silent())
                 || scan.memory.has(Finding::Nothing, model, song.id)
         })
 }

@@ -178,13 +178,16 @@ async fn store_segments(scan: &Scan<'_>, arrivals: &[Arrival]) -> Result<()> {
 // Remembers what need not be asked or embedded again. That segments are kept is
 // remembered once their song tells of them.
 fn remember(scan: &Scan<'_>, finding: Finding, arrivals: &[Arrival]) -> Result<()> {
+    let is_learned = |model: &ModelName| {
+        scan.embedders.batchers().iter().any(|batcher| batcher.spec().name == *model)
+    };
     let mut findings: BTreeMap<&ModelName, Vec<SongId>> = BTreeMap::new();
     for arrival in arrivals {
         let Some(analysis) = &arrival.found.analysis else { continue };
         for model in &arrival.found.tried {
             let is_found = match finding {
                 Finding::Nothing => !analysis.sound.embeddings.contains_key(model),
-                Finding::Segments => scan.options.segments,
+                Finding::Segments => scan.options.segments && is_learned(model),
             };
             if is_found && !analysis.failed.contains_key(model) {
                 findings.entry(model).or_default().push(arrival.id());

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use songrec_core::{Hint, Metric, ModelName, Piece, Remedy, Song, SongId, SongSummary, Vector};
+use songrec_core::{
+    Hint, Metric, ModelName, Piece, Remedy, Scan, Song, SongId, SongSummary, Vector,
+};
 
 use super::folder::{Center, center_of};
 use crate::{Error, ErrorKind, Library, Named, Part, Result};
@@ -361,13 +363,18 @@ fn unembedded(example: &EmbeddedExample, model: &ModelName) -> Error {
         let mut embedded = built_in.filter(|name| song.embeddings.contains_key(name));
         embedded.next().or_else(|| song.embeddings.keys().next())
     });
+    let scan = Remedy::Scan(Scan::Unembedded(Some(model.to_string())));
     Error::not_found(format_args!("`{}` was not embedded by `{model}`", example.title)).with_hint(
         match embedded_by {
             Some(other) => Hint::of(
-                "it was embedded by `{}`: try {}, or scan it again",
-                [Piece::from(other.to_string()), Remedy::Model(Some(other.to_string())).into()],
+                "it was embedded by `{}`: try {}; {} lets the other one embed it, too",
+                [
+                    Piece::from(other.to_string()),
+                    Remedy::Model(Some(other.to_string())).into(),
+                    scan.into(),
+                ],
             ),
-            None => "scan its file again".into(),
+            None => Hint::of("{} lets it embed all songs whose files are here", [scan]),
         },
     )
 }

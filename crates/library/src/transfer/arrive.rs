@@ -40,6 +40,8 @@ pub struct Imported {
     /// Of those that were there: known by the path, the hash or the name of
     /// their file, for the audio itself was not at hand.
     pub known_by_file: u64,
+    /// Definitions of synths that are new.
+    pub synths: u64,
     /// What stood among the records and is none.
     pub no_records: Vec<String>,
     /// Fields that have no name of their own here, kept as `extra.NAME`: of how

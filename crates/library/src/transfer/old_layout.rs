@@ -2,6 +2,7 @@
 //! beside a folder `embeddings` of `.npy` files, in `data` or anywhere.
 
 use std::{
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -45,18 +46,27 @@ pub(super) fn find(folder: &Path) -> Result<OldLibrary> {
         .map(|name| folder.join(name))
         .find(|place| has_npy(place));
     let (Some(metadata), Some(embeddings)) = (metadata, embeddings) else {
-        return Err(Error::not_found(format_args!(
+        let nothing = Error::not_found(format_args!(
             "there is no library to import in `{}`",
             folder.display()
-        ))
-        .because(
-            "it holds no `songs.jsonl` of an export, no `metadata.json` with `embeddings/*.npy`, and \
-             no library of another program that is known",
-        )
-        .with_hint(
-            "name the folder or the file of one: beets, ChromaDB, FAISS, blissify, bliss-analyser, \
-             audiomancer, AcousticBrainz, .npy or CSV",
         ));
+        return Err(match needs_python(folder) {
+            Some(what) => {
+                nothing.because(format!("it is {what}, which only Python reads")).with_hint(
+                    "`tools/vectors_to_npy.py`, a script in the source of songrec, writes .npy and \
+                 .json of it",
+                )
+            }
+            None => nothing
+                .because(
+                    "it holds no `songs.jsonl` of an export, no `metadata.json` with \
+                     `embeddings/*.npy`, and no library of another program that is known",
+                )
+                .with_hint(
+                    "name the folder or the file of one: beets, ChromaDB, FAISS, blissify, \
+                     bliss-analyser, audiomancer, AcousticBrainz, .npy or CSV",
+                ),
+        });
     };
     let text =
         std::fs::read_to_string(&metadata).map_err(|error| Error::io("read", &metadata, error))?;
@@ -65,6 +75,25 @@ pub(super) fn find(folder: &Path) -> Result<OldLibrary> {
             .because(error)
     })?;
     Ok(OldLibrary { folder: folder.to_owned(), embeddings, metadata: records(json) })
+}
+
+fn needs_python(path: &Path) -> Option<&'static str> {
+    if is_lance(path) {
+        return Some("a database of LanceDB");
+    }
+    // Every pickle since 2003 begins with its protocol; no text begins so.
+    let mut begins = [0; 2];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut begins)).ok()?;
+    matches!(begins, [0x80, 2..=5]).then_some("a pickle")
+}
+
+/// Whether a folder is a table of LanceDB, or holds some.
+fn is_lance(folder: &Path) -> bool {
+    let is_table =
+        |path: &Path| path.extension().is_some_and(|ending| ending == "lance") && path.is_dir();
+    is_table(folder)
+        || std::fs::read_dir(folder)
+            .is_ok_and(|entries| entries.flatten().any(|entry| is_table(&entry.path())))
 }
 
 fn has_npy(folder: &Path) -> bool {

@@ -52,8 +52,14 @@ pub(super) fn described(
         }
         None => None,
     };
+    // A name without a folder may be that of many files: how the record itself is called
+    // tells them apart.
+    let name = match (path.as_deref(), key) {
+        (Some(path), Some(key)) if !path.contains(['/', '\\']) => Some(format!("{path}\n{key}")),
+        (path, key) => path.or(key).map(str::to_owned),
+    };
     // Without audio it is known by its vector, or else by its name, until that comes along.
-    let known_by = match (vectors.first(), path.as_deref().or(key)) {
+    let known_by = match (vectors.first(), name) {
         (Some((_, vector)), _) => {
             [b"imported without audio\n".as_slice(), &vector.to_le_bytes()].concat()
         }

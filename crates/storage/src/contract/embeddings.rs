@@ -79,6 +79,15 @@ pub trait EmbeddingStore: Send + Sync {
         songs: &[SongId],
     ) -> Result<Vec<Option<StoredEmbedding>>>;
 
+    /// The embeddings that deleted songs named under one model when they were deleted, as
+    /// [`get`](Self::get) gives those of songs: they are there until the deletion is
+    /// forgotten. `None` for a song that is not deleted, or did not name one.
+    async fn get_deleted(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>>;
+
     /// The nearest songs, nearest first; equally near ones by their ids.
     /// Exclusion, filter, threshold and offset come before `k`: fewer than
     /// `k` hits mean that there are no more. A hit may be an embedding that no

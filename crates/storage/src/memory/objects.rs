@@ -91,6 +91,20 @@ impl EmbeddingStore for MemoryBackend {
         Ok(songs.iter().map(find).collect())
     }
 
+    async fn get_deleted(
+        &self,
+        model: &ModelName,
+        songs: &[SongId],
+    ) -> Result<Vec<Option<StoredEmbedding>>> {
+        let state = self.state();
+        let find = |id: &SongId| {
+            let song = &state.tombstone(id)?.song;
+            let embedding = state.named(song, model)?.clone();
+            Some(StoredEmbedding { embedding, reference: song.embeddings.get(model)?.clone() })
+        };
+        Ok(songs.iter().map(find).collect())
+    }
+
     async fn nearest(&self, query: &NearestQuery) -> Result<Vec<Neighbor>> {
         let state = self.state();
         let model = state.models.get(&query.model).ok_or_else(|| {

@@ -119,6 +119,32 @@ pub async fn an_embedding_without_its_song_is_none(backend: &dyn StorageBackend)
     assert_eq!(backend.get_embedding(&name, one.id).await.unwrap(), None);
 }
 
+/// What a song named when it was deleted is given of deleted songs alone, until the song
+/// is back.
+pub async fn the_embedding_of_a_deleted_song_can_be_read(backend: &dyn StorageBackend) {
+    let name = tiny_model().name;
+    backend.embeddings().put_model(&tiny_model()).await.unwrap();
+    let (mut kept, mut gone) = (song("kept"), song("gone"));
+    for (song, value) in [(&mut kept, 1.0), (&mut gone, 2.0)] {
+        store(backend, song, &embedded(song, [value; 8])).await;
+    }
+    let named = gone.embeddings[&name].clone();
+    let asked = [kept.id, gone.id, song("missing").id];
+    let before = backend.embeddings().get_deleted(&name, &asked).await.unwrap();
+    assert_eq!(before, [None, None, None]);
+
+    backend.songs().delete(&[delete(gone.id)]).await.unwrap();
+
+    let deleted = backend.embeddings().get_deleted(&name, &asked).await.unwrap();
+    let [None, Some(stored), None] = deleted.as_slice() else { panic!("{deleted:?}") };
+    assert_eq!(stored.embedding, embedded(&gone, [2.0; 8]));
+    assert_eq!(stored.reference.digest, named.digest);
+    let other = backend.embeddings().get_deleted(&dot_model().name, &asked).await.unwrap();
+    assert_eq!(other, [None, None, None], "of no model that it named");
+    let none = backend.embeddings().get_deleted(&name, &[]).await.unwrap();
+    assert_eq!(none, []);
+}
+
 /// Embeddings come in the order of the songs asked for.
 pub async fn embeddings_come_in_the_order_asked_for(backend: &dyn StorageBackend) {
     backend.embeddings().put_model(&tiny_model()).await.unwrap();

@@ -129,6 +129,7 @@ macro_rules! conformance {
             embeddings_come_back_bit_for_bit,
             embeddings_of_models_are_apart,
             an_embedding_without_its_song_is_none,
+            the_embedding_of_a_deleted_song_can_be_read,
             embeddings_come_in_the_order_asked_for,
             storing_an_embedding_again_changes_nothing,
             the_first_embedding_wins,

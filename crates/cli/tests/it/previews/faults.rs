@@ -140,21 +140,30 @@ fn ctrl_c_ends_a_download_and_leaves_only_what_is_whole() {
 }
 
 #[test]
-fn what_a_killed_download_left_behind_goes_away_in_time() {
+fn what_a_killed_download_left_behind_goes_away_with_the_next() {
     let service = Service::start();
     let world = world(&service);
+    service.set("/2", Does::Stuck);
+    let mut killed = world.begin(&["previews", "download", "102"]);
+    while !in_folder(&world).iter().any(|name| name.starts_with(".preview-")) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
     let folder = world.path("data/songrec/library/previews");
-    std::fs::create_dir_all(&folder).unwrap();
-    for (name, days) in [(".preview-old", 2), (".preview-young", 0)] {
-        std::fs::write(folder.join(name), "half").unwrap();
-        let then = SystemTime::now() - Duration::from_secs(days * 24 * 3600);
+    // One that got some of its bytes, and one that somebody else is writing.
+    std::fs::write(folder.join(".preview-half"), "half").unwrap();
+    std::fs::write(folder.join(".preview-theirs"), "half").unwrap();
+    let theirs = std::fs::File::open(folder.join(".preview-theirs")).unwrap();
+    theirs.lock().unwrap();
+    for name in in_folder(&world).iter().filter(|name| name.starts_with(".preview-")) {
         let file = std::fs::File::options().write(true).open(folder.join(name)).unwrap();
-        file.set_modified(then).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
     }
 
     world.run(&["previews", "download", "101"]).ok();
 
-    assert_eq!(in_folder(&world), [".preview-young", FIRST]);
+    assert_eq!(in_folder(&world), [".preview-theirs", FIRST]);
 }
 
 #[test]
