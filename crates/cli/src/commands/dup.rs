@@ -16,7 +16,8 @@ use crate::{
 
 pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> {
     let library = context.library_to_read().await?;
-    let mut rows = Rows::of(&context.printer, &args.rows, &library)?;
+    let rows = Rows::of(&context.printer, &args.rows, &library)?;
+    let mut listed = Vec::new();
     if args.near {
         return near(context, &library, &args, rows).await;
     }
@@ -32,8 +33,9 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
         }
         printed = if printer.json {
             printer.json(&duplicates)
-        } else if let Some(rows) = &mut rows {
-            rows.print(printer, &copies(&duplicates, group))
+        } else if rows.is_some() {
+            listed.extend(copies(&duplicates, group));
+            Ok(())
         } else {
             let heading =
                 format!("{}  {}", duplicates.summary.id.short(), duplicates.summary.title);
@@ -48,6 +50,10 @@ pub(super) async fn run(context: &Context, args: DupArgs) -> Result<ExitStatus> 
     })
     .await?;
     printed?;
+    // In one table: columns are as wide as all of them need.
+    if let Some(mut rows) = rows {
+        rows.print(printer, &listed)?;
+    }
     if found == 0 {
         printer.nothing("no recording is there twice")?;
         return Ok(ExitStatus::FoundNothing);
@@ -74,7 +80,7 @@ async fn near(
     context: &Context,
     library: &Library,
     args: &DupArgs,
-    mut rows: Option<Rows<'_>>,
+    rows: Option<Rows<'_>>,
 ) -> Result<ExitStatus> {
     let threshold = args.threshold;
     if !threshold.is_finite() {
@@ -95,19 +101,20 @@ async fn near(
         return Ok(ExitStatus::Interrupted);
     };
     let mut songs = 0;
+    let mut listed = Vec::new();
     for (group, number) in groups.iter().zip(1..) {
         songs += group.songs.len() as u64;
         if printer.json {
             printer.json(group)?;
             continue;
         }
-        if let Some(rows) = &mut rows {
+        if rows.is_some() {
             let song = |song: &NearDuplicate| {
                 let mut document = json!(song);
                 document["group"] = json!(number);
                 document
             };
-            rows.print(printer, &group.songs.iter().map(song).collect::<Vec<_>>())?;
+            listed.extend(group.songs.iter().map(song));
             continue;
         }
         let heading =
@@ -132,6 +139,9 @@ async fn near(
             ]);
         }
         printer.table(&table)?;
+    }
+    if let Some(mut rows) = rows {
+        rows.print(printer, &listed)?;
     }
     if groups.is_empty() {
         printer.nothing(&format!("no two songs are {threshold} similar"))?;
