@@ -100,8 +100,8 @@ fn clear_classes(
     let at = |bin: isize| &bins[bin.clamp(0, last) as usize];
     let mut around = [0.0f32; LANES];
     for bin in -AROUND..AROUND {
-        for lane in 0..LANES {
-            around[lane] += at(bin)[lane];
+        for (around, magnitude) in around.iter_mut().zip(at(bin)) {
+            *around += magnitude;
         }
     }
     for bin in 0..=last {
