@@ -144,6 +144,23 @@ mod tests {
     }
 
     #[test]
+    fn frames_side_by_side_are_as_frames_alone() {
+        let frames =
+            (0u8..11).map(|at| (tone(usize::from(at), 0.1 * f32::from(at)), f32::from(at)));
+        let mut clear = Clear::new(50, 50, 0.1);
+
+        frames.clone().for_each(|(bins, gain)| clear.add(&bins, gain));
+
+        let mut sums = [0.0; CLASSES];
+        for (bins, gain) in frames {
+            let mut alone = Clear::new(50, 50, 0.1);
+            alone.add(&bins, gain);
+            sums.iter_mut().zip(alone.take_mean()).for_each(|(sum, value)| *sum += value);
+        }
+        assert_eq!(clear.take_mean(), sums.map(|sum| sum / 11.0));
+    }
+
+    #[test]
     fn a_sharp_clip_is_in_its_own_semitones() {
         // 40 cents sharp: 1.2 bins, so that bins are 0.2 off and semitones 0.4.
         let mut clear = Clear::new(70, 90, 0.1);
