@@ -249,3 +249,20 @@ fn bands() -> Vec<Band> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peak_is_found_wherever_it_is() {
+        for at in [0, 31, 32, 70, 99] {
+            let mut samples = vec![0.25; 100];
+            samples[50] = f32::NAN;
+            samples[at] = -0.5;
+            assert_eq!(peak(&samples), 0.5, "{at}");
+        }
+        assert_eq!(peak(&[]), 0.0);
+        assert_eq!(peak(&[f32::NAN; 40]), 0.0);
+    }
+}

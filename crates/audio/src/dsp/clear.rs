@@ -100,8 +100,8 @@ fn clear_classes(
     let at = |bin: isize| &bins[bin.clamp(0, last) as usize];
     let mut around = [0.0f32; LANES];
     for bin in -AROUND..AROUND {
-        for lane in 0..LANES {
-            around[lane] += at(bin)[lane];
+        for (around, magnitude) in around.iter_mut().zip(at(bin)) {
+            *around += magnitude;
         }
     }
     for bin in 0..=last {
@@ -141,6 +141,23 @@ mod tests {
         assert!(found[7].abs() < 1e-5 && found[10].abs() < 1e-5, "{found:?}");
         clear.add(&tone(4, 0.5), 0.0);
         assert_eq!(clear.take_mean(), [0.0; CLASSES]);
+    }
+
+    #[test]
+    fn frames_side_by_side_are_as_frames_alone() {
+        let frames =
+            (0u8..11).map(|at| (tone(usize::from(at), 0.1 * f32::from(at)), f32::from(at)));
+        let mut clear = Clear::new(50, 50, 0.1);
+
+        frames.clone().for_each(|(bins, gain)| clear.add(&bins, gain));
+
+        let mut sums = [0.0; CLASSES];
+        for (bins, gain) in frames {
+            let mut alone = Clear::new(50, 50, 0.1);
+            alone.add(&bins, gain);
+            sums.iter_mut().zip(alone.take_mean()).for_each(|(sum, value)| *sum += value);
+        }
+        assert_eq!(clear.take_mean(), sums.map(|sum| sum / 11.0));
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod contrast;
 mod cqt;
 mod extractor;
 mod instrument;
+mod k_weighting;
 mod key;
 mod key_weights;
 mod loudness;
