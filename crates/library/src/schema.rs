@@ -23,6 +23,7 @@ pub const SCHEMAS: &[(&str, &str)] = &[
     ("config path", include_str!("../schema/config-path.json")),
     ("config show", include_str!("../schema/config-show.json")),
     ("conflicts", include_str!("../schema/conflicts.json")),
+    ("conflicts list", include_str!("../schema/conflicts-list.json")),
     ("conflicts resolve", include_str!("../schema/conflicts-resolve.json")),
     ("conflicts show", include_str!("../schema/conflicts-show.json")),
     ("demo", include_str!("../schema/demo.json")),
