@@ -57,7 +57,7 @@ pub use opening::Opening;
 pub use resample::Resampler;
 pub use sink::BlockSink;
 pub use spectrogram::{Spectrogram, spectrogram};
-pub use tags::{read_tags, read_tags_by};
+pub use tags::{read_artwork, read_tags, read_tags_by};
 pub use transform::plan_double;
 pub use warning::Warning;
 pub use waveform::{Waveform, waveform};

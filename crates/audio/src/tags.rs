@@ -11,7 +11,7 @@ use lofty::{
     config::ParseOptions,
     file::{TaggedFile, TaggedFileExt},
     id3::v1::GENRES,
-    picture::PictureType,
+    picture::{Picture, PictureType},
     probe::Probe,
     tag::{ItemKey, Tag},
 };
@@ -87,10 +87,28 @@ fn read(path: &Path) -> Result<(Option<TaggedFile>, Option<String>), String> {
 const HIDDEN: &str =
     "an ID3v2 tag is left out, for chapters inside of chapters or compressed frames";
 
-fn merged(file: &TaggedFile) -> Tags {
+/// The picture that [`read_tags`] says a file has: the front cover, or else the first one.
+/// Nothing if there is none. It is not decoded, and has at most 16 MiB: larger ones are left
+/// out, by the tags' reader.
+///
+/// # Errors
+///
+/// Why the tags could not be read.
+pub fn read_artwork(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let (file, _) = read(path)?;
+    Ok(file.as_ref().and_then(|file| Some(front(&by_importance(file))?.data().to_vec())))
+}
+
+/// The tags of a file, the format's own first.
+fn by_importance(file: &TaggedFile) -> Vec<&Tag> {
     let first = file.primary_tag_type();
     let mut tags: Vec<&Tag> = file.tags().iter().collect();
     tags.sort_by_key(|tag| tag.tag_type() != first);
+    tags
+}
+
+fn merged(file: &TaggedFile) -> Tags {
+    let tags = by_importance(file);
     let texts = Texts(&tags);
 
     let mut found = Tags {
@@ -250,11 +268,15 @@ fn key(text: &str) -> Option<songrec_core::Key> {
 }
 
 /// The front cover, or else the first picture.
-fn art(tags: &[&Tag]) -> Option<Art> {
+fn front<'a>(tags: &[&'a Tag]) -> Option<&'a Picture> {
     let pictures = || tags.iter().flat_map(|tag| tag.pictures());
-    let picture = pictures()
+    pictures()
         .find(|picture| picture.pic_type() == PictureType::CoverFront)
-        .or_else(|| pictures().next())?;
+        .or_else(|| pictures().next())
+}
+
+fn art(tags: &[&Tag]) -> Option<Art> {
+    let picture = front(tags)?;
     let media_type = picture.mime_type().map_or("application/octet-stream", |mime| mime.as_str());
     Some(Art {
         media_type: clean(media_type).unwrap_or_default(),

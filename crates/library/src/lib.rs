@@ -2,6 +2,7 @@
 
 mod add;
 mod anomalies;
+mod artwork;
 mod attributes;
 mod audio;
 mod backup;
@@ -70,6 +71,7 @@ pub(crate) use anomalies::decision_scores;
 pub use anomalies::{
     Anomalies, Anomaly, AnomalyMethod, AnomalyOptions, CONTAMINATION, anomalies, are_anomalies_kept,
 };
+pub use artwork::{Artwork, artwork};
 pub use audio::{audio_url, get_audio};
 pub use backup::{
     ArchiveReport, BackedUp, BackupOptions, Contents, DamagedPart, Manifest, NotBackedUp,

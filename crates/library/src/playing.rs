@@ -262,6 +262,14 @@ pub async fn read_audio(
     }
 }
 
+/// The file of this machine that plays, if that is what was found.
+pub(crate) fn file_of(found: &Playable) -> Option<PathBuf> {
+    match found {
+        Playable::Here { place: AudioPlace(Place::File(path)), .. } => Some(path.clone()),
+        _ => None,
+    }
+}
+
 /// The audio of a song as a file that can be decoded.
 #[derive(Debug)]
 pub(crate) struct AudioOnDisk {

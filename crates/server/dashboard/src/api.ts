@@ -259,6 +259,7 @@ export const api = {
     return send<Schema["scan-item"]>("POST", "songs", form);
   },
   audio: (id: string) => url(`${path("songs", id)}/audio`),
+  artwork: (id: string) => url(`${path("songs", id)}/artwork`),
   waveform: (id: string, query: { points: number; from?: number; to?: number }, signal?: AbortSignal) =>
     get<Waveform>(`${path("songs", id)}/waveform`, query, signal),
   spectrogram: (id: string, width: number, height: number) =>

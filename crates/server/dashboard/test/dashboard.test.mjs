@@ -425,6 +425,7 @@ test("a song shows all that is known, and is edited", async (t) => {
   await page.locator(".history li", { hasText: "genre set to “Ambient”" }).waitFor();
   await page.locator(".sounding", { hasText: "Brightness" }).waitFor();
   assert.ok(await page.locator(".spectrogram img").evaluate((image) => image.naturalWidth > 0));
+  assert.ok(await page.locator(".cover img").evaluate((image) => image.complete && image.naturalWidth > 0));
   await page.getByRole("button", { name: /^Edit Artist/ }).click();
   await page.keyboard.press("Control+a");
   await page.keyboard.type("Somebody Else");

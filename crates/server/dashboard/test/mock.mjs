@@ -406,7 +406,7 @@ function show(state, song) {
     format: 3, id: song.id, audio_hash: "0".repeat(64), revision: { number: 1 + Object.keys(edits).length, operation: "1" },
     files: [{ path: song.path, sha256: "0".repeat(64), size: song.size }],
     audio: { container: "flac", codec: song.codec, sample_rate: 44100, channels: 2, bit_depth: 16, frames: 1, duration: song.duration, bitrate: 900000 },
-    tags: { title: song.title }, edits, features: { version: 1, bpm: song.bpm, bpm_confidence: 0.8, key: song.key, key_confidence: 0.4, tuning_hz: 440.8, loudness_lufs: -12.4, peak_db: -0.3, rms: 0.1, dynamic_range_db: 11, spectral_centroid_hz: 1840, spectral_bandwidth_hz: 1900, spectral_rolloff_hz: 4000, spectral_flatness: 0.02, zero_crossing_rate: 0.08, pitch_salience: 0.42, onset_rate: 3.2, is_loop: song.loop, instrument: song.instrument, instrument_confidence: 0.7, moods: song.moods, silence_start_s: 0, silence_end_s: 1.2 },
+    tags: { title: song.title, art: { media_type: "image/png", size: 4000 } }, edits, features: { version: 1, bpm: song.bpm, bpm_confidence: 0.8, key: song.key, key_confidence: 0.4, tuning_hz: 440.8, loudness_lufs: -12.4, peak_db: -0.3, rms: 0.1, dynamic_range_db: 11, spectral_centroid_hz: 1840, spectral_bandwidth_hz: 1900, spectral_rolloff_hz: 4000, spectral_flatness: 0.02, zero_crossing_rate: 0.08, pitch_salience: 0.42, onset_rate: 3.2, is_loop: song.loop, instrument: song.instrument, instrument_confidence: 0.7, moods: song.moods, silence_start_s: 0, silence_end_s: 1.2 },
     embeddings: { "dsp45@1": { dimension: 45, digest: "0" } }, added_at: "2026-11-01T09:00:00Z", updated_at: "2026-11-20T09:00:00Z", values,
     cluster: group < library.groups ? { cluster_id: group, name: library.clusterNames[group] } : undefined,
   };
@@ -450,6 +450,7 @@ async function oneSong(state, method, song, part, query, body, request, response
       const max = Array.from({ length: points }, (_, at) => 0.15 + 0.75 * Math.abs(Math.sin(at / 37 + i)) * (0.5 + 0.5 * Math.sin(at / 170)) ** 2 * random());
       return { duration: song.duration, points, min: max.map((value) => -value * 0.9), max, rms: max.map((value) => value * 0.5) };
     }
+    case "artwork":
     case "spectrogram":
       return void response.writeHead(200, { "content-type": "image/png" }).end(picture(i));
     case "history":

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::json;
 use songrec_core::{Song, Vector};
 use songrec_library::{
-    LARGEST_PICTURE, MOST_POINTS, Part, Playable, find_model, npy_of, playable, read_audio,
-    remove_embedding, replace_embedding, spectrogram, vector_of, waveform,
+    LARGEST_PICTURE, MOST_POINTS, Part, Playable, artwork, find_model, npy_of, playable,
+    read_audio, remove_embedding, replace_embedding, spectrogram, vector_of, waveform,
 };
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -29,6 +29,7 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(audio))
+        .routes(routes!(cover))
         .routes(routes!(outline))
         .routes(routes!(picture))
         .routes(routes!(embedding, replace, remove))
@@ -77,12 +78,10 @@ async fn audio(
         Playable::Here { size, sha256, place } => (size, sha256, place),
     };
     let etag = format!("\"{sha256}\"");
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if text(header::IF_NONE_MATCH)
-        .is_some_and(|asked| asked.split(',').any(|one| one.trim() == etag))
-    {
+    if has_already(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
     }
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // A part of another version would not fit what the client has.
     let fits = text(header::IF_RANGE).is_none_or(|asked| asked == etag);
     let range = match text(header::RANGE).filter(|_| fits).map(|asked| range_of(asked, size)) {
@@ -110,6 +109,41 @@ async fn audio(
     put(headers, header::ACCEPT_RANGES, "bytes");
     put(headers, header::ETAG, &etag);
     put(headers, header::CACHE_CONTROL, "private, max-age=0, must-revalidate");
+    Ok(response)
+}
+
+// Whether a client says that it has what this tag stands for.
+fn has_already(headers: &HeaderMap, etag: &str) -> bool {
+    let asked = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    asked.is_some_and(|asked| asked.split(',').any(|one| one.trim() == etag))
+}
+
+/// Shows the picture in a song's file: the front cover, or else the first one. A song whose
+/// tags name none (`tags.art`) is answered without a look at its file; else the tags of the file
+/// are read, which comes from the bucket whole if only that has it.
+#[utoipa::path(get, path = "/api/v1/songs/{id}/artwork", tag = "sound", params(
+    ("id" = String, Path, description = "The id of a song, or at least 8 digits of its beginning"),
+), responses(
+    (status = 200, description = "A JPEG, PNG, GIF, WebP, AVIF or BMP, as it is in the file", content_type = "image/*"),
+    (status = 304, description = "The client has this picture"),
+))]
+async fn cover(
+    State(server): State<Shared>,
+    InPath(id): InPath<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let song = named(&server, &id).await?;
+    let job = RequestJob::new();
+    let _turn = server.turn().await?;
+    let found = artwork(&server.library, &song, &server.checked, &job).await?;
+    let etag = format!("\"{}\"", found.sha256);
+    let mut response = match has_already(&headers, &etag) {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        false => ([(header::CONTENT_TYPE, found.media_type)], found.bytes).into_response(),
+    };
+    put(response.headers_mut(), header::ETAG, &etag);
+    // A picture changes when its file is written anew, which is seldom.
+    put(response.headers_mut(), header::CACHE_CONTROL, "private, max-age=3600");
     Ok(response)
 }
 

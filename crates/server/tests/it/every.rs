@@ -69,6 +69,8 @@ fn examples(audio: &str) -> Vec<Example> {
         read("/api/v1/songs", "/api/v1/songs?filter=duration:0..10&sort=title&desc=true&limit=3"),
         read(song, "/api/v1/songs/{a}"),
         read("/api/v1/songs/{id}/audio", "/api/v1/songs/{a}/audio"),
+        // These files have no pictures; `sound.rs` has some that do.
+        Example { status: 404, ..read("/api/v1/songs/{id}/artwork", "/api/v1/songs/{a}/artwork") },
         read("/api/v1/songs/{id}/waveform", "/api/v1/songs/{a}/waveform?points=50"),
         read("/api/v1/songs/{id}/spectrogram", "/api/v1/songs/{a}/spectrogram?width=40&height=20"),
         read("/api/v1/songs/{id}/embedding", "/api/v1/songs/{a}/embedding"),

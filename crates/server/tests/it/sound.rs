@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::Value;
 use songrec_server::Options;
 
-use crate::world::{problem, world};
+use crate::world::{problem, song, with_cover, world};
 
 #[tokio::test]
 async fn audio_is_given_whole_or_in_parts() {
@@ -55,6 +55,43 @@ async fn another_file_in_the_place_of_a_song_is_not_given_out() {
     let response = world.get(&format!("/api/v1/songs/{id}/audio")).send().await.unwrap();
 
     assert_eq!(problem(response).await, (404, "not_found".to_owned()));
+}
+
+#[tokio::test]
+async fn the_picture_in_a_file_is_given_for_what_it_is() {
+    let world = world(1, Options::default()).await;
+    let jpeg = [b"\xff\xd8\xff\xe0".as_slice(), &[7; 5_000]].concat();
+    let mut places = Vec::new();
+    // What the tag says of a picture is not what is said of it.
+    for (number, name, media_type, picture) in [
+        (7, "elm", "text/html", jpeg.as_slice()),
+        (8, "ash", "image/svg+xml", b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>"),
+    ] {
+        let sent = with_cover(song(number, name), media_type, picture);
+        let file = format!("{name}.wav");
+        let new = world.send("/api/v1/songs", Some((&file, &sent)), &[]).send().await.unwrap();
+        assert_eq!(new.status(), 201, "{name}");
+        places.push(format!("{}/artwork", new.headers()["location"].to_str().unwrap()));
+    }
+
+    let shown = world.get(&places[0]).send().await.unwrap();
+    assert_eq!(shown.status(), 200);
+    assert_eq!(shown.headers()["content-type"], "image/jpeg");
+    assert_eq!(shown.headers()["x-content-type-options"], "nosniff");
+    let etag = shown.headers()["etag"].clone();
+    assert_eq!(shown.bytes().await.unwrap(), jpeg);
+    let known = world.get(&places[0]).header("if-none-match", etag).send().await.unwrap();
+    assert_eq!(known.status(), 304);
+    let scripted = world.get(&places[1]).send().await.unwrap();
+    assert_eq!(problem(scripted).await, (404, "not_found".to_owned()));
+
+    // Another file is in the place of the one that the song names.
+    let file = world.path("library/uploads/elm.wav");
+    let mut other = std::fs::read(&file).unwrap();
+    *other.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, other).unwrap();
+    let gone = world.get(&places[0]).send().await.unwrap();
+    assert_eq!(problem(gone).await, (404, "not_found".to_owned()));
 }
 
 #[tokio::test]

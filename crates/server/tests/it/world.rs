@@ -167,6 +167,21 @@ pub(crate) fn wav(rate: u32, samples: impl Iterator<Item = i16>, title: &str) ->
     wav
 }
 
+/// A WAV file with a front cover that says it is of this type, in an ID3v2.3 tag.
+pub(crate) fn with_cover(mut wav: Vec<u8>, media_type: &str, picture: &[u8]) -> Vec<u8> {
+    let mut frame = [b"\0", media_type.as_bytes(), b"\0\x03\0", picture].concat();
+    frame.splice(0..0, [b"APIC", &(frame.len() as u32).to_be_bytes()[..], b"\0\0"].concat());
+    let size = frame.len() as u32;
+    let mut tag = b"ID3\x03\0\0".to_vec();
+    tag.extend([21, 14, 7, 0].map(|bits| (size >> bits) as u8 & 0x7f));
+    tag.extend(frame);
+    let length = tag.len() as u32;
+    wav.extend([&b"id3 "[..], &length.to_le_bytes(), &tag, &b"\0"[..tag.len() % 2]].concat());
+    let riff = wav.len() as u32 - 8;
+    wav[4..8].copy_from_slice(&riff.to_le_bytes());
+    wav
+}
+
 /// A form with a file and fields, and its type.
 pub(crate) fn form(file: Option<(&str, &[u8])>, fields: &[(&str, &str)]) -> (String, Vec<u8>) {
     let mut body = Vec::new();

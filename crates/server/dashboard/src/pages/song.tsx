@@ -71,6 +71,7 @@ function Head({ card, song }: { card: Card; song: Song }) {
   const on = now?.on === true && now.card.id === card.id;
   const writable = useWritable();
   const [asking, ask] = useState<"forget" | "add" | null>(null);
+  const [bare, strip] = useState(false);
   const forget = async () => {
     try {
       await api.remove(card.id);
@@ -85,6 +86,11 @@ function Head({ card, song }: { card: Card; song: Song }) {
   };
   return (
     <div class="song-head">
+      {song.tags.art && !bare && (
+        <a class="cover" href={api.artwork(card.id)} target="_blank" rel="noreferrer">
+          <img src={api.artwork(card.id)} alt={`Cover of ${plain(card.title)}`} onError={() => strip(true)} />
+        </a>
+      )}
       <IconButton icon={on ? "pause" : "play"} label={on ? "Pause" : "Play"} kind="main large" act={() => toggle(card)} />
       <div class="song-title">
         <h1 dir="auto">{plain(card.title)}</h1>

@@ -79,7 +79,7 @@ export function inWords(features: Features): Said[] {
   say(features.spectral_flatness, (flatness) => ({
     name: "Noise",
     words: word(flatness, [[0.005, "pure tones"], [0.05, "tonal"], [0.2, "somewhat noisy"], [Infinity, "noisy"]]),
-    value: flatness.toPrecision(2),
+    value: flatness < 0.0005 ? "under 0.001" : flatness.toFixed(3),
     level: level(Math.log10(Math.max(flatness, 1e-4)), -4, 0),
   }));
   say(features.onset_rate, (rate) => ({
