@@ -274,6 +274,17 @@ fn with_numbers_below_zero(command: clap::Command) -> clap::Command {
 }
 
 impl Command {
+    /// Whether it runs for days, beside other programs.
+    pub(crate) fn is_service(&self) -> bool {
+        match self {
+            #[cfg(feature = "serve")]
+            Self::Serve(_) => true,
+            #[cfg(feature = "mcp")]
+            Self::Mcp(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether it can be left anywhere, because it changes nothing and has
     /// nothing to say of how far it came.
     pub(crate) fn can_be_left(&self) -> bool {

@@ -6,6 +6,7 @@ mod commands;
 mod context;
 mod hints;
 mod log;
+mod memory;
 mod numbers;
 mod printer;
 mod progress;
@@ -56,6 +57,9 @@ fn main() -> ExitCode {
         }
     };
     std::panic::set_hook(Box::new(log::panic));
+    if cli.command.is_service() {
+        memory::give_back_early();
+    }
     let context = Context::new(cli.global);
     let result = log::begin(&context.global).and_then(|()| run(&context, cli.command));
     let status = match result.and_then(|status| context.printer.flush().map(|()| status)) {

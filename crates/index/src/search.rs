@@ -39,10 +39,10 @@ const CARE: f32 = 1.3;
 /// is missed is a large part.
 const CARE_OF_FEW: f32 = 6.0;
 /// How much further a thorough search goes than what nearly all searches need.
-const THOROUGH: f32 = 2.0;
+const THOROUGH: f32 = 3.0;
 /// By how many standard errors more it doubts an estimate: a tenth as many rows are wrongly
 /// left out.
-const MORE_DOUBT: f32 = 0.7;
+const MORE_DOUBT: f32 = 1.0;
 /// What a row out of order costs, in rows of a list.
 const OUT_OF_ORDER: f32 = 10.0;
 /// What is asked for ahead at the most: codes or rows that are left in the end.

@@ -294,21 +294,20 @@ impl Store {
     }
 
     /// Compares everything that was ever written to some files with its
-    /// checksums, piece by piece, so that writers do not have to wait.
+    /// checksums, piece by piece, so that writers do not have to wait and this process
+    /// does not hold a whole file.
     pub(crate) fn check_whole(&self, files: &[File]) -> Result<()> {
         for &file in files {
             let pages = self.read(|view| Ok(view.unchecked(file).len().div_ceil(PAGE)))?;
             for first in (0..pages).step_by(PAGES_AT_ONCE) {
                 self.read(|view| {
-                    view.check_pages(file, first..pages.min(first + PAGES_AT_ONCE))
-                        .map_err(|what| Error::corrupt(&self.dir, what))
+                    let checked = view.check_pages(file, first..pages.min(first + PAGES_AT_ONCE));
+                    view.forget_rows();
+                    checked.map_err(|what| Error::corrupt(&self.dir, what))
                 })?;
             }
         }
-        self.read(|view| {
-            view.forget_rows();
-            Ok(())
-        })
+        Ok(())
     }
 
     /// The files as they are now, mapped once more: for long work that must
