@@ -7,7 +7,7 @@ use crate::kernel::{GROUP, Kernels, Shape, Weigh, prefetch};
 use crate::layout::{File, NONE, Slot};
 use crate::lists::{Block, BlockLayout, Centroids, LIST, List, Second, place_of};
 use crate::view::Buffer;
-use crate::{Error, Filter, Metric, Result};
+use crate::{Error, Filter, Metric, Precision, Result};
 
 /// Lists that are looked at whatever their distance.
 pub(crate) const LEAST: usize = 3;
@@ -21,6 +21,9 @@ const SAMPLE: u32 = 256;
 /// How many rows may be in lists that are too far to be looked at, as a part of
 /// those that are asked for: this is a bound, the truth is far below.
 const BEYOND: f32 = 0.001;
+/// How many times fewer these are for a thorough search: a row that is far from all others has
+/// neighbors in lists that are far from it.
+const RARER: f32 = 32.0;
 /// How many standard deviations of a count chance is allowed.
 const LUCK: f32 = 3.0;
 /// What is asked for ahead at the most: lists at once, and codes of rows in
@@ -91,7 +94,8 @@ impl<'a> Search<'a> {
         let luck = if share < 1.0 { LUCK * (rows.sqrt() + 1.0) } else { 0.0 };
         // One that is missed before an offset moves one out of what is asked
         // for, so rows that an offset leaves out allow for none.
-        let beyond = self.asked() * BEYOND;
+        let rarer = if self.ask.query.precision == Precision::Thorough { RARER } else { 1.0 };
+        let beyond = self.asked() * BEYOND / rarer;
         Ok(Wanted { rows: (rows + luck) / share, beyond: beyond / share })
     }
 
