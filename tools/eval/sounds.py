@@ -131,7 +131,7 @@ def composer_of(path):
 def music(work, most=EXCERPTS):
     """(excerpts, the same a second later) of 30 s of the pieces of two games that last a minute or more.
 
-    At most `most` of a piece, as far apart as they can be.
+    At most `most` of a piece, as far apart as they can be. Of more than `EXCERPTS` none are made a second later.
     """
     files = []
     for name in ("wesnoth-1.16-music", "supertux-data"):
@@ -150,7 +150,8 @@ def music(work, most=EXCERPTS):
         samples = rate = None
         for start in starts:
             number = len(sounds)
-            paths = [os.path.join(out, f"{letter}{number:04}.wav") for letter in "ab"]
+            letters = "ab" if most == EXCERPTS else "a"
+            paths = [os.path.join(out, f"{letter}{number:04}.wav") for letter in letters]
             if not all(os.path.exists(path) for path in paths):
                 if samples is None:
                     samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
@@ -159,7 +160,7 @@ def music(work, most=EXCERPTS):
                     soundfile.write(path, samples[first : first + int(EXCERPT * rate)], rate, subtype="PCM_16")
             piece = os.path.basename(os.path.dirname(source)) + "/" + os.path.basename(source)
             sounds.append(Sound(paths[0], piece, piece, composer))
-            later.append(Sound(paths[1], piece, piece, composer, number))
+            later += [Sound(path, piece, piece, composer, number) for path in paths[1:]]
     return sounds, later
 
 

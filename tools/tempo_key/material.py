@@ -1,7 +1,7 @@
 """Writes sets of sounds with what is true of them: `truth.json` beside WAV files.
 
-`development` is what constants are fitted on. `test` has other seeds and another soundfont, and nothing
-is chosen by it.
+`development` is what constants are fitted on, `choice` and `check` have other seeds. `test` has other seeds and
+another soundfont, and nothing is chosen by it.
 """
 
 import json
@@ -37,6 +37,18 @@ SETS = {
         "seed": 7002,
         "fonts": ["fluid"],
         "counts": {"piece": 400, "loop": 100, "cut": 40},
+    },
+    # To choose between what was fitted on those.
+    "choice": {
+        "seed": 7005,
+        "fonts": ["fluid", "musescore"],
+        "counts": {"piece": 240},
+    },
+    # To see whether what was chosen is right elsewhere.
+    "check": {
+        "seed": 7006,
+        "fonts": ["fluid", "musescore"],
+        "counts": {"piece": 240},
     },
     "test": {
         "seed": 9002,

@@ -78,9 +78,9 @@ pub struct Analysis {
     pub tags: Tags,
     /// What the signal says, if wanted.
     pub features: Option<Features>,
-    /// The 45 values of `dsp45@1`, scaled, for models that join them to their own;
-    /// None for silence, and where only learned models are wanted.
-    pub values: Option<Vec<f32>>,
+    /// What models join to their own; None for silence, and where only learned models
+    /// are wanted.
+    pub values: Option<Values>,
     /// The vectors of the wanted models.
     pub embeddings: BTreeMap<ModelName, Vector>,
     /// Whether the mean of all channels, which models get, is silence: then
@@ -88,6 +88,15 @@ pub struct Analysis {
     pub is_silent: bool,
     /// What a person may want to know.
     pub warnings: Vec<Warning>,
+}
+
+/// The vectors of two built-in models, for those that are made of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values {
+    /// The 45 values of `dsp45@1`.
+    pub dsp45: Vec<f32>,
+    /// The 47 values of `dsp47@2`.
+    pub dsp47: Vec<f32>,
 }
 
 /// Reads and decodes `path` once and finds out all that is wanted.
@@ -280,8 +289,11 @@ impl Measured {
                 let vector = if is_silent { None } else { embed(model, &extracted) };
                 analysis.put(name.clone(), vector);
             }
-            let values = extracted.raw45.as_ref().filter(|_| !is_silent);
-            analysis.values = values.map(dsp::dsp45);
+            let measured = extracted.raw45.as_ref().zip(extracted.features.groups.as_ref());
+            analysis.values = measured.filter(|_| !is_silent).map(|(raw45, groups)| Values {
+                dsp45: dsp::dsp45(raw45),
+                dsp47: dsp::dsp47(groups),
+            });
             analysis.features = wanted.features.then_some(extracted.features);
         }
     }

@@ -44,7 +44,7 @@ mod transform;
 mod warning;
 mod waveform;
 
-pub use analyze::{Analysis, Wanted, analyze, analyze_into};
+pub use analyze::{Analysis, Values, Wanted, analyze, analyze_into};
 pub use built_in::built_in_models;
 pub use decode::{Block, Damage, Shape};
 pub use decoder::Decoder;

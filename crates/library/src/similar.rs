@@ -496,6 +496,12 @@ pub(crate) fn model_named(known: &[ModelSpec], name: &str) -> Result<ModelSpec> 
             })
         }
         several => {
+            // Of a model that is a part of songrec an earlier version may have left others.
+            let mut built_in = songrec_models::built_in_models().iter();
+            let known = |ours: &ModelSpec| several.iter().find(|spec| spec.name == ours.name);
+            if let Some(newest) = built_in.find_map(known) {
+                return Ok((*newest).clone());
+            }
             let names: Vec<&str> = several.iter().map(|spec| spec.name.as_str()).collect();
             Err(Error::usage(format_args!("`{name}` names several models"))
                 .because(format!("they are {}", names.join(", ")))

@@ -116,9 +116,11 @@ impl Embedded {
                     heard.describe(self.sound.audio.duration, features);
                 }
                 if let Some(sounding) = sounding {
-                    let whole = self.sound.values.as_ref();
-                    let values = whole.map(|all| sounding.values().unwrap_or_else(|| all.clone()));
-                    let vector = values.and_then(|values| Heard::vector(heard.as_ref(), &values));
+                    let vector = self.sound.values.as_ref().and_then(|whole| {
+                        let dsp45 = sounding.values();
+                        let dsp45 = dsp45.as_deref().unwrap_or(&whole.dsp45);
+                        Heard::vector(heard.as_ref(), dsp45, &whole.dsp47)
+                    });
                     self.put(timbre(), vector);
                 }
             }

@@ -1,4 +1,4 @@
-//! The model that ships with songrec, `timbre@2`: how a sound sounds.
+//! The model that ships with songrec, `timbre@3`: how a sound sounds.
 //!
 //! A network hears windows of a song ([`windows`]) as pictures ([`songrec_audio::picture`]) and says of
 //! each a vector, a guess of its class and a description. `models/timbre.md` is its card:
@@ -6,17 +6,21 @@
 //!
 //! # The vector
 //!
-//! Three parts, one after the other, then the whole scaled to length 1:
+//! Two parts, of the network and of measured values, one after the other, then the whole
+//! scaled to length 1:
 //!
 //! | values | what | length |
 //! | --- | --- | --- |
 //! | 96 | the mean of the windows' vectors | 1.25 · √½ where there are five windows or more, else 1.25 |
 //! | 64 | what the second network makes of mean and deviation of the windows' descriptions | 1.25 · √½, or 0 |
-//! | 43 | those of `dsp45@1` that level does not move, of a short sound without the silence around it | 1 |
+//! | 43 | those of `dsp45@1` that level does not move, of a short sound without the silence around it | √½ where there are five windows or more, else 1 |
+//! | 47 | those of `dsp47@2` | √½, or 0 |
 //!
 //! So the cosine of two sounds is a mean of that of the network and that of the
-//! measured values, of which the network's counts for 0.61. The card says what chose
-//! these numbers.
+//! measured values, of which the network's counts for 0.61. Two sounds of fewer than five
+//! windows are as alike as they were by `timbre@2`, which had no 47. A sound of fewer and
+//! one of more have neither music nor the 47 in common: they are at most 0.71 alike. The
+//! card says what chose these numbers.
 //!
 //! # The revision
 //!
@@ -48,7 +52,7 @@ pub(crate) use self::{
 };
 
 /// The name of the model that ships with songrec.
-pub const TIMBRE: &str = "timbre@2";
+pub const TIMBRE: &str = "timbre@3";
 
 /// Whether this build can compute [`TIMBRE`]: it needs the feature `rten`.
 pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
@@ -57,10 +61,10 @@ pub const HAS_TIMBRE: bool = cfg!(feature = "rten");
 pub const DEFAULT_MODEL: &str = if HAS_TIMBRE { TIMBRE } else { "dsp45@1" };
 
 /// The models that embed every song if nobody says others, with commas.
-pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@2,dsp45@1" } else { "dsp45@1" };
+pub const SCAN_MODELS: &str = if HAS_TIMBRE { "timbre@3,dsp45@1" } else { "dsp45@1" };
 
-/// Values of a vector: 96 of single sounds, 64 of music, 43 measured ones.
-pub(crate) const DIMENSION: usize = 96 + 64 + 43;
+/// Values of a vector: 96 of single sounds, 64 of music, 43 and 47 measured ones.
+pub(crate) const DIMENSION: usize = 96 + 64 + 43 + 47;
 
 /// The models that are a part of songrec, the default first.
 pub fn built_in_models() -> &'static [ModelSpec] {
@@ -70,7 +74,7 @@ pub fn built_in_models() -> &'static [ModelSpec] {
             dimension: DIMENSION,
             metric: Metric::Cosine,
             description: "how it sounds, by a network that was trained on instruments and pieces, \
-                          beside values of dsp45"
+                          beside values of dsp45 and dsp47"
                 .to_owned(),
         });
         timbre.into_iter().chain(songrec_audio::built_in_models().iter().cloned()).collect()

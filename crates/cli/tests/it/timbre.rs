@@ -39,7 +39,7 @@ fn a_kick_is_found_and_told_from_others_whatever_it_is_called() {
     let songs = world.json_lines(&["ls"]);
     let nearest_is_same = |song: &&Value| {
         let similar = world.json(&["similar", song["id"].as_str().unwrap(), "-k", "1"]);
-        assert_eq!(similar["model"], "timbre@2");
+        assert_eq!(similar["model"], "timbre@3");
         kind(&similar["results"][0]) == kind(song)
     };
     // The two bells differ in pitch and length, which half of the vector measures.
@@ -104,13 +104,52 @@ fn a_library_of_before_is_compared_as_before_until_the_model_was_added() {
         assert!(!similar["results"].as_array().unwrap().is_empty());
     }
     assert_eq!(said.matches("is better").count(), 1, "{said}");
-    assert!(said.contains("songrec scan --model timbre@2 --missing"), "{said}");
-    assert!(doctor.contains("`timbre@2` embedded 0 of 12 songs"), "{doctor}");
-    assert_eq!(world.json(&["similar", &id])["model"], "timbre@2");
+    assert!(said.contains("songrec scan --model timbre@3 --missing"), "{said}");
+    assert!(doctor.contains("`timbre@3` embedded 0 of 12 songs"), "{doctor}");
+    assert_eq!(world.json(&["similar", &id])["model"], "timbre@3");
     assert!(!after.stderr.contains("--missing"), "{after:?}");
     let song = world.json(&["show", &id]);
     let models: Vec<&String> = song["embeddings"].as_object().unwrap().keys().collect();
-    assert_eq!(models, ["dsp45@1", "timbre@2"]);
+    assert_eq!(models, ["dsp45@1", "timbre@3"]);
+}
+
+// Vectors that the version before this one wrote.
+#[test]
+fn an_earlier_revision_can_be_compared_by_before_and_after_the_new_one_was_added() {
+    let world = unnamed();
+    world.run(&["scan", "music", "--model", "dsp45"]).ok();
+    let id = world.ids()[0].clone();
+    let titles: Vec<Value> = (0..3).map(|at| json!({ "title": format!("Old {at}") })).collect();
+    std::fs::write(world.path("before.json"), json!(titles).to_string()).unwrap();
+    let row = |at: usize| (0..203).map(|value| ((value * (at + 2)) % 7) as f32 - 3.0).collect();
+    std::fs::write(world.path("before.npy"), npy(&[row(0), row(1), row(2)])).unwrap();
+    world.run(&["import", "before.npy", "--model", "timbre@2"]).ok();
+
+    let before = world.json(&["similar", "Old 0", "--model", "timbre"]);
+    world.run(&["scan", "--missing"]).ok();
+    let after = world.json(&["similar", &id, "--model", "timbre"]);
+    let older = world.json(&["similar", "Old 0", "--model", "timbre@2"]);
+    world.run(&["model", "drop", "timbre@2", "--yes"]).ok();
+    let dropped = world.json(&["similar", &id]);
+
+    assert_eq!((&before["model"], &after["model"]), (&json!("timbre@2"), &json!("timbre@3")));
+    assert_eq!(before["results"].as_array().unwrap().len(), 2);
+    assert_eq!(older["results"], before["results"], "they stay as they are");
+    assert_eq!(dropped["results"], after["results"]);
+}
+
+fn npy(rows: &[Vec<f32>]) -> Vec<u8> {
+    let shape = format!("({}, {})", rows.len(), rows[0].len());
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+    while (10 + header.len() + 1) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(rows.iter().flatten().flat_map(|value| value.to_le_bytes()));
+    bytes
 }
 
 #[test]
@@ -144,8 +183,8 @@ fn too_short_or_silent_sounds_have_a_clear_answer() {
     }
     let click = world.json(&["show", "click"]);
     let silent = world.json(&["show", "silent"]);
-    assert!(click["embeddings"]["timbre@2"].is_object(), "{click}");
-    assert!(silent["embeddings"].get("timbre@2").is_none(), "{silent}");
+    assert!(click["embeddings"]["timbre@3"].is_object(), "{click}");
+    assert!(silent["embeddings"].get("timbre@3").is_none(), "{silent}");
     assert!(silent["features"].get("heard_instrument").is_none(), "{silent}");
 }
 
@@ -175,7 +214,7 @@ fn vectors_that_were_dropped_come_back_and_what_has_none_is_not_asked_again() {
     let again = world.json_lines(&["scan", "--missing"]).pop().unwrap();
     let all = world.json_lines(&["scan", "music"]).pop().unwrap();
 
-    assert!(without.stderr.contains("scan --model timbre@2 --missing` lets it"), "{without:?}");
+    assert!(without.stderr.contains("scan --model timbre@3 --missing` lets it"), "{without:?}");
     assert_eq!(missing["updated"], 1, "{missing}");
     assert_eq!((&again["updated"], &all["updated"]), (&json!(0), &json!(0)), "{again} {all}");
     let models =

@@ -107,6 +107,22 @@ async fn the_weights_decide_which_model_has_its_way() {
 }
 
 #[tokio::test]
+async fn a_name_without_revision_means_the_newest_that_is_a_part_of_songrec() {
+    let ours = fixture(&["dsp47@1", "dsp47@2"], CROSSED).await;
+    let others = fixture(&["a@1", "a@2"], CROSSED).await;
+    let options = SimilarOptions { blend: Some("a=1".parse().unwrap()), ..Default::default() };
+
+    let newest = ours.blended("dsp47=1").await;
+    let error = songrec_library::similar_to(&others.library, &[others.example(0)], &options)
+        .await
+        .unwrap_err();
+
+    assert_eq!(newest.model.as_str(), "dsp47@2");
+    assert_eq!(ours.numbers(&newest), [2, 1]);
+    assert_eq!(error.kind(), ErrorKind::Usage);
+}
+
+#[tokio::test]
 async fn weights_are_shares_of_one() {
     let fixture = fixture(&["a@1", "b@1"], CROSSED).await;
 

@@ -46,6 +46,8 @@ const OPEN_HAT: &str = "open_hat";
 const NOTE: usize = 96;
 /// Values of the music vector.
 const MUSIC: usize = 64;
+/// Values of `dsp47@2`.
+const GROUPS: usize = 47;
 
 /// Takes a song's samples, and hears them at the end.
 #[derive(Debug, Default)]
@@ -171,22 +173,30 @@ fn hear(windows: Vec<Vec<f32>>) -> HearResult {
 }
 
 impl Heard {
-    /// The vector of `timbre@2`, with the values of `dsp45@1`; None if it had no
-    /// direction, which no sound has. What the network cannot hear, because it is
-    /// above 16 kHz, has its values alone.
-    pub(crate) fn vector(heard: Option<&Self>, values: &[f32]) -> Option<Vector> {
+    /// The vector of `timbre@3`, with the values of `dsp45@1` and `dsp47@2`; None if it
+    /// had no direction, which no sound has. What the network cannot hear, because it is
+    /// above 16 kHz, has the values of `dsp45@1` alone.
+    pub(crate) fn vector(heard: Option<&Self>, dsp45: &[f32], dsp47: &[f32]) -> Option<Vector> {
         let parts = heard.map(|heard| (&heard.note, heard.music.as_deref().unwrap_or_default()));
         let mut network: Vec<f64> = parts
             .into_iter()
             .flat_map(|(note, music)| note.iter().chain(music).copied().map(f64::from))
             .collect();
         network.resize(NOTE + MUSIC, 0.0);
-        let values: Vec<f64> = (values.iter().enumerate())
+        let values: Vec<f64> = (dsp45.iter().enumerate())
             .filter(|(at, _)| !LEVELS.contains(at))
             .map(|(_, value)| f64::from(*value))
             .collect();
         let network = unit(&network).into_iter().map(|value| NETWORK * f64::from(value));
-        let joined: Vec<f64> = network.chain(unit(&values).into_iter().map(f64::from)).collect();
+        let mut measured = unit(&values);
+        if heard.is_some_and(|heard| heard.music.is_some()) {
+            measured.extend(unit(&doubled(dsp47)));
+            measured = unit(&doubled(&measured));
+        } else {
+            // Compared with each other, short sounds are as they would be without these.
+            measured.extend([0.0; GROUPS]);
+        }
+        let joined: Vec<f64> = network.chain(doubled(&measured)).collect();
         let vector = Vector::new(unit(&joined)).ok()?;
         (vector.dimension() == DIMENSION && !vector.is_zero()).then_some(vector)
     }
@@ -268,6 +278,11 @@ impl Moments {
         };
         self.means().into_iter().enumerate().map(deviation).collect()
     }
+}
+
+/// With the precision in which they are summed.
+fn doubled(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
 }
 
 /// At length 1; zeros stay zeros.

@@ -6,7 +6,7 @@ use songrec_audio::{
     dsp::DSP45_FEATURES,
     picture::{BANDS, COLUMNS, RATE, SAMPLES, picture},
 };
-use songrec_core::{Digest, Features};
+use songrec_core::{Digest, Features, Vector};
 
 use super::{
     Heard,
@@ -121,7 +121,7 @@ fn the_classes_are_those_of_the_training() {
 // song would get another vector under the same name.
 #[test]
 fn other_weights_need_another_revision() {
-    assert_eq!(super::TIMBRE, "timbre@2");
+    assert_eq!(super::TIMBRE, "timbre@3");
     let digests = [NOTE, MUSIC].map(|file| Digest::of(file).to_string());
     assert_eq!(
         digests,
@@ -186,22 +186,51 @@ fn the_network_counts_for_more_than_the_values_and_the_level_for_nothing() {
     let sound = heard(&signal(), 4_096).unwrap();
     let values: Vec<f32> = (0..45).map(|at| at as f32 - 20.0).collect();
 
-    let vector = Heard::vector(Some(&sound), &values).unwrap();
+    let vector = Heard::vector(Some(&sound), &values, &GROUPS).unwrap();
 
-    let length = |range: std::ops::Range<usize>| {
-        vector.values()[range].iter().map(|v| v * v).sum::<f32>().sqrt()
-    };
-    assert_eq!(vector.dimension(), 203);
-    assert!((length(0..160) / length(160..203) - 1.25).abs() < 1e-5);
+    assert_eq!(vector.dimension(), 250);
+    assert!((length(&vector, 0..160) / length(&vector, 160..203) - 1.25).abs() < 1e-5);
     assert!((vector.norm() - 1.0).abs() < 1e-6);
-    assert_eq!(length(96..160), 0.0);
+    assert_eq!(length(&vector, 96..160), 0.0);
     let mut louder = values.clone();
     for level in ["mfcc 1 mean", "rms mean"] {
         louder[DSP45_FEATURES.iter().position(|name| *name == level).unwrap()] += 3.0;
     }
-    assert_eq!(Heard::vector(Some(&sound), &louder).unwrap(), vector);
-    let above_hearing = Heard::vector(None, &values).unwrap();
+    assert_eq!(Heard::vector(Some(&sound), &louder, &GROUPS).unwrap(), vector);
+    let above_hearing = Heard::vector(None, &values, &GROUPS).unwrap();
     assert!(above_hearing.values()[..160].iter().all(|value| *value == 0.0));
+}
+
+#[test]
+fn only_of_a_piece_the_47_values_count_and_then_as_much_as_the_43() {
+    let song: Vec<f32> = signal().into_iter().cycle().take(5 * SAMPLES).collect();
+    let (piece, sound) = (heard(&song, 4_096).unwrap(), heard(&signal(), 4_096).unwrap());
+    let values: Vec<f32> = (0..45).map(|at| at as f32 - 20.0).collect();
+    let vector = |of: Option<&Heard>, groups: &[f32]| Heard::vector(of, &values, groups).unwrap();
+
+    let piece = vector(Some(&piece), &GROUPS);
+    let alone = vector(Some(&sound), &GROUPS);
+
+    assert!((length(&piece, 0..160) / length(&piece, 160..250) - 1.25).abs() < 1e-5);
+    assert!((length(&piece, 160..203) - length(&piece, 203..250)).abs() < 1e-6);
+    assert!((piece.norm() - 1.0).abs() < 1e-6);
+    for short in [&alone, &vector(None, &GROUPS)] {
+        assert_eq!(length(short, 203..250), 0.0);
+    }
+    assert_eq!(vector(Some(&sound), &[0.5; 47]), alone);
+    // Neither the music nor the 47 values are in both.
+    assert!(piece.dot(&alone) < 0.7072);
+}
+
+// Values of `dsp47@2`.
+const GROUPS: [f32; 47] = {
+    let mut groups = [1.0; 47];
+    groups[0] = -3.0;
+    groups
+};
+
+fn length(vector: &Vector, range: std::ops::Range<usize>) -> f32 {
+    vector.values()[range].iter().map(|value| value * value).sum::<f32>().sqrt()
 }
 
 // What the network says of a sound of these classes, with probabilities.
