@@ -48,7 +48,8 @@ impl Server {
 
     /// What sounds like a song of this library.
     pub(crate) fn similar(&self, id: &str) -> Request {
-        let target = format!("/api/v1/songs/{id}/similar?k={NEIGHBORS}&model=random%401");
+        let target =
+            format!("/api/v1/songs/{id}/similar?k={NEIGHBORS}&model=random%401&all_copies=true");
         Request::get(&self.address, &target)
     }
 
