@@ -39,7 +39,7 @@ const CARE: f32 = 1.3;
 /// is missed is a large part.
 const CARE_OF_FEW: f32 = 6.0;
 /// How much further a thorough search goes than what nearly all searches need. With half of
-/// that, 2 of 50,000 neighbors were missed on 100,000 clustered rows, and with this none.
+/// that, 2 of 50,000 neighbors were missed on 100,000 clustered rows, with five times none.
 const THOROUGH: f32 = 6.0;
 /// By how many standard errors more it doubts an estimate: a fortieth as many rows are wrongly
 /// left out.

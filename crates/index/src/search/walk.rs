@@ -21,8 +21,8 @@ const SAMPLE: u32 = 256;
 /// How many rows may be in lists that are too far to be looked at, as a part of
 /// those that are asked for: this is a bound, the truth is far below.
 const BEYOND: f32 = 0.001;
-/// How many times fewer these are for a thorough search: a row that is far from all others has
-/// neighbors in lists that are far from it.
+/// How many times fewer these are for a thorough search: they are few in the mean of all
+/// searches, but nearly all of them are neighbors of the same few rows.
 const RARER: f32 = 32.0;
 /// How many standard deviations of a count chance is allowed.
 const LUCK: f32 = 3.0;
