@@ -6,7 +6,7 @@ const GOES_BACK: libc::c_int = 256 << 10;
 
 /// Makes glibc give large blocks back when they are freed: by itself it keeps blocks of up to
 /// 32 MiB, once such have been freed, and a server that drew a map holds 100 MB for days.
-/// Other allocators do so anyway. To be called before there are threads.
+/// musl does so anyway. To be called before there are threads.
 pub(crate) fn give_back_early() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // Whoever set it otherwise had a reason.
