@@ -1,6 +1,7 @@
 //! The cache on disk, as async code sees it.
 
 use std::{
+    any::Any,
     collections::HashMap,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
@@ -496,8 +497,10 @@ fn read_piece(mut file: File, range: Range<u64>) -> io::Result<(Bytes, File, Ran
 }
 
 async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    // One type of task for all work: the runtime's code is compiled anew for each type.
+    let work: Box<dyn FnOnce() -> Box<dyn Any + Send> + Send> = Box::new(|| Box::new(work()));
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
+        Ok(result) => *result.downcast().expect("the result of the work"),
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The runtime is going down, and everybody on it.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::{RwLock, oneshot};
 use tokio::task::JoinHandle;
@@ -192,28 +193,33 @@ impl Builder {
     /// # Errors
     ///
     /// The folder cannot be used, or the address cannot be bound.
-    pub async fn start(self) -> Result<Emulator, StartError> {
-        let address = self.address;
-        let listener =
-            TcpListener::bind(address).await.map_err(|error| StartError::Bind(address, error))?;
-        let address = listener.local_addr().map_err(|error| StartError::Bind(address, error))?;
-        let shared = tokio::task::spawn_blocking(move || self.open())
-            .await
-            .map_err(|error| StartError::Bind(address, io::Error::other(error)))??;
-        let service =
-            http::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let server = axum::serve(Door(listener), service).with_graceful_shutdown(async {
-            // Either somebody asks for it, or the emulator is dropped.
-            let _ = stopped.await;
-        });
-        let task = tokio::spawn(server.into_future());
-        Ok(Emulator {
-            url: format!("http://{address}"),
-            address,
-            shared,
-            stop: Some(stop),
-            task: Some(task),
+    pub fn start(self) -> BoxFuture<'static, Result<Emulator, StartError>> {
+        // Boxed: so the whole server is compiled here, and not in everything that starts one.
+        Box::pin(async move {
+            let address = self.address;
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|error| StartError::Bind(address, error))?;
+            let address =
+                listener.local_addr().map_err(|error| StartError::Bind(address, error))?;
+            let shared = tokio::task::spawn_blocking(move || self.open())
+                .await
+                .map_err(|error| StartError::Bind(address, io::Error::other(error)))??;
+            let service =
+                http::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Line>();
+            let (stop, stopped) = oneshot::channel::<()>();
+            let server = axum::serve(Door(listener), service).with_graceful_shutdown(async {
+                // Either somebody asks for it, or the emulator is dropped.
+                let _ = stopped.await;
+            });
+            let task = tokio::spawn(server.into_future());
+            Ok(Emulator {
+                url: format!("http://{address}"),
+                address,
+                shared,
+                stop: Some(stop),
+                task: Some(task),
+            })
         })
     }
 }

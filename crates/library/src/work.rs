@@ -1,6 +1,7 @@
 //! Where async meets work that blocks: the only two bridges.
 
 use std::{
+    any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -20,9 +21,10 @@ pub async fn until_interrupted(interrupt: &Interrupt) {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
+    let result = tokio::task::spawn_blocking(any(work)).await.map_err(|error| {
         Error::new(ErrorKind::Failed, "a part of the work came to an unexpected end").because(error)
-    })
+    })?;
+    Ok(*result.downcast().expect("the result of the work"))
 }
 
 /// Runs `work` on `pool`; the runtime stays free to do I/O. A panic of a
@@ -32,6 +34,22 @@ pub(crate) async fn on_cpu<T: Send + 'static>(
     pool: Option<&rayon::ThreadPool>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> std::result::Result<T, String> {
+    let result = on_pool(pool, any(work)).await?;
+    Ok(*result.downcast().expect("the result of the work"))
+}
+
+/// Work of any kind. Runtime and thread pool are compiled anew for each type of work, so there is
+/// one type.
+type AnyWork = Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>;
+
+fn any<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> AnyWork {
+    Box::new(|| Box::new(work()))
+}
+
+async fn on_pool(
+    pool: Option<&rayon::ThreadPool>,
+    work: AnyWork,
+) -> std::result::Result<Box<dyn Any + Send>, String> {
     let (send, receive) = tokio::sync::oneshot::channel();
     let job = move || {
         // Whoever asked for it went away before it began.

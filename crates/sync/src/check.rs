@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use serde::Serialize;
 use sha2::Digest as _;
 use songrec_core::{BlobRef, Digest, Event, Job, ModelName, Song, SongId, SongSummary, Work};
@@ -120,15 +120,17 @@ pub(crate) enum Data {
 /// # Errors
 ///
 /// If one of them cannot be read.
-pub async fn check(
-    left: &Replica,
-    right: &Replica,
+pub fn check<'a>(
+    left: &'a Replica,
+    right: &'a Replica,
     read_data: bool,
-    job: &Job,
-) -> Result<Comparison> {
-    let data = if read_data { Data::All } else { Data::None };
-    let replicas = Pair { left: left.clone(), right: right.clone() };
-    compare(&replicas, data, None, HashSet::new(), job).await
+    job: &'a Job,
+) -> BoxFuture<'a, Result<Comparison>> {
+    Box::pin(async move {
+        let data = if read_data { Data::All } else { Data::None };
+        let replicas = Pair { left: left.clone(), right: right.clone() };
+        compare(&replicas, data, None, HashSet::new(), job).await
+    })
 }
 
 pub(crate) async fn compare(

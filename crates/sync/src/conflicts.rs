@@ -1,5 +1,6 @@
 //! Values that lost a merge, and how a person resolves such a conflict.
 
+use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::Value;
 use songrec_core::{Conflict, Field, Song, SongId, SongSummary, Stamp, Timestamp};
@@ -57,18 +58,20 @@ pub fn conflicts_of(song: &Song) -> SongConflicts {
 /// # Errors
 ///
 /// Those of the library.
-pub async fn conflicts(backend: &dyn StorageBackend) -> Result<Vec<SongConflicts>> {
-    let mut found = Vec::new();
-    let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
-    loop {
-        let page = backend.songs().find(&query).await?;
-        let songs = page.items.iter().filter(|song| !song.conflicts.is_empty());
-        found.extend(songs.map(conflicts_of));
-        query.after = page.next;
-        if query.after.is_none() {
-            return Ok(found);
+pub fn conflicts(backend: &dyn StorageBackend) -> BoxFuture<'_, Result<Vec<SongConflicts>>> {
+    Box::pin(async move {
+        let mut found = Vec::new();
+        let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
+        loop {
+            let page = backend.songs().find(&query).await?;
+            let songs = page.items.iter().filter(|song| !song.conflicts.is_empty());
+            found.extend(songs.map(conflicts_of));
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(found);
+            }
         }
-    }
+    })
 }
 
 /// Decides about the values of a field that lost: `taken` becomes the value
@@ -78,42 +81,51 @@ pub async fn conflicts(backend: &dyn StorageBackend) -> Result<Vec<SongConflicts
 /// # Errors
 ///
 /// `NotFound` if there is no such song, or no such value of it.
-pub async fn resolve_conflict(
-    backend: &dyn StorageBackend,
+pub fn resolve_conflict<'a>(
+    backend: &'a dyn StorageBackend,
     song: SongId,
-    field: &Field,
-    taken: Option<&Value>,
+    field: &'a Field,
+    taken: Option<&'a Value>,
     now: Timestamp,
-) -> Result<Song> {
-    let failed = |kind, why: String| {
-        Error::new(kind, "resolve", format_args!("conflicts of song `{}`", song.short()), backend)
+) -> BoxFuture<'a, Result<Song>> {
+    Box::pin(async move {
+        let failed = |kind, why: String| {
+            Error::new(
+                kind,
+                "resolve",
+                format_args!("conflicts of song `{}`", song.short()),
+                backend,
+            )
             .because(why)
-    };
-    let gone = || failed(ErrorKind::NotFound, "there is no such song".to_owned());
-    let mut current = backend.get_song(song).await?.ok_or_else(gone)?;
-    for _ in 0..ATTEMPTS {
-        let mut next = current.clone();
-        let of_field = |conflict: &Conflict| conflict.field == *field;
-        let known = match taken {
-            None => next.conflicts.iter().any(of_field),
-            Some(value) => next.conflicts.iter().any(|one| of_field(one) && one.value == *value),
         };
-        if !known {
-            let why = format!("no value of `{field}` like that is in conflict");
-            return Err(failed(ErrorKind::NotFound, why));
+        let gone = || failed(ErrorKind::NotFound, "there is no such song".to_owned());
+        let mut current = backend.get_song(song).await?.ok_or_else(gone)?;
+        for _ in 0..ATTEMPTS {
+            let mut next = current.clone();
+            let of_field = |conflict: &Conflict| conflict.field == *field;
+            let known = match taken {
+                None => next.conflicts.iter().any(of_field),
+                Some(value) => {
+                    next.conflicts.iter().any(|one| of_field(one) && one.value == *value)
+                }
+            };
+            if !known {
+                let why = format!("no value of `{field}` like that is in conflict");
+                return Err(failed(ErrorKind::NotFound, why));
+            }
+            if let Some(value) = taken {
+                next.edits.set_value(field.clone(), value.clone());
+            }
+            next.conflicts.retain(|one| !of_field(one));
+            next.revise(&current, now);
+            let mode = PutMode::Replace(current.revision.operation);
+            let put = PutSong { song: next.clone(), mode, origin: None };
+            match backend.songs().put(&[put]).await?.pop() {
+                Some(Outcome::Conflict(Some(newer))) => current = *newer,
+                Some(Outcome::Conflict(None)) => return Err(gone()),
+                Some(Outcome::Done) | None => return Ok(next),
+            }
         }
-        if let Some(value) = taken {
-            next.edits.set_value(field.clone(), value.clone());
-        }
-        next.conflicts.retain(|one| !of_field(one));
-        next.revise(&current, now);
-        let mode = PutMode::Replace(current.revision.operation);
-        let put = PutSong { song: next.clone(), mode, origin: None };
-        match backend.songs().put(&[put]).await?.pop() {
-            Some(Outcome::Conflict(Some(newer))) => current = *newer,
-            Some(Outcome::Conflict(None)) => return Err(gone()),
-            Some(Outcome::Done) | None => return Ok(next),
-        }
-    }
-    Err(failed(ErrorKind::Conflict, format!("others changed it {ATTEMPTS} times in a row")))
+        Err(failed(ErrorKind::Conflict, format!("others changed it {ATTEMPTS} times in a row")))
+    })
 }

@@ -2,6 +2,9 @@
 //!
 //! Both sides are any [`StorageBackend`](songrec_storage::StorageBackend); this
 //! crate does not know which. [`Syncer`] says what keeps a sync safe.
+//!
+//! What takes long is given as a boxed future: so it is compiled once, here, and not in every
+//! crate that waits for it.
 
 mod apply;
 mod batch;

@@ -11,6 +11,7 @@ mod rounds;
 
 use std::collections::BTreeMap;
 
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use songrec_core::{Document, DocumentKind, Timestamp};
@@ -53,20 +54,22 @@ struct MachineBody {
 /// # Errors
 ///
 /// If the library cannot be read.
-pub async fn machines(backend: &dyn StorageBackend) -> Result<Vec<Machine>> {
-    let mut machines = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let page = backend.documents().list(&[DocumentKind::Machine], after.as_ref()).await?;
-        for document in page.items {
-            let machine = machine_of(&document);
-            machines.insert(document.id, machine);
+pub fn machines(backend: &dyn StorageBackend) -> BoxFuture<'_, Result<Vec<Machine>>> {
+    Box::pin(async move {
+        let mut machines = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = backend.documents().list(&[DocumentKind::Machine], after.as_ref()).await?;
+            for document in page.items {
+                let machine = machine_of(&document);
+                machines.insert(document.id, machine);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(machines.into_values().collect());
+            }
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(machines.into_values().collect());
-        }
-    }
+    })
 }
 
 fn machine_of(document: &Document) -> Machine {
@@ -88,18 +91,23 @@ fn machine_of(document: &Document) -> Machine {
 /// # Errors
 ///
 /// If the library cannot be read or written.
-pub async fn retire(backend: &dyn StorageBackend, machine: &str) -> Result<Option<Machine>> {
-    let ids = [machine.to_owned()];
-    loop {
-        let read = backend.documents().get(DocumentKind::Machine, &ids).await?.pop().flatten();
-        let Some(mut document) = read else { return Ok(None) };
-        let version = document.revision.operation;
-        document.body["retired"] = json!(true);
-        document.revision = document.revision.next();
-        let machine = machine_of(&document);
-        let put = PutDocument { document, mode: PutMode::Replace(version) };
-        if backend.documents().put(&[put]).await?.iter().all(Outcome::is_done) {
-            return Ok(Some(machine));
+pub fn retire<'a>(
+    backend: &'a dyn StorageBackend,
+    machine: &'a str,
+) -> BoxFuture<'a, Result<Option<Machine>>> {
+    Box::pin(async move {
+        let ids = [machine.to_owned()];
+        loop {
+            let read = backend.documents().get(DocumentKind::Machine, &ids).await?.pop().flatten();
+            let Some(mut document) = read else { return Ok(None) };
+            let version = document.revision.operation;
+            document.body["retired"] = json!(true);
+            document.revision = document.revision.next();
+            let machine = machine_of(&document);
+            let put = PutDocument { document, mode: PutMode::Replace(version) };
+            if backend.documents().put(&[put]).await?.iter().all(Outcome::is_done) {
+                return Ok(Some(machine));
+            }
         }
-    }
+    })
 }

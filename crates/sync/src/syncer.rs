@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use songrec_core::{Job, Timestamp};
 
 use crate::{
@@ -85,8 +86,10 @@ impl Syncer {
     ///
     /// As [`run`](Self::run), but too many deletions are part of the plan, and
     /// not refused.
-    pub async fn plan(&self, options: &Options) -> Result<Plan> {
-        Run::new(&self.session, self.staging()?, options.clone()).plan().await
+    pub fn plan<'a>(&'a self, options: &'a Options) -> BoxFuture<'a, Result<Plan>> {
+        Box::pin(
+            async move { Run::new(&self.session, self.staging()?, options.clone()).plan().await },
+        )
     }
 
     /// Makes the two libraries agree.
@@ -96,10 +99,12 @@ impl Syncer {
     /// `TooManyDeletions` and `OtherLibrary` before anything is written;
     /// `Library` if one cannot be reached or refuses everything. What fails for
     /// one song is in the report, and does not keep the others.
-    pub async fn run(&self, options: &Options) -> Result<Report> {
-        self.session.traffic().count_from_zero();
-        let report = Run::new(&self.session, self.staging()?, options.clone()).apply().await?;
-        Ok(Report { requests: self.session.traffic().requests(), ..report })
+    pub fn run<'a>(&'a self, options: &'a Options) -> BoxFuture<'a, Result<Report>> {
+        Box::pin(async move {
+            self.session.traffic().count_from_zero();
+            let report = Run::new(&self.session, self.staging()?, options.clone()).apply().await?;
+            Ok(Report { requests: self.session.traffic().requests(), ..report })
+        })
     }
 
     /// What a migration from the left library to the right one would do.
@@ -107,8 +112,11 @@ impl Syncer {
     /// # Errors
     ///
     /// If one of them cannot be read.
-    pub async fn plan_migration(&self, options: &Options) -> Result<MigrationPlan> {
-        Migration::new(&self.session, options).plan().await
+    pub fn plan_migration<'a>(
+        &'a self,
+        options: &'a Options,
+    ) -> BoxFuture<'a, Result<MigrationPlan>> {
+        Box::pin(async move { Migration::new(&self.session, options).plan().await })
     }
 
     /// Copies the left library into the right one. Writes only what is not
@@ -118,8 +126,12 @@ impl Syncer {
     /// # Errors
     ///
     /// If a library fails in a way that no other song would fare better.
-    pub async fn migrate(&self, options: &Options, verify: Verify) -> Result<Migrated> {
-        Migration::new(&self.session, options).run(verify).await
+    pub fn migrate<'a>(
+        &'a self,
+        options: &'a Options,
+        verify: Verify,
+    ) -> BoxFuture<'a, Result<Migrated>> {
+        Box::pin(async move { Migration::new(&self.session, options).run(verify).await })
     }
 
     /// The machines that take part at `side`.
@@ -127,9 +139,11 @@ impl Syncer {
     /// # Errors
     ///
     /// `Library` if it cannot be read.
-    pub async fn machines(&self, side: Side) -> Result<Vec<Machine>> {
-        let machines = machines(self.session.backend(side)).await;
-        machines.map_err(|error| self.session.failed(side, error))
+    pub fn machines(&self, side: Side) -> BoxFuture<'_, Result<Vec<Machine>>> {
+        Box::pin(async move {
+            let machines = machines(self.session.backend(side)).await;
+            machines.map_err(|error| self.session.failed(side, error))
+        })
     }
 
     // Made only when something is synced: a migration needs none.

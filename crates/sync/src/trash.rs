@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::BoxFuture;
 use serde::Serialize;
 use songrec_core::{DocumentKind, SongId, SongSummary, Timestamp};
 use songrec_storage::{
@@ -61,18 +62,20 @@ async fn tombstones<T>(
 /// # Errors
 ///
 /// Those of the library.
-pub async fn trash(backend: &dyn StorageBackend) -> Result<Vec<Trashed>> {
-    let shown = |tombstone: Tombstone| {
-        Some(Trashed {
-            song: tombstone.song.id,
-            title: SongSummary::of(&tombstone.song).title,
-            deleted_at: tombstone.deleted_at,
-            paths: tombstone.song.files.into_iter().map(|file| file.path).collect(),
-        })
-    };
-    let mut trashed = tombstones(backend, shown).await?;
-    trashed.sort_by_key(|one| (std::cmp::Reverse(one.deleted_at), one.song));
-    Ok(trashed)
+pub fn trash(backend: &dyn StorageBackend) -> BoxFuture<'_, Result<Vec<Trashed>>> {
+    Box::pin(async move {
+        let shown = |tombstone: Tombstone| {
+            Some(Trashed {
+                song: tombstone.song.id,
+                title: SongSummary::of(&tombstone.song).title,
+                deleted_at: tombstone.deleted_at,
+                paths: tombstone.song.files.into_iter().map(|file| file.path).collect(),
+            })
+        };
+        let mut trashed = tombstones(backend, shown).await?;
+        trashed.sort_by_key(|one| (std::cmp::Reverse(one.deleted_at), one.song));
+        Ok(trashed)
+    })
 }
 
 /// What [`empty_trash`] did, or would do.
@@ -99,31 +102,33 @@ pub struct Emptied {
 ///
 /// Those of the library. What was forgotten until then is forgotten; the same call goes
 /// on.
-pub async fn empty_trash(
+pub fn empty_trash(
     backend: &dyn StorageBackend,
     until: Timestamp,
     dry_run: bool,
-) -> Result<Emptied> {
-    let marks = |tombstone: Tombstone| {
-        let purge = PurgeSong { id: tombstone.song.id, deletion: tombstone.revision.operation };
-        Some((tombstone.deleted_at <= until, purge))
-    };
-    let (old, young): (Vec<_>, Vec<_>) =
-        tombstones(backend, marks).await?.into_iter().partition(|(is_old, _)| *is_old);
-    let old: Vec<PurgeSong> = old.into_iter().map(|(_, purge)| purge).collect();
-    let mut done = Emptied { younger: young.len() as u64, ..Emptied::default() };
-    for chunk in old.chunks(PURGED_AT_ONCE) {
-        let count = chunk.len() as u64;
-        if is_shared(backend).await? {
-            done.waiting += count;
-            continue;
+) -> BoxFuture<'_, Result<Emptied>> {
+    Box::pin(async move {
+        let marks = |tombstone: Tombstone| {
+            let purge = PurgeSong { id: tombstone.song.id, deletion: tombstone.revision.operation };
+            Some((tombstone.deleted_at <= until, purge))
+        };
+        let (old, young): (Vec<_>, Vec<_>) =
+            tombstones(backend, marks).await?.into_iter().partition(|(is_old, _)| *is_old);
+        let old: Vec<PurgeSong> = old.into_iter().map(|(_, purge)| purge).collect();
+        let mut done = Emptied { younger: young.len() as u64, ..Emptied::default() };
+        for chunk in old.chunks(PURGED_AT_ONCE) {
+            let count = chunk.len() as u64;
+            if is_shared(backend).await? {
+                done.waiting += count;
+                continue;
+            }
+            if !dry_run {
+                backend.songs().purge(chunk).await?;
+            }
+            done.emptied += count;
         }
-        if !dry_run {
-            backend.songs().purge(chunk).await?;
-        }
-        done.emptied += count;
-    }
-    Ok(done)
+        Ok(done)
+    })
 }
 
 /// Tombstones that are purged by one request.
@@ -146,31 +151,33 @@ async fn is_shared(backend: &dyn StorageBackend) -> Result<bool> {
 /// # Errors
 ///
 /// Those of the library.
-pub async fn restore(
-    backend: &dyn StorageBackend,
-    songs: &[SongId],
+pub fn restore<'a>(
+    backend: &'a dyn StorageBackend,
+    songs: &'a [SongId],
     now: Timestamp,
-) -> Result<Vec<SongId>> {
-    let wanted: BTreeSet<SongId> = songs.iter().copied().collect();
-    let asked = |tombstone: Tombstone| wanted.contains(&tombstone.song.id).then_some(tombstone);
-    let puts: Vec<PutSong> = tombstones(backend, asked)
-        .await?
-        .into_iter()
-        .map(|tombstone| {
-            let Tombstone { revision, song, .. } = tombstone;
-            let song = song.restored(revision, now).map_err(|error| {
-                let subject = format_args!("song `{}`", song.id.short());
-                Error::new(ErrorKind::Corrupt, "restore", subject, backend)
-                    .because(error.to_string())
-            })?;
-            Ok(PutSong { song, mode: PutMode::Create, origin: None })
-        })
-        .collect::<Result<_>>()?;
-    let mut restored = Vec::new();
-    for chunk in puts.chunks(backend.capabilities().batch.max(1)) {
-        let outcomes = backend.songs().put(chunk).await?;
-        let done = chunk.iter().zip(outcomes).filter(|(_, outcome)| *outcome == Outcome::Done);
-        restored.extend(done.map(|(put, _)| put.song.id));
-    }
-    Ok(restored)
+) -> BoxFuture<'a, Result<Vec<SongId>>> {
+    Box::pin(async move {
+        let wanted: BTreeSet<SongId> = songs.iter().copied().collect();
+        let asked = |tombstone: Tombstone| wanted.contains(&tombstone.song.id).then_some(tombstone);
+        let puts: Vec<PutSong> = tombstones(backend, asked)
+            .await?
+            .into_iter()
+            .map(|tombstone| {
+                let Tombstone { revision, song, .. } = tombstone;
+                let song = song.restored(revision, now).map_err(|error| {
+                    let subject = format_args!("song `{}`", song.id.short());
+                    Error::new(ErrorKind::Corrupt, "restore", subject, backend)
+                        .because(error.to_string())
+                })?;
+                Ok(PutSong { song, mode: PutMode::Create, origin: None })
+            })
+            .collect::<Result<_>>()?;
+        let mut restored = Vec::new();
+        for chunk in puts.chunks(backend.capabilities().batch.max(1)) {
+            let outcomes = backend.songs().put(chunk).await?;
+            let done = chunk.iter().zip(outcomes).filter(|(_, outcome)| *outcome == Outcome::Done);
+            restored.extend(done.map(|(put, _)| put.song.id));
+        }
+        Ok(restored)
+    })
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, LocalBoxFuture};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use songrec_core::{Embedding, ModelSpec, Song, Vector};
 use songrec_storage::{PutMode, StorageBackend};
@@ -54,33 +54,36 @@ impl Fixture {
 
     /// Stores everything, objects first, in batches as large as the backend
     /// likes them, and takes the references over into the songs.
-    pub async fn store(mut self, backend: &dyn StorageBackend) -> Self {
-        let batch = backend.capabilities().batch.max(1);
-        for model in &self.models {
-            backend.embeddings().put_model(model).await.unwrap();
-        }
-        for chunk in self.embeddings.chunks(batch) {
-            let new: Vec<_> = chunk
-                .iter()
-                .map(|one| {
-                    let at = self.songs.binary_search_by_key(&one.song, |song| song.id).unwrap();
-                    new_embedding(&self.songs[at], one.clone())
-                })
-                .collect();
-            let references = backend.embeddings().put(&new).await.unwrap();
-            assert_eq!(references.len(), chunk.len());
-            for (one, reference) in chunk.iter().zip(references) {
-                let at = self.songs.binary_search_by_key(&one.song, |song| song.id).unwrap();
-                self.songs[at].embeddings.insert(one.model.clone(), reference);
+    pub fn store(mut self, backend: &dyn StorageBackend) -> BoxFuture<'_, Self> {
+        Box::pin(async move {
+            let batch = backend.capabilities().batch.max(1);
+            for model in &self.models {
+                backend.embeddings().put_model(model).await.unwrap();
             }
-        }
-        for chunk in self.songs.chunks(batch) {
-            let new: Vec<_> = chunk.iter().map(|song| put(song, PutMode::Create)).collect();
-            let outcomes = backend.songs().put(&new).await.unwrap();
-            assert_eq!(outcomes.len(), chunk.len());
-            assert!(outcomes.iter().all(songrec_storage::Outcome::is_done), "{outcomes:?}");
-        }
-        self
+            for chunk in self.embeddings.chunks(batch) {
+                let new: Vec<_> = chunk
+                    .iter()
+                    .map(|one| {
+                        let at =
+                            self.songs.binary_search_by_key(&one.song, |song| song.id).unwrap();
+                        new_embedding(&self.songs[at], one.clone())
+                    })
+                    .collect();
+                let references = backend.embeddings().put(&new).await.unwrap();
+                assert_eq!(references.len(), chunk.len());
+                for (one, reference) in chunk.iter().zip(references) {
+                    let at = self.songs.binary_search_by_key(&one.song, |song| song.id).unwrap();
+                    self.songs[at].embeddings.insert(one.model.clone(), reference);
+                }
+            }
+            for chunk in self.songs.chunks(batch) {
+                let new: Vec<_> = chunk.iter().map(|song| put(song, PutMode::Create)).collect();
+                let outcomes = backend.songs().put(&new).await.unwrap();
+                assert_eq!(outcomes.len(), chunk.len());
+                assert!(outcomes.iter().all(songrec_storage::Outcome::is_done), "{outcomes:?}");
+            }
+            self
+        })
     }
 }
 
@@ -117,6 +120,11 @@ pub fn temp_dir() -> tempfile::TempDir {
 /// Runs a case to its end on a runtime with threads to spare, because
 /// [`in_parallel`] blocks one.
 pub fn run_case(case: impl Future<Output = ()>) {
+    run(Box::pin(case));
+}
+
+// Of one type, so that the runtime is not compiled anew for each case.
+fn run(case: LocalBoxFuture<'_, ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

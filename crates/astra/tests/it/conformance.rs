@@ -20,7 +20,7 @@ mod while_a_third_fails_in_short {
                 run_case(async {
                     let (backend, _cloud) =
                         crate::support::faulty_library(Emulator::builder()).await;
-                    conformance::$case(&backend).await;
+                    conformance::boxed::$case(&backend).await;
                 });
             })*
         };

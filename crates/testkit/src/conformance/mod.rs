@@ -40,22 +40,13 @@ pub use race::*;
 pub use segment::*;
 pub use songs::*;
 
-/// One test for each promise of the contract, over the backends that an
-/// expression opens: a future of an empty backend, of an `Arc` of one, or of
-/// a pair of one and what has to live as long as it.
-///
-/// An attribute may come first, such as `#[ignore = "needs an account"]`, and is
-/// put on every test.
+/// Gives the names of all cases to a macro, behind what else it is to get.
+#[doc(hidden)]
 #[macro_export]
-macro_rules! conformance {
-    (#[$attribute:meta] $open:expr) => {
-        $crate::conformance!(@all [#[$attribute]] $open);
-    };
-    ($open:expr) => {
-        $crate::conformance!(@all [] $open);
-    };
-    (@all $attributes:tt $open:expr) => {
-        $crate::conformance!(@cases $attributes $open;
+macro_rules! all_cases {
+    ([$($macro:tt)*] $($first:tt)*) => {
+        $($macro)* ! {
+            $($first)*
             // Songs and models.
             a_missing_song_is_none,
             a_stored_song_comes_back,
@@ -200,7 +191,42 @@ macro_rules! conformance {
             // Large batches.
             large_batches_are_no_different,
             many_songs_can_be_excluded,
-        );
+        }
+    };
+}
+
+/// The same cases as boxed futures: compiled once, here, and not in every test that runs them.
+pub mod boxed {
+    use futures::future::BoxFuture;
+    use songrec_storage::StorageBackend;
+
+    macro_rules! boxed {
+        ($($case:ident),* $(,)?) => {
+            $(
+                #[doc = concat!("[`", stringify!($case), "`](super::", stringify!($case), "), boxed.")]
+                pub fn $case(backend: &dyn StorageBackend) -> BoxFuture<'_, ()> {
+                    Box::pin(super::$case(backend))
+                }
+            )*
+        };
+    }
+
+    all_cases!([boxed]);
+}
+
+/// One test for each promise of the contract, over the backends that an
+/// expression opens: a future of an empty backend, of an `Arc` of one, or of
+/// a pair of one and what has to live as long as it.
+///
+/// An attribute may come first, such as `#[ignore = "needs an account"]`, and is
+/// put on every test.
+#[macro_export]
+macro_rules! conformance {
+    (#[$attribute:meta] $open:expr) => {
+        $crate::all_cases!([$crate::conformance] @cases [#[$attribute]] $open;);
+    };
+    ($open:expr) => {
+        $crate::all_cases!([$crate::conformance] @cases [] $open;);
     };
     (@cases $attributes:tt $open:expr; $($case:ident),* $(,)?) => {
         $($crate::conformance!(@case $attributes $open; $case);)*
@@ -211,7 +237,7 @@ macro_rules! conformance {
         fn $case() {
             $crate::run_case(async {
                 let opened = $open.await;
-                $crate::conformance::$case($crate::Opened::backend(&opened)).await;
+                $crate::conformance::boxed::$case($crate::Opened::backend(&opened)).await;
             });
         }
     };
