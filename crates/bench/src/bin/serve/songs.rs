@@ -43,16 +43,16 @@ impl Songs {
         let mut query = SongQuery { limit: PAGE, ..SongQuery::default() };
         loop {
             let page = library.songs().find_summaries(&query).await?;
-            if page.items.is_empty() {
-                break;
-            }
-            query.skip += page.items.len();
             let found: Vec<SongId> = page.items.iter().map(|song| song.id).collect();
             let stored = library.embeddings().get(&model.name, &found).await?;
             for (id, stored) in found.into_iter().zip(stored) {
                 let stored = stored.ok_or_else(|| format!("song {id} has no embedding"))?;
                 rows.extend_from_slice(stored.embedding.vector.values());
                 ids.push(id);
+            }
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
             }
         }
         let asked = (0..ASKED.min(ids.len())).map(|i| i * ids.len() / ASKED.min(ids.len()));
