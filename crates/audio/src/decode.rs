@@ -47,7 +47,7 @@ pub(crate) struct Native {
     shape: Option<Shape>,
     /// The samples of the current block, interleaved.
     samples: Vec<f32>,
-    /// Samples per channel still to be skipped, and then to be heard.
+    /// Samples per channel still to be skipped, and then to be given.
     gapless: Option<Gapless>,
     /// For streams that change their shape on the way.
     adapter: Option<Adapter>,
@@ -276,9 +276,9 @@ impl Native {
             let frames = samples.len() / channels;
             let skipped = frames.min(usize::try_from(gapless.skip).unwrap_or(usize::MAX));
             gapless.skip -= skipped as u64;
-            let heard = gapless.length.min((frames - skipped) as u64);
-            gapless.length -= heard;
-            samples.truncate((skipped + heard as usize) * channels);
+            let given = gapless.length.min((frames - skipped) as u64);
+            gapless.length -= given;
+            samples.truncate((skipped + given as usize) * channels);
             samples.drain(..skipped * channels);
         }
         match self.shape {

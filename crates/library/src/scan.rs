@@ -104,7 +104,7 @@ const WAIT_TO_ASK: Duration = Duration::from_millis(30);
 const WAIT_TO_STORE: Duration = Duration::from_secs(1);
 /// About how much memory it takes to embed one file: decoder, transforms, the frames
 /// of up to ten minutes, as longer files are analysed in such parts, and the windows
-/// that the model which ships with songrec hears.
+/// that the model which ships with songrec computes.
 const MEMORY_PER_FILE: u64 = 205 << 20;
 
 /// A walk that only counts; nothing after an interrupt.
@@ -224,7 +224,7 @@ impl<'a> Scan<'a> {
         let threads = threads.min(usize::try_from(by_memory).unwrap_or(usize::MAX)).max(1);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
-            .thread_name(|number| format!("hear-{number}"))
+            .thread_name(|number| format!("scan-{number}"))
             .build()
             .map_err(|error| {
                 Error::new(ErrorKind::Failed, "could not start the threads of a scan")

@@ -190,21 +190,21 @@ pub async fn find_model(library: &Library, name: &str) -> Result<ModelSpec> {
     model_named(&library.backend.embeddings().models().await?, name)
 }
 
-/// A song, an audio file or a part of one as a model hears it: how it is called, and
+/// A song, an audio file or a part of one as a model embeds it: how it is called, and
 /// its vector.
 ///
 /// # Errors
 ///
 /// When there is no such song, it is silent, or the model did not embed it.
-pub(crate) async fn heard_by(
+pub(crate) async fn embed_named(
     library: &Library,
     name: &str,
     spec: &ModelSpec,
 ) -> Result<(String, Vector)> {
     let model = std::slice::from_ref(&spec.name);
-    let heard = example::embed_examples(library, &[Example::like(name)], model).await?;
-    let vector = combine(&heard, &spec.name, spec.metric)?;
-    Ok((heard.into_iter().map(|one| one.title).collect(), vector))
+    let embedded = example::embed_examples(library, &[Example::like(name)], model).await?;
+    let vector = combine(&embedded, &spec.name, spec.metric)?;
+    Ok((embedded.into_iter().map(|one| one.title).collect(), vector))
 }
 
 // The models to compare by, with their weights, and what is to be said of the choice.

@@ -50,7 +50,7 @@ pub enum FileStatus {
     Storing,
     /// The library has to be asked.
     Unknown,
-    /// The song names the file, and was heard as the
+    /// The song names the file, and was embedded as the
     /// [standard](KnownFiles::judged_by) asks.
     UpToDate,
     /// The song was deleted.
@@ -329,7 +329,7 @@ impl KnownFiles {
         Ok(())
     }
 
-    /// Takes note of what the library holds, and that its changes were heard
+    /// Takes note of what the library holds, and that its changes were read
     /// of up to `cursor`.
     pub fn apply(
         &self,
@@ -354,7 +354,7 @@ impl KnownFiles {
     }
 
     /// Takes note that the songs of arriving files are stored. Where something
-    /// later was heard meanwhile, that stays.
+    /// later was read meanwhile, that stays.
     pub fn arrive(&self, known_statuses: &[KnownStatus]) -> Result<(), KnownFilesError> {
         let mut connection = self.connection();
         let transaction = connection.transaction()?;
@@ -530,7 +530,7 @@ mod tests {
             .unwrap();
 
         assert_eq!(known.cursor().unwrap().as_deref(), Some("c1"));
-        assert_eq!(status(&known, "/m/a"), FileStatus::Stale, "it was heard later");
+        assert_eq!(status(&known, "/m/a"), FileStatus::Stale, "it was read later");
         assert_eq!(status(&known, "/m/b"), FileStatus::UpToDate);
         let stricter = KnownFiles::open(&path).unwrap().judged_by(2);
         assert_eq!(status(&stricter, "/m/b"), FileStatus::Unknown);

@@ -6,7 +6,7 @@ use songrec_audio::{Analysis, BlockSink, Result, Warning, analyze_into};
 use songrec_core::{ModelName, Vector};
 
 #[cfg(feature = "rten")]
-use crate::timbre::{Heard, Sounding, TimbreListener, timbre};
+use crate::timbre::{Sounding, TimbreEmbedder, TimbreOutput, timbre};
 use crate::{
     batcher::Batcher,
     error::ModelError,
@@ -41,7 +41,7 @@ pub struct Embedded {
 
 /// Reads and decodes `path` once and finds out all that is wanted.
 ///
-/// Like [`songrec_audio::analyze`], with models that listen. Those of batchers have
+/// Like [`songrec_audio::analyze`], with models beside it. Those of batchers have
 /// threads of their own, and here need three of their windows; the one that ships
 /// with songrec works after the last sample, while this thread waits, and needs up to
 /// 30 MB.
@@ -60,9 +60,9 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Embedded> {
     let mut sinks: Vec<&mut dyn BlockSink> =
         embedders.iter_mut().map(|song_embedder| song_embedder as &mut dyn BlockSink).collect();
     #[cfg(feature = "rten")]
-    let (wants_timbre, mut listener) = listening(wanted);
+    let (wants_timbre, mut timbre_embedder) = timbre_embedder(wanted);
     #[cfg(feature = "rten")]
-    sinks.extend(listener.as_mut().map(|listener| listener as &mut dyn BlockSink));
+    sinks.extend(timbre_embedder.as_mut().map(|embedder| embedder as &mut dyn BlockSink));
     #[cfg(feature = "rten")]
     let mut sounding = wants_timbre.then(Sounding::default);
     #[cfg(feature = "rten")]
@@ -74,8 +74,8 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Embedded> {
     let sound = analyze_into(path, sound, &mut sinks)?;
     let mut embedded = Embedded { sound, windows: BTreeMap::new(), failed: BTreeMap::new() };
     #[cfg(feature = "rten")]
-    if let Some(listener) = listener {
-        embedded.hear(listener, sounding);
+    if let Some(timbre_embedder) = timbre_embedder {
+        embedded.put_timbre(timbre_embedder, sounding);
     }
     for song_embedder in embedders {
         let model = song_embedder.model();
@@ -95,31 +95,32 @@ pub fn analyze(path: &Path, wanted: &Wanted) -> Result<Embedded> {
     Ok(embedded)
 }
 
-/// Whether the model that ships with songrec is wanted, and what listens for it: the
-/// song's features want to know what was heard, too.
+/// Whether the model that ships with songrec is wanted, and what computes it: the
+/// song's features need what its network says, too.
 #[cfg(feature = "rten")]
-fn listening(wanted: &Wanted) -> (bool, Option<TimbreListener>) {
+fn timbre_embedder(wanted: &Wanted) -> (bool, Option<TimbreEmbedder>) {
     let wants_timbre = wanted.sound.models.contains(&timbre());
-    let listens = wants_timbre || wanted.sound.features;
-    (wants_timbre, listens.then(TimbreListener::default))
+    let is_needed = wants_timbre || wanted.sound.features;
+    (wants_timbre, is_needed.then(TimbreEmbedder::default))
 }
 
 impl Embedded {
-    /// Takes what the model that ships with songrec heard.
+    /// Takes what the model that ships with songrec gives.
     #[cfg(feature = "rten")]
-    fn hear(&mut self, listener: TimbreListener, sounding: Option<Sounding>) {
+    fn put_timbre(&mut self, embedder: TimbreEmbedder, sounding: Option<Sounding>) {
         let wants_vector = sounding.is_some();
-        match listener.finish() {
-            Ok(heard) => {
-                let heard = heard.filter(|_| !self.sound.is_silent);
-                if let Some((heard, features)) = heard.as_ref().zip(self.sound.features.as_mut()) {
-                    heard.describe(self.sound.audio.duration, features);
+        match embedder.finish() {
+            Ok(output) => {
+                let output = output.filter(|_| !self.sound.is_silent);
+                if let Some((output, features)) = output.as_ref().zip(self.sound.features.as_mut())
+                {
+                    output.describe(self.sound.audio.duration, features);
                 }
                 if let Some(sounding) = sounding {
                     let vector = self.sound.values.as_ref().and_then(|whole| {
                         let dsp45 = sounding.values();
                         let dsp45 = dsp45.as_deref().unwrap_or(&whole.dsp45);
-                        Heard::vector(heard.as_ref(), dsp45, &whole.dsp47)
+                        TimbreOutput::vector(output.as_ref(), dsp45, &whole.dsp47)
                     });
                     self.put(timbre(), vector);
                 }

@@ -97,7 +97,7 @@ impl Batcher {
             .map(|_| {
                 let (queue, embedder) = (queue.clone(), embedder.clone());
                 thread::Builder::new()
-                    .name(format!("hear {}", embedder.spec().name))
+                    .name(format!("model {}", embedder.spec().name))
                     .spawn(move || queue.work(&*embedder))
                     .expect("the system has room for a thread")
             })
@@ -261,7 +261,7 @@ impl Drop for Batcher {
 
 impl fmt::Debug for Batcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener")
+        f.debug_struct("Batcher")
             .field("embedder", &self.embedder)
             .field("figures", &self.figures())
             .finish_non_exhaustive()

@@ -1,6 +1,6 @@
 //! The model that ships with songrec, `timbre@3`: how a sound sounds.
 //!
-//! A network hears windows of a song ([`windows`]) as pictures ([`songrec_audio::picture`]) and says of
+//! A network gets windows of a song ([`windows`]) as pictures ([`songrec_audio::picture`]) and says of
 //! each a vector, a guess of its class and a description. `models/timbre.md` is its card:
 //! what it was trained on, how good it is, and what it is not.
 //!
@@ -31,7 +31,7 @@
 #[cfg(feature = "rten")]
 mod classes;
 #[cfg(feature = "rten")]
-mod listener;
+mod embedder;
 #[cfg(feature = "rten")]
 mod network;
 #[cfg(feature = "rten")]
@@ -47,7 +47,7 @@ use songrec_core::{Metric, ModelName, ModelSpec};
 
 #[cfg(feature = "rten")]
 pub(crate) use self::{
-    listener::{Heard, TimbreListener},
+    embedder::{TimbreEmbedder, TimbreOutput},
     sounding::Sounding,
 };
 

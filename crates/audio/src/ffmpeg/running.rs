@@ -78,9 +78,9 @@ impl Running {
         thread::spawn(move || pass_on(&mut output, &send));
         let (ended, said) = sync_channel(1);
         let words = Arc::new(Mutex::new(Vec::new()));
-        let (heard, mut errors) = (words.clone(), child.stderr.take().expect("it is piped"));
+        let (text, mut errors) = (words.clone(), child.stderr.take().expect("it is piped"));
         thread::spawn(move || {
-            listen(&mut errors, &heard);
+            read_errors(&mut errors, &text);
             let _ = ended.send(());
         });
         Ok(Self { child, chunks, said, words, cancel })
@@ -164,12 +164,12 @@ fn pass_on(output: &mut impl Read, send: &SyncSender<io::Result<Vec<u8>>>) {
 }
 
 // Keeps the beginning and reads the rest, for who writes into a full pipe waits.
-fn listen(errors: &mut impl Read, heard: &Mutex<Vec<u8>>) {
+fn read_errors(errors: &mut impl Read, text: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = errors.read(&mut buffer) {
-        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = MOST_SAID.saturating_sub(heard.len()).min(read);
-        heard.extend_from_slice(&buffer[..room]);
+        let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MOST_SAID.saturating_sub(text.len()).min(read);
+        text.extend_from_slice(&buffer[..room]);
     }
 }
 

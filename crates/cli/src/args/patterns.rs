@@ -62,7 +62,7 @@ pub(crate) enum PatternsCommand {
 
 const ADD_HELP: &str = "\
 Features are what patterns are compared by. They are read from --features; without it the model
-hears the part of the song, over all frequencies.
+embeds the part of the song, over all frequencies.
 
 --from reads a pattern a line, as JSON, and stores them as they come, so that a program can write
 into it for as long as it likes:
@@ -94,7 +94,7 @@ pub(crate) struct AddPatternsArgs {
     /// A .npy file with the features of one part
     #[arg(long, value_name = "FILE")]
     pub(crate) features: Option<PathBuf>,
-    /// The model that hears the parts, or that made the features
+    /// The model that embeds the parts, or that made the features
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
     /// How features of a new model are compared: cosine, dot or euclidean
@@ -121,7 +121,7 @@ pub(crate) struct EditPatternArgs {
     /// The pattern, by its id or the beginning of it
     #[arg(value_parser = pattern)]
     pub(crate) pattern: String,
-    /// Where it is in its song, such as 0:12-0:16; its model hears that part, unless
+    /// Where it is in its song, such as 0:12-0:16; its model embeds that part, unless
     /// features are given or stay
     #[arg(long, value_name = "FROM-TO")]
     pub(crate) at: Option<Part>,
@@ -152,7 +152,7 @@ pub(crate) struct EditPatternArgs {
     /// A .npy file with other features
     #[arg(long, value_name = "FILE")]
     pub(crate) features: Option<PathBuf>,
-    /// The model that hears it, or that made the features
+    /// The model that embeds it, or that made the features
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
     /// Keep the features although it is elsewhere in its song

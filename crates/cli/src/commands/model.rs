@@ -102,7 +102,7 @@ async fn info(context: &Context, models: &Models, name: &str) -> Result<ExitStat
     match &model.place {
         ModelPlace::BuiltIn => {}
         ModelPlace::Onnx(place) => {
-            row("hears", format!("{} s at {} Hz", place.window, place.sample_rate));
+            row("window", format!("{} s at {} Hz", place.window, place.sample_rate));
             row("engine", place.engine.to_string());
             row("licence", place.licence.clone());
             row("homepage", place.homepage.clone());
@@ -113,7 +113,7 @@ async fn info(context: &Context, models: &Models, name: &str) -> Result<ExitStat
             }
         }
         ModelPlace::Http(place) => {
-            row("hears", format!("{} s at {} Hz", place.window, place.sample_rate));
+            row("window", format!("{} s at {} Hz", place.window, place.sample_rate));
             row("on the server", place.remote.clone());
         }
     }
@@ -310,7 +310,7 @@ async fn bench(
     row("engine", bench.engine.clone());
     row("open after", format!("{:.2} s", bench.load_seconds));
     row(
-        "heard",
+        "embedded",
         format!(
             "{:.1} s of noise, {} windows, in {:.2} s",
             bench.audio_seconds, bench.windows, bench.seconds

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{Error, ErrorKind, Library, Result, find, given::given_model, library::now, similar};
 
-/// Parts of songs that models hear at once.
-const HEARD_AT_ONCE: usize = 4;
+/// Parts of songs that models embed at once.
+const EMBEDDED_AT_ONCE: usize = 4;
 /// Songs whose segments are written at once.
 const SONGS_AT_ONCE: usize = 8;
 /// Names of songs that are remembered.
@@ -90,7 +90,7 @@ impl<'a> PatternIntake<'a> {
 
     /// Makes patterns, and says of each what became of it: one that cannot be made keeps
     /// no other one from it. All of a batch are stored together, in a few requests, and
-    /// each song once; what is heard by a model is heard four at a time.
+    /// each song once; what a model embeds it embeds four at a time.
     ///
     /// # Errors
     ///
@@ -113,10 +113,10 @@ impl<'a> PatternIntake<'a> {
             }
         }
         let known = known(library, patterns, &mut drafts, &mut outcomes).await?;
-        let heard = hear(library, drafts).await;
+        let embedded = embed(library, drafts).await;
         let now = now();
         let mut segments: BTreeMap<usize, (Segment, SongSummary)> = BTreeMap::new();
-        for (at, draft, vector) in heard {
+        for (at, draft, vector) in embedded {
             match vector {
                 Ok(vector) => match draft.model.refuses(&vector) {
                     None => {
@@ -277,13 +277,13 @@ impl<'a> Spaces<'a> {
         Ok(spec)
     }
 
-    /// A model that can hear parts of songs here.
-    pub(super) async fn hearing(&mut self, model: Option<&str>) -> Result<ModelSpec> {
+    /// A model that can embed parts of songs here.
+    pub(super) async fn embedding_model(&mut self, model: Option<&str>) -> Result<ModelSpec> {
         let usual = self.library.model_among(&self.known).await?;
         let name = model.unwrap_or(&usual).to_owned();
         let here = self.library.models().embedders(&[name]).await?;
         let spec = here.specs().first().cloned();
-        let spec = spec.ok_or_else(|| Error::not_found("there is no model to hear it"))?;
+        let spec = spec.ok_or_else(|| Error::not_found("there is no model to embed it"))?;
         self.new.entry(spec.name.clone()).or_insert_with(|| spec.clone());
         Ok(spec)
     }
@@ -327,7 +327,7 @@ async fn draft(models: &mut Spaces<'_>, new: &NewPattern, song: &Song) -> Result
     let (model, metric) = (new.model.as_deref(), new.metric);
     let model = match &vector {
         Some(vector) => models.of_given(vector, model, metric).await?,
-        None => models.hearing(model).await?,
+        None => models.embedding_model(model).await?,
     };
     let is_gone = new.id.is_some_and(|id| {
         let id = id.to_string();
@@ -408,32 +408,32 @@ async fn known(
     Ok(repeated)
 }
 
-// The features of each, as they were given or as the model hears the part.
-async fn hear(
+// The features of each, as they were given or as the model embeds the part.
+async fn embed(
     library: &Library,
     drafts: Vec<(usize, Draft)>,
 ) -> Vec<(usize, Draft, Result<Vector>)> {
-    let heard = drafts.into_iter().map(|(at, mut draft)| async move {
+    let embedded = drafts.into_iter().map(|(at, mut draft)| async move {
         let vector = match draft.vector.take() {
             Some(vector) => Ok(vector),
             None => {
-                part_heard_by(library, draft.song.id, (draft.start, draft.end), &draft.model).await
+                embed_part(library, draft.song.id, (draft.start, draft.end), &draft.model).await
             }
         };
         (at, draft, vector)
     });
-    stream::iter(heard).buffered(HEARD_AT_ONCE).collect().await
+    stream::iter(embedded).buffered(EMBEDDED_AT_ONCE).collect().await
 }
 
-/// A part of a song, from where to where in seconds, as a model hears it.
-pub(super) async fn part_heard_by(
+/// A part of a song, from where to where in seconds, as a model embeds it.
+pub(super) async fn embed_part(
     library: &Library,
     song: SongId,
     (start, end): (f64, f64),
     model: &ModelSpec,
 ) -> Result<Vector> {
     let name = format!("{song}@{start}-{end}");
-    Ok(similar::heard_by(library, &name, model).await?.1)
+    Ok(similar::embed_named(library, &name, model).await?.1)
 }
 
 // The error, if it is of one pattern alone.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use songrec_core::{ModelSpec, Pattern, Segment, SegmentId, SongId, Timestamp, Vector};
 
 use super::{
-    add::{Spaces, is_possible, part_heard_by},
+    add::{Spaces, embed_part, is_possible},
     draft::{frequencies_of, has_room, is_within, kind_of, source_of},
     find::{KeptPattern, none, pattern},
     store::{announce, versions},
@@ -36,14 +36,14 @@ pub struct PatternChange {
     pub metadata: BTreeMap<String, Option<Value>>,
     /// Its features.
     pub features: Option<Vector>,
-    /// The model that made the features, or is to hear the part anew.
+    /// The model that made the features, or is to embed the part anew.
     pub model: Option<String>,
     /// The features stay, although they are of another part of the song now.
     pub keep_features: bool,
 }
 
 /// Changes a pattern, and gives it as it is then. If it begins or ends elsewhere, its
-/// model hears that part, unless features are given or stay. What was written elsewhere
+/// model embeds that part, unless features are given or stay. What was written elsewhere
 /// at the same time goes with this change.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub async fn edit_pattern(
         is_within(new.end, song.audio.duration)?;
     }
     let mut models = Spaces::of(library).await?;
-    if let Some((model, vector)) = heard_anew(library, &mut models, old, &new, change).await? {
+    if let Some((model, vector)) = embedded_anew(library, &mut models, old, &new, change).await? {
         (new.model, new.vector) = (model.name, vector);
     }
     if new == *old && kept.others.is_empty() {
@@ -137,7 +137,7 @@ fn describe(pattern: &mut Pattern, change: &PatternChange) -> Result<()> {
 }
 
 // The features of the pattern as it is now, if they are not those that it had.
-async fn heard_anew(
+async fn embedded_anew(
     library: &Library,
     models: &mut Spaces<'_>,
     old: &Segment,
@@ -161,8 +161,8 @@ async fn heard_anew(
             .because("they were given, and no model is known that could make others")
             .with_hint("give features, name a model, or say that they stay"));
     }
-    let spec = models.hearing(Some(model.unwrap_or(old.model.as_str()))).await?;
-    let vector = part_heard_by(library, new.song, part, &spec).await?;
+    let spec = models.embedding_model(Some(model.unwrap_or(old.model.as_str()))).await?;
+    let vector = embed_part(library, new.song, part, &spec).await?;
     Ok(Some((spec, vector)))
 }
 

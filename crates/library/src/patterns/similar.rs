@@ -5,7 +5,7 @@ use songrec_core::{Hint, Metric, ModelName, ModelSpec, Piece, Remedy, Segment, S
 use songrec_storage::{NearestSegments, OverFetch, SegmentNeighbor, take_passing};
 
 use super::{
-    add::part_heard_by,
+    add::embed_part,
     find::{PatternQuery, current, pattern},
     shown::ShownPattern,
 };
@@ -155,14 +155,14 @@ async fn asked(library: &Library, subject: &PatternSubject, model: Option<&str>)
             let Part { start, end } = shown.part;
             let vector = match kept.versions.first() {
                 Some(version) if version.model == spec.name => version.vector.clone(),
-                _ => part_heard_by(library, shown.song, (start, end), &spec).await?,
+                _ => embed_part(library, shown.song, (start, end), &spec).await?,
             };
             Ok(Asked { title, model: spec, vector, own })
         }
         PatternSubject::Song(name) => {
             let usual = library.search_model().await?;
             let spec = find_model(library, model.unwrap_or(usual.as_str())).await?;
-            let (title, vector) = similar::heard_by(library, name, &spec).await?;
+            let (title, vector) = similar::embed_named(library, name, &spec).await?;
             Ok(Asked { title, model: spec, vector, own: Vec::new() })
         }
         PatternSubject::Vector(vector) => {

@@ -1,4 +1,4 @@
-//! From a song's samples to what the network heard in it.
+//! From a song's samples to what the network says of it.
 
 use std::{cell::RefCell, sync::mpsc, thread};
 
@@ -49,15 +49,15 @@ const MUSIC: usize = 64;
 /// Values of `dsp47@2`.
 const GROUPS: usize = 47;
 
-/// Takes a song's samples, and hears them at the end.
+/// Takes a song's samples, and runs the network at the end.
 #[derive(Debug, Default)]
-pub(crate) struct TimbreListener {
+pub(crate) struct TimbreEmbedder {
     windows: SpreadWindows,
 }
 
-/// What the network heard in a song.
+/// What the network says of a song.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Heard {
+pub(crate) struct TimbreOutput {
     /// The mean of the windows' vectors, at length 1: 96 values.
     pub(crate) note: Vec<f32>,
     /// The vector of the piece, at length 1: 64 values. None for fewer than
@@ -67,7 +67,7 @@ pub(crate) struct Heard {
     pub(crate) probabilities: Vec<f32>,
 }
 
-impl BlockSink for TimbreListener {
+impl BlockSink for TimbreEmbedder {
     fn sample_rate(&self) -> u32 {
         RATE
     }
@@ -76,22 +76,22 @@ impl BlockSink for TimbreListener {
         self.windows.push(samples);
     }
 
-    /// Waits for [`finish`](TimbreListener::finish), which hears.
+    /// Waits for [`finish`](TimbreEmbedder::finish), which runs the network.
     fn end(&mut self) {}
 }
 
-impl TimbreListener {
-    /// What was heard; None if there was no sound.
+impl TimbreEmbedder {
+    /// What the network says; None if there was no sound.
     ///
     /// # Errors
     ///
     /// When the network could not be run.
-    pub(crate) fn finish(self) -> Result<Option<Heard>, ModelError> {
+    pub(crate) fn finish(self) -> Result<Option<TimbreOutput>, ModelError> {
         let windows = self.windows.finish();
         if windows.is_empty() {
             return Ok(None);
         }
-        hear_beside(windows).map(Some).map_err(|error| {
+        run_beside(windows).map(Some).map_err(|error| {
             ModelError::new(TIMBRE, ModelErrorKind::Failed, "its network could not be run")
                 .because(error)
                 .with_hint("report this as a bug: the network is a part of songrec")
@@ -99,12 +99,12 @@ impl TimbreListener {
     }
 }
 
-type HearResult = Result<Heard, Box<dyn std::error::Error + Send + Sync>>;
+type RunResult = Result<TimbreOutput, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Windows to hear, and where the answer goes.
+/// Windows for the network, and where its answer goes.
 struct Job {
     windows: Vec<Vec<f32>>,
-    answer: mpsc::SyncSender<HearResult>,
+    answer: mpsc::SyncSender<RunResult>,
 }
 
 thread_local! {
@@ -112,12 +112,12 @@ thread_local! {
     static BESIDE: RefCell<Option<mpsc::Sender<Job>>> = const { RefCell::new(None) };
 }
 
-/// Hears on a thread beside the one that calls, and waits for it.
+/// Runs the network on a thread beside the one that calls, and waits for it.
 ///
 /// The network brings a thread pool of its own. A thread of another pool, such as
 /// that of a scan, that waits for it takes up other work meanwhile: the next file,
 /// in the middle of this one. So a plain thread waits in its place.
-fn hear_beside(windows: Vec<Vec<f32>>) -> HearResult {
+fn run_beside(windows: Vec<Vec<f32>>) -> RunResult {
     let (answer, answered) = mpsc::sync_channel(1);
     let job = Job { windows, answer };
     BESIDE.with_borrow_mut(|beside| -> std::io::Result<()> {
@@ -128,10 +128,10 @@ fn hear_beside(windows: Vec<Vec<f32>>) -> HearResult {
         // There is none yet, or it ended by a panic.
         if let Some(job) = unsent {
             let (jobs, next) = mpsc::channel::<Job>();
-            thread::Builder::new().name("hear timbre".to_owned()).spawn(move || {
+            thread::Builder::new().name("timbre network".to_owned()).spawn(move || {
                 for Job { windows, answer } in next {
                     // Nobody waits for it if the caller ended.
-                    let _ = answer.send(hear(windows));
+                    let _ = answer.send(run(windows));
                 }
             })?;
             let _ = jobs.send(job);
@@ -142,14 +142,14 @@ fn hear_beside(windows: Vec<Vec<f32>>) -> HearResult {
     answered.recv().map_err(|_| "the network's thread ended")?
 }
 
-fn hear(windows: Vec<Vec<f32>>) -> HearResult {
+fn run(windows: Vec<Vec<f32>>) -> RunResult {
     let networks = Networks::get()?;
     let count = windows.len();
     let mut vectors = Moments::default();
     let mut logits = Moments::default();
     let mut descriptions = Moments::default();
     for window in windows {
-        let Answer { vector, logits: guess, description } = networks.hear(&picture(&window))?;
+        let Answer { vector, logits: guess, description } = networks.embed(&picture(&window))?;
         vectors.add(&vector);
         logits.add(&guess);
         descriptions.add(&description);
@@ -165,19 +165,20 @@ fn hear(windows: Vec<Vec<f32>>) -> HearResult {
             let mut statistics = descriptions.means();
             statistics.extend(descriptions.deviations());
             let statistics: Vec<f32> = statistics.into_iter().map(|value| value as f32).collect();
-            let music = networks.hear_piece(&statistics)?;
+            let music = networks.embed_piece(&statistics)?;
             (music.len() == MUSIC).then_some(music)
         }
     };
-    Ok(Heard { note, music, probabilities })
+    Ok(TimbreOutput { note, music, probabilities })
 }
 
-impl Heard {
+impl TimbreOutput {
     /// The vector of `timbre@3`, with the values of `dsp45@1` and `dsp47@2`; None if it
-    /// had no direction, which no sound has. What the network cannot hear, because it is
+    /// had no direction, which no sound has. What the network does not get, because it is
     /// above 16 kHz, has the values of `dsp45@1` alone.
-    pub(crate) fn vector(heard: Option<&Self>, dsp45: &[f32], dsp47: &[f32]) -> Option<Vector> {
-        let parts = heard.map(|heard| (&heard.note, heard.music.as_deref().unwrap_or_default()));
+    pub(crate) fn vector(output: Option<&Self>, dsp45: &[f32], dsp47: &[f32]) -> Option<Vector> {
+        let parts =
+            output.map(|output| (&output.note, output.music.as_deref().unwrap_or_default()));
         let mut network: Vec<f64> = parts
             .into_iter()
             .flat_map(|(note, music)| note.iter().chain(music).copied().map(f64::from))
@@ -189,7 +190,7 @@ impl Heard {
             .collect();
         let network = unit(&network).into_iter().map(|value| NETWORK * f64::from(value));
         let mut measured = unit(&values);
-        if heard.is_some_and(|heard| heard.music.is_some()) {
+        if output.is_some_and(|output| output.music.is_some()) {
             measured.extend(unit(&doubled(dsp47)));
             measured = unit(&doubled(&measured));
         } else {
@@ -201,7 +202,7 @@ impl Heard {
         (vector.dimension() == DIMENSION && !vector.is_zero()).then_some(vector)
     }
 
-    /// Writes what was heard into the features of a sound of `seconds`.
+    /// Writes what the network says into the features of a sound of `seconds`.
     pub(crate) fn describe(&self, seconds: f64, features: &mut Features) {
         features.vocal_probability = Some(self.probability("vocal"));
         let onsets = f64::from(features.onset_rate.unwrap_or(0.0)) * seconds;
@@ -212,12 +213,12 @@ impl Heard {
             features.heard_instrument = Some(instrument.to_owned());
             features.heard_instrument_probability = Some(probability);
         }
-        // Names are right more often than the network (90 % against 75 %): what is
-        // heard counts where they say nothing.
-        let heard = features.heard_instrument.clone();
+        // Names are right more often than the network (90 % against 75 %): what it
+        // says counts where they say nothing.
+        let guessed = features.heard_instrument.clone();
         (features.instrument, features.instrument_confidence) = match &features.named_instrument {
-            None => (heard, features.heard_instrument_probability),
-            Some(named) if heard.as_ref() == Some(named) => (heard, Some(AGREED)),
+            None => (guessed, features.heard_instrument_probability),
+            Some(named) if guessed.as_ref() == Some(named) => (guessed, Some(AGREED)),
             Some(named) => {
                 let sure = if seconds > TITLE { TITLED } else { NAMED };
                 (Some(named.clone()), Some(sure))

@@ -62,9 +62,9 @@ impl Networks {
         })
     }
 
-    /// What is heard in one picture. Pictures are not put together: a call is as
+    /// What the network says of one picture. Pictures are not put together: a call is as
     /// quick with one, and its bits cannot depend on the others.
-    pub(super) fn hear(&self, picture: &[f32]) -> Result<Answer> {
+    pub(super) fn embed(&self, picture: &[f32]) -> Result<Answer> {
         let input = TensorView::from_data([1, 1, BANDS, COLUMNS].as_slice(), picture);
         let answers =
             self.note.run(vec![(self.mel, input.into())], &self.answers, Some(on_this_thread()))?;
@@ -78,7 +78,7 @@ impl Networks {
 
     /// The music vector of mean and deviation of the descriptions of a song's
     /// windows.
-    pub(super) fn hear_piece(&self, statistics: &[f32]) -> Result<Vec<f32>> {
+    pub(super) fn embed_piece(&self, statistics: &[f32]) -> Result<Vec<f32>> {
         let input = TensorView::from_data([1, statistics.len()].as_slice(), statistics);
         let answer = self
             .music

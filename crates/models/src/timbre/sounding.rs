@@ -17,7 +17,7 @@ const LEAST: usize = SAMPLE_RATE as usize * 34 / 1000;
 /// Keeps a short sound, to measure what is between the silence before and after it.
 ///
 /// The values are means over the whole file, so a second of silence before a hit
-/// moves it further than another instrument would; the network hears from the
+/// moves it further than another instrument would; the network begins at the
 /// attack on, and so should they. Keeps at most 1 MB.
 #[derive(Debug, Default)]
 pub(crate) struct Sounding {

@@ -9,9 +9,9 @@ use songrec_audio::{
 use songrec_core::{Digest, Features, Vector};
 
 use super::{
-    Heard,
+    TimbreOutput,
     classes::CLASSES,
-    listener::TimbreListener,
+    embedder::TimbreEmbedder,
     network::{MUSIC, NOTE, Networks},
 };
 
@@ -59,13 +59,13 @@ fn apart(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(l, r)| (l - r).abs()).fold(0.0, f32::max)
 }
 
-fn heard(samples: &[f32], block: usize) -> Option<Heard> {
-    let mut listener = TimbreListener::default();
+fn output_of(samples: &[f32], block: usize) -> Option<TimbreOutput> {
+    let mut embedder = TimbreEmbedder::default();
     for block in samples.chunks(block) {
-        listener.push(block);
+        embedder.push(block);
     }
-    listener.end();
-    listener.finish().expect("the network runs")
+    embedder.end();
+    embedder.finish().expect("the network runs")
 }
 
 #[test]
@@ -83,23 +83,23 @@ fn the_picture_is_that_of_the_training() {
 fn the_network_says_what_it_said_in_pytorch() {
     let fixture = fixture();
 
-    let heard = heard(&signal(), 1_152).unwrap();
-    let answer = Networks::get().unwrap().hear(&picture(&signal()[fixture.attack..])).unwrap();
+    let output = output_of(&signal(), 1_152).unwrap();
+    let answer = Networks::get().unwrap().embed(&picture(&signal()[fixture.attack..])).unwrap();
 
-    assert!(apart(&heard.note, &fixture.vector) < 1e-3);
+    assert!(apart(&output.note, &fixture.vector) < 1e-3);
     assert!(apart(&answer.logits, &fixture.logits) < 1e-3);
     let raised: Vec<f32> = fixture.logits.iter().map(|logit| logit.exp()).collect();
     let sum: f32 = raised.iter().sum();
     let expected: Vec<f32> = raised.iter().map(|value| value / sum).collect();
-    assert!(apart(&heard.probabilities, &expected) < 1e-3);
-    assert_eq!(heard.music, None, "a single sound is no piece");
+    assert!(apart(&output.probabilities, &expected) < 1e-3);
+    assert_eq!(output.music, None, "a single sound is no piece");
 }
 
 #[test]
 fn the_music_network_says_what_it_said_in_training() {
     let fixture = fixture();
 
-    let music = Networks::get().unwrap().hear_piece(&fixture.statistics).unwrap();
+    let music = Networks::get().unwrap().embed_piece(&fixture.statistics).unwrap();
 
     let apart = apart(&music, &fixture.music);
     assert!(apart < 1e-3, "{apart}");
@@ -136,14 +136,14 @@ fn other_weights_need_another_revision() {
 #[test]
 fn the_same_song_gives_the_same_bits_however_it_is_cut_and_on_any_thread() {
     let song: Vec<f32> = signal().into_iter().cycle().take(5 * SAMPLES).collect();
-    let whole = heard(&song, song.len()).unwrap();
+    let whole = output_of(&song, song.len()).unwrap();
     assert!(whole.music.is_some());
 
     let threads: Vec<_> = [1_152, 100_000, 999]
         .into_iter()
         .map(|block| {
             let song = song.clone();
-            std::thread::spawn(move || heard(&song, block))
+            std::thread::spawn(move || output_of(&song, block))
         })
         .collect();
 
@@ -160,11 +160,11 @@ fn many_songs_in_a_pool_of_few_threads_come_to_an_end() {
     let (done, all) = std::sync::mpsc::channel();
     for _ in 0..16 {
         let done = done.clone();
-        pool.spawn(move || done.send(heard(&signal(), 4_096)).unwrap());
+        pool.spawn(move || done.send(output_of(&signal(), 4_096)).unwrap());
     }
     drop(done);
 
-    let first = heard(&signal(), 4_096);
+    let first = output_of(&signal(), 4_096);
 
     for _ in 0..16 {
         let one = all.recv_timeout(std::time::Duration::from_secs(120)).expect("it hangs");
@@ -176,17 +176,17 @@ fn many_songs_in_a_pool_of_few_threads_come_to_an_end() {
 fn the_level_does_not_count() {
     let quiet: Vec<f32> = signal().iter().map(|sample| sample * 0.5).collect();
 
-    let (loud, quiet) = (heard(&signal(), 4_096).unwrap(), heard(&quiet, 4_096).unwrap());
+    let (loud, quiet) = (output_of(&signal(), 4_096).unwrap(), output_of(&quiet, 4_096).unwrap());
 
     assert!(apart(&loud.note, &quiet.note) < 1e-4);
 }
 
 #[test]
 fn the_network_counts_for_more_than_the_values_and_the_level_for_nothing() {
-    let sound = heard(&signal(), 4_096).unwrap();
+    let sound = output_of(&signal(), 4_096).unwrap();
     let values: Vec<f32> = (0..45).map(|at| at as f32 - 20.0).collect();
 
-    let vector = Heard::vector(Some(&sound), &values, &GROUPS).unwrap();
+    let vector = TimbreOutput::vector(Some(&sound), &values, &GROUPS).unwrap();
 
     assert_eq!(vector.dimension(), 250);
     assert!((length(&vector, 0..160) / length(&vector, 160..203) - 1.25).abs() < 1e-5);
@@ -196,17 +196,19 @@ fn the_network_counts_for_more_than_the_values_and_the_level_for_nothing() {
     for level in ["mfcc 1 mean", "rms mean"] {
         louder[DSP45_FEATURES.iter().position(|name| *name == level).unwrap()] += 3.0;
     }
-    assert_eq!(Heard::vector(Some(&sound), &louder, &GROUPS).unwrap(), vector);
-    let above_hearing = Heard::vector(None, &values, &GROUPS).unwrap();
-    assert!(above_hearing.values()[..160].iter().all(|value| *value == 0.0));
+    assert_eq!(TimbreOutput::vector(Some(&sound), &louder, &GROUPS).unwrap(), vector);
+    let above_its_range = TimbreOutput::vector(None, &values, &GROUPS).unwrap();
+    assert!(above_its_range.values()[..160].iter().all(|value| *value == 0.0));
 }
 
 #[test]
 fn only_of_a_piece_the_47_values_count_and_then_as_much_as_the_43() {
     let song: Vec<f32> = signal().into_iter().cycle().take(5 * SAMPLES).collect();
-    let (piece, sound) = (heard(&song, 4_096).unwrap(), heard(&signal(), 4_096).unwrap());
+    let (piece, sound) = (output_of(&song, 4_096).unwrap(), output_of(&signal(), 4_096).unwrap());
     let values: Vec<f32> = (0..45).map(|at| at as f32 - 20.0).collect();
-    let vector = |of: Option<&Heard>, groups: &[f32]| Heard::vector(of, &values, groups).unwrap();
+    let vector = |of: Option<&TimbreOutput>, groups: &[f32]| {
+        TimbreOutput::vector(of, &values, groups).unwrap()
+    };
 
     let piece = vector(Some(&piece), &GROUPS);
     let alone = vector(Some(&sound), &GROUPS);
@@ -241,7 +243,7 @@ fn said(classes: &[(&str, f32)]) -> Features {
         probabilities[at] = *probability;
     }
     let mut features = Features::default();
-    Heard { note: Vec::new(), music: None, probabilities }.describe(0.4, &mut features);
+    TimbreOutput { note: Vec::new(), music: None, probabilities }.describe(0.4, &mut features);
     features
 }
 
@@ -259,10 +261,10 @@ fn hats_are_one_instrument_until_an_open_one_is_sure() {
 }
 
 #[test]
-fn silence_and_nothing_are_not_heard() {
-    assert_eq!(heard(&[], 1), None);
-    assert_eq!(heard(&vec![0.0; 100_000], 1_000), None);
-    assert_eq!(heard(&vec![f32::NAN; 100_000], 1_000), None);
+fn silence_and_nothing_give_nothing() {
+    assert_eq!(output_of(&[], 1), None);
+    assert_eq!(output_of(&vec![0.0; 100_000], 1_000), None);
+    assert_eq!(output_of(&vec![f32::NAN; 100_000], 1_000), None);
     // One sample is a sound, if a strange one.
-    assert!(heard(&[0.3], 1).is_some());
+    assert!(output_of(&[0.3], 1).is_some());
 }

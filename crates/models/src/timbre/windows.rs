@@ -1,9 +1,9 @@
-//! Which windows of a song the network hears, as a stream.
+//! Which windows of a song the network gets, as a stream.
 
 use songrec_audio::picture::{RATE, SAMPLES, SEEN, SILENCE, peak};
 
 /// Samples from one window to the next, as long as there are few: 1 s. Windows that
-/// overlap little hear another song when it begins a second later.
+/// overlap little show another song when it begins a second later.
 const STEP: u64 = RATE as u64;
 /// The most windows of a song.
 pub(crate) const MOST: usize = 60;
@@ -13,7 +13,7 @@ const OPENING: usize = 10 * RATE as usize;
 const ATTACK_LEVEL: f32 = 0.05;
 /// … and so many samples (5 ms) before it belong to it.
 const ATTACK_LEAD: usize = 160;
-/// A window so much quieter than the loudest (60 dB) is not heard.
+/// A window so much quieter than the loudest (60 dB) is left out.
 const INAUDIBLE: f32 = 1e-3;
 /// Larger than this, 80 dB over full scale, is no sample.
 const LARGEST_SAMPLE: f32 = 1e4;
@@ -99,8 +99,8 @@ impl SpreadWindows {
             }
         }
         let loudest = self.kept.iter().fold(0.0f32, |loudest, kept| kept.peak.max(loudest));
-        let is_heard = |kept: &Kept| kept.peak >= SILENCE && kept.peak >= loudest * INAUDIBLE;
-        self.kept.into_iter().filter(is_heard).map(|kept| kept.samples).collect()
+        let is_loud_enough = |kept: &Kept| kept.peak >= SILENCE && kept.peak >= loudest * INAUDIBLE;
+        self.kept.into_iter().filter(is_loud_enough).map(|kept| kept.samples).collect()
     }
 
     /// Finds the attack in what there is: there the first window begins.
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_heard_is_left_out() {
+    fn what_is_inaudible_is_left_out() {
         let mut sound = noise(SECOND);
         // A tail 80 dB below the sound, then nothing, then what is no number.
         sound.extend(noise(5 * SECOND).iter().map(|sample| sample * 1e-4));

@@ -207,7 +207,7 @@ struct New {
     /// How sure its finder is; 1 if it is not said.
     #[schema(minimum = 0, maximum = 1)]
     confidence: Option<f32>,
-    /// Its features. Without them the model hears the part of the song.
+    /// Its features. Without them the model embeds the part of the song.
     features: Option<Vec<f32>>,
     /// The model that made the features, or is to make them.
     model: Option<String>,
@@ -256,7 +256,7 @@ async fn add(
     }
     let patterns: Vec<NewPattern> =
         asked.patterns.into_iter().map(New::pattern).collect::<Result<_>>()?;
-    // Only what models have to hear takes a core.
+    // Only what models have to embed takes a core.
     let _turn = match patterns.iter().all(|new| new.features.is_some()) {
         true => None,
         false => Some(server.turn().await?),
@@ -306,7 +306,7 @@ async fn show(
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// Where it begins, in seconds. Its model hears the part that it is then, unless
+    /// Where it begins, in seconds. Its model embeds the part that it is then, unless
     /// features are sent or stay.
     #[schema(minimum = 0)]
     start: Option<f64>,
@@ -336,7 +336,7 @@ struct Change {
     metadata: Map<String, Value>,
     /// Its features.
     features: Option<Vec<f32>>,
-    /// The model that made the features, or is to hear the part anew.
+    /// The model that made the features, or is to embed the part anew.
     model: Option<String>,
     /// The features stay although it is elsewhere in its song.
     #[serde(default)]

@@ -140,10 +140,10 @@ pub(super) fn writing_tools(song: &Value) -> [Tool; 3] {
     [
         writing(
             "add_pattern",
-            "Names a part of a song; a model hears the part, so the audio has to be there.",
+            "Names a part of a song; a model embeds the part, so the audio has to be there.",
             &["song", "start", "end", "kind"],
             said(json!({
-                "song": song, "model": text("The model that hears it"),
+                "song": song, "model": text("The model that embeds it"),
                 "metadata": { "type": "object", "description": "Anything else to keep with it" },
             })),
         ),

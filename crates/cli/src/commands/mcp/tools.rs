@@ -299,7 +299,7 @@ impl Tools {
     async fn describe(&self, asked: OneSong) -> Result<Value, Error> {
         match find::resolve(&self.library, &asked.song).await? {
             Named::Song(song) => self.shown(&song).await,
-            Named::File(path) => self.heard(&path).await,
+            Named::File(path) => self.described(&path).await,
         }
     }
 
@@ -314,11 +314,11 @@ impl Tools {
         Ok(shown)
     }
 
-    async fn heard(&self, path: &Path) -> Result<Value, Error> {
+    async fn described(&self, path: &Path) -> Result<Value, Error> {
         let model = self.library.search_model().await?.to_string();
         let embedders = self.library.models().embedders(&[model]).await?;
-        let heard = embed_file(path, &embedders, None, false).await?;
-        let mut shown = document(&ShownSong::of(&heard.song, None))?;
+        let embedded = embed_file(path, &embedders, None, false).await?;
+        let mut shown = document(&ShownSong::of(&embedded.song, None))?;
         for name in ["history", "stamps", "embeddings"] {
             shown.as_object_mut().map(|song| song.remove(name));
         }
