@@ -19,7 +19,7 @@ export interface Schema {
   "counts": { "add": number; "delete": number; "merge": number; "restore": number; "update": number };
   "digest": string;
   "doctor": { "detail": string; "hint"?: string; "name": string; "state": "good" | "doubtful" | "broken" };
-  "document_work": { "id": string; "kept_as"?: string; "kind": "playlist" | "synth"; "left": (Schema["action"] | null); "right": (Schema["action"] | null) };
+  "document_work": { "id": string; "kept_as"?: string; "kind": "playlist" | "synth" | "clustering"; "left": (Schema["action"] | null); "right": (Schema["action"] | null) };
   "duplicates": ({ "duplicates": (Schema["card"] & { "files": { "identical": boolean; "path": Schema["path"]; "size": number }[]; "wasted": number })[]; "total": number } | { "groups": ({ "similarity": number; "songs": (Schema["card"] & { "similarity": number })[] })[]; "total": number });
   "embedding": { "digest": Schema["digest"]; "dimension": number; "key"?: string };
   "explain": Schema["explanation"] & { "left": Schema["card"]; "right": Schema["card"]; "similarity"?: number };
