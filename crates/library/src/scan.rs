@@ -104,7 +104,7 @@ const WAIT_TO_ASK: Duration = Duration::from_millis(30);
 const WAIT_TO_STORE: Duration = Duration::from_secs(1);
 /// About how much memory it takes to embed one file: decoder, transforms, the frames
 /// of up to ten minutes, as longer files are analysed in such parts, and the windows
-/// that the model which ships with songrec computes.
+/// that the model which ships with songrec takes.
 const MEMORY_PER_FILE: u64 = 205 << 20;
 
 /// A walk that only counts; nothing after an interrupt.
