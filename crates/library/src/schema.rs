@@ -112,3 +112,18 @@ pub const SCHEMAS: &[(&str, &str)] = &[
 
 /// What several of them name, as `definitions.json#/$defs/NAME`.
 pub const DEFINITIONS: &str = include_str!("../schema/definitions.json");
+
+#[cfg(test)]
+mod tests {
+    use songrec_core::DocumentKind;
+
+    use super::*;
+
+    #[test]
+    fn a_sync_may_name_every_kind_of_document_that_is_synced() {
+        let definitions: serde_json::Value = serde_json::from_str(DEFINITIONS).unwrap();
+        let kinds = &definitions["$defs"]["document_work"]["properties"]["kind"]["enum"];
+        let synced: Vec<&str> = DocumentKind::SYNCED.map(DocumentKind::as_str).into();
+        assert_eq!(*kinds, serde_json::json!(synced));
+    }
+}
