@@ -66,13 +66,17 @@ impl Fence {
         let path = folder.join(OperationId::random().to_string());
         let begin = || -> io::Result<Self> {
             fs::create_dir_all(folder)?;
+            // Scans begin one after the other, so that each takes over what was left, or
+            // what another has taken over.
+            let lock = File::create(folder.with_extension("lock"))?;
+            lock.lock()?;
             let (suspects, ended) = left_behind(folder)?;
             let file = File::options().read(true).write(true).create_new(true).open(&path)?;
             file.lock()?;
             let mut note = Note { file, reading: Vec::new(), suspects };
             note.write()?;
             for note in ended {
-                fs::remove_file(note)?;
+                remove(&note)?;
             }
             Ok(Self { examiner, interrupt, path: path.clone(), note: Mutex::new(note) })
         };
@@ -175,6 +179,14 @@ impl Note {
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(text.as_bytes())?;
         self.file.set_len(text.len() as u64)
+    }
+}
+
+// A scan that was about to end has removed its note itself.
+fn remove(note: &Path) -> io::Result<()> {
+    match fs::remove_file(note) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -339,6 +351,25 @@ mod tests {
         drop((first, second));
 
         assert_eq!((world.examined(), world.notes()), (0, 0));
+    }
+
+    #[test]
+    fn scans_that_begin_at_once_are_all_careful_and_leave_no_note() {
+        for _ in 0..200 {
+            let world = World::new();
+            world.examiner();
+            let bad = world.file("bad");
+            world.end_while_reading(&[&bad]);
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| assert!(world.fence().note().suspects.len() == 1));
+                }
+            });
+            assert!(world.fence().enter(&bad).is_err());
+            fs::remove_file(&bad).unwrap();
+            drop(world.fence());
+            assert_eq!(world.notes(), 0);
+        }
     }
 
     #[test]
