@@ -30,6 +30,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const MOST: usize = 1_000;
 /// Songs that may be passed over.
 const FARTHEST: usize = 10_000_000;
+/// Days that something may be old.
+const MOST_DAYS: u32 = 100_000;
 /// Filters of one request.
 const FILTERS: usize = 100;
 
@@ -131,6 +133,15 @@ pub(crate) fn limit(asked: Option<usize>, usual: usize) -> Result<usize> {
         number if (1..=MOST).contains(&number) => Ok(number),
         number => Err(Problem::invalid(format!("an answer cannot have {number} of them"))
             .tip(format!("ask for 1 to {MOST} at a time"))),
+    }
+}
+
+/// A time that the field `name` gives as a number of days, at least `least` of them.
+pub(crate) fn days(name: &str, least: u32, days: u32) -> Result<Duration> {
+    match days {
+        days if (least..=MOST_DAYS).contains(&days) => Ok(Duration::from_hours(24) * days),
+        days => Err(Problem::invalid(format!("`{name}` cannot be {days} days"))
+            .tip(format!("send a number from {least} to {MOST_DAYS}"))),
     }
 }
 

@@ -96,19 +96,15 @@ impl Previews {
     ///
     /// `Usage` if too much or nothing is asked for; `Interrupted`; those of asking.
     pub async fn find(&self, wanted: &PreviewWords, job: &Job) -> Result<Vec<PreviewTrack>> {
+        self.check(wanted)?;
         let mut found = match wanted {
             PreviewWords::Words(words, limit) => {
-                let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-                self.may_search(&words, *limit)?;
+                let words = in_one_line(words);
                 let mut found = self.ask(self.service.search(&words, *limit), job).await?;
                 found.truncate(*limit);
                 found
             }
             PreviewWords::Ids(ids) => {
-                if ids.len() > MOST_IDS {
-                    return Err(Error::usage(format_args!("{} tracks are too many", ids.len()))
-                        .with_hint(format_args!("name {MOST_IDS} at a time")));
-                }
                 let mut found = Vec::new();
                 for ids in ids.chunks(self.service.most()) {
                     found.extend(self.ask(self.service.look_up(ids), job).await?);
@@ -124,7 +120,20 @@ impl Previews {
         Ok(found)
     }
 
-    fn may_search(&self, words: &str, limit: usize) -> Result<()> {
+    /// Whether this can be asked for. Asks nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Usage` if too much or nothing is asked for.
+    pub fn check(&self, wanted: &PreviewWords) -> Result<()> {
+        let (words, limit) = match wanted {
+            PreviewWords::Words(words, limit) => (in_one_line(words), *limit),
+            PreviewWords::Ids(ids) if ids.len() > MOST_IDS => {
+                return Err(Error::usage(format_args!("{} tracks are too many", ids.len()))
+                    .with_hint(format_args!("name {MOST_IDS} at a time")));
+            }
+            PreviewWords::Ids(_) => return Ok(()),
+        };
         let most = self.service.most();
         if words.is_empty() {
             return Err(Error::usage("there is no word to search for")
@@ -150,6 +159,10 @@ impl Previews {
             }
         }
     }
+}
+
+fn in_one_line(words: &str) -> String {
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The services that were asked, so that all requests together are not too many.

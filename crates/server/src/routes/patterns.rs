@@ -189,23 +189,18 @@ struct New {
     id: Option<SegmentId>,
     /// The id of the song that it is a part of.
     song: String,
-    /// Where it begins, in seconds from the start of the song.
-    #[schema(minimum = 0)]
+    /// Where it begins, in seconds from the start of the song: 0 or more.
     start: f64,
     /// Where it ends, in seconds.
-    #[schema(minimum = 0)]
     end: f64,
-    /// Its lowest frequency in Hz; together with the highest one, or neither.
-    #[schema(minimum = 0)]
+    /// Its lowest frequency in Hz, 0 or more; together with the highest one, or neither.
     low: Option<f32>,
     /// Its highest frequency in Hz.
-    #[schema(minimum = 0)]
     high: Option<f32>,
     /// What it is, such as `harmonic`; may be called `type`.
     #[serde(alias = "type")]
     kind: String,
-    /// How sure its finder is; 1 if it is not said.
-    #[schema(minimum = 0, maximum = 1)]
+    /// How sure its finder is, from 0 to 1; 1 if it is not said.
     confidence: Option<f32>,
     /// Its features. Without them the model embeds the part of the song.
     features: Option<Vec<f32>>,
@@ -238,7 +233,8 @@ impl New {
     }
 }
 
-/// Makes patterns. One that cannot be made keeps no other one from it.
+/// Makes patterns. One that cannot be made, as with a `start` below 0, is `failed` in the
+/// answer and keeps no other one from it.
 #[utoipa::path(post, path = "/api/v1/patterns", tag = "patterns", request_body = inline(Added),
     responses((status = 200, description = "What became of each", body = ref("#/components/schemas/patterns-added")))
 )]

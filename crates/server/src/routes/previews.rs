@@ -113,6 +113,7 @@ async fn start(
     };
     let library = server.library.clone();
     let previews = server.previews.open(&library.shared_config(), body.service.as_deref())?;
+    previews.check(&wanted)?;
     let options = PreviewOptions {
         folder: None,
         scan: body.scan,

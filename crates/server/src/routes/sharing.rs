@@ -1,7 +1,5 @@
 //! What a library shares with others: its trash, conflicts, machines, and other libraries.
 
-use std::time::Duration;
-
 use axum::{
     Json as Answer,
     extract::State,
@@ -22,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::songs::named;
 use crate::{
-    input::{InPath, Json, Query, Writing, ids, limit, offset},
+    input::{InPath, Json, Query, Writing, days, ids, limit, offset},
     problem::{Problem, Result},
     server::{RequestJob, Server, Shared, to_the_end},
     words,
@@ -104,6 +102,7 @@ async fn bring_back(
 #[serde(deny_unknown_fields, default)]
 struct Empty {
     /// How many days ago they were deleted at least.
+    #[schema(maximum = 100_000)]
     older_than: u32,
     /// Only count them.
     dry_run: bool,
@@ -120,7 +119,7 @@ async fn empty(
     Json(Empty { older_than, dry_run }): Json<Empty>,
 ) -> Result<Response> {
     let library = server.library.clone();
-    let age = Duration::from_hours(24) * older_than;
+    let age = days("older_than", 0, older_than)?;
     let emptied =
         to_the_end(async move { share::empty_trash(&library, age, dry_run).await }).await??;
     let mut document = json!(emptied);

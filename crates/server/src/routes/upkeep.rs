@@ -1,7 +1,5 @@
 //! Jobs that look whether a library is as it should be, and as good as it could be.
 
-use std::time::Duration;
-
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +16,7 @@ use super::{
     sharing::{other, served},
 };
 use crate::{
-    input::{Json, Writing, filter},
+    input::{Json, Writing, days, filter},
     jobs::Outcome,
     problem::{Problem, Result},
     server::{RequestJob, Shared},
@@ -32,8 +30,6 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(start_gc))
         .routes(routes!(start_eval))
 }
-
-const DAY: Duration = Duration::from_hours(24);
 
 /// How thoroughly a library is checked.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -103,7 +99,7 @@ struct GarbageBody {
     dry_run: bool,
     /// How many days old they are at least, 1 or more: what is younger may belong to a song
     /// that a machine is about to store.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 100_000)]
     older_than: u32,
     /// Of a library in the cloud: that the bucket is this library's own. A bucket does not
     /// say whose audio it keeps.
@@ -130,11 +126,8 @@ async fn start_gc(
         return Err(Problem::invalid("the bucket may keep audio of other libraries")
             .tip("send `bucket_is_own` if it keeps none, or `dry_run` to count only"));
     }
-    if body.older_than == 0 {
-        return Err(Problem::invalid("`older_than` is a number of days from 1 on"));
-    }
+    let age = days("older_than", 1, body.older_than)?;
     let record = server.jobs.start("gc", move |job, _| async move {
-        let age = DAY * body.older_than;
         let collected = match body.dry_run {
             true => find_garbage(&library, age, &job).await?,
             false => collect_garbage(&library, age, &job).await?,

@@ -151,12 +151,15 @@ async fn what_a_job_is_asked_is_looked_at_before_it_starts() {
         ("anomalies", json!({"method": "magic"})),
         ("sync", json!({"max_delete": "many"})),
         ("gc", json!({"older_than": 0})),
+        ("gc", json!({"older_than": 100_001})),
         ("eval", json!({"by": "bpm"})),
         ("eval", json!({"queries": 0})),
     ] {
         let response = world.post(&format!("/api/v1/jobs/{kind}"), &body).send().await.unwrap();
         assert_eq!(problem(response).await, (400, "invalid_request".to_owned()), "{kind} {body}");
     }
+    let old = world.post("/api/v1/trash/empty", &json!({"older_than": 100_001})).send().await;
+    assert_eq!(problem(old.unwrap()).await, (400, "invalid_request".to_owned()));
     assert_eq!(world.json("/api/v1/jobs").await["jobs"], json!([]));
     // A folder is no name of a library over HTTP.
     let folder = world.path("elsewhere");

@@ -79,6 +79,8 @@ async fn what_is_asked_for_wrongly_is_refused() {
         json!({"ids": ["../7"]}),
         json!({"ids": ["7"], "service": "nobody"}),
         json!({"ids": ["7"], "folder": "/etc"}),
+        json!({"q": "x", "limit": 0}),
+        json!({"q": "x", "limit": 201}),
     ] {
         let request = world.http.request(Method::POST, world.url("/api/v1/jobs/previews"));
         let (status, _) = problem(request.json(&body).send().await.unwrap()).await;
