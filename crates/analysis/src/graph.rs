@@ -8,6 +8,7 @@ mod panels;
 mod points;
 mod search;
 
+use rayon::prelude::*;
 use songrec_core::{Event, Job, Work};
 
 pub(crate) use edges::Edges;
@@ -21,6 +22,9 @@ use search::Search;
 /// Up to so many rows every row is compared with every other: it takes less than a
 /// second with a few hundred dimensions.
 const COMPARED_WITH_ALL: usize = 10_000;
+
+/// Of these so many are chosen from together.
+const CHOSEN_TOGETHER: usize = 128;
 
 /// What near means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,25 +96,61 @@ impl Graph {
     /// With `k` or fewer rows, a `k` of 0, a recall outside 0 to 1, a row of zeros under
     /// cosine, and when the job is interrupted.
     pub fn new(rows: Rows<'_>, options: &GraphOptions, job: &Job) -> Result<Self> {
+        Self::chosen(rows, options, options.k, |_, graph| Some(graph), job)
+    }
+
+    /// As [`Graph::new`], but with `k` neighbors of each row, which `choose` takes from
+    /// the `options.k` nearest by whatever it knows besides: it is given the numbers of
+    /// some rows that lie near each other, and their graph, and gives the graph of the same
+    /// rows with `k` neighbors. It is called on several threads.
+    ///
+    /// The memory for the answer is 8 `k` bytes a row, whatever `options.k` is.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Graph::new`]; where `choose` gives a graph of another size; where it
+    /// gives none, [`Error::Interrupted`].
+    pub fn chosen(
+        rows: Rows<'_>,
+        options: &GraphOptions,
+        k: usize,
+        choose: impl Fn(&[u32], Self) -> Option<Self> + Sync,
+        job: &Job,
+    ) -> Result<Self> {
         options.check()?;
         rows.at_least(options.k + 1)?;
         let points = Points::new(rows, options.metric)?;
-        let mut graph = Self::empty(rows.len(), options.k);
+        let mut graph = Self::empty(rows.len(), k);
+        let choose = |rows: &[u32], found: &[Nearest]| {
+            let mut wide = Self::empty(found.len(), options.k);
+            for (row, nearest) in found.iter().enumerate() {
+                wide.set(row, nearest, options.metric);
+            }
+            let chosen = choose(rows, wide).ok_or(Error::Interrupted)?;
+            chosen.check_size(rows.len(), k)?;
+            Ok(chosen)
+        };
         if rows.len() <= COMPARED_WITH_ALL || options.recall >= 1.0 {
             job.on(started(exact::steps(rows.len())));
             let all: Vec<usize> = (0..rows.len()).collect();
             let itself = |number: usize| Some(number as u32);
             let found = exact::nearest(&points, &points, &all, options.k, itself, job)?;
-            for (row, nearest) in found.iter().enumerate() {
-                graph.set(row, nearest, options.metric);
+            let numbers: Vec<u32> = (0..rows.len() as u32).collect();
+            let chosen = numbers
+                .par_chunks(CHOSEN_TOGETHER)
+                .zip(found.par_chunks(CHOSEN_TOGETHER))
+                .map(|(rows, found)| choose(rows, found))
+                .collect::<Result<Vec<_>>>()?;
+            for (rows, chosen) in numbers.chunks(CHOSEN_TOGETHER).zip(chosen) {
+                graph.take(rows, &chosen);
             }
         } else {
             job.on(Event::started(Work::FindingNeighbors, None));
             let search = Search::new(&points, options.seed, job)?;
             let reach = search.reach(options.k, options.recall, job)?;
             job.on(Event::Total { total: search.steps() });
-            search.neighbors_of_all(options.k, reach, job, |row, nearest| {
-                graph.set(row as usize, &nearest, options.metric);
+            search.neighbors_of_all(options.k, reach, job, choose, |rows, chosen| {
+                graph.take(rows, &chosen);
             })?;
         }
         job.on(Event::Finished);
@@ -166,6 +206,17 @@ impl Graph {
     }
 
     /// An error unless all neighbors are among `rows` rows, and have a distance each.
+    fn check_size(&self, rows: usize, k: usize) -> Result<()> {
+        if (self.k, self.neighbors.len(), self.distances.len()) == (k, rows * k, rows * k) {
+            return Ok(());
+        }
+        Err(Error::Option {
+            option: "the size of a chosen graph",
+            value: format!("{} × {}", self.len(), self.k),
+            expected: "that of its rows, with k neighbors of each",
+        })
+    }
+
     pub(crate) fn check_neighbors(&self, rows: usize) -> Result<()> {
         let size = self.len() * self.k;
         if self.neighbors.len() != size || self.distances.len() != size {
@@ -190,6 +241,16 @@ impl Graph {
 
     fn empty(count: usize, k: usize) -> Self {
         Self { k, neighbors: vec![0; count * k], distances: vec![f32::INFINITY; count * k] }
+    }
+
+    // The neighbors of these rows, from their own graph.
+    fn take(&mut self, rows: &[u32], chosen: &Self) {
+        let k = self.k;
+        for (at, &row) in rows.iter().enumerate() {
+            let (from, to) = (at * k..(at + 1) * k, row as usize * k..(row as usize + 1) * k);
+            self.neighbors[to.clone()].copy_from_slice(&chosen.neighbors[from.clone()]);
+            self.distances[to].copy_from_slice(&chosen.distances[from]);
+        }
     }
 
     fn set(&mut self, row: usize, nearest: &Nearest, metric: Metric) {

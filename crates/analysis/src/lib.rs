@@ -42,7 +42,7 @@ pub use rows::{Rows, squared_distance};
 pub use silhouette::{Silhouette, SilhouetteOptions, silhouette};
 pub use trustworthiness::{TrustworthinessOptions, trustworthiness};
 pub use tsne::{TsneOptions, tsne};
-pub use umap::{UmapOptions, place, umap};
+pub use umap::{UmapOptions, place, umap, umap_from, umap_start};
 
 /// The label of rows that belong to no cluster.
 pub const NOISE: u32 = u32::MAX;

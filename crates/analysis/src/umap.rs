@@ -53,33 +53,69 @@ const SETTLING_RATE: f32 = 0.25;
 /// the others were before, which the original does one after the other; so the map is
 /// the same with any number of threads.
 ///
-/// Takes epochs × n × about 40 steps for 15 neighbors; memory: some 20 bytes for each
-/// neighbor of each row.
+/// Takes epochs × n × about 40 steps for 15 neighbors; memory: a copy of the graph, and what
+/// [`umap_from`] takes.
 ///
 /// # Errors
 ///
 /// Where the graph is of other rows, an option means nothing, and when the job is
 /// interrupted.
 pub fn umap(rows: Rows<'_>, graph: &Graph, options: &UmapOptions, job: &Job) -> Result<Layout> {
-    options.check()?;
     graph.check(rows.len())?;
+    umap_from(&umap_start(rows, options, job)?, graph.clone(), options, job)
+}
+
+/// Where the points of a map of `rows` begin: on the first principal axes.
+///
+/// # Errors
+///
+/// Where an option means nothing, and when the job is interrupted.
+pub fn umap_start(rows: Rows<'_>, options: &UmapOptions, job: &Job) -> Result<Layout> {
+    options.check()?;
     match options.dimensions {
-        2 => draw::<2>(rows, graph, options, job),
-        _ => draw::<3>(rows, graph, options, job),
+        2 => start::<2>(rows, options, job),
+        _ => start::<3>(rows, options, job),
+    }
+}
+
+fn start<const D: usize>(rows: Rows<'_>, options: &UmapOptions, job: &Job) -> Result<Layout> {
+    let places = initial::spread(&principal::<D>(rows, options.seed, job)?, options.seed);
+    Ok(Layout::of(&places))
+}
+
+/// The map of rows whose neighbors are `graph`, from points that begin at `start`: what
+/// [`umap`] does once the rows themselves are not needed any more.
+///
+/// Memory: some 20 bytes for each neighbor of each row, with the graph.
+///
+/// # Errors
+///
+/// Where the graph is of other rows, an option means nothing or says other dimensions than
+/// those of `start`, and when the job is interrupted.
+pub fn umap_from(start: &Layout, graph: Graph, options: &UmapOptions, job: &Job) -> Result<Layout> {
+    options.check()?;
+    graph.check(start.len())?;
+    match (options.dimensions, start.dimensions()) {
+        (2, 2) => draw::<2>(start, graph, options, job),
+        (3, 3) => draw::<3>(start, graph, options, job),
+        (_, dimensions) => Err(Error::Option {
+            option: "the number of dimensions",
+            value: options.dimensions.to_string(),
+            expected: if dimensions == 2 { "2, as the start" } else { "3, as the start" },
+        }),
     }
 }
 
 fn draw<const D: usize>(
-    rows: Rows<'_>,
-    graph: &Graph,
+    start: &Layout,
+    graph: Graph,
     options: &UmapOptions,
     job: &Job,
 ) -> Result<Layout> {
-    let epochs = options.epochs.unwrap_or(if rows.len() <= FEW { 500 } else { 200 });
+    let epochs = options.epochs.unwrap_or(if start.len() <= FEW { 500 } else { 200 });
     job.on(Event::started(Work::DrawingMap, Some(epochs as u64)));
     // An edge that weighs less is never due.
     let edges = weights::union(graph, 1.0 / epochs.max(1) as f32);
-    let start = initial::spread(&principal::<D>(rows, options.seed, job)?, options.seed);
     let forces = options.forces();
     let descent = Descent {
         forces: &forces,
@@ -88,7 +124,7 @@ fn draw<const D: usize>(
         negatives: options.negatives,
         seed: options.seed,
     };
-    let places = descent.run(&edges, start, job)?;
+    let places = descent.run(&edges, start.places::<D>().to_vec(), job)?;
     job.on(Event::Finished);
     Ok(Layout::of(&places))
 }

@@ -230,7 +230,7 @@ async fn draw(
     }
     let (asked, vectors, there) = (options.clone(), neighbors::Vectors::new(points), job.clone());
     let drawn =
-        on_cpu(None, move || draw::draw(&sample, &vectors, known, &asked, last.as_ref(), &there));
+        on_cpu(None, move || draw::draw(sample, &vectors, known, &asked, last.as_ref(), &there));
     let drawn = match drawn.await.map_err(|why| Error::new(ErrorKind::Failed, why))? {
         Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(None),
         drawn => drawn?,

@@ -131,6 +131,11 @@ impl Sample {
         rows_of(&self.values, self.width, &self.ids)
     }
 
+    /// Gives the memory of the rows back: there are none afterwards.
+    pub(crate) fn forget_rows(&mut self) {
+        self.values = Vec::new();
+    }
+
     /// The row of this number.
     pub(crate) fn row(&self, number: usize) -> &[f32] {
         &self.values[number * self.width..][..self.width]

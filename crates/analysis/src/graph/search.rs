@@ -146,25 +146,27 @@ impl<'a> Search<'a> {
         found
     }
 
-    /// Calls `found` with each row and its neighbors in the `reach` nearest lists,
-    /// always in the same order.
-    pub(super) fn neighbors_of_all(
+    /// Calls `finish` with the rows of each list and their neighbors in the `reach` nearest
+    /// lists, and `found` with what becomes of them, always in the same order.
+    pub(super) fn neighbors_of_all<T: Send>(
         &self,
         k: usize,
         reach: usize,
         job: &Job,
-        mut found: impl FnMut(u32, Nearest),
+        finish: impl Fn(&[u32], &[Nearest]) -> Result<T> + Sync,
+        mut found: impl FnMut(&[u32], T),
     ) -> Result<()> {
         let lists: Vec<usize> = (0..self.lists.len()).collect();
         for batch in lists.chunks(BATCH) {
             let done = batch
                 .par_iter()
-                .map(|&list| self.neighbors_of(list, k, reach, job))
+                .map(|&list| {
+                    let nearest = self.neighbors_of(list, k, reach, job)?;
+                    finish(self.lists.list(list), &nearest)
+                })
                 .collect::<Result<Vec<_>>>()?;
-            for (&list, neighbors) in batch.iter().zip(done) {
-                for (&row, neighbors) in self.lists.list(list).iter().zip(neighbors) {
-                    found(row, neighbors);
-                }
+            for (&list, done) in batch.iter().zip(done) {
+                found(self.lists.list(list), done);
             }
             job.on(Event::Advanced { item: "", bytes: 0 });
         }

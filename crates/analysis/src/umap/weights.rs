@@ -60,15 +60,15 @@ pub(super) fn mean(graph: &Graph) -> f64 {
 
 /// How surely rows belong together, from what both say of each other: `a + b − a b`
 /// (the same, section 3.1). Weights are `least` or more, and at most 1.
-pub(super) fn union(graph: &Graph, least: f32) -> Edges {
-    let mean = mean(graph);
-    let mut own = vec![0.0_f32; graph.neighbors.len()];
-    own.par_chunks_exact_mut(graph.k).zip(graph.distances.par_chunks_exact(graph.k)).for_each(
-        |(weights, distances)| {
-            weights.copy_from_slice(&of_row(distances, rho(distances), mean));
-        },
-    );
-    Edges::new(graph, &own, |a, b| {
+pub(super) fn union(mut graph: Graph, least: f32) -> Edges {
+    let mean = mean(&graph);
+    // In place of the distances, which nothing needs afterwards.
+    let mut own = std::mem::take(&mut graph.distances);
+    own.par_chunks_exact_mut(graph.k).for_each(|row| {
+        let weights = of_row(row, rho(row), mean);
+        row.copy_from_slice(&weights);
+    });
+    Edges::new(&graph, &own, |a, b| {
         let both = (a + b - a * b).min(1.0);
         if both < least { 0.0 } else { both }
     })
@@ -97,7 +97,7 @@ mod tests {
             distances: vec![1.0, 2.0, 1.0, 1.5, 2.0, 1.5],
         };
 
-        let edges = union(&graph, 0.0);
+        let edges = union(graph, 0.0);
 
         let of = |row: usize| -> Vec<(u32, f32)> {
             let (to, weights) = edges.of(row);

@@ -37,7 +37,7 @@ pub(super) fn neighbors_for(method: MapMethod, rows: usize) -> usize {
 /// are where they were, as far as that goes. `known` are their neighbors where these were
 /// found already, `vectors` those of the songs.
 pub(super) fn draw(
-    sample: &Sample,
+    mut sample: Sample,
     vectors: &Vectors,
     known: Option<analysis::Graph>,
     options: &MapOptions,
@@ -49,12 +49,18 @@ pub(super) fn draw(
     let k = neighbors_for(method, rows.len());
     let graph = match known {
         Some(graph) => graph,
-        None => neighbors::by_rows(sample, vectors, k, seed, job)?,
+        None => neighbors::by_rows(&sample, vectors, k, seed, job)?,
     };
+    let neighbors = kept_neighbors(&graph, rows.len());
     let mut layout = match method {
         MapMethod::Umap => {
             let asked = analysis::UmapOptions { dimensions: dims, seed, ..Default::default() };
-            analysis::umap(rows, &graph, &asked, job)
+            let start = analysis::umap_start(rows, &asked, job).map_err(analysis_failed)?;
+            // Trust is measured on the vectors then.
+            if sample.is_narrow() {
+                sample.forget_rows();
+            }
+            analysis::umap_from(&start, graph, &asked, job)
         }
         MapMethod::Tsne => {
             let perplexity = (30.0f64).min(k as f64 / 3.0);
@@ -68,14 +74,14 @@ pub(super) fn draw(
     if let Some(last) = last.filter(|last| last.dims == dims) {
         layout = turn(&layout, &sample.ids, last)?;
     }
-    let trustworthiness = match rows.len() > 2 * LOOKED_AT {
-        true => Some(neighbors::trust(sample, vectors, &layout, seed, job)?),
+    let trustworthiness = match sample.len() > 2 * LOOKED_AT {
+        true => Some(neighbors::trust(&sample, vectors, &layout, seed, job)?),
         false => None,
     };
     Ok(Drawn {
-        songs: sample.ids.clone(),
+        songs: sample.ids,
         coordinates: layout.values().to_vec(),
-        neighbors: kept_neighbors(&graph, rows.len()),
+        neighbors,
         trustworthiness,
     })
 }

@@ -2,12 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use rayon::prelude::*;
 use songrec_analysis::{self as analysis, Layout};
-use songrec_core::{Event, Job, Metric, SongId, Work};
+use songrec_core::{Job, Metric, SongId};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -23,8 +22,6 @@ const MOST_BY_INDEX: usize = 200_000;
 /// Rows of fewer values than the vectors give so many times the neighbors that are wanted,
 /// among which the vectors choose.
 const CHOICE: usize = 2;
-/// Rows whose neighbors are chosen together.
-const BLOCK: usize = 128;
 /// Sums that a processor adds to at once.
 const LANES: usize = 16;
 
@@ -109,58 +106,52 @@ pub(super) fn by_rows(
     let rows = sample.rows()?;
     let looked_at = if sample.is_narrow() { (CHOICE * k).min(rows.len() - 1) } else { k };
     let asked = analysis::GraphOptions { k: looked_at, seed, ..Default::default() };
-    let graph = analysis::Graph::new(rows, &asked, job).map_err(analysis_failed)?;
     if !sample.is_narrow() {
-        return Ok(graph);
+        return analysis::Graph::new(rows, &asked, job).map_err(analysis_failed);
     }
-    let numbers: Vec<usize> = (0..rows.len()).collect();
-    let blocks = rows.len().div_ceil(BLOCK);
-    job.on(Event::started(Work::FindingNeighbors, Some(blocks as u64)));
-    let nearest = numbers
-        .par_chunks(BLOCK)
-        .map(|block| {
-            if job.is_interrupted() {
-                return Err(analysis_failed(analysis::Error::Interrupted));
-            }
-            let nearest = nearest_in_truth(sample, vectors, &graph, block, k)?;
-            job.on(Event::Advanced { item: "", bytes: 0 });
-            Ok(nearest)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    job.on(Event::Finished);
-    let (neighbors, distances) = nearest.into_iter().flatten().unzip();
-    Ok(analysis::Graph { k, neighbors, distances })
+    let failed = OnceLock::new();
+    let choose = |rows: &[u32], graph: analysis::Graph| {
+        let chosen = nearest_in_truth(sample, vectors, &graph, rows, k);
+        chosen.map_err(|error| failed.set(error)).ok()
+    };
+    let graph = analysis::Graph::chosen(rows, &asked, k, choose, job);
+    match failed.into_inner() {
+        Some(error) => Err(error),
+        None => graph.map_err(analysis_failed),
+    }
 }
 
-// The `k` nearest of each row of a block, among its neighbors in the graph.
+// The graph of some rows with the `k` nearest of each, among its neighbors in theirs.
 fn nearest_in_truth(
     sample: &Sample,
     vectors: &Vectors,
     graph: &analysis::Graph,
-    block: &[usize],
+    rows: &[u32],
     k: usize,
-) -> Result<Vec<(u32, f32)>> {
-    let neighbors = block.iter().flat_map(|&row| graph.row(row)).map(|(number, _)| number as usize);
-    let mut numbers: Vec<usize> = block.iter().copied().chain(neighbors).collect();
+) -> Result<analysis::Graph> {
+    let mut numbers: Vec<u32> = rows.iter().chain(&graph.neighbors).copied().collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let songs: Vec<SongId> = numbers.iter().map(|&number| sample.ids[number]).collect();
+    let songs: Vec<SongId> = numbers.iter().map(|&number| sample.ids[number as usize]).collect();
     let (found, values) = vectors.of(&songs)?;
-    let rows: HashMap<SongId, &[f32]> =
+    let known: HashMap<SongId, &[f32]> =
         found.into_iter().zip(values.chunks_exact(sample.spec.dimension)).collect();
-    let row = |number: usize| rows.get(&sample.ids[number]);
-    let mut nearest = Vec::with_capacity(block.len() * k);
-    for &number in block {
+    let vector = |number: u32| known.get(&sample.ids[number as usize]);
+    let mut nearest = analysis::Graph { k, ..Default::default() };
+    for (at, &number) in rows.iter().enumerate() {
         let mut near: Vec<(u32, f32)> = graph
-            .row(number)
-            .map(|(neighbor, distance)| match (row(number), row(neighbor as usize)) {
+            .row(at)
+            .map(|(neighbor, distance)| match (vector(number), vector(neighbor)) {
                 (Some(here), Some(there)) => (neighbor, length(here, there)),
                 // It was deleted meanwhile, and goes from the map by the next time.
                 _ => (neighbor, distance),
             })
             .collect();
         near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        nearest.extend(near.into_iter().take(k));
+        for (neighbor, distance) in near.into_iter().take(k) {
+            nearest.neighbors.push(neighbor);
+            nearest.distances.push(distance);
+        }
     }
     Ok(nearest)
 }
