@@ -119,9 +119,6 @@ def hooks():
         body = case.body if isinstance(case.body, dict) else None
         if body is not None and "path" in body:
             body["path"] = within(body["path"], folder)
-        # An empty parameter counts as not sent, and is no mistake.
-        for key in [key for key, value in (case.query or {}).items() if value == ""]:
-            del case.query[key]
         if case.meta is None or not case.meta.generation.mode.is_positive:
             return
         ids = {

@@ -32,6 +32,8 @@ const MOST: usize = 1_000;
 const FARTHEST: usize = 10_000_000;
 /// Days that something may be old.
 const MOST_DAYS: u32 = 100_000;
+/// Parameters that are looked at one by one, to name one.
+const NAMED: usize = 20;
 /// Filters of one request.
 const FILTERS: usize = 100;
 
@@ -48,10 +50,36 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 /// Parameters as addresses and forms write them; a list is a parameter that is repeated.
 pub(crate) fn parameters<T: DeserializeOwned>(text: &str) -> Result<T> {
-    serde_html_form::from_str(text).map_err(|error| {
+    let parsed = serde_html_form::from_str(text).map_err(|error| {
         Problem::invalid(format!("the parameters mean nothing: {error}"))
             .tip("`/docs` lists the parameters of every address")
-    })
+    })?;
+    match empty_of_no_text::<T>(text) {
+        Some(name) => Err(Problem::invalid(format!("the parameter `{name}` is empty"))
+            .tip("give it a value, or leave it out")),
+        None => Ok(parsed),
+    }
+}
+
+// A parameter without a value where a text means nothing either: a number or the like, which
+// is taken for not sent otherwise.
+fn empty_of_no_text<T: DeserializeOwned>(text: &str) -> Option<&str> {
+    let name = |pair: &'_ str| pair.strip_suffix('=').unwrap_or(pair).len();
+    let empty = |pair: &&str| !pair.is_empty() && !pair[..name(pair)].contains('=');
+    // Any text: what is read as one takes it.
+    let is_text = |of: &dyn Fn(&str) -> bool| {
+        let pairs = text.split('&').map(|pair| match empty(&pair) && of(pair) {
+            true => format!("{}=%00", &pair[..name(pair)]),
+            false => pair.to_owned(),
+        });
+        serde_html_form::from_str::<T>(&pairs.collect::<Vec<_>>().join("&")).is_ok()
+    };
+    if !text.split('&').any(|pair| empty(&pair)) || is_text(&|_| true) {
+        return None;
+    }
+    let mut some = text.split('&').filter(empty).take(NAMED);
+    let pair = some.find(|pair| !is_text(&|other| other == *pair));
+    pair.or_else(|| text.split('&').find(empty)).map(|pair| &pair[..name(pair)])
 }
 
 /// A part of the path.

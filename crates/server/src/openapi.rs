@@ -23,8 +23,7 @@ pub(crate) fn described(api: OpenApi) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "summary": "A library of music and samples, searched by how they sound.",
         "description": "Bodies are the documents that the commands of the same name print with \
-                        `--json`. A parameter of an address that is empty counts as not sent. \
-                        What goes wrong is told as `application/problem+json`, with a \
+                        `--json`. What goes wrong is told as `application/problem+json`, with a \
                         `code` that stays the same.",
         "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
     });

@@ -67,7 +67,7 @@ struct Asked {
     /// They are at least this sure.
     #[param(minimum = 0, maximum = 1)]
     #[schema(minimum = 0, maximum = 1)]
-    confidence: Option<f32>,
+    confidence: Option<f64>,
     /// Who or what found them; may be repeated.
     #[serde(default)]
     source: Vec<String>,
@@ -118,6 +118,12 @@ impl Asked {
             return Err(Problem::invalid("too many songs, kinds or sources were named")
                 .tip(format!("name {MOST} of each at the most")));
         }
+        // As an `f32` it may be 0 though it is not.
+        if let Some(least) = self.confidence.filter(|least| !(0.0..=1.0).contains(least)) {
+            return Err(Problem::invalid(format!(
+                "a confidence is from 0 to 1, and {least} is not"
+            )));
+        }
         let model = self.model.as_deref().map(str::parse::<ModelName>).transpose();
         Ok(PatternQuery {
             songs: ids(&self.song)?,
@@ -130,7 +136,7 @@ impl Asked {
                 (None, None) => None,
                 (low, high) => Some((low.unwrap_or(0.0), high.unwrap_or(f32::MAX))),
             },
-            min_confidence: self.confidence,
+            min_confidence: self.confidence.map(|least| least as f32),
             sources: self.source.clone(),
             model: model.map_err(|error| {
                 Problem::invalid(error.to_string()).tip("`GET /api/v1/stats` lists models")
@@ -212,7 +218,7 @@ struct New {
     source: Option<String>,
     /// Whatever else is to be kept with it, 16 KiB at the most.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     metadata: Map<String, Value>,
 }
 

@@ -204,3 +204,22 @@ async fn a_packed_map_is_what_its_first_line_says() {
     let wrong = world.get(&format!("/api/v1/map?{query}&format=png")).send().await.unwrap();
     assert_eq!(problem(wrong).await, (400, "invalid_request".to_owned()));
 }
+
+#[tokio::test]
+async fn an_empty_number_is_refused_by_name_and_an_empty_text_is_none() {
+    let world = world(3, Options::default()).await;
+    for (address, name) in [
+        ("/api/v1/songs?limit=", "limit"),
+        ("/api/v1/songs?q=&offset", "offset"),
+        ("/api/v1/duplicates?limit=5&near=", "near"),
+        ("/search-by-filters?limit=", "limit"),
+    ] {
+        let answer = world.get(address).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{address}");
+        let problem: Value = answer.json().await.unwrap();
+        let detail = problem["detail"].as_str().unwrap();
+        assert_eq!(detail, format!("the parameter `{name}` is empty"), "{address}");
+    }
+    let all = world.json("/api/v1/songs?q=&limit=2").await;
+    assert_eq!(all["total"], 3, "{all}");
+}
